@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { FakeClock, systemClock } from "./mod.ts";
+
+Deno.test("FakeClock fires due timers in the order of their due time, each at its own time", async () => {
+  const clock = new FakeClock(1_000_000);
+  const fired: [string, number, number][] = [];
+  const note = (name: string) => () => fired.push([name, clock.now(), clock.monotonic()]);
+  clock.setTimer(30, note("c"));
+  clock.setTimer(10, note("a"));
+  clock.setTimer(30, note("d"));
+  clock.setTimer(20, note("b"));
+  clock.setTimer(41, note("not yet"));
+  await clock.advance(40);
+  assert.deepEqual(fired, [["a", 1_000_010, 10], ["b", 1_000_020, 20], ["c", 1_000_030, 30], ["d", 1_000_030, 30]]);
+  assert.equal(clock.now(), 1_000_040);
+  assert.equal(clock.pending, 1);
+});
+
+Deno.test("FakeClock fires timers that are set on the way, by a timer or by a promise callback", async () => {
+  const clock = new FakeClock();
+  const fired: number[] = [];
+  clock.setTimer(10, () => {
+    fired.push(clock.monotonic());
+    Promise.resolve().then(() => {}).then(() => clock.setTimer(10, () => fired.push(clock.monotonic())));
+  });
+  await clock.advance(20);
+  assert.deepEqual(fired, [10, 20]);
+});
+
+Deno.test("FakeClock never fires a cancelled timer, nor one synchronously", async () => {
+  const clock = new FakeClock();
+  let fired = 0;
+  const timer = clock.setTimer(5, () => fired++);
+  timer.cancel();
+  timer.cancel();
+  clock.setTimer(-1, () => fired++);
+  assert.equal(fired, 0);
+  await clock.advance(0);
+  assert.equal(fired, 1);
+  await clock.advance(10);
+  assert.equal(fired, 1);
+});
+
+Deno.test("FakeClock.step moves the wall clock only", async () => {
+  const clock = new FakeClock(5_000);
+  let fired = 0;
+  clock.setTimer(10, () => fired++);
+  clock.step(-3_000);
+  assert.equal(clock.now(), 2_000);
+  assert.equal(clock.monotonic(), 0);
+  await clock.advance(9);
+  assert.equal(fired, 0);
+  await clock.advance(1);
+  assert.equal(fired, 1);
+  assert.equal(clock.now(), 2_010);
+});
+
+Deno.test("systemClock fires a short timer and not a cancelled one", async () => {
+  let cancelledFired = false;
+  const cancelled = systemClock.setTimer(0, () => cancelledFired = true);
+  cancelled.cancel();
+  const before = systemClock.monotonic();
+  await new Promise<void>((resolve) => systemClock.setTimer(2, resolve));
+  assert.ok(systemClock.monotonic() - before >= 1);
+  assert.equal(cancelledFired, false);
+});
+
+Deno.test("systemClock does not fire a timer beyond the range of setTimeout at once", async () => {
+  let fired = false;
+  const timer = systemClock.setTimer(2 ** 31 + 1000, () => fired = true);
+  await new Promise<void>((resolve) => systemClock.setTimer(5, resolve));
+  timer.cancel();
+  assert.equal(fired, false);
+});
+
+Deno.test("systemClock chains timeouts until the whole delay is over", () => {
+  // Stand-ins for setTimeout and performance.now show the chain without waiting 50 days.
+  const delays: number[] = [];
+  let armed: (() => void) | undefined;
+  let monotonic = 0;
+  const realSetTimeout = globalThis.setTimeout;
+  const realNow = performance.now;
+  globalThis.setTimeout = ((fire: () => void, delay: number) => {
+    delays.push(delay);
+    armed = fire;
+    return 0;
+  }) as unknown as typeof setTimeout;
+  performance.now = () => monotonic;
+  try {
+    let fired = 0;
+    const longest = 2 ** 31 - 1;
+    systemClock.setTimer(2 * longest + 7, () => fired++);
+    for (const elapsed of [longest, longest]) {
+      monotonic += elapsed;
+      armed!();
+      assert.equal(fired, 0);
+    }
+    monotonic += 7;
+    armed!();
+    assert.equal(fired, 1);
+    assert.deepEqual(delays, [longest, longest, 7]);
+  } finally {
+    globalThis.setTimeout = realSetTimeout;
+    performance.now = realNow;
+  }
+});

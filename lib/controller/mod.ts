@@ -1,0 +1,23 @@
+/**
+ * What a Kubernetes controller is made of: a {@linkcode Reflector} keeps a {@linkcode Store} equal to a collection, its
+ * changes put keys into a {@linkcode WorkQueue}, and {@linkcode runController} reconciles them.
+ *
+ * @module
+ */
+export type { Random } from "./backoff.ts";
+export type { Listener } from "./change_feed.ts";
+export {
+  classifyError,
+  type ControllerOptions,
+  type Next,
+  type ReconcileFailure,
+  type ReconcileRecord,
+  runController,
+  TerminalError,
+  type Verdict,
+} from "./controller.ts";
+export { type ListWatch, Reflector, type ReflectorOptions, type Selector } from "./reflector.ts";
+export { compareResourceVersions, isNewer } from "./resource_version.ts";
+export { sleep } from "./sleep.ts";
+export { type Change, keyOf, type Listing, Store, type StoreOptions } from "./store.ts";
+export { type AddOptions, type RetryOptions, WorkQueue, type WorkQueueOptions } from "./work_queue.ts";

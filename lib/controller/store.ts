@@ -1,0 +1,242 @@
+import type { KubernetesObject } from "../kubernetes/types.ts";
+import { ChangeFeed, type Listener } from "./change_feed.ts";
+import { compareResourceVersions, isNewer } from "./resource_version.ts";
+import { StoreIndex } from "./store_index.ts";
+
+/** What a {@linkcode Store} is made with. */
+export interface StoreOptions<P, I extends string, T extends KubernetesObject> {
+  /**
+   * What to keep of an object. It must be pure and must not throw, whatever is missing in the object: a store of 10,000
+   * objects stays small when this leaves out managedFields and all else that nobody reads. Projections are shared by
+   * all readers and never change: treat them as frozen.
+   */
+  project(object: T): P;
+  /** By name of the index, the values that a projection is found under. Pure, like `project`. */
+  indexes?: Record<I, (value: P) => readonly string[]>;
+}
+
+/** One change of a store. Without `old` the key is new, without `new` it is gone. */
+export interface Change<P> {
+  /** As {@linkcode keyOf} says. */
+  readonly key: string;
+  /** What was stored before. */
+  readonly old?: P;
+  /** What is stored now. */
+  readonly new?: P;
+}
+
+/** A whole list of the collection on its way into the store, page by page. */
+export interface Listing<T> {
+  /** Takes one object of the list. */
+  add(object: T): void;
+  /** Makes the store equal to what was added, as of the list's resource version. Until then nothing changes. */
+  commit(resourceVersion: string): void;
+}
+
+interface Entry<P> {
+  readonly value: P;
+  readonly resourceVersion: string | undefined;
+  readonly uid: string | undefined;
+  readonly terminating: boolean;
+}
+
+/**
+ * The objects of one collection as last seen, each reduced to a projection `P`, keyed by `namespace/name`, or `name` for
+ * cluster-scoped ones (see {@linkcode keyOf}).
+ *
+ * Two sources write it, and neither can undo what the other knows:
+ *
+ * - the **watch** (through a {@linkcode Reflector}) reports every change of the collection in order;
+ * - the **controller** hands in the answers to its own writes with {@linkcode Store.observe} and
+ *   {@linkcode Store.forget}, so that its next look shows them although the watch hasn't told yet.
+ *
+ * What decides is the resource version, which grows with each write to a collection (KEP-5504). An object takes the
+ * place of a stored one only when it is newer. A written object whose key is absent is taken only when it is newer than
+ * all that the watch has reported: otherwise the watch has already been past that write, and since the key is absent,
+ * past its deletion too; nothing would ever take it out again. Likewise a list leaves alone what is newer than itself.
+ *
+ * @example
+ * ```ts
+ * import { Store } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * interface Quota { metadata: { name: string; namespace: string; resourceVersion: string }; spec: { cpu: string } }
+ * const quotas = new Store({
+ *   project: (quota: Quota) => ({ namespace: quota.metadata.namespace, cpu: quota.spec.cpu }),
+ *   indexes: { namespace: (quota) => [quota.namespace] },
+ * });
+ * quotas.subscribe((change) => console.log(change.key, change.old?.cpu, change.new?.cpu));
+ * quotas.observe({ metadata: { name: "hard", namespace: "guest", resourceVersion: "7" }, spec: { cpu: "2" } });
+ * assert.deepEqual(quotas.get("guest/hard"), { namespace: "guest", cpu: "2" });
+ * assert.equal(quotas.index("namespace", "guest").length, 1);
+ * ```
+ */
+export class Store<P, I extends string = never, T extends KubernetesObject = KubernetesObject> {
+  readonly #options: StoreOptions<P, I, T>;
+  readonly #entries = new Map<string, Entry<P>>();
+  readonly #indexes = new Map<string, StoreIndex<P>>();
+  readonly #changes = new ChangeFeed<Change<P>>();
+  #reported: string | undefined;
+
+  constructor(options: StoreOptions<P, I, T>) {
+    this.#options = options;
+    for (const [name, valuesOf] of Object.entries(options.indexes ?? {})) {
+      this.#indexes.set(name, new StoreIndex(valuesOf as (value: P) => readonly string[]));
+    }
+  }
+
+  /** How many objects there are. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The newest resource version that the watch has reported, from which a watch goes on. */
+  get resourceVersion(): string | undefined {
+    return this.#reported;
+  }
+
+  /** The projection of one object; undefined when there is none. */
+  get(key: string): P | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
+  /** The projections of all objects, in no particular order. */
+  list(): P[] {
+    return Array.from(this.#entries.values(), (entry) => entry.value);
+  }
+
+  /** All projections that the index finds under a value; none is an empty array. */
+  index(name: I, value: string): P[] {
+    return Array.from(this.#indexes.get(name)?.keys(value) ?? [], (key) => this.#entries.get(key)!.value);
+  }
+
+  /**
+   * Calls the listener with each change from now on, before the call that made the change returns; changes made by
+   * listeners follow in order. Returns what ends the subscription.
+   */
+  subscribe(listener: Listener<Change<P>>): () => void {
+    return this.#changes.subscribe(listener);
+  }
+
+  /**
+   * Puts the API server's answer to a write into the store, unless the store knows better already (see the class).
+   * An answer without a comparable resource version is left to the watch. The object must be one that the reflector's
+   * selector lets in.
+   */
+  observe(object: T): void {
+    const key = keyOf(object);
+    if (key === undefined) return;
+    const version = object.metadata?.resourceVersion;
+    const entry = this.#entries.get(key);
+    const known = entry === undefined ? this.#reported : entry.resourceVersion;
+    const nothingKnown = entry === undefined && this.#reported === undefined;
+    if (nothingKnown || isNewer(version, known)) this.#set(key, this.#entryOf(object));
+    this.#changes.flush();
+  }
+
+  /**
+   * Takes an object out after the API server accepted its deletion, given by the UID that the deletion was bound to.
+   *
+   * Does nothing when another object has the key by now, or when the stored one is already terminating. In all other
+   * cases the watch has yet to report the deletion, or, when finalizers or a grace period hold the object, its
+   * deletionTimestamp, which brings it back: so whatever the truth is, the store comes to it.
+   */
+  forget(key: string, uid: string): void {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined && entry.uid === uid && !entry.terminating) this.#delete(key);
+    this.#changes.flush();
+  }
+
+  /** Takes an ADDED or MODIFIED event of the watch. */
+  put(object: T): void {
+    const key = keyOf(object);
+    const version = object.metadata?.resourceVersion;
+    if (key !== undefined && !this.#isStale(key, version)) this.#set(key, this.#entryOf(object));
+    this.advance(version);
+    this.#changes.flush();
+  }
+
+  /** Takes a DELETED event of the watch, whose object carries the resource version of its deletion. */
+  remove(object: T): void {
+    const key = keyOf(object);
+    const version = object.metadata?.resourceVersion;
+    // A newer one was made by an own write since.
+    if (key !== undefined && !isNewer(this.#entries.get(key)?.resourceVersion, version)) this.#delete(key);
+    this.advance(version);
+    this.#changes.flush();
+  }
+
+  /** Takes a BOOKMARK of the watch: all changes up to this resource version have been reported. */
+  advance(resourceVersion: string | undefined): void {
+    if (resourceVersion && compareResourceVersions(resourceVersion, this.#reported) !== -1) {
+      this.#reported = resourceVersion;
+    }
+  }
+
+  /** Begins to take a list of the whole collection; only its commit changes the store, by the differences. */
+  listing(): Listing<T> {
+    const listed = new Map<string, Entry<P>>();
+    return {
+      add: (object) => {
+        const key = keyOf(object);
+        if (key !== undefined) listed.set(key, this.#entryOf(object));
+      },
+      commit: (resourceVersion) => this.#commit(listed, resourceVersion),
+    };
+  }
+
+  #commit(listed: ReadonlyMap<string, Entry<P>>, resourceVersion: string): void {
+    // A list older than what the watch has reported means that the server lost history, as when etcd was restored from
+    // a backup. Then nothing stored is newer than the list; it is of a history that no longer exists.
+    const rewound = isNewer(this.#reported, resourceVersion);
+    for (const [key, entry] of this.#entries) {
+      const isOwnWrite = !rewound && isNewer(entry.resourceVersion, resourceVersion);
+      if (!listed.has(key) && !isOwnWrite) this.#delete(key);
+    }
+    for (const [key, entry] of listed) {
+      const stored = this.#entries.get(key);
+      const differs = stored?.resourceVersion === undefined || stored.resourceVersion !== entry.resourceVersion ||
+        stored.uid !== entry.uid;
+      const isOwnWrite = !rewound && isNewer(stored?.resourceVersion, entry.resourceVersion);
+      if (differs && !isOwnWrite) this.#set(key, entry);
+    }
+    this.#reported = resourceVersion;
+    this.#changes.flush();
+  }
+
+  /** Whether a reported version of a stored object is that one or an older one. */
+  #isStale(key: string, version: string | undefined): boolean {
+    const order = compareResourceVersions(version, this.#entries.get(key)?.resourceVersion);
+    return order !== undefined && order <= 0;
+  }
+
+  #entryOf(object: T): Entry<P> {
+    const { resourceVersion, uid, deletionTimestamp } = object.metadata ?? {};
+    return { value: this.#options.project(object), resourceVersion, uid, terminating: Boolean(deletionTimestamp) };
+  }
+
+  #set(key: string, entry: Entry<P>): void {
+    const old = this.#entries.get(key);
+    this.#entries.set(key, entry);
+    for (const index of this.#indexes.values()) {
+      if (old !== undefined) index.delete(key, old.value);
+      index.add(key, entry.value);
+    }
+    this.#changes.push(old === undefined ? { key, new: entry.value } : { key, old: old.value, new: entry.value });
+  }
+
+  #delete(key: string): void {
+    const old = this.#entries.get(key);
+    if (old === undefined) return;
+    this.#entries.delete(key);
+    for (const index of this.#indexes.values()) index.delete(key, old.value);
+    this.#changes.push({ key, old: old.value });
+  }
+}
+
+/** `namespace/name`, or `name` for a cluster-scoped object; undefined for one without a name. */
+export function keyOf(object: KubernetesObject): string | undefined {
+  const { namespace, name } = object.metadata ?? {};
+  if (!name) return undefined;
+  return !namespace ? name : `${namespace}/${name}`;
+}

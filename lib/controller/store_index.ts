@@ -1,0 +1,26 @@
+/** The keys of a store by the values that a function finds in their projections. */
+export class StoreIndex<P> {
+  readonly #keys = new Map<string, Set<string>>();
+
+  constructor(readonly valuesOf: (value: P) => readonly string[]) {}
+
+  keys(value: string): Iterable<string> {
+    return this.#keys.get(value) ?? [];
+  }
+
+  add(key: string, projection: P): void {
+    for (const value of this.valuesOf(projection)) {
+      const keys = this.#keys.get(value);
+      if (keys === undefined) this.#keys.set(value, new Set([key]));
+      else keys.add(key);
+    }
+  }
+
+  delete(key: string, projection: P): void {
+    for (const value of this.valuesOf(projection)) {
+      const keys = this.#keys.get(value);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#keys.delete(value);
+    }
+  }
+}

@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { type Change, keyOf, Store } from "./store.ts";
+
+interface Thing {
+  metadata?: {
+    name?: string;
+    namespace?: string;
+    uid?: string;
+    resourceVersion?: string;
+    deletionTimestamp?: string;
+  };
+  owners?: string[];
+}
+
+interface Projection {
+  version: string | undefined;
+  owners: string[];
+}
+
+function thing(name: string, resourceVersion: string, more: Thing["metadata"] & { owners?: string[] } = {}): Thing {
+  const { owners, ...metadata } = more;
+  return { metadata: { name, uid: `uid-of-${name}`, resourceVersion, ...metadata }, owners };
+}
+
+function newStore() {
+  const store = new Store({
+    project: ({ metadata, owners = [] }: Thing): Projection => ({ version: metadata?.resourceVersion, owners }),
+    indexes: { owner: (projection) => projection.owners },
+  });
+  const log: string[] = [];
+  const replayed = new Map<string, Projection>();
+  store.subscribe((change) => {
+    log.push(describe(change));
+    assert.equal(replayed.get(change.key), change.old);
+    if (change.new === undefined) replayed.delete(change.key);
+    else replayed.set(change.key, change.new);
+  });
+  /** Changes since the last call. */
+  const changes = () => log.splice(0);
+  return { store, changes };
+}
+
+function describe({ key, old, new: now }: Change<Projection>): string {
+  return `${key}: ${old?.version ?? "none"} → ${now?.version ?? "none"}`;
+}
+
+/** Puts a list into the store. */
+function list(store: Store<Projection, "owner", Thing>, resourceVersion: string, ...things: Thing[]) {
+  const listing = store.listing();
+  for (const thing of things) listing.add(thing);
+  listing.commit(resourceVersion);
+}
+
+Deno.test("keys are namespace/name, or name for a cluster-scoped object", () => {
+  assert.equal(keyOf({ metadata: { name: "a", namespace: "ns" } }), "ns/a");
+  assert.equal(keyOf({ metadata: { name: "a" } }), "a");
+  assert.equal(keyOf({ metadata: {} }), undefined);
+  assert.equal(keyOf({}), undefined);
+});
+
+Deno.test("a list changes the store by the differences only", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "1"), thing("b", "2"), thing("c", "3"));
+  assert.deepEqual(changes(), ["a: none → 1", "b: none → 2", "c: none → 3"]);
+  list(store, "20", thing("b", "2"), thing("c", "15"), thing("d", "12"));
+  assert.deepEqual(changes(), ["a: 1 → none", "c: 3 → 15", "d: none → 12"]);
+  assert.deepEqual([store.size, store.resourceVersion], [3, "20"]);
+});
+
+Deno.test("a listing changes nothing before its commit", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "1"));
+  changes();
+  store.listing().add(thing("b", "11"));
+  assert.deepEqual([store.size, store.resourceVersion, changes()], [1, "10", []]);
+});
+
+Deno.test("a watch adds, changes and deletes, and a repeated event changes nothing", () => {
+  const { store, changes } = newStore();
+  list(store, "10");
+  store.put(thing("a", "11"));
+  store.put(thing("a", "11"));
+  store.put(thing("a", "12"));
+  store.remove(thing("a", "13"));
+  store.remove(thing("a", "13"));
+  assert.deepEqual(changes(), ["a: none → 11", "a: 11 → 12", "a: 12 → none"]);
+  assert.equal(store.resourceVersion, "13");
+});
+
+Deno.test("a bookmark moves the version to resume from, never back", () => {
+  const { store } = newStore();
+  list(store, "10");
+  store.advance("99");
+  store.advance("100");
+  store.advance("99");
+  assert.equal(store.resourceVersion, "100");
+});
+
+Deno.test("an own write is seen at once, and the watch's word on it changes nothing more", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "1"));
+  changes();
+  store.observe(thing("a", "11"));
+  store.observe(thing("new", "12"));
+  assert.deepEqual(changes(), ["a: 1 → 11", "new: none → 12"]);
+  store.put(thing("a", "11"));
+  store.put(thing("new", "12"));
+  assert.deepEqual(changes(), []);
+  assert.equal(store.resourceVersion, "12");
+});
+
+Deno.test("an own write doesn't move the version to resume from, since others' writes before it are yet to come", () => {
+  const { store } = newStore();
+  list(store, "10");
+  store.observe(thing("a", "15"));
+  assert.equal(store.resourceVersion, "10");
+});
+
+Deno.test("the answer to an own write that is older than what the watch told is ignored", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "9"));
+  store.put(thing("a", "12"));
+  changes();
+  store.observe(thing("a", "11"));
+  assert.deepEqual(changes(), []);
+});
+
+Deno.test("the watch's older events don't undo an own write", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "9"));
+  store.observe(thing("a", "12"));
+  changes();
+  store.put(thing("a", "11"));
+  assert.deepEqual(changes(), []);
+});
+
+Deno.test("an own write of an object that was deleted meanwhile doesn't bring it back", () => {
+  const { store, changes } = newStore();
+  list(store, "10");
+  store.put(thing("a", "11"));
+  store.remove(thing("a", "12"));
+  changes();
+  store.observe(thing("a", "11"));
+  assert.deepEqual(changes(), []);
+});
+
+Deno.test("the deletion of an object's predecessor doesn't take out what was written since", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "9"));
+  store.observe(thing("a", "13", { uid: "second" }));
+  changes();
+  store.remove(thing("a", "12"));
+  store.put(thing("a", "13", { uid: "second" }));
+  assert.deepEqual(changes(), []);
+});
+
+Deno.test("a list older than an own write leaves it alone, a later one has the last word", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "9"));
+  const listing = store.listing();
+  listing.add(thing("a", "9"));
+  store.observe(thing("a", "12"));
+  store.observe(thing("b", "13"));
+  changes();
+  listing.commit("11");
+  assert.deepEqual(changes(), []);
+  list(store, "14", thing("a", "12"));
+  assert.deepEqual(changes(), ["b: 13 → none"]);
+});
+
+Deno.test("own writes before the first list are kept as long as they are newer than it", () => {
+  const { store, changes } = newStore();
+  store.observe(thing("old", "5"));
+  store.observe(thing("new", "15"));
+  changes();
+  list(store, "10");
+  assert.deepEqual(changes(), ["old: 5 → none"]);
+});
+
+Deno.test("a list of a restored backup replaces everything, though its versions are older", () => {
+  const { store, changes } = newStore();
+  list(store, "100", thing("a", "90"), thing("b", "95"));
+  changes();
+  list(store, "50", thing("a", "40"));
+  assert.deepEqual(changes(), ["b: 95 → none", "a: 90 → 40"]);
+  assert.equal(store.resourceVersion, "50");
+});
+
+Deno.test("a list shows a recreated object even if versions can't be ordered", () => {
+  const { store, changes } = newStore();
+  list(store, "x", thing("a", "same"));
+  list(store, "y", thing("a", "same", { uid: "second" }));
+  assert.deepEqual(changes(), ["a: none → same", "a: same → same"]);
+});
+
+Deno.test("an own deletion is seen at once, and the watch's word on it changes nothing more", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "9"));
+  changes();
+  store.forget("a", "uid-of-a");
+  assert.deepEqual(changes(), ["a: 9 → none"]);
+  store.remove(thing("a", "11"));
+  assert.deepEqual(changes(), []);
+});
+
+Deno.test("an own deletion doesn't take out the object's successor", () => {
+  const { store, changes } = newStore();
+  list(store, "10", thing("a", "9"));
+  store.put(thing("a", "12", { uid: "second" }));
+  changes();
+  store.forget("a", "uid-of-a");
+  store.forget("unknown", "uid-of-a");
+  assert.deepEqual(changes(), []);
+});
+
+Deno.test("an object that its finalizers hold comes back after an own deletion, whichever is first", () => {
+  const terminating = thing("a", "11", { deletionTimestamp: "2026-01-01T00:00:00Z" });
+  for (const watchFirst of [true, false]) {
+    const { store } = newStore();
+    list(store, "10", thing("a", "9"));
+    if (watchFirst) store.put(terminating);
+    store.forget("a", "uid-of-a");
+    if (!watchFirst) store.put(terminating);
+    assert.equal(store.get("a")?.version, "11");
+  }
+});
+
+Deno.test("objects without a name, a version or metadata don't hurt", () => {
+  const { store, changes } = newStore();
+  list(store, "10", {}, { metadata: {} }, { metadata: { name: "bare" } });
+  store.put({});
+  store.put({ metadata: { name: "bare" } });
+  store.observe({ metadata: { name: "bare" } });
+  store.observe({});
+  store.remove({});
+  assert.deepEqual(changes(), ["bare: none → none", "bare: none → none"]);
+  assert.equal(store.resourceVersion, "10");
+  store.remove({ metadata: { name: "bare" } });
+  assert.equal(store.size, 0);
+});
+
+Deno.test("an index finds projections under each of their values, and follows changes", () => {
+  const { store } = newStore();
+  const owned = (value: string) => store.index("owner", value).map((projection) => projection.version).sort();
+  list(store, "10", thing("a", "1", { owners: ["x", "y"] }), thing("b", "2", { owners: ["x"] }), thing("c", "3"));
+  assert.deepEqual([owned("x"), owned("y"), owned("z")], [["1", "2"], ["1"], []]);
+  store.observe(thing("a", "11", { owners: ["z"] }));
+  assert.deepEqual([owned("x"), owned("y"), owned("z")], [["2"], [], ["11"]]);
+  store.remove(thing("b", "12"));
+  assert.deepEqual(owned("x"), []);
+  list(store, "20", thing("d", "15", { owners: ["z", "z"] }));
+  assert.deepEqual(owned("z"), ["15"]);
+});
+
+Deno.test("a change that a listener causes is told to all listeners after the one that caused it", () => {
+  const { store } = newStore();
+  const first: string[] = [];
+  const second: string[] = [];
+  store.subscribe((change) => {
+    first.push(describe(change));
+    if (change.key === "a" && change.new?.version === "1") store.observe(thing("a", "2"));
+  });
+  const end = store.subscribe((change) => second.push(describe(change)));
+  store.observe(thing("a", "1"));
+  assert.deepEqual(second, ["a: none → 1", "a: 1 → 2"]);
+  assert.deepEqual(first, second);
+  end();
+  store.observe(thing("a", "3"));
+  assert.deepEqual([first.length, second.length], [3, 2]);
+});
+
+Deno.test("a listener that throws keeps nothing from the others and is reported", () => {
+  const { store } = newStore();
+  const told: string[] = [];
+  store.subscribe(() => {
+    throw new Error("broken");
+  });
+  store.subscribe((change) => told.push(describe(change)));
+  assert.throws(() => list(store, "10", thing("a", "1"), thing("b", "2")), AggregateError);
+  assert.deepEqual([told, store.size], [["a: none → 1", "b: none → 2"], 2]);
+  assert.throws(() => store.observe(thing("c", "11")), AggregateError);
+  assert.equal(told.length, 3);
+});

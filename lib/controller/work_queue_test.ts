@@ -1,0 +1,275 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../clock/mod.ts";
+import { WorkQueue } from "./work_queue.ts";
+
+const never = new AbortController().signal;
+
+function queueWithClock() {
+  const clock = new FakeClock(1_000_000);
+  return { clock, queue: new WorkQueue({ clock, random: () => 0 }) };
+}
+
+/** Takes until nothing is due, and gives everything back. */
+async function drain(queue: WorkQueue): Promise<string[]> {
+  const keys: string[] = [];
+  while (queue.depth > 0) {
+    const key = await queue.take(never);
+    keys.push(key);
+    queue.done(key);
+  }
+  return keys;
+}
+
+/** A taker that notes which key it got. */
+function taker(queue: WorkQueue, signal = never) {
+  const taken: { key?: string } = {};
+  queue.take(signal).then((key) => taken.key = key, () => {});
+  return taken;
+}
+
+Deno.test("keys come in the order they were added, each once", async () => {
+  const { queue } = queueWithClock();
+  for (const key of ["a", "b", "a", "c", "b"]) queue.add(key);
+  assert.deepEqual(await drain(queue), ["a", "b", "c"]);
+});
+
+Deno.test("urgent keys go before all others, and a key that is due can become urgent but not lose it", async () => {
+  const { queue } = queueWithClock();
+  for (const key of ["a", "b", "c"]) queue.add(key);
+  queue.add("x", { urgent: true });
+  queue.add("c", { urgent: true });
+  queue.add("x");
+  assert.deepEqual(await drain(queue), ["x", "c", "a", "b"]);
+});
+
+Deno.test("a key that is added while it is taken comes again after done, and not before", async () => {
+  const { queue } = queueWithClock();
+  queue.add("a");
+  await queue.take(never);
+  queue.add("a");
+  queue.add("a", { urgent: true });
+  queue.add("b");
+  assert.equal(queue.depth, 1);
+  queue.done("a");
+  assert.deepEqual(await drain(queue), ["a", "b"], "a was urgent when it was added again");
+});
+
+Deno.test("a key comes at its instant and not before", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("a", clock.now() + 500);
+  const taken = taker(queue);
+  await clock.advance(499);
+  assert.deepEqual([taken.key, queue.waiting, queue.depth], [undefined, 1, 0]);
+  await clock.advance(1);
+  assert.deepEqual([taken.key, queue.waiting, clock.pending], ["a", 0, 0]);
+});
+
+Deno.test("of several instants the earliest wins", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("a", clock.now() + 500);
+  queue.addAt("a", clock.now() + 900);
+  queue.addAt("b", clock.now() + 800);
+  queue.addAt("b", clock.now() + 100);
+  const first = taker(queue);
+  await clock.advance(100);
+  assert.equal(first.key, "b");
+  const second = taker(queue);
+  await clock.advance(400);
+  assert.equal(second.key, "a");
+  queue.done("a");
+  queue.done("b");
+  assert.equal(queue.waiting, 0, "later instants went with the earlier run");
+});
+
+Deno.test("an earlier instant comes on time when someone waits for a later one already", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("late", clock.now() + 1000);
+  const taken = taker(queue);
+  queue.addAt("early", clock.now() + 10);
+  assert.equal(clock.pending, 1);
+  await clock.advance(10);
+  assert.equal(taken.key, "early");
+});
+
+Deno.test("a run takes the place of instants asked for before it, not of those asked for while it runs", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("a", clock.now() + 500);
+  queue.add("a");
+  await queue.take(never);
+  assert.equal(queue.waiting, 0);
+  queue.addAt("a", clock.now() + 700);
+  queue.done("a");
+  const taken = taker(queue);
+  await clock.advance(699);
+  assert.equal(taken.key, undefined);
+  await clock.advance(1);
+  assert.equal(taken.key, "a");
+});
+
+Deno.test("an instant that falls due while the key is taken brings it again after done", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.add("a");
+  await queue.take(never);
+  queue.addAt("a", clock.now() + 10);
+  const taken = taker(queue);
+  await clock.advance(20);
+  assert.equal(taken.key, undefined);
+  queue.done("a");
+  await clock.advance(0);
+  assert.equal(taken.key, "a");
+});
+
+Deno.test("an urgent instant overtakes keys that became due before, also for a key among them", async () => {
+  const { clock, queue } = queueWithClock();
+  for (const key of ["a", "b", "c"]) queue.add(key);
+  queue.addAt("c", clock.now() + 10, { urgent: true });
+  queue.addAt("x", clock.now() + 5, { urgent: true });
+  await clock.advance(10);
+  assert.deepEqual(await drain(queue), ["x", "c", "a", "b"]);
+});
+
+Deno.test("an instant that is past is due at once; one that is no number is refused", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("a", clock.now() - 5);
+  assert.deepEqual(await drain(queue), ["a"]);
+  assert.throws(() => queue.addAt("a", NaN), /Key a can't be queued for the instant NaN/);
+  assert.throws(() => queue.addAt("a", Infinity), RangeError);
+});
+
+Deno.test("an instant a year ahead comes on time, with a single timer of at most 30 s", async () => {
+  const delays: number[] = [];
+  class RecordingClock extends FakeClock {
+    override setTimer(afterMs: number, fire: () => void) {
+      delays.push(afterMs);
+      return super.setTimer(afterMs, fire);
+    }
+  }
+  const clock = new RecordingClock(1_000_000);
+  const queue = new WorkQueue({ clock });
+  queue.addAt("a", clock.now() + 365 * 86_400_000);
+  const taken = taker(queue);
+  for (let i = 0; i < 3; i++) {
+    await clock.advance(30_000);
+    assert.equal(clock.pending, 1);
+  }
+  assert.deepEqual(delays, [30_000, 30_000, 30_000, 30_000]);
+  clock.step(365 * 86_400_000 - 90_001);
+  await clock.advance(30_000);
+  assert.equal(taken.key, "a");
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("a wall clock that jumps ahead (a suspend, a correction) is noticed within 30 s", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("a", clock.now() + 3_600_000);
+  const taken = taker(queue);
+  await clock.advance(1000);
+  clock.step(3_600_000);
+  await clock.advance(29_000);
+  assert.equal(taken.key, "a");
+});
+
+Deno.test("a wall clock that is set back postpones an instant, but not a retry", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("instant", clock.now() + 1000);
+  queue.retry("retry");
+  clock.step(-5000);
+  const first = taker(queue);
+  await clock.advance(100);
+  assert.equal(first.key, "retry");
+  const second = taker(queue);
+  await clock.advance(5899);
+  assert.equal(second.key, undefined);
+  await clock.advance(1);
+  assert.equal(second.key, "instant");
+});
+
+Deno.test("retries double from 100 ms to 60 s, until the key is forgotten", async () => {
+  const { clock, queue } = queueWithClock();
+  const delayOfRetry = async () => {
+    queue.retry("a");
+    const startedAt = clock.monotonic();
+    let takenAt = NaN;
+    const taken = queue.take(never).then((key) => {
+      takenAt = clock.monotonic();
+      queue.done(key);
+    });
+    await clock.advance(60_000);
+    await taken;
+    return takenAt - startedAt;
+  };
+  const delays: number[] = [];
+  for (let i = 0; i < 12; i++) delays.push(await delayOfRetry());
+  assert.deepEqual(delays, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000]);
+  queue.forget("a");
+  assert.equal(await delayOfRetry(), 100);
+});
+
+Deno.test("jitter takes off up to half of a retry's delay", async () => {
+  const clock = new FakeClock();
+  const queue = new WorkQueue({ clock, random: () => 0.999_999 });
+  queue.retry("a");
+  const taken = taker(queue);
+  await clock.advance(50);
+  assert.equal(taken.key, undefined);
+  await clock.advance(1);
+  assert.equal(taken.key, "a");
+});
+
+Deno.test("a retry after a given time comes then, and counts for no backoff", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.retry("a", { afterMs: 7000 });
+  const first = taker(queue);
+  await clock.advance(6999);
+  assert.equal(first.key, undefined);
+  await clock.advance(1);
+  assert.equal(first.key, "a");
+  queue.done("a");
+  queue.retry("a");
+  const second = taker(queue);
+  await clock.advance(100);
+  assert.equal(second.key, "a");
+});
+
+Deno.test("a change doesn't wait for a key's retry", async () => {
+  const { queue } = queueWithClock();
+  queue.retry("a");
+  queue.add("a");
+  assert.deepEqual(await drain(queue), ["a"]);
+  assert.equal(queue.waiting, 0);
+});
+
+Deno.test("takers are served in the order they came, and one that aborts leaves nothing behind", async () => {
+  const { clock, queue } = queueWithClock();
+  const stop = new AbortController();
+  const reason = new Error("stop");
+  const gone = assert.rejects(queue.take(stop.signal), (error) => error === reason);
+  const first = taker(queue);
+  const second = taker(queue);
+  queue.addAt("later", clock.now() + 1000);
+  stop.abort(reason);
+  await gone;
+  queue.add("a");
+  queue.add("b");
+  await clock.advance(0);
+  assert.deepEqual([first.key, second.key, clock.pending], ["a", "b", 0]);
+  await assert.rejects(queue.take(stop.signal), (error) => error === reason);
+});
+
+Deno.test("a taker that aborts takes the timer with it", () => {
+  const { clock, queue } = queueWithClock();
+  const stop = new AbortController();
+  queue.addAt("later", clock.now() + 1000);
+  taker(queue, stop.signal);
+  assert.equal(clock.pending, 1);
+  stop.abort();
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("giving back a key that isn't taken is an error", async () => {
+  const { queue } = queueWithClock();
+  assert.throws(() => queue.done("a"), /Key a is not taken/);
+  queue.add("a");
+  queue.done(await queue.take(never));
+  assert.throws(() => queue.done("a"), /Key a is not taken/);
+});

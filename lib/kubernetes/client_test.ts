@@ -1,0 +1,348 @@
+import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { type ClosableRestClient, createRestClient, type RequestRecord, type RestClientOptions } from "./client.ts";
+import type { ClientConfig, Credentials, CredentialSource } from "./client_config.ts";
+import { fixedCredentials } from "./credentials.ts";
+import { ApiError, ConnectionError } from "./errors.ts";
+
+/** A server on this computer that answers with `answer`, and a client for it. */
+function setUp(
+  answer: (request: Request) => Response | Promise<Response>,
+  options: Partial<RestClientOptions & { credentials: CredentialSource; headers: ClientConfig["headers"] }> = {},
+): { rest: ClosableRestClient; server: string } & AsyncDisposable {
+  const http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, answer);
+  const server = `http://127.0.0.1:${http.addr.port}`;
+  const { credentials = fixedCredentials({}), headers, ...clientOptions } = options;
+  const rest = createRestClient({ source: "test", server, namespace: "team", credentials, headers }, {
+    userAgent: "example/1.0",
+    ...clientOptions,
+  });
+  return {
+    rest,
+    server,
+    [Symbol.asyncDispose]: async () => {
+      rest.close();
+      await http.shutdown();
+    },
+  };
+}
+
+const GET = { method: "GET", path: "/api/v1/namespaces" } as const;
+
+async function rejection(promise: Promise<unknown>): Promise<Error> {
+  return await promise.then(() => assert.fail("it resolved"), (error) => error);
+}
+
+Deno.test("a request carries method, path, query, body, credentials and the program's name", async () => {
+  await using lab = setUp(async (request) =>
+    Response.json({
+      method: request.method,
+      url: request.url,
+      body: await request.json(),
+      headers: Object.fromEntries(request.headers),
+    }), {
+    credentials: fixedCredentials({ authorization: "Bearer t" }),
+    headers: [["Impersonate-User", "jane"], ["Impersonate-Group", "a"], ["Impersonate-Group", "b"]],
+  });
+  const seen = await lab.rest.performRequest({
+    method: "PATCH",
+    path: "/api/v1/namespaces/x",
+    querystring: new URLSearchParams({ fieldManager: "me & you" }),
+    bodyJson: { a: 1 },
+    contentType: "application/apply-patch+yaml",
+  }) as { method: string; url: string; body: unknown; headers: Record<string, string> };
+  assert.equal(seen.method, "PATCH");
+  assert.equal(seen.url, `${lab.server}/api/v1/namespaces/x?fieldManager=me+%26+you`);
+  assert.deepEqual(seen.body, { a: 1 });
+  assert.equal(seen.headers["content-type"], "application/apply-patch+yaml");
+  assert.equal(seen.headers["accept"], "application/json");
+  assert.equal(seen.headers["user-agent"], "example/1.0");
+  assert.equal(seen.headers["authorization"], "Bearer t");
+  assert.equal(seen.headers["impersonate-group"], "a, b");
+  assert.equal(lab.rest.defaultNamespace, "team");
+});
+
+Deno.test("what isn't 2xx rejects with an ApiError, a redirect too", async () => {
+  await using lab = setUp((request) =>
+    new URL(request.url).pathname === "/redirect"
+      ? new Response(null, { status: 302, headers: { location: "http://192.0.2.1/" } })
+      : new Response("slow down", { status: 429, headers: { "retry-after": "2" } })
+  );
+  const busy = await rejection(lab.rest.performRequest(GET));
+  assert.ok(busy instanceof ApiError);
+  assert.deepEqual([busy.code, busy.reason, busy.retryAfterSeconds], [429, "TooManyRequests", 2]);
+  const redirect = await rejection(lab.rest.performRequest({ method: "GET", path: "/redirect" }));
+  assert.ok(redirect instanceof ApiError && redirect.code === 302, String(redirect));
+  const stream = await rejection(lab.rest.performStream(GET));
+  assert.ok(stream instanceof ApiError && stream.code === 429);
+});
+
+Deno.test("a 2xx that isn't JSON is no API server, unless another type was asked for", async () => {
+  await using lab = setUp(() => new Response("<html>log in</html>", { headers: { "content-type": "text/html" } }));
+  const error = await rejection(lab.rest.performRequest(GET));
+  assert.ok(error instanceof ConnectionError);
+  assert.match(error.message, /text\/html in place of JSON. Is http:.*\(test\) a Kubernetes API server\?/);
+  assert.equal(await lab.rest.performRequest({ ...GET, accept: "text/html" }), "<html>log in</html>");
+});
+
+Deno.test("the deadline ends a call with a TimeoutError that says which", async () => {
+  const never = Promise.withResolvers<Response>();
+  await using lab = setUp(() => never.promise);
+  const error = await rejection(lab.rest.performRequest({ ...GET, timeoutMs: 20 }));
+  assert.equal(error.name, "TimeoutError");
+  assert.equal(error.message, "GET /api/v1/namespaces wasn't answered within 0.02 s.");
+  assert.equal((await rejection(lab.rest.performStream({ ...GET, timeoutMs: 20 }))).name, "TimeoutError");
+  never.resolve(new Response());
+});
+
+Deno.test("the deadline holds while the body is read, too", async () => {
+  const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("[1,")) });
+  await using lab = setUp(() => new Response(body));
+  assert.equal((await rejection(lab.rest.performRequest({ ...GET, timeoutMs: 50 }))).name, "TimeoutError");
+});
+
+Deno.test("a signal ends a call with its own reason: before it begins, in flight, and in the queue", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  await using lab = setUp(async () => {
+    arrived.resolve();
+    await gate.promise;
+    return Response.json({});
+  }, { maxInFlight: 1 });
+  const reason = new Error("stopped");
+  assert.equal(await rejection(lab.rest.performRequest({ ...GET, abortSignal: AbortSignal.abort(reason) })), reason);
+
+  const inFlight = new AbortController();
+  const queued = new AbortController();
+  const first = rejection(lab.rest.performRequest({ ...GET, abortSignal: inFlight.signal }));
+  await arrived.promise;
+  const second = rejection(lab.rest.performRequest({ ...GET, abortSignal: queued.signal }));
+  queued.abort(reason);
+  assert.equal(await second, reason);
+  inFlight.abort(reason);
+  assert.equal(await first, reason);
+  gate.resolve();
+  // The place that the queued call would have got went back.
+  assert.deepEqual(await lab.rest.performRequest(GET), {});
+});
+
+Deno.test("no more unary calls than allowed are in flight, and streams don't count", async () => {
+  let inFlight = 0;
+  let most = 0;
+  const gate = Promise.withResolvers<void>();
+  const three = Promise.withResolvers<void>();
+  await using lab = setUp(async (request) => {
+    if (new URL(request.url).pathname === "/stream") return new Response("");
+    most = Math.max(most, ++inFlight);
+    if (inFlight === 3) three.resolve();
+    await gate.promise;
+    inFlight--;
+    return Response.json(null);
+  }, { maxInFlight: 3 });
+  const calls = Array.from({ length: 10 }, () => lab.rest.performRequest(GET));
+  await three.promise;
+  await (await lab.rest.performStream({ method: "GET", path: "/stream" })).cancel();
+  gate.resolve();
+  await Promise.all(calls);
+  assert.equal(most, 3);
+});
+
+Deno.test("a stream brings bytes as they come, and its signal ends it later, too", async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  await using lab = setUp(() => new Response(readable), { timeoutMs: 1000 });
+  const writer = writable.getWriter();
+  const stop = new AbortController();
+  const opened = lab.rest.performStream({ ...GET, abortSignal: stop.signal });
+  const written = writer.write(new TextEncoder().encode("one"));
+  const reader = (await opened).getReader();
+  assert.equal(new TextDecoder().decode((await reader.read()).value), "one");
+  await written;
+  const reason = new Error("enough");
+  const read = rejection(reader.read());
+  stop.abort(reason);
+  assert.equal(await read, reason);
+  await writer.close().catch(() => {});
+});
+
+Deno.test("a signal and a deadline end a call even after the garbage collection of all that isn't held", async () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage: () => void = runInNewContext("gc");
+  const begun = () =>
+    new Response(new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("[1,")) }));
+  await using lab = setUp(begun);
+  const reason = new Error("enough");
+  const stop = new AbortController();
+  const unary = rejection(lab.rest.performRequest({ ...GET, abortSignal: stop.signal }));
+  const late = rejection(lab.rest.performRequest({ ...GET, timeoutMs: 200 }));
+  const reader = (await lab.rest.performStream({ ...GET, abortSignal: stop.signal })).getReader();
+  await reader.read();
+  const read = rejection(reader.read());
+  for (let i = 0; i < 3; i++) {
+    collectGarbage();
+    // Finalizers run in turns of the event loop.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  stop.abort(reason);
+  assert.equal(await read, reason);
+  assert.equal(await unary, reason);
+  assert.equal((await late).name, "TimeoutError");
+});
+
+/** Credentials t1, t2, … that a renewal moves on, up to t`last`. */
+function renewable(last: number): CredentialSource {
+  let n = 1;
+  let present: Credentials = { authorization: "t1" };
+  return {
+    current: () => Promise.resolve(present),
+    renew: (refused) => {
+      if (refused === present && n < last) present = { authorization: `t${++n}` };
+      return Promise.resolve(refused !== present);
+    },
+  };
+}
+
+Deno.test("a 401 is tried once more with renewed credentials", async () => {
+  const records: RequestRecord[] = [];
+  const accept = (token: string) => (request: Request) =>
+    request.headers.get("authorization") === token ? Response.json(token) : new Response("no", { status: 401 });
+  {
+    await using lab = setUp(accept("t2"), {
+      credentials: renewable(9),
+      onRequest: (record) => records.push(record),
+    });
+    assert.equal(await lab.rest.performRequest(GET), "t2");
+    assert.deepEqual(records.map(({ code }) => code), [401, 200]);
+    await (await lab.rest.performStream(GET)).cancel();
+  }
+  {
+    await using lab = setUp(accept("t3"), { credentials: renewable(9) });
+    const error = await rejection(lab.rest.performRequest(GET));
+    assert.ok(error instanceof ApiError && error.code === 401);
+  }
+  {
+    let requests = 0;
+    await using lab = setUp(() => {
+      requests++;
+      return new Response("no", { status: 401 });
+    }, { credentials: renewable(1) });
+    await rejection(lab.rest.performRequest(GET));
+    assert.equal(requests, 1, "without fresh credentials a second try is pointless");
+  }
+});
+
+Deno.test("credentials that can't be had reject with their own sentence, within the deadline", async () => {
+  const error = new Error("log in first");
+  {
+    await using lab = setUp(() => assert.fail(), {
+      credentials: { current: () => Promise.reject(error), renew: () => Promise.resolve(false) },
+    });
+    assert.equal(await rejection(lab.rest.performRequest(GET)), error);
+  }
+  await using lab = setUp(() => assert.fail(), {
+    credentials: { current: () => new Promise(() => {}), renew: () => Promise.resolve(false) },
+    timeoutMs: 20,
+  });
+  assert.equal((await rejection(lab.rest.performRequest(GET))).name, "TimeoutError");
+});
+
+Deno.test("every exchange is recorded with its code, 0 when there was no answer", async () => {
+  const records: RequestRecord[] = [];
+  const onRequest = (record: RequestRecord) => records.push(record);
+  let server = "";
+  {
+    await using lab = setUp((request) => Response.json({}, { status: request.method === "POST" ? 201 : 200 }), {
+      onRequest,
+    });
+    server = lab.server;
+    await lab.rest.performRequest(GET);
+    await lab.rest.performRequest({ method: "POST", path: "/x", bodyJson: {} });
+    await (await lab.rest.performStream(GET)).cancel();
+  }
+  using rest = createRestClient({
+    source: 'context "c" of /k',
+    server,
+    namespace: "x",
+    credentials: fixedCredentials({}),
+  }, {
+    userAgent: "example/1.0",
+    onRequest,
+  });
+  const error = await rejection(rest.performRequest(GET));
+  assert.ok(error instanceof ConnectionError);
+  assert.ok(
+    error.message.startsWith(`${server} (context "c" of /k) gave no answer to GET /api/v1/namespaces: `),
+    error.message,
+  );
+  assert.match(error.message, /refused.*Is the API server running there\?$/);
+  assert.ok(error.cause instanceof Error);
+  assert.deepEqual(records.map(({ method, path, code }) => [method, path, code]), [
+    ["GET", "/api/v1/namespaces", 200],
+    ["POST", "/x", 201],
+    ["GET", "/api/v1/namespaces", 200],
+    ["GET", "/api/v1/namespaces", 0],
+  ]);
+  assert.ok(records.every(({ durationMs }) => durationMs >= 0 && durationMs < 10_000));
+});
+
+Deno.test("closing the client ends what is under way, and what comes later", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const never = Promise.withResolvers<Response>();
+  await using lab = setUp(() => {
+    arrived.resolve();
+    return never.promise;
+  });
+  const call = rejection(lab.rest.performRequest(GET));
+  await arrived.promise;
+  lab.rest.close();
+  assert.match((await call).message, /was closed/);
+  assert.match((await rejection(lab.rest.performRequest(GET))).message, /was closed/);
+  never.resolve(new Response());
+});
+
+Deno.test("an answer that breaks off is a ConnectionError", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    using connection = await listener.accept();
+    await connection.read(new Uint8Array(4096));
+    await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"));
+  })();
+  using rest = createRestClient({
+    source: "test",
+    server: `http://127.0.0.1:${listener.addr.port}`,
+    namespace: "x",
+    credentials: fixedCredentials({}),
+  }, { userAgent: "example/1.0" });
+  const error = await rejection(rest.performRequest(GET));
+  assert.ok(error instanceof ConnectionError, String(error));
+  await serving;
+});
+
+Deno.test("a proxy URL that can't be used is told with its remedy", async () => {
+  using rest = createRestClient({
+    source: 'context "c" of /k',
+    server: "http://192.0.2.1",
+    proxyUrl: "ftp://proxy",
+    namespace: "x",
+    credentials: fixedCredentials({}),
+  }, { userAgent: "example/1.0" });
+  assert.match((await rejection(rest.performRequest(GET))).message, /proxy-url of context "c" of \/k.*set-cluster/);
+});
+
+Deno.test("requests go through the proxy of the configuration", async () => {
+  await using proxy = setUp((request) =>
+    Response.json({ url: request.url, by: request.headers.get("proxy-authorization") })
+  );
+  using rest = createRestClient({
+    source: "test",
+    // Nothing listens there; only the proxy is ever asked.
+    server: "http://127.0.0.1:8001",
+    proxyUrl: proxy.server.replace("http://", "http://me:p%40ss@"),
+    namespace: "x",
+    credentials: fixedCredentials({}),
+  }, { userAgent: "example/1.0" });
+  assert.deepEqual(await rest.performRequest(GET), {
+    url: "http://127.0.0.1:8001/api/v1/namespaces",
+    by: `Basic ${btoa("me:p@ss")}`,
+  });
+});

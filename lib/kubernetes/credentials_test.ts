@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../clock/mod.ts";
+import type { RunCommand } from "./client_config.ts";
+import { TokenFile } from "./credentials.ts";
+import { type ExecConfig, ExecCredentials } from "./exec_credentials.ts";
+
+function tokenFile(clock: FakeClock, read: () => string) {
+  return new TokenFile({
+    path: "/run/token",
+    source: 'user "sa" of /c',
+    clock,
+    readTextFile: () => Promise.resolve().then(read),
+  });
+}
+
+Deno.test("a token file is read again after a minute, and not before", async () => {
+  const clock = new FakeClock();
+  let reads = 0;
+  const source = tokenFile(clock, () => `token-${++reads}\n`);
+  const token = async () => (await source.current()).authorization;
+  assert.equal(await token(), "Bearer token-1");
+  await clock.advance(59_999);
+  assert.equal(await token(), "Bearer token-1");
+  await clock.advance(1);
+  assert.equal(await token(), "Bearer token-2");
+});
+
+Deno.test("a token that was refused is read again at once, and tried again only if it changed", async () => {
+  let content = "old";
+  const source = tokenFile(new FakeClock(), () => content);
+  const refused = await source.current();
+  assert.equal(await source.renew(refused), false);
+  content = "new";
+  assert.equal(await source.renew(refused), true);
+  assert.equal((await source.current()).authorization, "Bearer new");
+});
+
+Deno.test("a token file that goes away leaves the last token in use", async () => {
+  const clock = new FakeClock();
+  let gone = false;
+  const source = tokenFile(clock, () => {
+    if (gone) throw new Deno.errors.NotFound("gone");
+    return "kept";
+  });
+  await source.current();
+  gone = true;
+  await clock.advance(120_000);
+  assert.equal((await source.current()).authorization, "Bearer kept");
+});
+
+Deno.test("a token file that never was there, or is empty, is an error with a remedy", async () => {
+  const missing = tokenFile(new FakeClock(), () => {
+    throw new Deno.errors.NotFound("no such file");
+  });
+  await assert.rejects(missing.current(), /\/run\/token of user "sa" of \/c can't be read \(no such file\). Correct/);
+  await assert.rejects(tokenFile(new FakeClock(), () => "\n").current(), /\/run\/token of user "sa" of \/c is empty/);
+});
+
+const EXEC: ExecConfig = {
+  apiVersion: "client.authentication.k8s.io/v1",
+  command: "cloud-login",
+  args: ["--token"],
+  env: [{ name: "CLOUD", value: "here" }],
+  installHint: "Install cloud-login with apt.",
+};
+
+/** What a plugin prints. */
+function credential(status: unknown, apiVersion = EXEC.apiVersion): string {
+  return JSON.stringify({ kind: "ExecCredential", apiVersion, status });
+}
+
+/** A plugin run by `run`, which gets to see what it is called with. */
+function plugin(
+  exec: Partial<ExecConfig>,
+  run: (...call: Parameters<RunCommand>) => string | { code: number; stdout: string; stderr: string },
+  options: { clock?: FakeClock; isInteractive?: boolean } = {},
+) {
+  return new ExecCredentials({
+    exec: { ...EXEC, ...exec },
+    cluster: { server: "https://h", config: { audience: "x" } },
+    source: 'user "cloud" of /c',
+    clock: options.clock,
+    isInteractive: () => options.isInteractive ?? false,
+    runCommand: (...call) =>
+      Promise.resolve().then(() => run(...call)).then((output) =>
+        typeof output === "string" ? { code: 0, stdout: output, stderr: "" } : output
+      ),
+  });
+}
+
+for (const apiVersion of ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"]) {
+  Deno.test(`a plugin of ${apiVersion} is run with its arguments and told what it may know`, async () => {
+    const calls: Parameters<RunCommand>[] = [];
+    const source = plugin({ apiVersion, provideClusterInfo: true }, (...call) => {
+      calls.push(call);
+      return credential({ token: "t" }, apiVersion);
+    });
+    assert.deepEqual(await source.current(), { authorization: "Bearer t", clientCertificate: undefined });
+    const [command, { args, env, stdin }] = calls[0]!;
+    assert.deepEqual([command, args, stdin, env.CLOUD], ["cloud-login", ["--token"], "null", "here"]);
+    assert.deepEqual(JSON.parse(env.KUBERNETES_EXEC_INFO!), {
+      kind: "ExecCredential",
+      apiVersion,
+      spec: { interactive: false, cluster: { server: "https://h", config: { audience: "x" } } },
+    });
+  });
+}
+
+Deno.test("a plugin that doesn't ask for the cluster isn't told of it", async () => {
+  let info = "";
+  const source = plugin({}, (_, { env }) => {
+    info = env.KUBERNETES_EXEC_INFO!;
+    return credential({ token: "t" });
+  });
+  await source.current();
+  assert.deepEqual(JSON.parse(info).spec, { interactive: false });
+});
+
+Deno.test("a plugin's credentials are kept until they expire, and one run serves all who wait", async () => {
+  const clock = new FakeClock(Date.UTC(2026, 0, 1));
+  let runs = 0;
+  const source = plugin({}, () => {
+    runs++;
+    return credential({ token: `t${runs}`, expirationTimestamp: new Date(clock.now() + 60_000).toISOString() });
+  }, { clock });
+  const [a, b] = await Promise.all([source.current(), source.current()]);
+  assert.equal(a, b);
+  await clock.advance(59_999);
+  await source.current();
+  assert.equal(runs, 1);
+  await clock.advance(1);
+  assert.equal((await source.current()).authorization, "Bearer t2");
+});
+
+Deno.test("refused credentials are fetched anew once, however many requests they were refused to", async () => {
+  let runs = 0;
+  const source = plugin({}, () => credential({ token: `t${++runs}` }));
+  const refused = await source.current();
+  assert.equal(await source.renew(refused), true);
+  await source.current();
+  assert.equal(await source.renew(refused), true);
+  assert.equal((await source.current()).authorization, "Bearer t2");
+  assert.equal(runs, 2);
+});
+
+Deno.test("a plugin may give a client certificate", async () => {
+  const source = plugin({}, () => credential({ clientCertificateData: "CERT", clientKeyData: "KEY" }));
+  assert.deepEqual(await source.current(), {
+    authorization: undefined,
+    clientCertificate: { certificate: "CERT", key: "KEY" },
+  });
+});
+
+Deno.test("standard input goes to a plugin that may ask a person, if there is one", async () => {
+  const stdin = async (interactiveMode: ExecConfig["interactiveMode"], isInteractive: boolean) => {
+    let seen = "";
+    await plugin({ interactiveMode }, (_, options) => {
+      seen = options.stdin;
+      return credential({ token: "t" });
+    }, { isInteractive }).current();
+    return seen;
+  };
+  assert.equal(await stdin("Never", true), "null");
+  assert.equal(await stdin("IfAvailable", true), "inherit");
+  assert.equal(await stdin(undefined, false), "null");
+  assert.equal(await stdin("Always", true), "inherit");
+  await assert.rejects(stdin("Always", false), /interactiveMode: Always.*isn't a terminal/);
+});
+
+for (
+  const { name, output, says } of [
+    {
+      name: "isn't there",
+      output: new Deno.errors.NotFound("No such file"),
+      says: ["cloud-login", 'user "cloud" of /c', "isn't installed", "Install cloud-login with apt."],
+    },
+    {
+      name: "Deno may not run",
+      output: new Deno.errors.NotCapable("Requires run access"),
+      says: ["--allow-run=cloud-login"],
+    },
+    {
+      name: "fails",
+      output: { code: 3, stdout: "", stderr: "warning\nnot logged in\n" },
+      says: ["ended with code 3", "not logged in", "Run it by hand to see more: cloud-login --token"],
+    },
+    { name: "prints no JSON", output: "secret stuff", says: ["didn't print JSON"] },
+    { name: "prints another kind", output: '{"kind":"Pod","apiVersion":"v1"}', says: ["v1 Pod"] },
+    {
+      name: "prints another version",
+      output: credential({ token: "t" }, "client.authentication.k8s.io/v1beta1"),
+      says: ["v1beta1 ExecCredential"],
+    },
+    { name: "gives nothing", output: credential({}), says: ["neither a token nor clientCertificateData"] },
+    { name: "gives no status", output: credential(undefined), says: ["neither a token nor clientCertificateData"] },
+    {
+      name: "gives half a certificate",
+      output: credential({ clientCertificateData: "CERT" }),
+      says: ["neither a token nor clientCertificateData with clientKeyData"],
+    },
+    {
+      name: "gives a broken time",
+      output: credential({ token: "t", expirationTimestamp: "soon" }),
+      says: ['"soon" is no RFC 3339 time'],
+    },
+  ]
+) {
+  Deno.test(`a plugin that ${name} is an error with a remedy`, async () => {
+    const source = plugin({}, () => {
+      if (output instanceof Error) throw output;
+      return output;
+    });
+    const error = await source.current().then(() => assert.fail("accepted"), (error: Error) => error);
+    for (const part of says) assert.ok(error.message.includes(part), `${error.message}\ndoesn't say\n${part}`);
+    assert.ok(!error.message.includes("secret"), "what a plugin prints may be secret");
+  });
+}

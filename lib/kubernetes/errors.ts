@@ -1,0 +1,193 @@
+/** One cause within {@linkcode StatusDetails}: which field was wrong and why. */
+export interface StatusCause {
+  reason?: string;
+  message?: string;
+  field?: string;
+}
+
+/** What a `Status` tells about the object and the fields concerned (meta/v1 `StatusDetails`). */
+export interface StatusDetails {
+  name?: string;
+  group?: string;
+  kind?: string;
+  uid?: string;
+  causes?: StatusCause[];
+  retryAfterSeconds?: number;
+}
+
+/** The parts of a meta/v1 `Status` that {@linkcode ApiError} is made from. */
+export interface Status {
+  kind: "Status";
+  message?: string;
+  reason?: string;
+  details?: StatusDetails;
+  code?: number;
+}
+
+/** What the API server's own code calls these answers; for the answers of proxies, which carry no reason. */
+const REASONS: Record<number, string> = {
+  400: "BadRequest",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "NotFound",
+  405: "MethodNotAllowed",
+  406: "NotAcceptable",
+  409: "Conflict",
+  410: "Gone",
+  413: "RequestEntityTooLarge",
+  415: "UnsupportedMediaType",
+  422: "Invalid",
+  429: "TooManyRequests",
+  500: "InternalError",
+  503: "ServiceUnavailable",
+  504: "Timeout",
+};
+
+/** How much of an answer that isn't a `Status` goes into a message: enough to recognize a proxy's page. */
+const LONGEST_QUOTE = 300;
+
+/**
+ * The server answered, and the answer was not success. `message` holds the server's own words.
+ *
+ * `reason` is meta/v1 `StatusReason` (`NotFound`, `AlreadyExists`, `Conflict`, `Expired`, `Invalid`, …), which says more
+ * than the code: 409 is `AlreadyExists` for a create and `Conflict` for a stale resourceVersion or a field owned by
+ * another manager.
+ */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  /** HTTP status code. */
+  readonly code: number;
+  readonly reason: string;
+  readonly details?: StatusDetails;
+  /** How long the server asked to wait before the next try (header `Retry-After`, or the `Status`). */
+  readonly retryAfterSeconds?: number;
+  readonly method: string;
+  readonly path: string;
+
+  constructor(
+    message: string,
+    answer: {
+      code: number;
+      reason: string;
+      method: string;
+      path: string;
+      details?: StatusDetails;
+      retryAfterSeconds?: number;
+    },
+  ) {
+    super(message);
+    this.code = answer.code;
+    this.reason = answer.reason;
+    this.method = answer.method;
+    this.path = answer.path;
+    this.details = answer.details;
+    this.retryAfterSeconds = answer.retryAfterSeconds;
+  }
+}
+
+/** No usable answer came at all: refused, unreachable, reset, not TLS, a certificate that isn't trusted. `cause` is kept. */
+export class ConnectionError extends Error {
+  override readonly name = "ConnectionError";
+}
+
+/** A watch's connection stayed open, but nothing came through it for `afterMs`: not even a bookmark. */
+export class WatchStalled extends Error {
+  override readonly name = "WatchStalled";
+  readonly path: string;
+  readonly afterMs: number;
+
+  constructor(path: string, afterMs: number) {
+    super(
+      `The watch of ${path} brought nothing for ${
+        afterMs / 1000
+      } s, not even a bookmark: the connection is taken for ` +
+        `dead. Start it again from the last resourceVersion.`,
+    );
+    this.path = path;
+    this.afterMs = afterMs;
+  }
+}
+
+/**
+ * Whether the error is an answer of the API server, and with `code`, whether it is that one.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { ApiError, isApiError } from "./mod.ts";
+ *
+ * const error: unknown = new ApiError('pods "web" not found', {
+ *   code: 404,
+ *   reason: "NotFound",
+ *   method: "GET",
+ *   path: "/api/v1/namespaces/default/pods/web",
+ * });
+ * assert.ok(isApiError(error));
+ * assert.ok(isApiError(error, 404));
+ * assert.ok(!isApiError(error, 409));
+ * ```
+ */
+export function isApiError(error: unknown, code?: number): error is ApiError {
+  return error instanceof ApiError && (code === undefined || error.code === code);
+}
+
+/** Whether a parsed body is a meta/v1 `Status`. */
+export function isStatus(body: unknown): body is Status {
+  return typeof body === "object" && body !== null && (body as { kind?: unknown }).kind === "Status";
+}
+
+/** The error for a `Status` that came as the body of an answer or as an ERROR event of a watch. */
+export function apiErrorFromStatus(
+  status: Status,
+  exchange: { method: string; path: string; code?: number; retryAfterSeconds?: number },
+): ApiError {
+  const code = status.code ?? exchange.code ?? 500;
+  return new ApiError(status.message || `${exchange.method} ${exchange.path} was answered with ${code}.`, {
+    code,
+    reason: status.reason || reasonFromCode(code),
+    details: status.details,
+    retryAfterSeconds: exchange.retryAfterSeconds ?? status.details?.retryAfterSeconds,
+    method: exchange.method,
+    path: exchange.path,
+  });
+}
+
+/**
+ * The error for an answer that isn't 2xx. A body that is no `Status` (a proxy's error page, plain text, nothing) is
+ * quoted, cut after 300 characters.
+ */
+export function apiErrorFromResponse(
+  response: { status: number; headers: Headers },
+  body: string,
+  request: { method: string; path: string },
+): ApiError {
+  const retryAfterSeconds = retryAfter(response.headers.get("retry-after"));
+  const exchange = { method: request.method, path: request.path, code: response.status, retryAfterSeconds };
+  const parsed = parseJson(body);
+  if (isStatus(parsed)) return apiErrorFromStatus(parsed, exchange);
+
+  const text = body.trim().replaceAll(/\s+/g, " ");
+  const quote = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
+  return new ApiError(
+    `${request.method} ${request.path} was answered with ${response.status} and ${
+      quote ? `without a Kubernetes Status: ${quote}` : "an empty body"
+    }`,
+    { ...exchange, reason: reasonFromCode(response.status) },
+  );
+}
+
+function reasonFromCode(code: number): string {
+  return REASONS[code] ?? "Unknown";
+}
+
+/** Kubernetes only ever sends seconds, never a date. */
+function retryAfter(header: string | null): number | undefined {
+  return header !== null && /^\d+$/.test(header) ? Number(header) : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

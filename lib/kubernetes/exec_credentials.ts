@@ -1,0 +1,195 @@
+import { type Clock, systemClock } from "../clock/mod.ts";
+import { ConfigError, type Credentials, type CredentialSource, type RunCommand } from "./client_config.ts";
+
+/** The versions of `client.authentication.k8s.io` that are spoken; v1alpha1 went away with Kubernetes 1.24. */
+const API_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
+
+/** A plugin that asks a person or a cloud may take its time, but not forever. */
+const PLUGIN_DEADLINE_MS = 60_000;
+
+/** A user's `exec` section in a kubeconfig (client-go `ExecConfig`). */
+export interface ExecConfig {
+  apiVersion: string;
+  command: string;
+  args?: string[] | null;
+  env?: { name: string; value: string }[] | null;
+  installHint?: string;
+  provideClusterInfo?: boolean;
+  interactiveMode?: "Never" | "IfAvailable" | "Always";
+}
+
+/** What a plugin is told about the cluster when `provideClusterInfo` is set (`ExecCredentialSpec.cluster`). */
+export interface ExecCluster {
+  server: string;
+  "certificate-authority-data"?: string;
+  "proxy-url"?: string;
+  /** The cluster's extension named `client.authentication.k8s.io/exec`. */
+  config?: unknown;
+}
+
+/** What an {@linkcode ExecCredentials} runs, and as what. */
+export interface ExecCredentialsOptions {
+  exec: ExecConfig;
+  /** Given to the plugin if it asks for it. */
+  cluster: ExecCluster;
+  /** For messages, such as `user "cloud" of /home/a/.kube/config`. */
+  source: string;
+  runCommand: RunCommand;
+  clock?: Clock;
+  /** Whether a person could answer a question; default: whether standard input is a terminal. */
+  isInteractive?: () => boolean;
+}
+
+interface ExecCredentialStatus {
+  expirationTimestamp?: string;
+  token?: string;
+  clientCertificateData?: string;
+  clientKeyData?: string;
+}
+
+/**
+ * Credentials from a plugin (KEP-541, "client-go credential plugins"): the program prints an `ExecCredential`, which is
+ * kept until its `expirationTimestamp`, or until the server refuses it. Calls made meanwhile share one run.
+ */
+export class ExecCredentials implements CredentialSource {
+  readonly #options: ExecCredentialsOptions;
+  readonly #clock: Clock;
+  #kept: { credentials: Credentials; expiresAt: number } | undefined;
+  #running: Promise<Credentials> | undefined;
+
+  /** Throws {@linkcode ConfigError} for an apiVersion that isn't spoken here. */
+  constructor(options: ExecCredentialsOptions) {
+    const { exec, source } = options;
+    if (!API_VERSIONS.includes(exec.apiVersion)) {
+      throw new ConfigError(
+        `exec.apiVersion of ${source} is ${JSON.stringify(exec.apiVersion)}; this program speaks ${
+          API_VERSIONS.join(" and ")
+        }. Update the credential plugin ${exec.command} and let it write its kubeconfig again.`,
+      );
+    }
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  current(): Promise<Credentials> {
+    if (this.#kept && this.#clock.now() < this.#kept.expiresAt) return Promise.resolve(this.#kept.credentials);
+    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    return this.#running;
+  }
+
+  renew(refused: Credentials): Promise<boolean> {
+    // Of several requests refused at once, only the first throws the credentials away.
+    if (this.#kept?.credentials === refused) this.#kept = undefined;
+    return Promise.resolve(true);
+  }
+
+  async #run(): Promise<Credentials> {
+    const { exec, runCommand } = this.#options;
+    const interactive = this.#interactive();
+    const env = Object.fromEntries((exec.env ?? []).map(({ name, value }) => [name, value]));
+    const deadline = new AbortController();
+    const timer = setTimeout(
+      () => deadline.abort(new DOMException(`it ran for more than ${PLUGIN_DEADLINE_MS / 1000} s`, "TimeoutError")),
+      PLUGIN_DEADLINE_MS,
+    );
+    let output: Awaited<ReturnType<RunCommand>>;
+    try {
+      output = await runCommand(exec.command, {
+        args: exec.args ?? [],
+        env: { ...env, KUBERNETES_EXEC_INFO: this.#execInfo(interactive) },
+        stdin: interactive ? "inherit" : "null",
+        signal: deadline.signal,
+      });
+    } catch (error) {
+      throw this.#failure(deadline.signal.aborted ? deadline.signal.reason : error);
+    } finally {
+      clearTimeout(timer);
+    }
+    // An aborted Deno.Command doesn't reject; it ends with the signal's exit code.
+    if (deadline.signal.aborted) throw this.#failure(deadline.signal.reason);
+    if (output.code !== 0) {
+      throw this.#failure(new Error(`it ended with code ${output.code}: ${lastLines(output.stderr)}`));
+    }
+    const status = this.#parse(output.stdout);
+    const expiresAt = status.expirationTimestamp === undefined ? Infinity : Date.parse(status.expirationTimestamp);
+    if (Number.isNaN(expiresAt)) {
+      throw this.#failure(
+        new Error(`its status.expirationTimestamp ${JSON.stringify(status.expirationTimestamp)} is no RFC 3339 time`),
+      );
+    }
+    const { token, clientCertificateData: certificate, clientKeyData: key } = status;
+    if (!token && !(certificate && key)) {
+      throw this.#failure(new Error(`its status has neither a token nor clientCertificateData with clientKeyData`));
+    }
+    const credentials: Credentials = {
+      authorization: token ? `Bearer ${token}` : undefined,
+      clientCertificate: certificate && key ? { certificate, key } : undefined,
+    };
+    this.#kept = { credentials, expiresAt };
+    return credentials;
+
+    function lastLines(text: string): string {
+      return text.trim().split("\n").slice(-5).join("\n") || "it wrote nothing to standard error";
+    }
+  }
+
+  #interactive(): boolean {
+    const { exec, source } = this.#options;
+    const mode = exec.interactiveMode ?? "IfAvailable";
+    if (mode === "Never") return false;
+    const available = this.#options.isInteractive?.() ?? Deno.stdin.isTerminal();
+    if (mode === "Always" && !available) {
+      throw new ConfigError(
+        `The credential plugin ${exec.command} of ${source} wants to ask a person (interactiveMode: Always), but ` +
+          `standard input isn't a terminal. Use a user that needs no question, such as a service account token.`,
+      );
+    }
+    return available;
+  }
+
+  #execInfo(interactive: boolean): string {
+    const { exec, cluster } = this.#options;
+    return JSON.stringify({
+      kind: "ExecCredential",
+      apiVersion: exec.apiVersion,
+      spec: { interactive, ...(exec.provideClusterInfo && { cluster }) },
+    });
+  }
+
+  #parse(stdout: string): ExecCredentialStatus {
+    const { exec } = this.#options;
+    let credential: { kind?: unknown; apiVersion?: unknown; status?: ExecCredentialStatus };
+    try {
+      credential = JSON.parse(stdout);
+    } catch {
+      // The text itself may hold a secret, so it isn't quoted.
+      throw this.#failure(new Error("it didn't print JSON"));
+    }
+    if (credential?.kind !== "ExecCredential" || credential.apiVersion !== exec.apiVersion) {
+      throw this.#failure(
+        new Error(
+          `it printed ${credential?.apiVersion} ${credential?.kind} in place of ${exec.apiVersion} ExecCredential`,
+        ),
+      );
+    }
+    return credential.status ?? {};
+  }
+
+  #failure(cause: unknown): ConfigError {
+    const { exec, source } = this.#options;
+    let why = cause instanceof Error ? cause.message : String(cause);
+    let remedy = `Run it by hand to see more: ${[exec.command, ...(exec.args ?? [])].join(" ")}`;
+    if (cause instanceof Deno.errors.NotFound) {
+      why = "it isn't installed, or isn't on the PATH";
+      remedy = exec.installHint?.trim() || "Install it.";
+    } else if (cause instanceof Deno.errors.NotCapable) {
+      remedy = `Start Deno with --allow-run=${exec.command} as well.`;
+    }
+    return new ConfigError(
+      `The credential plugin ${exec.command} of ${source} gave no credentials: ${why}. ${remedy}`,
+      {
+        cause,
+      },
+    );
+  }
+}

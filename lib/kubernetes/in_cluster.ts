@@ -1,0 +1,75 @@
+import {
+  type ClientConfig,
+  type ConfigEnvironment,
+  ConfigError,
+  type CredentialSource,
+  systemEnvironment,
+} from "./client_config.ts";
+import { TokenFile } from "./credentials.ts";
+import { Kubeconfig, kubeconfigPaths } from "./kubeconfig.ts";
+
+/** Where the kubelet mounts a pod's service account. */
+const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/** Whether the kubelet's variables are there, that is, whether this is a pod. */
+export function isInCluster(env: (name: string) => string | undefined): boolean {
+  return !!env("KUBERNETES_SERVICE_HOST") && !!env("KUBERNETES_SERVICE_PORT");
+}
+
+/**
+ * The configuration that the kubelet gives a pod: its service account's token (read again every minute, since the
+ * kubelet rotates it), CA and namespace. Rejects with {@linkcode ConfigError} outside a pod, or when no service account
+ * is mounted.
+ */
+export async function inClusterConfig(environment: ConfigEnvironment = {}): Promise<ClientConfig> {
+  const { env, readTextFile } = systemEnvironment(environment);
+  if (!isInCluster(env)) {
+    throw new ConfigError(
+      "This isn't a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT aren't set. Set KUBECONFIG to the path of a " +
+        "kubeconfig.",
+    );
+  }
+  const source = "service account of this pod";
+  const read = async (name: string) => {
+    try {
+      return (await readTextFile(`${SERVICE_ACCOUNT}/${name}`)).trim();
+    } catch (error) {
+      throw new ConfigError(
+        `${SERVICE_ACCOUNT}/${name} can't be read (${
+          (error as Error).message
+        }). Give the pod a serviceAccountName and ` +
+          `don't set automountServiceAccountToken to false.`,
+        { cause: error },
+      );
+    }
+  };
+  const host = env("KUBERNETES_SERVICE_HOST")!;
+  const credentials: CredentialSource = new TokenFile({ path: `${SERVICE_ACCOUNT}/token`, readTextFile, source });
+  const [caCerts, namespace] = await Promise.all([read("ca.crt"), read("namespace"), credentials.current()]);
+  return {
+    source,
+    server: `https://${host.includes(":") ? `[${host}]` : host}:${env("KUBERNETES_SERVICE_PORT")}`,
+    caCerts,
+    namespace,
+    credentials,
+  };
+}
+
+/**
+ * The configuration that a program which may run on a desk or in a pod wants: the kubeconfig that `KUBECONFIG` names;
+ * else `~/.kube/config`, if it exists; else the pod's service account. A `KUBECONFIG` that is set but leads nowhere is
+ * an error, never passed over.
+ *
+ * @param options.context the kubeconfig's context; default: its current one
+ */
+export async function defaultConfig(
+  options: ConfigEnvironment & { context?: string } = {},
+): Promise<ClientConfig> {
+  const { env, readTextFile } = systemEnvironment(options);
+  if (!env("KUBECONFIG") && options.context === undefined && isInCluster(env)) {
+    const paths = kubeconfigPaths(env);
+    const exists = await Promise.all(paths.map((path) => readTextFile(path).then(() => true, () => false)));
+    if (!exists.includes(true)) return await inClusterConfig(options);
+  }
+  return await (await Kubeconfig.load(options)).clientConfig(options.context);
+}

@@ -1,0 +1,35 @@
+/**
+ * Cuts a stream of bytes into lines, however the network cut it into chunks: in the middle of a line, of a multi-byte
+ * character, or several lines at once. Watches send one JSON object per line.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { LineSplitter } from "./json_lines.ts";
+ *
+ * const splitter = new LineSplitter();
+ * const bytes = new TextEncoder().encode('{"é":1}\n{"par');
+ * assert.deepEqual(splitter.push(bytes.subarray(0, 3)), []); // ends within the é
+ * assert.deepEqual(splitter.push(bytes.subarray(3)), ['{"é":1}']);
+ * ```
+ */
+export class LineSplitter {
+  readonly #decoder = new TextDecoder();
+  /** The pieces of the line that isn't complete; an array, since appending to one string per chunk can cost O(n²). */
+  #partial: string[] = [];
+
+  /** The lines that this chunk completes, without their newline and without empty ones. */
+  push(chunk: Uint8Array): string[] {
+    const text = this.#decoder.decode(chunk, { stream: true });
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n", start)) {
+      this.#partial.push(text.slice(start, end));
+      const line = this.#partial.join("");
+      if (line.trim() !== "") lines.push(line);
+      this.#partial = [];
+      start = end + 1;
+    }
+    if (start < text.length) this.#partial.push(text.slice(start));
+    return lines;
+  }
+}

@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import { type ConfigEnvironment, ConfigError } from "./client_config.ts";
+import { defaultConfig, inClusterConfig } from "./in_cluster.ts";
+import { Kubeconfig, kubeconfigPaths } from "./kubeconfig.ts";
+
+const CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+const KEY = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+
+/** A file system of these files, and an environment of these variables. */
+function world(files: Record<string, string>, variables: Record<string, string> = {}): Required<ConfigEnvironment> {
+  return {
+    env: (name) => variables[name],
+    readTextFile: (path) =>
+      path in files ? Promise.resolve(files[path]!) : Promise.reject(new Deno.errors.NotFound(`no file ${path}`)),
+    runCommand: (command) => Promise.reject(new Error(`${command} must not be run`)),
+  };
+}
+
+/** A kubeconfig whose context `c` has this cluster and user, in YAML's flow style. */
+function kubeconfig(cluster: string, user = "{}", rest = ""): string {
+  return `
+current-context: c
+contexts: [{ name: c, context: { cluster: k, user: u } }]
+clusters: [{ name: k, cluster: ${cluster} }]
+users: [{ name: u, user: ${user} }]
+${rest}`;
+}
+
+async function configOf(files: Record<string, string>, paths = Object.keys(files).slice(0, 1)) {
+  return await (await Kubeconfig.load({ ...world(files), paths })).clientConfig();
+}
+
+Deno.test("the paths are those of KUBECONFIG, else the one in the home directory", () => {
+  const paths = (variables: Record<string, string>, windows?: boolean) =>
+    kubeconfigPaths((name) => variables[name], windows);
+  assert.deepEqual(paths({ KUBECONFIG: "/a:/b", HOME: "/home/x" }), ["/a", "/b"]);
+  assert.deepEqual(paths({ KUBECONFIG: ":/a::/a:" }), ["/a"]);
+  assert.deepEqual(paths({ KUBECONFIG: "C:\\a;C:\\b" }, true), ["C:\\a", "C:\\b"]);
+  assert.deepEqual(paths({ KUBECONFIG: "", HOME: "/home/x" }), ["/home/x/.kube/config"]);
+  assert.deepEqual(paths({}), []);
+});
+
+Deno.test("of several files, the first that names an entry wins, whole entry by whole entry", async () => {
+  const files = {
+    "/1": `
+contexts: [{ name: a, context: { cluster: one, user: one } }]
+clusters: [{ name: one, cluster: { server: "https://first" } }]`,
+    "/2": `
+current-context: a
+contexts: [{ name: a, context: { cluster: two, user: two, namespace: lost } }, { name: b, context: { cluster: one } }]
+clusters: [{ name: one, cluster: { server: "https://second", proxy-url: "http://lost" } }]
+users: [{ name: one, user: { token: t1 } }]`,
+    "/3": `
+current-context: b
+users: [{ name: one, user: { token: t2 } }]`,
+  };
+  const merged = await Kubeconfig.load({ ...world(files), paths: ["/missing", "/1", "/2", "/3"] });
+  assert.equal(merged.currentContext, "a");
+  assert.deepEqual(merged.contexts, ["a", "b"]);
+  assert.deepEqual(merged.files, ["/1", "/2", "/3"]);
+  const config = await merged.clientConfig();
+  assert.equal(config.server, "https://first");
+  assert.equal(config.proxyUrl, undefined);
+  assert.equal(config.namespace, "default");
+  assert.equal((await config.credentials.current()).authorization, "Bearer t1");
+  const b = await merged.clientConfig("b");
+  assert.deepEqual(await b.credentials.current(), {});
+});
+
+Deno.test("relative paths are relative to the file that has them, data goes before paths", async () => {
+  const files = {
+    "/etc/k/config": kubeconfig(
+      "{ server: 'https://h:6443/', certificate-authority: pki/ca.crt }",
+      `{ client-certificate: ./me.crt, client-key-data: ${btoa(KEY)}, client-key: not-read.key }`,
+    ),
+    "/etc/k/pki/ca.crt": CERTIFICATE,
+    "/etc/k/me.crt": CERTIFICATE,
+  };
+  const config = await configOf(files);
+  assert.equal(config.server, "https://h:6443");
+  assert.equal(config.caCerts, CERTIFICATE);
+  assert.deepEqual(await config.credentials.current(), { clientCertificate: { certificate: CERTIFICATE, key: KEY } });
+});
+
+for (
+  const { name, user, authorization } of [
+    { name: "a token", user: "{ token: abc }", authorization: "Bearer abc" },
+    { name: "a token file before a token", user: "{ token: abc, tokenFile: t }", authorization: "Bearer from-file" },
+    { name: "user and password", user: "{ username: é, password: 'p:w' }", authorization: "Basic w6k6cDp3" },
+    { name: "nothing", user: "{ token: '', username: }", authorization: undefined },
+    { name: "no user section", user: "", authorization: undefined },
+  ]
+) {
+  Deno.test(`a user with ${name} authenticates by it`, async () => {
+    const config = await configOf({ "/d/config": kubeconfig("{ server: 'https://h' }", user), "/d/t": "from-file\n" });
+    assert.equal((await config.credentials.current()).authorization, authorization);
+  });
+}
+
+Deno.test("impersonation becomes headers", async () => {
+  const user = "{ as: jane, as-uid: u1, as-groups: [a, b], as-user-extra: { example.com/x: [y] } }";
+  const config = await configOf({ "/c": kubeconfig("{ server: 'https://h' }", user) });
+  assert.deepEqual(config.headers, [
+    ["Impersonate-User", "jane"],
+    ["Impersonate-Uid", "u1"],
+    ["Impersonate-Group", "a"],
+    ["Impersonate-Group", "b"],
+    ["Impersonate-Extra-example.com%2Fx", "y"],
+  ]);
+});
+
+const SERVER = "server: 'https://10.0.0.1:6443'";
+for (
+  const { name, files, says } of [
+    { name: "no file", files: {}, says: ["There is no kubeconfig at /c", "Set KUBECONFIG"] },
+    { name: "broken YAML", files: { "/c": "a: [" }, says: ["The kubeconfig /c can't be read", "Correct it"] },
+    { name: "no mapping", files: { "/c": "just text" }, says: ["/c isn't valid", "the file"] },
+    {
+      name: "a field of another type",
+      files: { "/c": "clusters: [{ name: k, cluster: { server: 5 } }]" },
+      says: ["/c isn't valid", "clusters.0.cluster.server"],
+    },
+    {
+      name: "no current context",
+      files: { "/c": "contexts: [{ name: x, context: {} }]" },
+      says: ["/c has no current-context", "kubectl config use-context x"],
+    },
+    {
+      name: "an unknown context",
+      files: { "/c": "current-context: y\ncontexts: [{ name: x, context: {} }]" },
+      says: ['context "y" isn\'t in /c, which has "x"'],
+    },
+    {
+      name: "an unknown cluster",
+      files: { "/c": "current-context: x\ncontexts: [{ name: x, context: { cluster: k } }]" },
+      says: ['context "x" of /c', 'cluster "k"', "kubectl config set-cluster k"],
+    },
+    {
+      name: "an unknown user",
+      files: { "/c": kubeconfig(`{ ${SERVER} }`).replace("user: u", "user: v") },
+      says: ['context "c" of /c', 'user "v"', "kubectl config set-credentials v"],
+    },
+    { name: "no server", files: { "/c": kubeconfig("{}") }, says: ['cluster "k" of /c has no server'] },
+    {
+      name: "a server without a scheme",
+      files: { "/c": kubeconfig("{ server: 'localhost:8080' }") },
+      says: ['"localhost:8080"', "isn't an http or https URL"],
+    },
+    {
+      name: "unchecked certificates",
+      files: { "/c": kubeconfig(`{ ${SERVER}, insecure-skip-tls-verify: true }`) },
+      says: ['cluster "k" of /c', "insecure-skip-tls-verify", "set-cluster k", "--certificate-authority=FILE"],
+    },
+    {
+      name: "another TLS server name",
+      files: { "/c": kubeconfig(`{ ${SERVER}, tls-server-name: k8s.example }`) },
+      says: ['cluster "k" of /c', "tls-server-name", "--server=https://k8s.example:6443"],
+    },
+    {
+      name: "a missing CA file",
+      files: { "/c": kubeconfig(`{ ${SERVER}, certificate-authority: ca.crt }`) },
+      says: ['certificate-authority /ca.crt of cluster "k" of /c', "can't be read", "Correct the path"],
+    },
+    {
+      name: "a CA that isn't PEM",
+      files: { "/c": kubeconfig(`{ ${SERVER}, certificate-authority-data: ${btoa("hello")} }`) },
+      says: ['certificate-authority-data of cluster "k" of /c', "isn't PEM"],
+    },
+    {
+      name: "data that isn't base64",
+      files: { "/c": kubeconfig(`{ ${SERVER} }`, "{ client-certificate-data: '***' }") },
+      says: ['client-certificate-data of user "u" of /c', "isn't base64"],
+    },
+    {
+      name: "a certificate without its key",
+      files: { "/c": kubeconfig(`{ ${SERVER} }`, `{ client-certificate-data: ${btoa(CERTIFICATE)} }`) },
+      says: ['user "u" of /c has a client-certificate but no client-key', "client-key-data"],
+    },
+    {
+      name: "an auth provider",
+      files: { "/c": kubeconfig(`{ ${SERVER} }`, "{ auth-provider: { name: gcp } }") },
+      says: ['user "u" of /c uses auth-provider', "exec"],
+    },
+    {
+      name: "an unknown version of exec",
+      files: {
+        "/c": kubeconfig(
+          `{ ${SERVER} }`,
+          "{ exec: { apiVersion: client.authentication.k8s.io/v1alpha1, command: x } }",
+        ),
+      },
+      says: ['user "u" of /c', "v1alpha1", "Update the credential plugin x"],
+    },
+  ] as { name: string; files: Record<string, string>; says: string[] }[]
+) {
+  Deno.test(`a kubeconfig with ${name} is refused by a sentence that says where and what to do`, async () => {
+    const error = await configOf(files, ["/c"]).then(() => assert.fail("accepted"), (error: unknown) => error);
+    assert.ok(error instanceof ConfigError, String(error));
+    for (const part of says) assert.ok(error.message.includes(part), `${error.message}\ndoesn't say\n${part}`);
+  });
+}
+
+const POD = {
+  "/var/run/secrets/kubernetes.io/serviceaccount/token": "pod-token",
+  "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt": CERTIFICATE,
+  "/var/run/secrets/kubernetes.io/serviceaccount/namespace": "team\n",
+};
+const POD_VARIABLES = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
+
+Deno.test("a pod gets its service account's token, CA and namespace", async () => {
+  const config = await inClusterConfig(world(POD, POD_VARIABLES));
+  assert.equal(config.server, "https://10.96.0.1:443");
+  assert.equal(config.namespace, "team");
+  assert.equal(config.caCerts, CERTIFICATE.trim());
+  assert.equal((await config.credentials.current()).authorization, "Bearer pod-token");
+});
+
+Deno.test("a pod whose API server has an IPv6 address gets a valid URL", async () => {
+  const config = await inClusterConfig(world(POD, { ...POD_VARIABLES, KUBERNETES_SERVICE_HOST: "fd00::1" }));
+  assert.equal(config.server, "https://[fd00::1]:443");
+});
+
+Deno.test("a pod without a service account, and no pod at all, are told what to do", async () => {
+  await assert.rejects(inClusterConfig(world({}, POD_VARIABLES)), /automountServiceAccountToken/);
+  await assert.rejects(inClusterConfig(world({}, {})), /isn't a pod.*Set KUBECONFIG/);
+});
+
+Deno.test("by default, KUBECONFIG goes before the home directory, and that before the pod", async () => {
+  const home = { "/home/a/.kube/config": kubeconfig("{ server: 'https://home' }") };
+  const named = { "/named": kubeconfig("{ server: 'https://named' }") };
+  const server = async (files: Record<string, string>, variables: Record<string, string>) =>
+    (await defaultConfig(world(files, variables))).server;
+  const all = { ...home, ...named, ...POD };
+  assert.equal(await server(all, { KUBECONFIG: "/named", HOME: "/home/a", ...POD_VARIABLES }), "https://named");
+  assert.equal(await server(all, { HOME: "/home/a", ...POD_VARIABLES }), "https://home");
+  assert.equal(await server(POD, { HOME: "/home/a", ...POD_VARIABLES }), "https://10.96.0.1:443");
+  assert.equal(await server(POD, POD_VARIABLES), "https://10.96.0.1:443");
+  // A typing error in KUBECONFIG must not lead to another cluster.
+  await assert.rejects(
+    server(all, { KUBECONFIG: "/typo", HOME: "/home/a", ...POD_VARIABLES }),
+    /no kubeconfig at \/typo/,
+  );
+  await assert.rejects(server({}, { HOME: "/home/a" }), /no kubeconfig at \/home\/a\/.kube\/config/);
+});

@@ -1,0 +1,506 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../clock/mod.ts";
+import { ApiError } from "./errors.ts";
+import { fenced, type Lease, LeaseHolder, type LeaseHolderOptions, leaseIdentity, NotLeader } from "./lease.ts";
+import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
+
+/** A server that keeps one Lease, with optimistic locking and watches. */
+class LeaseServer implements RestClient {
+  lease: Lease | undefined;
+  /** Requests in the order they came, watches included. */
+  readonly requests: string[] = [];
+  /** Makes every request reject with it. */
+  failure: Error | undefined;
+  /** Runs before a request is answered. */
+  before: ((request: RequestOptions) => void | Promise<void>) | undefined;
+  refusesWatches = false;
+  #version = 100;
+  readonly #watches = new Set<ReadableStreamDefaultController<Uint8Array>>();
+
+  get holder(): string | undefined {
+    return this.lease?.spec?.holderIdentity;
+  }
+
+  async performRequest(request: RequestOptions): Promise<JSONValue> {
+    this.requests.push(request.method);
+    await this.before?.(request);
+    request.abortSignal?.throwIfAborted();
+    if (this.failure) throw this.failure;
+    const error = (code: number, reason: string) =>
+      new ApiError(reason, { code, reason, method: request.method, path: request.path });
+    const body = structuredClone(request.bodyJson) as Lease;
+    switch (request.method) {
+      case "GET":
+        if (!this.lease) throw error(404, "NotFound");
+        break;
+      case "POST":
+        if (this.lease) throw error(409, "AlreadyExists");
+        this.write(body);
+        break;
+      case "PUT":
+        if (!this.lease) throw error(404, "NotFound");
+        if (body.metadata?.resourceVersion !== this.lease.metadata?.resourceVersion) throw error(409, "Conflict");
+        this.write(body);
+        break;
+      default:
+        throw error(405, "MethodNotAllowed");
+    }
+    return structuredClone(this.lease) as unknown as JSONValue;
+  }
+
+  performStream(request: RequestOptions): Promise<ReadableStream<Uint8Array>> {
+    this.requests.push("WATCH");
+    if (this.failure) return Promise.reject(this.failure);
+    if (this.refusesWatches) {
+      return Promise.reject(
+        new ApiError("no watch", { code: 403, reason: "Forbidden", method: "GET", path: request.path }),
+      );
+    }
+    let watch: ReadableStreamDefaultController<Uint8Array>;
+    return Promise.resolve(
+      new ReadableStream<Uint8Array>({
+        start: (controller) => {
+          watch = controller;
+          this.#watches.add(controller);
+          request.abortSignal?.addEventListener("abort", () => {
+            if (this.#watches.delete(controller)) controller.error(request.abortSignal!.reason);
+          });
+        },
+        cancel: () => void this.#watches.delete(watch),
+      }),
+    );
+  }
+
+  get watches(): number {
+    return this.#watches.size;
+  }
+
+  write(lease: Lease): void {
+    this.lease = { ...lease, metadata: { ...lease.metadata, resourceVersion: `${++this.#version}` } };
+    this.#tell("MODIFIED", this.lease);
+  }
+
+  delete(): void {
+    this.#tell("DELETED", this.lease!);
+    this.lease = undefined;
+  }
+
+  endWatches(): void {
+    for (const watch of this.#watches) watch.close();
+    this.#watches.clear();
+  }
+
+  #tell(type: string, object: Lease): void {
+    for (const watch of this.#watches) watch.enqueue(new TextEncoder().encode(JSON.stringify({ type, object }) + "\n"));
+  }
+}
+
+function holder(server: RestClient, clock: FakeClock, identity: string, options: Partial<LeaseHolderOptions> = {}) {
+  return new LeaseHolder({ rest: server, namespace: "team", name: "operator", identity, clock, ...options });
+}
+
+/** Acquires in the background; `done` says whether it has. */
+function acquiring(lease: LeaseHolder, signal = new AbortController().signal) {
+  const state = { done: false, waitedFor: [] as string[], acquired: Promise.resolve() };
+  state.acquired = lease.acquire(signal, (other) => state.waitedFor.push(other)).then(() => void (state.done = true));
+  return state;
+}
+
+Deno.test("the first holder creates the lease with all that people and others want to know", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock(Date.UTC(2026, 0, 2, 3, 4, 5, 678));
+  const lease = holder(server, clock, "a");
+  assert.equal(lease.held(), false);
+  await lease.acquire(new AbortController().signal);
+  assert.ok(lease.held());
+  assert.equal(lease.lost.aborted, false);
+  assert.deepEqual(server.lease, {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: "operator", resourceVersion: "101" },
+    spec: {
+      holderIdentity: "a",
+      leaseDurationSeconds: 15,
+      acquireTime: "2026-01-02T03:04:05.678000Z",
+      renewTime: "2026-01-02T03:04:05.678000Z",
+      leaseTransitions: 0,
+    },
+  });
+  await lease.release();
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("a holder renews every 5 s with one request, and nothing else", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  server.requests.length = 0;
+  await clock.advance(60_000);
+  assert.deepEqual(server.requests, Array(12).fill("PUT"));
+  assert.ok(lease.held());
+  assert.equal(server.lease?.spec?.acquireTime, "2026-01-01T00:00:00.000000Z");
+  assert.equal(server.lease?.spec?.renewTime, "2026-01-01T00:01:00.000000Z");
+  await lease.release();
+});
+
+Deno.test("a second one waits, says for whom, and takes over at once after a release", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const first = holder(server, clock, "a");
+  const second = holder(server, clock, "b");
+  await first.acquire(new AbortController().signal);
+  const waiting = acquiring(second);
+  await clock.advance(60_000);
+  assert.equal(waiting.done, false);
+  assert.deepEqual(waiting.waitedFor, ["a"]);
+  await first.release();
+  assert.equal(first.held(), false);
+  assert.equal(first.lost.aborted, false, "a release is no loss");
+  await clock.advance(0);
+  assert.ok(waiting.done);
+  assert.equal(server.holder, "b");
+  assert.equal(server.lease?.spec?.leaseTransitions, 1);
+  assert.equal(server.watches, 0);
+  await second.release();
+  assert.equal(server.holder, "");
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("a lease whose holder is silent is taken over after its duration by the waiter's own time", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  // The dead holder's clock was a day ahead, or behind: neither matters.
+  for (const renewTime of ["2026-01-02T00:00:00.000000Z", "2025-12-31T00:00:00.000000Z"]) {
+    server.write({
+      metadata: { name: "operator" },
+      spec: { holderIdentity: "dead", leaseDurationSeconds: 15, renewTime },
+    });
+    const lease = holder(server, clock, "b");
+    const waiting = acquiring(lease);
+    await clock.advance(14_999);
+    assert.equal(waiting.done, false);
+    await clock.advance(1);
+    assert.ok(waiting.done);
+    await lease.release();
+  }
+});
+
+Deno.test("stepping the waiter's wall clock makes no lease run out", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "x", leaseDurationSeconds: 15 } });
+  const stop = new AbortController();
+  const waiting = acquiring(holder(server, clock, "b"), stop.signal);
+  await clock.advance(1000);
+  clock.step(86_400_000);
+  await clock.advance(13_000);
+  assert.equal(waiting.done, false);
+  stop.abort(new Error("stopped"));
+  await assert.rejects(waiting.acquired, /stopped/);
+  assert.equal(clock.pending, 0);
+  assert.equal(server.watches, 0);
+});
+
+Deno.test("a deleted lease is created anew: by a waiter, or by the holder at its next renewal", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "x", leaseDurationSeconds: 15 } });
+  const lease = holder(server, clock, "b");
+  const waiting = acquiring(lease);
+  await clock.advance(1000);
+  server.delete();
+  await clock.advance(0);
+  assert.ok(waiting.done);
+  server.delete();
+  await clock.advance(5000);
+  assert.equal(server.holder, "b");
+  assert.ok(lease.held());
+  await lease.release();
+});
+
+Deno.test("of two that create the lease at the same time one leads, the other waits", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const [a, b] = [holder(server, clock, "a"), holder(server, clock, "b")];
+  const stop = new AbortController();
+  const [first, second] = [acquiring(a, stop.signal), acquiring(b, stop.signal)];
+  await clock.advance(1000);
+  assert.deepEqual([first.done, second.done], [true, false]);
+  assert.deepEqual(second.waitedFor, ["a"]);
+  stop.abort();
+  await assert.rejects(second.acquired);
+  await a.release();
+});
+
+Deno.test("without the right to watch, a waiter polls", async () => {
+  const server = new LeaseServer();
+  server.refusesWatches = true;
+  const clock = new FakeClock();
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "x", leaseDurationSeconds: 15 } });
+  const errors: unknown[] = [];
+  const lease = holder(server, clock, "b", { onError: (error) => errors.push(error) });
+  const waiting = acquiring(lease);
+  await clock.advance(3000);
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "" } });
+  await clock.advance(2000);
+  assert.ok(waiting.done);
+  assert.match(String(errors[0]), /no watch/);
+  await lease.release();
+});
+
+Deno.test("a watch that the server ends is begun again without haste", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "x", leaseDurationSeconds: 60 } });
+  const lease = holder(server, clock, "b");
+  const waiting = acquiring(lease);
+  await clock.advance(0);
+  server.endWatches();
+  await clock.advance(1999);
+  assert.equal(server.requests.filter((request) => request === "WATCH").length, 1);
+  await clock.advance(1);
+  assert.equal(server.requests.filter((request) => request === "WATCH").length, 2);
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "" } });
+  await clock.advance(0);
+  assert.ok(waiting.done);
+  await lease.release();
+});
+
+Deno.test("a server that is away while acquiring is told of and tried again", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  server.failure = new Error("away");
+  const errors: unknown[] = [];
+  const lease = holder(server, clock, "a", { onError: (error) => errors.push(error) });
+  const waiting = acquiring(lease);
+  await clock.advance(4000);
+  assert.equal(errors.length, 3);
+  server.failure = undefined;
+  await clock.advance(2000);
+  assert.ok(waiting.done);
+  await lease.release();
+});
+
+Deno.test("a holder that can't renew stops after 10 s, while others wait until 15 s", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const errors: unknown[] = [];
+  const first = holder(server, clock, "a", { onError: (error) => errors.push(error) });
+  await first.acquire(new AbortController().signal);
+  const seen: RestClient = {
+    performRequest: (request) => {
+      const { failure } = server;
+      server.failure = undefined;
+      return server.performRequest(request).finally(() => server.failure = failure);
+    },
+    performStream: (request) => {
+      const { failure } = server;
+      server.failure = undefined;
+      return server.performStream(request).finally(() => server.failure = failure);
+    },
+  };
+  const second = holder(seen, clock, "b");
+  const waiting = acquiring(second);
+  await clock.advance(0);
+  server.failure = new Error("cut off");
+  await clock.advance(9_999);
+  assert.ok(first.held());
+  await clock.advance(1);
+  assert.equal(first.held(), false);
+  assert.ok(first.lost.aborted);
+  assert.ok(first.lost.reason instanceof NotLeader);
+  assert.equal(
+    first.lost.reason.message,
+    "a lost the lease team/operator: no renewal of it succeeded for 10 s; the last try failed: cut off.",
+  );
+  assert.equal(errors.length, 3, "at 5, 7 and 9 s");
+  assert.equal(waiting.done, false);
+  await clock.advance(5_000);
+  assert.ok(waiting.done);
+  server.failure = undefined;
+  await second.release();
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("a renewal that hangs doesn't keep the lease held", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  const gate = Promise.withResolvers<void>();
+  const timeouts: (number | undefined)[] = [];
+  server.before = ({ timeoutMs }) => {
+    timeouts.push(timeoutMs);
+    return gate.promise;
+  };
+  await clock.advance(10_000);
+  assert.equal(lease.held(), false);
+  assert.ok(lease.lost.aborted);
+  assert.deepEqual(timeouts, [5_000], "the request itself has until the deadline");
+  // The answer that comes too late doesn't bring leading back.
+  gate.resolve();
+  await clock.advance(0);
+  assert.equal(lease.held(), false);
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("a failed renewal is tried again in time, and then all is as before", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  server.failure = new Error("hiccup");
+  await clock.advance(6_000);
+  server.failure = undefined;
+  await clock.advance(60_000);
+  assert.ok(lease.held());
+  assert.equal(lease.lost.aborted, false);
+  await lease.release();
+});
+
+Deno.test("a holder that finds another one in the lease stops at once", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "thief", leaseDurationSeconds: 15 } });
+  await clock.advance(5_000);
+  assert.equal(lease.held(), false);
+  assert.match(lease.lost.reason.message, /thief holds it now/);
+  assert.equal(clock.pending, 0);
+  await lease.release();
+  assert.equal(server.holder, "thief", "what isn't held isn't released");
+});
+
+Deno.test("a holder whose lease somebody edited goes on", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  server.write({ ...server.lease, metadata: { ...server.lease?.metadata, labels: { note: "x" } } });
+  await clock.advance(5_000);
+  assert.ok(lease.held());
+  assert.deepEqual(server.lease?.metadata?.labels, { note: "x" });
+  server.write({ ...server.lease, metadata: { ...server.lease?.metadata, labels: { note: "y" } } });
+  await lease.release();
+  assert.equal(server.holder, "");
+});
+
+Deno.test("after a computer slept, nothing is held until a renewal shows that nobody else took over", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  // Sleep shows as a wall clock that jumps ahead of the monotonic one.
+  clock.step(600_000);
+  assert.equal(lease.held(), false);
+  assert.equal(lease.expiresInMs(), 0);
+  await clock.advance(5_000);
+  assert.ok(lease.held());
+
+  clock.step(600_000);
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "b", leaseDurationSeconds: 15 } });
+  await clock.advance(5_000);
+  assert.equal(lease.held(), false);
+  assert.ok(lease.lost.aborted);
+});
+
+Deno.test("a wall clock that is set back changes nothing", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  clock.step(-86_400_000);
+  server.failure = new Error("cut off");
+  await clock.advance(10_000);
+  assert.equal(lease.held(), false);
+  assert.ok(lease.lost.aborted);
+});
+
+Deno.test("a release while a renewal is under way waits for it, and leaves the lease free", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  const gate = Promise.withResolvers<void>();
+  server.before = () => gate.promise;
+  await clock.advance(5_000);
+  const released = lease.release();
+  assert.equal(lease.held(), false);
+  gate.resolve();
+  await released;
+  assert.equal(server.holder, "");
+  await clock.advance(60_000);
+  assert.equal(server.holder, "");
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("a release that the server doesn't take rejects, and the lease isn't held all the same", async () => {
+  const server = new LeaseServer();
+  const lease = holder(server, new FakeClock(), "a");
+  await lease.acquire(new AbortController().signal);
+  server.failure = new Error("away");
+  await assert.rejects(lease.release(), /away/);
+  assert.equal(lease.held(), false);
+});
+
+Deno.test("one that released or lost the lease can acquire it again, with a new signal", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  await assert.rejects(lease.acquire(new AbortController().signal), /holds the lease operator already/);
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "thief", leaseDurationSeconds: 15 } });
+  await clock.advance(5_000);
+  const { lost } = lease;
+  assert.ok(lost.aborted);
+  const again = acquiring(lease);
+  await clock.advance(15_000);
+  assert.ok(again.done);
+  assert.equal(lease.lost.aborted, false);
+  await lease.release();
+});
+
+Deno.test("a fenced client refuses writes, not reads, when the lease isn't held", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  const sent: RequestOptions[] = [];
+  const rest = fenced({
+    defaultNamespace: "team",
+    performRequest: (request) => {
+      sent.push(request);
+      return Promise.resolve(null);
+    },
+    performStream: (request) => {
+      sent.push(request);
+      return Promise.resolve(new ReadableStream());
+    },
+  }, lease);
+  assert.equal(rest.defaultNamespace, "team");
+  const path = "/api/v1/namespaces";
+  await rest.performRequest({ method: "GET", path });
+  await rest.performStream({ method: "GET", path });
+  for (const method of ["POST", "PUT", "PATCH", "DELETE"] as const) {
+    await assert.rejects(rest.performRequest({ method, path }), NotLeader);
+    await assert.rejects(rest.performStream({ method, path }), NotLeader);
+  }
+  assert.equal(sent.length, 2);
+
+  await lease.acquire(new AbortController().signal);
+  await clock.advance(4_000);
+  await rest.performRequest({ method: "POST", path });
+  await rest.performRequest({ method: "POST", path, timeoutMs: 500 });
+  assert.deepEqual(sent.slice(2).map(({ timeoutMs }) => timeoutMs), [11_000, 500], "no write outlives the lease");
+  await lease.release();
+  await assert.rejects(
+    rest.performRequest({ method: "POST", path }),
+    /POST \/api\/v1\/namespaces wasn't sent: a doesn't/,
+  );
+});
+
+Deno.test("an identity names host and process, and is never the same twice", () => {
+  assert.match(leaseIdentity("host-a"), new RegExp(`^host-a_${Deno.pid}_[0-9a-f]{8}$`));
+  assert.notEqual(leaseIdentity("h"), leaseIdentity("h"));
+});

@@ -1,0 +1,40 @@
+/**
+ * A Kubernetes client for Deno: configuration, transport, typed access to resources, events and leader election.
+ *
+ * @module
+ */
+export {
+  type ClientCertificate,
+  type ClientConfig,
+  type ConfigEnvironment,
+  ConfigError,
+  type Credentials,
+  type CredentialSource,
+  type RunCommand,
+} from "./client_config.ts";
+export { type ClosableRestClient, createRestClient, type RequestRecord, type RestClientOptions } from "./client.ts";
+export { ApiError, ConnectionError, isApiError, type StatusCause, type StatusDetails, WatchStalled } from "./errors.ts";
+export {
+  type EventFacts,
+  EventRecorder,
+  type EventRecorderOptions,
+  type ObjectReference,
+  objectReference,
+} from "./events.ts";
+export { defaultConfig, inClusterConfig } from "./in_cluster.ts";
+export { Kubeconfig, kubeconfigPaths, type LoadKubeconfigOptions } from "./kubeconfig.ts";
+export { fenced, LeaseHolder, type LeaseHolderOptions, leaseIdentity, NotLeader } from "./lease.ts";
+export {
+  type Applied,
+  type ApplyOptions,
+  type CallOptions,
+  type DeleteOptions,
+  type ListOptions,
+  type ObjectList,
+  type PatchOptions,
+  ResourceApi,
+  type WatchEvent,
+  type WatchOptions,
+  type WriteOptions,
+} from "./resource_api.ts";
+export type { JSONValue, KubernetesObject, Metadata, RequestOptions, Resource, RestClient } from "./types.ts";

@@ -1,0 +1,436 @@
+import { apiErrorFromStatus, ConnectionError, isApiError, isStatus, WatchStalled } from "./errors.ts";
+import { LineSplitter } from "./json_lines.ts";
+import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient } from "./types.ts";
+
+/** What any call may be given. */
+export interface CallOptions {
+  /** Ends the call early; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Deadline in milliseconds; default: the client's. */
+  timeoutMs?: number;
+}
+
+/** Which objects of a collection to list, and how (meta/v1 `ListOptions`). */
+export interface ListOptions extends CallOptions {
+  labelSelector?: string;
+  fieldSelector?: string;
+  /** At most so many objects in one page. */
+  limit?: number;
+  /** Where the last page said that the next one starts. */
+  continue?: string;
+  resourceVersion?: string;
+  resourceVersionMatch?: "Exact" | "NotOlderThan";
+}
+
+/** One page of a collection. */
+export interface ObjectList<T> {
+  metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
+  items: T[];
+  /** Set by `pages` on a page that holds the whole collection anew: what the pages before it held is out of date. */
+  restart?: true;
+}
+
+/** What a watch brings. A bookmark says only that everything up to its resource version has been brought. */
+export type WatchEvent<T> =
+  | { type: "ADDED" | "MODIFIED" | "DELETED"; object: T }
+  | { type: "BOOKMARK"; resourceVersion: string };
+
+/** What to watch, and from where on. */
+export interface WatchOptions {
+  /** Events after this version are brought: that of a list, of a bookmark or of an object brought before. */
+  resourceVersion: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+  signal?: AbortSignal;
+  /**
+   * How long nothing may come before the connection is taken for dead. Default 150 s, which misses two bookmarks: the
+   * server sends one a minute for every resource that it keeps a watch cache of, that is, for all but Events.
+   */
+  livenessMs?: number;
+}
+
+/** What a write may be given. */
+export interface WriteOptions extends CallOptions {
+  /** Who is noted as the owner of the fields; default: the first part of the User-Agent. */
+  fieldManager?: string;
+}
+
+/** Some fields of an object: what a server-side apply is given. */
+export type Applied<T extends KubernetesObject> = Partial<T> & KubernetesObject;
+
+/** What a server-side apply is given. */
+export interface ApplyOptions extends CallOptions {
+  fieldManager: string;
+  /** Take over fields that another manager owns, instead of failing with 409 `Conflict`. */
+  force?: boolean;
+}
+
+/** What a patch is given. */
+export interface PatchOptions extends WriteOptions {
+  type: "json" | "merge" | "strategic" | "apply";
+  /** Such as `status`. */
+  subresource?: string;
+  /** For `apply` only. */
+  force?: boolean;
+}
+
+/** What a delete may be given (meta/v1 `DeleteOptions`). */
+export interface DeleteOptions extends CallOptions {
+  /** Only delete the object with this uid; another of the same name stays, with 409 `Conflict`. */
+  uid?: string;
+  /** Only delete the object as it was at this version. */
+  resourceVersion?: string;
+  propagationPolicy?: "Foreground" | "Background" | "Orphan";
+  gracePeriodSeconds?: number;
+}
+
+const PATCH_TYPES = {
+  json: "application/json-patch+json",
+  merge: "application/merge-patch+json",
+  strategic: "application/strategic-merge-patch+json",
+  // JSON is YAML; this is the type that every server version takes.
+  apply: "application/apply-patch+yaml",
+} as const;
+
+const PAGE_LIMIT = 500;
+const LIVENESS_MS = 150_000;
+
+/**
+ * Typed access to the objects of one resource, in one namespace or in all.
+ *
+ * Objects come back as the server sent them, fields unknown to `T` included. Every call rejects as
+ * {@linkcode RestClient} says; a name or namespace that can't be part of a path throws `TypeError` before anything is
+ * sent.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "./mod.ts";
+ *
+ * interface ConfigMap extends KubernetesObject {
+ *   data?: Record<string, string>;
+ * }
+ * const configMaps: Resource<ConfigMap> = {
+ *   group: "",
+ *   version: "v1",
+ *   kind: "ConfigMap",
+ *   plural: "configmaps",
+ *   namespaced: true,
+ * };
+ * // A stand-in for createRestClient(…) that answers with what it was asked.
+ * const rest: RestClient = {
+ *   performRequest: ({ method, path }) => Promise.resolve({ data: { request: `${method} ${path}` } }),
+ *   performStream: () => Promise.reject(new Error("not here")),
+ * };
+ * const api = new ResourceApi(rest, configMaps, "team");
+ * const map = await api.get("settings");
+ * assert.equal(map.data?.request, "GET /api/v1/namespaces/team/configmaps/settings");
+ * ```
+ */
+export class ResourceApi<T extends KubernetesObject> {
+  readonly resource: Resource<T>;
+  readonly #rest: RestClient;
+  readonly #namespace: string | undefined;
+
+  /** @param namespace where the objects live; left out for cluster-scoped ones, or to list and watch all namespaces */
+  constructor(rest: RestClient, resource: Resource<T>, namespace?: string) {
+    if (namespace !== undefined) {
+      if (!resource.namespaced) {
+        throw new TypeError(
+          `${resource.kind} is cluster-scoped, but the namespace ${JSON.stringify(namespace)} is given.`,
+        );
+      }
+      segment("namespace", namespace);
+    }
+    this.#rest = rest;
+    this.resource = resource;
+    this.#namespace = namespace;
+  }
+
+  /** The same resource in one namespace. */
+  namespace(name: string): ResourceApi<T> {
+    return new ResourceApi(this.#rest, this.resource, name);
+  }
+
+  async get(name: string, options: CallOptions = {}): Promise<T> {
+    return this.#object(await this.#request("GET", this.#objectPath(name, this.#namespace), options));
+  }
+
+  /** One page: all objects, or as many as `limit` says; `metadata.continue` is there when more follow. */
+  async list(options: ListOptions = {}): Promise<ObjectList<T>> {
+    const list = await this.#request("GET", this.#collectionPath(), options, {
+      querystring: query({
+        labelSelector: options.labelSelector,
+        fieldSelector: options.fieldSelector,
+        limit: options.limit,
+        continue: options.continue,
+        resourceVersion: options.resourceVersion,
+        resourceVersionMatch: options.resourceVersionMatch,
+      }),
+    }) as unknown as ObjectList<T>;
+    // The items of a list don't say what they are.
+    for (const item of list.items) this.#fillType(item);
+    return { metadata: list.metadata, items: list.items };
+  }
+
+  /**
+   * All pages, of `limit` objects each (default 500), all of the same resource version.
+   *
+   * The server forgets a version after some minutes (410 `Expired`). Should a reader be that slow, one more page comes
+   * that holds the whole collection anew, with `restart: true`; what came before it is to be forgotten.
+   */
+  async *pages(options: ListOptions = {}): AsyncGenerator<ObjectList<T>> {
+    const { resourceVersion: _, resourceVersionMatch: __, ...nextOptions } = options;
+    let page = await this.list({ limit: PAGE_LIMIT, ...options });
+    while (true) {
+      yield page;
+      const token = page.metadata.continue;
+      if (!token) return;
+      try {
+        page = await this.list({ limit: PAGE_LIMIT, ...nextOptions, continue: token });
+      } catch (error) {
+        if (!isApiError(error, 410)) throw error;
+        yield { ...await this.list({ ...nextOptions, limit: undefined, continue: undefined }), restart: true };
+        return;
+      }
+    }
+  }
+
+  /**
+   * What happens to the collection, over one connection: returns when the server ends it, which it does after 5 to 10
+   * minutes. Watch on from the resource version of the last event.
+   *
+   * Throws {@linkcode ApiError} when the server refuses or breaks off (410 `Expired` when the version is too old: list
+   * again), {@linkcode WatchStalled} when nothing came for `livenessMs`, {@linkcode ConnectionError} when the connection
+   * broke.
+   */
+  async *watch(options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
+    const path = this.#collectionPath();
+    const livenessMs = options.livenessMs ?? LIVENESS_MS;
+    const stalled = new AbortController();
+    const stall = () => stalled.abort(new WatchStalled(path, livenessMs));
+    let timer = setTimeout(stall, livenessMs);
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    try {
+      const stream = await this.#rest.performStream({
+        method: "GET",
+        path,
+        querystring: query({
+          watch: true,
+          allowWatchBookmarks: true,
+          resourceVersion: options.resourceVersion,
+          labelSelector: options.labelSelector,
+          fieldSelector: options.fieldSelector,
+          // Random, so that the watches of many clients that began together don't all end together.
+          timeoutSeconds: 300 + Math.floor(Math.random() * 301),
+        }),
+        abortSignal: options.signal ? AbortSignal.any([options.signal, stalled.signal]) : stalled.signal,
+      });
+      reader = stream.getReader();
+      const splitter = new LineSplitter();
+      while (true) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        clearTimeout(timer);
+        for (const line of splitter.push(value)) yield this.#event(line, path);
+        timer = setTimeout(stall, livenessMs);
+      }
+    } catch (error) {
+      if (stalled.signal.aborted) throw stalled.signal.reason;
+      options.signal?.throwIfAborted();
+      throw error instanceof TypeError || error instanceof Deno.errors.Http
+        ? new ConnectionError(`The watch of ${path} broke: ${error.message}`, { cause: error })
+        : error;
+    } finally {
+      clearTimeout(timer);
+      await reader?.cancel().catch(() => {});
+    }
+  }
+
+  /** Creates the object; 409 `AlreadyExists` when there is one of this name. */
+  async create(object: T, options: WriteOptions = {}): Promise<T> {
+    const namespace = this.#namespaceOf(object);
+    this.#needNamespace(namespace, object.metadata?.name ?? "");
+    return this.#object(
+      await this.#request("POST", this.#collectionPath(namespace), options, {
+        querystring: query({ fieldManager: options.fieldManager }),
+        bodyJson: this.#typed(object),
+      }),
+    );
+  }
+
+  /** Replaces the whole object; 409 `Conflict` when `metadata.resourceVersion` is given and isn't the present one. */
+  async replace(object: T, options: WriteOptions = {}): Promise<T> {
+    return this.#object(
+      await this.#request("PUT", this.#pathOf(object), options, {
+        querystring: query({ fieldManager: options.fieldManager }),
+        bodyJson: this.#typed(object),
+      }),
+    );
+  }
+
+  /**
+   * Server-side apply: makes the fields of `object` so, creating it if need be, and takes away those that this field
+   * manager applied before and that are no longer there. 409 `Conflict` when another manager owns one of the fields and
+   * `force` isn't set.
+   *
+   * @param object the fields to own, not the whole object
+   */
+  apply(object: Applied<T>, options: ApplyOptions): Promise<T> {
+    return this.#apply(object, options);
+  }
+
+  /** Server-side apply of the status subresource. The object must exist. */
+  applyStatus(object: Applied<T>, options: ApplyOptions): Promise<T> {
+    return this.#apply(object, options, "status");
+  }
+
+  /** @param body a list of operations for `json`, else the parts of an object */
+  async patch(name: string, body: unknown, options: PatchOptions): Promise<T> {
+    return this.#object(
+      await this.#request("PATCH", this.#objectPath(name, this.#namespace, options.subresource), options, {
+        querystring: query({ fieldManager: options.fieldManager, force: options.force }),
+        bodyJson: body,
+        contentType: PATCH_TYPES[options.type],
+      }),
+    );
+  }
+
+  /** Asks for the deletion; the object is there until its finalizers are gone. 404 when there is none. */
+  async delete(name: string, options: DeleteOptions = {}): Promise<void> {
+    const { uid, resourceVersion, propagationPolicy, gracePeriodSeconds } = options;
+    await this.#request("DELETE", this.#objectPath(name, this.#namespace), options, {
+      bodyJson: {
+        kind: "DeleteOptions",
+        apiVersion: "v1",
+        propagationPolicy,
+        gracePeriodSeconds,
+        ...((uid || resourceVersion) && { preconditions: { uid, resourceVersion } }),
+      },
+    });
+  }
+
+  async #apply(object: Applied<T>, options: ApplyOptions, subresource?: string): Promise<T> {
+    return this.#object(
+      await this.#request("PATCH", this.#pathOf(object, subresource), options, {
+        querystring: query({ fieldManager: options.fieldManager, force: options.force }),
+        bodyJson: this.#typed(object),
+        contentType: PATCH_TYPES.apply,
+      }),
+    );
+  }
+
+  #request(
+    method: RequestOptions["method"],
+    path: string,
+    call: CallOptions,
+    request: Pick<RequestOptions, "querystring" | "bodyJson" | "contentType"> = {},
+  ): Promise<JSONValue> {
+    return this.#rest.performRequest({
+      method,
+      path,
+      abortSignal: call.signal,
+      timeoutMs: call.timeoutMs,
+      ...request,
+    });
+  }
+
+  #event(line: string, path: string): WatchEvent<T> {
+    let event: { type: string; object: T };
+    try {
+      event = JSON.parse(line);
+    } catch (error) {
+      throw new ConnectionError(`The watch of ${path} brought a line that isn't JSON: ${line.slice(0, 200)}`, {
+        cause: error,
+      });
+    }
+    switch (event.type) {
+      case "ADDED":
+      case "MODIFIED":
+      case "DELETED":
+        return { type: event.type, object: this.#fillType(event.object) };
+      case "BOOKMARK":
+        return { type: "BOOKMARK", resourceVersion: event.object.metadata?.resourceVersion ?? "" };
+      default: {
+        const status: unknown = event.object;
+        throw apiErrorFromStatus(isStatus(status) ? status : { kind: "Status", message: line.slice(0, 200) }, {
+          method: "GET",
+          path,
+        });
+      }
+    }
+  }
+
+  #object(body: JSONValue): T {
+    return body as unknown as T;
+  }
+
+  get #apiVersion(): string {
+    const { group, version } = this.resource;
+    return group === "" ? version : `${group}/${version}`;
+  }
+
+  #fillType(object: T): T {
+    object.apiVersion ??= this.#apiVersion;
+    object.kind ??= this.resource.kind;
+    return object;
+  }
+
+  #typed(object: KubernetesObject): T {
+    return { ...object, apiVersion: this.#apiVersion, kind: this.resource.kind } as T;
+  }
+
+  #pathOf(object: KubernetesObject, subresource?: string): string {
+    return this.#objectPath(object.metadata?.name ?? "", this.#namespaceOf(object), subresource);
+  }
+
+  #namespaceOf(object: KubernetesObject): string | undefined {
+    const own = object.metadata?.namespace;
+    if (own === undefined) return this.#namespace;
+    const what = `${this.resource.kind} ${JSON.stringify(object.metadata?.name ?? "")}`;
+    if (!this.resource.namespaced) {
+      throw new TypeError(`${what} is cluster-scoped, but its metadata.namespace is ${JSON.stringify(own)}.`);
+    }
+    if (this.#namespace !== undefined && own !== this.#namespace) {
+      throw new TypeError(
+        `${what} says namespace ${JSON.stringify(own)}, but is written to ${JSON.stringify(this.#namespace)}.`,
+      );
+    }
+    return own;
+  }
+
+  #objectPath(name: string, namespace: string | undefined, subresource?: string): string {
+    this.#needNamespace(namespace, name);
+    const path = `${this.#collectionPath(namespace)}/${segment("name", name)}`;
+    return subresource === undefined ? path : `${path}/${segment("subresource", subresource)}`;
+  }
+
+  #needNamespace(namespace: string | undefined, name: string): void {
+    if (!this.resource.namespaced || namespace !== undefined) return;
+    throw new TypeError(
+      `${this.resource.kind} ${JSON.stringify(name)} needs a namespace: give one to ResourceApi or in metadata.`,
+    );
+  }
+
+  #collectionPath(namespace = this.#namespace): string {
+    const { group, version, plural } = this.resource;
+    const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
+    return namespace === undefined
+      ? `${root}/${plural}`
+      : `${root}/namespaces/${segment("namespace", namespace)}/${plural}`;
+  }
+}
+
+/** Refuses what the path would read as something else, as client-go does (`IsValidPathSegmentName`). */
+function segment(what: string, value: string): string {
+  if (value === "" || value === "." || value === ".." || /[/%]/.test(value)) {
+    throw new TypeError(
+      `${JSON.stringify(value)} can't be a ${what}: it must not be empty, "." or "..", nor contain "/" or "%".`,
+    );
+  }
+  return encodeURIComponent(value);
+}
+
+function query(parameters: Record<string, string | number | boolean | undefined>): URLSearchParams | undefined {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== "");
+  return given.length === 0 ? undefined : new URLSearchParams(given.map(([key, value]) => [key, String(value)]));
+}

@@ -1,0 +1,302 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ApiError, ConnectionError, WatchStalled } from "./errors.ts";
+import { ResourceApi, type WatchEvent } from "./resource_api.ts";
+import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient } from "./types.ts";
+
+interface Widget extends KubernetesObject {
+  spec?: { size: string };
+}
+const widgets: Resource<Widget> = {
+  group: "example.io",
+  version: "v1",
+  kind: "Widget",
+  plural: "widgets",
+  namespaced: true,
+};
+const nodes: Resource<KubernetesObject> = {
+  group: "",
+  version: "v1",
+  kind: "Node",
+  plural: "nodes",
+  namespaced: false,
+};
+
+/** A transport that notes requests and answers with `answer`. */
+function transport(answer: (request: RequestOptions) => unknown = () => ({})) {
+  const requests: RequestOptions[] = [];
+  const rest: RestClient = {
+    performRequest: (request) => {
+      requests.push(request);
+      return Promise.resolve().then(() => answer(request) as JSONValue);
+    },
+    performStream: (request) => {
+      requests.push(request);
+      return Promise.resolve().then(() => answer(request) as ReadableStream<Uint8Array>);
+    },
+  };
+  const lines = () =>
+    requests.map(({ method, path, querystring }) => `${method} ${path}${querystring ? `?${querystring}` : ""}`);
+  return { rest, requests, lines };
+}
+
+Deno.test("each call is the request of the API conventions", async () => {
+  const { rest, requests, lines } = transport((request) => request.method === "GET" ? { items: [] } : {});
+  const api = new ResourceApi(rest, widgets, "team");
+  const widget: Widget = { metadata: { name: "w" }, spec: { size: "1" } };
+  await api.get("w");
+  await api.list({ labelSelector: "a=b", fieldSelector: "metadata.name=w", limit: 5, continue: "tok" });
+  await api.create(widget, { fieldManager: "me" });
+  await api.replace(widget);
+  await api.apply(widget, { fieldManager: "me" });
+  await api.applyStatus(widget, { fieldManager: "me", force: true });
+  await api.patch("w", [], { type: "json", subresource: "status", fieldManager: "me" });
+  await api.patch("w", {}, { type: "merge" });
+  await api.patch("w", {}, { type: "strategic" });
+  await api.delete("w", { uid: "u", propagationPolicy: "Foreground", gracePeriodSeconds: 0 });
+  await api.delete("w");
+  const root = "/apis/example.io/v1/namespaces/team/widgets";
+  assert.deepEqual(lines(), [
+    `GET ${root}/w`,
+    `GET ${root}?labelSelector=a%3Db&fieldSelector=metadata.name%3Dw&limit=5&continue=tok`,
+    `POST ${root}?fieldManager=me`,
+    `PUT ${root}/w`,
+    `PATCH ${root}/w?fieldManager=me`,
+    `PATCH ${root}/w/status?fieldManager=me&force=true`,
+    `PATCH ${root}/w/status?fieldManager=me`,
+    `PATCH ${root}/w`,
+    `PATCH ${root}/w`,
+    `DELETE ${root}/w`,
+    `DELETE ${root}/w`,
+  ]);
+  assert.deepEqual(requests.slice(4, 9).map(({ contentType }) => contentType), [
+    "application/apply-patch+yaml",
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+  ]);
+  assert.deepEqual(requests[2]!.bodyJson, { apiVersion: "example.io/v1", kind: "Widget", ...widget });
+  const body = JSON.parse(JSON.stringify(requests[9]!.bodyJson));
+  assert.deepEqual(body, {
+    kind: "DeleteOptions",
+    apiVersion: "v1",
+    propagationPolicy: "Foreground",
+    gracePeriodSeconds: 0,
+    preconditions: { uid: "u" },
+  });
+  assert.equal(JSON.parse(JSON.stringify(requests[10]!.bodyJson)).preconditions, undefined);
+});
+
+Deno.test("core and cluster-scoped resources have their own paths, all namespaces have one", async () => {
+  const { rest, lines } = transport(() => ({ items: [] }));
+  await new ResourceApi(rest, nodes).get("system:node");
+  await new ResourceApi(rest, widgets).list();
+  await new ResourceApi(rest, widgets).apply({ metadata: { name: "w", namespace: "own" } }, { fieldManager: "me" });
+  await new ResourceApi(rest, widgets).namespace("other").list();
+  assert.deepEqual(lines(), [
+    "GET /api/v1/nodes/system%3Anode",
+    "GET /apis/example.io/v1/widgets",
+    "PATCH /apis/example.io/v1/namespaces/own/widgets/w?fieldManager=me",
+    "GET /apis/example.io/v1/namespaces/other/widgets",
+  ]);
+});
+
+Deno.test("names that would change the path never reach a request", async () => {
+  const { rest, requests } = transport();
+  const api = new ResourceApi(rest, widgets, "team");
+  for (const name of ["", ".", "..", "a/b", "../../secrets/x", "%2e%2e"]) {
+    await assert.rejects(api.get(name), TypeError, name);
+    await assert.rejects(api.delete(name), TypeError, name);
+    await assert.rejects(api.apply({ metadata: { name } }, { fieldManager: "me" }), TypeError, name);
+    await assert.rejects(
+      new ResourceApi(rest, widgets).create({ metadata: { name: "w", namespace: name } }),
+      TypeError,
+    );
+    assert.throws(() => api.namespace(name), TypeError, name);
+  }
+  assert.equal(requests.length, 0);
+});
+
+Deno.test("any name that is let through stays within its own segment of the path", async () => {
+  const { rest } = transport();
+  await fc.assert(fc.asyncProperty(fc.string({ unit: "grapheme" }), async (name) => {
+    const seen: string[] = [];
+    const api = new ResourceApi(
+      { ...rest, performRequest: ({ path }) => Promise.resolve(void seen.push(path) as unknown as JSONValue) },
+      widgets,
+      "team",
+    );
+    await api.get(name).catch((error) => assert.ok(error instanceof TypeError));
+    for (const path of seen) {
+      const url = new URL(path, "https://h");
+      assert.equal(decodeURIComponent(url.pathname), `/apis/example.io/v1/namespaces/team/widgets/${name}`);
+      assert.equal(url.search + url.hash, "");
+    }
+  }));
+});
+
+Deno.test("a namespace that is missing, contradicted or out of place is refused before anything is sent", async () => {
+  const { rest, requests } = transport();
+  const api = new ResourceApi(rest, widgets);
+  const apply = (api: ResourceApi<Widget>, namespace?: string) =>
+    api.apply({ metadata: { name: "w", namespace } }, { fieldManager: "me" });
+  await assert.rejects(api.get("w"), /Widget "w" needs a namespace/);
+  await assert.rejects(api.create({ metadata: { name: "w" } }), /Widget "w" needs a namespace/);
+  await assert.rejects(apply(api.namespace("a"), "b"), /Widget "w" says namespace "b", but is written to "a"/);
+  await assert.rejects(apply(new ResourceApi(rest, nodes), "b"), /Node "w" is cluster-scoped/);
+  assert.throws(() => new ResourceApi(rest, nodes, "a"), /Node is cluster-scoped/);
+  assert.equal(requests.length, 0);
+});
+
+const EXPIRED = new ApiError("too old", { code: 410, reason: "Expired", method: "GET", path: "/" });
+
+/** A collection of numbered objects served in pages, whose continue token runs out at `expiresAt`. */
+function paged(total: number, expiresAt = Infinity) {
+  return transport(({ querystring }) => {
+    const start = Number(querystring?.get("continue") ?? 0);
+    if (start >= expiresAt) throw EXPIRED;
+    const limit = Number(querystring?.get("limit") ?? total);
+    const end = Math.min(start + limit, total);
+    return {
+      metadata: { resourceVersion: "7", ...(end < total && { continue: `${end}` }) },
+      items: Array.from({ length: end - start }, (_, i) => ({ metadata: { name: `w${start + i}` } })),
+    };
+  });
+}
+
+Deno.test("pages brings every object once, typed, and asks for the version only at first", async () => {
+  const { rest, lines } = paged(5);
+  const pages = await Array.fromAsync(
+    new ResourceApi(rest, widgets, "t").pages({ limit: 2, labelSelector: "a", resourceVersion: "0" }),
+  );
+  assert.deepEqual(pages.map(({ items }) => items.map(({ metadata }) => metadata?.name)), [["w0", "w1"], ["w2", "w3"], [
+    "w4",
+  ]]);
+  assert.deepEqual(pages[0]!.items[0], { metadata: { name: "w0" }, apiVersion: "example.io/v1", kind: "Widget" });
+  assert.deepEqual(lines().map((line) => line.split("?")[1]), [
+    "labelSelector=a&limit=2&resourceVersion=0",
+    "labelSelector=a&limit=2&continue=2",
+    "labelSelector=a&limit=2&continue=4",
+  ]);
+});
+
+Deno.test("pages are of 500 objects by default", async () => {
+  const { rest, requests } = paged(3);
+  await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages());
+  assert.equal(requests[0]!.querystring?.get("limit"), "500");
+});
+
+Deno.test("a token that ran out half-way brings the whole collection anew, once", async () => {
+  const { rest, lines } = paged(5, 4);
+  const pages = await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 2 }));
+  assert.deepEqual(pages.map(({ items, restart }) => [items.length, restart]), [[2, undefined], [2, undefined], [
+    5,
+    true,
+  ]]);
+  assert.equal(lines().at(-1), "GET /apis/example.io/v1/namespaces/t/widgets");
+});
+
+Deno.test("other errors of a later page are thrown, and a 410 of the first one", async () => {
+  const { rest } = paged(5, 0);
+  await assert.rejects(Array.fromAsync(new ResourceApi(rest, widgets, "t").pages()), EXPIRED);
+});
+
+/** A transport whose stream brings these chunks and then ends, breaks, or stays silent. */
+function watched(chunks: (string | Uint8Array)[], end: "ends" | "silent" | Error = "ends") {
+  const state = { cancelled: false };
+  const { rest, lines } = transport(({ abortSignal }) =>
+    new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const chunk of chunks) {
+          controller.enqueue(typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk);
+        }
+        if (end === "ends") controller.close();
+        abortSignal?.addEventListener("abort", () => controller.error(abortSignal.reason));
+      },
+      pull(controller) {
+        if (end instanceof Error) controller.error(end);
+      },
+      cancel() {
+        state.cancelled = true;
+      },
+    }, { highWaterMark: 0 })
+  );
+  return { api: new ResourceApi(rest, widgets), state, lines };
+}
+
+const ADDED = JSON.stringify({ type: "ADDED", object: { metadata: { name: "w", resourceVersion: "8" } } }) + "\n";
+const BOOKMARK = JSON.stringify({ type: "BOOKMARK", object: { metadata: { resourceVersion: "9" } } }) + "\n";
+const EVENTS: WatchEvent<Widget>[] = [
+  {
+    type: "ADDED",
+    object: { metadata: { name: "w", resourceVersion: "8" }, apiVersion: "example.io/v1", kind: "Widget" },
+  },
+  { type: "BOOKMARK", resourceVersion: "9" },
+];
+
+Deno.test("a watch asks for bookmarks and a random end, and brings events until the server ends it", async () => {
+  const { api, lines } = watched([ADDED.slice(0, 30), ADDED.slice(30) + BOOKMARK]);
+  assert.deepEqual(await Array.fromAsync(api.watch({ resourceVersion: "7", labelSelector: "a" })), EVENTS);
+  const [, query] = lines()[0]!.split("?");
+  const parameters = new URLSearchParams(query);
+  const seconds = Number(parameters.get("timeoutSeconds"));
+  assert.ok(seconds >= 300 && seconds <= 600, `${seconds}`);
+  parameters.delete("timeoutSeconds");
+  assert.equal(`${parameters}`, "watch=true&allowWatchBookmarks=true&resourceVersion=7&labelSelector=a");
+});
+
+Deno.test("a watch that ends in the middle of a line ends; the half line is dropped", async () => {
+  const { api } = watched([ADDED + BOOKMARK + '{"type":"DEL']);
+  assert.deepEqual(await Array.fromAsync(api.watch({ resourceVersion: "7" })), EVENTS);
+});
+
+Deno.test("an ERROR event is thrown as the ApiError it carries", async () => {
+  const status = { kind: "Status", code: 410, reason: "Expired", message: "too old resource version: 1 (9)" };
+  const { api, state } = watched([ADDED, JSON.stringify({ type: "ERROR", object: status }) + "\n"], "silent");
+  const seen: unknown[] = [];
+  await assert.rejects(async () => {
+    for await (const event of api.watch({ resourceVersion: "7" })) seen.push(event);
+  }, { name: "ApiError", code: 410, reason: "Expired", message: status.message });
+  assert.deepEqual(seen, EVENTS.slice(0, 1));
+  assert.ok(state.cancelled);
+});
+
+Deno.test("a watch that breaks, or brings what isn't JSON, is a ConnectionError", async () => {
+  const broken = watched([ADDED], new TypeError("connection reset")).api.watch({ resourceVersion: "7" });
+  await assert.rejects(Array.fromAsync(broken), ConnectionError);
+  const garbled = watched(["<html>\n"]).api.watch({ resourceVersion: "7" });
+  await assert.rejects(Array.fromAsync(garbled), ConnectionError);
+});
+
+Deno.test("a silent watch is given up as stalled", async () => {
+  const { api } = watched([ADDED], "silent");
+  const seen: unknown[] = [];
+  await assert.rejects(async () => {
+    for await (const event of api.watch({ resourceVersion: "7", livenessMs: 20 })) seen.push(event);
+  }, (error: unknown) => error instanceof WatchStalled && error.afterMs === 20);
+  assert.deepEqual(seen, EVENTS.slice(0, 1));
+});
+
+Deno.test("a reader that takes its time isn't taken for a silent server", async () => {
+  const { api } = watched([ADDED, BOOKMARK]);
+  const seen: unknown[] = [];
+  for await (const event of api.watch({ resourceVersion: "7", livenessMs: 10 })) {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    seen.push(event);
+  }
+  assert.deepEqual(seen, EVENTS);
+});
+
+Deno.test("a signal ends a watch with its own reason, and leaving the loop closes the connection", async () => {
+  const stop = new AbortController();
+  const reason = new Error("stopped");
+  const stopped = watched([ADDED], "silent");
+  await assert.rejects(async () => {
+    for await (const _ of stopped.api.watch({ resourceVersion: "7", signal: stop.signal })) stop.abort(reason);
+  }, (error) => error === reason);
+
+  const left = watched([ADDED], "silent");
+  for await (const _ of left.api.watch({ resourceVersion: "7" })) break;
+  assert.ok(left.state.cancelled);
+});

@@ -1,0 +1,124 @@
+/** Which kinds of which API groups are generated. To know another kind: add it here, then `gen --refresh`. */
+export interface Group {
+  /** API group, `""` for core. */
+  group: string;
+  version: string;
+  /** Prefix of the classes, `CoreV1` gives `CoreV1Api`. */
+  className: string;
+  /** What the names of its schemas begin with in OpenAPI documents: `io.k8s.api.core.v1` in `io.k8s.api.core.v1.Pod`. */
+  schemas: string;
+  kinds: string[];
+  /** Kinds that are only posted to a subresource of others: of these the types alone. */
+  posted?: string[];
+}
+
+export const groups: readonly Group[] = [
+  {
+    group: "",
+    version: "v1",
+    className: "CoreV1",
+    schemas: "io.k8s.api.core.v1",
+    kinds: [
+      "ConfigMap",
+      "LimitRange",
+      "Namespace",
+      "Node",
+      "PersistentVolumeClaim",
+      "Pod",
+      "ResourceQuota",
+      "Secret",
+      "Service",
+      "ServiceAccount",
+    ],
+  },
+  {
+    group: "admissionregistration.k8s.io",
+    version: "v1",
+    className: "AdmissionregistrationV1",
+    schemas: "io.k8s.api.admissionregistration.v1",
+    kinds: ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
+  },
+  {
+    group: "apiextensions.k8s.io",
+    version: "v1",
+    className: "ApiextensionsV1",
+    schemas: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
+    kinds: ["CustomResourceDefinition"],
+  },
+  {
+    group: "coordination.k8s.io",
+    version: "v1",
+    className: "CoordinationV1",
+    schemas: "io.k8s.api.coordination.v1",
+    kinds: ["Lease"],
+  },
+  {
+    group: "discovery.k8s.io",
+    version: "v1",
+    className: "DiscoveryV1",
+    schemas: "io.k8s.api.discovery.v1",
+    kinds: ["EndpointSlice"],
+  },
+  { group: "events.k8s.io", version: "v1", className: "EventsV1", schemas: "io.k8s.api.events.v1", kinds: ["Event"] },
+  {
+    group: "keystone.io",
+    version: "v1alpha1",
+    className: "KeystoneV1alpha1",
+    schemas: "io.keystone.v1alpha1",
+    kinds: ["Grant", "Realm"],
+  },
+  {
+    group: "networking.k8s.io",
+    version: "v1",
+    className: "NetworkingV1",
+    schemas: "io.k8s.api.networking.v1",
+    kinds: ["NetworkPolicy", "ServiceCIDR"],
+  },
+  {
+    group: "policy",
+    version: "v1",
+    className: "PolicyV1",
+    schemas: "io.k8s.api.policy.v1",
+    kinds: ["PodDisruptionBudget"],
+    posted: ["Eviction"],
+  },
+  {
+    group: "rbac.authorization.k8s.io",
+    version: "v1",
+    className: "RbacAuthorizationV1",
+    schemas: "io.k8s.api.rbac.v1",
+    kinds: ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
+  },
+];
+
+/** Path of the group below `/openapi/v3/` and below the API server itself. */
+export const apiPath = ({ group, version }: Group): string => group ? `apis/${group}/${version}` : `api/${version}`;
+
+/** Name of the committed document, and of the generated file without its ending. */
+export const fileName = ({ group, version }: Group): string => `${group || "core"}@${version}`;
+
+/** The file of what all groups share: `ObjectMeta`, `LabelSelector`, quantities. */
+export const sharedFile = "meta@v1";
+
+/** In the place of a group's `schemas`, for the shared ones. */
+const sharedSchemas = [
+  "io.k8s.apimachinery.pkg.apis.meta.v1",
+  "io.k8s.apimachinery.pkg.api.resource",
+  "io.k8s.apimachinery.pkg.runtime",
+  "io.k8s.apimachinery.pkg.util.intstr",
+];
+
+/** Which shared types are generated even if no kind reaches them. */
+export const sharedTypes = ["Condition", "LabelSelector", "ListMeta", "ObjectMeta", "Status"].map((type) =>
+  `${sharedSchemas[0]}.${type}`
+);
+
+/** The TypeScript type that a schema becomes, and the file it is in. Throws for a schema of no known group. */
+export function typeOfSchema(name: string): { file: string; type: string } {
+  const dot = name.lastIndexOf(".");
+  const [before, type] = [name.slice(0, dot), name.slice(dot + 1)];
+  if (sharedSchemas.includes(before)) return { file: sharedFile, type };
+  const group = groups.find(({ schemas }) => schemas === before);
+  if (!group) throw new Error(`The schema ${name} belongs to no generated group: add its group to groups.ts.`);
+  return { file: fileName(group), type };
+}

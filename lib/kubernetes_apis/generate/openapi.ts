@@ -1,0 +1,75 @@
+/** OpenAPI v3 as Kubernetes publishes it, as far as it is generated from. */
+import { apiPath, type Group } from "./groups.ts";
+
+/** A schema, as far as Kubernetes uses them. */
+export interface Schema {
+  description?: string;
+  type?: string;
+  format?: string;
+  nullable?: boolean;
+  enum?: string[];
+  required?: string[];
+  properties?: Record<string, Schema>;
+  additionalProperties?: Schema | boolean;
+  items?: Schema;
+  allOf?: Schema[];
+  oneOf?: Schema[];
+  anyOf?: Schema[];
+  $ref?: string;
+  "x-kubernetes-int-or-string"?: boolean;
+  "x-kubernetes-preserve-unknown-fields"?: boolean;
+}
+
+export interface GroupVersionKind {
+  group: string;
+  version: string;
+  kind: string;
+}
+
+export type Operation = { "x-kubernetes-action"?: string; "x-kubernetes-group-version-kind"?: GroupVersionKind };
+
+/** A document, with of each operation only what it does to which kind. */
+export interface Document {
+  openapi: string;
+  info: { title: string; version: string };
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Schema> };
+}
+
+const prefix = "#/components/schemas/";
+
+/** The name of the schema that a `$ref` points to. */
+export function referred($ref: string): string {
+  if (!$ref.startsWith(prefix)) throw new Error(`The reference ${$ref} doesn't begin with ${prefix}.`);
+  return $ref.slice(prefix.length);
+}
+
+/** All schemas that a schema names, itself left out. */
+export function* references(schema: Schema): Generator<string> {
+  if (schema.$ref) yield referred(schema.$ref);
+  const { properties, additionalProperties, items, allOf, oneOf, anyOf } = schema;
+  const parts = [...Object.values(properties ?? {}), ...(allOf ?? []), ...(oneOf ?? []), ...(anyOf ?? [])];
+  if (items) parts.push(items);
+  if (typeof additionalProperties === "object") parts.push(additionalProperties);
+  for (const part of parts) yield* references(part);
+}
+
+/** A kind's place in the API. */
+export interface Place {
+  plural: string;
+  namespaced: boolean;
+  /** Whether it has a status subresource. */
+  status: boolean;
+}
+
+/** Where the paths of a document say that a kind is. */
+export function placeOf(document: Document, group: Group, kind: string): Place {
+  const root = `/${apiPath(group)}/`;
+  const isList = ([, operations]: [string, Record<string, Operation>]) =>
+    operations.get?.["x-kubernetes-action"] === "list" &&
+    operations.get["x-kubernetes-group-version-kind"]?.kind === kind && operations.post !== undefined;
+  const path = Object.entries(document.paths).find(isList)?.[0];
+  if (!path) throw new Error(`The OpenAPI document of ${root} has no collection of ${kind}.`);
+  const namespaced = path.startsWith(`${root}namespaces/{namespace}/`);
+  return { plural: path.split("/").at(-1)!, namespaced, status: `${path}/{name}/status` in document.paths };
+}

@@ -1,0 +1,94 @@
+import { fileName, type Group, groups, sharedFile, sharedTypes, typeOfSchema } from "./groups.ts";
+import { type Document, references, type Schema } from "./openapi.ts";
+
+/**
+ * The documents that are committed, by file: of what the API server serves, the groups' kinds, the schemas that any of
+ * them reaches, and of operations only what they do to which kind. Keys are sorted, so that a diff after a new version
+ * of the API server shows what it changed. Throws when a kind is missing.
+ */
+export function reduce(served: readonly Document[]): Map<string, Document> {
+  const schemas = new Map(served.flatMap(({ components }) => Object.entries(components.schemas)));
+  const roots = groups.flatMap(({ schemas, kinds, posted = [] }) =>
+    [...kinds, ...posted].map((kind) => `${schemas}.${kind}`)
+  );
+  const byFile = Map.groupBy(reach(schemas, [...roots, ...sharedTypes]), (name) => typeOfSchema(name).file);
+  const { openapi, info: { title, version } } = served[0]!;
+  const document = (file: string, paths: Document["paths"]): [string, Document] => [
+    file,
+    sorted({
+      openapi,
+      info: { title, version },
+      paths,
+      components: {
+        schemas: Object.fromEntries((byFile.get(file) ?? []).map((name) => [name, onlyTypes(schemas.get(name)!)])),
+      },
+    }),
+  ];
+  return new Map([
+    document(sharedFile, {}),
+    ...groups.map((group) => document(fileName(group), pathsOf(group, served))),
+  ]);
+}
+
+function reach(schemas: ReadonlyMap<string, Schema>, roots: readonly string[]): Set<string> {
+  const reached = new Set<string>();
+  const add = (name: string) => {
+    if (reached.has(name)) return;
+    const schema = schemas.get(name);
+    if (!schema) throw new Error(`The API server has no schema ${name}: apply crds/ first, and see groups.ts.`);
+    reached.add(name);
+    for (const next of references(schema)) add(next);
+  };
+  for (const root of roots) add(root);
+  return reached;
+}
+
+/** Only the keywords that make the type: defaults, limits and rules are the API server's. */
+function onlyTypes(schema: Schema): Schema {
+  const { properties, additionalProperties, items, allOf, oneOf, anyOf } = schema;
+  return {
+    description: schema.description,
+    type: schema.type,
+    format: schema.format,
+    nullable: schema.nullable,
+    enum: schema.enum,
+    required: schema.required?.toSorted(),
+    properties: properties &&
+      Object.fromEntries(Object.entries(properties).map(([name, part]) => [name, onlyTypes(part)])),
+    additionalProperties: typeof additionalProperties === "object"
+      ? onlyTypes(additionalProperties)
+      : additionalProperties,
+    items: items && onlyTypes(items),
+    allOf: allOf?.map(onlyTypes),
+    oneOf: oneOf?.map(onlyTypes),
+    anyOf: anyOf?.map(onlyTypes),
+    $ref: schema.$ref,
+    "x-kubernetes-int-or-string": schema["x-kubernetes-int-or-string"],
+    "x-kubernetes-preserve-unknown-fields": schema["x-kubernetes-preserve-unknown-fields"],
+  };
+}
+
+function pathsOf({ group, version, kinds }: Group, served: readonly Document[]): Document["paths"] {
+  const paths: Document["paths"] = {};
+  for (const [path, operations] of served.flatMap((document) => Object.entries(document.paths))) {
+    // Deprecated since 1.11: a watch is a list with a parameter.
+    if (path.includes(`/${version}/watch/`)) continue;
+    for (const [method, operation] of Object.entries(operations)) {
+      const action = operation["x-kubernetes-action"];
+      const of = operation["x-kubernetes-group-version-kind"];
+      if (!action || of?.group !== group || of.version !== version || !kinds.includes(of.kind)) continue;
+      (paths[path] ??= {})[method] = { "x-kubernetes-action": action, "x-kubernetes-group-version-kind": of };
+    }
+  }
+  return paths;
+}
+
+/** Sorts keys at every depth, so that equal documents are equal texts, and leaves out what is undefined. */
+function sorted<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(sorted) as T;
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).filter(([, inner]) => inner !== undefined).sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([key, inner]) => [key, sorted(inner)]),
+  ) as T;
+}

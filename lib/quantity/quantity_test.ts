@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import cases from "./cases.json" with { type: "json" };
+import { isQuantity, parseQuantity, QuantityError } from "./mod.ts";
+
+Deno.test("reads and writes what Kubernetes reads and writes", () => {
+  for (const expected of cases.texts) {
+    const { text } = expected;
+    assert.equal(isQuantity(text), expected.canonical !== null, text);
+    if (expected.canonical === null) continue;
+    const quantity = parseQuantity(text);
+    assert.equal(quantity.toString(), expected.canonical, text);
+    assert.equal(quantity.sign(), expected.sign, text);
+    assert.equal(quantity.isInteger(), expected.integer, text);
+    assert.equal(quantity.roundUpToMilli().toString(), expected.milli, text);
+    assert.equal(quantity.negate().toString(), expected.negated, text);
+    // What Kubernetes shows, which may be the text as it was written, is the same quantity.
+    assert.equal(parseQuantity(expected.string!).compare(quantity), 0, text);
+  }
+});
+
+Deno.test("adds, subtracts and compares as Kubernetes does", () => {
+  for (const expected of cases.pairs) {
+    const [a, b] = [parseQuantity(expected.a), parseQuantity(expected.b)];
+    const label = `${expected.a} and ${expected.b}`;
+    assert.equal(a.add(b).toString(), expected.sum, label);
+    assert.equal(a.subtract(b).toString(), expected.difference, label);
+    assert.equal(a.compare(b), expected.compare, label);
+  }
+});
+
+Deno.test("amounts without a suffix get an exponent, where Kubernetes drops it", () => {
+  assert.equal(parseQuantity("1000E").toString(), "1e21");
+  assert.equal(parseQuantity("-1000000E").toString(), "-1e24");
+  let sum = parseQuantity("4Ei");
+  for (let doubled = 0; doubled < 8; doubled++) sum = sum.add(sum);
+  assert.equal(sum.toString(), (2n ** 70n).toString());
+});
+
+Deno.test("numbers are read as their decimal text", () => {
+  assert.equal(parseQuantity(3).toString(), "3");
+  assert.equal(parseQuantity(-0).toString(), "0");
+  assert.equal(parseQuantity(0.1).toString(), "100m");
+  assert.equal(parseQuantity(1e-7).toString(), "100e-9");
+  assert.equal(parseQuantity(Number.MAX_SAFE_INTEGER).toString(), "9007199254740991");
+});
+
+Deno.test("errors name the value and the remedy", () => {
+  const refused = (text: string | number, message: RegExp) => {
+    assert.equal(isQuantity(text), false);
+    assert.throws(() => parseQuantity(text), (error) => error instanceof QuantityError && message.test(error.message));
+  };
+  refused("", /^"" is not a quantity: write a number/);
+  refused("4 GB", /^"4 GB" is not a quantity: write a number/);
+  refused("1\n", /^"1\\n" is not a quantity: write a number/);
+  refused(NaN, /^NaN is not a quantity: write a finite number/);
+  refused(-Infinity, /^-Infinity is not a quantity: write a finite number/);
+  refused(2 ** 53, /^the number 9007199254740992 is too large to be exact: write it as text/);
+});
+
+Deno.test("texts that would take long are refused", () => {
+  assert.equal(isQuantity("9".repeat(64)), true);
+  assert.throws(() => parseQuantity("9".repeat(65)), /^QuantityError: "9{64}…" is too long .*at most 64 characters$/);
+  assert.equal(parseQuantity("1e999").toString(), "1e999");
+  assert.equal(parseQuantity("1e-999").toString(), "1e-9");
+  for (const text of ["1e1000", "1e-1000", "1e999999999", "0e-999999999", "1e4294967299"]) {
+    assert.throws(
+      () => parseQuantity(text),
+      new QuantityError(`the exponent of "${text}" is out of range: write one between -999 and 999`),
+    );
+  }
+});
+
+/** An exact fraction: what a text means, before Kubernetes rounds or caps it. */
+interface Rational {
+  numerator: bigint;
+  denominator: bigint;
+}
+
+const suffixes: Readonly<Record<string, Rational>> = {
+  n: { numerator: 1n, denominator: 1_000_000_000n },
+  u: { numerator: 1n, denominator: 1_000_000n },
+  m: { numerator: 1n, denominator: 1000n },
+  "": { numerator: 1n, denominator: 1n },
+  k: { numerator: 1000n, denominator: 1n },
+  M: { numerator: 1_000_000n, denominator: 1n },
+  E: { numerator: 1_000_000_000_000_000_000n, denominator: 1n },
+  Ki: { numerator: 1024n, denominator: 1n },
+  Gi: { numerator: 1_073_741_824n, denominator: 1n },
+  Ei: { numerator: 1_152_921_504_606_846_976n, denominator: 1n },
+  e3: { numerator: 1000n, denominator: 1n },
+  "E-3": { numerator: 1n, denominator: 1000n },
+  "e+21": { numerator: 1_000_000_000_000_000_000_000n, denominator: 1n },
+};
+
+const digits = (minLength: number) =>
+  fc.string({ unit: fc.constantFrom(..."0123456789"), minLength, maxLength: 20, size: "max" });
+
+/** A text with its meaning. */
+const written = fc.record({
+  sign: fc.constantFrom("", "-", "+"),
+  whole: digits(1),
+  fraction: fc.option(digits(0)),
+  suffix: fc.constantFrom(...Object.keys(suffixes)),
+}).map(({ sign, whole, fraction, suffix }) => {
+  const unit = suffixes[suffix]!;
+  const numerator = BigInt(whole + (fraction ?? "")) * unit.numerator;
+  return {
+    text: `${sign}${whole}${fraction === null ? "" : `.${fraction}`}${suffix}`,
+    binary: suffix.endsWith("i"),
+    value: {
+      numerator: sign === "-" ? -numerator : numerator,
+      denominator: unit.denominator * 10n ** BigInt(fraction?.length ?? 0),
+    },
+  };
+});
+const quantities = written.map(({ text }) => parseQuantity(text));
+
+const magnitude = (value: bigint) => value < 0n ? -value : value;
+
+Deno.test("a quantity is the number that was written, rounded away from zero to billionths, binary ones capped", () => {
+  fc.assert(fc.property(written, ({ text, binary, value: { numerator, denominator } }) => {
+    const { nanos } = parseQuantity(text);
+    const cap = (2n ** 63n - 1n) * 10n ** 9n;
+    assert.ok(nanos === 0n || (nanos < 0n) === (numerator < 0n), "the sign is kept");
+    if (binary && magnitude(numerator) * 10n ** 9n > cap * denominator) return assert.equal(magnitude(nanos), cap);
+    // 0 <= |nanos| - |value| < 1, in billionths
+    const excess = magnitude(nanos) * denominator - magnitude(numerator) * 10n ** 9n;
+    assert.ok(excess >= 0n && excess < denominator);
+  }));
+});
+
+Deno.test("the canonical form is the same quantity, and canonical", () => {
+  fc.assert(fc.property(written, ({ text }) => {
+    const quantity = parseQuantity(text);
+    const canonical = quantity.toString();
+    assert.match(canonical, /^(0|-?[1-9][0-9]*([numkMGTPE]|[KMGTPE]i|e-?[0-9]+)?)$/);
+    assert.equal(parseQuantity(canonical).compare(quantity), 0);
+    assert.equal(parseQuantity(canonical).toString(), canonical);
+  }));
+});
+
+Deno.test("sums and differences are exact", () => {
+  fc.assert(fc.property(quantities, quantities, (a, b) => {
+    assert.equal(a.add(b).nanos, a.nanos + b.nanos);
+    assert.equal(a.add(b).compare(b.add(a)), 0);
+    assert.equal(a.add(b).subtract(b).compare(a), 0);
+    assert.equal(a.subtract(b).sign(), a.compare(b));
+    assert.equal(a.subtract(b).negate().compare(b.subtract(a)), 0);
+  }));
+});
+
+Deno.test("rounding up goes to the next thousandth away from zero, and no further", () => {
+  fc.assert(fc.property(quantities, (quantity) => {
+    const rounded = quantity.roundUpToMilli();
+    const excess = magnitude(rounded.nanos) - magnitude(quantity.nanos);
+    assert.equal(rounded.nanos % 1_000_000n, 0n);
+    assert.ok(excess >= 0n && excess < 1_000_000n);
+    assert.equal(rounded.sign(), quantity.sign());
+    assert.equal(rounded.format, quantity.format);
+  }));
+});
+
+Deno.test("any text is read or refused with a QuantityError", () => {
+  const nearly = fc.string({ unit: fc.constantFrom(..."0159.+-eEinumkKMGTP "), maxLength: 12 });
+  fc.assert(fc.property(fc.oneof(fc.string(), nearly), (text) => {
+    if (isQuantity(text)) assert.equal(typeof parseQuantity(text).toString(), "string");
+    else assert.throws(() => parseQuantity(text), QuantityError);
+  }));
+});

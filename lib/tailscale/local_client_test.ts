@@ -1,0 +1,397 @@
+import assert from "node:assert/strict";
+import { maxBytes } from "./bounded.ts";
+import { LocalApiError, type LocalApiErrorKind, LocalClient, type Notify } from "./mod.ts";
+
+type Answer = (request: Request) => Response | Promise<Response>;
+
+/** Something that listens where tailscaled would. */
+class Daemon implements AsyncDisposable {
+  readonly #server: Deno.HttpServer;
+  readonly #abort = new AbortController();
+  readonly socket: string;
+
+  private constructor(socket: string, answer: Answer) {
+    this.socket = socket;
+    this.#server = Deno.serve({ path: socket, signal: this.#abort.signal, onListen: () => {} }, answer);
+  }
+
+  static at(socket: string, answer: Answer): Daemon {
+    return new Daemon(socket, answer);
+  }
+
+  /** Ends at once, connections under way included. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort();
+    await this.#server.finished;
+    await Deno.remove(this.socket).catch(() => {});
+  }
+}
+
+async function withSocket(use: (socket: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await use(`${directory}/d.sock`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** What `answer` makes of the call. */
+function withDaemon(answer: Answer, use: (client: LocalClient, socket: string) => Promise<void>): Promise<void> {
+  return withSocket(async (socket) => {
+    await using _daemon = Daemon.at(socket, answer);
+    using client = new LocalClient({ socket, timeoutMs: 10_000 });
+    await use(client, socket);
+  });
+}
+
+async function failure(call: Promise<unknown>, kind: LocalApiErrorKind, ...words: string[]): Promise<void> {
+  const error = await call.then(() => assert.fail("expected the call to fail"), (error) => error);
+  assert(error instanceof LocalApiError, String(error?.stack ?? error));
+  assert.equal(error.kind, kind, error.message);
+  for (const word of words) assert(error.message.includes(word), `${word} is not in: ${error.message}`);
+}
+
+const json = (value: unknown) => Response.json(value);
+const running = { BackendState: "Running", Version: "1.98.10" };
+
+/** A body in chunks, each handed over only when the one before has been taken. */
+function chunks(parts: Iterable<string | Uint8Array>, end: "close" | "stay" = "close"): Response {
+  const encoder = new TextEncoder();
+  const iterator = parts[Symbol.iterator]();
+  return new Response(
+    new ReadableStream({
+      pull(controller) {
+        const { value, done } = iterator.next();
+        if (!done) controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
+        else if (end === "close") controller.close();
+      },
+    }),
+  );
+}
+
+function* flood(): Generator<Uint8Array> {
+  const chunk = new Uint8Array(2 ** 20).fill(0x20);
+  while (true) yield chunk;
+}
+
+async function collect(bus: AsyncIterable<Notify>): Promise<Notify[]> {
+  const lines: Notify[] = [];
+  for await (const line of bus) lines.push(line);
+  return lines;
+}
+
+Deno.test("a call names the endpoint, its query and the host that the daemon insists on", async () => {
+  const seen: string[] = [];
+  await withDaemon((request) => {
+    const url = new URL(request.url);
+    seen.push(`${request.method} ${request.headers.get("host")} ${url.pathname}${url.search}`);
+    if (url.pathname.endsWith("whois")) return json({ Node: { StableID: "n1" }, UserProfile: {} });
+    return json({ ...running });
+  }, async (client) => {
+    await client.status();
+    await client.status({ peers: false });
+    await client.whois("[fd7a::1]:80", { protocol: "tcp" });
+    await client.whois("100.64.0.1");
+    await client.ping("100.64.0.1");
+    await client.ping("100.64.0.1", { type: "TSMP" });
+    await client.prefs();
+  });
+  assert.deepEqual(seen, [
+    "GET local-tailscaled.sock /localapi/v0/status",
+    "GET local-tailscaled.sock /localapi/v0/status?peers=false",
+    "GET local-tailscaled.sock /localapi/v0/whois?addr=%5Bfd7a%3A%3A1%5D%3A80&proto=tcp",
+    "GET local-tailscaled.sock /localapi/v0/whois?addr=100.64.0.1",
+    "POST local-tailscaled.sock /localapi/v0/ping?ip=100.64.0.1&type=disco",
+    "POST local-tailscaled.sock /localapi/v0/ping?ip=100.64.0.1&type=TSMP",
+    "GET local-tailscaled.sock /localapi/v0/prefs",
+  ]);
+});
+
+Deno.test("fields that are missing, null or from the future do no harm, and the latter are kept", async () => {
+  const answer = { BackendState: "NeedsLogin", Self: null, Peer: null, Novelty: { a: [1] } };
+  await withDaemon(() => json(answer), async (client) => {
+    assert.deepEqual(await client.status(), answer);
+  });
+});
+
+Deno.test("no socket is NotRunning and says where none was", async () => {
+  await withSocket(async (socket) => {
+    using client = new LocalClient({ socket });
+    await failure(client.status(), "NotRunning", socket, "GET status", "No such file", "start tailscaled");
+  });
+});
+
+Deno.test("a socket that nobody listens on is NotRunning", async () => {
+  await withSocket(async (socket) => {
+    await Deno.writeTextFile(socket, "");
+    using client = new LocalClient({ socket });
+    await failure(client.status(), "NotRunning", "Connection refused");
+  });
+});
+
+Deno.test("403 is AccessDenied, 404 NotFound, 500 Protocol, each with the daemon's words", async () => {
+  const say = (status: number, words: string) => () => new Response(`${words}\n`, { status });
+  await withDaemon(say(403, "status access denied"), async (client, socket) => {
+    await failure(client.status(), "AccessDenied", socket, "403", "status access denied");
+  });
+  await withDaemon(say(404, "no match for IP:port"), async (client) => {
+    await failure(client.whois("100.99.0.1:1"), "NotFound", "GET whois", "no match for IP:port");
+  });
+  await withDaemon(say(500, "backend is sad"), async (client) => {
+    await failure(client.prefs(), "Protocol", "500", "backend is sad");
+  });
+  await withDaemon(say(403, "watch ipn bus access denied"), async (client) => {
+    await failure(
+      collect(client.watchIpnBus({ signal: new AbortController().signal })),
+      "AccessDenied",
+      "watch ipn bus",
+    );
+  });
+});
+
+Deno.test("a redirect is not followed", async () => {
+  await withDaemon(() => Response.redirect("http://local-tailscaled.sock/elsewhere"), async (client) => {
+    await failure(client.status(), "Protocol", "302");
+  });
+});
+
+Deno.test("garbage is Protocol: no JSON, another type (the field is named), no HTTP", async () => {
+  await withDaemon(() => new Response("<html>"), async (client) => {
+    await failure(client.status(), "Protocol", "JSON");
+  });
+  await withDaemon(() => json({ BackendState: 6 }), async (client) => {
+    await failure(client.status(), "Protocol", "BackendState", "expected string");
+  });
+  await withDaemon(() => chunks(["{}\n", "nonsense\n"]), async (client) => {
+    await failure(collect(client.watchIpnBus({ signal: new AbortController().signal })), "Protocol", "JSON");
+  });
+  await withSocket(async (socket) => {
+    using listener = Deno.listen({ transport: "unix", path: socket });
+    using client = new LocalClient({ socket });
+    const call = client.status();
+    using connection = await listener.accept();
+    await connection.write(new TextEncoder().encode("SSH-2.0-OpenSSH\r\n\r\n"));
+    await failure(call, "Protocol", "invalid");
+  });
+});
+
+Deno.test("a daemon that never answers is Timeout, for a call and for the bus", async () => {
+  await withSocket(async (socket) => {
+    using listener = Deno.listen({ transport: "unix", path: socket });
+    using client = new LocalClient({ socket, timeoutMs: 30 });
+    await failure(client.status(), "Timeout", "GET status", "30 ms");
+    await failure(client.ping("100.64.0.1", { timeoutMs: 20 }), "Timeout", "20 ms");
+    await failure(collect(client.watchIpnBus({ signal: new AbortController().signal })), "Timeout", "watch-ipn-bus");
+    assert.equal(listener.addr.transport, "unix");
+  });
+});
+
+Deno.test("a daemon that hangs in the middle of its answer is Timeout", async () => {
+  await withDaemon(() => chunks(['{"BackendState":'], "stay"), async (client) => {
+    await failure(client.status({ timeoutMs: 100 }), "Timeout");
+  });
+});
+
+Deno.test("a daemon that dies in the middle of its answer is NotRunning", async () => {
+  await withSocket(async (socket) => {
+    using listener = Deno.listen({ transport: "unix", path: socket });
+    using client = new LocalClient({ socket });
+    const call = client.status();
+    const connection = await listener.accept();
+    await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"));
+    connection.close();
+    await failure(call, "NotRunning");
+  });
+});
+
+Deno.test("the signal ends a call and the bus with its own reason", async () => {
+  const reason = new Error("enough");
+  await withDaemon(() => chunks(['{"Version":"1"}\n'], "stay"), async (client) => {
+    const abort = new AbortController();
+    const call = client.prefs({ signal: abort.signal });
+    const bus = collect(client.watchIpnBus({ signal: abort.signal }));
+    abort.abort(reason);
+    await assert.rejects(call, reason);
+    await assert.rejects(bus, reason);
+    await assert.rejects(client.prefs({ signal: abort.signal }), reason);
+    await assert.rejects(collect(client.followIpnBus({ signal: abort.signal })), reason);
+  });
+});
+
+Deno.test("lines that have come but weren't taken before the signal aborts are not delivered", async () => {
+  await withDaemon(() => chunks(['{"Version":"1"}\n{"Version":"2"}\n'], "stay"), async (client) => {
+    const abort = new AbortController();
+    const bus = client.watchIpnBus({ signal: abort.signal });
+    await bus.next();
+    abort.abort(new Error("enough"));
+    await assert.rejects(bus.next(), /enough/);
+  });
+});
+
+Deno.test("an answer or a line without end is cut off at the limit", async () => {
+  await withDaemon(() => chunks(flood()), async (client) => {
+    await failure(client.status(), "Protocol", `longer than ${maxBytes} bytes`);
+    await failure(collect(client.watchIpnBus({ signal: new AbortController().signal })), "Protocol", "longer than");
+  });
+});
+
+Deno.test("an endless refusal is cut off at the limit too", async () => {
+  await withDaemon(() => new Response(chunks(flood()).body, { status: 500 }), async (client) => {
+    await failure(client.status(), "Protocol", "longer than");
+  });
+});
+
+Deno.test("lines come whole however the chunks fall, and the bus ends when the daemon ends it", async () => {
+  const text = new TextEncoder().encode('{"Version":"é"}\n{"Version":"2"}\n{"Version":"3"}\n');
+  for (const size of [1, 2, 5, 17, text.length]) {
+    const parts = Array.from({ length: Math.ceil(text.length / size) }, (_, i) => text.slice(i * size, (i + 1) * size));
+    await withDaemon(() => chunks(parts), async (client) => {
+      const lines = await collect(client.watchIpnBus({ signal: new AbortController().signal }));
+      assert.deepEqual(lines.map(({ Version }) => Version), ["é", "2", "3"]);
+    });
+  }
+});
+
+Deno.test("a bus that ends within a line is NotRunning", async () => {
+  await withDaemon(() => chunks(['{"Version":"1"}\n{"Ver']), async (client) => {
+    await failure(
+      collect(client.watchIpnBus({ signal: new AbortController().signal })),
+      "NotRunning",
+      "middle of a line",
+    );
+  });
+});
+
+Deno.test("both dialects of the bus are understood, and the mask always asks for a first line", async () => {
+  const old = { Version: "1.98.10", NetMap: { Peers: [] }, PeerChanges: [{ NodeID: 2, Online: false }] };
+  const young = {
+    Version: "1.101.0",
+    PeersChanged: [{ StableID: "2", Name: "bob-home.tailnet-name.ts.net." }],
+    PeersRemoved: [3],
+    PeerChangedPatch: [{ NodeID: 2, Online: true }],
+  };
+  const masks: (string | null)[] = [];
+  await withDaemon((request) => {
+    masks.push(new URL(request.url).searchParams.get("mask"));
+    return chunks([old, young].map((line) => `${JSON.stringify(line)}\n`));
+  }, async (client) => {
+    const { signal } = new AbortController();
+    assert.deepEqual(await collect(client.watchIpnBus({ signal, mask: 4096 })), [old, young]);
+    await collect(client.watchIpnBus({ signal }));
+  });
+  assert.deepEqual(masks, [String(4096 + 2), String(1 + 2 + 4 + 4096 + 32768)]);
+});
+
+Deno.test("a bus that falls silent is Timeout when the caller wants to know, and else waited for", async () => {
+  const answer: Answer = (request) =>
+    chunks(request.url.includes("watch-ipn-bus") ? ['{"Version":"1"}\n'] : [], "stay");
+  await withDaemon(answer, async (_client, socket) => {
+    using client = new LocalClient({ socket, timeoutMs: 250 });
+    const { signal } = new AbortController();
+    await failure(collect(client.watchIpnBus({ signal, livenessMs: 30 })), "Timeout", "30 ms");
+
+    const abort = new AbortController();
+    const bus = client.watchIpnBus({ signal: abort.signal });
+    await bus.next();
+    const silence = bus.next();
+    // Takes as long as the deadline that the bus had for its first line.
+    await failure(client.status(), "Timeout", "250 ms");
+    abort.abort(new Error("waited long enough"));
+    await assert.rejects(silence, /waited long enough/);
+  });
+});
+
+Deno.test("the time that the reader takes for a line doesn't count as silence", async () => {
+  const answer: Answer = (request) =>
+    chunks(
+      request.url.includes("watch-ipn-bus") ? ['{"Version":"1"}\n{"Version":"2"}\n{"Version":"3"}\n'] : [],
+      "stay",
+    );
+  await withDaemon(answer, async (client) => {
+    const versions: unknown[] = [];
+    for await (const { Version } of client.watchIpnBus({ signal: new AbortController().signal, livenessMs: 50 })) {
+      if (versions.push(Version) === 3) break;
+      await failure(client.status({ timeoutMs: 150 }), "Timeout");
+    }
+    assert.deepEqual(versions, ["1", "2", "3"]);
+  });
+});
+
+Deno.test("following survives a daemon that isn't there yet, restarts, and says why it had to", async () => {
+  await withSocket(async (socket) => {
+    using client = new LocalClient({ socket });
+    const abort = new AbortController();
+    const told: string[] = [];
+    const sessions: string[] = [];
+    let missing = () => {};
+    const bus = client.followIpnBus({
+      signal: abort.signal,
+      onError: (error) => {
+        told.push(error.kind);
+        missing();
+      },
+    });
+    const absent = new Promise<void>((resolve) => missing = resolve);
+    const first = bus.next();
+    await absent;
+    for (const session of ["a", "b"]) {
+      await using _daemon = Daemon.at(socket, () => chunks([`{"SessionID":"${session}"}\n`], "stay"));
+      const line = session === "a" ? await first : await bus.next();
+      if (!line.done) sessions.push(line.value.SessionID ?? "");
+    }
+    const last = bus.next();
+    abort.abort(new Error("done"));
+    await assert.rejects(last, /done/);
+    assert.deepEqual(sessions, ["a", "b"]);
+    assert(told.length >= 2 && told.every((kind) => kind === "NotRunning"), told.join());
+  });
+});
+
+Deno.test("following a daemon that ends the bus again and again opens it anew each time, without growing slower", async () => {
+  let connections = 0;
+  await withDaemon(() => chunks([`{"SessionID":"${++connections}"}\n`]), async (client) => {
+    const start = performance.now();
+    const seen: string[] = [];
+    for await (const { SessionID } of client.followIpnBus({ signal: new AbortController().signal })) {
+      if (seen.push(SessionID ?? "") === 12) break;
+    }
+    assert.deepEqual(seen, Array.from({ length: 12 }, (_, index) => String(index + 1)));
+    // 11 pauses of at most 50 ms; growing ones would take over 3 s.
+    assert(performance.now() - start < 2000);
+  });
+});
+
+Deno.test("exactly the documented permissions are needed, and a missing one is AccessDenied with the flags", async () => {
+  await withDaemon(() => json(running), async (_client, socket) => {
+    const script = `import { LocalClient } from ${JSON.stringify(import.meta.resolve("./mod.ts"))};
+      try {
+        using client = new LocalClient({ socket: ${JSON.stringify(socket)} });
+        console.log((await client.status()).BackendState);
+      } catch (error) {
+        console.log(error.kind, error.message);
+      }`;
+    const flags = [
+      `--allow-net=unix:${socket},local-tailscaled.sock:80`,
+      `--allow-read=${socket}`,
+      `--allow-write=${socket}`,
+    ];
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    try {
+      await Deno.writeTextFile(file, script);
+      const run = async (flags: string[]) => {
+        const args = ["run", "--no-prompt", "--no-check", "--config", config, ...flags, file];
+        const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+        return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      };
+      assert.equal(await run(flags), "Running\n");
+      for (const flag of flags) {
+        const without = await run(flags.filter((other) => other !== flag));
+        assert(without.startsWith("AccessDenied") && without.includes(flags.join(" ")), `without ${flag}: ${without}`);
+      }
+    } finally {
+      await Deno.remove(file);
+    }
+  });
+});

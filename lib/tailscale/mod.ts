@@ -1,0 +1,35 @@
+/**
+ * A client of tailscaled's LocalAPI: who is on the tailnet, who stands behind an address, and what changes.
+ *
+ * ```ts
+ * import { LocalApiError, LocalClient } from "./mod.ts";
+ *
+ * using client = new LocalClient({ socket: "/nonexistent/tailscaled.sock" });
+ * try {
+ *   const { Self } = await client.status();
+ *   console.log(Self?.DNSName);
+ * } catch (error) {
+ *   if (!(error instanceof LocalApiError) || error.kind !== "NotRunning") throw error;
+ *   console.log(error.message);
+ * }
+ * ```
+ *
+ * @module
+ */
+export { instantFrom } from "./instant.ts";
+export { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
+export {
+  type CallOptions,
+  type FollowOptions,
+  LocalClient,
+  type LocalClientOptions,
+  type PingOptions,
+  type StatusOptions,
+  type WatchOptions,
+  type WhoIsOptions,
+} from "./local_client.ts";
+export { isHeartbeat, type Notify, NotifyMask } from "./notify.ts";
+export type { PingResult, PingType } from "./ping.ts";
+export type { Prefs } from "./prefs.ts";
+export type { PeerStatus, Status } from "./status.ts";
+export type { WhoIs } from "./whois.ts";

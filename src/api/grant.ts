@@ -1,0 +1,204 @@
+/** The Grant: a contract that lets a grantee use part of the grantor's cluster, here and until then. */
+import { z } from "zod";
+import { conditions, instant, nameRule, realmName, rules, shownQuantities } from "./meta.ts";
+import type { KindDefinition } from "./definition.ts";
+
+export const phases = ["Pending", "Active", "Revoked", "Expired"] as const;
+export type Phase = (typeof phases)[number];
+
+// What a ResourceQuota really enforces. The API server accepts other keys and ignores them, and a grant that promises
+// what nothing enforces is worse than an error. See pkg/quota/v1/evaluator/core in Kubernetes.
+const dns = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?";
+const computeKeys = "(requests\\\\.|limits\\\\.)?(cpu|memory|ephemeral-storage)";
+const countKeys =
+  "(pods|services|services\\\\.nodeports|services\\\\.loadbalancers|persistentvolumeclaims|secrets|configmaps|replicationcontrollers)" +
+  `|count/[a-z]+(\\\\.${dns})?|${dns}\\\\.storageclass\\\\.storage\\\\.k8s\\\\.io/persistentvolumeclaims|${dns}\\\\.deviceclass\\\\.resource\\\\.k8s\\\\.io/devices`;
+const otherKeys =
+  `requests\\\\.storage|requests\\\\.hugepages-[0-9]+[KMG]i|requests\\\\.${dns}/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?` +
+  `|${dns}\\\\.storageclass\\\\.storage\\\\.k8s\\\\.io/requests\\\\.storage`;
+const keyPattern = `^(${computeKeys}|${countKeys}|${otherKeys})$`;
+const wholePattern = `^(${countKeys})$|^requests\\\\..+/`;
+
+export const maxHardKeys = 64;
+export const maxDestinations = 256;
+
+const quantity = z.union([z.string().max(32), z.int()]).meta({
+  "x-kubernetes-int-or-string": true,
+  maxLength: 32,
+  ...rules({
+    // Bounded, since isQuantity accepts 1e400, which no quota can hold.
+    rule:
+      "isQuantity(string(self)) && sign(quantity(string(self))) >= 0 && quantity(string(self)).compareTo(quantity('1E')) <= 0",
+    messageExpression: "string(self) + ' is not a quantity between 0 and 1E; write for example 500m, 2, 4Gi'",
+  }),
+});
+
+export const grantSpec = z.object({
+  grantorRealm: realmName.describe(
+    "Name of the realm that gives. A cluster enforces only grants whose grantor it is itself. Can't be changed.",
+  ),
+  granteeRealm: realmName.describe(
+    "Name of the Realm that receives; its guests work in the namespace guest-<name>. Can't be changed.",
+  ),
+  hard: z.record(z.string(), quantity).describe(
+    "What is granted, in the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods, " +
+      "count/<resource>.<group>, requests.<vendor>/<device>, <class>.storageclass.storage.k8s.io/requests.storage. " +
+      "Several grants to one realm add up.",
+  ).meta({
+    maxProperties: maxHardKeys,
+    ...rules(
+      {
+        rule: `self.all(k, k.size() <= 317 && k.matches('${keyPattern}'))`,
+        messageExpression: `'hard: ' + self.filter(k, k.size() > 317 || !k.matches('${keyPattern}'))[0] + ` +
+          "' is not enforced by any ResourceQuota; write cpu, memory, ephemeral-storage (with or without requests. or limits.), " +
+          "requests.storage, pods, services.loadbalancers, count/<resource>.<group>, requests.<vendor>/<device> or " +
+          "<class>.storageclass.storage.k8s.io/requests.storage'",
+      },
+      {
+        rule:
+          `self.all(k, !k.matches('${wholePattern}') || !isQuantity(string(self[k])) || quantity(string(self[k])).isInteger())`,
+        messageExpression:
+          `'hard: ' + self.filter(k, k.matches('${wholePattern}') && isQuantity(string(self[k])) && !quantity(string(self[k])).isInteger())[0] + ' is counted: write a whole number, such as 3'`,
+      },
+      {
+        rule: "!['cpu', 'memory', 'ephemeral-storage'].exists(k, k in self && ('requests.' + k) in self)",
+        message:
+          "hard names one thing twice: cpu, memory and ephemeral-storage mean requests.cpu, requests.memory and " +
+          "requests.ephemeral-storage; write one of each",
+      },
+    ),
+  }),
+  networkPolicy: z.object({
+    egressAllowed: z.boolean().default(false).describe(
+      "false: guests reach each other and the grantee's own node, nothing else. true: allowedDestinations as well.",
+    ),
+    allowedDestinations: z.array(
+      z.string().max(270).meta(rules({
+        rule: "self.matches('^[A-Za-z0-9._:/\\\\[\\\\]-]+$')",
+        messageExpression:
+          "self + ' is not a destination; write a CIDR, an IP address or a realm name, with an optional :port or :first-last and /tcp, /udp or /sctp'",
+      })),
+    ).max(maxDestinations).default([]).meta({ "x-kubernetes-list-type": "atomic" }).describe(
+      "Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, or the name of a " +
+        "Realm (its tailnet addresses), each with an optional :port or :first-last and /tcp, /udp or /sctp. " +
+        "IPv6 with a port is written in brackets: [2001:db8::1]:443/tcp.",
+    ),
+  }).optional().describe("Where guests may connect to. Without it: nowhere but each other and the grantee's node."),
+  validity: z.object({
+    validFrom: instant.nullable().optional().describe(
+      "From this instant on; without it, at once. RFC 3339, such as 2026-01-01T00:00:00Z.",
+    ),
+    validUntil: instant.nullable().optional().describe(
+      "Up to, not including, this instant; without it, until revoked. RFC 3339.",
+    ),
+  }).nullable().optional().meta(rules(
+    {
+      rule: "!has(self.validFrom) || !has(self.validUntil) || self.validFrom < self.validUntil",
+      message: "validity.validUntil must be after validity.validFrom",
+    },
+  )).describe("From when until when the grant holds, [validFrom, validUntil)."),
+  revocation: z.object({
+    reason: z.string().max(1024).optional().describe("Why, for the grantee to read."),
+  }).optional().describe("Its presence ends the grant. It can't be taken back; make a new grant instead."),
+}).meta(rules(
+  {
+    rule: "self.grantorRealm != self.granteeRealm",
+    messageExpression:
+      "'grantorRealm and granteeRealm are both ' + self.grantorRealm + '; a realm needs no grant from itself'",
+  },
+  {
+    rule: "self.grantorRealm == oldSelf.grantorRealm",
+    messageExpression:
+      "'grantorRealm can not be changed from ' + oldSelf.grantorRealm + ' to ' + self.grantorRealm + '; make a new grant'",
+  },
+  {
+    rule: "self.granteeRealm == oldSelf.granteeRealm",
+    messageExpression:
+      "'granteeRealm can not be changed from ' + oldSelf.granteeRealm + ' to ' + self.granteeRealm + '; make a new grant'",
+  },
+  {
+    rule: "!has(oldSelf.revocation) || has(self.revocation)",
+    message: "revocation can not be taken back; make a new grant",
+  },
+)).describe("The terms of the grant. Written by the grantor.");
+
+export const resolvedDestination = z.object({
+  destination: z.string().max(270).describe("The entry of spec.networkPolicy.allowedDestinations."),
+  addresses: z.array(z.string().max(50)).max(64).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "The CIDRs that it stands for in the NetworkPolicy.",
+  ),
+  ports: z.string().max(32).optional().describe("Port or ports and protocol, such as 443/TCP; absent: all."),
+  error: z.string().max(1024).optional().describe("Why it opens nothing; the other destinations are not affected."),
+});
+
+export const grantStatus = z.object({
+  phase: z.enum(phases).optional().describe(
+    "Pending: not in force, see message. Active: enforced. Revoked and Expired: ended, for good.",
+    // A bound that the cost estimate of the root rule needs, enum or not.
+  ).meta({ maxLength: 16 }),
+  message: z.string().max(32768).optional().describe("The state of the grant in one sentence."),
+  guestNamespace: z.string().max(63).optional().describe("The namespace that the grantee's guests work in."),
+  hard: shownQuantities.optional().describe("What is enforced, in canonical quantities."),
+  actualUsage: shownQuantities.optional().describe(
+    "This grant's share of what is used in the guest namespace. Use fills the grants that last longest first.",
+  ),
+  effectiveUntil: instant.optional().describe("When the grant ends or ended."),
+  resolvedDestinations: z.array(resolvedDestination).max(maxDestinations).optional().meta({
+    "x-kubernetes-list-type": "atomic",
+  }).describe("What each allowed destination stands for."),
+  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
+  conditions: conditions.optional().describe(
+    "GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied: the " +
+      "network policies stand. Ready: the grant is in force and all of it is enforced.",
+  ),
+}).describe("What the operator sees and does. Written by the operator only.");
+
+export type GrantSpec = z.infer<typeof grantSpec>;
+export type GrantStatus = z.infer<typeof grantStatus>;
+export type ResolvedDestination = z.infer<typeof resolvedDestination>;
+
+/** Keeps a Grant until its enforcement has been taken away. */
+export const guestFinalizer = "keystone.io/guest";
+
+export const grantDefinition: KindDefinition = {
+  kind: "Grant",
+  plural: "grants",
+  singular: "grant",
+  shortNames: ["kgrant"],
+  description:
+    "A Grant lends part of this cluster to another realm: so much CPU, memory, storage and devices, these places on the " +
+    "network and no others, until this day. The operator enforces it in the namespace guest-<granteeRealm> with a " +
+    "ResourceQuota and NetworkPolicies, and ends it on time.",
+  spec: grantSpec,
+  status: grantStatus,
+  rules: [
+    nameRule,
+    {
+      rule:
+        "!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Expired', 'Revoked']) || " +
+        "(self.spec == oldSelf.spec && has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)",
+      messageExpression: "'this grant has ended (' + oldSelf.status.phase + '): make a new grant, or delete this one'",
+    },
+  ],
+  columns: [
+    { name: "Grantor", type: "string", jsonPath: ".spec.grantorRealm", description: "Who gives" },
+    { name: "Grantee", type: "string", jsonPath: ".spec.granteeRealm", description: "Who receives" },
+    { name: "Phase", type: "string", jsonPath: ".status.phase", description: "Pending, Active, Revoked or Expired" },
+    { name: "CPU", type: "string", jsonPath: ".spec.hard.requests\\.cpu", description: "requests.cpu granted" },
+    {
+      name: "Memory",
+      type: "string",
+      jsonPath: ".spec.hard.requests\\.memory",
+      description: "requests.memory granted",
+    },
+    { name: "Ends", type: "string", jsonPath: ".spec.validity.validUntil", description: "When it ends" },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+    {
+      name: "Message",
+      type: "string",
+      priority: 1,
+      jsonPath: ".status.message",
+      description: "The state in one sentence",
+    },
+  ],
+};

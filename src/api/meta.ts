@@ -1,0 +1,71 @@
+/** What every kind of the group shares: its name, versions and the small schemas used in several kinds. */
+import { z } from "zod";
+
+export const group = "keystone.io";
+export const version = "v1alpha1";
+
+/**
+ * Revision of the custom resource definitions, written to each as the annotation {@linkcode revisionAnnotation} and
+ * raised by one whenever a schema changes in a way that this operator relies on: an operator that finds a lower number
+ * in the cluster says so instead of losing fields to pruning.
+ */
+export const schemaRevision = 1;
+export const revisionAnnotation = "keystone.io/schema-revision";
+
+/** A rule of the Common Expression Language that the API server evaluates on every write (KEP-2876). */
+export interface CelRule {
+  rule: string;
+  message?: string;
+  messageExpression?: string;
+  optionalOldSelf?: boolean;
+}
+
+/** Attaches CEL rules to a schema; the CRD generator carries them over. */
+export const rules = (...list: CelRule[]): { "x-kubernetes-validations": CelRule[] } => ({
+  "x-kubernetes-validations": list,
+});
+
+/** Names of Realms, Grants and SuperEntities leave room for `guest-` within the 63 characters of a DNS label. */
+export const maxNameLength = 57;
+
+/** The rule on an object's own name; the CRD can only express it at the root of the schema. */
+export const nameRule: CelRule = {
+  // optionalOldSelf: an object that somehow has a bad name must still accept the removal of its finalizer.
+  rule: `oldSelf.hasValue() || (self.metadata.name.size() <= ${maxNameLength} && !self.metadata.name.contains('.'))`,
+  optionalOldSelf: true,
+  messageExpression:
+    `'metadata.name: ' + self.metadata.name + ' must be a DNS label of at most ${maxNameLength} characters, without dots: guest-<name> becomes a namespace'`,
+};
+
+/** The name of a Realm or SuperEntity as another object refers to it. */
+export const realmName = z.string().max(maxNameLength).meta(
+  rules({
+    rule: `self.matches('^[a-z0-9]([-a-z0-9]{0,${maxNameLength - 2}}[a-z0-9])?$')`,
+    messageExpression:
+      `self + ' is not the name of a Realm or SuperEntity: write lower-case letters, digits and dashes, at most ${maxNameLength} characters'`,
+  }),
+);
+
+/** An instant, RFC 3339; the API server refuses anything else. */
+export const instant = z.string().max(40).meta({ format: "date-time" });
+
+/** A quantity as status shows it, canonical (`1500m`, `1Gi`). */
+export const shownQuantities = z.record(z.string(), z.string().max(64));
+
+/** Kubernetes' own condition (KEP-1623). */
+export const condition = z.object({
+  type: z.string().max(316).describe("What the condition is about, a positive adjective."),
+  status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
+  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that was looked at."),
+  lastTransitionTime: instant.describe("When status last changed."),
+  reason: z.string().max(1024).describe("One CamelCase word saying why; stable, made for programs."),
+  message: z.string().max(32768).describe("A sentence saying why and what to do; made for people."),
+});
+
+/** The conditions of an object, one of each type, sorted by type. */
+export const conditions = z.array(condition).max(32).meta({
+  "x-kubernetes-list-type": "map",
+  "x-kubernetes-list-map-keys": ["type"],
+});
+
+export type Condition = z.infer<typeof condition>;

@@ -1,0 +1,11 @@
+/** The custom resources of keystone.io/v1alpha1: the zod schemas here are the source of truth of `crds/`. */
+import { grantDefinition } from "./grant.ts";
+import { realmDefinition } from "./realm.ts";
+import type { KindDefinition } from "./definition.ts";
+
+export * from "./grant.ts";
+export * from "./realm.ts";
+export { type Condition, group, maxNameLength, revisionAnnotation, schemaRevision, version } from "./meta.ts";
+
+/** Every kind, in the order in which it is installed. */
+export const definitions: readonly KindDefinition[] = [realmDefinition, grantDefinition];

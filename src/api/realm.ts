@@ -1,0 +1,98 @@
+/** The Realm: a cluster at home or in a small organisation, known by its node on the tailnet. */
+import { z } from "zod";
+import { conditions, instant, nameRule, rules } from "./meta.ts";
+import type { KindDefinition } from "./definition.ts";
+
+export const trustLevels = ["internal", "partner", "public"] as const;
+export type TrustLevel = (typeof trustLevels)[number];
+
+export const connectionStates = ["Unknown", "Connecting", "Connected", "Disconnected", "Error"] as const;
+export type ConnectionState = (typeof connectionStates)[number];
+
+export const realmSpec = z.object({
+  identity: z.string().max(253).describe(
+    "MagicDNS name of the realm's node, such as bob-home.tailnet-name.ts.net. Case and a trailing dot don't matter. " +
+      "`tailscale status --json` on that node shows it as Self.DNSName.",
+  ).meta(rules({
+    rule:
+      `self.matches('^([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?[.]){1,}[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?[.]?$')`,
+    messageExpression: `self + ' is not a MagicDNS name; write it whole, such as bob-home.tailnet-name.ts.net'`,
+  })),
+  connectionType: z.enum(["tailscale", "headscale"]).default("tailscale").describe(
+    "Which control server the tailnet has. Both speak the same LocalAPI; what is really seen is shown in status.",
+  ),
+  trustLevel: z.enum(trustLevels).default("public").describe(
+    "Ceiling of what grants to this realm may do: internal (one's own), partner (known people), public (anybody). " +
+      "It sets the Pod Security of the guest namespace: baseline for internal, restricted for the others.",
+  ),
+}).describe("What is known about the realm. Written by people.");
+
+export const realmNode = z.object({
+  stableID: z.string().max(64).describe(
+    "Tailscale's stable ID of the node, the one that the annotation keystone.io/trusted-node pins.",
+  ),
+  name: z.string().max(253).optional().describe("The node's MagicDNS name as the tailnet reports it."),
+  addresses: z.array(z.string().max(45)).max(16).meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "The node's tailnet addresses, IPv4 first. Only these enter the guest namespace's network policy.",
+  ),
+  os: z.string().max(64).optional().describe("Operating system of the node."),
+  owner: z.string().max(253).optional().describe("Login of the user who owns the node in the tailnet."),
+  keyExpiry: instant.optional().describe("When the node's key expires; absent when it doesn't."),
+});
+
+export const realmStatus = z.object({
+  connectionState: z.enum(connectionStates).optional().describe(
+    "Unknown: there is no tailnet to ask. Connecting: tailscaled is starting. Connected: the node is online. " +
+      "Disconnected: it is not; grants stay as they are. Error: a person has to act, see the conditions.",
+  ),
+  lastSeen: instant.optional().describe(
+    "Last moment the node was known to be online. While Connected it is renewed every 5 minutes only.",
+  ),
+  local: z.boolean().optional().describe("True for the realm that this cluster is."),
+  node: realmNode.optional().describe("The node of the tailnet that answers to spec.identity."),
+  controlServer: z.string().max(253).optional().describe("Control server of the tailnet as tailscaled reports it."),
+  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
+  conditions: conditions.optional().describe(
+    "Reachable: the tailnet says that the node is online. IdentityVerified: the node that answers to the name is the one " +
+      "that is pinned. Ready: both.",
+  ),
+}).describe("What the operator sees. Written by the operator only.");
+
+export type RealmSpec = z.infer<typeof realmSpec>;
+export type RealmStatus = z.infer<typeof realmStatus>;
+export type RealmNode = z.infer<typeof realmNode>;
+
+/** Annotation that pins a realm to one node by its StableID. */
+export const trustedNodeAnnotation = "keystone.io/trusted-node";
+
+export const realmDefinition: KindDefinition = {
+  kind: "Realm",
+  plural: "realms",
+  singular: "realm",
+  shortNames: [],
+  description:
+    "A Realm is a cluster, yours or somebody else's, known by its node on the tailnet. Grants name realms as grantor and " +
+    "grantee. The operator watches over the tailnet whether the node is there and shows it in status.",
+  spec: realmSpec,
+  status: realmStatus,
+  rules: [nameRule],
+  columns: [
+    { name: "Identity", type: "string", jsonPath: ".spec.identity", description: "MagicDNS name of the node" },
+    { name: "Trust", type: "string", jsonPath: ".spec.trustLevel", description: "Ceiling of what grants may do" },
+    { name: "State", type: "string", jsonPath: ".status.connectionState", description: "Whether the node is online" },
+    {
+      name: "Last-Seen",
+      type: "date",
+      jsonPath: ".status.lastSeen",
+      description: "When it was last known to be online",
+    },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+    {
+      name: "Why",
+      type: "string",
+      priority: 1,
+      jsonPath: `.status.conditions[?(@.type=="Ready")].message`,
+      description: "The Ready condition in words",
+    },
+  ],
+};

@@ -1,0 +1,57 @@
+/** The generated types of the custom resources say what the schemas here say: a matter of `deno check`. */
+import assert from "node:assert/strict";
+import type { z } from "zod";
+import type * as generated from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import {
+  type GrantSpec,
+  grantSpec,
+  type GrantStatus,
+  grantStatus,
+  type RealmSpec,
+  realmSpec,
+  type RealmStatus,
+  realmStatus,
+} from "./mod.ts";
+
+// Both ways: assignability alone wouldn't show that one of the two lacks an optional field, so the keys at every depth
+// are compared as well.
+type Keys<T> = T extends readonly (infer E)[] ? Keys<E>[]
+  : T extends object
+    ? string extends keyof T ? Record<string, Keys<T[string & keyof T]>> : { [K in keyof T]-?: Keys<T[K]> }
+  : "value";
+type Extends<A, B> = [A] extends [B] ? true : false;
+type Same<A, B> = [Extends<A, B>, Extends<B, A>, Extends<Keys<A>, Keys<B>>, Extends<Keys<B>, Keys<A>>];
+const same: [true, true, true, true] = [true, true, true, true];
+
+// What a client may send: a field with a default may be left out.
+same satisfies Same<generated.GrantSpec, z.input<typeof grantSpec>>;
+same satisfies Same<generated.GrantStatus, z.input<typeof grantStatus>>;
+same satisfies Same<generated.RealmSpec, z.input<typeof realmSpec>>;
+same satisfies Same<generated.RealmStatus, z.input<typeof realmStatus>>;
+
+// What the API server stores has the defaults filled in, as what a schema parses; it can be sent again as it is.
+true satisfies Extends<GrantSpec, generated.GrantSpec>;
+true satisfies Extends<GrantStatus, generated.GrantStatus>;
+true satisfies Extends<RealmSpec, generated.RealmSpec>;
+true satisfies Extends<RealmStatus, generated.RealmStatus>;
+
+Deno.test("a status of the generated type parses", () => {
+  const grant: generated.GrantStatus = { phase: "Active", hard: { "requests.cpu": "2" } };
+  const realm: generated.RealmStatus = { connectionState: "Connected", local: true };
+  assert.deepEqual(grantStatus.parse(grant), grant);
+  assert.deepEqual(realmStatus.parse(realm), realm);
+});
+
+Deno.test("a spec of the generated type parses, and what comes out is of the generated type", () => {
+  const sent: generated.GrantSpec = {
+    grantorRealm: "alice",
+    granteeRealm: "bob",
+    hard: { cpu: 2 },
+    networkPolicy: {},
+    validity: null,
+  };
+  const parsed: generated.GrantSpec = grantSpec.parse(sent);
+  assert.deepEqual(parsed.networkPolicy, { egressAllowed: false, allowedDestinations: [] });
+  const realm: generated.RealmSpec = realmSpec.parse({ identity: "bob.example.ts.net" } satisfies generated.RealmSpec);
+  assert.equal(realm.identity, "bob.example.ts.net");
+});

@@ -1,0 +1,15 @@
+import { type ClientConfig, type ConfigEnvironment, defaultConfig } from "../lib/kubernetes/mod.ts";
+import type { Config } from "./config.ts";
+
+/** The API server to work with: the flag's kubeconfig, else what {@linkcode defaultConfig} finds. */
+export function clusterConfig(
+  { kubeconfig, context }: Config,
+  environment: ConfigEnvironment = {},
+): Promise<ClientConfig> {
+  const env = environment.env ?? Deno.env.get;
+  return defaultConfig({
+    ...environment,
+    env: (name) => name === "KUBECONFIG" && kubeconfig !== undefined ? kubeconfig : env(name),
+    ...(context === undefined ? {} : { context }),
+  });
+}

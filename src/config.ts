@@ -1,0 +1,94 @@
+/** The only reader of environment variables and flags. */
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { maxNameLength } from "./api/mod.ts";
+
+const settings = z.object({
+  kubeconfig: z.string().min(1).optional(),
+  context: z.string().min(1).optional(),
+  socket: z.string().min(1).startsWith("/", "is not an absolute path").optional(),
+  realm: z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "is not the name of a realm").max(maxNameLength)
+    .optional(),
+  log: z.enum(["json", "text"], "is neither json nor text"),
+});
+
+/** How this process was started. */
+export interface Config {
+  /** KUBECONFIG, `--kubeconfig`: paths separated by `:`; absent: `~/.kube/config`, else the pod's service account. */
+  kubeconfig?: string;
+  /** `--context`: absent: the kubeconfig's current one. */
+  context?: string;
+  /** TS_SOCKET, `--ts-socket`: the LocalAPI of a tailscaled; absent: no tailnet. */
+  socket?: string;
+  /** KEYSTONE_REALM, `--realm`: the realm that this cluster is; absent: asked of the tailnet. */
+  realm?: string;
+  /** KEYSTONE_LOG, `--log`. */
+  log: "json" | "text";
+  help: boolean;
+}
+
+/** The variables that {@linkcode readConfig} reads, for the permission to do so. */
+export const environment = ["KUBECONFIG", "TS_SOCKET", "KEYSTONE_REALM", "KEYSTONE_LOG"] as const;
+
+export const usage = `The Keystone operator: enforces Grants in this cluster.
+
+  deno task run [-- FLAGS]
+
+  --kubeconfig PATH   kubeconfig to use (KUBECONFIG; default ~/.kube/config, in a pod its service account)
+  --context NAME      context of it (default: the current one)
+  --ts-socket PATH    socket of a tailscaled (TS_SOCKET; default: no tailnet, realms stay Unknown)
+  --realm NAME        the realm that this cluster is (KEYSTONE_REALM; default: asked of the tailnet)
+  --log json|text     form of the log (KEYSTONE_LOG; default text on a terminal, json elsewhere)
+`;
+
+/** A setting that can't be used; the message names it, its value and the remedy. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** Reads the configuration; a flag wins over its variable, an empty variable counts as absent. */
+export function readConfig(
+  args: readonly string[],
+  env: (name: string) => string | undefined,
+  terminal: boolean,
+): Config {
+  let flags;
+  try {
+    flags = parseArgs({
+      args: [...args].filter((arg, index) => !(arg === "--" && index === 0)),
+      options: {
+        kubeconfig: { type: "string" },
+        context: { type: "string" },
+        "ts-socket": { type: "string" },
+        realm: { type: "string" },
+        log: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    }).values;
+  } catch (error) {
+    throw new ConfigError(`${(error as Error).message}\n\n${usage}`);
+  }
+  const given = {
+    kubeconfig: flags.kubeconfig ?? (env("KUBECONFIG") || undefined),
+    context: flags.context,
+    socket: flags["ts-socket"] ?? (env("TS_SOCKET") || undefined),
+    realm: flags.realm ?? (env("KEYSTONE_REALM") || undefined),
+    log: flags.log ?? (env("KEYSTONE_LOG") || (terminal ? "text" : "json")),
+  };
+  const parsed = settings.safeParse(given);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
+    const field = path[0] as keyof typeof given;
+    const name = {
+      kubeconfig: "KUBECONFIG",
+      context: "--context",
+      socket: "TS_SOCKET",
+      realm: "KEYSTONE_REALM",
+      log: "KEYSTONE_LOG",
+    }[field];
+    throw new ConfigError(
+      `${name} is "${given[field]}", which ${message.startsWith("is ") ? message : `is not valid: ${message}`}.`,
+    );
+  }
+  return { ...parsed.data as Omit<Config, "help">, help: flags.help ?? false };
+}

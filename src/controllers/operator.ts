@@ -1,0 +1,152 @@
+/** The operator as a whole: observes at all times, writes while it holds the Lease. */
+import type { Clock } from "../../lib/clock/mod.ts";
+import { runController, WorkQueue } from "../../lib/controller/mod.ts";
+import { EventRecorder, fenced, LeaseHolder, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { localRealm } from "../core/local_realm.ts";
+import { operatorName, realmOfNamespace, systemNamespace } from "../core/names.ts";
+import type { Tailnet } from "../tailnet/tailnet.ts";
+import type { Context } from "./context.ts";
+import { reconcileGrant } from "./grant.ts";
+import { reconcileGuest } from "./guest.ts";
+import { preflight } from "./preflight.ts";
+import { reconcileRealm } from "./realm.ts";
+import { withRemedy } from "./remedy.ts";
+import { Shares } from "./shares.ts";
+import { createReflectors, createStores, type Stores } from "./stores.ts";
+import { connectWakes } from "./wakes.ts";
+
+/** A constant message with `{placeholders}` and their values. */
+export interface Log {
+  info(message: string, properties?: Record<string, unknown>): void;
+  warn(message: string, properties?: Record<string, unknown>): void;
+}
+
+export interface OperatorOptions {
+  rest: RestClient;
+  tailnet: Tailnet;
+  /** KEYSTONE_REALM, if set. */
+  realm?: string;
+  /** Names this process in the Lease. */
+  identity: string;
+  log: Log;
+  clock: Clock;
+  /** Ends the operator, which then gives the Lease back. */
+  signal: AbortSignal;
+  /** Default 5 minutes. */
+  lastSeenEveryMs?: number;
+}
+
+const concurrency = { grants: 16, guests: 16, realms: 4 };
+
+/** Runs until the signal aborts. Whatever is missing in the cluster is said in a sentence and waited for. */
+export async function runOperator(options: OperatorOptions): Promise<void> {
+  const { rest, tailnet, log, clock, signal } = options;
+  await preflight({ rest, clock, onWait: (message) => log.warn(message), signal });
+  if (signal.aborted) return;
+
+  const stores = createStores();
+  const reflectors = createReflectors(rest, stores, {
+    clock,
+    onError: (kind, error) => log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
+    onRecover: (kind) => log.info("Watching {kind} again.", { kind }),
+  });
+  // Observing ends after the controllers, so that their last look is a true one.
+  const observing = new AbortController();
+  const observers = [...reflectors.map((reflector) => reflector.run(observing.signal)), tailnet.run(observing.signal)];
+  const lease = new LeaseHolder({
+    rest,
+    namespace: systemNamespace,
+    name: operatorName,
+    identity: options.identity,
+    clock,
+  });
+  const context = createContext(options, stores, lease);
+  connectWakes(context);
+  try {
+    await Promise.all([...reflectors.map((reflector) => reflector.synced(signal)), tailnet.ready(signal)]);
+    while (!signal.aborted) {
+      await lease.acquire(
+        signal,
+        (holder) =>
+          log.info("Waiting: {holder} holds the Lease {lease}.", {
+            holder,
+            lease: `${systemNamespace}/${operatorName}`,
+          }),
+      );
+      log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
+      await lead(context, options, AbortSignal.any([signal, lease.lost]));
+      if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until it is back.");
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await context.events.flush(AbortSignal.timeout(2000));
+    await lease.release();
+    observing.abort();
+    await Promise.all(observers);
+  }
+}
+
+function createContext(options: OperatorOptions, stores: Stores, lease: LeaseHolder): Context {
+  const { tailnet, clock, log, lastSeenEveryMs = 5 * 60_000 } = options;
+  const rest = fenced(options.rest, lease);
+  return {
+    rest,
+    events: new EventRecorder({
+      rest,
+      reportingController: operatorName,
+      reportingInstance: options.identity,
+      clock,
+      onError: (error) => log.warn("Can't write an event: {error}", { error: withRemedy(error) }),
+    }),
+    stores,
+    shares: new Shares(),
+    tailnet,
+    clock,
+    lastSeenEveryMs,
+    queues: { grants: new WorkQueue({ clock }), realms: new WorkQueue({ clock }), guests: new WorkQueue({ clock }) },
+    local: () =>
+      localRealm({
+        ...(options.realm === undefined ? {} : { configured: options.realm }),
+        tailnet: tailnet.state.kind === "running"
+          ? { kind: "running", selfName: tailnet.state.self.dnsName }
+          : tailnet.state,
+        realmOfIdentity: (identity) => stores.realms.index("identity", identity)[0]?.name,
+      }),
+  };
+}
+
+/** Runs the controllers until the signal aborts. */
+async function lead(context: Context, { log, clock }: OperatorOptions, signal: AbortSignal): Promise<void> {
+  const { stores, queues } = context;
+  // All of it, since what was under way when the Lease was lost is in no queue any more.
+  for (const { name } of stores.realms.list()) queues.realms.add(name);
+  for (const { name, spec } of stores.grants.list()) {
+    queues.grants.add(name);
+    queues.guests.add(spec.granteeRealm);
+  }
+  for (const namespace of stores.namespaces.list()) {
+    const grantee = namespace && realmOfNamespace(namespace.name);
+    if (grantee) queues.guests.add(grantee);
+  }
+  const run = (
+    name: keyof typeof queues,
+    reconcile: (context: Context, key: string, signal: AbortSignal) => Promise<{ wakeAt?: number }>,
+  ) =>
+    runController({
+      name,
+      queue: queues[name],
+      concurrency: concurrency[name],
+      reconcile: (key, signal) => reconcile(context, key, signal),
+      onError: ({ name, key, error, verdict }) =>
+        log.warn("{controller} {key}: {error}", {
+          controller: name,
+          key,
+          error: withRemedy(error),
+          verdict: verdict.kind,
+        }),
+      clock,
+      signal,
+    });
+  await Promise.all([run("guests", reconcileGuest), run("grants", reconcileGrant), run("realms", reconcileRealm)]);
+}

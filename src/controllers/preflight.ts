@@ -1,0 +1,80 @@
+/** What has to be there before the operator can begin. */
+import type { Clock } from "../../lib/clock/mod.ts";
+import { sleep } from "../../lib/controller/mod.ts";
+import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { customResourceDefinitions } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
+import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
+import { definitions, group, revisionAnnotation, schemaRevision, version } from "../api/mod.ts";
+import { operatorName, systemNamespace } from "../core/names.ts";
+import { withRemedy } from "./remedy.ts";
+
+export interface PreflightOptions {
+  rest: RestClient;
+  clock: Clock;
+  /** Told once of each new thing that is missing, in a sentence with the command that mends it. */
+  onWait: (message: string) => void;
+  signal: AbortSignal;
+}
+
+const retryMs = 1000;
+
+/** Waits until the API server answers, has the custom resources as this operator knows them, and its namespace. */
+export async function preflight({ rest, clock, onWait, signal }: PreflightOptions): Promise<void> {
+  let said: string | undefined;
+  while (!signal.aborted) {
+    const problem = await problemWith(rest, signal);
+    if (problem === undefined) return;
+    if (problem !== said) onWait(said = problem);
+    await sleep(clock, retryMs, signal);
+  }
+}
+
+async function problemWith(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await definitionsProblem(rest, signal) ?? await namespaceProblem(rest, signal);
+  } catch (error) {
+    return signal.aborted ? undefined : withRemedy(error);
+  }
+}
+
+async function definitionsProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
+  const api = new ResourceApi(rest, customResourceDefinitions);
+  for (const { plural, kind } of definitions) {
+    try {
+      const { metadata, status } = await api.get(`${plural}.${group}`, { signal });
+      const revision = Number(metadata?.annotations?.[revisionAnnotation] ?? 0);
+      if (revision < schemaRevision) {
+        return `The custom resource definition of ${kind} is older (revision ${revision}) than this operator ` +
+          `(${schemaRevision}). Bring it up to date: kubectl apply -f crds/; trying again.`;
+      }
+      const established = status?.conditions?.some(({ type, status }) => type === "Established" && status === "True");
+      if (!established) return waiting(kind);
+      // A kind that was just installed answers 429 for a moment. This also shows whether it may be read at all.
+      await new ResourceApi(rest, { group, version, kind, plural, namespaced: false }).list({ limit: 1, signal });
+    } catch (error) {
+      if (isApiError(error, 429)) return waiting(kind);
+      if (!isApiError(error, 404)) throw error;
+      return `The custom resource definition of ${kind} is missing. Install it: kubectl apply -f crds/; trying again.`;
+    }
+  }
+  return undefined;
+}
+
+const waiting = (kind: string): string => `Waiting until the API server serves the kind ${kind}.`;
+
+async function namespaceProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
+  const api = new ResourceApi(rest, namespaces);
+  try {
+    await api.get(systemNamespace, { signal });
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+    try {
+      await api.create({ metadata: { name: systemNamespace } }, { fieldManager: operatorName, signal });
+    } catch (error) {
+      if (!isApiError(error, 403)) throw error;
+      return `Namespace ${systemNamespace}, for the operator's Lease, is missing and may not be created by this user. ` +
+        `Create it: kubectl create namespace ${systemNamespace}; trying again.`;
+    }
+  }
+  return undefined;
+}

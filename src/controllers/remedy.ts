@@ -1,0 +1,23 @@
+/** What a person can do about an error, in one sentence with the command. */
+import { ConnectionError, isApiError } from "../../lib/kubernetes/mod.ts";
+
+/** The error as a sentence that ends with a remedy where there is one. */
+export function withRemedy(error: unknown): string {
+  const said = error instanceof Error ? error.message : String(error);
+  const remedy = remedyOf(error);
+  return remedy ? `${said.replace(/[.;]?$/, "")}. ${remedy}` : said;
+}
+
+function remedyOf(error: unknown): string | undefined {
+  if (error instanceof ConnectionError) {
+    return "Start the API server, or choose another with --context or KUBECONFIG; trying again.";
+  }
+  if (isApiError(error, 401)) return "Log in again, or renew the credentials in the kubeconfig; trying again.";
+  if (isApiError(error, 403)) {
+    return "Give the operator its rights: kubectl apply -f deploy/kustomize/base/rbac.yaml; trying again.";
+  }
+  if (isApiError(error, 404) && /keystone\.io/.test(`${error.path} ${error.message}`)) {
+    return "Install the custom resource definitions: kubectl apply -f crds/; trying again.";
+  }
+  return undefined;
+}

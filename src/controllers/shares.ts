@@ -1,0 +1,21 @@
+import { isDeepStrictEqual } from "node:util";
+import type { GrantShare } from "../core/guest/share.ts";
+
+/** What the guest controller last saw of each grant, for the Grant controller to show. */
+export class Shares {
+  readonly #byGrantee = new Map<string, Map<string, GrantShare>>();
+
+  get(grantee: string, grant: string): GrantShare | undefined {
+    return this.#byGrantee.get(grantee)?.get(grant);
+  }
+
+  /** Replaces the shares of a grantee's grants. Returns the grants of which something changed. */
+  set(grantee: string, shares: Map<string, GrantShare>): string[] {
+    const before = this.#byGrantee.get(grantee);
+    if (shares.size > 0) this.#byGrantee.set(grantee, shares);
+    else this.#byGrantee.delete(grantee);
+    return [...shares].filter(([grant, share]) => !isDeepStrictEqual(before?.get(grant), share)).map(([grant]) =>
+      grant
+    );
+  }
+}

@@ -1,0 +1,77 @@
+/** What wakes what: changes of stores and of the tailnet become keys in queues. */
+import { isDeepStrictEqual } from "node:util";
+import type { Change } from "../../lib/controller/mod.ts";
+import type { GrantFacts, RealmFacts } from "../core/facts.ts";
+import { realmOfNamespace } from "../core/names.ts";
+import { canonicalName } from "../core/realm/identity.ts";
+import type { Context } from "./context.ts";
+
+/** Connects the stores and the tailnet with the queues; from then on each change wakes just those that it concerns. */
+export function connectWakes(context: Context): void {
+  const { stores, queues, tailnet } = context;
+
+  stores.grants.subscribe(({ key, old, new: now }) => {
+    queues.grants.add(key);
+    if (!concernsGuest(old, now)) return;
+    for (const grantee of new Set([old?.spec.granteeRealm, now?.spec.granteeRealm])) {
+      if (grantee !== undefined) queues.guests.add(grantee);
+    }
+  });
+
+  const wakeGrantsTo = (grantee: string) => {
+    for (const { name } of stores.grants.index("grantee", grantee)) queues.grants.add(name);
+  };
+
+  let local = context.local();
+  const localMayHaveChanged = () => {
+    const now = context.local();
+    if (isDeepStrictEqual(local, now)) return;
+    local = now;
+    for (const { name, spec } of stores.grants.list()) {
+      queues.grants.add(name);
+      queues.guests.add(spec.granteeRealm);
+    }
+    for (const { name } of stores.realms.list()) queues.realms.add(name);
+  };
+
+  stores.realms.subscribe(({ key, old, new: now }) => {
+    queues.realms.add(key);
+    localMayHaveChanged();
+    if (old === undefined || now === undefined || old.deleting !== now.deleting) wakeGrantsTo(key);
+    if (!concernsPolicies({ key, ...(old ? { old } : {}), ...(now ? { new: now } : {}) })) return;
+    queues.guests.add(key);
+    for (const { spec } of stores.grants.index("destination", key)) queues.guests.add(spec.granteeRealm);
+  });
+
+  const wakeGuestOf = (namespace: string) => {
+    const grantee = realmOfNamespace(namespace);
+    if (grantee !== undefined) queues.guests.add(grantee);
+  };
+  stores.namespaces.subscribe(({ key }) => wakeGuestOf(key));
+  for (const store of [stores.quotas, stores.policies]) {
+    store.subscribe(({ key }) => wakeGuestOf(key.slice(0, key.indexOf("/"))));
+  }
+
+  tailnet.onChange(({ names, all }) => {
+    localMayHaveChanged();
+    const realms = all
+      ? stores.realms.list()
+      : [...names].flatMap((name) => stores.realms.index("identity", canonicalName(name)));
+    for (const { name } of realms) queues.realms.add(name);
+  });
+}
+
+/** Own status writes don't concern the guest namespace, but for the phase: what has ended stays so. */
+function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
+  return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
+    old.finalized !== now.finalized || old.status.phase !== now.status.phase;
+}
+
+/** A connection that comes and goes opens and closes nothing; terms, pins and addresses do. */
+function concernsPolicies({ old, new: now }: Change<RealmFacts>): boolean {
+  return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
+    !isDeepStrictEqual(old.status.node?.addresses, now.status.node?.addresses) || verified(old) !== verified(now);
+}
+
+const verified = ({ status }: RealmFacts): string | undefined =>
+  status.conditions?.find(({ type }) => type === "IdentityVerified")?.status;

@@ -1,0 +1,35 @@
+/** Conditions as a fold over what was there before (KEP-1623): a transition time moves only when the status does. */
+import type { Condition } from "../api/mod.ts";
+
+/** What a planner says about one condition; the fold adds the times. */
+export interface Verdict {
+  type: string;
+  status: "True" | "False" | "Unknown";
+  /** CamelCase, stable. */
+  reason: string;
+  /** A sentence. */
+  message: string;
+}
+
+/** An instant as Kubernetes writes it: RFC 3339 in UTC, whole seconds. */
+export const rfc3339 = (epochMs: number): string => new Date(epochMs).toISOString().replace(/\.\d{3}Z$/, "Z");
+
+/**
+ * The conditions to write: each verdict with the time of its last change of status, sorted by type. Conditions of
+ * types that no verdict names are dropped.
+ */
+export function foldConditions(
+  previous: readonly Condition[] | undefined,
+  verdicts: readonly Verdict[],
+  observedGeneration: number,
+  now: number,
+): Condition[] {
+  const before = new Map(previous?.map((condition) => [condition.type, condition]));
+  return verdicts
+    .map((verdict) => {
+      const old = before.get(verdict.type);
+      const lastTransitionTime = old?.status === verdict.status ? old.lastTransitionTime : rfc3339(now);
+      return { ...verdict, observedGeneration, lastTransitionTime };
+    })
+    .sort((a, b) => a.type < b.type ? -1 : 1);
+}

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { alice, grant, now, realm } from "../../../tests/fixtures/facts.ts";
+import type { GrantShare } from "../guest/share.ts";
+import { type GrantPlan, type GrantWorld, planGrant } from "./plan.ts";
+
+const applied = { status: "True" as const, reason: "Applied", message: "Stands." };
+const lacking = (reason: string) => ({ status: "False" as const, reason, message: `${reason}.` });
+const share = (facts: Partial<GrantShare> = {}): GrantShare => ({
+  enforced: true,
+  quota: applied,
+  network: applied,
+  usage: { "requests.cpu": "500m" },
+  destinations: [],
+  ...facts,
+});
+const plan = (world: Partial<GrantWorld> = {}): GrantPlan =>
+  planGrant({ grant: grant(), realm: realm(), local: alice, share: share(), now, ...world });
+const ready = ({ status }: GrantPlan) => status?.conditions?.find(({ type }) => type === "Ready");
+const at = (ms: number): string => new Date(now + ms).toISOString();
+const ended = { validity: { validUntil: at(-1) } };
+
+Deno.test("grant: what is enforced is shown, with the share in what is used", () => {
+  const { status, events, finalizer } = plan();
+  assert.equal(status!.phase, "Active");
+  assert.equal(status!.guestNamespace, "guest-bob-home");
+  assert.deepEqual(status!.hard, { "requests.cpu": "2" });
+  assert.deepEqual(status!.actualUsage, { "requests.cpu": "500m" });
+  assert.deepEqual(status!.conditions!.map(({ type, status }) => [type, status]), [
+    ["GranteeKnown", "True"],
+    ["NetworkApplied", "True"],
+    ["QuotaApplied", "True"],
+    ["Ready", "True"],
+  ]);
+  assert.deepEqual(events.map(({ type, reason }) => [type, reason]), [["Normal", "Enforced"]]);
+  assert.equal(finalizer, undefined);
+  const again = plan({ grant: grant({ status: status! }), now: now + 5000 });
+  assert.deepEqual(again.status, status, "nothing new, nothing written");
+  assert.deepEqual(again.events, []);
+});
+
+Deno.test("grant: the finalizer comes before anything is enforced", () => {
+  assert.deepEqual(plan({ grant: grant({ finalized: false }), share: undefined }), { finalizer: "add", events: [] });
+});
+
+Deno.test("grant: a pending one needs no finalizer", () => {
+  const pending = plan({ grant: grant({ finalized: false }), realm: undefined, share: undefined });
+  assert.equal(pending.finalizer, undefined);
+  assert.equal(pending.status!.phase, "Pending");
+  assert.equal(ready(pending)!.reason, "GranteeUnknown");
+  assert.deepEqual(pending.events.map(({ type, reason }) => [type, reason]), [["Warning", "GranteeUnknown"]]);
+});
+
+Deno.test("grant: it is Active only once the quota counts and the network is closed", () => {
+  for (const lack of [{ quota: lacking("QuotaPending") }, { network: lacking("Applying") }]) {
+    const late = plan({ share: share(lack) });
+    assert.equal(late.status!.phase, "Pending");
+    assert.deepEqual(late.events, [], "that writing takes a moment is no news");
+    assert.equal(plan({ share: share(lack), grant: grant({ status: { phase: "Active" } }) }).status!.phase, "Active");
+  }
+  assert.equal(plan({ share: share({ network: lacking("DestinationUnresolved") }) }).status!.phase, "Active");
+});
+
+Deno.test("grant: a new one is given a moment before its status says that it waits", () => {
+  const fresh = grant({ createdAt: now - 500 });
+  const waiting = plan({ grant: fresh, share: share({ quota: lacking("QuotaPending") }) });
+  assert.deepEqual([waiting.status, waiting.wakeAt], [undefined, now + 1500]);
+  assert.equal(plan({ grant: fresh }).status!.phase, "Active");
+  assert.equal(
+    plan({ grant: fresh, share: share({ quota: lacking("NamespaceConflict"), network: lacking("NamespaceConflict") }) })
+      .status!.phase,
+    "Pending",
+  );
+});
+
+Deno.test("grant: it is shown as ended when its enforcement is gone, not before", () => {
+  assert.equal(plan({ grant: grant({ spec: ended }) }).status, undefined);
+  assert.equal(plan({ grant: grant({ spec: ended }), share: undefined }).status, undefined);
+  const over = plan({ grant: grant({ spec: ended }), share: share({ enforced: false, usage: {} }) });
+  assert.equal(over.status!.phase, "Expired");
+  assert.equal(over.status!.actualUsage, undefined);
+  assert.equal(over.status!.effectiveUntil, ended.validity.validUntil);
+});
+
+Deno.test("grant: the seed's grant, whose date has passed, is Expired without ever having been enforced", () => {
+  const seed = plan({
+    grant: grant({ finalized: false, spec: { validity: { validUntil: "2026-01-01T00:00:00Z" } } }),
+    share: undefined,
+  });
+  assert.deepEqual([seed.finalizer, seed.status!.phase], [undefined, "Expired"]);
+});
+
+Deno.test("grant: a deleted one keeps its finalizer until nothing of it is enforced", () => {
+  const leaving = grant({ deleting: true });
+  assert.deepEqual(plan({ grant: leaving }), { events: [] });
+  assert.deepEqual(plan({ grant: leaving, share: undefined }), { events: [] });
+  assert.deepEqual(plan({ grant: leaving, share: share({ enforced: false }) }), { finalizer: "remove", events: [] });
+  assert.deepEqual(plan({ grant: grant({ deleting: true, finalized: false }), share: undefined }), { events: [] });
+});
+
+Deno.test("grant: a share from before it came into force says nothing", () => {
+  const stale = share({ enforced: false, quota: lacking("NotInForce"), network: lacking("NotInForce") });
+  assert.equal(plan({ share: stale }).status, undefined);
+});

@@ -1,0 +1,195 @@
+/** From `allowedDestinations` to the egress rules that open exactly them. */
+import type {
+  NetworkPolicyEgressRule,
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
+} from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import type { ResolvedDestination } from "../../api/mod.ts";
+import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
+
+export type Protocol = "TCP" | "UDP" | "SCTP";
+
+/** What one entry of allowedDestinations says. */
+export interface Destination {
+  text: string;
+  /** Where to: a range, or a name yet to be resolved. */
+  to: { range: Range } | { realm: string } | { dns: string };
+  protocol?: Protocol;
+  port?: number;
+  endPort?: number;
+}
+
+const label = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
+const realmPattern = new RegExp(`^${label}$`);
+const dnsPattern = new RegExp(`^${label}(\\.${label})+\\.?$`, "i");
+
+const mappedPattern = /^\[?::ffff:\d+\.\d+\.\d+\.\d+/i;
+
+/**
+ * Reads `host[:port[-endPort]][/protocol]`, where host is a CIDR, an IP address, a realm or a DNS name. IPv6 takes a
+ * port only in brackets, `[2001:db8::1]:443` or `[2001:db8::/32]:443`; without brackets it never has one. A port
+ * without a protocol is TCP, as in a Kubernetes Service.
+ *
+ * @returns the destination, or a sentence that says what is wrong with which part and what to write
+ */
+export function parseDestination(text: string): Destination | { text: string; error: string } {
+  const fail = (error: string) => ({ text, error });
+  let rest = text;
+  let protocol: Protocol | undefined;
+  const protocolAt = rest.match(/\/([A-Za-z]+)$/);
+  if (protocolAt) {
+    const name = protocolAt[1]!.toUpperCase();
+    if (name !== "TCP" && name !== "UDP" && name !== "SCTP") {
+      return fail(`${text}: ${protocolAt[1]} is not a protocol; write tcp, udp or sctp.`);
+    }
+    protocol = name;
+    rest = rest.slice(0, protocolAt.index);
+  }
+  let ports: string | undefined;
+  if (rest.startsWith("[")) {
+    const close = rest.match(/^\[([^\]]*)\](?::(.*))?$/);
+    if (!close) return fail(`${text}: write IPv6 with a port as [address]:port.`);
+    rest = close[1]!;
+    ports = close[2];
+    if (!rest.includes(":")) return fail(`${text}: only IPv6 is written in brackets.`);
+  } else if (rest.split(":").length === 2) {
+    [rest, ports] = rest.split(":") as [string, string];
+  }
+  const out: Omit<Destination, "to"> = { text };
+  if (ports !== undefined) {
+    const match = ports.match(/^(\d{1,5})(?:-(\d{1,5}))?$/);
+    const [first, last] = [Number(match?.[1]), match?.[2] === undefined ? undefined : Number(match[2])];
+    if (!match || first < 1 || first > 65535 || (last !== undefined && (last < first || last > 65535))) {
+      return fail(`${text}: ${ports} is not a port; write 1 to 65535, or first-last.`);
+    }
+    out.port = first;
+    if (last !== undefined && last !== first) out.endPort = last;
+    protocol ??= "TCP";
+  }
+  if (protocol) out.protocol = protocol;
+  const range = parseRange(rest);
+  if (range) return { ...out, to: { range } };
+  if (mappedPattern.test(rest)) return fail(`${text}: write an IPv4-mapped address as plain IPv4.`);
+  if (/^[\d.]+(\/.*)?$/.test(rest) || rest.includes(":") || rest.includes("/")) {
+    return fail(
+      `${text}: ${rest} is not an IP address or CIDR; write for example 203.0.113.0/24, without leading zeros.`,
+    );
+  }
+  if (realmPattern.test(rest)) return { ...out, to: { realm: rest } };
+  if (dnsPattern.test(rest)) return { ...out, to: { dns: rest.toLowerCase().replace(/\.$/, "") } };
+  return fail(`${text}: ${rest} is not a CIDR, an IP address, a realm name or a DNS name.`);
+}
+
+/** What names stand for, and what no grant opens. */
+export interface DestinationWorld {
+  /** The verified tailnet addresses of a realm, or a sentence that says why there are none. */
+  addressesOf: (realm: string) => readonly string[] | { error: string };
+  protectedRanges: readonly Range[];
+}
+
+/**
+ * Ranges that no destination opens by covering them: link-local with the clouds' metadata services, loopback, multicast,
+ * and the tailnet, whose nodes are opened by the name of their realm only.
+ */
+export const alwaysProtected: readonly Range[] = [
+  "127.0.0.0/8",
+  "169.254.0.0/16",
+  "100.64.0.0/10",
+  "224.0.0.0/4",
+  "::1/128",
+  "fe80::/10",
+  "fd00:ec2::254/128",
+  "fd7a:115c:a1e0::/48",
+  "ff00::/8",
+].map((text) => parseRange(text)!);
+
+interface Opening {
+  ranges: Range[];
+  destination: Destination;
+}
+
+/** What each destination stands for, and the egress rules that open it; those that can't be resolved open nothing. */
+export function resolveDestinations(
+  list: readonly string[],
+  world: DestinationWorld,
+): { resolved: ResolvedDestination[]; egress: NetworkPolicyEgressRule[] } {
+  const resolved: ResolvedDestination[] = [];
+  const openings: Opening[] = [];
+  for (const text of list) {
+    const destination = parseDestination(text);
+    const ranges = "error" in destination ? destination : rangesOf(destination, world);
+    if ("error" in ranges) {
+      resolved.push({ destination: text, error: ranges.error });
+      continue;
+    }
+    openings.push({ ranges, destination: destination as Destination });
+    const ports = portsText(destination as Destination);
+    resolved.push({ destination: text, addresses: ranges.map(cidr), ...(ports ? { ports } : {}) });
+  }
+  return { resolved, egress: egressRules(openings, world.protectedRanges) };
+}
+
+function rangesOf({ to, text }: Destination, world: DestinationWorld): Range[] | { error: string } {
+  if ("dns" in to) return { error: `${text}: DNS names are not resolved yet; write the addresses.` };
+  if ("realm" in to) {
+    const addresses = world.addressesOf(to.realm);
+    if ("error" in addresses) return addresses as { error: string };
+    const ranges = (addresses as readonly string[]).map(parseRange).filter((range) => range !== undefined);
+    return ranges.length > 0
+      ? ranges.sort(compareRanges)
+      : { error: `Realm ${to.realm} has no address on the tailnet.` };
+  }
+  const by = world.protectedRanges.find((range) => contains(range, to.range));
+  return by
+    ? {
+      error: `${text} lies in ${
+        cidr(by)
+      }, which no grant opens (DestinationProtected); name a realm to reach its node.`,
+    }
+    : [to.range];
+}
+
+const portsText = ({ protocol, port, endPort }: Destination): string | undefined =>
+  protocol === undefined
+    ? undefined
+    : port === undefined
+    ? protocol
+    : `${endPort === undefined ? port : `${port}-${endPort}`}/${protocol}`;
+
+/** One rule for each set of ports, peers sorted and unique, so that equal terms give equal policies. */
+function egressRules(openings: readonly Opening[], protectedRanges: readonly Range[]): NetworkPolicyEgressRule[] {
+  const byPorts = new Map<
+    string,
+    { ports?: NetworkPolicyPort[]; ranges: Map<string, { range: Range; named: boolean }> }
+  >();
+  for (const { destination, ranges } of openings) {
+    const key = portsText(destination) ?? "";
+    const { protocol, port, endPort } = destination;
+    const rule = byPorts.get(key) ?? {
+      ...(protocol
+        ? {
+          ports: [{ protocol, ...(port === undefined ? {} : { port }), ...(endPort === undefined ? {} : { endPort }) }],
+        }
+        : {}),
+      ranges: new Map(),
+    };
+    // A realm's address is in a protected range on purpose; a range that a person wrote gives way to them.
+    for (const range of ranges) rule.ranges.set(cidr(range), { range, named: "realm" in destination.to });
+    byPorts.set(key, rule);
+  }
+  return [...byPorts].sort(([a], [b]) => a < b ? -1 : 1).map(([, rule]) => ({
+    ...(rule.ports ? { ports: rule.ports } : {}),
+    to: [...rule.ranges.values()]
+      .sort((a, b) => compareRanges(a.range, b.range))
+      .map(({ range, named }) => ipBlock(range, named ? [] : protectedRanges)),
+  }));
+}
+
+/** A peer for the range less the protected ranges within it. An `except` lies strictly inside its CIDR. */
+function ipBlock(range: Range, protectedRanges: readonly Range[]): NetworkPolicyPeer {
+  const inside = protectedRanges
+    .filter((inner) => contains(range, inner))
+    .filter((inner, _, all) => !all.some((other) => other !== inner && contains(other, inner)))
+    .sort(compareRanges);
+  return { ipBlock: { cidr: cidr(range), ...(inside.length > 0 ? { except: [...new Set(inside.map(cidr))] } : {}) } };
+}

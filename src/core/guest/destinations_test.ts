@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { contains, parseRange } from "./address.ts";
+import { alwaysProtected, parseDestination, resolveDestinations } from "./destinations.ts";
+
+const world = {
+  protectedRanges: alwaysProtected,
+  addressesOf: (realm: string) =>
+    realm === "bob-home" ? ["fd7a:115c:a1e0::2", "100.64.0.2"] : { error: `There is no Realm ${realm}.` },
+};
+
+// What is written, and the peers and ports that it opens.
+const opens: [string, unknown][] = [
+  ["203.0.113.0/24", { to: ["203.0.113.0/24"] }],
+  ["203.0.113.7/24", { to: ["203.0.113.0/24"] }],
+  ["203.0.113.7", { to: ["203.0.113.7/32"] }],
+  ["203.0.113.7:443", { to: ["203.0.113.7/32"], ports: [{ protocol: "TCP", port: 443 }] }],
+  ["203.0.113.7:443/udp", { to: ["203.0.113.7/32"], ports: [{ protocol: "UDP", port: 443 }] }],
+  ["203.0.113.0/24:8000-8010/TCP", { to: ["203.0.113.0/24"], ports: [{ protocol: "TCP", port: 8000, endPort: 8010 }] }],
+  ["203.0.113.0/24/sctp", { to: ["203.0.113.0/24"], ports: [{ protocol: "SCTP" }] }],
+  ["203.0.113.0/24:7-7", { to: ["203.0.113.0/24"], ports: [{ protocol: "TCP", port: 7 }] }],
+  ["2001:DB8::1", { to: ["2001:db8::1/128"] }],
+  ["2001:db8::1/32", { to: ["2001:db8::/32"] }],
+  ["[2001:db8::1]:443", { to: ["2001:db8::1/128"], ports: [{ protocol: "TCP", port: 443 }] }],
+  ["[2001:db8::/32]:53/udp", { to: ["2001:db8::/32"], ports: [{ protocol: "UDP", port: 53 }] }],
+  ["[2001:db8::1]", { to: ["2001:db8::1/128"] }],
+  ["bob-home", { to: ["100.64.0.2/32", "fd7a:115c:a1e0::2/128"] }],
+  ["bob-home:22", { to: ["100.64.0.2/32", "fd7a:115c:a1e0::2/128"], ports: [{ protocol: "TCP", port: 22 }] }],
+];
+
+for (const [text, expected] of opens) {
+  Deno.test(`destinations: ${text} opens what it says`, () => {
+    const { resolved, egress } = resolveDestinations([text], world);
+    assert.equal(resolved[0]!.error, undefined);
+    assert.equal(egress.length, 1);
+    const { to, ports } = egress[0]!;
+    assert.deepEqual({ to: to!.map(({ ipBlock }) => ipBlock!.cidr), ...(ports ? { ports } : {}) }, expected);
+  });
+}
+
+const opensNothing: [string, RegExp][] = [
+  ["203.0.113.0/33", /203\.0\.113\.0\/33 is not an IP address or CIDR/],
+  ["203.0.113.010", /without leading zeros/],
+  ["203.0.113", /is not an IP address/],
+  ["1.2.3.4:0", /0 is not a port/],
+  ["1.2.3.4:65536", /65536 is not a port/],
+  ["1.2.3.4:90-80", /90-80 is not a port/],
+  ["1.2.3.4:http", /http is not a port/],
+  ["1.2.3.4/icmp", /icmp is not a protocol/],
+  ["::ffff:1.2.3.4", /plain IPv4/],
+  ["fe80::1%eth0", /fe80::1%eth0/],
+  ["[1.2.3.4]:80", /only IPv6/],
+  ["[2001:db8::1:443", /\[address\]:port/],
+  ["2001:db8::1::2", /is not an IP address/],
+  ["carol", /There is no Realm carol/],
+  ["example.com:443", /DNS names are not resolved/],
+  ["-x", /-x is not a CIDR/],
+  ["169.254.169.254", /169\.254\.0\.0\/16.*DestinationProtected/],
+  ["169.254.0.0/16", /DestinationProtected/],
+  ["100.100.100.100", /100\.64\.0\.0\/10/],
+  ["100.64.0.2", /name a realm/],
+  ["127.0.0.1", /127\.0\.0\.0\/8/],
+  ["fd00:ec2::254", /DestinationProtected/],
+];
+
+for (const [text, error] of opensNothing) {
+  Deno.test(`destinations: ${text} opens nothing and says why`, () => {
+    const { resolved, egress } = resolveDestinations([text], world);
+    assert.match(resolved[0]!.error ?? "", error);
+    assert.deepEqual(egress, []);
+  });
+}
+
+Deno.test("destinations: one that can't be resolved doesn't block the others", () => {
+  const { egress, resolved } = resolveDestinations(["nobody", "203.0.113.0/24"], world);
+  assert.equal(egress.length, 1);
+  assert.deepEqual(resolved.map(({ error }) => error !== undefined), [true, false]);
+});
+
+Deno.test("destinations: the whole internet leaves the protected ranges out", () => {
+  const { egress } = resolveDestinations(["0.0.0.0/0", "::/0"], world);
+  const [v4, v6] = egress[0]!.to!;
+  assert.deepEqual(v4!.ipBlock!.except, ["100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"]);
+  assert.deepEqual(v6!.ipBlock!.except, [
+    "::1/128",
+    "fd00:ec2::254/128",
+    "fd7a:115c:a1e0::/48",
+    "fe80::/10",
+    "ff00::/8",
+  ]);
+});
+
+Deno.test("destinations: equal terms in any order give equal rules, one for each set of ports", () => {
+  const list = [
+    "203.0.113.0/24:443",
+    "bob-home",
+    "198.51.100.1:443",
+    "203.0.113.0/24:53/udp",
+    "203.0.113.0/24:443/tcp",
+  ];
+  const expected = resolveDestinations(list, world).egress;
+  assert.equal(expected.length, 3);
+  fc.assert(fc.property(fc.shuffledSubarray(list, { minLength: list.length }), (shuffled) => {
+    assert.deepEqual(resolveDestinations(shuffled, world).egress, expected);
+  }));
+});
+
+const ipv4 = fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255), fc.integer({ min: 0, max: 32 }))
+  .map(([a, b, c, d, prefix]) => `${a}.${b}.${c}.${d}/${prefix}`);
+const ipv6 = fc.tuple(fc.ipV6(), fc.integer({ min: 0, max: 128 })).map(([address, prefix]) => `${address}/${prefix}`);
+
+Deno.test("destinations: no address in a protected range is ever opened by a range, and except lies strictly inside", () => {
+  fc.assert(fc.property(fc.array(fc.oneof(ipv4, ipv6), { maxLength: 8 }), (list) => {
+    for (const rule of resolveDestinations(list, world).egress) {
+      assert.ok(rule.to!.length > 0, "an empty list of peers would allow everything");
+      for (const { ipBlock } of rule.to!) {
+        const block = parseRange(ipBlock!.cidr!)!;
+        const except = (ipBlock!.except ?? []).map((text) => parseRange(text)!);
+        for (const inner of except) assert.ok(contains(block, inner) && inner.prefix > block.prefix);
+        for (const range of alwaysProtected) {
+          assert.ok(!contains(range, block));
+          if (contains(block, range)) assert.ok(except.some((outer) => contains(outer, range)));
+        }
+      }
+    }
+  }));
+});
+
+Deno.test("destinations: no text makes the parser throw", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ maxLength: 300 }), fc.stringMatching(/^[0-9a-f.:\/\[\]-]{0,40}$/)), (text) => {
+      const destination = parseDestination(text);
+      assert.ok("error" in destination ? destination.error.length > 0 : "to" in destination);
+    }),
+  );
+});

@@ -1,0 +1,46 @@
+/** The operator's entry point: wiring only. */
+import { systemClock } from "../lib/clock/mod.ts";
+import { createRestClient, leaseIdentity } from "../lib/kubernetes/mod.ts";
+import { clusterConfig } from "./cluster.ts";
+import { ConfigError, readConfig, usage } from "./config.ts";
+import { runOperator } from "./controllers/operator.ts";
+import { setUpLog } from "./log.ts";
+import { createTailnet, noTailnet } from "./tailnet/tailnet.ts";
+import { version } from "./version.ts";
+
+async function main(): Promise<number> {
+  const config = readConfig(Deno.args, (name) => Deno.env.get(name), Deno.stderr.isTerminal());
+  if (config.help) {
+    console.log(usage);
+    return 0;
+  }
+  const log = await setUpLog(config.log);
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  const cluster = await clusterConfig(config);
+  log.info("Keystone operator {version}, API server {server}, tailnet {tailnet}.", {
+    version,
+    server: cluster.server,
+    tailnet: config.socket ?? "none (TS_SOCKET is not set)",
+  });
+  using rest = createRestClient(cluster, { userAgent: `keystone-operator/${version}` });
+  await runOperator({
+    rest,
+    tailnet: config.socket ? createTailnet({ socket: config.socket }) : noTailnet,
+    ...(config.realm ? { realm: config.realm } : {}),
+    identity: leaseIdentity(Deno.hostname()),
+    log,
+    clock: systemClock,
+    signal: stop.signal,
+  });
+  log.info("Stopped.");
+  return 0;
+}
+
+try {
+  Deno.exit(await main());
+} catch (error) {
+  // What can't be mended by waiting: wrong flags, an unreadable kubeconfig.
+  console.error(error instanceof ConfigError || error instanceof Error ? error.message : error);
+  Deno.exit(error instanceof ConfigError ? 2 : 1);
+}

@@ -1,0 +1,192 @@
+/** How the picture is kept: edges on the bus say when to look, levels from the status say what is there. */
+import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../lib/clock/mod.ts";
+import { type FollowOptions, isHeartbeat, LocalApiError, type Notify, type Status } from "../../lib/tailscale/mod.ts";
+import { diff, stateFrom, type TailnetChange, type TailnetState, unreachable } from "./state.ts";
+import type { Tailnet } from "./tailnet.ts";
+
+/** What is needed of the LocalAPI. */
+export interface LocalApi extends Disposable {
+  status(options: { signal: AbortSignal }): Promise<Status>;
+  followIpnBus(options: FollowOptions): AsyncIterable<Notify>;
+}
+
+const timing = {
+  /** How long a status or the opening of the bus may take. */
+  timeoutMs: 3000,
+  /** The daemon speaks every 2 s (`NotifyMask.EngineUpdates`): two lines missed are worth a look. */
+  silenceMs: 5000,
+  /** Between two looks when nothing calls for one, in case that a line was dropped. */
+  consistencyMs: 60_000,
+  /** When to look at the start, should the bus bring neither a line nor an error. */
+  startMs: 1000,
+  /** When to look again at a daemon that is gone or hangs, and at one that refuses or talks nonsense. */
+  retryMs: 1000,
+  refusedRetryMs: 10_000,
+  /** Pause after a look, which gathers bursts: four times as long as the look took, within these bounds. */
+  shortestRestMs: 100,
+  longestRestMs: 1000,
+} as const;
+
+const logger = getLogger(["keystone", "tailnet"]);
+
+/** A {@linkcode Tailnet} fed by one tailscaled. */
+export class LocalTailnet implements Tailnet {
+  readonly #socket: string;
+  readonly #clock: Clock;
+  readonly #connect: (options: { timeoutMs: number }) => LocalApi;
+  readonly #listeners: ((change: TailnetChange) => void)[] = [];
+  readonly #first = Promise.withResolvers<void>();
+  #state: TailnetState;
+  #controlURL: string | undefined;
+  /** Monotonic times: when to look next, but not before; when the bus will have been silent for too long. */
+  #dueAt = 0;
+  #notBefore = 0;
+  #silentAt = Infinity;
+  #lastLineAt = -Infinity;
+  /** Looks at a daemon that was gone or hung, since the last that wasn't. */
+  #missed = 0;
+  #wake = () => {};
+
+  constructor(
+    { socket, clock, connect }: {
+      socket: string;
+      clock: Clock;
+      connect: (options: { timeoutMs: number }) => LocalApi;
+    },
+  ) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#connect = connect;
+    const message = `tailscaled at ${socket} has not been asked yet; wait a moment`;
+    this.#state = { kind: "unavailable", reason: "Starting", message };
+  }
+
+  get state(): TailnetState {
+    return this.#state;
+  }
+
+  onChange(listener: (change: TailnetChange) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  ready(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(signal.reason);
+      if (signal.aborted) return stop();
+      signal.addEventListener("abort", stop, { once: true });
+      this.#first.promise.then(() => {
+        signal.removeEventListener("abort", stop);
+        resolve();
+      });
+    });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    using client = this.#connect({ timeoutMs: timing.timeoutMs });
+    this.#dueAt = this.#clock.monotonic() + timing.startMs;
+    await Promise.all([this.#followBus(client, signal), this.#lookWhenDue(client, signal)]);
+  }
+
+  async #followBus(client: LocalApi, signal: AbortSignal): Promise<void> {
+    const onError = (error: LocalApiError) => {
+      logger.debug("lost the bus: {message}", { message: error.message });
+      this.#lookNow();
+    };
+    try {
+      for await (const notify of client.followIpnBus({ signal, onError })) this.#heard(notify);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  #heard(notify: Notify): void {
+    this.#lastLineAt = this.#clock.monotonic();
+    // A daemon that never sends counters can't be blamed for silence.
+    if (notify.Engine) this.#silentAt = this.#lastLineAt + timing.silenceMs;
+    this.#wake();
+    if (notify.Prefs?.ControlURL) this.#controlURL = notify.Prefs.ControlURL;
+    if (!isHeartbeat(notify)) this.#lookNow();
+  }
+
+  #lookNow(): void {
+    this.#dueAt = Math.min(this.#dueAt, this.#clock.monotonic());
+    this.#wake();
+  }
+
+  async #lookWhenDue(client: LocalApi, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const dueAt = Math.max(Math.min(this.#dueAt, this.#silentAt), this.#notBefore);
+      const waitMs = dueAt - this.#clock.monotonic();
+      if (waitMs > 0) await this.#pause(waitMs, signal);
+      else await this.#look(client, signal);
+    }
+  }
+
+  async #look(client: LocalApi, signal: AbortSignal): Promise<void> {
+    const startedAt = this.#clock.monotonic();
+    // Set before asking: whatever is heard meanwhile calls for another look.
+    this.#dueAt = startedAt + timing.consistencyMs;
+    this.#silentAt = Infinity;
+    try {
+      const status = await client.status({ signal });
+      this.#missed = 0;
+      this.#show(stateFrom(status, this.#socket, this.#controlURL));
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof LocalApiError)) throw error;
+      this.#failed(error, startedAt);
+    }
+    const now = this.#clock.monotonic();
+    const restMs = Math.min(Math.max(4 * (now - startedAt), timing.shortestRestMs), timing.longestRestMs);
+    this.#notBefore = now + restMs;
+  }
+
+  #failed(error: LocalApiError, startedAt: number): void {
+    const gone = error.kind === "NotRunning" || error.kind === "Timeout";
+    this.#missed = gone ? this.#missed + 1 : 0;
+    const retryMs = gone ? timing.retryMs : timing.refusedRetryMs;
+    this.#dueAt = Math.min(this.#dueAt, this.#clock.monotonic() + retryMs);
+    // A daemon that spoke meanwhile is busy, not gone: one slow answer proves nothing.
+    if (error.kind === "Timeout" && this.#missed === 1 && this.#lastLineAt > startedAt) return;
+    this.#show(unreachable(error));
+  }
+
+  #show(state: TailnetState): void {
+    const before = this.#state;
+    const change = diff(before, state);
+    if (change.all || change.names.size > 0) {
+      this.#state = state;
+      if (before.kind !== state.kind) log(state);
+      for (const listener of this.#listeners) {
+        try {
+          listener(change);
+        } catch (error) {
+          logger.error("a listener to the tailnet failed: {error}", { error });
+        }
+      }
+    }
+    this.#first.resolve();
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = this.#clock.setTimer(ms, end);
+      this.#wake = end;
+      signal.addEventListener("abort", end, { once: true });
+    });
+  }
+}
+
+function log(state: TailnetState): void {
+  if (state.kind === "running") {
+    logger.info("on the tailnet as {name}, {peers} names known", { name: state.self.dnsName, peers: state.peers.size });
+  } else if (state.kind === "unavailable") {
+    logger.warn("the tailnet is unavailable: {message}", { message: state.message });
+  }
+}

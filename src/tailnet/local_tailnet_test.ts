@@ -1,0 +1,351 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../../lib/clock/mod.ts";
+import {
+  type FollowOptions,
+  LocalApiError,
+  type LocalApiErrorKind,
+  type Notify,
+  type Status,
+} from "../../lib/tailscale/mod.ts";
+import { type LocalApi, LocalTailnet } from "./local_tailnet.ts";
+import type { TailnetChange } from "./state.ts";
+
+const second = 1000;
+
+/** A tailscaled whose status takes no time, unless told to hang, and whose bus says what a test wants said. */
+class FakeDaemon implements LocalApi {
+  readonly #clock: FakeClock;
+  /** Monotonic times at which the status was asked. */
+  readonly asked: number[] = [];
+  online = true;
+  backend = "Running";
+  failing: LocalApiErrorKind | undefined;
+  /** How long a status takes. */
+  statusMs = 0;
+  closed = false;
+  #lines: (Notify | LocalApiError)[] = [];
+  #wake = () => {};
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock;
+  }
+
+  async status({ signal }: { signal: AbortSignal }): Promise<Status> {
+    signal.throwIfAborted();
+    this.asked.push(this.#clock.monotonic());
+    if (this.statusMs > 0) await new Promise<void>((resolve) => this.#clock.setTimer(this.statusMs, resolve));
+    if (this.failing) throw new LocalApiError(this.failing, `it is ${this.failing}`);
+    return {
+      BackendState: this.backend,
+      Self: { ID: "1", DNSName: "alice-home.ts.net." },
+      Peer: { k: { ID: "2", DNSName: "bob-home.ts.net.", Online: this.online } },
+    };
+  }
+
+  say(line: Notify | LocalApiError): void {
+    this.#lines.push(line);
+    this.#wake();
+  }
+
+  async *followIpnBus({ signal, onError }: FollowOptions): AsyncGenerator<Notify> {
+    while (true) {
+      for (let line = this.#lines.shift(); line; line = this.#lines.shift()) {
+        if (line instanceof LocalApiError) onError?.(line);
+        else yield line;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      signal.throwIfAborted();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.closed = true;
+  }
+}
+
+interface World {
+  clock: FakeClock;
+  daemon: FakeDaemon;
+  tailnet: LocalTailnet;
+  changes: TailnetChange[];
+  /** `advance` with a heartbeat every 2 s. */
+  beat(ms: number): Promise<void>;
+}
+
+const heartbeat: Notify = { Version: "1", Engine: { NumLive: 0 } };
+const hello: Notify = { Version: "1", SessionID: "s", State: 6, Prefs: { ControlURL: "https://headscale.example" } };
+const gone = new LocalApiError("NotRunning", "it ended the bus");
+
+async function watching(use: (world: World) => Promise<void>, prepare: (daemon: FakeDaemon) => void = () => {}) {
+  const clock = new FakeClock();
+  const daemon = new FakeDaemon(clock);
+  prepare(daemon);
+  const tailnet = new LocalTailnet({ socket: "/s", clock, connect: () => daemon });
+  const changes: TailnetChange[] = [];
+  tailnet.onChange((change) => changes.push(change));
+  const abort = new AbortController();
+  const run = tailnet.run(abort.signal);
+  const beat = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 2 * second) {
+      daemon.say(heartbeat);
+      await clock.advance(Math.min(left, 2 * second));
+    }
+  };
+  try {
+    await use({ clock, daemon, tailnet, changes, beat });
+  } finally {
+    abort.abort();
+    await clock.advance(10 * second);
+    await run;
+  }
+  assert.equal(clock.pending, 0, "a timer was left behind");
+  assert(daemon.closed);
+}
+
+/** On the tailnet, first look done and rested. */
+function running(use: (world: World) => Promise<void>): Promise<void> {
+  return watching(async (world) => {
+    world.daemon.say(hello);
+    await world.clock.advance(150);
+    assert.equal(world.tailnet.state.kind, "running");
+    world.changes.length = world.daemon.asked.length = 0;
+    await use(world);
+  });
+}
+
+const bobOnline = ({ tailnet }: World) =>
+  tailnet.state.kind === "running" && tailnet.state.peers.get("bob-home.ts.net")?.[0]?.online;
+const reason = ({ tailnet }: World) => tailnet.state.kind === "unavailable" ? tailnet.state.reason : tailnet.state.kind;
+
+Deno.test("before anything is known the tailnet is starting, and ready waits", async () => {
+  await watching(async (world) => {
+    let ready = false;
+    const waiting = world.tailnet.ready(new AbortController().signal).then(() => ready = true);
+    await world.clock.advance(10);
+    assert.equal(reason(world), "Starting");
+    assert.equal(ready, false);
+    await assert.rejects(world.tailnet.ready(AbortSignal.abort(new Error("no time"))), /no time/);
+    world.daemon.say(hello);
+    await waiting;
+    assert.equal(reason(world), "running");
+  });
+});
+
+Deno.test("the first line brings the first state, control server included, in one change", async () => {
+  await watching(async ({ daemon, clock, tailnet, changes }) => {
+    daemon.say(hello);
+    await clock.advance(0);
+    assert(tailnet.state.kind === "running");
+    assert.equal(tailnet.state.controlURL, "https://headscale.example");
+    await clock.advance(second);
+    assert.deepEqual(changes.map(({ all }) => all), [true]);
+    assert.equal(daemon.asked.length, 1);
+  });
+});
+
+Deno.test("a bus that neither opens nor fails doesn't keep the first look waiting for long", async () => {
+  await watching(async (world) => {
+    await world.clock.advance(second);
+    assert.equal(reason(world), "running");
+  });
+});
+
+Deno.test("news is looked at once, and only what changed is named", async () => {
+  await running(async (world) => {
+    world.daemon.online = false;
+    world.daemon.say({ PeerChangedPatch: [{ NodeID: 2, Online: false }] });
+    await world.clock.advance(0);
+    assert.equal(bobOnline(world), false);
+    assert.deepEqual(world.changes, [{ names: new Set(["bob-home.ts.net"]), all: false }]);
+  });
+});
+
+Deno.test("a burst of news costs two looks, the second after the burst", async () => {
+  await running(async ({ daemon, clock }) => {
+    for (let i = 0; i < 50; i++) {
+      daemon.say({ PeersRemoved: [i] });
+      await clock.advance(1);
+    }
+    await clock.advance(second);
+    assert.equal(daemon.asked.length, 2);
+    assert.equal((daemon.asked[1] ?? 0) - (daemon.asked[0] ?? 0), 100);
+  });
+});
+
+Deno.test("news that comes while a look is under way brings another", async () => {
+  await running(async (world) => {
+    world.daemon.statusMs = 50;
+    world.daemon.say({ PeersRemoved: [1] });
+    await world.clock.advance(10);
+    world.daemon.say({ PeersRemoved: [2] });
+    await world.clock.advance(second);
+    assert.equal(world.daemon.asked.length, 2);
+  });
+});
+
+Deno.test("constant news may not take more than a fifth of a slow daemon's time", async () => {
+  await running(async ({ daemon, clock }) => {
+    daemon.statusMs = 200;
+    for (let i = 0; i < 100; i++) {
+      daemon.say({ PeersRemoved: [i] });
+      await clock.advance(100);
+    }
+    assert(daemon.asked.length >= 10 && daemon.asked.length <= 11, String(daemon.asked));
+  });
+});
+
+Deno.test("heartbeats are no news: a quiet tailnet is looked at once a minute, and nobody is woken", async () => {
+  await running(async ({ daemon, changes, beat }) => {
+    await beat(300 * second);
+    assert(daemon.asked.length >= 4 && daemon.asked.length <= 5, String(daemon.asked));
+    assert.deepEqual(changes, []);
+  });
+});
+
+Deno.test("a line that was dropped is made up for within a minute", async () => {
+  await running(async (world) => {
+    world.daemon.online = false;
+    await world.beat(61 * second);
+    assert.equal(bobOnline(world), false);
+  });
+});
+
+Deno.test("a daemon that never sent a heartbeat isn't suspected when it is silent", async () => {
+  await running(async ({ daemon, clock }) => {
+    await clock.advance(55 * second);
+    assert.deepEqual(daemon.asked, []);
+  });
+});
+
+Deno.test("a daemon that dies is unavailable at once, and known again with its first line", async () => {
+  await running(async (world) => {
+    world.daemon.failing = "NotRunning";
+    world.daemon.say(gone);
+    await world.clock.advance(0);
+    assert.equal(reason(world), "TailscaledUnreachable");
+    assert.deepEqual(world.changes.map(({ all, names }) => [all, names.size]), [[true, 2]]);
+
+    world.daemon.failing = undefined;
+    world.daemon.say(hello);
+    await world.clock.advance(100);
+    assert.equal(reason(world), "running");
+    assert.equal(world.changes.length, 2);
+  });
+});
+
+Deno.test("a daemon that stays away is told of once, and asked once a second", async () => {
+  await running(async (world) => {
+    world.daemon.failing = "NotRunning";
+    world.daemon.say(gone);
+    await world.clock.advance(10 * second);
+    assert.equal(world.changes.length, 1);
+    assert(world.daemon.asked.length <= 11, String(world.daemon.asked.length));
+    world.daemon.failing = undefined;
+    await world.clock.advance(second);
+    assert.equal(reason(world), "running");
+  });
+});
+
+Deno.test("a bus that ends while the status is fine changes nothing", async () => {
+  await running(async ({ daemon, clock, changes }) => {
+    daemon.say(gone);
+    await clock.advance(second);
+    assert.equal(daemon.asked.length, 1);
+    assert.deepEqual(changes, []);
+  });
+});
+
+Deno.test("a daemon that hangs is unavailable within 10 s, and back when it goes on", async () => {
+  await running(async (world) => {
+    await world.beat(4 * second);
+    world.daemon.statusMs = 3 * second;
+    world.daemon.failing = "Timeout";
+    // The last line came 2 s ago: 5 s of silence, and 3 s for one look.
+    await world.clock.advance(6 * second);
+    assert.equal(reason(world), "TailscaledUnreachable");
+
+    world.daemon.statusMs = 0;
+    world.daemon.failing = undefined;
+    await world.clock.advance(second);
+    assert.equal(reason(world), "running");
+  });
+});
+
+Deno.test("a bus that falls silent while the status is fine brings one look, not many", async () => {
+  await running(async ({ daemon, clock, changes }) => {
+    daemon.say(heartbeat);
+    await clock.advance(50 * second);
+    assert.equal(daemon.asked.length, 1);
+    assert.deepEqual(changes, []);
+  });
+});
+
+Deno.test("every slow answer has its second chance, not only the first ever", async () => {
+  await running(async (world) => {
+    for (let round = 0; round < 2; round++) {
+      world.daemon.statusMs = 3 * second;
+      world.daemon.failing = "Timeout";
+      world.daemon.say({ PeersRemoved: [1] });
+      await world.clock.advance(second);
+      world.daemon.say(heartbeat);
+      await world.clock.advance(2 * second);
+      world.daemon.statusMs = 0;
+      world.daemon.failing = undefined;
+      await world.beat(10 * second);
+    }
+    assert.deepEqual(world.changes, []);
+  });
+});
+
+Deno.test("one slow answer of a daemon that speaks meanwhile changes nothing; two do", async () => {
+  await running(async (world) => {
+    world.daemon.statusMs = 3 * second;
+    world.daemon.failing = "Timeout";
+    world.daemon.say({ PeersRemoved: [1] });
+    await world.clock.advance(second);
+    world.daemon.say(heartbeat);
+    await world.clock.advance(2 * second);
+    assert.equal(reason(world), "running");
+    await world.beat(5 * second);
+    assert.equal(reason(world), "TailscaledUnreachable");
+  });
+});
+
+Deno.test("a daemon that talks nonsense is unavailable and asked again only every 10 s", async () => {
+  await running(async (world) => {
+    world.daemon.failing = "Protocol";
+    world.daemon.say({ State: 6 });
+    await world.clock.advance(0);
+    assert.equal(reason(world), "TailscaledUnreachable");
+    await world.beat(30 * second);
+    assert.equal(world.daemon.asked.length, 4);
+  });
+});
+
+Deno.test("a daemon that is told to stop is unavailable for that reason", async () => {
+  await running(async (world) => {
+    world.daemon.backend = "Stopped";
+    world.daemon.say({ State: 4 });
+    await world.clock.advance(0);
+    assert.equal(reason(world), "Stopped");
+  });
+});
+
+Deno.test("a listener that fails keeps neither the others nor the tailnet from going on", async () => {
+  await running(async (world) => {
+    const heard: boolean[] = [];
+    world.tailnet.onChange(() => {
+      throw new Error("listener");
+    });
+    world.tailnet.onChange(({ all }) => heard.push(all));
+    for (const online of [false, true]) {
+      world.daemon.online = online;
+      world.daemon.say({ PeersRemoved: [1] });
+      await world.clock.advance(200);
+    }
+    assert.deepEqual(heard, [false, false]);
+  });
+});

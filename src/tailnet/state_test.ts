@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { PeerStatus, Status } from "../../lib/tailscale/mod.ts";
+import { canonicalName, diff, type Peer, peersFrom, stateFrom, type TailnetState } from "./state.ts";
+
+const socket = "/run/tailscaled.sock";
+const node = (name: string, more: Partial<PeerStatus> = {}): PeerStatus => ({
+  ID: `id-${name}`,
+  DNSName: `${name}.tailnet-name.ts.net.`,
+  HostName: name,
+  TailscaleIPs: ["100.64.0.2"],
+  Online: true,
+  UserID: 1,
+  ...more,
+});
+const status = (peers: PeerStatus[], more: Partial<Status> = {}): Status => ({
+  BackendState: "Running",
+  Self: node("alice-home"),
+  Peer: Object.fromEntries(peers.map((peer, index) => [`nodekey:${index}`, peer])),
+  User: { "1": { LoginName: "bob@example.com" } },
+  MagicDNSSuffix: "tailnet-name.ts.net",
+  ...more,
+});
+const running = (...peers: PeerStatus[]): TailnetState => stateFrom(status(peers), socket);
+
+const names: [string, string][] = [
+  ["bob-home.tailnet-name.ts.net", "bob-home.tailnet-name.ts.net"],
+  ["Bob-Home.Tailnet-Name.TS.net.", "bob-home.tailnet-name.ts.net"],
+  ["", ""],
+];
+for (const [identity, canonical] of names) {
+  Deno.test(`the canonical form of "${identity}" is "${canonical}"`, () => {
+    assert.equal(canonicalName(identity), canonical);
+  });
+}
+
+const plain: Peer = {
+  stableID: "id-bob-home",
+  dnsName: "bob-home.tailnet-name.ts.net",
+  hostName: "bob-home",
+  addresses: ["100.64.0.2"],
+  online: true,
+  expired: false,
+  ownerLogin: "bob@example.com",
+  self: false,
+};
+const projections: [string, Partial<PeerStatus>, Partial<Peer>][] = [
+  ["a peer", {}, {}],
+  ["a peer that went offline", { Online: false }, { online: false }],
+  ["a name in capitals", { DNSName: "BOB-home.tailnet-name.ts.net." }, {}],
+  ["addresses in any order: v4 first", { TailscaleIPs: ["fd7a::2", "100.64.0.3", "100.64.0.2"] }, {
+    addresses: ["100.64.0.2", "100.64.0.3", "fd7a::2"],
+  }],
+  ["no addresses", { TailscaleIPs: null }, { addresses: [] }],
+  ["a direct path", { CurAddr: "192.0.2.7:41641", Relay: "fra", Active: true }, { path: "direct" }],
+  ["a path through a relay", { CurAddr: "", Relay: "fra", Active: true }, { path: "relay" }],
+  ["a home relay, but no traffic: no path", { CurAddr: "", Relay: "fra", Active: false }, {}],
+  ["an expiry", { KeyExpiry: "2027-05-01T10:00:00+02:00" }, { keyExpiry: "2027-05-01T08:00:00.000Z" }],
+  ["an expiry of year 1: none", { KeyExpiry: "0001-01-01T00:00:00Z" }, {}],
+  ["an expired key", { Expired: true }, { expired: true }],
+  ["an operating system and tags", { OS: "linux", Tags: ["tag:b", "tag:a"] }, {
+    os: "linux",
+    tags: ["tag:a", "tag:b"],
+  }],
+];
+for (const [what, given, expected] of projections) {
+  Deno.test(`projection of ${what}`, () => {
+    const peers = peersFrom(status([node("bob-home", given)]));
+    assert.deepEqual(peers.get(plain.dnsName), [{ ...plain, ...expected }]);
+  });
+}
+
+Deno.test("self is among the peers and marked", () => {
+  assert.deepEqual(peersFrom(status([])).get("alice-home.tailnet-name.ts.net")?.map(({ self }) => self), [true]);
+});
+
+Deno.test("nodes that share a name stand together in the order of their IDs", () => {
+  const peers = peersFrom(status([node("bob-home", { ID: "2" }), node("bob-home", { ID: "1", Online: false })]));
+  assert.deepEqual(peers.get(plain.dnsName)?.map(({ stableID }) => stableID), ["1", "2"]);
+});
+
+Deno.test("nodes without a name and nodes that only share with us are left out", () => {
+  assert.equal(peersFrom(status([node("a", { DNSName: "" }), node("b", { ShareeNode: true })])).size, 1);
+});
+
+Deno.test("an owner who isn't listed, and a bare node, do no harm", () => {
+  const [peer] = peersFrom(status([{ DNSName: "bare.ts.net." }], { User: null })).get("bare.ts.net") ?? [];
+  assert.deepEqual(peer, {
+    stableID: "",
+    dnsName: "bare.ts.net",
+    hostName: "",
+    addresses: [],
+    online: false,
+    expired: false,
+    self: false,
+  });
+});
+
+const backends: [string, string, string][] = [
+  ["NeedsLogin", "NeedsLogin", "tailscale up"],
+  ["NeedsMachineAuth", "NeedsLogin", "approves"],
+  ["Stopped", "Stopped", "tailscale up"],
+  ["Starting", "Starting", "wait"],
+  ["NoState", "Starting", "wait"],
+  ["InUseOtherUser", "Starting", "InUseOtherUser"],
+  ["SomethingNew", "Starting", "SomethingNew"],
+];
+for (const [backend, reason, word] of backends) {
+  Deno.test(`tailscaled in ${backend} is unavailable: ${reason}, with the socket and the remedy`, () => {
+    const state = stateFrom(status([], { BackendState: backend }), socket);
+    assert(state.kind === "unavailable");
+    assert.equal(state.reason, reason);
+    assert(state.message.includes(word) && state.message.includes(socket), state.message);
+  });
+}
+
+Deno.test("running tells this node, the control server and the suffix", () => {
+  const state = stateFrom(status([]), socket, "https://headscale.example");
+  assert(state.kind === "running");
+  assert.equal(state.self.dnsName, "alice-home.tailnet-name.ts.net");
+  assert.equal(state.controlURL, "https://headscale.example");
+  assert.equal(state.magicDNSSuffix, "tailnet-name.ts.net");
+});
+
+Deno.test("running without a name for this node is still starting", () => {
+  const state = stateFrom(status([], { Self: null }), socket);
+  assert(state.kind === "unavailable" && state.reason === "Starting");
+});
+
+const bob = node("bob-home");
+const carol = node("carol-home");
+const down = stateFrom(status([], { BackendState: "Stopped" }), socket);
+const domain = (name: string) => `${name}.tailnet-name.ts.net`;
+const changes: [string, TailnetState, TailnetState, string[], boolean][] = [
+  ["nothing", running(bob, carol), running(carol, bob), [], false],
+  ["a peer that goes offline", running(bob, carol), running({ ...bob, Online: false }, carol), ["bob-home"], false],
+  ["a peer that comes", running(bob), running(bob, carol), ["carol-home"], false],
+  ["a peer that is gone", running(bob, carol), running(bob), ["carol-home"], false],
+  [
+    "a peer that is renamed",
+    running(bob),
+    running({ ...bob, DNSName: carol.DNSName }),
+    ["bob-home", "carol-home"],
+    false,
+  ],
+  ["a node that takes over a name", running(bob), running({ ...bob, ID: "other" }), ["bob-home"], false],
+  ["a peer that moves", running(bob), running({ ...bob, TailscaleIPs: ["100.64.9.9"] }), ["bob-home"], false],
+  ["counters, which are no news", running(bob), running({ ...bob, RxBytes: 7 }), [], false],
+  ["tailscaled stopping", running(bob), down, ["alice-home", "bob-home"], true],
+  ["tailscaled coming back", down, running(bob), ["alice-home", "bob-home"], true],
+  ["another suffix", running(bob), stateFrom(status([bob], { MagicDNSSuffix: "b.net" }), socket), [], true],
+  ["another control server", running(bob), stateFrom(status([bob]), socket, "https://b.example"), [], true],
+  [
+    "this node's own address",
+    running(bob),
+    stateFrom(status([bob], { Self: node("alice-home", { TailscaleIPs: ["100.64.0.9"] }) }), socket),
+    ["alice-home"],
+    true,
+  ],
+  ["the reason why", down, stateFrom(status([], { BackendState: "NeedsLogin" }), socket), [], true],
+  ["none, which stays so", { kind: "none" }, { kind: "none" }, [], false],
+];
+for (const [what, before, after, names, all] of changes) {
+  Deno.test(`difference: ${what}`, () => {
+    const change = diff(before, after);
+    assert.deepEqual([...change.names].sort(), names.map(domain));
+    assert.equal(change.all, all);
+  });
+}
+
+Deno.test("a difference names exactly the names that are not the same, whichever way one looks", () => {
+  const nodes = fc.uniqueArray(
+    fc.record({ name: fc.constantFrom("a", "b", "c", "d", "e"), online: fc.boolean() }),
+    { selector: ({ name }) => name },
+  );
+  const state = (list: { name: string; online: boolean }[]) =>
+    running(...list.map((n) => node(n.name, { Online: n.online })));
+  fc.assert(fc.property(nodes, nodes, (left, right) => {
+    const expected = ["a", "b", "c", "d", "e"]
+      .filter((name) => left.find((n) => n.name === name)?.online !== right.find((n) => n.name === name)?.online)
+      .map(domain);
+    assert.deepEqual([...diff(state(left), state(right)).names].sort(), expected);
+    assert.deepEqual([...diff(state(right), state(left)).names].sort(), expected);
+  }));
+});

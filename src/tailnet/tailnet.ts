@@ -1,0 +1,36 @@
+/** The tailnet as controllers see it: what it looks like now, and whom to wake when that changes. */
+import { type Clock, systemClock } from "../../lib/clock/mod.ts";
+import { LocalClient } from "../../lib/tailscale/mod.ts";
+import { LocalTailnet } from "./local_tailnet.ts";
+import type { TailnetChange, TailnetState } from "./state.ts";
+
+export { canonicalName, type Peer, type TailnetChange, type TailnetState, type UnavailableReason } from "./state.ts";
+
+/** A live picture of the tailnet. */
+export interface Tailnet {
+  /** What is known now; each change makes a new object. */
+  readonly state: TailnetState;
+  /** Calls `listener` after each change, with the new state already in `state`. */
+  onChange(listener: (change: TailnetChange) => void): void;
+  /** Resolves when the first state is known, also when that is unavailable. Rejects with the signal's reason. */
+  ready(signal: AbortSignal): Promise<void>;
+  /** Keeps `state` up to date until the signal aborts, then resolves; whatever tailscaled does, it doesn't throw. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** The tailnet of an operator that was not given any. */
+export const noTailnet: Tailnet = {
+  state: { kind: "none" },
+  onChange: () => {},
+  ready: () => Promise.resolve(),
+  run: (signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    }),
+};
+
+/** The tailnet that the tailscaled behind `socket` (a path, TS_SOCKET) is a node of. Nothing is asked before `run`. */
+export function createTailnet({ socket, clock = systemClock }: { socket: string; clock?: Clock }): Tailnet {
+  return new LocalTailnet({ socket, clock, connect: (options) => new LocalClient({ socket, ...options }) });
+}

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { createTailnet, noTailnet } from "./tailnet.ts";
+
+Deno.test("no tailnet: nothing is known, nothing is waited for, and run ends with its signal", async () => {
+  const abort = new AbortController();
+  assert.deepEqual(noTailnet.state, { kind: "none" });
+  await noTailnet.ready(abort.signal);
+  const run = noTailnet.run(abort.signal);
+  abort.abort();
+  await run;
+  await noTailnet.run(abort.signal);
+});
+
+Deno.test("a socket that isn't there is unavailable with its name, and run ends with its signal", async () => {
+  const abort = new AbortController();
+  const tailnet = createTailnet({ socket: "/nonexistent/tailscaled.sock" });
+  const run = tailnet.run(abort.signal);
+  await tailnet.ready(abort.signal);
+  assert(tailnet.state.kind === "unavailable");
+  assert.equal(tailnet.state.reason, "TailscaledUnreachable");
+  assert(tailnet.state.message.includes("/nonexistent/tailscaled.sock"));
+  abort.abort();
+  await run;
+});

@@ -1,0 +1,243 @@
+/** Grants on a real control plane: sums, order, drift, conflicts, deletion, and how many writes all that takes. */
+import assert from "node:assert/strict";
+import { sharedLab } from "../lab/shared.ts";
+import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+
+const local = { realm: "alice-home" };
+
+Deno.test("grants", async (t) => {
+  await using lab = await sharedLab();
+  using cluster = await prepared(lab);
+  await using operator = await startOperator(lab, local);
+  const quotaIs = (grantee: string, hard: Record<string, string>) =>
+    eventually(`the quota of ${grantee} is ${JSON.stringify(hard)}`, async () => {
+      const found = await cluster.quotaOf(grantee);
+      return JSON.stringify(found) === JSON.stringify(hard) ? true : JSON.stringify(found);
+    });
+
+  await step(t, "one to an unknown realm is Pending, and Active within a second of the Realm's creation", async () => {
+    await cluster.create({ name: "early", to: "early-home" });
+    const pending = await cluster.grantIn("Pending", "early");
+    assert.match(pending.status!.message!, /There is no Realm early-home; create it/);
+    assert.equal(pending.metadata!.finalizers, undefined, "what isn't enforced needs no finalizer");
+    await cluster.createRealm("early-home");
+    await cluster.grantIn("Active", "early", 1000);
+  });
+
+  await step(t, "two add up, and ending one leaves the other's share, within a second", async () => {
+    await cluster.createRealm("sum-home");
+    const { text, at } = secondsFromNow(2);
+    await cluster.create({ name: "two", to: "sum-home", hard: { cpu: 2 } });
+    await cluster.create({ name: "three", to: "sum-home", hard: { "requests.cpu": "3", pods: "4" }, until: text });
+    await cluster.grantIn("Active", "three");
+    await quotaIs("sum-home", { pods: "4", "requests.cpu": "5" });
+    await cluster.grantIn("Expired", "three");
+    assert.ok(Date.now() - at < 1000);
+    await quotaIs("sum-home", { "requests.cpu": "2" });
+    assert.equal((await cluster.grants.get("two")).status!.phase, "Active");
+  });
+
+  await step(t, "it begins at validFrom", async () => {
+    await cluster.createRealm("later-home");
+    const { text, at } = secondsFromNow(1);
+    await cluster.create({ name: "later", to: "later-home", from: text });
+    assert.match((await cluster.grantIn("Pending", "later")).status!.message!, /Begins at/);
+    await cluster.grantIn("Active", "later");
+    assert.ok(Date.now() >= at && Date.now() - at < 1000, `${Date.now() - at}`);
+  });
+
+  await step(t, "a null end is no end without end", async () => {
+    await cluster.createRealm("null-home");
+    await cluster.grants.create(
+      {
+        metadata: { name: "null-end" },
+        spec: {
+          grantorRealm: "alice-home",
+          granteeRealm: "null-home",
+          hard: { cpu: 1 },
+          validity: { validUntil: null },
+        },
+      } as never,
+    );
+    assert.match((await cluster.grantIn("Pending", "null-end")).status!.message!, /validUntil is null/);
+  });
+
+  await step(t, "another grantor's grant is not enforced here", async () => {
+    await cluster.create({ name: "foreign", to: "early-home", grantor: "carol-home" });
+    assert.match(
+      (await cluster.grantIn("Pending", "foreign")).status!.message!,
+      /The grantor carol-home is not this cluster, which is alice-home/,
+    );
+    await quotaIs("early-home", { "requests.cpu": "1" });
+  });
+
+  await step(t, "allowed destinations are opened, changed and closed", async () => {
+    await cluster.createRealm("net-home");
+    await cluster.create({
+      name: "net",
+      to: "net-home",
+      destinations: ["203.0.113.7/24:443", "nobody", "2001:db8::/32"],
+    });
+    const grant = await cluster.grantIn("Active", "net");
+    assert.deepEqual(grant.status!.resolvedDestinations, [
+      { destination: "203.0.113.7/24:443", addresses: ["203.0.113.0/24"], ports: "443/TCP" },
+      { destination: "nobody", error: "There is no Realm nobody." },
+      { destination: "2001:db8::/32", addresses: ["2001:db8::/32"] },
+    ]);
+    assert.deepEqual(await cluster.policiesOf("net-home"), ["default-deny", "grant-net"]);
+    await cluster.grants.patch("net", { spec: { networkPolicy: { egressAllowed: false } } }, { type: "merge" });
+    await eventually(
+      "the destinations are closed",
+      async () => (await cluster.policiesOf("net-home")).join() === "default-deny" || "still open",
+    );
+  });
+
+  await step(t, "drift is repaired within a second of its cause", async () => {
+    const net = cluster.policies.namespace("guest-sum-home");
+    const repaired = (what: string, look: () => Promise<boolean>) =>
+      eventually(what, async () => await look().catch(() => false) ? true : "not yet", 1000);
+    await net.delete("default-deny");
+    await repaired("the deny is back", async () => (await net.get("default-deny")).spec!.policyTypes!.length === 2);
+    await net.patch("default-deny", { spec: { podSelector: { matchLabels: { only: "these" } } } }, { type: "merge" });
+    await repaired(
+      "the deny holds for all pods",
+      async () => Object.keys((await net.get("default-deny")).spec!.podSelector!).length === 0,
+    );
+    await cluster.quotas.namespace("guest-sum-home").patch("keystone", { spec: { hard: { "requests.cpu": "99" } } }, {
+      type: "merge",
+    });
+    await quotaIs("sum-home", { "requests.cpu": "2" });
+    await cluster.quotas.namespace("guest-sum-home").delete("keystone");
+    await quotaIs("sum-home", { "requests.cpu": "2" });
+    await cluster.namespaces.patch("guest-sum-home", {
+      metadata: { labels: { "pod-security.kubernetes.io/enforce": "privileged", team: "kept" } },
+    }, { type: "merge" });
+    await repaired("Pod Security is back", async () => {
+      const { labels } = (await cluster.namespaces.get("guest-sum-home")).metadata!;
+      return labels!["pod-security.kubernetes.io/enforce"] === "restricted" && labels!["team"] === "kept";
+    });
+  });
+
+  await step(t, "a namespace that is somebody else's is left alone until it is handed over", async () => {
+    await cluster.namespaces.create({ metadata: { name: "guest-taken-home" } });
+    await cluster.createRealm("taken-home");
+    await cluster.create({ name: "taken", to: "taken-home" });
+    const grant = await cluster.grantIn("Pending", "taken");
+    assert.equal(grant.status!.conditions!.find(({ type }) => type === "Ready")!.reason, "NamespaceConflict");
+    assert.equal(await cluster.quotaOf("taken-home"), undefined);
+    const command = grant.status!.message!.match(/kubectl (annotate .*)$/)![1]!;
+    assert.equal((await lab.kubectl(command.split(" "))).code, 0);
+    await cluster.grantIn("Active", "taken", 1000);
+  });
+
+  await step(t, "revoked is revoked, for good", async () => {
+    await cluster.createRealm("revoked-home");
+    await cluster.create({ name: "revoked", to: "revoked-home" });
+    await cluster.grantIn("Active", "revoked");
+    await cluster.grants.patch("revoked", { spec: { revocation: { reason: "the fan is loud" } } }, { type: "merge" });
+    assert.match((await cluster.grantIn("Revoked", "revoked")).status!.message!, /the fan is loud/);
+    assert.equal((await cluster.quotaOf("revoked-home"))!["requests.cpu"], "0");
+  });
+
+  await step(t, "a lost Realm does not end its grant, and a new one goes on", async () => {
+    await cluster.realms.delete("early-home");
+    await eventually("GranteeKnown is False", async () => {
+      const { status } = await cluster.grants.get("early");
+      const known = status!.conditions!.find(({ type }) => type === "GranteeKnown")!;
+      return known.status === "False" && status!.phase === "Active" ? true : `${known.status}, ${status!.phase}`;
+    });
+    await quotaIs("early-home", { "requests.cpu": "1" });
+    await cluster.createRealm("early-home");
+    await eventually(
+      "Ready",
+      async () =>
+        (await cluster.grants.get("early")).status!.conditions!.find(({ type }) => type === "Ready")!.status ===
+          "True" || "not yet",
+    );
+  });
+
+  await step(t, "deleting it takes the enforcement away first", async () => {
+    await cluster.grants.delete("early");
+    await eventually(
+      "it is gone",
+      async () =>
+        (await cluster.grants.list()).items.every(({ metadata }) => metadata!.name !== "early") ||
+        "held by its finalizer",
+    );
+    assert.equal((await cluster.quotaOf("early-home"))!["requests.cpu"], "0");
+  });
+
+  await step(t, "one that was deleted while no operator ran is closed by the next one", async () => {
+    await cluster.createRealm("down-home");
+    await cluster.create({ name: "down", to: "down-home" });
+    await cluster.grantIn("Active", "down");
+    await operator.stop();
+    await cluster.grants.patch("down", { metadata: { finalizers: [] } }, { type: "merge" });
+    await cluster.grants.delete("down");
+    await using _next = await startOperator(lab, local);
+    await eventually(
+      "the quota is closed",
+      async () => (await cluster.quotaOf("down-home"))!["requests.cpu"] === "0" || "still open",
+    );
+  });
+});
+
+Deno.test("two hundred grants", async (t) => {
+  await using lab = await sharedLab();
+  using cluster = await prepared(lab);
+  const count = 200;
+  await using operator = await startOperator(lab, local);
+  const broken = { name: "broken", to: "broken-home" };
+  await cluster.namespaces.create({ metadata: { name: "guest-broken-home" } });
+
+  await step(t, "converge, each with the writes that it needs and no reads", async () => {
+    await cluster.createRealm("broken-home");
+    await cluster.create(broken);
+    await Promise.all(Array.from({ length: count }, (_, i) => cluster.createRealm(`r${i}`)));
+    await eventually(
+      "every Realm has a status",
+      async () =>
+        (await cluster.realms.list({ limit: 1000 })).items.every(({ status }) => status?.connectionState) || "not yet",
+      30_000,
+    );
+    const began = operator.requests.length;
+    await Promise.all(Array.from({ length: count }, (_, i) => cluster.create({ name: `g${i}`, to: `r${i}` })));
+    await eventually("all are Active", async () => {
+      const { items } = await cluster.grants.list({ limit: 1000 });
+      const active = items.filter(({ status }) => status?.phase === "Active").length;
+      return active === count || `${active} of ${count}`;
+    }, 60_000);
+    const asked = operator.requests.slice(began).filter(({ path }) => !path.includes("/leases"));
+    assert.deepEqual(asked.filter(({ method }) => method === "GET"), []);
+    const writes = asked.filter(({ path }) => !path.includes("/events")).length / count;
+    // Namespace, quota, default-deny; finalizer; one or two statuses.
+    assert.ok(writes <= 6, `${writes} writes for each grant`);
+    assert.deepEqual(asked.filter(({ code }) => code >= 400), []);
+  });
+
+  await step(t, "then it is silent", async () => {
+    await quiet(operator);
+  });
+
+  await step(t, "and a restart writes nothing", async () => {
+    await operator.stop();
+    await using next = await startOperator(lab, local);
+    await eventually(
+      "it enforces",
+      () => Promise.resolve(next.log.some((line) => /Enforcing grants/.test(line)) || next.log.join("\n")),
+    );
+    await quiet(next);
+    assert.deepEqual(next.writes(), []);
+  });
+});
+
+/** Resolves when nothing was written for a while; the time is bounded, the silence is what is tested. */
+async function quiet(operator: { writes(): unknown[] }): Promise<void> {
+  let before = -1;
+  let since = performance.now();
+  await eventually("nothing is written for 3 s", () => {
+    const now = operator.writes().length;
+    if (now !== before) [before, since] = [now, performance.now()];
+    return Promise.resolve(performance.now() - since > 3000 || `${now} writes`);
+  }, 30_000);
+}

@@ -1,0 +1,74 @@
+/** lib/quantity against a real API server: the table that its unit tests use, read back from a ResourceQuota. */
+import assert from "node:assert/strict";
+import { createRestClient, isApiError, Kubeconfig, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import cases from "../../lib/quantity/cases.json" with { type: "json" };
+import { isQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
+import { sharedLab } from "../lab/shared.ts";
+
+/** Quotas of resources in this domain may have fractions. */
+const quotaKey = (index: number): string => `case-${index}.kubernetes.io/amount`;
+
+/** What the API server answers to a quota of `value` that it doesn't store: 201, 400 (no quantity), 422 (negative). */
+async function verdict(rest: RestClient, namespace: string, value: string | number): Promise<number> {
+  try {
+    await rest.performRequest({
+      method: "POST",
+      path: `/api/v1/namespaces/${namespace}/resourcequotas`,
+      querystring: new URLSearchParams({ dryRun: "All" }),
+      bodyJson: { apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "q" }, spec: { hard: { cpu: value } } },
+    });
+    return 201;
+  } catch (error) {
+    if (isApiError(error)) return error.code;
+    throw error;
+  }
+}
+
+Deno.test("lib/quantity reads and writes as a real API server does", async (t) => {
+  await using lab = await sharedLab();
+  const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
+  using rest = createRestClient(config, { userAgent: "quantity-test/1" });
+  const core = new CoreV1Api(rest);
+  const name = `quantity-${crypto.randomUUID().slice(0, 8)}`;
+  await core.createNamespace({ metadata: { name } });
+
+  await t.step("what is stored is the table's, rounded up to milli where it is finer", async () => {
+    // A quota can't be negative; those of the table are looked at below.
+    const stored = cases.texts.filter(({ canonical, sign }) => canonical !== null && sign! >= 0);
+    assert.ok(stored.length >= 60);
+    const hard = Object.fromEntries(stored.map(({ text }, index) => [quotaKey(index), text]));
+    await core.namespace(name).createResourceQuota({ metadata: { name: "table" }, spec: { hard } });
+    const read = (await core.namespace(name).getResourceQuota("table")).spec?.hard ?? {};
+    for (const [index, { text, string, canonical, milli }] of stored.entries()) {
+      const answer = read[quotaKey(index)]!;
+      const quantity = parseQuantity(text);
+      const finer = parseQuantity(milli!).compare(parseQuantity(canonical!)) !== 0;
+      assert.equal(answer, finer ? milli : string, text);
+      assert.equal(parseQuantity(answer).compare(quantity.roundUpToMilli()), 0, text);
+      assert.equal(parseQuantity(answer).toString(), quantity.roundUpToMilli().toString(), text);
+    }
+  });
+
+  await t.step("what it refuses isn't a quantity, what it finds negative is negative", async () => {
+    for (const { text } of cases.texts) {
+      // White space around a quantity is trimmed before it is read.
+      const read = text.trim();
+      const expected = !isQuantity(read) ? 400 : parseQuantity(read).sign() < 0 ? 422 : 201;
+      assert.equal(await verdict(rest, name, text), expected, JSON.stringify(text));
+    }
+  });
+
+  await t.step("numbers are the amounts that their texts are", async () => {
+    const numbers = [0, 3, 0.5, 0.001, 1e-7, Number.MAX_SAFE_INTEGER];
+    const hard = Object.fromEntries(numbers.map((number, index) => [quotaKey(index), number]));
+    await core.namespace(name).createResourceQuota({ metadata: { name: "numbers" }, spec: { hard } });
+    const read = (await core.namespace(name).getResourceQuota("numbers")).spec?.hard ?? {};
+    for (const [index, number] of numbers.entries()) {
+      const answer = parseQuantity(read[quotaKey(index)]!);
+      assert.equal(answer.compare(parseQuantity(number).roundUpToMilli()), 0, String(number));
+    }
+  });
+
+  await core.deleteNamespace(name);
+});

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { relative } from "node:path";
+
+/** The rules of the house (docs/architecture.md): who may import whom, and what the core may not do. */
+
+const root = new URL("..", import.meta.url).pathname;
+
+async function* sources(folder: string): AsyncGenerator<{ path: string; text: string }> {
+  for await (const entry of Deno.readDir(`${root}${folder}`)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) yield* sources(path);
+    else if (entry.name.endsWith(".ts")) yield { path, text: await Deno.readTextFile(`${root}${path}`) };
+  }
+}
+
+/** Imported modules: paths from the root for relative ones, bare names as they are. `types` says "import type". */
+function imports(path: string, text: string): { target: string; types: boolean }[] {
+  const found = text.matchAll(/^\s*(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/gms);
+  return [...found].map(([, type, specifier]) => ({
+    target: specifier!.startsWith(".")
+      ? relative(root, new URL(specifier!, `file://${root}${path}`).pathname)
+      : specifier!,
+    types: type !== undefined,
+  }));
+}
+
+const isTest = (path: string): boolean => /_(test|bench)\.ts$/.test(path) || path.includes("/generate/");
+
+async function violations(folder: string, allowed: (target: string, types: boolean) => boolean): Promise<string[]> {
+  const out: string[] = [];
+  for await (const { path, text } of sources(folder)) {
+    if (isTest(path)) continue;
+    for (const { target, types } of imports(path, text)) {
+      if (!allowed(target, types)) out.push(`${path} imports ${target}`);
+    }
+  }
+  return out;
+}
+
+Deno.test("lib imports nothing of src", async () => {
+  assert.deepEqual(await violations("lib", (target) => !target.startsWith("src/")), []);
+});
+
+Deno.test("core imports only itself, the API's types, quantities, generated types and pure packages", async () => {
+  const pure = new Set(["ipaddr.js", "node:util"]);
+  const allowed = (target: string, types: boolean) =>
+    target.startsWith("src/core/") || target.startsWith("src/api/") || target.startsWith("lib/quantity/") ||
+    pure.has(target) ||
+    (types && target.startsWith("lib/"));
+  assert.deepEqual(await violations("src/core", allowed), []);
+});
+
+Deno.test("core does no I/O and has no clock", async () => {
+  const out: string[] = [];
+  for await (const { path, text } of sources("src/core")) {
+    if (isTest(path)) continue;
+    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+    const impure = code.match(/\bawait\b|\bDeno\.|\bfetch\(|\bDate\.now\b|\bsetTimeout\b|Math\.random/);
+    if (impure) out.push(`${path}: ${impure[0]}`);
+  }
+  assert.deepEqual(out, []);
+});
+
+Deno.test("tailnet, server and config don't import each other or the controllers", async () => {
+  const apart = ["src/tailnet/", "src/server/", "src/config.ts"];
+  const out: string[] = [];
+  for await (const { path, text } of sources("src")) {
+    const own = apart.find((part) => path.startsWith(part));
+    if (own === undefined || isTest(path)) continue;
+    const forbidden = [...apart, "src/controllers/"].filter((part) => part !== own);
+    for (const { target } of imports(path, text)) {
+      if (forbidden.some((part) => target.startsWith(part))) out.push(`${path} imports ${target}`);
+    }
+  }
+  assert.deepEqual(out, []);
+});
+
+Deno.test("the lock file names no host", async () => {
+  assert.equal((await Deno.readTextFile(`${root}deno.lock`)).match(/https?:\/\//), null);
+});

@@ -1,0 +1,60 @@
+import type { PartSpec, Ports } from "./part.ts";
+import { probe } from "./probe.ts";
+
+/**
+ * What the audit log leaves out, to stay cheap and readable: the API server's own requests, the control plane's reads and
+ * health probes. Everything else is one event of level Metadata when the answer is complete.
+ */
+export const AUDIT_POLICY = {
+  apiVersion: "audit.k8s.io/v1",
+  kind: "Policy",
+  omitStages: ["RequestReceived"],
+  rules: [
+    { level: "None", users: ["system:apiserver"] },
+    {
+      level: "None",
+      users: ["system:kube-controller-manager", "system:kube-scheduler"],
+      verbs: ["get", "list", "watch"],
+    },
+    { level: "None", userGroups: ["system:serviceaccounts:kube-system"], verbs: ["get", "list", "watch"] },
+    { level: "None", nonResourceURLs: ["/healthz*", "/readyz*", "/livez*"] },
+    { level: "Metadata" },
+  ],
+};
+
+/** The real kube-apiserver, on etcd, with the authorization of real clusters. */
+export function apiserver(binary: string, dir: string, ports: Ports): PartSpec {
+  const certificates = `${dir}/certificates`;
+  return {
+    name: "kube-apiserver",
+    command: binary,
+    args: [
+      `--etcd-servers=http://127.0.0.1:${ports.etcd}`,
+      "--bind-address=127.0.0.1",
+      "--advertise-address=127.0.0.1",
+      `--secure-port=${ports.apiserver}`,
+      // No pod runs here that would ask the `kubernetes` Service, whose endpoints may not be on loopback.
+      "--endpoint-reconciler-type=none",
+      "--service-cluster-ip-range=10.96.0.0/16",
+      `--client-ca-file=${certificates}/ca.crt`,
+      `--tls-cert-file=${certificates}/apiserver.crt`,
+      `--tls-private-key-file=${certificates}/apiserver.key`,
+      "--service-account-issuer=https://kubernetes.default.svc",
+      `--service-account-key-file=${certificates}/service-accounts.pub`,
+      `--service-account-signing-key-file=${certificates}/service-accounts.key`,
+      "--authorization-mode=Node,RBAC",
+      "--allow-privileged=true",
+      "--kubelet-preferred-address-types=InternalIP",
+      `--audit-policy-file=${dir}/audit-policy.yaml`,
+      `--audit-log-path=${dir}/logs/audit.log`,
+      "--audit-log-maxsize=4000", // MB: a test that reads along must not lose its place
+    ],
+    ready: () => probe(`https://127.0.0.1:${ports.apiserver}/readyz`, adminClient(dir)),
+  };
+}
+
+/** What an HTTP client needs to speak to the API server as the admin. */
+export function adminClient(dir: string): Deno.CreateHttpClientOptions & Deno.TlsCertifiedKeyPem {
+  const read = (file: string) => Deno.readTextFileSync(`${dir}/certificates/${file}`);
+  return { caCerts: [read("ca.crt")], cert: read("admin.crt"), key: read("admin.key") };
+}

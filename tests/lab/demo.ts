@@ -1,0 +1,259 @@
+/** `deno task demo`: the story end to end on a lab, told in plain lines, each step checked. */
+import { parseArgs } from "node:util";
+import { createRestClient, Kubeconfig, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { type ResourceQuota, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import { type Grant, grants, type Realm, realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { operatorCommand } from "../../src/launch.ts";
+import { version } from "../../src/version.ts";
+import { type Lab, startLab } from "./lab.ts";
+import { poll } from "./poll.ts";
+import { guestPod } from "./workloads.ts";
+
+const root = new URL("../..", import.meta.url).pathname;
+const { once } =
+  parseArgs({ args: Deno.args.filter((arg) => arg !== "--"), options: { once: { type: "boolean", default: false } } })
+    .values;
+
+let passed = 0;
+const color = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
+const paint = (code: number, text: string): string => color ? `\x1b[${code}m${text}\x1b[0m` : text;
+
+const say = (text: string): void => console.log(text);
+const step = (text: string): void => say(`\n${paint(1, text)}`);
+const shown = (text: string): void => say(text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n"));
+
+/** Raised when a step of the story is not as it should be. */
+class StepFailed extends Error {}
+
+/** Waits until the question is answered, says so with the time it took, and counts it. */
+async function check<T>(what: string, look: () => Promise<T | string>, withinMs = 10_000): Promise<T> {
+  const began = performance.now();
+  let seen: T | string = "nothing yet";
+  try {
+    await poll(what, async () => {
+      seen = await look();
+      return typeof seen === "string" ? seen : true;
+    }, { withinMs, everyMs: 20 });
+  } catch {
+    throw new StepFailed(`${what}: ${String(seen)}, and that for ${withinMs / 1000} s.`);
+  }
+  say(`  ${paint(32, "✓")} ${what} ${paint(2, `(${Math.round(performance.now() - began)} ms)`)}`);
+  passed++;
+  return seen as T;
+}
+
+class Story {
+  readonly #grants: ResourceApi<Grant>;
+  readonly #realms: ResourceApi<Realm>;
+  readonly #quotas: ResourceApi<ResourceQuota>;
+
+  constructor(readonly lab: Lab, readonly rest: RestClient) {
+    this.#grants = new ResourceApi(rest, grants);
+    this.#realms = new ResourceApi(rest, realms);
+    this.#quotas = new ResourceApi(rest, resourceQuotas, "guest-bob-home");
+  }
+
+  async kubectl(args: string[], stdin?: string): Promise<string> {
+    const { code, stdout, stderr } = await this.lab.kubectl(args, stdin === undefined ? {} : { stdin });
+    if (code !== 0) throw new StepFailed(`kubectl ${args.join(" ")}: ${stderr.trim()}`);
+    return stdout;
+  }
+
+  grantIs(phase: string): () => Promise<Grant | string> {
+    return async () => {
+      const grant = await this.#grants.get("alice-to-bob-compute");
+      return grant.status?.phase === phase
+        ? grant
+        : `its phase is ${grant.status?.phase ?? "not set"} (${grant.status?.message ?? "no message"})`;
+    };
+  }
+
+  realmIs(state: string): () => Promise<Realm | string> {
+    return async () => {
+      const realm = await this.#realms.get("bob-home");
+      return realm.status?.connectionState === state ? realm : `it is ${realm.status?.connectionState ?? "not set"}`;
+    };
+  }
+
+  quotaHas(key: string, value: string): () => Promise<ResourceQuota | string> {
+    return async () => {
+      const quota = await this.#quotas.get("keystone");
+      const enforced = quota.status?.hard?.[key];
+      return enforced === value ? quota : `it enforces ${enforced ?? "nothing"}`;
+    };
+  }
+
+  async enforce(): Promise<void> {
+    step("Alice writes that Bob is a realm, and what she grants him");
+    await this.kubectl(["apply", "-f", `${root}deploy/examples/`]);
+    shown(await Deno.readTextFile(`${root}deploy/examples/grant.yaml`));
+    await check("the Grant is Active", this.grantIs("Active"));
+    await check("the Realm is Connected", this.realmIs("Connected"));
+    shown(await this.kubectl(["get", "grants,realms"]));
+
+    step("What stands in guest-bob-home now");
+    await check("the quota enforces what was granted", this.quotaHas("requests.cpu", "2"));
+    await check("all traffic is denied, but to and from Bob's node", async () => {
+      const policies = await new ResourceApi(this.rest, networkPolicies, "guest-bob-home").list();
+      const names = policies.items.map(({ metadata }) => metadata!.name).sort().join(", ");
+      return names === "default-deny, realm" ? policies : `the policies are ${names}`;
+    });
+    shown(await this.kubectl(["get", "resourcequota,networkpolicy", "-n", "guest-bob-home"]));
+  }
+
+  async use(): Promise<void> {
+    step("Bob starts a pod that fits");
+    await this.kubectl(["apply", "-f", "-"], guestPod("fits", { cpu: "500m", memory: "1Gi" }));
+    await check("it was admitted, and his share shows it", async () => {
+      const usage = (await this.#grants.get("alice-to-bob-compute")).status?.actualUsage ?? {};
+      return usage["requests.cpu"] === "500m" ? usage : `actualUsage is ${JSON.stringify(usage)}`;
+    });
+    step("Bob starts one that doesn't");
+    await check("the API server refuses it, in these words:", async () => {
+      const { code, stderr } = await this.lab.kubectl(["apply", "-f", "-"], {
+        stdin: guestPod("too-big", { cpu: "3", memory: "1Gi" }),
+      });
+      if (code === 0 || !stderr.includes("exceeded quota")) return `it said: ${stderr.trim() || "created"}`;
+      return { said: stderr };
+    }).then(({ said }) => shown(said.replace(/^.*?: pods/s, "pods")));
+  }
+
+  async loseBob(): Promise<void> {
+    step("Bob's node goes offline, and comes back");
+    const before = await this.#quotas.get("keystone");
+    const node = this.lab.realms["bob-home"]!.tailscaled;
+    await node.stop();
+    await check("the Realm is Disconnected", this.realmIs("Disconnected"), 60_000);
+    await check("the grant stays as it is: unreachable is not revoked", async () => {
+      const { metadata } = await this.#quotas.get("keystone");
+      const grant = await this.grantIs("Active")();
+      return metadata!.generation === before.metadata!.generation ? grant : "the quota was written";
+    });
+    await node.start();
+    await check("the Realm is Connected again", this.realmIs("Connected"), 60_000);
+  }
+
+  async expire(): Promise<void> {
+    const until = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3000);
+    const validUntil = until.toISOString().replace(".000", "");
+    step(`Alice moves the end of the grant to ${validUntil}, three seconds from now`);
+    await this.kubectl([
+      "patch",
+      "grant",
+      "alice-to-bob-compute",
+      "--type=merge",
+      "-p",
+      JSON.stringify({ spec: { validity: { validUntil } } }),
+    ]);
+    await check("the Grant is Expired", this.grantIs("Expired"), 15_000);
+    const late = Date.now() - until.getTime();
+    say(`    seen ${late} ms after its end`);
+    await check("nothing is granted any more: the quota is closed", this.quotaHas("requests.cpu", "0"));
+    await check("what Bob had stored stays: the namespace is there, closed", async () => {
+      const { code, stderr } = await this.lab.kubectl(["create", "-f", "-"], {
+        stdin: guestPod("late", { cpu: "1m", memory: "1Mi" }),
+      });
+      return code !== 0 && stderr.includes("exceeded quota") ? { stderr } : "a pod was still admitted";
+    });
+    shown(await this.kubectl(["get", "grants,realms"]));
+    shown((await this.kubectl(["describe", "grant", "alice-to-bob-compute"])).replace(/^[\s\S]*?\nEvents:/, "Events:"));
+  }
+}
+
+async function tell(lab: Lab): Promise<void> {
+  using rest = createRestClient(await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig(), {
+    userAgent: `keystone-demo/${version}`,
+  });
+  const story = new Story(lab, rest);
+  step("The operator starts, before its custom resources are there");
+  const log = await Deno.open(`${lab.dir}/logs/operator.log`, { create: true, append: true });
+  const env = {
+    KUBECONFIG: lab.kubeconfig,
+    TS_SOCKET: lab.realms["alice-home"]!.socket,
+    KEYSTONE_REALM: "",
+    KEYSTONE_LOG: "json",
+  };
+  await using operator = await startOperator(env, log);
+  await check("it says what it misses, and waits", async () => {
+    const text = await Deno.readTextFile(`${lab.dir}/logs/operator.log`);
+    const said = text.match(/The custom resource definition[^"]*/)?.[0];
+    return said ? { said } : "its log doesn't say so";
+  }).then(({ said }) => shown(said));
+  await story.kubectl(["apply", "-f", `${root}crds/`]);
+  await check("with them installed it goes on by itself", async () => {
+    const { code, stdout } = await lab.kubectl([
+      "get",
+      "lease",
+      "keystone-operator",
+      "-n",
+      "keystone-system",
+      "-o",
+      "jsonpath={.spec.holderIdentity}",
+    ]);
+    return code === 0 && stdout ? { holder: stdout } : "it holds no Lease yet";
+  });
+  await story.enforce();
+  await story.use();
+  await story.loseBob();
+  await story.expire();
+  if (once) return;
+  step("Now it's yours");
+  say(`  export KUBECONFIG=${lab.kubeconfig}\n`);
+  say("  kubectl get grants,realms");
+  say("  kubectl explain grant.spec");
+  say(`  The operator's log: ${lab.dir}/logs/operator.log`);
+  say("  Ctrl-C ends it all.");
+  await operator.interrupted;
+}
+
+async function startOperator(
+  env: Record<string, string>,
+  log: Deno.FsFile,
+): Promise<AsyncDisposable & { interrupted: Promise<void> }> {
+  const interrupted = Promise.withResolvers<void>();
+  const interrupt = () => interrupted.resolve();
+  Deno.addSignalListener("SIGINT", interrupt);
+  Deno.addSignalListener("SIGTERM", interrupt);
+  const child = (await operatorCommand([], { env, stdin: "null", stdout: "piped", stderr: "piped" })).spawn();
+  const written = Promise.all([child.stdout, child.stderr].map(async (stream) => {
+    for await (const chunk of stream) await log.write(chunk);
+  }));
+  return {
+    interrupted: interrupted.promise,
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGTERM");
+      } catch { /* it has ended by itself; its log says why */ }
+      await child.status;
+      await written;
+      log.close();
+      Deno.removeSignalListener("SIGINT", interrupt);
+      Deno.removeSignalListener("SIGTERM", interrupt);
+    },
+  };
+}
+
+let failed = 0;
+try {
+  say(paint(1, "Keystone: Alice lends Bob part of her cluster"));
+  say("Starting a Kubernetes control plane and a tailnet with two nodes, alice-home and bob-home.");
+  await using lab = await startLab({ realms: ["alice-home", "bob-home"], scheduler: true });
+  try {
+    await tell(lab);
+  } catch (error) {
+    failed = 1;
+    console.error(`\n${paint(31, "✗")} ${(error as Error).message}`);
+    if (!(error instanceof StepFailed)) console.error((error as Error).stack);
+    console.error(
+      `The operator's last words:\n${
+        (await Deno.readTextFile(`${lab.dir}/logs/operator.log`)).split("\n").slice(-15).join("\n")
+      }`,
+    );
+  }
+} catch (error) {
+  failed = 1;
+  console.error((error as Error).message);
+}
+say(`\ndemo: ${passed} checks passed, ${failed} failed`);
+Deno.exit(failed);

@@ -1,0 +1,24 @@
+import type { PartSpec, Ports } from "./part.ts";
+import { probe } from "./probe.ts";
+
+/** The API server's database. It never waits for the disk: the lab's data needs to survive a crash of etcd, not of the machine. */
+export function etcd(binary: string, dir: string, ports: Ports): PartSpec {
+  const client = `http://127.0.0.1:${ports.etcd}`;
+  const peer = `http://127.0.0.1:${ports.etcdPeer}`;
+  return {
+    name: "etcd",
+    command: binary,
+    args: [
+      "--name=lab",
+      `--data-dir=${dir}/etcd`,
+      `--listen-client-urls=${client}`,
+      `--advertise-client-urls=${client}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=lab=${peer}`,
+      "--unsafe-no-fsync",
+      "--log-level=warn",
+    ],
+    ready: () => probe(`${client}/health`),
+  };
+}

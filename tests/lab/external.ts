@@ -1,0 +1,112 @@
+import { makeCertificateRequest } from "./certificates.ts";
+import { type CommandResult, runCommand } from "./command.ts";
+import { kubeconfigFor } from "./kubeconfig.ts";
+import type { Cluster, UserOptions } from "./lab.ts";
+import { poll } from "./poll.ts";
+
+/** The part of `kubectl config view` that is read here. */
+interface KubeconfigView {
+  clusters: { cluster: { server: string; "certificate-authority-data"?: string } }[];
+}
+
+/** A cluster that somebody else runs, such as k3s, kind or a cloud's: named by `KUBECONFIG` and its current context. */
+export class ExternalCluster implements Cluster {
+  /** Its parts aren't the test's to stop or kill. */
+  readonly owned = false;
+  /** Path of a copy of the current context alone. */
+  readonly kubeconfig: string;
+  readonly server: string;
+  readonly #dir: string;
+  readonly #authority: string;
+
+  private constructor(dir: string, view: KubeconfigView) {
+    const cluster = view.clusters[0]!.cluster;
+    this.#dir = dir;
+    this.kubeconfig = `${dir}/kubeconfig`;
+    this.server = cluster.server;
+    this.#authority = new TextDecoder().decode(Uint8Array.fromBase64(cluster["certificate-authority-data"] ?? ""));
+  }
+
+  /** Takes the cluster of the current context. */
+  static async open(): Promise<ExternalCluster> {
+    const view = await kubectl(["config", "view", "--raw", "--flatten", "--minify", "--output=json"]);
+    if (view.code !== 0) {
+      throw new Error(
+        `KEYSTONE_LAB=external takes the cluster of KUBECONFIG's current context, and there is none: ` +
+          view.stderr.trim(),
+      );
+    }
+    const dir = Deno.makeTempDirSync({ prefix: "keystone-external-" });
+    Deno.writeTextFileSync(`${dir}/kubeconfig`, view.stdout, { mode: 0o600 });
+    return new ExternalCluster(dir, JSON.parse(view.stdout) as KubeconfigView);
+  }
+
+  /** Makes a user with a client certificate that the cluster signs on request; returns the path of its kubeconfig. */
+  async user(name: string, options: UserOptions = {}): Promise<string> {
+    const { request, key } = await makeCertificateRequest(name, options.groups ?? []);
+    const id = `keystone-test-${crypto.randomUUID()}`;
+    await this.#answer(["create", "-f", "-"], {
+      stdin: JSON.stringify({
+        apiVersion: "certificates.k8s.io/v1",
+        kind: "CertificateSigningRequest",
+        metadata: { name: id },
+        spec: {
+          request: new TextEncoder().encode(request).toBase64(),
+          signerName: "kubernetes.io/kube-apiserver-client",
+          usages: ["client auth"],
+        },
+      }),
+    });
+    let certificate = "";
+    try {
+      await this.#answer(["certificate", "approve", id]);
+      await poll(`certificate of ${name}: signed`, async () => {
+        certificate = await this.#answer(["get", "csr", id, "--output=jsonpath={.status.certificate}"]);
+        return certificate !== "" || "the cluster's signer has not answered";
+      }, { withinMs: 30_000, everyMs: 200 });
+    } finally {
+      await this.#answer(["delete", "csr", id, "--wait=false"]);
+    }
+    const path = `${this.#dir}/${encodeURIComponent(name)}.kubeconfig`;
+    const credentials = { certificate: new TextDecoder().decode(Uint8Array.fromBase64(certificate)), key };
+    Deno.writeTextFileSync(
+      path,
+      kubeconfigFor({ server: this.server, authority: this.#authority }, name, credentials),
+      { mode: 0o600 },
+    );
+    return path;
+  }
+
+  /** Runs the kubectl in PATH, as the admin unless a kubeconfig is given. A non-zero code is an answer, not an exception. */
+  kubectl(
+    args: string[],
+    options: { stdin?: string; kubeconfig?: string; timeoutMs?: number } = {},
+  ): Promise<CommandResult> {
+    const { kubeconfig = this.kubeconfig, ...rest } = options;
+    return kubectl(args, { ...rest, env: { KUBECONFIG: kubeconfig } });
+  }
+
+  async #answer(args: string[], options: { stdin?: string } = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.kubectl(args, options);
+    if (code !== 0) throw new Error(`kubectl ${args.join(" ")} failed: ${stderr.trim()}`);
+    return stdout;
+  }
+
+  /** Leaves the cluster alone; removes what was written on this side. */
+  [Symbol.asyncDispose](): Promise<void> {
+    Deno.removeSync(this.#dir, { recursive: true });
+    return Promise.resolve();
+  }
+}
+
+async function kubectl(
+  args: string[],
+  options: { stdin?: string; env?: Record<string, string>; timeoutMs?: number } = {},
+): Promise<CommandResult> {
+  try {
+    return await runCommand("kubectl", args, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error("KEYSTONE_LAB=external needs kubectl in PATH: https://kubernetes.io/docs/tasks/tools/");
+  }
+}

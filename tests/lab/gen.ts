@@ -1,0 +1,56 @@
+/**
+ * `deno task gen`: writes `crds/` from `src/api`, and `lib/kubernetes_apis` from its committed OpenAPI documents. Offline,
+ * and the same every time.
+ *
+ * `--check` writes nothing, names what differs and fails. `--refresh` starts a lab first and reads the documents anew
+ * from its API server, with the custom resources as `src/api` has them.
+ */
+import { parseArgs } from "node:util";
+import { createRestClient, Kubeconfig } from "../../lib/kubernetes/mod.ts";
+import { writeGenerated } from "../../lib/kubernetes_apis/generate/generate.ts";
+import { refresh } from "../../lib/kubernetes_apis/generate/refresh.ts";
+import { crdFiles } from "../../src/api/generate.ts";
+import { startLab } from "./lab.ts";
+import { poll } from "./poll.ts";
+
+const crds = new URL("../../crds/", import.meta.url);
+
+/** Writes what differs below `crds/`; returns the names of the files that did. */
+async function writeCrds(check: boolean): Promise<string[]> {
+  const files = crdFiles();
+  const differing: string[] = [];
+  for (const [name, text] of files) {
+    const present = await Deno.readTextFile(new URL(name, crds)).catch(() => undefined);
+    if (present === text) continue;
+    differing.push(`crds/${name}`);
+    if (!check) await Deno.writeTextFile(new URL(name, crds), text);
+  }
+  for await (const { name } of Deno.readDir(crds)) {
+    if (files.has(name)) continue;
+    differing.push(`crds/${name}`);
+    if (!check) await Deno.remove(new URL(name, crds));
+  }
+  return differing;
+}
+
+/** Reads the OpenAPI documents anew from a lab's API server that serves `crds/`. */
+async function refreshFromLab(): Promise<void> {
+  await using lab = await startLab();
+  const applied = await lab.kubectl(["apply", "-f", crds.pathname]);
+  if (applied.code !== 0) throw new Error(`The API server refuses crds/: ${applied.stderr.trim()}`);
+  const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
+  using rest = createRestClient(config, { userAgent: "keystone-gen" });
+  // The server publishes the schemas of a new kind a moment after it has taken the kind.
+  const published = () => refresh(rest).then(() => true as const, (error: Error) => error.message);
+  await poll("The OpenAPI of the custom resources", published, { withinMs: 30_000, everyMs: 200 });
+}
+
+const { values: { check = false, refresh: anew = false } } = parseArgs({
+  args: Deno.args.filter((arg) => arg !== "--"),
+  options: { check: { type: "boolean" }, refresh: { type: "boolean" } },
+});
+const differing = await writeCrds(check);
+if (anew) await refreshFromLab();
+for (const name of await writeGenerated({ check })) differing.push(`lib/kubernetes_apis/${name}`);
+for (const name of differing) console.log(check ? `${name} is out of date: run \`deno task gen\`.` : `wrote ${name}`);
+if (check && differing.length > 0) Deno.exitCode = 1;

@@ -1,0 +1,62 @@
+import type { PartSpec, Ports } from "./part.ts";
+import { probe } from "./probe.ts";
+
+/** The tailnet's MagicDNS domain: as in the examples of the specification, so that they connect unchanged. */
+export const TAILNET_DOMAIN = "tailnet-name.ts.net";
+
+/** Headscale: the tailnet's control server, with a relay (DERP) and STUN of its own. */
+export function headscale(binary: string, dir: string, ports: Ports): PartSpec {
+  return {
+    name: "headscale",
+    command: binary,
+    args: ["serve", "--config", headscaleConfigPath(dir)],
+    ready: () => probe(`http://127.0.0.1:${ports.headscale}/health`),
+  };
+}
+
+/** Where {@link headscaleConfig} is written. */
+export function headscaleConfigPath(dir: string): string {
+  return `${dir}/headscale/config.yaml`;
+}
+
+/** Headscale's configuration. Nothing in it leaves the machine. */
+export function headscaleConfig(dir: string, sockets: string, ports: Ports): Record<string, unknown> {
+  const data = `${dir}/headscale`;
+  return {
+    server_url: `http://127.0.0.1:${ports.headscale}`,
+    listen_addr: `127.0.0.1:${ports.headscale}`,
+    metrics_listen_addr: `127.0.0.1:${ports.headscaleMetrics}`,
+    grpc_listen_addr: `127.0.0.1:${ports.headscaleGrpc}`,
+    noise: { private_key_path: `${data}/noise.key` },
+    prefixes: { v4: "100.64.0.0/10", v6: "fd7a:115c:a1e0::/48", allocation: "sequential" },
+    derp: {
+      server: {
+        enabled: true,
+        region_id: 999,
+        region_code: "lab",
+        region_name: "Lab",
+        verify_clients: false,
+        stun_listen_addr: `127.0.0.1:${ports.stun}`,
+        private_key_path: `${data}/derp.key`,
+        automatically_add_embedded_derp_region: true,
+        ipv4: "127.0.0.1",
+      },
+      urls: [],
+      paths: [],
+      auto_update_enabled: false,
+    },
+    disable_check_updates: true,
+    database: { type: "sqlite", sqlite: { path: `${data}/db.sqlite`, write_ahead_log: true } },
+    log: { level: "info", format: "text" },
+    policy: { mode: "database" },
+    dns: {
+      magic_dns: true,
+      base_domain: TAILNET_DOMAIN,
+      override_local_dns: false,
+      nameservers: { global: [] },
+    },
+    unix_socket: `${sockets}/headscale.sock`,
+    unix_socket_permission: "0700",
+    logtail: { enabled: false },
+  };
+}

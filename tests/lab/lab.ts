@@ -1,0 +1,507 @@
+import { fileURLToPath } from "node:url";
+import { apiserver, AUDIT_POLICY } from "./apiserver.ts";
+import { type Binaries, build } from "./build.ts";
+import { makeAuthority, makeClientCertificate, makeServerCertificate, makeSigningKeys } from "./certificates.ts";
+import { type CommandResult, runCommand } from "./command.ts";
+import { controllerManager } from "./controller_manager.ts";
+import { etcd } from "./etcd.ts";
+import { removeIfExists } from "./files.ts";
+import { headscale, headscaleConfig, headscaleConfigPath } from "./headscale.ts";
+import { kubeconfigFor } from "./kubeconfig.ts";
+import type { PartSpec, Ports } from "./part.ts";
+import { poll } from "./poll.ts";
+import { freePorts } from "./ports.ts";
+import { endAll, isOurs, Part, PartError, startDetached, WATCHDOG } from "./process.ts";
+import { scheduler } from "./scheduler.ts";
+import { type LabState, readState, type RealmState, updateState, writeState } from "./state.ts";
+import { tailscaled, tailscaleStatus } from "./tailscaled.ts";
+import type { ToolGroup } from "./tools.ts";
+
+/** What a lab is to have. */
+export interface LabOptions {
+  /** Names of the realms, each a node of the lab's tailnet; none unless told, and then no tailnet either. */
+  realms?: string[];
+  /** Folder of the lab; a temporary one, removed at the end, unless told. */
+  dir?: string;
+  /** Whether kube-scheduler runs. Without it pods stay Pending without a word. Off unless told. */
+  scheduler?: boolean;
+  /** Raises the controller-manager's client limits, for benchmarks; see `controller_manager.ts`. */
+  fastControllers?: boolean;
+  /** Whether the lab goes on when this process ends. Off unless told: then it ends even if this process is killed. */
+  detached?: boolean;
+}
+
+/** A node of the lab's tailnet. */
+export interface LabRealm extends RealmState {
+  /** Its daemon, to be killed, paused and restarted. */
+  tailscaled: Part;
+}
+
+/** A user that is to get a kubeconfig. */
+export interface UserOptions {
+  /** Kubernetes groups, e.g. `system:masters`; none unless told. */
+  groups?: string[];
+}
+
+/** What every cluster offers to a test, the lab's or another. */
+export interface Cluster extends AsyncDisposable {
+  /** Path of the admin's kubeconfig. */
+  readonly kubeconfig: string;
+  /** URL of the API server. */
+  readonly server: string;
+  /** Makes a user with a client certificate; returns the path of the user's kubeconfig. */
+  user(name: string, options?: UserOptions): Promise<string>;
+  /** Runs kubectl, as the admin unless a kubeconfig is given. A non-zero code is an answer, not an exception. */
+  kubectl(
+    args: string[],
+    options?: { stdin?: string; kubeconfig?: string; timeoutMs?: number },
+  ): Promise<CommandResult>;
+}
+
+const REALM_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Longer paths of unix sockets don't fit into the kernel's address (108 bytes on Linux, 104 elsewhere). */
+const SOCKET_PATH_LIMIT = 103;
+/** What one lab leaves in its folder, and what the next one there removes. */
+const CONTENT = [
+  ".lock",
+  "audit-policy.yaml",
+  "certificates",
+  "etcd",
+  "headscale",
+  "kubeconfig",
+  "kubectl-cache",
+  "lab.json",
+  "logs",
+  "realms",
+  "run",
+  "sockets",
+  "users",
+];
+
+/**
+ * Starts a Kubernetes control plane and, if realms are asked for, a tailnet, and returns when both are ready. The first
+ * call on a machine builds their programs, which takes minutes.
+ *
+ * ```ts ignore
+ * await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
+ * await lab.kubectl(["get", "namespaces"]);
+ * await lab.realms["bob-home"]!.tailscaled.kill();
+ * ```
+ *
+ * @throws {BuildError} when the programs can't be built
+ * @throws {PartError} when one of them doesn't start
+ */
+export async function startLab(options: LabOptions = {}): Promise<Lab> {
+  return await launch(options, allPorts);
+}
+
+/** {@link startLab}, with the ports to try: another program may take one before the lab does. */
+export async function launch(options: LabOptions, ports: () => Ports): Promise<Lab> {
+  const realms = options.realms ?? [];
+  realms.forEach(checkRealmName);
+  const binaries = await build(realms.length > 0 ? ["kubernetes", "tailnet"] : ["kubernetes"]);
+  for (let attempt = 1;; attempt++) {
+    const dir = await prepareFolder(options.dir);
+    try {
+      return await launchIn(dir, options, binaries, ports());
+    } catch (error) {
+      await endLab(dir);
+      if (options.dir === undefined) removeFolder(dir);
+      if (!(error instanceof PartError && error.portTaken) || attempt === 3) throw error;
+    }
+  }
+}
+
+async function launchIn(dir: string, options: LabOptions, binaries: Binaries, ports: Ports): Promise<Lab> {
+  const realms = options.realms ?? [];
+  const state: LabState = {
+    kubeconfig: `${dir}/kubeconfig`,
+    users: {},
+    realms: {},
+    pids: {},
+    auditLog: `${dir}/logs/audit.log`,
+    server: `https://127.0.0.1:${ports.apiserver}`,
+    ports,
+    sockets: socketFolder(dir, realms),
+    scheduler: options.scheduler ?? false,
+    fastControllers: options.fastControllers ?? false,
+    temporary: options.dir === undefined,
+  };
+  writeState(dir, state);
+  if (!options.detached) await startWatchdog(dir);
+  const lab = new Lab(dir, binaries, { endsOnDispose: !options.detached });
+  await writeCertificates(dir, lab);
+  // All of both, so that a failure of one leaves nothing behind that is still being started.
+  const outcomes = await Promise.allSettled([lab.startControlPlane(), lab.startTailnet(realms)]);
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  return lab;
+}
+
+/** Opens the lab that runs in `dir`, whoever started it; disposing of it does nothing then. */
+export async function openLab(dir: string): Promise<Lab> {
+  const path = existingFolder(dir);
+  const state = path === undefined ? undefined : readState(path);
+  if (path === undefined || state === undefined || !Object.values(state.pids).some((pid) => isOurs(pid, path))) {
+    throw new Error(`No lab runs in ${dir}. Start one with \`deno task lab up --dir ${dir}\`.`);
+  }
+  const groups: ToolGroup[] = ["kubernetes"];
+  const realms = Object.values(state.realms);
+  if (realms.length > 0) groups.push("tailnet");
+  if (realms.some((realm) => realm.stable)) groups.push("tailscale-stable");
+  return new Lab(path, await build(groups), { endsOnDispose: false });
+}
+
+/**
+ * Ends the lab in `dir` by the recorded pids, whoever started it and however that one ended; its logs stay.
+ *
+ * @returns the parts that ran; empty when nothing did
+ */
+export async function endLab(dir: string): Promise<string[]> {
+  const path = existingFolder(dir);
+  const state = path === undefined ? undefined : readState(path);
+  if (path === undefined || state === undefined) return [];
+  const ended = await endAll(path);
+  if (!state.sockets.startsWith(`${path}/`)) removeIfExists(state.sockets);
+  if (state.temporary) removeFolder(path);
+  return ended;
+}
+
+/** A running lab; {@link startLab} makes one. */
+export class Lab implements Cluster {
+  /** Its parts are the test's to stop and kill: true for every lab, false for a cluster that is somebody else's. */
+  readonly owned = true;
+  /** Absolute path of its folder, with `lab.json` and `logs/`. */
+  readonly dir: string;
+  readonly etcd: Part;
+  readonly apiserver: Part;
+  readonly controllerManager: Part;
+  /** Undefined unless asked for. */
+  readonly scheduler: Part | undefined;
+  readonly #binaries: Binaries;
+  readonly #endsOnDispose: boolean;
+
+  /** Takes the lab that `lab.json` in this folder describes. */
+  constructor(dir: string, binaries: Binaries, options: { endsOnDispose: boolean }) {
+    this.dir = dir;
+    this.#binaries = binaries;
+    this.#endsOnDispose = options.endsOnDispose;
+    const { ports, fastControllers, scheduler: withScheduler } = this.#state;
+    this.etcd = this.#part(etcd(binaries.etcd!, dir, ports));
+    this.apiserver = this.#part(apiserver(binaries["kube-apiserver"]!, dir, ports));
+    this.controllerManager = this.#part(
+      controllerManager(binaries["kube-controller-manager"]!, dir, ports, fastControllers),
+    );
+    this.scheduler = withScheduler ? this.#part(scheduler(binaries["kube-scheduler"]!, dir, ports)) : undefined;
+  }
+
+  get #state(): LabState {
+    const state = readState(this.dir);
+    if (state === undefined) throw new Error(`The lab in ${this.dir} is gone: it has no lab.json.`);
+    return state;
+  }
+
+  #part(spec: PartSpec): Part {
+    return new Part(this.dir, spec);
+  }
+
+  /** Path of the admin's kubeconfig. */
+  get kubeconfig(): string {
+    return `${this.dir}/kubeconfig`;
+  }
+
+  /** URL of the API server. */
+  get server(): string {
+    return this.#state.server;
+  }
+
+  /** Path of the API server's audit log: one JSON event of level Metadata per line, written as soon as an answer is complete. */
+  get auditLog(): string {
+    return this.#state.auditLog;
+  }
+
+  /** The tailnet's control server; undefined while the lab has no realm. */
+  get headscale(): Part | undefined {
+    return this.#binaries.headscale === undefined ? undefined : this.#headscale;
+  }
+
+  get #headscale(): Part {
+    return this.#part(headscale(this.#binaries.headscale!, this.dir, this.#state.ports));
+  }
+
+  /** The nodes of the tailnet by realm. */
+  get realms(): Record<string, LabRealm> {
+    return Object.fromEntries(
+      Object.entries(this.#state.realms).map(([name, realm]) => [name, {
+        ...realm,
+        tailscaled: this.#tailscaled(name, realm.stable, realm.socket),
+      }]),
+    );
+  }
+
+  #tailscaled(name: string, stable: boolean, socket: string): Part {
+    const binary = this.#binaries[stable ? "tailscaled-stable" : "tailscaled"];
+    if (binary === undefined) throw new Error(`The tailscaled of realm ${name} was not built.`);
+    return this.#part(tailscaled(binary, this.dir, name, socket, () => name in this.#state.realms));
+  }
+
+  /** Starts etcd, the API server, the controller-manager and the scheduler, in the order in which they need each other. */
+  async startControlPlane(): Promise<void> {
+    await this.etcd.start();
+    await this.apiserver.start();
+    await Promise.all([this.controllerManager.start(), this.scheduler?.start()]);
+  }
+
+  /** Starts headscale and one tailscaled per realm, and returns when each sees all others online. */
+  async startTailnet(realms: string[]): Promise<void> {
+    if (realms.length === 0) return;
+    await this.#startHeadscale();
+    await Promise.all(realms.map((name) => this.addRealm(name)));
+    for (const name of realms) {
+      await poll(`realm ${name}: all other realms online`, async () => {
+        const status = await tailscaleStatus(this.realms[name]!.socket);
+        if (typeof status === "string") return status;
+        const online = Object.values(status.Peer ?? {}).filter((peer) => peer.Online).length;
+        return online >= realms.length - 1 || `${online} of ${realms.length - 1} are`;
+      }, { withinMs: 30_000 });
+    }
+  }
+
+  async #startHeadscale(): Promise<void> {
+    const { ports, sockets } = this.#state;
+    Deno.mkdirSync(`${this.dir}/headscale`, { recursive: true });
+    Deno.writeTextFileSync(
+      headscaleConfigPath(this.dir),
+      JSON.stringify(headscaleConfig(this.dir, sockets, ports), null, 2),
+    );
+    await this.#headscale.start();
+  }
+
+  /**
+   * Adds a node to the tailnet, under a tailnet user of the same name, and returns when it is connected. `stable` takes
+   * the tailscaled of the stable release instead of the newest. The first realm of a lab brings headscale with it.
+   */
+  async addRealm(name: string, options: { stable?: boolean } = {}): Promise<LabRealm> {
+    const { stable = false } = options;
+    checkRealmName(name);
+    const { realms, ports, sockets } = this.#state;
+    if (name in realms) throw new Error(`The lab has a realm ${name} already.`);
+    Object.assign(this.#binaries, await build(stable ? ["tailnet", "tailscale-stable"] : ["tailnet"]));
+    if (this.#headscale.pid === undefined) await this.#startHeadscale();
+
+    const socket = `${sockets}/${name}.sock`;
+    checkSocketPath(socket);
+    Deno.mkdirSync(`${this.dir}/realms/${name}`, { recursive: true });
+    const daemon = this.#tailscaled(name, stable, socket);
+    const [key] = await Promise.all([this.#preauthKey(name), daemon.start()]);
+    const up = await runCommand(this.#binaries.tailscale!, [
+      `--socket=${socket}`,
+      "up",
+      `--login-server=http://127.0.0.1:${ports.headscale}`,
+      `--auth-key=${key}`,
+      `--hostname=${name}`,
+      "--accept-dns=false",
+      "--timeout=60s",
+    ], { timeoutMs: 90_000 });
+    if (up.code !== 0) {
+      throw new Error(`Realm ${name} could not join the tailnet; see ${daemon.log}. ${up.stderr.trim()}`);
+    }
+    const realm = { ...await readRealm(socket), socket, stable };
+    updateState(this.dir, (state) => state.realms[name] = realm);
+    return { ...realm, tailscaled: daemon };
+  }
+
+  async #preauthKey(user: string): Promise<string> {
+    const created = JSON.parse(await this.#headscaleAnswer(["users", "create", user])) as { id: string | number };
+    const key = await this.#headscaleAnswer(["preauthkeys", "create", "--user", String(created.id), "--reusable"]);
+    return (JSON.parse(key) as { key: string }).key;
+  }
+
+  async #headscaleAnswer(args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.headscaleCli([...args, "--output", "json"]);
+    if (code !== 0) throw new Error(`headscale ${args.join(" ")} failed: ${stderr.trim() || stdout.trim()}`);
+    return stdout;
+  }
+
+  /** Runs the headscale command on the lab's tailnet, e.g. `["nodes", "list", "--output", "json"]`. */
+  headscaleCli(args: string[]): Promise<CommandResult> {
+    if (this.headscale === undefined) throw new Error("The lab has no tailnet: start it with realms, or add one.");
+    return runCommand(this.#binaries.headscale!, ["--config", headscaleConfigPath(this.dir), ...args]);
+  }
+
+  /** Makes a user with a client certificate of the lab's authority; returns the path of the user's kubeconfig. */
+  async user(name: string, options: UserOptions = {}): Promise<string> {
+    const path = userKubeconfigPath(this.dir, name);
+    const authority = {
+      certificate: Deno.readTextFileSync(`${this.dir}/certificates/ca.crt`),
+      key: Deno.readTextFileSync(`${this.dir}/certificates/ca.key`),
+    };
+    const credentials = await makeClientCertificate(authority, name, options.groups ?? []);
+    writePrivate(path, kubeconfigFor({ server: this.server, authority: authority.certificate }, name, credentials));
+    updateState(this.dir, (state) => state.users[name] = path);
+    return path;
+  }
+
+  /** Runs kubectl, as the admin unless a kubeconfig is given. A non-zero code is an answer, not an exception. */
+  kubectl(
+    args: string[],
+    options: { stdin?: string; kubeconfig?: string; timeoutMs?: number } = {},
+  ): Promise<CommandResult> {
+    const { kubeconfig = this.kubeconfig, ...rest } = options;
+    return runCommand(this.#binaries.kubectl!, args, {
+      ...rest,
+      env: { KUBECONFIG: kubeconfig, KUBECACHEDIR: `${this.dir}/kubectl-cache` },
+    });
+  }
+
+  /** Throws when a part has ended without having been asked to, with its last words. */
+  assertRunning(): void {
+    const realms = Object.values(this.realms).map((realm) => realm.tailscaled);
+    for (const part of [this.etcd, this.apiserver, this.controllerManager, this.scheduler, this.headscale, ...realms]) {
+      const death = part?.death();
+      if (death) throw death;
+    }
+  }
+
+  /** Ends all parts and removes the folder if it was made for this lab. Says so when a part had ended by itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#endsOnDispose) return;
+    if (readState(this.dir) === undefined) return;
+    try {
+      this.assertRunning();
+    } catch (error) {
+      console.error(`lab: ${(error as Error).message}`);
+    }
+    await endLab(this.dir);
+  }
+}
+
+function allPorts(): Ports {
+  const [etcd, etcdPeer, apiserver, controllerManager, scheduler, headscale, headscaleMetrics, headscaleGrpc, stun] =
+    freePorts(9) as [number, number, number, number, number, number, number, number, number];
+  return {
+    etcd,
+    etcdPeer,
+    apiserver,
+    controllerManager,
+    scheduler,
+    headscale,
+    headscaleMetrics,
+    headscaleGrpc,
+    stun,
+  };
+}
+
+/** Makes the folder, empties it of an earlier lab, and ends that one should it still run. */
+async function prepareFolder(wanted: string | undefined): Promise<string> {
+  if (wanted === undefined) return prepared(Deno.realPathSync(Deno.makeTempDirSync({ prefix: "keystone-lab-" })));
+  Deno.mkdirSync(wanted, { recursive: true, mode: 0o700 });
+  const dir = Deno.realPathSync(wanted);
+  if (readState(dir) === undefined && [...Deno.readDirSync(dir)].length > 0) {
+    throw new Error(`${dir} is not empty and holds no lab. Choose a new folder for the lab with --dir.`);
+  }
+  await endLab(dir);
+  CONTENT.forEach((name) => removeIfExists(`${dir}/${name}`));
+  return prepared(dir);
+}
+
+function prepared(dir: string): string {
+  for (const name of ["certificates", "logs", "realms", "run", "users"]) Deno.mkdirSync(`${dir}/${name}`);
+  return dir;
+}
+
+function removeFolder(dir: string): void {
+  CONTENT.forEach((name) => removeIfExists(`${dir}/${name}`));
+  removeIfExists(dir);
+}
+
+function existingFolder(dir: string): string | undefined {
+  try {
+    return Deno.realPathSync(dir);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** In the lab's folder if all names fit, else in a new short one. */
+function socketFolder(dir: string, realms: string[]): string {
+  const longest = Math.max(30, ...realms.map((name) => name.length));
+  const own = `${dir}/sockets`;
+  if (`${own}/.sock`.length + longest > SOCKET_PATH_LIMIT) return Deno.makeTempDirSync({ prefix: "keystone-" });
+  Deno.mkdirSync(own);
+  return own;
+}
+
+function checkSocketPath(path: string): void {
+  if (path.length > SOCKET_PATH_LIMIT) {
+    throw new Error(
+      `The socket path ${path} has ${path.length} characters and the system takes ${SOCKET_PATH_LIMIT}: ` +
+        `name the realm when the lab starts, or give the lab a shorter --dir (or TMPDIR).`,
+    );
+  }
+}
+
+function checkRealmName(name: string): void {
+  if (!REALM_NAME.test(name)) {
+    throw new Error(
+      `"${name}" can't be a realm: it becomes a host name of the tailnet, so it takes 1 to 63 lower-case letters, ` +
+        `digits and hyphens, e.g. bob-home.`,
+    );
+  }
+}
+
+/** Without the lab's owner its processes would stay: this one waits for the owner's end, and then does `lab down`. */
+async function startWatchdog(dir: string): Promise<void> {
+  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+  const script = `while kill -0 "$1" 2>/dev/null; do sleep 1; done; shift 2; exec "$@"`;
+  const down = [Deno.execPath(), "run", "-A", "--cached-only", main, "down", "--dir", dir];
+  await startDetached(dir, WATCHDOG, ["/bin/sh", "-c", script, "sh", String(Deno.pid), `${dir}/`, ...down]);
+}
+
+async function writeCertificates(dir: string, lab: Lab): Promise<void> {
+  const authority = await makeAuthority();
+  const write = (name: string, text: string) => writePrivate(`${dir}/certificates/${name}`, text);
+  write("ca.crt", authority.certificate);
+  write("ca.key", authority.key);
+  const services = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+  ];
+  const [server, signing, admin] = await Promise.all([
+    makeServerCertificate(authority, { dns: ["localhost", ...services], ip: ["127.0.0.1", "10.96.0.1"] }),
+    makeSigningKeys(),
+    makeClientCertificate(authority, "admin", ["system:masters"]),
+    lab.user("system:kube-controller-manager"),
+    lab.user("system:kube-scheduler"),
+  ]);
+  write("apiserver.crt", server.certificate);
+  write("apiserver.key", server.key);
+  write("service-accounts.pub", signing.publicKey);
+  write("service-accounts.key", signing.privateKey);
+  write("admin.crt", admin.certificate);
+  write("admin.key", admin.key);
+  writePrivate(lab.kubeconfig, kubeconfigFor({ server: lab.server, authority: authority.certificate }, "admin", admin));
+  updateState(dir, (state) => state.users.admin = lab.kubeconfig);
+  Deno.writeTextFileSync(`${dir}/audit-policy.yaml`, JSON.stringify(AUDIT_POLICY, null, 2));
+}
+
+function writePrivate(path: string, text: string): void {
+  Deno.writeTextFileSync(path, text, { mode: 0o600 });
+}
+
+function userKubeconfigPath(dir: string, name: string): string {
+  return `${dir}/users/${encodeURIComponent(name)}.kubeconfig`;
+}
+
+async function readRealm(socket: string): Promise<{ identity: string; ipv4: string; ipv6: string }> {
+  const status = await tailscaleStatus(socket);
+  if (typeof status === "string") throw new Error(status);
+  const addresses = status.Self?.TailscaleIPs ?? [];
+  return {
+    identity: status.Self?.DNSName.replace(/\.$/, "") ?? "",
+    ipv4: addresses.find((address) => !address.includes(":")) ?? "",
+    ipv6: addresses.find((address) => address.includes(":")) ?? "",
+  };
+}

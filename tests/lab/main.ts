@@ -1,0 +1,103 @@
+import { parseArgs } from "node:util";
+import { build } from "./build.ts";
+import { endLab, type Lab, openLab, startLab } from "./lab.ts";
+import { type ToolGroup, TOOLS } from "./tools.ts";
+
+const USAGE = `The lab: a real Kubernetes control plane and a real tailnet on this machine.
+
+  deno task lab up [--dir D] [--realms alice-home,bob-home] [--fast]
+      starts it and returns when it is ready; it goes on until \`lab down\`
+      --realms  one tailscaled each, joined into one tailnet
+      --fast    controller-manager with raised client limits, for benchmarks
+  deno task lab down [--dir D]
+      ends all its processes, also those of a start that was interrupted; its logs stay
+  deno task lab user NAME [--group G]... [--dir D]
+      makes a user with a client certificate and prints the path of the user's kubeconfig
+  deno task lab build [${Object.keys(TOOLS).join("|")}]...
+      builds its programs without starting them; kubernetes and tailnet unless told
+
+D is .lab in the current folder unless told.`;
+
+class UsageError extends Error {}
+
+async function main(args: string[]): Promise<void> {
+  const { values, positionals: [verb, ...rest] } = parse(args);
+  const dir = values.dir ?? ".lab";
+  if (values.help || verb === undefined) return console.log(USAGE);
+  switch (verb) {
+    case "up": {
+      if (values.node) {
+        throw new UsageError("--node comes with a later version of the lab: it has no node that runs pods yet.");
+      }
+      const started = performance.now();
+      const realms = (values.realms ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "");
+      const lab = await startLab({
+        dir,
+        realms,
+        scheduler: true,
+        fastControllers: values.fast ?? false,
+        detached: true,
+      });
+      return await describe(lab, (performance.now() - started) / 1000);
+    }
+    case "down": {
+      const ended = await endLab(dir);
+      return console.log(ended.length > 0 ? `lab: ended ${ended.join(", ")}` : `lab: nothing runs in ${dir}`);
+    }
+    case "user": {
+      const [name] = rest;
+      if (!name) throw new UsageError("Which user? E.g. `deno task lab user bob --group guests`.");
+      await using lab = await openLab(dir);
+      return console.log(await lab.user(name, { groups: values.group ?? [] }));
+    }
+    case "build": {
+      const groups = rest.length > 0 ? rest : ["kubernetes", "tailnet"];
+      for (const group of groups) if (!(group in TOOLS)) throw new UsageError(`There is no group ${group}.`);
+      for (const path of Object.values(await build(groups as ToolGroup[]))) console.log(path);
+      return;
+    }
+    default:
+      throw new UsageError(`"${verb}" is nothing that the lab can do.`);
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        dir: { type: "string" },
+        realms: { type: "string" },
+        fast: { type: "boolean" },
+        node: { type: "boolean" },
+        group: { type: "string", multiple: true },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+async function describe(lab: Lab, seconds: number): Promise<void> {
+  const { stdout } = await lab.kubectl(["version", "-o", "json"]);
+  const version = (JSON.parse(stdout) as { serverVersion: { gitVersion: string } }).serverVersion.gitVersion;
+  console.log(`lab: ready after ${seconds.toFixed(1)} s`);
+  console.log(`  Kubernetes ${version}  ${lab.server}`);
+  for (const realm of Object.values(lab.realms)) {
+    console.log(`  ${realm.identity}  ${realm.ipv4}  ${realm.ipv6}  TS_SOCKET=${realm.socket}`);
+  }
+  console.log(`  logs in ${lab.dir}/logs; stop it with: deno task lab down --dir ${lab.dir}`);
+  console.log(`export KUBECONFIG=${lab.kubeconfig}`);
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    console.error(`lab: ${error instanceof Error ? error.message : error}`);
+    if (error instanceof UsageError) console.error("lab: `deno task lab --help` says more.");
+    Deno.exit(error instanceof UsageError ? 2 : 1);
+  }
+}

@@ -1,0 +1,258 @@
+import { readTextFileIfExists, removeIfExists, tailOf } from "./files.ts";
+import type { PartSpec } from "./part.ts";
+import { poll } from "./poll.ts";
+import { updateState } from "./state.ts";
+
+/**
+ * Starts a program in a session of its own, so that it goes on when the starter ends or its terminal gets Ctrl-C. A shell
+ * stays as its parent: it writes down the pid before anybody can be interrupted, and the exit code once there is one.
+ */
+const START = `
+dir=$1 name=$2; shift 2
+(
+  "$@" >>"$dir/logs/$name.log" 2>&1 &
+  echo $! >"$dir/run/$name.pid"
+  echo started # and with the pipe closed below, the starter goes on
+  exec >/dev/null 2>&1
+  wait $!
+  echo $? >"$dir/run/$name.$!.exit"
+) &`;
+
+/** A part of the lab couldn't be started, or ended by itself. */
+export class PartError extends Error {
+  override readonly name = "PartError";
+
+  constructor(message: string, readonly portTaken: boolean) {
+    super(message);
+  }
+}
+
+/** One process of a lab: a program of the control plane or of the tailnet. */
+export class Part {
+  readonly #dir: string;
+  readonly #spec: PartSpec;
+
+  constructor(dir: string, spec: PartSpec) {
+    this.#dir = dir;
+    this.#spec = spec;
+  }
+
+  /** E.g. `kube-apiserver`, `tailscaled-bob-home`. */
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  /** Path of its log: everything that it wrote, over all its starts. */
+  get log(): string {
+    return `${this.#dir}/logs/${this.name}.log`;
+  }
+
+  /** Its process, undefined when it doesn't run. */
+  get pid(): number | undefined {
+    const pid = recordedPid(this.#dir, this.name);
+    return pid !== undefined && isOurs(pid, this.#dir) ? pid : undefined;
+  }
+
+  /** Starts it and returns when it is ready. Nothing happens when it runs already, but the wait. */
+  async start(): Promise<void> {
+    if (this.pid === undefined) await startDetached(this.#dir, this.name, [this.#spec.command, ...this.#spec.args]);
+    try {
+      await poll(`${this.name}: ready`, async () => {
+        if (this.death()) {
+          await exitCodeWritten(this.#dir, this.name, recordedPid(this.#dir, this.name)!);
+          throw this.death()!;
+        }
+        return await this.#spec.ready();
+      }, { withinMs: 90_000 });
+    } catch (error) {
+      if (error instanceof PartError) throw error;
+      throw new PartError(`${(error as Error).message}\n${this.#logTail()}`, false);
+    }
+  }
+
+  /** Ends it with SIGTERM, and with SIGKILL if it is still there after `graceMs`. */
+  async stop(graceMs = 10_000): Promise<void> {
+    await this.#end("SIGTERM", graceMs);
+  }
+
+  /** Ends it with SIGKILL, as a crash would. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL", 0);
+  }
+
+  /** Stops it if it runs, starts it on the same port with the same data, and returns when it is ready. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /** Freezes it with SIGSTOP: its connections stay open and nothing answers. */
+  pause(): void {
+    this.#signal("SIGSTOP");
+  }
+
+  /** Lets it go on after {@link pause}. */
+  resume(): void {
+    this.#signal("SIGCONT");
+  }
+
+  /** The story of its end when it ended without being asked to; undefined while all is well. */
+  death(): PartError | undefined {
+    const pid = recordedPid(this.#dir, this.name);
+    if (pid === undefined || isOurs(pid, this.#dir)) return undefined;
+    const code = exitCode(this.#dir, this.name, pid);
+    const tail = this.#logTail();
+    if (/address already in use/.test(tail)) {
+      return new PartError(`${this.name} could not listen: another process took its port.\n${tail}`, true);
+    }
+    const how = code === "137"
+      ? "was killed (signal 9): if you did not do it, the machine ran out of memory; a lab needs about 1 GB"
+      : `ended by itself with exit code ${code ?? "unknown"}`;
+    return new PartError(
+      `${this.name} ${how}. Start the lab anew with \`deno task lab up --dir ${this.#dir}\`.\n${tail}`,
+      false,
+    );
+  }
+
+  #logTail(): string {
+    return `The end of ${this.log}:\n${tailOf(this.log).replaceAll(/^/gm, "  | ")}`;
+  }
+
+  #signal(signal: Deno.Signal): void {
+    const pid = this.pid;
+    if (pid === undefined) throw new Error(`${this.name} does not run, so it can't get ${signal}.`);
+    Deno.kill(pid, signal);
+  }
+
+  async #end(signal: Deno.Signal, graceMs: number): Promise<void> {
+    const pid = this.pid;
+    // The record goes first: from here on its end is no surprise.
+    removeIfExists(pidFile(this.#dir, this.name));
+    if (pid !== undefined) await endProcess(this.#dir, this.name, pid, signal, graceMs);
+    publishPids(this.#dir);
+  }
+}
+
+/** Starts a command line as the part `name` of the lab in `dir`; returns as soon as its pid is recorded. */
+export async function startDetached(dir: string, name: string, commandLine: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", START, "sh", dir, name, ...commandLine],
+    detached: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`${name} could not be started: ${new TextDecoder().decode(stderr).trim()}`);
+  publishPids(dir);
+}
+
+/**
+ * Ends all processes of the lab in `dir`, whoever started them and however that one ended. Only processes whose command
+ * line names this folder are touched: a recorded pid may belong to a stranger by now.
+ *
+ * @returns the names of the parts that ran
+ */
+export async function endAll(dir: string): Promise<string[]> {
+  const ended: string[] = [];
+  const records = recordedPids(dir);
+  // The watchdog first, lest it start the same work again; unless it is the one who does it.
+  records.sort((a, b) => Number(b.name === WATCHDOG) - Number(a.name === WATCHDOG));
+  await Promise.all(records.map(async ({ name, pid }) => {
+    removeIfExists(pidFile(dir, name));
+    if (pid === Deno.pid || !isOurs(pid, dir)) return;
+    await endProcess(dir, name, pid, name === WATCHDOG ? "SIGKILL" : "SIGTERM", 3_000);
+    if (name !== WATCHDOG) ended.push(name);
+  }));
+  if (records.length > 0) publishPids(dir);
+  return ended.sort();
+}
+
+/** Name under which the process is recorded that ends a test's lab when the test was killed. */
+export const WATCHDOG = "watchdog";
+
+async function endProcess(
+  dir: string,
+  name: string,
+  pid: number,
+  signal: Deno.Signal,
+  graceMs: number,
+): Promise<void> {
+  const gone = () => !isOurs(pid, dir) || "it still runs";
+  send(pid, signal);
+  send(pid, "SIGCONT"); // a paused process gets no other signal
+  if (signal !== "SIGKILL") {
+    await poll(`${name}: gone`, gone, { withinMs: graceMs, everyMs: 20 }).catch(() => {});
+    if (isOurs(pid, dir)) send(pid, "SIGKILL");
+  }
+  await poll(`${name} (process ${pid}): gone after SIGKILL`, gone, { withinMs: 10_000, everyMs: 10 });
+  await exitCodeWritten(dir, name, pid);
+}
+
+/**
+ * The process's parent writes down its exit code a moment after its end, and then ends too. Whoever removes the folder or
+ * tells the code waits for that. An ended parent never writes: a second is more than enough.
+ */
+async function exitCodeWritten(dir: string, name: string, pid: number): Promise<void> {
+  const written = () => exitCode(dir, name, pid) !== undefined || "no exit code";
+  await poll(`${name}: exit code`, written, { withinMs: 1_000, everyMs: 5 }).catch(() => {});
+}
+
+function exitCode(dir: string, name: string, pid: number): string | undefined {
+  return readTextFileIfExists(`${dir}/run/${name}.${pid}.exit`)?.trim() || undefined;
+}
+
+function send(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    // It ended meanwhile: that is what was wanted.
+    if (!(error instanceof Deno.errors.NotFound) && !(error instanceof TypeError)) throw error;
+  }
+}
+
+function pidFile(dir: string, name: string): string {
+  return `${dir}/run/${name}.pid`;
+}
+
+function recordedPid(dir: string, name: string): number | undefined {
+  const text = readTextFileIfExists(pidFile(dir, name))?.trim();
+  return text ? Number(text) : undefined;
+}
+
+function recordedPids(dir: string): { name: string; pid: number }[] {
+  const records = [];
+  try {
+    for (const { name: file } of Deno.readDirSync(`${dir}/run`)) {
+      if (!file.endsWith(".pid")) continue;
+      const name = file.slice(0, -".pid".length);
+      const pid = recordedPid(dir, name);
+      if (pid !== undefined) records.push({ name, pid });
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return records;
+}
+
+function publishPids(dir: string): void {
+  updateState(dir, (state) => {
+    state.pids = Object.fromEntries(recordedPids(dir).map(({ name, pid }) => [name, pid]));
+  });
+}
+
+/** Whether the process lives and its command line names the lab's folder. A zombie has no command line. */
+export function isOurs(pid: number, dir: string): boolean {
+  return commandLine(pid).includes(`${dir}/`);
+}
+
+function commandLine(pid: number): string {
+  if (Deno.build.os === "linux") {
+    try {
+      return readTextFileIfExists(`/proc/${pid}/cmdline`) ?? "";
+    } catch {
+      return ""; // ended while it was read
+    }
+  }
+  const { stdout } = new Deno.Command("ps", { args: ["-ww", "-o", "args=", "-p", String(pid)] }).outputSync();
+  return new TextDecoder().decode(stdout);
+}

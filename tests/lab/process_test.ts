@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import type { PartSpec } from "./part.ts";
+import { endAll, Part, type PartError } from "./process.ts";
+import { readTextFileIfExists } from "./files.ts";
+import { poll } from "./poll.ts";
+
+/** A lab's folder without a lab, and in it one part that runs a shell script. */
+function partIn(dir: string, script: string, ready: PartSpec["ready"] = () => Promise.resolve(true)): Part {
+  for (const name of ["run", "logs"]) Deno.mkdirSync(`${dir}/${name}`, { recursive: true });
+  return new Part(dir, { name: "part", command: "/bin/sh", args: ["-c", script, `${dir}/part`], ready });
+}
+
+async function inFolder(body: (dir: string) => Promise<void>): Promise<void> {
+  const dir = Deno.makeTempDirSync({ prefix: "keystone-lab-" });
+  try {
+    await body(dir);
+  } finally {
+    await endAll(dir);
+    Deno.removeSync(dir, { recursive: true });
+  }
+}
+
+/** Ready as soon as the script has said so in its log. */
+const saysReady = (dir: string) => () =>
+  Promise.resolve(readTextFileIfExists(`${dir}/logs/part.log`)?.includes("ready") || "it has not said so");
+
+const LOOP = "while :; do sleep 0.05; done";
+
+Deno.test("a part that is told to stop is gone when stop returns, and starts again", () =>
+  inFolder(async (dir) => {
+    const part = partIn(dir, `echo ready; ${LOOP}`, saysReady(dir));
+    assert.equal(part.pid, undefined);
+    await part.start();
+    const first = part.pid;
+    assert.ok(first);
+    await part.restart();
+    assert.ok(part.pid);
+    assert.notEqual(part.pid, first);
+    await part.stop();
+    assert.equal(part.pid, undefined);
+    assert.equal(part.death(), undefined);
+  }));
+
+Deno.test("a part that ignores SIGTERM is killed after its grace", () =>
+  inFolder(async (dir) => {
+    const part = partIn(dir, `trap "" TERM; echo ready; ${LOOP}`, saysReady(dir));
+    await part.start();
+    await part.stop(100);
+    assert.equal(part.pid, undefined);
+  }));
+
+Deno.test("a paused part does nothing, can be resumed, and can be stopped while paused", () =>
+  inFolder(async (dir) => {
+    const part = partIn(
+      dir,
+      `trap 'echo bye >"$0.bye"; exit' TERM; echo ready; while :; do echo x >>"$0.beats"; sleep 0.01; done`,
+      saysReady(dir),
+    );
+    await part.start();
+    part.pause();
+    // The kernel stops a process when it next schedules it.
+    const state = () => readTextFileIfExists(`/proc/${part.pid}/stat`)?.split(") ")[1]?.[0];
+    await poll("the part is stopped", () => state() === "T" || `its state is ${state()}`, { withinMs: 5_000 });
+    part.resume();
+    const beats = () => readTextFileIfExists(`${dir}/part.beats`)?.length ?? 0;
+    const before = beats();
+    await poll("the part goes on", () => beats() > before || "no", { withinMs: 10_000 });
+    part.pause();
+    await part.stop(5_000);
+    assert.equal(part.pid, undefined);
+    assert.equal(readTextFileIfExists(`${dir}/part.bye`), "bye\n");
+  }));
+
+Deno.test("a part that ends while it starts is told with its exit code and its last words", () =>
+  inFolder(async (dir) => {
+    const part = partIn(dir, "echo no such flag >&2; exit 3", () => Promise.resolve("not yet"));
+    await assert.rejects(part.start(), (error: PartError) => {
+      assert.match(error.message, /^part ended by itself with exit code 3\. .*lab up/);
+      assert.match(error.message, /\| no such flag/);
+      assert.equal(error.portTaken, false);
+      return true;
+    });
+  }));
+
+Deno.test("a part whose port is taken says so", () =>
+  inFolder(async (dir) => {
+    const part = partIn(
+      dir,
+      "echo 'listen tcp: bind: address already in use'; exit 1",
+      () => Promise.resolve("not yet"),
+    );
+    await assert.rejects(part.start(), (error: PartError) => error.portTaken && /took its port/.test(error.message));
+  }));
+
+Deno.test("a part that somebody kills is found dead, once it ran", () =>
+  inFolder(async (dir) => {
+    const part = partIn(dir, `echo ready; ${LOOP}`, saysReady(dir));
+    await part.start();
+    Deno.kill(part.pid!, "SIGKILL");
+    await poll("the part is dead", () => part.death() !== undefined || "no", { withinMs: 5_000 });
+    await poll("its exit code is known", () => /signal 9/.test(part.death()!.message) || part.death()!.message, {
+      withinMs: 5_000,
+    });
+    assert.throws(() => part.pause(), /does not run/);
+  }));
+
+Deno.test("a stranger that got a recorded pid is left alone", () =>
+  inFolder(async (dir) => {
+    const part = partIn(dir, LOOP);
+    const stranger = new Deno.Command("/bin/sleep", { args: ["60"] }).spawn();
+    Deno.writeTextFileSync(`${dir}/run/part.pid`, String(stranger.pid));
+    assert.equal(part.pid, undefined);
+    assert.deepEqual(await endAll(dir), []);
+    assert.doesNotThrow(() => stranger.kill("SIGKILL"));
+    assert.equal((await stranger.status).signal, "SIGKILL");
+  }));

@@ -1,0 +1,19 @@
+import { ExternalCluster } from "./external.ts";
+import { type Lab, type LabOptions, openLab, startLab } from "./lab.ts";
+
+/**
+ * The cluster that a test file runs on:
+ *
+ * - `KEYSTONE_LAB=external`: the one that `KUBECONFIG` names, whatever it is. It has no parts to kill and no tailnet;
+ *   tests that need those look at `lab.owned` first.
+ * - `KEYSTONE_LAB_DIR`: the lab that runs in this folder; it stays when the test ends. Realms it lacks are added.
+ * - else a lab of its own, which ends with `await using`.
+ */
+export async function sharedLab(options: LabOptions = {}): Promise<Lab | ExternalCluster> {
+  if (Deno.env.get("KEYSTONE_LAB") === "external") return await ExternalCluster.open();
+  const dir = Deno.env.get("KEYSTONE_LAB_DIR");
+  if (!dir) return await startLab(options);
+  const lab = await openLab(dir);
+  for (const name of options.realms ?? []) if (!(name in lab.realms)) await lab.addRealm(name);
+  return lab;
+}

@@ -1,0 +1,44 @@
+import type { PartSpec } from "./part.ts";
+import { ask } from "./probe.ts";
+
+/** A tailscaled without root rights or network devices: one node of the tailnet. `joined` says whether it has logged in. */
+export function tailscaled(
+  binary: string,
+  dir: string,
+  realm: string,
+  socket: string,
+  joined: () => boolean,
+): PartSpec {
+  return {
+    name: `tailscaled-${realm}`,
+    command: binary,
+    args: [
+      "--tun=userspace-networking",
+      `--statedir=${dir}/realms/${realm}`,
+      `--socket=${socket}`,
+      "--port=0",
+      "--no-logs-no-support",
+    ],
+    ready: async () => {
+      const status = await tailscaleStatus(socket);
+      if (typeof status === "string") return status;
+      return status.BackendState === (joined() ? "Running" : "NeedsLogin") || `its state is ${status.BackendState}`;
+    },
+  };
+}
+
+/** The part of LocalAPI's status that the lab reads. */
+export interface TailscaleStatus {
+  BackendState: string;
+  Self?: { DNSName: string; TailscaleIPs: string[] | null };
+  Peer?: Record<string, { DNSName: string; Online: boolean }> | null;
+}
+
+/** Asks a tailscaled for its status: the answer, or the reason why there is none. */
+export async function tailscaleStatus(socket: string): Promise<TailscaleStatus | string> {
+  const answer = await ask("http://local-tailscaled.sock/localapi/v0/status", {
+    proxy: { transport: "unix", path: socket },
+  });
+  if (typeof answer === "string") return answer;
+  return answer.status === 200 ? JSON.parse(answer.body) as TailscaleStatus : `status ${answer.status}: ${answer.body}`;
+}

@@ -1,0 +1,62 @@
+/** One Go module under `modules/`: its go.mod and go.sum pin every line of code that is built. */
+export interface ToolModule {
+  /** Folder under `modules/`. */
+  folder: string;
+  /** `-X` settings of the linker: the version that a release would carry. */
+  stamps: Record<string, string>;
+  /** What compiling all of its packages costs on two cores, in seconds: the first estimate of the time left. */
+  compileSeconds: number;
+  tools: Tool[];
+}
+
+/** One program of a module. */
+export interface Tool {
+  /** How the lab calls it. */
+  name: string;
+  package: string;
+}
+
+const KUBERNETES_VERSION = { gitVersion: "v1.34.4", gitMajor: "1", gitMinor: "34" };
+
+/** What the lab can build, by group; the order is that of the builds. */
+export const TOOLS = {
+  kubernetes: {
+    folder: "kubernetes",
+    stamps: Object.fromEntries(
+      Object.entries(KUBERNETES_VERSION).map(([key, value]) => [`k8s.io/component-base/version.${key}`, value]),
+    ),
+    compileSeconds: 350,
+    tools: [
+      { name: "etcd", package: "go.etcd.io/etcd/server/v3" },
+      { name: "kube-apiserver", package: "k8s.io/kubernetes/cmd/kube-apiserver" },
+      { name: "kube-controller-manager", package: "k8s.io/kubernetes/cmd/kube-controller-manager" },
+      { name: "kube-scheduler", package: "k8s.io/kubernetes/cmd/kube-scheduler" },
+      { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl" },
+    ],
+  },
+  tailnet: {
+    folder: "tailnet",
+    stamps: { "tailscale.com/version.shortStamp": "1.101.0", "tailscale.com/version.longStamp": "1.101.0" },
+    compileSeconds: 190,
+    tools: [
+      { name: "headscale", package: "github.com/juanfont/headscale/cmd/headscale" },
+      { name: "tailscale", package: "tailscale.com/cmd/tailscale" },
+      { name: "tailscaled", package: "tailscale.com/cmd/tailscaled" },
+    ],
+  },
+  "tailscale-stable": {
+    folder: "tailscale-stable",
+    stamps: { "tailscale.com/version.shortStamp": "1.98.10", "tailscale.com/version.longStamp": "1.98.10" },
+    compileSeconds: 110,
+    tools: [{ name: "tailscaled-stable", package: "tailscale.com/cmd/tailscaled" }],
+  },
+  policy: {
+    folder: "cyclonus",
+    stamps: {},
+    compileSeconds: 60,
+    tools: [{ name: "cyclonus", package: "github.com/mattfenwick/cyclonus/cmd/cyclonus" }],
+  },
+} satisfies Record<string, ToolModule>;
+
+/** `kubernetes`: the control plane and kubectl; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies. */
+export type ToolGroup = keyof typeof TOOLS;
