@@ -1,5 +1,6 @@
-/** A timer that was set; cancelling one that has fired or was cancelled before does nothing. */
+/** A timer that was set by {@linkcode Clock.setTimer}. */
 export interface Timer {
+  /** Keeps it from firing; does nothing when it has fired or was cancelled before. */
   cancel(): void;
 }
 

@@ -36,7 +36,11 @@ export class FakeClock implements Clock {
   #order = 0;
   readonly #pending = new Set<Pending>();
 
-  /** @param startEpochMs what `now()` says at first, in milliseconds since the Unix epoch */
+  /**
+   * Stands still, with `monotonic()` at 0.
+   *
+   * @param startEpochMs what `now()` says at first, in milliseconds since the Unix epoch
+   */
   constructor(startEpochMs = Date.UTC(2026, 0, 1)) {
     this.#wall = startEpochMs;
   }

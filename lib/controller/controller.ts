@@ -5,7 +5,10 @@ import type { WorkQueue } from "./work_queue.ts";
 
 /** What a successful reconcile asks for. */
 export interface Next {
-  /** When to reconcile again although nothing changed, in milliseconds since 1970; left out: only on the next change. */
+  /**
+   * When to reconcile again although nothing changed, in milliseconds since 1970, though no sooner than 10 ms from now;
+   * left out: only on the next change.
+   */
   wakeAt?: number;
   /** Whether the run at `wakeAt` goes before all that are not urgent. */
   urgent?: boolean;
@@ -25,6 +28,7 @@ export type Verdict =
 
 /** Thrown by a reconcile that only a change can help; its message says which. */
 export class TerminalError extends Error {
+  /** Names the class where only text is left, as in logs. */
   override readonly name = "TerminalError";
 }
 
@@ -163,6 +167,12 @@ async function work<K extends string>(
   }
 }
 
+/**
+ * A reconcile that asks for an instant which is past runs again after this long: one that always does, without waiting
+ * for anything, would otherwise leave the process no time for its timers and its network.
+ */
+const SHORTEST_WAIT_MS = 10;
+
 async function reconcileOnce<K extends string>(
   options: ControllerOptions<K>,
   key: K,
@@ -174,7 +184,7 @@ async function reconcileOnce<K extends string>(
     onReconcile?.({ name, key, durationMs: clock.monotonic() - startedAt, outcome });
   try {
     const { wakeAt, urgent } = await reconcile(key, signal);
-    if (wakeAt !== undefined) queue.addAt(key, wakeAt, { urgent });
+    if (wakeAt !== undefined) queue.addAt(key, Math.max(wakeAt, clock.now() + SHORTEST_WAIT_MS), { urgent });
     queue.forget(key);
   } catch (error) {
     if (signal.aborted) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../clock/mod.ts";
 import { classifyError, type ControllerOptions, type Next, runController, TerminalError } from "./controller.ts";
 import { apiError } from "./fake_collection.ts";
+import { sleep } from "./sleep.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 /** Runs a controller for the time of `test`, and shows that it leaves nothing behind. */
@@ -47,6 +48,16 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+Deno.test("a key that asks again and again for what is past leaves time for all else", async () => {
+  let runs = 0;
+  const reconcile = (): Promise<Next> => Promise.resolve({ wakeAt: runs++ });
+  await controlling({ reconcile }, async ({ clock, queue }) => {
+    queue.add("a");
+    await clock.advance(1000);
+    assert.ok(runs > 1 && runs <= 101, `${runs} runs in a second`);
+  });
+});
+
 Deno.test("a key that succeeds runs again at its wakeAt, and at no other time", async () => {
   const runs: number[] = [];
   const clockOfRuns: { clock?: FakeClock } = {};
@@ -66,18 +77,18 @@ Deno.test("a key that succeeds runs again at its wakeAt, and at no other time", 
 
 Deno.test("an urgent wakeAt goes before the keys that wait", async () => {
   const runs: string[] = [];
-  const queueOfRuns: { queue?: WorkQueue } = {};
-  const reconcile = (key: string): Promise<Next> => {
+  const clockOfRuns: { clock?: FakeClock } = {};
+  const reconcile = async (key: string, signal: AbortSignal): Promise<Next> => {
     runs.push(key);
-    if (key !== "closing" || runs.length > 1) return Promise.resolve({});
-    for (const other of ["a", "b"]) queueOfRuns.queue!.add(other);
-    return Promise.resolve({ wakeAt: 1_000_000, urgent: true });
+    if (key === "closing" && runs.length === 1) return { wakeAt: 1_000_020, urgent: true };
+    if (key === "a") await sleep(clockOfRuns.clock!, 30, signal);
+    return {};
   };
   await controlling({ reconcile }, async ({ clock, queue }) => {
-    queueOfRuns.queue = queue;
-    queue.add("closing");
-    await clock.advance(0);
-    assert.deepEqual(runs, ["closing", "closing", "a", "b"]);
+    clockOfRuns.clock = clock;
+    for (const key of ["closing", "a", "b"]) queue.add(key);
+    await clock.advance(30);
+    assert.deepEqual(runs, ["closing", "a", "closing", "b"]);
   });
 });
 

@@ -96,6 +96,7 @@ export class Reflector<T extends KubernetesObject, P> {
   #attempts = 0;
   #failure: Failure | undefined;
 
+  /** Takes what to read and the store to fill; asks for nothing before {@linkcode Reflector.run}. */
   constructor(options: ReflectorOptions<T, P>) {
     this.#options = options;
     this.store = options.store;

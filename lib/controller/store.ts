@@ -78,6 +78,7 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
   readonly #changes = new ChangeFeed<Change<P>>();
   #reported: string | undefined;
 
+  /** Begins empty. Takes what to keep of an object, and the indexes to find it by. */
   constructor(options: StoreOptions<P, I, T>) {
     this.#options = options;
     for (const [name, valuesOf] of Object.entries(options.indexes ?? {})) {

@@ -71,6 +71,7 @@ export class WorkQueue<K extends string = string> {
   /** The one timer, with the monotonic instant it fires at. */
   #timer: { at: number; handle: Timer } | undefined;
 
+  /** Begins empty. Takes the clock that its keys fall due by. */
   constructor(options: WorkQueueOptions) {
     this.#clock = options.clock;
     this.#random = options.random ?? Math.random;

@@ -5,6 +5,7 @@ import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
 
 /** One finished exchange, for metrics. */
 export interface RequestRecord {
+  /** HTTP method in capitals, such as `GET`. */
   method: string;
   /** Path without the query. */
   path: string;

@@ -1,6 +1,8 @@
 /** A client certificate with its private key, both PEM. */
 export interface ClientCertificate {
+  /** The client's own certificate, followed by its intermediates if it has any. */
   readonly certificate: string;
+  /** Belongs to the certificate; not encrypted with a password. */
   readonly key: string;
 }
 
@@ -8,6 +10,7 @@ export interface ClientCertificate {
 export interface Credentials {
   /** Value of the `Authorization` header, such as `Bearer …`. */
   readonly authorization?: string;
+  /** Shown in the TLS handshake; another one makes new connections. */
   readonly clientCertificate?: ClientCertificate;
 }
 
@@ -34,6 +37,7 @@ export interface ClientConfig {
   readonly proxyUrl?: string;
   /** The namespace for requests that name none. */
   readonly namespace: string;
+  /** As whom; asked before every request, so a token may change at any time. */
   readonly credentials: CredentialSource;
   /** Headers for every request: the `Impersonate-*` family. */
   readonly headers?: readonly (readonly [string, string])[];
@@ -41,6 +45,7 @@ export interface ClientConfig {
 
 /** A configuration that can't be used. The message names file, context, field and remedy. */
 export class ConfigError extends Error {
+  /** Names the class where only text is left, as in logs. */
   override readonly name = "ConfigError";
 }
 

@@ -1,17 +1,26 @@
 /** One cause within {@linkcode StatusDetails}: which field was wrong and why. */
 export interface StatusCause {
+  /** Why, as one CamelCase word, such as `FieldValueRequired`. */
   reason?: string;
+  /** Why, in words for people. */
   message?: string;
+  /** Path of the field in the object, such as `spec.ports[0].port`. */
   field?: string;
 }
 
 /** What a `Status` tells about the object and the fields concerned (meta/v1 `StatusDetails`). */
 export interface StatusDetails {
+  /** `metadata.name` of the object, when it is about a single one. */
   name?: string;
+  /** API group of the object; absent for core. */
   group?: string;
+  /** Kind of the object, or its plural in URLs: a missing pod is of kind `pods`. */
   kind?: string;
+  /** `metadata.uid` of the object, when it is about a single one. */
   uid?: string;
+  /** What is wrong one by one, such as each invalid field; not every reason tells. */
   causes?: StatusCause[];
+  /** How long the server asks to wait before the next try. */
   retryAfterSeconds?: number;
 }
 
@@ -54,16 +63,22 @@ const LONGEST_QUOTE = 300;
  * another manager.
  */
 export class ApiError extends Error {
+  /** Names the class where only text is left, as in logs. */
   override readonly name = "ApiError";
   /** HTTP status code. */
   readonly code: number;
+  /** One CamelCase word; what the code means when the answer itself gave none. */
   readonly reason: string;
+  /** The object and fields concerned, when the answer told. */
   readonly details?: StatusDetails;
   /** How long the server asked to wait before the next try (header `Retry-After`, or the `Status`). */
   readonly retryAfterSeconds?: number;
+  /** HTTP method of the request that was answered so. */
   readonly method: string;
+  /** Path of that request, without the query. */
   readonly path: string;
 
+  /** Takes the message and what answer it stands for, both as they are. */
   constructor(
     message: string,
     answer: {
@@ -87,15 +102,20 @@ export class ApiError extends Error {
 
 /** No usable answer came at all: refused, unreachable, reset, not TLS, a certificate that isn't trusted. `cause` is kept. */
 export class ConnectionError extends Error {
+  /** Names the class where only text is left, as in logs. */
   override readonly name = "ConnectionError";
 }
 
 /** A watch's connection stayed open, but nothing came through it for `afterMs`: not even a bookmark. */
 export class WatchStalled extends Error {
+  /** Names the class where only text is left, as in logs. */
   override readonly name = "WatchStalled";
+  /** Path of the collection that was watched. */
   readonly path: string;
+  /** How long nothing came, in milliseconds: the watch's `livenessMs`. */
   readonly afterMs: number;
 
+  /** Takes what was watched and the milliseconds of silence; the message says both, and what to do. */
   constructor(path: string, afterMs: number) {
     super(
       `The watch of ${path} brought nothing for ${

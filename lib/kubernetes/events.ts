@@ -6,12 +6,19 @@ import type { KubernetesObject, Resource, RestClient } from "./types.ts";
 
 /** What an event is about (core/v1 `ObjectReference`). `kubectl describe` finds events by kind, name and uid. */
 export interface ObjectReference {
+  /** Group and version, such as `apps/v1`; `v1` for core. */
   apiVersion?: string;
+  /** In CamelCase and the singular, such as `ResourceQuota`. */
   kind?: string;
+  /** `metadata.name` of the object. */
   name?: string;
+  /** Absent for cluster-scoped objects. */
   namespace?: string;
+  /** Tells the object from a later one of the same name. */
   uid?: string;
+  /** The version of the object that was looked at. */
   resourceVersion?: string;
+  /** The part that it is about, such as `spec.containers{web}`; absent: the whole object. */
   fieldPath?: string;
 }
 
@@ -19,6 +26,7 @@ export interface ObjectReference {
 export interface EventFacts {
   /** The object that it happened to; events of cluster-scoped objects live in the namespace `default`. */
   regarding: ObjectReference;
+  /** `Warning` when somebody should look at it, else `Normal`. */
   type: "Normal" | "Warning";
   /** Why, as one CamelCase word that programs can match, such as `QuotaExceeded`. */
   reason: string;
@@ -32,6 +40,7 @@ export interface EventFacts {
 
 /** What an {@linkcode EventRecorder} is made with. */
 export interface EventRecorderOptions {
+  /** Its user needs the rights to create and patch `events` of events.k8s.io. */
   rest: RestClient;
   /** The program, as a qualified name such as `example.io/operator` or `operator`. */
   reportingController: string;
@@ -39,6 +48,7 @@ export interface EventRecorderOptions {
   reportingInstance: string;
   /** Told of every event that didn't get through, with the reason. Must not throw. */
   onError: (error: unknown, event: EventFacts) => void;
+  /** Stamps the events and bounds their series (default: the computer's). */
   clock?: Clock;
 }
 
@@ -125,6 +135,7 @@ export class EventRecorder {
   readonly #waiting: Series[] = [];
   #writing: Promise<void> | undefined;
 
+  /** Takes where events go and who reports them. Holds no timer or connection, so it needs no closing. */
   constructor(options: EventRecorderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;

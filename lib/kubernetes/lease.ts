@@ -26,6 +26,7 @@ const leases: Resource<Lease> = {
 
 /** A write was refused because this process doesn't lead, or leading was lost. */
 export class NotLeader extends Error {
+  /** Names the class where only text is left, as in logs. */
   override readonly name = "NotLeader";
 }
 
@@ -33,6 +34,7 @@ export class NotLeader extends Error {
 export interface LeaseHolderOptions {
   /** Best a client of its own, so that a burst of other requests can't delay a renewal. */
   rest: RestClient;
+  /** Where the Lease object lives. The namespace must exist; the Lease is created. */
   namespace: string;
   /** Name of the Lease object. */
   name: string;
@@ -44,6 +46,7 @@ export interface LeaseHolderOptions {
   renewMs?: number;
   /** How long to wait after a failed try. Default 2 s. */
   retryMs?: number;
+  /** Measures all times (default: the computer's). */
   clock?: Clock;
   /** Told of every try that failed; it is repeated anyway. Must not throw. */
   onError?: (error: unknown) => void;
@@ -95,6 +98,7 @@ interface Observation {
  * ```
  */
 export class LeaseHolder {
+  /** As in the options; others see it as the Lease's `spec.holderIdentity`. */
   readonly identity: string;
   readonly #options: LeaseHolderOptions;
   readonly #clock: Clock;
@@ -107,6 +111,7 @@ export class LeaseHolder {
   /** Set while this process leads, or did and hasn't noticed yet. */
   #term: Term | undefined;
 
+  /** Takes which lease, and for whom; asks for nothing before {@linkcode LeaseHolder.acquire}. */
   constructor(options: LeaseHolderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;

@@ -12,19 +12,25 @@ export interface CallOptions {
 
 /** Which objects of a collection to list, and how (meta/v1 `ListOptions`). */
 export interface ListOptions extends CallOptions {
+  /** Such as `app=web,tier in (a,b)`, all of which must hold; left out: all objects. */
   labelSelector?: string;
+  /** Such as `metadata.name=web`; which other fields there are is up to the kind. */
   fieldSelector?: string;
   /** At most so many objects in one page. */
   limit?: number;
   /** Where the last page said that the next one starts. */
   continue?: string;
+  /** How fresh the answer must be: left out, the newest; `0`, whatever the server has at hand. */
   resourceVersion?: string;
+  /** Whether another `resourceVersion` means that very one, or it or a newer one. */
   resourceVersionMatch?: "Exact" | "NotOlderThan";
 }
 
 /** One page of a collection. */
 export interface ObjectList<T> {
+  /** The version to watch from; when more pages follow, the token of the next, and maybe how many objects they hold. */
   metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
+  /** Each with `apiVersion` and `kind`, which servers leave out here. */
   items: T[];
   /** Set by `pages` on a page that holds the whole collection anew: what the pages before it held is out of date. */
   restart?: true;
@@ -39,14 +45,19 @@ export type WatchEvent<T> =
 export interface WatchOptions {
   /** Events after this version are brought: that of a list, of a bookmark or of an object brought before. */
   resourceVersion: string;
+  /** As in {@linkcode ListOptions}; an object that no longer matches comes as `DELETED`. */
   labelSelector?: string;
+  /** As in {@linkcode ListOptions}. */
   fieldSelector?: string;
+  /** Ends the watch; the iteration throws the signal's reason. */
   signal?: AbortSignal;
   /**
    * How long nothing may come before the connection is taken for dead. Default 150 s, which misses two bookmarks: the
    * server sends one a minute for every resource that it keeps a watch cache of, that is, for all but Events.
    */
   livenessMs?: number;
+  /** Told once the server has accepted the watch; events may be long in coming. */
+  onOpen?: () => void;
 }
 
 /** What a write may be given. */
@@ -60,6 +71,7 @@ export type Applied<T extends KubernetesObject> = Partial<T> & KubernetesObject;
 
 /** What a server-side apply is given. */
 export interface ApplyOptions extends CallOptions {
+  /** Who owns the applied fields; changing them under another name is a conflict, unless forced. */
   fieldManager: string;
   /** Take over fields that another manager owns, instead of failing with 409 `Conflict`. */
   force?: boolean;
@@ -67,6 +79,7 @@ export interface ApplyOptions extends CallOptions {
 
 /** What a patch is given. */
 export interface PatchOptions extends WriteOptions {
+  /** What the body is: a JSON Patch, a merge patch, a strategic one (built-in kinds only), or a server-side apply. */
   type: "json" | "merge" | "strategic" | "apply";
   /** Such as `status`. */
   subresource?: string;
@@ -80,7 +93,9 @@ export interface DeleteOptions extends CallOptions {
   uid?: string;
   /** Only delete the object as it was at this version. */
   resourceVersion?: string;
+  /** Whether dependents go before the object, after it, or stay; default: the kind's. */
   propagationPolicy?: "Foreground" | "Background" | "Orphan";
+  /** Seconds that a pod may take to end by itself, 0 kills it at once; default: the pod's own. */
   gracePeriodSeconds?: number;
 }
 
@@ -127,11 +142,16 @@ const LIVENESS_MS = 150_000;
  * ```
  */
 export class ResourceApi<T extends KubernetesObject> {
+  /** As given to the constructor; {@linkcode ResourceApi.namespace} keeps it. */
   readonly resource: Resource<T>;
   readonly #rest: RestClient;
   readonly #namespace: string | undefined;
 
-  /** @param namespace where the objects live; left out for cluster-scoped ones, or to list and watch all namespaces */
+  /**
+   * Takes the transport and the resource; sends nothing.
+   *
+   * @param namespace where the objects live; left out for cluster-scoped ones, or to list and watch all namespaces
+   */
   constructor(rest: RestClient, resource: Resource<T>, namespace?: string) {
     if (namespace !== undefined) {
       if (!resource.namespaced) {
@@ -151,6 +171,7 @@ export class ResourceApi<T extends KubernetesObject> {
     return new ResourceApi(this.#rest, this.resource, name);
   }
 
+  /** The object as it is now; 404 `NotFound` when there is none. */
   async get(name: string, options: CallOptions = {}): Promise<T> {
     return this.#object(await this.#request("GET", this.#objectPath(name, this.#namespace), options));
   }
@@ -225,6 +246,7 @@ export class ResourceApi<T extends KubernetesObject> {
         }),
         abortSignal: options.signal ? AbortSignal.any([options.signal, stalled.signal]) : stalled.signal,
       });
+      options.onOpen?.();
       reader = stream.getReader();
       const splitter = new LineSplitter();
       while (true) {
@@ -284,7 +306,11 @@ export class ResourceApi<T extends KubernetesObject> {
     return this.#apply(object, options, "status");
   }
 
-  /** @param body a list of operations for `json`, else the parts of an object */
+  /**
+   * Changes parts of an object; 404 `NotFound` when there is none, except for `apply`, which creates it.
+   *
+   * @param body a list of operations for `json`, else the parts of an object
+   */
   async patch(name: string, body: unknown, options: PatchOptions): Promise<T> {
     return this.#object(
       await this.#request("PATCH", this.#objectPath(name, this.#namespace, options.subresource), options, {

@@ -300,3 +300,15 @@ Deno.test("a signal ends a watch with its own reason, and leaving the loop close
   for await (const _ of left.api.watch({ resourceVersion: "7" })) break;
   assert.ok(left.state.cancelled);
 });
+
+Deno.test("a watch tells when the server has accepted it, though nothing has happened yet", async () => {
+  const told: string[] = [];
+  const silent = new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+  const api = new ResourceApi(transport(() => silent).rest, widgets, "team");
+  for await (const event of api.watch({ resourceVersion: "1", onOpen: () => told.push("open") })) told.push(event.type);
+  assert.deepEqual(told, ["open"]);
+  const refusing = new ResourceApi(transport(() => Promise.reject(new ConnectionError("no"))).rest, widgets, "team");
+  const watch = refusing.watch({ resourceVersion: "1", onOpen: () => told.push("open") });
+  await assert.rejects(watch.next(), ConnectionError);
+  assert.deepEqual(told, ["open"]);
+});

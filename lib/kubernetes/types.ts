@@ -3,22 +3,35 @@ export type JSONValue = null | boolean | number | string | JSONValue[] | { [key:
 
 /** The metadata that this library itself reads; the generated `ObjectMeta` has all of it. */
 export interface Metadata {
+  /** Unique within kind and namespace; never changes. */
   name?: string;
+  /** Absent on cluster-scoped objects. */
   namespace?: string;
+  /** Given by the server, never twice: tells an object from a later one of the same name. */
   uid?: string;
+  /** Given by the server with each write; grows within one collection (KEP-5504). */
   resourceVersion?: string;
+  /** Grows when the desired state changes, not with status or metadata. */
   generation?: number;
+  /** RFC 3339, in whole seconds of the server's clock. */
   creationTimestamp?: string;
+  /** RFC 3339. Present once deletion was asked for: the object goes when its finalizers have. */
   deletionTimestamp?: string;
+  /** Short texts that selectors find objects by. */
   labels?: Record<string, string>;
+  /** Texts of any kind that nothing selects by. */
   annotations?: Record<string, string>;
+  /** What has to be done before a deleted object goes; whoever did it takes its entry out. */
   finalizers?: string[];
 }
 
 /** What every Kubernetes object has. Generated types are assignable to it. */
 export interface KubernetesObject {
+  /** Group and version, such as `apps/v1`; `v1` for core. */
   apiVersion?: string;
+  /** In CamelCase and the singular, such as `ResourceQuota`. */
   kind?: string;
+  /** On every object that a server has stored. */
   metadata?: Metadata;
 }
 
@@ -40,13 +53,17 @@ export interface Resource<T extends KubernetesObject = KubernetesObject> {
 
 /** One HTTP exchange with an API server. */
 export interface RequestOptions {
+  /** `POST` creates, `PUT` replaces, `PATCH` patches or applies. */
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Absolute path below the server, such as `/api/v1/namespaces`. Segments are already encoded. */
   path: string;
+  /** What follows `?` in the URL; left out or empty: nothing. */
   querystring?: URLSearchParams;
+  /** Sent as JSON; left out: no body. */
   bodyJson?: unknown;
   /** Defaults to `application/json` when there is a body. */
   contentType?: string;
+  /** Media type to be answered in (default `application/json`). Another than JSON makes the result a string. */
   accept?: string;
   /** Ends the exchange early; the call rejects with the signal's reason. */
   abortSignal?: AbortSignal;

@@ -168,7 +168,9 @@ export interface TypeChecking {
  * object without changing it.
  */
 export interface ValidatingAdmissionPolicy {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "admissionregistration.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "ValidatingAdmissionPolicy";
   /** Standard object metadata; */
   metadata?: ObjectMeta;
@@ -187,7 +189,9 @@ export interface ValidatingAdmissionPolicy {
  * for clusters.
  */
 export interface ValidatingAdmissionPolicyBinding {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "admissionregistration.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "ValidatingAdmissionPolicyBinding";
   /** Standard object metadata; */
   metadata?: ObjectMeta;
@@ -340,6 +344,7 @@ export const validatingAdmissionPolicyBindings: Resource<ValidatingAdmissionPoli
 export class AdmissionregistrationV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -348,33 +353,40 @@ export class AdmissionregistrationV1Api {
     return new ResourceApi(this.#rest, resource);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getValidatingAdmissionPolicyList(options?: ListOptions): Promise<ObjectList<ValidatingAdmissionPolicy>> {
     return this.#api(validatingAdmissionPolicies).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchValidatingAdmissionPolicyList(options: WatchOptions): AsyncGenerator<WatchEvent<ValidatingAdmissionPolicy>> {
     return this.#api(validatingAdmissionPolicies).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getValidatingAdmissionPolicy(name: string, options?: CallOptions): Promise<ValidatingAdmissionPolicy> {
     return this.#api(validatingAdmissionPolicies).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createValidatingAdmissionPolicy(
     body: ValidatingAdmissionPolicy,
     options?: WriteOptions,
   ): Promise<ValidatingAdmissionPolicy> {
     return this.#api(validatingAdmissionPolicies).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceValidatingAdmissionPolicy(
     body: ValidatingAdmissionPolicy,
     options?: WriteOptions,
   ): Promise<ValidatingAdmissionPolicy> {
     return this.#api(validatingAdmissionPolicies).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyValidatingAdmissionPolicy(
     body: Applied<ValidatingAdmissionPolicy>,
     options: ApplyOptions,
   ): Promise<ValidatingAdmissionPolicy> {
     return this.#api(validatingAdmissionPolicies).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchValidatingAdmissionPolicy(
     name: string,
     body: unknown,
@@ -382,9 +394,11 @@ export class AdmissionregistrationV1Api {
   ): Promise<ValidatingAdmissionPolicy> {
     return this.#api(validatingAdmissionPolicies).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteValidatingAdmissionPolicy(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(validatingAdmissionPolicies).delete(name, options);
   }
+  /** As `patchValidatingAdmissionPolicy`, but of the status: the spec stays as it is. */
   patchValidatingAdmissionPolicyStatus(
     name: string,
     body: unknown,
@@ -392,6 +406,7 @@ export class AdmissionregistrationV1Api {
   ): Promise<ValidatingAdmissionPolicy> {
     return this.#api(validatingAdmissionPolicies).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyValidatingAdmissionPolicy`, but of the status: the spec stays as it is, and the object must exist. */
   applyValidatingAdmissionPolicyStatus(
     body: Applied<ValidatingAdmissionPolicy>,
     options: ApplyOptions,
@@ -399,37 +414,44 @@ export class AdmissionregistrationV1Api {
     return this.#api(validatingAdmissionPolicies).applyStatus(body, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getValidatingAdmissionPolicyBindingList(
     options?: ListOptions,
   ): Promise<ObjectList<ValidatingAdmissionPolicyBinding>> {
     return this.#api(validatingAdmissionPolicyBindings).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchValidatingAdmissionPolicyBindingList(
     options: WatchOptions,
   ): AsyncGenerator<WatchEvent<ValidatingAdmissionPolicyBinding>> {
     return this.#api(validatingAdmissionPolicyBindings).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getValidatingAdmissionPolicyBinding(name: string, options?: CallOptions): Promise<ValidatingAdmissionPolicyBinding> {
     return this.#api(validatingAdmissionPolicyBindings).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createValidatingAdmissionPolicyBinding(
     body: ValidatingAdmissionPolicyBinding,
     options?: WriteOptions,
   ): Promise<ValidatingAdmissionPolicyBinding> {
     return this.#api(validatingAdmissionPolicyBindings).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceValidatingAdmissionPolicyBinding(
     body: ValidatingAdmissionPolicyBinding,
     options?: WriteOptions,
   ): Promise<ValidatingAdmissionPolicyBinding> {
     return this.#api(validatingAdmissionPolicyBindings).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyValidatingAdmissionPolicyBinding(
     body: Applied<ValidatingAdmissionPolicyBinding>,
     options: ApplyOptions,
   ): Promise<ValidatingAdmissionPolicyBinding> {
     return this.#api(validatingAdmissionPolicyBindings).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchValidatingAdmissionPolicyBinding(
     name: string,
     body: unknown,
@@ -437,6 +459,7 @@ export class AdmissionregistrationV1Api {
   ): Promise<ValidatingAdmissionPolicyBinding> {
     return this.#api(validatingAdmissionPolicyBindings).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteValidatingAdmissionPolicyBinding(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(validatingAdmissionPolicyBindings).delete(name, options);
   }

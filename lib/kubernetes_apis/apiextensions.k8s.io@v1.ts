@@ -57,7 +57,9 @@ export interface CustomResourceConversion {
  * format <.spec.name>.<.spec.group>.
  */
 export interface CustomResourceDefinition {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "apiextensions.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "CustomResourceDefinition";
   /** Standard object's metadata */
   metadata?: ObjectMeta;
@@ -245,7 +247,9 @@ export interface CustomResourceValidation {
 
 /** ExternalDocumentation allows referencing an external resource for extended documentation. */
 export interface ExternalDocumentation {
+  /** What is found there. */
   description?: string;
+  /** Where it is. */
   url?: string;
 }
 
@@ -257,47 +261,82 @@ export type JSON = JSONValue;
 
 /** JSONSchemaProps is a JSON-Schema following Specification Draft 4 (http://json-schema.org/). */
 export interface JSONSchemaProps {
+  /** Refused by the API server in a CustomResourceDefinition. */
   $ref?: string;
+  /** Refused by the API server in a CustomResourceDefinition. */
   $schema?: string;
+  /** Refused by the API server in a CustomResourceDefinition. */
   additionalItems?: JSONSchemaPropsOrBool;
+  /** What the values of a map are like; not together with `properties`. */
   additionalProperties?: JSONSchemaPropsOrBool;
+  /** Schemas all of which have to hold. */
   allOf?: JSONSchemaProps[];
+  /** Schemas of which at least one has to hold. */
   anyOf?: JSONSchemaProps[];
   /**
    * default is a default value for undefined object fields. Defaulting is a beta feature under the
    * CustomResourceDefaulting feature gate. Defaulting requires spec.preserveUnknownFields to be false.
    */
   default?: JSON;
+  /** Refused by the API server in a CustomResourceDefinition. */
   definitions?: Record<string, JSONSchemaProps>;
+  /** Refused by the API server in a CustomResourceDefinition. */
   dependencies?: Record<string, JSONSchemaPropsOrStringArray>;
+  /** What the value is for; `kubectl explain` shows it. */
   description?: string;
+  /** The only values allowed. */
   enum?: JSON[];
+  /** For people; the published OpenAPI doesn't have it. */
   example?: JSON;
+  /** Whether `maximum` itself is too great. */
   exclusiveMaximum?: boolean;
+  /** Whether `minimum` itself is too small. */
   exclusiveMinimum?: boolean;
+  /** For people; the published OpenAPI doesn't have it. */
   externalDocs?: ExternalDocumentation;
   /** format is an OpenAPI v3 format string. Unknown formats are ignored. */
   format?: string;
+  /** Refused by the API server in a CustomResourceDefinition. */
   id?: string;
+  /** What each entry of an array is like: one schema, not several. */
   items?: JSONSchemaPropsOrArray;
+  /** How many entries an array has at most. */
   maxItems?: number;
+  /** How many characters a string has at most. */
   maxLength?: number;
+  /** How many keys an object has at most. */
   maxProperties?: number;
+  /** The greatest number allowed. */
   maximum?: number;
+  /** How many entries an array has at least. */
   minItems?: number;
+  /** How many characters a string has at least. */
   minLength?: number;
+  /** How many keys an object has at least. */
   minProperties?: number;
+  /** The smallest number allowed. */
   minimum?: number;
+  /** What a number has to be divisible by. */
   multipleOf?: number;
+  /** A schema that must not hold. */
   not?: JSONSchemaProps;
+  /** Whether `null` is allowed as well. */
   nullable?: boolean;
+  /** Schemas of which exactly one has to hold. */
   oneOf?: JSONSchemaProps[];
+  /** A regular expression (RE2) that matches somewhere in a string, so anchor it. */
   pattern?: string;
+  /** Refused by the API server in a CustomResourceDefinition. */
   patternProperties?: Record<string, JSONSchemaProps>;
+  /** What the fields of an object are like, by name. */
   properties?: Record<string, JSONSchemaProps>;
+  /** Which fields have to be there. */
   required?: string[];
+  /** A heading for people. */
   title?: string;
+  /** `object`, `array`, `string`, `integer`, `number` or `boolean`. */
   type?: string;
+  /** Refused when true; `x-kubernetes-list-type: set` says the same. */
   uniqueItems?: boolean;
   /**
    * x-kubernetes-embedded-resource defines that the value is an embedded Kubernetes runtime.Object, with TypeMeta
@@ -437,6 +476,7 @@ export const customResourceDefinitions: Resource<CustomResourceDefinition> = {
 export class ApiextensionsV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -445,39 +485,48 @@ export class ApiextensionsV1Api {
     return new ResourceApi(this.#rest, resource);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getCustomResourceDefinitionList(options?: ListOptions): Promise<ObjectList<CustomResourceDefinition>> {
     return this.#api(customResourceDefinitions).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchCustomResourceDefinitionList(options: WatchOptions): AsyncGenerator<WatchEvent<CustomResourceDefinition>> {
     return this.#api(customResourceDefinitions).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getCustomResourceDefinition(name: string, options?: CallOptions): Promise<CustomResourceDefinition> {
     return this.#api(customResourceDefinitions).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createCustomResourceDefinition(
     body: CustomResourceDefinition,
     options?: WriteOptions,
   ): Promise<CustomResourceDefinition> {
     return this.#api(customResourceDefinitions).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceCustomResourceDefinition(
     body: CustomResourceDefinition,
     options?: WriteOptions,
   ): Promise<CustomResourceDefinition> {
     return this.#api(customResourceDefinitions).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyCustomResourceDefinition(
     body: Applied<CustomResourceDefinition>,
     options: ApplyOptions,
   ): Promise<CustomResourceDefinition> {
     return this.#api(customResourceDefinitions).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchCustomResourceDefinition(name: string, body: unknown, options: PatchOptions): Promise<CustomResourceDefinition> {
     return this.#api(customResourceDefinitions).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteCustomResourceDefinition(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(customResourceDefinitions).delete(name, options);
   }
+  /** As `patchCustomResourceDefinition`, but of the status: the spec stays as it is. */
   patchCustomResourceDefinitionStatus(
     name: string,
     body: unknown,
@@ -485,6 +534,7 @@ export class ApiextensionsV1Api {
   ): Promise<CustomResourceDefinition> {
     return this.#api(customResourceDefinitions).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyCustomResourceDefinition`, but of the status: the spec stays as it is, and the object must exist. */
   applyCustomResourceDefinitionStatus(
     body: Applied<CustomResourceDefinition>,
     options: ApplyOptions,

@@ -19,8 +19,11 @@ import type { MicroTime, ObjectMeta } from "./meta@v1.ts";
 
 /** Lease defines a lease concept. */
 export interface Lease {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "coordination.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "Lease";
+  /** Standard object's metadata. */
   metadata?: ObjectMeta;
   /** spec contains the specification of the Lease. */
   spec?: LeaseSpec;
@@ -70,6 +73,7 @@ export const leases: Resource<Lease> = {
 export class CoordinationV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -98,6 +102,7 @@ export class CoordinationV1NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw `TypeError`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -107,27 +112,35 @@ export class CoordinationV1NamespacedApi {
     return new ResourceApi(this.#rest, resource, this.#namespace);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getLeaseList(options?: ListOptions): Promise<ObjectList<Lease>> {
     return this.#api(leases).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchLeaseList(options: WatchOptions): AsyncGenerator<WatchEvent<Lease>> {
     return this.#api(leases).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getLease(name: string, options?: CallOptions): Promise<Lease> {
     return this.#api(leases).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createLease(body: Lease, options?: WriteOptions): Promise<Lease> {
     return this.#api(leases).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceLease(body: Lease, options?: WriteOptions): Promise<Lease> {
     return this.#api(leases).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyLease(body: Applied<Lease>, options: ApplyOptions): Promise<Lease> {
     return this.#api(leases).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchLease(name: string, body: unknown, options: PatchOptions): Promise<Lease> {
     return this.#api(leases).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteLease(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(leases).delete(name, options);
   }

@@ -222,6 +222,7 @@ export interface ClusterTrustBundleProjection {
 
 /** ConfigMap holds configuration data for pods to consume. */
 export interface ConfigMap {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
   /**
    * BinaryData contains the binary data. Each key must consist of alphanumeric characters, '-', '_' or '.'.
@@ -238,6 +239,7 @@ export interface ConfigMap {
    * can be modified). If not set to true, the field can be modified at any time. Defaulted to nil.
    */
   immutable?: boolean;
+  /** As `apiVersion`. */
   kind?: "ConfigMap";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -1348,7 +1350,9 @@ export interface LifecycleHandler {
 
 /** LimitRange sets resource usage limits for each kind of resource in a Namespace. */
 export interface LimitRange {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
+  /** As `apiVersion`. */
   kind?: "LimitRange";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -1461,7 +1465,9 @@ export interface NFSVolumeSource {
 
 /** Namespace provides a scope for Names. Use of multiple namespaces is optional. */
 export interface Namespace {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
+  /** As `apiVersion`. */
   kind?: "Namespace";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -1501,7 +1507,9 @@ export interface NamespaceStatus {
 
 /** Node is a worker node in Kubernetes. Each node will have a unique identifier in the cache (i.e. in etcd). */
 export interface Node {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
+  /** As `apiVersion`. */
   kind?: "Node";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -1783,7 +1791,9 @@ export interface ObjectReference {
 
 /** PersistentVolumeClaim is a user's request for and claim to a persistent volume */
 export interface PersistentVolumeClaim {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
+  /** As `apiVersion`. */
   kind?: "PersistentVolumeClaim";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -1938,7 +1948,9 @@ export interface PhotonPersistentDiskVolumeSource {
  * hosts.
  */
 export interface Pod {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
+  /** As `apiVersion`. */
   kind?: "Pod";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -2683,7 +2695,9 @@ export interface ResourceHealth {
 
 /** ResourceQuota sets aggregate quota restrictions enforced per namespace */
 export interface ResourceQuota {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
+  /** As `apiVersion`. */
   kind?: "ResourceQuota";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -2852,6 +2866,7 @@ export interface SeccompProfile {
  * MaxSecretSize bytes.
  */
 export interface Secret {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
   /**
    * Data contains the secret data. Each key must consist of alphanumeric characters, '-', '_' or '.'. The
@@ -2864,6 +2879,7 @@ export interface Secret {
    * be modified). If not set to true, the field can be modified at any time. Defaulted to nil.
    */
   immutable?: boolean;
+  /** As `apiVersion`. */
   kind?: "Secret";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -3014,7 +3030,9 @@ export interface SecurityContext {
  * the proxy.
  */
 export interface Service {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
+  /** As `apiVersion`. */
   kind?: "Service";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -3029,6 +3047,7 @@ export interface Service {
  * * a principal that can be authenticated and authorized * a set of secrets
  */
 export interface ServiceAccount {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "v1";
   /**
    * AutomountServiceAccountToken indicates whether pods running as this service account should have an API token
@@ -3040,6 +3059,7 @@ export interface ServiceAccount {
    * that reference this ServiceAccount.
    */
   imagePullSecrets?: LocalObjectReference[];
+  /** As `apiVersion`. */
   kind?: "ServiceAccount";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -3778,6 +3798,7 @@ export const serviceAccounts: Resource<ServiceAccount> = {
 export class CoreV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -3791,64 +3812,84 @@ export class CoreV1Api {
     return new CoreV1NamespacedApi(this.#rest, name);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getNamespaceList(options?: ListOptions): Promise<ObjectList<Namespace>> {
     return this.#api(namespaces).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchNamespaceList(options: WatchOptions): AsyncGenerator<WatchEvent<Namespace>> {
     return this.#api(namespaces).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getNamespace(name: string, options?: CallOptions): Promise<Namespace> {
     return this.#api(namespaces).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createNamespace(body: Namespace, options?: WriteOptions): Promise<Namespace> {
     return this.#api(namespaces).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceNamespace(body: Namespace, options?: WriteOptions): Promise<Namespace> {
     return this.#api(namespaces).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyNamespace(body: Applied<Namespace>, options: ApplyOptions): Promise<Namespace> {
     return this.#api(namespaces).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchNamespace(name: string, body: unknown, options: PatchOptions): Promise<Namespace> {
     return this.#api(namespaces).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteNamespace(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(namespaces).delete(name, options);
   }
+  /** As `patchNamespace`, but of the status: the spec stays as it is. */
   patchNamespaceStatus(name: string, body: unknown, options: PatchOptions): Promise<Namespace> {
     return this.#api(namespaces).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyNamespace`, but of the status: the spec stays as it is, and the object must exist. */
   applyNamespaceStatus(body: Applied<Namespace>, options: ApplyOptions): Promise<Namespace> {
     return this.#api(namespaces).applyStatus(body, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getNodeList(options?: ListOptions): Promise<ObjectList<Node>> {
     return this.#api(nodes).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchNodeList(options: WatchOptions): AsyncGenerator<WatchEvent<Node>> {
     return this.#api(nodes).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getNode(name: string, options?: CallOptions): Promise<Node> {
     return this.#api(nodes).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createNode(body: Node, options?: WriteOptions): Promise<Node> {
     return this.#api(nodes).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceNode(body: Node, options?: WriteOptions): Promise<Node> {
     return this.#api(nodes).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyNode(body: Applied<Node>, options: ApplyOptions): Promise<Node> {
     return this.#api(nodes).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchNode(name: string, body: unknown, options: PatchOptions): Promise<Node> {
     return this.#api(nodes).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteNode(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(nodes).delete(name, options);
   }
+  /** As `patchNode`, but of the status: the spec stays as it is. */
   patchNodeStatus(name: string, body: unknown, options: PatchOptions): Promise<Node> {
     return this.#api(nodes).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyNode`, but of the status: the spec stays as it is, and the object must exist. */
   applyNodeStatus(body: Applied<Node>, options: ApplyOptions): Promise<Node> {
     return this.#api(nodes).applyStatus(body, options);
   }
@@ -3933,6 +3974,7 @@ export class CoreV1NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw `TypeError`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -3942,86 +3984,112 @@ export class CoreV1NamespacedApi {
     return new ResourceApi(this.#rest, resource, this.#namespace);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getConfigMapList(options?: ListOptions): Promise<ObjectList<ConfigMap>> {
     return this.#api(configMaps).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchConfigMapList(options: WatchOptions): AsyncGenerator<WatchEvent<ConfigMap>> {
     return this.#api(configMaps).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getConfigMap(name: string, options?: CallOptions): Promise<ConfigMap> {
     return this.#api(configMaps).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createConfigMap(body: ConfigMap, options?: WriteOptions): Promise<ConfigMap> {
     return this.#api(configMaps).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceConfigMap(body: ConfigMap, options?: WriteOptions): Promise<ConfigMap> {
     return this.#api(configMaps).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyConfigMap(body: Applied<ConfigMap>, options: ApplyOptions): Promise<ConfigMap> {
     return this.#api(configMaps).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchConfigMap(name: string, body: unknown, options: PatchOptions): Promise<ConfigMap> {
     return this.#api(configMaps).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteConfigMap(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(configMaps).delete(name, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getLimitRangeList(options?: ListOptions): Promise<ObjectList<LimitRange>> {
     return this.#api(limitRanges).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchLimitRangeList(options: WatchOptions): AsyncGenerator<WatchEvent<LimitRange>> {
     return this.#api(limitRanges).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getLimitRange(name: string, options?: CallOptions): Promise<LimitRange> {
     return this.#api(limitRanges).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createLimitRange(body: LimitRange, options?: WriteOptions): Promise<LimitRange> {
     return this.#api(limitRanges).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceLimitRange(body: LimitRange, options?: WriteOptions): Promise<LimitRange> {
     return this.#api(limitRanges).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyLimitRange(body: Applied<LimitRange>, options: ApplyOptions): Promise<LimitRange> {
     return this.#api(limitRanges).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchLimitRange(name: string, body: unknown, options: PatchOptions): Promise<LimitRange> {
     return this.#api(limitRanges).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteLimitRange(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(limitRanges).delete(name, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getPersistentVolumeClaimList(options?: ListOptions): Promise<ObjectList<PersistentVolumeClaim>> {
     return this.#api(persistentVolumeClaims).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchPersistentVolumeClaimList(options: WatchOptions): AsyncGenerator<WatchEvent<PersistentVolumeClaim>> {
     return this.#api(persistentVolumeClaims).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getPersistentVolumeClaim(name: string, options?: CallOptions): Promise<PersistentVolumeClaim> {
     return this.#api(persistentVolumeClaims).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createPersistentVolumeClaim(body: PersistentVolumeClaim, options?: WriteOptions): Promise<PersistentVolumeClaim> {
     return this.#api(persistentVolumeClaims).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replacePersistentVolumeClaim(body: PersistentVolumeClaim, options?: WriteOptions): Promise<PersistentVolumeClaim> {
     return this.#api(persistentVolumeClaims).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyPersistentVolumeClaim(
     body: Applied<PersistentVolumeClaim>,
     options: ApplyOptions,
   ): Promise<PersistentVolumeClaim> {
     return this.#api(persistentVolumeClaims).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchPersistentVolumeClaim(name: string, body: unknown, options: PatchOptions): Promise<PersistentVolumeClaim> {
     return this.#api(persistentVolumeClaims).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deletePersistentVolumeClaim(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(persistentVolumeClaims).delete(name, options);
   }
+  /** As `patchPersistentVolumeClaim`, but of the status: the spec stays as it is. */
   patchPersistentVolumeClaimStatus(name: string, body: unknown, options: PatchOptions): Promise<PersistentVolumeClaim> {
     return this.#api(persistentVolumeClaims).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyPersistentVolumeClaim`, but of the status: the spec stays as it is, and the object must exist. */
   applyPersistentVolumeClaimStatus(
     body: Applied<PersistentVolumeClaim>,
     options: ApplyOptions,
@@ -4029,145 +4097,191 @@ export class CoreV1NamespacedApi {
     return this.#api(persistentVolumeClaims).applyStatus(body, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getPodList(options?: ListOptions): Promise<ObjectList<Pod>> {
     return this.#api(pods).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchPodList(options: WatchOptions): AsyncGenerator<WatchEvent<Pod>> {
     return this.#api(pods).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getPod(name: string, options?: CallOptions): Promise<Pod> {
     return this.#api(pods).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createPod(body: Pod, options?: WriteOptions): Promise<Pod> {
     return this.#api(pods).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replacePod(body: Pod, options?: WriteOptions): Promise<Pod> {
     return this.#api(pods).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyPod(body: Applied<Pod>, options: ApplyOptions): Promise<Pod> {
     return this.#api(pods).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchPod(name: string, body: unknown, options: PatchOptions): Promise<Pod> {
     return this.#api(pods).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deletePod(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(pods).delete(name, options);
   }
+  /** As `patchPod`, but of the status: the spec stays as it is. */
   patchPodStatus(name: string, body: unknown, options: PatchOptions): Promise<Pod> {
     return this.#api(pods).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyPod`, but of the status: the spec stays as it is, and the object must exist. */
   applyPodStatus(body: Applied<Pod>, options: ApplyOptions): Promise<Pod> {
     return this.#api(pods).applyStatus(body, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getResourceQuotaList(options?: ListOptions): Promise<ObjectList<ResourceQuota>> {
     return this.#api(resourceQuotas).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchResourceQuotaList(options: WatchOptions): AsyncGenerator<WatchEvent<ResourceQuota>> {
     return this.#api(resourceQuotas).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getResourceQuota(name: string, options?: CallOptions): Promise<ResourceQuota> {
     return this.#api(resourceQuotas).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createResourceQuota(body: ResourceQuota, options?: WriteOptions): Promise<ResourceQuota> {
     return this.#api(resourceQuotas).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceResourceQuota(body: ResourceQuota, options?: WriteOptions): Promise<ResourceQuota> {
     return this.#api(resourceQuotas).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyResourceQuota(body: Applied<ResourceQuota>, options: ApplyOptions): Promise<ResourceQuota> {
     return this.#api(resourceQuotas).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchResourceQuota(name: string, body: unknown, options: PatchOptions): Promise<ResourceQuota> {
     return this.#api(resourceQuotas).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteResourceQuota(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(resourceQuotas).delete(name, options);
   }
+  /** As `patchResourceQuota`, but of the status: the spec stays as it is. */
   patchResourceQuotaStatus(name: string, body: unknown, options: PatchOptions): Promise<ResourceQuota> {
     return this.#api(resourceQuotas).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyResourceQuota`, but of the status: the spec stays as it is, and the object must exist. */
   applyResourceQuotaStatus(body: Applied<ResourceQuota>, options: ApplyOptions): Promise<ResourceQuota> {
     return this.#api(resourceQuotas).applyStatus(body, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getSecretList(options?: ListOptions): Promise<ObjectList<Secret>> {
     return this.#api(secrets).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchSecretList(options: WatchOptions): AsyncGenerator<WatchEvent<Secret>> {
     return this.#api(secrets).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getSecret(name: string, options?: CallOptions): Promise<Secret> {
     return this.#api(secrets).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createSecret(body: Secret, options?: WriteOptions): Promise<Secret> {
     return this.#api(secrets).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceSecret(body: Secret, options?: WriteOptions): Promise<Secret> {
     return this.#api(secrets).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applySecret(body: Applied<Secret>, options: ApplyOptions): Promise<Secret> {
     return this.#api(secrets).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchSecret(name: string, body: unknown, options: PatchOptions): Promise<Secret> {
     return this.#api(secrets).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteSecret(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(secrets).delete(name, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getServiceList(options?: ListOptions): Promise<ObjectList<Service>> {
     return this.#api(services).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchServiceList(options: WatchOptions): AsyncGenerator<WatchEvent<Service>> {
     return this.#api(services).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getService(name: string, options?: CallOptions): Promise<Service> {
     return this.#api(services).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createService(body: Service, options?: WriteOptions): Promise<Service> {
     return this.#api(services).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceService(body: Service, options?: WriteOptions): Promise<Service> {
     return this.#api(services).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyService(body: Applied<Service>, options: ApplyOptions): Promise<Service> {
     return this.#api(services).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchService(name: string, body: unknown, options: PatchOptions): Promise<Service> {
     return this.#api(services).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteService(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(services).delete(name, options);
   }
+  /** As `patchService`, but of the status: the spec stays as it is. */
   patchServiceStatus(name: string, body: unknown, options: PatchOptions): Promise<Service> {
     return this.#api(services).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyService`, but of the status: the spec stays as it is, and the object must exist. */
   applyServiceStatus(body: Applied<Service>, options: ApplyOptions): Promise<Service> {
     return this.#api(services).applyStatus(body, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getServiceAccountList(options?: ListOptions): Promise<ObjectList<ServiceAccount>> {
     return this.#api(serviceAccounts).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchServiceAccountList(options: WatchOptions): AsyncGenerator<WatchEvent<ServiceAccount>> {
     return this.#api(serviceAccounts).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getServiceAccount(name: string, options?: CallOptions): Promise<ServiceAccount> {
     return this.#api(serviceAccounts).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createServiceAccount(body: ServiceAccount, options?: WriteOptions): Promise<ServiceAccount> {
     return this.#api(serviceAccounts).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceServiceAccount(body: ServiceAccount, options?: WriteOptions): Promise<ServiceAccount> {
     return this.#api(serviceAccounts).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyServiceAccount(body: Applied<ServiceAccount>, options: ApplyOptions): Promise<ServiceAccount> {
     return this.#api(serviceAccounts).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchServiceAccount(name: string, body: unknown, options: PatchOptions): Promise<ServiceAccount> {
     return this.#api(serviceAccounts).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteServiceAccount(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(serviceAccounts).delete(name, options);
   }

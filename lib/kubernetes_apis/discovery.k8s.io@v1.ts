@@ -115,9 +115,11 @@ export interface EndpointSlice {
    * the same type. This field is immutable after creation.
    */
   addressType: "FQDN" | "IPv4" | "IPv6";
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "discovery.k8s.io/v1";
   /** endpoints is a list of unique endpoints in this slice. Each slice may include a maximum of 1000 endpoints. */
   endpoints: Endpoint[];
+  /** As `apiVersion`. */
   kind?: "EndpointSlice";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -153,6 +155,7 @@ export const endpointSlices: Resource<EndpointSlice> = {
 export class DiscoveryV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -181,6 +184,7 @@ export class DiscoveryV1NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw `TypeError`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -190,27 +194,35 @@ export class DiscoveryV1NamespacedApi {
     return new ResourceApi(this.#rest, resource, this.#namespace);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getEndpointSliceList(options?: ListOptions): Promise<ObjectList<EndpointSlice>> {
     return this.#api(endpointSlices).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchEndpointSliceList(options: WatchOptions): AsyncGenerator<WatchEvent<EndpointSlice>> {
     return this.#api(endpointSlices).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getEndpointSlice(name: string, options?: CallOptions): Promise<EndpointSlice> {
     return this.#api(endpointSlices).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createEndpointSlice(body: EndpointSlice, options?: WriteOptions): Promise<EndpointSlice> {
     return this.#api(endpointSlices).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceEndpointSlice(body: EndpointSlice, options?: WriteOptions): Promise<EndpointSlice> {
     return this.#api(endpointSlices).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyEndpointSlice(body: Applied<EndpointSlice>, options: ApplyOptions): Promise<EndpointSlice> {
     return this.#api(endpointSlices).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchEndpointSlice(name: string, body: unknown, options: PatchOptions): Promise<EndpointSlice> {
     return this.#api(endpointSlices).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteEndpointSlice(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(endpointSlices).delete(name, options);
   }

@@ -28,6 +28,7 @@ export interface Event {
    * cannot be empty for new Events and it can have at most 128 characters.
    */
   action?: string;
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "events.k8s.io/v1";
   /** deprecatedCount is the deprecated field assuring backward compatibility with core.v1 Event type. */
   deprecatedCount?: number;
@@ -39,6 +40,7 @@ export interface Event {
   deprecatedSource?: EventSource;
   /** eventTime is the time when this Event was first observed. It is required. */
   eventTime: MicroTime;
+  /** As `apiVersion`. */
   kind?: "Event";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -106,6 +108,7 @@ export const events: Resource<Event> = {
 export class EventsV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -134,6 +137,7 @@ export class EventsV1NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw `TypeError`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -143,27 +147,35 @@ export class EventsV1NamespacedApi {
     return new ResourceApi(this.#rest, resource, this.#namespace);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getEventList(options?: ListOptions): Promise<ObjectList<Event>> {
     return this.#api(events).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchEventList(options: WatchOptions): AsyncGenerator<WatchEvent<Event>> {
     return this.#api(events).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getEvent(name: string, options?: CallOptions): Promise<Event> {
     return this.#api(events).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createEvent(body: Event, options?: WriteOptions): Promise<Event> {
     return this.#api(events).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceEvent(body: Event, options?: WriteOptions): Promise<Event> {
     return this.#api(events).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyEvent(body: Applied<Event>, options: ApplyOptions): Promise<Event> {
     return this.#api(events).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchEvent(name: string, body: unknown, options: PatchOptions): Promise<Event> {
     return this.#api(events).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteEvent(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(events).delete(name, options);
   }

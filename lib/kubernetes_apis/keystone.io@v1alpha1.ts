@@ -63,6 +63,7 @@ export interface GrantSpec {
   validity?: GrantSpecValidity | null;
 }
 
+/** One of `status.conditions` in {@linkcode Grant}. */
 export interface GrantStatusCondition {
   /** When status last changed. */
   lastTransitionTime: string;
@@ -78,6 +79,7 @@ export interface GrantStatusCondition {
   type: string;
 }
 
+/** One of `status.resolvedDestinations` in {@linkcode Grant}. */
 export interface GrantStatusResolvedDestination {
   /** The CIDRs that it stands for in the NetworkPolicy. */
   addresses?: string[];
@@ -120,7 +122,9 @@ export interface GrantStatus {
  * ResourceQuota and NetworkPolicies, and ends it on time.
  */
 export interface Grant {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "keystone.io/v1alpha1";
+  /** As `apiVersion`. */
   kind?: "Grant";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -146,6 +150,7 @@ export interface RealmSpec {
   trustLevel?: "internal" | "partner" | "public";
 }
 
+/** One of `status.conditions` in {@linkcode Realm}. */
 export interface RealmStatusCondition {
   /** When status last changed. */
   lastTransitionTime: string;
@@ -206,7 +211,9 @@ export interface RealmStatus {
  * and grantee. The operator watches over the tailnet whether the node is there and shows it in status.
  */
 export interface Realm {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "keystone.io/v1alpha1";
+  /** As `apiVersion`. */
   kind?: "Realm";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -238,6 +245,7 @@ export const realms: Resource<Realm> = {
 export class KeystoneV1alpha1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -246,64 +254,84 @@ export class KeystoneV1alpha1Api {
     return new ResourceApi(this.#rest, resource);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getGrantList(options?: ListOptions): Promise<ObjectList<Grant>> {
     return this.#api(grants).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchGrantList(options: WatchOptions): AsyncGenerator<WatchEvent<Grant>> {
     return this.#api(grants).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getGrant(name: string, options?: CallOptions): Promise<Grant> {
     return this.#api(grants).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createGrant(body: Grant, options?: WriteOptions): Promise<Grant> {
     return this.#api(grants).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceGrant(body: Grant, options?: WriteOptions): Promise<Grant> {
     return this.#api(grants).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyGrant(body: Applied<Grant>, options: ApplyOptions): Promise<Grant> {
     return this.#api(grants).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchGrant(name: string, body: unknown, options: PatchOptions): Promise<Grant> {
     return this.#api(grants).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteGrant(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(grants).delete(name, options);
   }
+  /** As `patchGrant`, but of the status: the spec stays as it is. */
   patchGrantStatus(name: string, body: unknown, options: PatchOptions): Promise<Grant> {
     return this.#api(grants).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyGrant`, but of the status: the spec stays as it is, and the object must exist. */
   applyGrantStatus(body: Applied<Grant>, options: ApplyOptions): Promise<Grant> {
     return this.#api(grants).applyStatus(body, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getRealmList(options?: ListOptions): Promise<ObjectList<Realm>> {
     return this.#api(realms).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchRealmList(options: WatchOptions): AsyncGenerator<WatchEvent<Realm>> {
     return this.#api(realms).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getRealm(name: string, options?: CallOptions): Promise<Realm> {
     return this.#api(realms).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createRealm(body: Realm, options?: WriteOptions): Promise<Realm> {
     return this.#api(realms).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceRealm(body: Realm, options?: WriteOptions): Promise<Realm> {
     return this.#api(realms).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyRealm(body: Applied<Realm>, options: ApplyOptions): Promise<Realm> {
     return this.#api(realms).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchRealm(name: string, body: unknown, options: PatchOptions): Promise<Realm> {
     return this.#api(realms).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteRealm(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(realms).delete(name, options);
   }
+  /** As `patchRealm`, but of the status: the spec stays as it is. */
   patchRealmStatus(name: string, body: unknown, options: PatchOptions): Promise<Realm> {
     return this.#api(realms).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyRealm`, but of the status: the spec stays as it is, and the object must exist. */
   applyRealmStatus(body: Applied<Realm>, options: ApplyOptions): Promise<Realm> {
     return this.#api(realms).applyStatus(body, options);
   }

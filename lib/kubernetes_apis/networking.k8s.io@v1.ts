@@ -33,7 +33,9 @@ export interface IPBlock {
 
 /** NetworkPolicy describes what network traffic is allowed for a set of Pods */
 export interface NetworkPolicy {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "networking.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "NetworkPolicy";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -141,7 +143,9 @@ export interface NetworkPolicySpec {
  * is used to allocate ClusterIPs to Service objects.
  */
 export interface ServiceCIDR {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "networking.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "ServiceCIDR";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -190,6 +194,7 @@ export const serviceCIDRs: Resource<ServiceCIDR> = {
 export class NetworkingV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -203,33 +208,43 @@ export class NetworkingV1Api {
     return new NetworkingV1NamespacedApi(this.#rest, name);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getServiceCIDRList(options?: ListOptions): Promise<ObjectList<ServiceCIDR>> {
     return this.#api(serviceCIDRs).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchServiceCIDRList(options: WatchOptions): AsyncGenerator<WatchEvent<ServiceCIDR>> {
     return this.#api(serviceCIDRs).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getServiceCIDR(name: string, options?: CallOptions): Promise<ServiceCIDR> {
     return this.#api(serviceCIDRs).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createServiceCIDR(body: ServiceCIDR, options?: WriteOptions): Promise<ServiceCIDR> {
     return this.#api(serviceCIDRs).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceServiceCIDR(body: ServiceCIDR, options?: WriteOptions): Promise<ServiceCIDR> {
     return this.#api(serviceCIDRs).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyServiceCIDR(body: Applied<ServiceCIDR>, options: ApplyOptions): Promise<ServiceCIDR> {
     return this.#api(serviceCIDRs).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchServiceCIDR(name: string, body: unknown, options: PatchOptions): Promise<ServiceCIDR> {
     return this.#api(serviceCIDRs).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteServiceCIDR(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(serviceCIDRs).delete(name, options);
   }
+  /** As `patchServiceCIDR`, but of the status: the spec stays as it is. */
   patchServiceCIDRStatus(name: string, body: unknown, options: PatchOptions): Promise<ServiceCIDR> {
     return this.#api(serviceCIDRs).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyServiceCIDR`, but of the status: the spec stays as it is, and the object must exist. */
   applyServiceCIDRStatus(body: Applied<ServiceCIDR>, options: ApplyOptions): Promise<ServiceCIDR> {
     return this.#api(serviceCIDRs).applyStatus(body, options);
   }
@@ -249,6 +264,7 @@ export class NetworkingV1NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw `TypeError`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -258,27 +274,35 @@ export class NetworkingV1NamespacedApi {
     return new ResourceApi(this.#rest, resource, this.#namespace);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getNetworkPolicyList(options?: ListOptions): Promise<ObjectList<NetworkPolicy>> {
     return this.#api(networkPolicies).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchNetworkPolicyList(options: WatchOptions): AsyncGenerator<WatchEvent<NetworkPolicy>> {
     return this.#api(networkPolicies).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getNetworkPolicy(name: string, options?: CallOptions): Promise<NetworkPolicy> {
     return this.#api(networkPolicies).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createNetworkPolicy(body: NetworkPolicy, options?: WriteOptions): Promise<NetworkPolicy> {
     return this.#api(networkPolicies).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceNetworkPolicy(body: NetworkPolicy, options?: WriteOptions): Promise<NetworkPolicy> {
     return this.#api(networkPolicies).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyNetworkPolicy(body: Applied<NetworkPolicy>, options: ApplyOptions): Promise<NetworkPolicy> {
     return this.#api(networkPolicies).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchNetworkPolicy(name: string, body: unknown, options: PatchOptions): Promise<NetworkPolicy> {
     return this.#api(networkPolicies).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteNetworkPolicy(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(networkPolicies).delete(name, options);
   }

@@ -29,9 +29,11 @@ import type {
  * Pod. A request to cause such an eviction is created by POSTing to .../pods/<pod name>/evictions.
  */
 export interface Eviction {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "policy/v1";
   /** DeleteOptions may be provided */
   deleteOptions?: MetaDeleteOptions;
+  /** As `apiVersion`. */
   kind?: "Eviction";
   /** ObjectMeta describes the pod that is being evicted. */
   metadata?: ObjectMeta;
@@ -39,7 +41,9 @@ export interface Eviction {
 
 /** PodDisruptionBudget is an object to define the max disruption that can be caused to a collection of pods */
 export interface PodDisruptionBudget {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "policy/v1";
+  /** As `apiVersion`. */
   kind?: "PodDisruptionBudget";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -116,6 +120,7 @@ export const podDisruptionBudgets: Resource<PodDisruptionBudget> = {
 export class PolicyV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -144,6 +149,7 @@ export class PolicyV1NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw `TypeError`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -153,33 +159,43 @@ export class PolicyV1NamespacedApi {
     return new ResourceApi(this.#rest, resource, this.#namespace);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getPodDisruptionBudgetList(options?: ListOptions): Promise<ObjectList<PodDisruptionBudget>> {
     return this.#api(podDisruptionBudgets).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchPodDisruptionBudgetList(options: WatchOptions): AsyncGenerator<WatchEvent<PodDisruptionBudget>> {
     return this.#api(podDisruptionBudgets).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getPodDisruptionBudget(name: string, options?: CallOptions): Promise<PodDisruptionBudget> {
     return this.#api(podDisruptionBudgets).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createPodDisruptionBudget(body: PodDisruptionBudget, options?: WriteOptions): Promise<PodDisruptionBudget> {
     return this.#api(podDisruptionBudgets).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replacePodDisruptionBudget(body: PodDisruptionBudget, options?: WriteOptions): Promise<PodDisruptionBudget> {
     return this.#api(podDisruptionBudgets).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyPodDisruptionBudget(body: Applied<PodDisruptionBudget>, options: ApplyOptions): Promise<PodDisruptionBudget> {
     return this.#api(podDisruptionBudgets).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchPodDisruptionBudget(name: string, body: unknown, options: PatchOptions): Promise<PodDisruptionBudget> {
     return this.#api(podDisruptionBudgets).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deletePodDisruptionBudget(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(podDisruptionBudgets).delete(name, options);
   }
+  /** As `patchPodDisruptionBudget`, but of the status: the spec stays as it is. */
   patchPodDisruptionBudgetStatus(name: string, body: unknown, options: PatchOptions): Promise<PodDisruptionBudget> {
     return this.#api(podDisruptionBudgets).patch(name, body, { ...options, subresource: "status" });
   }
+  /** As `applyPodDisruptionBudget`, but of the status: the spec stays as it is, and the object must exist. */
   applyPodDisruptionBudgetStatus(
     body: Applied<PodDisruptionBudget>,
     options: ApplyOptions,

@@ -37,7 +37,9 @@ export interface ClusterRole {
    * the controller.
    */
   aggregationRule?: AggregationRule;
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "ClusterRole";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -50,7 +52,9 @@ export interface ClusterRole {
  * namespace, and adds who information via Subject.
  */
 export interface ClusterRoleBinding {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "ClusterRoleBinding";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -95,7 +99,9 @@ export interface PolicyRule {
 
 /** Role is a namespaced, logical grouping of PolicyRules that can be referenced as a unit by a RoleBinding. */
 export interface Role {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "Role";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -109,7 +115,9 @@ export interface Role {
  * namespace it exists in.
  */
 export interface RoleBinding {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
+  /** As `apiVersion`. */
   kind?: "RoleBinding";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
@@ -196,6 +204,7 @@ export const roleBindings: Resource<RoleBinding> = {
 export class RbacAuthorizationV1Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
@@ -209,52 +218,68 @@ export class RbacAuthorizationV1Api {
     return new RbacAuthorizationV1NamespacedApi(this.#rest, name);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getClusterRoleList(options?: ListOptions): Promise<ObjectList<ClusterRole>> {
     return this.#api(clusterRoles).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchClusterRoleList(options: WatchOptions): AsyncGenerator<WatchEvent<ClusterRole>> {
     return this.#api(clusterRoles).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getClusterRole(name: string, options?: CallOptions): Promise<ClusterRole> {
     return this.#api(clusterRoles).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createClusterRole(body: ClusterRole, options?: WriteOptions): Promise<ClusterRole> {
     return this.#api(clusterRoles).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceClusterRole(body: ClusterRole, options?: WriteOptions): Promise<ClusterRole> {
     return this.#api(clusterRoles).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyClusterRole(body: Applied<ClusterRole>, options: ApplyOptions): Promise<ClusterRole> {
     return this.#api(clusterRoles).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchClusterRole(name: string, body: unknown, options: PatchOptions): Promise<ClusterRole> {
     return this.#api(clusterRoles).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteClusterRole(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(clusterRoles).delete(name, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getClusterRoleBindingList(options?: ListOptions): Promise<ObjectList<ClusterRoleBinding>> {
     return this.#api(clusterRoleBindings).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchClusterRoleBindingList(options: WatchOptions): AsyncGenerator<WatchEvent<ClusterRoleBinding>> {
     return this.#api(clusterRoleBindings).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getClusterRoleBinding(name: string, options?: CallOptions): Promise<ClusterRoleBinding> {
     return this.#api(clusterRoleBindings).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createClusterRoleBinding(body: ClusterRoleBinding, options?: WriteOptions): Promise<ClusterRoleBinding> {
     return this.#api(clusterRoleBindings).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceClusterRoleBinding(body: ClusterRoleBinding, options?: WriteOptions): Promise<ClusterRoleBinding> {
     return this.#api(clusterRoleBindings).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyClusterRoleBinding(body: Applied<ClusterRoleBinding>, options: ApplyOptions): Promise<ClusterRoleBinding> {
     return this.#api(clusterRoleBindings).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchClusterRoleBinding(name: string, body: unknown, options: PatchOptions): Promise<ClusterRoleBinding> {
     return this.#api(clusterRoleBindings).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteClusterRoleBinding(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(clusterRoleBindings).delete(name, options);
   }
@@ -283,6 +308,7 @@ export class RbacAuthorizationV1NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw `TypeError`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -292,52 +318,68 @@ export class RbacAuthorizationV1NamespacedApi {
     return new ResourceApi(this.#rest, resource, this.#namespace);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getRoleList(options?: ListOptions): Promise<ObjectList<Role>> {
     return this.#api(roles).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchRoleList(options: WatchOptions): AsyncGenerator<WatchEvent<Role>> {
     return this.#api(roles).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getRole(name: string, options?: CallOptions): Promise<Role> {
     return this.#api(roles).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createRole(body: Role, options?: WriteOptions): Promise<Role> {
     return this.#api(roles).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceRole(body: Role, options?: WriteOptions): Promise<Role> {
     return this.#api(roles).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyRole(body: Applied<Role>, options: ApplyOptions): Promise<Role> {
     return this.#api(roles).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchRole(name: string, body: unknown, options: PatchOptions): Promise<Role> {
     return this.#api(roles).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteRole(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(roles).delete(name, options);
   }
 
+  /** One page of the collection: all of it, unless `limit` is given. */
   getRoleBindingList(options?: ListOptions): Promise<ObjectList<RoleBinding>> {
     return this.#api(roleBindings).list(options);
   }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
   watchRoleBindingList(options: WatchOptions): AsyncGenerator<WatchEvent<RoleBinding>> {
     return this.#api(roleBindings).watch(options);
   }
+  /** The object as it is now; 404 `NotFound` when there is none. */
   getRoleBinding(name: string, options?: CallOptions): Promise<RoleBinding> {
     return this.#api(roleBindings).get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
   createRoleBinding(body: RoleBinding, options?: WriteOptions): Promise<RoleBinding> {
     return this.#api(roleBindings).create(body, options);
   }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
   replaceRoleBinding(body: RoleBinding, options?: WriteOptions): Promise<RoleBinding> {
     return this.#api(roleBindings).replace(body, options);
   }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
   applyRoleBinding(body: Applied<RoleBinding>, options: ApplyOptions): Promise<RoleBinding> {
     return this.#api(roleBindings).apply(body, options);
   }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
   patchRoleBinding(name: string, body: unknown, options: PatchOptions): Promise<RoleBinding> {
     return this.#api(roleBindings).patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteRoleBinding(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(roleBindings).delete(name, options);
   }

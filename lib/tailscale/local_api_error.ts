@@ -11,8 +11,10 @@ export type LocalApiErrorKind = "NotRunning" | "AccessDenied" | "NotFound" | "Ti
 
 /** A call to the LocalAPI that failed. The message is a sentence naming the socket, the cause and the remedy. */
 export class LocalApiError extends Error {
+  /** What went wrong, for a caller to decide by. */
   readonly kind: LocalApiErrorKind;
 
+  /** Takes the message as it is; `options.cause` is what the call really failed of. */
   constructor(kind: LocalApiErrorKind, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "LocalApiError";

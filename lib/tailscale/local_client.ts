@@ -90,6 +90,7 @@ export class LocalClient implements Disposable {
   readonly #timeoutMs: number;
   #opened: Deno.HttpClient | undefined;
 
+  /** Takes where the daemon listens. Whether one does shows with the first call. */
   constructor({ socket, timeoutMs = 5000 }: LocalClientOptions) {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;

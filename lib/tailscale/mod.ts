@@ -28,8 +28,8 @@ export {
   type WatchOptions,
   type WhoIsOptions,
 } from "./local_client.ts";
-export { isHeartbeat, type Notify, NotifyMask } from "./notify.ts";
+export { type ChangedNode, isHeartbeat, type NodePatch, type Notify, NotifyMask } from "./notify.ts";
 export type { PingResult, PingType } from "./ping.ts";
 export type { Prefs } from "./prefs.ts";
-export type { PeerStatus, Status } from "./status.ts";
-export type { WhoIs } from "./whois.ts";
+export type { PeerStatus, Status, UserProfile } from "./status.ts";
+export type { WhoIs, WhoIsNode } from "./whois.ts";

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { prefsSchema } from "./prefs.ts";
+import { type Prefs, prefsSchema } from "./prefs.ts";
+import type { Shape } from "./shape.ts";
 
 /**
  * What to be told on the bus; add up what is wanted. Daemons ignore bits that they don't know.
@@ -21,36 +22,75 @@ export const NotifyMask = {
   PeerPatches: 1 << 15,
 } as const;
 
-const nodes = z.array(z.looseObject({ StableID: z.string().nullish(), Name: z.string().nullish() })).nullish();
-const patches = z.array(z.looseObject({ NodeID: z.number().nullish(), Online: z.boolean().nullish() })).nullish();
+/** A node that came or changed. Source: `tailcfg.Node` of tailscale.com. Unknown fields are kept. */
+export interface ChangedNode {
+  /** Identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
+  StableID?: string | null;
+  /** MagicDNS name with a trailing dot. */
+  Name?: string | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
 
-export const notifySchema = z.looseObject({
-  /** Version of the daemon. */
-  Version: z.string().nullish(),
-  /** Only in the first line of a connection. */
-  SessionID: z.string().nullish(),
-  ErrMessage: z.string().nullish(),
-  /**
-   * 0 NoState, 1 InUseOtherUser, 2 NeedsLogin, 3 NeedsMachineAuth, 4 Stopped, 5 Starting, 6 Running.
-   */
-  State: z.number().nullish(),
-  Prefs: prefsSchema.nullish(),
-  /** Nodes that came or changed, whole (daemons from about 1.100 on). */
-  PeersChanged: nodes,
-  /** Numeric IDs of nodes that are gone (daemons from about 1.100 on). */
-  PeersRemoved: z.array(z.number()).nullish(),
-  /** Single fields that changed (daemons from about 1.100 on). */
-  PeerChangedPatch: patches,
-  /** Single fields that changed (daemons up to 1.98, beside a whole `NetMap`). */
-  PeerChanges: patches,
-});
+/** Single fields of a node that changed. Source: `tailcfg.PeerChange` of tailscale.com. Unknown fields are kept. */
+export interface NodePatch {
+  /** Numeric ID of the node, as in `PeersRemoved`. */
+  NodeID?: number | null;
+  /** Whether the control server has a connection to the node; absent when that didn't change. */
+  Online?: boolean | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
 
 /**
  * One line of the bus: what isn't null has changed. The two dialects of daemons differ in how they tell of peers
  * (see the fields), so the robust use is to take any line that is no heartbeat as the occasion to ask `status`.
  * Source: `ipn.Notify` of tailscale.com. Unknown fields are kept.
  */
-export type Notify = z.infer<typeof notifySchema>;
+export interface Notify {
+  /** Version of the daemon. */
+  Version?: string | null;
+  /** Only in the first line of a connection. */
+  SessionID?: string | null;
+  /** A critical error of the daemon, in words; in state 1 only who uses it. */
+  ErrMessage?: string | null;
+  /** 0 NoState, 1 InUseOtherUser, 2 NeedsLogin, 3 NeedsMachineAuth, 4 Stopped, 5 Starting, 6 Running. */
+  State?: number | null;
+  /** All settings, of which some changed. */
+  Prefs?: Prefs | null;
+  /** Nodes that came or changed, whole (daemons from about 1.100 on). */
+  PeersChanged?: ChangedNode[] | null;
+  /** Numeric IDs of nodes that are gone (daemons from about 1.100 on). */
+  PeersRemoved?: number[] | null;
+  /** Single fields that changed (daemons from about 1.100 on). */
+  PeerChangedPatch?: NodePatch[] | null;
+  /** Single fields that changed (daemons up to 1.98, beside a whole `NetMap`). */
+  PeerChanges?: NodePatch[] | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
+
+const nodeSchema: z.ZodType<ChangedNode> = z.looseObject(
+  { StableID: z.string().nullish(), Name: z.string().nullish() } satisfies Shape<ChangedNode>,
+);
+
+const patchSchema: z.ZodType<NodePatch> = z.looseObject(
+  { NodeID: z.number().nullish(), Online: z.boolean().nullish() } satisfies Shape<NodePatch>,
+);
+
+export const notifySchema: z.ZodType<Notify> = z.looseObject(
+  {
+    Version: z.string().nullish(),
+    SessionID: z.string().nullish(),
+    ErrMessage: z.string().nullish(),
+    State: z.number().nullish(),
+    Prefs: prefsSchema.nullish(),
+    PeersChanged: z.array(nodeSchema).nullish(),
+    PeersRemoved: z.array(z.number()).nullish(),
+    PeerChangedPatch: z.array(patchSchema).nullish(),
+    PeerChanges: z.array(patchSchema).nullish(),
+  } satisfies Shape<Notify>,
+);
 
 /**
  * Whether a line says no more than that the daemon lives: its version, or the engine's counters beside it.

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Shape } from "./shape.ts";
 
 /**
  * At which layer: `disco` finds a path between the two daemons, `TSMP` goes through the tunnel and skips the node's
@@ -6,19 +7,31 @@ import { z } from "zod";
  */
 export type PingType = "disco" | "TSMP" | "ICMP" | "peerapi";
 
-export const pingResultSchema = z.looseObject({
-  /** Why there was no answer, such as `no matching peer`; empty when there was one. */
-  Err: z.string().nullish(),
-  NodeName: z.string().nullish(),
-  /** Round trip in seconds; 0 when there was no answer. */
-  LatencySeconds: z.number().nullish(),
-  /** `ip:port` that answered when the path is direct, else empty. */
-  Endpoint: z.string().nullish(),
-  /** Code of the DERP region that the answer came through, else empty. */
-  DERPRegionCode: z.string().nullish(),
-  /** `ip:port:vni` of the peer relay that the answer came through, else empty. */
-  PeerRelay: z.string().nullish(),
-});
-
 /** What a ping found. Source: `ipnstate.PingResult` of tailscale.com. Unknown fields are kept. */
-export type PingResult = z.infer<typeof pingResultSchema>;
+export interface PingResult {
+  /** Why there was no answer, such as `no matching peer`; empty when there was one. */
+  Err?: string | null;
+  /** First part of the node's MagicDNS name, or what it calls itself; not always unique. */
+  NodeName?: string | null;
+  /** Round trip in seconds; 0 when there was no answer. */
+  LatencySeconds?: number | null;
+  /** `ip:port` that answered when the path is direct, else empty. */
+  Endpoint?: string | null;
+  /** Code of the DERP region that the answer came through, else empty. */
+  DERPRegionCode?: string | null;
+  /** `ip:port:vni` of the peer relay that the answer came through, else empty. */
+  PeerRelay?: string | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
+
+export const pingResultSchema: z.ZodType<PingResult> = z.looseObject(
+  {
+    Err: z.string().nullish(),
+    NodeName: z.string().nullish(),
+    LatencySeconds: z.number().nullish(),
+    Endpoint: z.string().nullish(),
+    DERPRegionCode: z.string().nullish(),
+    PeerRelay: z.string().nullish(),
+  } satisfies Shape<PingResult>,
+);

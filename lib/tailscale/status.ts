@@ -1,64 +1,119 @@
 import { z } from "zod";
+import type { Shape } from "./shape.ts";
 
 /**
- * One node in a {@linkcode Status}: the fields of Go's `ipnstate.PeerStatus` that this library vouches for. Others are
- * kept as they came.
+ * One node: this one (`Self`) or a peer. Source: `ipnstate.PeerStatus` of the Go module tailscale.com, of which these
+ * are the fields that this library vouches for. Unknown fields are kept.
  */
-export const peerStatusSchema = z.looseObject({
+export interface PeerStatus {
   /** Stable identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
-  ID: z.string().nullish(),
+  ID?: string | null;
   /** MagicDNS name with a trailing dot; empty when the node has none. */
-  DNSName: z.string().nullish(),
+  DNSName?: string | null;
   /** What the node calls itself: neither unique nor verified. */
-  HostName: z.string().nullish(),
-  OS: z.string().nullish(),
+  HostName?: string | null;
+  /** Operating system in Go's words, such as `linux`, `macOS` or `windows`. */
+  OS?: string | null;
   /** Key into {@linkcode Status}'s `User`. */
-  UserID: z.number().nullish(),
-  TailscaleIPs: z.array(z.string()).nullish(),
-  Tags: z.array(z.string()).nullish(),
+  UserID?: number | null;
+  /** The node's own addresses, without a prefix length. */
+  TailscaleIPs?: string[] | null;
+  /** Such as `tag:server`; a tagged node acts as its tags, not as a user. */
+  Tags?: string[] | null;
   /** Whether the control server has a connection to the node. */
-  Online: z.boolean().nullish(),
+  Online?: boolean | null;
   /** RFC 3339; year 1 when unknown, see `instantFrom`. */
-  LastSeen: z.string().nullish(),
+  LastSeen?: string | null;
   /** RFC 3339; absent when the key doesn't expire. */
-  KeyExpiry: z.string().nullish(),
-  Expired: z.boolean().nullish(),
+  KeyExpiry?: string | null;
+  /** Whether the node's key has expired, as the control server or this node's clock says. */
+  Expired?: boolean | null;
   /** Whether packets were sent to it in the last minutes. */
-  Active: z.boolean().nullish(),
+  Active?: boolean | null;
   /** `ip:port` of the direct path in use; empty when there is none. */
-  CurAddr: z.string().nullish(),
+  CurAddr?: string | null;
   /** Code of the DERP region that the node is reachable through. */
-  Relay: z.string().nullish(),
+  Relay?: string | null;
   /** `ip:port:vni` of the peer relay in use; empty when there is none. */
-  PeerRelay: z.string().nullish(),
+  PeerRelay?: string | null;
   /** Whether it is here only because one of its user's nodes is shared with us; clients usually hide it. */
-  ShareeNode: z.boolean().nullish(),
+  ShareeNode?: boolean | null;
   /** Capabilities of the node with their values. */
-  CapMap: z.record(z.string(), z.array(z.unknown()).nullable()).nullish(),
-});
+  CapMap?: Record<string, unknown[] | null> | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
 
-/** One node: this one (`Self`) or a peer. Source: `ipnstate.PeerStatus` of the Go module tailscale.com. */
-export type PeerStatus = z.infer<typeof peerStatusSchema>;
-
-export const statusSchema = z.looseObject({
-  /** Version of the daemon. */
-  Version: z.string().nullish(),
-  /** `NoState`, `InUseOtherUser`, `NeedsLogin`, `NeedsMachineAuth`, `Stopped`, `Starting` or `Running`. */
-  BackendState: z.string(),
-  /** Where a person logs this node in, when that is needed. */
-  AuthURL: z.string().nullish(),
-  TailscaleIPs: z.array(z.string()).nullish(),
-  Self: peerStatusSchema.nullish(),
-  /** Peers by their current node key. */
-  Peer: z.record(z.string(), peerStatusSchema).nullish(),
-  /** Owners by UserID. */
-  User: z.record(z.string(), z.looseObject({ LoginName: z.string().nullish(), DisplayName: z.string().nullish() }))
-    .nullish(),
-  /** Problems in words; empty when there are none. */
-  Health: z.array(z.string()).nullish(),
-  /** Parent domain of the nodes' names, without dots around it. */
-  MagicDNSSuffix: z.string().nullish(),
-});
+/** A user of the tailnet. Source: `tailcfg.UserProfile` of tailscale.com. Unknown fields are kept. */
+export interface UserProfile {
+  /** Such as `alice@example.com`; for people to read, since it doesn't name the identity provider. */
+  LoginName?: string | null;
+  /** A name for people, neither unique nor verified. */
+  DisplayName?: string | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
 
 /** This node and its peers. Source: `ipnstate.Status` of the Go module tailscale.com. Unknown fields are kept. */
-export type Status = z.infer<typeof statusSchema>;
+export interface Status {
+  /** Version of the daemon. */
+  Version?: string | null;
+  /** `NoState`, `InUseOtherUser`, `NeedsLogin`, `NeedsMachineAuth`, `Stopped`, `Starting` or `Running`. */
+  BackendState: string;
+  /** Where a person logs this node in, when that is needed. */
+  AuthURL?: string | null;
+  /** This node's own addresses; none before it was logged in. */
+  TailscaleIPs?: string[] | null;
+  /** This node; there is little in it before it was logged in. */
+  Self?: PeerStatus | null;
+  /** Peers by their current node key. */
+  Peer?: Record<string, PeerStatus> | null;
+  /** Owners by UserID. */
+  User?: Record<string, UserProfile> | null;
+  /** Problems in words; empty when there are none. */
+  Health?: string[] | null;
+  /** Parent domain of the nodes' names, without dots around it. */
+  MagicDNSSuffix?: string | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
+
+const peerStatusSchema: z.ZodType<PeerStatus> = z.looseObject(
+  {
+    ID: z.string().nullish(),
+    DNSName: z.string().nullish(),
+    HostName: z.string().nullish(),
+    OS: z.string().nullish(),
+    UserID: z.number().nullish(),
+    TailscaleIPs: z.array(z.string()).nullish(),
+    Tags: z.array(z.string()).nullish(),
+    Online: z.boolean().nullish(),
+    LastSeen: z.string().nullish(),
+    KeyExpiry: z.string().nullish(),
+    Expired: z.boolean().nullish(),
+    Active: z.boolean().nullish(),
+    CurAddr: z.string().nullish(),
+    Relay: z.string().nullish(),
+    PeerRelay: z.string().nullish(),
+    ShareeNode: z.boolean().nullish(),
+    CapMap: z.record(z.string(), z.array(z.unknown()).nullable()).nullish(),
+  } satisfies Shape<PeerStatus>,
+);
+
+export const userProfileSchema: z.ZodType<UserProfile> = z.looseObject(
+  { LoginName: z.string().nullish(), DisplayName: z.string().nullish() } satisfies Shape<UserProfile>,
+);
+
+export const statusSchema: z.ZodType<Status> = z.looseObject(
+  {
+    Version: z.string().nullish(),
+    BackendState: z.string(),
+    AuthURL: z.string().nullish(),
+    TailscaleIPs: z.array(z.string()).nullish(),
+    Self: peerStatusSchema.nullish(),
+    Peer: z.record(z.string(), peerStatusSchema).nullish(),
+    User: z.record(z.string(), userProfileSchema).nullish(),
+    Health: z.array(z.string()).nullish(),
+    MagicDNSSuffix: z.string().nullish(),
+  } satisfies Shape<Status>,
+);

@@ -1,21 +1,52 @@
 import { z } from "zod";
+import type { Shape } from "./shape.ts";
+import { type UserProfile, userProfileSchema } from "./status.ts";
 
-export const whoIsSchema = z.looseObject({
-  Node: z.looseObject({
+/** The node behind an address. Source: `tailcfg.Node` of tailscale.com. Unknown fields are kept. */
+export interface WhoIsNode {
+  /** Identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
+  StableID: string;
+  /** MagicDNS name with a trailing dot. */
+  Name?: string | null;
+  /** The node's own addresses as prefixes, such as `100.64.0.2/32`. */
+  Addresses?: string[] | null;
+  /** Such as `tag:server`; a tagged node acts as its tags, not as a user. */
+  Tags?: string[] | null;
+  /** Whether the control server has a connection to the node; absent when this node may not know. */
+  Online?: boolean | null;
+  /** RFC 3339; year 1 or absent when the key doesn't expire. */
+  KeyExpiry?: string | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
+
+/** Who stands behind an address. Source: `apitype.WhoIsResponse` of tailscale.com. Unknown fields are kept. */
+export interface WhoIs {
+  /** The node that the address belongs to. */
+  Node: WhoIsNode;
+  /** Who owns or made the node; a tagged node doesn't act as that user. */
+  UserProfile: UserProfile;
+  /** Capabilities that the tailnet's policy grants the node towards this one, by name, with their arguments. */
+  CapMap?: Record<string, unknown[] | null> | null;
+  /** What else the daemon tells, as it came. */
+  [field: string]: unknown;
+}
+
+const nodeSchema: z.ZodType<WhoIsNode> = z.looseObject(
+  {
     StableID: z.string(),
-    /** MagicDNS name with a trailing dot. */
     Name: z.string().nullish(),
-    /** The node's own addresses as prefixes, such as `100.64.0.2/32`. */
     Addresses: z.array(z.string()).nullish(),
     Tags: z.array(z.string()).nullish(),
     Online: z.boolean().nullish(),
-    /** RFC 3339; year 1 or absent when the key doesn't expire. */
     KeyExpiry: z.string().nullish(),
-  }),
-  UserProfile: z.looseObject({ LoginName: z.string().nullish(), DisplayName: z.string().nullish() }),
-  /** Capabilities that the tailnet's policy grants the node towards this one, by name, with their arguments. */
-  CapMap: z.record(z.string(), z.array(z.unknown()).nullable()).nullish(),
-});
+  } satisfies Shape<WhoIsNode>,
+);
 
-/** Who stands behind an address. Source: `apitype.WhoIsResponse` of tailscale.com. Unknown fields are kept. */
-export type WhoIs = z.infer<typeof whoIsSchema>;
+export const whoIsSchema: z.ZodType<WhoIs> = z.looseObject(
+  {
+    Node: nodeSchema,
+    UserProfile: userProfileSchema,
+    CapMap: z.record(z.string(), z.array(z.unknown()).nullable()).nullish(),
+  } satisfies Shape<WhoIs>,
+);

@@ -83,7 +83,7 @@ const malformed: [string, unknown, RegExp][] = [
   ],
   ["an end without a zone", grant({ validity: { validUntil: "2030-01-01T00:00:00" } }), /validUntil.*date-time/],
   ["an end on a day that isn't", grant({ validity: { validUntil: "2030-02-30T00:00:00Z" } }), /validUntil.*date-time/],
-  ["an end that is a number", grant({ validity: { validUntil: 1893456000 } }), /validUntil.*must be of type string/],
+  ["an end that is a number", grant({ validity: { validUntil: 1893456000 } }), /validUntil.*must be of type date-time/],
   [
     "an end before the start",
     grant({ validity: { validFrom: "2030-01-02T00:00:00Z", validUntil: "2030-01-01T00:00:00Z" } }),

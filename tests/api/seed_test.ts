@@ -3,44 +3,8 @@ import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+import { seed } from "../fixtures/seed.ts";
 import { load } from "js-yaml";
-
-const seed = `
-apiVersion: keystone.io/v1alpha1
-kind: Grant
-metadata:
-  name: alice-to-bob-compute
-spec:
-  grantorRealm: alice-home
-  granteeRealm: bob-home
-  hard:
-    requests.cpu: "2"
-    requests.memory: "4Gi"
-    limits.cpu: "4"
-    limits.memory: "8Gi"
-    requests.storage: "100Gi"
-  networkPolicy:
-    egressAllowed: false
-    allowedDestinations: []
-  validity:
-    validUntil: "2026-01-01T00:00:00Z"
-status:
-  phase: Active # Pending, Active, Revoked, Expired
-  actualUsage:
-    requests.cpu: "1.5"
----
-apiVersion: keystone.io/v1alpha1
-kind: Realm
-metadata:
-  name: bob-home
-spec:
-  identity: "bob-home.tailnet-name.ts.net"
-  connectionType: "tailscale"
-  trustLevel: "partner" # internal, partner, public
-status:
-  connectionState: Connected
-  lastSeen: "2025-12-14T10:00:00Z"
-`;
 
 Deno.test("the seed's Grant and Realm", async (t) => {
   await using lab = await sharedLab();

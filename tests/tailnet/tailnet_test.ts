@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { createTailnet, type Peer, type Tailnet } from "../../src/tailnet/tailnet.ts";
+import { daemonKnows } from "../fixtures/tailnet.ts";
 import { type LabRealm, startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 
@@ -18,17 +18,6 @@ const reason = ({ state }: Tailnet): string => state.kind === "unavailable" ? st
 
 function becomes(what: string, value: () => unknown, expected: unknown, withinMs: number): Promise<void> {
   return poll(what, () => value() === expected || `it is ${value()}`, { withinMs, everyMs: 5 });
-}
-
-/** Asks the tailscaled itself, apart from what is tested, until it knows `online` of the peer; returns when that was. */
-async function daemonKnows({ socket }: LabRealm, identity: string, online: boolean): Promise<number> {
-  using client = new LocalClient({ socket });
-  await poll(`${socket} knows that ${identity} is ${online ? "online" : "offline"}`, async () => {
-    const { Peer } = await client.status();
-    const node = Object.values(Peer ?? {}).find(({ DNSName }) => DNSName === `${identity}.`);
-    return node?.Online === online || `it says Online=${node?.Online}`;
-  }, { withinMs: 60_000, everyMs: 5 });
-  return performance.now();
 }
 
 /** Resolves with the moment at which the tailnet tells that the peer is `online` or not. */
@@ -90,7 +79,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
     await t.step(`a peer that is ${online ? "back" : "killed"} is known as soon as tailscaled knows`, async () => {
       const all = each(async ({ version, realm, tailnet }) => {
         const [known, heard] = await Promise.all([
-          daemonKnows(realm, bob.identity, online),
+          daemonKnows(realm.socket, bob.identity, online),
           told(tailnet, bob.identity, online),
         ]);
         console.log(

@@ -34,34 +34,44 @@ function methods(each: Kind, scope: string): string {
   const { kind, place } = each;
   const api = `${scope}${constantName(each)})`;
   const status = `
+  /** As \`patch${kind}\`, but of the status: the spec stays as it is. */
   patch${kind}Status(name: string, body: unknown, options: PatchOptions): Promise<${kind}> {
     return ${api}.patch(name, body, { ...options, subresource: "status" });
   }
+  /** As \`apply${kind}\`, but of the status: the spec stays as it is, and the object must exist. */
   apply${kind}Status(body: Applied<${kind}>, options: ApplyOptions): Promise<${kind}> {
     return ${api}.applyStatus(body, options);
   }`;
   return `
+  /** One page of the collection: all of it, unless \`limit\` is given. */
   get${kind}List(options?: ListOptions): Promise<ObjectList<${kind}>> {
     return ${api}.list(options);
   }
+  /** What changes after \`resourceVersion\`, until the server ends the connection. */
   watch${kind}List(options: WatchOptions): AsyncGenerator<WatchEvent<${kind}>> {
     return ${api}.watch(options);
   }
+  /** The object as it is now; 404 \`NotFound\` when there is none. */
   get${kind}(name: string, options?: CallOptions): Promise<${kind}> {
     return ${api}.get(name, options);
   }
+  /** Resolves to the object as the server keeps it; 409 \`AlreadyExists\` when the name is taken. */
   create${kind}(body: ${kind}, options?: WriteOptions): Promise<${kind}> {
     return ${api}.create(body, options);
   }
+  /** Writes the whole object; 409 \`Conflict\` when its \`resourceVersion\` is given and out of date. */
   replace${kind}(body: ${kind}, options?: WriteOptions): Promise<${kind}> {
     return ${api}.replace(body, options);
   }
+  /** Server-side apply of the fields in \`body\`; creates the object when there is none. */
   apply${kind}(body: Applied<${kind}>, options: ApplyOptions): Promise<${kind}> {
     return ${api}.apply(body, options);
   }
+  /** Changes parts of the object; \`options.type\` says how \`body\` is meant. */
   patch${kind}(name: string, body: unknown, options: PatchOptions): Promise<${kind}> {
     return ${api}.patch(name, body, options);
   }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
   delete${kind}(name: string, options?: DeleteOptions): Promise<void> {
     return ${api}.delete(name, options);
   }${place.status ? status : ""}`;
@@ -78,6 +88,7 @@ export class ${className}NamespacedApi {
   readonly #rest: RestClient;
   readonly #namespace: string;
 
+  /** A namespace that can't be part of a path makes every call throw \`TypeError\`. */
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
     this.#namespace = namespace;
@@ -104,6 +115,7 @@ ${namespaced.map((each) => methods(each, "this.#api(")).join("\n")}
 export class ${className}Api {
   readonly #rest: RestClient;
 
+  /** Takes what sends the requests; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

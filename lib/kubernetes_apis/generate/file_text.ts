@@ -2,6 +2,7 @@ import { classesOf, constantOf } from "./clients.ts";
 import { type Group, typeOfSchema } from "./groups.ts";
 import { type Document, placeOf } from "./openapi.ts";
 import { declareType } from "./types.ts";
+import { described } from "./undescribed.ts";
 
 const library = "../kubernetes/mod.ts";
 const libraryTypes = [
@@ -45,7 +46,7 @@ export function fileText(file: string, document: Document, group?: Group): strin
   const types = Object.entries(document.components.schemas).map(([schemaName, schema]) => {
     const { type } = typeOfSchema(schemaName);
     const isKind = group?.kinds.includes(type) || group?.posted?.includes(type);
-    return declareType(type, schema, names, group && isKind ? apiVersionOf(group) : undefined);
+    return declareType(type, described(type, schema), names, group && isKind ? apiVersionOf(group) : undefined);
   });
   const parts = group ? clients(document, group, imports) : [];
   return [

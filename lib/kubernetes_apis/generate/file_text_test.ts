@@ -40,10 +40,10 @@ const document: Document = {
 const text = fileText("policy@v1", document, group);
 
 Deno.test("a kind has a type, a constant and calls; one that is only posted has its type, with its version", () => {
-  assert.match(text, /export interface Budget \{\n {2}apiVersion\?: "policy\/v1";\n {2}kind\?: "Budget";/);
+  assert.match(text, /export interface Budget \{\n.*\n {2}apiVersion\?: "policy\/v1";\n.*\n {2}kind\?: "Budget";/);
   assert.match(text, /export const budgets: Resource<Budget>/);
   assert.match(text, /getBudgetList\(/);
-  assert.match(text, /export interface Eviction \{\n {2}apiVersion\?: "policy\/v1";\n {2}kind\?: "Eviction";/);
+  assert.match(text, /export interface Eviction \{\n.*\n {2}apiVersion\?: "policy\/v1";\n.*\n {2}kind\?: "Eviction";/);
   assert.doesNotMatch(text, /Resource<Eviction>|getEviction/);
 });
 

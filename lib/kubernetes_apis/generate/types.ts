@@ -9,6 +9,9 @@ export interface TypeContext {
   jsonValue(): string;
 }
 
+/** The documents say the same of every kind, and nothing of who sets it. */
+const whereSet = "On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes.";
+
 /**
  * Declares a schema of a document: an interface for an object with fields, else a type alias. Objects within it get
  * interfaces of their own, named by the way to them (`GrantSpec`, `GrantStatusCondition`), before it.
@@ -31,8 +34,10 @@ function declareInterface(
   apiVersion?: string,
 ): string {
   const fields = Object.entries(schema.properties ?? {}).map(([field, part]) => {
-    if (apiVersion && field === "apiVersion") return `  apiVersion?: ${JSON.stringify(apiVersion)};\n`;
-    if (apiVersion && field === "kind") return `  kind?: ${JSON.stringify(name)};\n`;
+    if (apiVersion && field === "apiVersion") {
+      return `  /** ${whereSet} */\n  apiVersion?: ${JSON.stringify(apiVersion)};\n`;
+    }
+    if (apiVersion && field === "kind") return `  /** As \`apiVersion\`. */\n  kind?: ${JSON.stringify(name)};\n`;
     const optional = schema.required?.includes(field) ? "" : "?";
     const key = /^[A-Za-z_$][\w$]*$/.test(field) ? field : JSON.stringify(field);
     const type = typeOf(name + upperFirst(field), part, context, before);

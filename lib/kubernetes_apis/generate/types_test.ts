@@ -73,7 +73,13 @@ Deno.test("an interface that keeps unknown fields lets them be read", () => {
 Deno.test("a kind has its apiVersion and kind as literal types", () => {
   assert.equal(
     declare({ type: "object", properties: { apiVersion: { type: "string" }, kind: { type: "string" } } }, "a.io/v1"),
-    `export interface Thing {\n  apiVersion?: "a.io/v1";\n  kind?: "Thing";\n}\n`,
+    `export interface Thing {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  apiVersion?: "a.io/v1";
+  /** As \`apiVersion\`. */
+  kind?: "Thing";
+}
+`,
   );
 });
 

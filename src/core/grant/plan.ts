@@ -51,8 +51,8 @@ export function planGrant(world: GrantWorld): GrantPlan {
       const quietUntil = grant.createdAt + quietMs;
       const conflict = share?.quota.reason === "NamespaceConflict";
       // A share from before it came into force says nothing; the guest namespace is looked at again and wakes this grant.
-      const stale = !share || share.quota.reason === "NotInForce";
-      if (stale || (!stands && !conflict && grant.status.phase === undefined && now < quietUntil)) {
+      if (!share || share.quota.reason === "NotInForce") return { events: [], ...wake };
+      if (!stands && !conflict && grant.status.phase === undefined && now < quietUntil) {
         return { events: [], wakeAt: Math.min(quietUntil, standing.wakeAt ?? Infinity) };
       }
       return { ...statusPlan(world, standing), ...wake };

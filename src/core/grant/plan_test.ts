@@ -13,8 +13,12 @@ const share = (facts: Partial<GrantShare> = {}): GrantShare => ({
   destinations: [],
   ...facts,
 });
-const plan = (world: Partial<GrantWorld> = {}): GrantPlan =>
-  planGrant({ grant: grant(), realm: realm(), local: alice, share: share(), now, ...world });
+const plan = (facts: Partial<GrantWorld> = {}): GrantPlan => {
+  const world = { grant: grant(), realm: realm(), local: alice, share: share(), now, ...facts };
+  const planned = planGrant(world);
+  assert.ok((planned.wakeAt ?? Infinity) > world.now, "an instant that is past would be asked for again and again");
+  return planned;
+};
 const ready = ({ status }: GrantPlan) => status?.conditions?.find(({ type }) => type === "Ready");
 const at = (ms: number): string => new Date(now + ms).toISOString();
 const ended = { validity: { validUntil: at(-1) } };
