@@ -1,7 +1,8 @@
 /** The only reader of environment variables and flags. */
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { maxNameLength } from "./api/mod.ts";
+import { load } from "js-yaml";
+import { defaultSettings, maxNameLength, parseSettings, type Settings } from "./api/mod.ts";
 
 const settings = z.object({
   kubeconfig: z.string().min(1).optional(),
@@ -9,6 +10,7 @@ const settings = z.object({
   socket: z.string().min(1).startsWith("/", "is not an absolute path").optional(),
   realm: z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "is not the name of a realm").max(maxNameLength)
     .optional(),
+  config: z.string().min(1).optional(),
   log: z.enum(["json", "text"], "is neither json nor text"),
 });
 
@@ -22,13 +24,15 @@ export interface Config {
   socket?: string;
   /** KEYSTONE_REALM, `--realm`: the realm that this cluster is; absent: asked of the tailnet. */
   realm?: string;
+  /** KEYSTONE_CONFIG, `--config`: a YAML file of {@linkcode Settings}; absent: the defaults. */
+  config?: string;
   /** KEYSTONE_LOG, `--log`. */
   log: "json" | "text";
   help: boolean;
 }
 
 /** The variables that {@linkcode readConfig} reads, for the permission to do so. */
-export const environment = ["KUBECONFIG", "TS_SOCKET", "KEYSTONE_REALM", "KEYSTONE_LOG"] as const;
+export const environment = ["KUBECONFIG", "TS_SOCKET", "KEYSTONE_REALM", "KEYSTONE_CONFIG", "KEYSTONE_LOG"] as const;
 
 export const usage = `The Keystone operator: enforces Grants in this cluster.
 
@@ -38,12 +42,27 @@ export const usage = `The Keystone operator: enforces Grants in this cluster.
   --context NAME      context of it (default: the current one)
   --ts-socket PATH    socket of a tailscaled (TS_SOCKET; default: no tailnet, realms stay Unknown)
   --realm NAME        the realm that this cluster is (KEYSTONE_REALM; default: asked of the tailnet)
+  --config PATH       trust ceilings and cluster ranges, YAML (KEYSTONE_CONFIG; see docs/configuration.md)
   --log json|text     form of the log (KEYSTONE_LOG; default text on a terminal, json elsewhere)
 `;
 
 /** A setting that can't be used; the message names it, its value and the remedy. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+}
+
+/**
+ * Reads the configuration file.
+ *
+ * @throws {ConfigError} naming the file and the field
+ */
+export async function readSettings({ config }: Config): Promise<Settings> {
+  if (config === undefined) return defaultSettings;
+  try {
+    return parseSettings(load(await Deno.readTextFile(config)));
+  } catch (error) {
+    throw new ConfigError(`The configuration file ${config} can't be used: ${(error as Error).message}.`);
+  }
 }
 
 /** Reads the configuration; a flag wins over its variable, an empty variable counts as absent. */
@@ -61,6 +80,7 @@ export function readConfig(
         context: { type: "string" },
         "ts-socket": { type: "string" },
         realm: { type: "string" },
+        config: { type: "string" },
         log: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
@@ -73,6 +93,7 @@ export function readConfig(
     context: flags.context,
     socket: flags["ts-socket"] ?? (env("TS_SOCKET") || undefined),
     realm: flags.realm ?? (env("KEYSTONE_REALM") || undefined),
+    config: flags.config ?? (env("KEYSTONE_CONFIG") || undefined),
     log: flags.log ?? (env("KEYSTONE_LOG") || (terminal ? "text" : "json")),
   };
   const parsed = settings.safeParse(given);
@@ -84,6 +105,7 @@ export function readConfig(
       context: "--context",
       socket: "TS_SOCKET",
       realm: "KEYSTONE_REALM",
+      config: "KEYSTONE_CONFIG",
       log: "KEYSTONE_LOG",
     }[field];
     throw new ConfigError(

@@ -4,6 +4,7 @@
  */
 import { clusterConfig } from "./cluster.ts";
 import { type Config, environment, readConfig } from "./config.ts";
+import { hostPort, readServers } from "./dns/names.ts";
 
 /** Deno's permission flags for an operator with this configuration. */
 export async function permissions(config: Config): Promise<string[]> {
@@ -29,7 +30,10 @@ export async function permissions(config: Config): Promise<string[]> {
   // the operator's to say.
   await cluster.credentials.current().catch(() => {});
   const hosts = [cluster.server, ...(cluster.proxyUrl ? [cluster.proxyUrl] : [])].map(hostOf);
+  hosts.push(...(await readServers()).map(hostPort));
+  reads.add("/etc/resolv.conf");
   const { socket } = config;
+  if (config.config) reads.add(config.config);
   if (socket) {
     hosts.push(`unix:${socket}`, "local-tailscaled.sock:80");
     reads.add(socket);

@@ -1,9 +1,10 @@
 /** The operator's entry point: wiring only. */
 import { systemClock } from "../lib/clock/mod.ts";
-import { createRestClient, leaseIdentity } from "../lib/kubernetes/mod.ts";
+import { createRestClient, leaseIdentity, ServerTime } from "../lib/kubernetes/mod.ts";
 import { clusterConfig } from "./cluster.ts";
-import { ConfigError, readConfig, usage } from "./config.ts";
+import { ConfigError, readConfig, readSettings, usage } from "./config.ts";
 import { runOperator } from "./controllers/operator.ts";
+import { createNames, readServers } from "./dns/names.ts";
 import { setUpLog } from "./log.ts";
 import { createTailnet, noTailnet } from "./tailnet/tailnet.ts";
 import { version } from "./version.ts";
@@ -14,6 +15,7 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
+  const settings = await readSettings(config);
   const log = await setUpLog(config.log);
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
@@ -23,9 +25,16 @@ async function main(): Promise<number> {
     server: cluster.server,
     tailnet: config.socket ?? "none (TS_SOCKET is not set)",
   });
-  using rest = createRestClient(cluster, { userAgent: `keystone-operator/${version}` });
+  const serverTime = new ServerTime(systemClock);
+  using rest = createRestClient(cluster, {
+    userAgent: `keystone-operator/${version}`,
+    onRequest: (record) => serverTime.observe(record),
+  });
   await runOperator({
     rest,
+    serverTime,
+    names: createNames({ servers: await readServers() }),
+    settings,
     tailnet: config.socket ? createTailnet({ socket: config.socket }) : noTailnet,
     ...(config.realm ? { realm: config.realm } : {}),
     identity: leaseIdentity(Deno.hostname()),

@@ -13,6 +13,8 @@ export interface RequestRecord {
   code: number;
   /** From sending until the whole answer was read, for a stream until its headers were. */
   durationMs: number;
+  /** The server's own time in the answer's Date header, epoch milliseconds, cut to whole seconds; absent without one. */
+  serverDate?: number;
 }
 
 /** How a client behaves; what it talks to is in its {@linkcode ClientConfig}. */
@@ -139,9 +141,11 @@ class HttpRestClient implements ClosableRestClient {
       const credentials = await abortable(this.#config.credentials.current(), signal);
       const startedAt = performance.now();
       let code = 0;
+      let serverDate: number | undefined;
       try {
         const response = await this.#fetch(options, credentials, signal);
         code = response.status;
+        serverDate = dateOf(response);
         const body = bodyUntil(signal, response);
         if (response.ok) return await read(body, response);
         const error = apiErrorFromResponse(response, await textOf(body), options);
@@ -158,6 +162,7 @@ class HttpRestClient implements ClosableRestClient {
           path: options.path,
           code,
           durationMs: performance.now() - startedAt,
+          ...(serverDate === undefined ? {} : { serverDate }),
         });
       }
     }
@@ -296,6 +301,11 @@ function bodyUntil(signal: AbortSignal, response: Response): ReadableStream<Uint
       await reader.cancel(reason);
     },
   }, { highWaterMark: 0 });
+}
+
+function dateOf(response: Response): number | undefined {
+  const date = Date.parse(response.headers.get("date") ?? "");
+  return Number.isNaN(date) ? undefined : date;
 }
 
 function textOf(body: ReadableStream<Uint8Array>): Promise<string> {

@@ -38,3 +38,4 @@ export {
   type WriteOptions,
 } from "./resource_api.ts";
 export type { JSONValue, KubernetesObject, Metadata, RequestOptions, Resource, RestClient } from "./types.ts";
+export { MAX_SKEW_MS, ServerTime } from "./server_time.ts";

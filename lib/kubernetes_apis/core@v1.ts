@@ -3346,6 +3346,27 @@ export interface Toleration {
   value?: string;
 }
 
+/**
+ * A topology selector requirement is a selector that matches given label. This is an alpha feature and may change
+ * in the future.
+ */
+export interface TopologySelectorLabelRequirement {
+  /** The label key that the selector applies to. */
+  key: string;
+  /** An array of string values. One value must match the label to be selected. Each entry in Values is ORed. */
+  values: string[];
+}
+
+/**
+ * A topology selector term represents the result of label queries. A null or empty topology selector term matches
+ * no objects. The requirements of them are ANDed. It provides a subset of functionality as NodeSelectorTerm. This
+ * is an alpha feature and may change in the future.
+ */
+export interface TopologySelectorTerm {
+  /** A list of topology selector requirements by labels. */
+  matchLabelExpressions?: TopologySelectorLabelRequirement[];
+}
+
 /** TopologySpreadConstraint specifies how to spread matching pods among the given topology. */
 export interface TopologySpreadConstraint {
   /**

@@ -35,6 +35,26 @@ export interface GrantSpecRevocation {
   reason?: string;
 }
 
+/** How the grant ends: by expiry, by revocation and by deletion alike. */
+export interface GrantSpecTermination {
+  /**
+   * How long after the end PodDisruptionBudgets are respected while pods are evicted; then pods are deleted.
+   * Default 120.
+   */
+  drainSeconds?: number;
+  /**
+   * How long before its end, or after a revocation, a deletion or a cut of its terms, the grant still holds while
+   * nothing new may grow. Default 300 (60 for public realms); before an expiry at most the last half of the
+   * validity. 0: the end comes at once.
+   */
+  noticeSeconds?: number;
+  /**
+   * What becomes of the guests' volumes after the last grant to the realm has ended. Retain (default): they stay,
+   * in the closed namespace. Delete: they are deleted, unless any grant of this namespace has said Retain.
+   */
+  volumes?: "Retain" | "Delete";
+}
+
 /** From when until when the grant holds, [validFrom, validUntil). */
 export interface GrantSpecValidity {
   /** From this instant on; without it, at once. RFC 3339, such as 2026-01-01T00:00:00Z. */
@@ -59,6 +79,8 @@ export interface GrantSpec {
   networkPolicy?: GrantSpecNetworkPolicy;
   /** Its presence ends the grant. It can't be taken back; make a new grant instead. */
   revocation?: GrantSpecRevocation;
+  /** How the grant ends: by expiry, by revocation and by deletion alike. */
+  termination?: GrantSpecTermination;
   /** From when until when the grant holds, [validFrom, validUntil). */
   validity?: GrantSpecValidity | null;
 }
@@ -79,6 +101,16 @@ export interface GrantStatusCondition {
   type: string;
 }
 
+/** The notice of a cut: hard was lowered or destinations were removed while the grant was Active. */
+export interface GrantStatusReduction {
+  /** The destinations that were taken out of the terms and close then. */
+  allowedDestinations?: string[];
+  /** What holds until then, where it is more than the terms say now. */
+  hard: Record<string, string>;
+  /** When what was cut from the terms goes. */
+  until: string;
+}
+
 /** One of `status.resolvedDestinations` in {@linkcode Grant}. */
 export interface GrantStatusResolvedDestination {
   /** The CIDRs that it stands for in the NetworkPolicy. */
@@ -97,10 +129,10 @@ export interface GrantStatus {
   actualUsage?: Record<string, string>;
   /**
    * GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied:
-   * the network policies stand. Ready: the grant is in force and all of it is enforced.
+   * the network policies stand. AccessApplied: the realm's subjects may work in the guest namespace.
    */
   conditions?: GrantStatusCondition[];
-  /** When the grant ends or ended. */
+  /** When the grant ends or ended; written once when it is revoked. */
   effectiveUntil?: string;
   /** The namespace that the grantee's guests work in. */
   guestNamespace?: string;
@@ -112,6 +144,8 @@ export interface GrantStatus {
   observedGeneration?: number;
   /** Pending: not in force, see message. Active: enforced. Revoked and Expired: ended, for good. */
   phase?: "Pending" | "Active" | "Revoked" | "Expired";
+  /** The notice of a cut: hard was lowered or destinations were removed while the grant was Active. */
+  reduction?: GrantStatusReduction;
   /** What each allowed destination stands for. */
   resolvedDestinations?: GrantStatusResolvedDestination[];
 }
@@ -134,6 +168,14 @@ export interface Grant {
   status?: GrantStatus;
 }
 
+/** One of `spec.subjects` in {@linkcode Realm}. */
+export interface RealmSpecSubject {
+  /** User or Group, as the API server authenticates them. */
+  kind: "User" | "Group";
+  /** Name of the user or group. */
+  name: string;
+}
+
 /** What is known about the realm. Written by people. */
 export interface RealmSpec {
   /** Which control server the tailnet has. Both speak the same LocalAPI; what is really seen is shown in status. */
@@ -143,6 +185,11 @@ export interface RealmSpec {
    * `tailscale status --json` on that node shows it as Self.DNSName.
    */
   identity: string;
+  /**
+   * Who acts for the realm: they may work in its guest namespace while a grant is in force. Without it: the group
+   * keystone:realm:<name>.
+   */
+  subjects?: RealmSpecSubject[];
   /**
    * Ceiling of what grants to this realm may do: internal (one's own), partner (known people), public (anybody). It
    * sets the Pod Security of the guest namespace: baseline for internal, restricted for the others.

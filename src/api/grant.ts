@@ -20,6 +20,10 @@ const keyPattern = `^(${computeKeys}|${countKeys}|${otherKeys})$`;
 const wholePattern = `^(${countKeys})$|^requests\\\\..+/`;
 
 export const maxHardKeys = 64;
+/** A week. */
+export const maxLadderSeconds = 604_800;
+export const volumePolicies = ["Retain", "Delete"] as const;
+export type VolumePolicy = (typeof volumePolicies)[number];
 export const maxDestinations = 256;
 
 const quantity = z.union([z.string().max(32), z.int()]).meta({
@@ -97,6 +101,21 @@ export const grantSpec = z.object({
       message: "validity.validUntil must be after validity.validFrom",
     },
   )).describe("From when until when the grant holds, [validFrom, validUntil)."),
+  termination: z.object({
+    noticeSeconds: z.int().min(0).max(maxLadderSeconds).optional().describe(
+      "How long before its end, or after a revocation, a deletion or a cut of its terms, the grant still holds while " +
+        "nothing new may grow. Default 300 (60 for public realms); before an expiry at most the last half of the " +
+        "validity. 0: the end comes at once.",
+    ),
+    drainSeconds: z.int().min(0).max(maxLadderSeconds).optional().describe(
+      "How long after the end PodDisruptionBudgets are respected while pods are evicted; then pods are deleted. " +
+        "Default 120.",
+    ),
+    volumes: z.enum(volumePolicies).optional().describe(
+      "What becomes of the guests' volumes after the last grant to the realm has ended. Retain (default): they stay, in " +
+        "the closed namespace. Delete: they are deleted, unless any grant of this namespace has said Retain.",
+    ),
+  }).optional().describe("How the grant ends: by expiry, by revocation and by deletion alike."),
   revocation: z.object({
     reason: z.string().max(1024).optional().describe("Why, for the grantee to read."),
   }).optional().describe("Its presence ends the grant. It can't be taken back; make a new grant instead."),
@@ -142,14 +161,27 @@ export const grantStatus = z.object({
   actualUsage: shownQuantities.optional().describe(
     "This grant's share of what is used in the guest namespace. Use fills the grants that last longest first.",
   ),
-  effectiveUntil: instant.optional().describe("When the grant ends or ended."),
+  effectiveUntil: instant.optional().describe(
+    "When the grant ends or ended; written once when it is revoked.",
+  ),
+  reduction: z.object({
+    until: instant.describe("When what was cut from the terms goes."),
+    hard: shownQuantities.describe("What holds until then, where it is more than the terms say now."),
+    allowedDestinations: z.array(z.string().max(270)).max(maxDestinations).optional().meta({
+      "x-kubernetes-list-type": "atomic",
+    }).describe("The destinations that were taken out of the terms and close then."),
+  }).optional().describe(
+    "The notice of a cut: hard was lowered or destinations were removed while the grant was Active.",
+  ),
   resolvedDestinations: z.array(resolvedDestination).max(maxDestinations).optional().meta({
     "x-kubernetes-list-type": "atomic",
   }).describe("What each allowed destination stands for."),
   observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
   conditions: conditions.optional().describe(
     "GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied: the " +
-      "network policies stand. Ready: the grant is in force and all of it is enforced.",
+      "network policies stand. AccessApplied: the realm's subjects may work in the guest namespace. Draining: the grant " +
+      "or a part of it is on notice, or its pods are being evicted. Overcommitted: more is used than is granted. Ready: " +
+      "the grant is in force and all of it is enforced.",
   ),
 }).describe("What the operator sees and does. Written by the operator only.");
 

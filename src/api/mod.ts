@@ -5,6 +5,7 @@ import type { KindDefinition } from "./definition.ts";
 
 export * from "./grant.ts";
 export * from "./realm.ts";
+export { defaultSettings, parseSettings, type Settings, type TrustRules } from "./settings.ts";
 export { type Condition, group, maxNameLength, revisionAnnotation, schemaRevision, version } from "./meta.ts";
 
 /** Every kind, in the order in which it is installed. */

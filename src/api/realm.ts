@@ -25,6 +25,20 @@ export const realmSpec = z.object({
     "Ceiling of what grants to this realm may do: internal (one's own), partner (known people), public (anybody). " +
       "It sets the Pod Security of the guest namespace: baseline for internal, restricted for the others.",
   ),
+  subjects: z.array(
+    z.object({
+      kind: z.enum(["User", "Group"]).describe("User or Group, as the API server authenticates them."),
+      name: z.string().min(1).max(253).describe("Name of the user or group."),
+    }).meta(rules(
+      {
+        rule: "!self.name.startsWith('system:')",
+        messageExpression: "self.name + ' belongs to Kubernetes itself; name the users or groups of the realm'",
+      },
+    )),
+  ).max(32).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "Who acts for the realm: they may work in its guest namespace while a grant is in force. Without it: the group " +
+      "keystone:realm:<name>.",
+  ),
 }).describe("What is known about the realm. Written by people.");
 
 export const realmNode = z.object({
@@ -60,6 +74,7 @@ export const realmStatus = z.object({
 
 export type RealmSpec = z.infer<typeof realmSpec>;
 export type RealmStatus = z.infer<typeof realmStatus>;
+export type RealmSubject = NonNullable<RealmSpec["subjects"]>[number];
 export type RealmNode = z.infer<typeof realmNode>;
 
 /** Annotation that pins a realm to one node by its StableID. */
@@ -75,7 +90,17 @@ export const realmDefinition: KindDefinition = {
     "grantee. The operator watches over the tailnet whether the node is there and shows it in status.",
   spec: realmSpec,
   status: realmStatus,
-  rules: [nameRule],
+  rules: [
+    nameRule,
+    {
+      // The name has no bound that the API server's estimate of costs knows of, so it is compared and never joined.
+      rule: "!has(self.spec.subjects) || self.spec.subjects.all(s, !s.name.startsWith('keystone:realm:') || " +
+        "s.name.substring(15) == self.metadata.name)",
+      messageExpression:
+        "'spec.subjects names the group of another realm; of the groups keystone:realm:… only keystone:realm:' + " +
+        "self.metadata.name + ' acts for this one'",
+    },
+  ],
   columns: [
     { name: "Identity", type: "string", jsonPath: ".spec.identity", description: "MagicDNS name of the node" },
     { name: "Trust", type: "string", jsonPath: ".spec.trustLevel", description: "Ceiling of what grants may do" },

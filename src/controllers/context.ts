@@ -2,8 +2,12 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { WorkQueue } from "../../lib/controller/mod.ts";
 import type { EventRecorder, RestClient } from "../../lib/kubernetes/mod.ts";
+import type { Settings } from "../api/mod.ts";
 import type { LocalRealm } from "../core/facts.ts";
+import type { Names } from "../dns/names.ts";
 import type { Tailnet } from "../tailnet/tailnet.ts";
+import type { ClusterWatch } from "./cluster.ts";
+import type { PodWatches } from "./pods.ts";
 import type { Shares } from "./shares.ts";
 import type { Stores } from "./stores.ts";
 
@@ -12,10 +16,16 @@ export interface Context {
   rest: RestClient;
   events: EventRecorder;
   stores: Stores;
+  cluster: ClusterWatch;
+  pods: PodWatches;
+  names: Names;
   shares: Shares;
   tailnet: Tailnet;
+  settings: Settings;
   /** Which realm this cluster is, as of now. */
   local: () => LocalRealm;
+  /** By how much the API server's clock is ahead, in milliseconds; 0 while the two agree. */
+  skewMs: () => number;
   clock: Clock;
   lastSeenEveryMs: number;
   queues: Queues;

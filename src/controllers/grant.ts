@@ -4,14 +4,16 @@ import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { guestFinalizer } from "../api/mod.ts";
-import type { GrantFacts } from "../core/facts.ts";
+import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { planGrant } from "../core/grant/plan.ts";
-import { operatorName } from "../core/names.ts";
+import { quotaName } from "../core/guest/objects.ts";
+import { guestNamespace, operatorName } from "../core/names.ts";
 import type { Context } from "./context.ts";
 import { record } from "./record.ts";
+import { keyIn } from "./stores.ts";
 
 export async function reconcileGrant(context: Context, name: string, signal: AbortSignal): Promise<Next> {
-  const { stores, shares, local, clock } = context;
+  const { stores, shares, settings, local, clock } = context;
   const grant = stores.grants.get(name);
   if (!grant) return {};
   const { granteeRealm } = grant.spec;
@@ -19,6 +21,8 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
     grant,
     realm: stores.realms.get(granteeRealm),
     local: local(),
+    settings,
+    skewMs: context.skewMs(),
     share: shares.get(granteeRealm, name),
     now: clock.now(),
   });
@@ -34,10 +38,15 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
   if (plan.status && !isDeepStrictEqual(plan.status, grant.status)) {
     stores.grants.observe(await api.applyStatus({ ...head, metadata, status: plan.status }, options));
     record(context, regarding(grant), plan.events);
+    const quota = stores.quotas.get(keyIn(guestNamespace(granteeRealm), quotaName));
+    // About an object of the guest namespace, so that it shows where the guests look.
+    if (quota) record(context, { apiVersion: "v1", kind: "ResourceQuota", ...named(quota) }, plan.guestEvents);
   }
   return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
 }
 
 const head = { apiVersion: "keystone.io/v1alpha1", kind: "Grant" } as const;
+
+const named = ({ namespace, name, uid }: QuotaFacts) => ({ namespace, name, uid });
 
 const regarding = ({ name, uid }: GrantFacts) => ({ ...head, name, uid });

@@ -1,16 +1,17 @@
 /** The guest controller, keyed by grantee: folds all grants to it into the objects of its namespace. */
 import type { Next } from "../../lib/controller/mod.ts";
-import { type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { namespaces, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
-import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { type GuestWorld, planGuest, type Write } from "../core/guest/plan.ts";
+import type { GuestWorld } from "../core/guest/plan.ts";
+import { planGuest } from "../core/guest/plan.ts";
+import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { sharesOf } from "../core/guest/share.ts";
-import { guestNamespace, operatorName } from "../core/names.ts";
+import { guestNamespace, guestRole } from "../core/names.ts";
 import type { Context } from "./context.ts";
-import { quotaKeyIn } from "./stores.ts";
+import { keyIn } from "./stores.ts";
+import { perform } from "./write.ts";
 
 export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
   const plan = planGuest(observeGuest(context, grantee));
+  context.pods.want(guestNamespace(grantee), plan.needsPods);
   try {
     for (const stage of plan.stages) await settled(stage.map((write) => perform(context, write, signal)));
   } finally {
@@ -22,17 +23,30 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
 }
 
-function observeGuest({ stores, local, clock }: Context, grantee: string): GuestWorld {
+function observeGuest(context: Context, grantee: string): GuestWorld {
+  const { stores, cluster, settings, names, pods, clock } = context;
   const namespace = guestNamespace(grantee);
   return {
     grantee,
     realm: stores.realms.get(grantee),
     grants: stores.grants.index("grantee", grantee),
-    local: local(),
+    local: context.local(),
+    settings,
+    cluster: cluster.facts,
     realmNamed: (name) => stores.realms.get(name),
+    addressesOfName: (name) => {
+      const known = names.get(name);
+      return known && (known.error === undefined ? known.addresses : { error: known.error });
+    },
     namespace: stores.namespaces.get(namespace),
-    quota: stores.quotas.get(quotaKeyIn(namespace)),
+    quota: stores.quotas.get(keyIn(namespace, quotaName)),
+    limitRange: stores.limitRanges.get(keyIn(namespace, limitRangeName)),
+    serviceAccount: stores.serviceAccounts.get(keyIn(namespace, "default")),
+    binding: stores.bindings.get(keyIn(namespace, guestRole)),
+    guide: stores.guides.get(keyIn(namespace, guideName)),
     policies: stores.policies.index("namespace", namespace),
+    pods: pods.get(namespace),
+    skewMs: context.skewMs(),
     now: clock.now(),
   };
 }
@@ -42,47 +56,3 @@ async function settled(writes: Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(writes)).find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
 }
-
-async function perform(context: Context, write: Write, signal: AbortSignal): Promise<void> {
-  const { rest, stores } = context;
-  if ("remove" in write) {
-    const { kind, namespace, name, uid } = write.remove;
-    const [resource, store] = kind === "NetworkPolicy"
-      ? [networkPolicies, stores.policies] as const
-      : [resourceQuotas, stores.quotas] as const;
-    await new ResourceApi<KubernetesObject>(rest, resource, namespace).delete(name, { uid, signal });
-    store.forget(`${namespace}/${name}`, uid);
-    return;
-  }
-  const object = write.apply;
-  switch (object.kind) {
-    case "Namespace": {
-      const known = stores.namespaces.get(object.metadata!.name!);
-      const api = new ResourceApi(rest, namespaces);
-      // Created, not applied, when it isn't there: an apply would take over one that somebody else has just made.
-      // Applied to the very one that was seen when it is.
-      stores.namespaces.observe(
-        known
-          ? await api.apply({ ...object, metadata: { ...object.metadata, uid: known.uid } }, options(signal))
-          : await api.create(object, { fieldManager: operatorName, signal }),
-      );
-      return;
-    }
-    case "ResourceQuota":
-      stores.quotas.observe(await applyTo(rest, resourceQuotas, object, signal));
-      return;
-    case "NetworkPolicy":
-      stores.policies.observe(await applyTo(rest, networkPolicies, object, signal));
-      return;
-  }
-}
-
-/** Forced: these objects are ours by their namespace, whoever has touched a field meanwhile. */
-const options = (signal: AbortSignal) => ({ fieldManager: operatorName, force: true, signal });
-
-const applyTo = <T extends KubernetesObject>(
-  rest: Context["rest"],
-  resource: Resource<T>,
-  object: T,
-  signal: AbortSignal,
-): Promise<T> => new ResourceApi(rest, resource).apply(object, options(signal));

@@ -1,13 +1,17 @@
 /** The operator as a whole: observes at all times, writes while it holds the Lease. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import { runController, WorkQueue } from "../../lib/controller/mod.ts";
-import { EventRecorder, fenced, LeaseHolder, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { EventRecorder, fenced, LeaseHolder, type RestClient, type ServerTime } from "../../lib/kubernetes/mod.ts";
+import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
 import { operatorName, realmOfNamespace, systemNamespace } from "../core/names.ts";
+import type { Names } from "../dns/names.ts";
 import type { Tailnet } from "../tailnet/tailnet.ts";
+import { ClusterWatch } from "./cluster.ts";
 import type { Context } from "./context.ts";
 import { reconcileGrant } from "./grant.ts";
 import { reconcileGuest } from "./guest.ts";
+import { PodWatches } from "./pods.ts";
 import { preflight } from "./preflight.ts";
 import { reconcileRealm } from "./realm.ts";
 import { withRemedy } from "./remedy.ts";
@@ -23,7 +27,12 @@ export interface Log {
 
 export interface OperatorOptions {
   rest: RestClient;
+  /** What the API server's clock shows: fed by the client's answers. */
+  serverTime: ServerTime;
   tailnet: Tailnet;
+  /** Resolves the DNS names that grants allow. */
+  names: Names;
+  settings: Settings;
   /** KEYSTONE_REALM, if set. */
   realm?: string;
   /** Names this process in the Lease. */
@@ -45,14 +54,17 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   if (signal.aborted) return;
 
   const stores = createStores();
-  const reflectors = createReflectors(rest, stores, {
+  const watching = {
     clock,
-    onError: (kind, error) => log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
-    onRecover: (kind) => log.info("Watching {kind} again.", { kind }),
-  });
+    onError: (kind: string, error: unknown) =>
+      log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
+    onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
+  };
+  const reflectors = createReflectors(rest, stores, watching);
+  const cluster = new ClusterWatch(rest, options.settings, watching);
   // Observing ends after the controllers, so that their last look is a true one.
   const observing = new AbortController();
-  const observers = [...reflectors.map((reflector) => reflector.run(observing.signal)), tailnet.run(observing.signal)];
+  const observers = [...reflectors, cluster, tailnet, options.names].map((each) => each.run(observing.signal));
   const lease = new LeaseHolder({
     rest,
     namespace: systemNamespace,
@@ -60,10 +72,14 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     identity: options.identity,
     clock,
   });
-  const context = createContext(options, stores, lease);
+  const context = createContext(options, stores, cluster, lease, observing.signal);
   connectWakes(context);
   try {
-    await Promise.all([...reflectors.map((reflector) => reflector.synced(signal)), tailnet.ready(signal)]);
+    await Promise.all([
+      ...reflectors.map((reflector) => reflector.synced(signal)),
+      cluster.ready(clock, signal),
+      tailnet.ready(signal),
+    ]);
     while (!signal.aborted) {
       await lease.acquire(
         signal,
@@ -83,13 +99,24 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     await context.events.flush(AbortSignal.timeout(2000));
     await lease.release();
     observing.abort();
-    await Promise.all(observers);
+    await Promise.all([...observers, context.pods.ended()]);
   }
 }
 
-function createContext(options: OperatorOptions, stores: Stores, lease: LeaseHolder): Context {
-  const { tailnet, clock, log, lastSeenEveryMs = 5 * 60_000 } = options;
+function createContext(
+  options: OperatorOptions,
+  stores: Stores,
+  cluster: ClusterWatch,
+  lease: LeaseHolder,
+  signal: AbortSignal,
+): Context {
+  const { tailnet, names, settings, serverTime, clock, log, lastSeenEveryMs = 5 * 60_000 } = options;
   const rest = fenced(options.rest, lease);
+  const queues = {
+    grants: new WorkQueue({ clock }),
+    realms: new WorkQueue({ clock }),
+    guests: new WorkQueue({ clock }),
+  };
   return {
     rest,
     events: new EventRecorder({
@@ -100,11 +127,25 @@ function createContext(options: OperatorOptions, stores: Stores, lease: LeaseHol
       onError: (error) => log.warn("Can't write an event: {error}", { error: withRemedy(error) }),
     }),
     stores,
+    cluster,
+    pods: new PodWatches({
+      rest: options.rest,
+      clock,
+      signal,
+      onError: (error) => log.warn("Can't watch the pods of a guest: {error}", { error: withRemedy(error) }),
+      onChange: (namespace) => {
+        const grantee = realmOfNamespace(namespace);
+        if (grantee !== undefined) queues.guests.add(grantee);
+      },
+    }),
+    names,
     shares: new Shares(),
     tailnet,
+    settings,
+    skewMs: () => serverTime.skewMs() ?? 0,
     clock,
     lastSeenEveryMs,
-    queues: { grants: new WorkQueue({ clock }), realms: new WorkQueue({ clock }), guests: new WorkQueue({ clock }) },
+    queues,
     local: () =>
       localRealm({
         ...(options.realm === undefined ? {} : { configured: options.realm }),

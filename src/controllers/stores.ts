@@ -1,11 +1,23 @@
 /** What the operator watches: one store for each kind, holding only the facts that planners need. */
 import type { Clock } from "../../lib/clock/mod.ts";
-import { Reflector, Store } from "../../lib/controller/mod.ts";
+import { Reflector, type Selector, Store } from "../../lib/controller/mod.ts";
 import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
-import { type Namespace, namespaces, type ResourceQuota, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import {
+  type ConfigMap,
+  configMaps,
+  type LimitRange,
+  limitRanges,
+  type Namespace,
+  namespaces,
+  type ResourceQuota,
+  resourceQuotas,
+  type ServiceAccount,
+  serviceAccounts,
+} from "../../lib/kubernetes_apis/core@v1.ts";
 import { type Grant, grants, type Realm, realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { type RoleBinding, roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import {
   type GrantSpec,
   type GrantStatus,
@@ -14,17 +26,38 @@ import {
   type RealmStatus,
   trustedNodeAnnotation,
 } from "../api/mod.ts";
-import type { GrantFacts, NamespaceFacts, PolicyFacts, QuotaFacts, RealmFacts } from "../core/facts.ts";
+import type {
+  BindingFacts,
+  ConfigMapFacts,
+  GrantFacts,
+  LimitRangeFacts,
+  NamespaceFacts,
+  PolicyFacts,
+  QuotaFacts,
+  RealmFacts,
+  ServiceAccountFacts,
+} from "../core/facts.ts";
 import { parseDestination } from "../core/guest/destinations.ts";
-import { quotaName } from "../core/guest/objects.ts";
-import { adoptAnnotation, managedBy, managedByLabel, realmOfNamespace } from "../core/names.ts";
+import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
+import {
+  cordonAnnotation,
+  guestRole,
+  keystonePrefix,
+  managedBy,
+  managedByLabel,
+  realmOfNamespace,
+} from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 
 export interface Stores {
-  grants: Store<GrantFacts, "grantee" | "destination", Grant>;
+  grants: Store<GrantFacts, "grantee" | "destination" | "dnsName", Grant>;
   realms: Store<RealmFacts, "identity", Realm>;
   namespaces: Store<NamespaceFacts | undefined, never, Namespace>;
-  quotas: Store<QuotaFacts, "namespace", ResourceQuota>;
+  quotas: Store<QuotaFacts, never, ResourceQuota>;
+  limitRanges: Store<LimitRangeFacts, never, LimitRange>;
+  serviceAccounts: Store<ServiceAccountFacts, never, ServiceAccount>;
+  bindings: Store<BindingFacts, never, RoleBinding>;
+  guides: Store<ConfigMapFacts, never, ConfigMap>;
   policies: Store<PolicyFacts, "namespace", NetworkPolicy>;
 }
 
@@ -32,16 +65,20 @@ export function createStores(): Stores {
   return {
     grants: new Store({
       project: grantFacts,
-      indexes: { grantee: ({ spec }) => [spec.granteeRealm], destination: destinationRealms },
+      indexes: { grantee: ({ spec }) => [spec.granteeRealm], destination: destinationRealms, dnsName: dnsNamesOf },
     }),
     realms: new Store({ project: realmFacts, indexes: { identity: ({ spec }) => [canonicalName(spec.identity)] } }),
     namespaces: new Store({ project: namespaceFacts }),
-    quotas: new Store({ project: quotaFacts, indexes: { namespace: ({ namespace }) => [namespace] } }),
+    quotas: new Store({ project: quotaFacts }),
+    limitRanges: new Store({ project: limitRangeFacts }),
+    serviceAccounts: new Store({ project: serviceAccountFacts }),
+    bindings: new Store({ project: bindingFacts }),
+    guides: new Store({ project: configMapFacts }),
     policies: new Store({ project: policyFacts, indexes: { namespace: ({ namespace }) => [namespace] } }),
   };
 }
 
-/** Guest namespaces are ours by label; a namespace of that name that isn't is a conflict, so all are watched. */
+/** What is ours is so by label; a namespace of a guest's name that isn't is a conflict, so those are all watched. */
 const ours = `${managedByLabel}=${managedBy}`;
 
 /** A reflector, whatever it reflects. */
@@ -60,22 +97,28 @@ export function createReflectors(
   const reflect = <T extends KubernetesObject, P, I extends string>(
     resource: Resource<T>,
     store: Store<P, I, T>,
-    labelSelector?: string,
+    selector?: Selector,
   ): Observer =>
     new Reflector({
       api: new ResourceApi(rest, resource),
       store,
-      ...(labelSelector ? { selector: { labelSelector } } : {}),
+      ...(selector ? { selector } : {}),
       clock,
       onError: (error: unknown) => onError(resource.plural, error),
       onRecover: () => onRecover(resource.plural),
     });
+  // By name where there is one: then the right to read reaches no further (RBAC resourceNames).
+  const named = (name: string): Selector => ({ labelSelector: ours, fieldSelector: `metadata.name=${name}` });
   return [
     reflect(grants, stores.grants),
     reflect(realms, stores.realms),
     reflect(namespaces, stores.namespaces),
-    reflect(resourceQuotas, stores.quotas, ours),
-    reflect(networkPolicies, stores.policies, ours),
+    reflect(resourceQuotas, stores.quotas, named(quotaName)),
+    reflect(limitRanges, stores.limitRanges, named(limitRangeName)),
+    reflect(serviceAccounts, stores.serviceAccounts, named("default")),
+    reflect(roleBindings, stores.bindings, named(guestRole)),
+    reflect(configMaps, stores.guides, named(guideName)),
+    reflect(networkPolicies, stores.policies, { labelSelector: ours }),
   ];
 }
 
@@ -86,7 +129,7 @@ function grantFacts({ metadata, spec, status }: Grant): GrantFacts {
     uid: metadata!.uid!,
     generation: metadata!.generation ?? 0,
     createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
-    deleting: metadata!.deletionTimestamp !== undefined,
+    ...(metadata!.deletionTimestamp ? { deletingSince: Date.parse(metadata!.deletionTimestamp) } : {}),
     finalized: metadata!.finalizers?.includes(guestFinalizer) ?? false,
     spec: spec as GrantSpec,
     status: (status ?? {}) as GrantStatus,
@@ -115,12 +158,12 @@ function realmFacts({ metadata, spec, status }: Realm): RealmFacts {
 
 function namespaceFacts({ metadata }: Namespace): NamespaceFacts | undefined {
   if (realmOfNamespace(metadata!.name!) === undefined) return undefined;
-  const adopt = metadata!.annotations?.[adoptAnnotation];
+  const annotations = Object.entries(metadata!.annotations ?? {}).filter(([key]) => key.startsWith(keystonePrefix));
   return {
     name: metadata!.name!,
     uid: metadata!.uid!,
     labels: metadata!.labels ?? {},
-    ...(adopt ? { adopt } : {}),
+    annotations: Object.fromEntries(annotations),
     deleting: metadata!.deletionTimestamp !== undefined,
   };
 }
@@ -128,12 +171,19 @@ function namespaceFacts({ metadata }: Namespace): NamespaceFacts | undefined {
 const texts = (quantities: Record<string, string | number> | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(quantities ?? {}).map(([key, value]) => [key, String(value)]));
 
-function quotaFacts({ metadata, spec, status }: ResourceQuota): QuotaFacts {
+const common = ({ metadata }: KubernetesObject) => ({
+  namespace: metadata!.namespace!,
+  name: metadata!.name!,
+  uid: metadata!.uid!,
+  labels: metadata!.labels ?? {},
+});
+
+function quotaFacts(quota: ResourceQuota): QuotaFacts {
+  const { metadata, spec, status } = quota;
+  const cordon = metadata!.annotations?.[cordonAnnotation];
   return {
-    namespace: metadata!.namespace!,
-    name: metadata!.name!,
-    uid: metadata!.uid!,
-    labels: metadata!.labels ?? {},
+    ...common(quota),
+    ...(cordon === undefined ? {} : { cordon }),
     asked: texts(spec?.hard),
     scoped: (spec?.scopes?.length ?? 0) > 0 || spec?.scopeSelector !== undefined,
     enforced: texts(status?.hard),
@@ -141,13 +191,36 @@ function quotaFacts({ metadata, spec, status }: ResourceQuota): QuotaFacts {
   };
 }
 
-const policyFacts = ({ metadata, spec }: NetworkPolicy): PolicyFacts => ({
-  namespace: metadata!.namespace!,
-  name: metadata!.name!,
-  uid: metadata!.uid!,
-  labels: metadata!.labels ?? {},
-  spec: spec ?? { podSelector: {} },
+const limitRangeFacts = (range: LimitRange): LimitRangeFacts => ({
+  ...common(range),
+  limits: range.spec?.limits ?? [],
 });
 
-/** Key of the one quota of a guest namespace. */
-export const quotaKeyIn = (namespace: string): string => `${namespace}/${quotaName}`;
+const serviceAccountFacts = (account: ServiceAccount): ServiceAccountFacts => ({
+  ...common(account),
+  automount: account.automountServiceAccountToken,
+});
+
+const bindingFacts = (binding: RoleBinding): BindingFacts => ({
+  ...common(binding),
+  roleRef: { kind: binding.roleRef.kind, name: binding.roleRef.name },
+  subjects: (binding.subjects ?? []).map(({ kind, name }) => ({ kind, name })),
+});
+
+const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({ ...common(map), data: map.data ?? {} });
+
+const policyFacts = (policy: NetworkPolicy): PolicyFacts => ({
+  ...common(policy),
+  spec: policy.spec ?? { podSelector: {} },
+});
+
+/** Key of an object of a guest namespace. */
+export const keyIn = (namespace: string, name: string): string => `${namespace}/${name}`;
+
+/** DNS names that the destinations of a grant ask for. */
+export function dnsNamesOf({ spec }: GrantFacts): string[] {
+  const destinations = (spec.networkPolicy?.allowedDestinations ?? []).map(parseDestination);
+  return destinations.flatMap((destination) =>
+    "to" in destination && "dns" in destination.to ? destination.to.dns : []
+  );
+}

@@ -5,6 +5,7 @@ import type { GrantFacts, RealmFacts } from "../core/facts.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
+import { dnsNamesOf } from "./stores.ts";
 
 /** Connects the stores and the tailnet with the queues; from then on each change wakes just those that it concerns. */
 export function connectWakes(context: Context): void {
@@ -48,9 +49,16 @@ export function connectWakes(context: Context): void {
     if (grantee !== undefined) queues.guests.add(grantee);
   };
   stores.namespaces.subscribe(({ key }) => wakeGuestOf(key));
-  for (const store of [stores.quotas, stores.policies]) {
-    store.subscribe(({ key }) => wakeGuestOf(key.slice(0, key.indexOf("/"))));
+  const { quotas, limitRanges, serviceAccounts, bindings, guides, policies } = stores;
+  for (const store of [quotas, limitRanges, serviceAccounts, bindings, guides, policies]) {
+    store.subscribe(({ key }: { key: string }) => wakeGuestOf(key.slice(0, key.indexOf("/"))));
   }
+
+  context.cluster.onChange(() => {
+    for (const { spec } of stores.grants.list()) queues.guests.add(spec.granteeRealm);
+  });
+
+  resolveNames(context);
 
   tailnet.onChange(({ names, all }) => {
     localMayHaveChanged();
@@ -61,15 +69,44 @@ export function connectWakes(context: Context): void {
   });
 }
 
-/** Own status writes don't concern the guest namespace, but for the phase: what has ended stays so. */
-function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
-  return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
-    old.finalized !== now.finalized || old.status.phase !== now.status.phase;
+/** Keeps the names resolved that grants ask for, and wakes those whose names have moved. */
+function resolveNames({ stores, names, queues }: Context): void {
+  const asked = new Map<string, number>();
+  stores.grants.subscribe(({ old, new: now }) => {
+    const before = asked.size;
+    let changed = false;
+    for (const name of old ? dnsNamesOf(old) : []) {
+      const left = asked.get(name)! - 1;
+      if (left > 0) asked.set(name, left);
+      else changed = asked.delete(name);
+    }
+    for (const name of now ? dnsNamesOf(now) : []) asked.set(name, (asked.get(name) ?? 0) + 1);
+    if (changed || asked.size !== before) names.want(new Set(asked.keys()));
+  });
+  names.onChange((name) => {
+    for (const { spec } of stores.grants.index("dnsName", name)) queues.guests.add(spec.granteeRealm);
+  });
 }
+
+/** Of its status, what the guest namespace is planned by: what has ended stays so, what was announced is kept to. */
+function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
+  return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||
+    old.deletingSince !== now.deletingSince || old.finalized !== now.finalized ||
+    !isDeepStrictEqual(ladderOf(old), ladderOf(now));
+}
+
+const ladderOf = ({ status: { phase, hard, reduction, effectiveUntil, conditions } }: GrantFacts) => [
+  phase,
+  hard,
+  reduction,
+  effectiveUntil,
+  conditions?.find(({ type }) => type === "Draining")?.reason,
+];
 
 /** A connection that comes and goes opens and closes nothing; terms, pins and addresses do. */
 function concernsPolicies({ old, new: now }: Change<RealmFacts>): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
+    old.trustedNode !== now.trustedNode ||
     !isDeepStrictEqual(old.status.node?.addresses, now.status.node?.addresses) || verified(old) !== verified(now);
 }
 

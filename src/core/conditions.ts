@@ -1,5 +1,6 @@
 /** Conditions as a fold over what was there before (KEP-1623): a transition time moves only when the status does. */
 import type { Condition } from "../api/mod.ts";
+import { rfc3339 } from "./instants.ts";
 
 /** What a planner says about one condition; the fold adds the times. */
 export interface Verdict {
@@ -10,9 +11,6 @@ export interface Verdict {
   /** A sentence. */
   message: string;
 }
-
-/** An instant as Kubernetes writes it: RFC 3339 in UTC, whole seconds. */
-export const rfc3339 = (epochMs: number): string => new Date(epochMs).toISOString().replace(/\.\d{3}Z$/, "Z");
 
 /**
  * The conditions to write: each verdict with the time of its last change of status, sorted by type. Conditions of

@@ -1,6 +1,9 @@
 /** The facts that planners are given: projections of objects that keep only what a decision needs. */
 import type { GrantSpec, GrantStatus, RealmSpec, RealmStatus } from "../api/mod.ts";
+import type { LimitRangeItem } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicySpec } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import type { Quantity } from "../../lib/quantity/mod.ts";
+import type { Range } from "./guest/address.ts";
 
 export interface GrantFacts {
   name: string;
@@ -8,7 +11,8 @@ export interface GrantFacts {
   generation: number;
   /** Epoch milliseconds. */
   createdAt: number;
-  deleting: boolean;
+  /** deletionTimestamp in epoch milliseconds; undefined while nobody has deleted it. */
+  deletingSince?: number;
   /** Whether it carries our finalizer. */
   finalized: boolean;
   spec: GrantSpec;
@@ -30,8 +34,8 @@ export interface NamespaceFacts {
   name: string;
   uid: string;
   labels: Readonly<Record<string, string>>;
-  /** The value of the annotation keystone.io/adopt, if any. */
-  adopt?: string;
+  /** Those of its annotations that begin with keystone.io/. */
+  annotations: Readonly<Record<string, string>>;
   deleting: boolean;
 }
 
@@ -48,6 +52,69 @@ export interface QuotaFacts {
   enforced: Readonly<Record<string, string>>;
   /** status.used. */
   used: Readonly<Record<string, string>>;
+  /** The annotation keystone.io/cordon-hard, if any. */
+  cordon?: string;
+}
+
+export interface LimitRangeFacts {
+  namespace: string;
+  name: string;
+  uid: string;
+  labels: Readonly<Record<string, string>>;
+  limits: readonly LimitRangeItem[];
+}
+
+export interface BindingFacts {
+  namespace: string;
+  name: string;
+  uid: string;
+  labels: Readonly<Record<string, string>>;
+  roleRef: { kind: string; name: string };
+  subjects: readonly { kind: string; name: string }[];
+}
+
+export interface ServiceAccountFacts {
+  namespace: string;
+  name: string;
+  uid: string;
+  labels: Readonly<Record<string, string>>;
+  automount: boolean | undefined;
+}
+
+export interface ConfigMapFacts {
+  namespace: string;
+  name: string;
+  uid: string;
+  labels: Readonly<Record<string, string>>;
+  data: Readonly<Record<string, string>>;
+}
+
+export interface PodFacts {
+  namespace: string;
+  name: string;
+  uid: string;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  priority: number;
+  /** What the quota counts of it, by quota key. */
+  usage: ReadonlyMap<string, Quantity>;
+  /** Has ended by itself: no quota counts it. */
+  finished: boolean;
+  terminating: boolean;
+  graceSeconds: number;
+  finalizers: readonly string[];
+}
+
+/** What the cluster as a whole offers and protects. */
+export interface ClusterFacts {
+  /** Ranges of its pods, services, nodes and API server: no grant opens them. */
+  ranges: readonly Range[];
+  /** Why the ranges of pods aren't all known, with the remedy; then no range is opened that could hold them. */
+  rangesUnknown?: string;
+  /** Quota keys of the extended resources and huge pages that nodes offer, such as `requests.nvidia.com/gpu`. */
+  extendedKeys: readonly string[];
+  /** Names of the storage classes. */
+  storageClasses: readonly string[];
 }
 
 export interface PolicyFacts {
@@ -75,10 +142,4 @@ export interface EventFact {
   action: string;
   /** A sentence. */
   note: string;
-}
-
-/** The earliest of some instants, leaving out those that aren't there. */
-export function earliest(...instants: (number | undefined)[]): number | undefined {
-  const known = instants.filter((instant) => instant !== undefined);
-  return known.length > 0 ? Math.min(...known) : undefined;
 }

@@ -12,8 +12,25 @@ export const managedBy = "keystone";
 export const realmLabel = "keystone.io/realm";
 /** Names the grant that the object enforces. */
 export const grantLabel = "keystone.io/grant";
-/** Set by a person on a namespace that Keystone did not make, with the realm's name, to hand it over. */
+/** What the annotations and labels of Keystone begin with. */
+export const keystonePrefix = "keystone.io/";
+/** Set by a person on a namespace that Keystone did not make, or made for another identity, to hand it over. */
 export const adoptAnnotation = "keystone.io/adopt";
+/** Says for whom a guest namespace was made: `<Kind>/<name>/<identity>/<StableID>`. */
+export const granteeAnnotation = "keystone.io/grantee";
+/** On a guest namespace: some grant of it wanted the volumes kept. */
+export const volumesAnnotation = "keystone.io/volumes";
+/** On a guest namespace: when its last grant ended, RFC 3339. */
+export const endedAnnotation = "keystone.io/ended-at";
+/** On a guest namespace whose last grant has ended. */
+export const lockedLabel = "keystone.io/locked";
+/** On the quota: what may still be used while a part of it is on notice, taken once. */
+export const cordonAnnotation = "keystone.io/cordon-hard";
+
+/** The ClusterRole of guests, and the RoleBinding to it in each guest namespace. */
+export const guestRole = "keystone-guest";
+/** The group that acts for a realm unless the Realm names others. */
+export const realmGroup = (realm: string): string => `keystone:realm:${realm}`;
 
 const guestPrefix = "guest-";
 

@@ -44,14 +44,11 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     const grant = await cluster.grantIn("Active", "alice-to-bob-compute");
     assert.ok(performance.now() - applied < 1000, `${performance.now() - began} ms`);
     assert.equal(grant.status!.guestNamespace, "guest-bob-home");
-    assert.deepEqual(await cluster.quotaOf("bob-home"), {
-      "limits.cpu": "4",
-      "limits.memory": "8Gi",
-      "requests.cpu": "2",
-      "requests.memory": "4Gi",
-      "requests.storage": "100Gi",
-    });
-    assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny"]);
+    const { hard } = (load(seed.split("---")[0]!) as { spec: { hard: Record<string, string> } }).spec;
+    const quota = (await cluster.quotaOf("bob-home"))!;
+    assert.deepEqual(Object.fromEntries(Object.keys(hard).map((key) => [key, quota[key]])), hard);
+    assert.deepEqual([quota["pods"], quota["services.loadbalancers"]], ["50", "0"], "what isn't named isn't given");
+    assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "guest-internal"]);
     const { metadata } = await cluster.namespaces.get("guest-bob-home");
     assert.equal(metadata!.labels!["keystone.io/realm"], "bob-home");
     assert.equal(metadata!.labels!["pod-security.kubernetes.io/enforce"], "restricted");

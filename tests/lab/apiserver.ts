@@ -1,3 +1,4 @@
+import type { NodeNetwork } from "./node_network.ts";
 import type { PartSpec, Ports } from "./part.ts";
 import { probe } from "./probe.ts";
 
@@ -22,20 +23,36 @@ export const AUDIT_POLICY = {
   ],
 };
 
+const NO_NODE = [
+  // No pod runs here that would ask the `kubernetes` Service, whose endpoints may not be on loopback.
+  "--endpoint-reconciler-type=none",
+  "--service-cluster-ip-range=10.96.0.0/16",
+];
+
+/** The address on which everything of the lab listens that pods have to reach, if there are pods. */
+export function labAddress(network: NodeNetwork | undefined): string {
+  return network?.host ?? "127.0.0.1";
+}
+
 /** The real kube-apiserver, on etcd, with the authorization of real clusters. */
-export function apiserver(binary: string, dir: string, ports: Ports): PartSpec {
+export function apiserver(binary: string, dir: string, ports: Ports, network?: NodeNetwork): PartSpec {
   const certificates = `${dir}/certificates`;
+  const address = labAddress(network);
   return {
     name: "kube-apiserver",
     command: binary,
     args: [
       `--etcd-servers=http://127.0.0.1:${ports.etcd}`,
-      "--bind-address=127.0.0.1",
-      "--advertise-address=127.0.0.1",
+      `--bind-address=${address}`,
+      `--advertise-address=${address}`,
       `--secure-port=${ports.apiserver}`,
-      // No pod runs here that would ask the `kubernetes` Service, whose endpoints may not be on loopback.
-      "--endpoint-reconciler-type=none",
-      "--service-cluster-ip-range=10.96.0.0/16",
+      ...(network === undefined ? NO_NODE : [
+        `--service-cluster-ip-range=${network.services}`,
+        `--kubelet-certificate-authority=${certificates}/ca.crt`,
+        `--kubelet-client-certificate=${certificates}/admin.crt`,
+        `--kubelet-client-key=${certificates}/admin.key`,
+        "--enable-admission-plugins=NodeRestriction",
+      ]),
       `--client-ca-file=${certificates}/ca.crt`,
       `--tls-cert-file=${certificates}/apiserver.crt`,
       `--tls-private-key-file=${certificates}/apiserver.key`,
@@ -49,7 +66,7 @@ export function apiserver(binary: string, dir: string, ports: Ports): PartSpec {
       `--audit-log-path=${dir}/logs/audit.log`,
       "--audit-log-maxsize=4000", // MB: a test that reads along must not lose its place
     ],
-    ready: () => probe(`https://127.0.0.1:${ports.apiserver}/readyz`, adminClient(dir)),
+    ready: () => probe(`https://${address}:${ports.apiserver}/readyz`, adminClient(dir)),
   };
 }
 

@@ -9,7 +9,13 @@ import { probe } from "./probe.ts";
  * Its default client limit of 20 requests a second sets about as many quotas' status in a second; `fast` raises it for
  * benchmarks that measure the operator.
  */
-export function controllerManager(binary: string, dir: string, ports: Ports, fast: boolean): PartSpec {
+export function controllerManager(
+  binary: string,
+  dir: string,
+  ports: Ports,
+  server: string,
+  fast: boolean,
+): PartSpec {
   const certificates = `${dir}/certificates`;
   const kubeconfig = `${dir}/users/system%3Akube-controller-manager.kubeconfig`;
   return {
@@ -36,7 +42,7 @@ export function controllerManager(binary: string, dir: string, ports: Ports, fas
       const healthy = await probe(`https://127.0.0.1:${ports.controllerManager}/healthz`, client);
       if (healthy !== true) return healthy;
       // Made by two of its controllers: whoever sees it can create pods in the namespace.
-      return probe(`https://127.0.0.1:${ports.apiserver}/api/v1/namespaces/default/serviceaccounts/default`, client);
+      return probe(`${server}/api/v1/namespaces/default/serviceaccounts/default`, client);
     },
   };
 }

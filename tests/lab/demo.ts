@@ -94,10 +94,10 @@ class Story {
 
     step("What stands in guest-bob-home now");
     await check("the quota enforces what was granted", this.quotaHas("requests.cpu", "2"));
-    await check("all traffic is denied, but to and from Bob's node", async () => {
+    await check("all traffic is denied, but to and from Bob's node, among his own pods, and to DNS", async () => {
       const policies = await new ResourceApi(this.rest, networkPolicies, "guest-bob-home").list();
       const names = policies.items.map(({ metadata }) => metadata!.name).sort().join(", ");
-      return names === "default-deny, realm" ? policies : `the policies are ${names}`;
+      return names === "default-deny, dns, guest-internal, realm" ? policies : `the policies are ${names}`;
     });
     shown(await this.kubectl(["get", "resourcequota,networkpolicy", "-n", "guest-bob-home"]));
   }

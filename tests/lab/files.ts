@@ -8,6 +8,17 @@ export function readTextFileIfExists(path: string): string | undefined {
   }
 }
 
+/** Whether there is a file or folder of this name. */
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** Removes a file or a whole folder; nothing happens when there is none. */
 export function removeIfExists(path: string): void {
   try {

@@ -4,13 +4,13 @@ import { probe } from "./probe.ts";
 /** The tailnet's MagicDNS domain: as in the examples of the specification, so that they connect unchanged. */
 export const TAILNET_DOMAIN = "tailnet-name.ts.net";
 
-/** Headscale: the tailnet's control server, with a relay (DERP) and STUN of its own. */
-export function headscale(binary: string, dir: string, ports: Ports): PartSpec {
+/** Headscale: the tailnet's control server, with a relay (DERP) and STUN of its own, on `address`. */
+export function headscale(binary: string, dir: string, address: string, ports: Ports): PartSpec {
   return {
     name: "headscale",
     command: binary,
     args: ["serve", "--config", headscaleConfigPath(dir)],
-    ready: () => probe(`http://127.0.0.1:${ports.headscale}/health`),
+    ready: () => probe(`http://${address}:${ports.headscale}/health`),
   };
 }
 
@@ -20,11 +20,16 @@ export function headscaleConfigPath(dir: string): string {
 }
 
 /** Headscale's configuration. Nothing in it leaves the machine. */
-export function headscaleConfig(dir: string, sockets: string, ports: Ports): Record<string, unknown> {
+export function headscaleConfig(
+  dir: string,
+  sockets: string,
+  address: string,
+  ports: Ports,
+): Record<string, unknown> {
   const data = `${dir}/headscale`;
   return {
-    server_url: `http://127.0.0.1:${ports.headscale}`,
-    listen_addr: `127.0.0.1:${ports.headscale}`,
+    server_url: `http://${address}:${ports.headscale}`,
+    listen_addr: `${address}:${ports.headscale}`,
     metrics_listen_addr: `127.0.0.1:${ports.headscaleMetrics}`,
     grpc_listen_addr: `127.0.0.1:${ports.headscaleGrpc}`,
     noise: { private_key_path: `${data}/noise.key` },
@@ -36,10 +41,10 @@ export function headscaleConfig(dir: string, sockets: string, ports: Ports): Rec
         region_code: "lab",
         region_name: "Lab",
         verify_clients: false,
-        stun_listen_addr: `127.0.0.1:${ports.stun}`,
+        stun_listen_addr: `${address}:${ports.stun}`,
         private_key_path: `${data}/derp.key`,
         automatically_add_embedded_derp_region: true,
-        ipv4: "127.0.0.1",
+        ipv4: address,
       },
       urls: [],
       paths: [],

@@ -1,13 +1,20 @@
 import { fileURLToPath } from "node:url";
-import { apiserver, AUDIT_POLICY } from "./apiserver.ts";
+import { apiserver, AUDIT_POLICY, labAddress } from "./apiserver.ts";
 import { type Binaries, build } from "./build.ts";
 import { makeAuthority, makeClientCertificate, makeServerCertificate, makeSigningKeys } from "./certificates.ts";
 import { type CommandResult, runCommand } from "./command.ts";
+import { containerd, importImages, writeContainerdConfig } from "./containerd.ts";
 import { controllerManager } from "./controller_manager.ts";
+import { corednsObjects } from "./coredns.ts";
 import { etcd } from "./etcd.ts";
 import { removeIfExists } from "./files.ts";
 import { headscale, headscaleConfig, headscaleConfigPath } from "./headscale.ts";
+import { AGNHOST_IMAGE, COREDNS_IMAGE, PAUSE_IMAGE, writeImage } from "./image.ts";
+import { KUBE_PROXY_USER, kubeProxy, writeKubeProxyConfig } from "./kube_proxy.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
+import { kubelet, KUBELET_USER, writeKubeletConfig } from "./kubelet.ts";
+import { endNode, makeNode, nodeHolder } from "./node.ts";
+import { nodeObstacle } from "./node_obstacle.ts";
 import type { PartSpec, Ports } from "./part.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
@@ -16,6 +23,7 @@ import { scheduler } from "./scheduler.ts";
 import { type LabState, readState, type RealmState, updateState, writeState } from "./state.ts";
 import { tailscaled, tailscaleStatus } from "./tailscaled.ts";
 import type { ToolGroup } from "./tools.ts";
+import { STORAGE_CLASS } from "./volumes.ts";
 
 /** What a lab is to have. */
 export interface LabOptions {
@@ -23,7 +31,12 @@ export interface LabOptions {
   realms?: string[];
   /** Folder of the lab; a temporary one, removed at the end, unless told. */
   dir?: string;
-  /** Whether kube-scheduler runs. Without it pods stay Pending without a word. Off unless told. */
+  /**
+   * Whether the lab has a node that runs pods, with DNS for them. It needs root rights and programs of the machine:
+   * `nodeObstacle` says what is missing. Off unless told.
+   */
+  node?: boolean;
+  /** Whether kube-scheduler runs. Without it pods stay Pending without a word. Off unless told, but on with a node. */
   scheduler?: boolean;
   /** Raises the controller-manager's client limits, for benchmarks; see `controller_manager.ts`. */
   fastControllers?: boolean;
@@ -72,6 +85,7 @@ const CONTENT = [
   "kubectl-cache",
   "lab.json",
   "logs",
+  "node",
   "realms",
   "run",
   "sockets",
@@ -88,6 +102,7 @@ const CONTENT = [
  * await lab.realms["bob-home"]!.tailscaled.kill();
  * ```
  *
+ * @throws {Error} when a node is wanted and this machine can't run one
  * @throws {BuildError} when the programs can't be built
  * @throws {PartError} when one of them doesn't start
  */
@@ -99,7 +114,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 export async function launch(options: LabOptions, ports: () => Ports): Promise<Lab> {
   const realms = options.realms ?? [];
   realms.forEach(checkRealmName);
-  const binaries = await build(realms.length > 0 ? ["kubernetes", "tailnet"] : ["kubernetes"]);
+  const obstacle = options.node ? nodeObstacle() : undefined;
+  if (obstacle !== undefined) throw new Error(obstacle);
+  const binaries = await build(groupsFor({ node: options.node ?? false, tailnet: realms.length > 0, stable: false }));
   for (let attempt = 1;; attempt++) {
     const dir = await prepareFolder(options.dir);
     try {
@@ -123,18 +140,37 @@ async function launchIn(dir: string, options: LabOptions, binaries: Binaries, po
     server: `https://127.0.0.1:${ports.apiserver}`,
     ports,
     sockets: socketFolder(dir, realms),
-    scheduler: options.scheduler ?? false,
+    scheduler: options.scheduler ?? options.node ?? false,
     fastControllers: options.fastControllers ?? false,
     temporary: options.dir === undefined,
   };
   writeState(dir, state);
   if (!options.detached) await startWatchdog(dir);
+  if (options.node) {
+    const network = await makeNode(dir);
+    updateState(dir, (state) => {
+      state.node = network;
+      state.server = `https://${network.host}:${ports.apiserver}`;
+    });
+  }
   const lab = new Lab(dir, binaries, { endsOnDispose: !options.detached });
   await writeCertificates(dir, lab);
-  // All of both, so that a failure of one leaves nothing behind that is still being started.
-  const outcomes = await Promise.allSettled([lab.startControlPlane(), lab.startTailnet(realms)]);
-  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  const controlPlane = lab.startControlPlane();
+  await allDone([controlPlane, lab.startTailnet(realms), lab.startNode(controlPlane)]);
   return lab;
+}
+
+/** Waits for all of them, so that a failure of one leaves nothing behind that is still being started; then throws it. */
+async function allDone(works: (Promise<unknown> | undefined)[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(works)) if (outcome.status === "rejected") throw outcome.reason;
+}
+
+function groupsFor(needs: { node: boolean; tailnet: boolean; stable: boolean }): ToolGroup[] {
+  const groups: ToolGroup[] = ["kubernetes"];
+  if (needs.node) groups.push("node", "dns");
+  if (needs.tailnet) groups.push("tailnet");
+  if (needs.stable) groups.push("tailscale-stable");
+  return groups;
 }
 
 /** Opens the lab that runs in `dir`, whoever started it; disposing of it does nothing then. */
@@ -144,10 +180,12 @@ export async function openLab(dir: string): Promise<Lab> {
   if (path === undefined || state === undefined || !Object.values(state.pids).some((pid) => isOurs(pid, path))) {
     throw new Error(`No lab runs in ${dir}. Start one with \`deno task lab up --dir ${dir}\`.`);
   }
-  const groups: ToolGroup[] = ["kubernetes"];
   const realms = Object.values(state.realms);
-  if (realms.length > 0) groups.push("tailnet");
-  if (realms.some((realm) => realm.stable)) groups.push("tailscale-stable");
+  const groups = groupsFor({
+    node: state.node !== undefined,
+    tailnet: realms.length > 0,
+    stable: realms.some((realm) => realm.stable),
+  });
   return new Lab(path, await build(groups), { endsOnDispose: false });
 }
 
@@ -161,6 +199,7 @@ export async function endLab(dir: string): Promise<string[]> {
   const state = path === undefined ? undefined : readState(path);
   if (path === undefined || state === undefined) return [];
   const ended = await endAll(path);
+  await endNode(path);
   if (!state.sockets.startsWith(`${path}/`)) removeIfExists(state.sockets);
   if (state.temporary) removeFolder(path);
   return ended;
@@ -177,6 +216,13 @@ export class Lab implements Cluster {
   readonly controllerManager: Part;
   /** Undefined unless asked for. */
   readonly scheduler: Part | undefined;
+  /** The node's container runtime; undefined without a node. Pods go on when it ends. */
+  readonly containerd: Part | undefined;
+  /** Undefined without a node. Pods go on when it ends. */
+  readonly kubelet: Part | undefined;
+  /** Undefined without a node. */
+  readonly kubeProxy: Part | undefined;
+  readonly #node: Part | undefined;
   readonly #binaries: Binaries;
   readonly #endsOnDispose: boolean;
 
@@ -185,13 +231,19 @@ export class Lab implements Cluster {
     this.dir = dir;
     this.#binaries = binaries;
     this.#endsOnDispose = options.endsOnDispose;
-    const { ports, fastControllers, scheduler: withScheduler } = this.#state;
+    const { ports, server, sockets, node, fastControllers, scheduler: withScheduler } = this.#state;
     this.etcd = this.#part(etcd(binaries.etcd!, dir, ports));
-    this.apiserver = this.#part(apiserver(binaries["kube-apiserver"]!, dir, ports));
+    this.apiserver = this.#part(apiserver(binaries["kube-apiserver"]!, dir, ports, node));
     this.controllerManager = this.#part(
-      controllerManager(binaries["kube-controller-manager"]!, dir, ports, fastControllers),
+      controllerManager(binaries["kube-controller-manager"]!, dir, ports, server, fastControllers),
     );
     this.scheduler = withScheduler ? this.#part(scheduler(binaries["kube-scheduler"]!, dir, ports)) : undefined;
+    if (node !== undefined) {
+      this.#node = this.#part(nodeHolder(dir));
+      this.containerd = this.#part(containerd(dir, sockets));
+      this.kubelet = this.#part(kubelet(binaries.kubelet!, dir, server, node));
+      this.kubeProxy = this.#part(kubeProxy(binaries["kube-proxy"]!, dir, node));
+    }
   }
 
   get #state(): LabState {
@@ -225,7 +277,8 @@ export class Lab implements Cluster {
   }
 
   get #headscale(): Part {
-    return this.#part(headscale(this.#binaries.headscale!, this.dir, this.#state.ports));
+    const { node, ports } = this.#state;
+    return this.#part(headscale(this.#binaries.headscale!, this.dir, labAddress(node), ports));
   }
 
   /** The nodes of the tailnet by realm. */
@@ -251,6 +304,56 @@ export class Lab implements Cluster {
     await Promise.all([this.controllerManager.start(), this.scheduler?.start()]);
   }
 
+  /**
+   * Starts what runs pods, and DNS for them, and returns when pods run; does nothing in a lab without a node. What needs
+   * the API server waits for `controlPlane`.
+   */
+  async startNode(controlPlane: Promise<void>): Promise<void> {
+    const { sockets, node } = this.#state;
+    if (node === undefined) return;
+    writeContainerdConfig(this.dir, sockets, node);
+    writeKubeletConfig(this.dir, sockets, node);
+    writeKubeProxyConfig(this.dir, node);
+    await allDone([controlPlane, this.#startContainerd()]);
+    const objects = { apiVersion: "v1", kind: "List", items: [...corednsObjects(node), STORAGE_CLASS] };
+    await allDone([
+      this.kubelet!.start(),
+      this.kubeProxy!.start(),
+      this.#apply(JSON.stringify(objects)),
+    ]);
+    const dns = ["rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=60s"];
+    const { code, stderr } = await this.kubectl(dns, { timeoutMs: 90_000 });
+    if (code !== 0) throw new Error(`The cluster's DNS does not run; see ${this.dir}/logs/pods. ${stderr.trim()}`);
+  }
+
+  async #startContainerd(): Promise<void> {
+    await this.containerd!.start();
+    const archive = `${this.dir}/node/image.tar`;
+    const images = [
+      { program: this.#binaries.agnhost!, names: [AGNHOST_IMAGE, PAUSE_IMAGE], args: ["pause"] },
+      { program: this.#binaries.coredns!, names: [COREDNS_IMAGE] },
+    ];
+    for (const image of images) {
+      writeImage(archive, image);
+      await this.importImages(archive);
+    }
+    removeIfExists(archive);
+  }
+
+  /**
+   * Imports an archive of images (docker-archive or OCI) for pods to run, and returns when the node knows them. Give them
+   * a version as tag: those called `latest` the kubelet would try to pull.
+   */
+  async importImages(archive: string): Promise<void> {
+    if (this.containerd === undefined) throw new Error("The lab has no node for images: start it with `node: true`.");
+    await importImages(this.#state.sockets, archive);
+  }
+
+  async #apply(objects: string): Promise<void> {
+    const { code, stderr } = await this.kubectl(["apply", "-f", "-"], { stdin: objects });
+    if (code !== 0) throw new Error(`The API server refuses the lab's own objects: ${stderr.trim()}`);
+  }
+
   /** Starts headscale and one tailscaled per realm, and returns when each sees all others online. */
   async startTailnet(realms: string[]): Promise<void> {
     if (realms.length === 0) return;
@@ -267,11 +370,11 @@ export class Lab implements Cluster {
   }
 
   async #startHeadscale(): Promise<void> {
-    const { ports, sockets } = this.#state;
+    const { node, ports, sockets } = this.#state;
     Deno.mkdirSync(`${this.dir}/headscale`, { recursive: true });
     Deno.writeTextFileSync(
       headscaleConfigPath(this.dir),
-      JSON.stringify(headscaleConfig(this.dir, sockets, ports), null, 2),
+      JSON.stringify(headscaleConfig(this.dir, sockets, labAddress(node), ports), null, 2),
     );
     await this.#headscale.start();
   }
@@ -283,7 +386,7 @@ export class Lab implements Cluster {
   async addRealm(name: string, options: { stable?: boolean } = {}): Promise<LabRealm> {
     const { stable = false } = options;
     checkRealmName(name);
-    const { realms, ports, sockets } = this.#state;
+    const { realms, node, ports, sockets } = this.#state;
     if (name in realms) throw new Error(`The lab has a realm ${name} already.`);
     Object.assign(this.#binaries, await build(stable ? ["tailnet", "tailscale-stable"] : ["tailnet"]));
     if (this.#headscale.pid === undefined) await this.#startHeadscale();
@@ -296,7 +399,7 @@ export class Lab implements Cluster {
     const up = await runCommand(this.#binaries.tailscale!, [
       `--socket=${socket}`,
       "up",
-      `--login-server=http://127.0.0.1:${ports.headscale}`,
+      `--login-server=http://${labAddress(node)}:${ports.headscale}`,
       `--auth-key=${key}`,
       `--hostname=${name}`,
       "--accept-dns=false",
@@ -356,7 +459,9 @@ export class Lab implements Cluster {
   /** Throws when a part has ended without having been asked to, with its last words. */
   assertRunning(): void {
     const realms = Object.values(this.realms).map((realm) => realm.tailscaled);
-    for (const part of [this.etcd, this.apiserver, this.controllerManager, this.scheduler, this.headscale, ...realms]) {
+    const controlPlane = [this.etcd, this.apiserver, this.controllerManager, this.scheduler];
+    const node = [this.#node, this.containerd, this.kubelet, this.kubeProxy];
+    for (const part of [...controlPlane, ...node, this.headscale, ...realms]) {
       const death = part?.death();
       if (death) throw death;
     }
@@ -469,13 +574,22 @@ async function writeCertificates(dir: string, lab: Lab): Promise<void> {
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
   ];
-  const [server, signing, admin] = await Promise.all([
-    makeServerCertificate(authority, { dns: ["localhost", ...services], ip: ["127.0.0.1", "10.96.0.1"] }),
+  const { node } = readState(dir)!;
+  const addresses = node === undefined ? ["10.96.0.1"] : [node.kubernetes, node.host];
+  const [server, signing, admin, kubelet] = await Promise.all([
+    makeServerCertificate(authority, { dns: ["localhost", ...services], ip: ["127.0.0.1", ...addresses] }),
     makeSigningKeys(),
     makeClientCertificate(authority, "admin", ["system:masters"]),
+    node && makeServerCertificate(authority, { dns: [], ip: [node.node] }),
     lab.user("system:kube-controller-manager"),
     lab.user("system:kube-scheduler"),
+    node && lab.user(KUBELET_USER, { groups: ["system:nodes"] }),
+    node && lab.user(KUBE_PROXY_USER),
   ]);
+  if (kubelet !== undefined) {
+    write("kubelet.crt", kubelet.certificate);
+    write("kubelet.key", kubelet.key);
+  }
   write("apiserver.crt", server.certificate);
   write("apiserver.key", server.key);
   write("service-accounts.pub", signing.publicKey);

@@ -1,12 +1,15 @@
 import { parseArgs } from "node:util";
 import { build } from "./build.ts";
 import { endLab, type Lab, openLab, startLab } from "./lab.ts";
+import { NODE_NAME } from "./node.ts";
+import { readState } from "./state.ts";
 import { type ToolGroup, TOOLS } from "./tools.ts";
 
 const USAGE = `The lab: a real Kubernetes control plane and a real tailnet on this machine.
 
-  deno task lab up [--dir D] [--realms alice-home,bob-home] [--fast]
+  deno task lab up [--dir D] [--node] [--realms alice-home,bob-home] [--fast]
       starts it and returns when it is ready; it goes on until \`lab down\`
+      --node    a node that runs pods; needs root rights and containerd, and says what is missing
       --realms  one tailscaled each, joined into one tailnet
       --fast    controller-manager with raised client limits, for benchmarks
   deno task lab down [--dir D]
@@ -26,14 +29,12 @@ async function main(args: string[]): Promise<void> {
   if (values.help || verb === undefined) return console.log(USAGE);
   switch (verb) {
     case "up": {
-      if (values.node) {
-        throw new UsageError("--node comes with a later version of the lab: it has no node that runs pods yet.");
-      }
       const started = performance.now();
       const realms = (values.realms ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "");
       const lab = await startLab({
         dir,
         realms,
+        node: values.node ?? false,
         scheduler: true,
         fastControllers: values.fast ?? false,
         detached: true,
@@ -85,6 +86,8 @@ async function describe(lab: Lab, seconds: number): Promise<void> {
   const version = (JSON.parse(stdout) as { serverVersion: { gitVersion: string } }).serverVersion.gitVersion;
   console.log(`lab: ready after ${seconds.toFixed(1)} s`);
   console.log(`  Kubernetes ${version}  ${lab.server}`);
+  const node = readState(lab.dir)?.node;
+  if (node) console.log(`  ${NODE_NAME}  ${node.node}  pods in ${node.pods}  Services in ${node.services}`);
   for (const realm of Object.values(lab.realms)) {
     console.log(`  ${realm.identity}  ${realm.ipv4}  ${realm.ipv6}  TS_SOCKET=${realm.socket}`);
   }

@@ -1,4 +1,4 @@
-/** The ports on 127.0.0.1 that one lab uses. */
+/** The ports that one lab uses on 127.0.0.1, or some of them on the address that its node reaches. */
 export interface Ports {
   etcd: number;
   etcdPeer: number;

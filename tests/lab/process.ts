@@ -27,7 +27,7 @@ export class PartError extends Error {
   }
 }
 
-/** One process of a lab: a program of the control plane or of the tailnet. */
+/** One process of a lab: a program of the control plane, of the node or of the tailnet. */
 export class Part {
   readonly #dir: string;
   readonly #spec: PartSpec;
@@ -242,8 +242,32 @@ function publishPids(dir: string): void {
 
 /** Whether the process lives and its command line names the lab's folder. A zombie has no command line. */
 export function isOurs(pid: number, dir: string): boolean {
-  return commandLine(pid).includes(`${dir}/`);
+  for (let tries = 0;; tries++) {
+    const line = commandLine(pid);
+    if (line.includes(`${dir}/`)) return true;
+    // While a process becomes another program (exec), less than a millisecond, its command line is empty or cut off.
+    if (line.endsWith("\0") || tries === 10_000 || !lives(pid)) return false;
+  }
 }
+
+/** Whether the process is one of a user that has not ended; known on Linux only, where it matters. */
+function lives(pid: number): boolean {
+  if (Deno.build.os !== "linux") return false;
+  let stat: string | undefined;
+  try {
+    stat = readTextFileIfExists(`/proc/${pid}/stat`);
+  } catch {
+    return false; // ended while it was read
+  }
+  if (stat === undefined) return false;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, flags] = [fields[0]!, Number(fields[6])];
+  return !"ZX".includes(state) && (flags & (PF_EXITING | PF_KTHREAD)) === 0;
+}
+
+/** Flags of the kernel's sched.h: the process is ending; it is the kernel's own. */
+const PF_EXITING = 0x4;
+const PF_KTHREAD = 0x20_0000;
 
 function commandLine(pid: number): string {
   if (Deno.build.os === "linux") {

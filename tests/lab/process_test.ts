@@ -104,6 +104,19 @@ Deno.test("a part that somebody kills is found dead, once it ran", () =>
     assert.throws(() => part.pause(), /does not run/);
   }));
 
+Deno.test("a part that becomes another program again and again is never taken for dead", () =>
+  inFolder(async (dir) => {
+    const again = `[ $1 -gt 0 ] && exec /bin/sh "$0" $(($1 - 1)); echo ready; ${LOOP}`;
+    Deno.writeTextFileSync(`${dir}/part.sh`, again);
+    const part = partIn(dir, `exec /bin/sh "$0.sh" 2000`, saysReady(dir));
+    const starting = part.start();
+    await poll("it has become the last one", () => {
+      for (let i = 0; i < 100; i++) assert.equal(part.death(), undefined);
+      return saysReady(dir)();
+    }, { withinMs: 30_000, everyMs: 0 });
+    await starting;
+  }));
+
 Deno.test("a stranger that got a recorded pid is left alone", () =>
   inFolder(async (dir) => {
     const part = partIn(dir, LOOP);

@@ -14,6 +14,9 @@ export async function sharedLab(options: LabOptions = {}): Promise<Lab | Externa
   const dir = Deno.env.get("KEYSTONE_LAB_DIR");
   if (!dir) return await startLab(options);
   const lab = await openLab(dir);
+  if (options.node && lab.kubelet === undefined) {
+    throw new Error(`The lab in ${dir} has no node. Start it with \`deno task lab up --node --dir ${dir}\`.`);
+  }
   for (const name of options.realms ?? []) if (!(name in lab.realms)) await lab.addRealm(name);
   return lab;
 }

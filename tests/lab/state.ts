@@ -1,4 +1,5 @@
 import { readTextFileIfExists } from "./files.ts";
+import type { NodeNetwork } from "./node_network.ts";
 import type { Ports } from "./part.ts";
 
 /** What the lab knows of one realm: a node of its tailnet. */
@@ -29,6 +30,8 @@ export interface LabState {
   ports: Ports;
   /** Folder of the unix sockets; outside the lab's folder when its path is too long for them. */
   sockets: string;
+  /** Where the node and its pods are; absent when the lab has no node. */
+  node?: NodeNetwork;
   scheduler: boolean;
   fastControllers: boolean;
   /** Whether the folder was made for this lab and goes with it. */

@@ -16,15 +16,16 @@ export interface Tool {
   package: string;
 }
 
-const KUBERNETES_VERSION = { gitVersion: "v1.34.4", gitMajor: "1", gitMinor: "34" };
+const KUBERNETES_STAMPS = Object.fromEntries(
+  Object.entries({ gitVersion: "v1.34.4", gitMajor: "1", gitMinor: "34" })
+    .map(([key, value]) => [`k8s.io/component-base/version.${key}`, value]),
+);
 
 /** What the lab can build, by group; the order is that of the builds. */
 export const TOOLS = {
   kubernetes: {
     folder: "kubernetes",
-    stamps: Object.fromEntries(
-      Object.entries(KUBERNETES_VERSION).map(([key, value]) => [`k8s.io/component-base/version.${key}`, value]),
-    ),
+    stamps: KUBERNETES_STAMPS,
     compileSeconds: 350,
     tools: [
       { name: "etcd", package: "go.etcd.io/etcd/server/v3" },
@@ -33,6 +34,23 @@ export const TOOLS = {
       { name: "kube-scheduler", package: "k8s.io/kubernetes/cmd/kube-scheduler" },
       { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl" },
     ],
+  },
+  // The same module with the same stamps, so its programs lie beside those of `kubernetes`, and share what is compiled.
+  node: {
+    folder: "kubernetes",
+    stamps: KUBERNETES_STAMPS,
+    compileSeconds: 300,
+    tools: [
+      { name: "kubelet", package: "k8s.io/kubernetes/cmd/kubelet" },
+      { name: "kube-proxy", package: "k8s.io/kubernetes/cmd/kube-proxy" },
+      { name: "agnhost", package: "k8s.io/kubernetes/test/images/agnhost" },
+    ],
+  },
+  dns: {
+    folder: "coredns",
+    stamps: {},
+    compileSeconds: 110,
+    tools: [{ name: "coredns", package: "github.com/coredns/coredns" }],
   },
   tailnet: {
     folder: "tailnet",
@@ -58,5 +76,5 @@ export const TOOLS = {
   },
 } satisfies Record<string, ToolModule>;
 
-/** `kubernetes`: the control plane and kubectl; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies. */
+/** `kubernetes`: the control plane and kubectl; `node` and `dns`: what runs pods, and their names; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies. */
 export type ToolGroup = keyof typeof TOOLS;

@@ -89,6 +89,13 @@ export const groups: readonly Group[] = [
     schemas: "io.k8s.api.rbac.v1",
     kinds: ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
   },
+  {
+    group: "storage.k8s.io",
+    version: "v1",
+    className: "StorageV1",
+    schemas: "io.k8s.api.storage.v1",
+    kinds: ["StorageClass"],
+  },
 ];
 
 /** Path of the group below `/openapi/v3/` and below the API server itself. */

@@ -1,16 +1,22 @@
 /** What a Grant's status says, and what has to happen to its finalizer. */
-import type { GrantStatus } from "../../api/mod.ts";
+import type { GrantStatus, Settings } from "../../api/mod.ts";
 import { foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
-import { hardFrom, shown } from "../guest/hard.ts";
-import type { GrantShare } from "../guest/share.ts";
+import type { Applied, GrantShare } from "../guest/share.ts";
+import { rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
-import { type Standing, standingOf, validityOf } from "./standing.ts";
+import { excessOf, excessText } from "./ceiling.ts";
+import { wasActive } from "./ladder.ts";
+import { shownReduction } from "./reduction.ts";
+import { type Notice, rulesOf, skewText, type Standing, standingOf } from "./standing.ts";
 
 export interface GrantWorld {
   grant: GrantFacts;
   realm: RealmFacts | undefined;
   local: LocalRealm;
+  settings: Settings;
+  /** As in StandingWorld. */
+  skewMs: number;
   /** What the guest namespace does for it; undefined until it has been looked at. */
   share: GrantShare | undefined;
   /** Epoch milliseconds. */
@@ -22,7 +28,10 @@ export interface GrantPlan {
   finalizer?: "add" | "remove";
   /** The whole status; undefined: leave it as it is. */
   status?: GrantStatus;
+  /** About the Grant. */
   events: EventFact[];
+  /** The same news for those in the guest namespace. */
+  guestEvents: EventFact[];
   /** Epoch milliseconds. */
   wakeAt?: number;
 }
@@ -32,113 +41,227 @@ const quietMs = 2000;
 
 /** Plans one grant. */
 export function planGrant(world: GrantWorld): GrantPlan {
-  const { grant, share, now } = world;
+  const { grant, now } = world;
   const standing = standingOf(world);
+  const share = currentShare(world);
   const wake = "wakeAt" in standing && standing.wakeAt !== undefined ? { wakeAt: standing.wakeAt } : {};
+  const wait: GrantPlan = { events: [], guestEvents: [], ...wake };
   switch (standing.is) {
     case "leaving":
-      // The guest namespace closes first and wakes this grant again.
-      return grant.finalized && share?.enforced === false ? { finalizer: "remove", events: [] } : { events: [] };
+      if (!grant.finalized || !share) return wait;
+      // The guest namespace closes and drains first and wakes this grant again.
+      if (!share.enforced && !share.draining) return { ...wait, finalizer: "remove" };
+      return wasActive(grant) ? statusPlan(world, standing, share) : wait;
     case "ended":
       // The same: what ends is shown as ended only when it is taken away.
-      if (grant.finalized && share?.enforced !== false) return { events: [] };
-      return { ...statusPlan(world, standing), ...wake };
+      if (grant.finalized && (!share || share.enforced)) return wait;
+      return { ...statusPlan(world, standing, share), ...wake };
     case "pending":
-      return { ...statusPlan(world, standing), ...wake };
+      return { ...statusPlan(world, standing, share), ...wake };
     case "due": {
-      if (!grant.finalized) return { finalizer: "add", events: [], ...wake };
-      const stands = share?.quota.status === "True" && share.network.status === "True";
-      const quietUntil = grant.createdAt + quietMs;
-      const conflict = share?.quota.reason === "NamespaceConflict";
+      if (!grant.finalized) return { ...wait, finalizer: "add" };
       // A share from before it came into force says nothing; the guest namespace is looked at again and wakes this grant.
-      if (!share || share.quota.reason === "NotInForce") return { events: [], ...wake };
-      if (!stands && !conflict && grant.status.phase === undefined && now < quietUntil) {
-        return { events: [], wakeAt: Math.min(quietUntil, standing.wakeAt ?? Infinity) };
+      if (!share || share.quota.reason === "NotInForce") return wait;
+      const quietUntil = grant.createdAt + quietMs;
+      const conflict = share.quota.reason === "NamespaceConflict";
+      if (!stands(share) && !conflict && grant.status.phase === undefined && now < quietUntil) {
+        return { ...wait, wakeAt: Math.min(quietUntil, standing.wakeAt ?? Infinity) };
       }
-      return { ...statusPlan(world, standing), ...wake };
+      return { ...statusPlan(world, standing, share), ...wake };
     }
   }
 }
 
-function statusPlan(
-  world: GrantWorld,
-  standing: Exclude<Standing, { is: "leaving" }>,
-): { status?: GrantStatus; events: EventFact[] } {
-  const { grant } = world;
-  const status = statusOf(world, standing);
-  return { status, events: eventsOf(grant, status) };
+/** The share, if it is about this very grant and its present terms. */
+function currentShare({ grant, share }: GrantWorld): GrantShare | undefined {
+  return share?.uid === grant.uid && share.generation === grant.generation ? share : undefined;
 }
 
-function statusOf(world: GrantWorld, standing: Exclude<Standing, { is: "leaving" }>): GrantStatus {
-  const { grant, share, now } = world;
+/** A destination that can't be resolved never blocks the rest: the policies stand, and the condition names it. */
+const openable = new Set(["ClusterRangesUnknown", "DestinationProtected", "DestinationUnresolved"]);
+
+const stands = ({ quota, network, access }: GrantShare): boolean =>
+  quota.status === "True" && access.status === "True" && (network.status === "True" || openable.has(network.reason));
+
+function statusPlan(
+  world: GrantWorld,
+  standing: Standing,
+  share: GrantShare | undefined,
+): Pick<GrantPlan, "status" | "events" | "guestEvents"> {
+  const { grant } = world;
+  const status = statusOf(world, standing, share);
+  const drainEvents = drainEventsOf(grant, status);
+  return { status, events: [...readyEventsOf(grant, status), ...drainEvents], guestEvents: drainEvents };
+}
+
+function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | undefined): GrantStatus {
+  const { grant, now } = world;
   const { spec } = grant;
-  const verdicts = verdictsOf(world, standing);
+  const verdicts = verdictsOf(world, standing, share);
   const ready = verdicts.find(({ type }) => type === "Ready")!;
-  const phase = standing.is === "ended" ? standing.phase : standing.is === "pending"
-    ? "Pending"
-    // What was in force once stays Active while an object is being repaired; Ready says so.
-    : grant.status.phase === "Active" || (share?.quota.status === "True" && networkStands(share))
-    ? "Active"
-    : "Pending";
-  const inForce = standing.is === "due";
-  const destinations = spec.networkPolicy?.egressAllowed ? share?.destinations ?? [] : [];
-  const { until } = validityOf(grant);
+  const inForce = standing.is === "due" && share !== undefined;
+  const until = effectiveUntil(world, standing);
+  const reduction = reductionShown(grant, share);
   return {
-    phase,
+    phase: phaseOf(grant, standing, share),
     message: ready.message,
-    ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm), hard: shown(hardFrom(spec.hard)) } : {}),
-    ...(inForce && share && Object.keys(share.usage).length > 0 ? { actualUsage: share.usage } : {}),
-    ...(until === undefined ? {} : { effectiveUntil: spec.validity!.validUntil! }),
-    ...(inForce && destinations.length > 0 ? { resolvedDestinations: destinations } : {}),
+    ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm), hard: share.hard } : {}),
+    ...(inForce && Object.keys(share.usage).length > 0 ? { actualUsage: share.usage } : {}),
+    ...(until === undefined ? {} : { effectiveUntil: until }),
+    ...(inForce && reduction ? { reduction } : {}),
+    ...(inForce && share.destinations.length > 0 ? { resolvedDestinations: share.destinations } : {}),
     observedGeneration: grant.generation,
     conditions: foldConditions(grant.status.conditions, verdicts, grant.generation, now),
   };
 }
 
-/** A destination that can't be resolved never blocks the rest: the policies stand, and the condition names it. */
-const networkStands = ({ network }: GrantShare): boolean =>
-  network.status === "True" || network.reason === "DestinationUnresolved";
+function phaseOf(grant: GrantFacts, standing: Standing, share: GrantShare | undefined): GrantStatus["phase"] {
+  switch (standing.is) {
+    case "ended":
+      return standing.phase;
+    case "pending":
+      return "Pending";
+    case "leaving":
+      return grant.status.phase;
+    case "due":
+      // What was in force once stays Active while an object is being repaired; Ready says so.
+      return wasActive(grant) || (share && stands(share)) ? "Active" : "Pending";
+  }
+}
 
-function verdictsOf(world: GrantWorld, standing: Exclude<Standing, { is: "leaving" }>): Verdict[] {
-  const { grant, realm, share } = world;
-  const grantee = grant.spec.granteeRealm;
-  const known: Verdict = realm && !realm.deleting
-    ? { type: "GranteeKnown", status: "True", reason: "RealmFound", message: `The grantee is the Realm ${grantee}.` }
-    : {
-      type: "GranteeKnown",
-      status: "False",
-      reason: "GranteeUnknown",
-      message: `There is no Realm ${grantee}; create it, and this grant goes on by itself.`,
-    };
-  if (standing.is === "due") {
-    const quota = share!.quota;
-    const network = share!.network;
-    const lacking = [known, quota, network].find(({ status }) => status !== "True");
+/** The end that is in sight, or was: as the terms write it, else as it was first seen. */
+function effectiveUntil({ grant }: GrantWorld, standing: Standing): string | undefined {
+  const written = grant.spec.validity?.validUntil ?? undefined;
+  const at = standing.is === "due" ? standing.notice?.endsAt : "at" in standing ? standing.at : undefined;
+  if (at === undefined) {
+    return standing.is === "pending" || standing.is === "due" ? written : grant.status.effectiveUntil;
+  }
+  return written !== undefined && Date.parse(written) === at ? written : rfc3339(at);
+}
+
+/** A cut that is on notice, or whose pods are still to go. */
+function reductionShown({ status }: GrantFacts, share: GrantShare | undefined): GrantStatus["reduction"] {
+  if (share?.reduction) return shownReduction(share.reduction);
+  return share?.draining ? status.reduction : undefined;
+}
+
+function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | undefined): Verdict[] {
+  const known = granteeKnown(world);
+  const draining: Verdict = { type: "Draining", ...drainingOf(world, standing, share) };
+  if (standing.is === "due" && share) {
+    const { quota, network, access, overcommitted } = share;
+    const lacking = [known, quota, network, access, ceilingOf(world)].find((verdict) => verdict?.status === "False");
     return [
       known,
       { type: "QuotaApplied", ...quota },
       { type: "NetworkApplied", ...network },
+      { type: "AccessApplied", ...access },
+      { type: "Overcommitted", ...overcommitted },
+      draining,
       lacking
         ? { type: "Ready", status: "False", reason: lacking.reason, message: lacking.message }
-        : { type: "Ready", status: "True", reason: "Enforced", message: inForceMessage(grant) },
+        : { type: "Ready", status: "True", reason: "Enforced", message: inForceMessage(world, standing.notice) },
     ];
   }
-  const [reason, message] = standing.is === "ended"
-    ? [standing.phase, standing.message]
-    : [standing.reason, standing.message];
-  const not = { status: "False" as const, reason, message };
-  return [known, { type: "QuotaApplied", ...not }, { type: "NetworkApplied", ...not }, { type: "Ready", ...not }];
+  const not = notInForce(standing);
+  return [
+    known,
+    ...["QuotaApplied", "NetworkApplied", "AccessApplied"].map((type) => ({ type, ...not })),
+    draining,
+    { type: "Ready", ...not },
+  ];
 }
 
-function inForceMessage({ spec }: GrantFacts): string {
-  const until = spec.validity?.validUntil;
-  return `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${until ? ` until ${until}` : ""}.`;
+function notInForce(standing: Standing): Applied {
+  switch (standing.is) {
+    case "ended":
+      return { status: "False", reason: standing.phase, message: standing.message };
+    case "pending":
+      return { status: "False", reason: standing.reason, message: standing.message };
+    default:
+      return { status: "False", reason: "Deleted", message: "The grant was deleted; its pods are being ended." };
+  }
+}
+
+function granteeKnown({ grant, realm }: GrantWorld): Verdict {
+  const { granteeRealm } = grant.spec;
+  return realm && !realm.deleting
+    ? {
+      type: "GranteeKnown",
+      status: "True",
+      reason: "RealmFound",
+      message: `The grantee is the Realm ${granteeRealm}.`,
+    }
+    : {
+      type: "GranteeKnown",
+      status: "False",
+      reason: "GranteeUnknown",
+      message: `There is no Realm ${granteeRealm}; create it, and this grant goes on by itself.`,
+    };
+}
+
+/** A grant that was within the ceiling when it came into force and isn't any more, since the trust was lowered. */
+function ceilingOf({ grant, realm, settings }: GrantWorld): Applied | undefined {
+  if (!realm || realm.deleting) return undefined;
+  const excess = excessOf(grant, rulesOf(settings, realm));
+  return excess && {
+    status: "False",
+    reason: "ExceedsTrustCeiling",
+    message: excessText(excess, realm.spec.trustLevel),
+  };
+}
+
+const whyText = {
+  Expired: "its validity ends then",
+  Revoked: "it was revoked",
+  Deleted: "it was deleted",
+} as const;
+
+function drainingOf({ grant }: GrantWorld, standing: Standing, share: GrantShare | undefined): Omit<Verdict, "type"> {
+  if (standing.is === "due") {
+    const { notice } = standing;
+    if (notice) {
+      const reason = notice.why === "Expired" ? "Expiring" : notice.why;
+      return {
+        status: "True",
+        reason,
+        message:
+          `Ends at ${rfc3339(notice.endsAt)}: ${whyText[notice.why]}. What runs goes on until then, nothing may ` +
+          "grow, and a roll-out that needs more room waits.",
+      };
+    }
+    const reduction = reductionShown(grant, share);
+    if (reduction && share?.reduction) {
+      const cut = [...Object.keys(reduction.hard), ...reduction.allowedDestinations ?? []].join(", ");
+      return { status: "True", reason: "Reduced", message: `At ${reduction.until} less is granted of ${cut}.` };
+    }
+    if (reduction) return evicting(grant);
+    return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
+  }
+  if (standing.is === "pending") return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
+  return share?.draining
+    ? evicting(grant)
+    : { status: "False", reason: "Drained", message: "No pod is left that had its room from this grant." };
+}
+
+const evicting = ({ spec }: GrantFacts): Omit<Verdict, "type"> => ({
+  status: "True",
+  reason: "Evicting",
+  message: `Pods in ${guestNamespace(spec.granteeRealm)} that have no room any more are being evicted, ` +
+    `PodDisruptionBudgets respected for ${spec.termination?.drainSeconds ?? 120} s.`,
+});
+
+function inForceMessage({ grant, skewMs }: GrantWorld, notice: Notice | undefined): string {
+  const { spec } = grant;
+  const end = notice ? rfc3339(notice.endsAt) : spec.validity?.validUntil;
+  const enforced = `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${end ? ` until ${end}` : ""}.`;
+  return notice?.skewed ? `${enforced} ${skewText(skewMs)}` : enforced;
 }
 
 /** An event for each change of what people would want to hear of. */
-function eventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
-  const ready = status.conditions!.find(({ type }) => type === "Ready")!;
-  const before = grant.status.conditions?.find(({ type }) => type === "Ready");
+function readyEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
+  const ready = conditionOf(status, "Ready")!;
+  const before = conditionOf(grant.status, "Ready");
   const changed = grant.status.phase !== status.phase || before?.reason !== ready.reason;
   // Writing takes a moment and isn't news.
   if (!changed || ready.reason === "Applying" || ready.reason === "QuotaPending") return [];
@@ -146,3 +269,20 @@ function eventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
     ready.reason === "NotYetValid";
   return [{ type: normal ? "Normal" : "Warning", reason: ready.reason, action: "Reconcile", note: ready.message }];
 }
+
+/** An event for each rung of the ladder. */
+function drainEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
+  const draining = conditionOf(status, "Draining")!;
+  const before = conditionOf(grant.status, "Draining");
+  if (before?.reason === draining.reason || (before === undefined && draining.status === "False")) return [];
+  if (draining.status === "True") {
+    const reason = draining.reason === "Evicting" ? "Evicting" : "Notice";
+    return [{ type: "Warning", reason, action: "Drain", note: `Grant ${grant.name}: ${draining.message}` }];
+  }
+  if (before?.status !== "True") return [];
+  const reason = draining.reason === "Drained" ? "Drained" : "NoticeLifted";
+  return [{ type: "Normal", reason, action: "Drain", note: `Grant ${grant.name}: ${draining.message}` }];
+}
+
+const conditionOf = ({ conditions }: GrantStatus, type: string) =>
+  conditions?.find((condition) => condition.type === type);

@@ -1,26 +1,43 @@
 import assert from "node:assert/strict";
 import { alice, grant, now, realm } from "../../../tests/fixtures/facts.ts";
+import { defaultSettings } from "../../api/mod.ts";
 import type { GrantShare } from "../guest/share.ts";
 import { type GrantPlan, type GrantWorld, planGrant } from "./plan.ts";
 
 const applied = { status: "True" as const, reason: "Applied", message: "Stands." };
 const lacking = (reason: string) => ({ status: "False" as const, reason, message: `${reason}.` });
 const share = (facts: Partial<GrantShare> = {}): GrantShare => ({
+  uid: "uid-alice-to-bob",
+  generation: 1,
   enforced: true,
+  draining: false,
   quota: applied,
   network: applied,
+  access: applied,
+  overcommitted: lacking("WithinGrants"),
+  hard: { "requests.cpu": "2" },
   usage: { "requests.cpu": "500m" },
   destinations: [],
   ...facts,
 });
 const plan = (facts: Partial<GrantWorld> = {}): GrantPlan => {
-  const world = { grant: grant(), realm: realm(), local: alice, share: share(), now, ...facts };
+  const world = {
+    grant: grant(),
+    realm: realm(),
+    local: alice,
+    settings: defaultSettings,
+    skewMs: 0,
+    share: share(),
+    now,
+    ...facts,
+  };
   const planned = planGrant(world);
   assert.ok((planned.wakeAt ?? Infinity) > world.now, "an instant that is past would be asked for again and again");
   return planned;
 };
 const ready = ({ status }: GrantPlan) => status?.conditions?.find(({ type }) => type === "Ready");
 const at = (ms: number): string => new Date(now + ms).toISOString();
+const nothing = { events: [], guestEvents: [] };
 const ended = { validity: { validUntil: at(-1) } };
 
 Deno.test("grant: what is enforced is shown, with the share in what is used", () => {
@@ -30,8 +47,11 @@ Deno.test("grant: what is enforced is shown, with the share in what is used", ()
   assert.deepEqual(status!.hard, { "requests.cpu": "2" });
   assert.deepEqual(status!.actualUsage, { "requests.cpu": "500m" });
   assert.deepEqual(status!.conditions!.map(({ type, status }) => [type, status]), [
+    ["AccessApplied", "True"],
+    ["Draining", "False"],
     ["GranteeKnown", "True"],
     ["NetworkApplied", "True"],
+    ["Overcommitted", "False"],
     ["QuotaApplied", "True"],
     ["Ready", "True"],
   ]);
@@ -43,7 +63,7 @@ Deno.test("grant: what is enforced is shown, with the share in what is used", ()
 });
 
 Deno.test("grant: the finalizer comes before anything is enforced", () => {
-  assert.deepEqual(plan({ grant: grant({ finalized: false }), share: undefined }), { finalizer: "add", events: [] });
+  assert.deepEqual(plan({ grant: grant({ finalized: false }), share: undefined }), { ...nothing, finalizer: "add" });
 });
 
 Deno.test("grant: a pending one needs no finalizer", () => {
@@ -94,11 +114,11 @@ Deno.test("grant: the seed's grant, whose date has passed, is Expired without ev
 });
 
 Deno.test("grant: a deleted one keeps its finalizer until nothing of it is enforced", () => {
-  const leaving = grant({ deleting: true });
-  assert.deepEqual(plan({ grant: leaving }), { events: [] });
-  assert.deepEqual(plan({ grant: leaving, share: undefined }), { events: [] });
-  assert.deepEqual(plan({ grant: leaving, share: share({ enforced: false }) }), { finalizer: "remove", events: [] });
-  assert.deepEqual(plan({ grant: grant({ deleting: true, finalized: false }), share: undefined }), { events: [] });
+  const leaving = grant({ deletingSince: now - 300_000 });
+  assert.deepEqual(plan({ grant: leaving }), nothing);
+  assert.deepEqual(plan({ grant: leaving, share: undefined }), nothing);
+  assert.deepEqual(plan({ grant: leaving, share: share({ enforced: false }) }), { ...nothing, finalizer: "remove" });
+  assert.deepEqual(plan({ grant: grant({ deletingSince: now, finalized: false }), share: undefined }), nothing);
 });
 
 Deno.test("grant: a share from before it came into force says nothing", () => {

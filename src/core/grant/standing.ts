@@ -1,12 +1,18 @@
 /** Where a grant stands: ordered checks of which the first that fails gives the reason. */
+import type { Settings, TrustLevel, TrustRules } from "../../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
-import { earliest } from "../facts.ts";
+import { earliest, rfc3339 } from "../instants.ts";
+import { excessOf, excessText } from "./ceiling.ts";
+import { type End, endedAt, endOf, type EndReason, wasActive } from "./ladder.ts";
+import { validityOf } from "./validity.ts";
 
 export type PendingReason =
+  | "ClockSkew"
+  | "ExceedsTrustCeiling"
   | "GranteeUnknown"
   | "GrantorNotLocal"
-  | "LocalRealmUnknown"
   | "InvalidValidity"
+  | "LocalRealmUnknown"
   | "NotYetValid";
 
 /** What has to be done about a grant at one instant, before looking at what is enforced already. */
@@ -14,99 +20,126 @@ export type Standing =
   /** Not in force: nothing of it may be enforced. */
   | { is: "pending"; reason: PendingReason; message: string; wakeAt?: number }
   /** In force: all of it has to be enforced until wakeAt. */
-  | { is: "due"; wakeAt?: number }
+  | { is: "due"; notice?: Notice; wakeAt?: number }
   /** Over for good. */
   | { is: "ended"; phase: "Expired" | "Revoked"; message: string; at?: number }
-  /** Being deleted: its enforcement goes, then its finalizer. */
-  | { is: "leaving" };
+  /** Deleted and over: its enforcement goes, then its finalizer. */
+  | { is: "leaving"; at?: number };
+
+/** The grant still holds, but its end is near: nothing may grow. */
+export interface Notice {
+  why: EndReason;
+  /** Epoch milliseconds. */
+  endsAt: number;
+  /** The end is past, and held up since this clock and the API server's disagree. */
+  skewed: boolean;
+}
 
 export interface StandingWorld {
   grant: GrantFacts;
   /** The grantee, if there is such a Realm. */
   realm: RealmFacts | undefined;
   local: LocalRealm;
+  settings: Settings;
+  /** By how much the API server's clock is ahead of this one, in milliseconds; 0 when they agree. */
+  skewMs: number;
   /** Epoch milliseconds. */
   now: number;
 }
 
-/** Start and end in epoch milliseconds; undefined is open. `invalid` says why the terms can't be read. */
-export function validityOf(grant: GrantFacts): { from?: number; until?: number; invalid?: string } {
-  const { validity } = grant.spec;
-  if (validity === null) return { invalid: "spec.validity is null; remove it or write validUntil" };
-  const out: { from?: number; until?: number } = {};
-  for (const [field, key] of [["validFrom", "from"], ["validUntil", "until"]] as const) {
-    const text = validity?.[field];
-    if (text === undefined) continue;
-    // A null would read as "no end": whoever wrote it may have meant the opposite.
-    if (text === null) return { invalid: `spec.validity.${field} is null; remove it or write an instant (RFC 3339)` };
-    const instant = Date.parse(text);
-    if (Number.isNaN(instant)) {
-      return {
-        invalid: `spec.validity.${field} is ${text}, which is not an instant (RFC 3339, such as 2026-01-01T00:00:00Z)`,
-      };
-    }
-    out[key] = instant;
-  }
-  return out;
-}
+/** How often it is looked whether the clocks agree again: nothing tells. */
+const skewLookMs = 5000;
+
+/** The trust of a Realm that is gone isn't known any more; the strictest level holds until it is. */
+export const trustOf = (realm: RealmFacts | undefined): TrustLevel => realm?.spec.trustLevel ?? "public";
+
+export const rulesOf = (settings: Settings, realm: RealmFacts | undefined): TrustRules =>
+  settings.trust[trustOf(realm)];
 
 /** Where the grant stands now. Terminal phases that were once written are final, whatever the clock says later. */
-export function standingOf({ grant, realm, local, now }: StandingWorld): Standing {
-  if (grant.deleting) return { is: "leaving" };
-  const { phase } = grant.status;
-  const { from, until, invalid } = validityOf(grant);
-  if (phase === "Revoked" || (phase !== "Expired" && grant.spec.revocation)) {
-    const why = grant.spec.revocation?.reason;
-    return {
-      is: "ended",
-      phase: "Revoked",
-      message: why ? `Revoked by the grantor: ${why}` : "Revoked by the grantor.",
-    };
+export function standingOf(world: StandingWorld): Standing {
+  const { grant, now, skewMs } = world;
+  if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
+    return ended(grant, grant.status.phase, endedAt(grant));
   }
-  if (phase === "Expired" || (until !== undefined && now >= until)) {
-    const at = grant.spec.validity?.validUntil;
-    return {
-      is: "ended",
-      phase: "Expired",
-      message: at ? `Ended at ${at}.` : "Ended.",
-      ...(until === undefined ? {} : { at: until }),
-    };
+  const end = endOf(grant, rulesOf(world.settings, world.realm), now);
+  if (end !== undefined && now >= end.at) {
+    // A clock that jumped ahead must not end every grant for good.
+    if (skewMs === 0) return ended(grant, end.why, end.at);
+    const wakeAt = now + skewLookMs;
+    if (wasActive(grant)) return { is: "due", notice: { why: end.why, endsAt: end.at, skewed: true }, wakeAt };
+    if (end.why === "Expired") return pending("ClockSkew", skewText(skewMs), wakeAt);
+    return ended(grant, end.why, end.at);
   }
-  if (invalid) return { is: "pending", reason: "InvalidValidity", message: `${invalid}.` };
-  if (from !== undefined && now < from) {
-    return {
-      is: "pending",
-      reason: "NotYetValid",
-      message: `Begins at ${grant.spec.validity?.validFrom}.`,
-      ...wake(earliest(from, until)),
-    };
-  }
-  // What is in force stays in force while a fact is missing: nothing new is activated, nothing torn down.
-  const inForce = phase === "Active";
-  if (!inForce) {
-    const { grantorRealm, granteeRealm } = grant.spec;
-    if (local.kind === "unknown") {
-      return { is: "pending", reason: "LocalRealmUnknown", message: `Waiting: ${local.message}.`, ...wake(until) };
-    }
-    if (local.kind === "known" && local.name !== grantorRealm) {
-      return {
-        is: "pending",
-        reason: "GrantorNotLocal",
-        message:
-          `The grantor ${grantorRealm} is not this cluster, which is ${local.name}: the grant is enforced there, not here.`,
-        ...wake(until),
-      };
-    }
-    if (!realm || realm.deleting) {
-      return {
-        is: "pending",
-        reason: "GranteeUnknown",
-        message: `There is no Realm ${granteeRealm}; create it, and this grant goes on by itself.`,
-        ...wake(until),
-      };
-    }
-  }
-  return { is: "due", ...wake(until) };
+  // No wake-up for an end that isn't known beforehand: whoever revokes or deletes wakes the grant.
+  const until = end?.at;
+  const obstacle = obstacleTo(world);
+  if (obstacle) return { ...obstacle, ...wake(earliest(obstacle.wakeAt, until)) };
+  return { is: "due", ...onNotice(end, now) };
 }
+
+function onNotice(end: End | undefined, now: number): { notice?: Notice; wakeAt?: number } {
+  if (end === undefined) return {};
+  if (now < end.noticeFrom) return { wakeAt: end.noticeFrom };
+  return { notice: { why: end.why, endsAt: end.at, skewed: false }, wakeAt: end.at };
+}
+
+type Pending = Extract<Standing, { is: "pending" }>;
+
+const pending = (reason: PendingReason, message: string, wakeAt?: number): Pending => ({
+  is: "pending",
+  reason,
+  message,
+  ...wake(wakeAt),
+});
+
+/** What keeps the grant from coming into force. Once in force it stays so while a fact is missing: nothing is torn down. */
+function obstacleTo(world: StandingWorld): Pending | undefined {
+  const { grant, realm, local, settings, now } = world;
+  const { from, invalid } = validityOf(grant);
+  if (invalid) return pending("InvalidValidity", `${invalid}.`);
+  if (from !== undefined && now < from) {
+    return pending("NotYetValid", `Begins at ${grant.spec.validity?.validFrom}.`, from);
+  }
+  if (wasActive(grant)) return undefined;
+  const { grantorRealm, granteeRealm } = grant.spec;
+  if (local.kind === "unknown") return pending("LocalRealmUnknown", `Waiting: ${local.message}.`);
+  if (local.kind === "known" && local.name !== grantorRealm) {
+    return pending(
+      "GrantorNotLocal",
+      `The grantor ${grantorRealm} is not this cluster, which is ${local.name}: the grant is enforced there, not here.`,
+    );
+  }
+  if (!realm || realm.deleting) {
+    return pending(
+      "GranteeUnknown",
+      `There is no Realm ${granteeRealm}; create it, and this grant goes on by itself.`,
+    );
+  }
+  const excess = excessOf(grant, rulesOf(settings, realm));
+  return excess && pending("ExceedsTrustCeiling", excessText(excess, realm.spec.trustLevel));
+}
+
+function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Standing {
+  // What never was in force has no end of its own.
+  const known = at === undefined || at === -Infinity ? {} : { at };
+  if (why === "Deleted" || grant.deletingSince !== undefined) return { is: "leaving", ...known };
+  if (why === "Revoked") {
+    const reason = grant.spec.revocation?.reason;
+    const message = reason ? `Revoked by the grantor: ${reason}` : "Revoked by the grantor.";
+    return { is: "ended", phase: "Revoked", message, ...known };
+  }
+  return {
+    is: "ended",
+    phase: "Expired",
+    message: known.at === undefined ? "Ended." : `Ended at ${rfc3339(known.at)}.`,
+    ...known,
+  };
+}
+
+/** A skew in a sentence. */
+export const skewText = (skewMs: number): string =>
+  `The API server's clock is ${Math.abs(Math.round(skewMs / 1000))} s ${skewMs > 0 ? "ahead of" : "behind"} ` +
+  "the operator's, so nothing is ended for good; set both by NTP.";
 
 const wake = (at: number | undefined): { wakeAt?: number } => at === undefined ? {} : { wakeAt: at };

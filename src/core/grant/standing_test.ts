@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { alice, grant, now, realm } from "../../../tests/fixtures/facts.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
+import { defaultSettings } from "../../api/mod.ts";
 import { standingOf } from "./standing.ts";
 
 const at = (ms: number): string => new Date(now + ms).toISOString();
@@ -13,16 +14,51 @@ interface Case {
   is: string;
   says?: RegExp;
   wakeIn?: number;
+  skewMs?: number;
+  /** The notice, with the milliseconds from now to the end. */
+  notice?: [string, number];
 }
 
 const active = { phase: "Active" as const };
+const condition = (type: string, reason: string) => ({
+  type,
+  reason,
+  status: "True" as const,
+  message: "",
+  lastTransitionTime: "",
+});
 const cases: Case[] = [
   { that: "a grant to a known realm is due", is: "due" },
   {
-    that: "it wakes at its end",
-    grant: grant({ spec: { validity: { validUntil: at(5000) } } }),
+    that: "it wakes at the start of its notice, five minutes before its end",
+    grant: grant({ createdAt: now, spec: { validity: { validUntil: at(3_600_000) } } }),
+    is: "due",
+    wakeIn: 3_300_000,
+  },
+  {
+    that: "on notice it wakes at its end",
+    grant: grant({ createdAt: now - 3_600_000, spec: { validity: { validUntil: at(5000) } } }),
     is: "due",
     wakeIn: 5000,
+    notice: ["Expired", 5000],
+  },
+  {
+    that: "a short grant is on notice for the last half of its validity only",
+    grant: grant({ spec: { validity: { validFrom: at(-10_000), validUntil: at(10_001) } } }),
+    is: "due",
+    wakeIn: 0.5,
+  },
+  {
+    that: "a notice of 0 means none",
+    grant: grant({ spec: { validity: { validUntil: at(1) }, termination: { noticeSeconds: 0 } } }),
+    is: "due",
+    wakeIn: 1,
+  },
+  {
+    that: "a renewal lifts the notice",
+    grant: grant({ status: active, createdAt: now, spec: { validity: { validUntil: at(7_200_000) } } }),
+    is: "due",
+    wakeIn: 6_900_000,
   },
   {
     that: "the end is not included",
@@ -35,6 +71,7 @@ const cases: Case[] = [
     grant: grant({ spec: { validity: { validUntil: at(1) } } }),
     is: "due",
     wakeIn: 1,
+    notice: ["Expired", 1],
   },
   { that: "the start is included", grant: grant({ spec: { validity: { validFrom: at(0) } } }), is: "due" },
   {
@@ -103,10 +140,126 @@ const cases: Case[] = [
     says: /validity is null/,
   },
   {
-    that: "a revocation ends it",
+    that: "a revocation is five minutes' notice",
     grant: grant({ status: active, spec: { revocation: { reason: "moved" } } }),
+    is: "due",
+    wakeIn: 300_000,
+    notice: ["Revoked", 300_000],
+  },
+  {
+    that: "the end of a revocation is the one that was written down",
+    grant: grant({
+      status: { ...active, effectiveUntil: at(7000), conditions: [condition("Draining", "Revoked")] },
+      spec: { revocation: {} },
+    }),
+    is: "due",
+    wakeIn: 7000,
+    notice: ["Revoked", 7000],
+  },
+  {
+    that: "an end that was in sight before is not that of a revocation",
+    grant: grant({
+      status: { ...active, effectiveUntil: at(9_000_000), conditions: [condition("Draining", "NotDraining")] },
+      spec: { revocation: {}, validity: { validUntil: at(9_000_000) } },
+    }),
+    is: "due",
+    wakeIn: 300_000,
+    notice: ["Revoked", 300_000],
+  },
+  {
+    that: "a revocation doesn't put off an earlier end",
+    grant: grant({ status: active, spec: { revocation: {}, validity: { validUntil: at(9000) } } }),
+    is: "due",
+    wakeIn: 9000,
+    notice: ["Expired", 9000],
+  },
+  {
+    that: "a revocation without notice ends it at once",
+    grant: grant({ status: active, spec: { revocation: { reason: "moved" }, termination: { noticeSeconds: 0 } } }),
     is: "Revoked",
     says: /moved/,
+  },
+  {
+    that: "what never was in force is revoked without notice",
+    grant: grant({ spec: { revocation: { reason: "moved" } } }),
+    is: "Revoked",
+    says: /moved/,
+  },
+  {
+    that: "a deletion is five minutes' notice from when it was asked for",
+    grant: grant({ deletingSince: now - 60_000, status: active }),
+    is: "due",
+    wakeIn: 240_000,
+    notice: ["Deleted", 240_000],
+  },
+  {
+    that: "its notice over, a deleted grant leaves",
+    grant: grant({ deletingSince: now - 300_000, status: active }),
+    is: "leaving",
+  },
+  { that: "what never was in force leaves at once", grant: grant({ deletingSince: now }), is: "leaving" },
+  {
+    that: "public realms get a minute's notice at most",
+    realm: realm({ spec: { trustLevel: "public" } }),
+    grant: grant({ status: active, spec: { revocation: {} } }),
+    is: "due",
+    wakeIn: 60_000,
+    notice: ["Revoked", 60_000],
+  },
+  {
+    that: "while the clocks disagree nothing ends for good",
+    skewMs: -3_600_000,
+    grant: grant({ status: active, spec: { validity: { validUntil: at(-1) } } }),
+    is: "due",
+    wakeIn: 5000,
+    notice: ["Expired", -1],
+  },
+  {
+    that: "nor is what never was in force called expired",
+    skewMs: 3_600_000,
+    grant: grant({ spec: { validity: { validUntil: at(-1) } } }),
+    is: "ClockSkew",
+    says: /3600 s ahead of the operator's, so nothing is ended for good; set both by NTP/,
+    wakeIn: 5000,
+  },
+  {
+    that: "load balancers are beyond a partner's ceiling",
+    grant: grant({ spec: { hard: { "services.loadbalancers": "1" } } }),
+    is: "ExceedsTrustCeiling",
+    says: /spec\.hard\[services\.loadbalancers\] is 1; a partner realm is trusted with 0/,
+  },
+  {
+    that: "an end is below a public realm's",
+    realm: realm({ spec: { trustLevel: "public" } }),
+    is: "ExceedsTrustCeiling",
+    says: /spec\.validity\.validUntil is no end; a public realm is trusted with at most 30 days after the start/,
+  },
+  {
+    that: "other destinations than the realm are beyond a public realm's",
+    realm: realm({ spec: { trustLevel: "public" } }),
+    grant: grant({
+      spec: {
+        validity: { validUntil: at(86_400_000) },
+        networkPolicy: { egressAllowed: true, allowedDestinations: ["bob-home:22", "203.0.113.0/24"] },
+      },
+    }),
+    is: "ExceedsTrustCeiling",
+    says: /allowedDestinations\[1\] is 203\.0\.113\.0\/24; a public realm is trusted with bob-home only/,
+    wakeIn: 86_400_000,
+  },
+  {
+    that: "a long notice is beyond a public realm's",
+    realm: realm({ spec: { trustLevel: "public" } }),
+    grant: grant({ spec: { validity: { validUntil: at(86_400_000) }, termination: { noticeSeconds: 61 } } }),
+    is: "ExceedsTrustCeiling",
+    says: /noticeSeconds is 61; a public realm is trusted with at most 60/,
+    wakeIn: 86_400_000,
+  },
+  {
+    that: "trust that was lowered doesn't end what is in force",
+    realm: realm({ spec: { trustLevel: "public" } }),
+    grant: grant({ status: active }),
+    is: "due",
   },
   {
     that: "an end in the past does not undo a revocation",
@@ -125,21 +278,25 @@ const cases: Case[] = [
   },
   {
     that: "a deletion comes before all",
-    grant: grant({ deleting: true, status: { phase: "Expired" } }),
+    grant: grant({ deletingSince: now, status: { phase: "Expired" } }),
     is: "leaving",
   },
 ];
 
-for (const { that, is, says, wakeIn, ...given } of cases) {
+for (const { that, is, says, wakeIn, notice, ...given } of cases) {
   Deno.test(`standing: ${that}`, () => {
     const standing = standingOf({
       grant: given.grant ?? grant(),
       realm: "realm" in given ? given.realm : realm(),
       local: given.local ?? alice,
+      settings: defaultSettings,
+      skewMs: given.skewMs ?? 0,
       now,
     });
     const shown = standing.is === "pending" ? standing.reason : standing.is === "ended" ? standing.phase : standing.is;
     assert.equal(shown, is);
+    const seen = standing.is === "due" ? standing.notice : undefined;
+    assert.deepEqual(seen && [seen.why, seen.endsAt - now], notice);
     if (says) assert.match("message" in standing ? standing.message : "", says);
     assert.equal("wakeAt" in standing ? standing.wakeAt : undefined, wakeIn === undefined ? undefined : now + wakeIn);
   });

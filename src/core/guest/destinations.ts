@@ -84,7 +84,13 @@ export function parseDestination(text: string): Destination | { text: string; er
 export interface DestinationWorld {
   /** The verified tailnet addresses of a realm, or a sentence that says why there are none. */
   addressesOf: (realm: string) => readonly string[] | { error: string };
+  /** What a DNS name resolves to, or a sentence that says why to nothing. */
+  addressesOfName: (name: string) => readonly string[] | { error: string };
   protectedRanges: readonly Range[];
+  /** Whether an entry that lies in a protected range opens it, since it was named on purpose. */
+  mayNameProtected: boolean;
+  /** Why not all protected ranges are known; then no entry opens addresses but a realm's. */
+  rangesUnknown?: string;
 }
 
 /**
@@ -130,23 +136,32 @@ export function resolveDestinations(
 }
 
 function rangesOf({ to, text }: Destination, world: DestinationWorld): Range[] | { error: string } {
-  if ("dns" in to) return { error: `${text}: DNS names are not resolved yet; write the addresses.` };
   if ("realm" in to) {
     const addresses = world.addressesOf(to.realm);
     if ("error" in addresses) return addresses as { error: string };
-    const ranges = (addresses as readonly string[]).map(parseRange).filter((range) => range !== undefined);
-    return ranges.length > 0
-      ? ranges.sort(compareRanges)
-      : { error: `Realm ${to.realm} has no address on the tailnet.` };
+    const ranges = rangesFrom(addresses as readonly string[]);
+    return ranges.length > 0 ? ranges : { error: `Realm ${to.realm} has no address on the tailnet.` };
   }
-  const by = world.protectedRanges.find((range) => contains(range, to.range));
-  return by
-    ? {
-      error: `${text} lies in ${
-        cidr(by)
-      }, which no grant opens (DestinationProtected); name a realm to reach its node.`,
-    }
-    : [to.range];
+  if (world.rangesUnknown !== undefined) return { error: `${text} stays closed: ${world.rangesUnknown}` };
+  if ("range" in to) return guarded(text, to.range, world);
+  const addresses = world.addressesOfName(to.dns);
+  if ("error" in addresses) return addresses as { error: string };
+  const all = rangesFrom(addresses as readonly string[]).map((range) => guarded(text, range, world));
+  const open = all.flatMap((ranges) => "error" in ranges ? [] : ranges);
+  // Whoever runs the name's zone must not choose what opens inside.
+  return open.length > 0 || all.length === 0 ? open : all[0]!;
+}
+
+const rangesFrom = (addresses: readonly string[]): Range[] =>
+  addresses.map(parseRange).filter((range) => range !== undefined).sort(compareRanges);
+
+/** The range, unless it lies in a protected one. */
+function guarded(text: string, range: Range, world: DestinationWorld): Range[] | { error: string } {
+  const by = world.protectedRanges.find((outer) => contains(outer, range));
+  if (!by || world.mayNameProtected) return [range];
+  return {
+    error: `${text} lies in ${cidr(by)}, which no grant opens (DestinationProtected); name a realm to reach its node.`,
+  };
 }
 
 const portsText = ({ protocol, port, endPort }: Destination): string | undefined =>
@@ -174,7 +189,10 @@ function egressRules(openings: readonly Opening[], protectedRanges: readonly Ran
       ranges: new Map(),
     };
     // A realm's address is in a protected range on purpose; a range that a person wrote gives way to them.
-    for (const range of ranges) rule.ranges.set(cidr(range), { range, named: "realm" in destination.to });
+    for (const range of ranges) {
+      const named = "realm" in destination.to || protectedRanges.some((outer) => contains(outer, range));
+      rule.ranges.set(cidr(range), { range, named });
+    }
     byPorts.set(key, rule);
   }
   return [...byPorts].sort(([a], [b]) => a < b ? -1 : 1).map(([, rule]) => ({

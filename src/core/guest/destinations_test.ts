@@ -7,6 +7,11 @@ const world = {
   protectedRanges: alwaysProtected,
   addressesOf: (realm: string) =>
     realm === "bob-home" ? ["fd7a:115c:a1e0::2", "100.64.0.2"] : { error: `There is no Realm ${realm}.` },
+  addressesOfName: (name: string) =>
+    ({ "example.com": ["203.0.113.80", "2001:db8::80"], "inside.example.com": ["203.0.113.81", "169.254.169.254"] })[
+      name
+    ] ?? { error: `${name}: no such name.` },
+  mayNameProtected: false,
 };
 
 // What is written, and the peers and ports that it opens.
@@ -25,6 +30,8 @@ const opens: [string, unknown][] = [
   ["[2001:db8::/32]:53/udp", { to: ["2001:db8::/32"], ports: [{ protocol: "UDP", port: 53 }] }],
   ["[2001:db8::1]", { to: ["2001:db8::1/128"] }],
   ["bob-home", { to: ["100.64.0.2/32", "fd7a:115c:a1e0::2/128"] }],
+  ["example.com:443", { to: ["203.0.113.80/32", "2001:db8::80/128"], ports: [{ protocol: "TCP", port: 443 }] }],
+  ["inside.example.com", { to: ["203.0.113.81/32"] }],
   ["bob-home:22", { to: ["100.64.0.2/32", "fd7a:115c:a1e0::2/128"], ports: [{ protocol: "TCP", port: 22 }] }],
 ];
 
@@ -53,7 +60,7 @@ const opensNothing: [string, RegExp][] = [
   ["[2001:db8::1:443", /\[address\]:port/],
   ["2001:db8::1::2", /is not an IP address/],
   ["carol", /There is no Realm carol/],
-  ["example.com:443", /DNS names are not resolved/],
+  ["nowhere.example.com:443", /no such name/],
   ["-x", /-x is not a CIDR/],
   ["169.254.169.254", /169\.254\.0\.0\/16.*DestinationProtected/],
   ["169.254.0.0/16", /DestinationProtected/],
@@ -133,4 +140,25 @@ Deno.test("destinations: no text makes the parser throw", () => {
       assert.ok("error" in destination ? destination.error.length > 0 : "to" in destination);
     }),
   );
+});
+
+Deno.test("destinations: a protected range opens when it is named and the grantee is trusted with that, and only then", () => {
+  const trusting = { ...world, mayNameProtected: true };
+  const { egress } = resolveDestinations(["0.0.0.0/0", "169.254.169.254:80"], trusting);
+  const blocks = egress.flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!));
+  assert.deepEqual(blocks.map(({ cidr }) => cidr), ["0.0.0.0/0", "169.254.169.254/32"]);
+  assert.ok(blocks[0]!.except!.includes("169.254.0.0/16"), "a range that covers it doesn't name it");
+  assert.equal(resolveDestinations(["169.254.169.254:80"], world).egress.length, 0);
+});
+
+Deno.test("destinations: while not all of the cluster's ranges are known only realms are opened", () => {
+  const { egress, resolved } = resolveDestinations(["203.0.113.0/24", "example.com", "bob-home"], {
+    ...world,
+    rangesUnknown: "Node n1 has no podCIDR. Set clusterRanges.pods.",
+  });
+  assert.deepEqual(egress.flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!.cidr)), [
+    "100.64.0.2/32",
+    "fd7a:115c:a1e0::2/128",
+  ]);
+  assert.match(resolved[0]!.error!, /203\.0\.113\.0\/24 stays closed: Node n1 has no podCIDR/);
 });

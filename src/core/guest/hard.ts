@@ -1,5 +1,5 @@
 /** What grants give, as one ResourceQuota enforces it: summed exactly, and shared out again by use. */
-import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+import { maxQuantity, minQuantity, parseQuantity, type Quantity, sumQuantities } from "../../../lib/quantity/mod.ts";
 
 /** Quantities by quota key, such as `requests.cpu`. */
 export type Hard = ReadonlyMap<string, Quantity>;
@@ -38,26 +38,136 @@ export function shown(hard: Hard): Record<string, string> {
   );
 }
 
-const zeroText = "0";
+/** What a grant gives of what it doesn't name. */
+export interface Unnamed {
+  pods: number;
+  /** Of each kind of object that is counted. */
+  objects: number;
+  ephemeralStorage: string;
+}
+
+const computeResources = ["cpu", "memory", "ephemeral-storage"] as const;
+
+/** Objects of which a guest could make so many that the cluster suffers; a grant that doesn't name them gives a default. */
+export const countedObjects: readonly string[] = [
+  "configmaps",
+  "count/cronjobs.batch",
+  "count/daemonsets.apps",
+  "count/deployments.apps",
+  "count/horizontalpodautoscalers.autoscaling",
+  "count/jobs.batch",
+  "count/poddisruptionbudgets.policy",
+  "count/replicasets.apps",
+  "count/statefulsets.apps",
+  "persistentvolumeclaims",
+  "replicationcontrollers",
+  "secrets",
+  "services",
+];
+
+/** Given only where a grant names them. */
+const neverImplied: readonly string[] = [
+  "count/resourceclaims.resource.k8s.io",
+  "requests.storage",
+  "services.loadbalancers",
+  "services.nodeports",
+];
+
+const classSuffix = ".storageclass.storage.k8s.io/requests.storage";
+
+/** The storage class that a key is about; undefined for other keys. */
+const classOf = (key: string): string | undefined =>
+  key.endsWith(classSuffix) ? key.slice(0, -classSuffix.length) : undefined;
+
+const zero = parseQuantity("0");
 
 /**
- * The quota of a guest namespace in which nothing is granted: no pod may start and nothing may be claimed. The keys
- * that an earlier sum had stay, at zero: a key that is not there would be unlimited.
+ * The whole of what a grant gives: what isn't named isn't given, since a key that is not in a quota is unlimited. A grant
+ * is completed by itself, before the sum, so that adding one never takes from another.
+ *
+ * @param classes the storage classes to tell apart: none when no grant of the namespace does
  */
-export function closedHard(earlier: Iterable<string>): Record<string, string> {
-  const keys = new Set([
-    ...earlier,
-    "pods",
-    "requests.cpu",
-    "requests.memory",
-    "limits.cpu",
-    "limits.memory",
-    "requests.storage",
-    "persistentvolumeclaims",
-    "services.loadbalancers",
-    "services.nodeports",
-  ]);
-  return Object.fromEntries([...keys].sort().map((key) => [key, zeroText]));
+export function completeHard(named: Hard, unnamed: Unnamed, classes: Iterable<string>): Map<string, Quantity> {
+  const out = new Map(named);
+  for (const resource of computeResources) {
+    const [requests, limits] = [`requests.${resource}`, `limits.${resource}`];
+    const unsaid = resource === "ephemeral-storage" ? parseQuantity(unnamed.ephemeralStorage) : zero;
+    const given = named.get(requests) ?? named.get(limits) ?? unsaid;
+    out.set(requests, given);
+    out.set(limits, named.get(limits) ?? given);
+  }
+  const ownClasses = [...named].filter(([key]) => classOf(key) !== undefined);
+  if (!named.has("requests.storage") && ownClasses.length > 0) {
+    out.set("requests.storage", sumQuantities(ownClasses.map(([, quantity]) => quantity)));
+  }
+  setMissing(out, neverImplied, zero);
+  setMissing(out, countedObjects, parseQuantity(unnamed.objects));
+  setMissing(out, ["pods"], parseQuantity(unnamed.pods));
+  const anyClass = ownClasses.length > 0 ? zero : out.get("requests.storage")!;
+  setMissing(out, [...classes].map((name) => name + classSuffix), anyClass);
+  return out;
+}
+
+function setMissing(hard: Map<string, Quantity>, keys: readonly string[], value: Quantity): void {
+  for (const key of keys) if (!hard.has(key)) hard.set(key, value);
+}
+
+/** The storage classes that have to be told apart: as soon as a grant names one, all there are. */
+export function classesToTell(all: readonly Hard[], offered: readonly string[]): string[] {
+  const named = new Set(all.flatMap((hard) => [...hard.keys()].flatMap((key) => classOf(key) ?? [])));
+  return named.size === 0 ? [] : [...new Set([...named, ...offered])].sort();
+}
+
+/** Config maps that aren't the guests' own but are counted as theirs: the cluster's CA, and the guide to the grants. */
+const ownConfigMaps = parseQuantity("2");
+
+const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)/.test(key);
+
+/**
+ * The quota of a guest namespace for a sum of grants: what nodes offer and no grant gives is at zero, and so is what an
+ * earlier sum gave of devices and storage classes, since a key that is not there would be unlimited.
+ */
+export function quotaHard(sum: Hard, offered: readonly string[], earlier: Iterable<string>): Map<string, Quantity> {
+  const out = new Map(sum);
+  const special = [...earlier].filter((key) => isDevice(key) || classOf(key) !== undefined);
+  setMissing(out, [...offered, ...special], zero);
+  out.set("configmaps", (sum.get("configmaps") ?? zero).add(ownConfigMaps));
+  return out;
+}
+
+/** The quota of a guest namespace in which nothing is granted: no pod may start, nothing may be claimed or made. */
+export function closedHard(offered: readonly string[], earlier: Iterable<string>): Map<string, Quantity> {
+  const given = completeHard(new Map(), { pods: 0, objects: 0, ephemeralStorage: "0" }, []);
+  return new Map([...given.keys(), ...offered, ...earlier].map((key) => [key, zero]));
+}
+
+/**
+ * What may still be used while a part of what is granted is on notice: what remains afterwards, or what is used now if
+ * that is more, but never more than is granted. Taken once: following the use downwards would lose a replica that
+ * restarts.
+ */
+export function cordonHard(
+  granted: Hard,
+  remaining: Hard,
+  used: Readonly<Record<string, string>>,
+): Map<string, Quantity> {
+  return new Map([...granted].map(([key, most]) => {
+    const inUse = minQuantity(most, parseQuantity(used[key] ?? "0"));
+    return [key, maxQuantity(remaining.get(key) ?? zero, inUse)];
+  }));
+}
+
+/** Key by key the larger. */
+export function largerHard(a: Hard, b: Hard): Map<string, Quantity> {
+  const out = new Map(a);
+  for (const [key, quantity] of b) out.set(key, maxQuantity(out.get(key) ?? zero, quantity));
+  return out;
+}
+
+/** The keys of which more is used than there is. */
+export function overused(hard: Hard, used: Readonly<Record<string, string>>): string[] {
+  return [...hard].filter(([key, most]) => used[key] !== undefined && parseQuantity(used[key]).compare(most) > 0)
+    .map(([key]) => key).sort();
 }
 
 /** One grant's claim on what is used. */

@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
-import { type Claim, closedHard, hardFrom, shareOut, shown, sumHard } from "./hard.ts";
+import {
+  type Claim,
+  classesToTell,
+  closedHard,
+  completeHard,
+  cordonHard,
+  countedObjects,
+  hardFrom,
+  quotaHard,
+  shareOut,
+  shown,
+  sumHard,
+} from "./hard.ts";
 
 const amount = fc.tuple(fc.nat(1_000_000), fc.constantFrom("", "m", "Ki", "Gi", "M", "E-3")).map(([value, suffix]) =>
   suffix === "E-3" ? `${value}e-3` : `${value}${suffix}`
@@ -37,11 +49,76 @@ Deno.test("hard: a sum doesn't depend on the order, and is exact", () => {
   }));
 });
 
+const unnamed = { pods: 50, objects: 100, ephemeralStorage: "20Gi" };
+const complete = (named: Record<string, string>, classes: string[] = []) =>
+  shown(completeHard(hardFrom(named), unnamed, classes));
+
+Deno.test("hard: what a grant doesn't name it doesn't give, but for what everybody needs", () => {
+  const whole = complete({ "requests.cpu": "2", "limits.memory": "8Gi", "requests.nvidia.com/gpu": "1" });
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(whole).filter(([key]) => !countedObjects.includes(key))),
+    {
+      "count/resourceclaims.resource.k8s.io": "0",
+      "limits.cpu": "2",
+      "limits.ephemeral-storage": "20Gi",
+      "limits.memory": "8Gi",
+      pods: "50",
+      "requests.cpu": "2",
+      "requests.ephemeral-storage": "20Gi",
+      "requests.memory": "8Gi",
+      "requests.nvidia.com/gpu": "1",
+      "requests.storage": "0",
+      "services.loadbalancers": "0",
+      "services.nodeports": "0",
+    },
+  );
+  for (const key of countedObjects) assert.equal(whole[key], "100");
+  assert.equal(complete({ "limits.cpu": "4" })["requests.memory"], "0");
+  assert.equal(complete({ pods: "3", secrets: "1" }).pods, "3");
+});
+
+Deno.test("hard: storage is given by class where a grant names one, else of any class", () => {
+  const key = (name: string) => `${name}.storageclass.storage.k8s.io/requests.storage`;
+  const one = complete({ [key("fast")]: "10Gi" }, ["fast", "slow"]);
+  assert.deepEqual([one["requests.storage"], one[key("fast")], one[key("slow")]], ["10Gi", "10Gi", "0"]);
+  const any = complete({ "requests.storage": "5Gi" }, ["fast", "slow"]);
+  assert.deepEqual([any["requests.storage"], any[key("fast")], any[key("slow")]], ["5Gi", "5Gi", "5Gi"]);
+  assert.deepEqual(classesToTell([hardFrom({ "requests.storage": "5Gi" })], ["slow"]), []);
+  assert.deepEqual(classesToTell([hardFrom({ [key("fast")]: "1Gi" })], ["slow"]), ["fast", "slow"]);
+});
+
+Deno.test("hard: devices that nodes offer and no grant gives are at zero, and so is what was given before", () => {
+  const quota = quotaHard(hardFrom({ cpu: "1" }), ["requests.nvidia.com/gpu"], [
+    "requests.amd.com/gpu",
+    "fast.storageclass.storage.k8s.io/requests.storage",
+    "count/foos.example.com",
+  ]);
+  assert.deepEqual(shown(quota), {
+    configmaps: "2",
+    "fast.storageclass.storage.k8s.io/requests.storage": "0",
+    "requests.amd.com/gpu": "0",
+    "requests.cpu": "1",
+    "requests.nvidia.com/gpu": "0",
+  });
+});
+
 Deno.test("hard: a closed quota allows no pod and forgets no key", () => {
-  const closed = closedHard(["requests.nvidia.com/gpu", "pods"]);
+  const closed = shown(closedHard(["requests.nvidia.com/gpu"], ["requests.amd.com/gpu", "pods"]));
   assert.equal(closed["pods"], "0");
-  assert.equal(closed["requests.nvidia.com/gpu"], "0");
+  assert.equal(closed["requests.amd.com/gpu"], "0");
+  assert.equal(closed["persistentvolumeclaims"], "0");
   assert.deepEqual(new Set(Object.values(closed)), new Set(["0"]));
+});
+
+Deno.test("hard: a cordon lets run what runs and grow nothing, never beyond what is granted nor below what remains", () => {
+  const cordon = (granted: string, remaining: string, used: string) =>
+    shown(
+      cordonHard(hardFrom({ cpu: granted }), hardFrom({ cpu: remaining }), { "requests.cpu": used }),
+    )["requests.cpu"];
+  assert.equal(cordon("5", "2", "3"), "3");
+  assert.equal(cordon("5", "2", "1"), "2");
+  assert.equal(cordon("5", "2", "7"), "5");
+  assert.deepEqual(shown(cordonHard(hardFrom({ pods: "5" }), new Map(), {})), { pods: "0" });
 });
 
 const claim = (name: string, cpu: string, endsAt?: number): Claim => ({

@@ -1,8 +1,16 @@
 /** The objects of a guest namespace, one literal each. */
-import type { Namespace, ResourceQuota } from "../../../lib/kubernetes_apis/core@v1.ts";
+import type {
+  ConfigMap,
+  LimitRange,
+  LimitRangeItem,
+  Namespace,
+  ResourceQuota,
+  ServiceAccount,
+} from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicy, NetworkPolicyEgressRule } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import type { TrustLevel } from "../../api/mod.ts";
-import { grantLabel, guestNamespace, ownerLabels } from "../names.ts";
+import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import type { RealmSubject } from "../../api/mod.ts";
+import { cordonAnnotation, grantLabel, guestNamespace, guestRole, lockedLabel, ownerLabels } from "../names.ts";
 
 /** Version of the Pod Security Standards: what the server has (KEP-2579). */
 const podSecurity = (level: "baseline" | "restricted") => ({
@@ -11,24 +19,78 @@ const podSecurity = (level: "baseline" | "restricted") => ({
   "pod-security.kubernetes.io/audit": level,
 });
 
-/** The namespace, with the Pod Security level that the realm's trust allows. */
-export const namespaceOf = (realm: string, trust: TrustLevel): Namespace => ({
+/**
+ * The namespace, with the Pod Security level that the realm's trust allows.
+ *
+ * @param annotations those that Keystone keeps its records in
+ * @param locked whether nothing is granted in it any more
+ */
+export const namespaceOf = (
+  realm: string,
+  level: "baseline" | "restricted",
+  annotations: Record<string, string>,
+  locked: boolean,
+): Namespace => ({
   apiVersion: "v1",
   kind: "Namespace",
   metadata: {
     name: guestNamespace(realm),
-    labels: { ...ownerLabels(realm), ...podSecurity(trust === "internal" ? "baseline" : "restricted") },
+    labels: { ...ownerLabels(realm), ...podSecurity(level), ...(locked ? { [lockedLabel]: "true" } : {}) },
+    annotations,
   },
 });
 
 export const quotaName = "keystone";
 
 /** The one quota. Several would be intersected, and an ended grant would take from the others (ADR 0003). */
-export const quotaOf = (realm: string, hard: Record<string, string>): ResourceQuota => ({
+export const quotaOf = (realm: string, hard: Record<string, string>, cordon?: string): ResourceQuota => ({
   apiVersion: "v1",
   kind: "ResourceQuota",
-  metadata: { name: quotaName, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  metadata: {
+    name: quotaName,
+    namespace: guestNamespace(realm),
+    labels: ownerLabels(realm),
+    ...(cordon === undefined ? {} : { annotations: { [cordonAnnotation]: cordon } }),
+  },
   spec: { hard },
+});
+
+export const limitRangeName = "keystone";
+
+/** Defaults for containers that say nothing of their needs, which the quota would refuse. */
+export const limitRangeOf = (realm: string, limits: LimitRangeItem): LimitRange => ({
+  apiVersion: "v1",
+  kind: "LimitRange",
+  metadata: { name: limitRangeName, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  spec: { limits: [limits] },
+});
+
+/** The account that pods run as by default: without a token, since guests' pods have no business with the API. */
+export const serviceAccountOf = (realm: string): ServiceAccount => ({
+  apiVersion: "v1",
+  kind: "ServiceAccount",
+  metadata: { name: "default", namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  automountServiceAccountToken: false,
+});
+
+/** Lets the realm's subjects work in the namespace. */
+export const bindingOf = (realm: string, subjects: readonly RealmSubject[]): RoleBinding => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "RoleBinding",
+  metadata: { name: guestRole, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: guestRole },
+  subjects: subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
+});
+
+export const guideName = "keystone";
+export const guideKey = "grants.yaml";
+
+/** What guests can read of their grants. */
+export const guideOf = (realm: string, text: string): ConfigMap => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: guideName, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  data: { [guideKey]: text },
 });
 
 /**
@@ -40,6 +102,44 @@ export const defaultDenyOf = (realm: string): NetworkPolicy => ({
   kind: "NetworkPolicy",
   metadata: { name: "default-deny", namespace: guestNamespace(realm), labels: ownerLabels(realm) },
   spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] },
+});
+
+/** Lets the pods of the namespace reach each other: what the specification calls localhost, for more than one pod. */
+export const guestInternalOf = (realm: string): NetworkPolicy => ({
+  apiVersion: "networking.k8s.io/v1",
+  kind: "NetworkPolicy",
+  metadata: { name: "guest-internal", namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  spec: {
+    podSelector: {},
+    policyTypes: ["Ingress", "Egress"],
+    ingress: [{ from: [{ podSelector: {} }] }],
+    egress: [{ to: [{ podSelector: {} }] }],
+  },
+});
+
+/**
+ * Lets pods ask the cluster's DNS, by the labels that its pods have everywhere.
+ *
+ * @param nodeLocal CIDRs of NodeLocal DNSCache, to which pods send instead
+ */
+export const dnsOf = (realm: string, nodeLocal: readonly string[]): NetworkPolicy => ({
+  apiVersion: "networking.k8s.io/v1",
+  kind: "NetworkPolicy",
+  metadata: { name: "dns", namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  spec: {
+    podSelector: {},
+    policyTypes: ["Egress"],
+    egress: [{
+      to: [
+        {
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+          podSelector: { matchLabels: { "k8s-app": "kube-dns" } },
+        },
+        ...nodeLocal.map((cidr) => ({ ipBlock: { cidr } })),
+      ],
+      ports: [{ protocol: "UDP", port: 53 }, { protocol: "TCP", port: 53 }],
+    }],
+  },
 });
 
 /**

@@ -1,16 +1,57 @@
-/** What should stand in the namespace of one realm's guests, and the writes that lead there in a safe order. */
+/** What should stand in the namespace of one grantee's guests, and the writes that lead there in a safe order. */
 import { isDeepStrictEqual } from "node:util";
-import type { Namespace, ResourceQuota } from "../../../lib/kubernetes_apis/core@v1.ts";
+import type {
+  ConfigMap,
+  LimitRange,
+  Namespace,
+  ResourceQuota,
+  ServiceAccount,
+} from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicy } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { parseQuantity } from "../../../lib/quantity/mod.ts";
-import type { GrantFacts, LocalRealm, NamespaceFacts, PolicyFacts, QuotaFacts, RealmFacts } from "../facts.ts";
-import { earliest } from "../facts.ts";
-import { standingOf } from "../grant/standing.ts";
-import { adoptAnnotation, managedBy, managedByLabel, realmLabel } from "../names.ts";
+import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { minQuantity, parseQuantity } from "../../../lib/quantity/mod.ts";
+import type { Settings } from "../../api/mod.ts";
+import type {
+  BindingFacts,
+  ClusterFacts,
+  ConfigMapFacts,
+  EventFact,
+  GrantFacts,
+  LimitRangeFacts,
+  LocalRealm,
+  NamespaceFacts,
+  PodFacts,
+  PolicyFacts,
+  QuotaFacts,
+  RealmFacts,
+  ServiceAccountFacts,
+} from "../facts.ts";
+import { rulesOf } from "../grant/standing.ts";
+import { earliest, rfc3339 } from "../instants.ts";
+import { endedAnnotation, realmGroup, volumesAnnotation } from "../names.ts";
 import { cidr, compareRanges, parseRange } from "./address.ts";
+import { cordonOf } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
-import { closedHard, hardFrom, shown, sumHard } from "./hard.ts";
-import { defaultDenyOf, grantPolicyOf, namespaceOf, quotaOf, realmPolicyOf } from "./objects.ts";
+import { maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
+import { guideText } from "./guide.ts";
+import { closedHard, type Hard, quotaHard, shown } from "./hard.ts";
+import { type Holding, type Holdings, holdingsOf, isKnown } from "./holding.ts";
+import { containerLimits } from "./limits.ts";
+import {
+  bindingOf,
+  defaultDenyOf,
+  dnsOf,
+  grantPolicyName,
+  grantPolicyOf,
+  guestInternalOf,
+  guideOf,
+  limitRangeOf,
+  namespaceOf,
+  quotaOf,
+  realmPolicyOf,
+  serviceAccountOf,
+} from "./objects.ts";
+import { type Ownership, ownershipOf, recordsOf } from "./ownership.ts";
 
 /** Everything that is known about one grantee. */
 export interface GuestWorld {
@@ -20,99 +61,287 @@ export interface GuestWorld {
   /** All grants to the grantee. */
   grants: readonly GrantFacts[];
   local: LocalRealm;
+  settings: Settings;
+  cluster: ClusterFacts;
   /** Any Realm by name, for destinations. */
   realmNamed: (name: string) => RealmFacts | undefined;
+  /** What a DNS name resolves to, for destinations; undefined while it is being asked. */
+  addressesOfName: (name: string) => readonly string[] | { error: string } | undefined;
   namespace: NamespaceFacts | undefined;
-  /** Ours in the namespace: by label, and `keystone` by name. */
+  /** Ours in the namespace: by label, and by the name that each kind has. */
   quota: QuotaFacts | undefined;
+  limitRange: LimitRangeFacts | undefined;
+  serviceAccount: ServiceAccountFacts | undefined;
+  binding: BindingFacts | undefined;
+  guide: ConfigMapFacts | undefined;
   policies: readonly PolicyFacts[];
+  /** The pods of the namespace; undefined while nobody looks at them. */
+  pods: readonly PodFacts[] | undefined;
+  /** As in StandingWorld. */
+  skewMs: number;
   /** Epoch milliseconds. */
   now: number;
 }
 
-export type GuestObject = Namespace | ResourceQuota | NetworkPolicy;
+export type GuestObject =
+  | Namespace
+  | ResourceQuota
+  | LimitRange
+  | ServiceAccount
+  | NetworkPolicy
+  | RoleBinding
+  | ConfigMap;
 
-/** A write. An apply carries the whole desired object; a delete is bound to the UID that was seen. */
+/** One that is there, so that a write reaches it and no other of its name. */
+export interface Target {
+  kind: "Namespace" | "NetworkPolicy" | "ResourceQuota" | "RoleBinding" | "Pod";
+  /** Absent for a Namespace. */
+  namespace?: string;
+  name: string;
+  uid: string;
+}
+
+/** A write. An apply carries the whole desired object; all others are bound to the UID that was seen. */
 export type Write =
-  | { apply: GuestObject }
-  | { remove: { kind: "NetworkPolicy" | "ResourceQuota"; namespace: string; name: string; uid: string } };
+  | { apply: GuestObject; event?: EventFact }
+  /** Takes over a namespace that a person has handed over, and takes the word for it off. */
+  | { adopt: Namespace; uid: string }
+  | { remove: Target }
+  | { evict: Target; graceSeconds: number }
+  /** All claims of the namespace. */
+  | { removeVolumes: { namespace: string } };
 
 export interface GuestPlan {
   /** Stages in the order of safety; the writes of one stage are independent of each other. */
   stages: Write[][];
+  /** What the grants come to. */
+  holdings: Holdings;
+  /** What the quota should be; undefined where nothing may be written. */
+  hard?: Hard;
+  /** Whether pods have to go, or it isn't known yet whether. */
+  draining: boolean;
+  /** Whether the pods of the namespace have to be looked at. */
+  needsPods: boolean;
   /** Epoch milliseconds at which the plan is due again by itself. */
   wakeAt?: number;
 }
 
+/** Between two tries to evict a pod that a PodDisruptionBudget keeps. */
+const evictAgainMs = 2000;
+
 /**
- * Plans the guest namespace. What closes comes before what opens: the namespace with its Pod Security, then the
- * default deny, then policies that go, then the quota, and only then what lets traffic through. A namespace in which
- * nothing is granted any more stays, closed: nothing stored is lost.
+ * Plans the guest namespace. What closes comes before what opens: access goes first and comes last, the namespace with
+ * its Pod Security and the default deny stand before anything else, and the quota before what lets traffic through. A
+ * namespace in which nothing is granted any more stays, closed: nothing stored is lost.
  */
 export function planGuest(world: GuestWorld): GuestPlan {
-  const { due, wakeAt } = dueGrants(world);
-  const plan = (stages: Write[][]): GuestPlan => ({
-    stages: stages.filter((stage) => stage.length > 0),
-    ...(wakeAt === undefined ? {} : { wakeAt }),
-  });
-  const { grantee, realm, namespace, quota, policies } = world;
-  if (namespace ? namespaceConflict(grantee, namespace) !== undefined : due.length === 0) return plan([]);
-
-  // The trust of a Realm that is gone isn't known any more; the strictest level holds until it is.
-  const desiredNamespace = namespaceOf(grantee, realm?.spec.trustLevel ?? "public");
-  const desiredPolicies = [
-    ...(due.length > 0 ? realmPolicies(world) : []),
-    ...due.flatMap((grant) => grantPolicies(world, grant)),
-  ];
-  const wanted = new Set(["default-deny", ...desiredPolicies.map((policy) => policy.metadata!.name!)]);
-  const standing = new Map(policies.map((policy) => [policy.name, policy]));
-  const deny = defaultDenyOf(grantee);
-  const hard = due.length > 0
-    ? shown(sumHard(due.map((grant) => hardFrom(grant.spec.hard))))
-    : closedHard(Object.keys(quota?.asked ?? {}));
-  // Scopes make a quota count only some pods; nothing but a new quota takes them away.
-  const replaced: Write[] = quota?.scoped
-    ? [{ remove: { kind: "ResourceQuota", namespace: quota.namespace, name: quota.name, uid: quota.uid } }]
-    : [];
-  return plan([
-    namespace && labelled(desiredNamespace, namespace) ? [] : [{ apply: desiredNamespace }],
-    differing([deny], standing),
-    policies.filter((policy) => !wanted.has(policy.name)).map(({ namespace, name, uid }) => ({
-      remove: { kind: "NetworkPolicy" as const, namespace, name, uid },
-    })),
-    replaced,
-    quota && !quota.scoped && sameQuantities(quota.asked, hard) && labelled(quotaOf(grantee, hard), quota)
-      ? []
-      : [{ apply: quotaOf(grantee, hard) }],
-    differing(desiredPolicies, standing),
-  ]);
-}
-
-/** The grants that have to be enforced now, and when that changes by itself. */
-export function dueGrants(world: GuestWorld): { due: GrantFacts[]; wakeAt: number | undefined } {
-  const due: GrantFacts[] = [];
-  let wakeAt: number | undefined;
-  for (const grant of world.grants) {
-    const standing = standingOf({ ...world, grant });
-    if ("wakeAt" in standing) wakeAt = earliest(wakeAt, standing.wakeAt);
-    // Without our finalizer a deletion would go unseen; the Grant controller adds it first.
-    if (standing.is === "due" && grant.finalized) due.push(grant);
+  const holdings = holdingsOf({ ...world, storageClasses: world.cluster.storageClasses });
+  const ownership = ownershipOf(world);
+  const { namespace } = world;
+  const nothing: GuestPlan = {
+    stages: [],
+    holdings,
+    draining: false,
+    needsPods: false,
+    ...(holdings.wakeAt === undefined ? {} : { wakeAt: holdings.wakeAt }),
+  };
+  if (ownership.is === "foreign" || ownership.is === "leaving") return nothing;
+  if (!namespace) {
+    return holdings.holdings.length === 0 ? nothing : { ...nothing, ...planStanding(world, holdings, ownership) };
   }
-  return { due, wakeAt };
+  const plan = planStanding(world, holdings, ownership);
+  const drain = planDrain(world, holdings, plan.hard);
+  const after = holdings.holdings.length === 0 && !drain.draining ? planAfter(world, plan) : { writes: [] };
+  return {
+    stages: [...plan.stages, drain.writes, after.writes].filter((stage) => stage.length > 0),
+    holdings,
+    hard: plan.hard,
+    draining: drain.draining,
+    needsPods: drain.needsPods,
+    ...earliestWake(holdings.wakeAt, drain.wakeAt, after.wakeAt),
+  };
 }
 
-/** Why the namespace isn't ours to write in, or undefined when it is. */
-export function namespaceConflict(grantee: string, namespace: NamespaceFacts): string | undefined {
-  if (namespace.deleting) return `Namespace ${namespace.name} is being deleted; the grant goes on when it is gone.`;
-  if (namespace.adopt === grantee) return undefined;
-  if (namespace.labels[managedByLabel] === managedBy && namespace.labels[realmLabel] === grantee) return undefined;
-  return `Namespace ${namespace.name} exists and was not made by Keystone, so nothing is written to it. ` +
-    `Delete it, or hand it over: kubectl annotate namespace ${namespace.name} ${adoptAnnotation}=${grantee}`;
+function earliestWake(...instants: (number | undefined)[]): { wakeAt?: number } {
+  const at = earliest(...instants);
+  return at === undefined ? {} : { wakeAt: at };
+}
+
+/** The objects, as they should stand now. */
+function planStanding(
+  world: GuestWorld,
+  holdings: Holdings,
+  ownership: Ownership,
+): { stages: Write[][]; hard: Hard } {
+  const { grantee, realm, quota, policies } = world;
+  const active = holdings.holdings.length > 0;
+  const closing = ownership.is === "another's";
+  // Nobody comes in for whom it isn't sure that the namespace was made.
+  const access = active && isKnown(realm) && !closing;
+  const whole = quotaOfGrants(world, holdings);
+  const cordoned = cordonOf(world, holdings, whole);
+  const hard = closing && quota ? lowerHard(cordoned.hard, quota.asked) : cordoned.hard;
+  const desiredQuota = quotaOf(grantee, shown(hard), cordoned.cordon);
+  const desiredPolicies = active && isKnown(realm) && !closing ? openingPolicies(world, holdings.holdings) : [];
+  const wanted = new Set(["default-deny", ...desiredPolicies.map((policy) => policy.metadata!.name!)]);
+  // While it isn't known for whom they stand, policies may go but none is opened or changed.
+  if (active && !access) { for (const name of keptPolicies(holdings.holdings)) wanted.add(name); }
+  const present = new Map(policies.map((policy) => [policy.name, policy]));
+  const stages: Write[][] = [
+    access || !world.binding ? [] : [{ remove: { kind: "RoleBinding", ...target(world.binding) } }],
+    closing ? [] : namespaceWrites(world, active, ownership),
+    differing([defaultDenyOf(grantee)], present),
+    policies.filter((policy) => !wanted.has(policy.name)).map((policy) => ({
+      remove: { kind: "NetworkPolicy", ...target(policy) },
+    })),
+    access ? [...limitRangeWrites(world, whole), ...serviceAccountWrites(world)] : [],
+    // Scopes make a quota count only some pods; nothing but a new quota takes them away.
+    quota?.scoped ? [{ remove: { kind: "ResourceQuota", ...target(quota) } }] : [],
+    quota && !quota.scoped && quota.cordon === cordoned.cordon && sameQuantities(quota.asked, shown(hard)) &&
+      labelled(desiredQuota, quota)
+      ? []
+      : [{ apply: desiredQuota }],
+    differing(desiredPolicies, present),
+    [...guideWrites(world, holdings.holdings), ...(access ? bindingWrites(world, hard) : [])],
+  ];
+  return { stages: stages.filter((stage) => stage.length > 0), hard };
+}
+
+/** The policies that stay while a realm is lost: those of its grants, and what its pods need among themselves. */
+const keptPolicies = (holdings: readonly Holding[]): string[] => [
+  "dns",
+  "guest-internal",
+  ...holdings.map(({ grant }) => grantPolicyName(grant.name)),
+];
+
+/** Key by key what is less, of what should be and what is asked already. */
+function lowerHard(hard: Hard, asked: Readonly<Record<string, string>>): Hard {
+  return new Map([...hard].map(([key, most]) => [
+    key,
+    asked[key] === undefined ? most : minQuantity(most, parseQuantity(asked[key])),
+  ]));
+}
+
+const target = ({ namespace, name, uid }: { namespace: string; name: string; uid: string }) => ({
+  namespace,
+  name,
+  uid,
+});
+
+/** The quota while nothing is on notice. */
+function quotaOfGrants({ cluster, quota }: GuestWorld, { holdings, granted }: Holdings): Hard {
+  const earlier = Object.keys(quota?.asked ?? {});
+  return holdings.length > 0
+    ? quotaHard(granted, cluster.extendedKeys, earlier)
+    : closedHard(cluster.extendedKeys, earlier);
+}
+
+function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownership): Write[] {
+  const { grantee, realm, namespace, settings, now } = world;
+  const { podSecurity } = rulesOf(settings, realm);
+  const records = recordsOf(world, active, ownership);
+  const news = !active && records[endedAnnotation] === undefined;
+  const desired = namespaceOf(
+    grantee,
+    podSecurity,
+    { ...records, ...(news ? { [endedAnnotation]: rfc3339(now) } : {}) },
+    !active,
+  );
+  if (namespace && ownership.is === "handedOver") return [{ adopt: desired, uid: namespace.uid }];
+  const unlocked = !active || namespace?.annotations[endedAnnotation] === undefined;
+  if (namespace && unlocked && labelled(desired, namespace) && annotated(desired, namespace)) return [];
+  const volumes = Number(world.quota?.used["persistentvolumeclaims"] ?? 0);
+  return [{ apply: desired, ...(news ? { event: endedEvent(world, volumes) } : {}) }];
+}
+
+function endedEvent({ grantee, settings, namespace }: GuestWorld, volumes: number): EventFact {
+  const name = namespace!.name;
+  const kept = volumes > 0 && namespace!.annotations[volumesAnnotation] === "Retain"
+    ? `its ${volumes} volume claims are kept. Copy the data out, then: kubectl delete namespace ${name}`
+    : `it is deleted ${Math.round(settings.namespaceRetentionSeconds / 3600)} h from now unless it is granted again.`;
+  return {
+    type: "Normal",
+    reason: "LastGrantEnded",
+    action: "Close",
+    note: `The last grant to ${grantee} has ended: namespace ${name} is closed; ${kept}`,
+  };
+}
+
+function limitRangeWrites({ grantee, limitRange }: GuestWorld, hard: Hard): Write[] {
+  const desired = limitRangeOf(grantee, containerLimits(hard));
+  return limitRange && labelled(desired, limitRange) && isDeepStrictEqual(limitRange.limits, desired.spec!.limits)
+    ? []
+    : [{ apply: desired }];
+}
+
+function serviceAccountWrites({ grantee, serviceAccount }: GuestWorld): Write[] {
+  const desired = serviceAccountOf(grantee);
+  return serviceAccount && labelled(desired, serviceAccount) && serviceAccount.automount === false
+    ? []
+    : [{ apply: desired }];
+}
+
+function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readonly Holding[]): Write[] {
+  // In a closed namespace nothing can be made any more, this included; what is there says that nothing is granted.
+  if (holdings.length === 0 && !(guide && namespace)) return [];
+  const desired = guideOf(grantee, guideText(holdings));
+  return guide && labelled(desired, guide) && isDeepStrictEqual(guide.data, desired.data) ? [] : [{ apply: desired }];
+}
+
+/** Access comes last: not before the default deny stands and the quota is in force. */
+function bindingWrites(world: GuestWorld, hard: Hard): Write[] {
+  const { grantee, realm, binding } = world;
+  const subjects = realm!.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(grantee) }];
+  const desired = bindingOf(grantee, subjects);
+  // The role of a binding can't be changed: another one goes first.
+  if (binding && (binding.roleRef.kind !== desired.roleRef.kind || binding.roleRef.name !== desired.roleRef.name)) {
+    return [{ remove: { kind: "RoleBinding", ...target(binding) } }];
+  }
+  const same = binding && labelled(desired, binding) && isDeepStrictEqual(
+    binding.subjects.map(({ kind, name }) => ({ kind, name })),
+    subjects.map(({ kind, name }) => ({ kind, name })),
+  );
+  if (same) return [];
+  return binding || isClosedByDefault(world) && isInForce(world, hard) ? [{ apply: desired }] : [];
+}
+
+/** Whether the default deny stands. */
+export function isClosedByDefault({ grantee, policies }: GuestWorld): boolean {
+  return differing([defaultDenyOf(grantee)], new Map(policies.map((policy) => [policy.name, policy]))).length === 0;
+}
+
+/** Whether admission counts against exactly this: it reads the quota's status, not its spec. */
+export function isInForce({ quota }: GuestWorld, hard: Hard): boolean {
+  return quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
+    sameQuantities(quota.enforced, shown(hard)) &&
+    uncounted(quota, hard).every(isOptional);
+}
+
+/** The keys that have no count yet, or never get one. */
+export const uncounted = (quota: QuotaFacts, hard: Hard): string[] =>
+  [...hard.keys()].filter((key) => quota.used[key] === undefined);
+
+/** Objects of a kind that the cluster doesn't have are counted as soon as it does; until then there are none. */
+export const isOptional = (key: string): boolean => key.startsWith("count/") || key.includes(".deviceclass.");
+
+function openingPolicies(world: GuestWorld, holdings: readonly Holding[]): NetworkPolicy[] {
+  const { grantee, realm, settings } = world;
+  const { dns } = rulesOf(settings, realm);
+  const nodeLocal = settings.dns.nodeLocal.map(parseRange).filter((range) => range !== undefined).map(cidr);
+  return [
+    guestInternalOf(grantee),
+    ...(dns ? [dnsOf(grantee, nodeLocal)] : []),
+    ...realmPolicies(world),
+    ...holdings.flatMap((holding) => {
+      const { egress } = destinationsOf(world, holding);
+      return egress.length > 0 ? [grantPolicyOf(grantee, holding.grant.name, egress)] : [];
+    }),
+  ];
 }
 
 /** The verified tailnet addresses of a realm, as far as they are known. */
 export function addressesOf(realm: RealmFacts | undefined): string[] {
-  if (!realm || realm.deleting) return [];
+  if (!isKnown(realm)) return [];
   const verified = realm.status.conditions?.find(({ type }) => type === "IdentityVerified")?.status === "True";
   return verified ? realm.status.node?.addresses ?? [] : [];
 }
@@ -125,22 +354,72 @@ function realmPolicies({ grantee, realm }: GuestWorld): NetworkPolicy[] {
   return first === undefined ? [] : [realmPolicyOf(grantee, [first, ...rest])];
 }
 
-export function destinationsOf(world: GuestWorld, grant: GrantFacts): ReturnType<typeof resolveDestinations> {
-  const { networkPolicy } = grant.spec;
-  return resolveDestinations(networkPolicy?.egressAllowed ? networkPolicy.allowedDestinations ?? [] : [], {
-    protectedRanges: alwaysProtected,
+/** What the destinations of a grant stand for, and the rules that open them. */
+export function destinationsOf(
+  world: Pick<GuestWorld, "realm" | "settings" | "cluster" | "realmNamed" | "addressesOfName">,
+  { destinations }: Pick<Holding, "destinations">,
+): ReturnType<typeof resolveDestinations> {
+  const { realm, settings, cluster } = world;
+  return resolveDestinations(destinations, {
+    protectedRanges: [...alwaysProtected, ...cluster.ranges],
+    mayNameProtected: rulesOf(settings, realm).egress === "any",
+    ...(cluster.rangesUnknown === undefined ? {} : { rangesUnknown: cluster.rangesUnknown }),
+    addressesOfName: (name) => world.addressesOfName(name) ?? { error: `${name} is being resolved.` },
     addressesOf: (name) => {
-      const realm = world.realmNamed(name);
-      if (!realm) return { error: `There is no Realm ${name}.` };
-      const addresses = addressesOf(realm);
+      const named = world.realmNamed(name);
+      if (!named) return { error: `There is no Realm ${name}.` };
+      const addresses = addressesOf(named);
       return addresses.length > 0 ? addresses : { error: `Realm ${name} has no verified node on the tailnet.` };
     },
   });
 }
 
-function grantPolicies(world: GuestWorld, grant: GrantFacts): NetworkPolicy[] {
-  const { egress } = destinationsOf(world, grant);
-  return egress.length > 0 ? [grantPolicyOf(world.grantee, grant.name, egress)] : [];
+/** Ends pods until the rest fits, once what is granted has been taken away. */
+function planDrain(
+  world: GuestWorld,
+  { drainUntil, holdings }: Holdings,
+  hard: Hard,
+): { writes: Write[]; draining: boolean; needsPods: boolean; wakeAt?: number } {
+  const { quota, pods, now } = world;
+  const none = { writes: [], draining: false, needsPods: false };
+  // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
+  const due = drainUntil !== undefined || holdings.length === 0;
+  if (!due || !quota || !sameQuantities(quota.asked, shown(hard))) return none;
+  if (!sameQuantities(quota.enforced, shown(hard))) return { ...none, draining: drainUntil !== undefined };
+  if (!podsInExcess(hard, quota.used)) return none;
+  if (!pods) return { ...none, draining: true, needsPods: true };
+  const deadline = drainUntil ?? now;
+  const chosen = victims(pods, hard);
+  const writes = chosen.map((pod): Write =>
+    now < deadline
+      ? { evict: { kind: "Pod", ...target(pod) }, graceSeconds: Math.min(pod.graceSeconds, maxGraceSeconds) }
+      : { remove: { kind: "Pod", ...target(pod) } }
+  );
+  // A guest can delete a pod with a grace of a year; when time is up, that is cut short too.
+  const lingering = pods.filter(({ terminating, graceSeconds }) => terminating && graceSeconds > maxGraceSeconds);
+  if (now >= deadline) writes.push(...lingering.map((pod) => ({ remove: { kind: "Pod" as const, ...target(pod) } })));
+  const again = [...(chosen.length > 0 ? [now + evictAgainMs] : []), ...(now < deadline ? [deadline] : [])];
+  return { writes, draining: true, needsPods: true, ...earliestWake(...again) };
+}
+
+/** What becomes of a namespace in which nothing is granted and nothing runs any more. */
+function planAfter(world: GuestWorld, plan: { stages: Write[][]; hard: Hard }): { writes: Write[]; wakeAt?: number } {
+  const { namespace, quota, settings, now, skewMs } = world;
+  // Whether there are volumes is the quota's to say, once it counts them.
+  if (plan.stages.length > 0 || skewMs !== 0 || !namespace || !quota || !isInForce(world, plan.hard)) {
+    return { writes: [] };
+  }
+  const ended = Date.parse(namespace.annotations[endedAnnotation] ?? "");
+  if (Number.isNaN(ended)) return { writes: [] };
+  if (parseQuantity(quota.used["persistentvolumeclaims"] ?? "0").sign() > 0) {
+    return namespace.annotations[volumesAnnotation] === "Retain"
+      ? { writes: [] }
+      : { writes: [{ removeVolumes: { namespace: namespace.name } }] };
+  }
+  const goesAt = ended + settings.namespaceRetentionSeconds * 1000;
+  return now < goesAt
+    ? { writes: [], wakeAt: goesAt }
+    : { writes: [{ remove: { kind: "Namespace", name: namespace.name, uid: namespace.uid } }] };
 }
 
 const includesAll = (actual: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean =>
@@ -148,6 +427,9 @@ const includesAll = (actual: Readonly<Record<string, string>>, wanted: Readonly<
 
 const labelled = (object: GuestObject, observed: { labels: Readonly<Record<string, string>> }): boolean =>
   includesAll(observed.labels, object.metadata!.labels!);
+
+const annotated = (object: GuestObject, observed: { annotations: Readonly<Record<string, string>> }): boolean =>
+  includesAll(observed.annotations, object.metadata!.annotations ?? {});
 
 /** Whether each wanted value is there, by value. Foreign keys in a quota only take away, so they may stay. */
 export function sameQuantities(
@@ -161,9 +443,9 @@ export function sameQuantities(
 }
 
 /** Writes for the policies that are not exactly as they should be. */
-function differing(desired: readonly NetworkPolicy[], standing: ReadonlyMap<string, PolicyFacts>): Write[] {
+function differing(desired: readonly NetworkPolicy[], present: ReadonlyMap<string, PolicyFacts>): Write[] {
   return desired.filter((policy) => {
-    const observed = standing.get(policy.metadata!.name!);
+    const observed = present.get(policy.metadata!.name!);
     return !observed || !labelled(policy, observed) || !isDeepStrictEqual(observed.spec, policy.spec);
   }).map((apply) => ({ apply }));
 }

@@ -1,18 +1,22 @@
 /** What the observed guest namespace does for each grant: the facts that the grants' own status shows. */
 import type { ResolvedDestination } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
-import { validityOf } from "../grant/standing.ts";
+import type { Reduction } from "../grant/reduction.ts";
+import { validityOf } from "../grant/validity.ts";
 import { guestNamespace } from "../names.ts";
-import { type Claim, hardFrom, quotaKey, shareOut, shown, sumHard } from "./hard.ts";
+import { type Claim, type Hard, overused, quotaKey, shareOut, shown } from "./hard.ts";
+import type { Holding } from "./holding.ts";
 import { grantPolicyName } from "./objects.ts";
+import { ownershipOf } from "./ownership.ts";
 import {
   addressesOf,
   destinationsOf,
-  dueGrants,
   type GuestPlan,
   type GuestWorld,
-  namespaceConflict,
+  isInForce,
+  isOptional,
   sameQuantities,
+  uncounted,
 } from "./plan.ts";
 
 /** Whether something stands, why, and that in a sentence. */
@@ -23,13 +27,25 @@ export interface Applied {
 }
 
 export interface GrantShare {
+  /** Of the grant that was looked at, and of its terms: what is said is about those only. */
+  uid: string;
+  generation: number;
   /** Whether anything of the grant may still be enforced. */
   enforced: boolean;
+  /** Whether pods that had their room from the grant, or from a part of it that was cut, are still to go. */
+  draining: boolean;
   quota: Applied;
   network: Applied;
+  access: Applied;
+  /** Whether the namespace uses more than is granted. */
+  overcommitted: Applied;
+  /** Completed; canonical quantities. */
+  hard: Record<string, string>;
   /** Canonical quantities under the keys that the grant wrote. */
   usage: Record<string, string>;
   destinations: ResolvedDestination[];
+  /** The cut of the terms that is going on. */
+  reduction?: Reduction;
 }
 
 const applied = (message: string): Applied => ({ status: "True", reason: "Applied", message });
@@ -41,37 +57,104 @@ const lacking = (reason: string, message: string): Applied => ({ status: "False"
  * @param plan what `planGuest` says about this same world: what it still wants to write does not stand yet
  */
 export function sharesOf(world: GuestWorld, plan: GuestPlan): Map<string, GrantShare> {
-  const due = new Set(dueGrants(world).due);
-  const claims: Claim[] = [...due].map((grant) => {
-    const { until } = validityOf(grant);
-    return { name: grant.name, hard: hardFrom(grant.spec.hard), ...(until === undefined ? {} : { endsAt: until }) };
-  });
+  const holdings = new Map(plan.holdings.holdings.map((holding) => [holding.grant.name, holding]));
+  const claims = [...holdings.values()].map(claimOf);
   const usage = shareOut(claims, world.quota?.used ?? {});
-  const conflict = world.namespace && namespaceConflict(world.grantee, world.namespace);
-  const quota = conflict
-    ? lacking("NamespaceConflict", conflict)
-    : quotaApplied(world, shown(sumHard(claims.map(({ hard }) => hard))));
-  const pending = new Set(plan.stages.flat().flatMap((write) => "apply" in write ? [write.apply.metadata!.name!] : []));
+  const conflict = conflictOf(world);
+  const all: Shared = {
+    conflict,
+    quota: conflict ?? quotaApplied(world, plan),
+    access: conflict ?? accessApplied(world),
+    overcommitted: overcommittedOf(world, plan),
+    pending: new Set(plan.stages.flat().flatMap((write) => "apply" in write ? [write.apply.metadata!.name!] : [])),
+    settled: isClosed(world, plan),
+  };
   return new Map(world.grants.map((grant): [string, GrantShare] => {
-    const destinations = destinationsOf(world, grant).resolved;
-    if (!due.has(grant)) {
-      const not = lacking("NotInForce", "The grant is not in force.");
-      return [grant.name, { enforced: plan.stages.length > 0, quota: not, network: not, usage: {}, destinations }];
-    }
-    const network = conflict
-      ? lacking("NamespaceConflict", conflict)
-      : networkApplied(world, grant, destinations, pending);
-    return [grant.name, {
-      enforced: true,
-      quota,
-      network,
-      usage: usageOf(grant, usage.get(grant.name)!),
-      destinations,
-    }];
+    const holding = holdings.get(grant.name);
+    return [
+      grant.name,
+      holding ? heldShare(world, plan, holding, all, usage.get(grant.name)!) : endedShare(grant, plan, all),
+    ];
   }));
 }
 
-const usageOf = (grant: GrantFacts, share: ReadonlyMap<string, { toString(): string }>): Record<string, string> =>
+/** What all grants of the namespace share. */
+interface Shared {
+  conflict: Applied | undefined;
+  quota: Applied;
+  access: Applied;
+  overcommitted: Applied;
+  /** Names of the objects that are yet to be written. */
+  pending: ReadonlySet<string>;
+  /** Whether all that an end takes away is gone. */
+  settled: boolean;
+}
+
+function claimOf({ grant, held, notice }: Holding): Claim {
+  const endsAt = notice?.endsAt ?? validityOf(grant).until;
+  return { name: grant.name, hard: held, ...(endsAt === undefined ? {} : { endsAt }) };
+}
+
+function conflictOf(world: GuestWorld): Applied | undefined {
+  const ownership = ownershipOf(world);
+  return "message" in ownership ? lacking("NamespaceConflict", ownership.message) : undefined;
+}
+
+/** Admission counts against the quota's status, so an end is one only when that has followed. */
+function isClosed({ namespace, quota }: GuestWorld, { stages, hard }: GuestPlan): boolean {
+  const closing = stages.flat().some((write) => !("evict" in write));
+  if (closing) return false;
+  return namespace === undefined || hard === undefined || quota === undefined ||
+    sameQuantities(quota.enforced, shown(hard));
+}
+
+function endedShare(
+  { uid, generation }: GrantFacts,
+  { draining }: GuestPlan,
+  { settled, overcommitted }: Shared,
+): GrantShare {
+  const not = lacking("NotInForce", "The grant is not in force.");
+  return {
+    uid,
+    generation,
+    enforced: !settled,
+    draining,
+    quota: not,
+    network: not,
+    access: not,
+    overcommitted,
+    hard: {},
+    usage: {},
+    destinations: [],
+  };
+}
+
+function heldShare(
+  world: GuestWorld,
+  plan: GuestPlan,
+  holding: Holding,
+  { conflict, quota, access, overcommitted, pending }: Shared,
+  usage: Hard,
+): GrantShare {
+  const destinations = destinationsOf(world, holding).resolved;
+  const { grant, reduction } = holding;
+  return {
+    uid: grant.uid,
+    generation: grant.generation,
+    enforced: true,
+    draining: plan.draining,
+    quota: namingUncounted(world, holding, quota),
+    network: conflict ?? networkApplied(world, grant, destinations, pending),
+    access,
+    overcommitted,
+    hard: shown(holding.terms),
+    usage: usageOf(grant, usage),
+    destinations,
+    ...(reduction ? { reduction } : {}),
+  };
+}
+
+const usageOf = (grant: GrantFacts, share: Hard): Record<string, string> =>
   Object.fromEntries(
     Object.keys(grant.spec.hard).sort().flatMap((key) => {
       const used = share.get(quotaKey(key));
@@ -83,15 +166,35 @@ const usageOf = (grant: GrantFacts, share: ReadonlyMap<string, { toString(): str
  * Admission counts against the quota's *status*, so a quota is applied only when its status has the values and a count
  * for each key (pkg/quota/v1/resource_quota_controller).
  */
-function quotaApplied({ quota, grantee }: GuestWorld, hard: Record<string, string>): Applied {
+function quotaApplied(world: GuestWorld, { hard }: GuestPlan): Applied {
+  const { quota, grantee } = world;
   const name = `ResourceQuota ${guestNamespace(grantee)}/keystone`;
-  if (!quota || !sameQuantities(quota.asked, hard)) return lacking("Applying", `Writing ${name}.`);
-  if (!sameQuantities(quota.enforced, hard)) {
+  if (!quota || !hard || !sameQuantities(quota.asked, shown(hard))) return lacking("Applying", `Writing ${name}.`);
+  if (!sameQuantities(quota.enforced, shown(hard))) {
     return lacking("QuotaPending", `${name} is written; the controller manager has not put it into force yet.`);
   }
-  const uncounted = Object.keys(hard).filter((key) => quota.used[key] === undefined);
-  if (uncounted.length > 0) return lacking("QuotaPending", `${name} is not counted yet for ${uncounted.join(", ")}.`);
+  if (!isInForce(world, hard)) {
+    const missing = uncounted(quota, hard).filter((key) => !isOptional(key));
+    return lacking("QuotaPending", `${name} is not counted yet for ${missing.join(", ")}.`);
+  }
   return applied(`${name} is in force.`);
+}
+
+/** A kind that the cluster doesn't have can't be counted: that is said, and holds nothing up. */
+function namingUncounted({ quota }: GuestWorld, { grant }: Holding, verdict: Applied): Applied {
+  if (verdict.status !== "True" || !quota) return verdict;
+  const never = Object.keys(grant.spec.hard).filter((key) => quota.used[quotaKey(key)] === undefined);
+  if (never.length === 0) return verdict;
+  return { ...verdict, message: `${verdict.message} This cluster has nothing to count for ${never.join(", ")}.` };
+}
+
+function accessApplied({ grantee, realm, binding }: GuestWorld): Applied {
+  if (!realm || realm.deleting) {
+    return lacking("GranteeUnknown", `There is no Realm ${grantee}: nobody is let in until there is.`);
+  }
+  return binding
+    ? applied(`The realm's subjects may work in ${guestNamespace(grantee)}.`)
+    : lacking("Applying", `Access to ${guestNamespace(grantee)} comes once quota and network stand.`);
 }
 
 function networkApplied(
@@ -100,16 +203,50 @@ function networkApplied(
   destinations: readonly ResolvedDestination[],
   pending: ReadonlySet<string>,
 ): Applied {
-  if (["default-deny", "realm", grantPolicyName(grant.name)].some((name) => pending.has(name))) {
+  const needed = ["default-deny", "guest-internal", "dns", "realm", grantPolicyName(grant.name)];
+  if (needed.some((name) => pending.has(name))) {
     return lacking("Applying", `Writing the network policies of ${guestNamespace(world.grantee)}.`);
   }
   const unresolved = destinations.flatMap(({ error }) => error ?? []);
-  if (unresolved.length > 0) return lacking("DestinationUnresolved", unresolved.join(" "));
+  if (unresolved.length > 0) return lacking(unresolvedReason(world, unresolved), unresolved.join(" "));
   const open = [
     ...(addressesOf(world.realm).length > 0 ? [`the node of ${world.grantee}`] : []),
     ...(destinations.length > 0
       ? [`${destinations.length} allowed destination${destinations.length > 1 ? "s" : ""}`]
       : []),
   ];
-  return applied(`All egress is denied${open.length > 0 ? ` but to ${open.join(" and ")}` : ""}.`);
+  return applied(
+    `All egress is denied but ${["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")}.`,
+  );
+}
+
+function unresolvedReason({ cluster }: GuestWorld, unresolved: readonly string[]): string {
+  if (cluster.rangesUnknown !== undefined) return "ClusterRangesUnknown";
+  return unresolved.every((error) => error.includes("(DestinationProtected)"))
+    ? "DestinationProtected"
+    : "DestinationUnresolved";
+}
+
+/** More is used than is granted, as after a cut; what is stored is never deleted for it. */
+function overcommittedOf({ quota, grantee }: GuestWorld, { holdings, hard }: GuestPlan): Applied {
+  if (!quota || !hard) return lacking("WithinGrants", "Nothing is used.");
+  const granted = holdings.holdings.length > 0
+    ? new Map([...hard].map(([key, most]) => {
+      const sum = holdings.granted.get(key);
+      return [key, sum ?? most];
+    }))
+    : hard;
+  const keys = overused(granted, quota.used).filter((key) => key !== "configmaps");
+  if (keys.length === 0) return lacking("WithinGrants", "No more is used than is granted.");
+  const storage = keys.every((key) =>
+    key.includes("storage") && !key.includes("ephemeral") || key === "persistentvolumeclaims"
+  );
+  const list = keys.map((key) => `${quota.used[key]} of ${granted.get(key)} ${key}`).join(", ");
+  return {
+    status: "True",
+    reason: storage ? "StorageOverGrant" : "UseOverGrant",
+    message: `${guestNamespace(grantee)} uses ${list}; nothing new is admitted until it is less${
+      storage ? ", and nothing stored is deleted" : ""
+    }.`,
+  };
 }

@@ -1,6 +1,7 @@
 /** What a Realm's status says: who answers to its name on the tailnet, and whether that is the one who did before. */
 import type { ConnectionState, RealmNode, RealmStatus } from "../../api/mod.ts";
-import { foldConditions, rfc3339, type Verdict } from "../conditions.ts";
+import { foldConditions, type Verdict } from "../conditions.ts";
+import { rfc3339 } from "../instants.ts";
 import type { EventFact, RealmFacts } from "../facts.ts";
 
 /** A node of the tailnet, as far as a Realm cares. */

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { FakeClock } from "../clock/mod.ts";
+import { ServerTime } from "./server_time.ts";
+
+const start = Date.parse("2026-06-01T12:00:00Z");
+
+Deno.test("clocks that agree within what a Date header can show have no skew, however old the answer", async () => {
+  for (const offset of [-2000, -1000, 0, 1000, 1500]) {
+    const clock = new FakeClock(start);
+    const time = new ServerTime(clock);
+    time.observe({ serverDate: start + offset });
+    await clock.advance(3_600_000);
+    assert.equal(time.skewMs(), 0, `${offset}`);
+  }
+});
+
+Deno.test("a jump of this machine's clock shows before the next answer", () => {
+  const clock = new FakeClock(start);
+  const time = new ServerTime(clock);
+  time.observe({ serverDate: start });
+  clock.step(3_600_000);
+  assert.equal(time.skewMs(), -3_600_000 + 500);
+  time.observe({ serverDate: start + 3_600_000 });
+  assert.equal(time.skewMs(), 0, "the server's clock was set too");
+});
+
+Deno.test("an answer without a date leaves what was known", () => {
+  const time = new ServerTime(new FakeClock(start));
+  time.observe({});
+  assert.equal(time.skewMs(), undefined);
+  time.observe({ serverDate: start + 60_000 });
+  time.observe({});
+  assert.equal(time.skewMs(), 60_500);
+});

@@ -1,0 +1,105 @@
+/** The operator's configuration file (KEYSTONE_CONFIG, `--config`): what a cluster's owner may set, with its defaults. */
+import { z } from "zod";
+
+const quantity = z.string().regex(/^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/, "is not a quantity such as 20Gi");
+
+const trustRules = (defaults: {
+  egress: "any" | "unprotected" | "realm";
+  exposed: boolean;
+  maxValidityDays?: number;
+  maxNoticeSeconds?: number;
+  dns: boolean;
+  podSecurity: "baseline" | "restricted";
+  pods: number;
+  objects: number;
+  ephemeralStorage: string;
+}) =>
+  z.strictObject({
+    /** `any`: also protected ranges that are named; `unprotected`: outside of those; `realm`: the realm's node only. */
+    egress: z.enum(["any", "unprotected", "realm"]).default(defaults.egress),
+    /** Whether load balancers and node ports may be granted. */
+    exposed: z.boolean().default(defaults.exposed),
+    /** Longest validity; `null` for any. */
+    maxValidityDays: z.int().positive().nullable().default(defaults.maxValidityDays ?? null),
+    /** Longest notice; `null` for any. */
+    maxNoticeSeconds: z.int().min(0).nullable().default(defaults.maxNoticeSeconds ?? null),
+    /** Whether guests may ask the cluster's DNS. */
+    dns: z.boolean().default(defaults.dns),
+    podSecurity: z.enum(["baseline", "restricted"]).default(defaults.podSecurity),
+    /** What a grant gives of what it doesn't name: pods, each kind of object, ephemeral storage. */
+    pods: z.int().min(0).default(defaults.pods),
+    objects: z.int().min(0).default(defaults.objects),
+    ephemeralStorage: quantity.default(defaults.ephemeralStorage),
+  });
+
+const ranges = z.array(z.string().max(50)).max(256);
+
+export const settingsSchema = z.strictObject({
+  /** The ceiling of what grants may do, by the trust level of their grantee. */
+  trust: z.strictObject({
+    internal: trustRules({
+      egress: "any",
+      exposed: true,
+      dns: true,
+      podSecurity: "baseline",
+      pods: 100,
+      objects: 200,
+      ephemeralStorage: "50Gi",
+    }).prefault({}),
+    partner: trustRules({
+      egress: "unprotected",
+      exposed: false,
+      dns: true,
+      podSecurity: "restricted",
+      pods: 50,
+      objects: 100,
+      ephemeralStorage: "20Gi",
+    }).prefault({}),
+    public: trustRules({
+      egress: "realm",
+      exposed: false,
+      maxValidityDays: 30,
+      maxNoticeSeconds: 60,
+      dns: false,
+      podSecurity: "restricted",
+      pods: 20,
+      objects: 50,
+      ephemeralStorage: "5Gi",
+    }).prefault({}),
+  }).prefault({}),
+  /** The cluster's own ranges, where nodes and ServiceCIDRs don't tell them: no grant opens them. */
+  clusterRanges: z.strictObject({
+    /** CIDRs of pods. Needed with network plugins that leave the nodes' podCIDRs empty. */
+    pods: ranges.optional(),
+    services: ranges.optional(),
+    nodes: ranges.optional(),
+  }).prefault({}),
+  dns: z.strictObject({
+    /** Addresses of NodeLocal DNSCache, to which pods send instead of to the DNS pods. */
+    nodeLocal: z.array(z.string().max(45)).max(4).default(["169.254.20.10"]),
+  }).prefault({}),
+  /** How long an ended realm's namespace that holds no volume is kept. */
+  namespaceRetentionSeconds: z.int().min(0).max(31_536_000).default(86_400),
+});
+
+/** The configuration, with every default filled in. */
+export type Settings = z.infer<typeof settingsSchema>;
+/** The rules of one trust level. */
+export type TrustRules = Settings["trust"]["partner"];
+
+/** What holds without a configuration file. */
+export const defaultSettings: Settings = settingsSchema.parse({});
+
+/**
+ * Reads a configuration file's content.
+ *
+ * @throws Error naming the field, its value and what is wrong with it
+ */
+export function parseSettings(content: unknown): Settings {
+  const parsed = settingsSchema.safeParse(content ?? {});
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  const field = path.join(".") || "the file";
+  const value = path.reduce((at: unknown, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], content);
+  throw new Error(`${field} is ${JSON.stringify(value)}: ${message}`);
+}

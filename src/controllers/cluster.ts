@@ -1,0 +1,138 @@
+/** What the cluster as a whole offers and protects: its nodes, service ranges, API server and storage classes. */
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../../lib/clock/mod.ts";
+import { Reflector, type Selector, Store } from "../../lib/controller/mod.ts";
+import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { type Node, nodes } from "../../lib/kubernetes_apis/core@v1.ts";
+import { type EndpointSlice, endpointSlices } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
+import { type ServiceCIDR, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
+import type { Settings } from "../api/mod.ts";
+import { clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster.ts";
+import type { ClusterFacts } from "../core/facts.ts";
+
+/** Keeps {@linkcode ClusterFacts} up to date. */
+export class ClusterWatch {
+  readonly #settings: Settings;
+  readonly #nodes = new Store({ project: nodeSource });
+  readonly #services = new Store({ project: ({ spec }: ServiceCIDR) => spec?.cidrs ?? [] });
+  readonly #api = new Store({ project: addressesOfSlice });
+  readonly #classes = new Store({ project: ({ metadata }: StorageClass) => metadata!.name! });
+  readonly #reflectors: { name: keyof ClusterSources["unread"]; reflector: Observer; synced: boolean }[] = [];
+  readonly #listeners: (() => void)[] = [];
+  #facts: ClusterFacts;
+
+  constructor(
+    rest: RestClient,
+    settings: Settings,
+    { clock, onError, onRecover }: {
+      clock: Clock;
+      onError: (kind: string, error: unknown) => void;
+      onRecover: (kind: string) => void;
+    },
+  ) {
+    this.#settings = settings;
+    const reflect = <T extends KubernetesObject, P>(
+      name: keyof ClusterSources["unread"],
+      resource: Resource<T>,
+      store: Store<P, never, T>,
+      options: { namespace?: string; selector?: Selector } = {},
+    ) => {
+      const { namespace, selector } = options;
+      const reflector = new Reflector({
+        api: new ResourceApi(rest, resource, namespace),
+        store,
+        ...(selector ? { selector } : {}),
+        clock,
+        onError: (error: unknown) => onError(resource.plural, error),
+        onRecover: () => onRecover(resource.plural),
+      });
+      store.subscribe(() => this.#look());
+      this.#reflectors.push({ name, reflector, synced: false });
+    };
+    reflect("nodes", nodes, this.#nodes);
+    reflect("services", serviceCIDRs, this.#services);
+    reflect("api", endpointSlices, this.#api, {
+      namespace: "default",
+      selector: { labelSelector: "kubernetes.io/service-name=kubernetes" },
+    });
+    reflect("classes", storageClasses, this.#classes);
+    this.#facts = this.#read();
+  }
+
+  /** What is known now; each change makes a new object. */
+  get facts(): ClusterFacts {
+    return this.#facts;
+  }
+
+  /** Calls `listener` after each change. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Watches until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#reflectors.map(async (each) => {
+      const synced = each.reflector.synced(signal).then(() => {
+        each.synced = true;
+        this.#look();
+      }, () => {});
+      await each.reflector.run(signal);
+      await synced;
+    }));
+  }
+
+  /**
+   * Resolves once all has been read, or could not be for so long that it is not to be waited for: what isn't known then
+   * is protected by opening less.
+   */
+  async ready(clock: Clock, signal: AbortSignal): Promise<void> {
+    const late = new Promise<void>((resolve) => {
+      const timer = clock.setTimer(unreadableAfterMs, resolve);
+      signal.addEventListener("abort", () => {
+        timer.cancel();
+        resolve();
+      }, { once: true });
+      Promise.all(this.#reflectors.map(({ reflector }) => reflector.synced(signal))).then(() => {
+        timer.cancel();
+        resolve();
+      }, () => {});
+    });
+    await late;
+    signal.throwIfAborted();
+  }
+
+  #look(): void {
+    const facts = this.#read();
+    if (isDeepStrictEqual(facts, this.#facts)) return;
+    this.#facts = facts;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #read(): ClusterFacts {
+    const unread = Object.fromEntries(this.#reflectors.map(({ name, synced }) => [name, !synced]));
+    return clusterFacts({
+      nodes: this.#nodes.list(),
+      services: this.#services.list().flat(),
+      api: this.#api.list().flat(),
+      classes: this.#classes.list(),
+      unread: unread as ClusterSources["unread"],
+    }, this.#settings);
+  }
+}
+
+type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
+
+const unreadableAfterMs = 10_000;
+
+function nodeSource({ metadata, spec, status }: Node): NodeSource {
+  return {
+    name: metadata!.name!,
+    podCIDRs: spec?.podCIDRs ?? [],
+    addresses: (status?.addresses ?? []).flatMap(({ type, address }) => /IP$/.test(type) ? [address] : []),
+    resources: Object.keys(status?.capacity ?? {}).sort(),
+  };
+}
+
+const addressesOfSlice = ({ endpoints }: EndpointSlice): string[] =>
+  (endpoints ?? []).flatMap(({ addresses }) => addresses);

@@ -1,0 +1,147 @@
+/** Carries out the writes of guest plans, and hands each answer to the store so that the next look sees it. */
+import type { Store } from "../../lib/controller/mod.ts";
+import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import {
+  configMaps,
+  limitRanges,
+  type Namespace,
+  namespaces,
+  persistentVolumeClaims,
+  pods,
+  resourceQuotas,
+  serviceAccounts,
+} from "../../lib/kubernetes_apis/core@v1.ts";
+import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { maxGraceSeconds } from "../core/guest/drain.ts";
+import type { GuestObject, Target, Write } from "../core/guest/plan.ts";
+import { adoptAnnotation, operatorName } from "../core/names.ts";
+import type { Context } from "./context.ts";
+import { record } from "./record.ts";
+
+export async function perform(context: Context, write: Write, signal: AbortSignal): Promise<void> {
+  if ("apply" in write) {
+    await applyObject(context, write.apply, signal);
+    if (write.event) record(context, regarding(context, write.apply), [write.event]);
+  } else if ("adopt" in write) await adopt(context, write.adopt, write.uid, signal);
+  else if ("remove" in write) await remove(context, write.remove, signal);
+  else if ("evict" in write) await evict(context, write.evict, write.graceSeconds, signal);
+  else await removeVolumes(context, write.removeVolumes.namespace, signal);
+}
+
+/** Forced: these objects are ours by their namespace, whoever has touched a field meanwhile. */
+const options = (signal: AbortSignal) => ({ fieldManager: operatorName, force: true, signal });
+
+async function applyObject(context: Context, object: GuestObject, signal: AbortSignal): Promise<void> {
+  const { rest, stores } = context;
+  const applyTo = async <T extends KubernetesObject, P, I extends string>(
+    resource: Resource<T>,
+    store: Store<P, I, T>,
+    desired: T,
+  ) => store.observe(await new ResourceApi(rest, resource).apply(desired, options(signal)));
+  switch (object.kind) {
+    case "Namespace": {
+      const known = stores.namespaces.get(object.metadata!.name!);
+      const api = new ResourceApi(rest, namespaces);
+      // Created, not applied, when it isn't there: an apply would take over one that somebody else has just made.
+      // Applied to the very one that was seen when it is.
+      stores.namespaces.observe(
+        known
+          ? await api.apply({ ...object, metadata: { ...object.metadata, uid: known.uid } }, options(signal))
+          : await api.create(object, { fieldManager: operatorName, signal }),
+      );
+      return;
+    }
+    case "ResourceQuota":
+      return await applyTo(resourceQuotas, stores.quotas, object);
+    case "LimitRange":
+      return await applyTo(limitRanges, stores.limitRanges, object);
+    case "ServiceAccount":
+      return await applyTo(serviceAccounts, stores.serviceAccounts, object);
+    case "NetworkPolicy":
+      return await applyTo(networkPolicies, stores.policies, object);
+    case "RoleBinding":
+      return await applyTo(roleBindings, stores.bindings, object);
+    case "ConfigMap":
+      return await applyTo(configMaps, stores.guides, object);
+  }
+}
+
+function regarding({ stores }: Context, { apiVersion, kind, metadata }: GuestObject) {
+  const name = metadata!.name!;
+  const uid = stores.namespaces.get(name)?.uid ?? "";
+  return { apiVersion: apiVersion!, kind: kind!, name, uid };
+}
+
+/** A merge patch, since it has to take off the annotation of another: it was good for this once. */
+async function adopt({ rest, stores }: Context, { metadata }: Namespace, uid: string, signal: AbortSignal) {
+  const { name, labels, annotations } = metadata!;
+  const written = await new ResourceApi(rest, namespaces).patch(
+    name!,
+    { metadata: { uid, labels, annotations: { ...annotations, [adoptAnnotation]: null } } },
+    { type: "merge", fieldManager: operatorName, signal },
+  );
+  stores.namespaces.observe(written);
+}
+
+async function remove(context: Context, target: Target, signal: AbortSignal): Promise<void> {
+  const { rest, stores } = context;
+  const { kind, namespace, name, uid } = target;
+  const deleteOf = <T extends KubernetesObject>(resource: Resource<T>, more: { gracePeriodSeconds?: number } = {}) =>
+    ifPresent(new ResourceApi(rest, resource, namespace).delete(name, { uid, signal, ...more }));
+  const key = `${namespace}/${name}`;
+  switch (kind) {
+    case "NetworkPolicy":
+      await deleteOf(networkPolicies);
+      return stores.policies.forget(key, uid);
+    case "ResourceQuota":
+      await deleteOf(resourceQuotas);
+      return stores.quotas.forget(key, uid);
+    case "RoleBinding":
+      await deleteOf(roleBindings);
+      return stores.bindings.forget(key, uid);
+    case "Pod":
+      return await deleteOf(pods, { gracePeriodSeconds: maxGraceSeconds });
+    case "Namespace":
+      return await deleteOf(namespaces);
+  }
+}
+
+/** What somebody else has deleted already is deleted; so is what another object has taken the name of. */
+async function ifPresent(write: Promise<unknown>): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+  }
+}
+
+/** The Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */
+async function evict({ rest }: Context, { namespace, name, uid }: Target, graceSeconds: number, signal: AbortSignal) {
+  try {
+    await ifPresent(rest.performRequest({
+      method: "POST",
+      path: `/api/v1/namespaces/${namespace}/pods/${name}/eviction`,
+      querystring: new URLSearchParams({ fieldManager: operatorName }),
+      bodyJson: {
+        apiVersion: "policy/v1",
+        kind: "Eviction",
+        metadata: { name, namespace },
+        deleteOptions: { gracePeriodSeconds: graceSeconds, preconditions: { uid } },
+      },
+      abortSignal: signal,
+    }));
+  } catch (error) {
+    if (!isApiError(error, 429)) throw error;
+  }
+}
+
+async function removeVolumes({ rest }: Context, namespace: string, signal: AbortSignal): Promise<void> {
+  const api = new ResourceApi(rest, persistentVolumeClaims, namespace);
+  for await (const { items } of api.pages({ signal })) {
+    for (const { metadata } of items) {
+      if (metadata!.deletionTimestamp) continue;
+      await ifPresent(api.delete(metadata!.name!, { uid: metadata!.uid!, signal }));
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** From what a cluster says of itself to the ranges that no grant opens and the resources that no quota may forget. */
+import type { Settings } from "../../api/mod.ts";
+import type { ClusterFacts } from "../facts.ts";
+import { compareRanges, parseRange, type Range } from "./address.ts";
+
+export interface NodeSource {
+  name: string;
+  podCIDRs: readonly string[];
+  addresses: readonly string[];
+  /** Names of the resources that it has. */
+  resources: readonly string[];
+}
+
+export interface ClusterSources {
+  nodes: readonly NodeSource[];
+  /** CIDRs of the ServiceCIDRs. */
+  services: readonly string[];
+  /** Addresses of the API server. */
+  api: readonly string[];
+  /** Names of the storage classes. */
+  classes: readonly string[];
+  /** What could not be read. */
+  unread: Readonly<Record<"nodes" | "services" | "api" | "classes", boolean>>;
+}
+
+const plain = new Set(["cpu", "memory", "ephemeral-storage", "pods"]);
+
+/** The facts; ranges that the configuration names take the place of those that were read. */
+export function clusterFacts(sources: ClusterSources, { clusterRanges }: Settings): ClusterFacts {
+  const { nodes, services, api, classes } = sources;
+  const pods = clusterRanges.pods ?? nodes.flatMap(({ podCIDRs }) => podCIDRs);
+  const hosts = clusterRanges.nodes ?? nodes.flatMap(({ addresses }) => addresses);
+  const texts = [...pods, ...(clusterRanges.services ?? services), ...hosts, ...api];
+  const unknown = rangesUnknown(sources, clusterRanges);
+  return {
+    ranges: unique(texts),
+    ...(unknown === undefined ? {} : { rangesUnknown: unknown }),
+    extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter((name) => !plain.has(name)).sort()
+      .map((name) => `requests.${name}`),
+    storageClasses: [...classes].sort(),
+  };
+}
+
+function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["clusterRanges"]): string | undefined {
+  const setIt = (key: string) => `Name them as clusterRanges.${key} in the operator's configuration.`;
+  if (!configured.pods) {
+    if (unread.nodes) return `The nodes can't be read, so the ranges of pods aren't known. ${setIt("pods")}`;
+    const without = nodes.find(({ podCIDRs }) => podCIDRs.length === 0);
+    if (without) return `Node ${without.name} has no podCIDR, so the ranges of pods aren't known. ${setIt("pods")}`;
+  }
+  if (!configured.services && unread.services) {
+    return `The ServiceCIDRs can't be read, so the ranges of services aren't known. ${setIt("services")}`;
+  }
+  return undefined;
+}
+
+function unique(texts: readonly string[]): Range[] {
+  const ranges = [...new Set(texts)].map(parseRange).filter((range) => range !== undefined).sort(compareRanges);
+  return ranges.filter((range, index) => index === 0 || compareRanges(range, ranges[index - 1]!) !== 0);
+}

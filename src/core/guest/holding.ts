@@ -1,0 +1,131 @@
+/** What each grant to one grantee holds at this instant, and what remains of it when its notice is over. */
+import { parseQuantity } from "../../../lib/quantity/mod.ts";
+import type { GrantFacts, RealmFacts } from "../facts.ts";
+import { trustedDestinations } from "../grant/ceiling.ts";
+import { drainMs, noticeMs } from "../grant/ladder.ts";
+import { type Reduction, reductionOf } from "../grant/reduction.ts";
+import { type Notice, rulesOf, type Standing, standingOf, type StandingWorld } from "../grant/standing.ts";
+import { earliest } from "../instants.ts";
+import { classesToTell, completeHard, type Hard, hardFrom, largerHard, sumHard } from "./hard.ts";
+
+/** One grant that is in force. */
+export interface Holding {
+  grant: GrantFacts;
+  /** What its terms give, completed. */
+  terms: Hard;
+  /** What it holds now: the terms, and what was cut from them and is on notice. */
+  held: Hard;
+  /** What it will hold when all notices are over: nothing when it ends itself. */
+  remaining: Hard;
+  /** The allowed destinations that are open now. */
+  destinations: readonly string[];
+  notice?: Notice;
+  reduction?: Reduction;
+}
+
+/** All that the grants of one grantee come to. */
+export interface Holdings {
+  holdings: readonly Holding[];
+  /** Sum of what is held. */
+  granted: Hard;
+  /** Sum of what remains. */
+  remaining: Hard;
+  /** Whether anything is on notice. */
+  onNotice: boolean;
+  /**
+   * Until when evictions respect PodDisruptionBudgets, in epoch milliseconds: of the ends and cuts whose pods are not
+   * all gone, the latest. Undefined: none.
+   */
+  drainUntil?: number;
+  /** When any of this changes by itself. */
+  wakeAt?: number;
+}
+
+export interface HoldingsWorld extends Omit<StandingWorld, "grant"> {
+  grants: readonly GrantFacts[];
+  /** Names of the cluster's storage classes. */
+  storageClasses: readonly string[];
+}
+
+/** Takes stock of the grants, in the order of their names so that equal sums are written alike. */
+export function holdingsOf(world: HoldingsWorld): Holdings {
+  const grants = [...world.grants].sort((a, b) => a.name < b.name ? -1 : 1);
+  const standings = grants.map((grant) => ({ grant, standing: standingOf({ ...world, grant }) }));
+  // Without our finalizer a deletion would go unseen; the Grant controller adds it first.
+  const due = standings.flatMap(({ grant, standing }) =>
+    standing.is === "due" && grant.finalized ? [{ grant, standing, named: hardFrom(grant.spec.hard) }] : []
+  );
+  const classes = classesToTell(due.map(({ named }) => named), world.storageClasses);
+  const holdings = due.map(({ grant, standing, named }) => holdingOf(world, grant, standing, named, classes));
+  const drains = [
+    ...standings.flatMap(({ grant, standing }) => endDrain(grant, standing)),
+    ...holdings.flatMap((holding) => reductionDrain(holding, world.now)),
+  ];
+  const wakeAt = earliest(
+    ...standings.map(({ standing }) => "wakeAt" in standing ? standing.wakeAt : undefined),
+    ...holdings.map(({ reduction }) => reduction && reduction.until > world.now ? reduction.until : undefined),
+  );
+  return {
+    holdings,
+    granted: sumHard(holdings.map(({ held }) => held)),
+    remaining: sumHard(holdings.map(({ remaining }) => remaining)),
+    onNotice: holdings.some(({ notice, reduction }) => notice !== undefined || isHeld(reduction, world.now)),
+    ...(drains.length > 0 ? { drainUntil: Math.max(...drains) } : {}),
+    ...(wakeAt === undefined ? {} : { wakeAt }),
+  };
+}
+
+const isHeld = (reduction: Reduction | undefined, now: number): boolean =>
+  reduction !== undefined && now < reduction.until;
+
+function holdingOf(
+  world: HoldingsWorld,
+  grant: GrantFacts,
+  { notice }: Extract<Standing, { is: "due" }>,
+  named: Hard,
+  classes: readonly string[],
+): Holding {
+  const { realm, settings, now } = world;
+  const rules = rulesOf(settings, realm);
+  const { networkPolicy } = grant.spec;
+  const asked = networkPolicy?.egressAllowed ? networkPolicy.allowedDestinations ?? [] : [];
+  const terms = termsOf(world, grant, named, classes);
+  const reduction = reductionOf(grant, terms, asked, noticeMs(grant, rules), now);
+  const held = isHeld(reduction, now) ? largerHard(terms, reduction!.hard) : terms;
+  const open = isHeld(reduction, now) ? [...asked, ...reduction!.destinations] : asked;
+  return {
+    grant,
+    terms,
+    held,
+    remaining: notice ? new Map() : terms,
+    // What the grantee is no longer trusted with closes at once.
+    destinations: trustedDestinations(grant, rules, open),
+    ...(notice ? { notice } : {}),
+    ...(reduction ? { reduction } : {}),
+  };
+}
+
+function termsOf({ realm, settings }: HoldingsWorld, grant: GrantFacts, named: Hard, classes: readonly string[]): Hard {
+  // Whose trust isn't known any more keeps what was given: neither more nor less.
+  if (!isKnown(realm) && grant.status.hard) {
+    return new Map(Object.entries(grant.status.hard).map(([key, text]) => [key, parseQuantity(text)]));
+  }
+  return completeHard(named, rulesOf(settings, realm), classes);
+}
+
+/** Whether there is such a Realm, and it stays. */
+export const isKnown = (realm: RealmFacts | undefined): realm is RealmFacts => realm !== undefined && !realm.deleting;
+
+function endDrain(grant: GrantFacts, standing: Standing): number[] {
+  if (standing.is !== "ended" && standing.is !== "leaving") return [];
+  const draining = grant.status.conditions?.find(({ type }) => type === "Draining");
+  // Pods that were left when all was over belong to no end.
+  if (standing.at === undefined || draining?.reason === "Drained") return [];
+  return [standing.at + drainMs(grant)];
+}
+
+function reductionDrain({ grant, reduction }: Holding, now: number): number[] {
+  const recorded = grant.status.reduction && Date.parse(grant.status.reduction.until);
+  const past = [recorded, reduction?.until].filter((until) => until !== undefined && until <= now) as number[];
+  return past.map((until) => until + drainMs(grant));
+}

@@ -1,0 +1,92 @@
+/** Whose guest namespace it is: made by Keystone or not, and for whom. */
+import type { NamespaceFacts, RealmFacts } from "../facts.ts";
+import {
+  adoptAnnotation,
+  endedAnnotation,
+  granteeAnnotation,
+  managedBy,
+  managedByLabel,
+  realmLabel,
+  volumesAnnotation,
+} from "../names.ts";
+import type { GuestWorld } from "./plan.ts";
+import { canonicalName } from "../realm/identity.ts";
+
+export type Ownership =
+  /** To be made, or made by Keystone for this grantee. */
+  | { is: "ours" }
+  /** A person has handed it over. */
+  | { is: "handedOver" }
+  /** Made by Keystone for another identity of the same name: it is kept closed, and nobody is let in. */
+  | { is: "another's"; message: string }
+  /** Not made by Keystone: nothing is written. */
+  | { is: "foreign"; message: string }
+  /** On its way out. */
+  | { is: "leaving"; message: string };
+
+type OwnershipWorld = Pick<GuestWorld, "grantee" | "realm" | "namespace">;
+
+/** For whom a namespace is made: `<Kind>/<name>/<identity>/<StableID>`; the last is empty while no node is pinned. */
+export const granteeRecord = (realm: RealmFacts): string =>
+  `Realm/${realm.name}/${canonicalName(realm.spec.identity)}/${realm.trustedNode ?? ""}`;
+
+export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Ownership {
+  if (!namespace) return { is: "ours" };
+  const { name } = namespace;
+  if (namespace.deleting) {
+    return { is: "leaving", message: `Namespace ${name} is being deleted; the grant goes on when it is gone.` };
+  }
+  const isMade = namespace.labels[managedByLabel] === managedBy && namespace.labels[realmLabel] === grantee;
+  const isAnother = isMade && realm !== undefined && isAnothers(namespace, realm);
+  if (isMade && !isAnother) return { is: "ours" };
+  if (namespace.annotations[adoptAnnotation]) return { is: "handedOver" };
+  const handOver = `kubectl annotate namespace ${name} ${adoptAnnotation}=${grantee}`;
+  return isMade
+    ? {
+      is: "another's",
+      message: `Namespace ${name} was made for ${namespace.annotations[granteeAnnotation]}, and Realm ${grantee} is ` +
+        `${granteeRecord(realm!)} now: nobody is let in. Delete it, or hand it over: ${handOver}`,
+    }
+    : {
+      is: "foreign",
+      message: `Namespace ${name} exists and was not made by Keystone, so nothing is written to it. ` +
+        `Delete it, or hand it over: ${handOver}`,
+    };
+}
+
+/** Whether the record names another identity, or another node. A node that isn't known yet is no other. */
+function isAnothers(namespace: NamespaceFacts, realm: RealmFacts): boolean {
+  const record = namespace.annotations[granteeAnnotation];
+  if (record === undefined) return false;
+  const [kind, name, identity, node] = record.split("/");
+  if (kind !== "Realm" || name !== realm.name || identity !== canonicalName(realm.spec.identity)) return true;
+  return Boolean(node) && realm.trustedNode !== undefined && node !== realm.trustedNode;
+}
+
+/** The annotations in which Keystone keeps what it has to remember about the namespace. */
+export function recordsOf(
+  { realm, namespace, grants }: GuestWorld,
+  active: boolean,
+  ownership: Ownership,
+): Record<string, string> {
+  const before = namespace?.annotations ?? {};
+  const records: Record<string, string> = {};
+  const record = recordOf(realm, before, ownership);
+  if (record !== undefined) records[granteeAnnotation] = record;
+  const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
+  if (before[volumesAnnotation] === "Retain" || keeps) records[volumesAnnotation] = "Retain";
+  if (!active && before[endedAnnotation] !== undefined) records[endedAnnotation] = before[endedAnnotation];
+  return records;
+}
+
+function recordOf(
+  realm: RealmFacts | undefined,
+  before: Readonly<Record<string, string>>,
+  ownership: Ownership,
+): string | undefined {
+  const old = before[granteeAnnotation];
+  if (realm === undefined || ownership.is === "another's") return old;
+  const record = granteeRecord(realm);
+  // A node that was known stays on record while it isn't.
+  return record.endsWith("/") && old?.startsWith(record) && ownership.is === "ours" ? old : record;
+}

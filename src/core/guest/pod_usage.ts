@@ -1,0 +1,61 @@
+/**
+ * What a ResourceQuota counts of a pod. Source: PodUsageFunc in pkg/quota/v1/evaluator/core/pods.go and PodRequests in
+ * k8s.io/component-helpers/resource.
+ */
+import type { Container, PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
+import { maxQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+
+type Resources = ReadonlyMap<string, Quantity>;
+type Side = "requests" | "limits";
+
+/** The quota's keys with the amounts that the pod takes of each, `pods: 1` included. */
+export function podUsage(spec: PodSpec): Map<string, Quantity> {
+  const usage = new Map<string, Quantity>([["pods", parseQuantity("1")]]);
+  for (const side of ["requests", "limits"] as const) {
+    for (const [resource, quantity] of effective(spec, side)) usage.set(`${side}.${resource}`, quantity);
+  }
+  return usage;
+}
+
+/**
+ * The larger of what its containers need together and of what any step of its start needs, and its overhead. Sidecars
+ * (init containers that go on) count with both.
+ */
+function effective(spec: PodSpec, side: Side): Map<string, Quantity> {
+  let running = sum(...(spec.containers ?? []).map((container) => resourcesOf(container, side)));
+  let sidecars: Resources = new Map();
+  let starting: Resources = new Map();
+  for (const container of spec.initContainers ?? []) {
+    const own = resourcesOf(container, side);
+    if (container.restartPolicy === "Always") {
+      running = sum(running, own);
+      sidecars = sum(sidecars, own);
+      starting = larger(starting, sidecars);
+    } else {
+      starting = larger(starting, sum(own, sidecars));
+    }
+  }
+  const total = larger(running, starting);
+  // What the pod says as a whole takes the place of the sum of its parts (KEP-2837).
+  for (const [resource, quantity] of quantities(spec.resources?.[side])) total.set(resource, quantity);
+  return total.size === 0 ? total : sum(total, quantities(spec.overhead));
+}
+
+const resourcesOf = (container: Container, side: Side): Resources => quantities(container.resources?.[side]);
+
+const quantities = (list: Readonly<Record<string, string | number>> | undefined): Resources =>
+  new Map(Object.entries(list ?? {}).map(([name, text]) => [name, parseQuantity(text)]));
+
+function sum(...all: Resources[]): Map<string, Quantity> {
+  const out = new Map<string, Quantity>();
+  for (const resources of all) {
+    for (const [name, quantity] of resources) out.set(name, out.get(name)?.add(quantity) ?? quantity);
+  }
+  return out;
+}
+
+function larger(a: Resources, b: Resources): Map<string, Quantity> {
+  const out = new Map(a);
+  for (const [name, quantity] of b) out.set(name, out.has(name) ? maxQuantity(out.get(name)!, quantity) : quantity);
+  return out;
+}

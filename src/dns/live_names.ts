@@ -1,0 +1,253 @@
+/** How names are kept resolved: one question for each name and family, asked anew when its answer's time is over. */
+import { getLogger } from "@logtape/logtape";
+import { isEqual } from "es-toolkit";
+import type { Clock } from "../../lib/clock/mod.ts";
+import { sortAddresses } from "./addresses.ts";
+import { type Answer, type Family, type Lookup, problemOf } from "./lookup.ts";
+import type { Names, Resolution } from "./names.ts";
+import { defaultTiming, Records, type Standing, type Timing } from "./records.ts";
+
+const families = ["A", "AAAA"] as const satisfies Family[];
+
+const limits = {
+  names: 1000,
+  addresses: 64,
+  lookups: 16,
+  /** Of those, for questions that failed the last time: one slow zone must not keep all other names waiting. */
+  retries: 8,
+} as const;
+
+const logger = getLogger(["keystone", "dns"]);
+
+interface Track {
+  readonly name: string;
+  readonly records: Readonly<Record<Family, Records>>;
+  shown: Resolution | undefined;
+  /** The next moment at which something else may have to be shown. */
+  changesAt: number;
+}
+
+/** A question that is being asked. */
+interface Running {
+  readonly track: Track;
+  readonly family: Family;
+  readonly retry: boolean;
+  readonly abort: AbortController;
+  done: Promise<void>;
+}
+
+/** {@linkcode Names} fed by lookups. */
+export class LiveNames implements Names {
+  readonly #clock: Clock;
+  readonly #lookup: Lookup;
+  readonly #timing: Timing;
+  readonly #listeners: ((name: string) => void)[] = [];
+  readonly #tracks = new Map<string, Track>();
+  readonly #running = new Set<Running>();
+  /** Wanted names that are not asked for, and why. */
+  #refused = new Map<string, Resolution>();
+  /** Those that listeners haven't heard of. */
+  #untold = new Set<string>();
+  #woken = false;
+  #wake = () => {};
+
+  constructor({ clock, lookup, timing = defaultTiming }: { clock: Clock; lookup: Lookup; timing?: Timing }) {
+    this.#clock = clock;
+    this.#lookup = lookup;
+    this.#timing = timing;
+  }
+
+  get(name: string): Resolution | undefined {
+    return this.#tracks.get(name)?.shown ?? this.#refused.get(name);
+  }
+
+  want(names: ReadonlySet<string>): void {
+    for (const [name, track] of this.#tracks) {
+      if (!names.has(name)) this.#drop(track);
+    }
+    const before = this.#refused;
+    this.#refused = new Map();
+    for (const name of names) {
+      if (this.#tracks.has(name)) continue;
+      const error = problemOf(name) ?? (this.#tracks.size < limits.names ? undefined : tooMany(name));
+      if (error === undefined) this.#track(name);
+      else {
+        this.#refused.set(name, { addresses: [], error });
+        if (before.get(name)?.error !== error) this.#untold.add(name);
+      }
+    }
+    this.#wakeUp();
+  }
+
+  onChange(listener: (name: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#woken = false;
+      const now = this.#clock.monotonic();
+      this.#showChanges(now);
+      this.#startDue(now);
+      await this.#pause(this.#nextAt(now) - now, signal);
+    }
+    for (const { abort } of this.#running) abort.abort(signal.reason);
+    await Promise.all([...this.#running].map(({ done }) => done));
+  }
+
+  #track(name: string): void {
+    const now = this.#clock.monotonic();
+    const records = { A: new Records(this.#timing, now), AAAA: new Records(this.#timing, now) };
+    this.#tracks.set(name, { name, records, shown: undefined, changesAt: Infinity });
+  }
+
+  #drop(track: Track): void {
+    this.#tracks.delete(track.name);
+    for (const { track: asked, abort } of this.#running) {
+      if (asked === track) abort.abort(new Error(`${track.name} is not wanted any more`));
+    }
+  }
+
+  #showChanges(now: number): void {
+    for (const name of this.#untold) {
+      this.#untold.delete(name);
+      if (this.#refused.has(name)) this.#tell(name);
+    }
+    for (const track of this.#tracks.values()) {
+      if (track.changesAt > now) continue;
+      const { A, AAAA } = track.records;
+      track.changesAt = Math.min(A.changesAt(now), AAAA.changesAt(now));
+      // Half of what a name stands for would be shown, and the other half a moment later.
+      if (!A.asked || !AAAA.asked) continue;
+      const { resolution, leftOut } = resolutionOf(track, now);
+      if (isEqual(resolution, track.shown)) continue;
+      track.shown = resolution;
+      if (leftOut > 0) {
+        logger.warn("{name} has more than {max} addresses, {leftOut} are left out", {
+          name: track.name,
+          max: limits.addresses,
+          leftOut,
+        });
+      }
+      this.#tell(track.name);
+    }
+  }
+
+  #startDue(now: number): void {
+    const due = [...this.#tracks.values()]
+      .flatMap((track) => families.map((family) => ({ track, family, at: track.records[family].dueAt })))
+      .filter(({ track, family, at }) => at <= now && !this.#isRunning(track, family))
+      .sort((a, b) => a.at - b.at);
+    let retries = [...this.#running].filter(({ retry }) => retry).length;
+    for (const { track, family } of due) {
+      if (this.#running.size >= limits.lookups) return;
+      const retry = track.records[family].failures > 0;
+      if (retry && retries++ >= limits.retries) continue;
+      const running: Running = { track, family, retry, abort: new AbortController(), done: Promise.resolve() };
+      this.#running.add(running);
+      running.done = this.#ask(running);
+    }
+  }
+
+  /** Never rejects. */
+  async #ask(running: Running): Promise<void> {
+    const { track, family, abort } = running;
+    const records = track.records[family];
+    let outcome: Answer | { why: string };
+    try {
+      outcome = await this.#lookup(track.name, family, abort.signal);
+    } catch (error) {
+      outcome = { why: error instanceof Error ? error.message : String(error) };
+    }
+    this.#running.delete(running);
+    this.#wakeUp();
+    if (abort.signal.aborted) return;
+    const now = this.#clock.monotonic();
+    if ("why" in outcome) {
+      records.failed(outcome.why, now);
+      if (records.failures === 1) {
+        logger.warn("{name} ({family}) can't be resolved, what is known stays for now: {why}", {
+          name: track.name,
+          family,
+          why: outcome.why,
+        });
+      }
+    } else records.answered(outcome, now);
+    track.changesAt = now;
+  }
+
+  #isRunning(track: Track, family: Family): boolean {
+    for (const running of this.#running) {
+      if (running.track === track && running.family === family) return true;
+    }
+    return false;
+  }
+
+  /** When to look again. What is due already waits for a lookup to end, which wakes. */
+  #nextAt(now: number): number {
+    let next = Infinity;
+    for (const { changesAt, records } of this.#tracks.values()) {
+      next = Math.min(next, changesAt);
+      for (const family of families) {
+        if (records[family].dueAt > now) next = Math.min(next, records[family].dueAt);
+      }
+    }
+    return next;
+  }
+
+  #tell(name: string): void {
+    const { addresses, error } = this.get(name)!;
+    if (error) logger.info("{error}", { error });
+    else logger.debug("{name} stands for {addresses}", { name, addresses });
+    for (const listener of this.#listeners) {
+      try {
+        listener(name);
+      } catch (error) {
+        logger.error("a listener to names failed: {error}", { error });
+      }
+    }
+  }
+
+  #wakeUp(): void {
+    this.#woken = true;
+    this.#wake();
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#woken || signal.aborted) return resolve();
+      const end = () => {
+        timer?.cancel();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = ms < Infinity ? this.#clock.setTimer(ms, end) : undefined;
+      this.#wake = end;
+      signal.addEventListener("abort", end, { once: true });
+    });
+  }
+}
+
+const tooMany = (name: string): string =>
+  `The DNS name ${name} is not resolved: more than ${limits.names} names are in use.`;
+
+function resolutionOf({ name, records }: Track, now: number): { resolution: Resolution; leftOut: number } {
+  const [v4, v6] = [records.A.at(now), records.AAAA.at(now)];
+  const found = v4.addresses.length + v6.addresses.length;
+  if (found === 0) return { resolution: { addresses: [], error: whyNone(name, [v4, v6]) }, leftOut: 0 };
+  // A family may fill what the other leaves, and always half.
+  const some4 = v4.addresses.slice(0, Math.max(limits.addresses / 2, limits.addresses - v6.addresses.length));
+  const some6 = v6.addresses.slice(0, limits.addresses - some4.length);
+  const addresses = [...sortAddresses(some4), ...sortAddresses(some6)];
+  return { resolution: { addresses }, leftOut: found - addresses.length };
+}
+
+function whyNone(name: string, standings: readonly Standing[]): string {
+  if (standings.some((standing) => "missing" in standing && standing.missing === "NXDOMAIN")) {
+    return `The DNS name ${name} does not exist (NXDOMAIN).`;
+  }
+  const failed = standings.find((standing) => "failure" in standing);
+  return failed
+    ? `The DNS name ${name} can't be resolved: ${failed.failure}.`
+    : `The DNS name ${name} has no address (neither A nor AAAA).`;
+}

@@ -1,0 +1,755 @@
+/** The requests of guards_test.ts: who makes them, and what is said to them. */
+import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
+import { guestPod } from "../lab/workloads.ts";
+
+/** The namespace of guests under test; a Realm guarded-home would lead to it. */
+export const guests = "guest-guarded-home";
+/** Named like one of guests, not made by Keystone and not handed over. */
+export const foreign = "guest-guards-foreign";
+/** Handed over and not yet taken over. */
+export const handed = "guest-guards-handed";
+/** Nothing to do with Keystone. */
+export const shop = "guards-shop";
+/** The same, though somebody has tried to hand it over. */
+export const shopHanded = "guards-shop-handed";
+
+export const operatorUser = "system:serviceaccount:keystone-system:keystone-operator";
+const kubeSystem = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
+
+/** Who they are: user name and groups. The tests' own kubeconfig is the cluster admin's. */
+export const users = {
+  "a guest": ["guards-bob", ["keystone:realm:guarded-home"]],
+  /** Has all rights on all namespaces, subresources included, and no other. */
+  "eve": ["guards-eve", []],
+  /** By a ClusterRoleBinding, not by the group system:masters. */
+  "dana, a cluster admin,": ["guards-dana", []],
+  /** With more rights than rbac.yaml gives it, in case somebody does: the fence must hold by itself. */
+  "a mighty operator": [operatorUser, ["guards-mighty"]],
+  // After the mighty one, since a lab keeps one kubeconfig for a name.
+  "the operator": [operatorUser, []],
+  "the scheduler": ["system:kube-scheduler", []],
+  "the volume binder": ["system:serviceaccount:kube-system:persistent-volume-binder", kubeSystem],
+  "the ReplicaSet controller": ["system:serviceaccount:kube-system:replicaset-controller", kubeSystem],
+  "the StatefulSet controller": ["system:serviceaccount:kube-system:statefulset-controller", kubeSystem],
+} satisfies Record<string, [string, string[]]>;
+
+export type Who = keyof typeof users | "the cluster admin";
+export type Body = Record<string, unknown>;
+export type Request = Pick<RequestOptions, "method" | "path" | "bodyJson" | "contentType"> & {
+  query?: Record<string, string>;
+};
+/** "eve" can "make a namespace": a sentence. */
+export interface Case {
+  who: Who;
+  can: string;
+  request: Request;
+}
+export interface Refusal extends Case {
+  says: RegExp;
+}
+
+const can = (who: Who, cases: [string, Request][]): Case[] => cases.map(([can, request]) => ({ who, can, request }));
+const cannot = (who: Who, cases: [string, Request, RegExp][]): Refusal[] =>
+  cases.map(([can, request, says]) => ({ who, can, request, says }));
+
+// Paths.
+const core = (namespace: string, path: string) => `/api/v1/namespaces/${namespace}/${path}`;
+const inGroup = (group: string) => (namespace: string, path: string) =>
+  `/apis/${group}/v1/namespaces/${namespace}/${path}`;
+const apps = inGroup("apps");
+const rbac = inGroup("rbac.authorization.k8s.io");
+const networking = inGroup("networking.k8s.io");
+const discovery = inGroup("discovery.k8s.io");
+const coordination = inGroup("coordination.k8s.io");
+const roles = "/apis/rbac.authorization.k8s.io/v1";
+const keystone = "/apis/keystone.io/v1alpha1";
+export const namespace = (path = ""): string => `/api/v1/namespaces${path && `/${path}`}`;
+export const here = (path: string): string => core(guests, path);
+
+// Requests.
+export const get = (path: string, query: Record<string, string> = {}): Request => ({ method: "GET", path, query });
+export const create = (path: string, bodyJson: Body): Request => ({ method: "POST", path, bodyJson });
+export const remove = (path: string): Request => ({ method: "DELETE", path });
+const replace = (path: string, bodyJson: Body): Request => ({ method: "PUT", path, bodyJson });
+export const patch = (path: string, bodyJson: Body): Request => ({
+  method: "PATCH",
+  path,
+  bodyJson,
+  contentType: "application/merge-patch+json",
+});
+const append = (path: string, list: string, value: Body): Request => ({
+  method: "PATCH",
+  path,
+  bodyJson: [{ op: "add", path: `${list}/-`, value }],
+  contentType: "application/json-patch+json",
+});
+/** Server-side apply, as the operator writes; the name is the last part of the path. */
+const apply = (path: string, kind: string, bodyJson: Body = {}): Request => {
+  const [, api, group, version] = path.split("/");
+  return {
+    method: "PATCH",
+    path,
+    bodyJson: {
+      apiVersion: api === "api" ? group : `${group}/${version}`,
+      kind,
+      ...bodyJson,
+      metadata: { name: path.split("/").at(-1), ...bodyJson.metadata as Body },
+    },
+    contentType: "application/apply-patch+yaml",
+    query: { fieldManager: "keystone-operator", force: "true" },
+  };
+};
+
+// Objects.
+export const named = (name: string, rest: Body = {}): Body => ({ metadata: { name }, ...rest });
+export const labelled = (labels: Body): Body => ({ metadata: { labels } });
+export const annotated = (annotations: Body): Body => ({ metadata: { annotations } });
+export const namespaceOf = (name: string, labels: Body = {}, annotations: Body = {}): Body => ({
+  metadata: { name, labels, annotations },
+});
+export const pod = (name: string, spec: Body = {}, metadata: Body = {}, namespace = guests): Body => {
+  const plain = JSON.parse(guestPod(name, { cpu: "10m", memory: "16Mi" }, namespace));
+  return { ...plain, metadata: { ...plain.metadata, ...metadata }, spec: { ...plain.spec, ...spec } };
+};
+export const template = (app: string, spec: Body = {}): Body => ({
+  metadata: { labels: { app } },
+  spec: { ...pod(app).spec as Body, ...spec },
+});
+export const workload = (app: string, spec: Body = {}): Body =>
+  named(app, { spec: { selector: { matchLabels: { app } }, template: template(app), ...spec } });
+export const service = (name: string, spec: Body = {}): Body =>
+  named(name, { spec: { ports: [{ port: 80 }], ...spec } });
+export const alias = (name: string): Body =>
+  named(name, { spec: { type: "ExternalName", externalName: "example.com" } });
+export const claim = (name: string, spec: Body = {}): Body =>
+  named(name, {
+    spec: {
+      accessModes: ["ReadWriteOnce"],
+      storageClassName: "guards-none",
+      resources: { requests: { storage: "1Mi" } },
+      ...spec,
+    },
+  });
+export const subject = (kind: string, name: string): Body => ({ apiGroup: "rbac.authorization.k8s.io", kind, name });
+export const realmGroup = subject("Group", "keystone:realm:guarded-home");
+export const binding = (subjects: Body[], role: Body = {}): Body => ({
+  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "keystone-guest", ...role },
+  subjects,
+});
+
+export const podSecurity = { "pod-security.kubernetes.io/enforce": "restricted" };
+const owned = (realm: string) => ({ "app.kubernetes.io/managed-by": "keystone", "keystone.io/realm": realm });
+export const labelsOf = (realm: string): Record<string, string> => ({ ...owned(realm), ...podSecurity });
+
+const hijack = labelled({ "keystone.io/realm": "guarded-home" });
+const drop = labelled({ "keystone.io/realm": null });
+const secure = (key: string, value: string | null) => labelled({ [`pod-security.kubernetes.io/${key}`]: value });
+const finalized = (name: string, labels: Body) => ({
+  ...namespaceOf(name, labels),
+  spec: { finalizers: ["kubernetes"] },
+});
+const bind = (place: string, who = realmGroup) =>
+  apply(rbac(place, "rolebindings/keystone-guest"), "RoleBinding", binding([who]));
+const bindOther = (place: string, name: string, role: Body) =>
+  create(rbac(place, "rolebindings"), named(name, binding([subject("User", "bob")], role)));
+const quota = (place: string) =>
+  apply(core(place, "resourcequotas/keystone"), "ResourceQuota", { spec: { hard: { pods: "9" } } });
+const policy = (place: string, name: string) =>
+  apply(networking(place, `networkpolicies/${name}`), "NetworkPolicy", { spec: { podSelector: {} } });
+const account = (place: string) =>
+  apply(core(place, "serviceaccounts/default"), "ServiceAccount", { automountServiceAccountToken: false });
+const evict = (place: string) =>
+  create(core(place, "pods/old/eviction"), named("old", { apiVersion: "policy/v1", kind: "Eviction" }));
+const token = (place: string) =>
+  create(core(place, "serviceaccounts/default/token"), {
+    apiVersion: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    spec: { audiences: [] },
+  });
+const event = (place: string) =>
+  create(inGroup("events.k8s.io")(place, "events"), {
+    metadata: { name: "guards-event", namespace: place },
+    eventTime: "2026-01-01T00:00:00.000000Z",
+    action: "Testing",
+    reason: "Tested",
+    type: "Normal",
+    note: "A test.",
+    reportingController: "keystone-operator",
+    reportingInstance: "test",
+    regarding: { kind: "ConfigMap", name: "keystone", namespace: place },
+  });
+export const place = (name: string, node: string): Request =>
+  create(here(`pods/${name}/binding`), named(name, { target: { kind: "Node", name: node } }));
+
+const makePod = (spec: Body, metadata: Body = {}) => create(here("pods"), pod("made", spec, metadata));
+const makeService = (spec: Body) => create(here("services"), service("made", spec));
+const makeClaim = (spec: Body) => create(here("persistentvolumeclaims"), claim("made", spec));
+const tolerating = (...tolerations: Body[]) => ({ tolerations });
+const everything = { operator: "Exists" };
+const controlPlane = { key: "node-role.kubernetes.io/control-plane", operator: "Exists" };
+
+const notEves =
+  /label keystone\.io\/realm.* may be added, changed or removed only by .* admins, and guards-eve is neither/;
+const notItsPlace = /it writes only in namespaces guest-\* that have the label keystone\.io\/realm/;
+const notItsName = /it makes, changes and deletes only the namespace guest-REALM/;
+const notPrivileged =
+  /the label pod-security\.kubernetes\.io\/enforce of a guest namespace must be baseline or restricted/;
+const notThatRole = /it binds only the ClusterRole keystone-guest, in a RoleBinding of that name/;
+const notSystem = /to Users and Groups whose names do not begin with system:/;
+const notThatVolume =
+  /spec\.volumeName is carols-photos: a claim that names its volume could take one that is meant for/;
+
+/** What ValidatingAdmissionPolicies refuse, by policy. */
+export const refusedByPolicy: Record<string, Refusal[]> = {
+  "keystone-namespaces": cannot("eve", [
+    ["make a namespace of guests", create(namespace(), namespaceOf("guest-guards-new", owned("guards-new"))), notEves],
+    [
+      "make one whose name the server makes up",
+      create(namespace(), { metadata: { generateName: "guest-", labels: owned("guards-new") } }),
+      notEves,
+    ],
+    ["put the realm's label on her namespace", patch(namespace(shop), hijack), notEves],
+    ["put it there through the status", patch(namespace(`${shop}/status`), hijack), notEves],
+    [
+      "put it there through the finalizers",
+      replace(namespace(`${shop}/finalize`), finalized(shop, owned("x"))),
+      notEves,
+    ],
+    ["put it there by server-side apply", apply(namespace(shop), "Namespace", hijack), notEves],
+    ["put it on one that is named like one of guests", patch(namespace(foreign), hijack), notEves],
+    [
+      "hand a namespace over to Keystone",
+      patch(namespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" })),
+      /annotation keystone\.io\/adopt may be added/,
+    ],
+    [
+      "set another label of Keystone's",
+      patch(namespace(shop), labelled({ "keystone.io/x": "y" })),
+      /label keystone\.io\/x may/,
+    ],
+    ["drop the realm's label", patch(namespace(guests), drop), notEves],
+    ["drop it through the status", patch(namespace(`${guests}/status`), drop), notEves],
+    [
+      "drop it through the finalizers",
+      replace(namespace(`${guests}/finalize`), finalized(guests, podSecurity)),
+      notEves,
+    ],
+    ["drop it by replacing the namespace", replace(namespace(guests), namespaceOf(guests)), notEves],
+    ["change the realm's label", patch(namespace(guests), labelled({ "keystone.io/realm": "eve" })), notEves],
+    [
+      "lower Pod Security",
+      patch(namespace(guests), secure("enforce", "privileged")),
+      /label pod-security\.kubernetes\.io\/enforce may be added, changed or removed only by/,
+    ],
+    [
+      "lower it through the status",
+      patch(namespace(`${guests}/status`), secure("enforce", "privileged")),
+      /label pod-security\.kubernetes\.io\/enforce may/,
+    ],
+    ["lift it", patch(namespace(guests), secure("enforce", null)), /label pod-security\.kubernetes\.io\/enforce may/],
+    [
+      "pin it to an old version",
+      patch(namespace(guests), secure("enforce-version", "v1.0")),
+      /label pod-security\.\S+\/enforce-version may/,
+    ],
+    [
+      "take it out of the operator's care",
+      patch(namespace(guests), labelled({ "app.kubernetes.io/managed-by": "eve" })),
+      /label app\.kubernetes\.io\/managed-by may be added/,
+    ],
+    [
+      "take off what Keystone has noted",
+      patch(namespace(guests), annotated({ "keystone.io/grantee": null })),
+      /annotation keystone\.io\/grantee may be added/,
+    ],
+  ]),
+  "keystone-fence": [
+    ...cannot("the operator", [
+      ["let guests into kube-system", bind("kube-system"), notItsPlace],
+      ["let them into its own namespace", bind("keystone-system"), notItsPlace],
+      ["let them into default", bind("default"), notItsPlace],
+      ["let them into a namespace that isn't Keystone's", bind(shop), notItsPlace],
+      [
+        "let them into one that is only named so",
+        bind(foreign),
+        /hand it over with the annotation keystone\.io\/adopt/,
+      ],
+      [
+        "let itself into a guest namespace",
+        bind(guests, { kind: "ServiceAccount", name: "keystone-operator", namespace: "keystone-system" }),
+        notSystem,
+      ],
+      ["let itself in by its user name", bind(guests, subject("User", operatorUser)), notSystem],
+      ["let everybody in", bind(guests, subject("Group", "system:authenticated")), notSystem],
+      [
+        "set a quota elsewhere",
+        quota("kube-system"),
+        /may not CREATE resourcequotas kube-system\/keystone: it writes only/,
+      ],
+      [
+        "set a policy elsewhere",
+        policy("default", "x"),
+        /may not CREATE networkpolicies\.networking\.k8s\.io default\/x: /,
+      ],
+      ["write its ConfigMap elsewhere", apply(core("kube-public", "configmaps/keystone"), "ConfigMap"), notItsPlace],
+      [
+        "change service accounts elsewhere",
+        account("kube-system"),
+        /may not UPDATE serviceaccounts kube-system\/default: /,
+      ],
+      ["end a pod elsewhere", remove(core(shop, "pods/old")), /may not DELETE pods guards-shop\/old: /],
+      ["evict a pod elsewhere", evict(shop), /may not CREATE pods\/eviction guards-shop\/old: /],
+      ["delete a claim elsewhere", remove(core(shop, "persistentvolumeclaims/old")), notItsPlace],
+      ["write events elsewhere", event("kube-system"), notItsPlace],
+      [
+        "make a namespace of another name",
+        create(namespace(), namespaceOf("guards-new", labelsOf("guards-new"))),
+        notItsName,
+      ],
+      [
+        "make one of guests without its label",
+        create(namespace(), namespaceOf("guest-guards-new", podSecurity)),
+        notItsName,
+      ],
+      [
+        "make one with another's label",
+        create(namespace(), namespaceOf("guest-guards-new", labelsOf("bob-home"))),
+        notItsName,
+      ],
+      [
+        "make one without Pod Security",
+        create(namespace(), namespaceOf("guest-guards-new", owned("guards-new"))),
+        notPrivileged,
+      ],
+      [
+        "lower Pod Security to privileged",
+        apply(
+          namespace(guests),
+          "Namespace",
+          labelled({ ...owned("guarded-home"), "pod-security.kubernetes.io/enforce": "privileged" }),
+        ),
+        notPrivileged,
+      ],
+      ["drop the label that guards a namespace", patch(namespace(guests), drop), notItsName],
+      [
+        "take over a namespace that wasn't handed over",
+        apply(namespace(foreign), "Namespace", labelled(labelsOf("guards-foreign"))),
+        /To hand over another: kubectl annotate namespace guest-REALM keystone\.io\/adopt=REALM/,
+      ],
+      [
+        "take over one of another name, handed over or not",
+        apply(namespace(shopHanded), "Namespace", labelled(labelsOf("guards-shop-handed"))),
+        notItsName,
+      ],
+      [
+        "delete a namespace that isn't Keystone's",
+        remove(namespace(shop)),
+        /may not DELETE namespaces guards-shop: it makes/,
+      ],
+      ["delete one that was handed over and isn't taken over", remove(namespace(handed)), notItsName],
+    ]),
+    ...cannot("a mighty operator", [
+      ["give guests another role", bindOther(guests, "guards-admin", { name: "cluster-admin" }), notThatRole],
+      ["give it under the usual name", bindOther(handed, "keystone-guest", { name: "cluster-admin" }), notThatRole],
+      ["give a Role that has the name", bindOther(handed, "keystone-guest", { kind: "Role" }), notThatRole],
+      ["take away a binding of others", remove(rbac(guests, "rolebindings/guards-other")), notThatRole],
+      [
+        "make itself a cluster admin",
+        create(
+          `${roles}/clusterrolebindings`,
+          named("guards-root", binding([subject("User", operatorUser)], { name: "cluster-admin" })),
+        ),
+        notItsPlace,
+      ],
+      [
+        "write secrets elsewhere",
+        create(core("kube-system", "secrets"), named("x")),
+        /may not CREATE secrets kube-system\/x: /,
+      ],
+      ["make tokens elsewhere", token("kube-system"), /may not CREATE serviceaccounts\/token kube-system\/default: /],
+      [
+        "change custom resource definitions",
+        patch("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/grants.keystone.io", annotated({ x: "y" })),
+        /may not UPDATE customresourcedefinitions\.apiextensions\.k8s\.io grants\.keystone\.io: /,
+      ],
+      [
+        "drop a namespace's label through its status",
+        patch(namespace(`${guests}/status`), drop),
+        /UPDATE namespaces\/status guest-/,
+      ],
+      [
+        "open a shell in a guest's pod",
+        { method: "POST", path: here("pods/old/exec"), query: { command: "id", stdout: "true" } },
+        /may not CONNECT pods\/exec guest-guarded-home\/old: it only writes objects/,
+      ],
+    ]),
+  ],
+  "keystone-guest-services": [
+    ...cannot("a guest", [
+      [
+        "make a Service that takes others' addresses",
+        makeService({ externalIPs: ["203.0.113.7"] }),
+        /spec\.externalIPs has 203\.0\.113\.7: what anybody in the cluster sends to that address would come/,
+      ],
+      [
+        "turn one into such",
+        patch(here("services/plain"), { spec: { externalIPs: ["10.96.0.1"] } }),
+        /spec\.externalIPs has 10\.96\.0\.1/,
+      ],
+      [
+        "add an address to one that had some before",
+        patch(here("services/old"), { spec: { externalIPs: ["198.51.100.1", "198.51.100.2"] } }),
+        /spec\.externalIPs has 198\.51\.100\.2/,
+      ],
+      [
+        "make an alias",
+        create(here("services"), alias("made")),
+        /spec\.type is ExternalName, for example\.com: whoever asks/,
+      ],
+      [
+        "turn a Service into an alias",
+        patch(here("services/plain"), {
+          spec: { type: "ExternalName", externalName: "x.internal", clusterIP: null, clusterIPs: null },
+        }),
+        /spec\.type is ExternalName, for x\.internal/,
+      ],
+      [
+        "lead an alias elsewhere that stood before",
+        patch(here("services/old-alias"), { spec: { externalName: "x.internal" } }),
+        /spec\.type is ExternalName, for x\.internal/,
+      ],
+    ]),
+    ...cannot("the cluster admin", [
+      [
+        "make a Service there that takes others' addresses",
+        makeService({ externalIPs: ["203.0.113.7"] }),
+        /spec\.externalIPs has/,
+      ],
+    ]),
+  ],
+  "keystone-guest-pods": [
+    ...cannot("a guest", [
+      [
+        "place a pod past the scheduler",
+        makePod({ nodeName: "node-1" }),
+        /spec\.nodeName is node-1: .* choose among nodes with spec\.nodeSelector or spec\.affinity/,
+      ],
+      [
+        "send a pod to the control plane",
+        makePod(tolerating(controlPlane)),
+        /spec\.tolerations has node-role\.kubernetes\.io\/control-plane, the taint of nodes that run the cluster/,
+      ],
+      [
+        "send it there by the old name",
+        makePod(tolerating({ key: "node-role.kubernetes.io/master", operator: "Exists", effect: "NoSchedule" })),
+        /spec\.tolerations has node-role\.kubernetes\.io\/master/,
+      ],
+      [
+        "send it there by the name of k3s",
+        makePod(tolerating({ key: "CriticalAddonsOnly", value: "true", effect: "NoExecute" })),
+        /spec\.tolerations has CriticalAddonsOnly/,
+      ],
+      [
+        "send it everywhere",
+        makePod(tolerating(everything)),
+        /spec\.tolerations has one without a key, which tolerates every taint/,
+      ],
+      [
+        "let one go there later",
+        append(here("pods/old"), "/spec/tolerations", controlPlane),
+        /spec\.tolerations has node-role/,
+      ],
+      [
+        "make a pod critical to a node",
+        makePod({ priorityClassName: "system-node-critical" }),
+        /spec\.priorityClassName is system-node-critical, which is for the cluster itself/,
+      ],
+      [
+        "make a pod with a finalizer that would hold it",
+        makePod({}, { finalizers: ["batch.kubernetes.io/job-tracking", "example.com/hold"] }),
+        /metadata\.finalizers has example\.com\/hold, which would hold the pod when the grant ends/,
+      ],
+      [
+        "add one later",
+        patch(here("pods/old"), { metadata: { finalizers: ["example.com/before", "example.com/hold"] } }),
+        /metadata\.finalizers has example\.com\/hold/,
+      ],
+      [
+        "set one of the garbage collector's",
+        makePod({}, { finalizers: ["foregroundDeletion"] }),
+        /has foregroundDeletion/,
+      ],
+    ]),
+    ...cannot("the ReplicaSet controller", [
+      ["place a pod past the scheduler for a guest", makePod({ nodeName: "node-1" }), /spec\.nodeName is node-1/],
+      [
+        "make a pod critical for a guest",
+        makePod({ priorityClassName: "system-cluster-critical" }),
+        /is system-cluster-critical/,
+      ],
+    ]),
+    ...cannot("the cluster admin", [
+      ["place a pod there past the scheduler", makePod({ nodeName: "node-1" }), /spec\.nodeName is node-1/],
+    ]),
+  ],
+  "keystone-guest-claims": [
+    ...cannot("a guest", [
+      ["claim a certain volume", makeClaim({ volumeName: "carols-photos" }), notThatVolume],
+      [
+        "turn a waiting claim to one",
+        patch(here("persistentvolumeclaims/waits"), { spec: { volumeName: "carols-photos" } }),
+        notThatVolume,
+      ],
+    ]),
+    // From a template that the guest wrote.
+    ...cannot("the StatefulSet controller", [[
+      "claim one for a guest",
+      makeClaim({ volumeName: "carols-photos" }),
+      notThatVolume,
+    ]]),
+    ...cannot("the cluster admin", [
+      ["claim one there", makeClaim({ volumeName: "carols-photos" }), /set spec\.claimRef of the PersistentVolume/],
+    ]),
+  ],
+  "keystone-guest-secrets": cannot("a guest", [
+    [
+      "have a token made that never expires",
+      create(here("secrets"), {
+        metadata: { name: "token", annotations: { "kubernetes.io/service-account.name": "default" } },
+        type: "kubernetes.io/service-account-token",
+      }),
+      /type is kubernetes\.io\/service-account-token: such a token would outlast the grant/,
+    ],
+  ]),
+};
+
+const no = /cannot (get|list|create|update|patch|delete|watch) resource/;
+
+/** What no role gives; authorization says so before any policy. */
+export const refusedByRole: Refusal[] = [
+  ...cannot("the operator", [
+    ["read secrets", get("/api/v1/secrets"), no],
+    ["read those of guests", get(here("secrets")), no],
+    ["read ConfigMaps but its own", get("/api/v1/configmaps"), no],
+    [
+      "read some by their labels",
+      get("/api/v1/configmaps", { labelSelector: "app.kubernetes.io/managed-by=keystone" }),
+      no,
+    ],
+    ["write another", apply(here("configmaps/other"), "ConfigMap"), no],
+    ["make pods", create(here("pods"), pod("made")), no],
+    ["set a quota of another name", apply(here("resourcequotas/other"), "ResourceQuota"), no],
+    ["bind under another name", apply(rbac(guests, "rolebindings/other"), "RoleBinding", binding([])), no],
+    [
+      "give a role that it doesn't have itself",
+      apply(rbac(handed, "rolebindings/keystone-guest"), "RoleBinding", binding([realmGroup], { name: "admin" })),
+      /attempting to grant RBAC permissions not currently held/,
+    ],
+    ["make roles", create(`${roles}/clusterroles`, named("guards-role", { rules: [] })), no],
+    ["change the role of guests", patch(`${roles}/clusterroles/keystone-guest`, { rules: [] }), no],
+    ["make grants", create(`${keystone}/grants`, {}), no],
+    ["delete grants", remove(`${keystone}/grants/guards`), no],
+    ["change nodes", patch("/api/v1/nodes/node-1", labelled({ x: "y" })), no],
+    ["read endpoints but the API server's", get(discovery("kube-system", "endpointslices")), no],
+    ["read Leases elsewhere", get(coordination("kube-system", "leases")), no],
+    [
+      "take down its fence",
+      remove("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/keystone-fence"),
+      no,
+    ],
+    ["make tokens", token(guests), no],
+  ]),
+  ...cannot("a guest", [
+    ["see other namespaces", get(core(shop, "pods")), no],
+    ["list namespaces", get(namespace()), no],
+    ["change its own", patch(namespace(guests), labelled({ x: "y" })), no],
+    ["delete its own", remove(namespace(guests)), no],
+    ["change the quota", patch(here("resourcequotas/keystone"), { spec: { hard: { pods: "99" } } }), no],
+    ["change the quota's status", patch(here("resourcequotas/keystone/status"), { status: { used: {} } }), no],
+    ["set limits", create(here("limitranges"), named("made", { spec: { limits: [] } })), no],
+    [
+      "open the network",
+      create(networking(guests, "networkpolicies"), named("made", { spec: { podSelector: {}, egress: [{}] } })),
+      no,
+    ],
+    ["take away a network policy", remove(networking(guests, "networkpolicies/default-deny")), no],
+    ["let others in", create(rbac(guests, "rolebindings"), named("made", binding([subject("User", "carol")]))), no],
+    ["make roles", create(rbac(guests, "roles"), named("made", { rules: [] })), no],
+    ["make tokens", token(guests), no],
+    ["make service accounts", create(here("serviceaccounts"), named("made")), no],
+    ["make endpoints", create(here("endpoints"), named("made")), no],
+    [
+      "make endpoint slices",
+      create(discovery(guests, "endpointslices"), named("made", { addressType: "IPv4", endpoints: [] })),
+      no,
+    ],
+    ["make ingresses", create(networking(guests, "ingresses"), named("made")), no],
+    ["say which addresses a Service has", patch(here("services/plain/status"), { status: { loadBalancer: {} } }), no],
+    ["go through a Service by the API server", get(here("services/plain/proxy/")), no],
+    ["go through a pod by the API server", get(here("pods/old/proxy/")), no],
+    ["report on a pod", patch(here("pods/old/status"), { status: { phase: "Succeeded" } }), no],
+    ["place a pod", place("old", "node-1"), no],
+    [
+      "place one by the old way",
+      create(here("bindings"), named("old", { target: { kind: "Node", name: "node-1" } })),
+      no,
+    ],
+    ["resize one", patch(here("pods/old/resize"), { spec: {} }), no],
+    ["add a container that no quota counts", patch(here("pods/old/ephemeralcontainers"), { spec: {} }), no],
+    ["write events", event(guests), no],
+    ["read nodes", get("/api/v1/nodes"), no],
+    ["read volumes", get("/api/v1/persistentvolumes"), no],
+    ["read grants", get(`${keystone}/grants`), no],
+  ]),
+];
+
+/** What goes through; `seen` is the guest namespace as it is. */
+export const allowed = (seen: Body): Case[] => [
+  ...can("eve", [
+    ["set other labels on a guest namespace", patch(namespace(guests), labelled({ "team": "x", "istio.io/rev": "1" }))],
+    ["set other annotations", patch(namespace(guests), annotated({ "field.cattle.io/projectId": "p" }))],
+    ["write its status", replace(namespace(`${guests}/status`), seen)],
+    ["finish its deletion, as the namespace controller does", replace(namespace(`${guests}/finalize`), seen)],
+    ["delete it", remove(namespace(guests))],
+    ["set Pod Security on her namespace", patch(namespace(shop), secure("enforce", "privileged"))],
+    ["say who manages it", patch(namespace(shop), labelled({ "app.kubernetes.io/managed-by": "keystone" }))],
+    ["make one that is named like one of guests", create(namespace(), namespaceOf("guest-guards-new", podSecurity))],
+  ]),
+  ...can("the cluster admin", [
+    ["drop the realm's label", patch(namespace(guests), drop)],
+    ["set it", patch(namespace(foreign), labelled(labelsOf("guards-foreign")))],
+    ["hand a namespace over", patch(namespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" }))],
+  ]),
+  ...can("dana, a cluster admin,", [
+    ["drop the realm's label", patch(namespace(guests), drop)],
+    ["change Pod Security", patch(namespace(guests), secure("enforce", "baseline"))],
+  ]),
+  ...can("the operator", [
+    [
+      "make a guest namespace",
+      create(namespace(), namespaceOf("guest-guards-new", labelsOf("guards-new"), { "keystone.io/grantee": "x" })),
+    ],
+    [
+      "bring its labels back",
+      apply(
+        namespace(guests),
+        "Namespace",
+        labelled({ ...labelsOf("guarded-home"), "pod-security.kubernetes.io/enforce": "baseline" }),
+      ),
+    ],
+    ["take over one that was handed over", apply(namespace(handed), "Namespace", labelled(labelsOf("guards-handed")))],
+    ["delete its own", remove(namespace(guests))],
+    ["set the quota", quota(guests)],
+    ["take the quota away", remove(here("resourcequotas/keystone"))],
+    ["set limits", apply(here("limitranges/keystone"), "LimitRange", { spec: { limits: [{ type: "Container" }] } })],
+    ["deny", policy(guests, "default-deny")],
+    ["open what a grant allows", policy(guests, "grant-x")],
+    ["take a policy away", remove(networking(guests, "networkpolicies/default-deny"))],
+    ["let people in", bind(guests, subject("User", "bob@example.com"))],
+    ["let a group in", bind(guests)],
+    ["lock them out", remove(rbac(guests, "rolebindings/keystone-guest"))],
+    ["keep tokens out of pods", account(guests)],
+    ["write down what is granted", apply(here("configmaps/keystone"), "ConfigMap", { data: { "grants.yaml": "" } })],
+    ["read that again", get("/api/v1/configmaps", { fieldSelector: "metadata.name=keystone" })],
+    [
+      "watch it",
+      get("/api/v1/configmaps", { fieldSelector: "metadata.name=keystone", watch: "true", timeoutSeconds: "1" }),
+    ],
+    ["take it away", remove(here("configmaps/keystone"))],
+    ["evict a pod", evict(guests)],
+    ["delete a pod", remove(here("pods/old"))],
+    ["delete a claim", remove(here("persistentvolumeclaims/waits"))],
+    ["write events about its kinds", event("default")],
+    ["write events in guest namespaces", event(guests)],
+    [
+      "put its finalizer on a grant",
+      patch(`${keystone}/grants/guards`, { metadata: { finalizers: ["keystone.io/guest"] } }),
+    ],
+    ["write a grant's status", patch(`${keystone}/grants/guards/status`, { status: { message: "x" } })],
+    ["pin a realm's node", patch(`${keystone}/realms/guards`, annotated({ "keystone.io/trusted-node": "n" }))],
+    ["hold its Lease", create(coordination("keystone-system", "leases"), named("keystone-operator", { spec: {} }))],
+    ...["pods", "serviceaccounts", "limitranges", "persistentvolumeclaims", "nodes"].map((
+      plural,
+    ): [string, Request] => [
+      `list all ${plural}`,
+      get(`/api/v1/${plural}`),
+    ]),
+    ["list all bindings of roles", get(`${roles}/rolebindings`)],
+    ["list the ranges of Services", get("/apis/networking.k8s.io/v1/servicecidrs")],
+    ["list the storage classes", get("/apis/storage.k8s.io/v1/storageclasses")],
+    ["list the API server's endpoints", get(discovery("default", "endpointslices"))],
+  ]),
+  ...can("a guest", [
+    ["make a pod", makePod({})],
+    [
+      "make one that goes to nodes with devices",
+      makePod(
+        tolerating({ key: "nvidia.com/gpu", operator: "Exists" }, {
+          key: "node.kubernetes.io/not-ready",
+          operator: "Exists",
+        }),
+      ),
+    ],
+    ["make one as a Job's controller does", makePod({}, { finalizers: ["batch.kubernetes.io/job-tracking"] })],
+    ["change a pod that had a finalizer before", patch(here("pods/old"), labelled({ x: "y" }))],
+    ["take that out", patch(here("pods/old"), { metadata: { finalizers: null } })],
+    [
+      "delete a pod after its dependents",
+      { ...remove(here("pods/old")), bodyJson: { propagationPolicy: "Foreground", dryRun: ["All"] } },
+    ],
+    ["evict a pod", evict(guests)],
+    ["make a Deployment", create(apps(guests, "deployments"), workload("made"))],
+    ["scale a StatefulSet", patch(apps(guests, "statefulsets/old/scale"), { spec: { replicas: 3 } })],
+    ["make a DaemonSet", create(apps(guests, "daemonsets"), workload("made"))],
+    [
+      "make a budget of disruptions",
+      create(inGroup("policy")(guests, "poddisruptionbudgets"), named("made", { spec: { maxUnavailable: 1 } })),
+    ],
+    [
+      "make an autoscaler",
+      create(
+        `/apis/autoscaling/v2/namespaces/${guests}/horizontalpodautoscalers`,
+        named("made", {
+          spec: { maxReplicas: 2, scaleTargetRef: { apiVersion: "apps/v1", kind: "StatefulSet", name: "old" } },
+        }),
+      ),
+    ],
+    ["make a Service", makeService({})],
+    // How many of these, the quota says.
+    ["make one with a node port", makeService({ type: "NodePort" })],
+    ["make one with a load balancer", makeService({ type: "LoadBalancer" })],
+    ["change a Service that had addresses before", patch(here("services/old"), labelled({ x: "y" }))],
+    ["take those away", patch(here("services/old"), { spec: { externalIPs: null } })],
+    ["change an alias that stood before", patch(here("services/old-alias"), labelled({ x: "y" }))],
+    ["claim storage", makeClaim({})],
+    ["change a claim that is bound", patch(here("persistentvolumeclaims/bound"), labelled({ x: "y" }))],
+    ["make a secret", create(here("secrets"), named("made", { stringData: { x: "y" } }))],
+    ["make a ConfigMap", create(here("configmaps"), named("made"))],
+    ...["resourcequotas", "limitranges", "events"].map((
+      plural,
+    ): [string, Request] => [`read ${plural}`, get(here(plural))]),
+    ["read the network policies", get(networking(guests, "networkpolicies"))],
+  ]),
+  ...can("the scheduler", [["place a guest's pod", place("old", "node-1")]]),
+  ...can("the volume binder", [
+    ["bind a guest's claim", replace(here("persistentvolumeclaims/waits"), claim("waits", { volumeName: "found" }))],
+  ]),
+  // Outside of guest namespaces nothing of this is judged.
+  ...can("the cluster admin", [
+    [
+      "give a Service elsewhere any address",
+      create(core(shop, "services"), service("made", { externalIPs: ["203.0.113.7"] })),
+    ],
+    [
+      "place a pod elsewhere and hold it",
+      create(
+        core(shop, "pods"),
+        pod("made", { nodeName: "x", ...tolerating(everything) }, { finalizers: ["x.com/y"] }, shop),
+      ),
+    ],
+    [
+      "claim a certain volume elsewhere",
+      create(core(shop, "persistentvolumeclaims"), claim("made", { volumeName: "mine" })),
+    ],
+  ]),
+];

@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+
+/**
+ * The image that containerd runs for each pod itself, and that a guest pod may run: here it is agnhost, which does
+ * nothing when told nothing else.
+ */
+export const PAUSE_IMAGE = "registry.k8s.io/pause:3.10";
+/** Kubernetes' own test program: `netexec`, `connect`, `dns-server-list` and many more. The version is that of 1.34. */
+export const AGNHOST_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56";
+/** The cluster's DNS. */
+export const COREDNS_IMAGE = "registry.k8s.io/coredns/coredns:v1.15.0";
+
+/** An image of one static program. */
+export interface Image {
+  /** Full names with version, all for the same image. */
+  names: string[];
+  /** The program on this machine; in the image it is the entry point, in the root folder under the same name. */
+  program: string;
+  /** Its arguments when a pod gives none. */
+  args?: string[];
+}
+
+/** Writes an image as a docker-archive, for `importImages`. It holds the program, an empty /tmp and nothing else. */
+export function writeImage(path: string, image: Image): void {
+  using file = Deno.openSync(path, { create: true, truncate: true, write: true });
+  const name = image.program.slice(image.program.lastIndexOf("/") + 1);
+  const size = Deno.statSync(image.program).size;
+  const digest = createHash("sha256");
+  const write = (bytes: Uint8Array, hashed: boolean) => {
+    if (hashed) digest.update(bytes);
+    for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+  };
+
+  // The layer is a tar in the tar; its digest is known only at its end, so what names it comes behind it.
+  const layer = 512 + 512 + size + padding(size) + 1024;
+  write(tarHeader("layer.tar", layer, "0", 0o644), false);
+  write(tarHeader("tmp/", 0, "5", 0o1777), true);
+  write(tarHeader(name, size, "0", 0o755), true);
+  copy(image.program, size, (bytes) => write(bytes, true));
+  write(new Uint8Array(padding(size) + 1024), true);
+
+  const config = JSON.stringify({
+    architecture: Deno.build.arch === "aarch64" ? "arm64" : "amd64",
+    os: "linux",
+    config: { Entrypoint: [`/${name}`], Cmd: image.args ?? [], WorkingDir: "/" },
+    rootfs: { type: "layers", diff_ids: [`sha256:${digest.digest("hex")}`] },
+    history: [],
+  });
+  const manifest = JSON.stringify([{ Config: "config.json", RepoTags: image.names, Layers: ["layer.tar"] }]);
+  for (const [entry, text] of [["config.json", config], ["manifest.json", manifest]] as const) {
+    const bytes = new TextEncoder().encode(text);
+    write(tarHeader(entry, bytes.length, "0", 0o644), false);
+    write(bytes, false);
+    write(new Uint8Array(padding(bytes.length)), false);
+  }
+  write(new Uint8Array(1024), false);
+}
+
+/** Hands on exactly `size` bytes of a file. */
+function copy(path: string, size: number, write: (bytes: Uint8Array) => void): void {
+  using file = Deno.openSync(path);
+  const buffer = new Uint8Array(1 << 20);
+  for (let left = size; left > 0;) {
+    const read = file.readSync(buffer.subarray(0, Math.min(left, buffer.length)));
+    if (read === null) throw new Error(`${path} became shorter while it was read.`);
+    write(buffer.subarray(0, read));
+    left -= read;
+  }
+}
+
+/** The header of one entry of a tar archive (ustar), owned by root, always with the same date. */
+function tarHeader(name: string, size: number, type: "0" | "5", mode: number): Uint8Array {
+  const header = new Uint8Array(512);
+  const put = (offset: number, text: string) => header.set(new TextEncoder().encode(text), offset);
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
+  put(0, name);
+  put(100, `${octal(mode, 7)}\0${octal(0, 7)}\0${octal(0, 7)}\0${octal(size, 11)}\0${octal(0, 11)}\0`);
+  put(148, " ".repeat(8)); // the checksum counts itself as spaces
+  put(156, type);
+  put(257, "ustar\x0000");
+  put(148, `${octal(header.reduce((sum, byte) => sum + byte, 0), 6)}\0 `);
+  return header;
+}
+
+/** How many bytes follow the content up to the next full block. */
+function padding(size: number): number {
+  return (512 - size % 512) % 512;
+}

@@ -1,0 +1,83 @@
+import { adminClient } from "./apiserver.ts";
+import { containerdSocket } from "./containerd.ts";
+import type { NodeNetwork } from "./node_network.ts";
+import { NODE_NAME, nodeControlGroup, onNode } from "./node.ts";
+import type { PartSpec } from "./part.ts";
+import { ask, probe } from "./probe.ts";
+
+/** The user as which the kubelet speaks to the API server, by a client certificate. */
+export const KUBELET_USER = `system:node:${NODE_NAME}`;
+
+/** The real kubelet. Ready when its node is. */
+export function kubelet(binary: string, dir: string, server: string, network: NodeNetwork): PartSpec {
+  return onNode(dir, {
+    name: "kubelet",
+    command: binary,
+    args: [
+      `--config=${configPath(dir)}`,
+      `--kubeconfig=${dir}/users/${encodeURIComponent(KUBELET_USER)}.kubeconfig`,
+      `--hostname-override=${NODE_NAME}`,
+      `--node-ip=${network.node}`,
+    ],
+    ready: async () => {
+      const healthy = await probe(`http://${network.node}:10248/healthz`);
+      if (healthy !== true) return healthy;
+      const answer = await ask(`${server}/api/v1/nodes/${NODE_NAME}`, adminClient(dir));
+      if (typeof answer === "string") return answer;
+      if (answer.status !== 200) return `its node: ${answer.status}`;
+      const { conditions } = (JSON.parse(answer.body) as NodeObject).status;
+      const ready = conditions?.find(({ type }) => type === "Ready");
+      return ready?.status === "True" || `its node is not ready: ${ready?.message}`;
+    },
+  });
+}
+
+interface NodeObject {
+  status: { conditions?: { type: string; status: string; message: string }[] };
+}
+
+/** Writes the kubelet's configuration. */
+export function writeKubeletConfig(dir: string, sockets: string, network: NodeNetwork): void {
+  Deno.writeTextFileSync(`${dir}/node/resolv.conf`, "");
+  Deno.mkdirSync(`${dir}/logs/pods`, { recursive: true });
+  Deno.writeTextFileSync(configPath(dir), JSON.stringify(kubeletConfig(dir, sockets, network), null, 2));
+}
+
+function configPath(dir: string): string {
+  return `${dir}/node/kubelet.json`;
+}
+
+function kubeletConfig(dir: string, sockets: string, network: NodeNetwork): Record<string, unknown> {
+  const certificates = `${dir}/certificates`;
+  return {
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    address: network.node,
+    healthzBindAddress: network.node,
+    tlsCertFile: `${certificates}/kubelet.crt`,
+    tlsPrivateKeyFile: `${certificates}/kubelet.key`,
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { enabled: true },
+      x509: { clientCAFile: `${certificates}/ca.crt` },
+    },
+    authorization: { mode: "Webhook" },
+    containerRuntimeEndpoint: `unix://${containerdSocket(sockets)}`,
+    clusterDomain: "cluster.local",
+    clusterDNS: [network.dns],
+    // Names of the host's network are none of the pods' business.
+    resolvConf: `${dir}/node/resolv.conf`,
+    cgroupDriver: "cgroupfs",
+    cgroupRoot: nodeControlGroup(dir),
+    // Machines that still have version 1 can run a lab; so can those with swap.
+    failCgroupV1: false,
+    failSwapOn: false,
+    // Never give the kubelet's own decisions a part in a test: a full disk evicts nobody, and an image that was imported
+    // can't be pulled again.
+    evictionHard: { "memory.available": "0%", "nodefs.available": "0%", "imagefs.available": "0%" },
+    imageGCHighThresholdPercent: 100,
+    oomScoreAdj: 0,
+    podLogsDir: `${dir}/logs/pods`,
+    volumePluginDir: `${dir}/node/volume-plugins`,
+  };
+}

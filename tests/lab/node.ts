@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import { controlGroupFolder, endControlGroup, makeControlGroup } from "./cgroup.ts";
+import { exists, removeIfExists } from "./files.ts";
+import { connectNode, disconnectNode, type NodeNetwork } from "./node_network.ts";
+import type { PartSpec } from "./part.ts";
+import { Part } from "./process.ts";
+
+/*
+ * The node has a network namespace, a mount namespace and a control group of its own:
+ *
+ * - kube-proxy's iptables rules, pods' devices and all ports are in its network namespace, so labs with nodes run side
+ *   by side, and the host's own rules are never touched;
+ * - what containerd and the kubelet mount is seen in its mount namespace only, and fixed paths such as /var/lib/kubelet
+ *   are each lab's own there;
+ * - every process that containerd starts, and every pod's, is found in the control group.
+ *
+ * So the end is simple, whatever has crashed before: kill all in the control group, and with the last process the kernel
+ * removes both namespaces and all that is in them. A process that does nothing (`node`) keeps the namespaces meanwhile,
+ * so that containerd and the kubelet can be killed and started again beside running pods.
+ */
+
+/** The node's name in the cluster. */
+export const NODE_NAME = "lab-node";
+
+/** Joins the control group $2 and waits, once fixed paths that programs use on the node belong to this lab alone. */
+const HOLD = `
+set -e
+echo 0 >"$2/cgroup.procs"
+# Pods may share mounts with each other, but not with the host.
+mount --make-rshared /
+# The empty folders stay on the host: there is no removing one that another lab uses without harm to that.
+mkdir -p /run/containerd /var/lib/cni /var/lib/kubelet /var/log/containers
+for path in /run/containerd /var/lib/cni /var/log/containers; do mount -t tmpfs tmpfs "$path"; done
+mount --bind "$1/kubelet" /var/lib/kubelet
+: >"$1/held"
+exec tail -f "$1/held"`;
+
+/** Joins the control group $1 and the namespaces of the process whose pid is in the file $2; then it is the program. */
+const ENTER = `
+PATH=$PATH:/usr/sbin:/sbin # of iptables, which not every way to become root has in PATH
+echo 0 >"$1/cgroup.procs" && read -r node <"$2" && shift 2 && exec nsenter --target="$node" --mount --net -- "$@"`;
+
+/** Keeps the node's namespaces for as long as it runs. */
+export function nodeHolder(dir: string): PartSpec {
+  return {
+    name: "node",
+    command: "unshare",
+    args: [
+      "--net",
+      "--mount",
+      "--propagation=private",
+      "--",
+      "/bin/sh",
+      "-c",
+      HOLD,
+      "sh",
+      `${dir}/node`,
+      controlGroupFolder(namesOf(dir).group),
+    ],
+    ready: () => Promise.resolve(exists(`${dir}/node/held`) || "its folders are not mounted"),
+  };
+}
+
+/** Makes the node's control group, namespaces and network; nothing runs in them yet. */
+export async function makeNode(dir: string): Promise<NodeNetwork> {
+  for (const name of ["", "/containerd", "/kubelet", "/cni", "/volumes"]) Deno.mkdirSync(`${dir}/node${name}`);
+  const { group, link } = namesOf(dir);
+  makeControlGroup(group);
+  const holder = new Part(dir, nodeHolder(dir));
+  await holder.start();
+  return await connectNode(link, holder.pid!);
+}
+
+/** A program that runs on the node instead of the host. */
+export function onNode(dir: string, spec: PartSpec): PartSpec {
+  const enter = ["-c", ENTER, "sh", controlGroupFolder(namesOf(dir).group), `${dir}/run/node.pid`];
+  return { ...spec, command: "/bin/sh", args: [...enter, spec.command, ...spec.args] };
+}
+
+/** The node's control group, from the root of every hierarchy. */
+export function nodeControlGroup(dir: string): string {
+  return `/${namesOf(dir).group}`;
+}
+
+/**
+ * Kills all pods and what is left of the node, and removes its network, its control groups and its data. The parts with
+ * recorded pids have to be ended before. Nothing happens when the lab in `dir` has no node.
+ */
+export async function endNode(dir: string): Promise<void> {
+  if (!exists(`${dir}/node`)) return;
+  const { group, link } = namesOf(dir);
+  await endControlGroup(group);
+  await disconnectNode(link); // the kernel takes its time with the namespace, and the device in it
+  removeIfExists(`${dir}/node`);
+}
+
+/** Names outside of the lab's folder: made from its path, so that they are known whatever was recorded before a crash. */
+function namesOf(dir: string): { group: string; link: string } {
+  const id = createHash("sha256").update(dir).digest("hex").slice(0, 8);
+  return { group: `keystone-lab-${id}`, link: `klab-${id}` };
+}

@@ -1,0 +1,99 @@
+import { runCommand } from "./command.ts";
+
+/**
+ * The addresses of one lab with a node, all in a /16 of its own. The host has one route to it, by way of the node: so
+ * the API server reaches pods and Services (webhooks), and tests do too.
+ */
+export interface NodeNetwork {
+  /** All of the following. */
+  block: string;
+  /** The host's end of the link to the node: here listens what pods have to reach. */
+  host: string;
+  /** The node's end: its InternalIP. */
+  node: string;
+  /** Addresses of pods. */
+  pods: string;
+  /** Cluster addresses of Services. */
+  services: string;
+  /** Cluster address of `kubernetes.default`, the first of the Services'. */
+  kubernetes: string;
+  /** Cluster address of `kube-dns`. */
+  dns: string;
+}
+
+/** Held while a lab looks for a free block and takes it: two labs that start together must not find the same one. */
+const LOCK = "/run/keystone-lab.lock";
+/** Second bytes of the blocks 10.x.0.0/16 that are tried, at the end of 10.0.0.0/8, where few others are. */
+const BLOCKS = Array.from({ length: 50 }, (_, index) => 250 - index);
+
+/** The addresses in 10.`second`.0.0/16. */
+export function nodeNetwork(second: number): NodeNetwork {
+  const prefix = `10.${second}`;
+  return {
+    block: `${prefix}.0.0/16`,
+    host: `${prefix}.255.1`,
+    node: `${prefix}.255.2`,
+    pods: `${prefix}.0.0/20`,
+    services: `${prefix}.96.0/20`,
+    kubernetes: `${prefix}.96.1`,
+    dns: `${prefix}.96.10`,
+  };
+}
+
+/**
+ * Links the host with the network namespace of a process, by a pair of virtual devices; the host's is `link`, the
+ * other's is eth0. Takes a block of addresses to which the host has no route yet. The pair goes, and the route with it,
+ * when the namespace does.
+ */
+export async function connectNode(link: string, pid: number): Promise<NodeNetwork> {
+  using lock = Deno.openSync(LOCK, { create: true, write: true });
+  await lock.lock(true);
+  const network = await freeNetwork();
+  await ip([], [
+    `link add name ${link} type veth peer name eth0 netns ${pid}`,
+    `address add ${network.host}/30 dev ${link}`,
+    `link set ${link} up`,
+  ]);
+  await ip(["nsenter", `--target=${pid}`, "--net", "--"], [
+    "link set lo up",
+    `address add ${network.node}/30 dev eth0`,
+    "link set eth0 up",
+    `route add default via ${network.host}`,
+  ]);
+  await ip([], [`route add ${network.block} via ${network.node}`]);
+  return network;
+}
+
+/** Takes the pair away, and so all routes over it; nothing happens when there is none. */
+export async function disconnectNode(link: string): Promise<void> {
+  const { code, stderr } = await runCommand("ip", ["link", "delete", link]);
+  if (code !== 0 && !/Cannot find device/.test(stderr)) throw new Error(`${link} can't be removed: ${stderr.trim()}`);
+}
+
+async function freeNetwork(): Promise<NodeNetwork> {
+  for (const second of BLOCKS) {
+    const network = nodeNetwork(second);
+    const { code, stdout, stderr } = await runCommand("ip", [
+      "-4",
+      "route",
+      "show",
+      "table",
+      "all",
+      "root",
+      network.block,
+    ]);
+    if (code !== 0) throw new Error(`The host's routes can't be read: ${stderr.trim()}`);
+    if (stdout.trim() === "") return network;
+  }
+  throw new Error(
+    `The host has routes into all of 10.${BLOCKS.at(-1)}.0.0/16 to 10.${BLOCKS[0]}.0.0/16, so this lab's node finds ` +
+      "no addresses. End other labs with `deno task lab down`.",
+  );
+}
+
+/** Runs commands of `ip`, all or up to the first that fails; `inside` is what brings them into another namespace. */
+async function ip(inside: string[], commands: string[]): Promise<void> {
+  const [command, ...args] = [...inside, "ip", "-batch", "-"];
+  const { code, stderr } = await runCommand(command!, args, { stdin: `${commands.join("\n")}\n` });
+  if (code !== 0) throw new Error(`The node's network can't be made: ${stderr.trim()} (of: ${commands.join("; ")})`);
+}

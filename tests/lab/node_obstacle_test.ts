@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { type Machine, nodeObstacle } from "./node_obstacle.ts";
+
+const APT = "`apt-get install -y containerd runc containernetworking-plugins iptables conntrack ipset`";
+const complete: Machine = { os: "linux", root: true, has: () => true };
+
+for (
+  const [name, machine, expected] of [
+    ["nothing stands in the way", complete, undefined],
+    ["root rights are missing", { ...complete, root: false }, /^A lab's node needs root rights, .*: run it as root\.$/],
+    ["another system", { ...complete, os: "darwin" }, /^A lab's node needs Linux/],
+    [
+      "one program is missing",
+      { ...complete, has: (path: string) => !path.endsWith("/containerd-shim-runc-v2") },
+      `A lab's node needs programs that are not here (containerd): ${APT}.`,
+    ],
+    [
+      "all is missing, and root rights too",
+      { ...complete, root: false, has: () => false },
+      "A lab's node needs root rights and programs that are not here " +
+      `(containerd, runc, containernetworking-plugins, iptables, conntrack, ipset): ${APT}.`,
+    ],
+    [
+      "one network plugin is missing",
+      { ...complete, has: (path: string) => !path.endsWith("/ptp") },
+      `A lab's node needs programs that are not here (containernetworking-plugins): ${APT}.`,
+    ],
+    [
+      "the network plugins are where others have them",
+      { ...complete, has: (path: string) => !path.startsWith("/usr/lib/cni/") },
+      undefined,
+    ],
+  ] as const
+) {
+  Deno.test(`what a node lacks: ${name}`, () => {
+    const told = nodeObstacle(machine);
+    expected instanceof RegExp ? assert.match(told ?? "", expected) : assert.equal(told, expected);
+  });
+}
+
+/** Runs this folder's command or a test file without any program in PATH. */
+async function withoutPrograms(args: string[], env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+    // An empty folder over those of the machine, seen by this one process only; as root, which is another obstacle.
+    args: [
+      "--mount",
+      "/bin/sh",
+      "-c",
+      'mount -t tmpfs tmpfs /usr/lib/cni && exec "$@"',
+      "sh",
+      Deno.execPath(),
+      ...args,
+    ],
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+}
+
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+const OBSTACLE = `A lab's node needs programs that are not here (containernetworking-plugins): ${APT}.`;
+
+Deno.test({
+  name: "where a node can't run, lab up and tests of nodes say why",
+  ignore: nodeObstacle() !== undefined,
+  fn: async (t) => {
+    await t.step("lab up --node fails at once", async () => {
+      const dir = Deno.makeTempDirSync({ prefix: "keystone-lab-" });
+      const { code, text } = await withoutPrograms(["run", "-A", here("main.ts"), "up", "--node", "--dir", dir]);
+      assert.equal(code, 1);
+      assert.equal(text.trim(), `lab: ${OBSTACLE}`);
+      Deno.removeSync(dir); // nothing was written there
+    });
+
+    await t.step("a test says `not run` and is ignored", async () => {
+      const { code, text } = await withoutPrograms(["test", "-A", here("node_test.ts")], { KEYSTONE_E2E: "auto" });
+      assert.equal(code, 0, text);
+      assert.ok(text.includes(`not run: ${OBSTACLE}`), text);
+      assert.match(text, /0 passed \| 0 failed \| \d+ ignored/);
+    });
+
+    await t.step("and fails where it is required", async () => {
+      const { code, text } = await withoutPrograms(["test", "-A", here("node_test.ts")], { KEYSTONE_E2E: "require" });
+      assert.equal(code, 1, text);
+      assert.ok(text.includes(`KEYSTONE_E2E=require, and it can't run: ${OBSTACLE}`), text);
+    });
+  },
+});

@@ -1,0 +1,40 @@
+import type { Lab } from "./lab.ts";
+
+/**
+ * The lab's default StorageClass. Nothing provisions volumes for it: {@link addVolume} makes them, and the first claim
+ * that fits gets one at once.
+ */
+export const STORAGE_CLASS = {
+  apiVersion: "storage.k8s.io/v1",
+  kind: "StorageClass",
+  metadata: { name: "lab", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+  provisioner: "kubernetes.io/no-provisioner",
+  volumeBindingMode: "Immediate",
+  reclaimPolicy: "Retain",
+};
+
+/**
+ * Makes a PersistentVolume in a folder of the lab's node, which every user in a pod may write, and returns the folder.
+ * Its content stays when its claim goes, and goes with the lab.
+ */
+export async function addVolume(lab: Lab, name: string, options: { size?: string } = {}): Promise<string> {
+  if (lab.kubelet === undefined) throw new Error("The lab has no node for volumes: start it with `node: true`.");
+  const folder = `${lab.dir}/node/volumes/${name}`;
+  Deno.mkdirSync(folder);
+  Deno.chmodSync(folder, 0o777); // the umask does not apply, and the kubelet leaves owners of a hostPath alone
+  const volume = {
+    apiVersion: "v1",
+    kind: "PersistentVolume",
+    metadata: { name },
+    spec: {
+      capacity: { storage: options.size ?? "1Gi" },
+      accessModes: ["ReadWriteOnce", "ReadWriteMany"],
+      persistentVolumeReclaimPolicy: "Retain",
+      storageClassName: STORAGE_CLASS.metadata.name,
+      hostPath: { path: folder, type: "Directory" },
+    },
+  };
+  const { code, stderr } = await lab.kubectl(["create", "-f", "-"], { stdin: JSON.stringify(volume) });
+  if (code !== 0) throw new Error(`The volume ${name} can't be made: ${stderr.trim()}`);
+  return folder;
+}
