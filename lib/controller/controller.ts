@@ -10,6 +10,8 @@ export interface Next {
    * left out: only on the next change.
    */
   wakeAt?: number;
+  /** After how many milliseconds to reconcile again, by the monotonic clock: for when the calendar isn't to be trusted. */
+  afterMs?: number;
   /** Whether the run at `wakeAt` goes before all that are not urgent. */
   urgent?: boolean;
 }
@@ -183,8 +185,9 @@ async function reconcileOnce<K extends string>(
   const record = (outcome: ReconcileRecord["outcome"]) =>
     onReconcile?.({ name, key, durationMs: clock.monotonic() - startedAt, outcome });
   try {
-    const { wakeAt, urgent } = await reconcile(key, signal);
+    const { wakeAt, afterMs, urgent } = await reconcile(key, signal);
     if (wakeAt !== undefined) queue.addAt(key, Math.max(wakeAt, clock.now() + SHORTEST_WAIT_MS), { urgent });
+    if (afterMs !== undefined) queue.retry(key, { afterMs: Math.max(afterMs, SHORTEST_WAIT_MS) });
     queue.forget(key);
   } catch (error) {
     if (signal.aborted) {

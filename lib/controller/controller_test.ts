@@ -75,6 +75,20 @@ Deno.test("a key that succeeds runs again at its wakeAt, and at no other time", 
   });
 });
 
+Deno.test("a key that asks for a time by the monotonic clock gets it, whatever becomes of the calendar", async () => {
+  let runs = 0;
+  const reconcile = (): Promise<Next> => Promise.resolve(runs++ === 0 ? { afterMs: 5000, wakeAt: 9_000_000 } : {});
+  await controlling({ reconcile }, async ({ clock, queue }) => {
+    queue.add("a");
+    await clock.advance(1);
+    clock.step(-3_600_000);
+    await clock.advance(4998);
+    assert.equal(runs, 1);
+    await clock.advance(1);
+    assert.equal(runs, 2);
+  });
+});
+
 Deno.test("an urgent wakeAt goes before the keys that wait", async () => {
   const runs: string[] = [];
   const clockOfRuns: { clock?: FakeClock } = {};

@@ -1,6 +1,6 @@
 /** What every controller is given: the stores it observes, the client it writes with, and the queues it wakes. */
 import type { Clock } from "../../lib/clock/mod.ts";
-import type { WorkQueue } from "../../lib/controller/mod.ts";
+import type { Next, WorkQueue } from "../../lib/controller/mod.ts";
 import type { EventRecorder, RestClient } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import type { LocalRealm } from "../core/facts.ts";
@@ -36,4 +36,15 @@ export interface Queues {
   grants: WorkQueue<string>;
   realms: WorkQueue<string>;
   guests: WorkQueue<string>;
+}
+
+/** How often it is looked whether the clocks agree again: nothing tells. */
+const skewLookMs = 5000;
+
+/** When to look again: at the plan's instant, and while the clocks disagree also soon, since then instants mean little. */
+export function nextOf({ skewMs }: Context, wakeAt: number | undefined): Next {
+  return {
+    ...(wakeAt === undefined ? {} : { wakeAt }),
+    ...(skewMs() === 0 ? {} : { afterMs: skewLookMs }),
+  };
 }

@@ -8,7 +8,7 @@ import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { planGrant } from "../core/grant/plan.ts";
 import { quotaName } from "../core/guest/objects.ts";
 import { guestNamespace, operatorName } from "../core/names.ts";
-import type { Context } from "./context.ts";
+import { type Context, nextOf } from "./context.ts";
 import { record } from "./record.ts";
 import { keyIn } from "./stores.ts";
 
@@ -42,7 +42,7 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
     // About an object of the guest namespace, so that it shows where the guests look.
     if (quota) record(context, { apiVersion: "v1", kind: "ResourceQuota", ...named(quota) }, plan.guestEvents);
   }
-  return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  return nextOf(context, plan.wakeAt);
 }
 
 const head = { apiVersion: "keystone.io/v1alpha1", kind: "Grant" } as const;

@@ -5,7 +5,7 @@ import { planGuest } from "../core/guest/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { sharesOf } from "../core/guest/share.ts";
 import { guestNamespace, guestRole } from "../core/names.ts";
-import type { Context } from "./context.ts";
+import { type Context, nextOf } from "./context.ts";
 import { keyIn } from "./stores.ts";
 import { perform } from "./write.ts";
 
@@ -20,7 +20,7 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
     const shares = sharesOf(world, planGuest(world));
     for (const grant of context.shares.set(grantee, shares)) context.queues.grants.add(grant);
   }
-  return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  return nextOf(context, plan.wakeAt);
 }
 
 function observeGuest(context: Context, grantee: string): GuestWorld {

@@ -1,6 +1,6 @@
 /** The operator as a whole: observes at all times, writes while it holds the Lease. */
 import type { Clock } from "../../lib/clock/mod.ts";
-import { runController, WorkQueue } from "../../lib/controller/mod.ts";
+import { type Next, runController, WorkQueue } from "../../lib/controller/mod.ts";
 import { EventRecorder, fenced, LeaseHolder, type RestClient, type ServerTime } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
@@ -172,7 +172,7 @@ async function lead(context: Context, { log, clock }: OperatorOptions, signal: A
   }
   const run = (
     name: keyof typeof queues,
-    reconcile: (context: Context, key: string, signal: AbortSignal) => Promise<{ wakeAt?: number }>,
+    reconcile: (context: Context, key: string, signal: AbortSignal) => Promise<Next>,
   ) =>
     runController({
       name,

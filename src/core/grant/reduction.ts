@@ -47,7 +47,10 @@ export function reductionOf(
     if (shownBefore && shownBefore.compare(quantity) > 0) news = true;
   }
   const present = new Set(destinations);
-  const shownDestinations = (status.resolvedDestinations ?? []).map(({ destination }) => destination);
+  // Those whose end was announced are shown as long as they are open; their going is no news.
+  const announced = new Set(recorded?.allowedDestinations ?? []);
+  const shownDestinations = (status.resolvedDestinations ?? []).map(({ destination }) => destination)
+    .filter((text) => !announced.has(text));
   const removed = [...new Set([...shownDestinations, ...old?.allowedDestinations ?? []])].filter((text) =>
     !present.has(text)
   );

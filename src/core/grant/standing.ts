@@ -47,9 +47,6 @@ export interface StandingWorld {
   now: number;
 }
 
-/** How often it is looked whether the clocks agree again: nothing tells. */
-const skewLookMs = 5000;
-
 /** The trust of a Realm that is gone isn't known any more; the strictest level holds until it is. */
 export const trustOf = (realm: RealmFacts | undefined): TrustLevel => realm?.spec.trustLevel ?? "public";
 
@@ -66,9 +63,8 @@ export function standingOf(world: StandingWorld): Standing {
   if (end !== undefined && now >= end.at) {
     // A clock that jumped ahead must not end every grant for good.
     if (skewMs === 0) return ended(grant, end.why, end.at);
-    const wakeAt = now + skewLookMs;
-    if (wasActive(grant)) return { is: "due", notice: { why: end.why, endsAt: end.at, skewed: true }, wakeAt };
-    if (end.why === "Expired") return pending("ClockSkew", skewText(skewMs), wakeAt);
+    if (wasActive(grant)) return { is: "due", notice: { why: end.why, endsAt: end.at, skewed: true } };
+    if (end.why === "Expired") return pending("ClockSkew", skewText(skewMs));
     return ended(grant, end.why, end.at);
   }
   // No wake-up for an end that isn't known beforehand: whoever revokes or deletes wakes the grant.

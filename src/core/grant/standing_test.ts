@@ -211,7 +211,6 @@ const cases: Case[] = [
     skewMs: -3_600_000,
     grant: grant({ status: active, spec: { validity: { validUntil: at(-1) } } }),
     is: "due",
-    wakeIn: 5000,
     notice: ["Expired", -1],
   },
   {
@@ -220,7 +219,6 @@ const cases: Case[] = [
     grant: grant({ spec: { validity: { validUntil: at(-1) } } }),
     is: "ClockSkew",
     says: /3600 s ahead of the operator's, so nothing is ended for good; set both by NTP/,
-    wakeIn: 5000,
   },
   {
     that: "load balancers are beyond a partner's ceiling",

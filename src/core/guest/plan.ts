@@ -257,7 +257,7 @@ function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownershi
 function endedEvent({ grantee, settings, namespace }: GuestWorld, volumes: number): EventFact {
   const name = namespace!.name;
   const kept = volumes > 0 && namespace!.annotations[volumesAnnotation] === "Retain"
-    ? `its ${volumes} volume claims are kept. Copy the data out, then: kubectl delete namespace ${name}`
+    ? `its volume claims (${volumes}) are kept. Copy the data out, then: kubectl delete namespace ${name}`
     : `it is deleted ${Math.round(settings.namespaceRetentionSeconds / 3600)} h from now unless it is granted again.`;
   return {
     type: "Normal",

@@ -155,6 +155,8 @@ Deno.test("guest: an empty namespace goes a day after its last end, one with vol
   assert.deepEqual(writes({ ...kept, now: now + 99 * 86_400_000 }), []);
   assert.deepEqual(writes(closed("Delete", "2")), ["-volumes"]);
   assert.deepEqual(writes({ ...kept, grants: [ending("Delete")] }), [], "one that said Retain is remembered");
+  const again = converged({ ...kept, grants: [grant({ name: "next", spec: { termination: { volumes: "Delete" } } })] });
+  assert.equal(again.namespace!.annotations["keystone.io/volumes"], "Retain", "also by those that come after it");
 });
 
 Deno.test("guest: nothing is made for a grant that isn't in force", () => {
@@ -208,8 +210,12 @@ Deno.test("guest: a cut of the terms is on notice too, and then drained", () => 
     status: {
       ...active,
       hard: { "requests.cpu": "1", "limits.cpu": "1" },
-      resolvedDestinations: [{ destination: "203.0.113.0/24" }],
-      reduction: { until: at(300_000), hard: { "limits.cpu": "4", "requests.cpu": "4" }, allowedDestinations: ["198.51.100.0/24"] },
+      resolvedDestinations: [{ destination: "203.0.113.0/24" }, { destination: "198.51.100.0/24" }],
+      reduction: {
+        until: at(300_000),
+        hard: { "limits.cpu": "4", "requests.cpu": "4" },
+        allowedDestinations: ["198.51.100.0/24"],
+      },
     },
   };
   const noted = { ...cordoned, grants: [recorded] };
@@ -256,8 +262,8 @@ Deno.test("guest: at the last end all pods go; a quota that somebody lowered end
   const world = converged({ ...before, now: now + 1 });
   const zero = pod({ name: "zero" }, "0");
   assert.deepEqual(writes({ ...world, pods: [zero, pod({ name: "done", finished: true })] }), ["evict zero"]);
-  const lowered = using(converged(guestWorld({ realm: bob })), { pods: "99" });
-  assert.deepEqual(writes({ ...lowered, pods: [zero] }), []);
+  const lowered = using(converged(guestWorld({ realm: bob })), { "requests.cpu": "3" });
+  assert.deepEqual(writes({ ...lowered, pods: ["a", "b", "c"].map((name) => pod({ name })) }), []);
   assert.equal(sharesOf(lowered, planGuest(lowered)).get("alice-to-bob")!.overcommitted.status, "True");
 });
 
@@ -461,6 +467,7 @@ Deno.test("shares: applied means that admission counts, not that it was asked to
   const { enforced, used, asked } = world.quota!;
   assert.equal(share({}).quota.status, "True");
   assert.equal(share({ enforced: {} }).quota.reason, "QuotaPending");
+  assert.match(share({ enforced: {} }).quota.message, /the controller manager has not put it into force yet/);
   assert.equal(share({ enforced: { ...enforced, "requests.cpu": "1" } }).quota.reason, "QuotaPending");
   assert.match(share({ used: {} }).quota.message, /not counted yet for .*requests\.cpu/);
   assert.equal(share({ asked: { ...asked, "requests.cpu": "1" } }).quota.reason, "Applying");
