@@ -32,7 +32,7 @@ const trustRules = (defaults: {
     ephemeralStorage: quantity.default(defaults.ephemeralStorage),
   });
 
-const ranges = z.array(z.string().max(50)).max(256);
+const ranges = z.array(z.union([z.cidrv4(), z.cidrv6()], "is not a CIDR such as 10.42.0.0/16")).max(256);
 
 export const settingsSchema = z.strictObject({
   /** The ceiling of what grants may do, by the trust level of their grantee. */

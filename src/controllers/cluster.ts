@@ -10,6 +10,7 @@ import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/sto
 import type { Settings } from "../api/mod.ts";
 import { clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
+import { withinTime } from "./within_time.ts";
 
 /** Keeps {@linkcode ClusterFacts} up to date. */
 export class ClusterWatch {
@@ -86,20 +87,9 @@ export class ClusterWatch {
    * Resolves once all has been read, or could not be for so long that it is not to be waited for: what isn't known then
    * is protected by opening less.
    */
-  async ready(clock: Clock, signal: AbortSignal): Promise<void> {
-    const late = new Promise<void>((resolve) => {
-      const timer = clock.setTimer(unreadableAfterMs, resolve);
-      signal.addEventListener("abort", () => {
-        timer.cancel();
-        resolve();
-      }, { once: true });
-      Promise.all(this.#reflectors.map(({ reflector }) => reflector.synced(signal))).then(() => {
-        timer.cancel();
-        resolve();
-      }, () => {});
-    });
-    await late;
-    signal.throwIfAborted();
+  ready(clock: Clock, signal: AbortSignal): Promise<void> {
+    const synced = Promise.all(this.#reflectors.map(({ reflector }) => reflector.synced(signal)));
+    return withinTime(synced, unreadableAfterMs, clock, signal);
   }
 
   #look(): void {

@@ -17,7 +17,8 @@ import { reconcileRealm } from "./realm.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
 import { createReflectors, createStores, type Stores } from "./stores.ts";
-import { connectWakes } from "./wakes.ts";
+import { connectWakes, namesResolved } from "./wakes.ts";
+import { withinTime } from "./within_time.ts";
 
 /** A constant message with `{placeholders}` and their values. */
 export interface Log {
@@ -44,6 +45,8 @@ export interface OperatorOptions {
   /** Default 5 minutes. */
   lastSeenEveryMs?: number;
 }
+
+const nameWaitMs = 5000;
 
 const concurrency = { grants: 16, guests: 16, realms: 4 };
 
@@ -80,6 +83,8 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       cluster.ready(clock, signal),
       tailnet.ready(signal),
     ]);
+    // What is open should not close and open again, just since this process doesn't know the names yet.
+    await withinTime(namesResolved(context), nameWaitMs, clock, signal);
     while (!signal.aborted) {
       await lease.acquire(
         signal,

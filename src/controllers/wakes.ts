@@ -88,6 +88,17 @@ function resolveNames({ stores, names, queues }: Context): void {
   });
 }
 
+/** Resolves once each name that grants ask for has been asked for, with whatever answer. */
+export function namesResolved({ stores, names }: Context): Promise<void> {
+  const waiting = new Set(stores.grants.list().flatMap(dnsNamesOf).filter((name) => names.get(name) === undefined));
+  if (waiting.size === 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    names.onChange((name) => {
+      if (waiting.delete(name) && waiting.size === 0) resolve();
+    });
+  });
+}
+
 /** Of its status, what the guest namespace is planned by: what has ended stays so, what was announced is kept to. */
 function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||

@@ -261,7 +261,9 @@ Deno.test("names: wanting the same again asks nothing and forgets nothing", asyn
 
 Deno.test("names: what is no name gets an error and is never asked", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
+    want(names, "-.example", "a..example");
     want(names, "-.example");
+    await clock.advance(minute);
     want(names, "-.example");
     await clock.advance(minute);
     assert.match(names.get("-.example")?.error ?? "", /^-\.example is not a DNS name/);
@@ -358,14 +360,25 @@ Deno.test("names: a listener may fail, and may change what is wanted", async () 
     dns.set("a.example", ["192.0.2.1"]);
     dns.set("b.example", ["192.0.2.2"]);
     names.onChange((name) => {
-      if (name === "a.example") want(names, "b.example");
+      if (name === "a.example") want(names, "b.example", "-.example");
       throw new Error("listener");
     });
     want(names, "a.example");
     await clock.advance(0);
-    assert.deepEqual(told, ["a.example", "b.example"]);
+    assert.deepEqual(told, ["a.example", "-.example", "b.example"]);
     assert.equal(names.get("a.example"), undefined);
     assert.deepEqual(names.get("b.example")?.addresses, ["192.0.2.2"]);
+  });
+});
+
+Deno.test("names: what a listener wants counts at once, when nothing else happens too", async () => {
+  await resolving(async ({ clock, names, told }) => {
+    names.onChange((name) => {
+      if (name === "a.example") want(names, "-.example");
+    });
+    want(names, "a.example");
+    await clock.advance(0);
+    assert.deepEqual(told, ["a.example", "-.example"]);
   });
 });
 
@@ -387,6 +400,15 @@ Deno.test("names: nothing is asked before run, and run ends with its signal, loo
   await run;
   assert.equal(dns.now + clock.pending, 0);
   assert.equal(names.get("a.example"), undefined);
+
+  // What was broken off is no failure.
+  dns.delayMs = 0;
+  const again = new AbortController();
+  const anew = names.run(again.signal);
+  await clock.advance(0);
+  assert.match(names.get("a.example")?.error ?? "", /NXDOMAIN/);
+  again.abort();
+  await anew;
 });
 
 Deno.test("names: whatever happens, listeners are told of each change and of nothing else", async () => {

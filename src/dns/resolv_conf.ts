@@ -5,6 +5,7 @@ import { canonicalAddress } from "./addresses.ts";
 export interface Server {
   /** An IP address. */
   hostname: string;
+  /** 53, but for tests. */
   port: number;
 }
 
@@ -23,7 +24,7 @@ export function serversFrom(resolvConf: string): Server[] {
   const found = new Set<string>();
   for (const line of resolvConf.split("\n")) {
     const [keyword, value = ""] = line.trim().split(/\s+/);
-    // An address with a zone (fe80::1%eth0) is none to Deno.
+    // No address with a zone (fe80::1%eth0): neither node:net nor a permission can name it.
     const hostname = keyword === "nameserver" ? canonicalAddress(value) : undefined;
     if (hostname !== undefined) found.add(hostname);
   }

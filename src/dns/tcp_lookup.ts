@@ -1,8 +1,10 @@
 /**
  * Lookups over TCP (RFC 7766). Deno's own resolver and its `node:dns` don't do: the former tells no TTL, and both say
  * "not found" when a server fails (SERVFAIL), which would close what is open whenever DNS has trouble. TCP rather than
- * UDP because Deno's UDP is not stable, because nobody can slip in an answer from aside, and because answers are whole.
+ * UDP because nobody can slip in an answer from aside, and because answers are whole.
  */
+import { Buffer } from "node:buffer";
+import { connect, type Socket } from "node:net";
 import type { Clock } from "../../lib/clock/mod.ts";
 import { type Answer, type Lookup, LookupError } from "./lookup.ts";
 import { encodeQuery, type Query, readAnswer } from "./message.ts";
@@ -45,52 +47,42 @@ async function ask(
   { clock, timeoutMs, signal }: { clock: Clock; timeoutMs: number; signal: AbortSignal },
 ): Promise<Answer> {
   signal.throwIfAborted();
-  const abort = new AbortController();
-  const stop = () => abort.abort(signal.reason);
+  // Not Deno.connect: aborted just when it has connected, it leaves the connection open (Deno 2.9.6).
+  const socket = connect({ host: server.hostname, port: server.port });
+  const stop = () => void socket.destroy(signal.reason);
   signal.addEventListener("abort", stop);
-  const timer = clock.setTimer(
-    timeoutMs,
-    () => abort.abort(new LookupError(`does not answer within ${timeoutMs / 1000} s`)),
-  );
+  const late = new LookupError(`does not answer within ${timeoutMs / 1000} s`);
+  const timer = clock.setTimer(timeoutMs, () => void socket.destroy(late));
   try {
-    using connection = await Deno.connect({ ...server, signal: abort.signal });
-    // Ends a read or write that is under way.
-    const close = () => connection[Symbol.dispose]();
-    abort.signal.addEventListener("abort", close);
-    if (abort.signal.aborted) close();
-    await writeAll(connection, encodeQuery(query));
-    const length = await readExactly(connection, 2);
-    return readAnswer(await readExactly(connection, new DataView(length.buffer).getUint16(0)), query);
-  } catch (error) {
-    throw abort.signal.aborted ? abort.signal.reason : error;
+    socket.write(encodeQuery(query));
+    return readAnswer(await receive(socket), query);
   } finally {
     timer.cancel();
     signal.removeEventListener("abort", stop);
+    socket.destroy();
   }
 }
 
-async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
-}
-
-async function readExactly(connection: Deno.Conn, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
-  for (let filled = 0; filled < length;) {
-    const read = await connection.read(bytes.subarray(filled));
-    if (read === null) throw new LookupError(ended);
-    filled += read;
+/** The first message: its length in two bytes, and as many bytes. */
+async function receive(socket: Socket): Promise<Uint8Array> {
+  let received: Buffer = Buffer.alloc(0);
+  for await (const chunk of socket) {
+    received = Buffer.concat([received, chunk]);
+    const end = received.length < 2 ? Infinity : 2 + received.readUInt16BE();
+    if (received.length >= end) return received.subarray(2, end);
   }
-  return bytes;
+  throw new LookupError(ended);
 }
 
 const ended = "ends the connection without an answer";
 
 function reasonOf(error: unknown, server: Server): string {
   if (error instanceof LookupError) return error.message;
-  if (error instanceof Deno.errors.ConnectionRefused) return "refuses connections over TCP";
-  if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) return ended;
   if (error instanceof Deno.errors.NotCapable) {
     return `may not be asked: the operator runs without --allow-net=${hostPort(server)}`;
   }
-  return `can't be reached (${error instanceof Error ? (error as { code?: string }).code ?? error.name : error})`;
+  const { code, name } = error as { code?: string; name?: string };
+  if (code === "ECONNREFUSED") return "refuses connections over TCP";
+  if (code === "ECONNRESET" || code === "EPIPE") return ended;
+  return `can't be reached (${code ?? name ?? error})`;
 }

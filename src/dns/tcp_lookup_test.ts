@@ -119,6 +119,14 @@ Deno.test("tcp: an answer may come in pieces", async () => {
   assert.deepEqual((await look([dns.server])).addresses, ["192.0.2.1"]);
 });
 
+Deno.test("tcp: what comes after the answer is nobody's", async () => {
+  await using dns = new DnsServer((query, connection) => {
+    const bytes = dnsPacket.streamEncode(packet(query, [a("192.0.2.1")]));
+    return send(connection, Uint8Array.from([...bytes, ...bytes]));
+  });
+  assert.deepEqual((await look([dns.server])).addresses, ["192.0.2.1"]);
+});
+
 Deno.test("tcp: an answer may be as long as a message can be", async () => {
   const addresses = Array.from({ length: 2000 }, (_, i) => `198.18.${i >> 8}.${i & 255}`);
   await using dns = new DnsServer(reply(addresses.map((data) => a(data))));
@@ -210,6 +218,24 @@ Deno.test("tcp: a server that isn't there is said to be", async () => {
   const servers = [{ hostname: "127.0.0.1", port }];
   assert.equal(await failure(look(servers)), "nameserver HOST refuses connections over TCP");
   assert.equal(await failure(look([])), "there is no nameserver");
+});
+
+Deno.test("tcp: a server that doesn't take a connection has 2 s", async () => {
+  // Nobody accepts, and once its queue is full the kernel doesn't answer either.
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const { port } = listener.addr as Deno.NetAddr;
+  using _one = await Deno.connect({ port });
+  using _two = await Deno.connect({ port });
+  const clock = new FakeClock();
+  const lookup = tcpLookup({ servers: [{ hostname: "127.0.0.1", port }], clock });
+  const failed = failure(lookup("www.example.com", "A", never));
+  const abort = new AbortController();
+  const aborted = assert.rejects(lookup("www.example.com", "A", abort.signal), /enough/);
+  await clock.advance(1999);
+  abort.abort(new Error("enough"));
+  await aborted;
+  await clock.advance(1);
+  assert.equal(await failed, "nameserver HOST does not answer within 2 s");
 });
 
 Deno.test({

@@ -59,7 +59,16 @@ function revocationOf(grant: GrantFacts, rules: TrustRules, now: number): End | 
 function deletionOf(grant: GrantFacts, rules: TrustRules): End | undefined {
   if (grant.deletingSince === undefined) return undefined;
   const notice = wasActive(grant) ? noticeMs(grant, rules) : 0;
-  return { why: "Deleted", at: grant.deletingSince + notice, noticeFrom: grant.deletingSince };
+  const at = Math.min(grant.deletingSince + notice, recordedLeave(grant) ?? Infinity);
+  return { why: "Deleted", at, noticeFrom: grant.deletingSince };
+}
+
+/** The end of a deleted grant that is shown as over already: it doesn't come back, whatever its end was. */
+function recordedLeave({ status }: GrantFacts): number | undefined {
+  const ready = status.conditions?.find(({ type }) => type === "Ready");
+  return ready?.reason === "Deleted" && status.effectiveUntil !== undefined
+    ? Date.parse(status.effectiveUntil)
+    : undefined;
 }
 
 /** The end that was written down when the revocation was first seen. */

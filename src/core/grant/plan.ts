@@ -55,7 +55,8 @@ export function planGrant(world: GrantWorld): GrantPlan {
     case "ended":
       // The same: what ends is shown as ended only when it is taken away.
       if (grant.finalized && (!share || share.enforced)) return wait;
-      return { ...statusPlan(world, standing, share), ...wake };
+      // One that never was enforced has no pods to end, whatever is being ended beside it.
+      return { ...statusPlan(world, standing, grant.finalized ? share : undefined), ...wake };
     case "pending":
       return { ...statusPlan(world, standing, share), ...wake };
     case "due": {

@@ -94,15 +94,16 @@ export interface DestinationWorld {
 }
 
 /**
- * Ranges that no destination opens by covering them: link-local with the clouds' metadata services, loopback, multicast,
- * and the tailnet, whose nodes are opened by the name of their realm only.
+ * Ranges that no destination opens by covering them: link-local with the clouds' metadata services, loopback and "this
+ * host" (RFC 6890), multicast, and the tailnet, whose nodes are opened by the name of their realm only.
  */
 export const alwaysProtected: readonly Range[] = [
+  "0.0.0.0/8",
   "127.0.0.0/8",
   "169.254.0.0/16",
   "100.64.0.0/10",
   "224.0.0.0/4",
-  "::1/128",
+  "::/127",
   "fe80::/10",
   "fd00:ec2::254/128",
   "fd7a:115c:a1e0::/48",
@@ -146,10 +147,14 @@ function rangesOf({ to, text }: Destination, world: DestinationWorld): Range[] |
   if ("range" in to) return guarded(text, to.range, world);
   const addresses = world.addressesOfName(to.dns);
   if ("error" in addresses) return addresses as { error: string };
-  const all = rangesFrom(addresses as readonly string[]).map((range) => guarded(text, range, world));
+  // Whoever runs the name's zone must not choose what opens inside, however much the grantee is trusted.
+  const outside = { ...world, mayNameProtected: false };
+  const all = rangesFrom(addresses as readonly string[]).map((range) =>
+    guarded(`${text} (${cidr(range)})`, range, outside)
+  );
   const open = all.flatMap((ranges) => "error" in ranges ? [] : ranges);
-  // Whoever runs the name's zone must not choose what opens inside.
-  return open.length > 0 || all.length === 0 ? open : all[0]!;
+  // A rule without a peer would allow everything.
+  return open.length > 0 ? open : all[0] ?? { error: `${to.dns} stands for no address.` };
 }
 
 const rangesFrom = (addresses: readonly string[]): Range[] =>

@@ -87,9 +87,9 @@ Deno.test("destinations: one that can't be resolved doesn't block the others", (
 Deno.test("destinations: the whole internet leaves the protected ranges out", () => {
   const { egress } = resolveDestinations(["0.0.0.0/0", "::/0"], world);
   const [v4, v6] = egress[0]!.to!;
-  assert.deepEqual(v4!.ipBlock!.except, ["100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"]);
+  assert.deepEqual(v4!.ipBlock!.except, ["0.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"]);
   assert.deepEqual(v6!.ipBlock!.except, [
-    "::1/128",
+    "::/127",
     "fd00:ec2::254/128",
     "fd7a:115c:a1e0::/48",
     "fe80::/10",
@@ -149,6 +149,27 @@ Deno.test("destinations: a protected range opens when it is named and the grante
   assert.deepEqual(blocks.map(({ cidr }) => cidr), ["0.0.0.0/0", "169.254.169.254/32"]);
   assert.ok(blocks[0]!.except!.includes("169.254.0.0/16"), "a range that covers it doesn't name it");
   assert.equal(resolveDestinations(["169.254.169.254:80"], world).egress.length, 0);
+});
+
+Deno.test("destinations: a name opens no protected range, however much the grantee is trusted", () => {
+  const trusting = { ...world, mayNameProtected: true };
+  const { egress } = resolveDestinations(["inside.example.com"], trusting);
+  assert.deepEqual(egress, [{ to: [{ ipBlock: { cidr: "203.0.113.81/32" } }] }]);
+  const only = { ...trusting, addressesOfName: () => ["169.254.169.254"] };
+  const { egress: none, resolved } = resolveDestinations(["metadata.example.com:80"], only);
+  assert.deepEqual(none, []);
+  assert.match(resolved[0]!.error!, /metadata\.example\.com:80 \(169\.254\.169\.254\/32\) lies in 169\.254\.0\.0\/16/);
+});
+
+Deno.test("destinations: a name that stands for nothing opens nothing: a rule without a peer would allow everything", () => {
+  for (const addresses of [[], ["no address"]]) {
+    const { egress, resolved } = resolveDestinations(["empty.example.com"], {
+      ...world,
+      addressesOfName: () => addresses,
+    });
+    assert.deepEqual(egress, []);
+    assert.match(resolved[0]!.error!, /empty\.example\.com stands for no address/);
+  }
 });
 
 Deno.test("destinations: while not all of the cluster's ranges are known only realms are opened", () => {

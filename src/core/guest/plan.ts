@@ -285,7 +285,7 @@ function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readon
   // In a closed namespace nothing can be made any more, this included; what is there says that nothing is granted.
   if (holdings.length === 0 && !(guide && namespace)) return [];
   const desired = guideOf(grantee, guideText(holdings));
-  return guide && labelled(desired, guide) && isDeepStrictEqual(guide.data, desired.data) ? [] : [{ apply: desired }];
+  return guide && labelled(desired, guide) && includesAll(guide.data, desired.data!) ? [] : [{ apply: desired }];
 }
 
 /** Access comes last: not before the default deny stands and the quota is in force. */
@@ -444,8 +444,15 @@ export function sameQuantities(
 
 /** Writes for the policies that are not exactly as they should be. */
 function differing(desired: readonly NetworkPolicy[], present: ReadonlyMap<string, PolicyFacts>): Write[] {
-  return desired.filter((policy) => {
+  return desired.flatMap((policy) => {
     const observed = present.get(policy.metadata!.name!);
-    return !observed || !labelled(policy, observed) || !isDeepStrictEqual(observed.spec, policy.spec);
-  }).map((apply) => ({ apply }));
+    if (!observed) return [{ apply: policy }];
+    if (labelled(policy, observed) && isDeepStrictEqual(observed.spec, policy.spec)) return [];
+    // A rule that somebody else has added stays unless an apply says that there is none.
+    const none = {
+      ...(observed.spec.ingress && !policy.spec!.ingress ? { ingress: [] } : {}),
+      ...(observed.spec.egress && !policy.spec!.egress ? { egress: [] } : {}),
+    };
+    return [{ apply: { ...policy, spec: { ...policy.spec!, ...none } } }];
+  });
 }

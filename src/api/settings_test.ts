@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { load } from "js-yaml";
+import { defaultSettings, parseSettings } from "./settings.ts";
+
+Deno.test("settings: nothing said is all defaults", () => {
+  for (const content of [undefined, null, {}, { trust: {} }]) assert.deepEqual(parseSettings(content), defaultSettings);
+});
+
+Deno.test("settings: what is said changes just that", () => {
+  const { trust, clusterRanges } = parseSettings({
+    trust: { public: { pods: 5 } },
+    clusterRanges: { pods: ["10.42.0.0/16"] },
+  });
+  assert.deepEqual(trust.public, { ...defaultSettings.trust.public, pods: 5 });
+  assert.deepEqual(trust.partner, defaultSettings.trust.partner);
+  assert.deepEqual(clusterRanges, { pods: ["10.42.0.0/16"] });
+});
+
+const wrong: [unknown, RegExp][] = [
+  [{ trust: { partner: { pods: -1 } } }, /trust\.partner\.pods is -1: /],
+  [{ trust: { partner: { egress: "all" } } }, /trust\.partner\.egress is "all": .*any.*unprotected.*realm/],
+  [{ trust: { friend: {} } }, /trust is \{"friend":\{\}\}: .*friend/],
+  [{ trust: { internal: { ephemeralStorage: "lots" } } }, /ephemeralStorage is "lots": is not a quantity such as 20Gi/],
+  [{ namespaceRetention: 5 }, /the file is .*namespaceRetention/],
+  [{ namespaceRetentionSeconds: 1.5 }, /namespaceRetentionSeconds is 1\.5: /],
+  [{ clusterRanges: { pods: "10.42.0.0/16" } }, /clusterRanges\.pods is "10\.42\.0\.0\/16": .*array/],
+  [{ clusterRanges: { pods: ["10.42.0.0/33"] } }, /clusterRanges\.pods\.0 is "10\.42\.0\.0\/33": is not a CIDR/],
+  ["yes", /the file is "yes": .*object/],
+];
+
+for (const [content, says] of wrong) {
+  Deno.test(`settings: ${JSON.stringify(content)} is refused, by its name and value`, () => {
+    assert.throws(() => parseSettings(content), ({ message }: Error) => says.test(message) || assert.fail(message));
+  });
+}
+
+Deno.test("settings: the example in the documentation is one, and shows the defaults of a partner", async () => {
+  const text = await Deno.readTextFile(new URL("../../docs/configuration.md", import.meta.url));
+  const { trust, namespaceRetentionSeconds } = parseSettings(load(text.match(/```yaml\n(.*?)```/s)![1]!));
+  assert.deepEqual(trust, defaultSettings.trust);
+  assert.equal(namespaceRetentionSeconds, defaultSettings.namespaceRetentionSeconds);
+  for (const [level, { pods, objects, ephemeralStorage }] of Object.entries(defaultSettings.trust)) {
+    assert.match(text, new RegExp(`\\| ${level} \\|.*${pods} · ${objects} · ${ephemeralStorage} \\|`));
+  }
+});
