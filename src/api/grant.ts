@@ -80,12 +80,12 @@ export const grantSpec = z.object({
       z.string().max(270).meta(rules({
         rule: "self.matches('^[A-Za-z0-9._:/\\\\[\\\\]-]+$')",
         messageExpression:
-          "self + ' is not a destination; write a CIDR, an IP address or a realm name, with an optional :port or :first-last and /tcp, /udp or /sctp'",
+          "self + ' is not a destination; write a CIDR, an IP address, a realm name or a DNS name, with an optional :port or :first-last and /tcp, /udp or /sctp'",
       })),
     ).max(maxDestinations).default([]).meta({ "x-kubernetes-list-type": "atomic" }).describe(
-      "Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, or the name of a " +
-        "Realm (its tailnet addresses), each with an optional :port or :first-last and /tcp, /udp or /sctp. " +
-        "IPv6 with a port is written in brackets: [2001:db8::1]:443/tcp.",
+      "Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, the name of a " +
+        "Realm (its tailnet addresses), or a DNS name (what it resolves to, by its TTL), each with an optional :port or " +
+        ":first-last and /tcp, /udp or /sctp. IPv6 with a port is written in brackets: [2001:db8::1]:443/tcp.",
     ),
   }).optional().describe("Where guests may connect to. Without it: nowhere but each other and the grantee's node."),
   validity: z.object({

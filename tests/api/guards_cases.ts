@@ -286,6 +286,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         quota("kube-system"),
         /may not CREATE resourcequotas kube-system\/keystone: it writes only/,
       ],
+      ["set one in a namespace of another name, handed over or not", quota(shopHanded), notItsPlace],
       [
         "set a policy elsewhere",
         policy("default", "x"),
@@ -523,6 +524,16 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
   ]),
 };
 
+/** What the operator may read and write under one name only. */
+export const byName: [path: string, name: string][] = [
+  ["/api/v1/resourcequotas", "keystone"],
+  ["/api/v1/limitranges", "keystone"],
+  ["/api/v1/configmaps", "keystone"],
+  ["/api/v1/serviceaccounts", "default"],
+  [`${roles}/rolebindings`, "keystone-guest"],
+];
+const selecting = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
+
 const no = /cannot (get|list|create|update|patch|delete|watch) resource/;
 
 /** What no role gives; authorization says so before any policy. */
@@ -530,13 +541,9 @@ export const refusedByRole: Refusal[] = [
   ...cannot("the operator", [
     ["read secrets", get("/api/v1/secrets"), no],
     ["read those of guests", get(here("secrets")), no],
-    ["read ConfigMaps but its own", get("/api/v1/configmaps"), no],
-    [
-      "read some by their labels",
-      get("/api/v1/configmaps", { labelSelector: "app.kubernetes.io/managed-by=keystone" }),
-      no,
-    ],
-    ["write another", apply(here("configmaps/other"), "ConfigMap"), no],
+    ...byName.map(([path]): [string, Request, RegExp] => [`list all ${path.split("/").at(-1)}`, get(path), no]),
+    ["find ConfigMaps by their labels", get("/api/v1/configmaps", { labelSelector: "x=y" }), no],
+    ["write a ConfigMap of another name", apply(here("configmaps/other"), "ConfigMap"), no],
     ["make pods", create(here("pods"), pod("made")), no],
     ["set a quota of another name", apply(here("resourcequotas/other"), "ResourceQuota"), no],
     ["bind under another name", apply(rbac(guests, "rolebindings/other"), "RoleBinding", binding([])), no],
@@ -650,11 +657,6 @@ export const allowed = (seen: Body): Case[] => [
     ["lock them out", remove(rbac(guests, "rolebindings/keystone-guest"))],
     ["keep tokens out of pods", account(guests)],
     ["write down what is granted", apply(here("configmaps/keystone"), "ConfigMap", { data: { "grants.yaml": "" } })],
-    ["read that again", get("/api/v1/configmaps", { fieldSelector: "metadata.name=keystone" })],
-    [
-      "watch it",
-      get("/api/v1/configmaps", { fieldSelector: "metadata.name=keystone", watch: "true", timeoutSeconds: "1" }),
-    ],
     ["take it away", remove(here("configmaps/keystone"))],
     ["evict a pod", evict(guests)],
     ["delete a pod", remove(here("pods/old"))],
@@ -667,14 +669,15 @@ export const allowed = (seen: Body): Case[] => [
     ],
     ["write a grant's status", patch(`${keystone}/grants/guards/status`, { status: { message: "x" } })],
     ["pin a realm's node", patch(`${keystone}/realms/guards`, annotated({ "keystone.io/trusted-node": "n" }))],
-    ["hold its Lease", create(coordination("keystone-system", "leases"), named("keystone-operator", { spec: {} }))],
-    ...["pods", "serviceaccounts", "limitranges", "persistentvolumeclaims", "nodes"].map((
-      plural,
-    ): [string, Request] => [
+    ["make a Lease", create(coordination("keystone-system", "leases"), named("guards-lease", { spec: {} }))],
+    ...byName.flatMap(([path, name]): [string, Request][] => [
+      [`list all ${path.split("/").at(-1)} of the name ${name}`, get(path, selecting(name))],
+      ["watch those", get(path, { ...selecting(name), watch: "true", timeoutSeconds: "1" })],
+    ]),
+    ...["pods", "persistentvolumeclaims", "nodes"].map((plural): [string, Request] => [
       `list all ${plural}`,
       get(`/api/v1/${plural}`),
     ]),
-    ["list all bindings of roles", get(`${roles}/rolebindings`)],
     ["list the ranges of Services", get("/apis/networking.k8s.io/v1/servicecidrs")],
     ["list the storage classes", get("/apis/storage.k8s.io/v1/storageclasses")],
     ["list the API server's endpoints", get(discovery("default", "endpointslices"))],

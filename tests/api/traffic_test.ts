@@ -41,9 +41,9 @@ const around = {
   protectedBlocks: blocksOf(
     ...Object.values(clusterRanges).flat(),
     endpoint,
-    // Loopback, link-local with the clouds' metadata, multicast, tailnets.
-    ..."127.0.0.0/8 169.254.0.0/16 224.0.0.0/4 100.64.0.0/10".split(" "),
-    ..."::1 fe80::/10 ff00::/8 fd00:ec2::254 fd7a:115c:a1e0::/48".split(" "),
+    // This host, link-local with the clouds' metadata, multicast, tailnets.
+    ..."0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 224.0.0.0/4 100.64.0.0/10".split(" "),
+    ..."::/127 fe80::/10 ff00::/8 fd00:ec2::254 fd7a:115c:a1e0::/48".split(" "),
   ),
 };
 

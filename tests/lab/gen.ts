@@ -1,5 +1,5 @@
 /**
- * `deno task gen`: writes `crds/` from `src/api`, and `lib/kubernetes_apis` from its committed OpenAPI documents. Offline,
+ * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, and `lib/kubernetes_apis` from its committed OpenAPI documents. Offline,
  * and the same every time.
  *
  * `--check` writes nothing, names what differs and fails. `--refresh` starts a lab first and reads the documents anew
@@ -10,6 +10,7 @@ import { createRestClient, Kubeconfig } from "../../lib/kubernetes/mod.ts";
 import { writeGenerated } from "../../lib/kubernetes_apis/generate/generate.ts";
 import { refresh } from "../../lib/kubernetes_apis/generate/refresh.ts";
 import { crdFiles } from "../../src/api/generate.ts";
+import { apiReference } from "../../src/api/reference.ts";
 import { startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 
@@ -33,6 +34,14 @@ async function writeCrds(check: boolean): Promise<string[]> {
   return differing;
 }
 
+async function writeReference(check: boolean): Promise<string[]> {
+  const file = new URL("../../docs/api.md", import.meta.url);
+  const text = apiReference();
+  if (await Deno.readTextFile(file).catch(() => undefined) === text) return [];
+  if (!check) await Deno.writeTextFile(file, text);
+  return ["docs/api.md"];
+}
+
 /** Reads the OpenAPI documents anew from a lab's API server that serves `crds/`. */
 async function refreshFromLab(): Promise<void> {
   await using lab = await startLab();
@@ -49,7 +58,7 @@ const { values: { check = false, refresh: anew = false } } = parseArgs({
   args: Deno.args.filter((arg) => arg !== "--"),
   options: { check: { type: "boolean" }, refresh: { type: "boolean" } },
 });
-const differing = await writeCrds(check);
+const differing = [...await writeCrds(check), ...await writeReference(check)];
 if (anew) await refreshFromLab();
 for (const name of await writeGenerated({ check })) differing.push(`lib/kubernetes_apis/${name}`);
 for (const name of differing) console.log(check ? `${name} is out of date: run \`deno task gen\`.` : `wrote ${name}`);

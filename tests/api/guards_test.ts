@@ -1,0 +1,448 @@
+/**
+ * The guards and roles of deploy/kustomize/base on a real control plane: what guests, ordinary users, the operator and
+ * cluster admins can and can't do.
+ *
+ * Requests are dry runs, which authorization and admission judge like any other. Those that a policy must refuse are
+ * first made without the policies, where each goes through: so it is the policy that refuses them.
+ */
+import assert from "node:assert/strict";
+import { loadAll } from "js-yaml";
+import { ApiError, type ClosableRestClient, isApiError } from "../../lib/kubernetes/mod.ts";
+import { clientOf, eventually, grantOf, prepared, realmOf, root, startOperator, step } from "../fixtures/operator.ts";
+import { sharedLab } from "../lab/shared.ts";
+import * as cases from "./guards_cases.ts";
+import { type Body, foreign, guests, handed, named, type Request, shop, shopHanded, type Who } from "./guards_cases.ts";
+
+const base = `${root}deploy/kustomize/base`;
+
+interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string };
+}
+
+interface Rule {
+  apiGroups?: string[];
+  resources?: string[];
+  resourceNames?: string[];
+  verbs: string[];
+  nonResourceURLs?: string[];
+}
+
+const manifests = (file: string): Manifest[] => loadAll(Deno.readTextFileSync(`${base}/${file}`)) as Manifest[];
+
+Deno.test("the roles give nothing by wildcard and no way to more", async (t) => {
+  const roles = ["rbac.yaml", "guest-role.yaml"].flatMap(manifests)
+    .filter(({ kind }) => kind === "ClusterRole" || kind === "Role") as (Manifest & { rules: Rule[] })[];
+  const rules = roles.flatMap(({ metadata: { name, namespace }, rules }) =>
+    rules.map((rule) => ({ role: namespace ? `${namespace}/${name}` : name, ...rule }))
+  );
+  const having = (verb: string) => rules.filter(({ verbs }) => verbs.includes(verb));
+  const of = (role: string) => rules.filter((rule) => rule.role === role);
+  const resourcesOf = (role: string) => of(role).flatMap(({ resources }) => resources!);
+
+  await t.step("they are the ones that this audit knows", () => {
+    assert.deepEqual(roles.map(({ metadata }) => metadata.name), [
+      "keystone-operator",
+      "keystone-operator",
+      "keystone-operator",
+      "keystone-guest",
+    ]);
+    assert.ok(roles.every((role) => !("aggregationRule" in role)), "nobody else adds rules to them");
+    const labels = roles.flatMap(({ metadata }) => Object.keys((metadata as { labels?: object }).labels ?? {}));
+    assert.ok(!labels.some((label) => label.includes("aggregate")), "and they add none to others");
+  });
+
+  await t.step("no wildcard", () => {
+    for (const { role, apiGroups, resources, resourceNames, verbs, nonResourceURLs } of rules) {
+      assert.equal(nonResourceURLs, undefined);
+      for (const word of [...apiGroups!, ...resources!, ...resourceNames ?? [], ...verbs]) {
+        assert.ok(!word.includes("*"), `${role}: ${word}`);
+      }
+    }
+  });
+
+  await t.step("nobody may escalate or impersonate, and the operator may bind keystone-guest only", () => {
+    assert.deepEqual([...having("escalate"), ...having("impersonate")], []);
+    assert.deepEqual(having("bind"), [{
+      role: "keystone-operator",
+      apiGroups: ["rbac.authorization.k8s.io"],
+      resources: ["clusterroles"],
+      resourceNames: ["keystone-guest"],
+      verbs: ["bind"],
+    }]);
+  });
+
+  await t.step("the operator has no secrets, makes no pods, and has what is of one name by that name", () => {
+    const resources = resourcesOf("keystone-operator");
+    for (const none of ["secrets", "pods/exec", "serviceaccounts/token", "roles", "clusterrolebindings"]) {
+      assert.ok(!resources.includes(none), none);
+    }
+    const on = (resource: string) => of("keystone-operator").filter(({ resources }) => resources!.includes(resource));
+    for (const [path, name] of cases.byName) {
+      const resource = path.split("/").at(-1)!;
+      assert.deepEqual(on(resource).map(({ resourceNames }) => resourceNames), [[name]], resource);
+    }
+    assert.deepEqual(on("pods").flatMap(({ verbs }) => verbs), ["list", "watch", "delete"]);
+  });
+
+  await t.step("guests have no right on what holds them", () => {
+    const resources = resourcesOf("keystone-guest");
+    for (
+      const none of [
+        "namespaces",
+        "roles",
+        "rolebindings",
+        "serviceaccounts",
+        "serviceaccounts/token",
+        "endpoints",
+        "endpointslices",
+        "ingresses",
+        "gateways",
+        "httproutes",
+        "services/status",
+        "services/proxy",
+        "pods/proxy",
+        "pods/status",
+        "pods/binding",
+        "bindings",
+        "pods/ephemeralcontainers",
+        "pods/resize",
+        "persistentvolumes",
+        "nodes",
+      ]
+    ) assert.ok(!resources.includes(none), none);
+    for (const read of ["resourcequotas", "limitranges", "networkpolicies", "events"]) {
+      const found = of("keystone-guest").filter(({ resources }) => resources!.includes(read));
+      assert.deepEqual(new Set(found.flatMap(({ verbs }) => verbs)), new Set(["get", "list", "watch"]), read);
+    }
+  });
+});
+
+const bodyOf = (apiVersion: string, kind: string, object: Body, namespace?: string): Body => ({
+  apiVersion,
+  kind,
+  ...object,
+  metadata: { ...object.metadata as Body, ...(namespace ? { namespace } : {}) },
+});
+const rbac = "rbac.authorization.k8s.io/v1";
+const boundTo = (name: string, role: string, subject: Body): Body =>
+  bodyOf(rbac, "ClusterRoleBinding", named(name, { ...cases.binding([subject], { name: role }) }));
+
+/** Four namespaces, those who ask, and objects of Keystone's kinds. */
+const scene: Body[] = [
+  bodyOf("v1", "Namespace", cases.namespaceOf(guests, cases.podSecurity)),
+  bodyOf("v1", "Namespace", cases.namespaceOf(foreign)),
+  bodyOf("v1", "Namespace", cases.namespaceOf(handed, {}, { "keystone.io/adopt": "guards-handed" })),
+  bodyOf("v1", "Namespace", cases.namespaceOf(shop)),
+  bodyOf("v1", "Namespace", cases.namespaceOf(shopHanded, {}, { "keystone.io/adopt": "guards-shop-handed" })),
+  bodyOf(
+    rbac,
+    "ClusterRole",
+    named("guards-eve", {
+      rules: [{
+        apiGroups: [""],
+        resources: ["namespaces", "namespaces/status", "namespaces/finalize"],
+        verbs: ["*"],
+      }],
+    }),
+  ),
+  boundTo("guards-eve", "guards-eve", cases.subject("User", "guards-eve")),
+  boundTo("guards-dana", "cluster-admin", cases.subject("User", "guards-dana")),
+  boundTo("guards-mighty", "cluster-admin", cases.subject("Group", "guards-mighty")),
+  { ...realmOf("guards") },
+  { ...grantOf({ name: "guards", to: "guards", grantor: "guards-nobody" }) },
+];
+
+/** What stands in the namespaces; in that of guests from before it had its label, as in one that was handed over. */
+const contents: Body[] = [
+  bodyOf("v1", "Service", cases.service("plain"), guests),
+  bodyOf("v1", "Service", cases.service("old", { externalIPs: ["198.51.100.1"] }), guests),
+  bodyOf("v1", "Service", cases.alias("old-alias"), guests),
+  bodyOf("v1", "Pod", cases.pod("old", {}, { finalizers: ["example.com/before"] })),
+  bodyOf("v1", "PersistentVolumeClaim", cases.claim("waits"), guests),
+  bodyOf("v1", "PersistentVolumeClaim", cases.claim("bound", { volumeName: "guards-lost" }), guests),
+  bodyOf("apps/v1", "StatefulSet", cases.workload("old", { replicas: 0, serviceName: "plain" }), guests),
+  bodyOf("v1", "ResourceQuota", named("keystone", { spec: { hard: { pods: "100" } } }), guests),
+  bodyOf("v1", "ConfigMap", named("keystone"), guests),
+  bodyOf("networking.k8s.io/v1", "NetworkPolicy", named("default-deny", { spec: { podSelector: {} } }), guests),
+  bodyOf(rbac, "RoleBinding", named("keystone-guest", cases.binding([cases.realmGroup])), guests),
+  bodyOf(rbac, "RoleBinding", named("guards-other", cases.binding([])), guests),
+  bodyOf("v1", "Pod", cases.pod("old", {}, {}, shop)),
+  bodyOf("v1", "PersistentVolumeClaim", cases.claim("old"), shop),
+];
+
+Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
+  await using lab = await sharedLab();
+  await using leaving = new AsyncDisposableStack();
+  using cluster = await prepared(lab);
+  const kubeconfigs: Partial<Record<Who, string>> = {};
+  const kubectl = async (args: string[], { stdin, as }: { stdin?: string; as?: Who } = {}) => {
+    const options = { ...(stdin ? { stdin } : {}), ...(as ? { kubeconfig: kubeconfigs[as]! } : {}) };
+    const { code, stdout, stderr } = await lab.kubectl(args, options);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const texts = (objects: unknown[]) => objects.map((object) => JSON.stringify(object)).join("\n---\n");
+  const put = (objects: unknown[]) => kubectl(["apply", "-f", "-"], { stdin: texts(objects) });
+  const takeAway = (objects: unknown[]) =>
+    lab.kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", "-"], { stdin: texts(objects) });
+
+  // A cluster on which Keystone is in use keeps what it has, and what its guards refuse isn't tried without them.
+  const ours = ["rbac.yaml", "guest-role.yaml", "guards.yaml"].flatMap(manifests);
+  const isGuard = ({ kind }: Manifest) => kind.startsWith("ValidatingAdmissionPolicy");
+  const identity = ({ kind, metadata }: Manifest) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
+  const listed = JSON.parse(await kubectl(["get", "-k", base, "--ignore-not-found", "-o", "json"]) || `{"items":[]}`);
+  const before = new Set(((listed.items ?? [listed]) as Manifest[]).map(identity));
+  const guarded = ours.some((object) => isGuard(object) && before.has(identity(object)));
+  // Its namespace stays: other operators may hold their Lease there.
+  leaving.defer(async () => {
+    await takeAway(ours.filter((object) => object.kind !== "Namespace" && !before.has(identity(object))));
+  });
+  await put(ours.filter((object) => !isGuard(object)));
+
+  // What an earlier run on this cluster has left takes some seconds to go.
+  const mine = [...scene, bodyOf("v1", "Namespace", named("guest-guards-work"))];
+  await kubectl(["delete", "--ignore-not-found", "--timeout=60s", "-f", "-"], { stdin: texts(mine) });
+  leaving.defer(async () => {
+    await takeAway(mine);
+  });
+  await put(scene);
+  for (const namespace of [guests, shop]) {
+    await eventually(`${namespace} has its service account`, async () => {
+      const { code } = await lab.kubectl(["get", "serviceaccount", "default", "-n", namespace]);
+      return code === 0 || "not yet";
+    });
+  }
+  leaving.defer(async () => {
+    await lab.kubectl(["patch", "pod", "old", "-n", guests, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`]);
+  });
+  await put(contents);
+  await cluster.namespaces.patch(guests, {
+    metadata: {
+      labels: cases.labelsOf("guarded-home"),
+      annotations: { "keystone.io/grantee": "Realm/guarded-home//" },
+    },
+  }, { type: "merge" });
+
+  const clients = new Map<Who, ClosableRestClient>([["the cluster admin", cluster.rest]]);
+  for (const [who, [name, groups]] of Object.entries(cases.users) as [Who, [string, string[]]][]) {
+    kubeconfigs[who] = await lab.user(name, { groups });
+    clients.set(who, leaving.use(await clientOf(kubeconfigs[who])));
+  }
+
+  /** What the API server says against it; nothing when it goes through. */
+  const attempt = async (who: Who, request: Request, { dryRun = true } = {}): Promise<string> => {
+    const { query, ...rest } = request;
+    const parameters = new URLSearchParams(query);
+    if (dryRun && request.method !== "GET" && !request.path.endsWith("/exec")) parameters.set("dryRun", "All");
+    try {
+      const exchange = { ...rest, querystring: parameters };
+      if (query?.watch) await (await clients.get(who)!.performStream(exchange)).cancel();
+      else await clients.get(who)!.performRequest(exchange);
+      return "";
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // As far as a request for a shell or a log gets where no kubelet runs the pod.
+      if (/does not have a host assigned/.test(error.message)) return "";
+      return error.message;
+    }
+  };
+  const really = { dryRun: false };
+  const refusals = Object.entries(cases.refusedByPolicy);
+
+  // Authorization learns of roles and bindings by watches.
+  await eventually("the roles are in force", async () => {
+    const said = await Promise.all([
+      attempt("the operator", cases.get("/api/v1/nodes")),
+      attempt("a guest", cases.get(cases.here("pods"))),
+      attempt("eve", cases.get(cases.namespace())),
+      attempt("dana, a cluster admin,", cases.get("/api/v1/nodes")),
+      attempt("a mighty operator", cases.get("/api/v1/secrets")),
+    ]);
+    return said.every((text) => text === "") || said.join("; ");
+  });
+
+  await step(t, "without the policies, all that they are to refuse goes through", async () => {
+    if (guarded) return;
+    for (const { who, can, request } of refusals.flatMap(([, refusals]) => refusals)) {
+      assert.equal(await attempt(who, request), "", `${who} can ${can}`);
+    }
+  });
+
+  await step(t, "kubectl apply takes the folder, by -f and by -k", async () => {
+    await kubectl(["apply", "-f", `${base}/`]);
+    assert.doesNotMatch(await kubectl(["apply", "-k", base]), /created/, "both are the same");
+  });
+
+  await step(t, "the policies come into force, and the API server finds no fault in them", async () => {
+    for (const [policy, [{ who, can, request }]] of refusals as [string, [cases.Refusal]][]) {
+      await eventually(`${who} can't ${can}`, async () => await attempt(who, request) !== "" || "it goes through");
+      await eventually(`the types in ${policy} are checked`, async () => {
+        const { status } = JSON.parse(await kubectl(["get", "validatingadmissionpolicy", policy, "-o", "json"]));
+        if (!status?.typeChecking) return "not yet";
+        assert.deepEqual(status.typeChecking, {});
+        return true;
+      });
+    }
+    assert.deepEqual(
+      ours.filter(({ kind }) => kind === "ValidatingAdmissionPolicy").map(({ metadata }) => metadata.name).sort(),
+      refusals.map(([policy]) => policy).sort(),
+      "each policy is tried",
+    );
+  });
+
+  for (const [policy, cases] of refusals) {
+    for (const { who, can, request, says } of cases) {
+      await step(t, `${who} can't ${can}`, async () => {
+        const said = await attempt(who, request);
+        assert.match(
+          said,
+          new RegExp(`ValidatingAdmissionPolicy '${policy}' with binding '${policy}' denied request: `),
+        );
+        assert.match(said, says);
+      });
+    }
+  }
+  for (const { who, can, request, says } of cases.refusedByRole) {
+    await step(t, `${who} can't ${can}`, async () => assert.match(await attempt(who, request), says));
+  }
+  const seen = await cluster.namespaces.get(guests) as Body;
+  for (const { who, can, request } of cases.allowed(seen)) {
+    await step(t, `${who} can ${can}`, async () => assert.equal(await attempt(who, request), ""));
+  }
+
+  await step(t, "a guest can read logs and open shells and ports, as far as the pod runs", async () => {
+    const log = { method: "GET", path: cases.here("pods/old/log") } as const;
+    const shell = { command: "id", stdout: "true" };
+    for (const method of ["GET", "POST"] as const) {
+      for (
+        const request of [
+          log,
+          { method, path: cases.here("pods/old/exec"), query: shell },
+          { method, path: cases.here("pods/old/attach"), query: shell },
+          { method, path: cases.here("pods/old/portforward"), query: { ports: "80" } },
+        ]
+      ) assert.doesNotMatch(await attempt("a guest", request, really), /cannot/, `${method} ${request.path}`);
+    }
+  });
+
+  const makeAsGuest = (apiVersion: string, kind: string, object: Body) =>
+    kubectl(["create", "-f", "-"], { stdin: JSON.stringify(bodyOf(apiVersion, kind, object, guests)), as: "a guest" });
+  const podsOf = async (app: string) =>
+    JSON.parse(await kubectl(["get", "pods", "-n", guests, "-l", `app=${app}`, "-o", "json"])).items as {
+      metadata: { finalizers?: string[] };
+    }[];
+
+  await step(t, "controllers make the pods of guests' workloads", async () => {
+    const once = (app: string) => ({ template: cases.template(app, { restartPolicy: "Never" }) });
+    const plain = (app: string) => ({ selector: { app }, template: cases.template(app) });
+    await makeAsGuest("apps/v1", "Deployment", cases.workload("by-deployment"));
+    await makeAsGuest("apps/v1", "ReplicaSet", cases.workload("by-replicaset"));
+    const volumes = { serviceName: "plain", volumeClaimTemplates: [cases.claim("data")] };
+    await makeAsGuest("apps/v1", "StatefulSet", cases.workload("by-statefulset", volumes));
+    await makeAsGuest("v1", "ReplicationController", named("by-controller", { spec: plain("by-controller") }));
+    await makeAsGuest("batch/v1", "Job", named("by-job", { spec: once("by-job") }));
+    const never = { schedule: "* * * * *", suspend: true, jobTemplate: { spec: once("by-cronjob") } };
+    await makeAsGuest("batch/v1", "CronJob", named("by-cronjob", { spec: never }));
+    await kubectl(["create", "job", "--from=cronjob/by-cronjob", "by-hand", "-n", guests], { as: "a guest" });
+    for (const by of ["deployment", "replicaset", "statefulset", "controller", "job", "cronjob"]) {
+      await eventually(
+        `the pod by-${by} is there`,
+        async () => (await podsOf(`by-${by}`)).length === 1 || "no",
+        30_000,
+      );
+    }
+  });
+
+  await step(t, "the Job's controller takes its finalizer out, and its pod goes", async () => {
+    assert.deepEqual((await podsOf("by-job"))[0]!.metadata.finalizers, ["batch.kubernetes.io/job-tracking"]);
+    await kubectl(["delete", "job", "by-job", "-n", guests, "--cascade=foreground", "--timeout=30s"], {
+      as: "a guest",
+    });
+    assert.deepEqual(await podsOf("by-job"), []);
+  });
+
+  await step(t, "a guest's claim is bound", async () => {
+    const volume = bodyOf(
+      "v1",
+      "PersistentVolume",
+      named("guards-volume", {
+        spec: {
+          capacity: { storage: "1Mi" },
+          accessModes: ["ReadWriteOnce"],
+          storageClassName: "guards-some",
+          hostPath: { path: "/tmp/guards-volume" },
+        },
+      }),
+    );
+    leaving.defer(async () => {
+      await takeAway([volume]);
+    });
+    await put([volume]);
+    await makeAsGuest("v1", "PersistentVolumeClaim", cases.claim("fits", { storageClassName: "guards-some" }));
+    await eventually("it is bound", async () => {
+      const { spec, status } = JSON.parse(await kubectl(["get", "pvc", "fits", "-n", guests, "-o", "json"]));
+      return status.phase === "Bound" && spec.volumeName === "guards-volume" || status.phase;
+    }, 30_000);
+  });
+
+  await step(t, "a pod that the scheduler has placed can still be changed", async () => {
+    await makeAsGuest("v1", "Pod", cases.pod("placed"));
+    assert.equal(await attempt("the scheduler", cases.place("placed", "guards-node"), really), "");
+    assert.equal(
+      await attempt("a guest", cases.patch(cases.here("pods/placed"), cases.labelled({ x: "y" })), really),
+      "",
+    );
+    const placed = await kubectl(["get", "pod", "placed", "-n", guests, "-o", "jsonpath={.spec.nodeName}"]);
+    assert.equal(placed, "guards-node");
+    // No kubelet there would end it.
+    await kubectl(["delete", "pod", "placed", "-n", guests, "--force", "--grace-period=0"], { as: "a guest" });
+  });
+
+  await step(t, "behind its fence and with just its rights, the operator does all its work", async () => {
+    const names = ["guards-work", "guards-handed"];
+    leaving.defer(async () => {
+      for (const name of names) {
+        await lab.kubectl(["patch", "grant", name, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`]);
+        await lab.kubectl(["delete", `grant/${name}`, `realm/${name}`, "--ignore-not-found", "--wait=false"]);
+      }
+    });
+    await using operator = await startOperator(lab, { kubeconfig: kubeconfigs["the operator"]!, realm: "alice-home" });
+    for (const name of names) {
+      await cluster.createRealm(name);
+      await cluster.create({ name, to: name, destinations: ["203.0.113.0/24:443"] });
+      await cluster.grantIn("Active", name);
+    }
+    const { metadata } = await cluster.namespaces.get(handed);
+    assert.equal(metadata!.labels!["keystone.io/realm"], "guards-handed");
+    for (const name of names) {
+      const spec = { revocation: {}, termination: { noticeSeconds: 0 } };
+      await cluster.grants.patch(name, { spec }, { type: "merge" });
+      await cluster.grantIn("Revoked", name);
+      await cluster.grants.delete(name);
+    }
+    await eventually("the grants are gone", async () => {
+      const { items } = await cluster.grants.list();
+      return !items.some(({ metadata }) => names.includes(metadata!.name!)) || "held by their finalizers";
+    });
+    assert.deepEqual(operator.log.filter((line) => /ValidatingAdmissionPolicy|cannot|RBAC/.test(line)), []);
+  });
+
+  await step(t, "the deletion of a guest namespace finishes", async () => {
+    const letGo = cases.patch(cases.here("pods/old"), { metadata: { finalizers: null } });
+    assert.equal(await attempt("a guest", letGo, really), "", "what held a pod before is for its guest to take out");
+    // With pods and claims in it, it would take a quarter of a minute.
+    const slow =
+      "deployments,replicasets,statefulsets,replicationcontrollers,jobs,cronjobs,pods,persistentvolumeclaims";
+    await kubectl(["delete", slow, "--all", "-n", guests, "--timeout=30s"], { as: "a guest" });
+    assert.equal(await attempt("eve", cases.remove(cases.namespace(guests)), really), "");
+    await eventually("it is gone", async () => {
+      try {
+        return JSON.stringify((await cluster.namespaces.get(guests)).status);
+      } catch (error) {
+        return isApiError(error, 404) || String(error);
+      }
+    }, 60_000);
+  });
+});
