@@ -1,4 +1,10 @@
-/** Runs the test suites one after the other and sums them up: `deno task test [SUITE…]`. */
+/**
+ * Runs the test suites one after the other and sums them up: `deno task test [SUITE…]`.
+ *
+ * What needs a node with real pods runs where it can. `KEYSTONE_E2E` says what else: `auto` (default) tells that it was
+ * not run and why, `require` fails then, `off` leaves it out.
+ */
+import { nodeObstacle } from "./lab/node_obstacle.ts";
 
 interface Suite {
   name: string;
@@ -7,6 +13,8 @@ interface Suite {
   args: string[];
   /** Groups of tools that the lab has to have built. */
   lab: string[];
+  /** `all`: it can't run without a node; `some`: a part of it can't. */
+  node?: "all" | "some";
 }
 
 // Fast ones first: what they find needn't wait for a cluster.
@@ -18,10 +26,17 @@ const suites: Suite[] = [
     lab: [],
   },
   {
+    name: "simulation",
+    what: "all plans over a world of their own, in any order, with crashes",
+    args: ["--parallel", "tests/simulation"],
+    lab: [],
+  },
+  {
     name: "api",
     what: "a real API server, controller manager and etcd",
     args: ["tests/api", "tests/lab"],
     lab: ["kubernetes", "tailnet", "policy"],
+    node: "some",
   },
   {
     name: "tailnet",
@@ -29,7 +44,18 @@ const suites: Suite[] = [
     args: ["tests/tailnet"],
     lab: ["kubernetes", "tailnet", "tailscale-stable"],
   },
+  {
+    name: "e2e",
+    what: "real pods on a node",
+    args: ["tests/e2e"],
+    lab: ["kubernetes"],
+    node: "all",
+  },
 ];
+
+/** Why no node can run here; undefined when one can. */
+const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
+const notRun: string[] = [];
 
 const root = new URL("..", import.meta.url);
 const total = { passed: 0, failed: 0 };
@@ -59,9 +85,16 @@ async function deno(args: string[], stdout: "inherit" | "piped"): Promise<{ succ
 
 async function run(suite: Suite): Promise<void> {
   console.log(`\n— ${suite.name}: ${suite.what}`);
-  if (
-    suite.lab.length > 0 && !(await deno(["run", "-A", "tests/lab/main.ts", "build", ...suite.lab], "inherit")).success
-  ) {
+  if (suite.node && obstacle) {
+    notRun.push(`${suite.node === "all" ? suite.name : `a part of ${suite.name}`}: ${obstacle}`);
+    if (Deno.env.get("KEYSTONE_E2E") === "require") {
+      console.error(`KEYSTONE_E2E=require, and it can't run: ${obstacle}`);
+      total.failed++;
+    }
+    if (suite.node === "all") return;
+  }
+  const lab = [...suite.lab, ...(suite.node && !obstacle ? ["node", "dns"] : [])];
+  if (lab.length > 0 && !(await deno(["run", "-A", "tests/lab/main.ts", "build", ...lab], "inherit")).success) {
     total.failed++;
     return;
   }
@@ -77,5 +110,6 @@ async function run(suite: Suite): Promise<void> {
 }
 
 for (const suite of chosen(Deno.args)) await run(suite);
+for (const what of notRun) console.log(`\nnot run: ${what}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 Deno.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -1,6 +1,6 @@
 /** The Grant: a contract that lets a grantee use part of the grantor's cluster, here and until then. */
 import { z } from "zod";
-import { conditions, instant, nameRule, realmName, rules, shownQuantities } from "./meta.ts";
+import { conditions, instant, nameRule, naming, realmName, rules, shownQuantities } from "./meta.ts";
 import type { KindDefinition } from "./definition.ts";
 
 export const phases = ["Pending", "Active", "Revoked", "Expired"] as const;
@@ -8,7 +8,9 @@ export type Phase = (typeof phases)[number];
 
 // What a ResourceQuota really enforces. The API server accepts other keys and ignores them, and a grant that promises
 // what nothing enforces is worse than an error. See pkg/quota/v1/evaluator/core in Kubernetes.
-const dns = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?";
+// What it refuses, on the other hand, would keep the whole quota of the realm from being written.
+const dnsLabel = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const dns = `${dnsLabel}([.]${dnsLabel})*`;
 const computeKeys = "(requests\\\\.|limits\\\\.)?(cpu|memory|ephemeral-storage)";
 const countKeys =
   "(pods|services|services\\\\.nodeports|services\\\\.loadbalancers|persistentvolumeclaims|secrets|configmaps|replicationcontrollers)" +
@@ -17,7 +19,15 @@ const otherKeys =
   `requests\\\\.storage|requests\\\\.hugepages-[0-9]+[KMG]i|requests\\\\.${dns}/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?` +
   `|${dns}\\\\.storageclass\\\\.storage\\\\.k8s\\\\.io/requests\\\\.storage`;
 const keyPattern = `^(${computeKeys}|${countKeys}|${otherKeys})$`;
-const wholePattern = `^(${countKeys})$|^requests\\\\..+/`;
+/** CEL that is true of a key k that no ResourceQuota enforces or takes, by its form or by the length of its two parts. */
+const isForeign =
+  `k.indexOf('/') > 253 || k.size() - k.indexOf('/') > 64 || k.contains('kubernetes.io/') || !k.matches('${keyPattern}')`;
+/** The form of a quantity that isn't negative. Exponents are bounded: to read 1e999999999 the API server takes hours. */
+const quantityForm = "^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?$";
+/** CEL that is true of a key k that a ResourceQuota takes with whole numbers only, and whose value isn't one. */
+const isBroken =
+  `(k.contains('/') || k.matches('^(${countKeys})$')) && string(self[k]).matches('${quantityForm}') && ` +
+  "!quantity(string(self[k])).isInteger()";
 
 export const maxHardKeys = 64;
 /** A week. */
@@ -29,13 +39,25 @@ export const maxDestinations = 256;
 const quantity = z.union([z.string().max(32), z.int()]).meta({
   "x-kubernetes-int-or-string": true,
   maxLength: 32,
-  ...rules({
-    // Bounded, since isQuantity accepts 1e400, which no quota can hold.
-    rule:
-      "isQuantity(string(self)) && sign(quantity(string(self))) >= 0 && quantity(string(self)).compareTo(quantity('1E')) <= 0",
-    messageExpression: "string(self) + ' is not a quantity between 0 and 1E; write for example 500m, 2, 4Gi'",
-  }),
+  ...rules(
+    naming(
+      `string(self).matches('${quantityForm}') && quantity(string(self)).compareTo(quantity('1E')) <= 0`,
+      "string(self)",
+      "is not a quantity between 0 and 1E; write for example 500m, 2, 4Gi",
+    ),
+    naming(
+      "type(self) != int || self <= 9007199254740991",
+      "string(self)",
+      "is too large for a number: programs would read another; write it in quotes",
+    ),
+  ),
 });
+
+/** An instant that is read by a rule: the format alone lets lists pass, and zones that aren't. */
+const validInstant = instant.meta(rules({
+  rule: "self.getFullYear() > 0",
+  message: "write an instant (RFC 3339), such as 2026-01-01T00:00:00Z",
+}));
 
 export const grantSpec = z.object({
   grantorRealm: realmName.describe(
@@ -52,23 +74,24 @@ export const grantSpec = z.object({
     maxProperties: maxHardKeys,
     ...rules(
       {
-        rule: `self.all(k, k.size() <= 317 && k.matches('${keyPattern}'))`,
-        messageExpression: `'hard: ' + self.filter(k, k.size() > 317 || !k.matches('${keyPattern}'))[0] + ` +
+        rule: `!self.exists(k, ${isForeign})`,
+        messageExpression: `'hard: ' + self.filter(k, ${isForeign})[0] + ` +
           "' is not enforced by any ResourceQuota; write cpu, memory, ephemeral-storage (with or without requests. or limits.), " +
           "requests.storage, pods, services.loadbalancers, count/<resource>.<group>, requests.<vendor>/<device> or " +
           "<class>.storageclass.storage.k8s.io/requests.storage'",
+        message:
+          "hard: there is a key that no ResourceQuota enforces; kubectl explain grant.spec.hard shows which one does",
       },
       {
-        rule:
-          `self.all(k, !k.matches('${wholePattern}') || !isQuantity(string(self[k])) || quantity(string(self[k])).isInteger())`,
-        messageExpression:
-          `'hard: ' + self.filter(k, k.matches('${wholePattern}') && isQuantity(string(self[k])) && !quantity(string(self[k])).isInteger())[0] + ' is counted: write a whole number, such as 3'`,
+        rule: `!self.exists(k, ${isBroken})`,
+        messageExpression: `'hard: ' + self.filter(k, ${isBroken}).map(k, k + ' is ' + string(self[k]))[0] + ` +
+          "'; write a whole number, such as 3'",
       },
       {
         rule: "!['cpu', 'memory', 'ephemeral-storage'].exists(k, k in self && ('requests.' + k) in self)",
-        message:
-          "hard names one thing twice: cpu, memory and ephemeral-storage mean requests.cpu, requests.memory and " +
-          "requests.ephemeral-storage; write one of each",
+        messageExpression:
+          "'hard: ' + ['cpu', 'memory', 'ephemeral-storage'].filter(k, k in self && ('requests.' + k) in self)" +
+          ".map(k, k + ' and requests.' + k)[0] + ' are one thing; write one of the two'",
       },
     ),
   }),
@@ -77,11 +100,11 @@ export const grantSpec = z.object({
       "false: guests reach each other and the grantee's own node, nothing else. true: allowedDestinations as well.",
     ),
     allowedDestinations: z.array(
-      z.string().max(270).meta(rules({
-        rule: "self.matches('^[A-Za-z0-9._:/\\\\[\\\\]-]+$')",
-        messageExpression:
-          "self + ' is not a destination; write a CIDR, an IP address, a realm name or a DNS name, with an optional :port or :first-last and /tcp, /udp or /sctp'",
-      })),
+      z.string().max(270).meta(rules(naming(
+        "self.matches('^[A-Za-z0-9._:/\\\\[\\\\]-]+$')",
+        "self",
+        "is not a destination; write a CIDR, an IP address, a realm name or a DNS name, with an optional :port or :first-last and /tcp, /udp or /sctp",
+      ))),
     ).max(maxDestinations).default([]).meta({ "x-kubernetes-list-type": "atomic" }).describe(
       "Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, the name of a " +
         "Realm (its tailnet addresses), or a DNS name (what it resolves to, by its TTL), each with an optional :port or " +
@@ -89,10 +112,10 @@ export const grantSpec = z.object({
     ),
   }).optional().describe("Where guests may connect to. Without it: nowhere but each other and the grantee's node."),
   validity: z.object({
-    validFrom: instant.nullable().optional().describe(
+    validFrom: validInstant.nullable().optional().describe(
       "From this instant on; without it, at once. RFC 3339, such as 2026-01-01T00:00:00Z.",
     ),
-    validUntil: instant.nullable().optional().describe(
+    validUntil: validInstant.nullable().optional().describe(
       "Up to, not including, this instant; without it, until revoked. RFC 3339.",
     ),
   }).nullable().optional().meta(rules(
@@ -216,11 +239,11 @@ export const grantDefinition: KindDefinition = {
     { name: "Grantor", type: "string", jsonPath: ".spec.grantorRealm", description: "Who gives" },
     { name: "Grantee", type: "string", jsonPath: ".spec.granteeRealm", description: "Who receives" },
     { name: "Phase", type: "string", jsonPath: ".status.phase", description: "Pending, Active, Revoked or Expired" },
-    { name: "CPU", type: "string", jsonPath: ".spec.hard.requests\\.cpu", description: "requests.cpu granted" },
+    { name: "CPU", type: "string", jsonPath: ".status.hard.requests\\.cpu", description: "requests.cpu granted" },
     {
       name: "Memory",
       type: "string",
-      jsonPath: ".spec.hard.requests\\.memory",
+      jsonPath: ".status.hard.requests\\.memory",
       description: "requests.memory granted",
     },
     { name: "Ends", type: "string", jsonPath: ".spec.validity.validUntil", description: "When it ends" },

@@ -25,6 +25,19 @@ export const rules = (...list: CelRule[]): { "x-kubernetes-validations": CelRule
   "x-kubernetes-validations": list,
 });
 
+/**
+ * A rule on a text whose message begins with that text.
+ *
+ * @param value CEL of the text
+ * @param says what is wrong with it and what to write
+ */
+export const naming = (rule: string, value: string, says: string): CelRule => ({
+  rule,
+  messageExpression: `${value} + ' ${says}'`,
+  // Instead of a message of more than one line, which the API server drops.
+  message: `this value ${says}`,
+});
+
 /** Names of Realms, Grants and SuperEntities leave room for `guest-` within the 63 characters of a DNS label. */
 export const maxNameLength = 57;
 
@@ -39,11 +52,11 @@ export const nameRule: CelRule = {
 
 /** The name of a Realm or SuperEntity as another object refers to it. */
 export const realmName = z.string().max(maxNameLength).meta(
-  rules({
-    rule: `self.matches('^[a-z0-9]([-a-z0-9]{0,${maxNameLength - 2}}[a-z0-9])?$')`,
-    messageExpression:
-      `self + ' is not the name of a Realm or SuperEntity: write lower-case letters, digits and dashes, at most ${maxNameLength} characters'`,
-  }),
+  rules(naming(
+    `self.matches('^[a-z0-9]([-a-z0-9]{0,${maxNameLength - 2}}[a-z0-9])?$')`,
+    "self",
+    `is not the name of a Realm or SuperEntity: write lower-case letters, digits and dashes, at most ${maxNameLength} characters`,
+  )),
 );
 
 /** An instant, RFC 3339; the API server refuses anything else. */

@@ -1,6 +1,6 @@
 /** The Realm: a cluster at home or in a small organisation, known by its node on the tailnet. */
 import { z } from "zod";
-import { conditions, instant, nameRule, rules } from "./meta.ts";
+import { conditions, instant, nameRule, naming, rules } from "./meta.ts";
 import type { KindDefinition } from "./definition.ts";
 
 export const trustLevels = ["internal", "partner", "public"] as const;
@@ -13,11 +13,11 @@ export const realmSpec = z.object({
   identity: z.string().max(253).describe(
     "MagicDNS name of the realm's node, such as bob-home.tailnet-name.ts.net. Case and a trailing dot don't matter. " +
       "`tailscale status --json` on that node shows it as Self.DNSName.",
-  ).meta(rules({
-    rule:
-      `self.matches('^([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?[.]){1,}[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?[.]?$')`,
-    messageExpression: `self + ' is not a MagicDNS name; write it whole, such as bob-home.tailnet-name.ts.net'`,
-  })),
+  ).meta(rules(naming(
+    `self.matches('^([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?[.]){1,}[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?[.]?$')`,
+    "self",
+    "is not a MagicDNS name; write it whole, such as bob-home.tailnet-name.ts.net",
+  ))),
   connectionType: z.enum(["tailscale", "headscale"]).default("tailscale").describe(
     "Which control server the tailnet has. Both speak the same LocalAPI; what is really seen is shown in status.",
   ),
@@ -29,12 +29,11 @@ export const realmSpec = z.object({
     z.object({
       kind: z.enum(["User", "Group"]).describe("User or Group, as the API server authenticates them."),
       name: z.string().min(1).max(253).describe("Name of the user or group."),
-    }).meta(rules(
-      {
-        rule: "!self.name.startsWith('system:')",
-        messageExpression: "self.name + ' belongs to Kubernetes itself; name the users or groups of the realm'",
-      },
-    )),
+    }).meta(rules(naming(
+      "!self.name.startsWith('system:')",
+      "self.name",
+      "belongs to Kubernetes itself; name the users or groups of the realm",
+    ))),
   ).max(32).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "Who acts for the realm: they may work in its guest namespace while a grant is in force. Without it: the group " +
       "keystone:realm:<name>.",
@@ -80,6 +79,9 @@ export type RealmNode = z.infer<typeof realmNode>;
 /** Annotation that pins a realm to one node by its StableID. */
 export const trustedNodeAnnotation = "keystone.io/trusted-node";
 
+/** CEL that is true of a subject s that is the group of another realm. */
+const isOthersGroup = "s.name.startsWith('keystone:realm:') && s.name.substring(15) != self.metadata.name";
+
 export const realmDefinition: KindDefinition = {
   kind: "Realm",
   plural: "realms",
@@ -93,12 +95,11 @@ export const realmDefinition: KindDefinition = {
   rules: [
     nameRule,
     {
-      // The name has no bound that the API server's estimate of costs knows of, so it is compared and never joined.
-      rule: "!has(self.spec.subjects) || self.spec.subjects.all(s, !s.name.startsWith('keystone:realm:') || " +
-        "s.name.substring(15) == self.metadata.name)",
-      messageExpression:
-        "'spec.subjects names the group of another realm; of the groups keystone:realm:… only keystone:realm:' + " +
-        "self.metadata.name + ' acts for this one'",
+      // The name has no bound that the API server's estimate of costs knows of, so it is compared and never joined; and
+      // of what `filter` leaves it knows no bound either, of what `map` makes it does.
+      rule: `!has(self.spec.subjects) || !self.spec.subjects.exists(s, ${isOthersGroup})`,
+      messageExpression: `'spec.subjects: ' + self.spec.subjects.map(s, ${isOthersGroup}, s.name)[0] + ` +
+        "' is the group of another realm; of the groups keystone:realm:… only keystone:realm:' + self.metadata.name + ' acts for this one'",
     },
   ],
   columns: [

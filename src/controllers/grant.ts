@@ -30,10 +30,20 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
   const options = { fieldManager: operatorName, force: true, signal };
   // The UID makes each write fail rather than bring back a Grant that is gone, or touch another of the same name.
   const metadata = { name, uid: grant.uid };
-  if (plan.finalizer) {
-    const finalizers = plan.finalizer === "add" ? [guestFinalizer] : [];
-    const written = await api.apply({ ...head, metadata: { ...metadata, finalizers } }, options);
-    if (plan.finalizer === "add") stores.grants.observe(written);
+  if (plan.finalizer === "add") {
+    stores.grants.observe(
+      await api.apply({ ...head, metadata: { ...metadata, finalizers: [guestFinalizer] } }, options),
+    );
+  }
+  if (plan.finalizer === "remove") {
+    // Not by apply, which would leave a finalizer that came with somebody else's copy of the Grant. The resource version
+    // keeps the finalizers that others add meanwhile.
+    const { otherFinalizers: finalizers, resourceVersion } = grant;
+    await api.patch(name, { metadata: { uid: grant.uid, resourceVersion, finalizers } }, {
+      type: "merge",
+      fieldManager: operatorName,
+      signal,
+    });
   }
   if (plan.status && !isDeepStrictEqual(plan.status, grant.status)) {
     stores.grants.observe(await api.applyStatus({ ...head, metadata, status: plan.status }, options));

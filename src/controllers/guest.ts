@@ -12,13 +12,22 @@ import { perform } from "./write.ts";
 export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
   const plan = planGuest(observeGuest(context, grantee));
   context.pods.want(guestNamespace(grantee), plan.needsPods);
-  try {
-    for (const stage of plan.stages) await settled(stage.map((write) => perform(context, write, signal)));
-  } finally {
-    // Also after a failure: what stands and what doesn't is shown as it is.
-    const world = observeGuest(context, grantee);
-    const shares = sharesOf(world, planGuest(world));
-    for (const grant of context.shares.set(grantee, shares)) context.queues.grants.add(grant);
+  // What is being enforced must not be taken for closed by what was seen before.
+  context.shares.announce(grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
+  const errors: unknown[] = [];
+  for (const [index, stage] of plan.stages.entries()) {
+    // What closes is closed as far as it can be; nothing opens after a failure.
+    if (index >= plan.closing && errors.length > 0) break;
+    errors.push(...await failures(stage.map((write) => perform(context, write, signal))));
+  }
+  // Also after a failure: what stands and what doesn't is shown as it is.
+  const world = observeGuest(context, grantee);
+  const shares = sharesOf(world, planGuest(world));
+  for (const grant of context.shares.set(grantee, shares)) context.queues.grants.add(grant);
+  if (errors.length > 0) {
+    // A failure must not cost an instant.
+    if (plan.wakeAt !== undefined) context.queues.guests.addAt(grantee, plan.wakeAt);
+    throw errors[0];
   }
   return nextOf(context, plan.wakeAt);
 }
@@ -51,8 +60,7 @@ function observeGuest(context: Context, grantee: string): GuestWorld {
   };
 }
 
-/** Waits for all, so that no write is left under way, then fails with the first error. */
-async function settled(writes: Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(writes)).find((result) => result.status === "rejected");
-  if (failed) throw failed.reason;
+/** Waits for all, so that no write is left under way; returns what failed. */
+async function failures(writes: Promise<void>[]): Promise<unknown[]> {
+  return (await Promise.allSettled(writes)).flatMap((result) => result.status === "rejected" ? [result.reason] : []);
 }

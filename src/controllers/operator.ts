@@ -101,7 +101,8 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    await context.events.flush(AbortSignal.timeout(2000));
+    // Events are told if there is time; the Lease is given back in any case.
+    await context.events.flush(AbortSignal.timeout(2000)).catch(() => {});
     await lease.release();
     observing.abort();
     await Promise.all([...observers, context.pods.ended()]);

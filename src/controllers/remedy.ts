@@ -13,7 +13,7 @@ function remedyOf(error: unknown): string | undefined {
     return "Start the API server, or choose another with --context or KUBECONFIG; trying again.";
   }
   if (isApiError(error, 401)) return "Log in again, or renew the credentials in the kubeconfig; trying again.";
-  if (isApiError(error, 403)) {
+  if (isApiError(error, 403) && / cannot /.test(error.message)) {
     return "Give the operator its rights: kubectl apply -f deploy/kustomize/base/rbac.yaml; trying again.";
   }
   if (isApiError(error, 404) && /keystone\.io/.test(`${error.path} ${error.message}`)) {

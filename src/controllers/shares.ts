@@ -9,6 +9,15 @@ export class Shares {
     return this.#byGrantee.get(grantee)?.get(grant);
   }
 
+  /** Says of these grants that something of them may be enforced from now on, until their shares are replaced. */
+  announce(grantee: string, grants: readonly string[]): void {
+    const shares = this.#byGrantee.get(grantee);
+    for (const grant of grants) {
+      const share = shares?.get(grant);
+      if (share && !share.enforced) shares!.set(grant, { ...share, enforced: true });
+    }
+  }
+
   /** Replaces the shares of a grantee's grants. Returns the grants of which something changed. */
   set(grantee: string, shares: Map<string, GrantShare>): string[] {
     const before = this.#byGrantee.get(grantee);

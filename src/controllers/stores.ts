@@ -131,13 +131,21 @@ function grantFacts({ metadata, spec, status }: Grant): GrantFacts {
     createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
     ...(metadata!.deletionTimestamp ? { deletingSince: Date.parse(metadata!.deletionTimestamp) } : {}),
     finalized: metadata!.finalizers?.includes(guestFinalizer) ?? false,
+    otherFinalizers: (metadata!.finalizers ?? []).filter((finalizer) => finalizer !== guestFinalizer),
+    resourceVersion: metadata!.resourceVersion ?? "",
     spec: spec as GrantSpec,
     status: (status ?? {}) as GrantStatus,
   };
 }
 
-function destinationRealms({ spec }: GrantFacts): string[] {
-  const destinations = (spec.networkPolicy?.allowedDestinations ?? []).map(parseDestination);
+/** What the terms allow, and what was taken out of them and is open until its notice is over. */
+const destinationsOf = ({ spec, status }: GrantFacts) =>
+  [...spec.networkPolicy?.allowedDestinations ?? [], ...status.reduction?.allowedDestinations ?? []].map(
+    parseDestination,
+  );
+
+function destinationRealms(grant: GrantFacts): string[] {
+  const destinations = destinationsOf(grant);
   return destinations.flatMap((destination) =>
     "to" in destination && "realm" in destination.to ? destination.to.realm : []
   );
@@ -218,8 +226,8 @@ const policyFacts = (policy: NetworkPolicy): PolicyFacts => ({
 export const keyIn = (namespace: string, name: string): string => `${namespace}/${name}`;
 
 /** DNS names that the destinations of a grant ask for. */
-export function dnsNamesOf({ spec }: GrantFacts): string[] {
-  const destinations = (spec.networkPolicy?.allowedDestinations ?? []).map(parseDestination);
+export function dnsNamesOf(grant: GrantFacts): string[] {
+  const destinations = destinationsOf(grant);
   return destinations.flatMap((destination) =>
     "to" in destination && "dns" in destination.to ? destination.to.dns : []
   );

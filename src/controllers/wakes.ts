@@ -38,7 +38,8 @@ export function connectWakes(context: Context): void {
   stores.realms.subscribe(({ key, old, new: now }) => {
     queues.realms.add(key);
     localMayHaveChanged();
-    if (old === undefined || now === undefined || old.deleting !== now.deleting) wakeGrantsTo(key);
+    // Its trust decides what grants to it may do.
+    if (old?.deleting !== now?.deleting || old?.generation !== now?.generation) wakeGrantsTo(key);
     if (!concernsPolicies({ key, ...(old ? { old } : {}), ...(now ? { new: now } : {}) })) return;
     queues.guests.add(key);
     for (const { spec } of stores.grants.index("destination", key)) queues.guests.add(spec.granteeRealm);

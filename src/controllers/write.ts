@@ -13,9 +13,8 @@ import {
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import { maxGraceSeconds } from "../core/guest/drain.ts";
 import type { GuestObject, Target, Write } from "../core/guest/plan.ts";
-import { adoptAnnotation, operatorName } from "../core/names.ts";
+import { adoptAnnotation, endedAnnotation, lockedLabel, operatorName } from "../core/names.ts";
 import type { Context } from "./context.ts";
 import { record } from "./record.ts";
 
@@ -24,7 +23,7 @@ export async function perform(context: Context, write: Write, signal: AbortSigna
     await applyObject(context, write.apply, signal);
     if (write.event) record(context, regarding(context, write.apply), [write.event]);
   } else if ("adopt" in write) await adopt(context, write.adopt, write.uid, signal);
-  else if ("remove" in write) await remove(context, write.remove, signal);
+  else if ("remove" in write) await remove(context, write.remove, write.graceSeconds, signal);
   else if ("evict" in write) await evict(context, write.evict, write.graceSeconds, signal);
   else await removeVolumes(context, write.removeVolumes.namespace, signal);
 }
@@ -73,18 +72,25 @@ function regarding({ stores }: Context, { apiVersion, kind, metadata }: GuestObj
   return { apiVersion: apiVersion!, kind: kind!, name, uid };
 }
 
-/** A merge patch, since it has to take off the annotation of another: it was good for this once. */
+/** A merge patch, since it has to take off what others have written: a word to adopt, which was good for this once. */
 async function adopt({ rest, stores }: Context, { metadata }: Namespace, uid: string, signal: AbortSignal) {
-  const { name, labels, annotations } = metadata!;
+  const { name } = metadata!;
+  const labels = { [lockedLabel]: null, ...metadata!.labels };
+  const annotations = { [adoptAnnotation]: null, [endedAnnotation]: null, ...metadata!.annotations };
   const written = await new ResourceApi(rest, namespaces).patch(
     name!,
-    { metadata: { uid, labels, annotations: { ...annotations, [adoptAnnotation]: null } } },
+    { metadata: { uid, labels, annotations } },
     { type: "merge", fieldManager: operatorName, signal },
   );
   stores.namespaces.observe(written);
 }
 
-async function remove(context: Context, target: Target, signal: AbortSignal): Promise<void> {
+async function remove(
+  context: Context,
+  target: Target,
+  gracePeriodSeconds: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const { rest, stores } = context;
   const { kind, namespace, name, uid } = target;
   const deleteOf = <T extends KubernetesObject>(resource: Resource<T>, more: { gracePeriodSeconds?: number } = {}) =>
@@ -101,7 +107,7 @@ async function remove(context: Context, target: Target, signal: AbortSignal): Pr
       await deleteOf(roleBindings);
       return stores.bindings.forget(key, uid);
     case "Pod":
-      return await deleteOf(pods, { gracePeriodSeconds: maxGraceSeconds });
+      return await deleteOf(pods, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds });
     case "Namespace":
       return await deleteOf(namespaces);
   }
@@ -112,7 +118,8 @@ async function ifPresent(write: Promise<unknown>): Promise<void> {
   try {
     await write;
   } catch (error) {
-    if (!isApiError(error, 404)) throw error;
+    // 409: the UID is another's.
+    if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;
   }
 }
 
@@ -132,7 +139,9 @@ async function evict({ rest }: Context, { namespace, name, uid }: Target, graceS
       abortSignal: signal,
     }));
   } catch (error) {
-    if (!isApiError(error, 429)) throw error;
+    // 500: several budgets select the pod, which the API server can't judge.
+    const budgets = isApiError(error, 500) && /PodDisruptionBudget/.test(error.message);
+    if (!isApiError(error, 429) && !budgets) throw error;
   }
 }
 

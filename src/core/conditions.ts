@@ -27,7 +27,13 @@ export function foldConditions(
     .map((verdict) => {
       const old = before.get(verdict.type);
       const lastTransitionTime = old?.status === verdict.status ? old.lastTransitionTime : rfc3339(now);
-      return { ...verdict, observedGeneration, lastTransitionTime };
+      return { ...verdict, message: bounded(verdict.message), observedGeneration, lastTransitionTime };
     })
     .sort((a, b) => a.type < b.type ? -1 : 1);
 }
+
+const longestMessage = 32_768;
+
+/** A message as long as the API server takes one (KEP-1623): a longer one would keep the whole status from being written. */
+export const bounded = (message: string): string =>
+  message.length <= longestMessage ? message : `${message.slice(0, longestMessage - 1)}…`;

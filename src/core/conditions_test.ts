@@ -21,3 +21,9 @@ Deno.test("conditions: the time moves when the status does, and only then", () =
     ],
   );
 });
+
+Deno.test("conditions: a message that is too long for the API server is cut, so that the status can be written", () => {
+  const [condition] = foldConditions(undefined, [{ ...verdict("Ready", "False"), message: "x".repeat(40_000) }], 1, t0);
+  assert.equal(condition!.message.length, 32_768);
+  assert.ok(condition!.message.endsWith("x…"));
+});

@@ -15,6 +15,9 @@ export interface GrantFacts {
   deletingSince?: number;
   /** Whether it carries our finalizer. */
   finalized: boolean;
+  /** The finalizers of others. */
+  otherFinalizers: readonly string[];
+  resourceVersion: string;
   spec: GrantSpec;
   status: GrantStatus;
 }

@@ -159,9 +159,10 @@ Deno.test("what the cluster offers and protects", {
 
   await step(
     t,
-    "a node without podCIDR: ranges of pods aren't known, so CIDRs close, and the message says what to set",
+    "no node has a podCIDR: ranges of pods aren't known, so CIDRs close, and the message says what to set",
     async () => {
       await kubectl(["create", "-f", "-"], node("plain-node"));
+      await kubectl(["delete", "node", "gpu-node"]);
       await opens("net", "net-home", "nothing");
       const grant = await eventually("it is told", async () => {
         const seen = await cluster.grants.get("net");

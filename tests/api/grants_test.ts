@@ -40,6 +40,25 @@ Deno.test("grants", async (t) => {
     assert.equal((await cluster.grants.get("two")).status!.phase, "Active");
   });
 
+  await step(t, "one beyond the realm's trust is Pending, and Active as soon as the trust is raised", async () => {
+    await cluster.createRealm("trust-home", { trustLevel: "public" });
+    await cluster.create({ name: "trust", to: "trust-home", until: secondsFromNow(40 * 86_400).text });
+    const pending = await cluster.grantIn("Pending", "trust");
+    assert.match(
+      pending.status!.message!,
+      /spec\.validity\.validUntil is .* trusted with at most 30 days after the start/,
+    );
+    await cluster.realms.patch("trust-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
+    await cluster.grantIn("Active", "trust", 1000);
+    await cluster.realms.patch("trust-home", { spec: { trustLevel: "public" } }, { type: "merge" });
+    const lowered = await eventually("it says so", async () => {
+      const grant = await cluster.grants.get("trust");
+      const ready = grant.status!.conditions!.find(({ type }) => type === "Ready")!;
+      return ready.reason === "ExceedsTrustCeiling" ? grant : ready.reason;
+    }, 2000);
+    assert.equal(lowered.status!.phase, "Active", "what is in force is not ended by that");
+  });
+
   await step(t, "it begins at validFrom", async () => {
     await cluster.createRealm("later-home");
     const { text, at } = secondsFromNow(1);

@@ -129,7 +129,7 @@ const rbac = "rbac.authorization.k8s.io/v1";
 const boundTo = (name: string, role: string, subject: Body): Body =>
   bodyOf(rbac, "ClusterRoleBinding", named(name, { ...cases.binding([subject], { name: role }) }));
 
-/** Four namespaces, those who ask, and objects of Keystone's kinds. */
+/** Namespaces, the rights of those who ask, and objects of Keystone's kinds. */
 const scene: Body[] = [
   bodyOf("v1", "Namespace", cases.namespaceOf(guests, cases.podSecurity)),
   bodyOf("v1", "Namespace", cases.namespaceOf(foreign)),
@@ -183,7 +183,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     assert.equal(code, 0, stderr);
     return stdout;
   };
-  const texts = (objects: unknown[]) => objects.map((object) => JSON.stringify(object)).join("\n---\n");
+  const texts = (items: unknown[]) => JSON.stringify({ apiVersion: "v1", kind: "List", items });
   const put = (objects: unknown[]) => kubectl(["apply", "-f", "-"], { stdin: texts(objects) });
   const takeAway = (objects: unknown[]) =>
     lab.kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", "-"], { stdin: texts(objects) });
@@ -203,10 +203,13 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
 
   // What an earlier run on this cluster has left takes some seconds to go.
   const mine = [...scene, bodyOf("v1", "Namespace", named("guest-guards-work"))];
-  await kubectl(["delete", "--ignore-not-found", "--timeout=60s", "-f", "-"], { stdin: texts(mine) });
-  leaving.defer(async () => {
+  const clear = async () => {
     await takeAway(mine);
-  });
+    await lab.kubectl(["patch", "pod", "old", "-n", guests, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`]);
+  };
+  await clear();
+  await kubectl(["wait", "--for=delete", "--timeout=50s", "-f", "-"], { stdin: texts(mine) });
+  leaving.defer(clear);
   await put(scene);
   for (const namespace of [guests, shop]) {
     await eventually(`${namespace} has its service account`, async () => {
@@ -214,9 +217,6 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
       return code === 0 || "not yet";
     });
   }
-  leaving.defer(async () => {
-    await lab.kubectl(["patch", "pod", "old", "-n", guests, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`]);
-  });
   await put(contents);
   await cluster.namespaces.patch(guests, {
     metadata: {

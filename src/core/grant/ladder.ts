@@ -38,11 +38,17 @@ export function endOf(grant: GrantFacts, rules: TrustRules, now: number): End | 
 }
 
 function expiryOf(grant: GrantFacts, rules: TrustRules): End | undefined {
-  const { from = grant.createdAt, until } = validityOf(grant);
+  const { from = grant.createdAt, until = lastKnownEnd(grant) } = validityOf(grant);
   if (until === undefined) return undefined;
   // A short grant isn't on notice from its first second.
   const notice = Math.min(noticeMs(grant, rules), Math.max(0, (until - from) / 2));
   return { why: "Expired", at: until, noticeFrom: until - notice };
+}
+
+/** Terms that were made unreadable take no end away from what is in force. */
+function lastKnownEnd(grant: GrantFacts): number | undefined {
+  const { invalid } = validityOf(grant);
+  return invalid && wasActive(grant) ? endedAt(grant) : undefined;
 }
 
 function revocationOf(grant: GrantFacts, rules: TrustRules, now: number): End | undefined {

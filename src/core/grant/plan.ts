@@ -1,7 +1,8 @@
 /** What a Grant's status says, and what has to happen to its finalizer. */
 import type { GrantStatus, Settings } from "../../api/mod.ts";
-import { foldConditions, type Verdict } from "../conditions.ts";
+import { bounded, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
+import { hardFrom, shown } from "../guest/hard.ts";
 import type { Applied, GrantShare } from "../guest/share.ts";
 import { rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
@@ -51,6 +52,8 @@ export function planGrant(world: GrantWorld): GrantPlan {
       if (!grant.finalized || !share) return wait;
       // The guest namespace closes and drains first and wakes this grant again.
       if (!share.enforced && !share.draining) return { ...wait, finalizer: "remove" };
+      // Whether pods have to go isn't known before that: to say that none is left would end their drain.
+      if (share.enforced) return wait;
       return wasActive(grant) ? statusPlan(world, standing, share) : wait;
     case "ended":
       // The same: what ends is shown as ended only when it is taken away.
@@ -105,8 +108,9 @@ function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | und
   const reduction = reductionShown(grant, share);
   return {
     phase: phaseOf(grant, standing, share),
-    message: ready.message,
-    ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm), hard: share.hard } : {}),
+    message: bounded(ready.message),
+    ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm) } : {}),
+    hard: inForce ? share.hard : shown(hardFrom(spec.hard)),
     ...(inForce && Object.keys(share.usage).length > 0 ? { actualUsage: share.usage } : {}),
     ...(until === undefined ? {} : { effectiveUntil: until }),
     ...(inForce && reduction ? { reduction } : {}),
@@ -137,7 +141,8 @@ function effectiveUntil({ grant }: GrantWorld, standing: Standing): string | und
   if (at === undefined) {
     return standing.is === "pending" || standing.is === "due" ? written : grant.status.effectiveUntil;
   }
-  return written !== undefined && Date.parse(written) === at ? written : rfc3339(at);
+  // Up to the next whole second, since what is promised from then on must not be cut short.
+  return written !== undefined && Date.parse(written) === at ? written : rfc3339(Math.ceil(at / 1000) * 1000);
 }
 
 /** A cut that is on notice, or whose pods are still to go. */
@@ -252,10 +257,13 @@ const evicting = ({ spec }: GrantFacts): Omit<Verdict, "type"> => ({
     `PodDisruptionBudgets respected for ${spec.termination?.drainSeconds ?? 120} s.`,
 });
 
-function inForceMessage({ grant, skewMs }: GrantWorld, notice: Notice | undefined): string {
+function inForceMessage({ grant, local, skewMs }: GrantWorld, notice: Notice | undefined): string {
   const { spec } = grant;
   const end = notice ? rfc3339(notice.endsAt) : spec.validity?.validUntil;
-  const enforced = `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${end ? ` until ${end}` : ""}.`;
+  const taken = local.kind === "any"
+    ? " Taken as this cluster's own: neither a tailnet nor KEYSTONE_REALM says which realm it is."
+    : "";
+  const enforced = `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${end ? ` until ${end}` : ""}.${taken}`;
   return notice?.skewed ? `${enforced} ${skewText(skewMs)}` : enforced;
 }
 

@@ -125,3 +125,21 @@ Deno.test("grant: a share from before it came into force says nothing", () => {
   const stale = share({ enforced: false, quota: lacking("NotInForce"), network: lacking("NotInForce") });
   assert.equal(plan({ share: stale }).status, undefined);
 });
+
+Deno.test("grant: one that was never enforced shows no eviction, whatever is being ended beside it", () => {
+  const never = grant({ finalized: false, spec: { revocation: {} } });
+  const beside = share({ enforced: false, draining: true });
+  for (const known of [undefined, beside]) {
+    const draining = plan({ grant: never, share: known }).status!.conditions!.find(({ type }) => type === "Draining")!;
+    assert.equal(draining.reason, "Drained", "the same after a restart, when no share is known yet");
+  }
+});
+
+Deno.test("grant: a deleted one says that its pods are gone only when what it gave is taken away", () => {
+  const status = { phase: "Active" as const };
+  const leaving = grant({ deletingSince: now - 300_000, status });
+  assert.deepEqual(plan({ grant: leaving, share: share({ draining: false }) }), nothing);
+  const draining = plan({ grant: leaving, share: share({ enforced: false, draining: true }) }).status!.conditions!
+    .find(({ type }) => type === "Draining")!;
+  assert.equal(draining.reason, "Evicting");
+});

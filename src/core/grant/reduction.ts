@@ -16,6 +16,8 @@ export interface Reduction {
   destinations: readonly string[];
 }
 
+const zero = parseQuantity("0");
+
 /**
  * The cut that is going on, from what was written down and what the terms have lost since then.
  *
@@ -36,14 +38,16 @@ export function reductionOf(
   const old = until !== undefined && now < until ? recorded : undefined;
   const lowered = new Map<string, Quantity>();
   let news = false;
-  for (const [key, quantity] of current) {
+  const before = [...Object.keys(status.hard ?? {}), ...Object.keys(old?.hard ?? {})];
+  for (const key of new Set([...current.keys(), ...before])) {
+    const quantity = current.get(key) ?? zero;
     const shownBefore = status.hard?.[key] === undefined ? undefined : parseQuantity(status.hard[key]);
     const held = old?.hard[key] === undefined ? undefined : parseQuantity(old.hard[key]);
     const most = [shownBefore, held].filter((known) => known !== undefined);
     if (most.length === 0) continue;
-    const before = maxQuantity(most[0]!, ...most.slice(1));
-    if (before.compare(quantity) <= 0) continue;
-    lowered.set(key, before);
+    const largest = maxQuantity(most[0]!, ...most.slice(1));
+    if (largest.compare(quantity) <= 0) continue;
+    lowered.set(key, largest);
     if (shownBefore && shownBefore.compare(quantity) > 0) news = true;
   }
   const present = new Set(destinations);

@@ -59,7 +59,7 @@ export function standingOf(world: StandingWorld): Standing {
   if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
     return ended(grant, grant.status.phase, endedAt(grant));
   }
-  const end = endOf(grant, rulesOf(world.settings, world.realm), now);
+  const end = endOf(grant, ladderRules(world), now);
   if (end !== undefined && now >= end.at) {
     // A clock that jumped ahead must not end every grant for good.
     if (skewMs === 0) return ended(grant, end.why, end.at);
@@ -72,6 +72,11 @@ export function standingOf(world: StandingWorld): Standing {
   const obstacle = obstacleTo(world);
   if (obstacle) return { ...obstacle, ...wake(earliest(obstacle.wakeAt, until)) };
   return { is: "due", ...onNotice(end, now) };
+}
+
+/** Whose trust isn't known any more keeps the notice that was given. */
+function ladderRules({ settings, realm }: StandingWorld): TrustRules {
+  return realm ? rulesOf(settings, realm) : { ...rulesOf(settings, realm), maxNoticeSeconds: null };
 }
 
 function onNotice(end: End | undefined, now: number): { notice?: Notice; wakeAt?: number } {
@@ -92,12 +97,12 @@ const pending = (reason: PendingReason, message: string, wakeAt?: number): Pendi
 /** What keeps the grant from coming into force. Once in force it stays so while a fact is missing: nothing is torn down. */
 function obstacleTo(world: StandingWorld): Pending | undefined {
   const { grant, realm, local, settings, now } = world;
+  if (wasActive(grant)) return undefined;
   const { from, invalid } = validityOf(grant);
   if (invalid) return pending("InvalidValidity", `${invalid}.`);
   if (from !== undefined && now < from) {
     return pending("NotYetValid", `Begins at ${grant.spec.validity?.validFrom}.`, from);
   }
-  if (wasActive(grant)) return undefined;
   const { grantorRealm, granteeRealm } = grant.spec;
   if (local.kind === "unknown") return pending("LocalRealmUnknown", `Waiting: ${local.message}.`);
   if (local.kind === "known" && local.name !== grantorRealm) {

@@ -82,10 +82,15 @@ const cases: Case[] = [
     wakeIn: 1,
   },
   {
-    that: "a start moved into the future takes an active grant back",
+    that: "a start moved into the future takes nothing back that has begun: there is a ladder for that",
     grant: grant({ status: active, spec: { validity: { validFrom: at(1) } } }),
-    is: "NotYetValid",
-    wakeIn: 1,
+    is: "due",
+  },
+  {
+    that: "a clock that was set back takes nothing back that has begun",
+    grant: grant({ status: active, spec: { validity: { validFrom: at(1) } } }),
+    is: "due",
+    skewMs: 3000,
   },
   { that: "an unknown grantee is waited for", realm: undefined, is: "GranteeUnknown", says: /no Realm bob-home/ },
   {
@@ -138,6 +143,21 @@ const cases: Case[] = [
     grant: grant({ spec: { validity: null } }),
     is: "InvalidValidity",
     says: /validity is null/,
+  },
+  {
+    that: "an end that was made unreadable stays the end of what is in force",
+    grant: grant({ status: { ...active, effectiveUntil: at(9000) }, spec: { validity: { validUntil: null } } }),
+    is: "due",
+    wakeIn: 9000,
+    notice: ["Expired", 9000],
+  },
+  {
+    that: "a realm that goes takes nothing from the notice that was given",
+    realm: undefined,
+    grant: grant({ deletingSince: now - 60_000, status: active }),
+    is: "due",
+    wakeIn: 240_000,
+    notice: ["Deleted", 240_000],
   },
   {
     that: "a revocation is five minutes' notice",
@@ -195,6 +215,19 @@ const cases: Case[] = [
   {
     that: "its notice over, a deleted grant leaves",
     grant: grant({ deletingSince: now - 300_000, status: active }),
+    is: "leaving",
+  },
+  {
+    that: "what is shown as leaving doesn't come back, also when its revocation is no longer on record",
+    grant: grant({
+      deletingSince: now - 1000,
+      spec: { revocation: {} },
+      status: {
+        ...active,
+        effectiveUntil: at(-1),
+        conditions: [condition("Draining", "Evicting"), condition("Ready", "Deleted")],
+      },
+    }),
     is: "leaving",
   },
   { that: "what never was in force leaves at once", grant: grant({ deletingSince: now }), is: "leaving" },

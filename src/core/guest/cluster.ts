@@ -23,7 +23,9 @@ export interface ClusterSources {
   unread: Readonly<Record<"nodes" | "services" | "api" | "classes", boolean>>;
 }
 
-const plain = new Set(["cpu", "memory", "ephemeral-storage", "pods"]);
+/** Resources that a quota counts as `requests.<name>`; Kubernetes' own names are either counted otherwise or refused. */
+const isExtended = (name: string): boolean =>
+  name.startsWith("hugepages-") || (name.includes("/") && !name.includes("kubernetes.io/"));
 
 /** The facts; ranges that the configuration names take the place of those that were read. */
 export function clusterFacts(sources: ClusterSources, { clusterRanges }: Settings): ClusterFacts {
@@ -35,7 +37,7 @@ export function clusterFacts(sources: ClusterSources, { clusterRanges }: Setting
   return {
     ranges: unique(texts),
     ...(unknown === undefined ? {} : { rangesUnknown: unknown }),
-    extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter((name) => !plain.has(name)).sort()
+    extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter(isExtended).sort()
       .map((name) => `requests.${name}`),
     storageClasses: [...classes].sort(),
   };
@@ -45,8 +47,9 @@ function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["
   const setIt = (key: string) => `Name them as clusterRanges.${key} in the operator's configuration.`;
   if (!configured.pods) {
     if (unread.nodes) return `The nodes can't be read, so the ranges of pods aren't known. ${setIt("pods")}`;
-    const without = nodes.find(({ podCIDRs }) => podCIDRs.length === 0);
-    if (without) return `Node ${without.name} has no podCIDR, so the ranges of pods aren't known. ${setIt("pods")}`;
+    // One that has just joined gets its own in a moment, and runs no pods before.
+    const told = nodes.length === 0 || nodes.some(({ podCIDRs }) => podCIDRs.length > 0);
+    if (!told) return `Node ${nodes[0]!.name} has no podCIDR, so the ranges of pods aren't known. ${setIt("pods")}`;
   }
   if (!configured.services && unread.services) {
     return `The ServiceCIDRs can't be read, so the ranges of services aren't known. ${setIt("services")}`;

@@ -34,18 +34,30 @@ export function cordonOf(
     const before = recorded?.get(key);
     return [key, before === undefined ? taken.get(key)! : minQuantity(before, most)];
   }));
+  // Not before there is a count: what was taken then would hold for the whole notice.
+  const counted = [...hard.keys()].some((key) => quota?.used[key] !== undefined);
+  if (!counted) return { hard };
   return { hard, cordon: JSON.stringify({ ...sums, hard: shown(hard) }) };
 }
 
 /** What was recorded, if it is of these sums. */
 function readCordon(text: string | undefined, sums: Pick<Cordon, "granted" | "remaining">): Hard | undefined {
-  if (text === undefined) return undefined;
+  const record = text === undefined ? undefined : parseRecord(text);
+  return record && isDeepStrictEqual({ granted: record.granted, remaining: record.remaining }, sums)
+    ? new Map(Object.entries(record.hard).map(([key, quantity]) => [key, parseQuantity(quantity)]))
+    : undefined;
+}
+
+/** Whether it is a record as Keystone writes it. */
+export const isRecord = (text: string): boolean => parseRecord(text) !== undefined;
+
+/** Undefined when somebody wrote something else there; it is taken anew. */
+function parseRecord(text: string): Cordon | undefined {
   try {
-    const { granted, remaining, hard } = JSON.parse(text) as Cordon;
-    if (!isDeepStrictEqual({ granted, remaining }, sums)) return undefined;
-    return new Map(Object.entries(hard).map(([key, quantity]) => [key, parseQuantity(quantity)]));
+    const record = JSON.parse(text) as Cordon;
+    for (const part of [record.granted, record.remaining, record.hard]) Object.values(part).forEach(parseQuantity);
+    return record;
   } catch {
-    // Somebody wrote something else there; it is taken anew.
     return undefined;
   }
 }

@@ -100,6 +100,7 @@ export interface DestinationWorld {
 export const alwaysProtected: readonly Range[] = [
   "0.0.0.0/8",
   "127.0.0.0/8",
+  "168.63.129.16/32",
   "169.254.0.0/16",
   "100.64.0.0/10",
   "224.0.0.0/4",

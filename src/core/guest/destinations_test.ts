@@ -87,7 +87,14 @@ Deno.test("destinations: one that can't be resolved doesn't block the others", (
 Deno.test("destinations: the whole internet leaves the protected ranges out", () => {
   const { egress } = resolveDestinations(["0.0.0.0/0", "::/0"], world);
   const [v4, v6] = egress[0]!.to!;
-  assert.deepEqual(v4!.ipBlock!.except, ["0.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"]);
+  assert.deepEqual(v4!.ipBlock!.except, [
+    "0.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "168.63.129.16/32",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+  ]);
   assert.deepEqual(v6!.ipBlock!.except, [
     "::/127",
     "fd00:ec2::254/128",

@@ -6,9 +6,21 @@ import type { Holding } from "./holding.ts";
 
 const heading = "# What is granted to you here. Written by Keystone; changes to it are undone.\n";
 
-/** The text of `grants.yaml`: each grant with what it gives, from when, until when, and where to. */
+/** A ConfigMap holds 1 MiB, and one that can't be written would hold up everything else. */
+const longestText = 1_000_000;
+
+/** The text of `grants.yaml`: each grant with what it gives, from when, until when, and where to, as far as there is room. */
 export function guideText(holdings: readonly Holding[]): string {
-  return heading + dump(holdings.map(entry), { lineWidth: 120, noRefs: true });
+  if (holdings.length === 0) return `${heading}[]\n`;
+  let text = heading;
+  for (const [index, holding] of holdings.entries()) {
+    const next = dump([entry(holding)], { lineWidth: 120, noRefs: true });
+    if (text.length + next.length > longestText) {
+      return `${text}# There is no room for ${holdings.length - index} more.\n`;
+    }
+    text += next;
+  }
+  return text;
 }
 
 function entry({ grant, held, destinations, notice, reduction }: Holding): Record<string, unknown> {

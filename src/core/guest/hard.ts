@@ -76,7 +76,7 @@ const neverImplied: readonly string[] = [
 const classSuffix = ".storageclass.storage.k8s.io/requests.storage";
 
 /** The storage class that a key is about; undefined for other keys. */
-const classOf = (key: string): string | undefined =>
+export const classOf = (key: string): string | undefined =>
   key.endsWith(classSuffix) ? key.slice(0, -classSuffix.length) : undefined;
 
 const zero = parseQuantity("0");
@@ -112,9 +112,15 @@ function setMissing(hard: Map<string, Quantity>, keys: readonly string[], value:
   for (const key of keys) if (!hard.has(key)) hard.set(key, value);
 }
 
-/** The storage classes that have to be told apart: as soon as a grant names one, all there are. */
-export function classesToTell(all: readonly Hard[], offered: readonly string[]): string[] {
-  const named = new Set(all.flatMap((hard) => [...hard.keys()].flatMap((key) => classOf(key) ?? [])));
+/**
+ * The storage classes that have to be told apart: as soon as a grant names one, all there are. Once told apart they stay
+ * so: a key that went from the quota would be unlimited, and one at zero would take from those that name none.
+ *
+ * @param earlier keys of the quota as it stands
+ */
+export function classesToTell(all: readonly Hard[], offered: readonly string[], earlier: Iterable<string>): string[] {
+  const keys = [...all.flatMap((hard) => [...hard.keys()]), ...earlier];
+  const named = new Set(keys.flatMap((key) => classOf(key) ?? []));
   return named.size === 0 ? [] : [...new Set([...named, ...offered])].sort();
 }
 
@@ -124,13 +130,12 @@ const ownConfigMaps = parseQuantity("2");
 const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)/.test(key);
 
 /**
- * The quota of a guest namespace for a sum of grants: what nodes offer and no grant gives is at zero, and so is what an
- * earlier sum gave of devices and storage classes, since a key that is not there would be unlimited.
+ * The quota of a guest namespace for a sum of grants: what nodes offer and no grant gives is at zero, and so are devices
+ * that an earlier sum gave, since a key that is not there would be unlimited.
  */
 export function quotaHard(sum: Hard, offered: readonly string[], earlier: Iterable<string>): Map<string, Quantity> {
   const out = new Map(sum);
-  const special = [...earlier].filter((key) => isDevice(key) || classOf(key) !== undefined);
-  setMissing(out, [...offered, ...special], zero);
+  setMissing(out, [...offered, ...[...earlier].filter(isDevice)], zero);
   out.set("configmaps", (sum.get("configmaps") ?? zero).add(ownConfigMaps));
   return out;
 }
@@ -153,7 +158,9 @@ export function cordonHard(
 ): Map<string, Quantity> {
   return new Map([...granted].map(([key, most]) => {
     const inUse = minQuantity(most, parseQuantity(used[key] ?? "0"));
-    return [key, maxQuantity(remaining.get(key) ?? zero, inUse)];
+    const rest = remaining.get(key) ?? zero;
+    const after = key === "configmaps" ? minQuantity(most, rest.add(ownConfigMaps)) : rest;
+    return [key, maxQuantity(after, inUse)];
   }));
 }
 

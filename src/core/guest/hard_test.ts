@@ -83,19 +83,18 @@ Deno.test("hard: storage is given by class where a grant names one, else of any 
   assert.deepEqual([one["requests.storage"], one[key("fast")], one[key("slow")]], ["10Gi", "10Gi", "0"]);
   const any = complete({ "requests.storage": "5Gi" }, ["fast", "slow"]);
   assert.deepEqual([any["requests.storage"], any[key("fast")], any[key("slow")]], ["5Gi", "5Gi", "5Gi"]);
-  assert.deepEqual(classesToTell([hardFrom({ "requests.storage": "5Gi" })], ["slow"]), []);
-  assert.deepEqual(classesToTell([hardFrom({ [key("fast")]: "1Gi" })], ["slow"]), ["fast", "slow"]);
+  assert.deepEqual(classesToTell([hardFrom({ "requests.storage": "5Gi" })], ["slow"], []), []);
+  assert.deepEqual(classesToTell([hardFrom({ [key("fast")]: "1Gi" })], ["slow"], []), ["fast", "slow"]);
+  assert.deepEqual(classesToTell([hardFrom({})], ["slow"], [key("fast")]), ["fast", "slow"], "once told apart");
 });
 
 Deno.test("hard: devices that nodes offer and no grant gives are at zero, and so is what was given before", () => {
   const quota = quotaHard(hardFrom({ cpu: "1" }), ["requests.nvidia.com/gpu"], [
     "requests.amd.com/gpu",
-    "fast.storageclass.storage.k8s.io/requests.storage",
     "count/foos.example.com",
   ]);
   assert.deepEqual(shown(quota), {
     configmaps: "2",
-    "fast.storageclass.storage.k8s.io/requests.storage": "0",
     "requests.amd.com/gpu": "0",
     "requests.cpu": "1",
     "requests.nvidia.com/gpu": "0",

@@ -1,8 +1,8 @@
 /** What each grant to one grantee holds at this instant, and what remains of it when its notice is over. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts, RealmFacts } from "../facts.ts";
-import { trustedDestinations } from "../grant/ceiling.ts";
-import { drainMs, noticeMs } from "../grant/ladder.ts";
+import { exposedKeys, trustedDestinations } from "../grant/ceiling.ts";
+import { drainMs, noticeMs, wasActive } from "../grant/ladder.ts";
 import { type Reduction, reductionOf } from "../grant/reduction.ts";
 import { type Notice, rulesOf, type Standing, standingOf, type StandingWorld } from "../grant/standing.ts";
 import { earliest } from "../instants.ts";
@@ -37,6 +37,13 @@ export interface Holdings {
    * all gone, the latest. Undefined: none.
    */
   drainUntil?: number;
+  /** The same of all ends that are known, also of those whose pods were gone. */
+  lastDrainUntil?: number;
+  /**
+   * Whether a grant waits only since a fact is missing that a restored backup brings later: then it isn't sure that
+   * nothing is granted.
+   */
+  unsure: boolean;
   /** When any of this changes by itself. */
   wakeAt?: number;
 }
@@ -45,22 +52,30 @@ export interface HoldingsWorld extends Omit<StandingWorld, "grant"> {
   grants: readonly GrantFacts[];
   /** Names of the cluster's storage classes. */
   storageClasses: readonly string[];
+  /** Keys of the quota as it stands. */
+  quotaKeys: readonly string[];
 }
 
 /** Takes stock of the grants, in the order of their names so that equal sums are written alike. */
 export function holdingsOf(world: HoldingsWorld): Holdings {
   const grants = [...world.grants].sort((a, b) => a.name < b.name ? -1 : 1);
   const standings = grants.map((grant) => ({ grant, standing: standingOf({ ...world, grant }) }));
-  // Without our finalizer a deletion would go unseen; the Grant controller adds it first.
+  // Without our finalizer a deletion would go unseen; the Grant controller adds it first. One that is in force and has
+  // lost it, as by kubectl replace, stays so.
   const due = standings.flatMap(({ grant, standing }) =>
-    standing.is === "due" && grant.finalized ? [{ grant, standing, named: hardFrom(grant.spec.hard) }] : []
+    standing.is === "due" && (grant.finalized || wasActive(grant))
+      ? [{ grant, standing, named: hardFrom(grant.spec.hard) }]
+      : []
   );
-  const classes = classesToTell(due.map(({ named }) => named), world.storageClasses);
+  const classes = classesToTell(due.map(({ named }) => named), world.storageClasses, world.quotaKeys);
   const holdings = due.map(({ grant, standing, named }) => holdingOf(world, grant, standing, named, classes));
   const drains = [
     ...standings.flatMap(({ grant, standing }) => endDrain(grant, standing)),
     ...holdings.flatMap((holding) => reductionDrain(holding, world.now)),
   ];
+  const ends = standings.flatMap(({ grant, standing }) =>
+    "at" in standing && standing.at !== undefined ? [standing.at + drainMs(grant)] : []
+  );
   const wakeAt = earliest(
     ...standings.map(({ standing }) => "wakeAt" in standing ? standing.wakeAt : undefined),
     ...holdings.map(({ reduction }) => reduction && reduction.until > world.now ? reduction.until : undefined),
@@ -70,10 +85,28 @@ export function holdingsOf(world: HoldingsWorld): Holdings {
     granted: sumHard(holdings.map(({ held }) => held)),
     remaining: sumHard(holdings.map(({ remaining }) => remaining)),
     onNotice: holdings.some(({ notice, reduction }) => notice !== undefined || isHeld(reduction, world.now)),
+    unsure: isUnsure(standings),
     ...(drains.length > 0 ? { drainUntil: Math.max(...drains) } : {}),
+    ...(ends.length > 0 ? { lastDrainUntil: Math.max(...ends) } : {}),
     ...(wakeAt === undefined ? {} : { wakeAt }),
   };
 }
+
+/**
+ * Only what carries our finalizer has ever been due. And what comes to its end now ends, whoever else waits: a deleted
+ * grant can't wait for a Realm that never comes.
+ */
+function isUnsure(standings: readonly { grant: GrantFacts; standing: Standing }[]): boolean {
+  const ending = standings.some(({ grant, standing }) =>
+    standing.is === "leaving" || (standing.is === "ended" && standing.phase !== grant.status.phase)
+  );
+  return !ending &&
+    standings.some(({ grant, standing }) =>
+      standing.is === "pending" && missingFacts.has(standing.reason) && grant.finalized
+    );
+}
+
+const missingFacts: ReadonlySet<string> = new Set(["GranteeUnknown", "LocalRealmUnknown"]);
 
 const isHeld = (reduction: Reduction | undefined, now: number): boolean =>
   reduction !== undefined && now < reduction.until;
@@ -98,11 +131,16 @@ function holdingOf(
     terms,
     held,
     remaining: notice ? new Map() : terms,
-    // What the grantee is no longer trusted with closes at once.
-    destinations: trustedDestinations(grant, rules, open),
+    destinations: isKnown(realm) ? trustedDestinations(grant, rules, open) : stillOpen(grant, open),
     ...(notice ? { notice } : {}),
     ...(reduction ? { reduction } : {}),
   };
+}
+
+/** While the trust isn't known nothing is opened that wasn't, and nothing closed but what the terms close. */
+function stillOpen({ status }: GrantFacts, open: readonly string[]): string[] {
+  const before = new Set((status.resolvedDestinations ?? []).map(({ destination }) => destination));
+  return open.filter((text) => before.has(text));
 }
 
 function termsOf({ realm, settings }: HoldingsWorld, grant: GrantFacts, named: Hard, classes: readonly string[]): Hard {
@@ -110,7 +148,11 @@ function termsOf({ realm, settings }: HoldingsWorld, grant: GrantFacts, named: H
   if (!isKnown(realm) && grant.status.hard) {
     return new Map(Object.entries(grant.status.hard).map(([key, text]) => [key, parseQuantity(text)]));
   }
-  return completeHard(named, rulesOf(settings, realm), classes);
+  const rules = rulesOf(settings, realm);
+  const terms = completeHard(named, rules, classes);
+  // Beyond a ceiling that was lowered: what lets the world in goes, by the ladder as any other cut.
+  if (!rules.exposed) { for (const key of exposedKeys) terms.set(key, parseQuantity("0")); }
+  return terms;
 }
 
 /** Whether there is such a Realm, and it stays. */

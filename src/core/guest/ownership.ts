@@ -15,8 +15,8 @@ import { canonicalName } from "../realm/identity.ts";
 export type Ownership =
   /** To be made, or made by Keystone for this grantee. */
   | { is: "ours" }
-  /** A person has handed it over. */
-  | { is: "handedOver" }
+  /** A person has handed it over: one that Keystone made for another, or that it never made. */
+  | { is: "handedOver"; made: boolean }
   /** Made by Keystone for another identity of the same name: it is kept closed, and nobody is let in. */
   | { is: "another's"; message: string }
   /** Not made by Keystone: nothing is written. */
@@ -39,7 +39,7 @@ export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Owne
   const isMade = namespace.labels[managedByLabel] === managedBy && namespace.labels[realmLabel] === grantee;
   const isAnother = isMade && realm !== undefined && isAnothers(namespace, realm);
   if (isMade && !isAnother) return { is: "ours" };
-  if (namespace.annotations[adoptAnnotation]) return { is: "handedOver" };
+  if (namespace.annotations[adoptAnnotation]) return { is: "handedOver", made: isMade };
   const handOver = `kubectl annotate namespace ${name} ${adoptAnnotation}=${grantee}`;
   return isMade
     ? {
@@ -74,7 +74,10 @@ export function recordsOf(
   const record = recordOf(realm, before, ownership);
   if (record !== undefined) records[granteeAnnotation] = record;
   const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
-  if (before[volumesAnnotation] === "Retain" || keeps) records[volumesAnnotation] = "Retain";
+  // Deleting needs a word for it: of every grant, and of none for what somebody else has stored.
+  const kept = before[volumesAnnotation] === "Retain" || keeps || ownership.is === "handedOver";
+  if (kept) records[volumesAnnotation] = "Retain";
+  else if (grants.length > 0 || before[volumesAnnotation] === "Delete") records[volumesAnnotation] = "Delete";
   if (!active && before[endedAnnotation] !== undefined) records[endedAnnotation] = before[endedAnnotation];
   return records;
 }

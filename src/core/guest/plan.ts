@@ -28,9 +28,9 @@ import type {
 } from "../facts.ts";
 import { rulesOf } from "../grant/standing.ts";
 import { earliest, rfc3339 } from "../instants.ts";
-import { endedAnnotation, realmGroup, volumesAnnotation } from "../names.ts";
+import { endedAnnotation, lockedLabel, realmGroup, volumesAnnotation } from "../names.ts";
 import { cidr, compareRanges, parseRange } from "./address.ts";
-import { cordonOf } from "./cordon.ts";
+import { cordonOf, isRecord } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
 import { maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
@@ -41,7 +41,6 @@ import {
   bindingOf,
   defaultDenyOf,
   dnsOf,
-  grantPolicyName,
   grantPolicyOf,
   guestInternalOf,
   guideOf,
@@ -104,9 +103,9 @@ export interface Target {
 /** A write. An apply carries the whole desired object; all others are bound to the UID that was seen. */
 export type Write =
   | { apply: GuestObject; event?: EventFact }
-  /** Takes over a namespace that a person has handed over, and takes the word for it off. */
+  /** Takes over a namespace that a person has handed over, or opens one that was closed, and takes the marks of that off. */
   | { adopt: Namespace; uid: string }
-  | { remove: Target }
+  | { remove: Target; graceSeconds?: number }
   | { evict: Target; graceSeconds: number }
   /** All claims of the namespace. */
   | { removeVolumes: { namespace: string } };
@@ -114,6 +113,8 @@ export type Write =
 export interface GuestPlan {
   /** Stages in the order of safety; the writes of one stage are independent of each other. */
   stages: Write[][];
+  /** How many of the stages, the first ones, close: a write of theirs that fails holds up no other of them. */
+  closing: number;
   /** What the grants come to. */
   holdings: Holdings;
   /** What the quota should be; undefined where nothing may be written. */
@@ -135,25 +136,32 @@ const evictAgainMs = 2000;
  * namespace in which nothing is granted any more stays, closed: nothing stored is lost.
  */
 export function planGuest(world: GuestWorld): GuestPlan {
-  const holdings = holdingsOf({ ...world, storageClasses: world.cluster.storageClasses });
+  const quotaKeys = Object.keys(world.quota?.asked ?? {});
+  const holdings = holdingsOf({ ...world, storageClasses: world.cluster.storageClasses, quotaKeys });
   const ownership = ownershipOf(world);
   const { namespace } = world;
   const nothing: GuestPlan = {
     stages: [],
+    closing: 0,
     holdings,
     draining: false,
     needsPods: false,
     ...(holdings.wakeAt === undefined ? {} : { wakeAt: holdings.wakeAt }),
   };
   if (ownership.is === "foreign" || ownership.is === "leaving") return nothing;
-  if (!namespace) {
-    return holdings.holdings.length === 0 ? nothing : { ...nothing, ...planStanding(world, holdings, ownership) };
+  if (holdings.holdings.length === 0) {
+    // What a person has handed over, but nothing is granted in, is nobody's business yet.
+    if (!namespace || (ownership.is === "handedOver" && !ownership.made)) return nothing;
   }
   const plan = planStanding(world, holdings, ownership);
   const drain = planDrain(world, holdings, plan.hard);
-  const after = holdings.holdings.length === 0 && !drain.draining ? planAfter(world, plan) : { writes: [] };
+  const atRest = !holdings.unsure && plan.closing.length + plan.opening.length === 0 &&
+    holdings.holdings.length === 0 && !drain.draining;
+  const after = atRest ? planAfter(world, plan.hard) : { writes: [] };
+  const closing = [...plan.closing, ...nonEmpty([drain.writes])];
   return {
-    stages: [...plan.stages, drain.writes, after.writes].filter((stage) => stage.length > 0),
+    stages: [...closing, ...plan.opening, ...nonEmpty([after.writes])],
+    closing: closing.length,
     holdings,
     hard: plan.hard,
     draining: drain.draining,
@@ -167,12 +175,14 @@ function earliestWake(...instants: (number | undefined)[]): { wakeAt?: number } 
   return at === undefined ? {} : { wakeAt: at };
 }
 
-/** The objects, as they should stand now. */
+const nonEmpty = (stages: Write[][]): Write[][] => stages.filter((stage) => stage.length > 0);
+
+/** The objects, as they should stand now: what closes, and then what opens. */
 function planStanding(
   world: GuestWorld,
   holdings: Holdings,
   ownership: Ownership,
-): { stages: Write[][]; hard: Hard } {
+): { closing: Write[][]; opening: Write[][]; hard: Hard } {
   const { grantee, realm, quota, policies } = world;
   const active = holdings.holdings.length > 0;
   const closing = ownership.is === "another's";
@@ -181,38 +191,43 @@ function planStanding(
   const whole = quotaOfGrants(world, holdings);
   const cordoned = cordonOf(world, holdings, whole);
   const hard = closing && quota ? lowerHard(cordoned.hard, quota.asked) : cordoned.hard;
-  const desiredQuota = quotaOf(grantee, shown(hard), cordoned.cordon);
+  // What somebody else has written there stays unless an apply takes its place.
+  const blank = quota?.cordon !== undefined && !isRecord(quota.cordon) ? "" : undefined;
+  const desiredQuota = quotaOf(grantee, shown(hard), cordoned.cordon ?? blank);
   const desiredPolicies = active && isKnown(realm) && !closing ? openingPolicies(world, holdings.holdings) : [];
   const wanted = new Set(["default-deny", ...desiredPolicies.map((policy) => policy.metadata!.name!)]);
-  // While it isn't known for whom they stand, policies may go but none is opened or changed.
-  if (active && !access) { for (const name of keptPolicies(holdings.holdings)) wanted.add(name); }
   const present = new Map(policies.map((policy) => [policy.name, policy]));
-  const stages: Write[][] = [
+  // While it isn't known for whom they stand, policies may go and get narrower, but none is opened.
+  const narrowed = active && !access ? grantPolicies(world, holdings.holdings).filter(isThere(present)) : [];
+  if (active && !access) { for (const name of ["dns", "guest-internal"]) wanted.add(name); }
+  for (const { metadata } of narrowed) wanted.add(metadata!.name!);
+  const closingStages: Write[][] = [
     access || !world.binding ? [] : [{ remove: { kind: "RoleBinding", ...target(world.binding) } }],
     closing ? [] : namespaceWrites(world, active, ownership),
     differing([defaultDenyOf(grantee)], present),
     policies.filter((policy) => !wanted.has(policy.name)).map((policy) => ({
       remove: { kind: "NetworkPolicy", ...target(policy) },
     })),
-    access ? [...limitRangeWrites(world, whole), ...serviceAccountWrites(world)] : [],
+    differing(narrowed, present),
     // Scopes make a quota count only some pods; nothing but a new quota takes them away.
     quota?.scoped ? [{ remove: { kind: "ResourceQuota", ...target(quota) } }] : [],
-    quota && !quota.scoped && quota.cordon === cordoned.cordon && sameQuantities(quota.asked, shown(hard)) &&
+    quota && !quota.scoped && (quota.cordon || undefined) === cordoned.cordon &&
+      sameQuantities(quota.asked, shown(hard)) &&
       labelled(desiredQuota, quota)
       ? []
       : [{ apply: desiredQuota }],
-    differing(desiredPolicies, present),
-    [...guideWrites(world, holdings.holdings), ...(access ? bindingWrites(world, hard) : [])],
   ];
-  return { stages: stages.filter((stage) => stage.length > 0), hard };
+  const opening: Write[][] = [
+    access ? [...limitRangeWrites(world, whole), ...serviceAccountWrites(world)] : [],
+    differing(desiredPolicies, present),
+    access ? bindingWrites(world, hard) : [],
+    guideWrites(world, holdings.holdings),
+  ];
+  return { closing: nonEmpty(closingStages), opening: nonEmpty(opening), hard };
 }
 
-/** The policies that stay while a realm is lost: those of its grants, and what its pods need among themselves. */
-const keptPolicies = (holdings: readonly Holding[]): string[] => [
-  "dns",
-  "guest-internal",
-  ...holdings.map(({ grant }) => grantPolicyName(grant.name)),
-];
+const isThere = (present: ReadonlyMap<string, PolicyFacts>) => (policy: NetworkPolicy): boolean =>
+  present.has(policy.metadata!.name!);
 
 /** Key by key what is less, of what should be and what is asked already. */
 function lowerHard(hard: Hard, asked: Readonly<Record<string, string>>): Hard {
@@ -247,9 +262,16 @@ function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownershi
     { ...records, ...(news ? { [endedAnnotation]: rfc3339(now) } : {}) },
     !active,
   );
-  if (namespace && ownership.is === "handedOver") return [{ adopt: desired, uid: namespace.uid }];
-  const unlocked = !active || namespace?.annotations[endedAnnotation] === undefined;
-  if (namespace && unlocked && labelled(desired, namespace) && annotated(desired, namespace)) return [];
+  if (namespace && ownership.is === "handedOver") {
+    // Only what stays: an apply takes away what an apply has written, and this is none.
+    const { [endedAnnotation]: _, ...kept } = records;
+    return [{ adopt: namespaceOf(grantee, podSecurity, kept, false), uid: namespace.uid }];
+  }
+  // What says that it is closed goes, whoever has written it: an apply would leave what a restore has brought.
+  const isMarked = namespace?.annotations[endedAnnotation] !== undefined ||
+    namespace?.labels[lockedLabel] !== undefined;
+  if (namespace && active && isMarked) return [{ adopt: desired, uid: namespace.uid }];
+  if (namespace && labelled(desired, namespace) && annotated(desired, namespace)) return [];
   const volumes = Number(world.quota?.used["persistentvolumeclaims"] ?? 0);
   return [{ apply: desired, ...(news ? { event: endedEvent(world, volumes) } : {}) }];
 }
@@ -332,11 +354,15 @@ function openingPolicies(world: GuestWorld, holdings: readonly Holding[]): Netwo
     guestInternalOf(grantee),
     ...(dns ? [dnsOf(grantee, nodeLocal)] : []),
     ...realmPolicies(world),
-    ...holdings.flatMap((holding) => {
-      const { egress } = destinationsOf(world, holding);
-      return egress.length > 0 ? [grantPolicyOf(grantee, holding.grant.name, egress)] : [];
-    }),
+    ...grantPolicies(world, holdings),
   ];
+}
+
+function grantPolicies(world: GuestWorld, holdings: readonly Holding[]): NetworkPolicy[] {
+  return holdings.flatMap((holding) => {
+    const { egress } = destinationsOf(world, holding);
+    return egress.length > 0 ? [grantPolicyOf(world.grantee, holding.grant.name, egress)] : [];
+  });
 }
 
 /** The verified tailnet addresses of a realm, as far as they are known. */
@@ -362,7 +388,7 @@ export function destinationsOf(
   const { realm, settings, cluster } = world;
   return resolveDestinations(destinations, {
     protectedRanges: [...alwaysProtected, ...cluster.ranges],
-    mayNameProtected: rulesOf(settings, realm).egress === "any",
+    mayNameProtected: isKnown(realm) && rulesOf(settings, realm).egress === "any",
     ...(cluster.rangesUnknown === undefined ? {} : { rangesUnknown: cluster.rangesUnknown }),
     addressesOfName: (name) => world.addressesOfName(name) ?? { error: `${name} is being resolved.` },
     addressesOf: (name) => {
@@ -377,44 +403,66 @@ export function destinationsOf(
 /** Ends pods until the rest fits, once what is granted has been taken away. */
 function planDrain(
   world: GuestWorld,
-  { drainUntil, holdings }: Holdings,
+  { drainUntil, lastDrainUntil, holdings, unsure }: Holdings,
   hard: Hard,
 ): { writes: Write[]; draining: boolean; needsPods: boolean; wakeAt?: number } {
-  const { quota, pods, now } = world;
+  const { quota, pods, skewMs, now } = world;
   const none = { writes: [], draining: false, needsPods: false };
   // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
-  const due = drainUntil !== undefined || holdings.length === 0;
+  // Nor while it isn't sure that nothing is granted.
+  const due = drainUntil !== undefined || (holdings.length === 0 && !unsure);
   if (!due || !quota || !sameQuantities(quota.asked, shown(hard))) return none;
   if (!sameQuantities(quota.enforced, shown(hard))) return { ...none, draining: drainUntil !== undefined };
   if (!podsInExcess(hard, quota.used)) return none;
+  // A clock that jumped ahead would be past every deadline.
+  if (skewMs !== 0) return { ...none, draining: true };
   if (!pods) return { ...none, draining: true, needsPods: true };
-  const deadline = drainUntil ?? now;
+  // Pods that no known end has left behind, as after a restore, get the usual time.
+  const deadline = drainUntil ?? deadlineWithoutEnd(world, lastDrainUntil);
   const chosen = victims(pods, hard);
   const writes = chosen.map((pod): Write =>
     now < deadline
       ? { evict: { kind: "Pod", ...target(pod) }, graceSeconds: Math.min(pod.graceSeconds, maxGraceSeconds) }
-      : { remove: { kind: "Pod", ...target(pod) } }
+      : { remove: { kind: "Pod", ...target(pod) }, graceSeconds: Math.min(pod.graceSeconds, maxGraceSeconds) }
   );
   // A guest can delete a pod with a grace of a year; when time is up, that is cut short too.
   const lingering = pods.filter(({ terminating, graceSeconds }) => terminating && graceSeconds > maxGraceSeconds);
-  if (now >= deadline) writes.push(...lingering.map((pod) => ({ remove: { kind: "Pod" as const, ...target(pod) } })));
-  const again = [...(chosen.length > 0 ? [now + evictAgainMs] : []), ...(now < deadline ? [deadline] : [])];
+  if (now >= deadline) {
+    const graceSeconds = maxGraceSeconds;
+    writes.push(...lingering.map((pod) => ({ remove: { kind: "Pod" as const, ...target(pod) }, graceSeconds })));
+  }
+  const again = [...(chosen.length > 0 ? [now + evictAgainMs] : []), ...(now < deadline ? [deadline] : [])].filter(
+    Number.isFinite,
+  );
   return { writes, draining: true, needsPods: true, ...earliestWake(...again) };
 }
 
+const usualDrainMs = 120_000;
+
+function deadlineWithoutEnd(world: GuestWorld, lastDrainUntil: number | undefined): number {
+  const ended = endedOf(world);
+  return ended === Infinity ? lastDrainUntil ?? world.now : ended + usualDrainMs;
+}
+
+/** When the last grant ended; Infinity while that isn't on record. */
+function endedOf({ namespace }: GuestWorld): number {
+  const ended = Date.parse(namespace?.annotations[endedAnnotation] ?? "");
+  return Number.isNaN(ended) ? Infinity : ended;
+}
+
 /** What becomes of a namespace in which nothing is granted and nothing runs any more. */
-function planAfter(world: GuestWorld, plan: { stages: Write[][]; hard: Hard }): { writes: Write[]; wakeAt?: number } {
+function planAfter(world: GuestWorld, hard: Hard): { writes: Write[]; wakeAt?: number } {
   const { namespace, quota, settings, now, skewMs } = world;
   // Whether there are volumes is the quota's to say, once it counts them.
-  if (plan.stages.length > 0 || skewMs !== 0 || !namespace || !quota || !isInForce(world, plan.hard)) {
+  if (skewMs !== 0 || !namespace || !quota || !isInForce(world, hard)) {
     return { writes: [] };
   }
-  const ended = Date.parse(namespace.annotations[endedAnnotation] ?? "");
-  if (Number.isNaN(ended)) return { writes: [] };
+  const ended = endedOf(world);
+  if (ended === Infinity) return { writes: [] };
   if (parseQuantity(quota.used["persistentvolumeclaims"] ?? "0").sign() > 0) {
-    return namespace.annotations[volumesAnnotation] === "Retain"
-      ? { writes: [] }
-      : { writes: [{ removeVolumes: { namespace: namespace.name } }] };
+    return namespace.annotations[volumesAnnotation] === "Delete"
+      ? { writes: [{ removeVolumes: { namespace: namespace.name } }] }
+      : { writes: [] };
   }
   const goesAt = ended + settings.namespaceRetentionSeconds * 1000;
   return now < goesAt

@@ -45,8 +45,8 @@ Deno.test("guest: everything is made in the order of safety, each object once, a
   assert.deepEqual(stages(plan), [
     ["Namespace/guest-bob-home"],
     ["NetworkPolicy/default-deny"],
-    ["LimitRange/keystone", "ServiceAccount/default"],
     ["ResourceQuota/keystone"],
+    ["LimitRange/keystone", "ServiceAccount/default"],
     ["NetworkPolicy/guest-internal", "NetworkPolicy/dns", "NetworkPolicy/realm", "NetworkPolicy/grant-alice-to-bob"],
     ["ConfigMap/keystone"],
   ]);
@@ -316,6 +316,107 @@ Deno.test("guest: a namespace on its way out is waited for", () => {
   assert.deepEqual(writes({ ...world, namespace: { ...world.namespace!, deleting: true } }), []);
 });
 
+Deno.test("guest: a namespace that is handed over is left alone until something is granted, and its volumes are kept", () => {
+  const given = { "keystone.io/adopt": "bob-home" };
+  const foreign = { name: "guest-bob-home", uid: "u", labels: {}, annotations: given, deleting: false };
+  assert.deepEqual(writes(guestWorld({ namespace: foreign, grants: [] })), []);
+  const granted = grant({
+    spec: { validity: { validUntil: at(1) }, termination: { noticeSeconds: 0, volumes: "Delete" } },
+  });
+  const taken = converged(guestWorld({ namespace: foreign, grants: [granted] }));
+  assert.equal(taken.namespace!.annotations["keystone.io/volumes"], "Retain", "whoever stored them said nothing");
+  const ended = { ...using(taken, { persistentvolumeclaims: "1" }), now: now + 1 };
+  assert.ok(!writes(afterWrites(ended, planGuest(ended))).includes("-volumes"));
+});
+
+Deno.test("guest: what says that it is closed is taken off by the next grant, whoever has written it", () => {
+  const world = converged(guestWorld({ realm: bob }));
+  for (const mark of ["annotations", "labels"] as const) {
+    const key = mark === "labels" ? "keystone.io/locked" : "keystone.io/ended-at";
+    const marked = {
+      ...world,
+      namespace: { ...world.namespace!, [mark]: { ...world.namespace![mark], [key]: "true" } },
+    };
+    assert.deepEqual(writes(marked), ["adopt guest-bob-home"]);
+    assert.equal(converged(marked).namespace![mark][key], undefined);
+  }
+});
+
+Deno.test("guest: a grant that lost its finalizer, as by kubectl replace, stays in force", () => {
+  const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
+  assert.deepEqual(writes({ ...world, grants: [grant({ status: active, finalized: false })] }), []);
+});
+
+Deno.test("guest: while a restored grant waits for its Realm the namespace is closed, but nobody is evicted and nothing deleted", () => {
+  const world = using(converged(guestWorld({ realm: bob, grants: [grant({ status: active })] })), { pods: "3" });
+  const restored = { ...world, realm: undefined, grants: [grant()], now: now + 1_000_000 };
+  const waiting = converged(restored);
+  assert.deepEqual([waiting.binding, hardOf(waiting, "pods")], [undefined, ["0"]]);
+  const later = planGuest({ ...waiting, now: now + 99 * 86_400_000 });
+  assert.deepEqual([later.stages, later.draining, later.needsPods], [[], false, false]);
+  const back = converged({ ...waiting, realm: bob });
+  assert.ok(back.binding);
+  assert.deepEqual(hardOf(back, "pods"), ["50"]);
+});
+
+Deno.test("guest: a device that is taken out of the terms runs the ladder like any cut", () => {
+  const gpu = "requests.nvidia.com/gpu";
+  const status = { ...active, hard: { "requests.cpu": "2", [gpu]: "1" } };
+  const before = grant({ status, spec: { hard: { cpu: 2, [gpu]: "1" } } });
+  const running = using(converged(guestWorld({ realm: bob, grants: [before] })), { [gpu]: "1" });
+  const cut = { ...running, grants: [grant({ generation: 2, status, spec: { hard: { cpu: 2 } } })] };
+  assert.equal(sharesOf(cut, planGuest(cut)).get("alice-to-bob")!.reduction!.hard.get(gpu)!.toString(), "1");
+  assert.deepEqual(hardOf(converged(cut), gpu), ["1"], "on notice it still holds");
+});
+
+Deno.test("guest: the end of a grant that tells storage classes apart takes none from the others", () => {
+  const fast = "fast.storageclass.storage.k8s.io/requests.storage";
+  const any = grant({ name: "any", status: active, spec: { hard: { "requests.storage": "100Gi" } } });
+  const one = grant({ name: "one", spec: { hard: { [fast]: "10Gi" }, validity: { validUntil: at(1) }, ...atOnce } });
+  const both = converged(guestWorld({ realm: bob, grants: [any, one] }));
+  assert.deepEqual(hardOf(both, "requests.storage", fast), ["110Gi", "110Gi"]);
+  const left = converged({ ...both, now: now + 1 });
+  assert.deepEqual(hardOf(left, "requests.storage", fast), ["100Gi", "100Gi"]);
+});
+
+Deno.test("guest: load balancers beyond a ceiling that was lowered go by the ladder", () => {
+  const own = { ...bob, spec: { ...bob.spec, trustLevel: "internal" as const } };
+  const lb = "services.loadbalancers";
+  const status = { ...active, hard: { [lb]: "2", "requests.cpu": "1" } };
+  const granted = grant({ status, spec: { hard: { cpu: 1, [lb]: "2" } } });
+  const world = converged(guestWorld({ realm: own, grants: [granted] }));
+  assert.deepEqual(hardOf(world, lb), ["2"]);
+  const lowered = { ...world, realm: bob };
+  assert.equal(sharesOf(lowered, planGuest(lowered)).get("alice-to-bob")!.reduction!.hard.get(lb)!.toString(), "2");
+});
+
+Deno.test("guest: while a Realm is lost destinations close as the terms say, and none opens", () => {
+  const status = {
+    ...active,
+    hard: { "requests.cpu": "2" },
+    resolvedDestinations: [{ destination: "203.0.113.0/24" }],
+  };
+  const before = grant({ status, spec: { ...open("203.0.113.0/24"), ...atOnce } });
+  const world = converged(guestWorld({ realm: bob, grants: [before] }));
+  const lost = { ...world, realm: undefined };
+  assert.ok(policyNames(converged(lost)).includes("grant-alice-to-bob"));
+  const closed = { ...lost, grants: [grant({ status, generation: 2, spec: atOnce })] };
+  assert.ok(!policyNames(converged(closed)).includes("grant-alice-to-bob"));
+  const more = {
+    ...lost,
+    grants: [grant({ status, generation: 2, spec: { ...open("203.0.113.0/24", "0.0.0.0/0"), ...atOnce } })],
+  };
+  assert.equal(policyOf(converged(more), "grant-alice-to-bob").spec.egress![0]!.to!.length, 1);
+});
+
+Deno.test("shares: an ended grant waits for its own end only, not for what else is to be written", () => {
+  const ending = grant({ name: "ending", spec: { validity: { validUntil: at(1) }, ...atOnce } });
+  const world = converged(guestWorld({ realm: bob, grants: [ending, grant()] }));
+  const over = converged({ ...world, now: now + 1 });
+  const drifted = { ...over, guide: undefined, namespace: { ...over.namespace!, annotations: {} } };
+  assert.equal(sharesOf(drifted, planGuest(drifted)).get("ending")!.enforced, false);
+});
+
 const policyOf = (world: GuestWorld, name: string) => world.policies.find((policy) => policy.name === name)!;
 
 Deno.test("guest: drift is repaired, object by object", () => {
@@ -428,7 +529,8 @@ Deno.test("guest: trust sets the Pod Security level and whether DNS is open; a r
 });
 
 Deno.test("guest: a lost realm loses access and its own policy at once, nothing grows, and the rest stays", () => {
-  const held = { ...active, hard: { "requests.cpu": "2", pods: "50" } };
+  const resolvedDestinations = [{ destination: "203.0.113.0/24" }];
+  const held = { ...active, hard: { "requests.cpu": "2", pods: "50" }, resolvedDestinations };
   const world = using(
     converged(guestWorld({ realm: bob, grants: [grant({ status: held, spec: open("203.0.113.0/24") })] })),
     { "requests.cpu": "1", pods: "1" },
@@ -483,6 +585,32 @@ Deno.test("shares: an ended grant is enforced until all that closes has been wri
   const written = afterWrites(world, planGuest(world), Infinity, false);
   assert.equal(enforced(written), true, "admission still counts against the old quota");
   assert.equal(enforced(converged(world)), false);
+});
+
+Deno.test("guest: what an apply doesn't state it doesn't take away, so what others have added is overruled or let be", () => {
+  const world = converged(guestWorld({ realm: bob }));
+  const deny = policyOf(world, "default-deny");
+  const opened = { ...deny, spec: { ...deny.spec, egress: [{}] } };
+  const policies = [...world.policies.filter((policy) => policy !== deny), opened];
+  const [write] = planGuest({ ...world, policies }).stages.flat();
+  assert.ok(write && "apply" in write && write.apply.kind === "NetworkPolicy");
+  assert.deepEqual(write.apply.spec, { podSelector: {}, policyTypes: ["Ingress", "Egress"], egress: [] });
+  const noted = { ...world, guide: { ...world.guide!, data: { ...world.guide!.data, notes: "mine" } } };
+  assert.deepEqual(writes(noted), [], "a guest's own note in the guide holds up no end");
+  const scribbled = { ...world, quota: { ...world.quota!, cordon: "no JSON" } };
+  assert.equal(carriedOut(scribbled).quota!.cordon, "");
+  assert.deepEqual(writes(carriedOut(scribbled)), []);
+});
+
+Deno.test("guest: nobody is evicted while the clocks disagree, not for an end that was before either", () => {
+  const ended = grant({ status: { phase: "Expired" }, spec: { validity: { validUntil: at(-1000) } } });
+  const over = using(converged(guestWorld({ realm: bob, grants: [grant({ name: "first" }), ended] })), { pods: "99" });
+  const world = { ...over, pods: [pod({ name: "a" })], now: now + 3_600_000 };
+  assert.equal(planGuest(world).stages.length > 0, false, "one pod is not too many");
+  const many = Array.from({ length: 60 }, (_, index) => pod({ name: `p${index}` }, "0"));
+  assert.ok(writes({ ...world, pods: many }).length > 0);
+  const skewed = planGuest({ ...world, pods: many, skewMs: -3_600_000 });
+  assert.deepEqual([skewed.stages, skewed.draining], [[], true]);
 });
 
 // Any set of grants, some of them ended, deleted, open or closed, at any step of carrying out the plan.

@@ -67,13 +67,14 @@ export function sharesOf(world: GuestWorld, plan: GuestPlan): Map<string, GrantS
     access: conflict ?? accessApplied(world),
     overcommitted: overcommittedOf(world, plan),
     pending: new Set(plan.stages.flat().flatMap((write) => "apply" in write ? [write.apply.metadata!.name!] : [])),
-    settled: isClosed(world, plan),
   };
   return new Map(world.grants.map((grant): [string, GrantShare] => {
     const holding = holdings.get(grant.name);
     return [
       grant.name,
-      holding ? heldShare(world, plan, holding, all, usage.get(grant.name)!) : endedShare(grant, plan, all),
+      holding
+        ? heldShare(world, plan, holding, all, usage.get(grant.name)!)
+        : endedShare(grant, plan, all, isClosed(world, plan, grant.name)),
     ];
   }));
 }
@@ -86,8 +87,6 @@ interface Shared {
   overcommitted: Applied;
   /** Names of the objects that are yet to be written. */
   pending: ReadonlySet<string>;
-  /** Whether all that an end takes away is gone. */
-  settled: boolean;
 }
 
 function claimOf({ grant, held, notice }: Holding): Claim {
@@ -100,24 +99,32 @@ function conflictOf(world: GuestWorld): Applied | undefined {
   return "message" in ownership ? lacking("NamespaceConflict", ownership.message) : undefined;
 }
 
-/** Admission counts against the quota's status, so an end is one only when that has followed. */
-function isClosed({ namespace, quota }: GuestWorld, { stages, hard }: GuestPlan): boolean {
-  const closing = stages.flat().some((write) => !("evict" in write));
-  if (closing) return false;
-  return namespace === undefined || hard === undefined || quota === undefined ||
+/**
+ * Whether all that the end of this grant takes away is gone: its share of the quota, which admission reads from the
+ * status, its destinations, and at the last end access and everything that is open. What else is to be written in the
+ * namespace is no business of this grant.
+ */
+function isClosed(world: GuestWorld, { hard, holdings }: GuestPlan, grant: string): boolean {
+  const { namespace, quota, policies, binding } = world;
+  if (namespace === undefined || hard === undefined) return true;
+  const counts = quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
     sameQuantities(quota.enforced, shown(hard));
+  const last = holdings.holdings.length === 0;
+  const open = policies.filter(({ name }) => last ? name !== "default-deny" : name === grantPolicyName(grant));
+  return counts && open.length === 0 && !(last && binding);
 }
 
 function endedShare(
   { uid, generation }: GrantFacts,
   { draining }: GuestPlan,
-  { settled, overcommitted }: Shared,
+  { overcommitted }: Shared,
+  closed: boolean,
 ): GrantShare {
   const not = lacking("NotInForce", "The grant is not in force.");
   return {
     uid,
     generation,
-    enforced: !settled,
+    enforced: !closed,
     draining,
     quota: not,
     network: not,
@@ -208,7 +215,7 @@ function networkApplied(
     return lacking("Applying", `Writing the network policies of ${guestNamespace(world.grantee)}.`);
   }
   const unresolved = destinations.flatMap(({ error }) => error ?? []);
-  if (unresolved.length > 0) return lacking(unresolvedReason(world, unresolved), unresolved.join(" "));
+  if (unresolved.length > 0) return lacking(unresolvedReason(world, unresolved), listed(unresolved));
   const open = [
     ...(addressesOf(world.realm).length > 0 ? [`the node of ${world.grantee}`] : []),
     ...(destinations.length > 0
@@ -217,6 +224,15 @@ function networkApplied(
   ];
   return applied(
     `All egress is denied but ${["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")}.`,
+  );
+}
+
+/** The first of them; each is in the status by itself. */
+function listed(errors: readonly string[]): string {
+  const most = 8;
+  const more = errors.length - most;
+  return [...errors.slice(0, most), ...(more > 0 ? [`And ${more} more: see status.resolvedDestinations.`] : [])].join(
+    " ",
   );
 }
 

@@ -1,0 +1,436 @@
+/** Everybody but the operator: people, guests, the controller manager, kubelets, the tailnet, and time. */
+import { type GrantSpec, type RealmSpec, trustedNodeAnnotation, trustLevels } from "../../src/api/mod.ts";
+import { adoptAnnotation, cordonAnnotation, guestNamespace } from "../../src/core/names.ts";
+import type { NodeFacts } from "../../src/core/realm/plan.ts";
+import { type Operator, skewLookMs, type Surroundings } from "./operator.ts";
+import type { Promises } from "./promises.ts";
+import type { Random } from "./random.ts";
+import { realmSpecOf, specOf, statusOf, type Stored, type World } from "./world.ts";
+
+/** What the actors act on. */
+export interface Stage {
+  world: World;
+  around: Surroundings;
+  operator: Operator;
+  promises: Promises;
+  /** What may happen in this schedule. */
+  may: { drift: boolean; skew: boolean; foreign: boolean };
+}
+
+export const grantees = ["bob", "carol"] as const;
+const grantNames = ["g1", "g2", "g3", "g4", "g5"] as const;
+
+const hards: readonly GrantSpec["hard"][] = [
+  { "requests.cpu": "2", "requests.memory": "2Gi" },
+  { cpu: 1, memory: "1Gi", "limits.cpu": "3" },
+  { "requests.cpu": "500m", memory: "512Mi", pods: "3" },
+  { cpu: "3", memory: "1Gi", "requests.storage": "10Gi", persistentvolumeclaims: "2" },
+  { pods: 2, "limits.cpu": "1500m", "limits.memory": "1Gi", "requests.nvidia.com/gpu": "1" },
+];
+
+const destinations = ["203.0.113.0/24", "198.51.100.7:443", "carol", "bob:22", "10.0.0.0/8", "169.254.169.254"];
+
+const at = (world: World, seconds: number): string =>
+  new Date((Math.floor(world.now / 1000) + seconds) * 1000).toISOString().replace(".000Z", "Z");
+
+function anyGrant(world: World, random: Random): GrantSpec {
+  const from = random.percent(15) ? { validFrom: at(world, random.of([1, 30, 600])) } : {};
+  const until = random.percent(60) ? { validUntil: at(world, random.of([2, 60, 700, 1500, 7200, 86_400])) } : {};
+  const termination = {
+    ...(random.percent(70) ? { noticeSeconds: random.of([0, 1, 30, 300]) } : {}),
+    ...(random.percent(70) ? { drainSeconds: random.of([0, 5, 120]) } : {}),
+    ...(random.percent(50) ? { volumes: random.of(["Retain", "Delete"] as const) } : {}),
+  };
+  const validity = { ...from, ...until };
+  return {
+    grantorRealm: random.percent(94) ? "alice" : "dave",
+    granteeRealm: random.percent(75) ? "bob" : "carol",
+    hard: random.of(hards),
+    ...(random.percent(60)
+      ? {
+        networkPolicy: {
+          egressAllowed: random.percent(80),
+          allowedDestinations: random.shuffled(destinations).slice(0, random.below(4)),
+        },
+      }
+      : {}),
+    ...(Object.keys(validity).length > 0 && !(from.validFrom! >= until.validUntil!) ? { validity } : {}),
+    termination,
+  };
+}
+
+export function createGrant({ world }: Stage, random: Random, name: string = random.of(grantNames)): string {
+  const spec = anyGrant(world, random);
+  const answer = world.create("grants", { metadata: { name }, spec });
+  return "error" in answer ? "" : `create grant ${name} ${JSON.stringify(spec)}`;
+}
+
+export function createRealm({ world }: Stage, random: Random, name: string): string {
+  const spec: RealmSpec = {
+    identity: `${random.percent(85) ? name : "mallory"}.tailnet.ts.net${random.percent(10) ? "." : ""}`,
+    connectionType: "tailscale",
+    trustLevel: random.of(["partner", "internal", "partner", "public"] as const),
+    ...(random.percent(15) ? { subjects: [{ kind: "User", name: "bob@example.com" }] } : {}),
+  };
+  const answer = world.create("realms", { metadata: { name }, spec });
+  return "error" in answer ? "" : `create realm ${name} ${spec.identity} ${spec.trustLevel}`;
+}
+
+export const nodeNamed = (name: string, facts: Partial<NodeFacts> = {}): NodeFacts => ({
+  stableID: `n-${name}`,
+  dnsName: `${name}.tailnet.ts.net`,
+  addresses: [{ alice: "100.64.0.1", bob: "100.64.0.2", carol: "100.64.0.3" }[name] ?? "100.64.0.9"],
+  online: true,
+  expired: false,
+  self: name === "alice",
+  ...facts,
+});
+
+export const everybody = (): NodeFacts[] => ["alice", "bob", "carol", "mallory"].map((name) => nodeNamed(name));
+
+type Action = (stage: Stage, random: Random) => string;
+
+const anyOf = (objects: Stored[], random: Random): Stored | undefined =>
+  objects.length > 0 ? random.of(objects) : undefined;
+
+/** People who give: grants and realms. */
+const grantors: Action[] = [
+  (stage, random) => createGrant(stage, random),
+  (stage, random) => createGrant(stage, random),
+  (stage, random) => createRealm(stage, random, random.of([...grantees, ...grantees, "alice"])),
+  ({ world }, random) => {
+    const grant = anyOf(world.list("grants"), random);
+    if (!grant) return "";
+    const { name } = grant.metadata;
+    world.delete("grants", name, undefined, "other");
+    return `delete grant ${name}`;
+  },
+  ({ world }, random) => change(world, random, "revoke", (spec) => ({ ...spec, revocation: { reason: "enough" } })),
+  ({ world }, random) =>
+    change(world, random, "renew", (spec) => {
+      const { validUntil: _, ...validity } = spec.validity ?? {};
+      const until = random.percent(70) ? { validUntil: at(world, random.of([5, 400, 3600])) } : {};
+      return { ...spec, validity: { ...validity, ...until } };
+    }),
+  ({ world }, random) => change(world, random, "terms of", (spec) => ({ ...spec, hard: random.of(hards) })),
+  ({ world }, random) =>
+    change(world, random, "destinations of", (spec) => ({
+      ...spec,
+      networkPolicy: {
+        egressAllowed: random.percent(80),
+        allowedDestinations: random.shuffled(destinations).slice(0, random.below(3)),
+      },
+    })),
+  ({ world }, random) => {
+    const name = random.of(grantees);
+    const trustLevel = random.of(trustLevels);
+    return world.changeRealm(name, (spec) => ({ ...spec, trustLevel })) ? `trust ${name} ${trustLevel}` : "";
+  },
+  ({ world }, random) => {
+    const realm = anyOf(world.list("realms"), random);
+    if (!realm || random.percent(40)) return "";
+    const { name } = realm.metadata;
+    if (random.percent(30)) {
+      const { metadata } = realm;
+      world.replace("realms", name, { metadata: { ...metadata, finalizers: ["example.com/hold"] } });
+    }
+    world.delete("realms", name, undefined, "other");
+    return `delete realm ${name}`;
+  },
+  ({ world }, random) => {
+    const name = random.of(grantees);
+    const realm = world.get("realms", name);
+    if (!realm) return "";
+    if (realm.metadata.deletionTimestamp) {
+      world.finish("realms", name);
+      return `realm ${name} is gone`;
+    }
+    const identity = `${random.of([name, name, "mallory"])}.tailnet.ts.net`;
+    return world.changeRealm(name, (spec) => ({ ...spec, identity })) ? `identity ${name} ${identity}` : "";
+  },
+  ({ world, around }, random) => {
+    const name = random.of(grantees);
+    const realm = world.get("realms", name);
+    if (!realm || around.tailnet.kind !== "running") return "";
+    const node = around.tailnet.nodes.find(({ dnsName }) => dnsName === realmSpecOf(realm).identity);
+    if (!node || realm.metadata.annotations[trustedNodeAnnotation] === node.stableID) return "";
+    world.edit("realms", name, `annotations|${trustedNodeAnnotation}`, node.stableID);
+    return `trust node ${name} ${node.stableID}`;
+  },
+];
+
+function change(world: World, random: Random, what: string, how: (spec: GrantSpec) => GrantSpec): string {
+  const active = world.list("grants").filter((grant) => statusOf(grant).phase === "Active");
+  const grant = anyOf(random.percent(80) && active.length > 0 ? active : world.list("grants"), random);
+  if (!grant || !world.changeGrant(grant.metadata.name, how)) return "";
+  return `${what} ${grant.metadata.name} ${JSON.stringify(specOf(world.get("grants", grant.metadata.name)!))}`;
+}
+
+/** Guests: they work where they are let in, and are admitted as the quota's status says. */
+const guests: Action[] = [
+  (stage, random) => {
+    const { world } = stage;
+    const namespace = guestNamespace(random.of(grantees));
+    const home = world.get("namespaces", namespace);
+    if (!world.get("bindings", `${namespace}/keystone-guest`) || !home || home.metadata.deletionTimestamp) return "";
+    const pod = {
+      cpuMilli: random.of([0, 250, 500, 1000]),
+      memoryMi: 64,
+      priority: random.below(2),
+      guarded: random.percent(25),
+      graceSeconds: random.percent(90) ? 30 : 31_536_000,
+      finished: false,
+    };
+    const adds = {
+      pods: 1000,
+      "requests.cpu": pod.cpuMilli,
+      "limits.cpu": pod.cpuMilli,
+      "requests.memory": pod.memoryMi * 1000 * 2 ** 20,
+      "limits.memory": pod.memoryMi * 1000 * 2 ** 20,
+    };
+    if (!world.admit(namespace, adds)) return "";
+    const name = `p${random.below(1_000_000)}`;
+    world.create("pods", { metadata: { name, namespace }, pod });
+    return `pod in ${namespace} ${pod.cpuMilli}m${pod.guarded ? " guarded" : ""}`;
+  },
+  ({ world }, random) => {
+    const namespace = guestNamespace(random.of(grantees));
+    const home = world.get("namespaces", namespace);
+    if (!world.get("bindings", `${namespace}/keystone-guest`) || !home || home.metadata.deletionTimestamp) return "";
+    if (!world.admit(namespace, { persistentvolumeclaims: 1000, "requests.storage": 1000 * 2 ** 30 })) return "";
+    const taken = world.within("claims", namespace).length;
+    world.create("claims", { metadata: { name: `c${taken}-${random.below(1000)}`, namespace } });
+    return `claim in ${namespace}`;
+  },
+  ({ world }, random) => {
+    const pod = anyOf(world.list("pods"), random);
+    if (!pod || pod.metadata.deletionTimestamp) return "";
+    const key = `${pod.metadata.namespace}/${pod.metadata.name}`;
+    if (random.percent(50)) {
+      world.delete("pods", key, undefined, "other");
+      return `guest deletes pod of ${pod.metadata.namespace}`;
+    }
+    const finished = random.percent(30);
+    world.replace("pods", key, { pod: { ...pod.pod!, finished, guarded: !pod.pod!.guarded } });
+    return `pod changes in ${pod.metadata.namespace} ${finished ? "finished" : ""}${!pod.pod!.guarded}`;
+  },
+  ({ world }, random) => {
+    const namespace = guestNamespace(random.of(grantees));
+    const guide = world.get("guides", `${namespace}/keystone`);
+    if (!guide || !world.get("bindings", `${namespace}/keystone-guest`)) return "";
+    // Guests may write config maps, this one too.
+    if (random.percent(60)) {
+      world.edit("guides", `${namespace}/keystone`, "data|grants.yaml", "mine");
+      return `guest rewrites the guide of ${namespace}`;
+    }
+    if (random.percent(50)) {
+      world.edit("guides", `${namespace}/keystone`, "data|notes", "mine");
+      return `guest adds to the guide of ${namespace}`;
+    }
+    world.delete("guides", `${namespace}/keystone`, undefined, "other");
+    return `guest deletes the guide of ${namespace}`;
+  },
+];
+
+/** People who can do everything, and touch what is Keystone's. */
+const drift: Action[] = [
+  (stage, random) => {
+    const { world, promises } = stage;
+    const namespace = guestNamespace(random.of(grantees));
+    const kind = random.of(["quotas", "limitRanges", "serviceAccounts", "bindings", "guides", "policies"] as const);
+    const object = anyOf(world.within(kind, namespace), random);
+    if (!object) return "";
+    promises.disturbed(namespace);
+    const key = `${namespace}/${object.metadata.name}`;
+    const gone = () => {
+      world.delete(kind, key, undefined, "other");
+      return `drift: delete ${kind} ${key}`;
+    };
+    const set = (path: string, value: unknown) => {
+      world.edit(kind, key, path, value);
+      return `drift: ${kind} ${key} ${path} ${JSON.stringify(value)}`;
+    };
+    if (random.percent(40)) return gone();
+    switch (kind) {
+      case "quotas": {
+        const choice = random.below(5);
+        if (choice === 0) return set("hard|requests.cpu", "100");
+        if (choice === 1) return set("hard|pods", "1");
+        if (choice === 2) return set(`annotations|${cordonAnnotation}`, random.of(["{}", "no JSON"]));
+        if (choice === 3) return set("hard|services.loadbalancers", undefined);
+        const { spec } = object;
+        world.replace(kind, key, { spec: { ...(spec as { hard: Record<string, string> }), scopes: ["BestEffort"] } });
+        return `drift: quotas ${key} scoped`;
+      }
+      case "limitRanges":
+        return set("spec|limits", []);
+      case "serviceAccounts":
+        return set("top|automountServiceAccountToken", true);
+      case "bindings":
+        if (random.percent(50)) return set("top|subjects", [{ kind: "User", name: "eve" }]);
+        gone();
+        world.create(kind, {
+          metadata: { name: object.metadata.name, namespace, labels: object.metadata.labels },
+          roleRef: { kind: "ClusterRole", name: "admin" },
+          subjects: object.subjects!,
+        });
+        return `drift: bindings ${key} to admin`;
+      case "guides":
+        return set("data|grants.yaml", "x");
+      case "policies": {
+        const choice = random.below(4);
+        if (choice === 0) return set("spec|egress", [{}]);
+        if (choice === 1) return set("spec|podSelector", { matchLabels: { a: "b" } });
+        if (choice === 2) return set("spec|ingress", [{ from: [{ ipBlock: { cidr: "0.0.0.0/0" } }] }]);
+        const name = random.of(["open", "grant-gone"]);
+        world.create(kind, {
+          metadata: { name, namespace, labels: object.metadata.labels },
+          spec: { podSelector: {}, policyTypes: ["Egress"], egress: [{}] },
+        });
+        return `drift: policies ${namespace}/${name} added`;
+      }
+    }
+  },
+  ({ world, promises }, random) => {
+    const namespace = guestNamespace(random.of(grantees));
+    if (!world.get("namespaces", namespace) || random.percent(50)) return "";
+    promises.disturbed(namespace);
+    world.delete("namespaces", namespace, undefined, "other");
+    return `drift: delete namespace ${namespace}`;
+  },
+];
+
+/** People who have, or hand over, a namespace of a guest's name. */
+const owners: Action[] = [
+  ({ world, may }, random) => {
+    if (!may.foreign) return "";
+    const name = guestNamespace(random.of(grantees));
+    const answer = world.create("namespaces", { metadata: { name, labels: { team: "web" } } });
+    if ("error" in answer) return "";
+    if (random.percent(50)) world.create("claims", { metadata: { name: "theirs", namespace: name } });
+    return `foreign namespace ${name}`;
+  },
+  ({ world }, random) => {
+    const home = anyOf(world.list("namespaces"), random);
+    if (!home || home.metadata.deletionTimestamp || random.percent(70)) return "";
+    world.edit("namespaces", home.metadata.name, `annotations|${adoptAnnotation}`, "yes");
+    return `adopt ${home.metadata.name}`;
+  },
+];
+
+/** Who answers on the tailnet, and whether the clocks agree. */
+const surroundings: Action[] = [
+  ({ around, operator }, random) => {
+    const choice = random.below(10);
+    if (choice < 2) {
+      around.tailnet = {
+        kind: "unavailable",
+        reason: random.of(["TailscaledUnreachable", "Starting"]),
+        message: "No answer",
+      };
+    } else if (choice < 3) around.tailnet = { kind: "none" };
+    else {
+      const nodes = everybody().flatMap((node): NodeFacts[] => {
+        const fate = random.below(24);
+        if (node.self || fate > 4) return [node];
+        const other = { ...node, stableID: `${node.stableID}-2`, addresses: ["100.64.0.77"] };
+        if (fate === 0) return [];
+        if (fate === 1) return [other];
+        if (fate === 2) return [node, other];
+        if (fate === 3) return [{ ...node, expired: true }];
+        return [{ ...node, online: false }];
+      });
+      around.tailnet = { kind: "running", self: "alice.tailnet.ts.net", nodes };
+    }
+    operator.tailnetChanged();
+    const { tailnet } = around;
+    return `tailnet ${
+      tailnet.kind === "running"
+        ? tailnet.nodes.map(({ stableID, online, expired }) => `${stableID}${online ? "" : "-"}${expired ? "!" : ""}`)
+        : tailnet.kind
+    }`;
+  },
+  ({ world, around, may, promises }, random) => {
+    if (!may.skew) return "";
+    around.aheadMs = around.aheadMs !== 0 ? 0 : random.of([3000, 3_600_000, 90_000_000, -3000, -600_000]);
+    promises.skewed();
+    if (around.aheadMs === 0) world.now += skewLookMs;
+    return `clocks ${around.aheadMs}`;
+  },
+];
+
+/** The clock goes on: by a little, or to just before, at or just after an instant at which something is due. */
+export const passTime: Action = ({ world, around, operator }, random) => {
+  const soon = [...operator.wakes().map((at) => at - around.aheadMs), ...instants(world)].filter((at) =>
+    at > world.now && at < world.now + 40 * 86_400_000
+  ).sort((a, b) => a - b);
+  const next = soon[Math.min(soon.length - 1, random.below(3))];
+  const before = world.now;
+  if (next === undefined || random.percent(20)) world.now += random.of([1, 999, 1000, 5000, 60_000, 400_000]);
+  else world.now = Math.max(before + 1, next + random.of([0, 0, 0, -1, 1, 500]));
+  return `+${world.now - before} ms`;
+};
+
+function instants(world: World): number[] {
+  return world.list("grants").flatMap((grant) => {
+    const { validity } = specOf(grant);
+    const { effectiveUntil, reduction } = statusOf(grant);
+    return [validity?.validFrom, validity?.validUntil, effectiveUntil, reduction?.until].flatMap((text) =>
+      text ? [Date.parse(text)] : []
+    );
+  });
+}
+
+/** What the controller manager and the kubelets have to do. */
+export function machinery({ world }: Stage): (() => string)[] {
+  const out: (() => string)[] = [];
+  for (const quota of world.list("quotas")) {
+    const key = `${quota.metadata.namespace}/${quota.metadata.name}`;
+    out.push(() => world.count(key) ? `counts ${key}` : "");
+  }
+  for (const { metadata } of world.list("pods")) {
+    const key = `${metadata.namespace}/${metadata.name}`;
+    if (metadata.deletionTimestamp) out.push(() => (world.finish("pods", key), `pod of ${metadata.namespace} is gone`));
+  }
+  for (const { metadata } of world.list("namespaces")) {
+    if (metadata.deletionTimestamp) out.push(() => emptied(world, metadata.name));
+  }
+  return out;
+}
+
+const contents = [
+  "quotas",
+  "limitRanges",
+  "serviceAccounts",
+  "bindings",
+  "guides",
+  "policies",
+  "pods",
+  "claims",
+] as const;
+
+function emptied(world: World, namespace: string): string {
+  for (const kind of contents) {
+    const object = world.within(kind, namespace)[0];
+    if (!object) continue;
+    world.finish(kind, `${namespace}/${object.metadata.name}`);
+    return `namespace ${namespace} loses ${kind} ${object.metadata.name}`;
+  }
+  world.finish("namespaces", namespace);
+  return `namespace ${namespace} is gone`;
+}
+
+/** One thing that anybody but the operator may do; an empty text when it came to nothing. */
+export function act(stage: Stage, random: Random): string {
+  const what = random.below(100);
+  const group = what < 45
+    ? grantors
+    : what < 70
+    ? guests
+    : what < 82
+    ? (stage.may.drift ? drift : guests)
+    : what < 88
+    ? owners
+    : surroundings;
+  return random.of(group)(stage, random);
+}

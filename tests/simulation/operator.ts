@@ -1,0 +1,569 @@
+/**
+ * The operator as one process: the real stores, wakes, shares and planners, with the writes of the controllers one at a
+ * time so that others can come between, and a crash too. What `src/controllers` does with promises is a generator here.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { Store } from "../../lib/controller/mod.ts";
+import { parseQuantity } from "../../lib/quantity/mod.ts";
+import { type Settings, trustedNodeAnnotation } from "../../src/api/mod.ts";
+import type { Context } from "../../src/controllers/context.ts";
+import { Shares } from "../../src/controllers/shares.ts";
+import { createStores, keyIn, type Stores } from "../../src/controllers/stores.ts";
+import { connectWakes } from "../../src/controllers/wakes.ts";
+import type { ClusterFacts, LocalRealm, NamespaceFacts, PodFacts } from "../../src/core/facts.ts";
+import { planGrant } from "../../src/core/grant/plan.ts";
+import { guideName, limitRangeName, quotaName } from "../../src/core/guest/objects.ts";
+import { type GuestObject, type GuestPlan, type GuestWorld, planGuest, type Write } from "../../src/core/guest/plan.ts";
+import { sharesOf } from "../../src/core/guest/share.ts";
+import { localRealm } from "../../src/core/local_realm.ts";
+import {
+  adoptAnnotation,
+  endedAnnotation,
+  guestNamespace,
+  guestRole,
+  lockedLabel,
+  managedBy,
+  managedByLabel,
+  realmOfNamespace,
+} from "../../src/core/names.ts";
+import { canonicalName } from "../../src/core/realm/identity.ts";
+import { type NodeFacts, planRealm } from "../../src/core/realm/plan.ts";
+import type { Coverage } from "./coverage.ts";
+import type { Random } from "./random.ts";
+import { type Answer, type Change, isMade, keyOf, type Kind, type Stored, watched, type World } from "./world.ts";
+
+/** What isn't in the API server: the tailnet, the operator's clock and its configuration. */
+export interface Surroundings {
+  settings: Settings;
+  cluster: ClusterFacts;
+  /** KEYSTONE_REALM. */
+  configured?: string;
+  tailnet:
+    | { kind: "none" }
+    | { kind: "unavailable"; reason: string; message: string }
+    | { kind: "running"; self: string; nodes: readonly NodeFacts[] };
+  /** By how much the operator's clock is ahead, in milliseconds. */
+  aheadMs: number;
+}
+
+/** How soon it is looked whether the clocks agree again. */
+export const skewLookMs = 5000;
+
+type Loop = "guests" | "grants" | "realms";
+const loops = ["guests", "grants", "realms"] as const;
+
+/** One write on its way, as a trace names it. */
+export interface Request {
+  text: string;
+  /** What it is about, for the promises. */
+  write?: Write;
+  grantee?: string;
+  /** What the plan was made from. */
+  seen?: GuestWorld;
+  send: () => Answer;
+}
+
+type Task = Generator<Request, { wakeAt?: number }, Answer>;
+
+/** Told of what the operator does. */
+export interface Observer {
+  sending(request: Request): void;
+  coverage: Coverage;
+}
+
+/** A queue as the wakes see it: keys and instants. */
+class Queue {
+  readonly keys = new Set<string>();
+  /** Instants of the operator's clock. */
+  readonly times = new Map<string, number>();
+  /** The same of a clock that nobody sets. */
+  readonly looks = new Map<string, number>();
+  add(key: string): void {
+    this.keys.add(key);
+  }
+}
+
+class WriteFailed extends Error {}
+
+export class Operator {
+  readonly #world: World;
+  readonly #around: Surroundings;
+  readonly #observer: Observer;
+  readonly #stores: Stores = createStores();
+  readonly #shares = new Shares();
+  readonly #queues = { grants: new Queue(), realms: new Queue(), guests: new Queue() };
+  readonly #pending = new Map<Kind, Change[]>();
+  readonly #pods = new Map<string, { store: Store<PodFacts, never>; synced: boolean; pending: Change[] }>();
+  readonly #running = new Map<string, { loop: Loop; key: string; task: Task; answer?: Answer }>();
+  #tailnetChanged: (change: { names: Set<string>; all: boolean }) => void = () => {};
+  /** What it has sent, but for evictions, which are tried again whenever it looks. */
+  readonly requests: string[] = [];
+  /** Chooses the order of the writes of one stage: they are independent, so any is right. */
+  random: Random;
+
+  /** Starts as a new process does: reads everything, and looks at everything once. */
+  constructor(world: World, around: Surroundings, observer: Observer, random: Random) {
+    this.random = random;
+    this.#world = world;
+    this.#around = around;
+    this.#observer = observer;
+    connectWakes(
+      {
+        stores: this.#stores,
+        queues: this.#queues,
+        local: () => this.#local(),
+        cluster: { onChange() {} },
+        names: { want() {}, onChange() {} },
+        tailnet: {
+          onChange: (listener: (change: { names: Set<string>; all: boolean }) => void) => {
+            this.#tailnetChanged = listener;
+          },
+        },
+      } as unknown as Context,
+    );
+    for (const kind of watched) {
+      this.#pending.set(kind, []);
+      const store = this.#storeOf(kind);
+      if (!store) continue;
+      const listing = store.listing();
+      let newest = 1;
+      for (const object of world.list(kind)) {
+        newest = Math.max(newest, Number(object.metadata.resourceVersion));
+        if (this.#selects(kind, object)) listing.add(object);
+      }
+      listing.commit(String(newest));
+    }
+    this.wakeAll();
+  }
+
+  /** All keys, as when the Lease is taken. */
+  wakeAll(): void {
+    for (const { name } of this.#stores.realms.list()) this.#queues.realms.add(name);
+    for (const { name, spec } of this.#stores.grants.list()) {
+      this.#queues.grants.add(name);
+      this.#queues.guests.add(spec.granteeRealm);
+    }
+    for (const namespace of this.#stores.namespaces.list()) {
+      const grantee = namespace && realmOfNamespace(namespace.name);
+      if (grantee) this.#queues.guests.add(grantee);
+    }
+  }
+
+  tailnetChanged(): void {
+    this.#tailnetChanged({ names: new Set(), all: true });
+  }
+
+  get now(): number {
+    return this.#world.now + this.#around.aheadMs;
+  }
+
+  get skewMs(): number {
+    return -this.#around.aheadMs;
+  }
+
+  // deno-lint-ignore no-explicit-any
+  #storeOf(kind: Kind): Store<any, any, any> | undefined {
+    return kind === "pods" || kind === "claims" ? undefined : this.#stores[kind];
+  }
+
+  #selects(kind: Kind, { metadata: { name, labels } }: Stored): boolean {
+    if (kind === "grants" || kind === "realms" || kind === "namespaces") return true;
+    if (labels[managedByLabel] !== managedBy) return false;
+    const names: Partial<Record<Kind, string>> = {
+      quotas: quotaName,
+      limitRanges: limitRangeName,
+      serviceAccounts: "default",
+      bindings: guestRole,
+      guides: guideName,
+    };
+    return kind === "policies" || names[kind] === name;
+  }
+
+  /** The watch has something to tell; it tells when a step delivers it. */
+  changed(change: Change): void {
+    const { kind, object } = change;
+    if (kind === "claims") return;
+    if (kind === "pods") this.#pods.get(object.metadata.namespace!)?.pending.push(change);
+    else this.#pending.get(kind)!.push(change);
+  }
+
+  /** What the operator could do next, one entry for each choice. */
+  choices(): (() => string)[] {
+    const out: (() => string)[] = [];
+    for (const [id, running] of this.#running) out.push(() => this.#goOn(id, running));
+    for (const loop of loops) {
+      const queue = this.#queues[loop];
+      for (const key of this.#due(queue)) {
+        if (!this.#running.has(`${loop}/${key}`)) out.push(() => this.#begin(loop, key));
+      }
+    }
+    for (const [kind, changes] of this.#pending) {
+      if (changes.length > 0) out.push(() => this.#deliver(kind));
+    }
+    for (const [namespace, watch] of this.#pods) {
+      if (!watch.synced || watch.pending.length > 0) out.push(() => this.#lookAtPods(namespace));
+    }
+    return out;
+  }
+
+  /** Delivers all that the watches have to tell. */
+  catchUp(): void {
+    for (const kind of watched) while (this.#pending.get(kind)!.length > 0) this.#deliver(kind);
+    for (const [namespace, watch] of this.#pods) {
+      if (!watch.synced || watch.pending.length > 0) this.#lookAtPods(namespace);
+    }
+  }
+
+  /** Whether something of what it sees is older than the truth. */
+  get isStale(): boolean {
+    return [...this.#pending.values()].some((changes) => changes.length > 0);
+  }
+
+  get isIdle(): boolean {
+    return this.#running.size === 0;
+  }
+
+  *#due(queue: Queue): Iterable<string> {
+    yield* queue.keys;
+    for (const [key, at] of queue.times) if (at <= this.now && !queue.keys.has(key)) yield key;
+    for (const [key, at] of queue.looks) {
+      if (at <= this.#world.now && !queue.keys.has(key) && !((queue.times.get(key) ?? Infinity) <= this.now)) yield key;
+    }
+  }
+
+  /** The instants for which keys wait, on the operator's clock. */
+  wakes(): number[] {
+    return [...this.#queues.grants.times.values(), ...this.#queues.guests.times.values()];
+  }
+
+  #begin(loop: Loop, key: string): string {
+    this.#queues[loop].keys.delete(key);
+    this.#queues[loop].times.delete(key);
+    this.#queues[loop].looks.delete(key);
+    const task = loop === "guests" ? this.#guest(key) : loop === "grants" ? this.#grant(key) : this.#realm(key);
+    const running = { loop, key, task };
+    this.#running.set(`${loop}/${key}`, running);
+    return this.#goOn(`${loop}/${key}`, running);
+  }
+
+  #goOn(id: string, running: { loop: Loop; key: string; task: Task; answer?: Answer }): string {
+    const { loop, key, task } = running;
+    try {
+      // The first next() starts the generator and takes no answer.
+      const { done, value } = task.next(running.answer as Answer);
+      if (!done) {
+        if (!value.text.startsWith("evict")) this.requests.push(`${id} ${value.text}`);
+        this.#observer.sending(value);
+        running.answer = value.send();
+        const { answer } = running;
+        return `${id}: ${value.text}${"error" in answer ? ` → ${answer.error} ${answer.why}` : ""}`;
+      }
+      if (value.wakeAt !== undefined) {
+        const { times } = this.#queues[loop];
+        times.set(key, Math.min(times.get(key) ?? Infinity, value.wakeAt > this.now ? value.wakeAt : this.now + 10));
+      }
+      // Nothing tells that the clocks agree again.
+      if (this.skewMs !== 0) this.#queues[loop].looks.set(key, this.#world.now + skewLookMs);
+      this.#running.delete(id);
+      return `${id}: done`;
+    } catch (error) {
+      if (!(error instanceof WriteFailed)) throw error;
+      this.#running.delete(id);
+      this.#queues[loop].add(key);
+      return `${id}: failed, again`;
+    }
+  }
+
+  #deliver(kind: Kind): string {
+    const { object, old, type } = this.#pending.get(kind)!.shift()!;
+    const store = this.#storeOf(kind)!;
+    if (type === "put" && this.#selects(kind, object)) store.put(object);
+    else if (type === "gone" || old && this.#selects(kind, old)) store.remove(object);
+    return `sees ${kind} ${keyOf(object.metadata.namespace, object.metadata.name)}`;
+  }
+
+  #lookAtPods(namespace: string): string {
+    const watch = this.#pods.get(namespace)!;
+    if (!watch.synced) {
+      watch.synced = true;
+      watch.pending = [];
+      for (const pod of this.#world.within("pods", namespace)) watch.store.put(pod);
+    } else {
+      for (const { type, object } of watch.pending.splice(0)) {
+        if (type === "put") watch.store.put(object);
+        else watch.store.remove(object);
+      }
+    }
+    const grantee = realmOfNamespace(namespace);
+    if (grantee !== undefined) this.#queues.guests.add(grantee);
+    return `sees pods of ${namespace}`;
+  }
+
+  #wantPods(namespace: string, wanted: boolean): void {
+    if (!wanted) this.#pods.delete(namespace);
+    else if (!this.#pods.has(namespace)) {
+      const store = new Store<PodFacts, never>({ project: (object) => podFacts(object as unknown as Stored) });
+      this.#pods.set(namespace, { store, synced: false, pending: [] });
+    }
+  }
+
+  #local(): LocalRealm {
+    const { configured, tailnet } = this.#around;
+    return localRealm({
+      ...(configured === undefined ? {} : { configured }),
+      tailnet: tailnet.kind === "running" ? { kind: "running", selfName: tailnet.self } : tailnet,
+      realmOfIdentity: (identity) => this.#stores.realms.index("identity", identity)[0]?.name,
+    });
+  }
+
+  // From here on: src/controllers/guest.ts, write.ts, grant.ts and realm.ts, a write at a time.
+
+  *#guest(grantee: string): Task {
+    const seen = this.#observeGuest(grantee);
+    const plan = planGuest(seen);
+    this.#observer.coverage.planned(seen, plan);
+    this.#wantPods(guestNamespace(grantee), plan.needsPods);
+    this.#announce(plan);
+    let failed = false;
+    for (const [index, stage] of plan.stages.entries()) {
+      // What closes is closed as far as it can be; nothing opens after a failure.
+      if (index >= plan.closing && failed) break;
+      for (const write of this.random.shuffled(stage)) {
+        for (const request of this.#requestsOf(write, grantee, seen)) {
+          const answer = yield request;
+          if (!this.#taken(write, answer)) failed = true;
+        }
+      }
+    }
+    const world = plan.stages.length === 0 ? seen : this.#observeGuest(grantee);
+    const after: GuestPlan = plan.stages.length === 0 ? plan : planGuest(world);
+    for (const grant of this.#shares.set(grantee, sharesOf(world, after))) this.#queues.grants.add(grant);
+    if (failed) throw new WriteFailed();
+    return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  }
+
+  /** What is about to be enforced is as good as enforced: an end that comes meanwhile waits for it to be taken away. */
+  #announce({ holdings: { holdings } }: GuestPlan): void {
+    const [first] = holdings;
+    if (!first) return;
+    const { granteeRealm } = first.grant.spec;
+    const held = new Set(holdings.map(({ grant }) => grant.name));
+    const known = this.#stores.grants.index("grantee", granteeRealm).flatMap(({ name }) => {
+      const share = this.#shares.get(granteeRealm, name);
+      return share ? [[name, held.has(name) ? { ...share, enforced: true } : share] as const] : [];
+    });
+    this.#shares.set(granteeRealm, new Map(known));
+  }
+
+  #observeGuest(grantee: string): GuestWorld {
+    const stores = this.#stores;
+    const namespace = guestNamespace(grantee);
+    const pods = this.#pods.get(namespace);
+    return {
+      grantee,
+      realm: stores.realms.get(grantee),
+      grants: stores.grants.index("grantee", grantee),
+      local: this.#local(),
+      settings: this.#around.settings,
+      cluster: this.#around.cluster,
+      realmNamed: (name) => stores.realms.get(name),
+      addressesOfName: () => undefined,
+      namespace: stores.namespaces.get(namespace),
+      quota: stores.quotas.get(keyIn(namespace, quotaName)),
+      limitRange: stores.limitRanges.get(keyIn(namespace, limitRangeName)),
+      serviceAccount: stores.serviceAccounts.get(keyIn(namespace, "default")),
+      binding: stores.bindings.get(keyIn(namespace, guestRole)),
+      guide: stores.guides.get(keyIn(namespace, guideName)),
+      policies: stores.policies.index("namespace", namespace),
+      pods: pods?.synced ? pods.store.list() : undefined,
+      skewMs: this.skewMs,
+      now: this.now,
+    };
+  }
+
+  #requestsOf(write: Write, grantee: string, seen: GuestWorld): Request[] {
+    const world = this.#world;
+    const request = (text: string, send: () => Answer): Request[] => [{ text, write, grantee, seen, send }];
+    if ("apply" in write) {
+      const kind = kindOf[write.apply.kind!];
+      const { name, namespace } = write.apply.metadata!;
+      const object = write.apply as unknown as Stored;
+      const text = `apply ${write.apply.kind} ${keyOf(namespace, name!)}`;
+      if (kind !== "namespaces") return request(text, () => this.#fence(namespace!) ?? world.apply(kind, object));
+      const known: NamespaceFacts | undefined = this.#stores.namespaces.get(name!);
+      return request(
+        text,
+        () => known ? world.apply(kind, object, known.uid) : world.create(kind, object, "operator"),
+      );
+    }
+    if ("adopt" in write) {
+      const { name, labels, annotations } = write.adopt.metadata!;
+      return request(
+        `adopt ${name}`,
+        () =>
+          world.patch(name!, write.uid, { [lockedLabel]: null, ...labels }, {
+            [adoptAnnotation]: null,
+            [endedAnnotation]: null,
+            ...annotations,
+          }),
+      );
+    }
+    if ("remove" in write) {
+      const { kind, namespace, name, uid } = write.remove;
+      const of = kind === "Pod" ? "pods" : kindOf[kind];
+      return request(
+        `delete ${kind} ${keyOf(namespace, name)}`,
+        () => (namespace && this.#fence(namespace)) || world.delete(of, keyOf(namespace, name), uid, "operator"),
+      );
+    }
+    if ("evict" in write) {
+      const { namespace, name, uid } = write.evict;
+      return request(`evict ${namespace}/${name}`, () => world.evict(`${namespace}/${name}`, uid));
+    }
+    const { namespace } = write.removeVolumes;
+    return world.within("claims", namespace).flatMap(({ metadata: { name, uid } }) =>
+      request(
+        `delete claim ${namespace}/${name}`,
+        () => this.#fence(namespace) ?? world.delete("claims", `${namespace}/${name}`, uid, "operator"),
+      )
+    );
+  }
+
+  /** The admission policy on the operator itself: it writes only in namespaces that it has made. */
+  #fence(namespace: string): Answer | undefined {
+    const home = this.#world.get("namespaces", namespace);
+    return home && !isMade(home) ? { error: 403, why: `${namespace} is not Keystone's` } : undefined;
+  }
+
+  /** Takes the answer into the stores as src/controllers/write.ts does. Returns whether the write was made. */
+  #taken(write: Write, answer: Answer): boolean {
+    const refusals = "remove" in write || "removeVolumes" in write
+      ? [404, 409]
+      : "evict" in write
+      ? [404, 409, 429]
+      : [];
+    if ("error" in answer) return refusals.includes(answer.error);
+    if ("apply" in write || "adopt" in write) {
+      const kind = "apply" in write ? kindOf[write.apply.kind!] : "namespaces";
+      this.#observe(kind, answer.ok);
+    } else if ("remove" in write) {
+      const { kind, namespace, name, uid } = write.remove;
+      if (kind !== "Pod" && kind !== "Namespace") this.#storeOf(kindOf[kind])!.forget(keyOf(namespace, name), uid);
+    }
+    return true;
+  }
+
+  #observe(kind: Kind, object: Stored | null): void {
+    if (object && this.#selects(kind, object)) this.#storeOf(kind)!.observe(object);
+  }
+
+  *#grant(name: string): Task {
+    const grant = this.#stores.grants.get(name);
+    if (!grant) return {};
+    const { granteeRealm } = grant.spec;
+    const world = {
+      grant,
+      realm: this.#stores.realms.get(granteeRealm),
+      local: this.#local(),
+      settings: this.#around.settings,
+      skewMs: this.skewMs,
+      share: this.#shares.get(granteeRealm, name),
+      now: this.now,
+    };
+    const plan = planGrant(world);
+    this.#observer.coverage.plannedGrant(world, plan);
+    if (plan.finalizer) {
+      const wanted = plan.finalizer === "add";
+      const answer: Answer = yield {
+        text: `${plan.finalizer} finalizer`,
+        grantee: granteeRealm,
+        send: () =>
+          wanted
+            ? this.#world.addFinalizer(name, grant.uid)
+            : this.#world.removeFinalizer(name, grant.uid, grant.resourceVersion),
+      };
+      if ("error" in answer) throw new WriteFailed();
+      if (wanted) this.#observe("grants", answer.ok);
+    }
+    const { status } = plan;
+    if (status && !isDeepStrictEqual(status, grant.status)) {
+      const answer: Answer = yield {
+        text: `status ${status.phase} ${status.conditions?.find(({ type }) => type === "Ready")?.reason}`,
+        grantee: granteeRealm,
+        send: () => this.#world.applyStatus("grants", name, grant.uid, status),
+      };
+      if ("error" in answer) throw new WriteFailed();
+      this.#observe("grants", answer.ok);
+    }
+    return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  }
+
+  *#realm(name: string): Task {
+    const realm = this.#stores.realms.get(name);
+    if (!realm || realm.deleting) return {};
+    const { tailnet } = this.#around;
+    const local = this.#local();
+    const identity = canonicalName(realm.spec.identity);
+    const plan = planRealm({
+      realm,
+      tailnet: tailnet.kind === "running"
+        ? { kind: "running", nodes: tailnet.nodes.filter(({ dnsName }) => canonicalName(dnsName) === identity) }
+        : tailnet,
+      local: local.kind === "known" && local.name === name,
+      lastSeenEveryMs: 300_000,
+      now: this.now,
+    });
+    this.#observer.coverage.plannedRealm(plan);
+    const { pin, status } = plan;
+    if (pin !== undefined) {
+      const answer: Answer = yield {
+        text: `pin ${pin}`,
+        send: () => this.#world.applyPin(name, realm.uid, trustedNodeAnnotation, pin),
+      };
+      if ("error" in answer) throw new WriteFailed();
+      this.#observe("realms", answer.ok);
+    }
+    if (!isDeepStrictEqual(status, realm.status)) {
+      const answer: Answer = yield {
+        text: `status ${status.connectionState}`,
+        send: () => this.#world.applyStatus("realms", name, realm.uid, status),
+      };
+      if ("error" in answer) throw new WriteFailed();
+      this.#observe("realms", answer.ok);
+    }
+    return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  }
+}
+
+const kindOf: Readonly<Record<NonNullable<GuestObject["kind"]>, Exclude<Kind, "pods" | "claims">>> = {
+  Namespace: "namespaces",
+  ResourceQuota: "quotas",
+  LimitRange: "limitRanges",
+  ServiceAccount: "serviceAccounts",
+  NetworkPolicy: "policies",
+  RoleBinding: "bindings",
+  ConfigMap: "guides",
+};
+
+function podFacts({ metadata, pod }: Stored): PodFacts {
+  const { cpuMilli, memoryMi, priority, graceSeconds, finished } = pod!;
+  const [cpu, memory] = [parseQuantity(`${cpuMilli}m`), parseQuantity(`${memoryMi}Mi`)];
+  return {
+    namespace: metadata.namespace!,
+    name: metadata.name,
+    uid: metadata.uid,
+    createdAt: Date.parse(metadata.creationTimestamp),
+    priority,
+    usage: new Map([
+      ["pods", parseQuantity("1")],
+      ["requests.cpu", cpu],
+      ["limits.cpu", cpu],
+      ["requests.memory", memory],
+      ["limits.memory", memory],
+    ]),
+    finished,
+    terminating: metadata.deletionTimestamp !== undefined,
+    graceSeconds,
+    finalizers: [],
+  };
+}

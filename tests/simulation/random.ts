@@ -1,0 +1,66 @@
+/** Chance that can be had again: the same seed gives the same choices. */
+
+/** Choices that follow from a seed (mulberry32: small, quick, and good enough to choose by). */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** A whole number from 0 to below 2³². */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = this.#state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (mixed ^ (mixed >>> 14)) >>> 0;
+  }
+
+  /** A whole number from 0 to below `bound`. */
+  below(bound: number): number {
+    return Math.floor(this.next() / 4294967296 * bound);
+  }
+
+  /** True that often out of a hundred. */
+  percent(often: number): boolean {
+    return this.below(100) < often;
+  }
+
+  /** One of them; there is at least one. */
+  of<T>(all: readonly T[]): T {
+    return all[this.below(all.length)]!;
+  }
+
+  /** All of them in any order. */
+  shuffled<T>(all: readonly T[]): T[] {
+    const out = [...all];
+    for (let last = out.length - 1; last > 0; last--) {
+      const other = this.below(last + 1);
+      [out[last], out[other]] = [out[other]!, out[last]!];
+    }
+    return out;
+  }
+}
+
+/** A chance of its own for each step of a schedule, so that a step that is left out changes no other's choices. */
+export const randomOf = (seed: number, step: number): Random =>
+  new Random(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(step + 1, 0xc2b2ae35));
+
+/** A running hash of texts with 53 bits (two FNV-1a's), enough to tell millions of traces apart. */
+export class Hash {
+  #low = 0x811c9dc5;
+  #high = 0x01000193;
+
+  add(text: string): void {
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      this.#low = Math.imul(this.#low ^ code, 0x01000193);
+      this.#high = Math.imul(this.#high ^ code, 0x85ebca6b) + index | 0;
+    }
+  }
+
+  get value(): number {
+    return (this.#high >>> 11) * 4294967296 + (this.#low >>> 0);
+  }
+}

@@ -1,0 +1,309 @@
+/** One schedule: a world, an operator and all others, taking turns as a seed says. */
+import { defaultSettings } from "../../src/api/mod.ts";
+import { cordonAnnotation, realmOfNamespace } from "../../src/core/names.ts";
+import { act, createGrant, createRealm, everybody, grantees, machinery, passTime, type Stage } from "./actors.ts";
+import type { Coverage } from "./coverage.ts";
+import { Operator, type Request, skewLookMs, type Surroundings } from "./operator.ts";
+import { Broken, Promises } from "./promises.ts";
+import { Hash, type Random, randomOf } from "./random.ts";
+import { type Kind, statusOf, watched, World } from "./world.ts";
+
+export interface Outcome {
+  hash: number;
+  /** How often the operator crashed, or planned from something old. */
+  crashes: number;
+  staleReads: number;
+  /** What happened, if it was to be kept. */
+  trace: readonly string[];
+  /** The promise that was broken. */
+  broken?: { message: string };
+}
+
+export interface ScheduleOptions {
+  coverage: Coverage;
+  /** The steps to take; default all. */
+  only?: ReadonlySet<number>;
+  /** Whether to keep the trace, which takes time. */
+  traced?: boolean;
+}
+
+const startedAt = Date.parse("2026-06-01T12:00:00Z");
+
+/** Never fewer. */
+export const minSteps = 40;
+
+/** How many steps the schedule of a seed has. */
+export const stepsOf = (seed: number): number => minSteps + randomOf(seed, -2).below(25);
+
+export function runSchedule(seed: number, options: ScheduleOptions): Outcome {
+  const schedule = new Schedule(seed, options);
+  try {
+    schedule.run();
+    return schedule.outcome;
+  } catch (error) {
+    const message = error instanceof Broken ? error.message : String(error instanceof Error ? error.stack : error);
+    return { ...schedule.outcome, broken: { message } };
+  }
+}
+
+/** After so many turns without rest, there is none. */
+const maxTurns = 4000;
+
+class Schedule {
+  readonly #seed: number;
+  readonly #options: ScheduleOptions;
+  readonly #hash = new Hash();
+  readonly #stage: Stage;
+  readonly #faulty: boolean;
+  readonly trace: string[] = [];
+  #crashes = 0;
+  #staleReads = 0;
+
+  constructor(seed: number, options: ScheduleOptions) {
+    this.#seed = seed;
+    this.#options = options;
+    const random = randomOf(seed, -1);
+    const world = new World(startedAt);
+    const around: Surroundings = {
+      settings: defaultSettings,
+      cluster: { ranges: [], extendedKeys: ["requests.nvidia.com/gpu"], storageClasses: [] },
+      ...(random.percent(50) ? { configured: "alice" } : {}),
+      tailnet: { kind: "running", self: "alice.tailnet.ts.net", nodes: everybody() },
+      aheadMs: 0,
+    };
+    this.#faulty = random.percent(65);
+    const may = { drift: random.percent(35), skew: random.percent(30), foreign: random.percent(20) };
+    const promises = new Promises(world, around);
+    world.listener = (change) => promises.changed(change);
+    this.#stage = { world, around, promises, may, operator: this.#operator(world, around, promises, random) };
+    for (const name of grantees) this.#note(createRealm(this.#stage, random, name));
+    for (const name of ["g1", "g2", "g3"]) this.#note(createGrant(this.#stage, random, name));
+  }
+
+  get outcome(): Outcome {
+    return { hash: this.#hash.value, crashes: this.#crashes, staleReads: this.#staleReads, trace: this.trace };
+  }
+
+  #note(text: string): void {
+    if (text === "") return;
+    this.#hash.add(text);
+    if (this.#options.traced) this.trace.push(text);
+  }
+
+  /** A new process in a world. */
+  #operator(world: World, around: Surroundings, promises: Promises | undefined, random: Random): Operator {
+    const { coverage } = this.#options;
+    const operator: Operator = new Operator(world, around, {
+      coverage,
+      sending: (request: Request) => promises?.sending(request),
+    }, random);
+    world.listener = (change) => {
+      promises?.changed(change);
+      operator.changed(change);
+    };
+    return operator;
+  }
+
+  run(): void {
+    const steps = stepsOf(this.#seed);
+    for (let step = 0; step < steps; step++) {
+      if (this.#options.only && !this.#options.only.has(step)) continue;
+      const random = randomOf(this.#seed, step);
+      this.#stage.operator.random = random;
+      this.#step(step, random);
+    }
+    this.#end(randomOf(this.#seed, -3));
+  }
+
+  #step(step: number, random: Random): void {
+    const { promises } = this.#stage;
+    const what = random.below(100);
+    if (what < 45) this.#operate(step, random, random.of([1, 2, 4, 8, 16]));
+    else if (what < 72) this.#note(prefixed(step, act(this.#stage, random)));
+    else if (what < 80) {
+      const all = machinery(this.#stage);
+      if (all.length > 0) this.#note(prefixed(step, random.of(all)()));
+    } else if (what < 91) this.#note(prefixed(step, passTime(this.#stage, random)));
+    else if (what < 95) {
+      if (this.#faulty) this.#crash(step, random);
+    } else {
+      this.#note(`${step} all comes to rest`);
+      this.#settle(this.#stage, random);
+      promises.atRest();
+      this.#lookAgain(random);
+      if (random.percent(40)) this.#outage(random);
+    }
+    promises.hold();
+  }
+
+  #operate(step: number, random: Random, turns: number): void {
+    const { operator, promises } = this.#stage;
+    for (let turn = 0; turn < turns; turn++) {
+      if (!this.#faulty) operator.catchUp();
+      const choices = operator.choices();
+      if (choices.length === 0) return;
+      if (operator.isStale) this.#staleReads++;
+      this.#note(prefixed(step, random.of(choices)()));
+      promises.hold();
+    }
+  }
+
+  #crash(step: number, random: Random): void {
+    const { world, around, promises } = this.#stage;
+    this.#note(`${step} crash${this.#stage.operator.isIdle ? "" : " between two writes"}`);
+    this.#crashes++;
+    this.#stage.operator = this.#operator(world, around, promises, random);
+  }
+
+  /** Lets the controllers run, and nobody else act, until nothing is left to do. */
+  #settle(stage: Stage, random: Random, noted = stage === this.#stage): void {
+    const { operator, promises } = stage;
+    operator.random = random;
+    for (let turn = 0; turn < maxTurns; turn++) {
+      const choices = operator.choices();
+      let text = "";
+      if (choices.length > 0 && !random.percent(10)) text = random.of(choices)();
+      else {
+        const all = random.shuffled(machinery(stage));
+        for (const each of all) {
+          text = each();
+          if (text !== "") break;
+        }
+        if (text === "" && operator.choices().length === 0) return;
+      }
+      if (noted) {
+        this.#note(prefixed("rest:", text));
+        promises.hold();
+      }
+    }
+    throw new Broken(
+      `all comes to rest when nobody acts: still at ${
+        operator.choices().slice(0, 3).map((choice) => choice()).join(", ")
+      }`,
+    );
+  }
+
+  /** One more look at everything writes nothing: whatever had to be woken was. */
+  #lookAgain(random: Random): void {
+    const { operator, around } = this.#stage;
+    // A clock that was set back shows other news.
+    if (around.aheadMs !== 0) return;
+    const before = operator.requests.length;
+    operator.wakeAll();
+    this.#settle(this.#stage, random);
+    const more = operator.requests.slice(before);
+    if (more.length > 0) throw new Broken(`what is at rest is not written again: ${more.join(", ")}`);
+  }
+
+  /** Losing sight of the tailnet takes nothing away. */
+  #outage(random: Random): void {
+    const { world, around, operator } = this.#stage;
+    // What isn't in force yet needs to know which realm this is, and so may be taken away again.
+    if (world.list("grants").some((grant) => grant.metadata.finalizers && statusOf(grant).phase !== "Active")) return;
+    const enforced = () => JSON.stringify(kindsOfGuests.map((kind) => dumpOf(world, kind)));
+    const phases = () => world.list("grants").map((grant) => `${grant.metadata.name} ${statusOf(grant).phase}`).join();
+    const before = [enforced(), phases()];
+    const { tailnet } = around;
+    around.tailnet = { kind: "unavailable", reason: "TailscaledUnreachable", message: "No answer" };
+    this.#note("outage");
+    operator.tailnetChanged();
+    this.#settle(this.#stage, random);
+    const after = [enforced(), phases()];
+    if (before[0] !== after[0] || before[1] !== after[1]) {
+      throw new Broken(`an outage takes nothing away: ${difference(before.join("\n"), after.join("\n"))}`);
+    }
+    around.tailnet = tailnet;
+    operator.tailnetChanged();
+  }
+
+  /** Rest from here in two orders, then the end of everything. */
+  #end(random: Random): void {
+    const { world, around, promises } = this.#stage;
+    this.#note("the end");
+    this.#agree();
+    // Both begin anew: what was seen before, and when, is in neither's memory.
+    this.#stage.operator = this.#operator(world, around, promises, random);
+    const other = world.clone();
+    const twin: Stage = { ...this.#stage, world: other, operator: this.#operator(other, around, undefined, random) };
+    this.#settle(this.#stage, random);
+    promises.atRest();
+    this.#settle(twin, random);
+    // What stands in a namespace for nobody known stays as it was found.
+    const known = (namespace: string) => promises.isKnown(realmOfNamespace(namespace)!, namespace);
+    const [one, two] = [dump(world, known), dump(other, known)];
+    if (one !== two) throw new Broken(`any order comes to the same end: ${difference(one, two)}`);
+    // A restart when nothing has changed writes nothing.
+    this.#stage.operator = this.#operator(world, around, promises, random);
+    this.#settle(this.#stage, random);
+    const { requests } = this.#stage.operator;
+    if (requests.length > 0) throw new Broken(`what is at rest is not written again: ${requests.join(", ")}`);
+    this.#farewell(random);
+  }
+
+  /** The clocks agree, and that has been seen. */
+  #agree(): void {
+    const { world, around } = this.#stage;
+    if (around.aheadMs === 0) return;
+    around.aheadMs = 0;
+    world.now += skewLookMs;
+  }
+
+  #farewell(random: Random): void {
+    const { world, promises } = this.#stage;
+    for (const { metadata: { name } } of world.list("grants")) {
+      if (random.percent(30)) world.changeGrant(name, (spec) => ({ ...spec, revocation: {} }));
+      if (random.percent(80)) world.delete("grants", name, undefined, "other");
+    }
+    for (let round = 0; round < 3; round++) {
+      this.#settle(this.#stage, random);
+      promises.atRest();
+      world.now += 8 * 86_400_000;
+    }
+    this.#settle(this.#stage, random);
+    promises.atRest();
+    const stuck = world.list("grants").find(({ metadata }) => metadata.deletionTimestamp);
+    if (stuck) throw new Broken(`a deleted grant goes in the end: ${stuck.metadata.name} has its finalizer still`);
+  }
+}
+
+const prefixed = (step: number | string, text: string): string => text === "" ? "" : `${step} ${text}`;
+
+const kindsOfGuests = ["namespaces", "quotas", "bindings", "policies", "pods", "claims"] as const;
+
+/** All objects of a kind as text, without what differs between equal histories: when each thing was seen. */
+function dumpOf(world: World, kind: Kind, known: (namespace: string) => boolean = () => true): string {
+  return world.list(kind).map(({ metadata, owned: _, ...rest }) => {
+    const { name, namespace, labels, annotations, deletionTimestamp } = metadata;
+    // One that was about to come into force when something came between has its finalizer, or not yet.
+    const finalizers = statusOf({ metadata, ...rest }).phase === "Active" ? metadata.finalizers : undefined;
+    if (asFound.has(kind) && !known(namespace!)) return "";
+    // A cordon is taken at the use that is seen when it begins.
+    if (kind === "quotas" && annotations[cordonAnnotation]) return `${kind} ${namespace} cordoned`;
+    const noted = Object.fromEntries(Object.entries(annotations).filter(([, value]) => value !== ""));
+    const whole = { name, namespace, labels, annotations: noted, finalizers, deletionTimestamp, ...rest };
+    return `${kind} ${JSON.stringify(sorted(whole))}`;
+  }).sort().join("\n");
+}
+
+const dump = (world: World, known: (namespace: string) => boolean): string =>
+  [...watched, "claims" as const].map((kind) => dumpOf(world, kind, known)).join("\n");
+
+const asFound = new Set<Kind>(["limitRanges", "serviceAccounts", "policies"]);
+
+const seenAt = new Set(["lastTransitionTime", "lastSeen"]);
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).filter(([key]) => !seenAt.has(key)).sort(([a], [b]) => a < b ? -1 : 1).map((
+      [key, each],
+    ) => [key, sorted(each)]),
+  );
+}
+
+function difference(one: string, two: string): string {
+  const [a, b] = [one.split("\n"), two.split("\n")];
+  const only = (lines: string[], others: string[]) => lines.filter((line) => !others.includes(line)).join("\n    ");
+  return `\n    ${only(a, b)}\n  or\n    ${only(b, a)}`;
+}

@@ -1,0 +1,483 @@
+/**
+ * The truth: what an API server with its controller manager would hold, as far as Keystone depends on it. Objects are
+ * kept as fields by path, since that is how server-side apply sees them: a field belongs to who wrote it last, and an
+ * apply takes away only what the same manager applied before.
+ */
+import { isDeepStrictEqual } from "node:util";
+import {
+  type GrantSpec,
+  type GrantStatus,
+  guestFinalizer,
+  type RealmSpec,
+  type RealmStatus,
+} from "../../src/api/mod.ts";
+import { managedBy, managedByLabel, realmLabel, realmOfNamespace } from "../../src/core/names.ts";
+
+export const watched = [
+  "grants",
+  "realms",
+  "namespaces",
+  "quotas",
+  "limitRanges",
+  "serviceAccounts",
+  "bindings",
+  "guides",
+  "policies",
+  "pods",
+] as const;
+export type Kind = typeof watched[number] | "claims";
+
+export interface Meta {
+  name: string;
+  namespace?: string;
+  uid: string;
+  resourceVersion: string;
+  generation: number;
+  creationTimestamp: string;
+  deletionTimestamp?: string;
+  finalizers?: string[];
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+}
+
+/** One version of an object; never changed, only replaced. */
+export interface Stored {
+  metadata: Meta;
+  spec?: unknown;
+  status?: unknown;
+  data?: Record<string, string>;
+  subjects?: { kind: string; name: string }[];
+  roleRef?: { kind: string; name: string };
+  automountServiceAccountToken?: boolean;
+  /** Paths that the operator applied and nobody has changed since. */
+  owned?: ReadonlySet<string>;
+  /** Of a pod. */
+  pod?: PodTruth;
+}
+
+export interface PodTruth {
+  cpuMilli: number;
+  memoryMi: number;
+  priority: number;
+  /** A PodDisruptionBudget that allows no disruption. */
+  guarded: boolean;
+  graceSeconds: number;
+  finished: boolean;
+}
+
+export interface QuotaSpec {
+  hard: Record<string, string>;
+  scopes?: string[];
+}
+export interface QuotaStatus {
+  hard: Record<string, string>;
+  used: Record<string, string>;
+}
+
+export const specOf = (grant: Stored): GrantSpec => grant.spec as GrantSpec;
+export const statusOf = (grant: Stored): GrantStatus => (grant.status ?? {}) as GrantStatus;
+export const realmSpecOf = (realm: Stored): RealmSpec => realm.spec as RealmSpec;
+export const realmStatusOf = (realm: Stored): RealmStatus => (realm.status ?? {}) as RealmStatus;
+export const quotaSpecOf = (quota: Stored): QuotaSpec => quota.spec as QuotaSpec;
+export const quotaStatusOf = (quota: Stored): QuotaStatus => (quota.status ?? { hard: {}, used: {} }) as QuotaStatus;
+
+/** An object as a write states it. */
+export type Stated = Omit<Partial<Stored>, "metadata"> & { metadata: Partial<Meta> & { name: string } };
+
+/** What a write comes to. */
+export type Answer = { ok: Stored } | { ok: null } | { error: number; why: string };
+
+export interface Change {
+  kind: Kind;
+  type: "put" | "gone";
+  object: Stored;
+  old: Stored | undefined;
+  /** Who made it. */
+  by: "operator" | "other";
+}
+
+export const keyOf = (namespace: string | undefined, name: string): string =>
+  namespace === undefined ? name : `${namespace}/${name}`;
+
+/** Whether Keystone has made the namespace, by its labels. */
+export const isMade = ({ metadata: { name, labels } }: Stored): boolean =>
+  labels[managedByLabel] === managedBy && labels[realmLabel] === realmOfNamespace(name);
+
+const separator = "|";
+/** The fields that an apply states, in the granularity of the schemas' merge strategies. */
+function fieldsOf(kind: Kind, object: Stated): Map<string, unknown> {
+  const out = new Map<string, unknown>();
+  const each = (path: string, map: Readonly<Record<string, unknown>> | undefined) => {
+    for (const [key, value] of Object.entries(map ?? {})) out.set(`${path}${separator}${key}`, value);
+  };
+  each("labels", object.metadata.labels);
+  each("annotations", object.metadata.annotations);
+  if (kind === "quotas") each("hard", (object.spec as QuotaSpec).hard);
+  else if (kind === "guides") each("data", object.data);
+  else if (kind === "policies" || kind === "limitRanges") each("spec", object.spec as Record<string, unknown>);
+  else if (kind === "bindings") each("top", { roleRef: object.roleRef, subjects: object.subjects });
+  else if (kind === "serviceAccounts") {
+    each("top", { automountServiceAccountToken: object.automountServiceAccountToken });
+  }
+  return out;
+}
+
+const without = <T>(map: Readonly<Record<string, T>>, key: string): Record<string, T> => {
+  const { [key]: _, ...rest } = map;
+  return rest;
+};
+
+/** The object with one field set, or taken away. */
+function withField(object: Stored, path: string, value: unknown): Stored {
+  const at = path.indexOf(separator);
+  const [area, key] = [path.slice(0, at), path.slice(at + 1)];
+  const change = <T>(map: Readonly<Record<string, T>>) =>
+    value === undefined ? without(map, key) : { ...map, [key]: value as T };
+  switch (area) {
+    case "labels":
+      return { ...object, metadata: { ...object.metadata, labels: change(object.metadata.labels) } };
+    case "annotations":
+      return { ...object, metadata: { ...object.metadata, annotations: change(object.metadata.annotations) } };
+    case "hard": {
+      const spec = object.spec as QuotaSpec | undefined;
+      return { ...object, spec: { ...spec, hard: change(spec?.hard ?? {}) } };
+    }
+    case "data":
+      return { ...object, data: change(object.data ?? {}) };
+    case "spec":
+      // An empty list in a field that is left out when empty is stored as none.
+      return {
+        ...object,
+        spec: Array.isArray(value) && value.length === 0
+          ? without(object.spec as Record<string, unknown> ?? {}, key)
+          : change((object.spec ?? {}) as Record<string, unknown>),
+      };
+    default:
+      return { ...object, [key]: value };
+  }
+}
+
+export class World {
+  /** The API server's clock, epoch milliseconds. */
+  now: number;
+  readonly #tables = new Map<Kind, Map<string, Stored>>();
+  #version: number;
+  #uids: number;
+  listener: (change: Change) => void = () => {};
+
+  constructor(now: number, from?: World) {
+    this.now = now;
+    this.#version = from ? from.#version : 1;
+    this.#uids = from ? from.#uids : 0;
+    for (const kind of [...watched, "claims"] as const) {
+      this.#tables.set(kind, new Map(from ? from.#tables.get(kind) : undefined));
+    }
+  }
+
+  /** Another world in the same state, which goes its own way from here. */
+  clone(): World {
+    return new World(this.now, this);
+  }
+
+  get(kind: Kind, key: string): Stored | undefined {
+    return this.#tables.get(kind)!.get(key);
+  }
+
+  list(kind: Kind): Stored[] {
+    return [...this.#tables.get(kind)!.values()];
+  }
+
+  within(kind: Kind, namespace: string): Stored[] {
+    return this.list(kind).filter(({ metadata }) => metadata.namespace === namespace);
+  }
+
+  /** Whole seconds, as the API server writes instants. */
+  stamp(): string {
+    return new Date(Math.floor(this.now / 1000) * 1000).toISOString().replace(".000Z", "Z");
+  }
+
+  #put(kind: Kind, object: Stored, by: Change["by"]): Stored {
+    const key = keyOf(object.metadata.namespace, object.metadata.name);
+    const old = this.get(kind, key);
+    const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } };
+    this.#tables.get(kind)!.set(key, stored);
+    this.listener({ kind, type: "put", object: stored, old, by });
+    return stored;
+  }
+
+  #gone(kind: Kind, object: Stored, by: Change["by"]): void {
+    this.#tables.get(kind)!.delete(keyOf(object.metadata.namespace, object.metadata.name));
+    const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } };
+    this.listener({ kind, type: "gone", object: last, old: object, by });
+  }
+
+  /** Creates an object of somebody; undefined when the name is taken or its namespace takes none. */
+  create(
+    kind: Kind,
+    object: Stated,
+    by: Change["by"] = "other",
+  ): Answer {
+    const { name, namespace } = object.metadata;
+    if (this.get(kind, keyOf(namespace, name))) return { error: 409, why: "AlreadyExists" };
+    const refused = this.#refusedIn(namespace);
+    if (refused) return refused;
+    const stored: Stored = {
+      ...object,
+      metadata: {
+        labels: {},
+        annotations: {},
+        ...object.metadata,
+        generation: 1,
+        uid: `u${++this.#uids}`,
+        resourceVersion: "",
+        creationTimestamp: this.stamp(),
+      },
+      ...(by === "operator" ? { owned: new Set(fieldsOf(kind, object).keys()) } : {}),
+    };
+    return { ok: this.#put(kind, stored, by) };
+  }
+
+  #refusedIn(namespace: string | undefined): Answer | undefined {
+    if (namespace === undefined) return undefined;
+    const home = this.get("namespaces", namespace);
+    if (!home) return { error: 404, why: `no namespace ${namespace}` };
+    if (home.metadata.deletionTimestamp) return { error: 403, why: `${namespace} is terminating` };
+    return undefined;
+  }
+
+  /** A change by somebody who isn't the operator: the fields that change are no longer the operator's. */
+  edit(kind: Kind, key: string, path: string, value: unknown): void {
+    const object = this.get(kind, key);
+    if (!object) return;
+    const owned = new Set(object.owned);
+    owned.delete(path);
+    this.#put(kind, { ...withField(object, path, value), owned }, "other");
+  }
+
+  /** Replaces parts of an object that nobody applies: pods, quota scopes, what deletion is. */
+  replace(kind: Kind, key: string, parts: Partial<Stored>): void {
+    const object = this.get(kind, key);
+    if (object) this.#put(kind, { ...object, ...parts }, "other");
+  }
+
+  /** Server-side apply by the operator, forced; with a UID only to that very object. */
+  apply(
+    kind: Kind,
+    object: Stated,
+    uid?: string,
+  ): Answer {
+    const { name, namespace } = object.metadata;
+    const present = this.get(kind, keyOf(namespace, name));
+    if (!present) return uid === undefined ? this.create(kind, object, "operator") : { error: 409, why: "is gone" };
+    if (uid !== undefined && present.metadata.uid !== uid) return { error: 409, why: "another UID" };
+    const fields = fieldsOf(kind, object);
+    if (kind === "bindings" && !isDeepStrictEqual(present.roleRef, object.roleRef)) {
+      return { error: 422, why: "roleRef is immutable" };
+    }
+    let next = present;
+    for (const path of present.owned ?? []) if (!fields.has(path)) next = withField(next, path, undefined);
+    for (const [path, value] of fields) next = withField(next, path, value);
+    next = { ...next, owned: new Set(fields.keys()) };
+    const { owned: _1, ...was } = present;
+    const { owned: _2, ...is } = next;
+    // A write that changes nothing makes no version and no event.
+    if (isDeepStrictEqual(was, is)) {
+      this.#tables.get(kind)!.set(keyOf(namespace, name), next);
+      return { ok: next };
+    }
+    return { ok: this.#put(kind, next, "operator") };
+  }
+
+  /** A merge patch of labels and annotations; null takes one away. */
+  patch(
+    key: string,
+    uid: string,
+    labels: Record<string, string | null>,
+    annotations: Record<string, string | null>,
+  ): Answer {
+    const present = this.get("namespaces", key);
+    if (!present) return { error: 404, why: "is gone" };
+    if (present.metadata.uid !== uid) return { error: 409, why: "another UID" };
+    let next = present;
+    for (const [name, value] of Object.entries(labels)) {
+      next = withField(next, `labels${separator}${name}`, value ?? undefined);
+    }
+    for (const [name, value] of Object.entries(annotations)) {
+      next = withField(next, `annotations${separator}${name}`, value ?? undefined);
+    }
+    return { ok: this.#put("namespaces", next, "operator") };
+  }
+
+  /** Deletes: at once, or marked while finalizers or content hold it. */
+  delete(kind: Kind, key: string, uid: string | undefined, by: Change["by"]): Answer {
+    const present = this.get(kind, key);
+    if (!present) return { error: 404, why: "is gone" };
+    if (uid !== undefined && present.metadata.uid !== uid) return { error: 409, why: "another UID" };
+    const lingers = kind === "namespaces" || kind === "pods" || (present.metadata.finalizers?.length ?? 0) > 0;
+    if (!lingers) {
+      this.#gone(kind, present, by);
+      return { ok: null };
+    }
+    if (!present.metadata.deletionTimestamp) {
+      this.#put(kind, {
+        ...present,
+        metadata: {
+          ...present.metadata,
+          deletionTimestamp: this.stamp(),
+          generation: present.metadata.generation + 1,
+        },
+      }, by);
+    }
+    return { ok: null };
+  }
+
+  /** What has ended is gone: a pod that the kubelet has stopped, a namespace that is empty. */
+  finish(kind: Kind, key: string): void {
+    const present = this.get(kind, key);
+    if (present) this.#gone(kind, present, "other");
+  }
+
+  /** The Eviction API: refused while a PodDisruptionBudget forbids it. */
+  evict(key: string, uid: string): Answer {
+    const pod = this.get("pods", key);
+    if (pod?.metadata.uid === uid && pod.pod!.guarded && !pod.metadata.deletionTimestamp) {
+      return { error: 429, why: "PodDisruptionBudget" };
+    }
+    return this.delete("pods", key, uid, "operator");
+  }
+
+  /** A person's change of a Grant's terms, held against the rules of its CRD. */
+  changeGrant(name: string, change: (spec: GrantSpec) => GrantSpec): boolean {
+    const grant = this.get("grants", name);
+    if (!grant) return false;
+    const spec = change(specOf(grant));
+    if (isDeepStrictEqual(spec, grant.spec)) return false;
+    const { phase } = statusOf(grant);
+    if (phase === "Expired" || phase === "Revoked") return false;
+    if (specOf(grant).revocation && !spec.revocation) return false;
+    const { metadata } = grant;
+    this.#put("grants", { ...grant, spec, metadata: { ...metadata, generation: metadata.generation + 1 } }, "other");
+    return true;
+  }
+
+  /** The same of a Realm's. */
+  changeRealm(name: string, change: (spec: RealmSpec) => RealmSpec): boolean {
+    const realm = this.get("realms", name);
+    if (!realm) return false;
+    const spec = change(realmSpecOf(realm));
+    if (isDeepStrictEqual(spec, realm.spec)) return false;
+    const { metadata } = realm;
+    this.#put("realms", { ...realm, spec, metadata: { ...metadata, generation: metadata.generation + 1 } }, "other");
+    return true;
+  }
+
+  /** The operator writes a status: the rules of the CRD hold for it too. */
+  applyStatus(kind: "grants" | "realms", name: string, uid: string, status: unknown): Answer {
+    const present = this.get(kind, name);
+    if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
+    const { phase } = statusOf(present);
+    if (kind === "grants" && (phase === "Expired" || phase === "Revoked") && phase !== (status as GrantStatus).phase) {
+      return { error: 422, why: `this grant has ended (${phase})` };
+    }
+    if (isDeepStrictEqual(present.status, status)) return { ok: present };
+    return { ok: this.#put(kind, { ...present, status }, "operator") };
+  }
+
+  /** Adds the finalizer. */
+  addFinalizer(name: string, uid: string): Answer {
+    const present = this.get("grants", name);
+    if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
+    const { finalizers = [], ...metadata } = present.metadata;
+    if (finalizers.includes(guestFinalizer)) return { ok: present };
+    if (metadata.deletionTimestamp) return { error: 422, why: "no finalizer on what is being deleted" };
+    return {
+      ok: this.#put("grants", { ...present, metadata: { ...metadata, finalizers: [guestFinalizer] } }, "operator"),
+    };
+  }
+
+  /** Removes it from the very version that was seen; a deleted grant is gone then. */
+  removeFinalizer(name: string, uid: string, resourceVersion: string): Answer {
+    const present = this.get("grants", name);
+    if (!present || present.metadata.uid !== uid) return { error: 404, why: "is gone" };
+    if (present.metadata.resourceVersion !== resourceVersion) return { error: 409, why: "has changed" };
+    const next = { ...present, metadata: { ...present.metadata, finalizers: [] } };
+    if (!present.metadata.deletionTimestamp) return { ok: this.#put("grants", next, "operator") };
+    this.#gone("grants", next, "operator");
+    return { ok: next };
+  }
+
+  /** Not forced: who has set it is left it. */
+  applyPin(name: string, uid: string, annotation: string, node: string): Answer {
+    const present = this.get("realms", name);
+    if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
+    const is = present.metadata.annotations[annotation];
+    if (is === node) return { ok: present };
+    if (is !== undefined) return { error: 409, why: "another manager has set it" };
+    return { ok: this.#put("realms", withField(present, `annotations${separator}${annotation}`, node), "operator") };
+  }
+
+  /** What the quota of a namespace should count now. */
+  #counted(quota: Stored): QuotaStatus {
+    const namespace = quota.metadata.namespace!;
+    const pods = this.within("pods", namespace).filter(({ pod }) => !pod!.finished);
+    const cpu = pods.reduce((sum, { pod }) => sum + pod!.cpuMilli, 0);
+    const memory = pods.reduce((sum, { pod }) => sum + pod!.memoryMi, 0);
+    const claims = this.within("claims", namespace).length;
+    const counts: Record<string, string> = {
+      pods: `${pods.length}`,
+      "requests.cpu": milli(cpu),
+      "limits.cpu": milli(cpu),
+      "requests.memory": mebi(memory),
+      "limits.memory": mebi(memory),
+      persistentvolumeclaims: `${claims}`,
+      "requests.storage": claims === 0 ? "0" : `${claims}Gi`,
+      configmaps: `${1 + this.within("guides", namespace).length}`,
+    };
+    const { hard } = quotaSpecOf(quota);
+    return { hard, used: Object.fromEntries(Object.keys(hard).map((key) => [key, counts[key] ?? "0"])) };
+  }
+
+  /** The controller manager's own step: spec.hard goes into force, and what there is is counted. */
+  count(key: string): boolean {
+    const quota = this.get("quotas", key);
+    if (!quota) return false;
+    const status = this.#counted(quota);
+    if (isDeepStrictEqual(status, quota.status)) return false;
+    this.#put("quotas", { ...quota, status }, "other");
+    return true;
+  }
+
+  /** Admission: what a new pod or claim adds has to fit what each quota's *status* says, and is counted at once. */
+  admit(namespace: string, adds: Readonly<Record<string, number>>): boolean {
+    const quota = this.get("quotas", `${namespace}/keystone`);
+    if (!quota) return true;
+    const { hard, used } = quotaStatusOf(quota);
+    const next = { ...used };
+    for (const [key, add] of Object.entries(adds)) {
+      if (hard[key] === undefined) continue;
+      const after = amount(used[key] ?? "0") + add;
+      if (after > amount(hard[key])) return false;
+      next[key] = milli(after);
+    }
+    this.#put("quotas", { ...quota, status: { hard, used: next } }, "other");
+    return true;
+  }
+}
+
+const milli = (value: number): string => value % 1000 === 0 ? `${value / 1000}` : `${value}m`;
+const mebi = (value: number): string => value === 0 ? "0" : `${value}Mi`;
+
+const factors: Readonly<Record<string, number>> = { m: 1, "": 1000, Mi: 1000 * 2 ** 20, Gi: 1000 * 2 ** 30 };
+const amounts = new Map<string, number>();
+
+/** A quantity in thousandths: enough for those of a schedule, and none of the operator's own arithmetic. */
+export function amount(text: string | number): number {
+  const known = amounts.get(String(text));
+  if (known !== undefined) return known;
+  const [, digits, suffix] = String(text).match(/^(\d+)(m|Mi|Gi|)$/) ?? [];
+  const factor = factors[suffix ?? "?"];
+  if (factor === undefined) throw new Error(`${text} is no quantity of a simulation`);
+  const value = Number(digits) * factor;
+  amounts.set(String(text), value);
+  return value;
+}
