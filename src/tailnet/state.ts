@@ -1,5 +1,6 @@
 /** What the tailnet looks like: projections of tailscaled's status that keep only what a Realm needs. Pure. */
 import { isEqual } from "es-toolkit";
+import { canonicalName } from "../core/realm/identity.ts";
 import { instantFrom, type LocalApiError, type PeerStatus, type Status } from "../../lib/tailscale/mod.ts";
 
 /** One node of the tailnet. */
@@ -51,19 +52,6 @@ export interface TailnetChange {
   names: ReadonlySet<string>;
   /** Whether it concerns everyone: the kind of state or its reason, this node, the control server or the suffix. */
   all: boolean;
-}
-
-/**
- * The form in which names are compared: lower case, no trailing dot.
- *
- * ```ts
- * import { canonicalName } from "./state.ts";
- * import { equal } from "node:assert/strict";
- * equal(canonicalName("Bob-Home.Tailnet-Name.ts.net."), "bob-home.tailnet-name.ts.net");
- * ```
- */
-export function canonicalName(identity: string): string {
-  return identity.toLowerCase().replace(/\.$/, "");
 }
 
 /** Every named node by its name, self included; nodes that share a name are in the order of their stableID. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { PeerStatus, Status } from "../../lib/tailscale/mod.ts";
-import { canonicalName, diff, type Peer, peersFrom, stateFrom, type TailnetState } from "./state.ts";
+import { canonicalName } from "../core/realm/identity.ts";
+import { diff, type Peer, peersFrom, stateFrom, type TailnetState } from "./state.ts";
 
 const socket = "/run/tailscaled.sock";
 const node = (name: string, more: Partial<PeerStatus> = {}): PeerStatus => ({

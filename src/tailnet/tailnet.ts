@@ -4,7 +4,7 @@ import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { LocalTailnet } from "./local_tailnet.ts";
 import type { TailnetChange, TailnetState } from "./state.ts";
 
-export { canonicalName, type Peer, type TailnetChange, type TailnetState, type UnavailableReason } from "./state.ts";
+export { type Peer, type TailnetChange, type TailnetState, type UnavailableReason } from "./state.ts";
 
 /** A live picture of the tailnet. */
 export interface Tailnet {

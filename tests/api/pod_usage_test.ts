@@ -1,0 +1,99 @@
+/** What we count of a pod is what a real ResourceQuota counts of it: who has to go in a drain rests on that. */
+import assert from "node:assert/strict";
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { type Pod, pods, type PodSpec, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import { parseQuantity } from "../../lib/quantity/mod.ts";
+import { podUsage } from "../../src/core/guest/pod_usage.ts";
+import { clientOf, eventually, step } from "../fixtures/operator.ts";
+import { sharedLab } from "../lab/shared.ts";
+
+const namespace = "pod-usage";
+const image = "example.com/none:1";
+type Resources = { requests?: Record<string, string>; limits?: Record<string, string> };
+const container = (name: string, resources: Resources, more = {}) => ({ name, image, resources, ...more });
+const sized = (cpu: string, memory: string): Resources => ({
+  requests: { cpu, memory, "ephemeral-storage": "1Mi" },
+  limits: { cpu: "2", memory: "2Gi", "ephemeral-storage": "2Mi" },
+});
+const sidecar = { restartPolicy: "Always" };
+
+const shapes: [string, PodSpec][] = [
+  ["containers add up", { containers: [container("a", sized("100m", "64Mi")), container("b", sized("0.25", "1Gi"))] }],
+  ["the largest step of its start counts when it is more", {
+    initContainers: [container("i", sized("900m", "16Mi")), container("j", sized("10m", "512Mi"))],
+    containers: [container("a", sized("100m", "64Mi"))],
+  }],
+  ["sidecars run on, and are there in later steps", {
+    initContainers: [
+      container("s", sized("200m", "32Mi"), sidecar),
+      container("i", sized("500m", "8Mi")),
+      container("t", sized("50m", "300Mi"), sidecar),
+    ],
+    containers: [container("a", sized("100m", "64Mi"))],
+  }],
+  ["what the runtime takes is added", {
+    runtimeClassName: "pod-usage-heavy",
+    containers: [container("a", sized("100m", "64Mi"))],
+  }],
+  ["what the pod says as a whole takes the place of the sum", {
+    resources: { requests: { cpu: "700m", memory: "256Mi" }, limits: { cpu: "3", memory: "3Gi" } },
+    containers: [container("a", sized("100m", "64Mi")), container("b", sized("100m", "64Mi"))],
+  }],
+  ["devices are counted as requests", {
+    containers: [
+      container("a", {
+        requests: { cpu: "1", memory: "1Mi", "ephemeral-storage": "1Mi", "example.com/gpu": "2" },
+        limits: { cpu: "1", memory: "1Mi", "ephemeral-storage": "1Mi", "example.com/gpu": "2" },
+      }),
+    ],
+  }],
+];
+
+const hard = Object.fromEntries(
+  ["cpu", "memory", "ephemeral-storage"].flatMap((name) => [[`requests.${name}`, "1E"], [`limits.${name}`, "1E"]])
+    .concat([["requests.example.com/gpu", "100"], ["pods", "100"]]),
+);
+
+Deno.test("a pod's usage is counted as a real quota counts it", async (t) => {
+  await using lab = await sharedLab();
+  using rest = await clientOf(lab.kubeconfig);
+  const kubectl = async (args: string[], object?: unknown) => {
+    const { code, stderr } = await lab.kubectl(args, object ? { stdin: JSON.stringify(object) } : {});
+    assert.equal(code, 0, stderr);
+  };
+  await kubectl(["create", "namespace", namespace]);
+  await kubectl(["create", "-f", "-"], {
+    apiVersion: "node.k8s.io/v1",
+    kind: "RuntimeClass",
+    metadata: { name: "pod-usage-heavy" },
+    handler: "none",
+    overhead: { podFixed: { cpu: "77m", memory: "33Mi" } },
+  });
+  const quotas = new ResourceApi(rest, resourceQuotas, namespace);
+  await quotas.create({ metadata: { name: "all" }, spec: { hard } });
+  const usedIs = (expected: Record<string, string>) =>
+    eventually("the quota counts the same", async () => {
+      const used = (await quotas.get("all")).status?.used ?? {};
+      const differs = Object.keys(hard).find((key) =>
+        used[key] === undefined || parseQuantity(used[key]).compare(parseQuantity(expected[key] ?? "0")) !== 0
+      );
+      return differs === undefined || `${differs}: the quota has ${used[differs]}, we have ${expected[differs]}`;
+    });
+  try {
+    await usedIs({});
+    await kubectl(["wait", "serviceaccount/default", "--for=create", "--timeout=20s", "-n", namespace]);
+    for (const [index, [that, spec]] of shapes.entries()) {
+      await step(t, that, async () => {
+        const api = new ResourceApi<Pod>(rest, pods, namespace);
+        const pod = await api.create({ metadata: { name: `p${index}` }, spec });
+        const usage = podUsage(pod.spec!);
+        await usedIs(Object.fromEntries([...usage].map(([key, quantity]) => [key, quantity.toString()])));
+        await api.delete(`p${index}`, { gracePeriodSeconds: 0 });
+        await usedIs({});
+      });
+    }
+  } finally {
+    await kubectl(["delete", "namespace", namespace, "--wait=false"]);
+    await kubectl(["delete", "runtimeclass", "pod-usage-heavy"]);
+  }
+});
