@@ -1,4 +1,5 @@
 import { Semaphore } from "es-toolkit/promise";
+import { abortable } from "./abortable.ts";
 import { type ClientCertificate, type ClientConfig, ConfigError, type Credentials } from "./client_config.ts";
 import { apiErrorFromResponse, ConnectionError } from "./errors.ts";
 import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
@@ -310,19 +311,6 @@ function dateOf(response: Response): number | undefined {
 
 function textOf(body: ReadableStream<Uint8Array>): Promise<string> {
   return new Response(body).text();
-}
-
-/** Resolves as the promise does, unless the signal fires first. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
 
 function deadlineError(options: RequestOptions, timeoutMs: number): DOMException {

@@ -1,5 +1,6 @@
 import { type Clock, systemClock, type Timer } from "../clock/mod.ts";
 import { isApiError } from "./errors.ts";
+import { abortable } from "./abortable.ts";
 import { type CallOptions, ResourceApi } from "./resource_api.ts";
 import { microTime } from "./micro_time.ts";
 import type { KubernetesObject, RequestOptions, Resource, RestClient } from "./types.ts";
@@ -65,7 +66,8 @@ interface Term {
   failure?: string;
   renewTimer?: Timer;
   deadlineTimer?: Timer;
-  renewal?: Promise<void>;
+  /** The renewal under way. */
+  renewal?: Promise<void> | undefined;
 }
 
 /** What was last seen on the server, and when by this computer's own monotonic time. */
@@ -138,6 +140,19 @@ export class LeaseHolder {
   }
 
   /**
+   * As {@linkcode expiresInMs}, but where only the clocks say that leading is over, as after a sleep of the computer or
+   * a jump of its wall clock, it renews at once and tells what comes of that. Rejects only with the signal's reason.
+   */
+  async confirm(signal?: AbortSignal): Promise<number> {
+    const term = this.#term;
+    if (term && !this.held()) {
+      if (!term.renewal) this.#beginRenewal(term);
+      await abortable(term.renewal!, signal);
+    }
+    return this.expiresInMs();
+  }
+
+  /**
    * Waits until this process holds the lease, then keeps it renewed. Failures (no rights, no namespace, no server) are
    * told to `onError` and tried again; rejects only with the signal's reason.
    *
@@ -204,8 +219,8 @@ export class LeaseHolder {
 
   /**
    * How long ago the last successful renewal was sent. A computer that slept doesn't count that in its monotonic time,
-   * but its wall clock has moved on. A wall clock that was set ahead looks the same; then the next renewal, at most
-   * renewMs away, puts it right.
+   * but its wall clock has moved on. A wall clock that was set ahead looks the same; then the next renewal puts it right,
+   * which the next write brings about (see confirm).
    */
   #elapsedMs(term: Term): number {
     const now = this.#moment();
@@ -326,9 +341,12 @@ export class LeaseHolder {
   }
 
   #renewAfter(ms: number, term: Term): void {
-    term.renewTimer = this.#clock.setTimer(ms, () => {
-      term.renewal = this.#renew(term);
-    });
+    term.renewTimer = this.#clock.setTimer(ms, () => this.#beginRenewal(term));
+  }
+
+  #beginRenewal(term: Term): void {
+    term.renewTimer?.cancel();
+    term.renewal = this.#renew(term).finally(() => term.renewal = undefined);
   }
 
   async #renew(term: Term): Promise<void> {
@@ -392,12 +410,13 @@ export class LeaseHolder {
 
 /**
  * The same server, for work that only the leader may do: refuses with {@linkcode NotLeader} every request but GET at
- * the moment that the lease isn't held, and ends those under way before another may lead.
+ * the moment that the lease isn't held, and ends those under way before another may lead. After a sleep of the computer
+ * or a jump of its clock a request waits until a renewal has shown who leads.
  */
-export function fenced(rest: RestClient, lease: Pick<LeaseHolder, "expiresInMs" | "identity">): RestClient {
-  const fence = (options: RequestOptions): RequestOptions => {
+export function fenced(rest: RestClient, lease: Pick<LeaseHolder, "confirm" | "identity">): RestClient {
+  const fence = async (options: RequestOptions): Promise<RequestOptions> => {
     if (options.method === "GET") return options;
-    const expiresInMs = lease.expiresInMs();
+    const expiresInMs = await lease.confirm(options.abortSignal);
     if (expiresInMs <= 0) {
       throw new NotLeader(
         `${options.method} ${options.path} wasn't sent: ${lease.identity} doesn't hold the lease at this moment.`,
@@ -407,8 +426,8 @@ export function fenced(rest: RestClient, lease: Pick<LeaseHolder, "expiresInMs" 
   };
   return {
     defaultNamespace: rest.defaultNamespace,
-    performRequest: async (options) => await rest.performRequest(fence(options)),
-    performStream: async (options) => await rest.performStream(fence(options)),
+    performRequest: async (options) => await rest.performRequest(await fence(options)),
+    performStream: async (options) => await rest.performStream(await fence(options)),
   };
 }
 

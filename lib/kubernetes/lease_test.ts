@@ -406,6 +406,45 @@ Deno.test("after a computer slept, nothing is held until a renewal shows that no
   assert.ok(lease.lost.aborted);
 });
 
+Deno.test("after a jump of the clock a write waits for a renewal, which comes at once and but once", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  const sent: string[] = [];
+  const rest = fenced({
+    defaultNamespace: "team",
+    performRequest: ({ path }) => {
+      sent.push(path);
+      return Promise.resolve(null);
+    },
+    performStream: () => Promise.reject(new Error("none expected")),
+  }, lease);
+  const renewals = () => server.requests.filter((method) => method === "PUT").length;
+  clock.step(600_000);
+  const before = renewals();
+  await Promise.all([
+    rest.performRequest({ method: "POST", path: "/a" }),
+    rest.performRequest({
+      method: "POST",
+      path: "/b",
+    }),
+  ]);
+  assert.deepEqual(sent, ["/a", "/b"]);
+  assert.equal(renewals() - before, 1);
+  await clock.advance(5_000);
+  assert.equal(renewals() - before, 2, "and the renewals go on as before");
+
+  clock.step(600_000);
+  server.failure = new Error("cut off");
+  await assert.rejects(rest.performRequest({ method: "POST", path: "/c" }), NotLeader);
+  server.failure = undefined;
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "b", leaseDurationSeconds: 15 } });
+  await assert.rejects(rest.performRequest({ method: "POST", path: "/d" }), NotLeader);
+  assert.ok(lease.lost.aborted);
+  assert.equal(sent.length, 2);
+});
+
 Deno.test("a wall clock that is set back changes nothing", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();

@@ -7,8 +7,9 @@ export const MAX_SKEW_MS = 2000;
  * What the API server's clock shows, by the Date header of its latest answer and the monotonic time since. A jump of this
  * machine's own clock therefore shows at once, not only with the next answer.
  *
- * The header is cut to whole seconds (RFC 9110, section 6.6.1) and the way here takes time, so a difference of up to
- * {@linkcode MAX_SKEW_MS} means nothing and counts as none.
+ * The header is cut to whole seconds (RFC 9110, section 6.6.1), and it was written at some moment between the request
+ * and the end of its answer. Only a difference of more than {@linkcode MAX_SKEW_MS} that is certain in spite of both
+ * counts as one: a slow network or a busy process never looks like a wrong clock.
  *
  * ```ts
  * import { FakeClock } from "../clock/mod.ts";
@@ -17,36 +18,37 @@ export const MAX_SKEW_MS = 2000;
  *
  * const time = new ServerTime(new FakeClock(1_000_000));
  * assert.equal(time.skewMs(), undefined);
- * time.observe({ serverDate: 999_000 });
+ * time.observe({ serverDate: 999_000, durationMs: 10 });
  * assert.equal(time.skewMs(), 0);
- * time.observe({ serverDate: 4_599_500 });
+ * time.observe({ serverDate: 4_599_000, durationMs: 1000 });
  * assert.equal(time.skewMs(), 3_600_000);
  * ```
  */
 export class ServerTime {
   readonly #clock: Clock;
-  #latest: { serverDate: number; monotonic: number } | undefined;
+  #latest: { serverDate: number; sent: number; received: number } | undefined;
 
   /** Takes the clock that is to be held against the server's. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Takes the date of an answer that has just come; give it to a client as `onRequest`. */
-  observe({ serverDate }: { serverDate?: number }): void {
-    if (serverDate !== undefined) this.#latest = { serverDate, monotonic: this.#clock.monotonic() };
+  /** Takes the date of an answer that has just come, and how long it took; give it to a client as `onRequest`. */
+  observe({ serverDate, durationMs }: { serverDate?: number; durationMs: number }): void {
+    if (serverDate === undefined) return;
+    const received = this.#clock.monotonic();
+    this.#latest = { serverDate, sent: received - durationMs, received };
   }
 
   /**
-   * By how many milliseconds the server's clock is ahead of this one (negative: behind); 0 while they agree, undefined
-   * before the first answer.
+   * By how many milliseconds the server's clock is ahead of this one (negative: behind), in the middle of what is
+   * possible; 0 while they may agree, undefined before the first answer.
    */
   skewMs(): number | undefined {
     if (this.#latest === undefined) return undefined;
-    const { serverDate, monotonic } = this.#latest;
-    // The header lags by half a second on average.
-    const server = serverDate + 500 + (this.#clock.monotonic() - monotonic);
-    const skew = server - this.#clock.now();
-    return Math.abs(skew) <= MAX_SKEW_MS + 500 ? 0 : skew;
+    const { serverDate, sent, received } = this.#latest;
+    const ahead = serverDate + this.#clock.monotonic() - this.#clock.now();
+    const [least, most] = [ahead - received, ahead - sent + 1000];
+    return least <= MAX_SKEW_MS && most >= -MAX_SKEW_MS ? 0 : (least + most) / 2;
   }
 }

@@ -8,7 +8,7 @@ Deno.test("clocks that agree within what a Date header can show have no skew, ho
   for (const offset of [-2000, -1000, 0, 1000, 1500]) {
     const clock = new FakeClock(start);
     const time = new ServerTime(clock);
-    time.observe({ serverDate: start + offset });
+    time.observe({ serverDate: start + offset, durationMs: 20 });
     await clock.advance(3_600_000);
     assert.equal(time.skewMs(), 0, `${offset}`);
   }
@@ -17,18 +17,30 @@ Deno.test("clocks that agree within what a Date header can show have no skew, ho
 Deno.test("a jump of this machine's clock shows before the next answer", () => {
   const clock = new FakeClock(start);
   const time = new ServerTime(clock);
-  time.observe({ serverDate: start });
+  time.observe({ serverDate: start, durationMs: 0 });
   clock.step(3_600_000);
   assert.equal(time.skewMs(), -3_600_000 + 500);
-  time.observe({ serverDate: start + 3_600_000 });
+  time.observe({ serverDate: start + 3_600_000, durationMs: 0 });
   assert.equal(time.skewMs(), 0, "the server's clock was set too");
+});
+
+Deno.test("an answer that took long says little, and a slow server is not one whose clock is wrong", async () => {
+  const clock = new FakeClock(start);
+  const time = new ServerTime(clock);
+  await clock.advance(30_000);
+  for (const written of [0, 15_000, 30_000]) {
+    time.observe({ serverDate: start + written, durationMs: 30_000 });
+    assert.equal(time.skewMs(), 0, `written after ${written} ms`);
+  }
+  time.observe({ serverDate: start + 60_000, durationMs: 30_000 });
+  assert.ok(time.skewMs()! > 30_000);
 });
 
 Deno.test("an answer without a date leaves what was known", () => {
   const time = new ServerTime(new FakeClock(start));
-  time.observe({});
+  time.observe({ durationMs: 5 });
   assert.equal(time.skewMs(), undefined);
-  time.observe({ serverDate: start + 60_000 });
-  time.observe({});
+  time.observe({ serverDate: start + 60_000, durationMs: 0 });
+  time.observe({ durationMs: 5 });
   assert.equal(time.skewMs(), 60_500);
 });

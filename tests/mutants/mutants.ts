@@ -171,8 +171,8 @@ export const mutants: readonly Mutant[] = [
     name: "jump-unseen",
     promise: "a clock that jumped ends nothing for good",
     file: "lib/kubernetes/server_time.ts",
-    find: "(this.#clock.monotonic() - monotonic);",
-    replace: "(this.#clock.now() - serverDate);",
+    find: "const ahead = serverDate + this.#clock.monotonic() - this.#clock.now();",
+    replace: "const ahead = received;",
     tests: ["lib/kubernetes/server_time_test.ts"],
   },
   {
@@ -373,6 +373,14 @@ export const mutants: readonly Mutant[] = [
     file: "lib/kubernetes/lease.ts",
     find: "if (expiresInMs <= 0) {",
     replace: "if (expiresInMs < -60_000) {",
+    tests: ["lib/kubernetes/lease_test.ts"],
+  },
+  {
+    name: "jump-stops-writes",
+    promise: "a clock that jumped ends nothing for good",
+    file: "lib/kubernetes/lease.ts",
+    find: "await lease.confirm(options.abortSignal)",
+    replace: "lease.expiresInMs()",
     tests: ["lib/kubernetes/lease_test.ts"],
   },
   {
