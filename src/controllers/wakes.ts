@@ -60,6 +60,7 @@ export function connectWakes(context: Context): void {
   });
 
   resolveNames(context);
+  watchIdentities(context);
 
   tailnet.onChange(({ names, all }) => {
     localMayHaveChanged();
@@ -67,6 +68,20 @@ export function connectWakes(context: Context): void {
       ? stores.realms.list()
       : [...names].flatMap((name) => stores.realms.index("identity", canonicalName(name)));
     for (const { name } of realms) queues.realms.add(name);
+  });
+}
+
+/** Has the tailnet look closer at the nodes that realms are known by. */
+function watchIdentities({ stores, tailnet }: Context): void {
+  let planned = false;
+  stores.realms.subscribe(({ old, new: now }) => {
+    if (planned || old?.spec.identity === now?.spec.identity) return;
+    // A list of realms comes as so many changes at once; all of them are one set of names.
+    planned = true;
+    queueMicrotask(() => {
+      planned = false;
+      tailnet.watch(new Set(stores.realms.list().map(({ spec }) => canonicalName(spec.identity))));
+    });
   });
 }
 

@@ -1,13 +1,26 @@
 /** How the picture is kept: edges on the bus say when to look, levels from the status say what is there. */
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../lib/clock/mod.ts";
-import { type FollowOptions, isHeartbeat, LocalApiError, type Notify, type Status } from "../../lib/tailscale/mod.ts";
-import { diff, stateFrom, type TailnetChange, type TailnetState, unreachable } from "./state.ts";
+import {
+  type FollowOptions,
+  isHeartbeat,
+  LocalApiError,
+  type Notify,
+  type Prefs,
+  type Status,
+  type WhoIs,
+} from "../../lib/tailscale/mod.ts";
+import { Alarm } from "./alarm.ts";
+import { CapabilityWatch } from "./capability_watch.ts";
+import { type Ping, type PingApi, Pings } from "./ping.ts";
+import { diff, stateFrom, type TailnetChange, type TailnetState, unreachable, withCapabilities } from "./state.ts";
 import type { Tailnet } from "./tailnet.ts";
 
 /** What is needed of the LocalAPI. */
-export interface LocalApi extends Disposable {
-  status(options: { signal: AbortSignal }): Promise<Status>;
+export interface LocalApi extends PingApi, Disposable {
+  status(options: { signal: AbortSignal; peers?: false }): Promise<Status>;
+  prefs(options: { signal: AbortSignal }): Promise<Prefs>;
+  whois(address: string, options: { signal: AbortSignal }): Promise<WhoIs>;
   followIpnBus(options: FollowOptions): AsyncIterable<Notify>;
 }
 
@@ -18,6 +31,8 @@ const timing = {
   silenceMs: 5000,
   /** Between two looks when nothing calls for one, in case that a line was dropped. */
   consistencyMs: 60_000,
+  /** Of the looks that nothing calls for, every so manieth asks about a watched node's capabilities instead. */
+  capabilityTurn: 5,
   /** When to look at the start, should the bus bring neither a line nor an error. */
   startMs: 1000,
   /** When to look again at a daemon that is gone or hangs, and at one that refuses or talks nonsense. */
@@ -35,18 +50,25 @@ export class LocalTailnet implements Tailnet {
   readonly #socket: string;
   readonly #clock: Clock;
   readonly #connect: (options: { timeoutMs: number }) => LocalApi;
+  readonly #alarm: Alarm;
+  readonly #capabilities: CapabilityWatch;
+  readonly #pings = new Pings();
   readonly #listeners: ((change: TailnetChange) => void)[] = [];
   readonly #first = Promise.withResolvers<void>();
   #state: TailnetState;
   #controlURL: string | undefined;
+  /** While it runs. */
+  #client: LocalApi | undefined;
   /** Monotonic times: when to look next, but not before; when the bus will have been silent for too long. */
   #dueAt = 0;
+  /** Whether nothing but the time calls for the next look; how many of those there were. */
+  #routine = false;
+  #routines = 0;
   #notBefore = 0;
   #silentAt = Infinity;
   #lastLineAt = -Infinity;
   /** Looks at a daemon that was gone or hung, since the last that wasn't. */
   #missed = 0;
-  #wake = () => {};
 
   constructor(
     { socket, clock, connect }: {
@@ -58,6 +80,11 @@ export class LocalTailnet implements Tailnet {
     this.#socket = socket;
     this.#clock = clock;
     this.#connect = connect;
+    this.#alarm = new Alarm(clock);
+    this.#capabilities = new CapabilityWatch({
+      clock,
+      onChange: () => this.#show(withCapabilities(this.#state, this.#capabilities.known)),
+    });
     const message = `tailscaled at ${socket} has not been asked yet; wait a moment`;
     this.#state = { kind: "unavailable", reason: "Starting", message };
   }
@@ -82,10 +109,28 @@ export class LocalTailnet implements Tailnet {
     });
   }
 
+  watch(names: ReadonlySet<string>): void {
+    this.#capabilities.watch(names);
+  }
+
+  ping(address: string, signal: AbortSignal): Promise<Ping> {
+    if (this.#client) return this.#pings.ping(this.#client, address, signal);
+    return Promise.resolve({ kind: "unknown", message: `tailscaled at ${this.#socket} is not asked yet, or no more` });
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     using client = this.#connect({ timeoutMs: timing.timeoutMs });
+    this.#client = client;
     this.#dueAt = this.#clock.monotonic() + timing.startMs;
-    await Promise.all([this.#followBus(client, signal), this.#lookWhenDue(client, signal)]);
+    try {
+      await Promise.all([
+        this.#followBus(client, signal),
+        this.#lookWhenDue(client, signal),
+        this.#capabilities.run((address, signal) => client.whois(address, { signal }), signal),
+      ]);
+    } finally {
+      this.#client = undefined;
+    }
   }
 
   async #followBus(client: LocalApi, signal: AbortSignal): Promise<void> {
@@ -104,34 +149,43 @@ export class LocalTailnet implements Tailnet {
     this.#lastLineAt = this.#clock.monotonic();
     // A daemon that never sends counters can't be blamed for silence.
     if (notify.Engine) this.#silentAt = this.#lastLineAt + timing.silenceMs;
-    this.#wake();
-    if (notify.Prefs?.ControlURL) this.#controlURL = notify.Prefs.ControlURL;
+    this.#alarm.ring();
+    if (notify.Prefs) this.#controlURL = controlURLOf(notify.Prefs);
+    if (tellsOfPolicy(notify)) this.#capabilities.policyMayHaveChanged();
     if (!isHeartbeat(notify)) this.#lookNow();
   }
 
   #lookNow(): void {
     this.#dueAt = Math.min(this.#dueAt, this.#clock.monotonic());
-    this.#wake();
+    this.#routine = false;
+    this.#alarm.ring();
   }
 
   async #lookWhenDue(client: LocalApi, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const dueAt = Math.max(Math.min(this.#dueAt, this.#silentAt), this.#notBefore);
       const waitMs = dueAt - this.#clock.monotonic();
-      if (waitMs > 0) await this.#pause(waitMs, signal);
+      if (waitMs > 0) await this.#alarm.wait(waitMs, signal);
       else await this.#look(client, signal);
     }
   }
 
   async #look(client: LocalApi, signal: AbortSignal): Promise<void> {
     const startedAt = this.#clock.monotonic();
+    const routine = this.#routine && startedAt < this.#silentAt;
     // Set before asking: whatever is heard meanwhile calls for another look.
     this.#dueAt = startedAt + timing.consistencyMs;
+    this.#routine = true;
+    if (routine && ++this.#routines % timing.capabilityTurn === 0 && this.#capabilities.askOne()) return;
     this.#silentAt = Infinity;
     try {
       const status = await client.status({ signal });
       this.#missed = 0;
-      this.#show(stateFrom(status, this.#socket, this.#controlURL));
+      this.#showStatus(status);
+      if (this.#controlURL === undefined && status.BackendState === "Running") {
+        await this.#learnControlURL(client, signal);
+        this.#showStatus(status);
+      }
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof LocalApiError)) throw error;
@@ -142,17 +196,33 @@ export class LocalTailnet implements Tailnet {
     this.#notBefore = now + restMs;
   }
 
+  #showStatus(status: Status): void {
+    const { known: capabilities } = this.#capabilities;
+    this.#show(stateFrom(status, this.#socket, { controlURL: this.#controlURL, capabilities }));
+  }
+
+  /** The bus tells it first; should that not open, it is asked for. */
+  async #learnControlURL(client: LocalApi, signal: AbortSignal): Promise<void> {
+    try {
+      this.#controlURL = controlURLOf(await client.prefs({ signal }));
+    } catch (error) {
+      if (!signal.aborted && !(error instanceof LocalApiError)) throw error;
+    }
+  }
+
   #failed(error: LocalApiError, startedAt: number): void {
     const gone = error.kind === "NotRunning" || error.kind === "Timeout";
     this.#missed = gone ? this.#missed + 1 : 0;
     const retryMs = gone ? timing.retryMs : timing.refusedRetryMs;
     this.#dueAt = Math.min(this.#dueAt, this.#clock.monotonic() + retryMs);
+    this.#routine = false;
     // A daemon that spoke meanwhile is busy, not gone: one slow answer proves nothing.
     if (error.kind === "Timeout" && this.#missed === 1 && this.#lastLineAt > startedAt) return;
     this.#show(unreachable(error));
   }
 
   #show(state: TailnetState): void {
+    this.#capabilities.observe(state);
     const before = this.#state;
     const change = diff(before, state);
     if (change.all || change.names.size > 0) {
@@ -168,19 +238,19 @@ export class LocalTailnet implements Tailnet {
     }
     this.#first.resolve();
   }
+}
 
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        timer.cancel();
-        signal.removeEventListener("abort", end);
-        resolve();
-      };
-      const timer = this.#clock.setTimer(ms, end);
-      this.#wake = end;
-      signal.addEventListener("abort", end, { once: true });
-    });
-  }
+const defaultControlURL = "https://controlplane.tailscale.com";
+
+/** A daemon that was never told of a control server uses Tailscale's own. */
+const controlURLOf = ({ ControlURL }: Prefs): string => ControlURL || defaultControlURL;
+
+/**
+ * Whether the tailnet's policy may have changed: no field says so, but a change of it comes with a whole netmap, which
+ * daemons up to 1.98 send as such and later ones announce by this node's own entry; or unheard, before the first line.
+ */
+function tellsOfPolicy({ NetMap, SelfChange, SessionID }: Notify): boolean {
+  return Boolean(NetMap || SelfChange || SessionID);
 }
 
 function log(state: TailnetState): void {

@@ -5,7 +5,11 @@ import {
   LocalApiError,
   type LocalApiErrorKind,
   type Notify,
+  type PeerStatus,
+  type PingResult,
+  type Prefs,
   type Status,
+  type WhoIs,
 } from "../../lib/tailscale/mod.ts";
 import { type LocalApi, LocalTailnet } from "./local_tailnet.ts";
 import type { TailnetChange } from "./state.ts";
@@ -20,6 +24,18 @@ class FakeDaemon implements LocalApi {
   online = true;
   backend = "Running";
   failing: LocalApiErrorKind | undefined;
+  /** Addresses that whois was asked about. */
+  readonly askedAbout: string[] = [];
+  capabilities: Record<string, unknown[]> = {};
+  failingWhois: LocalApiErrorKind | undefined;
+  peers: PeerStatus[] | undefined;
+  askedPrefs = 0;
+  pinging = 0;
+  mostPings = 0;
+  answerPing: (ip: string) => PingResult | LocalApiErrorKind = () => ({
+    LatencySeconds: 0.002,
+    Endpoint: "192.0.2.1:1",
+  });
   /** How long a status takes. */
   statusMs = 0;
   closed = false;
@@ -38,8 +54,34 @@ class FakeDaemon implements LocalApi {
     return {
       BackendState: this.backend,
       Self: { ID: "1", DNSName: "alice-home.ts.net." },
-      Peer: { k: { ID: "2", DNSName: "bob-home.ts.net.", Online: this.online } },
+      Peer: Object.fromEntries(
+        (this.peers ?? [{ ID: "2", DNSName: "bob-home.ts.net.", Online: this.online, TailscaleIPs: ["100.64.0.2"] }])
+          .map((peer, index) => [String(index), peer]),
+      ),
     };
+  }
+
+  prefs(): Promise<Prefs> {
+    this.askedPrefs++;
+    return Promise.resolve({ ControlURL: "https://prefs.example" });
+  }
+
+  async whois(address: string): Promise<WhoIs> {
+    this.askedAbout.push(address);
+    await new Promise<void>((resolve) => this.#clock.setTimer(1, resolve));
+    if (this.failingWhois) throw new LocalApiError(this.failingWhois, `it is ${this.failingWhois}`);
+    return { Node: { StableID: address.split(".").at(-1)! }, UserProfile: {}, CapMap: { ...this.capabilities } };
+  }
+
+  async ping(ip: string, { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number }): Promise<PingResult> {
+    signal.throwIfAborted();
+    this.mostPings = Math.max(this.mostPings, ++this.pinging);
+    const answer = this.answerPing(ip);
+    await new Promise<void>((resolve) => this.#clock.setTimer(answer === "Timeout" ? timeoutMs : 1, resolve));
+    this.pinging--;
+    signal.throwIfAborted();
+    if (typeof answer === "string") throw new LocalApiError(answer, `it is ${answer}`);
+    return answer;
   }
 
   say(line: Notify | LocalApiError): void {
@@ -348,4 +390,195 @@ Deno.test("a listener that fails keeps neither the others nor the tailnet from g
     }
     assert.deepEqual(heard, [false, false]);
   });
+});
+
+const capabilities = ({ tailnet }: World) =>
+  tailnet.state.kind === "running" ? tailnet.state.peers.get("bob-home.ts.net")?.[0]?.capabilities : undefined;
+const watched = new Set(["bob-home.ts.net", "nobody.ts.net"]);
+const granted = { "keystone.io/cap/realm": [{ name: "bob" }], "keystone.io/cap/empty": null, "example.com/cap/x": [1] };
+
+Deno.test("a watched node's capabilities are asked once and told; those of others than Keystone are left out", async () => {
+  await running(async (world) => {
+    Object.assign(world.daemon.capabilities, granted);
+    assert.equal(capabilities(world), undefined);
+    world.tailnet.watch(watched);
+    await world.clock.advance(second);
+    assert.deepEqual(capabilities(world), { "keystone.io/cap/realm": [{ name: "bob" }], "keystone.io/cap/empty": [] });
+    assert.deepEqual(world.daemon.askedAbout, ["100.64.0.2"]);
+    assert.deepEqual(world.changes, [{ names: new Set(["bob-home.ts.net"]), all: false }]);
+  });
+});
+
+Deno.test("a node that is watched no more has no capabilities", async () => {
+  await running(async (world) => {
+    world.tailnet.watch(watched);
+    await world.clock.advance(second);
+    assert.deepEqual(capabilities(world), {});
+    world.tailnet.watch(new Set());
+    world.daemon.say({ State: 6 });
+    await world.clock.advance(second);
+    assert.equal(capabilities(world), undefined);
+  });
+});
+
+Deno.test("a whole netmap has all capabilities asked anew, but not more often than every 30 s; a narrow patch none", async () => {
+  await running(async (world) => {
+    world.tailnet.watch(watched);
+    await world.clock.advance(second);
+    world.daemon.say({ PeerChangedPatch: [{ NodeID: 2, Online: true }] });
+    await world.beat(10 * second);
+    assert.equal(world.daemon.askedAbout.length, 1);
+    for (const line of [{ NetMap: {} }, { SelfChange: {} }, { NetMap: {} }]) {
+      Object.assign(world.daemon.capabilities, granted);
+      world.daemon.say(line);
+      await world.beat(10 * second);
+    }
+    assert.ok(capabilities(world)?.["keystone.io/cap/realm"]);
+    await world.beat(60 * second);
+    assert.equal(world.daemon.askedAbout.length, 3);
+  });
+});
+
+Deno.test("a node that moves or is replaced is asked about anew, and nothing is taken from the one before", async () => {
+  await running(async (world) => {
+    Object.assign(world.daemon.capabilities, granted);
+    world.tailnet.watch(watched);
+    await world.clock.advance(second);
+    world.daemon.failingWhois = "Timeout";
+    world.daemon.peers = [{ ID: "9", DNSName: "bob-home.ts.net.", TailscaleIPs: ["100.64.0.9"] }];
+    world.daemon.say({ PeersRemoved: [2] });
+    await world.clock.advance(second);
+    assert.equal(capabilities(world), undefined);
+    world.daemon.failingWhois = undefined;
+    await world.beat(31 * second);
+    assert.ok(capabilities(world)?.["keystone.io/cap/realm"]);
+    assert.deepEqual(world.daemon.askedAbout, ["100.64.0.2", "100.64.0.9", "100.64.0.9"]);
+  });
+});
+
+Deno.test("an answer about another node than the one asked about is not taken", async () => {
+  await running(async (world) => {
+    Object.assign(world.daemon.capabilities, granted);
+    world.daemon.peers = [{ ID: "2", DNSName: "bob-home.ts.net.", TailscaleIPs: ["100.64.0.7"] }];
+    world.daemon.say({ State: 6 });
+    await world.clock.advance(second);
+    world.tailnet.watch(watched);
+    await world.beat(60 * second);
+    assert.deepEqual(world.daemon.askedAbout, ["100.64.0.7"]);
+    assert.equal(capabilities(world), undefined);
+  });
+});
+
+Deno.test("while tailscaled is away nothing is asked about, and what was known is known again with it", async () => {
+  await running(async (world) => {
+    Object.assign(world.daemon.capabilities, granted);
+    world.tailnet.watch(watched);
+    await world.clock.advance(second);
+    world.daemon.failing = world.daemon.failingWhois = "NotRunning";
+    world.daemon.say(gone);
+    await world.clock.advance(120 * second);
+    assert.equal(world.daemon.askedAbout.length, 1);
+    world.daemon.failing = undefined;
+    await world.clock.advance(2 * second);
+    assert.equal(reason(world), "running");
+    assert.ok(capabilities(world)?.["keystone.io/cap/realm"]);
+  });
+});
+
+Deno.test("a quiet tailnet is asked at most once a minute, with realms to watch too", async () => {
+  await running(async (world) => {
+    world.tailnet.watch(watched);
+    await world.clock.advance(second);
+    const before = world.daemon.asked.length + world.daemon.askedAbout.length;
+    await world.beat(3600 * second);
+    const asked = world.daemon.asked.length + world.daemon.askedAbout.length - before;
+    assert(asked >= 58 && asked <= 60, String(asked));
+    assert.equal(world.daemon.askedAbout.length, 1 + 12);
+    assert.equal(world.daemon.askedPrefs, 0);
+  });
+});
+
+Deno.test("without a bus the control server is asked for", async () => {
+  await watching(async ({ clock, tailnet, daemon }) => {
+    await clock.advance(2 * second);
+    assert(tailnet.state.kind === "running");
+    assert.equal(tailnet.state.controlURL, "https://prefs.example");
+    assert.equal(daemon.askedPrefs, 1);
+  });
+});
+
+Deno.test("a daemon that was never told of a control server uses Tailscale's", async () => {
+  await watching(async ({ clock, tailnet, daemon }) => {
+    daemon.say({ SessionID: "s", Prefs: { ControlURL: "" } });
+    await clock.advance(second);
+    assert(tailnet.state.kind === "running");
+    assert.equal(tailnet.state.controlURL, "https://controlplane.tailscale.com");
+  });
+});
+
+const { signal: never } = new AbortController();
+const pings: [string, PingResult | LocalApiErrorKind, Record<string, unknown>][] = [
+  ["a direct answer", { LatencySeconds: 0.002, Endpoint: "192.0.2.1:1" }, {
+    kind: "answered",
+    path: "direct",
+    via: "192.0.2.1:1",
+    latencyMs: 2,
+  }],
+  ["an answer through a relay", { LatencySeconds: 0.04, DERPRegionCode: "fra", Endpoint: "" }, {
+    kind: "answered",
+    path: "relay",
+    via: "fra",
+    latencyMs: 40,
+  }],
+  ["an answer through a peer relay", { LatencySeconds: 0.04, PeerRelay: "192.0.2.1:1:vni:1" }, {
+    kind: "answered",
+    path: "relay",
+    via: "192.0.2.1:1:vni:1",
+    latencyMs: 40,
+  }],
+  ["no such peer", { Err: "no matching peer" }, {
+    kind: "unanswered",
+    message: "100.64.0.2 can't be pinged: no matching peer",
+  }],
+  ["no answer", "Timeout", { kind: "unanswered", message: "100.64.0.2 didn't answer a ping within 5 s" }],
+  ["a daemon that refuses", "AccessDenied", { kind: "unknown", message: "it is AccessDenied" }],
+];
+for (const [what, answer, expected] of pings) {
+  Deno.test(`ping: ${what}`, async () => {
+    await running(async (world) => {
+      world.daemon.answerPing = () => answer;
+      const ping = world.tailnet.ping("100.64.0.2", never);
+      await world.beat(10 * second);
+      assert.deepEqual(await ping, expected);
+    });
+  });
+}
+
+Deno.test("ping: a daemon that hangs is not taken for a node that doesn't answer", async () => {
+  await running(async (world) => {
+    world.daemon.answerPing = () => "Timeout";
+    world.daemon.failing = "Timeout";
+    const ping = world.tailnet.ping("100.64.0.2", never);
+    await world.clock.advance(10 * second);
+    assert.deepEqual(await ping, { kind: "unknown", message: "it is Timeout" });
+  });
+});
+
+Deno.test("ping: at most 8 at a time, those that wait can be given up, and all have their turn", async () => {
+  await running(async (world) => {
+    const abort = new AbortController();
+    const all = Array.from({ length: 20 }, () => world.tailnet.ping("100.64.0.2", never));
+    const given = world.tailnet.ping("100.64.0.2", abort.signal);
+    abort.abort(new Error("no time"));
+    await assert.rejects(given, /no time/);
+    await world.clock.advance(100);
+    assert.deepEqual((await Promise.all(all)).map(({ kind }) => kind), Array(20).fill("answered"));
+    assert.equal(world.daemon.mostPings, 8);
+  });
+});
+
+Deno.test("ping: before and after run nobody is asked", async () => {
+  const tailnet = new LocalTailnet({ socket: "/s", clock: new FakeClock(), connect: () => assert.fail() });
+  const found = await tailnet.ping("100.64.0.2", never);
+  assert(found.kind === "unknown" && found.message.includes("/s"));
 });

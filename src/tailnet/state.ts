@@ -3,6 +3,12 @@ import { isEqual } from "es-toolkit";
 import { canonicalName } from "../core/realm/identity.ts";
 import { instantFrom, type LocalApiError, type PeerStatus, type Status } from "../../lib/tailscale/mod.ts";
 
+/**
+ * Capabilities under `keystone.io/cap/` by name, each with its arguments as the policy's `app` states them. Those that
+ * the policy doesn't grant are absent.
+ */
+export type Capabilities = Readonly<Record<string, readonly unknown[]>>;
+
 /** One node of the tailnet. */
 export interface Peer {
   stableID: string;
@@ -20,8 +26,14 @@ export interface Peer {
   keyExpiry?: string;
   /** Whether the key has expired. */
   expired: boolean;
+  /** When the control server last saw it, RFC 3339: of offline nodes only, and Headscale never tells. */
+  lastSeen?: string;
   /** The way packets take; absent while none are sent. */
   path?: "direct" | "relay";
+  /** Where they go first: `ip:port` of a direct path, else the relay's region code or a peer relay's `ip:port:vni:…`. */
+  via?: string;
+  /** What the tailnet's policy grants it towards this node; absent unless watched (`Tailnet.watch`) and asked already. */
+  capabilities?: Capabilities;
   /** Whether it is this node. */
   self: boolean;
   tags?: string[];
@@ -54,11 +66,14 @@ export interface TailnetChange {
   all: boolean;
 }
 
+/** What is known of the capabilities of nodes, by stableID. */
+export type KnownCapabilities = ReadonlyMap<string, Capabilities>;
+
 /** Every named node by its name, self included; nodes that share a name are in the order of their stableID. */
-export function peersFrom(status: Status): Map<string, Peer[]> {
+export function peersFrom(status: Status, known: KnownCapabilities = new Map()): Map<string, Peer[]> {
   const peers = new Map<string, Peer[]>();
   const add = (node: PeerStatus, self: boolean) => {
-    const peer = peerFrom(node, self, status);
+    const peer = knowing(peerFrom(node, self, status), known);
     if (!peer.dnsName) return;
     const namesakes = peers.get(peer.dnsName);
     if (namesakes) namesakes.push(peer);
@@ -90,18 +105,33 @@ function peerFrom(node: PeerStatus, self: boolean, { User }: Status): Peer {
   if (ownerLogin) peer.ownerLogin = ownerLogin;
   const keyExpiry = instantFrom(node.KeyExpiry);
   if (keyExpiry) peer.keyExpiry = keyExpiry.toISOString();
-  if (node.CurAddr) peer.path = "direct";
-  else if (!self && node.Active) peer.path = "relay";
+  const lastSeen = instantFrom(node.LastSeen);
+  if (lastSeen && !peer.online) peer.lastSeen = lastSeen.toISOString();
+  Object.assign(peer, pathOf(node, self));
   if (node.Tags?.length) peer.tags = node.Tags.toSorted(compare);
   return peer;
+}
+
+function pathOf(node: PeerStatus, self: boolean): Pick<Peer, "path" | "via"> {
+  if (node.CurAddr) return { path: "direct", via: node.CurAddr };
+  if (self || !node.Active) return {};
+  const via = node.PeerRelay || node.Relay;
+  return { path: "relay", ...(via ? { via } : {}) };
 }
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** What tailscaled's status means; `socket` is for the messages, `controlURL` from its preferences. */
-export function stateFrom(status: Status, socket: string, controlURL?: string): TailnetState {
+/** What is known beside a status. */
+export interface Beside {
+  /** The control server, from tailscaled's preferences. */
+  controlURL?: string | undefined;
+  capabilities?: KnownCapabilities;
+}
+
+/** What tailscaled's status means; `socket` is for the messages. */
+export function stateFrom(status: Status, socket: string, { controlURL, capabilities }: Beside = {}): TailnetState {
   const unavailable = (reason: UnavailableReason, message: string): TailnetState => ({
     kind: "unavailable",
     reason,
@@ -113,7 +143,7 @@ export function stateFrom(status: Status, socket: string, controlURL?: string): 
       const state: TailnetState = {
         kind: "running",
         self: peerFrom(status.Self, true, status),
-        peers: peersFrom(status),
+        peers: peersFrom(status, capabilities),
       };
       if (controlURL) state.controlURL = controlURL;
       if (status.MagicDNSSuffix) state.magicDNSSuffix = status.MagicDNSSuffix;
@@ -128,6 +158,22 @@ export function stateFrom(status: Status, socket: string, controlURL?: string): 
     default:
       return unavailable("Starting", "is not connected yet; wait a moment, then see its log");
   }
+}
+
+/** The same state with what is known of capabilities by now: one pass over the peers. */
+export function withCapabilities(state: TailnetState, known: KnownCapabilities): TailnetState {
+  if (state.kind !== "running") return state;
+  const peers = new Map<string, readonly Peer[]>();
+  for (const [name, namesakes] of state.peers) {
+    const same = namesakes.every(({ stableID, self, capabilities }) => self || capabilities === known.get(stableID));
+    peers.set(name, same ? namesakes : namesakes.map((peer) => knowing(peer, known)));
+  }
+  return { ...state, peers };
+}
+
+function knowing({ capabilities: _, ...peer }: Peer, known: KnownCapabilities): Peer {
+  const capabilities = peer.self ? undefined : known.get(peer.stableID);
+  return capabilities ? { ...peer, capabilities } : peer;
 }
 
 /** The state when the status can't be had. */

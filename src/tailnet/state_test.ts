@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { PeerStatus, Status } from "../../lib/tailscale/mod.ts";
 import { canonicalName } from "../core/realm/identity.ts";
-import { diff, type Peer, peersFrom, stateFrom, type TailnetState } from "./state.ts";
+import { type Capabilities, diff, type Peer, peersFrom, stateFrom, type TailnetState } from "./state.ts";
 
 const socket = "/run/tailscaled.sock";
 const node = (name: string, more: Partial<PeerStatus> = {}): PeerStatus => ({
@@ -53,11 +53,23 @@ const projections: [string, Partial<PeerStatus>, Partial<Peer>][] = [
     addresses: ["100.64.0.2", "100.64.0.3", "fd7a::2"],
   }],
   ["no addresses", { TailscaleIPs: null }, { addresses: [] }],
-  ["a direct path", { CurAddr: "192.0.2.7:41641", Relay: "fra", Active: true }, { path: "direct" }],
-  ["a path through a relay", { CurAddr: "", Relay: "fra", Active: true }, { path: "relay" }],
+  ["a direct path", { CurAddr: "192.0.2.7:41641", Relay: "fra", Active: true }, {
+    path: "direct",
+    via: "192.0.2.7:41641",
+  }],
+  ["a path through a relay", { CurAddr: "", Relay: "fra", Active: true }, { path: "relay", via: "fra" }],
+  ["a path through a peer relay", { PeerRelay: "192.0.2.9:40000:vni:1", Relay: "fra", Active: true }, {
+    path: "relay",
+    via: "192.0.2.9:40000:vni:1",
+  }],
   ["a home relay, but no traffic: no path", { CurAddr: "", Relay: "fra", Active: false }, {}],
   ["an expiry", { KeyExpiry: "2027-05-01T10:00:00+02:00" }, { keyExpiry: "2027-05-01T08:00:00.000Z" }],
   ["an expiry of year 1: none", { KeyExpiry: "0001-01-01T00:00:00Z" }, {}],
+  ["an offline peer that was seen", { Online: false, LastSeen: "2026-11-24T10:00:00Z" }, {
+    online: false,
+    lastSeen: "2026-11-24T10:00:00.000Z",
+  }],
+  ["an offline peer of a Headscale", { Online: false, LastSeen: "0001-01-01T00:00:00Z" }, { online: false }],
   ["an expired key", { Expired: true }, { expired: true }],
   ["an operating system and tags", { OS: "linux", Tags: ["tag:b", "tag:a"] }, {
     os: "linux",
@@ -70,6 +82,19 @@ for (const [what, given, expected] of projections) {
     assert.deepEqual(peers.get(plain.dnsName), [{ ...plain, ...expected }]);
   });
 }
+
+Deno.test("what is known of capabilities stands with its node, and another node of that name doesn't get it", () => {
+  const known = new Map<string, Capabilities>([["id-bob-home", { "keystone.io/cap/realm": [{ name: "bob" }] }], [
+    "id-alice-home",
+    {},
+  ]]);
+  const peers = peersFrom(status([node("bob-home"), node("bob-home", { ID: "other" })]), known);
+  assert.deepEqual(peers.get(plain.dnsName)?.map(({ capabilities }) => capabilities), [
+    { "keystone.io/cap/realm": [{ name: "bob" }] },
+    undefined,
+  ]);
+  assert.equal(peers.get("alice-home.tailnet-name.ts.net")?.[0]?.capabilities, undefined);
+});
 
 Deno.test("self is among the peers and marked", () => {
   assert.deepEqual(peersFrom(status([])).get("alice-home.tailnet-name.ts.net")?.map(({ self }) => self), [true]);
@@ -116,7 +141,7 @@ for (const [backend, reason, word] of backends) {
 }
 
 Deno.test("running tells this node, the control server and the suffix", () => {
-  const state = stateFrom(status([]), socket, "https://headscale.example");
+  const state = stateFrom(status([]), socket, { controlURL: "https://headscale.example" });
   assert(state.kind === "running");
   assert.equal(state.self.dnsName, "alice-home.tailnet-name.ts.net");
   assert.equal(state.controlURL, "https://headscale.example");
@@ -150,7 +175,13 @@ const changes: [string, TailnetState, TailnetState, string[], boolean][] = [
   ["tailscaled stopping", running(bob), down, ["alice-home", "bob-home"], true],
   ["tailscaled coming back", down, running(bob), ["alice-home", "bob-home"], true],
   ["another suffix", running(bob), stateFrom(status([bob], { MagicDNSSuffix: "b.net" }), socket), [], true],
-  ["another control server", running(bob), stateFrom(status([bob]), socket, "https://b.example"), [], true],
+  [
+    "another control server",
+    running(bob),
+    stateFrom(status([bob]), socket, { controlURL: "https://b.example" }),
+    [],
+    true,
+  ],
   [
     "this node's own address",
     running(bob),

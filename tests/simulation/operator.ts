@@ -118,6 +118,7 @@ export class Operator {
           onChange: (listener: (change: { names: Set<string>; all: boolean }) => void) => {
             this.#tailnetChanged = listener;
           },
+          watch: () => {},
         },
       } as unknown as Context,
     );

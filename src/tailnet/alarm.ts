@@ -1,0 +1,31 @@
+import type { Clock } from "../../lib/clock/mod.ts";
+
+/** Waiting that can be cut short, for a loop that waits for one thing at a time. */
+export class Alarm {
+  readonly #clock: Clock;
+  #ring = () => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Ends the wait that is under way, if there is one. */
+  ring(): void {
+    this.#ring();
+  }
+
+  /** Resolves after that many milliseconds (`Infinity`: never by itself), when it rings, or when the signal aborts. */
+  wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = () => {
+        timer?.cancel();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = ms === Infinity ? undefined : this.#clock.setTimer(ms, end);
+      this.#ring = end;
+      signal.addEventListener("abort", end, { once: true });
+    });
+  }
+}
