@@ -12,7 +12,18 @@ const settings = z.object({
     .optional(),
   config: z.string().min(1).optional(),
   log: z.enum(["json", "text"], "is neither json nor text"),
+  listen: z.string().transform((text, context) => {
+    if (text === "off") return undefined;
+    const [, bracketed, plain, port] = /^(?:(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]*)):)?(\d{1,5})$/.exec(text) ?? [];
+    const hostname = bracketed || plain;
+    if (port !== undefined && Number(port) <= 65535) return { ...(hostname ? { hostname } : {}), port: Number(port) };
+    context.addIssue("is neither a port, ADDRESS:PORT nor off");
+    return z.NEVER;
+  }),
 });
+
+/** Where health and metrics are served unless told: for this machine only, and not at all where the port is taken. */
+const defaultListen = "127.0.0.1:8080";
 
 /** How this process was started. */
 export interface Config {
@@ -28,11 +39,22 @@ export interface Config {
   config?: string;
   /** KEYSTONE_LOG, `--log`. */
   log: "json" | "text";
+  /** KEYSTONE_LISTEN, `--listen`: where `/healthz`, `/readyz` and `/metrics` are; absent: nowhere. */
+  listen?: { hostname?: string; port: number };
+  /** Whether somebody asked for just this port. */
+  listenGiven: boolean;
   help: boolean;
 }
 
 /** The variables that {@linkcode readConfig} reads, for the permission to do so. */
-export const environment = ["KUBECONFIG", "TS_SOCKET", "KEYSTONE_REALM", "KEYSTONE_CONFIG", "KEYSTONE_LOG"] as const;
+export const environment = [
+  "KUBECONFIG",
+  "TS_SOCKET",
+  "KEYSTONE_REALM",
+  "KEYSTONE_CONFIG",
+  "KEYSTONE_LOG",
+  "KEYSTONE_LISTEN",
+] as const;
 
 export const usage = `The Keystone operator: enforces Grants in this cluster.
 
@@ -44,6 +66,7 @@ export const usage = `The Keystone operator: enforces Grants in this cluster.
   --realm NAME        the realm that this cluster is (KEYSTONE_REALM; default: asked of the tailnet)
   --config PATH       trust ceilings and cluster ranges, YAML (KEYSTONE_CONFIG; see docs/configuration.md)
   --log json|text     form of the log (KEYSTONE_LOG; default text on a terminal, json elsewhere)
+  --listen WHERE      health and metrics: PORT, ADDRESS:PORT or off (KEYSTONE_LISTEN; default 127.0.0.1:8080)
 `;
 
 /** A setting that can't be used; the message names it, its value and the remedy. */
@@ -82,6 +105,7 @@ export function readConfig(
         realm: { type: "string" },
         config: { type: "string" },
         log: { type: "string" },
+        listen: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }).values;
@@ -95,6 +119,7 @@ export function readConfig(
     realm: flags.realm ?? (env("KEYSTONE_REALM") || undefined),
     config: flags.config ?? (env("KEYSTONE_CONFIG") || undefined),
     log: flags.log ?? (env("KEYSTONE_LOG") || (terminal ? "text" : "json")),
+    listen: (flags.listen ?? env("KEYSTONE_LISTEN")) || defaultListen,
   };
   const parsed = settings.safeParse(given);
   if (!parsed.success) {
@@ -107,10 +132,15 @@ export function readConfig(
       realm: "KEYSTONE_REALM",
       config: "KEYSTONE_CONFIG",
       log: "KEYSTONE_LOG",
+      listen: "KEYSTONE_LISTEN",
     }[field];
     throw new ConfigError(
       `${name} is "${given[field]}", which ${message.startsWith("is ") ? message : `is not valid: ${message}`}.`,
     );
   }
-  return { ...parsed.data as Omit<Config, "help">, help: flags.help ?? false };
+  return {
+    ...parsed.data as Omit<Config, "help" | "listenGiven">,
+    listenGiven: (flags.listen ?? env("KEYSTONE_LISTEN") ?? "") !== "",
+    help: flags.help ?? false,
+  };
 }

@@ -5,6 +5,7 @@
 import { clusterConfig } from "./cluster.ts";
 import { type Config, environment, readConfig } from "./config.ts";
 import { hostPort, readServers } from "./dns/names.ts";
+import { listenHosts } from "./server/listen.ts";
 
 /** Deno's permission flags for an operator with this configuration. */
 export async function permissions(config: Config): Promise<string[]> {
@@ -32,7 +33,8 @@ export async function permissions(config: Config): Promise<string[]> {
   const hosts = [cluster.server, ...(cluster.proxyUrl ? [cluster.proxyUrl] : [])].map(hostOf);
   hosts.push(...(await readServers()).map(hostPort));
   reads.add("/etc/resolv.conf");
-  const { socket } = config;
+  const { socket, listen } = config;
+  if (listen) hosts.push(...listenHosts(listen));
   if (config.config) reads.add(config.config);
   if (socket) {
     hosts.push(`unix:${socket}`, "local-tailscaled.sock:80");

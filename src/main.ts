@@ -6,6 +6,8 @@ import { ConfigError, readConfig, readSettings, usage } from "./config.ts";
 import { runOperator } from "./controllers/operator.ts";
 import { createNames, readServers } from "./dns/names.ts";
 import { setUpLog } from "./log.ts";
+import { listen } from "./server/listen.ts";
+import { Report } from "./server/report.ts";
 import { createTailnet, noTailnet } from "./tailnet/tailnet.ts";
 import { version } from "./version.ts";
 
@@ -19,6 +21,8 @@ async function main(): Promise<number> {
   const log = await setUpLog(config.log);
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  const report = new Report({ version });
+  if (config.listen) listen({ address: config.listen, answer: report.answer, optional: !config.listenGiven, log });
   const cluster = await clusterConfig(config);
   log.info("Keystone operator {version}, API server {server}, tailnet {tailnet}.", {
     version,
@@ -28,7 +32,7 @@ async function main(): Promise<number> {
   const serverTime = new ServerTime(systemClock);
   using rest = createRestClient(cluster, {
     userAgent: `keystone-operator/${version}`,
-    onRequest: (record) => serverTime.observe(record),
+    onRequest: (record) => [serverTime, report].forEach((each) => each.observe(record)),
   });
   await runOperator({
     rest,
@@ -38,6 +42,7 @@ async function main(): Promise<number> {
     tailnet: config.socket ? createTailnet({ socket: config.socket }) : noTailnet,
     ...(config.realm ? { realm: config.realm } : {}),
     identity: leaseIdentity(Deno.hostname()),
+    audience: report,
     log,
     clock: systemClock,
     signal: stop.signal,

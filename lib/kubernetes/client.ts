@@ -10,6 +10,8 @@ export interface RequestRecord {
   method: string;
   /** Path without the query. */
   path: string;
+  /** Whether the answer is a stream, such as a watch. */
+  stream: boolean;
   /** HTTP status code; 0 when no answer came. */
   code: number;
   /** From sending until the whole answer was read, for a stream until its headers were. */
@@ -82,7 +84,7 @@ class HttpRestClient implements ClosableRestClient {
     try {
       await this.#place(signal);
       try {
-        return await this.#exchange(options, signal, (body, response) => this.#json(body, response, options));
+        return await this.#exchange(options, signal, false, (body, response) => this.#json(body, response, options));
       } finally {
         this.#places.release();
       }
@@ -99,6 +101,7 @@ class HttpRestClient implements ClosableRestClient {
       return await this.#exchange(
         options,
         this.#anyOf(options.abortSignal, timeout.signal),
+        true,
         (body) => Promise.resolve(body),
       );
     } finally {
@@ -136,6 +139,7 @@ class HttpRestClient implements ClosableRestClient {
   async #exchange<R>(
     options: RequestOptions,
     signal: AbortSignal,
+    stream: boolean,
     read: (body: ReadableStream<Uint8Array>, response: Response) => Promise<R>,
   ): Promise<R> {
     for (let attempt = 1;; attempt++) {
@@ -161,6 +165,7 @@ class HttpRestClient implements ClosableRestClient {
         this.#options.onRequest?.({
           method: options.method,
           path: options.path,
+          stream,
           code,
           durationMs: performance.now() - startedAt,
           ...(serverDate === undefined ? {} : { serverDate }),

@@ -6,9 +6,10 @@ import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
 import { operatorName, realmOfNamespace, systemNamespace } from "../core/names.ts";
 import type { Names } from "../dns/names.ts";
-import type { Tailnet } from "../tailnet/tailnet.ts";
+import type { Audience, View } from "../server/view.ts";
+import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
 import { ClusterWatch } from "./cluster.ts";
-import type { Context } from "./context.ts";
+import type { Context, Queues } from "./context.ts";
 import { reconcileGrant } from "./grant.ts";
 import { reconcileGuest } from "./guest.ts";
 import { PodWatches } from "./pods.ts";
@@ -17,6 +18,7 @@ import { reconcileRealm } from "./realm.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
 import { createReflectors, createStores, type Stores } from "./stores.ts";
+import { traced } from "./traced.ts";
 import { connectWakes, namesResolved } from "./wakes.ts";
 import { withinTime } from "./within_time.ts";
 
@@ -39,6 +41,8 @@ export interface OperatorOptions {
   /** Names this process in the Lease. */
   identity: string;
   log: Log;
+  /** Told how the operator fares, for health and metrics. */
+  audience?: Audience;
   clock: Clock;
   /** Ends the operator, which then gives the Lease back. */
   signal: AbortSignal;
@@ -52,9 +56,15 @@ const concurrency = { grants: 16, guests: 16, realms: 4 };
 
 /** Runs until the signal aborts. Whatever is missing in the cluster is said in a sentence and waited for. */
 export async function runOperator(options: OperatorOptions): Promise<void> {
-  const { rest, tailnet, log, clock, signal } = options;
-  await preflight({ rest, clock, onWait: (message) => log.warn(message), signal });
+  const { rest, tailnet, log, audience, clock, signal } = options;
+  signal.addEventListener("abort", () => audience?.stage({ is: "stopping" }), { once: true });
+  const wait = (message: string) => {
+    log.warn(message);
+    audience?.stage({ is: "starting", message });
+  };
+  await preflight({ rest, clock, onWait: wait, signal });
   if (signal.aborted) return;
+  audience?.stage({ is: "syncing" });
 
   const stores = createStores();
   const watching = {
@@ -77,6 +87,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   });
   const context = createContext(options, stores, cluster, lease, observing.signal);
   connectWakes(context);
+  audience?.view(viewOf(context));
   try {
     await Promise.all([
       ...reflectors.map((reflector) => reflector.synced(signal)),
@@ -86,14 +97,15 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     // What is open should not close and open again, just since this process doesn't know the names yet.
     await withinTime(namesResolved(context), nameWaitMs, clock, signal);
     while (!signal.aborted) {
-      await lease.acquire(
-        signal,
-        (holder) =>
-          log.info("Waiting: {holder} holds the Lease {lease}.", {
-            holder,
-            lease: `${systemNamespace}/${operatorName}`,
-          }),
-      );
+      audience?.stage({ is: "standby" });
+      await lease.acquire(signal, (holder) => {
+        audience?.stage({ is: "standby", holder });
+        log.info("Waiting: {holder} holds the Lease {lease}.", {
+          holder,
+          lease: `${systemNamespace}/${operatorName}`,
+        });
+      });
+      audience?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       await lead(context, options, AbortSignal.any([signal, lease.lost]));
       if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until it is back.");
@@ -163,8 +175,43 @@ function createContext(
   };
 }
 
+/** What there is to see of it, for metrics. */
+function viewOf({ stores, pods, tailnet, queues, skewMs }: Context): View {
+  return {
+    grants: () => stores.grants.list(),
+    realms: () => stores.realms.list(),
+    quotas: () =>
+      stores.quotas.list().flatMap((quota) => {
+        const realm = realmOfNamespace(quota.namespace);
+        return realm === undefined ? [] : [{ ...quota, realm }];
+      }),
+    drains: () =>
+      pods.watched().flatMap(({ namespace, pods }) => {
+        const realm = realmOfNamespace(namespace);
+        const left = pods.filter(({ finished }) => !finished);
+        const terminating = left.filter((pod) => pod.terminating).length;
+        return realm === undefined ? [] : [{ realm, running: left.length - terminating, terminating }];
+      }),
+    tailnet: () => tailnetView(tailnet.state),
+    queues: { ...queues },
+    skewMs,
+  };
+}
+
+function tailnetView(state: TailnetState) {
+  if (state.kind !== "running") {
+    return { state: state.kind === "none" ? "none" : state.reason, online: 0, offline: 0 };
+  }
+  const peers = [...state.peers.values()].flat().filter(({ self }) => !self);
+  const online = peers.filter((peer) => peer.online).length;
+  return { state: "running", online, offline: peers.length - online };
+}
+
+/** What a controller's key is the name of, in logs. */
+const keyNames = { grants: "grant", guests: "grantee", realms: "realm" } as const;
+
 /** Runs the controllers until the signal aborts. */
-async function lead(context: Context, { log, clock }: OperatorOptions, signal: AbortSignal): Promise<void> {
+async function lead(context: Context, { log, audience, clock }: OperatorOptions, signal: AbortSignal): Promise<void> {
   const { stores, queues } = context;
   // All of it, since what was under way when the Lease was lost is in no queue any more.
   for (const { name } of stores.realms.list()) queues.realms.add(name);
@@ -184,14 +231,17 @@ async function lead(context: Context, { log, clock }: OperatorOptions, signal: A
       name,
       queue: queues[name],
       concurrency: concurrency[name],
-      reconcile: (key, signal) => reconcile(context, key, signal),
+      reconcile: (key, signal) =>
+        traced(`reconcile ${name}`, { [keyNames[name]]: key }, () => reconcile(context, key, signal)),
       onError: ({ name, key, error, verdict }) =>
         log.warn("{controller} {key}: {error}", {
           controller: name,
           key,
+          [keyNames[name as keyof Queues]]: key,
           error: withRemedy(error),
           verdict: verdict.kind,
         }),
+      onReconcile: (record) => audience?.reconciled(record),
       clock,
       signal,
     });

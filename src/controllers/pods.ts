@@ -46,6 +46,13 @@ export class PodWatches {
     return watch?.synced ? watch.store.list() : undefined;
   }
 
+  /** The namespaces whose pods are known. */
+  watched(): { namespace: string; pods: PodFacts[] }[] {
+    return [...this.#watches].flatMap(([namespace, { synced, store }]) =>
+      synced ? [{ namespace, pods: store.list() }] : []
+    );
+  }
+
   /** Begins or ends to watch the pods of a namespace. */
   want(namespace: string, wanted: boolean): void {
     const present = this.#watches.get(namespace);

@@ -16,15 +16,25 @@ Deno.test("deno task run", {
     return stdout;
   };
   const KEYSTONE_REALM = "alice-home";
+  const KEYSTONE_LISTEN = "127.0.0.1:0";
+  const page = async (url: string) => {
+    const answer = await fetch(url);
+    return { status: answer.status, body: await answer.text() };
+  };
 
   await step(t, "it waits for the API server, then for the custom resources, and goes on by itself", async () => {
     await lab.apiserver.stop();
-    await using operator = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM });
+    await using operator = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
+    const url = await operator.url();
     await operator.says(/127\.0\.0\.1:\d+.*Start the API server, or choose another with --context or KUBECONFIG/);
     await lab.apiserver.start();
     await operator.says(
       /The custom resource definition of Realm is missing\. Install it: kubectl apply -f crds\/; trying again/,
     );
+    const early = await page(`${url}/readyz`);
+    assert.equal(early.status, 503);
+    assert.match(early.body, /^Not ready: The custom resource definition of Realm is missing/);
+    assert.equal((await page(`${url}/healthz`)).status, 200);
     for (const name of ["realms", "grants"]) {
       const crd = load(await Deno.readTextFile(`${root}crds/${name}.yaml`)) as { metadata: { annotations?: unknown } };
       delete crd.metadata.annotations;
@@ -45,18 +55,48 @@ Deno.test("deno task run", {
   using cluster = await prepared(lab);
 
   await step(t, "a second one waits, says who acts, and takes over within 3 s of the first one's SIGTERM", async () => {
-    await using first = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM });
+    await using first = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
+    const firstUrl = await first.url();
     const line = await first.says(/holds the Lease as (\S+?)\.?$/);
     const identity = line.match(/holds the Lease as (\S+?)\.?$/)![1]!.replaceAll(/["']/g, "");
-    await using second = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM });
+    await using second = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
+    const secondUrl = await second.url();
     assert.ok((await second.says(/Waiting: .* holds the Lease/)).includes(identity));
     await cluster.createRealm("shared-home");
     await cluster.create({ name: "shared", to: "shared-home", termination: { noticeSeconds: 0 } });
     await cluster.grantIn("Active", "shared");
+    assert.match((await page(`${firstUrl}/readyz`)).body, /^Ready: this operator holds the Lease/);
+    const standby = await page(`${secondUrl}/readyz`);
+    assert.equal(standby.status, 200);
+    assert.ok(standby.body.includes(`in standby: ${identity} holds the Lease`), standby.body);
+    const [metrics, others] = [await page(`${firstUrl}/metrics`), await page(`${secondUrl}/metrics`)];
+    assert.match(metrics.body, /^keystone_leader 1$/m);
+    assert.match(others.body, /^keystone_leader 0$/m);
+    // Who waits sees the same.
+    for (const { body } of [metrics, others]) {
+      assert.match(body, /^keystone_grants\{phase="Active"\} 1$/m);
+      assert.match(body, /^keystone_grant_hard\{grant="shared",grantee="shared-home",resource="requests\.cpu"\} 1$/m);
+    }
+    assert.match(
+      metrics.body,
+      /^keystone_api_requests_total\{verb="patch",resource="grants\/status",code="200"\} [1-9]/m,
+    );
+    assert.match(
+      metrics.body,
+      /^keystone_reconcile_duration_seconds_count\{controller="guests",outcome="success"\} [1-9]/m,
+    );
+    assert.doesNotMatch(
+      others.body,
+      /^keystone_api_requests_total\{verb="(patch|create)",resource="(grants|namespaces)/m,
+    );
     const began = performance.now();
     assert.equal(await first.stop(), 0);
     await second.says(/Enforcing grants/, 3000);
     assert.ok(performance.now() - began < 3000);
+    await eventually(
+      "the second is the leader in its metrics",
+      async () => /^keystone_leader 1$/m.test((await page(`${secondUrl}/metrics`)).body) || "not yet",
+    );
     await cluster.grants.patch("shared", { spec: { revocation: {} } }, { type: "merge" });
     await cluster.grantIn("Revoked", "shared");
   });
@@ -110,5 +150,15 @@ Deno.test("deno task run", {
       /KEYSTONE_REALM is "Alice Home", which is not the name of a realm/,
     );
     await assert.rejects(startOperatorProcess({ KUBECONFIG: `${lab.dir}/nowhere` }), /nowhere/);
+    // The port of health is no reason to stop enforcing grants, unless it was asked for by name.
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = taken.addr as Deno.NetAddr;
+    await using operator = await startOperatorProcess({
+      KUBECONFIG: lab.kubeconfig,
+      KEYSTONE_REALM,
+      KEYSTONE_LISTEN: `127.0.0.1:${port}`,
+    });
+    await operator.says(new RegExp(`can't be served at 127.0.0.1:${port}.*Choose another port with --listen`));
+    assert.equal(await operator.stop(), 1);
   });
 });

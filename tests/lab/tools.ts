@@ -21,6 +21,11 @@ const KUBERNETES_STAMPS = Object.fromEntries(
     .map(([key, value]) => [`k8s.io/component-base/version.${key}`, value]),
 );
 
+const TAILSCALE_STAMPS = {
+  "tailscale.com/version.shortStamp": "1.101.0",
+  "tailscale.com/version.longStamp": "1.101.0",
+};
+
 /** What the lab can build, by group; the order is that of the builds. */
 export const TOOLS = {
   kubernetes: {
@@ -54,13 +59,20 @@ export const TOOLS = {
   },
   tailnet: {
     folder: "tailnet",
-    stamps: { "tailscale.com/version.shortStamp": "1.101.0", "tailscale.com/version.longStamp": "1.101.0" },
+    stamps: TAILSCALE_STAMPS,
     compileSeconds: 190,
     tools: [
       { name: "headscale", package: "github.com/juanfont/headscale/cmd/headscale" },
       { name: "tailscale", package: "tailscale.com/cmd/tailscale" },
       { name: "tailscaled", package: "tailscale.com/cmd/tailscaled" },
     ],
+  },
+  // The same module with the same stamps: what runs tailscaled in the sidecar of the operator's pod.
+  sidecar: {
+    folder: "tailnet",
+    stamps: TAILSCALE_STAMPS,
+    compileSeconds: 50,
+    tools: [{ name: "containerboot", package: "tailscale.com/cmd/containerboot" }],
   },
   "tailscale-stable": {
     folder: "tailscale-stable",
@@ -74,7 +86,19 @@ export const TOOLS = {
     compileSeconds: 60,
     tools: [{ name: "cyclonus", package: "github.com/mattfenwick/cyclonus/cmd/cyclonus" }],
   },
+  helm: {
+    folder: "helm",
+    stamps: { "helm.sh/helm/v3/internal/version.version": "v3.22.0" },
+    compileSeconds: 140,
+    tools: [{ name: "helm", package: "helm.sh/helm/v3/cmd/helm" }],
+  },
+  kubeconform: {
+    folder: "kubeconform",
+    stamps: {},
+    compileSeconds: 30,
+    tools: [{ name: "kubeconform", package: "github.com/yannh/kubeconform/cmd/kubeconform" }],
+  },
 } satisfies Record<string, ToolModule>;
 
-/** `kubernetes`: the control plane and kubectl; `node` and `dns`: what runs pods, and their names; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies. */
+/** `kubernetes`: the control plane and kubectl; `node` and `dns`: what runs pods, and their names; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies; `sidecar`: tailscale's containerboot; `helm` and `kubeconform`: the chart and its manifests. */
 export type ToolGroup = keyof typeof TOOLS;

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { ConfigError, readConfig } from "./config.ts";
+
+const read = (env: Record<string, string>, args: string[] = []) => readConfig(args, (name) => env[name], false);
+
+Deno.test("health and metrics are for this machine only unless told, and then optional", () => {
+  const { listen, listenGiven } = read({});
+  assert.deepEqual(listen, { hostname: "127.0.0.1", port: 8080 });
+  assert.equal(listenGiven, false);
+  assert.equal(read({ KEYSTONE_LISTEN: "" }).listenGiven, false);
+});
+
+for (
+  const [text, listen] of [
+    ["8080", { port: 8080 }],
+    [":8080", { port: 8080 }],
+    ["0", { port: 0 }],
+    ["0.0.0.0:9000", { hostname: "0.0.0.0", port: 9000 }],
+    ["[::1]:8080", { hostname: "::1", port: 8080 }],
+    ["localhost:1", { hostname: "localhost", port: 1 }],
+    ["off", undefined],
+  ] as const
+) {
+  Deno.test(`KEYSTONE_LISTEN=${text} is understood`, () => {
+    const config = read({ KEYSTONE_LISTEN: text });
+    assert.deepEqual(config.listen, listen);
+    assert.equal(config.listenGiven, true);
+  });
+}
+
+for (const text of ["on", "::1:8080", "65536", "a b:1", "1.2.3.4:", "http://x:1", "-1", "8080/metrics"]) {
+  Deno.test(`KEYSTONE_LISTEN=${text} is refused by name`, () => {
+    assert.throws(
+      () => read({ KEYSTONE_LISTEN: text }),
+      (error) =>
+        error instanceof ConfigError && error.message.startsWith(`KEYSTONE_LISTEN is "${text}", which is neither`),
+    );
+  });
+}
+
+Deno.test("a flag wins over its variable", () => {
+  assert.deepEqual(read({ KEYSTONE_LISTEN: "1" }, ["--listen", "2"]).listen, { port: 2 });
+});

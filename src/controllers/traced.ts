@@ -1,0 +1,19 @@
+/** Spans of OpenTelemetry: nothing but a call unless Deno was told to trace (OTEL_DENO=true). */
+import { SpanStatusCode, trace } from "@opentelemetry/api";
+
+const tracer = trace.getTracer("keystone-operator");
+
+/** Runs `work` in a span; requests to the API server become its children by themselves. */
+export function traced<T>(name: string, attributes: Record<string, string>, work: () => Promise<T>): Promise<T> {
+  const keyed = Object.fromEntries(Object.entries(attributes).map(([key, value]) => [`keystone.${key}`, value]));
+  return tracer.startActiveSpan(name, { attributes: keyed }, async (span) => {
+    try {
+      return await work();
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
+}

@@ -1,0 +1,34 @@
+/** What the operator knows at this moment, for metrics: read when somebody asks, so nothing has to be kept in step. */
+import type { GrantFacts, QuotaFacts, RealmFacts } from "../core/facts.ts";
+import type { ReconcileRecord } from "../../lib/controller/mod.ts";
+import type { Stage } from "./stage.ts";
+
+export interface View {
+  grants(): readonly GrantFacts[];
+  realms(): readonly RealmFacts[];
+  /** The quotas of the guest namespaces. */
+  quotas(): readonly (QuotaFacts & { realm: string })[];
+  /** The guest namespaces that are being drained, with their pods that haven't finished. */
+  drains(): readonly { realm: string; running: number; terminating: number }[];
+  tailnet(): TailnetView;
+  queues: Readonly<Record<string, { readonly depth: number; readonly waiting: number }>>;
+  /** By how much the API server's clock is ahead, in milliseconds. */
+  skewMs(): number;
+}
+
+export interface TailnetView {
+  /** `none`, `running`, or why it is unavailable. */
+  state: string;
+  online: number;
+  offline: number;
+}
+
+/** Who is told how the operator fares. */
+export interface Audience {
+  /** Where it stands from now on. */
+  stage(stage: Stage): void;
+  /** Once, before anything is reconciled. */
+  view(view: View): void;
+  /** One reconcile that has ended. */
+  reconciled(record: ReconcileRecord): void;
+}
