@@ -20,9 +20,9 @@ import type { ObjectMeta } from "./meta@v1.ts";
 /** Where guests may connect to. Without it: nowhere but each other and the grantee's node. */
 export interface GrantSpecNetworkPolicy {
   /**
-   * Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, or the name of
-   * a Realm (its tailnet addresses), each with an optional :port or :first-last and /tcp, /udp or /sctp. IPv6 with
-   * a port is written in brackets: [2001:db8::1]:443/tcp.
+   * Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, the name of a
+   * Realm (its tailnet addresses), or a DNS name (what it resolves to, by its TTL), each with an optional :port or
+   * :first-last and /tcp, /udp or /sctp.
    */
   allowedDestinations?: string[];
   /** false: guests reach each other and the grantee's own node, nothing else. true: allowedDestinations as well. */
@@ -101,7 +101,7 @@ export interface GrantStatusCondition {
   type: string;
 }
 
-/** The notice of a cut: hard was lowered or destinations were removed while the grant was Active. */
+/** One of `status.reductions` in {@linkcode Grant}. */
 export interface GrantStatusReduction {
   /** The destinations that were taken out of the terms and close then. */
   allowedDestinations?: string[];
@@ -144,8 +144,11 @@ export interface GrantStatus {
   observedGeneration?: number;
   /** Pending: not in force, see message. Active: enforced. Revoked and Expired: ended, for good. */
   phase?: "Pending" | "Active" | "Revoked" | "Expired";
-  /** The notice of a cut: hard was lowered or destinations were removed while the grant was Active. */
-  reduction?: GrantStatusReduction;
+  /**
+   * The notices of cuts, the first to end first: hard was lowered or destinations were removed while the grant was
+   * Active. Each cut has its own notice.
+   */
+  reductions?: GrantStatusReduction[];
   /** What each allowed destination stands for. */
   resolvedDestinations?: GrantStatusResolvedDestination[];
 }

@@ -36,6 +36,9 @@ export const volumePolicies = ["Retain", "Delete"] as const;
 export type VolumePolicy = (typeof volumePolicies)[number];
 export const maxDestinations = 256;
 
+/** How many cuts of one grant may be on notice at once; what is cut beyond that shares the last notice. */
+export const maxReductions = 8;
+
 const quantity = z.union([z.string().max(32), z.int()]).meta({
   "x-kubernetes-int-or-string": true,
   maxLength: 32,
@@ -187,14 +190,15 @@ export const grantStatus = z.object({
   effectiveUntil: instant.optional().describe(
     "When the grant ends or ended; written once when it is revoked.",
   ),
-  reduction: z.object({
+  reductions: z.array(z.object({
     until: instant.describe("When what was cut from the terms goes."),
     hard: shownQuantities.describe("What holds until then, where it is more than the terms say now."),
     allowedDestinations: z.array(z.string().max(270)).max(maxDestinations).optional().meta({
       "x-kubernetes-list-type": "atomic",
     }).describe("The destinations that were taken out of the terms and close then."),
-  }).optional().describe(
-    "The notice of a cut: hard was lowered or destinations were removed while the grant was Active.",
+  })).max(maxReductions).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "The notices of cuts, the first to end first: hard was lowered or destinations were removed while the grant was " +
+      "Active. Each cut has its own notice.",
   ),
   resolvedDestinations: z.array(resolvedDestination).max(maxDestinations).optional().meta({
     "x-kubernetes-list-type": "atomic",

@@ -140,9 +140,10 @@ function grantFacts({ metadata, spec, status }: Grant): GrantFacts {
 
 /** What the terms allow, and what was taken out of them and is open until its notice is over. */
 const destinationsOf = ({ spec, status }: GrantFacts) =>
-  [...spec.networkPolicy?.allowedDestinations ?? [], ...status.reduction?.allowedDestinations ?? []].map(
-    parseDestination,
-  );
+  [
+    ...spec.networkPolicy?.allowedDestinations ?? [],
+    ...(status.reductions ?? []).flatMap(({ allowedDestinations = [] }) => allowedDestinations),
+  ].map(parseDestination);
 
 function destinationRealms(grant: GrantFacts): string[] {
   const destinations = destinationsOf(grant);

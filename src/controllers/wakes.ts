@@ -122,10 +122,10 @@ function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined)
     !isDeepStrictEqual(ladderOf(old), ladderOf(now));
 }
 
-const ladderOf = ({ status: { phase, hard, reduction, effectiveUntil, conditions } }: GrantFacts) => [
+const ladderOf = ({ status: { phase, hard, reductions, effectiveUntil, conditions } }: GrantFacts) => [
   phase,
   hard,
-  reduction,
+  reductions,
   effectiveUntil,
   conditions?.find(({ type }) => type === "Draining")?.reason,
 ];

@@ -109,7 +109,7 @@ Deno.test("the ladder", async (t) => {
       networkPolicy: { egressAllowed: true, allowedDestinations: ["203.0.113.0/24"] },
     });
     const grant = await draining("cut", "Reduced");
-    assert.deepEqual(grant.status!.reduction!.allowedDestinations, ["198.51.100.0/24"]);
+    assert.deepEqual(grant.status!.reductions![0]!.allowedDestinations, ["198.51.100.0/24"]);
     assert.equal(grant.status!.hard!["requests.cpu"], "1");
     await enforces("cut-home", ["requests.cpu"], "2");
     const opened = async () => {
@@ -117,7 +117,7 @@ Deno.test("the ladder", async (t) => {
       return policy.spec!.egress!.flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!.cidr)).join();
     };
     assert.equal(await opened(), "198.51.100.0/24,203.0.113.0/24");
-    const until = Date.parse(grant.status!.reduction!.until);
+    const until = Date.parse(grant.status!.reductions![0]!.until);
     await enforces("cut-home", ["requests.cpu"], "1", 8000);
     assert.ok(Date.now() >= until && Date.now() - until < 1500, `${Date.now() - until} ms`);
     await eventually("the destination is closed", async () => await opened() === "203.0.113.0/24" || await opened());
@@ -125,7 +125,7 @@ Deno.test("the ladder", async (t) => {
     await used("cut-home", "requests.cpu", "0");
     await eventually("the cut is over", async () => {
       const { status } = await cluster.grants.get("cut");
-      return status!.reduction === undefined || JSON.stringify(status!.reduction);
+      return status!.reductions === undefined || JSON.stringify(status!.reductions);
     });
     await patch("cut", { hard: { cpu: "8" } });
     await enforces("cut-home", ["requests.cpu"], "8", 1000);

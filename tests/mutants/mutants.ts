@@ -368,6 +368,31 @@ export const mutants: readonly Mutant[] = [
     tests: ["lib/controller"],
   },
   {
+    name: "second-cut-puts-off-first",
+    promise: "a cut goes when it was said to",
+    file: "src/core/grant/reduction.ts",
+    find: "    .map((cut) => beyondTerms(cut, current, present));",
+    replace:
+      "    .map((cut) => ({ ...beyondTerms(cut, current, present), until: fromFirstSeen(undefined, clock, noticeMs) }));",
+    tests: core,
+  },
+  {
+    name: "named-key-limits-others",
+    promise: "adding a grant takes nothing from another",
+    file: "src/core/guest/hard.ts",
+    find: "for (const key of told) if (!out.has(key)) out.set(key, unnamedOf(key, out, unnamed));",
+    replace: "",
+    tests: core,
+  },
+  {
+    name: "lowered-trust-never-ends",
+    promise: "no one gets more than the ceiling",
+    file: "src/core/grant/ladder.ts",
+    find: "if (until <= limit) return undefined;",
+    replace: "if (until <= limit || true) return undefined;",
+    tests: core,
+  },
+  {
     name: "write-without-lease",
     promise: "no write by one that doesn't hold the Lease",
     file: "lib/kubernetes/lease.ts",

@@ -374,10 +374,13 @@ export const passTime: Action = ({ world, around, operator }, random) => {
 function instants(world: World): number[] {
   return world.list("grants").flatMap((grant) => {
     const { validity } = specOf(grant);
-    const { effectiveUntil, reduction } = statusOf(grant);
-    return [validity?.validFrom, validity?.validUntil, effectiveUntil, reduction?.until].flatMap((text) =>
-      text ? [Date.parse(text)] : []
-    );
+    const { effectiveUntil, reductions } = statusOf(grant);
+    return [
+      validity?.validFrom,
+      validity?.validUntil,
+      effectiveUntil,
+      ...(reductions ?? []).map(({ until }) => until),
+    ].flatMap((text) => text ? [Date.parse(text)] : []);
   });
 }
 

@@ -21,9 +21,9 @@ export class Coverage {
       else this.count("evict" in write ? "write evict" : "write -volumes");
     }
     const { holdings, drainUntil } = plan.holdings;
-    for (const { notice, reduction } of holdings) {
+    for (const { notice, reductions } of holdings) {
       if (notice) this.count(`rung notice ${notice.why}${notice.skewed ? " skewed" : ""}`);
-      if (reduction) this.count(`rung cut ${reduction.until > world.now ? "on notice" : "over"}`);
+      for (const { until } of reductions) this.count(`rung cut ${until > world.now ? "on notice" : "over"}`);
     }
     if (world.quota?.cordon !== undefined) this.count("rung cordon");
     if (drainUntil !== undefined) this.count("rung end");

@@ -410,15 +410,14 @@ export class Promises {
       if (!this.#mayHold(memory, Math.max(now, this.#beginOf(memory)))) memory.most = new Map();
       else {
         const grant = this.#world.get("grants", memory.name)!;
-        const { reduction, hard, phase } = statusOf(grant);
+        const { reductions = [], hard, phase } = statusOf(grant);
         const realm = this.#world.get("realms", memory.grantee);
         const known = realm && !realm.metadata.deletionTimestamp;
         memory.most = known || phase !== "Active" ? given(memory.spec, this.#levelOf(memory.grantee)) : new Map();
-        const shown = known ? {} : hard ?? {};
-        const held = reduction && (this.#around.aheadMs !== 0 || Date.parse(reduction.until) > now)
-          ? reduction.hard
-          : {};
-        for (const more of [shown, held]) {
+        // While the clocks disagree nothing is cut.
+        const shown = known && this.#around.aheadMs === 0 ? {} : hard ?? {};
+        const held = reductions.filter(({ until }) => this.#around.aheadMs !== 0 || Date.parse(until) > now);
+        for (const more of [shown, ...held.map(({ hard }) => hard)]) {
           raise(memory.most, keys.flatMap((key) => more[key] === undefined ? [] : [[key, amount(more[key])]]));
         }
       }
@@ -502,10 +501,12 @@ export class Promises {
       if (!this.#mayHold(memory)) continue;
       somebody = true;
       const { networkPolicy } = memory.spec;
-      const { reduction } = statusOf(this.#world.get("grants", memory.name)!);
+      const { reductions = [], resolvedDestinations = [] } = statusOf(this.#world.get("grants", memory.name)!);
       const open = [
         ...(networkPolicy?.egressAllowed ? networkPolicy.allowedDestinations ?? [] : []),
-        ...(reduction?.allowedDestinations ?? []),
+        ...reductions.flatMap(({ allowedDestinations = [] }) => allowedDestinations),
+        // While the clocks disagree nothing is cut.
+        ...(this.#around.aheadMs === 0 ? [] : resolvedDestinations.map(({ destination }) => destination)),
       ];
       for (const text of open) {
         const where = openable[text];

@@ -4,13 +4,13 @@ import type { GrantFacts } from "../facts.ts";
 import { fromNow } from "../instants.ts";
 import { validityOf } from "./validity.ts";
 
-/** Why a grant ends. */
-export type EndReason = "Expired" | "Revoked" | "Deleted";
+/** Why a grant ends. `TrustLowered`: it holds longer than its grantee is trusted with by now. */
+export type EndReason = "Expired" | "Revoked" | "Deleted" | "TrustLowered";
 
 /** An end that is in sight. */
 export interface End {
   why: EndReason;
-  /** Epoch milliseconds: from then on nothing of the grant holds. */
+  /** Epoch milliseconds: from then on nothing of the grant holds. Infinity: not said before the clocks agree. */
   at: number;
   /** Epoch milliseconds: from then on it holds, but nothing may grow. */
   noticeFrom: number;
@@ -18,6 +18,7 @@ export interface End {
 
 const defaultNoticeSeconds = 300;
 const defaultDrainSeconds = 120;
+const dayMs = 86_400_000;
 
 /** How long before an end the grant is on notice. */
 export function noticeMs({ spec }: GrantFacts, { maxNoticeSeconds }: TrustRules): number {
@@ -31,10 +32,47 @@ export const drainMs = ({ spec }: GrantFacts): number => 1000 * (spec.terminatio
 /** Whether the grant has been in force: one that never was ends without notice. */
 export const wasActive = ({ status }: GrantFacts): boolean => status.phase === "Active";
 
-/** The first end in sight; undefined: the grant holds until somebody says otherwise. */
-export function endOf(grant: GrantFacts, rules: TrustRules, now: number): End | undefined {
-  const ends = [expiryOf(grant, rules), revocationOf(grant, rules, now), deletionOf(grant, rules)];
-  return ends.filter((end) => end !== undefined).sort((a, b) => a.at - b.at)[0];
+/** One clock, and whether it is to be trusted: an instant that counts from now isn't written down while it is not. */
+export interface Now {
+  /** Epoch milliseconds. */
+  now: number;
+  /** As in StandingWorld. */
+  skewMs: number;
+}
+
+/**
+ * The first end in sight; undefined: the grant holds until somebody says otherwise. One that is revoked ends as revoked,
+ * also where its validity is over before its notice.
+ */
+export function endOf(grant: GrantFacts, rules: TrustRules, clock: Now): End | undefined {
+  const terms = [expiryOf(grant, rules), trustEndOf(grant, rules, clock)];
+  const revocation = revocationOf(grant, rules, clock);
+  if (revocation) {
+    return first([
+      { ...first([revocation, ...terms])!, why: "Revoked", noticeFrom: -Infinity },
+      deletionOf(grant, rules),
+    ]);
+  }
+  return first([...terms, deletionOf(grant, rules)]);
+}
+
+const first = (ends: readonly (End | undefined)[]): End | undefined =>
+  ends.filter((end) => end !== undefined).sort((a, b) => a.at === b.at ? 0 : a.at - b.at)[0];
+
+/** An end that nothing in the object dates, so that it is written down the first time it is seen. */
+export const fromFirstSeen = (recorded: number | undefined, { now, skewMs }: Now, noticeMs: number): number =>
+  recorded ?? (skewMs === 0 ? fromNow(now, noticeMs) : Infinity);
+
+/** A trust that was lowered while the grant was in force gives it an end of its own. */
+function trustEndOf(grant: GrantFacts, rules: TrustRules, clock: Now): End | undefined {
+  if (rules.maxValidityDays === null || !wasActive(grant)) return undefined;
+  const { from = grant.createdAt, until = Infinity } = validityOf(grant);
+  const limit = from + rules.maxValidityDays * dayMs;
+  if (until <= limit) return undefined;
+  const notice = noticeMs(grant, rules);
+  if (clock.now < limit - notice) return { why: "TrustLowered", at: limit, noticeFrom: limit - notice };
+  const at = Math.max(limit, fromFirstSeen(recordedEnd(grant, "TrustLowered"), clock, notice));
+  return { why: "TrustLowered", at, noticeFrom: -Infinity };
 }
 
 function expiryOf(grant: GrantFacts, rules: TrustRules): End | undefined {
@@ -51,15 +89,11 @@ function lastKnownEnd(grant: GrantFacts): number | undefined {
   return invalid && wasActive(grant) ? endedAt(grant) : undefined;
 }
 
-function revocationOf(grant: GrantFacts, rules: TrustRules, now: number): End | undefined {
+function revocationOf(grant: GrantFacts, rules: TrustRules, clock: Now): End | undefined {
   if (!grant.spec.revocation) return undefined;
   if (!wasActive(grant)) return { why: "Revoked", at: -Infinity, noticeFrom: -Infinity };
-  // Nothing in the object says when it was revoked, so the end is written down the first time it is seen.
-  return {
-    why: "Revoked",
-    at: recordedRevocation(grant) ?? fromNow(now, noticeMs(grant, rules)),
-    noticeFrom: -Infinity,
-  };
+  const at = fromFirstSeen(recordedEnd(grant, "Revoked"), clock, noticeMs(grant, rules));
+  return { why: "Revoked", at, noticeFrom: -Infinity };
 }
 
 function deletionOf(grant: GrantFacts, rules: TrustRules): End | undefined {
@@ -77,10 +111,10 @@ function recordedLeave({ status }: GrantFacts): number | undefined {
     : undefined;
 }
 
-/** The end that was written down when the revocation was first seen. */
-function recordedRevocation({ status }: GrantFacts): number | undefined {
+/** The end that was written down when this reason for it was first seen. */
+function recordedEnd({ status }: GrantFacts, why: EndReason): number | undefined {
   const draining = status.conditions?.find(({ type }) => type === "Draining");
-  return draining?.reason === "Revoked" && status.effectiveUntil !== undefined
+  return draining?.reason === why && status.effectiveUntil !== undefined
     ? Date.parse(status.effectiveUntil)
     : undefined;
 }

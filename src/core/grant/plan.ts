@@ -1,5 +1,5 @@
 /** What a Grant's status says, and what has to happen to its finalizer. */
-import type { GrantStatus, Settings } from "../../api/mod.ts";
+import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts";
 import { bounded, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { hardFrom, shown } from "../guest/hard.ts";
@@ -8,7 +8,7 @@ import { rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
 import { wasActive } from "./ladder.ts";
-import { shownReduction } from "./reduction.ts";
+import { isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { type Notice, rulesOf, skewText, type Standing, standingOf } from "./standing.ts";
 
 export interface GrantWorld {
@@ -105,7 +105,7 @@ function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | und
   const ready = verdicts.find(({ type }) => type === "Ready")!;
   const inForce = standing.is === "due" && share !== undefined;
   const until = effectiveUntil(world, standing);
-  const reduction = reductionShown(grant, share);
+  const reductions = reductionsShown(grant, share);
   return {
     phase: phaseOf(grant, standing, share),
     message: bounded(ready.message),
@@ -113,7 +113,7 @@ function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | und
     hard: inForce ? share.hard : shown(hardFrom(spec.hard)),
     ...(inForce && Object.keys(share.usage).length > 0 ? { actualUsage: share.usage } : {}),
     ...(until === undefined ? {} : { effectiveUntil: until }),
-    ...(inForce && reduction ? { reduction } : {}),
+    ...(inForce && reductions.length > 0 ? { reductions } : {}),
     ...(inForce && share.destinations.length > 0 ? { resolvedDestinations: share.destinations } : {}),
     observedGeneration: grant.generation,
     conditions: foldConditions(grant.status.conditions, verdicts, grant.generation, now),
@@ -145,11 +145,15 @@ function effectiveUntil({ grant }: GrantWorld, standing: Standing): string | und
   return written !== undefined && Date.parse(written) === at ? written : rfc3339(Math.ceil(at / 1000) * 1000);
 }
 
-/** A cut that is on notice, or whose pods are still to go. */
-function reductionShown({ status }: GrantFacts, share: GrantShare | undefined): GrantStatus["reduction"] {
-  if (share?.reduction) return shownReduction(share.reduction);
-  return share?.draining ? status.reduction : undefined;
+/** The cuts that are on notice, and while pods are still to go also those before them. */
+function reductionsShown({ status }: GrantFacts, share: GrantShare | undefined): Reductions {
+  const going = shownReductions(share?.reductions ?? []);
+  const first = going[0]?.until;
+  const before = share?.draining ? (status.reductions ?? []).filter(({ until }) => !first || until < first) : [];
+  return [...before.slice(0, maxReductions - going.length), ...going];
 }
+
+type Reductions = NonNullable<GrantStatus["reductions"]>;
 
 function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | undefined): Verdict[] {
   const known = granteeKnown(world);
@@ -221,6 +225,7 @@ const whyText = {
   Expired: "its validity ends then",
   Revoked: "it was revoked",
   Deleted: "it was deleted",
+  TrustLowered: "its grantee is trusted with no longer validity any more",
 } as const;
 
 function drainingOf({ grant }: GrantWorld, standing: Standing, share: GrantShare | undefined): Omit<Verdict, "type"> {
@@ -231,17 +236,18 @@ function drainingOf({ grant }: GrantWorld, standing: Standing, share: GrantShare
       return {
         status: "True",
         reason,
-        message:
-          `Ends at ${rfc3339(notice.endsAt)}: ${whyText[notice.why]}. What runs goes on until then, nothing may ` +
-          "grow, and a roll-out that needs more room waits.",
+        message: `${endText(notice)}: ${whyText[notice.why]}. What runs goes on until then, nothing may grow, and a ` +
+          "roll-out that needs more room waits.",
       };
     }
-    const reduction = reductionShown(grant, share);
-    if (reduction && share?.reduction) {
-      const cut = [...Object.keys(reduction.hard), ...reduction.allowedDestinations ?? []].join(", ");
-      return { status: "True", reason: "Reduced", message: `At ${reduction.until} less is granted of ${cut}.` };
+    if (share && share.reductions.length > 0) {
+      return {
+        status: "True",
+        reason: "Reduced",
+        message: share.reductions.map(reducedText).join(" "),
+      };
     }
-    if (reduction) return evicting(grant);
+    if (reductionsShown(grant, share).length > 0) return evicting(grant);
     return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
   }
   if (standing.is === "pending") return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
@@ -249,6 +255,14 @@ function drainingOf({ grant }: GrantWorld, standing: Standing, share: GrantShare
     ? evicting(grant)
     : { status: "False", reason: "Drained", message: "No pod is left that had its room from this grant." };
 }
+
+function reducedText(cut: Reduction): string {
+  const when = isDated(cut) ? `At ${rfc3339(cut.until)}` : "Once the clocks agree";
+  return `${when} less is granted of ${[...cut.hard.keys(), ...cut.destinations].sort().join(", ")}.`;
+}
+
+const endText = ({ endsAt }: Notice): string =>
+  endsAt === undefined ? "Ends once the clocks agree" : `Ends at ${rfc3339(endsAt)}`;
 
 const evicting = ({ spec }: GrantFacts): Omit<Verdict, "type"> => ({
   status: "True",
@@ -259,7 +273,7 @@ const evicting = ({ spec }: GrantFacts): Omit<Verdict, "type"> => ({
 
 function inForceMessage({ grant, local, skewMs }: GrantWorld, notice: Notice | undefined): string {
   const { spec } = grant;
-  const end = notice ? rfc3339(notice.endsAt) : spec.validity?.validUntil;
+  const end = notice?.endsAt !== undefined ? rfc3339(notice.endsAt) : spec.validity?.validUntil;
   const taken = local.kind === "any"
     ? " Taken as this cluster's own: neither a tailnet nor KEYSTONE_REALM says which realm it is."
     : "";

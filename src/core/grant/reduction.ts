@@ -1,14 +1,14 @@
-/** A cut of the terms while the grant is in force: what was cut holds on, on notice, and then goes. */
-import type { GrantStatus } from "../../api/mod.ts";
-import { maxQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+/** Cuts of the terms while the grant is in force: what was cut holds on, on notice, and then goes. */
+import { type GrantStatus, maxReductions } from "../../api/mod.ts";
+import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
-import { type Hard, shown } from "../guest/hard.ts";
-import { fromNow, rfc3339 } from "../instants.ts";
-import { wasActive } from "./ladder.ts";
+import { type Hard, largerHard, shown } from "../guest/hard.ts";
+import { rfc3339 } from "../instants.ts";
+import { fromFirstSeen, type Now, wasActive } from "./ladder.ts";
 
 /** What goes beyond the present terms and still holds. */
 export interface Reduction {
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds. Infinity: not said before the clocks agree. */
   until: number;
   /** The keys that were lowered, with what they were. */
   hard: Hard;
@@ -19,53 +19,76 @@ export interface Reduction {
 const zero = parseQuantity("0");
 
 /**
- * The cut that is going on, from what was written down and what the terms have lost since then.
+ * The cuts whose notice is going on, or is none and begins and ends now, the first to end first: those that were written down, and what the terms have lost
+ * since then. Each has its own notice: a cut puts off none that was announced before it.
  *
  * @param current what the terms give now, completed
  * @param destinations what they open now
  */
-export function reductionOf(
+export function reductionsOf(
   grant: GrantFacts,
   current: Hard,
   destinations: readonly string[],
   noticeMs: number,
-  now: number,
-): Reduction | undefined {
-  if (!wasActive(grant)) return undefined;
-  const { status } = grant;
-  const recorded = status.reduction;
-  const until = recorded && Date.parse(recorded.until);
-  const old = until !== undefined && now < until ? recorded : undefined;
-  const lowered = new Map<string, Quantity>();
-  let news = false;
-  const before = [...Object.keys(status.hard ?? {}), ...Object.keys(old?.hard ?? {})];
-  for (const key of new Set([...current.keys(), ...before])) {
-    const quantity = current.get(key) ?? zero;
-    const shownBefore = status.hard?.[key] === undefined ? undefined : parseQuantity(status.hard[key]);
-    const held = old?.hard[key] === undefined ? undefined : parseQuantity(old.hard[key]);
-    const most = [shownBefore, held].filter((known) => known !== undefined);
-    if (most.length === 0) continue;
-    const largest = maxQuantity(most[0]!, ...most.slice(1));
-    if (largest.compare(quantity) <= 0) continue;
-    lowered.set(key, largest);
-    if (shownBefore && shownBefore.compare(quantity) > 0) news = true;
-  }
+  clock: Now,
+): Reduction[] {
+  if (!wasActive(grant)) return [];
   const present = new Set(destinations);
-  // Those whose end was announced are shown as long as they are open; their going is no news.
-  const announced = new Set(recorded?.allowedDestinations ?? []);
-  const shownDestinations = (status.resolvedDestinations ?? []).map(({ destination }) => destination)
-    .filter((text) => !announced.has(text));
-  const removed = [...new Set([...shownDestinations, ...old?.allowedDestinations ?? []])].filter((text) =>
-    !present.has(text)
-  );
-  if (shownDestinations.some((text) => !present.has(text))) news = true;
-  if (lowered.size === 0 && removed.length === 0) return undefined;
-  return { until: news ? fromNow(now, noticeMs) : until!, hard: lowered, destinations: removed };
+  const announced = recordedReductions(grant).filter(({ until }) => clock.now < until)
+    .map((cut) => beyondTerms(cut, current, present));
+  const news = beyondTerms(shownTerms(grant, fromFirstSeen(undefined, clock, noticeMs)), current, present);
+  const cuts = [...announced, news].filter((cut) => cut.hard.size + cut.destinations.length > 0);
+  return [...limited(cuts.filter(isDated)), ...cuts.filter((cut) => !isDated(cut))];
 }
 
-/** The cut as the status records it. */
-export const shownReduction = ({ until, hard, destinations }: Reduction): NonNullable<GrantStatus["reduction"]> => ({
-  until: rfc3339(until),
-  hard: shown(hard),
-  ...(destinations.length > 0 ? { allowedDestinations: [...destinations] } : {}),
+/** Whether it is known when the cut goes. */
+export const isDated = ({ until }: Reduction): boolean => Number.isFinite(until);
+
+/** The cuts as they were written down, also those whose notice is over and whose pods are still to go. */
+export const recordedReductions = ({ status }: GrantFacts): Reduction[] =>
+  (status.reductions ?? []).map(({ until, hard, allowedDestinations }) => ({
+    until: Date.parse(until),
+    hard: hardOf(hard),
+    destinations: allowedDestinations ?? [],
+  }));
+
+/** What the terms gave when they were last looked at, as something that would hold until then. */
+function shownTerms({ status }: GrantFacts, until: number): Reduction {
+  // Those whose end was announced are shown as long as they are open; their going is no news.
+  const announced = new Set((status.reductions ?? []).flatMap(({ allowedDestinations }) => allowedDestinations ?? []));
+  const shown = (status.resolvedDestinations ?? []).map(({ destination }) => destination);
+  return {
+    until,
+    hard: hardOf(status.hard ?? {}),
+    destinations: [...new Set(shown.filter((text) => !announced.has(text)))],
+  };
+}
+
+const hardOf = (quantities: Readonly<Record<string, string>>): Hard =>
+  new Map(Object.entries(quantities).map(([key, text]): [string, Quantity] => [key, parseQuantity(text)]));
+
+/** Of a cut only what the present terms don't give: terms that were raised again lift it. */
+const beyondTerms = ({ until, hard, destinations }: Reduction, current: Hard, present: ReadonlySet<string>) => ({
+  until,
+  hard: new Map([...hard].filter(([key, quantity]) => quantity.compare(current.get(key) ?? zero) > 0)),
+  destinations: destinations.filter((text) => !present.has(text)),
 });
+
+/** Sorted, and no more than fit into a status: the latest then share the latest end, which takes from none. */
+function limited(cuts: readonly Reduction[]): Reduction[] {
+  const sorted = [...cuts].sort((a, b) => a.until - b.until);
+  const [first, rest] = [sorted.slice(0, maxReductions - 1), sorted.slice(maxReductions - 1)];
+  return rest.length <= 1 ? sorted : [...first, {
+    until: Math.max(...rest.map(({ until }) => until)),
+    hard: rest.map(({ hard }) => hard).reduce(largerHard),
+    destinations: [...new Set(rest.flatMap(({ destinations }) => destinations))],
+  }];
+}
+
+/** The cuts as the status records them: those that are dated. */
+export const shownReductions = (cuts: readonly Reduction[]): NonNullable<GrantStatus["reductions"]> =>
+  cuts.filter(isDated).map(({ until, hard, destinations }) => ({
+    until: rfc3339(until),
+    hard: shown(hard),
+    ...(destinations.length > 0 ? { allowedDestinations: [...destinations] } : {}),
+  }));

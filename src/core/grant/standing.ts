@@ -29,9 +29,9 @@ export type Standing =
 /** The grant still holds, but its end is near: nothing may grow. */
 export interface Notice {
   why: EndReason;
-  /** Epoch milliseconds. */
-  endsAt: number;
-  /** The end is past, and held up since this clock and the API server's disagree. */
+  /** Epoch milliseconds; undefined: not known before this clock and the API server's agree. */
+  endsAt?: number;
+  /** The end is past or not known, and held up since this clock and the API server's disagree. */
   skewed: boolean;
 }
 
@@ -59,7 +59,7 @@ export function standingOf(world: StandingWorld): Standing {
   if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
     return ended(grant, grant.status.phase, endedAt(grant));
   }
-  const end = endOf(grant, ladderRules(world), now);
+  const end = endOf(grant, ladderRules(world), world);
   if (end !== undefined && now >= end.at) {
     // A clock that jumped ahead must not end every grant for good.
     if (skewMs === 0) return ended(grant, end.why, end.at);
@@ -68,20 +68,23 @@ export function standingOf(world: StandingWorld): Standing {
     return ended(grant, end.why, end.at);
   }
   // No wake-up for an end that isn't known beforehand: whoever revokes or deletes wakes the grant.
-  const until = end?.at;
+  const until = end && Number.isFinite(end.at) ? end.at : undefined;
   const obstacle = obstacleTo(world);
   if (obstacle) return { ...obstacle, ...wake(earliest(obstacle.wakeAt, until)) };
   return { is: "due", ...onNotice(end, now) };
 }
 
-/** Whose trust isn't known any more keeps the notice that was given. */
+/** Whose trust isn't known any more keeps the notice and the end that were given. */
 function ladderRules({ settings, realm }: StandingWorld): TrustRules {
-  return realm ? rulesOf(settings, realm) : { ...rulesOf(settings, realm), maxNoticeSeconds: null };
+  return realm
+    ? rulesOf(settings, realm)
+    : { ...rulesOf(settings, realm), maxNoticeSeconds: null, maxValidityDays: null };
 }
 
 function onNotice(end: End | undefined, now: number): { notice?: Notice; wakeAt?: number } {
   if (end === undefined) return {};
   if (now < end.noticeFrom) return { wakeAt: end.noticeFrom };
+  if (end.at === Infinity) return { notice: { why: end.why, skewed: true } };
   return { notice: { why: end.why, endsAt: end.at, skewed: false }, wakeAt: end.at };
 }
 
@@ -130,10 +133,11 @@ function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Stand
     const message = reason ? `Revoked by the grantor: ${reason}` : "Revoked by the grantor.";
     return { is: "ended", phase: "Revoked", message, ...known };
   }
+  const since = why === "TrustLowered" ? ", since its grantee is trusted with no longer validity any more" : "";
   return {
     is: "ended",
     phase: "Expired",
-    message: known.at === undefined ? "Ended." : `Ended at ${rfc3339(known.at)}.`,
+    message: known.at === undefined ? "Ended." : `Ended at ${rfc3339(known.at)}${since}.`,
     ...known,
   };
 }

@@ -27,7 +27,83 @@ const condition = (type: string, reason: string) => ({
   message: "",
   lastTransitionTime: "",
 });
+const day = 86_400_000;
+const draining = (reason: string, endsIn: number) => ({
+  ...active,
+  effectiveUntil: at(endsIn),
+  conditions: [condition("Draining", reason)],
+});
+const distrusted = realm({ spec: { trustLevel: "public" } });
 const cases: Case[] = [
+  {
+    that: "a trust lowered below what the validity needs gives a notice, from when it is first seen",
+    grant: grant({ status: active, createdAt: now - 40 * day }),
+    realm: distrusted,
+    is: "due",
+    notice: ["TrustLowered", 60_000],
+    wakeIn: 60_000,
+  },
+  {
+    that: "that end was written down and stays",
+    grant: grant({ status: draining("TrustLowered", 20_000), createdAt: now - 40 * day }),
+    realm: distrusted,
+    is: "due",
+    notice: ["TrustLowered", 20_000],
+    wakeIn: 20_000,
+  },
+  {
+    that: "a trust that was raised again lifts it",
+    grant: grant({ status: draining("TrustLowered", 20_000), createdAt: now - 40 * day }),
+    is: "due",
+  },
+  {
+    that: "what is left of the validity that the lower trust allows is given",
+    grant: grant({ status: active, createdAt: now - 29 * day, spec: { validity: { validUntil: at(90 * day) } } }),
+    realm: distrusted,
+    is: "due",
+    wakeIn: day - 60_000,
+  },
+  {
+    that: "when it is over it is Expired, and why is said",
+    grant: grant({ status: draining("TrustLowered", 0), createdAt: now - 40 * day }),
+    realm: distrusted,
+    is: "Expired",
+    says: /trusted with no longer validity/,
+  },
+  {
+    that: "a grantee that is gone ends nothing by its trust",
+    grant: grant({ status: active, createdAt: now - 40 * day }),
+    realm: undefined,
+    is: "due",
+  },
+  {
+    that: "one that is revoked on notice of its expiry ends then, as revoked",
+    grant: grant({
+      status: draining("Expiring", 10_000),
+      createdAt: now - day,
+      spec: { validity: { validUntil: at(10_000) }, revocation: {} },
+    }),
+    is: "due",
+    notice: ["Revoked", 10_000],
+    wakeIn: 10_000,
+  },
+  {
+    that: "that end stays, however far its validity is moved afterwards",
+    grant: grant({
+      status: draining("Revoked", 10_000),
+      spec: { validity: { validUntil: at(day) }, revocation: {} },
+    }),
+    is: "due",
+    notice: ["Revoked", 10_000],
+    wakeIn: 10_000,
+  },
+  {
+    that: "a revocation that is first seen while the clocks disagree has no instant yet",
+    grant: grant({ status: active, spec: { revocation: {} } }),
+    skewMs: -3_600_000,
+    is: "due",
+    notice: ["Revoked", Infinity],
+  },
   { that: "a grant to a known realm is due", is: "due" },
   {
     that: "it wakes at the start of its notice, five minutes before its end",
@@ -191,7 +267,7 @@ const cases: Case[] = [
     grant: grant({ status: active, spec: { revocation: {}, validity: { validUntil: at(9000) } } }),
     is: "due",
     wakeIn: 9000,
-    notice: ["Expired", 9000],
+    notice: ["Revoked", 9000],
   },
   {
     that: "a revocation without notice ends it at once",
@@ -287,10 +363,14 @@ const cases: Case[] = [
     wakeIn: 86_400_000,
   },
   {
-    that: "trust that was lowered doesn't end what is in force",
+    that: "a ceiling that was lowered ends nothing at once that is in force",
     realm: realm({ spec: { trustLevel: "public" } }),
-    grant: grant({ status: active }),
+    grant: grant({
+      status: active,
+      spec: { hard: { "services.loadbalancers": "1" }, validity: { validUntil: at(day) } },
+    }),
     is: "due",
+    wakeIn: day - 60_000,
   },
   {
     that: "an end in the past does not undo a revocation",
@@ -327,7 +407,7 @@ for (const { that, is, says, wakeIn, notice, ...given } of cases) {
     const shown = standing.is === "pending" ? standing.reason : standing.is === "ended" ? standing.phase : standing.is;
     assert.equal(shown, is);
     const seen = standing.is === "due" ? standing.notice : undefined;
-    assert.deepEqual(seen && [seen.why, seen.endsAt - now], notice);
+    assert.deepEqual(seen && [seen.why, (seen.endsAt ?? Infinity) - now], notice);
     if (says) assert.match("message" in standing ? standing.message : "", says);
     assert.equal("wakeAt" in standing ? standing.wakeAt : undefined, wakeIn === undefined ? undefined : now + wakeIn);
   });

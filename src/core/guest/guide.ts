@@ -1,5 +1,6 @@
 /** What guests can read about their grants, in the ConfigMap `keystone`: terms only, so that use makes no writes. */
 import { dump } from "js-yaml";
+import { isDated } from "../grant/reduction.ts";
 import { rfc3339 } from "../instants.ts";
 import { shown } from "./hard.ts";
 import type { Holding } from "./holding.ts";
@@ -23,17 +24,24 @@ export function guideText(holdings: readonly Holding[]): string {
   return text;
 }
 
-function entry({ grant, held, destinations, notice, reduction }: Holding): Record<string, unknown> {
+function entry({ grant, held, destinations, notice, reductions }: Holding): Record<string, unknown> {
   const { validity } = grant.spec;
   return {
     name: grant.name,
     from: validity?.validFrom ?? rfc3339(grant.createdAt),
     ...(validity?.validUntil ? { until: validity.validUntil } : {}),
-    ...(notice ? { notice: { reason: notice.why, ends: endText(notice.endsAt) } } : {}),
-    ...(reduction ? { reduction: { until: rfc3339(reduction.until), hard: shown(reduction.hard) } } : {}),
+    ...(notice
+      ? { notice: { reason: notice.why, ...(notice.endsAt === undefined ? {} : { ends: rfc3339(notice.endsAt) }) } }
+      : {}),
+    ...(reductions.length > 0
+      ? {
+        reductions: reductions.map((cut) => ({
+          ...(isDated(cut) ? { until: rfc3339(cut.until) } : {}),
+          hard: shown(cut.hard),
+        })),
+      }
+      : {}),
     hard: shown(held),
     egress: [...destinations],
   };
 }
-
-const endText = (at: number): string => rfc3339(at);

@@ -10,6 +10,7 @@ const holding = (name: string, destinations: string[]): Holding => ({
   held: new Map(),
   remaining: new Map(),
   destinations,
+  reductions: [],
 });
 
 Deno.test("guide: each grant is an entry", () => {

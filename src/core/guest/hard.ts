@@ -9,6 +9,10 @@ const aliases = new Map([
   ["cpu", "requests.cpu"],
   ["memory", "requests.memory"],
   ["ephemeral-storage", "requests.ephemeral-storage"],
+  // Not pods: `pods` leaves out those that have finished, `count/pods` doesn't.
+  ...["configmaps", "persistentvolumeclaims", "replicationcontrollers", "secrets", "services"].map((
+    kind,
+  ): [string, string] => [`count/${kind}`, kind]),
 ]);
 
 /** The key under which a ResourceQuota counts `key`. */
@@ -16,10 +20,17 @@ export const quotaKey = (key: string): string => aliases.get(key) ?? key;
 
 /**
  * The quantities of a grant's `hard`, under the keys that the quota has, rounded up to milli-units (finer ones can't
- * be in a quota, and rounding down would take from what was promised).
+ * be in a quota, and rounding down would take from what was promised). Of a thing named by both its spellings the less is
+ * given, as two limits in a quota would have it.
  */
 export function hardFrom(hard: Readonly<Record<string, string | number>>): Map<string, Quantity> {
-  return new Map(Object.entries(hard).map(([key, value]) => [quotaKey(key), parseQuantity(value).roundUpToMilli()]));
+  const out = new Map<string, Quantity>();
+  for (const [written, value] of Object.entries(hard)) {
+    const [key, quantity] = [quotaKey(written), parseQuantity(value).roundUpToMilli()];
+    const other = out.get(key);
+    out.set(key, other ? minQuantity(other, quantity) : quantity);
+  }
+  return out;
 }
 
 /** The exact sum, key by key. The order of the grants doesn't matter. */
@@ -74,6 +85,7 @@ const neverImplied: readonly string[] = [
 ];
 
 const classSuffix = ".storageclass.storage.k8s.io/requests.storage";
+const classClaimsSuffix = ".storageclass.storage.k8s.io/persistentvolumeclaims";
 
 /** The storage class that a key is about; undefined for other keys. */
 export const classOf = (key: string): string | undefined =>
@@ -86,8 +98,14 @@ const zero = parseQuantity("0");
  * is completed by itself, before the sum, so that adding one never takes from another.
  *
  * @param classes the storage classes to tell apart: none when no grant of the namespace does
+ * @param told keys that other grants of the namespace name: for this one they are limits too
  */
-export function completeHard(named: Hard, unnamed: Unnamed, classes: Iterable<string>): Map<string, Quantity> {
+export function completeHard(
+  named: Hard,
+  unnamed: Unnamed,
+  classes: Iterable<string>,
+  told: Iterable<string> = [],
+): Map<string, Quantity> {
   const out = new Map(named);
   for (const resource of computeResources) {
     const [requests, limits] = [`requests.${resource}`, `limits.${resource}`];
@@ -105,7 +123,15 @@ export function completeHard(named: Hard, unnamed: Unnamed, classes: Iterable<st
   setMissing(out, ["pods"], parseQuantity(unnamed.pods));
   const anyClass = ownClasses.length > 0 ? zero : out.get("requests.storage")!;
   setMissing(out, [...classes].map((name) => name + classSuffix), anyClass);
+  for (const key of told) if (!out.has(key)) out.set(key, unnamedOf(key, out, unnamed));
   return out;
+}
+
+/** What a grant gives of a key that only another grant names. */
+function unnamedOf(key: string, hard: Hard, { objects }: Unnamed): Quantity {
+  if (key.endsWith(classClaimsSuffix)) return hard.get("persistentvolumeclaims")!;
+  if (!key.startsWith("count/")) return zero;
+  return key === "count/pods" ? maxQuantity(hard.get("pods")!, parseQuantity(objects)) : parseQuantity(objects);
 }
 
 function setMissing(hard: Map<string, Quantity>, keys: readonly string[], value: Quantity): void {
@@ -127,7 +153,7 @@ export function classesToTell(all: readonly Hard[], offered: readonly string[], 
 /** Config maps that aren't the guests' own but are counted as theirs: the cluster's CA, and the guide to the grants. */
 const ownConfigMaps = parseQuantity("2");
 
-const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)/.test(key);
+const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)|\.deviceclass\./.test(key);
 
 /**
  * The quota of a guest namespace for a sum of grants: what nodes offer and no grant gives is at zero, and so are devices

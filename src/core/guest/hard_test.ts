@@ -77,6 +77,27 @@ Deno.test("hard: what a grant doesn't name it doesn't give, but for what everybo
   assert.equal(complete({ pods: "3", secrets: "1" }).pods, "3");
 });
 
+Deno.test("hard: a key that only another grant names limits nobody to nothing", () => {
+  const told = (named: Record<string, string>, ...keys: string[]) =>
+    shown(completeHard(hardFrom(named), unnamed, [], keys));
+  assert.equal(told({ cpu: "1" }, "count/widgets.example.com")["count/widgets.example.com"], "100");
+  assert.equal(told({ cpu: "1", pods: "300" }, "count/pods")["count/pods"], "300");
+  assert.equal(told({ cpu: "1", pods: "3" }, "count/pods")["count/pods"], "100");
+  const claims = "fast.storageclass.storage.k8s.io/persistentvolumeclaims";
+  assert.equal(told({ persistentvolumeclaims: "7" }, claims)[claims], "7");
+  assert.equal(told({ cpu: "1" }, "requests.nvidia.com/gpu")["requests.nvidia.com/gpu"], "0");
+  assert.equal(
+    told({ "count/widgets.example.com": "2" }, "count/widgets.example.com")["count/widgets.example.com"],
+    "2",
+  );
+});
+
+Deno.test("hard: two spellings of one thing are one limit, the lower", () => {
+  assert.deepEqual(shown(hardFrom({ "count/services": "2", services: "5" })), { services: "2" });
+  assert.deepEqual(shown(hardFrom({ "count/secrets": "9" })), { secrets: "9" });
+  assert.deepEqual(shown(hardFrom({ "count/pods": "9" })), { "count/pods": "9" }, "it counts finished ones too");
+});
+
 Deno.test("hard: storage is given by class where a grant names one, else of any class", () => {
   const key = (name: string) => `${name}.storageclass.storage.k8s.io/requests.storage`;
   const one = complete({ [key("fast")]: "10Gi" }, ["fast", "slow"]);
@@ -91,10 +112,12 @@ Deno.test("hard: storage is given by class where a grant names one, else of any 
 Deno.test("hard: devices that nodes offer and no grant gives are at zero, and so is what was given before", () => {
   const quota = quotaHard(hardFrom({ cpu: "1" }), ["requests.nvidia.com/gpu"], [
     "requests.amd.com/gpu",
+    "fast.deviceclass.resource.k8s.io/devices",
     "count/foos.example.com",
   ]);
   assert.deepEqual(shown(quota), {
     configmaps: "2",
+    "fast.deviceclass.resource.k8s.io/devices": "0",
     "requests.amd.com/gpu": "0",
     "requests.cpu": "1",
     "requests.nvidia.com/gpu": "0",

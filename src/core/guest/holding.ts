@@ -3,7 +3,7 @@ import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts, RealmFacts } from "../facts.ts";
 import { exposedKeys, trustedDestinations } from "../grant/ceiling.ts";
 import { drainMs, noticeMs, wasActive } from "../grant/ladder.ts";
-import { type Reduction, reductionOf } from "../grant/reduction.ts";
+import { isDated, recordedReductions, type Reduction, reductionsOf } from "../grant/reduction.ts";
 import { type Notice, rulesOf, type Standing, standingOf, type StandingWorld } from "../grant/standing.ts";
 import { earliest } from "../instants.ts";
 import { classesToTell, completeHard, type Hard, hardFrom, largerHard, sumHard } from "./hard.ts";
@@ -20,7 +20,8 @@ export interface Holding {
   /** The allowed destinations that are open now. */
   destinations: readonly string[];
   notice?: Notice;
-  reduction?: Reduction;
+  /** Cuts of the terms, the first to end first: on notice, or going now. */
+  reductions: readonly Reduction[];
 }
 
 /** All that the grants of one grantee come to. */
@@ -68,7 +69,8 @@ export function holdingsOf(world: HoldingsWorld): Holdings {
       : []
   );
   const classes = classesToTell(due.map(({ named }) => named), world.storageClasses, world.quotaKeys);
-  const holdings = due.map(({ grant, standing, named }) => holdingOf(world, grant, standing, named, classes));
+  const told = toldKeys(due);
+  const holdings = due.map(({ grant, standing, named }) => holdingOf(world, grant, standing, named, { classes, told }));
   const drains = [
     ...standings.flatMap(({ grant, standing }) => endDrain(grant, standing)),
     ...holdings.flatMap((holding) => reductionDrain(holding, world.now)),
@@ -78,13 +80,17 @@ export function holdingsOf(world: HoldingsWorld): Holdings {
   );
   const wakeAt = earliest(
     ...standings.map(({ standing }) => "wakeAt" in standing ? standing.wakeAt : undefined),
-    ...holdings.map(({ reduction }) => reduction && reduction.until > world.now ? reduction.until : undefined),
+    ...holdings.flatMap(({ reductions }) =>
+      onNoticeStill(reductions, world.now).filter(isDated).map(({ until }) => until)
+    ),
   );
   return {
     holdings,
     granted: sumHard(holdings.map(({ held }) => held)),
     remaining: sumHard(holdings.map(({ remaining }) => remaining)),
-    onNotice: holdings.some(({ notice, reduction }) => notice !== undefined || isHeld(reduction, world.now)),
+    onNotice: holdings.some(({ notice, reductions }) =>
+      notice !== undefined || onNoticeStill(reductions, world.now).length > 0
+    ),
     unsure: isUnsure(standings),
     ...(drains.length > 0 ? { drainUntil: Math.max(...drains) } : {}),
     ...(ends.length > 0 ? { lastDrainUntil: Math.max(...ends) } : {}),
@@ -108,32 +114,51 @@ function isUnsure(standings: readonly { grant: GrantFacts; standing: Standing }[
 
 const missingFacts: ReadonlySet<string> = new Set(["GranteeUnknown", "LocalRealmUnknown"]);
 
-const isHeld = (reduction: Reduction | undefined, now: number): boolean =>
-  reduction !== undefined && now < reduction.until;
+/**
+ * The keys that any of the grants names, or was completed by while another did: a quota has one limit for all of them.
+ */
+function toldKeys(due: readonly { grant: GrantFacts; named: Hard }[]): Set<string> {
+  return new Set(due.flatMap(({ grant, named }) => [
+    ...named.keys(),
+    ...(wasActive(grant) ? Object.keys(grant.status.hard ?? {}) : []),
+  ]));
+}
+
+const onNoticeStill = (reductions: readonly Reduction[], now: number): Reduction[] =>
+  reductions.filter(({ until }) => now < until);
+
+/** What the keys of other grants make this one say. */
+interface Told {
+  classes: readonly string[];
+  told: ReadonlySet<string>;
+}
 
 function holdingOf(
   world: HoldingsWorld,
   grant: GrantFacts,
   { notice }: Extract<Standing, { is: "due" }>,
   named: Hard,
-  classes: readonly string[],
+  told: Told,
 ): Holding {
   const { realm, settings, now } = world;
   const rules = rulesOf(settings, realm);
   const { networkPolicy } = grant.spec;
   const asked = networkPolicy?.egressAllowed ? networkPolicy.allowedDestinations ?? [] : [];
-  const terms = termsOf(world, grant, named, classes);
-  const reduction = reductionOf(grant, terms, asked, noticeMs(grant, rules), now);
-  const held = isHeld(reduction, now) ? largerHard(terms, reduction!.hard) : terms;
-  const open = isHeld(reduction, now) ? [...asked, ...reduction!.destinations] : asked;
+  const given = termsOf(world, grant, named, told);
+  const reductions = reductionsOf(grant, given, asked, noticeMs(grant, rules), world);
+  // A cut without a date is none yet: the status goes on to show what was given, which is what it is told by later.
+  const terms = reductions.filter((cut) => !isDated(cut)).map(({ hard }) => hard).reduce(largerHard, given);
+  const still = onNoticeStill(reductions, now);
+  const held = still.map(({ hard }) => hard).reduce(largerHard, given);
+  const open = [...asked, ...still.flatMap(({ destinations }) => destinations)];
   return {
     grant,
     terms,
     held,
-    remaining: notice ? new Map() : terms,
+    remaining: notice ? new Map() : given,
     destinations: isKnown(realm) ? trustedDestinations(grant, rules, open) : stillOpen(grant, open),
     ...(notice ? { notice } : {}),
-    ...(reduction ? { reduction } : {}),
+    reductions,
   };
 }
 
@@ -143,13 +168,16 @@ function stillOpen({ status }: GrantFacts, open: readonly string[]): string[] {
   return open.filter((text) => before.has(text));
 }
 
-function termsOf({ realm, settings }: HoldingsWorld, grant: GrantFacts, named: Hard, classes: readonly string[]): Hard {
+const quantitiesOf = (texts: Readonly<Record<string, string>> = {}): Hard =>
+  new Map(Object.entries(texts).map(([key, text]) => [key, parseQuantity(text)]));
+
+function termsOf({ realm, settings }: HoldingsWorld, grant: GrantFacts, named: Hard, { classes, told }: Told): Hard {
   // Whose trust isn't known any more keeps what was given: neither more nor less.
   if (!isKnown(realm) && grant.status.hard) {
-    return new Map(Object.entries(grant.status.hard).map(([key, text]) => [key, parseQuantity(text)]));
+    return quantitiesOf(grant.status.hard);
   }
   const rules = rulesOf(settings, realm);
-  const terms = completeHard(named, rules, classes);
+  const terms = completeHard(named, rules, classes, told);
   // Beyond a ceiling that was lowered: what lets the world in goes, by the ladder as any other cut.
   if (!rules.exposed) { for (const key of exposedKeys) terms.set(key, parseQuantity("0")); }
   return terms;
@@ -166,8 +194,8 @@ function endDrain(grant: GrantFacts, standing: Standing): number[] {
   return [standing.at + drainMs(grant)];
 }
 
-function reductionDrain({ grant, reduction }: Holding, now: number): number[] {
-  const recorded = grant.status.reduction && Date.parse(grant.status.reduction.until);
-  const past = [recorded, reduction?.until].filter((until) => until !== undefined && until <= now) as number[];
-  return past.map((until) => until + drainMs(grant));
+function reductionDrain({ grant, reductions }: Holding, now: number): number[] {
+  return [...recordedReductions(grant), ...reductions].flatMap(({ until }) =>
+    until <= now ? [until + drainMs(grant)] : []
+  );
 }

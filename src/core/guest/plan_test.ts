@@ -201,7 +201,7 @@ Deno.test("guest: a cut of the terms is on notice too, and then drained", () => 
   const cut = grant({ generation: 2, status, spec: { hard: { cpu: 1 }, ...open("203.0.113.0/24") } });
   const cordoned = converged({ ...running, grants: [cut] });
   assert.deepEqual(hardOf(cordoned, "requests.cpu"), ["3"]);
-  const { reduction } = sharesOf(cordoned, planGuest(cordoned)).get("alice-to-bob")!;
+  const [reduction] = sharesOf(cordoned, planGuest(cordoned)).get("alice-to-bob")!.reductions;
   assert.equal(reduction!.until, now + 300_000);
   assert.deepEqual(reduction!.destinations, ["198.51.100.0/24"]);
   assert.equal(policyOf(cordoned, "grant-alice-to-bob").spec.egress![0]!.to!.length, 2, "both are still open");
@@ -211,11 +211,11 @@ Deno.test("guest: a cut of the terms is on notice too, and then drained", () => 
       ...active,
       hard: { "requests.cpu": "1", "limits.cpu": "1" },
       resolvedDestinations: [{ destination: "203.0.113.0/24" }, { destination: "198.51.100.0/24" }],
-      reduction: {
+      reductions: [{
         until: at(300_000),
         hard: { "limits.cpu": "4", "requests.cpu": "4" },
         allowedDestinations: ["198.51.100.0/24"],
-      },
+      }],
     },
   };
   const noted = { ...cordoned, grants: [recorded] };
@@ -225,6 +225,59 @@ Deno.test("guest: a cut of the terms is on notice too, and then drained", () => 
   assert.deepEqual(hardOf(over, "requests.cpu"), ["1"]);
   assert.equal(policyOf(over, "grant-alice-to-bob").spec.egress![0]!.to!.length, 1);
   assert.deepEqual([planGuest(over).draining, planGuest(over).needsPods], [true, true]);
+});
+
+Deno.test("guest: each cut has its own notice; a second one puts off no first", () => {
+  const status = {
+    ...active,
+    hard: { "requests.cpu": "3", "limits.cpu": "3", "requests.memory": "4Gi" },
+    reductions: [{ until: at(60_000), hard: { "limits.cpu": "4", "requests.cpu": "4" } }],
+  };
+  const twice = grant({ generation: 3, status, spec: { hard: { cpu: 3, memory: "1Gi" } } });
+  const world = guestWorld({ realm: bob, grants: [twice] });
+  const granted = (world: GuestWorld, key: string) => planGuest(world).holdings.granted.get(key)!.toString();
+  const cuts = (world: GuestWorld) => sharesOf(world, planGuest(world)).get("alice-to-bob")!.reductions;
+  assert.deepEqual(cuts(world).map(({ until }) => until - now), [60_000, 300_000]);
+  assert.deepEqual([granted(world, "requests.cpu"), granted(world, "requests.memory")], ["4", "4Gi"]);
+  assert.equal(planGuest(world).wakeAt, now + 60_000);
+  const later = { ...world, now: now + 60_000 };
+  assert.deepEqual([granted(later, "requests.cpu"), granted(later, "requests.memory")], ["3", "4Gi"]);
+  const raised = grant({ generation: 4, status, spec: { hard: { cpu: 8, memory: "4Gi" } } });
+  assert.deepEqual(cuts({ ...world, grants: [raised] }), [], "terms that were raised again lift it");
+  const skewed = { ...world, skewMs: 3_600_000 };
+  assert.deepEqual(
+    cuts(skewed).map(({ until }) => until - now),
+    [60_000, Infinity],
+    "no instant while clocks disagree",
+  );
+  assert.equal(sharesOf(skewed, planGuest(skewed)).get("alice-to-bob")!.hard["requests.memory"], "4Gi");
+  assert.equal(granted(skewed, "requests.memory"), "4Gi", "and nothing is cut");
+});
+
+Deno.test("guest: more cuts than a status holds share the latest notice", () => {
+  const reductions = Array.from({ length: 8 }, (_, index) => ({
+    until: at((index + 1) * 10_000),
+    hard: { "requests.cpu": `${20 - index}` },
+  }));
+  const status = { ...active, hard: { "requests.cpu": "5" }, reductions };
+  const many = grant({ generation: 9, status, spec: { hard: { cpu: 1 } } });
+  const world = guestWorld({ realm: bob, grants: [many] });
+  const cuts = sharesOf(world, planGuest(world)).get("alice-to-bob")!.reductions;
+  assert.equal(cuts.length, 8);
+  assert.equal(cuts[7]!.until, now + 300_000);
+  assert.equal(cuts[7]!.hard.get("requests.cpu")!.toString(), "13", "what either of them keeps is kept");
+});
+
+Deno.test("guest: a key that one grant names takes nothing from another, and goes with the last", () => {
+  const widgets = "count/widgets.example.com";
+  const first = grant({ name: "first" });
+  const second = grant({ name: "second", spec: { hard: { [widgets]: 2 } } });
+  const both = converged(guestWorld({ realm: bob, grants: [first, second] }));
+  assert.deepEqual(hardOf(both, widgets), ["102"]);
+  const status = { ...active, hard: sharesOf(both, planGuest(both)).get("first")!.hard };
+  const left = converged({ ...both, grants: [grant({ name: "first", status })] });
+  assert.deepEqual(hardOf(left, widgets), ["100"]);
+  assert.deepEqual(sharesOf(left, planGuest(left)).get("first")!.reductions, [], "and that is no cut");
 });
 
 Deno.test("guest: what remains keeps its pods; those above it go, lowest priority first, then the newest", () => {
@@ -365,7 +418,7 @@ Deno.test("guest: a device that is taken out of the terms runs the ladder like a
   const before = grant({ status, spec: { hard: { cpu: 2, [gpu]: "1" } } });
   const running = using(converged(guestWorld({ realm: bob, grants: [before] })), { [gpu]: "1" });
   const cut = { ...running, grants: [grant({ generation: 2, status, spec: { hard: { cpu: 2 } } })] };
-  assert.equal(sharesOf(cut, planGuest(cut)).get("alice-to-bob")!.reduction!.hard.get(gpu)!.toString(), "1");
+  assert.equal(sharesOf(cut, planGuest(cut)).get("alice-to-bob")!.reductions[0]!.hard.get(gpu)!.toString(), "1");
   assert.deepEqual(hardOf(converged(cut), gpu), ["1"], "on notice it still holds");
 });
 
@@ -387,7 +440,7 @@ Deno.test("guest: load balancers beyond a ceiling that was lowered go by the lad
   const world = converged(guestWorld({ realm: own, grants: [granted] }));
   assert.deepEqual(hardOf(world, lb), ["2"]);
   const lowered = { ...world, realm: bob };
-  assert.equal(sharesOf(lowered, planGuest(lowered)).get("alice-to-bob")!.reduction!.hard.get(lb)!.toString(), "2");
+  assert.equal(sharesOf(lowered, planGuest(lowered)).get("alice-to-bob")!.reductions[0]!.hard.get(lb)!.toString(), "2");
 });
 
 Deno.test("guest: while a Realm is lost destinations close as the terms say, and none opens", () => {

@@ -44,8 +44,8 @@ export interface GrantShare {
   /** Canonical quantities under the keys that the grant wrote. */
   usage: Record<string, string>;
   destinations: ResolvedDestination[];
-  /** The cut of the terms that is going on. */
-  reduction?: Reduction;
+  /** The cuts of the terms that are going on. */
+  reductions: readonly Reduction[];
 }
 
 const applied = (message: string): Applied => ({ status: "True", reason: "Applied", message });
@@ -133,6 +133,7 @@ function endedShare(
     hard: {},
     usage: {},
     destinations: [],
+    reductions: [],
   };
 }
 
@@ -144,7 +145,7 @@ function heldShare(
   usage: Hard,
 ): GrantShare {
   const destinations = destinationsOf(world, holding).resolved;
-  const { grant, reduction } = holding;
+  const { grant, reductions } = holding;
   return {
     uid: grant.uid,
     generation: grant.generation,
@@ -157,7 +158,7 @@ function heldShare(
     hard: shown(holding.terms),
     usage: usageOf(grant, usage),
     destinations,
-    ...(reduction ? { reduction } : {}),
+    reductions,
   };
 }
 
