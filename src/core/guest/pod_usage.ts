@@ -38,7 +38,10 @@ function effective(spec: PodSpec, side: Side): Map<string, Quantity> {
   const total = larger(running, starting);
   // What the pod says as a whole takes the place of the sum of its parts (KEP-2837).
   for (const [resource, quantity] of quantities(spec.resources?.[side])) total.set(resource, quantity);
-  return total.size === 0 ? total : sum(total, quantities(spec.overhead));
+  const overhead = quantities(spec.overhead);
+  if (side === "requests") return sum(total, overhead);
+  // What has no limit gets none by what the runtime takes.
+  return sum(total, new Map([...overhead].filter(([name]) => (total.get(name)?.sign() ?? 0) > 0)));
 }
 
 const resourcesOf = (container: Container, side: Side): Resources => quantities(container.resources?.[side]);

@@ -1,0 +1,82 @@
+/** What a guest namespace is given, what of it is used, and by which grants. */
+import { maxQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+import type { GrantFacts, QuotaFacts } from "../facts.ts";
+import { type Hard, sumHard } from "../guest/hard.ts";
+import { validityOf } from "../grant/validity.ts";
+
+/** One grant in the words of an answer. */
+export interface Giver {
+  name: string;
+  hard: Hard;
+  /** Epoch milliseconds; undefined: until revoked. */
+  until?: number;
+  /** Its end, or the end of a part of it, is near: nothing may grow. */
+  notice: boolean;
+}
+
+export interface Allowance {
+  namespace: string;
+  /** What admission enforces, by key; keys that aren't there aren't limited. */
+  enforced: Hard;
+  used: Hard;
+  /** What all grants together give: while a part is on notice more than is enforced. */
+  granted: Hard;
+  givers: readonly Giver[];
+}
+
+const zero = parseQuantity("0");
+
+/** A quota's quantities; what can't be read is no limit and no use. */
+function readable(list: Readonly<Record<string, string>>): Map<string, Quantity> {
+  return new Map(
+    Object.entries(list).flatMap(([key, text]): [string, Quantity][] => {
+      try {
+        return [[key, parseQuantity(text)]];
+      } catch {
+        return [];
+      }
+    }),
+  );
+}
+
+/** The grants of a grantee that are in force, as their status says. */
+export function giversOf(grants: readonly GrantFacts[]): Giver[] {
+  return grants.filter(({ status }) => status.phase === "Active").map((grant) => {
+    const until = grant.status.effectiveUntil ? Date.parse(grant.status.effectiveUntil) : validityOf(grant).until;
+    const held = readable(grant.status.hard ?? {});
+    for (const { hard } of grant.status.reductions ?? []) {
+      for (const [key, quantity] of readable(hard)) held.set(key, maxQuantity(held.get(key) ?? zero, quantity));
+    }
+    const draining = grant.status.conditions?.find(({ type }) => type === "Draining")?.status === "True";
+    return { name: grant.name, hard: held, notice: draining, ...(until === undefined ? {} : { until }) };
+  }).sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** What the quota enforces and the grants give. */
+export function allowanceOf(
+  quota: Pick<QuotaFacts, "namespace" | "asked" | "enforced" | "used" | "cordon">,
+  givers: readonly Giver[],
+): Allowance {
+  const enforced = readable(quota.enforced);
+  const asked = readable(quota.asked);
+  const sum = sumHard(givers.map(({ hard }) => hard));
+  const granted = new Map([...enforced].map(([key, most]) => {
+    // What was raised a moment ago isn't in the quota's status yet; what is on notice isn't in it any more.
+    const candidates = [asked.get(key), quota.cordon === undefined ? undefined : sum.get(key)];
+    return [key, maxQuantity(most, ...candidates.filter((each) => each !== undefined))];
+  }));
+  return { namespace: quota.namespace, enforced, used: readable(quota.used), granted, givers };
+}
+
+/** What is left of a key; undefined: it isn't limited. */
+export function freeOf({ enforced, used }: Allowance, key: string): Quantity | undefined {
+  const most = enforced.get(key);
+  if (most === undefined) return undefined;
+  const left = most.subtract(used.get(key) ?? zero);
+  return left.sign() < 0 ? zero : left;
+}
+
+/** The same, when so much more is used. */
+export function afterUse(allowance: Allowance, more: Hard): Allowance {
+  return { ...allowance, used: sumHard([allowance.used, more]) };
+}

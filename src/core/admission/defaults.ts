@@ -1,0 +1,219 @@
+/**
+ * A pod as the API server makes it of a template: with the defaults of the server and of the namespace's LimitRanges, and
+ * why it would refuse the pod before any quota is asked. Sources: SetDefaults_Pod in pkg/apis/core/v1/defaults.go,
+ * plugin/pkg/admission/limitranger and validatePodResourceConsistency in pkg/apis/core/validation.
+ */
+import type { Container, LimitRangeItem, PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
+import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+import { podUsage } from "../guest/pod_usage.ts";
+import { UnreadableWorkload } from "./workload.ts";
+
+type Texts = Readonly<Record<string, string | number>>;
+type Sides = { requests?: Record<string, string>; limits?: Record<string, string> };
+
+export interface DefaultedPod {
+  spec: PodSpec;
+  /** Why the API server makes no such pod, with the remedy. */
+  obstacle?: string;
+}
+
+/** Resources that a pod can state as a whole (IsSupportedPodLevelResource). */
+const isPodLevel = (name: string): boolean => name === "cpu" || name === "memory" || name.startsWith("hugepages-");
+
+/** Resources of which the limit has to be what is requested (IsOvercommitAllowed). */
+const isFixed = (name: string): boolean => name.startsWith("hugepages-") || name.includes("/");
+
+/** The pod with all defaults. */
+export function withDefaults(template: PodSpec, limits: readonly LimitRangeItem[]): DefaultedPod {
+  const containers = template.containers.map(requestsFromLimits);
+  const initContainers = (template.initContainers ?? []).map(requestsFromLimits);
+  const whole = podLevel({ ...template, containers, initContainers });
+  const defaults = limits.filter(({ type }) => type === "Container");
+  const fill = (container: Container) => defaults.reduce(withLimitRange, container);
+  const spec: PodSpec = {
+    ...template,
+    ...(whole ? { resources: whole } : {}),
+    containers: containers.map(fill),
+    initContainers: initContainers.map(fill),
+  };
+  const obstacle = obstacleOf(template, spec, limits);
+  return { spec, ...(obstacle ? { obstacle } : {}) };
+}
+
+/** Quantities as the API server keeps them: no finer than milli, and never unreadable. */
+function quantities(list: unknown, what: string): Record<string, string> {
+  if (list === undefined || list === null) return {};
+  if (typeof list !== "object" || Array.isArray(list)) {
+    throw new UnreadableWorkload(`${what} is ${JSON.stringify(list)}; write names and quantities.`);
+  }
+  return Object.fromEntries(
+    Object.entries(list).map(([name, text]) => {
+      try {
+        const quantity = parseQuantity(text).roundUpToMilli();
+        if (quantity.sign() < 0) throw new RangeError();
+        return [name, quantity.toString()];
+      } catch {
+        throw new UnreadableWorkload(
+          `${what}.${name} is ${JSON.stringify(text)}; write a quantity, such as 500m or 4Gi.`,
+        );
+      }
+    }),
+  );
+}
+
+function requestsFromLimits(container: Container): Container {
+  const at = `the resources of container ${container.name}`;
+  const limits = quantities(container.resources?.limits, at);
+  const requests = { ...limits, ...quantities(container.resources?.requests, at) };
+  return { ...container, resources: { requests, limits } };
+}
+
+/** The pod's own resources, where it states any: what it leaves out comes from its containers, then from its limits. */
+function podLevel(spec: PodSpec): Sides | undefined {
+  const own: Sides = {
+    requests: quantities(spec.resources?.requests, "spec.resources.requests"),
+    limits: quantities(spec.resources?.limits, "spec.resources.limits"),
+  };
+  if (Object.keys(own.requests!).length + Object.keys(own.limits!).length === 0) return undefined;
+  const ofContainers = sideOf({ ...spec, resources: undefined, overhead: undefined }, "limits");
+  const limits = { ...own.limits };
+  for (const [name, quantity] of Object.entries(ofContainers)) {
+    if (name.startsWith("hugepages-") && !(name in limits) && !(name in own.requests!)) limits[name] = quantity;
+  }
+  if (Object.keys(limits).length === 0) return own;
+  const requests = { ...own.requests };
+  for (
+    const [name, quantity] of [
+      ...Object.entries(sideOf({ ...spec, resources: undefined, overhead: undefined }, "requests")).filter(([name]) =>
+        !isFixed(name)
+      ),
+      ...Object.entries(limits),
+    ]
+  ) if (isPodLevel(name) && !(name in requests)) requests[name] = quantity;
+  return { requests, limits };
+}
+
+/** What the pod takes on one side, by resource. */
+function sideOf(spec: PodSpec, side: "requests" | "limits"): Record<string, string> {
+  const prefix = `${side}.`;
+  return Object.fromEntries(
+    [...podUsage(spec)].filter(([key]) => key.startsWith(prefix)).map(([key, quantity]) => [
+      key.slice(prefix.length),
+      quantity.toString(),
+    ]),
+  );
+}
+
+function withLimitRange(container: Container, item: LimitRangeItem): Container {
+  const { requests, limits } = container.resources!;
+  return {
+    ...container,
+    resources: {
+      requests: { ...texts(item.defaultRequest), ...requests },
+      limits: { ...texts(item.default), ...limits },
+    },
+  };
+}
+
+const texts = (list: Texts | undefined): Record<string, string> =>
+  Object.fromEntries(Object.entries(list ?? {}).map(([name, value]) => [name, String(value)]));
+
+function obstacleOf(template: PodSpec, spec: PodSpec, limits: readonly LimitRangeItem[]): string | undefined {
+  const own = new Map([...template.containers, ...template.initContainers ?? []].map((each) => [each.name, each]));
+  for (const container of [...spec.containers, ...spec.initContainers ?? []]) {
+    const obstacle = aboveLimit(container, own.get(container.name)) ?? outOfRange(container, limits);
+    if (obstacle) return obstacle;
+  }
+  return beyondPod(spec, own) ?? podOutOfRange(spec, limits);
+}
+
+const q = (text: string | number): Quantity => parseQuantity(text);
+
+function aboveLimit({ name, resources }: Container, own: Container | undefined): string | undefined {
+  const { requests, limits } = resources as Required<Sides>;
+  for (const [resource, request] of Object.entries(requests)) {
+    const limit = limits[resource];
+    if (limit === undefined) {
+      if (!isFixed(resource)) continue;
+      return `Container ${name} requests ${request} ${resource} without a limit; set its limit to the same.`;
+    }
+    if (isFixed(resource) && q(request).compare(q(limit)) !== 0) {
+      return `Container ${name} requests ${request} ${resource} and its limit is ${limit}; both have to be the same.`;
+    }
+    if (q(request).compare(q(limit)) <= 0) continue;
+    const given = own?.resources?.limits?.[resource] !== undefined;
+    return `Container ${name} requests ${request} ${resource}, which is above its limit of ${limit}${
+      given ? "" : ", the default here"
+    }; set its limit to ${request} or more.`;
+  }
+  return undefined;
+}
+
+function outOfRange({ name, resources }: Container, limits: readonly LimitRangeItem[]): string | undefined {
+  return rangeText(
+    `Container ${name}`,
+    resources as Required<Sides>,
+    limits.filter(({ type }) => type === "Container"),
+  );
+}
+
+function podOutOfRange(spec: PodSpec, limits: readonly LimitRangeItem[]): string | undefined {
+  const sides = {
+    requests: sideOf({ ...spec, overhead: undefined }, "requests"),
+    limits: sideOf({ ...spec, overhead: undefined }, "limits"),
+  };
+  return rangeText("The pod", sides, limits.filter(({ type }) => type === "Pod"));
+}
+
+function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRangeItem[]): string | undefined {
+  for (const { min, max } of items) {
+    for (const [resource, least] of Object.entries(texts(min))) {
+      for (const side of ["requests", "limits"] as const) {
+        const value = sides[side][resource];
+        if (value === undefined && side === "limits") continue;
+        if (value !== undefined && q(value).compare(q(least)) >= 0) continue;
+        return `${who} has ${value ?? "no"} ${side}.${resource}; here it takes at least ${least}.`;
+      }
+    }
+    for (const [resource, most] of Object.entries(texts(max))) {
+      for (const side of ["limits", "requests"] as const) {
+        const value = sides[side][resource];
+        if (value === undefined && side === "requests") continue;
+        if (value !== undefined && q(value).compare(q(most)) <= 0) continue;
+        return `${who} has ${value ?? "no"} ${side}.${resource}; here it takes at most ${most}.`;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** What containers have by default can be more than the pod as a whole states. */
+function beyondPod(spec: PodSpec, own: ReadonlyMap<string, Container>): string | undefined {
+  const { requests, limits } = (spec.resources ?? {}) as Sides;
+  if (!requests && !limits) return undefined;
+  for (const [resource, request] of Object.entries(requests ?? {})) {
+    const limit = limits?.[resource];
+    if (limit !== undefined && q(request).compare(q(limit)) > 0) {
+      return `The pod requests ${request} ${resource} as a whole, which is above its limit of ${limit}.`;
+    }
+  }
+  const together = sideOf({ ...spec, resources: undefined, overhead: undefined }, "requests");
+  for (const [resource, sum] of Object.entries(together)) {
+    const stated = requests?.[resource];
+    if (stated === undefined || q(sum).compare(q(stated)) <= 0) continue;
+    return `The pod requests ${stated} ${resource} as a whole, and its containers ${sum} together, defaults of this ` +
+      `namespace included; state the containers' requests too, or more for the pod.`;
+  }
+  for (const { name, resources } of spec.containers) {
+    for (const [resource, limit] of Object.entries((resources as Required<Sides>).limits)) {
+      const stated = limits?.[resource];
+      if (stated === undefined || q(limit).compare(q(stated)) <= 0) continue;
+      const given = own.get(name)?.resources?.limits?.[resource] !== undefined;
+      return `Container ${name} has a limit of ${limit} ${resource}${
+        given ? "" : " by default"
+      }, above the ${stated} ` +
+        `of the pod as a whole; set the container's limit to ${stated} or less.`;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,114 @@
+/** Whether a workload has room: refused above all that is granted, warned of above what is free, judged by its growth. */
+import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
+import type { Hard } from "../guest/hard.ts";
+import { type Allowance, freeOf } from "./allowance.ts";
+import { type Demand, times } from "./demand.ts";
+
+/** One key of which there is too little. */
+export interface Shortage {
+  key: string;
+  asked: Quantity;
+  /** What there is: granted in all, or free now. */
+  most: Quantity;
+  short: Quantity;
+}
+
+export interface Verdict {
+  demand: Demand;
+  /** Above all that is granted: it can't ever run as it is. */
+  exceeds: readonly Shortage[];
+  /** Above what is free now. */
+  lacks: readonly Shortage[];
+  /** How many more of its pods the quota lets in now; undefined when it has none. */
+  admitted?: number;
+  /** How many more pods it asks for than before. */
+  more: number;
+  /** Such pods that would fit into all that is granted. */
+  most?: number;
+  /** A roll-out that needs room for one more pod and has none. */
+  stalls: boolean;
+}
+
+const zero = parseQuantity("0");
+
+/**
+ * Judges a workload.
+ *
+ * @param before what it took before, of an update
+ */
+export function verdictOf(demand: Demand, allowance: Allowance, before?: Demand): Verdict {
+  const { each, count } = demand;
+  const growth = growthOf(demand.total, before?.total);
+  const exceeds = shortages(demand.sure, (key) => allowance.granted.get(key))
+    .filter(({ key, asked }) => asked.compare(before?.sure.get(key) ?? zero) > 0);
+  const lacks = shortages(growth, (key) => freeOf(allowance, key));
+  const more = each ? Math.max(0, count - sameSize(demand, before)) : 0;
+  const free = each ? howMany(each, (key) => freeOf(allowance, key), more) : undefined;
+  const most = each ? howMany(each, (key) => allowance.granted.get(key), count) : undefined;
+  const rollsOut = before?.each !== undefined && each !== undefined && !sameHard(each, before.each) && count > 0;
+  return {
+    demand,
+    exceeds,
+    lacks,
+    more,
+    ...(free === undefined ? {} : { admitted: demand.obstacle ? 0 : free }),
+    ...(most === undefined ? {} : { most }),
+    stalls: rollsOut && demand.needsSurge && lacks.length === 0 &&
+      shortages(each, (key) => freeOf(allowance, key)).length > 0,
+  };
+}
+
+/** Whether all of it would be there: nothing is short, and its pods can be made. */
+export const fits = ({ demand, exceeds, lacks }: Verdict): boolean =>
+  exceeds.length === 0 && lacks.length === 0 && (demand.obstacle === undefined || demand.count === 0);
+
+/** How many pods there were already, when those of now take no more than those did. */
+const sameSize = ({ each }: Demand, before: Demand | undefined): number =>
+  before?.each && each && [...growthOf(each, before.each)].length === 0 ? before.count : 0;
+
+const sameHard = (a: Hard, b: Hard): boolean =>
+  a.size === b.size && [...a].every(([key, quantity]) => b.get(key)?.compare(quantity) === 0);
+
+function growthOf(now: Hard, before: Hard | undefined): Hard {
+  return new Map(
+    [...now].map(([key, quantity]): [string, Quantity] => [key, quantity.subtract(before?.get(key) ?? zero)])
+      .filter(([, quantity]) => quantity.sign() > 0),
+  );
+}
+
+/** A quota asks only about keys of which something is taken (CheckRequest in plugin/pkg/admission/resourcequota). */
+function shortages(asked: Hard, mostOf: (key: string) => Quantity | undefined): Shortage[] {
+  return [...asked].flatMap(([key, quantity]) => {
+    const most = mostOf(key);
+    if (most === undefined || quantity.sign() <= 0 || quantity.compare(most) <= 0) return [];
+    return [{ key, asked: quantity, most, short: quantity.subtract(most) }];
+  }).sort((a, b) => a.key < b.key ? -1 : 1);
+}
+
+/** How many pods of a size there is room for, at most `wanted`. */
+function howMany(each: Hard, mostOf: (key: string) => Quantity | undefined, wanted: number): number {
+  let count = BigInt(wanted);
+  for (const [key, quantity] of each) {
+    const most = mostOf(key);
+    if (most === undefined || quantity.sign() <= 0) continue;
+    const room = most.nanos / quantity.nanos;
+    if (room < count) count = room;
+  }
+  return Number(count < 0n ? 0n : count);
+}
+
+/** The largest size of each pod with which so many fit, rounded down to what can be written. */
+export function sizeThatFits(shortage: Shortage, count: number): Quantity | undefined {
+  if (count <= 1 || shortage.key === "pods" || shortage.key.startsWith("count/")) return undefined;
+  const step = shortage.most.format === "BinarySI" ? 1024n * 1024n * 1_000_000_000n : 1_000_000n;
+  const part = shortage.most.nanos / BigInt(count);
+  const rounded = part - part % step;
+  return rounded > 0n ? new Quantity(rounded, shortage.most.format) : undefined;
+}
+
+/** What the quota will count of it once it is there, as far as there is room. */
+export function taken({ demand, admitted = 0, more }: Verdict): Hard {
+  if (!demand.each || admitted >= more) return demand.total;
+  const less = times(demand.each, demand.count - admitted);
+  return new Map([...demand.total].map(([key, quantity]) => [key, quantity.subtract(less.get(key) ?? zero)]));
+}

@@ -1,0 +1,223 @@
+/** What an object makes in a namespace: pods of one shape, claims, and itself. Read from JSON that may be anything. */
+import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
+
+/** A workload, before anything is counted. */
+export interface Workload {
+  kind: string;
+  name: string;
+  pods?: PodSet;
+  claims: ClaimSet[];
+  /** How many objects it is or makes, by resource and group, such as `deployments.apps`. */
+  objects: ReadonlyMap<string, number>;
+  /** Of a Service: the quota's keys for what it opens to the world. */
+  exposed?: { loadBalancers: number; nodePorts: number; unasked: boolean };
+}
+
+/** Pods of one shape. */
+export interface PodSet {
+  spec: PodSpec;
+  /** How many are meant to run at once. */
+  count: number;
+  /** How many of those there will be for sure: of a DaemonSet nobody knows beforehand which nodes take its pods. */
+  sure: number;
+  /** Whether a change of the template needs room for one more pod before it can end one. */
+  needsSurge: boolean;
+}
+
+export interface ClaimSet {
+  count: number;
+  /** Quantity text. */
+  storage: string;
+  /** Undefined: the cluster's default class; `""`: none. */
+  storageClass?: string;
+}
+
+/** What can't be read as the object that it says it is; the message names field and value. */
+export class UnreadableWorkload extends Error {
+  override readonly name = "UnreadableWorkload";
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Kinds that are judged, with the resource by which they are counted. */
+const resources: Readonly<Record<string, string>> = {
+  "v1/Pod": "pods",
+  "v1/Service": "services",
+  "v1/PersistentVolumeClaim": "persistentvolumeclaims",
+  "v1/ReplicationController": "replicationcontrollers",
+  "v1/ConfigMap": "configmaps",
+  "v1/Secret": "secrets",
+  "apps/v1/Deployment": "deployments.apps",
+  "apps/v1/ReplicaSet": "replicasets.apps",
+  "apps/v1/StatefulSet": "statefulsets.apps",
+  "apps/v1/DaemonSet": "daemonsets.apps",
+  "batch/v1/Job": "jobs.batch",
+  "batch/v1/CronJob": "cronjobs.batch",
+  "policy/v1/PodDisruptionBudget": "poddisruptionbudgets.policy",
+  "autoscaling/v1/HorizontalPodAutoscaler": "horizontalpodautoscalers.autoscaling",
+  "autoscaling/v2/HorizontalPodAutoscaler": "horizontalpodautoscalers.autoscaling",
+};
+
+/** Whether objects of the kind take anything that a grant gives. */
+export const isCounted = (object: unknown): boolean => {
+  const { apiVersion, kind } = fieldsOf(object);
+  return `${apiVersion}/${kind}` in resources;
+};
+
+/**
+ * Reads an object of a kind that is counted.
+ *
+ * @param nodes how many nodes there are, for DaemonSets
+ * @throws {UnreadableWorkload} naming the field
+ */
+export function workloadFrom(object: unknown, nodes: number): Workload {
+  const { apiVersion, kind, metadata, spec: anySpec } = fieldsOf(object);
+  const resource = resources[`${apiVersion}/${kind}`];
+  if (resource === undefined) {
+    throw new UnreadableWorkload(
+      `${apiVersion}/${kind} is nothing that is judged; ${Object.keys(resources).join(", ")} are.`,
+    );
+  }
+  const { name, generateName } = fieldsOf(metadata);
+  const spec = fieldsOf(anySpec);
+  const what: Workload = {
+    kind: String(kind),
+    name: String(name ?? (generateName === undefined ? "" : `${generateName}…`)),
+    claims: [],
+    objects: new Map([[resource, 1]]),
+  };
+  const pods = (at: string, template: unknown, count: number, more: Partial<PodSet> = {}): PodSet => ({
+    spec: podSpecFrom(`${at}.spec`, fieldsOf(template).spec),
+    count,
+    sure: count,
+    needsSurge: false,
+    ...more,
+  });
+  switch (kind) {
+    case "Pod":
+      return { ...what, objects: new Map(), pods: { ...pods("", { spec: anySpec }, 1) } };
+    case "ReplicaSet":
+    case "ReplicationController":
+      return { ...what, pods: pods("spec.template", spec.template, countOf("spec.replicas", spec.replicas, 1)) };
+    case "Deployment": {
+      const count = countOf("spec.replicas", spec.replicas, 1);
+      return {
+        ...what,
+        objects: new Map([[resource, 1], ["replicasets.apps", 1]]),
+        pods: pods("spec.template", spec.template, count, { needsSurge: needsSurge(spec.strategy, count) }),
+      };
+    }
+    case "StatefulSet": {
+      const count = countOf("spec.replicas", spec.replicas, 1);
+      const templates = listOf("spec.volumeClaimTemplates", spec.volumeClaimTemplates);
+      return {
+        ...what,
+        pods: pods("spec.template", spec.template, count),
+        claims: templates.map((template, index) =>
+          claimFrom(`spec.volumeClaimTemplates[${index}].spec`, fieldsOf(template).spec, count)
+        ),
+      };
+    }
+    case "DaemonSet":
+      return { ...what, pods: pods("spec.template", spec.template, nodes, { sure: Math.min(1, nodes) }) };
+    case "Job":
+      return { ...what, pods: jobPods("spec", spec) };
+    case "CronJob": {
+      const job = fieldsOf(fieldsOf(spec.jobTemplate).spec);
+      return {
+        ...what,
+        objects: new Map([[resource, 1], ["jobs.batch", 1]]),
+        pods: jobPods("spec.jobTemplate.spec", spec.suspend === true ? { ...job, suspend: true } : job),
+      };
+    }
+    case "PersistentVolumeClaim":
+      // As a claim it counts itself.
+      return { ...what, objects: new Map(), claims: [claimFrom("spec", spec, 1)] };
+    case "Service":
+      return { ...what, ...exposure(spec) };
+    default:
+      return what;
+  }
+
+  function jobPods(at: string, job: Fields): PodSet {
+    const parallelism = countOf(`${at}.parallelism`, job.parallelism, 1);
+    const completions = countOf(`${at}.completions`, job.completions, parallelism);
+    const count = job.suspend === true ? 0 : Math.min(parallelism, completions);
+    return pods(`${at}.template`, job.template, count);
+  }
+}
+
+const fieldsOf = (value: unknown): Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? value as Fields : {};
+
+function listOf(at: string, value: unknown): unknown[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}; write a list.`);
+  return value;
+}
+
+function countOf(at: string, value: unknown, byDefault: number): number {
+  if (value === undefined || value === null) return byDefault;
+  if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 2 ** 31 - 1) {
+    throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}; write a whole number, such as 3.`);
+  }
+  return value as number;
+}
+
+function podSpecFrom(at: string, value: unknown): PodSpec {
+  const where = at.replace(/^\./, "");
+  const spec = fieldsOf(value);
+  const containers = listOf(`${where}.containers`, spec.containers);
+  if (containers.length === 0) throw new UnreadableWorkload(`${where}.containers is missing; a pod has at least one.`);
+  for (const [field, list] of [["containers", containers], ["initContainers", spec.initContainers]] as const) {
+    for (const [index, container] of listOf(`${where}.${field}`, list).entries()) {
+      if (typeof container !== "object" || container === null || Array.isArray(container)) {
+        throw new UnreadableWorkload(`${where}.${field}[${index}] is ${JSON.stringify(container)}, no container.`);
+      }
+    }
+  }
+  return spec as unknown as PodSpec;
+}
+
+function claimFrom(at: string, value: unknown, count: number): ClaimSet {
+  const spec = fieldsOf(value);
+  const { storage } = fieldsOf(fieldsOf(spec.resources).requests);
+  if (typeof storage !== "string" && typeof storage !== "number") {
+    throw new UnreadableWorkload(`${at}.resources.requests.storage is missing; write for example 10Gi.`);
+  }
+  const { storageClassName } = spec;
+  return {
+    count,
+    storage: String(storage),
+    ...(typeof storageClassName === "string" ? { storageClass: storageClassName } : {}),
+  };
+}
+
+/** A quota counts node ports by intent, since they are given later (pkg/quota/v1/evaluator/core/services.go). */
+function exposure(spec: Fields): Pick<Workload, "exposed"> {
+  const ports = listOf("spec.ports", spec.ports);
+  if (spec.type === "NodePort") {
+    return { exposed: { loadBalancers: 0, nodePorts: ports.length, unasked: false } };
+  }
+  if (spec.type !== "LoadBalancer") return {};
+  const allocates = spec.allocateLoadBalancerNodePorts !== false;
+  const named = ports.filter((port) => Number(fieldsOf(port).nodePort ?? 0) !== 0).length;
+  return {
+    exposed: { loadBalancers: 1, nodePorts: allocates ? ports.length : named, unasked: allocates && named === 0 },
+  };
+}
+
+/** Whether a Deployment's roll-out can't end an old pod before a new one is there (ResolveFenceposts in deployment_util.go). */
+function needsSurge(strategy: unknown, replicas: number): boolean {
+  const { type, rollingUpdate } = fieldsOf(strategy);
+  if (type === "Recreate" || replicas === 0) return false;
+  const { maxSurge = "25%", maxUnavailable = "25%" } = fieldsOf(rollingUpdate);
+  const surge = partOf(maxSurge, replicas, Math.ceil);
+  return partOf(maxUnavailable, replicas, Math.floor) === 0 && surge > 0;
+}
+
+function partOf(value: unknown, whole: number, round: (part: number) => number): number {
+  if (typeof value === "number") return value;
+  const percent = String(value).match(/^(\d{1,4})%$/)?.[1];
+  return percent === undefined ? 0 : round(Number(percent) * whole / 100);
+}
