@@ -273,6 +273,150 @@ export interface Realm {
   status?: RealmStatus;
 }
 
+/** One of `spec.approvals` in {@linkcode SuperEntity}. */
+export interface SuperEntitySpecApproval {
+  /** When, as the member says; status.approvals has when it was seen. */
+  approvedAt?: string;
+  /** status.digest of the terms that are approved; void as soon as these change. */
+  digest: string;
+  /** The member that approves. Admission asks for the verb approve on that Realm. */
+  realm: string;
+}
+
+/** One of `spec.members` in {@linkcode SuperEntity}. */
+export interface SuperEntitySpecMember {
+  /**
+   * What this realm puts into the pool, in the keys of a Grant's spec.hard; without it, nothing. Its own cluster
+   * never enforces more of all grants from the SuperEntity together.
+   */
+  contribution?: Record<string, number | string>;
+  /** Name of a Realm. Each once. */
+  realm: string;
+}
+
+/** The terms, and who has approved them. */
+export interface SuperEntitySpec {
+  /** The members' consent. Each member writes its own, and takes it back by removing it. */
+  approvals?: SuperEntitySpecApproval[];
+  /**
+   * How long an approved member may be lost (disconnected, or its Realm deleted) before the SuperEntity is
+   * Incomplete.
+   */
+  graceSeconds?: number;
+  /** The realms that pool. Part of the terms: to let one join or leave, all approve anew. */
+  members: SuperEntitySpecMember[];
+  /** What the members have come together for. Part of the terms. */
+  purpose?: string;
+  /** How many of the members have to approve. Default: all of them. Part of the terms. */
+  quorum?: number;
+}
+
+/** One of `status.approvals` in {@linkcode SuperEntity}. */
+export interface SuperEntityStatusApproval {
+  /** What. */
+  digest: string;
+  /** Who approved. */
+  realm: string;
+  /** When the operator first saw it. */
+  seenAt: string;
+}
+
+/** One of `status.conditions` in {@linkcode SuperEntity}. */
+export interface SuperEntityStatusCondition {
+  /** When status last changed. */
+  lastTransitionTime: string;
+  /** A sentence saying why and what to do; made for people. */
+  message: string;
+  /** The metadata.generation that was looked at. */
+  observedGeneration?: number;
+  /** One CamelCase word saying why; stable, made for programs. */
+  reason: string;
+  /** Whether it holds. */
+  status: "True" | "False" | "Unknown";
+  /** What the condition is about, a positive adjective. */
+  type: string;
+}
+
+/** One of `status.grants` in {@linkcode SuperEntity}. */
+export interface SuperEntityStatusGrant {
+  /** What it may take of this cluster's contribution. */
+  hard: Record<string, string>;
+  /** Name of the Grant. */
+  name: string;
+  /** Its UID. */
+  uid: string;
+}
+
+/** One of `status.members` in {@linkcode SuperEntity}. */
+export interface SuperEntityStatusMember {
+  /** Whether it has approved these terms. */
+  approved: boolean;
+  /** Since when it is lost; Incomplete follows graceSeconds later. */
+  lostSince?: string;
+  /** Name of the member. */
+  realm: string;
+  /** connectionState of its Realm; NotFound: there is none. */
+  state: "NotFound" | "Unknown" | "Connecting" | "Connected" | "Disconnected" | "Error";
+  /** Trust of its Realm, as last known. */
+  trustLevel?: "internal" | "partner" | "public";
+}
+
+/** What the operator sees. Written by the operator only. */
+export interface SuperEntityStatus {
+  /** The approvals that count: of these terms, by members. */
+  approvals?: SuperEntityStatusApproval[];
+  /** How many members have approved these terms. */
+  approved?: number;
+  /**
+   * Approved: enough members have approved these terms. MembersKnown: each member is a Realm. MembersPresent: no
+   * approved member is lost beyond the grace. ContributionCovered: this cluster has what it contributes. Ready: all
+   * of that.
+   */
+  conditions?: SuperEntityStatusCondition[];
+  /** Of the terms: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What members approve. */
+  digest?: string;
+  /**
+   * The grants from the SuperEntity that hold room in this cluster's contribution. None is enforced here beyond
+   * that.
+   */
+  grants?: SuperEntityStatusGrant[];
+  /** How many members there are. */
+  memberCount?: number;
+  /** What is known of each member. */
+  members?: SuperEntityStatusMember[];
+  /** The state in one sentence. */
+  message?: string;
+  /** How many have to. */
+  needed?: number;
+  /** The metadata.generation that this status is about. */
+  observedGeneration?: number;
+  /**
+   * Pending: too few have approved these terms. Active: enough have. Incomplete: approved, but a member is lost or
+   * gives less than it has promised; grants in force stay, new ones wait.
+   */
+  phase?: "Pending" | "Active" | "Incomplete";
+  /** The sum of what the approved members contribute. */
+  pooled?: Record<string, string>;
+}
+
+/**
+ * A SuperEntity is several realms that pool part of what they have, on terms that they approve. It can be grantor
+ * and grantee like a realm: grants from it fit its pool and each member's cluster enforces its share; grants to it
+ * let in the guests of all members that have approved.
+ */
+export interface SuperEntity {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  apiVersion?: "keystone.io/v1alpha1";
+  /** As `apiVersion`. */
+  kind?: "SuperEntity";
+  /** Standard object's metadata. */
+  metadata?: ObjectMeta;
+  /** The terms, and who has approved them. */
+  spec: SuperEntitySpec;
+  /** What the operator sees. Written by the operator only. */
+  status?: SuperEntityStatus;
+}
+
 /** The resource `grants.keystone.io`. */
 export const grants: Resource<Grant> = {
   group: "keystone.io",
@@ -288,6 +432,15 @@ export const realms: Resource<Realm> = {
   version: "v1alpha1",
   kind: "Realm",
   plural: "realms",
+  namespaced: false,
+};
+
+/** The resource `superentities.keystone.io`. */
+export const superEntities: Resource<SuperEntity> = {
+  group: "keystone.io",
+  version: "v1alpha1",
+  kind: "SuperEntity",
+  plural: "superentities",
   namespaced: false,
 };
 
@@ -384,5 +537,46 @@ export class KeystoneV1alpha1Api {
   /** As `applyRealm`, but of the status: the spec stays as it is, and the object must exist. */
   applyRealmStatus(body: Applied<Realm>, options: ApplyOptions): Promise<Realm> {
     return this.#api(realms).applyStatus(body, options);
+  }
+
+  /** One page of the collection: all of it, unless `limit` is given. */
+  getSuperEntityList(options?: ListOptions): Promise<ObjectList<SuperEntity>> {
+    return this.#api(superEntities).list(options);
+  }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
+  watchSuperEntityList(options: WatchOptions): AsyncGenerator<WatchEvent<SuperEntity>> {
+    return this.#api(superEntities).watch(options);
+  }
+  /** The object as it is now; 404 `NotFound` when there is none. */
+  getSuperEntity(name: string, options?: CallOptions): Promise<SuperEntity> {
+    return this.#api(superEntities).get(name, options);
+  }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
+  createSuperEntity(body: SuperEntity, options?: WriteOptions): Promise<SuperEntity> {
+    return this.#api(superEntities).create(body, options);
+  }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
+  replaceSuperEntity(body: SuperEntity, options?: WriteOptions): Promise<SuperEntity> {
+    return this.#api(superEntities).replace(body, options);
+  }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
+  applySuperEntity(body: Applied<SuperEntity>, options: ApplyOptions): Promise<SuperEntity> {
+    return this.#api(superEntities).apply(body, options);
+  }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
+  patchSuperEntity(name: string, body: unknown, options: PatchOptions): Promise<SuperEntity> {
+    return this.#api(superEntities).patch(name, body, options);
+  }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
+  deleteSuperEntity(name: string, options?: DeleteOptions): Promise<void> {
+    return this.#api(superEntities).delete(name, options);
+  }
+  /** As `patchSuperEntity`, but of the status: the spec stays as it is. */
+  patchSuperEntityStatus(name: string, body: unknown, options: PatchOptions): Promise<SuperEntity> {
+    return this.#api(superEntities).patch(name, body, { ...options, subresource: "status" });
+  }
+  /** As `applySuperEntity`, but of the status: the spec stays as it is, and the object must exist. */
+  applySuperEntityStatus(body: Applied<SuperEntity>, options: ApplyOptions): Promise<SuperEntity> {
+    return this.#api(superEntities).applyStatus(body, options);
   }
 }

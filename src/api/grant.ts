@@ -1,6 +1,6 @@
 /** The Grant: a contract that lets a grantee use part of the grantor's cluster, here and until then. */
 import { z } from "zod";
-import { conditions, instant, nameRule, naming, realmName, rules, shownQuantities } from "./meta.ts";
+import { type CelRule, conditions, instant, nameRule, naming, realmName, rules, shownQuantities } from "./meta.ts";
 import type { KindDefinition } from "./definition.ts";
 
 export const phases = ["Pending", "Active", "Revoked", "Expired"] as const;
@@ -39,7 +39,8 @@ export const maxDestinations = 256;
 /** How many cuts of one grant may be on notice at once; what is cut beyond that shares the last notice. */
 export const maxReductions = 8;
 
-const quantity = z.union([z.string().max(32), z.int()]).meta({
+/** A quantity that is granted or contributed. */
+export const quantity = z.union([z.string().max(32), z.int()]).meta({
   "x-kubernetes-int-or-string": true,
   maxLength: 32,
   ...rules(
@@ -55,6 +56,34 @@ const quantity = z.union([z.string().max(32), z.int()]).meta({
     ),
   ),
 });
+
+/**
+ * The rules on a map of what is granted or contributed: keys that a ResourceQuota enforces, whole counts, each thing once.
+ *
+ * @param field how the messages name the map
+ * @param path where `kubectl explain` tells of it
+ */
+export const hardRules = (field: string, path: string): CelRule[] => [
+  {
+    rule: `!self.exists(k, ${isForeign})`,
+    messageExpression: `'${field}: ' + self.filter(k, ${isForeign})[0] + ` +
+      "' is not enforced by any ResourceQuota; write cpu, memory, ephemeral-storage (with or without requests. or limits.), " +
+      "requests.storage, pods, services.loadbalancers, count/<resource>.<group>, requests.<vendor>/<device> or " +
+      "<class>.storageclass.storage.k8s.io/requests.storage'",
+    message: `${field}: there is a key that no ResourceQuota enforces; kubectl explain ${path} shows which one does`,
+  },
+  {
+    rule: `!self.exists(k, ${isBroken})`,
+    messageExpression: `'${field}: ' + self.filter(k, ${isBroken}).map(k, k + ' is ' + string(self[k]))[0] + ` +
+      "'; write a whole number, such as 3'",
+  },
+  {
+    rule: "!['cpu', 'memory', 'ephemeral-storage'].exists(k, k in self && ('requests.' + k) in self)",
+    messageExpression:
+      `'${field}: ' + ['cpu', 'memory', 'ephemeral-storage'].filter(k, k in self && ('requests.' + k) in self)` +
+      ".map(k, k + ' and requests.' + k)[0] + ' are one thing; write one of the two'",
+  },
+];
 
 /** An instant that is read by a rule: the format alone lets lists pass, and zones that aren't. */
 const validInstant = instant.meta(rules({
@@ -75,28 +104,7 @@ export const grantSpec = z.object({
       "Several grants to one realm add up.",
   ).meta({
     maxProperties: maxHardKeys,
-    ...rules(
-      {
-        rule: `!self.exists(k, ${isForeign})`,
-        messageExpression: `'hard: ' + self.filter(k, ${isForeign})[0] + ` +
-          "' is not enforced by any ResourceQuota; write cpu, memory, ephemeral-storage (with or without requests. or limits.), " +
-          "requests.storage, pods, services.loadbalancers, count/<resource>.<group>, requests.<vendor>/<device> or " +
-          "<class>.storageclass.storage.k8s.io/requests.storage'",
-        message:
-          "hard: there is a key that no ResourceQuota enforces; kubectl explain grant.spec.hard shows which one does",
-      },
-      {
-        rule: `!self.exists(k, ${isBroken})`,
-        messageExpression: `'hard: ' + self.filter(k, ${isBroken}).map(k, k + ' is ' + string(self[k]))[0] + ` +
-          "'; write a whole number, such as 3'",
-      },
-      {
-        rule: "!['cpu', 'memory', 'ephemeral-storage'].exists(k, k in self && ('requests.' + k) in self)",
-        messageExpression:
-          "'hard: ' + ['cpu', 'memory', 'ephemeral-storage'].filter(k, k in self && ('requests.' + k) in self)" +
-          ".map(k, k + ' and requests.' + k)[0] + ' are one thing; write one of the two'",
-      },
-    ),
+    ...rules(...hardRules("hard", "grant.spec.hard")),
   }),
   networkPolicy: z.object({
     egressAllowed: z.boolean().default(false).describe(

@@ -1,12 +1,14 @@
 /** The custom resources of keystone.io/v1alpha1: the zod schemas here are the source of truth of `crds/`. */
 import { grantDefinition } from "./grant.ts";
 import { realmDefinition } from "./realm.ts";
+import { superEntityDefinition } from "./superentity.ts";
 import type { KindDefinition } from "./definition.ts";
 
 export * from "./grant.ts";
 export * from "./realm.ts";
+export * from "./superentity.ts";
 export { defaultSettings, parseSettings, type Settings, type TrustRules } from "./settings.ts";
 export { type Condition, group, maxNameLength, revisionAnnotation, schemaRevision, version } from "./meta.ts";
 
 /** Every kind, in the order in which it is installed. */
-export const definitions: readonly KindDefinition[] = [realmDefinition, grantDefinition];
+export const definitions: readonly KindDefinition[] = [realmDefinition, superEntityDefinition, grantDefinition];

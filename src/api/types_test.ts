@@ -11,6 +11,10 @@ import {
   realmSpec,
   type RealmStatus,
   realmStatus,
+  type SuperEntitySpec,
+  superEntitySpec,
+  type SuperEntityStatus,
+  superEntityStatus,
 } from "./mod.ts";
 
 // Both ways: assignability alone wouldn't show that one of the two lacks an optional field, so the keys at every depth
@@ -28,12 +32,16 @@ same satisfies Same<generated.GrantSpec, z.input<typeof grantSpec>>;
 same satisfies Same<generated.GrantStatus, z.input<typeof grantStatus>>;
 same satisfies Same<generated.RealmSpec, z.input<typeof realmSpec>>;
 same satisfies Same<generated.RealmStatus, z.input<typeof realmStatus>>;
+same satisfies Same<generated.SuperEntitySpec, z.input<typeof superEntitySpec>>;
+same satisfies Same<generated.SuperEntityStatus, z.input<typeof superEntityStatus>>;
 
 // What the API server stores has the defaults filled in, as what a schema parses; it can be sent again as it is.
 true satisfies Extends<GrantSpec, generated.GrantSpec>;
 true satisfies Extends<GrantStatus, generated.GrantStatus>;
 true satisfies Extends<RealmSpec, generated.RealmSpec>;
 true satisfies Extends<RealmStatus, generated.RealmStatus>;
+true satisfies Extends<SuperEntitySpec, generated.SuperEntitySpec>;
+true satisfies Extends<SuperEntityStatus, generated.SuperEntityStatus>;
 
 Deno.test("a status of the generated type parses", () => {
   const grant: generated.GrantStatus = { phase: "Active", hard: { "requests.cpu": "2" } };
@@ -54,4 +62,13 @@ Deno.test("a spec of the generated type parses, and what comes out is of the gen
   assert.deepEqual(parsed.networkPolicy, { egressAllowed: false, allowedDestinations: [] });
   const realm: generated.RealmSpec = realmSpec.parse({ identity: "bob.example.ts.net" } satisfies generated.RealmSpec);
   assert.equal(realm.identity, "bob.example.ts.net");
+});
+
+Deno.test("a SuperEntity of the generated types parses", () => {
+  const spec: generated.SuperEntitySpec = superEntitySpec.parse(
+    { members: [{ realm: "bob-home" }] } satisfies generated.SuperEntitySpec,
+  );
+  assert.equal(spec.graceSeconds, 600);
+  const status: generated.SuperEntityStatus = { phase: "Active", approved: 1, pooled: { "requests.cpu": "2" } };
+  assert.deepEqual(superEntityStatus.parse(status), status);
 });

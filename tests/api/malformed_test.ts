@@ -1,12 +1,21 @@
 /**
- * What people get wrong: for each field of a Grant's and a Realm's spec, values that can't be meant. Each is refused when
+ * What people get wrong: for each field of a Grant's, a Realm's and a SuperEntity's spec, values that can't be meant. Each is refused when
  * it is applied or, where only the operator can tell, named in a condition, in words that name the field and the value;
  * and it harms nothing beside it.
  */
 import assert from "node:assert/strict";
 import type { Grant } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { parseSettings } from "../../src/api/mod.ts";
-import { eventually, grantOf, prepared, realmOf, startOperator, step, type TestCluster } from "../fixtures/operator.ts";
+import {
+  eventually,
+  grantOf,
+  prepared,
+  realmOf,
+  startOperator,
+  step,
+  superEntityOf,
+  type TestCluster,
+} from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 
 /** A value in words, the value, and what is said about it. */
@@ -454,6 +463,166 @@ const realmFields: Field[] = [
   },
 ];
 
+const entity = (spec: Record<string, unknown>, name: unknown = "malformed") => {
+  const { metadata, ...rest } = superEntityOf({ name: "malformed", members: { "bob-home": { cpu: 1 } } });
+  return { ...rest, metadata: { ...metadata, name }, spec: { ...rest.spec, ...spec } };
+};
+const member = (values: unknown) => entity({ members: [values] });
+const contribution = (values: unknown) => member({ realm: "bob-home", contribution: values });
+const approval = (values: unknown) => entity({ approvals: [values] });
+const contributes = ([that, value, says]: Case): Case => [that, value, says.replace("hard: ", "contribution: ")];
+const someDigest = `sha256:${"a".repeat(64)}`;
+const memberNames: Case[] = realmNames.map(([that, value, says]) => [
+  that,
+  value,
+  says.replace("a Realm or SuperEntity", "a Realm").replace("spec.grant", "spec."),
+]);
+
+const entityFields: Field[] = [
+  {
+    name: "metadata.name",
+    path: /metadata\.name|resource name|"STDIN"/,
+    object: (name) => entity({}, name),
+    cases: metadataName,
+  },
+  {
+    name: "spec.purpose",
+    path: /spec\.purpose/,
+    object: (purpose) => entity({ purpose }),
+    cases: [
+      ["a long story", "x".repeat(1025), "may not be more than 1024 bytes"],
+      ["a number", 7, typed("string", "integer")],
+      ["true", true, typed("string", "boolean")],
+      ["a list", ["together"], typed("string", "array")],
+    ],
+  },
+  {
+    name: "spec.members",
+    path: /spec\.members/,
+    object: (members) => entity({ members }),
+    cases: [
+      ["nothing at all", undefined, required],
+      ["null", null, required],
+      ["nobody", [], "Invalid value: 0: spec.members in body should have at least 1 items"],
+      ["a word", "bob-home", typed("array", "string")],
+      ["names only", ["bob-home"], typed("object", "string")],
+      ["a null in it", [null], typed("object", "null")],
+      ["one twice", [{ realm: "bob-home" }, { realm: "bob-home" }], 'Duplicate value: {"realm":"bob-home"}'],
+      [
+        "one twice, with other contributions",
+        [{ realm: "carol-home", contribution: { cpu: 1 } }, { realm: "carol-home", contribution: { cpu: 2 } }],
+        'Duplicate value: {"realm":"carol-home"}',
+      ],
+      ["a field that isn't", [{ realm: "bob-home", contributes: {} }], unknown("members[0].contributes")],
+      [
+        "too many",
+        letterPairs(65).map((realm) => ({ realm })),
+        "Too many: 65: must have at most 64 items",
+      ],
+    ],
+  },
+  {
+    name: "spec.members[].realm",
+    path: /spec\.members/,
+    object: (realm) => member({ realm }),
+    cases: memberNames,
+  },
+  {
+    name: "the keys of spec.members[].contribution",
+    path: /spec\.members\[0\]\.contribution/,
+    object: contribution,
+    cases: [
+      ["a list", ["cpu"], typed("object", "array")],
+      ["a text", "cpu=1", object],
+      ...["requests.gpus", "CPU", "", "limits.storage", "hugepages-2Mi", "count/Pods", "nvidia.com/gpu"]
+        .map(notEnforced).map(contributes),
+      ...["cpu", "memory"].map(twice).map(contributes),
+      contributes(notWhole("pods", "500m")),
+      contributes(notWhole("requests.nvidia.com/gpu", "0.5")),
+      [
+        "too many",
+        Object.fromEntries(letterPairs(33).map((pair) => [`count/${pair}`, "1"])),
+        "Too many: 33: must have at most 32",
+      ],
+    ],
+  },
+  {
+    name: "the values of spec.members[].contribution",
+    path: /spec\.members\[0\]\.contribution(\[cpu\]|\.cpu)/,
+    object: (value) => contribution({ cpu: value }),
+    cases: [
+      ...["lots", "", "-1", "1 Gi", "1GB", "NaN", "2E", "1e999999999999"].map(noQuantity),
+      ["a fraction without quotes", 1.5, typed("integer,string", "number")],
+      ["true", true, typed("integer,string", "boolean")],
+      ["a list", ["1"], typed("integer,string", "array")],
+      ["a number that programs read as another", 9007199254740994, "9007199254740994 is too large for a number"],
+    ],
+  },
+  {
+    name: "spec.quorum",
+    path: /spec(\.quorum)?: .*|spec\.quorum/,
+    object: (quorum) => entity({ quorum }),
+    cases: [
+      ["nobody", 0, "Invalid value: 0: spec.quorum in body should be greater than or equal to 1"],
+      ["negative", -1, "Invalid value: -1: "],
+      ["more than there are", 2, "quorum is 2, but there are 1 members; write at most that many"],
+      ["huge", 1e12, "Invalid value: 1000000000000: "],
+      ["a fraction", 1.5, typed("integer", "number")],
+      ["quoted", "1", typed("integer", "string")],
+      ["a word", "all", typed("integer", "string")],
+    ],
+  },
+  {
+    name: "spec.approvals",
+    path: /spec\.approvals/,
+    object: (approvals) => entity({ approvals }),
+    cases: [
+      ["a word", "yes", typed("array", "string")],
+      ["an object", { "bob-home": someDigest }, unknown("approvals.bob-home")],
+      ["names only", ["bob-home"], typed("object", "string")],
+      [
+        "one twice",
+        [{ realm: "bob-home", digest: someDigest }, { realm: "bob-home", digest: someDigest }],
+        'Duplicate value: {"realm":"bob-home"}',
+      ],
+    ],
+  },
+  {
+    name: "spec.approvals[].digest",
+    path: /spec\.approvals\[0\]\.digest/,
+    object: (digest) => approval({ realm: "bob-home", digest }),
+    cases: [
+      ["nothing at all", undefined, required],
+      ["null", null, required],
+      ["yes", "yes", "yes is not a digest; copy status.digest"],
+      ["no algorithm", "a".repeat(64), "is not a digest; copy status.digest"],
+      ["another algorithm", `sha512:${"a".repeat(64)}`, "is not a digest; copy status.digest"],
+      ["capitals", `sha256:${"A".repeat(64)}`, "is not a digest; copy status.digest"],
+      ["too short", `sha256:${"a".repeat(63)}`, "is not a digest; copy status.digest"],
+      ["too long", `sha256:${"a".repeat(65)}`, "may not be more than 71 bytes"],
+      ["a number", 7, typed("string", "integer")],
+    ],
+  },
+  {
+    name: "spec.approvals[].realm",
+    path: /spec\.approvals/,
+    object: (realm) => approval({ realm, digest: someDigest }),
+    cases: memberNames,
+  },
+  {
+    name: "spec.approvals[].approvedAt",
+    path: /spec\.approvals\[0\]\.approvedAt/,
+    object: (approvedAt) => approval({ realm: "bob-home", digest: someDigest, approvedAt }),
+    cases: instants.filter(([, , says]) => says.startsWith("must be of type")),
+  },
+  {
+    name: "spec.graceSeconds",
+    path: /spec\.graceSeconds/,
+    object: (graceSeconds) => entity({ graceSeconds }),
+    cases: seconds,
+  },
+];
+
 function letterPairs(count: number): string[] {
   const letters = [..."abcdefghijklmnopqrstuvwxyz"];
   return letters.flatMap((a) => letters.map((b) => a + b)).slice(0, count);
@@ -546,7 +715,8 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
   await cluster.grantIn("Active", "good");
   const before = await present(cluster);
 
-  for (const [kind, fields] of [["Grant", grantFields], ["Realm", realmFields]] as const) {
+  const kinds = [["Grant", grantFields], ["Realm", realmFields], ["SuperEntity", entityFields]] as const;
+  for (const [kind, fields] of kinds) {
     for (const { name, path, object, cases } of fields) {
       await step(
         t,
@@ -565,6 +735,8 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
   await step(t, "of what was refused nothing is left", async () => {
     const count = grantFields.flatMap(({ cases }) => cases).length;
     assert.ok(count >= 100, `${count} malformed Grants`);
+    const entities = entityFields.flatMap(({ cases }) => cases).length;
+    assert.ok(entities >= 40, `${entities} malformed SuperEntities`);
     assert.deepEqual(await present(cluster), before);
   });
 
@@ -636,11 +808,11 @@ const good = "203.0.113.9:443";
 
 const condition = (status: Grant["status"], type: string) => status?.conditions?.find((each) => each.type === type);
 
-/** The names of the Grants and Realms that are there. */
+/** The names of the Grants, Realms and SuperEntities that are there. */
 async function present(cluster: TestCluster): Promise<string[]> {
-  return (await Promise.all([cluster.grants.list(), cluster.realms.list()])).flatMap(({ items }) =>
-    items.map(({ metadata }) => metadata!.name!)
-  ).sort();
+  return (await Promise.all([cluster.grants.list(), cluster.realms.list(), cluster.superEntities.list()])).flatMap((
+    { items },
+  ) => items.map(({ metadata }) => metadata!.name!)).sort();
 }
 
 /** Waits until the grant is in force and its policies stand. */

@@ -65,7 +65,7 @@ export const groups: readonly Group[] = [
     version: "v1alpha1",
     className: "KeystoneV1alpha1",
     schemas: "io.keystone.v1alpha1",
-    kinds: ["Grant", "Realm"],
+    kinds: ["Grant", "Realm", "SuperEntity"],
   },
   {
     group: "networking.k8s.io",

@@ -1,0 +1,150 @@
+/** The SuperEntity: realms that pool what they have, on terms that each of them has approved. */
+import { z } from "zod";
+import { type CelRule, conditions, instant, maxNameLength, nameRule, naming, rules, shownQuantities } from "./meta.ts";
+import { hardRules, quantity } from "./grant.ts";
+import { connectionStates, trustLevels } from "./realm.ts";
+import type { KindDefinition } from "./definition.ts";
+
+export const entityPhases = ["Pending", "Active", "Incomplete"] as const;
+export type EntityPhase = (typeof entityPhases)[number];
+
+export const maxMembers = 64;
+export const maxContributionKeys = 32;
+/** As many grants from one SuperEntity hold room in its pool. */
+export const maxPoolGrants = 2048;
+
+/** Members are Realms: a SuperEntity of SuperEntities would have approvals that nobody in particular gives. */
+const memberName = z.string().max(maxNameLength).meta(
+  rules(naming(
+    `self.matches('^[a-z0-9]([-a-z0-9]{0,${maxNameLength - 2}}[a-z0-9])?$')`,
+    "self",
+    `is not the name of a Realm: write lower-case letters, digits and dashes, at most ${maxNameLength} characters`,
+  )),
+);
+
+const contribution = z.record(z.string(), quantity).meta({
+  maxProperties: maxContributionKeys,
+  ...rules(...hardRules("contribution", "superentity.spec.members.contribution")),
+});
+
+const digest = z.string().max(71).meta(rules(naming(
+  "self.matches('^sha256:[0-9a-f]{64}$')",
+  "self",
+  "is not a digest; copy status.digest: sha256: and 64 hexadecimal digits",
+)));
+
+/** CEL of a small number as text: of what `string` makes the API server's estimate of costs knows no bound. */
+const textOf = (number: string): string =>
+  `[${Array.from({ length: maxMembers + 1 }, (_, index) => `'${index}'`).join(",")}][${number}]`;
+
+const quorumRule: CelRule = {
+  rule: "!has(self.quorum) || self.quorum <= self.members.size()",
+  messageExpression:
+    `'quorum is ' + ${textOf("self.quorum")} + ', but there are ' + ${textOf("self.members.size()")} + ` +
+    "' members; write at most that many'",
+};
+
+export const superEntitySpec = z.object({
+  purpose: z.string().max(1024).optional().describe("What the members have come together for. Part of the terms."),
+  members: z.array(z.object({
+    realm: memberName.describe("Name of a Realm. Each once."),
+    contribution: contribution.optional().describe(
+      "What this realm puts into the pool, in the keys of a Grant's spec.hard; without it, nothing. Its own cluster " +
+        "never enforces more of all grants from the SuperEntity together.",
+    ),
+  })).min(1).max(maxMembers).meta({
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["realm"],
+  }).describe("The realms that pool. Part of the terms: to let one join or leave, all approve anew."),
+  quorum: z.int().min(1).max(maxMembers).optional().describe(
+    "How many of the members have to approve. Default: all of them. Part of the terms.",
+  ),
+  approvals: z.array(z.object({
+    realm: memberName.describe("The member that approves. Admission asks for the verb approve on that Realm."),
+    digest: digest.describe("status.digest of the terms that are approved; void as soon as these change."),
+    approvedAt: instant.optional().describe("When, as the member says; status.approvals has when it was seen."),
+  })).max(maxMembers).optional().meta({
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["realm"],
+  }).describe("The members' consent. Each member writes its own, and takes it back by removing it."),
+  graceSeconds: z.int().min(0).max(604_800).default(600).describe(
+    "How long an approved member may be lost (disconnected, or its Realm deleted) before the SuperEntity is Incomplete.",
+  ),
+}).meta(rules(quorumRule)).describe("The terms, and who has approved them.");
+
+export const memberStates = ["NotFound", ...connectionStates] as const;
+export type MemberState = (typeof memberStates)[number];
+
+export const superEntityStatus = z.object({
+  phase: z.enum(entityPhases).optional().describe(
+    "Pending: too few have approved these terms. Active: enough have. Incomplete: approved, but a member is lost or " +
+      "gives less than it has promised; grants in force stay, new ones wait.",
+  ),
+  message: z.string().max(32768).optional().describe("The state in one sentence."),
+  digest: z.string().max(71).optional().describe(
+    "Of the terms: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What members approve.",
+  ),
+  approved: z.int().min(0).optional().describe("How many members have approved these terms."),
+  needed: z.int().min(0).optional().describe("How many have to."),
+  memberCount: z.int().min(0).optional().describe("How many members there are."),
+  pooled: shownQuantities.optional().describe("The sum of what the approved members contribute."),
+  members: z.array(z.object({
+    realm: z.string().max(maxNameLength).describe("Name of the member."),
+    state: z.enum(memberStates).describe("connectionState of its Realm; NotFound: there is none."),
+    approved: z.boolean().describe("Whether it has approved these terms."),
+    trustLevel: z.enum(trustLevels).optional().describe("Trust of its Realm, as last known."),
+    lostSince: instant.optional().describe("Since when it is lost; Incomplete follows graceSeconds later."),
+  })).max(maxMembers).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe("What is known of each member."),
+  approvals: z.array(z.object({
+    realm: z.string().max(maxNameLength).describe("Who approved."),
+    digest: z.string().max(71).describe("What."),
+    seenAt: instant.describe("When the operator first saw it."),
+  })).max(maxMembers).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "The approvals that count: of these terms, by members.",
+  ),
+  grants: z.array(z.object({
+    name: z.string().max(253).describe("Name of the Grant."),
+    uid: z.string().max(64).describe("Its UID."),
+    hard: shownQuantities.describe("What it may take of this cluster's contribution."),
+  })).max(maxPoolGrants).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "The grants from the SuperEntity that hold room in this cluster's contribution. None is enforced here beyond that.",
+  ),
+  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
+  conditions: conditions.optional().describe(
+    "Approved: enough members have approved these terms. MembersKnown: each member is a Realm. MembersPresent: no " +
+      "approved member is lost beyond the grace. ContributionCovered: this cluster has what it contributes. Ready: all " +
+      "of that.",
+  ),
+}).describe("What the operator sees. Written by the operator only.");
+
+export type SuperEntitySpec = z.infer<typeof superEntitySpec>;
+export type SuperEntityStatus = z.infer<typeof superEntityStatus>;
+export type SuperEntityMember = SuperEntitySpec["members"][number];
+
+export const superEntityDefinition: KindDefinition = {
+  kind: "SuperEntity",
+  plural: "superentities",
+  singular: "superentity",
+  shortNames: ["se"],
+  description:
+    "A SuperEntity is several realms that pool part of what they have, on terms that they approve. It can be grantor and " +
+    "grantee like a realm: grants from it fit its pool and each member's cluster enforces its share; grants to it let in " +
+    "the guests of all members that have approved.",
+  spec: superEntitySpec,
+  status: superEntityStatus,
+  rules: [nameRule],
+  columns: [
+    { name: "Phase", type: "string", jsonPath: ".status.phase", description: "Pending, Active or Incomplete" },
+    { name: "Members", type: "integer", jsonPath: ".status.memberCount", description: "How many realms pool" },
+    { name: "Approved", type: "integer", jsonPath: ".status.approved", description: "How many have approved" },
+    { name: "Needed", type: "integer", priority: 1, jsonPath: ".status.needed", description: "How many have to" },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+    {
+      name: "Message",
+      type: "string",
+      priority: 1,
+      jsonPath: ".status.message",
+      description: "The state in one sentence",
+    },
+  ],
+};
