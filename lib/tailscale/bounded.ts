@@ -1,18 +1,26 @@
 /** Reading what a daemon sends without letting it fill the memory. */
 import { LocalApiError } from "./local_api_error.ts";
 
-/** Longest answer and longest line, in bytes: some 20,000 nodes with all their fields. */
-export const maxBytes = 64 * 2 ** 20;
+/** What a daemon sends, and how long the whole, or a line of it, may be. */
+export interface Body {
+  bytes: AsyncIterable<Uint8Array>;
+  maxBytes: number;
+}
 
 class Gathered {
+  readonly #maxBytes: number;
   #parts: Uint8Array[] = [];
   #size = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   add(part: Uint8Array): void {
     if (part.length === 0) return;
     this.#size += part.length;
-    if (this.#size > maxBytes) {
-      throw new LocalApiError("Protocol", `it is longer than ${maxBytes} bytes`);
+    if (this.#size > this.#maxBytes) {
+      throw new LocalApiError("Protocol", `it is longer than ${this.#maxBytes} bytes`);
     }
     this.#parts.push(part);
   }
@@ -35,22 +43,22 @@ class Gathered {
   }
 }
 
-/** The whole body as text. @throws {LocalApiError} `Protocol` as soon as it is longer than {@linkcode maxBytes} */
-export async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const text = new Gathered();
-  for await (const chunk of body) text.add(chunk);
+/** The whole body as text. @throws {LocalApiError} `Protocol` as soon as it is too long */
+export async function textOf({ bytes, maxBytes }: Body): Promise<string> {
+  const text = new Gathered(maxBytes);
+  for await (const chunk of bytes) text.add(chunk);
   return text.take();
 }
 
 /**
  * The body's lines, each without its line feed, as they become whole, however the chunks fall.
  *
- * @throws {LocalApiError} `Protocol` as soon as a line is longer than {@linkcode maxBytes}; `NotRunning` when the body
+ * @throws {LocalApiError} `Protocol` as soon as a line is too long; `NotRunning` when the body
  * ends within a line
  */
-export async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, void> {
-  const line = new Gathered();
-  for await (const chunk of body) {
+export async function* linesOf({ bytes, maxBytes }: Body): AsyncGenerator<string, void, void> {
+  const line = new Gathered(maxBytes);
+  for await (const chunk of bytes) {
     let start = 0;
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
       line.add(chunk.subarray(start, end));

@@ -6,6 +6,9 @@ const remedies: Record<LocalApiErrorKind, string> = {
   NotRunning: "start tailscaled, or name its socket",
   AccessDenied: "give this process's user access to the socket",
   NotFound: "it may have left the tailnet",
+  Conflict: "read it again, and make the change on what is there now",
+  Refused: "see what it says, and its log",
+  Unsupported: "use a newer tailscaled, or one that was built with it",
   Timeout: "see its log, and restart it if it stays so",
   Protocol: "see that the socket is tailscaled's and that its version is supported",
 };

@@ -1,13 +1,18 @@
 import { delay } from "es-toolkit";
-import type { z } from "zod";
-import { linesOf, textOf } from "./bounded.ts";
+import { z } from "zod";
+import { linesOf } from "./bounded.ts";
+import { type CertificatePair, certificatePairFrom } from "./certificate.ts";
 import { Deadline } from "./deadline.ts";
+import { type DnsAnswer, dnsAnswerFrom, type DnsType } from "./dns.ts";
+import { Duty } from "./duty.ts";
 import { explained } from "./explain.ts";
 import { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
 import { type Notify, NotifyMask, notifySchema } from "./notify.ts";
 import { type PingResult, pingResultSchema, type PingType } from "./ping.ts";
-import { type Prefs, prefsSchema } from "./prefs.ts";
+import { maskedPrefs, type Prefs, prefsSchema } from "./prefs.ts";
+import { type ServeConfig, serveConfigFrom, type TaggedServeConfig } from "./serve_config.ts";
 import { type Status, statusSchema } from "./status.ts";
+import { type Answer, type Call, Transport } from "./transport.ts";
 import { type WhoIs, whoIsSchema } from "./whois.ts";
 
 /** Where the daemon is and how long to wait for it. */
@@ -16,6 +21,8 @@ export interface LocalClientOptions {
   socket: string;
   /** Deadline of each call in milliseconds, of the bus until it answers (default 5000). */
   timeoutMs?: number;
+  /** Longest answer and longest line of the bus, in bytes (default 64 MiB: some 40,000 nodes with all their fields). */
+  maxBytes?: number;
 }
 
 /** What every call takes. */
@@ -45,6 +52,26 @@ export interface WhoIsOptions extends CallOptions {
 export interface PingOptions extends CallOptions {
   /** Default `disco`. */
   type?: PingType;
+  /** Size of the packet in bytes, to find the path's MTU; with `disco` only (default: the smallest). */
+  size?: number;
+}
+
+/** What {@linkcode LocalClient.queryDns} takes. */
+export interface DnsOptions extends CallOptions {
+  /** Default `A`. */
+  type?: DnsType;
+}
+
+/** What {@linkcode LocalClient.setServeConfig} takes. */
+export interface SetServeConfigOptions extends CallOptions {
+  /** Changes only what was read with this ETag; without it whatever is there is replaced. */
+  etag?: string;
+}
+
+/** What {@linkcode LocalClient.certificate} takes. */
+export interface CertificateOptions extends CallOptions {
+  /** Renews one that would end sooner than in so many milliseconds (default: the daemon's own choice). */
+  minValidityMs?: number;
 }
 
 /** What {@linkcode LocalClient.watchIpnBus} takes. */
@@ -69,46 +96,40 @@ export interface FollowOptions extends WatchOptions {
 const everything = Object.values(NotifyMask).reduce((mask, bit) => mask | bit, 0);
 
 /** Asking a socket that nobody listens on costs nothing; a daemon that refuses or talks nonsense may not be pressed. */
-const longestPauseMs: Record<LocalApiErrorKind, number> = {
-  NotRunning: 500,
-  Timeout: 500,
-  AccessDenied: 30_000,
-  NotFound: 30_000,
-  Protocol: 30_000,
-};
+const longestPauseMs = (kind: LocalApiErrorKind): number => kind === "NotRunning" || kind === "Timeout" ? 500 : 30_000;
 const shortestPauseMs = 50;
+
+/** A certificate is asked for at an authority, which takes its time. */
+const certificateTimeoutMs = 120_000;
 
 /**
  * A tailscaled, over its LocalAPI on a unix socket. Nothing is opened until the first call. Each call throws
  * {@linkcode LocalApiError} or the reason of its own signal, and nothing else.
  *
  * Deno needs `--allow-net=unix:SOCKET,local-tailscaled.sock:80 --allow-read=SOCKET --allow-write=SOCKET`.
- * Source: package `ipn/localapi` of the Go module tailscale.com; tested with 1.98 and 1.101.
+ * Source: packages `ipn/localapi` and `client/local` of the Go module tailscale.com; tested with 1.98 and 1.101.
  */
 export class LocalClient implements Disposable {
   readonly #socket: string;
   readonly #timeoutMs: number;
-  #opened: Deno.HttpClient | undefined;
+  readonly #transport: Transport;
 
   /** Takes where the daemon listens. Whether one does shows with the first call. */
-  constructor({ socket, timeoutMs = 5000 }: LocalClientOptions) {
+  constructor({ socket, timeoutMs = 5000, maxBytes = 64 * 2 ** 20 }: LocalClientOptions) {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
+    this.#transport = new Transport({ socket, maxBytes });
   }
 
   /** Closes the connections; calls under way fail. */
   [Symbol.dispose](): void {
-    this.#opened?.close();
-  }
-
-  /** Made with the first call, so that a missing permission fails calls as all else does, and not the constructor. */
-  get #http(): Deno.HttpClient {
-    return this.#opened ??= Deno.createHttpClient({ proxy: { transport: "unix", path: this.#socket } });
+    this.#transport[Symbol.dispose]();
   }
 
   /** This node and, unless told otherwise, its peers. Answers in every state of the daemon. */
   status({ peers = true, ...options }: StatusOptions = {}): Promise<Status> {
-    return this.#call("GET", "status", peers ? {} : { peers: "false" }, statusSchema, options);
+    const call: Call = { method: "GET", endpoint: "status", ...(peers ? {} : { query: { peers: "false" } }) };
+    return this.#call(call, jsonOf(statusSchema), options);
   }
 
   /**
@@ -119,7 +140,7 @@ export class LocalClient implements Disposable {
    */
   whois(address: string, { protocol, ...options }: WhoIsOptions = {}): Promise<WhoIs> {
     const query = { addr: address, ...(protocol && { proto: protocol }) };
-    return this.#call("GET", "whois", query, whoIsSchema, options);
+    return this.#call({ method: "GET", endpoint: "whois", query }, jsonOf(whoIsSchema), options);
   }
 
   /**
@@ -128,36 +149,108 @@ export class LocalClient implements Disposable {
    *
    * @throws {LocalApiError} `Timeout` also when the daemon is well but the peer doesn't answer
    */
-  ping(ip: string, { type = "disco", ...options }: PingOptions = {}): Promise<PingResult> {
-    return this.#call("POST", "ping", { ip, type }, pingResultSchema, options);
+  ping(ip: string, { type = "disco", size, ...options }: PingOptions = {}): Promise<PingResult> {
+    const query = { ip, type, ...(size === undefined ? {} : { size: String(size) }) };
+    return this.#call({ method: "POST", endpoint: "ping", query }, jsonOf(pingResultSchema), options);
   }
 
   /** The daemon's settings. */
   prefs(options: CallOptions = {}): Promise<Prefs> {
-    return this.#call("GET", "prefs", {}, prefsSchema, options);
+    return this.#call({ method: "GET", endpoint: "prefs" }, jsonOf(prefsSchema), options);
+  }
+
+  /**
+   * Changes settings, those that are named and no others, and returns all of them as they are then. A field that the
+   * daemon doesn't know it silently leaves out.
+   *
+   * @throws {LocalApiError} `AccessDenied` unless the daemon takes this user for root or its operator; `Refused` with
+   * its reason when the change isn't allowed
+   */
+  patchPrefs(changes: Partial<Prefs>, options: CallOptions = {}): Promise<Prefs> {
+    const call: Call = { method: "PATCH", endpoint: "prefs", body: maskedPrefs(changes) };
+    return this.#call(call, jsonOf(prefsSchema), options);
+  }
+
+  /**
+   * Asks the daemon's own DNS, as programs on its machine would with `--accept-dns`.
+   *
+   * @param name absolute, with or without the trailing dot
+   * @throws {LocalApiError} `AccessDenied` unless the daemon takes this user for root or its operator
+   */
+  queryDns(name: string, { type = "A", ...options }: DnsOptions = {}): Promise<DnsAnswer> {
+    return this.#call(
+      { method: "GET", endpoint: "dns-query", query: { name, type } },
+      ({ text }) => dnsAnswerFrom(JSON.parse(text)),
+      options,
+    );
+  }
+
+  /** What the daemon serves on the tailnet. */
+  serveConfig(options: CallOptions = {}): Promise<TaggedServeConfig> {
+    return this.#call(
+      { method: "GET", endpoint: "serve-config" },
+      ({ text, headers }) => serveConfigFrom(text, headers.get("etag")),
+      options,
+    );
+  }
+
+  /**
+   * Replaces what the daemon serves: write back what {@linkcode LocalClient.serveConfig} read, with the changes in it
+   * and its `etag`.
+   *
+   * @throws {LocalApiError} `Conflict` when it isn't any more what was read
+   */
+  async setServeConfig(config: ServeConfig, { etag, ...options }: SetServeConfigOptions = {}): Promise<void> {
+    const call: Call = { method: "POST", endpoint: "serve-config", body: config };
+    if (etag !== undefined) call.headers = { "If-Match": etag };
+    await this.#call(call, () => undefined, options);
+  }
+
+  /** The names that the daemon can have certificates for; none when the tailnet has no HTTPS. */
+  async certDomains(options: CallOptions = {}): Promise<string[]> {
+    const domains = jsonOf(z.array(z.string()).nullable());
+    return await this.#call({ method: "GET", endpoint: "cert-domains" }, domains, options) ?? [];
+  }
+
+  /**
+   * A certificate for one of {@linkcode LocalClient.certDomains}, from the daemon's store if there is a good one, else
+   * from Let's Encrypt. Its deadline is 2 minutes unless told otherwise.
+   *
+   * @throws {LocalApiError} `Refused` with the daemon's reason
+   */
+  certificate(domain: string, { minValidityMs, ...options }: CertificateOptions = {}): Promise<CertificatePair> {
+    const query = { type: "pair", ...(minValidityMs === undefined ? {} : { min_validity: `${minValidityMs}ms` }) };
+    return this.#call(
+      { method: "GET", endpoint: `cert/${encodeURIComponent(domain)}`, query },
+      ({ text }) => certificatePairFrom(text),
+      { timeoutMs: certificateTimeoutMs, ...options },
+    );
   }
 
   /**
    * What changes, over one connection that is opened with the first `next()`; the first line tells the current state.
    * Returns when the daemon ends it. A daemon drops lines for a reader that is slow, so lines are occasions to look,
-   * not a ledger.
+   * not a ledger; and a daemon that floods is read so slowly that this process has four fifths of its time for other work.
    */
   async *watchIpnBus({ signal, mask = everything, livenessMs }: WatchOptions): AsyncGenerator<Notify, void, void> {
     const query = { mask: String(mask | NotifyMask.InitialState) };
+    const call: Call = { method: "GET", endpoint: "watch-ipn-bus", query };
+    const duty = new Duty();
     using deadline = new Deadline(this.#timeoutMs, signal);
     let limitMs = this.#timeoutMs;
     try {
-      const body = await this.#send("GET", "watch-ipn-bus", query, deadline.signal);
+      const { body } = await this.#transport.open(call, deadline.signal);
       for await (const line of linesOf(body)) {
         // More lines may have come already than have been taken.
         signal.throwIfAborted();
         deadline.postpone();
-        yield notifySchema.parse(JSON.parse(line));
+        yield duty.work(() => notifySchema.parse(JSON.parse(line)));
+        await duty.rest(signal);
         limitMs = livenessMs ?? 0;
         deadline.postpone(livenessMs);
       }
     } catch (error) {
-      throw this.#failure("GET watch-ipn-bus", error, deadline, limitMs, signal);
+      throw this.#transport.failure(call, error, deadline, limitMs, signal);
     }
   }
 
@@ -180,52 +273,17 @@ export class LocalClient implements Disposable {
         error = caught;
       }
       onError?.(error);
-      const longest = Math.min(shortestPauseMs * 2 ** Math.min(attempt, 20), longestPauseMs[error.kind]);
+      const longest = Math.min(shortestPauseMs * 2 ** Math.min(attempt, 20), longestPauseMs(error.kind));
       // delay rejects with an error of its own, callers expect the signal's reason.
       await delay(longest * (0.5 + Math.random() / 2), options).catch(() => options.signal.throwIfAborted());
     }
   }
 
-  async #call<T>(
-    method: "GET" | "POST",
-    endpoint: string,
-    query: Record<string, string>,
-    schema: z.ZodType<T>,
-    { signal, timeoutMs = this.#timeoutMs }: CallOptions,
-  ): Promise<T> {
-    using deadline = new Deadline(timeoutMs, signal);
-    try {
-      const text = await textOf(await this.#send(method, endpoint, query, deadline.signal));
-      return schema.parse(JSON.parse(text));
-    } catch (error) {
-      throw this.#failure(`${method} ${endpoint}`, error, deadline, timeoutMs, signal);
-    }
+  #call<T>(call: Call, read: (answer: Answer) => T, { signal, timeoutMs = this.#timeoutMs }: CallOptions): Promise<T> {
+    return this.#transport.call(call, read, { signal, timeoutMs });
   }
+}
 
-  async #send(
-    method: "GET" | "POST",
-    endpoint: string,
-    query: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<ReadableStream<Uint8Array>> {
-    // The daemon answers only under this host name, a guard against DNS rebinding.
-    const url = `http://local-tailscaled.sock/localapi/v0/${endpoint}?${new URLSearchParams(query)}`;
-    const response = await fetch(url, { method, client: this.#http, signal, redirect: "manual" });
-    const body = response.body ?? new Blob([]).stream();
-    if (response.ok) return body;
-    const kind = response.status === 403 ? "AccessDenied" : response.status === 404 ? "NotFound" : "Protocol";
-    throw new LocalApiError(kind, `it answered ${response.status}: ${(await textOf(body)).trim().slice(0, 500)}`);
-  }
-
-  #failure(
-    what: string,
-    error: unknown,
-    deadline: Deadline,
-    limitMs: number,
-    signal: AbortSignal | undefined,
-  ): unknown {
-    if (signal?.aborted) return signal.reason;
-    const cause = deadline.passed ? new LocalApiError("Timeout", `no answer within ${limitMs} ms`) : error;
-    return explained(this.#socket, what, cause);
-  }
+function jsonOf<T>(schema: z.ZodType<T>): (answer: Answer) => T {
+  return ({ text }) => schema.parse(JSON.parse(text));
 }

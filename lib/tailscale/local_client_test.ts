@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
-import { maxBytes } from "./bounded.ts";
 import { LocalApiError, type LocalApiErrorKind, LocalClient, type Notify } from "./mod.ts";
 
 type Answer = (request: Request) => Response | Promise<Response>;
+
+/** As tailscaled answers whatever it answers. */
+function signed(response: Response): Response {
+  if (!unsigned.has(response)) response.headers.set("Tailscale-Version", "1.98.10");
+  return response;
+}
+const unsigned = new WeakSet<Response>();
+
+/** An answer of something else than tailscaled. */
+function foreign(response: Response): Response {
+  unsigned.add(response);
+  return response;
+}
 
 /** Something that listens where tailscaled would. */
 class Daemon implements AsyncDisposable {
@@ -12,7 +24,11 @@ class Daemon implements AsyncDisposable {
 
   private constructor(socket: string, answer: Answer) {
     this.socket = socket;
-    this.#server = Deno.serve({ path: socket, signal: this.#abort.signal, onListen: () => {} }, answer);
+    this.#server = Deno.serve({ path: socket, signal: this.#abort.signal, onListen: () => {} }, async (request) => {
+      const response = await answer(request);
+      if (!request.bodyUsed) await request.body?.cancel();
+      return signed(response);
+    });
   }
 
   static at(socket: string, answer: Answer): Daemon {
@@ -81,11 +97,23 @@ async function collect(bus: AsyncIterable<Notify>): Promise<Notify[]> {
   return lines;
 }
 
+const key = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n";
+const leaf = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const issuer = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n";
+
 Deno.test("a call names the endpoint, its query and the host that the daemon insists on", async () => {
   const seen: string[] = [];
-  await withDaemon((request) => {
+  await withDaemon(async (request) => {
     const url = new URL(request.url);
-    seen.push(`${request.method} ${request.headers.get("host")} ${url.pathname}${url.search}`);
+    const ifMatch = request.headers.get("if-match");
+    const body = await request.text();
+    seen.push(
+      `${request.method} ${request.headers.get("host")} ${url.pathname}${url.search}` +
+        (ifMatch ? ` If-Match: ${ifMatch}` : "") + (body && ` ${body}`),
+    );
+    if (url.pathname.endsWith("serve-config")) return new Response("null", { headers: { etag: "abc" } });
+    if (url.pathname.endsWith("cert-domains")) return json(null);
+    if (url.pathname.includes("/cert/")) return new Response(`${key}${leaf}`);
     if (url.pathname.endsWith("whois")) return json({ Node: { StableID: "n1" }, UserProfile: {} });
     return json({ ...running });
   }, async (client) => {
@@ -95,7 +123,15 @@ Deno.test("a call names the endpoint, its query and the host that the daemon ins
     await client.whois("100.64.0.1");
     await client.ping("100.64.0.1");
     await client.ping("100.64.0.1", { type: "TSMP" });
+    await client.ping("100.64.0.1", { size: 1400 });
     await client.prefs();
+    await client.patchPrefs({ WantRunning: false, Hostname: "x", AutoUpdate: { Check: false } });
+    await client.queryDns("bob-home.tailnet-name.ts.net.", { type: "AAAA" });
+    await client.serveConfig();
+    await client.setServeConfig({ TCP: { "443": { HTTPS: true } }, Tomorrow: [1.5] }, { etag: "abc" });
+    await client.setServeConfig({});
+    await client.certDomains();
+    await client.certificate("a/b.ts.net", { minValidityMs: 86_400_000 });
   });
   assert.deepEqual(seen, [
     "GET local-tailscaled.sock /localapi/v0/status",
@@ -104,7 +140,17 @@ Deno.test("a call names the endpoint, its query and the host that the daemon ins
     "GET local-tailscaled.sock /localapi/v0/whois?addr=100.64.0.1",
     "POST local-tailscaled.sock /localapi/v0/ping?ip=100.64.0.1&type=disco",
     "POST local-tailscaled.sock /localapi/v0/ping?ip=100.64.0.1&type=TSMP",
+    "POST local-tailscaled.sock /localapi/v0/ping?ip=100.64.0.1&type=disco&size=1400",
     "GET local-tailscaled.sock /localapi/v0/prefs",
+    "PATCH local-tailscaled.sock /localapi/v0/prefs " +
+    '{"WantRunning":false,"WantRunningSet":true,"Hostname":"x","HostnameSet":true,' +
+    '"AutoUpdate":{"Check":false},"AutoUpdateSet":{"CheckSet":true}}',
+    "GET local-tailscaled.sock /localapi/v0/dns-query?name=bob-home.tailnet-name.ts.net.&type=AAAA",
+    "GET local-tailscaled.sock /localapi/v0/serve-config",
+    'POST local-tailscaled.sock /localapi/v0/serve-config If-Match: abc {"TCP":{"443":{"HTTPS":true}},"Tomorrow":[1.5]}',
+    "POST local-tailscaled.sock /localapi/v0/serve-config {}",
+    "GET local-tailscaled.sock /localapi/v0/cert-domains",
+    "GET local-tailscaled.sock /localapi/v0/cert/a%2Fb.ts.net?type=pair&min_validity=86400000ms",
   ]);
 });
 
@@ -113,6 +159,60 @@ Deno.test("fields that are missing, null or from the future do no harm, and the 
   await withDaemon(() => json(answer), async (client) => {
     assert.deepEqual(await client.status(), answer);
   });
+});
+
+Deno.test("what is served is read and written back without loss, with the ETag it had", async () => {
+  const config = {
+    TCP: { "443": { HTTPS: true, Tomorrow: null } },
+    Web: { "a.ts.net:443": { Handlers: { "/": { Proxy: "http://127.0.0.1:80" } } } },
+    Novelty: { deep: [{ x: 1.25, "": "" }] },
+  };
+  const written: unknown[] = [];
+  await withDaemon(async (request) => {
+    if (request.method === "GET") return Response.json(config, { headers: { etag: "e1" } });
+    written.push([request.headers.get("if-match"), await request.json()]);
+    return new Response();
+  }, async (client) => {
+    const read = await client.serveConfig();
+    assert.deepEqual(read, { config, etag: "e1" });
+    await client.setServeConfig(read.config!, { etag: read.etag });
+    assert.deepEqual(written, [["e1", config]]);
+  });
+});
+
+Deno.test("what is served without an ETag, or as something else than an object, is Protocol", async () => {
+  await withDaemon(() => json({}), (client) => failure(client.serveConfig(), "Protocol", "ETag"));
+  for (const wrong of ["[]", "7", '"x"']) {
+    const answer = () => new Response(wrong, { headers: { etag: "e" } });
+    await withDaemon(answer, (client) => failure(client.serveConfig(), "Protocol", "expected an object or null"));
+  }
+});
+
+Deno.test("a certificate comes apart from its key", async () => {
+  await withDaemon(() => new Response(`${key}${leaf}${issuer}`), async (client) => {
+    assert.deepEqual(await client.certificate("a.ts.net"), { certificate: `${leaf}${issuer}`, key });
+  });
+  for (const wrong of ["", leaf, key, `${key}${key}${leaf}`, "nonsense"]) {
+    await withDaemon(() => new Response(wrong), async (client) => {
+      await failure(client.certificate("a.ts.net"), "Protocol", "instead of one key");
+    });
+  }
+  await withDaemon(() => new Response("your Tailscale account does not support getting TLS certs", { status: 500 }), (
+    client,
+  ) => failure(client.certificate("a.ts.net"), "Refused", "does not support getting TLS certs"));
+});
+
+Deno.test("a DNS answer is the message as it was on the wire", async () => {
+  await withDaemon(() => json({ Bytes: "AAGFgA==", Resolvers: [{ Addr: "8.8.8.8", New: 1 }] }), async (client) => {
+    const { message, resolvers } = await client.queryDns("a.b.");
+    assert.deepEqual([...message], [0, 1, 0x85, 0x80]);
+    assert.deepEqual(resolvers, [{ Addr: "8.8.8.8", New: 1 }]);
+  });
+  await withDaemon(() => json({ Bytes: null, Resolvers: null }), async (client) => {
+    const { message, resolvers } = await client.queryDns("a.b.");
+    assert.deepEqual([message.length, resolvers], [0, []]);
+  });
+  await withDaemon(() => json({ Bytes: "***" }), (client) => failure(client.queryDns("a.b."), "Protocol", "Bytes"));
 });
 
 Deno.test("no socket is NotRunning and says where none was", async () => {
@@ -130,7 +230,7 @@ Deno.test("a socket that nobody listens on is NotRunning", async () => {
   });
 });
 
-Deno.test("403 is AccessDenied, 404 NotFound, 500 Protocol, each with the daemon's words", async () => {
+Deno.test("403 is AccessDenied, 404 NotFound, 500 Refused, each with the daemon's words", async () => {
   const say = (status: number, words: string) => () => new Response(`${words}\n`, { status });
   await withDaemon(say(403, "status access denied"), async (client, socket) => {
     await failure(client.status(), "AccessDenied", socket, "403", "status access denied");
@@ -139,7 +239,7 @@ Deno.test("403 is AccessDenied, 404 NotFound, 500 Protocol, each with the daemon
     await failure(client.whois("100.99.0.1:1"), "NotFound", "GET whois", "no match for IP:port");
   });
   await withDaemon(say(500, "backend is sad"), async (client) => {
-    await failure(client.prefs(), "Protocol", "500", "backend is sad");
+    await failure(client.prefs(), "Refused", "500", "backend is sad");
   });
   await withDaemon(say(403, "watch ipn bus access denied"), async (client) => {
     await failure(
@@ -150,10 +250,43 @@ Deno.test("403 is AccessDenied, 404 NotFound, 500 Protocol, each with the daemon
   });
 });
 
-Deno.test("a redirect is not followed", async () => {
-  await withDaemon(() => Response.redirect("http://local-tailscaled.sock/elsewhere"), async (client) => {
-    await failure(client.status(), "Protocol", "302");
+Deno.test("412 is Conflict, 501 and an endpoint that isn't there Unsupported, with words from inside JSON", async () => {
+  const say = (status: number, words: string) => () => new Response(words, { status });
+  await withDaemon(say(412, "etag mismatch"), async (client) => {
+    await failure(client.setServeConfig({}, { etag: "x" }), "Conflict", "etag mismatch", "read it again");
   });
+  await withDaemon(say(501, "feature not available"), async (client) => {
+    await failure(client.queryDns("a.b."), "Unsupported", "feature not available");
+  });
+  await withDaemon(say(404, "404 page not found\n"), async (client) => {
+    await failure(client.certDomains(), "Unsupported", "page not found");
+  });
+  await withDaemon(say(500, '{"error":"it is sad"}\n'), async (client) => {
+    await failure(client.prefs(), "Refused", "answered 500: it is sad");
+  });
+  await withDaemon(say(400, '{"Error":"can\'t do that"}\n'), async (client) => {
+    await failure(client.patchPrefs({ ShieldsUp: true }), "Refused", "answered 400: can't do that");
+  });
+});
+
+Deno.test("whoever doesn't sign as tailscaled does is Protocol, whatever it answers", async () => {
+  for (const status of [200, 404, 412, 500]) {
+    await withDaemon(() => foreign(new Response("{}", { status })), async (client) => {
+      await failure(client.prefs(), "Protocol", "the socket is tailscaled's");
+    });
+  }
+  await withDaemon(() => foreign(new Response("auth required", { status: 401 })), async (client) => {
+    await failure(client.prefs(), "AccessDenied", "401");
+  });
+});
+
+Deno.test("a redirect is not followed", async () => {
+  await withDaemon(
+    () => new Response(null, { status: 302, headers: { location: "http://local-tailscaled.sock/elsewhere" } }),
+    async (client) => {
+      await failure(client.status(), "Protocol", "302");
+    },
+  );
 });
 
 Deno.test("garbage is Protocol: no JSON, another type (the field is named), no HTTP", async () => {
@@ -230,9 +363,49 @@ Deno.test("lines that have come but weren't taken before the signal aborts are n
 });
 
 Deno.test("an answer or a line without end is cut off at the limit", async () => {
-  await withDaemon(() => chunks(flood()), async (client) => {
-    await failure(client.status(), "Protocol", `longer than ${maxBytes} bytes`);
+  await withDaemon(() => chunks(flood()), async (client, socket) => {
+    await failure(client.status(), "Protocol", `longer than ${64 * 2 ** 20} bytes`);
     await failure(collect(client.watchIpnBus({ signal: new AbortController().signal })), "Protocol", "longer than");
+    using modest = new LocalClient({ socket, maxBytes: 1000 });
+    await failure(modest.status(), "Protocol", "longer than 1000 bytes");
+  });
+});
+
+Deno.test("an answer as long as the limit is taken", async () => {
+  const text = JSON.stringify(running);
+  await withDaemon(() => new Response(text), async (_client, socket) => {
+    using exact = new LocalClient({ socket, maxBytes: text.length });
+    assert.equal((await exact.status()).BackendState, "Running");
+    using short = new LocalClient({ socket, maxBytes: text.length - 1 });
+    await failure(short.status(), "Protocol", "longer than");
+  });
+});
+
+Deno.test("a bus that floods leaves most of the time to others", async () => {
+  const line = new TextEncoder().encode(
+    `${JSON.stringify({ Version: "1", PeersChanged: Array(200_000).fill({ StableID: "x", Name: "y" }) })}\n`,
+  );
+  function* forever() {
+    while (true) yield line;
+  }
+  await withDaemon(() => chunks(forever()), async (client) => {
+    const abort = new AbortController();
+    let lines = 0;
+    const bus = (async () => {
+      for await (const _ of client.watchIpnBus({ signal: abort.signal })) lines++;
+    })();
+    const start = performance.now();
+    let [ticks, longest] = [0, 0];
+    for (let last = start; last - start < 2000; ticks++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }
+    abort.abort(new Error("enough"));
+    await assert.rejects(bus, /enough/);
+    assert(lines >= 2, `only ${lines} lines were read`);
+    assert(ticks > 300, `${ticks} ticks in 2 s`);
   });
 });
 

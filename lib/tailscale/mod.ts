@@ -16,14 +16,19 @@
  *
  * @module
  */
+export type { CertificatePair } from "./certificate.ts";
+export type { DnsAnswer, DnsResolver, DnsType } from "./dns.ts";
 export { instantFrom } from "./instant.ts";
 export { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
 export {
   type CallOptions,
+  type CertificateOptions,
+  type DnsOptions,
   type FollowOptions,
   LocalClient,
   type LocalClientOptions,
   type PingOptions,
+  type SetServeConfigOptions,
   type StatusOptions,
   type WatchOptions,
   type WhoIsOptions,
@@ -31,5 +36,6 @@ export {
 export { type ChangedNode, isHeartbeat, type NodePatch, type Notify, NotifyMask } from "./notify.ts";
 export type { PingResult, PingType } from "./ping.ts";
 export type { Prefs } from "./prefs.ts";
+export type { ServeConfig, TaggedServeConfig } from "./serve_config.ts";
 export type { PeerStatus, Status, UserProfile } from "./status.ts";
 export type { WhoIs, WhoIsNode } from "./whois.ts";

@@ -21,6 +21,14 @@ export interface PingResult {
   DERPRegionCode?: string | null;
   /** `ip:port:vni` of the peer relay that the answer came through, else empty. */
   PeerRelay?: string | null;
+  /** The address that was pinged. */
+  IP?: string | null;
+  /** Address of the node that answers for it: another one when it is behind a subnet router. */
+  NodeIP?: string | null;
+  /** URL of the peer's HTTP server, for pings of type `peerapi`. */
+  PeerAPIURL?: string | null;
+  /** Whether the address is this node's own, which isn't pinged. */
+  IsLocalIP?: boolean | null;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }
@@ -33,5 +41,9 @@ export const pingResultSchema: z.ZodType<PingResult> = z.looseObject(
     Endpoint: z.string().nullish(),
     DERPRegionCode: z.string().nullish(),
     PeerRelay: z.string().nullish(),
+    IP: z.string().nullish(),
+    NodeIP: z.string().nullish(),
+    PeerAPIURL: z.string().nullish(),
+    IsLocalIP: z.boolean().nullish(),
   } satisfies Shape<PingResult>,
 );

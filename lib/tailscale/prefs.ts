@@ -3,7 +3,7 @@ import type { Shape } from "./shape.ts";
 
 /** The daemon's settings, without private keys. Source: `ipn.Prefs` of tailscale.com. Unknown fields are kept. */
 export interface Prefs {
-  /** The control server, such as `https://controlplane.tailscale.com` or that of a Headscale. */
+  /** The control server, such as that of a Headscale; empty means Tailscale's, `https://controlplane.tailscale.com`. */
   ControlURL?: string | null;
   /** Whether the daemon is meant to be connected: `tailscale up` and `down`. */
   WantRunning?: boolean | null;
@@ -11,6 +11,18 @@ export interface Prefs {
   LoggedOut?: boolean | null;
   /** The name to ask the control server for; empty means the operating system's. */
   Hostname?: string | null;
+  /** Whether subnets that other nodes advertise are routed to them (`--accept-routes`). */
+  RouteAll?: boolean | null;
+  /** Whether this machine resolves names by the tailnet's DNS (`--accept-dns`). */
+  CorpDNS?: boolean | null;
+  /** Whether connections from the tailnet are refused. */
+  ShieldsUp?: boolean | null;
+  /** Tags to ask the control server for. */
+  AdvertiseTags?: string[] | null;
+  /** Subnets that this node offers to route, as prefixes. */
+  AdvertiseRoutes?: string[] | null;
+  /** stableID of the node that traffic to the internet goes through; empty when none. */
+  ExitNodeID?: string | null;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }
@@ -21,5 +33,27 @@ export const prefsSchema: z.ZodType<Prefs> = z.looseObject(
     WantRunning: z.boolean().nullish(),
     LoggedOut: z.boolean().nullish(),
     Hostname: z.string().nullish(),
+    RouteAll: z.boolean().nullish(),
+    CorpDNS: z.boolean().nullish(),
+    ShieldsUp: z.boolean().nullish(),
+    AdvertiseTags: z.array(z.string()).nullish(),
+    AdvertiseRoutes: z.array(z.string()).nullish(),
+    ExitNodeID: z.string().nullish(),
   } satisfies Shape<Prefs>,
 );
+
+/**
+ * The body of a change: the daemon takes a field only if a second one says so, `WantRunning` by `WantRunningSet`.
+ * Source: `ipn.MaskedPrefs` of tailscale.com, where the fields of AutoUpdate, alone of all, have marks of their own.
+ */
+export function maskedPrefs(changes: Partial<Prefs>): Record<string, unknown> {
+  const masked: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(changes)) {
+    if (value === undefined) continue;
+    masked[field] = value;
+    masked[`${field}Set`] = field === "AutoUpdate"
+      ? Object.fromEntries(Object.keys(value ?? {}).map((part) => [`${part}Set`, true]))
+      : true;
+  }
+  return masked;
+}

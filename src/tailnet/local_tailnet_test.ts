@@ -564,6 +564,17 @@ Deno.test("ping: a daemon that hangs is not taken for a node that doesn't answer
   });
 });
 
+Deno.test("ping: a daemon that is stopped is not taken for a node that doesn't answer", async () => {
+  await running(async (world) => {
+    world.daemon.answerPing = () => ({ Err: "local tailscaled stopped" });
+    world.daemon.backend = "Stopped";
+    const ping = world.tailnet.ping("100.64.0.2", never);
+    await world.clock.advance(second);
+    const found = await ping;
+    assert(found.kind === "unknown" && found.message.includes("Stopped"));
+  });
+});
+
 Deno.test("ping: at most 8 at a time, those that wait can be given up, and all have their turn", async () => {
   await running(async (world) => {
     const abort = new AbortController();

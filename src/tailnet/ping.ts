@@ -28,31 +28,11 @@ export class Pings {
   async ping(api: PingApi, address: string, signal: AbortSignal): Promise<Ping> {
     await this.#turn(signal);
     try {
-      return pingFrom(address, await api.ping(address, { signal, timeoutMs }));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof LocalApiError)) throw error;
-      if (error.kind !== "Timeout") return { kind: "unknown", message: error.message };
-      return await this.#afterTimeout(api, address, signal);
+      return await pingOnce(api, address, signal);
     } finally {
       this.#underWay--;
       const [next] = this.#waiting;
       next?.();
-    }
-  }
-
-  /** A daemon that hangs and a node that doesn't answer look the same; the daemon's own answer tells them apart. */
-  async #afterTimeout(api: PingApi, address: string, signal: AbortSignal): Promise<Ping> {
-    try {
-      const { BackendState } = await api.status({ signal, peers: false });
-      if (BackendState === "Running") {
-        return { kind: "unanswered", message: `${address} didn't answer a ping within ${timeoutMs / 1000} s` };
-      }
-      return { kind: "unknown", message: `tailscaled is not connected (its state is ${BackendState})` };
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof LocalApiError)) throw error;
-      return { kind: "unknown", message: error.message };
     }
   }
 
@@ -79,11 +59,37 @@ export class Pings {
   }
 }
 
-/** What the daemon's answer means. */
-function pingFrom(address: string, { Err, Endpoint, PeerRelay, DERPRegionCode, LatencySeconds }: PingResult): Ping {
-  if (Err) return { kind: "unanswered", message: `${address} can't be pinged: ${Err}` };
-  const latencyMs = (LatencySeconds ?? 0) * 1000;
-  if (Endpoint) return { kind: "answered", path: "direct", via: Endpoint, latencyMs };
-  const via = PeerRelay || DERPRegionCode;
-  return { kind: "answered", path: "relay", ...(via ? { via } : {}), latencyMs };
+async function pingOnce(api: PingApi, address: string, signal: AbortSignal): Promise<Ping> {
+  try {
+    const { Err, Endpoint, PeerRelay, DERPRegionCode, LatencySeconds } = await api.ping(address, { signal, timeoutMs });
+    if (Err) return await unanswered(api, `${address} can't be pinged: ${Err}`, signal);
+    const latencyMs = (LatencySeconds ?? 0) * 1000;
+    if (Endpoint) return { kind: "answered", path: "direct", via: Endpoint, latencyMs };
+    const via = PeerRelay || DERPRegionCode;
+    return { kind: "answered", path: "relay", ...(via ? { via } : {}), latencyMs };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof LocalApiError)) throw error;
+    if (error.kind !== "Timeout") return { kind: "unknown", message: error.message };
+    return await unanswered(api, `${address} didn't answer a ping within ${timeoutMs / 1000} s`, signal);
+  }
+}
+
+/**
+ * A daemon that hangs, or is told to stop, and a node that doesn't answer look the same; the daemon's own state tells
+ * them apart.
+ */
+async function unanswered(api: PingApi, message: string, signal: AbortSignal): Promise<Ping> {
+  try {
+    const { BackendState } = await api.status({ signal, peers: false });
+    if (BackendState === "Running") return { kind: "unanswered", message };
+    return {
+      kind: "unknown",
+      message: `tailscaled is not connected, so nothing can be pinged (it is ${BackendState})`,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof LocalApiError)) throw error;
+    return { kind: "unknown", message: error.message };
+  }
 }

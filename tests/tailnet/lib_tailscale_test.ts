@@ -1,12 +1,74 @@
+/** Every endpoint of lib/tailscale, asked of real tailscaleds of both dialects in every state that they can be in. */
 import assert from "node:assert/strict";
-import { isHeartbeat, LocalApiError, type LocalApiErrorKind, LocalClient } from "../../lib/tailscale/mod.ts";
-import { type LabRealm, startLab } from "../lab/lab.ts";
+import { Buffer } from "node:buffer";
+import { dirname } from "node:path";
+import { decode } from "dns-packet";
+import {
+  instantFrom,
+  isHeartbeat,
+  LocalApiError,
+  type LocalApiErrorKind,
+  LocalClient,
+} from "../../lib/tailscale/mod.ts";
+import { daemonIs } from "../fixtures/tailnet.ts";
+import { build } from "../lab/build.ts";
+import { type Lab, type LabRealm, startLab } from "../lab/lab.ts";
+import { poll } from "../lab/poll.ts";
+import { Part } from "../lab/process.ts";
+import { tailscaled } from "../lab/tailscaled.ts";
 
 async function failure(call: Promise<unknown>, kind: LocalApiErrorKind): Promise<LocalApiError> {
   const error = await call.then(() => assert.fail("expected the call to fail"), (error) => error);
   assert(error instanceof LocalApiError, String(error));
   assert.equal(error.kind, kind, error.message);
   return error;
+}
+
+/** What each call answers, in a word, of a daemon that runs but isn't connected. */
+async function answersOf(client: LocalClient, identity: string): Promise<Record<string, string>> {
+  const word = (call: Promise<unknown>) => call.then(() => "answers", (error) => error.kind ?? String(error));
+  const { signal } = new AbortController();
+  return {
+    status: await word(client.status()),
+    whois: await word(client.whois("100.64.0.2")),
+    ping: await word(client.ping("100.64.0.2").then(({ Err }) => assert(Err, "it was answered"))),
+    prefs: await word(client.prefs()),
+    patchPrefs: await word(client.patchPrefs({ RouteAll: false })),
+    queryDns: await word(client.queryDns(identity)),
+    serveConfig: await word(client.serveConfig()),
+    certDomains: await word(client.certDomains()),
+    certificate: await word(client.certificate(identity)),
+    watchIpnBus: await word(client.watchIpnBus({ signal }).next()),
+  };
+}
+
+const connectedAnswers = {
+  status: "answers",
+  whois: "answers",
+  ping: "answers",
+  prefs: "answers",
+  patchPrefs: "answers",
+  queryDns: "answers",
+  serveConfig: "answers",
+  certDomains: "answers",
+  certificate: "Refused",
+  watchIpnBus: "answers",
+};
+
+/** A policy that lets everybody reach everybody and grants one capability. */
+const policy = (name: string) =>
+  JSON.stringify({
+    grants: [
+      { src: ["*"], dst: ["*"], ip: ["*"] },
+      { src: ["bob-home@"], dst: ["*"], app: { "keystone.io/cap/realm": [{ name, deep: { list: [1, "two"] } }] } },
+    ],
+  });
+
+async function setPolicy(lab: Lab, text: string): Promise<void> {
+  const file = `${lab.dir}/run/policy.json`;
+  await Deno.writeTextFile(file, text);
+  const { code, stderr, stdout } = await lab.headscaleCli(["policy", "set", "--file", file]);
+  assert.equal(code, 0, stderr + stdout);
 }
 
 Deno.test("lib/tailscale against real tailscaleds", {
@@ -44,10 +106,10 @@ Deno.test("lib/tailscale against real tailscaleds", {
       }
     });
 
-    await t.step(`${version}: whois of nobody is NotFound, of nonsense Protocol`, async () => {
+    await t.step(`${version}: whois of nobody is NotFound, of nonsense Refused`, async () => {
       const { message } = await failure(client.whois("100.99.99.99:80", { protocol: "tcp" }), "NotFound");
       assert(message.includes(realm.socket), message);
-      await failure(client.whois("bob"), "Protocol");
+      await failure(client.whois("bob"), "Refused");
     });
 
     await t.step(`${version}: ping reaches a peer by each way`, async () => {
@@ -81,6 +143,55 @@ Deno.test("lib/tailscale against real tailscaleds", {
         }
         if (isHeartbeat(notify) && notify.Engine && ++heartbeats === 2) break;
       }
+    });
+
+    await t.step(`${version}: prefs are changed, those that are named and no others`, async () => {
+      const before = await client.prefs();
+      const during = await client.patchPrefs({ RouteAll: true, AutoUpdate: { Check: false } });
+      assert.deepEqual({ ...during, RouteAll: before.RouteAll, AutoUpdate: before.AutoUpdate }, before);
+      assert.equal(during.RouteAll, true);
+      assert.equal((during.AutoUpdate as { Check: boolean }).Check, false);
+      assert.deepEqual(await client.patchPrefs({ RouteAll: false, AutoUpdate: before.AutoUpdate }), before);
+      const { message } = await failure(client.patchPrefs({ ControlURL: 5 as unknown as string }), "Refused");
+      assert(message.includes("cannot unmarshal number"), message);
+    });
+
+    await t.step(`${version}: its DNS knows the tailnet's names`, async () => {
+      for (const [type, ip] of [["A", bob.ipv4], ["AAAA", bob.ipv6]] as const) {
+        // It is set up anew after each change of the preferences.
+        await poll(`${bob.identity} has the ${type} record ${ip}`, async () => {
+          const { message } = await client.queryDns(bob.identity, { type });
+          const answer = decode(Buffer.from(message));
+          const [record] = answer.answers ?? [];
+          return record?.type === type && record.data === ip || JSON.stringify(answer);
+        }, { withinMs: 5000 });
+      }
+      await failure(client.queryDns(bob.identity, { type: "WAT" as "A" }), "Refused");
+    });
+
+    await t.step(`${version}: what it serves is read, changed by whoever read it last, and read again`, async () => {
+      const before = await client.serveConfig();
+      assert.equal(before.config, null);
+      const config = {
+        TCP: { "8443": { TCPForward: "127.0.0.1:1" }, "80": { HTTP: true } },
+        Web: { [`${realm.identity}:80`]: { Handlers: { "/": { Text: "hello" } } } },
+      };
+      await client.setServeConfig(config, { etag: before.etag });
+      const after = await client.serveConfig();
+      assert.deepEqual(after.config, config);
+      assert.notEqual(after.etag, before.etag);
+      await failure(client.setServeConfig({}, { etag: before.etag }), "Conflict");
+      assert.deepEqual(await client.serveConfig(), after);
+      await client.setServeConfig({}, { etag: after.etag });
+      assert.deepEqual((await client.serveConfig()).config, {});
+      await failure(client.setServeConfig({ TCP: "x" }), "Refused");
+    });
+
+    await t.step(`${version}: of a tailnet without HTTPS there are no certificates`, async () => {
+      assert.deepEqual(await client.certDomains(), []);
+      const { message } = await failure(client.certificate(realm.identity), "Refused");
+      assert(message.includes("does not support getting TLS certs"), message);
+      await failure(client.certificate("../status"), "Refused");
     });
 
     await t.step(`${version}: a daemon that hangs is Timeout, and answers again when it goes on`, async () => {
@@ -117,4 +228,124 @@ Deno.test("lib/tailscale against real tailscaleds", {
       await assert.rejects(bus.next());
     });
   }
+
+  await t.step("what the policy grants a node is in whois, follows the policy, and is nobody else's", async () => {
+    const capabilities = async (client: LocalClient, address: string) =>
+      (await client.whois(address)).CapMap?.["keystone.io/cap/realm"];
+    for (const name of ["bob", "robert"]) {
+      await setPolicy(lab, policy(name));
+      for (const [version, realm] of observers) {
+        using client = new LocalClient({ socket: realm.socket });
+        await poll(`${version}: whois tells what the policy says`, async () => {
+          const found = JSON.stringify(await capabilities(client, bob.ipv4));
+          return found === JSON.stringify([{ name, deep: { list: [1, "two"] } }]) || `it is ${found}`;
+        }, { withinMs: 10_000 });
+        const other = observers.find(([, each]) => each !== realm)![1];
+        assert.equal(await capabilities(client, other.ipv4), undefined);
+      }
+    }
+  });
+
+  await t.step("connections from the tailnet that a daemon hands on are named by the local end's address", async () => {
+    // Userspace mode connects to the same port of 127.0.0.1.
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    using dialled = await dialThrough(stable.socket, bob.ipv4, listener.addr.port);
+    using accepted = await listener.accept();
+    using client = new LocalClient({ socket: bob.socket });
+    const { hostname, port } = accepted.remoteAddr as Deno.NetAddr;
+    const { Node } = await client.whois(`${hostname}:${port}`, { protocol: "tcp" });
+    assert.equal(Node.Name, `${stable.identity}.`);
+    await failure(client.whois(`${hostname}:${port}`, { protocol: "udp" }), "NotFound");
+    assert(dialled);
+  });
+
+  for (const [version, realm] of observers) {
+    using client = new LocalClient({ socket: realm.socket });
+    await t.step(`${version}: told to stop, it says so and answers all that needs no connection`, async () => {
+      await client.patchPrefs({ WantRunning: false });
+      await daemonIs(realm.socket, "Stopped");
+      assert.deepEqual(await answersOf(client, realm.identity), connectedAnswers);
+      await client.patchPrefs({ WantRunning: true });
+      await daemonIs(realm.socket, "Running");
+    });
+  }
+
+  for (const [version, realm] of observers) {
+    using client = new LocalClient({ socket: realm.socket });
+    await t.step(`${version}: with an expired key it needs a login, and others see the key expired`, async () => {
+      const { ID } = (await client.status()).Self!;
+      const { code, stderr } = await lab.headscaleCli(["nodes", "expire", "--identifier", ID!]);
+      assert.equal(code, 0, stderr);
+      await daemonIs(realm.socket, "NeedsLogin");
+      const { Self } = await client.status();
+      assert.equal(Self?.Expired, true);
+      assert(instantFrom(Self?.KeyExpiry)! <= new Date());
+      assert.deepEqual({ ...await answersOf(client, realm.identity), ping: "" }, { ...connectedAnswers, ping: "" });
+      using witness = new LocalClient({ socket: bob.socket });
+      await poll(`bob sees that the key of ${version} has expired`, async () => {
+        const peer = Object.values((await witness.status()).Peer ?? {}).find((peer) => peer.ID === ID);
+        return peer?.Expired === true && peer.KeyExpiry !== undefined || JSON.stringify(peer);
+      }, { withinMs: 10_000 });
+    });
+  }
+
+  const binaries = await build(["tailnet", "tailscale-stable"]);
+  for (const [version, binary] of [["1.101", "tailscaled"], ["1.98", "tailscaled-stable"]] as const) {
+    await t.step(`${version}: one that was never logged in answers for itself and knows nobody`, async () => {
+      const socket = `${dirname(bob.socket)}/fresh-${version}.sock`;
+      const name = `fresh-${version}`;
+      await Deno.mkdir(`${lab.dir}/realms/${name}`);
+      const daemon = new Part(lab.dir, tailscaled(binaries[binary]!, lab.dir, name, socket, () => false));
+      await daemon.start();
+      try {
+        using client = new LocalClient({ socket });
+        const { BackendState, Self, Peer } = await client.status();
+        assert.deepEqual([BackendState, Self?.DNSName, Object.keys(Peer ?? {})], ["NeedsLogin", "", []]);
+        assert.deepEqual(await answersOf(client, "a.ts.net"), {
+          ...connectedAnswers,
+          whois: "NotFound",
+        });
+        const { signal } = new AbortController();
+        const bus = client.watchIpnBus({ signal });
+        const first = await bus.next();
+        assert(!first.done && first.value.State === 2 && first.value.SessionID, JSON.stringify(first));
+        await bus.return();
+      } finally {
+        await daemon.kill();
+      }
+    });
+  }
+
+  await t.step("a socket of something else than tailscaled is Protocol or NotRunning, never an answer", async () => {
+    const socket = `${dirname(bob.socket)}/headscale.sock`;
+    using client = new LocalClient({ socket, timeoutMs: 2000 });
+    const answers = await answersOf(client, "a.ts.net");
+    assert(
+      Object.values(answers).every((word) => ["Protocol", "NotRunning", "Timeout", "AccessDenied"].includes(word)),
+      JSON.stringify(answers),
+    );
+  });
 });
+
+/** A connection into the tailnet, by the daemon's own dialler. */
+async function dialThrough(socket: string, address: string, port: number): Promise<Deno.Conn> {
+  const connection = await Deno.connect({ transport: "unix", path: socket });
+  const head = [
+    "POST /localapi/v0/dial HTTP/1.1",
+    "Host: local-tailscaled.sock",
+    "Upgrade: ts-dial",
+    "Connection: upgrade",
+    "Dial-Network: tcp",
+    `Dial-Host: ${address}`,
+    `Dial-Port: ${port}`,
+    "Content-Length: 0",
+    "",
+    "",
+  ].join("\r\n");
+  await connection.write(new TextEncoder().encode(head));
+  const answer = new Uint8Array(4096);
+  const length = await connection.read(answer) ?? 0;
+  const text = new TextDecoder().decode(answer.subarray(0, length));
+  assert(text.startsWith("HTTP/1.1 101"), text);
+  return connection;
+}

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
+import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { createTailnet, type Peer, type Tailnet } from "../../src/tailnet/tailnet.ts";
 import { daemonKnows } from "../fixtures/tailnet.ts";
 import { type LabRealm, startLab } from "../lab/lab.ts";
@@ -31,14 +32,8 @@ function told(tailnet: Tailnet, identity: string, online: boolean): Promise<numb
 
 /** `tailscale up` and `tailscale down`. */
 async function setWantRunning({ socket }: LabRealm, WantRunning: boolean): Promise<void> {
-  using client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
-  const response = await fetch("http://local-tailscaled.sock/localapi/v0/prefs", {
-    client,
-    method: "PATCH",
-    body: JSON.stringify({ WantRunning, WantRunningSet: true }),
-  });
-  const text = await response.text();
-  assert(response.ok, text);
+  using client = new LocalClient({ socket });
+  await client.patchPrefs({ WantRunning });
 }
 
 Deno.test("the tailnet as seen through real tailscaleds", {
