@@ -222,12 +222,24 @@ export interface RealmStatusNode {
   addresses: string[];
   /** When the node's key expires; absent when it doesn't. */
   keyExpiry?: string;
+  /**
+   * Round trip of that ping in milliseconds, rounded up to 1, 2, 5, 10, 20, 50 and so on. Moves only when the round
+   * trip has clearly changed.
+   */
+  latencyMs?: number;
   /** The node's MagicDNS name as the tailnet reports it. */
   name?: string;
   /** Operating system of the node. */
   os?: string;
   /** Login of the user who owns the node in the tailnet. */
   owner?: string;
+  /** The way by which the node last answered a ping; absent while it isn't known or the node is offline. */
+  path?: "direct" | "relay";
+  /**
+   * Arguments, each as JSON, with which the tailnet's policy grants the node the capability keystone.io/cap/realm
+   * towards this cluster's node; empty when it grants it without any, absent when it doesn't.
+   */
+  realmCapability?: string[];
   /** Tailscale's stable ID of the node, the one that the annotation keystone.io/trusted-node pins. */
   stableID: string;
 }
@@ -235,8 +247,9 @@ export interface RealmStatusNode {
 /** What the operator sees. Written by the operator only. */
 export interface RealmStatus {
   /**
-   * Reachable: the tailnet says that the node is online. IdentityVerified: the node that answers to the name is the
-   * one that is pinned. Ready: both.
+   * Reachable: the tailnet says that the node is online, and it answers pings. IdentityVerified: the node that
+   * answers to the name is the one that is pinned. Ready: both. KeyExpiring: the node's key expires within 7 days,
+   * or has.
    */
   conditions?: RealmStatusCondition[];
   /**
@@ -254,6 +267,16 @@ export interface RealmStatus {
   node?: RealmStatusNode;
   /** The metadata.generation that this status is about. */
   observedGeneration?: number;
+  /**
+   * StableIDs of nodes that were trusted until a person trusted another. What was made for them is the realm's
+   * still.
+   */
+  trustedBefore?: string[];
+  /**
+   * StableID of the node that was last trusted: mirrors the annotation keystone.io/trusted-node, and keeps it while
+   * nobody is trusted.
+   */
+  trustedNode?: string;
 }
 
 /**

@@ -40,6 +40,12 @@ export const realmSpec = z.object({
   ),
 }).describe("What is known about the realm. Written by people.");
 
+/** The capability by which a tailnet's policy says that a node speaks for a realm. */
+export const realmCapability = "keystone.io/cap/realm";
+/** How much of a capability is recorded: whatever a policy says, a status stays small. */
+export const maxCapabilities = 16;
+export const maxCapabilityLength = 1024;
+
 export const realmNode = z.object({
   stableID: z.string().max(64).describe(
     "Tailscale's stable ID of the node, the one that the annotation keystone.io/trusted-node pins.",
@@ -51,6 +57,19 @@ export const realmNode = z.object({
   os: z.string().max(64).optional().describe("Operating system of the node."),
   owner: z.string().max(253).optional().describe("Login of the user who owns the node in the tailnet."),
   keyExpiry: instant.optional().describe("When the node's key expires; absent when it doesn't."),
+  path: z.enum(["direct", "relay"]).optional().describe(
+    "The way by which the node last answered a ping; absent while it isn't known or the node is offline.",
+  ),
+  latencyMs: z.int().min(1).optional().describe(
+    "Round trip of that ping in milliseconds, rounded up to 1, 2, 5, 10, 20, 50 and so on. Moves only when the round " +
+      "trip has clearly changed.",
+  ),
+  realmCapability: z.array(z.string().max(maxCapabilityLength)).max(maxCapabilities).optional().meta({
+    "x-kubernetes-list-type": "atomic",
+  }).describe(
+    `Arguments, each as JSON, with which the tailnet's policy grants the node the capability ${realmCapability} towards ` +
+      "this cluster's node; empty when it grants it without any, absent when it doesn't.",
+  ),
 });
 
 export const realmStatus = z.object({
@@ -64,10 +83,18 @@ export const realmStatus = z.object({
   local: z.boolean().optional().describe("True for the realm that this cluster is."),
   node: realmNode.optional().describe("The node of the tailnet that answers to spec.identity."),
   controlServer: z.string().max(253).optional().describe("Control server of the tailnet as tailscaled reports it."),
+  trustedNode: z.string().max(64).optional().describe(
+    "StableID of the node that was last trusted: mirrors the annotation keystone.io/trusted-node, and keeps it while " +
+      "nobody is trusted.",
+  ),
+  trustedBefore: z.array(z.string().max(64)).max(8).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "StableIDs of nodes that were trusted until a person trusted another. What was made for them is the realm's still.",
+  ),
   observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
   conditions: conditions.optional().describe(
-    "Reachable: the tailnet says that the node is online. IdentityVerified: the node that answers to the name is the one " +
-      "that is pinned. Ready: both.",
+    "Reachable: the tailnet says that the node is online, and it answers pings. IdentityVerified: the node that answers to " +
+      "the name is the one that is pinned. Ready: both. KeyExpiring: the node's key expires within 7 days, or has. " +
+      "ConnectionTypeMatches: spec.connectionType is the kind of control server that is seen.",
   ),
 }).describe("What the operator sees. Written by the operator only.");
 
@@ -113,6 +140,28 @@ export const realmDefinition: KindDefinition = {
       description: "When it was last known to be online",
     },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+    {
+      name: "Node",
+      type: "string",
+      priority: 1,
+      jsonPath: ".status.node.stableID",
+      description: "The verified node's StableID",
+    },
+    { name: "Owner", type: "string", priority: 1, jsonPath: ".status.node.owner", description: "Who owns the node" },
+    {
+      name: "Path",
+      type: "string",
+      priority: 1,
+      jsonPath: ".status.node.path",
+      description: "The way by which the node answers",
+    },
+    {
+      name: "Key-Expires",
+      type: "string",
+      priority: 1,
+      jsonPath: ".status.node.keyExpiry",
+      description: "When the node has to log in again",
+    },
     {
       name: "Why",
       type: "string",

@@ -34,6 +34,14 @@ const trustRules = (defaults: {
 
 const ranges = z.array(z.union([z.cidrv4(), z.cidrv6()], "is not a CIDR such as 10.42.0.0/16")).max(256);
 
+/** Of labels, at least one: a selector without any would select everything. */
+const selector = z.strictObject({
+  matchLabels: z.record(
+    z.string().regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/),
+    z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, "is not the value of a label"),
+  ).refine((labels) => Object.keys(labels).length > 0, "names no label, and would select everything"),
+});
+
 export const settingsSchema = z.strictObject({
   /** The ceiling of what grants may do, by the trust level of their grantee. */
   trust: z.strictObject({
@@ -78,6 +86,16 @@ export const settingsSchema = z.strictObject({
     /** Addresses of NodeLocal DNSCache, to which pods send instead of to the DNS pods. */
     nodeLocal: z.array(z.string().max(45)).max(4).default(["169.254.20.10"]),
   }).prefault({}),
+  /**
+   * Pods that stand for the node of a realm, by the name of the Realm: proxies, such as those of the Tailscale operator,
+   * where nodes don't route the tailnet. Open while the realm's node is verified.
+   */
+  realmPeers: z.record(
+    z.string().regex(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/, "is not the name of a Realm"),
+    z.array(z.strictObject({ namespaceSelector: selector, podSelector: selector })).min(1).max(8),
+  ).default({}),
+  /** How often status.lastSeen of a Realm is renewed while it is Connected. */
+  lastSeenSeconds: z.int().min(10).max(86_400).default(300),
   /** How long an ended realm's namespace that holds no volume is kept. */
   namespaceRetentionSeconds: z.int().min(0).max(31_536_000).default(86_400),
 });

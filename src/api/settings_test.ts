@@ -25,6 +25,21 @@ const wrong: [unknown, RegExp][] = [
   [{ namespaceRetentionSeconds: 1.5 }, /namespaceRetentionSeconds is 1\.5: /],
   [{ clusterRanges: { pods: "10.42.0.0/16" } }, /clusterRanges\.pods is "10\.42\.0\.0\/16": .*array/],
   [{ clusterRanges: { pods: ["10.42.0.0/33"] } }, /clusterRanges\.pods\.0 is "10\.42\.0\.0\/33": is not a CIDR/],
+  [{ lastSeenSeconds: 1 }, /lastSeenSeconds is 1: /],
+  [{ realmPeers: { "Bob": [] } }, /realmPeers.* "?Bob|realmPeers/],
+  [{ realmPeers: { "bob-home": [{ podSelector: { matchLabels: { app: "proxy" } } }] } }, /namespaceSelector/],
+  [
+    {
+      realmPeers: {
+        "bob-home": [{ namespaceSelector: { matchLabels: {} }, podSelector: { matchLabels: { app: "proxy" } } }],
+      },
+    },
+    /realmPeers\.bob-home\.0\.namespaceSelector\.matchLabels is \{\}: names no label, and would select everything/,
+  ],
+  [
+    { realmPeers: { "bob-home": [{ namespaceSelector: {}, podSelector: {} }] } },
+    /realmPeers\.bob-home\.0\.namespaceSelector/,
+  ],
   ["yes", /the file is "yes": .*object/],
 ];
 
@@ -36,9 +51,12 @@ for (const [content, says] of wrong) {
 
 Deno.test("settings: the example in the documentation is one, and shows the defaults of a partner", async () => {
   const text = await Deno.readTextFile(new URL("../../docs/configuration.md", import.meta.url));
-  const { trust, namespaceRetentionSeconds } = parseSettings(load(text.match(/```yaml\n(.*?)```/s)![1]!));
+  const { trust, namespaceRetentionSeconds, lastSeenSeconds } = parseSettings(
+    load(text.match(/```yaml\n(.*?)```/s)![1]!),
+  );
   assert.deepEqual(trust, defaultSettings.trust);
   assert.equal(namespaceRetentionSeconds, defaultSettings.namespaceRetentionSeconds);
+  assert.equal(lastSeenSeconds, defaultSettings.lastSeenSeconds);
   for (const [level, { pods, objects, ephemeralStorage }] of Object.entries(defaultSettings.trust)) {
     assert.match(text, new RegExp(`\\| ${level} \\|.*${pods} · ${objects} · ${ephemeralStorage} \\|`));
   }

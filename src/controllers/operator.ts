@@ -46,8 +46,6 @@ export interface OperatorOptions {
   clock: Clock;
   /** Ends the operator, which then gives the Lease back. */
   signal: AbortSignal;
-  /** Default 5 minutes. */
-  lastSeenEveryMs?: number;
 }
 
 const nameWaitMs = 5000;
@@ -128,7 +126,7 @@ function createContext(
   lease: LeaseHolder,
   signal: AbortSignal,
 ): Context {
-  const { tailnet, names, settings, serverTime, clock, log, lastSeenEveryMs = 5 * 60_000 } = options;
+  const { tailnet, names, settings, serverTime, clock, log } = options;
   const rest = fenced(options.rest, lease);
   const queues = {
     grants: new WorkQueue({ clock }),
@@ -162,7 +160,7 @@ function createContext(
     settings,
     skewMs: () => serverTime.skewMs() ?? 0,
     clock,
-    lastSeenEveryMs,
+    lastSeenEveryMs: settings.lastSeenSeconds * 1000,
     queues,
     local: () =>
       localRealm({
@@ -170,7 +168,8 @@ function createContext(
         tailnet: tailnet.state.kind === "running"
           ? { kind: "running", selfName: tailnet.state.self.dnsName }
           : tailnet.state,
-        realmOfIdentity: (identity) => stores.realms.index("identity", identity)[0]?.name,
+        realmsOfIdentity: (identity) =>
+          stores.realms.index("identity", identity).filter(({ deleting }) => !deleting).map(({ name }) => name),
       }),
   };
 }

@@ -4,8 +4,9 @@ import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { trustedNodeAnnotation } from "../api/mod.ts";
+import type { RealmFacts } from "../core/facts.ts";
 import { operatorName } from "../core/names.ts";
-import { canonicalName } from "../core/realm/identity.ts";
+import { canonicalName, rivalsOf } from "../core/realm/identity.ts";
 import { planRealm, type TailnetFacts } from "../core/realm/plan.ts";
 import type { TailnetState } from "../tailnet/tailnet.ts";
 import type { Context } from "./context.ts";
@@ -18,7 +19,8 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
   const known = local();
   const plan = planRealm({
     realm,
-    tailnet: tailnetFacts(tailnet.state, realm.spec.identity),
+    rivals: rivalsOf(stores.realms.index("identity", canonicalName(realm.spec.identity)), realm),
+    tailnet: tailnetFacts(tailnet.state, realm),
     local: known.kind === "known" && known.name === name,
     lastSeenEveryMs,
     now: clock.now(),
@@ -49,11 +51,23 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
 
 const head = { apiVersion: "keystone.io/v1alpha1", kind: "Realm" } as const;
 
-function tailnetFacts(state: TailnetState, identity: string): TailnetFacts {
+function tailnetFacts(state: TailnetState, { spec, trustedNode }: RealmFacts): TailnetFacts {
   if (state.kind !== "running") return state;
+  const nodes = state.peers.get(canonicalName(spec.identity)) ?? [];
+  const isThere = trustedNode === undefined || nodes.some(({ stableID }) => stableID === trustedNode);
+  const trustedElsewhere = isThere ? undefined : nameOf(state, trustedNode);
   return {
     kind: "running",
-    nodes: state.peers.get(canonicalName(identity)) ?? [],
+    nodes,
+    ...(trustedElsewhere === undefined ? {} : { trustedElsewhere }),
     ...(state.controlURL === undefined ? {} : { controlServer: state.controlURL }),
   };
+}
+
+/** Under which name a node is on the tailnet. One pass over its peers, for those realms only that miss their node. */
+function nameOf({ peers }: Extract<TailnetState, { kind: "running" }>, node: string): string | undefined {
+  for (const [name, namesakes] of peers) {
+    if (namesakes.some(({ stableID }) => stableID === node)) return name;
+  }
+  return undefined;
 }

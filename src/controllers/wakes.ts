@@ -35,8 +35,16 @@ export function connectWakes(context: Context): void {
     for (const { name } of stores.realms.list()) queues.realms.add(name);
   };
 
+  // Several Realms of one identity stand in each other's way.
+  const wakeNamesakes = (...realms: (RealmFacts | undefined)[]) => {
+    for (const identity of realms.flatMap((realm) => realm ? canonicalName(realm.spec.identity) : [])) {
+      for (const { name } of stores.realms.index("identity", identity)) queues.realms.add(name);
+    }
+  };
+
   stores.realms.subscribe(({ key, old, new: now }) => {
     queues.realms.add(key);
+    if (old?.deleting !== now?.deleting || old?.spec.identity !== now?.spec.identity) wakeNamesakes(old, now);
     localMayHaveChanged();
     // Its trust decides what grants to it may do.
     if (old?.deleting !== now?.deleting || old?.generation !== now?.generation) wakeGrantsTo(key);
@@ -130,12 +138,14 @@ const ladderOf = ({ status: { phase, hard, reductions, effectiveUntil, condition
   conditions?.find(({ type }) => type === "Draining")?.reason,
 ];
 
-/** A connection that comes and goes opens and closes nothing; terms, pins and addresses do. */
+/** A connection that comes and goes opens and closes nothing; terms, pins, addresses and who is verified do. */
 function concernsPolicies({ old, new: now }: Change<RealmFacts>): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
-    old.trustedNode !== now.trustedNode ||
-    !isDeepStrictEqual(old.status.node?.addresses, now.status.node?.addresses) || verified(old) !== verified(now);
+    old.trustedNode !== now.trustedNode || !isDeepStrictEqual(trustOf(old), trustOf(now));
 }
 
-const verified = ({ status }: RealmFacts): string | undefined =>
-  status.conditions?.find(({ type }) => type === "IdentityVerified")?.status;
+/** Of a realm's status, what is opened by it, and what is said about why not. */
+const trustOf = ({ status: { node, trustedNode, trustedBefore, conditions } }: RealmFacts) => {
+  const verified = conditions?.find(({ type }) => type === "IdentityVerified");
+  return [node?.stableID, node?.name, node?.addresses, trustedNode, trustedBefore, verified?.status, verified?.reason];
+};

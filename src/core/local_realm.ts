@@ -8,15 +8,15 @@ export interface LocalRealmWorld {
     | { kind: "none" }
     | { kind: "unavailable"; message: string }
     | { kind: "running"; selfName: string };
-  /** Name of a Realm by its canonical identity. */
-  realmOfIdentity: (identity: string) => string | undefined;
+  /** Names of the Realms of a canonical identity. */
+  realmsOfIdentity: (identity: string) => readonly string[];
 }
 
 /**
  * The configured realm; else the Realm whose identity is this node's MagicDNS name; else the first label of that name,
  * so that no Realm object is needed for the grantor itself.
  */
-export function localRealm({ configured, tailnet, realmOfIdentity }: LocalRealmWorld): LocalRealm {
+export function localRealm({ configured, tailnet, realmsOfIdentity }: LocalRealmWorld): LocalRealm {
   if (configured !== undefined) return { kind: "known", name: configured };
   switch (tailnet.kind) {
     case "none":
@@ -28,7 +28,13 @@ export function localRealm({ configured, tailnet, realmOfIdentity }: LocalRealmW
           `which realm this cluster is can't be asked: ${tailnet.message}; start tailscaled or set KEYSTONE_REALM`,
       };
     case "running": {
-      const name = realmOfIdentity(tailnet.selfName) ?? tailnet.selfName.split(".")[0];
+      const realms = realmsOfIdentity(tailnet.selfName);
+      if (realms.length > 1) {
+        const message = `which realm this cluster is isn't clear: Realms ${[...realms].sort().join(", ")} all have ` +
+          `this node's identity ${tailnet.selfName}; delete all but one, or set KEYSTONE_REALM`;
+        return { kind: "unknown", message };
+      }
+      const name = realms[0] ?? tailnet.selfName.split(".")[0];
       return name
         ? { kind: "known", name }
         : { kind: "unknown", message: "tailscaled reports no name for this node yet" };

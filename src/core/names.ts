@@ -18,6 +18,8 @@ export const keystonePrefix = "keystone.io/";
 export const adoptAnnotation = "keystone.io/adopt";
 /** Says for whom a guest namespace was made: `<Kind>/<name>/<identity>/<StableID>`. */
 export const granteeAnnotation = "keystone.io/grantee";
+/** On a guest namespace: the trust level by which it stands, for when its Realm is gone. */
+export const trustAnnotation = "keystone.io/trust";
 /** On a guest namespace: some grant of it wanted the volumes kept. */
 export const volumesAnnotation = "keystone.io/volumes";
 /** On a guest namespace: when its last grant ended, RFC 3339. */

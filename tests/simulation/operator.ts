@@ -26,7 +26,7 @@ import {
   managedByLabel,
   realmOfNamespace,
 } from "../../src/core/names.ts";
-import { canonicalName } from "../../src/core/realm/identity.ts";
+import { canonicalName, rivalsOf } from "../../src/core/realm/identity.ts";
 import { type NodeFacts, planRealm } from "../../src/core/realm/plan.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Random } from "./random.ts";
@@ -313,7 +313,8 @@ export class Operator {
     return localRealm({
       ...(configured === undefined ? {} : { configured }),
       tailnet: tailnet.kind === "running" ? { kind: "running", selfName: tailnet.self } : tailnet,
-      realmOfIdentity: (identity) => this.#stores.realms.index("identity", identity)[0]?.name,
+      realmsOfIdentity: (identity) =>
+        this.#stores.realms.index("identity", identity).filter(({ deleting }) => !deleting).map(({ name }) => name),
     });
   }
 
@@ -507,6 +508,7 @@ export class Operator {
     const identity = canonicalName(realm.spec.identity);
     const plan = planRealm({
       realm,
+      rivals: rivalsOf(this.#stores.realms.index("identity", identity), realm),
       tailnet: tailnet.kind === "running"
         ? { kind: "running", nodes: tailnet.nodes.filter(({ dnsName }) => canonicalName(dnsName) === identity) }
         : tailnet,

@@ -478,7 +478,7 @@ export class Promises {
     const record = home.metadata.annotations["keystone.io/grantee"]?.split("/");
     const identity = realmSpecOf(realm).identity.replace(/\.$/, "");
     const node = realm.metadata.annotations["keystone.io/trusted-node"];
-    return record?.[2] === identity && !(record[3] && node && record[3] !== node);
+    return record?.[2] === identity && !(record[3] && record[3] !== node);
   }
 
   #addressesOf(name: string): string[] {

@@ -81,8 +81,21 @@ function currentShare({ grant, share }: GrantWorld): GrantShare | undefined {
   return share?.uid === grant.uid && share.generation === grant.generation ? share : undefined;
 }
 
-/** A destination that can't be resolved never blocks the rest: the policies stand, and the condition names it. */
-const openable = new Set(["ClusterRangesUnknown", "DestinationProtected", "DestinationUnresolved"]);
+/**
+ * A destination that can't be resolved and a node that isn't verified never block the rest: the policies stand, and the
+ * condition names it.
+ */
+const openable = new Set([
+  "ClusterRangesUnknown",
+  "DestinationProtected",
+  "DestinationUnresolved",
+  "DuplicateIdentity",
+  "NodeNotFound",
+  "NodeReplaced",
+  "NodeUnknown",
+  "SeveralNodes",
+  "TailnetInClusterRange",
+]);
 
 const stands = ({ quota, network, access }: GrantShare): boolean =>
   quota.status === "True" && access.status === "True" && (network.status === "True" || openable.has(network.reason));

@@ -6,6 +6,7 @@ import type {
 } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { ResolvedDestination } from "../../api/mod.ts";
 import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
+import type { Way } from "./way.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 
@@ -82,8 +83,8 @@ export function parseDestination(text: string): Destination | { text: string; er
 
 /** What names stand for, and what no grant opens. */
 export interface DestinationWorld {
-  /** The verified tailnet addresses of a realm, or a sentence that says why there are none. */
-  addressesOf: (realm: string) => readonly string[] | { error: string };
+  /** The way to the node of a realm. */
+  wayTo: (realm: string) => Way;
   /** What a DNS name resolves to, or a sentence that says why to nothing. */
   addressesOfName: (name: string) => readonly string[] | { error: string };
   protectedRanges: readonly Range[];
@@ -112,7 +113,9 @@ export const alwaysProtected: readonly Range[] = [
 ].map((text) => parseRange(text)!);
 
 interface Opening {
-  ranges: Range[];
+  ranges: readonly Range[];
+  /** Pods that stand for the destination. */
+  proxies: readonly NetworkPolicyPeer[];
   destination: Destination;
 }
 
@@ -125,25 +128,35 @@ export function resolveDestinations(
   const openings: Opening[] = [];
   for (const text of list) {
     const destination = parseDestination(text);
-    const ranges = "error" in destination ? destination : rangesOf(destination, world);
-    if ("error" in ranges) {
-      resolved.push({ destination: text, error: ranges.error });
+    const opening = "error" in destination ? destination : openingOf(destination, world);
+    if ("error" in opening) {
+      resolved.push({ destination: text, error: opening.error });
       continue;
     }
-    openings.push({ ranges, destination: destination as Destination });
-    const ports = portsText(destination as Destination);
-    resolved.push({ destination: text, addresses: ranges.map(cidr), ...(ports ? { ports } : {}) });
+    openings.push(opening);
+    const ports = portsText(opening.destination);
+    resolved.push({ destination: text, addresses: opening.ranges.map(cidr), ...(ports ? { ports } : {}) });
   }
   return { resolved, egress: egressRules(openings, world.protectedRanges) };
 }
 
-function rangesOf({ to, text }: Destination, world: DestinationWorld): Range[] | { error: string } {
+function openingOf(destination: Destination, world: DestinationWorld): Opening | { error: string } {
+  const { to, text } = destination;
   if ("realm" in to) {
-    const addresses = world.addressesOf(to.realm);
-    if ("error" in addresses) return addresses as { error: string };
-    const ranges = rangesFrom(addresses as readonly string[]);
-    return ranges.length > 0 ? ranges : { error: `Realm ${to.realm} has no address on the tailnet.` };
+    const { ranges, proxies, closed } = world.wayTo(to.realm);
+    // A rule without a peer would allow everything.
+    return ranges.length + proxies.length > 0
+      ? { ranges, proxies, destination }
+      : { error: `${text} stays closed. ${closed?.message ?? `Realm ${to.realm} has no address.`}` };
   }
+  const ranges = rangesOf({ to, text }, world);
+  return "error" in ranges ? ranges : { ranges, proxies: [], destination };
+}
+
+function rangesOf(
+  { to, text }: { to: Exclude<Destination["to"], { realm: string }>; text: string },
+  world: DestinationWorld,
+): Range[] | { error: string } {
   if (world.rangesUnknown !== undefined) return { error: `${text} stays closed: ${world.rangesUnknown}` };
   if ("range" in to) return guarded(text, to.range, world);
   const addresses = world.addressesOfName(to.dns);
@@ -181,9 +194,13 @@ const portsText = ({ protocol, port, endPort }: Destination): string | undefined
 function egressRules(openings: readonly Opening[], protectedRanges: readonly Range[]): NetworkPolicyEgressRule[] {
   const byPorts = new Map<
     string,
-    { ports?: NetworkPolicyPort[]; ranges: Map<string, { range: Range; named: boolean }> }
+    {
+      ports?: NetworkPolicyPort[];
+      ranges: Map<string, { range: Range; named: boolean }>;
+      proxies: Map<string, NetworkPolicyPeer>;
+    }
   >();
-  for (const { destination, ranges } of openings) {
+  for (const { destination, ranges, proxies } of openings) {
     const key = portsText(destination) ?? "";
     const { protocol, port, endPort } = destination;
     const rule = byPorts.get(key) ?? {
@@ -193,19 +210,24 @@ function egressRules(openings: readonly Opening[], protectedRanges: readonly Ran
         }
         : {}),
       ranges: new Map(),
+      proxies: new Map(),
     };
     // A realm's address is in a protected range on purpose; a range that a person wrote gives way to them.
     for (const range of ranges) {
       const named = "realm" in destination.to || protectedRanges.some((outer) => contains(outer, range));
       rule.ranges.set(cidr(range), { range, named });
     }
+    for (const proxy of proxies) rule.proxies.set(JSON.stringify(proxy), proxy);
     byPorts.set(key, rule);
   }
   return [...byPorts].sort(([a], [b]) => a < b ? -1 : 1).map(([, rule]) => ({
     ...(rule.ports ? { ports: rule.ports } : {}),
-    to: [...rule.ranges.values()]
-      .sort((a, b) => compareRanges(a.range, b.range))
-      .map(({ range, named }) => ipBlock(range, named ? [] : protectedRanges)),
+    to: [
+      ...[...rule.ranges.values()]
+        .sort((a, b) => compareRanges(a.range, b.range))
+        .map(({ range, named }) => ipBlock(range, named ? [] : protectedRanges)),
+      ...[...rule.proxies].sort(([a], [b]) => a < b ? -1 : 1).map(([, proxy]) => proxy),
+    ],
   }));
 }
 

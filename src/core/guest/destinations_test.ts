@@ -2,11 +2,18 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { contains, parseRange } from "./address.ts";
 import { alwaysProtected, parseDestination, resolveDestinations } from "./destinations.ts";
+import type { Way } from "./way.ts";
 
 const world = {
   protectedRanges: alwaysProtected,
-  addressesOf: (realm: string) =>
-    realm === "bob-home" ? ["fd7a:115c:a1e0::2", "100.64.0.2"] : { error: `There is no Realm ${realm}.` },
+  wayTo: (realm: string): Way =>
+    realm === "bob-home"
+      ? { ranges: ["100.64.0.2", "fd7a:115c:a1e0::2"].map((text) => parseRange(text)!), proxies: [] }
+      : {
+        ranges: [],
+        proxies: [],
+        closed: { reason: "GranteeUnknown", message: `There is no Realm ${realm}.`, wrong: true },
+      },
   addressesOfName: (name: string) =>
     ({ "example.com": ["203.0.113.80", "2001:db8::80"], "inside.example.com": ["203.0.113.81", "169.254.169.254"] })[
       name

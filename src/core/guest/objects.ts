@@ -7,7 +7,11 @@ import type {
   ResourceQuota,
   ServiceAccount,
 } from "../../../lib/kubernetes_apis/core@v1.ts";
-import type { NetworkPolicy, NetworkPolicyEgressRule } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import type {
+  NetworkPolicy,
+  NetworkPolicyEgressRule,
+  NetworkPolicyPeer,
+} from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { RealmSubject } from "../../api/mod.ts";
 import { cordonAnnotation, grantLabel, guestNamespace, guestRole, lockedLabel, ownerLabels } from "../names.ts";
@@ -145,17 +149,14 @@ export const dnsOf = (realm: string, nodeLocal: readonly string[]): NetworkPolic
 /**
  * Opens the way to and from the realm's own node.
  *
- * @param blocks the node's addresses as CIDRs, at least one: an empty list of peers would allow everything
+ * @param peers the node's addresses and the proxies to it, at least one: an empty list would allow everything
  */
-export const realmPolicyOf = (realm: string, blocks: readonly [string, ...string[]]): NetworkPolicy => {
-  const peers = blocks.map((cidr) => ({ ipBlock: { cidr } }));
-  return {
-    apiVersion: "networking.k8s.io/v1",
-    kind: "NetworkPolicy",
-    metadata: { name: "realm", namespace: guestNamespace(realm), labels: ownerLabels(realm) },
-    spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"], ingress: [{ from: peers }], egress: [{ to: peers }] },
-  };
-};
+export const realmPolicyOf = (realm: string, peers: [NetworkPolicyPeer, ...NetworkPolicyPeer[]]): NetworkPolicy => ({
+  apiVersion: "networking.k8s.io/v1",
+  kind: "NetworkPolicy",
+  metadata: { name: "realm", namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"], ingress: [{ from: peers }], egress: [{ to: peers }] },
+});
 
 export const grantPolicyName = (grant: string): string => `grant-${grant}`;
 

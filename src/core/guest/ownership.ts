@@ -7,10 +7,13 @@ import {
   managedBy,
   managedByLabel,
   realmLabel,
+  trustAnnotation,
   volumesAnnotation,
 } from "../names.ts";
+import { isKnown } from "./holding.ts";
 import type { GuestWorld } from "./plan.ts";
-import { canonicalName } from "../realm/identity.ts";
+import { recordedTrust } from "./trust.ts";
+import { canonicalName, nodesOf } from "../realm/identity.ts";
 
 export type Ownership =
   /** To be made, or made by Keystone for this grantee. */
@@ -41,11 +44,15 @@ export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Owne
   if (isMade && !isAnother) return { is: "ours" };
   if (namespace.annotations[adoptAnnotation]) return { is: "handedOver", made: isMade };
   const handOver = `kubectl annotate namespace ${name} ${adoptAnnotation}=${grantee}`;
+  const record = namespace.annotations[granteeAnnotation];
   return isMade
     ? {
       is: "another's",
-      message: `Namespace ${name} was made for ${namespace.annotations[granteeAnnotation]}, and Realm ${grantee} is ` +
-        `${granteeRecord(realm!)} now: nobody is let in. Delete it, or hand it over: ${handOver}`,
+      message: realm!.trustedNode === undefined && record!.startsWith(granteeRecord(realm!))
+        ? `Namespace ${name} was made for ${record}, and no node is trusted with Realm ${grantee} yet: nobody is let in ` +
+          `until that one is on the tailnet. If it is another now, hand the namespace over: ${handOver}`
+        : `Namespace ${name} was made for ${record}, and Realm ${grantee} is ${granteeRecord(realm!)} now: nobody is ` +
+          `let in. Delete it, or hand it over: ${handOver}`,
     }
     : {
       is: "foreign",
@@ -54,13 +61,16 @@ export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Owne
     };
 }
 
-/** Whether the record names another identity, or another node. A node that isn't known yet is no other. */
+/**
+ * Whether the record names another identity, or a node that was never the realm's. A Realm that was deleted and made anew
+ * is the same one when its identity is and the same node has answered to it; what one never knew a node for needs none.
+ */
 function isAnothers(namespace: NamespaceFacts, realm: RealmFacts): boolean {
   const record = namespace.annotations[granteeAnnotation];
   if (record === undefined) return false;
   const [kind, name, identity, node] = record.split("/");
   if (kind !== "Realm" || name !== realm.name || identity !== canonicalName(realm.spec.identity)) return true;
-  return Boolean(node) && realm.trustedNode !== undefined && node !== realm.trustedNode;
+  return Boolean(node) && !nodesOf(realm).has(node!);
 }
 
 /** The annotations in which Keystone keeps what it has to remember about the namespace. */
@@ -73,6 +83,8 @@ export function recordsOf(
   const records: Record<string, string> = {};
   const record = recordOf(realm, before, ownership);
   if (record !== undefined) records[granteeAnnotation] = record;
+  const trust = isKnown(realm) && ownership.is !== "another's" ? realm.spec.trustLevel : recordedTrust(namespace);
+  if (trust) records[trustAnnotation] = trust;
   const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
   // Deleting needs a word for it: of every grant, and of none for what somebody else has stored.
   const kept = before[volumesAnnotation] === "Retain" || keeps || ownership.is === "handedOver";

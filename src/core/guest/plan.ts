@@ -26,10 +26,9 @@ import type {
   RealmFacts,
   ServiceAccountFacts,
 } from "../facts.ts";
-import { rulesOf } from "../grant/standing.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { endedAnnotation, lockedLabel, realmGroup, volumesAnnotation } from "../names.ts";
-import { cidr, compareRanges, parseRange } from "./address.ts";
+import { cidr, parseRange } from "./address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
 import { maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
@@ -51,6 +50,8 @@ import {
   serviceAccountOf,
 } from "./objects.ts";
 import { type Ownership, ownershipOf, recordsOf } from "./ownership.ts";
+import { rulesHere } from "./trust.ts";
+import { wayTo } from "./way.ts";
 
 /** Everything that is known about one grantee. */
 export interface GuestWorld {
@@ -198,8 +199,8 @@ function planStanding(
   const wanted = new Set(["default-deny", ...desiredPolicies.map((policy) => policy.metadata!.name!)]);
   const present = new Map(policies.map((policy) => [policy.name, policy]));
   // While it isn't known for whom they stand, policies may go and get narrower, but none is opened.
-  const narrowed = active && !access ? grantPolicies(world, holdings.holdings).filter(isThere(present)) : [];
-  if (active && !access) { for (const name of ["dns", "guest-internal"]) wanted.add(name); }
+  const standing = [guestInternalOf(grantee), ...dnsPolicies(world), ...grantPolicies(world, holdings.holdings)];
+  const narrowed = active && !access ? standing.filter(isThere(present)) : [];
   for (const { metadata } of narrowed) wanted.add(metadata!.name!);
   const closingStages: Write[][] = [
     access || !world.binding ? [] : [{ remove: { kind: "RoleBinding", ...target(world.binding) } }],
@@ -252,8 +253,8 @@ function quotaOfGrants({ cluster, quota }: GuestWorld, { holdings, granted }: Ho
 }
 
 function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownership): Write[] {
-  const { grantee, realm, namespace, settings, now } = world;
-  const { podSecurity } = rulesOf(settings, realm);
+  const { grantee, namespace, now } = world;
+  const { podSecurity } = rulesHere(world);
   const records = recordsOf(world, active, ownership);
   const news = !active && records[endedAnnotation] === undefined;
   const desired = namespaceOf(
@@ -347,15 +348,18 @@ export const uncounted = (quota: QuotaFacts, hard: Hard): string[] =>
 export const isOptional = (key: string): boolean => key.startsWith("count/") || key.includes(".deviceclass.");
 
 function openingPolicies(world: GuestWorld, holdings: readonly Holding[]): NetworkPolicy[] {
-  const { grantee, realm, settings } = world;
-  const { dns } = rulesOf(settings, realm);
-  const nodeLocal = settings.dns.nodeLocal.map(parseRange).filter((range) => range !== undefined).map(cidr);
   return [
-    guestInternalOf(grantee),
-    ...(dns ? [dnsOf(grantee, nodeLocal)] : []),
+    guestInternalOf(world.grantee),
+    ...dnsPolicies(world),
     ...realmPolicies(world),
     ...grantPolicies(world, holdings),
   ];
+}
+
+function dnsPolicies(world: GuestWorld): NetworkPolicy[] {
+  const { grantee, settings } = world;
+  if (!rulesHere(world).dns) return [];
+  return [dnsOf(grantee, settings.dns.nodeLocal.map(parseRange).filter((range) => range !== undefined).map(cidr))];
 }
 
 function grantPolicies(world: GuestWorld, holdings: readonly Holding[]): NetworkPolicy[] {
@@ -365,38 +369,24 @@ function grantPolicies(world: GuestWorld, holdings: readonly Holding[]): Network
   });
 }
 
-/** The verified tailnet addresses of a realm, as far as they are known. */
-export function addressesOf(realm: RealmFacts | undefined): string[] {
-  if (!isKnown(realm)) return [];
-  const verified = realm.status.conditions?.find(({ type }) => type === "IdentityVerified")?.status === "True";
-  return verified ? realm.status.node?.addresses ?? [] : [];
-}
-
-function realmPolicies({ grantee, realm }: GuestWorld): NetworkPolicy[] {
-  const blocks = addressesOf(realm).map(parseRange).filter((range) => range !== undefined).sort(compareRanges).map(
-    cidr,
-  );
-  const [first, ...rest] = blocks;
+function realmPolicies({ grantee, realm, settings, cluster }: GuestWorld): NetworkPolicy[] {
+  const { ranges, proxies } = wayTo(grantee, realm, { settings, cluster });
+  const [first, ...rest] = [...ranges.map((range) => ({ ipBlock: { cidr: cidr(range) } })), ...proxies];
   return first === undefined ? [] : [realmPolicyOf(grantee, [first, ...rest])];
 }
 
 /** What the destinations of a grant stand for, and the rules that open them. */
 export function destinationsOf(
-  world: Pick<GuestWorld, "realm" | "settings" | "cluster" | "realmNamed" | "addressesOfName">,
+  world: Pick<GuestWorld, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">,
   { destinations }: Pick<Holding, "destinations">,
 ): ReturnType<typeof resolveDestinations> {
-  const { realm, settings, cluster } = world;
+  const { settings, cluster } = world;
   return resolveDestinations(destinations, {
     protectedRanges: [...alwaysProtected, ...cluster.ranges],
-    mayNameProtected: isKnown(realm) && rulesOf(settings, realm).egress === "any",
+    mayNameProtected: rulesHere(world).egress === "any",
     ...(cluster.rangesUnknown === undefined ? {} : { rangesUnknown: cluster.rangesUnknown }),
     addressesOfName: (name) => world.addressesOfName(name) ?? { error: `${name} is being resolved.` },
-    addressesOf: (name) => {
-      const named = world.realmNamed(name);
-      if (!named) return { error: `There is no Realm ${name}.` };
-      const addresses = addressesOf(named);
-      return addresses.length > 0 ? addresses : { error: `Realm ${name} has no verified node on the tailnet.` };
-    },
+    wayTo: (name) => wayTo(name, world.realmNamed(name), { settings, cluster }),
   });
 }
 

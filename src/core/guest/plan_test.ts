@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { afterWrites, converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/facts.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
+import { defaultSettings } from "../../api/mod.ts";
 import type { PodFacts } from "../facts.ts";
 import { type GuestPlan, type GuestWorld, planGuest, type Write } from "./plan.ts";
 import { sharesOf } from "./share.ts";
@@ -65,7 +66,7 @@ Deno.test("guest: nobody comes in while the default deny isn't there, whatever e
 });
 
 Deno.test("guest: the seed's grant opens nothing but DNS, the guests' own pods and the realm's node", () => {
-  const world = converged(guestWorld({ realm: realm({ status: verified("100.64.0.2", "fd7a:115c:a1e0::2") }) }));
+  const world = converged(guestWorld({ realm: { ...bob, status: verified("100.64.0.2", "fd7a:115c:a1e0::2") } }));
   assert.deepEqual(policyNames(world), ["default-deny", "dns", "guest-internal", "realm"]);
   const specOf = (name: string) => world.policies.find((policy) => policy.name === name)!.spec;
   assert.deepEqual(specOf("default-deny"), { podSelector: {}, policyTypes: ["Ingress", "Egress"] });
@@ -84,7 +85,16 @@ Deno.test("guest: destinations open nothing while egressAllowed is false", () =>
 
 Deno.test("guest: with no address there is no policy, since an empty list of peers would allow everything", () => {
   for (const status of [{}, verified(), { ...verified("100.64.0.2"), conditions: [] }]) {
-    assert.ok(!policyNames(converged(guestWorld({ realm: realm({ status }) }))).includes("realm"));
+    assert.ok(!policyNames(converged(guestWorld({ realm: { ...bob, status } }))).includes("realm"));
+  }
+});
+
+Deno.test("guest: what was verified for another identity or another pin opens nothing, however old the status is", () => {
+  assert.ok(policyNames(converged(guestWorld({ realm: bob }))).includes("realm"));
+  const identity = "mallory.tailnet-name.ts.net";
+  const { trustedNode: _, ...released } = bob;
+  for (const changed of [{ ...bob, spec: { ...bob.spec, identity } }, { ...bob, trustedNode: "n2" }, released]) {
+    assert.ok(!policyNames(converged(guestWorld({ realm: changed }))).includes("realm"));
   }
 });
 
@@ -360,8 +370,116 @@ Deno.test("guest: a namespace that was made for another identity is closed, and 
     };
     assert.ok(converged(given).binding, "handed over");
   }
-  const unpinned = realm({ status: {} });
-  assert.ok(converged({ ...world, realm: unpinned }).binding, "a node that isn't known yet is no other");
+});
+
+Deno.test("guest: a realm that comes back is the same one when its node has answered, not before", () => {
+  const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
+  const back = realm({ status: {} });
+  const waiting = converged({ ...world, realm: back });
+  assert.equal(waiting.binding, undefined);
+  const { access } = sharesOf(waiting, planGuest(waiting)).get("alice-to-bob")!;
+  assert.deepEqual(access.reason, "NamespaceConflict");
+  assert.match(access.message, /no node is trusted with Realm bob-home yet: nobody is let in until that one is/);
+  assert.ok(converged({ ...waiting, realm: bob }).binding);
+  // One that never had a node, since there is no tailnet, is told by its identity alone.
+  const plain = converged(guestWorld({ grants: [grant({ status: active })] }));
+  assert.ok(converged({ ...converged({ ...plain, realm: undefined }), realm: realm() }).binding);
+});
+
+Deno.test("guest: when the Realm goes, what runs stays as it was admitted, and what drifts is repaired", () => {
+  const trusted = realm({ spec: { trustLevel: "internal" }, status: verified("100.64.0.2"), trustedNode: "n1" });
+  const running = grant({
+    status: {
+      ...active,
+      hard: { "requests.cpu": "2" },
+      resolvedDestinations: [{ destination: "169.254.169.254:80", addresses: ["169.254.169.254/32"] }],
+    },
+    spec: open("169.254.169.254:80"),
+  });
+  const world = converged(guestWorld({ realm: trusted, grants: [running] }));
+  const levelOf = ({ namespace }: GuestWorld) => namespace!.labels["pod-security.kubernetes.io/enforce"];
+  assert.equal(levelOf(world), "baseline");
+  const lost = converged({ ...world, realm: undefined });
+  assert.equal(levelOf(lost), "baseline");
+  assert.equal(lost.binding, undefined);
+  assert.deepEqual(policyNames(lost), ["default-deny", "dns", "grant-alice-to-bob", "guest-internal"]);
+  const labels = { ...lost.namespace!.labels, "pod-security.kubernetes.io/enforce": "privileged" };
+  const wider = lost.policies.map((policy) =>
+    policy.name === "dns" ? { ...policy, spec: { ...policy.spec, egress: [{}] } } : policy
+  );
+  const drifted = { ...lost, namespace: { ...lost.namespace!, labels }, policies: wider };
+  assert.deepEqual(writes(drifted), ["Namespace/guest-bob-home", "NetworkPolicy/dns"]);
+  assert.deepEqual(
+    converged(drifted).policies.map(({ name, spec }) => [name, spec]).sort(),
+    lost.policies.map(({ name, spec }) => [name, spec]).sort(),
+  );
+  const { network, access, quota } = sharesOf(lost, planGuest(lost)).get("alice-to-bob")!;
+  assert.deepEqual([network.reason, access.reason, quota.status], ["GranteeUnknown", "GranteeUnknown", "True"]);
+  assert.match(network.message, /The way to and from the node of bob-home is closed: There is no Realm bob-home\./);
+  // Of one that was made before this was on record, the label tells.
+  const { "keystone.io/trust": _, ...annotations } = world.namespace!.annotations;
+  assert.equal(
+    levelOf(converged({ ...world, realm: undefined, namespace: { ...world.namespace!, annotations } })),
+    "baseline",
+  );
+  // What nobody could have written counts for nothing.
+  const forged = { ...lost.namespace!, annotations: { ...annotations, "keystone.io/trust": "root" }, labels };
+  assert.equal(levelOf(converged({ ...lost, namespace: forged })), "restricted");
+});
+
+Deno.test("guest: a node that isn't verified closes its way at once, and the grants say why", () => {
+  const world = converged(guestWorld({ realm: bob, grants: [grant({ spec: open("bob-home:22", "203.0.113.0/24") })] }));
+  const message = "Another node (n2) has taken the name.";
+  const condition = { type: "IdentityVerified", reason: "NodeReplaced", message, lastTransitionTime: "" };
+  const taken = { ...bob, status: { conditions: [{ ...condition, status: "False" as const }] } };
+  assert.deepEqual(writes({ ...world, realm: taken, realmNamed: () => taken }), [
+    "-NetworkPolicy/realm",
+    "NetworkPolicy/grant-alice-to-bob",
+  ]);
+  const closed = converged({ ...world, realm: taken, realmNamed: () => taken });
+  assert.ok(closed.binding, "its people are let in as before");
+  const { network, destinations } = sharesOf(closed, planGuest(closed)).get("alice-to-bob")!;
+  assert.deepEqual([network.status, network.reason], ["False", "NodeReplaced"]);
+  assert.match(network.message, /^The way to and from the node of bob-home is closed: Another node \(n2\) has taken/);
+  assert.match(destinations[0]!.error!, /^bob-home:22 stays closed\. Another node/);
+  assert.deepEqual(destinations[1]!.addresses, ["203.0.113.0/24"]);
+  // While nobody can be asked it is said, and nothing is wrong.
+  const unknown = { ...bob, status: { conditions: [{ ...condition, status: "Unknown" as const }] } };
+  const waiting = converged({ ...world, realm: unknown, grants: [grant()] });
+  const share = sharesOf(waiting, planGuest(waiting)).get("alice-to-bob")!;
+  assert.equal(share.network.status, "True");
+  assert.match(share.network.message, /The way to and from the node of bob-home is closed: Another node/);
+});
+
+Deno.test("guest: proxies that stand for the node are open both ways, and as a destination with its port", () => {
+  const proxy = {
+    namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "tailscale" } },
+    podSelector: { matchLabels: { app: "egress-bob" } },
+  };
+  const settings = { ...defaultSettings, realmPeers: { "bob-home": [proxy] } };
+  const world = converged(guestWorld({ realm: bob, settings, grants: [grant({ spec: open("bob-home:22") })] }));
+  const specOf = (name: string) => world.policies.find((policy) => policy.name === name)!.spec;
+  const address = { ipBlock: { cidr: "100.64.0.2/32" } };
+  assert.deepEqual(specOf("realm").ingress, [{ from: [address, proxy] }]);
+  assert.deepEqual(specOf("realm").egress, [{ to: [address, proxy] }]);
+  assert.deepEqual(specOf("grant-alice-to-bob").egress, [{
+    ports: [{ protocol: "TCP", port: 22 }],
+    to: [address, proxy],
+  }]);
+});
+
+Deno.test("guest: a node that a person trusts instead of another inherits what was made for that", () => {
+  const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
+  const status = { ...verified("100.64.0.9"), trustedNode: "n2", trustedBefore: ["n1"] };
+  const next = converged({
+    ...world,
+    realm: { ...bob, trustedNode: "n2", status: { ...status, node: { ...status.node!, stableID: "n2" } } },
+  });
+  assert.ok(next.binding);
+  assert.equal(next.namespace!.annotations["keystone.io/grantee"], "Realm/bob-home/bob-home.tailnet-name.ts.net/n2");
+  assert.deepEqual(next.policies.find(({ name }) => name === "realm")!.spec.ingress, [{
+    from: [{ ipBlock: { cidr: "100.64.0.9/32" } }],
+  }]);
 });
 
 Deno.test("guest: a namespace on its way out is waited for", () => {
@@ -698,7 +816,7 @@ const anyWorld = fc.tuple(
   anyGrant("c"),
   fc.constantFrom(verified(), verified("100.64.0.2")),
 )
-  .map(([a, b, c, status]) => guestWorld({ grants: [a, b, c], realm: realm({ status }) }));
+  .map(([a, b, c, status]) => guestWorld({ grants: [a, b, c], realm: { ...bob, status } }));
 
 Deno.test("guest: plans come to an end, from any earlier state, also when they broke off", () => {
   fc.assert(fc.property(anyWorld, anyWorld, fc.nat(12), fc.boolean(), (before, after, count, counted) => {

@@ -9,7 +9,6 @@ import type { Holding } from "./holding.ts";
 import { grantPolicyName } from "./objects.ts";
 import { ownershipOf } from "./ownership.ts";
 import {
-  addressesOf,
   destinationsOf,
   type GuestPlan,
   type GuestWorld,
@@ -17,7 +16,9 @@ import {
   isOptional,
   sameQuantities,
   uncounted,
+  type Write,
 } from "./plan.ts";
+import { wayTo } from "./way.ts";
 
 /** Whether something stands, why, and that in a sentence. */
 export interface Applied {
@@ -66,7 +67,7 @@ export function sharesOf(world: GuestWorld, plan: GuestPlan): Map<string, GrantS
     quota: conflict ?? quotaApplied(world, plan),
     access: conflict ?? accessApplied(world),
     overcommitted: overcommittedOf(world, plan),
-    pending: new Set(plan.stages.flat().flatMap((write) => "apply" in write ? [write.apply.metadata!.name!] : [])),
+    pending: new Set(plan.stages.flat().flatMap(pendingName)),
   };
   return new Map(world.grants.map((grant): [string, GrantShare] => {
     const holding = holdings.get(grant.name);
@@ -79,13 +80,18 @@ export function sharesOf(world: GuestWorld, plan: GuestPlan): Map<string, GrantS
   }));
 }
 
+const pendingName = (write: Write): string[] => {
+  if ("apply" in write) return [write.apply.metadata!.name!];
+  return "remove" in write && write.remove.kind === "NetworkPolicy" ? [write.remove.name] : [];
+};
+
 /** What all grants of the namespace share. */
 interface Shared {
   conflict: Applied | undefined;
   quota: Applied;
   access: Applied;
   overcommitted: Applied;
-  /** Names of the objects that are yet to be written. */
+  /** Names of the objects that are yet to be written, and of policies that are yet to go. */
   pending: ReadonlySet<string>;
 }
 
@@ -215,18 +221,25 @@ function networkApplied(
   if (needed.some((name) => pending.has(name))) {
     return lacking("Applying", `Writing the network policies of ${guestNamespace(world.grantee)}.`);
   }
+  const { ranges, proxies, closed } = wayTo(world.grantee, world.realm, world);
   const unresolved = destinations.flatMap(({ error }) => error ?? []);
+  if (closed?.wrong) {
+    return lacking(closed.reason, listed([`${closedText(world.grantee)} ${closed.message}`, ...unresolved]));
+  }
   if (unresolved.length > 0) return lacking(unresolvedReason(world, unresolved), listed(unresolved));
   const open = [
-    ...(addressesOf(world.realm).length > 0 ? [`the node of ${world.grantee}`] : []),
+    ...(ranges.length + proxies.length > 0 ? [`the node of ${world.grantee}`] : []),
     ...(destinations.length > 0
       ? [`${destinations.length} allowed destination${destinations.length > 1 ? "s" : ""}`]
       : []),
   ];
+  const way = closed ? ` ${closedText(world.grantee)} ${closed.message}` : "";
   return applied(
-    `All egress is denied but ${["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")}.`,
+    `All egress is denied but ${["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")}.${way}`,
   );
 }
+
+const closedText = (grantee: string): string => `The way to and from the node of ${grantee} is closed:`;
 
 /** The first of them; each is in the status by itself. */
 function listed(errors: readonly string[]): string {

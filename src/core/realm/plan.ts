@@ -1,13 +1,19 @@
 /** What a Realm's status says: who answers to its name on the tailnet, and whether that is the one who did before. */
-import type { ConnectionState, RealmNode, RealmStatus } from "../../api/mod.ts";
+import { maxCapabilities, maxCapabilityLength, type RealmNode, type RealmStatus } from "../../api/mod.ts";
 import { foldConditions, type Verdict } from "../conditions.ts";
-import { rfc3339 } from "../instants.ts";
 import type { EventFact, RealmFacts } from "../facts.ts";
+import { earliest, rfc3339 } from "../instants.ts";
+import { connectionTypeVerdict } from "./control_server.ts";
+import { keyVerdict, keyWakeAt } from "./key.ts";
+import { pathShown, pingDueAt, type PingFacts } from "./path.ts";
+import { trustShown } from "./pin.ts";
+import { type Sighting, sightingOf, wholeSeconds } from "./sighting.ts";
 
 /** A node of the tailnet, as far as a Realm cares. */
 export interface NodeFacts {
   stableID: string;
   dnsName: string;
+  /** IPv4 first. */
   addresses: readonly string[];
   online: boolean;
   /** Whether its key has expired. */
@@ -18,18 +24,32 @@ export interface NodeFacts {
   ownerLogin?: string;
   /** RFC 3339. */
   keyExpiry?: string;
+  /** When the control server last saw it, if it tells, RFC 3339. */
+  lastSeen?: string;
+  /** Arguments of the capability keystone.io/cap/realm, if the tailnet's policy grants it. */
+  realmCapability?: readonly unknown[];
 }
 
 /** The tailnet, as far as one Realm cares. */
 export type TailnetFacts =
   | { kind: "none" }
   | { kind: "unavailable"; reason: string; message: string }
-  /** `nodes`: those that answer to the realm's identity. */
-  | { kind: "running"; nodes: readonly NodeFacts[]; controlServer?: string };
+  | {
+    kind: "running";
+    /** Those that answer to the realm's identity. */
+    nodes: readonly NodeFacts[];
+    /** The name that the trusted node has, if it is another. */
+    trustedElsewhere?: string;
+    controlServer?: string;
+  };
 
 export interface RealmWorld {
   realm: RealmFacts;
+  /** Names of the other Realms that have the same identity. */
+  rivals: readonly string[];
   tailnet: TailnetFacts;
+  /** Undefined while no ping of the realm's node has ended. */
+  ping?: PingFacts | undefined;
   local: boolean;
   /** How often lastSeen is renewed while Connected, in milliseconds. */
   lastSeenEveryMs: number;
@@ -41,171 +61,156 @@ export interface RealmPlan {
   status: RealmStatus;
   /** StableID to pin: the first node that answers to the name is the one to trust from then on. */
   pin?: string;
+  /** The node and address to ping now. */
+  ping?: { stableID: string; address: string };
   events: EventFact[];
   wakeAt?: number;
-}
-
-interface Seen {
-  state: ConnectionState;
-  reachable: Omit<Verdict, "type">;
-  verified: Omit<Verdict, "type">;
-  /** undefined: keep the one that is known. */
-  node?: RealmNode | null;
-  pin?: string;
 }
 
 /** Plans one realm. A lost tailscaled changes what is known, never what is enforced: the node stays as it was. */
 export function planRealm(world: RealmWorld): RealmPlan {
   const { realm, tailnet, now } = world;
-  const seen = look(world);
+  const seen = sightingOf(world);
   const before = realm.status;
-  const node = seen.node === undefined ? before.node : seen.node ?? undefined;
-  const { lastSeen, wakeAt } = lastSeenOf(world, seen.state);
+  const node = shownNode(world, seen);
+  const lastSeen = lastSeenOf(world, seen);
   const controlServer = tailnet.kind === "running" ? tailnet.controlServer : before.controlServer;
   const ready: Omit<Verdict, "type"> = seen.verified.status !== "True" ? seen.verified : seen.reachable;
+  const key = keyNode(seen, node);
+  const ping = pingOf(world, seen);
   const status: RealmStatus = {
     connectionState: seen.state,
-    ...(lastSeen === undefined ? {} : { lastSeen }),
+    ...(lastSeen.at === undefined ? {} : { lastSeen: lastSeen.at }),
     local: world.local,
     ...(node ? { node } : {}),
+    ...trustShown(before, seen.pin ?? realm.trustedNode),
     ...(controlServer === undefined ? {} : { controlServer }),
     observedGeneration: realm.generation,
     conditions: foldConditions(
       before.conditions,
-      [{ type: "Reachable", ...seen.reachable }, { type: "IdentityVerified", ...seen.verified }, {
-        type: "Ready",
-        ...ready,
-      }],
+      [
+        { type: "Reachable", ...seen.reachable },
+        { type: "IdentityVerified", ...seen.verified },
+        key ? keyVerdict(key, now) : keyUnknown,
+        connectionTypeVerdict(realm.spec, controlServer),
+        { type: "Ready", ...ready },
+      ],
       realm.generation,
       now,
     ),
   };
+  const wakeAt = earliest(lastSeen.wakeAt, ping.wakeAt, key && keyWakeAt(key, now));
   return {
     status,
     ...(seen.pin === undefined ? {} : { pin: seen.pin }),
-    events: eventsOf(realm, status, ready),
+    ...(ping.ping ? { ping: ping.ping } : {}),
+    events: eventsOf(realm, status),
     ...(wakeAt === undefined ? {} : { wakeAt }),
   };
 }
 
-function look({ realm, tailnet }: RealmWorld): Seen {
-  const { identity } = realm.spec;
-  if (tailnet.kind === "none") {
-    const unknown = {
-      status: "Unknown" as const,
-      reason: "NoTailnet",
-      message: "The operator runs without a tailnet; set TS_SOCKET to the socket of a tailscaled to watch this realm.",
-    };
-    return { state: "Unknown", reachable: unknown, verified: knownBefore(realm, unknown) };
-  }
-  if (tailnet.kind === "unavailable") {
-    const { reason, message } = tailnet;
-    const unknown = { status: "Unknown" as const, reason, message: `${message}; grants stay as they are.` };
-    return {
-      state: reason === "Starting" ? "Connecting" : "Unknown",
-      reachable: unknown,
-      verified: knownBefore(realm, unknown),
-    };
-  }
-  const { nodes } = tailnet;
-  if (nodes.length === 0) {
-    const gone = {
-      status: "False" as const,
-      reason: "NodeNotFound",
-      message: `No node of the tailnet is named ${identity}; compare with \`tailscale status\`, or let that node join.`,
-    };
-    return { state: "Error", reachable: gone, verified: gone, node: null };
-  }
-  const node = realm.trustedNode === undefined
-    ? nodes[0]!
-    : nodes.find(({ stableID }) => stableID === realm.trustedNode);
-  if (!node || (realm.trustedNode === undefined && nodes.length > 1)) {
-    const ids = nodes.map(({ stableID }) => stableID).join(", ");
-    const replaced = {
-      status: "False" as const,
-      reason: node ? "SeveralNodes" : "NodeReplaced",
-      message: node
-        ? `Several nodes are named ${identity} (${ids}); choose one: kubectl annotate realm ${realm.name} keystone.io/trusted-node=ID`
-        : `Another node (${ids}) has taken the name ${identity} from ${realm.trustedNode}; nothing is opened for it. ` +
-          `If that is right: kubectl annotate --overwrite realm ${realm.name} keystone.io/trusted-node=${
-            nodes[0]!.stableID
-          }`,
-    };
-    return { state: "Error", reachable: replaced, verified: replaced, node: null };
-  }
-  const verified = {
-    status: "True" as const,
-    reason: "NodePinned",
-    message: `The node ${node.stableID} answers to ${identity}.`,
-  };
-  const [state, reachable] = reachability(node);
+const keyUnknown: Verdict = {
+  type: "KeyExpiring",
+  status: "Unknown",
+  reason: "NodeUnknown",
+  message: "Which node is the realm's isn't known.",
+};
+
+/** The node as the status shows it; what is known of it stays while nobody can be asked. */
+function shownNode({ realm, ping }: RealmWorld, { node, state }: Sighting): RealmNode | undefined {
+  const before = realm.status.node;
+  if (node === null) return undefined;
+  if (node === undefined) return before;
+  const known = before?.stableID === node.stableID ? before : { stableID: node.stableID };
+  const reached = state === "Connected" && !node.self;
   return {
-    state,
-    reachable,
-    verified,
-    node: shownNode(node),
-    ...(realm.trustedNode === undefined ? { pin: node.stableID } : {}),
+    stableID: node.stableID,
+    name: node.dnsName,
+    addresses: [...node.addresses],
+    ...(node.os ? { os: node.os } : {}),
+    ...(node.ownerLogin ? { owner: node.ownerLogin } : {}),
+    ...(node.keyExpiry ? { keyExpiry: wholeSeconds(node.keyExpiry) } : {}),
+    ...(reached ? pathShown(ping, known) : {}),
+    ...(node.realmCapability ? { realmCapability: capabilityShown(node.realmCapability) } : {}),
   };
 }
 
-/** Who the node is stays known while nobody can be asked. */
-function knownBefore(realm: RealmFacts, unknown: Omit<Verdict, "type">): Omit<Verdict, "type"> {
-  const before = realm.status.conditions?.find(({ type }) => type === "IdentityVerified");
-  return before && before.status !== "Unknown"
-    ? { status: before.status, reason: before.reason, message: before.message }
-    : unknown;
+/** As much as a status takes; an argument that is cut would not be JSON any more. */
+const capabilityShown = (values: readonly unknown[]): string[] =>
+  values.map((value) => JSON.stringify(value)).filter((text) => text.length <= maxCapabilityLength)
+    .slice(0, maxCapabilities);
+
+/** The node whose key is to be judged: also by the clock alone. */
+function keyNode({ node }: Sighting, shown: RealmNode | undefined): NodeFacts | undefined {
+  if (node) return node;
+  if (!shown) return undefined;
+  const { stableID, name = stableID, addresses, keyExpiry } = shown;
+  const facts = { stableID, dnsName: name, addresses, online: false, expired: false, self: false };
+  return { ...facts, ...(keyExpiry ? { keyExpiry } : {}) };
 }
 
-function reachability(node: NodeFacts): [ConnectionState, Omit<Verdict, "type">] {
-  if (node.self) return ["Connected", { status: "True", reason: "Self", message: "This is the operator's own node." }];
-  if (node.expired) {
-    return ["Error", {
-      status: "False",
-      reason: "KeyExpired",
-      message: `The key of ${node.dnsName} has expired${
-        node.keyExpiry ? ` at ${node.keyExpiry}` : ""
-      }; its owner has to log in again (tailscale up).`,
-    }];
-  }
-  return node.online
-    ? ["Connected", { status: "True", reason: "Online", message: `${node.dnsName} is online.` }]
-    : ["Disconnected", {
-      status: "False",
-      reason: "Offline",
-      message: `${node.dnsName} is offline; grants stay as they are.`,
-    }];
+/** Pings of a node that is there, as the control server says. */
+function pingOf(
+  { ping, now }: RealmWorld,
+  { state, node }: Sighting,
+): { ping?: { stableID: string; address: string }; wakeAt?: number } {
+  const address = node?.addresses[0];
+  if (state !== "Connected" || !node || node.self || address === undefined) return {};
+  const dueAt = pingDueAt(ping, node.stableID, address);
+  return now < dueAt ? { wakeAt: dueAt } : { ping: { stableID: node.stableID, address } };
 }
-
-const shownNode = (node: NodeFacts): RealmNode => ({
-  stableID: node.stableID,
-  name: node.dnsName,
-  addresses: [...node.addresses],
-  ...(node.os ? { os: node.os } : {}),
-  ...(node.ownerLogin ? { owner: node.ownerLogin } : {}),
-  ...(node.keyExpiry ? { keyExpiry: node.keyExpiry } : {}),
-});
 
 /** lastSeen moves on transitions, and while Connected only once in a while: a heartbeat would be a write without news. */
 function lastSeenOf(
   { realm, lastSeenEveryMs, now }: RealmWorld,
-  state: ConnectionState,
-): { lastSeen?: string; wakeAt?: number } {
-  const { connectionState, lastSeen } = realm.status;
-  const was = connectionState === "Connected";
-  const is = state === "Connected";
-  if (!was && !is) return lastSeen === undefined ? {} : { lastSeen };
+  { reachable, node }: Sighting,
+): { at?: string; wakeAt?: number } {
+  const { connectionState, lastSeen, conditions } = realm.status;
+  const was = connectionState === "Connected" &&
+    conditions?.find(({ type }) => type === "Reachable")?.status === "True";
   const seenAt = lastSeen === undefined ? -Infinity : Date.parse(lastSeen);
-  if (was && is && now - seenAt < lastSeenEveryMs) return { lastSeen: lastSeen!, wakeAt: seenAt + lastSeenEveryMs };
-  return { lastSeen: rfc3339(now), ...(is ? { wakeAt: now + lastSeenEveryMs } : {}) };
+  if (reachable.status === "True") {
+    if (was && now - seenAt < lastSeenEveryMs) return { at: lastSeen!, wakeAt: seenAt + lastSeenEveryMs };
+    return { at: rfc3339(now), wakeAt: now + lastSeenEveryMs };
+  }
+  const told = node?.online === false && node.lastSeen ? wholeSeconds(node.lastSeen) : undefined;
+  // A node that doesn't answer was not seen now, whatever the control server says.
+  if (!was || reachable.reason === "NoAnswer") return lastSeen ?? told ? { at: (lastSeen ?? told)! } : {};
+  if (told === undefined) return { at: rfc3339(now) };
+  return { at: Date.parse(told) > seenAt ? told : lastSeen! };
 }
 
-function eventsOf(realm: RealmFacts, status: RealmStatus, ready: Omit<Verdict, "type">): EventFact[] {
-  const before = realm.status.conditions?.find(({ type }) => type === "Ready");
-  if (realm.status.connectionState === status.connectionState && before?.reason === ready.reason) return [];
-  return [{
-    type: status.connectionState === "Error" ? "Warning" : "Normal",
-    reason: status.connectionState === "Error" ? ready.reason : status.connectionState!,
-    action: "Observe",
-    note: ready.message,
-  }];
+function eventsOf(realm: RealmFacts, status: RealmStatus): EventFact[] {
+  const news = [...readyEventsOf(realm, status), ...trustEventsOf(realm, status)];
+  const told = new Set(news.map(({ reason }) => reason));
+  return [...news, ...warningsOf(realm, status).filter(({ reason }) => !told.has(reason))];
 }
+
+/** The news of a transition. */
+function readyEventsOf({ status: before }: RealmFacts, status: RealmStatus): EventFact[] {
+  const ready = conditionOf(status, "Ready")!;
+  const { connectionState: state } = status;
+  if (before.connectionState === state && conditionOf(before, "Ready")?.reason === ready.reason) return [];
+  const isError = state === "Error";
+  const reason = isError || (state === "Connected" && ready.status !== "True") ? ready.reason : state!;
+  return [{ type: isError ? "Warning" : "Normal", reason, action: "Observe", note: ready.message }];
+}
+
+/** A person has trusted another node. */
+function trustEventsOf({ name, status: before }: RealmFacts, { trustedNode }: RealmStatus): EventFact[] {
+  if (before.trustedNode === undefined || before.trustedNode === trustedNode) return [];
+  const note = `Realm ${name} is trusted with the node ${trustedNode} now, and no more with ${before.trustedNode}.`;
+  return [{ type: "Warning", reason: "TrustedNodeChanged", action: "Observe", note }];
+}
+
+/** What somebody should mend in time. */
+function warningsOf({ status: before }: RealmFacts, status: RealmStatus): EventFact[] {
+  return [["KeyExpiring", "True"], ["ConnectionTypeMatches", "False"]].flatMap(([type, bad]) => {
+    const [old, now] = [conditionOf(before, type!), conditionOf(status, type!)!];
+    if (now.status !== bad || old?.reason === now.reason) return [];
+    return [{ type: "Warning" as const, reason: now.reason, action: "Observe", note: now.message }];
+  });
+}
+
+const conditionOf = ({ conditions }: RealmStatus, type: string) =>
+  conditions?.find((condition) => condition.type === type);
