@@ -8,6 +8,7 @@ import type { Names } from "../dns/names.ts";
 import type { Tailnet } from "../tailnet/tailnet.ts";
 import type { ClusterWatch } from "./cluster.ts";
 import type { PodWatches } from "./pods.ts";
+import type { Pings } from "./pings.ts";
 import type { Shares } from "./shares.ts";
 import type { Stores } from "./stores.ts";
 
@@ -20,6 +21,7 @@ export interface Context {
   pods: PodWatches;
   names: Names;
   shares: Shares;
+  pings: Pings;
   tailnet: Tailnet;
   settings: Settings;
   /** Which realm this cluster is, as of now. */

@@ -12,6 +12,7 @@ import { ClusterWatch } from "./cluster.ts";
 import type { Context, Queues } from "./context.ts";
 import { reconcileGrant } from "./grant.ts";
 import { reconcileGuest } from "./guest.ts";
+import { Pings } from "./pings.ts";
 import { PodWatches } from "./pods.ts";
 import { preflight } from "./preflight.ts";
 import { reconcileRealm } from "./realm.ts";
@@ -115,7 +116,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     await context.events.flush(AbortSignal.timeout(2000)).catch(() => {});
     await lease.release();
     observing.abort();
-    await Promise.all([...observers, context.pods.ended()]);
+    await Promise.all([...observers, context.pods.ended(), context.pings.ended()]);
   }
 }
 
@@ -156,6 +157,12 @@ function createContext(
     }),
     names,
     shares: new Shares(),
+    pings: new Pings({
+      ping: (address, signal) => tailnet.ping(address, signal),
+      clock,
+      signal,
+      wake: (realm, at) => queues.realms.addAt(realm, at),
+    }),
     tailnet,
     settings,
     skewMs: () => serverTime.skewMs() ?? 0,

@@ -3,28 +3,31 @@ import { isDeepStrictEqual } from "node:util";
 import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { trustedNodeAnnotation } from "../api/mod.ts";
+import { realmCapability, trustedNodeAnnotation } from "../api/mod.ts";
 import type { RealmFacts } from "../core/facts.ts";
 import { operatorName } from "../core/names.ts";
 import { canonicalName, rivalsOf } from "../core/realm/identity.ts";
-import { planRealm, type TailnetFacts } from "../core/realm/plan.ts";
-import type { TailnetState } from "../tailnet/tailnet.ts";
+import { type NodeFacts, planRealm, type TailnetFacts } from "../core/realm/plan.ts";
+import type { Peer, TailnetState } from "../tailnet/tailnet.ts";
 import type { Context } from "./context.ts";
 import { record } from "./record.ts";
 
 export async function reconcileRealm(context: Context, name: string, signal: AbortSignal): Promise<Next> {
-  const { stores, tailnet, local, clock, lastSeenEveryMs } = context;
+  const { stores, tailnet, pings, local, clock, lastSeenEveryMs } = context;
   const realm = stores.realms.get(name);
+  if (!realm) pings.forget(name);
   if (!realm || realm.deleting) return {};
   const known = local();
   const plan = planRealm({
     realm,
     rivals: rivalsOf(stores.realms.index("identity", canonicalName(realm.spec.identity)), realm),
     tailnet: tailnetFacts(tailnet.state, realm),
+    ping: pings.get(name),
     local: known.kind === "known" && known.name === name,
     lastSeenEveryMs,
     now: clock.now(),
   });
+  if (plan.ping) pings.ask(name, plan.ping);
   const api = new ResourceApi(context.rest, realms);
   const metadata = { name, uid: realm.uid };
   // Pinned before its addresses are shown: what enters a policy is pinned.
@@ -53,7 +56,7 @@ const head = { apiVersion: "keystone.io/v1alpha1", kind: "Realm" } as const;
 
 function tailnetFacts(state: TailnetState, { spec, trustedNode }: RealmFacts): TailnetFacts {
   if (state.kind !== "running") return state;
-  const nodes = state.peers.get(canonicalName(spec.identity)) ?? [];
+  const nodes = (state.peers.get(canonicalName(spec.identity)) ?? []).map(nodeFacts);
   const isThere = trustedNode === undefined || nodes.some(({ stableID }) => stableID === trustedNode);
   const trustedElsewhere = isThere ? undefined : nameOf(state, trustedNode);
   return {
@@ -63,6 +66,12 @@ function tailnetFacts(state: TailnetState, { spec, trustedNode }: RealmFacts): T
     ...(state.controlURL === undefined ? {} : { controlServer: state.controlURL }),
   };
 }
+
+/** Until it was asked what the policy grants a node, nothing is known of that. */
+const nodeFacts = ({ capabilities, ...peer }: Peer): NodeFacts => ({
+  ...peer,
+  ...(capabilities ? { realmCapability: capabilities[realmCapability] ?? null } : {}),
+});
 
 /** Under which name a node is on the tailnet. One pass over its peers, for those realms only that miss their node. */
 function nameOf({ peers }: Extract<TailnetState, { kind: "running" }>, node: string): string | undefined {

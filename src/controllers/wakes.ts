@@ -70,6 +70,8 @@ export function connectWakes(context: Context): void {
   resolveNames(context);
   watchIdentities(context);
 
+  watchNodes(context);
+
   tailnet.onChange(({ names, all }) => {
     localMayHaveChanged();
     const realms = all
@@ -90,6 +92,14 @@ function watchIdentities({ stores, tailnet }: Context): void {
       planned = false;
       tailnet.watch(new Set(stores.realms.list().map(({ spec }) => canonicalName(spec.identity))));
     });
+  });
+}
+
+/** Has the tailnet keep known what its policy grants the nodes of realms. */
+function watchNodes({ stores, tailnet }: Context): void {
+  stores.realms.subscribe(({ old, new: now }) => {
+    if (old?.spec.identity === now?.spec.identity) return;
+    tailnet.watch(new Set(stores.realms.list().map(({ spec }) => canonicalName(spec.identity))));
   });
 }
 

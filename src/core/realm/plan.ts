@@ -26,8 +26,8 @@ export interface NodeFacts {
   keyExpiry?: string;
   /** When the control server last saw it, if it tells, RFC 3339. */
   lastSeen?: string;
-  /** Arguments of the capability keystone.io/cap/realm, if the tailnet's policy grants it. */
-  realmCapability?: readonly unknown[];
+  /** Arguments of the capability keystone.io/cap/realm; null: the policy doesn't grant it; undefined: not known yet. */
+  realmCapability?: readonly unknown[] | null;
 }
 
 /** The tailnet, as far as one Realm cares. */
@@ -121,7 +121,8 @@ function shownNode({ realm, ping }: RealmWorld, { node, state }: Sighting): Real
   const before = realm.status.node;
   if (node === null) return undefined;
   if (node === undefined) return before;
-  const known = before?.stableID === node.stableID ? before : { stableID: node.stableID };
+  const known: Pick<RealmNode, "stableID" | "path" | "latencyMs" | "realmCapability"> =
+    before?.stableID === node.stableID ? before : { stableID: node.stableID };
   const reached = state === "Connected" && !node.self;
   return {
     stableID: node.stableID,
@@ -131,14 +132,20 @@ function shownNode({ realm, ping }: RealmWorld, { node, state }: Sighting): Real
     ...(node.ownerLogin ? { owner: node.ownerLogin } : {}),
     ...(node.keyExpiry ? { keyExpiry: wholeSeconds(node.keyExpiry) } : {}),
     ...(reached ? pathShown(ping, known) : {}),
-    ...(node.realmCapability ? { realmCapability: capabilityShown(node.realmCapability) } : {}),
+    ...capabilityShown(node, known),
   };
 }
 
 /** As much as a status takes; an argument that is cut would not be JSON any more. */
-const capabilityShown = (values: readonly unknown[]): string[] =>
-  values.map((value) => JSON.stringify(value)).filter((text) => text.length <= maxCapabilityLength)
-    .slice(0, maxCapabilities);
+function capabilityShown(
+  { realmCapability: values }: NodeFacts,
+  known: Pick<RealmNode, "realmCapability">,
+): Pick<RealmNode, "realmCapability"> {
+  if (values === null) return {};
+  if (values === undefined) return known.realmCapability ? { realmCapability: known.realmCapability } : {};
+  const texts = values.map((value) => JSON.stringify(value)).filter((text) => text.length <= maxCapabilityLength);
+  return { realmCapability: texts.slice(0, maxCapabilities) };
+}
 
 /** The node whose key is to be judged: also by the clock alone. */
 function keyNode({ node }: Sighting, shown: RealmNode | undefined): NodeFacts | undefined {

@@ -266,8 +266,14 @@ Deno.test("realm: the control server is held against spec.connectionType, and wo
 });
 
 Deno.test("realm: the capability is recorded as the policy grants it, within bounds", () => {
-  const granted = (realmCapability?: unknown[]) =>
-    plan({ tailnet: running(node({ ...(realmCapability ? { realmCapability } : {}) })) }).status.node!.realmCapability;
+  const granted = (realmCapability?: unknown[] | null, before = realm()) =>
+    plan({
+      realm: before,
+      tailnet: running(node(realmCapability === undefined ? {} : { realmCapability })),
+    }).status.node!.realmCapability;
+  const known = after(plan({ tailnet: running(node({ realmCapability: ["x"] })) }));
+  assert.deepEqual(granted(undefined, known), ['"x"'], "not asked yet, as after a restart: what is known stays");
+  assert.equal(granted(null, known), undefined);
   assert.equal(granted(), undefined);
   assert.deepEqual(granted([]), []);
   assert.deepEqual(granted([{ realm: "bob-home" }, "x"]), ['{"realm":"bob-home"}', '"x"']);
