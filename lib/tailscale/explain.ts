@@ -13,6 +13,8 @@ const remedies: Record<LocalApiErrorKind, string> = {
   Protocol: "see that the socket is tailscaled's and that its version is supported",
 };
 
+const longest = 500;
+
 /** What happened in words; fetch says it only in the cause of its error. */
 function words(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -38,7 +40,9 @@ export function explained(socket: string, what: string, error: unknown): LocalAp
     const message = `Deno may not talk to tailscaled at ${socket}: ${error.message}; run with ${flags}`;
     return new LocalApiError(kind, message, { cause: error });
   }
-  const found = error instanceof z.ZodError ? z.prettifyError(error).replaceAll("\n", " ") : words(error);
+  const all = error instanceof z.ZodError ? z.prettifyError(error).replaceAll("\n", " ") : words(error);
+  // A whole list of nodes can be wrong; the first of them will do.
+  const found = all.length > longest ? `${all.slice(0, longest)}…` : all;
   return new LocalApiError(kind, `tailscaled at ${socket}, asked ${what}: ${found}; ${remedies[kind]}`, {
     cause: error,
   });

@@ -309,6 +309,14 @@ Deno.test("garbage is Protocol: no JSON, another type (the field is named), no H
   });
 });
 
+Deno.test("however much of an answer is wrong, the message stays short", async () => {
+  const Peer = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [String(index), { Online: "yes" }]));
+  await withDaemon(() => json({ ...running, Peer }), async (client) => {
+    const error = await client.status().catch((error) => error);
+    assert(error.message.includes("Online") && error.message.length < 1000, error.message.slice(0, 2000));
+  });
+});
+
 Deno.test("a daemon that never answers is Timeout, for a call and for the bus", async () => {
   await withSocket(async (socket) => {
     using listener = Deno.listen({ transport: "unix", path: socket });

@@ -9,13 +9,20 @@ import type { Capabilities, KnownCapabilities, Peer, TailnetState } from "./stat
 /** Of all capabilities only those of Keystone matter here. */
 const prefix = "keystone.io/cap/";
 
+/** More than that of a node is left out: it is to be shown in a status, whose size has a limit. */
+const most = 16;
+const longest = 4096;
+
 const timing = {
   /** How long known answers are gathered before they are told: each telling is a pass over all peers. */
   tellMs: 250,
   /** When to ask again of a node that couldn't be asked about. */
   retryMs: 30_000,
-  /** Between two rounds that the policy calls for: some daemons tell of all that changes as if it were all. */
-  roundMs: 30_000,
+  /**
+   * Between two rounds that the policy calls for: ten times as long as the last took, and at least that. Some daemons
+   * tell of whatever changes as if it were all.
+   */
+  shortestRestMs: 2000,
 } as const;
 
 const logger = getLogger(["keystone", "tailnet"]);
@@ -43,11 +50,13 @@ export class CapabilityWatch {
   readonly #known = new Map<string, Capabilities>();
   readonly #asked = new Map<string, string>();
   readonly #queue = new Map<string, Question>();
-  /** Monotonic times: of the next round and of the last, of telling what was learnt, of the next question. */
-  #roundAt = Infinity;
-  #lastRoundAt = -Infinity;
-  #tellAt = Infinity;
+  /** Whether all are to be asked about anew. */
+  #roundDue = false;
+  /** Monotonic times: since when it asks without a pause; before which no round begins; no question; of telling. */
+  #busySince: number | undefined;
+  #roundNotBefore = 0;
   #notBefore = 0;
+  #tellAt = Infinity;
   #turn = 0;
   readonly #alarm: Alarm;
 
@@ -81,7 +90,7 @@ export class CapabilityWatch {
 
   /** Has all watched nodes asked about anew, soon. */
   policyMayHaveChanged(): void {
-    this.#roundAt = Math.min(this.#roundAt, Math.max(this.#clock.monotonic(), this.#lastRoundAt + timing.roundMs));
+    this.#roundDue = true;
     this.#alarm.ring();
   }
 
@@ -100,13 +109,14 @@ export class CapabilityWatch {
     while (!signal.aborted) {
       const now = this.#clock.monotonic();
       if (this.#stale) this.#compare();
-      if (this.#roundAt <= now && this.#running) this.#startRound(now);
+      const roundDue = this.#running && this.#roundDue && this.#queue.size === 0;
+      if (roundDue && this.#roundNotBefore <= now) this.#startRound();
       const [question] = this.#running ? this.#queue.values() : [];
       if (this.#tellAt <= now) this.#tell();
       else if (question && this.#notBefore <= now) await this.#ask(question, ask, signal);
       else {
-        const dueAt = [this.#tellAt, ...(this.#running ? [this.#roundAt] : []), ...(question ? [this.#notBefore] : [])];
-        await this.#alarm.wait(Math.min(...dueAt) - now, signal);
+        const next = question ? this.#notBefore : roundDue ? this.#roundNotBefore : Infinity;
+        await this.#alarm.wait(Math.min(this.#tellAt, next) - now, signal);
       }
     }
   }
@@ -128,15 +138,15 @@ export class CapabilityWatch {
     }
   }
 
-  #startRound(now: number): void {
-    this.#roundAt = Infinity;
-    this.#lastRoundAt = now;
+  #startRound(): void {
+    this.#roundDue = false;
     for (const question of this.#watched.values()) this.#queue.set(question.stableID, question);
   }
 
   async #ask(question: Question, ask: Ask, signal: AbortSignal): Promise<void> {
     const { stableID, address } = question;
     const startedAt = this.#clock.monotonic();
+    this.#busySince ??= startedAt;
     this.#queue.delete(stableID);
     this.#asked.set(stableID, address);
     try {
@@ -152,6 +162,9 @@ export class CapabilityWatch {
     const now = this.#clock.monotonic();
     // No more than half of the time: a daemon that is slow has others to answer.
     this.#notBefore = Math.max(this.#notBefore, now + (now - startedAt));
+    if (this.#queue.size > 0) return;
+    this.#roundNotBefore = now + Math.max(timing.shortestRestMs, 10 * (now - this.#busySince));
+    this.#busySince = undefined;
   }
 
   #learn({ stableID, address }: Question, capabilities: Capabilities): void {
@@ -178,6 +191,8 @@ function capabilitiesFrom(capMap: WhoIs["CapMap"]): Capabilities {
   return Object.fromEntries(
     Object.entries(capMap ?? {})
       .filter(([name]) => name.startsWith(prefix))
-      .map(([name, values]) => [name, values ?? []]),
+      .map(([name, values]): [string, unknown[]] => [name, values ?? []])
+      .filter((capability) => JSON.stringify(capability).length <= longest)
+      .slice(0, most),
   );
 }

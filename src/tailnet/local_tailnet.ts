@@ -24,6 +24,9 @@ export interface LocalApi extends PingApi, Disposable {
   followIpnBus(options: FollowOptions): AsyncIterable<Notify>;
 }
 
+/** Longest answer: that of some 20,000 nodes. A daemon that sends more is not to fill the operator's memory. */
+const maxBytes = 32 * 2 ** 20;
+
 const timing = {
   /** How long a status or the opening of the bus may take. */
   timeoutMs: 3000,
@@ -49,7 +52,7 @@ const logger = getLogger(["keystone", "tailnet"]);
 export class LocalTailnet implements Tailnet {
   readonly #socket: string;
   readonly #clock: Clock;
-  readonly #connect: (options: { timeoutMs: number }) => LocalApi;
+  readonly #connect: (options: { timeoutMs: number; maxBytes: number }) => LocalApi;
   readonly #alarm: Alarm;
   readonly #capabilities: CapabilityWatch;
   readonly #pings = new Pings();
@@ -74,7 +77,7 @@ export class LocalTailnet implements Tailnet {
     { socket, clock, connect }: {
       socket: string;
       clock: Clock;
-      connect: (options: { timeoutMs: number }) => LocalApi;
+      connect: (options: { timeoutMs: number; maxBytes: number }) => LocalApi;
     },
   ) {
     this.#socket = socket;
@@ -119,7 +122,7 @@ export class LocalTailnet implements Tailnet {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    using client = this.#connect({ timeoutMs: timing.timeoutMs });
+    using client = this.#connect({ timeoutMs: timing.timeoutMs, maxBytes });
     this.#client = client;
     this.#dueAt = this.#clock.monotonic() + timing.startMs;
     try {

@@ -1,43 +1,9 @@
 /** What the tailnet looks like: projections of tailscaled's status that keep only what a Realm needs. Pure. */
 import { isEqual } from "es-toolkit";
-import { canonicalName } from "../core/realm/identity.ts";
-import { instantFrom, type LocalApiError, type PeerStatus, type Status } from "../../lib/tailscale/mod.ts";
+import type { LocalApiError, PeerStatus, Status } from "../../lib/tailscale/mod.ts";
+import { type Capabilities, type Peer, peerFrom } from "./peer.ts";
 
-/**
- * Capabilities under `keystone.io/cap/` by name, each with its arguments as the policy's `app` states them. Those that
- * the policy doesn't grant are absent.
- */
-export type Capabilities = Readonly<Record<string, readonly unknown[]>>;
-
-/** One node of the tailnet. */
-export interface Peer {
-  stableID: string;
-  /** Canonical: lower case, no trailing dot. */
-  dnsName: string;
-  /** What the node calls itself: unverified. */
-  hostName: string;
-  /** IPv4 first, each family in the order of its text. */
-  addresses: string[];
-  /** Whether the control server has a connection to it. */
-  online: boolean;
-  os?: string;
-  ownerLogin?: string;
-  /** RFC 3339; absent when the key doesn't expire. */
-  keyExpiry?: string;
-  /** Whether the key has expired. */
-  expired: boolean;
-  /** When the control server last saw it, RFC 3339: of offline nodes only, and Headscale never tells. */
-  lastSeen?: string;
-  /** The way packets take; absent while none are sent. */
-  path?: "direct" | "relay";
-  /** Where they go first: `ip:port` of a direct path, else the relay's region code or a peer relay's `ip:port:vni:…`. */
-  via?: string;
-  /** What the tailnet's policy grants it towards this node; absent unless watched (`Tailnet.watch`) and asked already. */
-  capabilities?: Capabilities;
-  /** Whether it is this node. */
-  self: boolean;
-  tags?: string[];
-}
+export type { Capabilities, Peer } from "./peer.ts";
 
 /** Why nothing is known of the tailnet. */
 export type UnavailableReason = "TailscaledUnreachable" | "NeedsLogin" | "Stopped" | "Starting";
@@ -69,12 +35,12 @@ export interface TailnetChange {
 /** What is known of the capabilities of nodes, by stableID. */
 export type KnownCapabilities = ReadonlyMap<string, Capabilities>;
 
-/** Every named node by its name, self included; nodes that share a name are in the order of their stableID. */
+/** Every node with a name and an ID by its name, self included; nodes that share a name are in the order of their stableID. */
 export function peersFrom(status: Status, known: KnownCapabilities = new Map()): Map<string, Peer[]> {
   const peers = new Map<string, Peer[]>();
   const add = (node: PeerStatus, self: boolean) => {
     const peer = knowing(peerFrom(node, self, status), known);
-    if (!peer.dnsName) return;
+    if (!peer.dnsName || !peer.stableID) return;
     const namesakes = peers.get(peer.dnsName);
     if (namesakes) namesakes.push(peer);
     else peers.set(peer.dnsName, [peer]);
@@ -84,43 +50,8 @@ export function peersFrom(status: Status, known: KnownCapabilities = new Map()):
     // Such a node is listed only because its owner was given access to one of ours.
     if (!node.ShareeNode) add(node, false);
   }
-  for (const namesakes of peers.values()) namesakes.sort((a, b) => compare(a.stableID, b.stableID));
+  for (const namesakes of peers.values()) namesakes.sort((a, b) => a.stableID < b.stableID ? -1 : 1);
   return peers;
-}
-
-function peerFrom(node: PeerStatus, self: boolean, { User }: Status): Peer {
-  const peer: Peer = {
-    stableID: node.ID ?? "",
-    dnsName: canonicalName(node.DNSName ?? ""),
-    hostName: node.HostName ?? "",
-    addresses: (node.TailscaleIPs ?? []).toSorted((a, b) =>
-      Number(a.includes(":")) - Number(b.includes(":")) || compare(a, b)
-    ),
-    online: node.Online ?? false,
-    expired: node.Expired ?? false,
-    self,
-  };
-  if (node.OS) peer.os = node.OS;
-  const ownerLogin = User?.[String(node.UserID)]?.LoginName;
-  if (ownerLogin) peer.ownerLogin = ownerLogin;
-  const keyExpiry = instantFrom(node.KeyExpiry);
-  if (keyExpiry) peer.keyExpiry = keyExpiry.toISOString();
-  const lastSeen = instantFrom(node.LastSeen);
-  if (lastSeen && !peer.online) peer.lastSeen = lastSeen.toISOString();
-  Object.assign(peer, pathOf(node, self));
-  if (node.Tags?.length) peer.tags = node.Tags.toSorted(compare);
-  return peer;
-}
-
-function pathOf(node: PeerStatus, self: boolean): Pick<Peer, "path" | "via"> {
-  if (node.CurAddr) return { path: "direct", via: node.CurAddr };
-  if (self || !node.Active) return {};
-  const via = node.PeerRelay || node.Relay;
-  return { path: "relay", ...(via ? { via } : {}) };
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** What is known beside a status. */
@@ -135,7 +66,7 @@ export function stateFrom(status: Status, socket: string, { controlURL, capabili
   const unavailable = (reason: UnavailableReason, message: string): TailnetState => ({
     kind: "unavailable",
     reason,
-    message: `tailscaled at ${socket} ${message} (its state is ${status.BackendState})`,
+    message: `tailscaled at ${socket} ${message} (its state is ${status.BackendState.slice(0, 32)})`,
   });
   switch (status.BackendState) {
     case "Running": {
@@ -145,11 +76,17 @@ export function stateFrom(status: Status, socket: string, { controlURL, capabili
         self: peerFrom(status.Self, true, status),
         peers: peersFrom(status, capabilities),
       };
-      if (controlURL) state.controlURL = controlURL;
+      if (controlURL) state.controlURL = controlURL.slice(0, 253);
       if (status.MagicDNSSuffix) state.magicDNSSuffix = status.MagicDNSSuffix;
       return state;
     }
     case "NeedsLogin":
+      if (status.Self?.Expired) {
+        return unavailable(
+          "NeedsLogin",
+          "is logged out, since its key has expired; run tailscale up --force-reauth there",
+        );
+      }
       return unavailable("NeedsLogin", "is not logged in; run tailscale up there, or renew its TS_AUTHKEY");
     case "NeedsMachineAuth":
       return unavailable("NeedsLogin", "waits until an administrator of the tailnet approves this machine");

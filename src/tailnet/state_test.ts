@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { PeerStatus, Status } from "../../lib/tailscale/mod.ts";
+import { contains, parseAddress, parseRange } from "../core/guest/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
+import { isTailnetAddress } from "./peer.ts";
 import { type Capabilities, diff, type Peer, peersFrom, stateFrom, type TailnetState } from "./state.ts";
 
 const socket = "/run/tailscaled.sock";
@@ -49,8 +51,8 @@ const projections: [string, Partial<PeerStatus>, Partial<Peer>][] = [
   ["a peer", {}, {}],
   ["a peer that went offline", { Online: false }, { online: false }],
   ["a name in capitals", { DNSName: "BOB-home.tailnet-name.ts.net." }, {}],
-  ["addresses in any order: v4 first", { TailscaleIPs: ["fd7a::2", "100.64.0.3", "100.64.0.2"] }, {
-    addresses: ["100.64.0.2", "100.64.0.3", "fd7a::2"],
+  ["addresses in any order: v4 first", { TailscaleIPs: ["fd7a:115c:a1e0::2", "100.64.0.3", "100.64.0.2"] }, {
+    addresses: ["100.64.0.2", "100.64.0.3", "fd7a:115c:a1e0::2"],
   }],
   ["no addresses", { TailscaleIPs: null }, { addresses: [] }],
   ["a direct path", { CurAddr: "192.0.2.7:41641", Relay: "fra", Active: true }, {
@@ -110,9 +112,9 @@ Deno.test("nodes without a name and nodes that only share with us are left out",
 });
 
 Deno.test("an owner who isn't listed, and a bare node, do no harm", () => {
-  const [peer] = peersFrom(status([{ DNSName: "bare.ts.net." }], { User: null })).get("bare.ts.net") ?? [];
+  const [peer] = peersFrom(status([{ ID: "7", DNSName: "bare.ts.net." }], { User: null })).get("bare.ts.net") ?? [];
   assert.deepEqual(peer, {
-    stableID: "",
+    stableID: "7",
     dnsName: "bare.ts.net",
     hostName: "",
     addresses: [],
@@ -120,6 +122,90 @@ Deno.test("an owner who isn't listed, and a bare node, do no harm", () => {
     expired: false,
     self: false,
   });
+});
+
+Deno.test("of all addresses in the ranges of tailnets, and beside them, those are taken that a strict reader takes", () => {
+  const group = fc.constantFrom("0", "1", "ab", "fd7a", "12345", "", ":", "g", "00a1");
+  const text = fc.oneof(
+    fc.array(group, { maxLength: 7 }).map((groups) => ["fd7a", "115c", "a1e0", ...groups].join(":")),
+    fc.tuple(fc.integer({ min: 60, max: 130 }), fc.nat(300), fc.nat(300)).map((parts) => `100.${parts.join(".")}`),
+  );
+  const ranges = ["100.64.0.0/10", "fd7a:115c:a1e0::/48"].map((range) => parseRange(range)!);
+  fc.assert(
+    fc.property(text, (text) => {
+      const address = parseAddress(text);
+      const bits = address?.kind() === "ipv6" ? 128 : 32;
+      const strict = address !== undefined && text !== "100.100.100.100" &&
+        ranges.some((range) => contains(range, { address, prefix: bits }));
+      assert.equal(isTailnetAddress(text), strict, text);
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+const addresses: [string, boolean][] = [
+  ["100.64.0.0", true],
+  ["100.127.255.255", true],
+  ["100.99.1.1", true],
+  ["100.110.1.1", true],
+  ["fd7a:115c:a1e0::1", true],
+  ["fd7a:115c:a1e0:ab12:4843:cd96:6258:b240", true],
+  ["100.63.255.255", false],
+  ["100.128.0.0", false],
+  ["100.64.0.256", false],
+  ["100.064.0.1", false],
+  ["100.64.0.1/10", false],
+  ["100.100.100.100", false],
+  ["0.0.0.0/0", false],
+  ["0.0.0.0", false],
+  ["10.0.0.1", false],
+  ["169.254.169.254", false],
+  ["::/0", false],
+  ["::ffff:100.64.0.1", false],
+  ["fd7a:115c:a1e1::1", false],
+  ["fd7a:115c:a1e0::1%eth0", false],
+  ["fd7a:115c:a1e0::1/48", false],
+  ["fd7a:115c:a1e0:1:2:3:4:5:6", false],
+  ["bob-home", false],
+  ["", false],
+];
+for (const [address, good] of addresses) {
+  Deno.test(`${JSON.stringify(address)} is ${good ? "an" : "no"} address of a node`, () => {
+    const [peer] = peersFrom(status([node("bob-home", { TailscaleIPs: [address] })])).get(plain.dnsName)!;
+    assert.deepEqual(peer?.addresses, good ? [address] : []);
+  });
+}
+
+Deno.test("a node whose ID could not be pinned is left out: none, too long, not of Tailscale's form", () => {
+  for (const ID of ["", "x".repeat(65), "a b", "a\n", "ä"]) {
+    assert.equal(peersFrom(status([node("bob-home", { ID })])).get(plain.dnsName), undefined, ID);
+  }
+});
+
+Deno.test("whatever a daemon says is as long as a status may be, and instants are such", () => {
+  const long = "x".repeat(100_000);
+  const [peer] = peersFrom(
+    status([node("bob-home", {
+      OS: long,
+      CurAddr: long,
+      UserID: 2,
+      KeyExpiry: "+012345-01-01T00:00:00Z",
+      TailscaleIPs: Array.from({ length: 100 }, (_, index) => `100.64.1.${index}`),
+    })], { User: { "2": { LoginName: long } } }),
+  ).get(plain.dnsName)!;
+  assert.deepEqual(
+    [peer?.os?.length, peer?.via?.length, peer?.ownerLogin?.length, peer?.keyExpiry, peer?.addresses.length],
+    [64, 64, 253, undefined, 16],
+  );
+  const state = stateFrom(status([], { BackendState: long }), socket);
+  assert(state.kind === "unavailable" && state.message.length < 300);
+});
+
+Deno.test("a daemon whose own key has expired says that, and what to do", () => {
+  const expired = status([], { BackendState: "NeedsLogin", Self: node("alice-home", { Expired: true }) });
+  const state = stateFrom(expired, socket);
+  assert(state.kind === "unavailable" && state.reason === "NeedsLogin");
+  assert(state.message.includes("key has expired; run tailscale up"), state.message);
 });
 
 const backends: [string, string, string][] = [

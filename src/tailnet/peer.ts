@@ -1,0 +1,98 @@
+/** One node of the tailnet: of what tailscaled says of it, that which a Realm needs, and only in forms that are sane. */
+import { parseAddress } from "../core/guest/address.ts";
+import { canonicalName } from "../core/realm/identity.ts";
+import { instantFrom, type PeerStatus, type Status } from "../../lib/tailscale/mod.ts";
+
+/**
+ * Capabilities under `keystone.io/cap/` by name, each with its arguments as the policy's `app` states them. Those that
+ * the policy doesn't grant are absent.
+ */
+export type Capabilities = Readonly<Record<string, readonly unknown[]>>;
+
+/** One node of the tailnet. */
+export interface Peer {
+  stableID: string;
+  /** Canonical: lower case, no trailing dot. */
+  dnsName: string;
+  /** What the node calls itself: unverified. */
+  hostName: string;
+  /** IPv4 first, each family in the order of its text. */
+  addresses: string[];
+  /** Whether the control server has a connection to it. */
+  online: boolean;
+  os?: string;
+  ownerLogin?: string;
+  /** RFC 3339; absent when the key doesn't expire. */
+  keyExpiry?: string;
+  /** Whether the key has expired. */
+  expired: boolean;
+  /** When the control server last saw it, RFC 3339: of offline nodes only, and Headscale never tells. */
+  lastSeen?: string;
+  /** The way packets take; absent while none are sent. */
+  path?: "direct" | "relay";
+  /** Where they go first: `ip:port` of a direct path, else the relay's region code or a peer relay's `ip:port:vni:…`. */
+  via?: string;
+  /** What the tailnet's policy grants it towards this node; absent unless watched (`Tailnet.watch`) and asked already. */
+  capabilities?: Capabilities;
+  /** Whether it is this node. */
+  self: boolean;
+  tags?: string[];
+}
+
+const stableIDForm = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** 100.64.0.0/10 and fd7a:115c:a1e0::/48: the ranges of all tailnets, fixed in every client. */
+const octet = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const tailnetIPv4 = new RegExp(`^100\\.(6[4-9]|[7-9]\\d|1[01]\\d|12[0-7])\\.${octet}\\.${octet}$`);
+const tailnetIPv6 = "fd7a:115c:a1e0:";
+/** The forms that control servers give out, told apart without a parser: there are thousands in a status. */
+const usualIPv6 = /^fd7a:115c:a1e0((:[0-9a-f]{1,4}){5}|::[0-9a-f]{1,4})$/;
+
+/**
+ * Whether it is an address that a node of a tailnet can have. What passes here may end up in a network policy, so it
+ * isn't left to the daemon: `0.0.0.0/0`, a private address or `100.100.100.100`, the resolver of every node, must not.
+ */
+export function isTailnetAddress(text: string): boolean {
+  if (!text.includes(":")) return tailnetIPv4.test(text) && text !== "100.100.100.100";
+  return usualIPv6.test(text) || text.startsWith(tailnetIPv6) && parseAddress(text) !== undefined;
+}
+
+/** An instant in the form that the API server takes; undefined when there is none. */
+function rfc3339(timestamp: string | null | undefined): string | undefined {
+  const text = instantFrom(timestamp)?.toISOString();
+  // A year beyond 9999 has a sign and more digits.
+  return text?.length === 24 ? text : undefined;
+}
+
+/** What a status says of a node. */
+export function peerFrom(node: PeerStatus, self: boolean, { User }: Status): Peer {
+  const peer: Peer = {
+    stableID: stableIDForm.test(node.ID ?? "") ? node.ID! : "",
+    dnsName: canonicalName(node.DNSName ?? ""),
+    hostName: node.HostName ?? "",
+    addresses: (node.TailscaleIPs ?? []).filter(isTailnetAddress)
+      .sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")) || compare(a, b)).slice(0, 16),
+    online: node.Online ?? false,
+    expired: node.Expired ?? false,
+    self,
+  };
+  if (node.OS) peer.os = node.OS.slice(0, 64);
+  const ownerLogin = User?.[String(node.UserID)]?.LoginName;
+  if (ownerLogin) peer.ownerLogin = ownerLogin.slice(0, 253);
+  const keyExpiry = rfc3339(node.KeyExpiry);
+  if (keyExpiry) peer.keyExpiry = keyExpiry;
+  const lastSeen = peer.online ? undefined : rfc3339(node.LastSeen);
+  if (lastSeen) peer.lastSeen = lastSeen;
+  Object.assign(peer, pathOf(node, self));
+  if (node.Tags?.length) peer.tags = node.Tags.toSorted(compare);
+  return peer;
+}
+
+function pathOf(node: PeerStatus, self: boolean): Pick<Peer, "path" | "via"> {
+  if (node.CurAddr) return { path: "direct", via: node.CurAddr.slice(0, 64) };
+  if (self || !node.Active) return {};
+  const via = node.PeerRelay || node.Relay;
+  return { path: "relay", ...(via ? { via: via.slice(0, 64) } : {}) };
+}
+
+const compare = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0;
