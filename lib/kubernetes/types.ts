@@ -23,6 +23,8 @@ export interface Metadata {
   annotations?: Record<string, string>;
   /** What has to be done before a deleted object goes; whoever did it takes its entry out. */
   finalizers?: string[];
+  /** Who has written which fields, and how. */
+  managedFields?: { manager?: string; subresource?: string }[];
 }
 
 /** What every Kubernetes object has. Generated types are assignable to it. */

@@ -98,6 +98,8 @@ export const settingsSchema = z.strictObject({
   lastSeenSeconds: z.int().min(10).max(86_400).default(300),
   /** How long an ended realm's namespace that holds no volume is kept. */
   namespaceRetentionSeconds: z.int().min(0).max(31_536_000).default(86_400),
+  /** Highest priority that a pod of guests may have; 0 keeps them from putting out pods that have no class. */
+  maxPriority: z.int().min(-1_000_000_000).max(1_000_000_000).default(999_999),
 });
 
 /** The configuration, with every default filled in. */

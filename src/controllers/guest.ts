@@ -1,11 +1,13 @@
 /** The guest controller, keyed by grantee: folds all grants to it into the objects of its namespace. */
 import type { Next } from "../../lib/controller/mod.ts";
+import { isApiError } from "../../lib/kubernetes/mod.ts";
 import type { GuestWorld } from "../core/guest/plan.ts";
 import { planGuest } from "../core/guest/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { sharesOf } from "../core/guest/share.ts";
 import { guestNamespace, guestRole } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
+import { withRemedy } from "./remedy.ts";
 import { keyIn } from "./stores.ts";
 import { perform } from "./write.ts";
 
@@ -22,19 +24,21 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   }
   // Also after a failure: what stands and what doesn't is shown as it is.
   const world = observeGuest(context, grantee);
-  const shares = sharesOf(world, planGuest(world));
+  const shares = sharesOf(world, planGuest(world), refusalIn(errors));
   for (const grant of context.shares.set(grantee, shares)) context.queues.grants.add(grant);
   if (errors.length > 0) {
     // A failure must not cost an instant.
-    if (plan.wakeAt !== undefined) context.queues.guests.addAt(grantee, plan.wakeAt);
+    if (plan.wakeAt !== undefined) context.queues.guests.addAt(grantee, plan.wakeAt, { urgent: true });
     throw errors[0];
   }
-  return nextOf(context, plan.wakeAt);
+  // An end that is due goes before all that only opens or repairs.
+  return { ...nextOf(context, plan.wakeAt), urgent: true };
 }
 
 function observeGuest(context: Context, grantee: string): GuestWorld {
   const { stores, cluster, settings, names, pods, clock } = context;
   const namespace = guestNamespace(grantee);
+  const policies = stores.policies.index("namespace", namespace).filter((policy) => policy !== undefined);
   return {
     grantee,
     realm: stores.realms.get(grantee),
@@ -53,11 +57,22 @@ function observeGuest(context: Context, grantee: string): GuestWorld {
     serviceAccount: stores.serviceAccounts.get(keyIn(namespace, "default")),
     binding: stores.bindings.get(keyIn(namespace, guestRole)),
     guide: stores.guides.get(keyIn(namespace, guideName)),
-    policies: stores.policies.index("namespace", namespace),
+    policies: policies.filter(({ ours }) => ours),
+    otherPolicies: policies.filter(({ ours }) => !ours).map(({ name }) => name).sort(),
     pods: pods.get(namespace),
+    ...podsError(pods.errorOf(namespace)),
     skewMs: context.skewMs(),
     now: clock.now(),
   };
+}
+
+const podsError = (error: unknown): { podsError?: string } =>
+  error === undefined ? {} : { podsError: withRemedy(error) };
+
+/** What the API server refuses for a reason that a person has to see to, in a sentence. */
+function refusalIn(errors: readonly unknown[]): string | undefined {
+  const refusal = errors.find((error) => [400, 403, 404, 413, 422].some((code) => isApiError(error, code)));
+  return refusal === undefined ? undefined : withRemedy(refusal);
 }
 
 /** Waits for all, so that no write is left under way; returns what failed. */

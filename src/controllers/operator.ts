@@ -188,8 +188,8 @@ function viewOf({ stores, pods, tailnet, queues, skewMs }: Context): View {
     realms: () => stores.realms.list(),
     quotas: () =>
       stores.quotas.list().flatMap((quota) => {
-        const realm = realmOfNamespace(quota.namespace);
-        return realm === undefined ? [] : [{ ...quota, realm }];
+        const realm = quota && realmOfNamespace(quota.namespace);
+        return realm === undefined ? [] : [{ ...quota!, realm }];
       }),
     drains: () =>
       pods.watched().flatMap(({ namespace, pods }) => {

@@ -10,6 +10,10 @@ interface Watch {
   store: Store<PodFacts, never, Pod>;
   stop: AbortController;
   synced: boolean;
+  /** UIDs of those that the API server has agreed to end, which the watch may not have told yet. */
+  ending: Set<string>;
+  /** Why they can't be watched at the moment. */
+  error?: unknown;
 }
 
 /** One watch for each namespace that is being drained. */
@@ -43,7 +47,13 @@ export class PodWatches {
   /** The pods of a namespace; undefined while they aren't watched, or haven't been listed yet. */
   get(namespace: string): PodFacts[] | undefined {
     const watch = this.#watches.get(namespace);
-    return watch?.synced ? watch.store.list() : undefined;
+    if (!watch?.synced) return undefined;
+    return watch.store.list().map((pod) => watch.ending.has(pod.uid) ? { ...pod, terminating: true } : pod);
+  }
+
+  /** Tells that the API server has agreed to end a pod: from now on it counts as terminating. */
+  ending(namespace: string, uid: string): void {
+    this.#watches.get(namespace)?.ending.add(uid);
   }
 
   /** The namespaces whose pods are known. */
@@ -51,6 +61,11 @@ export class PodWatches {
     return [...this.#watches].flatMap(([namespace, { synced, store }]) =>
       synced ? [{ namespace, pods: store.list() }] : []
     );
+  }
+
+  /** Why the pods of a namespace can't be watched at the moment; undefined while they are, or needn't be. */
+  errorOf(namespace: string): unknown {
+    return this.#watches.get(namespace)?.error;
   }
 
   /** Begins or ends to watch the pods of a namespace. */
@@ -63,7 +78,7 @@ export class PodWatches {
     }
     if (present || this.#signal.aborted) return;
     const stop = new AbortController();
-    const watch: Watch = { store: new Store({ project: podFacts }), stop, synced: false };
+    const watch: Watch = { store: new Store({ project: podFacts }), stop, synced: false, ending: new Set() };
     this.#watches.set(namespace, watch);
     const running = this.#run(namespace, watch, AbortSignal.any([this.#signal, stop.signal]));
     this.#running.add(running);
@@ -77,7 +92,20 @@ export class PodWatches {
 
   async #run(namespace: string, watch: Watch, signal: AbortSignal): Promise<void> {
     const api = new ResourceApi(this.#rest, pods, namespace);
-    const reflector = new Reflector({ api, store: watch.store, clock: this.#clock, onError: this.#onError });
+    const reflector = new Reflector({
+      api,
+      store: watch.store,
+      clock: this.#clock,
+      onError: (error) => {
+        watch.error = error;
+        this.#onError(error);
+        this.#onChange(namespace);
+      },
+      onRecover: () => {
+        delete watch.error;
+        this.#onChange(namespace);
+      },
+    });
     watch.store.subscribe(() => {
       if (watch.synced) this.#onChange(namespace);
     });

@@ -45,6 +45,7 @@ import {
   keystonePrefix,
   managedBy,
   managedByLabel,
+  operatorName,
   realmOfNamespace,
 } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
@@ -53,12 +54,12 @@ export interface Stores {
   grants: Store<GrantFacts, "grantee" | "destination" | "dnsName", Grant>;
   realms: Store<RealmFacts, "identity", Realm>;
   namespaces: Store<NamespaceFacts | undefined, never, Namespace>;
-  quotas: Store<QuotaFacts, never, ResourceQuota>;
-  limitRanges: Store<LimitRangeFacts, never, LimitRange>;
-  serviceAccounts: Store<ServiceAccountFacts, never, ServiceAccount>;
-  bindings: Store<BindingFacts, never, RoleBinding>;
-  guides: Store<ConfigMapFacts, never, ConfigMap>;
-  policies: Store<PolicyFacts, "namespace", NetworkPolicy>;
+  quotas: Store<QuotaFacts | undefined, never, ResourceQuota>;
+  limitRanges: Store<LimitRangeFacts | undefined, never, LimitRange>;
+  serviceAccounts: Store<ServiceAccountFacts | undefined, never, ServiceAccount>;
+  bindings: Store<BindingFacts | undefined, never, RoleBinding>;
+  guides: Store<ConfigMapFacts | undefined, never, ConfigMap>;
+  policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
 }
 
 export function createStores(): Stores {
@@ -69,17 +70,32 @@ export function createStores(): Stores {
     }),
     realms: new Store({ project: realmFacts, indexes: { identity: ({ spec }) => [canonicalName(spec.identity)] } }),
     namespaces: new Store({ project: namespaceFacts }),
-    quotas: new Store({ project: quotaFacts }),
-    limitRanges: new Store({ project: limitRangeFacts }),
-    serviceAccounts: new Store({ project: serviceAccountFacts }),
-    bindings: new Store({ project: bindingFacts }),
-    guides: new Store({ project: configMapFacts }),
-    policies: new Store({ project: policyFacts, indexes: { namespace: ({ namespace }) => [namespace] } }),
+    quotas: new Store({ project: ofGuests(quotaFacts) }),
+    limitRanges: new Store({ project: ofGuests(limitRangeFacts) }),
+    serviceAccounts: new Store({ project: ofGuests(serviceAccountFacts) }),
+    bindings: new Store({ project: ofGuests(bindingFacts) }),
+    guides: new Store({ project: ofGuests(configMapFacts) }),
+    policies: new Store({
+      project: (policy: NetworkPolicy) => isOfGuests(policy) ? policyFacts(policy) : undefined,
+      indexes: { namespace: (policy) => policy ? [policy.namespace] : [] },
+    }),
   };
 }
 
-/** What is ours is so by label; a namespace of a guest's name that isn't is a conflict, so those are all watched. */
-const ours = `${managedByLabel}=${managedBy}`;
+/**
+ * Whether Keystone has made an object: by its label, or, should somebody have taken that off while no operator was
+ * looking, since Keystone owns fields of it.
+ */
+const isOurs = ({ metadata }: KubernetesObject): boolean =>
+  metadata?.labels?.[managedByLabel] === managedBy ||
+  (metadata?.managedFields ?? []).some(({ manager, subresource }) => manager === operatorName && !subresource);
+
+const isOfGuests = ({ metadata }: KubernetesObject): boolean =>
+  realmOfNamespace(metadata?.namespace ?? "") !== undefined;
+
+/** Keeps nothing of what is elsewhere, or not ours. */
+const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (object: T): P | undefined =>
+  isOfGuests(object) && isOurs(object) ? project(object) : undefined;
 
 /** A reflector, whatever it reflects. */
 export type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
@@ -108,7 +124,7 @@ export function createReflectors(
       onRecover: () => onRecover(resource.plural),
     });
   // By name where there is one: then the right to read reaches no further (RBAC resourceNames).
-  const named = (name: string): Selector => ({ labelSelector: ours, fieldSelector: `metadata.name=${name}` });
+  const named = (name: string): Selector => ({ fieldSelector: `metadata.name=${name}` });
   return [
     reflect(grants, stores.grants),
     reflect(realms, stores.realms),
@@ -118,7 +134,7 @@ export function createReflectors(
     reflect(serviceAccounts, stores.serviceAccounts, named("default")),
     reflect(roleBindings, stores.bindings, named(guestRole)),
     reflect(configMaps, stores.guides, named(guideName)),
-    reflect(networkPolicies, stores.policies, { labelSelector: ours }),
+    reflect(networkPolicies, stores.policies),
   ];
 }
 
@@ -165,7 +181,7 @@ function realmFacts({ metadata, spec, status }: Realm): RealmFacts {
   };
 }
 
-function namespaceFacts({ metadata }: Namespace): NamespaceFacts | undefined {
+function namespaceFacts({ metadata, status }: Namespace): NamespaceFacts | undefined {
   if (realmOfNamespace(metadata!.name!) === undefined) return undefined;
   const annotations = Object.entries(metadata!.annotations ?? {}).filter(([key]) => key.startsWith(keystonePrefix));
   return {
@@ -174,7 +190,16 @@ function namespaceFacts({ metadata }: Namespace): NamespaceFacts | undefined {
     labels: metadata!.labels ?? {},
     annotations: Object.fromEntries(annotations),
     deleting: metadata!.deletionTimestamp !== undefined,
+    ...(metadata!.deletionTimestamp ? heldBy(status?.conditions) : {}),
   };
+}
+
+/** Source: the conditions of pkg/controller/namespace/deletion/status_condition_utils.go. */
+function heldBy(conditions: NonNullable<Namespace["status"]>["conditions"]): { held?: string } {
+  const held = (conditions ?? []).filter(({ type, status }) =>
+    status === "True" && (type === "NamespaceFinalizersRemaining" || type === "NamespaceDeletionContentFailure")
+  ).map(({ message }) => message ?? "").filter(Boolean);
+  return held.length > 0 ? { held: held.join("; ") } : {};
 }
 
 const texts = (quantities: Record<string, string | number> | undefined): Record<string, string> =>
@@ -221,6 +246,7 @@ const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({ ...common(map), da
 const policyFacts = (policy: NetworkPolicy): PolicyFacts => ({
   ...common(policy),
   spec: policy.spec ?? { podSelector: {} },
+  ours: isOurs(policy),
 });
 
 /** Key of an object of a guest namespace. */

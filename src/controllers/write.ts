@@ -107,7 +107,8 @@ async function remove(
       await deleteOf(roleBindings);
       return stores.bindings.forget(key, uid);
     case "Pod":
-      return await deleteOf(pods, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds });
+      await deleteOf(pods, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds });
+      return context.pods.ending(namespace!, uid);
     case "Namespace":
       return await deleteOf(namespaces);
   }
@@ -124,7 +125,12 @@ async function ifPresent(write: Promise<unknown>): Promise<void> {
 }
 
 /** The Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */
-async function evict({ rest }: Context, { namespace, name, uid }: Target, graceSeconds: number, signal: AbortSignal) {
+async function evict(
+  { rest, pods }: Context,
+  { namespace, name, uid }: Target,
+  graceSeconds: number,
+  signal: AbortSignal,
+) {
   try {
     await ifPresent(rest.performRequest({
       method: "POST",
@@ -138,6 +144,7 @@ async function evict({ rest }: Context, { namespace, name, uid }: Target, graceS
       },
       abortSignal: signal,
     }));
+    pods.ending(namespace!, uid);
   } catch (error) {
     // 500: several budgets select the pod, which the API server can't judge.
     const budgets = isApiError(error, 500) && /PodDisruptionBudget/.test(error.message);

@@ -40,6 +40,8 @@ export interface NamespaceFacts {
   /** Those of its annotations that begin with keystone.io/. */
   annotations: Readonly<Record<string, string>>;
   deleting: boolean;
+  /** What the namespace controller says that it waits for, while it is being deleted. */
+  held?: string;
 }
 
 export interface QuotaFacts {
@@ -126,6 +128,8 @@ export interface PolicyFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   spec: NetworkPolicySpec;
+  /** Whether Keystone has made it. What others make beside it is left alone, and named where it may open more. */
+  ours: boolean;
 }
 
 /** Which realm this cluster is. */

@@ -22,6 +22,8 @@ export const granteeAnnotation = "keystone.io/grantee";
 export const trustAnnotation = "keystone.io/trust";
 /** On a guest namespace: some grant of it wanted the volumes kept. */
 export const volumesAnnotation = "keystone.io/volumes";
+/** On a guest namespace: the highest priority that its pods may have, for the guards. */
+export const maxPriorityAnnotation = "keystone.io/max-priority";
 /** On a guest namespace: when its last grant ended, RFC 3339. */
 export const endedAnnotation = "keystone.io/ended-at";
 /** On a guest namespace whose last grant has ended. */

@@ -466,6 +466,11 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         /spec\.priorityClassName is system-node-critical, which is for the cluster itself/,
       ],
       [
+        "make a pod that puts others out",
+        makePod({ priorityClassName: "keystone-guards-high" }),
+        /spec\.priorityClassName is keystone-guards-high, priority 1000000; .* up to 999999/,
+      ],
+      [
         "make a pod with a finalizer that would hold it",
         makePod({}, { finalizers: ["batch.kubernetes.io/job-tracking", "example.com/hold"] }),
         /metadata\.finalizers has example\.com\/hold, which would hold the pod when the grant ends/,
@@ -684,6 +689,7 @@ export const allowed = (seen: Body): Case[] => [
   ]),
   ...can("a guest", [
     ["make a pod", makePod({})],
+    ["make one of a class that isn't high", makePod({ priorityClassName: "keystone-guards-some" })],
     [
       "make one that goes to nodes with devices",
       makePod(

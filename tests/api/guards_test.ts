@@ -147,6 +147,8 @@ const scene: Body[] = [
       }],
     }),
   ),
+  bodyOf("scheduling.k8s.io/v1", "PriorityClass", { ...named("keystone-guards-high"), value: 1_000_000 }),
+  bodyOf("scheduling.k8s.io/v1", "PriorityClass", { ...named("keystone-guards-some"), value: 1000 }),
   boundTo("guards-eve", "guards-eve", cases.subject("User", "guards-eve")),
   boundTo("guards-dana", "cluster-admin", cases.subject("User", "guards-dana")),
   boundTo("guards-mighty", "cluster-admin", cases.subject("Group", "guards-mighty")),

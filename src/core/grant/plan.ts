@@ -260,12 +260,13 @@ function drainingOf({ grant }: GrantWorld, standing: Standing, share: GrantShare
         message: share.reductions.map(reducedText).join(" "),
       };
     }
-    if (reductionsShown(grant, share).length > 0) return evicting(grant);
+    if (reductionsShown(grant, share).length > 0) return evicting(grant, share?.obstacle);
     return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
   }
   if (standing.is === "pending") return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
-  return share?.draining
-    ? evicting(grant)
+  if (share?.draining) return evicting(grant, share.obstacle);
+  return share?.obstacle
+    ? { status: "True", reason: "HeldByFinalizers", message: share.obstacle }
     : { status: "False", reason: "Drained", message: "No pod is left that had its room from this grant." };
 }
 
@@ -277,11 +278,11 @@ function reducedText(cut: Reduction): string {
 const endText = ({ endsAt }: Notice): string =>
   endsAt === undefined ? "Ends once the clocks agree" : `Ends at ${rfc3339(endsAt)}`;
 
-const evicting = ({ spec }: GrantFacts): Omit<Verdict, "type"> => ({
+const evicting = ({ spec }: GrantFacts, obstacle: string | undefined): Omit<Verdict, "type"> => ({
   status: "True",
   reason: "Evicting",
   message: `Pods in ${guestNamespace(spec.granteeRealm)} that have no room any more are being evicted, ` +
-    `PodDisruptionBudgets respected for ${spec.termination?.drainSeconds ?? 120} s.`,
+    `PodDisruptionBudgets respected for ${spec.termination?.drainSeconds ?? 120} s.${obstacle ? ` ${obstacle}` : ""}`,
 });
 
 function inForceMessage({ grant, local, skewMs }: GrantWorld, notice: Notice | undefined): string {
@@ -312,7 +313,7 @@ function drainEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const before = conditionOf(grant.status, "Draining");
   if (before?.reason === draining.reason || (before === undefined && draining.status === "False")) return [];
   if (draining.status === "True") {
-    const reason = draining.reason === "Evicting" ? "Evicting" : "Notice";
+    const reason = ["Evicting", "HeldByFinalizers"].includes(draining.reason) ? draining.reason : "Notice";
     return [{ type: "Warning", reason, action: "Drain", note: `Grant ${grant.name}: ${draining.message}` }];
   }
   if (before?.status !== "True") return [];

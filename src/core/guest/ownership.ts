@@ -6,6 +6,7 @@ import {
   granteeAnnotation,
   managedBy,
   managedByLabel,
+  maxPriorityAnnotation,
   realmLabel,
   trustAnnotation,
   volumesAnnotation,
@@ -37,12 +38,13 @@ export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Owne
   if (!namespace) return { is: "ours" };
   const { name } = namespace;
   if (namespace.deleting) {
-    return { is: "leaving", message: `Namespace ${name} is being deleted; the grant goes on when it is gone.` };
+    const held = namespace.held ? ` It waits for: ${namespace.held}` : "";
+    return { is: "leaving", message: `Namespace ${name} is being deleted; the grant goes on when it is gone.${held}` };
   }
   const isMade = namespace.labels[managedByLabel] === managedBy && namespace.labels[realmLabel] === grantee;
   const isAnother = isMade && realm !== undefined && isAnothers(namespace, realm);
   if (isMade && !isAnother) return { is: "ours" };
-  if (namespace.annotations[adoptAnnotation]) return { is: "handedOver", made: isMade };
+  if (!["", "false"].includes(namespace.annotations[adoptAnnotation] ?? "")) return { is: "handedOver", made: isMade };
   const handOver = `kubectl annotate namespace ${name} ${adoptAnnotation}=${grantee}`;
   const record = namespace.annotations[granteeAnnotation];
   return isMade
@@ -75,12 +77,12 @@ function isAnothers(namespace: NamespaceFacts, realm: RealmFacts): boolean {
 
 /** The annotations in which Keystone keeps what it has to remember about the namespace. */
 export function recordsOf(
-  { realm, namespace, grants }: GuestWorld,
+  { realm, namespace, grants, settings }: GuestWorld,
   active: boolean,
   ownership: Ownership,
 ): Record<string, string> {
   const before = namespace?.annotations ?? {};
-  const records: Record<string, string> = {};
+  const records: Record<string, string> = { [maxPriorityAnnotation]: String(settings.maxPriority) };
   const record = recordOf(realm, before, ownership);
   if (record !== undefined) records[granteeAnnotation] = record;
   const trust = isKnown(realm) && ownership.is !== "another's" ? realm.spec.trustLevel : recordedTrust(namespace);

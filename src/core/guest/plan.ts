@@ -31,7 +31,7 @@ import { endedAnnotation, lockedLabel, realmGroup, volumesAnnotation } from "../
 import { cidr, parseRange } from "./address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
-import { maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
+import { heldText, maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
 import { closedHard, type Hard, quotaHard, shown } from "./hard.ts";
 import { type Holding, type Holdings, holdingsOf, isKnown } from "./holding.ts";
@@ -75,8 +75,12 @@ export interface GuestWorld {
   binding: BindingFacts | undefined;
   guide: ConfigMapFacts | undefined;
   policies: readonly PolicyFacts[];
+  /** Names of the network policies in the namespace that others have made. */
+  otherPolicies: readonly string[];
   /** The pods of the namespace; undefined while nobody looks at them. */
   pods: readonly PodFacts[] | undefined;
+  /** Why nobody can look at them. */
+  podsError?: string;
   /** As in StandingWorld. */
   skewMs: number;
   /** Epoch milliseconds. */
@@ -124,6 +128,8 @@ export interface GuestPlan {
   draining: boolean;
   /** Whether the pods of the namespace have to be looked at. */
   needsPods: boolean;
+  /** What keeps the drain from coming to its end, in a sentence. */
+  obstacle?: string;
   /** Epoch milliseconds at which the plan is due again by itself. */
   wakeAt?: number;
 }
@@ -167,6 +173,7 @@ export function planGuest(world: GuestWorld): GuestPlan {
     hard: plan.hard,
     draining: drain.draining,
     needsPods: drain.needsPods,
+    ...(drain.obstacle ? { obstacle: drain.obstacle } : {}),
     ...earliestWake(holdings.wakeAt, drain.wakeAt, after.wakeAt),
   };
 }
@@ -191,7 +198,7 @@ function planStanding(
   const access = active && isKnown(realm) && !closing;
   const whole = quotaOfGrants(world, holdings);
   const cordoned = cordonOf(world, holdings, whole);
-  const hard = closing && quota ? lowerHard(cordoned.hard, quota.asked) : cordoned.hard;
+  const hard = closing ? lowerHard(cordoned.hard, quota?.asked ?? {}) : cordoned.hard;
   // What somebody else has written there stays unless an apply takes its place.
   const blank = quota?.cordon !== undefined && !isRecord(quota.cordon) ? "" : undefined;
   const desiredQuota = quotaOf(grantee, shown(hard), cordoned.cordon ?? blank);
@@ -230,13 +237,9 @@ function planStanding(
 const isThere = (present: ReadonlyMap<string, PolicyFacts>) => (policy: NetworkPolicy): boolean =>
   present.has(policy.metadata!.name!);
 
-/** Key by key what is less, of what should be and what is asked already. */
-function lowerHard(hard: Hard, asked: Readonly<Record<string, string>>): Hard {
-  return new Map([...hard].map(([key, most]) => [
-    key,
-    asked[key] === undefined ? most : minQuantity(most, parseQuantity(asked[key])),
-  ]));
-}
+/** Key by key what is less, of what should be and what is asked already; what isn't asked yet is not given. */
+const lowerHard = (hard: Hard, asked: Readonly<Record<string, string>>): Hard =>
+  new Map([...hard].map(([key, most]) => [key, minQuantity(most, parseQuantity(asked[key] ?? "0"))]));
 
 const target = ({ namespace, name, uid }: { namespace: string; name: string; uid: string }) => ({
   namespace,
@@ -281,7 +284,9 @@ function endedEvent({ grantee, settings, namespace }: GuestWorld, volumes: numbe
   const name = namespace!.name;
   const kept = volumes > 0 && namespace!.annotations[volumesAnnotation] === "Retain"
     ? `its volume claims (${volumes}) are kept. Copy the data out, then: kubectl delete namespace ${name}`
-    : `it is deleted ${Math.round(settings.namespaceRetentionSeconds / 3600)} h from now unless it is granted again.`;
+    : `${volumes > 0 ? `its volume claims (${volumes}) are deleted as its grants asked, and ` : ""}it is deleted ${
+      spanText(settings.namespaceRetentionSeconds)
+    } from now unless it is granted again.`;
   return {
     type: "Normal",
     reason: "LastGrantEnded",
@@ -289,6 +294,8 @@ function endedEvent({ grantee, settings, namespace }: GuestWorld, volumes: numbe
     note: `The last grant to ${grantee} has ended: namespace ${name} is closed; ${kept}`,
   };
 }
+
+const spanText = (seconds: number): string => seconds < 3600 ? `${seconds} s` : `${Math.round(seconds / 360) / 10} h`;
 
 function limitRangeWrites({ grantee, limitRange }: GuestWorld, hard: Hard): Write[] {
   const desired = limitRangeOf(grantee, containerLimits(hard));
@@ -395,20 +402,36 @@ function planDrain(
   world: GuestWorld,
   { drainUntil, lastDrainUntil, holdings, unsure }: Holdings,
   hard: Hard,
-): { writes: Write[]; draining: boolean; needsPods: boolean; wakeAt?: number } {
-  const { quota, pods, skewMs, now } = world;
+): { writes: Write[]; draining: boolean; needsPods: boolean; obstacle?: string; wakeAt?: number } {
+  const { quota, pods, podsError, skewMs, now } = world;
   const none = { writes: [], draining: false, needsPods: false };
   // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
   // Nor while it isn't sure that nothing is granted.
   const due = drainUntil !== undefined || (holdings.length === 0 && !unsure);
   if (!due || !quota || !sameQuantities(quota.asked, shown(hard))) return none;
   if (!sameQuantities(quota.enforced, shown(hard))) return { ...none, draining: drainUntil !== undefined };
-  if (!podsInExcess(hard, quota.used)) return none;
-  // A clock that jumped ahead would be past every deadline.
-  if (skewMs !== 0) return { ...none, draining: true };
-  if (!pods) return { ...none, draining: true, needsPods: true };
   // Pods that no known end has left behind, as after a restore, get the usual time.
   const deadline = drainUntil ?? deadlineWithoutEnd(world, lastDrainUntil);
+  const held = heldText(pods ?? []);
+  const obstacle = held !== undefined && skewMs === 0 && now >= deadline ? { obstacle: held } : {};
+  // A pod that only a finalizer keeps takes no room any more, but it is still there.
+  if (!podsInExcess(hard, quota.used)) {
+    if (held === undefined) return none;
+    // Until then it is being ended like any other, and nobody is told that it isn't there any more.
+    return {
+      ...none,
+      draining: now < deadline,
+      needsPods: true,
+      ...obstacle,
+      ...(now < deadline ? earliestWake(deadline) : {}),
+    };
+  }
+  // A clock that jumped ahead would be past every deadline.
+  if (skewMs !== 0) return { ...none, draining: true };
+  if (!pods) {
+    const unseen = podsError === undefined ? {} : { obstacle: `Its pods can't be looked at: ${podsError}` };
+    return { ...none, draining: true, needsPods: true, ...unseen };
+  }
   const chosen = victims(pods, hard);
   const writes = chosen.map((pod): Write =>
     now < deadline
@@ -424,7 +447,7 @@ function planDrain(
   const again = [...(chosen.length > 0 ? [now + evictAgainMs] : []), ...(now < deadline ? [deadline] : [])].filter(
     Number.isFinite,
   );
-  return { writes, draining: true, needsPods: true, ...earliestWake(...again) };
+  return { writes, draining: true, needsPods: true, ...obstacle, ...earliestWake(...again) };
 }
 
 const usualDrainMs = 120_000;

@@ -35,6 +35,8 @@ export interface GrantShare {
   enforced: boolean;
   /** Whether pods that had their room from the grant, or from a part of it that was cut, are still to go. */
   draining: boolean;
+  /** What keeps the drain from coming to its end, in a sentence. */
+  obstacle?: string;
   quota: Applied;
   network: Applied;
   access: Applied;
@@ -56,16 +58,18 @@ const lacking = (reason: string, message: string): Applied => ({ status: "False"
  * The share of each grant, by the grant's name.
  *
  * @param plan what `planGuest` says about this same world: what it still wants to write does not stand yet
+ * @param refusal why it could not be written, if the API server has refused it
  */
-export function sharesOf(world: GuestWorld, plan: GuestPlan): Map<string, GrantShare> {
+export function sharesOf(world: GuestWorld, plan: GuestPlan, refusal?: string): Map<string, GrantShare> {
   const holdings = new Map(plan.holdings.holdings.map((holding) => [holding.grant.name, holding]));
   const claims = [...holdings.values()].map(claimOf);
   const usage = shareOut(claims, world.quota?.used ?? {});
   const conflict = conflictOf(world);
   const all: Shared = {
     conflict,
-    quota: conflict ?? quotaApplied(world, plan),
-    access: conflict ?? accessApplied(world),
+    refusal,
+    quota: conflict ?? refused(quotaApplied(world, plan), refusal),
+    access: conflict ?? refused(accessApplied(world), refusal),
     overcommitted: overcommittedOf(world, plan),
     pending: new Set(plan.stages.flat().flatMap(pendingName)),
   };
@@ -88,12 +92,17 @@ const pendingName = (write: Write): string[] => {
 /** What all grants of the namespace share. */
 interface Shared {
   conflict: Applied | undefined;
+  refusal: string | undefined;
   quota: Applied;
   access: Applied;
   overcommitted: Applied;
   /** Names of the objects that are yet to be written, and of policies that are yet to go. */
   pending: ReadonlySet<string>;
 }
+
+/** What is being written isn't, while the API server refuses it. */
+const refused = (verdict: Applied, refusal: string | undefined): Applied =>
+  refusal !== undefined && verdict.reason === "Applying" ? lacking("WriteRefused", refusal) : verdict;
 
 function claimOf({ grant, held, notice }: Holding): Claim {
   const endsAt = notice?.endsAt ?? validityOf(grant).until;
@@ -122,7 +131,7 @@ function isClosed(world: GuestWorld, { hard, holdings }: GuestPlan, grant: strin
 
 function endedShare(
   { uid, generation }: GrantFacts,
-  { draining }: GuestPlan,
+  { draining, obstacle }: GuestPlan,
   { overcommitted }: Shared,
   closed: boolean,
 ): GrantShare {
@@ -132,6 +141,7 @@ function endedShare(
     generation,
     enforced: !closed,
     draining,
+    ...(obstacle ? { obstacle } : {}),
     quota: not,
     network: not,
     access: not,
@@ -147,7 +157,7 @@ function heldShare(
   world: GuestWorld,
   plan: GuestPlan,
   holding: Holding,
-  { conflict, quota, access, overcommitted, pending }: Shared,
+  { conflict, refusal, quota, access, overcommitted, pending }: Shared,
   usage: Hard,
 ): GrantShare {
   const destinations = destinationsOf(world, holding).resolved;
@@ -157,8 +167,9 @@ function heldShare(
     generation: grant.generation,
     enforced: true,
     draining: plan.draining,
+    ...(plan.obstacle ? { obstacle: plan.obstacle } : {}),
     quota: namingUncounted(world, holding, quota),
-    network: conflict ?? networkApplied(world, grant, destinations, pending),
+    network: conflict ?? refused(networkApplied(world, grant, destinations, pending), refusal),
     access,
     overcommitted,
     hard: shown(holding.terms),
@@ -235,11 +246,21 @@ function networkApplied(
   ];
   const way = closed ? ` ${closedText(world.grantee)} ${closed.message}` : "";
   return applied(
-    `All egress is denied but ${["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")}.${way}`,
+    `All egress is denied but ${["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")}.${way}${
+      others(world)
+    }`,
   );
 }
 
 const closedText = (grantee: string): string => `The way to and from the node of ${grantee} is closed:`;
+
+/** Network policies add up, so one that somebody else has made can open what no grant says. */
+function others({ otherPolicies }: GuestWorld): string {
+  if (otherPolicies.length === 0) return "";
+  return ` Others have made network policies there too, which may open more: ${otherPolicies.slice(0, 8).join(", ")}${
+    otherPolicies.length > 8 ? ", …" : ""
+  }.`;
+}
 
 /** The first of them; each is in the status by itself. */
 function listed(errors: readonly string[]): string {
