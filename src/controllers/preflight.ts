@@ -71,7 +71,8 @@ async function namespaceProblem(rest: RestClient, signal: AbortSignal): Promise<
     try {
       await api.create({ metadata: { name: systemNamespace } }, { fieldManager: operatorName, signal });
     } catch (error) {
-      if (!isApiError(error, 403)) throw error;
+      // 422: refused by the operator's own fence (guards.yaml).
+      if (!isApiError(error, 403) && !isApiError(error, 422)) throw error;
       return `Namespace ${systemNamespace}, for the operator's Lease, is missing and may not be created by this user. ` +
         `Create it: kubectl create namespace ${systemNamespace}; trying again.`;
     }

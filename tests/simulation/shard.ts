@@ -32,6 +32,7 @@ function runShard(shard: number): void {
     traces.add(hash);
     if (crashes + staleReads > 0) disturbed++;
     if (broken) assert.fail(failure(seed));
+    if (ran % 10_000 === 0) console.log(progress(ran, performance.now() - began));
   }
   const seconds = (performance.now() - began) / 1000;
   console.log(
@@ -42,6 +43,11 @@ function runShard(shard: number): void {
   assert.deepEqual(coverage.missing(), [], "branches that were never reached");
   assert.ok(disturbed * 2 >= ran, "half of the schedules have a crash or a stale read");
   assert.ok(traces.size >= ran * 0.99, "schedules differ");
+}
+
+function progress(ran: number, ms: number): string {
+  const all = Math.ceil(schedules / shards);
+  return `${ran} of ${all} schedules; about ${Math.ceil((ms / ran) * (all - ran) / 60_000)} min left`;
 }
 
 /** The broken promise with the least that breaks it, and how to see it again. */

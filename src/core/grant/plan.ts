@@ -181,9 +181,12 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
       { type: "AccessApplied", ...access },
       { type: "Overcommitted", ...overcommitted },
       draining,
-      lacking
-        ? { type: "Ready", status: "False", reason: lacking.reason, message: lacking.message }
-        : { type: "Ready", status: "True", reason: "Enforced", message: inForceMessage(world, standing.notice) },
+      lacking ? { type: "Ready", status: "False", reason: lacking.reason, message: lacking.message } : {
+        type: "Ready",
+        status: "True",
+        reason: "Enforced",
+        message: inForceMessage(world, standing.notice, share.hint),
+      },
     ];
   }
   const not = notInForce(standing);
@@ -285,14 +288,18 @@ const evicting = ({ spec }: GrantFacts, obstacle: string | undefined): Omit<Verd
     `PodDisruptionBudgets respected for ${spec.termination?.drainSeconds ?? 120} s.${obstacle ? ` ${obstacle}` : ""}`,
 });
 
-function inForceMessage({ grant, local, skewMs }: GrantWorld, notice: Notice | undefined): string {
+function inForceMessage(
+  { grant, local, skewMs }: GrantWorld,
+  notice: Notice | undefined,
+  hint: string | undefined,
+): string {
   const { spec } = grant;
   const end = notice?.endsAt !== undefined ? rfc3339(notice.endsAt) : spec.validity?.validUntil;
   const taken = local.kind === "any"
     ? " Taken as this cluster's own: neither a tailnet nor KEYSTONE_REALM says which realm it is."
     : "";
   const enforced = `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${end ? ` until ${end}` : ""}.${taken}`;
-  return notice?.skewed ? `${enforced} ${skewText(skewMs)}` : enforced;
+  return [enforced, ...(hint ? [hint] : []), ...(notice?.skewed ? [skewText(skewMs)] : [])].join(" ");
 }
 
 /** An event for each change of what people would want to hear of. */

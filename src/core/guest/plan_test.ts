@@ -237,6 +237,19 @@ Deno.test("guest: a cut of the terms is on notice too, and then drained", () => 
   assert.deepEqual([planGuest(over).draining, planGuest(over).needsPods], [true, true]);
 });
 
+Deno.test("guest: grants that together give no cpu or no memory say that no pod can start", () => {
+  const hint = (...hards: Record<string, string>[]) => {
+    const world = converged(
+      guestWorld({ realm: bob, grants: hards.map((hard, index) => grant({ name: `g${index}`, spec: { hard } })) }),
+    );
+    return sharesOf(world, planGuest(world)).get("g0")!.hint;
+  };
+  assert.equal(hint({ memory: "1Gi" }), "No pod can start there: no grant gives cpu.");
+  assert.equal(hint({ "requests.storage": "1Gi" }), "No pod can start there: no grant gives cpu or memory.");
+  assert.equal(hint({ memory: "1Gi", cpu: "1", pods: "0" }), "No pod can start there: no grant gives pods.");
+  assert.equal(hint({ memory: "1Gi" }, { cpu: "1" }), undefined, "they add up");
+});
+
 Deno.test("guest: each cut has its own notice; a second one puts off no first", () => {
   const status = {
     ...active,

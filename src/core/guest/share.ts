@@ -42,6 +42,8 @@ export interface GrantShare {
   access: Applied;
   /** Whether the namespace uses more than is granted. */
   overcommitted: Applied;
+  /** What makes the whole of little use, in a sentence: legal, but hardly meant. */
+  hint?: string;
   /** Completed; canonical quantities. */
   hard: Record<string, string>;
   /** Canonical quantities under the keys that the grant wrote. */
@@ -172,11 +174,21 @@ function heldShare(
     network: conflict ?? refused(networkApplied(world, grant, destinations, pending), refusal),
     access,
     overcommitted,
+    ...hintOf(plan),
     hard: shown(holding.terms),
     usage: usageOf(grant, usage),
     destinations,
     reductions,
   };
+}
+
+/** Every container is given some cpu and memory (limits.ts), so without any of them none fits. */
+function hintOf({ holdings: { granted } }: GuestPlan): { hint?: string } {
+  const without = ["cpu", "memory", "pods"].filter((name) => {
+    const [most, limit] = name === "pods" ? ["pods", "pods"] : [`requests.${name}`, `limits.${name}`];
+    return [most, limit].some((key) => (granted.get(key!)?.sign() ?? 0) === 0);
+  });
+  return without.length === 0 ? {} : { hint: `No pod can start there: no grant gives ${without.join(" or ")}.` };
 }
 
 const usageOf = (grant: GrantFacts, share: Hard): Record<string, string> =>
