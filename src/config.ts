@@ -20,7 +20,21 @@ const settings = z.object({
     context.addIssue("is neither a port, ADDRESS:PORT nor off");
     return z.NEVER;
   }),
+  webhook: z.string().transform((text, context): Config["webhook"] => {
+    if (text === "off") return undefined;
+    if (text === "service") return { place: { service: true }, port: servicePort };
+    const url = URL.parse(text);
+    if (url?.protocol === "https:" && url.pathname === "/" && !url.search && !url.username) {
+      const hostname = url.hostname.replace(/^\[|\]$/g, "");
+      return { place: { url: url.origin }, hostname, port: Number(url.port || 443) };
+    }
+    context.addIssue("is neither off, service nor https://HOST:PORT");
+    return z.NEVER;
+  }),
 });
+
+/** Where the webhook listens in a pod; its Service forwards to it. */
+const servicePort = 9443;
 
 /** Where health and metrics are served unless told: for this machine only, and not at all where the port is taken. */
 const defaultListen = "127.0.0.1:8080";
@@ -43,6 +57,8 @@ export interface Config {
   listen?: { hostname?: string; port: number };
   /** Whether somebody asked for just this port. */
   listenGiven: boolean;
+  /** KEYSTONE_WEBHOOK, `--webhook`: where the API server reaches the admission webhook and it listens; absent: none. */
+  webhook?: { place: { service: true } | { url: string }; hostname?: string; port: number };
   help: boolean;
 }
 
@@ -54,6 +70,7 @@ export const environment = [
   "KEYSTONE_CONFIG",
   "KEYSTONE_LOG",
   "KEYSTONE_LISTEN",
+  "KEYSTONE_WEBHOOK",
 ] as const;
 
 export const usage = `The Keystone operator: enforces Grants in this cluster.
@@ -67,6 +84,8 @@ export const usage = `The Keystone operator: enforces Grants in this cluster.
   --config PATH       trust ceilings and cluster ranges, YAML (KEYSTONE_CONFIG; see docs/configuration.md)
   --log json|text     form of the log (KEYSTONE_LOG; default text on a terminal, json elsewhere)
   --listen WHERE      health and metrics: PORT, ADDRESS:PORT or off (KEYSTONE_LISTEN; default 127.0.0.1:8080)
+  --webhook WHERE     where the API server reaches the admission webhook: service (in the cluster), https://HOST:PORT
+                      or off (KEYSTONE_WEBHOOK; default off)
 `;
 
 /** A setting that can't be used; the message names it, its value and the remedy. */
@@ -106,6 +125,7 @@ export function readConfig(
         config: { type: "string" },
         log: { type: "string" },
         listen: { type: "string" },
+        webhook: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }).values;
@@ -120,6 +140,7 @@ export function readConfig(
     config: flags.config ?? (env("KEYSTONE_CONFIG") || undefined),
     log: flags.log ?? (env("KEYSTONE_LOG") || (terminal ? "text" : "json")),
     listen: (flags.listen ?? env("KEYSTONE_LISTEN")) || defaultListen,
+    webhook: (flags.webhook ?? env("KEYSTONE_WEBHOOK")) || "off",
   };
   const parsed = settings.safeParse(given);
   if (!parsed.success) {
@@ -133,6 +154,7 @@ export function readConfig(
       config: "KEYSTONE_CONFIG",
       log: "KEYSTONE_LOG",
       listen: "KEYSTONE_LISTEN",
+      webhook: "KEYSTONE_WEBHOOK",
     }[field];
     throw new ConfigError(
       `${name} is "${given[field]}", which ${message.startsWith("is ") ? message : `is not valid: ${message}`}.`,

@@ -33,8 +33,9 @@ export async function permissions(config: Config): Promise<string[]> {
   const hosts = [cluster.server, ...(cluster.proxyUrl ? [cluster.proxyUrl] : [])].map(hostOf);
   hosts.push(...(await readServers()).map(hostPort));
   reads.add("/etc/resolv.conf");
-  const { socket, listen } = config;
+  const { socket, listen, webhook } = config;
   if (listen) hosts.push(...listenHosts(listen));
+  if (webhook) hosts.push(...listenHosts(webhook));
   if (config.config) reads.add(config.config);
   if (socket) {
     hosts.push(`unix:${socket}`, "local-tailscaled.sock:80");

@@ -43,6 +43,7 @@ async function main(): Promise<number> {
     ...(config.realm ? { realm: config.realm } : {}),
     identity: leaseIdentity(Deno.hostname()),
     audience: report,
+    ...(config.webhook ? { webhook: { ...config.webhook, onReview: report.reviewed } } : {}),
     log,
     clock: systemClock,
     signal: stop.signal,

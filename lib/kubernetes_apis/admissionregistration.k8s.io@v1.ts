@@ -157,6 +157,52 @@ export interface ParamRef {
   selector?: LabelSelector;
 }
 
+/**
+ * RuleWithOperations is a tuple of Operations and Resources. It is recommended to make sure that all the tuple
+ * expansions are valid.
+ */
+export interface RuleWithOperations {
+  /**
+   * APIGroups is the API groups the resources belong to. '*' is all groups. If '*' is present, the length of the
+   * slice must be one. Required.
+   */
+  apiGroups?: string[];
+  /**
+   * APIVersions is the API versions the resources belong to. '*' is all versions. If '*' is present, the length of
+   * the slice must be one. Required.
+   */
+  apiVersions?: string[];
+  /**
+   * Operations is the operations the admission hook cares about - CREATE, UPDATE, DELETE, CONNECT or * for all of
+   * those operations and any future admission operations that are added. If '*' is present, the length of the slice
+   * must be one. Required.
+   */
+  operations?: ("*" | "CONNECT" | "CREATE" | "DELETE" | "UPDATE")[];
+  /** Resources is a list of resources this rule applies to. */
+  resources?: string[];
+  /**
+   * scope specifies the scope of this rule. Valid values are "Cluster", "Namespaced", and "*" "Cluster" means that
+   * only cluster-scoped resources will match this rule. Namespace API objects are cluster-scoped. "Namespaced"
+   * means that only namespaced resources will match this rule.
+   */
+  scope?: string;
+}
+
+/** ServiceReference holds a reference to Service.legacy.k8s.io */
+export interface ServiceReference {
+  /** `name` is the name of the service. Required */
+  name: string;
+  /** `namespace` is the namespace of the service. Required */
+  namespace: string;
+  /** `path` is an optional URL path which will be sent in any request to this service. */
+  path?: string;
+  /**
+   * If specified, the port on the service that hosting webhook. Default to 443 for backward compatibility. `port`
+   * should be a valid port number (1-65535, inclusive).
+   */
+  port?: number;
+}
+
 /** TypeChecking contains results of type checking the expressions in the ValidatingAdmissionPolicy */
 export interface TypeChecking {
   /** The type checking warnings for each expression. */
@@ -278,6 +324,81 @@ export interface ValidatingAdmissionPolicyStatus {
   typeChecking?: TypeChecking;
 }
 
+/** ValidatingWebhook describes an admission webhook and the resources and operations it applies to. */
+export interface ValidatingWebhook {
+  /**
+   * AdmissionReviewVersions is an ordered list of preferred `AdmissionReview` versions the Webhook expects. API
+   * server will try to use first version in the list which it supports.
+   */
+  admissionReviewVersions: string[];
+  /** ClientConfig defines how to communicate with the hook. Required */
+  clientConfig: WebhookClientConfig;
+  /**
+   * FailurePolicy defines how unrecognized errors from the admission endpoint are handled - allowed values are
+   * Ignore or Fail. Defaults to Fail.
+   */
+  failurePolicy?: "Fail" | "Ignore";
+  /**
+   * MatchConditions is a list of conditions that must be met for a request to be sent to this webhook. Match
+   * conditions filter requests that have already been matched by the rules, namespaceSelector, and objectSelector.
+   * An empty list of matchConditions matches all requests.
+   */
+  matchConditions?: MatchCondition[];
+  /**
+   * matchPolicy defines how the "rules" list is used to match incoming requests. Allowed values are "Exact" or
+   * "Equivalent".
+   */
+  matchPolicy?: "Equivalent" | "Exact";
+  /**
+   * The name of the admission webhook. Name should be fully qualified, e.g., imagepolicy.kubernetes.io, where
+   * "imagepolicy" is the name of the webhook, and kubernetes.io is the name of the organization. Required.
+   */
+  name: string;
+  /**
+   * NamespaceSelector decides whether to run the webhook on an object based on whether the namespace for that
+   * object matches the selector. If the object itself is a namespace, the matching is performed on
+   * object.metadata.labels.
+   */
+  namespaceSelector?: LabelSelector;
+  /**
+   * ObjectSelector decides whether to run the webhook based on if the object has matching labels. objectSelector is
+   * evaluated against both the oldObject and newObject that would be sent to the webhook, and is considered to
+   * match if either object matches the selector.
+   */
+  objectSelector?: LabelSelector;
+  /**
+   * Rules describes what operations on what resources/subresources the webhook cares about. The webhook cares about
+   * an operation if it matches _any_ Rule.
+   */
+  rules?: RuleWithOperations[];
+  /**
+   * SideEffects states whether this webhook has side effects. Acceptable values are: None, NoneOnDryRun (webhooks
+   * created via v1beta1 may also specify Some or Unknown).
+   */
+  sideEffects: "None" | "NoneOnDryRun" | "Some" | "Unknown";
+  /**
+   * TimeoutSeconds specifies the timeout for this webhook. After the timeout passes, the webhook call will be
+   * ignored or the API call will fail based on the failure policy. The timeout value must be between 1 and 30
+   * seconds. Default to 10 seconds.
+   */
+  timeoutSeconds?: number;
+}
+
+/**
+ * ValidatingWebhookConfiguration describes the configuration of and admission webhook that accept or reject and
+ * object without changing it.
+ */
+export interface ValidatingWebhookConfiguration {
+  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  apiVersion?: "admissionregistration.k8s.io/v1";
+  /** As `apiVersion`. */
+  kind?: "ValidatingWebhookConfiguration";
+  /** Standard object metadata; */
+  metadata?: ObjectMeta;
+  /** Webhooks is a list of webhooks and the affected resources and operations. */
+  webhooks?: ValidatingWebhook[];
+}
+
 /** Validation specifies the CEL expression which is used to apply the validation. */
 export interface Validation {
   /**
@@ -322,6 +443,22 @@ export interface Variable {
   name: string;
 }
 
+/** WebhookClientConfig contains the information to make a TLS connection with the webhook */
+export interface WebhookClientConfig {
+  /**
+   * `caBundle` is a PEM encoded CA bundle which will be used to validate the webhook's server certificate. If
+   * unspecified, system trust roots on the apiserver are used.
+   */
+  caBundle?: string;
+  /** `service` is a reference to the service for this webhook. Either `service` or `url` must be specified. */
+  service?: ServiceReference;
+  /**
+   * `url` gives the location of the webhook, in standard URL form (`scheme://host:port/path`). Exactly one of `url`
+   * or `service` must be specified.
+   */
+  url?: string;
+}
+
 /** The resource `validatingadmissionpolicies.admissionregistration.k8s.io`. */
 export const validatingAdmissionPolicies: Resource<ValidatingAdmissionPolicy> = {
   group: "admissionregistration.k8s.io",
@@ -337,6 +474,15 @@ export const validatingAdmissionPolicyBindings: Resource<ValidatingAdmissionPoli
   version: "v1",
   kind: "ValidatingAdmissionPolicyBinding",
   plural: "validatingadmissionpolicybindings",
+  namespaced: false,
+};
+
+/** The resource `validatingwebhookconfigurations.admissionregistration.k8s.io`. */
+export const validatingWebhookConfigurations: Resource<ValidatingWebhookConfiguration> = {
+  group: "admissionregistration.k8s.io",
+  version: "v1",
+  kind: "ValidatingWebhookConfiguration",
+  plural: "validatingwebhookconfigurations",
   namespaced: false,
 };
 
@@ -462,5 +608,53 @@ export class AdmissionregistrationV1Api {
   /** Asks for the deletion; the object is there until its finalizers are gone. */
   deleteValidatingAdmissionPolicyBinding(name: string, options?: DeleteOptions): Promise<void> {
     return this.#api(validatingAdmissionPolicyBindings).delete(name, options);
+  }
+
+  /** One page of the collection: all of it, unless `limit` is given. */
+  getValidatingWebhookConfigurationList(options?: ListOptions): Promise<ObjectList<ValidatingWebhookConfiguration>> {
+    return this.#api(validatingWebhookConfigurations).list(options);
+  }
+  /** What changes after `resourceVersion`, until the server ends the connection. */
+  watchValidatingWebhookConfigurationList(
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent<ValidatingWebhookConfiguration>> {
+    return this.#api(validatingWebhookConfigurations).watch(options);
+  }
+  /** The object as it is now; 404 `NotFound` when there is none. */
+  getValidatingWebhookConfiguration(name: string, options?: CallOptions): Promise<ValidatingWebhookConfiguration> {
+    return this.#api(validatingWebhookConfigurations).get(name, options);
+  }
+  /** Resolves to the object as the server keeps it; 409 `AlreadyExists` when the name is taken. */
+  createValidatingWebhookConfiguration(
+    body: ValidatingWebhookConfiguration,
+    options?: WriteOptions,
+  ): Promise<ValidatingWebhookConfiguration> {
+    return this.#api(validatingWebhookConfigurations).create(body, options);
+  }
+  /** Writes the whole object; 409 `Conflict` when its `resourceVersion` is given and out of date. */
+  replaceValidatingWebhookConfiguration(
+    body: ValidatingWebhookConfiguration,
+    options?: WriteOptions,
+  ): Promise<ValidatingWebhookConfiguration> {
+    return this.#api(validatingWebhookConfigurations).replace(body, options);
+  }
+  /** Server-side apply of the fields in `body`; creates the object when there is none. */
+  applyValidatingWebhookConfiguration(
+    body: Applied<ValidatingWebhookConfiguration>,
+    options: ApplyOptions,
+  ): Promise<ValidatingWebhookConfiguration> {
+    return this.#api(validatingWebhookConfigurations).apply(body, options);
+  }
+  /** Changes parts of the object; `options.type` says how `body` is meant. */
+  patchValidatingWebhookConfiguration(
+    name: string,
+    body: unknown,
+    options: PatchOptions,
+  ): Promise<ValidatingWebhookConfiguration> {
+    return this.#api(validatingWebhookConfigurations).patch(name, body, options);
+  }
+  /** Asks for the deletion; the object is there until its finalizers are gone. */
+  deleteValidatingWebhookConfiguration(name: string, options?: DeleteOptions): Promise<void> {
+    return this.#api(validatingWebhookConfigurations).delete(name, options);
   }
 }

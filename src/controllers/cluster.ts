@@ -66,6 +66,11 @@ export class ClusterWatch {
     return this.#facts;
   }
 
+  /** How many nodes there are. */
+  get nodeCount(): number {
+    return this.#nodes.list().length;
+  }
+
   /** Calls `listener` after each change. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
@@ -115,7 +120,7 @@ type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
 
 const unreadableAfterMs = 10_000;
 
-function nodeSource({ metadata, spec, status }: Node): NodeSource {
+export function nodeSource({ metadata, spec, status }: Node): NodeSource {
   return {
     name: metadata!.name!,
     podCIDRs: spec?.podCIDRs ?? [],
@@ -124,5 +129,5 @@ function nodeSource({ metadata, spec, status }: Node): NodeSource {
   };
 }
 
-const addressesOfSlice = ({ endpoints }: EndpointSlice): string[] =>
+export const addressesOfSlice = ({ endpoints }: EndpointSlice): string[] =>
   (endpoints ?? []).flatMap(({ addresses }) => addresses);

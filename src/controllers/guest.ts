@@ -1,11 +1,12 @@
 /** The guest controller, keyed by grantee: folds all grants to it into the objects of its namespace. */
 import type { Next } from "../../lib/controller/mod.ts";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
+import type { IdentityFacts } from "../core/facts.ts";
 import type { GuestWorld } from "../core/guest/plan.ts";
 import { planGuest } from "../core/guest/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { sharesOf } from "../core/guest/share.ts";
-import { guestNamespace, guestRole } from "../core/names.ts";
+import { guestNamespace, guestRole, realmIdentity, systemNamespace } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
 import { withRemedy } from "./remedy.ts";
 import { keyIn } from "./stores.ts";
@@ -57,6 +58,7 @@ function observeGuest(context: Context, grantee: string): GuestWorld {
     serviceAccount: stores.serviceAccounts.get(keyIn(namespace, "default")),
     binding: stores.bindings.get(keyIn(namespace, guestRole)),
     guide: stores.guides.get(keyIn(namespace, guideName)),
+    ...withIdentity(stores.identities.get(keyIn(systemNamespace, realmIdentity(grantee)))),
     policies: policies.filter(({ ours }) => ours),
     otherPolicies: policies.filter(({ ours }) => !ours).map(({ name }) => name).sort(),
     pods: pods.get(namespace),
@@ -74,6 +76,8 @@ function refusalIn(errors: readonly unknown[]): string | undefined {
   const refusal = errors.find((error) => [400, 403, 404, 413, 422].some((code) => isApiError(error, code)));
   return refusal === undefined ? undefined : withRemedy(refusal);
 }
+
+const withIdentity = (identity: IdentityFacts | undefined) => identity ? { identity } : {};
 
 /** Waits for all, so that no write is left under way; returns what failed. */
 async function failures(writes: Promise<void>[]): Promise<unknown[]> {

@@ -21,6 +21,7 @@ import { Shares } from "./shares.ts";
 import { createReflectors, createStores, type Stores } from "./stores.ts";
 import { traced } from "./traced.ts";
 import { connectWakes, namesResolved } from "./wakes.ts";
+import { Webhook, type WebhookOptions } from "./webhook.ts";
 import { withinTime } from "./within_time.ts";
 
 /** A constant message with `{placeholders}` and their values. */
@@ -42,6 +43,8 @@ export interface OperatorOptions {
   /** Names this process in the Lease. */
   identity: string;
   log: Log;
+  /** Where the admission webhook is; absent: there is none. */
+  webhook?: WebhookOptions;
   /** Told how the operator fares, for health and metrics. */
   audience?: Audience;
   clock: Clock;
@@ -95,6 +98,9 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     ]);
     // What is open should not close and open again, just since this process doesn't know the names yet.
     await withinTime(namesResolved(context), nameWaitMs, clock, signal);
+    // Not before all is known: what it would refuse for want of knowledge might be right.
+    const webhook = options.webhook && new Webhook(context, rest, options.webhook, log);
+    if (webhook) observers.push(webhook.run(observing.signal));
     while (!signal.aborted) {
       audience?.stage({ is: "standby" });
       await lease.acquire(signal, (holder) => {
@@ -106,7 +112,8 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       });
       audience?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
-      await lead(context, options, AbortSignal.any([signal, lease.lost]));
+      const leading = AbortSignal.any([signal, lease.lost]);
+      await Promise.all([lead(context, options, leading), webhook?.lead(leading)]);
       if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until it is back.");
     }
   } catch (error) {

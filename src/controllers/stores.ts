@@ -30,6 +30,7 @@ import type {
   BindingFacts,
   ConfigMapFacts,
   GrantFacts,
+  IdentityFacts,
   LimitRangeFacts,
   NamespaceFacts,
   PolicyFacts,
@@ -47,6 +48,7 @@ import {
   managedByLabel,
   operatorName,
   realmOfNamespace,
+  systemNamespace,
 } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 
@@ -59,6 +61,8 @@ export interface Stores {
   serviceAccounts: Store<ServiceAccountFacts | undefined, never, ServiceAccount>;
   bindings: Store<BindingFacts | undefined, never, RoleBinding>;
   guides: Store<ConfigMapFacts | undefined, never, ConfigMap>;
+  /** Those in the operator's namespace. */
+  identities: Store<IdentityFacts, never, ServiceAccount>;
   policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
 }
 
@@ -75,6 +79,7 @@ export function createStores(): Stores {
     serviceAccounts: new Store({ project: ofGuests(serviceAccountFacts) }),
     bindings: new Store({ project: ofGuests(bindingFacts) }),
     guides: new Store({ project: ofGuests(configMapFacts) }),
+    identities: new Store({ project: identityFacts }),
     policies: new Store({
       project: (policy: NetworkPolicy) => isOfGuests(policy) ? policyFacts(policy) : undefined,
       indexes: { namespace: (policy) => policy ? [policy.namespace] : [] },
@@ -114,9 +119,10 @@ export function createReflectors(
     resource: Resource<T>,
     store: Store<P, I, T>,
     selector?: Selector,
+    namespace?: string,
   ): Observer =>
     new Reflector({
-      api: new ResourceApi(rest, resource),
+      api: new ResourceApi(rest, resource, namespace),
       store,
       ...(selector ? { selector } : {}),
       clock,
@@ -135,6 +141,7 @@ export function createReflectors(
     reflect(roleBindings, stores.bindings, named(guestRole)),
     reflect(configMaps, stores.guides, named(guideName)),
     reflect(networkPolicies, stores.policies),
+    reflect(serviceAccounts, stores.identities, undefined, systemNamespace),
   ];
 }
 
@@ -235,10 +242,20 @@ const serviceAccountFacts = (account: ServiceAccount): ServiceAccountFacts => ({
   automount: account.automountServiceAccountToken,
 });
 
+const identityFacts = ({ metadata }: ServiceAccount): IdentityFacts => ({
+  namespace: metadata!.namespace!,
+  name: metadata!.name!,
+  uid: metadata!.uid!,
+});
+
 const bindingFacts = (binding: RoleBinding): BindingFacts => ({
   ...common(binding),
   roleRef: { kind: binding.roleRef.kind, name: binding.roleRef.name },
-  subjects: (binding.subjects ?? []).map(({ kind, name }) => ({ kind, name })),
+  subjects: (binding.subjects ?? []).map(({ kind, name, namespace }) => ({
+    kind,
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+  })),
 });
 
 const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({ ...common(map), data: map.data ?? {} });

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Change } from "../../lib/controller/mod.ts";
 import type { GrantFacts, RealmFacts } from "../core/facts.ts";
-import { realmOfNamespace } from "../core/names.ts";
+import { realmOfIdentity, realmOfNamespace } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { dnsNamesOf } from "./stores.ts";
@@ -62,6 +62,11 @@ export function connectWakes(context: Context): void {
   for (const store of [quotas, limitRanges, serviceAccounts, bindings, guides, policies]) {
     store.subscribe(({ key }: { key: string }) => wakeGuestOf(key.slice(0, key.indexOf("/"))));
   }
+
+  stores.identities.subscribe(({ key }) => {
+    const realm = realmOfIdentity(key.slice(key.indexOf("/") + 1));
+    if (realm !== undefined) queues.guests.add(realm);
+  });
 
   context.cluster.onChange(() => {
     for (const { spec } of stores.grants.list()) queues.guests.add(spec.granteeRealm);

@@ -106,6 +106,9 @@ async function remove(
     case "RoleBinding":
       await deleteOf(roleBindings);
       return stores.bindings.forget(key, uid);
+    case "ServiceAccount":
+      await deleteOf(serviceAccounts);
+      return stores.identities.forget(key, uid);
     case "Pod":
       await deleteOf(pods, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds });
       return context.pods.ending(namespace!, uid);

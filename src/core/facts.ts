@@ -75,7 +75,7 @@ export interface BindingFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   roleRef: { kind: string; name: string };
-  subjects: readonly { kind: string; name: string }[];
+  subjects: readonly { kind: string; name: string; namespace?: string }[];
 }
 
 export interface ServiceAccountFacts {
@@ -84,6 +84,13 @@ export interface ServiceAccountFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   automount: boolean | undefined;
+}
+
+/** The ServiceAccount in the operator's namespace that stands for a realm. */
+export interface IdentityFacts {
+  namespace: string;
+  name: string;
+  uid: string;
 }
 
 export interface ConfigMapFacts {

@@ -36,6 +36,18 @@ export const guestRole = "keystone-guest";
 /** The group that acts for a realm unless the Realm names others. */
 export const realmGroup = (realm: string): string => `keystone:realm:${realm}`;
 
+const identityPrefix = "realm-";
+
+/**
+ * The ServiceAccount in the operator's namespace that `keystone kubeconfig` gives to a realm's people: out of the guests'
+ * reach, and a subject of their binding.
+ */
+export const realmIdentity = (realm: string): string => identityPrefix + realm;
+
+/** The realm that such a ServiceAccount is for, by its name. */
+export const realmOfIdentity = (account: string): string | undefined =>
+  account.startsWith(identityPrefix) ? account.slice(identityPrefix.length) : undefined;
+
 const guestPrefix = "guest-";
 
 /**

@@ -18,6 +18,14 @@ export interface ApiRequest {
   durationMs: number;
 }
 
+/** One admission review that was answered. */
+export interface Review {
+  /** Kind of the object. */
+  kind: string;
+  verdict: string;
+  durationMs: number;
+}
+
 type Labels = Record<string, string>;
 type Sample = [labels: Labels, value: number];
 
@@ -28,6 +36,7 @@ export class Metrics {
   readonly #errors: Counter;
   readonly #requests: Counter;
   readonly #requestSeconds: Histogram;
+  readonly #reviews: Histogram;
 
   constructor({ version, stage, view }: {
     version: string;
@@ -262,6 +271,14 @@ export class Metrics {
       registers,
     });
 
+    this.#reviews = new Histogram({
+      name: "keystone_admission_review_duration_seconds",
+      help: "How long admission reviews took, by kind of the object and by verdict.",
+      labelNames: ["kind", "verdict"],
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 3],
+      registers,
+    });
+
     // Not prom-client's own: those read what Deno doesn't have.
     gauge("process_resident_memory_bytes", "Memory of this process.", [], () => [[{}, Deno.memoryUsage().rss]]);
     gauge("process_start_time_seconds", "When this process began, in seconds since 1970.", [], () => [[{}, startedAt]]);
@@ -278,11 +295,21 @@ export class Metrics {
     this.#requestSeconds.observe({ verb }, request.durationMs / 1000);
   }
 
+  reviewed({ kind, verdict, durationMs }: Review): void {
+    // A name that nobody knows would be a series for ever.
+    this.#reviews.observe({ kind: reviewedKinds.has(kind) ? kind : "other", verdict }, durationMs / 1000);
+  }
+
   /** In the text format of Prometheus. */
   async text(): Promise<{ body: string; type: string }> {
     return { body: await this.registry.metrics(), type: this.registry.contentType };
   }
 }
+
+const reviewedKinds: ReadonlySet<string> = new Set([
+  ..."CronJob DaemonSet Deployment Job PersistentVolumeClaim Pod ReplicaSet ReplicationController".split(" "),
+  ..."Service StatefulSet Grant Realm".split(" "),
+]);
 
 type Amounts = Readonly<Record<string, string>>;
 

@@ -1,6 +1,6 @@
 /** How the operator fares, for people, Kubernetes and Prometheus: `/healthz`, `/readyz` and `/metrics`. */
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
-import { type ApiRequest, Metrics } from "./metrics.ts";
+import { type ApiRequest, Metrics, type Review } from "./metrics.ts";
 import { isReady, sentenceOf, type Stage } from "./stage.ts";
 import type { Audience, View } from "./view.ts";
 
@@ -30,6 +30,9 @@ export class Report implements Audience {
   observe(request: ApiRequest): void {
     this.metrics.requested(request);
   }
+
+  /** Told of each admission review. */
+  readonly reviewed = (review: Review): void => this.metrics.reviewed(review);
 
   /**
    * Answers one request; never throws. `/healthz` says that the process lives, whatever its surroundings do: to restart

@@ -279,6 +279,21 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         bind(guests, { kind: "ServiceAccount", name: "keystone-operator", namespace: "keystone-system" }),
         notSystem,
       ],
+      [
+        "let another realm's account in",
+        bind(guests, { kind: "ServiceAccount", name: "realm-eve", namespace: "keystone-system" }),
+        notSystem,
+      ],
+      [
+        "let an account of another namespace in",
+        bind(guests, { kind: "ServiceAccount", name: "realm-guarded-home", namespace: "default" }),
+        notSystem,
+      ],
+      [
+        "end another account of its namespace",
+        remove(core("keystone-system", "serviceaccounts/default")),
+        /of the accounts in keystone-system it only deletes realm-\*/,
+      ],
       ["let itself in by its user name", bind(guests, subject("User", operatorUser)), notSystem],
       ["let everybody in", bind(guests, subject("Group", "system:authenticated")), notSystem],
       [
@@ -659,6 +674,10 @@ export const allowed = (seen: Body): Case[] => [
     ["take a policy away", remove(networking(guests, "networkpolicies/default-deny"))],
     ["let people in", bind(guests, subject("User", "bob@example.com"))],
     ["let a group in", bind(guests)],
+    [
+      "let the realm's account in",
+      bind(guests, { kind: "ServiceAccount", name: "realm-guarded-home", namespace: "keystone-system" }),
+    ],
     ["lock them out", remove(rbac(guests, "rolebindings/keystone-guest"))],
     ["keep tokens out of pods", account(guests)],
     ["write down what is granted", apply(here("configmaps/keystone"), "ConfigMap", { data: { "grants.yaml": "" } })],

@@ -4,6 +4,7 @@ import { load } from "js-yaml";
 import { eventually, grantOf, prepared, realmOf, root, step } from "../fixtures/operator.ts";
 import { startOperatorProcess } from "../fixtures/operator_process.ts";
 import { startLab } from "../lab/lab.ts";
+import { freePorts } from "../lab/ports.ts";
 
 Deno.test("deno task run", {
   // It stops the API server and looks at a cluster without the custom resources.
@@ -142,6 +143,25 @@ Deno.test("deno task run", {
     const { stdout } = await lab.kubectl(["get", "events.events.k8s.io", "-n", "default", "-o", "name"]);
     assert.ok(stdout.includes("rights"), stdout);
     assert.deepEqual(operator.log.filter((line) => /forbidden|error/i.test(line)), []);
+  });
+
+  await step(t, "its webhook needs no more permissions than it is given", async () => {
+    const [port] = freePorts(1);
+    await using operator = await startOperatorProcess({
+      KUBECONFIG: lab.kubeconfig,
+      KEYSTONE_REALM,
+      KEYSTONE_LISTEN,
+      KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`,
+    });
+    await operator.says(/The admission webhook listens on port/);
+    await eventually("the API server asks it", async () => {
+      const { stderr } = await lab.kubectl(["apply", "--dry-run=server", "-f", "-"], {
+        stdin: JSON.stringify(grantOf({ name: "odd", to: "nobody-home" })),
+      });
+      return /Warning: spec.granteeRealm is nobody-home/.test(stderr) || `it says ${stderr || "nothing"}`;
+    });
+    assert.equal(await operator.stop(), 0);
+    await kubectl(["delete", "validatingwebhookconfiguration", "keystone"]);
   });
 
   await step(t, "a wrong setting ends it at once, with its name, value and remedy", async () => {

@@ -512,4 +512,37 @@ export const mutants: readonly Mutant[] = [
     replace: "limits: { ...limits },",
     tests: ["src/core/admission"],
   },
+  {
+    name: "crash-on-review",
+    promise: "malformed reviews are answered, and what can't be judged is let through",
+    file: "src/server/admission/review.ts",
+    find: "return reply(uid, { allowed: true, warnings",
+    replace: "return reply(uid, { allowed: false, warnings",
+    tests: ["src/server/admission"],
+  },
+  {
+    name: "authority-signs-unintroduced",
+    promise: "certificates rotate without dropping a request",
+    file: "src/server/admission/certificates.ts",
+    find:
+      "authorities: pem([signing!, new X509Certificate(made.certificate), ...others]),\n      authorityKeys: `${keys[0]}\\n${made.key}`,",
+    replace: "authorities: pem([new X509Certificate(made.certificate), ...others]),\n      authorityKeys: made.key,",
+    tests: ["src/server/admission"],
+  },
+  {
+    name: "identity-outlives-access",
+    promise: "the token of a realm's account ends with the last grant",
+    file: "src/core/guest/plan.ts",
+    find: "access || !world.identity ? []",
+    replace: "true ? []",
+    tests: ["src/core/guest"],
+  },
+  {
+    name: "empty-peers-are-none",
+    promise: "can-reach says what the policies let through",
+    file: "src/core/reach/reach.ts",
+    find: "return !peers || peers.length === 0 || peers.some",
+    replace: "return !peers || peers.some",
+    tests: ["src/core/reach"],
+  },
 ];

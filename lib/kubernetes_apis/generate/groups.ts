@@ -36,7 +36,7 @@ export const groups: readonly Group[] = [
     version: "v1",
     className: "AdmissionregistrationV1",
     schemas: "io.k8s.api.admissionregistration.v1",
-    kinds: ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
+    kinds: ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"],
   },
   {
     group: "apiextensions.k8s.io",

@@ -12,9 +12,18 @@ import type {
   NetworkPolicyEgressRule,
   NetworkPolicyPeer,
 } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import type { RoleBinding, Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { RealmSubject } from "../../api/mod.ts";
-import { cordonAnnotation, grantLabel, guestNamespace, guestRole, lockedLabel, ownerLabels } from "../names.ts";
+import {
+  cordonAnnotation,
+  grantLabel,
+  guestNamespace,
+  guestRole,
+  lockedLabel,
+  ownerLabels,
+  realmIdentity,
+  systemNamespace,
+} from "../names.ts";
 
 /** Version of the Pod Security Standards: what the server has (KEP-2579). */
 const podSecurity = (level: "baseline" | "restricted") => ({
@@ -77,13 +86,19 @@ export const serviceAccountOf = (realm: string): ServiceAccount => ({
   automountServiceAccountToken: false,
 });
 
-/** Lets the realm's subjects work in the namespace. */
+/** Who works in the namespace: the realm's subjects, and the account that `keystone kubeconfig` makes for it. */
+export const subjectsOf = (realm: string, subjects: readonly RealmSubject[]): Subject[] => [
+  ...subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
+  { kind: "ServiceAccount", namespace: systemNamespace, name: realmIdentity(realm) },
+];
+
+/** Lets them. */
 export const bindingOf = (realm: string, subjects: readonly RealmSubject[]): RoleBinding => ({
   apiVersion: "rbac.authorization.k8s.io/v1",
   kind: "RoleBinding",
   metadata: { name: guestRole, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
   roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: guestRole },
-  subjects: subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
+  subjects: subjectsOf(realm, subjects),
 });
 
 export const guideName = "keystone";

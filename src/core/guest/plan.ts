@@ -17,6 +17,7 @@ import type {
   ConfigMapFacts,
   EventFact,
   GrantFacts,
+  IdentityFacts,
   LimitRangeFacts,
   LocalRealm,
   NamespaceFacts,
@@ -74,6 +75,8 @@ export interface GuestWorld {
   serviceAccount: ServiceAccountFacts | undefined;
   binding: BindingFacts | undefined;
   guide: ConfigMapFacts | undefined;
+  /** The account that stands for the realm, if anybody has asked for one. */
+  identity?: IdentityFacts;
   policies: readonly PolicyFacts[];
   /** Names of the network policies in the namespace that others have made. */
   otherPolicies: readonly string[];
@@ -98,7 +101,7 @@ export type GuestObject =
 
 /** One that is there, so that a write reaches it and no other of its name. */
 export interface Target {
-  kind: "Namespace" | "NetworkPolicy" | "ResourceQuota" | "RoleBinding" | "Pod";
+  kind: "Namespace" | "NetworkPolicy" | "ResourceQuota" | "RoleBinding" | "ServiceAccount" | "Pod";
   /** Absent for a Namespace. */
   namespace?: string;
   name: string;
@@ -211,6 +214,8 @@ function planStanding(
   for (const { metadata } of narrowed) wanted.add(metadata!.name!);
   const closingStages: Write[][] = [
     access || !world.binding ? [] : [{ remove: { kind: "RoleBinding", ...target(world.binding) } }],
+    // With it every token that was made for it ends: whoever comes next under the realm's name is somebody else.
+    access || !world.identity ? [] : [{ remove: { kind: "ServiceAccount", ...target(world.identity) } }],
     closing ? [] : namespaceWrites(world, active, ownership),
     differing([defaultDenyOf(grantee)], present),
     policies.filter((policy) => !wanted.has(policy.name)).map((policy) => ({
@@ -318,6 +323,9 @@ function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readon
   return guide && labelled(desired, guide) && includesAll(guide.data, desired.data!) ? [] : [{ apply: desired }];
 }
 
+const subjectKey = ({ kind, namespace = "", name }: { kind: string; namespace?: string; name: string }): string =>
+  `${kind}/${namespace}/${name}`;
+
 /** Access comes last: not before the default deny stands and the quota is in force. */
 function bindingWrites(world: GuestWorld, hard: Hard): Write[] {
   const { grantee, realm, binding } = world;
@@ -328,8 +336,8 @@ function bindingWrites(world: GuestWorld, hard: Hard): Write[] {
     return [{ remove: { kind: "RoleBinding", ...target(binding) } }];
   }
   const same = binding && labelled(desired, binding) && isDeepStrictEqual(
-    binding.subjects.map(({ kind, name }) => ({ kind, name })),
-    subjects.map(({ kind, name }) => ({ kind, name })),
+    binding.subjects.map(subjectKey),
+    desired.subjects!.map(subjectKey),
   );
   if (same) return [];
   return binding || isClosedByDefault(world) && isInForce(world, hard) ? [{ apply: desired }] : [];

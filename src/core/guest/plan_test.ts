@@ -101,11 +101,27 @@ Deno.test("guest: what was verified for another identity or another pin opens no
 Deno.test("guest: subjects are the realm's group, or those that the Realm names", () => {
   assert.deepEqual(converged(guestWorld()).binding!.subjects.map(({ kind, name }) => [kind, name]), [
     ["Group", "keystone:realm:bob-home"],
+    ["ServiceAccount", "realm-bob-home"],
   ]);
   const named = realm({ spec: { subjects: [{ kind: "User", name: "bob@example.com" }] } });
   assert.deepEqual(converged(guestWorld({ realm: named })).binding!.subjects.map(({ kind, name }) => [kind, name]), [
     ["User", "bob@example.com"],
+    ["ServiceAccount", "realm-bob-home"],
   ]);
+});
+
+Deno.test("guest: the realm's account goes with access, whether by the last end or another identity, and stays until then", () => {
+  const identity = { namespace: "keystone-system", name: "realm-bob-home", uid: "uid-identity" };
+  const goes = (world: GuestWorld) =>
+    planGuest(world).stages.slice(0, planGuest(world).closing).flat().some((write) =>
+      "remove" in write && write.remove.kind === "ServiceAccount" && write.remove.uid === identity.uid
+    );
+  const ending = grant({ spec: { validity: { validUntil: at(1000) }, ...atOnce } });
+  const stands = { ...converged(guestWorld({ grants: [ending] })), identity };
+  assert.equal(goes(stands), false);
+  assert.equal(goes({ ...stands, now: now + 1000 }), true);
+  assert.equal(goes({ ...stands, realm: realm({ spec: { identity: "eve-home.tailnet-name.ts.net" } }) }), true);
+  assert.equal(goes({ ...stands, realm: undefined }), true);
 });
 
 Deno.test("guest: two grants of 2 and 3 cpu give 5, and ending one leaves the other's", () => {

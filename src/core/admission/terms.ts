@@ -1,0 +1,148 @@
+/** What is legal in a Grant or a Realm and likely wrong, in sentences for whoever applies it. */
+import { parseQuantity } from "../../../lib/quantity/mod.ts";
+import type { GrantSpec, RealmSpec, Settings } from "../../api/mod.ts";
+import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
+import { excessOf, excessText } from "../grant/ceiling.ts";
+import { rulesOf } from "../grant/standing.ts";
+import { validityOf } from "../grant/validity.ts";
+import { alwaysProtected, parseDestination, resolveDestinations } from "../guest/destinations.ts";
+import { quotaKey } from "../guest/hard.ts";
+import { wayTo } from "../guest/way.ts";
+import { canonicalName } from "../realm/identity.ts";
+
+/** What terms are held against. */
+export interface TermsWorld {
+  settings: Settings;
+  cluster: ClusterFacts;
+  local: LocalRealm;
+  realmNamed: (name: string) => RealmFacts | undefined;
+  /** Whether there is a SuperEntity of the name. */
+  isCollective: (name: string) => boolean;
+  realms: () => readonly RealmFacts[];
+  grantsTo: (realm: string) => readonly GrantFacts[];
+  /** Epoch milliseconds. */
+  now: number;
+}
+
+/** A Grant without anything that the server adds, as far as ceilings look at it. */
+const factsOf = (name: string, spec: GrantSpec, now: number): GrantFacts => ({
+  name,
+  uid: "",
+  generation: 0,
+  createdAt: now,
+  finalized: false,
+  otherFinalizers: [],
+  resourceVersion: "",
+  spec,
+  status: {},
+});
+
+/** Of a Grant's terms. */
+export function grantWarnings(name: string, spec: GrantSpec, world: TermsWorld): string[] {
+  const grant = factsOf(name, spec, world.now);
+  return [
+    ...partyWarnings(spec, world),
+    ...validityWarnings(grant, world.now),
+    ...hardWarnings(spec),
+    ...ceilingWarnings(grant, world),
+    ...destinationWarnings(spec, world),
+  ];
+}
+
+function partyWarnings({ grantorRealm, granteeRealm }: GrantSpec, world: TermsWorld): string[] {
+  const { local } = world;
+  const out: string[] = [];
+  if (local.kind === "known" && local.name !== grantorRealm && !world.isCollective(grantorRealm)) {
+    out.push(
+      `spec.grantorRealm is ${grantorRealm}, and this cluster is ${local.name}: the grant is enforced there, not here.`,
+    );
+  }
+  if (!world.realmNamed(granteeRealm) && !world.isCollective(granteeRealm)) {
+    out.push(
+      `spec.granteeRealm is ${granteeRealm}, and there is no such Realm: the grant stays Pending until it is created.`,
+    );
+  }
+  return out;
+}
+
+function validityWarnings(grant: GrantFacts, now: number): string[] {
+  const { until, invalid } = validityOf(grant);
+  if (invalid) return [`${invalid}.`];
+  return until !== undefined && until <= now
+    ? [`spec.validity.validUntil is ${grant.spec.validity?.validUntil}, which is past: the grant gives nothing.`]
+    : [];
+}
+
+/** What isn't named isn't given, and a pod takes both. */
+function hardWarnings({ hard }: GrantSpec): string[] {
+  const positive = new Set(
+    Object.entries(hard).filter(([, value]) => parseQuantity(value).sign() > 0).map(([key]) => quotaKey(key)),
+  );
+  const lacks = ["cpu", "memory"].filter((name) =>
+    !positive.has(`requests.${name}`) && !positive.has(`limits.${name}`)
+  );
+  return lacks.length > 0 && ["cpu", "memory"].some((name) => !lacks.includes(name))
+    ? [`spec.hard names no ${lacks.join(" and no ")}: what isn't named isn't given, and every pod takes some.`]
+    : [];
+}
+
+function ceilingWarnings(grant: GrantFacts, { settings, realmNamed }: TermsWorld): string[] {
+  const realm = realmNamed(grant.spec.granteeRealm);
+  if (!realm) return [];
+  const excess = excessOf(grant, rulesOf(settings, realm));
+  return excess ? [`${excessText(excess, realm.spec.trustLevel)} Until then the grant stays Pending.`] : [];
+}
+
+function destinationWarnings({ networkPolicy, granteeRealm }: GrantSpec, world: TermsWorld): string[] {
+  const { egressAllowed = false, allowedDestinations = [] } = networkPolicy ?? {};
+  if (egressAllowed && allowedDestinations.length === 0) {
+    return ["spec.networkPolicy.egressAllowed is true and there are no allowedDestinations: nothing is opened."];
+  }
+  if (!egressAllowed) {
+    return allowedDestinations.length > 0
+      ? ["spec.networkPolicy.allowedDestinations open nothing while egressAllowed is false."]
+      : [];
+  }
+  const realm = world.realmNamed(granteeRealm);
+  // Names that change with time are no matter of terms.
+  const lasting = allowedDestinations.filter((text) => {
+    const destination = parseDestination(text);
+    return "error" in destination || "range" in destination.to ||
+      ("realm" in destination.to && !world.realmNamed(destination.to.realm));
+  });
+  const { resolved } = resolveDestinations(lasting, {
+    protectedRanges: [...alwaysProtected, ...world.cluster.ranges],
+    mayNameProtected: realm !== undefined && rulesOf(world.settings, realm).egress === "any",
+    ...(world.cluster.rangesUnknown === undefined ? {} : { rangesUnknown: world.cluster.rangesUnknown }),
+    wayTo: (name) => wayTo(name, world.realmNamed(name), world),
+    addressesOfName: () => [],
+  });
+  return resolved.flatMap(({ error }) => error === undefined ? [] : [`spec.networkPolicy: ${error}`]);
+}
+
+/** Of a Realm. */
+export function realmWarnings(
+  name: string,
+  spec: RealmSpec,
+  before: RealmSpec | undefined,
+  world: TermsWorld,
+): string[] {
+  const identity = canonicalName(spec.identity);
+  const out = world.realms()
+    .filter((other) => other.name !== name && canonicalName(other.spec.identity) === identity)
+    .map((other) => `spec.identity is ${spec.identity}, which is Realm ${other.name} already (DuplicateIdentity).`);
+  const active = world.grantsTo(name).filter(({ status }) => status.phase === "Active");
+  if (before && active.length > 0 && canonicalName(before.identity) !== identity) {
+    out.push(
+      `spec.identity changes from ${before.identity} to ${spec.identity} while ${active.length} grants are Active: ` +
+        `nobody is let into guest-${name} until it is handed over.`,
+    );
+  }
+  if (before && before.trustLevel !== spec.trustLevel) {
+    for (const grant of active) {
+      const excess = excessOf(grant, world.settings.trust[spec.trustLevel]);
+      if (excess) out.push(`Grant ${grant.name}: ${excessText(excess, spec.trustLevel)}`);
+    }
+  }
+  return out;
+}
