@@ -76,6 +76,7 @@ export const environment = [
 export const usage = `The Keystone operator: enforces Grants in this cluster.
 
   deno task run [-- FLAGS]
+  deno task run uninstall [FLAGS]   closes guests' access, takes finalizers off, deletes nothing
 
   --kubeconfig PATH   kubeconfig to use (KUBECONFIG; default ~/.kube/config, in a pod its service account)
   --context NAME      context of it (default: the current one)

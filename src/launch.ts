@@ -1,5 +1,6 @@
 /**
- * `deno task run`: starts the operator with just the permissions that its settings need. Which API server, which files
+ * `deno task run`: starts the operator, or with `uninstall` what takes its hands off the cluster, with just the
+ * permissions that its settings need. Which API server, which files
  * and which credential plugin those are is only known from the kubeconfig, so it is read here first.
  */
 import { clusterConfig } from "./cluster.ts";
@@ -56,11 +57,13 @@ function hostOf(url: string): string {
   return `${hostname}:${port || (protocol === "http:" ? 80 : 443)}`;
 }
 
-/** The operator as a command, before it is spawned. */
+/** The operator as a command, before it is spawned; with the argument `uninstall` first, what takes it away. */
 export async function operatorCommand(
-  args: readonly string[],
+  given: readonly string[],
   options: Deno.CommandOptions = {},
 ): Promise<Deno.Command> {
+  const uninstall = given[0] === "uninstall";
+  const args = uninstall ? given.slice(1) : given;
   const config = readConfig(args, (name) => options.env?.[name] ?? Deno.env.get(name), Deno.stderr.isTerminal());
   const path = (relative: string) => new URL(relative, import.meta.url).pathname;
   return new Deno.Command(Deno.execPath(), {
@@ -72,7 +75,7 @@ export async function operatorCommand(
       "--frozen",
       `--config=${path("../deno.json")}`,
       ...(config.help ? [] : await permissions(config)),
-      path("main.ts"),
+      path(uninstall ? "uninstall.ts" : "main.ts"),
       ...args,
     ],
   });

@@ -35,7 +35,7 @@ const suites: Suite[] = [
     name: "api",
     what: "a real API server, controller manager and etcd",
     args: ["tests/api", "tests/lab"],
-    lab: ["kubernetes", "tailnet", "policy"],
+    lab: ["kubernetes", "tailnet", "policy", "helm", "kubeconform"],
     node: "some",
   },
   {

@@ -31,10 +31,39 @@ export async function preflight({ rest, clock, onWait, signal }: PreflightOption
 
 async function problemWith(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
   try {
-    return await definitionsProblem(rest, signal) ?? await namespaceProblem(rest, signal);
+    return await versionProblem(rest, signal) ?? await definitionsProblem(rest, signal) ??
+      await namespaceProblem(rest, signal);
   } catch (error) {
     return signal.aborted ? undefined : withRemedy(error);
   }
+}
+
+/**
+ * From this minor version on, of Kubernetes 1, ValidatingAdmissionPolicies are there by themselves: the guards that hold
+ * while no operator runs. All else that is used is older, or done without where it isn't there (ServiceCIDRs, 1.33).
+ */
+export const oldestMinor = 30;
+
+async function versionProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
+  const answer = await rest.performRequest({ method: "GET", path: "/version", abortSignal: signal }).catch((error) => {
+    // Who may not ask is not told; the custom resources show soon enough whether all is well.
+    if (isApiError(error, 401) || isApiError(error, 403)) return undefined;
+    throw error;
+  });
+  return tooOld(answer as { major?: string; minor?: string; gitVersion?: string } | undefined);
+}
+
+/** Why this version of Kubernetes can't be worked with; undefined when it can, or can't be told. */
+export function tooOld(
+  { major = "", minor = "", gitVersion }: { major?: string; minor?: string; gitVersion?: string } = {},
+): string | undefined {
+  // Some write 30+.
+  const [first, second] = [major, minor].map((text) => parseInt(text, 10));
+  if (first !== 1 || Number.isNaN(second) || second! >= oldestMinor) return undefined;
+  return `The API server is Kubernetes ${
+    gitVersion ?? `${major}.${minor}`
+  }; Keystone needs 1.${oldestMinor} or newer, ` +
+    `whose ValidatingAdmissionPolicies hold guests while no operator runs. Upgrade the cluster; trying again.`;
 }
 
 async function definitionsProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {

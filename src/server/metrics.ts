@@ -100,16 +100,20 @@ export class Metrics {
     const grantLabels = ["grant", "grantee"];
     gauge(
       "keystone_grant_ready",
-      "1 while a grant is in force and all of it is enforced, 0 while it is pending or not whole. None of ended grants.",
+      "1 while a grant is in force and all of it is enforced, 0 while it is not; none of ended grants, of those whose time " +
+        "is yet to come, and of those that another cluster enforces.",
       grantLabels,
-      perGrant(({ status }, labels) => [[labels, Number(conditionOf(status, "Ready") === "True")]]),
+      perGrant(({ status }, labels) => {
+        const ready = conditionOf(status, "Ready");
+        return ready?.reason === "NotYetValid" ? [] : [[labels, Number(ready?.status === "True")]];
+      }),
     );
     gauge(
       "keystone_grant_draining",
       "1 while a grant, or a part of it that was cut, is on notice or its pods are being evicted.",
       grantLabels,
       seen((view) =>
-        view.grants().filter(({ status }) => conditionOf(status, "Draining") === "True")
+        view.grants().filter(({ status }) => conditionOf(status, "Draining")?.status === "True")
           .map((grant): Sample => [{ grant: grant.name, grantee: grant.spec.granteeRealm }, 1])
       ),
     );
@@ -325,7 +329,10 @@ const instant = (labels: Labels, text: string | undefined): Sample[] => {
   return Number.isFinite(at) ? [[labels, at / 1000]] : [];
 };
 
-const isCurrent = ({ status }: GrantFacts): boolean => status.phase !== "Revoked" && status.phase !== "Expired";
+/** Neither ended nor another cluster's to enforce. */
+const isCurrent = ({ status }: GrantFacts): boolean =>
+  status.phase !== "Revoked" && status.phase !== "Expired" &&
+  conditionOf(status, "Ready")?.reason !== "GrantorNotLocal";
 
-const conditionOf = (status: GrantStatus, type: string): string | undefined =>
-  status.conditions?.find((condition) => condition.type === type)?.status;
+const conditionOf = (status: GrantStatus, type: string) =>
+  status.conditions?.find((condition) => condition.type === type);

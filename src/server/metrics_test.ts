@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { load } from "js-yaml";
 import { Metrics } from "./metrics.ts";
 
 const docs = new URL("../../docs/monitoring.md", import.meta.url);
@@ -23,5 +24,46 @@ Deno.test("metrics are named as Prometheus wants: base units, counters end with 
   for (const { name, type } of await registry.getMetricsAsJSON()) {
     assert.equal(name.endsWith("_total"), String(type) === "counter", name);
     assert.doesNotMatch(name, /_(ms|milliseconds|minutes|kb|mb)(_|$)/);
+  }
+});
+
+/** Names of metrics in PromQL, those of a histogram without their endings. */
+const namesIn = (text: string): Set<string> =>
+  new Set([...text.matchAll(/\b((?:keystone|process)_[a-z_]+?)(?:_bucket|_sum|_count)?\b/g)].map(([, name]) => name!));
+
+Deno.test("dashboard and alerts ask only for metrics that there are", async () => {
+  const { registry } = new Metrics({ version: "0", stage: () => ({ is: "syncing" }), view: () => undefined });
+  const exported = new Set((await registry.getMetricsAsJSON()).map(({ name }) => name));
+  const files = new URL("../../deploy/chart/files/", import.meta.url);
+  const alerts = load(await Deno.readTextFile(new URL("alerts.yaml", files))) as {
+    groups: { rules: { alert: string; expr: string; annotations: { runbook: string } }[] }[];
+  };
+  const dashboard = JSON.parse(await Deno.readTextFile(new URL("dashboard.json", files))) as {
+    panels: { title: string; targets: { expr: string }[] }[];
+  };
+  const rules = alerts.groups.flatMap(({ rules }) => rules);
+  const asked = [
+    ...rules.map(({ alert, expr }) => ({ by: alert, expr })),
+    ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ by: title, expr }))),
+  ];
+  assert.ok(asked.length > 30);
+  for (const { by, expr } of asked) {
+    const names = namesIn(expr);
+    assert.ok(names.size > 0, `${by}: ${expr}`);
+    for (const name of names) assert.ok(exported.has(name), `${by} asks for ${name}`);
+    // Labels that a metric doesn't have would match nothing, and by them nothing could be told apart.
+    for (const [, labels] of expr.matchAll(/\bby \(([^)]*)\)/g)) {
+      for (const label of labels!.split(",").map((label) => label.trim()).filter((label) => label !== "le")) {
+        const known = [...names].some((name) =>
+          (registry.getSingleMetric(name) as unknown as { labelNames: string[] }).labelNames.includes(label)
+        );
+        assert.ok(known, `${by} asks by ${label}: ${expr}`);
+      }
+    }
+  }
+  const runbooks = await Deno.readTextFile(new URL("../../docs/alerts.md", import.meta.url));
+  for (const { alert, annotations } of rules) {
+    assert.equal(annotations.runbook, `docs/alerts.md#${alert.toLowerCase()}`);
+    assert.ok(runbooks.includes(`\n## ${alert}\n`), `docs/alerts.md has no ${alert}`);
   }
 });

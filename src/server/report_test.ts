@@ -132,6 +132,29 @@ Deno.test("a grant is told while it is there, and no longer", async () => {
   }
 });
 
+Deno.test("who waits for a grant's day, or for another cluster, is not missing anything", async () => {
+  const { seen, view, report, series } = world();
+  report.view(view);
+  const pending = (name: string, reason: string) =>
+    grant({
+      name,
+      spec: { validity: { validUntil: "2026-06-01T13:00:00Z" } },
+      status: { phase: "Pending", conditions: [{ ...ready("False"), reason }] },
+    });
+  seen.grants = [
+    pending("later", "NotYetValid"),
+    pending("theirs", "GrantorNotLocal"),
+    pending("stuck", "GranteeUnknown"),
+  ];
+  assert.deepEqual(await series("keystone_grant_ready"), [
+    'keystone_grant_ready{grant="stuck",grantee="bob-home"} 0',
+  ]);
+  assert.deepEqual(
+    (await series("keystone_grant_end_timestamp_seconds")).map((line) => /grant="(\w+)"/.exec(line)![1]),
+    ["later", "stuck"],
+  );
+});
+
 Deno.test("what a realm is given, uses and has left; less than nothing left is nothing", async () => {
   const { seen, view, report, series } = world();
   report.view(view);

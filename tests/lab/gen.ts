@@ -1,7 +1,8 @@
 /**
- * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, and `lib/kubernetes_apis` from its committed OpenAPI documents. Offline,
- * and the same every time.
+ * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `lib/kubernetes_apis` from its committed OpenAPI
+ * documents, and in deploy/chart the copies of deploy/kustomize/base and `crds/`. Offline, and the same every time.
  *
+ * `--chart` also renders what of deploy/kustomize comes from deploy/chart, with Helm, which the lab builds.
  * `--check` writes nothing, names what differs and fails. `--refresh` starts a lab first and reads the documents anew
  * from its API server, with the custom resources as `src/api` has them.
  */
@@ -11,6 +12,9 @@ import { writeGenerated } from "../../lib/kubernetes_apis/generate/generate.ts";
 import { refresh } from "../../lib/kubernetes_apis/generate/refresh.ts";
 import { crdFiles } from "../../src/api/generate.ts";
 import { apiReference } from "../../src/api/reference.ts";
+import { chartFiles } from "../../deploy/chart_files.ts";
+import { kustomizeFiles } from "../../deploy/kustomize_files.ts";
+import { build } from "./build.ts";
 import { startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 
@@ -30,6 +34,18 @@ async function writeCrds(check: boolean): Promise<string[]> {
     if (files.has(name)) continue;
     differing.push(`crds/${name}`);
     if (!check) await Deno.remove(new URL(name, crds));
+  }
+  return differing;
+}
+
+/** Writes those that differ, by their paths from the project's root. */
+async function writeFiles(files: ReadonlyMap<string, string>, check: boolean): Promise<string[]> {
+  const differing: string[] = [];
+  for (const [name, text] of files) {
+    const file = new URL(`../../${name}`, import.meta.url);
+    if (await Deno.readTextFile(file).catch(() => undefined) === text) continue;
+    differing.push(name);
+    if (!check) await Deno.writeTextFile(file, text);
   }
   return differing;
 }
@@ -54,11 +70,16 @@ async function refreshFromLab(): Promise<void> {
   await poll("The OpenAPI of the custom resources", published, { withinMs: 30_000, everyMs: 200 });
 }
 
-const { values: { check = false, refresh: anew = false } } = parseArgs({
+const { values: { check = false, refresh: anew = false, chart = false } } = parseArgs({
   args: Deno.args.filter((arg) => arg !== "--"),
-  options: { check: { type: "boolean" }, refresh: { type: "boolean" } },
+  options: { check: { type: "boolean" }, refresh: { type: "boolean" }, chart: { type: "boolean" } },
 });
-const differing = [...await writeCrds(check), ...await writeReference(check)];
+const differing = [
+  ...await writeCrds(check),
+  ...await writeReference(check),
+  ...await writeFiles(await chartFiles(), check),
+];
+if (chart) differing.push(...await writeFiles(await kustomizeFiles((await build(["helm"])).helm!), check));
 if (anew) await refreshFromLab();
 for (const name of await writeGenerated({ check })) differing.push(`lib/kubernetes_apis/${name}`);
 for (const name of differing) console.log(check ? `${name} is out of date: run \`deno task gen\`.` : `wrote ${name}`);

@@ -18,13 +18,18 @@ export interface Image {
   program: string;
   /** Its arguments when a pod gives none. */
   args?: string[];
+  /** More programs, beside it. */
+  others?: string[];
 }
 
-/** Writes an image as a docker-archive, for `importImages`. It holds the program, an empty /tmp and nothing else. */
+/** Writes an image as a docker-archive, for `importImages`. It holds the programs, an empty /tmp and nothing else. */
 export function writeImage(path: string, image: Image): void {
   using file = Deno.openSync(path, { create: true, truncate: true, write: true });
-  const name = image.program.slice(image.program.lastIndexOf("/") + 1);
-  const size = Deno.statSync(image.program).size;
+  const programs = [image.program, ...image.others ?? []].map((path) => ({
+    path,
+    name: path.slice(path.lastIndexOf("/") + 1),
+    size: Deno.statSync(path).size,
+  }));
   const digest = createHash("sha256");
   const write = (bytes: Uint8Array, hashed: boolean) => {
     if (hashed) digest.update(bytes);
@@ -32,17 +37,20 @@ export function writeImage(path: string, image: Image): void {
   };
 
   // The layer is a tar in the tar; its digest is known only at its end, so what names it comes behind it.
-  const layer = 512 + 512 + size + padding(size) + 1024;
+  const layer = 512 + programs.reduce((sum, { size }) => sum + 512 + size + padding(size), 0) + 1024;
   write(tarHeader("layer.tar", layer, "0", 0o644), false);
   write(tarHeader("tmp/", 0, "5", 0o1777), true);
-  write(tarHeader(name, size, "0", 0o755), true);
-  copy(image.program, size, (bytes) => write(bytes, true));
-  write(new Uint8Array(padding(size) + 1024), true);
+  for (const { path, name, size } of programs) {
+    write(tarHeader(name, size, "0", 0o755), true);
+    copy(path, size, (bytes) => write(bytes, true));
+    write(new Uint8Array(padding(size)), true);
+  }
+  write(new Uint8Array(1024), true);
 
   const config = JSON.stringify({
     architecture: Deno.build.arch === "aarch64" ? "arm64" : "amd64",
     os: "linux",
-    config: { Entrypoint: [`/${name}`], Cmd: image.args ?? [], WorkingDir: "/" },
+    config: { Entrypoint: [`/${programs[0]!.name}`], Cmd: image.args ?? [], WorkingDir: "/", Env: ["PATH=/"] },
     rootfs: { type: "layers", diff_ids: [`sha256:${digest.digest("hex")}`] },
     history: [],
   });

@@ -88,7 +88,14 @@ export const TOOLS = {
   },
   helm: {
     folder: "helm",
-    stamps: { "helm.sh/helm/v3/internal/version.version": "v3.22.0" },
+    // Else it takes an unknown cluster for one of Kubernetes 1.20.
+    stamps: {
+      "helm.sh/helm/v3/internal/version.version": "v3.22.0",
+      "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": "1",
+      "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": "34",
+      "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor": "1",
+      "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor": "34",
+    },
     compileSeconds: 140,
     tools: [{ name: "helm", package: "helm.sh/helm/v3/cmd/helm" }],
   },

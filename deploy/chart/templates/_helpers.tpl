@@ -1,0 +1,81 @@
+{{- define "keystone.check" -}}
+{{- if ne .Release.Namespace "keystone-system" -}}
+{{- fail (printf "The namespace is %s; Keystone's guards know its operator in keystone-system only. Install with --namespace keystone-system --create-namespace." .Release.Namespace) -}}
+{{- end -}}
+{{- $sidecar := and .Values.tailscale.enabled (not .Values.tailscale.hostSocket) -}}
+{{- if and $sidecar (gt (int .Values.replicas) 1) (not .Values.realm) -}}
+{{- fail "realm is empty: with more than one replica each is a node of its own on the tailnet, so none can ask it which realm this cluster is. Set realm, for example --set realm=alice-home." -}}
+{{- end -}}
+{{- if and $sidecar .Values.tailscale.stateSecret (gt (int .Values.replicas) 1) -}}
+{{- fail (printf "tailscale.stateSecret is %s and replicas is %d: two replicas can't be one node of the tailnet. Set replicas=1, or leave tailscale.stateSecret empty." .Values.tailscale.stateSecret (int .Values.replicas)) -}}
+{{- end -}}
+{{- if .Values.webhook.enabled -}}
+{{- fail "webhook.enabled is true; this version has no webhook yet. Set it to false." -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "keystone.labels" -}}
+app.kubernetes.io/name: keystone-operator
+app.kubernetes.io/part-of: keystone
+{{- end -}}
+
+{{- define "keystone.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "keystone.tailscaleImage" -}}
+{{- with .Values.tailscale.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What every container here may do: nothing. */ -}}
+{{- define "keystone.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "keystone.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- /* The service account's token, where Kubernetes would mount it by itself; only in containers that ask for it. */ -}}
+{{- define "keystone.tokenVolume" -}}
+- name: token
+  projected:
+    defaultMode: 0440
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - { key: ca.crt, path: ca.crt }
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
+{{- end -}}
+
+{{- define "keystone.tokenMount" -}}
+- name: token
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end -}}

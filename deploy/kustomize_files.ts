@@ -1,0 +1,72 @@
+/**
+ * What of deploy/kustomize is rendered from the chart, so that both install the same: the workload of each overlay, and
+ * the Job that uninstalls. `deno task gen --chart` writes it with Helm, a test fails on a difference.
+ */
+import { dump, loadAll } from "js-yaml";
+
+const root = new URL("..", import.meta.url).pathname;
+
+/** Values of each overlay. */
+const overlays: Record<string, Record<string, unknown>> = {
+  tailscale: { realm: "alice-home" },
+  headscale: { realm: "alice-home", tailscale: { loginServer: "https://headscale.example.com" } },
+  "host-tailscale": { realm: "alice-home", tailscale: { hostSocket: "/var/run/tailscale" } },
+  "no-tailnet": { realm: "alice-home", tailscale: { enabled: false } },
+};
+
+/** A rendered object, as far as it is looked at. */
+export interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string; annotations?: Record<string, string> };
+  [field: string]: unknown;
+}
+
+/** All objects that the chart makes of these values. `helm` is the path of the program. */
+export async function render(helm: string, values: unknown, chart = `${root}deploy/chart`): Promise<Manifest[]> {
+  const child = new Deno.Command(helm, {
+    args: ["template", "keystone", chart, "--namespace=keystone-system", "--values=-"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(JSON.stringify(values)));
+  await writer.close();
+  const { success, stdout, stderr } = await child.output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
+  return loadAll(new TextDecoder().decode(stdout)).filter((object) => object !== null) as unknown as Manifest[];
+}
+
+const isHook = ({ metadata }: Manifest): boolean => metadata.annotations?.["helm.sh/hook"] !== undefined;
+
+/** Paths from the project's root, and what has to be there. */
+export async function kustomizeFiles(helm: string): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  const base = new Set<string>();
+  for (const name of ["rbac", "guest-role", "guards"]) {
+    const text = await Deno.readTextFile(`${root}deploy/kustomize/base/${name}.yaml`);
+    for (const object of loadAll(text) as unknown as Manifest[]) base.add(keyOf(object));
+  }
+  for (const [name, values] of Object.entries(overlays)) {
+    const objects = (await render(helm, values)).filter((object) =>
+      !isHook(object) && object.kind !== "CustomResourceDefinition" && !base.has(keyOf(object))
+    );
+    files.set(`deploy/kustomize/overlays/${name}/workload.yaml`, textOf(objects));
+  }
+  const hooks = (await render(helm, overlays["no-tailnet"])).filter(isHook).map(({ metadata, ...object }) => {
+    const { annotations: _, ...rest } = metadata;
+    return { ...object, metadata: rest } as Manifest;
+  });
+  files.set("deploy/kustomize/uninstall/job.yaml", textOf(hooks));
+  return files;
+}
+
+const keyOf = ({ kind, metadata }: Manifest): string => `${kind}/${metadata.namespace ?? ""}/${metadata.name}`;
+
+const textOf = (objects: readonly Manifest[]): string =>
+  `# Rendered from deploy/chart by \`deno task gen --chart\`: change it there.\n${
+    objects.map(({ apiVersion, kind, metadata, ...rest }) =>
+      dump({ apiVersion, kind, metadata, ...rest }, { lineWidth: 120, noRefs: true })
+    ).join("---\n")
+  }`;

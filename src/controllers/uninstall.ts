@@ -1,0 +1,214 @@
+/**
+ * Takes Keystone's hands off a cluster: closes guests' access, takes its finalizers away, and deletes nothing that
+ * somebody has made. Whatever was not done when it breaks off, the next run does.
+ */
+import type { Clock } from "../../lib/clock/mod.ts";
+import { sleep } from "../../lib/controller/mod.ts";
+import { isApiError, type KubernetesObject, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  configMaps,
+  namespaces,
+  persistentVolumeClaims,
+  pods,
+  type ResourceQuota,
+  resourceQuotas,
+} from "../../lib/kubernetes_apis/core@v1.ts";
+import { type Lease, leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { definitions, group, guestFinalizer, version } from "../api/mod.ts";
+import { guideName, guideOf, quotaName, quotaOf } from "../core/guest/objects.ts";
+import { rfc3339 } from "../core/instants.ts";
+import {
+  guestNamespace,
+  guestRole,
+  managedBy,
+  managedByLabel,
+  operatorName,
+  realmLabel,
+  systemNamespace,
+} from "../core/names.ts";
+
+export interface UninstallOptions {
+  rest: RestClient;
+  clock: Clock;
+  /** Names this process in the Lease; begins with {@linkcode uninstaller}. */
+  identity: string;
+  /** Told what was done, in sentences. */
+  say: (sentence: string) => void;
+  signal: AbortSignal;
+}
+
+/** What the identities of those who uninstall begin with. */
+export const uninstaller = "uninstall_";
+
+/** For how long no operator may act after the end: time enough to delete its Deployment. */
+const quietSeconds = 60;
+const renewMs = 15_000;
+const ours = `${managedByLabel}=${managedBy}`;
+
+export async function uninstall(options: UninstallOptions): Promise<void> {
+  const { say, signal } = options;
+  await takeLease(options);
+  // What is done may take longer than operators keep still.
+  const done = new AbortController();
+  const keeping = keepLease(options, AbortSignal.any([signal, done.signal]));
+  try {
+    for (const realm of await guestRealms(options)) say(await close(options, realm));
+    const freed = await freeAll(options);
+    say(
+      freed.length === 0
+        ? "No object of keystone.io has Keystone's finalizer."
+        : `Keystone's finalizer is off ${freed.join(", ")}: they stay, and can be deleted.`,
+    );
+  } finally {
+    done.abort();
+    await keeping;
+  }
+  await writeLease(options);
+  say(
+    `No operator acts for the next ${quietSeconds} s: delete its Deployment by then, or it begins anew. To delete all ` +
+      `terms too: kubectl delete crd ${definitions.map(({ plural }) => `${plural}.${group}`).join(" ")}`,
+  );
+}
+
+/**
+ * Takes the Lease from whoever holds it, and waits until that one has stopped by itself: a holder writes for two thirds
+ * of the Lease's duration after its last renewal (see LeaseHolder), and renews no more from now on.
+ */
+async function takeLease(options: UninstallOptions): Promise<void> {
+  const before = await writeLease(options);
+  const holder = before?.spec?.holderIdentity;
+  if (!holder || holder === options.identity) return;
+  // Of an earlier run that broke off, it isn't known whether it had waited for the operator before it.
+  const seconds = holder.startsWith(uninstaller) ? 15 : before.spec?.leaseDurationSeconds ?? 15;
+  options.say(`Took the Lease from ${holder}; waiting until it has let go.`);
+  await sleep(options.clock, seconds * 1000 * 2 / 3, options.signal);
+  options.signal.throwIfAborted();
+}
+
+/** Returns the Lease as it was before. */
+async function writeLease({ rest, clock, identity, signal }: UninstallOptions): Promise<Lease | undefined> {
+  const api = new ResourceApi(rest, leases, systemNamespace);
+  for (;;) {
+    const now = new Date(clock.now()).toISOString().replace("Z", "000Z");
+    try {
+      const before = await api.get(operatorName, { signal }).catch((error) => {
+        if (isApiError(error, 404)) return undefined;
+        throw error;
+      });
+      const mine = before?.spec?.holderIdentity === identity;
+      const spec: Lease["spec"] = {
+        holderIdentity: identity,
+        leaseDurationSeconds: quietSeconds,
+        acquireTime: mine ? before.spec?.acquireTime : now,
+        renewTime: now,
+        leaseTransitions: (before?.spec?.leaseTransitions ?? 0) + (mine ? 0 : 1),
+      };
+      if (before) await api.replace({ ...before, spec }, { signal });
+      else await api.create({ metadata: { name: operatorName }, spec }, { signal });
+      return before;
+    } catch (error) {
+      // Renewed at the same moment; without its namespace there is no operator either.
+      if (isApiError(error, 404)) return undefined;
+      if (!isApiError(error, 409)) throw error;
+    }
+  }
+}
+
+async function keepLease(options: UninstallOptions, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await sleep(options.clock, renewMs, signal);
+    if (signal.aborted) return;
+    await writeLease(options).catch(() => {});
+  }
+}
+
+async function guestRealms({ rest, signal }: UninstallOptions): Promise<string[]> {
+  const { items } = await new ResourceApi(rest, namespaces).list({ labelSelector: ours, signal });
+  return items.flatMap(({ metadata }) => {
+    const realm = metadata?.labels?.[realmLabel];
+    return realm !== undefined && metadata!.name === guestNamespace(realm) && !metadata!.deletionTimestamp ? realm : [];
+  });
+}
+
+/** People go out, nothing grows; what runs and what is stored stays, behind the policies that stand. */
+async function close({ rest, clock, signal }: UninstallOptions, realm: string): Promise<string> {
+  const namespace = guestNamespace(realm);
+  const named = (name: string) => ({ labelSelector: ours, fieldSelector: `metadata.name=${name}`, signal });
+  const apply = { fieldManager: operatorName, force: true, signal };
+
+  const bindings = new ResourceApi(rest, roleBindings, namespace);
+  for (const { metadata } of (await bindings.list(named(guestRole))).items) {
+    await bindings.delete(metadata!.name!, { uid: metadata!.uid!, signal }).catch(ifGone);
+  }
+  const quotas = new ResourceApi(rest, resourceQuotas, namespace);
+  for (const quota of (await quotas.list(named(quotaName))).items) await quotas.apply(closed(realm, quota), apply);
+
+  const running = (await new ResourceApi(rest, pods, namespace).list({ signal })).items
+    .filter(({ status }) => status?.phase !== "Succeeded" && status?.phase !== "Failed").length;
+  const claims = (await new ResourceApi(rest, persistentVolumeClaims, namespace).list({ signal })).items.length;
+  const sentence = `Namespace ${namespace} stays: guests have no access any more and nothing new is admitted; ` +
+    `${count(running, "pod")} in it run${running === 1 ? "s" : ""} on, and ${count(claims, "volume claim")} ${
+      claims === 1 ? "is" : "are"
+    } kept. Delete it with all that is stored: kubectl delete namespace ${namespace}`;
+  const guides = new ResourceApi(rest, configMaps, namespace);
+  if ((await guides.list(named(guideName))).items.length > 0) {
+    // For whoever finds the namespace later. An operator that comes back writes what is granted in its place.
+    await guides.apply(
+      guideOf(realm, `# Keystone was uninstalled at ${rfc3339(clock.now())}.\n# ${sentence}\n[]\n`),
+      apply,
+    );
+  }
+  return sentence;
+}
+
+const closed = (realm: string, { spec }: ResourceQuota): ResourceQuota =>
+  quotaOf(realm, Object.fromEntries([...Object.keys(spec?.hard ?? {}), "pods"].map((key) => [key, "0"])));
+
+/** Takes the finalizer off every object of ours; returns how many of which kind. */
+async function freeAll(options: UninstallOptions): Promise<string[]> {
+  const freed: string[] = [];
+  for (const { kind, plural, singular } of definitions) {
+    const api = new ResourceApi<KubernetesObject>(options.rest, { group, version, kind, plural, namespaced: false });
+    let objects: KubernetesObject[];
+    try {
+      objects = (await api.list({ signal: options.signal })).items;
+    } catch (error) {
+      // The custom resource is gone, and with it all of its objects.
+      if (isApiError(error, 404)) continue;
+      throw error;
+    }
+    const held = objects.filter(({ metadata }) => metadata!.finalizers?.includes(guestFinalizer));
+    for (const object of held) await free(api, object, options.signal);
+    if (held.length > 0) freed.push(count(held.length, singular[0]!.toUpperCase() + singular.slice(1)));
+  }
+  return freed;
+}
+
+async function free(api: ResourceApi<KubernetesObject>, object: KubernetesObject, signal: AbortSignal): Promise<void> {
+  for (let { metadata } = object;;) {
+    const { name, uid, resourceVersion } = metadata!;
+    const finalizers = metadata!.finalizers?.filter((finalizer) => finalizer !== guestFinalizer) ?? [];
+    try {
+      // The resource version keeps the finalizers that others add meanwhile.
+      await api.patch(name!, { metadata: { uid: uid!, resourceVersion: resourceVersion!, finalizers } }, {
+        type: "merge",
+        fieldManager: operatorName,
+        signal,
+      });
+      return;
+    } catch (error) {
+      if (isApiError(error, 404)) return;
+      if (!isApiError(error, 409)) throw error;
+      const now = await api.list({ fieldSelector: `metadata.name=${name}`, signal });
+      if (now.items[0]?.metadata?.uid !== uid) return;
+      ({ metadata } = now.items[0]!);
+    }
+  }
+}
+
+function ifGone(error: unknown): void {
+  if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;
+}
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;

@@ -1,0 +1,125 @@
+/** Uninstalling: people go out, nothing is stuck, nothing stored is lost, and whoever held the Lease has let go. */
+import assert from "node:assert/strict";
+import { type Clock, systemClock } from "../../lib/clock/mod.ts";
+import { uninstall } from "../../src/controllers/uninstall.ts";
+import { clientOf, eventually, prepared, root, startOperator, step } from "../fixtures/operator.ts";
+import { startLab } from "../lab/lab.ts";
+import { guestPod } from "../lab/workloads.ts";
+
+const namespace = "guest-bob-home";
+
+Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" }, async (t) => {
+  await using lab = await startLab();
+  using cluster = await prepared(lab);
+  const applied = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
+  assert.equal(applied.code, 0, applied.stderr);
+  // With the operator's own rights and behind its fence, as in the cluster.
+  const kubeconfig = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
+  const bob = await lab.user("bob", { groups: ["keystone:realm:bob-home"] });
+  const as = async (user: string, args: string[], stdin?: string) => {
+    const { code, stdout, stderr } = await lab.kubectl(["-n", namespace, ...args], {
+      kubeconfig: user,
+      ...(stdin === undefined ? {} : { stdin }),
+    });
+    return { code, said: stdout + stderr };
+  };
+  const said: string[] = [];
+  const run = async (clock: Clock = systemClock) => {
+    using rest = await clientOf(kubeconfig);
+    said.length = 0;
+    await uninstall({
+      rest,
+      clock,
+      identity: "uninstall_test",
+      say: (line) => said.push(line),
+      signal: AbortSignal.timeout(60_000),
+    });
+  };
+
+  await step(t, "without anything to take away it says so", async () => {
+    // A kind that was just installed is not served yet for a moment.
+    await eventually("it is done", () => run().then(() => true as const, (error: Error) => error.message));
+    assert.match(said.join("\n"), /No object of keystone\.io has Keystone's finalizer/);
+    // Whose Lease is kept for a while would keep the operator below from acting.
+    await lab.kubectl(["delete", "lease", "keystone-operator", "-n", "keystone-system"]);
+  });
+
+  await using operator = await startOperator(lab, { realm: "alice-home", kubeconfig });
+  await cluster.createRealm("bob-home");
+  await cluster.create({
+    name: "lent",
+    to: "bob-home",
+    hard: { "requests.cpu": "2", "requests.memory": "1Gi", "requests.storage": "1Gi", pods: "3" },
+    destinations: ["203.0.113.0/24"],
+  });
+  await cluster.grantIn("Active", "lent");
+  await eventually("Bob may work", async () => {
+    const { code, said } = await as(bob, ["create", "-f", "-"], guestPod("web", { cpu: "10m", memory: "10Mi" }));
+    return code === 0 || said;
+  });
+  const claim = {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: "data" },
+    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+  };
+  assert.equal((await as(bob, ["create", "-f", "-"], JSON.stringify(claim))).code, 0);
+  // Somebody else's finalizer is not ours to take.
+  await cluster.grants.patch("lent", {
+    metadata: { finalizers: ["keystone.io/guest", "example.com/theirs"] },
+  }, { type: "merge" });
+
+  await step(t, "takes the Lease from the operator that runs, which writes nothing any more", async () => {
+    await run();
+    assert.match(said[0]!, /^Took the Lease from test_\w+; waiting until it has let go/);
+    const before = operator.writes().length;
+    await cluster.create({ name: "later", to: "carol-home" });
+    assert.match(operator.log.at(-1)!, /Lease was lost|Waiting: uninstall_test holds the Lease/);
+    assert.equal(operator.writes().length, before);
+    await cluster.grants.delete("later");
+  });
+
+  await step(t, "guests are out, nothing new is admitted, what runs and what is stored stays", async () => {
+    assert.match((await as(bob, ["get", "pods"])).said, /forbidden/);
+    const { code, said: refusal } = await as(
+      lab.kubeconfig,
+      ["create", "-f", "-"],
+      guestPod("more", { cpu: "1m", memory: "1Mi" }),
+    );
+    assert.equal(code, 1);
+    assert.match(refusal, /exceeded quota/);
+    assert.match((await as(lab.kubeconfig, ["get", "pods,pvc"])).said, /pod\/web [\s\S]*persistentvolumeclaim\/data /);
+    // Still denied by default, still allowed no more than before.
+    assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "grant-lent", "guest-internal"]);
+    const line = said.find((text) => text.startsWith(`Namespace ${namespace} stays`))!;
+    assert.match(line, /1 pod in it runs on, and 1 volume claim is kept.*kubectl delete namespace guest-bob-home/);
+    assert.match(
+      (await as(lab.kubeconfig, ["get", "configmap", "keystone", "-o", "yaml"])).said,
+      /Keystone was uninstalled at 20/,
+    );
+  });
+
+  await step(t, "only Keystone's finalizer is gone, and all can be deleted", async () => {
+    assert.deepEqual((await cluster.grants.get("lent")).metadata!.finalizers, ["example.com/theirs"]);
+    await cluster.grants.patch("lent", { metadata: { finalizers: [] } }, { type: "merge" });
+    const { code, stderr } = await lab.kubectl(["delete", "-f", `${root}crds/`, "--timeout=20s"]);
+    assert.equal(code, 0, stderr);
+    await operator.stop();
+  });
+
+  await step(t, "a second time, without the custom resources, it changes nothing and takes no harm", async () => {
+    await run();
+    assert.match(said.join("\n"), /No object of keystone\.io/);
+  });
+
+  await step(t, "an operator that comes back enforces the same grant again", async () => {
+    await lab.kubectl(["delete", "lease", "keystone-operator", "-n", "keystone-system"]);
+    using again = await prepared(lab);
+    await again.createRealm("bob-home");
+    await again.create({ name: "lent", to: "bob-home", hard: { "requests.cpu": "2", pods: "3" } });
+    await using _operator = await startOperator(lab, { realm: "alice-home", kubeconfig });
+    await again.grantIn("Active", "lent");
+    await eventually("Bob is back", async () => (await as(bob, ["get", "pod", "web"])).code === 0 || "not yet");
+    assert.doesNotMatch((await as(bob, ["get", "configmap", "keystone", "-o", "yaml"])).said, /uninstalled/);
+  });
+});
