@@ -1,5 +1,5 @@
 /**
- * What of the chart has its source elsewhere: roles and guards in deploy/kustomize/base, custom resources in crds/.
+ * What of the chart has its source elsewhere: roles, guards and the webhook's place in deploy/kustomize, custom resources in crds/.
  * `deno task gen` writes the copies, CI fails on a difference.
  */
 const root = new URL("..", import.meta.url);
@@ -12,6 +12,11 @@ export async function chartFiles(): Promise<Map<string, string>> {
     const source = `deploy/kustomize/base/${name}.yaml`;
     files.set(`deploy/chart/templates/${name}.yaml`, heading(source) + withoutNamespace(await read(source)));
   }
+  const webhook = "deploy/kustomize/webhook/webhook.yaml";
+  files.set(
+    "deploy/chart/templates/webhook.yaml",
+    `${heading(webhook)}{{- if .Values.webhook.enabled }}\n${await read(webhook)}{{- end }}\n`,
+  );
   let definitions = `${heading("crds/")}{{- if .Values.crds.install }}\n`;
   for (const name of await crdNames()) definitions += `---\n${kept(await read(`crds/${name}`))}`;
   files.set("deploy/chart/templates/crds.yaml", `${definitions}{{- end }}\n`);
@@ -39,7 +44,7 @@ const withoutNamespace = (text: string): string =>
 
 /** Templates, unlike what lies in Helm's folder crds/, are brought up to date by `helm upgrade`; this keeps them at the end. */
 function kept(definition: string): string {
-  const text = definition.replace(/^  annotations:\n/m, "  annotations:\n    helm.sh/resource-policy: keep\n");
+  const text = definition.replace(/^ {2}annotations:\n/m, "  annotations:\n    helm.sh/resource-policy: keep\n");
   if (text === definition) throw new Error("A custom resource definition has no annotations to add to.");
   return text;
 }

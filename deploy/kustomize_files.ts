@@ -44,8 +44,8 @@ const isHook = ({ metadata }: Manifest): boolean => metadata.annotations?.["helm
 export async function kustomizeFiles(helm: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const base = new Set<string>();
-  for (const name of ["rbac", "guest-role", "guards"]) {
-    const text = await Deno.readTextFile(`${root}deploy/kustomize/base/${name}.yaml`);
+  for (const name of ["base/rbac", "base/guest-role", "base/guards", "webhook/webhook"]) {
+    const text = await Deno.readTextFile(`${root}deploy/kustomize/${name}.yaml`);
     for (const object of loadAll(text) as unknown as Manifest[]) base.add(keyOf(object));
   }
   for (const [name, values] of Object.entries(overlays)) {

@@ -15,7 +15,9 @@ import {
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { type Lease, leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitions, group, guestFinalizer, version } from "../api/mod.ts";
+import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { guideName, guideOf, quotaName, quotaOf } from "../core/guest/objects.ts";
 import { rfc3339 } from "../core/instants.ts";
 import {
@@ -54,6 +56,7 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   const keeping = keepLease(options, AbortSignal.any([signal, done.signal]));
   try {
     for (const realm of await guestRealms(options)) say(await close(options, realm));
+    await removeWebhook(options);
     const freed = await freeAll(options);
     say(
       freed.length === 0
@@ -164,6 +167,19 @@ async function close({ rest, clock, signal }: UninstallOptions, realm: string): 
 
 const closed = (realm: string, { spec }: ResourceQuota): ResourceQuota =>
   quotaOf(realm, Object.fromEntries([...Object.keys(spec?.hard ?? {}), "pods"].map((key) => [key, "0"])));
+
+/** Nothing waits for it, but the API server would ask for ever. */
+async function removeWebhook({ rest, signal }: UninstallOptions): Promise<void> {
+  const api = new ResourceApi(rest, validatingWebhookConfigurations);
+  const name = webhookConfigurationName;
+  try {
+    const { items } = await api.list({ labelSelector: ours, fieldSelector: `metadata.name=${name}`, signal });
+    for (const { metadata } of items) await api.delete(name, { uid: metadata!.uid!, signal }).catch(ifGone);
+  } catch (error) {
+    // Without the right to it the operator never made one.
+    if (!isApiError(error, 403)) throw error;
+  }
+}
 
 /** Takes the finalizer off every object of ours; returns how many of which kind. */
 async function freeAll(options: UninstallOptions): Promise<string[]> {

@@ -9,9 +9,6 @@
 {{- if and $sidecar .Values.tailscale.stateSecret (gt (int .Values.replicas) 1) -}}
 {{- fail (printf "tailscale.stateSecret is %s and replicas is %d: two replicas can't be one node of the tailnet. Set replicas=1, or leave tailscale.stateSecret empty." .Values.tailscale.stateSecret (int .Values.replicas)) -}}
 {{- end -}}
-{{- if .Values.webhook.enabled -}}
-{{- fail "webhook.enabled is true; this version has no webhook yet. Set it to false." -}}
-{{- end -}}
 {{- end -}}
 
 {{- define "keystone.labels" -}}
