@@ -381,12 +381,14 @@ export class Lab implements Cluster {
 
   /**
    * Adds a node to the tailnet, under a tailnet user of the same name, and returns when it is connected. `stable` takes
-   * the tailscaled of the stable release instead of the newest. The first realm of a lab brings headscale with it.
+   * the tailscaled of the stable release instead of the newest, `hostname` is the name that it asks for on the tailnet if
+   * that is another. The first realm of a lab brings headscale with it.
    */
-  async addRealm(name: string, options: { stable?: boolean } = {}): Promise<LabRealm> {
-    const { stable = false } = options;
+  async addRealm(name: string, options: { stable?: boolean; hostname?: string } = {}): Promise<LabRealm> {
+    const { stable = false, hostname = name } = options;
     checkRealmName(name);
-    const { realms, node, ports, sockets } = this.#state;
+    checkRealmName(hostname);
+    const { realms, sockets } = this.#state;
     if (name in realms) throw new Error(`The lab has a realm ${name} already.`);
     Object.assign(this.#binaries, await build(stable ? ["tailnet", "tailscale-stable"] : ["tailnet"]));
     if (this.#headscale.pid === undefined) await this.#startHeadscale();
@@ -395,27 +397,43 @@ export class Lab implements Cluster {
     checkSocketPath(socket);
     Deno.mkdirSync(`${this.dir}/realms/${name}`, { recursive: true });
     const daemon = this.#tailscaled(name, stable, socket);
-    const [key] = await Promise.all([this.#preauthKey(name), daemon.start()]);
-    const up = await runCommand(this.#binaries.tailscale!, [
-      `--socket=${socket}`,
-      "up",
-      `--login-server=http://${labAddress(node)}:${ports.headscale}`,
-      `--auth-key=${key}`,
-      `--hostname=${name}`,
-      "--accept-dns=false",
-      "--timeout=60s",
-    ], { timeoutMs: 90_000 });
-    if (up.code !== 0) {
-      throw new Error(`Realm ${name} could not join the tailnet; see ${daemon.log}. ${up.stderr.trim()}`);
-    }
+    await Promise.all([this.#headscaleAnswer(["users", "create", name]), daemon.start()]);
+    await this.#join(name, socket, hostname);
     const realm = { ...await readRealm(socket), socket, stable };
     updateState(this.dir, (state) => state.realms[name] = realm);
     return { ...realm, tailscaled: daemon };
   }
 
+  /** Has a realm's node join the tailnet anew, with a new key, as after it was removed from it; returns it as it is then. */
+  async rejoin(name: string): Promise<LabRealm> {
+    const { socket, stable } = this.realms[name]!;
+    await this.#join(name, socket, name, ["--force-reauth"]);
+    const realm = { ...await readRealm(socket), socket, stable };
+    updateState(this.dir, (state) => state.realms[name] = realm);
+    return this.realms[name]!;
+  }
+
+  async #join(name: string, socket: string, hostname: string, more: string[] = []): Promise<void> {
+    const { node, ports } = this.#state;
+    const up = await runCommand(this.#binaries.tailscale!, [
+      `--socket=${socket}`,
+      "up",
+      `--login-server=http://${labAddress(node)}:${ports.headscale}`,
+      `--auth-key=${await this.#preauthKey(name)}`,
+      `--hostname=${hostname}`,
+      "--accept-dns=false",
+      "--timeout=60s",
+      ...more,
+    ], { timeoutMs: 90_000 });
+    if (up.code !== 0) {
+      throw new Error(`Realm ${name} could not join the tailnet; see ${this.dir}/logs. ${up.stderr.trim()}`);
+    }
+  }
+
   async #preauthKey(user: string): Promise<string> {
-    const created = JSON.parse(await this.#headscaleAnswer(["users", "create", user])) as { id: string | number };
-    const key = await this.#headscaleAnswer(["preauthkeys", "create", "--user", String(created.id), "--reusable"]);
+    const users = JSON.parse(await this.#headscaleAnswer(["users", "list"])) as { id: string | number; name: string }[];
+    const { id } = users.find(({ name }) => name === user)!;
+    const key = await this.#headscaleAnswer(["preauthkeys", "create", "--user", String(id), "--reusable"]);
     return (JSON.parse(key) as { key: string }).key;
   }
 

@@ -147,7 +147,7 @@ function openingOf(destination: Destination, world: DestinationWorld): Opening |
     // A rule without a peer would allow everything.
     return ranges.length + proxies.length > 0
       ? { ranges, proxies, destination }
-      : { error: `${text} stays closed. ${closed?.message ?? `Realm ${to.realm} has no address.`}` };
+      : { error: closed?.message ?? `Realm ${to.realm} has no address.` };
   }
   const ranges = rangesOf({ to, text }, world);
   return "error" in ranges ? ranges : { ranges, proxies: [], destination };

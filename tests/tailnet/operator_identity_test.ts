@@ -1,0 +1,211 @@
+/** Who a realm is can't be taken over: an imposter is in no policy before a person says so, on a real tailnet. */
+import assert from "node:assert/strict";
+import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import type { Grant, Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { eventually, grantOf, prepared, realmOf, startOperator, step } from "../fixtures/operator.ts";
+import { headscale, nodeIdOf } from "../fixtures/tailnet.ts";
+import { type LabRealm, startLab } from "../lab/lab.ts";
+import { poll } from "../lab/poll.ts";
+
+const conditionOf = ({ status }: Realm | Grant, type: string) => status?.conditions?.find((each) => each.type === type);
+const blocks = ({ ipv4, ipv6 }: Pick<LabRealm, "ipv4" | "ipv6">) => [`${ipv4}/32`, `${ipv6}/128`];
+
+Deno.test("the identity of a realm", {
+  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  ignore: Deno.env.get("KEYSTONE_LAB") === "external",
+}, async (t) => {
+  await using lab = await startLab({ realms: ["alice-home", "bob-home", "carol-home"] });
+  const socket = lab.realms["alice-home"]!.socket;
+  const bob = lab.realms["bob-home"]!;
+  using cluster = await prepared(lab);
+  const start = () => startOperator(lab, { tailnet: createTailnet({ socket }) });
+  let operator = await start();
+  await using _last = { [Symbol.asyncDispose]: () => operator[Symbol.asyncDispose]() };
+
+  const realmIs = (reason: string, name = "bob-home", withinMs = 20_000) =>
+    eventually(`Realm ${name} is ${reason}`, async () => {
+      const realm = await cluster.realms.get(name);
+      return conditionOf(realm, "Ready")?.reason === reason ? realm : JSON.stringify(conditionOf(realm, "Ready"));
+    }, withinMs);
+  const grantSays = (type: string, reason: string, name = "to-bob") =>
+    eventually(`${type} of ${name} is ${reason}`, async () => {
+      const condition = conditionOf(await cluster.grants.get(name), type);
+      return condition?.reason === reason ? condition : JSON.stringify(condition);
+    });
+  /** Every address that any policy of the cluster names. */
+  const named = async () => JSON.stringify((await cluster.policies.list()).items.map(({ spec }) => spec));
+  const policyOpens = (addresses: string[], grantee = "bob-home") =>
+    eventually(`guests of ${grantee} reach ${addresses}`, async () => {
+      const { items } = await cluster.policies.namespace(`guest-${grantee}`).list();
+      const spec = items.find(({ metadata }) => metadata!.name === "realm")?.spec;
+      const open = (spec?.egress?.[0]?.to ?? []).map(({ ipBlock }) => ipBlock?.cidr);
+      return open.join() === addresses.join() ? true : `they reach ${open}`;
+    });
+  const isLetIn = async () => {
+    const { items } = await new ResourceApi(cluster.rest, roleBindings, "guest-bob-home").list();
+    return items.some(({ metadata }) => metadata!.name === "keystone-guest");
+  };
+  const annotate = async (...args: string[]) => {
+    const { code, stderr } = await lab.kubectl(["annotate", "--overwrite", "realm", "bob-home", ...args]);
+    assert.equal(code, 0, stderr);
+  };
+  const remove = async (name: string) =>
+    await headscale(lab, "nodes", "delete", "--identifier", await nodeIdOf(lab, name), "--force");
+
+  await step(t, "the first node that answers is trusted", async () => {
+    await cluster.realms.create(realmOf("bob-home", { trustLevel: "internal" }));
+    await cluster.realms.create(realmOf("carol-home"));
+    await cluster.grants.create(grantOf({ name: "to-bob", to: "bob-home", destinations: ["203.0.113.0/24"] }));
+    await cluster.grants.create(grantOf({ name: "to-carol", to: "carol-home", destinations: ["bob-home:22"] }));
+    await cluster.grantIn("Active", "to-bob");
+    await cluster.grantIn("Active", "to-carol");
+    await policyOpens(blocks(bob));
+    assert.ok((await cluster.policiesOf("carol-home")).includes("grant-to-carol"));
+  });
+
+  await step(
+    t,
+    "a second Realm of that identity: neither is trusted with the node, until there is one again",
+    async () => {
+      await cluster.realms.create(realmOf("bob-twin", { identity: "BOB-home.tailnet-name.ts.net." }));
+      for (const name of ["bob-home", "bob-twin"]) {
+        const realm = await realmIs("DuplicateIdentity", name);
+        assert.equal(conditionOf(realm, "IdentityVerified")!.status, "False");
+        assert.match(conditionOf(realm, "Ready")!.message, /Realms bob-home and bob-twin have one identity/);
+      }
+      await policyOpens([]);
+      await grantSays("NetworkApplied", "DuplicateIdentity");
+      assert.ok(!(await named()).includes(bob.ipv4));
+      await cluster.realms.delete("bob-twin");
+      await realmIs("Online");
+      await policyOpens(blocks(bob));
+    },
+  );
+
+  let imposter!: LabRealm;
+  await step(t, "a node that is removed closes its way at once; who takes its name is in no policy", async () => {
+    await remove("bob-home");
+    await realmIs("NodeNotFound");
+    await policyOpens([]);
+    const said = await grantSays("NetworkApplied", "NodeNotFound");
+    assert.match(said.message, /The way to and from the node of bob-home is closed: No node of the tailnet is named/);
+    imposter = await lab.addRealm("mallory", { hostname: "bob-home" });
+    assert.equal(imposter.identity, bob.identity, "it has the name");
+    assert.notEqual(imposter.ipv4, bob.ipv4);
+    const taken = await realmIs("NodeReplaced");
+    assert.equal(taken.status!.connectionState, "Error");
+    assert.equal(taken.status!.node, undefined);
+    await grantSays("NetworkApplied", "NodeReplaced");
+    const carols = await eventually("carol's destination says why", async () => {
+      const { status } = await cluster.grants.get("to-carol");
+      const [destination] = status!.resolvedDestinations!;
+      return destination!.error?.includes("has taken the name") ? destination! : JSON.stringify(destination);
+    });
+    assert.equal(carols.addresses, undefined);
+    const grant = await cluster.grants.get("to-bob");
+    assert.equal(grant.status!.phase, "Active");
+    assert.ok(await isLetIn(), "the realm's people are who they were");
+    assert.ok(!(await named()).includes(imposter.ipv4));
+  });
+
+  await step(
+    t,
+    "nor after a restart of the operator, of headscale, of the tailscaled, or with other terms",
+    async () => {
+      await operator.stop();
+      operator = await start();
+      await realmIs("NodeReplaced");
+      await cluster.realms.patch("bob-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
+      await cluster.realms.patch("bob-home", { spec: { trustLevel: "internal" } }, { type: "merge" });
+      await lab.headscale!.restart();
+      await lab.realms["alice-home"]!.tailscaled.restart();
+      await poll("the operator has seen it go and come", async () => {
+        const { status } = await cluster.realms.get("carol-home");
+        return status!.connectionState === "Connected" || status!.connectionState!;
+      }, { withinMs: 60_000 });
+      await realmIs("NodeReplaced", "bob-home", 60_000);
+      await policyOpens([]);
+      for (const log of operator.log) assert.ok(!log.includes(imposter.ipv4), log);
+      assert.ok(!(await named()).includes(imposter.ipv4));
+    },
+  );
+
+  await step(t, "a person trusts it: it is the realm's node, the namespace included", async () => {
+    const id = await nodeIdOf(lab, "bob-home");
+    await annotate(`keystone.io/trusted-node=${id}`);
+    const realm = await realmIs("Online");
+    assert.deepEqual([realm.status!.trustedNode, realm.status!.node!.stableID], [id, id]);
+    assert.equal(realm.status!.trustedBefore!.length, 1);
+    await policyOpens(blocks(imposter));
+    await grantSays("Ready", "Enforced");
+    const { metadata } = await cluster.namespaces.get("guest-bob-home");
+    assert.equal(metadata!.annotations!["keystone.io/grantee"], `Realm/bob-home/${bob.identity}/${id}`);
+    assert.ok(!(await named()).includes(`${bob.ipv4}/32`), "and the one before isn't any more");
+  });
+
+  await step(t, "the machine itself with a new key is another node, until the realm is released", async () => {
+    await remove("bob-home");
+    await realmIs("NodeNotFound");
+    const again = await lab.rejoin("bob-home");
+    assert.equal(again.identity, bob.identity);
+    await realmIs("NodeReplaced");
+    await policyOpens([]);
+    await annotate("keystone.io/trusted-node-");
+    const realm = await realmIs("Online");
+    const id = await nodeIdOf(lab, "bob-home");
+    assert.equal(realm.metadata!.annotations!["keystone.io/trusted-node"], id);
+    await policyOpens(blocks(again));
+  });
+
+  await step(t, "the Realm goes while its grant is in force: closed, cordoned, shown; what runs stays", async () => {
+    const kept = await cluster.realms.get("bob-home");
+    const before = await cluster.namespaces.get("guest-bob-home");
+    await cluster.realms.delete("bob-home");
+    const known = await grantSays("GranteeKnown", "GranteeUnknown");
+    assert.equal(known.status, "False");
+    await policyOpens([]);
+    await grantSays("NetworkApplied", "GranteeUnknown");
+    await grantSays("AccessApplied", "GranteeUnknown");
+    assert.ok(!await isLetIn());
+    const grant = await cluster.grants.get("to-bob");
+    assert.equal(grant.status!.phase, "Active");
+    const after = await cluster.namespaces.get("guest-bob-home");
+    assert.deepEqual(after.metadata!.labels, before.metadata!.labels, "Pod Security stays");
+    assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "grant-to-bob", "guest-internal"]);
+    const quota = (await cluster.quotaOf("bob-home"))!;
+    assert.equal(quota["requests.cpu"], "0", "nothing may grow");
+
+    await cluster.realms.create(realmOf("bob-home", { identity: "carol-home.tailnet-name.ts.net" }));
+    await grantSays("AccessApplied", "NamespaceConflict");
+    await policyOpens([]);
+    assert.ok(!await isLetIn(), "another identity gets nothing of it");
+    await cluster.realms.delete("bob-home");
+    await grantSays("AccessApplied", "GranteeUnknown");
+
+    await cluster.realms.create(realmOf("bob-home", { trustLevel: "internal" }));
+    await realmIs("Online");
+    await policyOpens(blocks(lab.realms["bob-home"]!));
+    await grantSays("Ready", "Enforced");
+    assert.ok(await isLetIn());
+    assert.equal((await cluster.quotaOf("bob-home"))!["requests.cpu"], "1");
+    const back = await cluster.realms.get("bob-home");
+    assert.equal(
+      back.metadata!.annotations!["keystone.io/trusted-node"],
+      kept.metadata!.annotations!["keystone.io/trusted-node"],
+    );
+  });
+
+  await step(t, "an identity that is edited while nobody can be asked closes the way of the one before", async () => {
+    const tailscaled = lab.realms["alice-home"]!.tailscaled;
+    await tailscaled.kill();
+    await realmIs("TailscaledUnreachable");
+    await policyOpens(blocks(lab.realms["bob-home"]!));
+    await cluster.realms.patch("bob-home", { spec: { identity: "nobody.tailnet-name.ts.net" } }, { type: "merge" });
+    await policyOpens([]);
+    await grantSays("NetworkApplied", "NamespaceConflict");
+    await tailscaled.start();
+    await realmIs("NodeNotFound", "bob-home", 60_000);
+  });
+});
