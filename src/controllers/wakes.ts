@@ -162,5 +162,6 @@ function concernsPolicies({ old, new: now }: Change<RealmFacts>): boolean {
 /** Of a realm's status, what is opened by it, and what is said about why not. */
 const trustOf = ({ status: { node, trustedNode, trustedBefore, conditions } }: RealmFacts) => {
   const verified = conditions?.find(({ type }) => type === "IdentityVerified");
-  return [node?.stableID, node?.name, node?.addresses, trustedNode, trustedBefore, verified?.status, verified?.reason];
+  const why = verified && verified.status !== "True" ? [verified.reason, verified.message] : [];
+  return [node?.stableID, node?.name, node?.addresses, trustedNode, trustedBefore, verified?.status, ...why];
 };
