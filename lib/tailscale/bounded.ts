@@ -7,9 +7,13 @@ export interface Body {
   maxBytes: number;
 }
 
+/** What is kept of the room for the next line; the longest ones are rare. */
+const keptRoom = 2 ** 20;
+
+/** Parts are copied at once: a chunk of a body is a small view of a buffer that is several times as big. */
 class Gathered {
   readonly #maxBytes: number;
-  #parts: Uint8Array[] = [];
+  #room = new Uint8Array(2 ** 13);
   #size = 0;
 
   constructor(maxBytes: number) {
@@ -17,12 +21,15 @@ class Gathered {
   }
 
   add(part: Uint8Array): void {
-    if (part.length === 0) return;
-    this.#size += part.length;
-    if (this.#size > this.#maxBytes) {
-      throw new LocalApiError("Protocol", `it is longer than ${this.#maxBytes} bytes`);
+    const size = this.#size + part.length;
+    if (size > this.#maxBytes) throw new LocalApiError("Protocol", `it is longer than ${this.#maxBytes} bytes`);
+    if (size > this.#room.length) {
+      const room = new Uint8Array(Math.max(size, Math.min(2 * this.#room.length, this.#maxBytes)));
+      room.set(this.#room.subarray(0, this.#size));
+      this.#room = room;
     }
-    this.#parts.push(part);
+    this.#room.set(part, this.#size);
+    this.#size = size;
   }
 
   get empty(): boolean {
@@ -31,15 +38,10 @@ class Gathered {
 
   /** The text gathered so far; gathering starts anew. */
   take(): string {
-    const bytes = new Uint8Array(this.#size);
-    let at = 0;
-    for (const part of this.#parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    this.#parts = [];
+    const text = new TextDecoder().decode(this.#room.subarray(0, this.#size));
     this.#size = 0;
-    return new TextDecoder().decode(bytes);
+    if (this.#room.length > keptRoom) this.#room = new Uint8Array(2 ** 13);
+    return text;
   }
 }
 
