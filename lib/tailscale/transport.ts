@@ -80,7 +80,7 @@ export class Transport implements Disposable {
       signal,
       redirect: "manual",
     });
-    const answer = { bytes: response.body ?? new Blob([]).stream(), maxBytes: this.#maxBytes };
+    const answer = { bytes: chunksOf(response.body, signal), maxBytes: this.#maxBytes };
     if (response.ok && response.headers.has(signature)) return { body: answer, headers: response.headers };
     const text = await textOf(answer);
     if (response.ok) {
@@ -100,6 +100,33 @@ export class Transport implements Disposable {
     if (signal?.aborted) return signal.reason;
     const cause = deadline.passed ? new LocalApiError("Timeout", `no answer within ${limitMs} ms`) : error;
     return explained(this.#socket, `${method} ${endpoint}`, cause);
+  }
+}
+
+/**
+ * The chunks of a body, until the signal aborts. That fetch stops reading then can't be relied on: Deno 2.9 goes on to wait
+ * for a chunk of a body without a length.
+ */
+async function* chunksOf(
+  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (!body) return;
+  const reader = body.getReader();
+  // Ends a read that is under way; whether the other side takes note is not waited for.
+  const stop = () => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    while (true) {
+      signal.throwIfAborted();
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
   }
 }
 

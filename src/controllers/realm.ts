@@ -8,7 +8,7 @@ import type { RealmFacts } from "../core/facts.ts";
 import { operatorName } from "../core/names.ts";
 import { canonicalName, rivalsOf } from "../core/realm/identity.ts";
 import { type NodeFacts, planRealm, type TailnetFacts } from "../core/realm/plan.ts";
-import type { Peer, TailnetState } from "../tailnet/tailnet.ts";
+import { type Peer, peerByID, type TailnetState } from "../tailnet/tailnet.ts";
 import type { Context } from "./context.ts";
 import { record } from "./record.ts";
 
@@ -58,7 +58,7 @@ function tailnetFacts(state: TailnetState, { spec, trustedNode }: RealmFacts): T
   if (state.kind !== "running") return state;
   const nodes = (state.peers.get(canonicalName(spec.identity)) ?? []).map(nodeFacts);
   const isThere = trustedNode === undefined || nodes.some(({ stableID }) => stableID === trustedNode);
-  const trustedElsewhere = isThere ? undefined : nameOf(state, trustedNode);
+  const trustedElsewhere = isThere ? undefined : peerByID(state, trustedNode)?.dnsName;
   return {
     kind: "running",
     nodes,
@@ -72,11 +72,3 @@ const nodeFacts = ({ capabilities, ...peer }: Peer): NodeFacts => ({
   ...peer,
   ...(capabilities ? { realmCapability: capabilities[realmCapability] ?? null } : {}),
 });
-
-/** Under which name a node is on the tailnet. One pass over its peers, for those realms only that miss their node. */
-function nameOf({ peers }: Extract<TailnetState, { kind: "running" }>, node: string): string | undefined {
-  for (const [name, namesakes] of peers) {
-    if (namesakes.some(({ stableID }) => stableID === node)) return name;
-  }
-  return undefined;
-}

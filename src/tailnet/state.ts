@@ -118,6 +118,19 @@ export function unreachable(error: LocalApiError): TailnetState {
   return { kind: "unavailable", reason: "TailscaledUnreachable", message: error.message };
 }
 
+const byID = new WeakMap<ReadonlyMap<string, readonly Peer[]>, ReadonlyMap<string, Peer>>();
+
+/** The node with this stableID, whatever its name is. One pass over the peers of a state for all that are looked for. */
+export function peerByID(state: TailnetState, stableID: string): Peer | undefined {
+  if (state.kind !== "running") return undefined;
+  let known = byID.get(state.peers);
+  if (!known) {
+    known = new Map([...state.peers.values()].flat().map((peer) => [peer.stableID, peer]));
+    byID.set(state.peers, known);
+  }
+  return known.get(stableID);
+}
+
 /** What differs between two states: one pass over their peers. */
 export function diff(before: TailnetState, after: TailnetState): TailnetChange {
   const [peersBefore, peersAfter] = [peersOf(before), peersOf(after)];

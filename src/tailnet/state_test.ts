@@ -4,7 +4,7 @@ import type { PeerStatus, Status } from "../../lib/tailscale/mod.ts";
 import { contains, parseAddress, parseRange } from "../core/guest/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import { isTailnetAddress } from "./peer.ts";
-import { type Capabilities, diff, type Peer, peersFrom, stateFrom, type TailnetState } from "./state.ts";
+import { type Capabilities, diff, type Peer, peerByID, peersFrom, stateFrom, type TailnetState } from "./state.ts";
 
 const socket = "/run/tailscaled.sock";
 const node = (name: string, more: Partial<PeerStatus> = {}): PeerStatus => ({
@@ -206,6 +206,17 @@ Deno.test("a daemon whose own key has expired says that, and what to do", () => 
   const state = stateFrom(expired, socket);
   assert(state.kind === "unavailable" && state.reason === "NeedsLogin");
   assert(state.message.includes("key has expired; run tailscale up"), state.message);
+});
+
+Deno.test("a node is found by its ID under whatever name, in the state that is asked", () => {
+  const before = running(node("bob-home"));
+  assert.equal(peerByID(before, "id-bob-home")?.dnsName, plain.dnsName);
+  assert.equal(
+    peerByID(running(node("robert", { ID: "id-bob-home" })), "id-bob-home")?.dnsName,
+    "robert.tailnet-name.ts.net",
+  );
+  assert.equal(peerByID(before, "id-nobody"), undefined);
+  assert.equal(peerByID({ kind: "none" }, "id-bob-home"), undefined);
 });
 
 const backends: [string, string, string][] = [

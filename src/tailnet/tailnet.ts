@@ -9,6 +9,7 @@ export type { Ping } from "./ping.ts";
 export {
   type Capabilities,
   type Peer,
+  peerByID,
   type TailnetChange,
   type TailnetState,
   type UnavailableReason,
