@@ -36,7 +36,16 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   return { ...nextOf(context, plan.wakeAt), urgent: true };
 }
 
-function observeGuest(context: Context, grantee: string): GuestWorld {
+/** What a look at one grantee needs. */
+export interface GuestSources extends Pick<Context, "stores" | "settings" | "local" | "skewMs"> {
+  cluster: Pick<Context["cluster"], "facts">;
+  names: Pick<Context["names"], "get">;
+  pods: Pick<Context["pods"], "get" | "errorOf">;
+  clock: Pick<Context["clock"], "now">;
+}
+
+/** Everything that the sources know about one grantee. */
+export function observeGuest(context: GuestSources, grantee: string): GuestWorld {
   const { stores, cluster, settings, names, pods, clock } = context;
   const namespace = guestNamespace(grantee);
   const policies = stores.policies.index("namespace", namespace).filter((policy) => policy !== undefined);

@@ -1,6 +1,7 @@
 /**
- * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `lib/kubernetes_apis` from its committed OpenAPI
- * documents, and in deploy/chart the copies of deploy/kustomize/base and `crds/`. Offline, and the same every time.
+ * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`,
+ * `lib/kubernetes_apis` from its committed OpenAPI documents, and in deploy/chart the copies of deploy/kustomize/base and
+ * `crds/`. Offline, and the same every time.
  *
  * `--chart` also renders what of deploy/kustomize comes from deploy/chart, with Helm, which the lab builds.
  * `--check` writes nothing, names what differs and fails. `--refresh` starts a lab first and reads the documents anew
@@ -14,6 +15,7 @@ import { crdFiles } from "../../src/api/generate.ts";
 import { apiReference } from "../../src/api/reference.ts";
 import { chartFiles } from "../../deploy/chart_files.ts";
 import { kustomizeFiles } from "../../deploy/kustomize_files.ts";
+import { cliReference } from "../../src/cli/reference.ts";
 import { build } from "./build.ts";
 import { startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
@@ -50,12 +52,11 @@ async function writeFiles(files: ReadonlyMap<string, string>, check: boolean): P
   return differing;
 }
 
-async function writeReference(check: boolean): Promise<string[]> {
-  const file = new URL("../../docs/api.md", import.meta.url);
-  const text = apiReference();
+async function writeReference(name: string, text: string, check: boolean): Promise<string[]> {
+  const file = new URL(`../../${name}`, import.meta.url);
   if (await Deno.readTextFile(file).catch(() => undefined) === text) return [];
   if (!check) await Deno.writeTextFile(file, text);
-  return ["docs/api.md"];
+  return [name];
 }
 
 /** Reads the OpenAPI documents anew from a lab's API server that serves `crds/`. */
@@ -76,7 +77,8 @@ const { values: { check = false, refresh: anew = false, chart = false } } = pars
 });
 const differing = [
   ...await writeCrds(check),
-  ...await writeReference(check),
+  ...await writeReference("docs/api.md", apiReference(), check),
+  ...await writeReference("docs/cli-reference.md", cliReference(), check),
   ...await writeFiles(await chartFiles(), check),
 ];
 if (chart) differing.push(...await writeFiles(await kustomizeFiles((await build(["helm"])).helm!), check));

@@ -82,8 +82,11 @@ function shortages(asked: Hard, mostOf: (key: string) => Quantity | undefined): 
     const most = mostOf(key);
     if (most === undefined || quantity.sign() <= 0 || quantity.compare(most) <= 0) return [];
     return [{ key, asked: quantity, most, short: quantity.subtract(most) }];
-  }).sort((a, b) => a.key < b.key ? -1 : 1);
+  }).sort((a, b) => inOrder(a.key) < inOrder(b.key) ? -1 : 1);
 }
+
+/** What people write first comes first: requests before the limits that may be defaults. */
+const inOrder = (key: string): string => `${key.startsWith("requests.") ? 0 : key.startsWith("limits.") ? 1 : 2}${key}`;
 
 /** How many pods of a size there is room for, at most `wanted`. */
 function howMany(each: Hard, mostOf: (key: string) => Quantity | undefined, wanted: number): number {

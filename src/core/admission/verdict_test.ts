@@ -74,7 +74,7 @@ Deno.test("an update is judged by what it grows", () => {
   const exceeds = (now: unknown, before: unknown) => judged(now, {}, before).exceeds.map(({ key }) => key);
   assert.deepEqual(exceeds(big, big), []);
   assert.deepEqual(exceeds(deployment(6, pod({ cpu: "1" })), big), []);
-  assert.deepEqual(exceeds(deployment(9, pod({ cpu: "1" })), big), ["limits.cpu", "requests.cpu"]);
+  assert.deepEqual(exceeds(deployment(9, pod({ cpu: "1" })), big), ["requests.cpu", "limits.cpu"]);
   // What grows is one thing, what is too much already another.
   assert.deepEqual(exceeds(deployment(8, pod({ cpu: "1", memory: "64Mi" })), big), []);
 });

@@ -1,0 +1,160 @@
+import type { Command } from "commander";
+import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { namespaces, type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
+import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { parseAddress } from "../core/guest/address.ts";
+import { parseDestination, type Protocol } from "../core/guest/destinations.ts";
+import { type End, type Flow, type Passage, type PlacedPolicy, type Reach, reachOf } from "../core/reach/reach.ts";
+import { no, usage } from "./exit.ts";
+import { guestNamespaceOf } from "./guest_namespace.ts";
+import { isForbidden } from "./lending.ts";
+import { all } from "./observed.ts";
+import { type Run, verb } from "./session.ts";
+
+export const canReachCommand = (run: Run): Command =>
+  verb("can-reach", "Whether a pod can reach a destination, and which network policy says so.", [
+    "keystone can-reach web-0 203.0.113.7:443 -n guest-bob-home",
+    "keystone can-reach web-0 pod/kube-system/coredns-abc:53/udp --realm bob-home",
+    "keystone can-reach web-0 bob-home -n guest-bob-home",
+    "keystone can-reach web-0 registry.example.com:443/tcp -n guest-bob-home -o json",
+  ])
+    .argument("<pod>", "the pod that connects")
+    .argument("<destination>", "IP address, pod/[NAMESPACE/]NAME, realm or DNS name, with :PORT and /PROTOCOL")
+    .option("-n, --namespace <name>", "namespace of the pod (default: the kubeconfig's)")
+    .option("--realm <name>", "realm whose guest namespace is meant")
+    .action(run(async (session, options, pod, destination) => {
+      using rest = await session.connect();
+      const namespace = guestNamespaceOf(options, rest);
+      const from = await podEnd(rest, namespace, String(pod));
+      const { ends, port, protocol } = await destinationOf(rest, namespace, String(destination));
+      const places = new Set([namespace, ...ends.flatMap((end) => end.namespace ?? [])]);
+      const policies = (await Promise.all([...places].map((each) => policiesIn(rest, each, each !== namespace))))
+        .flat();
+      const flows = ends.map((to): Flow => ({ from, to, protocol, ...(port === undefined ? {} : { port }) }));
+      const results = flows.map((flow) => ({ flow, reach: reachOf(policies, flow) }));
+      // Of a name that stands for several addresses, any may be used.
+      const denied = results.find(({ reach }) => !reach.allowed);
+      const told = denied ?? results[0]!;
+      const answer = {
+        allowed: denied === undefined,
+        by: decidingOf(told.reach).map(({ namespace, name }) => `${namespace}/${name}`),
+        message: sentence(String(pod), String(destination), told.flow, told.reach),
+      };
+      if (!session.data(answer)) {
+        session.say(`${answer.allowed ? session.colours.green("yes") : session.colours.red("no")}  ${answer.message}`);
+      }
+      if (!answer.allowed) throw no();
+    }));
+
+/** Those that the verdict rests on. */
+function decidingOf({ egress, ingress }: Reach): PlacedPolicy[] {
+  const denying = [egress, ingress].find(({ allowed }) => !allowed);
+  return denying ? denying.selecting : [...egress.by, ...ingress.by];
+}
+
+function sentence(pod: string, destination: string, { to }: Flow, { egress, ingress, allowed }: Reach): string {
+  const target = destination.startsWith(to.ip) || to.ip === "" ? destination : `${destination} (${to.ip})`;
+  const names = (all: readonly PlacedPolicy[]) => all.map(({ name }) => name).join(", ");
+  const how = ({ by }: Passage, way: string) =>
+    by.length > 0 ? `${way} is allowed by ${names(by)}` : `no policy restricts ${way}`;
+  if (allowed) {
+    return `${pod} can reach ${target}: ${how(egress, "egress")}` +
+      `${to.namespace === undefined ? "" : `, and ${how(ingress, "ingress")}`}.`;
+  }
+  const [way, passage] = egress.allowed ? ["ingress", ingress] as const : ["egress", egress] as const;
+  return `${pod} can't reach ${target}: none of ${names(passage.selecting)} allows this ${way}. ` +
+    (way === "egress"
+      ? "Name the destination in a grant's spec.networkPolicy.allowedDestinations, with egressAllowed: true."
+      : "The policies of the target's namespace have to let it in.");
+}
+
+async function podEnd(rest: RestClient, namespace: string, name: string): Promise<End> {
+  const plain = name.replace(/^pod\//, "");
+  const pod = await new ResourceApi<Pod>(rest, pods, namespace).get(plain);
+  return endOf(pod, await labelsOf(rest, namespace));
+}
+
+const endOf = ({ metadata, spec, status }: Pod, namespaceLabels: Record<string, string>): End => ({
+  // A pod that waits for a node has no address; rules by address don't see it yet.
+  ip: status?.podIP ?? "",
+  namespace: metadata!.namespace!,
+  namespaceLabels,
+  labels: metadata!.labels ?? {},
+  namedPorts: (spec?.containers ?? []).flatMap(({ ports }) =>
+    (ports ?? []).flatMap(({ name, containerPort, protocol = "TCP" }) =>
+      name === undefined ? [] : [{ name, port: containerPort, protocol }]
+    )
+  ),
+});
+
+async function labelsOf(rest: RestClient, name: string): Promise<Record<string, string>> {
+  try {
+    return (await new ResourceApi(rest, namespaces).get(name)).metadata!.labels ?? {};
+  } catch (error) {
+    if (isForbidden(error)) return {};
+    throw error;
+  }
+}
+
+async function policiesIn(rest: RestClient, namespace: string, others: boolean): Promise<PlacedPolicy[]> {
+  try {
+    return (await all(new ResourceApi(rest, networkPolicies, namespace))).map(({ metadata, spec }) => ({
+      namespace,
+      name: metadata!.name!,
+      spec: spec!,
+    }));
+  } catch (error) {
+    if (others && isForbidden(error)) {
+      throw no(`The policies of ${namespace} decide too, and you may not read them: ${(error as Error).message}`);
+    }
+    throw error;
+  }
+}
+
+interface Target {
+  ends: End[];
+  port?: number;
+  protocol: Protocol;
+}
+
+async function destinationOf(rest: RestClient, namespace: string, text: string): Promise<Target> {
+  const inCluster = /^pod\/(?:([^/:]+)\/)?([^/:]+)(?::(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(text);
+  if (inCluster) {
+    const [, place = namespace, name, port, protocol = "tcp"] = inCluster;
+    return {
+      ends: [await podEnd(rest, place, name!)],
+      ...(port === undefined ? {} : { port: Number(port) }),
+      protocol: protocol.toUpperCase() as Protocol,
+    };
+  }
+  const destination = parseDestination(text);
+  if ("error" in destination) throw usage(destination.error);
+  const { to, port, protocol = "TCP" } = destination;
+  const common = { ...(port === undefined ? {} : { port }), protocol };
+  if ("range" in to) {
+    const bits = to.range.address.kind() === "ipv4" ? 32 : 128;
+    if (to.range.prefix !== bits) throw usage(`${text} is a range; write one address of it.`);
+    return { ends: [{ ip: to.range.address.toString() }], ...common };
+  }
+  if ("realm" in to) return { ends: (await addressesOfRealm(rest, to.realm)).map((ip) => ({ ip })), ...common };
+  return { ends: (await addressesOfName(to.dns)).map((ip) => ({ ip })), ...common };
+}
+
+async function addressesOfRealm(rest: RestClient, name: string): Promise<string[]> {
+  const realm = await new ResourceApi(rest, realms).get(name).catch((error) => {
+    if (isApiError(error, 404)) throw no(`There is no Realm ${name}.`);
+    throw error;
+  });
+  const addresses = realm.status?.node?.addresses ?? [];
+  if (addresses.length === 0) throw no(`Realm ${name} has no address on the tailnet that is known.`);
+  return addresses;
+}
+
+async function addressesOfName(name: string): Promise<string[]> {
+  const asked = await Promise.allSettled([Deno.resolveDns(name, "A"), Deno.resolveDns(name, "AAAA")]);
+  const addresses = asked.flatMap((each) => each.status === "fulfilled" ? each.value : [])
+    .filter((address) => parseAddress(address) !== undefined);
+  if (addresses.length === 0) throw no(`${name} stands for no address here.`);
+  return addresses;
+}

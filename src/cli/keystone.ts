@@ -1,0 +1,77 @@
+/** The `keystone` command: one file for each verb. */
+import { Command } from "commander";
+import { version } from "../version.ts";
+import { canReachCommand } from "./can_reach.ts";
+import { completionCommand } from "./completion.ts";
+import { doctorCommand } from "./doctor.ts";
+import { exitOf } from "./exit.ts";
+import { explainCommand } from "./explain.ts";
+import { extendCommand } from "./extend.ts";
+import { grantCommand } from "./grant_create.ts";
+import { grantsCommand } from "./grants.ts";
+import type { Io } from "./io.ts";
+import { kubeconfigCommand } from "./kubeconfig.ts";
+import { planCommand } from "./plan.ts";
+import { realmsCommand } from "./realms.ts";
+import { revokeCommand } from "./revoke.ts";
+import { runner } from "./session.ts";
+import { tailnetCommand } from "./tailnet.ts";
+import { trustCommand } from "./trust.ts";
+import { wouldFitCommand } from "./would_fit.ts";
+
+/** All of its verbs, as this Io sees them. */
+export function createProgram(io: Io): Command {
+  const run = runner(io);
+  const program = new Command("keystone")
+    .description("Lend parts of a cluster, see who uses what, and take it back.")
+    .version(version, "-V, --version", "the version")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 yes or done, 1 the answer is no, 2 usage, 3 forbidden, 4 unreachable." +
+        "\nAs a plugin of kubectl: name it kubectl-keystone in PATH, then kubectl keystone grants.",
+    );
+  const verbs = [
+    grantsCommand,
+    realmsCommand,
+    grantCommand,
+    revokeCommand,
+    extendCommand,
+    explainCommand,
+    wouldFitCommand,
+    canReachCommand,
+    planCommand,
+    kubeconfigCommand,
+    trustCommand,
+    tailnetCommand,
+    doctorCommand,
+  ];
+  for (const verb of verbs) program.addCommand(verb(run));
+  program.addCommand(completionCommand(io, program));
+  configure(program, io);
+  return program;
+}
+
+/** Nothing ends the process or writes past the Io. */
+function configure(command: Command, io: Io): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => io.out(text.trimEnd()),
+    writeErr: (text) => io.err(text.trimEnd()),
+    getOutHelpWidth: () => Math.min(io.width, 120),
+    getErrHelpWidth: () => Math.min(io.width, 120),
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  }).showHelpAfterError("Write --help for more.");
+  for (const each of command.commands) configure(each as Command, io);
+}
+
+/** Runs the command; resolves to its exit code. */
+export async function runKeystone(args: readonly string[], io: Io): Promise<number> {
+  try {
+    await createProgram(io).parseAsync([...args], { from: "user" });
+    return 0;
+  } catch (error) {
+    const { code, message } = exitOf(error);
+    if (message !== "") io.err(message);
+    return code;
+  }
+}

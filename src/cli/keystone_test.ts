@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { keystone } from "../../tests/fixtures/keystone.ts";
+import { bar, relative, share } from "./lending.ts";
+import { instantFrom, spanFrom } from "./instants.ts";
+
+Deno.test("help is no error, has examples for each verb, and nothing needs a cluster for it", async () => {
+  const { code, out } = await keystone(undefined, ["--help"]);
+  assert.equal(code, 0);
+  const verbs = [...out.matchAll(/^ {2}([a-z-]+) /gm)].map(([, verb]) => verb!).filter((verb) => verb !== "help");
+  assert.ok(verbs.length > 12, out);
+  for (const verb of verbs) {
+    const said = await keystone(undefined, [
+      ...(verb === "grant" ? ["grant", "create"] : verb === "explain" ? ["explain", "pod"] : [verb]),
+      "--help",
+    ]);
+    assert.equal(said.code, 0, verb);
+    assert.match(said.out, /Examples:\n {2}\S/, verb);
+  }
+});
+
+Deno.test("completion knows every verb", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, out } = await keystone(undefined, ["completion", shell]);
+    assert.equal(code, 0);
+    for (const word of ["would-fit", "can-reach", "kubeconfig", "create"]) {
+      assert.ok(out.includes(word), `${shell}: ${word}`);
+    }
+  }
+});
+
+Deno.test("bars", () => {
+  assert.equal(bar("0", "4"), "··········");
+  assert.equal(bar("1m", "4"), "█·········");
+  assert.equal(bar("2", "4"), "█████·····");
+  assert.equal(bar("9", "4"), "██████████");
+  assert.equal(bar("0", "0"), "··········");
+  assert.equal(share(undefined, undefined), "-");
+  assert.equal(share("500m", "1"), "█████····· 500m of 1");
+});
+
+const now = Date.parse("2026-06-01T12:00:00Z");
+const instants: [string | undefined, string][] = [
+  [undefined, "when revoked"],
+  ["2026-06-01T12:00:30Z", "in 30 s"],
+  ["2026-06-01T11:00:00Z", "60 min ago"],
+  ["2026-06-02T00:00:00Z", "in 12 h"],
+  ["2026-07-01T12:00:00Z", "in 30 d"],
+  ["never", "never"],
+];
+for (const [instant, expected] of instants) {
+  Deno.test(`${instant} is ${expected}`, () => assert.equal(relative(instant, now), expected));
+}
+
+Deno.test("spans and instants are read strictly", () => {
+  assert.equal(spanFrom("--for", "2w"), 14 * 86_400_000);
+  for (const wrong of ["", "0d", "1", "1y", "-1d", "1.5d", "1d2h"]) {
+    assert.throws(() => spanFrom("--for", wrong), /--for is/);
+  }
+  assert.equal(instantFrom("--until", "2030-01-01"), "2030-01-01T00:00:00Z");
+  assert.equal(instantFrom("--until", "2030-01-01T01:00:00+01:00"), "2030-01-01T00:00:00Z");
+  for (const wrong of ["", "soon", "2030", "2030-13-01", "2030-02-30", "01/02/2030", "2030-01-01T00:00:00"]) {
+    assert.throws(() => instantFrom("--until", wrong), /--until is/);
+  }
+});

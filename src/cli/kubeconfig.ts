@@ -1,0 +1,156 @@
+import type { Command } from "commander";
+import { dump } from "js-yaml";
+import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { type ServiceAccount, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
+import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { guestNamespace, guestRole, ownerLabels, realmIdentity, systemNamespace } from "../core/names.ts";
+import { no, usage } from "./exit.ts";
+import { spanFrom } from "./instants.ts";
+import { type Run, verb } from "./session.ts";
+
+/** The API server makes no token that ends sooner. */
+const shortestMs = 600_000;
+
+export const kubeconfigCommand = (run: Run): Command =>
+  verb("kubeconfig", "A kubeconfig for the people of a realm: their guest namespace, and nothing else.", [
+    "keystone kubeconfig bob-home > bob.kubeconfig",
+    "keystone kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
+    "keystone kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
+  ])
+    .argument("<realm>", "the realm whose people it is for")
+    .option("--for <span>", "how long the token is good; the same command makes a new one", "24h")
+    .option("--server <url>", "API server as the realm reaches it (default: the one of your kubeconfig)")
+    .option("--ca-file <path>", "authority that signs its certificate, PEM (default: the one of your kubeconfig)")
+    .option("--proxy-url <url>", "proxy to reach it through: http, https or socks5")
+    .option("--out <path>", "write it there, for its owner to read only")
+    .action(run(async (session, options, name) => {
+      const realm = String(name);
+      const span = spanFrom("--for", String(options.for));
+      if (span < shortestMs) throw usage(`--for is ${options.for}; a token is good for 10m at least.`);
+      const server = serverOf(options.server);
+      const proxy = proxyOf(options.proxyUrl);
+      const config = await session.clusterConfig();
+      const authority = options.caFile === undefined
+        ? config.caCerts
+        : await session.io.readTextFile(String(options.caFile)).catch((error) => {
+          throw usage(`--ca-file ${options.caFile} can't be read: ${(error as Error).message}.`);
+        });
+      using rest = await session.connect();
+      await letIn(rest, realm);
+      await ensureAccount(rest, realm);
+      const { token, expirationTimestamp } = await makeToken(rest, realm, Math.ceil(span / 1000));
+      const url = server ?? config.server;
+      const kubeconfig = kubeconfigOf(realm, { url, authority, proxy, token });
+      warn(url);
+      session.io.err(
+        `Good until ${expirationTimestamp}, or until the last grant to ${realm} ends. Renew it by the same command.`,
+      );
+      if (options.out !== undefined) {
+        await session.io.writeSecretFile(String(options.out), dump(kubeconfig, { lineWidth: -1 }));
+        return session.io.err(`Written to ${options.out}. Try it: kubectl --kubeconfig ${options.out} get pods`);
+      }
+      if (!session.data(kubeconfig)) session.say(dump(kubeconfig, { lineWidth: -1 }).trimEnd());
+
+      function warn(url: string): void {
+        const { hostname } = new URL(url);
+        if (!/^(localhost|127\.|\[?::1)/.test(hostname)) return;
+        session.io.err(
+          `${session.colours.yellow("Warning:")} ${url} is this machine itself for whoever uses it; ` +
+            "name the server as the realm reaches it with --server.",
+        );
+      }
+    }));
+
+function serverOf(text: unknown): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(String(text));
+  if (url?.protocol !== "https:") throw usage(`--server is ${text}; write https://HOST:PORT.`);
+  return url.href.replace(/\/$/, "");
+}
+
+function proxyOf(text: unknown): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(String(text));
+  if (!url || !["http:", "https:", "socks5:"].includes(url.protocol)) {
+    throw usage(`--proxy-url is ${text}; write http://HOST:PORT or socks5://HOST:PORT.`);
+  }
+  return url.href.replace(/\/$/, "");
+}
+
+/** There is a way in only while something is granted: then the guests' binding stands. */
+async function letIn(rest: RestClient, realm: string): Promise<void> {
+  await new ResourceApi(rest, realms).get(realm).catch((error) => {
+    if (isApiError(error, 404) && error.details?.name === realm) throw no(`There is no Realm ${realm}.`);
+    throw error;
+  });
+  try {
+    const binding = await new ResourceApi(rest, roleBindings, guestNamespace(realm)).get(guestRole);
+    const account = realmIdentity(realm);
+    if (binding.subjects?.some(({ kind, name }) => kind === "ServiceAccount" && name === account)) return;
+    throw no(
+      `The guests' binding in ${guestNamespace(realm)} doesn't know ${account}: the operator is older than this.`,
+    );
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+    throw no(
+      `Nothing is in force for ${realm}, so there is nothing to let anybody into. See: keystone grants --realm ${realm}`,
+    );
+  }
+}
+
+async function ensureAccount(rest: RestClient, realm: string): Promise<void> {
+  const api = new ResourceApi<ServiceAccount>(rest, serviceAccounts, systemNamespace);
+  try {
+    await api.create({
+      metadata: { name: realmIdentity(realm), labels: ownerLabels(realm) },
+      automountServiceAccountToken: false,
+    });
+  } catch (error) {
+    if (!isApiError(error, 409)) throw error;
+  }
+}
+
+async function makeToken(
+  rest: RestClient,
+  realm: string,
+  expirationSeconds: number,
+): Promise<{ token: string; expirationTimestamp: string }> {
+  const { status } = await rest.performRequest({
+    method: "POST",
+    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${realmIdentity(realm)}/token`,
+    bodyJson: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec: { expirationSeconds },
+    },
+  }) as { status: { token: string; expirationTimestamp: string } };
+  return status;
+}
+
+function kubeconfigOf(
+  realm: string,
+  { url, authority, proxy, token }: {
+    url: string;
+    authority: string | undefined;
+    proxy: string | undefined;
+    token: string;
+  },
+) {
+  const name = `keystone-${realm}`;
+  return {
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": name,
+    clusters: [{
+      name,
+      cluster: {
+        server: url,
+        ...(authority ? { "certificate-authority-data": new TextEncoder().encode(authority).toBase64() } : {}),
+        ...(proxy ? { "proxy-url": proxy } : {}),
+      },
+    }],
+    users: [{ name, user: { token } }],
+    contexts: [{ name, context: { cluster: name, user: name, namespace: guestNamespace(realm) } }],
+  };
+}

@@ -1,0 +1,111 @@
+/** What is in the cluster, read once, as the operator's own stores project it. */
+import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  configMaps,
+  limitRanges,
+  namespaces,
+  nodes,
+  resourceQuotas,
+  serviceAccounts,
+} from "../../lib/kubernetes_apis/core@v1.ts";
+import { endpointSlices } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
+import { grants, realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { networkPolicies, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
+import type { Store } from "../../lib/controller/mod.ts";
+import type { Settings } from "../api/mod.ts";
+import { addressesOfSlice, nodeSource } from "../controllers/cluster.ts";
+import { createStores, type Stores } from "../controllers/stores.ts";
+import { clusterFacts, type ClusterSources } from "../core/guest/cluster.ts";
+import type { ClusterFacts } from "../core/facts.ts";
+import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
+
+/** Reads into stores just what a verb needs. */
+export class Observed {
+  readonly stores: Stores = createStores();
+  readonly #rest: RestClient;
+
+  constructor(rest: RestClient) {
+    this.#rest = rest;
+  }
+
+  /** All Grants and Realms. */
+  async terms(): Promise<this> {
+    await Promise.all([this.#into(grants, this.stores.grants), this.#into(realms, this.stores.realms)]);
+    return this;
+  }
+
+  /** The quotas of all guest namespaces, or of one. */
+  async quotas(namespace?: string): Promise<this> {
+    await this.#into(resourceQuotas, this.stores.quotas, { namespace, fieldSelector: "metadata.name=keystone" });
+    return this;
+  }
+
+  /** All that the operator looks at in one guest namespace. */
+  async guest(namespace: string): Promise<this> {
+    const { stores } = this;
+    const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
+    await Promise.all([
+      this.#into(namespaces, stores.namespaces, { fieldSelector: `metadata.name=${namespace}` }),
+      this.quotas(namespace),
+      this.#into(limitRanges, stores.limitRanges, named("keystone")),
+      this.#into(serviceAccounts, stores.serviceAccounts, named("default")),
+      this.#into(serviceAccounts, stores.identities, { namespace: systemNamespace }),
+      this.#into(roleBindings, stores.bindings, named("keystone-guest")),
+      this.#into(configMaps, stores.guides, named("keystone")),
+      this.#into(networkPolicies, stores.policies, { namespace, labelSelector: `${managedByLabel}=${managedBy}` }),
+    ]);
+    return this;
+  }
+
+  /** What the cluster offers and protects, as far as it may be read. */
+  async cluster(settings: Settings): Promise<ClusterFacts> {
+    const unread = { nodes: false, services: false, api: false, classes: false };
+    const read = async <T extends KubernetesObject>(
+      name: keyof typeof unread,
+      resource: Resource<T>,
+      namespace?: string,
+      labelSelector?: string,
+    ): Promise<T[]> => {
+      try {
+        return await all(new ResourceApi(this.#rest, resource, namespace), labelSelector ? { labelSelector } : {});
+      } catch {
+        unread[name] = true;
+        return [];
+      }
+    };
+    const [allNodes, services, api, classes] = await Promise.all([
+      read("nodes", nodes),
+      read("services", serviceCIDRs),
+      read("api", endpointSlices, "default", "kubernetes.io/service-name=kubernetes"),
+      read("classes", storageClasses),
+    ]);
+    const sources: ClusterSources = {
+      nodes: allNodes.map(nodeSource),
+      services: services.flatMap(({ spec }) => spec?.cidrs ?? []),
+      api: api.flatMap(addressesOfSlice),
+      classes: classes.map(({ metadata }) => metadata!.name!),
+      unread,
+    };
+    return clusterFacts(sources, settings);
+  }
+
+  async #into<T extends KubernetesObject, P, I extends string>(
+    resource: Resource<T>,
+    store: Store<P, I, T>,
+    { namespace, ...selector }: { namespace?: string | undefined; fieldSelector?: string; labelSelector?: string } = {},
+  ): Promise<void> {
+    for (const object of await all(new ResourceApi(this.#rest, resource, namespace), selector)) store.observe(object);
+  }
+}
+
+/** All objects of a collection, page by page. */
+export async function all<T extends KubernetesObject>(
+  api: ResourceApi<T>,
+  selector: { fieldSelector?: string; labelSelector?: string } = {},
+): Promise<T[]> {
+  let items: T[] = [];
+  for await (const page of api.pages(selector)) items = page.restart ? page.items : items.concat(page.items);
+  return items;
+}

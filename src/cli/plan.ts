@@ -1,0 +1,261 @@
+import type { Command } from "commander";
+import { isDeepStrictEqual } from "node:util";
+import { dump } from "js-yaml";
+import { grantSpec } from "../api/mod.ts";
+import { observeGuest } from "../controllers/guest.ts";
+import type { GrantFacts, LocalRealm } from "../core/facts.ts";
+import { foresee } from "../core/guest/foresee.ts";
+import type { GuestObject, GuestWorld, Target, Write } from "../core/guest/plan.ts";
+import { parseDestination } from "../core/guest/destinations.ts";
+import { standingOf } from "../core/grant/standing.ts";
+import { guestNamespace } from "../core/names.ts";
+import { no } from "./exit.ts";
+import { type Manifest, manifestsIn } from "./files.ts";
+import { localRealm } from "./grant_create.ts";
+import { Observed } from "./observed.ts";
+import { type Run, type Session, verb } from "./session.ts";
+
+interface Named {
+  kind: string;
+  namespace?: string;
+  name: string;
+}
+
+interface Update extends Named {
+  before: unknown;
+  after: unknown;
+}
+
+export const planCommand = (run: Run): Command =>
+  verb("plan", "What would be written if a grant were applied, as a diff. Nothing is.", [
+    "keystone plan -f grant.yaml",
+    "keystone plan -f grant.yaml -o json | jq '.create[].kind'",
+    "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml | keystone plan -f -",
+  ])
+    .requiredOption("-f, --filename <path>", "file with the grants; - for standard input")
+    .action(run(async (session, options) => {
+      const path = String(options.filename);
+      const grants = (await manifestsIn(session.io, path)).filter(({ kind }) => kind === "Grant");
+      if (grants.length === 0) throw no(`${path} holds no Grant.`);
+      using rest = await session.connect();
+      const seen = await new Observed(rest).terms();
+      const now = session.io.now();
+      const applied = grants.map((manifest) => factsOf(manifest, seen, path, now));
+      const grantees = [...new Set(applied.map(({ spec }) => spec.granteeRealm))];
+      await Promise.all(grantees.map((grantee) => seen.guest(guestNamespace(grantee))));
+      const settings = await session.settings();
+      const cluster = await seen.cluster(settings);
+      const names = await resolved(applied);
+      const local: LocalRealm = { kind: "known", name: localRealm(session, seen) };
+      const create: GuestObject[] = [];
+      const update: Update[] = [];
+      const remove: Named[] = [];
+      for (const grantee of grantees) {
+        const world = observeGuest({
+          stores: seen.stores,
+          settings,
+          cluster: { facts: cluster },
+          names: { get: (name) => names.get(name) },
+          pods: { get: () => undefined, errorOf: () => undefined },
+          local: () => local,
+          skewMs: () => 0,
+          clock: { now: () => now },
+        }, grantee);
+        const mine = applied.filter(({ spec }) => spec.granteeRealm === grantee);
+        const others = world.grants.filter(({ name }) => !mine.some((grant) => grant.name === name));
+        for (const grant of mine) waits(session, grant, { ...world, local });
+        const { writes } = foresee({ ...world, grants: [...others, ...mine] });
+        sort(world, writes, { create, update, remove });
+      }
+      if (session.data({ create, update, delete: remove })) return;
+      print(session, create, update, remove);
+    }));
+
+/** Says why a grant would not be in force. */
+function waits(session: Session, grant: GrantFacts, world: GuestWorld): void {
+  const standing = standingOf({ ...world, grant });
+  if (standing.is === "due") return;
+  const why = "message" in standing ? standing.message : "It is being deleted.";
+  session.io.err(`${session.colours.yellow("Warning:")} Grant ${grant.name} would not be in force: ${why}`);
+}
+
+function factsOf(manifest: Manifest, { stores }: Observed, path: string, now: number): GrantFacts {
+  const name = manifest.metadata?.name ?? "";
+  const parsed = grantSpec.safeParse(manifest.spec);
+  if (!parsed.success) {
+    const { path: field, message } = parsed.error.issues[0]!;
+    throw no(`${path}, Grant ${name}: spec.${field.join(".")}: ${message}.`);
+  }
+  const present = stores.grants.get(name);
+  return {
+    name,
+    uid: present?.uid ?? "",
+    generation: present?.generation ?? 1,
+    createdAt: present?.createdAt ?? now,
+    otherFinalizers: [],
+    resourceVersion: "",
+    status: present?.status ?? {},
+    ...(present?.deletingSince === undefined ? {} : { deletingSince: present.deletingSince }),
+    // As the operator would have it before it enforces anything.
+    finalized: true,
+    spec: parsed.data,
+  };
+}
+
+async function resolved(grants: readonly GrantFacts[]): Promise<Map<string, { addresses: string[]; error?: string }>> {
+  const names = new Set(
+    grants.flatMap(({ spec }) => spec.networkPolicy?.allowedDestinations ?? []).flatMap((text) => {
+      const destination = parseDestination(text);
+      return "to" in destination && "dns" in destination.to ? [destination.to.dns] : [];
+    }),
+  );
+  return new Map(
+    await Promise.all([...names].map(async (name): Promise<[string, { addresses: string[]; error?: string }]> => {
+      const asked = await Promise.allSettled([Deno.resolveDns(name, "A"), Deno.resolveDns(name, "AAAA")]);
+      const addresses = asked.flatMap((each) => each.status === "fulfilled" ? each.value : []);
+      return [name, addresses.length > 0 ? { addresses } : { addresses, error: `${name} stands for no address here.` }];
+    })),
+  );
+}
+
+const nameOf = ({ kind, metadata }: GuestObject): Named => ({
+  kind: kind!,
+  ...(metadata!.namespace === undefined ? {} : { namespace: metadata!.namespace }),
+  name: metadata!.name!,
+});
+
+const targetName = ({ kind, namespace, name }: Target): Named => ({
+  kind,
+  ...(namespace === undefined ? {} : { namespace }),
+  name,
+});
+
+const keyOf = ({ kind, namespace = "", name }: Named): string => `${kind}/${namespace}/${name}`;
+
+/** What the writes come to, each object once: as it was before the first and is after the last. */
+function sort(
+  world: GuestWorld,
+  writes: readonly Write[],
+  into: { create: GuestObject[]; update: Update[]; remove: Named[] },
+): void {
+  const after = new Map<string, GuestObject | Named>();
+  for (const write of writes) {
+    if ("apply" in write) after.set(keyOf(nameOf(write.apply)), write.apply);
+    else if ("adopt" in write) after.set(keyOf(nameOf(write.adopt)), write.adopt);
+    else if ("remove" in write) after.set(keyOf(targetName(write.remove)), targetName(write.remove));
+    else if ("evict" in write) after.set(keyOf(targetName(write.evict)), targetName(write.evict));
+  }
+  for (const object of after.values()) {
+    if (!("metadata" in object)) {
+      into.remove.push(object as Named);
+      continue;
+    }
+    const named = nameOf(object);
+    const before = presentOf(world, named);
+    if (before === undefined) into.create.push(object);
+    else {
+      const content = contentOf(object);
+      if (!isDeepStrictEqual(before, content)) into.update.push({ ...named, before, after: content });
+    }
+  }
+}
+
+/** What an object says, as far as facts keep it. */
+function contentOf(object: GuestObject): unknown {
+  switch (object.kind) {
+    case "Namespace":
+      return { labels: object.metadata!.labels ?? {}, annotations: object.metadata!.annotations ?? {} };
+    case "ResourceQuota":
+      return { hard: object.spec?.hard ?? {} };
+    case "LimitRange":
+      return { limits: object.spec?.limits ?? [] };
+    case "ServiceAccount":
+      return { automountServiceAccountToken: object.automountServiceAccountToken };
+    case "NetworkPolicy":
+      return object.spec;
+    case "RoleBinding":
+      return { subjects: (object.subjects ?? []).map(({ kind, name }) => ({ kind, name })) };
+    case "ConfigMap":
+      return { data: object.data ?? {} };
+    default:
+      return {};
+  }
+}
+
+function presentOf(world: GuestWorld, { kind, name }: Named): unknown {
+  switch (kind) {
+    case "Namespace":
+      return world.namespace && { labels: world.namespace.labels, annotations: world.namespace.annotations };
+    case "ResourceQuota":
+      return world.quota && { hard: world.quota.asked };
+    case "LimitRange":
+      return world.limitRange && { limits: world.limitRange.limits };
+    case "ServiceAccount":
+      return world.serviceAccount && { automountServiceAccountToken: world.serviceAccount.automount };
+    case "RoleBinding":
+      return world.binding && { subjects: world.binding.subjects.map(({ kind, name }) => ({ kind, name })) };
+    case "ConfigMap":
+      return world.guide && { data: world.guide.data };
+    default:
+      return world.policies.find((policy) => policy.name === name)?.spec;
+  }
+}
+
+function print(session: Session, create: readonly GuestObject[], update: readonly Update[], remove: readonly Named[]) {
+  const { green, red, yellow } = session.colours;
+  const title = ({ kind, namespace, name }: Named) => `${kind} ${namespace ? `${namespace}/` : ""}${name}`;
+  const yaml = (value: unknown) => dump(value, { noRefs: true, lineWidth: 120 }).trimEnd().split("\n");
+  for (const object of create) {
+    session.say(green(`+ create ${title(nameOf(object))}`));
+    session.say(green(yaml(contentOf(object)).map((line) => `  + ${line}`).join("\n")));
+  }
+  for (const { before, after, ...named } of update) {
+    session.say(yellow(`~ update ${title(named)}`));
+    for (const { mark, line } of difference(yaml(before), yaml(after))) {
+      session.say((mark === "+" ? green : red)(`  ${mark} ${line}`));
+    }
+  }
+  for (const named of remove) session.say(red(`- delete ${title(named)}`));
+  const count = [create, update, remove].map(({ length }) => length);
+  session.say(
+    count.every((each) => each === 0)
+      ? "Nothing would change."
+      : `${count[0]} to create, ${count[1]} to update, ${count[2]} to delete.`,
+  );
+}
+
+/** The lines that differ, in their order: of each place first what was, then what will be. */
+function difference(old: readonly string[], young: readonly string[]): { mark: "-" | "+"; line: string }[] {
+  const alike = old.findIndex((line, index) => line !== young[index]);
+  if (alike > 0) return difference(old.slice(alike), young.slice(alike));
+  // Of very long ones the order would take too long to find.
+  if (old.length * young.length > 4_000_000) {
+    const [before, after] = [new Set(old), new Set(young)];
+    return [
+      ...old.filter((line) => !after.has(line)).map((line) => ({ mark: "-" as const, line })),
+      ...young.filter((line) => !before.has(line)).map((line) => ({ mark: "+" as const, line })),
+    ];
+  }
+  // Lengths of the longest common subsequences of what is left from here on.
+  const common = Array.from({ length: old.length + 1 }, () => new Array<number>(young.length + 1).fill(0));
+  for (let i = old.length - 1; i >= 0; i--) {
+    for (let j = young.length - 1; j >= 0; j--) {
+      common[i]![j] = old[i] === young[j]
+        ? common[i + 1]![j + 1]! + 1
+        : Math.max(common[i + 1]![j]!, common[i]![j + 1]!);
+    }
+  }
+  const out: { mark: "-" | "+"; line: string }[] = [];
+  let [i, j] = [0, 0];
+  while (i < old.length || j < young.length) {
+    if (i < old.length && j < young.length && old[i] === young[j]) {
+      i++;
+      j++;
+    } else if (j >= young.length || (i < old.length && common[i + 1]![j]! >= common[i]![j + 1]!)) {
+      out.push({ mark: "-", line: old[i++]! });
+    } else {
+      out.push({ mark: "+", line: young[j++]! });
+    }
+  }
+  return out;
+}

@@ -1,0 +1,177 @@
+import type { Command } from "commander";
+import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { limitRanges, nodes, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
+import { afterUse, type Allowance, allowanceOf, type Giver, giversOf } from "../core/admission/allowance.ts";
+import { demandOf, type Surroundings } from "../core/admission/demand.ts";
+import { lackText, refusalText, warningsOf } from "../core/admission/sentences.ts";
+import { fits, taken, type Verdict, verdictOf } from "../core/admission/verdict.ts";
+import { isCounted, UnreadableWorkload } from "../core/admission/workload.ts";
+import { hardFrom } from "../core/guest/hard.ts";
+import { quotaName } from "../core/guest/objects.ts";
+import { realmOfNamespace } from "../core/names.ts";
+import { keyIn } from "../controllers/stores.ts";
+import { no } from "./exit.ts";
+import { manifestsIn } from "./files.ts";
+import { guestNamespaceOf } from "./guest_namespace.ts";
+import { isForbidden, lendingsOfGuest } from "./lending.ts";
+import { all, Observed } from "./observed.ts";
+import { type Run, verb } from "./session.ts";
+
+/** Of these a file may be full; they take nothing that is granted. */
+const ignored = (kind: unknown): string => `${kind} takes nothing that a grant gives`;
+
+export const wouldFitCommand = (run: Run): Command =>
+  verb("would-fit", "Whether workloads would fit into what is granted, before anything is applied.", [
+    "keystone would-fit -f web.yaml --realm bob-home",
+    "helm template web ./chart | keystone would-fit -f - -n guest-bob-home",
+    "keystone would-fit -f web.yaml -o json && kubectl apply -f web.yaml",
+  ])
+    .requiredOption("-f, --filename <path>", "file with the workloads; - for standard input")
+    .option("-n, --namespace <name>", "guest namespace (default: the file's, else the kubeconfig's)")
+    .option("--realm <name>", "realm whose guest namespace is meant")
+    .action(run(async (session, options) => {
+      const path = String(options.filename);
+      const manifests = await manifestsIn(session.io, path);
+      using rest = await session.connect();
+      const written = manifests.find(({ metadata }) => metadata?.namespace !== undefined)?.metadata?.namespace;
+      const namespace = guestNamespaceOf(options, rest, written);
+      const { allowance, surroundings } = await standing(rest, namespace);
+      const items: (Answer & { verdict?: Verdict })[] = [];
+      let room = allowance;
+      for (const manifest of manifests) {
+        const item = judged(manifest, room, surroundings, path);
+        items.push(item);
+        if (item.verdict) room = afterUse(room, taken(item.verdict));
+      }
+      const answer = {
+        fits: items.every((item) => item.fits),
+        grants: allowance.givers.map(({ name }) => name),
+        shortBy: Object.assign({}, ...items.map(({ shortBy }) => shortBy)) as Record<string, string>,
+        message: items.map(({ message }) => message).join("\n"),
+        items: items.map(({ verdict: _, ...item }) => item),
+      };
+      if (!session.data(answer)) {
+        const { green, red } = session.colours;
+        for (const item of items) {
+          session.say(`${item.fits ? green("fits") : red("does not fit")}  ${item.message}`);
+          for (const warning of item.warnings) session.say(`      ${warning}`);
+        }
+      }
+      if (!answer.fits) throw no();
+    }));
+
+interface Answer {
+  kind: string;
+  name: string;
+  fits: boolean;
+  shortBy: Record<string, string>;
+  message: string;
+  warnings: string[];
+}
+
+function judged(
+  manifest: Record<string, unknown>,
+  allowance: Allowance,
+  surroundings: Surroundings,
+  path: string,
+): Answer & { verdict?: Verdict } {
+  const kind = String(manifest.kind);
+  const name = String((manifest.metadata as { name?: unknown } | undefined)?.name ?? "");
+  if (!isCounted(manifest)) {
+    return { kind, name, fits: true, shortBy: {}, message: `${kind} ${name}: ${ignored(kind)}.`, warnings: [] };
+  }
+  let verdict: Verdict;
+  try {
+    verdict = verdictOf(demandOf(manifest, surroundings), allowance);
+  } catch (error) {
+    if (error instanceof UnreadableWorkload) throw no(`${path}, ${kind} ${name}: ${error.message}`);
+    throw error;
+  }
+  const short = verdict.exceeds.length > 0 ? verdict.exceeds : verdict.lacks;
+  const said = refusalText(verdict, allowance) ?? lackText(verdict, allowance);
+  const warnings = warningsOf(verdict, allowance).filter((warning) => warning !== said);
+  const obstacle = warnings.find((warning) => warning.startsWith("No pod of"));
+  return {
+    verdict,
+    kind,
+    name,
+    fits: fits(verdict),
+    shortBy: Object.fromEntries(short.map(({ key, short }) => [key, short.toString()])),
+    message: said ?? obstacle ?? `${kind} ${name} fits into ${allowance.namespace}.`,
+    warnings: warnings.filter((warning) => warning !== obstacle || said !== undefined),
+  };
+}
+
+interface RuntimeClass extends KubernetesObject {
+  overhead?: { podFixed?: Record<string, string> };
+}
+
+const runtimeClasses: Resource<RuntimeClass> = {
+  group: "node.k8s.io",
+  version: "v1",
+  kind: "RuntimeClass",
+  plural: "runtimeclasses",
+  namespaced: false,
+};
+
+/** What may not be read is left out: a guest reads little of the cluster. */
+const readable = <T extends KubernetesObject>(rest: RestClient, resource: Resource<T>): Promise<T[]> =>
+  all(new ResourceApi(rest, resource)).catch((error) => {
+    if (isForbidden(error)) return [];
+    throw error;
+  });
+
+/** What is granted and used in a guest namespace, and what shapes workloads there. */
+export async function standing(
+  rest: RestClient,
+  namespace: string,
+): Promise<{ allowance: Allowance; surroundings: Surroundings }> {
+  const quota = await new ResourceApi(rest, resourceQuotas, namespace).get(quotaName).catch((error) => {
+    if (!isForbidden(error) && !(error?.code === 404)) throw error;
+    throw isForbidden(error) ? error : no(
+      `Nothing is granted in ${namespace}: there is no quota. Lend something: keystone grant create NAME --to ${
+        realmOfNamespace(namespace)
+      }`,
+    );
+  });
+  const [givers, ranges, allNodes, classes, runtimes] = await Promise.all([
+    giversIn(rest, namespace),
+    all(new ResourceApi(rest, limitRanges, namespace)),
+    readable(rest, nodes),
+    readable(rest, storageClasses),
+    readable(rest, runtimeClasses),
+  ]);
+  const store = new Observed(rest).stores.quotas;
+  store.observe(quota);
+  const isDefault = "storageclass.kubernetes.io/is-default-class";
+  const defaultStorageClass = classes.find(({ metadata }) => metadata!.annotations?.[isDefault] === "true")?.metadata
+    ?.name;
+  return {
+    allowance: allowanceOf(store.get(keyIn(namespace, quotaName))!, givers),
+    surroundings: {
+      limits: ranges.flatMap(({ spec }) => spec?.limits ?? []),
+      nodes: allNodes.length,
+      ...(defaultStorageClass === undefined ? {} : { defaultStorageClass }),
+      overheads: Object.fromEntries(
+        runtimes.flatMap(({ metadata, overhead }) => overhead?.podFixed ? [[metadata!.name!, overhead.podFixed]] : []),
+      ),
+    },
+  };
+}
+
+/** The grants as an administrator reads them, or as the guest does. */
+async function giversIn(rest: RestClient, namespace: string): Promise<Giver[]> {
+  try {
+    const { stores } = await new Observed(rest).terms();
+    return giversOf(stores.grants.index("grantee", realmOfNamespace(namespace)!));
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return (await lendingsOfGuest(rest, namespace)).map(({ name, granted, ends, message }) => ({
+      name,
+      hard: hardFrom(granted),
+      notice: message.startsWith("On notice"),
+      ...(ends === undefined ? {} : { until: Date.parse(ends) }),
+    }));
+  }
+}

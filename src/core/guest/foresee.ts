@@ -1,0 +1,87 @@
+/** What a world becomes by the plans for it: foretold, without a cluster. */
+import { type GuestObject, type GuestPlan, type GuestWorld, planGuest, type Target, type Write } from "./plan.ts";
+
+/**
+ * The world after the first `count` writes of a plan have been made, as an API server would store them.
+ *
+ * @param counted whether the controller manager has put the quota's spec into its status
+ */
+export function afterWrites(world: GuestWorld, plan: GuestPlan, count = Infinity, counted = true): GuestWorld {
+  const after = { ...world, policies: [...world.policies] };
+  for (const write of plan.stages.flat().slice(0, count)) {
+    if ("remove" in write) removed(after, write.remove);
+    else if ("adopt" in write) applied(after, write.adopt, counted);
+    else if ("apply" in write) applied(after, write.apply, counted);
+    else if ("evict" in write) after.pods = after.pods?.filter(({ name }) => name !== write.evict.name);
+    else if (after.quota) after.quota = { ...after.quota, used: { ...after.quota.used, persistentvolumeclaims: "0" } };
+  }
+  return after;
+}
+
+/** Planning and carrying out until nothing is left to do: all writes on the way, and where it ends. */
+export function foresee(world: GuestWorld): { writes: Write[]; world: GuestWorld } {
+  const writes: Write[] = [];
+  for (let round = 0; round < mostRounds; round++) {
+    const plan = planGuest(world);
+    if (plan.stages.length === 0) return { writes, world };
+    writes.push(...plan.stages.flat());
+    world = afterWrites(world, plan);
+  }
+  throw new Error("The plans don't come to an end.");
+}
+
+const mostRounds = 10;
+
+function removed(after: GuestWorld, { kind, name }: Target): void {
+  if (kind === "ResourceQuota") after.quota = undefined;
+  else if (kind === "RoleBinding") after.binding = undefined;
+  else if (kind === "NetworkPolicy") after.policies = after.policies.filter((policy) => policy.name !== name);
+  else if (kind === "Pod") after.pods = after.pods?.filter((pod) => pod.name !== name);
+  else if (kind === "ServiceAccount") delete after.identity;
+  else after.namespace = { ...after.namespace!, deleting: true };
+}
+
+function applied(after: GuestWorld, object: GuestObject, counted: boolean): void {
+  const { name, namespace, labels, annotations } = object.metadata!;
+  const common = { name: name!, namespace: namespace!, uid: `uid-${name}`, labels: labels! };
+  switch (object.kind) {
+    case "Namespace":
+      after.namespace = { ...common, annotations: annotations ?? {}, deleting: false };
+      return;
+    case "ResourceQuota": {
+      const { quota } = after;
+      const asked = object.spec!.hard as Record<string, string>;
+      const cordon = annotations?.["keystone.io/cordon-hard"];
+      after.quota = {
+        ...common,
+        ...(cordon === undefined ? {} : { cordon }),
+        asked,
+        scoped: false,
+        enforced: counted ? asked : quota?.enforced ?? {},
+        used: counted
+          ? Object.fromEntries(Object.keys(asked).map((key) => [key, quota?.used[key] ?? "0"]))
+          : quota?.used ?? {},
+      };
+      return;
+    }
+    case "LimitRange":
+      after.limitRange = { ...common, limits: object.spec!.limits };
+      return;
+    case "ServiceAccount":
+      after.serviceAccount = { ...common, automount: object.automountServiceAccountToken };
+      return;
+    case "RoleBinding":
+      after.binding = { ...common, roleRef: object.roleRef, subjects: object.subjects! };
+      return;
+    case "ConfigMap":
+      after.guide = { ...common, data: object.data! };
+      return;
+    case "NetworkPolicy":
+      after.policies = after.policies.filter((policy) => policy.name !== name).concat({
+        ...common,
+        spec: object.spec!,
+        ours: true,
+      });
+      return;
+  }
+}
