@@ -154,7 +154,7 @@ Deno.test("a lab with two realms", async (t) => {
   });
 
   await t.step("the API server is frozen and goes on", async () => {
-    lab.apiserver.pause();
+    await lab.apiserver.pause();
     const { code, stderr } = await lab.kubectl(["get", "namespaces", "--request-timeout=1s"]);
     assert.equal(code, 1, stderr);
     lab.apiserver.resume();

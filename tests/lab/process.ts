@@ -86,9 +86,13 @@ export class Part {
     await this.start();
   }
 
-  /** Freezes it with SIGSTOP: its connections stay open and nothing answers. */
-  pause(): void {
+  /** Freezes it with SIGSTOP: its connections stay open and nothing answers. Resolves once each of its threads stands. */
+  async pause(): Promise<void> {
     this.#signal("SIGSTOP");
+    const tasks = `/proc/${this.pid}/task`;
+    const goesOn = ({ name }: Deno.DirEntry) => threadState(`${tasks}/${name}/stat`) !== "T";
+    const stands = () => ![...Deno.readDirSync(tasks)].some(goesOn) || "a thread goes on";
+    await poll(`${this.name} stands still`, stands, { withinMs: 5_000, everyMs: 1 });
   }
 
   /** Lets it go on after {@link pause}. */
@@ -264,6 +268,12 @@ function lives(pid: number): boolean {
   const [state, flags] = [fields[0]!, Number(fields[6])];
   return !"ZX".includes(state) && (flags & (PF_EXITING | PF_KTHREAD)) === 0;
 }
+
+/** The letter of its state; undefined for one that has ended. */
+const threadState = (stat: string): string | undefined => {
+  const text = readTextFileIfExists(stat);
+  return text?.slice(text.lastIndexOf(")") + 2, text.lastIndexOf(")") + 3);
+};
 
 /** Flags of the kernel's sched.h: the process is ending; it is the kernel's own. */
 const PF_EXITING = 0x4;

@@ -196,7 +196,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
     });
 
     await t.step(`${version}: a daemon that hangs is Timeout, and answers again when it goes on`, async () => {
-      realm.tailscaled.pause();
+      await realm.tailscaled.pause();
       try {
         await failure(client.status({ timeoutMs: 300 }), "Timeout");
         const { signal } = new AbortController();

@@ -230,7 +230,7 @@ Deno.test("changes of a real tailnet", {
     t,
     "of a node that has stopped nothing is claimed but that it doesn't answer, and then that it does",
     async () => {
-      bob.tailscaled.pause();
+      await bob.tailscaled.pause();
       try {
         // A new operator pings at once.
         await operator.stop();

@@ -131,7 +131,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
     "a tailscaled that hangs is unavailable within 10 s, and back within 3 s of going on",
     () =>
       each(async ({ version, realm, tailnet }) => {
-        realm.tailscaled.pause();
+        await realm.tailscaled.pause();
         const start = performance.now();
         try {
           await becomes(`${version}: tailnet`, () => reason(tailnet), "TailscaledUnreachable", 10_000);
