@@ -65,9 +65,15 @@ export interface GrantSpecValidity {
 
 /** The terms of the grant. Written by the grantor. */
 export interface GrantSpec {
-  /** Name of the Realm that receives; its guests work in the namespace guest-<name>. Can't be changed. */
+  /**
+   * Name of the Realm or SuperEntity that receives; its guests work in the namespace guest-<name>. Can't be
+   * changed.
+   */
   granteeRealm: string;
-  /** Name of the realm that gives. A cluster enforces only grants whose grantor it is itself. Can't be changed. */
+  /**
+   * Name of the Realm or SuperEntity that gives. A cluster enforces only grants whose grantor it is itself, and its
+   * share of those from a SuperEntity that it is a member of. Can't be changed.
+   */
   grantorRealm: string;
   /**
    * What is granted, in the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods,
@@ -136,7 +142,7 @@ export interface GrantStatus {
   effectiveUntil?: string;
   /** The namespace that the grantee's guests work in. */
   guestNamespace?: string;
-  /** What is enforced, in canonical quantities. */
+  /** What is enforced, in canonical quantities. Of a grant from a SuperEntity: this cluster's share. */
   hard?: Record<string, string>;
   /** The state of the grant in one sentence. */
   message?: string;
@@ -151,6 +157,8 @@ export interface GrantStatus {
   reductions?: GrantStatusReduction[];
   /** What each allowed destination stands for. */
   resolvedDestinations?: GrantStatusResolvedDestination[];
+  /** The SuperEntity of whose pool hard is this cluster's share. */
+  sharedFrom?: string;
 }
 
 /**
@@ -360,16 +368,6 @@ export interface SuperEntityStatusCondition {
   type: string;
 }
 
-/** One of `status.grants` in {@linkcode SuperEntity}. */
-export interface SuperEntityStatusGrant {
-  /** What it may take of this cluster's contribution. */
-  hard: Record<string, string>;
-  /** Name of the Grant. */
-  name: string;
-  /** Its UID. */
-  uid: string;
-}
-
 /** One of `status.members` in {@linkcode SuperEntity}. */
 export interface SuperEntityStatusMember {
   /** Whether it has approved these terms. */
@@ -398,11 +396,6 @@ export interface SuperEntityStatus {
   conditions?: SuperEntityStatusCondition[];
   /** Of the terms: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What members approve. */
   digest?: string;
-  /**
-   * The grants from the SuperEntity that hold room in this cluster's contribution. None is enforced here beyond
-   * that.
-   */
-  grants?: SuperEntityStatusGrant[];
   /** How many members there are. */
   memberCount?: number;
   /** What is known of each member. */

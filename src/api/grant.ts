@@ -93,10 +93,11 @@ const validInstant = instant.meta(rules({
 
 export const grantSpec = z.object({
   grantorRealm: realmName.describe(
-    "Name of the realm that gives. A cluster enforces only grants whose grantor it is itself. Can't be changed.",
+    "Name of the Realm or SuperEntity that gives. A cluster enforces only grants whose grantor it is itself, and its " +
+      "share of those from a SuperEntity that it is a member of. Can't be changed.",
   ),
   granteeRealm: realmName.describe(
-    "Name of the Realm that receives; its guests work in the namespace guest-<name>. Can't be changed.",
+    "Name of the Realm or SuperEntity that receives; its guests work in the namespace guest-<name>. Can't be changed.",
   ),
   hard: z.record(z.string(), quantity).describe(
     "What is granted, in the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods, " +
@@ -191,7 +192,10 @@ export const grantStatus = z.object({
   ).meta({ maxLength: 16 }),
   message: z.string().max(32768).optional().describe("The state of the grant in one sentence."),
   guestNamespace: z.string().max(63).optional().describe("The namespace that the grantee's guests work in."),
-  hard: shownQuantities.optional().describe("What is enforced, in canonical quantities."),
+  hard: shownQuantities.optional().describe(
+    "What is enforced, in canonical quantities. Of a grant from a SuperEntity: this cluster's share.",
+  ),
+  sharedFrom: z.string().max(57).optional().describe("The SuperEntity of whose pool hard is this cluster's share."),
   actualUsage: shownQuantities.optional().describe(
     "This grant's share of what is used in the guest namespace. Use fills the grants that last longest first.",
   ),

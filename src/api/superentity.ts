@@ -10,8 +10,6 @@ export type EntityPhase = (typeof entityPhases)[number];
 
 export const maxMembers = 64;
 export const maxContributionKeys = 32;
-/** As many grants from one SuperEntity hold room in its pool. */
-export const maxPoolGrants = 2048;
 
 /** Members are Realms: a SuperEntity of SuperEntities would have approvals that nobody in particular gives. */
 const memberName = z.string().max(maxNameLength).meta(
@@ -101,13 +99,6 @@ export const superEntityStatus = z.object({
     seenAt: instant.describe("When the operator first saw it."),
   })).max(maxMembers).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "The approvals that count: of these terms, by members.",
-  ),
-  grants: z.array(z.object({
-    name: z.string().max(253).describe("Name of the Grant."),
-    uid: z.string().max(64).describe("Its UID."),
-    hard: shownQuantities.describe("What it may take of this cluster's contribution."),
-  })).max(maxPoolGrants).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
-    "The grants from the SuperEntity that hold room in this cluster's contribution. None is enforced here beyond that.",
   ),
   observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
   conditions: conditions.optional().describe(

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { dump } from "js-yaml";
 import { grantSpec } from "../api/mod.ts";
 import { observeGuest } from "../controllers/guest.ts";
+import { Pools } from "../controllers/pools.ts";
 import type { GrantFacts, LocalRealm } from "../core/facts.ts";
 import { foresee } from "../core/guest/foresee.ts";
 import type { GuestObject, GuestWorld, Target, Write } from "../core/guest/plan.ts";
@@ -58,6 +59,7 @@ export const planCommand = (run: Run): Command =>
           names: { get: (name) => names.get(name) },
           pods: { get: () => undefined, errorOf: () => undefined },
           local: () => local,
+          pools: new Pools(),
           skewMs: () => 0,
           clock: { now: () => now },
         }, grantee);

@@ -120,12 +120,16 @@ type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
 
 const unreadableAfterMs = 10_000;
 
+const texts = (quantities: Record<string, string | number> = {}): Record<string, string> =>
+  Object.fromEntries(Object.entries(quantities).map(([key, value]) => [key, String(value)]));
+
 export function nodeSource({ metadata, spec, status }: Node): NodeSource {
   return {
     name: metadata!.name!,
     podCIDRs: spec?.podCIDRs ?? [],
     addresses: (status?.addresses ?? []).flatMap(({ type, address }) => /IP$/.test(type) ? [address] : []),
     resources: Object.keys(status?.capacity ?? {}).sort(),
+    allocatable: texts(status?.allocatable),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Tailnet } from "../tailnet/tailnet.ts";
 import type { ClusterWatch } from "./cluster.ts";
 import type { PodWatches } from "./pods.ts";
 import type { Pings } from "./pings.ts";
+import type { Pools } from "./pools.ts";
 import type { Shares } from "./shares.ts";
 import type { Stores } from "./stores.ts";
 
@@ -22,6 +23,7 @@ export interface Context {
   names: Names;
   shares: Shares;
   pings: Pings;
+  pools: Pools;
   tailnet: Tailnet;
   settings: Settings;
   /** Which realm this cluster is, as of now. */
@@ -33,11 +35,13 @@ export interface Context {
   queues: Queues;
 }
 
-/** Keys: a Grant's name, a Realm's name, a grantee's name. */
+/** Keys: a Grant's name, a Realm's name, a grantee's name, a SuperEntity's name, the name of a realm that approves. */
 export interface Queues {
   grants: WorkQueue<string>;
   realms: WorkQueue<string>;
   guests: WorkQueue<string>;
+  superEntities: WorkQueue<string>;
+  approvers: WorkQueue<string>;
 }
 
 /** How often it is looked whether the clocks agree again: nothing tells. */

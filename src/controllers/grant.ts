@@ -9,6 +9,7 @@ import { planGrant } from "../core/grant/plan.ts";
 import { quotaName } from "../core/guest/objects.ts";
 import { guestNamespace, operatorName } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
+import { granteeNamed, poolingOf } from "./pools.ts";
 import { record } from "./record.ts";
 import { keyIn } from "./stores.ts";
 
@@ -19,8 +20,9 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
   const { granteeRealm } = grant.spec;
   const plan = planGrant({
     grant,
-    realm: stores.realms.get(granteeRealm),
+    realm: granteeNamed(context, granteeRealm),
     local: local(),
+    pooling: poolingOf(context),
     settings,
     skewMs: context.skewMs(),
     share: shares.get(granteeRealm, name),

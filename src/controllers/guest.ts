@@ -9,14 +9,17 @@ import { sharesOf } from "../core/guest/share.ts";
 import { guestNamespace, guestRole, realmIdentity, systemNamespace } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
 import { withRemedy } from "./remedy.ts";
+import { granteeNamed, poolingOf, realmNamed } from "./pools.ts";
 import { keyIn } from "./stores.ts";
 import { perform } from "./write.ts";
 
 export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
-  const plan = planGuest(observeGuest(context, grantee));
+  const seen = observeGuest(context, grantee);
+  const plan = planGuest(seen);
   context.pods.want(guestNamespace(grantee), plan.needsPods);
   // What is being enforced must not be taken for closed by what was seen before.
   context.shares.announce(grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
+  context.pools.announce(seen, plan);
   const errors: unknown[] = [];
   for (const [index, stage] of plan.stages.entries()) {
     // What closes is closed as far as it can be; nothing opens after a failure.
@@ -25,8 +28,12 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   }
   // Also after a failure: what stands and what doesn't is shown as it is.
   const world = observeGuest(context, grantee);
-  const shares = sharesOf(world, planGuest(world), refusalIn(errors));
-  for (const grant of context.shares.set(grantee, shares)) context.queues.grants.add(grant);
+  const after = planGuest(world);
+  for (const grant of context.shares.set(grantee, sharesOf(world, after, refusalIn(errors)))) {
+    context.queues.grants.add(grant);
+  }
+  context.pools.settle(world, after);
+  wakePools(context, grantee);
   if (errors.length > 0) {
     // A failure must not cost an instant.
     if (plan.wakeAt !== undefined) context.queues.guests.addAt(grantee, plan.wakeAt, { urgent: true });
@@ -37,7 +44,7 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
 }
 
 /** What a look at one grantee needs. */
-export interface GuestSources extends Pick<Context, "stores" | "settings" | "local" | "skewMs"> {
+export interface GuestSources extends Pick<Context, "stores" | "settings" | "local" | "pools" | "skewMs"> {
   cluster: Pick<Context["cluster"], "facts">;
   names: Pick<Context["names"], "get">;
   pods: Pick<Context["pods"], "get" | "errorOf">;
@@ -51,12 +58,13 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
   const policies = stores.policies.index("namespace", namespace).filter((policy) => policy !== undefined);
   return {
     grantee,
-    realm: stores.realms.get(grantee),
+    realm: granteeNamed(context, grantee),
     grants: stores.grants.index("grantee", grantee),
     local: context.local(),
+    pooling: poolingOf(context),
     settings,
     cluster: cluster.facts,
-    realmNamed: (name) => stores.realms.get(name),
+    realmNamed: (name) => realmNamed(context, name),
     addressesOfName: (name) => {
       const known = names.get(name);
       return known && (known.error === undefined ? known.addresses : { error: known.error });
@@ -87,6 +95,15 @@ function refusalIn(errors: readonly unknown[]): string | undefined {
 }
 
 const withIdentity = (identity: IdentityFacts | undefined) => identity ? { identity } : {};
+
+/** What is enforced may be less now, or known. */
+export function wakePools({ stores, queues }: Pick<Context, "stores" | "queues">, grantee: string): void {
+  if (stores.superEntities.list().length === 0) return;
+  const parties = stores.grants.index("grantee", grantee).map(({ spec }) => spec.grantorRealm);
+  for (const name of new Set([grantee, ...parties])) {
+    if (stores.superEntities.get(name)) queues.superEntities.add(name);
+  }
+}
 
 /** Waits for all, so that no write is left under way; returns what failed. */
 async function failures(writes: Promise<void>[]): Promise<unknown[]> {

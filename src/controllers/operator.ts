@@ -4,20 +4,23 @@ import { type Next, runController, WorkQueue } from "../../lib/controller/mod.ts
 import { EventRecorder, fenced, LeaseHolder, type RestClient, type ServerTime } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
-import { operatorName, realmOfNamespace, systemNamespace } from "../core/names.ts";
+import { operatorName, realmOfApprover, realmOfNamespace, systemNamespace } from "../core/names.ts";
 import type { Names } from "../dns/names.ts";
 import type { Audience, View } from "../server/view.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
 import { ClusterWatch } from "./cluster.ts";
 import type { Context, Queues } from "./context.ts";
+import { reconcileApprover } from "./approver.ts";
 import { reconcileGrant } from "./grant.ts";
 import { reconcileGuest } from "./guest.ts";
 import { Pings } from "./pings.ts";
 import { PodWatches } from "./pods.ts";
+import { Pools } from "./pools.ts";
 import { preflight } from "./preflight.ts";
 import { reconcileRealm } from "./realm.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
+import { reconcileSuperEntity } from "./superentity.ts";
 import { createReflectors, createStores, type Stores } from "./stores.ts";
 import { traced } from "./traced.ts";
 import { connectWakes, namesResolved } from "./wakes.ts";
@@ -54,7 +57,7 @@ export interface OperatorOptions {
 
 const nameWaitMs = 5000;
 
-const concurrency = { grants: 16, guests: 16, realms: 4 };
+const concurrency = { grants: 16, guests: 16, realms: 4, superEntities: 4, approvers: 4 };
 
 /** Runs until the signal aborts. Whatever is missing in the cluster is said in a sentence and waited for. */
 export async function runOperator(options: OperatorOptions): Promise<void> {
@@ -140,6 +143,8 @@ function createContext(
     grants: new WorkQueue({ clock }),
     realms: new WorkQueue({ clock }),
     guests: new WorkQueue({ clock }),
+    superEntities: new WorkQueue({ clock }),
+    approvers: new WorkQueue({ clock }),
   };
   return {
     rest,
@@ -170,6 +175,7 @@ function createContext(
       signal,
       wake: (realm, at) => queues.realms.addAt(realm, at),
     }),
+    pools: new Pools(),
     tailnet,
     settings,
     skewMs: () => serverTime.skewMs() ?? 0,
@@ -221,13 +227,27 @@ function tailnetView(state: TailnetState) {
 }
 
 /** What a controller's key is the name of, in logs. */
-const keyNames = { grants: "grant", guests: "grantee", realms: "realm" } as const;
+const keyNames = {
+  grants: "grant",
+  guests: "grantee",
+  realms: "realm",
+  superEntities: "superentity",
+  approvers: "realm",
+} as const;
 
 /** Runs the controllers until the signal aborts. */
 async function lead(context: Context, { log, audience, clock }: OperatorOptions, signal: AbortSignal): Promise<void> {
   const { stores, queues } = context;
   // All of it, since what was under way when the Lease was lost is in no queue any more.
   for (const { name } of stores.realms.list()) queues.realms.add(name);
+  for (const { name, spec } of stores.superEntities.list()) {
+    queues.superEntities.add(name);
+    for (const { realm } of spec.members) queues.approvers.add(realm);
+  }
+  for (const { name } of [...stores.clusterRoles.list(), ...stores.clusterBindings.list()]) {
+    const realm = realmOfApprover(name);
+    if (realm !== undefined) queues.approvers.add(realm);
+  }
   for (const { name, spec } of stores.grants.list()) {
     queues.grants.add(name);
     queues.guests.add(spec.granteeRealm);
@@ -258,5 +278,11 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
       clock,
       signal,
     });
-  await Promise.all([run("guests", reconcileGuest), run("grants", reconcileGrant), run("realms", reconcileRealm)]);
+  await Promise.all([
+    run("guests", reconcileGuest),
+    run("grants", reconcileGrant),
+    run("realms", reconcileRealm),
+    run("superEntities", reconcileSuperEntity),
+    run("approvers", reconcileApprover),
+  ]);
 }

@@ -15,19 +15,37 @@ import {
   type ServiceAccount,
   serviceAccounts,
 } from "../../lib/kubernetes_apis/core@v1.ts";
-import { type Grant, grants, type Realm, realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import {
+  type Grant,
+  grants,
+  type Realm,
+  realms,
+  superEntities,
+  type SuperEntity,
+} from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { type RoleBinding, roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import {
+  type ClusterRole,
+  type ClusterRoleBinding,
+  clusterRoleBindings,
+  clusterRoles,
+  type RoleBinding,
+  roleBindings,
+} from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import {
   type GrantSpec,
   type GrantStatus,
   guestFinalizer,
   type RealmSpec,
   type RealmStatus,
+  type SuperEntitySpec,
+  type SuperEntityStatus,
   trustedNodeAnnotation,
 } from "../api/mod.ts";
 import type {
   BindingFacts,
+  ClusterBindingFacts,
+  ClusterRoleFacts,
   ConfigMapFacts,
   GrantFacts,
   IdentityFacts,
@@ -37,6 +55,7 @@ import type {
   QuotaFacts,
   RealmFacts,
   ServiceAccountFacts,
+  SuperEntityFacts,
 } from "../core/facts.ts";
 import { parseDestination } from "../core/guest/destinations.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
@@ -53,8 +72,9 @@ import {
 import { canonicalName } from "../core/realm/identity.ts";
 
 export interface Stores {
-  grants: Store<GrantFacts, "grantee" | "destination" | "dnsName", Grant>;
+  grants: Store<GrantFacts, "grantor" | "grantee" | "destination" | "dnsName", Grant>;
   realms: Store<RealmFacts, "identity", Realm>;
+  superEntities: Store<SuperEntityFacts, "member", SuperEntity>;
   namespaces: Store<NamespaceFacts | undefined, never, Namespace>;
   quotas: Store<QuotaFacts | undefined, never, ResourceQuota>;
   limitRanges: Store<LimitRangeFacts | undefined, never, LimitRange>;
@@ -64,15 +84,27 @@ export interface Stores {
   /** Those in the operator's namespace. */
   identities: Store<IdentityFacts, never, ServiceAccount>;
   policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
+  /** Those that let realms approve. */
+  clusterRoles: Store<ClusterRoleFacts, never, ClusterRole>;
+  clusterBindings: Store<ClusterBindingFacts, never, ClusterRoleBinding>;
 }
 
 export function createStores(): Stores {
   return {
     grants: new Store({
       project: grantFacts,
-      indexes: { grantee: ({ spec }) => [spec.granteeRealm], destination: destinationRealms, dnsName: dnsNamesOf },
+      indexes: {
+        grantor: ({ spec }) => [spec.grantorRealm],
+        grantee: ({ spec }) => [spec.granteeRealm],
+        destination: destinationRealms,
+        dnsName: dnsNamesOf,
+      },
     }),
     realms: new Store({ project: realmFacts, indexes: { identity: ({ spec }) => [canonicalName(spec.identity)] } }),
+    superEntities: new Store({
+      project: superEntityFacts,
+      indexes: { member: ({ spec }) => spec.members.map(({ realm }) => realm) },
+    }),
     namespaces: new Store({ project: namespaceFacts }),
     quotas: new Store({ project: ofGuests(quotaFacts) }),
     limitRanges: new Store({ project: ofGuests(limitRangeFacts) }),
@@ -84,6 +116,8 @@ export function createStores(): Stores {
       project: (policy: NetworkPolicy) => isOfGuests(policy) ? policyFacts(policy) : undefined,
       indexes: { namespace: (policy) => policy ? [policy.namespace] : [] },
     }),
+    clusterRoles: new Store({ project: clusterRoleFacts }),
+    clusterBindings: new Store({ project: clusterBindingFacts }),
   };
 }
 
@@ -131,9 +165,11 @@ export function createReflectors(
     });
   // By name where there is one: then the right to read reaches no further (RBAC resourceNames).
   const named = (name: string): Selector => ({ fieldSelector: `metadata.name=${name}` });
+  const labelled: Selector = { labelSelector: `${managedByLabel}=${managedBy}` };
   return [
     reflect(grants, stores.grants),
     reflect(realms, stores.realms),
+    reflect(superEntities, stores.superEntities),
     reflect(namespaces, stores.namespaces),
     reflect(resourceQuotas, stores.quotas, named(quotaName)),
     reflect(limitRanges, stores.limitRanges, named(limitRangeName)),
@@ -142,6 +178,8 @@ export function createReflectors(
     reflect(configMaps, stores.guides, named(guideName)),
     reflect(networkPolicies, stores.policies),
     reflect(serviceAccounts, stores.identities, undefined, systemNamespace),
+    reflect(clusterRoles, stores.clusterRoles, labelled),
+    reflect(clusterRoleBindings, stores.clusterBindings, labelled),
   ];
 }
 
@@ -181,12 +219,47 @@ function realmFacts({ metadata, spec, status }: Realm): RealmFacts {
     name: metadata!.name!,
     uid: metadata!.uid!,
     generation: metadata!.generation ?? 0,
+    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
     deleting: metadata!.deletionTimestamp !== undefined,
     ...(trustedNode ? { trustedNode } : {}),
     spec: spec as RealmSpec,
     status: (status ?? {}) as RealmStatus,
   };
 }
+
+function superEntityFacts({ metadata, spec, status }: SuperEntity): SuperEntityFacts {
+  return {
+    name: metadata!.name!,
+    uid: metadata!.uid!,
+    generation: metadata!.generation ?? 0,
+    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
+    ...(metadata!.deletionTimestamp ? { deletingSince: Date.parse(metadata!.deletionTimestamp) } : {}),
+    finalized: metadata!.finalizers?.includes(guestFinalizer) ?? false,
+    otherFinalizers: (metadata!.finalizers ?? []).filter((finalizer) => finalizer !== guestFinalizer),
+    resourceVersion: metadata!.resourceVersion ?? "",
+    spec: spec as SuperEntitySpec,
+    status: (status ?? {}) as SuperEntityStatus,
+  };
+}
+
+const ownersOf = ({ metadata }: Pick<ClusterRole, "metadata">): string[] =>
+  (metadata!.ownerReferences ?? []).map(({ uid }) => uid);
+
+const clusterRoleFacts = (role: ClusterRole): ClusterRoleFacts => ({
+  name: role.metadata!.name!,
+  uid: role.metadata!.uid!,
+  labels: role.metadata!.labels ?? {},
+  owners: ownersOf(role),
+  rules: role.rules ?? [],
+});
+
+const clusterBindingFacts = (binding: ClusterRoleBinding): ClusterBindingFacts => ({
+  name: binding.metadata!.name!,
+  uid: binding.metadata!.uid!,
+  labels: binding.metadata!.labels ?? {},
+  owners: ownersOf(binding),
+  subjects: (binding.subjects ?? []).map(({ kind, name }) => ({ kind, name })),
+});
 
 function namespaceFacts({ metadata, status }: Namespace): NamespaceFacts | undefined {
   if (realmOfNamespace(metadata!.name!) === undefined) return undefined;

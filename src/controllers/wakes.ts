@@ -1,8 +1,8 @@
 /** What wakes what: changes of stores and of the tailnet become keys in queues. */
 import { isDeepStrictEqual } from "node:util";
 import type { Change } from "../../lib/controller/mod.ts";
-import type { GrantFacts, RealmFacts } from "../core/facts.ts";
-import { realmOfIdentity, realmOfNamespace } from "../core/names.ts";
+import type { GrantFacts, RealmFacts, SuperEntityFacts } from "../core/facts.ts";
+import { realmOfApprover, realmOfIdentity, realmOfNamespace } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { dnsNamesOf } from "./stores.ts";
@@ -13,6 +13,7 @@ export function connectWakes(context: Context): void {
 
   stores.grants.subscribe(({ key, old, new: now }) => {
     queues.grants.add(key);
+    wakeEntitiesOf(context, now ?? old!);
     if (!concernsGuest(old, now)) return;
     for (const grantee of new Set([old?.spec.granteeRealm, now?.spec.granteeRealm])) {
       if (grantee !== undefined) queues.guests.add(grantee);
@@ -33,6 +34,7 @@ export function connectWakes(context: Context): void {
       queues.guests.add(spec.granteeRealm);
     }
     for (const { name } of stores.realms.list()) queues.realms.add(name);
+    for (const { name } of stores.superEntities.list()) queues.superEntities.add(name);
   };
 
   // Several Realms of one identity stand in each other's way.
@@ -46,6 +48,7 @@ export function connectWakes(context: Context): void {
     queues.realms.add(key);
     if (old?.deleting !== now?.deleting || old?.spec.identity !== now?.spec.identity) wakeNamesakes(old, now);
     localMayHaveChanged();
+    wakeEntitiesWith(context, key, { key, ...(old ? { old } : {}), ...(now ? { new: now } : {}) });
     // Its trust decides what grants to it may do.
     if (old?.deleting !== now?.deleting || old?.generation !== now?.generation) wakeGrantsTo(key);
     if (!concernsPolicies({ key, ...(old ? { old } : {}), ...(now ? { new: now } : {}) })) return;
@@ -67,8 +70,10 @@ export function connectWakes(context: Context): void {
     const realm = realmOfIdentity(key.slice(key.indexOf("/") + 1));
     if (realm !== undefined) queues.guests.add(realm);
   });
+  watchEntities(context);
 
   context.cluster.onChange(() => {
+    for (const { name } of stores.superEntities.list()) queues.superEntities.add(name);
     for (const { spec } of stores.grants.list()) queues.guests.add(spec.granteeRealm);
   });
 
@@ -85,6 +90,62 @@ export function connectWakes(context: Context): void {
     for (const { name } of realms) queues.realms.add(name);
   });
 }
+
+/** The SuperEntities that a grant is from or to. */
+function wakeEntitiesOf({ stores, queues }: Context, { spec }: GrantFacts): void {
+  for (const name of [spec.grantorRealm, spec.granteeRealm]) {
+    if (stores.superEntities.get(name)) queues.superEntities.add(name);
+  }
+}
+
+/** What a Realm is to the SuperEntities that list it, and to the one that has its name. */
+function wakeEntitiesWith(context: Context, realm: string, change: Change<RealmFacts>): void {
+  const { stores, queues } = context;
+  const listing = stores.superEntities.index("member", realm).map(({ name }) => name);
+  const namesake = stores.superEntities.get(realm) ? [realm] : [];
+  for (const name of [...listing, ...namesake]) queues.superEntities.add(name);
+  if (!concernsPolicies(change)) return;
+  if (listing.length > 0 || stores.clusterRoles.list().length > 0) queues.approvers.add(realm);
+  for (const name of [...listing, ...namesake]) wakeParties(context, name);
+}
+
+/** All that goes by a SuperEntity: the grants from it and to it, and their guests. */
+function wakeParties({ stores, queues }: Context, name: string): void {
+  queues.guests.add(name);
+  for (const grant of stores.grants.index("grantee", name)) queues.grants.add(grant.name);
+  for (const grant of stores.grants.index("grantor", name)) {
+    queues.grants.add(grant.name);
+    queues.guests.add(grant.spec.granteeRealm);
+  }
+}
+
+function watchEntities(context: Context): void {
+  const { stores, queues } = context;
+  stores.superEntities.subscribe(({ key, old, new: now }) => {
+    queues.superEntities.add(key);
+    if (isDeepStrictEqual(old && partyFacts(old), now && partyFacts(now))) return;
+    if (stores.realms.get(key)) queues.realms.add(key);
+    for (const { realm } of [...old?.spec.members ?? [], ...now?.spec.members ?? []]) queues.approvers.add(realm);
+    wakeParties(context, key);
+  });
+  for (const store of [stores.clusterRoles, stores.clusterBindings]) {
+    store.subscribe(({ key }: { key: string }) => {
+      const realm = realmOfApprover(key);
+      if (realm !== undefined) queues.approvers.add(realm);
+    });
+  }
+}
+
+/** Of a SuperEntity, what grants and their guests are planned by. */
+const partyFacts = ({ uid, generation, deletingSince, status }: SuperEntityFacts) => [
+  uid,
+  generation,
+  deletingSince,
+  status.phase,
+  status.digest,
+  status.message,
+  status.members?.map(({ trustLevel }) => trustLevel),
+];
 
 /** Has the tailnet look closer at the nodes that realms are known by. */
 function watchIdentities({ stores, tailnet }: Context): void {

@@ -21,6 +21,7 @@ import { type Certificates, certificatesAt, type Hosts } from "../server/admissi
 import { createReviewer, type ReviewRecord } from "../server/admission/review.ts";
 import { TlsServer } from "../server/admission/tls_server.ts";
 import type { Context } from "./context.ts";
+import { poolingOf } from "./pools.ts";
 import { withRemedy } from "./remedy.ts";
 import { keyIn } from "./stores.ts";
 
@@ -219,14 +220,15 @@ function hostsOf(place: WebhookPlace): Hosts {
 }
 
 /** What the stores know, as answers need it. */
-export function admissionWorld({ stores, cluster, settings, local, clock }: Context): AdmissionWorld {
+export function admissionWorld(context: Context): AdmissionWorld {
+  const { stores, cluster, settings, local, clock } = context;
   return {
     settings,
     cluster: cluster.facts,
     local: local(),
     nodes: cluster.nodeCount,
     realmNamed: (name) => stores.realms.get(name),
-    isCollective: () => false,
+    isCollective: (name) => poolingOf(context).entityNamed(name) !== undefined,
     realms: () => stores.realms.list(),
     grantsTo: (realm) => stores.grants.index("grantee", realm),
     guest: (namespace) => {

@@ -1,5 +1,5 @@
 /** The facts that planners are given: projections of objects that keep only what a decision needs. */
-import type { GrantSpec, GrantStatus, RealmSpec, RealmStatus } from "../api/mod.ts";
+import type { GrantSpec, GrantStatus, RealmSpec, RealmStatus, SuperEntitySpec, SuperEntityStatus } from "../api/mod.ts";
 import type { LimitRangeItem } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicySpec } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { Quantity } from "../../lib/quantity/mod.ts";
@@ -22,15 +22,42 @@ export interface GrantFacts {
   status: GrantStatus;
 }
 
+/** Why nothing new is granted to a SuperEntity, or by it. */
+export interface EntityWaits {
+  reason: "SuperEntityDeleted" | "SuperEntityIncomplete" | "SuperEntityPending";
+  message: string;
+}
+
 export interface RealmFacts {
   name: string;
   uid: string;
   generation: number;
+  /** Epoch milliseconds; undefined where it doesn't matter. */
+  createdAt?: number;
+  /** Where a SuperEntity stands as one grantee: its approved members, and why nothing new is granted to it, if so. */
+  entity?: { members: readonly string[]; waits?: EntityWaits };
   deleting: boolean;
   /** StableID that the annotation keystone.io/trusted-node pins, if any. */
   trustedNode?: string;
   spec: RealmSpec;
   status: RealmStatus;
+}
+
+export interface SuperEntityFacts {
+  name: string;
+  uid: string;
+  generation: number;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  /** deletionTimestamp in epoch milliseconds; undefined while nobody has deleted it. */
+  deletingSince?: number;
+  /** Whether it carries our finalizer. */
+  finalized: boolean;
+  /** The finalizers of others. */
+  otherFinalizers: readonly string[];
+  resourceVersion: string;
+  spec: SuperEntitySpec;
+  status: SuperEntityStatus;
 }
 
 export interface NamespaceFacts {
@@ -76,6 +103,29 @@ export interface BindingFacts {
   labels: Readonly<Record<string, string>>;
   roleRef: { kind: string; name: string };
   subjects: readonly { kind: string; name: string; namespace?: string }[];
+}
+
+export interface ClusterRoleFacts {
+  name: string;
+  uid: string;
+  labels: Readonly<Record<string, string>>;
+  /** UIDs of its owners. */
+  owners: readonly string[];
+  rules: readonly {
+    apiGroups?: string[];
+    resources?: string[];
+    resourceNames?: string[];
+    verbs: string[];
+  }[];
+}
+
+export interface ClusterBindingFacts {
+  name: string;
+  uid: string;
+  labels: Readonly<Record<string, string>>;
+  /** UIDs of its owners. */
+  owners: readonly string[];
+  subjects: readonly { kind: string; name: string }[];
 }
 
 export interface ServiceAccountFacts {
@@ -127,6 +177,8 @@ export interface ClusterFacts {
   extendedKeys: readonly string[];
   /** Names of the storage classes. */
   storageClasses: readonly string[];
+  /** What its nodes can give together, by quota key; undefined while there are none, or they can't be read. */
+  capacity?: ReadonlyMap<string, Quantity>;
 }
 
 export interface PolicyFacts {

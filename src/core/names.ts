@@ -47,6 +47,12 @@ export const realmIdentity = (realm: string): string => identityPrefix + realm;
 /** The realm that such a ServiceAccount is for, by its name. */
 export const realmOfIdentity = (account: string): string | undefined =>
   account.startsWith(identityPrefix) ? account.slice(identityPrefix.length) : undefined;
+const approvePrefix = "keystone-approve-";
+/** Name of the ClusterRole, and of its binding, with which a realm's subjects approve for it. */
+export const approverName = (realm: string): string => approvePrefix + realm;
+/** The realm whose approver a ClusterRole or its binding is by name; undefined for others. */
+export const realmOfApprover = (name: string): string | undefined =>
+  name.startsWith(approvePrefix) ? name.slice(approvePrefix.length) : undefined;
 
 const guestPrefix = "guest-";
 

@@ -19,7 +19,7 @@ const kubeSystem = ["system:serviceaccounts", "system:serviceaccounts:kube-syste
 /** Who they are: user name and groups. The tests' own kubeconfig is the cluster admin's. */
 export const users = {
   "a guest": ["guards-bob", ["keystone:realm:guarded-home"]],
-  /** Has all rights on all namespaces, subresources included, and no other. */
+  /** Has all rights on all namespaces, subresources included, may patch SuperEntities and statuses, and no other right. */
   "eve": ["guards-eve", []],
   /** By a ClusterRoleBinding, not by the group system:masters. */
   "dana, a cluster admin,": ["guards-dana", []],
@@ -194,12 +194,16 @@ const notItsPlace = /it writes only in namespaces guest-\* that have the label k
 const notItsName = /it makes, changes and deletes only the namespace guest-REALM/;
 const notPrivileged =
   /the label pod-security\.kubernetes\.io\/enforce of a guest namespace must be baseline or restricted/;
+const notThatRealm = /in a ClusterRole keystone-approve-REALM it lets only approve for that Realm/;
 const notThatRole = /it binds only the ClusterRole keystone-guest, in a RoleBinding of that name/;
 const notSystem = /to Users and Groups whose names do not begin with system:/;
 const notThatVolume =
   /spec\.volumeName is carols-photos: a claim that names its volume could take one that is meant for/;
 
 /** What ValidatingAdmissionPolicies refuse, by policy. */
+const coop = `${keystone}/superentities/guards-coop`;
+const approving = (realm: string): Body => ({ spec: { approvals: [{ realm, digest: `sha256:${"a".repeat(64)}` }] } });
+
 export const refusedByPolicy: Record<string, Refusal[]> = {
   "keystone-namespaces": cannot("eve", [
     ["make a namespace of guests", create(namespace(), namespaceOf("guest-guards-new", owned("guards-new"))), notEves],
@@ -364,7 +368,61 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
       ["delete one that was handed over and isn't taken over", remove(namespace(handed)), notItsName],
     ]),
+    ...cannot("the operator", [
+      ["make roles", create(`${roles}/clusterroles`, named("guards-role", { rules: [] })), notItsPlace],
+      ["change the role of guests", patch(`${roles}/clusterroles/keystone-guest`, { rules: [] }), notItsPlace],
+      [
+        "let a realm approve for all",
+        create(`${roles}/clusterroles`, approver("guards", [mayApprove()])),
+        notThatRealm,
+      ],
+      [
+        "let a realm approve for another",
+        create(`${roles}/clusterroles`, approver("guards", [mayApprove("carol-home")])),
+        notThatRealm,
+      ],
+      [
+        "take over a role that isn't its own",
+        apply(`${roles}/clusterroles/keystone-approve-guards-theirs`, "ClusterRole", { rules: [] }),
+        notThatRealm,
+      ],
+      [
+        "let itself approve",
+        create(`${roles}/clusterrolebindings`, approves("guards-theirs", subject("User", operatorUser))),
+        notThatRealm,
+      ],
+      [
+        "let everybody approve",
+        create(`${roles}/clusterrolebindings`, approves("guards-theirs", subject("Group", "system:authenticated"))),
+        notThatRealm,
+      ],
+      [
+        "let another realm approve",
+        create(
+          `${roles}/clusterrolebindings`,
+          approves("guards-theirs", subject("Group", "keystone:realm:carol-home")),
+        ),
+        notThatRealm,
+      ],
+    ]),
     ...cannot("a mighty operator", [
+      [
+        "give secrets by a role that approves",
+        create(
+          `${roles}/clusterroles`,
+          approver("guards", [{ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }]),
+        ),
+        notThatRealm,
+      ],
+      [
+        "bind another role by the name of one that approves",
+        create(
+          `${roles}/clusterrolebindings`,
+          named("keystone-approve-guards", binding([subject("User", "bob")], { name: "cluster-admin" })),
+        ),
+        notThatRealm,
+      ],
+      ["delete a role", remove(`${roles}/clusterroles/keystone-approve-guards-theirs`), notThatRealm],
       ["give guests another role", bindOther(guests, "guards-admin", { name: "cluster-admin" }), notThatRole],
       ["give it under the usual name", bindOther(handed, "keystone-guest", { name: "cluster-admin" }), notThatRole],
       ["give a Role that has the name", bindOther(handed, "keystone-guest", { kind: "Role" }), notThatRole],
@@ -532,6 +590,42 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ["claim one there", makeClaim({ volumeName: "carols-photos" }), /set spec\.claimRef of the PersistentVolume/],
     ]),
   ],
+  "keystone-approvals": [
+    ...cannot("the operator", [
+      ["approve for a realm", patch(coop, approving("guards")), /the operator approves for nobody: guards/],
+      [
+        "change the terms",
+        patch(coop, { spec: { graceSeconds: 1 } }),
+        /only who holds the verb propose on it changes its terms/,
+      ],
+    ]),
+    ...cannot("eve", [
+      [
+        "approve for a realm",
+        patch(coop, approving("guards")),
+        /guards-eve may not approve or withdraw for realm guards/,
+      ],
+      [
+        "change the terms",
+        patch(coop, { spec: { purpose: "x" } }),
+        /the verb propose on it changes its terms, and guards-eve/,
+      ],
+      ["label it", patch(coop, labelled({ a: "b" })), /the verb propose on it changes its metadata/],
+      [
+        "hold it",
+        patch(coop, { metadata: { finalizers: ["example.com/x"] } }),
+        /the verb propose on it changes its metadata/,
+      ],
+    ]),
+  ],
+  "keystone-status": cannot(
+    "eve",
+    ["superentities/guards-coop", "grants/guards", "realms/guards"].map((path): [string, Request, RegExp] => [
+      `write the status of ${path}`,
+      patch(`${keystone}/${path}/status`, { status: { message: "x", connectionState: "Error" } }),
+      /is written by the Keystone operator and by cluster admins, and guards-eve is neither/,
+    ]),
+  ),
   "keystone-guest-secrets": cannot("a guest", [
     [
       "have a token made that never expires",
@@ -543,6 +637,17 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
     ],
   ]),
 };
+
+/** A role by which a realm approves, and its binding. */
+function approver(realm: string, rules: Body[]): Body {
+  return named(`keystone-approve-${realm}`, { rules });
+}
+function mayApprove(...resourceNames: string[]): Body {
+  return { apiGroups: ["keystone.io"], resources: ["realms"], resourceNames, verbs: ["approve"] };
+}
+function approves(realm: string, who: Body): Body {
+  return named(`keystone-approve-${realm}`, binding([who], { name: `keystone-approve-${realm}` }));
+}
 
 /** What the operator may read and write under one name only. */
 export const byName: [path: string, name: string][] = [
@@ -572,8 +677,15 @@ export const refusedByRole: Refusal[] = [
       apply(rbac(handed, "rolebindings/keystone-guest"), "RoleBinding", binding([realmGroup], { name: "admin" })),
       /attempting to grant RBAC permissions not currently held/,
     ],
-    ["make roles", create(`${roles}/clusterroles`, named("guards-role", { rules: [] })), no],
-    ["change the role of guests", patch(`${roles}/clusterroles/keystone-guest`, { rules: [] }), no],
+    ["delete roles", remove(`${roles}/clusterroles/keystone-guest`), no],
+    [
+      "let somebody read secrets by a role that approves",
+      create(
+        `${roles}/clusterroles`,
+        approver("guards", [{ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }]),
+      ),
+      /attempting to grant RBAC permissions not currently held/,
+    ],
     ["make grants", create(`${keystone}/grants`, {}), no],
     ["delete grants", remove(`${keystone}/grants/guards`), no],
     ["change nodes", patch("/api/v1/nodes/node-1", labelled({ x: "y" })), no],
@@ -691,6 +803,8 @@ export const allowed = (seen: Body): Case[] => [
       "put its finalizer on a grant",
       patch(`${keystone}/grants/guards`, { metadata: { finalizers: ["keystone.io/guest"] } }),
     ],
+    ["put its finalizer on a SuperEntity", patch(coop, { metadata: { finalizers: ["keystone.io/guest"] } })],
+    ["let a realm approve for itself", create(`${roles}/clusterroles`, approver("guards", [mayApprove("guards")]))],
     ["write a grant's status", patch(`${keystone}/grants/guards/status`, { status: { message: "x" } })],
     ["pin a realm's node", patch(`${keystone}/realms/guards`, annotated({ "keystone.io/trusted-node": "n" }))],
     ["make a Lease", create(coordination("keystone-system", "leases"), named("guards-lease", { spec: {} }))],

@@ -4,8 +4,11 @@ import type { GrantFacts } from "../facts.ts";
 import { fromNow } from "../instants.ts";
 import { validityOf } from "./validity.ts";
 
-/** Why a grant ends. `TrustLowered`: it holds longer than its grantee is trusted with by now. */
-export type EndReason = "Expired" | "Revoked" | "Deleted" | "TrustLowered";
+/**
+ * Why a grant ends. `TrustLowered`: it holds longer than its grantee is trusted with by now. `PartyDeleted`: the
+ * SuperEntity that gives or receives was deleted.
+ */
+export type EndReason = "Expired" | "Revoked" | "Deleted" | "TrustLowered" | "PartyDeleted";
 
 /** An end that is in sight. */
 export interface End {
@@ -56,7 +59,8 @@ export function endOf(grant: GrantFacts, rules: TrustRules, clock: Now): End | u
   return first([...terms, deletionOf(grant, rules)]);
 }
 
-const first = (ends: readonly (End | undefined)[]): End | undefined =>
+/** The first to come. */
+export const first = (ends: readonly (End | undefined)[]): End | undefined =>
   ends.filter((end) => end !== undefined).sort((a, b) => a.at === b.at ? 0 : a.at - b.at)[0];
 
 /** An end that nothing in the object dates, so that it is written down the first time it is seen. */

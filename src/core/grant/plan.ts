@@ -8,6 +8,7 @@ import { rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
 import { wasActive } from "./ladder.ts";
+import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { type Notice, rulesOf, skewText, type Standing, standingOf } from "./standing.ts";
 
@@ -15,6 +16,8 @@ export interface GrantWorld {
   grant: GrantFacts;
   realm: RealmFacts | undefined;
   local: LocalRealm;
+  /** As in StandingWorld. */
+  pooling?: Pooling;
   settings: Settings;
   /** As in StandingWorld. */
   skewMs: number;
@@ -61,6 +64,10 @@ export function planGrant(world: GrantWorld): GrantPlan {
       // One that never was enforced has no pods to end, whatever is being ended beside it.
       return { ...statusPlan(world, standing, grant.finalized ? share : undefined), ...wake };
     case "pending":
+      // Room in a pool is found in a moment.
+      if (standing.reason === "PoolPending" && grant.status.phase === undefined && now < grant.createdAt + quietMs) {
+        return { ...wait, wakeAt: grant.createdAt + quietMs };
+      }
       return { ...statusPlan(world, standing, share), ...wake };
     case "due": {
       if (!grant.finalized) return { ...wait, finalizer: "add" };
@@ -124,6 +131,7 @@ function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | und
     message: bounded(ready.message),
     ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm) } : {}),
     hard: inForce ? share.hard : shown(hardFrom(spec.hard)),
+    ...(inForce ? sharedFrom(world) : {}),
     ...(inForce && Object.keys(share.usage).length > 0 ? { actualUsage: share.usage } : {}),
     ...(until === undefined ? {} : { effectiveUntil: until }),
     ...(inForce && reductions.length > 0 ? { reductions } : {}),
@@ -131,6 +139,12 @@ function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | und
     observedGeneration: grant.generation,
     conditions: foldConditions(grant.status.conditions, verdicts, grant.generation, now),
   };
+}
+
+/** Which pool it takes from: known by what was seen before while nobody can be asked. */
+function sharedFrom({ grant, local, pooling = noPooling }: GrantWorld): Pick<GrantStatus, "sharedFrom"> {
+  const name = givingEntity(grant, local, pooling)?.name ?? grant.status.sharedFrom;
+  return name === undefined ? {} : { sharedFrom: name };
 }
 
 function phaseOf(grant: GrantFacts, standing: Standing, share: GrantShare | undefined): GrantStatus["phase"] {
@@ -173,7 +187,9 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
   const draining: Verdict = { type: "Draining", ...drainingOf(world, standing, share) };
   if (standing.is === "due" && share) {
     const { quota, network, access, overcommitted } = share;
-    const lacking = [known, quota, network, access, ceilingOf(world)].find((verdict) => verdict?.status === "False");
+    const lacking = [known, quota, network, access, ceilingOf(world), grantorOf(world)].find((verdict) =>
+      verdict?.status === "False"
+    );
     return [
       known,
       { type: "QuotaApplied", ...quota },
@@ -211,6 +227,19 @@ function notInForce(standing: Standing): Applied {
 
 function granteeKnown({ grant, realm }: GrantWorld): Verdict {
   const { granteeRealm } = grant.spec;
+  const waits = realm?.entity?.waits;
+  if (waits) {
+    const isKnown = waits.reason === "SuperEntityIncomplete";
+    return { type: "GranteeKnown", status: isKnown ? "True" : "False", reason: waits.reason, message: waits.message };
+  }
+  if (realm?.entity) {
+    return {
+      type: "GranteeKnown",
+      status: "True",
+      reason: "SuperEntityFound",
+      message: `The grantee is the SuperEntity ${granteeRealm}: ${realm.entity.members.join(", ")}.`,
+    };
+  }
   return realm && !realm.deleting
     ? {
       type: "GranteeKnown",
@@ -237,10 +266,17 @@ function ceilingOf({ grant, realm, settings }: GrantWorld): Applied | undefined 
   };
 }
 
+/** The SuperEntity that gave what is in force gives nothing new: its consent, its members or its room are lacking. */
+function grantorOf({ grant, local, pooling = noPooling }: GrantWorld): Applied | undefined {
+  const obstacle = grantorObstacle(grant, local, pooling);
+  return obstacle && obstacle.reason !== "PoolPending" ? { status: "False", ...obstacle } : undefined;
+}
+
 const whyText = {
   Expired: "its validity ends then",
   Revoked: "it was revoked",
   Deleted: "it was deleted",
+  PartyDeleted: "the SuperEntity that gives or receives was deleted",
   TrustLowered: "its grantee is trusted with no longer validity any more",
 } as const;
 
@@ -308,7 +344,9 @@ function readyEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const before = conditionOf(grant.status, "Ready");
   const changed = grant.status.phase !== status.phase || before?.reason !== ready.reason;
   // Writing takes a moment and isn't news.
-  if (!changed || ready.reason === "Applying" || ready.reason === "QuotaPending") return [];
+  if (!changed || ready.reason === "Applying" || ready.reason === "QuotaPending" || ready.reason === "PoolPending") {
+    return [];
+  }
   const normal = ready.status === "True" || status.phase === "Expired" || status.phase === "Revoked" ||
     ready.reason === "NotYetValid";
   return [{ type: normal ? "Normal" : "Warning", reason: ready.reason, action: "Reconcile", note: ready.message }];

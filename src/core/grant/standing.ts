@@ -3,7 +3,8 @@ import type { Settings, TrustLevel, TrustRules } from "../../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { excessOf, excessText } from "./ceiling.ts";
-import { type End, endedAt, endOf, type EndReason, wasActive } from "./ladder.ts";
+import { type End, endedAt, endOf, type EndReason, first, noticeMs, wasActive } from "./ladder.ts";
+import { departureOf, grantorObstacle, noPooling, type Pooling, type Waits } from "./parties.ts";
 import { validityOf } from "./validity.ts";
 
 export type PendingReason =
@@ -13,7 +14,8 @@ export type PendingReason =
   | "GrantorNotLocal"
   | "InvalidValidity"
   | "LocalRealmUnknown"
-  | "NotYetValid";
+  | "NotYetValid"
+  | Waits["reason"];
 
 /** What has to be done about a grant at one instant, before looking at what is enforced already. */
 export type Standing =
@@ -37,9 +39,11 @@ export interface Notice {
 
 export interface StandingWorld {
   grant: GrantFacts;
-  /** The grantee, if there is such a Realm. */
+  /** The grantee, if there is such a Realm or SuperEntity. */
   realm: RealmFacts | undefined;
   local: LocalRealm;
+  /** The SuperEntities; absent: there are none. */
+  pooling?: Pooling;
   settings: Settings;
   /** By how much the API server's clock is ahead of this one, in milliseconds; 0 when they agree. */
   skewMs: number;
@@ -59,7 +63,9 @@ export function standingOf(world: StandingWorld): Standing {
   if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
     return ended(grant, grant.status.phase, endedAt(grant));
   }
-  const end = endOf(grant, ladderRules(world), world);
+  const rules = ladderRules(world);
+  const departure = departureOf(grant, world.pooling ?? noPooling, noticeMs(grant, rules));
+  const end = first([endOf(grant, rules, world), departure]);
   if (end !== undefined && now >= end.at) {
     // A clock that jumped ahead must not end every grant for good.
     if (skewMs === 0) return ended(grant, end.why, end.at);
@@ -108,12 +114,15 @@ function obstacleTo(world: StandingWorld): Pending | undefined {
   }
   const { grantorRealm, granteeRealm } = grant.spec;
   if (local.kind === "unknown") return pending("LocalRealmUnknown", `Waiting: ${local.message}.`);
-  if (local.kind === "known" && local.name !== grantorRealm) {
+  const pooling = world.pooling ?? noPooling;
+  if (local.kind === "known" && local.name !== grantorRealm && !pooling.entityNamed(grantorRealm)) {
     return pending(
       "GrantorNotLocal",
       `The grantor ${grantorRealm} is not this cluster, which is ${local.name}: the grant is enforced there, not here.`,
     );
   }
+  const waits = realm?.entity?.waits;
+  if (waits) return pending(waits.reason, waits.message);
   if (!realm || realm.deleting) {
     return pending(
       "GranteeUnknown",
@@ -121,13 +130,19 @@ function obstacleTo(world: StandingWorld): Pending | undefined {
     );
   }
   const excess = excessOf(grant, rulesOf(settings, realm));
-  return excess && pending("ExceedsTrustCeiling", excessText(excess, realm.spec.trustLevel));
+  if (excess) return pending("ExceedsTrustCeiling", excessText(excess, realm.spec.trustLevel));
+  const room = grantorObstacle(grant, local, pooling);
+  return room && pending(room.reason, room.message);
 }
 
 function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Standing {
   // What never was in force has no end of its own.
   const known = at === undefined || at === -Infinity ? {} : { at };
   if (why === "Deleted" || grant.deletingSince !== undefined) return { is: "leaving", ...known };
+  if (why === "PartyDeleted" || (why === "Revoked" && !grant.spec.revocation)) {
+    const message = "Ended, since the SuperEntity that gives or receives was deleted.";
+    return { is: "ended", phase: "Revoked", message, ...known };
+  }
   if (why === "Revoked") {
     const reason = grant.spec.revocation?.reason;
     const message = reason ? `Revoked by the grantor: ${reason}` : "Revoked by the grantor.";

@@ -1,6 +1,8 @@
 /** From what a cluster says of itself to the ranges that no grant opens and the resources that no quota may forget. */
 import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts } from "../facts.ts";
+import { parseQuantity } from "../../../lib/quantity/mod.ts";
+import { type Hard, sumHard } from "./hard.ts";
 import { compareRanges, parseRange, type Range } from "./address.ts";
 
 export interface NodeSource {
@@ -9,6 +11,8 @@ export interface NodeSource {
   addresses: readonly string[];
   /** Names of the resources that it has. */
   resources: readonly string[];
+  /** What its pods can have. */
+  allocatable?: Readonly<Record<string, string>>;
 }
 
 export interface ClusterSources {
@@ -40,7 +44,20 @@ export function clusterFacts(sources: ClusterSources, { clusterRanges }: Setting
     extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter(isExtended).sort()
       .map((name) => `requests.${name}`),
     storageClasses: [...classes].sort(),
+    ...(nodes.length > 0 && !sources.unread.nodes ? { capacity: capacityOf(nodes) } : {}),
   };
+}
+
+/** What a node tells of itself under the keys of a quota; what it doesn't tell of, such as volumes, isn't judged. */
+function capacityOf(nodes: readonly NodeSource[]): Hard {
+  return sumHard(nodes.map(({ allocatable = {} }) =>
+    new Map(
+      Object.entries(allocatable).map(([name, text]) => [
+        name === "pods" ? name : `requests.${name}`,
+        parseQuantity(text),
+      ]),
+    )
+  ));
 }
 
 function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["clusterRanges"]): string | undefined {

@@ -4,8 +4,11 @@ import type { GrantFacts, RealmFacts } from "../facts.ts";
 import { exposedKeys, trustedDestinations } from "../grant/ceiling.ts";
 import { drainMs, noticeMs, wasActive } from "../grant/ladder.ts";
 import { isDated, recordedReductions, type Reduction, reductionsOf } from "../grant/reduction.ts";
+import { givingEntity, noPooling } from "../grant/parties.ts";
 import { type Notice, rulesOf, type Standing, standingOf, type StandingWorld } from "../grant/standing.ts";
 import { earliest } from "../instants.ts";
+import { consentOf } from "../superentity/consent.ts";
+import { sharedTerms } from "../superentity/pool.ts";
 import { classesToTell, completeHard, type Hard, hardFrom, largerHard, sumHard } from "./hard.ts";
 
 /** One grant that is in force. */
@@ -22,6 +25,8 @@ export interface Holding {
   notice?: Notice;
   /** Cuts of the terms, the first to end first: on notice, or going now. */
   reductions: readonly Reduction[];
+  /** Whether it takes from the pool of a SuperEntity. */
+  isShared?: true;
 }
 
 /** All that the grants of one grantee come to. */
@@ -112,7 +117,13 @@ function isUnsure(standings: readonly { grant: GrantFacts; standing: Standing }[
     );
 }
 
-const missingFacts: ReadonlySet<string> = new Set(["GranteeUnknown", "LocalRealmUnknown"]);
+const missingFacts: ReadonlySet<string> = new Set([
+  "GranteeUnknown",
+  "LocalRealmUnknown",
+  "PoolPending",
+  "SuperEntityIncomplete",
+  "SuperEntityPending",
+]);
 
 /**
  * The keys that any of the grants names, or was completed by while another did: a quota has one limit for all of them.
@@ -159,6 +170,7 @@ function holdingOf(
     destinations: isKnown(realm) ? trustedDestinations(grant, rules, open) : stillOpen(grant, open),
     ...(notice ? { notice } : {}),
     reductions,
+    ...(isFromPool(world, grant) ? { isShared: true as const } : {}),
   };
 }
 
@@ -168,16 +180,27 @@ function stillOpen({ status }: GrantFacts, open: readonly string[]): string[] {
   return open.filter((text) => before.has(text));
 }
 
+const isFromPool = ({ local, pooling = noPooling }: HoldingsWorld, grant: GrantFacts): boolean =>
+  grant.status.sharedFrom !== undefined || givingEntity(grant, local, pooling) !== undefined;
+
 const quantitiesOf = (texts: Readonly<Record<string, string>> = {}): Hard =>
   new Map(Object.entries(texts).map(([key, text]) => [key, parseQuantity(text)]));
 
-function termsOf({ realm, settings }: HoldingsWorld, grant: GrantFacts, named: Hard, { classes, told }: Told): Hard {
+function termsOf(world: HoldingsWorld, grant: GrantFacts, named: Hard, { classes, told }: Told): Hard {
+  const { realm, settings, local, pooling = noPooling } = world;
+  const entity = givingEntity(grant, local, pooling);
+  // A share can't be told without the consent of those who give.
+  const isShared = entity !== undefined && local.kind === "known" && consentOf(entity).given;
+  const wasShared = grant.status.sharedFrom !== undefined && !isShared;
   // Whose trust isn't known any more keeps what was given: neither more nor less.
-  if (!isKnown(realm) && grant.status.hard) {
+  if ((!isKnown(realm) || wasShared) && grant.status.hard) {
     return quantitiesOf(grant.status.hard);
   }
   const rules = rulesOf(settings, realm);
-  const terms = completeHard(named, rules, classes, told);
+  const complete = (given: Hard) => completeHard(given, rules, classes, told);
+  const terms = isShared
+    ? sharedTerms({ grant, entity, local: local.name, allotment: pooling.roomOf(grant).allotment }, complete)
+    : complete(named);
   // Beyond a ceiling that was lowered: what lets the world in goes, by the ladder as any other cut.
   if (!rules.exposed) { for (const key of exposedKeys) terms.set(key, parseQuantity("0")); }
   return terms;

@@ -30,9 +30,14 @@ export type Ownership =
 
 type OwnershipWorld = Pick<GuestWorld, "grantee" | "realm" | "namespace">;
 
-/** For whom a namespace is made: `<Kind>/<name>/<identity>/<StableID>`; the last is empty while no node is pinned. */
+/**
+ * For whom a namespace is made: `<Kind>/<name>/<identity>/<StableID>`; the last is empty while no node is pinned. The
+ * identity of a SuperEntity is its approved members.
+ */
 export const granteeRecord = (realm: RealmFacts): string =>
-  `Realm/${realm.name}/${canonicalName(realm.spec.identity)}/${realm.trustedNode ?? ""}`;
+  realm.entity
+    ? `SuperEntity/${realm.name}/${realm.entity.members.join(",")}/`
+    : `Realm/${realm.name}/${canonicalName(realm.spec.identity)}/${realm.trustedNode ?? ""}`;
 
 export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Ownership {
   if (!namespace) return { is: "ours" };
@@ -50,10 +55,10 @@ export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Owne
   return isMade
     ? {
       is: "another's",
-      message: realm!.trustedNode === undefined && record!.startsWith(granteeRecord(realm!))
+      message: !realm!.entity && realm!.trustedNode === undefined && record!.startsWith(granteeRecord(realm!))
         ? `Namespace ${name} was made for ${record}, and no node is trusted with Realm ${grantee} yet: nobody is let in ` +
           `until that one is on the tailnet. If it is another now, hand the namespace over: ${handOver}`
-        : `Namespace ${name} was made for ${record}, and Realm ${grantee} is ${granteeRecord(realm!)} now: nobody is ` +
+        : `Namespace ${name} was made for ${record}, and ${grantee} is ${granteeRecord(realm!)} now: nobody is ` +
           `let in. Delete it, or hand it over: ${handOver}`,
     }
     : {
@@ -71,6 +76,12 @@ function isAnothers(namespace: NamespaceFacts, realm: RealmFacts): boolean {
   const record = namespace.annotations[granteeAnnotation];
   if (record === undefined) return false;
   const [kind, name, identity, node] = record.split("/");
+  if (realm.entity) {
+    // Members come and go by the consent of all; as long as one stays it is the same. None vouches while none approves.
+    const members = new Set(identity?.split(","));
+    const isSame = realm.deleting || realm.entity.members.some((member) => members.has(member));
+    return kind !== "SuperEntity" || name !== realm.name || !isSame;
+  }
   if (kind !== "Realm" || name !== realm.name || identity !== canonicalName(realm.spec.identity)) return true;
   return Boolean(node) && !nodesOf(realm).has(node!);
 }
@@ -103,6 +114,8 @@ function recordOf(
 ): string | undefined {
   const old = before[granteeAnnotation];
   if (realm === undefined || ownership.is === "another's") return old;
+  // Without consent there is nobody to write it for.
+  if (realm.entity && realm.deleting) return old;
   const record = granteeRecord(realm);
   // A node that was known stays on record while it isn't.
   return record.endsWith("/") && old?.startsWith(record) && ownership.is === "ours" ? old : record;

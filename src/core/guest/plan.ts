@@ -27,6 +27,7 @@ import type {
   RealmFacts,
   ServiceAccountFacts,
 } from "../facts.ts";
+import type { Pooling } from "../grant/parties.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { endedAnnotation, lockedLabel, realmGroup, volumesAnnotation } from "../names.ts";
 import { cidr, parseRange } from "./address.ts";
@@ -62,6 +63,8 @@ export interface GuestWorld {
   /** All grants to the grantee. */
   grants: readonly GrantFacts[];
   local: LocalRealm;
+  /** As in StandingWorld. */
+  pooling?: Pooling;
   settings: Settings;
   cluster: ClusterFacts;
   /** Any Realm by name, for destinations. */

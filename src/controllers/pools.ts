@@ -1,0 +1,117 @@
+/** What the SuperEntity controller last shared out, and what the guest controller has made of it. */
+import { isDeepStrictEqual } from "node:util";
+import type { GrantFacts, LocalRealm, RealmFacts } from "../core/facts.ts";
+import { granteeFrom, type Pooling } from "../core/grant/parties.ts";
+import { type Hard, largerHard, shown } from "../core/guest/hard.ts";
+import type { Holding } from "../core/guest/holding.ts";
+import { ownershipOf } from "../core/guest/ownership.ts";
+import { type GuestPlan, type GuestWorld, sameQuantities } from "../core/guest/plan.ts";
+import { entityConflict, realmConflict } from "../core/superentity/conflict.ts";
+import type { PoolPlan } from "../core/superentity/pool.ts";
+import type { Stores } from "./stores.ts";
+
+const nothing: Hard = new Map();
+
+export class Pools {
+  readonly #byEntity = new Map<string, PoolPlan>();
+  /** By grantee and UID: the most that is enforced, or on its way to be. */
+  readonly #most = new Map<string, Map<string, Hard>>();
+
+  plan(entity: string): PoolPlan | undefined {
+    return this.#byEntity.get(entity);
+  }
+
+  /** Replaces what was shared out. Returns the UIDs of the grants for which something changed. */
+  set(entity: string, plan: PoolPlan | undefined): string[] {
+    const before = this.#byEntity.get(entity);
+    if (plan) this.#byEntity.set(entity, plan);
+    else this.#byEntity.delete(entity);
+    const all = [before, plan].flatMap((each) => [...each?.allotments.keys() ?? [], ...each?.shortfalls.keys() ?? []]);
+    const of = (each: PoolPlan | undefined, uid: string) => [
+      shown(each?.allotments.get(uid) ?? nothing),
+      each?.shortfalls.get(uid),
+      each?.allotments.has(uid),
+    ];
+    return [...new Set(all)].filter((uid) => !isDeepStrictEqual(of(before, uid), of(plan, uid)));
+  }
+
+  /** What is about to be enforced is as good as enforced. */
+  announce(world: GuestWorld, { holdings: { holdings } }: GuestPlan): void {
+    const { grantee, namespace } = world;
+    const nothingStands = !namespace || ["foreign", "leaving"].includes(ownershipOf(world).is);
+    const known = this.#most.get(grantee) ?? (nothingStands ? new Map<string, Hard>() : undefined);
+    // What was enforced before this operator started is known when the quota has been seen to say so.
+    if (!known) return;
+    this.#raise(known, holdings);
+    this.#keep(grantee, known);
+  }
+
+  /** What is enforced is known when admission counts against just that. */
+  settle(world: GuestWorld, { hard, holdings: { holdings } }: GuestPlan): void {
+    const { grantee, namespace, quota } = world;
+    const nothingStands = !namespace || hard === undefined;
+    const counts = hard !== undefined && quota !== undefined && !quota.scoped &&
+      sameQuantities(quota.asked, shown(hard)) && sameQuantities(quota.enforced, shown(hard));
+    const known = nothingStands || counts ? new Map<string, Hard>() : this.#most.get(grantee);
+    if (!known) return;
+    this.#raise(known, holdings);
+    this.#keep(grantee, known);
+  }
+
+  #raise(known: Map<string, Hard>, holdings: readonly Holding[]): void {
+    for (const { grant, held, isShared } of holdings) {
+      if (isShared) known.set(grant.uid, largerHard(known.get(grant.uid) ?? nothing, held));
+    }
+  }
+
+  #keep(grantee: string, known: Map<string, Hard>): void {
+    this.#most.set(grantee, known);
+  }
+
+  /** The most of a grant that is enforced, or on its way to be; undefined: not known. */
+  mostOf({ uid, finalized, status, spec }: GrantFacts): Hard | undefined {
+    const known = this.#most.get(spec.granteeRealm);
+    if (known) return known.get(uid) ?? nothing;
+    return finalized || status.phase === "Active" ? undefined : nothing;
+  }
+}
+
+export interface PartySources {
+  stores: Pick<Stores, "realms" | "superEntities">;
+  pools: Pools;
+  local: () => LocalRealm;
+}
+
+/** The SuperEntities as grants see them. */
+export function poolingOf({ stores, pools, local }: PartySources): Pooling {
+  return {
+    entityNamed: (name) => {
+      const entity = stores.superEntities.get(name);
+      return entity && !entityConflict(entity, stores.realms.get(name), local()) ? entity : undefined;
+    },
+    roomOf: ({ uid, spec }) => {
+      const plan = pools.plan(spec.grantorRealm);
+      const [allotment, shortfall] = [plan?.allotments.get(uid), plan?.shortfalls.get(uid)];
+      return {
+        ...(allotment ? { allotment } : {}),
+        ...(shortfall === undefined ? {} : { shortfall }),
+      };
+    },
+  };
+}
+
+/** A Realm that has its name to itself. */
+export function realmNamed({ stores, local }: PartySources, name: string): RealmFacts | undefined {
+  const realm = stores.realms.get(name);
+  const entity = realm && stores.superEntities.get(name);
+  return entity && realmConflict(realm, entity, local()) ? undefined : realm;
+}
+
+/** Who receives under this name. */
+export function granteeNamed(sources: PartySources, name: string): RealmFacts | undefined {
+  return granteeFrom(
+    realmNamed(sources, name),
+    poolingOf(sources).entityNamed(name),
+    (member) => realmNamed(sources, member),
+  );
+}

@@ -1,0 +1,88 @@
+/** Who may approve for a realm: its subjects, through one ClusterRole and its binding for each Realm that is a member. */
+import { isDeepStrictEqual } from "node:util";
+import type { ClusterRole, ClusterRoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import type { RealmSubject } from "../../api/mod.ts";
+import type { ClusterBindingFacts, ClusterRoleFacts, RealmFacts } from "../facts.ts";
+import { approverName, ownerLabels, realmGroup } from "../names.ts";
+
+export interface ApproverWorld {
+  /** Name of the realm. */
+  name: string;
+  realm: RealmFacts | undefined;
+  /** Names of the SuperEntities that list it as a member. */
+  entities: readonly string[];
+  role: ClusterRoleFacts | undefined;
+  binding: ClusterBindingFacts | undefined;
+}
+
+/** Writes, in order: what takes rights away begins with the binding, what gives them ends with it. */
+export type ApproverWrite = { role: ClusterRole } | { binding: ClusterRoleBinding };
+
+/**
+ * The writes that lead there. A Realm that is no member any more has an empty role and nobody bound to it, since the
+ * operator may delete no roles; both go with the Realm, which owns them.
+ */
+export function planApprover({ name, realm, entities, role, binding }: ApproverWorld): ApproverWrite[] {
+  const present = realm?.deleting ? undefined : realm;
+  const isMember = present !== undefined && entities.length > 0;
+  if (!isMember && !role && !binding) return [];
+  const owner = present ?? undefined;
+  const subjects = isMember ? present.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(name) }] : [];
+  const desired = {
+    role: roleOf(name, owner, isMember ? [...entities].sort() : []),
+    binding: bindingOf(name, owner, subjects),
+  };
+  const writes: ApproverWrite[] = [];
+  if (isMember || binding) {
+    const same = binding && labelled(binding, name) && owned(binding, owner) && isDeepStrictEqual(
+      binding.subjects.map(({ kind, name }) => ({ kind, name })),
+      subjects.map(({ kind, name }) => ({ kind, name })),
+    );
+    if (!same) writes.push({ binding: desired.binding });
+  }
+  if (isMember || role) {
+    const same = role && labelled(role, name) && owned(role, owner) &&
+      isDeepStrictEqual(role.rules, desired.role.rules);
+    if (!same) {
+      if (isMember) writes.unshift({ role: desired.role });
+      else writes.push({ role: desired.role });
+    }
+  }
+  return writes;
+}
+
+const labelled = ({ labels }: { labels: Readonly<Record<string, string>> }, realm: string): boolean =>
+  Object.entries(ownerLabels(realm)).every(([key, value]) => labels[key] === value);
+
+const owned = ({ owners }: { owners: readonly string[] }, owner: RealmFacts | undefined): boolean =>
+  owner === undefined || isDeepStrictEqual(owners, [owner.uid]);
+
+const metadataOf = (name: string, owner: RealmFacts | undefined) => ({
+  name: approverName(name),
+  labels: ownerLabels(name),
+  ...(owner ? { ownerReferences: [{ apiVersion: "keystone.io/v1alpha1", kind: "Realm", name, uid: owner.uid }] } : {}),
+});
+
+const roleOf = (name: string, owner: RealmFacts | undefined, entities: readonly string[]): ClusterRole => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRole",
+  metadata: metadataOf(name, owner),
+  rules: entities.length === 0 ? [] : [
+    { apiGroups: ["keystone.io"], resources: ["realms"], resourceNames: [name], verbs: ["approve"] },
+    { apiGroups: ["keystone.io"], resources: ["superentities"], verbs: ["get", "list", "watch"] },
+    // What of it they may change, the admission policy keystone-approvals says.
+    { apiGroups: ["keystone.io"], resources: ["superentities"], resourceNames: [...entities], verbs: ["patch"] },
+  ],
+});
+
+const bindingOf = (
+  name: string,
+  owner: RealmFacts | undefined,
+  subjects: readonly RealmSubject[],
+): ClusterRoleBinding => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRoleBinding",
+  metadata: metadataOf(name, owner),
+  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: approverName(name) },
+  subjects: subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
+});
