@@ -267,7 +267,8 @@ function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownershi
   const { grantee, namespace, now } = world;
   const { podSecurity } = rulesHere(world);
   const records = recordsOf(world, active, ownership);
-  const news = !active && records[endedAnnotation] === undefined;
+  // As any other instant it is written down once the clocks agree.
+  const news = !active && records[endedAnnotation] === undefined && world.skewMs === 0;
   const desired = namespaceOf(
     grantee,
     podSecurity,
