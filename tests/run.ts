@@ -46,9 +46,9 @@ const suites: Suite[] = [
   },
   {
     name: "e2e",
-    what: "real pods on a node",
+    what: "real pods on a node, the operator's among them",
     args: ["tests/e2e"],
-    lab: ["kubernetes"],
+    lab: ["kubernetes", "tailnet", "sidecar", "helm"],
     node: "all",
   },
 ];

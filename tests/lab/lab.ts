@@ -437,6 +437,15 @@ export class Lab implements Cluster {
     return (JSON.parse(key) as { key: string }).key;
   }
 
+  /** What a node that the lab doesn't run itself, such as one in a pod, needs to join the tailnet as often as it likes. */
+  async joinKey(user: string): Promise<{ loginServer: string; key: string }> {
+    const { node, ports } = this.#state;
+    const created = JSON.parse(await this.#headscaleAnswer(["users", "create", user])) as { id: string | number };
+    const args = ["preauthkeys", "create", "--user", String(created.id), "--reusable", "--ephemeral"];
+    const { key } = JSON.parse(await this.#headscaleAnswer(args)) as { key: string };
+    return { loginServer: `http://${labAddress(node)}:${ports.headscale}`, key };
+  }
+
   async #headscaleAnswer(args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.headscaleCli([...args, "--output", "json"]);
     if (code !== 0) throw new Error(`headscale ${args.join(" ")} failed: ${stderr.trim() || stdout.trim()}`);

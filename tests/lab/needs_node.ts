@@ -1,12 +1,19 @@
-import { nodeObstacle } from "./node_obstacle.ts";
+import { imageObstacle, nodeObstacle } from "./node_obstacle.ts";
 
 /**
  * Registers a test that needs a lab's node. `KEYSTONE_E2E` decides what happens where none can run: with `require` the
  * test fails and says what is missing; else it is ignored, and `not run:` says so. With `off` it is ignored everywhere.
  */
-export function nodeTest(name: string, body: (t: Deno.TestContext) => Promise<void>): void {
+export function nodeTest(
+  name: string,
+  body: (t: Deno.TestContext) => Promise<void>,
+  { image = false }: {
+    /** Whether it also needs the operator's image. */
+    image?: boolean;
+  } = {},
+): void {
   const wanted = Deno.env.get("KEYSTONE_E2E") ?? "auto";
-  const obstacle = wanted === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
+  const obstacle = wanted === "off" ? "KEYSTONE_E2E=off." : nodeObstacle() ?? (image ? imageObstacle() : undefined);
   if (obstacle === undefined) return Deno.test(name, body);
   if (wanted === "require") {
     return Deno.test(name, () => {

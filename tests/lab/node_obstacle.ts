@@ -41,6 +41,12 @@ export function nodeObstacle(machine: Machine = thisMachine()): string | undefin
     : "A lab's node needs root rights, for containers and network devices: run it as root.";
 }
 
+/** Why this machine can't build the operator's image, in one sentence that says what to do; undefined when it can. */
+export function imageObstacle(machine: Machine = thisMachine()): string | undefined {
+  if (inPath("buildah", machine)) return undefined;
+  return "The operator's image is built by buildah, which is not here: `apt-get install -y buildah`.";
+}
+
 /** The folder of the network plugins that has all that a node needs. */
 export function pluginFolder(machine: Pick<Machine, "has"> = thisMachine()): string | undefined {
   return PLUGIN_FOLDERS.find((folder) => PLUGINS.every((plugin) => machine.has(`${folder}/${plugin}`)));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { type Machine, nodeObstacle } from "./node_obstacle.ts";
+import { imageObstacle, type Machine, nodeObstacle } from "./node_obstacle.ts";
 
 const APT = "`apt-get install -y containerd runc containernetworking-plugins iptables conntrack ipset`";
 const complete: Machine = { os: "linux", root: true, has: () => true };
@@ -85,4 +85,10 @@ Deno.test({
       assert.ok(text.includes(`KEYSTONE_E2E=require, and it can't run: ${OBSTACLE}`), text);
     });
   },
+});
+
+Deno.test("what an image lacks: buildah", () => {
+  assert.equal(imageObstacle(complete), undefined);
+  const told = imageObstacle({ ...complete, has: (path) => !path.endsWith("/buildah") });
+  assert.equal(told, "The operator's image is built by buildah, which is not here: `apt-get install -y buildah`.");
 });

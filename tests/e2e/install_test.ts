@@ -1,0 +1,378 @@
+/** Keystone installed as users do, in real pods: the stories of a grant, of failures, of an upgrade, and of the end. */
+import assert from "node:assert/strict";
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { type Pod, pods as podResource } from "../../lib/kubernetes_apis/core@v1.ts";
+import { version } from "../../src/version.ts";
+import {
+  bothReady,
+  chart,
+  helm,
+  killContainer,
+  leader,
+  prepareInstall,
+  readyPods,
+  restartsOf,
+  succeeded,
+  system,
+  termsOfLease,
+  writesOf,
+} from "../fixtures/installed.ts";
+import { clientOf, eventually, realmOf, secondsFromNow, step, TestCluster } from "../fixtures/operator.ts";
+import { previousChart } from "../fixtures/previous_chart.ts";
+import { startLab } from "../lab/lab.ts";
+import { nodeTest } from "../lab/needs_node.ts";
+import { addVolume } from "../lab/volumes.ts";
+import { agnhostPod } from "../lab/workloads.ts";
+
+const namespace = "guest-bob-home";
+const grantor = "alice-home";
+const figures: string[] = [];
+const measured = (what: string, ms: number) => figures.push(`${what}: ${Math.round(ms)} ms`);
+
+nodeTest("installed by the chart, in pods", async (t) => {
+  await using lab = await startLab({ node: true, realms: ["bob-home"] });
+  const values = await prepareInstall(lab, grantor);
+  using cluster = new TestCluster(lab, await clientOf(lab.kubeconfig));
+  const { rest } = cluster;
+  const kubectl = async (args: string[], stdin?: string) =>
+    succeeded(await lab.kubectl(args, stdin === undefined ? {} : { stdin })).stdout;
+  const bobs = await lab.user("bob", { groups: ["keystone:realm:bob-home"] });
+  const bob = (args: string[], stdin?: string) =>
+    lab.kubectl(["--namespace", namespace, ...args], {
+      kubeconfig: bobs,
+      ...(stdin === undefined ? {} : { stdin }),
+    });
+  const pods = new ResourceApi(rest, podResource, namespace);
+  const state = async (realm: string) => (await cluster.realms.get(realm)).status?.connectionState;
+  const connected = (realm: string, withinMs: number) =>
+    eventually(`${realm} is Connected`, async () => {
+      const now = await state(realm);
+      return now === "Connected" || `it is ${now}`;
+    }, withinMs);
+  /** Deletion isn't always over when the API says so: what still runs is there. */
+  const gone = (withinMs: number) =>
+    eventually("no guest pod is left", async () => {
+      const { items } = await pods.list();
+      return items.length === 0 || items.map(({ metadata }) => metadata!.name).join();
+    }, withinMs);
+  const deploy = async (name: string, replicas: number, claim?: string) => {
+    const text = agnhostPod({ name, namespace, labels: { app: name } }, ["netexec"], claim ? { claim } : {});
+    const { metadata, spec } = JSON.parse(text);
+    return await bob(
+      ["create", "-f", "-"],
+      JSON.stringify({
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name, namespace },
+        spec: {
+          replicas,
+          selector: { matchLabels: { app: name } },
+          template: { metadata: { labels: metadata.labels }, spec },
+        },
+      }),
+    );
+  };
+  const runs = (app: string, number: number) =>
+    eventually(`${number} pods of ${app} run`, async () => {
+      const { items } = await pods.list({ labelSelector: `app=${app}` });
+      const running = items.filter((pod: Pod) => pod.status?.phase === "Running" && !pod.metadata!.deletionTimestamp);
+      return running.length === number || `${running.length} do`;
+    }, 60_000);
+
+  await step(t, "helm install brings two operators and a tailnet, within Pod Security restricted", async () => {
+    const began = performance.now();
+    await helm(lab, ["install", "keystone", previousChart], values);
+    await eventually("the custom resources are served", async () => {
+      const { code, stderr } = await lab.kubectl(["create", "-f", "-"], {
+        stdin: JSON.stringify(realmOf(grantor, { connectionType: "headscale", trustLevel: "internal" })),
+      });
+      return code === 0 || stderr;
+    });
+    await bothReady(rest);
+    measured("helm install → both operators ready", performance.now() - began);
+    await connected(grantor, 60_000);
+    measured("helm install → the local realm Connected", performance.now() - began);
+    assert.equal((await cluster.realms.get(grantor)).status?.local, true);
+    const holder = await leader(rest);
+    const said = await kubectl(["get", "--raw", `/api/v1/namespaces/${system}/pods/${holder}:8080/proxy/readyz`]);
+    assert.match(said, /^Ready: this operator holds the Lease/);
+  });
+
+  await addVolume(lab, "volume");
+  await step(t, "Bob deploys what was granted to him, and no more", async () => {
+    await cluster.createRealm("bob-home", { connectionType: "headscale" });
+    await connected("bob-home", 10_000);
+    await cluster.create({
+      name: "lent",
+      to: "bob-home",
+      hard: {
+        "requests.cpu": "1",
+        "limits.cpu": "20",
+        "requests.memory": "1Gi",
+        pods: "4",
+        "requests.storage": "1Gi",
+      },
+      termination: { noticeSeconds: 0, drainSeconds: 10 },
+    });
+    await cluster.grantIn("Active", "lent");
+    await eventually("Bob may make a claim", async () => {
+      const { code, stderr } = await bob(
+        ["create", "-f", "-"],
+        JSON.stringify({
+          apiVersion: "v1",
+          kind: "PersistentVolumeClaim",
+          metadata: { name: "data", namespace },
+          spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+        }),
+      );
+      return code === 0 || stderr;
+    });
+    succeeded(await deploy("web", 2, "data"));
+    await runs("web", 2);
+    const { code, stderr } = await bob(
+      ["create", "-f", "-"],
+      agnhostPod({ name: "big", namespace }, []).replace('"cpu":"10m"', '"cpu":"3"').replace('"cpu":"1"', '"cpu":"3"'),
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /exceeded quota: keystone.*requests\.cpu=3.*limited: requests\.cpu=1/);
+  });
+
+  await step(t, "an upgrade leaves no gap: quota, policies and access stand at every moment", async () => {
+    const path = ".spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.termination.properties";
+    const fields = async () =>
+      Object.keys(
+        JSON.parse(await kubectl(["get", "crd", "grants.keystone.io", "-o", `jsonpath={${path}}`])),
+      ).sort();
+    assert.deepEqual(await fields(), ["drainSeconds", "noticeSeconds"]);
+    const watched = ["resourcequotas", "networkpolicies.networking.k8s.io", "rolebindings.rbac.authorization.k8s.io"];
+    const before = await Promise.all(watched.map((kind) => standing(kubectl, kind)));
+    const stop = new AbortController();
+    using _ = { [Symbol.dispose]: () => stop.abort() };
+    const gaps: string[] = [];
+    const watching = watched.map((kind) => watch(rest, kind, before, gaps, stop.signal));
+    const began = performance.now();
+    await helm(lab, ["upgrade", "keystone", chart, "--wait", "--timeout=3m"], values);
+    measured("helm upgrade, both operators replaced", performance.now() - began);
+    await bothReady(rest);
+    assert.deepEqual(await fields(), ["drainSeconds", "noticeSeconds", "volumes"]);
+    // The new ones have looked at all of it: a new grant goes the whole way.
+    await cluster.create({ name: "after", to: "carol-home", hard: { pods: "1" } });
+    await cluster.createRealm("carol-home");
+    await cluster.grantIn("Active", "after", 30_000);
+    stop.abort();
+    await Promise.all(watching);
+    assert.deepEqual(gaps, []);
+    assert.deepEqual(await Promise.all(watched.map((kind) => standing(kubectl, kind))), before);
+    assert.equal((await cluster.grants.get("lent")).status?.phase, "Active");
+    await runs("web", 2);
+  });
+
+  await step(t, "the webhook that the upgrade brought refuses in words", async () => {
+    await eventually("it explains", async () => {
+      const { code, stderr } = await deploy("huge", 9);
+      if (code === 0) await bob(["delete", "deployment", "huge"]);
+      return code !== 0 && /Grant lent|keystone/i.test(stderr) || `${code} ${stderr}`;
+    }, 30_000);
+  });
+
+  await step(t, "a leader that is told to go hands over within 3 s", async () => {
+    await bothReady(rest);
+    const [old, began] = [await leader(rest), performance.now()];
+    await kubectl(["-n", system, "delete", "pod", old!, "--wait=false"]);
+    await eventually("another leads", async () => {
+      const now = await leader(rest);
+      return now !== undefined && now !== old || `the leader is ${now}`;
+    }, 3000);
+    measured("SIGTERM → another operator leads", performance.now() - began);
+    await bothReady(rest);
+  });
+
+  await step(t, "a leader that is killed is followed within the Lease and 2 s", async () => {
+    const [old, began] = [await leader(rest), performance.now()];
+    await killContainer(rest, old!, "operator");
+    await eventually("another leads", async () => {
+      const now = await leader(rest);
+      return now !== undefined && now !== old || `the leader is ${now}`;
+    }, 17_000);
+    measured("kill -9 → another operator leads", performance.now() - began);
+    await cluster.grants.patch("after", { spec: { hard: { pods: "2" } } }, { type: "merge" });
+    await eventually(
+      "the new leader acts",
+      async () => (await cluster.quotaOf("carol-home"))?.["pods"] === "2" || "not yet",
+    );
+    await bothReady(rest);
+  });
+
+  await step(t, "a sidecar that is killed comes back, and enforcement does not notice", async () => {
+    const holder = (await leader(rest))!;
+    const restarts = await restartsOf(rest, holder, "tailscaled");
+    const began = performance.now();
+    await killContainer(rest, holder, "tailscaled");
+    await eventually(
+      "it was restarted",
+      async () => await restartsOf(rest, holder, "tailscaled") > restarts || "not yet",
+      30_000,
+    );
+    await connected("bob-home", 60_000);
+    measured("kill -9 of the sidecar → Connected again", performance.now() - began);
+    assert.equal(await leader(rest), holder);
+    assert.equal((await cluster.grants.get("lent")).status?.phase, "Active");
+    await runs("web", 2);
+  });
+
+  await step(t, "the API server is gone for a while: nothing restarts, and it goes on", async () => {
+    const names = await readyPods(rest);
+    const before = await Promise.all(names.map((name) => restartsOf(rest, name, "operator")));
+    await lab.apiserver.restart();
+    await eventually("it acts again", async () => {
+      try {
+        await cluster.grants.patch("after", { spec: { hard: { pods: "3" } } }, { type: "merge" });
+        return (await cluster.quotaOf("carol-home"))?.["pods"] === "3" || "not yet";
+      } catch (error) {
+        return (error as Error).message;
+      }
+    }, 60_000);
+    assert.deepEqual(await Promise.all(names.map((name) => restartsOf(rest, name, "operator"))), before);
+    await bothReady(rest);
+  });
+
+  await step(t, "at no time did two of them write", async () => {
+    const writes = await writesOf(lab);
+    assert.ok(writes.length > 20, `${writes.length} writes`);
+    const blocks: string[] = [];
+    for (const { pod } of writes) if (blocks.at(-1) !== pod) blocks.push(pod);
+    // Each change of who writes is one of who holds the Lease: two that wrote at once would take turns more often.
+    const terms = await termsOfLease(rest);
+    assert.ok(blocks.length >= 4 && blocks.length <= terms, `${terms} terms; ${blocks.join(" ")}`);
+  });
+
+  await step(t, "a grant that is revoked takes the pods with it", async () => {
+    const began = performance.now();
+    await cluster.grants.patch("lent", { spec: { revocation: { reason: "enough" } } }, { type: "merge" });
+    await eventually(
+      "the quota is closed",
+      async () => (await cluster.quotaOf("bob-home"))?.["pods"] === "0" || "open",
+      5000,
+    );
+    measured("revocation → quota closed", performance.now() - began);
+    await gone(45_000);
+    measured("revocation → last guest pod gone", performance.now() - began);
+    await eventually("Bob is out", async () => (await bob(["get", "pods"])).code !== 0 || "he still sees");
+  });
+
+  await step(
+    t,
+    "a grant that expires ends on time, its pods within the deadline; what was stored is kept",
+    async () => {
+      const { text, at } = secondsFromNow(25);
+      await cluster.create({
+        name: "short",
+        to: "bob-home",
+        hard: {
+          "requests.cpu": "1",
+          "limits.cpu": "20",
+          "requests.memory": "1Gi",
+          pods: "2",
+          "requests.storage": "1Gi",
+        },
+        until: text,
+        termination: { noticeSeconds: 1, drainSeconds: 5 },
+      });
+      await cluster.grantIn("Active", "short");
+      // What was deployed before is still wanted, and runs again: on the same volume.
+      await runs("web", 2);
+      await eventually("the quota is closed", async () => {
+        const quota = await cluster.quotas.namespace(namespace).get("keystone");
+        return quota.spec!.hard!["pods"] === "0" && quota.status!.hard!["pods"] === "0" || "open";
+      }, at - Date.now() + 5000);
+      measured("validUntil → enforced (the quota's status is 0)", Date.now() - at);
+      assert.ok(Date.now() - at < 2000, `${Date.now() - at} ms late`);
+      await cluster.grantIn("Expired", "short");
+      await gone(45_000);
+      measured("validUntil → last guest pod gone", Date.now() - at);
+      const { stdout } = succeeded(
+        await lab.kubectl(["get", "pvc", "data", "-n", namespace, "-o", "jsonpath={.status.phase}"]),
+      );
+      assert.equal(stdout, "Bound");
+    },
+  );
+
+  await step(t, "helm uninstall leaves nothing stuck, and what was stored", async () => {
+    const began = performance.now();
+    await helm(lab, ["uninstall", "keystone", "--wait", "--timeout=4m"]);
+    measured("helm uninstall", performance.now() - began);
+    for (const kind of ["deployment", "job", "pdb", "networkpolicy", "rolebinding", "role", "configmap"]) {
+      const left = await kubectl(["-n", system, "get", kind, "-o", "name"]);
+      assert.equal(left.replace("configmap/kube-root-ca.crt\n", ""), "", kind);
+    }
+    const wide = ["clusterrole", "clusterrolebinding", "validatingadmissionpolicy", "validatingwebhookconfiguration"];
+    for (const kind of wide) {
+      assert.doesNotMatch(await kubectl(["get", kind, "-o", "name"]), /keystone/, kind);
+    }
+    const { items } = await cluster.grants.list();
+    assert.deepEqual(items.map(({ metadata }) => [metadata!.name, metadata!.finalizers]), [
+      ["after", undefined],
+      ["lent", undefined],
+      ["short", undefined],
+    ]);
+    assert.match(
+      await kubectl(["-n", "guest-carol-home", "get", "configmap", "keystone", "-o", "yaml"]),
+      /Keystone was uninstalled at/,
+    );
+    await kubectl(["get", "pvc", "data", "-n", namespace]);
+    await kubectl(["delete", "crd", "grants.keystone.io", "realms.keystone.io", "--timeout=30s"]);
+    await kubectl(["delete", "namespace", namespace, "guest-carol-home", system, "--timeout=60s"]);
+  });
+
+  console.log(`Keystone ${version} in pods:\n${figures.map((figure) => `  ${figure}`).join("\n")}`);
+}, { image: true });
+
+interface Standing {
+  name: string;
+  spec: string;
+}
+
+/** What stands in the guest namespace, as far as it enforces anything. */
+async function standing(kubectl: (args: string[]) => Promise<string>, kind: string): Promise<Standing[]> {
+  const { items } = JSON.parse(await kubectl(["get", kind, "-n", namespace, "-o", "json"]));
+  return items.map(enforcing);
+}
+
+// deno-lint-ignore no-explicit-any
+const enforcing = ({ metadata, spec, roleRef, subjects }: any): Standing => ({
+  name: metadata.name,
+  spec: JSON.stringify({ spec, roleRef, subjects }),
+});
+
+/** Notes whatever goes or changes, at every event. */
+async function watch(
+  rest: TestCluster["rest"],
+  kind: string,
+  before: Standing[][],
+  gaps: string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const [plural, ...group] = kind.split(".");
+  const resource = {
+    group: group.join("."),
+    version: "v1",
+    kind: plural!,
+    plural: plural!,
+    namespaced: true,
+  };
+  const api = new ResourceApi(rest, resource, namespace);
+  const known = new Map(before.flat().map(({ name, spec }) => [`${name}`, spec]));
+  const { metadata } = await api.list();
+  try {
+    for await (const event of api.watch({ resourceVersion: metadata!.resourceVersion!, signal })) {
+      if (event.type === "BOOKMARK") continue;
+      const now = enforcing(event.object);
+      if (event.type === "DELETED") gaps.push(`${kind} ${now.name} was deleted`);
+      else if (!before.flat().some(({ name, spec }) => name === now.name && spec === now.spec)) {
+        gaps.push(`${kind} ${now.name} became ${now.spec}, from ${known.get(now.name)}`);
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
