@@ -320,7 +320,14 @@ nodeTest("installed by the chart, in pods", async (t) => {
       /Keystone was uninstalled at/,
     );
     await kubectl(["get", "pvc", "data", "-n", namespace]);
-    await kubectl(["delete", "crd", "grants.keystone.io", "realms.keystone.io", "--timeout=30s"]);
+    await kubectl([
+      "delete",
+      "crd",
+      "grants.keystone.io",
+      "superentities.keystone.io",
+      "realms.keystone.io",
+      "--timeout=30s",
+    ]);
     await kubectl(["delete", "namespace", namespace, "guest-carol-home", system, "--timeout=60s"]);
   });
 
