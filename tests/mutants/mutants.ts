@@ -34,8 +34,8 @@ export const mutants: readonly Mutant[] = [
     promise: "at the last end access goes first",
     file: "src/core/guest/plan.ts",
     find:
-      '    access || !world.binding ? [] : [{ remove: { kind: "RoleBinding", ...target(world.binding) } }],\n    closing ? [] :',
-    replace: "    closing ? [] :",
+      '    access || !world.binding ? [] : [{ remove: { kind: "RoleBinding", ...target(world.binding) } }],\n    // With it',
+    replace: "    // With it",
     tests: core,
   },
   {

@@ -87,6 +87,7 @@ export const expected: readonly string[] = [
       : each(`${verdict} `, "Applying QuotaPending NamespaceConflict NotYetValid Expired Revoked")
   ),
   ...each("NetworkApplied=False ", "Applying DestinationProtected DestinationUnresolved NamespaceConflict"),
+  ...each("NetworkApplied=False ", "GranteeUnknown NodeNotFound NodeReplaced SeveralNodes DuplicateIdentity"),
   "NetworkApplied=True Applied",
   "AccessApplied=True Applied",
   ...each("AccessApplied=False ", "Applying GranteeUnknown NamespaceConflict"),
@@ -101,6 +102,6 @@ export const expected: readonly string[] = [
   ...each("event ", "Notice Evicting Drained NoticeLifted Enforced Expired Revoked"),
   "pin",
   ...each("realm Reachable=True ", "Self Online"),
-  ...each("realm Reachable=False ", "Offline KeyExpired NodeNotFound NodeReplaced SeveralNodes"),
+  ...each("realm Reachable=False ", "Offline KeyExpired NodeNotFound NodeReplaced SeveralNodes DuplicateIdentity"),
   ...each("realm Reachable=Unknown ", "NoTailnet TailscaledUnreachable"),
 ].filter((branch) => branch !== "Overcommitted=False");

@@ -45,7 +45,7 @@ Deno.test("changes of a real tailnet", {
   ) => {
     const realm = await eventually(`Realm ${name}: ${what}`, async () => {
       const realm = await cluster.realms.get(name);
-      return expected(realm) ? realm : JSON.stringify(realm.status);
+      return expected(realm) ? realm : `it is ${JSON.stringify(realm.status)}`;
     }, withinMs);
     return { realm, at: performance.now() };
   };

@@ -162,6 +162,7 @@ Deno.test("realm: of several Realms with one identity none is trusted with the n
       assert.match(message, /^Realms alice-2, bob-2 and bob-home have one identity, bob-home\.tailnet-name\.ts\.net/);
     }
     assert.deepEqual(refused.events.map(({ type, reason }) => [type, reason]), [["Warning", "DuplicateIdentity"]]);
+    assert.equal(ready(plan({ realm: known, rivals: ["bob-2"], tailnet })).reason, "DuplicateIdentity");
     const back = plan({ realm: after(refused, "n1"), tailnet: running(node()) });
     assert.deepEqual(back.status.node, known.status.node);
   }
