@@ -69,7 +69,7 @@ async function create(session: Session, given: CreateOptions, givenName: string 
   const seen = await new Observed(rest).terms();
   const grant = terms(options.from ?? localRealm(session, seen));
   for (const warning of await warningsOf(session, seen, grant)) {
-    session.io.err(`${session.colours.yellow("Warning:")} ${warning}`);
+    session.note(`${session.colours.yellow("Warning:")} ${warning}`);
   }
   if (clientOnly) return printed(session, grant, "would be created (client dry run)");
   const created = await createGrant(rest, grant, options.dryRun === "server");

@@ -14,9 +14,10 @@ import { kubeconfigCommand } from "./kubeconfig.ts";
 import { planCommand } from "./plan.ts";
 import { realmsCommand } from "./realms.ts";
 import { revokeCommand } from "./revoke.ts";
-import { runner } from "./session.ts";
+import { printable, runner } from "./session.ts";
 import { tailnetCommand } from "./tailnet.ts";
 import { trustCommand } from "./trust.ts";
+import { uninstallCommand } from "./uninstall.ts";
 import { wouldFitCommand } from "./would_fit.ts";
 
 /** All of its verbs, as this Io sees them. */
@@ -44,6 +45,7 @@ export function createProgram(io: Io): Command {
     trustCommand,
     tailnetCommand,
     doctorCommand,
+    uninstallCommand,
   ];
   for (const verb of verbs) program.addCommand(verb(run));
   program.addCommand(completionCommand(io, program));
@@ -71,7 +73,7 @@ export async function runKeystone(args: readonly string[], io: Io): Promise<numb
     return 0;
   } catch (error) {
     const { code, message } = exitOf(error);
-    if (message !== "") io.err(message);
+    if (message !== "") io.err(printable(message));
     return code;
   }
 }

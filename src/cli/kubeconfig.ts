@@ -43,19 +43,19 @@ export const kubeconfigCommand = (run: Run): Command =>
       const url = server ?? config.server;
       const kubeconfig = kubeconfigOf(realm, { url, authority, proxy, token });
       warn(url);
-      session.io.err(
+      session.note(
         `Good until ${expirationTimestamp}, or until the last grant to ${realm} ends. Renew it by the same command.`,
       );
       if (options.out !== undefined) {
         await session.io.writeSecretFile(String(options.out), dump(kubeconfig, { lineWidth: -1 }));
-        return session.io.err(`Written to ${options.out}. Try it: kubectl --kubeconfig ${options.out} get pods`);
+        return session.note(`Written to ${options.out}. Try it: kubectl --kubeconfig ${options.out} get pods`);
       }
       if (!session.data(kubeconfig)) session.say(dump(kubeconfig, { lineWidth: -1 }).trimEnd());
 
       function warn(url: string): void {
         const { hostname } = new URL(url);
         if (!/^(localhost|127\.|\[?::1)/.test(hostname)) return;
-        session.io.err(
+        session.note(
           `${session.colours.yellow("Warning:")} ${url} is this machine itself for whoever uses it; ` +
             "name the server as the realm reaches it with --server.",
         );

@@ -78,7 +78,7 @@ function waits(session: Session, grant: GrantFacts, world: GuestWorld): void {
   const standing = standingOf({ ...world, grant });
   if (standing.is === "due") return;
   const why = "message" in standing ? standing.message : "It is being deleted.";
-  session.io.err(`${session.colours.yellow("Warning:")} Grant ${grant.name} would not be in force: ${why}`);
+  session.note(`${session.colours.yellow("Warning:")} Grant ${grant.name} would not be in force: ${why}`);
 }
 
 function factsOf(manifest: Manifest, { stores }: Observed, path: string, now: number): GrantFacts {

@@ -89,13 +89,26 @@ export class Session {
       style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
     });
     table.push(...rows.map((row) => shown.map(({ value }) => value(row))));
-    this.io.out(table.toString().split("\n").map((line) => line.trimEnd()).join("\n"));
+    this.io.out(printable(table.toString()).split("\n").map((line) => line.trimEnd()).join("\n"));
   }
 
   say(text: string): void {
-    this.io.out(text);
+    this.io.out(printable(text));
+  }
+
+  /** Beside the answer, on standard error. */
+  note(text: string): void {
+    this.io.err(printable(text));
   }
 }
+
+/**
+ * What others wrote into the cluster must not steer whoever reads it: of control characters only line ends pass, and of
+ * escape sequences only colours.
+ */
+export const printable = (text: string): string =>
+  // deno-lint-ignore no-control-regex
+  text.replace(/\x1b\[[\d;]*m|[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, (found) => found.length > 1 ? found : "\ufffd");
 
 const formats: readonly Format[] = ["text", "wide", "json", "yaml"];
 

@@ -1,5 +1,11 @@
 import type { Command } from "commander";
-import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  isApiError,
+  type KubernetesObject,
+  type Resource,
+  ResourceApi,
+  type RestClient,
+} from "../../lib/kubernetes/mod.ts";
 import { limitRanges, nodes, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import { afterUse, type Allowance, allowanceOf, type Giver, giversOf } from "../core/admission/allowance.ts";
@@ -12,7 +18,7 @@ import { quotaName } from "../core/guest/objects.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { keyIn } from "../controllers/stores.ts";
 import { no } from "./exit.ts";
-import { manifestsIn } from "./files.ts";
+import { type Manifest, manifestsIn } from "./files.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { isForbidden, lendingsOfGuest } from "./lending.ts";
 import { all, Observed } from "./observed.ts";
@@ -40,7 +46,12 @@ export const wouldFitCommand = (run: Run): Command =>
       const items: (Answer & { verdict?: Verdict })[] = [];
       let room = allowance;
       for (const manifest of manifests) {
-        const item = judged(manifest, room, surroundings, path);
+        const place = manifest.metadata?.namespace;
+        if (place !== undefined && place !== namespace) {
+          items.push(elsewhere(manifest, place));
+          continue;
+        }
+        const item = judged(manifest, await present(rest, namespace, manifest), room, surroundings, path);
         items.push(item);
         if (item.verdict) room = afterUse(room, taken(item.verdict));
       }
@@ -70,20 +81,56 @@ interface Answer {
   warnings: string[];
 }
 
+const nameOf = ({ metadata }: Manifest): string => String(metadata?.name ?? "");
+
+const elsewhere = (manifest: Manifest, place: string): Answer => ({
+  kind: String(manifest.kind),
+  name: nameOf(manifest),
+  fits: true,
+  shortBy: {},
+  message: `${manifest.kind} ${nameOf(manifest)} is for ${place} and was not looked at.`,
+  warnings: [],
+});
+
+/** The object as it is in the cluster, if it is there: then only what it grows by counts. */
+async function present(rest: RestClient, namespace: string, manifest: Manifest): Promise<unknown> {
+  const { apiVersion, kind, metadata } = manifest;
+  if (!isCounted(manifest) || typeof metadata?.name !== "string") return undefined;
+  const [group, version] = String(apiVersion).includes("/") ? String(apiVersion).split("/") : ["", String(apiVersion)];
+  const resource: Resource = {
+    group: group!,
+    version: version!,
+    kind: String(kind),
+    plural: `${String(kind).toLowerCase()}s`,
+    namespaced: true,
+  };
+  try {
+    return { ...await new ResourceApi(rest, resource, namespace).get(metadata.name), apiVersion, kind };
+  } catch (error) {
+    if (isForbidden(error) || isApiError(error, 404) || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
 function judged(
-  manifest: Record<string, unknown>,
+  manifest: Manifest,
+  before: unknown,
   allowance: Allowance,
   surroundings: Surroundings,
   path: string,
 ): Answer & { verdict?: Verdict } {
   const kind = String(manifest.kind);
-  const name = String((manifest.metadata as { name?: unknown } | undefined)?.name ?? "");
+  const name = nameOf(manifest);
   if (!isCounted(manifest)) {
     return { kind, name, fits: true, shortBy: {}, message: `${kind} ${name}: ${ignored(kind)}.`, warnings: [] };
   }
   let verdict: Verdict;
   try {
-    verdict = verdictOf(demandOf(manifest, surroundings), allowance);
+    verdict = verdictOf(
+      demandOf(manifest, surroundings),
+      allowance,
+      before === undefined ? undefined : demandOf(before, surroundings),
+    );
   } catch (error) {
     if (error instanceof UnreadableWorkload) throw no(`${path}, ${kind} ${name}: ${error.message}`);
     throw error;

@@ -8,6 +8,7 @@ import { operatorCommand } from "../../src/launch.ts";
 import { version } from "../../src/version.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
+import { freePorts } from "./ports.ts";
 import { guestPod } from "./workloads.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -102,21 +103,65 @@ class Story {
     shown(await this.kubectl(["get", "resourcequota,networkpolicy", "-n", "guest-bob-home"]));
   }
 
+  /** Path of what Bob works with. */
+  get bobs(): string {
+    return `${this.lab.dir}/bob.kubeconfig`;
+  }
+
+  asBob(args: string[], stdin?: string) {
+    return this.lab.kubectl(args, { kubeconfig: this.bobs, ...(stdin === undefined ? {} : { stdin }) });
+  }
+
+  async letIn(): Promise<void> {
+    step("Alice gives Bob a way in: keystone kubeconfig bob-home");
+    shown(await this.keystone(["grants"]));
+    await this.keystone(["kubeconfig", "bob-home", "--out", this.bobs]);
+    await check("he sees his namespace, and nothing else", async () => {
+      const own = await this.asBob(["get", "pods"]);
+      const others = await this.asBob(["get", "pods", "-n", "kube-system"]);
+      if (own.code !== 0) return own.stderr;
+      return others.code !== 0 && /forbidden/i.test(others.stderr) ? { own } : "he sees kube-system too";
+    });
+  }
+
+  /** The command, as a user runs it. */
+  async keystone(args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "-A", `--config=${root}deno.json`, `${root}src/cli/main.ts`, ...args],
+      env: { KUBECONFIG: this.lab.kubeconfig, NO_COLOR: "1" },
+    }).output();
+    const said = new TextDecoder().decode(stdout);
+    if (!success) throw new StepFailed(`keystone ${args.join(" ")}: ${said}${new TextDecoder().decode(stderr)}`);
+    return said;
+  }
+
   async use(): Promise<void> {
     step("Bob starts a pod that fits");
-    await this.kubectl(["apply", "-f", "-"], guestPod("fits", { cpu: "500m", memory: "1Gi" }));
+    const { code, stderr } = await this.asBob(["apply", "-f", "-"], guestPod("fits", { cpu: "500m", memory: "1Gi" }));
+    if (code !== 0) throw new StepFailed(stderr);
     await check("it was admitted, and his share shows it", async () => {
       const usage = (await this.#grants.get("alice-to-bob-compute")).status?.actualUsage ?? {};
       return usage["requests.cpu"] === "500m" ? usage : `actualUsage is ${JSON.stringify(usage)}`;
     });
-    step("Bob starts one that doesn't");
-    await check("the API server refuses it, in these words:", async () => {
-      const { code, stderr } = await this.lab.kubectl(["apply", "-f", "-"], {
-        stdin: guestPod("too-big", { cpu: "3", memory: "1Gi" }),
-      });
-      if (code === 0 || !stderr.includes("exceeded quota")) return `it said: ${stderr.trim() || "created"}`;
+    step("Bob applies a Deployment that doesn't");
+    const { spec } = JSON.parse(guestPod("big", { cpu: "1", memory: "1Gi" }));
+    const big = JSON.stringify({
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "big" },
+      spec: {
+        replicas: 3,
+        selector: { matchLabels: { app: "big" } },
+        template: { metadata: { labels: { app: "big" } }, spec },
+      },
+    });
+    await check("it is refused, in these words:", async () => {
+      const { code, stderr } = await this.asBob(["apply", "--dry-run=server", "-f", "-"], big);
+      if (code === 0 || !stderr.includes("denied the request: Deployment big")) {
+        return `it said: ${stderr || "created"}`;
+      }
       return { said: stderr };
-    }).then(({ said }) => shown(said.replace(/^.*?: pods/s, "pods")));
+    }).then(({ said }) => shown(said.replace(/^.*?denied the request: /s, "").replaceAll(". ", ".\n")));
   }
 
   async loseBob(): Promise<void> {
@@ -150,11 +195,20 @@ class Story {
     const late = Date.now() - until.getTime();
     say(`    seen ${late} ms after its end`);
     await check("nothing is granted any more: the quota is closed", this.quotaHas("requests.cpu", "0"));
+    const bobGets = async () => (await this.asBob(["get", "pods"])).stderr;
+    await check("Bob is locked out", async () => {
+      const said = await bobGets();
+      return /forbidden|unauthorized|logged in/i.test(said) ? { said } : said || "he isn't";
+    }, 2000);
+    await check("his token itself is no longer good", async () => {
+      const said = await bobGets();
+      return /unauthorized|logged in/i.test(said) ? { said } : said;
+    }, 15_000);
     await check("what Bob had stored stays: the namespace is there, closed", async () => {
       const { code, stderr } = await this.lab.kubectl(["create", "-f", "-"], {
         stdin: guestPod("late", { cpu: "1m", memory: "1Mi" }),
       });
-      return code !== 0 && stderr.includes("exceeded quota") ? { stderr } : "a pod was still admitted";
+      return code !== 0 && /exceeded quota|is granted 0/.test(stderr) ? { stderr } : "a pod was still admitted";
     });
     shown(await this.kubectl(["get", "grants,realms"]));
     shown((await this.kubectl(["describe", "grant", "alice-to-bob-compute"])).replace(/^[\s\S]*?\nEvents:/, "Events:"));
@@ -173,6 +227,7 @@ async function tell(lab: Lab): Promise<void> {
     TS_SOCKET: lab.realms["alice-home"]!.socket,
     KEYSTONE_REALM: "",
     KEYSTONE_LOG: "json",
+    KEYSTONE_WEBHOOK: `https://127.0.0.1:${freePorts(1)[0]}`,
   };
   await using operator = await startOperator(env, log);
   await check("it says what it misses, and waits", async () => {
@@ -181,6 +236,7 @@ async function tell(lab: Lab): Promise<void> {
     return said ? { said } : "its log doesn't say so";
   }).then(({ said }) => shown(said));
   await story.kubectl(["apply", "-f", `${root}crds/`]);
+  await story.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
   await check("with them installed it goes on by itself", async () => {
     const { code, stdout } = await lab.kubectl([
       "get",
@@ -194,6 +250,7 @@ async function tell(lab: Lab): Promise<void> {
     return code === 0 && stdout ? { holder: stdout } : "it holds no Lease yet";
   });
   await story.enforce();
+  await story.letIn();
   await story.use();
   await story.loseBob();
   await story.expire();
@@ -202,6 +259,7 @@ async function tell(lab: Lab): Promise<void> {
   say(`  export KUBECONFIG=${lab.kubeconfig}\n`);
   say("  kubectl get grants,realms");
   say("  kubectl explain grant.spec");
+  say("  deno task keystone doctor, grants, explain grant alice-to-bob-compute");
   say(`  The operator's log: ${lab.dir}/logs/operator.log`);
   say("  Ctrl-C ends it all.");
   await operator.interrupted;

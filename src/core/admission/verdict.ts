@@ -1,5 +1,5 @@
 /** Whether a workload has room: refused above all that is granted, warned of above what is free, judged by its growth. */
-import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
+import { maxQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { Hard } from "../guest/hard.ts";
 import { type Allowance, freeOf } from "./allowance.ts";
 import { type Demand, times } from "./demand.ts";
@@ -15,6 +15,8 @@ export interface Shortage {
 
 export interface Verdict {
   demand: Demand;
+  /** What it takes more than before. */
+  growth: Hard;
   /** Above all that is granted: it can't ever run as it is. */
   exceeds: readonly Shortage[];
   /** Above what is free now. */
@@ -48,6 +50,7 @@ export function verdictOf(demand: Demand, allowance: Allowance, before?: Demand)
   const rollsOut = before?.each !== undefined && each !== undefined && !sameHard(each, before.each) && count > 0;
   return {
     demand,
+    growth,
     exceeds,
     lacks,
     more,
@@ -109,9 +112,12 @@ export function sizeThatFits(shortage: Shortage, count: number): Quantity | unde
   return rounded > 0n ? new Quantity(rounded, shortage.most.format) : undefined;
 }
 
-/** What the quota will count of it once it is there, as far as there is room. */
-export function taken({ demand, admitted = 0, more }: Verdict): Hard {
-  if (!demand.each || admitted >= more) return demand.total;
-  const less = times(demand.each, demand.count - admitted);
-  return new Map([...demand.total].map(([key, quantity]) => [key, quantity.subtract(less.get(key) ?? zero)]));
+/** What the quota will count of it besides what it counts already, as far as there is room. */
+export function taken({ demand, growth, admitted = 0, more }: Verdict): Hard {
+  if (!demand.each || admitted >= more) return growth;
+  const less = times(demand.each, more - admitted);
+  return new Map([...growth].map(([key, quantity]) => [
+    key,
+    maxQuantity(zero, quantity.subtract(less.get(key) ?? zero)),
+  ]));
 }

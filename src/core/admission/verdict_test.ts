@@ -5,7 +5,7 @@ import { hardFrom } from "../guest/hard.ts";
 import { allowanceOf, type Giver } from "./allowance.ts";
 import { demandOf } from "./demand.ts";
 import { lackText, refusalText, warningsOf } from "./sentences.ts";
-import { fits, verdictOf } from "./verdict.ts";
+import { fits, taken, verdictOf } from "./verdict.ts";
 import { UnreadableWorkload } from "./workload.ts";
 
 const hard = { "requests.cpu": "4", "limits.cpu": "8", "requests.memory": "4Gi", "limits.memory": "8Gi", pods: "10" };
@@ -85,6 +85,16 @@ Deno.test("growth is held against what is free", () => {
   assert.deepEqual(judged(four, used, three).lacks, []);
   assert.deepEqual(judged(four, used, two).lacks.map(({ key, short }) => `${short} ${key}`), ["1 requests.cpu"]);
   assert.equal(judged(four, used, two).admitted, 1);
+});
+
+Deno.test("what is taken is what grows, as far as there is room", () => {
+  const used = { "requests.cpu": "3", "limits.cpu": "3" };
+  const [two, four] = [2, 4].map((count) => deployment(count, pod({ cpu: "1" })));
+  const cpu = (...args: Parameters<typeof judged>) => taken(judged(...args)).get("requests.cpu")?.toString();
+  assert.equal(cpu(four), "4");
+  assert.equal(cpu(four, {}, two), "2");
+  assert.equal(cpu(four, used, two), "1");
+  assert.equal(cpu(two, used, four), undefined);
 });
 
 Deno.test("a roll-out that would stall is told", () => {
