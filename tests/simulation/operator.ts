@@ -7,8 +7,11 @@ import { Store } from "../../lib/controller/mod.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { type Settings, trustedNodeAnnotation } from "../../src/api/mod.ts";
 import type { Context } from "../../src/controllers/context.ts";
+import { wakePools } from "../../src/controllers/guest.ts";
+import { granteeNamed, type PartySources, poolingOf, Pools, realmNamed } from "../../src/controllers/pools.ts";
 import { Shares } from "../../src/controllers/shares.ts";
 import { createStores, keyIn, type Stores } from "../../src/controllers/stores.ts";
+import { isHeld, sharePool } from "../../src/controllers/superentity.ts";
 import { connectWakes } from "../../src/controllers/wakes.ts";
 import type { ClusterFacts, LocalRealm, NamespaceFacts, PodFacts } from "../../src/core/facts.ts";
 import { planGrant } from "../../src/core/grant/plan.ts";
@@ -26,6 +29,9 @@ import {
   managedByLabel,
   realmOfNamespace,
 } from "../../src/core/names.ts";
+import { earliest } from "../../src/core/instants.ts";
+import { entityConflict } from "../../src/core/superentity/conflict.ts";
+import { planSuperEntity } from "../../src/core/superentity/plan.ts";
 import { canonicalName, rivalsOf } from "../../src/core/realm/identity.ts";
 import { type NodeFacts, planRealm } from "../../src/core/realm/plan.ts";
 import type { Coverage } from "./coverage.ts";
@@ -49,8 +55,8 @@ export interface Surroundings {
 /** How soon it is looked whether the clocks agree again. */
 export const skewLookMs = 5000;
 
-type Loop = "guests" | "grants" | "realms";
-const loops = ["guests", "grants", "realms"] as const;
+const loops = ["guests", "grants", "realms", "superEntities"] as const;
+type Loop = typeof loops[number];
 
 /** One write on its way, as a trace names it. */
 export interface Request {
@@ -91,7 +97,16 @@ export class Operator {
   readonly #observer: Observer;
   readonly #stores: Stores = createStores();
   readonly #shares = new Shares();
-  readonly #queues = { grants: new Queue(), realms: new Queue(), guests: new Queue() };
+  readonly #pools = new Pools();
+  readonly #parties: PartySources = { stores: this.#stores, pools: this.#pools, local: () => this.#local() };
+  readonly #queues = {
+    grants: new Queue(),
+    realms: new Queue(),
+    guests: new Queue(),
+    superEntities: new Queue(),
+    // Their loop writes roles, of which nothing here depends.
+    approvers: new Queue(),
+  };
   readonly #pending = new Map<Kind, Change[]>();
   readonly #pods = new Map<string, { store: Store<PodFacts, never>; synced: boolean; pending: Change[] }>();
   readonly #running = new Map<string, { loop: Loop; key: string; task: Task; answer?: Answer }>();
@@ -140,6 +155,7 @@ export class Operator {
   /** All keys, as when the Lease is taken. */
   wakeAll(): void {
     for (const { name } of this.#stores.realms.list()) this.#queues.realms.add(name);
+    for (const { name } of this.#stores.superEntities.list()) this.#queues.superEntities.add(name);
     for (const { name, spec } of this.#stores.grants.list()) {
       this.#queues.grants.add(name);
       this.#queues.guests.add(spec.granteeRealm);
@@ -168,7 +184,7 @@ export class Operator {
   }
 
   #selects(kind: Kind, { metadata: { name, labels } }: Stored): boolean {
-    if (kind === "grants" || kind === "realms" || kind === "namespaces") return true;
+    if (kind === "grants" || kind === "realms" || kind === "superEntities" || kind === "namespaces") return true;
     if (labels[managedByLabel] !== managedBy) return false;
     const names: Partial<Record<Kind, string>> = {
       quotas: quotaName,
@@ -234,14 +250,21 @@ export class Operator {
 
   /** The instants for which keys wait, on the operator's clock. */
   wakes(): number[] {
-    return [...this.#queues.grants.times.values(), ...this.#queues.guests.times.values()];
+    const { grants, guests, superEntities } = this.#queues;
+    return [grants, guests, superEntities].flatMap(({ times }) => [...times.values()]);
   }
 
   #begin(loop: Loop, key: string): string {
     this.#queues[loop].keys.delete(key);
     this.#queues[loop].times.delete(key);
     this.#queues[loop].looks.delete(key);
-    const task = loop === "guests" ? this.#guest(key) : loop === "grants" ? this.#grant(key) : this.#realm(key);
+    const begin = {
+      guests: () => this.#guest(key),
+      grants: () => this.#grant(key),
+      realms: () => this.#realm(key),
+      superEntities: () => this.#superEntity(key),
+    };
+    const task = begin[loop]();
     const running = { loop, key, task };
     this.#running.set(`${loop}/${key}`, running);
     return this.#goOn(`${loop}/${key}`, running);
@@ -326,6 +349,7 @@ export class Operator {
     this.#observer.coverage.planned(seen, plan);
     this.#wantPods(guestNamespace(grantee), plan.needsPods);
     this.#announce(plan);
+    this.#pools.announce(seen, plan);
     let failed = false;
     for (const [index, stage] of plan.stages.entries()) {
       // What closes is closed as far as it can be; nothing opens after a failure.
@@ -340,8 +364,14 @@ export class Operator {
     const world = plan.stages.length === 0 ? seen : this.#observeGuest(grantee);
     const after: GuestPlan = plan.stages.length === 0 ? plan : planGuest(world);
     for (const grant of this.#shares.set(grantee, sharesOf(world, after))) this.#queues.grants.add(grant);
+    this.#pools.settle(world, after);
+    wakePools(this.#wakeable, grantee);
     if (failed) throw new WriteFailed();
     return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  }
+
+  get #wakeable() {
+    return { stores: this.#stores, queues: this.#queues } as unknown as Pick<Context, "stores" | "queues">;
   }
 
   /** What is about to be enforced is as good as enforced: an end that comes meanwhile waits for it to be taken away. */
@@ -363,12 +393,13 @@ export class Operator {
     const pods = this.#pods.get(namespace);
     return {
       grantee,
-      realm: stores.realms.get(grantee),
+      realm: granteeNamed(this.#parties, grantee),
       grants: stores.grants.index("grantee", grantee),
       local: this.#local(),
+      pooling: poolingOf(this.#parties),
       settings: this.#around.settings,
       cluster: this.#around.cluster,
-      realmNamed: (name) => stores.realms.get(name),
+      realmNamed: (name) => realmNamed(this.#parties, name),
       addressesOfName: () => undefined,
       namespace: stores.namespaces.get(namespace),
       quota: stores.quotas.get(keyIn(namespace, quotaName)),
@@ -466,8 +497,9 @@ export class Operator {
     const { granteeRealm } = grant.spec;
     const world = {
       grant,
-      realm: this.#stores.realms.get(granteeRealm),
+      realm: granteeNamed(this.#parties, granteeRealm),
       local: this.#local(),
+      pooling: poolingOf(this.#parties),
       settings: this.#around.settings,
       skewMs: this.skewMs,
       share: this.#shares.get(granteeRealm, name),
@@ -499,6 +531,57 @@ export class Operator {
       this.#observe("grants", answer.ok);
     }
     return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  }
+
+  *#superEntity(name: string): Task {
+    const entity = this.#stores.superEntities.get(name);
+    if (!entity) {
+      this.#pools.set(name, undefined);
+      return {};
+    }
+    const grants = this.#stores.grants;
+    const parties = [...grants.index("grantor", name), ...grants.index("grantee", name)];
+    const plan = planSuperEntity({
+      entity,
+      realmNamed: (realm) => realmNamed(this.#parties, realm),
+      conflict: entityConflict(entity, this.#stores.realms.get(name), this.#local()),
+      isHeld: parties.some((grant) => isHeld(grant, this.#shares)),
+      local: this.#local(),
+      capacity: undefined,
+      now: this.now,
+    });
+    if (plan.finalizer) {
+      const wanted = plan.finalizer === "add";
+      const answer: Answer = yield {
+        text: `${plan.finalizer} finalizer`,
+        send: () =>
+          wanted
+            ? this.#world.addFinalizer(name, entity.uid, "superEntities")
+            : this.#world.removeFinalizer(name, entity.uid, entity.resourceVersion, "superEntities"),
+      };
+      if ("error" in answer) throw new WriteFailed();
+      if (wanted) this.#observe("superEntities", answer.ok);
+    }
+    const { status } = plan;
+    if (status && !isDeepStrictEqual(status, entity.status)) {
+      const answer: Answer = yield {
+        text: `status ${status.phase}`,
+        send: () => this.#world.applyStatus("superEntities", name, entity.uid, status),
+      };
+      if ("error" in answer) throw new WriteFailed();
+      this.#observe("superEntities", answer.ok);
+    }
+    const wakeAt = earliest(
+      plan.wakeAt,
+      sharePool({
+        ...this.#parties,
+        ...this.#wakeable,
+        settings: this.#around.settings,
+        skewMs: () => this.skewMs,
+        clock: { now: () => this.now },
+      } as unknown as Context, name),
+    );
+    return wakeAt === undefined ? {} : { wakeAt };
   }
 
   *#realm(name: string): Task {
@@ -539,7 +622,7 @@ export class Operator {
   }
 }
 
-const kindOf: Readonly<Record<NonNullable<GuestObject["kind"]>, Exclude<Kind, "pods" | "claims">>> = {
+const kindOf: Readonly<Record<NonNullable<GuestObject["kind"]>, Exclude<Kind, "pods" | "claims" | "superEntities">>> = {
   Namespace: "namespaces",
   ResourceQuota: "quotas",
   LimitRange: "limitRanges",

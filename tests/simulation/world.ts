@@ -10,12 +10,14 @@ import {
   guestFinalizer,
   type RealmSpec,
   type RealmStatus,
+  type SuperEntitySpec,
 } from "../../src/api/mod.ts";
 import { managedBy, managedByLabel, realmLabel, realmOfNamespace } from "../../src/core/names.ts";
 
 export const watched = [
   "grants",
   "realms",
+  "superEntities",
   "namespaces",
   "quotas",
   "limitRanges",
@@ -371,8 +373,23 @@ export class World {
     return true;
   }
 
+  /** The same of a SuperEntity's terms and approvals. */
+  changeEntity(name: string, change: (spec: SuperEntitySpec) => SuperEntitySpec): boolean {
+    const entity = this.get("superEntities", name);
+    if (!entity) return false;
+    const spec = change(entity.spec as SuperEntitySpec);
+    if (isDeepStrictEqual(spec, entity.spec)) return false;
+    const { metadata } = entity;
+    this.#put(
+      "superEntities",
+      { ...entity, spec, metadata: { ...metadata, generation: metadata.generation + 1 } },
+      "other",
+    );
+    return true;
+  }
+
   /** The operator writes a status: the rules of the CRD hold for it too. */
-  applyStatus(kind: "grants" | "realms", name: string, uid: string, status: unknown): Answer {
+  applyStatus(kind: "grants" | "realms" | "superEntities", name: string, uid: string, status: unknown): Answer {
     const present = this.get(kind, name);
     if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
     const { phase } = statusOf(present);
@@ -384,25 +401,30 @@ export class World {
   }
 
   /** Adds the finalizer. */
-  addFinalizer(name: string, uid: string): Answer {
-    const present = this.get("grants", name);
+  addFinalizer(name: string, uid: string, kind: "grants" | "superEntities" = "grants"): Answer {
+    const present = this.get(kind, name);
     if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
     const { finalizers = [], ...metadata } = present.metadata;
     if (finalizers.includes(guestFinalizer)) return { ok: present };
     if (metadata.deletionTimestamp) return { error: 422, why: "no finalizer on what is being deleted" };
     return {
-      ok: this.#put("grants", { ...present, metadata: { ...metadata, finalizers: [guestFinalizer] } }, "operator"),
+      ok: this.#put(kind, { ...present, metadata: { ...metadata, finalizers: [guestFinalizer] } }, "operator"),
     };
   }
 
   /** Removes it from the very version that was seen; a deleted grant is gone then. */
-  removeFinalizer(name: string, uid: string, resourceVersion: string): Answer {
-    const present = this.get("grants", name);
+  removeFinalizer(
+    name: string,
+    uid: string,
+    resourceVersion: string,
+    kind: "grants" | "superEntities" = "grants",
+  ): Answer {
+    const present = this.get(kind, name);
     if (!present || present.metadata.uid !== uid) return { error: 404, why: "is gone" };
     if (present.metadata.resourceVersion !== resourceVersion) return { error: 409, why: "has changed" };
     const next = { ...present, metadata: { ...present.metadata, finalizers: [] } };
-    if (!present.metadata.deletionTimestamp) return { ok: this.#put("grants", next, "operator") };
-    this.#gone("grants", next, "operator");
+    if (!present.metadata.deletionTimestamp) return { ok: this.#put(kind, next, "operator") };
+    this.#gone(kind, next, "operator");
     return { ok: next };
   }
 
