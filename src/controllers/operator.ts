@@ -199,6 +199,7 @@ function viewOf({ stores, pods, tailnet, queues, skewMs }: Context): View {
   return {
     grants: () => stores.grants.list(),
     realms: () => stores.realms.list(),
+    superEntities: () => stores.superEntities.list().map(({ status }) => status.phase),
     quotas: () =>
       stores.quotas.list().flatMap((quota) => {
         const realm = quota && realmOfNamespace(quota.namespace);

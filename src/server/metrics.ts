@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
-import { connectionStates, type GrantStatus, phases } from "../api/mod.ts";
+import { connectionStates, entityPhases, type GrantStatus, phases } from "../api/mod.ts";
 import type { GrantFacts } from "../core/facts.ts";
 import { requestKind } from "./request_kind.ts";
 import type { Stage } from "./stage.ts";
@@ -163,6 +163,16 @@ export class Metrics {
     );
 
     gauge(
+      "keystone_superentities",
+      "SuperEntities by phase.",
+      ["phase"],
+      seen((view) => {
+        const present = view.superEntities().map((phase) => phase ?? "Pending");
+        return entityPhases.map((phase): Sample => [{ phase }, present.filter((each) => each === phase).length]);
+      }),
+    );
+
+    gauge(
       "keystone_realm_connected",
       "1 while a realm's node is online, 0 while it is not or nothing is known of it.",
       ["realm"],
@@ -312,7 +322,7 @@ export class Metrics {
 
 const reviewedKinds: ReadonlySet<string> = new Set([
   ..."CronJob DaemonSet Deployment Job PersistentVolumeClaim Pod ReplicaSet ReplicationController".split(" "),
-  ..."Service StatefulSet Grant Realm".split(" "),
+  ..."Service StatefulSet Grant Realm SuperEntity".split(" "),
 ]);
 
 type Amounts = Readonly<Record<string, string>>;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
+import { parser } from "@prometheus-io/lezer-promql";
 import { Metrics } from "./metrics.ts";
 
 const docs = new URL("../../docs/monitoring.md", import.meta.url);
@@ -27,6 +28,23 @@ Deno.test("metrics are named as Prometheus wants: base units, counters end with 
   }
 });
 
+/** Where PromQL can't be read, if anywhere: by Prometheus' own grammar. */
+function mistakesIn(expr: string): string[] {
+  const found: string[] = [];
+  parser.parse(expr).iterate({
+    enter: ({ type, from }) => {
+      if (type.isError) found.push(`${expr.slice(0, from)} ⟨here⟩ ${expr.slice(from)}`);
+    },
+  });
+  return found;
+}
+
+Deno.test("mistakes in PromQL are found", () => {
+  assert.deepEqual(mistakesIn("max by (grant) (keystone_grant_ready) == 0"), []);
+  assert.notDeepEqual(mistakesIn("max by grant (keystone_grant_ready) == 0"), []);
+  assert.notDeepEqual(mistakesIn("rate(keystone_api_requests_total[10m) > 1"), []);
+});
+
 /** Names of metrics in PromQL, those of a histogram without their endings. */
 const namesIn = (text: string): Set<string> =>
   new Set([...text.matchAll(/\b((?:keystone|process)_[a-z_]+?)(?:_bucket|_sum|_count)?\b/g)].map(([, name]) => name!));
@@ -48,6 +66,7 @@ Deno.test("dashboard and alerts ask only for metrics that there are", async () =
   ];
   assert.ok(asked.length > 30);
   for (const { by, expr } of asked) {
+    assert.deepEqual(mistakesIn(expr), [], by);
     const names = namesIn(expr);
     assert.ok(names.size > 0, `${by}: ${expr}`);
     for (const name of names) assert.ok(exported.has(name), `${by} asks for ${name}`);

@@ -23,6 +23,7 @@ function world() {
   const seen = {
     grants: [] as GrantFacts[],
     realms: [] as RealmFacts[],
+    superEntities: [] as ("Pending" | "Active" | "Incomplete" | undefined)[],
     quotas: [] as (QuotaFacts & { realm: string })[],
     drains: [] as { realm: string; running: number; terminating: number }[],
     tailnet: { state: "running", online: 2, offline: 1 },
@@ -30,6 +31,7 @@ function world() {
   const view: View = {
     grants: () => seen.grants,
     realms: () => seen.realms,
+    superEntities: () => seen.superEntities,
     quotas: () => seen.quotas,
     drains: () => seen.drains,
     tailnet: () => seen.tailnet,
@@ -188,6 +190,12 @@ Deno.test("realms, the tailnet, drains and queues", async () => {
     }),
     realm({ name: "carol-home" }),
   ];
+  seen.superEntities = ["Active", undefined, "Active"];
+  assert.deepEqual(await series("keystone_superentities"), [
+    'keystone_superentities{phase="Pending"} 1',
+    'keystone_superentities{phase="Active"} 2',
+    'keystone_superentities{phase="Incomplete"} 0',
+  ]);
   seen.drains = [{ realm: "bob-home", running: 3, terminating: 1 }];
   queue.add("a");
   assert.deepEqual(await series("keystone_realm_connected"), [

@@ -1,4 +1,5 @@
 /** What the operator knows at this moment, for metrics: read when somebody asks, so nothing has to be kept in step. */
+import type { EntityPhase } from "../api/mod.ts";
 import type { GrantFacts, QuotaFacts, RealmFacts } from "../core/facts.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
 import type { Stage } from "./stage.ts";
@@ -6,6 +7,8 @@ import type { Stage } from "./stage.ts";
 export interface View {
   grants(): readonly GrantFacts[];
   realms(): readonly RealmFacts[];
+  /** Phases of the SuperEntities. */
+  superEntities(): readonly (EntityPhase | undefined)[];
   /** The quotas of the guest namespaces. */
   quotas(): readonly (QuotaFacts & { realm: string })[];
   /** The guest namespaces that are being drained, with their pods that haven't finished. */
