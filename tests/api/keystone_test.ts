@@ -411,6 +411,16 @@ Deno.test("keystone", {
     return Promise.resolve();
   });
 
+  await step(t, "uninstall locks guests out and lets go of everything", async () => {
+    assert.equal((await run(["uninstall"])).code, 2);
+    const { code, json, err } = await run(["uninstall", "--yes", "-o", "json"]);
+    assert.equal(code, 0, err);
+    assert.ok(json().done.length > 1);
+    for (const { metadata } of (await cluster.grants.list()).items) assert.deepEqual(metadata!.finalizers ?? [], []);
+    const { stdout } = await lab.kubectl(["get", "rolebindings", "-A", "-o", "name"]);
+    assert.doesNotMatch(stdout, /keystone-guest/);
+  });
+
   await step(t, "usage, rights and reach have codes of their own", async () => {
     for (
       const wrong of [
@@ -440,15 +450,5 @@ Deno.test("keystone", {
     assert.match(gone.err, /gave no answer.*--context or KUBECONFIG/);
     await lab.apiserver.start();
     assert.equal((await keystone("/nowhere/kubeconfig", ["grants"])).code, 2);
-  });
-
-  await step(t, "uninstall locks guests out and lets go of everything", async () => {
-    assert.equal((await run(["uninstall"])).code, 2);
-    const { code, json, err } = await run(["uninstall", "--yes", "-o", "json"]);
-    assert.equal(code, 0, err);
-    assert.ok(json().done.length > 1);
-    for (const { metadata } of (await cluster.grants.list()).items) assert.deepEqual(metadata!.finalizers ?? [], []);
-    const { stdout } = await lab.kubectl(["get", "rolebindings", "-A", "-o", "name"]);
-    assert.doesNotMatch(stdout, /keystone-guest/);
   });
 });
