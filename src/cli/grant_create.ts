@@ -66,7 +66,7 @@ async function create(session: Session, given: CreateOptions, givenName: string 
     if (from) return printed(session, terms(from), "would be created (client dry run)");
   }
   using rest = await session.connect();
-  const seen = await new Observed(rest).terms();
+  const seen = await (await new Observed(rest).terms()).collectives();
   const grant = terms(options.from ?? localRealm(session, seen));
   for (const warning of await warningsOf(session, seen, grant)) {
     session.note(`${session.colours.yellow("Warning:")} ${warning}`);
@@ -99,7 +99,7 @@ async function warningsOf(session: Session, { stores }: Observed, { metadata, sp
     cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
     local: { kind: "any" },
     realmNamed: (name) => stores.realms.get(name),
-    isCollective: () => false,
+    isCollective: (name) => stores.superEntities.get(name) !== undefined,
     realms: () => stores.realms.list(),
     grantsTo: (realm) => stores.grants.index("grantee", realm),
     now: session.io.now(),

@@ -1,6 +1,7 @@
 /** The `keystone` command: one file for each verb. */
 import { Command } from "commander";
 import { version } from "../version.ts";
+import { approveCommand } from "./approve.ts";
 import { canReachCommand } from "./can_reach.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -15,6 +16,7 @@ import { planCommand } from "./plan.ts";
 import { realmsCommand } from "./realms.ts";
 import { revokeCommand } from "./revoke.ts";
 import { printable, runner } from "./session.ts";
+import { superEntitiesCommand } from "./superentities.ts";
 import { tailnetCommand } from "./tailnet.ts";
 import { trustCommand } from "./trust.ts";
 import { uninstallCommand } from "./uninstall.ts";
@@ -42,6 +44,8 @@ export function createProgram(io: Io): Command {
     canReachCommand,
     planCommand,
     kubeconfigCommand,
+    superEntitiesCommand,
+    approveCommand,
     trustCommand,
     tailnetCommand,
     doctorCommand,

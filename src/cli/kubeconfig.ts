@@ -80,10 +80,6 @@ function proxyOf(text: unknown): string | undefined {
 
 /** There is a way in only while something is granted: then the guests' binding stands. */
 async function letIn(rest: RestClient, realm: string): Promise<void> {
-  await new ResourceApi(rest, realms).get(realm).catch((error) => {
-    if (isApiError(error, 404) && error.details?.name === realm) throw no(`There is no Realm ${realm}.`);
-    throw error;
-  });
   try {
     const binding = await new ResourceApi(rest, roleBindings, guestNamespace(realm)).get(guestRole);
     const account = realmIdentity(realm);
@@ -93,6 +89,11 @@ async function letIn(rest: RestClient, realm: string): Promise<void> {
     );
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
+    // A SuperEntity is let in as well; the Realm is only looked at for what to say.
+    await new ResourceApi(rest, realms).get(realm).catch((error) => {
+      if (isApiError(error, 404) && error.details?.name === realm) throw no(`There is no Realm ${realm}.`);
+      throw error;
+    });
     throw no(
       `Nothing is in force for ${realm}, so there is nothing to let anybody into. See: keystone grants --realm ${realm}`,
     );

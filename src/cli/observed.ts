@@ -1,5 +1,11 @@
 /** What is in the cluster, read once, as the operator's own stores project it. */
-import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  isApiError,
+  type KubernetesObject,
+  type Resource,
+  ResourceApi,
+  type RestClient,
+} from "../../lib/kubernetes/mod.ts";
 import {
   configMaps,
   limitRanges,
@@ -9,7 +15,7 @@ import {
   serviceAccounts,
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { endpointSlices } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
-import { grants, realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { networkPolicies, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
@@ -33,6 +39,14 @@ export class Observed {
   /** All Grants and Realms. */
   async terms(): Promise<this> {
     await Promise.all([this.#into(grants, this.stores.grants), this.#into(realms, this.stores.realms)]);
+    return this;
+  }
+
+  /** All SuperEntities; none where they may not be read. */
+  async collectives(): Promise<this> {
+    await this.#into(superEntities, this.stores.superEntities).catch((error) => {
+      if (!isApiError(error, 403) && !isApiError(error, 404)) throw error;
+    });
     return this;
   }
 

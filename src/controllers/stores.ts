@@ -258,7 +258,7 @@ const clusterBindingFacts = (binding: ClusterRoleBinding): ClusterBindingFacts =
   uid: binding.metadata!.uid!,
   labels: binding.metadata!.labels ?? {},
   owners: ownersOf(binding),
-  subjects: (binding.subjects ?? []).map(({ kind, name }) => ({ kind, name })),
+  subjects: subjectFacts(binding),
 });
 
 function namespaceFacts({ metadata, status }: Namespace): NamespaceFacts | undefined {
@@ -321,14 +321,13 @@ const identityFacts = ({ metadata }: ServiceAccount): IdentityFacts => ({
   uid: metadata!.uid!,
 });
 
+const subjectFacts = ({ subjects = [] }: Pick<RoleBinding, "subjects">) =>
+  subjects.map(({ kind, name, namespace }) => ({ kind, name, ...(namespace === undefined ? {} : { namespace }) }));
+
 const bindingFacts = (binding: RoleBinding): BindingFacts => ({
   ...common(binding),
   roleRef: { kind: binding.roleRef.kind, name: binding.roleRef.name },
-  subjects: (binding.subjects ?? []).map(({ kind, name, namespace }) => ({
-    kind,
-    name,
-    ...(namespace === undefined ? {} : { namespace }),
-  })),
+  subjects: subjectFacts(binding),
 });
 
 const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({ ...common(map), data: map.data ?? {} });

@@ -125,7 +125,7 @@ export interface ClusterBindingFacts {
   labels: Readonly<Record<string, string>>;
   /** UIDs of its owners. */
   owners: readonly string[];
-  subjects: readonly { kind: string; name: string }[];
+  subjects: readonly { kind: string; name: string; namespace?: string }[];
 }
 
 export interface ServiceAccountFacts {

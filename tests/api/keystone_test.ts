@@ -53,9 +53,9 @@ Deno.test("keystone", {
   assert.equal((await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`])).code, 0);
 
   await step(t, "of nothing it lists nothing", async () => {
-    for (const verb of ["grants", "realms"]) {
+    for (const verb of ["grants", "realms", "superentities"]) {
       assert.deepEqual((await run([verb, "-o", "json"])).json(), { items: [] });
-      assert.match((await run([verb])).out, /^There are no (grants|realms)\./);
+      assert.match((await run([verb])).out, /^There are no (grants|realms|SuperEntities)\./);
     }
     assert.equal(load((await run(["grants", "-o", "yaml"])).out) !== undefined, true);
   });
@@ -343,6 +343,38 @@ Deno.test("keystone", {
       assert.deepEqual(fit.json().grants, ["alice-to-bob"]);
       assert.equal((await keystone(path, ["realms"])).code, 3);
       assert.equal((await keystone(path, ["revoke", "alice-to-bob"])).code, 3);
+
+      // He approves for his realm, and for no other.
+      await cluster.apply({
+        apiVersion: "keystone.io/v1alpha1",
+        kind: "SuperEntity",
+        metadata: { name: "two-homes" },
+        spec: {
+          members: [
+            { realm: "bob-home", contribution: { cpu: "1" } },
+            { realm: "carla-home", contribution: { cpu: "1" } },
+          ],
+        },
+      });
+      const approved = await eventually("the right to approve is there", async () => {
+        const said = await keystone(path, ["approve", "two-homes", "--yes"]);
+        return said.code === 0 ? said : said.err;
+      });
+      assert.match(approved.out, /bob-home approves two-homes: sha256:[0-9a-f]{64}/);
+      const other = await keystone(path, ["approve", "two-homes", "--realm", "carla-home"]);
+      assert.equal(other.code, 3);
+      assert.match(other.err, /may not approve or withdraw for realm carla-home/);
+      assert.equal((await run(["approve", "two-homes", "--realm", "nobody"])).code, 1);
+      assert.equal((await run(["approve", "two-homes", "--realm", "carla-home", "--digest", "sha256:0"])).code, 1);
+      assert.equal((await run(["approve", "two-homes", "--realm", "carla-home"])).code, 0);
+      const entity = await eventually("both have approved", async () => {
+        const { items: [entity] } = (await run(["superentities", "-o", "json"])).json();
+        return entity.approved === 2 ? entity : entity.message;
+      });
+      assert.deepEqual([entity.needed, entity.pooled["requests.cpu"]], [2, "2"]);
+      assert.match((await run(["superentities"])).out, /two-homes +Active +2 of 2 +bob-home ✓, carla-home ✓ +2/);
+      assert.equal((await keystone(path, ["approve", "two-homes", "--withdraw"])).code, 0);
+      assert.equal((await keystone(path, ["approve", "two-homes", "--withdraw"])).code, 1);
 
       await cluster.grants.patch("alice-to-bob", { spec: { termination: { noticeSeconds: 0 } } }, { type: "merge" });
       using rest = await clientOf(path);

@@ -92,6 +92,11 @@ export const subjectsOf = (realm: string, subjects: readonly RealmSubject[]): Su
   { kind: "ServiceAccount", namespace: systemNamespace, name: realmIdentity(realm) },
 ];
 
+/** By which two subjects are the same. */
+export const subjectKey = (
+  { kind, namespace = "", name }: { kind: string; namespace?: string; name: string },
+): string => `${kind}/${namespace}/${name}`;
+
 /** Lets them. */
 export const bindingOf = (realm: string, subjects: readonly RealmSubject[]): RoleBinding => ({
   apiVersion: "rbac.authorization.k8s.io/v1",

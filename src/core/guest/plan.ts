@@ -50,6 +50,7 @@ import {
   quotaOf,
   realmPolicyOf,
   serviceAccountOf,
+  subjectKey,
 } from "./objects.ts";
 import { type Ownership, ownershipOf, recordsOf } from "./ownership.ts";
 import { rulesHere } from "./trust.ts";
@@ -326,9 +327,6 @@ function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readon
   const desired = guideOf(grantee, guideText(holdings));
   return guide && labelled(desired, guide) && includesAll(guide.data, desired.data!) ? [] : [{ apply: desired }];
 }
-
-const subjectKey = ({ kind, namespace = "", name }: { kind: string; namespace?: string; name: string }): string =>
-  `${kind}/${namespace}/${name}`;
 
 /** Access comes last: not before the default deny stands and the quota is in force. */
 function bindingWrites(world: GuestWorld, hard: Hard): Write[] {

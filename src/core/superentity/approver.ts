@@ -1,8 +1,12 @@
 /** Who may approve for a realm: its subjects, through one ClusterRole and its binding for each Realm that is a member. */
 import { isDeepStrictEqual } from "node:util";
-import type { ClusterRole, ClusterRoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import type { RealmSubject } from "../../api/mod.ts";
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  Subject,
+} from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { ClusterBindingFacts, ClusterRoleFacts, RealmFacts } from "../facts.ts";
+import { subjectKey, subjectsOf } from "../guest/objects.ts";
 import { approverName, ownerLabels, realmGroup } from "../names.ts";
 
 export interface ApproverWorld {
@@ -27,7 +31,9 @@ export function planApprover({ name, realm, entities, role, binding }: ApproverW
   const isMember = present !== undefined && entities.length > 0;
   if (!isMember && !role && !binding) return [];
   const owner = present ?? undefined;
-  const subjects = isMember ? present.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(name) }] : [];
+  const subjects = isMember
+    ? subjectsOf(name, present.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(name) }])
+    : [];
   const desired = {
     role: roleOf(name, owner, isMember ? [...entities].sort() : []),
     binding: bindingOf(name, owner, subjects),
@@ -35,8 +41,8 @@ export function planApprover({ name, realm, entities, role, binding }: ApproverW
   const writes: ApproverWrite[] = [];
   if (isMember || binding) {
     const same = binding && labelled(binding, name) && owned(binding, owner) && isDeepStrictEqual(
-      binding.subjects.map(({ kind, name }) => ({ kind, name })),
-      subjects.map(({ kind, name }) => ({ kind, name })),
+      binding.subjects.map(subjectKey),
+      subjects.map(subjectKey),
     );
     if (!same) writes.push({ binding: desired.binding });
   }
@@ -78,11 +84,11 @@ const roleOf = (name: string, owner: RealmFacts | undefined, entities: readonly 
 const bindingOf = (
   name: string,
   owner: RealmFacts | undefined,
-  subjects: readonly RealmSubject[],
+  subjects: Subject[],
 ): ClusterRoleBinding => ({
   apiVersion: "rbac.authorization.k8s.io/v1",
   kind: "ClusterRoleBinding",
   metadata: metadataOf(name, owner),
   roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: approverName(name) },
-  subjects: subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
+  subjects,
 });
