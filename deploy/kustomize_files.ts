@@ -22,10 +22,10 @@ export interface Manifest {
   [field: string]: unknown;
 }
 
-/** All objects that the chart makes of these values. `helm` is the path of the program. */
-export async function render(helm: string, values: unknown, chart = `${root}deploy/chart`): Promise<Manifest[]> {
+/** All objects that the chart makes of these values. `helm` is the path of the program, `namespace` that of the release. */
+export async function render(helm: string, values: unknown, namespace = "keystone-system"): Promise<Manifest[]> {
   const child = new Deno.Command(helm, {
-    args: ["template", "keystone", chart, "--namespace=keystone-system", "--values=-"],
+    args: ["template", "keystone", `${root}deploy/chart`, `--namespace=${namespace}`, "--values=-"],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

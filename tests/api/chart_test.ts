@@ -89,6 +89,17 @@ Deno.test("the chart", async (t) => {
     assert.equal(await baseName(), `docker.io/denoland/deno:distroless-${Deno.version.deno}`);
   });
 
+  await t.step("everything goes to keystone-system, also where the release is in another namespace", async () => {
+    const manifests = await render(helm!, { realm: "alice-home" }, "default");
+    const here = rendered.get("with a sidecar")!;
+    const names = (list: Manifest[]) =>
+      list.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`);
+    assert.deepEqual(names(manifests).filter((name) => !names(here).includes(name)), [
+      "Namespace undefined keystone-system",
+    ]);
+    assert.equal(manifests.length, here.length + 1);
+  });
+
   const refused: [string, unknown, RegExp][] = [
     ["no realm for two replicas", {}, /realm is empty.*--set realm=alice-home/],
     [

@@ -1,7 +1,4 @@
 {{- define "keystone.check" -}}
-{{- if ne .Release.Namespace "keystone-system" -}}
-{{- fail (printf "The namespace is %s; Keystone's guards know its operator in keystone-system only. Install with --namespace keystone-system --create-namespace." .Release.Namespace) -}}
-{{- end -}}
 {{- $sidecar := and .Values.tailscale.enabled (not .Values.tailscale.hostSocket) -}}
 {{- if and $sidecar (gt (int .Values.replicas) 1) (not .Values.realm) -}}
 {{- fail "realm is empty: with more than one replica each is a node of its own on the tailnet, so none can ask it which realm this cluster is. Set realm, for example --set realm=alice-home." -}}
