@@ -36,9 +36,15 @@ export class Observed {
     this.#rest = rest;
   }
 
-  /** All Grants and Realms. */
+  /** All Grants and Realms, and the SuperEntities as far as they may be read: who may not does without them. */
   async terms(): Promise<this> {
-    await Promise.all([this.#into(grants, this.stores.grants), this.#into(realms, this.stores.realms)]);
+    await Promise.all([
+      this.#into(grants, this.stores.grants),
+      this.#into(realms, this.stores.realms),
+      this.#into(superEntities, this.stores.superEntities).catch((error) => {
+        if (!isApiError(error, 403) && !isApiError(error, 404)) throw error;
+      }),
+    ]);
     return this;
   }
 

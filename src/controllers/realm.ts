@@ -7,6 +7,7 @@ import { realmCapability, trustedNodeAnnotation } from "../api/mod.ts";
 import type { RealmFacts } from "../core/facts.ts";
 import { operatorName } from "../core/names.ts";
 import { canonicalName, rivalsOf } from "../core/realm/identity.ts";
+import { realmConflict } from "../core/superentity/conflict.ts";
 import { type NodeFacts, planRealm, type TailnetFacts } from "../core/realm/plan.ts";
 import { type Peer, peerByID, type TailnetState } from "../tailnet/tailnet.ts";
 import type { Context } from "./context.ts";
@@ -20,6 +21,7 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
   const known = local();
   const plan = planRealm({
     realm,
+    conflict: realmConflict(realm, stores.superEntities.get(name), known),
     rivals: rivalsOf(stores.realms.index("identity", canonicalName(realm.spec.identity)), realm),
     tailnet: tailnetFacts(tailnet.state, realm),
     ping: pings.get(name),

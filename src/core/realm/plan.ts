@@ -47,6 +47,8 @@ export interface RealmWorld {
   realm: RealmFacts;
   /** Names of the other Realms that have the same identity. */
   rivals: readonly string[];
+  /** Why its name is a SuperEntity's, if it is. */
+  conflict?: string | undefined;
   tailnet: TailnetFacts;
   /** Undefined while no ping of the realm's node has ended. */
   ping?: PingFacts | undefined;

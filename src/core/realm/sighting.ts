@@ -23,8 +23,9 @@ export interface Sighting {
 
 /** Looks: ordered checks, of which the first that applies says it all. */
 export function sightingOf(world: RealmWorld): Sighting {
-  const { realm, rivals, tailnet } = world;
+  const { realm, rivals, conflict, tailnet } = world;
   const { identity } = realm.spec;
+  if (conflict !== undefined) return refused("NameConflict", conflict);
   if (rivals.length > 0) return refused("DuplicateIdentity", duplicateMessage(realm, rivals));
   if (tailnet.kind === "none") {
     return unasked(realm, "Unknown", {
