@@ -23,6 +23,8 @@ export interface Context {
   names: Names;
   shares: Shares;
   pings: Pings;
+  /** Since when no node answers to the identity of a realm, epoch milliseconds, by the realm's name. */
+  missingSince: Map<string, number>;
   pools: Pools;
   tailnet: Tailnet;
   settings: Settings;

@@ -169,6 +169,7 @@ function createContext(
     }),
     names,
     shares: new Shares(),
+    missingSince: new Map(),
     pings: new Pings({
       ping: (address, signal) => tailnet.ping(address, signal),
       clock,

@@ -16,14 +16,19 @@ import { record } from "./record.ts";
 export async function reconcileRealm(context: Context, name: string, signal: AbortSignal): Promise<Next> {
   const { stores, tailnet, pings, local, clock, lastSeenEveryMs } = context;
   const realm = stores.realms.get(name);
-  if (!realm) pings.forget(name);
+  if (!realm) {
+    pings.forget(name);
+    context.missingSince.delete(name);
+  }
   if (!realm || realm.deleting) return {};
   const known = local();
+  const facts = tailnetFacts(tailnet.state, realm);
   const plan = planRealm({
     realm,
     conflict: realmConflict(realm, stores.superEntities.get(name), known),
     rivals: rivalsOf(stores.realms.index("identity", canonicalName(realm.spec.identity)), realm),
-    tailnet: tailnetFacts(tailnet.state, realm),
+    tailnet: facts,
+    missingSince: missingSince(context, name, facts),
     ping: pings.get(name),
     local: known.kind === "known" && known.name === name,
     lastSeenEveryMs,
@@ -56,6 +61,13 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
 
 const head = { apiVersion: "keystone.io/v1alpha1", kind: "Realm" } as const;
 
+/** Remembers since when a realm's node is missing. */
+function missingSince(context: Context, name: string, facts: TailnetFacts): number | undefined {
+  if (facts.kind !== "running" || facts.nodes.length > 0) context.missingSince.delete(name);
+  else if (!context.missingSince.has(name)) context.missingSince.set(name, context.clock.now());
+  return context.missingSince.get(name);
+}
+
 function tailnetFacts(state: TailnetState, { spec, trustedNode }: RealmFacts): TailnetFacts {
   if (state.kind !== "running") return state;
   const nodes = (state.peers.get(canonicalName(spec.identity)) ?? []).map(nodeFacts);
@@ -64,6 +76,7 @@ function tailnetFacts(state: TailnetState, { spec, trustedNode }: RealmFacts): T
   return {
     kind: "running",
     nodes,
+    current: state.self.online,
     ...(trustedElsewhere === undefined ? {} : { trustedElsewhere }),
     ...(state.controlURL === undefined ? {} : { controlServer: state.controlURL }),
   };

@@ -168,6 +168,22 @@ export const mutants: readonly Mutant[] = [
     tests: core,
   },
   {
+    name: "absence-believed-without-control-server",
+    promise: "unreachable is not revoked",
+    file: "src/core/realm/sighting.ts",
+    find: "if (nodes.length === 0 && trustedElsewhere === undefined && !tailnet.current) {",
+    replace: "if (nodes.length < 0) {",
+    tests: ["src/core/realm"],
+  },
+  {
+    name: "one-look-takes-a-node-for-gone",
+    promise: "one lost sample never flips a realm",
+    file: "src/core/realm/sighting.ts",
+    find: "return isMissing && missingSince !== undefined ? missingSince + settleMs : -Infinity;",
+    replace: "return isMissing && missingSince !== undefined ? missingSince : -Infinity;",
+    tests: ["src/core/realm"],
+  },
+  {
     name: "one-lost-ping-flips",
     promise: "one lost sample never flips a realm",
     file: "src/core/realm/path.ts",

@@ -594,7 +594,11 @@ export class Operator {
       realm,
       rivals: rivalsOf(this.#stores.realms.index("identity", identity), realm),
       tailnet: tailnet.kind === "running"
-        ? { kind: "running", nodes: tailnet.nodes.filter(({ dnsName }) => canonicalName(dnsName) === identity) }
+        ? {
+          kind: "running",
+          current: true,
+          nodes: tailnet.nodes.filter(({ dnsName }) => canonicalName(dnsName) === identity),
+        }
         : tailnet,
       local: local.kind === "known" && local.name === name,
       lastSeenEveryMs: 300_000,

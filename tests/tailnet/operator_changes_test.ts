@@ -226,6 +226,23 @@ Deno.test("changes of a real tailnet", {
     },
   );
 
+  await step(t, "it restarts while the control server is away: nobody is taken for gone", async () => {
+    const writes = operator.writes().length;
+    await lab.headscale!.stop();
+    await alice.tailscaled.kill();
+    await realmShows("Unknown", ({ status }) => status?.connectionState === "Unknown");
+    const started = alice.tailscaled.start();
+    const { realm } = await realmShows("it can be asked again", (realm) => {
+      return conditionOf(realm, "Reachable")?.reason !== "TailscaledUnreachable";
+    });
+    assert.equal(conditionOf(realm, "IdentityVerified")!.status, "True", JSON.stringify(realm.status));
+    await lab.headscale!.start();
+    await started;
+    await realmShows("back", ({ status }) => status?.connectionState === "Connected", "bob-home", 60_000);
+    const wrote = operator.writes().slice(writes).map(({ method, path }) => `${method} ${path}`);
+    assert.deepEqual(wrote.filter((text) => !/\/(realms|events|grants)/.test(text)), []);
+  });
+
   await step(
     t,
     "of a node that has stopped nothing is claimed but that it doesn't answer, and then that it does",

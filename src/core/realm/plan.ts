@@ -7,7 +7,7 @@ import { connectionTypeVerdict } from "./control_server.ts";
 import { keyVerdict, keyWakeAt } from "./key.ts";
 import { pathShown, pingDueAt, type PingFacts } from "./path.ts";
 import { trustShown } from "./pin.ts";
-import { type Sighting, sightingOf, wholeSeconds } from "./sighting.ts";
+import { doubtfulUntil, type Sighting, sightingOf, wholeSeconds } from "./sighting.ts";
 
 /** A node of the tailnet, as far as a Realm cares. */
 export interface NodeFacts {
@@ -38,6 +38,8 @@ export type TailnetFacts =
     kind: "running";
     /** Those that answer to the realm's identity. */
     nodes: readonly NodeFacts[];
+    /** Whether the control server can be reached: else a node may only seem to be missing. */
+    current: boolean;
     /** The name that the trusted node has, if it is another. */
     trustedElsewhere?: string;
     controlServer?: string;
@@ -50,6 +52,8 @@ export interface RealmWorld {
   /** Why its name is a SuperEntity's, if it is. */
   conflict?: string | undefined;
   tailnet: TailnetFacts;
+  /** Since when no node answers to the identity, epoch milliseconds; undefined: one does, or it isn't known since when. */
+  missingSince?: number | undefined;
   /** Undefined while no ping of the realm's node has ended. */
   ping?: PingFacts | undefined;
   local: boolean;
@@ -72,6 +76,8 @@ export interface RealmPlan {
 /** Plans one realm. A lost tailscaled changes what is known, never what is enforced: the node stays as it was. */
 export function planRealm(world: RealmWorld): RealmPlan {
   const { realm, tailnet, now } = world;
+  const holdUntil = doubtfulUntil(world);
+  if (now < holdUntil) return { status: realm.status, events: [], wakeAt: holdUntil };
   const seen = sightingOf(world);
   const before = realm.status;
   const node = shownNode(world, seen);

@@ -8,7 +8,7 @@ const plan = (world: Partial<RealmWorld>): RealmPlan =>
   planRealm({
     realm: realm(),
     rivals: [],
-    tailnet: { kind: "running", nodes: [node()] },
+    tailnet: { kind: "running", current: true, nodes: [node()] },
     local: false,
     lastSeenEveryMs,
     now,
@@ -17,7 +17,11 @@ const plan = (world: Partial<RealmWorld>): RealmPlan =>
 const ready = ({ status }: RealmPlan) => status.conditions!.find(({ type }) => type === "Ready")!;
 const conditionOf = ({ status }: RealmPlan, wanted: string) => status.conditions!.find(({ type }) => type === wanted)!;
 const condition = (plan: RealmPlan, wanted: string) => conditionOf(plan, wanted).status;
-const running = (...nodes: NodeFacts[]): TailnetFacts => ({ kind: "running", nodes });
+const running = (...nodes: NodeFacts[]): Extract<TailnetFacts, { kind: "running" }> => ({
+  kind: "running",
+  current: true,
+  nodes,
+});
 const unavailable = {
   kind: "unavailable" as const,
   reason: "TailscaledUnreachable",
@@ -53,7 +57,7 @@ Deno.test("realm: lastSeen is renewed while Connected when it is old enough", ()
 Deno.test("realm: a node that goes offline keeps its addresses; lastSeen is that moment", () => {
   const gone = plan({
     realm: after(plan({})),
-    tailnet: { kind: "running", nodes: [node({ online: false })] },
+    tailnet: { kind: "running", current: true, nodes: [node({ online: false })] },
     now: now + 60_000,
   });
   assert.equal(gone.status.connectionState, "Disconnected");
@@ -63,7 +67,7 @@ Deno.test("realm: a node that goes offline keeps its addresses; lastSeen is that
   assert.equal(gone.wakeAt, undefined);
   const later = plan({
     realm: after(gone),
-    tailnet: { kind: "running", nodes: [node({ online: false })] },
+    tailnet: { kind: "running", current: true, nodes: [node({ online: false })] },
     now: now + 600_000,
   });
   assert.deepEqual(later.status, gone.status);
@@ -85,7 +89,7 @@ Deno.test("realm: without tailscaled it is Unknown with the reason, and what was
 Deno.test("realm: a node that takes over the name is not trusted, and its addresses are not shown", () => {
   const taken = plan({
     realm: after(plan({})),
-    tailnet: { kind: "running", nodes: [node({ stableID: "n2", addresses: ["100.64.0.9"] })] },
+    tailnet: { kind: "running", current: true, nodes: [node({ stableID: "n2", addresses: ["100.64.0.9"] })] },
   });
   assert.equal(taken.status.connectionState, "Error");
   assert.equal(ready(taken).reason, "NodeReplaced");
@@ -98,25 +102,29 @@ Deno.test("realm: a node that takes over the name is not trusted, and its addres
 Deno.test("realm: among several of one name the pinned one counts; without a pin none does", () => {
   const nodes = [node({ stableID: "n2" }), node()];
   assert.equal(
-    plan({ realm: realm({ trustedNode: "n1" }), tailnet: { kind: "running", nodes } }).status.node!.stableID,
+    plan({ realm: realm({ trustedNode: "n1" }), tailnet: { kind: "running", current: true, nodes } }).status.node!
+      .stableID,
     "n1",
   );
-  const unsure = plan({ tailnet: { kind: "running", nodes } });
+  const unsure = plan({ tailnet: { kind: "running", current: true, nodes } });
   assert.deepEqual([ready(unsure).reason, unsure.pin, unsure.status.node], ["SeveralNodes", undefined, undefined]);
 });
 
 Deno.test("realm: a node that nobody knows, and one whose key has expired, are for a person to mend", () => {
-  const unknown = plan({ tailnet: { kind: "running", nodes: [] } });
+  const unknown = plan({ tailnet: { kind: "running", current: true, nodes: [] } });
   assert.deepEqual([unknown.status.connectionState, ready(unknown).reason], ["Error", "NodeNotFound"]);
   const expired = plan({
-    tailnet: { kind: "running", nodes: [node({ expired: true, keyExpiry: "2026-05-01T00:00:00Z" })] },
+    tailnet: { kind: "running", current: true, nodes: [node({ expired: true, keyExpiry: "2026-05-01T00:00:00Z" })] },
   });
   assert.deepEqual([expired.status.connectionState, ready(expired).reason], ["Error", "KeyExpired"]);
   assert.match(ready(expired).message, /2026-05-01/);
 });
 
 Deno.test("realm: the operator's own node is there, whatever the control server says", () => {
-  const self = plan({ tailnet: { kind: "running", nodes: [node({ self: true, online: false })] }, local: true });
+  const self = plan({
+    tailnet: { kind: "running", current: true, nodes: [node({ self: true, online: false })] },
+    local: true,
+  });
   assert.deepEqual([self.status.connectionState, self.status.local], ["Connected", true]);
 });
 
@@ -172,7 +180,7 @@ Deno.test("realm: a node that was renamed is said to be, and one that is gone is
   const realm = after(plan({}));
   const renamed = plan({
     realm,
-    tailnet: { ...running(), trustedElsewhere: "bob-2.tailnet-name.ts.net" } as TailnetFacts,
+    tailnet: { ...running(), trustedElsewhere: "bob-2.tailnet-name.ts.net" },
   });
   assert.match(ready(renamed).message, /the trusted one, n1, is named bob-2\.tailnet-name\.ts\.net now/);
   assert.equal(renamed.status.node, undefined);
@@ -238,7 +246,7 @@ Deno.test("realm: the control server is held against spec.connectionType, and wo
   const seen = (connectionType: "tailscale" | "headscale", controlServer?: string) =>
     plan({
       realm: realm({ spec: { connectionType } }),
-      tailnet: { ...running(node()), ...(controlServer ? { controlServer } : {}) } as TailnetFacts,
+      tailnet: { ...running(node()), ...(controlServer ? { controlServer } : {}) },
     });
   const verdicts = [
     seen("tailscale", "https://controlplane.tailscale.com"),
@@ -360,4 +368,37 @@ Deno.test("realm: what the control server tells of an offline node is when it wa
     plan({ realm: connected, tailnet: running(node({ online: false, lastSeen })), now: now + 90_000 }).status.lastSeen;
   assert.equal(gone("2026-06-01T12:01:20Z"), "2026-06-01T12:01:20Z");
   assert.equal(gone(lastSeen), "2026-06-01T12:00:00Z", "it was seen later than that");
+});
+
+Deno.test("realm: a node that is missing for a moment isn't gone; one that is elsewhere, or replaced, is at once", () => {
+  const realmBefore = after(plan({}));
+  const at = (ms: number, tailnet: TailnetFacts = running()) =>
+    plan({ realm: realmBefore, tailnet, missingSince: now, now: now + ms });
+  for (const ms of [0, 499]) {
+    assert.deepEqual(at(ms).status, realmBefore.status);
+    assert.deepEqual([at(ms).wakeAt, at(ms).events], [now + 500, []]);
+  }
+  assert.equal(ready(at(500)).reason, "NodeNotFound");
+  assert.equal(ready(at(0, { ...running(), trustedElsewhere: "bob-2.tailnet-name.ts.net" })).reason, "NodeNotFound");
+  assert.equal(ready(at(0, running(node({ stableID: "n2" })))).reason, "NodeReplaced");
+  // What never was verified has nothing to lose.
+  assert.equal(ready(plan({ tailnet: running(), missingSince: now })).reason, "NodeNotFound");
+});
+
+Deno.test("realm: without the control server a node that isn't listed isn't taken for gone", () => {
+  const realmBefore = after(plan({}));
+  const away = { ...running(), current: false };
+  const unsure = plan({ realm: realmBefore, tailnet: away, missingSince: now - 60_000 });
+  assert.deepEqual([unsure.status.connectionState, ready(unsure).reason], ["Unknown", "ControlServerUnreachable"]);
+  assert.equal(condition(unsure, "IdentityVerified"), "True");
+  assert.deepEqual(unsure.status.node, realmBefore.status.node);
+  // Whom it does list it knows.
+  assert.equal(
+    plan({ realm: realmBefore, tailnet: { ...running(node()), current: false } }).status.connectionState,
+    "Connected",
+  );
+  assert.equal(
+    ready(plan({ realm: realmBefore, tailnet: { ...running(node({ stableID: "n2" })), current: false } })).reason,
+    "NodeReplaced",
+  );
 });

@@ -3,7 +3,7 @@ import type { ConnectionState } from "../../api/mod.ts";
 import type { Verdict } from "../conditions.ts";
 import type { RealmFacts } from "../facts.ts";
 import { rfc3339 } from "../instants.ts";
-import { isNamed } from "./identity.ts";
+import { isNamed, isVerified } from "./identity.ts";
 import { expiredMessage, isExpired } from "./key.ts";
 import { isAnswering } from "./path.ts";
 import type { NodeFacts, RealmWorld } from "./plan.ts";
@@ -43,6 +43,14 @@ export function sightingOf(world: RealmWorld): Sighting {
     });
   }
   const { nodes, trustedElsewhere } = tailnet;
+  if (nodes.length === 0 && trustedElsewhere === undefined && !tailnet.current) {
+    return unasked(realm, "Unknown", {
+      status: "Unknown",
+      reason: "ControlServerUnreachable",
+      message: `tailscaled shows no node named ${identity}, but is not connected to its control server, which would ` +
+        "know; grants stay as they are.",
+    });
+  }
   if (nodes.length === 0) {
     return refused(
       "NodeNotFound",
@@ -74,6 +82,16 @@ export function sightingOf(world: RealmWorld): Sighting {
     node,
     ...(realm.trustedNode === undefined ? { pin: node.stableID } : {}),
   };
+}
+
+/** How long a node that is nowhere on the tailnet has to be missing to be taken for gone: one look may be too early. */
+const settleMs = 500;
+
+/** Until when it is too early to say anything of a realm whose node was there; -Infinity: it isn't. */
+export function doubtfulUntil({ realm, rivals, tailnet, missingSince }: RealmWorld): number {
+  const isMissing = tailnet.kind === "running" && tailnet.current && tailnet.nodes.length === 0 &&
+    tailnet.trustedElsewhere === undefined && rivals.length === 0 && isVerified(realm);
+  return isMissing && missingSince !== undefined ? missingSince + settleMs : -Infinity;
 }
 
 /** Nobody is trusted with the realm as it is: a person has to act. */
