@@ -23,9 +23,13 @@ export interface Manifest {
 }
 
 /** All objects that the chart makes of these values. `helm` is the path of the program, `namespace` that of the release. */
-export async function render(helm: string, values: unknown, namespace = "keystone-system"): Promise<Manifest[]> {
+export async function render(
+  helm: string,
+  values: unknown,
+  { namespace = "keystone-system", chart = `${root}deploy/chart` }: { namespace?: string; chart?: string } = {},
+): Promise<Manifest[]> {
   const child = new Deno.Command(helm, {
-    args: ["template", "keystone", `${root}deploy/chart`, `--namespace=${namespace}`, "--values=-"],
+    args: ["template", "keystone", chart, `--namespace=${namespace}`, "--values=-"],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { load } from "js-yaml";
 import { kustomizeFiles, type Manifest, render } from "../../deploy/kustomize_files.ts";
+import { revisionAnnotation, schemaRevision } from "../../src/api/mod.ts";
 import { version } from "../../src/version.ts";
 import { baseName } from "../../deploy/image.ts";
 import { root, step } from "../fixtures/operator.ts";
+import { previousChart } from "../fixtures/previous_chart.ts";
 import { build } from "../lab/build.ts";
 import { type Lab, startLab } from "../lab/lab.ts";
 import { runCommand } from "../lab/command.ts";
@@ -90,7 +92,7 @@ Deno.test("the chart", async (t) => {
   });
 
   await t.step("everything goes to keystone-system, also where the release is in another namespace", async () => {
-    const manifests = await render(helm!, { realm: "alice-home" }, "default");
+    const manifests = await render(helm!, { realm: "alice-home" }, { namespace: "default" });
     const here = rendered.get("with a sidecar")!;
     const names = (list: Manifest[]) =>
       list.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`);
@@ -98,6 +100,19 @@ Deno.test("the chart", async (t) => {
       "Namespace undefined keystone-system",
     ]);
     assert.equal(manifests.length, here.length + 1);
+  });
+
+  await t.step("the previous chart, from which upgrades are tested, can carry today's operator", async () => {
+    const manifests = await render(helm!, { realm: "alice-home" }, { chart: previousChart });
+    const definitions = manifests.filter(({ kind }) => kind === "CustomResourceDefinition");
+    assert.ok(definitions.length > 0);
+    for (const { metadata } of definitions) {
+      const revision = Number(metadata.annotations?.[revisionAnnotation]);
+      assert.ok(
+        revision >= schemaRevision,
+        `its ${metadata.name} is too old: deno run -A tests/fixtures/previous_chart.ts`,
+      );
+    }
   });
 
   const refused: [string, unknown, RegExp][] = [
