@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { keystone } from "../../tests/fixtures/keystone.ts";
+import { apiErrorFromStatus, ConnectionError } from "../../lib/kubernetes/errors.ts";
+import { exitOf } from "./exit.ts";
+import type { Io } from "./io.ts";
+import { printable, Session } from "./session.ts";
 import { bar, relative, share } from "./lending.ts";
 import { instantFrom, spanFrom } from "./instants.ts";
 
@@ -61,4 +65,32 @@ Deno.test("spans and instants are read strictly", () => {
   for (const wrong of ["", "soon", "2030", "2030-13-01", "2030-02-30", "01/02/2030", "2030-01-01T00:00:00"]) {
     assert.throws(() => instantFrom("--until", wrong), /--until is/);
   }
+});
+
+Deno.test("colours are only on a terminal, and control characters nowhere", () => {
+  const flags = { output: "text" as const, color: true };
+  const io = (terminal: boolean, env: Record<string, string> = {}) =>
+    ({ terminal, env: (name: string) => env[name] }) as unknown as Io;
+  const green = (...args: Parameters<typeof io>) => new Session(io(...args), flags).colours.green("x");
+  assert.equal(green(true), "\x1b[32mx\x1b[39m");
+  for (const plain of [green(false), green(true, { NO_COLOR: "1" }), green(true, { TERM: "dumb" })]) {
+    assert.equal(plain, "x");
+  }
+  assert.equal(
+    printable("\x1b[32mx\x1b[39m\n\x1b]0;t\x07\x1b[2J\r\x9b"),
+    "\x1b[32mx\x1b[39m\n\ufffd]0;t\ufffd\ufffd[2J\ufffd\ufffd",
+  );
+});
+
+Deno.test("each kind of error has its code, and says what to do", () => {
+  const of = (code: number, message: string, path = "/apis/keystone.io/v1alpha1/grants/x") =>
+    exitOf(apiErrorFromStatus({ kind: "Status", code, message, reason: "" } as never, { method: "GET", path }));
+  assert.equal(of(403, "no").code, 3);
+  assert.match(of(401, "Unauthorized").message, /keystone kubeconfig REALM/);
+  assert.equal(of(404, 'grants.keystone.io "x" not found').code, 1);
+  assert.match(of(404, "the server could not find the requested resource").message, /kubectl apply -f crds/);
+  assert.equal(exitOf(new ConnectionError("gone.")).code, 4);
+  assert.equal(exitOf(new DOMException("late", "TimeoutError")).code, 4);
+  assert.deepEqual(exitOf(new Error("what")), { code: 1, message: "what" });
+  assert.deepEqual(exitOf("what"), { code: 1, message: "what" });
 });

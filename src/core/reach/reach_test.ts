@@ -56,4 +56,72 @@ Deno.test("a port by its name is one of the pod that is connected to", () => {
   const reach = (port: number) =>
     reachOf([{ namespace: "guest-a", name: "p", spec }], { ...flow, from: { ip: "192.0.2.1" }, to: to(port) }).allowed;
   assert.deepEqual([reach(443), reach(80)], [true, false]);
+  const udp = { ...guest, namedPorts: [{ name: "web", port: 443, protocol: "UDP" }] };
+  const policies = [{ namespace: "guest-a", name: "p", spec }];
+  assert.equal(reachOf(policies, { ...flow, from: { ip: "192.0.2.1" }, to: udp }).allowed, false);
+});
+
+const peers: [string, NetworkPolicySpec, boolean][] = [
+  ["a policy without types is for egress too, if it has rules for it", {
+    podSelector: {},
+    egress: [{ to: [{ ipBlock: { cidr: "198.51.100.0/24" } }] }],
+  }, false],
+  ["and not if it has none", { podSelector: {} }, true],
+  ["what is cut out of a block", {
+    podSelector: {},
+    policyTypes: ["Egress"],
+    egress: [{ to: [{ ipBlock: { cidr: "192.0.2.0/24", except: ["192.0.2.0/28"] } }] }],
+  }, false],
+  [
+    "pods are no addresses",
+    { podSelector: {}, policyTypes: ["Egress"], egress: [{ to: [{ podSelector: {} }] }] },
+    false,
+  ],
+  ["another port", {
+    podSelector: {},
+    policyTypes: ["Egress"],
+    egress: [{ ports: [{ port: 80 }, { port: 400, endPort: 442 }, { protocol: "UDP" }] }],
+  }, false],
+  [
+    "a range of ports",
+    { podSelector: {}, policyTypes: ["Egress"], egress: [{ ports: [{ port: 400, endPort: 443 }] }] },
+    true,
+  ],
+  ["a protocol", { podSelector: {}, policyTypes: ["Egress"], egress: [{ ports: [{ protocol: "TCP" }] }] }, true],
+];
+for (const [that, spec, expected] of peers) {
+  Deno.test(that, () => assert.equal(allowed(spec).allowed, expected));
+}
+
+Deno.test("a flow whose port isn't known passes only where ports don't matter", () => {
+  const { port: _, ...any } = flow;
+  const of = (egress: NetworkPolicySpec["egress"]) =>
+    reachOf(
+      [{ namespace: "guest-a", name: "p", spec: { podSelector: {}, policyTypes: ["Egress"], egress: egress! } }],
+      any,
+    )
+      .allowed;
+  assert.deepEqual([of([{}]), of([{ ports: [{ protocol: "TCP" }] }]), of([{ ports: [{ port: 443 }] }])], [
+    true,
+    true,
+    false,
+  ]);
+});
+
+Deno.test("selectors", () => {
+  const of = (operator: string, labels = {}) =>
+    selects({ matchExpressions: [{ key: "a", operator, values: ["x"] }] }, labels);
+  assert.deepEqual([of("In", { a: "x" }), of("In"), of("Exists", { a: "y" }), of("Exists")], [
+    true,
+    false,
+    true,
+    false,
+  ]);
+  assert.deepEqual([of("DoesNotExist"), of("DoesNotExist", { a: "x" }), of("Near"), selects(undefined)], [
+    true,
+    false,
+    false,
+    false,
+  ]);
+  assert.equal(selects({ matchLabels: { a: "x" } }, { a: "y" }), false);
 });
