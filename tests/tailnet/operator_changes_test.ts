@@ -243,6 +243,16 @@ Deno.test("changes of a real tailnet", {
     assert.deepEqual(wrote.filter((text) => !/\/(realms|events|grants)/.test(text)), []);
   });
 
+  await step(t, "a new operator that finds all as it was writes nothing", async () => {
+    await operator.stop();
+    operator = await start();
+    await cluster.realms.create(realmOf("marker"));
+    await realmShows("it is looked at", (realm) => conditionOf(realm, "Ready")?.reason === "NodeNotFound", "marker");
+    await cluster.realms.delete("marker");
+    const wrote = operator.writes().map(({ method, path }) => `${method} ${path}`);
+    assert.deepEqual(wrote.filter((text) => !/\/(realms\/marker|events)/.test(text)), []);
+  });
+
   await step(
     t,
     "of a node that has stopped nothing is claimed but that it doesn't answer, and then that it does",

@@ -48,6 +48,8 @@ export function pathShown(
   if (known?.stableID !== stableID) return before;
   if (known.path === undefined) return known.alike >= 2 ? {} : before;
   if (known.path !== path && !isSettled(known)) return before;
+  // The first ping of a process must not write what the next one takes back.
+  if (known.path === path && latencyMs !== undefined && known.alike < 2) return before;
   const bucket = bucketOf(known.latencyMs ?? 0, known.path === path ? latencyMs : undefined);
   return { path: known.path, latencyMs: bucket };
 }

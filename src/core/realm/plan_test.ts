@@ -346,11 +346,12 @@ Deno.test("realm: path and latency move only when they have clearly changed", ()
     return [path, latencyMs];
   };
   const kept = ["direct", 10];
-  assert.deepEqual(shows({ path: "direct", latencyMs: 15 }), kept);
-  assert.deepEqual(shows({ path: "direct", latencyMs: 2.6 }), kept);
+  assert.deepEqual(shows({ path: "direct", latencyMs: 80 }), kept, "nor is one slow answer");
+  assert.deepEqual(shows({ path: "direct", latencyMs: 15, alike: 2 }), kept);
+  assert.deepEqual(shows({ path: "direct", latencyMs: 2.6, alike: 2 }), kept);
   assert.deepEqual(shows({ path: "relay", latencyMs: 80 }), kept, "a relay is not believed at once");
-  assert.deepEqual(shows({ path: "direct", latencyMs: 15.1 }), ["direct", 20]);
-  assert.deepEqual(shows({ path: "direct", latencyMs: 2.4 }), ["direct", 5]);
+  assert.deepEqual(shows({ path: "direct", latencyMs: 15.1, alike: 2 }), ["direct", 20]);
+  assert.deepEqual(shows({ path: "direct", latencyMs: 2.4, alike: 2 }), ["direct", 5]);
   assert.deepEqual(shows({ path: "relay", latencyMs: 80, alike: 3 }), ["relay", 100]);
   const fresh = after(plan({}));
   const latencies = [0, 0.3, 1, 1.1, 4.9, 10, 11, 999, 1000, 4300].map((latencyMs) =>
