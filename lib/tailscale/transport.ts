@@ -104,8 +104,8 @@ export class Transport implements Disposable {
 }
 
 /**
- * The chunks of a body, until the signal aborts. That fetch stops reading then can't be relied on: Deno 2.9 goes on to wait
- * for a chunk of a body without a length.
+ * The chunks of a body, until the signal aborts. Deno ends a body by the signal of its fetch only as long as the Response
+ * isn't garbage-collected; who keeps the body alone, as one does who reads a stream, would wait for ever.
  */
 async function* chunksOf(
   body: ReadableStream<Uint8Array<ArrayBuffer>> | null,

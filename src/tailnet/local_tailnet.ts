@@ -3,7 +3,6 @@ import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../lib/clock/mod.ts";
 import {
   type FollowOptions,
-  isHeartbeat,
   LocalApiError,
   type Notify,
   type Prefs,
@@ -12,6 +11,7 @@ import {
 } from "../../lib/tailscale/mod.ts";
 import { Alarm } from "./alarm.ts";
 import { CapabilityWatch } from "./capability_watch.ts";
+import { isNews, tellsOfPolicy } from "./news.ts";
 import { type Ping, type PingApi, Pings } from "./ping.ts";
 import { diff, stateFrom, type TailnetChange, type TailnetState, unreachable, withCapabilities } from "./state.ts";
 import type { Tailnet } from "./tailnet.ts";
@@ -155,7 +155,7 @@ export class LocalTailnet implements Tailnet {
     this.#alarm.ring();
     if (notify.Prefs) this.#controlURL = controlURLOf(notify.Prefs);
     if (tellsOfPolicy(notify)) this.#capabilities.policyMayHaveChanged();
-    if (!isHeartbeat(notify)) this.#lookNow();
+    if (isNews(notify)) this.#lookNow();
   }
 
   #lookNow(): void {
@@ -180,7 +180,8 @@ export class LocalTailnet implements Tailnet {
     this.#dueAt = startedAt + timing.consistencyMs;
     this.#routine = true;
     if (routine && ++this.#routines % timing.capabilityTurn === 0 && this.#capabilities.askOne()) return;
-    this.#silentAt = Infinity;
+    // One silence is worth one look; a look for another reason doesn't end the wait for the next line.
+    if (startedAt >= this.#silentAt) this.#silentAt = Infinity;
     try {
       const status = await client.status({ signal });
       this.#missed = 0;
@@ -247,14 +248,6 @@ const defaultControlURL = "https://controlplane.tailscale.com";
 
 /** A daemon that was never told of a control server uses Tailscale's own. */
 const controlURLOf = ({ ControlURL }: Prefs): string => ControlURL || defaultControlURL;
-
-/**
- * Whether the tailnet's policy may have changed: no field says so, but a change of it comes with a whole netmap, which
- * daemons up to 1.98 send as such and later ones announce by this node's own entry; or unheard, before the first line.
- */
-function tellsOfPolicy({ NetMap, SelfChange, SessionID }: Notify): boolean {
-  return Boolean(NetMap || SelfChange || SessionID);
-}
 
 function log(state: TailnetState): void {
   if (state.kind === "running") {

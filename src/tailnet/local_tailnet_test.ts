@@ -316,6 +316,18 @@ Deno.test("a daemon that hangs is unavailable within 10 s, and back when it goes
   });
 });
 
+Deno.test("a daemon that hangs just after it was looked at is unavailable within 10 s", async () => {
+  await running(async (world) => {
+    await world.beat(4 * second);
+    world.daemon.say({ PeersRemoved: [1] });
+    await world.clock.advance(100);
+    world.daemon.statusMs = 3 * second;
+    world.daemon.failing = "Timeout";
+    await world.clock.advance(9 * second);
+    assert.equal(reason(world), "TailscaledUnreachable");
+  });
+});
+
 Deno.test("a bus that falls silent while the status is fine brings one look, not many", async () => {
   await running(async ({ daemon, clock, changes }) => {
     daemon.say(heartbeat);

@@ -10,9 +10,9 @@ import {
   type LocalApiErrorKind,
   LocalClient,
 } from "../../lib/tailscale/mod.ts";
-import { daemonIs } from "../fixtures/tailnet.ts";
+import { daemonIs, grantingPolicy, setPolicy } from "../fixtures/tailnet.ts";
 import { build } from "../lab/build.ts";
-import { type Lab, type LabRealm, startLab } from "../lab/lab.ts";
+import { type LabRealm, startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 import { Part } from "../lab/process.ts";
 import { tailscaled } from "../lab/tailscaled.ts";
@@ -54,22 +54,6 @@ const connectedAnswers = {
   certificate: "Refused",
   watchIpnBus: "answers",
 };
-
-/** A policy that lets everybody reach everybody and grants one capability. */
-const policy = (name: string) =>
-  JSON.stringify({
-    grants: [
-      { src: ["*"], dst: ["*"], ip: ["*"] },
-      { src: ["bob-home@"], dst: ["*"], app: { "keystone.io/cap/realm": [{ name, deep: { list: [1, "two"] } }] } },
-    ],
-  });
-
-async function setPolicy(lab: Lab, text: string): Promise<void> {
-  const file = `${lab.dir}/run/policy.json`;
-  await Deno.writeTextFile(file, text);
-  const { code, stderr, stdout } = await lab.headscaleCli(["policy", "set", "--file", file]);
-  assert.equal(code, 0, stderr + stdout);
-}
 
 Deno.test("lib/tailscale against real tailscaleds", {
   // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
@@ -198,7 +182,11 @@ Deno.test("lib/tailscale against real tailscaleds", {
     await t.step(`${version}: a daemon that hangs is Timeout, and answers again when it goes on`, async () => {
       await realm.tailscaled.pause();
       try {
-        await failure(client.status({ timeoutMs: 300 }), "Timeout");
+        // The signal takes effect a moment later.
+        await poll("it hangs", async () => {
+          const kind = await client.status({ timeoutMs: 300 }).then(() => "it answers", (error) => error.kind);
+          return kind === "Timeout" || kind;
+        }, { withinMs: 5000 });
         const { signal } = new AbortController();
         using hasty = new LocalClient({ socket: realm.socket, timeoutMs: 300 });
         await failure(hasty.watchIpnBus({ signal }).next(), "Timeout");
@@ -234,7 +222,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
     const capabilities = async (client: LocalClient, address: string) =>
       (await client.whois(address)).CapMap?.["keystone.io/cap/realm"];
     for (const name of ["bob", "robert"]) {
-      await setPolicy(lab, policy(name));
+      await setPolicy(lab, grantingPolicy("bob-home@", [{ name, deep: { list: [1, "two"] } }]));
       for (const [version, realm] of observers) {
         using client = new LocalClient({ socket: realm.socket });
         await poll(`${version}: whois tells what the policy says`, async () => {

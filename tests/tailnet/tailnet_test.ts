@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { createTailnet, type Peer, type Tailnet } from "../../src/tailnet/tailnet.ts";
-import { daemonKnows } from "../fixtures/tailnet.ts";
+import { isNews } from "../../src/tailnet/news.ts";
+import { SocketProxy } from "../fixtures/socket_proxy.ts";
+import { daemonIs, daemonKnows, grantingPolicy, setPolicy } from "../fixtures/tailnet.ts";
 import { type LabRealm, startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 
@@ -70,6 +72,79 @@ Deno.test("the tailnet as seen through real tailscaleds", {
       assert.equal(peer(tailnet, bob.identity)?.ownerLogin, "bob-home");
     }));
 
+  await t.step("what the policy grants a watched node is known, and follows the policy", async () => {
+    for (const values of [[{ name: "bob" }], [{ name: "robert" }, { more: true }]]) {
+      await setPolicy(lab, grantingPolicy("bob-home@", values));
+      await each(({ version, tailnet }) => {
+        tailnet.watch(new Set([bob.identity]));
+        const granted = () => JSON.stringify(peer(tailnet, bob.identity)?.capabilities?.["keystone.io/cap/realm"]);
+        return becomes(`${version}: bob's capability`, granted, JSON.stringify(values), 10_000);
+      });
+    }
+    await setPolicy(lab, grantingPolicy("alice-home@", []));
+    await each(({ version, tailnet }) =>
+      becomes(
+        `${version}: bob's capabilities`,
+        () => JSON.stringify(peer(tailnet, bob.identity)?.capabilities),
+        "{}",
+        10_000,
+      )
+    );
+  });
+
+  await t.step(
+    "a ping tells the way to a peer, that nobody has an address, and nothing while tailscaled is stopped",
+    () =>
+      each(async ({ version, realm, tailnet }) => {
+        const found = await tailnet.ping(bob.ipv4, abort.signal);
+        assert(found.kind === "answered" && found.latencyMs > 0 && found.via, JSON.stringify(found));
+        const nobody = await tailnet.ping("100.99.99.99", abort.signal);
+        assert(nobody.kind === "unanswered" && nobody.message.includes("no matching peer"), JSON.stringify(nobody));
+        await setWantRunning(realm, false);
+        await daemonIs(realm.socket, "Stopped");
+        const stopped = await tailnet.ping(bob.ipv4, abort.signal);
+        assert(stopped.kind === "unknown", JSON.stringify(stopped));
+        await setWantRunning(realm, true);
+        await becomes(`${version}: tailnet`, () => reason(tailnet), "running", 10_000);
+      }),
+  );
+
+  await t.step(
+    "in peace tailscaled is asked no more often than it calls for",
+    () =>
+      each(async ({ version, realm }) => {
+        await using proxy = new SocketProxy(`${realm.socket}.proxy`, realm.socket);
+        using client = new LocalClient({ socket: realm.socket });
+        const end = new AbortController();
+        let news = 0;
+        const counting = (async () => {
+          for await (const notify of client.watchIpnBus({ signal: end.signal })) if (isNews(notify)) news++;
+        })().catch(() => {});
+        const tailnet = createTailnet({ socket: proxy.socket });
+        tailnet.watch(new Set([bob.identity]));
+        const run = tailnet.run(end.signal);
+        await tailnet.ready(AbortSignal.timeout(10_000));
+        await becomes(
+          `${version}: bob's capabilities`,
+          () => peer(tailnet, bob.identity)?.capabilities !== undefined,
+          true,
+          10_000,
+        );
+        // What the start takes: the bus, a status or two, one question about bob; and one again for the first line's sake.
+        for (const endpoint of ["watch-ipn-bus", "status", "whois"]) {
+          assert(proxy.asked.includes(endpoint), proxy.asked.join());
+        }
+        const before = [news, proxy.asked.length] as const;
+        const until = performance.now() + 25_000;
+        await poll("25 s have passed", () => performance.now() > until || "not yet", { withinMs: 60_000 });
+        const asked = proxy.asked.slice(before[1]);
+        end.abort();
+        await Promise.all([run, counting]);
+        console.log(`${version}: ${asked.length} requests in 25 s with ${news - before[0]} lines of news: ${asked}`);
+        assert(asked.length <= 2 * (news - before[0]) + 2, asked.join());
+      }),
+  );
+
   for (const online of [false, true]) {
     await t.step(`a peer that is ${online ? "back" : "killed"} is known as soon as tailscaled knows`, async () => {
       const all = each(async ({ version, realm, tailnet }) => {
@@ -135,11 +210,48 @@ Deno.test("the tailnet as seen through real tailscaleds", {
         const start = performance.now();
         try {
           await becomes(`${version}: tailnet`, () => reason(tailnet), "TailscaledUnreachable", 10_000);
+          // Nor does it keep anybody from ending.
+          const [end, late] = [new AbortController(), createTailnet({ socket: realm.socket })];
+          const run = late.run(end.signal);
+          end.abort();
+          await run;
         } finally {
           realm.tailscaled.resume();
         }
         console.log(`${version}: hang noticed after ${Math.round(performance.now() - start)} ms`);
         await becomes(`${version}: tailnet`, () => reason(tailnet), "running", 3000);
+      }),
+  );
+
+  await t.step("a peer whose key has expired is known as such, with the instant", async () => {
+    const [{ stableID } = { stableID: "" }] = observers.map(({ tailnet }) => peer(tailnet, bob.identity)!);
+    const { code, stderr } = await lab.headscaleCli(["nodes", "expire", "--identifier", stableID]);
+    assert.equal(code, 0, stderr);
+    await each(async ({ version, tailnet }) => {
+      await becomes(`${version}: bob's key`, () => peer(tailnet, bob.identity)?.expired, true, 10_000);
+      assert(Date.parse(peer(tailnet, bob.identity)!.keyExpiry!) <= Date.now());
+    });
+  });
+
+  await t.step(
+    "when this node's own key has expired the tailnet is unavailable and says so",
+    () =>
+      each(async ({ version, tailnet }) => {
+        assert(tailnet.state.kind === "running");
+        const { code, stderr } = await lab.headscaleCli([
+          "nodes",
+          "expire",
+          "--identifier",
+          tailnet.state.self.stableID,
+        ]);
+        assert.equal(code, 0, stderr);
+        await becomes(`${version}: tailnet`, () => reason(tailnet), "NeedsLogin", 10_000);
+        await becomes(
+          `${version}: its message`,
+          () => JSON.stringify(tailnet.state).includes("key has expired"),
+          true,
+          5000,
+        );
       }),
   );
 
