@@ -16,7 +16,8 @@ Deno.test("SuperEntities", async (t) => {
   const applied = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
   assert.equal(applied.code, 0, applied.stderr);
   const { kubeconfig } = { kubeconfig: await lab.user(operatorUser, { groups: [] }) };
-  await using operator = await startOperator(lab, { kubeconfig, realm: "ann-home" });
+  let operator = await startOperator(lab, { kubeconfig, realm: "ann-home" });
+  leaving.defer(() => operator.stop());
   const users = Object.fromEntries(
     await Promise.all(
       Object.entries(people).map(async ([person, realm]) => [
@@ -460,6 +461,34 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal((await cluster.superEntities.get("se-coop")).status!.phase, "Active");
     assert.equal((await cluster.grants.get("se-guests")).status!.phase, "Active");
     await cluster.realms.delete("se-coop");
+  });
+
+  await step(t, "a restart with nothing changed writes nothing", async () => {
+    const state = async () =>
+      (await Promise.all(
+        ["grants", "realms", "superentities", "clusterroles", "clusterrolebindings"].map(async (kind) =>
+          (await lab.kubectl([
+            "get",
+            kind,
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.name}={.metadata.resourceVersion} {end}",
+          ]))
+            .stdout.split(" ").filter((line) => /se-|-home=/.test(line) && !line.startsWith("se-mark"))
+        ),
+      )).flat();
+    const before = await state();
+    await operator.stop();
+    operator = await startOperator(lab, { kubeconfig, realm: "ann-home" });
+    // Whoever has enforced this one has seen everything else.
+    await cluster.create({ name: "se-mark", grantor: "ann-home", to: "dora-home", termination: atOnce });
+    await cluster.grantIn("Active", "se-mark");
+    assert.deepEqual(await state(), before);
+    assert.deepEqual(
+      operator.writes().map(({ method, path }) => `${method} ${path}`).filter((line) =>
+        !/grants\/se-mark|guest-dora-home|\/events/.test(line)
+      ),
+      [],
+    );
   });
 
   await step(t, "its deletion runs the ladder of the grants from it and to it, and finishes", async () => {

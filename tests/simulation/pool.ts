@@ -216,6 +216,11 @@ class PoolSchedule {
       this.#hold();
     }
     this.#rest();
+    this.#note("restart");
+    this.#operator = this.#start();
+    this.#settle();
+    const { requests } = this.#operator;
+    if (requests.length > 0) throw new Broken(`a restart with nothing changed writes nothing: ${requests.join(", ")}`);
     this.#end();
   }
 
@@ -285,6 +290,13 @@ class PoolSchedule {
     const { phase, conditions } = statusOf(grant);
     const ready = conditions?.find(({ type }) => type === "Ready");
     for (const what of [`${phase} ${ready?.reason}`]) this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
+    const entity = this.#world.get("superEntities", "coop");
+    const isActive = (entity?.status as { phase?: string } | undefined)?.phase === "Active";
+    const knows = this.#around.configured !== undefined || this.#around.tailnet.kind === "running";
+    const gives = entity && this.#approved(entitySpecOf(entity)).some(({ realm }) => realm === "alice");
+    if (phase === "Pending" && ready?.reason.startsWith("SuperEntity") && isActive && knows && gives) {
+      throw new Broken(`${grant.metadata.name} waits for what has come: ${ready.message}`);
+    }
     if (ready?.reason === "PoolPending") throw new Broken(`${grant.metadata.name} waits, and nobody says for what`);
   }
 

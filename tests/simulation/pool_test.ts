@@ -1,11 +1,11 @@
 /**
- * Schedules of a SuperEntity's pool. How many: `KEYSTONE_SCHEDULES` (default 10000), a quarter of them. `KEYSTONE_POOL_SEED`
+ * Schedules of a SuperEntity's pool. How many: `KEYSTONE_SCHEDULES` (default 10000), a sixth of them. `KEYSTONE_POOL_SEED`
  * runs one and prints its trace.
  */
 import assert from "node:assert/strict";
 import { runPoolSchedule } from "./pool.ts";
 
-const schedules = Math.ceil(Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000) / 4);
+const schedules = Math.ceil(Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000) / 6);
 const oneSeed = Deno.env.get("KEYSTONE_POOL_SEED");
 
 Deno.test("simulation: no member's cluster enforces more from a pool than it contributes, whatever comes between", () => {

@@ -64,9 +64,10 @@ export function planGrant(world: GrantWorld): GrantPlan {
       // One that never was enforced has no pods to end, whatever is being ended beside it.
       return { ...statusPlan(world, standing, grant.finalized ? share : undefined), ...wake };
     case "pending":
-      // Room in a pool is found in a moment.
-      if (standing.reason === "PoolPending" && grant.status.phase === undefined && now < grant.createdAt + quietMs) {
-        return { ...wait, wakeAt: grant.createdAt + quietMs };
+      // Whether there is room in a pool is known in a moment, also after a start: until then what is shown stays.
+      if (standing.reason === "PoolPending") {
+        if (grant.status.phase !== undefined) return wait;
+        if (now < grant.createdAt + quietMs) return { ...wait, wakeAt: grant.createdAt + quietMs };
       }
       return { ...statusPlan(world, standing, share), ...wake };
     case "due": {
@@ -268,6 +269,14 @@ function ceilingOf({ grant, realm, settings }: GrantWorld): Applied | undefined 
 
 /** The SuperEntity that gave what is in force gives nothing new: its consent, its members or its room are lacking. */
 function grantorOf({ grant, local, pooling = noPooling }: GrantWorld): Applied | undefined {
+  const { sharedFrom } = grant.status;
+  if (sharedFrom !== undefined && !givingEntity(grant, local, pooling)) {
+    return {
+      status: "False",
+      reason: "SuperEntityUnknown",
+      message: `There is no SuperEntity ${sharedFrom} any more: what was given of its pool stays as it is.`,
+    };
+  }
   const obstacle = grantorObstacle(grant, local, pooling);
   return obstacle && obstacle.reason !== "PoolPending" ? { status: "False", ...obstacle } : undefined;
 }

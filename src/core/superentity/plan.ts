@@ -106,7 +106,7 @@ function verdictsOf(world: SuperEntityWorld, consent: Consent, members: readonly
     coveredVerdict(world),
   ];
   // Who has not approved is missed by nobody.
-  const [approved, , present, covered] = all;
+  const [approved, known, present, covered] = all;
   const lacking = [approved, present, covered].find((verdict) => verdict!.status === "False");
   const { name, deletingSince } = world.entity;
   const leaving: Verdict | undefined = deletingSince === undefined ? undefined : {
@@ -121,7 +121,10 @@ function verdictsOf(world: SuperEntityWorld, consent: Consent, members: readonly
       type: "Ready",
       status: lacking ? "False" : "True",
       reason: lacking?.reason ?? "Approved",
-      message: lacking?.message ?? `${approved!.message} All of them are there.`,
+      message: lacking
+        // Whoever waits for one that there isn't has to be told.
+        ? lacking === approved && known!.status === "False" ? `${lacking.message} ${known!.message}` : lacking.message
+        : `${approved!.message} All of them are there.`,
     },
   ];
 }

@@ -60,6 +60,11 @@ Deno.test("one is missing: Pending, naming it and the digest; a smaller quorum i
   const pending = plan(superEntity({ approvedBy: ["alice-home"] }));
   assert.equal(pending.status!.phase, "Pending");
   assert.match(pending.status!.message!, /1 of 2 needed approvals: waiting for bob-home to approve sha256:/);
+  const misspelt = plan(superEntity({ approvedBy: ["alice-home"] }), { realmNamed: realms(connected("alice-home")) });
+  assert.match(
+    misspelt.status!.message!,
+    /waiting for bob-home .* There is no Realm bob-home; create it, or take it out/,
+  );
   const active = plan(superEntity({ approvedBy: ["alice-home"], spec: { quorum: 1 } })).status!;
   assert.equal(active.phase, "Active");
   assert.deepEqual(active.pooled, { "limits.cpu": "4", "requests.cpu": "4" }, "only of those that approved");

@@ -83,12 +83,12 @@ export function planPool({ entity, local, applicants }: PoolWorld): PoolPlan {
   }
   const asked = sumHard(present.map(({ grant }) => askedBy(grant)));
   for (const each of waiting) {
+    if (!isKnown) continue;
     const lacks = shortOf(each, { own, pool: consent.pool, asked, free });
     if (lacks.length > 0) {
       shortfalls.set(each.grant.uid, shortfallText(entity, lacks));
       continue;
     }
-    if (!isKnown) continue;
     const named = askedBy(each.grant);
     const allotment = new Map([...wantOf(each, own, consent.pool)].map(([key, wanted]) => [
       key,
