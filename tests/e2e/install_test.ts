@@ -348,8 +348,14 @@ async function standing(kubectl: (args: string[]) => Promise<string>, kind: stri
 // deno-lint-ignore no-explicit-any
 const enforcing = ({ metadata, spec, roleRef, subjects }: any): Standing => ({
   name: metadata.name,
-  spec: JSON.stringify({ spec, roleRef, subjects }),
+  spec: JSON.stringify({ spec, roleRef, subjects }, sorted),
 });
+
+/** kubectl writes the keys of objects in another order than the API server. */
+const sorted = (_: string, value: unknown): unknown =>
+  value !== null && typeof value === "object" && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+    : value;
 
 /** Notes whatever goes or changes, at every event. */
 async function watch(
