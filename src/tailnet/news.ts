@@ -1,11 +1,13 @@
 /** What a line of the bus is an occasion for. */
 import { isHeartbeat, type NodePatch, type Notify } from "../../lib/tailscale/mod.ts";
 
-/** Fields of a line that tell nothing of who is on the tailnet. One that isn't known here may do. */
+/**
+ * Fields of a line that tell nothing of who is on the tailnet. One that isn't known here may do; and `Health` does, as the
+ * only one, when the daemon has lost its control server, which the status then says by this node's being offline.
+ */
 const elsewhere = new Set([
   "Version",
   "Engine",
-  "Health",
   "UserProfiles",
   "SuggestedExitNode",
   "ClientVersion",

@@ -36,7 +36,7 @@ const cases: [string, Notify, boolean][] = [
   ],
   ["a field of a node that nobody knows yet", { PeerChanges: [{ NodeID: 2, Tomorrow: 1 }] }, true],
   ["null in a field of a node", { PeerChanges: [{ NodeID: 2, Online: null }] }, false],
-  ["health", { Version: "1", Health: { Warnings: {} } }, false],
+  ["health, such as the loss of the control server", { Version: "1", Health: { Warnings: {} } }, true],
   ["health and a state", { Health: {}, State: 4 }, true],
   ["a user", { UserProfiles: { 1: {} } }, false],
   ["a field that nobody knows yet", { Tomorrow: 1 }, true],
