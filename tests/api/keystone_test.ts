@@ -293,6 +293,44 @@ Deno.test("keystone", {
     assert.ok(checks.every(({ status, remedy }) => (status === "ok") === (remedy === "")));
   });
 
+  await step(t, "a viewer sees all of it and changes nothing", async () => {
+    const vera = await lab.user("vera");
+    const bound = await lab.kubectl([
+      "create",
+      "clusterrolebinding",
+      "vera",
+      "--clusterrole=keystone-viewer",
+      "--user=vera",
+    ]);
+    assert.equal(bound.code, 0, bound.stderr);
+    const { stdout: pod } = await lab.kubectl(
+      ["get", "pods", "-n", "guest-bob-home", "-o", "jsonpath={.items[0].metadata.name}"],
+    );
+    const plan = dump(grantOf({ name: "more", to: "bob-home" }));
+    for (
+      const [args, options, code] of [
+        [["grants"], {}, 0],
+        [["realms"], {}, 0],
+        [["superentities"], {}, 0],
+        [["explain", "grant", "alice-to-bob"], {}, 0],
+        [["explain", "deployment", "web", "--realm", "bob-home"], {}, 1],
+        [["explain", "pod", pod, "--realm", "bob-home"], {}, 0],
+        [["would-fit", "-f", "-", "--realm", "bob-home"], { stdin: dump(deployment(9, "9")) }, 1],
+        [["can-reach", pod, "203.0.113.7:443", "--realm", "bob-home"], {}, 0],
+        [["plan", "-f", "-"], { env, stdin: plan }, 0],
+        [["doctor"], {}, 0],
+        [["revoke", "alice-to-bob"], {}, 3],
+        [["kubeconfig", "bob-home"], {}, 3],
+        [["grant", "create", "x", "--to", "bob-home", "--hard", "cpu=1"], { env }, 3],
+      ] as [string[], KeystoneOptions, number][]
+    ) {
+      const said = await keystone(vera, args, options);
+      assert.equal(said.code, code, `${args.join(" ")}: ${said.out}${said.err}`);
+      if (args[0] === "doctor") assert.doesNotMatch(said.out, /warn +rbac/);
+    }
+    assert.match((await lab.kubectl(["get", "secrets", "-A"], { kubeconfig: vera })).stderr, /forbidden/);
+  });
+
   await step(t, "a grant is extended, never shortened", async () => {
     assert.match((await run(["extend", "alice-to-bob", "--by", "1d"])).out, /lasts until 2030-01-02T00:00:00Z/);
     assert.equal((await run(["extend", "alice-to-bob", "--until", "2029-01-01"])).code, 1);
