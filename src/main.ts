@@ -24,11 +24,9 @@ async function main(): Promise<number> {
   const report = new Report({ version });
   if (config.listen) listen({ address: config.listen, answer: report.answer, optional: !config.listenGiven, log });
   const cluster = await clusterConfig(config);
-  log.info("Keystone operator {version}, API server {server}, tailnet {tailnet}.", {
-    version,
-    server: cluster.server,
-    tailnet: config.socket ?? "none (TS_SOCKET is not set)",
-  });
+  const tailnet = config.socket ?? "none (TS_SOCKET is not set)";
+  const { server } = cluster;
+  log.info("Keystone operator {version}, API server {server}, tailnet {tailnet}.", { version, server, tailnet });
   const serverTime = new ServerTime(systemClock);
   using rest = createRestClient(cluster, {
     userAgent: `keystone-operator/${version}`,
