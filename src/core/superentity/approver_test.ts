@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { realm } from "../../../tests/fixtures/facts.ts";
+import type { ClusterBindingFacts, ClusterRoleFacts } from "../facts.ts";
+import { type ApproverWorld, type ApproverWrite, planApprover } from "./approver.ts";
+
+const bob = realm();
+const world = (facts: Partial<ApproverWorld> = {}): ApproverWorld => ({
+  name: "bob-home",
+  realm: bob,
+  entities: ["homes"],
+  role: undefined,
+  binding: undefined,
+  ...facts,
+});
+
+/** What is there after the writes. */
+function after(writes: readonly ApproverWrite[], before: ApproverWorld): ApproverWorld {
+  const out = { ...before };
+  for (const write of writes) {
+    const { metadata } = "role" in write ? write.role : write.binding;
+    const common = {
+      name: metadata!.name!,
+      uid: "u",
+      labels: metadata!.labels!,
+      owners: metadata!.ownerReferences?.map(({ uid }) => uid) ?? [],
+    };
+    if ("role" in write) out.role = { ...common, rules: write.role.rules ?? [] } as ClusterRoleFacts;
+    else out.binding = { ...common, subjects: write.binding.subjects ?? [] } as ClusterBindingFacts;
+  }
+  return out;
+}
+const kinds = (writes: readonly ApproverWrite[]) => writes.map((write) => Object.keys(write)[0]);
+const standing = after(planApprover(world()), world());
+
+Deno.test("a member's subjects may approve for it, and read and patch what lists it: the role first, then the binding", () => {
+  const writes = planApprover(world({ entities: ["two", "homes"] }));
+  assert.deepEqual(kinds(writes), ["role", "binding"]);
+  const [{ role }, { binding }] = writes as [{ role: { rules: unknown } }, { binding: { subjects: unknown } }];
+  assert.deepEqual(role.rules, [
+    { apiGroups: ["keystone.io"], resources: ["realms"], resourceNames: ["bob-home"], verbs: ["approve"] },
+    { apiGroups: ["keystone.io"], resources: ["superentities"], verbs: ["get", "list", "watch"] },
+    { apiGroups: ["keystone.io"], resources: ["superentities"], resourceNames: ["homes", "two"], verbs: ["patch"] },
+  ]);
+  assert.deepEqual(binding.subjects, [
+    { apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "keystone:realm:bob-home" },
+    // The account that `keystone kubeconfig` gives to the realm's people.
+    { kind: "ServiceAccount", name: "realm-bob-home", namespace: "keystone-system" },
+  ]);
+});
+
+Deno.test("what stands is not written again, also with an owner of before", () => {
+  assert.deepEqual(planApprover(standing), []);
+  const again = { ...standing, role: { ...standing.role!, owners: ["gone", bob.uid] } };
+  assert.deepEqual(planApprover(again), []);
+  assert.deepEqual(kinds(planApprover({ ...standing, realm: { ...bob, uid: "another" } })), ["role", "binding"]);
+});
+
+Deno.test("other subjects are bound in place of those before", () => {
+  const spec = { ...bob.spec, subjects: [{ kind: "User" as const, name: "bob@example.com" }] };
+  const [write, ...more] = planApprover({ ...standing, realm: { ...bob, spec } });
+  assert.deepEqual(more, []);
+  assert.deepEqual((write as { binding: { subjects: { name: string }[] } }).binding.subjects.map(({ name }) => name), [
+    "bob@example.com",
+    "realm-bob-home",
+  ]);
+});
+
+for (
+  const [what, facts] of [
+    ["is no member any more", { entities: [] }],
+    ["is gone", { realm: undefined }],
+    ["is being deleted", { realm: { ...bob, deleting: true } }],
+  ] as [string, Partial<ApproverWorld>][]
+) {
+  Deno.test(`a realm that ${what} has nobody who approves: the binding goes first, and once`, () => {
+    const closing = planApprover({ ...standing, ...facts });
+    assert.deepEqual(kinds(closing), ["binding", "role"]);
+    const closed = after(closing, { ...standing, ...facts });
+    assert.deepEqual([closed.binding!.subjects, closed.role!.rules], [[], []]);
+    assert.deepEqual(planApprover(closed), []);
+    assert.deepEqual(planApprover(world(facts)), [], "and nothing is made for one that never was");
+  });
+}
