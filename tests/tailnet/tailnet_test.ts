@@ -165,6 +165,28 @@ Deno.test("the tailnet as seen through real tailscaleds", {
     });
   }
 
+  await t.step(
+    "while the control server is away this node knows itself cut off, and nobody is taken for gone",
+    async () => {
+      const online = ({ state }: Tailnet) => state.kind === "running" && state.self.online;
+      const start = performance.now();
+      await lab.headscale!.kill();
+      try {
+        await each(async ({ version, tailnet }) => {
+          await becomes(`${version}: online`, () => online(tailnet), false, 30_000);
+          console.log(`${version}: cut off, told after ${Math.round(performance.now() - start)} ms`);
+          assert.deepEqual(peer(tailnet, bob.identity)?.addresses, [bob.ipv4, bob.ipv6]);
+        });
+      } finally {
+        await lab.headscale!.start();
+      }
+      await each(({ version, tailnet }) => becomes(`${version}: online`, () => online(tailnet), true, 60_000));
+      await each(({ version, tailnet }) =>
+        becomes(`${version}: bob`, () => peer(tailnet, bob.identity)?.online, true, 30_000)
+      );
+    },
+  );
+
   await t.step("a socket that appears only later is found, a new node is seen by the others", async () => {
     const late = open(`${dirname(bob.socket)}/dave-home.sock`);
     await late.ready(AbortSignal.timeout(5000));
