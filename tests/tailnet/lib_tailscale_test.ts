@@ -27,7 +27,11 @@ async function failure(call: Promise<unknown>, kind: LocalApiErrorKind): Promise
 /** What each call answers, in a word, of a daemon that runs but isn't connected. */
 async function answersOf(client: LocalClient, identity: string): Promise<Record<string, string>> {
   const word = (call: Promise<unknown>) => call.then(() => "answers", (error) => error.kind ?? String(error));
-  const { signal } = new AbortController();
+  const firstLine = async () => {
+    const bus = client.watchIpnBus({ signal: new AbortController().signal });
+    await bus.next();
+    await bus.return();
+  };
   return {
     status: await word(client.status()),
     whois: await word(client.whois("100.64.0.2")),
@@ -38,7 +42,7 @@ async function answersOf(client: LocalClient, identity: string): Promise<Record<
     serveConfig: await word(client.serveConfig()),
     certDomains: await word(client.certDomains()),
     certificate: await word(client.certificate(identity)),
-    watchIpnBus: await word(client.watchIpnBus({ signal }).next()),
+    watchIpnBus: await word(firstLine()),
   };
 }
 
