@@ -282,13 +282,14 @@ function dumpOf(world: World, kind: Kind, known: (namespace: string) => boolean 
     const noted = Object.fromEntries(Object.entries(annotations).filter(([, value]) => value !== ""));
     const whole = { name, namespace, labels, annotations: noted, finalizers, deletionTimestamp, ...rest };
     return `${kind} ${JSON.stringify(sorted(whole))}`;
-  }).sort().join("\n");
+  }).filter(Boolean).sort().join("\n");
 }
 
 const dump = (world: World, known: (namespace: string) => boolean): string =>
   [...watched, "claims" as const].map((kind) => dumpOf(world, kind, known)).join("\n");
 
-const asFound = new Set<Kind>(["limitRanges", "serviceAccounts", "policies"]);
+/** Also the quota, which for nobody known is only ever lowered, from whatever it was. */
+const asFound = new Set<Kind>(["limitRanges", "policies", "quotas", "serviceAccounts"]);
 
 const seenAt = new Set(["lastTransitionTime", "lastSeen"]);
 
