@@ -27,6 +27,17 @@ Deno.test("grants", async (t) => {
     await cluster.grantIn("Active", "early", 1000);
   });
 
+  await step(t, "one whose terms become empty is followed too", async () => {
+    await cluster.create({ name: "emptied", to: "nobody-yet", hard: { cpu: 1 } });
+    await cluster.grantIn("Pending", "emptied");
+    await cluster.grants.patch("emptied", { spec: { hard: { cpu: null } } } as never, { type: "merge" });
+    await eventually("its status is about that", async () => {
+      const { metadata, status } = await cluster.grants.get("emptied");
+      return status!.observedGeneration === metadata!.generation && status!.hard === undefined ||
+        JSON.stringify(status);
+    });
+  });
+
   await step(t, "two add up, and ending one leaves the other's share, within a second", async () => {
     await cluster.createRealm("sum-home");
     const { text, at } = secondsFromNow(2);

@@ -125,13 +125,15 @@ function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | und
   const verdicts = verdictsOf(world, standing, share);
   const ready = verdicts.find(({ type }) => type === "Ready")!;
   const inForce = standing.is === "due" && share !== undefined;
+  const hard = inForce ? share.hard : shown(hardFrom(spec.hard));
   const until = effectiveUntil(world, standing);
   const reductions = reductionsShown(grant, share);
   return {
     phase: phaseOf(grant, standing, share),
     message: bounded(ready.message),
     ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm) } : {}),
-    hard: inForce ? share.hard : shown(hardFrom(spec.hard)),
+    // Left out when empty: server-side apply makes a null of a map that loses its last key.
+    ...(Object.keys(hard).length > 0 ? { hard } : {}),
     ...(inForce ? sharedFrom(world) : {}),
     ...(inForce && Object.keys(share.usage).length > 0 ? { actualUsage: share.usage } : {}),
     ...(until === undefined ? {} : { effectiveUntil: until }),

@@ -75,6 +75,12 @@ Deno.test("grant: a pending one needs no finalizer", () => {
   assert.deepEqual(pending.events.map(({ type, reason }) => [type, reason]), [["Warning", "GranteeUnknown"]]);
 });
 
+Deno.test("grant: one that names nothing has no hard in its status: an apply could not empty it", () => {
+  const { status } = plan({ grant: grant({ spec: { hard: {} } }), realm: undefined, share: undefined });
+  assert.equal(status!.phase, "Pending");
+  assert.ok(!("hard" in status!));
+});
+
 Deno.test("grant: it is Active only once the quota counts and the network is closed", () => {
   for (const lack of [{ quota: lacking("QuotaPending") }, { network: lacking("Applying") }]) {
     const late = plan({ share: share(lack) });
