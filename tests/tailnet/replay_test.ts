@@ -1,8 +1,15 @@
-/** From the daemon's status to the tailnet's notification, over changes on a bus that says what real ones have said. */
+/**
+ * From the daemon's status to the tailnet's notification, to Realm.status and to the guests' policies, over changes on a
+ * bus that says what real ones have said.
+ */
 import assert from "node:assert/strict";
 import { summary } from "../../bench/statistics.ts";
-import { replay } from "../fixtures/replay.ts";
-import { dialects } from "../fixtures/replayed_tailscaled.ts";
+import type { PeerStatus } from "../../lib/tailscale/mod.ts";
+import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { eventually, grantOf, prepared, realmOf, startOperator } from "../fixtures/operator.ts";
+import { numbers, replay } from "../fixtures/replay.ts";
+import { dialects, ReplayedTailscaled } from "../fixtures/replayed_tailscaled.ts";
+import { startLab } from "../lab/lab.ts";
 
 Deno.test("each of 220 changes on a replayed bus of either dialect is told, and soon", async () => {
   await Promise.all(dialects.map(async (dialect) => {
@@ -13,4 +20,66 @@ Deno.test("each of 220 changes on a replayed bus of either dialect is told, and 
     assert(made.size >= 6, "not every kind of change was made");
     assert(p99 < 2000, `p99 ${p99} ms`);
   }));
+});
+
+/** What a Realm shows of the daemon's node: its state, and whether the guests' network is open to it. */
+function expected(bob: PeerStatus | undefined): { state: string; open: boolean } {
+  const named = bob?.DNSName === "bob-home.tailnet-name.ts.net.";
+  if (!bob || !named) return { state: "Error NodeNotFound", open: false };
+  if (bob.Expired) return { state: "Error KeyExpired", open: true };
+  return { state: bob.Online ? "Connected Online" : "Disconnected Offline", open: true };
+}
+
+Deno.test("each of 200 changes on a replayed bus is in Realm.status, and in the guests' policies, soon", {
+  // A cluster of somebody else's may be far away.
+  ignore: Deno.env.get("KEYSTONE_LAB") === "external",
+}, async () => {
+  await using lab = await startLab({});
+  using cluster = await prepared(lab);
+  await cluster.realms.create(realmOf("bob-home"));
+  await cluster.grants.create(grantOf({ name: "bob", to: "bob-home" }));
+  const dir = await Deno.makeTempDir();
+  const [toStatus, toPolicy]: [number[], number[]] = [[], []];
+  try {
+    for (const dialect of dialects) {
+      const socket = `${dir}/${dialect}`;
+      await using daemon = new ReplayedTailscaled(socket, dialect, 50);
+      await using _operator = await startOperator(lab, { realm: "alice-home", tailnet: createTailnet({ socket }) });
+      const shows = (state: string) =>
+        eventually(`the Realm is ${state}`, async () => {
+          const { status } = await cluster.realms.get("bob-home");
+          const seen = `${status?.connectionState} ${status?.conditions?.find(({ type }) => type === "Ready")?.reason}`;
+          return seen === state || seen;
+        });
+      const isOpen = (open: boolean) =>
+        eventually(`the way to the node is ${open ? "open" : "closed"}`, async () => {
+          return (await cluster.policiesOf("bob-home")).includes("realm") === open || "not yet";
+        });
+      const random = numbers(11);
+      const start = expected(daemon.bob);
+      await Promise.all([shows(start.state), isOpen(start.open)]);
+      for (let measured = 0; measured < 100;) {
+        const before = expected(daemon.bob);
+        const possible = daemon.possible();
+        const at = daemon.change(possible[Math.floor(random() * possible.length)]!);
+        const after = expected(daemon.bob);
+        if (after.state === before.state) continue;
+        measured++;
+        await Promise.all([
+          shows(after.state).then(() => toStatus.push(performance.now() - at)),
+          isOpen(after.open).then(() => {
+            if (after.open !== before.open) toPolicy.push(performance.now() - at);
+          }),
+        ]);
+      }
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+  for (const [what, latencies] of [["Realm.status", toStatus], ["NetworkPolicy", toPolicy]] as const) {
+    const { median, p99, max, samples } = summary(latencies);
+    console.log(`${what}: ${samples} changes, median ${median} ms, p99 ${p99} ms, at most ${max} ms`);
+    assert(p99 < 2000, `${what}: p99 ${p99} ms`);
+  }
+  assert.ok(toStatus.length >= 200 && toPolicy.length >= 50, `${toStatus.length} and ${toPolicy.length} changes`);
 });
