@@ -84,6 +84,10 @@ class PoolSchedule {
   #operator: Operator;
   /** The most of each key that this cluster may have to give since nothing was on notice. */
   #bound: Amounts = {};
+  /** The most of each key that was pooled by all since then. */
+  #pooled: Amounts = {};
+  /** What each grant asked for when it came into force. */
+  readonly #asked = new Map<string, Amounts>();
   #broken: string | undefined;
 
   constructor(seed: number) {
@@ -173,12 +177,50 @@ class PoolSchedule {
     if (kind !== "grants" || type === "gone" || !old) return;
     const [before, phase] = [statusOf(old).phase, statusOf(object).phase];
     if (before === "Active" && phase === "Pending") this.#broken ??= `${object.metadata.name} is Pending again`;
+    if (before !== "Active" && phase === "Active") this.#cameIntoForce(object);
+  }
+
+  /** No new grant goes beyond the pool: it fits beside what those in force asked for, as far as they still do. */
+  #cameIntoForce(grant: Stored): void {
+    const { uid, name, generation } = grant.metadata;
+    // One that was changed meanwhile has room for what it asked first, and of more only what was free here.
+    if (generation !== 1) return;
+    const asked = amounts(specOf(grant).hard);
+    const others = this.#grants().filter(({ metadata, ...rest }) =>
+      metadata.uid !== uid && statusOf({ metadata, ...rest }).phase === "Active"
+    );
+    for (const [key, value] of Object.entries(asked) as [Key, number][]) {
+      const taken = others.reduce((sum, other) => {
+        const now = amounts(specOf(other).hard)[key] ?? 0;
+        return sum + Math.min(now, this.#asked.get(other.metadata.uid)?.[key] ?? 0);
+      }, 0);
+      const pooled = this.#pooled[key] ?? 0;
+      if (value + taken > pooled) {
+        this.#broken ??= `${name} takes ${value / 1000} ${key} beside ${taken / 1000}, where ${
+          pooled / 1000
+        } are pooled`;
+      }
+    }
+    this.#asked.set(uid, asked);
+  }
+
+  /** What all who have approved contribute. */
+  #pool({ spec }: Stored): Amounts {
+    const pool: Amounts = {};
+    for (const { contribution } of this.#approved(spec as SuperEntitySpec)) {
+      for (const [key, value] of Object.entries(amounts(contribution)) as [Key, number][]) {
+        pool[key] = (pool[key] ?? 0) + value;
+      }
+    }
+    return pool;
   }
 
   #raise(): void {
     const own = this.#contributed();
     if (!own) return;
+    const pool = this.#pool(this.#world.get("superEntities", "coop")!);
     for (const key of keys) {
+      this.#pooled[key] = Math.max(this.#pooled[key] ?? 0, pool[key] ?? 0);
       // What a contribution doesn't name of pods, each grant gives by default.
       const value = own[key] ?? (key === "pods" ? Infinity : 0);
       this.#bound[key] = Math.max(this.#bound[key] ?? 0, value);
@@ -276,6 +318,7 @@ class PoolSchedule {
     const knows = this.#around.configured !== undefined || this.#around.tailnet.kind === "running";
     if (own && !onNotice && knows) {
       this.#bound = {};
+      this.#pooled = {};
       this.#raise();
       this.#hold();
     }
@@ -305,12 +348,7 @@ class PoolSchedule {
     const entity = this.#world.get("superEntities", "coop");
     const own = this.#contributed();
     if (!entity || !own) return;
-    const pool: Amounts = {};
-    for (const { contribution } of this.#approved(entitySpecOf(entity))) {
-      for (const [key, value] of Object.entries(amounts(contribution)) as [Key, number][]) {
-        pool[key] = (pool[key] ?? 0) + value;
-      }
-    }
+    const pool = this.#pool(entity);
     const active = this.#grants().filter((grant) => statusOf(grant).phase === "Active");
     for (const grant of this.#grants()) {
       const { phase, conditions } = statusOf(grant);

@@ -8,7 +8,7 @@ import { runPoolSchedule } from "./pool.ts";
 const schedules = Math.ceil(Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000) / 6);
 const oneSeed = Deno.env.get("KEYSTONE_POOL_SEED");
 
-Deno.test("simulation: no member's cluster enforces more from a pool than it contributes, whatever comes between", () => {
+Deno.test("simulation: no new grant goes beyond the pool, and no cluster gives more than it contributes, whatever comes between", () => {
   const all = new Map<string, number>();
   const seeds = oneSeed === undefined ? Array.from({ length: schedules }, (_, seed) => seed) : [Number(oneSeed)];
   for (const seed of seeds) {
