@@ -258,7 +258,7 @@ async function tailnet(socket: string | undefined): Promise<Check> {
   try {
     const { BackendState, Self } = await client.status({ peers: false });
     return BackendState === "Running"
-      ? ok("tailscaled", `Running as ${Self?.DNSName ?? "a node without a name"}.`)
+      ? ok("tailscaled", `Running as ${Self?.DNSName?.replace(/\.$/, "") ?? "a node without a name"}.`)
       : fail("tailscaled", `Its state is ${BackendState}.`, `tailscale --socket=${socket} up`);
   } catch (error) {
     return fail("tailscaled", error instanceof Error ? error.message : String(error), "Start tailscaled.");
