@@ -243,7 +243,8 @@ nodeTest("installed by the chart, in pods", async (t) => {
     for (const { pod } of writes) if (blocks.at(-1) !== pod) blocks.push(pod);
     // Each change of who writes is one of who holds the Lease: two that wrote at once would take turns more often.
     const terms = await termsOfLease(rest);
-    assert.ok(blocks.length >= 4 && blocks.length <= terms, `${terms} terms; ${blocks.join(" ")}`);
+    // One that takes over where nothing has changed writes nothing, so some terms have no writes.
+    assert.ok(blocks.length >= 2 && blocks.length <= terms, `${terms} terms; ${blocks.join(" ")}`);
   });
 
   await step(t, "a grant that is revoked takes the pods with it", async () => {
