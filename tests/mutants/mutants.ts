@@ -451,8 +451,8 @@ export const mutants: readonly Mutant[] = [
     name: "ceiling-not-asked",
     promise: "trust has a ceiling",
     file: "src/core/grant/standing.ts",
-    find: 'return excess && pending("ExceedsTrustCeiling"',
-    replace: 'return undefined && pending("ExceedsTrustCeiling"',
+    find: 'if (excess) return pending("ExceedsTrustCeiling"',
+    replace: 'if (!excess && !realm) return pending("ExceedsTrustCeiling"',
     tests: core,
   },
   {
