@@ -183,17 +183,22 @@ export function createReflectors(
   ];
 }
 
+/** What Grants and SuperEntities have in common: the operator holds both by its finalizer until they have ended. */
+const finalizable = ({ metadata }: KubernetesObject) => ({
+  name: metadata!.name!,
+  uid: metadata!.uid!,
+  generation: metadata!.generation ?? 0,
+  createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
+  ...(metadata!.deletionTimestamp ? { deletingSince: Date.parse(metadata!.deletionTimestamp) } : {}),
+  finalized: metadata!.finalizers?.includes(guestFinalizer) ?? false,
+  otherFinalizers: (metadata!.finalizers ?? []).filter((finalizer) => finalizer !== guestFinalizer),
+  resourceVersion: metadata!.resourceVersion ?? "",
+});
+
 // The CRDs' schemas guarantee the shapes of spec and status: what the server stores has passed them.
 function grantFacts({ metadata, spec, status }: Grant): GrantFacts {
   return {
-    name: metadata!.name!,
-    uid: metadata!.uid!,
-    generation: metadata!.generation ?? 0,
-    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
-    ...(metadata!.deletionTimestamp ? { deletingSince: Date.parse(metadata!.deletionTimestamp) } : {}),
-    finalized: metadata!.finalizers?.includes(guestFinalizer) ?? false,
-    otherFinalizers: (metadata!.finalizers ?? []).filter((finalizer) => finalizer !== guestFinalizer),
-    resourceVersion: metadata!.resourceVersion ?? "",
+    ...finalizable({ metadata }),
     spec: spec as GrantSpec,
     status: (status ?? {}) as GrantStatus,
   };
@@ -229,14 +234,7 @@ function realmFacts({ metadata, spec, status }: Realm): RealmFacts {
 
 function superEntityFacts({ metadata, spec, status }: SuperEntity): SuperEntityFacts {
   return {
-    name: metadata!.name!,
-    uid: metadata!.uid!,
-    generation: metadata!.generation ?? 0,
-    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
-    ...(metadata!.deletionTimestamp ? { deletingSince: Date.parse(metadata!.deletionTimestamp) } : {}),
-    finalized: metadata!.finalizers?.includes(guestFinalizer) ?? false,
-    otherFinalizers: (metadata!.finalizers ?? []).filter((finalizer) => finalizer !== guestFinalizer),
-    resourceVersion: metadata!.resourceVersion ?? "",
+    ...finalizable({ metadata }),
     spec: spec as SuperEntitySpec,
     status: (status ?? {}) as SuperEntityStatus,
   };
