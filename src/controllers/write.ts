@@ -117,13 +117,15 @@ async function remove(
   }
 }
 
-/** What somebody else has deleted already is deleted; so is what another object has taken the name of. */
+/**
+ * What somebody else has deleted already is deleted. A 409 doesn't say that: the UID may be another's, which the watch
+ * tells before the next try, but somebody may as well have refused the deletion.
+ */
 async function ifPresent(write: Promise<unknown>): Promise<void> {
   try {
     await write;
   } catch (error) {
-    // 409: the UID is another's.
-    if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;
+    if (!isApiError(error, 404)) throw error;
   }
 }
 

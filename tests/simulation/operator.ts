@@ -471,11 +471,7 @@ export class Operator {
 
   /** Takes the answer into the stores as src/controllers/write.ts does. Returns whether the write was made. */
   #taken(write: Write, answer: Answer): boolean {
-    const refusals = "remove" in write || "removeVolumes" in write
-      ? [404, 409]
-      : "evict" in write
-      ? [404, 409, 429]
-      : [];
+    const refusals = "remove" in write || "removeVolumes" in write ? [404] : "evict" in write ? [404, 429] : [];
     if ("error" in answer) return refusals.includes(answer.error);
     if ("apply" in write || "adopt" in write) {
       const kind = "apply" in write ? kindOf[write.apply.kind!] : "namespaces";
