@@ -36,7 +36,7 @@ const suites: Suite[] = [
   {
     name: "api",
     what: "a real API server, controller manager and etcd",
-    args: ["tests/api", "tests/lab"],
+    args: ["tests/api", "tests/lab", "tests/faults"],
     lab: ["kubernetes", "tailnet", "policy", "helm", "kubeconform"],
     node: "some",
   },

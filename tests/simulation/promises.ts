@@ -104,9 +104,12 @@ const openable: Readonly<Record<string, string>> = {
   "169.254.169.254": "169.254.169.254/32",
 };
 
+/** The truth, as far as promises are held against it. */
+export type Truth = Pick<World, "now" | "get" | "within">;
+
 export class Promises {
-  readonly #world: World;
-  readonly #around: Surroundings;
+  readonly #world: Truth;
+  readonly #around: Pick<Surroundings, "tailnet" | "aheadMs">;
   readonly #grants = new Map<string, Memory>();
   /** Namespaces in which somebody has changed what is Keystone's since all was at rest. */
   readonly #disturbed = new Set<string>();
@@ -120,7 +123,7 @@ export class Promises {
   #skewed = false;
   #broken: string | undefined;
 
-  constructor(world: World, around: Surroundings) {
+  constructor(world: Truth, around: Pick<Surroundings, "tailnet" | "aheadMs">) {
     this.#world = world;
     this.#around = around;
   }

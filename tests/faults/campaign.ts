@@ -1,0 +1,55 @@
+/** Runs plans on several control planes side by side. */
+import { stale } from "./catalogue.ts";
+import { ControlPlane } from "./control_plane.ts";
+import type { Plan, Verdict } from "./plan.ts";
+import { judge, type Outcome, perform } from "./run.ts";
+import type { Scenario } from "./scenario.ts";
+import { scenarios } from "./scenarios.ts";
+
+export interface CampaignOptions {
+  /** How many control planes there are at most. */
+  planes: number;
+  /** When no further plan is begun, by `performance.now()`. */
+  until?: number;
+  /** Told of each plan that has run. */
+  told: (plan: Plan, verdict: Verdict) => Promise<void>;
+}
+
+export function scenarioNamed(name: string): Scenario {
+  const scenario = scenarios.find((each) => each.name === name);
+  if (!scenario) throw new Error(`There is no scenario ${name}: ${scenarios.map(({ name }) => name).join(", ")}.`);
+  return scenario;
+}
+
+/** Works on `count` control planes until there is nothing left to do. */
+export async function onPlanes(count: number, work: (plane: ControlPlane) => Promise<void>): Promise<void> {
+  const lanes = Array.from({ length: count }, async () => {
+    await using plane = await ControlPlane.start();
+    await work(plane);
+  });
+  // One that fails must not leave the others' programs behind.
+  for (const lane of await Promise.allSettled(lanes)) if (lane.status === "rejected") throw lane.reason;
+}
+
+export async function runPlans(
+  plans: readonly Plan[],
+  { planes, until = Infinity, told }: CampaignOptions,
+): Promise<void> {
+  const queue = [...plans];
+  const references = new Map<string, Promise<Outcome>>();
+  await onPlanes(Math.min(planes, queue.length), async (plane) => {
+    for (let plan = queue.shift(); plan !== undefined && performance.now() < until; plan = queue.shift()) {
+      const scenario = scenarioNamed(plan.scenario);
+      if (!references.has(scenario.name)) references.set(scenario.name, undisturbed(plane, scenario));
+      await told(plan, await judge(plane, scenario, plan, await references.get(scenario.name)!));
+    }
+  });
+}
+
+/** What a scenario comes to when nothing goes wrong. */
+async function undisturbed(plane: ControlPlane, scenario: Scenario): Promise<Outcome> {
+  const outcome = await perform(plane, scenario, []);
+  const wrong = [...outcome.broken, ...stale(scenario.name, outcome.asked)];
+  if (wrong.length === 0) return outcome;
+  throw new Error(`The undisturbed run of ${scenario.name} isn't as it should be:\n  ${wrong.join("\n  ")}`);
+}

@@ -1,0 +1,61 @@
+/** What became of each plan, one JSON object per line, so that a campaign can go on where it stopped. */
+import type { Plan, Verdict } from "./plan.ts";
+
+export interface Entry extends Verdict {
+  plan: string;
+  seed?: number;
+  commit: string;
+  /** Kinds of its faults. */
+  class: string;
+}
+
+export class Journal {
+  readonly #last = new Map<string, Entry>();
+
+  private constructor(readonly path: string, readonly commit: string) {}
+
+  /** Opens the journal; unless a campaign goes on, it begins anew. */
+  static async open(path: string, { resume }: { resume: boolean }): Promise<Journal> {
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    const journal = new Journal(path, await commitHere());
+    if (!resume) await Deno.writeTextFile(path, "");
+    const text = await Deno.readTextFile(path).catch(() => "");
+    for (const line of text.split("\n")) if (line) journal.#take(JSON.parse(line));
+    return journal;
+  }
+
+  #take(entry: Entry): void {
+    this.#last.set(entry.plan, entry);
+  }
+
+  has({ id }: Plan): boolean {
+    return this.#last.has(id);
+  }
+
+  async add({ id, seed, faults }: Plan, verdict: Verdict): Promise<void> {
+    const entry: Entry = {
+      plan: id,
+      ...(seed === undefined ? {} : { seed }),
+      commit: this.commit,
+      class: [...new Set(faults.map(({ kind }) => kind))].join("+"),
+      ...verdict,
+    };
+    this.#take(entry);
+    await Deno.writeTextFile(this.path, JSON.stringify(entry) + "\n", { append: true });
+  }
+
+  /** The last word on each plan. */
+  entries(): Entry[] {
+    return [...this.#last.values()];
+  }
+}
+
+/** The commit that is tested, with a plus when it was changed since. */
+async function commitHere(): Promise<string> {
+  const git = async (...args: string[]) => {
+    const cwd = new URL("../..", import.meta.url);
+    const { stdout } = await new Deno.Command("git", { args, cwd, stdin: "null", stderr: "null" }).output();
+    return new TextDecoder().decode(stdout).trim();
+  };
+  return await git("rev-parse", "--short", "HEAD") + (await git("status", "--porcelain") === "" ? "" : "+");
+}

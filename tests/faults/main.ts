@@ -1,0 +1,107 @@
+/**
+ * `deno task test:faults`: runs all plans, or those that are asked for, and tells which ends differ from what comes of
+ * their scenario when nothing goes wrong. README.md says more.
+ */
+import { parseArgs } from "node:util";
+import { onPlanes, runPlans } from "./campaign.ts";
+import { type Counts, surely, writeCatalogue } from "./catalogue.ts";
+import { type Entry, Journal } from "./journal.ts";
+import { allPlans, randomPlans } from "./plans.ts";
+import { perform } from "./run.ts";
+import { scenarios } from "./scenarios.ts";
+
+const startedAt = performance.now();
+const { values: asked } = parseArgs({
+  options: {
+    list: { type: "boolean", default: false },
+    record: { type: "boolean", default: false },
+    plan: { type: "string", multiple: true, default: [] },
+    random: { type: "string" },
+    seed: { type: "string", default: "1" },
+    shard: { type: "string", default: "1/1" },
+    resume: { type: "boolean", default: false },
+    minutes: { type: "string" },
+    planes: { type: "string", default: "4" },
+    journal: { type: "string", default: new URL("../../.faults/journal.jsonl", import.meta.url).pathname },
+  },
+});
+const planes = Number(asked.planes);
+
+/** What goes unhandled anywhere is a failure of the campaign: it can't be said of which plan. */
+const unhandled: string[] = [];
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  unhandled.push(event.reason instanceof Error ? event.reason.stack ?? event.reason.message : String(event.reason));
+});
+
+function chosen() {
+  const [shard, shards] = asked.shard.split("/").map(Number);
+  const random = asked.random === undefined ? [] : randomPlans(Number(asked.random), Number(asked.seed));
+  const plans = asked.random === undefined ? allPlans() : random;
+  if (asked.plan.length === 0) return plans.filter((_, index) => index % shards! === shard! - 1);
+  return asked.plan.map((id) => {
+    const [, seed, index] = /^random\/(\d+)\/(\d+)$/.exec(id) ?? [];
+    const plan = seed === undefined
+      ? allPlans().find((each) => each.id === id)
+      : randomPlans(Number(index) + 1, Number(seed)).at(-1);
+    if (!plan) throw new Error(`There is no plan ${id}; --list shows all.`);
+    return plan;
+  });
+}
+
+/** Runs all scenarios undisturbed, several times each, and writes down what came in all of them. */
+async function record(): Promise<void> {
+  const runs = new Map(scenarios.map(({ name }) => [name, [] as ReadonlyMap<string, number>[]]));
+  const queue = scenarios.flatMap((scenario) => Array.from({ length: 4 }, () => scenario));
+  await onPlanes(planes, async (plane) => {
+    for (let scenario = queue.shift(); scenario; scenario = queue.shift()) {
+      const { broken, asked } = await perform(plane, scenario, []);
+      if (broken.length > 0) throw new Error(`${scenario.name}: ${broken.join("\n")}`);
+      runs.get(scenario.name)!.push(asked);
+    }
+  });
+  const counts: Record<string, Counts> = {};
+  for (const [name, all] of runs) counts[name] = surely(all);
+  await writeCatalogue(counts);
+}
+
+function sum(entries: readonly Entry[]): { fired: number; agreed: number; differ: number } {
+  const of = (verdict: Entry["verdict"]) => entries.filter((entry) => entry.verdict === verdict).length;
+  return { fired: of("agreed") + of("differs"), agreed: of("agreed"), differ: of("differs") };
+}
+
+if (asked.record) {
+  await record();
+  Deno.exit(0);
+}
+if (asked.list) {
+  for (const { id, faults } of chosen()) {
+    console.log(id, ...id.startsWith("random/") ? faults.map(({ kind, at, nth }) => `${kind}/${at}/${nth}`) : []);
+  }
+  Deno.exit(0);
+}
+const journal = await Journal.open(asked.journal, asked);
+const plans = chosen().filter((plan) => asked.plan.length > 0 || !journal.has(plan));
+console.log(
+  `${plans.length} plans on ${Math.min(planes, plans.length)} control planes; the journal is ${journal.path}`,
+);
+let done = 0;
+await runPlans(plans, {
+  planes,
+  ...(asked.minutes === undefined ? {} : { until: startedAt + Number(asked.minutes) * 60_000 }),
+  told: async (plan, verdict) => {
+    await journal.add(plan, verdict);
+    if (++done % 50 === 0) console.log(`${done} of ${plans.length}`);
+    if (verdict.verdict === "not fired") console.log(`not fired: ${plan.id}`);
+    if (verdict.verdict === "differs") console.log(`differs: ${plan.id}\n  ${verdict.differences.join("\n  ")}`);
+  },
+});
+const entries = journal.entries();
+for (const [name, group] of Object.entries(Object.groupBy(entries, (entry) => entry.class))) {
+  const { fired, agreed, differ } = sum(group!);
+  if (!name.includes("+")) console.log(`  ${name}: ${fired} fired, ${agreed} agreed, ${differ} differ`);
+}
+for (const text of unhandled) console.log(`unhandled: ${text}`);
+const { fired, agreed, differ } = sum(entries);
+console.log(`faults: ${fired} fired, ${agreed} agreed, ${differ} differ`);
+Deno.exit(differ === 0 && unhandled.length === 0 && fired > 0 ? 0 : 1);

@@ -1,0 +1,79 @@
+/** What holds at every moment: the promises of the simulation, held against what the API server has committed. */
+import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
+import { Broken, Promises, type Truth } from "../../simulation/promises.ts";
+import type { Kind, Stored } from "../../simulation/world.ts";
+import type { Sighting } from "../witness.ts";
+
+const kinds: Readonly<Record<string, Kind>> = {
+  grants: "grants",
+  realms: "realms",
+  namespaces: "namespaces",
+  resourcequotas: "quotas",
+  limitranges: "limitRanges",
+  serviceaccounts: "serviceAccounts",
+  rolebindings: "bindings",
+  configmaps: "guides",
+  networkpolicies: "policies",
+  pods: "pods",
+};
+
+/** What users and the controller-manager write; all else there is the operator's. */
+const others = new Set(["grants", "realms", "pods"]);
+
+class History implements Truth {
+  now = 0;
+  readonly #objects = new Map<Kind, Map<string, Stored>>();
+
+  get(kind: Kind, key: string): Stored | undefined {
+    return this.#objects.get(kind)?.get(key);
+  }
+
+  within(kind: Kind, namespace: string): Stored[] {
+    return [...this.#objects.get(kind)?.values() ?? []].filter(({ metadata }) => metadata.namespace === namespace);
+  }
+
+  /** Takes one change; returns what was there before. */
+  take(kind: Kind, { type, object }: Sighting): { stored: Stored; old: Stored | undefined } {
+    const table = this.#objects.get(kind) ?? new Map<string, Stored>();
+    this.#objects.set(kind, table);
+    const stored = storedFrom(kind, object);
+    const { namespace, name } = stored.metadata;
+    const key = namespace === undefined ? name : `${namespace}/${name}`;
+    const old = table.get(key);
+    if (type === "DELETED") table.delete(key);
+    else table.set(key, stored);
+    return { stored, old };
+  }
+}
+
+/** What tells which nodes there are. */
+export type Around = ConstructorParameters<typeof Promises>[1];
+
+/** The first promise that was broken. */
+export function safety(sightings: readonly Sighting[], around: Around): string[] {
+  const history = new History();
+  const promises = new Promises(history, around);
+  try {
+    for (const sighting of sightings) {
+      const kind = kinds[sighting.resource];
+      if (kind === undefined) continue;
+      history.now = sighting.at;
+      const { stored: object, old } = history.take(kind, sighting);
+      const type = sighting.type === "DELETED" ? "gone" : "put";
+      promises.changed({ kind, type, object, old, by: others.has(kind) ? "other" : "operator" });
+      promises.hold();
+    }
+    // What a pool gives is a share, which the promises don't reckon.
+    if (!sightings.some(({ resource }) => resource === "superentities")) promises.atRest();
+    return [];
+  } catch (error) {
+    if (error instanceof Broken) return [error.message];
+    throw error;
+  }
+}
+
+/** In the simulation nothing is left out for being empty. */
+function storedFrom(kind: Kind, object: KubernetesObject): Stored {
+  const stored = { ...object, metadata: { labels: {}, annotations: {}, ...object.metadata } } as Stored;
+  return kind === "quotas" ? { ...stored, status: { hard: {}, used: {}, ...stored.status as object } } : stored;
+}

@@ -1,0 +1,295 @@
+/** Stands between one operator and the API server, and passes on what both say, but for what is to go wrong. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { TextLineStream } from "../lab/lines.ts";
+import { isRequestFault, type RequestFault, type Trigger, type WatchFault } from "./fault.ts";
+import { isLease, isWrite, requestName } from "./request_name.ts";
+import type { Upstream } from "./upstream.ts";
+
+export interface ProxyOptions {
+  upstream: Upstream;
+  trigger: Trigger;
+  /** What tells the names of this plan's objects from those of others. */
+  mark: string;
+  /** Called when the operator is to be killed; from then on nothing of it passes. */
+  onKill: () => void;
+}
+
+/** How long a watch that goes silent does so: long enough for what it withholds to be missed. */
+const silenceMs = 700;
+
+/** An answer of the API server, or one made up in its place. */
+interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+export class Proxy implements AsyncDisposable {
+  readonly #options: ProxyOptions;
+  readonly #server: Server;
+  /** Collections that are watched all the time an operator lives, and whether they are at this moment. */
+  readonly #watched = new Map<string, boolean>();
+  readonly #ended = new AbortController();
+  /** Versions at which the next list of a path is to be answered. */
+  readonly #stale = new Map<string, string>();
+  #underWay = 0;
+  /** How much was asked, watches aside. */
+  requests = 0;
+  /** When a write was last asked for or answered, by `performance.now()`; those of the Lease aside. */
+  lastWrite = 0;
+
+  private constructor(
+    options: ProxyOptions,
+    /** A file that names it as the API server. */ readonly kubeconfig: string,
+  ) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      // What is cut off in the middle is what this is for.
+      response.on("error", () => {});
+      // On a connection that was used before, fetch sends anew by itself what gets no answer since that is closed.
+      response.setHeader("connection", "close");
+      this.#serve(request, response).catch(() => request.socket.destroy());
+    });
+  }
+
+  static async listen(options: ProxyOptions): Promise<Proxy> {
+    const proxy = new Proxy(options, await Deno.makeTempFile({ prefix: "keystone-faults-" }));
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    const { port } = proxy.#server.address() as { port: number };
+    await Deno.writeTextFile(proxy.kubeconfig, kubeconfigOf(`http://127.0.0.1:${port}`));
+    return proxy;
+  }
+
+  /** Whether nothing is under way, and nothing of what happens is missed. */
+  get idle(): boolean {
+    return this.#underWay === 0 && this.#watched.values().every((isOpen) => isOpen);
+  }
+
+  /** Ends all that is under way and takes nothing more, as if the operator were not there any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort();
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+    await Deno.remove(this.kubeconfig);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url!, "http://proxy");
+    const name = requestName(request.method!, url, this.#options.mark);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = chunks.length === 0 ? undefined : new Blob(chunks as Uint8Array<ArrayBuffer>[]);
+    const fault = this.#options.trigger.at(name);
+    const wrong = fault !== undefined && isRequestFault(fault) ? fault : undefined;
+    const isWatch = name.startsWith("watch.");
+    if (isWatch) this.#follow(url, false);
+    if (isWatch && wrong === undefined) return await this.#watch(request, response, url);
+    const counts = isWrite(name) && !isLease(name);
+    if (!isWatch) this.requests++;
+    this.#underWay++;
+    if (counts) this.lastWrite = performance.now();
+    try {
+      await this.#answer(wrong, request, response, () => this.#pass(request, url, body));
+    } finally {
+      this.#underWay--;
+      if (counts) this.lastWrite = performance.now();
+    }
+  }
+
+  #follow(url: URL, isOpen: boolean): void {
+    // Pods are watched while some have to go, and the Lease while another holds it.
+    if (/\/(pods|leases)$/.test(url.pathname)) return;
+    this.#watched.set(`${url.pathname} ${url.searchParams.get("fieldSelector")}`, isOpen);
+  }
+
+  /** The API server's answer. */
+  async #pass(request: IncomingMessage, url: URL, body: Blob | undefined): Promise<Answer> {
+    const stale = request.method === "GET" ? this.#stale.get(url.pathname) : undefined;
+    if (stale !== undefined) {
+      this.#stale.delete(url.pathname);
+      url.searchParams.set("resourceVersion", stale);
+      url.searchParams.set("resourceVersionMatch", "Exact");
+    }
+    const answer = await this.#send(request, url, body);
+    const text = await answer.text();
+    const kept = ["content-type", "date", "retry-after"].flatMap((key) => {
+      const value = answer.headers.get(key);
+      return value === null ? [] : [[key, value]];
+    });
+    return { status: answer.status, headers: Object.fromEntries(kept), body: text };
+  }
+
+  #send(request: IncomingMessage, url: URL, body?: Blob): Promise<Response> {
+    const headers = new Headers();
+    for (const key of ["accept", "content-type", "user-agent"]) {
+      const value = request.headers[key];
+      if (typeof value === "string") headers.set(key, value);
+    }
+    return this.#options.upstream.send(url.pathname + url.search, {
+      method: request.method!,
+      headers,
+      ...(body && { body }),
+      signal: this.#ended.signal,
+    });
+  }
+
+  async #answer(
+    fault: RequestFault | undefined,
+    request: IncomingMessage,
+    response: ServerResponse,
+    pass: () => Promise<Answer>,
+  ): Promise<void> {
+    const give = ({ status, headers, body }: Answer) => void response.writeHead(status, headers).end(body);
+    const kill = () => {
+      request.socket.destroy();
+      this[Symbol.asyncDispose]();
+      this.#options.onKill();
+    };
+    switch (fault) {
+      case undefined:
+        return give(await pass());
+      case "closed":
+        return void request.socket.destroy();
+      case "answer-lost":
+        await pass();
+        return void request.socket.destroy();
+      case "half-answer": {
+        const { status, headers, body } = await pass();
+        response.writeHead(status, { ...headers, "content-length": String(new TextEncoder().encode(body).length) });
+        response.write(body.slice(0, body.length / 2), () => request.socket.destroy());
+        return;
+      }
+      case "409":
+        return give(refusal(409, "Conflict", "the object has been modified"));
+      case "429":
+        return give(refusal(429, "TooManyRequests", "too many requests", { "retry-after": "1" }));
+      case "500":
+        return give(refusal(500, "InternalError", "an error on the server"));
+      case "500-after":
+        await pass();
+        return give(refusal(500, "InternalError", "an error on the server"));
+      case "503":
+        return give(refusal(503, "ServiceUnavailable", "the server is currently unable to handle the request"));
+      case "timeout":
+        return await gaveUp(request);
+      case "timeout-after":
+        await pass();
+        return await gaveUp(request);
+      case "killed-before":
+        return kill();
+      case "killed-after":
+        await pass();
+        return kill();
+    }
+  }
+
+  async #watch(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const answer = await this.#send(request, url);
+    const { status } = answer;
+    const type = answer.headers.get("content-type") ?? "application/json";
+    if (!answer.ok) return void response.writeHead(status, { "content-type": type }).end(await answer.text());
+    response.writeHead(status, { "content-type": type });
+    response.flushHeaders();
+    this.#follow(url, true);
+    const lines = answer.body!.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
+    const closed = once(request.socket, "close").then(() => lines.cancel().catch(() => {}));
+    try {
+      const watch = { request, response, url, version: url.searchParams.get("resourceVersion") ?? "" };
+      while (true) {
+        const { done, value } = await lines.read();
+        if (done) break;
+        const { type, object } = JSON.parse(value);
+        const mine = type !== "BOOKMARK" && value.includes(this.#options.mark);
+        const resource = requestName("GET", url, this.#options.mark).replace(/^watch/, "event");
+        const fault = mine ? this.#options.trigger.at(resource) : undefined;
+        if (fault !== undefined && !isRequestFault(fault)) {
+          await this.#break(fault, watch, value);
+          if (fault !== "duplicate") return;
+        }
+        response.write(value + "\n");
+        watch.version = object.metadata?.resourceVersion ?? watch.version;
+      }
+      response.end();
+    } finally {
+      this.#follow(url, false);
+      await lines.cancel().catch(() => {});
+      if (this.#ended.signal.aborted) await closed;
+    }
+  }
+
+  async #break(
+    fault: WatchFault,
+    { request, response, url, version }: {
+      request: IncomingMessage;
+      response: ServerResponse;
+      url: URL;
+      /** The newest that was brought. */
+      version: string;
+    },
+    line: string,
+  ): Promise<void> {
+    const expired = () => {
+      const { body } = refusal(410, "Expired", "too old resource version");
+      response.end(JSON.stringify({ type: "ERROR", object: JSON.parse(body) }) + "\n");
+    };
+    switch (fault) {
+      case "eof":
+        response.write(line.slice(0, line.length / 2), () => request.socket.destroy());
+        return;
+      case "gone":
+        return expired();
+      case "duplicate":
+        return void response.write(line + "\n");
+      case "bookmarks": {
+        const { object: { apiVersion, kind } } = JSON.parse(line);
+        const object = { apiVersion, kind, metadata: { resourceVersion: version } };
+        for (let each = 0; each < 3; each++) {
+          response.write(JSON.stringify({ type: "BOOKMARK", object }) + "\n");
+          await this.#pause(silenceMs / 3);
+        }
+        return void response.end();
+      }
+      case "half-open":
+        await this.#pause(silenceMs);
+        return void request.socket.destroy();
+      case "hidden":
+        await this.#pause(silenceMs);
+        return expired();
+      case "stale-list":
+        this.#stale.set(url.pathname, version);
+        return expired();
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#ended.signal.addEventListener("abort", () => resolve(), { once: true });
+    await promise;
+    clearTimeout(timer);
+  }
+}
+
+const kubeconfigOf = (server: string): string =>
+  JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "faults", cluster: { server } }],
+    users: [{ name: "operator", user: {} }],
+    contexts: [{ name: "faults", context: { cluster: "faults", user: "operator" } }],
+    "current-context": "faults",
+  });
+
+async function gaveUp(request: IncomingMessage): Promise<void> {
+  if (!request.socket.destroyed) await once(request.socket, "close");
+}
+
+/** As the API server says no. */
+function refusal(code: number, reason: string, message: string, headers: Record<string, string> = {}): Answer {
+  const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code };
+  return { status: code, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(status) };
+}

@@ -1,0 +1,97 @@
+/** Runs a plan: its scenario with what goes wrong, and what the oracles say of it. */
+import type { ControlPlane } from "./control_plane.ts";
+import { type Fault, Trigger } from "./fault.ts";
+import { counts } from "./oracles/counts.ts";
+import { endState } from "./oracles/end_state.ts";
+import { differences } from "./oracles/plain.ts";
+import { safety } from "./oracles/safety.ts";
+import type { Plan, Verdict } from "./plan.ts";
+import type { Scenario } from "./scenario.ts";
+import { Stage } from "./stage.ts";
+
+/** What a run of a scenario came to. */
+export interface Outcome {
+  state: Record<string, unknown>;
+  counts: Record<string, number>;
+  requests: number;
+  /** How often each was asked for or watched. */
+  asked: ReadonlyMap<string, number>;
+  fired: readonly Fault[];
+  /** What must not be, whatever the undisturbed run came to. */
+  broken: string[];
+  log: readonly string[];
+}
+
+/** How much more may be asked for after a fault: an operator that starts anew asks for so much, and some is asked twice. */
+const moreRequests = 150;
+
+/** The number of this process's next run: its names are others than those of all before. */
+let runs = 0;
+
+/** Runs a scenario with faults and looks at what came of it. */
+export async function perform(plane: ControlPlane, scenario: Scenario, faults: readonly Fault[]): Promise<Outcome> {
+  const mark = `-p${(runs++).toString(36).padStart(4, "0")}z`;
+  const trigger = new Trigger(faults);
+  const stage = new Stage(plane, trigger, mark, scenario.nodes);
+  const broken: string[] = [];
+  let state = {};
+  try {
+    await stage.startOperator();
+    for (const [index, step] of scenario.steps.entries()) {
+      await step.does(stage);
+      await stage.until(`step ${index + 1} of ${scenario.name}`, () => step.until(stage));
+    }
+    await stage.quiet();
+    state = await endState(plane.cluster.rest, mark);
+  } catch (error) {
+    broken.push(error instanceof Error ? error.message : String(error));
+  }
+  const asked = new Map(trigger.counts);
+  broken.push(...(await stage.end()).map((failure) => `an operator doesn't end cleanly: ${failure}`));
+  const sightings = plane.witness.sightingsOf(mark);
+  const around = { tailnet: stage.tailnet ? tailnetFacts(stage) : { kind: "none" as const }, aheadMs: 0 };
+  broken.push(...safety(sightings, around));
+  const outcome = {
+    state,
+    counts: counts(sightings, mark),
+    requests: stage.requests,
+    asked,
+    fired: trigger.fired,
+    broken,
+  };
+  await plane.clean(mark);
+  return { ...outcome, log: stage.log };
+}
+
+/** Holds a run against the undisturbed one. */
+export async function judge(
+  plane: ControlPlane,
+  scenario: Scenario,
+  plan: Plan,
+  undisturbed: Outcome,
+): Promise<Verdict> {
+  const startedAt = performance.now();
+  const outcome = await perform(plane, scenario, plan.faults);
+  const found = [
+    ...outcome.broken,
+    ...(outcome.broken.length > 0 ? [] : [
+      ...differences(outcome.state, undisturbed.state),
+      ...differences(outcome.counts, undisturbed.counts),
+    ]),
+  ];
+  const most = undisturbed.requests + moreRequests * plan.faults.length;
+  if (outcome.requests > most) found.push(`${outcome.requests} requests, where ${most} are enough`);
+  const fired = outcome.fired.map(({ kind }) => kind);
+  return {
+    verdict: found.length > 0 ? "differs" : fired.length === 0 ? "not fired" : "agreed",
+    fired,
+    differences: found.length > 0 ? [...found, ...outcome.log.slice(-12)] : [],
+    ms: Math.round(performance.now() - startedAt),
+  };
+}
+
+function tailnetFacts({ tailnet }: Stage) {
+  const state = tailnet!.state;
+  if (state.kind !== "running") throw new Error(`The tailnet of a scenario is ${state.kind}.`);
+  return { kind: "running" as const, self: state.self.dnsName, nodes: [...state.peers.values()].flat() };
+}

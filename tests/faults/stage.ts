@@ -1,0 +1,144 @@
+/** Where one plan runs: a control plane, the operators on it, each behind a proxy of its own, and what they may break. */
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { changingTailnet, type StandInNode } from "../fixtures/stand_ins.ts";
+import { startOperator, type TestOperator } from "../fixtures/operator.ts";
+import { poll } from "../lab/poll.ts";
+import type { ControlPlane } from "./control_plane.ts";
+import type { Trigger } from "./fault.ts";
+import { Proxy } from "./proxy.ts";
+import { witnessed } from "./witness.ts";
+
+/** How long an operator waits for an answer: longer than any takes here. */
+const timeoutMs = 1500;
+/** How long nothing may have been written until all counts as done: longer than the first steps of retries. */
+const quietMs = 500;
+/** How long a step, and the quiet after it, may be in coming: more than the backoff after some faults. */
+export const patienceMs = 25_000;
+
+/** One operator's place: should it be killed, another takes it. */
+interface Seat {
+  operator: TestOperator;
+  proxy: Proxy;
+  /** Set when no other is to take the place. */
+  leaving: boolean;
+}
+
+export class Stage {
+  readonly #seats: Seat[] = [];
+  readonly #proxies: Proxy[] = [];
+  /** Killings under way, with the start of the next one. */
+  readonly #changes: Promise<void>[] = [];
+  /** The nodes of the tailnet; without any there is no tailnet. */
+  readonly tailnet: ReturnType<typeof changingTailnet> | undefined;
+  /** What an operator has logged. */
+  readonly log: string[] = [];
+
+  constructor(
+    readonly plane: ControlPlane,
+    readonly trigger: Trigger,
+    /** Is in the name of each object of this plan and of no other. */
+    readonly mark: string,
+    nodes: readonly StandInNode[] = [],
+  ) {
+    const [self, ...others] = nodes.map((node) => ({ ...node, name: this.named(node.name) }));
+    this.tailnet = self && changingTailnet(self, ...others);
+  }
+
+  /** The name that an object of a scenario has in this plan. */
+  named(name: string): string {
+    return `${name}${this.mark}`;
+  }
+
+  get witness() {
+    return this.plane.witness;
+  }
+
+  get cluster() {
+    return this.plane.cluster;
+  }
+
+  /** How much was asked of the API server, watches aside. */
+  get requests(): number {
+    return this.#proxies.reduce((sum, { requests }) => sum + requests, 0);
+  }
+
+  /** Starts one more operator; returns its seat. */
+  async startOperator(): Promise<number> {
+    const index = this.#seats.length;
+    this.#seats.push(await this.#seat(index));
+    return index;
+  }
+
+  /** Ends an operator as SIGTERM does. */
+  async endOperator(index: number): Promise<void> {
+    const seat = this.#seats[index]!;
+    seat.leaving = true;
+    await seat.operator.stop();
+    await seat.proxy[Symbol.asyncDispose]();
+  }
+
+  async #seat(index: number): Promise<Seat> {
+    const seat = { leaving: false } as Seat;
+    seat.proxy = await Proxy.listen({
+      upstream: this.plane.upstream,
+      trigger: this.trigger,
+      mark: this.mark,
+      onKill: () => this.#changes.push(this.#killed(index, seat)),
+    });
+    this.#proxies.push(seat.proxy);
+    seat.operator = await startOperator(seat.proxy, {
+      realm: this.named("alice"),
+      timeoutMs,
+      ...(this.tailnet ? { tailnet: this.tailnet } : {}),
+    });
+    return seat;
+  }
+
+  /** What is left of a killed operator in this process ends; its Lease goes as if it had run out. */
+  async #killed(index: number, seat: Seat): Promise<void> {
+    await seat.operator.stop().catch(() => {});
+    this.log.push(...seat.operator.log);
+    await this.plane.freeLease();
+    if (!seat.leaving) this.#seats[index] = await this.#seat(index);
+  }
+
+  /** Waits for what users see. */
+  async until(what: string, look: () => true | string): Promise<void> {
+    await poll(what, () => Promise.resolve(look()), { withinMs: patienceMs, everyMs: 10 });
+  }
+
+  /** Waits until nothing has been written for a while, and nothing of what happens is missed. */
+  async quiet(): Promise<void> {
+    await poll("the operator is quiet", async () => {
+      await Promise.all(this.#changes);
+      const living = this.#seats.filter(({ leaving }) => !leaving);
+      const since = performance.now() - Math.max(...this.#proxies.map(({ lastWrite }) => lastWrite));
+      if (!living.every(({ proxy }) => proxy.idle)) return "it asks, or doesn't watch";
+      return since >= quietMs || `it wrote ${Math.round(since)} ms ago`;
+    }, { withinMs: patienceMs, everyMs: 20 });
+    await this.#witnessed();
+  }
+
+  /** Waits until the witness has seen all that is there. */
+  async #witnessed(): Promise<void> {
+    for (const resource of witnessed) {
+      const api = new ResourceApi(this.cluster.rest, resource);
+      await poll(`all ${resource.plural} are seen`, async () => {
+        const mine = (await api.list()).items.filter(({ metadata }) => JSON.stringify(metadata).includes(this.mark));
+        return mine.every((object) => this.witness.knows(resource, object)) || "not yet";
+      }, { withinMs: 5000, everyMs: 10 });
+    }
+  }
+
+  /** Ends all operators in order; what one of them makes of that is told. */
+  async end(): Promise<string[]> {
+    await Promise.all(this.#changes);
+    const failures: string[] = [];
+    for (const [index, seat] of this.#seats.entries()) {
+      if (!seat.leaving) await this.endOperator(index).catch((error) => failures.push(String(error)));
+      this.log.push(...seat.operator.log);
+    }
+    for (const proxy of this.#proxies) await proxy[Symbol.asyncDispose]();
+    return failures;
+  }
+}

@@ -1,0 +1,140 @@
+/** Sees what happens on the API server with its own eyes: watches beside the operator, not through it. */
+import {
+  isApiError,
+  type KubernetesObject,
+  type Resource,
+  ResourceApi,
+  type RestClient,
+} from "../../lib/kubernetes/mod.ts";
+import {
+  configMaps,
+  limitRanges,
+  namespaces,
+  pods,
+  resourceQuotas,
+  serviceAccounts,
+} from "../../lib/kubernetes_apis/core@v1.ts";
+import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { eventually } from "../fixtures/operator.ts";
+import {
+  clusterRoleBindings,
+  clusterRoles,
+  roleBindings,
+} from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+
+/** All that an operator writes but its Lease and events, and the pods that it ends. */
+export const witnessed: readonly Resource<KubernetesObject>[] = [
+  grants,
+  realms,
+  superEntities,
+  namespaces,
+  resourceQuotas,
+  limitRanges,
+  serviceAccounts,
+  roleBindings,
+  configMaps,
+  networkPolicies,
+  clusterRoles,
+  clusterRoleBindings,
+  pods,
+];
+
+/** One change of one object. */
+export interface Sighting {
+  /** `resourcequotas`. */
+  resource: string;
+  type: "ADDED" | "MODIFIED" | "DELETED";
+  object: KubernetesObject;
+  /** Epoch milliseconds. */
+  at: number;
+}
+
+export class Witness implements AsyncDisposable {
+  readonly #end = new AbortController();
+  readonly #watching: Promise<void>[];
+  readonly #ready: Promise<void>[] = [];
+  readonly #objects = new Map<string, KubernetesObject>();
+  readonly #sightings: Sighting[] = [];
+  /** Why it may have missed something. */
+  #blind: unknown;
+
+  constructor(rest: RestClient) {
+    this.#watching = witnessed.map(async (resource) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#ready.push(promise);
+      await this.#watch(rest, resource, resolve).catch((error) => this.#blind = error);
+      resolve();
+    });
+  }
+
+  /** Resolves once it sees everything. */
+  async ready(): Promise<void> {
+    await Promise.all(this.#ready);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    await Promise.all(this.#watching);
+  }
+
+  /** An object as it was last seen; undefined when there is none. */
+  get<T extends KubernetesObject>(resource: Resource<T>, name: string, namespace?: string): T | undefined {
+    return this.#objects.get(keyOf(resource.plural, namespace, name)) as T | undefined;
+  }
+
+  /** All that has happened to the objects of a plan, in the order in which the API server committed it. */
+  sightingsOf(mark: string): Sighting[] {
+    if (this.#blind !== undefined) throw this.#blind;
+    // Names and namespaces carry the mark. Versions count all writes to one etcd, whatever the kind.
+    return this.#sightings.filter(({ object: { metadata } }) =>
+      `${metadata!.namespace}/${metadata!.name}`.includes(mark)
+    )
+      .sort((a, b) => Number(a.object.metadata!.resourceVersion) - Number(b.object.metadata!.resourceVersion));
+  }
+
+  /** Forgets what has happened so far. */
+  forget(): void {
+    this.#sightings.length = 0;
+  }
+
+  /** Whether it has seen an object in this version. */
+  knows(resource: Resource<KubernetesObject>, { metadata }: KubernetesObject): boolean {
+    const seen = this.#objects.get(keyOf(resource.plural, metadata!.namespace, metadata!.name!));
+    return seen !== undefined && seen.metadata!.resourceVersion === metadata!.resourceVersion;
+  }
+
+  async #watch(rest: RestClient, resource: Resource<KubernetesObject>, ready: () => void): Promise<void> {
+    const api = new ResourceApi(rest, resource);
+    // A kind that was just installed answers 429 for a moment.
+    let { metadata: { resourceVersion }, items } = await eventually(`${resource.plural} are served`, async () => {
+      return await api.list().catch((error) => isApiError(error, 429) ? error.message : Promise.reject(error));
+    });
+    for (const object of items) this.#objects.set(keyOfObject(resource, object), object);
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      try {
+        for await (const event of api.watch({ resourceVersion, signal, onOpen: ready })) {
+          if (event.type === "BOOKMARK") {
+            resourceVersion = event.resourceVersion;
+            continue;
+          }
+          const { type, object } = event;
+          resourceVersion = object.metadata!.resourceVersion!;
+          const key = keyOfObject(resource, object);
+          if (type === "DELETED") this.#objects.delete(key);
+          else this.#objects.set(key, object);
+          this.#sightings.push({ resource: resource.plural, type, object, at: Date.now() });
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    }
+  }
+}
+
+const keyOf = (plural: string, namespace: string | undefined, name: string): string =>
+  `${plural}/${namespace ?? ""}/${name}`;
+
+const keyOfObject = ({ plural }: Resource<KubernetesObject>, { metadata }: KubernetesObject): string =>
+  keyOf(plural, metadata!.namespace, metadata!.name!);
