@@ -1,43 +1,111 @@
-/** What the operator has asked of the API server, as the API server's own audit log tells it. */
-import { operatorName } from "../src/core/names.ts";
+/**
+ * What was asked of the API server and when, by its own audit log. Nothing has to watch while something is measured: on
+ * a small machine a witness would take the processor from those that it watches.
+ */
+import { poll } from "../tests/lab/poll.ts";
+
+/** One answered request. */
+export interface Exchange {
+  verb: string;
+  /** The resource, with its subresource: `grants/status`. */
+  what: string;
+  namespace: string;
+  name: string;
+  code: number;
+  userAgent: string;
+  user: string;
+  /** When it came and when its answer was complete, epoch milliseconds. */
+  received: number;
+  done: number;
+}
 
 interface AuditEvent {
   verb: string;
   userAgent?: string;
-  objectRef?: { resource?: string; subresource?: string; name?: string };
+  user: { username: string };
+  objectRef?: { resource?: string; subresource?: string; namespace?: string; name?: string };
   responseStatus?: { code?: number };
+  requestReceivedTimestamp: string;
+  stageTimestamp: string;
 }
 
-/** Requests by verb and resource, such as `patch grants/status`. */
-export type Requests = Record<string, number>;
+/** The audit log from a moment on. */
+export class AuditLog {
+  readonly exchanges: Exchange[] = [];
+  readonly #path: string;
+  readonly #decoder = new TextDecoder();
+  #offset: number;
+  #rest = "";
 
-/** A mark in the audit log, to count from. */
-export async function auditMark(path: string): Promise<number> {
-  return (await Deno.stat(path)).size;
-}
-
-/** The operator's requests since the mark; those of its Lease are left out. Watches count when they end. */
-export async function requestsSince(path: string, mark: number): Promise<Requests> {
-  using file = await Deno.open(path);
-  await file.seek(mark, Deno.SeekMode.Start);
-  const text = await new Response(file.readable).text();
-  const requests: Requests = {};
-  for (const line of text.split("\n")) {
-    if (!line.includes(`"${operatorName}/`)) continue;
-    const { verb, userAgent, objectRef: { resource, subresource } = {} } = JSON.parse(line) as AuditEvent;
-    if (!userAgent?.startsWith(`${operatorName}/`) || resource === "leases") continue;
-    const what = `${verb} ${resource ?? "other"}${subresource ? `/${subresource}` : ""}`;
-    requests[what] = (requests[what] ?? 0) + 1;
+  private constructor(path: string, offset: number) {
+    this.#path = path;
+    this.#offset = offset;
   }
-  return Object.fromEntries(Object.entries(requests).sort());
+
+  /** Begins with what comes from now on. */
+  static async fromNow(path: string): Promise<AuditLog> {
+    return new AuditLog(path, (await Deno.stat(path)).size);
+  }
+
+  /** Reads what has come since; returns it. */
+  async read(): Promise<Exchange[]> {
+    using file = await Deno.open(this.#path);
+    await file.seek(this.#offset, Deno.SeekMode.Start);
+    let text = this.#rest;
+    for await (const chunk of file.readable) {
+      this.#offset += chunk.length;
+      text += this.#decoder.decode(chunk, { stream: true });
+    }
+    const lines = text.split("\n");
+    this.#rest = lines.pop()!;
+    const news = lines.filter((line) => line !== "").map(parsed);
+    for (const exchange of news) this.exchanges.push(exchange);
+    return news;
+  }
+
+  /** Waits until nothing that `counts` has come for `quietMs`. */
+  async quiet(what: string, counts: (exchange: Exchange) => boolean, withinMs: number, quietMs = 3000): Promise<void> {
+    let since = performance.now();
+    await poll(what, async () => {
+      if ((await this.read()).some(counts)) since = performance.now();
+      return performance.now() - since > quietMs || "it goes on";
+    }, { withinMs, everyMs: 500 });
+  }
 }
 
-const isRead = (what: string): boolean => /^(get|list) /.test(what);
-const isWatch = (what: string): boolean => what.startsWith("watch ");
+function parsed(line: string): Exchange {
+  const { verb, userAgent = "", user, objectRef = {}, responseStatus, ...at } = JSON.parse(line) as AuditEvent;
+  const { resource = "other", subresource, namespace = "", name = "" } = objectRef;
+  return {
+    verb,
+    what: subresource ? `${resource}/${subresource}` : resource,
+    namespace,
+    name,
+    code: responseStatus?.code ?? 0,
+    userAgent,
+    user: user.username,
+    received: Date.parse(at.requestReceivedTimestamp),
+    done: Date.parse(at.stageTimestamp),
+  };
+}
 
-const total = (requests: Requests, counted: (what: string) => boolean): number =>
-  Object.entries(requests).reduce((sum, [what, count]) => counted(what) ? sum + count : sum, 0);
+/** Whether it comes from the program of this name. */
+export const by = (program: string) => ({ userAgent }: Exchange): boolean => userAgent.startsWith(`${program}/`);
 
-export const reads = (requests: Requests): number => total(requests, isRead);
-/** All writes, events included. */
-export const writes = (requests: Requests): number => total(requests, (what) => !isRead(what) && !isWatch(what));
+export const isRead = ({ verb }: Exchange): boolean => verb === "get" || verb === "list";
+export const isLease = ({ what }: Exchange): boolean => what === "leases";
+export const isEvent = ({ what }: Exchange): boolean => what === "events";
+/** All writes, events included, but those of Leases. */
+export const isWrite = (exchange: Exchange): boolean =>
+  !isRead(exchange) && exchange.verb !== "watch" && !isLease(exchange);
+
+/** The controller-manager says what of a quota counts from now on. */
+export const isQuotaStatus = ({ what, user, code }: Exchange): boolean =>
+  what === "resourcequotas/status" && user.endsWith(":resourcequota-controller") && code === 200;
+
+/** How often each was asked, such as `patch grants/status`. */
+export function counted(exchanges: readonly Exchange[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { verb, what } of exchanges) counts[`${verb} ${what}`] = (counts[`${verb} ${what}`] ?? 0) + 1;
+  return Object.fromEntries(Object.entries(counts).sort());
+}

@@ -1,0 +1,34 @@
+/**
+ * The bare loop, a process of its own as the operator is: writes what is necessary, which it is told in a file, one write
+ * per line. Nothing is looked at, decided or remembered: what can be had of the API server in this language.
+ */
+import { leases } from "../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { createRestClient, Kubeconfig, type KubernetesObject, ResourceApi } from "../lib/kubernetes/mod.ts";
+import { operatorName } from "../src/core/names.ts";
+import { inFlight, inLanes } from "./lanes.ts";
+import { necessary } from "./necessary.ts";
+
+const [kubeconfig, file] = Deno.args as [string, string];
+const lines = (await Deno.readTextFile(file)).split("\n");
+const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
+using rest = createRestClient(config, { userAgent: "bare-loop/1", maxInFlight: inFlight });
+const apis = necessary.map(({ resource }) => new ResourceApi(rest, resource));
+const options = { fieldManager: operatorName, force: true };
+
+/** `<index of the necessary kind> <body>`. */
+async function write(line: string): Promise<void> {
+  const at = line.indexOf(" ");
+  const kind = Number(line.slice(0, at));
+  const body = JSON.parse(line.slice(at + 1)) as KubernetesObject;
+  const { call } = necessary[kind]!;
+  const api = apis[kind]!;
+  if (call === "create") await api.create(body, options);
+  else if (call === "status") await api.applyStatus(body, options);
+  else await api.apply(body, options);
+}
+
+// Where the operator's time begins, too.
+await new ResourceApi(rest, leases).create({ metadata: { name: "bare-loop", namespace: "default" } });
+const isNamespace = (line: string) => necessary[Number(line.slice(0, line.indexOf(" ")))]!.call === "create";
+await inLanes(lines.filter(isNamespace), write);
+await inLanes(lines.filter((line) => !isNamespace(line)), write);

@@ -1,0 +1,54 @@
+/**
+ * `deno task bench compare A B`: what became better or worse from result file A to B, beyond the spread. Ends with code 1
+ * when something became worse. Of runs on different machines only ratios and counts are judged.
+ */
+import { isDeepStrictEqual } from "node:util";
+import Table from "cli-table3";
+import { type Figures, figuresOf, isPortable, moreIsBetter } from "./figures.ts";
+import type { Summary } from "./statistics.ts";
+
+/** How one figure has changed. */
+export interface Change {
+  path: string;
+  before: Summary;
+  after: Summary;
+  verdict: "better" | "worse" | "within the spread" | "one sample" | "another machine";
+}
+
+/** All figures that both have. */
+export function changes(a: Figures, b: Figures): Change[] {
+  const sameMachine = isDeepStrictEqual(a.machine, b.machine);
+  const later = figuresOf(b);
+  return [...figuresOf(a)].flatMap(([path, before]) => {
+    const after = later.get(path);
+    if (after === undefined) return [];
+    const judged = sameMachine || isPortable(path);
+    return [{ path, before, after, verdict: judged ? verdict(path, before, after) : "another machine" }];
+  });
+}
+
+/** Beyond the spread is where the ranges of the two don't meet. */
+function verdict(path: string, before: Summary, after: Summary): Change["verdict"] {
+  const less = after.spread[1] < before.spread[0];
+  const more = after.spread[0] > before.spread[1];
+  if (!less && !more) return "within the spread";
+  // Of one sample the spread isn't known; a count is what it is.
+  if (before.samples === 1 && after.samples === 1 && !isPortable(path)) return "one sample";
+  return more === moreIsBetter(path) ? "better" : "worse";
+}
+
+/** Prints the table; whether nothing became worse. */
+export async function compare(fileA: string, fileB: string): Promise<boolean> {
+  const [a, b] = await Promise.all([fileA, fileB].map(async (file) => JSON.parse(await Deno.readTextFile(file))));
+  const table = new Table({ head: ["figure", String(a.commit), String(b.commit), "change", ""], style: { head: [] } });
+  const found = changes(a, b);
+  const text = ({ median, spread }: Summary) => `${median} (${spread.join(" – ")})`;
+  for (const { path, before, after, verdict } of found) {
+    const share = before.median === 0 ? "" : `${Math.round((after.median / before.median - 1) * 100)} %`;
+    table.push([path, text(before), text(after), share, verdict === "within the spread" ? "" : verdict]);
+  }
+  console.log(table.toString());
+  const worse = found.filter(({ verdict }) => verdict === "worse").map(({ path }) => path);
+  console.log(worse.length === 0 ? "Nothing became worse." : `Worse: ${worse.join(", ")}.`);
+  return worse.length === 0;
+}

@@ -1,0 +1,108 @@
+/** How near the operator comes to the ceiling: a bare loop that writes exactly what is necessary, from the same start. */
+import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
+import type { Lab } from "../tests/lab/lab.ts";
+import { counted, isRead, isWrite } from "./audit.ts";
+import { Ground } from "./ground.ts";
+import { writesFor } from "./necessary.ts";
+import { bareRound, operatorRound, type Round } from "./rounds.ts";
+import { create, grantsIn, type Shape } from "./shapes.ts";
+import { assertSame, type State } from "./state.ts";
+
+/** What one shape shows, round by round. */
+export interface ShapeFigures {
+  operatorSeconds: number[];
+  /** The bare loop's time ÷ the operator's, of the same round. */
+  efficiency: number[];
+  /** Objects that the bare loop wrote in a second. */
+  ceiling: number[];
+  writesPerGrant: number[];
+  readsPerGrant: number[];
+  /** The operator's requests by verb and resource, of the last round. */
+  requests: Record<string, number>;
+  /** Resident memory of the operator at the end and at the most, MB. */
+  rss: number[];
+  peak: number[];
+}
+
+const nothing: ShapeFigures = {
+  operatorSeconds: [],
+  efficiency: [],
+  ceiling: [],
+  writesPerGrant: [],
+  readsPerGrant: [],
+  requests: {},
+  rss: [],
+  peak: [],
+};
+
+/** How a part of the benchmark goes. */
+export interface Run {
+  rounds: number;
+  /** Told how far it is. */
+  say: (text: string) => void;
+}
+
+/** Looks at the operator while it runs and has nothing left to do. */
+export type Look = (operator: OperatorProcess, lab: Lab) => Promise<void>;
+
+/** Measures both, side by side. */
+export async function efficiencyOf(shape: Shape, { rounds, say }: Run, look?: Look): Promise<ShapeFigures> {
+  await using ground = await Ground.prepare((cluster) => create(cluster, shape));
+  const figures = structuredClone(nothing);
+  let expected: State | undefined;
+  const operator = async () => {
+    const { seconds, state } = await measureOperator(ground, shape, figures, look);
+    expected ??= state;
+    assertSame(state, expected);
+    return seconds;
+  };
+  const bare = async () => {
+    const { seconds, state } = await bareRound(ground, shape, expected!);
+    assertSame(state, expected!);
+    figures.ceiling.push(writesFor(shape) / seconds);
+    return seconds;
+  };
+  for (let round = 1; round <= rounds; round++) {
+    // Turn about, lest a machine that slows down be unfair to one of them. The operator begins: from what it leaves the
+    // bare loop knows what to write.
+    const turns = [{ name: "operator", measure: operator }, { name: "bare", measure: bare }];
+    const seconds: Record<string, number> = {};
+    for (const { name, measure } of round % 2 === 1 ? turns : turns.toReversed()) seconds[name] = await measure();
+    figures.efficiency.push(seconds.bare! / seconds.operator!);
+    say(
+      `round ${round} of ${rounds}: bare loop ${seconds.bare!.toFixed(1)} s, operator ${
+        seconds.operator!.toFixed(1)
+      } s`,
+    );
+  }
+  return figures;
+}
+
+/** Measures the operator alone. */
+export async function operatorOf(shape: Shape, { rounds, say }: Run): Promise<ShapeFigures> {
+  await using ground = await Ground.prepare((cluster) => create(cluster, shape));
+  const figures = structuredClone(nothing);
+  for (let round = 1; round <= rounds; round++) {
+    const { seconds } = await measureOperator(ground, shape, figures);
+    say(`${grantsIn(shape)} grants, round ${round} of ${rounds}: ${seconds.toFixed(1)} s`);
+  }
+  return figures;
+}
+
+async function measureOperator(
+  ground: Ground,
+  shape: Shape,
+  figures: ShapeFigures,
+  look: Look = () => Promise.resolve(),
+): Promise<Round> {
+  const round = await operatorRound(ground, shape, look);
+  const { seconds, exchanges, memory } = round;
+  const grants = grantsIn(shape);
+  figures.operatorSeconds.push(seconds);
+  figures.writesPerGrant.push(exchanges.filter(isWrite).length / grants);
+  figures.readsPerGrant.push(exchanges.filter(isRead).length / grants);
+  figures.requests = counted(exchanges);
+  figures.rss.push(memory.now);
+  figures.peak.push(memory.peak);
+  return round;
+}

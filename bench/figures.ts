@@ -1,0 +1,33 @@
+/** Reading results: which figures there are, and which way is better. */
+import type { Summary } from "./statistics.ts";
+
+/** A result file, or a part of one. */
+export type Figures = { [name: string]: unknown };
+
+/** The figure at a path such as `efficiency.wide`; undefined when it was not measured. */
+export function figureAt(result: Figures, path: string): Summary | undefined {
+  const found = path.split(".").reduce<unknown>((part, name) => (part as Figures | undefined)?.[name], result);
+  return isSummary(found) ? found : undefined;
+}
+
+/** All figures by path. */
+export function figuresOf(result: Figures, prefix = ""): Map<string, Summary> {
+  return new Map(
+    Object.entries(result).flatMap(([name, part]) => {
+      const own: [string, Summary][] = isSummary(part) ? [[prefix + name, part]] : [];
+      return typeof part === "object" && part !== null && !Array.isArray(part)
+        ? [...own, ...figuresOf(part as Figures, `${prefix}${name}.`)]
+        : own;
+    }),
+  );
+}
+
+const isSummary = (part: unknown): part is Summary =>
+  typeof part === "object" && part !== null && "median" in part && "spread" in part;
+
+/** Whether more of it is better. */
+export const moreIsBetter = (path: string): boolean => /^(ceiling|efficiency)\b/.test(path);
+
+/** Whether it says the same on any machine: a ratio or a count. */
+export const isPortable = (path: string): boolean =>
+  /^(efficiency|writesPerGrant|readsPerGrant|steadyState)\b|^restart\.(writes|reads)$/.test(path);

@@ -1,0 +1,100 @@
+/** How soon a grant is enforced, and how soon after its end it isn't any more. */
+import { prepared, secondsFromNow, type TestCluster } from "../tests/fixtures/operator.ts";
+import { poll } from "../tests/lab/poll.ts";
+import { guestNamespace, operatorName } from "../src/core/names.ts";
+import { AuditLog, by, type Exchange, isEvent, isQuotaStatus, isWrite } from "./audit.ts";
+import { Enforcement, namespaceOf } from "./enforcement.ts";
+import { Ground } from "./ground.ts";
+import { inLanes } from "./lanes.ts";
+import { startOperator } from "./rounds.ts";
+import type { Run } from "./efficiency.ts";
+import { grantName, grantsOf, realmsOf } from "./shapes.ts";
+
+const isOperator = by(operatorName);
+
+const idle = 50;
+const burst = 1000;
+const endingTogether = 50;
+
+/** Milliseconds from the request until it is enforced, round by round. */
+export interface GrantLatencies {
+  idle: number[][];
+  burst: number[][];
+  /** From validUntil on, of grants that end at one instant. */
+  expiry: number[][];
+}
+
+/** Grants one after the other, then many at once, then some that end at one instant; all to realms without any. */
+export async function grantLatencies({ rounds, say }: Run): Promise<GrantLatencies> {
+  const shape = { realms: idle + burst, grantsEach: 1 };
+  await using ground = await Ground.prepare((cluster) =>
+    inLanes(realmsOf(shape), (realm) => cluster.realms.create(realm))
+  );
+  const grants = grantsOf(shape);
+  const latencies: GrantLatencies = { idle: [], burst: [], expiry: [] };
+  for (let round = 1; round <= rounds; round++) {
+    await ground.renew();
+    const log = await AuditLog.fromNow(ground.lab.auditLog);
+    await using _operator = await startOperator(ground.lab);
+    using cluster = await prepared(ground.lab);
+    await log.quiet("the Realms have a status", isOperator, 120_000);
+    const alone: number[] = [];
+    for (const grant of grants.slice(0, idle)) alone.push(...await enforced(cluster, log, [grant], 5));
+    latencies.idle.push(alone);
+    latencies.burst.push(await enforced(cluster, log, grants.slice(idle), 500));
+    await log.quiet("the operator is quiet", isOperator, 120_000);
+    latencies.expiry.push(await expired(cluster, log));
+    say(`round ${round} of ${rounds}`);
+  }
+  return latencies;
+}
+
+/** Creates grants; milliseconds from when each was asked for until it was enforced. */
+async function enforced(
+  cluster: TestCluster,
+  log: AuditLog,
+  grants: ReturnType<typeof grantsOf>,
+  everyMs: number,
+): Promise<number[]> {
+  const enforcement = new Enforcement();
+  const asked = new Map<string, number>();
+  const namespaces = grants.map(({ spec }) => guestNamespace(spec.granteeRealm));
+  const created = inLanes(grants, (grant) => cluster.grants.create(grant));
+  await poll("all grants are enforced", async () => {
+    const news = await log.read();
+    enforcement.observe(news);
+    for (const { verb, what, name, received } of news) {
+      if (verb === "create" && what === "grants") asked.set(name, received);
+    }
+    const lacking = namespaces.filter((namespace) => !enforcement.at.has(namespace));
+    return lacking.length === 0 || `${lacking.length} are not, such as that of ${lacking[0]}`;
+  }, { withinMs: 300_000, everyMs });
+  await created;
+  return grants.map(({ metadata }, index) => enforcement.at.get(namespaces[index]!)! - asked.get(metadata!.name!)!);
+}
+
+/** Gives some grants one end; milliseconds from it until all that closes is written and each quota counts as nothing. */
+async function expired(cluster: TestCluster, log: AuditLog): Promise<number[]> {
+  const { text, at } = secondsFromNow(4);
+  const ending = Array.from({ length: endingTogether }, (_, n) => idle + n);
+  await inLanes(
+    ending,
+    (n) => cluster.grants.patch(grantName(n), { spec: { validity: { validUntil: text } } }, { type: "merge" }),
+  );
+  const last = new Map<string, number>();
+  const closes = (exchange: Exchange) =>
+    isQuotaStatus(exchange) || isOperator(exchange) && isWrite(exchange) && !isEvent(exchange);
+  await poll("all have ended", async () => {
+    for (const exchange of await log.read()) {
+      const namespace = namespaceOf(exchange);
+      if (namespace !== "" && exchange.received >= at && closes(exchange)) last.set(namespace, exchange.done);
+    }
+    return last.size >= endingTogether || `${endingTogether - last.size} have not`;
+  }, { withinMs: 30_000, everyMs: 100 });
+  const mark = log.exchanges.length;
+  await log.quiet("nothing more is closed", isOperator, 60_000);
+  for (const exchange of log.exchanges.slice(mark)) {
+    if (last.has(namespaceOf(exchange)) && closes(exchange)) last.set(namespaceOf(exchange), exchange.done);
+  }
+  return [...last.values()].map((done) => done - at);
+}

@@ -1,0 +1,130 @@
+/** The parts of the benchmark, each of which can be run by itself. What they return is merged into one result. */
+import { mapValues, merge } from "es-toolkit/object";
+import { nodeObstacle } from "../tests/lab/node_obstacle.ts";
+import { efficiencyOf, operatorOf, type Run, type ShapeFigures } from "./efficiency.ts";
+import { grantLatencies } from "./latency.ts";
+import { peerLost } from "./peer.ts";
+import { revocations } from "./revocation.ts";
+import { failovers, type Restart, restart, steady } from "./running.ts";
+import { grantsIn, shapes } from "./shapes.ts";
+import { distribution, type Summary, summary } from "./statistics.ts";
+
+/** A part of the result. */
+export type Figures = Record<string, unknown>;
+
+/** One part. */
+export interface Part {
+  /** How long it takes on two cores, seconds: before the first round, and for each. */
+  seconds: { first: number; each: number };
+  run: (run: Run) => Promise<Figures>;
+}
+
+const written = ({ writesPerGrant, readsPerGrant, requests }: ShapeFigures): Figures => ({
+  writesPerGrant: { ...summary(writesPerGrant), requests },
+  readsPerGrant: summary(readsPerGrant),
+});
+
+/** How long it takes and how much memory, for so many grants. */
+const scaled = (name: string, grants: number, { operatorSeconds, rss, peak }: ShapeFigures): Figures => ({
+  scale: { unit: "s", [name]: { grants, ...summary(operatorSeconds) } },
+  rss: { unit: "MB", [name]: { grants, ...summary(rss), peak: summary(peak) } },
+});
+
+const efficiency = (name: keyof typeof shapes, figures: ShapeFigures): Figures => ({
+  ceiling: { unit: "objects/s", [name]: summary(figures.ceiling) },
+  efficiency: { [name]: summary(figures.efficiency) },
+});
+
+const small = [{ realms: 1, grantsEach: 100 }, { realms: 10, grantsEach: 100 }];
+
+/** A summary of each column of some rows of figures. */
+const columns = <K extends string>(rows: readonly Record<K, number>[]): Record<K, Summary> =>
+  mapValues(rows[0]!, (_, key) => summary(rows.map((row) => row[key])));
+
+/** How long steady state is looked at. */
+const steadySeconds = 60;
+
+/** The parts by name, in the order in which they run. */
+export const parts: Record<string, Part> = {
+  wide: {
+    seconds: { first: 20, each: 70 },
+    run: async (run) => {
+      const figures = await efficiencyOf(shapes.wide, run);
+      return { ...efficiency("wide", figures), ...scaled("wide", grantsIn(shapes.wide), figures), ...written(figures) };
+    },
+  },
+  deep: {
+    seconds: { first: 100, each: 110 },
+    run: async (run) => {
+      const restarts: Restart[] = [];
+      let requests: Record<string, number> | undefined;
+      const figures = await efficiencyOf(shapes.deep, run, async (operator, lab) => {
+        requests ??= await steady(lab, steadySeconds);
+        await operator.stop();
+        restarts.push(await restart(lab));
+      });
+      const grants = grantsIn(shapes.deep);
+      return {
+        ...efficiency("deep", figures),
+        ...scaled("10000", grants, figures),
+        restart: { grants, ...columns(restarts) },
+        steadyState: {
+          grants,
+          seconds: steadySeconds,
+          ...summary([Object.values(requests!).reduce((sum, count) => sum + count, 0)]),
+          requests,
+        },
+      };
+    },
+  },
+  small: {
+    seconds: { first: 40, each: 60 },
+    run: async (run) => {
+      let figures: Figures = {};
+      for (const shape of small) {
+        const grants = grantsIn(shape);
+        figures = merge(figures, scaled(String(grants), grants, await operatorOf(shape, run)));
+      }
+      return figures;
+    },
+  },
+  latency: {
+    seconds: { first: 20, each: 90 },
+    run: async (run) => {
+      const { idle, burst, expiry } = await grantLatencies(run);
+      return {
+        latency: { unit: "ms", idle: distribution(idle), burst: distribution(burst), expiry: distribution(expiry) },
+      };
+    },
+  },
+  peer: {
+    seconds: { first: 20, each: 10 },
+    run: async (run) => {
+      const { killed, known } = await peerLost(run);
+      return { latency: { peerLost: { killed: summary(killed), known: summary(known) } } };
+    },
+  },
+  revocation: {
+    seconds: { first: 40, each: 15 },
+    run: async (run) => {
+      const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
+      if (obstacle === undefined) return { latency: { revocation: summary(await revocations(run)) } };
+      run.say(`not run: ${obstacle}`);
+      return { latency: { revocation: `not run: ${obstacle}` } };
+    },
+  },
+  failover: {
+    seconds: { first: 20, each: 30 },
+    run: async (run) => {
+      const { SIGTERM, SIGKILL } = await failovers(run);
+      return { failover: { unit: "s", SIGTERM: summary(SIGTERM), SIGKILL: summary(SIGKILL) } };
+    },
+  },
+  wide10k: {
+    seconds: { first: 90, each: 0 },
+    run: async ({ say }) => {
+      const figures = await efficiencyOf(shapes.wide10k, { rounds: 1, say });
+      return { ...efficiency("wide10k", figures), ...scaled("wide10k", grantsIn(shapes.wide10k), figures) };
+    },
+  },
+};

@@ -1,0 +1,38 @@
+/** What an operating system knows of a process. */
+import { poll } from "../tests/lab/poll.ts";
+
+/** Resident memory in MB: now, and at the most since the process began. */
+export interface Memory {
+  now: number;
+  peak: number;
+}
+
+export async function memoryOf(pid: number): Promise<Memory> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  const megabytes = (field: string) =>
+    Math.round(Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)![1]) / 1024);
+  return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
+}
+
+/** Seconds of processor time that it has used. */
+async function processorSeconds(pid: number): Promise<number> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100; // clock ticks, 100 a second on every Linux
+}
+
+/**
+ * Waits until the process has nothing more to do: until it has used less than a twentieth of a processor for three
+ * seconds.
+ *
+ * @returns when it had its work done, by `performance.now()`
+ */
+export async function atRest(pid: number, withinMs: number): Promise<number> {
+  let [since, used] = [performance.now(), await processorSeconds(pid)];
+  await poll(`process ${pid} is at rest`, async () => {
+    const [now, total] = [performance.now(), await processorSeconds(pid)];
+    if (total - used > Math.max(0.03, (now - since) / 1000 / 20)) [since, used] = [now, total];
+    return now - since > 3000 || "it works";
+  }, { withinMs, everyMs: 100 });
+  return since;
+}

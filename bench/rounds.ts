@@ -1,0 +1,123 @@
+/** Rounds of the operator and of the bare loop, each from the same start, timed by the API server's audit log. */
+import { clientOf } from "../tests/fixtures/operator.ts";
+import { type OperatorProcess, startOperatorProcess } from "../tests/fixtures/operator_process.ts";
+import { poll } from "../tests/lab/poll.ts";
+import type { Lab } from "../tests/lab/lab.ts";
+import { operatorName } from "../src/core/names.ts";
+import { AuditLog, by, type Exchange, isEvent, isLease, isQuotaStatus, isWrite } from "./audit.ts";
+import type { Ground } from "./ground.ts";
+import { bodyOf, necessary } from "./necessary.ts";
+import { type Memory, memoryOf } from "./processes.ts";
+import { grantsIn, type Shape } from "./shapes.ts";
+import { readState, type State } from "./state.ts";
+import type { KubernetesObject } from "../lib/kubernetes/mod.ts";
+
+/** One program's work, from when it holds its Lease until the last write of the final state is answered. */
+export interface Round {
+  seconds: number;
+  /** What the program asked for from its Lease on. */
+  exchanges: Exchange[];
+  /** What there is at the end. */
+  state: State;
+}
+
+/** The operator as users run it. */
+export async function startOperator(lab: Lab, env: { TS_SOCKET?: string } = {}): Promise<OperatorProcess> {
+  return await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM: "alice-home", ...env });
+}
+
+/**
+ * Lets the operator enforce what is there.
+ *
+ * @param afterwards what else is to be looked at before its end
+ */
+export async function operatorRound(
+  ground: Ground,
+  shape: Shape,
+  afterwards: (operator: OperatorProcess, lab: Lab) => Promise<void>,
+): Promise<Round & { memory: Memory }> {
+  const { lab } = ground;
+  await ground.renew();
+  const log = await AuditLog.fromNow(lab.auditLog);
+  await using operator = await startOperator(lab);
+  const work = await finished(log, operatorName, shape);
+  const memory = await memoryOf(operator.pid);
+  await afterwards(operator, lab);
+  return { ...work, memory, state: await stateOf(lab) };
+}
+
+/** Lets the bare loop write what makes this state. */
+export async function bareRound(ground: Ground, shape: Shape, state: State): Promise<Round> {
+  const file = `${ground.lab.dir}/necessary`;
+  await Deno.writeTextFile(file, linesOf(state));
+  await ground.renew();
+  const log = await AuditLog.fromNow(ground.lab.auditLog);
+  const loop = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--frozen",
+      "-A",
+      new URL("bare.ts", import.meta.url).pathname,
+      ground.lab.kubeconfig,
+      file,
+    ],
+  }).spawn();
+  const ended = loop.status.then(({ code }) => {
+    if (code !== 0) throw new Error(`The bare loop ended with exit code ${code}.`);
+  });
+  const [work] = await Promise.all([finished(log, "bare-loop", shape), ended]);
+  return { ...work, state: await stateOf(ground.lab) };
+}
+
+async function stateOf(lab: Lab): Promise<State> {
+  using rest = await clientOf(lab.kubeconfig);
+  return await readState(rest);
+}
+
+/** One line for each write: the number of its kind, and the body. */
+function linesOf(state: State): string {
+  const objects = [...state].map(([key, text]) => ({ plural: key.slice(0, key.indexOf("/")), text }));
+  return necessary.flatMap((kind, index) =>
+    objects.flatMap(({ plural, text }) => {
+      if (plural !== kind.resource.plural) return [];
+      const object = JSON.parse(text) as KubernetesObject;
+      if (kind.names && !kind.names.includes(object.metadata!.name!)) return [];
+      return [`${index} ${JSON.stringify(bodyOf(kind, object))}`];
+    })
+  ).join("\n");
+}
+
+/** Waits until the program has written all, and nothing more comes. */
+async function finished(log: AuditLog, program: string, shape: Shape): Promise<Pick<Round, "seconds" | "exchanges">> {
+  const own = by(program);
+  const isWork = (exchange: Exchange) =>
+    isQuotaStatus(exchange) || own(exchange) && isWrite(exchange) && !isEvent(exchange);
+  const done = { "grants/status": new Set(), "realms/status": new Set(), "resourcequotas/status": new Set() };
+  const wanted = {
+    "grants/status": grantsIn(shape),
+    "realms/status": shape.realms,
+    "resourcequotas/status": shape.realms,
+  };
+  const kinds = Object.keys(done) as (keyof typeof done)[];
+  await poll(`${program} has written all`, async () => {
+    for (const exchange of await log.read()) {
+      if (isWork(exchange) && exchange.what in done) {
+        done[exchange.what as keyof typeof done].add(`${exchange.namespace}/${exchange.name}`);
+      }
+    }
+    const lacking = kinds.filter((kind) => done[kind].size < wanted[kind]);
+    return lacking.length === 0 || lacking.map((kind) => `${wanted[kind] - done[kind].size} × ${kind}`).join(", ");
+  }, { withinMs: 600_000, everyMs: 500 });
+  await log.quiet(`${program} is quiet`, isWork, 120_000);
+  const began =
+    log.exchanges.find((exchange) => own(exchange) && isLease(exchange) && exchange.verb === "create")!.done;
+  const ended = log.exchanges.reduce(
+    (last, exchange) => isWork(exchange) ? Math.max(last, exchange.done) : last,
+    began,
+  );
+  return {
+    seconds: (ended - began) / 1000,
+    exchanges: log.exchanges.filter((exchange) => own(exchange) && exchange.received >= began),
+  };
+}

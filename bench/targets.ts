@@ -1,0 +1,64 @@
+/** What is published, in words, with what is to be reached. */
+
+/** One figure of the table. */
+export interface Row {
+  /** In the result file. */
+  path: string;
+  what: string;
+  unit: string;
+  target?: { atLeast: number } | { atMost: number };
+}
+
+export const rows: readonly Row[] = [
+  { path: "efficiency.wide", what: "Efficiency, 1,000 realms with a grant each", unit: "", target: { atLeast: 0.8 } },
+  { path: "efficiency.deep", what: "Efficiency, 100 realms with 100 grants each", unit: "", target: { atLeast: 0.8 } },
+  {
+    path: "efficiency.wide10k",
+    what: "Efficiency, 10,000 realms with a grant each (once)",
+    unit: "",
+    target: { atLeast: 0.65 },
+  },
+  { path: "ceiling.wide", what: "The ceiling: the bare loop, 1,000 realms with a grant each", unit: "objects/s" },
+  { path: "ceiling.deep", what: "The ceiling, 100 realms with 100 grants each", unit: "objects/s" },
+  // 9 objects, the finalizer, the Grant's status and the Realm's, and one Event each: status ≤ 2 leaves room for one more.
+  {
+    path: "writesPerGrant",
+    what: "Writes for a new grant to a new realm, Events included",
+    unit: "",
+    target: { atMost: 15 },
+  },
+  { path: "readsPerGrant", what: "Reads for it", unit: "", target: { atMost: 0 } },
+  { path: "latency.idle", what: "Grant applied → enforced, alone (p50)", unit: "ms" },
+  { path: "latency.idle.p99", what: "The same, p99", unit: "ms" },
+  { path: "latency.burst", what: "Grant applied → enforced, 1,000 at once (p50)", unit: "ms" },
+  { path: "latency.burst.p99", what: "The same, p99", unit: "ms" },
+  {
+    path: "latency.expiry.p99",
+    what: "validUntil → enforced, 50 that end together (p99)",
+    unit: "ms",
+    target: { atMost: 1000 },
+  },
+  { path: "latency.revocation", what: "Revoked → the last of five pods gone from a real node", unit: "ms" },
+  { path: "latency.peerLost.known", what: "tailscaled knows that a peer is gone → Realm.status", unit: "ms" },
+  { path: "latency.peerLost.killed", what: "The peer's node is killed → Realm.status", unit: "ms" },
+  { path: "scale.100", what: "100 grants to one realm, all enforced", unit: "s" },
+  { path: "scale.1000", what: "1,000 grants to 10 realms", unit: "s" },
+  { path: "scale.10000", what: "10,000 grants to 100 realms", unit: "s" },
+  { path: "scale.wide", what: "1,000 grants to 1,000 realms", unit: "s" },
+  { path: "scale.wide10k", what: "10,000 grants to 10,000 realms (once)", unit: "s" },
+  { path: "rss.100", what: "Memory (RSS) with 100 grants", unit: "MB" },
+  { path: "rss.1000", what: "Memory with 1,000 grants", unit: "MB" },
+  { path: "rss.10000", what: "Memory with 10,000 grants to 100 realms", unit: "MB", target: { atMost: 250 } },
+  { path: "rss.wide10k", what: "Memory with 10,000 grants to 10,000 realms (once)", unit: "MB" },
+  { path: "restart.startUp", what: "Start → enforcing, 100 grants", unit: "s", target: { atMost: 1 } },
+  { path: "restart.atRest", what: "Start → nothing left to do, 10,000 grants", unit: "s", target: { atMost: 20 } },
+  { path: "restart.writes", what: "Writes of such a start", unit: "", target: { atMost: 0 } },
+  {
+    path: "steadyState",
+    what: "Requests in a minute with 10,000 grants, but watches and the Lease",
+    unit: "",
+    target: { atMost: 0 },
+  },
+  { path: "failover.SIGTERM", what: "The leader is told to end → the next enforces", unit: "s", target: { atMost: 3 } },
+  { path: "failover.SIGKILL", what: "The leader is killed → the next enforces", unit: "s" },
+];
