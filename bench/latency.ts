@@ -8,9 +8,10 @@ import { Ground } from "./ground.ts";
 import { inLanes } from "./lanes.ts";
 import { startOperator } from "./rounds.ts";
 import type { Run } from "./efficiency.ts";
-import { grantName, grantsOf, realmsOf } from "./shapes.ts";
+import { grantName, grantsOf, realmName, realmsOf } from "./shapes.ts";
 
 const isOperator = by(operatorName);
+const writes = (exchange: Exchange): boolean => isOperator(exchange) && isWrite(exchange);
 
 const idle = 50;
 const burst = 1000;
@@ -37,12 +38,12 @@ export async function grantLatencies({ rounds, say }: Run): Promise<GrantLatenci
     const log = await AuditLog.fromNow(ground.lab.auditLog);
     await using _operator = await startOperator(ground.lab);
     using cluster = await prepared(ground.lab);
-    await log.quiet("the Realms have a status", isOperator, 120_000);
+    await log.quiet("the Realms have a status", writes, 120_000);
     const alone: number[] = [];
     for (const grant of grants.slice(0, idle)) alone.push(...await enforced(cluster, log, [grant], 5));
     latencies.idle.push(alone);
     latencies.burst.push(await enforced(cluster, log, grants.slice(idle), 500));
-    await log.quiet("the operator is quiet", isOperator, 120_000);
+    await log.quiet("the operator is quiet", writes, 120_000);
     latencies.expiry.push(await expired(cluster, log));
     say(`round ${round} of ${rounds}`);
   }
@@ -81,20 +82,18 @@ async function expired(cluster: TestCluster, log: AuditLog): Promise<number[]> {
     ending,
     (n) => cluster.grants.patch(grantName(n), { spec: { validity: { validUntil: text } } }, { type: "merge" }),
   );
-  const last = new Map<string, number>();
-  const closes = (exchange: Exchange) =>
-    isQuotaStatus(exchange) || isOperator(exchange) && isWrite(exchange) && !isEvent(exchange);
-  await poll("all have ended", async () => {
-    for (const exchange of await log.read()) {
-      const namespace = namespaceOf(exchange);
-      if (namespace !== "" && exchange.received >= at && closes(exchange)) last.set(namespace, exchange.done);
-    }
-    return last.size >= endingTogether || `${endingTogether - last.size} have not`;
-  }, { withinMs: 30_000, everyMs: 100 });
-  const mark = log.exchanges.length;
-  await log.quiet("nothing more is closed", isOperator, 60_000);
-  for (const exchange of log.exchanges.slice(mark)) {
-    if (last.has(namespaceOf(exchange)) && closes(exchange)) last.set(namespaceOf(exchange), exchange.done);
-  }
-  return [...last.values()].map((done) => done - at);
+  const namespaces = new Set(ending.map((n) => guestNamespace(realmName(n))));
+  const closing = () =>
+    log.exchanges.filter((exchange) =>
+      exchange.received >= at && namespaces.has(namespaceOf(exchange)) && !isEvent(exchange) &&
+      (isQuotaStatus(exchange) || writes(exchange))
+    );
+  await poll("all quotas count as nothing", async () => {
+    await log.read();
+    const counted = new Set(closing().filter(isQuotaStatus).map(namespaceOf));
+    return counted.size === endingTogether || `${counted.size} of ${endingTogether} do`;
+  }, { withinMs: 60_000, everyMs: 500 });
+  await log.quiet("nothing more is closed", writes, 60_000);
+  // The last of each namespace stays.
+  return [...new Map(closing().map((exchange) => [namespaceOf(exchange), exchange.done - at])).values()];
 }

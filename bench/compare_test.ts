@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { changes } from "./compare.ts";
+import { summary } from "./statistics.ts";
+
+const machine = { cpus: 2 };
+const of = (figures: Record<string, number[]>, on: unknown = machine) => ({
+  machine: on,
+  ...Object.fromEntries(Object.entries(figures).map(([name, samples]) => [name, { wide: summary(samples) }])),
+});
+
+// What was measured before and after, and what is said of it.
+const cases: [string, number[], number[], string][] = [
+  ["efficiency", [0.7, 0.71, 0.72], [0.8, 0.81, 0.82], "better"],
+  ["efficiency", [0.7, 0.71, 0.72], [0.6, 0.61, 0.62], "worse"],
+  ["efficiency", [0.7, 0.71, 0.72], [0.71, 0.75, 0.8], "within the spread"],
+  ["rss", [200, 210], [250, 260], "worse"],
+  ["rss", [200, 210], [180, 190], "better"],
+  ["rss", [200], [250], "one sample"],
+  ["readsPerGrant", [0], [1], "worse"],
+];
+
+for (const [name, before, after, expected] of cases) {
+  Deno.test(`bench compare: ${name} from ${before} to ${after} is ${expected}`, () => {
+    const [change] = changes(of({ [name]: before }), of({ [name]: after }));
+    assert.equal(change!.path, `${name}.wide`);
+    assert.equal(change!.verdict, expected);
+  });
+}
+
+Deno.test("bench compare: of another machine only ratios and counts are judged", () => {
+  const figures = { efficiency: [0.7, 0.7], rss: [200, 200] };
+  const later = { efficiency: [0.6, 0.6], rss: [300, 300] };
+  const found = changes(of(figures), of(later, { cpus: 8 }));
+  assert.deepEqual(found.map(({ path, verdict }) => [path, verdict]), [
+    ["efficiency.wide", "worse"],
+    ["rss.wide", "another machine"],
+  ]);
+});
