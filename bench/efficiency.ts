@@ -79,11 +79,11 @@ export async function efficiencyOf(shape: Shape, { rounds, say }: Run, look?: Lo
 }
 
 /** Measures the operator alone. */
-export async function operatorOf(shape: Shape, { rounds, say }: Run): Promise<ShapeFigures> {
+export async function operatorOf(shape: Shape, { rounds, say }: Run, look?: Look): Promise<ShapeFigures> {
   await using ground = await Ground.prepare((cluster) => create(cluster, shape));
   const figures = structuredClone(nothing);
   for (let round = 1; round <= rounds; round++) {
-    const { seconds } = await measureOperator(ground, shape, figures);
+    const { seconds } = await measureOperator(ground, shape, figures, look);
     say(`${grantsIn(shape)} grants, round ${round} of ${rounds}: ${seconds.toFixed(1)} s`);
   }
   return figures;

@@ -31,3 +31,15 @@ export const moreIsBetter = (path: string): boolean => /^(ceiling|efficiency)\b/
 /** Whether it says the same on any machine: a ratio or a count. */
 export const isPortable = (path: string): boolean =>
   /^(efficiency|writesPerGrant|readsPerGrant|steadyState)\b|^restart\.(writes|reads)$/.test(path);
+
+/** What 10,000 grants more would take of memory, from the difference of two numbers of grants; undefined until both were measured. */
+export function memorySlope(result: Figures): Summary | undefined {
+  const [few, many] = [figureAt(result, "rss.100"), figureAt(result, "rss.10000")];
+  if (!few || !many) return undefined;
+  const slope = (less: number, more: number) => Math.round((more - less) / 9_900 * 10_000);
+  return {
+    median: slope(few.median, many.median),
+    spread: [slope(few.spread[1], many.spread[0]), slope(few.spread[0], many.spread[1])],
+    samples: Math.min(few.samples, many.samples),
+  };
+}

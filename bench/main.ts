@@ -1,16 +1,14 @@
 /**
  * `deno task bench`: how fast grants are enforced, beside what the API server allows, on a lab with a real control plane.
  * `--only wide,deep` runs some parts, `--rounds N` more or fewer of each, `--quick` all with one round for a look. A whole
- * run writes `bench/results/<date>-<commit>.json`, any other only with `--output FILE`. `deno task bench compare A B` says
+ * run writes `bench/results/<date>-<commit>.json` and the documentation, any other only `--output FILE`. `deno task bench compare A B` says
  * what has become better or worse, `deno task bench report` writes the newest result into the documentation.
  */
 import { parseArgs } from "node:util";
-import { merge } from "es-toolkit/object";
-import { Estimate } from "../tests/lab/progress.ts";
 import { compare } from "./compare.ts";
-import { type Figures, parts } from "./parts.ts";
+import { parts } from "./parts.ts";
 import { writeReport } from "./report.ts";
-import { runFacts } from "./run_facts.ts";
+import { run } from "./run.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -45,24 +43,7 @@ const names = values.only.split(",");
 const unknown = names.find((name) => !(name in parts));
 if (unknown !== undefined) fail(`There is no part ${unknown}; choose from ${Object.keys(parts).join(", ")}.`);
 
-const costs = new Map(names.map((name) => {
-  const { first, each } = parts[name]!.seconds;
-  return [name, first + each * rounds];
-}));
-const estimate = new Estimate([...costs.values()].reduce((sum, cost) => sum + cost, 0));
-const say = (text: string) => console.error(`bench: ${text} (${estimate})`);
-
-const facts = await runFacts();
-let figures: Figures = {};
-for (const name of names) {
-  say(name);
-  figures = merge(figures, await parts[name]!.run({ rounds, say: (text) => say(`${name}: ${text}`) }));
-  estimate.add(costs.get(name)!);
-}
-
-const text = `${JSON.stringify({ ...facts, rounds, ...figures }, null, 2)}\n`;
 const whole = Object.keys(parts).every((name) => names.includes(name)) && rounds >= 5;
-const file = values.output ??
-  (whole ? new URL(`results/${facts.date.slice(0, 10)}-${facts.commit}.json`, import.meta.url).pathname : undefined);
-if (file !== undefined) await Deno.writeTextFile(file, text);
-console.log(text);
+const failed = await run({ names, rounds, ...(values.output === undefined ? {} : { output: values.output }), whole });
+if (whole) await writeReport();
+Deno.exit(failed ? 1 : 0);

@@ -2,15 +2,13 @@
 import { mapValues, merge } from "es-toolkit/object";
 import { nodeObstacle } from "../tests/lab/node_obstacle.ts";
 import { efficiencyOf, operatorOf, type Run, type ShapeFigures } from "./efficiency.ts";
+import type { Figures } from "./figures.ts";
 import { grantLatencies } from "./latency.ts";
 import { peerLost } from "./peer.ts";
 import { revocations } from "./revocation.ts";
 import { failovers, type Restart, restart, steady } from "./running.ts";
 import { grantsIn, shapes } from "./shapes.ts";
 import { distribution, type Summary, summary } from "./statistics.ts";
-
-/** A part of the result. */
-export type Figures = Record<string, unknown>;
 
 /** One part. */
 export interface Part {
@@ -35,7 +33,7 @@ const efficiency = (name: keyof typeof shapes, figures: ShapeFigures): Figures =
   efficiency: { [name]: summary(figures.efficiency) },
 });
 
-const small = [{ realms: 1, grantsEach: 100 }, { realms: 10, grantsEach: 100 }];
+const small = [{ realms: 1, grantsEach: 100 }, { realms: 10, grantsEach: 100 }] as const;
 
 /** A summary of each column of some rows of figures. */
 const columns = <K extends string>(rows: readonly Record<K, number>[]): Record<K, Summary> =>
@@ -67,7 +65,7 @@ export const parts: Record<string, Part> = {
       return {
         ...efficiency("deep", figures),
         ...scaled("10000", grants, figures),
-        restart: { grants, ...columns(restarts) },
+        restart: { unit: "s", grants, ...columns(restarts) },
         steadyState: {
           grants,
           seconds: steadySeconds,
@@ -80,12 +78,16 @@ export const parts: Record<string, Part> = {
   small: {
     seconds: { first: 40, each: 60 },
     run: async (run) => {
-      let figures: Figures = {};
-      for (const shape of small) {
-        const grants = grantsIn(shape);
-        figures = merge(figures, scaled(String(grants), grants, await operatorOf(shape, run)));
-      }
-      return figures;
+      const startUps: number[] = [];
+      const fewest = await operatorOf(small[0], run, async (operator, lab) => {
+        await operator.stop();
+        startUps.push((await restart(lab)).enforcing);
+      });
+      const more = await operatorOf(small[1], run);
+      return merge(
+        { restart: { startUp: summary(startUps) }, ...scaled("100", grantsIn(small[0]), fewest) },
+        scaled("1000", grantsIn(small[1]), more),
+      );
     },
   },
   latency: {

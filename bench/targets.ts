@@ -50,6 +50,7 @@ export const rows: readonly Row[] = [
   { path: "rss.1000", what: "Memory with 1,000 grants", unit: "MB" },
   { path: "rss.10000", what: "Memory with 10,000 grants to 100 realms", unit: "MB", target: { atMost: 250 } },
   { path: "rss.wide10k", what: "Memory with 10,000 grants to 10,000 realms (once)", unit: "MB" },
+  { path: "rss.slopePer10k", what: "Memory for 10,000 grants more, at 100 to each realm", unit: "MB" },
   { path: "restart.startUp", what: "Start → enforcing, 100 grants", unit: "s", target: { atMost: 1 } },
   { path: "restart.atRest", what: "Start → nothing left to do, 10,000 grants", unit: "s", target: { atMost: 20 } },
   { path: "restart.writes", what: "Writes of such a start", unit: "", target: { atMost: 0 } },

@@ -24,7 +24,7 @@ const suites: Suite[] = [
   {
     name: "unit",
     what: "pure core, libraries, documentation examples",
-    args: ["--doc", "--parallel", "lib", "src", "tests/architecture_test.ts"],
+    args: ["--doc", "--parallel", "lib", "src", "bench", "tests/architecture_test.ts"],
     lab: [],
   },
   {
