@@ -70,6 +70,19 @@ export class QuantityError extends Error {
  */
 export function parseQuantity(text: string | number): Quantity {
   if (typeof text === "number") return parseQuantity(numberText(text));
+  const known = recent.get(text);
+  if (known) return known;
+  const quantity = parse(text);
+  if (recent.size === mostRecent) recent.clear();
+  recent.set(text, quantity);
+  return quantity;
+}
+
+/** A cluster holds few different quantities, many times each, and they never change. */
+const recent = new Map<string, Quantity>();
+const mostRecent = 4096;
+
+function parse(text: string): Quantity {
   if (text.length > maxLength) {
     throw new QuantityError(
       `"${text.slice(0, maxLength)}…" is too long for a quantity: write at most ${maxLength} characters`,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
+import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { grant } from "../../../tests/fixtures/facts.ts";
 import { guideText } from "./guide.ts";
 import type { Holding } from "./holding.ts";
@@ -17,6 +18,31 @@ Deno.test("guide: each grant is an entry", () => {
   const entries = load(guideText([holding("a", ["203.0.113.0/24"]), holding("b", [])])) as { name: string }[];
   assert.deepEqual(entries.map(({ name }) => name), ["a", "b"]);
   assert.deepEqual(load(guideText([])), []);
+});
+
+Deno.test("guide: an entry says what holds, until when, what is on notice and where it lets out", () => {
+  const hard = new Map([["requests.cpu", parseQuantity("1500m")], ["count/jobs.batch", parseQuantity("2")]]);
+  const validity = { validFrom: "2026-06-01T00:00:00Z", validUntil: "2026-07-01T00:00:00Z" };
+  const whole: Holding = {
+    ...holding("a", ["203.0.113.0/24", "[2001:db8::1]:443/tcp"]),
+    grant: grant({ name: "a", spec: { validity } }),
+    held: hard,
+    notice: { why: "Revoked", endsAt: Date.parse("2026-06-02T00:00:00Z"), skewed: false },
+    reductions: [
+      { until: Date.parse("2026-06-03T00:00:00Z"), hard, destinations: [] },
+      { until: Infinity, hard: new Map(), destinations: [] },
+    ],
+  };
+  const cpu = { "count/jobs.batch": "2", "requests.cpu": "1500m" };
+  assert.deepEqual(load(guideText([whole])), [{
+    name: "a",
+    from: "2026-06-01T00:00:00Z",
+    until: "2026-07-01T00:00:00Z",
+    notice: { reason: "Revoked", ends: "2026-06-02T00:00:00Z" },
+    reductions: [{ until: "2026-06-03T00:00:00Z", hard: cpu }, { hard: {} }],
+    hard: cpu,
+    egress: ["203.0.113.0/24", "[2001:db8::1]:443/tcp"],
+  }]);
 });
 
 Deno.test("guide: more than a ConfigMap holds is left out and counted", () => {

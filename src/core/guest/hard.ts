@@ -42,12 +42,19 @@ export function sumHard(all: Iterable<Hard>): Map<string, Quantity> {
   return sum;
 }
 
-/** Canonical text of each quantity, keys sorted so that equal values give equal JSON. */
-export function shown(hard: Hard): Record<string, string> {
-  return Object.fromEntries(
-    [...hard].sort(([a], [b]) => a < b ? -1 : 1).map(([key, quantity]) => [key, quantity.toString()]),
+/** Canonical text of each quantity, keys sorted so that equal values give equal JSON. The quantities must not change. */
+export function shown(hard: Hard): Readonly<Record<string, string>> {
+  const known = texts.get(hard);
+  if (known) return known;
+  const shown = Object.fromEntries(
+    [...hard.keys()].sort().map((key) => [key, hard.get(key)!.toString()]),
   );
+  texts.set(hard, shown);
+  return shown;
 }
+
+/** A plan asks for the same several times. */
+const texts = new WeakMap<Hard, Readonly<Record<string, string>>>();
 
 /** What a grant gives of what it doesn't name. */
 export interface Unnamed {
