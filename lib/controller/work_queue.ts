@@ -29,8 +29,9 @@ export interface RetryOptions {
  * - **Never two at once.** A key that was taken isn't given out again before {@linkcode WorkQueue.done}; a key that falls
  *   due meanwhile is given out again after it.
  * - **Nothing lost.** After each `add` the key is taken at least once; after each `addAt` and `retry` at least once at or
- *   before the time asked for. A run at an earlier time takes the place of all those asked for before it was taken:
- *   reconciling is level-triggered and says anew when it wants to run next.
+ *   before the time asked for. A run at an earlier time takes the place of all those asked for before it was taken, or
+ *   before it said with {@linkcode WorkQueue.looked} that it has looked again: reconciling is level-triggered and says
+ *   anew when it wants to run next.
  * - **Earliest wins.** A key waits for one instant; a later one never postpones it.
  * - **In order of arrival**, urgent keys first.
  *
@@ -156,6 +157,14 @@ export class WorkQueue<K extends string = string> {
     this.#taken.delete(key);
     if (state !== "idle") this.#enter(key, state === "urgent");
     this.#serve();
+  }
+
+  /**
+   * Says that whoever has taken the key has just looked at all that it stands for, and found nothing left to do: what
+   * entered it again since it was taken, such as its own writes, needs no further run.
+   */
+  looked(key: K): void {
+    if (this.#taken.has(key)) this.#taken.set(key, "idle");
   }
 
   #nextBackoff(key: K): number {

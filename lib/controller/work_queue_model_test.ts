@@ -67,6 +67,7 @@ const command = fc.oneof(
   fc.record({ do: fc.constant("take" as const) }),
   fc.record({ do: fc.constant("take" as const) }),
   fc.record({ do: fc.constant("done" as const), nth: fc.nat(4) }),
+  fc.record({ do: fc.constant("looked" as const), nth: fc.nat(4) }),
   fc.record({ do: fc.constant("advance" as const), ms: fc.oneof(fc.nat(500), fc.nat(90_000)) }),
   fc.record({ do: fc.constant("step" as const), ms: fc.integer({ min: -50_000, max: 50_000 }) }),
 );
@@ -133,6 +134,13 @@ Deno.test("the queue keeps its contract: never two at once, nothing lost, never 
           case "done": {
             const key = [...model.taken][command.nth];
             if (key !== undefined) done(key);
+            break;
+          }
+          case "looked": {
+            const key = [...model.taken][command.nth];
+            if (key === undefined) break;
+            model.requests = model.requests.filter((r) => r.key !== key || !model.isDue(r));
+            queue.looked(key);
             break;
           }
           case "advance":

@@ -54,6 +54,23 @@ Deno.test("a key that is added while it is taken comes again after done, and not
   assert.deepEqual(await drain(queue), ["a", "b"], "a was urgent when it was added again");
 });
 
+Deno.test("a key that was added before its taker looked doesn't come again, one that was added after does", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.add("a");
+  await queue.take(never);
+  queue.add("a", { urgent: true });
+  queue.addAt("a", clock.now() + 500);
+  queue.looked("a");
+  queue.done("a");
+  assert.deepEqual(await drain(queue), []);
+  await clock.advance(500);
+  assert.equal(await queue.take(never), "a", "its instant is yet to come");
+  queue.looked("a");
+  queue.add("a");
+  queue.done("a");
+  assert.deepEqual(await drain(queue), ["a"]);
+});
+
 Deno.test("a key comes at its instant and not before", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("a", clock.now() + 500);

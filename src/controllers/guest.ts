@@ -3,7 +3,7 @@ import type { Next } from "../../lib/controller/mod.ts";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import type { IdentityFacts } from "../core/facts.ts";
 import type { GuestWorld } from "../core/guest/plan.ts";
-import { planGuest } from "../core/guest/plan.ts";
+import { type GuestPlan, planGuest } from "../core/guest/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { sharesOf } from "../core/guest/share.ts";
 import { guestNamespace, guestRole, realmIdentity, systemNamespace } from "../core/names.ts";
@@ -20,27 +20,35 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   // What is being enforced must not be taken for closed by what was seen before.
   context.shares.announce(grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
   context.pools.announce(seen, plan);
-  const errors: unknown[] = [];
-  for (const [index, stage] of plan.stages.entries()) {
-    // What closes is closed as far as it can be; nothing opens after a failure.
-    if (index >= plan.closing && errors.length > 0) break;
-    errors.push(...await failures(stage.map((write) => perform(context, write, signal))));
-  }
+  const errors = await carryOut(context, plan, signal);
   // Also after a failure: what stands and what doesn't is shown as it is.
-  const world = observeGuest(context, grantee);
-  const after = planGuest(world);
-  for (const grant of context.shares.set(grantee, sharesOf(world, after, refusalIn(errors)))) {
+  const world = plan.stages.length === 0 ? seen : observeGuest(context, grantee);
+  const after = plan.stages.length === 0 ? plan : planGuest(world);
+  context.pods.want(guestNamespace(grantee), after.needsPods);
+  for (const grant of context.shares.set(grantee, sharesOf(world, after, refusalIn(errors)), world.now)) {
     context.queues.grants.add(grant);
   }
   context.pools.settle(world, after);
   wakePools(context, grantee);
   if (errors.length > 0) {
     // A failure must not cost an instant.
-    if (plan.wakeAt !== undefined) context.queues.guests.addAt(grantee, plan.wakeAt, { urgent: true });
+    if (after.wakeAt !== undefined) context.queues.guests.addAt(grantee, after.wakeAt, { urgent: true });
     throw errors[0];
   }
+  if (after.stages.length === 0) context.queues.guests.looked(grantee);
   // An end that is due goes before all that only opens or repairs.
-  return { ...nextOf(context, plan.wakeAt), urgent: true };
+  return { ...nextOf(context, after.wakeAt), urgent: true };
+}
+
+/** Makes the writes of a plan, stage by stage; returns what failed. */
+async function carryOut(context: Context, plan: GuestPlan, signal: AbortSignal): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  for (const [index, stage] of plan.stages.entries()) {
+    // What closes is closed as far as it can be; nothing opens after a failure.
+    if (index >= plan.closing && errors.length > 0) break;
+    errors.push(...await failures(stage.map((write) => perform(context, write, signal))));
+  }
+  return errors;
 }
 
 /** What a look at one grantee needs. */
@@ -98,7 +106,7 @@ const withIdentity = (identity: IdentityFacts | undefined) => identity ? { ident
 
 /** What is enforced may be less now, or known. */
 export function wakePools({ stores, queues }: Pick<Context, "stores" | "queues">, grantee: string): void {
-  if (stores.superEntities.list().length === 0) return;
+  if (stores.superEntities.size === 0) return;
   const parties = stores.grants.index("grantee", grantee).map(({ spec }) => spec.grantorRealm);
   for (const name of new Set([grantee, ...parties])) {
     if (stores.superEntities.get(name)) queues.superEntities.add(name);

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { isBeingWritten } from "../core/grant/plan.ts";
 import type { GrantShare } from "../core/guest/share.ts";
 
 /** What the guest controller last saw of each grant, for the Grant controller to show. */
@@ -18,9 +19,10 @@ export class Shares {
     }
   }
 
-  /** Replaces the shares of a grantee's grants. Returns the grants of which something changed. */
-  set(grantee: string, shares: Map<string, GrantShare>): string[] {
+  /** Replaces the shares of a grantee's grants by those seen now. Returns the grants of which something changed. */
+  set(grantee: string, seen: ReadonlyMap<string, GrantShare>, now: number): string[] {
     const before = this.#byGrantee.get(grantee);
+    const shares = new Map([...seen].map(([grant, share]) => [grant, dated(share, before?.get(grant), now)]));
     if (shares.size > 0) this.#byGrantee.set(grantee, shares);
     else this.#byGrantee.delete(grantee);
     return [...shares].filter(([grant, share]) => !isDeepStrictEqual(before?.get(grant), share)).map(([grant]) =>
@@ -28,3 +30,6 @@ export class Shares {
     );
   }
 }
+
+const dated = (share: GrantShare, before: GrantShare | undefined, now: number): GrantShare =>
+  isBeingWritten(share) ? { ...share, writingSince: before?.writingSince ?? now } : share;

@@ -16,7 +16,9 @@ export function connectWakes(context: Context): void {
     wakeEntitiesOf(context, now ?? old!);
     if (!concernsGuest(old, now)) return;
     for (const grantee of new Set([old?.spec.granteeRealm, now?.spec.granteeRealm])) {
-      if (grantee !== undefined) queues.guests.add(grantee);
+      if (grantee === undefined) continue;
+      if (moreComes(context, old, now)) queues.guests.retry(grantee, { afterMs: gatherMs });
+      else queues.guests.add(grantee);
     }
   });
 
@@ -80,8 +82,6 @@ export function connectWakes(context: Context): void {
   resolveNames(context);
   watchIdentities(context);
 
-  watchNodes(context);
-
   tailnet.onChange(({ names, all }) => {
     localMayHaveChanged();
     const realms = all
@@ -105,7 +105,7 @@ function wakeEntitiesWith(context: Context, realm: string, change: Change<RealmF
   const namesake = stores.superEntities.get(realm) ? [realm] : [];
   for (const name of [...listing, ...namesake]) queues.superEntities.add(name);
   if (!concernsPolicies(change)) return;
-  if (listing.length > 0 || stores.clusterRoles.list().length > 0) queues.approvers.add(realm);
+  if (listing.length > 0 || stores.clusterRoles.size > 0) queues.approvers.add(realm);
   for (const name of [...listing, ...namesake]) wakeParties(context, name);
 }
 
@@ -147,7 +147,7 @@ const partyFacts = ({ uid, generation, deletingSince, status }: SuperEntityFacts
   status.members?.map(({ trustLevel }) => trustLevel),
 ];
 
-/** Has the tailnet look closer at the nodes that realms are known by. */
+/** Has the tailnet look closer at the nodes that realms are known by, and at what its policy grants them. */
 function watchIdentities({ stores, tailnet }: Context): void {
   let planned = false;
   stores.realms.subscribe(({ old, new: now }) => {
@@ -158,14 +158,6 @@ function watchIdentities({ stores, tailnet }: Context): void {
       planned = false;
       tailnet.watch(new Set(stores.realms.list().map(({ spec }) => canonicalName(spec.identity))));
     });
-  });
-}
-
-/** Has the tailnet keep known what its policy grants the nodes of realms. */
-function watchNodes({ stores, tailnet }: Context): void {
-  stores.realms.subscribe(({ old, new: now }) => {
-    if (old?.spec.identity === now?.spec.identity) return;
-    tailnet.watch(new Set(stores.realms.list().map(({ spec }) => canonicalName(spec.identity))));
   });
 }
 
@@ -204,6 +196,17 @@ function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined)
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||
     old.deletingSince !== now.deletingSince || old.finalized !== now.finalized ||
     !isDeepStrictEqual(ladderOf(old), ladderOf(now));
+}
+
+/** What the Grant controller writes on many grants one after the other is looked at once for several of them. */
+const gatherMs = 200;
+
+/** Whether it is a write of the Grant controller, of which no instant depends, and the next is likely on its way. */
+function moreComes({ stores }: Context, old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
+  if (!old || !now || old.uid !== now.uid || old.generation !== now.generation) return false;
+  if (old.deletingSince !== now.deletingSince) return false;
+  return old.finalized === now.finalized ||
+    (now.finalized && stores.grants.index("grantee", now.spec.granteeRealm).some(({ finalized }) => !finalized));
 }
 
 const ladderOf = ({ status: { phase, hard, reductions, effectiveUntil, conditions } }: GrantFacts) => [

@@ -87,6 +87,14 @@ class Queue {
   add(key: string): void {
     this.keys.add(key);
   }
+  /** When it comes is chosen at random anyway. */
+  retry(key: string): void {
+    this.keys.add(key);
+  }
+  /** What entered the key since it was taken has been looked at. */
+  looked(key: string): void {
+    this.keys.delete(key);
+  }
 }
 
 class WriteFailed extends Error {}
@@ -363,11 +371,13 @@ export class Operator {
     }
     const world = plan.stages.length === 0 ? seen : this.#observeGuest(grantee);
     const after: GuestPlan = plan.stages.length === 0 ? plan : planGuest(world);
-    for (const grant of this.#shares.set(grantee, sharesOf(world, after))) this.#queues.grants.add(grant);
+    for (const grant of this.#shares.set(grantee, sharesOf(world, after), this.now)) this.#queues.grants.add(grant);
+    this.#wantPods(guestNamespace(grantee), after.needsPods);
     this.#pools.settle(world, after);
     wakePools(this.#wakeable, grantee);
     if (failed) throw new WriteFailed();
-    return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+    if (after.stages.length === 0) this.#queues.guests.looked(grantee);
+    return after.wakeAt === undefined ? {} : { wakeAt: after.wakeAt };
   }
 
   get #wakeable() {
@@ -384,7 +394,7 @@ export class Operator {
       const share = this.#shares.get(granteeRealm, name);
       return share ? [[name, held.has(name) ? { ...share, enforced: true } : share] as const] : [];
     });
-    this.#shares.set(granteeRealm, new Map(known));
+    this.#shares.set(granteeRealm, new Map(known), this.now);
   }
 
   #observeGuest(grantee: string): GuestWorld {

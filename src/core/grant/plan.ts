@@ -1,10 +1,11 @@
 /** What a Grant's status says, and what has to happen to its finalizer. */
+import { isDeepStrictEqual } from "node:util";
 import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts";
 import { bounded, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { hardFrom, shown } from "../guest/hard.ts";
 import type { Applied, GrantShare } from "../guest/share.ts";
-import { rfc3339 } from "../instants.ts";
+import { earliest, rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
 import { wasActive } from "./ladder.ts";
@@ -40,7 +41,7 @@ export interface GrantPlan {
   wakeAt?: number;
 }
 
-/** How long a new grant may have no status, so that the usual case takes one write and not two. */
+/** How long it isn't shown that something is being written, so that the usual case takes one write and not two. */
 const quietMs = 2000;
 
 /** Plans one grant. */
@@ -74,12 +75,10 @@ export function planGrant(world: GrantWorld): GrantPlan {
       if (!grant.finalized) return { ...wait, finalizer: "add" };
       // A share from before it came into force says nothing; the guest namespace is looked at again and wakes this grant.
       if (!share || share.quota.reason === "NotInForce") return wait;
-      const quietUntil = grant.createdAt + quietMs;
-      const conflict = share.quota.reason === "NamespaceConflict";
-      if (!stands(share) && !conflict && grant.status.phase === undefined && now < quietUntil) {
-        return { ...wait, wakeAt: Math.min(quietUntil, standing.wakeAt ?? Infinity) };
-      }
-      return { ...statusPlan(world, standing, share), ...wake };
+      const plan = { ...statusPlan(world, standing, share), ...wake };
+      const sinceMs = now - (share.writingSince ?? -Infinity);
+      if (sinceMs < 0 || sinceMs >= quietMs || (wasActive(grant) && !sameTerms(plan.status, grant.status))) return plan;
+      return { ...wait, wakeAt: earliest(now - sinceMs + quietMs, standing.wakeAt)! };
     }
   }
 }
@@ -105,8 +104,28 @@ const openable = new Set([
   "TailnetInClusterRange",
 ]);
 
-const stands = ({ quota, network, access }: GrantShare): boolean =>
-  quota.status === "True" && access.status === "True" && (network.status === "True" || openable.has(network.reason));
+/** What keeps it from standing. */
+const lackingIn = ({ quota, network, access }: GrantShare): Applied[] =>
+  [quota, network, access].filter(({ status, reason }) => status !== "True" && !openable.has(reason));
+
+const stands = (share: GrantShare): boolean => lackingIn(share).length === 0;
+
+const takesAMoment = ({ reason }: Pick<Applied, "reason">): boolean =>
+  reason === "Applying" || reason === "QuotaPending";
+
+/** Whether all that keeps it from standing is that it is being written. */
+export function isBeingWritten(share: GrantShare): boolean {
+  const lacking = lackingIn(share);
+  return lacking.length > 0 && lacking.every(takesAMoment);
+}
+
+/** Whether two statuses differ only in what they say of how it goes: what later plans go by is the same. */
+const sameTerms = (a: GrantStatus | undefined, b: GrantStatus): boolean => isDeepStrictEqual(termsIn(a), termsIn(b));
+
+function termsIn(status: GrantStatus = {}): GrantStatus {
+  const { conditions: _, message: __, ...terms } = status;
+  return terms;
+}
 
 function statusPlan(
   world: GrantWorld,
@@ -355,9 +374,7 @@ function readyEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const before = conditionOf(grant.status, "Ready");
   const changed = grant.status.phase !== status.phase || before?.reason !== ready.reason;
   // Writing takes a moment and isn't news.
-  if (!changed || ready.reason === "Applying" || ready.reason === "QuotaPending" || ready.reason === "PoolPending") {
-    return [];
-  }
+  if (!changed || takesAMoment(ready) || ready.reason === "PoolPending") return [];
   const normal = ready.status === "True" || status.phase === "Expired" || status.phase === "Revoked" ||
     ready.reason === "NotYetValid";
   return [{ type: normal ? "Normal" : "Warning", reason: ready.reason, action: "Reconcile", note: ready.message }];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { alice, grant, now, realm } from "../../../tests/fixtures/facts.ts";
 import { defaultSettings } from "../../api/mod.ts";
 import type { GrantShare } from "../guest/share.ts";
-import { type GrantPlan, type GrantWorld, planGrant } from "./plan.ts";
+import { type GrantPlan, type GrantWorld, isBeingWritten, planGrant } from "./plan.ts";
 
 const applied = { status: "True" as const, reason: "Applied", message: "Stands." };
 const lacking = (reason: string) => ({ status: "False" as const, reason, message: `${reason}.` });
@@ -92,15 +92,33 @@ Deno.test("grant: it is Active only once the quota counts and the network is clo
 });
 
 Deno.test("grant: a new one is given a moment before its status says that it waits", () => {
-  const fresh = grant({ createdAt: now - 500 });
-  const waiting = plan({ grant: fresh, share: share({ quota: lacking("QuotaPending") }) });
+  const writing = share({ quota: lacking("QuotaPending"), writingSince: now - 500 });
+  const waiting = plan({ share: writing });
   assert.deepEqual([waiting.status, waiting.wakeAt], [undefined, now + 1500]);
-  assert.equal(plan({ grant: fresh }).status!.phase, "Active");
+  assert.equal(plan({ share: writing, now: now + 1500 }).status!.phase, "Pending");
   assert.equal(
-    plan({ grant: fresh, share: share({ quota: lacking("NamespaceConflict"), network: lacking("NamespaceConflict") }) })
-      .status!.phase,
+    plan({ share: { ...writing, writingSince: now + 1 } }).status!.phase,
     "Pending",
+    "the clock was set back",
   );
+});
+
+Deno.test("grant: of one in force it is shown at once when its terms change, but not that an object is being written", () => {
+  const { status } = plan();
+  const writing = share({ quota: lacking("QuotaPending"), writingSince: now - 500 });
+  assert.equal(plan({ grant: grant({ status: status! }), share: writing }).status, undefined);
+  assert.equal(ready(plan({ grant: grant({ status: status! }), share: writing, now: now + 1500 }))!.status, "False");
+  const cut = share({ ...writing, hard: { "requests.cpu": "1" } });
+  assert.equal(ready(plan({ grant: grant({ status: status! }), share: cut }))!.reason, "QuotaPending");
+  const edited = { grant: grant({ generation: 2, status: status! }), share: { ...writing, generation: 2 } };
+  assert.equal(plan(edited).status!.observedGeneration, 2);
+});
+
+Deno.test("grant: being written is what has nothing else against it", () => {
+  assert.equal(isBeingWritten(share()), false);
+  assert.equal(isBeingWritten(share({ network: lacking("DestinationUnresolved") })), false);
+  assert.equal(isBeingWritten(share({ quota: lacking("Applying") })), true);
+  assert.equal(isBeingWritten(share({ quota: lacking("Applying"), network: lacking("WriteRefused") })), false);
 });
 
 Deno.test("grant: it is shown as ended when its enforcement is gone, not before", () => {

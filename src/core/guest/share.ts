@@ -40,6 +40,8 @@ export interface GrantShare {
   quota: Applied;
   network: Applied;
   access: Applied;
+  /** Since when something of it is being written and all else stands, in epoch milliseconds, as long as that is so. */
+  writingSince?: number;
   /** Whether the namespace uses more than is granted. */
   overcommitted: Applied;
   /** What makes the whole of little use, in a sentence: legal, but hardly meant. */
