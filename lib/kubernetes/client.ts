@@ -84,7 +84,7 @@ class HttpRestClient implements ClosableRestClient {
     try {
       await this.#place(signal);
       try {
-        return await this.#exchange(options, signal, false, (body, response) => this.#json(body, response, options));
+        return await this.#exchange(options, signal, false, (response) => this.#json(response, options));
       } finally {
         this.#places.release();
       }
@@ -98,11 +98,12 @@ class HttpRestClient implements ClosableRestClient {
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(deadlineError(options, timeoutMs)), timeoutMs);
     try {
+      const signal = this.#anyOf(options.abortSignal, timeout.signal);
       return await this.#exchange(
         options,
-        this.#anyOf(options.abortSignal, timeout.signal),
+        signal,
         true,
-        (body) => Promise.resolve(body),
+        (response) => Promise.resolve(bodyUntil(signal, response)),
       );
     } finally {
       clearTimeout(timer);
@@ -126,7 +127,9 @@ class HttpRestClient implements ClosableRestClient {
   /** Takes a place among those in flight; one that comes free after the signal fired is given back. */
   async #place(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    const isFree = this.#places.available > 0;
     const place = this.#places.acquire();
+    if (isFree) return await place;
     try {
       await abortable(place, signal);
     } catch (error) {
@@ -140,7 +143,7 @@ class HttpRestClient implements ClosableRestClient {
     options: RequestOptions,
     signal: AbortSignal,
     stream: boolean,
-    read: (body: ReadableStream<Uint8Array>, response: Response) => Promise<R>,
+    read: (response: Response) => Promise<R>,
   ): Promise<R> {
     for (let attempt = 1;; attempt++) {
       const credentials = await abortable(this.#config.credentials.current(), signal);
@@ -151,9 +154,8 @@ class HttpRestClient implements ClosableRestClient {
         const response = await this.#fetch(options, credentials, signal);
         code = response.status;
         serverDate = dateOf(response);
-        const body = bodyUntil(signal, response);
-        if (response.ok) return await read(body, response);
-        const error = apiErrorFromResponse(response, await textOf(body), options);
+        if (response.ok) return await read(response);
+        const error = apiErrorFromResponse(response, await response.text(), options);
         if (code !== 401 || attempt > 1 || !(await abortable(this.#config.credentials.renew(credentials), signal))) {
           throw error;
         }
@@ -207,8 +209,8 @@ class HttpRestClient implements ClosableRestClient {
     return this.#connections.http;
   }
 
-  async #json(body: ReadableStream<Uint8Array>, response: Response, options: RequestOptions): Promise<JSONValue> {
-    const text = await textOf(body);
+  async #json(response: Response, options: RequestOptions): Promise<JSONValue> {
+    const text = await response.text();
     if (options.accept !== undefined && !options.accept.includes("json")) return text;
     if (text === "") return null;
     try {
@@ -312,10 +314,6 @@ function bodyUntil(signal: AbortSignal, response: Response): ReadableStream<Uint
 function dateOf(response: Response): number | undefined {
   const date = Date.parse(response.headers.get("date") ?? "");
   return Number.isNaN(date) ? undefined : date;
-}
-
-function textOf(body: ReadableStream<Uint8Array>): Promise<string> {
-  return new Response(body).text();
 }
 
 function deadlineError(options: RequestOptions, timeoutMs: number): DOMException {

@@ -46,7 +46,7 @@ export interface EventRecorderOptions {
   reportingController: string;
   /** The running instance, such as the pod's name. */
   reportingInstance: string;
-  /** Told of every event that didn't get through, with the reason. Must not throw. */
+  /** Told of each event that didn't get through, with the reason; of those that are too many, the first. Must not throw. */
   onError: (error: unknown, event: EventFacts) => void;
   /** Stamps the events and bounds their series (default: the computer's). */
   clock?: Clock;
@@ -79,7 +79,7 @@ const LONGEST_NOTE_BYTES = 1024;
 /** Repetitions within this time of the last one are counted in its series; client-go's time, too. */
 const SERIES_MS = 10 * 60_000;
 /** Bounds for a server that is away or an object that fails in ever new ways. */
-const MOST_WAITING = 1000;
+const MOST_WAITING = 16_384;
 const MOST_REMEMBERED = 4096;
 
 /** One event with its repetitions. */
@@ -133,6 +133,8 @@ export class EventRecorder {
   /** In the order of last use, so that the first is the one to forget. */
   readonly #series = new Map<string, Series>();
   readonly #waiting: Series[] = [];
+  /** Whether it was told that there are too many, since there were fewer. */
+  #overflowing = false;
   #writing: Promise<void> | undefined;
 
   /** Takes where events go and who reports them. Holds no timer or connection, so it needs no closing. */
@@ -188,12 +190,16 @@ export class EventRecorder {
   #write(series: Series): boolean {
     if (series.waiting) return true;
     if (this.#waiting.length >= MOST_WAITING) {
-      this.#options.onError(
-        new Error(`${MOST_WAITING} events wait to be written already, so this one is dropped.`),
-        series.event,
-      );
+      if (!this.#overflowing) {
+        this.#options.onError(
+          new Error(`${MOST_WAITING} events wait to be written already; this one and others like it are dropped.`),
+          series.event,
+        );
+      }
+      this.#overflowing = true;
       return false;
     }
+    this.#overflowing = false;
     series.waiting = true;
     this.#waiting.push(series);
     this.#writing ??= this.#writeAll();
