@@ -15,7 +15,18 @@ export interface WorkQueueOptions {
 export interface AddOptions {
   /** Goes before all keys that are not urgent. For work that is late the moment it is due, such as what ends a grant. */
   urgent?: boolean;
+  /**
+   * Goes before the keys that are neither this nor urgent. For a key of which much is done already and that waited for
+   * somebody else: in a burst, what was begun comes to its end before more is begun.
+   */
+  begun?: boolean;
 }
+
+/** The lanes, the first to go first. */
+const lanes = { urgent: 0, begun: 1, normal: 2 } as const;
+type LaneNumber = typeof lanes[keyof typeof lanes];
+
+const laneOf = ({ urgent, begun }: AddOptions): LaneNumber => lanes[urgent ? "urgent" : begun ? "begun" : "normal"];
 
 /** When a failed key is tried again. */
 export interface RetryOptions {
@@ -33,7 +44,7 @@ export interface RetryOptions {
  *   before it said with {@linkcode WorkQueue.looked} that it has looked again: reconciling is level-triggered and says
  *   anew when it wants to run next.
  * - **Earliest wins.** A key waits for one instant; a later one never postpones it.
- * - **In order of arrival**, urgent keys first.
+ * - **In order of arrival**, urgent keys first, then those that were begun.
  *
  * Instants of {@linkcode WorkQueue.addAt} are wall-clock times, and the clock is looked at again at least every 30 s, so
  * that a suspended machine or a corrected clock delays a key by no more, and instants beyond the 2³¹−1 ms that a timer
@@ -60,14 +71,14 @@ export interface RetryOptions {
 export class WorkQueue<K extends string = string> {
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #lanes = { urgent: new Lane<K>(), normal: new Lane<K>() };
+  readonly #lanes: readonly Lane<K>[] = Object.values(lanes).map(() => new Lane<K>());
   /** Keys by wall-clock instant. */
   readonly #instants = new InstantHeap<K>();
   /** Keys by monotonic instant. */
   readonly #retries = new InstantHeap<K>();
   readonly #failures = new Map<K, number>();
-  /** Keys that were taken, with what `done` has to enter them as. */
-  readonly #taken = new Map<K, "idle" | "normal" | "urgent">();
+  /** Keys that were taken, with the lane that `done` has to enter them into; `idle` is none. */
+  readonly #taken = new Map<K, LaneNumber | "idle">();
   readonly #takers = new Set<(key: K) => void>();
   /** The one timer, with the monotonic instant it fires at. */
   #timer: { at: number; handle: Timer } | undefined;
@@ -81,7 +92,7 @@ export class WorkQueue<K extends string = string> {
   /** How many keys are due and wait to be taken. */
   get depth(): number {
     this.#collectDue();
-    return this.#lanes.urgent.size + this.#lanes.normal.size;
+    return this.#lanes.reduce((sum, { size }) => sum + size, 0);
   }
 
   /** How many keys wait for an instant or a retry; one that waits for both, or is due already, counts for each. */
@@ -90,9 +101,9 @@ export class WorkQueue<K extends string = string> {
     return this.#instants.size + this.#retries.size;
   }
 
-  /** Enters a key to be taken as soon as possible. A key that is already due keeps its place, but may become urgent. */
+  /** Enters a key to be taken as soon as possible. A key that is already due keeps its place, or moves to an earlier lane. */
   add(key: K, options: AddOptions = {}): void {
-    this.#enter(key, options.urgent ?? false);
+    this.#enter(key, laneOf(options));
     this.#serve();
   }
 
@@ -101,7 +112,7 @@ export class WorkQueue<K extends string = string> {
    *
    * @throws {RangeError} when `epochMs` is not a finite number.
    */
-  addAt(key: K, epochMs: number, options: AddOptions = {}): void {
+  addAt(key: K, epochMs: number, options: Pick<AddOptions, "urgent"> = {}): void {
     if (!Number.isFinite(epochMs)) {
       throw new RangeError(`Key ${key} can't be queued for the instant ${epochMs}: give milliseconds since 1970.`);
     }
@@ -155,7 +166,7 @@ export class WorkQueue<K extends string = string> {
     const state = this.#taken.get(key);
     if (state === undefined) throw new Error(`Key ${key} is not taken: call done once per take.`);
     this.#taken.delete(key);
-    if (state !== "idle") this.#enter(key, state === "urgent");
+    if (state !== "idle") this.#enter(key, state);
     this.#serve();
   }
 
@@ -173,16 +184,21 @@ export class WorkQueue<K extends string = string> {
     return exponentialBackoff(failures, 100, 60_000) * (1 - this.#random() / 2);
   }
 
-  #enter(key: K, urgent: boolean): void {
+  #enter(key: K, lane: LaneNumber): void {
     const state = this.#taken.get(key);
     if (state !== undefined) {
-      if (state !== "urgent") this.#taken.set(key, urgent ? "urgent" : "normal");
-    } else if (urgent) {
-      this.#lanes.normal.delete(key);
-      this.#lanes.urgent.add(key);
-    } else if (!this.#lanes.urgent.has(key)) {
-      this.#lanes.normal.add(key);
+      if (state === "idle" || lane < state) this.#taken.set(key, lane);
+      return;
     }
+    const present = this.#lanes.findIndex((each) => each.has(key));
+    if (present !== -1 && present <= lane) return;
+    this.#lanes[present]?.delete(key);
+    this.#lanes[lane]!.add(key);
+  }
+
+  /** Takes out the key that goes first. */
+  #shift(): K | undefined {
+    return this.#lanes.find(({ size }) => size > 0)?.shift();
   }
 
   /** Moves keys whose time has come into the lanes. */
@@ -194,7 +210,7 @@ export class WorkQueue<K extends string = string> {
   #collect(heap: InstantHeap<K>, now: number): void {
     for (let entry = heap.peek(); entry !== undefined && entry.at <= now; entry = heap.peek()) {
       heap.delete(entry.key);
-      this.#enter(entry.key, entry.urgent);
+      this.#enter(entry.key, laneOf(entry));
     }
   }
 
@@ -202,7 +218,7 @@ export class WorkQueue<K extends string = string> {
   #serve(): void {
     if (this.#takers.size > 0) this.#collectDue();
     for (const taker of this.#takers) {
-      const key = this.#lanes.urgent.shift() ?? this.#lanes.normal.shift();
+      const key = this.#shift();
       if (key === undefined) break;
       this.#takers.delete(taker);
       this.#instants.delete(key);

@@ -42,6 +42,20 @@ Deno.test("urgent keys go before all others, and a key that is due can become ur
   assert.deepEqual(await drain(queue), ["x", "c", "a", "b"]);
 });
 
+Deno.test("what was begun goes before what was not, also when it was added while it was taken", async () => {
+  const { queue } = queueWithClock();
+  queue.add("a");
+  await queue.take(never);
+  for (const key of ["b", "c", "d"]) queue.add(key);
+  queue.add("a", { begun: true });
+  queue.add("a");
+  queue.add("c", { begun: true });
+  queue.add("d", { urgent: true });
+  queue.add("d", { begun: true });
+  queue.done("a");
+  assert.deepEqual(await drain(queue), ["d", "c", "a", "b"]);
+});
+
 Deno.test("a key that is added while it is taken comes again after done, and not before", async () => {
   const { queue } = queueWithClock();
   queue.add("a");

@@ -1,6 +1,6 @@
 /** What wakes what: changes of stores and of the tailnet become keys in queues. */
 import { isDeepStrictEqual } from "node:util";
-import type { Change } from "../../lib/controller/mod.ts";
+import type { AddOptions, Change } from "../../lib/controller/mod.ts";
 import type { GrantFacts, RealmFacts, SuperEntityFacts } from "../core/facts.ts";
 import { realmOfApprover, realmOfIdentity, realmOfNamespace } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
@@ -58,15 +58,19 @@ export function connectWakes(context: Context): void {
     for (const { spec } of stores.grants.index("destination", key)) queues.guests.add(spec.granteeRealm);
   });
 
-  const wakeGuestOf = (namespace: string) => {
+  const wakeGuestOf = (namespace: string, options: AddOptions = {}) => {
     const grantee = realmOfNamespace(namespace);
-    if (grantee !== undefined) queues.guests.add(grantee);
+    if (grantee !== undefined) queues.guests.add(grantee, options);
   };
   stores.namespaces.subscribe(({ key }) => wakeGuestOf(key));
   const { quotas, limitRanges, serviceAccounts, bindings, guides, policies } = stores;
-  for (const store of [quotas, limitRanges, serviceAccounts, bindings, guides, policies]) {
+  for (const store of [limitRanges, serviceAccounts, bindings, guides, policies]) {
     store.subscribe(({ key }: { key: string }) => wakeGuestOf(key.slice(0, key.indexOf("/"))));
   }
+  // What is put into force was begun before, and has waited for that alone.
+  quotas.subscribe(({ key, old, new: now }) =>
+    wakeGuestOf(key.slice(0, key.indexOf("/")), { begun: !isDeepStrictEqual(old?.enforced, now?.enforced) })
+  );
 
   stores.identities.subscribe(({ key }) => {
     const realm = realmOfIdentity(key.slice(key.indexOf("/") + 1));
