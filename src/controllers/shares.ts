@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { isBeingWritten } from "../core/grant/plan.ts";
 import type { GrantShare } from "../core/guest/share.ts";
+import { interned } from "./interned.ts";
 
 /** What the guest controller last saw of each grant, for the Grant controller to show. */
 export class Shares {
@@ -31,5 +32,8 @@ export class Shares {
   }
 }
 
-const dated = (share: GrantShare, before: GrantShare | undefined, now: number): GrantShare =>
-  isBeingWritten(share) ? { ...share, writingSince: before?.writingSince ?? now } : share;
+const dated = (share: GrantShare, before: GrantShare | undefined, now: number): GrantShare => ({
+  ...share,
+  hard: interned(share.hard),
+  ...(isBeingWritten(share) ? { writingSince: before?.writingSince ?? now } : {}),
+});

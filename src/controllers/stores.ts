@@ -70,6 +70,7 @@ import {
   systemNamespace,
 } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
+import { interned } from "./interned.ts";
 
 export interface Stores {
   grants: Store<GrantFacts, "grantor" | "grantee" | "destination" | "dnsName", Grant>;
@@ -199,8 +200,12 @@ const finalizable = ({ metadata }: KubernetesObject) => ({
 function grantFacts({ metadata, spec, status }: Grant): GrantFacts {
   return {
     ...finalizable({ metadata }),
-    spec: spec as GrantSpec,
-    status: (status ?? {}) as GrantStatus,
+    spec: { ...spec, hard: interned(spec.hard) } as GrantSpec,
+    status: {
+      ...status,
+      ...(status?.hard ? { hard: interned(status.hard) } : {}),
+      ...(status?.conditions ? { conditions: status.conditions.map(interned) } : {}),
+    } as GrantStatus,
   };
 }
 
@@ -281,13 +286,13 @@ function heldBy(conditions: NonNullable<Namespace["status"]>["conditions"]): { h
 }
 
 const texts = (quantities: Record<string, string | number> | undefined): Record<string, string> =>
-  Object.fromEntries(Object.entries(quantities ?? {}).map(([key, value]) => [key, String(value)]));
+  interned(Object.fromEntries(Object.entries(quantities ?? {}).map(([key, value]) => [key, String(value)])));
 
 const common = ({ metadata }: KubernetesObject) => ({
   namespace: metadata!.namespace!,
   name: metadata!.name!,
   uid: metadata!.uid!,
-  labels: metadata!.labels ?? {},
+  labels: interned(metadata!.labels ?? {}),
 });
 
 function quotaFacts(quota: ResourceQuota): QuotaFacts {
@@ -305,7 +310,7 @@ function quotaFacts(quota: ResourceQuota): QuotaFacts {
 
 const limitRangeFacts = (range: LimitRange): LimitRangeFacts => ({
   ...common(range),
-  limits: range.spec?.limits ?? [],
+  limits: interned(range.spec?.limits ?? []),
 });
 
 const serviceAccountFacts = (account: ServiceAccount): ServiceAccountFacts => ({
@@ -324,7 +329,7 @@ const subjectFacts = ({ subjects = [] }: Pick<RoleBinding, "subjects">) =>
 
 const bindingFacts = (binding: RoleBinding): BindingFacts => ({
   ...common(binding),
-  roleRef: { kind: binding.roleRef.kind, name: binding.roleRef.name },
+  roleRef: interned({ kind: binding.roleRef.kind, name: binding.roleRef.name }),
   subjects: subjectFacts(binding),
 });
 
@@ -332,7 +337,7 @@ const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({ ...common(map), da
 
 const policyFacts = (policy: NetworkPolicy): PolicyFacts => ({
   ...common(policy),
-  spec: policy.spec ?? { podSelector: {} },
+  spec: interned(policy.spec ?? { podSelector: {} }),
   ours: isOurs(policy),
 });
 
