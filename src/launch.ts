@@ -81,7 +81,7 @@ export async function operatorCommand(
       "--frozen",
       smallNursery,
       `--config=${path("../deno.json")}`,
-      ...(config.help ? [] : await permissions(config)),
+      ...(config.help ? [`--allow-env=${environment.join(",")}`] : await permissions(config)),
       path(uninstall ? "uninstall.ts" : "main.ts"),
       ...args,
     ],
