@@ -7,8 +7,8 @@ import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
 
 export interface CampaignOptions {
-  /** How many control planes there are at most. */
-  planes: number;
+  /** Each the folder of a running lab, or undefined for one to start. */
+  planes: readonly (string | undefined)[];
   /** When no further plan is begun, by `performance.now()`. */
   until?: number;
   /** Told of each plan that has run. */
@@ -21,10 +21,13 @@ export function scenarioNamed(name: string): Scenario {
   return scenario;
 }
 
-/** Works on `count` control planes until there is nothing left to do. */
-export async function onPlanes(count: number, work: (plane: ControlPlane) => Promise<void>): Promise<void> {
-  const lanes = Array.from({ length: count }, async () => {
-    await using plane = await ControlPlane.start();
+/** Works on several control planes until there is nothing left to do. */
+export async function onPlanes(
+  planes: CampaignOptions["planes"],
+  work: (plane: ControlPlane) => Promise<void>,
+): Promise<void> {
+  const lanes = planes.map(async (dir) => {
+    await using plane = await ControlPlane.start(dir);
     await work(plane);
   });
   // One that fails must not leave the others' programs behind.
@@ -37,7 +40,7 @@ export async function runPlans(
 ): Promise<void> {
   const queue = [...plans];
   const references = new Map<string, Promise<Outcome>>();
-  await onPlanes(Math.min(planes, queue.length), async (plane) => {
+  await onPlanes(planes.slice(0, queue.length), async (plane) => {
     for (let plan = queue.shift(); plan !== undefined && performance.now() < until; plan = queue.shift()) {
       const scenario = scenarioNamed(plan.scenario);
       if (!references.has(scenario.name)) references.set(scenario.name, undisturbed(plane, scenario));

@@ -1,14 +1,13 @@
 /** A control plane that plans run on, one after the other. */
-import { type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
-import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
+import { type Namespace, namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
 import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { operatorName, systemNamespace } from "../../src/core/names.ts";
 import { prepared, type TestCluster } from "../fixtures/operator.ts";
-import { type Lab, startLab } from "../lab/lab.ts";
+import { type Lab, openLab, startLab } from "../lab/lab.ts";
 import { type Upstream, upstreamOf } from "./upstream.ts";
-import { Witness } from "./witness.ts";
+import { Witness, witnessed } from "./witness.ts";
 
 export class ControlPlane implements AsyncDisposable {
   private constructor(
@@ -19,11 +18,12 @@ export class ControlPlane implements AsyncDisposable {
     readonly witness: Witness,
   ) {}
 
-  static async start(): Promise<ControlPlane> {
-    // A controller-manager with the default limits takes longer to end the namespaces of a plan than the next one runs.
-    const lab = await startLab({ fastControllers: true });
+  /** Starts one, or takes the lab that runs in a folder. */
+  static async start(dir?: string): Promise<ControlPlane> {
+    // With its default limits the controller-manager is slower than several plans a second.
+    const lab = dir === undefined ? await startLab({ fastControllers: true }) : await openLab(dir);
     const cluster = await prepared(lab);
-    await cluster.namespaces.create({ metadata: { name: systemNamespace } });
+    await done(cluster.namespaces.create({ metadata: { name: systemNamespace } }));
     const witness = new Witness(cluster.rest);
     await witness.ready();
     return new ControlPlane(lab, cluster, await upstreamOf(lab.kubeconfig), witness);
@@ -38,29 +38,47 @@ export class ControlPlane implements AsyncDisposable {
 
   /** Takes the Lease from whoever held it, as its running out does. */
   async freeLease(): Promise<void> {
-    await gone(new ResourceApi(this.cluster.rest, leases, systemNamespace).delete(operatorName));
+    await done(new ResourceApi(this.cluster.rest, leases, systemNamespace).delete(operatorName));
   }
 
-  /** Takes away what a plan has left. No operator is there any more; namespaces may take their time. */
+  /** Takes away what a plan has left; no operator is there any more. */
   async clean(mark: string): Promise<void> {
     await this.freeLease();
-    for (const resource of [grants, superEntities, realms, namespaces] as readonly Resource<KubernetesObject>[]) {
+    for (const resource of [grants, superEntities, realms] as readonly Resource<KubernetesObject>[]) {
       const api = new ResourceApi(this.cluster.rest, resource);
-      const names = (await api.list()).items.map(({ metadata }) => metadata!.name!).filter((name) =>
-        name.includes(mark)
-      );
-      await Promise.all(names.map(async (name) => {
-        if (resource !== namespaces) {
-          await gone(api.patch(name, { metadata: { finalizers: null } }, { type: "merge" }));
-        }
-        await gone(api.delete(name));
+      await Promise.all((await this.#left(resource, mark)).map(async ({ metadata: { name } = {} }) => {
+        await done(api.patch(name!, { metadata: { finalizers: null } }, { type: "merge" }));
+        await done(api.delete(name!));
       }));
     }
+    await Promise.all((await this.#left(namespaces, mark)).map((namespace) => this.#removeNamespace(namespace)));
     this.witness.forget();
+  }
+
+  async #left<T extends KubernetesObject>(resource: Resource<T>, mark: string): Promise<T[]> {
+    const { items } = await new ResourceApi(this.cluster.rest, resource).list();
+    return items.filter(({ metadata }) => metadata!.name!.includes(mark));
+  }
+
+  /** At once: the controller-manager asks a hundred times to end a namespace, as often as a plan does altogether. */
+  async #removeNamespace(namespace: Namespace): Promise<void> {
+    const { rest } = this.cluster;
+    const path = `/api/v1/namespaces/${namespace.metadata!.name}`;
+    const bodyJson = { ...namespace, spec: { finalizers: [] } };
+    await done(rest.performRequest({ method: "PUT", path: `${path}/finalize`, bodyJson }));
+    await done(rest.performRequest({ method: "DELETE", path }));
+    await Promise.all(
+      witnessed.filter(({ namespaced }) => namespaced).map(({ group, version, plural }) => {
+        const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
+        const path = `${root}/namespaces/${namespace.metadata!.name}/${plural}`;
+        return done(rest.performRequest({ method: "DELETE", path }));
+      }),
+    );
   }
 }
 
-async function gone(work: Promise<unknown>): Promise<void> {
+/** What is done already is done. */
+async function done(work: Promise<unknown>): Promise<void> {
   await work.catch((error) => {
     if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;
   });

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { onPlanes, runPlans } from "./campaign.ts";
 import { type Counts, surely, writeCatalogue } from "./catalogue.ts";
 import { type Entry, Journal } from "./journal.ts";
-import { allPlans, randomPlans } from "./plans.ts";
+import { allPlans, randomPlans, samplePlans } from "./plans.ts";
 import { perform } from "./run.ts";
 import { scenarios } from "./scenarios.ts";
 
@@ -15,6 +15,7 @@ const { values: asked } = parseArgs({
   options: {
     list: { type: "boolean", default: false },
     record: { type: "boolean", default: false },
+    sample: { type: "boolean", default: false },
     plan: { type: "string", multiple: true, default: [] },
     random: { type: "string" },
     seed: { type: "string", default: "1" },
@@ -22,10 +23,12 @@ const { values: asked } = parseArgs({
     resume: { type: "boolean", default: false },
     minutes: { type: "string" },
     planes: { type: "string", default: "4" },
-    journal: { type: "string", default: new URL("../../.faults/journal.jsonl", import.meta.url).pathname },
+    lab: { type: "string", multiple: true },
+    journal: { type: "string" },
   },
 });
-const planes = Number(asked.planes);
+const planes: readonly (string | undefined)[] = asked.lab ?? Array.from({ length: Number(asked.planes) });
+const folder = new URL("../../.faults/", import.meta.url).pathname;
 
 /** What goes unhandled anywhere is a failure of the campaign: it can't be said of which plan. */
 const unhandled: string[] = [];
@@ -36,8 +39,12 @@ globalThis.addEventListener("unhandledrejection", (event) => {
 
 function chosen() {
   const [shard, shards] = asked.shard.split("/").map(Number);
-  const random = asked.random === undefined ? [] : randomPlans(Number(asked.random), Number(asked.seed));
-  const plans = asked.random === undefined ? allPlans() : random;
+  const { random, seed } = asked;
+  const plans = random !== undefined
+    ? randomPlans(Number(random), Number(seed))
+    : asked.sample
+    ? samplePlans()
+    : allPlans();
   if (asked.plan.length === 0) return plans.filter((_, index) => index % shards! === shard! - 1);
   return asked.plan.map((id) => {
     const [, seed, index] = /^random\/(\d+)\/(\d+)$/.exec(id) ?? [];
@@ -80,11 +87,9 @@ if (asked.list) {
   }
   Deno.exit(0);
 }
-const journal = await Journal.open(asked.journal, asked);
+const journal = await Journal.open(asked.journal ?? `${folder}${asked.sample ? "sample" : "journal"}.jsonl`, asked);
 const plans = chosen().filter((plan) => asked.plan.length > 0 || !journal.has(plan));
-console.log(
-  `${plans.length} plans on ${Math.min(planes, plans.length)} control planes; the journal is ${journal.path}`,
-);
+console.log(`${plans.length} plans; the journal is ${journal.path}`);
 let done = 0;
 await runPlans(plans, {
   planes,
@@ -95,6 +100,10 @@ await runPlans(plans, {
     if (verdict.verdict === "not fired") console.log(`not fired: ${plan.id}`);
     if (verdict.verdict === "differs") console.log(`differs: ${plan.id}\n  ${verdict.differences.join("\n  ")}`);
   },
+}).catch((error) => {
+  // The listener above would take it for one of many.
+  console.error(error);
+  Deno.exit(2);
 });
 const entries = journal.entries();
 for (const [name, group] of Object.entries(Object.groupBy(entries, (entry) => entry.class))) {

@@ -11,30 +11,41 @@ const ofWatches: readonly RequestFault[] = ["closed", "429", "500", "503", "time
 /** Events are told if they can be; nothing depends on them. */
 const ofEvents: readonly RequestFault[] = ["answer-lost", "500", "killed-before", "killed-after"];
 
-/** What an operator asks when it starts is the same in all scenarios: it is disturbed in this one. */
-const starting = "create";
+/**
+ * All scenarios begin as this one does: what comes in it is disturbed there, and not again in all others. So is what an
+ * operator reads when it starts; later it reads no more than the Lease, and pods that have to go.
+ */
+const beginning = "create";
 
 function faultsAt(scenario: string, name: string): readonly FaultKind[] {
   if (name.startsWith("event.")) return watchFaults;
-  if (isLease(name) || !isWrite(name)) {
-    if (scenario !== starting && !/\.pods\b/.test(name)) return [];
-    if (isWrite(name)) return requestFaults;
-    return name.startsWith("watch.") ? ofWatches : ofReads;
-  }
+  if (scenario !== beginning && !isWrite(name) && !isLease(name) && !/\.pods\b/.test(name)) return [];
+  if (name.startsWith("watch.")) return ofWatches;
+  if (!isWrite(name)) return ofReads;
   return name.startsWith("create.events") ? ofEvents : requestFaults;
 }
 
 export function allPlans(): Plan[] {
   return Object.entries(catalogue).flatMap(([scenario, counts]) =>
-    Object.entries(counts).flatMap(([at, count]) =>
-      faultsAt(scenario, at).flatMap((kind) =>
-        Array.from({ length: count }, (_, index): Plan => ({
-          id: `${scenario}/${kind}/${at}/${index + 1}`,
-          scenario,
-          faults: [{ kind, at, nth: index + 1 }],
-        }))
-      )
-    )
+    Object.entries(counts).flatMap(([at, count]) => {
+      const before = scenario === beginning ? 0 : catalogue[beginning]?.[at] ?? 0;
+      const times = Array.from({ length: Math.max(0, count - before) }, (_, index) => before + index + 1);
+      return faultsAt(scenario, at).flatMap((kind) =>
+        times.map((nth): Plan => ({ id: `${scenario}/${kind}/${at}/${nth}`, scenario, faults: [{ kind, at, nth }] }))
+      );
+    })
+  );
+}
+
+/** A few of all, the same each time: of each scenario every second kind of fault, and so of each kind every second scenario. */
+export function samplePlans(): Plan[] {
+  const kinds: readonly FaultKind[] = [...requestFaults, ...watchFaults];
+  const groups = Map.groupBy(allPlans(), ({ scenario, faults: [fault] }) => `${scenario} ${fault!.kind}`);
+  return Object.keys(catalogue).flatMap((scenario, row) =>
+    kinds.flatMap((kind, column) => {
+      const plans = groups.get(`${scenario} ${kind}`) ?? [];
+      return (row + column) % 2 === 0 ? plans.slice(plans.length >> 1).slice(0, 1) : [];
+    })
   );
 }
 

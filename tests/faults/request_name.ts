@@ -12,7 +12,8 @@ export function requestName(method: string, url: URL, mark: string): string {
   const rest = parts.slice(root === "api" ? 1 : 2);
   const namespace = rest[0] === "namespaces" && rest.length > 2 ? rest.splice(0, 2)[1] : undefined;
   const [resource, name, subresource] = rest;
-  const about = name ?? namespace;
+  // The names of events are made up.
+  const about = resource === "events" ? namespace : name ?? namespace;
   const collection = url.searchParams.has("watch") ? "watch" : "list";
   return [
     verbs[method] ?? (name === undefined ? collection : "get"),

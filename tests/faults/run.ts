@@ -25,12 +25,10 @@ export interface Outcome {
 /** How much more may be asked for after a fault: an operator that starts anew asks for so much, and some is asked twice. */
 const moreRequests = 150;
 
-/** The number of this process's next run: its names are others than those of all before. */
-let runs = 0;
-
 /** Runs a scenario with faults and looks at what came of it. */
 export async function perform(plane: ControlPlane, scenario: Scenario, faults: readonly Fault[]): Promise<Outcome> {
-  const mark = `-p${(runs++).toString(36).padStart(4, "0")}z`;
+  // The names of each run are others than those of all before.
+  const mark = `-p${crypto.randomUUID().slice(0, 8)}`;
   const trigger = new Trigger(faults);
   const stage = new Stage(plane, trigger, mark, scenario.nodes);
   const broken: string[] = [];
@@ -42,7 +40,7 @@ export async function perform(plane: ControlPlane, scenario: Scenario, faults: r
       await stage.until(`step ${index + 1} of ${scenario.name}`, () => step.until(stage));
     }
     await stage.quiet();
-    state = await endState(plane.cluster.rest, mark);
+    state = endState(await stage.objects(), mark);
   } catch (error) {
     broken.push(error instanceof Error ? error.message : String(error));
   }

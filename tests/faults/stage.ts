@@ -1,12 +1,12 @@
 /** Where one plan runs: a control plane, the operators on it, each behind a proxy of its own, and what they may break. */
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { type KubernetesObject, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { changingTailnet, type StandInNode } from "../fixtures/stand_ins.ts";
 import { startOperator, type TestOperator } from "../fixtures/operator.ts";
 import { poll } from "../lab/poll.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Trigger } from "./fault.ts";
 import { Proxy } from "./proxy.ts";
-import { witnessed } from "./witness.ts";
+import { type Witness, witnessed } from "./witness.ts";
 
 /** How long an operator waits for an answer: longer than any takes here. */
 const timeoutMs = 1500;
@@ -22,6 +22,9 @@ interface Seat {
   /** Set when no other is to take the place. */
   leaving: boolean;
 }
+
+/** By resource. */
+export type Objects = Map<string, KubernetesObject[]>;
 
 export class Stage {
   readonly #seats: Seat[] = [];
@@ -40,7 +43,7 @@ export class Stage {
     readonly mark: string,
     nodes: readonly StandInNode[] = [],
   ) {
-    const [self, ...others] = nodes.map((node) => ({ ...node, name: this.named(node.name) }));
+    const [self, ...others] = this.#nodes(nodes);
     this.tailnet = self && changingTailnet(self, ...others);
   }
 
@@ -102,6 +105,20 @@ export class Stage {
     if (!seat.leaving) this.#seats[index] = await this.#seat(index);
   }
 
+  /** Whether an object isn't there any more. */
+  isGone(resource: Parameters<Witness["get"]>[0], name: string): true | string {
+    return this.witness.get(resource, this.named(name)) === undefined || `${name} is still there`;
+  }
+
+  /** What happens on the tailnet. */
+  tailnetBecomes(...nodes: readonly StandInNode[]): Promise<void> {
+    return Promise.resolve(this.tailnet!.becomes(...this.#nodes(nodes)));
+  }
+
+  #nodes(nodes: readonly StandInNode[]): StandInNode[] {
+    return nodes.map((node) => ({ ...node, name: this.named(node.name) }));
+  }
+
   /** Waits for what users see. */
   async until(what: string, look: () => true | string): Promise<void> {
     await poll(what, () => Promise.resolve(look()), { withinMs: patienceMs, everyMs: 10 });
@@ -116,18 +133,21 @@ export class Stage {
       if (!living.every(({ proxy }) => proxy.idle)) return "it asks, or doesn't watch";
       return since >= quietMs || `it wrote ${Math.round(since)} ms ago`;
     }, { withinMs: patienceMs, everyMs: 20 });
-    await this.#witnessed();
   }
 
-  /** Waits until the witness has seen all that is there. */
-  async #witnessed(): Promise<void> {
-    for (const resource of witnessed) {
+  /** All objects of the plan as the API server has them, once the witness has seen all of it too. */
+  async objects(): Promise<Objects> {
+    const out: Objects = new Map();
+    await Promise.all(witnessed.map(async (resource) => {
       const api = new ResourceApi(this.cluster.rest, resource);
       await poll(`all ${resource.plural} are seen`, async () => {
-        const mine = (await api.list()).items.filter(({ metadata }) => JSON.stringify(metadata).includes(this.mark));
+        const { items } = await api.list();
+        const mine = items.filter(({ metadata }) => `${metadata!.namespace}/${metadata!.name}`.includes(this.mark));
+        out.set(resource.plural, mine);
         return mine.every((object) => this.witness.knows(resource, object)) || "not yet";
       }, { withinMs: 5000, everyMs: 10 });
-    }
+    }));
+    return out;
   }
 
   /** Ends all operators in order; what one of them makes of that is told. */

@@ -1,19 +1,14 @@
 /** What stands at the end. */
-import { type KubernetesObject, ResourceApi, type RestClient } from "../../../lib/kubernetes/mod.ts";
-import { witnessed } from "../witness.ts";
+import type { Objects } from "../stage.ts";
 import { plain } from "./plain.ts";
 
 /** All objects of a plan, as they are in any run of its scenario, by `resource/namespace/name`. */
-export async function endState(rest: RestClient, mark: string): Promise<Record<string, unknown>> {
-  const out: Record<string, unknown> = {};
-  for (const resource of witnessed) {
-    for (const object of (await new ResourceApi(rest, resource).list()).items) {
+export function endState(objects: Objects, mark: string): Record<string, unknown> {
+  const entries = [...objects].flatMap(([resource, all]) =>
+    all.map((object) => {
       const { namespace = "", name } = object.metadata!;
-      const key = `${namespace}/${name}`;
-      if (key.includes(mark)) {
-        out[`${resource.plural}/${key.replaceAll(mark, "")}`] = plain(object as KubernetesObject, mark);
-      }
-    }
-  }
-  return out;
+      return [`${resource}/${namespace}/${name}`.replaceAll(mark, ""), plain(object, mark)] as const;
+    })
+  );
+  return Object.fromEntries(entries);
 }
