@@ -79,8 +79,12 @@ export async function efficiencyOf(shape: Shape, { rounds, say }: Run, look?: Lo
 }
 
 /** Measures the operator alone. */
-export async function operatorOf(shape: Shape, { rounds, say }: Run, look?: Look): Promise<ShapeFigures> {
-  await using ground = await Ground.prepare((cluster) => create(cluster, shape));
+export async function operatorOf(
+  shape: Shape,
+  { rounds, say }: Run,
+  { look, fastControllers }: { look?: Look; fastControllers?: boolean } = {},
+): Promise<ShapeFigures> {
+  await using ground = await Ground.prepare((cluster) => create(cluster, shape), fastControllers);
   const figures = structuredClone(nothing);
   for (let round = 1; round <= rounds; round++) {
     const { seconds } = await measureOperator(ground, shape, figures, look);

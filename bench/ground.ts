@@ -13,10 +13,13 @@ export class Ground implements AsyncDisposable {
     this.#copy = `${lab.dir}/etcd-at-the-start`;
   }
 
-  /** Starts a lab and puts into it what every round is to find. */
-  static async prepare(fill: (cluster: TestCluster) => Promise<void>): Promise<Ground> {
-    // By default the controller-manager sets about 20 quotas a second, and that is what would be measured.
-    const lab = await startLab({ fastControllers: true });
+  /**
+   * Starts a lab and puts into it what every round is to find.
+   *
+   * @param fastControllers off: the controller-manager's default limits, by which it sets about 20 quotas a second
+   */
+  static async prepare(fill: (cluster: TestCluster) => Promise<void>, fastControllers = true): Promise<Ground> {
+    const lab = await startLab({ fastControllers });
     try {
       using cluster = await prepared(lab);
       await fill(cluster);

@@ -1,5 +1,7 @@
 /** The parts of the benchmark, each of which can be run by itself. What they return is merged into one result. */
 import { mapValues, merge } from "es-toolkit/object";
+import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
+import type { Lab } from "../tests/lab/lab.ts";
 import { nodeObstacle } from "../tests/lab/node_obstacle.ts";
 import { efficiencyOf, operatorOf, type Run, type ShapeFigures } from "./efficiency.ts";
 import type { Figures } from "./figures.ts";
@@ -79,15 +81,25 @@ export const parts: Record<string, Part> = {
     seconds: { first: 40, each: 60 },
     run: async (run) => {
       const startUps: number[] = [];
-      const fewest = await operatorOf(small[0], run, async (operator, lab) => {
+      const look = async (operator: OperatorProcess, lab: Lab) => {
         await operator.stop();
         startUps.push((await restart(lab)).enforcing);
-      });
+      };
+      const fewest = await operatorOf(small[0], run, { look });
       const more = await operatorOf(small[1], run);
       return merge(
         { restart: { startUp: summary(startUps) }, ...scaled("100", grantsIn(small[0]), fewest) },
         scaled("1000", grantsIn(small[1]), more),
       );
+    },
+  },
+  // As users have it: the controller-manager asks for no more than 20 things a second.
+  controllers: {
+    seconds: { first: 15, each: 30 },
+    run: async (run) => {
+      const shape = { realms: 200, grantsEach: 1 };
+      const { operatorSeconds } = await operatorOf(shape, run, { fastControllers: false });
+      return { scale: { defaultControllers: { grants: grantsIn(shape), ...summary(operatorSeconds) } } };
     },
   },
   latency: {

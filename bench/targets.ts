@@ -46,6 +46,11 @@ export const rows: readonly Row[] = [
   { path: "scale.10000", what: "10,000 grants to 100 realms", unit: "s" },
   { path: "scale.wide", what: "1,000 grants to 1,000 realms", unit: "s" },
   { path: "scale.wide10k", what: "10,000 grants to 10,000 realms (once)", unit: "s" },
+  {
+    path: "scale.defaultControllers",
+    what: "200 grants to 200 realms, the controller-manager with its default limits",
+    unit: "s",
+  },
   { path: "rss.100", what: "Memory (RSS) with 100 grants", unit: "MB" },
   { path: "rss.1000", what: "Memory with 1,000 grants", unit: "MB" },
   { path: "rss.10000", what: "Memory with 10,000 grants to 100 realms", unit: "MB", target: { atMost: 250 } },

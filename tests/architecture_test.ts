@@ -41,6 +41,11 @@ Deno.test("lib imports nothing of src", async () => {
   assert.deepEqual(await violations("lib", (target) => !target.startsWith("src/")), []);
 });
 
+Deno.test("lib and src import nothing that draws the benchmark's plots", async () => {
+  const plain = (target: string) => !/^vega\b/.test(target) && !target.startsWith("bench/");
+  assert.deepEqual([...await violations("lib", plain), ...await violations("src", plain)], []);
+});
+
 Deno.test("core imports only itself, the API's types, quantities, generated types and pure packages", async () => {
   const pure = new Set([
     "@noble/hashes/sha2.js",
