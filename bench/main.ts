@@ -1,8 +1,12 @@
 /**
  * `deno task bench`: how fast grants are enforced, beside what the API server allows, on a lab with a real control plane.
- * `--only wide,deep` runs some parts, `--rounds N` more or fewer of each, `--quick` all with one round for a look. A whole
- * run writes `bench/results/<date>-<commit>.json` and the documentation, any other only `--output FILE`. `deno task bench compare A B` says
- * what has become better or worse, `deno task bench report` writes the newest result into the documentation.
+ * `--only wide,deep` runs some parts, `--rounds N` more or fewer of each, `--quick` all with one round for a look.
+ *
+ * A whole run is kept in `bench/results/<date>-<commit>.json` and written into the documentation; so are some parts with
+ * `--keep`, beside those that were kept before of this commit. `--output FILE` writes elsewhere.
+ *
+ * `deno task bench compare A B` says what has become better or worse, `deno task bench report` writes the newest result
+ * into the documentation.
  */
 import { parseArgs } from "node:util";
 import { compare } from "./compare.ts";
@@ -18,6 +22,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string" },
     quick: { type: "boolean", default: false },
     output: { type: "string" },
+    keep: { type: "boolean", default: false },
   },
 });
 
@@ -43,7 +48,7 @@ const names = values.only.split(",");
 const unknown = names.find((name) => !(name in parts));
 if (unknown !== undefined) fail(`There is no part ${unknown}; choose from ${Object.keys(parts).join(", ")}.`);
 
-const whole = Object.keys(parts).every((name) => names.includes(name)) && rounds >= 5;
-const failed = await run({ names, rounds, ...(values.output === undefined ? {} : { output: values.output }), whole });
-if (whole) await writeReport();
+const keep = values.keep || Object.keys(parts).every((name) => names.includes(name)) && rounds >= 5;
+const failed = await run({ names, rounds, ...(values.output === undefined ? {} : { output: values.output }), keep });
+if (keep) await writeReport();
 Deno.exit(failed ? 1 : 0);

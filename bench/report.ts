@@ -53,26 +53,26 @@ async function newest(): Promise<Figures | undefined> {
 }
 
 /** What stands at the head of a result. */
-type Head = Awaited<ReturnType<typeof runFacts>> & { rounds: number };
+type Head = Awaited<ReturnType<typeof runFacts>>;
 
 function table(result: Figures): string {
-  const { date, commit, machine, versions, rounds } = result as unknown as Head;
+  const { date, commit, machine, versions } = result as unknown as Head;
   return [
     `Commit ${commit}, ${date.slice(0, 10)}; ${machine.cpus} cores (${machine.processor}), ${machine.memoryGB} GB; ` +
-    `Kubernetes ${versions.kubernetes}, Deno ${versions.deno}; ${rounds} rounds.`,
+    `Kubernetes ${versions.kubernetes}, Deno ${versions.deno}.`,
     "",
-    "| | median | spread | target | |",
-    "|---|---|---|---|---|",
+    "| | median | spread | samples | target | |",
+    "|---|---|---|---|---|---|",
     ...rows.map((row) => line(result, row)),
   ].join("\n");
 }
 
 function line(result: Figures, { path, what, unit, target }: Row): string {
   const figure = figureAt(result, path);
-  if (!figure) return `| ${what} | not run | | ${wanted(target)} | |`;
-  const { median, spread: [least, most] } = figure;
+  if (!figure) return `| ${what} | not run | | | ${wanted(target)} | |`;
+  const { median, spread: [least, most], samples } = figure;
   const amount = unit === "" ? String(median) : `${median} ${unit}`;
-  return `| ${what} | ${amount} | ${least} – ${most} | ${wanted(target)} | ${reached(median, target)} |`;
+  return `| ${what} | ${amount} | ${least} – ${most} | ${samples} | ${wanted(target)} | ${reached(median, target)} |`;
 }
 
 function wanted(target: Row["target"]): string {

@@ -91,8 +91,9 @@ function linesOf(state: State): string {
 /** Waits until the program has written all, and nothing more comes. */
 async function finished(log: AuditLog, program: string, shape: Shape): Promise<Pick<Round, "seconds" | "exchanges">> {
   const own = by(program);
-  const isWork = (exchange: Exchange) =>
-    isQuotaStatus(exchange) || own(exchange) && isWrite(exchange) && !isEvent(exchange);
+  const counts = (exchange: Exchange) => isQuotaStatus(exchange) || own(exchange) && isWrite(exchange);
+  // Events are told while there is time for it, and may come after all is done.
+  const isWork = (exchange: Exchange) => counts(exchange) && !isEvent(exchange);
   const done = { "grants/status": new Set(), "realms/status": new Set(), "resourcequotas/status": new Set() };
   const wanted = {
     "grants/status": grantsIn(shape),
@@ -109,7 +110,7 @@ async function finished(log: AuditLog, program: string, shape: Shape): Promise<P
     const lacking = kinds.filter((kind) => done[kind].size < wanted[kind]);
     return lacking.length === 0 || lacking.map((kind) => `${wanted[kind] - done[kind].size} × ${kind}`).join(", ");
   }, { withinMs: 1_800_000, everyMs: 500 });
-  await log.quiet(`${program} is quiet`, isWork, 120_000);
+  await log.quiet(`${program} is quiet`, counts, 600_000);
   const began =
     log.exchanges.find((exchange) => own(exchange) && isLease(exchange) && exchange.verb === "create")!.done;
   const ended = log.exchanges.reduce(

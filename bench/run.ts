@@ -1,5 +1,6 @@
 /** One run: part after part, with what is known so far in the file after each. */
 import { merge } from "es-toolkit/object";
+import { exists } from "../tests/lab/files.ts";
 import { Estimate } from "../tests/lab/progress.ts";
 import { type Figures, memorySlope } from "./figures.ts";
 import { parts } from "./parts.ts";
@@ -11,12 +12,12 @@ export interface RunOptions {
   rounds: number;
   /** Where the result goes, besides standard output. */
   output?: string;
-  /** Whether it is a result to keep. */
-  whole: boolean;
+  /** Whether it is a result to keep: in `bench/results`, together with the parts that were run before of this commit. */
+  keep: boolean;
 }
 
 /** Runs the parts; whether one has failed. */
-export async function run({ names, rounds, output, whole }: RunOptions): Promise<boolean> {
+export async function run({ names, rounds, output, keep }: RunOptions): Promise<boolean> {
   const costs = new Map(names.map((name) => {
     const { first, each } = parts[name]!.seconds;
     return [name, first + each * rounds];
@@ -25,8 +26,8 @@ export async function run({ names, rounds, output, whole }: RunOptions): Promise
   const say = (text: string) => console.error(`bench: ${text} (${estimate})`);
   const facts = await runFacts();
   const kept = new URL(`results/${facts.date.slice(0, 10)}-${facts.commit}.json`, import.meta.url).pathname;
-  const file = output ?? (whole ? kept : undefined);
-  let result: Figures = { ...facts, rounds };
+  const file = output ?? (keep ? kept : undefined);
+  let result: Figures = { ...(keep && exists(kept) ? JSON.parse(await Deno.readTextFile(kept)) : {}), ...facts };
   let failed = false;
   for (const name of names) {
     say(name);
