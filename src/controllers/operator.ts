@@ -11,6 +11,7 @@ import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
 import { ClusterWatch } from "./cluster.ts";
 import type { Context, Queues } from "./context.ts";
 import { reconcileApprover } from "./approver.ts";
+import { isGone } from "./gone.ts";
 import { reconcileGrant } from "./grant.ts";
 import { reconcileGuest } from "./guest.ts";
 import { Pings } from "./pings.ts";
@@ -267,7 +268,13 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
       queue: queues[name],
       concurrency: concurrency[name],
       reconcile: (key, signal) =>
-        traced(`reconcile ${name}`, { [keyNames[name]]: key }, () => reconcile(context, key, signal)),
+        traced(`reconcile ${name}`, { [keyNames[name]]: key }, () =>
+          reconcile(context, key, signal).catch((error): Next => {
+            if (isGone(error, key)) {
+              return {};
+            }
+            throw error;
+          })),
       onError: ({ name, key, error, verdict }) =>
         log.warn("{controller} {key}: {error}", {
           controller: name,
@@ -276,7 +283,8 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
           error: withRemedy(error),
           verdict: verdict.kind,
         }),
-      onReconcile: (record) => audience?.reconciled(record),
+      onReconcile: (record) =>
+        audience?.reconciled(record),
       clock,
       signal,
     });

@@ -16,7 +16,9 @@ function remedyOf(error: unknown): string | undefined {
   if (isApiError(error, 403) && / cannot /.test(error.message)) {
     return "Give the operator its rights: kubectl apply -f deploy/kustomize/base/rbac.yaml; trying again.";
   }
-  if (isApiError(error, 404) && /keystone\.io/.test(`${error.path} ${error.message}`)) {
+  // Of an object that isn't there the answer tells the name.
+  const isOfNoObject = isApiError(error, 404) && error.details?.name === undefined;
+  if (isOfNoObject && /keystone\.io/.test(`${error.path} ${error.message}`)) {
     return "Install the custom resource definitions: kubectl apply -f crds/; trying again.";
   }
   return undefined;

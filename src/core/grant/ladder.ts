@@ -125,6 +125,8 @@ function recordedEnd({ status }: GrantFacts, why: EndReason): number | undefined
 
 /** The instant at which an ended grant did end, as far as it is known. */
 export function endedAt({ status, deletingSince, ...grant }: GrantFacts): number | undefined {
-  const recorded = status.effectiveUntil === undefined ? undefined : Date.parse(status.effectiveUntil);
-  return recorded ?? validityOf({ status, ...grant }).until ?? deletingSince;
+  if (status.effectiveUntil !== undefined) return Date.parse(status.effectiveUntil);
+  // One that was revoked before it was in force has no end: that of its validity may be years ahead.
+  const until = status.phase === "Revoked" ? undefined : validityOf({ status, ...grant }).until;
+  return until ?? deletingSince;
 }

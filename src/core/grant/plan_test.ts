@@ -138,6 +138,17 @@ Deno.test("grant: the seed's grant, whose date has passed, is Expired without ev
   assert.deepEqual([seed.finalizer, seed.status!.phase], [undefined, "Expired"]);
 });
 
+Deno.test("grant: one that was revoked before it was in force has no end, whenever its validity would be over", () => {
+  const revoked = grant({
+    finalized: false,
+    spec: { revocation: { reason: "moved" }, validity: { validUntil: at(10_000) } },
+  });
+  const { status } = plan({ grant: revoked, share: undefined });
+  assert.deepEqual([status!.phase, status!.effectiveUntil], ["Revoked", undefined]);
+  const again = plan({ grant: { ...revoked, status: status! }, share: undefined });
+  assert.deepEqual(again.status, status);
+});
+
 Deno.test("grant: a deleted one keeps its finalizer until nothing of it is enforced", () => {
   const leaving = grant({ deletingSince: now - 300_000 });
   assert.deepEqual(plan({ grant: leaving }), nothing);

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { ApiError } from "../../lib/kubernetes/mod.ts";
+import { isGone } from "./gone.ts";
+import { withRemedy } from "./remedy.ts";
+
+const notFound = (message: string, details?: { name?: string; group?: string }) =>
+  new ApiError(message, {
+    code: 404,
+    reason: "NotFound",
+    method: "PATCH",
+    path: "/apis/keystone.io/v1alpha1/grants/alice-to-bob/status",
+    ...(details ? { details } : {}),
+  });
+const gone = notFound('grants.keystone.io "alice-to-bob" not found', { name: "alice-to-bob", group: "keystone.io" });
+const unheardOf = notFound("the server could not find the requested resource", { group: "keystone.io" });
+
+Deno.test("a Grant that was deleted is not taken for a missing custom resource definition", () => {
+  assert.equal(withRemedy(gone), gone.message);
+  assert.match(withRemedy(unheardOf), /Install the custom resource definitions/);
+  assert.match(withRemedy(notFound("404 page not found")), /Install the custom resource definitions/);
+});
+
+Deno.test("it is gone only if it is the one that was looked at", () => {
+  assert.equal(isGone(gone, "alice-to-bob"), true);
+  assert.equal(isGone(gone, "bob-home"), false);
+  assert.equal(isGone(unheardOf, "alice-to-bob"), false);
+  assert.equal(isGone(notFound("404 page not found"), "alice-to-bob"), false);
+  assert.equal(isGone(new Error("not found"), "alice-to-bob"), false);
+});
