@@ -1,6 +1,16 @@
 /** The Grant: a contract that lets a grantee use part of the grantor's cluster, here and until then. */
 import { z } from "zod";
-import { type CelRule, conditions, instant, nameRule, naming, realmName, rules, shownQuantities } from "./meta.ts";
+import {
+  type CelRule,
+  conditions,
+  instant,
+  nameRule,
+  naming,
+  realmName,
+  rules,
+  shownQuantities,
+  validInstant,
+} from "./meta.ts";
 import type { KindDefinition } from "./definition.ts";
 
 export const phases = ["Pending", "Active", "Revoked", "Expired"] as const;
@@ -85,12 +95,6 @@ export const hardRules = (field: string, path: string): CelRule[] => [
   },
 ];
 
-/** An instant that is read by a rule: the format alone lets lists pass, and zones that aren't. */
-const validInstant = instant.meta(rules({
-  rule: "self.getFullYear() > 0",
-  message: "write an instant (RFC 3339), such as 2026-01-01T00:00:00Z",
-}));
-
 export const grantSpec = z.object({
   grantorRealm: realmName.describe(
     "Name of the Realm or SuperEntity that gives. A cluster enforces only grants whose grantor it is itself, and its " +
@@ -159,16 +163,19 @@ export const grantSpec = z.object({
     rule: "self.grantorRealm != self.granteeRealm",
     messageExpression:
       "'grantorRealm and granteeRealm are both ' + self.grantorRealm + '; a realm needs no grant from itself'",
+    message: "grantorRealm and granteeRealm are the same; a realm needs no grant from itself",
   },
   {
     rule: "self.grantorRealm == oldSelf.grantorRealm",
     messageExpression:
       "'grantorRealm can not be changed from ' + oldSelf.grantorRealm + ' to ' + self.grantorRealm + '; make a new grant'",
+    message: "grantorRealm can not be changed; make a new grant",
   },
   {
     rule: "self.granteeRealm == oldSelf.granteeRealm",
     messageExpression:
       "'granteeRealm can not be changed from ' + oldSelf.granteeRealm + ' to ' + self.granteeRealm + '; make a new grant'",
+    message: "granteeRealm can not be changed; make a new grant",
   },
   {
     rule: "!has(oldSelf.revocation) || has(self.revocation)",

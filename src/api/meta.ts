@@ -62,6 +62,12 @@ export const realmName = z.string().max(maxNameLength).meta(
 /** An instant, RFC 3339; the API server refuses anything else. */
 export const instant = z.string().max(40).meta({ format: "date-time" });
 
+/** An instant that people write, which is read by a rule: the format alone lets lists pass, and zones that aren't. */
+export const validInstant = instant.meta(rules({
+  rule: "self.getFullYear() > 0",
+  message: "write an instant (RFC 3339), such as 2026-01-01T00:00:00Z",
+}));
+
 /** A quantity as status shows it, canonical (`1500m`, `1Gi`). */
 export const shownQuantities = z.record(z.string(), z.string().max(64));
 

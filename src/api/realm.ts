@@ -127,6 +127,8 @@ export const realmDefinition: KindDefinition = {
       rule: `!has(self.spec.subjects) || !self.spec.subjects.exists(s, ${isOthersGroup})`,
       messageExpression: `'spec.subjects: ' + self.spec.subjects.map(s, ${isOthersGroup}, s.name)[0] + ` +
         "' is the group of another realm; of the groups keystone:realm:… only keystone:realm:' + self.metadata.name + ' acts for this one'",
+      message:
+        "spec.subjects: there is the group of another realm; of the groups keystone:realm:… only its own acts for it",
     },
   ],
   columns: [

@@ -1,6 +1,16 @@
 /** The SuperEntity: realms that pool what they have, on terms that each of them has approved. */
 import { z } from "zod";
-import { type CelRule, conditions, instant, maxNameLength, nameRule, naming, rules, shownQuantities } from "./meta.ts";
+import {
+  type CelRule,
+  conditions,
+  instant,
+  maxNameLength,
+  nameRule,
+  naming,
+  rules,
+  shownQuantities,
+  validInstant,
+} from "./meta.ts";
 import { hardRules, quantity } from "./grant.ts";
 import { connectionStates, trustLevels } from "./realm.ts";
 import type { KindDefinition } from "./definition.ts";
@@ -40,6 +50,8 @@ const quorumRule: CelRule = {
   messageExpression:
     `'quorum is ' + ${textOf("self.quorum")} + ', but there are ' + ${textOf("self.members.size()")} + ` +
     "' members; write at most that many'",
+  // Of more than there are numbers in the list.
+  message: "quorum is more than there are members; write at most that many",
 };
 
 export const superEntitySpec = z.object({
@@ -60,7 +72,7 @@ export const superEntitySpec = z.object({
   approvals: z.array(z.object({
     realm: memberName.describe("The member that approves. Admission asks for the verb approve on that Realm."),
     digest: digest.describe("status.digest of the terms that are approved; void as soon as these change."),
-    approvedAt: instant.optional().describe("When, as the member says; status.approvals has when it was seen."),
+    approvedAt: validInstant.optional().describe("When, as the member says; status.approvals has when it was seen."),
   })).max(maxMembers).optional().meta({
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["realm"],

@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import type { z } from "zod";
 import type * as generated from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { crdFrom } from "./definition.ts";
+import type { CelRule } from "./meta.ts";
 import {
+  definitions,
   type GrantSpec,
   grantSpec,
   type GrantStatus,
@@ -62,6 +65,19 @@ Deno.test("a spec of the generated type parses, and what comes out is of the gen
   assert.deepEqual(parsed.networkPolicy, { egressAllowed: false, allowedDestinations: [] });
   const realm: generated.RealmSpec = realmSpec.parse({ identity: "bob.example.ts.net" } satisfies generated.RealmSpec);
   assert.equal(realm.identity, "bob.example.ts.net");
+});
+
+Deno.test("a rule that quotes what somebody wrote can say it otherwise: of two lines the API server takes no message", () => {
+  const rules: CelRule[] = [];
+  JSON.stringify(definitions.map(crdFrom), (key, value) => {
+    if (key === "x-kubernetes-validations") rules.push(...value);
+    return value;
+  });
+  const quoting = rules.filter(({ messageExpression }) =>
+    /\+ (old)?[sS]elf\.(grant|spec\.subjects)|^self \+|self\.quorum/.test(messageExpression ?? "")
+  );
+  assert.ok(quoting.length >= 8, `${quoting.length} rules`);
+  assert.deepEqual(quoting.filter(({ message }) => message === undefined), []);
 });
 
 Deno.test("a SuperEntity of the generated types parses", () => {
