@@ -295,6 +295,10 @@ export class Metrics {
 
     // Not prom-client's own: those read what Deno doesn't have.
     gauge("process_resident_memory_bytes", "Memory of this process.", [], () => [[{}, Deno.memoryUsage().rss]]);
+    gauge("process_heap_bytes", "JavaScript heap of this process that is in use.", [], () => [[
+      {},
+      Deno.memoryUsage().heapUsed,
+    ]]);
     gauge("process_start_time_seconds", "When this process began, in seconds since 1970.", [], () => [[{}, startedAt]]);
   }
 

@@ -1,0 +1,117 @@
+/** A world that is never at rest and stays of one size: grants, realms and pools come, change and go. */
+import { isApiError } from "../../lib/kubernetes/mod.ts";
+import { digestOf } from "../../src/core/superentity/digest.ts";
+import { realmOf, secondsFromNow, superEntityOf, type TestCluster } from "../fixtures/operator.ts";
+import type { Random } from "../simulation/random.ts";
+
+const most = { grants: 40, realms: 10, entities: 3 };
+
+export class Churn {
+  /** Changes so far, and how many of them were new grants. */
+  readonly done = { changes: 0, grants: 0 };
+  readonly #grants: string[] = [];
+  readonly #realms: string[] = [];
+  readonly #entities: string[] = [];
+  #count = 0;
+
+  /**
+   * @param local the realm that the cluster is
+   * @param steady a realm that stays
+   */
+  constructor(
+    readonly cluster: TestCluster,
+    readonly random: Random,
+    readonly local: string,
+    readonly steady: string,
+  ) {}
+
+  /** One change. What the API server refuses, since it has ended or is gone by now, is none. */
+  async change(): Promise<void> {
+    try {
+      await this.#change();
+      this.done.changes++;
+    } catch (error) {
+      if (!isApiError(error) || ![404, 409, 422].includes(error.code)) throw error;
+    }
+  }
+
+  /** Takes all away but the realms that stay. */
+  async end(): Promise<void> {
+    const { grants, superEntities, realms } = this.cluster;
+    for (const name of this.#grants) await unlessGone(grants.delete(name));
+    for (const name of this.#entities) await unlessGone(superEntities.delete(name));
+    for (const name of this.#realms) await unlessGone(realms.delete(name));
+  }
+
+  async #change(): Promise<void> {
+    const { random } = this;
+    if (this.#realms.length < most.realms) return await this.#makeRealm();
+    if (this.#entities.length < most.entities) return await this.#makeEntity();
+    if (this.#grants.length < most.grants) return await this.#makeGrant();
+    if (random.percent(4)) return await this.cluster.realms.delete(this.#taken(this.#realms));
+    if (random.percent(2)) return await this.cluster.superEntities.delete(this.#taken(this.#entities));
+    if (random.percent(45)) return await this.cluster.grants.delete(this.#taken(this.#grants));
+    await this.cluster.grants.patch(random.of(this.#grants), { spec: this.#terms() }, { type: "merge" });
+  }
+
+  #taken(names: string[]): string {
+    return names.splice(this.random.below(names.length), 1)[0]!;
+  }
+
+  #name(what: string): string {
+    return `${what}-${this.#count++}`;
+  }
+
+  async #makeRealm(): Promise<void> {
+    const name = this.#name("realm");
+    this.#realms.push(name);
+    await this.cluster.realms.create(realmOf(name, { trustLevel: this.random.of(["internal", "partner"]) }));
+  }
+
+  /** One that all its members have approved. */
+  async #makeEntity(): Promise<void> {
+    const name = this.#name("pool");
+    const members = { [this.local]: { cpu: "20" }, [this.random.of(this.#realms)]: { cpu: "20" } };
+    const entity = superEntityOf({ name, members });
+    const digest = digestOf(name, entity.spec!);
+    const approvals = Object.keys(members).map((realm) => ({ realm, digest }));
+    this.#entities.push(name);
+    await this.cluster.superEntities.create({ ...entity, spec: { ...entity.spec!, approvals } });
+  }
+
+  async #makeGrant(): Promise<void> {
+    const { random } = this;
+    const name = this.#name("grant");
+    this.#grants.push(name);
+    await this.cluster.create({
+      name,
+      grantor: random.percent(80) ? this.local : random.of(this.#entities),
+      to: random.of([...this.#realms, ...this.#entities, this.steady]),
+      hard: this.#hard(),
+      termination: { noticeSeconds: random.below(3), drainSeconds: 0 },
+      ...(random.percent(40) ? { until: secondsFromNow(2 + random.below(20)).text } : {}),
+      ...(random.percent(10) ? { from: secondsFromNow(1).text } : {}),
+    });
+    this.done.grants++;
+  }
+
+  #hard(): Record<string, string> {
+    const { random } = this;
+    return { cpu: `${1 + random.below(3000)}m`, memory: `${1 + random.below(64)}Mi`, pods: String(random.below(9)) };
+  }
+
+  /** What to change in a grant. */
+  #terms(): Record<string, unknown> {
+    const { random } = this;
+    if (random.percent(25)) return { revocation: { reason: "churn" } };
+    if (random.percent(50)) return { hard: this.#hard() };
+    const allowedDestinations = Array.from({ length: random.below(4) }, () => `203.0.113.${random.below(256)}:443`);
+    return { networkPolicy: { egressAllowed: random.percent(80), allowedDestinations } };
+  }
+}
+
+async function unlessGone(deletion: Promise<void>): Promise<void> {
+  await deletion.catch((error) => {
+    if (!isApiError(error, 404)) throw error;
+  });
+}

@@ -1,0 +1,164 @@
+/**
+ * `deno task soak`: an hour of churn on a real cluster and tailnet, with the operator as users run it. Grants, realms and
+ * pools come, change and go; the API server and a tailscaled are restarted now and then; the world stays of one size.
+ * What the operator takes has to be of one size too.
+ *
+ * It fails when, over the second half, the floor of a series (the least of each of twelve windows) rises with each new
+ * grant by more than is tolerated, four standard errors subtracted; or when the end isn't as it has to be. `--minutes` says
+ * how long, `--seed` which changes, `--rate` how many a second.
+ */
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { clientOf, eventually, prepared, realmOf } from "../fixtures/operator.ts";
+import { startOperatorProcess } from "../fixtures/operator_process.ts";
+import { type Lab, startLab } from "../lab/lab.ts";
+import { Random } from "../simulation/random.ts";
+import { Mirror } from "../specs/mirror.ts";
+import { faultsOf } from "../specs/oracles.ts";
+import { Churn } from "./churn.ts";
+import { type Sample, sampleOf } from "./samples.ts";
+import { grows, isTelling, trendOf, windows } from "./trend.ts";
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    minutes: { type: "string", default: "60" },
+    rate: { type: "string", default: "10" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  },
+});
+const forMs = Number(values.minutes) * 60_000;
+const everyMs = 2000;
+const disturbedEveryMs = 120_000;
+
+/** What is looked at, in which unit, and by how much it may rise with each new grant. */
+const series: { name: string; of: (sample: Seen) => number; unit: string; tolerated: number; leak?: number }[] = [
+  { name: "heap", of: ({ heap }) => heap, unit: "B", tolerated: 256, leak: 1024 },
+  { name: "resident memory", of: ({ rss }) => rss, unit: "B", tolerated: 2048 },
+  { name: "handles", of: ({ handles }) => handles, unit: "", tolerated: 0.001 },
+  { name: "queued keys", of: ({ queued }) => queued, unit: "", tolerated: 0.01 },
+  { name: "requests per change", of: ({ perChange }) => perChange, unit: "", tolerated: 0.001 },
+];
+
+interface Seen extends Sample {
+  grants: number;
+  perChange: number;
+}
+
+console.log(`soak: ${values.minutes} min, --seed ${values.seed} --rate ${values.rate}`);
+const local = "alice-home";
+const steady = "bob-home";
+await using lab = await startLab({ realms: [local, steady], fastControllers: true });
+using cluster = await prepared(lab);
+const settings = await Deno.makeTempFile({ suffix: ".yaml" });
+await Deno.writeTextFile(settings, "namespaceRetentionSeconds: 0\n");
+await using operator = await startOperatorProcess({
+  KUBECONFIG: lab.kubeconfig,
+  TS_SOCKET: lab.realms[local]!.socket,
+  KEYSTONE_REALM: local,
+  KEYSTONE_LISTEN: "127.0.0.1:0",
+  KEYSTONE_CONFIG: settings,
+  // Each collection of garbage is a whole one, after each megabyte: what is in use is what is needed, to within that.
+  DENO_V8_FLAGS: "--gc-global,--max-semi-space-size=1",
+});
+const url = await operator.url();
+await operator.says(/Enforcing grants/, 30_000);
+for (const name of [local, steady]) {
+  await cluster.realms.create(realmOf(name, { identity: lab.realms[name]!.identity, trustLevel: "internal" }));
+}
+const churn = new Churn(cluster, new Random(Number(values.seed)), local, steady);
+const seen: Seen[] = [];
+const failures = await soaked().then(() => ended()).catch((error) => [(error as Error).message]);
+if (await operator.stop() !== 0) failures.push("the operator has not ended well");
+await Deno.remove(settings);
+failures.push(...(seen.length > 2 * windows ? judged() : ["too little was seen to tell anything; let it run longer"]));
+for (const failure of failures) console.log(`  ${failure}`);
+if (failures.length > 0) console.log(["The operator's last words:", ...operator.log.slice(-40)].join("\n  "));
+console.log(
+  `soak: ${failures.length === 0 ? "ok" : "failed"} after ${churn.done.changes} changes, ${churn.done.grants} grants`,
+);
+Deno.exitCode = failures.length === 0 ? 0 : 1;
+
+/** Churns, looks and disturbs until time is up. */
+async function soaked(): Promise<void> {
+  const endsAt = performance.now() + forMs;
+  let [lookAt, disturbAt] = [performance.now(), performance.now() + disturbedEveryMs];
+  let before = { requests: 0, changes: 0 };
+  for (let round = 0; performance.now() < endsAt; round++) {
+    const nextAt = performance.now() + 1000 / Number(values.rate);
+    await churn.change();
+    if (performance.now() > lookAt) {
+      lookAt += everyMs;
+      const sample = await sampleOf(operator.pid, url);
+      const { grants, changes } = churn.done;
+      const perChange = (sample.requests - before.requests) / Math.max(1, changes - before.changes);
+      seen.push({ ...sample, grants, perChange });
+      before = { requests: sample.requests, changes };
+    }
+    if (performance.now() > disturbAt) {
+      disturbAt += disturbedEveryMs;
+      await disturb(lab, round);
+    }
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, nextAt - performance.now())));
+  }
+}
+
+async function disturb(lab: Lab, round: number): Promise<void> {
+  await (round % 2 === 0 ? lab.apiserver : lab.realms[steady]!.tailscaled).restart();
+}
+
+/** What is not as it has to be once all has come to rest, and once all has been taken away. */
+async function ended(): Promise<string[]> {
+  using rest = await clientOf(lab.kubeconfig);
+  const mirror = new Mirror(rest);
+  const stop = new AbortController();
+  const mirroring = mirror.run(stop.signal);
+  try {
+    await mirroring.synced;
+    await eventually(
+      "what stands is as the terms say",
+      () => Promise.resolve(faultsOf(mirror.all()).join("; ") || true),
+      60_000,
+    );
+    await churn.end();
+    await eventually("nothing is left", () => {
+      const left = Object.keys(mirror.all()).filter((key) => /^(Grant|SuperEntity) |guest-|-(realm|pool)-\d/.test(key));
+      return Promise.resolve(left.length === 0 || `there are ${left.slice(0, 5).join(", ")}`);
+    }, 120_000);
+    return [];
+  } finally {
+    stop.abort();
+    await mirroring.ended;
+  }
+}
+
+/** Prints what was seen; what has grown over the second half. */
+function judged(): string[] {
+  const half = seen.slice(seen.length / 2);
+  const table = new Table({
+    head: ["", "at half-time", "at the end", "per new grant", "tolerated", ""],
+    style: { head: [] },
+  });
+  const found: string[] = [];
+  for (const { name, of, unit, tolerated, leak } of series) {
+    const points = half.map((sample) => ({ grants: sample.grants, value: of(sample) }));
+    const trend = trendOf(points);
+    const isGrowing = grows(trend, tolerated);
+    if (isGrowing) found.push(`${name} grows by ${trend.perGrant.toPrecision(3)} ${unit} with each grant`);
+    if (leak !== undefined && !isTelling(trend, leak, tolerated)) {
+      found.push(`${name} is too noisy to tell a leak of ${leak} ${unit} per grant; let it run longer`);
+    }
+    const rounded = (value: number) =>
+      value > 1e6 ? `${(value / 1e6).toFixed(1)} M${unit}` : String(Math.round(value * 100) / 100);
+    table.push([
+      name,
+      rounded(points[0]!.value),
+      rounded(points.at(-1)!.value),
+      `${trend.perGrant.toFixed(4)} ± ${trend.error.toFixed(4)} ${unit}`,
+      `${tolerated} ${unit}`,
+      isGrowing ? "grows" : "flat",
+    ]);
+  }
+  console.log(table.toString());
+  return found;
+}

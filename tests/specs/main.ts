@@ -1,0 +1,59 @@
+/**
+ * `deno task test:specs`: every field of every custom resource with values at its bounds and beyond, on a real API server
+ * with a real operator. `--list` tells what there is, `--only ID` takes those whose id begins so, `--seed` says in which
+ * order, and so what follows what, `--minutes` when to stop.
+ */
+import { parseArgs } from "node:util";
+import { sharedLab } from "../lab/shared.ts";
+import { Random } from "../simulation/random.ts";
+import { runBatch } from "./batch.ts";
+import { allMutations } from "./mutations.ts";
+import { withTheatre } from "./setting.ts";
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    list: { type: "boolean" },
+    only: { type: "string" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    minutes: { type: "string", default: "60" },
+  },
+});
+/** So many at once: each has two universes, and all of them are looked at together. */
+const atOnce = 100;
+
+const wanted = (await allMutations()).filter(({ id }) => id.startsWith(values.only ?? ""));
+if (values.list) {
+  for (const { id } of wanted) console.log(id);
+  Deno.exit(0);
+}
+if (wanted.length === 0) {
+  console.error(`No mutation's id begins with ${values.only}; --list tells them all.`);
+  Deno.exit(2);
+}
+
+console.log(`specs: ${wanted.length} mutations, --seed ${values.seed}`);
+const endsAt = performance.now() + Number(values.minutes) * 60_000;
+const queue = new Random(Number(values.seed)).shuffled(wanted);
+const count = { ran: 0, differ: 0, refused: 0 };
+const explained = new Map<string, number>();
+await using lab = await sharedLab({ fastControllers: true });
+await withTheatre(lab, async (theatre) => {
+  while (queue.length > 0 && performance.now() < endsAt) {
+    for (const verdict of await runBatch(theatre, queue.splice(0, atOnce))) {
+      count.ran++;
+      if (!verdict.accepted) count.refused++;
+      for (const why of verdict.explained) explained.set(why, (explained.get(why) ?? 0) + 1);
+      if (verdict.faults.size === 0) continue;
+      count.differ++;
+      console.log(`${verdict.mutation.id} ${verdict.accepted ? "(accepted)" : "(refused)"}`);
+      for (const fault of [...verdict.faults].slice(0, 12)) console.log(`  ${fault}`);
+      if (verdict.faults.size > 12) console.log(`  and ${verdict.faults.size - 12} more`);
+    }
+    console.log(`${count.ran} of ${wanted.length}, ${count.refused} refused, ${count.differ} differ`);
+  }
+});
+for (const [why, times] of explained) console.log(`by design, ${times} times: ${why}`);
+if (queue.length > 0) console.log(`not run: ${queue.length}, for want of time`);
+console.log(`specs: ${count.ran} ran, ${count.ran - count.differ} agreed, ${count.differ} differ`);
+Deno.exitCode = count.differ === 0 && count.ran > 0 ? 0 : 1;

@@ -1,0 +1,119 @@
+/** All that the cluster holds, as the API server tells it: what the operator makes, and what it must leave alone. */
+import { load } from "js-yaml";
+import { systemClock } from "../../lib/clock/mod.ts";
+import { Reflector, Store } from "../../lib/controller/mod.ts";
+import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import {
+  configMaps,
+  limitRanges,
+  namespaces,
+  resourceQuotas,
+  serviceAccounts,
+} from "../../lib/kubernetes_apis/core@v1.ts";
+import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import {
+  clusterRoleBindings,
+  clusterRoles,
+  roleBindings,
+} from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+
+const kinds: Resource[] = [
+  ...[grants, realms, superEntities, namespaces, resourceQuotas, limitRanges, serviceAccounts, configMaps],
+  ...[networkPolicies, roleBindings, clusterRoles, clusterRoleBindings],
+];
+
+// deno-lint-ignore no-explicit-any -- of a dozen kinds, read by those who know which
+export type Seen = any;
+
+/** Objects by `Kind namespace/name`. */
+export type State = Record<string, Seen>;
+
+export class Mirror {
+  readonly #stores = kinds.map(({ kind }) => ({
+    kind,
+    store: new Store({ project: (object: KubernetesObject) => object }),
+  }));
+  /** `performance.now()` of the last change. */
+  changedAt = 0;
+
+  constructor(readonly rest: RestClient) {
+    for (const { store } of this.#stores) store.subscribe(() => this.changedAt = performance.now());
+  }
+
+  /** Runs until the signal aborts; tells when all has been read once. */
+  run(signal: AbortSignal): { synced: Promise<unknown>; ended: Promise<unknown> } {
+    const reflectors = kinds.map((kind, index) =>
+      new Reflector({ api: new ResourceApi(this.rest, kind), store: this.#stores[index]!.store, clock: systemClock })
+    );
+    return {
+      ended: Promise.all(reflectors.map((reflector) => reflector.run(signal))),
+      synced: Promise.all(reflectors.map((reflector) => reflector.synced(signal))),
+    };
+  }
+
+  /** Everything. */
+  all(): State {
+    return Object.fromEntries(
+      this.#stores.flatMap(({ kind, store }) =>
+        store.list().map((object) => [`${kind} ${object.metadata!.namespace ?? ""}/${object.metadata!.name}`, object])
+      ),
+    );
+  }
+
+  /** Everything by the universe that it belongs to by its name or namespace; under "" what belongs to none. */
+  universes(tokens: Iterable<string>): Map<string, State> {
+    const states = new Map<string, State>([...tokens, ""].map((token) => [token, {}]));
+    for (const [key, object] of Object.entries(this.all())) {
+      const state = states.get(key.match(/\bu\d{9}\b/)?.[0] ?? "");
+      if (state) state[key] = object;
+    }
+    return states;
+  }
+}
+
+/**
+ * A state without what differs each time: versions, UIDs and who wrote which field. Instants of this hour are one, and the
+ * universe's own name and digest are as in any other universe.
+ */
+export function comparable(state: State, token: string): State {
+  const digests = Object.values(state).flatMap((object) => object.status?.digest ?? []);
+  const text = JSON.stringify(
+    Object.fromEntries(Object.entries(state).sort(([a], [b]) => a < b ? -1 : 1)),
+    // What guests are told is a text that is a list.
+    (key, value) => volatile.has(key) ? undefined : key === "grants.yaml" ? load(value) : value,
+  );
+  const now = Date.now();
+  const timeless = text.replace(
+    /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g,
+    (instant) => Math.abs(Date.parse(instant) - now) < 3_600_000 ? "(about now)" : instant,
+  );
+  const digestless = timeless.replace(
+    /sha256:[0-9a-f]{64}/g,
+    (digest) => digests.includes(digest) ? "(its digest)" : "(another digest)",
+  );
+  return JSON.parse(token === "" ? digestless : digestless.replaceAll(token, "token")) as State;
+}
+
+const volatile = new Set([
+  ..."resourceVersion uid generation observedGeneration managedFields creationTimestamp".split(" "),
+  // Of a quota: what others make in a namespace, the quota controller counts in its own time.
+  "used",
+  "kubectl.kubernetes.io/last-applied-configuration",
+]);
+
+/** Where two states differ, in lines of path, one value and the other. */
+export function differences(one: unknown, other: unknown, path = ""): string[] {
+  if (JSON.stringify(one) === JSON.stringify(other)) return [];
+  const isBranch = (value: unknown) => typeof value === "object" && value !== null;
+  if (!isBranch(one) || !isBranch(other)) return [`${path}: ${short(one)} | ${short(other)}`];
+  const keys = new Set([...Object.keys(one as Seen), ...Object.keys(other as Seen)]);
+  return [...keys].flatMap((key) =>
+    differences((one as Seen)[key], (other as Seen)[key], path === "" ? key : `${path}.${key}`)
+  );
+}
+
+const short = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? "absent";
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+};

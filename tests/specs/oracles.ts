@@ -1,0 +1,212 @@
+/** What must hold of a universe once the operator is quiet, judged from the objects alone. */
+import { isDeepStrictEqual } from "node:util";
+import { parseQuantity } from "../../lib/quantity/mod.ts";
+import { defaultSettings, type TrustLevel, trustLevels } from "../../src/api/mod.ts";
+import type { Seen, State } from "./mirror.ts";
+
+/** What doesn't hold, in sentences; none is well. */
+export function faultsOf(state: State): string[] {
+  return Object.entries(state).flatMap(([key, object]) => {
+    if (/^(Grant|Realm|SuperEntity) /.test(key)) {
+      const faults = [...statusFaults(object), ...(object.kind === "Grant" ? grantFaults(object, state) : [])];
+      return faults.map((fault) => `${key}: ${fault}`);
+    }
+    return key.startsWith("Namespace /guest-") ? guestFaults(object, state).map((fault) => `${key}: ${fault}`) : [];
+  });
+}
+
+/** Whether something is still on its way: a status about an earlier spec, or a quota that isn't in force. */
+export function isUnderWay(state: State): boolean {
+  return Object.entries(state).some(([key, object]) =>
+    key.startsWith("ResourceQuota guest-")
+      ? !isDeepStrictEqual(object.status?.hard, object.spec.hard)
+      : /^(Grant|Realm|SuperEntity) /.test(key) && statusFaults(object).length > 0
+  );
+}
+
+/** The status is about the spec as it is, and what isn't well is said in words. */
+function statusFaults({ kind, metadata, status }: Seen): string[] {
+  if (status === undefined) return ["has no status"];
+  const conditions: Seen[] = status.conditions ?? [];
+  const ready = conditions.find(({ type }) => type === "Ready");
+  const behind = (observed: number) => observed !== metadata.generation;
+  return [
+    ...(behind(status.observedGeneration) ? ["its status is about an earlier spec"] : []),
+    ...conditions.filter(({ observedGeneration }) => behind(observedGeneration)).map(({ type }) =>
+      `its condition ${type} is about an earlier spec`
+    ),
+    ...(ready ? [] : ["has no condition Ready"]),
+    ...(kind !== "Realm" && !status.phase ? ["has no phase"] : []),
+    ...conditions.filter(({ status, message }) => status !== "True" && !message).map(({ type }) =>
+      `its condition ${type} doesn't say why`
+    ),
+    // Under way, for good.
+    ...conditions.filter(({ reason }) => ["Applying", "QuotaPending", "PoolPending"].includes(reason)).map((
+      { type, reason },
+    ) => `its condition ${type} stays ${reason}`),
+  ];
+}
+
+const conditionOf = ({ status }: Seen, type: string): Seen =>
+  status?.conditions?.find((each: Seen) => each.type === type);
+
+const isInForce = (grant: Seen): boolean => grant.status?.phase === "Active";
+
+/** A grant in force gives what it says in the quota that is enforced; what says that it stands does. */
+function grantFaults(grant: Seen, state: State): string[] {
+  const quota = state[`ResourceQuota guest-${grant.spec.granteeRealm}/keystone`];
+  if (!isInForce(grant)) {
+    const isOver = ["Expired", "Revoked"].includes(grant.status?.phase);
+    return [
+      ...(conditionOf(grant, "Ready")?.status === "True" ? ["is Ready but not in force"] : []),
+      ...(isOver && Date.parse(grant.status.effectiveUntil) > Date.now() + 60_000 ? ["has ended in the future"] : []),
+    ];
+  }
+  if (!quota) return ["is in force without a quota"];
+  if (conditionOf(grant, "QuotaApplied")?.status !== "True") return [];
+  const keys = Object.keys(quota.spec.hard);
+  return [
+    ...keys.filter((key) => quota.status?.hard?.[key] !== quota.spec.hard[key]).map((key) =>
+      `says QuotaApplied, and ${key} is ${quota.status?.hard?.[key]} where ${quota.spec.hard[key]} is asked`
+    ),
+    ...Object.keys(grant.status.hard ?? {}).filter((key) => !keys.includes(key)).map((key) =>
+      `says QuotaApplied, and ${key} is in no quota`
+    ),
+  ];
+}
+
+/** Nothing in a guest namespace goes beyond the terms of the grants that are in force. */
+function guestFaults(namespace: Seen, state: State): string[] {
+  const name: string = namespace.metadata.name;
+  const grantee = name.replace(/^guest-/, "");
+  const grants = Object.values(state).filter((object) =>
+    object.kind === "Grant" && object.spec.granteeRealm === grantee
+  );
+  const given = grants.filter(isInForce);
+  const within = (kind: string): Seen[] =>
+    Object.entries(state).filter(([key]) => key.startsWith(`${kind} ${name}/`)).map(([, object]) => object);
+  const bindings = within("RoleBinding");
+  const openings = within("NetworkPolicy").filter(({ metadata }) => metadata.name.startsWith("grant-"));
+  return [
+    ...quotaFaults(state[`ResourceQuota ${name}/keystone`], given, trustIn(grantee, state)),
+    ...(given.length === 0 && bindings.length > 0 ? ["lets guests in, and no grant is in force"] : []),
+    ...openings.flatMap((policy) => openingFaults(policy, given)),
+  ];
+}
+
+/** By which trust the grantee is judged: of a SuperEntity by the lowest of those that have approved, as last known. */
+function trustIn(grantee: string, state: State): TrustLevel {
+  const members: Seen[] = state[`SuperEntity /${grantee}`]?.status?.members ?? [{ realm: grantee, approved: true }];
+  const levels = members.filter(({ approved }) => approved).map(({ realm, trustLevel }): TrustLevel =>
+    state[`Realm /${realm}`]?.spec.trustLevel ?? trustLevel ?? "public"
+  );
+  return trustLevels[Math.max(...levels.map((level) => trustLevels.indexOf(level)))] ?? "public";
+}
+
+/** No more of anything than the sum of the terms, and of what they don't name what the trust level gives. */
+function quotaFaults(quota: Seen, given: Seen[], trust: TrustLevel): string[] {
+  if (!quota) return given.length > 0 ? ["has no quota"] : [];
+  return Object.entries(quota.spec.hard as Record<string, string>).flatMap(([key, value]) => {
+    const most = given.reduce((sum, grant) => sum.add(mostOf(key, grant, trust)), parseQuantity("0"));
+    // The API server keeps thousandths: less than one is rounded up, for each grant.
+    const rounding = parseQuantity(`${given.length}m`);
+    const furniture = parseQuantity(key === "configmaps" ? ownConfigMaps : 0);
+    const [found, bound] = [parseQuantity(value), most.add(furniture)];
+    return found.compare(bound) <= 0 || found.compare(bound.add(rounding)) < 0
+      ? []
+      : [`gives ${value} of ${key}, and the terms give ${most.toString()}`];
+  });
+}
+
+/** The guests' guide and the API server's certificate, which are in each namespace. */
+const ownConfigMaps = 2;
+
+const alias: Record<string, string> = {
+  cpu: "requests.cpu",
+  memory: "requests.memory",
+  "ephemeral-storage": "requests.ephemeral-storage",
+};
+const counted = /^(configmaps|secrets|services|persistentvolumeclaims|replicationcontrollers|count\/.*)$/;
+
+/** The most that a grant may give of a key, by its terms and the defaults of the trust level. */
+function mostOf(key: string, { spec }: Seen, trust: TrustLevel) {
+  const { pods, objects, ephemeralStorage } = defaultSettings.trust[trust];
+  const named = Object.fromEntries(
+    Object.entries(spec.hard as Record<string, string>).map((
+      [key, value],
+    ) => [
+      alias[key] ??
+        key.replace(/^count\/(configmaps|secrets|services|persistentvolumeclaims|replicationcontrollers)$/, "$1"),
+      value,
+    ]),
+  );
+  const twin = key.startsWith("requests.") ? key.replace("requests.", "limits.") : key.replace("limits.", "requests.");
+  if (named[key] !== undefined) return parseQuantity(named[key]);
+  if (/^(requests|limits)\.(cpu|memory|ephemeral-storage)$/.test(key) && named[twin] !== undefined) {
+    return parseQuantity(named[twin]);
+  }
+  if (key.endsWith(".ephemeral-storage")) return parseQuantity(ephemeralStorage);
+  const ofClass = Object.keys(named).filter((each) => each.endsWith(".storageclass.storage.k8s.io/requests.storage"));
+  if (key === "requests.storage") {
+    return ofClass.reduce((sum, each) => sum.add(parseQuantity(named[each]!)), parseQuantity("0"));
+  }
+  if (key.endsWith(".storageclass.storage.k8s.io/requests.storage") && ofClass.length === 0) {
+    return parseQuantity(named["requests.storage"] ?? "0");
+  }
+  if (key.endsWith(".storageclass.storage.k8s.io/persistentvolumeclaims")) {
+    return parseQuantity(named["persistentvolumeclaims"] ?? objects);
+  }
+  if (key === "pods") return parseQuantity(pods);
+  if (key === "count/pods") {
+    return parseQuantity(Math.max(objects, Number(parseQuantity(named["pods"] ?? pods).toString())));
+  }
+  return parseQuantity(counted.test(key) && key !== "count/resourceclaims.resource.k8s.io" ? objects : 0);
+}
+
+/** A policy opens what its grant names and resolves, and only while the grant is in force and says that it may. */
+function openingFaults({ metadata, spec }: Seen, given: Seen[]): string[] {
+  const grant = given.find((each) => `grant-${each.metadata.name}` === metadata.name);
+  if (!grant) return [`${metadata.name} opens for a grant that isn't in force`];
+  if (!grant.spec.networkPolicy?.egressAllowed) return [`${metadata.name} opens, and egressAllowed is not true`];
+  const resolved: Seen[] = grant.status.resolvedDestinations ?? [];
+  const named = new Set(grant.spec.networkPolicy.allowedDestinations);
+  const addresses = new Set(
+    resolved.filter(({ destination }) => named.has(destination)).flatMap(({ addresses = [] }) => addresses),
+  );
+  const open: string[] = spec.egress.flatMap(({ to = [] }: Seen) => to.map(({ ipBlock }: Seen) => ipBlock?.cidr));
+  return [
+    ...(open.length === 0 ? [`${metadata.name} opens everything: it has no peer`] : []),
+    ...open.filter((cidr) => !addresses.has(cidr)).map((cidr) =>
+      `${metadata.name} opens ${cidr}, which is not among its destinations`
+    ),
+  ];
+}
+
+/** What is left of a universe of which everything was deleted: guests keep what they stored, in a closed namespace. */
+export function leftoversOf(state: State): string[] {
+  const isOnNotice = Object.values(state).some((object) =>
+    object.kind === "Grant" && object.metadata.deletionTimestamp && object.spec.termination?.noticeSeconds !== 0
+  );
+  if (isOnNotice) return [];
+  return Object.entries(state).flatMap(([key, object]) => {
+    // What goes with its Realm the garbage collector takes in its own time.
+    if (object.metadata.ownerReferences) return [];
+    if (!/ guest-| \/guest-/.test(key)) return [`${key} is left`];
+    if (key.startsWith("RoleBinding ")) return [`${key} lets guests in`];
+    if (!key.startsWith("ResourceQuota ")) return [];
+    return Object.entries(object.spec.hard as Record<string, string>).filter(([, value]) => value !== "0").map((
+      [name, value],
+    ) => `${key} gives ${value} of ${name}`);
+  });
+}
+
+/** What is wrong with the way in which the API server refused a value of this field. */
+export function refusalFaults({ code, message }: { code: number; message: string }, names: string[]): string[] {
+  const ofTheRule = /failed rule|no such key|internal error|cost budget|runtime error/i;
+  return [
+    ...(code === 422 || code === 400 ? [] : [`is refused with ${code}`]),
+    ...(names.some((name) => message.includes(name)) ? [] : [`doesn't name ${names.at(-1)}`]),
+    ...(ofTheRule.test(message) ? ["speaks of the rule, not of the value"] : []),
+    ...(message.length > 8192 ? [`is ${message.length} characters long`] : []),
+  ].map((fault) => `the refusal ${fault}: ${message.slice(0, 400)}`);
+}
