@@ -24,10 +24,11 @@ export function scenarioNamed(name: string): Scenario {
 /** Works on several control planes until there is nothing left to do. */
 export async function onPlanes(
   planes: CampaignOptions["planes"],
+  realms: readonly string[],
   work: (plane: ControlPlane) => Promise<void>,
 ): Promise<void> {
   const lanes = planes.map(async (dir) => {
-    await using plane = await ControlPlane.start(dir);
+    await using plane = await ControlPlane.start(dir, realms);
     await work(plane);
   });
   // One that fails must not leave the others' programs behind.
@@ -38,15 +39,24 @@ export async function runPlans(
   plans: readonly Plan[],
   { planes, until = Infinity, told }: CampaignOptions,
 ): Promise<void> {
-  const queue = [...plans];
-  const references = new Map<string, Promise<Outcome>>();
-  await onPlanes(planes.slice(0, queue.length), async (plane) => {
-    for (let plan = queue.shift(); plan !== undefined && performance.now() < until; plan = queue.shift()) {
-      const scenario = scenarioNamed(plan.scenario);
-      if (!references.has(scenario.name)) references.set(scenario.name, undisturbed(plane, scenario));
-      await told(plan, await judge(plane, scenario, plan, await references.get(scenario.name)!));
-    }
-  });
+  for (const [realms, queue] of byRealms(plans, ({ scenario }) => scenarioNamed(scenario))) {
+    const shared = new Map<string, Promise<Outcome>>();
+    await onPlanes(planes.slice(0, queue.length), realms, async (plane) => {
+      // Each tailnet gives its nodes other addresses: what comes of a scenario is the same on the same one.
+      const references = realms.length === 0 ? shared : new Map<string, Promise<Outcome>>();
+      for (let plan = queue.shift(); plan !== undefined && performance.now() < until; plan = queue.shift()) {
+        const scenario = scenarioNamed(plan.scenario);
+        if (!references.has(scenario.name)) references.set(scenario.name, undisturbed(plane, scenario));
+        await told(plan, await judge(plane, scenario, plan, await references.get(scenario.name)!));
+      }
+    });
+  }
+}
+
+/** What can share control planes: by the realms of their scenarios. */
+export function byRealms<T>(all: readonly T[], scenarioOf: (each: T) => Scenario): [readonly string[], T[]][] {
+  const groups = Map.groupBy(all, (each) => scenarioOf(each).realms?.join() ?? "");
+  return [...groups.values()].map((group) => [scenarioOf(group[0]!).realms ?? [], group]);
 }
 
 /** What a scenario comes to when nothing goes wrong. */

@@ -18,10 +18,10 @@ export class ControlPlane implements AsyncDisposable {
     readonly witness: Witness,
   ) {}
 
-  /** Starts one, or takes the lab that runs in a folder. */
-  static async start(dir?: string): Promise<ControlPlane> {
+  /** Starts one, with a tailnet when it is to have realms, or takes the lab that runs in a folder. */
+  static async start(dir?: string, realms: readonly string[] = []): Promise<ControlPlane> {
     // With its default limits the controller-manager is slower than several plans a second.
-    const lab = dir === undefined ? await startLab({ fastControllers: true }) : await openLab(dir);
+    const lab = dir === undefined ? await startLab({ fastControllers: true, realms: [...realms] }) : await openLab(dir);
     const cluster = await prepared(lab);
     await done(cluster.namespaces.create({ metadata: { name: systemNamespace } }));
     const witness = new Witness(cluster.rest);

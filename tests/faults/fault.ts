@@ -36,10 +36,66 @@ export const watchFaults = [
 ] as const;
 export type WatchFault = typeof watchFaults[number];
 
-export type FaultKind = RequestFault | WatchFault;
+/** What becomes of one request to tailscaled. */
+export const localApiFaults = [
+  "localapi-refused",
+  "localapi-closed",
+  "localapi-half-answer",
+  "localapi-500",
+  "localapi-garbage",
+  "localapi-oversized",
+  "localapi-silent",
+  /** The answer is that to the first such request. */
+  "localapi-stale",
+] as const;
+export type LocalApiFault = typeof localApiFaults[number];
 
-export const isRequestFault = (kind: FaultKind): kind is RequestFault =>
-  (requestFaults as readonly string[]).includes(kind);
+/** What becomes of a line of tailscaled's bus. */
+export const busFaults = [
+  /** The bus ends in the middle of it. */
+  "bus-eof-mid-line",
+  /** The bus ends in its place. */
+  "bus-eof",
+  /** From it on nothing comes at all, until the bus ends. */
+  "bus-silent",
+  /** It comes twice. */
+  "bus-duplicate",
+  /** It and what tells of changes after it are withheld, until the bus ends; signs of life come. */
+  "bus-hidden",
+  "bus-garbage",
+  "bus-oversized",
+] as const;
+export type BusFault = typeof busFaults[number];
+
+/** What becomes of the process that writes, or of what it writes to, at that write. */
+export const processFaults = [
+  /** SIGSTOP, until another has led for a while. Its write goes on after that, if it still wants it to. */
+  "stopped",
+  /** The same, and its write, which was on the wire, is carried out while another leads. */
+  "stopped-on-wire",
+  /** The same, and the answer to its write waits until it goes on. */
+  "stopped-after",
+  /** SIGKILL. Nobody takes its Lease away: that has to run out. */
+  "sigkill-before",
+  "sigkill-after",
+  /** Nothing reaches the API server or comes from it, until another has led for a while. */
+  "partitioned",
+  "etcd-killed",
+  "apiserver-killed",
+  "controller-manager-killed",
+] as const;
+export type ProcessFault = typeof processFaults[number];
+
+export type FaultKind = RequestFault | WatchFault | LocalApiFault | BusFault | ProcessFault;
+
+const among = <Kind extends FaultKind>(kinds: readonly Kind[]) => (kind: FaultKind | undefined): kind is Kind =>
+  (kinds as readonly (FaultKind | undefined)[]).includes(kind);
+
+export const isRequestFault = among(requestFaults);
+export const isWatchFault = among(watchFaults);
+export const isLocalApiFault = among(localApiFaults);
+export const isBusFault = among(busFaults);
+export const isProcessFault = among(processFaults);
 
 /** One thing that goes wrong, the `nth` time that this is asked for (`patch.grants.status:one`) or watched (`event.grants`). */
 export interface Fault {

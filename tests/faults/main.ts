@@ -3,7 +3,7 @@
  * their scenario when nothing goes wrong. README.md says more.
  */
 import { parseArgs } from "node:util";
-import { onPlanes, runPlans } from "./campaign.ts";
+import { byRealms, onPlanes, runPlans } from "./campaign.ts";
 import { type Counts, surely, writeCatalogue } from "./catalogue.ts";
 import { type Entry, Journal } from "./journal.ts";
 import { allPlans, randomPlans, samplePlans } from "./plans.ts";
@@ -59,14 +59,16 @@ function chosen() {
 /** Runs all scenarios undisturbed, several times each, and writes down what came in all of them. */
 async function record(): Promise<void> {
   const runs = new Map(scenarios.map(({ name }) => [name, [] as ReadonlyMap<string, number>[]]));
-  const queue = scenarios.flatMap((scenario) => Array.from({ length: 4 }, () => scenario));
-  await onPlanes(planes, async (plane) => {
-    for (let scenario = queue.shift(); scenario; scenario = queue.shift()) {
-      const { broken, asked } = await perform(plane, scenario, []);
-      if (broken.length > 0) throw new Error(`${scenario.name}: ${broken.join("\n")}`);
-      runs.get(scenario.name)!.push(asked);
-    }
-  });
+  for (const [realms, group] of byRealms(scenarios, (each) => each)) {
+    const queue = group.flatMap((scenario) => Array.from({ length: 4 }, () => scenario));
+    await onPlanes(planes, realms, async (plane) => {
+      for (let scenario = queue.shift(); scenario; scenario = queue.shift()) {
+        const { broken, asked } = await perform(plane, scenario, []);
+        if (broken.length > 0) throw new Error(`${scenario.name}: ${broken.join("\n")}`);
+        runs.get(scenario.name)!.push(asked);
+      }
+    });
+  }
   const counts: Record<string, Counts> = {};
   for (const [name, all] of runs) counts[name] = surely(all);
   await writeCatalogue(counts);

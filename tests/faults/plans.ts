@@ -1,9 +1,19 @@
 /** The list of all plans: each fault at each point of each scenario at which it makes sense. */
 import { Random } from "../simulation/random.ts";
-import { catalogue } from "./catalogue.ts";
-import { type Fault, type FaultKind, type RequestFault, requestFaults, watchFaults } from "./fault.ts";
+import { catalogue, isOfTailscaled } from "./catalogue.ts";
+import {
+  busFaults,
+  type Fault,
+  type FaultKind,
+  localApiFaults,
+  processFaults,
+  type RequestFault,
+  requestFaults,
+  watchFaults,
+} from "./fault.ts";
 import type { Plan } from "./plan.ts";
 import { isLease, isWrite } from "./request_name.ts";
+import { scenarios } from "./scenarios.ts";
 
 /** Nothing is committed, so it doesn't matter when the answer is lost; and no process has anything to lose. */
 const ofReads: readonly RequestFault[] = ["closed", "half-answer", "429", "500", "503", "timeout"];
@@ -17,7 +27,17 @@ const ofEvents: readonly RequestFault[] = ["answer-lost", "500", "killed-before"
  */
 const beginning = "create";
 
+/** Where tailscaled is asked again and again, and what it says meanwhile: so many points, spread evenly. */
+const mostPoints = 3;
+/** Each plan of a scenario on a tailnet takes its time; what it asks of single nodes is the same in all of them. */
+const meeting = "meet";
+
 function faultsAt(scenario: string, name: string): readonly FaultKind[] {
+  if (/^localapi\.(whois|ping|prefs)$/.test(name) && scenario !== meeting) return [];
+  if (name.startsWith("localapi.")) return localApiFaults;
+  if (name.startsWith("bus.")) return busFaults;
+  // What the API server does to scenarios on a tailnet is the same as to others.
+  if (scenarios.find((each) => each.name === scenario)?.realms) return [];
   if (name.startsWith("event.")) return watchFaults;
   if (scenario !== beginning && !isWrite(name) && !isLease(name) && !/\.pods\b/.test(name)) return [];
   if (name.startsWith("watch.")) return ofWatches;
@@ -25,11 +45,42 @@ function faultsAt(scenario: string, name: string): readonly FaultKind[] {
   return name.startsWith("create.events") ? ofEvents : requestFaults;
 }
 
+const spread = (count: number): number[] => {
+  const points = Math.min(count, mostPoints);
+  return Array.from({ length: points }, (_, index) => Math.ceil(count * (index + 1) / points));
+};
+
+/** Where processes are stopped and killed: at the last of each kind of write of one whose grant begins and ends. */
+const lastWrites = [
+  "create.namespaces",
+  "patch.resourcequotas:keystone",
+  "patch.rolebindings:keystone-guest",
+  "patch.grants.status:one",
+  "delete.rolebindings:keystone-guest",
+  "create.pods.eviction:web",
+];
+
+/** Each waits until a Lease has run out, or a part of the control plane is back. */
+function processPlans(scenario: string): Plan[] {
+  return processFaults.flatMap((kind) =>
+    lastWrites.map((at): Plan => {
+      const nth = catalogue[scenario]![at]!;
+      return { id: `${scenario}/${kind}/${at}/${nth}`, scenario, faults: [{ kind, at, nth }] };
+    })
+  );
+}
+
 export function allPlans(): Plan[] {
+  return [...pointPlans(), ...processPlans("revoke")];
+}
+
+function pointPlans(): Plan[] {
   return Object.entries(catalogue).flatMap(([scenario, counts]) =>
     Object.entries(counts).flatMap(([at, count]) => {
       const before = scenario === beginning ? 0 : catalogue[beginning]?.[at] ?? 0;
-      const times = Array.from({ length: Math.max(0, count - before) }, (_, index) => before + index + 1);
+      const times = isOfTailscaled(at)
+        ? spread(count)
+        : Array.from({ length: Math.max(0, count - before) }, (_, index) => before + index + 1);
       return faultsAt(scenario, at).flatMap((kind) =>
         times.map((nth): Plan => ({ id: `${scenario}/${kind}/${at}/${nth}`, scenario, faults: [{ kind, at, nth }] }))
       );
@@ -37,21 +88,29 @@ export function allPlans(): Plan[] {
   );
 }
 
-/** A few of all, the same each time: of each scenario every second kind of fault, and so of each kind every second scenario. */
+/**
+ * A few of all, the same each time: of each scenario every second kind of fault, and so of each kind every second scenario.
+ * What takes long, a tailnet or a Lease that has to run out, comes in one scenario each.
+ */
 export function samplePlans(): Plan[] {
   const kinds: readonly FaultKind[] = [...requestFaults, ...watchFaults];
   const groups = Map.groupBy(allPlans(), ({ scenario, faults: [fault] }) => `${scenario} ${fault!.kind}`);
-  return Object.keys(catalogue).flatMap((scenario, row) =>
-    kinds.flatMap((kind, column) => {
-      const plans = groups.get(`${scenario} ${kind}`) ?? [];
-      return (row + column) % 2 === 0 ? plans.slice(plans.length >> 1).slice(0, 1) : [];
-    })
-  );
+  const one = (scenario: string, kind: FaultKind) => {
+    const plans = groups.get(`${scenario} ${kind}`) ?? [];
+    return plans.slice(plans.length >> 1).slice(0, 1);
+  };
+  return [
+    ...Object.keys(catalogue).flatMap((scenario, row) =>
+      kinds.flatMap((kind, column) => (row + column) % 2 === 0 ? one(scenario, kind) : [])
+    ),
+    ...[...localApiFaults, ...busFaults].flatMap((kind) => one("rename", kind)),
+    ...(["stopped", "sigkill-after"] as const).flatMap((kind) => one("revoke", kind)),
+  ];
 }
 
 /** Plans of two or three faults each, as a seed chooses them. */
 export function randomPlans(count: number, seed: number): Plan[] {
-  const plans = allPlans();
+  const plans = pointPlans();
   return Array.from({ length: count }, (_, index) => {
     const random = new Random(Math.imul(seed, 0x9e3779b9) + index);
     const { scenario } = random.of(plans);

@@ -2,7 +2,15 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { TextLineStream } from "../lab/lines.ts";
-import { isRequestFault, type RequestFault, type Trigger, type WatchFault } from "./fault.ts";
+import {
+  isProcessFault,
+  isRequestFault,
+  isWatchFault,
+  type ProcessFault,
+  type RequestFault,
+  type Trigger,
+  type WatchFault,
+} from "./fault.ts";
 import { isLease, isWrite, requestName } from "./request_name.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -13,13 +21,26 @@ export interface ProxyOptions {
   mark: string;
   /** Called when the operator is to be killed; from then on nothing of it passes. */
   onKill: () => void;
+  /** What becomes of the process, or of others, at this write, and so of the write. */
+  onProcessFault?: (fault: ProcessFault, write: HeldWrite) => Promise<void>;
+}
+
+/** A write that has come in, and what can be done with it. */
+export interface HeldWrite {
+  /** Has the API server carry it out; the user agent can tell that it comes late. */
+  pass(userAgent?: string): Promise<Answer>;
+  give(answer: Answer): void;
+  /** Whether nobody waits for the answer any more. */
+  readonly isGivenUp: boolean;
+  /** Resolves when that is so. */
+  givenUp(): Promise<void>;
 }
 
 /** How long a watch that goes silent does so: long enough for what it withholds to be missed. */
 const silenceMs = 700;
 
 /** An answer of the API server, or one made up in its place. */
-interface Answer {
+export interface Answer {
   status: number;
   headers: Record<string, string>;
   body: string;
@@ -34,6 +55,8 @@ export class Proxy implements AsyncDisposable {
   /** Versions at which the next list of a path is to be answered. */
   readonly #stale = new Map<string, string>();
   #underWay = 0;
+  /** Resolves when what is cut off gets through again. */
+  #whole: Promise<void> = Promise.resolve();
   /** How much was asked, watches aside. */
   requests = 0;
   /** When a write was last asked for or answered, by `performance.now()`; those of the Lease aside. */
@@ -67,6 +90,13 @@ export class Proxy implements AsyncDisposable {
     return this.#underWay === 0 && this.#watched.values().every((isOpen) => isOpen);
   }
 
+  /** From now on nothing gets through, either way, until the returned function is called. */
+  cutOff(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whole = promise;
+    return resolve;
+  }
+
   /** Ends all that is under way and takes nothing more, as if the operator were not there any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended.signal.aborted) return;
@@ -83,8 +113,10 @@ export class Proxy implements AsyncDisposable {
     const chunks: Uint8Array[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = chunks.length === 0 ? undefined : new Blob(chunks as Uint8Array<ArrayBuffer>[]);
+    await this.#whole;
+    if (request.socket.destroyed) return;
     const fault = this.#options.trigger.at(name);
-    const wrong = fault !== undefined && isRequestFault(fault) ? fault : undefined;
+    const wrong = isRequestFault(fault) ? fault : undefined;
     const isWatch = name.startsWith("watch.");
     if (isWatch) this.#follow(url, false);
     if (isWatch && wrong === undefined) return await this.#watch(request, response, url);
@@ -92,8 +124,10 @@ export class Proxy implements AsyncDisposable {
     if (!isWatch) this.requests++;
     this.#underWay++;
     if (counts) this.lastWrite = performance.now();
+    const pass = (userAgent?: string) => this.#pass(request, url, body, userAgent);
     try {
-      await this.#answer(wrong, request, response, () => this.#pass(request, url, body));
+      if (isProcessFault(fault)) await this.#options.onProcessFault!(fault, held(request, response, pass));
+      else await this.#answer(wrong, request, response, pass);
     } finally {
       this.#underWay--;
       if (counts) this.lastWrite = performance.now();
@@ -107,14 +141,14 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** The API server's answer. */
-  async #pass(request: IncomingMessage, url: URL, body: Blob | undefined): Promise<Answer> {
+  async #pass(request: IncomingMessage, url: URL, body: Blob | undefined, userAgent?: string): Promise<Answer> {
     const stale = request.method === "GET" ? this.#stale.get(url.pathname) : undefined;
     if (stale !== undefined) {
       this.#stale.delete(url.pathname);
       url.searchParams.set("resourceVersion", stale);
       url.searchParams.set("resourceVersionMatch", "Exact");
     }
-    const answer = await this.#send(request, url, body);
+    const answer = await this.#send(request, url, body, userAgent);
     const text = await answer.text();
     const kept = ["content-type", "date", "retry-after"].flatMap((key) => {
       const value = answer.headers.get(key);
@@ -123,12 +157,13 @@ export class Proxy implements AsyncDisposable {
     return { status: answer.status, headers: Object.fromEntries(kept), body: text };
   }
 
-  #send(request: IncomingMessage, url: URL, body?: Blob): Promise<Response> {
+  #send(request: IncomingMessage, url: URL, body?: Blob, userAgent?: string): Promise<Response> {
     const headers = new Headers();
     for (const key of ["accept", "content-type", "user-agent"]) {
       const value = request.headers[key];
       if (typeof value === "string") headers.set(key, value);
     }
+    if (userAgent !== undefined) headers.set("user-agent", userAgent);
     return this.#options.upstream.send(url.pathname + url.search, {
       method: request.method!,
       headers,
@@ -143,7 +178,7 @@ export class Proxy implements AsyncDisposable {
     response: ServerResponse,
     pass: () => Promise<Answer>,
   ): Promise<void> {
-    const give = ({ status, headers, body }: Answer) => void response.writeHead(status, headers).end(body);
+    const give = (answer: Answer) => answerWith(response, answer);
     const kill = () => {
       request.socket.destroy();
       this[Symbol.asyncDispose]();
@@ -202,11 +237,12 @@ export class Proxy implements AsyncDisposable {
       while (true) {
         const { done, value } = await lines.read();
         if (done) break;
+        await this.#whole;
         const { type, object } = JSON.parse(value);
         const mine = type !== "BOOKMARK" && value.includes(this.#options.mark);
         const resource = requestName("GET", url, this.#options.mark).replace(/^watch/, "event");
         const fault = mine ? this.#options.trigger.at(resource) : undefined;
-        if (fault !== undefined && !isRequestFault(fault)) {
+        if (isWatchFault(fault)) {
           await this.#break(fault, watch, value);
           if (fault !== "duplicate") return;
         }
@@ -283,6 +319,18 @@ const kubeconfigOf = (server: string): string =>
     contexts: [{ name: "faults", context: { cluster: "faults", user: "operator" } }],
     "current-context": "faults",
   });
+
+const answerWith = (response: ServerResponse, { status, headers, body }: Answer): void =>
+  void response.writeHead(status, headers).end(body);
+
+const held = (request: IncomingMessage, response: ServerResponse, pass: HeldWrite["pass"]): HeldWrite => ({
+  pass,
+  give: (answer) => answerWith(response, answer),
+  get isGivenUp() {
+    return request.socket.destroyed;
+  },
+  givenUp: () => gaveUp(request),
+});
 
 async function gaveUp(request: IncomingMessage): Promise<void> {
   if (!request.socket.destroyed) await once(request.socket, "close");

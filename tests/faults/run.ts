@@ -1,11 +1,15 @@
 /** Runs a plan: its scenario with what goes wrong, and what the oracles say of it. */
+import { LocalClient } from "../../lib/tailscale/mod.ts";
+import { stateFrom } from "../../src/tailnet/state.ts";
 import type { ControlPlane } from "./control_plane.ts";
-import { type Fault, Trigger } from "./fault.ts";
+import { type Fault, isProcessFault, Trigger } from "./fault.ts";
+import { closings } from "./oracles/closings.ts";
 import { counts } from "./oracles/counts.ts";
 import { endState } from "./oracles/end_state.ts";
 import { differences } from "./oracles/plain.ts";
 import { safety } from "./oracles/safety.ts";
 import type { Plan, Verdict } from "./plan.ts";
+import { ReplicaStage } from "./replica_stage.ts";
 import type { Scenario } from "./scenario.ts";
 import { Stage } from "./stage.ts";
 
@@ -30,7 +34,8 @@ export async function perform(plane: ControlPlane, scenario: Scenario, faults: r
   // The names of each run are others than those of all before.
   const mark = `-p${crypto.randomUUID().slice(0, 8)}`;
   const trigger = new Trigger(faults);
-  const stage = new Stage(plane, trigger, mark, scenario.nodes);
+  const ofProcesses = faults.some(({ kind }) => isProcessFault(kind));
+  const stage = new (ofProcesses ? ReplicaStage : Stage)(plane, trigger, mark, scenario);
   const broken: string[] = [];
   let state = {};
   try {
@@ -46,12 +51,13 @@ export async function perform(plane: ControlPlane, scenario: Scenario, faults: r
   }
   const asked = new Map(trigger.counts);
   broken.push(...(await stage.end()).map((failure) => `an operator doesn't end cleanly: ${failure}`));
+  broken.push(...await stage.broken());
   const sightings = plane.witness.sightingsOf(mark);
-  const around = { tailnet: stage.tailnet ? tailnetFacts(stage) : { kind: "none" as const }, aheadMs: 0 };
+  const around = { tailnet: await tailnetFacts(stage, scenario), aheadMs: 0 };
   broken.push(...safety(sightings, around));
   const outcome = {
     state,
-    counts: counts(sightings, mark),
+    counts: { ...counts(sightings, mark), ...closings(sightings, mark) },
     requests: stage.requests,
     asked,
     fired: trigger.fired,
@@ -88,8 +94,15 @@ export async function judge(
   };
 }
 
-function tailnetFacts({ tailnet }: Stage) {
-  const state = tailnet!.state;
+async function tailnetFacts({ tailnet, plane }: Stage, { realms = [] }: Scenario) {
+  if (realms.length === 0 && !tailnet) return { kind: "none" as const };
+  const state = tailnet?.state ?? await stateAt(plane.lab.realms[realms[0]!]!.socket);
   if (state.kind !== "running") throw new Error(`The tailnet of a scenario is ${state.kind}.`);
   return { kind: "running" as const, self: state.self.dnsName, nodes: [...state.peers.values()].flat() };
+}
+
+/** What a tailscaled says when it is asked without anything between. */
+async function stateAt(socket: string) {
+  using client = new LocalClient({ socket });
+  return stateFrom(await client.status(), socket);
 }

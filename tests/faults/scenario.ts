@@ -19,6 +19,8 @@ export interface Scenario {
   name: string;
   /** The tailnet's nodes, the operator's own first; none: an operator without a tailnet. */
   nodes?: readonly StandInNode[];
+  /** Realms of the lab that are nodes of a real tailnet, the operator's own first. */
+  realms?: readonly string[];
   steps: readonly Step[];
 }
 

@@ -10,6 +10,7 @@ import type { StandInNode } from "../fixtures/stand_ins.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { all, changed, grantIs, inGuest, lent, type Scenario, type Step } from "./scenario.ts";
 import type { Stage } from "./stage.ts";
+import { tailnetScenarios } from "./tailnet_scenarios.ts";
 
 /** A realm bob, and what alice lends it. */
 const begin = (terms: { cpu?: string; destinations?: string[] } = {}): Step => ({
@@ -252,4 +253,5 @@ export const scenarios: readonly Scenario[] = [
   flap,
   superEntity,
   handover,
+  ...tailnetScenarios,
 ];

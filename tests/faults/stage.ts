@@ -1,11 +1,14 @@
 /** Where one plan runs: a control plane, the operators on it, each behind a proxy of its own, and what they may break. */
 import { type KubernetesObject, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { createTailnet } from "../../src/tailnet/tailnet.ts";
 import { changingTailnet, type StandInNode } from "../fixtures/stand_ins.ts";
 import { startOperator, type TestOperator } from "../fixtures/operator.ts";
 import { poll } from "../lab/poll.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Trigger } from "./fault.ts";
+import { LocalApiProxy } from "./local_api_proxy.ts";
 import { Proxy } from "./proxy.ts";
+import type { Scenario } from "./scenario.ts";
 import { type Witness, witnessed } from "./witness.ts";
 
 /** How long an operator waits for an answer: longer than any takes here. */
@@ -19,6 +22,7 @@ export const patienceMs = 25_000;
 interface Seat {
   operator: TestOperator;
   proxy: Proxy;
+  localApi: LocalApiProxy | undefined;
   /** Set when no other is to take the place. */
   leaving: boolean;
 }
@@ -33,6 +37,8 @@ export class Stage {
   readonly #changes: Promise<void>[] = [];
   /** The nodes of the tailnet; without any there is no tailnet. */
   readonly tailnet: ReturnType<typeof changingTailnet> | undefined;
+  /** The operator's node of a real tailnet, if the scenario has one. */
+  readonly #realm: string | undefined;
   /** What an operator has logged. */
   readonly log: string[] = [];
 
@@ -41,8 +47,9 @@ export class Stage {
     readonly trigger: Trigger,
     /** Is in the name of each object of this plan and of no other. */
     readonly mark: string,
-    nodes: readonly StandInNode[] = [],
+    { nodes = [], realms = [] }: Pick<Scenario, "nodes" | "realms"> = {},
   ) {
+    this.#realm = realms[0];
     const [self, ...others] = this.#nodes(nodes);
     this.tailnet = self && changingTailnet(self, ...others);
   }
@@ -77,6 +84,7 @@ export class Stage {
     const seat = this.#seats[index]!;
     seat.leaving = true;
     await seat.operator.stop();
+    await seat.localApi?.[Symbol.asyncDispose]();
     await seat.proxy[Symbol.asyncDispose]();
   }
 
@@ -89,10 +97,14 @@ export class Stage {
       onKill: () => this.#changes.push(this.#killed(index, seat)),
     });
     this.#proxies.push(seat.proxy);
+    if (this.#realm !== undefined) {
+      seat.localApi = await LocalApiProxy.listen(this.plane.lab.realms[this.#realm]!.socket, this.trigger);
+    }
+    const tailnet = seat.localApi ? createTailnet({ socket: seat.localApi.socket }) : this.tailnet;
     seat.operator = await startOperator(seat.proxy, {
       realm: this.named("alice"),
       timeoutMs,
-      ...(this.tailnet ? { tailnet: this.tailnet } : {}),
+      ...(tailnet ? { tailnet } : {}),
     });
     return seat;
   }
@@ -100,6 +112,7 @@ export class Stage {
   /** What is left of a killed operator in this process ends; its Lease goes as if it had run out. */
   async #killed(index: number, seat: Seat): Promise<void> {
     await seat.operator.stop().catch(() => {});
+    await seat.localApi?.[Symbol.asyncDispose]();
     this.log.push(...seat.operator.log);
     await this.plane.freeLease();
     if (!seat.leaving) this.#seats[index] = await this.#seat(index);
@@ -148,6 +161,11 @@ export class Stage {
       }, { withinMs: 5000, everyMs: 10 });
     }));
     return out;
+  }
+
+  /** What else must not have been. */
+  broken(): Promise<string[]> {
+    return Promise.resolve([]);
   }
 
   /** Ends all operators in order; what one of them makes of that is told. */

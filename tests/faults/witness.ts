@@ -1,5 +1,6 @@
 /** Sees what happens on the API server with its own eyes: watches beside the operator, not through it. */
 import {
+  ConnectionError,
   isApiError,
   type KubernetesObject,
   type Resource,
@@ -107,9 +108,10 @@ export class Witness implements AsyncDisposable {
   async #watch(rest: RestClient, resource: Resource<KubernetesObject>, ready: () => void): Promise<void> {
     const api = new ResourceApi(rest, resource);
     // A kind that was just installed answers 429 for a moment.
-    let { metadata: { resourceVersion }, items } = await eventually(`${resource.plural} are served`, async () => {
+    const { metadata, items } = await eventually(`${resource.plural} are served`, async () => {
       return await api.list().catch((error) => isApiError(error, 429) ? error.message : Promise.reject(error));
     });
+    let { resourceVersion } = metadata;
     for (const object of items) this.#objects.set(keyOfObject(resource, object), object);
     const { signal } = this.#end;
     while (!signal.aborted) {
@@ -121,15 +123,40 @@ export class Witness implements AsyncDisposable {
           }
           const { type, object } = event;
           resourceVersion = object.metadata!.resourceVersion!;
-          const key = keyOfObject(resource, object);
-          if (type === "DELETED") this.#objects.delete(key);
-          else this.#objects.set(key, object);
-          this.#sightings.push({ resource: resource.plural, type, object, at: Date.now() });
+          this.#see(resource, type, object);
         }
       } catch (error) {
-        if (!signal.aborted) throw error;
+        if (signal.aborted) return;
+        // An API server that was killed says when it is back that it doesn't know what was before.
+        if (!isApiError(error) && !(error instanceof ConnectionError)) throw error;
+        resourceVersion = await this.#lookAnew(api, resource);
       }
     }
+  }
+
+  #see(resource: Resource<KubernetesObject>, type: Sighting["type"], object: KubernetesObject): void {
+    const key = keyOfObject(resource, object);
+    if (type === "DELETED") this.#objects.delete(key);
+    else this.#objects.set(key, object);
+    this.#sightings.push({ resource: resource.plural, type, object, at: Date.now() });
+  }
+
+  /** Lists all, and takes for a change what differs from what it knew; returns the version from which to watch on. */
+  async #lookAnew(api: ResourceApi<KubernetesObject>, resource: Resource<KubernetesObject>): Promise<string> {
+    const { metadata: { resourceVersion }, items } = await eventually(`${resource.plural} are listed again`, () => {
+      return api.list({ signal: this.#end.signal }).catch(String);
+    }, 60_000);
+    for (const object of items) {
+      if (!this.knows(resource, object)) {
+        this.#see(resource, this.#objects.has(keyOfObject(resource, object)) ? "MODIFIED" : "ADDED", object);
+      }
+    }
+    const there = new Set(items.map((object) => keyOfObject(resource, object)));
+    for (const [key, object] of this.#objects) {
+      if (!key.startsWith(`${resource.plural}/`) || there.has(key)) continue;
+      this.#see(resource, "DELETED", { ...object, metadata: { ...object.metadata, resourceVersion } });
+    }
+    return resourceVersion;
   }
 }
 

@@ -489,12 +489,12 @@ export class Promises {
     if (!realm || realm.metadata.deletionTimestamp) return [];
     const { tailnet } = this.#around;
     const { node } = realmStatusOf(realm);
-    if (tailnet.kind !== "running") return (node?.addresses ?? []).map((address) => `${address}/32`);
+    if (tailnet.kind !== "running") return (node?.addresses ?? []).map(asCidr);
     const pin = realm.metadata.annotations["keystone.io/trusted-node"];
     const identity = realmSpecOf(realm).identity.replace(/\.$/, "");
     return tailnet.nodes.filter(({ stableID, dnsName }) => stableID === pin && dnsName === identity).flatMap((
       { addresses },
-    ) => addresses.map((address) => `${address}/32`));
+    ) => addresses.map(asCidr));
   }
 
   #opensOnlyWhatIsGranted(grantee: string, namespace: string): void {
@@ -553,3 +553,6 @@ const nothingStoredIsLost = () => "nothing stored is lost while a grant has said
 const nothingEndsBeforeItsTime = () => "nobody is evicted before the end of a grant or of a cut's notice";
 const budgetsAreRespected = () => "pods are evicted, and deleted only when drainSeconds are over";
 const nobodyIsEvictedWhileClocksDisagree = () => "nobody is evicted while the clocks disagree";
+
+/** An address alone, as policies have it. */
+const asCidr = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;

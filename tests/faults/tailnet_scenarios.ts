@@ -1,0 +1,120 @@
+/** Scenarios on a real tailnet: what tailscaled says of it can go wrong as well. */
+import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { LocalClient } from "../../lib/tailscale/mod.ts";
+import { secondsFromNow } from "../fixtures/operator.ts";
+import { daemonKnows, headscale, nodeIdOf } from "../fixtures/tailnet.ts";
+import type { Lab } from "../lab/lab.ts";
+import { all, changed, grantIs, inGuest, lent, type Scenario, type Step } from "./scenario.ts";
+import type { Stage } from "./stage.ts";
+
+const nodes = ["alice-home", "bob-home", "carol-home"] as const;
+const bob = "bob-home";
+const another = "bob-2";
+
+/** Whether a realm is seen so; `ready` is the reason of its condition. */
+function realmIs(stage: Stage, name: string, state: string, ready: string): true | string {
+  const { connectionState, conditions, node } = stage.witness.get(realms, stage.named(name))?.status ?? {};
+  const reason = conditions?.find(({ type }) => type === "Ready")?.reason;
+  // Where the way to it isn't known yet, it is about to be written.
+  const known = state !== "Connected" || node?.path === "direct";
+  return connectionState === state && reason === ready && known ||
+    `Realm ${name} is ${connectionState}, ${reason}, ${node?.path}`;
+}
+
+/** Whether the guests reach just the addresses of these nodes. */
+function reached(stage: Stage, wanted: readonly string[]): true | string {
+  const policy = inGuest<NetworkPolicy>(stage, "bob", networkPolicies, "realm");
+  const open = JSON.stringify(policy?.spec ?? {});
+  const seen = nodes.filter((name) => open.includes(`"${stage.plane.lab.realms[name]!.ipv4}/32"`));
+  return seen.join() === wanted.join() || `the guests reach ${seen.join() || "nobody"}`;
+}
+
+/** Realms of the nodes, and what alice lends to bob, who may reach carol's by SSH. */
+const begin = (validSeconds?: number): Step => ({
+  does: async (stage) => {
+    await asItWas(stage.plane.lab);
+    for (const name of ["bob", "carol"]) {
+      const { identity } = stage.plane.lab.realms[`${name}-home`]!;
+      await stage.cluster.createRealm(stage.named(name), { identity, connectionType: "headscale" });
+    }
+    await lent(stage, {
+      name: "one",
+      to: "bob",
+      hard: { cpu: "2" },
+      destinations: [`${stage.named("carol")}:22`],
+      ...(validSeconds === undefined ? {} : { until: secondsFromNow(validSeconds).text }),
+    });
+  },
+  until: (stage) => all(grantIs(stage, "one", { phase: "Active", ready: true }), meets(stage)),
+});
+
+/** A plan that broke off may have left bob's node where it was. */
+async function asItWas(lab: Lab): Promise<void> {
+  await lab.realms[bob]!.tailscaled.start();
+  const { socket } = lab.realms[nodes[0]]!;
+  using client = new LocalClient({ socket });
+  const names = Object.values((await client.status()).Peer ?? {}).map(({ DNSName }) => DNSName?.split(".")[0]);
+  if (names.includes(another)) await rename(lab, another, bob);
+  await daemonKnows(socket, lab.realms[bob]!.identity, true);
+}
+
+async function rename(lab: Lab, from: string, to: string): Promise<void> {
+  await headscale(lab, "nodes", "rename", to, "--identifier", await nodeIdOf(lab, from), "--force");
+}
+
+const meets = (stage: Stage): true | string =>
+  all(
+    realmIs(stage, "bob", "Connected", "Online"),
+    realmIs(stage, "carol", "Connected", "Online"),
+    reached(stage, ["bob-home"]),
+  );
+
+const ended = (phase: string): Step["until"] => (stage) =>
+  all(grantIs(stage, "one", { phase }), reached(stage, []), realmIs(stage, "bob", "Connected", "Online"));
+
+const renamed = (name: string, until: Step["until"]): Step => ({
+  does: ({ plane: { lab } }) => rename(lab, name === bob ? another : bob, name),
+  until,
+});
+
+export const tailnetScenarios: readonly Scenario[] = [
+  { name: "meet", realms: nodes, steps: [begin()] },
+  {
+    name: "offline",
+    realms: nodes,
+    steps: [
+      begin(),
+      {
+        does: ({ plane: { lab } }) => lab.realms[bob]!.tailscaled.kill(),
+        until: (stage) => all(realmIs(stage, "bob", "Disconnected", "Offline"), reached(stage, [bob])),
+      },
+      { does: ({ plane: { lab } }) => lab.realms[bob]!.tailscaled.start(), until: meets },
+    ],
+  },
+  {
+    name: "rename",
+    realms: nodes,
+    steps: [
+      begin(),
+      renamed(another, (stage) => all(realmIs(stage, "bob", "Error", "NodeNotFound"), reached(stage, []))),
+      renamed(bob, meets),
+    ],
+  },
+  {
+    name: "expire-there",
+    realms: nodes,
+    steps: [begin(10), { does: () => Promise.resolve(), until: ended("Expired") }],
+  },
+  {
+    name: "revoke-there",
+    realms: nodes,
+    steps: [
+      begin(),
+      {
+        does: (stage) => changed(stage, "one", { revocation: { reason: "moving" }, termination: { noticeSeconds: 3 } }),
+        until: ended("Revoked"),
+      },
+    ],
+  },
+];
