@@ -412,10 +412,6 @@ export class LeaseHolder {
  * The same server, for work that only the leader may do: refuses with {@linkcode NotLeader} every request but GET at
  * the moment that the lease isn't held, and ends those under way before another may lead. After a sleep of the computer
  * or a jump of its clock a request waits until a renewal has shown who leads.
- *
- * What is on the wire can't be taken back: should this process be stopped while the server, or what is before it, takes
- * its time, the request may be carried out while another leads. Kubernetes has no fencing tokens against that; who leads
- * has to watch what it has written.
  */
 export function fenced(rest: RestClient, lease: Pick<LeaseHolder, "confirm" | "identity">): RestClient {
   const fence = async (options: RequestOptions): Promise<RequestOptions> => {
