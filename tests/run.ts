@@ -53,7 +53,7 @@ const suites: Suite[] = [
     what: "a part of the fault campaign",
     args: ["tests/faults/main.ts", "--sample"],
     campaign: true,
-    lab: ["kubernetes"],
+    lab: ["kubernetes", "tailnet"],
   },
   {
     name: "e2e",
