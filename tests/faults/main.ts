@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { byRealms, onPlanes, runPlans } from "./campaign.ts";
-import { type Counts, surely, writeCatalogue } from "./catalogue.ts";
+import { type Counts, isOfTailscaled, surely, writeCatalogue } from "./catalogue.ts";
 import { type Entry, Journal } from "./journal.ts";
 import { allPlans, randomPlans, samplePlans } from "./plans.ts";
 import { perform } from "./run.ts";
@@ -70,7 +70,10 @@ async function record(): Promise<void> {
     });
   }
   const counts: Record<string, Counts> = {};
-  for (const [name, all] of runs) counts[name] = surely(all);
+  for (const { name, realms } of scenarios) {
+    const all = Object.entries(surely(runs.get(name)!));
+    counts[name] = Object.fromEntries(all.filter(([asked]) => realms === undefined || isOfTailscaled(asked)));
+  }
   await writeCatalogue(counts);
 }
 

@@ -13,7 +13,6 @@ import {
 } from "./fault.ts";
 import type { Plan } from "./plan.ts";
 import { isLease, isWrite } from "./request_name.ts";
-import { scenarios } from "./scenarios.ts";
 
 /** Nothing is committed, so it doesn't matter when the answer is lost; and no process has anything to lose. */
 const ofReads: readonly RequestFault[] = ["closed", "half-answer", "429", "500", "503", "timeout"];
@@ -36,8 +35,6 @@ function faultsAt(scenario: string, name: string): readonly FaultKind[] {
   if (/^localapi\.(whois|ping|prefs)$/.test(name) && scenario !== meeting) return [];
   if (name.startsWith("localapi.")) return localApiFaults;
   if (name.startsWith("bus.")) return busFaults;
-  // What the API server does to scenarios on a tailnet is the same as to others.
-  if (scenarios.find((each) => each.name === scenario)?.realms) return [];
   if (name.startsWith("event.")) return watchFaults;
   if (scenario !== beginning && !isWrite(name) && !isLease(name) && !/\.pods\b/.test(name)) return [];
   if (name.startsWith("watch.")) return ofWatches;
