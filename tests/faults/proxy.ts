@@ -231,7 +231,7 @@ export class Proxy implements AsyncDisposable {
     response.flushHeaders();
     this.#follow(url, true);
     const lines = answer.body!.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
-    const closed = once(request.socket, "close").then(() => lines.cancel().catch(() => {}));
+    const closed = gaveUp(request).then(() => lines.cancel().catch(() => {}));
     try {
       const watch = { request, response, url, version: url.searchParams.get("resourceVersion") ?? "" };
       while (true) {
@@ -332,8 +332,9 @@ const held = (request: IncomingMessage, response: ServerResponse, pass: HeldWrit
   givenUp: () => gaveUp(request),
 });
 
-async function gaveUp(request: IncomingMessage): Promise<void> {
-  if (!request.socket.destroyed) await once(request.socket, "close");
+/** Waits for the end of the connection, whatever ends it; `once` would throw what does. */
+async function gaveUp({ socket }: IncomingMessage): Promise<void> {
+  if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve));
 }
 
 /** As the API server says no. */
