@@ -337,7 +337,8 @@ export class LeaseHolder {
       this.#lose(term, `no renewal of it succeeded for ${this.#deadlineMs / 1000} s${term.failure ?? ""}`);
     });
     term.failure = undefined;
-    this.#renewAfter(this.#renewMs, term);
+    // As the deadline does, it counts from the sending: where answers take long they would leave no time for a renewal.
+    this.#renewAfter(Math.max(0, sent.monotonic + this.#renewMs - this.#clock.monotonic()), term);
   }
 
   #renewAfter(ms: number, term: Term): void {
@@ -412,6 +413,10 @@ export class LeaseHolder {
  * The same server, for work that only the leader may do: refuses with {@linkcode NotLeader} every request but GET at
  * the moment that the lease isn't held, and ends those under way before another may lead. After a sleep of the computer
  * or a jump of its clock a request waits until a renewal has shown who leads.
+ *
+ * What is on the wire can't be taken back: should this process be stopped while the server, or what is before it, takes
+ * its time, the request may be carried out while another leads. Kubernetes has no fencing tokens against that; who leads
+ * has to watch what it has written.
  */
 export function fenced(rest: RestClient, lease: Pick<LeaseHolder, "confirm" | "identity">): RestClient {
   const fence = async (options: RequestOptions): Promise<RequestOptions> => {

@@ -282,6 +282,24 @@ Deno.test("a server that is away while acquiring is told of and tried again", as
   await lease.release();
 });
 
+Deno.test("where each answer takes 3 s the lease is renewed in time all the same", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  server.before = () => new Promise((resolve) => void clock.setTimer(3000, resolve));
+  const lease = holder(server, clock, "a");
+  const waiting = acquiring(lease);
+  await clock.advance(6000);
+  assert.ok(waiting.done, "asked, then written");
+  for (let second = 0; second < 60; second++) {
+    await clock.advance(1000);
+    assert.ok(lease.held(), `lost after ${second} s: ${lease.lost.reason}`);
+  }
+  const released = lease.release();
+  await clock.advance(6000);
+  await released;
+  assert.equal(clock.pending, 0);
+});
+
 Deno.test("a holder that can't renew stops after 10 s, while others wait until 15 s", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
