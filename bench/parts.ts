@@ -47,14 +47,14 @@ const steadySeconds = 60;
 /** The parts by name, in the order in which they run. */
 export const parts: Record<string, Part> = {
   wide: {
-    seconds: { first: 20, each: 70 },
+    seconds: { first: 15, each: 70 },
     run: async (run) => {
       const figures = await efficiencyOf(shapes.wide, run);
       return { ...efficiency("wide", figures), ...scaled("wide", grantsIn(shapes.wide), figures), ...written(figures) };
     },
   },
   deep: {
-    seconds: { first: 100, each: 110 },
+    seconds: { first: 90, each: 125 },
     run: async (run) => {
       const restarts: Restart[] = [];
       let requests: Record<string, number> | undefined;
@@ -78,7 +78,7 @@ export const parts: Record<string, Part> = {
     },
   },
   small: {
-    seconds: { first: 40, each: 60 },
+    seconds: { first: 20, each: 40 },
     run: async (run) => {
       const startUps: number[] = [];
       const look = async (operator: OperatorProcess, lab: Lab) => {
@@ -95,7 +95,7 @@ export const parts: Record<string, Part> = {
   },
   // As users have it: the controller-manager asks for no more than 20 things a second.
   controllers: {
-    seconds: { first: 15, each: 30 },
+    seconds: { first: 15, each: 26 },
     run: async (run) => {
       const shape = { realms: 200, grantsEach: 1 };
       const { operatorSeconds } = await operatorOf(shape, run, { fastControllers: false });
@@ -103,7 +103,7 @@ export const parts: Record<string, Part> = {
     },
   },
   latency: {
-    seconds: { first: 20, each: 90 },
+    seconds: { first: 20, each: 45 },
     run: async (run) => {
       const { idle, burst, expiry } = await grantLatencies(run);
       return {
@@ -112,14 +112,14 @@ export const parts: Record<string, Part> = {
     },
   },
   peer: {
-    seconds: { first: 20, each: 10 },
+    seconds: { first: 15, each: 20 },
     run: async (run) => {
       const { killed, known } = await peerLost(run);
       return { latency: { peerLost: { killed: summary(killed), known: summary(known) } } };
     },
   },
   revocation: {
-    seconds: { first: 40, each: 15 },
+    seconds: { first: 40, each: 12 },
     run: async (run) => {
       const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
       if (obstacle === undefined) return { latency: { revocation: summary(await revocations(run)) } };
@@ -129,14 +129,14 @@ export const parts: Record<string, Part> = {
     },
   },
   failover: {
-    seconds: { first: 20, each: 30 },
+    seconds: { first: 20, each: 22 },
     run: async (run) => {
       const { SIGTERM, SIGKILL } = await failovers(run);
       return { failover: { unit: "s", SIGTERM: summary(SIGTERM), SIGKILL: summary(SIGKILL) } };
     },
   },
   wide10k: {
-    seconds: { first: 90, each: 0 },
+    seconds: { first: 560, each: 0 },
     run: async ({ say }) => {
       const figures = await efficiencyOf(shapes.wide10k, { rounds: 1, say });
       return { ...efficiency("wide10k", figures), ...scaled("wide10k", grantsIn(shapes.wide10k), figures) };
