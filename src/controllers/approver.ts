@@ -1,6 +1,6 @@
 /** The approver controller, keyed by realm: lets a member's subjects approve for it, and nobody else. */
 import type { Next } from "../../lib/controller/mod.ts";
-import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { clusterRoleBindings, clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { approverName, operatorName } from "../core/names.ts";
 import { planApprover } from "../core/superentity/approver.ts";
@@ -16,32 +16,27 @@ export async function reconcileApprover(context: Context, name: string, signal: 
   const writes = planApprover({ name, realm: realmNamed(context, name), entities, role, binding });
   for (const write of writes) {
     if ("role" in write) {
-      const written = await writeOwn(context, clusterRoles, write.role, role?.uid, signal);
-      if (written) stores.clusterRoles.observe(written);
+      stores.clusterRoles.observe(await writeOwn(context, clusterRoles, write.role, role?.uid, signal));
     } else {
-      const written = await writeOwn(context, clusterRoleBindings, write.binding, binding?.uid, signal);
-      if (written) stores.clusterBindings.observe(written);
+      stores.clusterBindings.observe(await writeOwn(context, clusterRoleBindings, write.binding, binding?.uid, signal));
     }
   }
   return {};
 }
 
-/** Created, not applied, when it isn't there: one of that name that isn't ours stays as it is. Undefined: it is gone. */
+/**
+ * Created, not applied, when it isn't there: one of that name that isn't ours stays as it is. Fails when it has gone
+ * with its Realm meanwhile; by the next try the watch has told.
+ */
 async function writeOwn<T extends KubernetesObject>(
   { rest }: Context,
   resource: Resource<T>,
   desired: T,
   uid: string | undefined,
   signal: AbortSignal,
-): Promise<T | undefined> {
+): Promise<T> {
   const api = new ResourceApi(rest, resource);
   if (uid === undefined) return await api.create(desired, { fieldManager: operatorName, signal });
-  try {
-    const metadata = { ...desired.metadata, uid };
-    return await api.apply({ ...desired, metadata }, { fieldManager: operatorName, force: true, signal });
-  } catch (error) {
-    // It has gone with its Realm; the watch tells when, and then it is looked at again.
-    if (isApiError(error, 404) || isApiError(error, 409)) return undefined;
-    throw error;
-  }
+  const metadata = { ...desired.metadata, uid };
+  return await api.apply({ ...desired, metadata }, { fieldManager: operatorName, force: true, signal });
 }

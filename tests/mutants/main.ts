@@ -29,7 +29,10 @@ async function copyProject(): Promise<string> {
 
 type Fate = "killed" | "survived" | "can't be planted";
 
-async function fateOf({ file, find, replace, tests }: Mutant, dir: string): Promise<{ fate: Fate; text: string }> {
+async function fateOf(
+  { file, find, replace, tests, plans }: Mutant,
+  dir: string,
+): Promise<{ fate: Fate; text: string }> {
   const path = `${dir}/${file}`;
   const whole = await Deno.readTextFile(path);
   const parts = whole.split(find);
@@ -39,11 +42,10 @@ async function fateOf({ file, find, replace, tests }: Mutant, dir: string): Prom
   await Deno.writeTextFile(path, parts.join(replace));
   try {
     // Without types: that the compiler notices is no merit of the tests.
-    const { success, text } = await output(
-      Deno.execPath(),
-      ["test", "--frozen", "-A", "--no-check", "--fail-fast", ...tests],
-      dir,
-    );
+    const args = plans
+      ? ["run", "--frozen", "-A", "--no-check", "tests/faults/main.ts", ...plans.flatMap((plan) => ["--plan", plan])]
+      : ["test", "--frozen", "-A", "--no-check", "--fail-fast", ...tests ?? []];
+    const { success, text } = await output(Deno.execPath(), args, dir);
     return { fate: success ? "survived" : "killed", text };
   } finally {
     await Deno.writeTextFile(path, whole);
@@ -54,7 +56,7 @@ async function fateOf({ file, find, replace, tests }: Mutant, dir: string): Prom
 function killer(text: string): string {
   // deno-lint-ignore no-control-regex
   const plain = text.replace(/\x1b\[[0-9;]*m/g, "");
-  return plain.match(/FAILURES\s+(.*?) =>/s)?.[1]?.trim() ?? "a crash";
+  return plain.match(/FAILURES\s+(.*?) =>/s)?.[1]?.trim() ?? plain.match(/^differs: (.*)$/m)?.[1] ?? "a crash";
 }
 
 const unknown = Deno.args.find((name) => !mutants.some((mutant) => mutant.name === name));

@@ -7,7 +7,9 @@ export interface Mutant {
   find: string;
   replace: string;
   /** Tests that have to notice. */
-  tests: string[];
+  tests?: string[];
+  /** Plans of the fault campaign that have to. */
+  plans?: string[];
 }
 
 const core = ["src/core"];
@@ -824,5 +826,21 @@ export const mutants: readonly Mutant[] = [
     find: "pc.createColors(terminal && ",
     replace: "pc.createColors(",
     tests: ["src/cli"],
+  },
+  {
+    name: "failure-forgotten",
+    promise: "what fails is tried again",
+    file: "lib/controller/controller.ts",
+    find: 'if (verdict.kind === "transient") queue.retry(key);',
+    replace: 'if (verdict.kind === "transient") queue.forget(key);',
+    plans: ["create/500/patch.grants.status:one/1"],
+  },
+  {
+    name: "refusal-taken-for-done",
+    promise: "a deletion that is refused is tried again",
+    file: "src/controllers/write.ts",
+    find: "if (!isApiError(error, 404)) throw error;",
+    replace: "if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;",
+    plans: ["revoke/409/delete.rolebindings:keystone-guest/1"],
   },
 ];

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { ApiError, isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { approverName } from "../core/names.ts";
+import { reconcileApprover } from "./approver.ts";
+import type { Context } from "./context.ts";
+import { createStores } from "./stores.ts";
+
+Deno.test("a right that the API server doesn't take away is tried again", async () => {
+  const stores = createStores();
+  const metadata = { name: approverName("bob-home"), uid: "u1", resourceVersion: "1" };
+  const group = { kind: "Group", name: "keystone:realm:bob-home", apiGroup: "rbac.authorization.k8s.io" };
+  stores.clusterBindings.observe({
+    metadata,
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: metadata.name },
+    subjects: [group],
+  });
+  const refused = new ApiError("the object has been modified", { code: 409, reason: "", method: "PATCH", path: "" });
+  const rest = { performRequest: () => Promise.reject(refused) } as unknown as RestClient;
+  const context = { rest, stores, local: () => ({ kind: "known", name: "alice-home" }) } as unknown as Context;
+  await assert.rejects(
+    reconcileApprover(context, "bob-home", new AbortController().signal),
+    (error) => isApiError(error, 409),
+  );
+});
