@@ -84,11 +84,12 @@ async function soaked(): Promise<void> {
   const endsAt = performance.now() + forMs;
   let [lookAt, disturbAt] = [performance.now(), performance.now() + disturbedEveryMs];
   let before = { requests: 0, changes: 0 };
-  for (let round = 0; performance.now() < endsAt; round++) {
+  let disturbances = 0;
+  while (performance.now() < endsAt) {
     const nextAt = performance.now() + 1000 / Number(values.rate);
     await churn.change();
     if (performance.now() > lookAt) {
-      lookAt += everyMs;
+      lookAt = performance.now() + everyMs;
       const sample = await sampleOf(operator.pid, url);
       const { grants, changes } = churn.done;
       const perChange = (sample.requests - before.requests) / Math.max(1, changes - before.changes);
@@ -96,15 +97,16 @@ async function soaked(): Promise<void> {
       before = { requests: sample.requests, changes };
     }
     if (performance.now() > disturbAt) {
-      disturbAt += disturbedEveryMs;
-      await disturb(lab, round);
+      await disturb(lab, disturbances++);
+      disturbAt = performance.now() + disturbedEveryMs;
     }
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, nextAt - performance.now())));
   }
 }
 
-async function disturb(lab: Lab, round: number): Promise<void> {
-  await (round % 2 === 0 ? lab.apiserver : lab.realms[steady]!.tailscaled).restart();
+/** The API server and a tailscaled by turns. */
+async function disturb(lab: Lab, count: number): Promise<void> {
+  await (count % 2 === 0 ? lab.apiserver : lab.realms[steady]!.tailscaled).restart();
 }
 
 /** What is not as it has to be once all has come to rest, and once all has been taken away. */
@@ -137,7 +139,7 @@ function judged(): string[] {
   const half = seen.slice(seen.length / 2);
   const table = new Table({
     head: ["", "at half-time", "at the end", "per new grant", "tolerated", ""],
-    style: { head: [] },
+    style: { head: [], border: [] },
   });
   const found: string[] = [];
   for (const { name, of, unit, tolerated, leak } of series) {
