@@ -11,12 +11,12 @@ import { Proxy } from "./proxy.ts";
 import type { Scenario } from "./scenario.ts";
 import { type Witness, witnessed } from "./witness.ts";
 
-/** How long an operator waits for an answer: longer than any takes here. */
-const timeoutMs = 1500;
+/** How long an operator waits for an answer: longer than any takes, also where others keep the machine busy. */
+const timeoutMs = 4000;
 /** How long nothing may have been written until all counts as done: longer than the first steps of retries. */
 const quietMs = 500;
 /** How long a step, and the quiet after it, may be in coming: more than the backoff after some faults. */
-export const patienceMs = 25_000;
+export const patienceMs = 60_000;
 
 /** One operator's place: should it be killed, another takes it. */
 interface Seat {
