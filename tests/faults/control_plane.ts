@@ -9,6 +9,9 @@ import { type Lab, openLab, startLab } from "../lab/lab.ts";
 import { type Upstream, upstreamOf } from "./upstream.ts";
 import { Witness, witnessed } from "./witness.ts";
 
+/** What the marks of all plans begin with. */
+export const markPrefix = "-plan-";
+
 export class ControlPlane implements AsyncDisposable {
   private constructor(
     readonly lab: Lab,
@@ -26,7 +29,10 @@ export class ControlPlane implements AsyncDisposable {
     await done(cluster.namespaces.create({ metadata: { name: systemNamespace } }));
     const witness = new Witness(cluster.rest);
     await witness.ready();
-    return new ControlPlane(lab, cluster, await upstreamOf(lab.kubeconfig), witness);
+    const plane = new ControlPlane(lab, cluster, await upstreamOf(lab.kubeconfig), witness);
+    // Of a campaign that was broken off.
+    await plane.clean(markPrefix);
+    return plane;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 /** Runs a plan: its scenario with what goes wrong, and what the oracles say of it. */
 import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { stateFrom } from "../../src/tailnet/state.ts";
-import type { ControlPlane } from "./control_plane.ts";
+import { type ControlPlane, markPrefix } from "./control_plane.ts";
 import { type Fault, isProcessFault, Trigger } from "./fault.ts";
 import { closings } from "./oracles/closings.ts";
 import { counts } from "./oracles/counts.ts";
@@ -32,7 +32,7 @@ const moreRequests = 150;
 /** Runs a scenario with faults and looks at what came of it. */
 export async function perform(plane: ControlPlane, scenario: Scenario, faults: readonly Fault[]): Promise<Outcome> {
   // The names of each run are others than those of all before.
-  const mark = `-p${crypto.randomUUID().slice(0, 8)}`;
+  const mark = `${markPrefix}${crypto.randomUUID().slice(0, 8)}`;
   const trigger = new Trigger(faults);
   const ofProcesses = faults.some(({ kind }) => isProcessFault(kind));
   const stage = new (ofProcesses ? ReplicaStage : Stage)(plane, trigger, mark, scenario);
