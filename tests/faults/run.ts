@@ -45,6 +45,10 @@ export async function perform(plane: ControlPlane, scenario: Scenario, faults: r
       await stage.until(`step ${index + 1} of ${scenario.name}`, () => step.until(stage));
     }
     await stage.quiet();
+    // What goes wrong at the end may show only now, and be over later.
+    const last = scenario.steps.at(-1)!;
+    await stage.until(`the end of ${scenario.name}`, () => last.until(stage));
+    await stage.quiet();
     state = endState(await stage.objects(), mark);
   } catch (error) {
     broken.push(error instanceof Error ? error.message : String(error));

@@ -17,6 +17,10 @@ const timeoutMs = 4000;
 const quietMs = 500;
 /** How long a step, and the quiet after it, may be in coming: more than the backoff after some faults. */
 export const patienceMs = 60_000;
+/** Of a tailnet that was misheard an operator learns before it looks by itself, after a minute. */
+const tailnetPatienceMs = 40_000;
+/** But not when an answer was older than the last. */
+const stalePatienceMs = 90_000;
 
 /** One operator's place: should it be killed, another takes it. */
 interface Seat {
@@ -134,7 +138,9 @@ export class Stage {
 
   /** Waits for what users see. */
   async until(what: string, look: () => true | string): Promise<void> {
-    await poll(what, () => Promise.resolve(look()), { withinMs: patienceMs, everyMs: 10 });
+    const wasStale = this.trigger.fired.some(({ kind }) => kind === "localapi-stale");
+    const withinMs = wasStale ? stalePatienceMs : this.#realm === undefined ? patienceMs : tailnetPatienceMs;
+    await poll(what, () => Promise.resolve(look()), { withinMs, everyMs: 10 });
   }
 
   /** Waits until nothing has been written for a while, and nothing of what happens is missed. */

@@ -46,7 +46,7 @@ const begin = (validSeconds?: number): Step => ({
       ...(validSeconds === undefined ? {} : { until: secondsFromNow(validSeconds).text }),
     });
   },
-  until: (stage) => all(grantIs(stage, "one", { phase: "Active", ready: true }), meets(stage)),
+  until: meets,
 });
 
 /** A plan that broke off may have left bob's node where it was. */
@@ -65,6 +65,7 @@ async function rename(lab: Lab, from: string, to: string): Promise<void> {
 
 const meets = (stage: Stage): true | string =>
   all(
+    grantIs(stage, "one", { phase: "Active", ready: true }),
     realmIs(stage, "bob", "Connected", "Online"),
     realmIs(stage, "carol", "Connected", "Online"),
     reached(stage, ["bob-home"]),

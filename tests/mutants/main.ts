@@ -29,34 +29,44 @@ async function copyProject(): Promise<string> {
 
 type Fate = "killed" | "survived" | "can't be planted";
 
-async function fateOf(
-  { file, find, replace, tests, plans }: Mutant,
-  dir: string,
-): Promise<{ fate: Fate; text: string }> {
+/** Plants it; returns what takes it out again, or why it can't be planted. */
+async function plant({ file, find, replace }: Mutant["also"] & object, dir: string) {
   const path = `${dir}/${file}`;
   const whole = await Deno.readTextFile(path);
   const parts = whole.split(find);
-  if (parts.length !== 2) {
-    return { fate: "can't be planted", text: `${file} has it ${parts.length - 1} times: ${find}` };
-  }
+  if (parts.length !== 2) return `${file} has it ${parts.length - 1} times: ${find}`;
   await Deno.writeTextFile(path, parts.join(replace));
+  return () => Deno.writeTextFile(path, whole);
+}
+
+async function fateOf(mutant: Mutant, dir: string): Promise<{ fate: Fate; text: string }> {
+  const { also, tests, plans = [] } = mutant;
+  const planted: (() => Promise<void>)[] = [];
   try {
+    for (const change of also ? [mutant, also] : [mutant]) {
+      const remove = await plant(change, dir);
+      if (typeof remove === "string") return { fate: "can't be planted", text: remove };
+      planted.push(remove);
+    }
     // Without types: that the compiler notices is no merit of the tests.
-    const args = plans
-      ? ["run", "--frozen", "-A", "--no-check", "tests/faults/main.ts", ...plans.flatMap((plan) => ["--plan", plan])]
-      : ["test", "--frozen", "-A", "--no-check", "--fail-fast", ...tests ?? []];
+    const args = tests
+      ? ["test", "--frozen", "-A", "--no-check", "--fail-fast", ...tests]
+      : ["run", "--frozen", "-A", "tests/faults/main.ts", "--planes=1", ...plans.map((plan) => `--plan=${plan}`)];
     const { success, text } = await output(Deno.execPath(), args, dir);
     return { fate: success ? "survived" : "killed", text };
   } finally {
-    await Deno.writeTextFile(path, whole);
+    for (const remove of planted) await remove();
   }
 }
 
-/** The name of the test that noticed. */
+/** The name of the test that noticed, or the plan and what it found. */
 function killer(text: string): string {
   // deno-lint-ignore no-control-regex
   const plain = text.replace(/\x1b\[[0-9;]*m/g, "");
-  return plain.match(/FAILURES\s+(.*?) =>/s)?.[1]?.trim() ?? plain.match(/^differs: (.*)$/m)?.[1] ?? "a crash";
+  const [, plan, difference] = plain.match(/^differs: (.*)\n +(.*)/m) ?? plain.match(/(undisturbed run.*):\n +(.*)/) ??
+    [];
+  if (plan) return `${plan}: ${difference}`;
+  return plain.match(/FAILURES\s+(.*?) =>/s)?.[1]?.trim() ?? "a crash";
 }
 
 const unknown = Deno.args.find((name) => !mutants.some((mutant) => mutant.name === name));

@@ -6,9 +6,11 @@ export interface Mutant {
   /** Text that occurs once in the file. */
   find: string;
   replace: string;
+  /** What has to be changed with it for the bug to show. */
+  also?: Pick<Mutant, "file" | "find" | "replace">;
   /** Tests that have to notice. */
   tests?: string[];
-  /** Plans of the fault campaign that have to. */
+  /** Plans of the fault campaign one of which has to notice. */
   plans?: string[];
 }
 
@@ -842,5 +844,59 @@ export const mutants: readonly Mutant[] = [
     find: "if (!isApiError(error, 404)) throw error;",
     replace: "if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;",
     plans: ["revoke/409/delete.rolebindings:keystone-guest/1"],
+  },
+  {
+    name: "expired-watch-goes-on",
+    promise: "after a 410 all is listed anew",
+    file: "lib/controller/reflector.ts",
+    find: "if (isApiError(error) && !isBusy(error)) this.#canResume = false;",
+    replace: "",
+    plans: ["revoke/apiserver-killed/create.namespaces/1", "create/hidden/event.grants/1"],
+  },
+  {
+    name: "finalizer-goes-first",
+    promise: "a Grant stays until nothing of it is enforced",
+    file: "src/core/grant/plan.ts",
+    find: 'if (!share.enforced && !share.draining) return { ...wait, finalizer: "remove" };',
+    replace: 'if (!share.draining) return { ...wait, finalizer: "remove" };',
+    plans: ["recreate/500/delete.rolebindings:keystone-guest/1", "recreate/503/patch.resourcequotas:keystone/2"],
+  },
+  {
+    name: "unreachable-is-nobody",
+    promise: "unreachable is not revoked",
+    file: "src/tailnet/local_tailnet.ts",
+    find: "this.#show(unreachable(error));",
+    replace: 'this.#show(this.#state.kind === "running" ? { ...this.#state, peers: new Map() } : unreachable(error));',
+    plans: ["rename/localapi-closed/localapi.status/3", "offline/localapi-garbage/localapi.status/4"],
+  },
+  {
+    name: "two-leaders",
+    promise: "no two write",
+    file: "lib/kubernetes/lease.ts",
+    find: 'if (options.method === "GET") return options;',
+    replace: "if (options.method) return options;",
+    // Either of them alone is held up by the other.
+    also: {
+      file: "src/controllers/operator.ts",
+      find: "const leading = AbortSignal.any([signal, lease.lost]);",
+      replace: "const leading = signal;",
+    },
+    plans: ["revoke/stopped/patch.resourcequotas:keystone/3"],
+  },
+  {
+    name: "bus-followed-once",
+    promise: "a tailscaled that was away is heard again",
+    file: "lib/tailscale/local_client.ts",
+    find: "onError?.(error);\n",
+    replace: "onError?.(error);\n      await delay(3_600_000, options);\n",
+    plans: ["rename/bus-eof/bus.news/2", "rename/bus-eof-mid-line/bus.news/2"],
+  },
+  {
+    name: "no-look-after-an-error",
+    promise: "a tailscaled that couldn't be asked is asked again",
+    file: "src/tailnet/local_tailnet.ts",
+    find: "this.#dueAt = Math.min(this.#dueAt, this.#clock.monotonic() + retryMs);",
+    replace: "void retryMs;",
+    plans: ["rename/localapi-500/localapi.status/2", "rename/localapi-garbage/localapi.status/3"],
   },
 ];
