@@ -55,7 +55,7 @@ export async function perform(plane: ControlPlane, scenario: Scenario, faults: r
   }
   const asked = new Map(trigger.counts);
   broken.push(...(await stage.end()).map((failure) => `an operator doesn't end cleanly: ${failure}`));
-  broken.push(...await stage.broken());
+  broken.unshift(...await stage.broken());
   const sightings = plane.witness.sightingsOf(mark);
   const around = { tailnet: await tailnetFacts(stage, scenario), aheadMs: 0 };
   broken.push(...safety(sightings, around));

@@ -891,12 +891,4 @@ export const mutants: readonly Mutant[] = [
     replace: "onError?.(error);\n      await delay(3_600_000, options);\n",
     plans: ["rename/bus-eof/bus.news/2", "rename/bus-eof-mid-line/bus.news/2"],
   },
-  {
-    name: "no-look-after-an-error",
-    promise: "a tailscaled that couldn't be asked is asked again",
-    file: "src/tailnet/local_tailnet.ts",
-    find: "this.#dueAt = Math.min(this.#dueAt, this.#clock.monotonic() + retryMs);",
-    replace: "void retryMs;",
-    plans: ["rename/localapi-500/localapi.status/2", "rename/localapi-garbage/localapi.status/3"],
-  },
 ];
