@@ -1,6 +1,6 @@
 /** The approver controller, keyed by realm: lets a member's subjects approve for it, and nobody else. */
 import type { Next } from "../../lib/controller/mod.ts";
-import { type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { clusterRoleBindings, clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { approverName, operatorName } from "../core/names.ts";
 import { planApprover } from "../core/superentity/approver.ts";
@@ -16,17 +16,19 @@ export async function reconcileApprover(context: Context, name: string, signal: 
   const writes = planApprover({ name, realm: realmNamed(context, name), entities, role, binding });
   for (const write of writes) {
     if ("role" in write) {
-      stores.clusterRoles.observe(await writeOwn(context, clusterRoles, write.role, role?.uid, signal));
+      const written = await writeOwn(context, clusterRoles, write.role, role?.uid, signal);
+      if (written) stores.clusterRoles.observe(written);
     } else {
-      stores.clusterBindings.observe(await writeOwn(context, clusterRoleBindings, write.binding, binding?.uid, signal));
+      const written = await writeOwn(context, clusterRoleBindings, write.binding, binding?.uid, signal);
+      if (written) stores.clusterBindings.observe(written);
     }
   }
   return {};
 }
 
 /**
- * Created, not applied, when it isn't there: one of that name that isn't ours stays as it is. Fails when it has gone
- * with its Realm meanwhile; by the next try the watch has told.
+ * Created, not applied, when it isn't there: one of that name that isn't ours stays as it is. Undefined: it has gone
+ * with its Realm meanwhile, which the watch is about to tell.
  */
 async function writeOwn<T extends KubernetesObject>(
   { rest }: Context,
@@ -34,9 +36,15 @@ async function writeOwn<T extends KubernetesObject>(
   desired: T,
   uid: string | undefined,
   signal: AbortSignal,
-): Promise<T> {
+): Promise<T | undefined> {
   const api = new ResourceApi(rest, resource);
   if (uid === undefined) return await api.create(desired, { fieldManager: operatorName, signal });
   const metadata = { ...desired.metadata, uid };
-  return await api.apply({ ...desired, metadata }, { fieldManager: operatorName, force: true, signal });
+  try {
+    return await api.apply({ ...desired, metadata }, { fieldManager: operatorName, force: true, signal });
+  } catch (error) {
+    // Of one that is there the API server says another 409.
+    if (isApiError(error, 409) && /no existing object was found/.test(error.message)) return undefined;
+    throw error;
+  }
 }
