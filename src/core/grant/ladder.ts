@@ -107,26 +107,27 @@ function deletionOf(grant: GrantFacts, rules: TrustRules): End | undefined {
   return { why: "Deleted", at, noticeFrom: grant.deletingSince };
 }
 
+/** The end that is on record; undefined where there is none, or none that can be read. */
+function recordOf({ status }: GrantFacts): number | undefined {
+  const at = Date.parse(status.effectiveUntil ?? "");
+  return Number.isNaN(at) ? undefined : at;
+}
+
 /** The end of a deleted grant that is shown as over already: it doesn't come back, whatever its end was. */
-function recordedLeave({ status }: GrantFacts): number | undefined {
-  const ready = status.conditions?.find(({ type }) => type === "Ready");
-  return ready?.reason === "Deleted" && status.effectiveUntil !== undefined
-    ? Date.parse(status.effectiveUntil)
-    : undefined;
+function recordedLeave(grant: GrantFacts): number | undefined {
+  const ready = grant.status.conditions?.find(({ type }) => type === "Ready");
+  return ready?.reason === "Deleted" ? recordOf(grant) : undefined;
 }
 
 /** The end that was written down when this reason for it was first seen. */
-function recordedEnd({ status }: GrantFacts, why: EndReason): number | undefined {
-  const draining = status.conditions?.find(({ type }) => type === "Draining");
-  return draining?.reason === why && status.effectiveUntil !== undefined
-    ? Date.parse(status.effectiveUntil)
-    : undefined;
+function recordedEnd(grant: GrantFacts, why: EndReason): number | undefined {
+  const draining = grant.status.conditions?.find(({ type }) => type === "Draining");
+  return draining?.reason === why ? recordOf(grant) : undefined;
 }
 
 /** The instant at which an ended grant did end, as far as it is known. */
-export function endedAt({ status, deletingSince, ...grant }: GrantFacts): number | undefined {
-  if (status.effectiveUntil !== undefined) return Date.parse(status.effectiveUntil);
+export function endedAt(grant: GrantFacts): number | undefined {
   // One that was revoked before it was in force has no end: that of its validity may be years ahead.
-  const until = status.phase === "Revoked" ? undefined : validityOf({ status, ...grant }).until;
-  return until ?? deletingSince;
+  const until = grant.status.phase === "Revoked" ? undefined : validityOf(grant).until;
+  return recordOf(grant) ?? until ?? grant.deletingSince;
 }

@@ -12,6 +12,7 @@ import { wasActive } from "./ladder.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { type Notice, rulesOf, skewText, type Standing, standingOf } from "./standing.ts";
+import { validityOf } from "./validity.ts";
 
 export interface GrantWorld {
   grant: GrantFacts;
@@ -185,7 +186,8 @@ function phaseOf(grant: GrantFacts, standing: Standing, share: GrantShare | unde
 
 /** The end that is in sight, or was: as the terms write it, else as it was first seen. */
 function effectiveUntil({ grant }: GrantWorld, standing: Standing): string | undefined {
-  const written = grant.spec.validity?.validUntil ?? undefined;
+  const { invalid } = validityOf(grant);
+  const written = invalid ? lastEnd(grant) : grant.spec.validity?.validUntil ?? undefined;
   const at = standing.is === "due" ? standing.notice?.endsAt : "at" in standing ? standing.at : undefined;
   if (at === undefined) {
     return standing.is === "pending" || standing.is === "due" ? written : grant.status.effectiveUntil;
@@ -193,6 +195,10 @@ function effectiveUntil({ grant }: GrantWorld, standing: Standing): string | und
   // Up to the next whole second, since what is promised from then on must not be cut short.
   return written !== undefined && Date.parse(written) === at ? written : rfc3339(Math.ceil(at / 1000) * 1000);
 }
+
+/** The end that was last written, if it can be read. */
+const lastEnd = ({ status: { effectiveUntil = "" } }: GrantFacts): string | undefined =>
+  Number.isNaN(Date.parse(effectiveUntil)) ? undefined : effectiveUntil;
 
 /** The cuts that are on notice, and while pods are still to go also those before them. */
 function reductionsShown({ status }: GrantFacts, share: GrantShare | undefined): Reductions {
@@ -209,9 +215,8 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
   const draining: Verdict = { type: "Draining", ...drainingOf(world, standing, share) };
   if (standing.is === "due" && share) {
     const { quota, network, access, overcommitted } = share;
-    const lacking = [known, quota, network, access, ceilingOf(world), grantorOf(world)].find((verdict) =>
-      verdict?.status === "False"
-    );
+    const said = [validityRead(world), ceilingOf(world), grantorOf(world)];
+    const lacking = [known, quota, network, access, ...said].find((verdict) => verdict?.status === "False");
     return [
       known,
       { type: "QuotaApplied", ...quota },
@@ -275,6 +280,14 @@ function granteeKnown({ grant, realm }: GrantWorld): Verdict {
       reason: "GranteeUnknown",
       message: `There is no Realm ${granteeRealm}; create it, and this grant goes on by itself.`,
     };
+}
+
+/** Terms that can't be read any more: the end that was last known holds, and nobody may think that it is another. */
+function validityRead({ grant }: GrantWorld): Applied | undefined {
+  const { invalid } = validityOf(grant);
+  return invalid === undefined
+    ? undefined
+    : { status: "False", reason: "InvalidValidity", message: `${invalid}. What is in force keeps its last known end.` };
 }
 
 /** A grant that was within the ceiling when it came into force and isn't any more, since the trust was lowered. */

@@ -149,6 +149,28 @@ Deno.test("grant: one that was revoked before it was in force has no end, whenev
   assert.deepEqual(again.status, status);
 });
 
+Deno.test("grant: an end that can't be read leaves the last one standing, and is named", () => {
+  const unreadable = { validity: { validUntil: "2040-01-01T00:00:00,5Z" } };
+  const active = grant({ spec: unreadable, status: { phase: "Active", effectiveUntil: at(10_000) } });
+  const said = plan({ grant: active });
+  assert.deepEqual([said.status!.phase, said.status!.effectiveUntil], ["Active", at(10_000)]);
+  assert.equal(ready(said)!.reason, "InvalidValidity");
+  assert.match(ready(said)!.message, /validUntil is 2040-01-01T00:00:00,5Z, which is not an instant/);
+  const over = plan({ grant: { ...active, deletingSince: now - 600_000 }, share: share({ enforced: false }) });
+  assert.equal(over.finalizer, "remove");
+});
+
+Deno.test("grant: one whose status holds an end that can't be read goes on, and can be deleted", () => {
+  const effectiveUntil = "2040-01-01T00:00:00,5Z";
+  const broken = grant({
+    spec: { validity: { validUntil: effectiveUntil } },
+    status: { phase: "Active", effectiveUntil },
+  });
+  assert.equal(plan({ grant: broken }).status!.effectiveUntil, undefined);
+  const leaving = { ...broken, deletingSince: now - 600_000 };
+  assert.equal(plan({ grant: leaving, share: share({ enforced: false }) }).finalizer, "remove");
+});
+
 Deno.test("grant: a deleted one keeps its finalizer until nothing of it is enforced", () => {
   const leaving = grant({ deletingSince: now - 300_000 });
   assert.deepEqual(plan({ grant: leaving }), nothing);
