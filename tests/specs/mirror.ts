@@ -100,6 +100,7 @@ const volatile = new Set([
   // Of a quota: what others make in a namespace, the quota controller counts in its own time.
   "used",
   "kubectl.kubernetes.io/last-applied-configuration",
+  "specs.keystone.io/beat",
 ]);
 
 /** Where two states differ, in lines of path, one value and the other. */

@@ -3,7 +3,7 @@ import type { View } from "../../src/server/view.ts";
 import { clientOf, eventually, prepared, realmOf, startOperator } from "../fixtures/operator.ts";
 import type { Cluster } from "../lab/lab.ts";
 import { Mirror } from "./mirror.ts";
-import { Theatre } from "./theatre.ts";
+import { beatAnnotation, Theatre } from "./theatre.ts";
 import { localRealm } from "./universe.ts";
 
 /** Runs it there, and ends what that needs. */
@@ -19,7 +19,9 @@ export async function withTheatre(lab: Cluster, run: (theatre: Theatre) => Promi
   const stop = new AbortController();
   const mirroring = mirror.run(stop.signal);
   try {
-    await cluster.realms.apply(realmOf(localRealm, { trustLevel: "internal" }), { fieldManager: "specs" });
+    const { metadata, ...realm } = realmOf(localRealm, { trustLevel: "internal" });
+    const annotations = { [beatAnnotation]: "0" };
+    await cluster.realms.apply({ ...realm, metadata: { ...metadata, annotations } }, { fieldManager: "specs" });
     await mirroring.synced;
     const isSeen = () => mirror.all()[`Realm /${localRealm}`]?.status?.conditions !== undefined;
     await eventually("the operator is at work", () => Promise.resolve(isSeen() || "its realm has no status"), 30_000);

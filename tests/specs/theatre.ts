@@ -4,7 +4,7 @@ import type { View } from "../../src/server/view.ts";
 import { poll } from "../lab/poll.ts";
 import { comparable, type Mirror, type State } from "./mirror.ts";
 import { isUnderWay } from "./oracles.ts";
-import { type Kind, kinds } from "./universe.ts";
+import { type Kind, kinds, localRealm } from "./universe.ts";
 
 /** The operator, as it is looked at. */
 export interface Watched {
@@ -28,6 +28,8 @@ export interface Look {
   of: (token: string) => State;
 }
 
+/** On the cluster's own realm, which no universe has. */
+export const beatAnnotation = "specs.keystone.io/beat";
 /** So long nothing happens before it is called quiet. */
 const quietMs = 400;
 /** So long what is under way is waited for; after that it is told as a fault. */
@@ -69,8 +71,27 @@ export class Theatre {
 
   /** Waits until the operator has nothing to do and nothing changes any more; what these universes are then. */
   async quiet(tokens: readonly string[]): Promise<Look> {
-    let [heard, since] = [-1, 0];
     const started = performance.now();
+    await this.#still(tokens, started);
+    // On a busy machine news can be late: what was written after all of it has to be seen first.
+    await this.#heard();
+    await this.#still(tokens, started);
+    const states = this.mirror.universes(tokens);
+    return { raw: (token) => states.get(token)!, of: (token) => comparable(states.get(token)!, token) };
+  }
+
+  /** Until the mirror shows a change that is made now. */
+  async #heard(): Promise<void> {
+    const beat = String(performance.now());
+    const path = `${pathOf("Realm")}/${localRealm}`;
+    const bodyJson = { metadata: { annotations: { [beatAnnotation]: beat } } };
+    await this.rest.performRequest({ method: "PATCH", path, bodyJson, contentType: "application/merge-patch+json" });
+    const seen = () => this.mirror.all()[`Realm /${localRealm}`]?.metadata.annotations?.[beatAnnotation];
+    await poll("a change is seen", () => seen() === beat || "not yet", { withinMs: 60_000 });
+  }
+
+  async #still(tokens: readonly string[], started: number): Promise<void> {
+    let [heard, since] = [-1, 0];
     await poll("the operator is quiet", () => {
       const now = performance.now();
       const requests = this.operator.requests();
@@ -84,8 +105,6 @@ export class Theatre {
       return now - started > patienceMs || !tokens.some((token) => isUnderWay(states.get(token)!)) ||
         "something is under way";
     }, { withinMs: 120_000, everyMs: 100 });
-    const states = this.mirror.universes(tokens);
-    return { raw: (token) => states.get(token)!, of: (token) => comparable(states.get(token)!, token) };
   }
 
   async #ask(
