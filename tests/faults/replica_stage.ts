@@ -28,6 +28,8 @@ export class ReplicaStage extends Stage {
   /** What ends what has gone wrong. */
   readonly #ends: (() => Promise<void>)[] = [];
   readonly #restarts: Promise<void>[] = [];
+  /** Whether another has been seen to lead. */
+  #isFollowed = false;
   /** Where the audit log was when the plan began. */
   #auditedFrom = 0;
 
@@ -149,7 +151,8 @@ export class ReplicaStage extends Stage {
   /** Waits until another leads, ends what has gone wrong, and waits until nothing more comes of it. */
   override async quiet(): Promise<void> {
     await Promise.all(this.#restarts);
-    if (this.#replicas.some(({ is }) => is !== "there")) {
+    if (!this.#isFollowed && this.#replicas.some(({ is }) => is !== "there")) {
+      this.#isFollowed = true;
       const next = this.#replicas.find(({ is }) => is === "there");
       await next!.process.says(/Enforcing grants/, patienceMs);
     }
