@@ -110,6 +110,6 @@ async function tailnetFacts({ tailnet, plane }: Stage, { realms = [] }: Scenario
 
 /** What a tailscaled says when it is asked without anything between. */
 async function stateAt(socket: string) {
-  using client = new LocalClient({ socket });
+  using client = new LocalClient({ socket, timeoutMs: 30_000 });
   return stateFrom(await client.status(), socket);
 }
