@@ -32,8 +32,11 @@ export class Pings {
 
   /** Sends one ping and returns at once; the realm is woken when it has ended. One at a time for each realm. */
   ask(realm: string, target: { stableID: string; address: string }): void {
-    const { clock } = this.#options;
-    if (this.#underWay.has(realm) || clock.now() < (this.#notBefore.get(realm) ?? -Infinity)) return;
+    const { clock, wake } = this.#options;
+    if (this.#underWay.has(realm)) return;
+    const notBefore = this.#notBefore.get(realm) ?? -Infinity;
+    // The look that asks now has taken the place of the one that was to come then.
+    if (clock.now() < notBefore) return wake(realm, notBefore);
     this.#notBefore.delete(realm);
     this.#underWay.set(realm, this.#ask(realm, target).finally(() => this.#underWay.delete(realm)));
   }

@@ -64,11 +64,23 @@ Deno.test("pings: a tailscaled that can't be asked says nothing of the node, and
     assert.equal(pings.get("bob-home"), undefined);
     await clock.advance(30_000);
   }
-  assert.deepEqual(woken, [["bob-home", 30_000], ["bob-home", 60_000]]);
+  assert.deepEqual(woken, [30_000, 30_000, 60_000, 60_000].map((at) => ["bob-home", at]));
   assert.equal(asked.length, 2);
   pings.ask("bob-home", bob);
   await pings.ended();
   assert.equal(pings.get("bob-home")!.alike, 1);
+});
+
+Deno.test("pings: a look at the realm in between doesn't lose when tailscaled is asked again", async () => {
+  const { pings, clock, asked, woken } = pingsOf({ kind: "unknown", message: "" });
+  pings.ask("bob-home", bob);
+  await pings.ended();
+  await clock.advance(10_000);
+  // That look has taken the place of the one that was to come.
+  woken.length = 0;
+  pings.ask("bob-home", bob);
+  assert.deepEqual(woken, [["bob-home", 30_000]]);
+  assert.equal(asked.length, 1);
 });
 
 Deno.test("pings: end with their signal", async () => {
