@@ -29,7 +29,7 @@ import type {
 } from "../facts.ts";
 import type { Pooling } from "../grant/parties.ts";
 import { earliest, rfc3339 } from "../instants.ts";
-import { endedAnnotation, lockedLabel, realmGroup, volumesAnnotation } from "../names.ts";
+import { adoptAnnotation, endedAnnotation, lockedLabel, realmGroup, volumesAnnotation } from "../names.ts";
 import { cidr, parseRange } from "./address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
@@ -285,7 +285,11 @@ function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownershi
   const isMarked = namespace?.annotations[endedAnnotation] !== undefined ||
     namespace?.labels[lockedLabel] !== undefined;
   if (namespace && active && isMarked) return [{ adopt: desired, uid: namespace.uid }];
-  if (namespace && labelled(desired, namespace) && annotated(desired, namespace)) return [];
+  if (namespace && labelled(desired, namespace) && annotated(desired, namespace)) {
+    // A word to adopt what is theirs already must not hand it over to whoever comes later under the name.
+    const isSaid = namespace.annotations[adoptAnnotation] !== undefined && isKnown(world.realm);
+    return isSaid ? [{ adopt: desired, uid: namespace.uid }] : [];
+  }
   const volumes = Number(world.quota?.used["persistentvolumeclaims"] ?? 0);
   return [{ apply: desired, ...(news ? { event: endedEvent(world, volumes) } : {}) }];
 }

@@ -542,6 +542,21 @@ Deno.test("guest: what says that it is closed is taken off by the next grant, wh
   }
 });
 
+Deno.test("guest: a word to adopt what is the realm's already is taken off, lest it serve another later", () => {
+  const said = (world: GuestWorld): GuestWorld => {
+    const annotations = { ...world.namespace!.annotations, "keystone.io/adopt": "yes" };
+    return { ...world, namespace: { ...world.namespace!, annotations } };
+  };
+  const world = converged(guestWorld({ realm: bob }));
+  assert.deepEqual(writes(said(world)), ["adopt guest-bob-home"]);
+  assert.deepEqual(converged(said(world)), world);
+  const closed = converged({ ...world, grants: [] });
+  assert.deepEqual(writes(said(closed)), ["adopt guest-bob-home"]);
+  assert.deepEqual(converged(said(closed)), closed);
+  // While nobody is known by the name, it may be meant for who comes.
+  assert.deepEqual(writes(said(converged({ ...world, realm: undefined }))), []);
+});
+
 Deno.test("guest: a grant that lost its finalizer, as by kubectl replace, stays in force", () => {
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
   assert.deepEqual(writes({ ...world, grants: [grant({ status: active, finalized: false })] }), []);
