@@ -4,7 +4,7 @@
  */
 import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import { historyOf, keptOf } from "./history.ts";
-import { comparable, differences, type State } from "./mirror.ts";
+import { comparable, differences } from "./mirror.ts";
 import type { Mutation } from "./mutations.ts";
 import { faultsOf, leftoversOf, refusalFaults } from "./oracles.ts";
 import type { Look, Refusal, Theatre } from "./theatre.ts";
@@ -33,7 +33,7 @@ interface Run extends Verdict {
 /** Runs these side by side. */
 export async function runBatch(theatre: Theatre, mutations: readonly Mutation[]): Promise<Verdict[]> {
   const logged = theatre.operator.log.length;
-  const elsewhere = () => comparable(withoutEmptied(theatre.mirror.universes([]).get("")!), "");
+  const elsewhere = () => comparable(theatre.mirror.universes([]).get("")!, "");
   const before = elsewhere();
 
   const runs = await madeFrom(theatre, mutations);
@@ -82,14 +82,6 @@ export async function runBatch(theatre: Theatre, mutations: readonly Mutation[])
   note(runs[0]!, "something else has changed", differences(before, elsewhere()));
   return runs;
 }
-
-/** A role of a realm that is a member of nothing any more stays, empty, until the realm goes. */
-const withoutEmptied = (state: State): State =>
-  Object.fromEntries(
-    Object.entries(state).filter(([key, { rules, subjects }]) =>
-      !key.includes(" /keystone-approve-") || rules?.length > 0 || subjects?.length > 0
-    ),
-  );
 
 /** The universes, made: what can't be made with its mutation has no twin. */
 async function madeFrom(theatre: Theatre, mutations: readonly Mutation[]): Promise<Run[]> {
