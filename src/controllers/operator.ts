@@ -11,7 +11,7 @@ import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
 import { ClusterWatch } from "./cluster.ts";
 import type { Context, Queues } from "./context.ts";
 import { reconcileApprover } from "./approver.ts";
-import { isGone } from "./gone.ts";
+import { isGone, isLeaving } from "./gone.ts";
 import { reconcileGrant } from "./grant.ts";
 import { reconcileGuest } from "./guest.ts";
 import { Pings } from "./pings.ts";
@@ -154,7 +154,9 @@ function createContext(
       reportingController: operatorName,
       reportingInstance: options.identity,
       clock,
-      onError: (error) => log.warn("Can't write an event: {error}", { error: withRemedy(error) }),
+      onError: (error) => {
+        if (!isLeaving(error)) log.warn("Can't write an event: {error}", { error: withRemedy(error) });
+      },
     }),
     stores,
     cluster,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ApiError } from "../../lib/kubernetes/mod.ts";
-import { isGone } from "./gone.ts";
+import { isGone, isLeaving } from "./gone.ts";
 import { withRemedy } from "./remedy.ts";
 
 const notFound = (message: string, details?: { name?: string; group?: string }) =>
@@ -26,4 +26,18 @@ Deno.test("it is gone only if it is the one that was looked at", () => {
   assert.equal(isGone(unheardOf, "alice-to-bob"), false);
   assert.equal(isGone(notFound("404 page not found"), "alice-to-bob"), false);
   assert.equal(isGone(new Error("not found"), "alice-to-bob"), false);
+});
+
+Deno.test("what can't be made for the end of its namespace is told from what is forbidden", () => {
+  const forbidden = (reason: string) =>
+    new ApiError("forbidden", {
+      code: 403,
+      reason: "Forbidden",
+      method: "POST",
+      path: "/apis/events.k8s.io/v1/namespaces/guest-bob/events",
+      details: { causes: [{ reason, message: "", field: "metadata.namespace" }] },
+    });
+  assert.equal(isLeaving(forbidden("NamespaceTerminating")), true);
+  assert.equal(isLeaving(forbidden("FieldValueInvalid")), false);
+  assert.equal(isLeaving(new Error("forbidden")), false);
 });
