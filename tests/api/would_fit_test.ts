@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { isApiError, type JSONValue, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { isApiError, type JSONValue, type KubernetesObject, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { limitRanges, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { type Allowance, allowanceOf } from "../../src/core/admission/allowance.ts";
@@ -22,6 +22,7 @@ const caseCount = Number(Deno.env.get("KEYSTONE_CASES") ?? 320);
 const workers = 8;
 
 type Workload = { apiVersion: string; kind: string };
+type CoreEvent = { reason: string; message: string; involvedObject: { uid: string } };
 
 const surroundings = { limits: [containerLimits(hardFrom(hard))], nodes: 0, overheads: { heavy } };
 const allowance: Allowance = allowanceOf({ namespace: "", asked: hard, enforced: hard, used: {} }, []);
@@ -117,8 +118,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
     }
     if (!ownMakers.has(kind)) return fits(verdict) ? undefined : "it is let in, and foretold was that it isn't";
     const pods = async () => (await listed(`/api/v1/namespaces/${namespace}/pods`)).length;
-    const failed = async () =>
-      (await listed(`/api/v1/namespaces/${namespace}/events`)).some(({ reason }) => reason === "FailedCreate");
+    const failed = async () => await refusalIn(namespace) !== undefined;
     const wanted = fits(verdict) ? count : kind === "StatefulSet" ? undefined : verdict.admitted!;
     try {
       await eventually("the pods are as foretold", async () => {
@@ -129,7 +129,19 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
     } catch (error) {
       return (error as Error).message;
     }
-    return fits(verdict) && await failed() ? "a pod was refused, though all fit" : undefined;
+    const refusal = fits(verdict) ? await refusalIn(namespace) : undefined;
+    return refusal && `a pod was refused, though all fit: ${refusal}`;
+  }
+
+  /** Why something couldn't be made for what is there; what went with a case before is told late at times. */
+  async function refusalIn(namespace: string): Promise<string | undefined> {
+    const makers = await Promise.all(
+      [...ownMakers].map((kind) => listed(collections[kind]!.replace("NS", namespace))),
+    ) as KubernetesObject[][];
+    const present = new Set(makers.flat().map(({ metadata }) => metadata!.uid));
+    const events = await listed(`/api/v1/namespaces/${namespace}/events`) as unknown as CoreEvent[];
+    return events.find(({ reason, involvedObject }) => reason === "FailedCreate" && present.has(involvedObject.uid))
+      ?.message;
   }
 
   async function cleared(namespace: string): Promise<void> {
