@@ -38,9 +38,9 @@ export class Churn {
   /** Takes all away but the realms that stay. */
   async end(): Promise<void> {
     const { grants, superEntities, realms } = this.cluster;
-    for (const name of this.#grants) await unlessGone(grants.delete(name));
-    for (const name of this.#entities) await unlessGone(superEntities.delete(name));
-    for (const name of this.#realms) await unlessGone(realms.delete(name));
+    for (const name of this.#grants.splice(0)) await unlessGone(grants.delete(name));
+    for (const name of this.#entities.splice(0)) await unlessGone(superEntities.delete(name));
+    for (const name of this.#realms.splice(0)) await unlessGone(realms.delete(name));
   }
 
   async #change(): Promise<void> {

@@ -1,4 +1,4 @@
-/** Whether something grows: told from the floor, since what comes and goes is above it. */
+/** Whether something grows with what was done. */
 
 /** What was seen after so many grants. */
 export interface Point {
@@ -7,29 +7,25 @@ export interface Point {
 }
 
 export interface Trend {
-  /** By how much the floor rises with each grant. */
+  /** By how much it rises with each grant. */
   perGrant: number;
   /** The standard error of that. */
   error: number;
 }
 
-/** At least twice as many points are needed. */
-export const windows = 12;
-/** Beyond this many standard errors it is no chance: with ten degrees of freedom, less than once in a thousand times. */
+/** So many points it takes to tell a trend. */
+export const leastPoints = 8;
+/** Beyond this many standard errors it is no chance: with eight points, once in more than two hundred times. */
 const sure = 4;
 
-/** The least of each of twelve windows, and the straight line through them by least squares. */
+/** The straight line through the points by least squares. */
 export function trendOf(points: readonly Point[]): Trend {
-  const floors = Array.from({ length: windows }, (_, index) => {
-    const within = points.slice(index * points.length / windows, (index + 1) * points.length / windows);
-    return within.reduce((low, each) => each.value < low.value ? each : low);
-  });
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [x, y] = [mean(floors.map(({ grants }) => grants)), mean(floors.map(({ value }) => value))];
-  const spread = floors.reduce((sum, { grants }) => sum + (grants - x) ** 2, 0);
-  const perGrant = floors.reduce((sum, { grants, value }) => sum + (grants - x) * (value - y), 0) / spread;
-  const residual = floors.reduce((sum, { grants, value }) => sum + (value - y - perGrant * (grants - x)) ** 2, 0);
-  return { perGrant, error: Math.sqrt(residual / (windows - 2) / spread) };
+  const [x, y] = [mean(points.map(({ grants }) => grants)), mean(points.map(({ value }) => value))];
+  const spread = points.reduce((sum, { grants }) => sum + (grants - x) ** 2, 0);
+  const perGrant = points.reduce((sum, { grants, value }) => sum + (grants - x) * (value - y), 0) / spread;
+  const residual = points.reduce((sum, { grants, value }) => sum + (value - y - perGrant * (grants - x)) ** 2, 0);
+  return { perGrant, error: Math.sqrt(residual / (points.length - 2) / spread) };
 }
 
 /** Whether it surely grows by more than is tolerated. */

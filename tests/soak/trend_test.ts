@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { Random } from "../simulation/random.ts";
 import { grows, isTelling, type Trend, trendOf } from "./trend.ts";
 
-/** A heap of 30 MB with garbage of up to so much, looked at after every third grant; two hundred of them. */
+/** A heap of 30 MB with garbage of up to so much, looked at after each fifty grants; two hundred of them. */
 const trends = (leak: number, garbage: number): Trend[] =>
   Array.from({ length: 200 }, (_, seed) => {
     const random = new Random(seed);
-    return trendOf(Array.from({ length: 300 }, (_, index) => ({
-      grants: 3 * index,
-      value: 30e6 + leak * 3 * index + random.below(garbage),
+    return trendOf(Array.from({ length: 60 }, (_, index) => ({
+      grants: 50 * index,
+      value: 30e6 + leak * 50 * index + random.below(garbage),
     })));
   });
 
@@ -22,7 +22,7 @@ Deno.test("where there is too much garbage to tell it, that is told", () => {
 });
 
 Deno.test("what stays as it is has no trend", () => {
-  assert.deepEqual(trendOf(Array.from({ length: 24 }, (_, index) => ({ grants: index, value: 17 }))), {
+  assert.deepEqual(trendOf(Array.from({ length: 8 }, (_, index) => ({ grants: index, value: 17 }))), {
     perGrant: 0,
     error: 0,
   });
