@@ -137,13 +137,10 @@ async function guestRealms({ rest, signal }: UninstallOptions): Promise<string[]
 /** People go out, nothing grows; what runs and what is stored stays, behind the policies that stand. */
 async function close({ rest, clock, signal }: UninstallOptions, realm: string): Promise<string> {
   const namespace = guestNamespace(realm);
-  const named = (name: string) => ({ labelSelector: ours, fieldSelector: `metadata.name=${name}`, signal });
+  const named = (name: string) => ({ ...oursNamed(name), signal });
   const apply = { fieldManager: operatorName, force: true, signal };
 
-  const bindings = new ResourceApi(rest, roleBindings, namespace);
-  for (const { metadata } of (await bindings.list(named(guestRole))).items) {
-    await bindings.delete(metadata!.name!, { uid: metadata!.uid!, signal }).catch(ifGone);
-  }
+  await deleteOurs(new ResourceApi(rest, roleBindings, namespace), guestRole, signal);
   const quotas = new ResourceApi(rest, resourceQuotas, namespace);
   for (const quota of (await quotas.list(named(quotaName))).items) await quotas.apply(closed(realm, quota), apply);
 
@@ -170,11 +167,8 @@ const closed = (realm: string, { spec }: ResourceQuota): ResourceQuota =>
 
 /** Nothing waits for it, but the API server would ask for ever. */
 async function removeWebhook({ rest, signal }: UninstallOptions): Promise<void> {
-  const api = new ResourceApi(rest, validatingWebhookConfigurations);
-  const name = webhookConfigurationName;
   try {
-    const { items } = await api.list({ labelSelector: ours, fieldSelector: `metadata.name=${name}`, signal });
-    for (const { metadata } of items) await api.delete(name, { uid: metadata!.uid!, signal }).catch(ifGone);
+    await deleteOurs(new ResourceApi(rest, validatingWebhookConfigurations), webhookConfigurationName, signal);
   } catch (error) {
     // Without the right to it the operator never made one.
     if (!isApiError(error, 403)) throw error;
@@ -223,8 +217,22 @@ async function free(api: ResourceApi<KubernetesObject>, object: KubernetesObject
   }
 }
 
-function ifGone(error: unknown): void {
-  if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;
+/** Deletes the object of ours that has this name, also if it was made anew meanwhile; what isn't ours stays. */
+async function deleteOurs(api: ResourceApi<KubernetesObject>, name: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const { items: [object] } = await api.list({ ...oursNamed(name), signal });
+    if (!object) return;
+    try {
+      await api.delete(name, { uid: object.metadata!.uid!, signal });
+      return;
+    } catch (error) {
+      if (isApiError(error, 404)) return;
+      // A refusal is no deletion: it may be another one by now, and let guests in like the first.
+      if (!isApiError(error, 409)) throw error;
+    }
+  }
 }
+
+const oursNamed = (name: string) => ({ labelSelector: ours, fieldSelector: `metadata.name=${name}` });
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;

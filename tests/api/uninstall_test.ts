@@ -1,8 +1,11 @@
 /** Uninstalling: people go out, nothing is stuck, nothing stored is lost, and whoever held the Lease has let go. */
 import assert from "node:assert/strict";
-import { type Clock, systemClock } from "../../lib/clock/mod.ts";
+import { systemClock } from "../../lib/clock/mod.ts";
 import { uninstall } from "../../src/controllers/uninstall.ts";
 import { clientOf, eventually, prepared, root, startOperator, step } from "../fixtures/operator.ts";
+import { Trigger } from "../faults/fault.ts";
+import { Proxy } from "../faults/proxy.ts";
+import { upstreamOf } from "../faults/upstream.ts";
 import { startLab } from "../lab/lab.ts";
 import { guestPod } from "../lab/workloads.ts";
 
@@ -24,12 +27,12 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     return { code, said: stdout + stderr };
   };
   const said: string[] = [];
-  const run = async (clock: Clock = systemClock) => {
-    using rest = await clientOf(kubeconfig);
+  const run = async (through = kubeconfig) => {
+    using rest = await clientOf(through);
     said.length = 0;
     await uninstall({
       rest,
-      clock,
+      clock: systemClock,
       identity: "uninstall_test",
       say: (line) => said.push(line),
       signal: AbortSignal.timeout(60_000),
@@ -70,7 +73,12 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
   }, { type: "merge" });
 
   await step(t, "takes the Lease from the operator that runs, which writes nothing any more", async () => {
-    await run();
+    // A refusal on the way is no deletion: whoever is let in by the binding must go out.
+    const trigger = new Trigger([{ kind: "409", at: "delete.rolebindings:keystone-guest", nth: 1 }]);
+    using upstream = await upstreamOf(kubeconfig);
+    await using proxy = await Proxy.listen({ upstream, trigger, mark: "-none", onKill: () => {} });
+    await run(proxy.kubeconfig);
+    assert.equal(trigger.fired.length, 1);
     assert.match(said[0]!, /^Took the Lease from test_\w+; waiting until it has let go/);
     const before = operator.writes().length;
     await cluster.create({ name: "later", to: "carol-home" });

@@ -1,4 +1,6 @@
 /** Stands between an operator and its tailscaled, on a unix socket of its own, and passes on what both say, but for what is to go wrong. */
+import { systemClock } from "../../lib/clock/mod.ts";
+import { sleep } from "../../lib/controller/mod.ts";
 import { TextLineStream } from "../lab/lines.ts";
 import { isHeartbeat } from "../../lib/tailscale/mod.ts";
 import { type BusFault, isBusFault, isLocalApiFault, type LocalApiFault, type Trigger } from "./fault.ts";
@@ -141,7 +143,7 @@ export class LocalApiProxy implements AsyncDisposable {
     switch (fault) {
       case "localapi-refused":
         this.#close();
-        await this.#pause(gapMs);
+        await sleep(systemClock, gapMs, this.#ended.signal);
         if (!this.#ended.signal.aborted) this.#listener = this.#listen();
         return;
       case "localapi-closed":
@@ -201,7 +203,7 @@ export class LocalApiProxy implements AsyncDisposable {
         await near.write(line.slice(0, line.length / 2));
         return false;
       case "bus-silent":
-        await this.#pause(silenceMs);
+        await sleep(systemClock, silenceMs, this.#ended.signal);
         return false;
       case "bus-oversized":
         await near.write(`${JSON.stringify({ Version: "x".repeat(tooLong) })}\n`);
@@ -213,13 +215,5 @@ export class LocalApiProxy implements AsyncDisposable {
         await near.write(`${line}\n`);
         return true;
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#ended.signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
-    clearTimeout(timer);
   }
 }

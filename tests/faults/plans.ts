@@ -100,7 +100,7 @@ export function samplePlans(): Plan[] {
     ...Object.keys(catalogue).flatMap((scenario, row) =>
       kinds.flatMap((kind, column) => (row + column) % 2 === 0 ? one(scenario, kind) : [])
     ),
-    // A node's past, told by its own tailscaled, is believed until the next look: what stands meanwhile depends on the pace.
+    // A past that tailscaled tells is believed until the next look: a minute is long for a sample.
     ...[...localApiFaults, ...busFaults].filter((kind) => kind !== "localapi-stale").flatMap((kind) =>
       one("rename", kind)
     ),

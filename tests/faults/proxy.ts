@@ -1,6 +1,8 @@
 /** Stands between one operator and the API server, and passes on what both say, but for what is to go wrong. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { systemClock } from "../../lib/clock/mod.ts";
+import { sleep } from "../../lib/controller/mod.ts";
 import { TextLineStream } from "../lab/lines.ts";
 import {
   isProcessFault,
@@ -285,28 +287,20 @@ export class Proxy implements AsyncDisposable {
         const object = { apiVersion, kind, metadata: { resourceVersion: version } };
         for (let each = 0; each < 3; each++) {
           response.write(JSON.stringify({ type: "BOOKMARK", object }) + "\n");
-          await this.#pause(silenceMs / 3);
+          await sleep(systemClock, silenceMs / 3, this.#ended.signal);
         }
         return void response.end();
       }
       case "half-open":
-        await this.#pause(silenceMs);
+        await sleep(systemClock, silenceMs, this.#ended.signal);
         return void request.socket.destroy();
       case "hidden":
-        await this.#pause(silenceMs);
+        await sleep(systemClock, silenceMs, this.#ended.signal);
         return expired();
       case "stale-list":
         this.#stale.set(url.pathname, version);
         return expired();
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#ended.signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
-    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Runs a plan: its scenario with what goes wrong, and what the oracles say of it. */
-import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { stateFrom } from "../../src/tailnet/state.ts";
+import { patientClient } from "../fixtures/tailnet.ts";
 import { type ControlPlane, markPrefix } from "./control_plane.ts";
 import { type Fault, isProcessFault, Trigger } from "./fault.ts";
 import { closings } from "./oracles/closings.ts";
@@ -110,6 +110,6 @@ async function tailnetFacts({ tailnet, plane }: Stage, { realms = [] }: Scenario
 
 /** What a tailscaled says when it is asked without anything between. */
 async function stateAt(socket: string) {
-  using client = new LocalClient({ socket, timeoutMs: 30_000 });
+  using client = patientClient(socket);
   return stateFrom(await client.status(), socket);
 }

@@ -1,9 +1,8 @@
 /** Scenarios on a real tailnet: what tailscaled says of it can go wrong as well. */
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { secondsFromNow } from "../fixtures/operator.ts";
-import { daemonKnows, headscale, nodeIdOf } from "../fixtures/tailnet.ts";
+import { daemonKnows, headscale, nodeIdOf, patientClient } from "../fixtures/tailnet.ts";
 import type { Lab } from "../lab/lab.ts";
 import { all, changed, grantIs, inGuest, lent, type Scenario, type Step } from "./scenario.ts";
 import type { Stage } from "./stage.ts";
@@ -53,7 +52,7 @@ const begin = (validSeconds?: number): Step => ({
 async function asItWas(lab: Lab): Promise<void> {
   await lab.realms[bob]!.tailscaled.start();
   const { socket } = lab.realms[nodes[0]]!;
-  using client = new LocalClient({ socket });
+  using client = patientClient(socket);
   const names = Object.values((await client.status()).Peer ?? {}).map(({ DNSName }) => DNSName?.split(".")[0]);
   if (names.includes(another)) await rename(lab, another, bob);
   await daemonKnows(socket, lab.realms[bob]!.identity, true);
@@ -75,7 +74,12 @@ const ended = (phase: string): Step["until"] => (stage) =>
   all(grantIs(stage, "one", { phase }), reached(stage, []), realmIs(stage, "bob", "Connected", "Online"));
 
 const renamed = (name: string, until: Step["until"]): Step => ({
-  does: ({ plane: { lab } }) => rename(lab, name === bob ? another : bob, name),
+  does: async ({ plane: { lab } }) => {
+    const { identity } = lab.realms[bob]!;
+    await rename(lab, name === bob ? another : bob, name);
+    // What is held against the tailnet later must be so by then.
+    await daemonKnows(lab.realms[nodes[0]]!.socket, identity.replace(bob, name), true);
+  },
   until,
 });
 

@@ -7,39 +7,12 @@ import {
   ResourceApi,
   type RestClient,
 } from "../../lib/kubernetes/mod.ts";
-import {
-  configMaps,
-  limitRanges,
-  namespaces,
-  pods,
-  resourceQuotas,
-  serviceAccounts,
-} from "../../lib/kubernetes_apis/core@v1.ts";
-import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { pods } from "../../lib/kubernetes_apis/core@v1.ts";
 import { eventually } from "../fixtures/operator.ts";
-import {
-  clusterRoleBindings,
-  clusterRoles,
-  roleBindings,
-} from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { written } from "../fixtures/written.ts";
 
-/** All that an operator writes but its Lease and events, and the pods that it ends. */
-export const witnessed: readonly Resource<KubernetesObject>[] = [
-  grants,
-  realms,
-  superEntities,
-  namespaces,
-  resourceQuotas,
-  limitRanges,
-  serviceAccounts,
-  roleBindings,
-  configMaps,
-  networkPolicies,
-  clusterRoles,
-  clusterRoleBindings,
-  pods,
-];
+/** All that an operator writes, and the pods that it ends. */
+export const witnessed: readonly Resource<KubernetesObject>[] = [...written, pods];
 
 /** One change of one object. */
 export interface Sighting {

@@ -2,26 +2,8 @@
 import { load } from "js-yaml";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { Reflector, Store } from "../../lib/controller/mod.ts";
-import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import {
-  configMaps,
-  limitRanges,
-  namespaces,
-  resourceQuotas,
-  serviceAccounts,
-} from "../../lib/kubernetes_apis/core@v1.ts";
-import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import {
-  clusterRoleBindings,
-  clusterRoles,
-  roleBindings,
-} from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-
-const kinds: Resource[] = [
-  ...[grants, realms, superEntities, namespaces, resourceQuotas, limitRanges, serviceAccounts, configMaps],
-  ...[networkPolicies, roleBindings, clusterRoles, clusterRoleBindings],
-];
+import { type KubernetesObject, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { written } from "../fixtures/written.ts";
 
 // deno-lint-ignore no-explicit-any -- of a dozen kinds, read by those who know which
 export type Seen = any;
@@ -30,7 +12,7 @@ export type Seen = any;
 export type State = Record<string, Seen>;
 
 export class Mirror {
-  readonly #stores = kinds.map(({ kind }) => ({
+  readonly #stores = written.map(({ kind }) => ({
     kind,
     store: new Store({ project: (object: KubernetesObject) => object }),
   }));
@@ -43,7 +25,7 @@ export class Mirror {
 
   /** Runs until the signal aborts; tells when all has been read once. */
   run(signal: AbortSignal): { synced: Promise<unknown>; ended: Promise<unknown> } {
-    const reflectors = kinds.map((kind, index) =>
+    const reflectors = written.map((kind, index) =>
       new Reflector({ api: new ResourceApi(this.rest, kind), store: this.#stores[index]!.store, clock: systemClock })
     );
     return {
