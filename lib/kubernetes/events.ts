@@ -50,11 +50,6 @@ export interface EventRecorderOptions {
   onError: (error: unknown, event: EventFacts) => void;
   /** Stamps the events and bounds their series (default: the computer's). */
   clock?: Clock;
-  /**
-   * Whether there is work that matters more. While there is, an event is written every 100 ms at most, so that a burst of
-   * work isn't held up by telling of it; unless somebody waits for {@linkcode EventRecorder.flush}. Must not throw.
-   */
-  isBusy?: () => boolean;
 }
 
 /** events.k8s.io/v1 Event, as far as it is written here. */
@@ -84,10 +79,8 @@ const LONGEST_NOTE_BYTES = 1024;
 /** Repetitions within this time of the last one are counted in its series; client-go's time, too. */
 const SERIES_MS = 10 * 60_000;
 /** Bounds for a server that is away or an object that fails in ever new ways. */
-const MOST_WAITING = 32_768;
+const MOST_WAITING = 16_384;
 const MOST_REMEMBERED = 4096;
-/** Between two events while there is work that matters more. */
-const BUSY_PAUSE_MS = 100;
 
 /** One event with its repetitions. */
 interface Series {
@@ -105,8 +98,8 @@ interface Series {
 /**
  * Tells users what happened to their objects: writes events.k8s.io/v1 Events, which `kubectl describe` shows (KEP-383).
  *
- * Recording never waits and never fails: events are written one after another in the background, slowly while there is
- * work that matters more, and what couldn't be written is told to `onError`. What repeats itself (same object, type, reason and note within 10 minutes) is one Event
+ * Recording never waits and never fails: events are written one after another in the background, and what couldn't be
+ * written is told to `onError`. What repeats itself (same object, type, reason and note within 10 minutes) is one Event
  * with a count; repetitions that come faster than they can be written cost one write together.
  *
  * ```ts
@@ -143,10 +136,6 @@ export class EventRecorder {
   /** Whether it was told that there are too many, since there were fewer. */
   #overflowing = false;
   #writing: Promise<void> | undefined;
-  /** How many wait for a flush. */
-  #flushes = 0;
-  /** Ends the pause that is made for more important work. */
-  #endPause: (() => void) | undefined;
 
   /** Takes where events go and who reports them. Holds no timer or connection, so it needs no closing. */
   constructor(options: EventRecorderOptions) {
@@ -191,12 +180,9 @@ export class EventRecorder {
     const aborted = Promise.withResolvers<never>();
     const abort = () => aborted.reject(signal.reason);
     signal.addEventListener("abort", abort);
-    this.#flushes++;
-    this.#endPause?.();
     try {
       await Promise.race([this.#writing, aborted.promise]);
     } finally {
-      this.#flushes--;
       signal.removeEventListener("abort", abort);
     }
   }
@@ -224,8 +210,6 @@ export class EventRecorder {
     // Lets the caller finish first: what it records in one go is written in one go.
     await Promise.resolve();
     for (let series = this.#waiting.shift(); series; series = this.#waiting.shift()) {
-      // It is counted in while it waits.
-      if (this.#isBusy) await this.#pause();
       series.waiting = false;
       try {
         await this.#writeOne(series);
@@ -234,19 +218,6 @@ export class EventRecorder {
       }
     }
     this.#writing = undefined;
-  }
-
-  get #isBusy(): boolean {
-    return this.#flushes === 0 && (this.#options.isBusy?.() ?? false);
-  }
-
-  async #pause(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#clock.setTimer(BUSY_PAUSE_MS, resolve);
-    this.#endPause = resolve;
-    await promise;
-    this.#endPause = undefined;
-    timer.cancel();
   }
 
   async #writeOne(series: Series): Promise<void> {

@@ -157,7 +157,6 @@ function createContext(
       onError: (error) => {
         if (!isLeaving(error)) log.warn("Can't write an event: {error}", { error: withRemedy(error) });
       },
-      isBusy: () => Object.values(queues).some(({ depth }) => depth > 0),
     }),
     stores,
     cluster,
