@@ -109,7 +109,7 @@ async function finished(log: AuditLog, program: string, shape: Shape): Promise<P
     }
     const lacking = kinds.filter((kind) => done[kind].size < wanted[kind]);
     return lacking.length === 0 || lacking.map((kind) => `${wanted[kind] - done[kind].size} × ${kind}`).join(", ");
-  }, { withinMs: 1_800_000, everyMs: 500 });
+  }, { withinMs: 900_000, everyMs: 500 });
   await log.quiet(`${program} is quiet`, counts, 600_000);
   const began =
     log.exchanges.find((exchange) => own(exchange) && isLease(exchange) && exchange.verb === "create")!.done;

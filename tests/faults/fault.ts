@@ -111,8 +111,10 @@ export class Trigger {
   /** Those that have come about. */
   readonly fired: Fault[] = [];
 
-  constructor(faults: readonly Fault[]) {
-    this.#faults = [...faults];
+  constructor(
+    /** All of the plan, whether they have come about or not. */ readonly planned: readonly Fault[],
+  ) {
+    this.#faults = [...planned];
   }
 
   /** What goes wrong this time, if anything. */

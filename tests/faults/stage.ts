@@ -15,6 +15,8 @@ import { type Witness, witnessed } from "./witness.ts";
 const timeoutMs = 4000;
 /** How long nothing may have been written until all counts as done: longer than the first steps of retries. */
 const quietMs = 500;
+/** Nothing is asked again before a 429 has said so, which is after a second. */
+const quietAfter429Ms = 1500;
 /** How long a step, and the quiet after it, may be in coming: more than the backoff after some faults. */
 export const patienceMs = 60_000;
 /** Of a tailnet that was misheard an operator learns before it looks by itself, after a minute. */
@@ -138,8 +140,8 @@ export class Stage {
 
   /** Waits for what users see. */
   async until(what: string, look: () => true | string): Promise<void> {
-    const wasStale = this.trigger.fired.some(({ kind }) => kind === "localapi-stale");
-    const withinMs = wasStale ? stalePatienceMs : this.#realm === undefined ? patienceMs : tailnetPatienceMs;
+    const isStale = this.trigger.planned.some(({ kind }) => kind === "localapi-stale");
+    const withinMs = isStale ? stalePatienceMs : this.#realm === undefined ? patienceMs : tailnetPatienceMs;
     await poll(what, () => Promise.resolve(look()), { withinMs, everyMs: 10 });
   }
 
@@ -150,7 +152,8 @@ export class Stage {
       const living = this.#seats.filter(({ leaving }) => !leaving);
       const since = performance.now() - Math.max(...this.#proxies.map(({ lastWrite }) => lastWrite));
       if (!living.every(({ proxy }) => proxy.idle)) return "it asks, or doesn't watch";
-      return since >= quietMs || `it wrote ${Math.round(since)} ms ago`;
+      const enoughMs = this.trigger.planned.some(({ kind }) => kind === "429") ? quietAfter429Ms : quietMs;
+      return since >= enoughMs || `it wrote ${Math.round(since)} ms ago`;
     }, { withinMs: patienceMs, everyMs: 20 });
   }
 

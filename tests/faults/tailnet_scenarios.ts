@@ -109,7 +109,7 @@ export const tailnetScenarios: readonly Scenario[] = [
   {
     name: "expire-there",
     realms: nodes,
-    steps: [begin(10), { does: () => Promise.resolve(), until: ended("Expired") }],
+    steps: [begin(15), { does: () => Promise.resolve(), until: ended("Expired") }],
   },
   {
     name: "revoke-there",
