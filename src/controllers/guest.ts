@@ -20,7 +20,8 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   // What is being enforced must not be taken for closed by what was seen before.
   context.shares.announce(grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
   context.pools.announce(seen, plan);
-  const errors = await carryOut(context, plan, signal);
+  // Without a moment in between when there is nothing to write: what wakes it in that moment would not have been looked at.
+  const errors = plan.stages.length === 0 ? [] : await carryOut(context, plan, signal);
   // Also after a failure: what stands and what doesn't is shown as it is.
   const world = plan.stages.length === 0 ? seen : observeGuest(context, grantee);
   const after = plan.stages.length === 0 ? plan : planGuest(world);
