@@ -68,6 +68,8 @@ const suites: Suite[] = [
 /** Why no node can run here; undefined when one can. */
 const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
 const notRun: string[] = [];
+/** What failed, in the words of its suite, to be told once more at the end. */
+const failures: string[] = [];
 
 const root = new URL("..", import.meta.url);
 const total = { passed: 0, failed: 0 };
@@ -121,9 +123,18 @@ async function run(suite: Suite): Promise<void> {
   total.passed += passed!;
   // A run that broke off (a type error, a crash) has failed, whatever it counted.
   total.failed += success ? failed! : Math.max(1, failed!);
+  if (!success) failures.push(`— ${suite.name} failed:\n${failureIn(plain)}`);
+}
+
+/** The part of the output that tells what failed, or else its end. */
+function failureIn(text: string): string {
+  const errors = text.lastIndexOf("\n ERRORS ");
+  const lines = (errors === -1 ? text : text.slice(errors)).trimEnd().split("\n");
+  return (errors === -1 ? lines.slice(-60) : lines.slice(0, 200)).join("\n");
 }
 
 for (const suite of chosen(Deno.args)) await run(suite);
+for (const what of failures) console.log(`\n${what}`);
 for (const what of notRun) console.log(`\nnot run: ${what}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 Deno.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

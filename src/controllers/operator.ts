@@ -13,12 +13,13 @@ import type { Context, Queues } from "./context.ts";
 import { reconcileApprover } from "./approver.ts";
 import { isGone, isLeaving } from "./gone.ts";
 import { reconcileGrant } from "./grant.ts";
-import { reconcileGuest } from "./guest.ts";
+import { observeGuest, reconcileGuest } from "./guest.ts";
 import { Pings } from "./pings.ts";
 import { PodWatches } from "./pods.ts";
 import { Pools } from "./pools.ts";
 import { preflight } from "./preflight.ts";
 import { reconcileRealm } from "./realm.ts";
+import { recallPools } from "./recall.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
 import { reconcileSuperEntity } from "./superentity.ts";
@@ -242,7 +243,10 @@ const keyNames = {
 
 /** Runs the controllers until the signal aborts. */
 async function lead(context: Context, { log, audience, clock }: OperatorOptions, signal: AbortSignal): Promise<void> {
-  const { stores, queues } = context;
+  const { stores, queues, pools, shares } = context;
+  pools.forget();
+  shares.forget();
+  recallPools(context, (grantee) => observeGuest(context, grantee));
   // All of it, since what was under way when the Lease was lost is in no queue any more.
   for (const { name } of stores.realms.list()) queues.realms.add(name);
   for (const { name, spec } of stores.superEntities.list()) {

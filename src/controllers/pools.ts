@@ -35,6 +35,19 @@ export class Pools {
     return [...new Set(all)].filter((uid) => !isDeepStrictEqual(of(before, uid), of(plan, uid)));
   }
 
+  /** Nothing is known any more: another operator may have led since. */
+  forget(): void {
+    this.#byEntity.clear();
+    this.#most.clear();
+  }
+
+  /** Takes what the plan holds for enforced if the quota says just that. Returns whether it does. */
+  recall(world: GuestWorld, plan: GuestPlan): boolean {
+    if (!counts(world, plan)) return false;
+    this.settle(world, plan);
+    return true;
+  }
+
   /** What is about to be enforced is as good as enforced. */
   announce(world: GuestWorld, { holdings: { holdings } }: GuestPlan): void {
     const { grantee, namespace } = world;
@@ -47,14 +60,12 @@ export class Pools {
   }
 
   /** What is enforced is known when admission counts against just that. */
-  settle(world: GuestWorld, { hard, holdings: { holdings } }: GuestPlan): void {
-    const { grantee, namespace, quota } = world;
-    const nothingStands = !namespace || hard === undefined;
-    const counts = hard !== undefined && quota !== undefined && !quota.scoped &&
-      sameQuantities(quota.asked, shown(hard)) && sameQuantities(quota.enforced, shown(hard));
-    const known = nothingStands || counts ? new Map<string, Hard>() : this.#most.get(grantee);
+  settle(world: GuestWorld, plan: GuestPlan): void {
+    const { grantee, namespace } = world;
+    const nothingStands = !namespace || plan.hard === undefined;
+    const known = nothingStands || counts(world, plan) ? new Map<string, Hard>() : this.#most.get(grantee);
     if (!known) return;
-    this.#raise(known, holdings);
+    this.#raise(known, plan.holdings.holdings);
     this.#keep(grantee, known);
   }
 
@@ -75,6 +86,11 @@ export class Pools {
     return finalized || status.phase === "Active" ? undefined : nothing;
   }
 }
+
+/** Whether admission counts against just what the plan wants of the quota. */
+const counts = ({ quota }: GuestWorld, { hard }: GuestPlan): boolean =>
+  hard !== undefined && quota !== undefined && !quota.scoped &&
+  sameQuantities(quota.asked, shown(hard)) && sameQuantities(quota.enforced, shown(hard));
 
 export interface PartySources {
   stores: Pick<Stores, "realms" | "superEntities">;

@@ -11,6 +11,11 @@ export class Shares {
     return this.#byGrantee.get(grantee)?.get(grant);
   }
 
+  /** Nothing is known any more: another operator may have led since. */
+  forget(): void {
+    this.#byGrantee.clear();
+  }
+
   /** Says of these grants that something of them may be enforced from now on, until their shares are replaced. */
   announce(grantee: string, grants: readonly string[]): void {
     const shares = this.#byGrantee.get(grantee);

@@ -891,4 +891,20 @@ export const mutants: readonly Mutant[] = [
     replace: "onError?.(error);\n      await delay(3_600_000, options);\n",
     plans: ["rename/bus-eof/bus.news/2", "rename/bus-eof-mid-line/bus.news/2"],
   },
+  {
+    name: "look-ends-later",
+    promise: "what wakes a key while a look ends is looked at",
+    file: "src/controllers/guest.ts",
+    find: "plan.stages.length === 0 ? [] : await carryOut",
+    replace: "await carryOut",
+    tests: ["src/controllers"],
+  },
+  {
+    name: "pool-forgets-who-was-let-in",
+    promise: "a restart closes nothing that is open",
+    file: "src/controllers/recall.ts",
+    find: "if (!recall(withAllLetIn(world))) recall(world);",
+    replace: "recall(world);",
+    tests: ["tests/simulation/pool_restart_test.ts"],
+  },
 ];

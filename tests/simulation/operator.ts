@@ -9,6 +9,7 @@ import { type Settings, trustedNodeAnnotation } from "../../src/api/mod.ts";
 import type { Context } from "../../src/controllers/context.ts";
 import { wakePools } from "../../src/controllers/guest.ts";
 import { granteeNamed, type PartySources, poolingOf, Pools, realmNamed } from "../../src/controllers/pools.ts";
+import { recallPools } from "../../src/controllers/recall.ts";
 import { Shares } from "../../src/controllers/shares.ts";
 import { createStores, keyIn, type Stores } from "../../src/controllers/stores.ts";
 import { isHeld, sharePool } from "../../src/controllers/superentity.ts";
@@ -162,6 +163,9 @@ export class Operator {
 
   /** All keys, as when the Lease is taken. */
   wakeAll(): void {
+    this.#pools.forget();
+    this.#shares.forget();
+    recallPools(this.#sharing, (grantee) => this.#observeGuest(grantee));
     for (const { name } of this.#stores.realms.list()) this.#queues.realms.add(name);
     for (const { name } of this.#stores.superEntities.list()) this.#queues.superEntities.add(name);
     for (const { name, spec } of this.#stores.grants.list()) {
@@ -380,6 +384,16 @@ export class Operator {
     return after.wakeAt === undefined ? {} : { wakeAt: after.wakeAt };
   }
 
+  get #sharing() {
+    return {
+      ...this.#parties,
+      ...this.#wakeable,
+      settings: this.#around.settings,
+      skewMs: () => this.skewMs,
+      clock: { now: () => this.now },
+    } as unknown as Context;
+  }
+
   get #wakeable() {
     return { stores: this.#stores, queues: this.#queues } as unknown as Pick<Context, "stores" | "queues">;
   }
@@ -579,13 +593,7 @@ export class Operator {
     }
     const wakeAt = earliest(
       plan.wakeAt,
-      sharePool({
-        ...this.#parties,
-        ...this.#wakeable,
-        settings: this.#around.settings,
-        skewMs: () => this.skewMs,
-        clock: { now: () => this.now },
-      } as unknown as Context, name),
+      sharePool(this.#sharing, name),
     );
     return wakeAt === undefined ? {} : { wakeAt };
   }
