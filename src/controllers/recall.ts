@@ -4,11 +4,7 @@ import { wasActive } from "../core/grant/ladder.ts";
 import { givingEntity, type Pooling } from "../core/grant/parties.ts";
 import { type GuestWorld, planGuest } from "../core/guest/plan.ts";
 import { contributionOf } from "../core/superentity/consent.ts";
-import type { Context } from "./context.ts";
-import { sharePool } from "./superentity.ts";
-
-/** What it takes to look at a pool. */
-export type PoolContext = Pick<Context, "stores" | "settings" | "pools" | "queues" | "skewMs" | "clock" | "local">;
+import { type PoolContext, sharePool } from "./superentity.ts";
 
 /**
  * Shares out the pools anew, before anything is written. A grant that was let in and isn't shown as Active yet has its
@@ -18,10 +14,10 @@ export function recallPools(context: PoolContext, observe: (grantee: string) => 
   const { stores, pools, local } = context;
   const entities = stores.superEntities.list().map(({ name }) => name);
   if (entities.length === 0 || local().kind !== "known") return;
+  const recall = (world: GuestWorld) => pools.recall(world, planGuest(world));
   const grants = entities.flatMap((name) => stores.grants.index("grantor", name));
   for (const grantee of new Set(grants.map(({ spec }) => spec.granteeRealm))) {
     const world = observe(grantee);
-    const recall = (world: GuestWorld) => pools.recall(world, planGuest(world));
     if (!recall(withAllLetIn(world))) recall(world);
   }
   for (const name of entities) sharePool(context, name);

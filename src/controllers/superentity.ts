@@ -75,11 +75,11 @@ export function isHeld(grant: GrantFacts, shares: Pick<Shares, "get">): boolean 
 
 type PartySourcesWithGrants = PartySources & Pick<Context, "stores">;
 
+/** What it takes to look at a pool. */
+export type PoolContext = PartySources & Pick<Context, "stores" | "settings" | "skewMs" | "clock" | "queues">;
+
 /** Shares out the room in the pool, all at once and without waiting: what it is planned from is what it is given by. */
-export function sharePool(
-  context: PartySources & Pick<Context, "stores" | "settings" | "skewMs" | "clock" | "queues">,
-  name: string,
-): number | undefined {
+export function sharePool(context: PoolContext, name: string): number | undefined {
   const { stores, pools, clock } = context;
   const pooling = poolingOf(context);
   const entity = pooling.entityNamed(name);
