@@ -95,6 +95,12 @@ export class WorkQueue<K extends string = string> {
     return this.#lanes.reduce((sum, { size }) => sum + size, 0);
   }
 
+  /** Whether an urgent key is due and waits to be taken. */
+  get hasUrgent(): boolean {
+    this.#collectDue();
+    return this.#lanes[lanes.urgent]!.size > 0;
+  }
+
   /** How many keys wait for an instant or a retry; one that waits for both, or is due already, counts for each. */
   get waiting(): number {
     this.#collectDue();

@@ -21,7 +21,11 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   context.shares.announce(grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
   context.pools.announce(seen, plan);
   // Without a moment in between when there is nothing to write: what wakes it in that moment would not have been looked at.
-  const errors = plan.stages.length === 0 ? [] : await carryOut(context, plan, signal);
+  const { errors, isPutOff } = plan.stages.length === 0 ? nothingToDo : await carryOut(context, plan, signal);
+  if (isPutOff) {
+    context.queues.guests.add(grantee);
+    return {};
+  }
   // Also after a failure: what stands and what doesn't is shown as it is.
   const world = plan.stages.length === 0 ? seen : observeGuest(context, grantee);
   const after = plan.stages.length === 0 ? plan : planGuest(world);
@@ -41,15 +45,28 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   return { ...nextOf(context, after.wakeAt), urgent: true };
 }
 
-/** Makes the writes of a plan, stage by stage; returns what failed. */
-async function carryOut(context: Context, plan: GuestPlan, signal: AbortSignal): Promise<unknown[]> {
+interface Outcome {
+  /** What failed. */
+  errors: unknown[];
+  /** Ends of others are due: what only opens, tidies up or tells comes after all that closes. */
+  isPutOff: boolean;
+}
+
+const nothingToDo: Outcome = { errors: [], isPutOff: false };
+
+/** Makes the writes of a plan, stage by stage. */
+async function carryOut(context: Context, plan: GuestPlan, signal: AbortSignal): Promise<Outcome> {
+  const { guests } = context.queues;
   const errors: unknown[] = [];
   for (const [index, stage] of plan.stages.entries()) {
-    // What closes is closed as far as it can be; nothing opens after a failure.
-    if (index >= plan.closing && errors.length > 0) break;
+    if (index >= plan.closing) {
+      // What closes is closed as far as it can be; nothing opens after a failure.
+      if (errors.length > 0) break;
+      if (guests.hasUrgent) return { errors, isPutOff: true };
+    }
     errors.push(...await failures(stage.map((write) => perform(context, write, signal))));
   }
-  return errors;
+  return { errors, isPutOff: errors.length === 0 && plan.closing > 0 && guests.hasUrgent };
 }
 
 /** What a look at one grantee needs. */

@@ -1,20 +1,31 @@
 import assert from "node:assert/strict";
 import { FakeClock } from "../../lib/clock/mod.ts";
 import { WorkQueue } from "../../lib/controller/mod.ts";
-import { defaultSettings } from "../api/mod.ts";
+import type { KubernetesObject, RestClient } from "../../lib/kubernetes/mod.ts";
+import { defaultSettings, guestFinalizer } from "../api/mod.ts";
 import type { Context, Queues } from "./context.ts";
 import { reconcileGuest } from "./guest.ts";
 import { Pools } from "./pools.ts";
 import { Shares } from "./shares.ts";
 import { createStores } from "./stores.ts";
 
-Deno.test("what wakes a guest namespace while a look ends that found nothing to write is looked at again", async () => {
+const signal = new AbortController().signal;
+
+/** A context of which Alice's cluster is empty, with an API server that takes whatever it is sent. */
+function begun(): { context: Context; queues: Queues; sent: string[] } {
   const clock = new FakeClock();
   const queues = Object.fromEntries(
     ["grants", "realms", "guests", "superEntities", "approvers"].map((name) => [name, new WorkQueue({ clock })]),
   ) as unknown as Queues;
-  const signal = new AbortController().signal;
+  const sent: string[] = [];
+  const rest = {
+    performRequest: ({ path, bodyJson }: { path: string; bodyJson: KubernetesObject }) => {
+      sent.push(path.split("/").slice(-2).join("/"));
+      return Promise.resolve({ ...bodyJson, metadata: { ...bodyJson.metadata, uid: path, resourceVersion: "1" } });
+    },
+  } as unknown as RestClient;
   const context = {
+    rest,
     clock,
     queues,
     stores: createStores(),
@@ -27,6 +38,11 @@ Deno.test("what wakes a guest namespace while a look ends that found nothing to 
     local: () => ({ kind: "known", name: "alice-home" }),
     skewMs: () => 0,
   } as unknown as Context;
+  return { context, queues, sent };
+}
+
+Deno.test("what wakes a guest namespace while a look ends that found nothing to write is looked at again", async () => {
+  const { context, queues } = begun();
   queues.guests.add("bob-home");
   const key = await queues.guests.take(signal);
   const look = reconcileGuest(context, key, signal);
@@ -35,4 +51,27 @@ Deno.test("what wakes a guest namespace while a look ends that found nothing to 
   assert.deepEqual(await look, { urgent: true });
   queues.guests.done(key);
   assert.equal(queues.guests.depth, 1);
+});
+
+Deno.test("while the end of another grant is due nothing opens; then it does", async () => {
+  const { context, queues, sent } = begun();
+  const { stores } = context;
+  const spec = { identity: "bob-home.ts.net", connectionType: "tailscale" as const, trustLevel: "partner" as const };
+  const facts = (name: string) => ({ name, uid: name, resourceVersion: "1", generation: 1 });
+  stores.realms.observe({ metadata: facts("bob-home"), spec });
+  stores.grants.observe({
+    metadata: { ...facts("one"), creationTimestamp: "2026-06-01T12:00:00Z", finalizers: [guestFinalizer] },
+    spec: { grantorRealm: "alice-home", granteeRealm: "bob-home", hard: { cpu: "1" } },
+  });
+  queues.guests.add("bob-home");
+  const key = await queues.guests.take(signal);
+  queues.guests.add("carol-home", { urgent: true });
+  await reconcileGuest(context, key, signal);
+  queues.guests.done(key);
+  // With these the namespace is closed.
+  assert.deepEqual(sent, ["v1/namespaces", "networkpolicies/default-deny", "resourcequotas/keystone"]);
+  assert.equal(await queues.guests.take(signal), "carol-home");
+  assert.equal(await queues.guests.take(signal), key);
+  await reconcileGuest(context, key, signal);
+  assert.ok(sent.includes("networkpolicies/guest-internal"), String(sent));
 });
