@@ -19,7 +19,7 @@ export interface ShapeFigures {
   readsPerGrant: number[];
   /** The operator's requests by verb and resource, of the last round. */
   requests: Record<string, number>;
-  /** Resident memory of the operator at the end and at the most, MB. */
+  /** Resident memory of the operator at rest and at the most, MB. */
   rss: number[];
   peak: number[];
 }

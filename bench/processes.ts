@@ -14,6 +14,14 @@ export async function memoryOf(pid: number): Promise<Memory> {
   return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
 }
 
+/** What a process keeps: V8 collects what a burst has left some seconds after it. */
+export async function memoryAtRest(pid: number): Promise<Memory> {
+  await new Promise((resolve) => setTimeout(resolve, restSeconds * 1000));
+  return await memoryOf(pid);
+}
+
+const restSeconds = 20;
+
 /** Seconds of processor time that it has used. */
 async function processorSeconds(pid: number): Promise<number> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);

@@ -7,7 +7,7 @@ import { operatorName } from "../src/core/names.ts";
 import { AuditLog, by, type Exchange, isEvent, isLease, isQuotaStatus, isWrite } from "./audit.ts";
 import type { Ground } from "./ground.ts";
 import { bodyOf, necessary } from "./necessary.ts";
-import { type Memory, memoryOf } from "./processes.ts";
+import { type Memory, memoryAtRest } from "./processes.ts";
 import { grantsIn, type Shape } from "./shapes.ts";
 import { readState, type State } from "./state.ts";
 import type { KubernetesObject } from "../lib/kubernetes/mod.ts";
@@ -41,7 +41,7 @@ export async function operatorRound(
   const log = await AuditLog.fromNow(lab.auditLog);
   await using operator = await startOperator(lab);
   const work = await finished(log, operatorName, shape);
-  const memory = await memoryOf(operator.pid);
+  const memory = await memoryAtRest(operator.pid);
   await afterwards(operator, lab);
   return { ...work, memory, state: await stateOf(lab) };
 }

@@ -101,6 +101,11 @@ export class WorkQueue<K extends string = string> {
     return this.#lanes[lanes.urgent]!.size > 0;
   }
 
+  /** Whether no key is due or taken. */
+  get isIdle(): boolean {
+    return this.#taken.size === 0 && this.depth === 0;
+  }
+
   /** How many keys wait for an instant or a retry; one that waits for both, or is due already, counts for each. */
   get waiting(): number {
     this.#collectDue();

@@ -42,6 +42,29 @@ Deno.test("urgent keys go before all others, and a key that is due can become ur
   assert.deepEqual(await drain(queue), ["x", "c", "a", "b"]);
 });
 
+Deno.test("it says whether something urgent is due, and not when that was taken or is still to come", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.add("usual");
+  queue.addAt("late", clock.now() + 1000, { urgent: true });
+  assert.equal(queue.hasUrgent, false);
+  await clock.advance(1000);
+  assert.equal(queue.hasUrgent, true);
+  assert.equal(await queue.take(never), "late");
+  assert.equal(queue.hasUrgent, false);
+});
+
+Deno.test("it is idle when no key is due or taken", async () => {
+  const { clock, queue } = queueWithClock();
+  queue.addAt("later", clock.now() + 1000);
+  assert.equal(queue.isIdle, true);
+  await clock.advance(1000);
+  assert.equal(queue.isIdle, false);
+  const key = await queue.take(never);
+  assert.equal(queue.isIdle, false);
+  queue.done(key);
+  assert.equal(queue.isIdle, true);
+});
+
 Deno.test("what was begun goes before what was not, also when it was added while it was taken", async () => {
   const { queue } = queueWithClock();
   queue.add("a");

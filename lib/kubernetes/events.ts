@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../clock/mod.ts";
+import { type Clock, systemClock, type Timer } from "../clock/mod.ts";
 import { isApiError } from "./errors.ts";
 import { microTime } from "./micro_time.ts";
 import { ResourceApi } from "./resource_api.ts";
@@ -50,6 +50,8 @@ export interface EventRecorderOptions {
   onError: (error: unknown, event: EventFacts) => void;
   /** Stamps the events and bounds their series (default: the computer's). */
   clock?: Clock;
+  /** Whether there is work that shouldn't wait for what only tells of it (default: there never is). */
+  isBusy?: () => boolean;
 }
 
 /** events.k8s.io/v1 Event, as far as it is written here. */
@@ -79,7 +81,11 @@ const LONGEST_NOTE_BYTES = 1024;
 /** Repetitions within this time of the last one are counted in its series; client-go's time, too. */
 const SERIES_MS = 10 * 60_000;
 /** Bounds for a server that is away or an object that fails in ever new ways. */
-const MOST_WAITING = 16_384;
+const MOST_WAITING = 32_768;
+/** So many wait until there is time; those that are more can't. */
+const MOST_PATIENT = 24_576;
+/** Between two that aren't warnings, while there is other work. */
+const PATIENCE_MS = 100;
 const MOST_REMEMBERED = 4096;
 
 /** One event with its repetitions. */
@@ -100,7 +106,8 @@ interface Series {
  *
  * Recording never waits and never fails: events are written one after another in the background, and what couldn't be
  * written is told to `onError`. What repeats itself (same object, type, reason and note within 10 minutes) is one Event
- * with a count; repetitions that come faster than they can be written cost one write together.
+ * with a count; repetitions that come faster than they can be written cost one write together. While its user `isBusy`,
+ * warnings are written at once and of all others ten in a second.
  *
  * ```ts
  * import { EventRecorder, objectReference, type RestClient } from "./mod.ts";
@@ -132,10 +139,15 @@ export class EventRecorder {
   readonly #api: ResourceApi<Event>;
   /** In the order of last use, so that the first is the one to forget. */
   readonly #series = new Map<string, Series>();
+  readonly #warnings: Series[] = [];
   readonly #waiting: Series[] = [];
   /** Whether it was told that there are too many, since there were fewer. */
   #overflowing = false;
   #writing: Promise<void> | undefined;
+  /** How many wait for all to be written. */
+  #flushing = 0;
+  /** Ends the pause before the next. */
+  #hurry: (() => void) | undefined;
 
   /** Takes where events go and who reports them. Holds no timer or connection, so it needs no closing. */
   constructor(options: EventRecorderOptions) {
@@ -180,16 +192,19 @@ export class EventRecorder {
     const aborted = Promise.withResolvers<never>();
     const abort = () => aborted.reject(signal.reason);
     signal.addEventListener("abort", abort);
+    this.#flushing++;
+    this.#hurry?.();
     try {
       await Promise.race([this.#writing, aborted.promise]);
     } finally {
+      this.#flushing--;
       signal.removeEventListener("abort", abort);
     }
   }
 
   #write(series: Series): boolean {
     if (series.waiting) return true;
-    if (this.#waiting.length >= MOST_WAITING) {
+    if (this.#warnings.length + this.#waiting.length >= MOST_WAITING) {
       if (!this.#overflowing) {
         this.#options.onError(
           new Error(`${MOST_WAITING} events wait to be written already; this one and others like it are dropped.`),
@@ -201,7 +216,10 @@ export class EventRecorder {
     }
     this.#overflowing = false;
     series.waiting = true;
-    this.#waiting.push(series);
+    if (series.event.type === "Warning") {
+      this.#warnings.push(series);
+      this.#hurry?.();
+    } else this.#waiting.push(series);
     this.#writing ??= this.#writeAll();
     return true;
   }
@@ -209,7 +227,10 @@ export class EventRecorder {
   async #writeAll(): Promise<void> {
     // Lets the caller finish first: what it records in one go is written in one go.
     await Promise.resolve();
-    for (let series = this.#waiting.shift(); series; series = this.#waiting.shift()) {
+    for (;;) {
+      if (this.#isPatient()) await this.#pause();
+      const series = this.#warnings.shift() ?? this.#waiting.shift();
+      if (!series) break;
       series.waiting = false;
       try {
         await this.#writeOne(series);
@@ -218,6 +239,24 @@ export class EventRecorder {
       }
     }
     this.#writing = undefined;
+  }
+
+  /** Whether what comes next has time. */
+  #isPatient(): boolean {
+    return this.#warnings.length === 0 && this.#waiting.length > 0 && this.#waiting.length <= MOST_PATIENT &&
+      this.#flushing === 0 && (this.#options.isBusy?.() ?? false);
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        this.#hurry = undefined;
+        resolve();
+      };
+      const timer: Timer = this.#clock.setTimer(PATIENCE_MS, end);
+      this.#hurry = end;
+    });
   }
 
   async #writeOne(series: Series): Promise<void> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FakeClock } from "../clock/mod.ts";
 import { ApiError } from "./errors.ts";
-import { cutNote, type EventFacts, EventRecorder, objectReference } from "./events.ts";
+import { cutNote, type EventFacts, EventRecorder, type EventRecorderOptions, objectReference } from "./events.ts";
 import type { JSONValue, RequestOptions } from "./types.ts";
 
 const EVENT: EventFacts = {
@@ -13,7 +13,10 @@ const EVENT: EventFacts = {
   note: "The pod fits.",
 };
 
-function setUp(answer: (request: RequestOptions) => void | Promise<void> = () => {}) {
+function setUp(
+  answer: (request: RequestOptions) => void | Promise<void> = () => {},
+  options: Pick<EventRecorderOptions, "isBusy"> = {},
+) {
   const requests: RequestOptions[] = [];
   const errors: { error: unknown; event: EventFacts }[] = [];
   const clock = new FakeClock(Date.UTC(2026, 0, 1));
@@ -30,6 +33,7 @@ function setUp(answer: (request: RequestOptions) => void | Promise<void> = () =>
     reportingInstance: "operator-0",
     onError: (error, event) => errors.push({ error, event }),
     clock,
+    ...options,
   });
   const flush = () => recorder.flush(new AbortController().signal);
   // deno-lint-ignore no-explicit-any
@@ -153,15 +157,46 @@ Deno.test("what can't be written is told and forgotten, and the next one is trie
   assert.deepEqual(requests.map(({ method }) => method), ["POST", "POST", "POST"]);
 });
 
-Deno.test("a burst of 16384 events is kept; what is more is dropped, and told once", async () => {
+Deno.test("a burst of 32768 events is kept; what is more is dropped, and told once", async () => {
   const gate = Promise.withResolvers<void>();
   const { recorder, requests, errors, flush } = setUp(() => gate.promise);
-  for (let i = 0; i < 16_389; i++) recorder.event({ ...EVENT, note: `${i}` });
+  for (let i = 0; i < 32_773; i++) recorder.event({ ...EVENT, note: `${i}` });
   assert.equal(errors.length, 1);
   assert.match(String(errors[0]!.error), /dropped/);
   gate.resolve();
   await flush();
-  assert.equal(requests.length, 16_384);
+  assert.equal(requests.length, 32_768);
+});
+
+Deno.test("while there is other work ten events in a second are written, warnings at once, and all when it is done", async () => {
+  let busy = true;
+  const { recorder, requests, clock, body, flush } = setUp(undefined, { isBusy: () => busy });
+  const notes = () => requests.map((_, i) => body(i).note);
+  for (const note of ["a", "b", "c", "d"]) recorder.event({ ...EVENT, note });
+  await clock.advance(99);
+  assert.deepEqual(notes(), []);
+  recorder.event({ ...EVENT, note: "warning", type: "Warning" });
+  await clock.advance(0);
+  assert.deepEqual(notes(), ["warning"]);
+  await clock.advance(100);
+  assert.deepEqual(notes(), ["warning", "a"]);
+  busy = false;
+  await clock.advance(100);
+  assert.deepEqual(notes(), ["warning", "a", "b", "c", "d"]);
+  busy = true;
+  recorder.event({ ...EVENT, note: "e" });
+  recorder.event({ ...EVENT, note: "f" });
+  await flush();
+  assert.deepEqual(notes().slice(5), ["e", "f"], "who waits for all of them has no time");
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("when very many wait some are written whatever else there is to do", async () => {
+  const { recorder, requests, clock } = setUp(undefined, { isBusy: () => true });
+  for (let i = 0; i < 24_580; i++) recorder.event({ ...EVENT, note: `${i}` });
+  while (requests.length < 4) await clock.advance(0);
+  await clock.advance(99);
+  assert.equal(requests.length, 4);
 });
 
 Deno.test("flush ends with its signal's reason when the server takes too long", async () => {

@@ -23,6 +23,9 @@ export class Quantity {
   /** How it is written, as far as the amount allows. */
   readonly format: Format;
 
+  /** Once it was asked for. */
+  #text: string | undefined;
+
   /** An amount in billionths; `parseQuantity` is the usual way to one. */
   constructor(nanos: bigint, format: Format) {
     this.nanos = nanos;
@@ -75,7 +78,7 @@ export class Quantity {
    * are written with an exponent here, as `1e21`, which Kubernetes reads as what it is.
    */
   toString(): string {
-    return (this.format === "BinarySI" ? this.#binaryText() : undefined) ?? this.#decimalText();
+    return this.#text ??= (this.format === "BinarySI" ? this.#binaryText() : undefined) ?? this.#decimalText();
   }
 
   /** Undefined when Kubernetes writes the amount as a decimal, and when there is no suffix for it. */

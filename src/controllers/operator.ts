@@ -155,6 +155,8 @@ function createContext(
       reportingController: operatorName,
       reportingInstance: options.identity,
       clock,
+      // To enforce goes before to tell.
+      isBusy: () => !signal.aborted && Object.values(queues).some(({ isIdle }) => !isIdle),
       onError: (error) => {
         if (!isLeaving(error)) log.warn("Can't write an event: {error}", { error: withRemedy(error) });
       },

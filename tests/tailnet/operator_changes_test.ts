@@ -79,6 +79,18 @@ Deno.test("changes of a real tailnet", {
     return items.filter(({ regarding }) => regarding?.kind === "Realm" && regarding.name === name)
       .map(({ reason, type }) => `${type} ${reason}`);
   };
+  /** What the Realms say of whom they know, the way to a node and the time apart. */
+  const realmsShown = async () =>
+    (await cluster.realms.list()).items.map(({ metadata, status }) => [
+      metadata!.name,
+      status!.connectionState,
+      status!.conditions!.map(({ type, status, reason, message }) => [type, status, reason, message]),
+    ]);
+  const realmsShow = (expected: unknown[], withinMs = 60_000) =>
+    eventually("the realms are as they were", async () => {
+      const now = await realmsShown();
+      return isDeepStrictEqual(now, expected) || JSON.stringify(now);
+    }, withinMs);
   const bobOpen = [`${bob.ipv4}/32`, `${bob.ipv6}/128`];
 
   await step(
@@ -181,7 +193,7 @@ Deno.test("changes of a real tailnet", {
   });
 
   await step(t, "a headscale that restarts moves nothing", async () => {
-    const before = await cluster.realms.list();
+    const before = await realmsShown();
     const writes = operator.writes().length;
     await lab.headscale!.restart();
     await poll("headscale: all nodes are back", async () => {
@@ -190,16 +202,7 @@ Deno.test("changes of a real tailnet", {
       return online === 3 || `${online} are`;
     }, { withinMs: 60_000, everyMs: 200 });
     // For some seconds the control server may say of those that aren't back yet that they are offline.
-    const shown = ({ metadata, status }: Realm) => [
-      metadata!.name,
-      status!.connectionState,
-      status!.conditions!.map(({ type, status, reason, message }) => [type, status, reason, message]),
-    ];
-    await eventually("the realms are as they were", async () => {
-      const after = await cluster.realms.list();
-      return isDeepStrictEqual(after.items.map(shown), before.items.map(shown)) ||
-        JSON.stringify(after.items.map(shown));
-    });
+    await realmsShow(before);
     const wrote = operator.writes().slice(writes).map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(wrote.filter((text) => !text.includes("/realms/")), []);
   });
@@ -223,12 +226,13 @@ Deno.test("changes of a real tailnet", {
     t,
     "the operator's own tailscaled restarts: Unknown, then as before; nothing that enforces is written",
     async () => {
+      const before = await realmsShown();
       const writes = operator.writes().length;
       await alice.tailscaled.kill();
       const { realm } = await realmShows("Unknown", ({ status }) => status?.connectionState === "Unknown");
       assert.equal(conditionOf(realm, "IdentityVerified")!.status, "True");
       await alice.tailscaled.start();
-      await realmShows("back", ({ status }) => status?.connectionState === "Connected", "bob-home", 30_000);
+      await realmsShow(before);
       const wrote = operator.writes().slice(writes).map(({ method, path }) => `${method} ${path}`);
       assert.deepEqual(wrote.filter((text) => !/\/(realms|events|grants)/.test(text)), []);
       assert.deepEqual(await opened(cluster, "bob-home"), bobOpen);
@@ -236,6 +240,7 @@ Deno.test("changes of a real tailnet", {
   );
 
   await step(t, "it restarts while the control server is away: nobody is taken for gone", async () => {
+    const before = await realmsShown();
     const writes = operator.writes().length;
     await lab.headscale!.stop();
     await alice.tailscaled.kill();
@@ -247,19 +252,30 @@ Deno.test("changes of a real tailnet", {
     assert.equal(conditionOf(realm, "IdentityVerified")!.status, "True", JSON.stringify(realm.status));
     await lab.headscale!.start();
     await started;
-    await realmShows("back", ({ status }) => status?.connectionState === "Connected", "bob-home", 60_000);
+    await realmsShow(before);
     const wrote = operator.writes().slice(writes).map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(wrote.filter((text) => !/\/(realms|events|grants)/.test(text)), []);
   });
 
   await step(t, "a new operator that finds all as it was writes nothing", async () => {
+    const before = { said: await realmsShown(), all: await cluster.realms.list() };
     await operator.stop();
     operator = await start();
     await cluster.realms.create(realmOf("marker"));
     await realmShows("it is looked at", (realm) => conditionOf(realm, "Ready")?.reason === "NodeNotFound", "marker");
     await cluster.realms.delete("marker");
+    assert.deepEqual(await realmsShown(), before.said);
+    // Another way to a node, and a lastSeen that has fallen due meanwhile, are news, and a write of each Realm.
+    const statusOf = (items: Realm[], name: string) => items.find(({ metadata }) => metadata!.name === name)!.status;
+    const { items } = await cluster.realms.list();
+    const news = items.map(({ metadata }) => metadata!.name!)
+      .filter((name) => !isDeepStrictEqual(statusOf(items, name), statusOf(before.all.items, name)));
     const wrote = operator.writes().map(({ method, path }) => `${method} ${path}`);
-    assert.deepEqual(wrote.filter((text) => !/\/(realms\/marker|events)/.test(text)), []);
+    assert.deepEqual(
+      wrote.filter((text) => !/\/(realms\/marker|events)/.test(text)),
+      wrote.filter((text) => news.some((name) => text.endsWith(`/realms/${name}/status`)))
+        .filter((text, index, all) => all.indexOf(text) === index),
+    );
   });
 
   await step(

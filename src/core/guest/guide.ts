@@ -1,7 +1,7 @@
 /** What guests can read about their grants, in the ConfigMap `keystone`: terms only, so that use makes no writes. */
 import { isDated, type Reduction } from "../grant/reduction.ts";
 import { rfc3339 } from "../instants.ts";
-import { shown } from "./hard.ts";
+import { type Hard, shown } from "./hard.ts";
 import type { Holding } from "./holding.ts";
 
 const heading = "# What is granted to you here. Written by Keystone; changes to it are undone.\n";
@@ -26,31 +26,22 @@ export function guideText(holdings: readonly Holding[]): string {
 /** By hand, since js-yaml took most of the time of a plan. What is a text or a list in JSON is the same in YAML. */
 function entry({ grant, held, destinations, notice, reductions }: Holding): string {
   const { validity } = grant.spec;
-  return item([
-    ...pairs({
-      name: grant.name,
-      from: validity?.validFrom ?? rfc3339(grant.createdAt),
-      ...(validity?.validUntil ? { until: validity.validUntil } : {}),
-    }),
-    ...(notice
-      ? within("notice", pairs({ reason: notice.why, ...(notice.endsAt ? { ends: rfc3339(notice.endsAt) } : {}) }))
-      : []),
-    ...(reductions.length > 0 ? within("reductions", reductions.flatMap(cut)) : []),
-    ...within("hard", pairs(shown(held))),
-    `egress: ${JSON.stringify(destinations)}`,
-  ]).map((line) => `${line}\n`).join("");
+  let text = `- name: ${JSON.stringify(grant.name)}\n`;
+  text += `  from: ${JSON.stringify(validity?.validFrom ?? rfc3339(grant.createdAt))}\n`;
+  if (validity?.validUntil) text += `  until: ${JSON.stringify(validity.validUntil)}\n`;
+  if (notice) text += `  notice:\n    reason: "${notice.why}"\n`;
+  if (notice?.endsAt) text += `    ends: "${rfc3339(notice.endsAt)}"\n`;
+  if (reductions.length > 0) text += `  reductions:\n${reductions.map(cut).join("")}`;
+  return `${text}  hard:${amounts(held, "    ")}\n  egress: ${JSON.stringify(destinations)}\n`;
 }
 
-const cut = (reduction: Reduction): string[] =>
-  item([
-    ...pairs(isDated(reduction) ? { until: rfc3339(reduction.until) } : {}),
-    ...within("hard", pairs(shown(reduction.hard))),
-  ]);
+function cut(reduction: Reduction): string {
+  const until = isDated(reduction) ? `until: "${rfc3339(reduction.until)}"\n      ` : "";
+  return `    - ${until}hard:${amounts(reduction.hard, "        ")}\n`;
+}
 
-const pairs = (texts: Readonly<Record<string, string>>): string[] =>
-  Object.entries(texts).map(([key, text]) => `${key}: ${JSON.stringify(text)}`);
-
-const within = (key: string, lines: readonly string[]): string[] =>
-  lines.length === 0 ? [`${key}: {}`] : [`${key}:`, ...lines.map((line) => `  ${line}`)];
-
-const item = (lines: readonly string[]): string[] => lines.map((line, index) => `${index === 0 ? "- " : "  "}${line}`);
+function amounts(hard: Hard, indent: string): string {
+  let text = "";
+  for (const [key, amount] of Object.entries(shown(hard))) text += `\n${indent}${key}: "${amount}"`;
+  return text || " {}";
+}

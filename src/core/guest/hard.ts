@@ -21,17 +21,23 @@ export const quotaKey = (key: string): string => aliases.get(key) ?? key;
 /**
  * The quantities of a grant's `hard`, under the keys that the quota has, rounded up to milli-units (finer ones can't
  * be in a quota, and rounding down would take from what was promised). Of a thing named by both its spellings the less is
- * given, as two limits in a quota would have it.
+ * given, as two limits in a quota would have it. The terms must not change.
  */
-export function hardFrom(hard: Readonly<Record<string, string | number>>): Map<string, Quantity> {
+export function hardFrom(hard: Readonly<Record<string, string | number>>): Hard {
+  const known = parsed.get(hard);
+  if (known) return known;
   const out = new Map<string, Quantity>();
   for (const [written, value] of Object.entries(hard)) {
     const [key, quantity] = [quotaKey(written), parseQuantity(value).roundUpToMilli()];
     const other = out.get(key);
     out.set(key, other ? minQuantity(other, quantity) : quantity);
   }
+  parsed.set(hard, out);
   return out;
 }
+
+/** Every plan asks for the same, and grants of the same terms share them. */
+const parsed = new WeakMap<Readonly<Record<string, string | number>>, Hard>();
 
 /** The exact sum, key by key. The order of the grants doesn't matter. */
 export function sumHard(all: Iterable<Hard>): Map<string, Quantity> {
