@@ -867,7 +867,8 @@ export const mutants: readonly Mutant[] = [
     file: "src/tailnet/local_tailnet.ts",
     find: "this.#show(unreachable(error));",
     replace: 'this.#show(this.#state.kind === "running" ? { ...this.#state, peers: new Map() } : unreachable(error));',
-    plans: ["rename/localapi-closed/localapi.status/3", "offline/localapi-garbage/localapi.status/4"],
+    // Longer than the half second that a node may be missing.
+    plans: ["rename/localapi-refused/localapi.status/2", "rename/localapi-refused/localapi.status/3"],
   },
   {
     name: "two-leaders",
