@@ -22,6 +22,8 @@ export interface ShapeFigures {
   /** Resident memory of the operator at rest and at the most, MB. */
   rss: number[];
   peak: number[];
+  /** Seconds of processor time by process, round by round, with the operator and with the bare loop. */
+  processor: Record<"operator" | "bare", Record<string, number>[]>;
 }
 
 const nothing: ShapeFigures = {
@@ -33,6 +35,7 @@ const nothing: ShapeFigures = {
   requests: {},
   rss: [],
   peak: [],
+  processor: { operator: [], bare: [] },
 };
 
 /** How a part of the benchmark goes. */
@@ -57,8 +60,9 @@ export async function efficiencyOf(shape: Shape, { rounds, say }: Run, look?: Lo
     return seconds;
   };
   const bare = async () => {
-    const { seconds, state } = await bareRound(ground, shape, expected!);
+    const { seconds, state, processor } = await bareRound(ground, shape, expected!);
     assertSame(state, expected!);
+    figures.processor.bare.push(processor);
     figures.ceiling.push(writesFor(shape) / seconds);
     return seconds;
   };
@@ -100,7 +104,7 @@ async function measureOperator(
   look: Look = () => Promise.resolve(),
 ): Promise<Round> {
   const round = await operatorRound(ground, shape, look);
-  const { seconds, exchanges, memory } = round;
+  const { seconds, exchanges, memory, processor } = round;
   const grants = grantsIn(shape);
   figures.operatorSeconds.push(seconds);
   figures.writesPerGrant.push(exchanges.filter(isWrite).length / grants);
@@ -108,5 +112,6 @@ async function measureOperator(
   figures.requests = counted(exchanges);
   figures.rss.push(memory.now);
   figures.peak.push(memory.peak);
+  figures.processor.operator.push(processor);
   return round;
 }

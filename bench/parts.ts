@@ -33,6 +33,7 @@ const scaled = (name: string, grants: number, { operatorSeconds, rss, peak }: Sh
 const efficiency = (name: keyof typeof shapes, figures: ShapeFigures): Figures => ({
   ceiling: { unit: "objects/s", [name]: summary(figures.ceiling) },
   efficiency: { [name]: summary(figures.efficiency) },
+  processor: { unit: "s", [name]: mapValues(figures.processor, columns) },
 });
 
 const small = [{ realms: 1, grantsEach: 100 }, { realms: 10, grantsEach: 100 }] as const;

@@ -10,6 +10,7 @@ export async function plots(result: Figures): Promise<Map<string, string>> {
     latency: latency(result),
     scale: scale(result),
     efficiency: efficiency(result),
+    processor: processor(result),
     writes: writes(result),
   };
   return new Map(
@@ -106,6 +107,43 @@ function efficiency(result: Figures): TopLevelSpec {
         encoding: { y: { field: "target", type: "quantitative" } },
       },
     ],
+  };
+}
+
+/** What each process takes of the processor until all is enforced. */
+function processor(result: Figures): TopLevelSpec {
+  const shapes = { wide: "1,000 realms × 1 grant", deep: "100 realms × 100 grants" };
+  const programs = { bare: "bare loop", operator: "operator" };
+  const processes = {
+    itself: "itself",
+    apiserver: "API server",
+    etcd: "etcd",
+    controllerManager: "controller-manager",
+  };
+  const values = Object.entries(shapes).flatMap(([shape, panel]) =>
+    Object.entries(programs).flatMap(([program, name]) =>
+      Object.entries(processes).flatMap(([process, label], order) => {
+        const figure = figureAt(result, `processor.${shape}.${program}.${process}`);
+        return figure ? [{ panel, program: name, process: label, order, seconds: figure.median }] : [];
+      })
+    )
+  );
+  return {
+    data: { values },
+    facet: { field: "panel", type: "nominal", title: null, sort: Object.values(shapes) },
+    columns: 1,
+    resolve: { scale: { x: "independent" } },
+    spec: {
+      width: 420,
+      height: { step: 28 },
+      mark: "bar",
+      encoding: {
+        x: { field: "seconds", type: "quantitative", title: "seconds of processor time" },
+        y: { field: "program", type: "nominal", title: null, sort: Object.values(programs) },
+        color: { field: "process", type: "nominal", title: null, sort: Object.values(processes) },
+        order: { field: "order", type: "quantitative" },
+      },
+    },
   };
 }
 

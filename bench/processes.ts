@@ -1,4 +1,6 @@
 /** What an operating system knows of a process. */
+import { minBy } from "es-toolkit/array";
+import { mapValues } from "es-toolkit/object";
 import { poll } from "../tests/lab/poll.ts";
 
 /** Resident memory in MB: now, and at the most since the process began. */
@@ -27,6 +29,37 @@ async function processorSeconds(pid: number): Promise<number> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100; // clock ticks, 100 a second on every Linux
+}
+
+/** What processes use of the processors, by name, from when it is made: looked at twice a second, which costs next to nothing. */
+export class ProcessorUse implements Disposable {
+  readonly #looks: { at: number; seconds: Record<string, number> }[] = [];
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(pids: Readonly<Record<string, number>>) {
+    const look = async () => {
+      const at = Date.now();
+      const seconds = { ...this.#looks.at(-1)?.seconds };
+      for (const [name, pid] of Object.entries(pids)) {
+        // What has ended uses no more.
+        seconds[name] = await processorSeconds(pid).catch(() => seconds[name] ?? 0);
+      }
+      this.#looks.push({ at, seconds });
+    };
+    this.#timer = setInterval(look, 500);
+  }
+
+  /** Seconds between two instants (epoch milliseconds), to a look's distance. */
+  between(from: number, to: number): Record<string, number> {
+    const [before, after] = [from, to].map((instant) =>
+      minBy(this.#looks, ({ at }) => Math.abs(at - instant))!.seconds
+    );
+    return mapValues(after!, (seconds, name) => seconds - before![name]!);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
 }
 
 /**

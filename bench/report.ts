@@ -13,6 +13,7 @@ const [begin, end] = ["<!-- figures: `deno task bench report` writes them -->", 
 
 const pictures = {
   "efficiency.svg": "Efficiency: the bare loop's time divided by the operator's, and the targets",
+  "processor.svg": "Whose the processor's time is, with the bare loop and with the operator",
   "latency.svg": "How soon a grant is enforced, alone and in a burst of 1,000, and how soon it is over",
   "scale.svg": "Time and memory against the number of grants",
   "writes.svg": "What a new grant to a new realm makes the operator write",

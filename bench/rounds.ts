@@ -7,7 +7,7 @@ import { operatorName } from "../src/core/names.ts";
 import { AuditLog, by, type Exchange, isEvent, isLease, isQuotaStatus, isWrite } from "./audit.ts";
 import type { Ground } from "./ground.ts";
 import { bodyOf, necessary } from "./necessary.ts";
-import { type Memory, memoryAtRest } from "./processes.ts";
+import { type Memory, memoryAtRest, ProcessorUse } from "./processes.ts";
 import { grantsIn, type Shape } from "./shapes.ts";
 import { readState, type State } from "./state.ts";
 import type { KubernetesObject } from "../lib/kubernetes/mod.ts";
@@ -17,6 +17,8 @@ export interface Round {
   seconds: number;
   /** What the program asked for from its Lease on. */
   exchanges: Exchange[];
+  /** Seconds of processor time that each process used meanwhile; `itself` is the program. */
+  processor: Record<string, number>;
   /** What there is at the end. */
   state: State;
 }
@@ -40,7 +42,7 @@ export async function operatorRound(
   await ground.renew();
   const log = await AuditLog.fromNow(lab.auditLog);
   await using operator = await startOperator(lab);
-  const work = await finished(log, operatorName, shape);
+  const work = await finished(lab, log, { name: operatorName, pid: operator.pid }, shape);
   const memory = await memoryAtRest(operator.pid);
   await afterwards(operator, lab);
   return { ...work, memory, state: await stateOf(lab) };
@@ -66,7 +68,7 @@ export async function bareRound(ground: Ground, shape: Shape, state: State): Pro
   const ended = loop.status.then(({ code }) => {
     if (code !== 0) throw new Error(`The bare loop ended with exit code ${code}.`);
   });
-  const [work] = await Promise.all([finished(log, "bare-loop", shape), ended]);
+  const [work] = await Promise.all([finished(ground.lab, log, { name: "bare-loop", pid: loop.pid }, shape), ended]);
   return { ...work, state: await stateOf(ground.lab) };
 }
 
@@ -89,8 +91,19 @@ function linesOf(state: State): string {
 }
 
 /** Waits until the program has written all, and nothing more comes. */
-async function finished(log: AuditLog, program: string, shape: Shape): Promise<Pick<Round, "seconds" | "exchanges">> {
-  const own = by(program);
+async function finished(
+  lab: Lab,
+  log: AuditLog,
+  program: { name: string; pid: number },
+  shape: Shape,
+): Promise<Omit<Round, "state">> {
+  using use = new ProcessorUse({
+    itself: program.pid,
+    apiserver: lab.apiserver.pid!,
+    etcd: lab.etcd.pid!,
+    controllerManager: lab.controllerManager.pid!,
+  });
+  const own = by(program.name);
   const counts = (exchange: Exchange) => isQuotaStatus(exchange) || own(exchange) && isWrite(exchange);
   // Events are told while there is time for it, and may come after all is done.
   const isWork = (exchange: Exchange) => counts(exchange) && !isEvent(exchange);
@@ -101,7 +114,7 @@ async function finished(log: AuditLog, program: string, shape: Shape): Promise<P
     "resourcequotas/status": shape.realms,
   };
   const kinds = Object.keys(done) as (keyof typeof done)[];
-  await poll(`${program} has written all`, async () => {
+  await poll(`${program.name} has written all`, async () => {
     for (const exchange of await log.read()) {
       if (isWork(exchange) && exchange.what in done) {
         done[exchange.what as keyof typeof done].add(`${exchange.namespace}/${exchange.name}`);
@@ -110,7 +123,7 @@ async function finished(log: AuditLog, program: string, shape: Shape): Promise<P
     const lacking = kinds.filter((kind) => done[kind].size < wanted[kind]);
     return lacking.length === 0 || lacking.map((kind) => `${wanted[kind] - done[kind].size} × ${kind}`).join(", ");
   }, { withinMs: 900_000, everyMs: 500 });
-  await log.quiet(`${program} is quiet`, counts, 600_000);
+  await log.quiet(`${program.name} is quiet`, counts, 600_000);
   const began =
     log.exchanges.find((exchange) => own(exchange) && isLease(exchange) && exchange.verb === "create")!.done;
   const ended = log.exchanges.reduce(
@@ -120,5 +133,6 @@ async function finished(log: AuditLog, program: string, shape: Shape): Promise<P
   return {
     seconds: (ended - began) / 1000,
     exchanges: log.exchanges.filter((exchange) => own(exchange) && exchange.received >= began),
+    processor: use.between(began, ended),
   };
 }

@@ -20,6 +20,14 @@ export const rows: readonly Row[] = [
   },
   { path: "ceiling.wide", what: "The ceiling: the bare loop, 1,000 realms with a grant each", unit: "objects/s" },
   { path: "ceiling.deep", what: "The ceiling, 100 realms with 100 grants each", unit: "objects/s" },
+  {
+    path: "processor.wide.operator.itself",
+    what: "Processor time of the operator, 1,000 realms with a grant each",
+    unit: "s",
+  },
+  { path: "processor.wide.bare.itself", what: "That of the bare loop", unit: "s" },
+  { path: "processor.wide.operator.apiserver", what: "That of the API server, with the operator", unit: "s" },
+  { path: "processor.wide.bare.apiserver", what: "The same with the bare loop", unit: "s" },
   // 9 objects, the finalizer, the Grant's status and the Realm's, and one Event each: status ≤ 2 leaves room for one more.
   {
     path: "writesPerGrant",

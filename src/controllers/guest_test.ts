@@ -53,16 +53,21 @@ Deno.test("what wakes a guest namespace while a look ends that found nothing to 
   assert.equal(queues.guests.depth, 1);
 });
 
-Deno.test("while the end of another grant is due nothing opens; then it does", async () => {
-  const { context, queues, sent } = begun();
-  const { stores } = context;
+/** Bob, and what Alice has granted to him. */
+function lent({ stores }: Context): void {
   const spec = { identity: "bob-home.ts.net", connectionType: "tailscale" as const, trustLevel: "partner" as const };
-  const facts = (name: string) => ({ name, uid: name, resourceVersion: "1", generation: 1 });
   stores.realms.observe({ metadata: facts("bob-home"), spec });
   stores.grants.observe({
     metadata: { ...facts("one"), creationTimestamp: "2026-06-01T12:00:00Z", finalizers: [guestFinalizer] },
     spec: { grantorRealm: "alice-home", granteeRealm: "bob-home", hard: { cpu: "1" } },
   });
+}
+
+const facts = (name: string) => ({ name, uid: name, resourceVersion: "1", generation: 1 });
+
+Deno.test("while the end of another grant is due nothing opens; then it does", async () => {
+  const { context, queues, sent } = begun();
+  lent(context);
   queues.guests.add("bob-home");
   const key = await queues.guests.take(signal);
   queues.guests.add("carol-home", { urgent: true });
@@ -74,4 +79,18 @@ Deno.test("while the end of another grant is due nothing opens; then it does", a
   assert.equal(await queues.guests.take(signal), key);
   await reconcileGuest(context, key, signal);
   assert.ok(sent.includes("networkpolicies/guest-internal"), String(sent));
+});
+
+Deno.test("of a grantee who is gone nothing is remembered", async () => {
+  const { context } = begun();
+  const { stores, pools } = context;
+  lent(context);
+  await reconcileGuest(context, "bob-home", signal);
+  assert.equal(pools.grantees, 1);
+  stores.realms.forget("bob-home", "bob-home");
+  stores.grants.forget("one", "one");
+  const { uid } = stores.namespaces.get("guest-bob-home")!;
+  stores.namespaces.forget("guest-bob-home", uid);
+  await reconcileGuest(context, "bob-home", signal);
+  assert.equal(pools.grantees, 0);
 });

@@ -17,6 +17,11 @@ export class Pools {
   /** By grantee and UID: the most that is enforced, or on its way to be. */
   readonly #most = new Map<string, Map<string, Hard>>();
 
+  /** Of how many grantees something is remembered. */
+  get grantees(): number {
+    return this.#most.size;
+  }
+
   plan(entity: string): PoolPlan | undefined {
     return this.#byEntity.get(entity);
   }
@@ -56,7 +61,7 @@ export class Pools {
     // What was enforced before this operator started is known when the quota has been seen to say so.
     if (!known) return;
     this.#raise(known, holdings);
-    this.#keep(grantee, known);
+    this.#keep(world, known);
   }
 
   /** What is enforced is known when admission counts against just that. */
@@ -66,7 +71,7 @@ export class Pools {
     const known = nothingStands || counts(world, plan) ? new Map<string, Hard>() : this.#most.get(grantee);
     if (!known) return;
     this.#raise(known, plan.holdings.holdings);
-    this.#keep(grantee, known);
+    this.#keep(world, known);
   }
 
   #raise(known: Map<string, Hard>, holdings: readonly Holding[]): void {
@@ -75,8 +80,10 @@ export class Pools {
     }
   }
 
-  #keep(grantee: string, known: Map<string, Hard>): void {
-    this.#most.set(grantee, known);
+  /** Of a grantee who is gone nothing is kept: should the name come again, it is as one that was never seen. */
+  #keep({ grantee, grants, namespace }: GuestWorld, known: Map<string, Hard>): void {
+    if (known.size === 0 && !namespace && grants.length === 0) this.#most.delete(grantee);
+    else this.#most.set(grantee, known);
   }
 
   /** The most of a grant that is enforced, or on its way to be; undefined: not known. */
