@@ -36,13 +36,17 @@ export class AuditLog {
   readonly #decoder = new TextDecoder();
   #offset: number;
   #rest = "";
+  /** Whether what comes first is the end of a line that began before. */
+  #midLine: boolean;
 
-  private constructor(path: string, offset: number) {
+  private constructor(path: string, size: number) {
     this.#path = path;
-    this.#offset = offset;
+    // With the last byte: whether that ends a line is seen when it is read.
+    this.#offset = Math.max(0, size - 1);
+    this.#midLine = size > 0;
   }
 
-  /** Begins with what comes from now on. */
+  /** Begins with the lines that begin from now on. */
   static async fromNow(path: string): Promise<AuditLog> {
     return new AuditLog(path, (await Deno.stat(path)).size);
   }
@@ -58,6 +62,10 @@ export class AuditLog {
     }
     const lines = text.split("\n");
     this.#rest = lines.pop()!;
+    if (this.#midLine && lines.length > 0) {
+      lines.shift();
+      this.#midLine = false;
+    }
     const news = lines.filter((line) => line !== "").map(parsed);
     for (const exchange of news) this.exchanges.push(exchange);
     return news;
