@@ -46,6 +46,7 @@ export class ProcessorUse implements Disposable {
       }
       this.#looks.push({ at, seconds });
     };
+    look();
     this.#timer = setInterval(look, 500);
   }
 
