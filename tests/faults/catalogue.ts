@@ -26,12 +26,21 @@ export function surely(runs: readonly ReadonlyMap<string, number>[]): Counts {
   return Object.fromEntries(names.map((name) => [name, Math.min(...runs.map((run) => run.get(name) ?? 0))]));
 }
 
-/** What of the catalogue doesn't come any more, and what comes that isn't in it. */
-export function stale(scenario: string, run: ReadonlyMap<string, number>): string[] {
-  const known = catalogue[scenario] ?? {};
+/**
+ * What of the catalogue came in none of the runs of a scenario, and what came in all of them and isn't in it. Of one run
+ * that says little: on a busy machine a watch can be over before it brings what it would have brought.
+ */
+export function stale(
+  scenario: string,
+  runs: readonly ReadonlyMap<string, number>[],
+  known: Counts = catalogue[scenario] ?? {},
+): string[] {
+  const names = Object.keys(known).filter((name) => known[name]! > 0);
+  const [first = new Map<string, number>(), ...others] = runs;
+  const always = [...first.keys()].filter((name) => others.every((run) => run.has(name)));
   return [
-    ...Object.keys(known).filter((name) => known[name]! > 0 && !run.has(name)).map((name) => `${name} doesn't come`),
-    ...[...run.keys()].filter((name) => known[name] === undefined && !isTimed(name)).map((name) => `${name} is new`),
+    ...names.filter((name) => !runs.some((run) => run.has(name))).map((name) => `${name} doesn't come`),
+    ...always.filter((name) => known[name] === undefined && !isTimed(name)).map((name) => `${name} is new`),
   ];
 }
 
