@@ -71,8 +71,8 @@ async function undisturbed(plane: ControlPlane, scenario: Scenario): Promise<Out
   do {
     const outcome = await perform(plane, scenario, []);
     outcomes.push(outcome);
-    const isStale = scenario.realms ? [] : stale(scenario.name, outcomes.map(({ asked }) => asked));
-    wrong = [...outcome.broken, ...isStale];
+    const outdated = scenario.realms ? [] : stale(scenario.name, outcomes.map(({ asked }) => asked));
+    wrong = [...outcome.broken, ...outdated];
     if (wrong.length === 0) return outcomes[0]!;
   } while (outcomes.at(-1)!.broken.length === 0 && outcomes.length < mostRuns);
   throw new Error(`The undisturbed run of ${scenario.name} isn't as it should be:\n  ${wrong.join("\n  ")}`);
