@@ -43,6 +43,13 @@ const suites: Suite[] = [
     node: "some",
   },
   {
+    name: "hostile",
+    what: "attacks by a guest on a real control plane, with all guards on",
+    args: ["tests/hostile"],
+    lab: ["kubernetes"],
+    node: "some",
+  },
+  {
     name: "tailnet",
     what: "a real headscale and tailscaleds",
     args: ["tests/tailnet"],

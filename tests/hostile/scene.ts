@@ -1,0 +1,97 @@
+/** A cluster as users install it, with all guards on: one guest who means harm, and one who only works there. */
+import type { ClosableRestClient } from "../../lib/kubernetes/mod.ts";
+import type { RealmSpec } from "../../src/api/mod.ts";
+import { parseSettings } from "../../src/api/mod.ts";
+import {
+  clientOf,
+  grantOf,
+  type GrantTerms,
+  prepared,
+  root,
+  startOperator,
+  type TestCluster,
+  type TestOperator,
+} from "../fixtures/operator.ts";
+import type { ExternalCluster } from "../lab/external.ts";
+import type { Lab, LabOptions } from "../lab/lab.ts";
+import { sharedLab } from "../lab/shared.ts";
+
+/** The operator's own ServiceAccount: guards and roles judge it as they do in a cluster. */
+export const operatorUser = "system:serviceaccount:keystone-system:keystone-operator";
+
+/** A person of a realm, who has what `keystone-guest` gives and nothing else. */
+export interface Guest {
+  realm: string;
+  namespace: string;
+  /** Name of the Grant to the realm. */
+  grant: string;
+  kubeconfig: string;
+  rest: ClosableRestClient;
+  kubectl(args: string[], stdin?: string): Promise<{ code: number; said: string }>;
+  /** `kubectl apply` of objects, in the guest's namespace. */
+  apply(...objects: unknown[]): Promise<{ code: number; said: string }>;
+}
+
+export interface HostileScene extends AsyncDisposable {
+  lab: Lab | ExternalCluster;
+  /** As a cluster admin. */
+  cluster: TestCluster;
+  operator: TestOperator;
+  /** Means harm. */
+  mallory: Guest;
+  /** Does not. */
+  bob: Guest;
+}
+
+export interface SceneOptions {
+  /** Of both grants. */
+  hard?: Record<string, string | number>;
+  trustLevel?: RealmSpec["trustLevel"];
+  /** The operator's configuration file. */
+  settings?: unknown;
+  lab?: LabOptions;
+}
+
+const generous = { cpu: "4", memory: "4Gi", pods: "40", "requests.storage": "10Gi" };
+
+/** Starts all of it; both grants are Active when it returns. */
+export async function hostileScene(
+  { hard = generous, trustLevel = "partner", settings = {}, lab: labOptions }: SceneOptions = {},
+): Promise<HostileScene> {
+  await using starting = new AsyncDisposableStack();
+  const lab = starting.use(await sharedLab(labOptions));
+  const cluster = starting.use(await prepared(lab));
+  const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
+  if (installed.code !== 0) throw new Error(installed.stderr);
+  const operator = starting.use(
+    await startOperator(lab, {
+      kubeconfig: await lab.user(operatorUser),
+      realm: "alice-home",
+      settings: parseSettings(settings),
+    }),
+  );
+  const suffix = crypto.randomUUID().slice(0, 6);
+  const guest = async (name: string): Promise<Guest> => {
+    const realm = `${name}-${suffix}`;
+    await cluster.createRealm(realm, { trustLevel });
+    const terms: GrantTerms = { name: realm, to: realm, hard, termination: { noticeSeconds: 0 } };
+    await cluster.grants.create(grantOf(terms));
+    await cluster.grantIn("Active", realm);
+    const namespace = `guest-${realm}`;
+    const kubeconfig = await lab.user(`${name}-of-${realm}`, { groups: [`keystone:realm:${realm}`] });
+    const rest = starting.use(await clientOf(kubeconfig));
+    const kubectl = async (args: string[], stdin?: string) => {
+      const { code, stdout, stderr } = await lab.kubectl(["--namespace", namespace, ...args], {
+        kubeconfig,
+        ...(stdin === undefined ? {} : { stdin }),
+      });
+      return { code, said: stdout + stderr };
+    };
+    const apply = (...objects: unknown[]) =>
+      kubectl(["apply", "-f", "-"], objects.map((object) => JSON.stringify(object)).join("\n---\n"));
+    return { realm, namespace, grant: realm, kubeconfig, rest, kubectl, apply };
+  };
+  const [mallory, bob] = [await guest("mallory"), await guest("bob")];
+  const all = starting.move();
+  return { lab, cluster, operator, mallory, bob, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
