@@ -29,6 +29,8 @@ const trustRules = (defaults: {
     /** What a grant gives of what it doesn't name: pods, each kind of object, ephemeral storage. */
     pods: z.int().min(0).default(defaults.pods),
     objects: z.int().min(0).default(defaults.objects),
+    /** Old revisions that a workload may keep, and finished Jobs of each outcome that a CronJob may keep. */
+    history: z.int().min(0).max(1000).default(10),
     ephemeralStorage: quantity.default(defaults.ephemeralStorage),
   });
 

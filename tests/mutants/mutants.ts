@@ -18,6 +18,14 @@ const core = ["src/core"];
 
 export const mutants: readonly Mutant[] = [
   {
+    name: "derived-counts-as-own",
+    promise: "no derived count keeps a controller from what its owner needs",
+    file: "src/core/guest/hard.ts",
+    find: "setMissing(out, [key], least);",
+    replace: "setMissing(out, [key], parseQuantity(unnamed.objects));",
+    tests: core,
+  },
+  {
     name: "binding-before-deny",
     promise: "nobody is let in before the default deny stands",
     file: "src/core/guest/plan.ts",

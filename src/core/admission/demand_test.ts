@@ -46,7 +46,11 @@ const amounts: [string, unknown, Record<string, string>][] = [
       "fast.storageclass.storage.k8s.io/persistentvolumeclaims": "3",
     },
   ],
-  ["a DaemonSet has one for each node", object("DaemonSet", { template }), { pods: "3", "requests.cpu": "3" }],
+  ["a DaemonSet has one for each node", object("DaemonSet", { template }), {
+    pods: "3",
+    "requests.cpu": "3",
+    "count/controllerrevisions.apps": "1",
+  }],
   ["a Job runs no more than it completes", object("Job", { parallelism: 5, completions: 2, template }, "batch/v1"), {
     pods: "2",
     "count/jobs.batch": "1",

@@ -112,6 +112,7 @@ export function workloadFrom(object: unknown, nodes: number): Workload {
       const templates = listOf("spec.volumeClaimTemplates", spec.volumeClaimTemplates);
       return {
         ...what,
+        objects: new Map([[resource, 1], ["controllerrevisions.apps", 1]]),
         pods: pods("spec.template", spec.template, count),
         claims: templates.map((template, index) =>
           claimFrom(`spec.volumeClaimTemplates[${index}].spec`, fieldsOf(template).spec, count)
@@ -119,7 +120,11 @@ export function workloadFrom(object: unknown, nodes: number): Workload {
       };
     }
     case "DaemonSet":
-      return { ...what, pods: pods("spec.template", spec.template, nodes, { sure: Math.min(1, nodes) }) };
+      return {
+        ...what,
+        objects: new Map([[resource, 1], ["controllerrevisions.apps", 1]]),
+        pods: pods("spec.template", spec.template, nodes, { sure: Math.min(1, nodes) }),
+      };
     case "Job":
       return { ...what, pods: jobPods("spec", spec) };
     case "CronJob": {

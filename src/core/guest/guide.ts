@@ -6,13 +6,18 @@ import type { Holding } from "./holding.ts";
 
 const heading = "# What is granted to you here. Written by Keystone; changes to it are undone.\n";
 
+const finishedPods =
+  `# count/pods counts finished pods too. When they fill it no pod starts: delete finished Jobs, or set
+# ttlSecondsAfterFinished on them.
+`;
+
 /** A ConfigMap holds 1 MiB, and one that can't be written would hold up everything else. */
 const longestText = 1_000_000;
 
 /** The text of `grants.yaml`: each grant with what it gives, from when, until when, and where to, as far as there is room. */
 export function guideText(holdings: readonly Holding[]): string {
   if (holdings.length === 0) return `${heading}[]\n`;
-  let text = heading;
+  let text = heading + finishedPods;
   for (const [index, holding] of holdings.entries()) {
     const next = entry(holding);
     if (text.length + next.length > longestText) {

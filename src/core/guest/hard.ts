@@ -1,6 +1,8 @@
 /** What grants give, as one ResourceQuota enforces it: summed exactly, and shared out again by use. */
 import { maxQuantity, minQuantity, parseQuantity, type Quantity, sumQuantities } from "../../../lib/quantity/mod.ts";
 
+import { type CountDefaults, derivedDefaults, ownCounts } from "./counts.ts";
+
 /** Quantities by quota key, such as `requests.cpu`. */
 export type Hard = ReadonlyMap<string, Quantity>;
 
@@ -63,31 +65,11 @@ export function shown(hard: Hard): Readonly<Record<string, string>> {
 const texts = new WeakMap<Hard, Readonly<Record<string, string>>>();
 
 /** What a grant gives of what it doesn't name. */
-export interface Unnamed {
-  pods: number;
-  /** Of each kind of object that is counted. */
-  objects: number;
+export interface Unnamed extends CountDefaults {
   ephemeralStorage: string;
 }
 
 const computeResources = ["cpu", "memory", "ephemeral-storage"] as const;
-
-/** Objects of which a guest could make so many that the cluster suffers; a grant that doesn't name them gives a default. */
-export const countedObjects: readonly string[] = [
-  "configmaps",
-  "count/cronjobs.batch",
-  "count/daemonsets.apps",
-  "count/deployments.apps",
-  "count/horizontalpodautoscalers.autoscaling",
-  "count/jobs.batch",
-  "count/poddisruptionbudgets.policy",
-  "count/replicasets.apps",
-  "count/statefulsets.apps",
-  "persistentvolumeclaims",
-  "replicationcontrollers",
-  "secrets",
-  "services",
-];
 
 /** Given only where a grant names them. */
 const neverImplied: readonly string[] = [
@@ -132,8 +114,9 @@ export function completeHard(
     out.set("requests.storage", sumQuantities(ownClasses.map(([, quantity]) => quantity)));
   }
   setMissing(out, neverImplied, zero);
-  setMissing(out, countedObjects, parseQuantity(unnamed.objects));
+  setMissing(out, ownCounts, parseQuantity(unnamed.objects));
   setMissing(out, ["pods"], parseQuantity(unnamed.pods));
+  for (const [key, least] of derivedDefaults(out, unnamed)) setMissing(out, [key], least);
   const anyClass = ownClasses.length > 0 ? zero : out.get("requests.storage")!;
   setMissing(out, [...classes].map((name) => name + classSuffix), anyClass);
   for (const key of told) if (!out.has(key)) out.set(key, unnamedOf(key, out, unnamed));
@@ -143,8 +126,7 @@ export function completeHard(
 /** What a grant gives of a key that only another grant names. */
 function unnamedOf(key: string, hard: Hard, { objects }: Unnamed): Quantity {
   if (key.endsWith(classClaimsSuffix)) return hard.get("persistentvolumeclaims")!;
-  if (!key.startsWith("count/")) return zero;
-  return key === "count/pods" ? maxQuantity(hard.get("pods")!, parseQuantity(objects)) : parseQuantity(objects);
+  return key.startsWith("count/") ? parseQuantity(objects) : zero;
 }
 
 function setMissing(hard: Map<string, Quantity>, keys: readonly string[], value: Quantity): void {
@@ -181,7 +163,7 @@ export function quotaHard(sum: Hard, offered: readonly string[], earlier: Iterab
 
 /** The quota of a guest namespace in which nothing is granted: no pod may start, nothing may be claimed or made. */
 export function closedHard(offered: readonly string[], earlier: Iterable<string>): Map<string, Quantity> {
-  const given = completeHard(new Map(), { pods: 0, objects: 0, ephemeralStorage: "0" }, []);
+  const given = completeHard(new Map(), { pods: 0, objects: 0, history: 0, ephemeralStorage: "0" }, []);
   return new Map([...given.keys(), ...offered, ...earlier].map((key) => [key, zero]));
 }
 

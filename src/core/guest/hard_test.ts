@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
+import { derivedCounts, ownCounts } from "./counts.ts";
 import {
   type Claim,
   classesToTell,
   closedHard,
   completeHard,
   cordonHard,
-  countedObjects,
   hardFrom,
   quotaHard,
   shareOut,
@@ -49,15 +49,19 @@ Deno.test("hard: a sum doesn't depend on the order, and is exact", () => {
   }));
 });
 
-const unnamed = { pods: 50, objects: 100, ephemeralStorage: "20Gi" };
+const unnamed = { pods: 50, objects: 100, history: 10, ephemeralStorage: "20Gi" };
 const complete = (named: Record<string, string>, classes: string[] = []) =>
   shown(completeHard(hardFrom(named), unnamed, classes));
 
 Deno.test("hard: what a grant doesn't name it doesn't give, but for what everybody needs", () => {
   const whole = complete({ "requests.cpu": "2", "limits.memory": "8Gi", "requests.nvidia.com/gpu": "1" });
   assert.deepEqual(
-    Object.fromEntries(Object.entries(whole).filter(([key]) => !countedObjects.includes(key))),
+    Object.fromEntries(Object.entries(whole).filter(([key]) => !ownCounts.includes(key))),
     {
+      "count/controllerrevisions.apps": "2400",
+      "count/jobs.batch": "2300",
+      "count/pods": "200",
+      "count/replicasets.apps": "1300",
       "count/resourceclaims.resource.k8s.io": "0",
       "limits.cpu": "2",
       "limits.ephemeral-storage": "20Gi",
@@ -72,17 +76,33 @@ Deno.test("hard: what a grant doesn't name it doesn't give, but for what everybo
       "services.nodeports": "0",
     },
   );
-  for (const key of countedObjects) assert.equal(whole[key], "100");
+  for (const key of ownCounts) assert.equal(whole[key], "100");
   assert.equal(complete({ "limits.cpu": "4" })["requests.memory"], "0");
   assert.equal(complete({ pods: "3", secrets: "1" }).pods, "3");
+});
+
+Deno.test("hard: derived counts hold what controllers make for all the owners that are granted, and a named one is kept", () => {
+  const whole = complete({
+    pods: "5",
+    "count/cronjobs.batch": "2",
+    "count/statefulsets.apps": "3",
+    "count/daemonsets.apps": "0",
+  });
+  assert.deepEqual(derivedCounts.map((key) => whole[key]), ["36", "144", "110", "1300"]);
+  assert.equal(complete({ "count/replicasets.apps": "7" })["count/replicasets.apps"], "7");
+  assert.equal(complete({ "count/pods": "7", pods: "50" })["count/pods"], "7");
+  const two = sumHard(
+    [{ "count/deployments.apps": "1" }, { "count/deployments.apps": "4" }].map((named) =>
+      completeHard(hardFrom(named), unnamed, [])
+    ),
+  );
+  assert.equal(two.get("count/replicasets.apps")!.toString(), String(2 * 100 + 5 * 12), "grants add up");
 });
 
 Deno.test("hard: a key that only another grant names limits nobody to nothing", () => {
   const told = (named: Record<string, string>, ...keys: string[]) =>
     shown(completeHard(hardFrom(named), unnamed, [], keys));
   assert.equal(told({ cpu: "1" }, "count/widgets.example.com")["count/widgets.example.com"], "100");
-  assert.equal(told({ cpu: "1", pods: "300" }, "count/pods")["count/pods"], "300");
-  assert.equal(told({ cpu: "1", pods: "3" }, "count/pods")["count/pods"], "100");
   const claims = "fast.storageclass.storage.k8s.io/persistentvolumeclaims";
   assert.equal(told({ persistentvolumeclaims: "7" }, claims)[claims], "7");
   assert.equal(told({ cpu: "1" }, "requests.nvidia.com/gpu")["requests.nvidia.com/gpu"], "0");
