@@ -150,6 +150,13 @@ export function isApiError(error: unknown, code?: number): error is ApiError {
   return error instanceof ApiError && (code === undefined || error.code === code);
 }
 
+/**
+ * Whether the write was refused because etcd's database has reached its size limit (its alarm `NOSPACE`): reads and
+ * removals go on, and nothing else does until somebody makes room. The API server passes etcd's words on as they are.
+ */
+export const isStorageFull = (error: unknown): boolean =>
+  isApiError(error, 500) && error.message.includes("etcdserver: mvcc: database space exceeded");
+
 /** Whether a parsed body is a meta/v1 `Status`. */
 export function isStatus(body: unknown): body is Status {
   return typeof body === "object" && body !== null && (body as { kind?: unknown }).kind === "Status";

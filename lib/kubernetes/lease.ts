@@ -1,5 +1,5 @@
 import { type Clock, systemClock, type Timer } from "../clock/mod.ts";
-import { isApiError } from "./errors.ts";
+import { isApiError, isStorageFull } from "./errors.ts";
 import { abortable } from "./abortable.ts";
 import { type CallOptions, ResourceApi } from "./resource_api.ts";
 import { microTime } from "./micro_time.ts";
@@ -51,6 +51,8 @@ export interface LeaseHolderOptions {
   clock?: Clock;
   /** Told of every try that failed; it is repeated anyway. Must not throw. */
   onError?: (error: unknown) => void;
+  /** Told when the holder may only delete from now on, and when it leads again; see {@linkcode LeaseHolder.confirmDelete}. */
+  onDeletesOnly?: (deletesOnly: boolean) => void;
 }
 
 interface Moment {
@@ -64,6 +66,8 @@ interface Term {
   renewed: Moment;
   /** What the last try since then failed of, for the message. */
   failure?: string;
+  /** Whether the last try failed because the server's database is full. */
+  isFull?: boolean;
   renewTimer?: Timer;
   deadlineTimer?: Timer;
   /** The renewal under way. */
@@ -150,6 +154,19 @@ export class LeaseHolder {
       await abortable(term.renewal!, signal);
     }
     return this.expiresInMs();
+  }
+
+  /**
+   * For how many milliseconds this process may still delete; 0 unless its lease ran out because the server's database is
+   * full. Then nobody else can take the lease, since that is a write, and who held it last is the only one who can take
+   * anything away. It may, as long as its own renewals fail for exactly that and the lease, read anew, names no other.
+   */
+  async confirmDelete(signal?: AbortSignal): Promise<number> {
+    const term = this.#term;
+    if (!term?.isFull) return 0;
+    const other = await this.#otherHolder({ signal, timeoutMs: this.#retryMs });
+    if (other !== undefined) this.#lose(term, `${other} holds it now`);
+    return this.#term === term && term.isFull ? this.#retryMs : 0;
   }
 
   /**
@@ -331,14 +348,29 @@ export class LeaseHolder {
   }
 
   #renewed(term: Term, sent: Moment): void {
+    const isOver = this.#isOver(term);
     term.renewed = sent;
     term.deadlineTimer?.cancel();
-    term.deadlineTimer = this.#clock.setTimer(sent.monotonic + this.#deadlineMs - this.#clock.monotonic(), () => {
-      this.#lose(term, `no renewal of it succeeded for ${this.#deadlineMs / 1000} s${term.failure ?? ""}`);
-    });
+    term.deadlineTimer = this.#clock.setTimer(
+      sent.monotonic + this.#deadlineMs - this.#clock.monotonic(),
+      () => this.#endTime(term),
+    );
     term.failure = undefined;
+    if (term.isFull && isOver) this.#options.onDeletesOnly?.(false);
+    term.isFull = false;
     // As the deadline does, it counts from the sending: where answers take long they would leave no time for a renewal.
     this.#renewAfter(Math.max(0, sent.monotonic + this.#renewMs - this.#clock.monotonic()), term);
+  }
+
+  /** Whether the time is up within which a renewal had to succeed. */
+  #isOver(term: Term): boolean {
+    return this.#clock.monotonic() >= term.renewed.monotonic + this.#deadlineMs;
+  }
+
+  /** The time is up: what is left is to delete, where the server takes nothing else from anybody. */
+  #endTime(term: Term): void {
+    if (term.isFull) this.#options.onDeletesOnly?.(true);
+    else this.#lose(term, `no renewal of it succeeded for ${this.#deadlineMs / 1000} s${term.failure ?? ""}`);
   }
 
   #renewAfter(ms: number, term: Term): void {
@@ -353,7 +385,8 @@ export class LeaseHolder {
   async #renew(term: Term): Promise<void> {
     const sent = this.#moment();
     // The deadline may have passed by the wall clock: a computer that slept tries, and finds out who leads now.
-    const timeoutMs = Math.max(1, term.renewed.monotonic + this.#deadlineMs - sent.monotonic);
+    const leftMs = term.renewed.monotonic + this.#deadlineMs - sent.monotonic;
+    const timeoutMs = term.isFull && leftMs <= 0 ? this.#retryMs : Math.max(1, leftMs);
     try {
       const holder = await this.#renewOnce(sent, { timeoutMs });
       // Released or lost meanwhile.
@@ -364,8 +397,17 @@ export class LeaseHolder {
       this.#options.onError?.(error);
       if (this.#term !== term) return;
       term.failure = `; the last try failed: ${error instanceof Error ? error.message : error}`;
+      term.isFull = isStorageFull(error);
+      // The deadline has passed while only deletes were left: without that reason nothing is.
+      if (!term.isFull && this.#isOver(term)) return this.#endTime(term);
       this.#renewAfter(this.#retryMs, term);
     }
+  }
+
+  /** Who holds it by the server's word, if that is another. */
+  async #otherHolder(call: CallOptions): Promise<string | undefined> {
+    const holder = (await this.#get(call))?.spec?.holderIdentity;
+    return holder && holder !== this.identity ? holder : undefined;
   }
 
   /** Resolves to the other holder, if there is one. */
@@ -412,16 +454,21 @@ export class LeaseHolder {
 /**
  * The same server, for work that only the leader may do: refuses with {@linkcode NotLeader} every request but GET at
  * the moment that the lease isn't held, and ends those under way before another may lead. After a sleep of the computer
- * or a jump of its clock a request waits until a renewal has shown who leads.
+ * or a jump of its clock a request waits until a renewal has shown who leads. Where the server's database is full, so
+ * that nobody can lead, the last holder may still delete ({@linkcode LeaseHolder.confirmDelete}).
  *
  * What is on the wire can't be taken back: should this process be stopped while the server, or what is before it, takes
  * its time, the request may be carried out while another leads. Kubernetes has no fencing tokens against that; who leads
  * has to watch what it has written.
  */
-export function fenced(rest: RestClient, lease: Pick<LeaseHolder, "confirm" | "identity">): RestClient {
+export function fenced(
+  rest: RestClient,
+  lease: Pick<LeaseHolder, "confirm" | "confirmDelete" | "identity">,
+): RestClient {
   const fence = async (options: RequestOptions): Promise<RequestOptions> => {
     if (options.method === "GET") return options;
-    const expiresInMs = await lease.confirm(options.abortSignal);
+    const expiresInMs = await lease.confirm(options.abortSignal) ||
+      (options.method === "DELETE" ? await lease.confirmDelete(options.abortSignal) : 0);
     if (expiresInMs <= 0) {
       throw new NotLeader(
         `${options.method} ${options.path} wasn't sent: ${lease.identity} doesn't hold the lease at this moment.`,

@@ -14,6 +14,8 @@ class LeaseServer implements RestClient {
   /** Runs before a request is answered. */
   before: ((request: RequestOptions) => void | Promise<void>) | undefined;
   refusesWatches = false;
+  /** Whether its database is full: it takes no more writes. */
+  full = false;
   #version = 100;
   readonly #watches = new Set<ReadableStreamDefaultController<Uint8Array>>();
 
@@ -29,6 +31,10 @@ class LeaseServer implements RestClient {
     const error = (code: number, reason: string) =>
       new ApiError(reason, { code, reason, method: request.method, path: request.path });
     const body = structuredClone(request.bodyJson) as Lease;
+    // Optimistic locking comes first: the API server compares before it writes.
+    const isStale = request.method === "PUT" && this.lease !== undefined &&
+      body.metadata?.resourceVersion !== this.lease.metadata?.resourceVersion;
+    if (this.full && request.method !== "GET" && !isStale) throw databaseFull(request);
     switch (request.method) {
       case "GET":
         if (!this.lease) throw error(404, "NotFound");
@@ -93,6 +99,24 @@ class LeaseServer implements RestClient {
   #tell(type: string, object: Lease): void {
     for (const watch of this.#watches) watch.enqueue(new TextEncoder().encode(JSON.stringify({ type, object }) + "\n"));
   }
+}
+
+/** As Kubernetes 1.34 passes it on from etcd 3.6. */
+const databaseFull = ({ method, path }: RequestOptions) =>
+  new ApiError("etcdserver: mvcc: database space exceeded", { code: 500, reason: "InternalError", method, path });
+
+/** A fenced client, and what came through the fence. */
+function behindFence(lease: LeaseHolder) {
+  const sent: string[] = [];
+  const rest = fenced({
+    performRequest: ({ method, path }) => {
+      sent.push(`${method} ${path}`);
+      return Promise.resolve(null);
+    },
+    performStream: () => Promise.reject(new Error("none expected")),
+  }, lease);
+  const send = (method: RequestOptions["method"], path: string) => rest.performRequest({ method, path });
+  return { sent, send };
 }
 
 function holder(server: RestClient, clock: FakeClock, identity: string, options: Partial<LeaseHolderOptions> = {}) {
@@ -555,6 +579,94 @@ Deno.test("a fenced client refuses writes, not reads, when the lease isn't held"
     rest.performRequest({ method: "POST", path }),
     /POST \/api\/v1\/namespaces wasn't sent: a doesn't/,
   );
+});
+
+Deno.test("while the database is full the last holder goes on with deletes, and nobody else with anything", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const told: boolean[] = [];
+  const first = holder(server, clock, "a", { onDeletesOnly: (is) => told.push(is) });
+  await first.acquire(new AbortController().signal);
+  const second = holder(server, clock, "b");
+  const waiting = acquiring(second);
+  await clock.advance(0);
+  const [a, b] = [behindFence(first), behindFence(second)];
+  server.full = true;
+  await clock.advance(9_000);
+  assert.ok(first.held());
+  assert.deepEqual(told, []);
+  await clock.advance(600_000);
+  assert.deepEqual([first.held(), first.lost.aborted, waiting.done, told], [false, false, false, [true]]);
+
+  await a.send("DELETE", "/binding");
+  for (const method of ["POST", "PUT", "PATCH"] as const) await assert.rejects(a.send(method, "/quota"), NotLeader);
+  await assert.rejects(b.send("DELETE", "/binding"), NotLeader);
+  assert.deepEqual([a.sent, b.sent], [["DELETE /binding"], []]);
+
+  // There is room again: whoever comes first leads, and the other does nothing any more.
+  server.full = false;
+  await clock.advance(2_000);
+  assert.equal(first.held(), !waiting.done);
+  assert.equal(second.held(), waiting.done);
+  assert.equal(first.lost.aborted, waiting.done);
+});
+
+Deno.test("the last holder of a full database leads again as soon as there is room, where nobody else was faster", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const told: boolean[] = [];
+  const lease = holder(server, clock, "a", { onDeletesOnly: (is) => told.push(is) });
+  await lease.acquire(new AbortController().signal);
+  server.full = true;
+  await clock.advance(60_000);
+  server.full = false;
+  await clock.advance(2_000);
+  assert.deepEqual([lease.held(), lease.lost.aborted, told], [true, false, [true, false]]);
+  await behindFence(lease).send("POST", "/quota");
+  await clock.advance(60_000);
+  assert.ok(lease.held());
+  await lease.release();
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("of a full database no delete is sent once another holds the lease, even before a renewal has shown it", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  server.full = true;
+  await clock.advance(20_000);
+  // Room came, another took the lease, and the database is full again; a stale read of the server hides it from writes.
+  server.before = ({ method, path }) => {
+    if (method === "PUT") throw databaseFull({ method, path });
+  };
+  server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "b", leaseDurationSeconds: 15 } });
+  const { sent, send } = behindFence(lease);
+  await assert.rejects(send("DELETE", "/binding"), NotLeader);
+  assert.deepEqual(sent, []);
+  assert.match(lease.lost.reason.message, /b holds it now/);
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("a holder whose renewals fail of anything but a full database deletes nothing after its time", async () => {
+  const refused = new ApiError("no", { code: 500, reason: "InternalError", method: "PUT", path: "/" });
+  for (const failure of [new Error("cut off"), refused]) {
+    const server = new LeaseServer();
+    const clock = new FakeClock();
+    const lease = holder(server, clock, "a");
+    await lease.acquire(new AbortController().signal);
+    server.full = true;
+    await clock.advance(20_000);
+    assert.equal(lease.lost.aborted, false);
+    server.failure = failure;
+    await clock.advance(2_000);
+    assert.match(
+      lease.lost.reason.message,
+      /no renewal of it succeeded for 10 s; the last try failed: (cut off|no)\.$/,
+    );
+    await assert.rejects(behindFence(lease).send("DELETE", "/binding"), NotLeader);
+    assert.equal(clock.pending, 0);
+  }
 });
 
 Deno.test("an identity names host and process, and is never the same twice", () => {

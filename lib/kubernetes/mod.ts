@@ -13,7 +13,15 @@ export {
   type RunCommand,
 } from "./client_config.ts";
 export { type ClosableRestClient, createRestClient, type RequestRecord, type RestClientOptions } from "./client.ts";
-export { ApiError, ConnectionError, isApiError, type StatusCause, type StatusDetails, WatchStalled } from "./errors.ts";
+export {
+  ApiError,
+  ConnectionError,
+  isApiError,
+  isStorageFull,
+  type StatusCause,
+  type StatusDetails,
+  WatchStalled,
+} from "./errors.ts";
 export {
   type EventFacts,
   EventRecorder,

@@ -91,6 +91,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     name: operatorName,
     identity: options.identity,
     clock,
+    onDeletesOnly: (deletesOnly) => tellDeletesOnly(context, log, deletesOnly),
   });
   const context = createContext(options, stores, cluster, lease, observing.signal);
   connectWakes(context);
@@ -129,6 +130,22 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     await lease.release();
     observing.abort();
     await Promise.all([...observers, context.pods.ended(), context.pings.ended()]);
+  }
+}
+
+/** What could not be written meanwhile is due at once when there is room again. */
+function tellDeletesOnly({ stores, queues }: Context, log: Log, deletesOnly: boolean): void {
+  if (deletesOnly) {
+    return log.warn(
+      "The API server's database is full (etcd's alarm NOSPACE): nothing can be written. This operator only deletes: at " +
+        "an end, access and open policies go; pods, quotas and status wait. Make room: compact, defragment and disarm " +
+        "the alarm with etcdctl, and raise --quota-backend-bytes.",
+    );
+  }
+  log.info("The API server's database takes writes again; this operator leads as before.");
+  for (const { name, spec } of stores.grants.list()) {
+    queues.grants.add(name);
+    queues.guests.add(spec.granteeRealm);
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type TestOperator,
 } from "../fixtures/operator.ts";
 import type { ExternalCluster } from "../lab/external.ts";
-import type { Lab, LabOptions } from "../lab/lab.ts";
+import { type Lab, type LabOptions, startLab } from "../lab/lab.ts";
 import { sharedLab } from "../lab/shared.ts";
 
 /** The operator's own ServiceAccount: guards and roles judge it as they do in a cluster. */
@@ -50,16 +50,18 @@ export interface SceneOptions {
   /** The operator's configuration file. */
   settings?: unknown;
   lab?: LabOptions;
+  /** A lab for this scene alone, for what would end the lab that others share. */
+  ownLab?: boolean;
 }
 
 const generous = { cpu: "4", memory: "4Gi", pods: "40", "requests.storage": "10Gi" };
 
 /** Starts all of it; both grants are Active when it returns. */
 export async function hostileScene(
-  { hard = generous, trustLevel = "partner", settings = {}, lab: labOptions }: SceneOptions = {},
+  { hard = generous, trustLevel = "partner", settings = {}, lab: labOptions, ownLab = false }: SceneOptions = {},
 ): Promise<HostileScene> {
   await using starting = new AsyncDisposableStack();
-  const lab = starting.use(await sharedLab(labOptions));
+  const lab = starting.use(await (ownLab ? startLab : sharedLab)(labOptions));
   const cluster = starting.use(await prepared(lab));
   const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
   if (installed.code !== 0) throw new Error(installed.stderr);

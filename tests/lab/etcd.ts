@@ -2,7 +2,7 @@ import type { PartSpec, Ports } from "./part.ts";
 import { probe } from "./probe.ts";
 
 /** The API server's database. It never waits for the disk: the lab's data needs to survive a crash of etcd, not of the machine. */
-export function etcd(binary: string, dir: string, ports: Ports): PartSpec {
+export function etcd(binary: string, dir: string, ports: Ports, quotaBytes?: number): PartSpec {
   const client = `http://127.0.0.1:${ports.etcd}`;
   const peer = `http://127.0.0.1:${ports.etcdPeer}`;
   return {
@@ -18,6 +18,7 @@ export function etcd(binary: string, dir: string, ports: Ports): PartSpec {
       `--initial-cluster=lab=${peer}`,
       "--unsafe-no-fsync",
       "--log-level=warn",
+      ...(quotaBytes === undefined ? [] : [`--quota-backend-bytes=${quotaBytes}`]),
     ],
     ready: () => probe(`${client}/health`),
   };

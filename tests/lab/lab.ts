@@ -40,6 +40,8 @@ export interface LabOptions {
   scheduler?: boolean;
   /** Raises the controller-manager's client limits, for benchmarks; see `controller_manager.ts`. */
   fastControllers?: boolean;
+  /** How large etcd's database may get before it takes no more writes; etcd's own default (2 GiB) unless told. */
+  etcdQuotaBytes?: number;
   /** Whether the lab goes on when this process ends. Off unless told: then it ends even if this process is killed. */
   detached?: boolean;
 }
@@ -142,6 +144,7 @@ async function launchIn(dir: string, options: LabOptions, binaries: Binaries, po
     sockets: socketFolder(dir, realms),
     scheduler: options.scheduler ?? options.node ?? false,
     fastControllers: options.fastControllers ?? false,
+    ...(options.etcdQuotaBytes === undefined ? {} : { etcdQuotaBytes: options.etcdQuotaBytes }),
     temporary: options.dir === undefined,
   };
   writeState(dir, state);
@@ -231,8 +234,8 @@ export class Lab implements Cluster {
     this.dir = dir;
     this.#binaries = binaries;
     this.#endsOnDispose = options.endsOnDispose;
-    const { ports, server, sockets, node, fastControllers, scheduler: withScheduler } = this.#state;
-    this.etcd = this.#part(etcd(binaries.etcd!, dir, ports));
+    const { ports, server, sockets, node, fastControllers, etcdQuotaBytes, scheduler: withScheduler } = this.#state;
+    this.etcd = this.#part(etcd(binaries.etcd!, dir, ports, etcdQuotaBytes));
     this.apiserver = this.#part(apiserver(binaries["kube-apiserver"]!, dir, ports, node));
     this.controllerManager = this.#part(
       controllerManager(binaries["kube-controller-manager"]!, dir, ports, server, fastControllers),
@@ -264,6 +267,11 @@ export class Lab implements Cluster {
   /** URL of the API server. */
   get server(): string {
     return this.#state.server;
+  }
+
+  /** On which its parts listen. */
+  get ports(): Ports {
+    return this.#state.ports;
   }
 
   /** Path of the API server's audit log: one JSON event of level Metadata per line, written as soon as an answer is complete. */

@@ -34,6 +34,8 @@ export interface LabState {
   node?: NodeNetwork;
   scheduler: boolean;
   fastControllers: boolean;
+  /** As in the lab's options. */
+  etcdQuotaBytes?: number;
   /** Whether the folder was made for this lab and goes with it. */
   temporary: boolean;
 }

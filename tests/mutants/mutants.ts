@@ -933,6 +933,22 @@ export const mutants: readonly Mutant[] = [
     tests: ["lib/kubernetes/events_test.ts"],
   },
   {
+    name: "full-database-keeps-guests",
+    promise: "an end comes though nobody can take the Lease",
+    file: "lib/kubernetes/lease.ts",
+    find: '(options.method === "DELETE" ? await lease.confirmDelete(options.abortSignal) : 0)',
+    replace: "0",
+    tests: ["lib/kubernetes/lease_test.ts"],
+  },
+  {
+    name: "deletes-beside-another-holder",
+    promise: "of two operators one acts, also where the database is full",
+    file: "lib/kubernetes/lease.ts",
+    find: "if (other !== undefined) this.#lose(term, `${other} holds it now`);\n    return this.#term",
+    replace: "return this.#term",
+    tests: ["lib/kubernetes/lease_test.ts"],
+  },
+  {
     name: "look-ends-later",
     promise: "what wakes a key while a look ends is looked at",
     file: "src/controllers/guest.ts",

@@ -1,0 +1,87 @@
+/** A guest fills the API server's database until it takes no more writes: his grant ends on time all the same. */
+import assert from "node:assert/strict";
+import { isStorageFull, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
+import { eventually, secondsFromNow } from "../fixtures/operator.ts";
+import type { Lab } from "../lab/lab.ts";
+import { guestPod } from "../lab/workloads.ts";
+import { hostileScene } from "./scene.ts";
+
+/** Whether the API server takes a write, a dry run of which says nothing. */
+async function takesWrites(lab: Lab): Promise<boolean> {
+  const { code, stderr } = await lab.kubectl(["create", "configmap", `probe-${crypto.randomUUID()}`]);
+  if (code !== 0) assert.match(stderr, /etcdserver: mvcc: database space exceeded/);
+  return code === 0;
+}
+
+/** As an administrator does with etcdctl: drop the history, give its space back, and disarm the alarm. */
+async function makeRoom(lab: Lab): Promise<void> {
+  const etcd = async (path: string, body: unknown): Promise<{ header?: Record<"revision" | "member_id", string> }> => {
+    const response = await fetch(`http://127.0.0.1:${lab.ports.etcd}/v3/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
+    assert.ok(response.ok, `${path}: ${response.status}`);
+    return await response.json();
+  };
+  const { header } = await etcd("kv/range", { key: btoa("x") });
+  await etcd("kv/compaction", { revision: header!.revision, physical: true });
+  await etcd("maintenance/defragment", {});
+  await etcd("maintenance/alarm", { action: "DEACTIVATE", memberID: header!.member_id, alarm: "NOSPACE" });
+}
+
+Deno.test("fills etcd: the end comes on time by deletes alone, and all else when there is room again", async () => {
+  await using scene = await hostileScene({ ownLab: true, lab: { etcdQuotaBytes: 24 << 20 } });
+  const { cluster, mallory, bob, operator } = scene;
+  const lab = scene.lab as Lab;
+  const pod = guestPod("miner", { cpu: "1", memory: "64Mi" }, mallory.namespace);
+  assert.equal((await mallory.kubectl(["create", "-f", "-"], pod)).code, 0);
+  // The Lease runs out 10 s after the last renewal, which is before this.
+  const end = secondsFromNow(25);
+  const spec = { validity: { validUntil: end.text } };
+  await cluster.grants.patch(mallory.grant, { spec }, { type: "merge" });
+
+  // One object, written again and again: no quota counts its history.
+  const junk = new ResourceApi(mallory.rest, configMaps, mallory.namespace);
+  await junk.create({ metadata: { name: "junk" } });
+  const fill = async (): Promise<unknown> => {
+    for (let round = 0; Date.now() < end.at - 14_000; round++) {
+      const data = { junk: `${round} `.padEnd(1_000_000, "x") };
+      try {
+        await junk.patch("junk", { data }, { type: "merge" });
+      } catch (error) {
+        return error;
+      }
+    }
+    throw new Error("the database takes too long to fill");
+  };
+  assert.ok(isStorageFull(await fill()));
+  await eventually("the operator may only delete", () => {
+    const told = operator.log.some((line) => line.includes("This operator only deletes"));
+    return Promise.resolve(told || operator.log.at(-1)!);
+  }, 15_000);
+  assert.ok(Date.now() < end.at, "only now it ends");
+  assert.equal((await mallory.kubectl(["get", "pods"])).code, 0);
+
+  await eventually("access has gone", async () => {
+    const { said } = await mallory.kubectl(["get", "pods"]);
+    return said.includes("cannot list resource") || said;
+  }, end.at - Date.now() + 5_000);
+  const late = Date.now() - end.at;
+  assert.ok(late < 3_000, `access went ${late} ms late`);
+  await eventually("what opens has gone", async () => {
+    const left = await cluster.policiesOf(mallory.realm);
+    return left.join() === "default-deny" || left.join();
+  });
+  assert.equal(await takesWrites(lab), false, "all of that without a write");
+  assert.equal((await bob.kubectl(["get", "pods"])).code, 0, "nobody else loses anything");
+  assert.deepEqual(await cluster.policiesOf(bob.realm), ["default-deny", "dns", "guest-internal"]);
+
+  await makeRoom(lab);
+  await cluster.grantIn("Expired", mallory.grant, 20_000);
+  await eventually("the pod has gone", async () => {
+    const { stdout } = await lab.kubectl(["get", "pods", "--namespace", mallory.namespace, "--output=name"]);
+    return stdout === "" || stdout;
+  }, 30_000);
+  assert.equal(await takesWrites(lab), true);
+});
