@@ -48,7 +48,16 @@ const isHook = ({ metadata }: Manifest): boolean => metadata.annotations?.["helm
 export async function kustomizeFiles(helm: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const base = new Set<string>();
-  for (const name of ["base/rbac", "base/guest-role", "base/viewer-role", "base/guards", "webhook/webhook"]) {
+  for (
+    const name of [
+      "base/rbac",
+      "base/guest-role",
+      "base/viewer-role",
+      "base/guards",
+      "base/guest-guards",
+      "webhook/webhook",
+    ]
+  ) {
     const text = await Deno.readTextFile(`${root}deploy/kustomize/${name}.yaml`);
     for (const object of loadAll(text) as unknown as Manifest[]) base.add(keyOf(object));
   }

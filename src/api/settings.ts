@@ -1,7 +1,12 @@
 /** The operator's configuration file (KEYSTONE_CONFIG, `--config`): what a cluster's owner may set, with its defaults. */
 import { z } from "zod";
+import { guardNames } from "./guards.ts";
 
 const quantity = z.string().regex(/^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/, "is not a quantity such as 20Gi");
+
+/** Of an object or a resource: no comma, by which lists are kept, and no equals sign, by which pairs are. */
+const name = z.string().regex(/^[A-Za-z0-9]([-A-Za-z0-9_.\/]{0,315}[A-Za-z0-9])?$/, "is not a name");
+const names = z.array(name).max(64).default([]);
 
 const trustRules = (defaults: {
   egress: "any" | "unprotected" | "realm";
@@ -32,7 +37,15 @@ const trustRules = (defaults: {
     /** Old revisions that a workload may keep, and finished Jobs of each outcome that a CronJob may keep. */
     history: z.int().min(0).max(1000).default(10),
     ephemeralStorage: quantity.default(defaults.ephemeralStorage),
-  });
+    /** RuntimeClasses that pods may name; and whether they have to name one of them, such as a sandbox. */
+    runtimeClasses: z.array(name).max(32).default([]),
+    runtimeClassRequired: z.boolean().default(false),
+    /** Whether pods may have tokens of their service account mounted. */
+    podTokens: z.boolean().default(true),
+  }).refine(
+    ({ runtimeClasses, runtimeClassRequired }) => !runtimeClassRequired || runtimeClasses.length > 0,
+    { path: ["runtimeClassRequired"], error: "needs a class in runtimeClasses, or no pod could run" },
+  );
 
 const ranges = z.array(z.union([z.cidrv4(), z.cidrv6()], "is not a CIDR such as 10.42.0.0/16")).max(256);
 
@@ -101,7 +114,23 @@ export const settingsSchema = z.strictObject({
   /** How long an ended realm's namespace that holds no volume is kept. */
   namespaceRetentionSeconds: z.int().min(0).max(31_536_000).default(86_400),
   /** Highest priority that a pod of guests may have; 0 keeps them from putting out pods that have no class. */
-  maxPriority: z.int().min(-1_000_000_000).max(1_000_000_000).default(999_999),
+  maxPriority: z.int().min(-1_000_000_000).max(1_000_000_000).default(0),
+  /** Limits of the guards, see docs/guards.md. */
+  guards: z.strictObject({
+    /** Guards that only warn. */
+    warn: z.array(z.enum(guardNames)).default([]),
+    /** Longest time that a pod may take to stop. */
+    maxTerminationGraceSeconds: z.int().min(30).max(31_536_000).default(3600),
+    /** Resources by the RuntimeClass that their pods need: the class is for pods that have a limit of one of them. */
+    deviceRuntimeClasses: z.record(name, z.array(name).min(1).max(32)).default({}),
+    /** Drivers of inline csi volumes. */
+    csiDrivers: names,
+    /** Schedulers besides default-scheduler. */
+    schedulers: names,
+    /** Keys of taints that keep nodes from guests, besides those of the control plane. */
+    reservedTaints: names,
+    loadBalancerClasses: names,
+  }).prefault({}),
 });
 
 /** The configuration, with every default filled in. */

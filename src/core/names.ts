@@ -24,6 +24,22 @@ export const trustAnnotation = "keystone.io/trust";
 export const volumesAnnotation = "keystone.io/volumes";
 /** On a guest namespace: the highest priority that its pods may have, for the guards. */
 export const maxPriorityAnnotation = "keystone.io/max-priority";
+/** On a guest namespace, for the guards: settings, lists with commas. What isn't there is as strict as can be. */
+export const maxGraceAnnotation = "keystone.io/max-termination-grace-seconds";
+export const maxHistoryAnnotation = "keystone.io/max-history";
+export const runtimeClassesAnnotation = "keystone.io/runtime-classes";
+export const runtimeClassRequiredAnnotation = "keystone.io/runtime-class-required";
+/** Pairs `class=resource`. */
+export const deviceRuntimeClassesAnnotation = "keystone.io/device-runtime-classes";
+export const csiDriversAnnotation = "keystone.io/csi-drivers";
+export const schedulersAnnotation = "keystone.io/schedulers";
+export const reservedTaintsAnnotation = "keystone.io/reserved-taints";
+export const podTokensAnnotation = "keystone.io/pod-tokens";
+export const loadBalancerClassesAnnotation = "keystone.io/load-balancer-classes";
+/** The guards that only warn. */
+export const warnAnnotation = "keystone.io/guards-warn";
+/** On a guest namespace in which some guard only warns. */
+export const warnLabel = "keystone.io/guards-warn";
 /** On a guest namespace: when its last grant ended, RFC 3339. */
 export const endedAnnotation = "keystone.io/ended-at";
 /** On a guest namespace whose last grant has ended. */

@@ -458,6 +458,16 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
     ]),
   ],
+  "keystone-guest-devices": cannot("a guest", [[
+    "ask for a device that nobody has granted",
+    makePod({
+      containers: (pod("made").spec as { containers: Body[] }).containers.map((container) => ({
+        ...container,
+        resources: { limits: { "example.com/gpu": "1" } },
+      })),
+    }),
+    /spec\.resources has example\.com\/gpu: no grant names it/,
+  ]]),
   "keystone-guest-services": [
     ...cannot("a guest", [
       [
@@ -506,12 +516,12 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       [
         "place a pod past the scheduler",
         makePod({ nodeName: "node-1" }),
-        /spec\.nodeName is node-1: .* choose among nodes with spec\.nodeSelector or spec\.affinity/,
+        /spec\.nodeName is node-1: .* choose among nodes with nodeSelector or affinity/,
       ],
       [
         "send a pod to the control plane",
         makePod(tolerating(controlPlane)),
-        /spec\.tolerations has node-role\.kubernetes\.io\/control-plane, the taint of nodes that run the cluster/,
+        /spec\.tolerations has node-role\.kubernetes\.io\/control-plane: those nodes are not for guests/,
       ],
       [
         "send it there by the old name",
@@ -536,17 +546,17 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       [
         "make a pod critical to a node",
         makePod({ priorityClassName: "system-node-critical" }),
-        /spec\.priorityClassName is system-node-critical, which is for the cluster itself/,
+        /spec\.priorityClassName is system-node-critical, priority \d+ \(allowed: 0\)/,
       ],
       [
         "make a pod that puts others out",
         makePod({ priorityClassName: "keystone-guards-high" }),
-        /spec\.priorityClassName is keystone-guards-high, priority 1000000; .* up to 999999/,
+        /spec\.priorityClassName is keystone-guards-high, priority 1000000 \(allowed: 0\)/,
       ],
       [
         "make a pod with a finalizer that would hold it",
-        makePod({}, { finalizers: ["batch.kubernetes.io/job-tracking", "example.com/hold"] }),
-        /metadata\.finalizers has example\.com\/hold, which would hold the pod when the grant ends/,
+        makePod({}, { finalizers: ["example.com/hold"] }),
+        /metadata\.finalizers has example\.com\/hold: nobody would take it out when the grant ends/,
       ],
       [
         "add one later",
@@ -554,9 +564,9 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         /metadata\.finalizers has example\.com\/hold/,
       ],
       [
-        "set one of the garbage collector's",
-        makePod({}, { finalizers: ["foregroundDeletion"] }),
-        /has foregroundDeletion/,
+        "set one that no Job's controller takes out",
+        makePod({}, { finalizers: ["batch.kubernetes.io/job-tracking"] }),
+        /has batch\.kubernetes\.io\/job-tracking/,
       ],
     ]),
     ...cannot("the ReplicaSet controller", [
@@ -633,7 +643,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         metadata: { name: "token", annotations: { "kubernetes.io/service-account.name": "default" } },
         type: "kubernetes.io/service-account-token",
       }),
-      /type is kubernetes\.io\/service-account-token: such a token would outlast the grant/,
+      /type is kubernetes\.io\/service-account-token: the cluster would put a token into it that never expires/,
     ],
   ]),
 };
@@ -822,7 +832,6 @@ export const allowed = (seen: Body): Case[] => [
   ]),
   ...can("a guest", [
     ["make a pod", makePod({})],
-    ["make one of a class that isn't high", makePod({ priorityClassName: "keystone-guards-some" })],
     [
       "make one that goes to nodes with devices",
       makePod(
@@ -832,7 +841,7 @@ export const allowed = (seen: Body): Case[] => [
         }),
       ),
     ],
-    ["make one as a Job's controller does", makePod({}, { finalizers: ["batch.kubernetes.io/job-tracking"] })],
+    ["make one that goes after what it owns", makePod({}, { finalizers: ["foregroundDeletion"] })],
     ["change a pod that had a finalizer before", patch(here("pods/old"), labelled({ x: "y" }))],
     ["take that out", patch(here("pods/old"), { metadata: { finalizers: null } })],
     [

@@ -1,7 +1,7 @@
 /**
  * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`,
- * `lib/kubernetes_apis` from its committed OpenAPI documents, and in deploy/chart the copies of deploy/kustomize/base and
- * `crds/`. Offline, and the same every time.
+ * the guards of guests and docs/guards.md from deploy/guards, `lib/kubernetes_apis` from its committed OpenAPI documents,
+ * and in deploy/chart the copies of deploy/kustomize/base and `crds/`. Offline, and the same every time.
  *
  * `--chart` also renders what of deploy/kustomize comes from deploy/chart, with Helm, which the lab builds.
  * `--check` writes nothing, names what differs and fails. `--refresh` starts a lab first and reads the documents anew
@@ -14,6 +14,8 @@ import { refresh } from "../../lib/kubernetes_apis/generate/refresh.ts";
 import { crdFiles } from "../../src/api/generate.ts";
 import { apiReference } from "../../src/api/reference.ts";
 import { chartFiles } from "../../deploy/chart_files.ts";
+import { guardsPage } from "../../deploy/guards/page.ts";
+import { guestGuards } from "../../deploy/guards/policies.ts";
 import { kustomizeFiles } from "../../deploy/kustomize_files.ts";
 import { cliReference } from "../../src/cli/reference.ts";
 import { build } from "./build.ts";
@@ -79,6 +81,9 @@ const differing = [
   ...await writeCrds(check),
   ...await writeReference("docs/api.md", apiReference(), check),
   ...await writeReference("docs/cli-reference.md", cliReference(), check),
+  // Before the chart, which has a copy.
+  ...await writeReference("deploy/kustomize/base/guest-guards.yaml", guestGuards(), check),
+  ...await writeReference("docs/guards.md", guardsPage(), check),
   ...await writeFiles(await chartFiles(), check),
 ];
 if (chart) differing.push(...await writeFiles(await kustomizeFiles((await build(["helm"])).helm!), check));

@@ -23,6 +23,8 @@ import {
   ownerLabels,
   realmIdentity,
   systemNamespace,
+  warnAnnotation,
+  warnLabel,
 } from "../names.ts";
 
 /** Version of the Pod Security Standards: what the server has (KEP-2579). */
@@ -48,7 +50,13 @@ export const namespaceOf = (
   kind: "Namespace",
   metadata: {
     name: guestNamespace(realm),
-    labels: { ...ownerLabels(realm), ...podSecurity(level), ...(locked ? { [lockedLabel]: "true" } : {}) },
+    labels: {
+      ...ownerLabels(realm),
+      ...podSecurity(level),
+      ...(locked ? { [lockedLabel]: "true" } : {}),
+      // Selects the policies that warn.
+      ...(annotations[warnAnnotation] ? { [warnLabel]: "true" } : {}),
+    },
     annotations,
   },
 });

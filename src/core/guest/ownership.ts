@@ -6,14 +6,14 @@ import {
   granteeAnnotation,
   managedBy,
   managedByLabel,
-  maxPriorityAnnotation,
   realmLabel,
   trustAnnotation,
   volumesAnnotation,
 } from "../names.ts";
 import { isKnown } from "./holding.ts";
 import type { GuestWorld } from "./plan.ts";
-import { recordedTrust } from "./trust.ts";
+import { guardSettings } from "./guard_settings.ts";
+import { recordedTrust, rulesHere } from "./trust.ts";
 import { canonicalName, nodesOf } from "../realm/identity.ts";
 
 export type Ownership =
@@ -93,7 +93,7 @@ export function recordsOf(
   ownership: Ownership,
 ): Record<string, string> {
   const before = namespace?.annotations ?? {};
-  const records: Record<string, string> = { [maxPriorityAnnotation]: String(settings.maxPriority) };
+  const records = guardSettings(settings, rulesHere({ realm, namespace, settings }));
   const record = recordOf(realm, before, ownership);
   if (record !== undefined) records[granteeAnnotation] = record;
   const trust = isKnown(realm) && ownership.is !== "another's" ? realm.spec.trustLevel : recordedTrust(namespace);

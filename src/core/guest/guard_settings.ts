@@ -1,0 +1,26 @@
+/** The settings of the guards, as annotations of a guest namespace: admission policies can read nothing else of ours. */
+import type { Settings, TrustRules } from "../../api/mod.ts";
+import * as names from "../names.ts";
+
+const list = (entries: readonly string[]): string => [...new Set(entries)].sort().join(",");
+
+/** What the policies read by `namespaceObject`; a missing annotation is as strict as can be. */
+export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRules): Record<string, string> {
+  const pairs = Object.entries(guards.deviceRuntimeClasses).flatMap(([runtimeClass, resources]) =>
+    resources.map((resource) => `${runtimeClass}=${resource}`)
+  );
+  return {
+    [names.maxPriorityAnnotation]: String(maxPriority),
+    [names.maxGraceAnnotation]: String(guards.maxTerminationGraceSeconds),
+    [names.maxHistoryAnnotation]: String(rules.history),
+    [names.runtimeClassesAnnotation]: list(rules.runtimeClasses),
+    [names.runtimeClassRequiredAnnotation]: String(rules.runtimeClassRequired),
+    [names.deviceRuntimeClassesAnnotation]: list(pairs),
+    [names.csiDriversAnnotation]: list(guards.csiDrivers),
+    [names.schedulersAnnotation]: list(guards.schedulers),
+    [names.reservedTaintsAnnotation]: list(guards.reservedTaints),
+    [names.podTokensAnnotation]: String(rules.podTokens),
+    [names.loadBalancerClassesAnnotation]: list(guards.loadBalancerClasses),
+    [names.warnAnnotation]: list(guards.warn),
+  };
+}

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { defaultSettings, parseSettings } from "../../api/mod.ts";
+import { guardSettings } from "./guard_settings.ts";
+import { namespaceOf } from "./objects.ts";
+
+Deno.test("settings of guards: the defaults are as strict as a missing annotation", () => {
+  assert.deepEqual(guardSettings(defaultSettings, defaultSettings.trust.public), {
+    "keystone.io/max-priority": "0",
+    "keystone.io/max-termination-grace-seconds": "3600",
+    "keystone.io/max-history": "10",
+    "keystone.io/runtime-classes": "",
+    "keystone.io/runtime-class-required": "false",
+    "keystone.io/device-runtime-classes": "",
+    "keystone.io/csi-drivers": "",
+    "keystone.io/schedulers": "",
+    "keystone.io/reserved-taints": "",
+    "keystone.io/pod-tokens": "true",
+    "keystone.io/load-balancer-classes": "",
+    "keystone.io/guards-warn": "",
+  });
+});
+
+Deno.test("settings of guards: lists and pairs are sorted, so that the same settings write the same", () => {
+  const settings = parseSettings({
+    trust: { public: { runtimeClasses: ["kata", "gvisor"], runtimeClassRequired: true, podTokens: false, history: 5 } },
+    guards: {
+      warn: ["volume-types", "affinity"],
+      deviceRuntimeClasses: { nvidia: ["nvidia.com/mig-1g.5gb", "nvidia.com/gpu"] },
+    },
+  });
+  const of = guardSettings(settings, settings.trust.public);
+  assert.equal(of["keystone.io/runtime-classes"], "gvisor,kata");
+  assert.equal(of["keystone.io/runtime-class-required"], "true");
+  assert.equal(of["keystone.io/pod-tokens"], "false");
+  assert.equal(of["keystone.io/max-history"], "5");
+  assert.equal(of["keystone.io/device-runtime-classes"], "nvidia=nvidia.com/gpu,nvidia=nvidia.com/mig-1g.5gb");
+  assert.equal(of["keystone.io/guards-warn"], "affinity,volume-types");
+  const { labels } = namespaceOf("bob-home", "restricted", of, false).metadata!;
+  assert.equal(labels!["keystone.io/guards-warn"], "true", "the policies that warn select it");
+  assert.equal(guardSettings(settings, settings.trust.partner)["keystone.io/runtime-classes"], "");
+});
+
+Deno.test("settings of guards: what couldn't be kept in a list, or would let no pod run, is refused by name", () => {
+  const refused = (content: unknown, says: RegExp) => assert.throws(() => parseSettings(content), says);
+  refused({ guards: { csiDrivers: ["a,b"] } }, /guards\.csiDrivers\.0 is "a,b": is not a name/);
+  refused({ guards: { deviceRuntimeClasses: { "a=b": ["c"] } } }, /guards\.deviceRuntimeClasses/);
+  refused({ guards: { warn: ["nodename"] } }, /guards\.warn\.0 is "nodename"/);
+  refused({ trust: { public: { runtimeClassRequired: true } } }, /runtimeClassRequired is true: needs a class/);
+});

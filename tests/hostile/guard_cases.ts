@@ -1,0 +1,131 @@
+/** The attacks and the ordinary objects of the table of guards, each in every kind that can carry it. */
+import type { Attack, Body, Example, Guard } from "../../deploy/guards/guard.ts";
+import { guards } from "../../deploy/guards/table.ts";
+import { workloads } from "../../deploy/guards/workloads.ts";
+
+export interface Case {
+  guard: Guard["name"];
+  /** "a guest makes …". */
+  title: string;
+  kind: string;
+  object: Body;
+  /** Annotations of the namespace. */
+  settings: Record<string, string>;
+}
+
+export interface AttackCase extends Case {
+  says: RegExp;
+}
+
+/** Where the API server takes an object of a kind, in a namespace. */
+export const paths: Readonly<Record<string, string>> = {
+  Pod: "/api/v1/namespaces/NS/pods",
+  ReplicationController: "/api/v1/namespaces/NS/replicationcontrollers",
+  Service: "/api/v1/namespaces/NS/services",
+  ConfigMap: "/api/v1/namespaces/NS/configmaps",
+  Secret: "/api/v1/namespaces/NS/secrets",
+  PersistentVolumeClaim: "/api/v1/namespaces/NS/persistentvolumeclaims",
+  Deployment: "/apis/apps/v1/namespaces/NS/deployments",
+  ReplicaSet: "/apis/apps/v1/namespaces/NS/replicasets",
+  StatefulSet: "/apis/apps/v1/namespaces/NS/statefulsets",
+  DaemonSet: "/apis/apps/v1/namespaces/NS/daemonsets",
+  Job: "/apis/batch/v1/namespaces/NS/jobs",
+  CronJob: "/apis/batch/v1/namespaces/NS/cronjobs",
+  HorizontalPodAutoscaler: "/apis/autoscaling/v2/namespaces/NS/horizontalpodautoscalers",
+  PodDisruptionBudget: "/apis/policy/v1/namespaces/NS/poddisruptionbudgets",
+};
+
+export const pathOf = (kind: string, namespace: string): string => paths[kind]!.replace("NS", namespace);
+
+const isPlain = (value: unknown): value is Body => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Lays `over` over `base`; lists are replaced. */
+export function laid(base: Body, over: Body = {}): Body {
+  const out: Body = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    out[key] = isPlain(value) && isPlain(out[key]) ? laid(out[key], value) : value;
+  }
+  return out;
+}
+
+/** An ordinary pod, or a template of one. */
+function podOf({ spec, metadata, container }: NonNullable<Example["pod"]>, restartPolicy: string): Body {
+  return {
+    metadata: laid({ labels: { app: "x" } }, metadata),
+    spec: laid({ containers: [laid({ name: "main", image: "example.com/x" }, container)], restartPolicy }, spec),
+  };
+}
+
+const apiVersionOf = (kind: string): string => {
+  const [, api, ...rest] = paths[kind]!.split("/namespaces/")[0]!.split("/");
+  return api === "api" ? rest[0]! : rest.join("/");
+};
+
+/** An ordinary object of a kind, with the pod that it makes. */
+export function ordinaryOf(kind: string, pod: NonNullable<Example["pod"]> = {}): Body {
+  const selector = { matchLabels: { app: "x" } };
+  const runs = podOf(pod, "Always");
+  const ends = podOf(pod, "Never");
+  const specs: Record<string, Body> = {
+    ReplicationController: { replicas: 0, selector: { app: "x" }, template: runs },
+    Deployment: { replicas: 0, selector, template: runs },
+    ReplicaSet: { replicas: 0, selector, template: runs },
+    StatefulSet: { replicas: 0, serviceName: "x", selector, template: runs },
+    DaemonSet: { selector, template: runs },
+    Job: { suspend: true, template: ends },
+    CronJob: { suspend: true, schedule: "* * * * *", jobTemplate: { spec: { template: ends } } },
+    Service: { ports: [{ port: 80 }] },
+    PersistentVolumeClaim: {
+      accessModes: ["ReadWriteOnce"],
+      storageClassName: "hostile-none",
+      resources: { requests: { storage: "1Mi" } },
+    },
+    HorizontalPodAutoscaler: {
+      maxReplicas: 2,
+      scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "x" },
+    },
+    PodDisruptionBudget: { maxUnavailable: 1, selector },
+  };
+  const whole = kind === "Pod" ? runs : kind in specs ? { spec: specs[kind] } : {};
+  return laid({ apiVersion: apiVersionOf(kind), kind, ...whole }, { metadata: { name: `x-${kind.toLowerCase()}` } });
+}
+
+function* objectsOf(example: Example): Generator<{ kind: string; object: Body }> {
+  const { pod, object, not = [] } = example;
+  if (pod) {
+    for (const kind of ["Pod", ...workloads]) if (!not.includes(kind)) yield { kind, object: ordinaryOf(kind, pod) };
+  }
+  for (const kind of object?.kinds ?? []) {
+    const { spec = {}, metadata = {}, fields = {} } = object!;
+    yield { kind, object: laid(ordinaryOf(kind), { ...fields, metadata, ...(object!.spec ? { spec } : {}) }) };
+  }
+}
+
+const casesOf = <T extends Example>(list: (guard: Guard) => readonly T[]) =>
+  guards.flatMap((guard) =>
+    list(guard).flatMap((example) =>
+      [...objectsOf(example)].map(({ kind, object }) => ({
+        ...example,
+        guard: guard.name,
+        title: `${guard.name}: ${example.title}, as a ${kind}`,
+        kind,
+        object,
+        settings: example.settings ?? {},
+      }))
+    )
+  );
+
+/** All that has to be refused. */
+export const attacks: readonly AttackCase[] = casesOf<Attack>(({ attacks }) => attacks);
+
+/** All that has to pass; and of each kind one that asks for nothing special. */
+export const ordinary: readonly Case[] = [
+  ...Object.keys(paths).map((kind): Case => ({
+    guard: "pod-fields",
+    title: `an ordinary ${kind}`,
+    kind,
+    object: ordinaryOf(kind),
+    settings: {},
+  })),
+  ...casesOf<Example>(({ ordinary }) => ordinary),
+];

@@ -1,0 +1,211 @@
+/**
+ * Ordinary life beside the guards: workloads that are older than a guard are scaled, changed, rolled out and deleted; what
+ * is big is judged in the budget, and nothing holds up a controller, the garbage collector or the end of a
+ * namespace.
+ */
+import assert from "node:assert/strict";
+import type { Body } from "../../deploy/guards/guard.ts";
+import { clientOf, eventually, prepared, root, step } from "../fixtures/operator.ts";
+import { sharedLab } from "../lab/shared.ts";
+import { laid, ordinaryOf, pathOf } from "./guard_cases.ts";
+
+const suffix = crypto.randomUUID().slice(0, 6);
+const namespace = `guest-hostile-life-${suffix}`;
+const user = `mallory-life-${suffix}`;
+
+/** A template that several guards refuse. */
+const old = {
+  spec: {
+    volumes: [{ name: "odd", nfs: { server: "192.168.1.10", path: "/" } }],
+    tolerations: [{ operator: "Exists" }],
+    terminationGracePeriodSeconds: 1,
+  },
+  container: { resources: { limits: { "example.com/ungranted": "1" } } },
+  metadata: { finalizers: [] },
+};
+
+const oldDeployment = laid(ordinaryOf("Deployment", old), {
+  metadata: { name: "old", finalizers: ["example.com/before"] },
+  spec: { replicas: 1, revisionHistoryLimit: 1000, strategy: { type: "Recreate" } },
+});
+const oldStatefulSet = laid(ordinaryOf("StatefulSet", old), {
+  metadata: { name: "old-set" },
+  spec: { replicas: 2, podManagementPolicy: "Parallel" },
+});
+const oldJob = laid(ordinaryOf("Job", old), { metadata: { name: "old-job" }, spec: { suspend: false } });
+const oldCronJob = laid(ordinaryOf("CronJob", old), { metadata: { name: "old-cron" } });
+
+Deno.test("ordinary life beside the guards", async (t) => {
+  await using lab = await sharedLab();
+  await using leaving = new AsyncDisposableStack();
+  using cluster = await prepared(lab);
+  const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
+  assert.equal(installed.code, 0, installed.stderr);
+  // The policies have to be in force before anything is tried; the table's own test waits for each of them.
+  const admin = async (...args: string[]) => {
+    const { code, stdout, stderr } = await lab.kubectl(["-n", namespace, ...args]);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const kubeconfig = await lab.user(user);
+  const mallory = leaving.use(await clientOf(kubeconfig));
+  const guest = async (...args: string[]) => {
+    const { code, stdout, stderr } = await lab.kubectl(["-n", namespace, ...args], { kubeconfig });
+    return { code, said: stdout + stderr };
+  };
+  const can = async (...args: string[]) => {
+    const { code, said } = await guest(...args);
+    assert.equal(code, 0, said);
+    return said;
+  };
+
+  const made = await cluster.apply(
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: { name: "keystone-guest", namespace },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "keystone-guest" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: user }],
+    },
+  );
+  assert.equal(made.code, 0, made.said);
+  leaving.defer(async () => {
+    await lab.kubectl(["delete", "namespace", "--wait=false", "--ignore-not-found", namespace]);
+  });
+  await eventually("it has its account", async () => {
+    return (await lab.kubectl(["get", "serviceaccount", "default", "-n", namespace])).code === 0 || "not yet";
+  });
+  const inside = (object: Body): Body => laid(object, { metadata: { namespace } });
+  const before = await cluster.apply(
+    ...[
+      oldDeployment,
+      oldStatefulSet,
+      oldJob,
+      oldCronJob,
+      laid(ordinaryOf("Pod", old), {
+        metadata: { name: "old-pod", finalizers: ["example.com/a", "example.com/b"] },
+      }),
+    ].map(inside),
+  );
+  assert.equal(before.code, 0, before.said);
+  const podsOf = async (...selector: string[]): Promise<string[]> =>
+    (await admin("get", "pods", "-o", "name", ...selector)).split("\n").filter((name) => name !== "");
+  await eventually("their pods are there", async () => {
+    const names = await podsOf();
+    return names.length === 5 || names.join(" ");
+  }, 30_000);
+  await admin("label", "namespace", namespace, "keystone.io/realm=hostile");
+  await cluster.apply({
+    apiVersion: "v1",
+    kind: "ResourceQuota",
+    metadata: { name: "keystone", namespace },
+    spec: { hard: { pods: "50" } },
+  });
+  await eventually("the guards see the namespace", async () => {
+    const { said } = await guest("create", "--dry-run=server", "-o", "name", "-f", "-");
+    const { stderr } = await lab.kubectl(["-n", namespace, "create", "--dry-run=server", "-f", "-"], {
+      kubeconfig,
+      stdin: JSON.stringify(ordinaryOf("Deployment", old)),
+    });
+    return /denied request/.test(stderr) || stderr + said;
+  });
+
+  await step(t, "a workload that is older than the guards is scaled to nothing and back by kubectl scale", async () => {
+    await can("scale", "deployment/old", "--replicas=0");
+    await can("scale", "statefulset/old-set", "--replicas=1");
+    await eventually("its pods have gone", async () => {
+      const names = await podsOf();
+      return names.length === 3 || names.join(" ");
+    }, 30_000);
+  });
+
+  await step(t, "it is labelled, paused, and changed in all that the guards don't look at", async () => {
+    await can("label", "deployment/old", "a=b");
+    await can("patch", "deployment/old", "-p", '{"spec":{"replicas":0,"paused":false,"minReadySeconds":1}}');
+    await can("patch", "deployment/old", "-p", '{"metadata":{"finalizers":null}}');
+    await can("patch", "pod/old-pod", "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/a"]}}');
+    await can("patch", "deployment/old", "-p", '{"spec":{"revisionHistoryLimit":5}}');
+  });
+
+  await step(
+    t,
+    "its image is changed, its controllers make a ReplicaSet, and the pods are refused with the reason",
+    async () => {
+      await can("set", "image", "deployment/old", "main=example.com/y");
+      await can("scale", "deployment/old", "--replicas=1");
+      await eventually("the reason is in the events", async () => {
+        const said = await admin("get", "events", "-o", "jsonpath={range .items[*]}{.message}{'\\n'}{end}");
+        return /denied request: spec\.\w+.*\(guard [a-z-]+\)/.test(said) || said;
+      }, 30_000);
+    },
+  );
+
+  await step(t, "an update that adds to it is refused", async () => {
+    const added =
+      '[{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"more","nfs":{"server":"x","path":"/"}}}]';
+    const { said } = await guest("patch", "deployment/old", "--type=json", "-p", added);
+    assert.match(said, /spec\.template\.spec\.volumes\[more\] is nfs/);
+    assert.doesNotMatch(said, /odd/, "what it had is not held against it");
+  });
+
+  await step(t, "what offends is taken out, and kubectl rollout undo brings it back no more", async () => {
+    await can("patch", "deployment/old", "--type=json", "-p", '[{"op":"remove","path":"/spec/template/spec/volumes"}]');
+    const { code, said } = await guest("rollout", "undo", "deployment/old");
+    assert.notEqual(code, 0);
+    assert.match(said, /volumes\[odd\] is nfs/);
+  });
+
+  await step(t, "a CronJob and a Job that are older are suspended and deleted", async () => {
+    await can("patch", "cronjob/old-cron", "-p", '{"spec":{"suspend":true}}');
+    await can("delete", "job/old-job", "--cascade=foreground", "--timeout=30s");
+    await eventually("its pods have gone", async () => {
+      const names = await podsOf("-l", "batch.kubernetes.io/job-name=old-job");
+      return names.length === 0 || names.join(" ");
+    }, 30_000);
+  });
+
+  const big: [string, string, Body][] = [
+    [
+      "300 containers with 30 variables each",
+      "Deployment",
+      ordinaryOf("Deployment", {
+        spec: {
+          containers: Array.from({ length: 300 }, (_, index) => ({
+            name: `c${index}`,
+            image: "x",
+            env: Array.from({ length: 30 }, (_, variable) => ({ name: `V${variable}`, value: "v" })),
+          })),
+        },
+      }),
+    ],
+    [
+      "1.2 MB of labels",
+      "Deployment",
+      laid(ordinaryOf("Deployment"), {
+        metadata: {
+          labels: Object.fromEntries(
+            Array.from({ length: 15_000 }, (_, index) => [`example.com/${"k".repeat(10)}${index}`, "v".repeat(60)]),
+          ),
+        },
+      }),
+    ],
+  ];
+  for (const [what, kind, bodyJson] of big) {
+    await step(t, `${what} are judged in the budget`, async () => {
+      const said = await mallory.performRequest({
+        method: "POST",
+        path: pathOf(kind, namespace),
+        bodyJson,
+        querystring: new URLSearchParams({ dryRun: "All" }),
+      }).then(() => "", (error: Error) => error.message);
+      assert.doesNotMatch(said, /cost|budget/);
+    });
+  }
+
+  await step(t, "the namespace's deletion comes to its end, whatever goes first", async () => {
+    await admin("patch", "pod/old-pod", "--type=merge", "-p", '{"metadata":{"finalizers":null}}');
+    const { code, stderr } = await lab.kubectl(["delete", "namespace", namespace, "--timeout=60s"]);
+    assert.equal(code, 0, stderr);
+  });
+});
