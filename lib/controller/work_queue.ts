@@ -112,6 +112,11 @@ export class WorkQueue<K extends string = string> {
     return this.#instants.size + this.#retries.size;
   }
 
+  /** How many keys have failed since they last succeeded. */
+  get failing(): number {
+    return this.#failures.size;
+  }
+
   /** Enters a key to be taken as soon as possible. A key that is already due keeps its place, or moves to an earlier lane. */
   add(key: K, options: AddOptions = {}): void {
     this.#enter(key, laneOf(options));

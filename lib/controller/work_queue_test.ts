@@ -327,3 +327,14 @@ Deno.test("giving back a key that isn't taken is an error", async () => {
   queue.done(await queue.take(never));
   assert.throws(() => queue.done("a"), /Key a is not taken/);
 });
+
+Deno.test("a key that has failed counts as failing until it is forgotten", () => {
+  const clock = new FakeClock();
+  const queue = new WorkQueue({ clock });
+  queue.retry("a");
+  queue.retry("a");
+  queue.retry("b", { afterMs: 5 });
+  assert.equal(queue.failing, 1);
+  queue.forget("a");
+  assert.equal(queue.failing, 0);
+});

@@ -9,19 +9,20 @@ import { planGrant } from "../core/grant/plan.ts";
 import { quotaName } from "../core/guest/objects.ts";
 import { guestNamespace, operatorName } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
-import { granteeNamed, poolingOf } from "./pools.ts";
+import { poolingOf, readParties } from "./pools.ts";
 import { record } from "./record.ts";
 import { keyIn } from "./stores.ts";
 
 export async function reconcileGrant(context: Context, name: string, signal: AbortSignal): Promise<Next> {
-  const { stores, shares, settings, local, clock } = context;
+  const { stores, shares, settings, clock } = context;
   const grant = stores.grants.get(name);
   if (!grant) return {};
   const { granteeRealm } = grant.spec;
+  const { realm, local, unread } = readParties(context, granteeRealm);
   const plan = planGrant({
     grant,
-    realm: granteeNamed(context, granteeRealm),
-    local: local(),
+    realm,
+    local,
     pooling: poolingOf(context),
     settings,
     skewMs: context.skewMs(),
@@ -50,9 +51,18 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
   if (plan.status && !isDeepStrictEqual(plan.status, grant.status)) {
     stores.grants.observe(await api.applyStatus({ ...head, metadata, status: plan.status }, options));
     record(context, regarding(grant), plan.events);
-    const quota = stores.quotas.get(keyIn(guestNamespace(granteeRealm), quotaName));
-    // About an object of the guest namespace, so that it shows where the guests look.
-    if (quota) record(context, { apiVersion: "v1", kind: "ResourceQuota", ...named(quota) }, plan.guestEvents);
+    const namespace = guestNamespace(granteeRealm);
+    const quota = stores.quotas.get(keyIn(namespace, quotaName));
+    // About an object of the guest namespace, so that it shows where the guests look, as long as events can be made there.
+    if (quota && !stores.namespaces.get(namespace)?.deleting) {
+      record(context, { apiVersion: "v1", kind: "ResourceQuota", ...named(quota) }, plan.guestEvents);
+    }
+  }
+  const error = plan.error ?? unread[0]?.error;
+  if (error !== undefined) {
+    // A failure must not cost an instant.
+    if (plan.wakeAt !== undefined) context.queues.grants.addAt(name, plan.wakeAt);
+    throw error;
   }
   return nextOf(context, plan.wakeAt);
 }

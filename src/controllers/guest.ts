@@ -3,25 +3,27 @@ import type { Next } from "../../lib/controller/mod.ts";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import type { IdentityFacts } from "../core/facts.ts";
 import type { GuestWorld } from "../core/guest/plan.ts";
-import { type GuestPlan, planGuest } from "../core/guest/plan.ts";
+import { type Fault, Faults, faultText } from "../core/faults.ts";
+import { type GuestPlan, planGuest, type Write } from "../core/guest/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
-import { sharesOf } from "../core/guest/share.ts";
+import { type Failure, sharesOf } from "../core/guest/share.ts";
+import { aboutGrant, isFoundation, writeText } from "../core/guest/writes.ts";
 import { guestNamespace, guestRole, realmIdentity, systemNamespace } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
 import { withRemedy } from "./remedy.ts";
-import { granteeNamed, poolingOf, realmNamed } from "./pools.ts";
+import { poolingOf, readParties, realmNamed } from "./pools.ts";
 import { keyIn } from "./stores.ts";
 import { perform } from "./write.ts";
 
 export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
   const seen = observeGuest(context, grantee);
   const plan = planGuest(seen);
+  // What only tells others must not keep anything from being closed, whatever it comes to.
+  const faults = new Faults();
   context.pods.want(guestNamespace(grantee), plan.needsPods);
-  // What is being enforced must not be taken for closed by what was seen before.
-  context.shares.announce(grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
-  context.pools.announce(seen, plan);
+  const mayOpen = faults.attempt("what is about to be enforced", () => announce(context, seen, plan), false);
   // Without a moment in between when there is nothing to write: what wakes it in that moment would not have been looked at.
-  const { errors, isPutOff } = plan.stages.length === 0 ? nothingToDo : await carryOut(context, plan, signal);
+  const { failed, isPutOff } = plan.stages.length === 0 ? nothingToDo : await carryOut(context, plan, mayOpen, signal);
   if (isPutOff) {
     context.queues.guests.add(grantee);
     return {};
@@ -30,43 +32,86 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   const world = plan.stages.length === 0 ? seen : observeGuest(context, grantee);
   const after = plan.stages.length === 0 ? plan : planGuest(world);
   context.pods.want(guestNamespace(grantee), after.needsPods);
-  for (const grant of context.shares.set(grantee, sharesOf(world, after, refusalIn(errors)), world.now)) {
-    context.queues.grants.add(grant);
-  }
-  context.pools.settle(world, after);
-  wakePools(context, grantee);
-  if (errors.length > 0) {
+  faults.attempt(
+    "the status of its grants",
+    () => report(context, world, after, failed.map(failureOf), faults),
+    undefined,
+  );
+  const error = failed[0]?.error ?? errorOf([...after.faults, ...faults.all]);
+  if (error !== undefined) {
     // A failure must not cost an instant.
     if (after.wakeAt !== undefined) context.queues.guests.addAt(grantee, after.wakeAt, { urgent: true });
-    throw errors[0];
+    throw error;
   }
   if (after.stages.length === 0) context.queues.guests.looked(grantee);
   // An end that is due goes before all that only opens or repairs.
   return { ...nextOf(context, after.wakeAt), urgent: true };
 }
 
+/** What is being enforced must not be taken for closed by what was seen before. */
+function announce({ shares, pools }: Context, seen: GuestWorld, plan: GuestPlan): boolean {
+  shares.announce(seen.grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
+  pools.announce(seen, plan);
+  return true;
+}
+
+/** Hands what stands to the grants' own status, and what is free to the pools. */
+function report(
+  context: Context,
+  world: GuestWorld,
+  plan: GuestPlan,
+  failures: readonly Failure[],
+  faults: Faults,
+): void {
+  const { shares, pools, queues } = context;
+  const seen = sharesOf(world, plan, failures, faults);
+  for (const grant of shares.set(world.grantee, seen, world.now)) queues.grants.add(grant);
+  pools.settle(world, plan);
+  wakePools(context, world.grantee);
+}
+
+/** Of what can't be planned, an error of the key, so that it is logged, counted and tried again. */
+function errorOf([fault]: readonly Fault[]): Error | undefined {
+  return fault && new Error(faultText(fault), { cause: fault.error });
+}
+
 interface Outcome {
-  /** What failed. */
-  errors: unknown[];
+  /** The writes that failed. */
+  failed: FailedWrite[];
   /** Ends of others are due: what only opens, tidies up or tells comes after all that closes. */
   isPutOff: boolean;
 }
 
-const nothingToDo: Outcome = { errors: [], isPutOff: false };
+interface FailedWrite {
+  write: Write;
+  error: unknown;
+}
 
-/** Makes the writes of a plan, stage by stage. */
-async function carryOut(context: Context, plan: GuestPlan, signal: AbortSignal): Promise<Outcome> {
+const nothingToDo: Outcome = { failed: [], isPutOff: false };
+
+/**
+ * Makes the writes of a plan, stage by stage. One that fails holds up no other, but that nothing opens where the
+ * namespace, its default deny or its quota could not be written.
+ */
+async function carryOut(context: Context, plan: GuestPlan, mayOpen: boolean, signal: AbortSignal): Promise<Outcome> {
   const { guests } = context.queues;
-  const errors: unknown[] = [];
+  const failed: FailedWrite[] = [];
   for (const [index, stage] of plan.stages.entries()) {
     if (index >= plan.closing) {
-      // What closes is closed as far as it can be; nothing opens after a failure.
-      if (errors.length > 0) break;
-      if (guests.hasUrgent) return { errors, isPutOff: true };
+      if (!mayOpen || failed.some(({ write }) => isFoundation(write))) break;
+      if (guests.hasUrgent) return { failed, isPutOff: failed.length === 0 };
     }
-    errors.push(...await failures(stage.map((write) => perform(context, write, signal))));
+    failed.push(...await failures(context, stage, signal));
   }
-  return { errors, isPutOff: errors.length === 0 && plan.closing > 0 && guests.hasUrgent };
+  return { failed, isPutOff: failed.length === 0 && plan.closing > 0 && guests.hasUrgent };
+}
+
+/** Waits for all, so that no write is left under way; returns what failed. */
+async function failures(context: Context, stage: readonly Write[], signal: AbortSignal): Promise<FailedWrite[]> {
+  const results = await Promise.allSettled(stage.map((write) => perform(context, write, signal)));
+  return results.flatMap((result, index) =>
+    result.status === "rejected" ? [{ write: stage[index]!, error: result.reason }] : []
+  );
 }
 
 /** What a look at one grantee needs. */
@@ -82,11 +127,12 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
   const { stores, cluster, settings, names, pods, clock } = context;
   const namespace = guestNamespace(grantee);
   const policies = stores.policies.index("namespace", namespace).filter((policy) => policy !== undefined);
+  const { realm, local, unread } = readParties(context, grantee);
   return {
     grantee,
-    realm: granteeNamed(context, grantee),
+    realm,
     grants: stores.grants.index("grantee", grantee),
-    local: context.local(),
+    local,
     pooling: poolingOf(context),
     settings,
     cluster: cluster.facts,
@@ -106,6 +152,7 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
     otherPolicies: policies.filter(({ ours }) => !ours).map(({ name }) => name).sort(),
     pods: pods.get(namespace),
     ...podsError(pods.errorOf(namespace)),
+    unread,
     skewMs: context.skewMs(),
     now: clock.now(),
   };
@@ -114,10 +161,14 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
 const podsError = (error: unknown): { podsError?: string } =>
   error === undefined ? {} : { podsError: withRemedy(error) };
 
-/** What the API server refuses for a reason that a person has to see to, in a sentence. */
-function refusalIn(errors: readonly unknown[]): string | undefined {
-  const refusal = errors.find((error) => [400, 403, 404, 413, 422].some((code) => isApiError(error, code)));
-  return refusal === undefined ? undefined : withRemedy(refusal);
+/** The failure in sentences. What the API server refuses needs a person; all else may pass in a moment. */
+function failureOf({ write, error }: FailedWrite): Failure {
+  const isRefused = [400, 403, 404, 413, 422].some((code) => isApiError(error, code));
+  return {
+    ...aboutGrant(write),
+    reason: isRefused ? "WriteRefused" : "WriteFailed",
+    message: `${writeText(write)} failed: ${withRemedy(error)}`,
+  };
 }
 
 const withIdentity = (identity: IdentityFacts | undefined) => identity ? { identity } : {};
@@ -129,9 +180,4 @@ export function wakePools({ stores, queues }: Pick<Context, "stores" | "queues">
   for (const name of new Set([grantee, ...parties])) {
     if (stores.superEntities.get(name)) queues.superEntities.add(name);
   }
-}
-
-/** Waits for all, so that no write is left under way; returns what failed. */
-async function failures(writes: Promise<void>[]): Promise<unknown[]> {
-  return (await Promise.allSettled(writes)).flatMap((result) => result.status === "rejected" ? [result.reason] : []);
 }

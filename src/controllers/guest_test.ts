@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeClock } from "../../lib/clock/mod.ts";
 import { WorkQueue } from "../../lib/controller/mod.ts";
-import type { KubernetesObject, RestClient } from "../../lib/kubernetes/mod.ts";
+import { ApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { defaultSettings, guestFinalizer } from "../api/mod.ts";
 import type { Context, Queues } from "./context.ts";
 import { reconcileGuest } from "./guest.ts";
@@ -93,4 +93,85 @@ Deno.test("of a grantee who is gone nothing is remembered", async () => {
   stores.namespaces.forget("guest-bob-home", uid);
   await reconcileGuest(context, "bob-home", signal);
   assert.equal(pools.grantees, 0);
+});
+
+const refused = (path: string) =>
+  new ApiError(`admission webhook "policy.example.com" denied the request: no ${path}`, {
+    code: 403,
+    reason: "Forbidden",
+    method: "PATCH",
+    path,
+  });
+
+/** Has the API server refuse what matches. */
+function refusing(context: Context, sent: string[], matches: RegExp): void {
+  const { performRequest } = context.rest as unknown as { performRequest: (request: Sent) => Promise<unknown> };
+  (context as { rest: RestClient }).rest = {
+    performRequest: (request: Sent) => {
+      if (!matches.test(`${request.method} ${request.path}`)) return performRequest(request);
+      sent.push(`refused ${request.path.split("/").slice(-2).join("/")}`);
+      return Promise.reject(refused(request.path));
+    },
+  } as unknown as RestClient;
+}
+
+interface Sent {
+  method: string;
+  path: string;
+}
+
+Deno.test("a write that is refused holds up no other, is said on the Grant with its remedy, and is tried again", async () => {
+  const { context, sent } = begun();
+  lent(context);
+  refusing(context, sent, /limitranges/);
+  await assert.rejects(reconcileGuest(context, "bob-home", signal), ApiError);
+  assert.ok(sent.includes("networkpolicies/guest-internal") && sent.includes("configmaps/keystone"), String(sent));
+  const { failure, failingSince } = context.shares.get("bob-home", "one")!;
+  assert.equal(failure!.reason, "WriteRefused");
+  assert.match(
+    failure!.message,
+    /^Writing LimitRange guest-bob-home\/keystone failed: .*Let the webhook policy\.example\.com pass what keystone-op/,
+  );
+  assert.equal(failingSince, context.clock.now());
+});
+
+for (
+  const [what, matches] of [["quota", /resourcequotas/], ["default deny", /default-deny/], ["namespace", /namespaces$/]]
+) {
+  Deno.test(`where the ${what as string} can't be written nothing opens, and all that closes is written`, async () => {
+    const { context, sent } = begun();
+    lent(context);
+    refusing(context, sent, matches as RegExp);
+    await assert.rejects(reconcileGuest(context, "bob-home", signal), ApiError);
+    assert.ok(!sent.some((path) => /guest-internal|dns|keystone-guest/.test(path)), String(sent));
+    assert.equal(sent.length, 3, String(sent));
+  });
+}
+
+Deno.test("what can't be planned is an error of the key, after all that could be planned was written", async () => {
+  const { context, sent } = begun();
+  lent(context);
+  const settings = {
+    ...defaultSettings,
+    get dns(): never {
+      throw new Error("out of order");
+    },
+  };
+  (context as { settings: unknown }).settings = settings;
+  await assert.rejects(
+    reconcileGuest(context, "bob-home", signal),
+    /^Error: Planning the way to DNS failed: out of order/,
+  );
+  assert.ok(sent.includes("networkpolicies/guest-internal"), String(sent));
+  assert.equal(context.shares.get("bob-home", "one")!.failure!.reason, "PlanFailed");
+});
+
+Deno.test("what can't be told of what is about to be enforced keeps it from being opened, and nothing from being closed", async () => {
+  const { context, sent } = begun();
+  lent(context);
+  context.pools.announce = () => {
+    throw new Error("out of order");
+  };
+  await assert.rejects(reconcileGuest(context, "bob-home", signal), /out of order/);
+  assert.deepEqual(sent, ["v1/namespaces", "networkpolicies/default-deny", "resourcequotas/keystone"]);
 });

@@ -1,6 +1,7 @@
 /** What the SuperEntity controller last shared out, and what the guest controller has made of it. */
 import { isDeepStrictEqual } from "node:util";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../core/facts.ts";
+import { type Fault, Faults } from "../core/faults.ts";
 import { granteeFrom, type Pooling } from "../core/grant/parties.ts";
 import { type Hard, largerHard, shown } from "../core/guest/hard.ts";
 import type { Holding } from "../core/guest/holding.ts";
@@ -56,7 +57,7 @@ export class Pools {
   /** What is about to be enforced is as good as enforced. */
   announce(world: GuestWorld, { holdings: { holdings } }: GuestPlan): void {
     const { grantee, namespace } = world;
-    const nothingStands = !namespace || ["foreign", "leaving"].includes(ownershipOf(world).is);
+    const nothingStands = !namespace || ownershipOf(world).is === "foreign";
     const known = this.#most.get(grantee) ?? (nothingStands ? new Map<string, Hard>() : undefined);
     // What was enforced before this operator started is known when the quota has been seen to say so.
     if (!known) return;
@@ -137,4 +138,21 @@ export function granteeNamed(sources: PartySources, name: string): RealmFacts | 
     poolingOf(sources).entityNamed(name),
     (member) => realmNamed(sources, member),
   );
+}
+
+/**
+ * Who receives, and which realm this cluster is. Who can't be read is as one who isn't there: nobody is let in, and what is
+ * granted ends as ever.
+ */
+export function readParties(
+  sources: PartySources,
+  grantee: string,
+): { realm: RealmFacts | undefined; local: LocalRealm; unread: readonly Fault[] } {
+  const faults = new Faults();
+  const unknown: LocalRealm = { kind: "unknown", message: "which realm this cluster is can't be read" };
+  return {
+    realm: faults.attempt(`the grantee ${grantee}`, () => granteeNamed(sources, grantee), undefined),
+    local: faults.attempt("the local realm", () => sources.local(), unknown),
+    unread: faults.all,
+  };
 }

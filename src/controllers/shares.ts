@@ -40,5 +40,6 @@ export class Shares {
 const dated = (share: GrantShare, before: GrantShare | undefined, now: number): GrantShare => ({
   ...share,
   hard: interned(share.hard),
+  ...(share.failure ? { failingSince: before?.failingSince ?? now } : {}),
   ...(isBeingWritten(share) ? { writingSince: before?.writingSince ?? now } : {}),
 });

@@ -333,7 +333,11 @@ const bindingFacts = (binding: RoleBinding): BindingFacts => ({
   subjects: subjectFacts(binding),
 });
 
-const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({ ...common(map), data: map.data ?? {} });
+const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({
+  ...common(map),
+  data: map.data ?? {},
+  ...(map.immutable ? { immutable: true } : {}),
+});
 
 const policyFacts = (policy: NetworkPolicy): PolicyFacts => ({
   ...common(policy),

@@ -97,6 +97,9 @@ async function remove(
     ifPresent(new ResourceApi(rest, resource, namespace).delete(name, { uid, signal, ...more }));
   const key = `${namespace}/${name}`;
   switch (kind) {
+    case "ConfigMap":
+      await deleteOf(configMaps);
+      return stores.guides.forget(key, uid);
     case "NetworkPolicy":
       await deleteOf(networkPolicies);
       return stores.policies.forget(key, uid);

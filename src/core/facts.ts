@@ -149,6 +149,8 @@ export interface ConfigMapFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   data: Readonly<Record<string, string>>;
+  /** Whether its data can't be changed any more. */
+  immutable?: boolean;
 }
 
 export interface PodFacts {

@@ -241,7 +241,7 @@ export class Metrics {
       ),
     );
 
-    const queues = (name: string, help: string, value: "depth" | "waiting") =>
+    const queues = (name: string, help: string, value: "depth" | "waiting" | "failing") =>
       gauge(
         name,
         help,
@@ -252,6 +252,7 @@ export class Metrics {
       );
     queues("keystone_workqueue_depth", "Keys that are due and wait to be reconciled.", "depth");
     queues("keystone_workqueue_waiting", "Keys that wait for an instant or for another try.", "waiting");
+    queues("keystone_workqueue_failing", "Keys whose reconciles have failed since one last succeeded.", "failing");
     gauge(
       "keystone_clock_skew_seconds",
       "By how much the API server's clock is ahead of the operator's; 0 while they agree within 2 s. No grant ends while it isn't.",

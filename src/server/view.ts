@@ -14,7 +14,7 @@ export interface View {
   /** The guest namespaces that are being drained, with their pods that haven't finished. */
   drains(): readonly { realm: string; running: number; terminating: number }[];
   tailnet(): TailnetView;
-  queues: Readonly<Record<string, { readonly depth: number; readonly waiting: number }>>;
+  queues: Readonly<Record<string, { readonly depth: number; readonly waiting: number; readonly failing: number }>>;
   /** By how much the API server's clock is ahead, in milliseconds. */
   skewMs(): number;
 }

@@ -1,8 +1,11 @@
 /** The rungs on which a grant ends: notice, end, drain. All instants follow from its terms, its status and one clock. */
-import type { TrustRules } from "../../api/mod.ts";
+import type { TrustRules as AllTrustRules } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
 import { fromNow } from "../instants.ts";
 import { validityOf } from "./validity.ts";
+
+/** What of a trust bears on ends. */
+type TrustRules = Pick<AllTrustRules, "maxNoticeSeconds" | "maxValidityDays">;
 
 /**
  * Why a grant ends. `TrustLowered`: it holds longer than its grantee is trusted with by now. `PartyDeleted`: the

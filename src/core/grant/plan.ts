@@ -4,14 +4,15 @@ import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts
 import { bounded, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { hardFrom, shown } from "../guest/hard.ts";
-import type { Applied, GrantShare } from "../guest/share.ts";
+import type { Applied, Failure, GrantShare } from "../guest/share.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
 import { wasActive } from "./ladder.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { isDated, type Reduction, shownReductions } from "./reduction.ts";
-import { type Notice, rulesOf, skewText, type Standing, standingOf } from "./standing.ts";
+import { faultText } from "../faults.ts";
+import { type Notice, rulesOf, skewText, type Standing, standingIn } from "./standing.ts";
 import { validityOf } from "./validity.ts";
 
 export interface GrantWorld {
@@ -40,48 +41,113 @@ export interface GrantPlan {
   guestEvents: EventFact[];
   /** Epoch milliseconds. */
   wakeAt?: number;
+  /** What kept the status from being planned: all of it stays as it was, but that the grant isn't ready. */
+  error?: unknown;
 }
 
 /** How long it isn't shown that something is being written, so that the usual case takes one write and not two. */
 const quietMs = 2000;
 
-/** Plans one grant. */
+/** For how long what may pass by itself isn't shown. */
+const patienceMs = 10_000;
+
+/** Plans one grant. Its finalizer comes and goes whether its status can be planned or not. */
 export function planGrant(world: GrantWorld): GrantPlan {
-  const { grant, now } = world;
-  const standing = standingOf(world);
+  const { standing, error } = standingIn(world);
   const share = currentShare(world);
   const wake = "wakeAt" in standing && standing.wakeAt !== undefined ? { wakeAt: standing.wakeAt } : {};
   const wait: GrantPlan = { events: [], guestEvents: [], ...wake };
+  const finalizer = finalizerOf(world.grant, standing, share);
+  if (finalizer) return { ...wait, finalizer };
+  if (error !== undefined) return { ...wait, ...unplanned(world, error) };
+  const failure = failureShown(world, standing, share);
+  if (failure) return { ...wait, ...notedPlan(world, failure) };
+  try {
+    const plan = shownPlan(world, standing, share, wait);
+    const shownAt = share && shownFrom(share);
+    if (shownAt === undefined || shownAt <= world.now) return plan;
+    return { ...plan, wakeAt: earliest(plan.wakeAt, shownAt)! };
+  } catch (error) {
+    return { ...wait, ...unplanned(world, error) };
+  }
+}
+
+/** It comes before anything is enforced, and goes when nothing is any more. */
+function finalizerOf(grant: GrantFacts, standing: Standing, share: GrantShare | undefined): GrantPlan["finalizer"] {
+  if (standing.is === "due") return grant.finalized ? undefined : "add";
+  // The guest namespace closes and drains first and wakes this grant again.
+  const isOver = standing.is === "leaving" && grant.finalized && share && !share.enforced && !share.draining;
+  return isOver ? "remove" : undefined;
+}
+
+/** What its status comes to, when it can be shown. */
+function shownPlan(world: GrantWorld, standing: Standing, share: GrantShare | undefined, wait: GrantPlan): GrantPlan {
+  const { grant, now } = world;
   switch (standing.is) {
     case "leaving":
-      if (!grant.finalized || !share) return wait;
-      // The guest namespace closes and drains first and wakes this grant again.
-      if (!share.enforced && !share.draining) return { ...wait, finalizer: "remove" };
       // Whether pods have to go isn't known before that: to say that none is left would end their drain.
-      if (share.enforced) return wait;
-      return wasActive(grant) ? statusPlan(world, standing, share) : wait;
+      if (!grant.finalized || !share || share.enforced || share.looking) return wait;
+      return wasActive(grant) ? { ...wait, ...statusPlan(world, standing, share) } : wait;
     case "ended":
       // The same: what ends is shown as ended only when it is taken away.
-      if (grant.finalized && (!share || share.enforced)) return wait;
+      if (grant.finalized && (!share || share.enforced || share.looking)) return wait;
       // One that never was enforced has no pods to end, whatever is being ended beside it.
-      return { ...statusPlan(world, standing, grant.finalized ? share : undefined), ...wake };
+      return { ...wait, ...statusPlan(world, standing, grant.finalized ? share : undefined) };
     case "pending":
       // Whether there is room in a pool is known in a moment, also after a start: until then what is shown stays.
       if (standing.reason === "PoolPending") {
         if (grant.status.phase !== undefined) return wait;
         if (now < grant.createdAt + quietMs) return { ...wait, wakeAt: grant.createdAt + quietMs };
       }
-      return { ...statusPlan(world, standing, share), ...wake };
+      return { ...wait, ...statusPlan(world, standing, share) };
     case "due": {
-      if (!grant.finalized) return { ...wait, finalizer: "add" };
       // A share from before it came into force says nothing; the guest namespace is looked at again and wakes this grant.
       if (!share || share.quota.reason === "NotInForce") return wait;
-      const plan = { ...statusPlan(world, standing, share), ...wake };
+      const plan = { ...wait, ...statusPlan(world, standing, share) };
       const sinceMs = now - (share.writingSince ?? -Infinity);
       if (sinceMs < 0 || sinceMs >= quietMs || (wasActive(grant) && !sameTerms(plan.status, grant.status))) return plan;
-      return { ...wait, wakeAt: earliest(now - sinceMs + quietMs, standing.wakeAt)! };
+      return { ...wait, wakeAt: earliest(now - sinceMs + quietMs, wait.wakeAt)! };
     }
   }
+}
+
+/** What fails of a grant, when its status can say no more than that: its terms can't be planned, or it doesn't end. */
+function failureShown(
+  { grant, now }: GrantWorld,
+  standing: Standing,
+  share: GrantShare | undefined,
+): Failure | undefined {
+  const failure = share?.failure;
+  if (!share || !failure || !grant.finalized || shownFrom(share) > now) return undefined;
+  const isEnding = (standing.is === "ended" || standing.is === "leaving") && share.enforced;
+  return isEnding || (standing.is === "due" && failure.reason === "PlanFailed") ? failure : undefined;
+}
+
+/** From when on a failure is shown. */
+const shownFrom = ({ failure, failingSince }: GrantShare): number =>
+  failure?.reason === "WriteFailed" ? (failingSince ?? 0) + patienceMs : -Infinity;
+
+const unplanned = (world: GrantWorld, error: unknown): Pick<GrantPlan, "status" | "events" | "error"> => ({
+  ...notedPlan(world, {
+    reason: "PlanFailed",
+    message: faultText({ part: `the status of grant ${world.grant.name}`, error }),
+  }),
+  error,
+});
+
+/** All as it was, but that it isn't ready: what later plans go by isn't touched by what can't be planned or written. */
+function notedPlan({ grant, now }: GrantWorld, failure: Failure): Pick<GrantPlan, "status" | "events"> {
+  const { reason, message } = failure;
+  const before = grant.status.conditions ?? [];
+  // That it is over already is what its end is known by.
+  if (before.some((condition) => condition.type === "Ready" && condition.reason === "Deleted")) return { events: [] };
+  const ready = foldConditions(before, [{ type: "Ready", status: "False", reason, message }], grant.generation, now);
+  const conditions = [...before.filter(({ type }) => type !== "Ready"), ...ready].sort((a, b) =>
+    a.type < b.type ? -1 : 1
+  );
+  const phase = grant.status.phase ?? "Pending";
+  const status: GrantStatus = { ...grant.status, phase, message: bounded(message), conditions };
+  return { status, events: readyEventsOf(grant, status) };
 }
 
 /** The share, if it is about this very grant and its present terms. */
@@ -216,7 +282,10 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
   if (standing.is === "due" && share) {
     const { quota, network, access, overcommitted } = share;
     const said = [validityRead(world), ceilingOf(world), grantorOf(world)];
-    const lacking = [known, quota, network, access, ...said].find((verdict) => verdict?.status === "False");
+    const failing = share.failure && shownFrom(share) <= world.now
+      ? [{ status: "False" as const, reason: share.failure.reason, message: share.failure.message }]
+      : [];
+    const lacking = [known, quota, network, access, ...said, ...failing].find((verdict) => verdict?.status === "False");
     return [
       known,
       { type: "QuotaApplied", ...quota },
@@ -342,13 +411,17 @@ function drainingOf({ grant }: GrantWorld, standing: Standing, share: GrantShare
         message: share.reductions.map(reducedText).join(" "),
       };
     }
-    if (reductionsShown(grant, share).length > 0) return evicting(grant, share?.obstacle);
+    if (reductionsShown(grant, share).length > 0) return evicting(grant, share?.obstacle?.message);
     return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
   }
   if (standing.is === "pending") return { status: "False", reason: "NotDraining", message: "Nothing is on notice." };
-  if (share?.draining) return evicting(grant, share.obstacle);
+  if (share?.draining) {
+    return share.obstacle?.reason === "PodsRemain"
+      ? { status: "True", ...share.obstacle }
+      : evicting(grant, share.obstacle?.message);
+  }
   return share?.obstacle
-    ? { status: "True", reason: "HeldByFinalizers", message: share.obstacle }
+    ? { status: "True", ...share.obstacle }
     : { status: "False", reason: "Drained", message: "No pod is left that had its room from this grant." };
 }
 
@@ -399,7 +472,9 @@ function drainEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const before = conditionOf(grant.status, "Draining");
   if (before?.reason === draining.reason || (before === undefined && draining.status === "False")) return [];
   if (draining.status === "True") {
-    const reason = ["Evicting", "HeldByFinalizers"].includes(draining.reason) ? draining.reason : "Notice";
+    const reason = ["Evicting", "HeldByFinalizers", "PodsRemain"].includes(draining.reason)
+      ? draining.reason
+      : "Notice";
     return [{ type: "Warning", reason, action: "Drain", note: `Grant ${grant.name}: ${draining.message}` }];
   }
   if (before?.status !== "True") return [];

@@ -201,3 +201,67 @@ Deno.test("grant: a deleted one says that its pods are gone only when what it ga
     .find(({ type }) => type === "Draining")!;
   assert.equal(draining.reason, "Evicting");
 });
+
+Deno.test("grant: what can't be written is said with its remedy, and the grant isn't Ready meanwhile", () => {
+  const failure = { reason: "WriteRefused" as const, message: "Writing ConfigMap guest-bob-home/keystone failed: no." };
+  const refused = plan({ share: share({ failure }) });
+  assert.deepEqual([refused.status!.phase, refused.status!.message], ["Active", failure.message]);
+  assert.deepEqual([ready(refused)!.status, ready(refused)!.reason], ["False", "WriteRefused"]);
+  assert.deepEqual(refused.events.map(({ type, reason }) => [type, reason]), [["Warning", "WriteRefused"]]);
+});
+
+Deno.test("grant: what may pass by itself is shown after ten seconds, and not before", () => {
+  const failure = { reason: "WriteFailed" as const, message: "Writing ResourceQuota failed: 500." };
+  const failing = share({ failure, failingSince: now - 4000 });
+  assert.deepEqual([ready(plan({ share: failing }))!.status, plan({ share: failing }).wakeAt], ["True", now + 6000]);
+  assert.equal(ready(plan({ share: failing, now: now + 6000 }))!.reason, "WriteFailed");
+});
+
+Deno.test("grant: an end that can't be carried out is said, and what it is known by stays", () => {
+  const { status } = plan();
+  const draining = {
+    type: "Draining",
+    status: "True" as const,
+    reason: "Revoked",
+    message: "",
+    lastTransitionTime: "",
+  };
+  const conditions = [...status!.conditions!.filter(({ type }) => type !== "Draining"), draining];
+  const revoked = grant({
+    spec: { revocation: {} },
+    status: { ...status!, effectiveUntil: at(-1000), conditions },
+  });
+  const failure = { reason: "WriteRefused" as const, message: "Deleting RoleBinding failed: no." };
+  const stuck = plan({ grant: revoked, share: share({ enforced: true, failure }) });
+  assert.deepEqual([stuck.status!.phase, ready(stuck)!.reason], ["Active", "WriteRefused"]);
+  assert.equal(stuck.status!.effectiveUntil, at(-1000));
+  assert.equal(stuck.status!.conditions!.find(({ type }) => type === "Draining")!.reason, "Revoked");
+  const over = plan({ grant: { ...revoked, status: stuck.status! }, share: share({ enforced: false }) });
+  assert.equal(over.status!.phase, "Revoked", "and it ends when it can");
+});
+
+Deno.test("grant: until it was seen whether pods are left nothing is said of an end", () => {
+  const looking = share({ enforced: false, draining: true, looking: true });
+  const over = grant({ status: { phase: "Active" }, spec: ended });
+  assert.equal(plan({ grant: over, share: looking }).status, undefined);
+  assert.equal(plan({ grant: over, share: share({ enforced: false }) }).status!.phase, "Expired");
+});
+
+Deno.test("grant: a status that can't be planned leaves all as it was but Ready, and keeps no finalizer", () => {
+  const { status } = plan();
+  const broken = {
+    get configured(): never {
+      throw new Error("out of order");
+    },
+  } as never;
+  const settings = { ...defaultSettings, trust: broken };
+  const odd = plan({ grant: grant({ status: status! }), settings });
+  assert.deepEqual([odd.status!.phase, ready(odd)!.reason], ["Active", "PlanFailed"]);
+  assert.match(ready(odd)!.message, /^Planning the status of grant alice-to-bob failed: /);
+  assert.ok(odd.error instanceof Error);
+  const { conditions: _1, message: _2, ...kept } = odd.status!;
+  const { conditions: _3, message: _4, ...before } = status!;
+  assert.deepEqual(kept, before);
+  const gone = grant({ status: status!, deletingSince: now - 1_000_000 });
+  assert.equal(plan({ grant: gone, settings, share: share({ enforced: false }) }).finalizer, "remove");
+});

@@ -15,6 +15,7 @@ export type PendingReason =
   | "InvalidValidity"
   | "LocalRealmUnknown"
   | "NotYetValid"
+  | "PlanFailed"
   | Waits["reason"];
 
 /** What has to be done about a grant at one instant, before looking at what is enforced already. */
@@ -78,6 +79,34 @@ export function standingOf(world: StandingWorld): Standing {
   const obstacle = obstacleTo(world);
   if (obstacle) return { ...obstacle, ...wake(earliest(obstacle.wakeAt, until)) };
   return { is: "due", ...onNotice(end, now) };
+}
+
+/**
+ * The same for a grant whose parties or terms can't be read: by the end alone that its terms say, and where that can't be
+ * read either it stays as it is. Nothing else keeps it from its end.
+ */
+export function standingIn(world: StandingWorld): { standing: Standing; error?: unknown } {
+  try {
+    return { standing: standingOf(world) };
+  } catch (error) {
+    const { grant } = world;
+    const stays: Standing = wasActive(grant) ? { is: "due" } : pending("PlanFailed", "The grant can't be read.");
+    try {
+      return { standing: endOnly(world) ?? stays, error };
+    } catch {
+      return { standing: stays, error };
+    }
+  }
+}
+
+const noLimits = { maxNoticeSeconds: null, maxValidityDays: null };
+
+function endOnly({ grant, now, skewMs }: StandingWorld): Standing | undefined {
+  const { phase } = grant.status;
+  if (phase === "Revoked" || phase === "Expired") return ended(grant, phase, endedAt(grant));
+  const end = endOf(grant, noLimits, { now, skewMs });
+  if (end && now >= end.at && skewMs === 0) return ended(grant, end.why, end.at);
+  return wasActive(grant) ? { is: "due", ...onNotice(end, now) } : undefined;
 }
 
 /** Whose trust isn't known any more keeps the notice and the end that were given. */

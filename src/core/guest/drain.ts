@@ -41,26 +41,6 @@ export function victims(pods: readonly PodFacts[], hard: Hard): PodFacts[] {
   return chosen;
 }
 
-/** The Job controller takes it off by itself; of finalizers, pods of guests may have this one. */
-const jobTracking = "batch.kubernetes.io/job-tracking";
-
-/** How many pods are named; more are counted. */
-const mostNamed = 5;
-
-/** The pods that are ended but stay, since finalizers hold them, in a sentence; undefined when there are none. */
-export function heldText(pods: readonly PodFacts[]): string | undefined {
-  const held = pods.map((pod) => ({ ...pod, finalizers: pod.finalizers.filter((each) => each !== jobTracking) }))
-    .filter(({ terminating, finalizers }) => terminating && finalizers.length > 0)
-    .sort((a, b) => a.name < b.name ? -1 : 1);
-  if (held.length === 0) return undefined;
-  const named = held.slice(0, mostNamed).map(({ name, finalizers }) => `${name} (${finalizers.join(", ")})`);
-  const more = held.length > mostNamed ? ` and ${held.length - mostNamed} more` : "";
-  return `Pods that were ended are held by finalizers: ${
-    named.join(", ")
-  }${more}. Let their owners finish, or remove ` +
-    "the finalizers.";
-}
-
 /** By how much the pods exceed each key. */
 function excess(pods: readonly PodFacts[], hard: Hard): Map<string, Quantity> {
   const over = new Map<string, Quantity>();

@@ -34,6 +34,7 @@ const mostRounds = 10;
 
 function removed(after: GuestWorld, { kind, name }: Target): void {
   if (kind === "ResourceQuota") after.quota = undefined;
+  else if (kind === "ConfigMap") after.guide = undefined;
   else if (kind === "RoleBinding") after.binding = undefined;
   else if (kind === "NetworkPolicy") after.policies = after.policies.filter((policy) => policy.name !== name);
   else if (kind === "Pod") after.pods = after.pods?.filter((pod) => pod.name !== name);

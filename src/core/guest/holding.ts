@@ -1,11 +1,12 @@
 /** What each grant to one grantee holds at this instant, and what remains of it when its notice is over. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts, RealmFacts } from "../facts.ts";
+import type { Faults } from "../faults.ts";
 import { exposedKeys, trustedDestinations } from "../grant/ceiling.ts";
 import { drainMs, noticeMs, wasActive } from "../grant/ladder.ts";
 import { isDated, recordedReductions, type Reduction, reductionsOf } from "../grant/reduction.ts";
 import { givingEntity, noPooling } from "../grant/parties.ts";
-import { type Notice, rulesOf, type Standing, standingOf, type StandingWorld } from "../grant/standing.ts";
+import { type Notice, rulesOf, type Standing, standingIn, type StandingWorld } from "../grant/standing.ts";
 import { earliest } from "../instants.ts";
 import { consentOf } from "../superentity/consent.ts";
 import { sharedTerms } from "../superentity/pool.ts";
@@ -62,23 +63,35 @@ export interface HoldingsWorld extends Omit<StandingWorld, "grant"> {
   quotaKeys: readonly string[];
 }
 
-/** Takes stock of the grants, in the order of their names so that equal sums are written alike. */
-export function holdingsOf(world: HoldingsWorld): Holdings {
+/**
+ * Takes stock of the grants, in the order of their names so that equal sums are written alike. A grant that can't be read
+ * is a fault of its own: it stays as it was last shown, and neither the others' ends nor its own wait for it.
+ */
+export function holdingsOf(world: HoldingsWorld, faults: Faults): Holdings {
   const grants = [...world.grants].sort((a, b) => a.name < b.name ? -1 : 1);
-  const standings = grants.map((grant) => ({ grant, standing: standingOf({ ...world, grant }) }));
+  const standings = grants.map((grant) => {
+    const { standing, error } = standingIn({ ...world, grant });
+    if (error !== undefined) faults.add({ part: `grant ${grant.name}`, grant: grant.name, error });
+    return { grant, standing };
+  });
   // Without our finalizer a deletion would go unseen; the Grant controller adds it first. One that is in force and has
   // lost it, as by kubectl replace, stays so.
   const due = standings.flatMap(({ grant, standing }) =>
     standing.is === "due" && (grant.finalized || wasActive(grant))
-      ? [{ grant, standing, named: hardFrom(grant.spec.hard) }]
+      ? [{ grant, standing, named: namedBy(grant, faults) }]
       : []
   );
-  const classes = classesToTell(due.map(({ named }) => named), world.storageClasses, world.quotaKeys);
+  const classes = classesToTell(due.flatMap(({ named }) => named ?? []), world.storageClasses, world.quotaKeys);
   const told = toldKeys(due);
-  const holdings = due.map(({ grant, standing, named }) => holdingOf(world, grant, standing, named, { classes, told }));
+  const holdings = due.flatMap(({ grant, standing, named }) =>
+    heldBy(world, grant, standing, named, { classes, told }, faults) ?? []
+  );
+  const about = ({ name }: GrantFacts) => ({ part: `the drain of grant ${name}`, grant: name });
   const drains = [
-    ...standings.flatMap(({ grant, standing }) => endDrain(grant, standing)),
-    ...holdings.flatMap((holding) => reductionDrain(holding, world.now)),
+    ...standings.flatMap(({ grant, standing }) => faults.attempt(about(grant), () => endDrain(grant, standing), [])),
+    ...holdings.flatMap((holding) =>
+      faults.attempt(about(holding.grant), () => reductionDrain(holding, world.now), [])
+    ),
   ];
   const ends = standings.flatMap(({ grant, standing }) =>
     "at" in standing && standing.at !== undefined ? [standing.at + drainMs(grant)] : []
@@ -103,6 +116,38 @@ export function holdingsOf(world: HoldingsWorld): Holdings {
   };
 }
 
+/** What its terms name; undefined where that can't be read. */
+const namedBy = ({ name, spec }: GrantFacts, faults: Faults): Hard | undefined =>
+  faults.attempt({ part: `spec.hard of grant ${name}`, grant: name }, () => hardFrom(spec.hard), undefined);
+
+/** What a grant holds that is due; one whose terms can't be planned holds what it was shown to hold, and no more. */
+function heldBy(
+  world: HoldingsWorld,
+  grant: GrantFacts,
+  standing: Extract<Standing, { is: "due" }>,
+  named: Hard | undefined,
+  told: Told,
+  faults: Faults,
+): Holding | undefined {
+  const about = { part: `the terms of grant ${grant.name}`, grant: grant.name };
+  const whole = named && faults.attempt(about, () => holdingOf(world, grant, standing, named, told), undefined);
+  if (whole || !wasActive(grant)) return whole;
+  const nothing: Hard = new Map();
+  const shown = faults.attempt(about, () => quantitiesOf(grant.status.hard), nothing);
+  // As that of a grantee who isn't known: neither more nor less.
+  const alone = { ...world, realm: undefined, pooling: noPooling };
+  const kept: Holding = {
+    grant,
+    terms: shown,
+    held: shown,
+    remaining: standing.notice ? nothing : shown,
+    destinations: [],
+    reductions: [],
+    ...(standing.notice ? { notice: standing.notice } : {}),
+  };
+  return faults.attempt(about, () => holdingOf(alone, grant, standing, shown, told), kept);
+}
+
 /**
  * Only what carries our finalizer has ever been due. And what comes to its end now ends, whoever else waits: a deleted
  * grant can't wait for a Realm that never comes.
@@ -120,6 +165,7 @@ function isUnsure(standings: readonly { grant: GrantFacts; standing: Standing }[
 const missingFacts: ReadonlySet<string> = new Set([
   "GranteeUnknown",
   "LocalRealmUnknown",
+  "PlanFailed",
   "PoolPending",
   "SuperEntityIncomplete",
   "SuperEntityPending",
@@ -128,9 +174,9 @@ const missingFacts: ReadonlySet<string> = new Set([
 /**
  * The keys that any of the grants names, or was completed by while another did: a quota has one limit for all of them.
  */
-function toldKeys(due: readonly { grant: GrantFacts; named: Hard }[]): Set<string> {
+function toldKeys(due: readonly { grant: GrantFacts; named: Hard | undefined }[]): Set<string> {
   return new Set(due.flatMap(({ grant, named }) => [
-    ...named.keys(),
+    ...named?.keys() ?? [],
     ...(wasActive(grant) ? Object.keys(grant.status.hard ?? {}) : []),
   ]));
 }

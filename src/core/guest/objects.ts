@@ -186,7 +186,13 @@ export const realmPolicyOf = (realm: string, peers: [NetworkPolicyPeer, ...Netwo
   spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"], ingress: [{ from: peers }], egress: [{ to: peers }] },
 });
 
-export const grantPolicyName = (grant: string): string => `grant-${grant}`;
+const grantPolicyPrefix = "grant-";
+
+export const grantPolicyName = (grant: string): string => grantPolicyPrefix + grant;
+
+/** The grant whose policy has this name; undefined for other policies. */
+export const grantOfPolicy = (policy: string): string | undefined =>
+  policy.startsWith(grantPolicyPrefix) ? policy.slice(grantPolicyPrefix.length) : undefined;
 
 /**
  * Opens the destinations of one grant.

@@ -25,8 +25,8 @@ export type Ownership =
   | { is: "another's"; message: string }
   /** Not made by Keystone: nothing is written. */
   | { is: "foreign"; message: string }
-  /** On its way out. */
-  | { is: "leaving"; message: string };
+  /** On its way out: of what Keystone has made there, what closes goes on; nothing can be made any more. */
+  | { is: "leaving"; made: boolean; another: boolean; message: string };
 
 type OwnershipWorld = Pick<GuestWorld, "grantee" | "realm" | "namespace">;
 
@@ -42,12 +42,17 @@ export const granteeRecord = (realm: RealmFacts): string =>
 export function ownershipOf({ grantee, realm, namespace }: OwnershipWorld): Ownership {
   if (!namespace) return { is: "ours" };
   const { name } = namespace;
-  if (namespace.deleting) {
-    const held = namespace.held ? ` It waits for: ${namespace.held}` : "";
-    return { is: "leaving", message: `Namespace ${name} is being deleted; the grant goes on when it is gone.${held}` };
-  }
   const isMade = namespace.labels[managedByLabel] === managedBy && namespace.labels[realmLabel] === grantee;
   const isAnother = isMade && realm !== undefined && isAnothers(namespace, realm);
+  if (namespace.deleting) {
+    const held = namespace.held ? ` It waits for: ${namespace.held}` : "";
+    return {
+      is: "leaving",
+      made: isMade,
+      another: isAnother,
+      message: `Namespace ${name} is being deleted; the grant goes on when it is gone.${held}`,
+    };
+  }
   if (isMade && !isAnother) return { is: "ours" };
   if (!["", "false"].includes(namespace.annotations[adoptAnnotation] ?? "")) return { is: "handedOver", made: isMade };
   const handOver = `kubectl annotate namespace ${name} ${adoptAnnotation}=${grantee}`;

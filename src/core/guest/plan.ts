@@ -9,7 +9,7 @@ import type {
 } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicy } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import { minQuantity, parseQuantity } from "../../../lib/quantity/mod.ts";
+import { minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Settings } from "../../api/mod.ts";
 import type {
   BindingFacts,
@@ -27,17 +27,27 @@ import type {
   RealmFacts,
   ServiceAccountFacts,
 } from "../facts.ts";
+import { type Fault, Faults, faultText } from "../faults.ts";
 import type { Pooling } from "../grant/parties.ts";
 import { earliest, rfc3339 } from "../instants.ts";
-import { adoptAnnotation, endedAnnotation, lockedLabel, realmGroup, volumesAnnotation } from "../names.ts";
+import {
+  adoptAnnotation,
+  endedAnnotation,
+  lockedLabel,
+  managedBy,
+  managedByLabel,
+  realmGroup,
+  volumesAnnotation,
+} from "../names.ts";
 import { cidr, parseRange } from "./address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
-import { heldText, maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
+import { maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
 import { closedHard, type Hard, quotaHard, shown } from "./hard.ts";
 import { type Holding, type Holdings, holdingsOf, isKnown } from "./holding.ts";
 import { containerLimits } from "./limits.ts";
+import { heldText, isHeld, isThere, remainingText, withoutTracking } from "./remaining.ts";
 import {
   bindingOf,
   defaultDenyOf,
@@ -88,6 +98,8 @@ export interface GuestWorld {
   pods: readonly PodFacts[] | undefined;
   /** Why nobody can look at them. */
   podsError?: string;
+  /** What of this could not be read; the plan goes on without it. */
+  unread?: readonly Fault[];
   /** As in StandingWorld. */
   skewMs: number;
   /** Epoch milliseconds. */
@@ -105,7 +117,7 @@ export type GuestObject =
 
 /** One that is there, so that a write reaches it and no other of its name. */
 export interface Target {
-  kind: "Namespace" | "NetworkPolicy" | "ResourceQuota" | "RoleBinding" | "ServiceAccount" | "Pod";
+  kind: "ConfigMap" | "Namespace" | "NetworkPolicy" | "ResourceQuota" | "RoleBinding" | "ServiceAccount" | "Pod";
   /** Absent for a Namespace. */
   namespace?: string;
   name: string;
@@ -127,18 +139,29 @@ export interface GuestPlan {
   stages: Write[][];
   /** How many of the stages, the first ones, close: a write of theirs that fails holds up no other of them. */
   closing: number;
+  /** The parts that could not be planned: what they would have opened isn't open. */
+  faults: readonly Fault[];
   /** What the grants come to. */
   holdings: Holdings;
   /** What the quota should be; undefined where nothing may be written. */
   hard?: Hard;
   /** Whether pods have to go, or it isn't known yet whether. */
   draining: boolean;
+  /** Whether it isn't known yet, but is about to be. */
+  looking?: true;
   /** Whether the pods of the namespace have to be looked at. */
   needsPods: boolean;
-  /** What keeps the drain from coming to its end, in a sentence. */
-  obstacle?: string;
+  /** What keeps the drain from coming to its end. */
+  obstacle?: Obstacle;
   /** Epoch milliseconds at which the plan is due again by itself. */
   wakeAt?: number;
+}
+
+/** What keeps a drain from coming to its end. */
+export interface Obstacle {
+  reason: "HeldByFinalizers" | "PodsRemain" | "PodsUnknown";
+  /** A sentence. */
+  message: string;
 }
 
 /** Between two tries to evict a pod that a PodDisruptionBudget keeps. */
@@ -148,107 +171,180 @@ const evictAgainMs = 2000;
  * Plans the guest namespace. What closes comes before what opens: access goes first and comes last, the namespace with
  * its Pod Security and the default deny stand before anything else, and the quota before what lets traffic through. A
  * namespace in which nothing is granted any more stays, closed: nothing stored is lost.
+ *
+ * What closes doesn't depend on what opens, not even on whether that can be planned: a part that throws is a fault of
+ * that part (see {@linkcode GuestPlan.faults}).
  */
 export function planGuest(world: GuestWorld): GuestPlan {
+  const faults = new Faults(world.unread);
   const quotaKeys = Object.keys(world.quota?.asked ?? {});
-  const holdings = holdingsOf({ ...world, storageClasses: world.cluster.storageClasses, quotaKeys });
-  const ownership = ownershipOf(world);
+  const storageClasses = faults.attempt("the storage classes", () => world.cluster.storageClasses, []);
+  const holdings = holdingsOf({ ...world, storageClasses, quotaKeys }, faults);
+  const ownership = faults.attempt("the namespace's owner", () => ownershipOf(world), unreadOwner(world));
   const { namespace } = world;
-  const nothing: GuestPlan = {
-    stages: [],
-    closing: 0,
-    holdings,
-    draining: false,
-    needsPods: false,
-    ...(holdings.wakeAt === undefined ? {} : { wakeAt: holdings.wakeAt }),
-  };
-  if (ownership.is === "foreign" || ownership.is === "leaving") return nothing;
-  if (holdings.holdings.length === 0) {
-    // What a person has handed over, but nothing is granted in, is nobody's business yet.
-    if (!namespace || (ownership.is === "handedOver" && !ownership.made)) return nothing;
+  const isForeign = ownership.is === "foreign" || (ownership.is === "leaving" && !ownership.made);
+  // What a person has handed over, but nothing is granted in, is nobody's business yet.
+  const isIdle = holdings.holdings.length === 0 && (!namespace || (ownership.is === "handedOver" && !ownership.made));
+  if (isForeign || isIdle) {
+    return {
+      stages: [],
+      closing: 0,
+      faults: faults.all,
+      holdings,
+      draining: false,
+      needsPods: false,
+      ...wakeIn(holdings.wakeAt),
+    };
   }
-  const plan = planStanding(world, holdings, ownership);
-  const drain = planDrain(world, holdings, plan.hard);
-  const atRest = !holdings.unsure && plan.closing.length + plan.opening.length === 0 &&
-    holdings.holdings.length === 0 && !drain.draining;
-  const after = atRest ? planAfter(world, plan.hard) : { writes: [] };
-  const closing = [...plan.closing, ...nonEmpty([drain.writes])];
+  const situation = situationOf(world, holdings, ownership, faults);
+  const closing = planClosing(world, situation, faults);
+  const unknown: Drain = { writes: [], draining: true, needsPods: false };
+  const drain = faults.attempt("the drain of pods", () => planDrain(world, situation), unknown);
+  const after = isOver(world, situation, drain)
+    ? faults.attempt("the end of the namespace", () => planAfter(world, situation.hard), { writes: [] })
+    : { writes: [] };
+  const closes = nonEmpty([...closing, drain.writes, after.writes]);
   return {
-    stages: [...closing, ...plan.opening, ...nonEmpty([after.writes])],
-    closing: closing.length,
+    stages: [...closes, ...nonEmpty(planOpening(world, situation, faults))],
+    closing: closes.length,
+    faults: faults.all,
     holdings,
-    hard: plan.hard,
+    hard: situation.hard,
     draining: drain.draining,
+    ...(drain.looking ? { looking: true } : {}),
     needsPods: drain.needsPods,
     ...(drain.obstacle ? { obstacle: drain.obstacle } : {}),
-    ...earliestWake(holdings.wakeAt, drain.wakeAt, after.wakeAt),
+    ...wakeIn(holdings.wakeAt, drain.wakeAt, after.wakeAt),
   };
 }
 
-function earliestWake(...instants: (number | undefined)[]): { wakeAt?: number } {
+function wakeIn(...instants: (number | undefined)[]): { wakeAt?: number } {
   const at = earliest(...instants);
   return at === undefined ? {} : { wakeAt: at };
 }
 
 const nonEmpty = (stages: Write[][]): Write[][] => stages.filter((stage) => stage.length > 0);
 
-/** The objects, as they should stand now: what closes, and then what opens. */
-function planStanding(
-  world: GuestWorld,
-  holdings: Holdings,
-  ownership: Ownership,
-): { closing: Write[][]; opening: Write[][]; hard: Hard } {
-  const { grantee, realm, quota, policies } = world;
+/** Of an owner who can't be read nobody is let in, and nothing is given that isn't there. */
+const unreadOwner = ({ grantee, namespace }: GuestWorld): Ownership => ({
+  is: namespace?.labels[managedByLabel] === managedBy ? "another's" : "foreign",
+  message: `Who owns the namespace of ${grantee} can't be read: nobody is let in.`,
+});
+
+/** Everything that writes are planned by. */
+interface Situation {
+  holdings: Holdings;
+  ownership: Ownership;
+  /** Whether anything is granted. */
+  active: boolean;
+  /** Whether somebody is let in: nobody comes in for whom it isn't sure that the namespace was made. */
+  access: boolean;
+  /** Whether the namespace is on its way out: what is there can be changed and deleted, and nothing made. */
+  leaving: boolean;
+  /** The quota while nothing is on notice. */
+  whole: Hard;
+  /** The quota now. */
+  hard: Hard;
+  cordon?: string;
+  /** Policies that may open something now, as far as they can be planned. */
+  policies: readonly NetworkPolicy[];
+  /** Those of our policies that are there, by name. */
+  present: ReadonlyMap<string, PolicyFacts>;
+}
+
+function situationOf(world: GuestWorld, holdings: Holdings, ownership: Ownership, faults: Faults): Situation {
+  const { realm, policies } = world;
   const active = holdings.holdings.length > 0;
-  const closing = ownership.is === "another's";
-  // Nobody comes in for whom it isn't sure that the namespace was made.
-  const access = active && isKnown(realm) && !closing;
-  const whole = quotaOfGrants(world, holdings);
-  const cordoned = cordonOf(world, holdings, whole);
-  const hard = closing ? lowerHard(cordoned.hard, quota?.asked ?? {}) : cordoned.hard;
-  // What somebody else has written there stays unless an apply takes its place.
-  const blank = quota?.cordon !== undefined && !isRecord(quota.cordon) ? "" : undefined;
-  const desiredQuota = quotaOf(grantee, shown(hard), cordoned.cordon ?? blank);
-  const desiredPolicies = active && isKnown(realm) && !closing ? openingPolicies(world, holdings.holdings) : [];
-  const wanted = new Set(["default-deny", ...desiredPolicies.map((policy) => policy.metadata!.name!)]);
-  const present = new Map(policies.map((policy) => [policy.name, policy]));
-  // While it isn't known for whom they stand, policies may go and get narrower, but none is opened.
-  const standing = [guestInternalOf(grantee), ...dnsPolicies(world), ...grantPolicies(world, holdings.holdings)];
-  const narrowed = active && !access ? standing.filter(isThere(present)) : [];
-  for (const { metadata } of narrowed) wanted.add(metadata!.name!);
-  const closingStages: Write[][] = [
-    access || !world.binding ? [] : [{ remove: { kind: "RoleBinding", ...target(world.binding) } }],
+  const leaving = ownership.is === "leaving";
+  const closed = ownership.is === "another's" || (leaving && ownership.another);
+  const access = active && isKnown(realm) && !closed;
+  const offered = faults.attempt("the devices of nodes", () => world.cluster.extendedKeys, []);
+  const whole = quotaOfGrants(world, holdings, offered);
+  const cordoned = faults.attempt<{ hard: Hard; cordon?: string }>(
+    "the quota of a notice",
+    () => cordonOf(world, holdings, whole),
+    { hard: whole },
+  );
+  const { cordon } = cordoned;
+  return {
+    holdings,
+    ownership,
+    active,
+    access,
+    leaving,
+    whole,
+    hard: closed ? lowerHard(cordoned.hard, world.quota?.asked ?? {}) : cordoned.hard,
+    ...(cordon === undefined ? {} : { cordon }),
+    policies: active ? openPolicies(world, holdings.holdings, access, faults) : [],
+    present: new Map(policies.map((policy) => [policy.name, policy])),
+  };
+}
+/** What takes away or bounds, in the order of safety. Of what can't be planned nothing is wanted, so that it goes. */
+function planClosing(world: GuestWorld, situation: Situation, faults: Faults): Write[][] {
+  const { binding, identity, policies, grantee } = world;
+  const { access, leaving, ownership, active, present, policies: open } = situation;
+  const wanted = new Set(["default-deny", ...open.map((policy) => policy.metadata!.name!)]);
+  const isThere = (policy: NetworkPolicy) => present.has(policy.metadata!.name!);
+  const keepsNamespace = ownership.is !== "another's" && !leaving;
+  return [
+    access || !binding ? [] : [{ remove: { kind: "RoleBinding", ...target(binding) } }],
     // With it every token that was made for it ends: whoever comes next under the realm's name is somebody else.
-    access || !world.identity ? [] : [{ remove: { kind: "ServiceAccount", ...target(world.identity) } }],
-    closing ? [] : namespaceWrites(world, active, ownership),
-    differing([defaultDenyOf(grantee)], present),
+    access || !identity ? [] : [{ remove: { kind: "ServiceAccount", ...target(identity) } }],
+    keepsNamespace ? faults.attempt("the namespace", () => namespaceWrites(world, active, ownership), []) : [],
+    // Where nothing can be made any more, what is there is still kept as it should be.
+    differing([defaultDenyOf(grantee)].filter((policy) => !leaving || isThere(policy)), present),
     policies.filter((policy) => !wanted.has(policy.name)).map((policy) => ({
       remove: { kind: "NetworkPolicy", ...target(policy) },
     })),
-    differing(narrowed, present),
-    // Scopes make a quota count only some pods; nothing but a new quota takes them away.
-    quota?.scoped ? [{ remove: { kind: "ResourceQuota", ...target(quota) } }] : [],
-    quota && !quota.scoped && (quota.cordon || undefined) === cordoned.cordon &&
-      sameQuantities(quota.asked, shown(hard)) &&
-      labelled(desiredQuota, quota)
-      ? []
-      : [{ apply: desiredQuota }],
+    differing(open.filter(isThere), present),
+    ...quotaWrites(world, situation),
   ];
-  const opening: Write[][] = [
-    access ? [...limitRangeWrites(world, whole), ...serviceAccountWrites(world)] : [],
-    differing(desiredPolicies, present),
-    access ? bindingWrites(world, hard) : [],
-    guideWrites(world, holdings.holdings),
-  ];
-  return { closing: nonEmpty(closingStages), opening: nonEmpty(opening), hard };
 }
 
-const isThere = (present: ReadonlyMap<string, PolicyFacts>) => (policy: NetworkPolicy): boolean =>
-  present.has(policy.metadata!.name!);
+/** Two stages: a quota that counts only some pods goes before it is made again. */
+function quotaWrites({ grantee, quota }: GuestWorld, { hard, cordon, leaving }: Situation): Write[][] {
+  if (leaving && !quota) return [];
+  // What somebody else has written there stays unless an apply takes its place.
+  const blank = quota?.cordon !== undefined && !isRecord(quota.cordon) ? "" : undefined;
+  const desired = quotaOf(grantee, shown(hard), cordon ?? blank);
+  // Scopes make a quota count only some pods; nothing but a new quota takes them away.
+  const isScoped = quota?.scoped === true && !leaving;
+  const isSame = quota && !isScoped && (quota.cordon || undefined) === cordon &&
+    sameQuantities(quota.asked, shown(hard)) && labelled(desired, quota);
+  return [
+    isScoped ? [{ remove: { kind: "ResourceQuota", ...target(quota) } }] : [],
+    isSame ? [] : [{ apply: desired }],
+  ];
+}
+
+/** What comes, each stage by itself: where one can't be planned the others go on, and nothing of it opens. */
+function planOpening(world: GuestWorld, situation: Situation, faults: Faults): Write[][] {
+  const { access, leaving, policies, present, holdings, whole, hard } = situation;
+  if (leaving) return [];
+  const stage = (part: string, plan: () => Write[]) => faults.attempt(part, plan, []);
+  const missing = policies.filter(({ metadata }) => !present.has(metadata!.name!));
+  return [
+    access
+      ? stage("limits and accounts", () => [...limitRangeWrites(world, whole), ...serviceAccountWrites(world)])
+      : [],
+    access ? differing(missing, present) : [],
+    access ? stage("access", () => bindingWrites(world, hard)) : [],
+    stage("the guide", () => guideWrites(world, holdings.holdings)),
+  ];
+}
 
 /** Key by key what is less, of what should be and what is asked already; what isn't asked yet is not given. */
 const lowerHard = (hard: Hard, asked: Readonly<Record<string, string>>): Hard =>
-  new Map([...hard].map(([key, most]) => [key, minQuantity(most, parseQuantity(asked[key] ?? "0"))]));
+  new Map([...hard].map(([key, most]) => [key, minQuantity(most, readQuantity(asked[key] ?? "0"))]));
+
+/** A quantity that can't be read is none. */
+function readQuantity(text: string): Quantity {
+  try {
+    return parseQuantity(text);
+  } catch {
+    return parseQuantity("0");
+  }
+}
 
 const target = ({ namespace, name, uid }: { namespace: string; name: string; uid: string }) => ({
   namespace,
@@ -257,11 +353,9 @@ const target = ({ namespace, name, uid }: { namespace: string; name: string; uid
 });
 
 /** The quota while nothing is on notice. */
-function quotaOfGrants({ cluster, quota }: GuestWorld, { holdings, granted }: Holdings): Hard {
+function quotaOfGrants({ quota }: GuestWorld, { holdings, granted }: Holdings, offered: readonly string[]): Hard {
   const earlier = Object.keys(quota?.asked ?? {});
-  return holdings.length > 0
-    ? quotaHard(granted, cluster.extendedKeys, earlier)
-    : closedHard(cluster.extendedKeys, earlier);
+  return holdings.length > 0 ? quotaHard(granted, offered, earlier) : closedHard(offered, earlier);
 }
 
 function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownership): Write[] {
@@ -328,6 +422,8 @@ function serviceAccountWrites({ grantee, serviceAccount }: GuestWorld): Write[] 
 function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readonly Holding[]): Write[] {
   // In a closed namespace nothing can be made any more, this included; what is there says that nothing is granted.
   if (holdings.length === 0 && !(guide && namespace)) return [];
+  // What is immutable is made again: nothing else changes it.
+  if (guide?.immutable) return [{ remove: { kind: "ConfigMap", ...target(guide) } }];
   const desired = guideOf(grantee, guideText(holdings));
   return guide && labelled(desired, guide) && includesAll(guide.data, desired.data!) ? [] : [{ apply: desired }];
 }
@@ -368,12 +464,28 @@ export const uncounted = (quota: QuotaFacts, hard: Hard): string[] =>
 /** Objects of a kind that the cluster doesn't have are counted as soon as it does; until then there are none. */
 export const isOptional = (key: string): boolean => key.startsWith("count/") || key.includes(".deviceclass.");
 
-function openingPolicies(world: GuestWorld, holdings: readonly Holding[]): NetworkPolicy[] {
+/**
+ * The policies that open something, each planned by itself. While it isn't known for whom they stand none is opened: those
+ * that are there may go and get narrower.
+ *
+ * @param access whether somebody is let in
+ */
+function openPolicies(
+  world: GuestWorld,
+  holdings: readonly Holding[],
+  access: boolean,
+  faults: Faults,
+): NetworkPolicy[] {
+  const { grantee } = world;
   return [
-    guestInternalOf(world.grantee),
-    ...dnsPolicies(world),
-    ...realmPolicies(world),
-    ...grantPolicies(world, holdings),
+    guestInternalOf(grantee),
+    ...faults.attempt("the way to DNS", () => dnsPolicies(world), []),
+    ...access ? faults.attempt(`the way to the node of ${grantee}`, () => realmPolicies(world), []) : [],
+    ...holdings.flatMap((holding) => {
+      const { name } = holding.grant;
+      const about = { part: `the destinations of grant ${name}`, grant: name };
+      return faults.attempt(about, () => grantPolicies(world, holding, faults), []);
+    }),
   ];
 }
 
@@ -383,11 +495,13 @@ function dnsPolicies(world: GuestWorld): NetworkPolicy[] {
   return [dnsOf(grantee, settings.dns.nodeLocal.map(parseRange).filter((range) => range !== undefined).map(cidr))];
 }
 
-function grantPolicies(world: GuestWorld, holdings: readonly Holding[]): NetworkPolicy[] {
-  return holdings.flatMap((holding) => {
-    const { egress } = destinationsOf(world, holding);
-    return egress.length > 0 ? [grantPolicyOf(world.grantee, holding.grant.name, egress)] : [];
-  });
+function grantPolicies(world: GuestWorld, holding: Holding, faults: Faults): NetworkPolicy[] {
+  const { grant } = holding;
+  const { egress, failed } = destinationsOf(world, holding);
+  for (const { destination, error } of failed) {
+    faults.add({ part: `destination ${destination}`, grant: grant.name, isShown: true, error });
+  }
+  return egress.length > 0 ? [grantPolicyOf(world.grantee, grant.name, egress)] : [];
 }
 
 function realmPolicies({ grantee, realm, settings, cluster }: GuestWorld): NetworkPolicy[] {
@@ -396,10 +510,34 @@ function realmPolicies({ grantee, realm, settings, cluster }: GuestWorld): Netwo
   return first === undefined ? [] : [realmPolicyOf(grantee, [first, ...rest])];
 }
 
-/** What the destinations of a grant stand for, and the rules that open them. */
+/** What the destinations of a grant stand for, and the rules that open them. One that can't be planned opens nothing. */
 export function destinationsOf(
   world: Pick<GuestWorld, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">,
   { destinations }: Pick<Holding, "destinations">,
+): ReturnType<typeof resolveDestinations> & { failed: readonly { destination: string; error: unknown }[] } {
+  try {
+    return { ...resolved(world, destinations), failed: [] };
+  } catch {
+    const each = destinations.map((destination) => {
+      try {
+        return { destination, resolved: resolved(world, [destination]).resolved };
+      } catch (error) {
+        const text = faultText({ part: `destination ${destination}`, error });
+        return { destination, resolved: [{ destination, error: text }], failure: { destination, error } };
+      }
+    });
+    const fine = each.filter(({ failure }) => failure === undefined).map(({ destination }) => destination);
+    return {
+      resolved: each.flatMap(({ resolved }) => resolved),
+      egress: resolved(world, fine).egress,
+      failed: each.flatMap(({ failure }) => failure ?? []),
+    };
+  }
+}
+
+function resolved(
+  world: Pick<GuestWorld, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">,
+  destinations: readonly string[],
 ): ReturnType<typeof resolveDestinations> {
   const { settings, cluster } = world;
   return resolveDestinations(destinations, {
@@ -411,58 +549,121 @@ export function destinationsOf(
   });
 }
 
-/** Ends pods until the rest fits, once what is granted has been taken away. */
-function planDrain(
-  world: GuestWorld,
-  { drainUntil, lastDrainUntil, holdings, unsure }: Holdings,
-  hard: Hard,
-): { writes: Write[]; draining: boolean; needsPods: boolean; obstacle?: string; wakeAt?: number } {
+interface Drain {
+  writes: Write[];
+  draining: boolean;
+  looking?: true;
+  needsPods: boolean;
+  obstacle?: Obstacle;
+  wakeAt?: number;
+}
+
+const noDrain: Drain = { writes: [], draining: false, needsPods: false };
+
+/**
+ * Ends pods once what is granted has been taken away: those above what remains, and where nothing remains all of them,
+ * without counting. In a namespace that is being deleted they are deleted, since nothing can be made there, evictions
+ * included; and all of them where the default deny is gone, which can't be made again either.
+ */
+function planDrain(world: GuestWorld, { holdings, hard, active, leaving }: Situation): Drain {
   const { quota, pods, podsError, skewMs, now } = world;
-  const none = { writes: [], draining: false, needsPods: false };
+  const { drainUntil, lastDrainUntil, unsure } = holdings;
   // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
   // Nor while it isn't sure that nothing is granted.
-  const due = drainUntil !== undefined || (holdings.length === 0 && !unsure);
-  if (!due || !quota || !sameQuantities(quota.asked, shown(hard))) return none;
-  if (!sameQuantities(quota.enforced, shown(hard))) return { ...none, draining: drainUntil !== undefined };
+  const all = (!active && !unsure) || (leaving && !isClosedByDefault(world));
+  if (drainUntil === undefined && !all) return noDrain;
   // Pods that no known end has left behind, as after a restore, get the usual time.
   const deadline = drainUntil ?? deadlineWithoutEnd(world, lastDrainUntil);
-  const held = heldText(pods ?? []);
-  const obstacle = held !== undefined && skewMs === 0 && now >= deadline ? { obstacle: held } : {};
-  // A pod that only a finalizer keeps takes no room any more, but it is still there.
-  if (!podsInExcess(hard, quota.used)) {
-    if (held === undefined) return none;
-    // Until then it is being ended like any other, and nobody is told that it isn't there any more.
-    return {
-      ...none,
-      draining: now < deadline,
-      needsPods: true,
-      ...obstacle,
-      ...(now < deadline ? earliestWake(deadline) : {}),
-    };
+  const counts = quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
+    sameQuantities(quota.enforced, shown(hard));
+  // Where admission doesn't count against what remains others would come in their place; but not for ever.
+  if (!counts && !leaving && now < deadline) {
+    return { ...noDrain, draining: drainUntil !== undefined, ...wakeIn(deadline) };
+  }
+  const used = quota?.used ?? {};
+  if (
+    all ? isEmpty(world, drainUntil, counts) : !podsInExcess(hard, used) && !pods?.map(withoutTracking).some(isHeld)
+  ) {
+    return noDrain;
   }
   // A clock that jumped ahead would be past every deadline.
-  if (skewMs !== 0) return { ...none, draining: true };
+  if (skewMs !== 0) return { ...noDrain, draining: true };
   if (!pods) {
-    const unseen = podsError === undefined ? {} : { obstacle: `Its pods can't be looked at: ${podsError}` };
-    return { ...none, draining: true, needsPods: true, ...unseen };
+    return podsError === undefined ? { ...noDrain, draining: true, looking: true, needsPods: true } : {
+      ...noDrain,
+      draining: true,
+      needsPods: true,
+      obstacle: { reason: "PodsUnknown", message: `Its pods can't be looked at: ${podsError}` },
+    };
   }
-  const chosen = victims(pods, hard);
-  const writes = chosen.map((pod): Write =>
-    now < deadline
-      ? { evict: { kind: "Pod", ...target(pod) }, graceSeconds: Math.min(pod.graceSeconds, maxGraceSeconds) }
-      : { remove: { kind: "Pod", ...target(pod) }, graceSeconds: Math.min(pod.graceSeconds, maxGraceSeconds) }
-  );
+  return endPods(pods, { all, atOnce: leaving && all, leaving, deadline, now, hard, used });
+}
+
+/** Whether it is known that no pod is left where none may be. The quota doesn't count those whose time is over. */
+function isEmpty({ quota }: GuestWorld, drainUntil: number | undefined, counts: boolean): boolean {
+  if (!quota || !counts) return false;
+  return quota.used["count/pods"] === "0" || (drainUntil === undefined && quota.used["pods"] === "0");
+}
+
+interface Ending {
+  all: boolean;
+  /** Whether the deadline isn't waited for. */
+  atOnce: boolean;
+  leaving: boolean;
+  deadline: number;
+  now: number;
+  hard: Hard;
+  used: Readonly<Record<string, string>>;
+}
+
+/** How long after the deadline a pod that doesn't go is named: by then its grace is over too. */
+const overdueMs = 60_000;
+
+function endPods(pods: readonly PodFacts[], ending: Ending): Drain {
+  const { all, atOnce, leaving, deadline, now, hard, used } = ending;
+  const left = all ? pods.filter(isThere) : pods;
+  if (all && left.length === 0) return noDrain;
+  const isPast = atOnce || now >= deadline;
+  const chosen = all ? left.filter(({ terminating }) => !terminating) : victims(pods, hard);
+  const writes = chosen.map((pod): Write => {
+    const graceSeconds = Math.min(pod.graceSeconds, maxGraceSeconds);
+    const of = { kind: "Pod" as const, ...target(pod) };
+    return isPast || leaving ? { remove: of, graceSeconds } : { evict: of, graceSeconds };
+  });
   // A guest can delete a pod with a grace of a year; when time is up, that is cut short too.
   const lingering = pods.filter(({ terminating, graceSeconds }) => terminating && graceSeconds > maxGraceSeconds);
-  if (now >= deadline) {
+  if (isPast) {
     const graceSeconds = maxGraceSeconds;
     writes.push(...lingering.map((pod) => ({ remove: { kind: "Pod" as const, ...target(pod) }, graceSeconds })));
   }
-  const again = [...(chosen.length > 0 ? [now + evictAgainMs] : []), ...(now < deadline ? [deadline] : [])].filter(
-    Number.isFinite,
-  );
-  return { writes, draining: true, needsPods: true, ...obstacle, ...earliestWake(...again) };
+  const held = (all ? left : left.map(withoutTracking)).filter(isHeld);
+  const rest = all ? left.filter((pod) => !isHeld(pod)) : [];
+  // One that only a finalizer keeps takes no room any more, but it is still there. Until then it is being ended like any
+  // other, and nobody is told that it isn't there any more.
+  const isHeldOnly = all ? rest.length === 0 : !podsInExcess(hard, used);
+  const again = [
+    ...(chosen.length > 0 ? [now + evictAgainMs] : []),
+    ...(now < deadline ? [deadline] : rest.length > 0 && now < deadline + overdueMs ? [deadline + overdueMs] : []),
+  ].filter(Number.isFinite);
+  return {
+    writes,
+    draining: now < deadline || !isHeldOnly,
+    needsPods: true,
+    ...obstacleOf(held, rest, now - deadline),
+    ...wakeIn(...again),
+  };
 }
+
+function obstacleOf(held: readonly PodFacts[], rest: readonly PodFacts[], lateMs: number): { obstacle?: Obstacle } {
+  if (lateMs >= 0 && held.length > 0) return { obstacle: { reason: "HeldByFinalizers", message: heldText(held) } };
+  return lateMs >= overdueMs && rest.length > 0
+    ? { obstacle: { reason: "PodsRemain", message: remainingText(rest) } }
+    : {};
+}
+
+/** Whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
+const isOver = ({ binding }: GuestWorld, { active, leaving, holdings }: Situation, { draining }: Drain): boolean =>
+  !active && !leaving && !holdings.unsure && !binding && !draining;
 
 const usualDrainMs = 120_000;
 
@@ -513,8 +714,17 @@ export function sameQuantities(
 ): boolean {
   return Object.entries(wanted).every(([key, value]) => {
     const text = actual[key];
-    return text !== undefined && (text === value || parseQuantity(text).compare(parseQuantity(value)) === 0);
+    return text !== undefined && (text === value || isEqual(text, value));
   });
+}
+
+/** What can't be read is nothing that was asked for. */
+function isEqual(text: string, value: string): boolean {
+  try {
+    return parseQuantity(text).compare(parseQuantity(value)) === 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Writes for the policies that are not exactly as they should be. */

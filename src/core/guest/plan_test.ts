@@ -170,7 +170,7 @@ Deno.test("guest: an empty namespace goes a day after its last end, one with vol
     grant({ spec: { validity: { validUntil: at(1000) }, termination: { noticeSeconds: 0, volumes } } });
   const closed = (volumes: "Retain" | "Delete", claims: string) => {
     const world = converged(guestWorld({ realm: bob, grants: [ending(volumes)] }));
-    const before = { ...using(world, { persistentvolumeclaims: claims }), now: now + 1000 };
+    const before = { ...using(world, { persistentvolumeclaims: claims }), pods: [], now: now + 1000 };
     return afterWrites(before, planGuest(before));
   };
   const empty = closed("Retain", "0");
@@ -350,7 +350,11 @@ Deno.test("guest: what remains keeps its pods; those above it go, lowest priorit
 
 Deno.test("guest: at the last end all pods go; a quota that somebody lowered ends none", () => {
   const ended = grant({ status: active, spec: { validity: { validUntil: at(1) }, ...atOnce } });
-  const before = using(converged(guestWorld({ realm: bob, grants: [ended] })), { pods: "2", "requests.cpu": "0" });
+  const before = using(converged(guestWorld({ realm: bob, grants: [ended] })), {
+    pods: "2",
+    "count/pods": "2",
+    "requests.cpu": "0",
+  });
   const world = converged({ ...before, now: now + 1 });
   const zero = pod({ name: "zero" }, "0");
   assert.deepEqual(writes({ ...world, pods: [zero, pod({ name: "done", finished: true })] }), ["evict zero"]);

@@ -1,6 +1,7 @@
 /** What the observed guest namespace does for each grant: the facts that the grants' own status shows. */
 import type { ResolvedDestination } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
+import { type Fault, Faults, faultText } from "../faults.ts";
 import type { Reduction } from "../grant/reduction.ts";
 import { validityOf } from "../grant/validity.ts";
 import { guestNamespace } from "../names.ts";
@@ -14,6 +15,7 @@ import {
   type GuestWorld,
   isInForce,
   isOptional,
+  type Obstacle,
   sameQuantities,
   uncounted,
   type Write,
@@ -27,6 +29,16 @@ export interface Applied {
   message: string;
 }
 
+/** What can't be planned or written. */
+export interface Failure {
+  /** The only grant that it is about; absent: all of the namespace. */
+  grant?: string;
+  /** `WriteFailed` is one that may well succeed in a moment. */
+  reason: "NamespaceConflict" | "PlanFailed" | "WriteFailed" | "WriteRefused";
+  /** Sentences: what failed, why, and the remedy. */
+  message: string;
+}
+
 export interface GrantShare {
   /** Of the grant that was looked at, and of its terms: what is said is about those only. */
   uid: string;
@@ -35,8 +47,14 @@ export interface GrantShare {
   enforced: boolean;
   /** Whether pods that had their room from the grant, or from a part of it that was cut, are still to go. */
   draining: boolean;
-  /** What keeps the drain from coming to its end, in a sentence. */
-  obstacle?: string;
+  /** Whether it isn't known yet whether there are, but is about to be. */
+  looking?: true;
+  /** What keeps the drain from coming to its end. */
+  obstacle?: Obstacle;
+  /** What of it, or of its end, can't be planned or written. */
+  failure?: Failure;
+  /** Since when something fails, in epoch milliseconds, as long as that is so. */
+  failingSince?: number;
   quota: Applied;
   network: Applied;
   access: Applied;
@@ -62,31 +80,78 @@ const lacking = (reason: string, message: string): Applied => ({ status: "False"
  * The share of each grant, by the grant's name.
  *
  * @param plan what `planGuest` says about this same world: what it still wants to write does not stand yet
- * @param refusal why it could not be written, if the API server has refused it
+ * @param failures what of it could not be written
+ * @param faults told what can't be worked out; of such a grant something may be enforced, and its terms stay as shown
  */
-export function sharesOf(world: GuestWorld, plan: GuestPlan, refusal?: string): Map<string, GrantShare> {
+export function sharesOf(
+  world: GuestWorld,
+  plan: GuestPlan,
+  failures: readonly Failure[] = [],
+  faults = new Faults(),
+): Map<string, GrantShare> {
   const holdings = new Map(plan.holdings.holdings.map((holding) => [holding.grant.name, holding]));
-  const claims = [...holdings.values()].map(claimOf);
-  const usage = shareOut(claims, world.quota?.used ?? {});
-  const conflict = conflictOf(world);
+  const nothing: ReturnType<typeof shareOut> = new Map();
+  const usage = faults.attempt(
+    "what is used",
+    () => shareOut([...holdings.values()].map(claimOf), world.quota?.used ?? {}),
+    nothing,
+  );
+  const verdict = (part: string, of: () => Applied): Applied => faults.attempt(part, of, unplanned);
+  const conflict = faults.attempt("the namespace's owner", () => conflictOf(world), unplanned);
+  const refusal = failures.find(({ reason }) => reason === "WriteRefused")?.message;
   const all: Shared = {
     conflict,
     refusal,
-    quota: conflict ?? refused(quotaApplied(world, plan), refusal),
-    access: conflict ?? refused(accessApplied(world), refusal),
-    overcommitted: overcommittedOf(world, plan),
+    failures: [...plan.faults.filter(({ isShown }) => !isShown).map(failureOf), ...failures],
+    quota: conflict ?? refused(verdict("the state of the quota", () => quotaApplied(world, plan)), refusal),
+    access: conflict ?? refused(verdict("the state of access", () => accessApplied(world)), refusal),
+    overcommitted: verdict("what is used", () => overcommittedOf(world, plan)),
     pending: new Set(plan.stages.flat().flatMap(pendingName)),
   };
   return new Map(world.grants.map((grant): [string, GrantShare] => {
+    const about = { part: `the status of grant ${grant.name}`, grant: grant.name };
     const holding = holdings.get(grant.name);
-    return [
-      grant.name,
-      holding
-        ? heldShare(world, plan, holding, all, usage.get(grant.name)!)
-        : endedShare(grant, plan, all, isClosed(world, plan, grant.name)),
-    ];
+    const share = faults.attempt(
+      about,
+      () =>
+        holding
+          ? heldShare(world, plan, holding, all, usage.get(grant.name) ?? new Map())
+          : endedShare(grant, plan, all, isClosed(world, plan, grant.name)),
+      undefined,
+    );
+    return [grant.name, share ?? unknownShare(grant, plan, all)];
   }));
 }
+
+const unplanned = lacking("PlanFailed", "Planning it failed; the operator's log names the error.");
+
+/** Of a grant whose share can't be worked out. */
+const unknownShare = (
+  { name, uid, generation, status }: GrantFacts,
+  { draining }: GuestPlan,
+  { failures }: Shared,
+): GrantShare => ({
+  uid,
+  generation,
+  enforced: true,
+  draining,
+  failure: { reason: "PlanFailed", message: unplanned.message },
+  ...failureIn(failures, name),
+  quota: unplanned,
+  network: unplanned,
+  access: unplanned,
+  overcommitted: unplanned,
+  hard: status.hard ?? {},
+  usage: status.actualUsage ?? {},
+  destinations: status.resolvedDestinations ?? [],
+  reductions: [],
+});
+
+const failureOf = ({ grant, ...fault }: Fault): Failure => ({
+  ...(grant === undefined ? {} : { grant }),
+  reason: "PlanFailed",
+  message: faultText(fault),
+});
 
 const pendingName = (write: Write): string[] => {
   if ("apply" in write) return [write.apply.metadata!.name!];
@@ -97,6 +162,7 @@ const pendingName = (write: Write): string[] => {
 interface Shared {
   conflict: Applied | undefined;
   refusal: string | undefined;
+  failures: readonly Failure[];
   quota: Applied;
   access: Applied;
   overcommitted: Applied;
@@ -125,18 +191,26 @@ function conflictOf(world: GuestWorld): Applied | undefined {
  */
 function isClosed(world: GuestWorld, { hard, holdings }: GuestPlan, grant: string): boolean {
   const { namespace, quota, policies, binding } = world;
-  if (namespace === undefined || hard === undefined) return true;
-  const counts = quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
-    sameQuantities(quota.enforced, shown(hard));
+  if (namespace === undefined) return true;
+  // Where nothing is written there is no quota of ours; and where nothing can be made none is needed.
+  const counts = hard === undefined || namespace.deleting ||
+    quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
+      sameQuantities(quota.enforced, shown(hard));
   const last = holdings.holdings.length === 0;
   const open = policies.filter(({ name }) => last ? name !== "default-deny" : name === grantPolicyName(grant));
   return counts && open.length === 0 && !(last && binding);
 }
 
+/** What fails of a grant: its own first. */
+const failureIn = (failures: readonly Failure[], name: string): { failure?: Failure } => {
+  const failure = failures.find(({ grant }) => grant === name) ?? failures.find(({ grant }) => grant === undefined);
+  return failure ? { failure } : {};
+};
+
 function endedShare(
-  { uid, generation }: GrantFacts,
-  { draining, obstacle }: GuestPlan,
-  { overcommitted }: Shared,
+  { name, uid, generation }: GrantFacts,
+  { draining, looking, obstacle, hard }: GuestPlan,
+  { overcommitted, failures, conflict }: Shared,
   closed: boolean,
 ): GrantShare {
   const not = lacking("NotInForce", "The grant is not in force.");
@@ -145,7 +219,13 @@ function endedShare(
     generation,
     enforced: !closed,
     draining,
+    ...(looking ? { looking } : {}),
     ...(obstacle ? { obstacle } : {}),
+    ...failureIn(failures, name),
+    // What is left there of ours is nobody's to take away any more but whoever took the namespace.
+    ...(!closed && hard === undefined && conflict
+      ? { failure: { reason: "NamespaceConflict", message: conflict.message } }
+      : {}),
     quota: not,
     network: not,
     access: not,
@@ -161,7 +241,7 @@ function heldShare(
   world: GuestWorld,
   plan: GuestPlan,
   holding: Holding,
-  { conflict, refusal, quota, access, overcommitted, pending }: Shared,
+  { conflict, refusal, failures, quota, access, overcommitted, pending }: Shared,
   usage: Hard,
 ): GrantShare {
   const destinations = destinationsOf(world, holding).resolved;
@@ -171,7 +251,9 @@ function heldShare(
     generation: grant.generation,
     enforced: true,
     draining: plan.draining,
+    ...(plan.looking ? { looking: true } : {}),
     ...(plan.obstacle ? { obstacle: plan.obstacle } : {}),
+    ...failureIn(failures, grant.name),
     quota: namingUncounted(world, holding, quota),
     network: conflict ?? refused(networkApplied(world, grant, destinations, pending), refusal),
     access,

@@ -35,7 +35,9 @@ export function wayTo(name: string, realm: RealmFacts | undefined, { settings, c
   const all = (realm.status.node?.addresses ?? []).map(parseRange).filter((range) => range !== undefined);
   const taken = all.flatMap((range) => cluster.ranges.filter((own) => contains(own, range)).map((own) => [range, own]));
   const ranges = all.filter((range) => !taken.some(([own]) => own === range)).sort(compareRanges);
-  const proxies = (settings.realmPeers[name] ?? []).map((peer): NetworkPolicyPeer => ({ ...peer }));
+  // A realm may have the name of something that every object has, such as `constructor`.
+  const peers = Object.hasOwn(settings.realmPeers, name) ? settings.realmPeers[name]! : [];
+  const proxies = peers.map((peer): NetworkPolicyPeer => ({ ...peer }));
   return { ranges, proxies, ...closedBy(name, taken, ranges) };
 }
 
