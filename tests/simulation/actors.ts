@@ -2,10 +2,10 @@
 import { type GrantSpec, type RealmSpec, trustedNodeAnnotation, trustLevels } from "../../src/api/mod.ts";
 import { adoptAnnotation, cordonAnnotation, guestNamespace } from "../../src/core/names.ts";
 import type { NodeFacts } from "../../src/core/realm/plan.ts";
-import { type Operator, skewLookMs, type Surroundings } from "./operator.ts";
+import { breakable, type Operator, skewLookMs, type Surroundings } from "./operator.ts";
 import type { Promises } from "./promises.ts";
 import type { Random } from "./random.ts";
-import { realmSpecOf, specOf, statusOf, type Stored, type World } from "./world.ts";
+import { keyOf, realmSpecOf, specOf, statusOf, type Stored, type World } from "./world.ts";
 
 /** What the actors act on. */
 export interface Stage {
@@ -14,7 +14,7 @@ export interface Stage {
   operator: Operator;
   promises: Promises;
   /** What may happen in this schedule. */
-  may: { drift: boolean; skew: boolean; foreign: boolean };
+  may: { drift: boolean; skew: boolean; foreign: boolean; faults: boolean };
 }
 
 export const grantees = ["bob", "carol"] as const;
@@ -180,6 +180,7 @@ const guests: Action[] = [
       guarded: random.percent(25),
       graceSeconds: random.percent(90) ? 30 : 31_536_000,
       finished: false,
+      held: random.percent(10),
     };
     const adds = {
       pods: 1000,
@@ -226,6 +227,11 @@ const guests: Action[] = [
     if (random.percent(50)) {
       world.edit("guides", `${namespace}/keystone`, "data|notes", "mine");
       return `guest adds to the guide of ${namespace}`;
+    }
+    if (random.percent(50)) {
+      world.edit("guides", `${namespace}/keystone`, "data|grants.yaml", "mine");
+      world.replace("guides", `${namespace}/keystone`, { immutable: true });
+      return `guest makes the guide of ${namespace} immutable`;
     }
     world.delete("guides", `${namespace}/keystone`, undefined, "other");
     return `guest deletes the guide of ${namespace}`;
@@ -297,6 +303,57 @@ const drift: Action[] = [
     promises.disturbed(namespace);
     world.delete("namespaces", namespace, undefined, "other");
     return `drift: delete namespace ${namespace}`;
+  },
+];
+
+/** What was refused stands as it was until it is written. */
+export function refuseNoMore({ world, promises }: Stage): void {
+  for (const refused of world.refused) {
+    const [namespace] = refused.slice(refused.indexOf(" ") + 1).split("/");
+    promises.disturbed(namespace!);
+  }
+  world.refused.clear();
+}
+
+/** What can't be planned to open, can't be written, or is on its way out. */
+const faults: Action[] = [
+  ({ around }, random) => {
+    around.broken = around.broken && random.percent(50) ? undefined : random.of(breakable);
+    return `planning fails: ${around.broken ?? "no more"}`;
+  },
+  (stage, random) => {
+    const { world } = stage;
+    if (world.refused.size > 0 && random.percent(40)) {
+      refuseNoMore(stage);
+      return "nothing is refused any more";
+    }
+    const kind = random.of([
+      "bindings",
+      "guides",
+      "limitRanges",
+      "namespaces",
+      "policies",
+      "quotas",
+      "serviceAccounts",
+    ]);
+    const object = anyOf(world.list(kind as "guides"), random);
+    if (!object) return "";
+    const { name, namespace } = object.metadata;
+    const key = `${kind} ${keyOf(namespace, name)}`;
+    world.refused.add(key);
+    return `writes are refused from now on: ${key}`;
+  },
+  ({ world }, random) => {
+    const namespace = guestNamespace(random.of(grantees));
+    if (!world.get("namespaces", namespace) || random.percent(50)) return "";
+    world.delete("namespaces", namespace, undefined, "other");
+    return `delete namespace ${namespace}`;
+  },
+  ({ world }, random) => {
+    const pod = anyOf(world.list("pods").filter(({ pod }) => pod!.held), random);
+    if (!pod) return "";
+    world.replace("pods", `${pod.metadata.namespace}/${pod.metadata.name}`, { pod: { ...pod.pod!, held: false } });
+    return `pod of ${pod.metadata.namespace} is let go`;
   },
 ];
 
@@ -391,9 +448,10 @@ export function machinery({ world }: Stage): (() => string)[] {
     const key = `${quota.metadata.namespace}/${quota.metadata.name}`;
     out.push(() => world.count(key) ? `counts ${key}` : "");
   }
-  for (const { metadata } of world.list("pods")) {
+  for (const { metadata, pod } of world.list("pods")) {
     const key = `${metadata.namespace}/${metadata.name}`;
-    if (metadata.deletionTimestamp) out.push(() => (world.finish("pods", key), `pod of ${metadata.namespace} is gone`));
+    // Nobody waits for a grace of a year.
+    if (metadata.deletionTimestamp && pod!.graceSeconds <= 60) out.push(() => stopped(world, key));
   }
   for (const { metadata } of world.list("namespaces")) {
     if (metadata.deletionTimestamp) out.push(() => emptied(world, metadata.name));
@@ -408,17 +466,37 @@ const contents = [
   "bindings",
   "guides",
   "policies",
-  "pods",
   "claims",
 ] as const;
 
+/** The kubelet has stopped it; what a finalizer holds stays, and has finished. */
+function stopped(world: World, key: string): string {
+  const { metadata, pod } = world.get("pods", key)!;
+  if (!pod!.held) world.finish("pods", key);
+  else if (!pod!.finished) world.replace("pods", key, { pod: { ...pod!, finished: true } });
+  else return "";
+  return `pod of ${metadata.namespace} is ${pod!.held ? "held" : "gone"}`;
+}
+
+/** Since Kubernetes 1.33 pods go before all else; earlier ones delete in any order. */
+const isOrdered = ({ metadata }: Stored): boolean => Number(metadata.uid.slice(1)) % 3 !== 0;
+
+/** The namespace controller deletes what is in it; pods in their own time. */
 function emptied(world: World, namespace: string): string {
+  const pods = world.within("pods", namespace);
+  const running = pods.find(({ metadata }) => !metadata.deletionTimestamp);
+  if (running) {
+    world.delete("pods", `${namespace}/${running.metadata.name}`, undefined, "other");
+    return `namespace ${namespace} ends pod ${running.metadata.name}`;
+  }
+  if (pods.length > 0 && isOrdered(world.get("namespaces", namespace)!)) return "";
   for (const kind of contents) {
     const object = world.within(kind, namespace)[0];
     if (!object) continue;
     world.finish(kind, `${namespace}/${object.metadata.name}`);
     return `namespace ${namespace} loses ${kind} ${object.metadata.name}`;
   }
+  if (pods.length > 0) return "";
   world.finish("namespaces", namespace);
   return `namespace ${namespace} is gone`;
 }
@@ -432,8 +510,10 @@ export function act(stage: Stage, random: Random): string {
     ? guests
     : what < 82
     ? (stage.may.drift ? drift : guests)
-    : what < 88
+    : what < 87
     ? owners
+    : what < 92 && stage.may.faults
+    ? faults
     : surroundings;
   return random.of(group)(stage, random);
 }

@@ -18,7 +18,8 @@ import type { ClusterFacts, LocalRealm, NamespaceFacts, PodFacts } from "../../s
 import { planGrant } from "../../src/core/grant/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../../src/core/guest/objects.ts";
 import { type GuestObject, type GuestPlan, type GuestWorld, planGuest, type Write } from "../../src/core/guest/plan.ts";
-import { sharesOf } from "../../src/core/guest/share.ts";
+import { type Failure, sharesOf } from "../../src/core/guest/share.ts";
+import { aboutGrant, isFoundation, writeText } from "../../src/core/guest/writes.ts";
 import { localRealm } from "../../src/core/local_realm.ts";
 import {
   adoptAnnotation,
@@ -51,6 +52,52 @@ export interface Surroundings {
     | { kind: "running"; self: string; nodes: readonly NodeFacts[] };
   /** By how much the operator's clock is ahead, in milliseconds. */
   aheadMs: number;
+  /** What can't be read while guest namespaces are planned. */
+  broken?: Breakable;
+}
+
+/** What a plan is made from, and what it opens by. */
+export const breakable = ["realms", "dns", "proxies", "subjects", "guide", "limits", "g1", "g2"] as const;
+export type Breakable = typeof breakable[number];
+
+/** The same, of which a field throws when it is read. */
+function breaking<T extends object>(whole: T, field: keyof T): T {
+  const thrown = () => {
+    throw new TypeError("out of order");
+  };
+  const copy = Object.create(null, Object.getOwnPropertyDescriptors(whole)) as T;
+  return Object.defineProperty(copy, field, { get: thrown, enumerable: true, configurable: true });
+}
+
+/** A world of which something can't be read. */
+function brokenWorld(world: GuestWorld, broken: Breakable): GuestWorld {
+  const { settings, realm, guide, limitRange, grants } = world;
+  switch (broken) {
+    case "realms":
+      return {
+        ...world,
+        realmNamed: () => {
+          throw new TypeError("out of order");
+        },
+      };
+    case "dns":
+      return { ...world, settings: breaking(settings, "dns") };
+    case "proxies":
+      return { ...world, settings: breaking(settings, "realmPeers") };
+    case "subjects":
+      return { ...world, realm: realm && { ...realm, spec: breaking(realm.spec, "subjects") } };
+    case "guide":
+      return { ...world, guide: guide && breaking(guide, "data") };
+    case "limits":
+      return { ...world, limitRange: limitRange && breaking(limitRange, "limits") };
+    default:
+      return {
+        ...world,
+        grants: grants.map((grant) =>
+          grant.name === broken ? { ...grant, spec: breaking(breaking(grant.spec, "hard"), "networkPolicy") } : grant
+        ),
+      };
+  }
 }
 
 /** How soon it is looked whether the clocks agree again. */
@@ -85,6 +132,8 @@ class Queue {
   readonly times = new Map<string, number>();
   /** The same of a clock that nobody sets. */
   readonly looks = new Map<string, number>();
+  /** Keys that failed, by what was known then: they are tried again when that is another. */
+  readonly failed = new Map<string, string>();
   add(key: string): void {
     this.keys.add(key);
   }
@@ -119,6 +168,8 @@ export class Operator {
   readonly #pending = new Map<Kind, Change[]>();
   readonly #pods = new Map<string, { store: Store<PodFacts, never>; synced: boolean; pending: Change[] }>();
   readonly #running = new Map<string, { loop: Loop; key: string; task: Task; answer?: Answer }>();
+  /** How often the watches have told something. */
+  #told = 0;
   #tailnetChanged: (change: { names: Set<string>; all: boolean }) => void = () => {};
   /** What it has sent, but for evictions, which are tried again whenever it looks. */
   readonly requests: string[] = [];
@@ -252,8 +303,15 @@ export class Operator {
     return this.#running.size === 0;
   }
 
+  /** What a failure may depend on. */
+  get #moment(): string {
+    const { broken, aheadMs } = this.#around;
+    return [this.#world.version, this.#world.now, this.#world.refused.size, this.#told, broken, aheadMs].join();
+  }
+
   *#due(queue: Queue): Iterable<string> {
     yield* queue.keys;
+    for (const [key, moment] of queue.failed) if (moment !== this.#moment && !queue.keys.has(key)) yield key;
     for (const [key, at] of queue.times) if (at <= this.now && !queue.keys.has(key)) yield key;
     for (const [key, at] of queue.looks) {
       if (at <= this.#world.now && !queue.keys.has(key) && !((queue.times.get(key) ?? Infinity) <= this.now)) yield key;
@@ -270,6 +328,7 @@ export class Operator {
     this.#queues[loop].keys.delete(key);
     this.#queues[loop].times.delete(key);
     this.#queues[loop].looks.delete(key);
+    this.#queues[loop].failed.delete(key);
     const begin = {
       guests: () => this.#guest(key),
       grants: () => this.#grant(key),
@@ -305,12 +364,14 @@ export class Operator {
     } catch (error) {
       if (!(error instanceof WriteFailed)) throw error;
       this.#running.delete(id);
-      this.#queues[loop].add(key);
+      // However long it backs off: when nothing has changed since, it comes to the same.
+      this.#queues[loop].failed.set(key, this.#moment);
       return `${id}: failed, again`;
     }
   }
 
   #deliver(kind: Kind): string {
+    this.#told++;
     const { object, old, type } = this.#pending.get(kind)!.shift()!;
     const store = this.#storeOf(kind)!;
     if (type === "put" && this.#selects(kind, object)) store.put(object);
@@ -319,6 +380,7 @@ export class Operator {
   }
 
   #lookAtPods(namespace: string): string {
+    this.#told++;
     const watch = this.#pods.get(namespace)!;
     if (!watch.synced) {
       watch.synced = true;
@@ -362,24 +424,37 @@ export class Operator {
     this.#wantPods(guestNamespace(grantee), plan.needsPods);
     this.#announce(plan);
     this.#pools.announce(seen, plan);
-    let failed = false;
+    const failed: Write[] = [];
     for (const [index, stage] of plan.stages.entries()) {
-      // What closes is closed as far as it can be; nothing opens after a failure.
-      if (index >= plan.closing && failed) break;
+      if (index >= plan.closing && failed.some(isFoundation)) break;
       for (const write of this.random.shuffled(stage)) {
         for (const request of this.#requestsOf(write, grantee, seen)) {
           const answer = yield request;
-          if (!this.#taken(write, answer)) failed = true;
+          if (!this.#taken(write, answer)) failed.push(write);
         }
       }
     }
     const world = plan.stages.length === 0 ? seen : this.#observeGuest(grantee);
     const after: GuestPlan = plan.stages.length === 0 ? plan : planGuest(world);
-    for (const grant of this.#shares.set(grantee, sharesOf(world, after), this.now)) this.#queues.grants.add(grant);
+    const failures = failed.map((write): Failure => ({
+      ...aboutGrant(write),
+      reason: "WriteRefused",
+      message: writeText(write),
+    }));
+    for (const grant of this.#shares.set(grantee, sharesOf(world, after, failures), this.now)) {
+      this.#queues.grants.add(grant);
+    }
     this.#wantPods(guestNamespace(grantee), after.needsPods);
     this.#pools.settle(world, after);
     wakePools(this.#wakeable, grantee);
-    if (failed) throw new WriteFailed();
+    if (failed.length > 0 || after.faults.length > 0) {
+      // A failure costs no instant.
+      if (after.wakeAt !== undefined) {
+        const { times } = this.#queues.guests;
+        times.set(grantee, Math.min(times.get(grantee) ?? Infinity, Math.max(after.wakeAt, this.now + 10)));
+      }
+      throw new WriteFailed();
+    }
     if (after.stages.length === 0) this.#queues.guests.looked(grantee);
     return after.wakeAt === undefined ? {} : { wakeAt: after.wakeAt };
   }
@@ -412,6 +487,12 @@ export class Operator {
   }
 
   #observeGuest(grantee: string): GuestWorld {
+    const { broken } = this.#around;
+    const whole = this.#wholeGuest(grantee);
+    return broken ? brokenWorld(whole, broken) : whole;
+  }
+
+  #wholeGuest(grantee: string): GuestWorld {
     const stores = this.#stores;
     const namespace = guestNamespace(grantee);
     const pods = this.#pods.get(namespace);
@@ -447,11 +528,19 @@ export class Operator {
       const { name, namespace } = write.apply.metadata!;
       const object = write.apply as unknown as Stored;
       const text = `apply ${write.apply.kind} ${keyOf(namespace, name!)}`;
-      if (kind !== "namespaces") return request(text, () => this.#fence(namespace!) ?? world.apply(kind, object));
+      const key = keyOf(namespace, name!);
+      if (kind !== "namespaces") {
+        return request(
+          text,
+          () => this.#fence(namespace!) ?? world.refuses(kind, key) ?? world.apply(kind, object),
+        );
+      }
       const known: NamespaceFacts | undefined = this.#stores.namespaces.get(name!);
       return request(
         text,
-        () => known ? world.apply(kind, object, known.uid) : world.create(kind, object, "operator"),
+        () =>
+          world.refuses(kind, key) ??
+            (known ? world.apply(kind, object, known.uid) : world.create(kind, object, "operator")),
       );
     }
     if ("adopt" in write) {
@@ -459,7 +548,7 @@ export class Operator {
       return request(
         `adopt ${name}`,
         () =>
-          world.patch(name!, write.uid, { [lockedLabel]: null, ...labels }, {
+          world.refuses("namespaces", name!) ?? world.patch(name!, write.uid, { [lockedLabel]: null, ...labels }, {
             [adoptAnnotation]: null,
             [endedAnnotation]: null,
             ...annotations,
@@ -469,14 +558,17 @@ export class Operator {
     if ("remove" in write) {
       const { kind, namespace, name, uid } = write.remove;
       const of = kind === "Pod" ? "pods" : kindOf[kind];
+      const key = keyOf(namespace, name);
       return request(
-        `delete ${kind} ${keyOf(namespace, name)}`,
-        () => (namespace && this.#fence(namespace)) || world.delete(of, keyOf(namespace, name), uid, "operator"),
+        `delete ${kind} ${key}`,
+        () =>
+          (namespace && this.#fence(namespace)) ||
+          (world.refuses(of, key) ?? world.delete(of, key, uid, "operator", write.graceSeconds)),
       );
     }
     if ("evict" in write) {
       const { namespace, name, uid } = write.evict;
-      return request(`evict ${namespace}/${name}`, () => world.evict(`${namespace}/${name}`, uid));
+      return request(`evict ${namespace}/${name}`, () => world.evict(`${namespace}/${name}`, uid, write.graceSeconds));
     }
     const { namespace } = write.removeVolumes;
     return world.within("claims", namespace).flatMap(({ metadata: { name, uid } }) =>
@@ -651,7 +743,7 @@ const kindOf: Readonly<Record<NonNullable<GuestObject["kind"]>, Exclude<Kind, "p
 };
 
 function podFacts({ metadata, pod }: Stored): PodFacts {
-  const { cpuMilli, memoryMi, priority, graceSeconds, finished } = pod!;
+  const { cpuMilli, memoryMi, priority, graceSeconds, finished, held } = pod!;
   const [cpu, memory] = [parseQuantity(`${cpuMilli}m`), parseQuantity(`${memoryMi}Mi`)];
   return {
     namespace: metadata.namespace!,
@@ -669,6 +761,6 @@ function podFacts({ metadata, pod }: Stored): PodFacts {
     finished,
     terminating: metadata.deletionTimestamp !== undefined,
     graceSeconds,
-    finalizers: [],
+    finalizers: held ? ["batch.kubernetes.io/job-tracking"] : [],
   };
 }

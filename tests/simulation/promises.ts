@@ -92,6 +92,10 @@ function raise(most: Map<string, number>, to: Iterable<[string, number]>): void 
 
 const isTerminal = (grant: Stored): boolean => ["Expired", "Revoked"].includes(statusOf(grant).phase ?? "");
 
+/** Of a pod of the simulation, or of an API server. */
+const hasFinished = ({ pod, status }: Stored): boolean =>
+  pod?.finished ?? ["Failed", "Succeeded"].includes((status as { phase?: string } | undefined)?.phase ?? "");
+
 const noGrant = { metadata: {} as Stored["metadata"] };
 
 const denyAll = { podSelector: {}, policyTypes: ["Ingress", "Egress"] };
@@ -105,11 +109,11 @@ const openable: Readonly<Record<string, string>> = {
 };
 
 /** The truth, as far as promises are held against it. */
-export type Truth = Pick<World, "now" | "get" | "within">;
+export type Truth = Pick<World, "now" | "get" | "within"> & { readonly refused?: ReadonlySet<string> };
 
 export class Promises {
   readonly #world: Truth;
-  readonly #around: Pick<Surroundings, "tailnet" | "aheadMs">;
+  readonly #around: Pick<Surroundings, "tailnet" | "aheadMs" | "broken">;
   readonly #grants = new Map<string, Memory>();
   /** Namespaces in which somebody has changed what is Keystone's since all was at rest. */
   readonly #disturbed = new Set<string>();
@@ -123,7 +127,7 @@ export class Promises {
   #skewed = false;
   #broken: string | undefined;
 
-  constructor(world: Truth, around: Pick<Surroundings, "tailnet" | "aheadMs">) {
+  constructor(world: Truth, around: Pick<Surroundings, "tailnet" | "aheadMs" | "broken">) {
     this.#world = world;
     this.#around = around;
   }
@@ -216,6 +220,9 @@ export class Promises {
       if (old?.metadata.finalizers?.length) this.#nothingIsLeft(memory, "has lost its finalizer");
     }
     const { conditions, effectiveUntil } = statusOf(object);
+    const isDrained = (grant: Stored) =>
+      statusOf(grant).conditions?.some(({ reason }) => reason === "Drained") ?? false;
+    if (memory.wasActive && isDrained(object) && !(old && isDrained(old))) this.#noPodIsThere(memory);
     if (effectiveUntil && conditions?.some(({ reason }) => reason === "Revoked")) {
       memory.announced = Date.parse(effectiveUntil);
     }
@@ -312,7 +319,55 @@ export class Promises {
     if (over) this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and ${over}`);
   }
 
+  /** Whether somebody's policy keeps the operator from writing it. */
+  #isRefused(kind: string, key: string): boolean {
+    return this.#world.refused?.has(`${kind} ${key}`) ?? false;
+  }
+
+  /** What has ended for all leaves no pod when it is shown as drained. */
+  #noPodIsThere(drained: Memory): void {
+    const namespace = guestNamespace(drained.grantee);
+    const home = this.#world.get("namespaces", namespace);
+    const others = this.#to(drained.grantee).some((memory) => memory !== drained && this.#mayHold(memory));
+    if (!home || !isMade(home) || this.#disturbed.has(namespace) || others) return;
+    const there = this.#world.within("pods", namespace).filter((pod) =>
+      !hasFinished(pod) || pod.metadata.deletionTimestamp
+    );
+    if (there.length > 0) this.#break(drainedMeansGone, `${drained.name}, and ${there[0]!.metadata.name} is there`);
+  }
+
+  /** However things were broken, refused or deleted meanwhile, what is over has left nothing that anybody could take away. */
+  #whatIsOverIsClosed(grantee: string, namespace: string): void {
+    const home = this.#world.get("namespaces", namespace);
+    if (!home || !isMade(home) || this.#skewed || this.#around.aheadMs !== 0) return;
+    const { now } = this.#world;
+    const all = this.#to(grantee);
+    const isOver = (memory: Memory) => !memory.present || memory.terminal || this.#latestEndOf(memory) <= now;
+    const stand = new Set(all.filter((memory) => !isOver(memory)).map(({ name }) => name));
+    const open = this.#world.within("policies", namespace).map(({ metadata }) => metadata.name).filter((name) =>
+      name !== "default-deny" && !this.#isRefused("policies", `${namespace}/${name}`)
+    );
+    const left = open.find((name) => stand.size === 0 || (name.startsWith("grant-") && !stand.has(name.slice(6))));
+    if (left) this.#break(whatIsOverIsClosed, `${namespace} has policy ${left}`);
+    if (stand.size > 0 || all.length === 0) return;
+    const binding = `${namespace}/keystone-guest`;
+    if (this.#world.get("bindings", binding) && !this.#isRefused("bindings", binding)) {
+      this.#break(whatIsOverIsClosed, `guests are let into ${namespace}`);
+    }
+    const deadline = Math.max(
+      ...all.map((memory) =>
+        Math.min(this.#latestEndOf(memory), now) + 1000 * (memory.spec.termination?.drainSeconds ?? 120)
+      ),
+    );
+    if (now < deadline) return;
+    const runs = this.#world.within("pods", namespace).find((pod) =>
+      !hasFinished(pod) && (!pod.metadata.deletionTimestamp || (pod.pod?.graceSeconds ?? 0) > 60)
+    );
+    if (runs) this.#break(whatIsOverIsClosed, `${runs.metadata.name} runs in ${namespace}`);
+  }
+
   #beyond(quota: Stored, bound: ReadonlyMap<string, number>): string | undefined {
+    if (this.#isRefused("quotas", `${quota.metadata.namespace}/${quota.metadata.name}`)) return undefined;
     const { hard } = quotaStatusOf(quota);
     const key = keys.find((each) => hard[each] !== undefined && amount(hard[each]) > (bound.get(each) ?? 0));
     return key && `${hard[key]} ${key} are enforced, where ${(bound.get(key) ?? 0) / 1000} are granted`;
@@ -355,6 +410,8 @@ export class Promises {
     if (foreign) this.#break(nothingForeignIsWritten, `${text}, and it is known whose it is`);
     if (!("evict" in write) && !("remove" in write && write.remove.kind === "Pod")) return;
     if (this.#around.aheadMs !== 0) this.#break(nobodyIsEvictedWhileClocksDisagree, text);
+    // Who deletes a namespace deletes its pods.
+    if (this.#world.get("namespaces", guestNamespace(grantee))?.metadata.deletionTimestamp) return;
     // An end that was written down by a clock that was set back is past when the clocks agree again.
     if (this.#skewed) return;
     const { now } = this.#world;
@@ -431,6 +488,7 @@ export class Promises {
     for (const grantee of new Set([...this.#grants.values()].map(({ grantee }) => grantee))) {
       if (this.#levelOf(grantee) === "public") this.#strict.add(grantee);
       const namespace = guestNamespace(grantee);
+      this.#whatIsOverIsClosed(grantee, namespace);
       if (!this.#isOurs(namespace)) continue;
       this.#holdIn(namespace);
       this.#exactlyWhatIsGranted(grantee, namespace);
@@ -456,7 +514,8 @@ export class Promises {
   /** All that is in force, and nothing on its way in or out: then the quota is the very sum. */
   #exactlyWhatIsGranted(grantee: string, namespace: string): void {
     const quota = this.#world.get("quotas", `${namespace}/keystone`);
-    if (!this.isKnown(grantee, namespace) || !quota) return;
+    if (!this.isKnown(grantee, namespace) || !quota || this.#around.broken) return;
+    if (this.#isRefused("quotas", `${namespace}/keystone`) || this.#isRefused("namespaces", namespace)) return;
     const sum = new Map<string, number>();
     for (const memory of this.#to(grantee)) {
       if (!this.#mayHold(memory)) continue;
@@ -519,6 +578,7 @@ export class Promises {
       }
     }
     for (const { metadata: { name }, spec } of this.#world.within("policies", namespace)) {
+      if (this.#isRefused("policies", `${namespace}/${name}`)) continue;
       // While it isn't known for whom they stand, policies stay as they are, or go.
       if (somebody && name !== "default-deny" && name !== "realm" && !this.isKnown(grantee, namespace)) continue;
       const { ingress, egress } = spec as { ingress?: { from?: Peer[] }[]; egress?: { to?: Peer[] }[] };
@@ -553,6 +613,9 @@ const nothingStoredIsLost = () => "nothing stored is lost while a grant has said
 const nothingEndsBeforeItsTime = () => "nobody is evicted before the end of a grant or of a cut's notice";
 const budgetsAreRespected = () => "pods are evicted, and deleted only when drainSeconds are over";
 const nobodyIsEvictedWhileClocksDisagree = () => "nobody is evicted while the clocks disagree";
+
+const whatIsOverIsClosed = () => "after its end a grant leaves no access, nothing open and no pod";
+const drainedMeansGone = () => "a grant is shown as drained when no pod is there";
 
 /** An address alone, as policies have it. */
 const asCidr = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;

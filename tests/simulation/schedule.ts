@@ -1,7 +1,17 @@
 /** One schedule: a world, an operator and all others, taking turns as a seed says. */
 import { defaultSettings } from "../../src/api/mod.ts";
 import { cordonAnnotation, realmOfNamespace } from "../../src/core/names.ts";
-import { act, createGrant, createRealm, everybody, grantees, machinery, passTime, type Stage } from "./actors.ts";
+import {
+  act,
+  createGrant,
+  createRealm,
+  everybody,
+  grantees,
+  machinery,
+  passTime,
+  refuseNoMore,
+  type Stage,
+} from "./actors.ts";
 import type { Coverage } from "./coverage.ts";
 import { Operator, type Request, skewLookMs, type Surroundings } from "./operator.ts";
 import { Broken, Promises } from "./promises.ts";
@@ -72,7 +82,12 @@ class Schedule {
       aheadMs: 0,
     };
     this.#faulty = random.percent(65);
-    const may = { drift: random.percent(35), skew: random.percent(30), foreign: random.percent(20) };
+    const may = {
+      drift: random.percent(35),
+      skew: random.percent(30),
+      foreign: random.percent(20),
+      faults: random.percent(35),
+    };
     const promises = new Promises(world, around);
     world.listener = (change) => promises.changed(change);
     this.#stage = { world, around, promises, may, operator: this.#operator(world, around, promises, random) };
@@ -130,6 +145,8 @@ class Schedule {
       this.#note(`${step} all comes to rest`);
       this.#settle(this.#stage, random);
       promises.atRest();
+      // What is refused is tried again, and what is broken comes back when it is mended.
+      if (this.#stage.world.refused.size > 0 || this.#stage.around.broken) return promises.hold();
       this.#lookAgain(random);
       if (random.percent(40)) this.#outage(random);
     }
@@ -240,9 +257,14 @@ class Schedule {
     this.#farewell(random);
   }
 
-  /** The clocks agree, and that has been seen. */
+  /** The clocks agree, and that has been seen; nothing is broken, refused or held any more. */
   #agree(): void {
     const { world, around } = this.#stage;
+    delete around.broken;
+    refuseNoMore(this.#stage);
+    for (const { metadata: { namespace, name }, pod } of world.list("pods")) {
+      if (pod!.held) world.replace("pods", `${namespace}/${name}`, { pod: { ...pod!, held: false } });
+    }
     if (around.aheadMs === 0) return;
     around.aheadMs = 0;
     world.now += skewLookMs;

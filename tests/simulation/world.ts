@@ -51,6 +51,8 @@ export interface Stored {
   subjects?: { kind: string; name: string }[];
   roleRef?: { kind: string; name: string };
   automountServiceAccountToken?: boolean;
+  /** Of a guide: whether its data can't be changed any more. */
+  immutable?: boolean;
   /** Paths that the operator applied and nobody has changed since. */
   owned?: ReadonlySet<string>;
   /** Of a pod. */
@@ -65,6 +67,8 @@ export interface PodTruth {
   guarded: boolean;
   graceSeconds: number;
   finished: boolean;
+  /** By the Job controller's finalizer, of a job whose controller isn't there. */
+  held: boolean;
 }
 
 export interface QuotaSpec {
@@ -166,14 +170,27 @@ export class World {
   #version: number;
   #uids: number;
   listener: (change: Change) => void = () => {};
+  /** Objects, as `kind key`, that somebody's policy keeps the operator from writing. */
+  readonly refused: Set<string>;
 
   constructor(now: number, from?: World) {
     this.now = now;
+    this.refused = new Set(from?.refused);
     this.#version = from ? from.#version : 1;
     this.#uids = from ? from.#uids : 0;
     for (const kind of [...watched, "claims"] as const) {
       this.#tables.set(kind, new Map(from ? from.#tables.get(kind) : undefined));
     }
+  }
+
+  /** Grows with each change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** What the API server says to a write of the operator that somebody's policy refuses. */
+  refuses(kind: Kind, key: string): Answer | undefined {
+    return this.refused.has(`${kind} ${key}`) ? { error: 403, why: "somebody's policy refuses it" } : undefined;
   }
 
   /** Another world in the same state, which goes its own way from here. */
@@ -273,6 +290,9 @@ export class World {
     if (!present) return uid === undefined ? this.create(kind, object, "operator") : { error: 409, why: "is gone" };
     if (uid !== undefined && present.metadata.uid !== uid) return { error: 409, why: "another UID" };
     const fields = fieldsOf(kind, object);
+    if (present.immutable && !isDeepStrictEqual({ ...present.data, ...object.data }, present.data)) {
+      return { error: 422, why: "field is immutable when `immutable` is set" };
+    }
     if (kind === "bindings" && !isDeepStrictEqual(present.roleRef, object.roleRef)) {
       return { error: 422, why: "roleRef is immutable" };
     }
@@ -311,7 +331,7 @@ export class World {
   }
 
   /** Deletes: at once, or marked while finalizers or content hold it. */
-  delete(kind: Kind, key: string, uid: string | undefined, by: Change["by"]): Answer {
+  delete(kind: Kind, key: string, uid: string | undefined, by: Change["by"], graceSeconds?: number): Answer {
     const present = this.get(kind, key);
     if (!present) return { error: 404, why: "is gone" };
     if (uid !== undefined && present.metadata.uid !== uid) return { error: 409, why: "another UID" };
@@ -320,12 +340,16 @@ export class World {
       this.#gone(kind, present, by);
       return { ok: null };
     }
-    if (!present.metadata.deletionTimestamp) {
+    const { pod } = present;
+    const grace = pod && Math.min(graceSeconds ?? Infinity, pod.graceSeconds);
+    // The grace of a pod that is being ended can only be made shorter.
+    if (!present.metadata.deletionTimestamp || (pod && grace! < pod.graceSeconds)) {
       this.#put(kind, {
         ...present,
+        ...(pod ? { pod: { ...pod, graceSeconds: grace! } } : {}),
         metadata: {
           ...present.metadata,
-          deletionTimestamp: this.stamp(),
+          deletionTimestamp: present.metadata.deletionTimestamp ?? this.stamp(),
           generation: present.metadata.generation + 1,
         },
       }, by);
@@ -340,12 +364,15 @@ export class World {
   }
 
   /** The Eviction API: refused while a PodDisruptionBudget forbids it. */
-  evict(key: string, uid: string): Answer {
+  evict(key: string, uid: string, graceSeconds: number): Answer {
     const pod = this.get("pods", key);
+    // An eviction is made, and nothing can be made in a namespace that is being deleted.
+    const refused = pod && this.#refusedIn(pod.metadata.namespace);
+    if (refused) return refused;
     if (pod?.metadata.uid === uid && pod.pod!.guarded && !pod.metadata.deletionTimestamp) {
       return { error: 429, why: "PodDisruptionBudget" };
     }
-    return this.delete("pods", key, uid, "operator");
+    return this.delete("pods", key, uid, "operator", graceSeconds);
   }
 
   /** A person's change of a Grant's terms, held against the rules of its CRD. */
@@ -447,6 +474,7 @@ export class World {
     const claims = this.within("claims", namespace).length;
     const counts: Record<string, string> = {
       pods: `${pods.length}`,
+      "count/pods": `${this.within("pods", namespace).length}`,
       "requests.cpu": milli(cpu),
       "limits.cpu": milli(cpu),
       "requests.memory": mebi(memory),
