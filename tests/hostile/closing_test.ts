@@ -1,0 +1,226 @@
+/** Whoever wants to stay past an end: by a namespace in deletion, by an object that can't be written, by a name. */
+import assert from "node:assert/strict";
+import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
+import { guestPod } from "../lab/workloads.ts";
+import { type Guest, type HostileScene, hostileScene } from "./scene.ts";
+
+/** A node that nobody runs: what is bound to it stays until somebody says that it has stopped. */
+const deadNode = (name: string) => ({
+  apiVersion: "v1",
+  kind: "Node",
+  metadata: { name, labels: { "kubernetes.io/hostname": name } },
+  spec: { podCIDRs: ["10.99.0.0/24"] },
+});
+
+/** Refuses what somebody's policy engine could refuse, in one namespace. */
+const refusal = (name: string, namespace: string, resource: string, operations: string[], expression: string) => [
+  {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicy",
+    metadata: { name },
+    spec: {
+      failurePolicy: "Fail",
+      matchConstraints: {
+        namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+        resourceRules: [{
+          apiGroups: ["*"],
+          apiVersions: ["*"],
+          resources: [resource],
+          operations,
+        }],
+      },
+      validations: [{ expression, message: "frozen by somebody's policy" }],
+    },
+  },
+  {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind: "ValidatingAdmissionPolicyBinding",
+    metadata: { name },
+    spec: { policyName: name, validationActions: ["Deny"] },
+  },
+];
+
+Deno.test("stays past the end", async (t) => {
+  await using scene = await hostileScene();
+  const { lab, cluster, mallory, bob } = scene;
+  const suffix = mallory.realm.slice(-6);
+  const admin = async (args: string[], stdin?: string): Promise<string> => {
+    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const applied = (...objects: unknown[]) =>
+    admin(["apply", "-f", "-"], objects.map((object) => JSON.stringify(object)).join("\n---\n"));
+  const of = (guest: Guest, kind: string, name: string, path: string) =>
+    admin(["get", kind, name, "--namespace", guest.namespace, "--ignore-not-found", `--output=jsonpath={${path}}`]);
+  const condition = async (grant: string, type: string): Promise<string> => {
+    const { status } = await cluster.grants.get(grant);
+    const found = status?.conditions?.find((each) => each.type === type);
+    return found ? `${found.status} ${found.reason}: ${found.message}` : "none";
+  };
+  const says = (grant: string, type: string, wanted: RegExp, withinMs = 10_000) =>
+    eventually(`${type} of ${grant} is ${wanted}`, async () => {
+      const said = await condition(grant, type);
+      return wanted.test(said) || said;
+    }, withinMs);
+  const accessEnds = (guest: Guest, at: number) =>
+    eventually("access has gone", async () => {
+      const { said } = await guest.kubectl(["get", "pods"]);
+      return said.includes("cannot list resource") || said;
+    }, at - Date.now() + 3000);
+
+  await step(
+    t,
+    "has his namespace deleted shortly before the end, with a pod that asks for an hour to end",
+    async () => {
+      await applied(deadNode(`dead-${suffix}`));
+      const pod = JSON.parse(guestPod("miner", { cpu: "1", memory: "64Mi" }, mallory.namespace));
+      pod.spec.terminationGracePeriodSeconds = 3600;
+      const { code, said } = await mallory.apply(pod);
+      assert.equal(code, 0, said);
+      await admin(
+        ["create", "--raw", `/api/v1/namespaces/${mallory.namespace}/pods/miner/binding`, "-f", "-"],
+        JSON.stringify({
+          apiVersion: "v1",
+          kind: "Binding",
+          metadata: { name: "miner" },
+          target: { apiVersion: "v1", kind: "Node", name: `dead-${suffix}` },
+        }),
+      );
+      const end = secondsFromNow(7);
+      await cluster.grants.patch(mallory.grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
+      await admin(["delete", "namespace", mallory.namespace, "--wait=false"]);
+      await eventually("the pod is being ended, in an hour", async () => {
+        const grace = await of(mallory, "pod", "miner", ".metadata.deletionGracePeriodSeconds");
+        return grace === "3600" || grace;
+      });
+      assert.equal((await mallory.kubectl(["get", "pods"])).code, 0, "until the end he works there");
+      await accessEnds(mallory, end.at);
+      await eventually("the pod gets 30 s", async () => {
+        const grace = await of(mallory, "pod", "miner", ".metadata.deletionGracePeriodSeconds");
+        return grace === "30" || grace;
+      });
+      await eventually("what opens has gone", async () => {
+        const left = await cluster.policiesOf(mallory.realm);
+        return left.join() === "default-deny" || left.join();
+      });
+      await cluster.grantIn("Expired", mallory.grant);
+      assert.match(await condition(mallory.grant, "Draining"), /^True Evicting/, "the pod is there");
+      // As its kubelet would say.
+      await admin(["delete", "pod", "miner", "--namespace", mallory.namespace, "--grace-period=0", "--force"]);
+      await says(mallory.grant, "Draining", /^False Drained/);
+    },
+  );
+
+  await step(t, "makes what the operator writes for him immutable", async () => {
+    const before = await of(bob, "configmap", "keystone", ".metadata.uid");
+    const change = JSON.stringify({ immutable: true, data: { "grants.yaml": "mine" } });
+    const patch = ["patch", "configmap", "keystone", "--type=merge", "--patch", change];
+    const { code, said } = await bob.kubectl(patch);
+    // Where a guard refuses it there is nothing to make again.
+    if (code !== 0) {
+      assert.match(said, /keystone/);
+      return;
+    }
+    await eventually("it is made again", async () => {
+      const now = await of(bob, "configmap", "keystone", ".metadata.uid");
+      const text = await of(bob, "configmap", "keystone", ".data.grants\\.yaml");
+      return now !== before && text.includes(bob.grant) || text;
+    });
+    await says(bob.grant, "Ready", /^True Enforced/);
+  });
+
+  await step(t, "has somebody's policy refuse what the operator writes: it is said, and all else ends", async () => {
+    const { realm, grant, guest } = await another(scene, "frozen", { volumes: "Delete" });
+    await applied(
+      {
+        apiVersion: "v1",
+        kind: "PersistentVolumeClaim",
+        metadata: { name: "data", namespace: guest.namespace },
+        spec: {
+          accessModes: ["ReadWriteOnce"],
+          resources: { requests: { storage: "1Gi" } },
+        },
+      },
+      ...refusal(`frozen-maps-${suffix}`, guest.namespace, "configmaps", ["CREATE", "UPDATE", "DELETE"], "false"),
+      ...refusal(
+        `frozen-dns-${suffix}`,
+        guest.namespace,
+        "networkpolicies",
+        ["DELETE"],
+        "request.name != 'dns'",
+      ),
+    );
+    await eventually("the policies are in force", async () => {
+      const { code } = await lab.kubectl(["create", "configmap", "probe", "--namespace", guest.namespace]);
+      return code !== 0 || "not yet";
+    });
+    const end = secondsFromNow(4);
+    await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
+    await says(
+      grant,
+      "Ready",
+      /^False WriteRefused: Writing ConfigMap .*keystone failed: .*frozen by somebody's policy/,
+    );
+    await eventually("access has gone", async () => {
+      const binding = await of(guest, "rolebinding", "keystone-guest", ".metadata.name");
+      return binding === "" || binding;
+    }, end.at - Date.now() + 3000);
+    await eventually("of what opens only that is left which can't be deleted", async () => {
+      const left = await cluster.policiesOf(realm);
+      return left.join() === "default-deny,dns" || left.join();
+    });
+    await eventually("the volume claim goes", async () => {
+      const left = await of(guest, "persistentvolumeclaim", "data", ".metadata.deletionTimestamp");
+      const there = await of(guest, "persistentvolumeclaim", "data", ".metadata.name");
+      return there === "" || left !== "" || there;
+    });
+    await says(
+      grant,
+      "Ready",
+      /^False WriteRefused: Deleting NetworkPolicy .*dns failed: .*frozen by somebody's policy/,
+    );
+    assert.equal((await cluster.grants.get(grant)).status!.phase, "Active", "it isn't over");
+    await admin([
+      "delete",
+      "validatingadmissionpolicybinding",
+      `frozen-maps-${suffix}`,
+      `frozen-dns-${suffix}`,
+    ]);
+    await cluster.grantIn("Expired", grant, 90_000);
+  });
+
+  await step(t, "is called like something that every object has", async () => {
+    const { grant, guest } = await another(scene, "constructor", { destination: "constructor:22" });
+    const end = secondsFromNow(3);
+    await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
+    await eventually("access has gone", async () => {
+      const binding = await of(guest, "rolebinding", "keystone-guest", ".metadata.name");
+      return binding === "" || binding;
+    }, end.at - Date.now() + 3000);
+    await cluster.grantIn("Expired", grant);
+    await admin(["delete", "grant", grant]);
+    await admin(["delete", "realm", "constructor"]);
+    await admin(["delete", "namespace", "guest-constructor"]);
+  });
+});
+
+/** One more realm with a grant that is in force. */
+async function another(
+  { cluster, mallory }: HostileScene,
+  name: string,
+  { volumes, destination }: { volumes?: "Delete"; destination?: string } = {},
+): Promise<{ realm: string; grant: string; guest: Guest }> {
+  const realm = name === "constructor" ? name : `${name}-${mallory.realm.slice(-6)}`;
+  const grant = `${name}-${mallory.realm.slice(-6)}`;
+  await cluster.createRealm(realm, { trustLevel: "partner" });
+  await cluster.create({
+    name: grant,
+    to: realm,
+    hard: { cpu: "1", memory: "1Gi", pods: "4", "requests.storage": "2Gi" },
+    termination: { noticeSeconds: 0, drainSeconds: 10, ...(volumes ? { volumes } : {}) },
+    ...(destination ? { destinations: [destination] } : {}),
+  });
+  await cluster.grantIn("Active", grant);
+  return { realm, grant, guest: { ...mallory, realm, grant, namespace: `guest-${realm}` } };
+}
