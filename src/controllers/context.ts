@@ -2,7 +2,7 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { Next, WorkQueue } from "../../lib/controller/mod.ts";
 import type { EventRecorder, RestClient } from "../../lib/kubernetes/mod.ts";
-import type { Settings } from "../api/mod.ts";
+import type { GrantStatus, RealmStatus, Settings } from "../api/mod.ts";
 import type { LocalRealm } from "../core/facts.ts";
 import type { Names } from "../dns/names.ts";
 import type { Tailnet } from "../tailnet/tailnet.ts";
@@ -12,6 +12,7 @@ import type { Pings } from "./pings.ts";
 import type { Pools } from "./pools.ts";
 import type { Shares } from "./shares.ts";
 import type { Stores } from "./stores.ts";
+import type { Unwritten } from "./unwritten.ts";
 
 export interface Context {
   /** Fenced: refuses to write when this operator doesn't hold the Lease. */
@@ -26,6 +27,8 @@ export interface Context {
   /** Since when no node answers to the identity of a realm, epoch milliseconds, by the realm's name. */
   missingSince: Map<string, number>;
   pools: Pools;
+  /** What was decided of Grants and Realms and can't be written. */
+  unwritten: { grants: Unwritten<GrantStatus>; realms: Unwritten<RealmStatus> };
   tailnet: Tailnet;
   settings: Settings;
   /** Which realm this cluster is, as of now. */

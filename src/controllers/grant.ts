@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { guestFinalizer } from "../api/mod.ts";
+import { type GrantStatus, guestFinalizer } from "../api/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { planGrant } from "../core/grant/plan.ts";
 import { quotaName } from "../core/guest/objects.ts";
@@ -14,9 +14,13 @@ import { record } from "./record.ts";
 import { keyIn } from "./stores.ts";
 
 export async function reconcileGrant(context: Context, name: string, signal: AbortSignal): Promise<Next> {
-  const { stores, shares, settings, clock } = context;
-  const grant = stores.grants.get(name);
-  if (!grant) return {};
+  const { stores, shares, settings, clock, unwritten } = context;
+  const written = stores.grants.get(name);
+  if (!written) {
+    unwritten.grants.forget(name);
+    return {};
+  }
+  const grant = unwritten.grants.decided(written);
   const { granteeRealm } = grant.spec;
   const { realm, local, unread } = readParties(context, granteeRealm);
   const plan = planGrant({
@@ -48,8 +52,15 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
       signal,
     });
   }
-  if (plan.status && !isDeepStrictEqual(plan.status, grant.status)) {
-    stores.grants.observe(await api.applyStatus({ ...head, metadata, status: plan.status }, options));
+  const status = plan.status ?? grant.status;
+  if (!isDeepStrictEqual(status, written.status)) {
+    try {
+      stores.grants.observe(await api.applyStatus({ ...head, metadata, status }, options));
+      unwritten.grants.forget(name);
+    } catch (error) {
+      keep(context, grant, status);
+      throw error;
+    }
     record(context, regarding(grant), plan.events);
     const namespace = guestNamespace(granteeRealm);
     const quota = stores.quotas.get(keyIn(namespace, quotaName));
@@ -65,6 +76,13 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
     throw error;
   }
   return nextOf(context, plan.wakeAt);
+}
+
+/** An end for good is one when it is written. What is decided otherwise ends what it ends, written or not. */
+function keep({ unwritten, queues }: Context, grant: GrantFacts, status: GrantStatus): void {
+  if (status.phase === "Expired" || status.phase === "Revoked") return;
+  unwritten.grants.keep(grant, status);
+  if (!isDeepStrictEqual(status, grant.status)) queues.guests.add(grant.spec.granteeRealm);
 }
 
 const head = { apiVersion: "keystone.io/v1alpha1", kind: "Grant" } as const;

@@ -116,6 +116,8 @@ async function failures(context: Context, stage: readonly Write[], signal: Abort
 
 /** What a look at one grantee needs. */
 export interface GuestSources extends Pick<Context, "stores" | "settings" | "local" | "pools" | "skewMs"> {
+  /** Absent: all that was decided is written. */
+  unwritten?: Context["unwritten"];
   cluster: Pick<Context["cluster"], "facts">;
   names: Pick<Context["names"], "get">;
   pods: Pick<Context["pods"], "get" | "errorOf">;
@@ -128,10 +130,11 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
   const namespace = guestNamespace(grantee);
   const policies = stores.policies.index("namespace", namespace).filter((policy) => policy !== undefined);
   const { realm, local, unread } = readParties(context, grantee);
+  const grants = stores.grants.index("grantee", grantee);
   return {
     grantee,
     realm,
-    grants: stores.grants.index("grantee", grantee),
+    grants: grants.map((grant) => context.unwritten?.grants.decided(grant) ?? grant),
     local,
     pooling: poolingOf(context),
     settings,

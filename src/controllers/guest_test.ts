@@ -4,10 +4,13 @@ import { WorkQueue } from "../../lib/controller/mod.ts";
 import { ApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { defaultSettings, guestFinalizer } from "../api/mod.ts";
 import type { Context, Queues } from "./context.ts";
-import { reconcileGuest } from "./guest.ts";
+import { planGuest } from "../core/guest/plan.ts";
+import { reconcileGrant } from "./grant.ts";
+import { observeGuest, reconcileGuest } from "./guest.ts";
 import { Pools } from "./pools.ts";
 import { Shares } from "./shares.ts";
 import { createStores } from "./stores.ts";
+import { Unwritten } from "./unwritten.ts";
 
 const signal = new AbortController().signal;
 
@@ -30,10 +33,12 @@ function begun(): { context: Context; queues: Queues; sent: string[] } {
     queues,
     stores: createStores(),
     pools: new Pools(),
+    unwritten: { grants: new Unwritten(), realms: new Unwritten() },
     shares: new Shares(),
     pods: { want: () => {}, get: () => undefined, errorOf: () => undefined },
     cluster: { facts: { ranges: [], extendedKeys: [], storageClasses: [] } },
     names: { get: () => undefined },
+    events: { event: () => {} },
     settings: defaultSettings,
     local: () => ({ kind: "known", name: "alice-home" }),
     skewMs: () => 0,
@@ -54,12 +59,13 @@ Deno.test("what wakes a guest namespace while a look ends that found nothing to 
 });
 
 /** Bob, and what Alice has granted to him. */
-function lent({ stores }: Context): void {
+function lent({ stores }: Context, terms = {}, status = {}): void {
   const spec = { identity: "bob-home.ts.net", connectionType: "tailscale" as const, trustLevel: "partner" as const };
   stores.realms.observe({ metadata: facts("bob-home"), spec });
   stores.grants.observe({
     metadata: { ...facts("one"), creationTimestamp: "2026-06-01T12:00:00Z", finalizers: [guestFinalizer] },
-    spec: { grantorRealm: "alice-home", granteeRealm: "bob-home", hard: { cpu: "1" } },
+    spec: { grantorRealm: "alice-home", granteeRealm: "bob-home", hard: { cpu: "1" }, ...terms },
+    status,
   });
 }
 
@@ -174,4 +180,29 @@ Deno.test("what can't be told of what is about to be enforced keeps it from bein
   };
   await assert.rejects(reconcileGuest(context, "bob-home", signal), /out of order/);
   assert.deepEqual(sent, ["v1/namespaces", "networkpolicies/default-deny", "resourcequotas/keystone"]);
+});
+
+Deno.test("a revocation that can't be written down ends when its notice is over all the same", async () => {
+  const { context } = begun();
+  const clock = context.clock as FakeClock;
+  lent(context, { termination: { noticeSeconds: 60 }, revocation: {} }, { phase: "Active" });
+  const { performRequest } = context.rest as unknown as { performRequest: (request: Sent) => Promise<unknown> };
+  (context as { rest: RestClient }).rest = {
+    performRequest: (request: Sent) =>
+      request.path.endsWith("/status") ? Promise.reject(refused(request.path)) : performRequest(request),
+  } as unknown as RestClient;
+  await reconcileGuest(context, "bob-home", signal);
+  await assert.rejects(reconcileGrant(context, "one", signal), ApiError);
+  const end = () => context.shares.get("bob-home", "one")!;
+  assert.equal(end().enforced, true);
+  for (let second = 0; second < 62; second += 20) {
+    await clock.advance(20_000);
+    await reconcileGuest(context, "bob-home", signal);
+    await reconcileGrant(context, "one", signal).catch(() => {});
+  }
+  assert.ok(
+    observeGuest(context, "bob-home").grants[0]!.status.effectiveUntil !== undefined,
+    "the end is known, written or not",
+  );
+  assert.equal(planGuest(observeGuest(context, "bob-home")).holdings.holdings.length, 0, "and it is over");
 });

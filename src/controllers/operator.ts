@@ -25,6 +25,7 @@ import { Shares } from "./shares.ts";
 import { reconcileSuperEntity } from "./superentity.ts";
 import { createReflectors, createStores, type Stores } from "./stores.ts";
 import { traced } from "./traced.ts";
+import { Unwritten } from "./unwritten.ts";
 import { connectWakes, namesResolved } from "./wakes.ts";
 import { Webhook, type WebhookOptions } from "./webhook.ts";
 import { withinTime } from "./within_time.ts";
@@ -200,6 +201,7 @@ function createContext(
       wake: (realm, at) => queues.realms.addAt(realm, at),
     }),
     pools: new Pools(),
+    unwritten: { grants: new Unwritten(), realms: new Unwritten() },
     tailnet,
     settings,
     skewMs: () => serverTime.skewMs() ?? 0,
@@ -262,10 +264,21 @@ const keyNames = {
 
 /** Runs the controllers until the signal aborts. */
 async function lead(context: Context, { log, audience, clock }: OperatorOptions, signal: AbortSignal): Promise<void> {
-  const { stores, queues, pools, shares } = context;
+  const { stores, queues, pools, shares, unwritten } = context;
   pools.forget();
   shares.forget();
-  recallPools(context, (grantee) => observeGuest(context, grantee));
+  unwritten.grants.forget();
+  unwritten.realms.forget();
+  // What only tells must not keep anything from being enforced.
+  const telling = (what: string, tell: () => void) => {
+    try {
+      tell();
+    } catch (error) {
+      log.warn("Can't tell {what}: {error}", { what, error: withRemedy(error) });
+    }
+  };
+  // Without it nothing new is given of pools.
+  telling("what pools have given", () => recallPools(context, (grantee) => observeGuest(context, grantee)));
   // All of it, since what was under way when the Lease was lost is in no queue any more.
   for (const { name } of stores.realms.list()) queues.realms.add(name);
   for (const { name, spec } of stores.superEntities.list()) {
@@ -309,7 +322,8 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
           verdict: verdict.kind,
         }),
       onReconcile: (record) =>
-        audience?.reconciled(record),
+        telling("metrics", () =>
+          audience?.reconciled(record)),
       clock,
       signal,
     });

@@ -1,5 +1,6 @@
 /** What the SuperEntity controller last shared out, and what the guest controller has made of it. */
 import { isDeepStrictEqual } from "node:util";
+import type { RealmStatus } from "../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../core/facts.ts";
 import { type Fault, Faults } from "../core/faults.ts";
 import { granteeFrom, type Pooling } from "../core/grant/parties.ts";
@@ -10,6 +11,7 @@ import { type GuestPlan, type GuestWorld, sameQuantities } from "../core/guest/p
 import { entityConflict, realmConflict } from "../core/superentity/conflict.ts";
 import type { PoolPlan } from "../core/superentity/pool.ts";
 import type { Stores } from "./stores.ts";
+import type { Unwritten } from "./unwritten.ts";
 
 const nothing: Hard = new Map();
 
@@ -104,6 +106,8 @@ export interface PartySources {
   stores: Pick<Stores, "realms" | "superEntities">;
   pools: Pools;
   local: () => LocalRealm;
+  /** Absent: all that was decided is written. */
+  unwritten?: { realms: Pick<Unwritten<RealmStatus>, "decided"> };
 }
 
 /** The SuperEntities as grants see them. */
@@ -125,8 +129,9 @@ export function poolingOf({ stores, pools, local }: PartySources): Pooling {
 }
 
 /** A Realm that has its name to itself. */
-export function realmNamed({ stores, local }: PartySources, name: string): RealmFacts | undefined {
-  const realm = stores.realms.get(name);
+export function realmNamed({ stores, local, unwritten }: PartySources, name: string): RealmFacts | undefined {
+  const stored = stores.realms.get(name);
+  const realm = stored && unwritten ? unwritten.realms.decided(stored) : stored;
   const entity = realm && stores.superEntities.get(name);
   return entity && realmConflict(realm, entity, local()) ? undefined : realm;
 }

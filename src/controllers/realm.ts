@@ -14,13 +14,15 @@ import type { Context } from "./context.ts";
 import { record } from "./record.ts";
 
 export async function reconcileRealm(context: Context, name: string, signal: AbortSignal): Promise<Next> {
-  const { stores, tailnet, pings, local, clock, lastSeenEveryMs } = context;
-  const realm = stores.realms.get(name);
-  if (!realm) {
+  const { stores, tailnet, pings, local, clock, lastSeenEveryMs, unwritten } = context;
+  const written = stores.realms.get(name);
+  if (!written) {
     pings.forget(name);
     context.missingSince.delete(name);
+    unwritten.realms.forget(name);
   }
-  if (!realm || realm.deleting) return {};
+  if (!written || written.deleting) return {};
+  const realm = unwritten.realms.decided(written);
   const known = local();
   const facts = tailnetFacts(tailnet.state, realm);
   const plan = planRealm({
@@ -47,16 +49,27 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
     });
     stores.realms.observe(written);
   }
-  if (!isDeepStrictEqual(plan.status, realm.status)) {
-    const written = await api.applyStatus({ ...head, metadata, status: plan.status }, {
-      fieldManager: operatorName,
-      force: true,
-      signal,
-    });
-    stores.realms.observe(written);
+  if (!isDeepStrictEqual(plan.status, written.status)) {
+    const options = { fieldManager: operatorName, force: true, signal };
+    try {
+      stores.realms.observe(await api.applyStatus({ ...head, metadata, status: plan.status }, options));
+      unwritten.realms.forget(name);
+    } catch (error) {
+      // Who isn't trusted any more loses what is open to them, whether that can be shown or not.
+      unwritten.realms.keep(realm, plan.status);
+      if (!isDeepStrictEqual(plan.status, realm.status)) wakeGuestsOf(context, name);
+      throw error;
+    }
     record(context, { ...head, name, uid: realm.uid }, plan.events);
   }
   return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+}
+
+/** Those whose policies are open to the realm's node. */
+function wakeGuestsOf({ stores, queues }: Context, name: string): void {
+  queues.guests.add(name);
+  for (const { spec } of stores.grants.index("destination", name)) queues.guests.add(spec.granteeRealm);
+  for (const entity of stores.superEntities.index("member", name)) queues.guests.add(entity.name);
 }
 
 const head = { apiVersion: "keystone.io/v1alpha1", kind: "Realm" } as const;

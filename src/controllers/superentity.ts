@@ -11,7 +11,7 @@ import { rulesOf, standingOf } from "../core/grant/standing.ts";
 import { earliest } from "../core/instants.ts";
 import { operatorName } from "../core/names.ts";
 import { entityConflict } from "../core/superentity/conflict.ts";
-import { planSuperEntity } from "../core/superentity/plan.ts";
+import { planSuperEntity, type SuperEntityPlan } from "../core/superentity/plan.ts";
 import { type Applicant, planPool } from "../core/superentity/pool.ts";
 import { type Context, nextOf } from "./context.ts";
 import { granteeNamed, type PartySources, poolingOf, realmNamed } from "./pools.ts";
@@ -34,6 +34,24 @@ export async function reconcileSuperEntity(context: Context, name: string, signa
     capacity: cluster.facts.capacity,
     now: clock.now(),
   });
+  // Who has which room doesn't depend on whether it can be shown.
+  let wakeAt: number | undefined;
+  try {
+    await show(context, entity, plan, signal);
+  } finally {
+    wakeAt = sharePool(context, name);
+  }
+  return nextOf(context, earliest(plan.wakeAt, wakeAt));
+}
+
+async function show(
+  context: Context,
+  entity: SuperEntityFacts,
+  plan: SuperEntityPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const { stores } = context;
+  const { name } = entity;
   const api = new ResourceApi(context.rest, superEntities);
   const options = { fieldManager: operatorName, force: true, signal };
   const metadata = { name, uid: entity.uid };
@@ -54,8 +72,6 @@ export async function reconcileSuperEntity(context: Context, name: string, signa
     stores.superEntities.observe(await api.applyStatus({ ...head, metadata, status: plan.status } as never, options));
     record(context, { ...head, ...metadata }, plan.events);
   }
-  const wakeAt = sharePool(context, name);
-  return nextOf(context, earliest(plan.wakeAt, wakeAt));
 }
 
 const head = { apiVersion: "keystone.io/v1alpha1", kind: "SuperEntity" } as const;

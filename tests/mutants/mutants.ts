@@ -1056,4 +1056,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'return (standing.is === "due"',
     tests: ["src/core/grant"],
   },
+  {
+    name: "unwritten-is-undecided",
+    promise: "a revocation ends although its status can't be written",
+    file: "src/controllers/unwritten.ts",
+    find: "return known?.uid === object.uid ? { ...object, status: known.status } : object;",
+    replace: "return object;",
+    tests: ["src/controllers"],
+  },
 ];

@@ -309,8 +309,9 @@ const drift: Action[] = [
 /** What was refused stands as it was until it is written. */
 export function refuseNoMore({ world, promises }: Stage): void {
   for (const refused of world.refused) {
-    const [namespace] = refused.slice(refused.indexOf(" ") + 1).split("/");
-    promises.disturbed(namespace!);
+    const key = refused.slice(refused.indexOf(" ") + 1);
+    const grant = refused.startsWith("grants ") ? world.get("grants", key) : undefined;
+    promises.disturbed(grant ? guestNamespace(specOf(grant).granteeRealm) : key.split("/")[0]!);
   }
   world.refused.clear();
 }
@@ -328,6 +329,7 @@ const faults: Action[] = [
       return "nothing is refused any more";
     }
     const kind = random.of([
+      "grants",
       "bindings",
       "guides",
       "limitRanges",

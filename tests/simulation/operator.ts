@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Store } from "../../lib/controller/mod.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
-import { type Settings, trustedNodeAnnotation } from "../../src/api/mod.ts";
+import { type GrantStatus, type RealmStatus, type Settings, trustedNodeAnnotation } from "../../src/api/mod.ts";
 import type { Context } from "../../src/controllers/context.ts";
 import { wakePools } from "../../src/controllers/guest.ts";
 import { granteeNamed, type PartySources, poolingOf, Pools, realmNamed } from "../../src/controllers/pools.ts";
@@ -13,6 +13,7 @@ import { recallPools } from "../../src/controllers/recall.ts";
 import { Shares } from "../../src/controllers/shares.ts";
 import { createStores, keyIn, type Stores } from "../../src/controllers/stores.ts";
 import { isHeld, sharePool } from "../../src/controllers/superentity.ts";
+import { Unwritten } from "../../src/controllers/unwritten.ts";
 import { connectWakes } from "../../src/controllers/wakes.ts";
 import type { ClusterFacts, LocalRealm, NamespaceFacts, PodFacts } from "../../src/core/facts.ts";
 import { planGrant } from "../../src/core/grant/plan.ts";
@@ -156,7 +157,13 @@ export class Operator {
   readonly #stores: Stores = createStores();
   readonly #shares = new Shares();
   readonly #pools = new Pools();
-  readonly #parties: PartySources = { stores: this.#stores, pools: this.#pools, local: () => this.#local() };
+  readonly #unwritten = { grants: new Unwritten<GrantStatus>(), realms: new Unwritten<RealmStatus>() };
+  readonly #parties: PartySources = {
+    stores: this.#stores,
+    pools: this.#pools,
+    local: () => this.#local(),
+    unwritten: this.#unwritten,
+  };
   readonly #queues = {
     grants: new Queue(),
     realms: new Queue(),
@@ -216,6 +223,8 @@ export class Operator {
   wakeAll(): void {
     this.#pools.forget();
     this.#shares.forget();
+    this.#unwritten.grants.forget();
+    this.#unwritten.realms.forget();
     recallPools(this.#sharing, (grantee) => this.#observeGuest(grantee));
     for (const { name } of this.#stores.realms.list()) this.#queues.realms.add(name);
     for (const { name } of this.#stores.superEntities.list()) this.#queues.superEntities.add(name);
@@ -499,7 +508,7 @@ export class Operator {
     return {
       grantee,
       realm: granteeNamed(this.#parties, grantee),
-      grants: stores.grants.index("grantee", grantee),
+      grants: stores.grants.index("grantee", grantee).map((grant) => this.#unwritten.grants.decided(grant)),
       local: this.#local(),
       pooling: poolingOf(this.#parties),
       settings: this.#around.settings,
@@ -604,8 +613,12 @@ export class Operator {
   }
 
   *#grant(name: string): Task {
-    const grant = this.#stores.grants.get(name);
-    if (!grant) return {};
+    const written = this.#stores.grants.get(name);
+    if (!written) {
+      this.#unwritten.grants.forget(name);
+      return {};
+    }
+    const grant = this.#unwritten.grants.decided(written);
     const { granteeRealm } = grant.spec;
     const world = {
       grant,
@@ -632,14 +645,21 @@ export class Operator {
       if ("error" in answer) throw new WriteFailed();
       if (wanted) this.#observe("grants", answer.ok);
     }
-    const { status } = plan;
-    if (status && !isDeepStrictEqual(status, grant.status)) {
+    const status = plan.status ?? grant.status;
+    if (!isDeepStrictEqual(status, written.status)) {
       const answer: Answer = yield {
         text: `status ${status.phase} ${status.conditions?.find(({ type }) => type === "Ready")?.reason}`,
         grantee: granteeRealm,
-        send: () => this.#world.applyStatus("grants", name, grant.uid, status),
+        send: () => this.#world.refuses("grants", name) ?? this.#world.applyStatus("grants", name, grant.uid, status),
       };
-      if ("error" in answer) throw new WriteFailed();
+      if ("error" in answer) {
+        if (status.phase !== "Expired" && status.phase !== "Revoked") {
+          this.#unwritten.grants.keep(grant, status);
+          if (!isDeepStrictEqual(status, grant.status)) this.#queues.guests.add(granteeRealm);
+        }
+        throw new WriteFailed();
+      }
+      this.#unwritten.grants.forget(name);
       this.#observe("grants", answer.ok);
     }
     return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };

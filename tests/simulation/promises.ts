@@ -324,6 +324,11 @@ export class Promises {
     return this.#world.refused?.has(`${kind} ${key}`) ?? false;
   }
 
+  /** Whether what was decided of a grant to it can't be written down, so that nobody but the operator knows it. */
+  #isUnwritten(grantee: string): boolean {
+    return this.#to(grantee).some(({ name, present }) => present && this.#isRefused("grants", name));
+  }
+
   /** What has ended for all leaves no pod when it is shown as drained. */
   #noPodIsThere(drained: Memory): void {
     const namespace = guestNamespace(drained.grantee);
@@ -367,7 +372,10 @@ export class Promises {
   }
 
   #beyond(quota: Stored, bound: ReadonlyMap<string, number>): string | undefined {
-    if (this.#isRefused("quotas", `${quota.metadata.namespace}/${quota.metadata.name}`)) return undefined;
+    const { namespace, name } = quota.metadata;
+    if (this.#isRefused("quotas", `${namespace}/${name}`) || this.#isUnwritten(realmOfNamespace(namespace!)!)) {
+      return undefined;
+    }
     const { hard } = quotaStatusOf(quota);
     const key = keys.find((each) => hard[each] !== undefined && amount(hard[each]) > (bound.get(each) ?? 0));
     return key && `${hard[key]} ${key} are enforced, where ${(bound.get(key) ?? 0) / 1000} are granted`;
@@ -504,7 +512,7 @@ export class Promises {
   /** A revocation that was seen ends in time. */
   #endIsAnnounced(memory: Memory): void {
     const { present, revoked, wasActive, terminal } = memory;
-    if (!present || !revoked?.active || !wasActive || terminal) return;
+    if (!present || !revoked?.active || !wasActive || terminal || this.#isUnwritten(memory.grantee)) return;
     const latest = this.#world.now + 1000 * (memory.spec.termination?.noticeSeconds ?? 300) + 1000;
     if (!this.#skewed && this.#latestEndOf(memory) > latest) {
       this.#break(whatIsRevokedEnds, `${memory.name} was revoked, and ends at ${this.#latestEndOf(memory)}`);
@@ -514,7 +522,7 @@ export class Promises {
   /** All that is in force, and nothing on its way in or out: then the quota is the very sum. */
   #exactlyWhatIsGranted(grantee: string, namespace: string): void {
     const quota = this.#world.get("quotas", `${namespace}/keystone`);
-    if (!this.isKnown(grantee, namespace) || !quota || this.#around.broken) return;
+    if (!this.isKnown(grantee, namespace) || !quota || this.#around.broken || this.#isUnwritten(grantee)) return;
     if (this.#isRefused("quotas", `${namespace}/keystone`) || this.#isRefused("namespaces", namespace)) return;
     const sum = new Map<string, number>();
     for (const memory of this.#to(grantee)) {
@@ -557,6 +565,7 @@ export class Promises {
   }
 
   #opensOnlyWhatIsGranted(grantee: string, namespace: string): void {
+    if (this.#isUnwritten(grantee)) return;
     const allowed = new Set(["169.254.20.10/32", ...this.#addressesOf(grantee)]);
     let somebody = false;
     for (const memory of this.#to(grantee)) {
