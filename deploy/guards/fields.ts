@@ -55,7 +55,7 @@ export const containerFields: Readonly<Record<string, string>> = {
   env: "guard device-variables",
   envFrom: "guard device-variables; ConfigMaps and Secrets of the namespace only",
   image: "the guest's choice; what runs is held by all else",
-  imagePullPolicy: "of images that a node has already, see the security model",
+  imagePullPolicy: "guard image-pull, by setting",
   lifecycle: "guard probe-hosts; time is bounded by termination-grace",
   livenessProbe: "guards probe-hosts and termination-grace",
   name: "names it",

@@ -35,6 +35,7 @@ export const csiDriversAnnotation = "keystone.io/csi-drivers";
 export const schedulersAnnotation = "keystone.io/schedulers";
 export const reservedTaintsAnnotation = "keystone.io/reserved-taints";
 export const podTokensAnnotation = "keystone.io/pod-tokens";
+export const alwaysPullAnnotation = "keystone.io/always-pull-images";
 export const loadBalancerClassesAnnotation = "keystone.io/load-balancer-classes";
 /** The guards that only warn. */
 export const warnAnnotation = "keystone.io/guards-warn";

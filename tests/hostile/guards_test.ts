@@ -111,10 +111,16 @@ Deno.test("the guards on what guests ask for", async (t) => {
   });
 
   await step(t, "ordinary objects that are there are not turned into such", async () => {
-    const changed = attacks.filter(({ kind }) => kind !== "Pod" && kind !== "Secret");
+    // One attack of each guard in each kind: that all of them are offences is tried above.
+    const changed = [
+      ...new Map(attacks.map((attack) => [`${attack.guard} ${attack.kind}`, attack])).values(),
+    ].filter(({ kind }) => kind !== "Pod" && kind !== "Secret");
     const standing = new Map(changed.map(({ kind, settings }) => {
       const isRequired = settings["keystone.io/runtime-class-required"] === "true";
-      const object = ordinaryOf(kind, isRequired ? { spec: { runtimeClassName: "hostile-sandbox" } } : {});
+      const object = ordinaryOf(kind, {
+        container: { imagePullPolicy: "Always" },
+        ...(isRequired ? { spec: { runtimeClassName: "hostile-sandbox" } } : {}),
+      });
       const namespace = namespaceOf(settings);
       return [`${kind} ${namespace}`, { ...object, metadata: { ...object.metadata as Body, namespace } }];
     }));
@@ -133,7 +139,7 @@ Deno.test("the guards on what guests ask for", async (t) => {
         : `${title}: ${said || "it goes through"}`;
     });
     assert.deepEqual(wrong, []);
-    assert.ok(judged > 250, `${judged}`);
+    assert.ok(judged > 100, `${judged}`);
   });
 
   await step(t, "without the quota that says what is granted no pod is made, and all else goes on", async () => {
