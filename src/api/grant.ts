@@ -39,7 +39,7 @@ const isBroken =
   `(k.contains('/') || k.matches('^(${countKeys})$')) && string(self[k]).matches('${quantityForm}') && ` +
   "!quantity(string(self[k])).isInteger()";
 
-/** CEL that is true of a key k for dynamic resource allocation. Guests can claim nothing of it, and pods may name no claim (ADR 0018). */
+/** CEL that is true of a key k for dynamic resource allocation. Guests can claim nothing of it, and pods may name no claim (ADR 0020). */
 const isClaimed = "k.contains('.deviceclass.') || k.startsWith('count/resourceclaim')";
 
 export const maxHardKeys = 64;
