@@ -3,7 +3,7 @@
  * `deno task gen` writes the copies, CI fails on a difference.
  */
 const root = new URL("..", import.meta.url);
-const copies = ["rbac", "guest-role", "viewer-role", "guards", "guest-guards"];
+const copies = ["rbac", "guest-role", "viewer-role", "guards", "guest-guards", "priority"];
 
 /** Paths from the project's root, and what has to be there. */
 export async function chartFiles(): Promise<Map<string, string>> {

@@ -55,6 +55,7 @@ export async function kustomizeFiles(helm: string): Promise<Map<string, string>>
       "base/viewer-role",
       "base/guards",
       "base/guest-guards",
+      "base/priority",
       "webhook/webhook",
     ]
   ) {

@@ -1,5 +1,5 @@
 /** Writes docs/guards.md. */
-import { containerFields, objectFields, podFields } from "./fields.ts";
+import { containerFields, podFields } from "./fields.ts";
 import { policies } from "./table.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
@@ -68,18 +68,5 @@ Known up to Kubernetes 1.37. A field that is not here is refused until somebody 
 ${fields(podFields)}
 ## Fields of a container
 
-${fields(containerFields)}
-## Fields of other objects
-
-Of \`spec\`, or of the object itself where there is none. A test reads the guests' role and the API server's schemas, and fails
-when there is a kind, a subresource or a field that is not here.
-
-${
-    table(
-      ["kind", "field", "what stands against abuse"],
-      Object.entries(objectFields).flatMap(([kind, of]) =>
-        Object.entries(of).map(([field, why]) => [kind, `\`${field}\``, why])
-      ),
-    )
-  }`;
+${fields(containerFields)}`;
 }

@@ -10,7 +10,6 @@ export const guardNames = [
   "devices",
   "resource-claims",
   "device-variables",
-  "image-pull",
   "volume-types",
   "projected-sources",
   "probe-hosts",

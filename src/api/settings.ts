@@ -42,8 +42,6 @@ const trustRules = (defaults: {
     runtimeClassRequired: z.boolean().default(false),
     /** Whether pods may have tokens of their service account mounted. */
     podTokens: z.boolean().default(true),
-    /** Whether pods have to ask for their images each time, so that nobody runs a private one that a node has already. */
-    alwaysPullImages: z.boolean().default(false),
   }).refine(
     ({ runtimeClasses, runtimeClassRequired }) => !runtimeClassRequired || runtimeClasses.length > 0,
     { path: ["runtimeClassRequired"], error: "needs a class in runtimeClasses, or no pod could run" },

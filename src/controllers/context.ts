@@ -38,15 +38,18 @@ export interface Context {
   clock: Clock;
   lastSeenEveryMs: number;
   queues: Queues;
+  /** Whether the FlowSchema of guests has been read; before that nothing can be said about it. */
+  knowsFlows: boolean;
 }
 
-/** Keys: a Grant's name, a Realm's name, a grantee's name, a SuperEntity's name, the name of a realm that approves. */
+/** Keys: names of a Grant, a Realm, a grantee, a SuperEntity, a realm that approves, and of the one FlowSchema. */
 export interface Queues {
   grants: WorkQueue<string>;
   realms: WorkQueue<string>;
   guests: WorkQueue<string>;
   superEntities: WorkQueue<string>;
   approvers: WorkQueue<string>;
+  guestFlows: WorkQueue<string>;
 }
 
 /** How often it is looked whether the clocks agree again: nothing tells. */

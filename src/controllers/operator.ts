@@ -4,7 +4,7 @@ import { type Next, runController, WorkQueue } from "../../lib/controller/mod.ts
 import { EventRecorder, fenced, LeaseHolder, type RestClient, type ServerTime } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
-import { operatorName, realmOfApprover, realmOfNamespace, systemNamespace } from "../core/names.ts";
+import { guestFlowName, operatorName, realmOfApprover, realmOfNamespace, systemNamespace } from "../core/names.ts";
 import type { Names } from "../dns/names.ts";
 import type { Audience, View } from "../server/view.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
@@ -12,6 +12,7 @@ import { ClusterWatch } from "./cluster.ts";
 import type { Context, Queues } from "./context.ts";
 import { reconcileApprover } from "./approver.ts";
 import { isGone, isLeaving } from "./gone.ts";
+import { reconcileGuestFlow } from "./guest_flow.ts";
 import { reconcileGrant } from "./grant.ts";
 import { observeGuest, reconcileGuest } from "./guest.ts";
 import { Pings } from "./pings.ts";
@@ -23,10 +24,10 @@ import { recallPools } from "./recall.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
 import { reconcileSuperEntity } from "./superentity.ts";
-import { createReflectors, createStores, type Stores } from "./stores.ts";
+import { createFlowReflectors, createReflectors, createStores, type Stores } from "./stores.ts";
 import { traced } from "./traced.ts";
 import { Unwritten } from "./unwritten.ts";
-import { connectWakes, namesResolved } from "./wakes.ts";
+import { connectFlowWakes, connectWakes, namesResolved } from "./wakes.ts";
 import { Webhook, type WebhookOptions } from "./webhook.ts";
 import { withinTime } from "./within_time.ts";
 
@@ -60,7 +61,7 @@ export interface OperatorOptions {
 
 const nameWaitMs = 5000;
 
-const concurrency = { grants: 16, guests: 16, realms: 4, superEntities: 4, approvers: 4 };
+const concurrency = { grants: 16, guests: 16, realms: 4, superEntities: 4, approvers: 4, guestFlows: 1 };
 
 /** Runs until the signal aborts. Whatever is missing in the cluster is said in a sentence and waited for. */
 export async function runOperator(options: OperatorOptions): Promise<void> {
@@ -85,7 +86,10 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   const cluster = new ClusterWatch(rest, options.settings, watching);
   // Observing ends after the controllers, so that their last look is a true one.
   const observing = new AbortController();
-  const observers = [...reflectors, cluster, tailnet, options.names].map((each) => each.run(observing.signal));
+  const flows = createFlowReflectors(rest, stores, watching);
+  const observers = [...reflectors, ...flows, cluster, tailnet, options.names].map((each) =>
+    each.run(observing.signal)
+  );
   const lease = new LeaseHolder({
     rest,
     namespace: systemNamespace,
@@ -96,6 +100,11 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   });
   const context = createContext(options, stores, cluster, lease, observing.signal);
   connectWakes(context);
+  void Promise.all(flows.map((reflector) => reflector.synced(observing.signal))).then(
+    () => connectFlowWakes(context),
+    // Never known: without the right to read them nothing is written either.
+    () => {},
+  );
   audience?.view(viewOf(context));
   try {
     await Promise.all([
@@ -165,6 +174,7 @@ function createContext(
     guests: new WorkQueue({ clock }),
     superEntities: new WorkQueue({ clock }),
     approvers: new WorkQueue({ clock }),
+    guestFlows: new WorkQueue({ clock }),
   };
   return {
     rest,
@@ -208,6 +218,7 @@ function createContext(
     clock,
     lastSeenEveryMs: settings.lastSeenSeconds * 1000,
     queues,
+    knowsFlows: false,
     local: () =>
       localRealm({
         ...(options.realm === undefined ? {} : { configured: options.realm }),
@@ -260,6 +271,7 @@ const keyNames = {
   realms: "realm",
   superEntities: "superentity",
   approvers: "realm",
+  guestFlows: "flowschema",
 } as const;
 
 /** Runs the controllers until the signal aborts. */
@@ -289,6 +301,7 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
     const realm = realmOfApprover(name);
     if (realm !== undefined) queues.approvers.add(realm);
   }
+  if (context.knowsFlows) queues.guestFlows.add(guestFlowName);
   for (const { name, spec } of stores.grants.list()) {
     queues.grants.add(name);
     queues.guests.add(spec.granteeRealm);
@@ -333,5 +346,6 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
     run("realms", reconcileRealm),
     run("superEntities", reconcileSuperEntity),
     run("approvers", reconcileApprover),
+    run("guestFlows", reconcileGuestFlow),
   ]);
 }

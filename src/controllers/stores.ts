@@ -23,6 +23,12 @@ import {
   superEntities,
   type SuperEntity,
 } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import {
+  type FlowSchema,
+  flowSchemas,
+  type PriorityLevelConfiguration,
+  priorityLevelConfigurations,
+} from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import {
   type ClusterRole,
@@ -47,6 +53,7 @@ import type {
   ClusterBindingFacts,
   ClusterRoleFacts,
   ConfigMapFacts,
+  FlowSchemaFacts,
   GrantFacts,
   IdentityFacts,
   LimitRangeFacts,
@@ -61,6 +68,7 @@ import { parseDestination } from "../core/guest/destinations.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import {
   cordonAnnotation,
+  guestFlowName,
   guestRole,
   keystonePrefix,
   managedBy,
@@ -88,6 +96,9 @@ export interface Stores {
   /** Those that let realms approve. */
   clusterRoles: Store<ClusterRoleFacts, never, ClusterRole>;
   clusterBindings: Store<ClusterBindingFacts, never, ClusterRoleBinding>;
+  /** The one of guests, and the level that it names. */
+  flowSchemas: Store<FlowSchemaFacts, never, FlowSchema>;
+  priorityLevels: Store<string, never, PriorityLevelConfiguration>;
 }
 
 export function createStores(): Stores {
@@ -119,6 +130,8 @@ export function createStores(): Stores {
     }),
     clusterRoles: new Store({ project: clusterRoleFacts }),
     clusterBindings: new Store({ project: clusterBindingFacts }),
+    flowSchemas: new Store({ project: flowSchemaFacts }),
+    priorityLevels: new Store({ project: ({ metadata }: PriorityLevelConfiguration) => metadata!.name! }),
   };
 }
 
@@ -140,32 +153,16 @@ const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (
 /** A reflector, whatever it reflects. */
 export type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
 
-/** One reflector for each store. */
-export function createReflectors(
-  rest: RestClient,
-  stores: Stores,
-  { clock, onError, onRecover }: {
-    clock: Clock;
-    onError: (kind: string, error: unknown) => void;
-    onRecover: (kind: string) => void;
-  },
-): Observer[] {
-  const reflect = <T extends KubernetesObject, P, I extends string>(
-    resource: Resource<T>,
-    store: Store<P, I, T>,
-    selector?: Selector,
-    namespace?: string,
-  ): Observer =>
-    new Reflector({
-      api: new ResourceApi(rest, resource, namespace),
-      store,
-      ...(selector ? { selector } : {}),
-      clock,
-      onError: (error: unknown) => onError(resource.plural, error),
-      onRecover: () => onRecover(resource.plural),
-    });
+export interface Watching {
+  clock: Clock;
+  onError: (kind: string, error: unknown) => void;
+  onRecover: (kind: string) => void;
+}
+
+/** The reflectors of what grants are enforced by: nothing is done before all of them know their objects. */
+export function createReflectors(rest: RestClient, stores: Stores, watching: Watching): Observer[] {
+  const reflect = reflectorsOf(rest, watching);
   // By name where there is one: then the right to read reaches no further (RBAC resourceNames).
-  const named = (name: string): Selector => ({ fieldSelector: `metadata.name=${name}` });
   const labelled: Selector = { labelSelector: `${managedByLabel}=${managedBy}` };
   return [
     reflect(grants, stores.grants),
@@ -182,6 +179,34 @@ export function createReflectors(
     reflect(clusterRoles, stores.clusterRoles, labelled),
     reflect(clusterRoleBindings, stores.clusterBindings, labelled),
   ];
+}
+
+/** The reflectors of what guests' requests are kept within bounds by; a cluster may be without, or not let it be read. */
+export function createFlowReflectors(rest: RestClient, stores: Stores, watching: Watching): Observer[] {
+  const reflect = reflectorsOf(rest, watching);
+  return [
+    reflect(flowSchemas, stores.flowSchemas, named(guestFlowName)),
+    reflect(priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
+  ];
+}
+
+const named = (name: string): Selector => ({ fieldSelector: `metadata.name=${name}` });
+
+function reflectorsOf(rest: RestClient, { clock, onError, onRecover }: Watching) {
+  return <T extends KubernetesObject, P, I extends string>(
+    resource: Resource<T>,
+    store: Store<P, I, T>,
+    selector?: Selector,
+    namespace?: string,
+  ): Observer =>
+    new Reflector({
+      api: new ResourceApi(rest, resource, namespace),
+      store,
+      ...(selector ? { selector } : {}),
+      clock,
+      onError: (error: unknown) => onError(resource.plural, error),
+      onRecover: () => onRecover(resource.plural),
+    });
 }
 
 /** What Grants and SuperEntities have in common: the operator holds both by its finalizer until they have ended. */
@@ -254,6 +279,12 @@ const clusterRoleFacts = (role: ClusterRole): ClusterRoleFacts => ({
   labels: role.metadata!.labels ?? {},
   owners: ownersOf(role),
   rules: role.rules ?? [],
+});
+
+const flowSchemaFacts = ({ metadata, spec }: FlowSchema): FlowSchemaFacts => ({
+  uid: metadata!.uid!,
+  labels: metadata!.labels ?? {},
+  spec,
 });
 
 const clusterBindingFacts = (binding: ClusterRoleBinding): ClusterBindingFacts => ({

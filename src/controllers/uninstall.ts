@@ -14,6 +14,7 @@ import {
   resourceQuotas,
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { type Lease, leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitions, group, guestFinalizer, version } from "../api/mod.ts";
@@ -21,6 +22,7 @@ import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { guideName, guideOf, quotaName, quotaOf } from "../core/guest/objects.ts";
 import { rfc3339 } from "../core/instants.ts";
 import {
+  guestFlowName,
   guestNamespace,
   guestRole,
   managedBy,
@@ -57,6 +59,7 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   try {
     for (const realm of await guestRealms(options)) say(await close(options, realm));
     await removeWebhook(options);
+    await removeGuestFlow(options);
     const freed = await freeAll(options);
     say(
       freed.length === 0
@@ -169,6 +172,16 @@ const closed = (realm: string, { spec }: ResourceQuota): ResourceQuota =>
 async function removeWebhook({ rest, signal }: UninstallOptions): Promise<void> {
   try {
     await deleteOurs(new ResourceApi(rest, validatingWebhookConfigurations), webhookConfigurationName, signal);
+  } catch (error) {
+    // Without the right to it the operator never made one.
+    if (!isApiError(error, 403)) throw error;
+  }
+}
+
+/** Guests are let in no more: their FlowSchema would only slow down whoever has a name of theirs later. */
+async function removeGuestFlow({ rest, signal }: UninstallOptions): Promise<void> {
+  try {
+    await deleteOurs(new ResourceApi(rest, flowSchemas), guestFlowName, signal);
   } catch (error) {
     // Without the right to it the operator never made one.
     if (!isApiError(error, 403)) throw error;

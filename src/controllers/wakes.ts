@@ -2,9 +2,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AddOptions, Change } from "../../lib/controller/mod.ts";
 import type { GrantFacts, RealmFacts, SuperEntityFacts } from "../core/facts.ts";
-import { realmOfApprover, realmOfIdentity, realmOfNamespace } from "../core/names.ts";
+import { guestFlowName, realmOfApprover, realmOfIdentity, realmOfNamespace } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
+import { gatherFlowMs } from "./guest_flow.ts";
 import { dnsNamesOf } from "./stores.ts";
 
 /** Connects the stores and the tailnet with the queues; from then on each change wakes just those that it concerns. */
@@ -92,6 +93,23 @@ export function connectWakes(context: Context): void {
       ? stores.realms.list()
       : [...names].flatMap((name) => stores.realms.index("identity", canonicalName(name)));
     for (const { name } of realms) queues.realms.add(name);
+  });
+}
+
+/** Begins to keep the FlowSchema of guests, once it is known; new subjects are gathered, because all are one object. */
+export function connectFlowWakes(context: Context): void {
+  const { stores, queues: { guestFlows } } = context;
+  context.knowsFlows = true;
+  const look = () => guestFlows.add(guestFlowName);
+  const gather = () => guestFlows.retry(guestFlowName, { afterMs: gatherFlowMs });
+  look();
+  stores.flowSchemas.subscribe(look);
+  stores.priorityLevels.subscribe(look);
+  stores.realms.subscribe(({ old, new: now }) => {
+    if (!isDeepStrictEqual(old?.spec.subjects, now?.spec.subjects) || !old || !now) gather();
+  });
+  stores.superEntities.subscribe(({ old, new: now }) => {
+    if (!old || !now) gather();
   });
 }
 

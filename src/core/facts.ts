@@ -1,4 +1,5 @@
 /** The facts that planners are given: projections of objects that keep only what a decision needs. */
+import type { FlowSchemaSpec } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { GrantSpec, GrantStatus, RealmSpec, RealmStatus, SuperEntitySpec, SuperEntityStatus } from "../api/mod.ts";
 import type { LimitRangeItem } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicySpec } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
@@ -103,6 +104,12 @@ export interface BindingFacts {
   labels: Readonly<Record<string, string>>;
   roleRef: { kind: string; name: string };
   subjects: readonly { kind: string; name: string; namespace?: string }[];
+}
+
+export interface FlowSchemaFacts {
+  uid: string;
+  labels: Readonly<Record<string, string>>;
+  spec: FlowSchemaSpec | undefined;
 }
 
 export interface ClusterRoleFacts {

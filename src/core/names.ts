@@ -35,7 +35,6 @@ export const csiDriversAnnotation = "keystone.io/csi-drivers";
 export const schedulersAnnotation = "keystone.io/schedulers";
 export const reservedTaintsAnnotation = "keystone.io/reserved-taints";
 export const podTokensAnnotation = "keystone.io/pod-tokens";
-export const alwaysPullAnnotation = "keystone.io/always-pull-images";
 export const loadBalancerClassesAnnotation = "keystone.io/load-balancer-classes";
 /** The guards that only warn. */
 export const warnAnnotation = "keystone.io/guards-warn";
@@ -70,6 +69,9 @@ export const approverName = (realm: string): string => approvePrefix + realm;
 /** The realm whose approver a ClusterRole or its binding is by name; undefined for others. */
 export const realmOfApprover = (name: string): string | undefined =>
   name.startsWith(approvePrefix) ? name.slice(approvePrefix.length) : undefined;
+
+/** Name of the FlowSchema of guests' requests, and of the PriorityLevelConfiguration whose seats they share. */
+export const guestFlowName = "keystone-guests";
 
 const guestPrefix = "guest-";
 

@@ -194,6 +194,22 @@ const notItsPlace = /it writes only in namespaces guest-\* that have the label k
 const notItsName = /it makes, changes and deletes only the namespace guest-REALM/;
 const notPrivileged =
   /the label pod-security\.kubernetes\.io\/enforce of a guest namespace must be baseline or restricted/;
+const notGuests = /it puts only the requests of guests, .* on the level keystone-guests/;
+const guestsGroup = { kind: "Group", group: { name: "keystone:realm:guarded-home" } };
+const anyOf = (namespace: string) => ({ namespace, name: "*" });
+/** The FlowSchema of guests as the operator writes it. */
+function flow(subject: Body, priorityLevelConfiguration: Body = { name: "keystone-guests" }): Request {
+  return apply("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/keystone-guests", "FlowSchema", {
+    spec: {
+      priorityLevelConfiguration,
+      matchingPrecedence: 2000,
+      rules: [{
+        subjects: [subject],
+        nonResourceRules: [{ verbs: ["*"], nonResourceURLs: ["*"] }],
+      }],
+    },
+  });
+}
 const notThatRealm = /in a ClusterRole keystone-approve-REALM it lets only approve for that Realm/;
 const notThatRole = /it binds only the ClusterRole keystone-guest, in a RoleBinding of that name/;
 const notSystem = /to Users and Groups whose names do not begin with system:/;
@@ -298,6 +314,14 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         remove(core("keystone-system", "serviceaccounts/default")),
         /of the accounts in keystone-system it only deletes realm-\*/,
       ],
+      [
+        "slow the cluster's own people down",
+        flow({ kind: "Group", group: { name: "system:authenticated" } }),
+        notGuests,
+      ],
+      ["slow everybody down", flow({ kind: "User", user: { name: "*" } }), notGuests],
+      ["slow other accounts down", flow({ kind: "ServiceAccount", serviceAccount: anyOf("kube-system") }), notGuests],
+      ["put guests on another level", flow(guestsGroup, { name: "exempt" }), notGuests],
       ["let itself in by its user name", bind(guests, subject("User", operatorUser)), notSystem],
       ["let everybody in", bind(guests, subject("Group", "system:authenticated")), notSystem],
       [
@@ -774,6 +798,7 @@ export const allowed = (seen: Body): Case[] => [
     ["change Pod Security", patch(namespace(guests), secure("enforce", "baseline"))],
   ]),
   ...can("the operator", [
+    ["keep guests' requests to their seats", flow(guestsGroup)],
     [
       "make a guest namespace",
       create(namespace(), namespaceOf("guest-guards-new", labelsOf("guards-new"), { "keystone.io/grantee": "x" })),

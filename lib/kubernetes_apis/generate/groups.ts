@@ -61,6 +61,13 @@ export const groups: readonly Group[] = [
   },
   { group: "events.k8s.io", version: "v1", className: "EventsV1", schemas: "io.k8s.api.events.v1", kinds: ["Event"] },
   {
+    group: "flowcontrol.apiserver.k8s.io",
+    version: "v1",
+    className: "FlowcontrolApiserverV1",
+    schemas: "io.k8s.api.flowcontrol.v1",
+    kinds: ["FlowSchema", "PriorityLevelConfiguration"],
+  },
+  {
     group: "keystone.io",
     version: "v1alpha1",
     className: "KeystoneV1alpha1",

@@ -20,7 +20,6 @@ export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRul
     [names.schedulersAnnotation]: list(guards.schedulers),
     [names.reservedTaintsAnnotation]: list(guards.reservedTaints),
     [names.podTokensAnnotation]: String(rules.podTokens),
-    [names.alwaysPullAnnotation]: String(rules.alwaysPullImages),
     [names.loadBalancerClassesAnnotation]: list(guards.loadBalancerClasses),
     [names.warnAnnotation]: list(guards.warn),
   };

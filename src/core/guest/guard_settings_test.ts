@@ -15,7 +15,6 @@ Deno.test("settings of guards: the defaults are as strict as a missing annotatio
     "keystone.io/schedulers": "",
     "keystone.io/reserved-taints": "",
     "keystone.io/pod-tokens": "true",
-    "keystone.io/always-pull-images": "false",
     "keystone.io/load-balancer-classes": "",
     "keystone.io/guards-warn": "",
   });

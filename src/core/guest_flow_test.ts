@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { flowSubjects, guestFlowOf, maxFlowSubjects, planGuestFlow } from "./guest_flow.ts";
+
+const accounts = { kind: "ServiceAccount", serviceAccount: { namespace: "keystone-system", name: "*" } };
+
+Deno.test("guest flow: every grantee's subjects are in it once, by default its group", () => {
+  const subjects = flowSubjects([
+    { name: "bob-home" },
+    { name: "carol", subjects: [{ kind: "User", name: "carol" }, { kind: "Group", name: "keystone:realm:bob-home" }] },
+  ]);
+  assert.deepEqual(subjects, [
+    accounts,
+    { kind: "Group", group: { name: "keystone:realm:bob-home" } },
+    { kind: "User", user: { name: "carol" } },
+  ]);
+});
+
+Deno.test("guest flow: a Realm that names the cluster's own identities slows nobody down", () => {
+  const names = ["system:authenticated", "system:masters", "system:node:one", "*"];
+  assert.deepEqual(flowSubjects(names.map((name) => ({ name: "eve", subjects: [{ kind: "Group", name }] }))), [
+    accounts,
+  ]);
+});
+
+Deno.test("guest flow: more subjects than one object can hold are cut off", () => {
+  const many = Array.from({ length: maxFlowSubjects + 5 }, (_, index) => ({ name: `realm-${index}` }));
+  const flow = guestFlowOf(many);
+  assert.equal(flow.spec!.rules![0]!.subjects.length, maxFlowSubjects);
+  assert.ok(JSON.stringify(flow).length < 1_000_000);
+});
+
+Deno.test("guest flow: nothing is written without its level, nor when it is as it should be", () => {
+  const grantees = [{ name: "bob-home" }];
+  const desired = guestFlowOf(grantees);
+  const present = { uid: "1", labels: desired.metadata!.labels!, spec: desired.spec };
+  assert.equal(planGuestFlow({ grantees, present: undefined, hasLevel: false }), undefined);
+  assert.equal(planGuestFlow({ grantees, present, hasLevel: true }), undefined);
+  assert.ok(planGuestFlow({ grantees, present: undefined, hasLevel: true }));
+  assert.ok(planGuestFlow({ grantees: [], present, hasLevel: true }));
+  assert.ok(planGuestFlow({ grantees, present: { ...present, labels: {} }, hasLevel: true }));
+});

@@ -1,0 +1,73 @@
+/** A guest floods the API server with a dozen clients: the grants of others begin and end on time all the same. */
+import assert from "node:assert/strict";
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
+import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
+import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
+import { type Guest, hostileScene } from "./scene.ts";
+
+const clients = 12;
+const script = new URL("flood.ts", import.meta.url).pathname;
+
+/** Floods from a process of its own; resolves to the number of answers of each status. */
+async function flood({ kubeconfig, namespace }: Guest, seconds: number): Promise<Record<string, number>> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--frozen", "-A", script, kubeconfig, namespace, String(clients), String(seconds)],
+    stdin: "null",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+Deno.test("a guest who floods the API server delays nobody's end", async (t) => {
+  await using scene = await hostileScene();
+  const { cluster, mallory, bob } = scene;
+
+  await step(t, "the guests' requests have a FlowSchema, which the API server takes", async () => {
+    const schema = await eventually("it names both realms", async () => {
+      const { items } = await new ResourceApi(cluster.rest, flowSchemas).list({
+        fieldSelector: "metadata.name=keystone-guests",
+      });
+      const text = JSON.stringify(items[0]?.spec);
+      return [mallory, bob].every(({ realm }) => text?.includes(`"keystone:realm:${realm}"`)) ? items[0]! : `${text}`;
+    });
+    const dangling = schema.status?.conditions?.find(({ type }) => type === "Dangling");
+    assert.notEqual(dangling?.status, "True", dangling?.message);
+    const answer = await mallory.rest.performRequest({
+      method: "GET",
+      path: `/api/v1/namespaces/${mallory.namespace}/pods`,
+    });
+    assert.ok(answer);
+  });
+
+  await step(
+    t,
+    "grants that end under the flood end within a second, and new ones are in force within three",
+    async () => {
+      const flooded = flood(mallory, 15);
+      await eventually("the flood has begun", async () => {
+        const { items } = await new ResourceApi(cluster.rest, configMaps, mallory.namespace).list();
+        return items.filter(({ metadata }) => metadata!.name!.startsWith("flood-")).length === clients || "not yet";
+      });
+      const [late, slow]: [number[], number[]] = [[], []];
+      for (let round = 0; round < 4; round++) {
+        const name = `${bob.realm}-${round}`;
+        const began = performance.now();
+        await cluster.create({ name, to: bob.realm, hard: { cpu: "1" }, termination: { noticeSeconds: 0 } });
+        await cluster.grantIn("Active", name);
+        slow.push(performance.now() - began);
+        const { text, at } = secondsFromNow(1.2);
+        await cluster.grants.patch(name, { spec: { validity: { validUntil: text } } }, { type: "merge" });
+        await cluster.grantIn("Expired", name);
+        late.push(Date.now() - at);
+      }
+      const answers = await flooded;
+      console.log(
+        `    answers to the flood: ${JSON.stringify(answers)}; ends late by ${late.map(Math.round).join(", ")} ms`,
+      );
+      assert.ok(Object.values(answers).reduce((a, b) => a + b) > 10 * clients, "it was a flood");
+      assert.ok(late.every((ms) => ms <= 1000), `late by ${late.join(", ")} ms`);
+      assert.ok(slow.every((ms) => ms <= 3000), `in force after ${slow.join(", ")} ms`);
+    },
+  );
+});
