@@ -378,6 +378,8 @@ export interface SuperEntityStatusMember {
   realm: string;
   /** connectionState of its Realm; NotFound: there is none. */
   state: "NotFound" | "Unknown" | "Connecting" | "Connected" | "Disconnected" | "Error";
+  /** Who acts for it, as its Realm says or last said. Part of what is approved. */
+  subjects?: string[];
   /** Trust of its Realm, as last known. */
   trustLevel?: "internal" | "partner" | "public";
 }
@@ -394,7 +396,10 @@ export interface SuperEntityStatus {
    * of that.
    */
   conditions?: SuperEntityStatusCondition[];
-  /** Of the terms: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What members approve. */
+  /**
+   * Of the terms and the members' subjects: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What
+   * members approve.
+   */
   digest?: string;
   /** How many members there are. */
   memberCount?: number;

@@ -9,7 +9,7 @@ export const version = "v1alpha1";
  * raised by one whenever a schema changes in a way that this operator relies on: an operator that finds a lower number
  * in the cluster says so instead of losing fields to pruning.
  */
-export const schemaRevision = 4;
+export const schemaRevision = 5;
 export const revisionAnnotation = "keystone.io/schema-revision";
 
 /** A rule of the Common Expression Language that the API server evaluates on every write (KEP-2876). */

@@ -92,7 +92,8 @@ export const superEntityStatus = z.object({
   ),
   message: z.string().max(32768).optional().describe("The state in one sentence."),
   digest: z.string().max(71).optional().describe(
-    "Of the terms: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What members approve.",
+    "Of the terms and the members' subjects: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What " +
+      "members approve.",
   ),
   approved: z.int().min(0).optional().describe("How many members have approved these terms."),
   needed: z.int().min(0).optional().describe("How many have to."),
@@ -103,6 +104,9 @@ export const superEntityStatus = z.object({
     state: z.enum(memberStates).describe("connectionState of its Realm; NotFound: there is none."),
     approved: z.boolean().describe("Whether it has approved these terms."),
     trustLevel: z.enum(trustLevels).optional().describe("Trust of its Realm, as last known."),
+    subjects: z.array(z.string().max(300)).max(32).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+      "Who acts for it, as its Realm says or last said. Part of what is approved.",
+    ),
     lostSince: instant.optional().describe("Since when it is lost; Incomplete follows graceSeconds later."),
   })).max(maxMembers).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe("What is known of each member."),
   approvals: z.array(z.object({

@@ -26,16 +26,20 @@ export const approveCommand = (run: Run): Command =>
       const realm = (named ?? session.io.env("KEYSTONE_REALM")) || realmOfNamespace(rest.defaultNamespace ?? "");
       if (!realm) throw usage("For which realm? Write --realm REALM, or set KEYSTONE_REALM.");
       const api = new ResourceApi(rest, superEntities);
-      const { spec } = await api.get(name);
+      const { spec, status } = await api.get(name);
       if (!spec.members.some((member) => member.realm === realm)) {
         throw no(`${realm} is no member of ${name}; ${spec.members.map((member) => member.realm).join(", ")} are.`);
       }
-      const digest = digestOf(name, spec as SuperEntitySpec);
+      // Whom the members' Realms name, as the operator has seen it: those who approve need no right to read Realms.
+      const subjects = new Map(
+        (status?.members ?? []).flatMap(({ realm, subjects }) => subjects ? [[realm, subjects]] : []),
+      );
+      const digest = digestOf(name, spec as SuperEntitySpec, subjects);
       if (expected !== undefined && expected !== digest) {
         throw no(`The terms of ${name} are not ${expected} any more but ${digest}; read them anew.`);
       }
       if (session.io.interactive && !yes && !withdraw) {
-        session.say(dump(canonicalTerms(name, spec as SuperEntitySpec), { lineWidth: 100 }).trimEnd());
+        session.say(dump(canonicalTerms(name, spec as SuperEntitySpec, subjects), { lineWidth: 100 }).trimEnd());
         const sure = await prompts.confirm({ message: `Approve these terms for ${realm}?` });
         if (prompts.isCancel(sure) || !sure) throw no("Nothing was approved.");
       }

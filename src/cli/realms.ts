@@ -41,7 +41,9 @@ export const realmsCommand = (run: Run): Command =>
     }).sort((a, b) => a.name < b.name ? -1 : 1);
     if (session.data({ items })) return;
     if (items.length === 0) {
-      return session.say("There are no realms. Name one: kubectl apply -f deploy/examples/realms.yaml");
+      return session.say(
+        "There are no realms. Name one: kubectl apply -f deploy/examples/realms.yaml (takes the verb trust on realms)",
+      );
     }
     const now = session.io.now();
     const { green, yellow, red } = session.colours;

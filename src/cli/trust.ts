@@ -6,10 +6,15 @@ import { no } from "./exit.ts";
 import { type Run, verb } from "./session.ts";
 
 export const trustCommand = (run: Run): Command =>
-  verb("trust", "Trust another node under a realm's name: the one that answers to it next, or the one you name.", [
-    "keystone trust bob-home",
-    "keystone trust bob-home --node nPMFVPcgQd11CNTRL",
-  ])
+  verb(
+    "trust",
+    "Trust another node under a realm's name: the one that answers to it next, or the one you name. Takes the " +
+      "verb trust on the Realm.",
+    [
+      "keystone trust bob-home",
+      "keystone trust bob-home --node nPMFVPcgQd11CNTRL",
+    ],
+  )
     .argument("<realm>", "the realm")
     .option("--node <id>", "StableID of the node to trust (default: the one that answers next)")
     .action(run(async (session, { node }, name) => {

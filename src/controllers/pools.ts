@@ -9,6 +9,7 @@ import type { Holding } from "../core/guest/holding.ts";
 import { ownershipOf } from "../core/guest/ownership.ts";
 import { type GuestPlan, type GuestWorld, sameQuantities } from "../core/guest/plan.ts";
 import { entityConflict, realmConflict } from "../core/superentity/conflict.ts";
+import { memberSubjects } from "../core/superentity/consent.ts";
 import type { PoolPlan } from "../core/superentity/pool.ts";
 import type { Stores } from "./stores.ts";
 import type { Unwritten } from "./unwritten.ts";
@@ -111,11 +112,13 @@ export interface PartySources {
 }
 
 /** The SuperEntities as grants see them. */
-export function poolingOf({ stores, pools, local }: PartySources): Pooling {
+export function poolingOf(sources: PartySources): Pooling {
+  const { stores, pools, local } = sources;
   return {
     entityNamed: (name) => {
       const entity = stores.superEntities.get(name);
-      return entity && !entityConflict(entity, stores.realms.get(name), local()) ? entity : undefined;
+      if (!entity || entityConflict(entity, stores.realms.get(name), local())) return undefined;
+      return { ...entity, subjects: memberSubjects(entity, (member) => realmNamed(sources, member)) };
     },
     roomOf: ({ uid, spec }) => {
       const plan = pools.plan(spec.grantorRealm);

@@ -59,6 +59,8 @@ export interface SuperEntityFacts {
   resourceVersion: string;
   spec: SuperEntitySpec;
   status: SuperEntityStatus;
+  /** Who acts for each member, by realm; undefined where nobody has looked at the Realms. */
+  subjects?: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface NamespaceFacts {
@@ -87,6 +89,8 @@ export interface QuotaFacts {
   used: Readonly<Record<string, string>>;
   /** The annotation keystone.io/cordon-hard, if any. */
   cordon?: string;
+  /** The annotation keystone.io/provisioning-classes, if any. */
+  provisioningClasses?: string;
 }
 
 export interface LimitRangeFacts {
@@ -186,6 +190,8 @@ export interface ClusterFacts {
   extendedKeys: readonly string[];
   /** Names of the storage classes. */
   storageClasses: readonly string[];
+  /** Those of them that make a volume for each claim; undefined while the classes can't be read. */
+  provisioningClasses?: readonly string[];
   /** What its nodes can give together, by quota key; undefined while there are none, or they can't be read. */
   capacity?: ReadonlyMap<string, Quantity>;
 }

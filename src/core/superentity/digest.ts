@@ -1,28 +1,48 @@
-/** The digest of a SuperEntity's terms: what members approve. */
+/** The digest of what members of a SuperEntity approve: its terms, and who acts for each of them. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import canonicalize from "canonicalize";
 import { minQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
-import type { SuperEntitySpec } from "../../api/mod.ts";
+import type { RealmSubject, SuperEntitySpec } from "../../api/mod.ts";
 import { quotaKey } from "../guest/hard.ts";
+import { realmGroup } from "../names.ts";
 
 /** The terms of a SuperEntity: all that a member agrees to. */
 export type Terms = Pick<SuperEntitySpec, "purpose" | "quorum" | "members">;
+
+/** The subjects of members' Realms, by realm, as {@linkcode subjectTexts} spells them. */
+export type MemberSubjects = ReadonlyMap<string, readonly string[]>;
+
+/** The subjects that act for a realm, sorted, each once: `User bob@example.com`, or `Group keystone:realm:bob-home`. */
+export const subjectTexts = (realm: string, subjects: readonly RealmSubject[] | undefined): string[] =>
+  subjects === undefined
+    ? [defaultSubject(realm)]
+    : [...new Set(subjects.map(({ kind, name }) => `${kind} ${name}`))].sort();
+
+const defaultSubject = (realm: string): string => `Group ${realmGroup(realm)}`;
 
 /**
  * `sha256:` and the hexadecimal SHA-256 of the JSON of {@linkcode canonicalTerms} in the form of RFC 8785. It is the same
  * for terms that say the same: whatever the order of fields and members, and however a quantity is spelled.
  */
-export const digestOf = (name: string, terms: Terms): string =>
-  `sha256:${bytesToHex(sha256(utf8ToBytes(canonicalize(canonicalTerms(name, terms))!)))}`;
+export const digestOf = (name: string, terms: Terms, subjects?: MemberSubjects): string =>
+  `sha256:${bytesToHex(sha256(utf8ToBytes(canonicalize(canonicalTerms(name, terms, subjects))!)))}`;
 
 /**
- * What is digested: `{name, purpose, quorum, members: [{realm, contribution}]}`. A purpose that isn't there is empty, a
+ * What is digested: `{name, purpose, quorum, members: [{realm, contribution, subjects}]}`. A purpose that isn't there is empty, a
  * quorum that isn't there is the number of members, members are sorted by realm, and contributions are in the keys of a
  * quota (`requests.cpu` for `cpu`) with each quantity in its one canonical form: bytes with Ki, Mi, …, all else with m,
- * k, M, ….
+ * k, M, …. The subjects of a member are there where its Realm names others than the realm's own group.
  */
-export function canonicalTerms(name: string, { purpose, quorum, members }: Terms): Record<string, unknown> {
+export function canonicalTerms(
+  name: string,
+  { purpose, quorum, members }: Terms,
+  subjects: MemberSubjects = new Map(),
+): Record<string, unknown> {
+  const named = (realm: string): readonly string[] | undefined => {
+    const texts = subjects.get(realm);
+    return texts?.length === 1 && texts[0] === defaultSubject(realm) ? undefined : texts;
+  };
   return {
     name,
     purpose: purpose ?? "",
@@ -30,6 +50,7 @@ export function canonicalTerms(name: string, { purpose, quorum, members }: Terms
     members: [...members].sort((a, b) => a.realm < b.realm ? -1 : 1).map(({ realm, contribution }) => ({
       realm,
       contribution: canonicalQuantities(contribution ?? {}),
+      ...(named(realm) ? { subjects: named(realm) } : {}),
     })),
   };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { canonicalTerms, digestOf, type Terms } from "./digest.ts";
+import { canonicalTerms, digestOf, subjectTexts, type Terms } from "./digest.ts";
 
 const terms: Terms = {
   purpose: "backups",
@@ -19,6 +19,27 @@ Deno.test("the digest is the SHA-256 of the canonical JSON", async () => {
   const hex = [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   assert.equal(digestOf("coop", terms), `sha256:${hex}`);
   assert.equal(digestOf("coop", terms), "sha256:719709a7d9074eecec2718084dcb288baca5db261304a8f58a54a1be0ac6fa39");
+});
+
+Deno.test("the subjects of a member are in it where its Realm names others than the realm's own group", () => {
+  const [bobs, alices] = [["Group friends", "User bob@example.com"], ["Group keystone:realm:alice-home"]];
+  assert.equal(
+    digestOf("coop", terms, new Map([["alice-home", alices], ["bob-home", bobs]])),
+    "sha256:0551a4a1a7d45f3c1644fe13975366308f823ff1db4264178c905d0f78a4cc91",
+  );
+  assert.equal(digestOf("coop", terms, new Map([["alice-home", alices]])), digestOf("coop", terms));
+  assert.notEqual(
+    digestOf("coop", terms, new Map([["alice-home", []]])),
+    digestOf("coop", terms),
+    "nobody is not the group",
+  );
+});
+
+Deno.test("subjects are spelled by kind and name, sorted, each once", () => {
+  const [group, user] = [{ kind: "Group" as const, name: "friends" }, { kind: "User" as const, name: "bob" }];
+  assert.deepEqual(subjectTexts("bob-home", [user, group, user]), ["Group friends", "User bob"]);
+  assert.deepEqual(subjectTexts("bob-home", undefined), ["Group keystone:realm:bob-home"]);
+  assert.deepEqual(subjectTexts("bob-home", []), []);
 });
 
 Deno.test("a purpose in any script, and one that isn't there", () => {

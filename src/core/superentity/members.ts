@@ -2,7 +2,7 @@
 import type { MemberState, RealmStatus, SuperEntityStatus, TrustLevel } from "../../api/mod.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { rfc3339 } from "../instants.ts";
-import { consentOf } from "./consent.ts";
+import { consentOf, memberSubjects } from "./consent.ts";
 
 export type Member = NonNullable<SuperEntityStatus["members"]>[number];
 
@@ -19,6 +19,7 @@ export function membersOf(
 ): Member[] {
   const approved = new Set(consentOf(entity).approved.map(({ realm }) => realm));
   const before = new Map(entity.status.members?.map((member) => [member.realm, member]));
+  const subjects = memberSubjects(entity, realmNamed);
   return entity.spec.members.map(({ realm: name }) => {
     const realm = realmNamed(name);
     const present = realm && !realm.deleting ? realm : undefined;
@@ -31,6 +32,7 @@ export function membersOf(
       state,
       approved: approved.has(name),
       ...(trustLevel === undefined ? {} : { trustLevel }),
+      subjects: [...subjects.get(name)!],
       ...(lostSince === undefined ? {} : { lostSince }),
     };
   });

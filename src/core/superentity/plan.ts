@@ -5,7 +5,7 @@ import { bounded, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { type Hard, shown } from "../guest/hard.ts";
 import { earliest, rfc3339 } from "../instants.ts";
-import { type Consent, consentOf, contributionOf } from "./consent.ts";
+import { type Consent, consentOf, contributionOf, memberSubjects } from "./consent.ts";
 import { lostAt, type Member, membersOf } from "./members.ts";
 
 export interface SuperEntityWorld {
@@ -33,8 +33,10 @@ export interface SuperEntityPlan {
 }
 
 /** Plans one SuperEntity. */
-export function planSuperEntity(world: SuperEntityWorld): SuperEntityPlan {
-  const { entity, conflict, now } = world;
+export function planSuperEntity(seen: SuperEntityWorld): SuperEntityPlan {
+  const entity = { ...seen.entity, subjects: memberSubjects(seen.entity, seen.realmNamed) };
+  const world = { ...seen, entity };
+  const { conflict, now } = world;
   if (entity.deletingSince !== undefined && !world.isHeld) {
     return { events: [], ...(entity.finalized ? { finalizer: "remove" } : {}) };
   }
@@ -80,15 +82,20 @@ function phaseOf(consent: Consent, ready: Verdict): EntityPhase {
 
 /** The approvals that count, each with the time at which it was first seen. */
 function approvalsOf(
-  { status }: SuperEntityFacts,
-  { digest, approved }: Consent,
+  { spec, status }: SuperEntityFacts,
+  { approved }: Consent,
   now: number,
 ): Pick<SuperEntityStatus, "approvals"> {
   if (approved.length === 0) return {};
-  const seen = new Map(
-    status.approvals?.filter((each) => each.digest === digest).map(({ realm, seenAt }) => [realm, seenAt]),
-  );
-  return { approvals: approved.map(({ realm }) => ({ realm, digest, seenAt: seen.get(realm) ?? rfc3339(now) })) };
+  // As it was given: of an approval from before subjects were in the digest, this is what says that it counts.
+  const given = new Map(spec.approvals?.map((each) => [each.realm, each.digest]));
+  const seen = new Map(status.approvals?.map(({ realm, digest, seenAt }) => [`${realm} ${digest}`, seenAt]));
+  return {
+    approvals: approved.map(({ realm }) => {
+      const digest = given.get(realm)!;
+      return { realm, digest, seenAt: seen.get(`${realm} ${digest}`) ?? rfc3339(now) };
+    }),
+  };
 }
 
 const conflictVerdicts = (message: string): Verdict[] => [{
@@ -137,11 +144,11 @@ function approvedVerdict({ entity }: SuperEntityWorld, { digest, approved, neede
   const open = spec.members.flatMap(({ realm }) => agreed.has(realm) ? [] : realm);
   const members = new Set(spec.members.map(({ realm }) => realm));
   const strangers = (spec.approvals ?? []).flatMap(({ realm }) => members.has(realm) ? [] : realm);
-  const stale = (spec.approvals ?? []).flatMap((each) =>
-    members.has(each.realm) && each.digest !== digest ? each.realm : []
-  );
+  const stale = (spec.approvals ?? []).flatMap(({ realm }) => members.has(realm) && !agreed.has(realm) ? realm : []);
   const notes = [
-    ...(stale.length > 0 ? [` Void, since the terms are others now: the approval of ${listed(stale)}.`] : []),
+    ...(stale.length > 0
+      ? [` Void, because the terms or a member's subjects are others now: the approval of ${listed(stale)}.`]
+      : []),
     ...(strangers.length > 0 ? [` Not a member: ${listed(strangers)}.`] : []),
   ].join("");
   return given
@@ -241,7 +248,7 @@ function eventsOf(entity: SuperEntityFacts, status: SuperEntityStatus, members: 
       action: "Approve",
       note: approved
         ? `Realm ${realm} has approved ${status.digest}.`
-        : `The approval of Realm ${realm} is gone or void: the terms are ${status.digest} now.`,
+        : `The approval of Realm ${realm} is gone or void: the terms and the members' subjects are ${status.digest} now.`,
     });
   }
   if (before.phase !== status.phase || old?.reason !== ready.reason) {

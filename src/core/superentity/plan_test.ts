@@ -75,7 +75,10 @@ Deno.test("an approval of other terms, and one of somebody who is no member, cou
   const spec = { ...entity.spec, purpose: "another" };
   const { status } = plan({ ...entity, spec });
   assert.equal(status!.approved, 0);
-  assert.match(status!.message!, /Void, since the terms are others now: the approval of alice-home, bob-home\./);
+  assert.match(
+    status!.message!,
+    /Void, because the terms or a member's subjects are others now: the approval of alice-home, bob-home\./,
+  );
   const [first] = entity.spec.approvals!;
   const strange = { ...entity.spec, approvals: [first!, { realm: "mallory", digest: first!.digest }] };
   assert.equal(plan({ ...entity, spec: strange }).status!.approved, 1);
