@@ -76,10 +76,12 @@ export interface Policy {
   /** How the guards reach the object, and the object as it was. */
   names: { now: Names; before: Names };
   guards: readonly Guard[];
+  /** Whoever this holds for isn't refused. */
+  unless?: Cel;
   /** One that comes first: what it refuses isn't looked at any further. */
   size?: Guard;
-  /** Judges with the ResourceQuota `keystone` of the namespace as `params`. */
-  quota?: true;
+  /** Judges with the ResourceQuota `keystone` of the namespace as `params`. Pods need one, unless it says otherwise. */
+  quota?: true | "where there is one";
 }
 
 /** A CEL string. */

@@ -1,4 +1,4 @@
-/** What Services, claims and Secrets may not ask for. */
+/** What Services and Secrets may not ask for. */
 import { type Names, type Policy, when } from "./guard.ts";
 import { loadBalancerClasses } from "./settings.ts";
 
@@ -71,30 +71,6 @@ export const servicesPolicy: Policy = {
       }],
     },
   ],
-};
-
-export const claimsPolicy: Policy = {
-  name: "keystone-guest-claims",
-  about:
-    "Claims. Binding sets the volume by an update, once. Nobody sets it on creation, not even the controllers that make " +
-    "claims from the templates of StatefulSets and pods: the guest has written those.",
-  resources: [{ apiGroups: [""], resources: ["persistentvolumeclaims"] }],
-  names,
-  guards: [{
-    name: "volume-name",
-    refuses: "`volumeName` of a PersistentVolumeClaim",
-    why: "a claim that names its volume could take one that is meant for somebody else",
-    remedy: "Leave it out and name spec.storageClassName; to give a guest a certain volume, set spec.claimRef of the " +
-      "PersistentVolume",
-    at: "'spec.'",
-    offences: ({ spec }) => when(`${spec}.?volumeName.orValue('') != ''`, `'volumeName is ' + ${spec}.volumeName`),
-    attacks: [{
-      title: "a claim of a certain volume",
-      object: { kinds: ["PersistentVolumeClaim"], spec: { volumeName: "mine" } },
-      says: /spec\.volumeName is mine/,
-    }],
-    ordinary: [{ title: "a claim", object: { kinds: ["PersistentVolumeClaim"] } }],
-  }],
 };
 
 export const secretsPolicy: Policy = {

@@ -1,5 +1,6 @@
 /** Writes docs/guards.md. */
 import { containerFields, podFields } from "./fields.ts";
+import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
 import { policies } from "./table.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
@@ -68,5 +69,29 @@ Known up to Kubernetes 1.37. A field that is not here is refused until somebody 
 ${fields(podFields)}
 ## Fields of a container
 
-${fields(containerFields)}`;
+${fields(containerFields)}
+## Annotations and labels
+
+Other controllers obey keys that have a domain: they open ways in, attach networks, hand out identities, volumes and devices.
+Keys are judged where they are added or changed: in the metadata of every kind that guests write, in pod and Job templates,
+and in claim templates. Keys without a domain pass, but those below.
+
+A domain stands for its subdomains too, \`domain/name\` for one key, \`domain/name*\` for all whose name begins with that word,
+\`a.b.*\` for all that begin so. Of several that fit, the longest decides. The owner's own lists go first:
+\`guards.dangerousKeys\`, then \`guards.harmlessKeys\`, which can also allow what is refused here. Whoever lists a domain as
+harmless trusts all guests with what its controllers do.
+
+Refused for everyone (\`metadata-keys\`), because they …
+
+${
+    table(
+      ["…", "keys"],
+      Object.entries(dangerousKeys).map(([what, keys]) => [what, keys.map((key) => `\`${key}\``).join(", ")]),
+    )
+  }
+Harmless: ${harmlessKeys.map((key) => `\`${key}\``).join(", ")}.
+
+All others with a domain are unknown (\`unknown-keys\`): refused where the setting \`trust.<level>.unknownKeys\` is \`refuse\`, as
+for public, and warned of where it is \`warn\`, as for internal and partner.
+`;
 }

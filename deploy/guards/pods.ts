@@ -447,7 +447,7 @@ const volumeType: Guard = {
                 volumeClaimTemplate: {
                   spec: {
                     accessModes: ["ReadWriteOnce"],
-                    storageClassName: "x",
+                    storageClassName: "hostile-none",
                     resources: { requests: { storage: "1Mi" } },
                   },
                 },
@@ -679,7 +679,7 @@ const finalizers: Guard = {
             metadata: { name: "data", finalizers: ["example.com/held"] },
             spec: {
               accessModes: ["ReadWriteOnce"],
-              storageClassName: "x",
+              storageClassName: "hostile-none",
               resources: { requests: { storage: "1Mi" } },
             },
           }],

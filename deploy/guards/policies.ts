@@ -113,7 +113,8 @@ function policyOf(policy: Policy, warning: boolean) {
       matchConditions: [{ name: "is-judged", expression: judged(policy) }],
       variables: variablesOf(policy, warning),
       validations: [{
-        expression: "variables.refusals.size() == 0",
+        // A message can't ask the authorizer, so it is asked here and not in a variable.
+        expression: `variables.refusals.size() == 0${policy.unless ? ` || (${policy.unless})` : ""}`,
         messageExpression: warning ? "variables.refusals.join('; ')" : "variables.refusals[0]",
       }],
     },
@@ -130,7 +131,10 @@ function bindingsOf(policy: Policy, warning: boolean) {
   });
   if (!policy.quota) return [binding("", {})];
   // Parameters are looked up before matchConditions: without a quota even a controller's update would be refused. So
-  // only what makes a pod depends on it, and templates where there is one.
+  // only what makes a pod depends on it, and all else where there is one.
+  if (policy.quota === "where there is one") {
+    return [binding("", { paramRef: { name: "keystone", parameterNotFoundAction: "Allow" } })];
+  }
   const pods = { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] };
   const templates = matching(policy).map((rule) => ({
     ...rule,

@@ -25,6 +25,12 @@ export const podSettings: readonly (readonly [string, Cel])[] = [
   ["tokensRefused", `${annotation(names.podTokensAnnotation, "true")} == 'false'`],
 ];
 
+/** Variables of the metadata's policy. */
+export const keySettings: readonly (readonly [string, Cel])[] = [
+  ["ownHarmless", listIn(names.harmlessKeysAnnotation)],
+  ["ownDangerous", listIn(names.dangerousKeysAnnotation)],
+];
+
 export const loadBalancerClasses: readonly [string, Cel] = [
   "loadBalancerClasses",
   listIn(names.loadBalancerClassesAnnotation),

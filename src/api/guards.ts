@@ -22,8 +22,16 @@ export const guardNames = [
   "external-ips",
   "external-name",
   "load-balancer-class",
+  "claim-class",
+  "claim-selector",
+  "claim-source",
   "volume-name",
+  "storage-class",
   "account-tokens",
+  "metadata-size",
+  "metadata-keys",
+  "unknown-keys",
+  "finalizers",
 ] as const;
 
 /** One of them. */

@@ -8,6 +8,14 @@ const quantity = z.string().regex(/^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/, "is n
 const name = z.string().regex(/^[A-Za-z0-9]([-A-Za-z0-9_.\/]{0,315}[A-Za-z0-9])?$/, "is not a name");
 const names = z.array(name).max(64).default([]);
 
+/** A key, its domain, or the beginning of keys as the table of keys has them. */
+const keys = z.array(
+  z.string().max(317).regex(
+    /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?(\/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\*?|\.\*)?$/,
+    "is not a key such as example.com/name, a domain such as example.com, or example.com/name* for all that begin so",
+  ),
+).max(64).default([]);
+
 const trustRules = (defaults: {
   egress: "any" | "unprotected" | "realm";
   exposed: boolean;
@@ -18,6 +26,7 @@ const trustRules = (defaults: {
   pods: number;
   objects: number;
   ephemeralStorage: string;
+  unknownKeys: "refuse" | "warn";
 }) =>
   z.strictObject({
     /** `any`: also protected ranges that are named; `unprotected`: outside of those; `realm`: the realm's node only. */
@@ -42,6 +51,8 @@ const trustRules = (defaults: {
     runtimeClassRequired: z.boolean().default(false),
     /** Whether pods may have tokens of their service account mounted. */
     podTokens: z.boolean().default(true),
+    /** `refuse` or `warn` of annotations and labels of domains that nobody has said to be harmless. */
+    unknownKeys: z.enum(["refuse", "warn"]).default(defaults.unknownKeys),
   }).refine(
     ({ runtimeClasses, runtimeClassRequired }) => !runtimeClassRequired || runtimeClasses.length > 0,
     { path: ["runtimeClassRequired"], error: "needs a class in runtimeClasses, or no pod could run" },
@@ -68,6 +79,7 @@ export const settingsSchema = z.strictObject({
       pods: 100,
       objects: 200,
       ephemeralStorage: "50Gi",
+      unknownKeys: "warn",
     }).prefault({}),
     partner: trustRules({
       egress: "unprotected",
@@ -77,6 +89,7 @@ export const settingsSchema = z.strictObject({
       pods: 50,
       objects: 100,
       ephemeralStorage: "20Gi",
+      unknownKeys: "warn",
     }).prefault({}),
     public: trustRules({
       egress: "realm",
@@ -88,6 +101,7 @@ export const settingsSchema = z.strictObject({
       pods: 20,
       objects: 50,
       ephemeralStorage: "5Gi",
+      unknownKeys: "refuse",
     }).prefault({}),
   }).prefault({}),
   /** The cluster's own ranges, where nodes and ServiceCIDRs don't tell them: no grant opens them. */
@@ -130,6 +144,10 @@ export const settingsSchema = z.strictObject({
     /** Keys of taints that keep nodes from guests, besides those of the control plane. */
     reservedTaints: names,
     loadBalancerClasses: names,
+    /** Keys of annotations and labels, or their domains, that are harmless in this cluster; they go before all other lists. */
+    harmlessKeys: keys,
+    /** Those that are not; they go before those that are. */
+    dangerousKeys: keys,
   }).prefault({}),
 });
 

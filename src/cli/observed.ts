@@ -21,7 +21,7 @@ import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.i
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import type { Store } from "../../lib/controller/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { addressesOfSlice, nodeSource } from "../controllers/cluster.ts";
+import { addressesOfSlice, classSource, nodeSource } from "../controllers/cluster.ts";
 import { createStores, type Stores } from "../controllers/stores.ts";
 import { clusterFacts, type ClusterSources } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
@@ -105,7 +105,7 @@ export class Observed {
       nodes: allNodes.map(nodeSource),
       services: services.flatMap(({ spec }) => spec?.cidrs ?? []),
       api: api.flatMap(addressesOfSlice),
-      classes: classes.map(({ metadata }) => metadata!.name!),
+      classes: classes.map(classSource),
       unread,
     };
     return clusterFacts(sources, settings);

@@ -8,7 +8,7 @@ import { type EndpointSlice, endpointSlices } from "../../lib/kubernetes_apis/di
 import { type ServiceCIDR, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import type { Settings } from "../api/mod.ts";
-import { clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster.ts";
+import { type ClassSource, clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
 import { withinTime } from "./within_time.ts";
 
@@ -18,7 +18,7 @@ export class ClusterWatch {
   readonly #nodes = new Store({ project: nodeSource });
   readonly #services = new Store({ project: ({ spec }: ServiceCIDR) => spec?.cidrs ?? [] });
   readonly #api = new Store({ project: addressesOfSlice });
-  readonly #classes = new Store({ project: ({ metadata }: StorageClass) => metadata!.name! });
+  readonly #classes = new Store({ project: classSource });
   readonly #reflectors: { name: keyof ClusterSources["unread"]; reflector: Observer; synced: boolean }[] = [];
   readonly #listeners: (() => void)[] = [];
   #facts: ClusterFacts;
@@ -132,6 +132,11 @@ export function nodeSource({ metadata, spec, status }: Node): NodeSource {
     allocatable: texts(status?.allocatable),
   };
 }
+
+export const classSource = ({ metadata, provisioner }: StorageClass): ClassSource => ({
+  name: metadata!.name!,
+  provisioner,
+});
 
 export const addressesOfSlice = ({ endpoints }: EndpointSlice): string[] =>
   (endpoints ?? []).flatMap(({ addresses }) => addresses);

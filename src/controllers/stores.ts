@@ -74,6 +74,7 @@ import {
   managedBy,
   managedByLabel,
   operatorName,
+  provisioningClassesAnnotation,
   realmOfNamespace,
   systemNamespace,
 } from "../core/names.ts";
@@ -328,10 +329,12 @@ const common = ({ metadata }: KubernetesObject) => ({
 
 function quotaFacts(quota: ResourceQuota): QuotaFacts {
   const { metadata, spec, status } = quota;
-  const cordon = metadata!.annotations?.[cordonAnnotation];
+  const { [cordonAnnotation]: cordon, [provisioningClassesAnnotation]: provisioningClasses } = metadata!.annotations ??
+    {};
   return {
     ...common(quota),
     ...(cordon === undefined ? {} : { cordon }),
+    ...(provisioningClasses === undefined ? {} : { provisioningClasses }),
     asked: texts(spec?.hard),
     scoped: (spec?.scopes?.length ?? 0) > 0 || spec?.scopeSelector !== undefined,
     enforced: texts(status?.hard),

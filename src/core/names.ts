@@ -4,6 +4,8 @@
 export const operatorName = "keystone-operator";
 /** Namespace that the operator lives in. */
 export const systemNamespace = "keystone-system";
+/** User name of the operator's ServiceAccount. */
+export const operatorUser = `system:serviceaccount:${systemNamespace}:${operatorName}`;
 
 /** Says that Keystone made the object and may change or delete it. */
 export const managedByLabel = "app.kubernetes.io/managed-by";
@@ -36,6 +38,9 @@ export const schedulersAnnotation = "keystone.io/schedulers";
 export const reservedTaintsAnnotation = "keystone.io/reserved-taints";
 export const podTokensAnnotation = "keystone.io/pod-tokens";
 export const loadBalancerClassesAnnotation = "keystone.io/load-balancer-classes";
+/** Keys of annotations and labels that are harmless here, or not: as in deploy/guards/metadata_keys.ts. */
+export const harmlessKeysAnnotation = "keystone.io/harmless-keys";
+export const dangerousKeysAnnotation = "keystone.io/dangerous-keys";
 /** The guards that only warn. */
 export const warnAnnotation = "keystone.io/guards-warn";
 /** On a guest namespace in which some guard only warns. */
@@ -46,6 +51,8 @@ export const endedAnnotation = "keystone.io/ended-at";
 export const lockedLabel = "keystone.io/locked";
 /** On the quota: what may still be used while a part of it is on notice, taken once. */
 export const cordonAnnotation = "keystone.io/cordon-hard";
+/** On the quota, for the guards: StorageClasses that make a volume for each claim, separated by commas. */
+export const provisioningClassesAnnotation = "keystone.io/provisioning-classes";
 
 /** The ClusterRole of guests, and the RoleBinding to it in each guest namespace. */
 export const guestRole = "keystone-guest";

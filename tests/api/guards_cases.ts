@@ -19,8 +19,13 @@ const kubeSystem = ["system:serviceaccounts", "system:serviceaccounts:kube-syste
 /** Who they are: user name and groups. The tests' own kubeconfig is the cluster admin's. */
 export const users = {
   "a guest": ["guards-bob", ["keystone:realm:guarded-home"]],
-  /** Has all rights on all namespaces, subresources included, may patch SuperEntities and statuses, and no other right. */
+  /**
+   * Has all rights on all namespaces, subresources included, may write Realms and patch SuperEntities and statuses, and no
+   * other right.
+   */
   "eve": ["guards-eve", []],
+  /** May write Realms, with the verb trust. */
+  "tom": ["guards-tom", []],
   /** By a ClusterRoleBinding, not by the group system:masters. */
   "dana, a cluster admin,": ["guards-dana", []],
   /** With more rights than rbac.yaml gives it, in case somebody does: the fence must hold by itself. */
@@ -213,11 +218,20 @@ function flow(subject: Body, priorityLevelConfiguration: Body = { name: "keyston
 const notThatRealm = /in a ClusterRole keystone-approve-REALM it lets only approve for that Realm/;
 const notThatRole = /it binds only the ClusterRole keystone-guest, in a RoleBinding of that name/;
 const notSystem = /to Users and Groups whose names do not begin with system:/;
+const expose = { "tailscale.com/expose": "true" };
+const notTheirs = /keystone of guest-guarded-home is made, changed and deleted by the Keystone operator/;
 const notThatVolume =
   /spec\.volumeName is carols-photos: a claim that names its volume could take one that is meant for/;
 
 /** What ValidatingAdmissionPolicies refuse, by policy. */
 const coop = `${keystone}/superentities/guards-coop`;
+const realmPath = `${keystone}/realms/guards`;
+const subjectNamed = (name: string): Body => ({ kind: "User", name });
+const realmBody = (name: string): Body => ({
+  apiVersion: "keystone.io/v1alpha1",
+  kind: "Realm",
+  ...named(name, { spec: { identity: `${name}.tailnet-name.ts.net`, trustLevel: "public" } }),
+});
 const approving = (realm: string): Body => ({ spec: { approvals: [{ realm, digest: `sha256:${"a".repeat(64)}` }] } });
 
 export const refusedByPolicy: Record<string, Refusal[]> = {
@@ -615,13 +629,13 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
     ]),
     // From a template that the guest wrote.
-    ...cannot("the StatefulSet controller", [[
-      "claim one for a guest",
-      makeClaim({ volumeName: "carols-photos" }),
-      notThatVolume,
-    ]]),
-    ...cannot("the cluster admin", [
-      ["claim one there", makeClaim({ volumeName: "carols-photos" }), /set spec\.claimRef of the PersistentVolume/],
+    ...cannot("the StatefulSet controller", [
+      ["claim one for a guest", makeClaim({ volumeName: "carols-photos" }), notThatVolume],
+      [
+        "claim any volume without a class for a guest",
+        makeClaim({ storageClassName: "" }),
+        /spec\.storageClassName is empty: a claim without a class takes any volume without one/,
+      ],
     ]),
   ],
   "keystone-approvals": [
@@ -650,6 +664,94 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         patch(coop, { metadata: { finalizers: ["example.com/x"] } }),
         /the verb propose on it changes its metadata/,
       ],
+    ]),
+  ],
+  "keystone-guest-storage-classes": [
+    ...cannot("a guest", [[
+      "claim a volume that somebody has made for others",
+      makeClaim({ storageClassName: "guards-premade" }),
+      /spec\.storageClassName is guards-premade: volumes of that class are made by people/,
+    ]]),
+    ...cannot("the StatefulSet controller", [
+      ["claim one for a guest", makeClaim({ storageClassName: "guards-premade" }), /is guards-premade/],
+    ]),
+  ],
+  "keystone-guest-metadata": cannot("a guest", [
+    [
+      "make a node of the tailnet",
+      create(here("services"), { ...service("made"), ...{ metadata: { name: "made", annotations: expose } } }),
+      /metadata\.annotations has tailscale\.com\/expose \(true\), one of those that hand out names, addresses/,
+    ],
+    ["turn a Service into one", patch(here("services/plain"), annotated(expose)), /has tailscale\.com\/expose/],
+    [
+      "hold a ConfigMap",
+      create(here("configmaps"), { metadata: { name: "made", finalizers: ["example.com/hold"] } }),
+      /metadata\.finalizers has example\.com\/hold/,
+    ],
+  ]),
+  "keystone-own-objects": [
+    ...cannot("a guest", [
+      [
+        "make the guide to the grants immutable",
+        patch(here("configmaps/keystone"), { immutable: true }),
+        /configmaps keystone of guest-guarded-home is made, changed and deleted by the Keystone operator .* Use another name/,
+      ],
+      ["hold it", patch(here("configmaps/keystone"), { metadata: { finalizers: ["foregroundDeletion"] } }), notTheirs],
+      ["label it", patch(here("configmaps/keystone"), labelled({ a: "b" })), notTheirs],
+      ["take it away", remove(here("configmaps/keystone")), notTheirs],
+      ["take away all ConfigMaps", remove(here("configmaps")), notTheirs],
+    ]),
+  ],
+  "keystone-realms": [
+    ...cannot("eve", [
+      [
+        "make a Realm",
+        create(`${keystone}/realms`, realmBody("guards-new")),
+        /Realm guards-new: to make it takes the verb/,
+      ],
+      [
+        "make one whose name the server makes up",
+        create(`${keystone}/realms`, { ...realmBody("x"), metadata: { generateName: "guards-new-" } }),
+        /to make it takes the verb trust on it, and guards-eve does not have it/,
+      ],
+      [
+        "make one by server-side apply",
+        apply(`${keystone}/realms/guards-new`, "Realm", realmBody("guards-new")),
+        /to make it takes the verb trust/,
+      ],
+      [
+        "add herself to its subjects",
+        patch(realmPath, { spec: { subjects: [{ kind: "User", name: "guards-eve" }] } }),
+        /Realm guards: to change spec\.subjects takes the verb trust on it/,
+      ],
+      [
+        "give it another identity",
+        patch(realmPath, { spec: { identity: "eve.tailnet-name.ts.net" } }),
+        /to change spec\.identity/,
+      ],
+      ["trust it more", patch(realmPath, { spec: { trustLevel: "internal" } }), /to change spec\.trustLevel/],
+      [
+        "pin another node",
+        patch(realmPath, annotated({ "keystone.io/trusted-node": "eves" })),
+        /to change annotation keystone\.io\/trusted-node takes/,
+      ],
+      [
+        "label it with a key of Keystone's",
+        patch(realmPath, labelled({ "keystone.io/x": "y" })),
+        /to change label key/,
+      ],
+      [
+        "change it under cover of what is free",
+        patch(realmPath, { ...annotated({ a: "b" }), spec: { connectionType: "headscale", trustLevel: "internal" } }),
+        /to change spec\.trustLevel takes/,
+      ],
+    ]),
+    ...cannot("a mighty operator", [
+      ...["spec.trustLevel", "spec.subjects"].map((field, index): [string, Request, RegExp] => [
+        `change ${field}`,
+        patch(realmPath, { spec: index ? { subjects: [subjectNamed("x")] } : { trustLevel: "internal" } }),
+        /to change spec\.\w+ takes the verb trust/,
+      ]),
     ]),
   ],
   "keystone-status": cannot(
@@ -788,6 +890,22 @@ export const allowed = (seen: Body): Case[] => [
     ["say who manages it", patch(namespace(shop), labelled({ "app.kubernetes.io/managed-by": "keystone" }))],
     ["make one that is named like one of guests", create(namespace(), namespaceOf("guest-guards-new", podSecurity))],
   ]),
+  ...can("eve", [
+    ["say by which control server a realm is known", patch(realmPath, { spec: { connectionType: "headscale" } })],
+    ["label a Realm", patch(realmPath, labelled({ team: "x" }))],
+    ["write its spec as it is", patch(realmPath, { spec: { trustLevel: "partner" } })],
+  ]),
+  ...can("tom", [
+    ["make a Realm", create(`${keystone}/realms`, realmBody("guards-new"))],
+    ["say who acts for it", patch(realmPath, { spec: { subjects: [subjectNamed("bob@example.com")] } })],
+    ["pin a node", patch(realmPath, annotated({ "keystone.io/trusted-node": "n" }))],
+  ]),
+  ...can("dana, a cluster admin,", [
+    ["restore a claim with its volume", makeClaim({ volumeName: "carols-photos" })],
+    ["restore one without a class", makeClaim({ storageClassName: "", volumeName: "carols-photos" })],
+    ["write the guide to the grants", patch(here("configmaps/keystone"), labelled({ a: "b" }))],
+  ]),
+  ...can("dana, a cluster admin,", [["trust a realm more", patch(realmPath, { spec: { trustLevel: "internal" } })]]),
   ...can("the cluster admin", [
     ["drop the realm's label", patch(namespace(guests), drop)],
     ["set it", patch(namespace(foreign), labelled(labelsOf("guards-foreign")))],

@@ -160,19 +160,36 @@ const scene: Body[] = [
         apiGroups: ["keystone.io"],
         resources: ["superentities", "superentities/status", "grants/status", "realms/status"],
         verbs: ["patch"],
+      }, {
+        apiGroups: ["keystone.io"],
+        resources: ["realms"],
+        verbs: ["get", "create", "patch", "delete"],
       }],
+    }),
+  ),
+  bodyOf(
+    rbac,
+    "ClusterRole",
+    named("guards-tom", {
+      rules: [{ apiGroups: ["keystone.io"], resources: ["realms"], verbs: ["create", "patch", "trust"] }],
     }),
   ),
   bodyOf("scheduling.k8s.io/v1", "PriorityClass", { ...named("keystone-guards-high"), value: 1_000_000 }),
   bodyOf("scheduling.k8s.io/v1", "PriorityClass", { ...named("keystone-guards-some"), value: 1000 }),
   bodyOf(rbac, "ClusterRole", named("keystone-approve-guards-theirs", { rules: [] })),
   boundTo("guards-eve", "guards-eve", cases.subject("User", "guards-eve")),
+  boundTo("guards-tom", "guards-tom", cases.subject("User", "guards-tom")),
   boundTo("guards-dana", "cluster-admin", cases.subject("User", "guards-dana")),
   boundTo("guards-mighty", "cluster-admin", cases.subject("Group", "guards-mighty")),
   { ...realmOf("guards") },
   { ...grantOf({ name: "guards", to: "guards", grantor: "guards-nobody" }) },
   { ...superEntityOf({ name: "guards-coop", members: { guards: { cpu: 1 } }, quorum: 1 }) },
 ];
+
+/** StorageClasses that a grant names. */
+const classes = Object.fromEntries(
+  ["guards-none", "guards-some"].map((name) => [`${name}.storageclass.storage.k8s.io/requests.storage`, "1Gi"]),
+);
 
 /** What stands in the namespaces; in that of guests from before it had its label, as in one that was handed over. */
 const contents: Body[] = [
@@ -183,7 +200,7 @@ const contents: Body[] = [
   bodyOf("v1", "PersistentVolumeClaim", cases.claim("waits"), guests),
   bodyOf("v1", "PersistentVolumeClaim", cases.claim("bound", { volumeName: "guards-lost" }), guests),
   bodyOf("apps/v1", "StatefulSet", cases.workload("old", { replicas: 0, serviceName: "plain" }), guests),
-  bodyOf("v1", "ResourceQuota", named("keystone", { spec: { hard: { pods: "100" } } }), guests),
+  bodyOf("v1", "ResourceQuota", named("keystone", { spec: { hard: { pods: "100", ...classes } } }), guests),
   bodyOf("v1", "ConfigMap", named("keystone"), guests),
   bodyOf("networking.k8s.io/v1", "NetworkPolicy", named("default-deny", { spec: { podSelector: {} } }), guests),
   bodyOf(rbac, "RoleBinding", named("keystone-guest", cases.binding([cases.realmGroup])), guests),
@@ -303,7 +320,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
         if (!status?.typeChecking) return "not yet";
         assert.deepEqual(status.typeChecking, {});
         return true;
-      });
+      }, 60_000);
     }
     assert.deepEqual(
       ours.filter(({ kind, metadata: { name } }) =>

@@ -47,6 +47,14 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     await lab.kubectl(["delete", "lease", "keystone-operator", "-n", "keystone-system"]);
   });
 
+  const storageClassName = "uninstall-making";
+  const offered = await cluster.apply({
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: storageClassName },
+    provisioner: "csi.example.com",
+  });
+  assert.equal(offered.code, 0, offered.said);
   await using operator = await startOperator(lab, { realm: "alice-home", kubeconfig });
   await cluster.createRealm("bob-home");
   await cluster.create({
@@ -64,9 +72,12 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
     metadata: { name: "data" },
-    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+    spec: { accessModes: ["ReadWriteOnce"], storageClassName, resources: { requests: { storage: "1Gi" } } },
   };
-  assert.equal((await as(bob, ["create", "-f", "-"], JSON.stringify(claim))).code, 0);
+  await eventually("Bob may claim of a class that makes volumes", async () => {
+    const { code, said } = await as(bob, ["create", "-f", "-"], JSON.stringify(claim));
+    return code === 0 || said;
+  });
   // Somebody else's finalizer is not ours to take.
   await cluster.grants.patch("lent", {
     metadata: { finalizers: ["keystone.io/guest", "example.com/theirs"] },

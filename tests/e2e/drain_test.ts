@@ -7,7 +7,7 @@ import { eventually, prepared, root, startOperator, step } from "../fixtures/ope
 import { type Lab, startLab } from "../lab/lab.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { poll } from "../lab/poll.ts";
-import { addVolume } from "../lab/volumes.ts";
+import { addVolume, premadeStorage } from "../lab/volumes.ts";
 import { agnhostPod } from "../lab/workloads.ts";
 
 const namespace = "guest-bob-home";
@@ -112,7 +112,7 @@ nodeTest("grants end on a node with real pods", async (t) => {
     await cluster.create({
       name: "two",
       to: "bob-home",
-      hard: { "requests.cpu": "2", "limits.cpu": "20", "requests.memory": "2Gi", pods: "2", "requests.storage": "1Gi" },
+      hard: { "requests.cpu": "2", "limits.cpu": "20", "requests.memory": "2Gi", pods: "2", ...premadeStorage("1Gi") },
       termination: { noticeSeconds: 4, drainSeconds: 4 },
     });
     await cluster.create({

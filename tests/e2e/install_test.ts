@@ -21,7 +21,7 @@ import { clientOf, eventually, realmOf, secondsFromNow, step, TestCluster } from
 import { previousChart } from "../fixtures/previous_chart.ts";
 import { startLab } from "../lab/lab.ts";
 import { nodeTest } from "../lab/needs_node.ts";
-import { addVolume } from "../lab/volumes.ts";
+import { addVolume, premadeStorage } from "../lab/volumes.ts";
 import { agnhostPod } from "../lab/workloads.ts";
 
 const namespace = "guest-bob-home";
@@ -110,7 +110,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
         "limits.cpu": "20",
         "requests.memory": "1Gi",
         pods: "4",
-        "requests.storage": "1Gi",
+        ...premadeStorage("1Gi"),
       },
       termination: { noticeSeconds: 0, drainSeconds: 10 },
     });
@@ -278,7 +278,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
           "limits.cpu": "20",
           "requests.memory": "1Gi",
           pods: "2",
-          "requests.storage": "1Gi",
+          ...premadeStorage("1Gi"),
         },
         until: text,
         termination: { noticeSeconds: 1, drainSeconds: 5 },

@@ -26,8 +26,19 @@ const guestNamespace = (name: string, annotations: Record<string, string>): Body
   {
     apiVersion: "v1",
     kind: "ResourceQuota",
-    metadata: { name: "keystone", namespace: name },
-    spec: { hard: { pods: "100", "requests.example.com/gpu": "4" } },
+    metadata: {
+      name: "keystone",
+      namespace: name,
+      annotations: { "keystone.io/provisioning-classes": "other,hostile-making" },
+    },
+    spec: {
+      hard: {
+        pods: "100",
+        "requests.example.com/gpu": "4",
+        "hostile-none.storageclass.storage.k8s.io/requests.storage": "10Gi",
+        "hostile-zero.storageclass.storage.k8s.io/requests.storage": "0",
+      },
+    },
   },
   {
     apiVersion: "rbac.authorization.k8s.io/v1",
@@ -110,7 +121,7 @@ Deno.test("the guards on what guests ask for", async (t) => {
           if (!status?.typeChecking) return "not yet";
           assert.deepEqual(status.typeChecking, {});
           return true;
-        });
+        }, 60_000);
       }
     }
   });

@@ -15,14 +15,21 @@ export interface NodeSource {
   allocatable?: Readonly<Record<string, string>>;
 }
 
+export interface ClassSource {
+  name: string;
+  provisioner: string;
+}
+
+/** The provisioner of classes whose volumes people make. */
+const noProvisioner = "kubernetes.io/no-provisioner";
+
 export interface ClusterSources {
   nodes: readonly NodeSource[];
   /** CIDRs of the ServiceCIDRs. */
   services: readonly string[];
   /** Addresses of the API server. */
   api: readonly string[];
-  /** Names of the storage classes. */
-  classes: readonly string[];
+  classes: readonly ClassSource[];
   /** What could not be read. */
   unread: Readonly<Record<"nodes" | "services" | "api" | "classes", boolean>>;
 }
@@ -43,7 +50,11 @@ export function clusterFacts(sources: ClusterSources, { clusterRanges }: Setting
     ...(unknown === undefined ? {} : { rangesUnknown: unknown }),
     extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter(isExtended).sort()
       .map((name) => `requests.${name}`),
-    storageClasses: [...classes].sort(),
+    storageClasses: classes.map(({ name }) => name).sort(),
+    ...(sources.unread.classes ? {} : {
+      provisioningClasses: classes.filter(({ provisioner }) => provisioner !== noProvisioner).map(({ name }) => name)
+        .sort(),
+    }),
     ...(nodes.length > 0 && !sources.unread.nodes ? { capacity: capacityOf(nodes) } : {}),
   };
 }

@@ -1,4 +1,5 @@
 /** What a world becomes by the plans for it: foretold, without a cluster. */
+import { cordonAnnotation, provisioningClassesAnnotation } from "../names.ts";
 import { type GuestObject, type GuestPlan, type GuestWorld, planGuest, type Target, type Write } from "./plan.ts";
 
 /**
@@ -52,10 +53,11 @@ function applied(after: GuestWorld, object: GuestObject, counted: boolean): void
     case "ResourceQuota": {
       const { quota } = after;
       const asked = object.spec!.hard as Record<string, string>;
-      const cordon = annotations?.["keystone.io/cordon-hard"];
+      const { [cordonAnnotation]: cordon, [provisioningClassesAnnotation]: provisioningClasses } = annotations ?? {};
       after.quota = {
         ...common,
         ...(cordon === undefined ? {} : { cordon }),
+        ...(provisioningClasses === undefined ? {} : { provisioningClasses }),
         asked,
         scoped: false,
         enforced: counted ? asked : quota?.enforced ?? {},

@@ -21,6 +21,9 @@ export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRul
     [names.reservedTaintsAnnotation]: list(guards.reservedTaints),
     [names.podTokensAnnotation]: String(rules.podTokens),
     [names.loadBalancerClassesAnnotation]: list(guards.loadBalancerClasses),
-    [names.warnAnnotation]: list(guards.warn),
+    // Keys are judged in lower case.
+    [names.harmlessKeysAnnotation]: list(guards.harmlessKeys.map((key) => key.toLowerCase())),
+    [names.dangerousKeysAnnotation]: list(guards.dangerousKeys.map((key) => key.toLowerCase())),
+    [names.warnAnnotation]: list([...guards.warn, ...(rules.unknownKeys === "warn" ? ["unknown-keys"] : [])]),
   };
 }

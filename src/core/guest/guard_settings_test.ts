@@ -16,6 +16,8 @@ Deno.test("settings of guards: the defaults are as strict as a missing annotatio
     "keystone.io/reserved-taints": "",
     "keystone.io/pod-tokens": "true",
     "keystone.io/load-balancer-classes": "",
+    "keystone.io/harmless-keys": "",
+    "keystone.io/dangerous-keys": "",
     "keystone.io/guards-warn": "",
   });
 });
@@ -38,12 +40,24 @@ Deno.test("settings of guards: lists and pairs are sorted, so that the same sett
   const { labels } = namespaceOf("bob-home", "restricted", of, false).metadata!;
   assert.equal(labels!["keystone.io/guards-warn"], "true", "the policies that warn select it");
   assert.equal(guardSettings(settings, settings.trust.partner)["keystone.io/runtime-classes"], "");
+  const keys = parseSettings({
+    guards: { harmlessKeys: ["Example.com/obey", "a.example.*"], dangerousKeys: ["b/c*"] },
+  });
+  const partners = guardSettings(keys, keys.trust.partner);
+  assert.equal(partners["keystone.io/harmless-keys"], "a.example.*,example.com/obey");
+  assert.equal(partners["keystone.io/dangerous-keys"], "b/c*");
+  assert.equal(partners["keystone.io/guards-warn"], "unknown-keys", "by trust level");
+  const strict = parseSettings({ trust: { partner: { unknownKeys: "refuse" } }, guards: { warn: ["unknown-keys"] } });
+  assert.equal(guardSettings(strict, strict.trust.public)["keystone.io/guards-warn"], "unknown-keys");
+  assert.equal(guardSettings(parseSettings({}), defaultSettings.trust.public)["keystone.io/guards-warn"], "");
 });
 
 Deno.test("settings of guards: what couldn't be kept in a list, or would let no pod run, is refused by name", () => {
   const refused = (content: unknown, says: RegExp) => assert.throws(() => parseSettings(content), says);
   refused({ guards: { csiDrivers: ["a,b"] } }, /guards\.csiDrivers\.0 is "a,b": is not a name/);
   refused({ guards: { deviceRuntimeClasses: { "a=b": ["c"] } } }, /guards\.deviceRuntimeClasses/);
+  refused({ guards: { harmlessKeys: ["a,b"] } }, /guards\.harmlessKeys\.0 is "a,b": is not a key such as/);
+  refused({ guards: { dangerousKeys: ["*"] } }, /guards\.dangerousKeys\.0 is "\*"/);
   refused({ guards: { warn: ["nodename"] } }, /guards\.warn\.0 is "nodename"/);
   refused({ trust: { public: { runtimeClassRequired: true } } }, /runtimeClassRequired is true: needs a class/);
 });

@@ -15,7 +15,6 @@ import type {
 import type { RoleBinding, Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { RealmSubject } from "../../api/mod.ts";
 import {
-  cordonAnnotation,
   grantLabel,
   guestNamespace,
   guestRole,
@@ -63,15 +62,23 @@ export const namespaceOf = (
 
 export const quotaName = "keystone";
 
-/** The one quota. Several would be intersected, and an ended grant would take from the others (ADR 0003). */
-export const quotaOf = (realm: string, hard: Record<string, string>, cordon?: string): ResourceQuota => ({
+/**
+ * The one quota. Several would be intersected, and an ended grant would take from the others (ADR 0003).
+ *
+ * @param annotations records for the operator and for the guards
+ */
+export const quotaOf = (
+  realm: string,
+  hard: Record<string, string>,
+  annotations: Record<string, string> = {},
+): ResourceQuota => ({
   apiVersion: "v1",
   kind: "ResourceQuota",
   metadata: {
     name: quotaName,
     namespace: guestNamespace(realm),
     labels: ownerLabels(realm),
-    ...(cordon === undefined ? {} : { annotations: { [cordonAnnotation]: cordon } }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   },
   spec: { hard },
 });

@@ -32,10 +32,12 @@ import type { Pooling } from "../grant/parties.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import {
   adoptAnnotation,
+  cordonAnnotation,
   endedAnnotation,
   lockedLabel,
   managedBy,
   managedByLabel,
+  provisioningClassesAnnotation,
   realmGroup,
   volumesAnnotation,
 } from "../names.ts";
@@ -302,15 +304,21 @@ function planClosing(world: GuestWorld, situation: Situation, faults: Faults): W
 }
 
 /** Two stages: a quota that counts only some pods goes before it is made again. */
-function quotaWrites({ grantee, quota }: GuestWorld, { hard, cordon, leaving }: Situation): Write[][] {
+function quotaWrites({ grantee, quota, cluster }: GuestWorld, { hard, cordon, leaving }: Situation): Write[][] {
   if (leaving && !quota) return [];
   // What somebody else has written there stays unless an apply takes its place.
   const blank = quota?.cordon !== undefined && !isRecord(quota.cordon) ? "" : undefined;
-  const desired = quotaOf(grantee, shown(hard), cordon ?? blank);
+  const record = cordon ?? blank;
+  // While the classes can't be read, what was written of them stays.
+  const classes = cluster.provisioningClasses?.join(",") ?? quota?.provisioningClasses;
+  const desired = quotaOf(grantee, shown(hard), {
+    ...(record === undefined ? {} : { [cordonAnnotation]: record }),
+    ...(classes === undefined ? {} : { [provisioningClassesAnnotation]: classes }),
+  });
   // Scopes make a quota count only some pods; nothing but a new quota takes them away.
   const isScoped = quota?.scoped === true && !leaving;
   const isSame = quota && !isScoped && (quota.cordon || undefined) === cordon &&
-    sameQuantities(quota.asked, shown(hard)) && labelled(desired, quota);
+    quota.provisioningClasses === classes && sameQuantities(quota.asked, shown(hard)) && labelled(desired, quota);
   return [
     isScoped ? [{ remove: { kind: "ResourceQuota", ...target(quota) } }] : [],
     isSame ? [] : [{ apply: desired }],

@@ -903,3 +903,20 @@ Deno.test("guest: the order in which grants arrive changes nothing", () => {
     assert.deepEqual(sorted(planGuest(other)), sorted(planGuest(world)));
   }));
 });
+
+Deno.test("guest: the quota says which StorageClasses make volumes, follows them, and keeps that while none can be read", () => {
+  const offering = (...provisioningClasses: string[]) => {
+    const world = guestWorld({ realm: bob, grants: [grant()] });
+    return { ...world, cluster: { ...world.cluster, provisioningClasses } };
+  };
+  const standing = converged(offering("fast", "slow"));
+  assert.equal(standing.quota!.provisioningClasses, "fast,slow");
+  const fewer = { ...standing, cluster: offering("slow").cluster };
+  assert.deepEqual(writes(fewer), ["ResourceQuota/keystone"]);
+  assert.equal(carriedOut(fewer).quota!.provisioningClasses, "slow");
+  const { provisioningClasses: _, ...unread } = standing.cluster;
+  assert.deepEqual(writes({ ...standing, cluster: unread }), []);
+  assert.equal(converged(offering()).quota!.provisioningClasses, "");
+  const foreign = { ...standing, quota: { ...standing.quota!, provisioningClasses: "fast,premade,slow" } };
+  assert.deepEqual(writes(foreign), ["ResourceQuota/keystone"], "what somebody else has written there goes");
+});

@@ -1,0 +1,261 @@
+/** What claims of volumes may not ask for, in themselves and in the templates that controllers make claims from. */
+import { provisioningClassesAnnotation } from "../../src/core/names.ts";
+import { type Cel, type Guard, type Names, type Policy, quoted } from "./guard.ts";
+
+const resources = [
+  { apiGroups: [""], resources: ["persistentvolumeclaims", "pods", "replicationcontrollers"] },
+  { apiGroups: ["apps"], resources: ["deployments", "replicasets", "statefulsets", "daemonsets"] },
+  { apiGroups: ["batch"], resources: ["jobs", "cronjobs"] },
+];
+
+/** Pairs of a path and a claim: the object itself, or the claim templates in it. */
+const claimsIn = (object: Cel): Cel =>
+  `request.resource.resource == 'persistentvolumeclaims' ? [[dyn(''), dyn(${object})]] :
+    dyn(${object}).?spec.?volumeClaimTemplates.orValue([]).map(claim, [dyn('spec.volumeClaimTemplates.'), dyn(claim)]) +
+    dyn(${object}).?spec.?jobTemplate.?spec.?template.?spec.or(dyn(${object}).?spec.?template.?spec)
+      .or(dyn(${object}).?spec).?volumes.orValue([])
+      .filter(volume, has(volume.ephemeral) && has(volume.ephemeral.volumeClaimTemplate))
+      .map(volume, [dyn('spec.volumes.ephemeral.volumeClaimTemplate.'), dyn(volume.ephemeral.volumeClaimTemplate)])`;
+
+const claims = ({ object }: Names): Cel => object === "object" ? "variables.claims" : "variables.claimsBefore";
+
+/** The class of a claim, an optional: an annotation of before goes before the field, as for quota and binding. */
+const classOf = (claim: Cel): Cel =>
+  `${claim}.?metadata.?annotations[?'volume.beta.kubernetes.io/storage-class'].or(${claim}.?spec.?storageClassName)`;
+
+const kind = "PersistentVolumeClaim";
+const plain = { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Mi" } } };
+const ephemeral = (spec: Record<string, unknown>, metadata: Record<string, unknown> = {}) => ({
+  spec: { volumes: [{ name: "tmp", ephemeral: { volumeClaimTemplate: { metadata, spec: { ...plain, ...spec } } } }] },
+});
+const ofSet = (spec: Record<string, unknown>) => ({
+  kinds: ["StatefulSet"],
+  spec: { volumeClaimTemplates: [{ metadata: { name: "data" }, spec: { ...plain, ...spec } }] },
+});
+
+const claimClass: Guard = {
+  name: "claim-class",
+  refuses: 'claims without a StorageClass, and of the class `""`',
+  why: "a claim without a class takes any volume without one, whoever made it and for whomever",
+  remedy: "Name a class in spec.storageClassName, such as the one that the owner of this cluster has told you",
+  at: "''",
+  // A template may leave it out: the API server fills in the default class when the claim is made.
+  offences: (names) =>
+    `[${claims(names)}.filter(claim, ${classOf("claim[1]")}.orValue(claim[0] == '' ? '' : 'default') == '').map(claim,
+      string(claim[0]) + 'spec.storageClassName is ' + (${classOf("claim[1]")}.hasValue() ? 'empty' : 'missing'))]`,
+  attacks: [
+    {
+      title: 'a claim of the class "", with a selector',
+      object: { kinds: [kind], spec: { storageClassName: "", selector: { matchLabels: { owner: "carol" } } } },
+      says: /spec\.storageClassName is empty/,
+    },
+    {
+      title: "a claim whose annotation takes the class away",
+      object: { kinds: [kind], metadata: { annotations: { "volume.beta.kubernetes.io/storage-class": "" } } },
+      says: /spec\.storageClassName is empty/,
+    },
+    {
+      title: "a workload with such claims",
+      object: ofSet({ storageClassName: "" }),
+      says: /storageClassName is empty/,
+    },
+    {
+      title: "one with such a volume",
+      pod: ephemeral({ storageClassName: "" }),
+      says: /volumeClaimTemplate\.spec\.storageClassName is empty/,
+    },
+  ],
+  ordinary: [
+    { title: "a claim", object: { kinds: [kind] } },
+    { title: "a workload with claims of the default class", object: ofSet({}) },
+    { title: "one with a volume of the default class", pod: ephemeral({}) },
+  ],
+};
+
+const claimSelector: Guard = {
+  name: "claim-selector",
+  refuses: "`selector` of a claim",
+  why: "it chooses among volumes that are there, and could take one that is meant for somebody else",
+  remedy: "Leave it out; a volume is made for the claim",
+  at: "''",
+  offences: (names) =>
+    `[${claims(names)}.filter(claim, claim[1].?spec.?selector.hasValue()).map(claim,
+      string(claim[0]) + 'spec.selector is set')]`,
+  attacks: [
+    {
+      title: "a claim that chooses its volume",
+      object: { kinds: [kind], spec: { selector: { matchLabels: { owner: "carol" } } } },
+      says: /spec\.selector is set/,
+    },
+    {
+      title: "one with such a volume",
+      pod: ephemeral({ storageClassName: "hostile-none", selector: { matchLabels: { owner: "carol" } } }),
+      says: /spec\.selector is set/,
+    },
+  ],
+  ordinary: [],
+};
+
+const claimSource: Guard = {
+  name: "claim-source",
+  refuses:
+    "`dataSource` and `dataSourceRef` of a claim to another namespace, and to anything but a claim or a VolumeSnapshot",
+  why: "the volume would be filled with what somebody else has stored",
+  remedy: "Leave it out, or name a claim or VolumeSnapshot of this namespace",
+  at: "''",
+  offences: (names) =>
+    `${claims(names)}.map(claim, [claim[1].?spec.?dataSource, claim[1].?spec.?dataSourceRef].filter(source,
+      source.hasValue()).map(source, source.value()).filter(source, (has(source.namespace) && source.namespace != null) ||
+      !(((has(source.apiGroup) && source.apiGroup != null ? string(source.apiGroup) : '') + '/' + string(source.kind)) in
+        ['/PersistentVolumeClaim', 'snapshot.storage.k8s.io/VolumeSnapshot'])).map(source,
+      string(claim[0]) + 'spec.dataSource is ' + string(source.kind) + ' ' +
+      (has(source.namespace) && source.namespace != null ? string(source.namespace) + '/' : '') + string(source.name)))`,
+  attacks: [
+    {
+      title: "a claim that is filled by whatever has such objects",
+      object: {
+        kinds: [kind],
+        spec: { dataSourceRef: { apiGroup: "cdi.kubevirt.io", kind: "VolumeCloneSource", name: "photos" } },
+      },
+      says: /spec\.dataSource is VolumeCloneSource photos/,
+    },
+    {
+      title: "one with such a volume",
+      pod: ephemeral({ dataSourceRef: { apiGroup: "example.com", kind: "Backup", name: "photos" } }),
+      says: /spec\.dataSource is Backup photos/,
+    },
+  ],
+  ordinary: [{
+    title: "a claim with a copy of another of its namespace",
+    object: { kinds: [kind], spec: { dataSource: { kind, name: "mine" } } },
+  }],
+};
+
+const volumeName: Guard = {
+  name: "volume-name",
+  refuses: "`volumeName` of a claim",
+  why: "a claim that names its volume could take one that is meant for somebody else",
+  remedy: "Leave it out and name spec.storageClassName; to give a guest a certain volume, set spec.claimRef of the " +
+    "PersistentVolume",
+  at: "''",
+  offences: (names) =>
+    `[${claims(names)}.filter(claim, claim[1].?spec.?volumeName.orValue('') != '').map(claim,
+      string(claim[0]) + 'spec.volumeName is ' + string(claim[1].spec.volumeName))]`,
+  attacks: [
+    {
+      title: "a claim of a certain volume",
+      object: { kinds: [kind], spec: { volumeName: "mine" } },
+      says: /spec\.volumeName is mine/,
+    },
+    { title: "one with such a volume", pod: ephemeral({ volumeName: "mine" }), says: /spec\.volumeName is mine/ },
+    {
+      title: "a workload with such claims",
+      object: ofSet({ volumeName: "mine" }),
+      says: /spec\.volumeClaimTemplates\.spec\.volumeName is mine/,
+    },
+  ],
+  ordinary: [],
+};
+
+/** The cluster's own controllers have more rights than whose templates they follow. */
+const byController: Cel = "(request.userInfo.username == 'system:kube-controller-manager' || " +
+  "request.userInfo.?groups.orValue([]).exists(group, group == 'system:serviceaccounts:kube-system'))";
+
+/** Who may make volumes has no need to take them by claims: a restored backup brings both. */
+const exempt: Cel = `authorizer.group('').resource('persistentvolumes').check('create').allowed() && !${byController}`;
+
+const variables: Policy["variables"] = [
+  ["claims", claimsIn("object")],
+  ["claimsBefore", claimsIn("oldObject")],
+];
+const names: Policy["names"] = {
+  now: { object: "object", template: "", spec: "object.spec", containers: "" },
+  before: { object: "oldObject", template: "", spec: "oldObject.spec", containers: "" },
+};
+
+export const claimsPolicy: Policy = {
+  name: "keystone-guest-claims",
+  about:
+    "Claims, and the claim templates of StatefulSets and pods. Claims that controllers make are judged too: a guest has " +
+    "written what they follow. Binding sets the volume by an update, which is the controllers'.",
+  resources,
+  madeByControllers: ["replicasets", "jobs"],
+  variables,
+  names,
+  unless: exempt,
+  guards: [claimClass, claimSelector, claimSource, volumeName],
+};
+
+const suffix = quoted(".storageclass.storage.k8s.io/requests.storage");
+
+export const classesPolicy: Policy = {
+  name: "keystone-guest-storage-classes",
+  about:
+    "StorageClasses that claims may name: those that a grant names, and those that make a volume for each claim. The " +
+    "operator writes the latter on the quota.",
+  resources,
+  madeByControllers: ["replicasets", "jobs"],
+  // Guests come in after the quota, and a backup may be restored before it.
+  quota: "where there is one",
+  variables: [
+    ...variables!,
+    [
+      "provisioning",
+      `dyn(params).metadata.?annotations[?${quoted(provisioningClassesAnnotation)}].orValue('').split(',')`,
+    ],
+  ],
+  names,
+  unless: exempt,
+  guards: [{
+    name: "storage-class",
+    refuses: "StorageClasses of premade volumes that no grant names",
+    why: "volumes of that class are made by people, for whom they meant them, and no grant names it",
+    remedy: "Name a class that makes volumes, or ask for a grant that has " +
+      "CLASS.storageclass.storage.k8s.io/requests.storage in hard",
+    at: "''",
+    offences: (judged) =>
+      `[${claims(judged)}.map(claim, [string(claim[0]), string(${classOf("claim[1]")}.orValue(''))]).filter(claim,
+        claim[1] != '' && !(claim[1] in variables.provisioning) &&
+        !(dyn(params).?spec.?hard[?(claim[1] + ${suffix})].hasValue() &&
+          quantity(string(dyn(params).spec.hard[claim[1] + ${suffix}])).isGreaterThan(quantity('0')))).map(claim,
+        claim[0] + 'spec.storageClassName is ' + claim[1])]`,
+    attacks: [
+      {
+        title: "a claim of premade volumes that no grant names",
+        object: { kinds: [kind], spec: { storageClassName: "hostile-premade" } },
+        says: /spec\.storageClassName is hostile-premade/,
+      },
+      {
+        title: "a claim of a class of which a grant gives nothing",
+        object: { kinds: [kind], spec: { storageClassName: "hostile-zero" } },
+        says: /spec\.storageClassName is hostile-zero/,
+      },
+      {
+        title: "a claim that names it by the annotation of before",
+        object: {
+          kinds: [kind],
+          spec: { storageClassName: "hostile-none" },
+          metadata: { annotations: { "volume.beta.kubernetes.io/storage-class": "hostile-premade" } },
+        },
+        says: /spec\.storageClassName is hostile-premade/,
+      },
+      {
+        title: "a workload with such claims",
+        object: ofSet({ storageClassName: "hostile-premade" }),
+        says: /spec\.volumeClaimTemplates\.spec\.storageClassName is hostile-premade/,
+      },
+      {
+        title: "one with such a volume",
+        pod: ephemeral({ storageClassName: "hostile-premade" }),
+        says: /spec\.storageClassName is hostile-premade/,
+      },
+    ],
+    ordinary: [
+      { title: "a claim of a class that a grant names", object: { kinds: [kind] } },
+      {
+        title: "a claim of a class that makes volumes",
+        object: { kinds: [kind], spec: { storageClassName: "hostile-making" } },
+      },
+    ],
+  }],
+};

@@ -1,0 +1,412 @@
+/** What guests may not write into metadata: keys that other controllers obey, and finalizers that nobody takes out. */
+import { operatorUser } from "../../src/core/names.ts";
+import { type Body, type Cel, type Guard, listOf, type Names, type Policy, quoted } from "./guard.ts";
+import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
+import { keySettings } from "./settings.ts";
+import { workloads } from "./workloads.ts";
+
+/** Kinds without pods that guests may write. */
+const plainResources = [
+  { apiGroups: [""], resources: ["services", "configmaps", "secrets", "persistentvolumeclaims"] },
+  { apiGroups: ["policy"], resources: ["poddisruptionbudgets"] },
+  { apiGroups: ["autoscaling"], resources: ["horizontalpodautoscalers"] },
+];
+const plainKinds = [
+  "Service",
+  "ConfigMap",
+  "Secret",
+  "PersistentVolumeClaim",
+  "PodDisruptionBudget",
+  "HorizontalPodAutoscaler",
+];
+const podResources = [
+  { apiGroups: [""], resources: ["pods", "replicationcontrollers"] },
+  { apiGroups: ["apps"], resources: ["deployments", "replicasets", "statefulsets", "daemonsets"] },
+  { apiGroups: ["batch"], resources: ["jobs", "cronjobs"] },
+];
+
+/** Pairs of a path and metadata: of the object, of its pod and Job templates, and of its claim templates. */
+const holdersOf = (object: Cel): Cel =>
+  `[[dyn('metadata'), dyn(dyn(${object}).metadata)],
+    [dyn('spec.template.metadata'), dyn(dyn(${object}).?spec.?template.?metadata.orValue({}))],
+    [dyn('spec.jobTemplate.metadata'), dyn(dyn(${object}).?spec.?jobTemplate.?metadata.orValue({}))],
+    [dyn('spec.jobTemplate.spec.template.metadata'),
+      dyn(dyn(${object}).?spec.?jobTemplate.?spec.?template.?metadata.orValue({}))]] +
+    dyn(${object}).?spec.?volumeClaimTemplates.orValue([]).map(claim,
+      [dyn('spec.volumeClaimTemplates.metadata'), dyn(claim.?metadata.orValue({}))]) +
+    dyn(${object}).?spec.?jobTemplate.?spec.?template.?spec.or(dyn(${object}).?spec.?template.?spec)
+      .or(dyn(${object}).?spec).?volumes.orValue([]).filter(volume, has(volume.ephemeral)).map(volume,
+        [dyn('spec.volumes.ephemeral.volumeClaimTemplate.metadata'),
+          dyn(volume.ephemeral.?volumeClaimTemplate.?metadata.orValue({}))])`;
+
+/** Pairs of a path and a map: the labels and the annotations of each. */
+const mapsOf = (holders: Cel): Cel =>
+  `${holders}.map(holder, [dyn(string(holder[0]) + '.labels'), dyn(holder[1].?labels.orValue({}))]) +
+    ${holders}.map(holder, [dyn(string(holder[0]) + '.annotations'), dyn(holder[1].?annotations.orValue({}))])`;
+
+/** From `key` in lower case and its `domain` to all entries of the table that fit it, the longest first. */
+const fitting: Cel =
+  "[key, domain + '/' + (key.contains('/') ? key.split('/')[1].split('.')[0].split('-')[0] : '') + " +
+  "'*', domain] + [1, 2, 3, 4].map(labels, domain.split('.', labels + 1).size() == labels + 1 ? " +
+  "domain.split('.', labels + 1)[labels] : '') + (domain.split('.', 3).size() == 3 ? " +
+  "[domain.split('.')[0] + '.' + domain.split('.')[1] + '.*'] : [])";
+
+/** Empty: harmless; otherwise what the key does. */
+const verdicts: Cel = `{${
+  [
+    ...harmlessKeys.map((key) => [key, ""]),
+    ...Object.entries(dangerousKeys).flatMap(([what, keys]) => keys.map((key) => [key, `one of those that ${what}`])),
+  ].map(([key, verdict]) => `${quoted(key!)}: ${quoted(verdict!)}`).join(", ")
+}}`;
+
+const unknown = "unknown";
+
+/** Of a key that `variables.maps` has: the verdict. */
+const verdictOf = (original: Cel): Cel =>
+  `[${original}.lowerAscii()].map(key, [key.split('/')[0]].map(domain, [${fitting}].map(entries,
+    entries.exists(entry, entry in variables.ownDangerous) ? 'one that the owner of this cluster refuses' :
+    entries.exists(entry, entry in variables.ownHarmless) ? '' :
+    (entries.filter(entry, entry in variables.verdicts).map(entry, variables.verdicts[entry]) + ['${unknown}'])[0])[0])[0])[0]`;
+
+/** For the message: one line, and not too long. */
+const shown = (value: Cel): Cel =>
+  `(${value}.size() > 120 ? ${value}.substring(0, 120) + '…' : ${value}).replace('\\n', ' ').replace('\\r', ' ')`;
+
+/** An offence for each key with such a verdict, if the old object doesn't have it at the same place with this value. */
+const keysThat = (verdict: Cel, says: Cel) => ({ object }: Names): Cel =>
+  object === "object"
+    ? `variables.keys.map(found, found.filter(each, ${verdict}).filter(each, oldObject == null ||
+        !variables.mapsBefore.exists(map, map[0] == each.at && each.key in map[1] && string(map[1][each.key]) == each.value))
+        .map(each, each.at + ' has ' + each.key + ' (' + ${shown("each.value")} + ')'${says}))`
+    // By place, key and value, and not by what is shown of them.
+    : "[]";
+
+const most = 1000;
+const countOf = (maps: Cel): Cel => `${maps}.map(map, int(map[1].size())).sum()`;
+const many = (count: number): Body =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "x"]));
+
+const metadataSize: Guard = {
+  name: "metadata-size",
+  refuses: `more than ${most} labels and annotations, those of templates among them`,
+  why: "the API server can't judge so many in time",
+  remedy: "Keep data in ConfigMaps",
+  at: "''",
+  offences: ({ object }) => {
+    const count = countOf(object === "object" ? "variables.maps" : "variables.mapsBefore");
+    return `[${count} > ${most} ? ['metadata has ' + string(${count}) + ' labels and annotations'] : []]`;
+  },
+  attacks: [{
+    title: "an object with more labels than could be judged",
+    object: { kinds: [...plainKinds, "Deployment"], metadata: { labels: many(10_000) } },
+    says: /metadata has 100\d\d labels and annotations: the API server/,
+  }],
+  ordinary: [{
+    title: "an object with as many as can be judged",
+    object: { kinds: ["ConfigMap", "Deployment"], metadata: { labels: many(most - 2) } },
+  }],
+};
+
+const service = (annotations: Body) => ({ kinds: ["Service"], metadata: { annotations } });
+const inPods = (annotations: Body) => ({ metadata: { annotations } });
+
+const metadataKeys: Guard = {
+  name: "metadata-keys",
+  refuses: "annotations and labels that other controllers obey and that hand out more than a grant does: " +
+    "[the list](#annotations-and-labels)",
+  why: "other controllers obey that key, and no quota and no network policy bounds what they do",
+  remedy: "Take it out; the owner can allow a key by the setting guards.harmlessKeys",
+  settings: ["guards.dangerousKeys", "guards.harmlessKeys"],
+  at: "''",
+  offences: keysThat(`each.verdict != '' && each.verdict != '${unknown}'`, " + ', ' + each.verdict"),
+  attacks: [
+    {
+      title: "a Service that becomes a node of the tailnet, of a name of her choice",
+      object: service({ "tailscale.com/expose": "true", "tailscale.com/hostname": "carol-home" }),
+      says: /metadata\.annotations has tailscale\.com\/\w+ \(.*\), one of those that hand out names/,
+    },
+    {
+      title: "one that joins the LAN",
+      pod: inPods({ "k8s.v1.cni.cncf.io/networks": "kube-system/lan" }),
+      says: /metadata\.annotations has k8s\.v1\.cni\.cncf\.io\/networks \(kube-system\/lan\)/,
+    },
+    {
+      title: "one with the address of another",
+      pod: inPods({ "cni.projectcalico.org/ipAddrs": '["10.0.0.1"]' }),
+      says: /has cni\.projectcalico\.org\/ipAddrs/,
+    },
+    {
+      title: "one on a network of the LAN by a key that begins with its name",
+      pod: inPods({ "lan.default.ovn.kubernetes.io/ip_address": "192.168.0.9" }),
+      says: /has lan\.default\.ovn\.kubernetes\.io\/ip_address/,
+    },
+    {
+      title: "one around the mesh's rules",
+      pod: inPods({ "traffic.sidecar.istio.io/excludeOutboundIPRanges": "0.0.0.0/0" }),
+      says: /has traffic\.sidecar\.istio\.io/,
+    },
+    {
+      title: "one with devices that the runtime hands in",
+      pod: inPods({ "cdi.k8s.io/gpu": "nvidia.com/gpu=all" }),
+      says: /has cdi\.k8s\.io\/gpu/,
+    },
+    {
+      title: "one with a device by a key without a domain",
+      pod: inPods({ "io.kubernetes.cri-o.Devices": "/dev/kmsg" }),
+      says: /has io\.kubernetes\.cri-o\.Devices/,
+    },
+    {
+      title: "one that the agents on the nodes ask the LAN for",
+      pod: inPods({ "ad.datadoghq.com/main.instances": '[{"host": "192.168.0.1"}]' }),
+      says: /has ad\.datadoghq\.com/,
+    },
+    {
+      title: "one with an identity of the cloud, by a label",
+      pod: { metadata: { labels: { "azure.workload.identity/use": "true" } } },
+      says: /metadata\.labels has azure\.workload\.identity\/use/,
+    },
+    {
+      title: "a Secret that is copied into every namespace",
+      object: {
+        kinds: ["Secret"],
+        metadata: { annotations: { "reflector.v1.k8s.emberstack.com/reflection-auto-namespaces": "kube-system" } },
+      },
+      says: /has reflector\.v1\.k8s\.emberstack\.com/,
+    },
+    {
+      title: "a workload whose secrets come from the owner's vault",
+      object: { kinds: ["Deployment"], metadata: { annotations: { "operator.1password.io/item-path": "vaults/x" } } },
+      says: /has operator\.1password\.io/,
+    },
+    {
+      title: "a claim with a copy of another's volume",
+      object: {
+        kinds: ["PersistentVolumeClaim"],
+        metadata: { annotations: { "k8s.io/CloneRequest": "alice/photos" } },
+      },
+      says: /has k8s\.io\/CloneRequest/,
+    },
+    {
+      title: "a claim that another driver serves",
+      object: {
+        kinds: ["PersistentVolumeClaim"],
+        metadata: { annotations: { "volume.kubernetes.io/storage-provisioner": "x.example.com" } },
+      },
+      says: /has volume\.kubernetes\.io\/storage-provisioner/,
+    },
+    {
+      title: "an object that looks like one of Keystone's",
+      object: { kinds: plainKinds, metadata: { labels: { "keystone.io/realm": "bob-home" } } },
+      says: /metadata\.labels has keystone\.io\/realm \(bob-home\)/,
+    },
+    {
+      title: "a workload whose claims do it",
+      object: {
+        kinds: ["StatefulSet"],
+        spec: {
+          volumeClaimTemplates: [{
+            metadata: { name: "data", annotations: { "nfs.io/storage-path": "../../alice" } },
+            spec: {
+              accessModes: ["ReadWriteOnce"],
+              storageClassName: "hostile-none",
+              resources: { requests: { storage: "1Mi" } },
+            },
+          }],
+        },
+      },
+      says: /spec\.volumeClaimTemplates\.metadata\.annotations has nfs\.io\/storage-path/,
+    },
+    {
+      title: "one whose ephemeral volumes do it",
+      pod: {
+        spec: {
+          volumes: [{
+            name: "tmp",
+            ephemeral: {
+              volumeClaimTemplate: {
+                metadata: { annotations: { "trident.netapp.io/cloneFromPVC": "photos" } },
+                spec: {
+                  accessModes: ["ReadWriteOnce"],
+                  storageClassName: "hostile-none",
+                  resources: { requests: { storage: "1Mi" } },
+                },
+              },
+            },
+          }],
+        },
+      },
+      says: /volumeClaimTemplate\.metadata\.annotations has trident\.netapp\.io\/cloneFromPVC/,
+    },
+    {
+      title: "a CronJob whose Jobs do it",
+      object: {
+        kinds: ["CronJob"],
+        spec: { jobTemplate: { metadata: { annotations: { "tailscale.com/expose": "true" } } } },
+      },
+      says: /spec\.jobTemplate\.metadata\.annotations has tailscale\.com\/expose/,
+    },
+    {
+      title: "a Service with a key that the owner refuses",
+      object: service({ "lan.example.com/announce": "true" }),
+      settings: {
+        "keystone.io/dangerous-keys": "example.org/x,example.com",
+        "keystone.io/guards-warn": "unknown-keys",
+      },
+      says: /lan\.example\.com\/announce \(true\), one that the owner of this cluster refuses/,
+    },
+  ],
+  ordinary: [
+    {
+      title: "an object with notes of tools",
+      object: {
+        kinds: [...plainKinds, ...workloads],
+        metadata: {
+          labels: { "app.kubernetes.io/name": "x", "helm.sh/chart": "x-1", "app": "x" },
+          annotations: {
+            "meta.helm.sh/release-name": "x",
+            "kubectl.kubernetes.io/last-applied-configuration": "{}\n",
+            "argocd.argoproj.io/tracking-id": "x",
+            "no-domain": "x",
+          },
+        },
+      },
+    },
+    {
+      title: "one that is scraped, rolled by its checksum and has its sidecar switched",
+      pod: {
+        metadata: {
+          annotations: {
+            "prometheus.io/scrape": "true",
+            "checksum/config": "x",
+            "sidecar.istio.io/inject": "false",
+            "sidecar.istio.io/proxyCPU": "10m",
+            "linkerd.io/inject": "enabled",
+            "config.linkerd.io/proxy-cpu-request": "10m",
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
+          },
+        },
+      },
+    },
+    {
+      title: "a Service with a key that the owner allows, though it is of a dangerous domain",
+      object: service({ "metallb.io/address-pool": "guests" }),
+      settings: { "keystone.io/harmless-keys": "metallb.io/address-pool" },
+    },
+  ],
+};
+
+const unknownKeys: Guard = {
+  name: "unknown-keys",
+  refuses:
+    "annotations and labels of any other domain than those that are known to be harmless; warns of them where the " +
+    "setting `trust.<level>.unknownKeys` is `warn`, as for internal and partner",
+  why: "other controllers could obey that key, and nobody has said that it is harmless",
+  remedy: "Take it out; the owner can allow it by the setting guards.harmlessKeys, and keys of unknown domains by " +
+    "trust.<level>.unknownKeys",
+  settings: ["trust.<level>.unknownKeys", "guards.harmlessKeys"],
+  at: "''",
+  offences: keysThat(`each.verdict == '${unknown}' && each.key.contains('/')`, ""),
+  attacks: [
+    {
+      title: "one with a key that nobody knows",
+      pod: inPods({ "example.com/obey": "me" }),
+      says: /metadata\.annotations has example\.com\/obey \(me\): .*guards\.harmlessKeys.*trust\.<level>\.unknownKeys/,
+    },
+    {
+      title: "an object with a label that nobody knows",
+      object: { kinds: [...plainKinds, ...workloads], metadata: { labels: { "example.com/obey": "me" } } },
+      says: /metadata\.labels has example\.com\/obey/,
+    },
+    {
+      title: "a Service with a key of Kubernetes' own that nobody knows",
+      object: service({ "service.kubernetes.io/new-switch": "on" }),
+      says: /has service\.kubernetes\.io\/new-switch/,
+    },
+  ],
+  ordinary: [
+    {
+      title: "an object with a key that nobody knows, where that only warns",
+      object: { kinds: plainKinds, metadata: { annotations: { "example.com/obey": "me" } } },
+      settings: { "keystone.io/guards-warn": "unknown-keys" },
+    },
+    {
+      title: "one with a key that the owner allows",
+      pod: inPods({ "lan.example.com/obey": "me" }),
+      settings: { "keystone.io/harmless-keys": "example.com" },
+    },
+  ],
+};
+
+/** Kubernetes takes each of these out itself; never a whole domain. */
+const ownFinalizers = [
+  "foregroundDeletion",
+  "orphan",
+  "kubernetes.io/pvc-protection",
+  "service.kubernetes.io/load-balancer-cleanup",
+  "snapshot.storage.kubernetes.io/pvc-as-source-protection",
+  "snapshot.storage.kubernetes.io/pvc-as-source-being-cloned",
+  "provisioner.storage.kubernetes.io/cloning-protection",
+];
+
+// Those of pods and workloads are in the pods' policy.
+const finalizers: Guard = {
+  name: "finalizers",
+  refuses: "finalizers of claims, Services, ConfigMaps, Secrets, budgets and autoscalers, but Kubernetes' own",
+  why: "nobody would take it out when the grant ends, and the object and its namespace would stay",
+  remedy: `Take it out; allowed are ${ownFinalizers.slice(0, 4).join(", ")} and those of snapshots and clones`,
+  at: "''",
+  offences: ({ object }) =>
+    `[(request.resource.resource in ${listOf(plainResources.flatMap(({ resources }) => resources))} ?
+        dyn(${object}).metadata.?finalizers.orValue([]) : []).filter(f, !(f in ${listOf(ownFinalizers)})).map(f,
+        'metadata.finalizers has ' + f)]`,
+  attacks: [
+    {
+      title: "an object that never goes",
+      object: { kinds: plainKinds, metadata: { finalizers: ["foregroundDeletion", "example.com/held"] } },
+      says: /metadata\.finalizers has example\.com\/held/,
+    },
+    {
+      title: "a claim held by a name in one of Kubernetes' domains",
+      object: {
+        kinds: ["PersistentVolumeClaim"],
+        metadata: { finalizers: ["kubernetes.io/held", "kubernetes.io/pvc-protection"] },
+      },
+      says: /metadata\.finalizers has kubernetes\.io\/held/,
+    },
+  ],
+  ordinary: [
+    {
+      title: "an object with a finalizer that Kubernetes takes out",
+      object: { kinds: plainKinds, metadata: { finalizers: ["kubernetes.io/pvc-protection", "foregroundDeletion"] } },
+    },
+  ],
+};
+
+export const metadataPolicy: Policy = {
+  name: "keystone-guest-metadata",
+  about:
+    "Annotations and labels, in the metadata of objects, of pod templates and of claim templates; and finalizers of " +
+    "kinds without pods.",
+  resources: [...podResources, ...plainResources],
+  madeByControllers: ["replicasets", "jobs", "configmaps", "secrets", "services"],
+  variables: [
+    ...keySettings,
+    ["verdicts", verdicts],
+    // The operator writes its guide with its own labels.
+    ["holders", `request.userInfo.username == ${quoted(operatorUser)} ? [] : ${holdersOf("object")}`],
+    ["maps", mapsOf("variables.holders")],
+    ["holdersBefore", holdersOf("oldObject")],
+    ["mapsBefore", mapsOf("variables.holdersBefore")],
+    [
+      "keys",
+      `variables.maps.map(map, map[1].map(each, {'at': string(map[0]), 'key': string(each),
+        'value': string(map[1][each]), 'verdict': ${verdictOf("string(each)")}}).filter(each, each.verdict != ''))`,
+    ],
+  ],
+  names: {
+    now: { object: "object", template: "", spec: "object.spec", containers: "" },
+    before: { object: "oldObject", template: "", spec: "oldObject.spec", containers: "" },
+  },
+  size: metadataSize,
+  guards: [metadataSize, metadataKeys, unknownKeys, finalizers],
+};
