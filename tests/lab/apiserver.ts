@@ -1,4 +1,4 @@
-import type { NodeNetwork } from "./node_network.ts";
+import { bothFamilies, type NodeNetwork } from "./node_network.ts";
 import type { PartSpec, Ports } from "./part.ts";
 import { probe } from "./probe.ts";
 
@@ -47,7 +47,7 @@ export function apiserver(binary: string, dir: string, ports: Ports, network?: N
       `--advertise-address=${address}`,
       `--secure-port=${ports.apiserver}`,
       ...(network === undefined ? NO_NODE : [
-        `--service-cluster-ip-range=${network.services}`,
+        `--service-cluster-ip-range=${bothFamilies(network, "services").join(",")}`,
         `--kubelet-certificate-authority=${certificates}/ca.crt`,
         `--kubelet-client-certificate=${certificates}/admin.crt`,
         `--kubelet-client-key=${certificates}/admin.key`,

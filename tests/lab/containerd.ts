@@ -1,5 +1,5 @@
 import { runCommand } from "./command.ts";
-import type { NodeNetwork } from "./node_network.ts";
+import { bothFamilies, type NodeNetwork } from "./node_network.ts";
 import { pluginFolder } from "./node_obstacle.ts";
 import { onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
@@ -97,8 +97,8 @@ function podNetwork(network: NodeNetwork): Record<string, unknown> {
         ipMasq: true,
         ipam: {
           type: "host-local",
-          ranges: [[{ subnet: network.pods }]],
-          routes: [{ dst: "0.0.0.0/0" }],
+          ranges: bothFamilies(network, "pods").map((subnet) => [{ subnet }]),
+          routes: [{ dst: "0.0.0.0/0" }, ...(network.ipv6 ? [{ dst: "::/0" }] : [])],
         },
       },
       { type: "portmap", capabilities: { portMappings: true } },

@@ -1,4 +1,4 @@
-import type { NodeNetwork } from "./node_network.ts";
+import { bothFamilies, type NodeNetwork } from "./node_network.ts";
 import { NODE_NAME, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
 import { probe } from "./probe.ts";
@@ -24,7 +24,7 @@ export function writeKubeProxyConfig(dir: string, network: NodeNetwork): void {
     clientConnection: { kubeconfig: `${dir}/users/${encodeURIComponent(KUBE_PROXY_USER)}.kubeconfig` },
     mode: "iptables",
     hostnameOverride: NODE_NAME,
-    clusterCIDR: network.pods,
+    clusterCIDR: bothFamilies(network, "pods").join(","),
     healthzBindAddress: `${network.node}:10256`,
     // These limits are the whole machine's: leave them as they are.
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },

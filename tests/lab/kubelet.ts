@@ -1,6 +1,6 @@
 import { adminClient } from "./apiserver.ts";
 import { containerdSocket } from "./containerd.ts";
-import type { NodeNetwork } from "./node_network.ts";
+import { bothFamilies, type NodeNetwork } from "./node_network.ts";
 import { NODE_NAME, nodeControlGroup, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
 import { ask, probe } from "./probe.ts";
@@ -17,7 +17,7 @@ export function kubelet(binary: string, dir: string, server: string, network: No
       `--config=${configPath(dir)}`,
       `--kubeconfig=${dir}/users/${encodeURIComponent(KUBELET_USER)}.kubeconfig`,
       `--hostname-override=${NODE_NAME}`,
-      `--node-ip=${network.node}`,
+      `--node-ip=${bothFamilies(network, "node").join(",")}`,
     ],
     ready: async () => {
       const healthy = await probe(`http://${network.node}:10248/healthz`);

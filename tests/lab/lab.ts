@@ -13,8 +13,11 @@ import { AGNHOST_IMAGE, COREDNS_IMAGE, PAUSE_IMAGE, writeImage } from "./image.t
 import { KUBE_PROXY_USER, kubeProxy, writeKubeProxyConfig } from "./kube_proxy.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
 import { kubelet, KUBELET_USER, writeKubeletConfig } from "./kubelet.ts";
-import { endNode, makeNode, nodeHolder } from "./node.ts";
-import { nodeObstacle } from "./node_obstacle.ts";
+import { KUBE_ROUTER_USER, kubeRouter, kubeRouterObjects, prepareKubeRouter } from "./kube_router.ts";
+import { endNode, makeNode, NODE_NAME, nodeHolder } from "./node.ts";
+import { bothFamilies } from "./node_network.ts";
+import { nodeObstacle, policyObstacle } from "./node_obstacle.ts";
+import { connectOutside, outside, prepareOutside } from "./outside.ts";
 import type { PartSpec, Ports } from "./part.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
@@ -36,6 +39,11 @@ export interface LabOptions {
    * `nodeObstacle` says what is missing. Off unless told.
    */
   node?: boolean;
+  /**
+   * Whether the node enforces NetworkPolicies, has IPv6 beside IPv4, and an outside that answers its pods: see
+   * `outside.ts`. Needs a node. Off unless told.
+   */
+  policy?: boolean;
   /** Whether kube-scheduler runs. Without it pods stay Pending without a word. Off unless told, but on with a node. */
   scheduler?: boolean;
   /** Raises the controller-manager's client limits, for benchmarks; see `controller_manager.ts`. */
@@ -116,9 +124,11 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 export async function launch(options: LabOptions, ports: () => Ports): Promise<Lab> {
   const realms = options.realms ?? [];
   realms.forEach(checkRealmName);
-  const obstacle = options.node ? nodeObstacle() : undefined;
+  const { node = false, policy = false } = options;
+  if (policy && !node) throw new Error("Policies are enforced on a node: start the lab with a node too.");
+  const obstacle = policy ? policyObstacle() : node ? nodeObstacle() : undefined;
   if (obstacle !== undefined) throw new Error(obstacle);
-  const binaries = await build(groupsFor({ node: options.node ?? false, tailnet: realms.length > 0, stable: false }));
+  const binaries = await build(groupsFor({ node, policy, tailnet: realms.length > 0, stable: false }));
   for (let attempt = 1;; attempt++) {
     const dir = await prepareFolder(options.dir);
     try {
@@ -150,13 +160,14 @@ async function launchIn(dir: string, options: LabOptions, binaries: Binaries, po
   writeState(dir, state);
   if (!options.detached) await startWatchdog(dir);
   if (options.node) {
-    const network = await makeNode(dir);
+    const network = await makeNode(dir, { dualStack: options.policy ?? false });
     updateState(dir, (state) => {
       state.node = network;
       state.server = `https://${network.host}:${ports.apiserver}`;
     });
   }
   const lab = new Lab(dir, binaries, { endsOnDispose: !options.detached });
+  await lab.startOutside();
   await writeCertificates(dir, lab);
   const controlPlane = lab.startControlPlane();
   await allDone([controlPlane, lab.startTailnet(realms), lab.startNode(controlPlane)]);
@@ -168,9 +179,10 @@ async function allDone(works: (Promise<unknown> | undefined)[]): Promise<void> {
   for (const outcome of await Promise.allSettled(works)) if (outcome.status === "rejected") throw outcome.reason;
 }
 
-function groupsFor(needs: { node: boolean; tailnet: boolean; stable: boolean }): ToolGroup[] {
+function groupsFor(needs: { node: boolean; policy: boolean; tailnet: boolean; stable: boolean }): ToolGroup[] {
   const groups: ToolGroup[] = ["kubernetes"];
   if (needs.node) groups.push("node", "dns");
+  if (needs.policy) groups.push("kube-router");
   if (needs.tailnet) groups.push("tailnet");
   if (needs.stable) groups.push("tailscale-stable");
   return groups;
@@ -186,6 +198,7 @@ export async function openLab(dir: string): Promise<Lab> {
   const realms = Object.values(state.realms);
   const groups = groupsFor({
     node: state.node !== undefined,
+    policy: state.node?.ipv6 !== undefined,
     tailnet: realms.length > 0,
     stable: realms.some((realm) => realm.stable),
   });
@@ -225,7 +238,10 @@ export class Lab implements Cluster {
   readonly kubelet: Part | undefined;
   /** Undefined without a node. */
   readonly kubeProxy: Part | undefined;
+  /** Enforces NetworkPolicies; undefined unless asked for. What it has made stands when it ends. */
+  readonly kubeRouter: Part | undefined;
   readonly #node: Part | undefined;
+  readonly #outside: Part | undefined;
   readonly #binaries: Binaries;
   readonly #endsOnDispose: boolean;
 
@@ -246,6 +262,11 @@ export class Lab implements Cluster {
       this.containerd = this.#part(containerd(dir, sockets));
       this.kubelet = this.#part(kubelet(binaries.kubelet!, dir, server, node));
       this.kubeProxy = this.#part(kubeProxy(binaries["kube-proxy"]!, dir, node));
+    }
+    if (node?.ipv6 !== undefined) {
+      const programs = { kubeRouter: binaries["kube-router"]!, agnhost: binaries.agnhost! };
+      this.kubeRouter = this.#part(kubeRouter(programs, dir, server, node));
+      this.#outside = this.#part(outside(binaries.agnhost!, dir));
     }
   }
 
@@ -312,6 +333,14 @@ export class Lab implements Cluster {
     await Promise.all([this.controllerManager.start(), this.scheduler?.start()]);
   }
 
+  /** Starts what answers pods from beyond the node; does nothing in a lab that doesn't enforce policies. */
+  async startOutside(): Promise<void> {
+    if (this.#outside === undefined) return;
+    prepareOutside(this.#binaries.agnhost!, this.dir);
+    await this.#outside.start();
+    await connectOutside(this.#node!.pid!, this.#outside.pid!);
+  }
+
   /**
    * Starts what runs pods, and DNS for them, and returns when pods run; does nothing in a lab without a node. What needs
    * the API server waits for `controlPlane`.
@@ -332,6 +361,16 @@ export class Lab implements Cluster {
     const dns = ["rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=60s"];
     const { code, stderr } = await this.kubectl(dns, { timeoutMs: 90_000 });
     if (code !== 0) throw new Error(`The cluster's DNS does not run; see ${this.dir}/logs/pods. ${stderr.trim()}`);
+    if (this.kubeRouter !== undefined) await this.#startKubeRouter(bothFamilies(node, "pods"));
+  }
+
+  async #startKubeRouter(podCIDRs: string[]): Promise<void> {
+    const spec = JSON.stringify({ spec: { podCIDR: podCIDRs[0], podCIDRs } });
+    const { code, stderr } = await this.kubectl(["patch", "node", NODE_NAME, "--patch", spec]);
+    if (code !== 0) throw new Error(`The node can't be given its pods' ranges: ${stderr.trim()}`);
+    await this.#apply(JSON.stringify({ apiVersion: "v1", kind: "List", items: kubeRouterObjects }));
+    prepareKubeRouter(this.dir);
+    await this.kubeRouter!.start();
   }
 
   async #startContainerd(): Promise<void> {
@@ -495,7 +534,7 @@ export class Lab implements Cluster {
   assertRunning(): void {
     const realms = Object.values(this.realms).map((realm) => realm.tailscaled);
     const controlPlane = [this.etcd, this.apiserver, this.controllerManager, this.scheduler];
-    const node = [this.#node, this.containerd, this.kubelet, this.kubeProxy];
+    const node = [this.#node, this.containerd, this.kubelet, this.kubeProxy, this.kubeRouter, this.#outside];
     for (const part of [...controlPlane, ...node, this.headscale, ...realms]) {
       const death = part?.death();
       if (death) throw death;
@@ -620,6 +659,7 @@ async function writeCertificates(dir: string, lab: Lab): Promise<void> {
     lab.user("system:kube-scheduler"),
     node && lab.user(KUBELET_USER, { groups: ["system:nodes"] }),
     node && lab.user(KUBE_PROXY_USER),
+    node?.ipv6 && lab.user(KUBE_ROUTER_USER),
   ]);
   if (kubelet !== undefined) {
     write("kubelet.crt", kubelet.certificate);

@@ -7,9 +7,10 @@ import { type ToolGroup, TOOLS } from "./tools.ts";
 
 const USAGE = `The lab: a real Kubernetes control plane and a real tailnet on this machine.
 
-  deno task lab up [--dir D] [--node] [--realms alice-home,bob-home] [--fast]
+  deno task lab up [--dir D] [--node [--policy]] [--realms alice-home,bob-home] [--fast]
       starts it and returns when it is ready; it goes on until \`lab down\`
       --node    a node that runs pods; needs root rights and containerd, and says what is missing
+      --policy  the node enforces NetworkPolicies (kube-router), and an outside answers its pods; needs ipset and IPv6
       --realms  one tailscaled each, joined into one tailnet
       --fast    controller-manager with raised client limits, for benchmarks
   deno task lab down [--dir D]
@@ -35,6 +36,7 @@ async function main(args: string[]): Promise<void> {
         dir,
         realms,
         node: values.node ?? false,
+        policy: values.policy ?? false,
         scheduler: true,
         fastControllers: values.fast ?? false,
         detached: true,
@@ -72,6 +74,7 @@ function parse(args: string[]) {
         realms: { type: "string" },
         fast: { type: "boolean" },
         node: { type: "boolean" },
+        policy: { type: "boolean" },
         group: { type: "string", multiple: true },
         help: { type: "boolean", short: "h" },
       },

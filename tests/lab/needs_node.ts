@@ -1,4 +1,4 @@
-import { imageObstacle, nodeObstacle } from "./node_obstacle.ts";
+import { imageObstacle, nodeObstacle, policyObstacle } from "./node_obstacle.ts";
 
 /**
  * Registers a test that needs a lab's node. `KEYSTONE_E2E` decides what happens where none can run: with `require` the
@@ -7,13 +7,17 @@ import { imageObstacle, nodeObstacle } from "./node_obstacle.ts";
 export function nodeTest(
   name: string,
   body: (t: Deno.TestContext) => Promise<void>,
-  { image = false }: {
+  { image = false, policy = false }: {
     /** Whether it also needs the operator's image. */
     image?: boolean;
+    /** Whether the node has to enforce policies. */
+    policy?: boolean;
   } = {},
 ): void {
   const wanted = Deno.env.get("KEYSTONE_E2E") ?? "auto";
-  const obstacle = wanted === "off" ? "KEYSTONE_E2E=off." : nodeObstacle() ?? (image ? imageObstacle() : undefined);
+  const obstacle = wanted === "off"
+    ? "KEYSTONE_E2E=off."
+    : (policy ? policyObstacle() : nodeObstacle()) ?? (image ? imageObstacle() : undefined);
   if (obstacle === undefined) return Deno.test(name, body);
   if (wanted === "require") {
     return Deno.test(name, () => {

@@ -55,26 +55,31 @@ export function nodeHolder(dir: string): PartSpec {
       HOLD,
       "sh",
       `${dir}/node`,
-      controlGroupFolder(namesOf(dir).group),
+      controlGroupOf(dir),
     ],
     ready: () => Promise.resolve(exists(`${dir}/node/held`) || "its folders are not mounted"),
   };
 }
 
 /** Makes the node's control group, namespaces and network; nothing runs in them yet. */
-export async function makeNode(dir: string): Promise<NodeNetwork> {
+export async function makeNode(dir: string, options: { dualStack: boolean }): Promise<NodeNetwork> {
   for (const name of ["", "/containerd", "/kubelet", "/cni", "/volumes"]) Deno.mkdirSync(`${dir}/node${name}`);
   const { group, link } = namesOf(dir);
   makeControlGroup(group);
   const holder = new Part(dir, nodeHolder(dir));
   await holder.start();
-  return await connectNode(link, holder.pid!);
+  return await connectNode(link, holder.pid!, options);
 }
 
 /** A program that runs on the node instead of the host. */
 export function onNode(dir: string, spec: PartSpec): PartSpec {
-  const enter = ["-c", ENTER, "sh", controlGroupFolder(namesOf(dir).group), `${dir}/run/node.pid`];
+  const enter = ["-c", ENTER, "sh", controlGroupOf(dir), `${dir}/run/node.pid`];
   return { ...spec, command: "/bin/sh", args: [...enter, spec.command, ...spec.args] };
+}
+
+/** The folder of the control group for the node's processes that belong to no pod. */
+export function controlGroupOf(dir: string): string {
+  return controlGroupFolder(namesOf(dir).group);
 }
 
 /** The node's control group, from the root of every hierarchy. */

@@ -19,16 +19,23 @@ export interface NodeNetwork {
   kubernetes: string;
   /** Cluster address of `kube-dns`. */
   dns: string;
+  /** The same in IPv6, which only the node and its pods have: the host takes no part in it. */
+  ipv6?: Pick<NodeNetwork, "node" | "pods" | "services">;
 }
+
+/** Both families' values of one key, as programs of Kubernetes take them. */
+export const bothFamilies = (network: NodeNetwork, key: "node" | "pods" | "services"): string[] =>
+  [network[key], network.ipv6?.[key]].filter((text) => text !== undefined);
 
 /** Held while a lab looks for a free block and takes it: two labs that start together must not find the same one. */
 const LOCK = "/run/keystone-lab.lock";
 /** Second bytes of the blocks 10.x.0.0/16 that are tried, at the end of 10.0.0.0/8, where few others are. */
 const BLOCKS = Array.from({ length: 50 }, (_, index) => 250 - index);
 
-/** The addresses in 10.`second`.0.0/16. */
-export function nodeNetwork(second: number): NodeNetwork {
+/** The addresses in 10.`second`.0.0/16, and if asked for those in IPv6. */
+export function nodeNetwork(second: number, { dualStack }: { dualStack: boolean }): NodeNetwork {
   const prefix = `10.${second}`;
+  const local = `fd6b:6c61:62${second.toString(16).padStart(2, "0")}`;
   return {
     block: `${prefix}.0.0/16`,
     host: `${prefix}.255.1`,
@@ -37,6 +44,7 @@ export function nodeNetwork(second: number): NodeNetwork {
     services: `${prefix}.96.0/20`,
     kubernetes: `${prefix}.96.1`,
     dns: `${prefix}.96.10`,
+    ...(dualStack ? { ipv6: { node: `${local}::2`, pods: `${local}:1::/64`, services: `${local}:2::/112` } } : {}),
   };
 }
 
@@ -45,10 +53,14 @@ export function nodeNetwork(second: number): NodeNetwork {
  * other's is eth0. Takes a block of addresses to which the host has no route yet. The pair goes, and the route with it,
  * when the namespace does.
  */
-export async function connectNode(link: string, pid: number): Promise<NodeNetwork> {
+export async function connectNode(
+  link: string,
+  pid: number,
+  options: { dualStack: boolean },
+): Promise<NodeNetwork> {
   using lock = Deno.openSync(LOCK, { create: true, write: true });
   await lock.lock(true);
-  const network = await freeNetwork();
+  const network = await freeNetwork(options);
   await ip([], [
     `link add name ${link} type veth peer name eth0 netns ${pid}`,
     `address add ${network.host}/30 dev ${link}`,
@@ -59,6 +71,7 @@ export async function connectNode(link: string, pid: number): Promise<NodeNetwor
     `address add ${network.node}/30 dev eth0`,
     "link set eth0 up",
     `route add default via ${network.host}`,
+    ...(network.ipv6 ? [`address add ${network.ipv6.node}/128 dev lo nodad`] : []),
   ]);
   await ip([], [`route add ${network.block} via ${network.node}`]);
   return network;
@@ -70,9 +83,9 @@ export async function disconnectNode(link: string): Promise<void> {
   if (code !== 0 && !/Cannot find device/.test(stderr)) throw new Error(`${link} can't be removed: ${stderr.trim()}`);
 }
 
-async function freeNetwork(): Promise<NodeNetwork> {
+async function freeNetwork(options: { dualStack: boolean }): Promise<NodeNetwork> {
   for (const second of BLOCKS) {
-    const network = nodeNetwork(second);
+    const network = nodeNetwork(second, options);
     const { code, stdout, stderr } = await runCommand("ip", [
       "-4",
       "route",
@@ -91,9 +104,12 @@ async function freeNetwork(): Promise<NodeNetwork> {
   );
 }
 
-/** Runs commands of `ip`, all or up to the first that fails; `inside` is what brings them into another namespace. */
-async function ip(inside: string[], commands: string[]): Promise<void> {
-  const [command, ...args] = [...inside, "ip", "-batch", "-"];
+/**
+ * Runs commands of `ip`, all or up to the first that fails; `inside` is what brings them into another namespace, `flags`
+ * are for all of them.
+ */
+export async function ip(inside: string[], commands: string[], flags: string[] = []): Promise<void> {
+  const [command, ...args] = [...inside, "ip", ...flags, "-batch", "-"];
   const { code, stderr } = await runCommand(command!, args, { stdin: `${commands.join("\n")}\n` });
   if (code !== 0) throw new Error(`The node's network can't be made: ${stderr.trim()} (of: ${commands.join("; ")})`);
 }

@@ -17,6 +17,8 @@ export interface Machine {
   root: boolean;
   /** Whether there is such a file. */
   has: (path: string) => boolean;
+  /** Runs a shell script in a network namespace of its own: undefined when it succeeds, else its first complaint. */
+  fails: (script: string) => string | undefined;
 }
 
 /**
@@ -39,6 +41,28 @@ export function nodeObstacle(machine: Machine = thisMachine()): string | undefin
   return machine.root
     ? undefined
     : "A lab's node needs root rights, for containers and network devices: run it as root.";
+}
+
+/** Rules as kube-router makes them: sets of addresses, of networks and of sets, and connections that stand. */
+const POLICY_RULES = `set -e
+ipset create lab-list list:set
+for family in inet inet6; do
+  ipset create lab-$family-ip hash:ip family $family
+  ipset create lab-$family-net hash:net family $family
+done
+established="-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+iptables $established && iptables -A FORWARD -m set --match-set lab-inet-net dst -j REJECT
+ip6tables $established && ip6tables -A FORWARD -m set --match-set lab-inet6-net dst -j REJECT`;
+
+/** Why this machine can't run a lab's node that enforces policies, in one sentence that says what to do. */
+export function policyObstacle(machine: Machine = thisMachine()): string | undefined {
+  const obstacle = nodeObstacle(machine);
+  if (obstacle !== undefined) return obstacle;
+  const complaint = machine.fails(POLICY_RULES);
+  return complaint === undefined
+    ? undefined
+    : `A lab's node that enforces policies needs kernel modules that are not here (${complaint}): ` +
+      "`modprobe -a ip_set_hash_ip ip_set_hash_net ip_set_list_set xt_set nf_conntrack ip6_tables`.";
 }
 
 /** Why this machine can't build the operator's image, in one sentence that says what to do; undefined when it can. */
@@ -68,6 +92,16 @@ function thisMachine(): Machine {
       } catch {
         return false; // not there, or behind a folder that may not be read: no use either way
       }
+    },
+    fails(script) {
+      const { success, stderr } = new Deno.Command("unshare", {
+        args: ["--net", "--", "/bin/sh", "-c", `PATH=$PATH:/usr/sbin:/sbin; ${script}`],
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).outputSync();
+      if (success) return undefined;
+      return new TextDecoder().decode(stderr).split("\n").find((line) => line.trim() !== "") ?? "without a word";
     },
   };
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { imageObstacle, type Machine, nodeObstacle } from "./node_obstacle.ts";
+import { imageObstacle, type Machine, nodeObstacle, policyObstacle } from "./node_obstacle.ts";
 
 const APT = "`apt-get install -y containerd runc containernetworking-plugins iptables conntrack ipset`";
-const complete: Machine = { os: "linux", root: true, has: () => true };
+const complete: Machine = { os: "linux", root: true, has: () => true, fails: () => undefined };
 
 for (
   const [name, machine, expected] of [
@@ -91,4 +91,15 @@ Deno.test("what an image lacks: buildah", () => {
   assert.equal(imageObstacle(complete), undefined);
   const told = imageObstacle({ ...complete, has: (path) => !path.endsWith("/buildah") });
   assert.equal(told, "The operator's image is built by buildah, which is not here: `apt-get install -y buildah`.");
+});
+
+Deno.test("what enforcing policies lacks: a node, or what the kernel can't do", () => {
+  assert.equal(policyObstacle(complete), undefined);
+  assert.equal(policyObstacle({ ...complete, os: "darwin" }), "A lab's node needs Linux: it runs containers.");
+  assert.equal(
+    policyObstacle({ ...complete, fails: () => "ipset v7.17: Cannot open session to kernel." }),
+    "A lab's node that enforces policies needs kernel modules that are not here " +
+      "(ipset v7.17: Cannot open session to kernel.): " +
+      "`modprobe -a ip_set_hash_ip ip_set_hash_net ip_set_list_set xt_set nf_conntrack ip6_tables`.",
+  );
 });

@@ -17,6 +17,11 @@ export async function sharedLab(options: LabOptions = {}): Promise<Lab | Externa
   if (options.node && lab.kubelet === undefined) {
     throw new Error(`The lab in ${dir} has no node. Start it with \`deno task lab up --node --dir ${dir}\`.`);
   }
+  if (options.policy && lab.kubeRouter === undefined) {
+    throw new Error(
+      `The lab in ${dir} enforces no policies. Start it with \`deno task lab up --node --policy --dir ${dir}\`.`,
+    );
+  }
   for (const name of options.realms ?? []) if (!(name in lab.realms)) await lab.addRealm(name);
   return lab;
 }

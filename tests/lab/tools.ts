@@ -86,6 +86,12 @@ export const TOOLS = {
     compileSeconds: 60,
     tools: [{ name: "cyclonus", package: "github.com/mattfenwick/cyclonus/cmd/cyclonus" }],
   },
+  "kube-router": {
+    folder: "kube-router",
+    stamps: {},
+    compileSeconds: 75,
+    tools: [{ name: "kube-router", package: "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router" }],
+  },
   helm: {
     folder: "helm",
     // Else it takes an unknown cluster for one of Kubernetes 1.20.
@@ -107,5 +113,5 @@ export const TOOLS = {
   },
 } satisfies Record<string, ToolModule>;
 
-/** `kubernetes`: the control plane and kubectl; `node` and `dns`: what runs pods, and their names; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies; `sidecar`: tailscale's containerboot; `helm` and `kubeconform`: the chart and its manifests. */
+/** `kubernetes`: the control plane and kubectl; `node` and `dns`: what runs pods, and their names; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies; `kube-router`: what enforces them on the node; `sidecar`: tailscale's containerboot; `helm` and `kubeconform`: the chart and its manifests. */
 export type ToolGroup = keyof typeof TOOLS;
