@@ -4,6 +4,15 @@ import { z } from "zod";
 import { load } from "js-yaml";
 import { defaultSettings, maxNameLength, parseSettings, type Settings } from "./api/mod.ts";
 
+const address = z.string().transform((text, context): Config["listen"] => {
+  if (text === "off") return undefined;
+  const [, bracketed, plain, port] = /^(?:(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]*)):)?(\d{1,5})$/.exec(text) ?? [];
+  const hostname = bracketed || plain;
+  if (port !== undefined && Number(port) <= 65535) return { ...(hostname ? { hostname } : {}), port: Number(port) };
+  context.addIssue("is neither a port, ADDRESS:PORT nor off");
+  return z.NEVER;
+});
+
 const settings = z.object({
   kubeconfig: z.string().min(1).optional(),
   context: z.string().min(1).optional(),
@@ -12,14 +21,9 @@ const settings = z.object({
     .optional(),
   config: z.string().min(1).optional(),
   log: z.enum(["json", "text"], "is neither json nor text"),
-  listen: z.string().transform((text, context) => {
-    if (text === "off") return undefined;
-    const [, bracketed, plain, port] = /^(?:(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]*)):)?(\d{1,5})$/.exec(text) ?? [];
-    const hostname = bracketed || plain;
-    if (port !== undefined && Number(port) <= 65535) return { ...(hostname ? { hostname } : {}), port: Number(port) };
-    context.addIssue("is neither a port, ADDRESS:PORT nor off");
-    return z.NEVER;
-  }),
+  handover: z.string().min(1).startsWith("/", "is not an absolute path").optional(),
+  listen: address,
+  frontListen: address,
   webhook: z.string().transform((text, context): Config["webhook"] => {
     if (text === "off") return undefined;
     if (text === "service") return { place: { service: true }, port: servicePort };
@@ -38,6 +42,8 @@ const servicePort = 9443;
 
 /** Where health and metrics are served unless told: for this machine only, and not at all where the port is taken. */
 const defaultListen = "127.0.0.1:8080";
+/** The same of the front. */
+const defaultFrontListen = "127.0.0.1:8081";
 
 /** How this process was started. */
 export interface Config {
@@ -59,6 +65,10 @@ export interface Config {
   listenGiven: boolean;
   /** KEYSTONE_WEBHOOK, `--webhook`: where the API server reaches the admission webhook and it listens; absent: none. */
   webhook?: { place: { service: true } | { url: string }; hostname?: string; port: number };
+  /** KEYSTONE_FRONT_LISTEN, `--front-listen`: where these pages of the front are, the process that serves the webhook. */
+  frontListen?: { hostname?: string; port: number };
+  /** KEYSTONE_HANDOVER, `--handover`: folder of what the operator hands to the front; absent: a new one for both. */
+  handover?: string;
   help: boolean;
 }
 
@@ -71,6 +81,9 @@ export const environment = [
   "KEYSTONE_LOG",
   "KEYSTONE_LISTEN",
   "KEYSTONE_WEBHOOK",
+  "KEYSTONE_FRONT_LISTEN",
+  "KEYSTONE_HANDOVER",
+  "POD_IP",
 ] as const;
 
 export const usage = `The Keystone operator: enforces Grants in this cluster.
@@ -87,6 +100,12 @@ export const usage = `The Keystone operator: enforces Grants in this cluster.
   --listen WHERE      health and metrics: PORT, ADDRESS:PORT or off (KEYSTONE_LISTEN; default 127.0.0.1:8080)
   --webhook WHERE     where the API server reaches the admission webhook: service (in the cluster), https://HOST:PORT
                       or off (KEYSTONE_WEBHOOK; default off)
+  --front-listen WHERE
+                      health and metrics of the webhook's process (KEYSTONE_FRONT_LISTEN; default 127.0.0.1:8081)
+  --handover PATH     folder in which the operator hands the webhook's process its token and certificate, where that
+                      runs in another container (KEYSTONE_HANDOVER; default: both are started, with one of their own)
+
+In a pod, a port without an address is opened on the pod's own address only (POD_IP).
 `;
 
 /** A setting that can't be used; the message names it, its value and the remedy. */
@@ -127,6 +146,8 @@ export function readConfig(
         log: { type: "string" },
         listen: { type: "string" },
         webhook: { type: "string" },
+        "front-listen": { type: "string" },
+        handover: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }).values;
@@ -142,6 +163,8 @@ export function readConfig(
     log: flags.log ?? (env("KEYSTONE_LOG") || (terminal ? "text" : "json")),
     listen: (flags.listen ?? env("KEYSTONE_LISTEN")) || defaultListen,
     webhook: (flags.webhook ?? env("KEYSTONE_WEBHOOK")) || "off",
+    frontListen: (flags["front-listen"] ?? env("KEYSTONE_FRONT_LISTEN")) || defaultFrontListen,
+    handover: flags.handover ?? (env("KEYSTONE_HANDOVER") || undefined),
   };
   const parsed = settings.safeParse(given);
   if (!parsed.success) {
@@ -156,14 +179,34 @@ export function readConfig(
       log: "KEYSTONE_LOG",
       listen: "KEYSTONE_LISTEN",
       webhook: "KEYSTONE_WEBHOOK",
+      frontListen: "KEYSTONE_FRONT_LISTEN",
+      handover: "KEYSTONE_HANDOVER",
     }[field];
     throw new ConfigError(
       `${name} is "${given[field]}", which ${message.startsWith("is ") ? message : `is not valid: ${message}`}.`,
     );
   }
   return {
-    ...parsed.data as Omit<Config, "help" | "listenGiven">,
+    ...onPod(parsed.data as Omit<Config, "help" | "listenGiven">, env("POD_IP") || undefined),
     listenGiven: (flags.listen ?? env("KEYSTONE_LISTEN") ?? "") !== "",
     help: flags.help ?? false,
+  };
+}
+
+/**
+ * In a pod whatever listens on all addresses listens on loopback too, where a tailscaled in userspace mode delivers what
+ * any node of the tailnet sends; so there a port without an address means the pod's own address.
+ */
+function onPod<T extends Pick<Config, "listen" | "frontListen" | "webhook">>(
+  config: T,
+  address: string | undefined,
+): T {
+  if (address === undefined) return config;
+  const { listen, frontListen, webhook } = config;
+  return {
+    ...config,
+    ...(listen ? { listen: { hostname: address, ...listen } } : {}),
+    ...(frontListen ? { frontListen: { hostname: address, ...frontListen } } : {}),
+    ...(webhook ? { webhook: { hostname: address, ...webhook } } : {}),
   };
 }

@@ -41,3 +41,20 @@ for (const text of ["on", "::1:8080", "65536", "a b:1", "1.2.3.4:", "http://x:1"
 Deno.test("a flag wins over its variable", () => {
   assert.deepEqual(read({ KEYSTONE_LISTEN: "1" }, ["--listen", "2"]).listen, { port: 2 });
 });
+
+Deno.test("in a pod a port without an address is opened on the pod's own address, IPv4 or IPv6", () => {
+  for (const POD_IP of ["10.0.0.7", "fd00::7"]) {
+    const config = read({
+      POD_IP,
+      KEYSTONE_LISTEN: "8080",
+      KEYSTONE_FRONT_LISTEN: "8081",
+      KEYSTONE_WEBHOOK: "service",
+    });
+    assert.deepEqual(config.listen, { hostname: POD_IP, port: 8080 });
+    assert.deepEqual(config.frontListen, { hostname: POD_IP, port: 8081 });
+    assert.equal(config.webhook?.hostname, POD_IP);
+    const given = read({ POD_IP, KEYSTONE_LISTEN: "[::1]:8080", KEYSTONE_WEBHOOK: "https://192.0.2.1:9443" });
+    assert.deepEqual(given.listen, { hostname: "::1", port: 8080 });
+    assert.equal(given.webhook?.hostname, "192.0.2.1");
+  }
+});

@@ -1,12 +1,15 @@
 /**
- * `deno task run`: starts the operator, or with `uninstall` what takes its hands off the cluster, with just the
- * permissions that its settings need. Which API server, which files
- * and which credential plugin those are is only known from the kubeconfig, so it is read here first.
+ * `deno task run`: starts the operator and, where there is a webhook, the front that serves it; or with `front` first that
+ * one alone, or with `uninstall` what takes the operator's hands off the cluster. Each gets just the permissions that its
+ * settings need. Which API server, which files and which credential plugin those are is only known from the kubeconfig,
+ * so it is read here first.
  */
 import { clusterConfig } from "./cluster.ts";
 import { type Config, environment, readConfig } from "./config.ts";
 import { hostPort, readServers } from "./dns/names.ts";
+import { handoverFile, readHandover } from "./front/handover.ts";
 import { listenHosts } from "./server/listen.ts";
+import { isLoopback } from "./server/loopback.ts";
 
 /** Deno's permission flags for an operator with this configuration. */
 export async function permissions(config: Config): Promise<string[]> {
@@ -34,18 +37,19 @@ export async function permissions(config: Config): Promise<string[]> {
   const hosts = [cluster.server, ...(cluster.proxyUrl ? [cluster.proxyUrl] : [])].map(hostOf);
   hosts.push(...(await readServers()).map(hostPort));
   reads.add("/etc/resolv.conf");
-  const { socket, listen, webhook } = config;
+  const { socket, listen, handover } = config;
   if (listen) hosts.push(...listenHosts(listen));
-  if (webhook) hosts.push(...listenHosts(webhook));
   if (config.config) reads.add(config.config);
   if (socket) {
     hosts.push(`unix:${socket}`, "local-tailscaled.sock:80");
     reads.add(socket);
   }
+  const writes = [...(socket ? [socket] : []), ...(handover ? [handover] : [])];
+  if (handover) reads.add(handover);
   return [
     `--allow-net=${hosts.join(",")}`,
     `--allow-read=${[...reads].join(",")}`,
-    ...(socket ? [`--allow-write=${socket}`] : []),
+    ...(writes.length > 0 ? [`--allow-write=${writes.join(",")}`] : []),
     ...(runs.size > 0 ? [`--allow-run=${[...runs].join(",")}`] : []),
     `--allow-env=${[...variables].join(",")}`,
     "--allow-sys=hostname",
@@ -63,6 +67,58 @@ function hostOf(url: string): string {
   return `${hostname}:${port || (protocol === "http:" ? 80 : 443)}`;
 }
 
+/**
+ * What strangers can load gets no more than this, of which the most that bounded_server.ts keeps, and one review that is
+ * parsed, take a part.
+ */
+const frontHeap = "--v8-flags=--max-semi-space-size=4,--max-old-space-size=128";
+
+/** Deno's permission flags for the front: it reads one folder, and talks to the API server and to whoever asks. */
+export function frontPermissions(config: Config, folder: string, server: string, proxyUrl?: string): string[] {
+  const { webhook, frontListen } = config;
+  const hosts = [server, ...(proxyUrl ? [proxyUrl] : [])].map(hostOf);
+  if (webhook) hosts.push(...listenHosts(webhook));
+  if (frontListen) hosts.push(...listenHosts(frontListen));
+  return [
+    `--allow-net=${hosts.join(",")}`,
+    `--allow-read=${[folder, ...(config.config ? [config.config] : [])].join(",")}`,
+    `--allow-env=${environment.join(",")}`,
+  ];
+}
+
+const path = (relative: string) => new URL(relative, import.meta.url).pathname;
+
+const denoRun = (flags: string[], program: string, args: readonly string[], options: Deno.CommandOptions) =>
+  new Deno.Command(Deno.execPath(), {
+    ...options,
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--frozen",
+      `--config=${path("../deno.json")}`,
+      ...flags,
+      path(program),
+      ...args,
+    ],
+  });
+
+const configOf = (args: readonly string[], { env }: Deno.CommandOptions): Config =>
+  readConfig(args, (name) => env?.[name] ?? Deno.env.get(name), Deno.stderr.isTerminal());
+
+/** The address of the pod that this is, where manifests of an earlier version don't tell it. */
+function podAddress(): string | undefined {
+  if (!Deno.env.get("KUBERNETES_SERVICE_HOST") || Deno.env.get("POD_IP")) return undefined;
+  try {
+    const own = Deno.networkInterfaces().filter(({ address }) =>
+      !isLoopback(address) && !address.startsWith("fe80:") && !address.startsWith("169.254.")
+    );
+    return (own.find(({ name }) => name === "eth0") ?? own.find(({ family }) => family === "IPv4") ?? own[0])?.address;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The operator as a command, before it is spawned; with the argument `uninstall` first, what takes it away. */
 export async function operatorCommand(
   given: readonly string[],
@@ -70,39 +126,104 @@ export async function operatorCommand(
 ): Promise<Deno.Command> {
   const uninstall = given[0] === "uninstall";
   const args = uninstall ? given.slice(1) : given;
-  const config = readConfig(args, (name) => options.env?.[name] ?? Deno.env.get(name), Deno.stderr.isTerminal());
-  const path = (relative: string) => new URL(relative, import.meta.url).pathname;
-  return new Deno.Command(Deno.execPath(), {
-    ...options,
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "--frozen",
-      smallNursery,
-      `--config=${path("../deno.json")}`,
-      ...(config.help ? [`--allow-env=${environment.join(",")}`] : await permissions(config)),
-      path(uninstall ? "uninstall.ts" : "main.ts"),
-      ...args,
-    ],
-  });
+  const config = configOf(args, options);
+  const flags = config.help ? [`--allow-env=${environment.join(",")}`] : await permissions(config);
+  return denoRun([smallNursery, ...flags], uninstall ? "uninstall.ts" : "main.ts", args, options);
+}
+
+const lookMs = 100;
+
+/** The front as a command, once the operator has said in the folder which API server there is. */
+export async function frontCommand(
+  args: readonly string[],
+  options: Deno.CommandOptions = {},
+): Promise<Deno.Command> {
+  const config = configOf(args, options);
+  const folder = config.handover;
+  if (folder === undefined) {
+    throw new Error(
+      "KEYSTONE_HANDOVER is not set. Set it to the folder into which the operator writes what it hands over.",
+    );
+  }
+  let handover = await readHandover(folder);
+  if (!handover) console.error(`Waiting until the operator has written ${handoverFile(folder)}.`);
+  while (!handover) {
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+    handover = await readHandover(folder);
+  }
+  const { server, proxyUrl } = handover.api;
+  return denoRun([frontHeap, ...frontPermissions(config, folder, server, proxyUrl)], "front/main.ts", args, options);
+}
+
+/** How long a front that has ended by itself stays away. */
+const frontPauseMs = 2000;
+
+/** Keeps a front beside an operator until the signal aborts; nothing but the webhook depends on it. */
+async function keepFront(args: readonly string[], options: Deno.CommandOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const front = (await frontCommand(args, options)).spawn();
+      const stop = () => end(front);
+      signal.addEventListener("abort", stop, { once: true });
+      if (signal.aborted) stop();
+      const { code } = await front.status;
+      signal.removeEventListener("abort", stop);
+      if (!signal.aborted) console.error(`The admission webhook's process ended with code ${code}; starting another.`);
+    } catch (error) {
+      console.error(
+        `The admission webhook's process can't be started: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+    if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, frontPauseMs));
+  }
+}
+
+function end(child: Deno.ChildProcess): void {
+  // Gone already: its status says so.
+  try {
+    child.kill("SIGTERM");
+  } catch { /* nothing to stop */ }
+}
+
+/** Runs a command to its end, which signals bring about. */
+async function run(command: Deno.Command): Promise<number> {
+  const child = command.spawn();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => end(child));
+  return (await child.status).code;
+}
+
+/** Runs the operator, and beside it a front with a folder of their own. */
+async function runBoth(args: readonly string[], cwd: string): Promise<number> {
+  const folder = await Deno.makeTempDir({ prefix: "keystone-" });
+  const stop = new AbortController();
+  try {
+    const options = { cwd, env: { KEYSTONE_HANDOVER: folder } };
+    const operator = await operatorCommand(args, options);
+    const front = keepFront(args, options, stop.signal);
+    const code = await run(operator);
+    stop.abort();
+    await Promise.race([front, new Promise((resolve) => setTimeout(resolve, 5000))]);
+    return code;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 if (import.meta.main) {
   // A task runs in the project's folder; relative paths are meant from where the user is.
   const cwd = Deno.env.get("INIT_CWD") ?? Deno.cwd();
   Deno.chdir(cwd);
+  const [first, ...others] = Deno.args;
+  const address = podAddress();
+  if (address !== undefined) Deno.env.set("POD_IP", address);
   try {
-    const child = (await operatorCommand(Deno.args, { cwd })).spawn();
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      Deno.addSignalListener(signal, () => {
-        // Gone already: its status says so.
-        try {
-          child.kill("SIGTERM");
-        } catch { /* nothing to stop */ }
-      });
+    if (first === "front") {
+      // Until it is there, a signal ends this process.
+      Deno.exit(await run(await frontCommand(others, { cwd })));
     }
-    Deno.exit((await child.status).code);
+    const { webhook, handover, help } = configOf(first === "uninstall" ? others : Deno.args, {});
+    const isAlone = first === "uninstall" || !webhook || handover !== undefined || help;
+    Deno.exit(isAlone ? await run(await operatorCommand(Deno.args, { cwd })) : await runBoth(Deno.args, cwd));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(2);

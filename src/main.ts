@@ -5,9 +5,11 @@ import { clusterConfig } from "./cluster.ts";
 import { ConfigError, readConfig, readSettings, usage } from "./config.ts";
 import { runOperator } from "./controllers/operator.ts";
 import { createNames, readServers } from "./dns/names.ts";
+import { HandoverWriter } from "./front/handover.ts";
 import { setUpLog } from "./log.ts";
-import { listen } from "./server/listen.ts";
+import { listenUnlessClosed } from "./server/listen.ts";
 import { Report } from "./server/report.ts";
+import { LoopbackGuard } from "./tailnet/loopback.ts";
 import { createTailnet, noTailnet } from "./tailnet/tailnet.ts";
 import { version } from "./version.ts";
 
@@ -22,11 +24,24 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
   const report = new Report({ version });
-  if (config.listen) listen({ address: config.listen, answer: report.answer, optional: !config.listenGiven, log });
+  const tailnet = config.socket ? createTailnet({ socket: config.socket }) : noTailnet;
+  const loopback = new LoopbackGuard(config.socket, tailnet);
+  await loopback.ask();
+  if (config.listen) {
+    loopback.subscribe(
+      listenUnlessClosed({ address: config.listen, answer: report.answer, optional: !config.listenGiven, log }),
+    );
+  }
   const cluster = await clusterConfig(config);
-  const tailnet = config.socket ?? "none (TS_SOCKET is not set)";
+  const handover = config.webhook && config.handover ? new HandoverWriter(config.handover, cluster) : undefined;
+  // What can't be handed over the operator says once it runs.
+  loopback.subscribe((loopbackClosed) => handover?.put({ loopbackClosed }).catch(() => {}));
   const { server } = cluster;
-  log.info("Keystone operator {version}, API server {server}, tailnet {tailnet}.", { version, server, tailnet });
+  log.info("Keystone operator {version}, API server {server}, tailnet {tailnet}.", {
+    version,
+    server,
+    tailnet: config.socket ?? "none (TS_SOCKET is not set)",
+  });
   const serverTime = new ServerTime(systemClock);
   using rest = createRestClient(cluster, {
     userAgent: `keystone-operator/${version}`,
@@ -37,11 +52,11 @@ async function main(): Promise<number> {
     serverTime,
     names: createNames({ servers: await readServers() }),
     settings,
-    tailnet: config.socket ? createTailnet({ socket: config.socket }) : noTailnet,
+    tailnet,
     ...(config.realm ? { realm: config.realm } : {}),
     identity: leaseIdentity(Deno.hostname()),
     audience: report,
-    ...(config.webhook ? { webhook: { ...config.webhook, onReview: report.reviewed } } : {}),
+    ...(config.webhook && handover ? { webhook: { place: config.webhook.place, handover } } : {}),
     log,
     clock: systemClock,
     signal: stop.signal,

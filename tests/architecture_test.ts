@@ -87,6 +87,12 @@ Deno.test("tailnet, server and config don't import each other or the controllers
   assert.deepEqual(out, []);
 });
 
+Deno.test("the front imports of the controllers only what observes", async () => {
+  const observing = new Set(["stores.ts", "cluster.ts", "remedy.ts"].map((name) => `src/controllers/${name}`));
+  const allowed = (target: string) => !target.startsWith("src/controllers/") || observing.has(target);
+  assert.deepEqual(await violations("src/front", allowed), []);
+});
+
 Deno.test("the lock file names no host", async () => {
   assert.equal((await Deno.readTextFile(`${root}deno.lock`)).match(/https?:\/\//), null);
 });

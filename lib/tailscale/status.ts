@@ -60,6 +60,8 @@ export interface Status {
   Version?: string | null;
   /** `NoState`, `InUseOtherUser`, `NeedsLogin`, `NeedsMachineAuth`, `Stopped`, `Starting` or `Running`. */
   BackendState: string;
+  /** Whether the daemon has a network device (TUN); false: it runs in userspace mode. */
+  TUN?: boolean | null;
   /** Where a person logs this node in, when that is needed. */
   AuthURL?: string | null;
   /** This node's own addresses; none before it was logged in. */
@@ -108,6 +110,7 @@ export const statusSchema: z.ZodType<Status> = z.looseObject(
   {
     Version: z.string().nullish(),
     BackendState: z.string(),
+    TUN: z.boolean().nullish(),
     AuthURL: z.string().nullish(),
     TailscaleIPs: z.array(z.string()).nullish(),
     Self: peerStatusSchema.nullish(),

@@ -50,7 +50,7 @@ export interface OperatorOptions {
   /** Names this process in the Lease. */
   identity: string;
   log: Log;
-  /** Where the admission webhook is; absent: there is none. */
+  /** Where the admission webhook is, and what its front is handed; absent: there is none. */
   webhook?: WebhookOptions;
   /** Told how the operator fares, for health and metrics. */
   audience?: Audience;
@@ -71,6 +71,10 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     log.warn(message);
     audience?.stage({ is: "starting", message });
   };
+  // At once: the front begins with it, and says from then on what it waits for.
+  await options.webhook?.handover.put({}).catch((error) =>
+    log.warn("Nothing can be handed over to the admission webhook: {error}", { error: String(error) })
+  );
   await preflight({ rest, clock, onWait: wait, signal });
   if (signal.aborted) return;
   audience?.stage({ is: "syncing" });
@@ -106,6 +110,8 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     () => {},
   );
   audience?.view(viewOf(context));
+  const webhook = options.webhook && new Webhook(context, rest, options.webhook, log);
+  if (webhook) observers.push(webhook.run(observing.signal));
   try {
     await Promise.all([
       ...reflectors.map((reflector) => reflector.synced(signal)),
@@ -114,9 +120,6 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     ]);
     // What is open should not close and open again, just since this process doesn't know the names yet.
     await withinTime(namesResolved(context), nameWaitMs, clock, signal);
-    // Not before all is known: what it would refuse for want of knowledge might be right.
-    const webhook = options.webhook && new Webhook(context, rest, options.webhook, log);
-    if (webhook) observers.push(webhook.run(observing.signal));
     while (!signal.aborted) {
       audience?.stage({ is: "standby" });
       await lease.acquire(signal, (holder) => {

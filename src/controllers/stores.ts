@@ -182,6 +182,18 @@ export function createReflectors(rest: RestClient, stores: Stores, watching: Wat
   ];
 }
 
+/** The reflectors of what answers to admission reviews depend on. */
+export function createAdmissionReflectors(rest: RestClient, stores: Stores, watching: Watching): Observer[] {
+  const reflect = reflectorsOf(rest, watching);
+  return [
+    reflect(grants, stores.grants),
+    reflect(realms, stores.realms),
+    reflect(superEntities, stores.superEntities),
+    reflect(resourceQuotas, stores.quotas, named(quotaName)),
+    reflect(limitRanges, stores.limitRanges, named(limitRangeName)),
+  ];
+}
+
 /** The reflectors of what guests' requests are kept within bounds by; a cluster may be without, or not let it be read. */
 export function createFlowReflectors(rest: RestClient, stores: Stores, watching: Watching): Observer[] {
   const reflect = reflectorsOf(rest, watching);

@@ -1,37 +1,33 @@
-/** The webhook: serves admission reviews with certificates of its own, and tells the API server where and how. */
+/**
+ * The webhook's part that is the operator's: its certificates, where the API server finds it, and what the front, which
+ * answers reviews in a process of its own, needs for that.
+ */
 import { isDeepStrictEqual } from "node:util";
-import { type Next, Reflector, runController, Store, WorkQueue } from "../../lib/controller/mod.ts";
-import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { type Next, Reflector, runController, sleep, Store, WorkQueue } from "../../lib/controller/mod.ts";
+import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import {
   type ValidatingWebhookConfiguration,
   validatingWebhookConfigurations,
 } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
-import { limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { type Secret, secrets } from "../../lib/kubernetes_apis/core@v1.ts";
-import { type AdmissionWorld, answerTo } from "../core/admission/answer.ts";
 import {
   webhookConfigurationName,
   webhookConfigurationOf,
   webhookName,
-  webhookPath,
   type WebhookPlace,
 } from "../core/admission/configuration.ts";
-import { managedBy, managedByLabel, operatorName, realmOfNamespace, systemNamespace } from "../core/names.ts";
-import { type Certificates, certificatesAt, type Hosts } from "../server/admission/certificates.ts";
-import { createReviewer, type ReviewRecord } from "../server/admission/review.ts";
-import { TlsServer } from "../server/admission/tls_server.ts";
+import { frontName, managedBy, managedByLabel, operatorName, systemNamespace } from "../core/names.ts";
+import { authoritiesIn, type Certificates, certificatesAt, type Hosts } from "../server/admission/certificates.ts";
+import type { HandoverSink } from "../front/handover.ts";
 import type { Context } from "./context.ts";
-import { poolingOf } from "./pools.ts";
 import { withRemedy } from "./remedy.ts";
 import { keyIn } from "./stores.ts";
 
 export interface WebhookOptions {
   /** Where the API server reaches it. */
   place: WebhookPlace;
-  /** Where it listens; without a hostname on all addresses. */
-  hostname?: string;
-  port: number;
-  onReview?: (record: ReviewRecord) => void;
+  /** Where the front beside this operator finds its token and its certificate. */
+  handover: HandoverSink;
 }
 
 interface WebhookLog {
@@ -39,9 +35,15 @@ interface WebhookLog {
   warn(message: string, properties?: Record<string, unknown>): void;
 }
 
+/** The shortest that the API server gives. */
+const tokenSeconds = 600;
+const retryMs = 5000;
+/** More authorities than ever are trusted at a time. */
+const mostAuthorities = 8;
+
 /**
- * Every operator serves, whether it holds the Lease or not; who holds it renews the certificates in the Secret
- * `keystone-webhook`, from which all take them.
+ * Every operator hands over to the front beside it, whether it holds the Lease or not; the leader renews the certificates
+ * in the Secret `keystone-webhook`, from which all take them, and tells the API server whom to trust.
  */
 export class Webhook {
   readonly #options: WebhookOptions;
@@ -51,33 +53,24 @@ export class Webhook {
   readonly #secrets = new Store({ project: certificatesFrom });
   readonly #configurations = new Store({ project: ({ webhooks }: ValidatingWebhookConfiguration) => webhooks ?? [] });
   readonly #queue: WorkQueue<string>;
-  readonly #answer: (request: Request) => Promise<Response>;
-  #server: Promise<TlsServer | undefined> | undefined;
+  /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */
+  readonly #seen = new Set<string>();
 
-  /** @param rest not fenced: to observe */
+  /** @param rest not fenced: observes, and asks for the front's token, which changes nothing in the cluster */
   constructor(context: Context, rest: RestClient, options: WebhookOptions, log: WebhookLog) {
     this.#context = context;
     this.#rest = rest;
     this.#options = options;
     this.#log = log;
     this.#queue = new WorkQueue({ clock: context.clock });
-    const review = createReviewer({
-      judge: (question) => answerTo(question, admissionWorld(context)),
-      ...(options.onReview ? { onReview: options.onReview } : {}),
-      onError: (error) => log.warn("An admission review could not be judged: {error}", { error: String(error) }),
-    });
-    this.#answer = (request) =>
-      new URL(request.url).pathname === webhookPath
-        ? review(request)
-        : Promise.resolve(new Response(`There is only ${webhookPath}.\n`, { status: 404 }));
     this.#secrets.subscribe(() => {
       this.#queue.add(key);
-      this.#serve();
+      this.#handOver();
     });
     this.#configurations.subscribe(() => this.#queue.add(key));
   }
 
-  /** Observes, and serves once there is a certificate, until the signal aborts. */
+  /** Observes, and hands over, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const watching = (kind: string) => ({
@@ -103,8 +96,7 @@ export class Webhook {
       () => this.#queue.add(key),
       () => {},
     );
-    await Promise.all([synced, ...reflectors.map((each) => each.run(signal))]);
-    await (await this.#server)?.[Symbol.asyncDispose]();
+    await Promise.all([synced, this.#keepToken(signal), ...reflectors.map((each) => each.run(signal))]);
   }
 
   /** Keeps certificates and configuration as they should be, while this operator holds the Lease. */
@@ -127,55 +119,86 @@ export class Webhook {
     const present = this.#secrets.get(keyIn(systemNamespace, webhookName));
     const { certificates, wakeAt } = await certificatesAt(present, hostsOf(place), clock.now());
     const options = { fieldManager: operatorName, force: true, signal };
+    const trusted = this.#trusted(certificates, clock.now());
+    const configuration = webhookConfigurationOf(place, trusted);
+    // First: whatever a front shows next is trusted by then.
+    if (!isDeepStrictEqual(this.#configurations.get(webhookConfigurationName), configuration.webhooks)) {
+      const api = new ResourceApi<ValidatingWebhookConfiguration>(rest, validatingWebhookConfigurations);
+      this.#configurations.observe(await api.apply(configuration, options));
+    }
     if (!isDeepStrictEqual(certificates, present)) {
       const api = new ResourceApi<Secret>(rest, secrets, systemNamespace);
       this.#secrets.observe(await api.apply(secretOf(certificates), options));
       this.#log.info("The webhook has a new certificate.");
     }
-    const configuration = webhookConfigurationOf(place, certificates.authorities);
-    if (!isDeepStrictEqual(this.#configurations.get(webhookConfigurationName), configuration.webhooks)) {
-      const api = new ResourceApi<ValidatingWebhookConfiguration>(rest, validatingWebhookConfigurations);
-      this.#configurations.observe(await api.apply(configuration, options));
-    }
     return { wakeAt };
   }
 
-  /** Takes the certificate that is there now. */
-  #serve(): void {
-    const certificates = this.#secrets.get(keyIn(systemNamespace, webhookName));
-    if (!certificates || certificates.certificate === "") return;
-    this.#server = this.#served(this.#server, certificates);
+  /** The authorities of now, and those before them that certificates may still be of. */
+  #trusted({ authorities }: Certificates, now: number): string {
+    const current = authoritiesIn(authorities, now);
+    for (const each of current) this.#seen.add(each);
+    const earlier = authoritiesIn([...this.#seen].join("\n"), now).filter((each) => !current.includes(each));
+    return [...current, ...earlier.slice(-mostAuthorities)].join("\n");
   }
 
-  async #served(
-    before: Promise<TlsServer | undefined> | undefined,
-    certificates: Certificates,
-  ): Promise<TlsServer | undefined> {
-    const { hostname, port } = this.#options;
-    const server = await before;
-    try {
-      if (server) {
-        server.use(certificates);
-        return server;
+  /** Hands over the certificate that is there now. */
+  #handOver(): void {
+    const certificates = this.#secrets.get(keyIn(systemNamespace, webhookName));
+    if (!certificates) return;
+    for (const each of authoritiesIn(certificates.authorities, this.#context.clock.now())) this.#seen.add(each);
+    const { certificate, key } = certificates;
+    if (certificate !== "" && key !== "") this.#put({ serving: { certificate, key } });
+  }
+
+  /** Renews the front's token at two thirds of its time. */
+  async #keepToken(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#context;
+    let said: string | undefined;
+    while (!signal.aborted) {
+      let waitMs = retryMs;
+      try {
+        await this.#put({ token: await requestToken(this.#rest, signal) });
+        waitMs = tokenSeconds * 1000 * 2 / 3;
+        said = undefined;
+      } catch (error) {
+        const sentence = isApiError(error, 404) || isApiError(error, 403)
+          ? `${error.message.replace(/[.;]?$/, "")}. Bring the front's account and the right to its tokens: ` +
+            `kubectl apply -k deploy/kustomize/webhook; trying again.`
+          : withRemedy(error);
+        if (!signal.aborted && sentence !== said) {
+          this.#log.warn("The admission webhook has no identity: {error}", { error: said = sentence });
+        }
       }
-      const opened = await TlsServer.listen(certificates, {
-        ...(hostname === undefined ? {} : { hostname }),
-        port,
-        answer: this.#answer,
-      });
-      this.#log.info("The admission webhook listens on port {port}.", { port: opened.port });
-      return opened;
-    } catch (error) {
-      this.#log.warn(
-        "The admission webhook can't be served on port {port}: {error}. Quota and policies hold without it.",
-        {
-          port,
-          error: error instanceof Error ? error.message : String(error),
-        },
-      );
-      return server;
+      await sleep(clock, waitMs, signal);
     }
   }
+
+  /** What can't be written is said; nothing but the webhook waits for it. */
+  async #put(change: Parameters<HandoverSink["put"]>[0]): Promise<void> {
+    try {
+      await this.#options.handover.put(change);
+    } catch (error) {
+      this.#log.warn("Nothing can be handed over to the admission webhook: {error}", { error: String(error) });
+    }
+  }
+}
+
+/** Asks for a token of the front's own account. */
+async function requestToken(rest: RestClient, signal: AbortSignal): Promise<string> {
+  const answer = await rest.performRequest({
+    method: "POST",
+    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${frontName}/token`,
+    bodyJson: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec: { expirationSeconds: tokenSeconds },
+    },
+    abortSignal: signal,
+  }) as { status?: { token?: string } } | undefined;
+  const token = answer?.status?.token;
+  if (!token) throw new Error(`The API server answered without a token of ${systemNamespace}/${frontName}`);
+  return token;
 }
 
 const key = "webhook";
@@ -217,30 +240,4 @@ function hostsOf(place: WebhookPlace): Hosts {
   }
   const host = new URL(place.url).hostname.replace(/^\[|\]$/g, "");
   return /^[\d.]+$|:/.test(host) ? { dns: [], ip: [host] } : { dns: [host], ip: [] };
-}
-
-/** What the stores know, as answers need it. */
-export function admissionWorld(context: Context): AdmissionWorld {
-  const { stores, cluster, settings, local, clock } = context;
-  return {
-    settings,
-    cluster: cluster.facts,
-    local: local(),
-    nodes: cluster.nodeCount,
-    realmNamed: (name) => stores.realms.get(name),
-    isCollective: (name) => poolingOf(context).entityNamed(name) !== undefined,
-    realms: () => stores.realms.list(),
-    grantsTo: (realm) => stores.grants.index("grantee", realm),
-    guest: (namespace) => {
-      const realm = realmOfNamespace(namespace);
-      const quota = stores.quotas.get(keyIn(namespace, quotaName));
-      if (realm === undefined || !quota) return undefined;
-      return {
-        quota,
-        limits: stores.limitRanges.get(keyIn(namespace, limitRangeName))?.limits ?? [],
-        grants: stores.grants.index("grantee", realm),
-      };
-    },
-    now: clock.now(),
-  };
 }

@@ -2,6 +2,8 @@
 
 /** Field manager of every write, and name of the operator's Deployment, ServiceAccount and Lease. */
 export const operatorName = "keystone-operator";
+/** ServiceAccount of the process that answers admission reviews. */
+export const frontName = "keystone-front";
 /** Namespace that the operator lives in. */
 export const systemNamespace = "keystone-system";
 /** User name of the operator's ServiceAccount. */

@@ -1,4 +1,5 @@
 /** Opens the port of health and metrics. */
+import { isLoopback } from "./loopback.ts";
 
 /** Where to listen; without a hostname on all addresses, IPv4 and IPv6. */
 export interface Address {
@@ -41,6 +42,34 @@ export function listen({ address, answer, optional, log }: ListenOptions): Deno.
     log.warn("{sentence}; going on without.", { sentence });
     return undefined;
   }
+}
+
+/**
+ * The same for an address that may be on loopback: there it is open only while nothing speaks against it. Returns what is
+ * to be told of that, a sentence without its end.
+ *
+ * @throws {Error} as {@linkcode listen}
+ */
+export function listenUnlessClosed(options: ListenOptions): (closed: string | undefined) => void {
+  const { address, log } = options;
+  if (!isLoopback(address.hostname)) {
+    listen(options);
+    return () => {};
+  }
+  let server: Deno.HttpServer<Deno.NetAddr> | undefined;
+  let said: string | undefined;
+  return (closed) => {
+    if (closed === undefined) {
+      server ??= listen(options);
+      return;
+    }
+    server?.shutdown();
+    server = undefined;
+    if (closed === said) return;
+    said = closed;
+    const where = written(address.hostname ?? "*", address.port);
+    log.warn("Health and metrics at {where} are closed: {reason}.", { where, reason: closed });
+  };
 }
 
 function open({ hostname, port }: Address, answer: (request: Request) => Promise<Response>) {

@@ -4,6 +4,7 @@ import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
 import { connectionStates, entityPhases, type GrantStatus, phases } from "../api/mod.ts";
 import type { GrantFacts } from "../core/facts.ts";
+import { addProcessMetrics } from "./process_metrics.ts";
 import { requestKind } from "./request_kind.ts";
 import type { Stage } from "./stage.ts";
 import type { View } from "./view.ts";
@@ -18,14 +19,6 @@ export interface ApiRequest {
   durationMs: number;
 }
 
-/** One admission review that was answered. */
-export interface Review {
-  /** Kind of the object. */
-  kind: string;
-  verdict: string;
-  durationMs: number;
-}
-
 type Labels = Record<string, string>;
 type Sample = [labels: Labels, value: number];
 
@@ -36,7 +29,6 @@ export class Metrics {
   readonly #errors: Counter;
   readonly #requests: Counter;
   readonly #requestSeconds: Histogram;
-  readonly #reviews: Histogram;
 
   constructor({ version, stage, view }: {
     version: string;
@@ -45,7 +37,6 @@ export class Metrics {
     view: () => View | undefined;
   }) {
     const registers = [this.registry];
-    const startedAt = Date.now() / 1000;
     /** A gauge of which each series is told anew at each look; there are none of what isn't told. */
     const gauge = (name: string, help: string, labelNames: string[], samples: () => Iterable<Sample>) =>
       new Gauge({
@@ -286,21 +277,7 @@ export class Metrics {
       registers,
     });
 
-    this.#reviews = new Histogram({
-      name: "keystone_admission_review_duration_seconds",
-      help: "How long admission reviews took, by kind of the object and by verdict.",
-      labelNames: ["kind", "verdict"],
-      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 3],
-      registers,
-    });
-
-    // Not prom-client's own: those read what Deno doesn't have.
-    gauge("process_resident_memory_bytes", "Memory of this process.", [], () => [[{}, Deno.memoryUsage().rss]]);
-    gauge("process_heap_bytes", "JavaScript heap of this process that is in use.", [], () => [[
-      {},
-      Deno.memoryUsage().heapUsed,
-    ]]);
-    gauge("process_start_time_seconds", "When this process began, in seconds since 1970.", [], () => [[{}, startedAt]]);
+    addProcessMetrics(this.registry);
   }
 
   reconciled({ name, durationMs, outcome }: ReconcileRecord): void {
@@ -314,21 +291,11 @@ export class Metrics {
     this.#requestSeconds.observe({ verb }, request.durationMs / 1000);
   }
 
-  reviewed({ kind, verdict, durationMs }: Review): void {
-    // A name that nobody knows would be a series for ever.
-    this.#reviews.observe({ kind: reviewedKinds.has(kind) ? kind : "other", verdict }, durationMs / 1000);
-  }
-
   /** In the text format of Prometheus. */
   async text(): Promise<{ body: string; type: string }> {
     return { body: await this.registry.metrics(), type: this.registry.contentType };
   }
 }
-
-const reviewedKinds: ReadonlySet<string> = new Set([
-  ..."CronJob DaemonSet Deployment Job PersistentVolumeClaim Pod ReplicaSet ReplicationController".split(" "),
-  ..."Service StatefulSet Grant Realm SuperEntity".split(" "),
-]);
 
 type Amounts = Readonly<Record<string, string>>;
 

@@ -1,13 +1,21 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { parser } from "@prometheus-io/lezer-promql";
+import type { Registry } from "prom-client";
+import { FrontMetrics } from "../front/metrics.ts";
 import { Metrics } from "./metrics.ts";
 
 const docs = new URL("../../docs/monitoring.md", import.meta.url);
 
-/** Name, labels and help of each metric, as a row of the table in docs/monitoring.md. */
-async function rows(): Promise<string[]> {
-  const { registry } = new Metrics({ version: "0", stage: () => ({ is: "syncing" }), view: () => undefined });
+const registries = () => [
+  new Metrics({ version: "0", stage: () => ({ is: "syncing" }), view: () => undefined }).registry,
+  new FrontMetrics({ ready: () => true, connections: () => 0 }).registry,
+];
+
+/** Name, labels and help of each metric, as a row of the tables in docs/monitoring.md. */
+const rows = async (): Promise<string[]> => (await Promise.all(registries().map(rowsOf))).flat();
+
+async function rowsOf(registry: Registry): Promise<string[]> {
   const described = await registry.getMetricsAsJSON();
   return described.map(({ name, help }) => {
     const { labelNames } = registry.getSingleMetric(name) as unknown as { labelNames: string[] };
@@ -21,8 +29,8 @@ Deno.test("docs/monitoring.md lists each metric as it is", async () => {
 });
 
 Deno.test("metrics are named as Prometheus wants: base units, counters end with _total", async () => {
-  const { registry } = new Metrics({ version: "0", stage: () => ({ is: "syncing" }), view: () => undefined });
-  for (const { name, type } of await registry.getMetricsAsJSON()) {
+  const described = await Promise.all(registries().map((registry) => registry.getMetricsAsJSON()));
+  for (const { name, type } of described.flat()) {
     assert.equal(name.endsWith("_total"), String(type) === "counter", name);
     assert.doesNotMatch(name, /_(ms|milliseconds|minutes|kb|mb)(_|$)/);
   }
@@ -50,8 +58,12 @@ const namesIn = (text: string): Set<string> =>
   new Set([...text.matchAll(/\b((?:keystone|process)_[a-z_]+?)(?:_bucket|_sum|_count)?\b/g)].map(([, name]) => name!));
 
 Deno.test("dashboard and alerts ask only for metrics that there are", async () => {
-  const { registry } = new Metrics({ version: "0", stage: () => ({ is: "syncing" }), view: () => undefined });
-  const exported = new Set((await registry.getMetricsAsJSON()).map(({ name }) => name));
+  const all = registries();
+  const described = await Promise.all(all.map((registry) => registry.getMetricsAsJSON()));
+  const exported = new Set(described.flat().map(({ name }) => name));
+  const labelsOf = (name: string): readonly string[] =>
+    all.flatMap((registry) => registry.getSingleMetric(name) ?? [])
+      .flatMap((metric) => (metric as unknown as { labelNames: string[] }).labelNames);
   const files = new URL("../../deploy/chart/files/", import.meta.url);
   const alerts = load(await Deno.readTextFile(new URL("alerts.yaml", files))) as {
     groups: { rules: { alert: string; expr: string; annotations: { runbook: string } }[] }[];
@@ -73,9 +85,7 @@ Deno.test("dashboard and alerts ask only for metrics that there are", async () =
     // Labels that a metric doesn't have would match nothing, and by them nothing could be told apart.
     for (const [, labels] of expr.matchAll(/\bby \(([^)]*)\)/g)) {
       for (const label of labels!.split(",").map((label) => label.trim()).filter((label) => label !== "le")) {
-        const known = [...names].some((name) =>
-          (registry.getSingleMetric(name) as unknown as { labelNames: string[] }).labelNames.includes(label)
-        );
+        const known = [...names].some((name) => labelsOf(name).includes(label));
         assert.ok(known, `${by} asks by ${label}: ${expr}`);
       }
     }

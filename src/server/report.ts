@@ -1,6 +1,7 @@
 /** How the operator fares, for people, Kubernetes and Prometheus: `/healthz`, `/readyz` and `/metrics`. */
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
-import { type ApiRequest, Metrics, type Review } from "./metrics.ts";
+import { type ApiRequest, Metrics } from "./metrics.ts";
+import { createPages } from "./pages.ts";
 import { isReady, sentenceOf, type Stage } from "./stage.ts";
 import type { Audience, View } from "./view.ts";
 
@@ -31,37 +32,9 @@ export class Report implements Audience {
     this.metrics.requested(request);
   }
 
-  /** Told of each admission review. */
-  readonly reviewed = (review: Review): void => this.metrics.reviewed(review);
-
-  /**
-   * Answers one request; never throws. `/healthz` says that the process lives, whatever its surroundings do: to restart
-   * it would mend none of that.
-   */
-  readonly answer = async (request: Request): Promise<Response> => {
-    const { pathname } = new URL(request.url);
-    const page = this.#pages[pathname];
-    if (!page) return text(404, `There is nothing at ${pathname}; ask for /healthz, /readyz or /metrics.`);
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return text(405, `${pathname} is only to be read.`, { allow: "GET, HEAD" });
-    }
-    return await page();
-  };
-
-  readonly #pages: Readonly<Record<string, (() => Response | Promise<Response>) | undefined>> = {
-    __proto__: null as never,
-    "/healthz": () => text(200, "ok"),
-    "/readyz": () => text(isReady(this.#stage) ? 200 : 503, sentenceOf(this.#stage)),
-    "/metrics": async () => {
-      try {
-        const { body, type } = await this.metrics.text();
-        return new Response(body, { headers: { "content-type": type } });
-      } catch (error) {
-        return text(500, `The metrics can't be told: ${error instanceof Error ? error.message : error}`);
-      }
-    },
-  };
+  /** Answers one request; never throws. */
+  readonly answer = createPages({
+    ready: () => ({ ready: isReady(this.#stage), sentence: sentenceOf(this.#stage) }),
+    metrics: () => this.metrics.text(),
+  });
 }
-
-const text = (status: number, sentence: string, headers: Record<string, string> = {}): Response =>
-  new Response(`${sentence}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers } });

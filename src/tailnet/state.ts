@@ -13,9 +13,11 @@ export type TailnetState =
   /** No TS_SOCKET is configured. */
   | { kind: "none" }
   /** tailscaled can't be asked, or isn't connected to a tailnet; the message is a sentence with the remedy. */
-  | { kind: "unavailable"; reason: UnavailableReason; message: string }
+  | { kind: "unavailable"; reason: UnavailableReason; message: string; tun?: boolean }
   | {
     kind: "running";
+    /** Whether tailscaled has a network device; false: it runs in userspace mode. Absent: it didn't say. */
+    tun?: boolean;
     self: Peer;
     /** By dnsName, self included. Control servers keep names unique, but nothing here relies on it. */
     peers: ReadonlyMap<string, readonly Peer[]>;
@@ -63,16 +65,19 @@ export interface Beside {
 
 /** What tailscaled's status means; `socket` is for the messages. */
 export function stateFrom(status: Status, socket: string, { controlURL, capabilities }: Beside = {}): TailnetState {
+  const tun = typeof status.TUN === "boolean" ? { tun: status.TUN } : {};
   const unavailable = (reason: UnavailableReason, message: string): TailnetState => ({
     kind: "unavailable",
     reason,
     message: `tailscaled at ${socket} ${message} (its state is ${status.BackendState.slice(0, 32)})`,
+    ...tun,
   });
   switch (status.BackendState) {
     case "Running": {
       if (!status.Self?.DNSName) return unavailable("Starting", "has no name for this node yet; wait a moment");
       const state: TailnetState = {
         kind: "running",
+        ...tun,
         self: peerFrom(status.Self, true, status),
         peers: peersFrom(status, capabilities),
       };

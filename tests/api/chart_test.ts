@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { load } from "js-yaml";
 import { kustomizeFiles, type Manifest, render } from "../../deploy/kustomize_files.ts";
 import { revisionAnnotation, schemaRevision } from "../../src/api/mod.ts";
+import { readConfig } from "../../src/config.ts";
 import { version } from "../../src/version.ts";
 import { baseName } from "../../deploy/image.ts";
 import { root, step } from "../fixtures/operator.ts";
@@ -22,7 +23,7 @@ const variants: Record<string, Record<string, unknown>> = {
   "with one replica that stays the same node": {
     realm: "alice-home",
     replicas: 1,
-    tailscale: { stateSecret: "keystone-tailscale" },
+    tailscale: { stateClaim: "keystone-tailscale" },
   },
   "without a tailnet": { tailscale: { enabled: false } },
   "without a webhook": { realm: "alice-home", webhook: { enabled: false } },
@@ -49,6 +50,7 @@ interface Container {
   image: string;
   args?: string[];
   env?: { name: string; value?: string; valueFrom?: unknown }[];
+  ports?: { containerPort: number }[];
   volumeMounts: { name: string; mountPath: string }[];
 }
 interface PodSpec {
@@ -119,8 +121,13 @@ Deno.test("the chart", async (t) => {
     ["no realm for two replicas", {}, /realm is empty.*--set realm=alice-home/],
     [
       "two replicas that would be one node",
-      { realm: "a", tailscale: { stateSecret: "s" } },
-      /stateSecret is s and replicas is 2.*Set replicas=1/,
+      { realm: "a", tailscale: { stateClaim: "s" } },
+      /stateClaim is s and replicas is 2.*Set replicas=1/,
+    ],
+    [
+      "the operator's token in the sidecar",
+      { realm: "a", replicas: 1, tailscale: { stateSecret: "s" } },
+      /stateSecret is s and is no longer supported.*operator's token.*Set tailscale\.stateSecret=null.*stateClaim/,
     ],
     ["a realm that is no name", { realm: "Alice Home" }, /'\/realm': 'Alice Home' does not match/],
     ["a value that isn't there", { realm: "a", replica: 3 }, /replica/],
@@ -134,10 +141,11 @@ Deno.test("the chart", async (t) => {
 
   await t.step("the socket is in the operator's container and tailscaled's, the token only where it is needed", () => {
     const { spec } = podOf(rendered.get("with a sidecar on Headscale")!);
-    assert.deepEqual(spec.containers.map(({ name }) => name), ["operator", "tailscaled"]);
-    const [operator, sidecar] = spec.containers;
+    assert.deepEqual(spec.containers.map(({ name }) => name), ["operator", "front", "tailscaled"]);
+    const [operator, front, sidecar] = spec.containers;
     const mounts = (container: Container) => container.volumeMounts.map(({ name }) => name);
-    assert.deepEqual(mounts(operator!), ["token", "tailscale-socket"]);
+    assert.deepEqual(mounts(operator!), ["token", "handover", "tailscale-socket"]);
+    assert.deepEqual(front!.volumeMounts, [{ name: "handover", mountPath: "/var/run/keystone", readOnly: true }]);
     assert.deepEqual(mounts(sidecar!), ["tailscale-socket", "tailscale-state", "tailscale-tmp"]);
     assert.ok("emptyDir" in spec.volumes.find(({ name }) => name === "tailscale-socket")!);
     assert.deepEqual(envOf(sidecar!), {
@@ -155,12 +163,42 @@ Deno.test("the chart", async (t) => {
     assert.deepEqual(sidecar!.env!.find(({ name }) => name === "TS_AUTHKEY")!.valueFrom, {
       secretKeyRef: { name: "keystone-tailscale-auth", key: "TS_AUTHKEY" },
     });
-    const kept = podOf(rendered.get("with one replica that stays the same node")!).spec.containers[1]!;
-    assert.equal(envOf(kept)["TS_KUBE_SECRET"], "keystone-tailscale");
-    assert.ok(mounts(kept).includes("token"));
+    const kept = podOf(rendered.get("with one replica that stays the same node")!).spec.containers.at(-1)!;
+    assert.equal(envOf(kept)["TS_KUBE_SECRET"], "");
+    const volumes = podOf(rendered.get("with one replica that stays the same node")!).spec.volumes;
+    assert.deepEqual(volumes.find(({ name }) => name === "tailscale-state"), {
+      name: "tailscale-state",
+      persistentVolumeClaim: { claimName: "keystone-tailscale" },
+    });
+    for (const [variant, manifests] of rendered) {
+      for (const container of podOf(manifests).spec.containers) {
+        // The operator's token and the handover's other end are the operator's alone, the socket is not the front's.
+        const has = mounts(container);
+        if (container.name !== "operator") assert.ok(!has.includes("token"), `${variant}: ${container.name}`);
+        if (container.name === "front") assert.ok(!has.some((name) => name.startsWith("tailscale")), variant);
+        if (container.name === "tailscaled") assert.ok(!has.includes("handover"), variant);
+      }
+    }
     const alone = podOf(rendered.get("without a tailnet")!).spec.containers;
-    assert.deepEqual(alone.map(({ name }) => name), ["operator"]);
+    assert.deepEqual(alone.map(({ name }) => name), ["operator", "front"]);
+    const unexplained = podOf(rendered.get("without a webhook")!).spec.containers;
+    assert.deepEqual(unexplained.map(({ name }) => name), ["operator", "tailscaled"]);
     assert.equal(envOf(alone[0]!)["TS_SOCKET"], undefined);
+  });
+
+  await t.step("what listens in a pod does so on the pod's own address only", () => {
+    for (const [variant, manifests] of rendered) {
+      const ours = podOf(manifests).spec.containers.filter(({ name }) => name !== "tailscaled");
+      for (const container of ours) {
+        const address = container.env!.find(({ name }) => name === "POD_IP")?.valueFrom;
+        assert.deepEqual(address, { fieldRef: { fieldPath: "status.podIP" } }, `${variant}: ${container.name}`);
+        const env: Record<string, string | undefined> = { ...envOf(container), POD_IP: "10.0.0.7" };
+        const { listen, frontListen, webhook } = readConfig([], (name) => env[name], false);
+        for (const place of [listen, frontListen, webhook]) {
+          assert.ok(!place || place.hostname === "10.0.0.7" || !isGiven(container, place.port), JSON.stringify(place));
+        }
+      }
+    }
   });
 
   await t.step("no role has a wildcard, may give itself more, or reaches secrets that it doesn't need", () => {
@@ -169,6 +207,12 @@ Deno.test("the chart", async (t) => {
       assert.ok(audited.length >= 4);
       for (const role of audited) {
         assert.deepEqual(excesses(role), [], `${variant}: ${role.kind} ${role.metadata.name}`);
+      }
+    }
+    for (const manifests of rendered.values()) {
+      for (const { kind, metadata, rules } of manifests) {
+        if (!/Role$/.test(kind) || metadata.name !== "keystone-front") continue;
+        for (const { verbs } of rules as Rule[]) assert.deepEqual(verbs, ["list", "watch"]);
       }
     }
     for (const rule of tooMuch) assert.notDeepEqual(excesses(roleOf(rule)), [], JSON.stringify(rule));
@@ -242,6 +286,10 @@ Deno.test("the chart", async (t) => {
   });
 });
 
+/** Whether the port is one that the container says it opens. */
+const isGiven = ({ ports = [] }: Container, port: number): boolean =>
+  ports.some(({ containerPort }) => containerPort === port);
+
 interface Rule {
   apiGroups?: string[];
   resources?: string[];
@@ -263,11 +311,20 @@ const explained: Rule[] = [
   { apiGroups: ["keystone.io"], resources: ["realms"], verbs: ["approve"] },
 ];
 
+/** Tokens of the front's account, which can write nothing. */
+const frontToken: Rule = {
+  apiGroups: [""],
+  resources: ["serviceaccounts/token"],
+  resourceNames: ["keystone-front"],
+  verbs: ["create"],
+};
+
 /** What is wrong with a role of ours. */
 function excesses({ kind, metadata, rules }: Manifest): string[] {
   const guests = metadata.name === "keystone-guest";
   return (rules as Rule[]).flatMap((rule) => {
     if (metadata.name === "keystone-operator" && explained.some((each) => isDeepStrictEqual(each, rule))) return [];
+    if (kind === "Role" && metadata.namespace === system && isDeepStrictEqual(rule, frontToken)) return [];
     const { apiGroups = [], resources = [], verbs, resourceNames = [], nonResourceURLs = [] } = rule;
     const found: string[] = [];
     const has = (...names: string[]) => names.some((name) => resources.includes(name));

@@ -165,11 +165,11 @@ const account = (place: string) =>
   apply(core(place, "serviceaccounts/default"), "ServiceAccount", { automountServiceAccountToken: false });
 const evict = (place: string) =>
   create(core(place, "pods/old/eviction"), named("old", { apiVersion: "policy/v1", kind: "Eviction" }));
-const token = (place: string) =>
-  create(core(place, "serviceaccounts/default/token"), {
+const token = (place: string, account = "default", expirationSeconds = 600) =>
+  create(core(place, `serviceaccounts/${account}/token`), {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
-    spec: { audiences: [] },
+    spec: { audiences: [], expirationSeconds },
   });
 const event = (place: string) =>
   create(inGroup("events.k8s.io")(place, "events"), {
@@ -477,6 +477,21 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         "write secrets elsewhere",
         create(core("kube-system", "secrets"), named("x")),
         /may not CREATE secrets kube-system\/x: /,
+      ],
+      [
+        "make a token of its own account, which would outlast its pod",
+        token("keystone-system", "keystone-operator"),
+        /of tokens it makes only those of the account keystone-front in keystone-system, for 600 seconds at most/,
+      ],
+      [
+        "make a token of a guest's account",
+        token(guests),
+        /of tokens it makes only those of the account keystone-front/,
+      ],
+      [
+        "make a token of its front that lasts an hour",
+        token("keystone-system", "keystone-front", 3600),
+        /for 600 seconds at most/,
       ],
       ["make tokens elsewhere", token("kube-system"), /may not CREATE serviceaccounts\/token kube-system\/default: /],
       [

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { eventually, grantOf, prepared, realmOf, root, step } from "../fixtures/operator.ts";
-import { startOperatorProcess } from "../fixtures/operator_process.ts";
+import { startBothProcesses, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 
@@ -145,24 +145,30 @@ Deno.test("deno task run", {
     assert.deepEqual(operator.log.filter((line) => /forbidden|error/i.test(line)), []);
   });
 
-  await step(t, "its webhook needs no more permissions than it is given", async () => {
-    const [port] = freePorts(1);
-    await using operator = await startOperatorProcess({
-      KUBECONFIG: lab.kubeconfig,
-      KEYSTONE_REALM,
-      KEYSTONE_LISTEN,
-      KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`,
-    });
-    await operator.says(/The admission webhook listens on port/);
-    await eventually("the API server asks it", async () => {
-      const { stderr } = await lab.kubectl(["apply", "--dry-run=server", "-f", "-"], {
-        stdin: JSON.stringify(grantOf({ name: "odd", to: "nobody-home" })),
+  await step(
+    t,
+    "with a webhook it starts two processes, and neither needs more permissions than it is given",
+    async () => {
+      const [port] = freePorts(1);
+      await kubectl(["apply", "-k", `${root}deploy/kustomize/webhook`]);
+      await using operator = startBothProcesses({
+        KUBECONFIG: lab.kubeconfig,
+        KEYSTONE_REALM,
+        KEYSTONE_LISTEN,
+        KEYSTONE_FRONT_LISTEN: "off",
+        KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`,
       });
-      return /Warning: spec.granteeRealm is nobody-home/.test(stderr) || `it says ${stderr || "nothing"}`;
-    });
-    assert.equal(await operator.stop(), 0);
-    await kubectl(["delete", "validatingwebhookconfiguration", "keystone"]);
-  });
+      await operator.says(/The admission webhook listens on port/);
+      await eventually("the API server asks it", async () => {
+        const { stderr } = await lab.kubectl(["apply", "--dry-run=server", "-f", "-"], {
+          stdin: JSON.stringify(grantOf({ name: "odd", to: "nobody-home" })),
+        });
+        return /Warning: spec.granteeRealm is nobody-home/.test(stderr) || `it says ${stderr || "nothing"}`;
+      });
+      assert.equal(await operator.stop(), 0);
+      await kubectl(["delete", "validatingwebhookconfiguration", "keystone"]);
+    },
+  );
 
   await step(t, "a wrong setting ends it at once, with its name, value and remedy", async () => {
     await assert.rejects(

@@ -5,12 +5,14 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import fc from "fast-check";
-import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { createRestClient, isApiError, Kubeconfig, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { grants as grantResource } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { demandOf } from "../../src/core/admission/demand.ts";
 import { fits, verdictOf } from "../../src/core/admission/verdict.ts";
 import { allowanceOf } from "../../src/core/admission/allowance.ts";
-import type { ReviewRecord } from "../../src/server/admission/review.ts";
+import { HandoverWriter } from "../../src/front/handover.ts";
 import { clientOf, eventually, prepared, root, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+import { startFrontProcess } from "../fixtures/operator_process.ts";
 import { hard as caseHard, workloads } from "../fixtures/workload_cases.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
@@ -53,20 +55,33 @@ Deno.test("admission that explains", {
   }
   const kubeconfig = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
   const [port] = freePorts(1);
-  const reviews: ReviewRecord[] = [];
+  const place = { url: `https://127.0.0.1:${port}` };
+  const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
+  const folder = await Deno.makeTempDir();
   const start = () =>
     startOperator(lab, {
       kubeconfig,
       realm: "alice-home",
-      webhook: {
-        place: { url: `https://127.0.0.1:${port}` },
-        hostname: "127.0.0.1",
-        port: port!,
-        onReview: (record) => reviews.push(record),
-      },
+      webhook: { place, handover: new HandoverWriter(folder, config) },
     });
+  const startFront = () =>
+    startFrontProcess({ KEYSTONE_HANDOVER: folder, KEYSTONE_WEBHOOK: place.url, KEYSTONE_REALM: "alice-home" });
   let operator = await start();
-  await using _ = { [Symbol.asyncDispose]: () => operator.stop() };
+  let front = await startFront();
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await operator.stop();
+      await front.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+  const url = await front.url();
+  /** How many reviews the front has answered. */
+  const reviews = async (): Promise<number> => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    const counts = text.matchAll(/^keystone_admission_review_duration_seconds_count\{.*\} (\d+)$/gm);
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+  };
   const create = (rest: RestClient, object: unknown, namespace = "guest-bob-home") => {
     const { apiVersion, kind } = object as { apiVersion: string; kind: string };
     const plural = `${kind.toLowerCase()}s`;
@@ -190,10 +205,10 @@ Deno.test("admission that explains", {
 
   await step(t, "nothing outside guest namespaces waits for it", async () => {
     await eventually("no review is under way", () => Promise.resolve(true));
-    const before = reviews.length;
+    const before = await reviews();
     assert.equal(await refusal(deployment("elsewhere", 100, "99", "default"), "default"), undefined);
     await create(cluster.rest, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" } });
-    assert.equal(reviews.length, before);
+    assert.equal(await reviews(), before);
   });
 
   await step(t, "terms that are legal and likely wrong are warned of, and applied", async () => {
@@ -245,7 +260,8 @@ Deno.test("admission that explains", {
     const { authorities } = await certificates();
     using client = Deno.createHttpClient({ caCerts: [authorities] });
     for (const body of ["", "{", "null", '{"request":{}}', "x".repeat(100_000)]) {
-      const answer = await fetch(`https://127.0.0.1:${port}/admit`, { method: "POST", body, client });
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`https://127.0.0.1:${port}/admit`, { method: "POST", headers, body, client });
       assert.equal(answer.status, 400);
       await answer.body?.cancel();
     }
@@ -293,32 +309,137 @@ Deno.test("admission that explains", {
   await step(t, "a configuration or a Secret that somebody deletes comes back", async () => {
     await lab.kubectl(["delete", "validatingwebhookconfiguration", "keystone"]);
     await serving();
-    await lab.kubectl(["delete", "secret", "keystone-webhook", "-n", "keystone-system"]);
-    await eventually("there is a Secret", async () => (await certificates()).authorities !== "" || "not yet");
+  });
+
+  await step(t, "another authority, since somebody deletes the Secret: no call fails", async () => {
+    const { authorities } = await certificates();
+    const before = await fingerprint(port!);
+    let asked = 0, passed = 0, done = false;
+    const asking = (async () => {
+      while (!done) {
+        asked++;
+        if (await refusal(deployment("steady", 1, "99")) === undefined) passed++;
+      }
+    })();
+    try {
+      await lab.kubectl(["delete", "secret", "keystone-webhook", "-n", "keystone-system"]);
+      await eventually("another certificate is shown", async () => await fingerprint(port!) !== before || "not yet");
+      assert.notEqual((await certificates()).authorities, authorities);
+      const after = asked;
+      await eventually("it goes on", () => Promise.resolve(asked > after + 20 || "not yet"));
+    } finally {
+      done = true;
+      await asking;
+    }
+    assert.equal(passed, 0, `of ${asked} requests ${passed} were not judged`);
+  });
+
+  await step(t, "without an operator the front still refuses; one that comes back changes no authority", async () => {
+    const { authorities } = await certificates();
+    await operator.stop();
+    assert.match(await refusal(deployment("unled", 1, "99")) ?? "", /short by/);
+    operator = await start();
+    await eventually(
+      "it leads",
+      () => Promise.resolve(operator.log.some((line) => /Enforcing/.test(line)) || "not yet"),
+    );
+    await serving();
+    assert.equal((await certificates()).authorities, authorities);
+  });
+
+  await step(t, "without a front the quota still holds, and grants begin and end", async () => {
+    assert.equal(await front.stop(), 0);
+    const { code, said } = await cluster.apply(deployment("unjudged", 20, "1"));
+    assert.equal(code, 0, said);
+    await eventually("the quota lets in what is granted", async () => {
+      const { status } = await cluster.quotas.namespace("guest-bob-home").get("keystone");
+      const [used, most] = [status?.used?.["requests.cpu"], status?.hard?.["requests.cpu"]];
+      return (used === most && Number(used) < 20) || `used is ${used} of ${most}`;
+    });
+    await cluster.createRealm("hugo-home");
+    const { text, at } = secondsFromNow(3);
+    await cluster.create({ name: "to-hugo", to: "hugo-home", until: text, termination: { noticeSeconds: 0 } });
+    await cluster.grantIn("Active", "to-hugo");
+    await cluster.grantIn("Expired", "to-hugo");
+    assert.ok(Date.now() - at < 2000, `${Date.now() - at} ms late`);
+    front = await startFront();
     await serving();
   });
 
-  await step(
-    t,
-    "with the webhook down the quota still holds, and it comes back with the same certificate",
-    async () => {
-      const { authorities } = await certificates();
-      await operator.stop();
-      const { code, said } = await cluster.apply(deployment("unjudged", 20, "1"));
-      assert.equal(code, 0, said);
-      await eventually("the quota lets in what is granted", async () => {
-        const { status } = await cluster.quotas.namespace("guest-bob-home").get("keystone");
-        const [used, most] = [status?.used?.["requests.cpu"], status?.hard?.["requests.cpu"]];
-        return (used === most && Number(used) < 20) || `used is ${used} of ${most}`;
-      });
-      operator = await start();
-      await serving();
-      assert.equal((await certificates()).authorities, authorities);
-    },
-  );
+  await step(t, "with all that the front has, nothing is written and no secret is read", async () => {
+    const { token } = JSON.parse(await Deno.readTextFile(`${folder}/handover.json`));
+    const { server, caCerts } = config;
+    using rest = createRestClient({
+      source: "the front's token",
+      server,
+      ...(caCerts ? { caCerts } : {}),
+      namespace: "default",
+      credentials: {
+        current: () => Promise.resolve({ authorization: `Bearer ${token}` }),
+        renew: () => Promise.resolve(false),
+      },
+    }, { userAgent: "keystone-test" });
+    const { items } = await new ResourceApi(rest, grantResource).list();
+    assert.ok(items.length > 0, "its token works");
+    const may = await rightsOf(rest);
+    assert.deepEqual(may.filter(({ verbs }) => verbs.some((verb) => !["list", "watch"].includes(verb))), []);
+    assert.ok(may.length >= 5, JSON.stringify(may));
+    const refused: string[] = [];
+    const paths = [
+      ["secrets", "/api/v1/namespaces/keystone-system/secrets"],
+      ["secret", "/api/v1/namespaces/keystone-system/secrets/keystone-webhook"],
+      ["configmaps", "/api/v1/namespaces/guest-bob-home/configmaps"],
+      ["pods", "/api/v1/namespaces/guest-bob-home/pods"],
+      ["token", "/api/v1/namespaces/keystone-system/serviceaccounts/keystone-front/token"],
+      ["operator's token", "/api/v1/namespaces/keystone-system/serviceaccounts/keystone-operator/token"],
+      ["grant", "/apis/keystone.io/v1alpha1/grants/alice-to-bob"],
+      ["grants", "/apis/keystone.io/v1alpha1/grants"],
+      ["status", "/apis/keystone.io/v1alpha1/grants/alice-to-bob/status"],
+      ["realm", "/apis/keystone.io/v1alpha1/realms/bob-home"],
+      ["quota", "/api/v1/namespaces/guest-bob-home/resourcequotas/keystone"],
+      ["lease", "/apis/coordination.k8s.io/v1/namespaces/keystone-system/leases/keystone-operator"],
+      ["webhook", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/keystone"],
+      ["binding", "/apis/rbac.authorization.k8s.io/v1/namespaces/guest-bob-home/rolebindings/keystone-guest"],
+      ["namespace", "/api/v1/namespaces/guest-bob-home"],
+    ] as const;
+    for (const [name, path] of paths) {
+      for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"] as const) {
+        if (method === "GET" && name === "grants") continue;
+        try {
+          await rest.performRequest({
+            method,
+            path,
+            querystring: new URLSearchParams(method === "GET" ? {} : { dryRun: "All" }),
+            ...(method === "PATCH" ? { contentType: "application/merge-patch+json" } : {}),
+            ...(method === "GET" || method === "DELETE" ? {} : { bodyJson: {} }),
+          });
+          assert.fail(`${method} ${path} was allowed`);
+        } catch (error) {
+          // 405: there is nothing of the kind to ask for; 400: it was never anybody's right to be asked.
+          if (!isApiError(error, 403) && !isApiError(error, 405)) throw new Error(`${method} ${path}: ${error}`);
+          if (isApiError(error, 403)) refused.push(`${method} ${name}`);
+        }
+      }
+    }
+    assert.ok(refused.length > 50, refused.join());
+  });
 
-  await step(t, "the operator says nothing of errors", () => {
-    assert.deepEqual(operator.log.filter((line) => !/Enforcing|webhook (listens|has a new)|Watching/.test(line)), []);
+  await step(t, "the front's files are what was handed over, and no one else reads them", async () => {
+    const files = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    assert.deepEqual(files, ["handover.json"]);
+    const handed = JSON.parse(await Deno.readTextFile(`${folder}/handover.json`));
+    assert.deepEqual(Object.keys(handed).sort(), ["api", "serving", "token"]);
+    assert.deepEqual(Object.keys(handed.api).sort(), ["caCerts", "server"]);
+    assert.equal((await Deno.stat(`${folder}/handover.json`)).mode! & 0o777, 0o600);
+    const claims = JSON.parse(atob(handed.token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    assert.equal(claims.sub, "system:serviceaccount:keystone-system:keystone-front");
+    assert.ok(claims.exp - claims.iat <= 600, `${claims.exp - claims.iat} s`);
+  });
+
+  await step(t, "neither says anything of errors", () => {
+    const usual = /Enforcing|webhook has a new|Watching/;
+    assert.deepEqual(operator.log.filter((line) => !usual.test(line)), []);
+    assert.deepEqual(front.log.filter((line) => !/webhook listens|Health and metrics/.test(line)), []);
     return Promise.resolve();
   });
 
@@ -347,4 +468,18 @@ function fingerprint(port: number): Promise<string> {
     });
     socket.once("error", reject);
   });
+}
+
+/** What an account may do to objects, but ask what it may do. */
+async function rightsOf(rest: RestClient): Promise<{ resources: string[]; verbs: string[] }[]> {
+  const answer = await rest.performRequest({
+    method: "POST",
+    path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+    bodyJson: {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SelfSubjectRulesReview",
+      spec: { namespace: "keystone-system" },
+    },
+  }) as { status: { resourceRules: { resources: string[]; verbs: string[] }[] } };
+  return answer.status.resourceRules.filter(({ resources }) => !resources.some((each) => /^selfsubject/.test(each)));
 }

@@ -9,7 +9,9 @@ import {
   helm,
   killContainer,
   leader,
+  listeningIn,
   prepareInstall,
+  processOf,
   readyPods,
   restartsOf,
   succeeded,
@@ -19,6 +21,7 @@ import {
 } from "../fixtures/installed.ts";
 import { clientOf, eventually, realmOf, secondsFromNow, step, TestCluster } from "../fixtures/operator.ts";
 import { previousChart } from "../fixtures/previous_chart.ts";
+import { getAs } from "../fixtures/tailnet_dial.ts";
 import { startLab } from "../lab/lab.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { addVolume, premadeStorage } from "../lab/volumes.ts";
@@ -173,6 +176,55 @@ nodeTest("installed by the chart, in pods", async (t) => {
       if (code === 0) await bob(["delete", "deployment", "huge"]);
       return code !== 0 && /Grant lent|keystone/i.test(stderr) || `${code} ${stderr}`;
     }, 30_000);
+  });
+
+  await step(
+    t,
+    "a peer of the tailnet reaches nothing of the pod, and no container but the operator's has its token",
+    async () => {
+      const { socket } = lab.realms["bob-home"]!;
+      const { node } = (await cluster.realms.get(grantor)).status!;
+      const address = node!.addresses!.find((each) => each.includes("."))!;
+      for (const pod of await readyPods(rest)) {
+        const addressOfPod = (await new ResourceApi(rest, podResource, system).get(pod)).status!.podIP!;
+        for (const container of ["operator", "front", "tailscaled"]) {
+          const pid = await processOf(rest, pod, container);
+          const token = await Deno.stat(`/proc/${pid}/root/var/run/secrets/kubernetes.io/serviceaccount/token`)
+            .then(() => true, () => false);
+          assert.equal(token, container === "operator", `${pod}/${container}`);
+        }
+        const ours = [8080, 8081, 9443];
+        const listening = await listeningIn(await processOf(rest, pod, "operator"));
+        for (const { port, loopback } of listening) {
+          if (ours.includes(port)) assert.equal(loopback, false, `${pod} listens on loopback, port ${port}`);
+        }
+        assert.deepEqual(ours.filter((port) => !listening.some((each) => each.port === port)), [], addressOfPod);
+      }
+      // Whatever else there is, and what people run beside it.
+      const ports = [...[8080, 8081, 9443, 8443], 22, 80, 443, 4317, 5252, 6060, 8000, 8888, 9002, 9090, 9100, 10250];
+      const answered = await Promise.all(
+        ports.map(async (port) => [port, await getAs(socket, address, port, "/metrics")]),
+      );
+      assert.deepEqual(answered.filter(([, said]) => said !== undefined), []);
+      for (const port of [8080, 8081]) {
+        const path = `/api/v1/namespaces/${system}/pods/${await leader(rest)}:${port}/proxy/metrics`;
+        assert.match(await kubectl(["get", "--raw", path]), /^process_resident_memory_bytes \d/m);
+      }
+    },
+  );
+
+  await step(t, "a front that is killed comes back, and enforcement does not notice", async () => {
+    const holder = (await leader(rest))!;
+    const restarts = await restartsOf(rest, holder, "front");
+    await killContainer(rest, holder, "front");
+    await eventually(
+      "it was restarted",
+      async () => await restartsOf(rest, holder, "front") > restarts || "not yet",
+      30_000,
+    );
+    await bothReady(rest);
+    assert.equal(await leader(rest), holder);
+    assert.equal((await cluster.grants.get("lent")).status?.phase, "Active");
   });
 
   await step(t, "a leader that is told to go hands over within 3 s", async () => {

@@ -10,6 +10,7 @@
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { clientOf, eventually, prepared, realmOf } from "../fixtures/operator.ts";
+import { ownAddress } from "../fixtures/own_address.ts";
 import { startOperatorProcess } from "../fixtures/operator_process.ts";
 import { type Lab, startLab } from "../lab/lab.ts";
 import { Random } from "../simulation/random.ts";
@@ -51,13 +52,16 @@ const local = "alice-home";
 const steady = "bob-home";
 await using lab = await startLab({ realms: [local, steady], fastControllers: true });
 using cluster = await prepared(lab);
+const address = ownAddress();
+if (address === undefined) throw new Error("The soak needs an address of this machine besides loopback; it has none.");
 const settings = await Deno.makeTempFile({ suffix: ".yaml" });
 await Deno.writeTextFile(settings, "namespaceRetentionSeconds: 0\n");
 await using operator = await startOperatorProcess({
   KUBECONFIG: lab.kubeconfig,
   TS_SOCKET: lab.realms[local]!.socket,
   KEYSTONE_REALM: local,
-  KEYSTONE_LISTEN: "127.0.0.1:0",
+  // On loopback the lab's tailscaled, which has no network device, would deliver what other nodes send.
+  KEYSTONE_LISTEN: `${address}:0`,
   KEYSTONE_CONFIG: settings,
   // Each collection of garbage is a whole one, after each megabyte: what is in use is what is needed, to within that.
   DENO_V8_FLAGS: "--gc-global,--max-semi-space-size=1",

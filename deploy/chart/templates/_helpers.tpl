@@ -3,8 +3,11 @@
 {{- if and $sidecar (gt (int .Values.replicas) 1) (not .Values.realm) -}}
 {{- fail "realm is empty: with more than one replica each is a node of its own on the tailnet, so none can ask it which realm this cluster is. Set realm, for example --set realm=alice-home." -}}
 {{- end -}}
-{{- if and $sidecar .Values.tailscale.stateSecret (gt (int .Values.replicas) 1) -}}
-{{- fail (printf "tailscale.stateSecret is %s and replicas is %d: two replicas can't be one node of the tailnet. Set replicas=1, or leave tailscale.stateSecret empty." .Values.tailscale.stateSecret (int .Values.replicas)) -}}
+{{- if .Values.tailscale.stateSecret -}}
+{{- fail (printf "tailscale.stateSecret is %s and is no longer supported: it gave the sidecar the operator's token. Set tailscale.stateSecret=null and tailscale.stateClaim to the name of a PersistentVolumeClaim in keystone-system, or leave both empty; docs/install.md says how to keep the node." .Values.tailscale.stateSecret) -}}
+{{- end -}}
+{{- if and $sidecar .Values.tailscale.stateClaim (gt (int .Values.replicas) 1) -}}
+{{- fail (printf "tailscale.stateClaim is %s and replicas is %d: two replicas can't be one node of the tailnet. Set replicas=1, or leave tailscale.stateClaim empty." .Values.tailscale.stateClaim (int .Values.replicas)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -66,6 +69,14 @@ seccompProfile:
             - path: namespace
               fieldRef:
                 fieldPath: metadata.namespace
+{{- end -}}
+
+{{- /* Ports are opened on this address only: tailscaled delivers to loopback what any node of the tailnet sends. */ -}}
+{{- define "keystone.podAddress" -}}
+- name: POD_IP
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
 {{- end -}}
 
 {{- define "keystone.tokenMount" -}}

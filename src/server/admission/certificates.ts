@@ -85,6 +85,16 @@ export async function certificatesAt(
   return { certificates: certificates!, wakeAt: Math.min(twoThirds(state.serving!), promotion) };
 }
 
+/** The authorities in a PEM text that are good now, one text each. */
+export const authoritiesIn = (text: string, now: number): string[] =>
+  blocks(text).filter((block) => {
+    try {
+      return isValid(new X509Certificate(block), now);
+    } catch {
+      return false;
+    }
+  });
+
 interface State {
   authorities: X509Certificate[];
   keys: string[];

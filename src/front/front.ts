@@ -1,0 +1,155 @@
+/** The front: answers admission reviews by watches and an identity of its own. It writes nothing, anywhere. */
+import type { Clock } from "../../lib/clock/mod.ts";
+import { type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
+import type { Settings } from "../api/mod.ts";
+import { ClusterWatch } from "../controllers/cluster.ts";
+import { withRemedy } from "../controllers/remedy.ts";
+import { createAdmissionReflectors, createStores } from "../controllers/stores.ts";
+import { answerTo } from "../core/admission/answer.ts";
+import { isLoopback } from "../server/loopback.ts";
+import { BoundedServer } from "./bounded_server.ts";
+import { configFrom, type Handover, type HandoverReader } from "./handover.ts";
+import { FrontMetrics } from "./metrics.ts";
+import { createReviewer } from "./review.ts";
+import { admissionWorld } from "./world.ts";
+
+interface FrontLog {
+  info(message: string, properties?: Record<string, unknown>): void;
+  warn(message: string, properties?: Record<string, unknown>): void;
+}
+
+export interface FrontOptions {
+  handover: HandoverReader;
+  /** Where the webhook listens; without a hostname on all addresses. */
+  hostname?: string;
+  port: number;
+  settings: Settings;
+  /** KEYSTONE_REALM, if set. */
+  realm?: string;
+  userAgent: string;
+  log: FrontLog;
+  clock: Clock;
+}
+
+export class Front {
+  readonly metrics: FrontMetrics;
+  readonly #options: FrontOptions;
+  #server: BoundedServer | undefined;
+  /** Keeps changes of what is served in their order. */
+  #serving: Promise<void> = Promise.resolve();
+  #synced = false;
+  /** Why it is closed, as it was last told. */
+  #said: string | undefined;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.metrics = new FrontMetrics({
+      ready: () => this.#server !== undefined,
+      connections: () => this.#server?.connections ?? 0,
+    });
+  }
+
+  /**
+   * Whether it does what it can: while the operator has handed over no certificate, as before an upgrade's new leader has
+   * made one, there is nothing to wait for.
+   */
+  readonly ready = (): { ready: boolean; sentence: string } => {
+    const { now } = this.#options.handover;
+    if (this.#server) return { ready: true, sentence: "Ready: answering admission reviews." };
+    if (!now?.serving) {
+      return { ready: true, sentence: "Ready: waiting until the operator hands over a certificate to serve with." };
+    }
+    const closed = this.#closed();
+    if (closed !== undefined) return { ready: true, sentence: `Ready: the webhook is closed, because ${closed}.` };
+    return {
+      ready: false,
+      sentence: now.token === undefined
+        ? "Not ready: the operator has handed over no token; its log says why."
+        : "Not ready: reading what the cluster holds.",
+    };
+  };
+
+  /** Waits for a token, observes, and serves once all is known and there is a certificate, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { handover, userAgent, log } = this.#options;
+    const reading = handover.run(signal, (error) => log.warn("{error}", { error: String(error) }));
+    const first = await new Promise<Handover | undefined>((resolve) => {
+      handover.subscribe((now) => now.token !== undefined && resolve(now));
+      signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    });
+    if (first) {
+      using rest = createRestClient(configFrom(first, () => handover.now), { userAgent });
+      await this.#observe(rest, signal);
+    }
+    await reading;
+    await this.#serving;
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+
+  /** Why the webhook may not be served where it would be. */
+  #closed(): string | undefined {
+    const { handover, hostname } = this.#options;
+    return isLoopback(hostname) ? handover.now?.loopbackClosed : undefined;
+  }
+
+  async #observe(rest: ClosableRestClient, signal: AbortSignal): Promise<void> {
+    const { handover, settings, realm, log, clock } = this.#options;
+    const stores = createStores();
+    const watching = {
+      clock,
+      onError: (kind: string, error: unknown) =>
+        log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
+      onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
+    };
+    const reflectors = createAdmissionReflectors(rest, stores, watching);
+    const cluster = new ClusterWatch(rest, settings, watching);
+    const observers = [...reflectors, cluster].map((each) => each.run(signal));
+    const reviewer = createReviewer({
+      judge: (question) =>
+        answerTo(question, admissionWorld({ stores, cluster, settings, ...(realm ? { realm } : {}), clock })),
+      onReview: this.metrics.reviewed,
+      onError: (error) => log.warn("An admission review could not be judged: {error}", { error: String(error) }),
+    });
+    try {
+      await Promise.all([...reflectors.map((each) => each.synced(signal)), cluster.ready(clock, signal)]);
+      // Not before all is known: what it would refuse for want of knowledge might be right.
+      this.#synced = true;
+      handover.subscribe(() => this.#serving = this.#serving.then(() => this.#serve(reviewer, signal)));
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    await Promise.all(observers);
+  }
+
+  async #serve(handler: Parameters<typeof BoundedServer.listen>[1]["handler"], signal: AbortSignal): Promise<void> {
+    const { handover, hostname, port, log } = this.#options;
+    const { serving } = handover.now ?? {};
+    const closed = this.#closed();
+    if (!this.#synced || signal.aborted) return;
+    if (!serving || closed !== undefined) {
+      const server = this.#server;
+      this.#server = undefined;
+      await server?.[Symbol.asyncDispose]();
+      if (closed !== undefined && closed !== this.#said) {
+        log.warn("The admission webhook is closed: {reason}.", { reason: closed });
+      }
+      this.#said = closed;
+      return;
+    }
+    try {
+      if (this.#server) return this.#server.use(serving);
+      this.#server = await BoundedServer.listen(serving, {
+        ...(hostname === undefined ? {} : { hostname }),
+        port,
+        handler,
+        onRefusal: this.metrics.refused,
+      });
+      log.info("The admission webhook listens on port {port}.", { port: this.#server.port });
+    } catch (error) {
+      log.warn(
+        "The admission webhook can't be served on port {port}: {error}. Quota and policies hold without it.",
+        { port, error: error instanceof Error ? error.message : String(error) },
+      );
+    }
+  }
+}

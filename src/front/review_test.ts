@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { type Answer, defaultBounds } from "./bounded_server.ts";
+import type { RequestHead } from "./request_head.ts";
+import { createReviewer, type ReviewRecord } from "./review.ts";
+
+const records: ReviewRecord[] = [];
+const reviewer = createReviewer({
+  judge: ({ object }) => {
+    if (object === "crash") throw new Error("no such field");
+    return object === "big"
+      ? { allowed: false, message: "too big\nby far", warnings: [] }
+      : { allowed: true, warnings: object === "odd" ? ["odd"] : [] };
+  },
+  onReview: (record) => records.push(record),
+});
+const post: RequestHead = {
+  method: "POST",
+  path: "/admit",
+  headers: new Map([["content-type", "application/json"]]),
+  length: 0,
+  close: false,
+};
+/** As the server asks: the head first, then the body or its beginning. */
+const ask = (body: string | Uint8Array, head: Partial<RequestHead> = {}): Answer => {
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  const whole = { ...post, length: bytes.length, ...head };
+  return reviewer.refuse(whole) ??
+    (bytes.length > defaultBounds.body
+      ? reviewer.tooLong(bytes.subarray(0, 8192), whole)
+      : reviewer.answer(bytes, whole));
+};
+const review = (object: unknown, more = {}) =>
+  JSON.stringify({
+    apiVersion: "admission.k8s.io/v1",
+    kind: "AdmissionReview",
+    request: { uid: "u1", kind: { group: "", version: "v1", kind: "Pod" }, operation: "CREATE", object, ...more },
+  });
+
+const judged: [string, unknown, Record<string, unknown>, ReviewRecord["verdict"]][] = [
+  ["what fits is let through", {}, { uid: "u1", allowed: true }, "allowed"],
+  ["what is odd is let through with a warning", "odd", { uid: "u1", allowed: true, warnings: ["odd"] }, "warned"],
+  ["what is too big is refused, in one line", "big", {
+    uid: "u1",
+    allowed: false,
+    status: { code: 403, reason: "Forbidden", message: "too big by far" },
+  }, "refused"],
+  ["what can't be judged is let through, and said", "crash", {
+    uid: "u1",
+    allowed: true,
+    warnings: ["Keystone could not judge this Pod: no such field"],
+  }, "failed"],
+];
+for (const [that, object, response, verdict] of judged) {
+  Deno.test(that, () => {
+    const answer = ask(review(object));
+    assert.equal(answer.status, 200);
+    const expected = { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+    assert.deepEqual(JSON.parse(answer.body), expected);
+    assert.equal(records.at(-1)!.verdict, verdict);
+  });
+}
+
+const headers = (more: Record<string, string>) => ({ headers: new Map([...post.headers, ...Object.entries(more)]) });
+const malformed: [string, () => Answer, number][] = [
+  ["nothing", () => ask(""), 400],
+  ["no JSON", () => ask("{"), 400],
+  ["another type", () => ask("[]"), 400],
+  ["null", () => ask("null"), 400],
+  ["no request", () => ask('{"kind":"AdmissionReview"}'), 400],
+  ["no uid", () => ask(review({}, { uid: "" })), 400],
+  ["bytes", () => ask(new Uint8Array([0xff, 0xfe, 0x00])), 400],
+  ["another method", () => ask("", { method: "GET" }), 405],
+  ["compressed", () => ask(review({}), headers({ "content-encoding": "gzip" })), 415],
+  ["a form", () => ask("a=b", headers({ "content-type": "application/x-www-form-urlencoded" })), 415],
+  ["100,000 levels", () => ask("[".repeat(100_000) + "]".repeat(100_000)), 400],
+  ["a million values", () => ask(`[${"{},".repeat(1_000_000)}1]`), 413],
+  ["too much", () => ask(new Uint8Array(5 * 1024 * 1024)), 413],
+];
+for (const [that, call, status] of malformed) {
+  Deno.test(`a malformed review is answered: ${that}`, () => {
+    const answer = call();
+    assert.equal(answer.status, status);
+    assert.match(answer.body, /AdmissionReview/);
+    assert.equal(records.at(-1)!.verdict, "malformed");
+  });
+}
+
+for (
+  const [that, object] of [
+    ["more bytes than are read", { long: "x".repeat(5 * 1024 * 1024) }],
+    ["more values than are parsed", { many: Array(600_000).fill(0) }],
+  ] as const
+) {
+  Deno.test(`a review of ${that} is let through, and says that it was not judged`, () => {
+    const answer = ask(review(object));
+    assert.equal(answer.status, 200);
+    const { response } = JSON.parse(answer.body);
+    assert.deepEqual([response.uid, response.allowed], ["u1", true]);
+    assert.match(response.warnings[0], /^Keystone has not judged this: .* The quota holds as always\.$/);
+    assert.equal(records.at(-1)!.verdict, "unjudged");
+  });
+}
