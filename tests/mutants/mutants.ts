@@ -15,6 +15,7 @@ export interface Mutant {
 }
 
 const core = ["src/core"];
+const front = ["src/front"];
 
 export const mutants: readonly Mutant[] = [
   {
@@ -1111,5 +1112,77 @@ export const mutants: readonly Mutant[] = [
     find: "return known?.uid === object.uid ? { ...object, status: known.status } : object;",
     replace: "return object;",
     tests: ["src/controllers"],
+  },
+  {
+    name: "front-any-number-of-connections",
+    promise: "strangers hold no more than 64 connections, and good clients get one",
+    file: "src/front/bounded_server.ts",
+    find: "      this.#cut(seatToFree(this.#connections.values())!);\n",
+    replace: "",
+    tests: front,
+  },
+  {
+    name: "front-waits-for-ever",
+    promise: "a client that is slow is cut in time",
+    file: "src/front/bounded_server.ts",
+    find: "if (now < each.deadline) continue;",
+    replace: "if (each) continue;",
+    tests: front,
+  },
+  {
+    name: "front-reads-all",
+    promise: "of a review that is too long only the beginning is read",
+    file: "src/front/bounded_server.ts",
+    find: "if (head.length > this.#bounds.body) {",
+    replace: "if (head.length > Infinity) {",
+    tests: front,
+  },
+  {
+    name: "front-keeps-all",
+    promise: "what is kept of long reviews is bounded, whoever sends them",
+    file: "src/front/bounded_server.ts",
+    find: "kept > this.#bounds.kept;",
+    replace: "kept > Infinity;",
+    tests: front,
+  },
+  {
+    name: "front-parses-all",
+    promise: "a small text that would make a big object is not parsed",
+    file: "src/front/review.ts",
+    find: "if (values > mostValues) {",
+    replace: "if (values > Infinity) {",
+    tests: front,
+  },
+  {
+    name: "seat-of-whoever-is-proven",
+    promise: "a stranger's connection goes before one on which reviews were answered",
+    file: "src/front/seats.ts",
+    find: "const candidates = unproven.length > 0 ? unproven : all;",
+    replace: "const candidates = all;",
+    tests: front,
+  },
+  {
+    name: "handover-for-all-to-read",
+    promise: "what an operator hands over only its front reads",
+    file: "src/front/handover.ts",
+    find: ", { mode: 0o600 }",
+    replace: "",
+    tests: front,
+  },
+  {
+    name: "loopback-open-until-known",
+    promise: "beside a tailscaled nothing is opened on loopback before its mode is known",
+    file: "src/tailnet/loopback.ts",
+    find: "this.#socket === undefined || this.#tun === true",
+    replace: "this.#socket === undefined || this.#tun !== false",
+    tests: ["src/tailnet/loopback_test.ts"],
+  },
+  {
+    name: "pod-listens-everywhere",
+    promise: "in a pod nothing of ours listens on loopback",
+    file: "src/config.ts",
+    find: "if (address === undefined) return config;",
+    replace: "if (address !== undefined) return config;",
+    tests: ["src/config_test.ts"],
   },
 ];
