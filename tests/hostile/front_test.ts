@@ -1,0 +1,160 @@
+/**
+ * Strangers load the admission webhook with all that they can think of, while a grant ends: the leader notices nothing, the
+ * front stays within its memory, and the API server's reviews are answered.
+ */
+import assert from "node:assert/strict";
+import { isApiError } from "../../lib/kubernetes/mod.ts";
+import { eventually, prepared, root, secondsFromNow, step } from "../fixtures/operator.ts";
+import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
+import { freePorts } from "../lab/ports.ts";
+import { sharedLab } from "../lab/shared.ts";
+import { operatorUser } from "./scene.ts";
+
+const attackMs = 12_000;
+/** What the chart gives the containers, less what Deno takes without doing anything. */
+const mostFrontBytes = 384 * 2 ** 20;
+const mostOperatorBytes = 256 * 2 ** 20;
+
+const deployment = (namespace: string, cpu: string) => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name: "probe", namespace },
+  spec: {
+    replicas: 1,
+    selector: { matchLabels: { app: "probe" } },
+    template: {
+      metadata: { labels: { app: "probe" } },
+      spec: {
+        containers: [{ name: "main", image: "example.com/none:1", resources: { requests: { cpu }, limits: { cpu } } }],
+      },
+    },
+  },
+});
+
+Deno.test("strangers load the webhook while a grant ends", {
+  // The API server has to reach the front on loopback.
+  ignore: Deno.env.get("KEYSTONE_LAB") === "external",
+}, async (t) => {
+  await using lab = await sharedLab();
+  using cluster = await prepared(lab);
+  for (const overlay of ["base", "webhook"]) {
+    const { code, stderr } = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/${overlay}`]);
+    assert.equal(code, 0, stderr);
+  }
+  await using leaving = new AsyncDisposableStack();
+  leaving.defer(async () => {
+    await lab.kubectl(["delete", "validatingwebhookconfiguration", "keystone", "--ignore-not-found"]);
+  });
+  const KEYSTONE_HANDOVER = await Deno.makeTempDir();
+  leaving.defer(() => Deno.remove(KEYSTONE_HANDOVER, { recursive: true }));
+  const [port] = freePorts(1);
+  const settings = {
+    KEYSTONE_HANDOVER,
+    KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`,
+    KEYSTONE_REALM: "alice-home",
+  };
+  const operator = leaving.use(
+    await startOperatorProcess({ KUBECONFIG: await lab.user(operatorUser), ...settings }),
+  );
+  const front = leaving.use(await startFrontProcess(settings));
+  await operator.says(/Enforcing grants/, 30_000);
+  await front.says(/The admission webhook listens/, 30_000);
+
+  const realm = `loaded-${crypto.randomUUID().slice(0, 6)}`;
+  const namespace = `guest-${realm}`;
+  await cluster.createRealm(realm);
+  await cluster.create({ name: `${realm}-stays`, to: realm, hard: { cpu: "2", memory: "2Gi" } });
+  await cluster.grantIn("Active", `${realm}-stays`);
+  /** Whether the front has refused what is above all that is granted. */
+  const isJudged = async (): Promise<boolean> => {
+    try {
+      await cluster.rest.performRequest({
+        method: "POST",
+        path: `/apis/apps/v1/namespaces/${namespace}/deployments`,
+        querystring: new URLSearchParams({ dryRun: "All" }),
+        bodyJson: deployment(namespace, "99"),
+      });
+      return false;
+    } catch (error) {
+      if (isApiError(error) && /webhook "workloads\.keystone\.io" denied/.test(error.message)) return true;
+      throw error;
+    }
+  };
+  await eventually("the API server asks the front", async () => await isJudged() || "not yet");
+
+  await step(t, "12 s of it: the grant ends on time, and each review of the API server is answered", async () => {
+    const attack = startAttack(port!);
+    const { text, at } = secondsFromNow(attackMs / 2000);
+    await cluster.create({
+      name: `${realm}-ends`,
+      to: realm,
+      hard: { pods: "1" },
+      until: text,
+      termination: {
+        noticeSeconds: 0,
+      },
+    });
+    let judged = 0, unjudged = 0, slowestMs = 0;
+    const ended = (async () => {
+      await cluster.grantIn("Expired", `${realm}-ends`, attackMs);
+      return Date.now() - at;
+    })();
+    ended.catch(() => {});
+    const until = performance.now() + attackMs;
+    while (performance.now() < until) {
+      const began = performance.now();
+      if (await isJudged()) judged++;
+      else unjudged++;
+      slowestMs = Math.max(slowestMs, performance.now() - began);
+    }
+    const lateMs = await ended;
+    const sent = await attack.end();
+    const memory = { front: await peakOf(front), operator: await peakOf(operator) };
+    console.log(
+      `${sent} hostile connections; ${judged} reviews judged, ${unjudged} not, the slowest ${
+        Math.round(slowestMs)
+      } ms; ` +
+        `the end ${lateMs} ms late; at most ${Math.round(memory.front / 2 ** 20)} MiB in the front, ` +
+        `${Math.round(memory.operator / 2 ** 20)} MiB in the operator`,
+    );
+    assert.ok(sent >= 400, `${sent} connections`);
+    assert.ok(judged > 20, `${judged}`);
+    assert.equal(unjudged, 0, `${unjudged} of ${judged + unjudged} reviews were not judged`);
+    assert.ok(lateMs <= 1000, `the grant ended ${lateMs} ms late`);
+    assert.ok(memory.front < mostFrontBytes, `the front took ${memory.front} bytes`);
+    assert.ok(memory.operator < mostOperatorBytes, `the operator took ${memory.operator} bytes`);
+  });
+
+  await step(t, "afterwards both are what they were", async () => {
+    assert.equal(await isJudged(), true);
+    assert.deepEqual(operator.log.filter((line) => /lost|error|WRN/i.test(line)), []);
+    assert.deepEqual(front.log.filter((line) => /ended|error|WRN/i.test(line)), []);
+    assert.equal(await front.stop(), 0);
+    assert.equal(await operator.stop(), 0);
+  });
+});
+
+/** The most memory that the process has ever had. */
+async function peakOf({ pid }: OperatorProcess): Promise<number> {
+  const [, kibibytes] = /VmHWM:\s+(\d+) kB/.exec(await Deno.readTextFile(`/proc/${pid}/status`))!;
+  return Number(kibibytes) * 1024;
+}
+
+/** Strangers have processors of their own: theirs is a process that gets what the others leave. */
+function startAttack(port: number): { end(): Promise<number> } {
+  const child = new Deno.Command("nice", {
+    args: ["-n", "19", Deno.execPath(), "run", "-A", "--quiet", "--frozen", "--no-check", attacker, String(port)],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  return {
+    async end() {
+      await child.stdin.close();
+      const { stdout } = await child.output();
+      return Number(new TextDecoder().decode(stdout));
+    },
+  };
+}
+
+const attacker = new URL("front_attack.ts", import.meta.url).pathname;
