@@ -26,7 +26,7 @@ const suites: Suite[] = [
   {
     name: "unit",
     what: "pure core, libraries, documentation examples",
-    args: ["--doc", "--parallel", "lib", "src", "bench", "tests/soak", "tests/architecture_test.ts"],
+    args: ["--doc", "--parallel", "lib", "src", "deploy", "bench", "tests/soak", "tests/architecture_test.ts"],
     lab: [],
   },
   {

@@ -1,5 +1,5 @@
 /** Writes docs/guards.md. */
-import { containerFields, podFields } from "./fields.ts";
+import { containerFields, objectFields, podFields } from "./fields.ts";
 import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
 import { policies } from "./table.ts";
 
@@ -70,6 +70,19 @@ ${fields(podFields)}
 ## Fields of a container
 
 ${fields(containerFields)}
+## Fields of other objects
+
+Of \`spec\`, or of the object itself where there is none. A test reads the guests' role and the API server's schemas, and fails
+when there is a kind, a subresource or a field that is not here.
+
+${
+    table(
+      ["kind", "field", "what stands against abuse"],
+      Object.entries(objectFields).flatMap(([kind, of]) =>
+        Object.entries(of).map(([field, why]) => [kind, `\`${field}\``, why])
+      ),
+    )
+  }
 ## Annotations and labels
 
 Other controllers obey keys that have a domain: they open ways in, attach networks, hand out identities, volumes and devices.

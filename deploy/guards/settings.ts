@@ -22,6 +22,7 @@ export const podSettings: readonly (readonly [string, Cel])[] = [
   ["csiDrivers", listIn(names.csiDriversAnnotation)],
   ["schedulers", `['default-scheduler'] + ${listIn(names.schedulersAnnotation)}`],
   ["reservedTaints", listIn(names.reservedTaintsAnnotation)],
+  ["alwaysPull", `${annotation(names.alwaysPullAnnotation, "false")} == 'true'`],
   ["tokensRefused", `${annotation(names.podTokensAnnotation, "true")} == 'false'`],
 ];
 

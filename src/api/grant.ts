@@ -39,6 +39,9 @@ const isBroken =
   `(k.contains('/') || k.matches('^(${countKeys})$')) && string(self[k]).matches('${quantityForm}') && ` +
   "!quantity(string(self[k])).isInteger()";
 
+/** CEL that is true of a key k for dynamic resource allocation. Guests can claim nothing of it, and pods may name no claim (ADR 0020). */
+const isClaimed = "k.contains('.deviceclass.') || k.startsWith('count/resourceclaim')";
+
 export const maxHardKeys = 64;
 /** A week. */
 export const maxLadderSeconds = 604_800;
@@ -74,6 +77,13 @@ export const quantity = z.union([z.string().max(32), z.int()]).meta({
  * @param path where `kubectl explain` tells of it
  */
 export const hardRules = (field: string, path: string): CelRule[] => [
+  {
+    rule: `!self.exists(k, ${isClaimed})`,
+    messageExpression: `'${field}: ' + self.filter(k, ${isClaimed})[0] + ` +
+      "' cannot be granted: guests have no right to claim devices of a DeviceClass; write requests.<vendor>/<device> for ' + " +
+      "'devices that nodes offer as extended resources'",
+    message: `${field}: there is a key of a DeviceClass or of ResourceClaims, which cannot be granted`,
+  },
   {
     rule: `!self.exists(k, ${isForeign})`,
     messageExpression: `'${field}: ' + self.filter(k, ${isForeign})[0] + ` +

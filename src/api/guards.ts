@@ -10,6 +10,7 @@ export const guardNames = [
   "devices",
   "resource-claims",
   "device-variables",
+  "image-pull",
   "volume-types",
   "projected-sources",
   "probe-hosts",

@@ -53,6 +53,8 @@ const trustRules = (defaults: {
     podTokens: z.boolean().default(true),
     /** `refuse` or `warn` of annotations and labels of domains that nobody has said to be harmless. */
     unknownKeys: z.enum(["refuse", "warn"]).default(defaults.unknownKeys),
+    /** Whether pods have to ask for their images each time, so that nobody runs a private one that a node has already. */
+    alwaysPullImages: z.boolean().default(false),
   }).refine(
     ({ runtimeClasses, runtimeClassRequired }) => !runtimeClassRequired || runtimeClasses.length > 0,
     { path: ["runtimeClassRequired"], error: "needs a class in runtimeClasses, or no pod could run" },

@@ -25,6 +25,7 @@ import { version } from "../version.ts";
 import { no } from "./exit.ts";
 import { isForbidden } from "./lending.ts";
 import { Observed } from "./observed.ts";
+import { refusedWorkloads } from "./refused_workloads.ts";
 import { type Run, type Session, verb } from "./session.ts";
 
 interface Check {
@@ -61,6 +62,7 @@ export const doctorCommand = (run: Run): Command =>
         resources(rest),
         operator(rest, session.io.now()),
         guards(rest),
+        workloads(rest),
         role(rest),
         webhook(rest, session.io.now()),
         ranges(rest, session),
@@ -131,7 +133,15 @@ async function operator(rest: RestClient, now: number): Promise<Check> {
   }
 }
 
-const guardNames = ["keystone-fence", "keystone-guest-pods", "keystone-guest-services", "keystone-namespaces"];
+const guardNames = [
+  "keystone-fence",
+  "keystone-namespaces",
+  "keystone-guest-pods",
+  "keystone-guest-devices",
+  "keystone-guest-services",
+  "keystone-guest-claims",
+  "keystone-guest-secrets",
+];
 
 async function guards(rest: RestClient): Promise<Check> {
   const api = new ResourceApi(rest, validatingAdmissionPolicyBindings);
@@ -149,6 +159,24 @@ async function guards(rest: RestClient): Promise<Check> {
     `${missing.join(", ")} ${missing.length > 1 ? "are" : "is"} missing: guests are less fenced in.`,
     "kubectl apply -k deploy/kustomize/base",
   );
+}
+
+/** Workloads that are older than a guard. */
+async function workloads(rest: RestClient): Promise<Check[]> {
+  try {
+    const refused = await refusedWorkloads(rest);
+    if (refused.length === 0) return [ok("workloads", "No guard refuses what runs in guest namespaces.")];
+    return refused.map(({ kind, namespace, name, says }) =>
+      warn(
+        "workloads",
+        `${kind} ${namespace}/${name} runs on, and new pods of it are refused: ${says}`,
+        "Change it, or let the guard warn only for a while by the setting guards.warn (docs/guards.md).",
+      )
+    );
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return [warn("workloads", "Workloads of guests can't be judged by this user.", "Run it as a cluster admin.")];
+  }
 }
 
 async function role(rest: RestClient): Promise<Check> {

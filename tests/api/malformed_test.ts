@@ -167,6 +167,15 @@ const grantFields: Field[] = [
       ["null", null, required],
       ["a list", ["cpu"], typed("object", "array")],
       ["a text", "cpu=1", object],
+      ...[
+        "gpu.deviceclass.resource.k8s.io/devices",
+        "count/resourceclaims.resource.k8s.io",
+        "count/resourceclaimtemplates.resource.k8s.io",
+      ].map((key): Case => [
+        key,
+        { [key]: "1" },
+        `hard: ${key} cannot be granted: guests have no right to claim devices of a DeviceClass`,
+      ]),
       notEnforced("requests.gpus"),
       notEnforced("CPU"),
       notEnforced("cpu "),

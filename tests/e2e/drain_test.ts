@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { type Pod, pods as podResource } from "../../lib/kubernetes_apis/core@v1.ts";
+import { parseSettings } from "../../src/api/mod.ts";
 import { eventually, prepared, root, startOperator, step } from "../fixtures/operator.ts";
 import { type Lab, startLab } from "../lab/lab.ts";
 import { nodeTest } from "../lab/needs_node.ts";
@@ -99,6 +100,8 @@ nodeTest("grants end on a node with real pods", async (t) => {
   await using operator = await startOperator(lab, {
     realm: "alice-home",
     kubeconfig: await lab.user("system:serviceaccount:keystone-system:keystone-operator"),
+    // For the pod that is dearer than the others.
+    settings: parseSettings({ maxPriority: 1000 }),
   });
   const bob = new Bob(lab, await lab.user("bob", { groups: ["keystone:realm:bob-home"] }));
   const pods = new ResourceApi(cluster.rest, podResource, namespace);

@@ -1,7 +1,9 @@
 /** The attacks and the ordinary objects of the table of guards, each in every kind that can carry it. */
 import type { Attack, Body, Example, Guard } from "../../deploy/guards/guard.ts";
 import { guards } from "../../deploy/guards/table.ts";
+import { guestGuards } from "../../deploy/guards/policies.ts";
 import { workloads } from "../../deploy/guards/workloads.ts";
+import type { Cluster } from "../lab/lab.ts";
 
 export interface Case {
   guard: Guard["name"];
@@ -129,3 +131,11 @@ export const ordinary: readonly Case[] = [
   })),
   ...casesOf<Example>(({ ordinary }) => ordinary),
 ];
+
+/** Installs what guests are held by, with the guards as the table has them now. */
+export async function installGuards(cluster: Cluster, base: string): Promise<void> {
+  for (const [args, stdin] of [[["-k", base], ""], [["-f", "-"], guestGuards()]] as const) {
+    const { code, stderr } = await cluster.kubectl(["apply", ...args], { stdin });
+    if (code !== 0) throw new Error(stderr);
+  }
+}

@@ -5,9 +5,11 @@
  */
 import assert from "node:assert/strict";
 import type { Body } from "../../deploy/guards/guard.ts";
+import { refusedWorkloads } from "../../src/cli/refused_workloads.ts";
 import { clientOf, eventually, prepared, root, step } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
-import { laid, ordinaryOf, pathOf } from "./guard_cases.ts";
+import { installGuards, laid, ordinaryOf, pathOf } from "./guard_cases.ts";
+import { refusal } from "./requests.ts";
 
 const suffix = crypto.randomUUID().slice(0, 6);
 const namespace = `guest-hostile-life-${suffix}`;
@@ -39,8 +41,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
   await using lab = await sharedLab();
   await using leaving = new AsyncDisposableStack();
   using cluster = await prepared(lab);
-  const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
-  assert.equal(installed.code, 0, installed.stderr);
+  await installGuards(lab, `${root}deploy/kustomize/base`);
   // The policies have to be in force before anything is tried; the table's own test waits for each of them.
   const admin = async (...args: string[]) => {
     const { code, stdout, stderr } = await lab.kubectl(["-n", namespace, ...args]);
@@ -141,6 +142,20 @@ Deno.test("ordinary life beside the guards", async (t) => {
     },
   );
 
+  await step(t, "keystone doctor lists it with what the guard says, and nothing that no guard refuses", async () => {
+    const fine = await cluster.apply(inside(laid(ordinaryOf("Deployment"), { metadata: { name: "fine" } })));
+    assert.equal(fine.code, 0, fine.said);
+    const found = (await refusedWorkloads(cluster.rest)).filter((refused) => refused.namespace === namespace);
+    assert.deepEqual(found.map(({ kind, name }) => `${kind} ${name}`).sort(), [
+      "CronJob old-cron",
+      "Deployment old",
+      "Job old-job",
+      "Pod old-pod",
+      "StatefulSet old-set",
+    ]);
+    for (const { says } of found) assert.match(says, /\(guard [a-z-]+\)/);
+  });
+
   await step(t, "an update that adds to it is refused", async () => {
     const added =
       '[{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"more","nfs":{"server":"x","path":"/"}}}]';
@@ -155,6 +170,53 @@ Deno.test("ordinary life beside the guards", async (t) => {
     assert.notEqual(code, 0);
     assert.match(said, /volumes\[odd\] is nfs/);
   });
+
+  await step(
+    t,
+    "updates by controllers and others' accounts aren't judged, those by guests' accounts are",
+    async () => {
+      const controllers = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
+      const users: [string, string[], boolean][] = [
+        ["system:serviceaccount:kube-system:generic-garbage-collector", controllers, true],
+        ["system:kube-controller-manager", [], true],
+        [`system:node:hostile-${suffix}`, ["system:nodes"], true],
+        ["system:serviceaccount:argocd:argocd", ["system:serviceaccounts"], true],
+        [`system:serviceaccount:${namespace}:default`, ["system:serviceaccounts"], false],
+        [`system:serviceaccount:keystone-system:realm-hostile-${suffix}`, ["system:serviceaccounts"], false],
+        [`somebody-${suffix}`, [], false],
+      ];
+      // Rights aren't what is tried here.
+      const all = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
+      const group = `hostile-mighty-${suffix}`;
+      const bound = await cluster.apply({
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "RoleBinding",
+        metadata: { name: "mighty", namespace },
+        roleRef: all,
+        subjects: [{ apiGroup: all.apiGroup, kind: "Group", name: group }],
+      });
+      assert.equal(bound.code, 0, bound.said);
+      for (const [name, groups, passes] of users) {
+        using rest = await clientOf(await lab.user(name, { groups: [...groups, group] }));
+        const bodyJson = { spec: { template: { spec: { schedulerName: "other" } } } };
+        const path = `${pathOf("Deployment", namespace)}/old`;
+        const patch = () =>
+          refusal(rest, { method: "PATCH", path, bodyJson, contentType: "application/merge-patch+json" });
+        await eventually(`${name} has its rights`, async () => {
+          const said = await patch();
+          return !/cannot patch/.test(said) || said;
+        });
+        assert.match(await patch(), passes ? /^$/ : /schedulerName is other/, name);
+        if (name.startsWith("system:node:")) continue;
+        const pod = await refusal(rest, {
+          method: "POST",
+          path: pathOf("Pod", namespace),
+          bodyJson: ordinaryOf("Pod", { spec: { schedulerName: "other" } }),
+        });
+        assert.match(pod, /schedulerName is other/, `${name} makes no such pod`);
+      }
+    },
+  );
 
   await step(t, "a CronJob and a Job that are older are suspended and deleted", async () => {
     await can("patch", "cronjob/old-cron", "-p", '{"spec":{"suspend":true}}');

@@ -3,12 +3,13 @@
  * the ordinary objects beside it. The namespaces have no Pod Security here, so it is the guard that refuses.
  */
 import assert from "node:assert/strict";
-import { ApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import type { Body } from "../../deploy/guards/guard.ts";
 import { policies } from "../../deploy/guards/table.ts";
 import { clientOf, eventually, prepared, root, step } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
-import { attacks, ordinary, ordinaryOf, pathOf } from "./guard_cases.ts";
+import { attacks, installGuards, laid, ordinary, ordinaryOf, pathOf } from "./guard_cases.ts";
+import { inBatches, refusal } from "./requests.ts";
 
 const suffix = crypto.randomUUID().slice(0, 6);
 
@@ -56,38 +57,14 @@ const classes: Body[] = [
   { apiVersion: "scheduling.k8s.io/v1", kind: "PriorityClass", metadata: { name: "hostile-low" }, value: -10 },
 ];
 
-/** What the API server says against a request; nothing when it goes through. */
-async function refusal(rest: RestClient, request: Parameters<RestClient["performRequest"]>[0]): Promise<string> {
-  try {
-    await rest.performRequest({ ...request, querystring: new URLSearchParams({ dryRun: "All" }) });
-    return "";
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return error.message;
-  }
-}
-
 const create = (rest: RestClient, kind: string, namespace: string, bodyJson: Body): Promise<string> =>
   refusal(rest, { method: "POST", path: pathOf(kind, namespace), bodyJson });
-
-async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<string | undefined>): Promise<string[]> {
-  const wrong: string[] = [];
-  const queue = [...items];
-  await Promise.all(Array.from({ length: 8 }, async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-      const said = await run(item);
-      if (said !== undefined) wrong.push(said);
-    }
-  }));
-  return wrong;
-}
 
 Deno.test("the guards on what guests ask for", async (t) => {
   await using lab = await sharedLab();
   await using leaving = new AsyncDisposableStack();
   using cluster = await prepared(lab);
-  const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
-  assert.equal(installed.code, 0, installed.stderr);
+  await installGuards(lab, `${root}deploy/kustomize/base`);
   const spaces = [...namespaces.values()];
   leaving.defer(async () => {
     await lab.kubectl(["delete", "namespace", "--wait=false", ...spaces.map(({ name }) => name)]);
@@ -142,5 +119,127 @@ Deno.test("the guards on what guests ask for", async (t) => {
       return said === "" ? undefined : `${title}: ${said}`;
     });
     assert.deepEqual(wrong, []);
+  });
+
+  await step(t, "ordinary objects that are there are not turned into such", async () => {
+    // One attack of each guard in each kind: that all of them are offences is tried above.
+    const changed = [
+      ...new Map(attacks.map((attack) => [`${attack.guard} ${attack.kind}`, attack])).values(),
+    ].filter(({ kind }) => kind !== "Pod" && kind !== "Secret");
+    const standing = new Map(changed.map(({ kind, settings }) => {
+      const isRequired = settings["keystone.io/runtime-class-required"] === "true";
+      const object = ordinaryOf(kind, {
+        container: { imagePullPolicy: "Always" },
+        ...(isRequired ? { spec: { runtimeClassName: "hostile-sandbox" } } : {}),
+      });
+      const namespace = namespaceOf(settings);
+      return [`${kind} ${namespace}`, { ...object, metadata: { ...object.metadata as Body, namespace } }];
+    }));
+    const objects = standing.values();
+    const { code, said } = await cluster.apply(...objects);
+    assert.equal(code, 0, said);
+    let judged = 0;
+    const wrong = await inBatches(changed, async ({ title, kind, object, settings, says }) => {
+      const path = `${pathOf(kind, namespaceOf(settings))}/${(object.metadata as { name: string }).name}`;
+      const said = await refusal(mallory, { method: "PUT", path, bodyJson: object });
+      // The template of a Job and the like can't be changed at all.
+      if (/immutable|Forbidden: updates to|field can not be modified/.test(said)) return undefined;
+      judged++;
+      return says.test(said) && said.includes("ValidatingAdmissionPolicy 'keystone-guest-")
+        ? undefined
+        : `${title}: ${said || "it goes through"}`;
+    });
+    assert.deepEqual(wrong, []);
+    assert.ok(judged > 100, `${judged}`);
+  });
+
+  await step(t, "without the quota that says what is granted no pod is made, and all else goes on", async () => {
+    const namespace = namespaceOf({});
+    const deleted = await lab.kubectl(["delete", "resourcequota", "keystone", "-n", namespace]);
+    assert.equal(deleted.code, 0, deleted.stderr);
+    await eventually("no pod is made", async () => {
+      const said = await create(mallory, "Pod", namespace, ordinaryOf("Pod"));
+      return said.includes("keystone-guest-devices") || said;
+    });
+    assert.equal(
+      await create(mallory, "Deployment", namespace, laid(ordinaryOf("Deployment"), { metadata: { name: "other" } })),
+      "",
+    );
+  });
+
+  await step(t, "a field that the guards don't know is refused, as one of a newer Kubernetes would be", async () => {
+    const namespace = namespaceOf({});
+    const { stdout } = await lab.kubectl(["get", "validatingadmissionpolicy", "keystone-guest-pods", "-o", "json"]);
+    const { spec } = JSON.parse(stdout) as { spec: Body & { variables: { name: string; expression: string }[] } };
+    const forgetting = (keys: string, field: string) => (variable: { name: string; expression: string }) =>
+      variable.name === keys
+        ? { ...variable, expression: variable.expression.replace(`'${field}'`, "'other'") }
+        : variable;
+    const name = `hostile-unknown-${suffix}`;
+    const of = (kind: string, spec: Body) => ({
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind,
+      metadata: { name },
+      spec,
+    });
+    const made = await cluster.apply(
+      of("ValidatingAdmissionPolicy", {
+        ...spec,
+        variables: spec.variables.map(forgetting("podKeys", "subdomain")).map(forgetting("containerKeys", "tty")),
+      }),
+      of("ValidatingAdmissionPolicyBinding", {
+        policyName: name,
+        validationActions: ["Deny"],
+        matchResources: { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } } },
+      }),
+    );
+    leaving.defer(async () => {
+      await lab.kubectl(["delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name]);
+    });
+    assert.equal(made.code, 0, made.said);
+    await eventually("a pod's is refused", async () => {
+      const said = await create(
+        mallory,
+        "CronJob",
+        namespace,
+        laid(ordinaryOf("CronJob", { spec: { subdomain: "x" } }), { metadata: { name: "y" } }),
+      );
+      return said.includes(
+        "spec.jobTemplate.spec.template.spec.subdomain is set: a field that the guards don't know",
+      ) || said;
+    });
+    const said = await create(
+      mallory,
+      "Deployment",
+      namespace,
+      laid(ordinaryOf("Deployment", { container: { tty: true } }), { metadata: { name: "y" } }),
+    );
+    assert.match(said, /spec\.template\.spec\.containers\[main\]\.tty is set/);
+  });
+
+  await step(t, "a guard that is to warn only warns, with the same words", async () => {
+    const namespace = `guest-hostile-warned-${suffix}`;
+    leaving.defer(async () => {
+      await lab.kubectl(["delete", "namespace", "--wait=false", namespace]);
+    });
+    const [space, ...rest] = guestNamespace(namespace, { "keystone.io/guards-warn": "affinity,volume-types" });
+    const labels = { "keystone.io/realm": "hostile", "keystone.io/guards-warn": "true" };
+    const made = await cluster.apply({ ...space, metadata: { ...space!.metadata as Body, labels } }, ...rest);
+    assert.equal(made.code, 0, made.said);
+    const tried = async (volumes: unknown, spec: Body = {}) => {
+      const { code, stdout, stderr } = await lab.kubectl(["create", "--dry-run=server", "-n", namespace, "-f", "-"], {
+        kubeconfig: await lab.user(`mallory-${suffix}`),
+        stdin: JSON.stringify(ordinaryOf("Deployment", { spec: { volumes, ...spec } })),
+      });
+      return { code, said: stdout + stderr };
+    };
+    const nfs = [{ name: "odd", nfs: { server: "x", path: "/" } }];
+    await eventually("it warns", async () => {
+      const { code, said } = await tried(nfs);
+      return code === 0 && /Warning: .*volumes\[odd\] is nfs: the node mounts it/.test(said) || said;
+    });
+    const { code, said } = await tried(nfs, { nodeName: "x" });
+    assert.notEqual(code, 0, "the others refuse as before");
+    assert.match(said, /nodeName is x/);
   });
 });

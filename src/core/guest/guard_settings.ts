@@ -20,6 +20,7 @@ export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRul
     [names.schedulersAnnotation]: list(guards.schedulers),
     [names.reservedTaintsAnnotation]: list(guards.reservedTaints),
     [names.podTokensAnnotation]: String(rules.podTokens),
+    [names.alwaysPullAnnotation]: String(rules.alwaysPullImages),
     [names.loadBalancerClassesAnnotation]: list(guards.loadBalancerClasses),
     // Keys are judged in lower case.
     [names.harmlessKeysAnnotation]: list(guards.harmlessKeys.map((key) => key.toLowerCase())),

@@ -15,6 +15,7 @@ Deno.test("settings of guards: the defaults are as strict as a missing annotatio
     "keystone.io/schedulers": "",
     "keystone.io/reserved-taints": "",
     "keystone.io/pod-tokens": "true",
+    "keystone.io/always-pull-images": "false",
     "keystone.io/load-balancer-classes": "",
     "keystone.io/harmless-keys": "",
     "keystone.io/dangerous-keys": "",
