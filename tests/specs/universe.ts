@@ -2,7 +2,7 @@
 import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
 import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import type { SuperEntitySpec } from "../../src/api/mod.ts";
-import { digestOf } from "../../src/core/superentity/digest.ts";
+import { digestOf, subjectTexts } from "../../src/core/superentity/digest.ts";
 import { type EntityTerms, grantOf, realmOf, superEntityOf } from "../fixtures/operator.ts";
 
 export type Kind = "Grant" | "Realm" | "SuperEntity";
@@ -43,6 +43,9 @@ const validity = { from: "2020-01-01T00:00:00Z", until: "2040-01-01T00:00:00Z" }
 const realmIn = (token: string) =>
   realmOf(token, { subjects: [{ kind: "User", name: `${token}-user` }, { kind: "Group", name: `${token}-group` }] });
 
+/** Who acts for the members of a pool: part of what they approve. */
+const subjectsIn = (token: string) => new Map([[token, subjectTexts(token, realmIn(token).spec.subjects)]]);
+
 /** One that all its members have approved. */
 const poolIn = (token: string): KubernetesObject => {
   const members: EntityTerms["members"] = {
@@ -50,7 +53,7 @@ const poolIn = (token: string): KubernetesObject => {
     [token]: { "requests.cpu": "4", pods: 10 },
   };
   const entity = superEntityOf({ name: `${token}-pool`, members, purpose: "Together", quorum: 2, graceSeconds: 60 });
-  const digest = digestOf(`${token}-pool`, entity.spec!);
+  const digest = digestOf(`${token}-pool`, entity.spec!, subjectsIn(token));
   const approvals = [localRealm, token].map((realm) => ({ realm, digest, approvedAt: "2026-01-01T00:00:00Z" }));
   return { ...entity, spec: { ...entity.spec, approvals } } as KubernetesObject;
 };
@@ -83,7 +86,7 @@ export function approvedAnew(kind: Kind, spec: unknown, token: string): unknown 
   if (kind !== "SuperEntity") return spec;
   const terms = spec as SuperEntitySpec;
   try {
-    const digest = digestOf(kinds[kind].nameIn(token), terms);
+    const digest = digestOf(kinds[kind].nameIn(token), terms, subjectsIn(token));
     return { ...terms, approvals: terms.approvals!.map((approval) => ({ ...approval, digest })) };
   } catch {
     return spec;
