@@ -1,9 +1,4 @@
-import { divideAwayFromZero, type Format, Quantity } from "./quantity.ts";
-
-/** Longest text that is read. Canonical forms of what a cluster can hold have some 20 characters. */
-const maxLength = 64;
-/** Largest exponent, either way. Kubernetes knows no bound and would calculate 10^999999999. */
-const maxExponent = 999;
+import { type Format, held, most, Quantity, wholeDigits } from "./quantity.ts";
 
 const pattern = /^([+-]?)([0-9]*)(?:\.([0-9]*))?(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]+))?$/;
 
@@ -30,10 +25,6 @@ const binaryFactors: Readonly<Record<string, bigint>> = {
 const one = 10n ** 9n;
 const maxBinary = (2n ** 63n - 1n) * one;
 
-/** The powers that suffixes and usual fractions need: `**` takes three times as long. */
-const powersOfTen = Array.from({ length: 40 }, (_, exponent) => 10n ** BigInt(exponent));
-const powerOfTen = (exponent: number): bigint => powersOfTen[exponent] ?? 10n ** BigInt(exponent);
-
 /** A text or number that is not a quantity. The message names it and says what to write. */
 export class QuantityError extends Error {
   /** Tells it from other errors in logs. */
@@ -44,14 +35,16 @@ export class QuantityError extends Error {
  * Reads a quantity exactly as Kubernetes' `ParseQuantity` does: it takes the same texts and gives them the same value.
  *
  * - A decimal number with an optional sign, then one of `n u m k M G T P E`, `Ki Mi Gi Ti Pi Ei`, an exponent such as
- *   `e3` or `E-3`, or nothing. `1E` is exa, `1E3` is a thousand.
+ *   `e3` or `E-3`, or nothing. `1E` is exa, `1E3` is a thousand. Of an exponent the lowest 32 bits count, so that
+ *   `1e4294967299` is a thousand too.
  * - Finer amounts than 1n are rounded away from zero to whole billionths, so that what is more than nothing stays so.
  * - Quantities with a binary suffix are capped at 2^63-1 (either sign), others are not.
  * - Kubernetes reads a missing number (`Gi`, `-`, `.`) as zero; so does this. White space is an error, which the API
  *   server trims when it stands around a quantity in JSON.
  *
- * Tighter than Kubernetes: at most 64 characters, and exponents from -999 to 999. A JavaScript number has to be finite,
- * and within ±(2^53-1), since beyond that it may not be the one that was written.
+ * Amounts beyond ±10^64 are held at that: Kubernetes calculates with 10^1000000 when a pod asks for it, and here it
+ * costs nothing. A JavaScript number has to be finite, and within ±(2^53-1), because beyond that it may not be the one
+ * that was written.
  *
  * Source: ParseQuantity in k8s.io/apimachinery/pkg/api/resource/quantity.go.
  *
@@ -70,9 +63,12 @@ export class QuantityError extends Error {
  */
 export function parseQuantity(text: string | number): Quantity {
   if (typeof text === "number") return parseQuantity(numberText(text));
+  // What came as JSON may be anything, whatever its type says.
+  if (typeof text !== "string") throw notAQuantity(text);
   const known = recent.get(text);
   if (known) return known;
   const quantity = parse(text);
+  if (text.length > longestRemembered) return quantity;
   if (recent.size === mostRecent) recent.clear();
   recent.set(text, quantity);
   return quantity;
@@ -81,29 +77,21 @@ export function parseQuantity(text: string | number): Quantity {
 /** A cluster holds few different quantities, many times each, and they never change. */
 const recent = new Map<string, Quantity>();
 const mostRecent = 4096;
+/** Canonical forms of what a cluster can hold have some 20 characters; others aren't worth the memory. */
+const longestRemembered = 64;
 
 function parse(text: string): Quantity {
-  if (text.length > maxLength) {
-    throw new QuantityError(
-      `"${text.slice(0, maxLength)}…" is too long for a quantity: write at most ${maxLength} characters`,
-    );
-  }
   const match = text === "" ? null : pattern.exec(text);
   if (!match) throw notAQuantity(text);
   const [, sign, whole = "", fraction = "", suffix, exponentText] = match;
-
-  const binaryFactor = suffix === undefined ? undefined : binaryFactors[suffix];
-  const exponent = exponentText === undefined ? decimalExponents[suffix ?? ""] ?? 0 : Number(exponentText);
-  if (Math.abs(exponent) > maxExponent) {
-    throw new QuantityError(
-      `the exponent of "${text}" is out of range: write one between -${maxExponent} and ${maxExponent}`,
-    );
-  }
+  const exponent = exponentText === undefined ? decimalExponents[suffix ?? ""] ?? 0 : exponentFrom(exponentText);
+  if (exponent === undefined) throw notAQuantity(text);
   if (whole === "" && fraction === "" && !isZeroWithoutDigits(suffix, exponent)) throw notAQuantity(text);
 
-  const mantissa = BigInt(whole + fraction) * (binaryFactor ?? 1n);
-  const shift = 9 + exponent - fraction.length;
-  let nanos = shift >= 0 ? mantissa * powerOfTen(shift) : divideAwayFromZero(mantissa, powerOfTen(-shift));
+  const binaryFactor = suffix === undefined ? undefined : binaryFactors[suffix];
+  const digits = (whole + fraction).replace(leadingZeros, "");
+  const point = digits.length - fraction.length + exponent;
+  let nanos = nanosOf(digits, point, binaryFactor ?? 1n);
   let format: Format = exponentText === undefined ? "DecimalSI" : "DecimalExponent";
   if (binaryFactor !== undefined) {
     if (nanos > maxBinary) nanos = maxBinary;
@@ -111,6 +99,38 @@ function parse(text: string): Quantity {
     if (nanos >= one) format = "BinarySI";
   }
   return new Quantity(sign === "-" ? -nanos : nanos, format);
+}
+
+const leadingZeros = /^0+/;
+
+/** As Go's strconv and a conversion to int32 read it; undefined when it has no 64 bits. */
+function exponentFrom(text: string): number | undefined {
+  const digits = text.replace(/^[+-]?0*/, "");
+  if (digits.length > 19) return undefined;
+  const exponent = text.startsWith("-") ? -BigInt(digits) : BigInt(digits);
+  return BigInt.asIntN(64, exponent) === exponent ? Number(BigInt.asIntN(32, exponent)) : undefined;
+}
+
+/**
+ * Digits of a binary fraction beyond which only matters whether there is anything: the multiples of 1n / 2^60 end
+ * before.
+ */
+const fractionDigits = 69;
+const unit = 10n ** BigInt(fractionDigits - 9);
+
+/**
+ * The number 0.`digits` · 10^`point` · `factor` in billionths, rounded away from zero, at most what a quantity holds.
+ * No text makes it calculate with more than some 140 digits.
+ */
+function nanosOf(digits: string, point: number, factor: bigint): bigint {
+  if (digits === "") return 0n;
+  if (point > wholeDigits) return most;
+  // Less than a billionth, whatever the factor is.
+  if (point < -fractionDigits) return 1n;
+  const length = point + fractionDigits;
+  const kept = BigInt(digits.slice(0, length).padEnd(length, "0")) * factor;
+  const isExact = kept % unit === 0n && !/[1-9]/.test(digits.slice(length));
+  return held(isExact ? kept / unit : kept / unit + 1n);
 }
 
 /** Whether {@linkcode parseQuantity} takes `text`. */
@@ -138,7 +158,14 @@ function numberText(value: number): string {
 const isZeroWithoutDigits = (suffix: string | undefined, exponent: number): boolean =>
   suffix !== "Pi" && suffix !== "Ei" && exponent >= -9;
 
-const notAQuantity = (text: string): QuantityError =>
-  new QuantityError(
-    `${JSON.stringify(text)} is not a quantity: write a number with an optional suffix, such as 500m, 2, 4Gi or 1e3`,
+const longestQuoted = 64;
+
+function notAQuantity(value: unknown): QuantityError {
+  const text = typeof value === "string" ? value : `a value of type ${value === null ? "null" : typeof value}`;
+  const said = text.length > longestQuoted ? `${text.slice(0, longestQuoted)}…` : text;
+  return new QuantityError(
+    `${
+      typeof value === "string" ? JSON.stringify(said) : said
+    } is not a quantity: write a number with an optional suffix, such as 500m, 2, 4Gi or 1e3`,
   );
+}

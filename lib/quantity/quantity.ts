@@ -11,9 +11,18 @@ const milli = 10n ** 6n;
 const decimalSuffixes = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 const binarySuffixes = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
+/** How many digits an amount has before its point, at most. */
+export const wholeDigits = 64;
+/** The largest amount, in billionths. */
+export const most = 10n ** BigInt(wholeDigits) * one;
+
+/** The amount in billionths, or the largest or smallest that there is when it lies beyond. */
+export const held = (nanos: bigint): bigint => nanos > most ? most : nanos < -most ? -most : nanos;
+
 /**
  * An exact, immutable amount of a resource, in whole billionths (the smallest amount Kubernetes keeps). No method rounds
- * but {@linkcode Quantity.roundUpToMilli}, none overflows. Get one with `parseQuantity`.
+ * but {@linkcode Quantity.roundUpToMilli}, and none overflows: amounts beyond ±10^64 are held at that, so that nothing
+ * that is calculated with them is ever slow or long. Get one with `parseQuantity`.
  *
  * Source: Quantity in k8s.io/apimachinery/pkg/api/resource/quantity.go.
  */
@@ -28,7 +37,7 @@ export class Quantity {
 
   /** An amount in billionths; `parseQuantity` is the usual way to one. */
   constructor(nanos: bigint, format: Format) {
-    this.nanos = nanos;
+    this.nanos = held(nanos);
     this.format = format;
   }
 
