@@ -16,8 +16,8 @@ export {
   TerminalError,
   type Verdict,
 } from "./controller.ts";
-export { type ListWatch, Reflector, type ReflectorOptions, type Selector } from "./reflector.ts";
+export { type ListWatch, type PageSize, Reflector, type ReflectorOptions, type Selector } from "./reflector.ts";
 export { compareResourceVersions, isNewer } from "./resource_version.ts";
 export { sleep } from "./sleep.ts";
-export { type Change, keyOf, type Listing, Store, type StoreOptions } from "./store.ts";
+export { type Change, type Identity, keyOf, type Listing, Store, type StoreOptions, type Unreadable } from "./store.ts";
 export { type AddOptions, type RetryOptions, WorkQueue, type WorkQueueOptions } from "./work_queue.ts";

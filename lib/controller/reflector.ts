@@ -1,5 +1,5 @@
 import type { Clock } from "../clock/mod.ts";
-import { type ApiError, isApiError } from "../kubernetes/mod.ts";
+import { AnswerTooLarge, type ApiError, isApiError } from "../kubernetes/mod.ts";
 import type { KubernetesObject, ListOptions, ObjectList, WatchEvent } from "../kubernetes/mod.ts";
 import { exponentialBackoff, type Random } from "./backoff.ts";
 import { sleep } from "./sleep.ts";
@@ -8,10 +8,13 @@ import type { Store } from "./store.ts";
 /** Which objects of a collection; left out means all. */
 export type Selector = Pick<ListOptions, "labelSelector" | "fieldSelector">;
 
+/** How much of a collection is read at a time; default: as `ResourceApi.pages` says. */
+export type PageSize = Pick<ListOptions, "limit" | "maxBytes">;
+
 /** The two calls a reflector makes. A `ResourceApi<T>` of lib/kubernetes is one. */
 export interface ListWatch<T extends KubernetesObject> {
   /** Yields the whole collection page by page; a page with `restart` holds it anew, in place of those before. */
-  pages(options: Selector & { signal: AbortSignal }): AsyncIterable<ObjectList<T>>;
+  pages(options: Selector & PageSize & { signal: AbortSignal }): AsyncIterable<ObjectList<T>>;
   /** Yields the changes after a resource version until the server ends the connection; tells when that stands. */
   watch(
     options: Selector & { resourceVersion: string; signal: AbortSignal; onOpen: () => void },
@@ -26,6 +29,8 @@ export interface ReflectorOptions<T extends KubernetesObject, P> {
   store: Store<P, string, T>;
   /** Leaves other objects out. */
   selector?: Selector;
+  /** How much is read at a time. */
+  page?: PageSize;
   /** Measures the delays. */
   clock: Clock;
   /** Source of the jitter of delays (default `Math.random`). */
@@ -158,7 +163,8 @@ export class Reflector<T extends KubernetesObject, P> {
       }
     } catch (error) {
       if (delivered && lasted()) this.#attempts = 0;
-      if (isApiError(error) && !isBusy(error)) this.#canResume = false;
+      // What can't be read in one piece is read in pages.
+      if (error instanceof AnswerTooLarge || (isApiError(error) && !isBusy(error))) this.#canResume = false;
       return this.#delayAfter(error, "watch", signal);
     }
     this.#recover("watch");
@@ -168,10 +174,10 @@ export class Reflector<T extends KubernetesObject, P> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { api, selector } = this.#options;
+    const { api, selector, page: size } = this.#options;
     let listing = this.store.listing();
     let resourceVersion: string | undefined;
-    for await (const page of api.pages({ ...selector, signal })) {
+    for await (const page of api.pages({ ...selector, ...size, signal })) {
       signal.throwIfAborted();
       if (page.restart) {
         listing = this.store.listing();
@@ -184,23 +190,28 @@ export class Reflector<T extends KubernetesObject, P> {
     signal.throwIfAborted();
     this.#canResume = true;
     this.#hasSynced = true;
-    // Listeners may throw; the list is in the store all the same.
-    try {
-      listing.commit(resourceVersion ?? "");
-    } finally {
-      this.#synced.resolve();
-    }
+    this.#told(() => listing.commit(resourceVersion ?? ""));
+    this.#synced.resolve();
   }
 
   #take(event: WatchEvent<T>): void {
     switch (event.type) {
       case "ADDED":
       case "MODIFIED":
-        return this.store.put(event.object);
+        return this.#told(() => this.store.put(event.object));
       case "DELETED":
-        return this.store.remove(event.object);
+        return this.#told(() => this.store.remove(event.object));
       case "BOOKMARK":
         return this.store.advance(event.resourceVersion);
+    }
+  }
+
+  /** Listeners of the store may throw, which must not hold up the collection: what is reported is stored all the same. */
+  #told(change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      this.#fail({ during: "watch", what: kindOf(error) }, error);
     }
   }
 

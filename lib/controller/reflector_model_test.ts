@@ -40,8 +40,13 @@ Deno.test("whatever happens, the store comes to the server's truth, and its chan
       const server = new FakeCollection({ holdBack: true });
       for (const name of initial) server.write(name);
       const clock = new FakeClock();
+      const isReadable = ({ name, resourceVersion }: Thing["metadata"]) =>
+        name !== "e" || Number(resourceVersion) % 2 === 0;
       const store = new Store({
-        project: ({ metadata }: Thing) => metadata,
+        project: ({ metadata }: Thing) => {
+          if (!isReadable(metadata)) throw new Error("odd");
+          return metadata;
+        },
         indexes: { initial: ({ name }) => [name.slice(0, 1)] },
       });
       const replayed = new Map<string, Thing["metadata"]>();
@@ -107,7 +112,13 @@ Deno.test("whatever happens, the store comes to the server's truth, and its chan
       server.deliver(Infinity);
       await clock.advance(60_000);
       const byName = (a: Thing["metadata"], b: Thing["metadata"]) => a.name < b.name ? -1 : 1;
-      const truth = server.truth.map((thing) => thing.metadata).sort(byName);
+      const all = server.truth.map((thing) => thing.metadata).sort(byName);
+      const truth = all.filter(isReadable);
+      assert.deepEqual(
+        store.unreadable.map(({ uid }) => uid),
+        all.filter((metadata) => !isReadable(metadata)).map(({ uid }) => uid),
+      );
+      assert.equal(store.size, truth.length);
       assert.deepEqual(store.list().sort(byName), truth);
       assert.deepEqual([...replayed.values()].sort(byName), truth);
       for (const metadata of truth) assert.deepEqual(store.index("initial", metadata.name), [metadata]);

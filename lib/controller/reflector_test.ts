@@ -232,19 +232,54 @@ Deno.test("waiting for the first list ends with it, or with the signal's reason"
     },
   ));
 
-Deno.test("a listener that throws is reported, and the store goes on", () =>
+Deno.test("a listener that throws is reported, and holds up neither the watch nor the store", () =>
   reflecting(three, async ({ server, store, clock, reports }) => {
     const end = store.subscribe(() => {
       throw new Error("broken");
     });
     server.write("d");
-    await clock.advance(10_000);
+    await clock.advance(0);
     assert.equal(reports[0], "AggregateError: Listeners threw on changes of a store; they must not.");
     end();
     server.write("e");
-    await clock.advance(10_000);
+    await clock.advance(0);
+    assert.deepEqual(server.calls, ["list", "watch from 13"]);
     assert.deepEqual([store.list(), reports.at(-1)], [["11", "12", "13", "14", "15"], "recovered"]);
   }));
+
+Deno.test("an object that can't be read holds up neither the list, nor the watch, nor the others", async () => {
+  const server = new FakeCollection();
+  three(server);
+  const clock = new FakeClock();
+  const store = new Store({
+    project: ({ metadata: { name, resourceVersion } }: Thing) => {
+      if (name === "b" && resourceVersion !== "15") throw new RangeError("b is odd");
+      return resourceVersion;
+    },
+  });
+  const told: string[] = [];
+  store.onUnreadable(({ key, why }) => told.push(`${key}: ${why}`));
+  const errors: unknown[] = [];
+  const reflector = new Reflector({ api: server, store, clock, onError: (error) => errors.push(error) });
+  const stop = new AbortController();
+  const running = reflector.run(stop.signal);
+  await reflector.synced(AbortSignal.timeout(1000));
+  await clock.advance(0);
+  assert.deepEqual([store.list(), told], [["11", "13"], ["b: b is odd"]]);
+  server.write("d");
+  await clock.advance(0);
+  assert.deepEqual(store.list(), ["11", "13", "14"]);
+  server.write("b");
+  await clock.advance(0);
+  assert.deepEqual([store.list(), store.unreadable], [["11", "15", "13", "14"], []]);
+  server.write("b");
+  server.write("a");
+  await clock.advance(0);
+  assert.deepEqual([store.list(), told.length], [["17", "13", "14"], 2]);
+  assert.deepEqual([server.calls, errors], [["list", "watch from 13"], []]);
+  stop.abort();
+  await running;
+});
 
 Deno.test("an abort ends it during a list, a delay and before it began", async () => {
   for (const moment of ["before", "list", "delay"] as const) {

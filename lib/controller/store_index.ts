@@ -1,23 +1,21 @@
 /** The keys of a store by the values that a function finds in their projections. */
-export class StoreIndex<P> {
+export class StoreIndex {
   readonly #keys = new Map<string, Set<string>>();
-
-  constructor(readonly valuesOf: (value: P) => readonly string[]) {}
 
   keys(value: string): Iterable<string> {
     return this.#keys.get(value) ?? [];
   }
 
-  add(key: string, projection: P): void {
-    for (const value of this.valuesOf(projection)) {
+  add(key: string, values: readonly string[]): void {
+    for (const value of values) {
       const keys = this.#keys.get(value);
       if (keys === undefined) this.#keys.set(value, new Set([key]));
       else keys.add(key);
     }
   }
 
-  delete(key: string, projection: P): void {
-    for (const value of this.valuesOf(projection)) {
+  delete(key: string, values: readonly string[]): void {
+    for (const value of values) {
       const keys = this.#keys.get(value);
       keys?.delete(key);
       if (keys?.size === 0) this.#keys.delete(value);

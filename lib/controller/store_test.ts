@@ -281,3 +281,70 @@ Deno.test("a listener that throws keeps nothing from the others and is reported"
   assert.throws(() => store.observe(thing("c", "11")), AggregateError);
   assert.equal(told.length, 3);
 });
+
+/** A store in which things without owners can't be read, and those owned by "odd" not be found. */
+function strictStore(standIn?: () => Projection) {
+  const store = new Store({
+    project: ({ metadata, owners }: Thing): Projection => {
+      if (owners === undefined) throw new TypeError(`${metadata?.name} has no owners`);
+      return { version: metadata?.resourceVersion, owners };
+    },
+    indexes: {
+      owner: ({ owners }: Projection) => {
+        if (owners.includes("odd")) throw new Error("an odd owner");
+        return owners;
+      },
+    },
+    ...(standIn ? { standIn } : {}),
+  });
+  const told: string[] = [];
+  store.onUnreadable(({ key, why }) => told.push(`${key}: ${why}`));
+  const changes: string[] = [];
+  store.subscribe((change) => changes.push(describe(change)));
+  return { store, told, changes };
+}
+
+Deno.test("an object that can't be read is left out and named, and the others of its list are there", () => {
+  const { store, told } = strictStore();
+  list(store, "10", thing("a", "1"), thing("b", "2", { owners: ["x"] }), thing("c", "3", { owners: ["odd"] }));
+  assert.deepEqual([store.size, store.list().length, store.index("owner", "x").length], [1, 1, 1]);
+  assert.deepEqual(told, ["a: a has no owners", "c: an odd owner"]);
+  assert.deepEqual(store.unreadable.map(({ key, uid }) => [key, uid]), [["a", "uid-of-a"], ["c", "uid-of-c"]]);
+  assert.equal(store.get("a"), undefined);
+});
+
+Deno.test("what was known of an object goes when it can't be read any more, and comes back when it can", () => {
+  const { store, told, changes } = strictStore();
+  store.put(thing("a", "1", { owners: ["x"] }));
+  store.put(thing("a", "2"));
+  store.put(thing("a", "3"));
+  assert.deepEqual([store.list(), store.index("owner", "x"), store.size], [[], [], 0]);
+  // An old version, told late.
+  store.put(thing("a", "1", { owners: ["x"] }));
+  assert.deepEqual([store.list(), told], [[], ["a: a has no owners"]]);
+  store.put(thing("a", "4", { owners: ["y"] }));
+  assert.deepEqual([store.index("owner", "y").length, store.unreadable], [1, []]);
+  store.put(thing("a", "5"));
+  store.remove(thing("a", "6"));
+  assert.deepEqual([store.size, store.unreadable], [0, []]);
+  assert.deepEqual(changes, ["a: none → 1", "a: 1 → none", "a: none → 4", "a: 4 → none"]);
+});
+
+Deno.test("what stands for an object that can't be read is found as any other, and it is named all the same", () => {
+  const { store, told } = strictStore(() => ({ version: "?", owners: ["nobody"] }));
+  store.put(thing("a", "1"));
+  assert.deepEqual([store.get("a")?.version, store.index("owner", "nobody").length, store.size], ["?", 1, 1]);
+  assert.deepEqual([told, store.unreadable.length], [["a: a has no owners"], 1]);
+  const { store: none } = strictStore(() => ({ version: "?", owners: ["odd"] }));
+  none.put(thing("a", "1"));
+  assert.deepEqual([none.size, none.unreadable.length], [0, 1]);
+});
+
+Deno.test("what isn't an object, or whose metadata isn't, is passed over", () => {
+  const { store, told } = strictStore();
+  for (const odd of [null, undefined, 7, "text", [], {}, { metadata: null }, { metadata: 7 }] as unknown as Thing[]) {
+    store.put(odd);
+    list(store, "10", odd, thing("b", "2", { owners: [] }));
+  }
+  assert.deepEqual([store.size, told], [1, []]);
+});

@@ -1,7 +1,8 @@
 import { Semaphore } from "es-toolkit/promise";
 import { abortable } from "./abortable.ts";
 import { type ClientCertificate, type ClientConfig, ConfigError, type Credentials } from "./client_config.ts";
-import { apiErrorFromResponse, ConnectionError } from "./errors.ts";
+import { boundedText } from "./bounded_text.ts";
+import { AnswerTooLarge, apiErrorFromResponse, ConnectionError } from "./errors.ts";
 import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
 
 /** One finished exchange, for metrics. */
@@ -28,6 +29,8 @@ export interface RestClientOptions {
   timeoutMs?: number;
   /** Unary calls at the same time; the others wait in order. Streams don't count. Default 32. */
   maxInFlight?: number;
+  /** Size up to which an answer to a unary call is read, in bytes. Default 32 MiB: no object comes near. */
+  maxAnswerBytes?: number;
   /** Told of every exchange with the server; must not throw. */
   onRequest?: (record: RequestRecord) => void;
 }
@@ -155,7 +158,7 @@ class HttpRestClient implements ClosableRestClient {
         code = response.status;
         serverDate = dateOf(response);
         if (response.ok) return await read(response);
-        const error = apiErrorFromResponse(response, await response.text(), options);
+        const error = apiErrorFromResponse(response, await this.#text(response, options), options);
         if (code !== 401 || attempt > 1 || !(await abortable(this.#config.credentials.renew(credentials), signal))) {
           throw error;
         }
@@ -210,7 +213,7 @@ class HttpRestClient implements ClosableRestClient {
   }
 
   async #json(response: Response, options: RequestOptions): Promise<JSONValue> {
-    const text = await response.text();
+    const text = await this.#text(response, options);
     if (options.accept !== undefined && !options.accept.includes("json")) return text;
     if (text === "") return null;
     try {
@@ -222,6 +225,13 @@ class HttpRestClient implements ClosableRestClient {
         } in place of JSON. Is ${this.#config.server} (${this.#config.source}) a Kubernetes API server?`,
       );
     }
+  }
+
+  async #text(response: Response, { method, path, maxBytes }: RequestOptions): Promise<string> {
+    const most = maxBytes ?? this.#options.maxAnswerBytes ?? MAX_ANSWER_BYTES;
+    const text = await boundedText(response, most);
+    if (text === undefined) throw new AnswerTooLarge(`The answer to ${method} ${path}`, path, most);
+    return text;
   }
 
   #connectionError(options: RequestOptions, error: Error): ConnectionError {
@@ -236,6 +246,8 @@ class HttpRestClient implements ClosableRestClient {
     );
   }
 }
+
+const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 
 function openConnections(config: ClientConfig, certificate: ClientCertificate | undefined): Deno.HttpClient {
   const proxy = config.proxyUrl === undefined ? undefined : proxyFrom(config.proxyUrl, config.source);

@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 import { type ClosableRestClient, createRestClient, type RequestRecord, type RestClientOptions } from "./client.ts";
 import type { ClientConfig, Credentials, CredentialSource } from "./client_config.ts";
 import { fixedCredentials } from "./credentials.ts";
-import { ApiError, ConnectionError } from "./errors.ts";
+import { AnswerTooLarge, ApiError, ConnectionError } from "./errors.ts";
 
 /** A server on this computer that answers with `answer`, and a client for it. */
 function setUp(
@@ -84,6 +84,42 @@ Deno.test("a 2xx that isn't JSON is no API server, unless another type was asked
   assert.ok(error instanceof ConnectionError);
   assert.match(error.message, /text\/html in place of JSON. Is http:.*\(test\) a Kubernetes API server\?/);
   assert.equal(await lab.rest.performRequest({ ...GET, accept: "text/html" }), "<html>log in</html>");
+});
+
+Deno.test("an answer beyond the byte budget is not read on, however it comes, and the error names the budget", async () => {
+  let sent = 0;
+  const endless = () =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 65536;
+        controller.enqueue(new Uint8Array(65536).fill(0x20));
+      },
+    });
+  const answers: Record<string, () => Response> = {
+    "/endless": () => new Response(endless()),
+    "/refused": () => new Response(endless(), { status: 500 }),
+    "/stated": () => new Response(" ".repeat(200_000)),
+    "/packed": () =>
+      new Response(new Blob([" ".repeat(200_000)]).stream().pipeThrough(new CompressionStream("gzip")), {
+        headers: { "content-encoding": "gzip" },
+      }),
+    "/fits": () => Response.json("é".repeat(100)),
+    "/packed-fits": () =>
+      new Response(new Blob(['"é"']).stream().pipeThrough(new CompressionStream("gzip")), {
+        headers: { "content-encoding": "gzip" },
+      }),
+  };
+  await using lab = setUp((request) => answers[new URL(request.url).pathname]!(), { maxAnswerBytes: 100_000 });
+  for (const path of ["/endless", "/refused", "/stated", "/packed"]) {
+    const error = await rejection(lab.rest.performRequest({ method: "GET", path }));
+    assert.ok(error instanceof AnswerTooLarge && error.maxBytes === 100_000, `${path}: ${error}`);
+    assert.match(error.message, new RegExp(`^The answer to GET ${path} is larger than .*byte budget`));
+  }
+  assert.ok(sent < 50_000_000, `${sent} bytes were sent`);
+  assert.equal(await lab.rest.performRequest({ method: "GET", path: "/fits" }), "é".repeat(100));
+  assert.equal(await lab.rest.performRequest({ method: "GET", path: "/packed-fits" }), "é");
+  const single = await rejection(lab.rest.performRequest({ method: "GET", path: "/fits", maxBytes: 10 }));
+  assert.ok(single instanceof AnswerTooLarge && single.maxBytes === 10);
 });
 
 Deno.test("the deadline ends a call with a TimeoutError that says which", async () => {

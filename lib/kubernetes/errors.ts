@@ -106,6 +106,26 @@ export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
 }
 
+/** An answer, or one line of a watch, was larger than what is read of it: the rest was left unread. */
+export class AnswerTooLarge extends Error {
+  /** Names the class where only text is left, as in logs. */
+  override readonly name = "AnswerTooLarge";
+  /** Path of the request that was answered so. */
+  readonly path: string;
+  /** How many bytes are read at most. */
+  readonly maxBytes: number;
+
+  /** Takes what was asked for and the bound; the message says both, and what to do. */
+  constructor(what: string, path: string, maxBytes: number) {
+    super(
+      `${what} is larger than ${maxBytes / 2 ** 20} MiB, the byte budget of an answer (maxBytes), and was not read. ` +
+        "Ask for smaller pages, or find and delete the object that is so large.",
+    );
+    this.path = path;
+    this.maxBytes = maxBytes;
+  }
+}
+
 /** A watch's connection stayed open, but nothing came through it for `afterMs`: not even a bookmark. */
 export class WatchStalled extends Error {
   /** Names the class where only text is left, as in logs. */

@@ -16,20 +16,40 @@ export class LineSplitter {
   readonly #decoder = new TextDecoder();
   /** The pieces of the line that isn't complete; an array, since appending to one string per chunk can cost O(n²). */
   #partial: string[] = [];
+  #partialLength = 0;
+  readonly #maxLength: number;
 
-  /** The lines that this chunk completes, without their newline and without empty ones. */
+  /** Takes how long a line may be, in UTF-16 code units: of UTF-8 there are at least as many bytes. */
+  constructor(maxLength = Infinity) {
+    this.#maxLength = maxLength;
+  }
+
+  /**
+   * The lines that this chunk completes, without their newline and without empty ones.
+   *
+   * @throws {RangeError} as soon as a line is longer than it may be; the rest can't be read then
+   */
   push(chunk: Uint8Array): string[] {
     const text = this.#decoder.decode(chunk, { stream: true });
     const lines: string[] = [];
     let start = 0;
     for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n", start)) {
-      this.#partial.push(text.slice(start, end));
+      this.#add(text.slice(start, end));
       const line = this.#partial.join("");
       if (line.trim() !== "") lines.push(line);
       this.#partial = [];
+      this.#partialLength = 0;
       start = end + 1;
     }
-    if (start < text.length) this.#partial.push(text.slice(start));
+    if (start < text.length) this.#add(text.slice(start));
     return lines;
+  }
+
+  #add(piece: string): void {
+    this.#partialLength += piece.length;
+    if (this.#partialLength > this.#maxLength) {
+      throw new RangeError(`A line has more than ${this.#maxLength} characters.`);
+    }
+    this.#partial.push(piece);
   }
 }

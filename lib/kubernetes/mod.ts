@@ -14,6 +14,7 @@ export {
 } from "./client_config.ts";
 export { type ClosableRestClient, createRestClient, type RequestRecord, type RestClientOptions } from "./client.ts";
 export {
+  AnswerTooLarge,
   ApiError,
   ConnectionError,
   isApiError,

@@ -1,4 +1,4 @@
-import { apiErrorFromStatus, ConnectionError, isApiError, isStatus, WatchStalled } from "./errors.ts";
+import { AnswerTooLarge, apiErrorFromStatus, ConnectionError, isApiError, isStatus, WatchStalled } from "./errors.ts";
 import { LineSplitter } from "./json_lines.ts";
 import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient } from "./types.ts";
 
@@ -8,6 +8,8 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Deadline in milliseconds; default: the client's. */
   timeoutMs?: number;
+  /** Size up to which the answer is read, in bytes; default: the client's. */
+  maxBytes?: number;
 }
 
 /** Which objects of a collection to list, and how (meta/v1 `ListOptions`). */
@@ -32,7 +34,7 @@ export interface ObjectList<T> {
   metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
   /** Each with `apiVersion` and `kind`, which servers leave out here. */
   items: T[];
-  /** Set by `pages` on a page that holds the whole collection anew: what the pages before it held is out of date. */
+  /** Set by `pages` on the first page of the collection anew: what the pages before it held is out of date. */
   restart?: true;
 }
 
@@ -58,6 +60,8 @@ export interface WatchOptions {
   livenessMs?: number;
   /** Told once the server has accepted the watch; events may be long in coming. */
   onOpen?: () => void;
+  /** How long one event may be, in bytes; default 32 MiB: no object comes near. */
+  maxBytes?: number;
 }
 
 /** What a write may be given. */
@@ -108,6 +112,15 @@ const PATCH_TYPES = {
 } as const;
 
 const PAGE_LIMIT = 500;
+/** Of a page of several objects: what is read of it is in memory as text and as objects for a moment. */
+const PAGE_BYTES = 4 * 2 ** 20;
+/** By how much fewer objects the next page is asked to hold after one that was too large. */
+const SHRINK = 8;
+/** By how much more objects a page may hold with each that was not too large. */
+const REGROWTH = 1.2;
+/** How often a collection is read anew whose version the server forgets meanwhile. */
+const RESTARTS = 3;
+const LINE_BYTES = 32 * 2 ** 20;
 const LIVENESS_MS = 150_000;
 
 /**
@@ -196,22 +209,32 @@ export class ResourceApi<T extends KubernetesObject> {
   /**
    * All pages, of `limit` objects each (default 500), all of the same resource version.
    *
-   * The server forgets a version after some minutes (410 `Expired`). Should a reader be that slow, one more page comes
-   * that holds the whole collection anew, with `restart: true`; what came before it is to be forgotten.
+   * A page has at most `maxBytes` (default 4 MiB): where the objects are too large for that, fewer are asked for at a
+   * time, down to single ones, which are read as far as the client reads any answer.
+   *
+   * The server forgets a version after some minutes (410 `Expired`). Should a reader be that slow, the collection comes
+   * anew, in one page if there is room for it in one; the first has `restart: true`, and what came before it is to be
+   * forgotten.
    */
   async *pages(options: ListOptions = {}): AsyncGenerator<ObjectList<T>> {
     const { resourceVersion: _, resourceVersionMatch: __, ...nextOptions } = options;
-    let page = await this.list({ limit: PAGE_LIMIT, ...options });
+    const pageOf = pageReader((page) => this.list(page), options);
+    let restarts = 0;
+    let page = await pageOf(options);
     while (true) {
       yield page;
       const token = page.metadata.continue;
       if (!token) return;
       try {
-        page = await this.list({ limit: PAGE_LIMIT, ...nextOptions, continue: token });
+        page = await pageOf({ ...nextOptions, continue: token });
       } catch (error) {
-        if (!isApiError(error, 410)) throw error;
-        yield { ...await this.list({ ...nextOptions, limit: undefined, continue: undefined }), restart: true };
-        return;
+        if (!isApiError(error, 410) || ++restarts > RESTARTS) throw error;
+        const whole = { maxBytes: PAGE_BYTES, ...nextOptions, limit: undefined, continue: undefined };
+        const again = await this.list(whole).catch((error) => {
+          if (!(error instanceof AnswerTooLarge)) throw error;
+          return pageOf({ ...nextOptions, continue: undefined });
+        });
+        page = { ...again, restart: true };
       }
     }
   }
@@ -221,12 +244,12 @@ export class ResourceApi<T extends KubernetesObject> {
    * minutes. Watch on from the resource version of the last event.
    *
    * Throws {@linkcode ApiError} when the server refuses or breaks off (410 `Expired` when the version is too old: list
-   * again), {@linkcode WatchStalled} when nothing came for `livenessMs`, {@linkcode ConnectionError} when the connection
-   * broke.
+   * again), {@linkcode WatchStalled} when nothing came for `livenessMs`, {@linkcode AnswerTooLarge} when an event is
+   * longer than `maxBytes` (list again), {@linkcode ConnectionError} when the connection broke.
    */
   async *watch(options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
     const path = this.#collectionPath();
-    const livenessMs = options.livenessMs ?? LIVENESS_MS;
+    const { livenessMs = LIVENESS_MS, maxBytes = LINE_BYTES } = options;
     const stalled = new AbortController();
     const stall = () => stalled.abort(new WatchStalled(path, livenessMs));
     let timer = setTimeout(stall, livenessMs);
@@ -248,7 +271,7 @@ export class ResourceApi<T extends KubernetesObject> {
       });
       options.onOpen?.();
       reader = stream.getReader();
-      const splitter = new LineSplitter();
+      const splitter = new LineSplitter(maxBytes);
       while (true) {
         const { done, value } = await reader.read();
         if (done) return;
@@ -259,6 +282,7 @@ export class ResourceApi<T extends KubernetesObject> {
     } catch (error) {
       if (stalled.signal.aborted) throw stalled.signal.reason;
       options.signal?.throwIfAborted();
+      if (error instanceof RangeError) throw new AnswerTooLarge(`An event of the watch of ${path}`, path, maxBytes);
       throw error instanceof TypeError || error instanceof Deno.errors.Http
         ? new ConnectionError(`The watch of ${path} broke: ${error.message}`, { cause: error })
         : error;
@@ -356,6 +380,7 @@ export class ResourceApi<T extends KubernetesObject> {
       path,
       abortSignal: call.signal,
       timeoutMs: call.timeoutMs,
+      ...(call.maxBytes === undefined ? {} : { maxBytes: call.maxBytes }),
       ...request,
     });
   }
@@ -396,6 +421,7 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 
   #fillType(object: T): T {
+    if (typeof object !== "object" || object === null) return object;
     object.apiVersion ??= this.#apiVersion;
     object.kind ??= this.resource.kind;
     return object;
@@ -444,6 +470,31 @@ export class ResourceApi<T extends KubernetesObject> {
       ? `${root}/${plural}`
       : `${root}/namespaces/${segment("namespace", namespace)}/${plural}`;
   }
+}
+
+/** Reads pages of at most so many bytes: of as many objects as are asked for, or as there is room for. */
+function pageReader<T>(
+  list: (options: ListOptions) => Promise<ObjectList<T>>,
+  { limit: most = PAGE_LIMIT, maxBytes = PAGE_BYTES }: ListOptions,
+): (options: ListOptions) => Promise<ObjectList<T>> {
+  let limit = most;
+  let tooMany = Infinity;
+  return async (options) => {
+    while (true) {
+      try {
+        const { maxBytes: _, ...single } = options;
+        const page = await list(limit === 1 ? { ...single, limit } : { ...options, limit, maxBytes });
+        // Larger ones are tried again after some that fit: a few large objects must not make thousands of requests.
+        tooMany *= REGROWTH;
+        if (limit * 2 < tooMany) limit = Math.min(most, limit * 2);
+        return page;
+      } catch (error) {
+        if (!(error instanceof AnswerTooLarge) || limit === 1) throw error;
+        tooMany = limit;
+        limit = Math.max(1, Math.floor(limit / SHRINK));
+      }
+    }
+  };
 }
 
 /** Refuses what the path would read as something else, as client-go does (`IsValidPathSegmentName`). */

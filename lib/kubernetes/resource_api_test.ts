@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ApiError, ConnectionError, WatchStalled } from "./errors.ts";
+import { AnswerTooLarge, ApiError, ConnectionError, WatchStalled } from "./errors.ts";
 import { ResourceApi, type WatchEvent } from "./resource_api.ts";
 import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient } from "./types.ts";
 
@@ -195,6 +195,56 @@ Deno.test("a token that ran out half-way brings the whole collection anew, once"
     true,
   ]]);
   assert.equal(lines().at(-1), "GET /apis/example.io/v1/namespaces/t/widgets");
+});
+
+/** A collection of objects of these sizes; an answer that is larger than it may be is what a client makes of it. */
+function sized(sizes: readonly number[], expires: () => boolean = () => false) {
+  return transport(({ querystring, maxBytes = 32 * mib, path }) => {
+    const start = Number(querystring?.get("continue") ?? 0);
+    if (start > 0 && expires()) throw EXPIRED;
+    const limit = Number(querystring?.get("limit") ?? Infinity);
+    const end = Math.min(start + limit, sizes.length);
+    const bytes = sizes.slice(start, end).reduce((sum, size) => sum + size, 0);
+    if (bytes > maxBytes) throw new AnswerTooLarge("The answer", path, maxBytes);
+    return {
+      metadata: { resourceVersion: "7", ...(end < sizes.length && { continue: `${end}` }) },
+      items: Array.from({ length: end - start }, (_, i) => ({ metadata: { name: `w${start + i}` } })),
+    };
+  });
+}
+
+const mib = 2 ** 20;
+const namesOf = (pages: { items: Widget[] }[]) =>
+  pages.flatMap(({ items }) => items.map(({ metadata }) => metadata?.name));
+
+Deno.test("pages that are too large are asked for smaller, and each object comes once", async () => {
+  const sizes = [...Array(300).fill(2000), ...Array(200).fill(1.7 * mib), 9 * mib, ...Array(900).fill(2000)];
+  const { rest, requests } = sized(sizes);
+  const pages = await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages());
+  assert.deepEqual(namesOf(pages), sizes.map((_, index) => `w${index}`));
+  assert.ok(requests.length < 700, `${requests.length} requests`);
+});
+
+Deno.test("an object that is larger than any answer may be is an error that names the budget", async () => {
+  const { rest } = sized([1, 40 * mib, 1]);
+  await assert.rejects(Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 4 })), AnswerTooLarge);
+});
+
+Deno.test("a collection too large for one page that expires half-way comes anew in pages", async () => {
+  let left = 1;
+  const { rest } = sized(Array(10).fill(mib), () => left-- > 0);
+  const pages = await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 2 }));
+  const begins = pages.findIndex(({ restart }) => restart);
+  assert.deepEqual(namesOf(pages.slice(begins)), Array.from({ length: 10 }, (_, index) => `w${index}`));
+  left = Infinity;
+  await assert.rejects(Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 2 })), EXPIRED);
+});
+
+Deno.test("an event that is longer than it may be ends the watch with an error that names the budget", async () => {
+  const { api } = watched(['{"type":"ADDED","object":{}}\n', "x".repeat(100), "x".repeat(100)], "silent");
+  const events = api.watch({ resourceVersion: "1", maxBytes: 150 });
+  assert.equal((await events.next()).value?.type, "ADDED");
+  await assert.rejects(events.next(), { name: "AnswerTooLarge", maxBytes: 150 });
 });
 
 Deno.test("other errors of a later page are thrown, and a 410 of the first one", async () => {

@@ -71,6 +71,8 @@ export interface RequestOptions {
   abortSignal?: AbortSignal;
   /** Deadline of a unary call in milliseconds (default: the client's own, 30 s). Streams have none. */
   timeoutMs?: number;
+  /** Size up to which the answer to a unary call is read, in bytes (default: the client's own, 32 MiB). */
+  maxBytes?: number;
 }
 
 /**
@@ -78,7 +80,8 @@ export interface RequestOptions {
  * so that generated clients and wrappers (fencing by a lease, counting, fault injection) compose.
  *
  * Rejects with {@linkcode ApiError} for an answer that is not 2xx, with the abort reason when aborted, with a
- * `TimeoutError` DOMException at the deadline, and with `ConnectionError` when no answer came at all.
+ * `TimeoutError` DOMException at the deadline, with `AnswerTooLarge` above `maxBytes`, and with `ConnectionError` when no
+ * answer came at all.
  */
 export interface RestClient {
   /** The namespace that the kubeconfig's context (or the pod's service account) names. */

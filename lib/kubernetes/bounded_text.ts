@@ -1,0 +1,31 @@
+/**
+ * The body of a response as text; undefined when it has more than `maxBytes`, of which no more is read then. What
+ * counts is the body as it is when it is unpacked.
+ *
+ * @example
+ * ```ts
+ * import { boundedText } from "./bounded_text.ts";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(await boundedText(new Response("four"), 4), "four");
+ * assert.equal(await boundedText(new Response("fours"), 4), undefined);
+ * ```
+ */
+export async function boundedText(response: Response, maxBytes: number): Promise<string | undefined> {
+  const { body, headers } = response;
+  if (body === null) return "";
+  const length = headers.get("content-length");
+  // Read in one go, as most answers can be.
+  if (length !== null && !headers.has("content-encoding") && Number(length) <= maxBytes) return await response.text();
+  const decoder = new TextDecoder();
+  const parts: string[] = [];
+  let bytes = 0;
+  // Leaving the loop cancels the body.
+  for await (const chunk of body) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) return undefined;
+    parts.push(decoder.decode(chunk, { stream: true }));
+  }
+  parts.push(decoder.decode());
+  return parts.join("");
+}
