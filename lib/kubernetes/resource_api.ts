@@ -239,6 +239,19 @@ export class ResourceApi<T extends KubernetesObject> {
     }
   }
 
+  /** All objects, read in pages, or what `keep` makes of each: for collections that are to be in memory as a whole. */
+  async all<K = T>(
+    options: ListOptions = {},
+    keep: (object: T) => K = (object) => object as unknown as K,
+  ): Promise<K[]> {
+    let kept: K[] = [];
+    for await (const { items, restart } of this.pages(options)) {
+      if (restart) kept = [];
+      for (const item of items) kept.push(keep(item));
+    }
+    return kept;
+  }
+
   /**
    * What happens to the collection, over one connection: returns when the server ends it, which it does after 5 to 10
    * minutes. Watch on from the resource version of the last event.

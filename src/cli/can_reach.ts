@@ -9,7 +9,6 @@ import { type End, type Flow, type Passage, type PlacedPolicy, type Reach, reach
 import { no, usage } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { isForbidden } from "./lending.ts";
-import { all } from "./observed.ts";
 import { type Run, verb } from "./session.ts";
 
 export const canReachCommand = (run: Run): Command =>
@@ -99,7 +98,7 @@ async function labelsOf(rest: RestClient, name: string): Promise<Record<string, 
 
 async function policiesIn(rest: RestClient, namespace: string, others: boolean): Promise<PlacedPolicy[]> {
   try {
-    return (await all(new ResourceApi(rest, networkPolicies, namespace))).map(({ metadata, spec }) => ({
+    return (await new ResourceApi(rest, networkPolicies, namespace).all()).map(({ metadata, spec }) => ({
       namespace,
       name: metadata!.name!,
       spec: spec!,

@@ -12,7 +12,7 @@ import { selects } from "../core/reach/reach.ts";
 import { no } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { lendingOf, relative } from "./lending.ts";
-import { all, Observed } from "./observed.ts";
+import { Observed } from "./observed.ts";
 import { type Run, type Session, verb } from "./session.ts";
 import { standing } from "./would_fit.ts";
 
@@ -168,8 +168,8 @@ async function explainDeployment(
   const namespace = guestNamespaceOf(options, rest);
   const deployment = await new ResourceApi(rest, apps<Deployment>("Deployment"), namespace).get(name);
   const [sets, allPods, { allowance, surroundings }] = await Promise.all([
-    all(new ResourceApi(rest, apps<Owned>("ReplicaSet"), namespace)),
-    all(new ResourceApi<Pod>(rest, pods, namespace)),
+    new ResourceApi(rest, apps<Owned>("ReplicaSet"), namespace).all(),
+    new ResourceApi<Pod>(rest, pods, namespace).all(),
     standing(rest, namespace),
   ]);
   const owned = sets.filter(({ metadata }) =>
@@ -206,7 +206,7 @@ async function explainPod(session: Session, options: Record<string, unknown>, na
   using rest = await session.connect();
   const namespace = guestNamespaceOf(options, rest);
   const pod = await new ResourceApi<Pod>(rest, pods, namespace).get(name);
-  const policies = await all(new ResourceApi(rest, networkPolicies, namespace));
+  const policies = await new ResourceApi(rest, networkPolicies, namespace).all();
   const chain = podLinks(pod, false);
   const usage = [...podUsage(pod.spec!)].filter(([key]) => key !== "pods");
   chain.push({
@@ -288,7 +288,7 @@ async function eventLinks(
   const about = new Set(names);
   let found: CoreEvent[];
   try {
-    found = await all(new ResourceApi(rest, events, namespace), {
+    found = await new ResourceApi(rest, events, namespace).all({
       fieldSelector: `involvedObject.kind=${kind},type=Warning`,
     });
   } catch {

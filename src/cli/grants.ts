@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { realmOfNamespace } from "../core/names.ts";
-import { all, Observed } from "./observed.ts";
+import { Observed } from "./observed.ts";
 import { isForbidden, type Lending, lendingOf, lendingsOfGuest, relative, share } from "./lending.ts";
 import { type Run, verb } from "./session.ts";
 import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
@@ -19,7 +19,7 @@ export const grantsCommand = (run: Run): Command =>
       let lendings: Lending[];
       let objects = new Map<string, object>();
       try {
-        const [seen, raw] = await Promise.all([new Observed(rest).terms(), all(new ResourceApi(rest, grants))]);
+        const [seen, raw] = await Promise.all([new Observed(rest).terms(), new ResourceApi(rest, grants).all()]);
         lendings = seen.stores.grants.list().map(lendingOf);
         objects = new Map(raw.map((object) => [object.metadata!.name!, object]));
       } catch (error) {

@@ -21,7 +21,7 @@ import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.i
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import type { Store } from "../../lib/controller/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { addressesOfSlice, classSource, nodeSource } from "../controllers/cluster.ts";
+import { addressesOfSlice, classSource, createNodeStore } from "../controllers/cluster.ts";
 import { createStores, type Stores } from "../controllers/stores.ts";
 import { clusterFacts, type ClusterSources } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
@@ -89,7 +89,7 @@ export class Observed {
       labelSelector?: string,
     ): Promise<T[]> => {
       try {
-        return await all(new ResourceApi(this.#rest, resource, namespace), labelSelector ? { labelSelector } : {});
+        return await new ResourceApi(this.#rest, resource, namespace).all(labelSelector ? { labelSelector } : {});
       } catch {
         unread[name] = true;
         return [];
@@ -101,8 +101,10 @@ export class Observed {
       read("api", endpointSlices, "default", "kubernetes.io/service-name=kubernetes"),
       read("classes", storageClasses),
     ]);
+    const nodeStore = createNodeStore();
+    for (const node of allNodes) nodeStore.observe(node);
     const sources: ClusterSources = {
-      nodes: allNodes.map(nodeSource),
+      nodes: nodeStore.list(),
       services: services.flatMap(({ spec }) => spec?.cidrs ?? []),
       api: api.flatMap(addressesOfSlice),
       classes: classes.map(classSource),
@@ -116,16 +118,6 @@ export class Observed {
     store: Store<P, I, T>,
     { namespace, ...selector }: { namespace?: string | undefined; fieldSelector?: string; labelSelector?: string } = {},
   ): Promise<void> {
-    for (const object of await all(new ResourceApi(this.#rest, resource, namespace), selector)) store.observe(object);
+    for (const object of await new ResourceApi(this.#rest, resource, namespace).all(selector)) store.observe(object);
   }
-}
-
-/** All objects of a collection, page by page. */
-export async function all<T extends KubernetesObject>(
-  api: ResourceApi<T>,
-  selector: { fieldSelector?: string; labelSelector?: string } = {},
-): Promise<T[]> {
-  let items: T[] = [];
-  for await (const page of api.pages(selector)) items = page.restart ? page.items : items.concat(page.items);
-  return items;
 }

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { all } from "./observed.ts";
 import { type Run, verb } from "./session.ts";
 
 export const superEntitiesCommand = (run: Run): Command =>
@@ -10,7 +9,7 @@ export const superEntitiesCommand = (run: Run): Command =>
     "keystone superentities -o json | jq '.items[] | {name, phase, pooled}'",
   ]).action(run(async (session) => {
     using rest = await session.connect();
-    const items = (await all(new ResourceApi(rest, superEntities))).map((object) => {
+    const items = (await new ResourceApi(rest, superEntities).all()).map((object) => {
       const { metadata, spec, status } = object;
       const states = new Map((status?.members ?? []).map((member) => [member.realm, member]));
       return {

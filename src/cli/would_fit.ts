@@ -21,7 +21,7 @@ import { no } from "./exit.ts";
 import { type Manifest, manifestsIn } from "./files.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { isForbidden, lendingsOfGuest } from "./lending.ts";
-import { all, Observed } from "./observed.ts";
+import { Observed } from "./observed.ts";
 import { type Run, verb } from "./session.ts";
 
 /** Of these a file may be full; they take nothing that is granted. */
@@ -164,7 +164,7 @@ const runtimeClasses: Resource<RuntimeClass> = {
 
 /** What may not be read is left out: a guest reads little of the cluster. */
 const readable = <T extends KubernetesObject>(rest: RestClient, resource: Resource<T>): Promise<T[]> =>
-  all(new ResourceApi(rest, resource)).catch((error) => {
+  new ResourceApi(rest, resource).all().catch((error) => {
     if (isForbidden(error)) return [];
     throw error;
   });
@@ -184,7 +184,7 @@ export async function standing(
   });
   const [givers, ranges, allNodes, classes, runtimes] = await Promise.all([
     giversIn(rest, namespace),
-    all(new ResourceApi(rest, limitRanges, namespace)),
+    new ResourceApi(rest, limitRanges, namespace).all(),
     readable(rest, nodes),
     readable(rest, storageClasses),
     readable(rest, runtimeClasses),

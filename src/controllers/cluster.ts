@@ -1,21 +1,23 @@
 /** What the cluster as a whole offers and protects: its nodes, service ranges, API server and storage classes. */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../lib/clock/mod.ts";
-import { Reflector, type Selector, Store } from "../../lib/controller/mod.ts";
-import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { type Identity, Store } from "../../lib/controller/mod.ts";
+import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
 import { type Node, nodes } from "../../lib/kubernetes_apis/core@v1.ts";
 import { type EndpointSlice, endpointSlices } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
 import { type ServiceCIDR, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
+import { isQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { type ClassSource, clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
+import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";
 import { withinTime } from "./within_time.ts";
 
 /** Keeps {@linkcode ClusterFacts} up to date. */
 export class ClusterWatch {
   readonly #settings: Settings;
-  readonly #nodes = new Store({ project: nodeSource });
+  readonly #nodes = createNodeStore();
   readonly #services = new Store({ project: ({ spec }: ServiceCIDR) => spec?.cidrs ?? [] });
   readonly #api = new Store({ project: addressesOfSlice });
   readonly #classes = new Store({ project: classSource });
@@ -23,41 +25,25 @@ export class ClusterWatch {
   readonly #listeners: (() => void)[] = [];
   #facts: ClusterFacts;
 
-  constructor(
-    rest: RestClient,
-    settings: Settings,
-    { clock, onError, onRecover }: {
-      clock: Clock;
-      onError: (kind: string, error: unknown) => void;
-      onRecover: (kind: string) => void;
-    },
-  ) {
+  constructor(watching: Watching, settings: Settings) {
     this.#settings = settings;
-    const reflect = <T extends KubernetesObject, P>(
+    const observe = <T extends KubernetesObject, P>(
       name: keyof ClusterSources["unread"],
       resource: Resource<T>,
       store: Store<P, never, T>,
-      options: { namespace?: string; selector?: Selector } = {},
+      options: Reflecting = {},
     ) => {
-      const { namespace, selector } = options;
-      const reflector = new Reflector({
-        api: new ResourceApi(rest, resource, namespace),
-        store,
-        ...(selector ? { selector } : {}),
-        clock,
-        onError: (error: unknown) => onError(resource.plural, error),
-        onRecover: () => onRecover(resource.plural),
-      });
+      const reflector = reflect(watching, resource, store, options);
       store.subscribe(() => this.#look());
       this.#reflectors.push({ name, reflector, synced: false });
     };
-    reflect("nodes", nodes, this.#nodes);
-    reflect("services", serviceCIDRs, this.#services);
-    reflect("api", endpointSlices, this.#api, {
+    observe("nodes", nodes, this.#nodes);
+    observe("services", serviceCIDRs, this.#services);
+    observe("api", endpointSlices, this.#api, {
       namespace: "default",
       selector: { labelSelector: "kubernetes.io/service-name=kubernetes" },
     });
-    reflect("classes", storageClasses, this.#classes);
+    observe("classes", storageClasses, this.#classes);
     this.#facts = this.#read();
   }
 
@@ -116,20 +102,31 @@ export class ClusterWatch {
   }
 }
 
-type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
-
 const unreadableAfterMs = 10_000;
 
-const texts = (quantities: Record<string, string | number> = {}): Record<string, string> =>
-  Object.fromEntries(Object.entries(quantities).map(([key, value]) => [key, String(value)]));
+/** The nodes; one that can't be read is known by its name, because its addresses are to be protected all the same. */
+export const createNodeStore = () => new Store({ project: nodeSource, standIn: unreadableNode });
 
-export function nodeSource({ metadata, spec, status }: Node): NodeSource {
+const unreadableNode = ({ name }: Identity): NodeSource => ({
+  name,
+  unreadable: true,
+  podCIDRs: [],
+  addresses: [],
+  resources: [],
+});
+
+function nodeSource({ metadata, spec, status }: Node): NodeSource {
   return {
     name: metadata!.name!,
     podCIDRs: spec?.podCIDRs ?? [],
     addresses: (status?.addresses ?? []).flatMap(({ type, address }) => /IP$/.test(type) ? [address] : []),
     resources: Object.keys(status?.capacity ?? {}).sort(),
-    allocatable: texts(status?.allocatable),
+    allocatable: new Map(
+      Object.entries(status?.allocatable ?? {}).flatMap(([name, amount]): [string, Quantity][] =>
+        // What can't be read isn't judged, as what a node doesn't tell of.
+        isQuantity(amount) ? [[name, parseQuantity(amount)]] : []
+      ),
+    ),
   };
 }
 
@@ -139,4 +136,4 @@ export const classSource = ({ metadata, provisioner }: StorageClass): ClassSourc
 });
 
 export const addressesOfSlice = ({ endpoints }: EndpointSlice): string[] =>
-  (endpoints ?? []).flatMap(({ addresses }) => addresses);
+  (endpoints ?? []).flatMap(({ addresses }) => addresses ?? []);

@@ -12,6 +12,7 @@ import type { Pings } from "./pings.ts";
 import type { Pools } from "./pools.ts";
 import type { Shares } from "./shares.ts";
 import type { Stores } from "./stores.ts";
+import type { UnreadableObjects } from "./unreadable.ts";
 import type { Unwritten } from "./unwritten.ts";
 
 export interface Context {
@@ -21,6 +22,8 @@ export interface Context {
   stores: Stores;
   cluster: ClusterWatch;
   pods: PodWatches;
+  /** Objects that are there and can't be read. */
+  unreadable: UnreadableObjects;
   names: Names;
   shares: Shares;
   pings: Pings;

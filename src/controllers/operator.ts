@@ -1,7 +1,14 @@
 /** The operator as a whole: observes at all times, writes while it holds the Lease. */
 import type { Clock } from "../../lib/clock/mod.ts";
-import { type Next, runController, WorkQueue } from "../../lib/controller/mod.ts";
-import { EventRecorder, fenced, LeaseHolder, type RestClient, type ServerTime } from "../../lib/kubernetes/mod.ts";
+import { type Next, runController, type Unreadable, WorkQueue } from "../../lib/controller/mod.ts";
+import {
+  EventRecorder,
+  fenced,
+  LeaseHolder,
+  NotLeader,
+  type RestClient,
+  type ServerTime,
+} from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
 import { guestFlowName, operatorName, realmOfApprover, realmOfNamespace, systemNamespace } from "../core/names.ts";
@@ -21,13 +28,16 @@ import { Pools } from "./pools.ts";
 import { preflight } from "./preflight.ts";
 import { reconcileRealm } from "./realm.ts";
 import { recallPools } from "./recall.ts";
+import { record } from "./record.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
 import { reconcileSuperEntity } from "./superentity.ts";
 import { createFlowReflectors, createReflectors, createStores, type Stores } from "./stores.ts";
 import { traced } from "./traced.ts";
+import { UnreadableObjects } from "./unreadable.ts";
 import { Unwritten } from "./unwritten.ts";
 import { connectFlowWakes, connectWakes, namesResolved } from "./wakes.ts";
+import type { Watching } from "./watching.ts";
 import { Webhook, type WebhookOptions } from "./webhook.ts";
 import { withinTime } from "./within_time.ts";
 
@@ -80,20 +90,24 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   audience?.stage({ is: "syncing" });
 
   const stores = createStores();
-  const watching = {
+  const unreadable = new UnreadableObjects(clock, (object) => {
+    const { kind, key, why } = object;
+    log.warn("{kind} {object} can't be read and is left out: {error}", { kind, object: key, error: why });
+    recordUnreadable(context, object);
+  });
+  const watching: Watching = {
+    rest,
     clock,
+    unreadable,
     onError: (kind: string, error: unknown) =>
       log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
     onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
   };
-  const reflectors = createReflectors(rest, stores, watching);
-  const cluster = new ClusterWatch(rest, options.settings, watching);
+  const reflectors = createReflectors(watching, stores);
+  const cluster = new ClusterWatch(watching, options.settings);
   // Observing ends after the controllers, so that their last look is a true one.
   const observing = new AbortController();
-  const flows = createFlowReflectors(rest, stores, watching);
-  const observers = [...reflectors, ...flows, cluster, tailnet, options.names].map((each) =>
-    each.run(observing.signal)
-  );
+  const flows = createFlowReflectors(watching, stores);
   const lease = new LeaseHolder({
     rest,
     namespace: systemNamespace,
@@ -102,15 +116,18 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     clock,
     onDeletesOnly: (deletesOnly) => tellDeletesOnly(context, log, deletesOnly),
   });
-  const context = createContext(options, stores, cluster, lease, observing.signal);
+  const context = createContext(options, stores, cluster, unreadable, lease, observing.signal);
   connectWakes(context);
+  const observers = [...reflectors, ...flows, cluster, tailnet, options.names].map((each) =>
+    each.run(observing.signal)
+  );
   void Promise.all(flows.map((reflector) => reflector.synced(observing.signal))).then(
     () => connectFlowWakes(context),
     // Never known: without the right to read them nothing is written either.
     () => {},
   );
   audience?.view(viewOf(context));
-  const webhook = options.webhook && new Webhook(context, rest, options.webhook, log);
+  const webhook = options.webhook && new Webhook(context, watching, options.webhook, log);
   if (webhook) observers.push(webhook.run(observing.signal));
   try {
     await Promise.all([
@@ -166,6 +183,7 @@ function createContext(
   options: OperatorOptions,
   stores: Stores,
   cluster: ClusterWatch,
+  unreadable: UnreadableObjects,
   lease: LeaseHolder,
   signal: AbortSignal,
 ): Context {
@@ -189,14 +207,18 @@ function createContext(
       // To enforce goes before to tell.
       isBusy: () => !signal.aborted && Object.values(queues).some(({ isIdle }) => !isIdle),
       onError: (error) => {
-        if (!isLeaving(error)) log.warn("Can't write an event: {error}", { error: withRemedy(error) });
+        if (!isLeaving(error) && !(error instanceof NotLeader)) {
+          log.warn("Can't write an event: {error}", { error: withRemedy(error) });
+        }
       },
     }),
     stores,
     cluster,
+    unreadable,
     pods: new PodWatches({
       rest: options.rest,
       clock,
+      unreadable,
       signal,
       onError: (error) => log.warn("Can't watch the pods of a guest: {error}", { error: withRemedy(error) }),
       onChange: (namespace) => {
@@ -234,8 +256,19 @@ function createContext(
   };
 }
 
+/** Says on the object itself that it can't be read. */
+function recordUnreadable(context: Context, object: Unreadable): void {
+  const { apiVersion, kind, namespace, name, uid, why } = object;
+  record(context, { apiVersion, kind, ...(namespace === undefined ? {} : { namespace }), name, uid }, [{
+    type: "Warning",
+    reason: "Unreadable",
+    action: "Read",
+    note: `Keystone can't read ${kind} ${name} and leaves it out: ${why} Change or delete it.`,
+  }]);
+}
+
 /** What there is to see of it, for metrics. */
-function viewOf({ stores, pods, tailnet, queues, skewMs }: Context): View {
+function viewOf({ stores, pods, unreadable, tailnet, queues, skewMs }: Context): View {
   return {
     grants: () => stores.grants.list(),
     realms: () => stores.realms.list(),
@@ -252,6 +285,7 @@ function viewOf({ stores, pods, tailnet, queues, skewMs }: Context): View {
         const terminating = left.filter((pod) => pod.terminating).length;
         return realm === undefined ? [] : [{ realm, running: left.length - terminating, terminating }];
       }),
+    unreadable: () => unreadable.counts(),
     tailnet: () => tailnetView(tailnet.state),
     queues: { ...queues },
     skewMs,
@@ -294,6 +328,8 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
   };
   // Without it nothing new is given of pools.
   telling("what pools have given", () => recallPools(context, (grantee) => observeGuest(context, grantee)));
+  // Events could not be written before.
+  context.unreadable.tellAll();
   // All of it, since what was under way when the Lease was lost is in no queue any more.
   for (const { name } of stores.realms.list()) queues.realms.add(name);
   for (const { name, spec } of stores.superEntities.list()) {

@@ -1,10 +1,9 @@
 /** Pods of guest namespaces, watched only while some of them have to go. */
-import type { Clock } from "../../lib/clock/mod.ts";
-import { Reflector, Store } from "../../lib/controller/mod.ts";
-import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { type Identity, Store } from "../../lib/controller/mod.ts";
 import { type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { PodFacts } from "../core/facts.ts";
 import { podUsage } from "../core/guest/pod_usage.ts";
+import { reflect, type Watching } from "./watching.ts";
 
 interface Watch {
   store: Store<PodFacts, never, Pod>;
@@ -16,10 +15,12 @@ interface Watch {
   error?: unknown;
 }
 
+/** Each may be as large as an object can be, and no quota bounds how many there are that have finished. */
+const page = { limit: 50 };
+
 /** One watch for each namespace that is being drained. */
 export class PodWatches {
-  readonly #rest: RestClient;
-  readonly #clock: Clock;
+  readonly #watching: Omit<Watching, "onError" | "onRecover">;
   readonly #signal: AbortSignal;
   readonly #onError: (error: unknown) => void;
   readonly #onChange: (namespace: string) => void;
@@ -28,17 +29,14 @@ export class PodWatches {
 
   /** All watches end with the signal. */
   constructor(
-    { rest, clock, signal, onError, onChange }: {
-      rest: RestClient;
-      clock: Clock;
+    { signal, onError, onChange, ...watching }: Omit<Watching, "onError" | "onRecover"> & {
       signal: AbortSignal;
       onError: (error: unknown) => void;
       /** Told of each change, the first list included. */
       onChange: (namespace: string) => void;
     },
   ) {
-    this.#rest = rest;
-    this.#clock = clock;
+    this.#watching = watching;
     this.#signal = signal;
     this.#onError = onError;
     this.#onChange = onChange;
@@ -78,7 +76,7 @@ export class PodWatches {
     }
     if (present || this.#signal.aborted) return;
     const stop = new AbortController();
-    const watch: Watch = { store: new Store({ project: podFacts }), stop, synced: false, ending: new Set() };
+    const watch: Watch = { store: createPodStore(), stop, synced: false, ending: new Set() };
     this.#watches.set(namespace, watch);
     const running = this.#run(namespace, watch, AbortSignal.any([this.#signal, stop.signal]));
     this.#running.add(running);
@@ -91,12 +89,9 @@ export class PodWatches {
   }
 
   async #run(namespace: string, watch: Watch, signal: AbortSignal): Promise<void> {
-    const api = new ResourceApi(this.#rest, pods, namespace);
-    const reflector = new Reflector({
-      api,
-      store: watch.store,
-      clock: this.#clock,
-      onError: (error) => {
+    const watching: Watching = {
+      ...this.#watching,
+      onError: (_, error) => {
         watch.error = error;
         this.#onError(error);
         this.#onChange(namespace);
@@ -105,6 +100,10 @@ export class PodWatches {
         delete watch.error;
         this.#onChange(namespace);
       },
+    };
+    const reflector = reflect(watching, pods, watch.store, {
+      namespace,
+      page,
     });
     watch.store.subscribe(() => {
       if (watch.synced) this.#onChange(namespace);
@@ -118,17 +117,36 @@ export class PodWatches {
   }
 }
 
+/** Pods, as drains look at them; one that can't be read goes before all others. */
+export const createPodStore = () => new Store({ project: podFacts, standIn: unreadablePod });
+
 function podFacts({ metadata, spec, status }: Pod): PodFacts {
+  const finished = status?.phase === "Succeeded" || status?.phase === "Failed";
   return {
     namespace: metadata!.namespace!,
     name: metadata!.name!,
     uid: metadata!.uid!,
     createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
     priority: spec?.priority ?? 0,
-    usage: podUsage(spec ?? { containers: [] }),
-    finished: status?.phase === "Succeeded" || status?.phase === "Failed",
-    terminating: metadata!.deletionTimestamp !== undefined,
+    // What has finished takes nothing.
+    usage: finished ? new Map() : podUsage(spec ?? { containers: [] }),
+    finished,
+    terminating: Boolean(metadata!.deletionTimestamp),
     graceSeconds: metadata!.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30,
     finalizers: metadata!.finalizers ?? [],
   };
 }
+
+const unreadablePod = ({ namespace, name, uid, terminating }: Identity): PodFacts => ({
+  namespace: namespace ?? "",
+  name,
+  uid,
+  createdAt: 0,
+  priority: 0,
+  usage: new Map(),
+  unreadable: true,
+  finished: false,
+  terminating,
+  graceSeconds: 30,
+  finalizers: [],
+});

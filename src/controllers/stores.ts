@@ -1,8 +1,6 @@
 /** What the operator watches: one store for each kind, holding only the facts that planners need. */
-import type { Clock } from "../../lib/clock/mod.ts";
-import { Reflector, type Selector, Store } from "../../lib/controller/mod.ts";
-import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
+import { Store } from "../../lib/controller/mod.ts";
+import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import {
   type ConfigMap,
   configMaps,
@@ -65,7 +63,8 @@ import type {
   SuperEntityFacts,
 } from "../core/facts.ts";
 import { parseDestination } from "../core/guest/destinations.ts";
-import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
+import { longestGuide } from "../core/guest/guide.ts";
+import { guideKey, guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import {
   cordonAnnotation,
   guestFlowName,
@@ -80,6 +79,7 @@ import {
 } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import { interned } from "./interned.ts";
+import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";
 
 export interface Stores {
   grants: Store<GrantFacts, "grantor" | "grantee" | "destination" | "dnsName", Grant>;
@@ -151,76 +151,43 @@ const isOfGuests = ({ metadata }: KubernetesObject): boolean =>
 const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (object: T): P | undefined =>
   isOfGuests(object) && isOurs(object) ? project(object) : undefined;
 
-/** A reflector, whatever it reflects. */
-export type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
-
-export interface Watching {
-  clock: Clock;
-  onError: (kind: string, error: unknown) => void;
-  onRecover: (kind: string) => void;
-}
-
 /** The reflectors of what grants are enforced by: nothing is done before all of them know their objects. */
-export function createReflectors(rest: RestClient, stores: Stores, watching: Watching): Observer[] {
-  const reflect = reflectorsOf(rest, watching);
+export function createReflectors(watching: Watching, stores: Stores): Observer[] {
   // By name where there is one: then the right to read reaches no further (RBAC resourceNames).
-  const labelled: Selector = { labelSelector: `${managedByLabel}=${managedBy}` };
+  const labelled: Reflecting = { selector: { labelSelector: `${managedByLabel}=${managedBy}` } };
   return [
-    reflect(grants, stores.grants),
-    reflect(realms, stores.realms),
-    reflect(superEntities, stores.superEntities),
-    reflect(namespaces, stores.namespaces),
-    reflect(resourceQuotas, stores.quotas, named(quotaName)),
-    reflect(limitRanges, stores.limitRanges, named(limitRangeName)),
-    reflect(serviceAccounts, stores.serviceAccounts, named("default")),
-    reflect(roleBindings, stores.bindings, named(guestRole)),
-    reflect(configMaps, stores.guides, named(guideName)),
-    reflect(networkPolicies, stores.policies),
-    reflect(serviceAccounts, stores.identities, undefined, systemNamespace),
-    reflect(clusterRoles, stores.clusterRoles, labelled),
-    reflect(clusterRoleBindings, stores.clusterBindings, labelled),
+    reflect(watching, grants, stores.grants),
+    reflect(watching, realms, stores.realms),
+    reflect(watching, superEntities, stores.superEntities),
+    reflect(watching, namespaces, stores.namespaces),
+    reflect(watching, resourceQuotas, stores.quotas, named(quotaName)),
+    reflect(watching, limitRanges, stores.limitRanges, named(limitRangeName)),
+    reflect(watching, serviceAccounts, stores.serviceAccounts, named("default")),
+    reflect(watching, roleBindings, stores.bindings, named(guestRole)),
+    reflect(watching, configMaps, stores.guides, named(guideName)),
+    reflect(watching, networkPolicies, stores.policies),
+    reflect(watching, serviceAccounts, stores.identities, { namespace: systemNamespace }),
+    reflect(watching, clusterRoles, stores.clusterRoles, labelled),
+    reflect(watching, clusterRoleBindings, stores.clusterBindings, labelled),
   ];
 }
 
 /** The reflectors of what answers to admission reviews depend on. */
-export function createAdmissionReflectors(rest: RestClient, stores: Stores, watching: Watching): Observer[] {
-  const reflect = reflectorsOf(rest, watching);
-  return [
-    reflect(grants, stores.grants),
-    reflect(realms, stores.realms),
-    reflect(superEntities, stores.superEntities),
-    reflect(resourceQuotas, stores.quotas, named(quotaName)),
-    reflect(limitRanges, stores.limitRanges, named(limitRangeName)),
-  ];
-}
+export const createAdmissionReflectors = (watching: Watching, stores: Stores): Observer[] => [
+  reflect(watching, grants, stores.grants),
+  reflect(watching, realms, stores.realms),
+  reflect(watching, superEntities, stores.superEntities),
+  reflect(watching, resourceQuotas, stores.quotas, named(quotaName)),
+  reflect(watching, limitRanges, stores.limitRanges, named(limitRangeName)),
+];
 
 /** The reflectors of what guests' requests are kept within bounds by; a cluster may be without, or not let it be read. */
-export function createFlowReflectors(rest: RestClient, stores: Stores, watching: Watching): Observer[] {
-  const reflect = reflectorsOf(rest, watching);
-  return [
-    reflect(flowSchemas, stores.flowSchemas, named(guestFlowName)),
-    reflect(priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
-  ];
-}
+export const createFlowReflectors = (watching: Watching, stores: Stores): Observer[] => [
+  reflect(watching, flowSchemas, stores.flowSchemas, named(guestFlowName)),
+  reflect(watching, priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
+];
 
-const named = (name: string): Selector => ({ fieldSelector: `metadata.name=${name}` });
-
-function reflectorsOf(rest: RestClient, { clock, onError, onRecover }: Watching) {
-  return <T extends KubernetesObject, P, I extends string>(
-    resource: Resource<T>,
-    store: Store<P, I, T>,
-    selector?: Selector,
-    namespace?: string,
-  ): Observer =>
-    new Reflector({
-      api: new ResourceApi(rest, resource, namespace),
-      store,
-      ...(selector ? { selector } : {}),
-      clock,
-      onError: (error: unknown) => onError(resource.plural, error),
-      onRecover: () => onRecover(resource.plural),
-    });
-}
+const named = (name: string): Reflecting => ({ selector: { fieldSelector: `metadata.name=${name}` } });
 
 /** What Grants and SuperEntities have in common: the operator holds both by its finalizer until they have ended. */
 const finalizable = ({ metadata }: KubernetesObject) => ({
@@ -379,11 +346,15 @@ const bindingFacts = (binding: RoleBinding): BindingFacts => ({
   subjects: subjectFacts(binding),
 });
 
-const configMapFacts = (map: ConfigMap): ConfigMapFacts => ({
-  ...common(map),
-  data: map.data ?? {},
-  ...(map.immutable ? { immutable: true } : {}),
-});
+/** Only what Keystone writes there: what else guests put into it, or for it, is not kept in memory. */
+const configMapFacts = (map: ConfigMap): ConfigMapFacts => {
+  const text = map.data?.[guideKey] ?? "";
+  return {
+    ...common(map),
+    data: { [guideKey]: text.length > longestGuide ? "" : text },
+    ...(map.immutable ? { immutable: true } : {}),
+  };
+};
 
 const policyFacts = (policy: NetworkPolicy): PolicyFacts => ({
   ...common(policy),

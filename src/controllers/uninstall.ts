@@ -130,8 +130,8 @@ async function keepLease(options: UninstallOptions, signal: AbortSignal): Promis
 }
 
 async function guestRealms({ rest, signal }: UninstallOptions): Promise<string[]> {
-  const { items } = await new ResourceApi(rest, namespaces).list({ labelSelector: ours, signal });
-  return items.flatMap(({ metadata }) => {
+  const all = await new ResourceApi(rest, namespaces).all({ labelSelector: ours, signal });
+  return all.flatMap(({ metadata }) => {
     const realm = metadata?.labels?.[realmLabel];
     return realm !== undefined && metadata!.name === guestNamespace(realm) && !metadata!.deletionTimestamp ? realm : [];
   });
@@ -147,9 +147,9 @@ async function close({ rest, clock, signal }: UninstallOptions, realm: string): 
   const quotas = new ResourceApi(rest, resourceQuotas, namespace);
   for (const quota of (await quotas.list(named(quotaName))).items) await quotas.apply(closed(realm, quota), apply);
 
-  const running = (await new ResourceApi(rest, pods, namespace).list({ signal })).items
-    .filter(({ status }) => status?.phase !== "Succeeded" && status?.phase !== "Failed").length;
-  const claims = (await new ResourceApi(rest, persistentVolumeClaims, namespace).list({ signal })).items.length;
+  const unfinished = { fieldSelector: "status.phase!=Succeeded,status.phase!=Failed", signal };
+  const running = (await new ResourceApi(rest, pods, namespace).all(unfinished, () => 1)).length;
+  const claims = (await new ResourceApi(rest, persistentVolumeClaims, namespace).all({ signal }, () => 1)).length;
   const sentence = `Namespace ${namespace} stays: guests have no access any more and nothing new is admitted; ` +
     `${count(running, "pod")} in it run${running === 1 ? "s" : ""} on, and ${count(claims, "volume claim")} ${
       claims === 1 ? "is" : "are"
@@ -195,7 +195,7 @@ async function freeAll(options: UninstallOptions): Promise<string[]> {
     const api = new ResourceApi<KubernetesObject>(options.rest, { group, version, kind, plural, namespaced: false });
     let objects: KubernetesObject[];
     try {
-      objects = (await api.list({ signal: options.signal })).items;
+      objects = await api.all({ signal: options.signal });
     } catch (error) {
       // The custom resource is gone, and with it all of its objects.
       if (isApiError(error, 404)) continue;

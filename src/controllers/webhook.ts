@@ -3,7 +3,7 @@
  * answers reviews in a process of its own, needs for that.
  */
 import { isDeepStrictEqual } from "node:util";
-import { type Next, Reflector, runController, sleep, Store, WorkQueue } from "../../lib/controller/mod.ts";
+import { type Next, runController, sleep, Store, WorkQueue } from "../../lib/controller/mod.ts";
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import {
   type ValidatingWebhookConfiguration,
@@ -22,6 +22,7 @@ import type { HandoverSink } from "../front/handover.ts";
 import type { Context } from "./context.ts";
 import { withRemedy } from "./remedy.ts";
 import { keyIn } from "./stores.ts";
+import { reflect, type Watching } from "./watching.ts";
 
 export interface WebhookOptions {
   /** Where the API server reaches it. */
@@ -48,7 +49,7 @@ const mostAuthorities = 8;
 export class Webhook {
   readonly #options: WebhookOptions;
   readonly #context: Context;
-  readonly #rest: RestClient;
+  readonly #watching: Watching;
   readonly #log: WebhookLog;
   readonly #secrets = new Store({ project: certificatesFrom });
   readonly #configurations = new Store({ project: ({ webhooks }: ValidatingWebhookConfiguration) => webhooks ?? [] });
@@ -56,10 +57,10 @@ export class Webhook {
   /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */
   readonly #seen = new Set<string>();
 
-  /** @param rest not fenced: observes, and asks for the front's token, which changes nothing in the cluster */
-  constructor(context: Context, rest: RestClient, options: WebhookOptions, log: WebhookLog) {
+  /** @param watching its client isn't fenced: observes, and asks for the front's token, which changes nothing in the cluster */
+  constructor(context: Context, watching: Watching, options: WebhookOptions, log: WebhookLog) {
     this.#context = context;
-    this.#rest = rest;
+    this.#watching = watching;
     this.#options = options;
     this.#log = log;
     this.#queue = new WorkQueue({ clock: context.clock });
@@ -72,25 +73,23 @@ export class Webhook {
 
   /** Observes, and hands over, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#context;
-    const watching = (kind: string) => ({
-      clock,
-      onError: (error: unknown) => this.#log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
+    const watching = (kind: string): Watching => ({
+      ...this.#watching,
+      onError: (_, error) => this.#log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
       onRecover: () => this.#log.info("Watching {kind} again.", { kind }),
     });
+    const named = (name: string) => ({ selector: { fieldSelector: `metadata.name=${name}` } });
     const reflectors = [
-      new Reflector({
-        api: new ResourceApi<Secret>(this.#rest, secrets, systemNamespace),
-        store: this.#secrets,
-        selector: { fieldSelector: `metadata.name=${webhookName}` },
-        ...watching("the webhook's certificates"),
+      reflect(watching("the webhook's certificates"), secrets, this.#secrets, {
+        namespace: systemNamespace,
+        ...named(webhookName),
       }),
-      new Reflector({
-        api: new ResourceApi<ValidatingWebhookConfiguration>(this.#rest, validatingWebhookConfigurations),
-        store: this.#configurations,
-        selector: { fieldSelector: `metadata.name=${webhookConfigurationName}` },
-        ...watching("the webhook's configuration"),
-      }),
+      reflect(
+        watching("the webhook's configuration"),
+        validatingWebhookConfigurations,
+        this.#configurations,
+        named(webhookConfigurationName),
+      ),
     ];
     const synced = Promise.all(reflectors.map((each) => each.synced(signal))).then(
       () => this.#queue.add(key),
@@ -158,7 +157,7 @@ export class Webhook {
     while (!signal.aborted) {
       let waitMs = retryMs;
       try {
-        await this.#put({ token: await requestToken(this.#rest, signal) });
+        await this.#put({ token: await requestToken(this.#watching.rest, signal) });
         waitMs = tokenSeconds * 1000 * 2 / 3;
         said = undefined;
       } catch (error) {

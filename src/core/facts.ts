@@ -173,6 +173,8 @@ export interface PodFacts {
   priority: number;
   /** What the quota counts of it, by quota key. */
   usage: ReadonlyMap<string, Quantity>;
+  /** Nothing is known of it but which one it is; what it uses may be anything. */
+  unreadable?: true;
   /** Has ended by itself: no quota counts it. */
   finished: boolean;
   terminating: boolean;

@@ -5,6 +5,7 @@ import type { Settings } from "../api/mod.ts";
 import { ClusterWatch } from "../controllers/cluster.ts";
 import { withRemedy } from "../controllers/remedy.ts";
 import { createAdmissionReflectors, createStores } from "../controllers/stores.ts";
+import { UnreadableObjects } from "../controllers/unreadable.ts";
 import { answerTo } from "../core/admission/answer.ts";
 import { isLoopback } from "../server/loopback.ts";
 import { BoundedServer } from "./bounded_server.ts";
@@ -96,13 +97,20 @@ export class Front {
     const { handover, settings, realm, log, clock } = this.#options;
     const stores = createStores();
     const watching = {
+      rest,
       clock,
+      // The operator says so on the object, and counts it.
+      unreadable: new UnreadableObjects(
+        clock,
+        ({ kind, key, why }) =>
+          log.warn("{kind} {object} can't be read and is left out: {error}", { kind, object: key, error: why }),
+      ),
       onError: (kind: string, error: unknown) =>
         log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
       onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
     };
-    const reflectors = createAdmissionReflectors(rest, stores, watching);
-    const cluster = new ClusterWatch(rest, settings, watching);
+    const reflectors = createAdmissionReflectors(watching, stores);
+    const cluster = new ClusterWatch(watching, settings);
     const observers = [...reflectors, cluster].map((each) => each.run(signal));
     const reviewer = createReviewer({
       judge: (question) =>

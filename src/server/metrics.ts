@@ -4,6 +4,7 @@ import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
 import { connectionStates, entityPhases, type GrantStatus, phases } from "../api/mod.ts";
 import type { GrantFacts } from "../core/facts.ts";
+import { own } from "../core/own.ts";
 import { addProcessMetrics } from "./process_metrics.ts";
 import { requestKind } from "./request_kind.ts";
 import type { Stage } from "./stage.ts";
@@ -147,7 +148,7 @@ export class Metrics {
       (hard, used) =>
         Object.fromEntries(
           Object.entries(hard).map(([key, most]) => {
-            const free = parseQuantity(most).subtract(parseQuantity(used[key] ?? "0"));
+            const free = parseQuantity(most).subtract(parseQuantity(own(used, key) ?? "0"));
             return [key, free.sign() < 0 ? "0" : free.toString()];
           }),
         ),
@@ -230,6 +231,13 @@ export class Metrics {
           [{ realm, state: "terminating" }, terminating],
         ])
       ),
+    );
+
+    gauge(
+      "keystone_unreadable_objects",
+      "Objects that are there and can't be read, by kind: each is left out, and named in an event on it.",
+      ["kind"],
+      seen((view) => [...view.unreadable()].map(([kind, count]): Sample => [{ kind }, count])),
     );
 
     const queues = (name: string, help: string, value: "depth" | "waiting" | "failing") =>

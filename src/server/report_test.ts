@@ -36,6 +36,7 @@ function world() {
     drains: () => seen.drains,
     tailnet: () => seen.tailnet,
     queues: { grants: queue },
+    unreadable: () => new Map([["Pod", 2], ["Node", 0]]),
     skewMs: () => 3000,
   };
   const report = new Report({ version: "1.2.3" });

@@ -13,6 +13,8 @@ export interface View {
   quotas(): readonly (QuotaFacts & { realm: string })[];
   /** The guest namespaces that are being drained, with their pods that haven't finished. */
   drains(): readonly { realm: string; running: number; terminating: number }[];
+  /** How many objects of each kind that is watched are there and can't be read. */
+  unreadable(): ReadonlyMap<string, number>;
   tailnet(): TailnetView;
   queues: Readonly<Record<string, { readonly depth: number; readonly waiting: number; readonly failing: number }>>;
   /** By how much the API server's clock is ahead, in milliseconds. */

@@ -6,6 +6,7 @@
 import type { Container, LimitRangeItem, PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import { podUsage } from "../guest/pod_usage.ts";
+import { own } from "../own.ts";
 import { UnreadableWorkload } from "./workload.ts";
 
 type Texts = Readonly<Record<string, string | number>>;
@@ -70,18 +71,20 @@ function requestsFromLimits(container: Container): Container {
 
 /** The pod's own resources, where it states any: what it leaves out comes from its containers, then from its limits. */
 function podLevel(spec: PodSpec): Sides | undefined {
-  const own: Sides = {
+  const stated: Sides = {
     requests: quantities(spec.resources?.requests, "spec.resources.requests"),
     limits: quantities(spec.resources?.limits, "spec.resources.limits"),
   };
-  if (Object.keys(own.requests!).length + Object.keys(own.limits!).length === 0) return undefined;
+  if (Object.keys(stated.requests!).length + Object.keys(stated.limits!).length === 0) return undefined;
   const ofContainers = sideOf({ ...spec, resources: undefined, overhead: undefined }, "limits");
-  const limits = { ...own.limits };
+  const limits = { ...stated.limits };
   for (const [name, quantity] of Object.entries(ofContainers)) {
-    if (name.startsWith("hugepages-") && !(name in limits) && !(name in own.requests!)) limits[name] = quantity;
+    if (name.startsWith("hugepages-") && !Object.hasOwn(limits, name) && !Object.hasOwn(stated.requests!, name)) {
+      limits[name] = quantity;
+    }
   }
-  if (Object.keys(limits).length === 0) return own;
-  const requests = { ...own.requests };
+  if (Object.keys(limits).length === 0) return stated;
+  const requests = { ...stated.requests };
   for (
     const [name, quantity] of [
       ...Object.entries(sideOf({ ...spec, resources: undefined, overhead: undefined }, "requests")).filter(([name]) =>
@@ -89,7 +92,7 @@ function podLevel(spec: PodSpec): Sides | undefined {
       ),
       ...Object.entries(limits),
     ]
-  ) if (isPodLevel(name) && !(name in requests)) requests[name] = quantity;
+  ) if (isPodLevel(name) && !Object.hasOwn(requests, name)) requests[name] = quantity;
   return { requests, limits };
 }
 
@@ -119,20 +122,22 @@ const texts = (list: Texts | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(list ?? {}).map(([name, value]) => [name, String(value)]));
 
 function obstacleOf(template: PodSpec, spec: PodSpec, limits: readonly LimitRangeItem[]): string | undefined {
-  const own = new Map([...template.containers, ...template.initContainers ?? []].map((each) => [each.name, each]));
+  const templates = new Map(
+    [...template.containers, ...template.initContainers ?? []].map((each) => [each.name, each]),
+  );
   for (const container of [...spec.containers, ...spec.initContainers ?? []]) {
-    const obstacle = aboveLimit(container, own.get(container.name)) ?? outOfRange(container, limits);
+    const obstacle = aboveLimit(container, templates.get(container.name)) ?? outOfRange(container, limits);
     if (obstacle) return obstacle;
   }
-  return beyondPod(spec, own) ?? podOutOfRange(spec, limits);
+  return beyondPod(spec, templates) ?? podOutOfRange(spec, limits);
 }
 
 const q = (text: string | number): Quantity => parseQuantity(text);
 
-function aboveLimit({ name, resources }: Container, own: Container | undefined): string | undefined {
+function aboveLimit({ name, resources }: Container, template: Container | undefined): string | undefined {
   const { requests, limits } = resources as Required<Sides>;
   for (const [resource, request] of Object.entries(requests)) {
-    const limit = limits[resource];
+    const limit = own(limits, resource);
     if (limit === undefined) {
       if (!isFixed(resource)) continue;
       return `Container ${name} requests ${request} ${resource} without a limit; set its limit to the same.`;
@@ -141,7 +146,7 @@ function aboveLimit({ name, resources }: Container, own: Container | undefined):
       return `Container ${name} requests ${request} ${resource} and its limit is ${limit}; both have to be the same.`;
     }
     if (q(request).compare(q(limit)) <= 0) continue;
-    const given = own?.resources?.limits?.[resource] !== undefined;
+    const given = own(template?.resources?.limits, resource) !== undefined;
     return `Container ${name} requests ${request} ${resource}, which is above its limit of ${limit}${
       given ? "" : ", the default here"
     }; set its limit to ${request} or more.`;
@@ -169,7 +174,7 @@ function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRan
   for (const { min, max } of items) {
     for (const [resource, least] of Object.entries(texts(min))) {
       for (const side of ["requests", "limits"] as const) {
-        const value = sides[side][resource];
+        const value = own(sides[side], resource);
         if (value === undefined && side === "limits") continue;
         if (value !== undefined && q(value).compare(q(least)) >= 0) continue;
         return `${who} has ${value ?? "no"} ${side}.${resource}; here it takes at least ${least}.`;
@@ -177,7 +182,7 @@ function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRan
     }
     for (const [resource, most] of Object.entries(texts(max))) {
       for (const side of ["limits", "requests"] as const) {
-        const value = sides[side][resource];
+        const value = own(sides[side], resource);
         if (value === undefined && side === "requests") continue;
         if (value !== undefined && q(value).compare(q(most)) <= 0) continue;
         return `${who} has ${value ?? "no"} ${side}.${resource}; here it takes at most ${most}.`;
@@ -188,27 +193,27 @@ function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRan
 }
 
 /** What containers have by default can be more than the pod as a whole states. */
-function beyondPod(spec: PodSpec, own: ReadonlyMap<string, Container>): string | undefined {
+function beyondPod(spec: PodSpec, templates: ReadonlyMap<string, Container>): string | undefined {
   const { requests, limits } = (spec.resources ?? {}) as Sides;
   if (!requests && !limits) return undefined;
   for (const [resource, request] of Object.entries(requests ?? {})) {
-    const limit = limits?.[resource];
+    const limit = own(limits, resource);
     if (limit !== undefined && q(request).compare(q(limit)) > 0) {
       return `The pod requests ${request} ${resource} as a whole, which is above its limit of ${limit}.`;
     }
   }
   const together = sideOf({ ...spec, resources: undefined, overhead: undefined }, "requests");
   for (const [resource, sum] of Object.entries(together)) {
-    const stated = requests?.[resource];
+    const stated = own(requests, resource);
     if (stated === undefined || q(sum).compare(q(stated)) <= 0) continue;
     return `The pod requests ${stated} ${resource} as a whole, and its containers ${sum} together, defaults of this ` +
       `namespace included; state the containers' requests too, or more for the pod.`;
   }
   for (const { name, resources } of spec.containers) {
     for (const [resource, limit] of Object.entries((resources as Required<Sides>).limits)) {
-      const stated = limits?.[resource];
+      const stated = own(limits, resource);
       if (stated === undefined || q(limit).compare(q(stated)) <= 0) continue;
-      const given = own.get(name)?.resources?.limits?.[resource] !== undefined;
+      const given = own(templates.get(name)?.resources?.limits, resource) !== undefined;
       return `Container ${name} has a limit of ${limit} ${resource}${
         given ? "" : " by default"
       }, above the ${stated} ` +

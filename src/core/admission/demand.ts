@@ -3,6 +3,7 @@ import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { Hard } from "../guest/hard.ts";
 import { podUsage } from "../guest/pod_usage.ts";
+import { own } from "../own.ts";
 import { withDefaults } from "./defaults.ts";
 import { type ClaimSet, UnreadableWorkload, type Workload, workloadFrom } from "./workload.ts";
 
@@ -49,16 +50,16 @@ export function demandOf(object: unknown, surroundings: Surroundings): Demand {
 
 function demandFrom(workload: Workload, surroundings: Surroundings): Demand {
   const { kind, name, pods, claims, objects, exposed } = workload;
-  const own = new Map<string, Quantity>();
-  for (const [resource, count] of objects) addObjects(own, resource, count);
+  const itself = new Map<string, Quantity>();
+  for (const [resource, count] of objects) addObjects(itself, resource, count);
   if (exposed) {
-    add(own, "services.loadbalancers", whole(exposed.loadBalancers));
-    add(own, "services.nodeports", whole(exposed.nodePorts));
+    add(itself, "services.loadbalancers", whole(exposed.loadBalancers));
+    add(itself, "services.nodeports", whole(exposed.nodePorts));
   }
-  for (const claim of claims) addClaims(own, claim, surroundings);
+  for (const claim of claims) addClaims(itself, claim, surroundings);
   const common = { kind, name, needsSurge: pods?.needsSurge ?? false, unaskedNodePorts: exposed?.unasked ?? false };
-  if (!pods) return { ...common, count: 0, total: own, sure: own };
-  const overhead = pods.spec.overhead ?? surroundings.overheads?.[String(pods.spec.runtimeClassName)];
+  if (!pods) return { ...common, count: 0, total: itself, sure: itself };
+  const overhead = pods.spec.overhead ?? own(surroundings.overheads, String(pods.spec.runtimeClassName));
   const { spec, obstacle } = withDefaults({ ...pods.spec, ...(overhead ? { overhead } : {}) }, surroundings.limits);
   const each = new Map(podUsage(spec));
   each.set("count/pods", whole(1));
@@ -66,8 +67,8 @@ function demandFrom(workload: Workload, surroundings: Surroundings): Demand {
     ...common,
     each,
     count: pods.count,
-    total: plus(own, times(each, pods.count)),
-    sure: plus(own, times(each, pods.sure)),
+    total: plus(itself, times(each, pods.count)),
+    sure: plus(itself, times(each, pods.sure)),
     ...(obstacle ? { obstacle } : {}),
   };
 }

@@ -239,3 +239,11 @@ Deno.test("givers are the grants in force, with what is on notice, by name", () 
     ],
   );
 });
+
+Deno.test("demand: names that every object has a property of are names like others", () => {
+  const resources = { requests: { constructor: "1", valueOf: "2" }, limits: { constructor: "1" } };
+  const spec = { ...one(resources as Sides), runtimeClassName: "constructor" };
+  const demand = demandOf(object("Pod", spec, "v1"), { ...around, overheads: {} });
+  assert.equal(demand.each?.get("requests.valueOf")?.toString(), "2");
+  assert.equal(demand.obstacle, undefined);
+});

@@ -1,7 +1,7 @@
 /** From what a cluster says of itself to the ranges that no grant opens and the resources that no quota may forget. */
 import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts } from "../facts.ts";
-import { parseQuantity } from "../../../lib/quantity/mod.ts";
+import type { Quantity } from "../../../lib/quantity/mod.ts";
 import { type Hard, sumHard } from "./hard.ts";
 import { compareRanges, parseRange, type Range } from "./address.ts";
 
@@ -12,7 +12,9 @@ export interface NodeSource {
   /** Names of the resources that it has. */
   resources: readonly string[];
   /** What its pods can have. */
-  allocatable?: Readonly<Record<string, string>>;
+  allocatable?: ReadonlyMap<string, Quantity>;
+  /** Nothing is known of it but its name. */
+  unreadable?: true;
 }
 
 export interface ClassSource {
@@ -34,9 +36,15 @@ export interface ClusterSources {
   unread: Readonly<Record<"nodes" | "services" | "api" | "classes", boolean>>;
 }
 
+/** What a quota can name: a node may offer under any name, and a quota that can't be written closes nothing. */
+const quotaName = /^([a-z0-9.-]{1,240}\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,52}[A-Za-z0-9])?$/;
+/** Bounds the quota's size. Resources that the quota doesn't name are refused by the guards. */
+const mostExtended = 500;
+
 /** Resources that a quota counts as `requests.<name>`; Kubernetes' own names are either counted otherwise or refused. */
 const isExtended = (name: string): boolean =>
-  name.startsWith("hugepages-") || (name.includes("/") && !name.includes("kubernetes.io/"));
+  quotaName.test(name) &&
+  (name.startsWith("hugepages-") || (name.includes("/") && !name.includes("kubernetes.io/")));
 
 /** The facts; ranges that the configuration names take the place of those that were read. */
 export function clusterFacts(sources: ClusterSources, { clusterRanges }: Settings): ClusterFacts {
@@ -49,6 +57,7 @@ export function clusterFacts(sources: ClusterSources, { clusterRanges }: Setting
     ranges: unique(texts),
     ...(unknown === undefined ? {} : { rangesUnknown: unknown }),
     extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter(isExtended).sort()
+      .slice(0, mostExtended)
       .map((name) => `requests.${name}`),
     storageClasses: classes.map(({ name }) => name).sort(),
     ...(sources.unread.classes ? {} : {
@@ -61,18 +70,21 @@ export function clusterFacts(sources: ClusterSources, { clusterRanges }: Setting
 
 /** What a node tells of itself under the keys of a quota; what it doesn't tell of, such as volumes, isn't judged. */
 function capacityOf(nodes: readonly NodeSource[]): Hard {
-  return sumHard(nodes.map(({ allocatable = {} }) =>
-    new Map(
-      Object.entries(allocatable).map(([name, text]) => [
-        name === "pods" ? name : `requests.${name}`,
-        parseQuantity(text),
-      ]),
-    )
-  ));
+  return sumHard(
+    nodes.map(({ allocatable = new Map<string, Quantity>() }) =>
+      new Map([...allocatable].map(([name, amount]) => [name === "pods" ? name : `requests.${name}`, amount]))
+    ),
+  );
 }
 
 function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["clusterRanges"]): string | undefined {
   const setIt = (key: string) => `Name them as clusterRanges.${key} in the operator's configuration.`;
+  const unreadable = nodes.find((node) => node.unreadable);
+  if (unreadable && !(configured.pods && configured.nodes)) {
+    return `Node ${unreadable.name} can't be read, so not all ranges of pods and nodes are known. ${
+      setIt(configured.pods ? "nodes" : "pods")
+    }`;
+  }
   if (!configured.pods) {
     if (unread.nodes) return `The nodes can't be read, so the ranges of pods aren't known. ${setIt("pods")}`;
     // One that has just joined gets its own in a moment, and runs no pods before.

@@ -12,7 +12,7 @@ const finishedPods =
 `;
 
 /** A ConfigMap holds 1 MiB, and one that can't be written would hold up everything else. */
-const longestText = 1_000_000;
+export const longestGuide = 1_000_000;
 
 /** The text of `grants.yaml`: each grant with what it gives, from when, until when, and where to, as far as there is room. */
 export function guideText(holdings: readonly Holding[]): string {
@@ -20,7 +20,7 @@ export function guideText(holdings: readonly Holding[]): string {
   let text = heading + finishedPods;
   for (const [index, holding] of holdings.entries()) {
     const next = entry(holding);
-    if (text.length + next.length > longestText) {
+    if (text.length + next.length > longestGuide) {
       return `${text}# There is no room for ${holdings.length - index} more.\n`;
     }
     text += next;

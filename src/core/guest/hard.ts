@@ -1,5 +1,6 @@
 /** What grants give, as one ResourceQuota enforces it: summed exactly, and shared out again by use. */
 import { maxQuantity, minQuantity, parseQuantity, type Quantity, sumQuantities } from "../../../lib/quantity/mod.ts";
+import { own } from "../own.ts";
 
 import { type CountDefaults, derivedDefaults, ownCounts } from "./counts.ts";
 
@@ -148,7 +149,8 @@ export function classesToTell(all: readonly Hard[], offered: readonly string[], 
 /** Config maps that aren't the guests' own but are counted as theirs: the cluster's CA, and the guide to the grants. */
 const ownConfigMaps = parseQuantity("2");
 
-const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)|\.deviceclass\./.test(key);
+/** Whether a quota key counts devices, huge pages among them: what isn't a node's cpu, memory and storage. */
+export const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)|\.deviceclass\./.test(key);
 
 /**
  * The quota of a guest namespace for a sum of grants: what nodes offer and no grant gives is at zero, and so are devices
@@ -178,7 +180,7 @@ export function cordonHard(
   used: Readonly<Record<string, string>>,
 ): Map<string, Quantity> {
   return new Map([...granted].map(([key, most]) => {
-    const inUse = minQuantity(most, parseQuantity(used[key] ?? "0"));
+    const inUse = minQuantity(most, parseQuantity(own(used, key) ?? "0"));
     const rest = remaining.get(key) ?? zero;
     const after = key === "configmaps" ? minQuantity(most, rest.add(ownConfigMaps)) : rest;
     return [key, maxQuantity(after, inUse)];
@@ -194,7 +196,7 @@ export function largerHard(a: Hard, b: Hard): Map<string, Quantity> {
 
 /** The keys of which more is used than there is. */
 export function overused(hard: Hard, used: Readonly<Record<string, string>>): string[] {
-  return [...hard].filter(([key, most]) => used[key] !== undefined && parseQuantity(used[key]).compare(most) > 0)
+  return [...hard].filter(([key, most]) => parseQuantity(own(used, key) ?? "0").compare(most) > 0)
     .map(([key]) => key).sort();
 }
 

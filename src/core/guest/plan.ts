@@ -44,7 +44,7 @@ import {
 import { cidr, parseRange } from "./address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
-import { maxGraceSeconds, podsInExcess, victims } from "./drain.ts";
+import { maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
 import { closedHard, type Hard, quotaHard, shown } from "./hard.ts";
 import { type Holding, type Holdings, holdingsOf, isKnown } from "./holding.ts";
@@ -579,7 +579,7 @@ function planDrain(world: GuestWorld, { holdings, hard, active, leaving }: Situa
   // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
   // Nor while it isn't sure that nothing is granted.
   const all = (!active && !unsure) || (leaving && !isClosedByDefault(world));
-  if (drainUntil === undefined && !all) return noDrain;
+  if (drainUntil === undefined && !all) return unsure ? noDrain : planStrays(world, hard, holdings);
   // Pods that no known end has left behind, as after a restore, get the usual time.
   const deadline = drainUntil ?? deadlineWithoutEnd(world, lastDrainUntil);
   const counts = quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
@@ -605,6 +605,18 @@ function planDrain(world: GuestWorld, { holdings, hard, active, leaving }: Situa
     };
   }
   return endPods(pods, { all, atOnce: leaving && all, leaving, deadline, now, hard, used });
+}
+
+/** Ends pods that use a device that nobody was ever given: no notice was promised for it, and nothing may put it off. */
+function planStrays({ quota, pods, now }: GuestWorld, hard: Hard, { granted }: Holdings): Drain {
+  if (!quota || !sameQuantities(quota.enforced, shown(hard))) return noDrain;
+  const keys = neverGranted(hard, granted, quota.used);
+  if (keys.length === 0) return noDrain;
+  const writes = usersOf(keys, pods ?? []).map((pod): Write => ({
+    remove: { kind: "Pod", ...target(pod) },
+    graceSeconds: Math.min(pod.graceSeconds, maxGraceSeconds),
+  }));
+  return { ...noDrain, writes, needsPods: true, ...(writes.length > 0 ? wakeIn(now + evictAgainMs) : {}) };
 }
 
 /** Whether it is known that no pod is left where none may be. The quota doesn't count those whose time is over. */

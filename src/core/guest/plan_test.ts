@@ -920,3 +920,56 @@ Deno.test("guest: the quota says which StorageClasses make volumes, follows them
   const foreign = { ...standing, quota: { ...standing.quota!, provisioningClasses: "fast,premade,slow" } };
   assert.deepEqual(writes(foreign), ["ResourceQuota/keystone"], "what somebody else has written there goes");
 });
+
+const device = "requests.example.com/gpu";
+
+/** A grant of cpu only, on a cluster whose nodes have begun to offer devices that a pod has asked for before. */
+function withStrayDevice(): { world: GuestWorld; pods: PodFacts[] } {
+  const cluster = { ranges: [], extendedKeys: [device], storageClasses: [] };
+  const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })], cluster }));
+  const pods = [
+    pod({
+      name: "stray",
+      usage: new Map([["pods", parseQuantity("1")], [device, parseQuantity("1")]]),
+      graceSeconds: 9999,
+    }),
+    pod({ name: "fine" }),
+  ];
+  return { world: using(world, { [device]: "1", pods: "2" }), pods };
+}
+
+Deno.test("guest: pods that use a device that was never granted are ended, without a notice and without an end", () => {
+  const { world, pods } = withStrayDevice();
+  const unseen = planGuest(world);
+  assert.deepEqual([unseen.stages, unseen.needsPods, unseen.draining], [[], true, false]);
+  const plan = planGuest({ ...world, pods });
+  assert.deepEqual(stages(plan), [["-Pod/stray"]]);
+  assert.equal((plan.stages[0]![0] as { graceSeconds: number }).graceSeconds, 30);
+  assert.equal(plan.wakeAt, now + 2000);
+  assert.equal(planGuest(using({ ...world, pods }, { [device]: "0" })).needsPods, false);
+});
+
+Deno.test("guest: a device that a grant gives is no stray, nor one while it isn't sure what is granted", () => {
+  const { world, pods } = withStrayDevice();
+  const given = converged({ ...world, pods, grants: [grant({ status: active, spec: { hard: { [device]: "1" } } })] });
+  assert.deepEqual(writes(using(given, { [device]: "1" })), []);
+  const { realm: _, ...rest } = world;
+  const unsure = { ...rest, realm: undefined, pods, grants: [grant()] };
+  assert.deepEqual(writes(using(converged(unsure), { [device]: "1" })).filter((write) => write.includes("Pod/")), []);
+});
+
+Deno.test("guest: where nothing is granted any more every pod goes, whatever is known of it", () => {
+  const ended = { validity: { validUntil: at(-1000) }, termination: { drainSeconds: 60 } };
+  const world = converged(guestWorld({
+    realm: bob,
+    namespace: converged(guestWorld({ realm: bob })).namespace,
+    grants: [grant({ spec: ended, status: { phase: "Expired" } })],
+  }));
+  const pods = [
+    pod({ name: "nothing", usage: new Map() }),
+    pod({ name: "odd", usage: new Map(), unreadable: true }),
+    pod({ name: "done", finished: true }),
+  ];
+  const plan = planGuest(using({ ...world, pods }, { pods: "1" }));
+  assert.deepEqual(stages(plan).flat(), ["evict nothing", "evict odd"]);
+});

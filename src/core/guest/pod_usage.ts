@@ -27,7 +27,7 @@ function effective(spec: PodSpec, side: Side): Map<string, Quantity> {
   let starting: Resources = new Map();
   for (const container of spec.initContainers ?? []) {
     const own = resourcesOf(container, side);
-    if (container.restartPolicy === "Always") {
+    if (container?.restartPolicy === "Always") {
       running = sum(running, own);
       sidecars = sum(sidecars, own);
       starting = larger(starting, sidecars);
@@ -44,9 +44,9 @@ function effective(spec: PodSpec, side: Side): Map<string, Quantity> {
   return sum(total, new Map([...overhead].filter(([name]) => (total.get(name)?.sign() ?? 0) > 0)));
 }
 
-const resourcesOf = (container: Container, side: Side): Resources => quantities(container.resources?.[side]);
+const resourcesOf = (container: Container | null, side: Side): Resources => quantities(container?.resources?.[side]);
 
-const quantities = (list: Readonly<Record<string, string | number>> | undefined): Resources =>
+const quantities = (list: Readonly<Record<string, string | number>> | null | undefined): Resources =>
   new Map(Object.entries(list ?? {}).map(([name, text]) => [name, parseQuantity(text)]));
 
 function sum(...all: Resources[]): Map<string, Quantity> {

@@ -2,6 +2,7 @@
 import type { NetworkPolicyPeer } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts, RealmFacts } from "../facts.ts";
+import { own } from "../own.ts";
 import { isVerified } from "../realm/identity.ts";
 import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
 import { isKnown } from "./holding.ts";
@@ -35,9 +36,7 @@ export function wayTo(name: string, realm: RealmFacts | undefined, { settings, c
   const all = (realm.status.node?.addresses ?? []).map(parseRange).filter((range) => range !== undefined);
   const taken = all.flatMap((range) => cluster.ranges.filter((own) => contains(own, range)).map((own) => [range, own]));
   const ranges = all.filter((range) => !taken.some(([own]) => own === range)).sort(compareRanges);
-  // A realm may have the name of something that every object has, such as `constructor`.
-  const peers = Object.hasOwn(settings.realmPeers, name) ? settings.realmPeers[name]! : [];
-  const proxies = peers.map((peer): NetworkPolicyPeer => ({ ...peer }));
+  const proxies = (own(settings.realmPeers, name) ?? []).map((peer): NetworkPolicyPeer => ({ ...peer }));
   return { ranges, proxies, ...closedBy(name, taken, ranges) };
 }
 

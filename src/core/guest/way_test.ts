@@ -67,3 +67,8 @@ Deno.test("way: the proxies of a realm are open with its node, whatever the clus
   assert.deepEqual(way(bob, ["100.64.0.0/10"], settings).proxies, [proxy]);
   assert.deepEqual(wayTo("carol-home", bob, { settings, cluster: { ranges: [] } }).proxies, []);
 });
+
+Deno.test("way: a realm may have any name, also one that every object has a property of", () => {
+  const named = realm({ name: "constructor", trustedNode: "n1", status: verified("100.64.0.2") });
+  assert.deepEqual(wayTo("constructor", named, { settings: defaultSettings, cluster: { ranges: [] } }).proxies, []);
+});

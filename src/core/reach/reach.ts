@@ -8,6 +8,7 @@ import type {
   NetworkPolicySpec,
 } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { contains, parseRange, type Range } from "../guest/address.ts";
+import { own } from "../own.ts";
 
 /** A policy, by where it is and what it says. */
 export interface PlacedPolicy {
@@ -134,9 +135,9 @@ interface LabelSelector {
 export function selects(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>> = {}): boolean {
   if (!selector) return false;
   const { matchLabels = {}, matchExpressions = [] } = selector;
-  return Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+  return Object.entries(matchLabels).every(([key, value]) => own(labels, key) === value) &&
     matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labels[key];
+      const value = own(labels, key);
       switch (operator) {
         case "In":
           return value !== undefined && values.includes(value);

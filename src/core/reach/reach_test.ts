@@ -125,3 +125,9 @@ Deno.test("selectors", () => {
   ]);
   assert.equal(selects({ matchLabels: { a: "x" } }, { a: "y" }), false);
 });
+
+Deno.test("a label that every object has a property of is there only when it is set", () => {
+  const exists = { matchExpressions: [{ key: "constructor", operator: "Exists" }] };
+  assert.equal(selects(exists, {}), false);
+  assert.equal(selects(exists, { constructor: "x" } as unknown as Record<string, string>), true);
+});

@@ -1,0 +1,52 @@
+/** Objects that are there and can't be read: each is left out, counted by its kind, and told of. */
+import type { Clock } from "../../lib/clock/mod.ts";
+import type { Store, Unreadable } from "../../lib/controller/mod.ts";
+
+type Followed = Pick<Store<unknown, never, never>, "unreadable" | "onUnreadable">;
+
+/** So many of a kind are told of in a minute: who makes many of them must not fill log and events. */
+const mostTold = 10;
+const minuteMs = 60_000;
+
+export class UnreadableObjects {
+  readonly #clock: Pick<Clock, "monotonic">;
+  readonly #tell: (object: Unreadable) => void;
+  readonly #stores = new Map<Followed, string>();
+  readonly #told = new Map<string, { since: number; count: number }>();
+
+  constructor(clock: Pick<Clock, "monotonic">, tell: (object: Unreadable) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  /** Counts a store's unreadable objects among those of the kind, and tells of new ones; returns what ends that. */
+  follow(kind: string, store: Followed): () => void {
+    this.#stores.set(store, kind);
+    const end = store.onUnreadable((object) => this.#maybeTell(kind, object));
+    return () => {
+      end();
+      this.#stores.delete(store);
+    };
+  }
+
+  /** How many there are of each kind that is followed. */
+  counts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const [store, kind] of this.#stores) counts.set(kind, (counts.get(kind) ?? 0) + store.unreadable.length);
+    return counts;
+  }
+
+  /** Tells of those that there are, as of new ones: for when nobody could be told before. */
+  tellAll(): void {
+    for (const [store, kind] of this.#stores) {
+      for (const object of store.unreadable) this.#maybeTell(kind, object);
+    }
+  }
+
+  #maybeTell(kind: string, object: Unreadable): void {
+    const now = this.#clock.monotonic();
+    let told = this.#told.get(kind);
+    if (told === undefined || now - told.since >= minuteMs) this.#told.set(kind, told = { since: now, count: 0 });
+    if (++told.count <= mostTold) this.#tell(object);
+  }
+}
