@@ -1,0 +1,122 @@
+/** A guest's pods and a node's status that are odd or huge: Keystone reads them, and nobody else notices. */
+import assert from "node:assert/strict";
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { type Node, nodes, type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
+import { eventually, step } from "../fixtures/operator.ts";
+import { startOperatorProcess } from "../fixtures/operator_process.ts";
+import { guestPod } from "../lab/workloads.ts";
+import { hostileScene, operatorUser } from "./scene.ts";
+
+/** A guest's pod that also asks for so much of a device, and carries so many bytes. */
+function pod(namespace: string, name: string, { device, amount = "1", bytes = 0 }: {
+  device?: string;
+  amount?: string;
+  bytes?: number;
+} = {}): Pod {
+  const object = JSON.parse(guestPod(name, { cpu: "10m", memory: "8Mi" }, namespace)) as Pod;
+  const [container] = object.spec!.containers;
+  if (device) {
+    for (const side of ["requests", "limits"] as const) container!.resources![side]![device] = amount;
+  }
+  if (bytes > 0) container!.env = [{ name: "FAT", value: "x".repeat(bytes) }];
+  return object;
+}
+
+const oddNode = (name: string): Node => {
+  const offered = { cpu: "4", "example.com/gpu": "1", "example.com/odd": "1e1002", "hugepages-odd": "1e-1002" };
+  return {
+    metadata: { name },
+    status: { capacity: offered, allocatable: offered, addresses: [{ type: "InternalIP", address: "not-an-address" }] },
+  };
+};
+
+/** The most that a process has had resident so far, in MB. */
+const peakOf = (pid: number): number =>
+  Number(Deno.readTextFileSync(`/proc/${pid}/status`).match(/^VmHWM:\s+(\d+) kB$/m)![1]) / 1024;
+
+/** What is asked of an operator under attack (docs/security.md). */
+const mostMegabytes = 256;
+
+Deno.test("what is odd or huge is read, and costs nobody else anything", async (t) => {
+  await using scene = await hostileScene({ hard: { cpu: "8", memory: "8Gi", pods: "200" } });
+  const { lab, cluster, mallory, bob } = scene;
+  const podsOf = (namespace: string) => new ResourceApi(cluster.rest, pods, namespace);
+  const names = (namespace: string) => podsOf(namespace).all({}, ({ metadata }) => metadata!.name!);
+  // As an admin: the guards of today may refuse what guests have made before they stood.
+  const make = async (object: Pod) => void await podsOf(object.metadata!.namespace!).create(object);
+  const node = `odd-${crypto.randomUUID().slice(0, 6)}`;
+  await using _node = {
+    [Symbol.asyncDispose]: () => new ResourceApi(cluster.rest, nodes).delete(node).catch(() => {}),
+  };
+  const gone = (namespace: string, ...which: string[]) =>
+    eventually(`${which.join(", ")} are gone`, async () => {
+      const left = (await names(namespace)).filter((name) => which.includes(name));
+      return left.length === 0 || `there are ${left.join(", ")}`;
+    }, 20_000);
+  const { namespace } = mallory;
+  await make(pod(bob.namespace, "bobs"));
+
+  await step(t, "a device that was asked for before a node offered it is not kept", async () => {
+    await make(pod(namespace, "plain"));
+    await make(pod(namespace, "early", { device: "example.com/gpu" }));
+    await make(pod(namespace, "odd", { device: "example.com/foo", amount: "1e1002" }));
+    await new ResourceApi(cluster.rest, nodes).create(oddNode(node));
+    await gone(namespace, "early");
+    assert.deepEqual((await names(namespace)).sort(), ["odd", "plain"]);
+  });
+
+  await step(t, "a pod that asks for 1e1002 of something is drained as any other", async () => {
+    await cluster.grants.delete(mallory.grant);
+    await gone(namespace, "odd", "plain");
+    await eventually("the Grant is gone", async () => {
+      const left = await cluster.grants.all({ fieldSelector: `metadata.name=${mallory.grant}` });
+      return left.length === 0 || JSON.stringify(left[0]!.status);
+    });
+  });
+
+  await step(
+    t,
+    "an operator starts beside a node with an odd status, and finished and fat pods don't fill it",
+    async () => {
+      await scene.operator.stop();
+      await using operator = await startOperatorProcess({
+        KUBECONFIG: await lab.user(operatorUser),
+        KEYSTONE_REALM: "alice-home",
+      });
+      await operator.says(/Enforcing grants/, 60_000);
+      const again = `${mallory.realm}-again`;
+      await cluster.create({
+        name: again,
+        to: mallory.realm,
+        hard: { cpu: "8", memory: "8Gi", pods: "200" },
+        termination: { noticeSeconds: 0 },
+      });
+      await cluster.grantIn("Active", again, 20_000);
+      const bytes = 1_300_000;
+      const finished = Array.from({ length: 60 }, (_, index) => `finished-${index}`);
+      const fat = Array.from({ length: 20 }, (_, index) => `fat-${index}`);
+      for (const name of [...finished, ...fat]) await make(pod(namespace, name, { bytes }));
+      for (const name of finished) {
+        await podsOf(namespace).patch(name, { status: { phase: "Succeeded" } }, {
+          type: "merge",
+          subresource: "status",
+        });
+      }
+      await cluster.grants.delete(again);
+      await gone(namespace, ...fat);
+      await eventually("the Grant is gone", async () => {
+        const left = await cluster.grants.all({ fieldSelector: `metadata.name=${again}` });
+        return left.length === 0 || JSON.stringify(left[0]!.status);
+      }, 20_000);
+      assert.equal((await names(namespace)).length, finished.length);
+      const peak = peakOf(operator.pid);
+      console.log(`the operator had ${peak.toFixed(0)} MB resident at most`);
+      assert.ok(peak < mostMegabytes, `${peak.toFixed(0)} MB`);
+      const [line] = operator.log.filter((line) => /can't be read|Can't watch/.test(line));
+      assert.equal(line, undefined);
+    },
+  );
+
+  assert.deepEqual(await names(bob.namespace), ["bobs"]);
+  assert.equal((await cluster.grants.get(bob.grant)).status?.phase, "Active");
+});

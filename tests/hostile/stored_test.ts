@@ -1,0 +1,120 @@
+/**
+ * Whatever the API server stores, Keystone reads: objects of all kinds that are watched or reviewed, with any of their
+ * fields made odd, as a real API server gives them back, against all projections and all planners that read them.
+ *
+ * `KEYSTONE_STORED` says how many (default: as many as there is time for in a suite), `KEYSTONE_SEED` which ones.
+ */
+import assert from "node:assert/strict";
+import { isApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { prepared, root } from "../fixtures/operator.ts";
+import { sharedLab } from "../lab/shared.ts";
+import { Generator, type Schemas } from "./stored/generator.ts";
+import { type Kind, kindsOf } from "./stored/kinds.ts";
+import { Readers } from "./stored/readers.ts";
+
+const wanted = Number(Deno.env.get("KEYSTONE_STORED") ?? 0);
+const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+/** In a suite, when no number is wanted. */
+const sampleMs = 12_000;
+const concurrency = 12;
+
+async function schemasOf(rest: RestClient, document: string): Promise<Schemas> {
+  const read = document.startsWith("/")
+    ? await rest.performRequest({ method: "GET", path: document })
+    : JSON.parse(await Deno.readTextFile(`${root}lib/kubernetes_apis/openapi/${document}.json`));
+  return (read as { components: { schemas: Schemas } }).components.schemas;
+}
+
+/** What the server would store; undefined when it refuses. */
+async function stored(
+  rest: RestClient,
+  { path, plain }: Kind,
+  object: KubernetesObject,
+  subresource?: "status",
+): Promise<KubernetesObject | undefined> {
+  try {
+    const answer = await rest.performRequest({
+      method: subresource ? "PUT" : "POST",
+      path: subresource ? `${path}/${plain.metadata!.name}/status` : path,
+      querystring: new URLSearchParams({ dryRun: "All", fieldValidation: "Ignore" }),
+      bodyJson: object,
+    });
+    return answer as unknown as KubernetesObject;
+  } catch (error) {
+    if (isApiError(error) && [400, 403, 413, 422, 500].includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+Deno.test("whatever the API server stores is read", async () => {
+  await using lab = await sharedLab();
+  using cluster = await prepared(lab);
+  const { rest } = cluster;
+  const grantee = `stored-${crypto.randomUUID().slice(0, 6)}`;
+  const kinds = kindsOf(grantee);
+  await new ResourceApi(rest, namespaces).create({ metadata: { name: `guest-${grantee}` } });
+  await using cleanUp = new AsyncDisposableStack();
+  cleanUp.defer(() => new ResourceApi(rest, namespaces).delete(`guest-${grantee}`));
+
+  const documents = [...new Set(kinds.map(({ document }) => document))];
+  const schemas = Object.assign({}, ...await Promise.all(documents.map((each) => schemasOf(rest, each)))) as Schemas;
+  const plain: KubernetesObject[] = [];
+  /** By kind, those whose status can be written. */
+  const present = new Map<Kind, KubernetesObject>();
+  for (const kind of kinds) {
+    const object = await stored(rest, kind, kind.plain);
+    assert.ok(object, `the API server takes a plain ${kind.plain.kind}`);
+    plain.push(object);
+    if (kind.status === undefined) continue;
+    const created = await rest.performRequest({ method: "POST", path: kind.path, bodyJson: kind.plain });
+    const path = `${kind.path}/${kind.plain.metadata!.name}`;
+    cleanUp.defer(async () => void await rest.performRequest({ method: "DELETE", path }).catch(() => {}));
+    present.set(kind, created as unknown as KubernetesObject);
+  }
+  const readers = new Readers(grantee, plain);
+  for (const object of plain) readers.read(object);
+
+  const counts = new Map<string, { stored: number; refused: number }>(
+    kinds.map(({ plain }) => [plain.kind!, { stored: 0, refused: 0 }]),
+  );
+  let total = 0;
+  let next = 0;
+  const endsAt = performance.now() + sampleMs;
+  const goesOn = () => wanted > 0 ? total < wanted : performance.now() < endsAt;
+  const failures: string[] = [];
+  const work = async () => {
+    while (goesOn() && failures.length === 0) {
+      const index = next++;
+      const kind = kinds[index % kinds.length]!;
+      const generator = new Generator(schemas, seed + index);
+      const base = present.get(kind);
+      const withStatus = base !== undefined && Math.floor(index / kinds.length) % 2 === 1;
+      const object = withStatus
+        ? generator.odd({ ...base, status: kind.status }, kind.schema, ["status"])
+        : generator.odd(kind.plain, kind.schema);
+      const answer = await stored(rest, kind, object, withStatus ? "status" : undefined);
+      const count = counts.get(kind.plain.kind!)!;
+      if (!answer) {
+        count.refused++;
+        continue;
+      }
+      count.stored++;
+      total++;
+      try {
+        readers.read(answer);
+      } catch (error) {
+        const told = error instanceof Error ? error.stack : String(error);
+        failures.push(`KEYSTONE_SEED=${seed}, object ${index}: ${told}\n${JSON.stringify(answer).slice(0, 3000)}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  const refused = [...counts.values()].reduce((sum, count) => sum + count.refused, 0);
+  console.log(`seed ${seed}: ${total} stored objects were read, ${refused} were refused by the API server`);
+  for (const [kind, { stored, refused }] of counts) console.log(`  ${kind}: ${stored} stored, ${refused} refused`);
+  assert.deepEqual(failures, []);
+  assert.ok(total >= (wanted || 300), `${total} objects`);
+  for (const [kind, { stored }] of counts) assert.ok(stored > 0, `no odd ${kind} was stored`);
+});
