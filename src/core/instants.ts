@@ -1,7 +1,16 @@
 /** Instants: epoch milliseconds in here, RFC 3339 in objects. */
 
-/** An instant as Kubernetes writes it: RFC 3339 in UTC, whole seconds. */
-export const rfc3339 = (epochMs: number): string => new Date(epochMs).toISOString().replace(/\.\d{3}Z$/, "Z");
+/** The last and the first instant that RFC 3339 can write. */
+const last = Date.parse("9999-12-31T23:59:59Z");
+const first = Date.parse("0001-01-01T00:00:00Z");
+
+/**
+ * An instant as Kubernetes writes it: RFC 3339 in UTC, whole seconds. What can't be written so, such as an end in the year
+ * 20000, is written as the last or the first that can, and what is no instant as the first.
+ */
+export const rfc3339 = (epochMs: number): string =>
+  new Date(Number.isNaN(epochMs) ? first : Math.min(last, Math.max(first, epochMs))).toISOString()
+    .replace(/\.\d{3}Z$/, "Z");
 
 /** The earliest of some instants, leaving out those that aren't there. */
 export function earliest(...instants: (number | undefined)[]): number | undefined {

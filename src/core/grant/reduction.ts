@@ -1,8 +1,8 @@
 /** Cuts of the terms while the grant is in force: what was cut holds on, on notice, and then goes. */
 import { type GrantStatus, maxReductions } from "../../api/mod.ts";
-import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
-import { type Hard, largerHard, shown } from "../guest/hard.ts";
+import { type Hard, largerHard, quantitiesOf, shown } from "../guest/hard.ts";
 import { rfc3339 } from "../instants.ts";
 import { fromFirstSeen, type Now, wasActive } from "./ladder.ts";
 
@@ -48,7 +48,7 @@ export const isDated = ({ until }: Reduction): boolean => Number.isFinite(until)
 export const recordedReductions = ({ status }: GrantFacts): Reduction[] =>
   (status.reductions ?? []).map(({ until, hard, allowedDestinations }) => ({
     until: Date.parse(until),
-    hard: hardOf(hard),
+    hard: quantitiesOf(hard),
     destinations: allowedDestinations ?? [],
   }));
 
@@ -59,13 +59,10 @@ function shownTerms({ status }: GrantFacts, until: number): Reduction {
   const shown = (status.resolvedDestinations ?? []).map(({ destination }) => destination);
   return {
     until,
-    hard: hardOf(status.hard ?? {}),
+    hard: quantitiesOf(status.hard),
     destinations: [...new Set(shown.filter((text) => !announced.has(text)))],
   };
 }
-
-const hardOf = (quantities: Readonly<Record<string, string>>): Hard =>
-  new Map(Object.entries(quantities).map(([key, text]): [string, Quantity] => [key, parseQuantity(text)]));
 
 /** Of a cut only what the present terms don't give: terms that were raised again lift it. */
 const beyondTerms = ({ until, hard, destinations }: Reduction, current: Hard, present: ReadonlySet<string>) => ({

@@ -1,5 +1,12 @@
 /** What grants give, as one ResourceQuota enforces it: summed exactly, and shared out again by use. */
-import { maxQuantity, minQuantity, parseQuantity, type Quantity, sumQuantities } from "../../../lib/quantity/mod.ts";
+import {
+  isQuantity,
+  maxQuantity,
+  minQuantity,
+  parseQuantity,
+  type Quantity,
+  sumQuantities,
+} from "../../../lib/quantity/mod.ts";
 import { own } from "../own.ts";
 
 import { type CountDefaults, derivedDefaults, ownCounts } from "./counts.ts";
@@ -17,6 +24,8 @@ const aliases = new Map([
     kind,
   ): [string, string] => [`count/${kind}`, kind]),
 ]);
+
+const zero = parseQuantity("0");
 
 /** The key under which a ResourceQuota counts `key`. */
 export const quotaKey = (key: string): string => aliases.get(key) ?? key;
@@ -65,6 +74,13 @@ export function shown(hard: Hard): Readonly<Record<string, string>> {
 /** A plan asks for the same several times. */
 const texts = new WeakMap<Hard, Readonly<Record<string, string>>>();
 
+/**
+ * Quantities that stand in a status, which the API server checks as texts only: what is none gives nothing, because a key
+ * that is left out would be unlimited.
+ */
+export const quantitiesOf = (texts: Readonly<Record<string, string>> | null | undefined): Hard =>
+  new Map(Object.entries(texts ?? {}).map(([key, text]) => [key, isQuantity(text) ? parseQuantity(text) : zero]));
+
 /** What a grant gives of what it doesn't name. */
 export interface Unnamed extends CountDefaults {
   ephemeralStorage: string;
@@ -86,8 +102,6 @@ const classClaimsSuffix = ".storageclass.storage.k8s.io/persistentvolumeclaims";
 /** The storage class that a key is about; undefined for other keys. */
 export const classOf = (key: string): string | undefined =>
   key.endsWith(classSuffix) ? key.slice(0, -classSuffix.length) : undefined;
-
-const zero = parseQuantity("0");
 
 /**
  * The whole of what a grant gives: what isn't named isn't given, since a key that is not in a quota is unlimited. A grant

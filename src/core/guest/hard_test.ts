@@ -9,6 +9,7 @@ import {
   completeHard,
   cordonHard,
   hardFrom,
+  quantitiesOf,
   quotaHard,
   shareOut,
   shown,
@@ -206,4 +207,16 @@ Deno.test("shares: they add up to what is used or to what is granted, whichever 
       },
     ),
   );
+});
+
+Deno.test("hard: what a status has in place of a quantity gives nothing, and is no key less", () => {
+  const hard = quantitiesOf(
+    { pods: "many", "requests.cpu": "2", "requests.memory": null } as unknown as Record<string, string>,
+  );
+  assert.deepEqual([...hard].map(([key, amount]) => [key, amount.toString()]), [
+    ["pods", "0"],
+    ["requests.cpu", "2"],
+    ["requests.memory", "0"],
+  ]);
+  assert.equal(quantitiesOf(null).size, 0);
 });

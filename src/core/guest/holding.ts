@@ -10,7 +10,7 @@ import { type Notice, rulesOf, type Standing, standingIn, type StandingWorld } f
 import { earliest } from "../instants.ts";
 import { consentOf } from "../superentity/consent.ts";
 import { sharedTerms } from "../superentity/pool.ts";
-import { classesToTell, completeHard, type Hard, hardFrom, largerHard, sumHard } from "./hard.ts";
+import { classesToTell, completeHard, type Hard, hardFrom, largerHard, quantitiesOf, sumHard } from "./hard.ts";
 
 /** One grant that is in force. */
 export interface Holding {
@@ -228,9 +228,6 @@ function stillOpen({ status }: GrantFacts, open: readonly string[]): string[] {
 
 const isFromPool = ({ local, pooling = noPooling }: HoldingsWorld, grant: GrantFacts): boolean =>
   grant.status.sharedFrom !== undefined || givingEntity(grant, local, pooling) !== undefined;
-
-const quantitiesOf = (texts: Readonly<Record<string, string>> = {}): Hard =>
-  new Map(Object.entries(texts).map(([key, text]) => [key, parseQuantity(text)]));
 
 function termsOf(world: HoldingsWorld, grant: GrantFacts, named: Hard, { classes, told }: Told): Hard {
   const { realm, settings, local, pooling = noPooling } = world;

@@ -177,7 +177,9 @@ export class Generator {
   }
 
   #resolved(schema: Schema): Schema {
-    if (schema.$ref) return this.#resolved(this.#schemas[schema.$ref.split("/").at(-1)!] ?? {});
+    const name = schema.$ref?.split("/").at(-1);
+    if (name?.endsWith(".Quantity")) return { oneOf: [{ type: "string" }] };
+    if (name) return this.#resolved(this.#schemas[name] ?? {});
     if (schema.allOf?.length === 1) return this.#resolved(schema.allOf[0]!);
     return schema;
   }
