@@ -202,8 +202,9 @@ export class ResourceApi<T extends KubernetesObject> {
       }),
     }) as unknown as ObjectList<T>;
     // The items of a list don't say what they are.
-    for (const item of list.items) this.#fillType(item);
-    return { metadata: list.metadata, items: list.items };
+    const items = list.items ?? [];
+    for (const item of items) this.#fillType(item);
+    return { metadata: list.metadata, items };
   }
 
   /**

@@ -16,7 +16,7 @@ interface Watch {
 }
 
 /** Each may be as large as an object can be, and no quota bounds how many there are that have finished. */
-const page = { limit: 50 };
+const page = { limit: 20, maxBytes: 2 ** 20 };
 
 /** One watch for each namespace that is being drained. */
 export class PodWatches {

@@ -1192,6 +1192,8 @@ export const mutants: readonly Mutant[] = [
     find: "return known?.uid === object.uid ? { ...object, status: known.status } : object;",
     replace: "return object;",
     tests: ["src/controllers"],
+  },
+  {
     name: "huge-quantities-throw",
     promise: "every quantity that the API server stores is read, at a bounded cost",
     file: "lib/quantity/parse.ts",
