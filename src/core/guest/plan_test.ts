@@ -970,6 +970,6 @@ Deno.test("guest: where nothing is granted any more every pod goes, whatever is 
     pod({ name: "odd", usage: new Map(), unreadable: true }),
     pod({ name: "done", finished: true }),
   ];
-  const plan = planGuest(using({ ...world, pods }, { pods: "1" }));
+  const plan = planGuest(using({ ...world, pods }, { pods: "1", "count/pods": "3" }));
   assert.deepEqual(stages(plan).flat(), ["evict nothing", "evict odd"]);
 });

@@ -3,7 +3,7 @@ import type { KubernetesObject, Metadata } from "../../../lib/kubernetes/mod.ts"
 import type { Store } from "../../../lib/controller/mod.ts";
 import type { Node, Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { defaultSettings, type Settings } from "../../../src/api/mod.ts";
-import { addressesOfSlice, createNodeStore } from "../../../src/controllers/cluster.ts";
+import { addressesOfSlice, classSource, createNodeStore } from "../../../src/controllers/cluster.ts";
 import { type GuestSources, observeGuest } from "../../../src/controllers/guest.ts";
 import { createPodStore } from "../../../src/controllers/pods.ts";
 import { poolingOf, Pools } from "../../../src/controllers/pools.ts";
@@ -13,9 +13,10 @@ import { UnreadableWorkload } from "../../../src/core/admission/workload.ts";
 import type { ClusterFacts, LocalRealm, PodFacts } from "../../../src/core/facts.ts";
 import { planGrant } from "../../../src/core/grant/plan.ts";
 import { clusterFacts } from "../../../src/core/guest/cluster.ts";
-import { heldText, victims } from "../../../src/core/guest/drain.ts";
+import { victims } from "../../../src/core/guest/drain.ts";
 import { closedHard } from "../../../src/core/guest/hard.ts";
 import { planGuest } from "../../../src/core/guest/plan.ts";
+import { heldText } from "../../../src/core/guest/remaining.ts";
 import { sharesOf } from "../../../src/core/guest/share.ts";
 import { planRealm } from "../../../src/core/realm/plan.ts";
 import { planSuperEntity } from "../../../src/core/superentity/plan.ts";
@@ -52,7 +53,7 @@ export class Readers {
       nodes: nodeStore.list(),
       services: cidrs,
       api: slices,
-      classes: object.kind === "StorageClass" ? [object.metadata!.name!] : [],
+      classes: object.kind === "StorageClass" ? [classSource(object as never)] : [],
       unread: { nodes: false, services: false, api: false, classes: false },
     }, settings);
     this.#plan(stores, cluster, podStore.list());
