@@ -31,7 +31,9 @@ export function tailscaled(
 export interface TailscaleStatus {
   BackendState: string;
   Self?: { DNSName: string; TailscaleIPs: string[] | null };
-  Peer?: Record<string, { DNSName: string; Online: boolean }> | null;
+  Peer?:
+    | Record<string, { DNSName: string; Online: boolean; TailscaleIPs?: string[] | null; PeerAPIURL?: string[] | null }>
+    | null;
 }
 
 /** Asks a tailscaled for its status: the answer, or the reason why there is none. */
