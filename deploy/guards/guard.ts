@@ -35,7 +35,7 @@ export interface Guard {
    */
   offences: (names: Names) => Cel;
   /** Whether the pod spec is all that it looks at; then an update that leaves the spec as it is costs nothing. */
-  ofSpec?: true;
+  ofSpec?: true | undefined;
   /** Beginning of the field's path when the offences leave it out. */
   at?: Cel;
   /** Has to be refused, with a message that matches. */

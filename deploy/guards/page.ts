@@ -63,8 +63,8 @@ refuses. All settings of guards go this way: [configuration](configuration.md).
 
 ## Fields of a pod
 
-Known up to Kubernetes 1.37. A field that is not here is refused until somebody has thought about it (guards \`pod-fields\` and
-\`container-fields\`).
+Known up to Kubernetes 1.37. A field that is not here is refused until somebody has thought about it (guards \`pod-fields\`,
+\`container-fields\` and \`workload-fields\`).
 
 ${fields(podFields)}
 ## Fields of a container

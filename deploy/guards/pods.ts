@@ -1,5 +1,5 @@
 /** What pods may not ask for, and the templates from which controllers make pods. */
-import { containerFields, podFields, projectedSources, volumeTypes } from "./fields.ts";
+import { containerFields, objectFields, podFields, projectedSources, volumeTypes } from "./fields.ts";
 import { type Attack, type Cel, type Guard, listOf, type Names, type Policy, setOf, when } from "./guard.ts";
 import { podSettings } from "./settings.ts";
 import { workloads } from "./workloads.ts";
@@ -615,7 +615,7 @@ const grace: Guard = {
 
 const unknownFields = (
   { name, refuses, of, known, attacks }: Pick<Guard, "refuses" | "attacks"> & {
-    name: "pod-fields" | "container-fields";
+    name: "pod-fields" | "container-fields" | "workload-fields";
     of: (names: Names) => Cel;
     known: Cel;
   },
@@ -646,6 +646,20 @@ const containerField = unknownFields({
     `${containers}.map(c, c.filter(field, !(field in KNOWN)).map(field, 'containers[' + c.name + '].' + field + ' is set'))`,
   attacks: [],
 });
+
+const workloadField: Guard = {
+  ...unknownFields({
+    name: "workload-fields",
+    refuses: "fields of a workload's spec that the list below doesn't have",
+    known: "variables.workloadKeys",
+    of: ({ object }) =>
+      `variables.isPod ? [] : [${object}.spec, ${object}.spec.?jobTemplate.?spec.orValue({})].map(spec,
+      spec.filter(field, !(field in KNOWN)).map(field, 'spec.' + field + ' is set'))`,
+    attacks: [],
+  }),
+  ofSpec: undefined,
+  at: "''",
+};
 
 /** Made by Kubernetes for objects of any kind, and taken out by it when the object goes. */
 const ofEveryKind = ["foregroundDeletion", "orphan"];
@@ -912,6 +926,7 @@ export const podsPolicy: Policy = {
     ...podSettings,
     ["podKeys", setOf(Object.keys(podFields))],
     ["containerKeys", setOf(Object.keys(containerFields))],
+    ["workloadKeys", setOf([...new Set(workloads.flatMap((kind) => Object.keys(objectFields[kind]!)))].sort())],
     // A csi volume has its own sentence.
     ["volumeKeys", setOf(["name", ...volumeTypes])],
     ["projectedKeys", setOf(projectedSources)],
@@ -935,6 +950,7 @@ export const podsPolicy: Policy = {
     grace,
     podField,
     containerField,
+    workloadField,
     finalizers,
     history,
     jobController,

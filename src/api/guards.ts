@@ -17,6 +17,7 @@ export const guardNames = [
   "termination-grace",
   "pod-fields",
   "container-fields",
+  "workload-fields",
   "pod-finalizers",
   "history",
   "job-controller",

@@ -185,7 +185,8 @@ Deno.test("the guards on what guests ask for", async (t) => {
     const made = await cluster.apply(
       of("ValidatingAdmissionPolicy", {
         ...spec,
-        variables: spec.variables.map(forgetting("podKeys", "subdomain")).map(forgetting("containerKeys", "tty")),
+        variables: spec.variables.map(forgetting("podKeys", "subdomain")).map(forgetting("containerKeys", "tty"))
+          .map(forgetting("workloadKeys", "suspend")),
       }),
       of("ValidatingAdmissionPolicyBinding", {
         policyName: name,
@@ -215,6 +216,8 @@ Deno.test("the guards on what guests ask for", async (t) => {
       laid(ordinaryOf("Deployment", { container: { tty: true } }), { metadata: { name: "y" } }),
     );
     assert.match(said, /spec\.template\.spec\.containers\[main\]\.tty is set/);
+    const job = laid(ordinaryOf("Job"), { metadata: { name: "y" }, spec: { suspend: true } });
+    assert.match(await create(mallory, "Job", namespace, job), /request: spec\.suspend is set/);
   });
 
   await step(t, "a guard that is to warn only warns, with the same words", async () => {
