@@ -188,6 +188,6 @@ Deno.test("what the guests' role lets them write", async (t) => {
     const { stdout } = await lab.kubectl(["get", "namespace", mallory.namespace, "-o", "json"]);
     const { annotations } = JSON.parse(stdout).metadata;
     assert.equal(annotations["keystone.io/max-priority"], "0");
-    assert.equal(annotations["keystone.io/guards-warn"], "");
+    assert.equal(annotations["keystone.io/guards-warn"], "unknown-keys", "as internal realms have it");
   });
 });
