@@ -3,8 +3,9 @@ import { dump } from "js-yaml";
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { type ServiceAccount, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
 import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import { guestNamespace, guestRole, ownerLabels, realmIdentity, systemNamespace } from "../core/names.ts";
+import { type RoleBinding, roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { accountOf } from "../core/guest/account.ts";
+import { accountAnnotation, guestNamespace, guestRole, ownerLabels, systemNamespace } from "../core/names.ts";
 import { no, usage } from "./exit.ts";
 import { spanFrom } from "./instants.ts";
 import { type Run, verb } from "./session.ts";
@@ -37,14 +38,14 @@ export const kubeconfigCommand = (run: Run): Command =>
           throw usage(`--ca-file ${options.caFile} can't be read: ${(error as Error).message}.`);
         });
       using rest = await session.connect();
-      await letIn(rest, realm);
-      await ensureAccount(rest, realm);
-      const { token, expirationTimestamp } = await makeToken(rest, realm, Math.ceil(span / 1000));
+      const account = await accountFor(rest, realm);
+      const { token, expirationTimestamp } = await makeToken(rest, account, Math.ceil(span / 1000));
       const url = server ?? config.server;
       const kubeconfig = kubeconfigOf(realm, { url, authority, proxy, token });
       warn(url);
       session.note(
-        `Good until ${expirationTimestamp}, or until the last grant to ${realm} ends. Renew it by the same command.`,
+        `Good until ${expirationTimestamp}, or until the last grant to ${realm} ends or its subjects change. Renew it by the ` +
+          "same command.",
       );
       if (options.out !== undefined) {
         await session.io.writeSecretFile(String(options.out), dump(kubeconfig, { lineWidth: -1 }));
@@ -78,15 +79,33 @@ function proxyOf(text: unknown): string | undefined {
   return url.href.replace(/\/$/, "");
 }
 
-/** There is a way in only while something is granted: then the guests' binding stands. */
-async function letIn(rest: RestClient, realm: string): Promise<void> {
-  try {
-    const binding = await new ResourceApi(rest, roleBindings, guestNamespace(realm)).get(guestRole);
-    const account = realmIdentity(realm);
-    if (binding.subjects?.some(({ kind, name }) => kind === "ServiceAccount" && name === account)) return;
+/** The name of the account for the people whom the operator has let in, which is made unless it is there. */
+async function accountFor(rest: RestClient, realm: string): Promise<string> {
+  const binding = await bindingOf(rest, realm);
+  const record = binding.metadata?.annotations?.[accountAnnotation];
+  const account = record === undefined ? undefined : accountOf(realm, record);
+  if (!account || !binding.subjects?.some(({ kind, name }) => kind === "ServiceAccount" && name === account.name)) {
     throw no(
-      `The guests' binding in ${guestNamespace(realm)} doesn't know ${account}: the operator is older than this.`,
+      `The guests' binding in ${guestNamespace(realm)} has no account in its annotation ${accountAnnotation}: the ` +
+        "operator is older than this. Upgrade it.",
     );
+  }
+  const { name, owner } = account;
+  try {
+    await new ResourceApi<ServiceAccount>(rest, serviceAccounts, systemNamespace).create({
+      metadata: { name, labels: ownerLabels(realm), ownerReferences: [owner] },
+      automountServiceAccountToken: false,
+    });
+  } catch (error) {
+    if (!isApiError(error, 409)) throw error;
+  }
+  return name;
+}
+
+/** There is a way in only while something is granted: then the guests' binding stands. */
+async function bindingOf(rest: RestClient, realm: string): Promise<RoleBinding> {
+  try {
+    return await new ResourceApi(rest, roleBindings, guestNamespace(realm)).get(guestRole);
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
     // A SuperEntity is let in as well; the Realm is only looked at for what to say.
@@ -100,26 +119,14 @@ async function letIn(rest: RestClient, realm: string): Promise<void> {
   }
 }
 
-async function ensureAccount(rest: RestClient, realm: string): Promise<void> {
-  const api = new ResourceApi<ServiceAccount>(rest, serviceAccounts, systemNamespace);
-  try {
-    await api.create({
-      metadata: { name: realmIdentity(realm), labels: ownerLabels(realm) },
-      automountServiceAccountToken: false,
-    });
-  } catch (error) {
-    if (!isApiError(error, 409)) throw error;
-  }
-}
-
 async function makeToken(
   rest: RestClient,
-  realm: string,
+  account: string,
   expirationSeconds: number,
 ): Promise<{ token: string; expirationTimestamp: string }> {
   const { status } = await rest.performRequest({
     method: "POST",
-    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${realmIdentity(realm)}/token`,
+    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${account}/token`,
     bodyJson: {
       apiVersion: "authentication.k8s.io/v1",
       kind: "TokenRequest",

@@ -2,10 +2,11 @@
 import type { Next } from "../../lib/controller/mod.ts";
 import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { clusterRoleBindings, clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import { approverName, operatorName } from "../core/names.ts";
+import { approverName, guestNamespace, guestRole, operatorName } from "../core/names.ts";
 import { planApprover } from "../core/superentity/approver.ts";
 import type { Context } from "./context.ts";
 import { poolingOf, realmNamed } from "./pools.ts";
+import { keyIn } from "./stores.ts";
 
 export async function reconcileApprover(context: Context, name: string, signal: AbortSignal): Promise<Next> {
   const { stores } = context;
@@ -13,7 +14,10 @@ export async function reconcileApprover(context: Context, name: string, signal: 
   const role = stores.clusterRoles.get(approverName(name));
   const binding = stores.clusterBindings.get(approverName(name));
   const entities = stores.superEntities.index("member", name).map((entity) => entity.name).filter(entityNamed);
-  const writes = planApprover({ name, realm: realmNamed(context, name), entities, role, binding });
+  const accounts = stores.identities.index("realm", name);
+  const guests = stores.bindings.get(keyIn(guestNamespace(name), guestRole));
+  const realm = realmNamed(context, name);
+  const writes = planApprover({ name, realm, entities, role, binding, accounts, guests });
   for (const write of writes) {
     if ("role" in write) {
       const written = await writeOwn(context, clusterRoles, write.role, role?.uid, signal);

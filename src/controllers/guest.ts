@@ -1,23 +1,23 @@
 /** The guest controller, keyed by grantee: folds all grants to it into the objects of its namespace. */
 import type { Next } from "../../lib/controller/mod.ts";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
-import type { IdentityFacts } from "../core/facts.ts";
 import type { GuestWorld } from "../core/guest/plan.ts";
 import { type Fault, Faults, faultText } from "../core/faults.ts";
 import { type GuestPlan, planGuest, type Write } from "../core/guest/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { type Failure, sharesOf } from "../core/guest/share.ts";
 import { aboutGrant, isFoundation, writeText } from "../core/guest/writes.ts";
-import { guestNamespace, guestRole, realmIdentity, systemNamespace } from "../core/names.ts";
+import { guestNamespace, guestRole } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
+import { lookFor } from "./looks.ts";
 import { withRemedy } from "./remedy.ts";
 import { poolingOf, readParties, realmNamed } from "./pools.ts";
 import { keyIn } from "./stores.ts";
 import { perform } from "./write.ts";
 
 export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
-  const seen = observeGuest(context, grantee);
-  const plan = planGuest(seen);
+  const first = planned(context, grantee);
+  const { world: seen, plan } = asks(first.plan) ? await lookedUp(context, first, signal) : first;
   // What only tells others must not keep anything from being closed, whatever it comes to.
   const faults = new Faults();
   context.pods.want(guestNamespace(grantee), plan.needsPods);
@@ -29,15 +29,17 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
     return {};
   }
   // Also after a failure: what stands and what doesn't is shown as it is.
-  const world = plan.stages.length === 0 ? seen : observeGuest(context, grantee);
-  const after = plan.stages.length === 0 ? plan : planGuest(world);
+  const then = plan.stages.length === 0 ? { world: seen, plan } : planned(context, grantee);
+  const { world, plan: after } = plan.stages.length > 0 && asks(then.plan)
+    ? await lookedUp(context, then, signal)
+    : then;
   context.pods.want(guestNamespace(grantee), after.needsPods);
   faults.attempt(
     "the status of its grants",
     () => report(context, world, after, failed.map(failureOf), faults),
     undefined,
   );
-  const error = failed[0]?.error ?? errorOf([...after.faults, ...faults.all]);
+  const error = failed[0]?.error ?? errorOf([...after.faults, ...faults.all]) ?? unlisted(world);
   if (error !== undefined) {
     // A failure must not cost an instant.
     if (after.wakeAt !== undefined) context.queues.guests.addAt(grantee, after.wakeAt, { urgent: true });
@@ -46,6 +48,33 @@ export async function reconcileGuest(context: Context, grantee: string, signal: 
   if (after.stages.length === 0) context.queues.guests.looked(grantee);
   // An end that is due goes before all that only opens or repairs.
   return { ...nextOf(context, after.wakeAt), urgent: true };
+}
+
+interface Planned {
+  world: GuestWorld;
+  plan: GuestPlan;
+}
+
+function planned(context: Context, grantee: string): Planned {
+  const world = observeGuest(context, grantee);
+  return { world, plan: planGuest(world) };
+}
+
+/** Whether the plan asks for what isn't watched. */
+const asks = ({ needsServices, needsStored }: GuestPlan): boolean => needsServices || needsStored;
+
+/** Lists what the plan asks for, and plans again. */
+async function lookedUp(context: Context, { world, plan }: Planned, signal: AbortSignal): Promise<Planned> {
+  const { grantee } = world;
+  const look = await lookFor(plan, context.rest, guestNamespace(grantee), signal);
+  const seen = { ...observeGuest(context, grantee), ...look };
+  return { world: seen, plan: planGuest(seen) };
+}
+
+/** An error of the key, where something could not be listed, so that it is logged and tried again. */
+function unlisted({ grantee, servicesError, storedError }: GuestWorld): Error | undefined {
+  const error = servicesError ?? storedError;
+  return error === undefined ? undefined : new Error(`Listing what is in ${guestNamespace(grantee)} failed: ${error}`);
 }
 
 /** What is being enforced must not be taken for closed by what was seen before. */
@@ -150,7 +179,7 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
     serviceAccount: stores.serviceAccounts.get(keyIn(namespace, "default")),
     binding: stores.bindings.get(keyIn(namespace, guestRole)),
     guide: stores.guides.get(keyIn(namespace, guideName)),
-    ...withIdentity(stores.identities.get(keyIn(systemNamespace, realmIdentity(grantee)))),
+    accounts: stores.identities.index("realm", grantee),
     policies: policies.filter(({ ours }) => ours),
     otherPolicies: policies.filter(({ ours }) => !ours).map(({ name }) => name).sort(),
     pods: pods.get(namespace),
@@ -173,8 +202,6 @@ function failureOf({ write, error }: FailedWrite): Failure {
     message: `${writeText(write)} failed: ${withRemedy(error)}`,
   };
 }
-
-const withIdentity = (identity: IdentityFacts | undefined) => identity ? { identity } : {};
 
 /** What is enforced may be less now, or known. */
 export function wakePools({ stores, queues }: Pick<Context, "stores" | "queues">, grantee: string): void {

@@ -22,7 +22,8 @@ function begun(): { context: Context; queues: Queues; sent: string[] } {
   ) as unknown as Queues;
   const sent: string[] = [];
   const rest = {
-    performRequest: ({ path, bodyJson }: { path: string; bodyJson: KubernetesObject }) => {
+    performRequest: ({ method, path, bodyJson }: { method: string; path: string; bodyJson: KubernetesObject }) => {
+      if (method === "GET") return Promise.resolve({ metadata: { resourceVersion: "1" }, items: [] });
       sent.push(path.split("/").slice(-2).join("/"));
       return Promise.resolve({ ...bodyJson, metadata: { ...bodyJson.metadata, uid: path, resourceVersion: "1" } });
     },

@@ -32,7 +32,7 @@ import { record } from "./record.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
 import { reconcileSuperEntity } from "./superentity.ts";
-import { createFlowReflectors, createReflectors, createStores, type Stores } from "./stores.ts";
+import { createFlowReflectors, createReflectors, createStores, realmsOf, type Stores } from "./stores.ts";
 import { traced } from "./traced.ts";
 import { UnreadableObjects } from "./unreadable.ts";
 import { Unwritten } from "./unwritten.ts";
@@ -349,6 +349,7 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
     const grantee = namespace && realmOfNamespace(namespace.name);
     if (grantee) queues.guests.add(grantee);
   }
+  for (const realm of stores.identities.list().flatMap(realmsOf)) queues.guests.add(realm);
   const run = (
     name: keyof typeof queues,
     reconcile: (context: Context, key: string, signal: AbortSignal) => Promise<Next>,

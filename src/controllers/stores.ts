@@ -66,6 +66,7 @@ import { parseDestination } from "../core/guest/destinations.ts";
 import { longestGuide } from "../core/guest/guide.ts";
 import { guideKey, guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import {
+  accountAnnotation,
   cordonAnnotation,
   guestFlowName,
   guestRole,
@@ -74,6 +75,7 @@ import {
   managedByLabel,
   operatorName,
   provisioningClassesAnnotation,
+  realmLabel,
   realmOfNamespace,
   systemNamespace,
 } from "../core/names.ts";
@@ -92,7 +94,7 @@ export interface Stores {
   bindings: Store<BindingFacts | undefined, never, RoleBinding>;
   guides: Store<ConfigMapFacts | undefined, never, ConfigMap>;
   /** Those in the operator's namespace. */
-  identities: Store<IdentityFacts, never, ServiceAccount>;
+  identities: Store<IdentityFacts, "realm", ServiceAccount>;
   policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
   /** Those that let realms approve. */
   clusterRoles: Store<ClusterRoleFacts, never, ClusterRole>;
@@ -124,7 +126,7 @@ export function createStores(): Stores {
     serviceAccounts: new Store({ project: ofGuests(serviceAccountFacts) }),
     bindings: new Store({ project: ofGuests(bindingFacts) }),
     guides: new Store({ project: ofGuests(configMapFacts) }),
-    identities: new Store({ project: identityFacts }),
+    identities: new Store({ project: identityFacts, indexes: { realm: (account) => realmsOf(account) } }),
     policies: new Store({
       project: (policy: NetworkPolicy) => isOfGuests(policy) ? policyFacts(policy) : undefined,
       indexes: { namespace: (policy) => policy ? [policy.namespace] : [] },
@@ -146,6 +148,12 @@ const isOurs = ({ metadata }: KubernetesObject): boolean =>
 
 const isOfGuests = ({ metadata }: KubernetesObject): boolean =>
   realmOfNamespace(metadata?.namespace ?? "") !== undefined;
+
+/** The realm for whose people Keystone has made an account; none for others of that namespace. */
+export const realmsOf = ({ labels }: IdentityFacts): string[] => {
+  const realm = labels[realmLabel];
+  return labels[managedByLabel] === managedBy && realm !== undefined ? [realm] : [];
+};
 
 /** Keeps nothing of what is elsewhere, or not ours. */
 const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (object: T): P | undefined =>
@@ -281,6 +289,7 @@ function namespaceFacts({ metadata, status }: Namespace): NamespaceFacts | undef
   return {
     name: metadata!.name!,
     uid: metadata!.uid!,
+    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
     labels: metadata!.labels ?? {},
     annotations: Object.fromEntries(annotations),
     deleting: metadata!.deletionTimestamp !== undefined,
@@ -331,20 +340,24 @@ const serviceAccountFacts = (account: ServiceAccount): ServiceAccountFacts => ({
   automount: account.automountServiceAccountToken,
 });
 
-const identityFacts = ({ metadata }: ServiceAccount): IdentityFacts => ({
-  namespace: metadata!.namespace!,
-  name: metadata!.name!,
-  uid: metadata!.uid!,
+const identityFacts = (account: ServiceAccount): IdentityFacts => ({
+  ...common(account),
+  createdAt: Date.parse(account.metadata!.creationTimestamp ?? ""),
+  deleting: account.metadata!.deletionTimestamp !== undefined,
 });
 
 const subjectFacts = ({ subjects = [] }: Pick<RoleBinding, "subjects">) =>
   subjects.map(({ kind, name, namespace }) => ({ kind, name, ...(namespace === undefined ? {} : { namespace }) }));
 
-const bindingFacts = (binding: RoleBinding): BindingFacts => ({
-  ...common(binding),
-  roleRef: interned({ kind: binding.roleRef.kind, name: binding.roleRef.name }),
-  subjects: subjectFacts(binding),
-});
+function bindingFacts(binding: RoleBinding): BindingFacts {
+  const account = binding.metadata!.annotations?.[accountAnnotation];
+  return {
+    ...common(binding),
+    roleRef: interned({ kind: binding.roleRef.kind, name: binding.roleRef.name }),
+    subjects: subjectFacts(binding),
+    ...(account === undefined ? {} : { account }),
+  };
+}
 
 /** Only what Keystone writes there: what else guests put into it, or for it, is not kept in memory. */
 const configMapFacts = (map: ConfigMap): ConfigMapFacts => {

@@ -2,11 +2,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AddOptions, Change } from "../../lib/controller/mod.ts";
 import type { GrantFacts, RealmFacts, SuperEntityFacts } from "../core/facts.ts";
-import { guestFlowName, realmOfApprover, realmOfIdentity, realmOfNamespace } from "../core/names.ts";
+import { guestFlowName, realmOfApprover, realmOfNamespace } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { gatherFlowMs } from "./guest_flow.ts";
-import { dnsNamesOf } from "./stores.ts";
+import { dnsNamesOf, realmsOf } from "./stores.ts";
 
 /** Connects the stores and the tailnet with the queues; from then on each change wakes just those that it concerns. */
 export function connectWakes(context: Context): void {
@@ -73,9 +73,11 @@ export function connectWakes(context: Context): void {
     wakeGuestOf(key.slice(0, key.indexOf("/")), { begun: !isDeepStrictEqual(old?.enforced, now?.enforced) })
   );
 
-  stores.identities.subscribe(({ key }) => {
-    const realm = realmOfIdentity(key.slice(key.indexOf("/") + 1));
-    if (realm !== undefined) queues.guests.add(realm);
+  stores.identities.subscribe(({ old, new: now }) => {
+    for (const realm of realmsOf((now ?? old)!)) {
+      queues.guests.add(realm);
+      if (stores.clusterRoles.size > 0) queues.approvers.add(realm);
+    }
   });
   watchEntities(context);
 

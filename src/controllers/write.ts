@@ -10,11 +10,19 @@ import {
   pods,
   resourceQuotas,
   serviceAccounts,
+  services,
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { GuestObject, Target, Write } from "../core/guest/plan.ts";
-import { adoptAnnotation, endedAnnotation, lockedLabel, operatorName } from "../core/names.ts";
+import {
+  adoptAnnotation,
+  emptyAnnotation,
+  endedAnnotation,
+  lockedLabel,
+  madeAnnotation,
+  operatorName,
+} from "../core/names.ts";
 import type { Context } from "./context.ts";
 import { record } from "./record.ts";
 
@@ -23,6 +31,7 @@ export async function perform(context: Context, write: Write, signal: AbortSigna
     await applyObject(context, write.apply, signal);
     if (write.event) record(context, regarding(context, write.apply), [write.event]);
   } else if ("adopt" in write) await adopt(context, write.adopt, write.uid, signal);
+  else if ("internalize" in write) await internalize(context, write.internalize, signal);
   else if ("remove" in write) await remove(context, write.remove, write.graceSeconds, signal);
   else if ("evict" in write) await evict(context, write.evict, write.graceSeconds, signal);
   else await removeVolumes(context, write.removeVolumes.namespace, signal);
@@ -76,13 +85,35 @@ function regarding({ stores }: Context, { apiVersion, kind, metadata }: GuestObj
 async function adopt({ rest, stores }: Context, { metadata }: Namespace, uid: string, signal: AbortSignal) {
   const { name } = metadata!;
   const labels = { [lockedLabel]: null, ...metadata!.labels };
-  const annotations = { [adoptAnnotation]: null, [endedAnnotation]: null, ...metadata!.annotations };
+  const annotations = {
+    [adoptAnnotation]: null,
+    [emptyAnnotation]: null,
+    [endedAnnotation]: null,
+    [madeAnnotation]: null,
+    ...metadata!.annotations,
+  };
   const written = await new ResourceApi(rest, namespaces).patch(
     name!,
     { metadata: { uid, labels, annotations } },
     { type: "merge", fieldManager: operatorName, signal },
   );
   stores.namespaces.observe(written);
+}
+
+/**
+ * Changes the type of a Service, and takes off what the API server takes for no other type. All else that belongs to the
+ * type, node ports among it, goes with it by itself.
+ */
+async function internalize({ rest }: Context, { namespace, name, uid }: Omit<Target, "kind">, signal: AbortSignal) {
+  const metadata = { uid, annotations: { "service.beta.kubernetes.io/load-balancer-source-ranges": null } };
+  const spec = { type: "ClusterIP", loadBalancerSourceRanges: null };
+  await ifPresent(
+    new ResourceApi(rest, services, namespace).patch(
+      name,
+      { metadata, spec },
+      { type: "merge", fieldManager: operatorName, signal },
+    ),
+  );
 }
 
 async function remove(

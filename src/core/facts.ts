@@ -35,8 +35,11 @@ export interface RealmFacts {
   generation: number;
   /** Epoch milliseconds; undefined where it doesn't matter. */
   createdAt?: number;
-  /** Where a SuperEntity stands as one grantee: its approved members, and why nothing new is granted to it, if so. */
-  entity?: { members: readonly string[]; waits?: EntityWaits };
+  /**
+   * Where a SuperEntity stands as one grantee: its approved members, the UIDs of their Realms, and why nothing new is
+   * granted to it, if so.
+   */
+  entity?: { members: readonly string[]; uids: readonly string[]; waits?: EntityWaits };
   deleting: boolean;
   /** StableID that the annotation keystone.io/trusted-node pins, if any. */
   trustedNode?: string;
@@ -66,6 +69,8 @@ export interface SuperEntityFacts {
 export interface NamespaceFacts {
   name: string;
   uid: string;
+  /** Epoch milliseconds. */
+  createdAt: number;
   labels: Readonly<Record<string, string>>;
   /** Those of its annotations that begin with keystone.io/. */
   annotations: Readonly<Record<string, string>>;
@@ -108,6 +113,8 @@ export interface BindingFacts {
   labels: Readonly<Record<string, string>>;
   roleRef: { kind: string; name: string };
   subjects: readonly { kind: string; name: string; namespace?: string }[];
+  /** The annotation keystone.io/account, if any. */
+  account?: string;
 }
 
 export interface FlowSchemaFacts {
@@ -147,11 +154,26 @@ export interface ServiceAccountFacts {
   automount: boolean | undefined;
 }
 
-/** The ServiceAccount in the operator's namespace that stands for a realm. */
+/** A ServiceAccount in the operator's namespace that stands for the people of a realm. */
 export interface IdentityFacts {
   namespace: string;
   name: string;
   uid: string;
+  labels: Readonly<Record<string, string>>;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  deleting: boolean;
+}
+
+/** A Service that lets the world in. */
+export interface ServiceFacts {
+  namespace: string;
+  name: string;
+  uid: string;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  /** What the quota counts of it, by quota key. */
+  usage: Readonly<Record<string, number>>;
 }
 
 export interface ConfigMapFacts {

@@ -50,6 +50,12 @@ export const warnAnnotation = "keystone.io/guards-warn";
 export const warnLabel = "keystone.io/guards-warn";
 /** On a guest namespace: when its last grant ended, RFC 3339. */
 export const endedAnnotation = "keystone.io/ended-at";
+/** On a guest namespace: when Keystone made it, by the API server's clock, RFC 3339. A restored one has that of another. */
+export const madeAnnotation = "keystone.io/made-at";
+/** On a guest namespace: since when it is known to be closed and empty, RFC 3339, and its UID. */
+export const emptyAnnotation = "keystone.io/empty-since";
+/** On a guest namespace: it has kept something that was stored, and goes only by a person's word. */
+export const keptAnnotation = "keystone.io/kept";
 /** On a guest namespace whose last grant has ended. */
 export const lockedLabel = "keystone.io/locked";
 /** On the quota: what may still be used while a part of it is on notice, taken once. */
@@ -57,22 +63,19 @@ export const cordonAnnotation = "keystone.io/cordon-hard";
 /** On the quota, for the guards: StorageClasses that make a volume for each claim, separated by commas. */
 export const provisioningClassesAnnotation = "keystone.io/provisioning-classes";
 
+/** On the guests' binding: for whom an account stands that is made now. */
+export const accountAnnotation = "keystone.io/account";
+
 /** The ClusterRole of guests, and the RoleBinding to it in each guest namespace. */
 export const guestRole = "keystone-guest";
 /** The group that acts for a realm unless the Realm names others. */
 export const realmGroup = (realm: string): string => `keystone:realm:${realm}`;
 
-const identityPrefix = "realm-";
-
 /**
- * The ServiceAccount in the operator's namespace that `keystone kubeconfig` gives to a realm's people: out of the guests'
- * reach, and a subject of their binding.
+ * What the names of the ServiceAccounts in the operator's namespace begin with that `keystone kubeconfig` gives to a
+ * realm's people: out of the guests' reach, and subjects of their binding.
  */
-export const realmIdentity = (realm: string): string => identityPrefix + realm;
-
-/** The realm that such a ServiceAccount is for, by its name. */
-export const realmOfIdentity = (account: string): string | undefined =>
-  account.startsWith(identityPrefix) ? account.slice(identityPrefix.length) : undefined;
+export const realmAccount = (realm: string): string => `realm-${realm}`;
 const approvePrefix = "keystone-approve-";
 /** Name of the ClusterRole, and of its binding, with which a realm's subjects approve for it. */
 export const approverName = (realm: string): string => approvePrefix + realm;

@@ -124,6 +124,24 @@ export const workload = (app: string, spec: Body = {}): Body =>
   named(app, { spec: { selector: { matchLabels: { app } }, template: template(app), ...spec } });
 export const service = (name: string, spec: Body = {}): Body =>
   named(name, { spec: { ports: [{ port: 80 }], ...spec } });
+/** One that lets the world in, with all that the API server takes for no other type. */
+export const open = (name: string): Body => ({
+  metadata: { name, annotations: { [sourceRanges]: "198.51.100.0/24", "example.com/a": "b" } },
+  spec: {
+    type: "LoadBalancer",
+    externalTrafficPolicy: "Local",
+    loadBalancerSourceRanges: ["198.51.100.0/24"],
+    loadBalancerClass: "example.com/none",
+    selector: { app: "old" },
+    ports: [{ port: 80 }],
+  },
+});
+const sourceRanges = "service.beta.kubernetes.io/load-balancer-source-ranges";
+/** What makes such a one internal. */
+export const internal = {
+  metadata: { annotations: { [sourceRanges]: null } },
+  spec: { type: "ClusterIP", loadBalancerSourceRanges: null },
+};
 export const alias = (name: string): Body =>
   named(name, { spec: { type: "ExternalName", externalName: "example.com" } });
 export const claim = (name: string, spec: Body = {}): Body =>
@@ -319,6 +337,15 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         notSystem,
       ],
       [
+        "let in that of a realm whose name begins alike",
+        bind(guests, {
+          kind: "ServiceAccount",
+          name: "realm-guarded-home-two-0123456789abcdef",
+          namespace: "keystone-system",
+        }),
+        notSystem,
+      ],
+      [
         "let an account of another namespace in",
         bind(guests, { kind: "ServiceAccount", name: "realm-guarded-home", namespace: "default" }),
         notSystem,
@@ -336,6 +363,29 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ["slow everybody down", flow({ kind: "User", user: { name: "*" } }), notGuests],
       ["slow other accounts down", flow({ kind: "ServiceAccount", serviceAccount: anyOf("kube-system") }), notGuests],
       ["put guests on another level", flow(guestsGroup, { name: "exempt" }), notGuests],
+      ["make another Service internal, elsewhere", patch(core(shop, "services/open"), internal), notItsPlace],
+      ...([
+        ["open a Service to the world", "plain", { spec: { type: "NodePort" } }],
+        ["lead a Service elsewhere", "plain", { spec: { selector: { app: "mine" } } }],
+        ["lead one elsewhere as it makes it internal", "open", {
+          ...internal,
+          spec: { ...internal.spec, selector: { app: "mine" } },
+        }],
+        ["give it other ports as it does", "open", { ...internal, spec: { ...internal.spec, ports: [{ port: 81 }] } }],
+        ["give it labels as it does", "open", { ...internal, metadata: { ...internal.metadata, labels: { x: "y" } } }],
+        ["give it annotations as it does", "open", {
+          ...internal,
+          metadata: { annotations: { ...internal.metadata.annotations, x: "y" } },
+        }],
+        ["hold it as it does", "open", {
+          ...internal,
+          metadata: { ...internal.metadata, finalizers: ["example.com/x"] },
+        }],
+      ] as [string, string, Body][]).map(([what, name, body]): [string, Request, RegExp] => [
+        what,
+        patch(here(`services/${name}`), body),
+        /of a Service it only changes the type from LoadBalancer or NodePort to ClusterIP/,
+      ]),
       ["let itself in by its user name", bind(guests, subject("User", operatorUser)), notSystem],
       ["let everybody in", bind(guests, subject("Group", "system:authenticated")), notSystem],
       [
@@ -444,6 +494,8 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
     ]),
     ...cannot("a mighty operator", [
+      ["delete a Service", remove(here("services/open")), /of a Service it only changes the type/],
+      ["make a Service", makeService({}), /of a Service it only changes the type/],
       [
         "give secrets by a role that approves",
         create(
@@ -956,8 +1008,17 @@ export const allowed = (seen: Body): Case[] => [
     ["let a group in", bind(guests)],
     [
       "let the realm's account in",
+      bind(guests, {
+        kind: "ServiceAccount",
+        name: "realm-guarded-home-0123456789abcdef",
+        namespace: "keystone-system",
+      }),
+    ],
+    [
+      "let one of an earlier version in",
       bind(guests, { kind: "ServiceAccount", name: "realm-guarded-home", namespace: "keystone-system" }),
     ],
+    ["make what lets the world in internal", patch(here("services/open"), internal)],
     ["lock them out", remove(rbac(guests, "rolebindings/keystone-guest"))],
     ["keep tokens out of pods", account(guests)],
     ["write down what is granted", apply(here("configmaps/keystone"), "ConfigMap", { data: { "grants.yaml": "" } })],

@@ -196,6 +196,8 @@ const contents: Body[] = [
   bodyOf("v1", "Service", cases.service("plain"), guests),
   bodyOf("v1", "Service", cases.service("old", { externalIPs: ["198.51.100.1"] }), guests),
   bodyOf("v1", "Service", cases.alias("old-alias"), guests),
+  bodyOf("v1", "Service", cases.open("open"), guests),
+  bodyOf("v1", "Service", cases.open("open"), shop),
   bodyOf("v1", "Pod", cases.pod("old", {}, { finalizers: ["example.com/before"] })),
   bodyOf("v1", "PersistentVolumeClaim", cases.claim("waits"), guests),
   bodyOf("v1", "PersistentVolumeClaim", cases.claim("bound", { volumeName: "guards-lost" }), guests),

@@ -398,7 +398,10 @@ Deno.test("SuperEntities", async (t) => {
       "-o",
       "jsonpath={.subjects[*].name}",
     ]);
-    assert.equal(stdout, "keystone:realm:ann-home keystone:realm:ben-home cleo@example.com realm-se-coop");
+    assert.match(
+      stdout,
+      /^keystone:realm:ann-home keystone:realm:ben-home cleo@example\.com realm-se-coop-[0-9a-f]{16}$/,
+    );
     const { metadata } = await cluster.namespaces.get("guest-se-coop");
     assert.equal(metadata!.labels!["pod-security.kubernetes.io/enforce"], "restricted");
     assert.equal(metadata!.annotations!["keystone.io/grantee"], "SuperEntity/se-coop/ann-home,ben-home,cleo-home/");

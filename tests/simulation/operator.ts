@@ -24,10 +24,12 @@ import { aboutGrant, isFoundation, writeText } from "../../src/core/guest/writes
 import { localRealm } from "../../src/core/local_realm.ts";
 import {
   adoptAnnotation,
+  emptyAnnotation,
   endedAnnotation,
   guestNamespace,
   guestRole,
   lockedLabel,
+  madeAnnotation,
   managedBy,
   managedByLabel,
   realmOfNamespace,
@@ -524,6 +526,9 @@ export class Operator {
       policies: stores.policies.index("namespace", namespace).filter((policy) => policy !== undefined),
       otherPolicies: [],
       pods: pods?.synced ? pods.store.list() : undefined,
+      // Listed where the plan asks for it; nobody makes Services or snapshots here, or accounts of realms.
+      services: [],
+      stored: { claims: this.#world.within("claims", namespace).length, snapshots: 0 },
       skewMs: this.skewMs,
       now: this.now,
     };
@@ -559,7 +564,9 @@ export class Operator {
         () =>
           world.refuses("namespaces", name!) ?? world.patch(name!, write.uid, { [lockedLabel]: null, ...labels }, {
             [adoptAnnotation]: null,
+            [emptyAnnotation]: null,
             [endedAnnotation]: null,
+            [madeAnnotation]: null,
             ...annotations,
           }),
       );
@@ -579,6 +586,7 @@ export class Operator {
       const { namespace, name, uid } = write.evict;
       return request(`evict ${namespace}/${name}`, () => world.evict(`${namespace}/${name}`, uid, write.graceSeconds));
     }
+    if ("internalize" in write) throw new Error(`Nothing is there for it: ${JSON.stringify(write)}`);
     const { namespace } = write.removeVolumes;
     return world.within("claims", namespace).flatMap(({ metadata: { name, uid } }) =>
       request(

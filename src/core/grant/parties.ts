@@ -49,10 +49,15 @@ export function granteeFrom(
     name: entity.name,
     uid: entity.uid,
     generation: entity.generation,
+    createdAt: entity.createdAt,
     deleting: !consent.given,
     // Whoever looks for one node finds one, with the addresses of all members' verified nodes.
     trustedNode: "",
-    entity: { members: consent.approved.map(({ realm: name }) => name).sort(), ...(waits ? { waits } : {}) },
+    entity: {
+      members: consent.approved.map(({ realm: name }) => name).sort(),
+      uids: present.map(({ uid }) => uid).sort(),
+      ...(waits ? { waits } : {}),
+    },
     spec: {
       identity: entity.name,
       connectionType: "tailscale",

@@ -74,6 +74,7 @@ Deno.test("the namespace belongs to the members: as long as one of them stays it
   const made = (record: string) => ({
     name: "guest-coop",
     uid: "u",
+    createdAt: 0,
     labels: { "app.kubernetes.io/managed-by": "keystone", "keystone.io/realm": "coop" },
     annotations: { "keystone.io/grantee": record },
     deleting: false,

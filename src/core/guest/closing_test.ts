@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { afterWrites, converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/facts.ts";
+import {
+  accountFor,
+  afterWrites,
+  converged,
+  grant,
+  guestWorld,
+  now,
+  realm,
+  verified,
+} from "../../../tests/fixtures/facts.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../api/mod.ts";
 import type { GrantFacts, PodFacts } from "../facts.ts";
@@ -177,8 +186,8 @@ Deno.test("closing: a new grant that can't be read opens nothing, and says why",
 const leaving = (world: GuestWorld): GuestWorld => ({ ...world, namespace: { ...world.namespace!, deleting: true } });
 
 Deno.test("leaving: at the end access, policies and the quota's room go, and pods are deleted at once", () => {
-  const identity = { namespace: "keystone-system", name: "realm-bob-home", uid: "uid-identity" };
-  const stands = { ...converged(guestWorld({ realm: bob, grants: [ending()] })), identity };
+  const account = accountFor(bob);
+  const stands = { ...converged(guestWorld({ realm: bob, grants: [ending()] })), accounts: [account] };
   assert.deepEqual(allOf(planGuest(leaving(stands))), [], "what is granted stays until then");
   const pods = [pod({ name: "runs" }), pod({ name: "year", terminating: true, graceSeconds: 31_536_000 })];
   const world = leaving({ ...stands, now: now + 1000, pods });
@@ -186,7 +195,7 @@ Deno.test("leaving: at the end access, policies and the quota's room go, and pod
   assert.equal(plan.closing, plan.stages.length);
   assert.deepEqual(allOf(plan), [
     "Deleting RoleBinding guest-bob-home/keystone-guest",
-    "Deleting ServiceAccount keystone-system/realm-bob-home",
+    `Deleting ServiceAccount keystone-system/${account.name}`,
     "Deleting NetworkPolicy guest-bob-home/guest-internal",
     "Deleting NetworkPolicy guest-bob-home/dns",
     "Deleting NetworkPolicy guest-bob-home/realm",

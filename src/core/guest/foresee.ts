@@ -14,7 +14,11 @@ export function afterWrites(world: GuestWorld, plan: GuestPlan, count = Infinity
     else if ("adopt" in write) applied(after, write.adopt, counted);
     else if ("apply" in write) applied(after, write.apply, counted);
     else if ("evict" in write) after.pods = after.pods?.filter(({ name }) => name !== write.evict.name);
-    else if (after.quota) after.quota = { ...after.quota, used: { ...after.quota.used, persistentvolumeclaims: "0" } };
+    else if ("internalize" in write) {
+      after.services = after.services?.filter(({ uid }) => uid !== write.internalize.uid);
+    } else if (after.quota) {
+      after.quota = { ...after.quota, used: { ...after.quota.used, persistentvolumeclaims: "0" } };
+    }
   }
   return after;
 }
@@ -33,22 +37,23 @@ export function foresee(world: GuestWorld): { writes: Write[]; world: GuestWorld
 
 const mostRounds = 10;
 
-function removed(after: GuestWorld, { kind, name }: Target): void {
+function removed(after: GuestWorld, { kind, name, uid }: Target): void {
   if (kind === "ResourceQuota") after.quota = undefined;
   else if (kind === "ConfigMap") after.guide = undefined;
   else if (kind === "RoleBinding") after.binding = undefined;
   else if (kind === "NetworkPolicy") after.policies = after.policies.filter((policy) => policy.name !== name);
   else if (kind === "Pod") after.pods = after.pods?.filter((pod) => pod.name !== name);
-  else if (kind === "ServiceAccount") delete after.identity;
+  else if (kind === "ServiceAccount") after.accounts = after.accounts!.filter((account) => account.uid !== uid);
   else after.namespace = { ...after.namespace!, deleting: true };
 }
 
 function applied(after: GuestWorld, object: GuestObject, counted: boolean): void {
   const { name, namespace, labels, annotations } = object.metadata!;
   const common = { name: name!, namespace: namespace!, uid: `uid-${name}`, labels: labels! };
+  const createdAt = after.namespace?.createdAt ?? after.now;
   switch (object.kind) {
     case "Namespace":
-      after.namespace = { ...common, annotations: annotations ?? {}, deleting: false };
+      after.namespace = { ...common, annotations: annotations ?? {}, createdAt, deleting: false };
       return;
     case "ResourceQuota": {
       const { quota } = after;
@@ -74,7 +79,12 @@ function applied(after: GuestWorld, object: GuestObject, counted: boolean): void
       after.serviceAccount = { ...common, automount: object.automountServiceAccountToken };
       return;
     case "RoleBinding":
-      after.binding = { ...common, roleRef: object.roleRef, subjects: object.subjects! };
+      after.binding = {
+        ...common,
+        roleRef: object.roleRef,
+        subjects: object.subjects!,
+        account: annotations!["keystone.io/account"]!,
+      };
       return;
     case "ConfigMap":
       after.guide = { ...common, data: object.data! };

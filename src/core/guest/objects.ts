@@ -15,12 +15,12 @@ import type {
 import type { RoleBinding, Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { RealmSubject } from "../../api/mod.ts";
 import {
+  accountAnnotation,
   grantLabel,
   guestNamespace,
   guestRole,
   lockedLabel,
   ownerLabels,
-  realmIdentity,
   systemNamespace,
   warnAnnotation,
   warnLabel,
@@ -101,10 +101,10 @@ export const serviceAccountOf = (realm: string): ServiceAccount => ({
   automountServiceAccountToken: false,
 });
 
-/** Who works in the namespace: the realm's subjects, and the account that `keystone kubeconfig` makes for it. */
-export const subjectsOf = (realm: string, subjects: readonly RealmSubject[]): Subject[] => [
+/** The people of a realm: its subjects, and the accounts that stand for them. */
+export const subjectsOf = (subjects: readonly RealmSubject[], accounts: readonly string[]): Subject[] => [
   ...subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
-  { kind: "ServiceAccount", namespace: systemNamespace, name: realmIdentity(realm) },
+  ...accounts.map((name) => ({ kind: "ServiceAccount", namespace: systemNamespace, name })),
 ];
 
 /** By which two subjects are the same. */
@@ -112,13 +112,22 @@ export const subjectKey = (
   { kind, namespace = "", name }: { kind: string; namespace?: string; name: string },
 ): string => `${kind}/${namespace}/${name}`;
 
-/** Lets them. */
-export const bindingOf = (realm: string, subjects: readonly RealmSubject[]): RoleBinding => ({
+/**
+ * Lets them work in the namespace.
+ *
+ * @param record for whom an account stands that is made now
+ */
+export const bindingOf = (realm: string, subjects: Subject[], record: string): RoleBinding => ({
   apiVersion: "rbac.authorization.k8s.io/v1",
   kind: "RoleBinding",
-  metadata: { name: guestRole, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  metadata: {
+    name: guestRole,
+    namespace: guestNamespace(realm),
+    labels: ownerLabels(realm),
+    annotations: { [accountAnnotation]: record },
+  },
   roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: guestRole },
-  subjects: subjectsOf(realm, subjects),
+  subjects,
 });
 
 export const guideName = "keystone";

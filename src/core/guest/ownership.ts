@@ -2,17 +2,22 @@
 import type { NamespaceFacts, RealmFacts } from "../facts.ts";
 import {
   adoptAnnotation,
+  emptyAnnotation,
   endedAnnotation,
   granteeAnnotation,
+  keptAnnotation,
+  madeAnnotation,
   managedBy,
   managedByLabel,
   realmLabel,
   trustAnnotation,
   volumesAnnotation,
 } from "../names.ts";
+import { rfc3339 } from "../instants.ts";
 import { isKnown } from "./holding.ts";
 import type { GuestWorld } from "./plan.ts";
 import { guardSettings } from "./guard_settings.ts";
+import { claimsIn, emptySince, endedAt, hasKept, isOwnMake } from "./retention.ts";
 import { recordedTrust, rulesHere } from "./trust.ts";
 import { canonicalName, nodesOf } from "../realm/identity.ts";
 
@@ -92,11 +97,8 @@ function isAnothers(namespace: NamespaceFacts, realm: RealmFacts): boolean {
 }
 
 /** The annotations in which Keystone keeps what it has to remember about the namespace. */
-export function recordsOf(
-  { realm, namespace, grants, settings }: GuestWorld,
-  active: boolean,
-  ownership: Ownership,
-): Record<string, string> {
+export function recordsOf(world: GuestWorld, active: boolean, ownership: Ownership): Record<string, string> {
+  const { realm, namespace, grants, settings, skewMs, now } = world;
   const before = namespace?.annotations ?? {};
   const records = guardSettings(settings, rulesHere({ realm, namespace, settings }));
   const record = recordOf(realm, before, ownership);
@@ -105,11 +107,32 @@ export function recordsOf(
   if (trust) records[trustAnnotation] = trust;
   const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
   // Deleting needs a word for it: of every grant, and of none for what somebody else has stored.
-  const kept = before[volumesAnnotation] === "Retain" || keeps || ownership.is === "handedOver";
+  const isRestored = namespace !== undefined && !isOwnMake(namespace);
+  const kept = before[volumesAnnotation] === "Retain" || keeps || ownership.is === "handedOver" || isRestored;
   if (kept) records[volumesAnnotation] = "Retain";
   else if (grants.length > 0 || before[volumesAnnotation] === "Delete") records[volumesAnnotation] = "Delete";
-  if (!active && before[endedAnnotation] !== undefined) records[endedAnnotation] = before[endedAnnotation];
-  return records;
+  if (!namespace) return { ...records, [madeAnnotation]: rfc3339(now + skewMs) };
+  return {
+    ...records,
+    ...retentionRecords(namespace, world, { active, kept, handedOver: ownership.is === "handedOver" }),
+  };
+}
+
+/** What is remembered of what it holds, for when its last grant has ended. */
+function retentionRecords(
+  namespace: NamespaceFacts,
+  world: GuestWorld,
+  { active, kept, handedOver }: { active: boolean; kept: boolean; handedOver: boolean },
+): Record<string, string> {
+  const before = namespace.annotations;
+  const holds = (kept && claimsIn(world) > 0) || (world.stored?.snapshots ?? 0) > 0;
+  const isEmpty = !active && claimsIn(world) === 0 && emptySince(namespace) !== undefined;
+  return {
+    ...(before[madeAnnotation] !== undefined && !handedOver ? { [madeAnnotation]: before[madeAnnotation] } : {}),
+    ...(hasKept(namespace) || (!active && holds) ? { [keptAnnotation]: "true" } : {}),
+    ...(!active && endedAt(namespace) !== undefined ? { [endedAnnotation]: before[endedAnnotation]! } : {}),
+    ...(isEmpty ? { [emptyAnnotation]: before[emptyAnnotation]! } : {}),
+  };
 }
 
 function recordOf(

@@ -26,21 +26,24 @@ import type {
   QuotaFacts,
   RealmFacts,
   ServiceAccountFacts,
+  ServiceFacts,
 } from "../facts.ts";
 import { type Fault, Faults, faultText } from "../faults.ts";
 import type { Pooling } from "../grant/parties.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import {
+  accountAnnotation,
   adoptAnnotation,
   cordonAnnotation,
+  emptyAnnotation,
   endedAnnotation,
   lockedLabel,
   managedBy,
   managedByLabel,
   provisioningClassesAnnotation,
   realmGroup,
-  volumesAnnotation,
 } from "../names.ts";
+import { accountNames, accountRecord, accountRemoval, accountWorld } from "./account.ts";
 import { cidr, parseRange } from "./address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
 import { alwaysProtected, resolveDestinations } from "./destinations.ts";
@@ -63,8 +66,11 @@ import {
   realmPolicyOf,
   serviceAccountOf,
   subjectKey,
+  subjectsOf,
 } from "./objects.ts";
 import { type Ownership, ownershipOf, recordsOf } from "./ownership.ts";
+import { claimsIn, deletesVolumes, emptyRecord, emptySince, endedAt, keptBecause, type Stored } from "./retention.ts";
+import { type ExposedPlan, planExposed } from "./services.ts";
 import { rulesHere } from "./trust.ts";
 import { wayTo } from "./way.ts";
 
@@ -91,8 +97,8 @@ export interface GuestWorld {
   serviceAccount: ServiceAccountFacts | undefined;
   binding: BindingFacts | undefined;
   guide: ConfigMapFacts | undefined;
-  /** The account that stands for the realm, if anybody has asked for one. */
-  identity?: IdentityFacts;
+  /** The accounts that were made for people of a realm of this name, if anybody has asked for one. */
+  accounts?: readonly IdentityFacts[];
   policies: readonly PolicyFacts[];
   /** Names of the network policies in the namespace that others have made. */
   otherPolicies: readonly string[];
@@ -100,6 +106,14 @@ export interface GuestWorld {
   pods: readonly PodFacts[] | undefined;
   /** Why nobody can look at them. */
   podsError?: string;
+  /** The Services that let the world in; undefined while nobody looks at them. */
+  services?: readonly ServiceFacts[];
+  /** Why nobody can look at them. */
+  servicesError?: string;
+  /** What is stored there; undefined while nobody looks. */
+  stored?: Stored;
+  /** Why nobody can look. */
+  storedError?: string;
   /** What of this could not be read; the plan goes on without it. */
   unread?: readonly Fault[];
   /** As in StandingWorld. */
@@ -119,7 +133,14 @@ export type GuestObject =
 
 /** One that is there, so that a write reaches it and no other of its name. */
 export interface Target {
-  kind: "ConfigMap" | "Namespace" | "NetworkPolicy" | "ResourceQuota" | "RoleBinding" | "ServiceAccount" | "Pod";
+  kind:
+    | "ConfigMap"
+    | "Namespace"
+    | "NetworkPolicy"
+    | "ResourceQuota"
+    | "RoleBinding"
+    | "ServiceAccount"
+    | "Pod";
   /** Absent for a Namespace. */
   namespace?: string;
   name: string;
@@ -133,6 +154,8 @@ export type Write =
   | { adopt: Namespace; uid: string }
   | { remove: Target; graceSeconds?: number }
   | { evict: Target; graceSeconds: number }
+  /** A Service that lets the world in lets in the cluster alone. */
+  | { internalize: Omit<Target, "kind"> }
   /** All claims of the namespace. */
   | { removeVolumes: { namespace: string } };
 
@@ -153,6 +176,10 @@ export interface GuestPlan {
   looking?: true;
   /** Whether the pods of the namespace have to be looked at. */
   needsPods: boolean;
+  /** Whether the Services of the namespace have to be listed. */
+  needsServices: boolean;
+  /** Whether what is stored there has to be listed. */
+  needsStored: boolean;
   /** What keeps the drain from coming to its end. */
   obstacle?: Obstacle;
   /** Epoch milliseconds at which the plan is due again by itself. */
@@ -161,7 +188,7 @@ export interface GuestPlan {
 
 /** What keeps a drain from coming to its end. */
 export interface Obstacle {
-  reason: "HeldByFinalizers" | "PodsRemain" | "PodsUnknown";
+  reason: "HeldByFinalizers" | "PodsRemain" | "PodsUnknown" | "ServicesUnknown";
   /** A sentence. */
   message: string;
 }
@@ -188,13 +215,18 @@ export function planGuest(world: GuestWorld): GuestPlan {
   // What a person has handed over, but nothing is granted in, is nobody's business yet.
   const isIdle = holdings.holdings.length === 0 && (!namespace || (ownership.is === "handedOver" && !ownership.made));
   if (isForeign || isIdle) {
+    const closes = nonEmpty([
+      faults.attempt("the realm's account", () => accountRemoval(accountWorld(world), false), []),
+    ]);
     return {
-      stages: [],
-      closing: 0,
+      stages: closes,
+      closing: closes.length,
       faults: faults.all,
       holdings,
       draining: false,
       needsPods: false,
+      needsServices: false,
+      needsStored: false,
       ...wakeIn(holdings.wakeAt),
     };
   }
@@ -202,20 +234,28 @@ export function planGuest(world: GuestWorld): GuestPlan {
   const closing = planClosing(world, situation, faults);
   const unknown: Drain = { writes: [], draining: true, needsPods: false };
   const drain = faults.attempt("the drain of pods", () => planDrain(world, situation), unknown);
-  const after = isOver(world, situation, drain)
-    ? faults.attempt("the end of the namespace", () => planAfter(world, situation.hard), { writes: [] })
-    : { writes: [] };
-  const closes = nonEmpty([...closing, drain.writes, after.writes]);
+  const unseen: ExposedPlan = { writes: [], isOver: true, needsServices: false };
+  const exposed = faults.attempt("the way in from the world", () => planWorld(world, situation), unseen);
+  const draining = drain.draining || exposed.isOver;
+  const stays: After = { writes: [], needsStored: false };
+  const after = isOver(world, situation, draining)
+    ? faults.attempt("the end of the namespace", () => planAfter(world, situation), stays)
+    : stays;
+  const closes = nonEmpty([...closing, exposed.writes, drain.writes, after.writes]);
+  const obstacle = drain.obstacle ??
+    (exposed.obstacle === undefined ? undefined : { reason: "ServicesUnknown" as const, message: exposed.obstacle });
   return {
     stages: [...closes, ...nonEmpty(planOpening(world, situation, faults))],
     closing: closes.length,
     faults: faults.all,
     holdings,
     hard: situation.hard,
-    draining: drain.draining,
+    draining,
     ...(drain.looking ? { looking: true } : {}),
     needsPods: drain.needsPods,
-    ...(drain.obstacle ? { obstacle: drain.obstacle } : {}),
+    needsServices: exposed.needsServices,
+    needsStored: after.needsStored,
+    ...(obstacle ? { obstacle } : {}),
     ...wakeIn(holdings.wakeAt, drain.wakeAt, after.wakeAt),
   };
 }
@@ -283,15 +323,15 @@ function situationOf(world: GuestWorld, holdings: Holdings, ownership: Ownership
 }
 /** What takes away or bounds, in the order of safety. Of what can't be planned nothing is wanted, so that it goes. */
 function planClosing(world: GuestWorld, situation: Situation, faults: Faults): Write[][] {
-  const { binding, identity, policies, grantee } = world;
+  const { binding, policies, grantee } = world;
   const { access, leaving, ownership, active, present, policies: open } = situation;
   const wanted = new Set(["default-deny", ...open.map((policy) => policy.metadata!.name!)]);
   const isThere = (policy: NetworkPolicy) => present.has(policy.metadata!.name!);
   const keepsNamespace = ownership.is !== "another's" && !leaving;
   return [
     access || !binding ? [] : [{ remove: { kind: "RoleBinding", ...target(binding) } }],
-    // With it every token that was made for it ends: whoever comes next under the realm's name is somebody else.
-    access || !identity ? [] : [{ remove: { kind: "ServiceAccount", ...target(identity) } }],
+    faults.attempt("the realm's account", () => accountRemoval(accountWorld(world), access), []),
+    access ? faults.attempt("who goes", () => bindingNarrowed(world), []) : [],
     keepsNamespace ? faults.attempt("the namespace", () => namespaceWrites(world, active, ownership), []) : [],
     // Where nothing can be made any more, what is there is still kept as it should be.
     differing([defaultDenyOf(grantee)].filter((policy) => !leaving || isThere(policy)), present),
@@ -367,21 +407,15 @@ function quotaOfGrants({ quota }: GuestWorld, { holdings, granted }: Holdings, o
 }
 
 function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownership): Write[] {
-  const { grantee, namespace, now } = world;
-  const { podSecurity } = rulesHere(world);
+  const { namespace, now } = world;
   const records = recordsOf(world, active, ownership);
   // As any other instant it is written down once the clocks agree.
   const news = !active && records[endedAnnotation] === undefined && world.skewMs === 0;
-  const desired = namespaceOf(
-    grantee,
-    podSecurity,
-    { ...records, ...(news ? { [endedAnnotation]: rfc3339(now) } : {}) },
-    !active,
-  );
+  const desired = namespaceWith(world, { ...records, ...(news ? { [endedAnnotation]: rfc3339(now) } : {}) }, !active);
   if (namespace && ownership.is === "handedOver") {
     // Only what stays: an apply takes away what an apply has written, and this is none.
     const { [endedAnnotation]: _, ...kept } = records;
-    return [{ adopt: namespaceOf(grantee, podSecurity, kept, false), uid: namespace.uid }];
+    return [{ adopt: namespaceWith(world, kept, false), uid: namespace.uid }];
   }
   // What says that it is closed goes, whoever has written it: an apply would leave what a restore has brought.
   const isMarked = namespace?.annotations[endedAnnotation] !== undefined ||
@@ -392,22 +426,28 @@ function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownershi
     const isSaid = namespace.annotations[adoptAnnotation] !== undefined && isKnown(world.realm);
     return isSaid ? [{ adopt: desired, uid: namespace.uid }] : [];
   }
-  const volumes = Number(world.quota?.used["persistentvolumeclaims"] ?? 0);
-  return [{ apply: desired, ...(news ? { event: endedEvent(world, volumes) } : {}) }];
+  return [{ apply: desired, ...(news ? { event: endedEvent(world) } : {}) }];
 }
 
-function endedEvent({ grantee, settings, namespace }: GuestWorld, volumes: number): EventFact {
-  const name = namespace!.name;
-  const kept = volumes > 0 && namespace!.annotations[volumesAnnotation] === "Retain"
-    ? `its volume claims (${volumes}) are kept. Copy the data out, then: kubectl delete namespace ${name}`
-    : `${volumes > 0 ? `its volume claims (${volumes}) are deleted as its grants asked, and ` : ""}it is deleted ${
+const namespaceWith = (world: GuestWorld, records: Record<string, string>, locked: boolean): Namespace =>
+  namespaceOf(world.grantee, rulesHere(world).podSecurity, records, locked);
+
+function endedEvent(world: GuestWorld): EventFact {
+  const { grantee, settings } = world;
+  const namespace = world.namespace!;
+  const { name } = namespace;
+  const claims = claimsIn(world);
+  const because = keptBecause(namespace, claims);
+  const what = because === undefined
+    ? `${claims > 0 ? `its volume claims (${claims}) are deleted as its grants asked, and ` : ""}it is deleted ${
       spanText(settings.namespaceRetentionSeconds)
-    } from now unless it is granted again.`;
+    } after it is empty unless it is granted again.`
+    : `${because}, so it stays until somebody deletes it. Copy the data out, then: kubectl delete namespace ${name}`;
   return {
     type: "Normal",
     reason: "LastGrantEnded",
     action: "Close",
-    note: `The last grant to ${grantee} has ended: namespace ${name} is closed; ${kept}`,
+    note: `The last grant to ${grantee} has ended: namespace ${name} is closed; ${what}`,
   };
 }
 
@@ -438,20 +478,43 @@ function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readon
 
 /** Access comes last: not before the default deny stands and the quota is in force. */
 function bindingWrites(world: GuestWorld, hard: Hard): Write[] {
-  const { grantee, realm, binding } = world;
-  const subjects = realm!.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(grantee) }];
-  const desired = bindingOf(grantee, subjects);
+  const { binding } = world;
+  const desired = desiredBinding(world);
   // The role of a binding can't be changed: another one goes first.
-  if (binding && (binding.roleRef.kind !== desired.roleRef.kind || binding.roleRef.name !== desired.roleRef.name)) {
-    return [{ remove: { kind: "RoleBinding", ...target(binding) } }];
-  }
-  const same = binding && labelled(desired, binding) && isDeepStrictEqual(
-    binding.subjects.map(subjectKey),
-    desired.subjects!.map(subjectKey),
-  );
-  if (same) return [];
-  return binding || isClosedByDefault(world) && isInForce(world, hard) ? [{ apply: desired }] : [];
+  if (binding && !hasRoleOf(binding, desired)) return [{ remove: { kind: "RoleBinding", ...target(binding) } }];
+  if (!binding) return isClosedByDefault(world) && isInForce(world, hard) ? [{ apply: desired }] : [];
+  const stays = staying(binding, desired);
+  const isNarrowed = stays.length < binding.subjects.length;
+  const comes = stays.length < desired.subjects!.length;
+  const same = labelled(desired, binding) && binding.account === desired.metadata!.annotations![accountAnnotation];
+  return comes || (!same && !isNarrowed) ? [{ apply: desired }] : [];
 }
+
+/** Whoever isn't to be let in any more goes before anything opens, and before others come. */
+function bindingNarrowed(world: GuestWorld): Write[] {
+  const { binding } = world;
+  const desired = desiredBinding(world);
+  if (!binding || !hasRoleOf(binding, desired)) return [];
+  const subjects = staying(binding, desired);
+  return subjects.length < binding.subjects.length ? [{ apply: { ...desired, subjects } }] : [];
+}
+
+/** Who is let in already, and is to be. */
+function staying({ subjects }: BindingFacts, desired: RoleBinding): NonNullable<RoleBinding["subjects"]> {
+  const present = new Set(subjects.map(subjectKey));
+  return desired.subjects!.filter((each) => present.has(subjectKey(each)));
+}
+
+function desiredBinding(world: GuestWorld): RoleBinding {
+  const { grantee } = world;
+  const realm = world.realm!;
+  const people = realm.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(grantee) }];
+  const accounts = accountNames({ ...accountWorld(world), realm });
+  return bindingOf(grantee, subjectsOf(people, accounts), accountRecord(realm));
+}
+
+const hasRoleOf = ({ roleRef }: BindingFacts, { roleRef: { kind, name } }: RoleBinding): boolean =>
+  roleRef.kind === kind && roleRef.name === name;
 
 /** Whether the default deny stands. */
 export function isClosedByDefault({ grantee, policies }: GuestWorld): boolean {
@@ -681,41 +744,52 @@ function obstacleOf(held: readonly PodFacts[], rest: readonly PodFacts[], lateMs
     : {};
 }
 
+/** What lets the world in goes with what was granted for it, as pods do, but at once: it is nobody's to finish. */
+function planWorld(world: GuestWorld, { holdings, hard, active }: Situation): ExposedPlan {
+  const isDue = active ? holdings.drainUntil !== undefined : !holdings.unsure;
+  return isDue ? planExposed(world, active ? hard : undefined) : { writes: [], isOver: false, needsServices: false };
+}
+
 /** Whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
-const isOver = ({ binding }: GuestWorld, { active, leaving, holdings }: Situation, { draining }: Drain): boolean =>
+const isOver = ({ binding }: GuestWorld, { active, leaving, holdings }: Situation, draining: boolean): boolean =>
   !active && !leaving && !holdings.unsure && !binding && !draining;
 
 const usualDrainMs = 120_000;
 
-function deadlineWithoutEnd(world: GuestWorld, lastDrainUntil: number | undefined): number {
-  const ended = endedOf(world);
-  return ended === Infinity ? lastDrainUntil ?? world.now : ended + usualDrainMs;
+function deadlineWithoutEnd({ namespace, now }: GuestWorld, lastDrainUntil: number | undefined): number {
+  const ended = namespace && endedAt(namespace);
+  return ended === undefined ? lastDrainUntil ?? now : ended + usualDrainMs;
 }
 
-/** When the last grant ended; Infinity while that isn't on record. */
-function endedOf({ namespace }: GuestWorld): number {
-  const ended = Date.parse(namespace?.annotations[endedAnnotation] ?? "");
-  return Number.isNaN(ended) ? Infinity : ended;
+interface After {
+  writes: Write[];
+  needsStored: boolean;
+  wakeAt?: number;
 }
 
-/** What becomes of a namespace in which nothing is granted and nothing runs any more. */
-function planAfter(world: GuestWorld, hard: Hard): { writes: Write[]; wakeAt?: number } {
-  const { namespace, quota, settings, now, skewMs } = world;
-  // Whether there are volumes is the quota's to say, once it counts them.
-  if (skewMs !== 0 || !namespace || !quota || !isInForce(world, hard)) {
-    return { writes: [] };
+/**
+ * What becomes of a namespace in which nothing is granted and nothing runs any more. It goes when it was known to be empty
+ * for long enough, and is empty still: what is stored is listed for both, since the quota's count lags behind a restore.
+ */
+function planAfter(world: GuestWorld, { hard, ownership }: Situation): After {
+  const { namespace, stored, storedError, settings, now, skewMs } = world;
+  const none: After = { writes: [], needsStored: false };
+  // A quota in force is what keeps others from storing anything between a look and what follows from it.
+  if (skewMs !== 0 || !namespace || !isInForce(world, hard) || endedAt(namespace) === undefined) return none;
+  if (claimsIn(world) > 0) {
+    return deletesVolumes(namespace) ? { ...none, writes: [{ removeVolumes: { namespace: namespace.name } }] } : none;
   }
-  const ended = endedOf(world);
-  if (ended === Infinity) return { writes: [] };
-  if (parseQuantity(quota.used["persistentvolumeclaims"] ?? "0").sign() > 0) {
-    return namespace.annotations[volumesAnnotation] === "Delete"
-      ? { writes: [{ removeVolumes: { namespace: namespace.name } }] }
-      : { writes: [] };
+  if (keptBecause(namespace, 0) !== undefined) return none;
+  const since = emptySince(namespace);
+  const goesAt = since === undefined ? now : since + settings.namespaceRetentionSeconds * 1000;
+  if (now < goesAt) return { ...none, wakeAt: goesAt };
+  if (!stored) return { ...none, needsStored: storedError === undefined };
+  if (stored.snapshots > 0) return none;
+  if (since !== undefined) {
+    return { ...none, writes: [{ remove: { kind: "Namespace", name: namespace.name, uid: namespace.uid } }] };
   }
-  const goesAt = ended + settings.namespaceRetentionSeconds * 1000;
-  return now < goesAt
-    ? { writes: [], wakeAt: goesAt }
-    : { writes: [{ remove: { kind: "Namespace", name: namespace.name, uid: namespace.uid } }] };
+  const records = { ...recordsOf(world, false, ownership), [emptyAnnotation]: emptyRecord(namespace, rfc3339(now)) };
+  return { ...none, writes: [{ apply: namespaceWith(world, records, true) }] };
 }
 
 const includesAll = (actual: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean =>

@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { afterWrites, converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/facts.ts";
+import {
+  accountFor,
+  afterWrites,
+  converged,
+  grant,
+  guestWorld,
+  now,
+  realm,
+  verified,
+} from "../../../tests/fixtures/facts.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../api/mod.ts";
-import type { PodFacts } from "../facts.ts";
+import type { PodFacts, RealmFacts } from "../facts.ts";
 import { type GuestPlan, type GuestWorld, planGuest, type Write } from "./plan.ts";
 import { sharesOf } from "./share.ts";
 
@@ -11,6 +20,7 @@ const named = (write: Write): string => {
   if ("apply" in write) return `${write.apply.kind}/${write.apply.metadata!.name}`;
   if ("adopt" in write) return `adopt ${write.adopt.metadata!.name}`;
   if ("remove" in write) return `-${write.remove.kind}/${write.remove.name}`;
+  if ("internalize" in write) return `internal ${write.internalize.name}`;
   return "evict" in write ? `evict ${write.evict.name}` : "-volumes";
 };
 const stages = (plan: GuestPlan): string[][] => plan.stages.map((stage) => stage.map(named));
@@ -98,43 +108,14 @@ Deno.test("guest: what was verified for another identity or another pin opens no
   }
 });
 
-Deno.test("guest: subjects are the realm's group, or those that the Realm names", () => {
-  assert.deepEqual(converged(guestWorld()).binding!.subjects.map(({ kind, name }) => [kind, name]), [
-    ["Group", "keystone:realm:bob-home"],
-    ["ServiceAccount", "realm-bob-home"],
-  ]);
+Deno.test("guest: subjects are the realm's group, or those that the Realm names, and the account for them", () => {
+  const subjects = (known: RealmFacts) =>
+    converged(guestWorld({ realm: known })).binding!.subjects.map(({ kind, name }) => [kind, name]);
+  const account = (known: RealmFacts) => ["ServiceAccount", accountFor(known).name];
+  assert.deepEqual(subjects(bob), [["Group", "keystone:realm:bob-home"], account(bob)]);
   const named = realm({ spec: { subjects: [{ kind: "User", name: "bob@example.com" }] } });
-  assert.deepEqual(converged(guestWorld({ realm: named })).binding!.subjects.map(({ kind, name }) => [kind, name]), [
-    ["User", "bob@example.com"],
-    ["ServiceAccount", "realm-bob-home"],
-  ]);
-});
-
-Deno.test("guest: the realm's account goes with access, whether by the last end or another identity, and stays until then", () => {
-  const identity = { namespace: "keystone-system", name: "realm-bob-home", uid: "uid-identity" };
-  const goes = (world: GuestWorld) =>
-    planGuest(world).stages.slice(0, planGuest(world).closing).flat().some((write) =>
-      "remove" in write && write.remove.kind === "ServiceAccount" && write.remove.uid === identity.uid
-    );
-  const ending = grant({ spec: { validity: { validUntil: at(1000) }, ...atOnce } });
-  const stands = { ...converged(guestWorld({ grants: [ending] })), identity };
-  assert.equal(goes(stands), false);
-  assert.equal(goes({ ...stands, now: now + 1000 }), true);
-  assert.equal(goes({ ...stands, realm: realm({ spec: { identity: "eve-home.tailnet-name.ts.net" } }) }), true);
-  assert.equal(goes({ ...stands, realm: undefined }), true);
-});
-
-Deno.test("guest: two grants of 2 and 3 cpu give 5, and ending one leaves the other's", () => {
-  const two = grant({ name: "two", spec: { hard: { cpu: 2 } } });
-  const three = grant({
-    name: "three",
-    spec: { hard: { "requests.cpu": "3" }, validity: { validUntil: at(1000) }, ...atOnce },
-  });
-  const both = converged(guestWorld({ grants: [two, three] }));
-  assert.deepEqual(hardOf(both, "requests.cpu", "limits.cpu", "pods"), ["5", "5", "100"]);
-  assert.equal(planGuest(both).wakeAt, now + 1000);
-  const one = converged({ ...both, now: now + 1000 });
-  assert.deepEqual(hardOf(one, "requests.cpu", "limits.cpu", "pods"), ["2", "2", "50"]);
+  assert.deepEqual(subjects(named), [["User", "bob@example.com"], account(named)]);
+  assert.notDeepEqual(account(named), account(realm()));
 });
 
 Deno.test("guest: at the last end access goes first, then what is open, then the share; the namespace stays", () => {
@@ -153,7 +134,7 @@ Deno.test("guest: at the last end access goes first, then what is open, then the
     "sorted",
   );
   const event = plan.stages.flat().flatMap((write) => "apply" in write && write.event ? [write.event] : []);
-  assert.match(event[0]!.note, /The last grant to bob-home has ended: .*it is deleted 24 h from now/);
+  assert.match(event[0]!.note, /The last grant to bob-home has ended: .*it is deleted 24 h after it is empty/);
   const closed = converged(world);
   assert.deepEqual(new Set(Object.values(closed.quota!.asked)), new Set(["0"]));
   assert.equal(closed.quota!.asked["pods"], "0");
@@ -163,26 +144,6 @@ Deno.test("guest: at the last end access goes first, then what is open, then the
   const again = converged({ ...closed, grants: [grant({ name: "next" })] });
   assert.equal(again.namespace!.annotations["keystone.io/ended-at"], undefined);
   assert.deepEqual(hardOf(again, "requests.cpu"), ["2"]);
-});
-
-Deno.test("guest: an empty namespace goes a day after its last end, one with volumes stays, or is emptied if nobody minds", () => {
-  const ending = (volumes: "Retain" | "Delete") =>
-    grant({ spec: { validity: { validUntil: at(1000) }, termination: { noticeSeconds: 0, volumes } } });
-  const closed = (volumes: "Retain" | "Delete", claims: string) => {
-    const world = converged(guestWorld({ realm: bob, grants: [ending(volumes)] }));
-    const before = { ...using(world, { persistentvolumeclaims: claims }), pods: [], now: now + 1000 };
-    return afterWrites(before, planGuest(before));
-  };
-  const empty = closed("Retain", "0");
-  assert.deepEqual(writes(empty), []);
-  assert.equal(planGuest(empty).wakeAt, now + 1000 + 86_400_000);
-  assert.deepEqual(writes({ ...empty, now: now + 1000 + 86_400_000 }), ["-Namespace/guest-bob-home"]);
-  const kept = closed("Retain", "2");
-  assert.deepEqual(writes({ ...kept, now: now + 99 * 86_400_000 }), []);
-  assert.deepEqual(writes(closed("Delete", "2")), ["-volumes"]);
-  assert.deepEqual(writes({ ...kept, grants: [ending("Delete")] }), [], "one that said Retain is remembered");
-  const again = converged({ ...kept, grants: [grant({ name: "next", spec: { termination: { volumes: "Delete" } } })] });
-  assert.equal(again.namespace!.annotations["keystone.io/volumes"], "Retain", "also by those that come after it");
 });
 
 Deno.test("guest: nothing is made for a grant that isn't in force", () => {
@@ -372,7 +333,14 @@ Deno.test("guest: while the clocks disagree nothing is ended, evicted or deleted
 });
 
 Deno.test("guest: a namespace that Keystone did not make is left alone until it is handed over", () => {
-  const foreign = { name: "guest-bob-home", uid: "u", labels: { team: "web" }, annotations: {}, deleting: false };
+  const foreign = {
+    name: "guest-bob-home",
+    uid: "u",
+    createdAt: now,
+    labels: { team: "web" },
+    annotations: {},
+    deleting: false,
+  };
   const world = guestWorld({ namespace: foreign });
   assert.deepEqual(writes(world), []);
   const { quota } = sharesOf(world, planGuest(world)).get("alice-to-bob")!;
@@ -522,7 +490,14 @@ Deno.test("guest: a namespace on its way out is waited for", () => {
 
 Deno.test("guest: a namespace that is handed over is left alone until something is granted, and its volumes are kept", () => {
   const given = { "keystone.io/adopt": "bob-home" };
-  const foreign = { name: "guest-bob-home", uid: "u", labels: {}, annotations: given, deleting: false };
+  const foreign = {
+    name: "guest-bob-home",
+    uid: "u",
+    createdAt: now,
+    labels: {},
+    annotations: given,
+    deleting: false,
+  };
   assert.deepEqual(writes(guestWorld({ namespace: foreign, grants: [] })), []);
   const granted = grant({
     spec: { validity: { validUntil: at(1) }, termination: { noticeSeconds: 0, volumes: "Delete" } },

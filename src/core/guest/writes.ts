@@ -25,6 +25,10 @@ export function aboutGrant(write: Write): { grant?: string } {
 /** What a write does, as a message begins. */
 export function writeText(write: Write): string {
   if ("removeVolumes" in write) return `Deleting the volume claims of ${write.removeVolumes.namespace}`;
+  if ("internalize" in write) {
+    const { namespace, name } = write.internalize;
+    return `Changing the type of Service ${namespace}/${name} to ClusterIP`;
+  }
   if ("evict" in write) return `Evicting Pod ${write.evict.namespace}/${write.evict.name}`;
   if ("remove" in write) {
     const { kind, namespace, name } = write.remove;

@@ -5,7 +5,8 @@ import type {
   ClusterRoleBinding,
   Subject,
 } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import type { ClusterBindingFacts, ClusterRoleFacts, RealmFacts } from "../facts.ts";
+import type { BindingFacts, ClusterBindingFacts, ClusterRoleFacts, IdentityFacts, RealmFacts } from "../facts.ts";
+import { accountNames } from "../guest/account.ts";
 import { subjectKey, subjectsOf } from "../guest/objects.ts";
 import { approverName, ownerLabels, realmGroup } from "../names.ts";
 
@@ -17,6 +18,9 @@ export interface ApproverWorld {
   entities: readonly string[];
   role: ClusterRoleFacts | undefined;
   binding: ClusterBindingFacts | undefined;
+  /** The accounts that were made under the realm's name, and the guests' binding. */
+  accounts?: readonly IdentityFacts[];
+  guests?: BindingFacts | undefined;
 }
 
 /** Writes, in order: what takes rights away begins with the binding, what gives them ends with it. */
@@ -26,13 +30,17 @@ export type ApproverWrite = { role: ClusterRole } | { binding: ClusterRoleBindin
  * The writes that lead there. A Realm that is no member any more has an empty role and nobody bound to it, since the
  * operator may delete no roles; both go with the Realm, which owns them.
  */
-export function planApprover({ name, realm, entities, role, binding }: ApproverWorld): ApproverWrite[] {
+export function planApprover(world: ApproverWorld): ApproverWrite[] {
+  const { name, realm, entities, role, binding, accounts = [], guests } = world;
   const present = realm?.deleting ? undefined : realm;
   const isMember = present !== undefined && entities.length > 0;
   if (!isMember && !role && !binding) return [];
   const owner = present ?? undefined;
   const subjects = isMember
-    ? subjectsOf(name, present.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(name) }])
+    ? subjectsOf(
+      present.spec.subjects ?? [{ kind: "Group" as const, name: realmGroup(name) }],
+      accountNames({ realm: present, accounts, binding: guests }),
+    )
     : [];
   const desired = {
     role: roleOf(name, owner, isMember ? [...entities].sort() : []),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { realm } from "../../../tests/fixtures/facts.ts";
+import { accountFor, realm } from "../../../tests/fixtures/facts.ts";
 import type { ClusterBindingFacts, ClusterRoleFacts } from "../facts.ts";
 import { type ApproverWorld, type ApproverWrite, planApprover } from "./approver.ts";
 
@@ -44,7 +44,7 @@ Deno.test("a member's subjects may approve for it, and read and patch what lists
   assert.deepEqual(binding.subjects, [
     { apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "keystone:realm:bob-home" },
     // The account that `keystone kubeconfig` gives to the realm's people.
-    { kind: "ServiceAccount", name: "realm-bob-home", namespace: "keystone-system" },
+    { kind: "ServiceAccount", name: accountFor(bob).name, namespace: "keystone-system" },
   ]);
 });
 
@@ -61,7 +61,7 @@ Deno.test("other subjects are bound in place of those before", () => {
   assert.deepEqual(more, []);
   assert.deepEqual((write as { binding: { subjects: { name: string }[] } }).binding.subjects.map(({ name }) => name), [
     "bob@example.com",
-    "realm-bob-home",
+    accountFor({ ...bob, spec }).name,
   ]);
 });
 

@@ -8,6 +8,11 @@ const instants = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 /** Of a SuperEntity's terms, with the names in them. */
 const digests = /sha256:[0-9a-f]{64}/g;
 
+/** In annotations: of the Realm whose account it is, of the namespace that was found empty. */
+const uids = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+/** Of the people for whom an account stands, by the UID of their Realm. */
+const people = /(?<=realm-[a-z0-9-]*-|(Realm|SuperEntity)\/UID\/)[0-9a-f]{16}(?![0-9a-f])/g;
+
 /** Of the authority that each control plane has of its own. */
 const certificates = /-----BEGIN CERTIFICATE-----[^"]*/g;
 
@@ -29,6 +34,7 @@ export function plain(object: KubernetesObject, mark: string): unknown {
   );
   return JSON.parse(
     text.replaceAll(mark, "").replace(instants, "INSTANT").replace(digests, "DIGEST")
+      .replace(uids, "UID").replace(people, "PEOPLE")
       .replace(certificates, "CERTIFICATE"),
   );
 }

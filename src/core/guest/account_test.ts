@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { accountFor, afterWrites, converged, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
+import type { IdentityFacts, RealmFacts } from "../facts.ts";
+import { accountOf, accountRecord } from "./account.ts";
+import { type GuestWorld, planGuest } from "./plan.ts";
+
+const bob = realm({ createdAt: now - 10_000 });
+const account = accountFor(bob);
+/** As an earlier version named it. */
+const earlier = accountFor(bob, { name: "realm-bob-home" });
+const standing = (identity: IdentityFacts, known: RealmFacts | undefined = bob): GuestWorld => ({
+  ...converged(guestWorld({ realm: bob })),
+  realm: known,
+  accounts: [identity],
+});
+const goes = (world: GuestWorld): boolean => {
+  const plan = planGuest(world);
+  return plan.stages.slice(0, plan.closing).flat().some((write) =>
+    "remove" in write && write.remove.kind === "ServiceAccount" && write.remove.uid === account.uid
+  );
+};
+const letIn = (world: GuestWorld, { name } = account): boolean =>
+  converged(world).binding?.subjects.some((subject) => subject.name === name) ?? false;
+const subjects = [{ kind: "User" as const, name: "carol@example.com" }];
+const changed = (facts: Partial<RealmFacts>) => ({ ...bob, ...facts });
+const others = changed({ spec: { ...bob.spec, subjects } });
+const given = standing(account);
+
+Deno.test("account: it is let in while it stands for the people of this very Realm", () => {
+  assert.deepEqual([goes(given), letIn(given)], [false, true]);
+});
+
+for (
+  const [what, world] of [
+    ["its Realm was made again", standing(account, changed({ uid: "another" }))],
+    ["its Realm names other subjects", standing(account, others)],
+    ["its Realm has another identity", standing(account, changed({ spec: { ...bob.spec, identity: "eve.example" } }))],
+    ["its Realm is gone", { ...given, realm: undefined }],
+    ["its Realm is being deleted", standing(account, changed({ deleting: true }))],
+    ["nothing is granted", { ...given, grants: [] }],
+    ["nothing is granted, and the namespace is gone", guestWorld({ realm: bob, grants: [], accounts: [account] })],
+    ["all are gone", { ...guestWorld({ grants: [], accounts: [account] }), realm: undefined }],
+    [
+      "nothing is granted in a namespace on its way out",
+      { ...given, grants: [], namespace: { ...given.namespace!, deleting: true } },
+    ],
+    [
+      "the namespace is somebody else's",
+      { ...given, binding: undefined, namespace: { ...given.namespace!, labels: {} } },
+    ],
+  ] as [string, GuestWorld][]
+) {
+  Deno.test(`account: it goes when ${what}, and nobody is let in by it`, () => {
+    assert.deepEqual([goes(world), letIn(world)], [true, false]);
+  });
+}
+
+Deno.test("account: one that is on its way out is not deleted again", () => {
+  assert.equal(goes({ ...standing({ ...account, deleting: true }), grants: [] }), false);
+});
+
+Deno.test("account: one of an earlier version stays while it can't be of others", () => {
+  const before = { ...standing(earlier), binding: { ...given.binding!, account: undefined as unknown as string } };
+  const { account: _, ...binding } = before.binding;
+  const upgraded = { ...before, binding };
+  assert.deepEqual([goes(upgraded), letIn(upgraded, earlier)], [false, true]);
+  assert.deepEqual([goes(converged(upgraded)), letIn(converged(upgraded), earlier)], [false, true]);
+  assert.equal(letIn(given, earlier), false, "and isn't let in where it isn't");
+  for (
+    const world of [
+      { ...upgraded, accounts: [{ ...earlier, createdAt: now - 20_000 }] },
+      { ...converged(upgraded), realm: others },
+      { ...upgraded, realm: changed({ createdAt: now }) },
+      guestWorld({ realm: bob, accounts: [earlier] }),
+    ]
+  ) assert.deepEqual([goes(world), letIn(world, earlier)], [true, false]);
+});
+
+Deno.test("account: who isn't to be let in any more goes before anything opens, and before others come", () => {
+  const world = standing(account, others);
+  const plan = planGuest(world);
+  const subjectsOf = (stages: typeof plan.stages) =>
+    stages.flat().flatMap((write) =>
+      "apply" in write && write.apply.kind === "RoleBinding" ? [write.apply.subjects!.map(({ name }) => name)] : []
+    );
+  assert.deepEqual(subjectsOf(plan.stages.slice(0, plan.closing)), [[]]);
+  assert.deepEqual(subjectsOf(plan.stages.slice(plan.closing)), [["carol@example.com", accountFor(others).name]]);
+  assert.deepEqual(planGuest(afterWrites(world, plan)).stages, []);
+});
+
+Deno.test("account: its name and its owner follow from whom it stands for, and from nothing else", () => {
+  assert.match(account.name, /^realm-bob-home-[0-9a-f]{16}$/);
+  const coop = { ...bob, name: "coop", entity: { members: ["a", "b"], uids: ["1", "2"] } };
+  assert.notEqual(accountRecord(coop), accountRecord({ ...coop, entity: { ...coop.entity, uids: ["1", "3"] } }));
+  assert.deepEqual(accountOf("coop", accountRecord(coop)).owner, {
+    apiVersion: "keystone.io/v1alpha1",
+    kind: "SuperEntity",
+    name: "coop",
+    uid: bob.uid,
+  });
+  const same = changed({ status: { connectionState: "Error" }, generation: 9, trustedNode: "n7" });
+  assert.equal(accountRecord(same), accountRecord(bob));
+});

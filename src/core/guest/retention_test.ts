@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { afterWrites, converged, grant, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
+import type { NamespaceFacts } from "../facts.ts";
+import { type GuestWorld, planGuest } from "./plan.ts";
+
+const day = 86_400_000;
+const bob = realm();
+const at = (ms: number): string => new Date(now + ms).toISOString();
+const nothing = { claims: 0, snapshots: 0 };
+const ending = (volumes: "Retain" | "Delete") =>
+  grant({ spec: { validity: { validUntil: at(1000) }, termination: { noticeSeconds: 0, volumes } } });
+const annotated = (world: GuestWorld, annotations: Record<string, string>): GuestWorld => ({
+  ...world,
+  namespace: { ...world.namespace!, annotations: { ...world.namespace!.annotations, ...annotations } },
+});
+const counting = (world: GuestWorld, claims: string): GuestWorld => ({
+  ...world,
+  quota: { ...world.quota!, used: { ...world.quota!.used, persistentvolumeclaims: claims } },
+});
+const begun = (volumes: "Retain" | "Delete") => converged(guestWorld({ realm: bob, grants: [ending(volumes)] }));
+const closed = (volumes: "Retain" | "Delete", claims = "0", namespace: Partial<NamespaceFacts> = {}) => {
+  const world = { ...counting(begun(volumes), claims), pods: [], now: now + 1000 };
+  const seen = { ...world, namespace: { ...world.namespace!, ...namespace } };
+  return afterWrites(seen, planGuest(seen));
+};
+const does = (world: GuestWorld): string[] =>
+  planGuest(world).stages.flat().map((write) =>
+    "remove" in write ? `delete ${write.remove.name}` : "removeVolumes" in write ? "delete claims" : "writes"
+  );
+const record = (world: GuestWorld) => world.namespace!.annotations;
+const listed = (world: GuestWorld, stored = nothing): GuestWorld => ({ ...world, stored });
+const after = (world: GuestWorld): GuestWorld => {
+  const { stored: _, ...next } = afterWrites(world, planGuest(world));
+  return next;
+};
+/** Closed, and known to be empty. */
+const empty = () => after(listed(closed("Retain")));
+
+Deno.test("retention: an empty namespace goes a day after it was found to be closed and empty, if it is so still", () => {
+  const world = closed("Retain");
+  assert.deepEqual([does(world), planGuest(world).needsStored], [[], true], "the quota's word isn't enough");
+  assert.deepEqual(does({ ...world, storedError: "no" }), [], "nor is none");
+  const found = empty();
+  assert.equal(record(found)["keystone.io/empty-since"], `${at(1000).replace(".000", "")} ${found.namespace!.uid}`);
+  assert.deepEqual([does(found), planGuest(found).wakeAt], [[], now + 1000 + day]);
+  const due = { ...found, now: now + 1000 + day };
+  assert.deepEqual([does(due), planGuest(due).needsStored], [[], true]);
+  assert.deepEqual(does(listed(due)), ["delete guest-bob-home"]);
+});
+
+Deno.test("retention: what was restored meanwhile is found before the deletion, and keeps the namespace for good", () => {
+  const due = { ...empty(), now: now + 1000 + day };
+  for (const stored of [{ claims: 1, snapshots: 0 }, { claims: 0, snapshots: 1 }]) {
+    const kept = after(listed(due, stored));
+    assert.equal(record(kept)["keystone.io/kept"], "true");
+    assert.deepEqual(does(listed({ ...kept, now: now + 99 * day })), [], "also when it has gone again");
+  }
+});
+
+Deno.test("retention: claims are kept, unless every grant said otherwise", () => {
+  const kept = closed("Retain", "2");
+  assert.equal(record(kept)["keystone.io/kept"], "true");
+  assert.deepEqual(does(listed({ ...kept, now: now + 99 * day }, { claims: 2, snapshots: 0 })), []);
+  const freed = counting(kept, "0");
+  assert.deepEqual(does(listed({ ...freed, now: now + 99 * day })), [], "one that has kept some goes by hand");
+  assert.deepEqual(does({ ...kept, grants: [ending("Delete")] }), [], "one that said Retain is remembered");
+  const again = converged({ ...kept, grants: [grant({ name: "next", spec: { termination: { volumes: "Delete" } } })] });
+  assert.equal(record(again)["keystone.io/volumes"], "Retain", "also by those that come after it");
+  assert.equal(record(again)["keystone.io/kept"], "true");
+
+  assert.deepEqual(does(closed("Delete", "2")), ["delete claims"]);
+  assert.deepEqual(does(closed("Delete", "1k")), ["delete claims"], "however the count is written");
+  const gone = counting(closed("Delete", "2"), "0");
+  assert.deepEqual(does(listed(gone, { claims: 1, snapshots: 0 })), ["delete claims"], "also what isn't counted yet");
+  assert.equal(record(after(listed(gone)))["keystone.io/empty-since"] !== undefined, true);
+});
+
+const others: [string, Partial<NamespaceFacts>][] = [
+  ["restored from a backup", { createdAt: now + 500 * day, uid: "another" }],
+  ["made by an earlier version", { annotations: {} }],
+];
+for (const [what, facts] of others) {
+  Deno.test(`retention: of a namespace that was ${what} nothing is deleted, and how to do it is said`, () => {
+    for (const volumes of ["Retain", "Delete"] as const) {
+      const before = { ...counting(begun(volumes), "1"), pods: [], now: now + 501 * day };
+      const seen = { ...before, namespace: { ...before.namespace!, ...facts } };
+      const [write] = planGuest(seen).stages.flat().filter((write) => "apply" in write && write.event);
+      assert.match(
+        (write as { event: { note: string } }).event.note,
+        /are kept, so it stays .*kubectl delete namespace/,
+      );
+      const world = afterWrites(seen, planGuest(seen));
+      for (const claims of ["1", "0"]) {
+        const later = counting({ ...world, now: now + 999 * day }, claims);
+        assert.deepEqual(does(listed(later, { claims: Number(claims), snapshots: 0 })), [], `${volumes} ${claims}`);
+      }
+    }
+  });
+}
+
+Deno.test("retention: what is recorded of another namespace of that name counts for nothing", () => {
+  const found = empty();
+  const restored = (facts: Partial<NamespaceFacts>): GuestWorld => ({
+    ...found,
+    now: now + 500 * day,
+    namespace: { ...found.namespace!, ...facts },
+  });
+  // Its end as well: pods that a restore has brought get their time.
+  const other = restored({ uid: "another", createdAt: now + 499 * day });
+  const [write] = planGuest(other).stages.flat();
+  assert.equal(
+    (write as { apply: { metadata: { annotations: Record<string, string> } } }).apply.metadata
+      .annotations["keystone.io/ended-at"],
+    at(500 * day).replace(".000", ""),
+  );
+  assert.deepEqual(does(listed(other)).filter((what) => what !== "writes"), []);
+  // One that is made anew at once, from the same manifest.
+  const copied = restored({ uid: "another" });
+  assert.deepEqual(does(listed(copied)), ["writes"]);
+  assert.deepEqual(does(after(listed(copied))), [], "its day begins now");
+});
+
+Deno.test("retention: nothing is deleted while the quota isn't in force, or the clocks disagree", () => {
+  const due = listed({ ...empty(), now: now + 1000 + day });
+  assert.deepEqual(does({ ...due, skewMs: 5000 }), []);
+  assert.ok(!does({ ...due, quota: undefined }).includes("delete guest-bob-home"));
+  const lagging = { ...due, quota: { ...due.quota!, enforced: {} } };
+  assert.ok(!does(lagging).includes("delete guest-bob-home"));
+});
+
+Deno.test("retention: a namespace that is handed over forgets that Keystone had made it", () => {
+  const world = annotated(begun("Delete"), { "keystone.io/grantee": "Realm/bob-home/eve.example/" });
+  const [stage] = planGuest(annotated(world, { "keystone.io/adopt": "yes" })).stages;
+  const [write] = stage as unknown as [{ adopt: { metadata: { annotations: Record<string, string> } } }];
+  assert.equal(write.adopt.metadata.annotations["keystone.io/made-at"], undefined);
+  assert.equal(write.adopt.metadata.annotations["keystone.io/volumes"], "Retain");
+});

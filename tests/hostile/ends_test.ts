@@ -1,0 +1,211 @@
+/** What a guest tries to keep when it is over: an account, a way in from the world, a namespace that was restored. */
+import assert from "node:assert/strict";
+import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { services } from "../../lib/kubernetes_apis/core@v1.ts";
+import { keystone } from "../fixtures/keystone.ts";
+import { eventually, grantOf, step } from "../fixtures/operator.ts";
+import { hostileScene } from "./scene.ts";
+
+const hard = {
+  cpu: "4",
+  memory: "4Gi",
+  pods: "40",
+  "requests.storage": "10Gi",
+  "services.loadbalancers": "2",
+  "services.nodeports": "8",
+};
+const sourceRanges = "service.beta.kubernetes.io/load-balancer-source-ranges";
+
+Deno.test("what a guest would keep beyond the end", async (t) => {
+  await using scene = await hostileScene({ hard, trustLevel: "internal", settings: { namespaceRetentionSeconds: 1 } });
+  const { lab, cluster, mallory } = scene;
+  const admin = async (args: string[], stdin?: string) => {
+    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  /** A kubeconfig as `keystone kubeconfig` gives it to the people of a realm. */
+  const issued = async (realm: string) => {
+    const path = `${await Deno.makeTempDir()}/${realm}.kubeconfig`;
+    const { code, err } = await keystone(lab.kubeconfig, ["kubeconfig", realm, "--out", path]);
+    assert.equal(code, 0, err);
+    return async () => (await lab.kubectl(["get", "pods", "-n", `guest-${realm}`], { kubeconfig: path })).stderr;
+  };
+  const refused = /Unauthorized|must be logged in|cannot list resource/;
+  const endsFor = (what: string, get: () => Promise<string>) =>
+    eventually(what, async () => {
+      const said = await get();
+      return refused.test(said) || said || "he still gets in";
+    });
+
+  await step(t, "keep the account of a Realm that is made again for somebody else", async () => {
+    const realm = `eve-${crypto.randomUUID().slice(0, 6)}`;
+    const grant = () => cluster.grants.create(grantOf({ name: realm, to: realm, termination: { noticeSeconds: 0 } }));
+    await cluster.createRealm(realm);
+    await grant();
+    await cluster.grantIn("Active", realm);
+    const before = await issued(realm);
+    assert.doesNotMatch(await before(), refused);
+    // All at once, so that no operator sees one without the other.
+    await admin(["delete", "namespace", `guest-${realm}`, "--wait=false"]);
+    await admin(["delete", "grant", realm, "--wait=false"]);
+    await admin(["delete", "realm", realm]);
+    await cluster.realms.create({
+      apiVersion: "keystone.io/v1alpha1",
+      kind: "Realm",
+      metadata: { name: realm },
+      spec: { identity: `another-${realm}.tailnet-name.ts.net`, connectionType: "tailscale", trustLevel: "partner" },
+    });
+    await admin(["wait", "--for=delete", `namespace/guest-${realm}`, `grant/${realm}`, "--timeout=60s"]);
+    await grant();
+    await cluster.grantIn("Active", realm, 20_000);
+    assert.match(await before(), refused);
+    const after = await issued(realm);
+    assert.doesNotMatch(await after(), refused);
+    assert.match(await before(), refused);
+
+    // Whoever isn't named any more is out, whatever was issued to him.
+    const subjects = [{ kind: "User", name: "somebody-else@example.com" }];
+    await cluster.realms.patch(realm, { spec: { subjects } }, { type: "merge" });
+    await endsFor("the kubeconfig ends with its people", after);
+    const again = await issued(realm);
+    assert.doesNotMatch(await again(), refused);
+    await cluster.realms.delete(realm);
+    await endsFor("the kubeconfig ends with its Realm", again);
+    await eventually("the account is gone", async () => {
+      const labels = `keystone.io/realm=${realm}`;
+      const { stdout } = await lab.kubectl([
+        "get",
+        "serviceaccount",
+        "-n",
+        "keystone-system",
+        "-l",
+        labels,
+        "-o",
+        "name",
+      ]);
+      return stdout === "" || stdout;
+    });
+    await cluster.grants.delete(realm);
+    await eventually("an empty namespace that was never anything else goes", async () => {
+      const { code } = await lab.kubectl(["get", "namespace", `guest-${realm}`]);
+      return code !== 0 || "it is there";
+    }, 20_000);
+  });
+
+  const types = async () => {
+    const { items } = await new ResourceApi(cluster.rest, services, mallory.namespace).list();
+    return Object.fromEntries(items.map(({ metadata, spec }) => [metadata!.name!, spec!.type!]));
+  };
+  const open = (name: string, spec: Record<string, unknown>, metadata: Record<string, unknown> = {}) => ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, ...metadata },
+    spec: { selector: { app: "x" }, ...spec },
+  });
+  await step(t, "keep load balancers and node ports after a cut", async () => {
+    // Whatever the API server takes for this type and for no other; and as large as it may be.
+    const labels = Object.fromEntries(Array.from({ length: 4_000 }, (_, at) => [`label-${at}`, ""]));
+    const applied = await mallory.kubectl(
+      ["create", "-f", "-"],
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "List",
+        items: [
+          open("first", { type: "NodePort", externalTrafficPolicy: "Local", ports: [{ port: 80 }] }),
+          open("second", {
+            type: "LoadBalancer",
+            externalTrafficPolicy: "Local",
+            loadBalancerSourceRanges: ["198.51.100.0/24"],
+            allocateLoadBalancerNodePorts: false,
+            ports: [{ port: 80, name: "one" }, { port: 81, name: "two" }],
+          }, { labels, annotations: { [sourceRanges]: "198.51.100.0/24" } }),
+          open("inside", { ports: [{ port: 80 }] }),
+        ],
+      }),
+    );
+    assert.equal(applied.code, 0, applied.said);
+    await new Promise((resolve) => setTimeout(resolve, 1_100)); // Creation times are whole seconds.
+    const last = open("third", { type: "LoadBalancer", ports: [{ port: 80 }] });
+    assert.equal((await mallory.apply(last)).code, 0);
+    assert.deepEqual(await types(), {
+      first: "NodePort",
+      second: "LoadBalancer",
+      third: "LoadBalancer",
+      inside: "ClusterIP",
+    });
+
+    const less = { spec: { hard: { "services.loadbalancers": "1" } } };
+    await cluster.grants.patch(mallory.grant, less, { type: "merge" });
+    await eventually("the newest goes, and no other", async () => {
+      const { third, ...others } = await types();
+      assert.deepEqual(others, { first: "NodePort", second: "LoadBalancer", inside: "ClusterIP" });
+      return third === "ClusterIP" || third!;
+    });
+    // What was cut can't come back.
+    assert.match((await mallory.apply(last)).said, /exceeded quota/);
+
+    await cluster.realms.patch(mallory.realm, { spec: { trustLevel: "public" } }, { type: "merge" });
+    await eventually("with the trust all go", async () => {
+      const open = Object.entries(await types()).filter(([, type]) => type !== "ClusterIP");
+      return open.length === 0 || JSON.stringify(open);
+    });
+    await cluster.realms.patch(mallory.realm, { spec: { trustLevel: "internal" } }, { type: "merge" });
+    await cluster.grants.patch(mallory.grant, { spec: { hard } }, { type: "merge" });
+  });
+
+  await step(t, "keep them after the end, and in a namespace that is being deleted", async () => {
+    await eventually("it may be opened again", async () => {
+      const { code, said } = await mallory.apply(open("last", { type: "LoadBalancer", ports: [{ port: 80 }] }));
+      return code === 0 || said;
+    });
+    // A controller that never takes its finalizer off keeps the Service, and with it the namespace.
+    const held = { metadata: { finalizers: ["service.kubernetes.io/load-balancer-cleanup"] } };
+    await admin(["patch", "service", "last", "-n", mallory.namespace, "--type=merge", "-p", JSON.stringify(held)]);
+    await cluster.grants.patch(mallory.grant, { spec: { revocation: { reason: "enough" } } }, { type: "merge" });
+    await eventually("none lets the world in", async () => {
+      const open = Object.entries(await types()).filter(([, type]) => type !== "ClusterIP");
+      return open.length === 0 || JSON.stringify(open);
+    });
+    const free = { metadata: { finalizers: null } };
+    await admin(["patch", "service", "last", "-n", mallory.namespace, "--type=merge", "-p", JSON.stringify(free)]);
+  });
+
+  await step(t, "lose what is stored: a namespace restored from a backup is not deleted", async () => {
+    const restored = async (volumes: string) => {
+      const realm = `old-${volumes.toLowerCase()}-${crypto.randomUUID().slice(0, 6)}`;
+      const namespace = `guest-${realm}`;
+      const labels = {
+        "app.kubernetes.io/managed-by": "keystone",
+        "keystone.io/realm": realm,
+        "keystone.io/locked": "true",
+        "pod-security.kubernetes.io/enforce": "restricted",
+      };
+      const annotations = {
+        "keystone.io/made-at": "2020-01-01T00:00:00Z",
+        "keystone.io/ended-at": "2020-02-01T00:00:00Z",
+        "keystone.io/empty-since": "2020-02-01T00:00:00Z 00000000-0000-0000-0000-000000000000",
+        "keystone.io/volumes": volumes,
+      };
+      const claim = {
+        apiVersion: "v1",
+        kind: "PersistentVolumeClaim",
+        metadata: { name: "photos", namespace },
+        spec: { accessModes: ["ReadWriteOnce"], storageClassName: "none", resources: { requests: { storage: "1Gi" } } },
+      };
+      const made = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace, labels, annotations } };
+      await admin(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: [made, claim] }));
+      await eventually("how to delete it is said", async () => {
+        const { stdout } = await lab.kubectl(["get", "events", "-n", "default", "-o", "jsonpath={.items[*].message}"]);
+        return stdout.includes(`Copy the data out, then: kubectl delete namespace ${namespace}`) || "it isn't said";
+      });
+      // Longer than it is kept when it is empty.
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      assert.equal((await cluster.namespaces.get(namespace)).status!.phase, "Active", volumes);
+      const kept = JSON.parse(await admin(["get", "pvc", "photos", "-n", namespace, "-o", "json"]));
+      assert.equal(kept.metadata.deletionTimestamp, undefined, volumes);
+      await admin(["delete", "namespace", namespace, "--wait=false"]);
+    };
+    await Promise.all(["Retain", "Delete"].map(restored));
+  });
+});
