@@ -122,8 +122,8 @@ Deno.test("what is odd or huge is read, and costs nobody else anything", async (
       });
       await cluster.grantIn("Active", again, 20_000);
       const bytes = 1_300_000;
-      const finished = Array.from({ length: 60 }, (_, index) => `finished-${index}`);
-      const fat = Array.from({ length: 20 }, (_, index) => `fat-${index}`);
+      const finished = Array.from({ length: 30 }, (_, index) => `finished-${index}`);
+      const fat = Array.from({ length: 10 }, (_, index) => `fat-${index}`);
       const succeeded = { status: { phase: "Succeeded" } };
       const left = [...finished, ...fat];
       await Promise.all(Array.from({ length: 4 }, async () => {
