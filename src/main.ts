@@ -24,7 +24,9 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
   const report = new Report({ version });
-  const tailnet = config.socket ? createTailnet({ socket: config.socket }) : noTailnet;
+  const tailnet = config.socket
+    ? createTailnet({ socket: config.socket, ranges: settings.clusterRanges.tailnet })
+    : noTailnet;
   const loopback = new LoopbackGuard(config.socket, tailnet);
   await loopback.ask();
   if (config.listen) {

@@ -20,13 +20,24 @@ import type { ObjectMeta } from "./meta@v1.ts";
 /** Where guests may connect to. Without it: nowhere but each other and the grantee's node. */
 export interface GrantSpecNetworkPolicy {
   /**
-   * Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, the name of a
-   * Realm (its tailnet addresses), or a DNS name (what it resolves to, by its TTL), each with an optional :port or
-   * :first-last and /tcp, /udp or /sctp.
+   * Where guests may connect to when egressAllowed is true: internet (all public addresses), a CIDR
+   * (203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (what it resolves
+   * to, by its TTL), each with an optional :port or :first-last and /tcp, /udp or /sctp.
    */
   allowedDestinations?: string[];
   /** false: guests reach each other and the grantee's own node, nothing else. true: allowedDestinations as well. */
   egressAllowed?: boolean;
+  /**
+   * Ranges that are taken out of all that allowedDestinations opens, but for the nodes of realms: those are closed
+   * by removing the realm's name. Only of this grant: another one to the same realm may open them.
+   */
+  except?: string[];
+  /**
+   * Private ranges in which DNS names of allowedDestinations are opened too, such as 192.168.1.0/24 for a name of
+   * your LAN. Each has to be a part of one private range. Without it a name opens the public addresses that it
+   * resolves to.
+   */
+  within?: string[];
 }
 
 /** Its presence ends the grant. It can't be taken back; make a new grant instead. */
@@ -111,6 +122,8 @@ export interface GrantStatusCondition {
 export interface GrantStatusReduction {
   /** The destinations that were taken out of the terms and close then. */
   allowedDestinations?: string[];
+  /** The networkPolicy.except that those destinations had; it holds until then. */
+  except?: string[];
   /** What holds until then, where it is more than the terms say now. */
   hard: Record<string, string>;
   /** When what was cut from the terms goes. */
@@ -125,6 +138,8 @@ export interface GrantStatusResolvedDestination {
   destination: string;
   /** Why it opens nothing; the other destinations are not affected. */
   error?: string;
+  /** Why it opens less than it says. */
+  narrowed?: string;
   /** Port or ports and protocol, such as 443/TCP; absent: all. */
   ports?: string;
 }
@@ -135,11 +150,13 @@ export interface GrantStatus {
   actualUsage?: Record<string, string>;
   /**
    * GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied:
-   * the network policies stand. AccessApplied: the realm's subjects may work in the guest namespace.
+   * the network policies stand. NetworkNarrowed: a destination opens less than it says; there is none otherwise.
    */
   conditions?: GrantStatusCondition[];
   /** When the grant ends or ended; written once when it is revoked. */
   effectiveUntil?: string;
+  /** The networkPolicy.except that is in force. */
+  except?: string[];
   /** The namespace that the grantee's guests work in. */
   guestNamespace?: string;
   /** What is enforced, in canonical quantities. Of a grant from a SuperEntity: this cluster's share. */

@@ -48,9 +48,24 @@ export const maxLadderSeconds = 604_800;
 export const volumePolicies = ["Retain", "Delete"] as const;
 export type VolumePolicy = (typeof volumePolicies)[number];
 export const maxDestinations = 256;
+export const maxExceptions = 64;
 
 /** How many cuts of one grant may be on notice at once; what is cut beyond that shares the last notice. */
 export const maxReductions = 8;
+
+const octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+/** IPv4 exactly; of IPv6 the form, because CEL has no addresses before Kubernetes 1.31: the rest is the operator's. */
+const cidrForm = `^(${octet}([.]${octet}){3}(/(3[0-2]|[12]?[0-9]))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*` +
+  "(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$";
+
+/** Ranges that qualify the destinations of a grant. */
+const qualifyingRanges = z.array(
+  z.string().max(43).meta(rules(naming(
+    `self.matches('${cidrForm}')`,
+    "self",
+    "is not a CIDR or an IP address; write for example 192.168.1.0/24",
+  ))),
+).max(maxExceptions).optional().meta({ "x-kubernetes-list-type": "atomic" });
 
 /** A quantity that is granted or contributed. */
 export const quantity = z.union([z.string().max(32), z.int()]).meta({
@@ -132,9 +147,21 @@ export const grantSpec = z.object({
         "is not a destination; write a CIDR, an IP address, a realm name or a DNS name, with an optional :port or :first-last and /tcp, /udp or /sctp",
       ))),
     ).max(maxDestinations).default([]).meta({ "x-kubernetes-list-type": "atomic" }).describe(
-      "Where guests may connect to when egressAllowed is true: a CIDR (203.0.113.0/24), an IP address, the name of a " +
-        "Realm (its tailnet addresses), or a DNS name (what it resolves to, by its TTL), each with an optional :port or " +
-        ":first-last and /tcp, /udp or /sctp. IPv6 with a port is written in brackets: [2001:db8::1]:443/tcp.",
+      "Where guests may connect to when egressAllowed is true: internet (all public addresses), a CIDR " +
+        "(203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (what it resolves " +
+        "to, by its TTL), each with an optional :port or :first-last and /tcp, /udp or /sctp. IPv6 with a port is " +
+        "written in brackets: [2001:db8::1]:443/tcp. A private range (192.168.0.0/16, fc00::/7 and the like) is opened " +
+        "only by a CIDR or an address that lies in it: 0.0.0.0/0 and ::/0 never include it. Metadata services, the " +
+        "tailnet and the cluster's own addresses stay closed.",
+    ),
+    within: qualifyingRanges.describe(
+      "Private ranges in which DNS names of allowedDestinations are opened too, such as 192.168.1.0/24 for a name of " +
+        "your LAN. Each has to be a part of one private range. Without it a name opens the public addresses that it " +
+        "resolves to.",
+    ),
+    except: qualifyingRanges.describe(
+      "Ranges that are taken out of all that allowedDestinations opens, but for the nodes of realms: those are closed " +
+        "by removing the realm's name. Only of this grant: another one to the same realm may open them.",
     ),
   }).optional().describe("Where guests may connect to. Without it: nowhere but each other and the grantee's node."),
   validity: z.object({
@@ -200,6 +227,7 @@ export const resolvedDestination = z.object({
   ),
   ports: z.string().max(32).optional().describe("Port or ports and protocol, such as 443/TCP; absent: all."),
   error: z.string().max(1024).optional().describe("Why it opens nothing; the other destinations are not affected."),
+  narrowed: z.string().max(1024).optional().describe("Why it opens less than it says."),
 });
 
 export const grantStatus = z.object({
@@ -225,6 +253,8 @@ export const grantStatus = z.object({
     allowedDestinations: z.array(z.string().max(270)).max(maxDestinations).optional().meta({
       "x-kubernetes-list-type": "atomic",
     }).describe("The destinations that were taken out of the terms and close then."),
+    except: z.array(z.string().max(43)).max(maxExceptions).optional().meta({ "x-kubernetes-list-type": "atomic" })
+      .describe("The networkPolicy.except that those destinations had; it holds until then."),
   })).max(maxReductions).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "The notices of cuts, the first to end first: hard was lowered or destinations were removed while the grant was " +
       "Active. Each cut has its own notice.",
@@ -232,10 +262,13 @@ export const grantStatus = z.object({
   resolvedDestinations: z.array(resolvedDestination).max(maxDestinations).optional().meta({
     "x-kubernetes-list-type": "atomic",
   }).describe("What each allowed destination stands for."),
+  except: z.array(z.string().max(43)).max(maxExceptions).optional().meta({ "x-kubernetes-list-type": "atomic" })
+    .describe("The networkPolicy.except that is in force."),
   observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
   conditions: conditions.optional().describe(
     "GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied: the " +
-      "network policies stand. AccessApplied: the realm's subjects may work in the guest namespace. Draining: the grant " +
+      "network policies stand. NetworkNarrowed: a destination opens less than it says; there is none otherwise. " +
+      "AccessApplied: the realm's subjects may work in the guest namespace. Draining: the grant " +
       "or a part of it is on notice, or its pods are being evicted. Overcommitted: more is used than is granted. Ready: " +
       "the grant is in force and all of it is enforced.",
   ),

@@ -50,6 +50,13 @@ export const nameRule: CelRule = {
     `'metadata.name: ' + self.metadata.name + ' must be a DNS label of at most ${maxNameLength} characters, without dots: guest-<name> becomes a namespace'`,
 };
 
+/** The rule that keeps a word of allowedDestinations from being the name of a Realm or SuperEntity too. */
+export const noWordRule: CelRule = {
+  rule: "oldSelf.hasValue() || self.metadata.name != 'internet'",
+  optionalOldSelf: true,
+  message: "metadata.name: internet is what a Grant calls all public addresses; write another name",
+};
+
 /** The name of a Realm or SuperEntity as another object refers to it. */
 export const realmName = z.string().max(maxNameLength).meta(
   rules(naming(

@@ -1,6 +1,6 @@
 /** The Realm: a cluster at home or in a small organisation, known by its node on the tailnet. */
 import { z } from "zod";
-import { conditions, instant, nameRule, naming, rules } from "./meta.ts";
+import { conditions, instant, nameRule, naming, noWordRule, rules } from "./meta.ts";
 import type { KindDefinition } from "./definition.ts";
 
 export const trustLevels = ["internal", "partner", "public"] as const;
@@ -121,6 +121,7 @@ export const realmDefinition: KindDefinition = {
   status: realmStatus,
   rules: [
     nameRule,
+    noWordRule,
     {
       // The name has no bound that the API server's estimate of costs knows of, so it is compared and never joined; and
       // of what `filter` leaves it knows no bound either, of what `map` makes it does.

@@ -111,7 +111,13 @@ export const settingsSchema = z.strictObject({
     /** CIDRs of pods. Needed with network plugins that leave the nodes' podCIDRs empty. */
     pods: ranges.optional(),
     services: ranges.optional(),
+    /** Ranges of the nodes beyond the addresses that they tell, such as those of the LAN where they tell only a VPN's. */
     nodes: ranges.optional(),
+    /** Ranges of the tailnet: only in them a realm's node has addresses, and only its name opens them. */
+    tailnet: ranges.min(1).default(["100.64.0.0/10", "fd7a:115c:a1e0::/48"]),
+    /** Prefixes of NAT64 translators, each of 96 bits: behind them is IPv4, and is opened as such. */
+    nat64: z.array(z.cidrv6("is not a CIDR such as 64:ff9b::/96").regex(/\/96$/, "is not a prefix of 96 bits")).max(16)
+      .default(["64:ff9b::/96"]),
   }).prefault({}),
   dns: z.strictObject({
     /** Addresses of NodeLocal DNSCache, to which pods send instead of to the DNS pods. */

@@ -7,6 +7,7 @@ import {
   maxNameLength,
   nameRule,
   naming,
+  noWordRule,
   rules,
   shownQuantities,
   validInstant,
@@ -139,7 +140,7 @@ export const superEntityDefinition: KindDefinition = {
     "the guests of all members that have approved.",
   spec: superEntitySpec,
   status: superEntityStatus,
-  rules: [nameRule],
+  rules: [nameRule, noWordRule],
   columns: [
     { name: "Phase", type: "string", jsonPath: ".status.phase", description: "Pending, Active or Incomplete" },
     { name: "Members", type: "integer", jsonPath: ".status.memberCount", description: "How many realms pool" },

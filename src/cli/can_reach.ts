@@ -3,13 +3,23 @@ import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/m
 import { namespaces, type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
 import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { parseAddress } from "../core/guest/address.ts";
+import { cidr, parseAddress, parseRange } from "../core/guest/address.ts";
 import { parseDestination, type Protocol } from "../core/guest/destinations.ts";
-import { type End, type Flow, type Passage, type PlacedPolicy, type Reach, reachOf } from "../core/reach/reach.ts";
+import { groundOf, positionOf } from "../core/guest/tiers.ts";
+import {
+  type End,
+  exceptionsOf,
+  type Flow,
+  type Passage,
+  type PlacedPolicy,
+  type Reach,
+  reachOf,
+} from "../core/reach/reach.ts";
 import { no, usage } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { isForbidden } from "./lending.ts";
-import { type Run, verb } from "./session.ts";
+import { Observed } from "./observed.ts";
+import { type Run, type Session, verb } from "./session.ts";
 
 export const canReachCommand = (run: Run): Command =>
   verb("can-reach", "Whether a pod can reach a destination, and which network policy says so.", [
@@ -26,7 +36,8 @@ export const canReachCommand = (run: Run): Command =>
       using rest = await session.connect();
       const namespace = guestNamespaceOf(options, rest);
       const from = await podEnd(rest, namespace, String(pod));
-      const { ends, port, protocol } = await destinationOf(rest, namespace, String(destination));
+      const target = await destinationOf(rest, namespace, String(destination));
+      const { ends, port, protocol } = target;
       const places = new Set([namespace, ...ends.flatMap((end) => end.namespace ?? [])]);
       const policies = (await Promise.all([...places].map((each) => policiesIn(rest, each, each !== namespace))))
         .flat();
@@ -38,7 +49,8 @@ export const canReachCommand = (run: Run): Command =>
       const answer = {
         allowed: denied === undefined,
         by: decidingOf(told.reach).map(({ namespace, name }) => `${namespace}/${name}`),
-        message: sentence(String(pod), String(destination), told.flow, told.reach),
+        message: sentence(String(pod), String(destination), told.flow, told.reach) +
+          (denied && !denied.reach.egress.allowed ? ` ${await remedy(session, rest, target, denied)}` : ""),
       };
       if (!session.data(answer)) {
         session.say(`${answer.allowed ? session.colours.green("yes") : session.colours.red("no")}  ${answer.message}`);
@@ -62,10 +74,41 @@ function sentence(pod: string, destination: string, { to }: Flow, { egress, ingr
       `${to.namespace === undefined ? "" : `, and ${how(ingress, "ingress")}`}.`;
   }
   const [way, passage] = egress.allowed ? ["ingress", ingress] as const : ["egress", egress] as const;
-  return `${pod} can't reach ${target}: none of ${names(passage.selecting)} allows this ${way}. ` +
-    (way === "egress"
-      ? "Name the destination in a grant's spec.networkPolicy.allowedDestinations, with egressAllowed: true."
-      : "The policies of the target's namespace have to let it in.");
+  return `${pod} can't reach ${target}: none of ${names(passage.selecting)} allows this ${way}.` +
+    (way === "egress" ? "" : " The policies of the target's namespace have to let it in.");
+}
+
+/** Which exception closes it, and what a grant has to say for it to be open, if any grant can. */
+async function remedy(
+  session: Session,
+  rest: RestClient,
+  { kind }: Target,
+  { flow, reach }: { flow: Flow; reach: Reach },
+): Promise<string> {
+  const [exception] = exceptionsOf(reach, flow);
+  const hole = exception
+    ? `${exception.policy.name} opens ${exception.cidr} without ${exception.except}, in which ${flow.to.ip} lies. `
+    : "";
+  const name = "Name the destination in a grant's spec.networkPolicy.allowedDestinations, with egressAllowed: true.";
+  const range = parseRange(flow.to.ip);
+  if (!range || kind === "pod" || kind === "realm") return hole + name;
+  const settings = await session.settings();
+  const { ranges } = await new Observed(rest).cluster(settings);
+  const { inside } = positionOf(range, groundOf(ranges, settings.clusterRanges));
+  const by = inside.find(({ tier }) => tier === "protected");
+  if (by) {
+    return `${hole}${flow.to.ip} lies in ${
+      cidr(by.range)
+    }, which no grant opens, unless one to an internal realm names ` +
+      "it exactly in spec.networkPolicy.allowedDestinations.";
+  }
+  const narrowest = inside.at(-1);
+  if (!narrowest) return hole + name;
+  return `${hole}${flow.to.ip} lies in ${
+    cidr(narrowest.range)
+  }, which is private: internet, 0.0.0.0/0 and ::/0 never ` +
+    "include it. Name the address, or a range of it, in a grant's spec.networkPolicy.allowedDestinations, with " +
+    "egressAllowed: true" + (kind === "dns" ? "; or name its range in spec.networkPolicy.within of the grant." : ".");
 }
 
 async function podEnd(rest: RestClient, namespace: string, name: string): Promise<End> {
@@ -112,6 +155,7 @@ async function policiesIn(rest: RestClient, namespace: string, others: boolean):
 }
 
 interface Target {
+  kind: "pod" | "address" | "realm" | "dns";
   ends: End[];
   port?: number;
   protocol: Protocol;
@@ -122,6 +166,7 @@ async function destinationOf(rest: RestClient, namespace: string, text: string):
   if (inCluster) {
     const [, place = namespace, name, port, protocol = "tcp"] = inCluster;
     return {
+      kind: "pod",
       ends: [await podEnd(rest, place, name!)],
       ...(port === undefined ? {} : { port: Number(port) }),
       protocol: protocol.toUpperCase() as Protocol,
@@ -131,13 +176,15 @@ async function destinationOf(rest: RestClient, namespace: string, text: string):
   if ("error" in destination) throw usage(destination.error);
   const { to, port, protocol = "TCP" } = destination;
   const common = { ...(port === undefined ? {} : { port }), protocol };
+  if ("internet" in to) throw usage(`${text} is all public addresses; write one of them.`);
   if ("range" in to) {
     const bits = to.range.address.kind() === "ipv4" ? 32 : 128;
     if (to.range.prefix !== bits) throw usage(`${text} is a range; write one address of it.`);
-    return { ends: [{ ip: to.range.address.toString() }], ...common };
+    return { kind: "address", ends: [{ ip: to.range.address.toString() }], ...common };
   }
-  if ("realm" in to) return { ends: (await addressesOfRealm(rest, to.realm)).map((ip) => ({ ip })), ...common };
-  return { ends: (await addressesOfName(to.dns)).map((ip) => ({ ip })), ...common };
+  const ends = (addresses: readonly string[]): End[] => addresses.map((ip) => ({ ip }));
+  if ("realm" in to) return { kind: "realm", ends: ends(await addressesOfRealm(rest, to.realm)), ...common };
+  return { kind: "dns", ends: ends(await addressesOfName(to.dns)), ...common };
 }
 
 async function addressesOfRealm(rest: RestClient, name: string): Promise<string[]> {

@@ -232,10 +232,18 @@ async function webhook(rest: RestClient, now: number): Promise<Check> {
 }
 
 async function ranges(rest: RestClient, session: Session): Promise<Check> {
-  const { rangesUnknown } = await new Observed(rest).cluster(await session.settings());
-  return rangesUnknown === undefined
-    ? ok("ranges", "The cluster's own ranges are known.")
-    : warn("ranges", rangesUnknown, "Until then CIDR and DNS destinations stay closed.");
+  const { rangesUnknown, lanUnknown } = await new Observed(rest).cluster(await session.settings());
+  if (rangesUnknown !== undefined) {
+    return warn("ranges", rangesUnknown, "Until then CIDR and DNS destinations stay closed.");
+  }
+  if (lanUnknown !== undefined) {
+    return warn(
+      "ranges",
+      lanUnknown,
+      "Name their addresses as clusterRanges.nodes in the operator's configuration, such as [192.168.1.10/32].",
+    );
+  }
+  return ok("ranges", "The cluster's own ranges are known.");
 }
 
 /** Network plugins by their DaemonSets, and whether they enforce NetworkPolicies. */

@@ -115,7 +115,7 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
       : { what: `Realm ${spec.granteeRealm}`, status: "fail", message: "There is no such Realm; create it." },
   );
   // Of these True is what is wrong.
-  const negative = new Set(["Draining", "Overcommitted"]);
+  const negative = new Set(["Draining", "NetworkNarrowed", "Overcommitted"]);
   for (const { type, status: is, reason, message } of status.conditions ?? []) {
     // What the grant as a whole says needn't be said of each part.
     if (type === "Ready" || message === status.message) continue;
@@ -131,8 +131,9 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
       message: `${lending.used[key]} of ${granted} used, ${lending.free[key]} free.`,
     });
   }
-  for (const { destination, error } of status.resolvedDestinations ?? []) {
-    if (error) chain.push({ what: `destination ${destination}`, status: "warn", message: error });
+  for (const { destination, error, narrowed } of status.resolvedDestinations ?? []) {
+    const said = error ?? narrowed;
+    if (said) chain.push({ what: `destination ${destination}`, status: "warn", message: said });
   }
   chain.push(...await eventLinks(rest, "default", "Grant", [name], now));
   return explanation("Grant", name, chain);

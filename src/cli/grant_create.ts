@@ -20,6 +20,8 @@ interface CreateOptions {
   for?: string;
   start?: string;
   allow?: string[];
+  within?: string[];
+  except?: string[];
   notice?: string;
   drain?: string;
   volumes?: "Retain" | "Delete";
@@ -32,6 +34,7 @@ export const grantCommand = (run: Run): Command =>
       "keystone grant create",
       "keystone grant create alice-to-bob --to bob-home --hard cpu=2,memory=4Gi --for 30d",
       "keystone grant create gpu --to bob-home --hard requests.nvidia.com/gpu=1 --until 2030-01-01 --allow 203.0.113.0/24:443",
+      "keystone grant create web --to bob-home --hard cpu=2,memory=4Gi --allow internet:443,nas.alice.lan:445 --within 192.168.1.0/24",
       "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml",
     ])
       .argument("[name]", "name of the grant")
@@ -42,6 +45,8 @@ export const grantCommand = (run: Run): Command =>
       .option("--for <span>", "for so long, such as 30d")
       .option("--start <instant>", "from then on")
       .option("--allow <destination>", "open a destination; again, or with commas, for more", collect)
+      .option("--within <range>", "private range in which DNS names are opened too", collect)
+      .option("--except <range>", "range that stays closed", collect)
       .option("--notice <seconds>", "how long before its end nothing may grow")
       .option("--drain <seconds>", "how long pods get to end")
       .addOption(new Option("--volumes <policy>", "what becomes of volumes").choices(["Retain", "Delete"]))
@@ -161,13 +166,31 @@ function grantOf(
       grantorRealm: from,
       granteeRealm: options.to,
       hard,
-      ...(options.allow ? { networkPolicy: { egressAllowed: true, allowedDestinations: options.allow } } : {}),
+      ...networkPolicyOf(options),
       ...(start || until
         ? { validity: { ...(start ? { validFrom: start } : {}), ...(until ? { validUntil: until } : {}) } }
         : {}),
       ...(Object.keys(termination).length > 0 ? { termination } : {}),
     },
   } as Grant;
+}
+
+function networkPolicyOf({ allow, within, except }: CreateOptions): Pick<GrantSpec, "networkPolicy"> {
+  if (!allow && (within || except)) {
+    throw usage(
+      "--within and --except say more of --allow; write which destinations are open, such as --allow internet.",
+    );
+  }
+  return allow
+    ? {
+      networkPolicy: {
+        egressAllowed: true,
+        allowedDestinations: allow,
+        ...(within ? { within } : {}),
+        ...(except ? { except } : {}),
+      },
+    }
+    : {};
 }
 
 /** Asks for what is missing, one question at a time. */

@@ -6,7 +6,14 @@ import { observeGuest } from "../controllers/guest.ts";
 import { Pools } from "../controllers/pools.ts";
 import type { GrantFacts, LocalRealm } from "../core/facts.ts";
 import { foresee } from "../core/guest/foresee.ts";
-import type { GuestObject, GuestWorld, Target, Write } from "../core/guest/plan.ts";
+import {
+  destinationsOf,
+  type GuestObject,
+  type GuestWorld,
+  planGuest,
+  type Target,
+  type Write,
+} from "../core/guest/plan.ts";
 import { parseDestination } from "../core/guest/destinations.ts";
 import { standingOf } from "../core/grant/standing.ts";
 import { guestNamespace } from "../core/names.ts";
@@ -66,6 +73,7 @@ export const planCommand = (run: Run): Command =>
         const mine = applied.filter(({ spec }) => spec.granteeRealm === grantee);
         const others = world.grants.filter(({ name }) => !mine.some((grant) => grant.name === name));
         for (const grant of mine) waits(session, grant, { ...world, local });
+        closes(session, mine, { ...world, grants: [...others, ...mine] });
         const { writes } = foresee({ ...world, grants: [...others, ...mine] });
         sort(world, writes, { create, update, remove });
       }
@@ -79,6 +87,17 @@ function waits(session: Session, grant: GrantFacts, world: GuestWorld): void {
   if (standing.is === "due") return;
   const why = "message" in standing ? standing.message : "It is being deleted.";
   session.note(`${session.colours.yellow("Warning:")} Grant ${grant.name} would not be in force: ${why}`);
+}
+
+/** Says which destinations would open nothing, or less than they say. */
+function closes(session: Session, grants: readonly GrantFacts[], world: GuestWorld): void {
+  for (const holding of planGuest(world).holdings.holdings) {
+    if (!grants.includes(holding.grant)) continue;
+    for (const { error, narrowed } of destinationsOf(world, holding).resolved) {
+      const said = error ?? narrowed;
+      if (said) session.note(`${session.colours.yellow("Warning:")} Grant ${holding.grant.name}: ${said}`);
+    }
+  }
 }
 
 function factsOf(manifest: Manifest, { stores }: Observed, path: string, now: number): GrantFacts {

@@ -9,6 +9,7 @@ import { type ServiceCIDR, serviceCIDRs } from "../../lib/kubernetes_apis/networ
 import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import { isQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { Settings } from "../api/mod.ts";
+import { parseAddress } from "../core/guest/address.ts";
 import { type ClassSource, clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
 import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";
@@ -115,11 +116,12 @@ const unreadableNode = ({ name }: Identity): NodeSource => ({
   resources: [],
 });
 
-function nodeSource({ metadata, spec, status }: Node): NodeSource {
+export function nodeSource({ metadata, spec, status }: Node): NodeSource {
   return {
     name: metadata!.name!,
     podCIDRs: spec?.podCIDRs ?? [],
-    addresses: (status?.addresses ?? []).flatMap(({ type, address }) => /IP$/.test(type) ? [address] : []),
+    // Of whatever type: a host name can be an address too, and plugins have types of their own.
+    addresses: (status?.addresses ?? []).flatMap(({ address }) => parseAddress(address) ? [address] : []),
     resources: Object.keys(status?.capacity ?? {}).sort(),
     allocatable: new Map(
       Object.entries(status?.allocatable ?? {}).flatMap(([name, amount]): [string, Quantity][] =>

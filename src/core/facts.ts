@@ -210,6 +210,8 @@ export interface ClusterFacts {
   ranges: readonly Range[];
   /** Why the ranges of pods aren't all known, with the remedy; then no range is opened that could hold them. */
   rangesUnknown?: string;
+  /** Why the nodes' own addresses in the LAN aren't known, in a sentence. */
+  lanUnknown?: string;
   /** Quota keys of the extended resources and huge pages that nodes offer, such as `requests.nvidia.com/gpu`. */
   extendedKeys: readonly string[];
   /** Names of the storage classes. */

@@ -13,6 +13,7 @@ import { Alarm } from "./alarm.ts";
 import { CapabilityWatch } from "./capability_watch.ts";
 import { isNews, tellsOfPolicy } from "./news.ts";
 import { type Ping, type PingApi, Pings } from "./ping.ts";
+import { isTailnetAddress } from "./peer.ts";
 import { diff, stateFrom, type TailnetChange, type TailnetState, unreachable, withCapabilities } from "./state.ts";
 import type { Tailnet } from "./tailnet.ts";
 
@@ -53,6 +54,7 @@ export class LocalTailnet implements Tailnet {
   readonly #socket: string;
   readonly #clock: Clock;
   readonly #connect: (options: { timeoutMs: number; maxBytes: number }) => LocalApi;
+  readonly #isAddress: (text: string) => boolean;
   readonly #alarm: Alarm;
   readonly #capabilities: CapabilityWatch;
   readonly #pings = new Pings();
@@ -74,15 +76,17 @@ export class LocalTailnet implements Tailnet {
   #missed = 0;
 
   constructor(
-    { socket, clock, connect }: {
+    { socket, clock, connect, isAddress = isTailnetAddress }: {
       socket: string;
       clock: Clock;
       connect: (options: { timeoutMs: number; maxBytes: number }) => LocalApi;
+      isAddress?: (text: string) => boolean;
     },
   ) {
     this.#socket = socket;
     this.#clock = clock;
     this.#connect = connect;
+    this.#isAddress = isAddress;
     this.#alarm = new Alarm(clock);
     this.#capabilities = new CapabilityWatch({
       clock,
@@ -202,7 +206,8 @@ export class LocalTailnet implements Tailnet {
 
   #showStatus(status: Status): void {
     const { known: capabilities } = this.#capabilities;
-    this.#show(stateFrom(status, this.#socket, { controlURL: this.#controlURL, capabilities }));
+    const beside = { controlURL: this.#controlURL, capabilities, isAddress: this.#isAddress };
+    this.#show(stateFrom(status, this.#socket, beside));
   }
 
   /** The bus tells it first; should that not open, it is asked for. */

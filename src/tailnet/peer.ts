@@ -1,5 +1,5 @@
 /** One node of the tailnet: of what tailscaled says of it, that which a Realm needs, and only in forms that are sane. */
-import { parseAddress } from "../core/guest/address.ts";
+import { contains, parseAddress, parseRange } from "../core/guest/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import { instantFrom, type PeerStatus, type Status } from "../../lib/tailscale/mod.ts";
 
@@ -41,7 +41,8 @@ export interface Peer {
 
 const stableIDForm = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** 100.64.0.0/10 and fd7a:115c:a1e0::/48: the ranges of all tailnets, fixed in every client. */
+/** The ranges of all tailnets but those of control servers that were given others. */
+const usualRanges = ["100.64.0.0/10", "fd7a:115c:a1e0::/48"];
 const octet = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const tailnetIPv4 = new RegExp(`^100\\.(6[4-9]|[7-9]\\d|1[01]\\d|12[0-7])\\.${octet}\\.${octet}$`);
 const tailnetIPv6 = "fd7a:115c:a1e0:";
@@ -57,6 +58,16 @@ export function isTailnetAddress(text: string): boolean {
   return usualIPv6.test(text) || text.startsWith(tailnetIPv6) && parseAddress(text) !== undefined;
 }
 
+/** The same for a tailnet of these ranges. */
+export function addressesIn(texts: readonly string[]): (text: string) => boolean {
+  if (texts.join() === usualRanges.join()) return isTailnetAddress;
+  const ranges = texts.map(parseRange).filter((range) => range !== undefined);
+  return (text) => {
+    const address = text.includes("/") || text === "100.100.100.100" ? undefined : parseRange(text);
+    return address !== undefined && ranges.some((range) => contains(range, address));
+  };
+}
+
 /** An instant in the form that the API server takes; undefined when there is none. */
 function rfc3339(timestamp: string | null | undefined): string | undefined {
   const text = instantFrom(timestamp)?.toISOString();
@@ -65,12 +76,12 @@ function rfc3339(timestamp: string | null | undefined): string | undefined {
 }
 
 /** What a status says of a node. */
-export function peerFrom(node: PeerStatus, self: boolean, { User }: Status): Peer {
+export function peerFrom(node: PeerStatus, self: boolean, { User }: Status, isAddress = isTailnetAddress): Peer {
   const peer: Peer = {
     stableID: stableIDForm.test(node.ID ?? "") ? node.ID! : "",
     dnsName: canonicalName(node.DNSName ?? ""),
     hostName: node.HostName ?? "",
-    addresses: (node.TailscaleIPs ?? []).filter(isTailnetAddress)
+    addresses: (node.TailscaleIPs ?? []).filter(isAddress)
       .sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")) || compare(a, b)).slice(0, 16),
     online: node.Online ?? false,
     expired: node.Expired ?? false,

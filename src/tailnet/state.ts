@@ -1,7 +1,7 @@
 /** What the tailnet looks like: projections of tailscaled's status that keep only what a Realm needs. Pure. */
 import { isEqual } from "es-toolkit";
 import type { LocalApiError, PeerStatus, Status } from "../../lib/tailscale/mod.ts";
-import { type Capabilities, type Peer, peerFrom } from "./peer.ts";
+import { type Capabilities, isTailnetAddress, type Peer, peerFrom } from "./peer.ts";
 
 export type { Capabilities, Peer } from "./peer.ts";
 
@@ -38,10 +38,14 @@ export interface TailnetChange {
 export type KnownCapabilities = ReadonlyMap<string, Capabilities>;
 
 /** Every node with a name and an ID by its name, self included; nodes that share a name are in the order of their stableID. */
-export function peersFrom(status: Status, known: KnownCapabilities = new Map()): Map<string, Peer[]> {
+export function peersFrom(
+  status: Status,
+  known: KnownCapabilities = new Map(),
+  isAddress = isTailnetAddress,
+): Map<string, Peer[]> {
   const peers = new Map<string, Peer[]>();
   const add = (node: PeerStatus, self: boolean) => {
-    const peer = knowing(peerFrom(node, self, status), known);
+    const peer = knowing(peerFrom(node, self, status, isAddress), known);
     if (!peer.dnsName || !peer.stableID) return;
     const namesakes = peers.get(peer.dnsName);
     if (namesakes) namesakes.push(peer);
@@ -61,10 +65,16 @@ export interface Beside {
   /** The control server, from tailscaled's preferences. */
   controlURL?: string | undefined;
   capabilities?: KnownCapabilities;
+  /** Whether a node can have an address; without it: whether it lies in the ranges of all tailnets. */
+  isAddress?: (text: string) => boolean;
 }
 
 /** What tailscaled's status means; `socket` is for the messages. */
-export function stateFrom(status: Status, socket: string, { controlURL, capabilities }: Beside = {}): TailnetState {
+export function stateFrom(
+  status: Status,
+  socket: string,
+  { controlURL, capabilities, isAddress }: Beside = {},
+): TailnetState {
   const tun = typeof status.TUN === "boolean" ? { tun: status.TUN } : {};
   const unavailable = (reason: UnavailableReason, message: string): TailnetState => ({
     kind: "unavailable",
@@ -78,8 +88,8 @@ export function stateFrom(status: Status, socket: string, { controlURL, capabili
       const state: TailnetState = {
         kind: "running",
         ...tun,
-        self: peerFrom(status.Self, true, status),
-        peers: peersFrom(status, capabilities),
+        self: peerFrom(status.Self, true, status, isAddress),
+        peers: peersFrom(status, capabilities, isAddress),
       };
       if (controlURL) state.controlURL = controlURL.slice(0, 253);
       if (status.MagicDNSSuffix) state.magicDNSSuffix = status.MagicDNSSuffix;

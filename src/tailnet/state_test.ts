@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { PeerStatus, Status } from "../../lib/tailscale/mod.ts";
 import { contains, parseAddress, parseRange } from "../core/guest/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
-import { isTailnetAddress } from "./peer.ts";
+import { addressesIn, isTailnetAddress } from "./peer.ts";
 import { type Capabilities, diff, type Peer, peerByID, peersFrom, stateFrom, type TailnetState } from "./state.ts";
 
 const socket = "/run/tailscaled.sock";
@@ -311,4 +311,15 @@ Deno.test("a difference names exactly the names that are not the same, whichever
     assert.deepEqual([...diff(state(left), state(right)).names].sort(), expected);
     assert.deepEqual([...diff(state(right), state(left)).names].sort(), expected);
   }));
+});
+
+Deno.test("a tailnet of other ranges has its nodes' addresses in them, and no others", () => {
+  const isAddress = addressesIn(["10.77.0.0/16", "fd99::/48"]);
+  const TailscaleIPs = ["10.77.0.2", "fd99::2", "100.64.0.2", "192.168.1.1", "10.77.0.0/16", "fd7a:115c:a1e0::2"];
+  const state = stateFrom(status([node("bob-home", { TailscaleIPs })]), socket, { isAddress });
+  assert.deepEqual(
+    state.kind === "running" && [...state.peers.values()].flat().find(({ self }) => !self)?.addresses,
+    ["10.77.0.2", "fd99::2"],
+  );
+  assert.equal(addressesIn(["100.64.0.0/10", "fd7a:115c:a1e0::/48"]), isTailnetAddress);
 });

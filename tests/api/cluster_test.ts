@@ -1,7 +1,7 @@
 /** What a cluster offers and protects, read off a real one: devices, storage classes, ranges, names. */
 import assert from "node:assert/strict";
 import { eventually, prepared, realmOf, startOperator, step } from "../fixtures/operator.ts";
-import { defaultSettings } from "../../src/api/mod.ts";
+import { parseSettings } from "../../src/api/mod.ts";
 import type { Names, Resolution } from "../../src/dns/names.ts";
 import { startLab } from "../lab/lab.ts";
 
@@ -176,7 +176,7 @@ Deno.test("what the cluster offers and protects", {
       await operator.stop();
       await using _configured = await startOperator(lab, {
         realm: "alice-home",
-        settings: { ...defaultSettings, clusterRanges: { pods: ["10.42.0.0/16"] } },
+        settings: parseSettings({ clusterRanges: { pods: ["10.42.0.0/16"] } }),
       });
       await eventually("it is open again", async () => /10\.0\.0\.0\/8/.test(await opened("net", "net-home")) || "no");
       assert.match(await opened("net", "net-home"), /-10\.42\.0\.0\/16/);

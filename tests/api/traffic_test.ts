@@ -20,6 +20,7 @@ import {
   realmObject,
 } from "../fixtures/contracts.ts";
 import { eventually, prepared, startOperator, step, type TestCluster } from "../fixtures/operator.ts";
+import { everyForm, groundWith } from "../fixtures/ground.ts";
 import { grantsOf, isReachable } from "../fixtures/reachable.ts";
 import { namesOf, tailnetOf } from "../fixtures/stand_ins.ts";
 import { type Flow, flowText, judge, type Peer } from "../fixtures/traffic.ts";
@@ -39,13 +40,7 @@ const clusterRanges = {
 const endpoint = "198.51.100.66";
 const around = {
   grantor: "alice-home",
-  protectedBlocks: blocksOf(
-    ...Object.values(clusterRanges).flat(),
-    endpoint,
-    // This host, link-local with the clouds' metadata, multicast, tailnets.
-    ..."0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 224.0.0.0/4 100.64.0.0/10".split(" "),
-    ..."::/127 fe80::/10 ff00::/8 fd00:ec2::254 fd7a:115c:a1e0::/48".split(" "),
-  ),
+  ground: groundWith(blocksOf(...Object.values(clusterRanges).flat(), endpoint)),
 };
 
 /** How many of each kind there have to be for the test to mean something. */
@@ -57,6 +52,11 @@ const atLeast = {
   "realms whose grants overlap": 15,
   "blocks with something protected in them": 100,
   "blocks in something protected": 50,
+  "blocks with something private in them": 80,
+  "blocks in something private": 50,
+  "entries with the internet": 15,
+  "grants with exceptions": 40,
+  "grants with ranges for names": 40,
   "entries with a realm": 20,
   "entries with a DNS name": 20,
   "entries with several ports": 50,
@@ -73,7 +73,7 @@ Deno.test("of all traffic exactly that passes which the grants say", {
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   const contracts = makeContracts(new Random(seed), realmCount, around);
-  const world = { ...contracts, protectedBlocks: around.protectedBlocks };
+  const world = { ...contracts, ground: around.ground };
   const told = `KEYSTONE_SEED=${seed}`;
   let policies: NetworkPolicy[] = [];
 
@@ -209,6 +209,8 @@ function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): Flow[] 
           ["100.100.100.100", [53, 80, some]],
           ["127.0.0.1", [80]],
           ["8.8.8.8", [53, 443, some]],
+          ["192.168.1.1", [80, some]],
+          ["168.63.129.16", [80, some]],
         ] as [string, number[]][]
         : [
           ["fd96::1", [443, some]],
@@ -216,6 +218,10 @@ function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): Flow[] 
           ["fd00:ec2::254", [80, some]],
           ["fd7a:115c:a1e0::53", [53, some]],
           ["2606:4700:4700::1111", [53, 443, some]],
+          ["64:ff9b::808:808", [53, some]],
+          ["64:ff9b::a9fe:a9fe", [80, some]],
+          ["64:ff9b::c0a8:101", [80, some]],
+          ["fd99::1", [80, some]],
         ] as [string, number[]][]).map(([ip, ports]): [Peer, number[]] => [{ ip }, ports]),
       ...[realm, next!, other!].flatMap(({ addresses }) => addresses)
         .filter((at) => at.family === family)
@@ -239,10 +245,32 @@ function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): Flow[] 
   return flows;
 }
 
+const specialForms = [...around.ground.protectedBlocks, ...around.ground.privateBlocks].flatMap((each): Block[] =>
+  everyForm(each, around.ground.nat64)
+);
+/** Of a wide block there are hundreds; over all entries each has its turn. */
+const mostParts = 8;
+const chance = new Random(seed);
+
+/** What a home has, what a cloud has, and what is out there. */
+const internetEdges = blocksOf(
+  "192.168.1.0/24",
+  "10.0.0.0/8",
+  "169.254.169.254",
+  "64:ff9b::c0a8:100/120",
+  "64:ff9b::cb00:7100/120",
+  "2002:c0a8::/32",
+  "fc00::/7",
+  "2000::/3",
+  "8.8.8.8",
+);
+
 /** The edges of what an entry names, and of the protected ranges in it. */
 function edgesOf({ realms, names }: Contracts, { to }: Entry) {
   const blocks = "block" in to
-    ? [to.block, ...around.protectedBlocks.filter((each) => covers(to.block, each))]
+    ? [to.block, ...chance.shuffled(specialForms.filter((each) => covers(to.block, each))).slice(0, mostParts)]
+    : "internet" in to
+    ? internetEdges
     : (("realm" in to ? realms.find(({ name }) => name === to.realm)?.addresses : names.get(to.name)) ?? []).map(
       ({ family, value }): Block => ({ family, first: value, last: value }),
     );

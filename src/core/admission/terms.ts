@@ -5,8 +5,10 @@ import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.
 import { excessOf, excessText } from "../grant/ceiling.ts";
 import { rulesOf } from "../grant/standing.ts";
 import { validityOf } from "../grant/validity.ts";
-import { alwaysProtected, parseDestination, resolveDestinations } from "../guest/destinations.ts";
+import { cidr, parseRange } from "../guest/address.ts";
+import { parseDestination, resolveDestinations } from "../guest/destinations.ts";
 import { quotaKey } from "../guest/hard.ts";
+import { type Ground, groundOf, positionOf } from "../guest/tiers.ts";
 import { wayTo } from "../guest/way.ts";
 import { canonicalName } from "../realm/identity.ts";
 
@@ -94,7 +96,7 @@ function ceilingWarnings(grant: GrantFacts, { settings, realmNamed }: TermsWorld
 }
 
 function destinationWarnings({ networkPolicy, granteeRealm }: GrantSpec, world: TermsWorld): string[] {
-  const { egressAllowed = false, allowedDestinations = [] } = networkPolicy ?? {};
+  const { egressAllowed = false, allowedDestinations = [], within = [], except = [] } = networkPolicy ?? {};
   if (egressAllowed && allowedDestinations.length === 0) {
     return ["spec.networkPolicy.egressAllowed is true and there are no allowedDestinations: nothing is opened."];
   }
@@ -107,17 +109,37 @@ function destinationWarnings({ networkPolicy, granteeRealm }: GrantSpec, world: 
   // Names that change with time are no matter of terms.
   const lasting = allowedDestinations.filter((text) => {
     const destination = parseDestination(text);
-    return "error" in destination || "range" in destination.to ||
-      ("realm" in destination.to && !world.realmNamed(destination.to.realm));
+    if ("error" in destination) return true;
+    const { to } = destination;
+    return "realm" in to ? !world.realmNamed(to.realm) : !("dns" in to);
   });
+  const ground = groundOf(world.cluster.ranges, world.settings.clusterRanges);
   const { resolved } = resolveDestinations(lasting, {
-    protectedRanges: [...alwaysProtected, ...world.cluster.ranges],
+    ground,
+    except,
+    within,
     mayNameProtected: realm !== undefined && rulesOf(world.settings, realm).egress === "any",
     ...(world.cluster.rangesUnknown === undefined ? {} : { rangesUnknown: world.cluster.rangesUnknown }),
     wayTo: (name) => wayTo(name, world.realmNamed(name), world),
     addressesOfName: () => [],
   });
-  return resolved.flatMap(({ error }) => error === undefined ? [] : [`spec.networkPolicy: ${error}`]);
+  return [
+    ...resolved.flatMap(({ error, narrowed }) => error ?? narrowed ?? []).map((text) => `spec.networkPolicy: ${text}`),
+    ...within.flatMap((text, index) => withinWarning(`spec.networkPolicy.within[${index}] is ${text}`, text, ground)),
+  ];
+}
+
+/** A range in which names are opened is a part of one private range, or opens nothing that isn't open without it. */
+function withinWarning(field: string, text: string, ground: Ground): string[] {
+  const range = parseRange(text);
+  if (!range) return [`${field}, which is not a CIDR or an IP address: DNS names stay closed.`];
+  const { inside, parts } = positionOf(range, ground);
+  const by = inside.find(({ tier }) => tier === "protected");
+  if (by) return [`${field}, which lies in ${cidr(by.range)}: no DNS name opens that.`];
+  if (inside.length > 0) return [];
+  return parts.some(({ tier }) => tier === "private")
+    ? [`${field}, which is wider than a private range and opens none; name a part of one, such as 192.168.1.0/24.`]
+    : [`${field}, which is public: DNS names are opened there without it.`];
 }
 
 /** Of a Realm. */

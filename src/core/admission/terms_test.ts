@@ -26,6 +26,9 @@ const spec = (more: Partial<GrantSpec> = {}): GrantSpec => ({
   ...more,
 });
 const to = (...allowedDestinations: string[]) => ({ networkPolicy: { egressAllowed: true, allowedDestinations } });
+const within = (name: string, range: string) => ({
+  networkPolicy: { egressAllowed: true, allowedDestinations: [name], within: [range] },
+});
 
 const cases: [string, Partial<GrantSpec>, RegExp[]][] = [
   ["nothing odd", {}, []],
@@ -44,6 +47,18 @@ const cases: [string, Partial<GrantSpec>, RegExp[]][] = [
   ["closed", { networkPolicy: { egressAllowed: false, allowedDestinations: ["192.0.2.1"] } }, [/open nothing while/]],
   ["the cluster's own", to("10.42.7.0/24:80"), [/10\.42\.7\.0\/24:80 lies in 10\.42\.0\.0\/16/]],
   ["wider than the cluster's own", to("10.0.0.0/8"), []],
+  ["the internet", to("internet:443/tcp", "192.168.1.10:445"), []],
+  ["everything, which is the internet", to("0.0.0.0/0"), [/0\.0\.0\.0\/0 opens no private addresses: 10\.0\.0\.0\/8/]],
+  ["a name of the LAN, within", within("nas.example.com", "192.168.1.0/24"), []],
+  ["within that is wider than a private range", within("example.com", "0.0.0.0/0"), [
+    /within\[0\] is 0\.0\.0\.0\/0.*opens none/,
+  ]],
+  ["within that is public", within("example.com", "203.0.113.0/24"), [/which is public: DNS names are opened there/]],
+  ["within the tailnet", within("example.com", "100.64.0.0/16"), [/lies in 100\.64\.0\.0\/10: no DNS name opens that/]],
+  ["within that is none", within("example.com", "1::2::3"), [/not a CIDR or an IP address: DNS names stay closed/]],
+  ["an except that is none", {
+    networkPolicy: { egressAllowed: true, allowedDestinations: ["203.0.113.0/24"], except: ["1::2::3"] },
+  }, [/203\.0\.113\.0\/24 stays closed: spec\.networkPolicy\.except\[0\] is 1::2::3/]],
   ["for one's own, named", { granteeRealm: "own-home", ...to("10.42.7.0/24") }, []],
   ["what is none, and a realm that isn't there", to("01.2.3.4", "carla-home", "example.com"), [
     /01\.2\.3\.4 is not an IP address/,

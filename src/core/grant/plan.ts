@@ -4,7 +4,7 @@ import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts
 import { bounded, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { hardFrom, shown } from "../guest/hard.ts";
-import type { Applied, Failure, GrantShare } from "../guest/share.ts";
+import { type Applied, destinationReason, type Failure, type GrantShare, listed } from "../guest/share.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
@@ -160,7 +160,10 @@ function currentShare({ grant, share }: GrantWorld): GrantShare | undefined {
  * condition names it.
  */
 const openable = new Set([
+  "AddressNotOfTailnet",
   "ClusterRangesUnknown",
+  "DestinationExcepted",
+  "DestinationPrivate",
   "DestinationProtected",
   "DestinationUnresolved",
   "DuplicateIdentity",
@@ -202,7 +205,8 @@ function statusPlan(
   const { grant } = world;
   const status = statusOf(world, standing, share);
   const drainEvents = drainEventsOf(grant, status);
-  return { status, events: [...readyEventsOf(grant, status), ...drainEvents], guestEvents: drainEvents };
+  const events = [...readyEventsOf(grant, status), ...narrowedEventsOf(grant, status), ...drainEvents];
+  return { status, events, guestEvents: drainEvents };
 }
 
 function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | undefined): GrantStatus {
@@ -225,6 +229,7 @@ function statusOf(world: GrantWorld, standing: Standing, share: GrantShare | und
     ...(until === undefined ? {} : { effectiveUntil: until }),
     ...(inForce && reductions.length > 0 ? { reductions } : {}),
     ...(inForce && share.destinations.length > 0 ? { resolvedDestinations: share.destinations } : {}),
+    ...(inForce && share.except.length > 0 ? { except: [...share.except] } : {}),
     observedGeneration: grant.generation,
     conditions: foldConditions(grant.status.conditions, verdicts, grant.generation, now),
   };
@@ -290,6 +295,7 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
       known,
       { type: "QuotaApplied", ...quota },
       { type: "NetworkApplied", ...network },
+      ...narrowedOf(share),
       { type: "AccessApplied", ...access },
       { type: "Overcommitted", ...overcommitted },
       draining,
@@ -308,6 +314,15 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
     draining,
     { type: "Ready", ...not },
   ];
+}
+
+/** The destinations that open less than they say; there is no such condition while there is none. */
+function narrowedOf({ destinations }: GrantShare): Verdict[] {
+  const closed = destinations.flatMap(({ narrowed, error }) =>
+    narrowed ?? (error && destinationReason(error) === "DestinationPrivate" ? error : [])
+  );
+  if (closed.length === 0) return [];
+  return [{ type: "NetworkNarrowed", status: "True", reason: "DestinationNarrowed", message: listed(closed) }];
 }
 
 function notInForce(standing: Standing): Applied {
@@ -464,6 +479,13 @@ function readyEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const normal = ready.status === "True" || status.phase === "Expired" || status.phase === "Revoked" ||
     ready.reason === "NotYetValid";
   return [{ type: normal ? "Normal" : "Warning", reason: ready.reason, action: "Reconcile", note: ready.message }];
+}
+
+/** What was open and isn't any more, because the rules became stricter or a name stands for another address. */
+function narrowedEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
+  const narrowed = conditionOf(status, "NetworkNarrowed");
+  if (!narrowed || conditionOf(grant.status, "NetworkNarrowed") || !wasActive(grant)) return [];
+  return [{ type: "Warning", reason: "NetworkNarrowed", action: "Reconcile", note: narrowed.message }];
 }
 
 /** An event for each rung of the ladder. */

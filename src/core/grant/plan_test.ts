@@ -18,6 +18,7 @@ const share = (facts: Partial<GrantShare> = {}): GrantShare => ({
   hard: { "requests.cpu": "2" },
   usage: { "requests.cpu": "500m" },
   destinations: [],
+  except: [],
   reductions: [],
   ...facts,
 });

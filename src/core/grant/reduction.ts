@@ -1,5 +1,5 @@
 /** Cuts of the terms while the grant is in force: what was cut holds on, on notice, and then goes. */
-import { type GrantStatus, maxReductions } from "../../api/mod.ts";
+import { type GrantStatus, maxExceptions, maxReductions } from "../../api/mod.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
 import { type Hard, largerHard, quantitiesOf, shown } from "../guest/hard.ts";
@@ -14,6 +14,8 @@ export interface Reduction {
   hard: Hard;
   /** The destinations that were removed. */
   destinations: readonly string[];
+  /** What was taken out of them. */
+  except: readonly string[];
 }
 
 const zero = parseQuantity("0");
@@ -46,10 +48,11 @@ export const isDated = ({ until }: Reduction): boolean => Number.isFinite(until)
 
 /** The cuts as they were written down, also those whose notice is over and whose pods are still to go. */
 export const recordedReductions = ({ status }: GrantFacts): Reduction[] =>
-  (status.reductions ?? []).map(({ until, hard, allowedDestinations }) => ({
+  (status.reductions ?? []).map(({ until, hard, allowedDestinations, except }) => ({
     until: Date.parse(until),
     hard: quantitiesOf(hard),
     destinations: allowedDestinations ?? [],
+    except: except ?? [],
   }));
 
 /** What the terms gave when they were last looked at, as something that would hold until then. */
@@ -61,31 +64,46 @@ function shownTerms({ status }: GrantFacts, until: number): Reduction {
     until,
     hard: quantitiesOf(status.hard),
     destinations: [...new Set(shown.filter((text) => !announced.has(text)))],
+    except: status.except ?? [],
   };
 }
 
 /** Of a cut only what the present terms don't give: terms that were raised again lift it. */
-const beyondTerms = ({ until, hard, destinations }: Reduction, current: Hard, present: ReadonlySet<string>) => ({
-  until,
-  hard: new Map([...hard].filter(([key, quantity]) => quantity.compare(current.get(key) ?? zero) > 0)),
-  destinations: destinations.filter((text) => !present.has(text)),
-});
+function beyondTerms(
+  { until, hard, destinations, except }: Reduction,
+  current: Hard,
+  present: ReadonlySet<string>,
+): Reduction {
+  const removed = destinations.filter((text) => !present.has(text));
+  return {
+    until,
+    hard: new Map([...hard].filter(([key, quantity]) => quantity.compare(current.get(key) ?? zero) > 0)),
+    destinations: removed,
+    except: removed.length > 0 ? except : [],
+  };
+}
 
 /** Sorted, and no more than fit into a status: the latest then share the latest end, which takes from none. */
 function limited(cuts: readonly Reduction[]): Reduction[] {
   const sorted = [...cuts].sort((a, b) => a.until - b.until);
   const [first, rest] = [sorted.slice(0, maxReductions - 1), sorted.slice(maxReductions - 1)];
-  return rest.length <= 1 ? sorted : [...first, {
+  if (rest.length <= 1) return sorted;
+  const except = [...new Set(rest.flatMap(({ except }) => except))];
+  // With more exceptions than are written down, what they are taken out of closes now.
+  const isWritable = except.length <= maxExceptions;
+  return [...first, {
     until: Math.max(...rest.map(({ until }) => until)),
     hard: rest.map(({ hard }) => hard).reduce(largerHard),
-    destinations: [...new Set(rest.flatMap(({ destinations }) => destinations))],
+    destinations: isWritable ? [...new Set(rest.flatMap(({ destinations }) => destinations))] : [],
+    except: isWritable ? except : [],
   }];
 }
 
 /** The cuts as the status records them: those that are dated. */
 export const shownReductions = (cuts: readonly Reduction[]): NonNullable<GrantStatus["reductions"]> =>
-  cuts.filter(isDated).map(({ until, hard, destinations }) => ({
+  cuts.filter(isDated).map(({ until, hard, destinations, except }) => ({
     until: rfc3339(until),
     hard: shown(hard),
     ...(destinations.length > 0 ? { allowedDestinations: [...destinations] } : {}),
+    ...(except.length > 0 ? { except: [...except] } : {}),
   }));

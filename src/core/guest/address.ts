@@ -57,3 +57,13 @@ export function compareRanges(a: Range, b: Range): number {
   const at = x.findIndex((byte, index) => byte !== y[index]);
   return at < 0 ? a.prefix - b.prefix : x[at]! - y[at]!;
 }
+
+/** The ranges that lie in none of the others, each once, sorted. Of two CIDRs one holds the other, or they are disjoint. */
+export function outermost(ranges: readonly Range[]): Range[] {
+  const out: Range[] = [];
+  for (const range of ranges.toSorted(compareRanges)) {
+    const last = out.at(-1);
+    if (!last || !contains(last, range)) out.push(range);
+  }
+  return out;
+}

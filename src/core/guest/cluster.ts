@@ -3,7 +3,8 @@ import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts } from "../facts.ts";
 import type { Quantity } from "../../../lib/quantity/mod.ts";
 import { type Hard, sumHard } from "./hard.ts";
-import { compareRanges, parseRange, type Range } from "./address.ts";
+import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
+import { tailnetRanges } from "./tiers.ts";
 
 export interface NodeSource {
   name: string;
@@ -46,16 +47,20 @@ const isExtended = (name: string): boolean =>
   quotaName.test(name) &&
   (name.startsWith("hugepages-") || (name.includes("/") && !name.includes("kubernetes.io/")));
 
-/** The facts; ranges that the configuration names take the place of those that were read. */
+/**
+ * The facts. Ranges of pods and services that the configuration names take the place of those that were read; those of
+ * nodes come beside their addresses, which are never opened.
+ */
 export function clusterFacts(sources: ClusterSources, { clusterRanges }: Settings): ClusterFacts {
   const { nodes, services, api, classes } = sources;
   const pods = clusterRanges.pods ?? nodes.flatMap(({ podCIDRs }) => podCIDRs);
-  const hosts = clusterRanges.nodes ?? nodes.flatMap(({ addresses }) => addresses);
+  const hosts = [...clusterRanges.nodes ?? [], ...nodes.flatMap(({ addresses }) => addresses)];
   const texts = [...pods, ...(clusterRanges.services ?? services), ...hosts, ...api];
   const unknown = rangesUnknown(sources, clusterRanges);
   return {
     ranges: unique(texts),
     ...(unknown === undefined ? {} : { rangesUnknown: unknown }),
+    ...lanUnknown(sources, clusterRanges),
     extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter(isExtended).sort()
       .slice(0, mostExtended)
       .map((name) => `requests.${name}`),
@@ -95,6 +100,19 @@ function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["
     return `The ServiceCIDRs can't be read, so the ranges of services aren't known. ${setIt("services")}`;
   }
   return undefined;
+}
+
+/** Nodes that join by a VPN, as with k3s --vpn-auth, can tell addresses of it only. */
+function lanUnknown({ nodes }: ClusterSources, clusterRanges: Settings["clusterRanges"]): { lanUnknown?: string } {
+  const tailnet = tailnetRanges(clusterRanges);
+  const addresses = unique(nodes.flatMap(({ addresses }) => addresses));
+  const isTailnets = (address: Range) => tailnet.some((range) => contains(range, address));
+  if (clusterRanges.nodes || addresses.length === 0 || !addresses.every(isTailnets)) return {};
+  return {
+    lanUnknown:
+      `The nodes tell only addresses of the tailnet (${addresses.slice(0, 3).map(cidr).join(", ")}): those in ` +
+      "your LAN aren't known, so a destination inside the LAN can open a node too.",
+  };
 }
 
 function unique(texts: readonly string[]): Range[] {

@@ -5,7 +5,9 @@ import type {
   NetworkPolicyPort,
 } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { ResolvedDestination } from "../../api/mod.ts";
-import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
+import { cidr, compareRanges, contains, outermost, parseRange, type Range } from "./address.ts";
+import { carried } from "./embedded.ts";
+import { alwaysPrivate, type Ground, internetRanges, positionOf, withForms } from "./tiers.ts";
 import type { Way } from "./way.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
@@ -13,12 +15,15 @@ export type Protocol = "TCP" | "UDP" | "SCTP";
 /** What one entry of allowedDestinations says. */
 export interface Destination {
   text: string;
-  /** Where to: a range, or a name yet to be resolved. */
-  to: { range: Range } | { realm: string } | { dns: string };
+  /** Where to: a range, a name yet to be resolved, or all that is neither protected nor private. */
+  to: { range: Range } | { realm: string } | { dns: string } | { internet: true };
   protocol?: Protocol;
   port?: number;
   endPort?: number;
 }
+
+/** The word for all public addresses. No Realm may have it as its name. */
+export const internetWord = "internet";
 
 const label = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
 const realmPattern = new RegExp(`^${label}$`);
@@ -27,8 +32,8 @@ const dnsPattern = new RegExp(`^${label}(\\.${label})+\\.?$`, "i");
 const mappedPattern = /^\[?::ffff:\d+\.\d+\.\d+\.\d+/i;
 
 /**
- * Reads `host[:port[-endPort]][/protocol]`, where host is a CIDR, an IP address, a realm or a DNS name. IPv6 takes a
- * port only in brackets, `[2001:db8::1]:443` or `[2001:db8::/32]:443`; without brackets it never has one. A port
+ * Reads `host[:port[-endPort]][/protocol]`, where host is a CIDR, an IP address, `internet`, a realm or a DNS name. IPv6
+ * takes a port only in brackets, `[2001:db8::1]:443` or `[2001:db8::/32]:443`; without brackets it never has one. A port
  * without a protocol is TCP, as in a Kubernetes Service.
  *
  * @returns the destination, or a sentence that says what is wrong with which part and what to write
@@ -76,47 +81,50 @@ export function parseDestination(text: string): Destination | { text: string; er
       `${text}: ${rest} is not an IP address or CIDR; write for example 203.0.113.0/24, without leading zeros.`,
     );
   }
+  if (rest === internetWord) return { ...out, to: { internet: true } };
   if (realmPattern.test(rest)) return { ...out, to: { realm: rest } };
   if (dnsPattern.test(rest)) return { ...out, to: { dns: rest.toLowerCase().replace(/\.$/, "") } };
   return fail(`${text}: ${rest} is not a CIDR, an IP address, a realm name or a DNS name.`);
 }
 
-/** What names stand for, and what no grant opens. */
+/** What names stand for, and what a grant opens only when it is named, or never. */
 export interface DestinationWorld {
   /** The way to the node of a realm. */
   wayTo: (realm: string) => Way;
   /** What a DNS name resolves to, or a sentence that says why to nothing. */
   addressesOfName: (name: string) => readonly string[] | { error: string };
-  protectedRanges: readonly Range[];
-  /** Whether an entry that lies in a protected range opens it, since it was named on purpose. */
+  ground: Ground;
+  /** Whether an entry that lies in a protected range opens it, because it was named on purpose. */
   mayNameProtected: boolean;
+  /** Ranges that are taken out of all that is opened but realms' nodes, as the grant has them. */
+  except?: readonly string[];
+  /** Private ranges in which DNS names are opened, as the grant has them. */
+  within?: readonly string[];
   /** Why not all protected ranges are known; then no entry opens addresses but a realm's. */
   rangesUnknown?: string;
 }
 
-/**
- * Ranges that no destination opens by covering them: link-local with the clouds' metadata services, loopback and "this
- * host" (RFC 6890), multicast, and the tailnet, whose nodes are opened by the name of their realm only.
- */
-export const alwaysProtected: readonly Range[] = [
-  "0.0.0.0/8",
-  "127.0.0.0/8",
-  "168.63.129.16/32",
-  "169.254.0.0/16",
-  "100.64.0.0/10",
-  "224.0.0.0/4",
-  "::/127",
-  "fe80::/10",
-  "fd00:ec2::254/128",
-  "fd7a:115c:a1e0::/48",
-  "ff00::/8",
-].map((text) => parseRange(text)!);
+/** A range, and the parts of it that stay closed. */
+interface Block {
+  range: Range;
+  except: readonly Range[];
+}
 
 interface Opening {
-  ranges: readonly Range[];
+  blocks: readonly Block[];
   /** Pods that stand for the destination. */
   proxies: readonly NetworkPolicyPeer[];
   destination: Destination;
+  /** Why it opens less than it says. */
+  narrowed?: string;
+}
+
+/** The terms of one grant, read. */
+interface Terms extends Omit<DestinationWorld, "except" | "within"> {
+  except: readonly Range[];
+  within: readonly Range[];
+  /** The first entry of each list that can't be read, in a sentence. */
+  unreadable: { except?: string; within?: string };
 }
 
 /** What each destination stands for, and the egress rules that open it; those that can't be resolved open nothing. */
@@ -126,61 +134,181 @@ export function resolveDestinations(
 ): { resolved: ResolvedDestination[]; egress: NetworkPolicyEgressRule[] } {
   const resolved: ResolvedDestination[] = [];
   const openings: Opening[] = [];
+  const terms = termsOf(world);
   for (const text of list) {
     const destination = parseDestination(text);
-    const opening = "error" in destination ? destination : openingOf(destination, world);
+    const opening = "error" in destination ? destination : openingOf(destination, terms);
     if ("error" in opening) {
       resolved.push({ destination: text, error: opening.error });
       continue;
     }
     openings.push(opening);
+    const { blocks, narrowed } = opening;
     const ports = portsText(opening.destination);
-    resolved.push({ destination: text, addresses: opening.ranges.map(cidr), ...(ports ? { ports } : {}) });
+    resolved.push({
+      destination: text,
+      addresses: blocks.map(({ range }) => cidr(range)),
+      ...(ports ? { ports } : {}),
+      ...(narrowed ? { narrowed } : {}),
+    });
   }
-  return { resolved, egress: egressRules(openings, world.protectedRanges) };
+  return { resolved, egress: egressRules(openings) };
 }
 
-function openingOf(destination: Destination, world: DestinationWorld): Opening | { error: string } {
+function termsOf({ except = [], within = [], ...world }: DestinationWorld): Terms {
+  const read = (list: readonly string[]) => list.map(parseRange).filter((range) => range !== undefined);
+  const unreadable = (field: string, list: readonly string[]) => {
+    const index = list.findIndex((text) => parseRange(text) === undefined);
+    return index < 0 ? {} : {
+      [field]:
+        `spec.networkPolicy.${field}[${index}] is ${list[index]}, which is not a CIDR or an IP address; write for ` +
+        "example 192.168.1.0/24.",
+    };
+  };
+  return {
+    ...world,
+    except: withForms(read(except), world.ground),
+    within: read(within),
+    unreadable: { ...unreadable("except", except), ...unreadable("within", within) },
+  };
+}
+
+function openingOf(destination: Destination, terms: Terms): Opening | { error: string } {
   const { to, text } = destination;
   if ("realm" in to) {
-    const { ranges, proxies, closed } = world.wayTo(to.realm);
+    const { ranges, proxies, closed } = terms.wayTo(to.realm);
     // A rule without a peer would allow everything.
     return ranges.length + proxies.length > 0
-      ? { ranges, proxies, destination }
+      ? { blocks: ranges.map((range) => ({ range, except: [] })), proxies, destination }
       : { error: closed?.message ?? `Realm ${to.realm} has no address.` };
   }
-  const ranges = rangesOf({ to, text }, world);
-  return "error" in ranges ? ranges : { ranges, proxies: [], destination };
+  const wrong = terms.rangesUnknown ?? terms.unreadable.except ?? ("dns" in to ? terms.unreadable.within : undefined);
+  if (wrong !== undefined) return { error: `${text} stays closed: ${wrong}` };
+  const opened = "dns" in to
+    ? ofName(text, to.dns, terms)
+    : "range" in to
+    ? ofRange(text, to.range, terms)
+    : ofInternet(text, terms);
+  return "error" in opened ? opened : { ...opened, proxies: [], destination };
 }
 
-function rangesOf(
-  { to, text }: { to: Exclude<Destination["to"], { realm: string }>; text: string },
-  world: DestinationWorld,
-): Range[] | { error: string } {
-  if (world.rangesUnknown !== undefined) return { error: `${text} stays closed: ${world.rangesUnknown}` };
-  if ("range" in to) return guarded(text, to.range, world);
-  const addresses = world.addressesOfName(to.dns);
-  if ("error" in addresses) return addresses as { error: string };
-  // Whoever runs the name's zone must not choose what opens inside, however much the grantee is trusted.
-  const outside = { ...world, mayNameProtected: false };
-  const all = rangesFrom(addresses as readonly string[]).map((range) =>
-    guarded(`${text} (${cidr(range)})`, range, outside)
+type Opened = Pick<Opening, "blocks" | "narrowed"> | { error: string };
+
+function ofInternet(text: string, terms: Terms): Opened {
+  // The name was free before it became a word: a Realm that has it must not open the internet.
+  if (terms.wayTo(internetWord).closed?.reason !== "GranteeUnknown") {
+    return {
+      error:
+        `${text} stays closed: there is a Realm named ${internetWord}, so it could mean two things. Give that Realm ` +
+        "another name, or write 0.0.0.0/0 and ::/0 for the internet.",
+    };
+  }
+  return allOf(internetRanges(terms.ground.nat64).map((range) => blockOf(text, range, terms)));
+}
+
+function ofRange(text: string, range: Range, terms: Terms): Opened {
+  const block = blockOf(text, range, terms);
+  if ("error" in block) return block;
+  // What is behind a translator's prefix belongs to the internet, though the space around it is nobody's.
+  const translators = terms.ground.nat64.filter((prefix) =>
+    contains(range, prefix) && block.except.some((hole) => contains(hole, prefix))
   );
-  const open = all.flatMap((ranges) => "error" in ranges ? [] : ranges);
-  // A rule without a peer would allow everything.
-  return open.length > 0 ? open : all[0] ?? { error: `${to.dns} stands for no address.` };
+  const narrowed = narrowedText(text, range, terms);
+  return {
+    ...allOf([block, ...translators.map((prefix) => blockOf(text, prefix, terms))]),
+    ...(narrowed ? { narrowed } : {}),
+  };
 }
 
-const rangesFrom = (addresses: readonly string[]): Range[] =>
-  addresses.map(parseRange).filter((range) => range !== undefined).sort(compareRanges);
+/** All that is open; a rule without a peer would allow everything. */
+function allOf(blocks: readonly (Block | { error: string })[]): { blocks: Block[] } | { error: string } {
+  const open = blocks.flatMap((block) => "error" in block ? [] : [block]);
+  return open.length > 0 ? { blocks: open } : blocks[0] as { error: string };
+}
 
-/** The range, unless it lies in a protected one. */
-function guarded(text: string, range: Range, world: DestinationWorld): Range[] | { error: string } {
-  const by = world.protectedRanges.find((outer) => contains(outer, range));
-  if (!by || world.mayNameProtected) return [range];
+function ofName(text: string, name: string, terms: Terms): Opened {
+  const addresses = terms.addressesOfName(name);
+  if ("error" in addresses) return addresses as { error: string };
+  const ranges = (addresses as readonly string[]).map(parseRange).filter((range) => range !== undefined)
+    .sort(compareRanges);
+  const all = ranges.map((range) => answerOf(text, range, terms));
+  const open = all.flatMap((block) => "error" in block ? [] : [block]);
+  const closed = all.flatMap((block) => "error" in block && !block.isMeant ? [block.error] : []);
+  if (open.length > 0) {
+    return { blocks: open, ...(closed.length > 0 ? { narrowed: someOf(closed) } : {}) };
+  }
+  const [first] = all;
+  return first && "error" in first ? { error: first.error } : { error: `${name} stands for no address.` };
+}
+
+/** Whoever runs a name's zone must not choose what opens inside, however much the grantee is trusted. */
+function answerOf(name: string, range: Range, terms: Terms): Block | { error: string; isMeant?: true } {
+  const text = `${name} (${cidr(range)})`;
+  const block = blockOf(text, range, { ...terms, mayNameProtected: false });
+  if ("error" in block) return block;
+  const isPrivate = positionOf(range, terms.ground).inside;
+  const isWithin = terms.within.some((wide) =>
+    contains(wide, range) && isPrivate.every((each) => contains(each.range, wide))
+  );
+  if (isPrivate.length === 0 || isWithin) return block;
   return {
-    error: `${text} lies in ${cidr(by)}, which no grant opens (DestinationProtected); name a realm to reach its node.`,
+    error:
+      `${text} lies in ${cidr(isPrivate.at(-1)!.range)}, which is private (DestinationPrivate): a DNS name opens it ` +
+      "only if spec.networkPolicy.within has a range of it that holds the address.",
   };
+}
+
+/** The range less all in it that stays closed, unless all of it does. */
+function blockOf(
+  text: string,
+  range: Range,
+  { ground, except, mayNameProtected }: Pick<Terms, "ground" | "except" | "mayNameProtected">,
+): Block | { error: string; isMeant?: true } {
+  const taken = except.find((outer) =>
+    [range, carried(range, ground.nat64)?.range].some((each) => each !== undefined && contains(outer, each))
+  );
+  if (taken) {
+    return {
+      error: `${text} lies in ${cidr(taken)} of spec.networkPolicy.except, so it stays closed (DestinationExcepted).`,
+      isMeant: true,
+    };
+  }
+  const { inside, parts } = positionOf(range, ground);
+  const by = inside.find(({ tier }) => tier === "protected");
+  if (by && !mayNameProtected) {
+    return {
+      error: `${text} lies in ${
+        cidr(by.range)
+      }, which no grant opens (DestinationProtected); name a realm to reach its node.`,
+    };
+  }
+  const holes = except.filter((inner) => contains(range, inner));
+  return { range, except: outermost([...parts.map(({ range }) => range), ...holes]) };
+}
+
+/** Why a range opens less than it says, if people may think otherwise: it used to open what is private in it. */
+function narrowedText(text: string, range: Range, { ground, except }: Terms): string | undefined {
+  const behind = carried(range, ground.nat64)?.range ?? range;
+  const { special } = ground;
+  const closed = alwaysPrivate.filter((each) =>
+    contains(behind, each) && !contains(each, behind) && !except.some((outer) => contains(outer, each)) &&
+    !special.some(({ tier, range }) => tier === "protected" && contains(range, each))
+  ).map(cidr);
+  if (closed.length === 0) return undefined;
+  const more = closed.length - mostNamed;
+  return `${text} opens no private addresses: ${closed.slice(0, mostNamed).join(", ")}${
+    more > 0 ? ` and ${more} more` : ""
+  } in it stay closed. To open one of them, or a part of it, name that as a destination of its own${
+    range.prefix === 0 ? "; if only the internet is meant, write internet" : ""
+  }.`;
+}
+
+const mostNamed = 4;
+
+/** The first of some sentences, as long as a status takes them. */
+function someOf(sentences: readonly string[]): string {
+  const more = sentences.length - 2;
+  return [...sentences.slice(0, 2), ...(more > 0 ? [`So do ${more} more of its addresses.`] : [])].join(" ");
 }
 
 const portsText = ({ protocol, port, endPort }: Destination): string | undefined =>
@@ -191,16 +319,12 @@ const portsText = ({ protocol, port, endPort }: Destination): string | undefined
     : `${endPort === undefined ? port : `${port}-${endPort}`}/${protocol}`;
 
 /** One rule for each set of ports, peers sorted and unique, so that equal terms give equal policies. */
-function egressRules(openings: readonly Opening[], protectedRanges: readonly Range[]): NetworkPolicyEgressRule[] {
+function egressRules(openings: readonly Opening[]): NetworkPolicyEgressRule[] {
   const byPorts = new Map<
     string,
-    {
-      ports?: NetworkPolicyPort[];
-      ranges: Map<string, { range: Range; named: boolean }>;
-      proxies: Map<string, NetworkPolicyPeer>;
-    }
+    { ports?: NetworkPolicyPort[]; blocks: Map<string, Block>; proxies: Map<string, NetworkPolicyPeer> }
   >();
-  for (const { destination, ranges, proxies } of openings) {
+  for (const { destination, blocks, proxies } of openings) {
     const key = portsText(destination) ?? "";
     const { protocol, port, endPort } = destination;
     const rule = byPorts.get(key) ?? {
@@ -209,33 +333,22 @@ function egressRules(openings: readonly Opening[], protectedRanges: readonly Ran
           ports: [{ protocol, ...(port === undefined ? {} : { port }), ...(endPort === undefined ? {} : { endPort }) }],
         }
         : {}),
-      ranges: new Map(),
+      blocks: new Map(),
       proxies: new Map(),
     };
-    // A realm's address is in a protected range on purpose; a range that a person wrote gives way to them.
-    for (const range of ranges) {
-      const named = "realm" in destination.to || protectedRanges.some((outer) => contains(outer, range));
-      rule.ranges.set(cidr(range), { range, named });
-    }
+    for (const block of blocks) rule.blocks.set(cidr(block.range), block);
     for (const proxy of proxies) rule.proxies.set(JSON.stringify(proxy), proxy);
     byPorts.set(key, rule);
   }
   return [...byPorts].sort(([a], [b]) => a < b ? -1 : 1).map(([, rule]) => ({
     ...(rule.ports ? { ports: rule.ports } : {}),
     to: [
-      ...[...rule.ranges.values()]
-        .sort((a, b) => compareRanges(a.range, b.range))
-        .map(({ range, named }) => ipBlock(range, named ? [] : protectedRanges)),
+      ...[...rule.blocks.values()].sort((a, b) => compareRanges(a.range, b.range)).map(ipBlock),
       ...[...rule.proxies].sort(([a], [b]) => a < b ? -1 : 1).map(([, proxy]) => proxy),
     ],
   }));
 }
 
-/** A peer for the range less the protected ranges within it. An `except` lies strictly inside its CIDR. */
-function ipBlock(range: Range, protectedRanges: readonly Range[]): NetworkPolicyPeer {
-  const inside = protectedRanges
-    .filter((inner) => contains(range, inner))
-    .filter((inner, _, all) => !all.some((other) => other !== inner && contains(other, inner)))
-    .sort(compareRanges);
-  return { ipBlock: { cidr: cidr(range), ...(inside.length > 0 ? { except: [...new Set(inside.map(cidr))] } : {}) } };
-}
+const ipBlock = ({ range, except }: Block): NetworkPolicyPeer => ({
+  ipBlock: { cidr: cidr(range), ...(except.length > 0 ? { except: except.map(cidr) } : {}) },
+});

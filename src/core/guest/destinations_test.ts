@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { defaultSettings } from "../../api/mod.ts";
 import { contains, parseRange } from "./address.ts";
-import { alwaysProtected, parseDestination, resolveDestinations } from "./destinations.ts";
+import { type DestinationWorld, parseDestination, resolveDestinations } from "./destinations.ts";
+import { alwaysPrivate, alwaysProtected, groundOf } from "./tiers.ts";
 import type { Way } from "./way.ts";
 
-const world = {
-  protectedRanges: alwaysProtected,
+const world: DestinationWorld = {
+  ground: groundOf([], defaultSettings.clusterRanges),
   wayTo: (realm: string): Way =>
     realm === "bob-home"
       ? { ranges: ["100.64.0.2", "fd7a:115c:a1e0::2"].map((text) => parseRange(text)!), proxies: [] }
@@ -93,22 +95,33 @@ Deno.test("destinations: one that can't be resolved doesn't block the others", (
 
 Deno.test("destinations: the whole internet leaves the protected ranges out", () => {
   const { egress } = resolveDestinations(["0.0.0.0/0", "::/0"], world);
-  const [v4, v6] = egress[0]!.to!;
-  assert.deepEqual(v4!.ipBlock!.except, [
-    "0.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "168.63.129.16/32",
-    "169.254.0.0/16",
-    "224.0.0.0/4",
-  ]);
-  assert.deepEqual(v6!.ipBlock!.except, [
-    "::/127",
-    "fd00:ec2::254/128",
-    "fd7a:115c:a1e0::/48",
-    "fe80::/10",
-    "ff00::/8",
-  ]);
+  const [v4, v6, translated] = egress[0]!.to!;
+  assert.deepEqual(v4!.ipBlock, {
+    cidr: "0.0.0.0/0",
+    except: [
+      "0.0.0.0/8",
+      "10.0.0.0/8",
+      "100.64.0.0/10",
+      "127.0.0.0/8",
+      "168.63.129.16/32",
+      "169.254.0.0/16",
+      "172.16.0.0/12",
+      "192.0.0.0/24",
+      "192.80.8.124/32",
+      "192.88.99.0/24",
+      "192.168.0.0/16",
+      "198.18.0.0/15",
+      "224.0.0.0/4",
+      "240.0.0.0/4",
+    ],
+  });
+  assert.deepEqual(v6!.ipBlock, {
+    cidr: "::/0",
+    except: ["::/3", "2001::/23", "2002::/16", "4000::/2", "8000::/1"],
+  });
+  assert.deepEqual(translated!.ipBlock!.cidr, "64:ff9b::/96");
+  assert.ok(translated!.ipBlock!.except!.includes("64:ff9b::c0a8:0/112"), "the form of 192.168.0.0/16");
+  assert.equal(translated!.ipBlock!.except!.length, v4!.ipBlock!.except!.length);
 });
 
 Deno.test("destinations: equal terms in any order give equal rules, one for each set of ports", () => {
@@ -141,6 +154,10 @@ Deno.test("destinations: no address in a protected range is ever opened by a ran
         for (const range of alwaysProtected) {
           assert.ok(!contains(range, block));
           if (contains(block, range)) assert.ok(except.some((outer) => contains(outer, range)));
+        }
+        for (const range of alwaysPrivate) {
+          const isWider = contains(block, range) && !contains(range, block);
+          if (isWider) assert.ok(except.some((outer) => contains(outer, range)));
         }
       }
     }

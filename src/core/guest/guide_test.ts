@@ -11,6 +11,8 @@ const holding = (name: string, destinations: string[]): Holding => ({
   held: new Map(),
   remaining: new Map(),
   destinations,
+  except: [],
+  within: [],
   reductions: [],
 });
 
@@ -29,8 +31,8 @@ Deno.test("guide: an entry says what holds, until when, what is on notice and wh
     held: hard,
     notice: { why: "Revoked", endsAt: Date.parse("2026-06-02T00:00:00Z"), skewed: false },
     reductions: [
-      { until: Date.parse("2026-06-03T00:00:00Z"), hard, destinations: [] },
-      { until: Infinity, hard: new Map(), destinations: [] },
+      { until: Date.parse("2026-06-03T00:00:00Z"), hard, destinations: [], except: [] },
+      { until: Infinity, hard: new Map(), destinations: [], except: [] },
     ],
   };
   const cpu = { "count/jobs.batch": "2", "requests.cpu": "1500m" };

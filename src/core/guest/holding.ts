@@ -23,6 +23,10 @@ export interface Holding {
   remaining: Hard;
   /** The allowed destinations that are open now. */
   destinations: readonly string[];
+  /** What is taken out of them, also what was when those on notice were removed: no cut may open anything. */
+  except: readonly string[];
+  /** Private ranges in which their DNS names are opened. */
+  within: readonly string[];
   notice?: Notice;
   /** Cuts of the terms, the first to end first: on notice, or going now. */
   reductions: readonly Reduction[];
@@ -142,6 +146,8 @@ function heldBy(
     held: shown,
     remaining: standing.notice ? nothing : shown,
     destinations: [],
+    except: [],
+    within: [],
     reductions: [],
     ...(standing.notice ? { notice: standing.notice } : {}),
   };
@@ -214,6 +220,8 @@ function holdingOf(
     held,
     remaining: notice ? new Map() : given,
     destinations: isKnown(realm) ? trustedDestinations(grant, rules, open) : stillOpen(grant, open),
+    except: [...new Set([...networkPolicy?.except ?? [], ...still.flatMap(({ except }) => except)])],
+    within: networkPolicy?.within ?? [],
     ...(notice ? { notice } : {}),
     reductions,
     ...(isFromPool(world, grant) ? { isShared: true as const } : {}),

@@ -46,7 +46,7 @@ import {
 import { accountNames, accountRecord, accountRemoval, accountWorld } from "./account.ts";
 import { cidr, parseRange } from "./address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
-import { alwaysProtected, resolveDestinations } from "./destinations.ts";
+import { resolveDestinations } from "./destinations.ts";
 import { maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
 import { closedHard, type Hard, quotaHard, shown } from "./hard.ts";
@@ -71,6 +71,7 @@ import {
 import { type Ownership, ownershipOf, recordsOf } from "./ownership.ts";
 import { claimsIn, deletesVolumes, emptyRecord, emptySince, endedAt, keptBecause, type Stored } from "./retention.ts";
 import { type ExposedPlan, planExposed } from "./services.ts";
+import { groundOf } from "./tiers.ts";
 import { rulesHere } from "./trust.ts";
 import { wayTo } from "./way.ts";
 
@@ -581,17 +582,19 @@ function realmPolicies({ grantee, realm, settings, cluster }: GuestWorld): Netwo
   return first === undefined ? [] : [realmPolicyOf(grantee, [first, ...rest])];
 }
 
+type Destinations = Pick<Holding, "destinations" | "except" | "within">;
+
 /** What the destinations of a grant stand for, and the rules that open them. One that can't be planned opens nothing. */
 export function destinationsOf(
   world: Pick<GuestWorld, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">,
-  { destinations }: Pick<Holding, "destinations">,
+  holding: Destinations,
 ): ReturnType<typeof resolveDestinations> & { failed: readonly { destination: string; error: unknown }[] } {
   try {
-    return { ...resolved(world, destinations), failed: [] };
+    return { ...resolved(world, holding), failed: [] };
   } catch {
-    const each = destinations.map((destination) => {
+    const each = holding.destinations.map((destination) => {
       try {
-        return { destination, resolved: resolved(world, [destination]).resolved };
+        return { destination, resolved: resolved(world, { ...holding, destinations: [destination] }).resolved };
       } catch (error) {
         const text = faultText({ part: `destination ${destination}`, error });
         return { destination, resolved: [{ destination, error: text }], failure: { destination, error } };
@@ -600,7 +603,7 @@ export function destinationsOf(
     const fine = each.filter(({ failure }) => failure === undefined).map(({ destination }) => destination);
     return {
       resolved: each.flatMap(({ resolved }) => resolved),
-      egress: resolved(world, fine).egress,
+      egress: resolved(world, { ...holding, destinations: fine }).egress,
       failed: each.flatMap(({ failure }) => failure ?? []),
     };
   }
@@ -608,11 +611,13 @@ export function destinationsOf(
 
 function resolved(
   world: Pick<GuestWorld, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">,
-  destinations: readonly string[],
+  { destinations, except, within }: Destinations,
 ): ReturnType<typeof resolveDestinations> {
   const { settings, cluster } = world;
   return resolveDestinations(destinations, {
-    protectedRanges: [...alwaysProtected, ...cluster.ranges],
+    ground: groundOf(cluster.ranges, settings.clusterRanges),
+    except,
+    within,
     mayNameProtected: rulesHere(world).egress === "any",
     ...(cluster.rangesUnknown === undefined ? {} : { rangesUnknown: cluster.rangesUnknown }),
     addressesOfName: (name) => world.addressesOfName(name) ?? { error: `${name} is being resolved.` },

@@ -69,6 +69,8 @@ export interface GrantShare {
   /** Canonical quantities under the keys that the grant wrote. */
   usage: Record<string, string>;
   destinations: ResolvedDestination[];
+  /** What the terms take out of them. */
+  except: readonly string[];
   /** The cuts of the terms that are going on. */
   reductions: readonly Reduction[];
 }
@@ -144,6 +146,7 @@ const unknownShare = (
   hard: status.hard ?? {},
   usage: status.actualUsage ?? {},
   destinations: status.resolvedDestinations ?? [],
+  except: status.except ?? [],
   reductions: [],
 });
 
@@ -233,6 +236,7 @@ function endedShare(
     hard: {},
     usage: {},
     destinations: [],
+    except: [],
     reductions: [],
   };
 }
@@ -262,6 +266,7 @@ function heldShare(
     hard: shown(holding.terms),
     usage: usageOf(grant, usage),
     destinations,
+    except: grant.spec.networkPolicy?.except ?? [],
     reductions,
   };
 }
@@ -359,7 +364,7 @@ function others({ otherPolicies }: GuestWorld): string {
 }
 
 /** The first of them; each is in the status by itself. */
-function listed(errors: readonly string[]): string {
+export function listed(errors: readonly string[]): string {
   const most = 8;
   const more = errors.length - most;
   return [...errors.slice(0, most), ...(more > 0 ? [`And ${more} more: see status.resolvedDestinations.`] : [])].join(
@@ -367,11 +372,14 @@ function listed(errors: readonly string[]): string {
   );
 }
 
+/** The reason that a destination's error names, which is what a program reads. */
+export const destinationReason = (error: string): string =>
+  /\((Destination(?:Excepted|Private|Protected))\)/.exec(error)?.[1] ?? "DestinationUnresolved";
+
 function unresolvedReason({ cluster }: GuestWorld, unresolved: readonly string[]): string {
   if (cluster.rangesUnknown !== undefined) return "ClusterRangesUnknown";
-  return unresolved.every((error) => error.includes("(DestinationProtected)"))
-    ? "DestinationProtected"
-    : "DestinationUnresolved";
+  const reasons = new Set(unresolved.map(destinationReason));
+  return reasons.size === 1 ? [...reasons][0]! : "DestinationUnresolved";
 }
 
 /** More is used than is granted, as after a cut; what is stored is never deleted for it. */

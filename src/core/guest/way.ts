@@ -6,6 +6,7 @@ import { own } from "../own.ts";
 import { isVerified } from "../realm/identity.ts";
 import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
 import { isKnown } from "./holding.ts";
+import { metadataServices, tailnetRanges, tailnetResolvers } from "./tiers.ts";
 
 /** What may be opened for a realm's node. */
 export interface Way {
@@ -34,10 +35,15 @@ export function wayTo(name: string, realm: RealmFacts | undefined, { settings, c
   if (!isKnown(realm)) return shut("GranteeUnknown", `There is no Realm ${name}.`, true);
   if (!isVerified(realm)) return unverified(realm);
   const all = (realm.status.node?.addresses ?? []).map(parseRange).filter((range) => range !== undefined);
-  const taken = all.flatMap((range) => cluster.ranges.filter((own) => contains(own, range)).map((own) => [range, own]));
-  const ranges = all.filter((range) => !taken.some(([own]) => own === range)).sort(compareRanges);
+  const closed = all.flatMap((range) => closedAddress(name, range, { settings, cluster }) ?? []);
+  const ranges = all.filter((range) => !closedAddress(name, range, { settings, cluster })).sort(compareRanges);
   const proxies = (own(settings.realmPeers, name) ?? []).map((peer): NetworkPolicyPeer => ({ ...peer }));
-  return { ranges, proxies, ...closedBy(name, taken, ranges) };
+  if (closed[0]) return { ranges, proxies, closed: closed[0] };
+  return ranges.length > 0 ? { ranges, proxies } : {
+    ranges,
+    proxies,
+    closed: { reason: "NodeUnknown", message: `The node of Realm ${name} has no address.`, wrong: true },
+  };
 }
 
 const shut = (reason: string, message: string, wrong: boolean): Way => ({
@@ -55,22 +61,39 @@ function unverified({ name, status }: RealmFacts): Way {
   return shut(verified.reason, verified.message, verified.status === "False");
 }
 
-function closedBy(name: string, taken: readonly Range[][], open: readonly Range[]): { closed?: Closed } {
-  const [first] = taken;
-  if (first) {
-    const [address, own] = first.map(cidr);
+/**
+ * Why an address of a realm's node stays closed. A control server says which addresses a node has, and it may be
+ * somebody else's: what isn't the tailnet's, or is a service on each node, it can't open.
+ */
+function closedAddress(name: string, range: Range, { settings, cluster }: WayWorld): Closed | undefined {
+  const holding = (list: readonly Range[]) => list.find((outer) => contains(outer, range));
+  const address = cidr(range);
+  const own = holding(cluster.ranges);
+  if (own) {
     return {
-      closed: {
-        reason: "TailnetInClusterRange",
-        message:
-          `${address} of Realm ${name}'s node lies in ${own}, a range of the cluster's own pods, services or nodes: ` +
-          "what answers there need not be that node, so it stays closed. Give the cluster other ranges than the " +
-          "tailnet's, or reach the node through proxies: realmPeers in the operator's configuration.",
-        wrong: true,
-      },
+      reason: "TailnetInClusterRange",
+      message:
+        `${address} of Realm ${name}'s node lies in ${
+          cidr(own)
+        }, a range of the cluster's own pods, services or nodes: ` +
+        "what answers there need not be that node, so it stays closed. Give the cluster other ranges than the " +
+        "tailnet's, or reach the node through proxies: realmPeers in the operator's configuration.",
+      wrong: true,
     };
   }
-  return open.length > 0
-    ? {}
-    : { closed: { reason: "NodeUnknown", message: `The node of Realm ${name} has no address.`, wrong: true } };
+  const tailnet = tailnetRanges(settings.clusterRanges);
+  const service = holding([...metadataServices, ...tailnetResolvers]);
+  if (holding(tailnet) && !service) return undefined;
+  return {
+    reason: "AddressNotOfTailnet",
+    message: service
+      ? `${address} of Realm ${name}'s node is a service of the cloud or of the tailnet itself, so it stays closed. Give ` +
+        "the node another address."
+      : `${address} of Realm ${name}'s node lies outside of the tailnet's ranges (${
+        tailnet.map(cidr).join(", ")
+      }), so it ` +
+        "stays closed. If your control server has others, name them as clusterRanges.tailnet in the operator's " +
+        "configuration.",
+    wrong: true,
+  };
 }

@@ -57,6 +57,28 @@ export function reachOf(policies: readonly PlacedPolicy[], flow: Flow): Reach {
   return { allowed: egress.allowed && ingress.allowed, egress, ingress };
 }
 
+/** A rule of a policy that would allow a flow's address, but for an exception in it. */
+export interface Exception {
+  policy: PlacedPolicy;
+  cidr: string;
+  except: string;
+}
+
+/** Where policies that select the source open a range that holds the target, and except a part that does too. */
+export function exceptionsOf({ egress }: Reach, { to }: Flow): Exception[] {
+  const address = parseRange(to.ip);
+  const holds = (text: string): boolean => {
+    const range = parseRange(text);
+    return address !== undefined && range !== undefined && contains(range, address);
+  };
+  return egress.selecting.flatMap((policy) =>
+    (policy.spec.egress ?? []).flatMap(({ to = [] }) => to).flatMap(({ ipBlock }) => {
+      const except = ipBlock && holds(ipBlock.cidr) ? ipBlock.except?.find(holds) : undefined;
+      return except === undefined ? [] : [{ policy, cidr: ipBlock!.cidr, except }];
+    })
+  );
+}
+
 type Direction = "Egress" | "Ingress";
 
 function passage(policies: readonly PlacedPolicy[], flow: Flow, direction: Direction): Passage {

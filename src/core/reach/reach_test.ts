@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { NetworkPolicySpec } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { reachOf, selects } from "./reach.ts";
+import { exceptionsOf, reachOf, selects } from "./reach.ts";
 
 const guest = { ip: "10.1.0.1", namespace: "guest-a", labels: { app: "x" } };
 const flow = { from: guest, to: { ip: "192.0.2.1" }, port: 443, protocol: "TCP" as const };
@@ -130,4 +130,20 @@ Deno.test("a label that every object has a property of is there only when it is 
   const exists = { matchExpressions: [{ key: "constructor", operator: "Exists" }] };
   assert.equal(selects(exists, {}), false);
   assert.equal(selects(exists, { constructor: "x" } as unknown as Record<string, string>), true);
+});
+
+Deno.test("an address that a rule excepts is told with the range and the exception, and one that it doesn't hold isn't", () => {
+  const egress = [{ to: [{ ipBlock: { cidr: "0.0.0.0/0", except: ["10.0.0.0/8", "192.168.0.0/16"] } }] }];
+  const policy = {
+    namespace: "guest-a",
+    name: "grant-web",
+    spec: { podSelector: {}, policyTypes: ["Egress" as const], egress },
+  };
+  const to = (ip: string) => {
+    const asked = { ...flow, to: { ip } };
+    return exceptionsOf(reachOf([policy], asked), asked).map(({ policy, cidr, except }) => [policy.name, cidr, except]);
+  };
+  assert.deepEqual(to("192.168.1.10"), [["grant-web", "0.0.0.0/0", "192.168.0.0/16"]]);
+  assert.deepEqual(to("192.0.2.1"), []);
+  assert.deepEqual(to("fd00::1"), []);
 });
