@@ -2,6 +2,7 @@
 import type { ClosableRestClient } from "../../lib/kubernetes/mod.ts";
 import type { RealmSpec } from "../../src/api/mod.ts";
 import { parseSettings } from "../../src/api/mod.ts";
+import type { Names } from "../../src/dns/names.ts";
 import {
   clientOf,
   grantOf,
@@ -49,6 +50,8 @@ export interface SceneOptions {
   trustLevel?: RealmSpec["trustLevel"];
   /** The operator's configuration file. */
   settings?: unknown;
+  /** Where the operator asks for DNS names. */
+  names?: Names;
   lab?: LabOptions;
   /** A lab for this scene alone, for what would end the lab that others share. */
   ownLab?: boolean;
@@ -58,7 +61,7 @@ const generous = { cpu: "4", memory: "4Gi", pods: "40", "requests.storage": "10G
 
 /** Starts all of it; both grants are Active when it returns. */
 export async function hostileScene(
-  { hard = generous, trustLevel = "partner", settings = {}, lab: labOptions, ownLab = false }: SceneOptions = {},
+  { hard = generous, trustLevel = "partner", settings = {}, names, lab: labOptions, ownLab = false }: SceneOptions = {},
 ): Promise<HostileScene> {
   await using starting = new AsyncDisposableStack();
   const lab = starting.use(await (ownLab ? startLab : sharedLab)(labOptions));
@@ -70,6 +73,7 @@ export async function hostileScene(
       kubeconfig: await lab.user(operatorUser),
       realm: "alice-home",
       settings: parseSettings(settings),
+      ...(names ? { names } : {}),
     }),
   );
   const suffix = crypto.randomUUID().slice(0, 6);
