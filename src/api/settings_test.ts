@@ -13,7 +13,7 @@ Deno.test("settings: what is said changes just that", () => {
   });
   assert.deepEqual(trust.public, { ...defaultSettings.trust.public, pods: 5 });
   assert.deepEqual(trust.partner, defaultSettings.trust.partner);
-  assert.deepEqual(clusterRanges, { pods: ["10.42.0.0/16"] });
+  assert.deepEqual(clusterRanges, { ...defaultSettings.clusterRanges, pods: ["10.42.0.0/16"] });
 });
 
 const wrong: [unknown, RegExp][] = [
@@ -25,6 +25,9 @@ const wrong: [unknown, RegExp][] = [
   [{ namespaceRetentionSeconds: 1.5 }, /namespaceRetentionSeconds is 1\.5: /],
   [{ clusterRanges: { pods: "10.42.0.0/16" } }, /clusterRanges\.pods is "10\.42\.0\.0\/16": .*array/],
   [{ clusterRanges: { pods: ["10.42.0.0/33"] } }, /clusterRanges\.pods\.0 is "10\.42\.0\.0\/33": is not a CIDR/],
+  [{ clusterRanges: { tailnet: [] } }, /clusterRanges\.tailnet is \[\]: /],
+  [{ clusterRanges: { nat64: ["64:ff9b:1::/48"] } }, /nat64\.0 is "64:ff9b:1::\/48": is not a prefix of 96 bits/],
+  [{ clusterRanges: { nat64: ["10.0.0.0/8"] } }, /nat64\.0 is "10\.0\.0\.0\/8": is not a CIDR such as 64:ff9b::\/96/],
   [{ lastSeenSeconds: 1 }, /lastSeenSeconds is 1: /],
   [{ realmPeers: { "Bob": [] } }, /realmPeers.* "?Bob|realmPeers/],
   [{ realmPeers: { "bob-home": [{ podSelector: { matchLabels: { app: "proxy" } } }] } }, /namespaceSelector/],

@@ -271,6 +271,11 @@ Deno.test("keystone", {
       assert.ok(json().by.includes("guest-bob-home/default-deny"));
       assert.match(json().message, /can't reach .*allowedDestinations/);
     }
+    const lan = (await ask("192.168.1.10:445")).json();
+    assert.equal(lan.allowed, false);
+    assert.match(lan.message, /192\.168\.1\.10 lies in 192\.168\.0\.0\/16, which is private: internet, 0\.0\.0\.0\/0/);
+    assert.match((await ask("169.254.169.254")).json().message, /lies in 169\.254\.0\.0\/16, which no grant opens/);
+    assert.equal((await ask("internet:443")).code, 2);
     assert.equal((await ask("bob-home")).json().allowed, true);
     assert.deepEqual((await ask(`pod/${pod}:80`)).json().by, [
       "guest-bob-home/guest-internal",

@@ -247,6 +247,17 @@ Deno.test("admission that explains", {
       }),
       /Warning: .*169\.254\.169\.254:80 lies in 169\.254\.0\.0\/16, which no grant opens/,
     );
+    const lan = (name: string, networkPolicy: Record<string, unknown>) =>
+      warned(name, { granteeRealm: "finn-home", networkPolicy: { egressAllowed: true, ...networkPolicy } });
+    assert.match(
+      await lan("everything", { allowedDestinations: ["0.0.0.0/0"] }),
+      /Warning: .*0\.0\.0\.0\/0 opens no private addresses: 10\.0\.0\.0\/8.*write internet/,
+    );
+    assert.doesNotMatch(await lan("internet", { allowedDestinations: ["internet", "192.168.1.10:445"] }), /Warning/);
+    assert.match(
+      await lan("within", { allowedDestinations: ["nas.alice.lan"], within: ["192.0.0.0/8"] }),
+      /Warning: .*within\[0\] is 192\.0\.0\.0\/8, which is wider than a private range/,
+    );
     const twin = await cluster.apply({
       apiVersion: "keystone.io/v1alpha1",
       kind: "Realm",
