@@ -204,6 +204,14 @@ export const mutants: readonly Mutant[] = [
     tests: core,
   },
   {
+    name: "all-of-ipv6-as-one-block",
+    promise: "no grant opens what is protected",
+    file: "src/core/guest/destinations.ts",
+    find: "contains(range, givenOut) ? givenOut : range",
+    replace: "range",
+    tests: core,
+  },
+  {
     name: "lan-in-the-internet",
     promise: "a wider range never includes a private one",
     file: "src/core/guest/destinations.ts",

@@ -7,7 +7,7 @@ import type {
 import type { ResolvedDestination } from "../../api/mod.ts";
 import { cidr, compareRanges, contains, outermost, parseRange, type Range } from "./address.ts";
 import { carried } from "./embedded.ts";
-import { alwaysPrivate, type Ground, internetRanges, positionOf, withForms } from "./tiers.ts";
+import { alwaysPrivate, givenOut, type Ground, internetRanges, positionOf, withForms } from "./tiers.ts";
 import type { Way } from "./way.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
@@ -207,11 +207,15 @@ function ofInternet(text: string, terms: Terms): Opened {
 }
 
 function ofRange(text: string, range: Range, terms: Terms): Opened {
-  const block = blockOf(text, range, terms);
+  // Around what has been given out all is private, so nothing is lost; and network plugins differ on `::/0`: kube-router
+  // reads it as 2000::/3 and fd00::/8, which no wider `except` takes out again.
+  const opened = contains(range, givenOut) ? givenOut : range;
+  const block = blockOf(text, opened, terms);
   if ("error" in block) return block;
   // What is behind a translator's prefix belongs to the internet, though the space around it is nobody's.
   const translators = terms.ground.nat64.filter((prefix) =>
-    contains(range, prefix) && block.except.some((hole) => contains(hole, prefix))
+    contains(range, prefix) &&
+    (!contains(opened, prefix) || block.except.some((hole) => contains(hole, prefix)))
   );
   const narrowed = narrowedText(text, range, terms);
   return {

@@ -95,7 +95,7 @@ Deno.test("destinations: one that can't be resolved doesn't block the others", (
 
 Deno.test("destinations: the whole internet leaves the protected ranges out", () => {
   const { egress } = resolveDestinations(["0.0.0.0/0", "::/0"], world);
-  const [v4, v6, translated] = egress[0]!.to!;
+  const [v4, translated, v6] = egress[0]!.to!;
   assert.deepEqual(v4!.ipBlock, {
     cidr: "0.0.0.0/0",
     except: [
@@ -115,10 +115,8 @@ Deno.test("destinations: the whole internet leaves the protected ranges out", ()
       "240.0.0.0/4",
     ],
   });
-  assert.deepEqual(v6!.ipBlock, {
-    cidr: "::/0",
-    except: ["::/3", "2001::/23", "2002::/16", "4000::/2", "8000::/1"],
-  });
+  // Network plugins differ on ::/0: kube-router opens fd00::/8 with it, and a wider `except` doesn't close that.
+  assert.deepEqual(v6!.ipBlock, { cidr: "2000::/3", except: ["2001::/23", "2002::/16"] });
   assert.deepEqual(translated!.ipBlock!.cidr, "64:ff9b::/96");
   assert.ok(translated!.ipBlock!.except!.includes("64:ff9b::c0a8:0/112"), "the form of 192.168.0.0/16");
   assert.equal(translated!.ipBlock!.except!.length, v4!.ipBlock!.except!.length);

@@ -88,8 +88,11 @@ export const alwaysPrivate: readonly Range[] = ranges(
   "8000::/1",
 );
 
+/** The IPv6 that has been given out. */
+export const givenOut: Range = parseRange("2000::/3")!;
+
 /** What `internet` stands for, before special ranges are taken out. */
-export const internetRanges = (nat64: readonly Range[]): Range[] => [...ranges("0.0.0.0/0", "2000::/3"), ...nat64];
+export const internetRanges = (nat64: readonly Range[]): Range[] => [...ranges("0.0.0.0/0"), givenOut, ...nat64];
 
 const parsed = (texts: readonly string[]): Range[] => texts.map(parseRange).filter((range) => range !== undefined);
 
