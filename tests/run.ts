@@ -63,6 +63,13 @@ const suites: Suite[] = [
     lab: ["kubernetes", "tailnet"],
   },
   {
+    name: "packets",
+    what: "the grants as packets, on a node that enforces policies",
+    args: ["tests/packets"],
+    lab: ["kubernetes", "kube-router"],
+    node: "all",
+  },
+  {
     name: "e2e",
     what: "real pods on a node, the operator's among them",
     args: ["tests/e2e"],

@@ -1,0 +1,107 @@
+/** What becomes of connections, open ones and new ones, when a grant is cut and when it ends. */
+import { eventually } from "../fixtures/operator.ts";
+import { addOutsideAddresses } from "../lab/outside.ts";
+import { poll } from "../lab/poll.ts";
+import { MOVING, namespaceOf } from "./contracts.ts";
+import type { LoadEvent, LoadPlace } from "./load.ts";
+import { runIn, type RunningProgram } from "./program.ts";
+import { ipOf } from "./flows.ts";
+import { netexec, type Scene } from "./scene.ts";
+
+const NAMESPACE = namespaceOf(MOVING);
+
+const CUT = ["192.0.2.77", "2001:db8:77::1"];
+const KEPT = ["203.0.113.77", "2001:db8:77::2"];
+
+export interface CutReport {
+  /** When the last new connection was answered, and the last question over one that was open, in ms after the change. */
+  lastNew: number;
+  lastKept: number;
+}
+
+export interface CutsReport {
+  cut: CutReport;
+  /** Questions to and from places that aren't cut, how many weren't answered, and when the last answered one was asked. */
+  undisturbed: { asked: number; unanswered: number } & CutReport;
+  /** For how long all of it was looked at after the cut, in ms. */
+  lookedOnMs: number;
+  end: { out: CutReport; in: CutReport; podGoneMs: number };
+}
+
+/** How long nothing new has to be answered: more than a question waits, and long enough to see what lives on. */
+const WHILE_MS = 6_000;
+
+/** Cuts one of two grants under load, looks on until nothing new is answered, and then ends both. */
+export async function cutsUnderLoad(scene: Scene): Promise<CutsReport> {
+  const { cluster } = scene;
+  await scene.lend(MOVING.name, [{ destinations: CUT }, { destinations: KEPT }]);
+  await scene.create(netexec(NAMESPACE, "one"));
+  await scene.live();
+  const pod = scene.pods.get(`${NAMESPACE}/one`)!;
+  await scene.enforced();
+  await addOutsideAddresses(scene.outside, MOVING.addresses);
+
+  const out = [...CUT, ...KEPT].map((to): LoadPlace => ({ name: to, to, tcp: 80, udp: 81 }));
+  const into = MOVING.addresses.map((from, index): LoadPlace => {
+    const to = ipOf(pod, index === 0 ? 4 : 6);
+    return { name: "in", to, tcp: 8080, udp: 8081, from };
+  });
+  await using leaving = runIn(pod.pid, "load.ts", JSON.stringify(out));
+  await using entering = runIn(scene.outside, "load.ts", JSON.stringify(into));
+  for (const place of [...CUT, ...KEPT, "in"]) {
+    for (const kept of [true, false]) {
+      for (const protocol of ["TCP", "UDP"]) {
+        await poll(`${protocol} of ${place} is answered`, () => {
+          const own = eventsOf(place === "in" ? entering : leaving);
+          return own.filter((each) => each.place === place && each.kept === kept && each.protocol === protocol)
+            .some(({ answered }) => answered) || "nothing is";
+        }, { withinMs: 15_000 });
+      }
+    }
+  }
+
+  const cutAt = Date.now();
+  await cluster.grants.patch(`${MOVING.name}-1`, {
+    spec: { networkPolicy: { allowedDestinations: ["192.0.2.78"] } },
+  }, { type: "merge" });
+  const isCut = ({ at, place }: LoadEvent) => at > cutAt && CUT.includes(place);
+  const quiet = () => Date.now() - cutAt - reportOf(eventsOf(leaving).filter(isCut), cutAt).lastNew;
+  await poll("no new connection has been answered for a while", () => quiet() > WHILE_MS || "there are some", {
+    withinMs: 60_000,
+  });
+  const seen = [...eventsOf(leaving), ...eventsOf(entering)].filter(({ at }) => at > cutAt);
+  const cut = reportOf(seen.filter(isCut), cutAt);
+  const lookedOnMs = Date.now() - cutAt;
+  const other = seen.filter(({ place }) => !CUT.includes(place));
+
+  const endedAt = Date.now();
+  for (const nth of [1, 2]) {
+    await cluster.grants.patch(`${MOVING.name}-${nth}`, { spec: { revocation: {} } }, { type: "merge" });
+  }
+  await eventually("the pod is gone", async () => {
+    const { code, stdout } = await scene.lab.kubectl(["get", "pods", `--namespace=${NAMESPACE}`, "--output=name"]);
+    return (code === 0 && stdout.trim() === "") || stdout;
+  }, 60_000);
+  const podGoneMs = Date.now() - endedAt;
+  const quietAt = Date.now() + 4_000;
+  await poll("whatever is still answered has been", () => Date.now() > quietAt || "not yet", { withinMs: 10_000 });
+  const after = (program: RunningProgram) => reportOf(eventsOf(program).filter(({ at }) => at > endedAt), endedAt);
+  return {
+    cut,
+    undisturbed: {
+      asked: other.length,
+      unanswered: other.filter(({ answered }) => !answered).length,
+      ...reportOf(other, cutAt),
+    },
+    lookedOnMs,
+    end: { out: after(leaving), in: after(entering), podGoneMs },
+  };
+}
+
+const eventsOf = ({ lines }: RunningProgram): LoadEvent[] => lines.map((line) => JSON.parse(line) as LoadEvent);
+
+function reportOf(events: readonly LoadEvent[], since: number): CutReport {
+  const last = (kept: boolean) =>
+    Math.max(0, ...events.filter((each) => each.kept === kept && each.answered).map(({ at }) => at - since));
+  return { lastNew: last(false), lastKept: last(true) };
+}

@@ -1,0 +1,84 @@
+/** How long a pod that has just started reaches what no grant says: it tries from its first instruction. */
+import { addOutsideAddresses, FREE_PORTS } from "../lab/outside.ts";
+import { poll } from "../lab/poll.ts";
+import { bashPod, importBash } from "./bash_image.ts";
+import { EARLY, namespaceOf } from "./contracts.ts";
+import { runIn, type RunningProgram } from "./program.ts";
+import type { Scene } from "./scene.ts";
+
+const NAMESPACE = namespaceOf(EARLY);
+/** What the pods may send to, and what they may not. */
+const ALLOWED = ["192.0.2.1", "2001:db8:60::1"];
+const DENIED = ["203.0.113.1", "2001:db8:61::1"];
+
+/** How long each pod tries. */
+const TRY_SECONDS = 12;
+
+/** Says which way a packet went, and when it was sent; every 3 ms, both ways, both families. */
+const SCRIPT = `
+exec 2>/dev/null 9<>/dev/udp/127.0.0.1/9
+say() { echo "$HOSTNAME $1 $EPOCHREALTIME" >"/dev/udp/$2/${FREE_PORTS.first}"; }
+say first ${ALLOWED[0]}
+exec 8<>/dev/tcp/${DENIED[0]}/80
+say opened ${ALLOWED[0]}
+while ((SECONDS < ${TRY_SECONDS})); do
+  say allowed4 ${ALLOWED[0]}; say allowed6 ${ALLOWED[1]}; say denied4 ${DENIED[0]}; say denied6 ${DENIED[1]}
+  read -t 0.003 -u 9
+done
+printf 'GET /hostname HTTP/1.0\\r\\n\\r\\n' >&8 && read -t 2 -u 8 line && say lives ${ALLOWED[0]}
+say last ${ALLOWED[0]}`;
+
+export interface StartGap {
+  pod: string;
+  /** From the first instruction to the last packet that passed and shouldn't, in ms; 0 when none did. */
+  ipv4: number;
+  ipv6: number;
+  /** A connection that was opened by the first instructions is answered after ten seconds. */
+  outlives: boolean;
+}
+
+/** Measures pods that start one after the other, and then some that start together. */
+export async function startGaps(scene: Scene, { alone, together }: { alone: number; together: number }) {
+  await importBash(scene.lab);
+  const destinations = ALLOWED.map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${FREE_PORTS.first}/udp`);
+  await scene.lend(EARLY.name, [{ destinations }]);
+  await addOutsideAddresses(scene.outside, [...ALLOWED, ...DENIED]);
+  await using listener = runIn(scene.outside, "listener.ts", String(FREE_PORTS.first));
+  const start = (name: string) => scene.create(bashPod({ name, namespace: NAMESPACE }, SCRIPT));
+  const names = (kind: string, count: number) => Array.from({ length: count }, (_, index) => `${kind}-${index + 1}`);
+  const gaps: Record<"alone" | "together", StartGap[]> = { alone: [], together: [] };
+  for (const name of names("alone", alone)) {
+    await start(name);
+    gaps.alone.push(await gapOf(listener, name));
+  }
+  const group = names("together", together);
+  await Promise.all(group.map(start));
+  for (const name of group) gaps.together.push(await gapOf(listener, name));
+  return gaps;
+}
+
+/** Waits until the pod has tried for as long as it does. */
+async function gapOf({ lines }: RunningProgram, pod: string): Promise<StartGap> {
+  const told = (kind: string) =>
+    lines.filter((line) => line.startsWith(`${pod} ${kind} `)).map((line) => Number(line.split(" ")[2]) * 1000);
+  await poll(
+    `${pod} has tried, and what is granted reaches the outside all the while`,
+    () => told("last").length > 0 || `${told("allowed4").length} of its packets have arrived`,
+    {
+      withinMs: (TRY_SECONDS + 60) * 1000,
+    },
+  );
+  const [first] = told("first");
+  const [last] = told("last");
+  // What is granted has to arrive up to the end, or what isn't proves nothing by staying away.
+  for (const family of ["allowed4", "allowed6"]) {
+    const seen = told(family);
+    if (first === undefined || !(seen.at(-1)! > last! - 1_000)) {
+      throw new Error(
+        `${pod}: of what is granted (${family}) the last arrived ${last! - seen.at(-1)!} ms before the end`,
+      );
+    }
+  }
+  const until = (kind: string) => Math.max(0, ...told(kind).map((at) => at - first!));
+  return { pod, ipv4: until("denied4"), ipv6: until("denied6"), outlives: told("lives").length > 0 };
+}

@@ -1,0 +1,111 @@
+/** Flows as packets, and what became of them. */
+import { OUTSIDERS } from "./flows.ts";
+import { addOutsideAddresses } from "../lab/outside.ts";
+import { type Try, tryAll } from "../lab/packets.ts";
+import { familyOf, ipOf, type MatrixFlow } from "./flows.ts";
+import type { Flow } from "./oracle.ts";
+import type { Scene } from "./scene.ts";
+
+export interface Verdicts {
+  flows: number;
+  passed: number;
+  /** They aren't answered, and somebody else is answered there. */
+  denied: number;
+  /** What differs from what was expected, and what says nothing because nobody is answered there. */
+  disagreements: string[];
+}
+
+/** Patience where an answer is expected: a machine may be busy. */
+const PATIENT = { withinMs: 4_000 };
+const SHORT = { withinMs: 800 };
+
+/** Tries all flows, and whom else their targets answer where they don't answer them. */
+export async function verdictsOf(
+  scene: Scene,
+  flows: readonly MatrixFlow[],
+  mayPass: (flow: Flow) => boolean,
+): Promise<Verdicts> {
+  const sources = flows.flatMap(({ source }) => source === undefined ? [] : [source]);
+  await addOutsideAddresses(scene.outside, [...new Set([...sources, ...OUTSIDERS])]);
+  const expected = flows.map(mayPass);
+  const reached = await reach(flows.map((flow) => ({ pid: flow.pid, one: tryOf(flow) })), SHORT);
+  const late = indexes(flows, (index) => expected[index]! && !reached[index]!);
+  const again = await reach(late.map((index) => ({ pid: flows[index]!.pid, one: tryOf(flows[index]!) })), PATIENT);
+  late.forEach((index, at) => reached[index] = again[at]!);
+
+  const silent = indexes(flows, (index) => !expected[index]! && !reached[index]!);
+  const controls = silent.map((index) => controlsOf(scene, flows[index]!));
+  const answered = await distinct(controls.flat());
+  const disagreements = flows.flatMap((flow, index) => {
+    if (reached[index] === expected[index]) return [];
+    return [`${textOf(flow)} ${expected[index] ? "is denied, though granted" : "passes, though not granted"}`];
+  });
+  const unknown = silent.flatMap((index, at) => {
+    const mute = controls[at]!.find((control) => !answered.get(keyOf(control)));
+    return mute ? [`${textOf(flows[index]!)} is unknown: ${mute.who} isn't answered either`] : [];
+  });
+  return {
+    flows: flows.length,
+    passed: reached.filter((each) => each).length,
+    denied: silent.length - unknown.length,
+    disagreements: [...disagreements, ...unknown],
+  };
+}
+
+interface Attempt {
+  pid: number;
+  one: Try;
+}
+
+interface Control extends Attempt {
+  who: string;
+}
+
+const tryOf = ({ to, port, protocol, via, viaPort, source }: MatrixFlow): Try => ({
+  to: via ?? to.ip,
+  port: viaPort ?? port,
+  protocol,
+  ...(source ? { from: source } : {}),
+});
+
+/** Who has to be answered for a denial to mean anything: somebody whom nothing binds, and the sender somewhere else. */
+function controlsOf(scene: Scene, flow: MatrixFlow): Control[] {
+  const one = tryOf(flow);
+  const { from: _, ...unbound } = one;
+  if (!flow.to.guestOf) return [{ who: "the control", pid: scene.pods.get("elsewhere/control")!.pid, one }];
+  const target = scene.pods.get("elsewhere/target")!;
+  const elsewhere = { ...one, to: ipOf(target, familyOf(flow.to.ip)), port: flow.port };
+  return [
+    { who: "the node", pid: scene.node, one: unbound },
+    ...(flow.from.guestOf ? [] : [{ who: "the sender elsewhere", pid: flow.pid, one: elsewhere }]),
+  ];
+}
+
+/** From each namespace all at once, and from two namespaces at a time. */
+async function reach(attempts: readonly Attempt[], patience: { withinMs: number }): Promise<boolean[]> {
+  const byPid = Map.groupBy(attempts.keys(), (index) => attempts[index]!.pid);
+  const outcomes: boolean[] = [];
+  const queue = [...byPid];
+  await Promise.all([1, 2].map(async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const [pid, at] = next;
+      const some = await tryAll(pid, at.map((index) => attempts[index]!.one), patience);
+      at.forEach((index, nth) => outcomes[index] = some[nth]!);
+    }
+  }));
+  return outcomes;
+}
+
+/** The outcomes of controls, each tried once whoever needs it. */
+async function distinct(controls: readonly Control[]): Promise<Map<string, boolean>> {
+  const all = [...new Map(controls.map((control) => [keyOf(control), control])).values()];
+  const outcomes = await reach(all, PATIENT);
+  return new Map(all.map((control, index) => [keyOf(control), outcomes[index]!]));
+}
+
+const keyOf = ({ pid, one }: Attempt): string => JSON.stringify([pid, one]);
+
+const textOf = ({ name, from, to, port, protocol, via, viaPort }: MatrixFlow): string =>
+  `${name} (${from.ip} → ${via ? `${via} ${viaPort} → ` : ""}${to.ip} ${port}/${protocol})`;
+
+const indexes = <T>(all: readonly T[], which: (index: number) => boolean): number[] => [...all.keys()].filter(which);
