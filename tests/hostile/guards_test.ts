@@ -141,7 +141,12 @@ Deno.test("the guards on what guests ask for", async (t) => {
     let judged = 0;
     const wrong = await inBatches(changed, async ({ title, kind, object, settings, says }) => {
       const path = `${pathOf(kind, namespaceOf(settings))}/${(object.metadata as { name: string }).name}`;
-      const said = await refusal(mallory, { method: "PUT", path, bodyJson: object });
+      const said = await refusal(mallory, {
+        method: "PATCH",
+        path,
+        bodyJson: object,
+        contentType: "application/merge-patch+json",
+      });
       // The template of a Job and the like can't be changed at all.
       if (/immutable|Forbidden: updates to|field can not be modified/.test(said)) return undefined;
       judged++;
