@@ -14,7 +14,6 @@ const hard = {
   "services.loadbalancers": "2",
   "services.nodeports": "8",
 };
-const sourceRanges = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
 Deno.test("what a guest would keep beyond the end", async (t) => {
   await using scene = await hostileScene({ hard, trustLevel: "internal", settings: { namespaceRetentionSeconds: 1 } });
@@ -119,7 +118,7 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
             loadBalancerSourceRanges: ["198.51.100.0/24"],
             allocateLoadBalancerNodePorts: false,
             ports: [{ port: 80, name: "one" }, { port: 81, name: "two" }],
-          }, { labels, annotations: { [sourceRanges]: "198.51.100.0/24" } }),
+          }, { labels }),
           open("inside", { ports: [{ port: 80 }] }),
         ],
       }),
