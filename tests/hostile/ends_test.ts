@@ -103,8 +103,8 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
     spec: { selector: { app: "x" }, ...spec },
   });
   await step(t, "keep load balancers and node ports after a cut", async () => {
-    // Whatever the API server takes for this type and for no other; and as large as it may be.
-    const labels = Object.fromEntries(Array.from({ length: 4_000 }, (_, at) => [`label-${at}`, ""]));
+    // Whatever the API server takes for this type and for no other, and many labels.
+    const labels = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`label-${at}`, ""]));
     const applied = await mallory.kubectl(
       ["create", "-f", "-"],
       JSON.stringify({
