@@ -55,7 +55,8 @@ seccompProfile:
 {{- define "keystone.tokenVolume" -}}
 - name: token
   projected:
-    defaultMode: 0440
+    # 0440: YAML 1.2 reads that as decimal.
+    defaultMode: 288
     sources:
       - serviceAccountToken:
           path: token
