@@ -139,3 +139,11 @@ export async function installGuards(cluster: Cluster, base: string): Promise<voi
     if (code !== 0) throw new Error(stderr);
   }
 }
+
+/** Classes of the cluster that the cases name. */
+export const classes: Body[] = [
+  { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-gpu" }, handler: "gpu" },
+  { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-sandbox" }, handler: "sandbox" },
+  { apiVersion: "scheduling.k8s.io/v1", kind: "PriorityClass", metadata: { name: "hostile-some" }, value: 1000 },
+  { apiVersion: "scheduling.k8s.io/v1", kind: "PriorityClass", metadata: { name: "hostile-low" }, value: -10 },
+];

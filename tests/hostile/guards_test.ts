@@ -8,7 +8,7 @@ import type { Body } from "../../deploy/guards/guard.ts";
 import { policies } from "../../deploy/guards/table.ts";
 import { clientOf, eventually, prepared, root, step } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
-import { attacks, installGuards, laid, ordinary, ordinaryOf, pathOf } from "./guard_cases.ts";
+import { attacks, classes, installGuards, laid, ordinary, ordinaryOf, pathOf } from "./guard_cases.ts";
 import { inBatches, refusal } from "./requests.ts";
 
 const suffix = crypto.randomUUID().slice(0, 6);
@@ -48,13 +48,6 @@ const guestNamespace = (name: string, annotations: Record<string, string>): Body
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "keystone-guest" },
     subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: `mallory-${suffix}` }],
   },
-];
-
-const classes: Body[] = [
-  { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-gpu" }, handler: "gpu" },
-  { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-sandbox" }, handler: "sandbox" },
-  { apiVersion: "scheduling.k8s.io/v1", kind: "PriorityClass", metadata: { name: "hostile-some" }, value: 1000 },
-  { apiVersion: "scheduling.k8s.io/v1", kind: "PriorityClass", metadata: { name: "hostile-low" }, value: -10 },
 ];
 
 const create = (rest: RestClient, kind: string, namespace: string, bodyJson: Body): Promise<string> =>
