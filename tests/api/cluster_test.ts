@@ -136,7 +136,11 @@ Deno.test("what the cluster offers and protects", {
       "it is open",
       async () => /(^| )10\.42\.0\.7\/32( |$)/.test(await opened("own", "own-home")) || "no",
     );
-    assert.match(await opened("own", "own-home"), /0\.0\.0\.0\/0-.*10\.42\.0\.0\/24/);
+    assert.match(
+      await opened("own", "own-home"),
+      /0\.0\.0\.0\/0-.*10\.0\.0\.0\/8/,
+      "which has the range of pods in it",
+    );
   });
 
   await step(t, "a DNS name opens what it resolves to, and follows it; never what is protected", async () => {
