@@ -55,6 +55,8 @@ export interface Holdings {
    * nothing is granted.
    */
   unsure: boolean;
+  /** Whether a grant waits for such a fact, also where another comes to its end: nothing is deleted for good then. */
+  waiting: boolean;
   /** When any of this changes by itself. */
   wakeAt?: number;
 }
@@ -114,6 +116,7 @@ export function holdingsOf(world: HoldingsWorld, faults: Faults): Holdings {
       notice !== undefined || onNoticeStill(reductions, world.now).length > 0
     ),
     unsure: isUnsure(standings),
+    waiting: waitsForFacts(standings),
     ...(drains.length > 0 ? { drainUntil: Math.max(...drains) } : {}),
     ...(ends.length > 0 ? { lastDrainUntil: Math.max(...ends) } : {}),
     ...(wakeAt === undefined ? {} : { wakeAt }),
@@ -162,11 +165,13 @@ function isUnsure(standings: readonly { grant: GrantFacts; standing: Standing }[
   const ending = standings.some(({ grant, standing }) =>
     standing.is === "leaving" || (standing.is === "ended" && standing.phase !== grant.status.phase)
   );
-  return !ending &&
-    standings.some(({ grant, standing }) =>
-      standing.is === "pending" && missingFacts.has(standing.reason) && grant.finalized
-    );
+  return !ending && waitsForFacts(standings);
 }
+
+const waitsForFacts = (standings: readonly { grant: GrantFacts; standing: Standing }[]): boolean =>
+  standings.some(({ grant, standing }) =>
+    standing.is === "pending" && missingFacts.has(standing.reason) && grant.finalized
+  );
 
 const missingFacts: ReadonlySet<string> = new Set([
   "GranteeUnknown",

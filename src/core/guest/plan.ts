@@ -757,7 +757,7 @@ function planWorld(world: GuestWorld, { holdings, hard, active }: Situation): Ex
 
 /** Whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
 const isOver = ({ binding }: GuestWorld, { active, leaving, holdings }: Situation, draining: boolean): boolean =>
-  !active && !leaving && !holdings.unsure && !binding && !draining;
+  !active && !leaving && !holdings.unsure && !holdings.waiting && !binding && !draining;
 
 const usualDrainMs = 120_000;
 

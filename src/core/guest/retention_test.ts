@@ -120,6 +120,15 @@ Deno.test("retention: what is recorded of another namespace of that name counts 
   assert.deepEqual(does(after(listed(copied))), [], "its day begins now");
 });
 
+Deno.test("retention: nothing is deleted while a grant waits for its Realm, also at the moment at which another ends", () => {
+  const due = listed({ ...empty(), now: now + 1000 + day });
+  const waiting = grant({ name: "waits", spec: { granteeRealm: "bob-home" } });
+  const ends = { ...ending("Delete"), status: { phase: "Active" as const } };
+  for (const grants of [[waiting], [ends, waiting]]) {
+    assert.ok(!does({ ...due, realm: undefined, grants }).includes("delete guest-bob-home"), String(grants.length));
+  }
+});
+
 Deno.test("retention: nothing is deleted while the quota isn't in force, or the clocks disagree", () => {
   const due = listed({ ...empty(), now: now + 1000 + day });
   assert.deepEqual(does({ ...due, skewMs: 5000 }), []);
