@@ -65,7 +65,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
       console.log(
         `    answers to the flood: ${JSON.stringify(answers)}; ends late by ${late.map(Math.round).join(", ")} ms`,
       );
-      assert.ok(Object.values(answers).reduce((a, b) => a + b) > 10 * clients, "it was a flood");
+      assert.ok(Object.values(answers).reduce((a, b) => a + b) > 4 * clients, "it was a flood");
       assert.ok(late.every((ms) => ms <= 1000), `late by ${late.join(", ")} ms`);
       assert.ok(slow.every((ms) => ms <= 3000), `in force after ${slow.join(", ")} ms`);
     },

@@ -482,8 +482,9 @@ export class Promises {
         const realm = this.#world.get("realms", memory.grantee);
         const known = realm && !realm.metadata.deletionTimestamp;
         memory.most = known || phase !== "Active" ? given(memory.spec, this.#levelOf(memory.grantee)) : new Map();
-        // While the clocks disagree nothing is cut.
-        const shown = known && this.#around.aheadMs === 0 ? {} : hard ?? {};
+        // While the clocks disagree, or its terms can't be read, nothing is cut: it stands by what it was given last.
+        const isCut = known && this.#around.aheadMs === 0 && this.#around.broken !== memory.name;
+        const shown = isCut ? {} : hard ?? {};
         const held = reductions.filter(({ until }) => this.#around.aheadMs !== 0 || Date.parse(until) > now);
         for (const more of [shown, ...held.map(({ hard }) => hard)]) {
           raise(memory.most, keys.flatMap((key) => more[key] === undefined ? [] : [[key, amount(more[key])]]));

@@ -672,7 +672,7 @@ function planDrain(world: GuestWorld, { holdings, hard, active, leaving }: Situa
       obstacle: { reason: "PodsUnknown", message: `Its pods can't be looked at: ${podsError}` },
     };
   }
-  return endPods(pods, { all, atOnce: leaving && all, leaving, deadline, now, hard, used });
+  return endPods(pods, { all, atOnce: leaving && all, leaving, counts, deadline, now, hard, used });
 }
 
 /** Ends pods that use a device that nobody was ever given: no notice was promised for it, and nothing may put it off. */
@@ -698,6 +698,8 @@ interface Ending {
   /** Whether the deadline isn't waited for. */
   atOnce: boolean;
   leaving: boolean;
+  /** Whether admission counts against what remains. */
+  counts: boolean;
   deadline: number;
   now: number;
   hard: Hard;
@@ -708,9 +710,10 @@ interface Ending {
 const overdueMs = 60_000;
 
 function endPods(pods: readonly PodFacts[], ending: Ending): Drain {
-  const { all, atOnce, leaving, deadline, now, hard, used } = ending;
+  const { all, atOnce, leaving, counts, deadline, now, hard, used } = ending;
   const left = all ? pods.filter(isThere) : pods;
-  if (all && left.length === 0) return noDrain;
+  // Where admission doesn't count against what remains, others may come: they are looked out for.
+  if (all && left.length === 0) return { ...noDrain, needsPods: !counts };
   const isPast = atOnce || now >= deadline;
   const chosen = all ? left.filter(({ terminating }) => !terminating) : victims(pods, hard);
   const writes = chosen.map((pod): Write => {
