@@ -93,7 +93,7 @@ function valuesOf(schema: Schema, path = ""): fc.Arbitrary<unknown> {
       if (schema.properties) {
         const each = Object.entries(schema.properties).map(([name, of]) => [name, valuesOf(of, `${path}/${name}`)]);
         return fc.record(Object.fromEntries(each), {
-          requiredKeys: path === "" ? ["realm"] : [],
+          requiredKeys: (path === "" ? ["realm"] : []) as never[],
           noNullPrototype: true,
         });
       }
