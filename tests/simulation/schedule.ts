@@ -1,6 +1,6 @@
 /** One schedule: a world, an operator and all others, taking turns as a seed says. */
 import { defaultSettings } from "../../src/api/mod.ts";
-import { cordonAnnotation, realmOfNamespace } from "../../src/core/names.ts";
+import { cordonAnnotation, madeAnnotation, realmOfNamespace, volumesAnnotation } from "../../src/core/names.ts";
 import {
   act,
   createGrant,
@@ -247,7 +247,11 @@ class Schedule {
     this.#settle(twin, random);
     // What stands in a namespace for nobody known stays as it was found.
     const known = (namespace: string) => promises.isKnown(realmOfNamespace(namespace)!, namespace);
-    const [one, two] = [dump(world, known), dump(other, known)];
+    const lives = (of: World) =>
+      new Map(of.list("namespaces").map(({ metadata }) => [metadata.name, metadata.annotations[madeAnnotation]]));
+    const [here, there] = [lives(world), lives(other)];
+    const isRemade = (namespace: string) => here.get(namespace) !== there.get(namespace);
+    const [one, two] = [dump(world, known, isRemade), dump(other, known, isRemade)];
     if (one !== two) throw new Broken(`any order comes to the same end: ${difference(one, two)}`);
     // A restart when nothing has changed writes nothing.
     this.#stage.operator = this.#operator(world, around, promises, random);
@@ -293,7 +297,12 @@ const prefixed = (step: number | string, text: string): string => text === "" ? 
 const kindsOfGuests = ["namespaces", "quotas", "bindings", "policies", "pods", "claims"] as const;
 
 /** All objects of a kind as text, without what differs between equal histories: when each thing was seen. */
-function dumpOf(world: World, kind: Kind, known: (namespace: string) => boolean = () => true): string {
+function dumpOf(
+  world: World,
+  kind: Kind,
+  known: (namespace: string) => boolean = () => true,
+  isRemade: (namespace: string) => boolean = () => false,
+): string {
   return world.list(kind).map(({ metadata, owned: _, ...rest }) => {
     const { name, namespace, labels, annotations, deletionTimestamp } = metadata;
     // One that was about to come into force when something came between has its finalizer, or not yet.
@@ -301,14 +310,21 @@ function dumpOf(world: World, kind: Kind, known: (namespace: string) => boolean 
     if (asFound.has(kind) && !known(namespace!)) return "";
     // A cordon is taken at the use that is seen when it begins.
     if (kind === "quotas" && annotations[cordonAnnotation]) return `${kind} ${namespace} cordoned`;
-    const noted = Object.fromEntries(Object.entries(annotations).filter(([, value]) => value !== ""));
+    // One that was empty for long enough goes, or is granted again at that very instant, and remembers what was before.
+    const remembered = kind === "namespaces" && isRemade(name) ? [madeAnnotation, volumesAnnotation] : [];
+    const noted = Object.fromEntries(
+      Object.entries(annotations).filter(([key, value]) => value !== "" && !remembered.includes(key)),
+    );
     const whole = { name, namespace, labels, annotations: noted, finalizers, deletionTimestamp, ...rest };
     return `${kind} ${JSON.stringify(sorted(whole))}`;
   }).filter(Boolean).sort().join("\n");
 }
 
-const dump = (world: World, known: (namespace: string) => boolean): string =>
-  [...watched, "claims" as const].map((kind) => dumpOf(world, kind, known)).join("\n");
+const dump = (
+  world: World,
+  known: (namespace: string) => boolean,
+  isRemade: (namespace: string) => boolean,
+): string => [...watched, "claims" as const].map((kind) => dumpOf(world, kind, known, isRemade)).join("\n");
 
 /** Also the quota, which for nobody known is only ever lowered, from whatever it was. */
 const asFound = new Set<Kind>(["limitRanges", "policies", "quotas", "serviceAccounts"]);

@@ -47,6 +47,8 @@ export interface GrantShare {
   enforced: boolean;
   /** Whether pods that had their room from the grant, or from a part of it that was cut, are still to go. */
   draining: boolean;
+  /** Whether its end is held up because this clock and the API server's disagree. */
+  skewed?: true;
   /** Whether it isn't known yet whether there are, but is about to be. */
   looking?: true;
   /** What keeps the drain from coming to its end. */
@@ -249,12 +251,13 @@ function heldShare(
   usage: Hard,
 ): GrantShare {
   const destinations = destinationsOf(world, holding).resolved;
-  const { grant, reductions } = holding;
+  const { grant, notice, reductions } = holding;
   return {
     uid: grant.uid,
     generation: grant.generation,
     enforced: true,
     draining: plan.draining,
+    ...(notice?.skewed ? { skewed: true } : {}),
     ...(plan.looking ? { looking: true } : {}),
     ...(plan.obstacle ? { obstacle: plan.obstacle } : {}),
     ...failureIn(failures, grant.name),
