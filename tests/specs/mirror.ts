@@ -74,7 +74,10 @@ export function comparable(state: State, token: string): State {
     /sha256:[0-9a-f]{64}/g,
     (digest) => digests.includes(digest) ? "(its digest)" : "(another digest)",
   );
-  return JSON.parse(token === "" ? digestless : digestless.replaceAll(token, "token")) as State;
+  // An account is named by the UID of its Realm, among others; both are another each time.
+  const nameless = digestless.replace(/(realm-[a-z0-9-]+-)[0-9a-f]{16}\b/g, "$1(its people)")
+    .replace(/(Realm|SuperEntity)\/[0-9a-f-]{36}\/[0-9a-f]{16}\b/g, "$1/(its people)");
+  return JSON.parse(token === "" ? nameless : nameless.replaceAll(token, "token")) as State;
 }
 
 /** The role of a realm that is a member of nothing any more stays, empty, until the realm goes. */

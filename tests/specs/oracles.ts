@@ -1,6 +1,6 @@
 /** What must hold of a universe once the operator is quiet, judged from the objects alone. */
 import { isDeepStrictEqual } from "node:util";
-import { parseQuantity } from "../../lib/quantity/mod.ts";
+import { parseQuantity, Quantity } from "../../lib/quantity/mod.ts";
 import { defaultSettings, type TrustLevel, trustLevels } from "../../src/api/mod.ts";
 import type { Seen, State } from "./mirror.ts";
 
@@ -130,7 +130,7 @@ const counted = /^(configmaps|secrets|services|persistentvolumeclaims|replicatio
 
 /** The most that a grant may give of a key, by its terms and the defaults of the trust level. */
 function mostOf(key: string, { spec }: Seen, trust: TrustLevel) {
-  const { pods, objects, ephemeralStorage } = defaultSettings.trust[trust];
+  const { pods, objects, ephemeralStorage, history } = defaultSettings.trust[trust];
   const named = Object.fromEntries(
     Object.entries(spec.hard as Record<string, string>).map((
       [key, value],
@@ -157,8 +157,15 @@ function mostOf(key: string, { spec }: Seen, trust: TrustLevel) {
     return parseQuantity(named["persistentvolumeclaims"] ?? objects);
   }
   if (key === "pods") return parseQuantity(pods);
-  if (key === "count/pods") {
-    return parseQuantity(Math.max(objects, Number(parseQuantity(named["pods"] ?? pods).toString())));
+  // Counts of what controllers make: as many as their owners may need (docs/security.md).
+  const most = (of: string, unnamed: number): Quantity => parseQuantity(named[of] ?? unnamed);
+  const times = ({ nanos, format }: Quantity, count: number) => new Quantity(nanos * BigInt(count), format);
+  const owned = (of: string, each: number) => times(most(`count/${of}`, objects), each);
+  if (key === "count/pods") return times(most("pods", pods), 2).add(parseQuantity(100));
+  if (key === "count/replicasets.apps") return owned("deployments.apps", history + 2).add(parseQuantity(objects));
+  if (key === "count/jobs.batch") return owned("cronjobs.batch", 2 * history + 2).add(parseQuantity(objects));
+  if (key === "count/controllerrevisions.apps") {
+    return owned("statefulsets.apps", history + 2).add(owned("daemonsets.apps", history + 2));
   }
   return parseQuantity(counted.test(key) && key !== "count/resourceclaims.resource.k8s.io" ? objects : 0);
 }
