@@ -20,7 +20,7 @@ import { planGrant } from "../../src/core/grant/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../../src/core/guest/objects.ts";
 import { type GuestObject, type GuestPlan, type GuestWorld, planGuest, type Write } from "../../src/core/guest/plan.ts";
 import { type Failure, sharesOf } from "../../src/core/guest/share.ts";
-import { aboutGrant, isFoundation, writeText } from "../../src/core/guest/writes.ts";
+import { aboutGrant, endsPod, isFoundation, writeText } from "../../src/core/guest/writes.ts";
 import { localRealm } from "../../src/core/local_realm.ts";
 import {
   adoptAnnotation,
@@ -439,6 +439,7 @@ export class Operator {
     for (const [index, stage] of plan.stages.entries()) {
       if (index >= plan.closing && failed.some(isFoundation)) break;
       for (const write of this.random.shuffled(stage)) {
+        if (this.skewMs !== 0 && endsPod(write)) continue;
         for (const request of this.#requestsOf(write, grantee, seen)) {
           const answer = yield request;
           if (!this.#taken(write, answer)) failed.push(write);

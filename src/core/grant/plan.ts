@@ -61,7 +61,7 @@ export function planGrant(world: GrantWorld): GrantPlan {
   if (finalizer) return { ...wait, finalizer };
   if (error !== undefined) return { ...wait, ...unplanned(world, error) };
   const failure = failureShown(world, standing, share);
-  if (failure) return { ...wait, ...notedPlan(world, failure) };
+  if (failure) return { ...wait, ...notedPlan(world, failure, standing) };
   try {
     const plan = shownPlan(world, standing, share, wait);
     const shownAt = share && shownFrom(share);
@@ -135,18 +135,30 @@ const unplanned = (world: GrantWorld, error: unknown): Pick<GrantPlan, "status" 
   error,
 });
 
-/** All as it was, but that it isn't ready: what later plans go by isn't touched by what can't be planned or written. */
-function notedPlan({ grant, now }: GrantWorld, failure: Failure): Pick<GrantPlan, "status" | "events"> {
+/**
+ * All as it was, but that it isn't ready: what later plans go by isn't touched by what can't be planned or written. The end
+ * that is in sight is written down all the same, because it comes by that.
+ */
+function notedPlan(
+  world: GrantWorld,
+  failure: Failure,
+  standing?: Standing,
+): Pick<GrantPlan, "status" | "events"> {
+  const { grant, now } = world;
   const { reason, message } = failure;
   const before = grant.status.conditions ?? [];
   // That it is over already is what its end is known by.
   if (before.some((condition) => condition.type === "Ready" && condition.reason === "Deleted")) return { events: [] };
-  const ready = foldConditions(before, [{ type: "Ready", status: "False", reason, message }], grant.generation, now);
-  const conditions = [...before.filter(({ type }) => type !== "Ready"), ...ready].sort((a, b) =>
-    a.type < b.type ? -1 : 1
-  );
+  const notice = standing?.is === "due" && standing.notice ? standing : undefined;
+  const verdicts: Verdict[] = [{ type: "Ready", status: "False", reason, message }];
+  if (notice) verdicts.push({ type: "Draining", ...drainingOf(world, notice, undefined) });
+  const said = foldConditions(before, verdicts, grant.generation, now);
+  const others = before.filter(({ type }) => !verdicts.some((verdict) => verdict.type === type));
+  const conditions = [...others, ...said].sort((a, b) => a.type < b.type ? -1 : 1);
+  const until = notice && effectiveUntil(world, notice);
   const phase = grant.status.phase ?? "Pending";
-  const status: GrantStatus = { ...grant.status, phase, message: bounded(message), conditions };
+  const ends = until === undefined ? {} : { effectiveUntil: until };
+  const status: GrantStatus = { ...grant.status, phase, message: bounded(message), ...ends, conditions };
   return { status, events: readyEventsOf(grant, status) };
 }
 

@@ -241,6 +241,20 @@ Deno.test("grant: an end that can't be carried out is said, and what it is known
   assert.equal(over.status!.phase, "Revoked", "and it ends when it can");
 });
 
+Deno.test("grant: one whose terms can't be planned is revoked: its end is announced, and comes", () => {
+  const { status } = plan();
+  const revoked = grant({ status: status!, generation: 2, spec: { revocation: {} } });
+  const failure = { reason: "PlanFailed" as const, message: "Planning it failed." };
+  const noted = plan({ grant: revoked, share: share({ generation: 2, failure }) });
+  assert.equal(ready(noted)!.reason, "PlanFailed");
+  assert.equal(noted.status!.conditions!.find(({ type }) => type === "Draining")!.reason, "Revoked");
+  assert.ok(Date.parse(noted.status!.effectiveUntil!) >= now);
+  const later = { ...revoked, status: noted.status! };
+  const until = Date.parse(noted.status!.effectiveUntil!);
+  const over = plan({ grant: later, now: until, share: share({ generation: 2, enforced: false, failure }) });
+  assert.equal(over.status!.phase, "Revoked");
+});
+
 Deno.test("grant: until it was seen whether pods are left nothing is said of an end", () => {
   const looking = share({ enforced: false, draining: true, looking: true });
   const over = grant({ status: { phase: "Active" }, spec: ended });

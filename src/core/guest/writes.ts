@@ -12,6 +12,10 @@ export function isFoundation(write: Write): boolean {
   return kind === "Namespace" || kind === "ResourceQuota" || metadata!.name === "default-deny";
 }
 
+/** Whether it ends a pod, which nobody can undo: not while the clocks disagree, also if they agreed when it was planned. */
+export const endsPod = (write: Write): boolean =>
+  "evict" in write || ("remove" in write && write.remove.kind === "Pod");
+
 /** The one grant that a write is about; none where it is about all of the namespace. */
 export function aboutGrant(write: Write): { grant?: string } {
   const grant = "apply" in write
