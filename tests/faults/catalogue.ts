@@ -3,6 +3,7 @@
  * which something can go wrong. Committed, so that the list of plans is the same everywhere;
  * `deno task test:faults --record` writes it anew.
  */
+import { markPrefix } from "./control_plane.ts";
 import recorded from "./catalogue.json" with { type: "json" };
 
 export type Counts = Readonly<Record<string, number>>;
@@ -11,8 +12,11 @@ export const catalogue: Readonly<Record<string, Counts>> = recorded;
 
 const file = new URL("catalogue.json", import.meta.url);
 
-/** Comes with time, not with what happens: the Lease is renewed, and what an event repeats is counted. */
-const isTimed = (name: string): boolean => /^(update\.leases|patch\.events)\b/.test(name);
+/**
+ * Comes with time, not with what happens: the Lease is renewed, what an event repeats is counted, and the namespaces of
+ * earlier plans are looked at until they are gone.
+ */
+const isTimed = (name: string): boolean => /^(update\.leases|patch\.events)\b/.test(name) || name.includes(markPrefix);
 
 /**
  * A tailscaled is asked, and says the same, at times more and at times less often. Of a scenario on a tailnet nothing else
