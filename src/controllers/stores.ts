@@ -227,6 +227,8 @@ const destinationsOf = ({ spec, status }: GrantFacts) =>
   [
     ...spec.networkPolicy?.allowedDestinations ?? [],
     ...(status.reductions ?? []).flatMap(({ allowedDestinations = [] }) => allowedDestinations),
+    // While the clocks disagree no notice is dated: only what is shown tells what is still open.
+    ...(status.resolvedDestinations ?? []).map(({ destination }) => destination),
   ].map(parseDestination);
 
 function destinationRealms(grant: GrantFacts): string[] {

@@ -427,6 +427,7 @@ export class Promises {
     const over = memories.some((memory) => this.#endOf(memory) <= now || memory.cuts.some((cut) => cut <= now));
     if (!over && memories.some((memory) => this.#mayHold(memory))) this.#break(nothingEndsBeforeItsTime, text);
     const drained = (memory: Memory) => {
+      this.#noteDrained(memory);
       const end = this.#endOf(memory);
       return !memory.wasActive || memory.drained || end > now ||
         end + 1000 * (memory.spec.termination?.drainSeconds ?? 120) <= now;
@@ -466,14 +467,19 @@ export class Promises {
     if (over) this.#break(neverMoreThanGranted, `${namespace}: ${over}`);
   }
 
+  /** Pods that are there when all had gone belong to no end any more. */
+  #noteDrained(memory: Memory): void {
+    const draining = statusOf(this.#world.get("grants", memory.name) ?? noGrant).conditions;
+    const isDrained = !memory.present || draining?.some(({ reason }) => reason === "Drained");
+    if (isDrained && this.#endOf(memory) <= this.#world.now) memory.drained = true;
+  }
+
   /** When all is at rest: exactly. */
   atRest(): void {
     const { now } = this.#world;
     for (const memory of this.#grants.values()) {
       this.#endIsAnnounced(memory);
-      const draining = statusOf(this.#world.get("grants", memory.name) ?? noGrant).conditions;
-      const isDrained = !memory.present || draining?.some(({ reason }) => reason === "Drained");
-      if (isDrained && this.#endOf(memory) <= now) memory.drained = true;
+      this.#noteDrained(memory);
       // One that begins later may do so before all is at rest again.
       if (!this.#mayHold(memory, Math.max(now, this.#beginOf(memory)))) memory.most = new Map();
       else {
