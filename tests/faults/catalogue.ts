@@ -3,7 +3,7 @@
  * which something can go wrong. Committed, so that the list of plans is the same everywhere;
  * `deno task test:faults --record` writes it anew.
  */
-import { markPrefix } from "./control_plane.ts";
+import { markPrefix } from "./request_name.ts";
 import recorded from "./catalogue.json" with { type: "json" };
 
 export type Counts = Readonly<Record<string, number>>;

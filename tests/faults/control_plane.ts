@@ -1,4 +1,5 @@
 /** A control plane that plans run on, one after the other. */
+import { markPrefix } from "./request_name.ts";
 import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { type Namespace, namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -8,9 +9,6 @@ import { prepared, type TestCluster } from "../fixtures/operator.ts";
 import { type Lab, openLab, startLab } from "../lab/lab.ts";
 import { type Upstream, upstreamOf } from "./upstream.ts";
 import { Witness, witnessed } from "./witness.ts";
-
-/** What the marks of all plans begin with. */
-export const markPrefix = "-plan-";
 
 export class ControlPlane implements AsyncDisposable {
   private constructor(

@@ -1,5 +1,8 @@
 /** What a request is called, the same in each run: `patch.grants.status:one`. */
 
+/** What the marks of all plans begin with. */
+export const markPrefix = "-plan-";
+
 const verbs: Readonly<Record<string, string>> = { POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
 
 /**

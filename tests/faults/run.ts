@@ -1,7 +1,8 @@
 /** Runs a plan: its scenario with what goes wrong, and what the oracles say of it. */
 import { stateFrom } from "../../src/tailnet/state.ts";
 import { patientClient } from "../fixtures/tailnet.ts";
-import { type ControlPlane, markPrefix } from "./control_plane.ts";
+import type { ControlPlane } from "./control_plane.ts";
+import { markPrefix } from "./request_name.ts";
 import { type Fault, isProcessFault, Trigger } from "./fault.ts";
 import { closings } from "./oracles/closings.ts";
 import { counts } from "./oracles/counts.ts";
