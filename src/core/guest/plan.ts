@@ -641,7 +641,7 @@ const noDrain: Drain = { writes: [], draining: false, needsPods: false };
  * without counting. In a namespace that is being deleted they are deleted, since nothing can be made there, evictions
  * included; and all of them where the default deny is gone, which can't be made again either.
  */
-function planDrain(world: GuestWorld, { holdings, hard, active, leaving }: Situation): Drain {
+function planDrain(world: GuestWorld, { holdings, hard, whole, cordon, active, leaving }: Situation): Drain {
   const { quota, pods, podsError, skewMs, now } = world;
   const { drainUntil, lastDrainUntil, unsure } = holdings;
   // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
@@ -657,8 +657,10 @@ function planDrain(world: GuestWorld, { holdings, hard, active, leaving }: Situa
     return { ...noDrain, draining: drainUntil !== undefined, ...wakeIn(deadline) };
   }
   const used = quota?.used ?? {};
+  // What is on notice goes on running, also a pod that came before it was counted.
+  const room = cordon === undefined ? hard : whole;
   if (
-    all ? isEmpty(world, drainUntil, counts) : !podsInExcess(hard, used) && !pods?.map(withoutTracking).some(isHeld)
+    all ? isEmpty(world, drainUntil, counts) : !podsInExcess(room, used) && !pods?.map(withoutTracking).some(isHeld)
   ) {
     return noDrain;
   }
@@ -672,7 +674,7 @@ function planDrain(world: GuestWorld, { holdings, hard, active, leaving }: Situa
       obstacle: { reason: "PodsUnknown", message: `Its pods can't be looked at: ${podsError}` },
     };
   }
-  return endPods(pods, { all, atOnce: leaving && all, leaving, counts, deadline, now, hard, used });
+  return endPods(pods, { all, atOnce: leaving && all, leaving, counts, deadline, now, hard: room, used });
 }
 
 /** Ends pods that use a device that nobody was ever given: no notice was promised for it, and nothing may put it off. */
