@@ -155,7 +155,7 @@ Deno.test("stays past the end", async (t) => {
       const { code } = await lab.kubectl(["create", "configmap", "probe", "--namespace", guest.namespace]);
       return code !== 0 || "not yet";
     });
-    const end = secondsFromNow(4);
+    const end = secondsFromNow(10);
     await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
     await says(
       grant,
