@@ -56,7 +56,7 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
   if (!isDeepStrictEqual(status, written.status)) {
     try {
       stores.grants.observe(await api.applyStatus({ ...head, metadata, status }, options));
-      unwritten.grants.forget(name);
+      if (unwritten.grants.forget(name)) context.queues.guests.add(granteeRealm);
     } catch (error) {
       keep(context, grant, status);
       throw error;
@@ -68,7 +68,8 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
     if (quota && !stores.namespaces.get(namespace)?.deleting) {
       record(context, { apiVersion: "v1", kind: "ResourceQuota", ...named(quota) }, plan.guestEvents);
     }
-  }
+  } // It was written after all, and only the answer was lost.
+  else if (unwritten.grants.forget(name)) context.queues.guests.add(granteeRealm);
   const error = plan.error ?? unread[0]?.error;
   if (error !== undefined) {
     // A failure must not cost an instant.

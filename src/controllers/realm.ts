@@ -53,7 +53,7 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
     const options = { fieldManager: operatorName, force: true, signal };
     try {
       stores.realms.observe(await api.applyStatus({ ...head, metadata, status: plan.status }, options));
-      unwritten.realms.forget(name);
+      if (unwritten.realms.forget(name)) wakeGuestsOf(context, name);
     } catch (error) {
       // Who isn't trusted any more loses what is open to them, whether that can be shown or not.
       unwritten.realms.keep(realm, plan.status);
@@ -61,6 +61,9 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
       throw error;
     }
     record(context, { ...head, name, uid: realm.uid }, plan.events);
+  } else if (unwritten.realms.forget(name)) {
+    // It was written after all, and only the answer was lost.
+    wakeGuestsOf(context, name);
   }
   return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
 }

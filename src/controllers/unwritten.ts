@@ -25,9 +25,13 @@ export class Unwritten<S> {
     this.#byName.set(name, { uid, status });
   }
 
-  /** Forgets one that is written or gone; without a name all, because another operator may have led. */
-  forget(name?: string): void {
-    if (name === undefined) this.#byName.clear();
-    else this.#byName.delete(name);
+  /**
+   * Forgets one that is written or gone; without a name all, because another operator may have led. Returns whether it had
+   * been remembered: who looked meanwhile saw that, and not what is written.
+   */
+  forget(name?: string): boolean {
+    if (name !== undefined) return this.#byName.delete(name);
+    this.#byName.clear();
+    return false;
   }
 }
