@@ -1,4 +1,4 @@
-/** What claims of volumes may not ask for, in themselves and in the templates that controllers make claims from. */
+/** Guards on volume claims, and on the templates that controllers make claims from. */
 import { provisioningClassesAnnotation } from "../../src/core/names.ts";
 import { type Cel, type Guard, type Names, type Policy, quoted } from "./guard.ts";
 
@@ -161,7 +161,7 @@ const volumeName: Guard = {
 const byController: Cel = "(request.userInfo.username == 'system:kube-controller-manager' || " +
   "request.userInfo.?groups.orValue([]).exists(group, group == 'system:serviceaccounts:kube-system'))";
 
-/** Who may make volumes has no need to take them by claims: a restored backup brings both. */
+/** Exempts those who may create PersistentVolumes, because a restored backup brings both. */
 const exempt: Cel = `authorizer.group('').resource('persistentvolumes').check('create').allowed() && !${byController}`;
 
 const variables: Policy["variables"] = [

@@ -78,7 +78,7 @@ export const containerFields: Readonly<Record<string, string>> = {
   workingDir: "inside the container",
 };
 
-/** What the node takes from the cluster's own stores, or makes itself. */
+/** Volume types that the node takes from the cluster's own stores, or makes itself. */
 export const volumeTypes: readonly string[] = [
   "configMap",
   "secret",

@@ -7,7 +7,7 @@ import type { GuardName } from "../../src/api/mod.ts";
 /** A CEL expression. */
 export type Cel = string;
 
-/** How an expression reaches what it judges; the same names stand for the object as it was, too. */
+/** Names by which an expression reaches what it judges, of the object and of the object as it was. */
 export interface Names {
   /** The whole object. */
   object: Cel;
@@ -21,11 +21,11 @@ export interface Names {
 /** One thing that guests may not ask for. */
 export interface Guard {
   name: GuardName;
-  /** What is refused, for the page. */
+  /** The refused content, for the page. */
   refuses: string;
   /** Why, in a sentence that follows field and value in the refusal. */
   why: string;
-  /** What to do instead; follows the reason. */
+  /** The remedy; follows the reason. */
   remedy: string;
   /** Settings that move the limit. */
   settings?: readonly string[];
@@ -34,7 +34,7 @@ export interface Guard {
    * offence that the old object gives too isn't counted.
    */
   offences: (names: Names) => Cel;
-  /** Whether the pod spec is all that it looks at; then an update that leaves the spec as it is costs nothing. */
+  /** True if it reads only the pod spec; then an update that leaves the spec as it is costs nothing. */
   ofSpec?: true | undefined;
   /** Beginning of the field's path when the offences leave it out. */
   at?: Cel;
@@ -73,7 +73,7 @@ export interface Policy {
   /** Resources that controllers make from what guests have written and that was judged then. */
   madeByControllers?: readonly string[];
   variables?: readonly (readonly [name: string, expression: Cel])[];
-  /** How the guards reach the object, and the object as it was. */
+  /** Variables by which the guards reach the object, and the object as it was. */
   names: { now: Names; before: Names };
   guards: readonly Guard[];
   /** Whoever this holds for isn't refused. */
