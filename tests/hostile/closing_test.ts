@@ -1,6 +1,7 @@
 /** Whoever wants to stay past an end: by a namespace in deletion, by an object that can't be written, by a name. */
 import assert from "node:assert/strict";
 import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
+import { policiesInForce } from "../fixtures/in_force.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { type Guest, type HostileScene, hostileScene } from "./scene.ts";
 
@@ -151,10 +152,7 @@ Deno.test("stays past the end", async (t) => {
         "request.name != 'dns'",
       ),
     );
-    await eventually("the policies are in force", async () => {
-      const { code } = await lab.kubectl(["create", "configmap", "probe", "--namespace", guest.namespace]);
-      return code !== 0 || "not yet";
-    });
+    await policiesInForce(lab);
     const end = secondsFromNow(10);
     await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
     await says(

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
+import { policiesInForce } from "../fixtures/in_force.ts";
 import { eventually, prepared, root, secondsFromNow, step } from "../fixtures/operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { freePorts } from "../lab/ports.ts";
@@ -41,6 +42,7 @@ Deno.test("strangers load the webhook while a grant ends", {
     const { code, stderr } = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/${overlay}`]);
     assert.equal(code, 0, stderr);
   }
+  await policiesInForce(lab);
   await using leaving = new AsyncDisposableStack();
   leaving.defer(async () => {
     await lab.kubectl(["delete", "validatingwebhookconfiguration", "keystone", "--ignore-not-found"]);

@@ -3,6 +3,7 @@ import type { Attack, Body, Example, Guard } from "../../deploy/guards/guard.ts"
 import { guards } from "../../deploy/guards/table.ts";
 import { guestGuards } from "../../deploy/guards/policies.ts";
 import { workloads } from "../../deploy/guards/workloads.ts";
+import { policiesInForce } from "../fixtures/in_force.ts";
 import type { Cluster } from "../lab/lab.ts";
 
 export interface Case {
@@ -138,6 +139,7 @@ export async function installGuards(cluster: Cluster, base: string): Promise<voi
     const { code, stderr } = await cluster.kubectl(["apply", ...args], { stdin });
     if (code !== 0) throw new Error(stderr);
   }
+  await policiesInForce(cluster);
 }
 
 /** Classes of the cluster that the cases name. */

@@ -42,7 +42,6 @@ Deno.test("ordinary life beside the guards", async (t) => {
   await using leaving = new AsyncDisposableStack();
   using cluster = await prepared(lab);
   await installGuards(lab, `${root}deploy/kustomize/base`);
-  // The policies have to be in force before anything is tried; the table's own test waits for each of them.
   const admin = async (...args: string[]) => {
     const { code, stdout, stderr } = await lab.kubectl(["-n", namespace, ...args]);
     assert.equal(code, 0, stderr);

@@ -13,6 +13,7 @@ import {
   type TestCluster,
   type TestOperator,
 } from "../fixtures/operator.ts";
+import { policiesInForce } from "../fixtures/in_force.ts";
 import type { ExternalCluster } from "../lab/external.ts";
 import { type Lab, type LabOptions, startLab } from "../lab/lab.ts";
 import { sharedLab } from "../lab/shared.ts";
@@ -68,6 +69,7 @@ export async function hostileScene(
   const cluster = starting.use(await prepared(lab));
   const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
   if (installed.code !== 0) throw new Error(installed.stderr);
+  await policiesInForce(lab);
   const operator = starting.use(
     await startOperator(lab, {
       kubeconfig: await lab.user(operatorUser),
