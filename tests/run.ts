@@ -4,6 +4,7 @@
  * What needs a node with real pods runs where it can. `KEYSTONE_E2E` says what else: `auto` (default) tells that it was
  * not run and why, `require` fails then, `off` leaves it out.
  */
+import { startLab } from "./lab/lab.ts";
 import { imageObstacle, nodeObstacle } from "./lab/node_obstacle.ts";
 
 interface Suite {
@@ -19,6 +20,8 @@ interface Suite {
   node?: "all" | "some";
   /** Whether a part of it needs the operator's image. */
   image?: boolean;
+  /** Its files share one cluster (`sharedLab`), one after the other: starting one for each takes longer than most of them. */
+  oneLab?: boolean;
 }
 
 // Fast ones first: what they find needn't wait for a cluster.
@@ -48,6 +51,7 @@ const suites: Suite[] = [
     args: ["tests/hostile"],
     lab: ["kubernetes"],
     node: "some",
+    oneLab: true,
   },
   {
     name: "tailnet",
@@ -97,8 +101,12 @@ function chosen(names: string[]): Suite[] {
   return suites.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
-async function deno(args: string[], stdout: "inherit" | "piped"): Promise<{ success: boolean; text: string }> {
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: root, stdin: "null", stdout, stderr: "inherit" })
+async function deno(
+  args: string[],
+  stdout: "inherit" | "piped",
+  env: Record<string, string> = {},
+): Promise<{ success: boolean; text: string }> {
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: root, env, stdin: "null", stdout, stderr: "inherit" })
     .spawn();
   let text = "";
   if (stdout === "piped") {
@@ -129,7 +137,13 @@ async function run(suite: Suite): Promise<void> {
     total.failed++;
     return;
   }
-  const { success, text } = await deno([suite.campaign ? "run" : "test", "--frozen", "-A", ...suite.args], "piped");
+  const isChosen = ["KEYSTONE_LAB", "KEYSTONE_LAB_DIR"].some((name) => Deno.env.has(name));
+  await using shared = suite.oneLab && !isChosen ? await startLab() : undefined;
+  const { success, text } = await deno(
+    [suite.campaign ? "run" : "test", "--frozen", "-A", ...suite.args],
+    "piped",
+    shared ? { KEYSTONE_LAB_DIR: shared.dir } : {},
+  );
   // deno-lint-ignore no-control-regex
   const plain = text.replace(/\x1b\[[0-9;]*m/g, "");
   const summaries = plain.matchAll(suite.campaign ? /(\d+) agreed, (\d+) differ/g : /(\d+) passed.*?\| (\d+) failed/g);
@@ -147,7 +161,14 @@ function failureIn(text: string): string {
   return (errors === -1 ? lines.slice(-60) : lines.slice(0, 200)).join("\n");
 }
 
-for (const suite of chosen(Deno.args)) await run(suite);
+for (const suite of chosen(Deno.args)) {
+  try {
+    await run(suite);
+  } catch (error) {
+    failures.push(`— ${suite.name} couldn't run: ${(error as Error).message}`);
+    total.failed++;
+  }
+}
 for (const what of failures) console.log(`\n${what}`);
 for (const what of notRun) console.log(`\nnot run: ${what}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
