@@ -3,34 +3,18 @@
  * front stays within its memory, and the API server's reviews are answered.
  */
 import assert from "node:assert/strict";
-import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { policiesInForce } from "../fixtures/in_force.ts";
 import { eventually, prepared, root, secondsFromNow, step } from "../fixtures/operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { freePorts } from "../lab/ports.ts";
 import { sharedLab } from "../lab/shared.ts";
+import { isJudged } from "./reviewed.ts";
 import { operatorUser } from "./scene.ts";
 
 const attackMs = 12_000;
 /** What the chart gives the containers, less what Deno takes without doing anything. */
 const mostFrontBytes = 384 * 2 ** 20;
 const mostOperatorBytes = 256 * 2 ** 20;
-
-const deployment = (namespace: string, cpu: string) => ({
-  apiVersion: "apps/v1",
-  kind: "Deployment",
-  metadata: { name: "probe", namespace },
-  spec: {
-    replicas: 1,
-    selector: { matchLabels: { app: "probe" } },
-    template: {
-      metadata: { labels: { app: "probe" } },
-      spec: {
-        containers: [{ name: "main", image: "example.com/none:1", resources: { requests: { cpu }, limits: { cpu } } }],
-      },
-    },
-  },
-});
 
 Deno.test("strangers load the webhook while a grant ends", {
   // The API server has to reach the front on loopback.
@@ -67,22 +51,8 @@ Deno.test("strangers load the webhook while a grant ends", {
   await cluster.createRealm(realm);
   await cluster.create({ name: `${realm}-stays`, to: realm, hard: { cpu: "2", memory: "2Gi" } });
   await cluster.grantIn("Active", `${realm}-stays`);
-  /** Whether the front has refused what is above all that is granted. */
-  const isJudged = async (): Promise<boolean> => {
-    try {
-      await cluster.rest.performRequest({
-        method: "POST",
-        path: `/apis/apps/v1/namespaces/${namespace}/deployments`,
-        querystring: new URLSearchParams({ dryRun: "All" }),
-        bodyJson: deployment(namespace, "99"),
-      });
-      return false;
-    } catch (error) {
-      if (isApiError(error) && /webhook "workloads\.keystone\.io" denied/.test(error.message)) return true;
-      throw error;
-    }
-  };
-  await eventually("the API server asks the front", async () => await isJudged() || "not yet");
+  const isRefused = () => isJudged(cluster.rest, namespace);
+  await eventually("the API server asks the front", async () => await isRefused() || "not yet");
 
   await step(t, "12 s of it: the grant ends on time, and each review of the API server is answered", async () => {
     const attack = startAttack(port!);
@@ -105,7 +75,7 @@ Deno.test("strangers load the webhook while a grant ends", {
     const until = performance.now() + attackMs;
     while (performance.now() < until) {
       const began = performance.now();
-      if (await isJudged()) judged++;
+      if (await isRefused()) judged++;
       else unjudged++;
       slowestMs = Math.max(slowestMs, performance.now() - began);
     }
@@ -128,7 +98,7 @@ Deno.test("strangers load the webhook while a grant ends", {
   });
 
   await step(t, "afterwards both are what they were", async () => {
-    assert.equal(await isJudged(), true);
+    assert.equal(await isRefused(), true);
     assert.deepEqual(operator.log.filter((line) => /lost|error|WRN/i.test(line)), []);
     assert.deepEqual(front.log.filter((line) => /ended|error|WRN/i.test(line)), []);
     assert.equal(await front.stop(), 0);
