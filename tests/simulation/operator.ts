@@ -668,9 +668,10 @@ export class Operator {
         }
         throw new WriteFailed();
       }
-      this.#unwritten.grants.forget(name);
       this.#observe("grants", answer.ok);
-    }
+      if (this.#unwritten.grants.forget(name)) this.#queues.guests.add(granteeRealm);
+    } // It was written after all, and only the answer was lost.
+    else if (this.#unwritten.grants.forget(name)) this.#queues.guests.add(granteeRealm);
     return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
   }
 
