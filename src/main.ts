@@ -10,7 +10,8 @@ import { setUpLog } from "./log.ts";
 import { listenUnlessClosed } from "./server/listen.ts";
 import { Report } from "./server/report.ts";
 import { LoopbackGuard } from "./tailnet/loopback.ts";
-import { createTailnet, noTailnet } from "./tailnet/tailnet.ts";
+import { createTailnet } from "./tailnet/local_tailnet.ts";
+import { noTailnet } from "./tailnet/tailnet.ts";
 import { version } from "./version.ts";
 
 async function main(): Promise<number> {

@@ -6,15 +6,10 @@ import { observeGuest } from "../controllers/guest.ts";
 import { Pools } from "../controllers/pools.ts";
 import type { GrantFacts, LocalRealm } from "../core/facts.ts";
 import { foresee } from "../core/guest/foresee.ts";
-import {
-  destinationsOf,
-  type GuestObject,
-  type GuestWorld,
-  planGuest,
-  type Target,
-  type Write,
-} from "../core/guest/plan.ts";
-import { parseDestination } from "../core/guest/destinations.ts";
+import { destinationsOf, planGuest } from "../core/guest/plan.ts";
+import type { GuestObject, Target, Write } from "../core/guest/writes.ts";
+import type { GuestWorld } from "../core/guest/world.ts";
+import { parseDestination } from "../core/guest/destination.ts";
 import { standingOf } from "../core/grant/standing.ts";
 import { guestNamespace } from "../core/names.ts";
 import { no } from "./exit.ts";

@@ -1,9 +1,10 @@
 /** The guest controller, keyed by grantee: folds all grants to it into the objects of its namespace. */
 import type { Next } from "../../lib/controller/mod.ts";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
-import type { GuestWorld } from "../core/guest/plan.ts";
+import type { GuestWorld } from "../core/guest/world.ts";
 import { type Fault, Faults, faultText } from "../core/faults.ts";
-import { type GuestPlan, planGuest, type Write } from "../core/guest/plan.ts";
+import { type GuestPlan, planGuest } from "../core/guest/plan.ts";
+import type { Write } from "../core/guest/writes.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { type Failure, sharesOf } from "../core/guest/share.ts";
 import { aboutGrant, endsPod, isFoundation, writeText } from "../core/guest/writes.ts";

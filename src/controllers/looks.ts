@@ -8,7 +8,8 @@ import {
 } from "../../lib/kubernetes/mod.ts";
 import { persistentVolumeClaims, type Service, services } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { ServiceFacts } from "../core/facts.ts";
-import type { GuestPlan, GuestWorld } from "../core/guest/plan.ts";
+import type { GuestPlan } from "../core/guest/plan.ts";
+import type { GuestWorld } from "../core/guest/world.ts";
 import type { Stored } from "../core/guest/retention.ts";
 import { exposedUsage } from "../core/guest/services.ts";
 import { withRemedy } from "./remedy.ts";

@@ -2,7 +2,8 @@
 import type { GrantFacts } from "../core/facts.ts";
 import { wasActive } from "../core/grant/ladder.ts";
 import { givingEntity, type Pooling } from "../core/grant/parties.ts";
-import { type GuestWorld, planGuest } from "../core/guest/plan.ts";
+import { planGuest } from "../core/guest/plan.ts";
+import type { GuestWorld } from "../core/guest/world.ts";
 import { contributionOf } from "../core/superentity/consent.ts";
 import { type PoolContext, sharePool } from "./superentity.ts";
 

@@ -14,7 +14,7 @@ import {
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import type { GuestObject, Target, Write } from "../core/guest/plan.ts";
+import type { GuestObject, Target, Write } from "../core/guest/writes.ts";
 import {
   adoptAnnotation,
   emptyAnnotation,

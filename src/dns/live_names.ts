@@ -4,7 +4,7 @@ import { isEqual } from "es-toolkit";
 import type { Clock } from "../../lib/clock/mod.ts";
 import { sortAddresses } from "./addresses.ts";
 import { type Answer, type Family, type Lookup, problemOf } from "./lookup.ts";
-import type { Names, Resolution } from "./names.ts";
+import type { Names, Resolution } from "./resolution.ts";
 import { defaultTiming, Records, type Standing, type Timing } from "./records.ts";
 
 const families = ["A", "AAAA"] as const satisfies Family[];

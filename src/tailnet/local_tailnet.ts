@@ -1,9 +1,10 @@
 /** How the picture is kept: edges on the bus say when to look, levels from the status say what is there. */
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../lib/clock/mod.ts";
+import { type Clock, systemClock } from "../../lib/clock/mod.ts";
 import {
   type FollowOptions,
   LocalApiError,
+  LocalClient,
   type Notify,
   type Prefs,
   type Status,
@@ -13,7 +14,7 @@ import { Alarm } from "./alarm.ts";
 import { CapabilityWatch } from "./capability_watch.ts";
 import { isNews, tellsOfPolicy } from "./news.ts";
 import { type Ping, type PingApi, Pings } from "./ping.ts";
-import { isTailnetAddress } from "./peer.ts";
+import { addressesIn, isTailnetAddress } from "./peer.ts";
 import { diff, stateFrom, type TailnetChange, type TailnetState, unreachable, withCapabilities } from "./state.ts";
 import type { Tailnet } from "./tailnet.ts";
 
@@ -260,4 +261,16 @@ function log(state: TailnetState): void {
   } else if (state.kind === "unavailable") {
     logger.warn("the tailnet is unavailable: {message}", { message: state.message });
   }
+}
+
+/**
+ * The tailnet that the tailscaled behind `socket` (a path, TS_SOCKET) is a node of. Nothing is asked before `run`.
+ *
+ * @param options.ranges CIDRs in which its nodes have addresses, where its control server was given others than usual
+ */
+export function createTailnet(
+  { socket, clock = systemClock, ranges }: { socket: string; clock?: Clock; ranges?: readonly string[] },
+): Tailnet {
+  const connect = (options: { timeoutMs: number; maxBytes: number }) => new LocalClient({ socket, ...options });
+  return new LocalTailnet({ socket, clock, connect, ...(ranges ? { isAddress: addressesIn(ranges) } : {}) });
 }

@@ -1,8 +1,4 @@
 /** The tailnet as controllers see it: what it looks like now, and whom to wake when that changes. */
-import { type Clock, systemClock } from "../../lib/clock/mod.ts";
-import { LocalClient } from "../../lib/tailscale/mod.ts";
-import { LocalTailnet } from "./local_tailnet.ts";
-import { addressesIn } from "./peer.ts";
 import type { Ping } from "./ping.ts";
 import type { TailnetChange, TailnetState } from "./state.ts";
 
@@ -54,15 +50,3 @@ export const noTailnet: Tailnet = {
       else signal.addEventListener("abort", () => resolve(), { once: true });
     }),
 };
-
-/**
- * The tailnet that the tailscaled behind `socket` (a path, TS_SOCKET) is a node of. Nothing is asked before `run`.
- *
- * @param options.ranges CIDRs in which its nodes have addresses, where its control server was given others than usual
- */
-export function createTailnet(
-  { socket, clock = systemClock, ranges }: { socket: string; clock?: Clock; ranges?: readonly string[] },
-): Tailnet {
-  const connect = (options: { timeoutMs: number; maxBytes: number }) => new LocalClient({ socket, ...options });
-  return new LocalTailnet({ socket, clock, connect, ...(ranges ? { isAddress: addressesIn(ranges) } : {}) });
-}

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createTailnet, noTailnet } from "./tailnet.ts";
+import { createTailnet } from "./local_tailnet.ts";
+import { noTailnet } from "./tailnet.ts";
 
 Deno.test("no tailnet: nothing is known, nothing is waited for, and run ends with its signal", async () => {
   const abort = new AbortController();

@@ -1,6 +1,6 @@
 /** Where one plan runs: a control plane, the operators on it, each behind a proxy of its own, and what they may break. */
 import { type KubernetesObject, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { changingTailnet, type StandInNode } from "../fixtures/stand_ins.ts";
 import { startOperator, type TestOperator } from "../fixtures/operator.ts";
 import { poll } from "../lab/poll.ts";

@@ -1,7 +1,7 @@
 /** Everybody but the operator: people, guests, the controller manager, kubelets, the tailnet, and time. */
 import { type GrantSpec, type RealmSpec, trustedNodeAnnotation, trustLevels } from "../../src/api/mod.ts";
 import { adoptAnnotation, cordonAnnotation, guestNamespace } from "../../src/core/names.ts";
-import type { NodeFacts } from "../../src/core/realm/plan.ts";
+import type { NodeFacts } from "../../src/core/realm/world.ts";
 import { breakable, type Operator, skewLookMs, type Surroundings } from "./operator.ts";
 import type { Promises } from "./promises.ts";
 import type { Random } from "./random.ts";

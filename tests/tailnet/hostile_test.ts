@@ -1,7 +1,8 @@
 /** A tailscaled that hangs, floods, lies or talks nonsense: what it says is not believed, and nothing else suffers. */
 import assert from "node:assert/strict";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { createTailnet, type TailnetState } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
+import type { TailnetState } from "../../src/tailnet/tailnet.ts";
 import { hostileTailscaled } from "../fixtures/hostile.ts";
 import { type HostileMode, hostileModes } from "../fixtures/hostile_tailscaled.ts";
 import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";

@@ -1,6 +1,6 @@
 /** What the keystone command sees of a real tailnet. */
 import assert from "node:assert/strict";
-import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { keystone } from "../fixtures/keystone.ts";
 import { eventually, prepared, realmOf, startOperator, step } from "../fixtures/operator.ts";
 import { startLab } from "../lab/lab.ts";

@@ -5,7 +5,7 @@ import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { events } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
 import type { Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import type { PeerStatus } from "../../lib/tailscale/mod.ts";
-import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, grantOf, prepared, realmOf, startOperator, step, type TestCluster } from "../fixtures/operator.ts";
 import { daemonShows, headscale, moveNode, nodeIdOf } from "../fixtures/tailnet.ts";
 import { startLab } from "../lab/lab.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { Grant, Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, grantOf, prepared, realmOf, startOperator, step } from "../fixtures/operator.ts";
 import { headscale, nodeIdOf } from "../fixtures/tailnet.ts";
 import { type LabRealm, startLab } from "../lab/lab.ts";

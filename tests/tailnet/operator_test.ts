@@ -1,7 +1,7 @@
 /** The specification's Realm and Grant on a real cluster that is a node of a real tailnet. */
 import assert from "node:assert/strict";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, prepared, startOperator, step } from "../fixtures/operator.ts";
 import { seed } from "../fixtures/seed.ts";
 import { daemonKnows } from "../fixtures/tailnet.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { distribution } from "../../bench/statistics.ts";
 import type { PeerStatus } from "../../lib/tailscale/mod.ts";
-import { createTailnet } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, grantOf, prepared, realmOf, startOperator } from "../fixtures/operator.ts";
 import { numbers, replay } from "../fixtures/replay.ts";
 import { dialects, ReplayedTailscaled } from "../fixtures/replayed_tailscaled.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { LocalClient } from "../../lib/tailscale/mod.ts";
-import { createTailnet, type Peer, type Tailnet } from "../../src/tailnet/tailnet.ts";
+import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
+import type { Peer, Tailnet } from "../../src/tailnet/tailnet.ts";
 import { isNews } from "../../src/tailnet/news.ts";
 import { SocketProxy } from "../fixtures/socket_proxy.ts";
 import { daemonIs, daemonKnows, grantingPolicy, setPolicy } from "../fixtures/tailnet.ts";

@@ -5,7 +5,8 @@ import type { BindingFacts, IdentityFacts, RealmFacts } from "../facts.ts";
 import { realmAccount, realmGroup } from "../names.ts";
 import { canonicalName } from "../realm/identity.ts";
 import { subjectKey } from "./objects.ts";
-import type { GuestWorld, Write } from "./plan.ts";
+import type { Write } from "./writes.ts";
+import type { GuestWorld } from "./world.ts";
 
 /**
  * The people for whom an account stands: `<Kind>/<UID>/<digest>`. The digest is of the UID, the identity, the subjects and,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { accountFor, afterWrites, converged, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
 import type { IdentityFacts, RealmFacts } from "../facts.ts";
 import { accountOf, accountRecord } from "./account.ts";
-import { type GuestWorld, planGuest } from "./plan.ts";
+import { planGuest } from "./plan.ts";
+import type { GuestWorld } from "./world.ts";
 
 const bob = realm({ createdAt: now - 10_000 });
 const account = accountFor(bob);

@@ -12,7 +12,9 @@ import {
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../api/mod.ts";
 import type { GrantFacts, PodFacts } from "../facts.ts";
-import { type GuestPlan, type GuestWorld, planGuest, type Write } from "./plan.ts";
+import { type GuestPlan, planGuest } from "./plan.ts";
+import type { Write } from "./writes.ts";
+import type { GuestWorld } from "./world.ts";
 import { sharesOf } from "./share.ts";
 import { writeText } from "./writes.ts";
 

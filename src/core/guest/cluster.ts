@@ -2,7 +2,8 @@
 import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts } from "../facts.ts";
 import type { Quantity } from "../../../lib/quantity/mod.ts";
-import { type Hard, sumHard } from "./hard.ts";
+import { sumHard } from "./hard.ts";
+import type { Hard } from "./resource_list.ts";
 import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
 import { tailnetRanges } from "./tiers.ts";
 

@@ -4,7 +4,7 @@
  * the guests' role and against the roles of a real cluster's controllers.
  */
 import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
-import type { Hard } from "./hard.ts";
+import type { Hard } from "./resource_list.ts";
 
 /** Defaults for what a grant does not name, and how much history workloads keep. */
 export interface CountDefaults {

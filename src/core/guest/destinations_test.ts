@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { defaultSettings } from "../../api/mod.ts";
 import { contains, parseRange } from "./address.ts";
-import { type DestinationWorld, parseDestination, resolveDestinations } from "./destinations.ts";
+import { type DestinationWorld, resolveDestinations } from "./destinations.ts";
+import { parseDestination } from "./destination.ts";
 import { alwaysPrivate, alwaysProtected, groundOf } from "./tiers.ts";
 import type { Way } from "./way.ts";
 

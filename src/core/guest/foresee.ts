@@ -1,6 +1,8 @@
 /** What a world becomes by the plans for it: foretold, without a cluster. */
 import { cordonAnnotation, provisioningClassesAnnotation } from "../names.ts";
-import { type GuestObject, type GuestPlan, type GuestWorld, planGuest, type Target, type Write } from "./plan.ts";
+import { type GuestPlan, planGuest } from "./plan.ts";
+import type { GuestObject, Target, Write } from "./writes.ts";
+import type { GuestWorld } from "./world.ts";
 
 /**
  * The world after the first `count` writes of a plan have been made, as an API server would store them.

@@ -1,7 +1,8 @@
 /** What guests can read about their grants, in the ConfigMap `keystone`: terms only, so that use makes no writes. */
 import { isDated, type Reduction } from "../grant/reduction.ts";
 import { rfc3339 } from "../instants.ts";
-import { type Hard, shown } from "./hard.ts";
+import { shown } from "./hard.ts";
+import type { Hard } from "./resource_list.ts";
 import type { Holding } from "./holding.ts";
 
 const heading = "# What is granted to you here. Written by Keystone; changes to it are undone.\n";

@@ -8,11 +8,8 @@ import {
   sumQuantities,
 } from "../../../lib/quantity/mod.ts";
 import { own } from "../own.ts";
-
 import { type CountDefaults, derivedDefaults, ownCounts } from "./counts.ts";
-
-/** Quantities by quota key, such as `requests.cpu`. */
-export type Hard = ReadonlyMap<string, Quantity>;
+import type { Hard } from "./resource_list.ts";
 
 // The API server takes both spellings for the same thing and would keep two books (pkg/quota/v1/evaluator/core/pods.go).
 const aliases = new Map([

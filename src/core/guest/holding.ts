@@ -10,7 +10,8 @@ import { type Notice, rulesOf, type Standing, standingIn, type StandingWorld } f
 import { earliest } from "../instants.ts";
 import { consentOf } from "../superentity/consent.ts";
 import { sharedTerms } from "../superentity/pool.ts";
-import { classesToTell, completeHard, type Hard, hardFrom, largerHard, quantitiesOf, sumHard } from "./hard.ts";
+import { classesToTell, completeHard, hardFrom, largerHard, quantitiesOf, sumHard } from "./hard.ts";
+import type { Hard } from "./resource_list.ts";
 
 /** One grant that is in force. */
 export interface Holding {

@@ -5,7 +5,8 @@ import { defaultSettings, type GrantSpec, type GrantStatus, parseSettings, type 
 import { planGrant } from "../grant/plan.ts";
 import { parseRange } from "./address.ts";
 import { clusterFacts, type NodeSource } from "./cluster.ts";
-import { type GuestWorld, planGuest } from "./plan.ts";
+import { planGuest } from "./plan.ts";
+import type { GuestWorld } from "./world.ts";
 import { sharesOf } from "./share.ts";
 
 const bob = realm({ status: verified("100.64.0.2"), trustedNode: "n1" });

@@ -15,7 +15,7 @@ import {
 } from "../names.ts";
 import { rfc3339 } from "../instants.ts";
 import { isKnown } from "./holding.ts";
-import type { GuestWorld } from "./plan.ts";
+import type { GuestWorld } from "./world.ts";
 import { guardSettings } from "./guard_settings.ts";
 import { claimsIn, emptySince, endedAt, hasKept, isOwnMake } from "./retention.ts";
 import { recordedTrust, rulesHere } from "./trust.ts";

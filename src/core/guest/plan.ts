@@ -1,35 +1,11 @@
 /** What should stand in the namespace of one grantee's guests, and the writes that lead there in a safe order. */
 import { isDeepStrictEqual } from "node:util";
-import type {
-  ConfigMap,
-  LimitRange,
-  Namespace,
-  ResourceQuota,
-  ServiceAccount,
-} from "../../../lib/kubernetes_apis/core@v1.ts";
+import type { Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicy } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
-import type { Settings } from "../../api/mod.ts";
-import type {
-  BindingFacts,
-  ClusterFacts,
-  ConfigMapFacts,
-  EventFact,
-  GrantFacts,
-  IdentityFacts,
-  LimitRangeFacts,
-  LocalRealm,
-  NamespaceFacts,
-  PodFacts,
-  PolicyFacts,
-  QuotaFacts,
-  RealmFacts,
-  ServiceAccountFacts,
-  ServiceFacts,
-} from "../facts.ts";
+import type { BindingFacts, EventFact, PodFacts, PolicyFacts, QuotaFacts } from "../facts.ts";
 import { type Fault, Faults, faultText } from "../faults.ts";
-import type { Pooling } from "../grant/parties.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import {
   accountAnnotation,
@@ -49,7 +25,8 @@ import { cordonOf, isRecord } from "./cordon.ts";
 import { resolveDestinations } from "./destinations.ts";
 import { maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
-import { closedHard, type Hard, quotaHard, shown } from "./hard.ts";
+import { closedHard, quotaHard, shown } from "./hard.ts";
+import type { Hard } from "./resource_list.ts";
 import { type Holding, type Holdings, holdingsOf, isKnown } from "./holding.ts";
 import { containerLimits } from "./limits.ts";
 import { heldText, isHeld, isThere, remainingText, withoutTracking } from "./remaining.ts";
@@ -69,96 +46,13 @@ import {
   subjectsOf,
 } from "./objects.ts";
 import { type Ownership, ownershipOf, recordsOf } from "./ownership.ts";
-import { claimsIn, deletesVolumes, emptyRecord, emptySince, endedAt, keptBecause, type Stored } from "./retention.ts";
+import { claimsIn, deletesVolumes, emptyRecord, emptySince, endedAt, keptBecause } from "./retention.ts";
 import { type ExposedPlan, planExposed } from "./services.ts";
 import { groundOf } from "./tiers.ts";
 import { rulesHere } from "./trust.ts";
 import { wayTo } from "./way.ts";
-
-/** Everything that is known about one grantee. */
-export interface GuestWorld {
-  /** Name of the grantee. */
-  grantee: string;
-  realm: RealmFacts | undefined;
-  /** All grants to the grantee. */
-  grants: readonly GrantFacts[];
-  local: LocalRealm;
-  /** As in StandingWorld. */
-  pooling?: Pooling;
-  settings: Settings;
-  cluster: ClusterFacts;
-  /** Any Realm by name, for destinations. */
-  realmNamed: (name: string) => RealmFacts | undefined;
-  /** What a DNS name resolves to, for destinations; undefined while it is being asked. */
-  addressesOfName: (name: string) => readonly string[] | { error: string } | undefined;
-  namespace: NamespaceFacts | undefined;
-  /** Ours in the namespace: by label, and by the name that each kind has. */
-  quota: QuotaFacts | undefined;
-  limitRange: LimitRangeFacts | undefined;
-  serviceAccount: ServiceAccountFacts | undefined;
-  binding: BindingFacts | undefined;
-  guide: ConfigMapFacts | undefined;
-  /** The accounts that were made for people of a realm of this name, if anybody has asked for one. */
-  accounts?: readonly IdentityFacts[];
-  policies: readonly PolicyFacts[];
-  /** Names of the network policies in the namespace that others have made. */
-  otherPolicies: readonly string[];
-  /** The pods of the namespace; undefined while nobody looks at them. */
-  pods: readonly PodFacts[] | undefined;
-  /** Why nobody can look at them. */
-  podsError?: string;
-  /** The Services that let the world in; undefined while nobody looks at them. */
-  services?: readonly ServiceFacts[];
-  /** Why nobody can look at them. */
-  servicesError?: string;
-  /** What is stored there; undefined while nobody looks. */
-  stored?: Stored;
-  /** Why nobody can look. */
-  storedError?: string;
-  /** What of this could not be read; the plan goes on without it. */
-  unread?: readonly Fault[];
-  /** As in StandingWorld. */
-  skewMs: number;
-  /** Epoch milliseconds. */
-  now: number;
-}
-
-export type GuestObject =
-  | Namespace
-  | ResourceQuota
-  | LimitRange
-  | ServiceAccount
-  | NetworkPolicy
-  | RoleBinding
-  | ConfigMap;
-
-/** One that is there, so that a write reaches it and no other of its name. */
-export interface Target {
-  kind:
-    | "ConfigMap"
-    | "Namespace"
-    | "NetworkPolicy"
-    | "ResourceQuota"
-    | "RoleBinding"
-    | "ServiceAccount"
-    | "Pod";
-  /** Absent for a Namespace. */
-  namespace?: string;
-  name: string;
-  uid: string;
-}
-
-/** A write. An apply carries the whole desired object; all others are bound to the UID that was seen. */
-export type Write =
-  | { apply: GuestObject; event?: EventFact }
-  /** Takes over a namespace that a person has handed over, or opens one that was closed, and takes the marks of that off. */
-  | { adopt: Namespace; uid: string }
-  | { remove: Target; graceSeconds?: number }
-  | { evict: Target; graceSeconds: number }
-  /** A Service that lets the world in lets in the cluster alone. */
-  | { internalize: Omit<Target, "kind"> }
-  /** All claims of the namespace. */
-  | { removeVolumes: { namespace: string } };
+import type { GuestWorld } from "./world.ts";
+import type { GuestObject, Write } from "./writes.ts";
 
 export interface GuestPlan {
   /** Stages in the order of safety; the writes of one stage are independent of each other. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { afterWrites, converged, grant, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
 import type { NamespaceFacts } from "../facts.ts";
-import { type GuestWorld, planGuest } from "./plan.ts";
+import { planGuest } from "./plan.ts";
+import type { GuestWorld } from "./world.ts";
 
 const day = 86_400_000;
 const bob = realm();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/facts.ts";
 import type { ServiceFacts } from "../facts.ts";
-import { type GuestWorld, planGuest } from "./plan.ts";
+import { planGuest } from "./plan.ts";
+import type { GuestWorld } from "./world.ts";
 import { exposedUsage } from "./services.ts";
 import { sharesOf } from "./share.ts";
 

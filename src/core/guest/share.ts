@@ -5,21 +5,22 @@ import { type Fault, Faults, faultText } from "../faults.ts";
 import type { Reduction } from "../grant/reduction.ts";
 import { validityOf } from "../grant/validity.ts";
 import { guestNamespace } from "../names.ts";
-import { type Claim, type Hard, overused, quotaKey, shareOut, shown } from "./hard.ts";
+import { type Claim, overused, quotaKey, shareOut, shown } from "./hard.ts";
+import type { Hard } from "./resource_list.ts";
 import type { Holding } from "./holding.ts";
 import { grantPolicyName } from "./objects.ts";
 import { ownershipOf } from "./ownership.ts";
 import {
   destinationsOf,
   type GuestPlan,
-  type GuestWorld,
   isInForce,
   isOptional,
   type Obstacle,
   sameQuantities,
   uncounted,
-  type Write,
 } from "./plan.ts";
+import type { Write } from "./writes.ts";
+import type { GuestWorld } from "./world.ts";
 import { wayTo } from "./way.ts";
 
 /** Whether something stands, why, and that in a sentence. */

@@ -1,7 +1,53 @@
-/** What a write of a guest plan is about. */
+/** The writes of a guest plan, and what each is about. */
+import type {
+  ConfigMap,
+  LimitRange,
+  Namespace,
+  ResourceQuota,
+  ServiceAccount,
+} from "../../../lib/kubernetes_apis/core@v1.ts";
+import type { NetworkPolicy } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import type { EventFact } from "../facts.ts";
 import { grantLabel } from "../names.ts";
 import { grantOfPolicy } from "./objects.ts";
-import type { Write } from "./plan.ts";
+
+export type GuestObject =
+  | Namespace
+  | ResourceQuota
+  | LimitRange
+  | ServiceAccount
+  | NetworkPolicy
+  | RoleBinding
+  | ConfigMap;
+
+/** One that is there, so that a write reaches it and no other of its name. */
+export interface Target {
+  kind:
+    | "ConfigMap"
+    | "Namespace"
+    | "NetworkPolicy"
+    | "ResourceQuota"
+    | "RoleBinding"
+    | "ServiceAccount"
+    | "Pod";
+  /** Absent for a Namespace. */
+  namespace?: string;
+  name: string;
+  uid: string;
+}
+
+/** A write. An apply carries the whole desired object; all others are bound to the UID that was seen. */
+export type Write =
+  | { apply: GuestObject; event?: EventFact }
+  /** Takes over a namespace that a person has handed over, or opens one that was closed, and takes the marks of that off. */
+  | { adopt: Namespace; uid: string }
+  | { remove: Target; graceSeconds?: number }
+  | { evict: Target; graceSeconds: number }
+  /** A Service that lets the world in lets in the cluster alone. */
+  | { internalize: Omit<Target, "kind"> }
+  /** All claims of the namespace. */
+  | { removeVolumes: { namespace: string } };
 
 /** Whether nothing may open in the namespace where this write fails: what opens relies on what it writes. */
 export function isFoundation(write: Write): boolean {

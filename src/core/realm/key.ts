@@ -1,6 +1,6 @@
 /** The node's key: warned of before it expires, since only its owner can renew it. */
 import type { Verdict } from "../conditions.ts";
-import type { NodeFacts } from "./plan.ts";
+import type { NodeFacts } from "./world.ts";
 
 const warnMs = 7 * 86_400_000;
 

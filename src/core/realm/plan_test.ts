@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { node, now, realm } from "../../../tests/fixtures/facts.ts";
 import type { PingFacts } from "./path.ts";
-import { type NodeFacts, planRealm, type RealmPlan, type RealmWorld, type TailnetFacts } from "./plan.ts";
+import { planRealm, type RealmPlan } from "./plan.ts";
+import type { NodeFacts, RealmWorld, TailnetFacts } from "./world.ts";
 
 const lastSeenEveryMs = 300_000;
 const plan = (world: Partial<RealmWorld>): RealmPlan =>

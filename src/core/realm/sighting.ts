@@ -6,7 +6,7 @@ import { rfc3339 } from "../instants.ts";
 import { isNamed, isVerified } from "./identity.ts";
 import { expiredMessage, isExpired } from "./key.ts";
 import { isAnswering } from "./path.ts";
-import type { NodeFacts, RealmWorld } from "./plan.ts";
+import type { NodeFacts, RealmWorld } from "./world.ts";
 
 type Said = Omit<Verdict, "type">;
 

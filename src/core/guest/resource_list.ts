@@ -1,0 +1,5 @@
+/** Amounts of resources, as quotas have them. */
+import type { Quantity } from "../../../lib/quantity/mod.ts";
+
+/** Quantities by quota key, such as `requests.cpu`. */
+export type Hard = ReadonlyMap<string, Quantity>;
