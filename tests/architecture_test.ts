@@ -62,6 +62,55 @@ Deno.test("core imports only itself, the API's types, quantities, generated type
   assert.deepEqual(await violations("src/core", allowed), []);
 });
 
+/** What imports what in these folders, types included, by the room that each module is in. */
+async function importsOf(folders: string[], roomOf: (path: string) => string): Promise<Map<string, Set<string>>> {
+  const graph = new Map<string, Set<string>>();
+  for (const folder of folders) {
+    for await (const { path, text } of sources(folder)) {
+      if (isTest(path)) continue;
+      const room = roomOf(path);
+      const targets = graph.get(room) ?? new Set();
+      graph.set(room, targets);
+      for (const { target } of imports(path, text)) {
+        if (folders.some((each) => target.startsWith(`${each}/`)) && roomOf(target) !== room) {
+          targets.add(roomOf(target));
+        }
+      }
+    }
+  }
+  return graph;
+}
+
+/** The first way from a room back to itself; undefined: there is none. */
+function circleIn(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const done = new Set<string>();
+  const search = (room: string, way: readonly string[]): string[] | undefined => {
+    if (way.includes(room)) return [...way.slice(way.indexOf(room)), room];
+    if (done.has(room)) return undefined;
+    for (const target of graph.get(room) ?? []) {
+      const found = search(target, [...way, room]);
+      if (found) return found;
+    }
+    done.add(room);
+    return undefined;
+  };
+  for (const room of graph.keys()) {
+    const found = search(room, []);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+Deno.test("no module imports one that imports it, types included", async () => {
+  const folders = ["lib", "src", "deploy", "bench", "tests"];
+  assert.equal(circleIn(await importsOf(folders, (path) => path)), undefined);
+});
+
+Deno.test("no folder of the core imports one that imports it", async () => {
+  const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
+  assert.equal(circleIn(await importsOf(["src/core"], folderOf)), undefined);
+});
+
 Deno.test("core does no I/O and has no clock", async () => {
   const out: string[] = [];
   for await (const { path, text } of sources("src/core")) {

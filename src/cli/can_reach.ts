@@ -3,9 +3,9 @@ import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/m
 import { namespaces, type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
 import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { cidr, parseAddress, parseRange } from "../core/guest/address.ts";
-import { parseDestination, type Protocol } from "../core/guest/destination.ts";
-import { groundOf, positionOf } from "../core/guest/tiers.ts";
+import { cidr, parseAddress, parseRange } from "../core/address.ts";
+import { parseDestination, type Protocol } from "../core/network/destination.ts";
+import { groundOf, positionOf } from "../core/network/tiers.ts";
 import {
   type End,
   exceptionsOf,

@@ -6,7 +6,7 @@ import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { demandOf } from "../core/admission/demand.ts";
 import { refusalText, warningsOf } from "../core/admission/sentences.ts";
 import { verdictOf } from "../core/admission/verdict.ts";
-import { shown } from "../core/guest/hard.ts";
+import { shown } from "../core/resources/hard.ts";
 import { podUsage } from "../core/guest/pod_usage.ts";
 import { selects } from "../core/reach/reach.ts";
 import { no } from "./exit.ts";

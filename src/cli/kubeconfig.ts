@@ -4,7 +4,7 @@ import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/m
 import { type ServiceAccount, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
 import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { type RoleBinding, roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import { accountOf } from "../core/guest/account.ts";
+import { accountOf } from "../core/realm/account.ts";
 import { accountAnnotation, guestNamespace, guestRole, ownerLabels, systemNamespace } from "../core/names.ts";
 import { no, usage } from "./exit.ts";
 import { spanFrom } from "./instants.ts";

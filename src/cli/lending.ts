@@ -5,7 +5,7 @@ import { configMaps, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts
 import { parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { guideKey, guideName, quotaName } from "../core/guest/objects.ts";
-import { hardFrom, quotaKey, shown } from "../core/guest/hard.ts";
+import { hardFrom, quotaKey, shown } from "../core/resources/hard.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
 import { keyIn, type Stores } from "../controllers/stores.ts";
 

@@ -9,7 +9,7 @@ import { foresee } from "../core/guest/foresee.ts";
 import { destinationsOf, planGuest } from "../core/guest/plan.ts";
 import type { GuestObject, Target, Write } from "../core/guest/writes.ts";
 import type { GuestWorld } from "../core/guest/world.ts";
-import { parseDestination } from "../core/guest/destination.ts";
+import { parseDestination } from "../core/network/destination.ts";
 import { standingOf } from "../core/grant/standing.ts";
 import { guestNamespace } from "../core/names.ts";
 import { no } from "./exit.ts";

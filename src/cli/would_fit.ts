@@ -13,7 +13,7 @@ import { demandOf, type Surroundings } from "../core/admission/demand.ts";
 import { lackText, refusalText, warningsOf } from "../core/admission/sentences.ts";
 import { fits, taken, type Verdict, verdictOf } from "../core/admission/verdict.ts";
 import { isCounted, UnreadableWorkload } from "../core/admission/workload.ts";
-import { hardFrom } from "../core/guest/hard.ts";
+import { hardFrom } from "../core/resources/hard.ts";
 import { quotaName } from "../core/guest/objects.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { keyIn } from "../controllers/stores.ts";

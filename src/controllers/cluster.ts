@@ -9,7 +9,7 @@ import { type ServiceCIDR, serviceCIDRs } from "../../lib/kubernetes_apis/networ
 import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import { isQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { parseAddress } from "../core/guest/address.ts";
+import { parseAddress } from "../core/address.ts";
 import { type ClassSource, clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
 import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { isBeingWritten } from "../core/grant/plan.ts";
-import type { GrantShare } from "../core/guest/share.ts";
+import type { GrantShare } from "../core/grant/share.ts";
 import { interned } from "./interned.ts";
 
 /** What the guest controller last saw of each grant, for the Grant controller to show. */

@@ -62,7 +62,7 @@ import type {
   ServiceAccountFacts,
   SuperEntityFacts,
 } from "../core/facts.ts";
-import { parseDestination } from "../core/guest/destination.ts";
+import { parseDestination } from "../core/network/destination.ts";
 import { longestGuide } from "../core/guest/guide.ts";
 import { guideKey, guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import {

@@ -4,7 +4,7 @@ import type { GrantSpec, GrantStatus, RealmSpec, RealmStatus, SuperEntitySpec, S
 import type { LimitRangeItem } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicySpec } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { Quantity } from "../../lib/quantity/mod.ts";
-import type { Range } from "./guest/address.ts";
+import type { Range } from "./address.ts";
 
 export interface GrantFacts {
   name: string;

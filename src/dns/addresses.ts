@@ -1,6 +1,6 @@
 /** Addresses as texts that are equal when the addresses are. */
 import type { IPv6 } from "ipaddr.js";
-import { compareRanges, parseAddress, parseRange } from "../core/guest/address.ts";
+import { compareRanges, parseAddress, parseRange } from "../core/address.ts";
 
 /** The canonical text (RFC 5952) of an address; undefined for what isn't one that a policy can name. */
 export function canonicalAddress(text: string): string | undefined {

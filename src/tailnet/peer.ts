@@ -1,5 +1,5 @@
 /** One node of the tailnet: of what tailscaled says of it, that which a Realm needs, and only in forms that are sane. */
-import { contains, parseAddress, parseRange } from "../core/guest/address.ts";
+import { contains, parseAddress, parseRange } from "../core/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import { instantFrom, type PeerStatus, type Status } from "../../lib/tailscale/mod.ts";
 

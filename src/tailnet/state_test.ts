@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { PeerStatus, Status } from "../../lib/tailscale/mod.ts";
-import { contains, parseAddress, parseRange } from "../core/guest/address.ts";
+import { contains, parseAddress, parseRange } from "../core/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import { addressesIn, isTailnetAddress } from "./peer.ts";
 import { type Capabilities, diff, type Peer, peerByID, peersFrom, stateFrom, type TailnetState } from "./state.ts";

@@ -4,8 +4,7 @@ import type { Grant } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { guestNamespace } from "../../src/core/names.ts";
 import { grantOf, type GrantTerms } from "../fixtures/operator.ts";
-import type { StandInNode } from "../fixtures/stand_ins.ts";
-import type { Stage } from "./stage.ts";
+import type { Stage, Tailnets } from "./stage.ts";
 
 export interface Step {
   /** What somebody does; it is done once. */
@@ -15,12 +14,8 @@ export interface Step {
 }
 
 /** Names are those of roles: in each plan they are others. The cluster is the realm `alice`. */
-export interface Scenario {
+export interface Scenario extends Tailnets {
   name: string;
-  /** The tailnet's nodes, the operator's own first; none: an operator without a tailnet. */
-  nodes?: readonly StandInNode[];
-  /** Realms of the lab that are nodes of a real tailnet, the operator's own first. */
-  realms?: readonly string[];
   steps: readonly Step[];
 }
 

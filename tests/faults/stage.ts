@@ -8,7 +8,6 @@ import type { ControlPlane } from "./control_plane.ts";
 import type { Trigger } from "./fault.ts";
 import { LocalApiProxy } from "./local_api_proxy.ts";
 import { Proxy } from "./proxy.ts";
-import type { Scenario } from "./scenario.ts";
 import { type Witness, witnessed } from "./witness.ts";
 
 /** How long an operator waits for an answer: longer than any takes, also where others keep the machine busy. */
@@ -36,6 +35,14 @@ interface Seat {
 /** By resource. */
 export type Objects = Map<string, KubernetesObject[]>;
 
+/** Which tailnet a scenario plays on. */
+export interface Tailnets {
+  /** The tailnet's nodes, the operator's own first; none: an operator without a tailnet. */
+  nodes?: readonly StandInNode[];
+  /** Realms of the lab that are nodes of a real tailnet, the operator's own first. */
+  realms?: readonly string[];
+}
+
 export class Stage {
   readonly #seats: Seat[] = [];
   readonly #proxies: Proxy[] = [];
@@ -53,7 +60,7 @@ export class Stage {
     readonly trigger: Trigger,
     /** Is in the name of each object of this plan and of no other. */
     readonly mark: string,
-    { nodes = [], realms = [] }: Pick<Scenario, "nodes" | "realms"> = {},
+    { nodes = [], realms = [] }: Tailnets = {},
   ) {
     this.#realm = realms[0];
     const [self, ...others] = this.#nodes(nodes);

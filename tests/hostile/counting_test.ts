@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import { boundedBy, countedResources, countKeyOf, derivedCounts } from "../../src/core/guest/counts.ts";
+import { boundedBy, countedResources, countKeyOf, derivedCounts } from "../../src/core/resources/counts.ts";
 import { eventually, root, step } from "../fixtures/operator.ts";
 import { hostileScene } from "./scene.ts";
 

@@ -26,7 +26,7 @@ import { scheduler } from "./scheduler.ts";
 import { type LabState, readState, type RealmState, updateState, writeState } from "./state.ts";
 import { tailscaled, tailscaleStatus } from "./tailscaled.ts";
 import type { ToolGroup } from "./tools.ts";
-import { STORAGE_CLASS } from "./volumes.ts";
+import { STORAGE_CLASS } from "./storage_class.ts";
 
 /** What a lab is to have. */
 export interface LabOptions {

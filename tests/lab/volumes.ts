@@ -1,17 +1,5 @@
 import type { Lab } from "./lab.ts";
-
-/**
- * The lab's default StorageClass. Nothing provisions volumes for it: {@link addVolume} makes them, and the first claim
- * that fits gets one at once.
- */
-export const STORAGE_CLASS = {
-  apiVersion: "storage.k8s.io/v1",
-  kind: "StorageClass",
-  metadata: { name: "lab", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
-  provisioner: "kubernetes.io/no-provisioner",
-  volumeBindingMode: "Immediate",
-  reclaimPolicy: "Retain",
-};
+import { STORAGE_CLASS } from "./storage_class.ts";
 
 /**
  * Makes a PersistentVolume in a folder of the lab's node, which every user in a pod may write, and returns the folder.

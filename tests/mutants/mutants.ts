@@ -29,7 +29,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "derived-counts-as-own",
     promise: "no derived count keeps a controller from what its owner needs",
-    file: "src/core/guest/hard.ts",
+    file: "src/core/resources/hard.ts",
     find: "setMissing(out, [key], least);",
     replace: "setMissing(out, [key], parseQuantity(unnamed.objects));",
     tests: core,
@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "min-instead-of-sum",
     promise: "grants add up exactly",
-    file: "src/core/guest/hard.ts",
+    file: "src/core/resources/hard.ts",
     find: "for (const [key, quantity] of hard) sum.set(key, sum.get(key)?.add(quantity) ?? quantity);",
     replace: "for (const [key, quantity] of hard) sum.set(key, minQuantity(sum.get(key) ?? quantity, quantity));",
     tests: core,
@@ -85,7 +85,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "unnamed-device-unlimited",
     promise: "what isn't named isn't given",
-    file: "src/core/guest/hard.ts",
+    file: "src/core/resources/hard.ts",
     find: "setMissing(out, [...offered, ...[...earlier].filter(isDevice)], zero);",
     replace: "",
     tests: core,
@@ -173,7 +173,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "load-balancers-implied",
     promise: "what isn't named isn't given",
-    file: "src/core/guest/hard.ts",
+    file: "src/core/resources/hard.ts",
     find: "  setMissing(out, neverImplied, zero);",
     replace: "  setMissing(out, neverImplied, parseQuantity(unnamed.objects));",
     tests: core,
@@ -190,7 +190,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "except-forgotten",
     promise: "no grant opens what is protected",
-    file: "src/core/guest/destinations.ts",
+    file: "src/core/network/destinations.ts",
     find: "...(except.length > 0 ? { except: except.map(cidr) } : {})",
     replace: "",
     tests: core,
@@ -198,7 +198,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "name-opens-metadata",
     promise: "no grant opens what is protected",
-    file: "src/core/guest/destinations.ts",
+    file: "src/core/network/destinations.ts",
     find: "blockOf(text, range, { ...terms, mayNameProtected: false })",
     replace: "blockOf(text, range, { ...terms, mayNameProtected: true })",
     tests: core,
@@ -206,7 +206,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "all-of-ipv6-as-one-block",
     promise: "no grant opens what is protected",
-    file: "src/core/guest/destinations.ts",
+    file: "src/core/network/destinations.ts",
     find: "contains(range, givenOut) ? givenOut : range",
     replace: "range",
     tests: core,
@@ -214,7 +214,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "lan-in-the-internet",
     promise: "a wider range never includes a private one",
-    file: "src/core/guest/destinations.ts",
+    file: "src/core/network/destinations.ts",
     find: "outermost([...parts.map(({ range }) => range), ...holes])",
     replace: 'outermost([...parts.flatMap(({ range, tier }) => tier === "private" ? [] : [range]), ...holes])',
     tests: core,
@@ -222,7 +222,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "lan-by-a-name",
     promise: "a DNS name opens public addresses, or those within what the grant says",
-    file: "src/core/guest/destinations.ts",
+    file: "src/core/network/destinations.ts",
     find: "if (isPrivate.length === 0 || isWithin) return block;",
     replace: "return block;",
     tests: core,
@@ -230,7 +230,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "within-everything",
     promise: "a DNS name opens public addresses, or those within what the grant says",
-    file: "src/core/guest/destinations.ts",
+    file: "src/core/network/destinations.ts",
     find: "contains(wide, range) && isPrivate.every((each) => contains(each.range, wide))",
     replace: "contains(wide, range)",
     tests: core,
@@ -238,7 +238,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "lan-behind-nat64",
     promise: "what stays closed stays so by each of its IPv6 forms",
-    file: "src/core/guest/tiers.ts",
+    file: "src/core/network/tiers.ts",
     find: "list.flatMap((range) => [range, ...formsOf(range, nat64)]).map(",
     replace: "list.map(",
     tests: core,
@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "except-forgotten-by-names",
     promise: "except is taken out of all that a grant opens",
-    file: "src/core/guest/destinations.ts",
+    file: "src/core/network/destinations.ts",
     find: "  if (taken) {\n",
     replace: "  if (taken && range.prefix < 32) {\n",
     tests: core,
@@ -270,7 +270,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "lan-as-a-node",
     promise: "a control server opens nothing but the tailnet",
-    file: "src/core/guest/way.ts",
+    file: "src/core/network/way.ts",
     find: "if (holding(tailnet) && !service) return undefined;",
     replace: "return undefined;",
     tests: core,
@@ -294,7 +294,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "unverified-node",
     promise: "a node that took over a name gets nothing",
-    file: "src/core/guest/way.ts",
+    file: "src/core/network/way.ts",
     find: "if (!isVerified(realm)) return unverified(realm);",
     replace: "if (!realm.status.node) return unverified(realm);",
     tests: core,
@@ -406,7 +406,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "pods-range-taken-for-tailnet",
     promise: "an address that could be a pod's of this cluster stays closed",
-    file: "src/core/guest/way.ts",
+    file: "src/core/network/way.ts",
     find: "const own = holding(cluster.ranges);",
     replace: "const own = cluster.ranges.find((outer) => contains(range, outer));",
     tests: core,
@@ -727,7 +727,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "named-key-limits-others",
     promise: "adding a grant takes nothing from another",
-    file: "src/core/guest/hard.ts",
+    file: "src/core/resources/hard.ts",
     find: "for (const key of told) if (!out.has(key)) out.set(key, unnamedOf(key, out, unnamed));",
     replace: "",
     tests: core,

@@ -21,7 +21,8 @@ import { guideName, limitRangeName, quotaName } from "../../src/core/guest/objec
 import { type GuestPlan, planGuest } from "../../src/core/guest/plan.ts";
 import type { GuestObject, Write } from "../../src/core/guest/writes.ts";
 import type { GuestWorld } from "../../src/core/guest/world.ts";
-import { type Failure, sharesOf } from "../../src/core/guest/share.ts";
+import { sharesOf } from "../../src/core/guest/share.ts";
+import type { Failure } from "../../src/core/grant/share.ts";
 import { aboutGrant, endsPod, isFoundation, writeText } from "../../src/core/guest/writes.ts";
 import { localRealm } from "../../src/core/local_realm.ts";
 import {

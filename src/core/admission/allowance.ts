@@ -1,8 +1,8 @@
 /** What a guest namespace is given, what of it is used, and by which grants. */
 import { maxQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../facts.ts";
-import { sumHard } from "../guest/hard.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import { sumHard } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import { validityOf } from "../grant/validity.ts";
 
 /** One grant in the words of an answer. */

@@ -1,7 +1,7 @@
 /** What a workload takes of a quota: the sum of its pods, its claims and itself. */
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import { podUsage } from "../guest/pod_usage.ts";
 import { own } from "../own.ts";
 import { withDefaults } from "./defaults.ts";

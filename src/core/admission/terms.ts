@@ -5,12 +5,12 @@ import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.
 import { excessOf, excessText } from "../grant/ceiling.ts";
 import { rulesOf } from "../grant/standing.ts";
 import { validityOf } from "../grant/validity.ts";
-import { cidr, parseRange } from "../guest/address.ts";
-import { resolveDestinations } from "../guest/destinations.ts";
-import { parseDestination } from "../guest/destination.ts";
-import { quotaKey } from "../guest/hard.ts";
-import { type Ground, groundOf, positionOf } from "../guest/tiers.ts";
-import { wayTo } from "../guest/way.ts";
+import { cidr, parseRange } from "../address.ts";
+import { resolveDestinations } from "../network/destinations.ts";
+import { parseDestination } from "../network/destination.ts";
+import { quotaKey } from "../resources/hard.ts";
+import { type Ground, groundOf, positionOf } from "../network/tiers.ts";
+import { wayTo } from "../network/way.ts";
 import { canonicalName } from "../realm/identity.ts";
 
 /** What terms are held against. */

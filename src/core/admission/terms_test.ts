@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { grant, now, realm } from "../../../tests/fixtures/facts.ts";
 import { defaultSettings, type GrantSpec, type RealmSpec } from "../../api/mod.ts";
-import { parseRange } from "../guest/address.ts";
+import { parseRange } from "../address.ts";
 import { grantWarnings, realmWarnings, type TermsWorld } from "./terms.ts";
 
 const bob = realm({ spec: { trustLevel: "partner" } });

@@ -1,6 +1,6 @@
 /** Whether a workload has room: refused above all that is granted, warned of above what is free, judged by its growth. */
 import { maxQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import { type Allowance, freeOf } from "./allowance.ts";
 import { type Demand, times } from "./demand.ts";
 

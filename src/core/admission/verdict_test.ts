@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { now } from "../../../tests/fixtures/facts.ts";
-import { containerLimits } from "../guest/limits.ts";
-import { hardFrom } from "../guest/hard.ts";
+import { containerLimits } from "../resources/limits.ts";
+import { hardFrom } from "../resources/hard.ts";
 import { allowanceOf, type Giver } from "./allowance.ts";
 import { demandOf } from "./demand.ts";
 import { lackText, refusalText, warningsOf } from "./sentences.ts";

@@ -2,7 +2,7 @@
 import type { TrustRules } from "../../api/mod.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
-import { parseDestination } from "../guest/destination.ts";
+import { parseDestination } from "../network/destination.ts";
 import { validityOf } from "./validity.ts";
 
 /** Where a grant asks for more than its grantee is trusted with. */

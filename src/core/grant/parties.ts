@@ -1,7 +1,7 @@
 /** Who gives and who receives: a Realm, or a SuperEntity as the one that its approved members make together. */
 import { type TrustLevel, trustLevels } from "../../api/mod.ts";
 import type { EntityWaits, GrantFacts, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import { realmGroup } from "../names.ts";
 import { isVerified } from "../realm/identity.ts";
 import { consentOf, contributionOf } from "../superentity/consent.ts";

@@ -3,7 +3,7 @@ import { defaultSettings } from "../../api/mod.ts";
 import { alice, grant, now, realm, superEntity } from "../../../tests/fixtures/facts.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { granteeRecord, ownershipOf } from "../guest/ownership.ts";
-import { wayTo } from "../guest/way.ts";
+import { wayTo } from "../network/way.ts";
 import { granteeFrom, noPooling, type Pooling } from "./parties.ts";
 import { type Standing, standingOf } from "./standing.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { alice, grant, now, realm } from "../../../tests/fixtures/facts.ts";
 import { defaultSettings } from "../../api/mod.ts";
-import type { GrantShare } from "../guest/share.ts";
+import type { GrantShare } from "./share.ts";
 import { type GrantPlan, type GrantWorld, isBeingWritten, planGrant } from "./plan.ts";
 
 const applied = { status: "True" as const, reason: "Applied", message: "Stands." };

@@ -2,8 +2,8 @@
 import { type GrantStatus, maxExceptions, maxReductions } from "../../api/mod.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
-import { largerHard, quantitiesOf, shown } from "../guest/hard.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import { largerHard, quantitiesOf, shown } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import { rfc3339 } from "../instants.ts";
 import { fromFirstSeen, type Now, wasActive } from "./ladder.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { accountFor, afterWrites, converged, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
 import type { IdentityFacts, RealmFacts } from "../facts.ts";
-import { accountOf, accountRecord } from "./account.ts";
+import { accountOf, accountRecord } from "../realm/account.ts";
 import { planGuest } from "./plan.ts";
 import type { GuestWorld } from "./world.ts";
 

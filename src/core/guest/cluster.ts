@@ -2,10 +2,10 @@
 import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts } from "../facts.ts";
 import type { Quantity } from "../../../lib/quantity/mod.ts";
-import { sumHard } from "./hard.ts";
-import type { Hard } from "./resource_list.ts";
-import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
-import { tailnetRanges } from "./tiers.ts";
+import { sumHard } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
+import { cidr, compareRanges, contains, parseRange, type Range } from "../address.ts";
+import { tailnetRanges } from "../network/tiers.ts";
 
 export interface NodeSource {
   name: string;

@@ -1,9 +1,10 @@
 /** The cordon: while a part of what is granted is on notice, what runs goes on and nothing grows. */
 import { isDeepStrictEqual } from "node:util";
 import { minQuantity, parseQuantity } from "../../../lib/quantity/mod.ts";
-import { cordonHard, shown } from "./hard.ts";
-import type { Hard } from "./resource_list.ts";
-import { type Holdings, isKnown } from "./holding.ts";
+import { cordonHard, shown } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
+import type { Holdings } from "./holding.ts";
+import { isKnown } from "../realm/known.ts";
 import type { GuestWorld } from "./world.ts";
 
 /** What is recorded on the quota: for which sums it was taken, and what it came to. */

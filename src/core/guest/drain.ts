@@ -2,8 +2,8 @@
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { PodFacts } from "../facts.ts";
 import { own } from "../own.ts";
-import { isDevice } from "./hard.ts";
-import type { Hard } from "./resource_list.ts";
+import { isDevice } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
 
 /** How long a pod may take to end, whatever it asks for: a guest can ask for a year. */
 export const maxGraceSeconds = 30;

@@ -1,8 +1,8 @@
 /** What guests can read about their grants, in the ConfigMap `keystone`: terms only, so that use makes no writes. */
 import { isDated, type Reduction } from "../grant/reduction.ts";
 import { rfc3339 } from "../instants.ts";
-import { shown } from "./hard.ts";
-import type { Hard } from "./resource_list.ts";
+import { shown } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import type { Holding } from "./holding.ts";
 
 const heading = "# What is granted to you here. Written by Keystone; changes to it are undone.\n";

@@ -1,6 +1,6 @@
 /** What each grant to one grantee holds at this instant, and what remains of it when its notice is over. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
-import type { GrantFacts, RealmFacts } from "../facts.ts";
+import type { GrantFacts } from "../facts.ts";
 import type { Faults } from "../faults.ts";
 import { exposedKeys, trustedDestinations } from "../grant/ceiling.ts";
 import { drainMs, noticeMs, wasActive } from "../grant/ladder.ts";
@@ -10,8 +10,9 @@ import { type Notice, rulesOf, type Standing, standingIn, type StandingWorld } f
 import { earliest } from "../instants.ts";
 import { consentOf } from "../superentity/consent.ts";
 import { sharedTerms } from "../superentity/pool.ts";
-import { classesToTell, completeHard, hardFrom, largerHard, quantitiesOf, sumHard } from "./hard.ts";
-import type { Hard } from "./resource_list.ts";
+import { classesToTell, completeHard, hardFrom, largerHard, quantitiesOf, sumHard } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
+import { isKnown } from "../realm/known.ts";
 
 /** One grant that is in force. */
 export interface Holding {
@@ -262,9 +263,6 @@ function termsOf(world: HoldingsWorld, grant: GrantFacts, named: Hard, { classes
   if (!rules.exposed) { for (const key of exposedKeys) terms.set(key, parseQuantity("0")); }
   return terms;
 }
-
-/** Whether there is such a Realm, and it stays. */
-export const isKnown = (realm: RealmFacts | undefined): realm is RealmFacts => realm !== undefined && !realm.deleting;
 
 function endDrain(grant: GrantFacts, standing: Standing): number[] {
   if (standing.is !== "ended" && standing.is !== "leaving") return [];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { alice, converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/facts.ts";
 import { defaultSettings, type GrantSpec, type GrantStatus, parseSettings, type Settings } from "../../api/mod.ts";
 import { planGrant } from "../grant/plan.ts";
-import { parseRange } from "./address.ts";
+import { parseRange } from "../address.ts";
 import { clusterFacts, type NodeSource } from "./cluster.ts";
 import { planGuest } from "./plan.ts";
 import type { GuestWorld } from "./world.ts";

@@ -13,7 +13,6 @@ import type {
   NetworkPolicyPeer,
 } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { RoleBinding, Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import type { RealmSubject } from "../../api/mod.ts";
 import {
   accountAnnotation,
   grantLabel,
@@ -21,7 +20,6 @@ import {
   guestRole,
   lockedLabel,
   ownerLabels,
-  systemNamespace,
   warnAnnotation,
   warnLabel,
 } from "../names.ts";
@@ -100,17 +98,6 @@ export const serviceAccountOf = (realm: string): ServiceAccount => ({
   metadata: { name: "default", namespace: guestNamespace(realm), labels: ownerLabels(realm) },
   automountServiceAccountToken: false,
 });
-
-/** The people of a realm: its subjects, and the accounts that stand for them. */
-export const subjectsOf = (subjects: readonly RealmSubject[], accounts: readonly string[]): Subject[] => [
-  ...subjects.map(({ kind, name }) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name })),
-  ...accounts.map((name) => ({ kind: "ServiceAccount", namespace: systemNamespace, name })),
-];
-
-/** By which two subjects are the same. */
-export const subjectKey = (
-  { kind, namespace = "", name }: { kind: string; namespace?: string; name: string },
-): string => `${kind}/${namespace}/${name}`;
 
 /**
  * Lets them work in the namespace.

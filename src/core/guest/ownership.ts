@@ -14,7 +14,7 @@ import {
   volumesAnnotation,
 } from "../names.ts";
 import { rfc3339 } from "../instants.ts";
-import { isKnown } from "./holding.ts";
+import { isKnown } from "../realm/known.ts";
 import type { GuestWorld } from "./world.ts";
 import { guardSettings } from "./guard_settings.ts";
 import { claimsIn, emptySince, endedAt, hasKept, isOwnMake } from "./retention.ts";

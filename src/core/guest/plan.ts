@@ -6,6 +6,7 @@ import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorizatio
 import { minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { BindingFacts, EventFact, PodFacts, PolicyFacts, QuotaFacts } from "../facts.ts";
 import { type Fault, Faults, faultText } from "../faults.ts";
+import type { Obstacle } from "../grant/share.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import {
   accountAnnotation,
@@ -19,16 +20,18 @@ import {
   provisioningClassesAnnotation,
   realmGroup,
 } from "../names.ts";
-import { accountNames, accountRecord, accountRemoval, accountWorld } from "./account.ts";
-import { cidr, parseRange } from "./address.ts";
+import { accountRemoval, accountWorld } from "./account.ts";
+import { accountNames, accountRecord } from "../realm/account.ts";
+import { cidr, parseRange } from "../address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
-import { resolveDestinations } from "./destinations.ts";
+import { resolveDestinations } from "../network/destinations.ts";
 import { maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
-import { closedHard, quotaHard, shown } from "./hard.ts";
-import type { Hard } from "./resource_list.ts";
-import { type Holding, type Holdings, holdingsOf, isKnown } from "./holding.ts";
-import { containerLimits } from "./limits.ts";
+import { closedHard, quotaHard, shown } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
+import { type Holding, type Holdings, holdingsOf } from "./holding.ts";
+import { isKnown } from "../realm/known.ts";
+import { containerLimits } from "../resources/limits.ts";
 import { heldText, isHeld, isThere, remainingText, withoutTracking } from "./remaining.ts";
 import {
   bindingOf,
@@ -42,15 +45,14 @@ import {
   quotaOf,
   realmPolicyOf,
   serviceAccountOf,
-  subjectKey,
-  subjectsOf,
 } from "./objects.ts";
+import { subjectKey, subjectsOf } from "../realm/subjects.ts";
 import { type Ownership, ownershipOf, recordsOf } from "./ownership.ts";
 import { claimsIn, deletesVolumes, emptyRecord, emptySince, endedAt, keptBecause } from "./retention.ts";
 import { type ExposedPlan, planExposed } from "./services.ts";
-import { groundOf } from "./tiers.ts";
+import { groundOf } from "../network/tiers.ts";
 import { rulesHere } from "./trust.ts";
-import { wayTo } from "./way.ts";
+import { wayTo } from "../network/way.ts";
 import type { GuestWorld } from "./world.ts";
 import type { GuestObject, Write } from "./writes.ts";
 
@@ -79,13 +81,6 @@ export interface GuestPlan {
   obstacle?: Obstacle;
   /** Epoch milliseconds at which the plan is due again by itself. */
   wakeAt?: number;
-}
-
-/** What keeps a drain from coming to its end. */
-export interface Obstacle {
-  reason: "HeldByFinalizers" | "PodsRemain" | "PodsUnknown" | "ServicesUnknown";
-  /** A sentence. */
-  message: string;
 }
 
 /** Between two tries to evict a pod that a PodDisruptionBudget keeps. */

@@ -2,7 +2,7 @@
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { QuotaFacts, ServiceFacts } from "../facts.ts";
 import { exposedKeys } from "../grant/ceiling.ts";
-import type { Hard } from "./resource_list.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import type { Write } from "./writes.ts";
 
 const zero = parseQuantity("0");

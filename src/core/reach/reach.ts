@@ -7,7 +7,7 @@ import type {
   NetworkPolicyPort,
   NetworkPolicySpec,
 } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { contains, parseRange, type Range } from "../guest/address.ts";
+import { contains, parseRange, type Range } from "../address.ts";
 import { own } from "../own.ts";
 
 /** A policy, by where it is and what it says. */

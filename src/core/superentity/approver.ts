@@ -6,8 +6,8 @@ import type {
   Subject,
 } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { BindingFacts, ClusterBindingFacts, ClusterRoleFacts, IdentityFacts, RealmFacts } from "../facts.ts";
-import { accountNames } from "../guest/account.ts";
-import { subjectKey, subjectsOf } from "../guest/objects.ts";
+import { accountNames } from "../realm/account.ts";
+import { subjectKey, subjectsOf } from "../realm/subjects.ts";
 import { approverName, ownerLabels, realmGroup } from "../names.ts";
 
 export interface ApproverWorld {

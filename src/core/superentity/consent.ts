@@ -1,7 +1,7 @@
 /** Approvals of a SuperEntity's terms as they are now, with the subjects that its members have now. */
 import type { SuperEntityMember, SuperEntitySpec } from "../../api/mod.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import { contributed, poolOf } from "./contribution.ts";
 import { digestOf, type MemberSubjects, subjectTexts } from "./digest.ts";
 

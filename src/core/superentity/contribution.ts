@@ -1,7 +1,7 @@
 /** What members put together, and what part of a grant each of them gives. */
 import { minQuantity, parseQuantity, Quantity, sumQuantities } from "../../../lib/quantity/mod.ts";
-import { classOf, quotaKey, sumHard } from "../guest/hard.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import { classOf, quotaKey, sumHard } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
 
 /**
  * What is named, with what that implies: of cpu, memory and ephemeral-storage requests stand for limits and limits for

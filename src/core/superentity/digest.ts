@@ -4,7 +4,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import canonicalize from "canonicalize";
 import { minQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { RealmSubject, SuperEntitySpec } from "../../api/mod.ts";
-import { quotaKey } from "../guest/hard.ts";
+import { quotaKey } from "../resources/hard.ts";
 import { realmGroup } from "../names.ts";
 
 /** The terms of a SuperEntity: all that a member agrees to. */

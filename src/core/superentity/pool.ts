@@ -2,8 +2,8 @@
 import { maxQuantity, minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { TrustRules } from "../../api/mod.ts";
 import type { GrantFacts, SuperEntityFacts } from "../facts.ts";
-import { classOf, completeHard, hardFrom, sumHard } from "../guest/hard.ts";
-import type { Hard } from "../guest/resource_list.ts";
+import { classOf, completeHard, hardFrom, sumHard } from "../resources/hard.ts";
+import type { Hard } from "../resources/resource_list.ts";
 import { consentOf, contributionOf } from "./consent.ts";
 import { impliedHard, shareOf } from "./contribution.ts";
 

@@ -14,7 +14,7 @@ import type { ClusterFacts, LocalRealm, PodFacts } from "../../../src/core/facts
 import { planGrant } from "../../../src/core/grant/plan.ts";
 import { clusterFacts } from "../../../src/core/guest/cluster.ts";
 import { victims } from "../../../src/core/guest/drain.ts";
-import { closedHard } from "../../../src/core/guest/hard.ts";
+import { closedHard } from "../../../src/core/resources/hard.ts";
 import { planGuest } from "../../../src/core/guest/plan.ts";
 import { heldText } from "../../../src/core/guest/remaining.ts";
 import { sharesOf } from "../../../src/core/guest/share.ts";

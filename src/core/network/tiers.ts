@@ -4,7 +4,7 @@
  * includes them.
  */
 import type { Settings } from "../../api/mod.ts";
-import { compareRanges, contains, outermost, parseRange, type Range } from "./address.ts";
+import { compareRanges, contains, outermost, parseRange, type Range } from "../address.ts";
 import { carried, formsOf, translated } from "./embedded.ts";
 
 export type Tier = "protected" | "private";

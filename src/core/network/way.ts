@@ -4,8 +4,8 @@ import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts, RealmFacts } from "../facts.ts";
 import { own } from "../own.ts";
 import { isVerified } from "../realm/identity.ts";
-import { cidr, compareRanges, contains, parseRange, type Range } from "./address.ts";
-import { isKnown } from "./holding.ts";
+import { cidr, compareRanges, contains, parseRange, type Range } from "../address.ts";
+import { isKnown } from "../realm/known.ts";
 import { metadataServices, tailnetRanges, tailnetResolvers } from "./tiers.ts";
 
 /** What may be opened for a realm's node. */

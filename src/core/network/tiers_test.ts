@@ -22,7 +22,7 @@ import {
 } from "../../../tests/fixtures/ground.ts";
 import type { NetworkPolicyEgressRule } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { defaultSettings, parseSettings } from "../../api/mod.ts";
-import { cidr, parseRange } from "./address.ts";
+import { cidr, parseRange } from "../address.ts";
 import { type DestinationWorld, resolveDestinations } from "./destinations.ts";
 import { groundOf, metadataServices, positionOf } from "./tiers.ts";
 

@@ -1,5 +1,5 @@
 /** One entry of `allowedDestinations`, as it is written. */
-import { parseRange, type Range } from "./address.ts";
+import { parseRange, type Range } from "../address.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 

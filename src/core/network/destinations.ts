@@ -5,7 +5,7 @@ import type {
   NetworkPolicyPort,
 } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { ResolvedDestination } from "../../api/mod.ts";
-import { cidr, compareRanges, contains, outermost, parseRange, type Range } from "./address.ts";
+import { cidr, compareRanges, contains, outermost, parseRange, type Range } from "../address.ts";
 import { type Destination, internetWord, parseDestination } from "./destination.ts";
 import { carried } from "./embedded.ts";
 import { alwaysPrivate, givenOut, type Ground, internetRanges, positionOf, withForms } from "./tiers.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { realm, verified } from "../../../tests/fixtures/facts.ts";
 import { defaultSettings, parseSettings } from "../../api/mod.ts";
 import type { RealmFacts } from "../facts.ts";
-import { cidr, parseRange } from "./address.ts";
+import { cidr, parseRange } from "../address.ts";
 import { type Way, wayTo } from "./way.ts";
 
 const bob = realm({ trustedNode: "n1", status: verified("fd7a:115c:a1e0::2", "100.64.0.2") });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { defaultSettings } from "../../api/mod.ts";
-import { contains, parseRange } from "./address.ts";
+import { contains, parseRange } from "../address.ts";
 import { type DestinationWorld, resolveDestinations } from "./destinations.ts";
 import { parseDestination } from "./destination.ts";
 import { alwaysPrivate, alwaysProtected, groundOf } from "./tiers.ts";

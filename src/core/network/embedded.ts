@@ -1,6 +1,6 @@
 /** IPv6 addresses that carry an IPv4 address: a translator or a tunnel delivers them to that address. */
 import ipaddr from "ipaddr.js";
-import { contains, parseRange, type Range } from "./address.ts";
+import { contains, parseRange, type Range } from "../address.ts";
 
 /** RFC 3056: the IPv4 address follows the first 16 bits. */
 const sixToFour = parseRange("2002::/16")!;
