@@ -22,11 +22,15 @@ export interface StoreOptions<P, I extends string, T extends KubernetesObject> {
 export interface Identity {
   /** As {@linkcode keyOf} says. */
   readonly key: string;
+  /** Group and version of its kind, such as `apps/v1`. */
   readonly apiVersion: string;
+  /** Its kind, such as `Deployment`. */
   readonly kind: string;
+  /** Its `metadata.name`. */
   readonly name: string;
   /** Absent of cluster-scoped objects. */
   readonly namespace?: string;
+  /** Its `metadata.uid`. */
   readonly uid: string;
   /** Whether its deletion was asked for. */
   readonly terminating: boolean;

@@ -1103,7 +1103,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "account-of-the-realm-before",
     promise: "an account is good for the people of this very Realm",
-    file: "src/core/guest/account.ts",
+    file: "src/core/realm/account.ts",
     find: "const people = [uid, canonicalName",
     replace: "const people = [canonicalName",
     tests: ["src/core/guest/account_test.ts"],
@@ -1111,7 +1111,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "account-outlives-its-people",
     promise: "changed subjects end issued kubeconfigs",
-    file: "src/core/guest/account.ts",
+    file: "src/core/realm/account.ts",
     find: "...subjects.map(subjectKey).sort(), ",
     replace: "",
     tests: ["src/core/guest/account_test.ts"],
