@@ -1491,4 +1491,12 @@ export const mutants: readonly Mutant[] = [
     replace: "if (address !== undefined) return config;",
     tests: ["src/config_test.ts"],
   },
+  {
+    name: "fronts-of-an-earlier-authority",
+    promise: "certificates roll without a failed call while a node's operator is down",
+    file: "src/controllers/webhook.ts",
+    find: "return [...current, ...earlier.slice(-mostAuthorities)]",
+    replace: "return [...current, ...earlier.slice(mostAuthorities)]",
+    tests: ["tests/hostile/two_fronts_test.ts"],
+  },
 ];
