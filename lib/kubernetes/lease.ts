@@ -51,6 +51,8 @@ export interface LeaseHolderOptions {
   clock?: Clock;
   /** Told of every try that failed; it is repeated anyway. Must not throw. */
   onError?: (error: unknown) => void;
+  /** Told of the Lease as the server has it after each renewal, the first included. Must not throw. */
+  onRenewed?: (lease: Lease) => void;
   /** Told when the holder may only delete from now on, and when it leads again; see {@linkcode LeaseHolder.confirmDelete}. */
   onDeletesOnly?: (deletesOnly: boolean) => void;
 }
@@ -360,6 +362,7 @@ export class LeaseHolder {
     term.isFull = false;
     // As the deadline does, it counts from the sending: where answers take long they would leave no time for a renewal.
     this.#renewAfter(Math.max(0, sent.monotonic + this.#renewMs - this.#clock.monotonic()), term);
+    this.#options.onRenewed?.(this.#observed!.lease);
   }
 
   /** Whether the time is up within which a renewal had to succeed. */

@@ -581,6 +581,21 @@ Deno.test("a fenced client refuses writes, not reads, when the lease isn't held"
   );
 });
 
+Deno.test("each renewal tells of the lease as the server has it, the first included", async () => {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const told: (string | undefined)[] = [];
+  const lease = holder(server, clock, "a", { onRenewed: ({ metadata }) => told.push(metadata?.resourceVersion) });
+  await lease.acquire(new AbortController().signal);
+  assert.deepEqual(told, [server.lease!.metadata!.resourceVersion]);
+  await clock.advance(10_000);
+  assert.equal(told.length, 3);
+  assert.equal(told.at(-1), server.lease!.metadata!.resourceVersion);
+  server.failure = new Error("gone");
+  await clock.advance(5_000);
+  assert.equal(told.length, 3, "a renewal that failed tells nothing");
+});
+
 Deno.test("while the database is full the last holder goes on with deletes, and nobody else with anything", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();

@@ -31,8 +31,9 @@ export {
   objectReference,
 } from "./events.ts";
 export { defaultConfig, inClusterConfig } from "./in_cluster.ts";
+export { LineSplitter } from "./json_lines.ts";
 export { Kubeconfig, kubeconfigPaths, type LoadKubeconfigOptions } from "./kubeconfig.ts";
-export { fenced, LeaseHolder, type LeaseHolderOptions, leaseIdentity, NotLeader } from "./lease.ts";
+export { fenced, type Lease, LeaseHolder, type LeaseHolderOptions, leaseIdentity, NotLeader } from "./lease.ts";
 export {
   type Applied,
   type ApplyOptions,

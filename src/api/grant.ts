@@ -268,6 +268,7 @@ export const grantStatus = z.object({
   conditions: conditions.optional().describe(
     "GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied: the " +
       "network policies stand. NetworkNarrowed: a destination opens less than it says; there is none otherwise. " +
+      "WritesClosed: guests can read and delete but not write; there is none otherwise. " +
       "AccessApplied: the realm's subjects may work in the guest namespace. Draining: the grant " +
       "or a part of it is on notice, or its pods are being evicted. Overcommitted: more is used than is granted. Ready: " +
       "the grant is in force and all of it is enforced.",

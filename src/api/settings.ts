@@ -131,6 +131,22 @@ export const settingsSchema = z.strictObject({
     z.string().regex(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/, "is not the name of a Realm"),
     z.array(z.strictObject({ namespaceSelector: selector, podSelector: selector })).min(1).max(8),
   ).default({}),
+  /**
+   * Room in the API server's database. No quota counts the history of an object, so a guest who writes one object again
+   * and again could fill it: before that, guests may only read and delete.
+   */
+  storage: z.strictObject({
+    /** etcd's --quota-backend-bytes; its own default is 2 GiB. `null`: the size isn't read and nothing closes. */
+    quotaBackendBytes: z.int().min(2 ** 20).nullable().default(2 * 2 ** 30),
+    /** Share of it from which on guests' writes are closed; `null`: never. */
+    closeGuestWritesAt: z.number().gt(0).max(1).nullable().default(0.8),
+    /** Share of it below which they are open again. */
+    openGuestWritesBelow: z.number().gt(0).max(1).default(0.7),
+  }).refine(
+    ({ closeGuestWritesAt, openGuestWritesBelow }) =>
+      closeGuestWritesAt === null || openGuestWritesBelow <= closeGuestWritesAt,
+    { path: ["openGuestWritesBelow"], error: "must be at most closeGuestWritesAt" },
+  ).prefault({}),
   /** How often status.lastSeen of a Realm is renewed while it is Connected. */
   lastSeenSeconds: z.int().min(10).max(86_400).default(300),
   /** How long an ended realm's namespace that holds no volume is kept. */

@@ -16,11 +16,21 @@ import {
 } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { customResourceDefinitions } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
 import { leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { revisionAnnotation, schemaRevision } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
-import { guestRole, operatorName, systemNamespace } from "../core/names.ts";
+import { NoStorageSize, readStorageSize } from "../controllers/storage_size.ts";
+import {
+  guestFlowName,
+  guestRole,
+  guestWritesAnnotation,
+  guestWritesClosedValue,
+  operatorName,
+  systemNamespace,
+} from "../core/names.ts";
+import { gibibytes, writesClosedVerdict } from "../core/storage.ts";
 import { version } from "../version.ts";
 import { no } from "./exit.ts";
 import { isForbidden } from "./lending.ts";
@@ -66,6 +76,7 @@ export const doctorCommand = (run: Run): Command =>
         role(rest),
         webhook(rest, session.io.now()),
         ranges(rest, session),
+        storage(rest, session),
         network(rest),
         tailnet(socket as string | undefined),
         terms(rest),
@@ -141,6 +152,7 @@ const guardNames = [
   "keystone-guest-services",
   "keystone-guest-claims",
   "keystone-guest-secrets",
+  "keystone-guest-writes",
 ];
 
 async function guards(rest: RestClient): Promise<Check> {
@@ -244,6 +256,55 @@ async function ranges(rest: RestClient, session: Session): Promise<Check> {
     );
   }
   return ok("ranges", "The cluster's own ranges are known.");
+}
+
+async function storage(rest: RestClient, session: Session): Promise<Check> {
+  const { storage: rules } = await session.settings();
+  const { quotaBackendBytes: quota } = rules;
+  const name = "storage";
+  if (quota === null) {
+    return warn(
+      name,
+      "How full the API server's database may be is not set: nothing closes before it is full.",
+      "If it is an etcd, write its --quota-backend-bytes as storage.quotaBackendBytes (docs/configuration.md).",
+    );
+  }
+  const { items } = await new ResourceApi(rest, flowSchemas).list({ fieldSelector: `metadata.name=${guestFlowName}` });
+  if (items[0]?.metadata?.annotations?.[guestWritesAnnotation] === guestWritesClosedValue) {
+    return fail(name, writesClosedVerdict(rules).message, "See KeystoneGuestWritesClosed in docs/alerts.md.");
+  }
+  try {
+    const bytes = await readStorageSize(rest, AbortSignal.timeout(15_000));
+    const size = `The API server's database holds ${gibibytes(bytes)} of ${gibibytes(quota)}`;
+    if (!await operatorReadsMetrics(rest)) {
+      return warn(
+        name,
+        `${size}, and the operator may not read that: nothing closes before it is full.`,
+        "kubectl apply -f deploy/kustomize/base/rbac.yaml",
+      );
+    }
+    return bytes < quota / 2 ? ok(name, `${size}.`) : warn(
+      name,
+      `${size} (storage.quotaBackendBytes).`,
+      "See KeystoneStorageHalfFull in docs/alerts.md.",
+    );
+  } catch (error) {
+    if (!(error instanceof NoStorageSize)) throw error;
+    return warn(
+      name,
+      `${error.message} Nothing closes before the database is full.`,
+      "Watch its size where your provider shows it.",
+    );
+  }
+}
+
+async function operatorReadsMetrics(rest: RestClient): Promise<boolean> {
+  const role = await new ResourceApi(rest, clusterRoles).get(operatorName).catch((error) => {
+    // An operator outside of a pod has the rights of its kubeconfig.
+    if (isApiError(error, 404)) return undefined;
+    throw error;
+  });
+  return role === undefined || (role.rules ?? []).some(({ nonResourceURLs }) => nonResourceURLs?.includes("/metrics"));
 }
 
 /** Network plugins by their DaemonSets, and whether they enforce NetworkPolicies. */

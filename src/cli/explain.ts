@@ -115,7 +115,7 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
       : { what: `Realm ${spec.granteeRealm}`, status: "fail", message: "There is no such Realm; create it." },
   );
   // Of these True is what is wrong.
-  const negative = new Set(["Draining", "NetworkNarrowed", "Overcommitted"]);
+  const negative = new Set(["Draining", "NetworkNarrowed", "Overcommitted", "WritesClosed"]);
   for (const { type, status: is, reason, message } of status.conditions ?? []) {
     // What the grant as a whole says needn't be said of each part.
     if (type === "Ready" || message === status.message) continue;

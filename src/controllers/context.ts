@@ -11,6 +11,7 @@ import type { PodWatches } from "./pods.ts";
 import type { Pings } from "./pings.ts";
 import type { Pools } from "./pools.ts";
 import type { Shares } from "./shares.ts";
+import type { StorageWatch } from "./storage_watch.ts";
 import type { Stores } from "./stores.ts";
 import type { UnreadableObjects } from "./unreadable.ts";
 import type { Unwritten } from "./unwritten.ts";
@@ -25,6 +26,8 @@ export interface Context {
   /** Objects that are there and can't be read. */
   unreadable: UnreadableObjects;
   names: Names;
+  /** Room in the API server's database. */
+  storage: Pick<StorageWatch, "bytes">;
   shares: Shares;
   pings: Pings;
   /** Since when no node answers to the identity of a realm, epoch milliseconds, by the realm's name. */

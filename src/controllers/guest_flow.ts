@@ -1,8 +1,12 @@
-/** The guest flow controller, of one key: keeps the FlowSchema by which guests' requests share a few seats. */
+/**
+ * The guest flow controller, of one key: keeps the FlowSchema by which guests' requests share a few seats, and which says
+ * whether they may write.
+ */
 import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { type FlowGrantee, planGuestFlow } from "../core/guest_flow.ts";
+import { guestWritesClosed } from "../core/storage.ts";
 import { guestFlowName, operatorName } from "../core/names.ts";
 import type { Context } from "./context.ts";
 
@@ -10,12 +14,13 @@ import type { Context } from "./context.ts";
 export const gatherFlowMs = 1000;
 
 export async function reconcileGuestFlow(context: Context, _key: string, signal: AbortSignal): Promise<Next> {
-  const { stores, rest } = context;
+  const { stores, rest, settings, storage } = context;
   const present = stores.flowSchemas.get(guestFlowName);
   const desired = planGuestFlow({
     grantees: granteesOf(context),
     present,
     hasLevel: stores.priorityLevels.get(guestFlowName) !== undefined,
+    writesClosed: guestWritesClosed(storage.bytes, present?.writesClosed ?? false, settings.storage),
   });
   if (!desired) return {};
   const options = { fieldManager: operatorName, force: true, signal };

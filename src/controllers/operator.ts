@@ -12,6 +12,7 @@ import {
 import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
 import { guestFlowName, operatorName, realmOfApprover, realmOfNamespace, systemNamespace } from "../core/names.ts";
+import { guestWritesClosed, storageNews } from "../core/storage.ts";
 import type { Names } from "../dns/names.ts";
 import type { Audience, View } from "../server/view.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
@@ -32,7 +33,15 @@ import { record } from "./record.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
 import { reconcileSuperEntity } from "./superentity.ts";
-import { createFlowReflectors, createReflectors, createStores, realmsOf, type Stores } from "./stores.ts";
+import { StorageWatch } from "./storage_watch.ts";
+import {
+  areWritesClosed,
+  createFlowReflectors,
+  createReflectors,
+  createStores,
+  realmsOf,
+  type Stores,
+} from "./stores.ts";
 import { traced } from "./traced.ts";
 import { UnreadableObjects } from "./unreadable.ts";
 import { Unwritten } from "./unwritten.ts";
@@ -115,8 +124,23 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     identity: options.identity,
     clock,
     onDeletesOnly: (deletesOnly) => tellDeletesOnly(context, log, deletesOnly),
+    onRenewed: ({ metadata }) => storage.written(metadata?.resourceVersion),
   });
-  const context = createContext(options, stores, cluster, unreadable, lease, observing.signal);
+  const storage = new StorageWatch({
+    rest,
+    rules: options.settings.storage,
+    clock,
+    signal: observing.signal,
+    hasGuests: () => stores.bindings.size > 0,
+    isClosed: () => areWritesClosed(stores),
+    onRead: (bytes) => judgeStorage(context, log, bytes),
+    onUnreadable: (error) =>
+      log.warn(
+        "Can't read how full the API server's database is: {error} Guests' writes stay as they are.",
+        { error: withRemedy(error) },
+      ),
+  });
+  const context = createContext(options, stores, cluster, unreadable, lease, storage, observing.signal);
   connectWakes(context);
   const observers = [...reflectors, ...flows, cluster, tailnet, options.names].map((each) =>
     each.run(observing.signal)
@@ -150,6 +174,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       const leading = AbortSignal.any([signal, lease.lost]);
       await Promise.all([lead(context, options, leading), webhook?.lead(leading)]);
+      storage.forget();
       if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until it is back.");
     }
   } catch (error) {
@@ -159,7 +184,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     await context.events.flush(AbortSignal.timeout(2000)).catch(() => {});
     await lease.release();
     observing.abort();
-    await Promise.all([...observers, context.pods.ended(), context.pings.ended()]);
+    await Promise.all([...observers, context.pods.ended(), context.pings.ended(), storage.ended()]);
   }
 }
 
@@ -179,12 +204,23 @@ function tellDeletesOnly({ stores, queues }: Context, log: Log, deletesOnly: boo
   }
 }
 
+/** A reading that changes whether guests may write is said, and written at once. */
+function judgeStorage({ stores, queues, settings }: Context, log: Log, bytes: number): void {
+  const before = areWritesClosed(stores);
+  const after = guestWritesClosed(bytes, before, settings.storage);
+  const news = storageNews(bytes, before, after, settings.storage);
+  if (news === undefined) return;
+  log.warn("{news}", { news });
+  queues.guestFlows.add(guestFlowName);
+}
+
 function createContext(
   options: OperatorOptions,
   stores: Stores,
   cluster: ClusterWatch,
   unreadable: UnreadableObjects,
   lease: LeaseHolder,
+  storage: StorageWatch,
   signal: AbortSignal,
 ): Context {
   const { tailnet, names, settings, serverTime, clock, log } = options;
@@ -227,6 +263,7 @@ function createContext(
       },
     }),
     names,
+    storage,
     shares: new Shares(),
     missingSince: new Map(),
     pings: new Pings({
@@ -268,7 +305,7 @@ function recordUnreadable(context: Context, object: Unreadable): void {
 }
 
 /** What there is to see of it, for metrics. */
-function viewOf({ stores, pods, unreadable, tailnet, queues, skewMs }: Context): View {
+function viewOf({ stores, pods, unreadable, storage, settings, tailnet, queues, skewMs }: Context): View {
   return {
     grants: () => stores.grants.list(),
     realms: () => stores.realms.list(),
@@ -286,6 +323,11 @@ function viewOf({ stores, pods, unreadable, tailnet, queues, skewMs }: Context):
         return realm === undefined ? [] : [{ realm, running: left.length - terminating, terminating }];
       }),
     unreadable: () => unreadable.counts(),
+    storage: () => ({
+      bytes: storage.bytes,
+      quotaBytes: settings.storage.quotaBackendBytes,
+      writesClosed: areWritesClosed(stores),
+    }),
     tailnet: () => tailnetView(tailnet.state),
     queues: { ...queues },
     skewMs,

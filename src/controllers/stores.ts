@@ -70,6 +70,8 @@ import {
   cordonAnnotation,
   guestFlowName,
   guestRole,
+  guestWritesAnnotation,
+  guestWritesClosedValue,
   keystonePrefix,
   managedBy,
   managedByLabel,
@@ -195,6 +197,10 @@ export const createFlowReflectors = (watching: Watching, stores: Stores): Observ
   reflect(watching, priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
 ];
 
+/** Whether guests' writes are closed, as the cluster says. */
+export const areWritesClosed = ({ flowSchemas }: Stores): boolean =>
+  flowSchemas.get(guestFlowName)?.writesClosed ?? false;
+
 const named = (name: string): Reflecting => ({ selector: { fieldSelector: `metadata.name=${name}` } });
 
 /** What Grants and SuperEntities have in common: the operator holds both by its finalizer until they have ended. */
@@ -275,6 +281,7 @@ const flowSchemaFacts = ({ metadata, spec }: FlowSchema): FlowSchemaFacts => ({
   uid: metadata!.uid!,
   labels: metadata!.labels ?? {},
   spec,
+  writesClosed: metadata!.annotations?.[guestWritesAnnotation] === guestWritesClosedValue,
 });
 
 const clusterBindingFacts = (binding: ClusterRoleBinding): ClusterBindingFacts => ({

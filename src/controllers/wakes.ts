@@ -6,7 +6,7 @@ import { guestFlowName, realmOfApprover, realmOfNamespace } from "../core/names.
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { gatherFlowMs } from "./guest_flow.ts";
-import { dnsNamesOf, realmsOf } from "./stores.ts";
+import { areWritesClosed, dnsNamesOf, realmsOf } from "./stores.ts";
 
 /** Connects the stores and the tailnet with the queues; from then on each change wakes just those that it concerns. */
 export function connectWakes(context: Context): void {
@@ -105,7 +105,12 @@ export function connectFlowWakes(context: Context): void {
   const look = () => guestFlows.add(guestFlowName);
   const gather = () => guestFlows.retry(guestFlowName, { afterMs: gatherFlowMs });
   look();
-  stores.flowSchemas.subscribe(look);
+  if (areWritesClosed(stores)) wakeAllGrants(context);
+  stores.flowSchemas.subscribe(({ old, new: now }) => {
+    look();
+    // First it closes, then it is said.
+    if ((old?.writesClosed ?? false) !== (now?.writesClosed ?? false)) wakeAllGrants(context);
+  });
   stores.priorityLevels.subscribe(look);
   stores.realms.subscribe(({ old, new: now }) => {
     if (!isDeepStrictEqual(old?.spec.subjects, now?.spec.subjects) || !old || !now) gather();
@@ -113,6 +118,10 @@ export function connectFlowWakes(context: Context): void {
   stores.superEntities.subscribe(({ old, new: now }) => {
     if (!old || !now) gather();
   });
+}
+
+function wakeAllGrants({ stores, queues }: Context): void {
+  for (const { name } of stores.grants.list()) queues.grants.add(name);
 }
 
 /** The SuperEntities that a grant is from or to. */

@@ -121,6 +121,8 @@ export interface FlowSchemaFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   spec: FlowSchemaSpec | undefined;
+  /** Whether guests may not write. */
+  writesClosed: boolean;
 }
 
 export interface ClusterRoleFacts {

@@ -1,12 +1,21 @@
 /**
  * The FlowSchema of all guests: their requests share the few seats of the PriorityLevelConfiguration `keystone-guests`, so
- * that no flood of theirs takes the API server from anybody else. Source: API Priority and Fairness (KEP-1040).
+ * that no flood of theirs takes the API server from anybody else. Source: API Priority and Fairness (KEP-1040). It is the
+ * one object about all guests, so it also says whether they may write (docs/adr/0031).
  */
 import { isDeepStrictEqual } from "node:util";
 import type { FlowSchema, Subject } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { RealmSubject } from "../api/mod.ts";
 import type { FlowSchemaFacts } from "./facts.ts";
-import { guestFlowName, managedBy, managedByLabel, realmGroup, systemNamespace } from "./names.ts";
+import {
+  guestFlowName,
+  guestWritesAnnotation,
+  guestWritesClosedValue,
+  managedBy,
+  managedByLabel,
+  realmGroup,
+  systemNamespace,
+} from "./names.ts";
 
 /** A grantee, as far as it is known whose requests are its guests'. */
 export interface FlowGrantee {
@@ -36,10 +45,14 @@ export function flowSubjects(grantees: readonly FlowGrantee[]): Subject[] {
 }
 
 /** The FlowSchema as it should be; each user is a flow, so that one guest's flood doesn't starve another. */
-export const guestFlowOf = (grantees: readonly FlowGrantee[]): FlowSchema => ({
+export const guestFlowOf = (grantees: readonly FlowGrantee[], writesClosed: boolean): FlowSchema => ({
   apiVersion: "flowcontrol.apiserver.k8s.io/v1",
   kind: "FlowSchema",
-  metadata: { name: guestFlowName, labels: { [managedByLabel]: managedBy } },
+  metadata: {
+    name: guestFlowName,
+    labels: { [managedByLabel]: managedBy },
+    ...(writesClosed ? { annotations: { [guestWritesAnnotation]: guestWritesClosedValue } } : {}),
+  },
   spec: {
     priorityLevelConfiguration: { name: guestFlowName },
     matchingPrecedence,
@@ -53,15 +66,19 @@ export const guestFlowOf = (grantees: readonly FlowGrantee[]): FlowSchema => ({
 });
 
 /** The write that brings it there; undefined: it is as it should be, or there is no level that it could name. */
-export function planGuestFlow({ grantees, present, hasLevel }: {
+export function planGuestFlow({ grantees, present, hasLevel, writesClosed }: {
   grantees: readonly FlowGrantee[];
   present: FlowSchemaFacts | undefined;
   /** Whether the cluster has the PriorityLevelConfiguration `keystone-guests`. */
   hasLevel: boolean;
+  /** Whether guests may not write; that closes and opens without a level, too. */
+  writesClosed: boolean;
 }): FlowSchema | undefined {
-  if (!hasLevel) return undefined;
-  const desired = guestFlowOf(grantees);
-  return present && isDeepStrictEqual(present.spec, desired.spec) && present.labels[managedByLabel] === managedBy
+  const isTold = (present?.writesClosed ?? false) === writesClosed;
+  if (!hasLevel && isTold) return undefined;
+  const desired = guestFlowOf(grantees, writesClosed);
+  return present && isTold && isDeepStrictEqual(present.spec, desired.spec) &&
+      present.labels[managedByLabel] === managedBy
     ? undefined
     : desired;
 }

@@ -86,6 +86,11 @@ export const realmOfApprover = (name: string): string | undefined =>
 /** Name of the FlowSchema of guests' requests, and of the PriorityLevelConfiguration whose seats they share. */
 export const guestFlowName = "keystone-guests";
 
+/** On the FlowSchema of guests: guests may not write, for the guard `keystone-guest-writes`. */
+export const guestWritesAnnotation = "keystone.io/guest-writes";
+/** Value of that annotation; any other, or none, closes nothing. */
+export const guestWritesClosedValue = "Closed";
+
 const guestPrefix = "guest-";
 
 /**

@@ -240,6 +240,25 @@ export class Metrics {
       seen((view) => [...view.unreadable()].map(([kind, count]): Sample => [{ kind }, count])),
     );
 
+    gauge(
+      "keystone_storage_size_bytes",
+      "Size of the API server's database as it was read last; none where it isn't read.",
+      [],
+      seen((view) => view.storage().bytes === undefined ? [] : [[{}, view.storage().bytes!]]),
+    );
+    gauge(
+      "keystone_storage_quota_bytes",
+      "Size at which the API server's database takes no more writes, as the settings say; none where they say none.",
+      [],
+      seen((view) => view.storage().quotaBytes === null ? [] : [[{}, view.storage().quotaBytes!]]),
+    );
+    gauge(
+      "keystone_guest_writes_closed",
+      "1 while guests may read and delete but not write, because the API server's database is nearly full.",
+      [],
+      seen((view) => [[{}, Number(view.storage().writesClosed)]]),
+    );
+
     const queues = (name: string, help: string, value: "depth" | "waiting" | "failing") =>
       gauge(
         name,

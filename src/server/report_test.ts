@@ -37,6 +37,7 @@ function world() {
     tailnet: () => seen.tailnet,
     queues: { grants: queue },
     unreadable: () => new Map([["Pod", 2], ["Node", 0]]),
+    storage: () => ({ bytes: 3e8, quotaBytes: 2e9, writesClosed: true }),
     skewMs: () => 3000,
   };
   const report = new Report({ version: "1.2.3" });
@@ -125,6 +126,9 @@ Deno.test("a grant is told while it is there, and no longer", async () => {
     `keystone_grant_end_timestamp_seconds{${labels}} ${(now + 3_600_000) / 1000}`,
   ]);
   assert.deepEqual(await series("keystone_clock_skew_seconds"), ["keystone_clock_skew_seconds 3"]);
+  assert.deepEqual(await series("keystone_storage_size_bytes"), ["keystone_storage_size_bytes 300000000"]);
+  assert.deepEqual(await series("keystone_storage_quota_bytes"), ["keystone_storage_quota_bytes 2000000000"]);
+  assert.deepEqual(await series("keystone_guest_writes_closed"), ["keystone_guest_writes_closed 1"]);
 
   seen.grants = [grant({ status: { phase: "Expired", hard: { "requests.cpu": "1" } } })];
   assert.deepEqual(await series("keystone_grant_hard"), []);

@@ -15,10 +15,20 @@ export interface View {
   drains(): readonly { realm: string; running: number; terminating: number }[];
   /** How many objects of each kind that is watched are there and can't be read. */
   unreadable(): ReadonlyMap<string, number>;
+  storage(): StorageView;
   tailnet(): TailnetView;
   queues: Readonly<Record<string, { readonly depth: number; readonly waiting: number; readonly failing: number }>>;
   /** By how much the API server's clock is ahead, in milliseconds. */
   skewMs(): number;
+}
+
+export interface StorageView {
+  /** Size of the API server's database; undefined where it isn't read. */
+  bytes: number | undefined;
+  /** As the settings say; null: none. */
+  quotaBytes: number | null;
+  /** Whether guests' writes are closed. */
+  writesClosed: boolean;
 }
 
 export interface TailnetView {

@@ -5,6 +5,7 @@ import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
 import { eventually, secondsFromNow } from "../fixtures/operator.ts";
 import type { Lab } from "../lab/lab.ts";
 import { guestPod } from "../lab/workloads.ts";
+import { makeRoom } from "./room.ts";
 import { hostileScene } from "./scene.ts";
 
 /** Whether the API server takes a write, a dry run of which says nothing. */
@@ -12,22 +13,6 @@ async function takesWrites(lab: Lab): Promise<boolean> {
   const { code, stderr } = await lab.kubectl(["create", "configmap", `probe-${crypto.randomUUID()}`]);
   if (code !== 0) assert.match(stderr, /etcdserver: mvcc: database space exceeded/);
   return code === 0;
-}
-
-/** As an administrator does with etcdctl: drop the history, give its space back, and disarm the alarm. */
-async function makeRoom(lab: Lab): Promise<void> {
-  const etcd = async (path: string, body: unknown): Promise<{ header?: Record<"revision" | "member_id", string> }> => {
-    const response = await fetch(`http://127.0.0.1:${lab.ports.etcd}/v3/${path}`, {
-      method: "POST",
-      body: JSON.stringify(body),
-    });
-    assert.ok(response.ok, `${path}: ${response.status}`);
-    return await response.json();
-  };
-  const { header } = await etcd("kv/range", { key: btoa("x") });
-  await etcd("kv/compaction", { revision: header!.revision, physical: true });
-  await etcd("maintenance/defragment", {});
-  await etcd("maintenance/alarm", { action: "DEACTIVATE", memberID: header!.member_id, alarm: "NOSPACE" });
 }
 
 Deno.test("fills etcd: the end comes on time by deletes alone, and all else when there is room again", async () => {

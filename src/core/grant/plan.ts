@@ -9,6 +9,7 @@ import { earliest, rfc3339 } from "../instants.ts";
 import { guestNamespace } from "../names.ts";
 import { excessOf, excessText } from "./ceiling.ts";
 import { wasActive } from "./ladder.ts";
+import { writesClosedVerdict } from "../storage.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { faultText } from "../faults.ts";
@@ -26,6 +27,8 @@ export interface GrantWorld {
   skewMs: number;
   /** What the guest namespace does for it; undefined until it has been looked at. */
   share: GrantShare | undefined;
+  /** Whether guests may not write; undefined: not known, and what the status says of it stays. */
+  writesClosed?: boolean;
   /** Epoch milliseconds. */
   now: number;
 }
@@ -309,6 +312,7 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
       { type: "NetworkApplied", ...network },
       ...narrowedOf(share),
       { type: "AccessApplied", ...access },
+      ...(areWritesClosed(world) ? [writesClosedVerdict(world.settings.storage)] : []),
       { type: "Overcommitted", ...overcommitted },
       draining,
       lacking ? { type: "Ready", status: "False", reason: lacking.reason, message: lacking.message } : {
@@ -336,6 +340,9 @@ function narrowedOf({ destinations }: GrantShare): Verdict[] {
   if (closed.length === 0) return [];
   return [{ type: "NetworkNarrowed", status: "True", reason: "DestinationNarrowed", message: listed(closed) }];
 }
+
+const areWritesClosed = ({ grant, writesClosed }: GrantWorld): boolean =>
+  writesClosed ?? conditionOf(grant.status, "WritesClosed") !== undefined;
 
 function notInForce(standing: Standing): Applied {
   switch (standing.is) {

@@ -280,3 +280,17 @@ Deno.test("grant: a status that can't be planned leaves all as it was but Ready,
   const gone = grant({ status: status!, deletingSince: now - 1_000_000 });
   assert.equal(plan({ grant: gone, settings, share: share({ enforced: false }) }).finalizer, "remove");
 });
+
+Deno.test("grant: while guests' writes are closed those in force say so, and no other", () => {
+  const closed = (planned: GrantPlan) => planned.status?.conditions?.find(({ type }) => type === "WritesClosed");
+  const told = plan({ writesClosed: true });
+  assert.equal(closed(told)?.reason, "StorageNearlyFull");
+  assert.equal(ready(told)?.status, "True", "all of it is enforced");
+  const before = grant({ status: told.status! });
+  assert.deepEqual(plan({ grant: before, writesClosed: true }).status, told.status);
+  assert.deepEqual(closed(plan({ grant: before })), closed(told), "what isn't known yet changes nothing");
+  assert.equal(closed(plan({ grant: before, writesClosed: false })), undefined);
+  assert.equal(closed(plan()), undefined);
+  const pending = plan({ grant: grant({ finalized: false }), realm: undefined, share: undefined, writesClosed: true });
+  assert.equal(closed(pending), undefined);
+});
