@@ -269,11 +269,12 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
       "If it is an etcd, write its --quota-backend-bytes as storage.quotaBackendBytes (docs/configuration.md).",
     );
   }
-  const { items } = await new ResourceApi(rest, flowSchemas).list({ fieldSelector: `metadata.name=${guestFlowName}` });
-  if (items[0]?.metadata?.annotations?.[guestWritesAnnotation] === guestWritesClosedValue) {
-    return fail(name, writesClosedVerdict(rules).message, "See KeystoneGuestWritesClosed in docs/alerts.md.");
-  }
   try {
+    const selector = { fieldSelector: `metadata.name=${guestFlowName}` };
+    const [flow] = (await new ResourceApi(rest, flowSchemas).list(selector)).items;
+    if (flow?.metadata?.annotations?.[guestWritesAnnotation] === guestWritesClosedValue) {
+      return fail(name, writesClosedVerdict(rules).message, "See KeystoneGuestWritesClosed in docs/alerts.md.");
+    }
     const bytes = await readStorageSize(rest, AbortSignal.timeout(15_000));
     const size = `The API server's database holds ${gibibytes(bytes)} of ${gibibytes(quota)}`;
     if (!await operatorReadsMetrics(rest)) {
@@ -289,6 +290,13 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
       "See KeystoneStorageHalfFull in docs/alerts.md.",
     );
   } catch (error) {
+    if (isForbidden(error)) {
+      return warn(
+        name,
+        "How full the API server's database is can't be read by this user.",
+        "Run it as a cluster admin.",
+      );
+    }
     if (!(error instanceof NoStorageSize)) throw error;
     return warn(
       name,

@@ -15,14 +15,13 @@ export class NoStorageSize extends Error {}
  * @throws NoStorageSize when the page has no such line, or is without end
  */
 export async function readStorageSize(rest: RestClient, signal: AbortSignal): Promise<number> {
-  const leaving = new AbortController();
   const page = await rest.performStream({
     method: "GET",
     path: "/metrics",
     // API servers that know it (client_golang 1.24 and newer) answer with that metric alone; others ignore it.
     querystring: new URLSearchParams({ "name[]": storageSizeMetric }),
     accept: "text/plain",
-    abortSignal: AbortSignal.any([signal, leaving.signal]),
+    abortSignal: signal,
   });
   const lines = new LineSplitter();
   const sizes: number[] = [];

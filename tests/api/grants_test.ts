@@ -242,7 +242,8 @@ Deno.test("two hundred grants", async (t) => {
       const active = items.filter(({ status }) => status?.phase === "Active").length;
       return active === count || `${active} of ${count}`;
     }, 60_000);
-    const asked = operator.requests.slice(began).filter(({ path }) => !path.includes("/leases"));
+    // The size of the database is read with a renewal of the Lease, once for hundreds of writes.
+    const asked = operator.requests.slice(began).filter(({ path }) => !path.includes("/leases") && path !== "/metrics");
     assert.deepEqual(asked.filter(({ method }) => method === "GET"), []);
     const writes = asked.filter(({ path }) => !path.includes("/events")).length / count;
     // Namespace, deny, LimitRange, account, quota, two policies, guide, binding; finalizer; one or two statuses.

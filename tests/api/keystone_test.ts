@@ -292,7 +292,7 @@ Deno.test("keystone", {
     const checks = json().checks as { name: string; status: string; message: string; remedy: string }[];
     assert.deepEqual(checks.filter(({ status }) => status === "fail"), []);
     assert.equal(code, 0);
-    for (const name of ["cluster", "crds", "operator", "guards", "roles", "clocks"]) {
+    for (const name of ["cluster", "crds", "operator", "guards", "roles", "storage", "clocks"]) {
       assert.ok(checks.some((check) => check.name === name && check.status === "ok"), name);
     }
     assert.ok(checks.every(({ status, remedy }) => (status === "ok") === (remedy === "")));

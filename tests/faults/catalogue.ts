@@ -13,10 +13,11 @@ export const catalogue: Readonly<Record<string, Counts>> = recorded;
 const file = new URL("catalogue.json", import.meta.url);
 
 /**
- * Comes with time, not with what happens: the Lease is renewed, what an event repeats is counted, and the namespaces of
- * earlier plans are looked at until they are gone.
+ * Comes with time, not with what happens: the Lease is renewed and with it the database's size may be read, what an event
+ * repeats is counted, and the namespaces of earlier plans are looked at until they are gone.
  */
-const isTimed = (name: string): boolean => /^(update\.leases|patch\.events)\b/.test(name) || name.includes(markPrefix);
+const isTimed = (name: string): boolean =>
+  /^(update\.leases|patch\.events|get\.metrics)\b/.test(name) || name.includes(markPrefix);
 
 /**
  * A tailscaled is asked, and says the same, at times more and at times less often. Of a scenario on a tailnet nothing else

@@ -123,8 +123,8 @@ export class Proxy implements AsyncDisposable {
     if (isWatch) this.#follow(url, false);
     if (isWatch && wrong === undefined) return await this.#watch(request, response, url);
     const counts = isWrite(name) && !isLease(name);
-    // The namespaces of earlier plans are looked at until they are gone.
-    if (!isWatch && !name.includes(markPrefix)) this.requests++;
+    // The namespaces of earlier plans are looked at until they are gone, and the database's size is read by the clock.
+    if (!isWatch && !name.includes(markPrefix) && name !== "get.metrics") this.requests++;
     this.#underWay++;
     if (counts) this.lastWrite = performance.now();
     const pass = (userAgent?: string) => this.#pass(request, url, body, userAgent);

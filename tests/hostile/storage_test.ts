@@ -5,10 +5,11 @@ import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
 import { eventually, grantOf, secondsFromNow, step } from "../fixtures/operator.ts";
 import type { Lab } from "../lab/lab.ts";
 import { guestPod } from "../lab/workloads.ts";
+import { keystone } from "../fixtures/keystone.ts";
 import { makeRoom } from "./room.ts";
 import { type Guest, hostileScene } from "./scene.ts";
 
-const quotaBackendBytes = 512 << 20;
+const quotaBackendBytes = 256 << 20;
 
 const closed =
   /guests can't write for now, because the API server's database is nearly full\. Delete what you don't need/;
@@ -131,10 +132,14 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     for (const name of [mallory.grant, bob.grant, another]) {
       const condition = await eventually(`Grant ${name} says it`, async () => await conditionOf(name) ?? "not yet");
       assert.equal(`${condition.status} ${condition.reason}`, "True StorageNearlyFull");
-      assert.match(condition.message, /open again below 30 % of 512 MiB \(storage\.quotaBackendBytes\)/);
+      assert.match(condition.message, /open again below 30 % of 256 MiB \(storage\.quotaBackendBytes\)/);
       const { status } = await cluster.grants.get(name);
       assert.equal(status!.conditions!.find(({ type }) => type === "Ready")!.status, "True");
     }
+    const { out } = await keystone(lab.kubeconfig, ["doctor", "-o", "json"]);
+    const checks = JSON.parse(out).checks as { name: string; status: string; message: string }[];
+    const { status, message } = checks.find(({ name }) => name === "storage")!;
+    assert.match(`${status} ${message}`, /^fail Guests can read and delete but not write/);
   });
 
   await step(t, "a grant ends on time", async () => {
