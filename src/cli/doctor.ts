@@ -36,7 +36,7 @@ import { no } from "./exit.ts";
 import { isForbidden } from "./lending.ts";
 import { Observed } from "./observed.ts";
 import { refusedWorkloads } from "./refused_workloads.ts";
-import { type Run, type Session, verb } from "./session.ts";
+import { inLine, type Run, type Session, verb } from "./session.ts";
 
 interface Check {
   name: string;
@@ -86,7 +86,7 @@ export const doctorCommand = (run: Run): Command =>
         const { green, yellow, red } = session.colours;
         const mark = { ok: green("ok  "), warn: yellow("warn"), fail: red("fail") };
         for (const { name, status, message, remedy } of checks) {
-          session.say(`${mark[status]}  ${name}: ${message}${remedy ? `\n      → ${remedy}` : ""}`);
+          session.say(`${mark[status]}  ${name}: ${inLine(message)}${remedy ? `\n      → ${remedy}` : ""}`);
         }
       }
       if (checks.some(({ status }) => status === "fail")) throw no();

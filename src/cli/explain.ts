@@ -13,7 +13,7 @@ import { no } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { lendingOf, relative } from "./lending.ts";
 import { Observed } from "./observed.ts";
-import { type Run, type Session, verb } from "./session.ts";
+import { inLine, type Run, type Session, verb } from "./session.ts";
 import { standing } from "./would_fit.ts";
 
 /** One link in a chain of reasons. */
@@ -70,7 +70,7 @@ function tell(session: Session, explanation: Explanation): void {
     const mark = { ok: green("✓"), warn: yellow("!"), fail: red("✗") };
     const { kind, name, namespace, chain } = explanation;
     session.say(bold(`${kind} ${namespace ? `${namespace}/` : ""}${name}`));
-    for (const { status, what, message } of chain) session.say(`${mark[status]} ${what}: ${message}`);
+    for (const { status, what, message } of chain) session.say(`${mark[status]} ${inLine(what)}: ${inLine(message)}`);
   }
   if (!explanation.ok) throw no();
 }

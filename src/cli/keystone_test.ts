@@ -3,7 +3,7 @@ import { keystone } from "../../tests/fixtures/keystone.ts";
 import { apiErrorFromStatus, ConnectionError } from "../../lib/kubernetes/errors.ts";
 import { exitOf } from "./exit.ts";
 import type { Io } from "./io.ts";
-import { printable, Session } from "./session.ts";
+import { inLine, printable, printableJson, Session } from "./session.ts";
 import { bar, relative, share } from "./lending.ts";
 import { instantFrom, spanFrom } from "./instants.ts";
 
@@ -80,6 +80,19 @@ Deno.test("colours are only on a terminal, and control characters nowhere", () =
     printable("\x1b[32mx\x1b[39m\n\x1b]0;t\x07\x1b[2J\r\x9b"),
     "\x1b[32mx\x1b[39m\n\ufffd]0;t\ufffd\ufffd[2J\ufffd\ufffd",
   );
+  assert.equal(printable("\x1b[8mhidden\x1b[40m \u202etxet"), "\ufffd[8mhidden\ufffd[40m \ufffdtxet");
+});
+
+Deno.test("what a guest wrote stays within its line, without colours of his own", () => {
+  assert.equal(inLine("no\n\x1b[32m✓\x1b[39m quota: fine\r\n"), "no ⏎ \ufffd[32m✓\ufffd[39m quota: fine");
+});
+
+Deno.test("JSON steers no terminal, and is read as what it was", () => {
+  const value = { message: "\x1b]0;t\x07 \x9b2J \u202etxet" };
+  const text = printableJson(value);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  assert.deepEqual(JSON.parse(text), value);
 });
 
 Deno.test("each kind of error has its code, and says what to do", () => {

@@ -69,7 +69,7 @@ export class Session {
   /** Prints data where a program reads it; says whether it did. */
   data(value: unknown): boolean {
     const { output } = this.flags;
-    if (output === "json") this.io.out(JSON.stringify(value, null, 2));
+    if (output === "json") this.io.out(printableJson(value));
     else if (output === "yaml") this.io.out(dump(value, { noRefs: true, lineWidth: 120 }).trimEnd());
     else return false;
     return true;
@@ -103,12 +103,27 @@ export class Session {
 }
 
 /**
- * What others wrote into the cluster must not steer whoever reads it: of control characters only line ends pass, and of
- * escape sequences only colours.
+ * What others wrote into the cluster must not steer whoever reads it: of control characters only line ends pass, of escape
+ * sequences only the colours of this command, and nothing that turns the direction of text.
  */
 export const printable = (text: string): string =>
+  text.replace(
+    // deno-lint-ignore no-control-regex
+    /\x1b\[(?:0|1|2|22|3[1-6]|39|90)m|[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (found) => found.length > 1 ? found : "\ufffd",
+  );
+
+/** What others wrote, within a line of ours: it has no colours and no line ends, so that it can't look like another line. */
+export const inLine = (text: string): string =>
   // deno-lint-ignore no-control-regex
-  text.replace(/\x1b\[[\d;]*m|[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, (found) => found.length > 1 ? found : "\ufffd");
+  printable(text.trim().replace(/\r?\n/g, " ⏎ ").replace(/\x1b/g, "\ufffd"));
+
+/** JSON for a terminal as well: what could steer it is written as JSON has it for such characters. */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value, null, 2).replace(
+    /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 
 const formats: readonly Format[] = ["text", "wide", "json", "yaml"];
 
