@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { BadRequest, parseHead, type RequestHead } from "./request_head.ts";
 import { type Seat, seatToFree } from "./seats.ts";
 
@@ -109,7 +110,11 @@ export class BoundedServer implements AsyncDisposable {
   readonly #waiting = new Set<Connection>();
   #turn: ReturnType<typeof setImmediate> | undefined;
   readonly #sweep: ReturnType<typeof setInterval>;
+  /** Whether each answer asks for another connection. */
+  #leaving = false;
   #closing = false;
+  /** Whether anybody has been answered. */
+  #used = false;
 
   private constructor(server: Server, { handler, bounds, onRefusal }: BoundedServerOptions) {
     this.#server = server;
@@ -153,6 +158,16 @@ export class BoundedServer implements AsyncDisposable {
   /** New connections get this certificate; those that are open go on. */
   use(keys: KeyPair): void {
     this.#server.setSecureContext(secureContext(keys));
+  }
+
+  /**
+   * Goes on for so long, with new connections too, and closes each one with its next answer: a Service takes a moment to
+   * lead clients elsewhere, and a request must not meet a connection that is just being closed. Where nobody has been
+   * answered it doesn't wait. To be disposed of then.
+   */
+  async leave(ms: number): Promise<void> {
+    this.#leaving = true;
+    if (this.#used) await delay(ms);
   }
 
   /** Answers what has been read, then closes. */
@@ -315,7 +330,9 @@ export class BoundedServer implements AsyncDisposable {
     const answer = this.#answerOf(next, head);
     forget(next);
     if (answer.status === 200) next.proven = true;
-    if (++next.requests >= this.#bounds.requestsPerConnection || head.close || this.#closing || answer.status !== 200) {
+    this.#used = true;
+    const isLast = this.#leaving || this.#closing || ++next.requests >= this.#bounds.requestsPerConnection;
+    if (isLast || head.close || answer.status !== 200) {
       this.#leave(next, answer);
     } else {
       const connection = next;

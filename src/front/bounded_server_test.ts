@@ -102,6 +102,30 @@ Deno.test("requests on one connection: answered one after the other", options, a
   assert.equal(stage.server.kept, 0);
 });
 
+Deno.test(
+  "it leaves: each client is answered and connects elsewhere, and new ones are answered for a while",
+  options,
+  async () => {
+    await using stage = await scene();
+    const socket = await stage.tls();
+    const before = answerOn(socket);
+    socket.write(request("{}"));
+    assert.equal(await before, "200 read 2");
+    const left = stage.server.leave(200);
+    const last = answerOn(socket);
+    socket.write(request("{}"));
+    assert.equal(await last, "200 read 2");
+    await closed(socket);
+    assert.equal(await stage.good(), "200 read 2");
+    await left;
+  },
+);
+
+Deno.test("it leaves at once where nobody has been answered", options, async () => {
+  await using stage = await scene();
+  await stage.server.leave(1e9);
+});
+
 const refused: [string, string, RegExp][] = [
   ["no HTTP", "hello\r\n\r\n", /^400/],
   ["another version", "POST /admit HTTP/2.0\r\nHost: x\r\n\r\n", /^400/],

@@ -32,6 +32,9 @@ export interface FrontOptions {
   clock: Clock;
 }
 
+/** For kube-proxy to hear that the pod goes; well within the pod's terminationGracePeriodSeconds. */
+const leaveMs = 3000;
+
 export class Front {
   readonly metrics: FrontMetrics;
   readonly #options: FrontOptions;
@@ -84,6 +87,7 @@ export class Front {
     }
     await reading;
     await this.#serving;
+    await this.#server?.leave(leaveMs);
     await this.#server?.[Symbol.asyncDispose]();
   }
 

@@ -1581,4 +1581,12 @@ export const mutants: readonly Mutant[] = [
     replace: "return [...current, ...earlier.slice(mostAuthorities)]",
     tests: ["tests/hostile/two_fronts_test.ts"],
   },
+  {
+    name: "a-front-that-leaves-keeps-its-connections",
+    promise: "no review is lost while one of two fronts stops",
+    file: "src/front/bounded_server.ts",
+    find: "const isLast = this.#leaving || ",
+    replace: "const isLast = ",
+    tests: ["src/front/bounded_server_test.ts"],
+  },
 ];
