@@ -29,7 +29,17 @@ const suites: Suite[] = [
   {
     name: "unit",
     what: "pure core, libraries, documentation examples",
-    args: ["--doc", "--parallel", "lib", "src", "deploy", "bench", "tests/soak", "tests/architecture_test.ts"],
+    args: [
+      "--doc",
+      "--parallel",
+      "lib",
+      "src",
+      "deploy",
+      "bench",
+      "tests/soak",
+      "tests/architecture_test.ts",
+      "tests/hostile/attacks_test.ts",
+    ],
     lab: [],
   },
   {

@@ -317,6 +317,11 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
   ]),
   "keystone-fence": [
     ...cannot("the operator", [
+      [
+        "change the terms of a Grant",
+        patch(`${keystone}/grants/guards`, { spec: { hard: { cpu: "99" } } }),
+        /of a Grant it writes finalizers and status; the terms are written by people/,
+      ],
       ["let guests into kube-system", bind("kube-system"), notItsPlace],
       ["let them into its own namespace", bind("keystone-system"), notItsPlace],
       ["let them into default", bind("default"), notItsPlace],

@@ -1,6 +1,7 @@
 /**
  * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`,
- * the guards of guests and docs/guards.md from deploy/guards, `lib/kubernetes_apis` from its committed OpenAPI documents,
+ * the guards of guests and docs/guards.md from deploy/guards, the threat table of docs/security.md and docs/attacks.md from
+ * tests/hostile/threats.ts, `lib/kubernetes_apis` from its committed OpenAPI documents,
  * and in deploy/chart the copies of deploy/kustomize/base and `crds/`. Offline, and the same every time.
  *
  * `--chart` also renders what of deploy/kustomize comes from deploy/chart, with Helm, which the lab builds.
@@ -18,10 +19,12 @@ import { guardsPage } from "../../deploy/guards/page.ts";
 import { guestGuards } from "../../deploy/guards/policies.ts";
 import { kustomizeFiles } from "../../deploy/kustomize_files.ts";
 import { cliReference } from "../../src/cli/reference.ts";
+import { attacksPage, securityPage } from "../hostile/attacks.ts";
 import { build } from "./build.ts";
 import { startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 
+const security = new URL("../../docs/security.md", import.meta.url);
 const crds = new URL("../../crds/", import.meta.url);
 
 /** Writes what differs below `crds/`; returns the names of the files that did. */
@@ -84,6 +87,8 @@ const differing = [
   // Before the chart, which has a copy.
   ...await writeReference("deploy/kustomize/base/guest-guards.yaml", guestGuards(), check),
   ...await writeReference("docs/guards.md", guardsPage(), check),
+  ...await writeReference("docs/security.md", await securityPage(await Deno.readTextFile(security)), check),
+  ...await writeReference("docs/attacks.md", await attacksPage(), check),
   ...await writeFiles(await chartFiles(), check),
 ];
 if (chart) differing.push(...await writeFiles(await kustomizeFiles((await build(["helm"])).helm!), check));

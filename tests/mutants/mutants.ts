@@ -109,6 +109,14 @@ export const mutants: readonly Mutant[] = [
     tests: core,
   },
   {
+    name: "operator-writes-terms",
+    promise: "an operator that is taken over changes no terms of Grants",
+    file: "deploy/kustomize/base/guards.yaml",
+    find: "variables.resource != 'grants.keystone.io' || (request.operation",
+    replace: "variables.resource != 'grants' || (request.operation",
+    tests: ["tests/api/guards_test.ts"],
+  },
+  {
     name: "derived-counts-as-own",
     promise: "no derived count keeps a controller from what its owner needs",
     file: "src/core/resources/hard.ts",

@@ -1,0 +1,414 @@
+/**
+ * The threat table: what somebody could try, what stands against it, what is left, and the tests that try it.
+ * `deno task gen` writes it into docs/security.md, and docs/attacks.md from it and from the tests themselves. Each test of
+ * tests/hostile and each guard belongs to a threat, or to what has to go on beside them (attacks_test.ts).
+ */
+import type { GuardName } from "../../src/api/mod.ts";
+
+/** A test file below tests/, or one test or step of it: `hostile/ends_test.ts: keep them after the end, …`. */
+export type Source = string;
+
+/** One threat; texts are cells of a Markdown table, with links from docs/. */
+export interface Threat {
+  threat: string;
+  against: string;
+  /** Empty: nothing that we know of. */
+  left: string;
+  /** All steps of a file, or those that are named; `N` stands for whatever a template puts there. */
+  triedBy: readonly Source[];
+  /** Guards of deploy/guards whose attacks are this. */
+  guards?: readonly GuardName[];
+  /** Why no test tries it; exactly where none does. */
+  untried?: string;
+}
+
+const counting = "hostile/counting_test.ts";
+const ends = "hostile/ends_test.ts";
+const closing = "hostile/closing_test.ts";
+const reading = "hostile/reading_test.ts";
+const metadata = "hostile/metadata_test.ts";
+const network = "hostile/network_test.ts";
+const realms = "hostile/realms_test.ts";
+const guards = "hostile/guards_test.ts";
+const install = "e2e/install_test.ts";
+const identity = "tailnet/operator_identity_test.ts";
+
+export const threats: readonly Threat[] = [
+  {
+    threat: "a guest takes more than was granted",
+    against:
+      "one quota, the exact sum; what isn't named isn't given, devices that no node offers yet included; ephemeral " +
+      "containers and pod resizing are not in the guests' role",
+    left:
+      "what no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's own load",
+    triedBy: [
+      counting,
+      "e2e/drain_test.ts: two grants of 2 and 3 cpu give 5, and Bob runs what fits",
+      `${reading}: a device that was asked for before a node offered it is not kept`,
+      `${guards}: without the quota that says what is granted no pod is made, and all else goes on`,
+      "hostile/role_test.ts: each subresource is one that somebody has decided about",
+    ],
+    guards: ["devices", "history"],
+  },
+  {
+    threat: "a guest floods the API server",
+    against:
+      "guests' requests share a few seats of it and borrow none (PriorityLevelConfiguration `keystone-guests`); the " +
+      "operator has seats of its own, so grants end on time meanwhile " +
+      "([priority.yaml](../deploy/kustomize/base/priority.yaml)); what is too big to be judged is refused",
+    left:
+      "the processor's time of a request that is being served; guests share those seats among each other; subjects of " +
+      "Realms beyond the first 5,999 share everybody's seats",
+    triedBy: [
+      "hostile/flood_test.ts",
+      `${metadata}: too many labels to judge: refused to a guest, never in the way of a driver or a deletion`,
+      "hostile/guards_life_test.ts: N are judged in the budget",
+    ],
+    guards: ["pod-size", "metadata-size"],
+  },
+  {
+    threat: "a guest reaches your network",
+    against:
+      "default deny both ways; destinations are opened by address in [two tiers](network.md): metadata services, the " +
+      "tailnet, nodes and the cluster's ranges never, private ranges only by a destination that lies in them, in all IPv6 " +
+      "forms of IPv4 that a CIDR can name",
+    left:
+      "needs a network plugin that enforces policies; DNS is a tunnel where it is on (off for `public`); connections " +
+      "outlive a policy until their pod ends; see [on the network](#on-the-network)",
+    triedBy: [
+      `${network}: 0.0.0.0/0, ::/0 and internet are the internet: cyclonus lets nothing through to a place inside`,
+      `${network}: no guest opens more by a policy or a grant of his own`,
+      "api/traffic_test.ts",
+      "packets/packets_test.ts",
+    ],
+    guards: ["external-ips", "external-name", "probe-hosts"],
+  },
+  {
+    threat: "a DNS zone leads into your network, now or later",
+    against:
+      "a name opens public addresses, or private ones within the grant's `within`, never protected ones; each answer is " +
+      "judged",
+    left:
+      "an address that a name had stays open until twice its TTL, at least a minute, and for five minutes while DNS " +
+      "fails",
+    triedBy: [
+      `${network}: N names of the zone that stand for a place inside open nothing`,
+      `${network}: names that are public at first and then stand for a place inside open that at no moment`,
+      `${network}: the NAS and nothing else: a name of the LAN is opened within the range that the grant says`,
+    ],
+  },
+  {
+    threat: "a guest takes the node",
+    against:
+      "Pod Security `restricted` (`baseline` for `internal`); the [guards](guards.md): no node names, no control plane " +
+      "tolerations, volumes of ordinary types only, no hosts in probes and hooks, RuntimeClasses by setting, no field that " +
+      "nobody has thought about",
+    left:
+      "flaws of the kernel and of the container runtime: require a RuntimeClass with a sandbox of people you don't know " +
+      "(`runtimeClassRequired`). An image that a node has already can be run by its name, a private one too, unless " +
+      "`alwaysPullImages` is set for the trust level",
+    triedBy: [
+      `${guards}: all N attacks of the table are refused`,
+      `${guards}: ordinary objects that are there are not turned into such`,
+      `${guards}: a field that the guards don't know is refused, as one of a newer Kubernetes would be`,
+      "hostile/role_test.ts: each field of each kind is one that somebody has decided about",
+      "hostile/role_test.ts: N attacks on pods are tried wherever a kind describes a pod",
+    ],
+    guards: [
+      "node-name",
+      "tolerations",
+      "runtime-class",
+      "image-pull",
+      "volume-types",
+      "pod-fields",
+      "container-fields",
+      "workload-fields",
+    ],
+  },
+  {
+    threat: "a guest takes devices beside the quota",
+    against:
+      "RuntimeClasses of devices need a limit of the device; variables such as `NVIDIA_VISIBLE_DEVICES` are refused; " +
+      "`resourceClaims` are refused",
+    left:
+      "an *image* that sets the variable, where the NVIDIA runtime is the nodes' default or the pod has one GPU: set " +
+      "`accept-nvidia-visible-devices-envvar-when-unprivileged = false` in the NVIDIA container toolkit's configuration",
+    triedBy: [`${guards}: all N attacks of the table are refused`],
+    guards: ["resource-claims", "device-variables"],
+  },
+  {
+    threat: "a guest puts home's pods out, or keeps them out",
+    against: "`maxPriority` 0; no affinity or anti-affinity with pods of other namespaces; other schedulers by setting",
+    left:
+      "pods of a priority below 0; `PodDisruptionBudgets` of guests hold up `kubectl drain` (`--disable-eviction` " +
+      "passes by them)",
+    triedBy: [`${guards}: all N attacks of the table are refused`],
+    guards: ["priority", "scheduler", "affinity"],
+  },
+  {
+    threat: "a guest stays after the end",
+    against:
+      "access goes first, quota to zero, load balancers and node ports become internal, pods are evicted and then deleted, " +
+      "no tokens that last, no finalizers that hold pods, `terminationGracePeriodSeconds` is bounded; also in a namespace " +
+      "that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
+      "no pod was seen, and names those that stay",
+    left:
+      "what he has copied elsewhere. Watches, `exec`, `attach`, `port-forward` and `logs -f` that are open already (see " +
+      "[below](#what-is-open-already)). A cloud's load balancer until its controller has taken it down. A webhook of " +
+      "somebody else's that refuses a closing write itself: it is said on the Grant (`WriteRefused`). Where the *status* of " +
+      "a Grant is refused, a restart of the operator begins the notice of a revocation anew. A quota that can't be lowered " +
+      "lets controllers make pods again, which are deleted again. A pod on a node that is lost may run on. Policies of a " +
+      "namespace in deletion on Kubernetes before 1.33, which deletes them before pods: pods go at once then",
+    triedBy: [
+      closing,
+      `${ends}: keep load balancers and node ports after a cut`,
+      `${ends}: keep them after the end, and in a namespace that is being deleted`,
+      "e2e/drain_test.ts: at the last end Bob is out at once, his pods go, no controller refills, what he stored stays",
+      "packets/packets_test.ts: a grant is cut, then ended: nothing new passes, and what is open lives until its pod ends",
+    ],
+    guards: ["termination-grace", "pod-finalizers", "job-controller", "account-tokens", "projected-sources"],
+  },
+  {
+    threat: "a guest makes objects that can't be read, or are huge",
+    against: "every quantity is read, held at 10^64; what can't be read is left out, counted " +
+      "([KeystoneUnreadableObjects](alerts.md#keystoneunreadableobjects)) and goes first in a drain; answers have a byte " +
+      "budget, and lists come in pages of a few MiB",
+    left:
+      "objects of more than 32 MiB, which etcd doesn't store unless it is told to; what the API server itself spends on " +
+      "them. A drain reads the guest's finished pods too, in small pages: thousands of fat ones delay the drain of that " +
+      "guest's own pods by seconds",
+    triedBy: [
+      `${reading}: a pod that asks for 1e1002 of something is drained as any other`,
+      `${reading}: an operator starts beside a node with an odd status, and finished and fat pods don't fill it`,
+      "hostile/stored_test.ts",
+    ],
+  },
+  {
+    threat: "a guest fills etcd, as by writing one object again and again",
+    against:
+      "what is kept of objects is [counted](#what-a-guest-can-keep). There is an alert at half of etcd's quota, and " +
+      "from 80 % on guests can read and delete but not write " +
+      "([ADR 0031](adr/0031-guests-writes-close-before-the-database-is-full.md)); each Grant says so. If it is full all the " +
+      "same, the last holder of the Lease goes on with deletes: at an expiry, or when you delete the Realm, access and open " +
+      "policies go ([ADR 0030](adr/0030-the-last-holder-deletes-in-a-full-database.md))",
+    left:
+      "`storage.quotaBackendBytes` has to be your etcd's, and the API server has to tell its size; guests who did " +
+      "nothing can't write either then; what controllers write for pods and workloads that guests made before goes on; who " +
+      "writes a fifth of the quota in the 5 s between two looks is faster. In a full etcd pods, quotas and Services wait " +
+      "for room, since the API server deletes no pod without a write; Grants can't be revoked; nobody acts if that " +
+      "operator's process ends too",
+    triedBy: ["hostile/storage_test.ts", "hostile/nospace_test.ts"],
+  },
+  {
+    threat: "an old kubeconfig opens the next realm of that name",
+    against:
+      "each account is named by whom it stands for, has the Realm as owner, and goes with access, with the Realm and with " +
+      "its subjects ([ADR 0028](adr/0028-an-account-is-named-by-whom-it-stands-for.md))",
+    left: "kubeconfigs that you issue to `subjects` yourself: revoke them where you issued them",
+    triedBy: [`${ends}: keep the account of a Realm that is made again for somebody else`],
+  },
+  {
+    threat: "a restored namespace is deleted with its data",
+    against:
+      "only a namespace that Keystone made itself, that never kept a volume, and that was found closed and empty twice is " +
+      "deleted ([ADR 0029](adr/0029-only-a-namespace-that-keystone-made-goes-by-itself.md))",
+    left:
+      "Secrets and ConfigMaps of an empty namespace, after the retention; a backup restored within a minute of the " +
+      "namespace's making is taken for the namespace itself",
+    triedBy: [`${ends}: lose what is stored: a namespace restored from a backup is not deleted`],
+  },
+  {
+    threat: "a guest takes another's volume",
+    against:
+      "claims name a StorageClass that makes volumes or that a grant names; no volume names, selectors or sources " +
+      "elsewhere, in claim templates too; volumes of an ended grant stay in the closed namespace of the same identity",
+    left:
+      "a StorageClass that hands out used disks; free volumes, of any size, of a class without a provisioner that a " +
+      "grant names; who may create PersistentVolumes is exempt; a VolumeAttributesClass is the guest's choice",
+    triedBy: [
+      `${guards}: all N attacks of the table are refused`,
+      `${metadata}: what is older than the guards is changed and deleted, but its dangerous key isn't`,
+    ],
+    guards: ["claim-class", "claim-selector", "claim-source", "volume-name", "storage-class"],
+  },
+  {
+    threat: "a guest has other controllers work for him",
+    against:
+      "annotations and labels that hand out network, identity, storage or nodes are refused, in templates too ([the " +
+      "list](guards.md#annotations-and-labels)); those that nobody knows are refused or warned of by trust level",
+    left:
+      "keys without a domain, such as `grafana_dashboard`, which a sidecar may collect from all namespaces; unknown " +
+      "keys where they only warn; what objects had before the guards came",
+    triedBy: [
+      `${metadata}: guards on metadata judge every kind that the guests' role can make`,
+      `${metadata}: the guest changes, relabels and lets go what others have annotated, and adds nothing to it`,
+      `${metadata}: an unknown key warns where the realm's trust says so, and is written`,
+    ],
+    guards: ["metadata-keys", "unknown-keys", "load-balancer-class"],
+  },
+  {
+    threat: "a guest holds objects past the end",
+    against:
+      "added finalizers are Kubernetes' own only; the ConfigMap, quota and limits named `keystone` are the operator's and " +
+      "cluster admins'",
+    left: "finalizers of storage drivers that have stopped working: the Grant and the namespace's conditions name them",
+    triedBy: [
+      `${metadata}: all ConfigMaps are deleted at once, but not the guide to the grants`,
+      `${metadata}: the namespace goes, with all that is in it`,
+      `${closing}: makes what the operator writes for him immutable`,
+      "api/repair_test.ts: a pod that a finalizer holds is named once its time is up, and holds up no Grant",
+      "api/repair_test.ts: a namespace whose deletion is held up says by what",
+    ],
+    guards: ["finalizers"],
+  },
+  {
+    threat: "somebody adds himself to a realm",
+    against:
+      "making a Realm and changing its subjects, identity, trust level or pin takes the verb `trust`; a member's subjects " +
+      "are part of what a SuperEntity's members approve",
+    left: "those who have the verb",
+    triedBy: [
+      realms,
+      "api/superentity_test.ts: nobody approves for another, edits another's approval or the terms, or writes status",
+    ],
+  },
+  {
+    threat: "somebody takes over a realm's name",
+    against: "nodes are pinned by StableID; `NodeReplaced` closes the realm's addresses",
+    left: "the first contact: check the node, or pin it before",
+    triedBy: [
+      `${identity}: a node that is removed closes its way at once; who takes its name is in no policy`,
+      `${identity}: nor after a restart of the operator, of headscale, of the tailscaled, or with other terms`,
+      `${identity}: the machine itself with a new key is another node, until the realm is released`,
+    ],
+  },
+  {
+    threat: "a tailscaled, or the control server behind it, hangs, floods or lies",
+    against:
+      "what it says is bounded in size and time, and is read as its form says or not at all; addresses outside of " +
+      "`clusterRanges.tailnet` open nothing, whatever it says; grants are enforced and end without it",
+    left: "it says which node is online, and which node answers to a name at the first contact",
+    triedBy: ["tailnet/hostile_test.ts"],
+  },
+  {
+    threat: "a node of the tailnet reaches into the operator's pod",
+    against: "nothing of ours listens on loopback, to which a userspace tailscaled delivers " +
+      "([ADR 0022](adr/0022-nothing-listens-on-loopback.md)); the sidecar has no token",
+    left: "tailscaled's own PeerAPI; see [in the pod](#in-the-pod)",
+    triedBy: [
+      "tailnet/loopback_test.ts",
+      `${install}: a peer of the tailnet reaches nothing of the pod, and no container but the operator's has its token`,
+    ],
+  },
+  {
+    threat: "somebody changes the labels that guards go by",
+    against: "only the operator and cluster admins can",
+    left: "cluster admins",
+    triedBy: ["api/guards_test.ts: N can't N"],
+  },
+  {
+    threat: "the operator is taken over",
+    against:
+      "the fence binds it, whatever it asks. It reads no Secret but that of its webhook, makes no pods, opens no shell, " +
+      "changes no terms, trust or approval, and of tokens it makes only the front's",
+    left:
+      "all that it is there for: it can end access and let in any User or Group that isn't Kubernetes' own, who then work " +
+      "in guest namespaces and read the Secrets there; open guests' network and raise their quotas; let the guards only warn " +
+      "and lower Pod Security to `baseline`; delete guest namespaces, pods and claims; make Services internal; write " +
+      "statuses; trust another node for a realm; put its webhook elsewhere, which then sees guests' workloads and can refuse " +
+      "them; close guests' writes; read the API server's metrics",
+    triedBy: [
+      "api/guards_test.ts: N can't N",
+      "api/guards_test.ts: the operator has no secrets, makes no pods, and has what is of one name by that name",
+      "api/superentity_test.ts: even with the right to write it, status is the operator's, and the operator approves for " +
+      "nobody",
+    ],
+  },
+  {
+    threat: "two operators act at once",
+    against: "one Lease; each write is checked against it on the monotonic clock",
+    left:
+      "a write that was on the wire when its process was stopped: what it did stands until the leader sees it, at once",
+    triedBy: [
+      `${install}: at no time did two of them write`,
+      "api/lib_kubernetes_test.ts: of ten that want the lease at once, exactly one gets it",
+    ],
+  },
+  {
+    threat: "strangers load the webhook",
+    against: "a process, an identity and a memory limit of its own; connections, sizes and times are bounded " +
+      "([admission](admission.md#who-answers)); failure policy Ignore",
+    left:
+      "a flood from many addresses can keep reviews from being answered: refusals then come from the quota, in its words",
+    triedBy: ["hostile/front_test.ts"],
+  },
+  {
+    threat: "the front is taken over",
+    against: "its token reads what answers depend on and lasts ten minutes; the operator reads nothing that it writes",
+    left:
+      "until it is stopped it can refuse workloads of guests and changes of Grants and Realms, and it holds the webhook's " +
+      "serving key; enforcement never asks it",
+    triedBy: [
+      "api/webhook_test.ts: with all that the front has, nothing is written and no secret is read",
+      "api/webhook_test.ts: without a front the quota still holds, and grants begin and end",
+    ],
+  },
+  {
+    threat: "clocks are wrong",
+    against: "no grant ends for good while operator and API server differ by more than 2 s",
+    left: "a clock that is wrong on both",
+    triedBy: ["api/ladder_test.ts: a clock that jumps ahead ends nothing, and what is due ends once it is set right"],
+  },
+  {
+    threat: "no operator acts",
+    against: "everything stands, nothing begins or ends; the other replica follows within the Lease; " +
+      "[KeystoneNoLeader](alerts.md#keystonenoleader)",
+    left: "a grant goes on past its end until one acts again",
+    triedBy: [
+      `${install}: a leader that is killed is followed within the Lease and 2 s`,
+      "api/grants_test.ts: one that was deleted while no operator ran is closed by the next one",
+    ],
+  },
+  {
+    threat: "the tailnet is gone",
+    against: "unreachable is not revoked: everything stands, realms are Unknown",
+    left: "",
+    triedBy: [
+      "tailnet/operator_test.ts: without a tailscaled: Unknown with the reason, and grants are enforced and end as before",
+      "tailnet/operator_changes_test.ts: it restarts while the control server is away: nobody is taken for gone",
+    ],
+  },
+  {
+    threat: "the image or the chart is not what it seems",
+    against:
+      "releases have provenance, the image an SBOM; the published chart names the image by digest; dependencies are " +
+      "locked",
+    left: "check them: `gh attestation verify oci://… --owner …`",
+    triedBy: [],
+    untried: "the release's signatures are made where it is published",
+  },
+  {
+    threat: "secrets leak",
+    against:
+      "no value of the chart holds one, nothing of ours logs one; the auth key is a Secret, read by the sidecar only",
+    left: "who reads Secrets of keystone-system",
+    triedBy: [
+      "api/chart_test.ts: the socket is in the operator's container and tailscaled's, the token only where it is needed",
+      "api/chart_test.ts: no role has a wildcard, may give itself more, or reaches secrets that it doesn't need",
+      "api/webhook_test.ts: the front's files are what was handed over, and no one else reads them",
+    ],
+  },
+];
+
+/** What has to go on beside the guards and the attacks: a guard that is in the way of ordinary life is lifted. */
+export const goesOn: readonly Source[] = [
+  "hostile/scene_test.ts",
+  "hostile/guards_life_test.ts",
+  "hostile/two_fronts_test.ts",
+  `${guards}: the API server finds no fault in the policies`,
+  `${guards}: all N ordinary objects pass`,
+  `${guards}: a guard that is to warn only warns, with the same words`,
+  "hostile/role_test.ts: the operator has written the settings of the guards on the namespace",
+  `${metadata}: the keys of N charts pass, where unknown ones are refused`,
+  `${metadata}: a network plugin, a storage driver and the scheduler annotate, label and finalize what is the guest's`,
+];
