@@ -319,7 +319,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
     ...cannot("the operator", [
       [
         "change the terms of a Grant",
-        patch(`${keystone}/grants/guards`, { spec: { hard: { cpu: "99" } } }),
+        patch(`${keystone}/grants/guards`, { spec: { hard: { "requests.cpu": "99" } } }),
         /of a Grant it writes finalizers and status; the terms are written by people/,
       ],
       ["let guests into kube-system", bind("kube-system"), notItsPlace],
