@@ -53,8 +53,8 @@ export const containerFields: Readonly<Record<string, string>> = {
   args: "inside the container",
   command: "inside the container",
   env: "guard device-variables",
-  envFrom: "guard device-variables; ConfigMaps and Secrets of the namespace only",
-  image: "the guest's choice; what runs is held by all else",
+  envFrom: "guards device-variables and device-keys; ConfigMaps and Secrets of the namespace only",
+  image: "guard image-registry; what runs is held by all else",
   imagePullPolicy: "guard image-pull, by setting",
   lifecycle: "guard probe-hosts; time is bounded by termination-grace",
   livenessProbe: "guards probe-hosts and termination-grace",
@@ -101,6 +101,7 @@ export const projectedSources: readonly string[] = [
 
 const ownPods = "of its own pods only";
 const counted = "the quota counts what comes of it";
+const replicas = "the quota counts what comes of it; guard replicas";
 const template = "guards of pods";
 const history = "guard history";
 const claims = "the namespace's own claims";
@@ -111,20 +112,20 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
     minReadySeconds: ownPods,
     paused: ownPods,
     progressDeadlineSeconds: ownPods,
-    replicas: counted,
+    replicas,
     revisionHistoryLimit: history,
     selector: ownPods,
     strategy: counted,
     template,
   },
-  ReplicaSet: { minReadySeconds: ownPods, replicas: counted, selector: ownPods, template },
-  ReplicationController: { minReadySeconds: ownPods, replicas: counted, selector: ownPods, template },
+  ReplicaSet: { minReadySeconds: ownPods, replicas, selector: ownPods, template },
+  ReplicationController: { minReadySeconds: ownPods, replicas, selector: ownPods, template },
   StatefulSet: {
     minReadySeconds: ownPods,
     ordinals: ownPods,
     persistentVolumeClaimRetentionPolicy: claims,
     podManagementPolicy: ownPods,
-    replicas: counted,
+    replicas,
     revisionHistoryLimit: history,
     selector: ownPods,
     serviceName: "names within the namespace",
@@ -161,7 +162,7 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
     concurrencyPolicy: counted,
     failedJobsHistoryLimit: history,
     jobTemplate: template,
-    schedule: counted,
+    schedule: "guard schedule; the quota counts what comes of it",
     startingDeadlineSeconds: ownPods,
     successfulJobsHistoryLimit: history,
     suspend: ownPods,
@@ -181,7 +182,7 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
     loadBalancerClass: "guard load-balancer-class",
     loadBalancerIP: "with services.loadbalancers only; the load balancer's controller decides",
     loadBalancerSourceRanges: "narrows",
-    ports: "nodePort: services.nodeports of the quota",
+    ports: "guard service-ports; nodePort: services.nodeports of the quota",
     publishNotReadyAddresses: ownPods,
     selector: ownPods,
     sessionAffinity: "of its own traffic",
@@ -202,8 +203,8 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
   },
   HorizontalPodAutoscaler: {
     behavior: ownPods,
-    maxReplicas: counted,
-    metrics: "of its own pods; external metrics as far as the cluster's owner publishes any",
+    maxReplicas: replicas,
+    metrics: "guard autoscaler-metrics; of its own pods; external metrics as far as the cluster's owner publishes any",
     minReplicas: counted,
     scaleTargetRef: "a workload of the namespace",
   },
@@ -213,19 +214,28 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
     selector: ownPods,
     unhealthyPodEvictionPolicy: ownPods,
   },
-  ConfigMap: { binaryData: counted, data: counted, immutable: "its own" },
-  Secret: { data: counted, immutable: "its own", stringData: counted, type: "guard account-tokens" },
+  ConfigMap: {
+    binaryData: counted,
+    data: "guard device-keys; the quota counts what comes of it",
+    immutable: "its own",
+  },
+  Secret: {
+    data: "guard device-keys; the quota counts what comes of it",
+    immutable: "its own",
+    stringData: "as data",
+    type: "guard account-tokens",
+  },
 };
 
 /** Subresources in the guests' role. */
 export const subresources: Readonly<Record<string, string>> = {
-  "replicationcontrollers/scale": counted,
-  "deployments/scale": counted,
-  "replicasets/scale": counted,
-  "statefulsets/scale": counted,
+  "replicationcontrollers/scale": replicas,
+  "deployments/scale": replicas,
+  "replicasets/scale": replicas,
+  "statefulsets/scale": replicas,
   "pods/log": "reads",
   "pods/exec": "into the guest's own pods",
   "pods/attach": "into the guest's own pods",
   "pods/portforward": "to the guest's own pods",
-  "pods/eviction": "ends the guest's own pods",
+  "pods/eviction": "guard forced-end; ends the guest's own pods",
 };

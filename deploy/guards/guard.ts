@@ -69,9 +69,17 @@ export interface Policy {
   name: string;
   /** Comment above the policy. */
   about: string;
-  resources: readonly { apiGroups: readonly string[]; resources: readonly string[]; operations?: readonly string[] }[];
+  resources: readonly {
+    apiGroups: readonly string[];
+    resources: readonly string[];
+    operations?: readonly string[];
+    /** `v1` unless it says else: the API server hands the object to the policy in this version. */
+    apiVersions?: readonly string[];
+  }[];
   /** Resources that controllers make from what guests have written and that was judged then. */
   madeByControllers?: readonly string[];
+  /** Judges guests and cluster admins alone, also when something is made. */
+  guestsOnly?: true;
   variables?: readonly (readonly [name: string, expression: Cel])[];
   /** Variables by which the guards reach the object, and the object as it was. */
   names: { now: Names; before: Names };

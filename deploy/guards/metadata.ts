@@ -19,6 +19,10 @@ const plainKinds = [
   "PodDisruptionBudget",
   "HorizontalPodAutoscaler",
 ];
+/** A CEL map of lists. */
+const mapOf = (lists: Readonly<Record<string, readonly string[]>>): Cel =>
+  `{${Object.entries(lists).map(([key, list]) => `${quoted(key)}: ${listOf(list)}`).join(", ")}}`;
+
 const podResources = [
   { apiGroups: [""], resources: ["pods", "replicationcontrollers"] },
   { apiGroups: ["apps"], resources: ["deployments", "replicasets", "statefulsets", "daemonsets"] },
@@ -337,28 +341,33 @@ const unknownKeys: Guard = {
   ],
 };
 
-/** Kubernetes takes each of these out itself; never a whole domain. */
-const ownFinalizers = [
-  "foregroundDeletion",
-  "orphan",
-  "kubernetes.io/pvc-protection",
-  "service.kubernetes.io/load-balancer-cleanup",
-  "snapshot.storage.kubernetes.io/pvc-as-source-protection",
-  "snapshot.storage.kubernetes.io/pvc-as-source-being-cloned",
-  "provisioner.storage.kubernetes.io/cloning-protection",
-];
+/** Kubernetes takes each of these out itself, of objects of that kind; never a whole domain. */
+const ownFinalizers: Readonly<Record<string, readonly string[]>> = {
+  services: ["service.kubernetes.io/load-balancer-cleanup"],
+  persistentvolumeclaims: [
+    "kubernetes.io/pvc-protection",
+    "snapshot.storage.kubernetes.io/pvc-as-source-protection",
+    "snapshot.storage.kubernetes.io/pvc-as-source-being-cloned",
+    "provisioner.storage.kubernetes.io/cloning-protection",
+  ],
+};
+const ofEveryKind = ["foregroundDeletion", "orphan"];
 
 // Those of pods and workloads are in the pods' policy.
 const finalizers: Guard = {
   name: "finalizers",
-  refuses: "finalizers of claims, Services, ConfigMaps, Secrets, budgets and autoscalers, but Kubernetes' own",
+  refuses:
+    "finalizers of claims, Services, ConfigMaps, Secrets, budgets and autoscalers, but Kubernetes' own for that kind",
   why: "nobody would take it out when the grant ends, and the object and its namespace would stay",
-  remedy: `Take it out; allowed are ${ownFinalizers.slice(0, 4).join(", ")} and those of snapshots and clones`,
+  remedy: `Take it out; allowed are ${ofEveryKind.join(" and ")}, of Services the load balancer's, and of claims ` +
+    "kubernetes.io/pvc-protection and those of snapshots and clones",
   at: "''",
   offences: ({ object }) =>
     `[(request.resource.resource in ${listOf(plainResources.flatMap(({ resources }) => resources))} ?
-        dyn(${object}).metadata.?finalizers.orValue([]) : []).filter(f, !(f in ${listOf(ownFinalizers)})).map(f,
-        'metadata.finalizers has ' + f)]`,
+        dyn(${object}).metadata.?finalizers.orValue([]) : []).filter(f, !(f in ${listOf(ofEveryKind)}) &&
+        !(f in ${
+      mapOf(ownFinalizers)
+    }[?request.resource.resource].orValue([]))).map(f, 'metadata.finalizers has ' + f)]`,
   attacks: [
     {
       title: "an object that never goes",
@@ -373,13 +382,71 @@ const finalizers: Guard = {
       },
       says: /metadata\.finalizers has kubernetes\.io\/held/,
     },
+    {
+      title: "an object held by what Kubernetes takes out of claims only",
+      object: {
+        kinds: plainKinds.filter((kind) => kind !== "PersistentVolumeClaim"),
+        metadata: { finalizers: ["kubernetes.io/pvc-protection"] },
+      },
+      says: /metadata\.finalizers has kubernetes\.io\/pvc-protection/,
+    },
+    {
+      title: "an object held by what Kubernetes takes out of Services only",
+      object: {
+        kinds: plainKinds.filter((kind) => kind !== "Service"),
+        metadata: { finalizers: ["service.kubernetes.io/load-balancer-cleanup"] },
+      },
+      says: /metadata\.finalizers has service\.kubernetes\.io\/load-balancer-cleanup/,
+    },
   ],
   ordinary: [
     {
-      title: "an object with a finalizer that Kubernetes takes out",
-      object: { kinds: plainKinds, metadata: { finalizers: ["kubernetes.io/pvc-protection", "foregroundDeletion"] } },
+      title: "an object with a finalizer that Kubernetes takes out of every kind",
+      object: { kinds: plainKinds, metadata: { finalizers: ofEveryKind.slice(0, 1) } },
+    },
+    {
+      title: "a claim with those that Kubernetes takes out of claims",
+      object: {
+        kinds: ["PersistentVolumeClaim"],
+        metadata: { finalizers: [...ownFinalizers.persistentvolumeclaims!] },
+      },
+    },
+    {
+      title: "a Service with that of its load balancer",
+      object: { kinds: ["Service"], metadata: { finalizers: [...ownFinalizers.services!] } },
     },
   ],
+};
+
+const mostOwners = 4;
+const ownersOf = (count: number): Body => ({
+  ownerReferences: Array.from({ length: count }, (_, index) => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    name: `x${index}`,
+    uid: `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
+  })),
+});
+
+const owners: Guard = {
+  name: "owners",
+  refuses: `more than ${mostOwners} \`ownerReferences\``,
+  why: "one garbage collector asks for every owner of every object of the cluster, and would be late for all others",
+  remedy: "Name the one that it belongs to",
+  at: "''",
+  offences: ({ object }) =>
+    `${object === "object" ? "variables.holders" : "variables.holdersBefore"}.map(holder,
+      holder[1].?ownerReferences.orValue([]).size() > ${mostOwners} ? [string(holder[0]) + '.ownerReferences has ' +
+        string(holder[1].?ownerReferences.orValue([]).size()) + ' entries'] : [])`,
+  attacks: [{
+    title: "an object of a thousand owners that aren't there",
+    object: { kinds: [...plainKinds, ...workloads, "Pod"], metadata: ownersOf(1000) },
+    says: /metadata\.ownerReferences has 1000 entries/,
+  }],
+  ordinary: [{
+    title: "an object of an owner",
+    object: { kinds: [...plainKinds, ...workloads], metadata: ownersOf(1) },
+  }],
 };
 
 export const metadataPolicy: Policy = {
@@ -408,5 +475,5 @@ export const metadataPolicy: Policy = {
     before: { object: "oldObject", template: "", spec: "oldObject.spec", containers: "" },
   },
   size: metadataSize,
-  guards: [metadataSize, metadataKeys, unknownKeys, finalizers],
+  guards: [metadataSize, owners, metadataKeys, unknownKeys, finalizers],
 };

@@ -1,8 +1,15 @@
 /** What Services and Secrets may not ask for. */
-import { type Names, type Policy, when } from "./guard.ts";
+import { deviceVariables } from "./devices.ts";
+import { type Attack, listOf, type Names, type Policy, when } from "./guard.ts";
 import { loadBalancerClasses } from "./settings.ts";
 
 const plain = (object: string): Names => ({ object, template: "", spec: `${object}.spec`, containers: "" });
+/** Each costs the proxies of all nodes rules for every pod behind it. */
+const mostPorts = 100;
+const ports = (count: number) => ({
+  ports: Array.from({ length: count }, (_, index) => ({ name: `p${index}`, port: index + 1 })),
+});
+
 /** Of kinds without pods. */
 const names = { now: plain("object"), before: plain("oldObject") };
 
@@ -70,6 +77,25 @@ export const servicesPolicy: Policy = {
         settings: { "keystone.io/load-balancer-classes": "example.com/lan" },
       }],
     },
+    {
+      name: "service-ports",
+      refuses: `more than ${mostPorts} ports of a Service`,
+      why:
+        "the proxies of all nodes keep rules for each port of each pod behind it, and would be late for every other Service",
+      remedy: "Name fewer; whoever knows a pod's address, as by a headless Service, reaches all of its ports",
+      at: "'spec.'",
+      offences: ({ spec }) =>
+        when(
+          `${spec}.?ports.orValue([]).size() > ${mostPorts}`,
+          `'ports has ' + string(${spec}.ports.size()) + ' entries'`,
+        ),
+      attacks: [{
+        title: "a Service of ten thousand ports",
+        object: { kinds: ["Service"], spec: ports(10_000) },
+        says: /spec\.ports has 10000 entries/,
+      }],
+      ordinary: [{ title: "a Service of some ports", object: { kinds: ["Service"], spec: ports(mostPorts) } }],
+    },
   ],
 };
 
@@ -99,5 +125,44 @@ export const secretsPolicy: Policy = {
       says: /type is kubernetes\.io\/service-account-token/,
     }],
     ordinary: [{ title: "a Secret", object: { kinds: ["Secret"] } }],
+  }],
+};
+
+/** By which a container takes all keys of a ConfigMap or Secret as variables. */
+const values = ({ object }: Names) => `dyn(${object}).?data.orValue({})`;
+
+export const dataPolicy: Policy = {
+  name: "keystone-guest-data",
+  about: "ConfigMaps and Secrets: a container can take all that is in them as its variables (envFrom).",
+  resources: [{ apiGroups: [""], resources: ["configmaps", "secrets"] }],
+  names,
+  guards: [{
+    name: "device-keys",
+    refuses:
+      "keys of ConfigMaps and Secrets that hand out devices as variables, such as `NVIDIA_VISIBLE_DEVICES`, unless they are " +
+      "`none` or `void` in a ConfigMap",
+    why:
+      "a container with envFrom has them as variables, by which container runtimes hand out devices beside every quota",
+    remedy: "Take it out; devices that a grant names are asked for by resources.limits",
+    at: "''",
+    offences: (judged) =>
+      `[${listOf(deviceVariables)}.filter(name, ${values(judged)}[?name].hasValue() &&
+        !(string(${values(judged)}[?name].orValue('')) in ['none', 'void'])).map(name, 'data has ' + name)]`,
+    attacks: [
+      ...["NVIDIA_VISIBLE_DEVICES", "AMD_VISIBLE_DEVICES"].map((name): Attack => ({
+        title: `a ConfigMap that becomes the variable ${name}`,
+        object: { kinds: ["ConfigMap"], fields: { data: { [name]: "all" } } },
+        says: new RegExp(`data has ${name}`),
+      })),
+      {
+        title: "a Secret that becomes such a variable",
+        object: { kinds: ["Secret"], fields: { stringData: { NVIDIA_VISIBLE_DEVICES: "all" } } },
+        says: /data has NVIDIA_VISIBLE_DEVICES/,
+      },
+    ],
+    ordinary: [{
+      title: "a ConfigMap of variables",
+      object: { kinds: ["ConfigMap"], fields: { data: { NVIDIA_VISIBLE_DEVICES: "void", CUDA_VISIBLE_DEVICES: "0" } } },
+    }],
   }],
 };

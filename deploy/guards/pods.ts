@@ -1,4 +1,5 @@
 /** What pods may not ask for, and the templates from which controllers make pods. */
+import { deviceVariables } from "./devices.ts";
 import { containerFields, objectFields, podFields, projectedSources, volumeTypes } from "./fields.ts";
 import { type Attack, type Cel, type Guard, listOf, type Names, type Policy, setOf, when } from "./guard.ts";
 import { podSettings } from "./settings.ts";
@@ -13,16 +14,23 @@ const controlPlane = [
   "CriticalAddonsOnly",
 ];
 
+/** Taint of nodes that somebody has cordoned. To the pods of a DaemonSet its controller gives the toleration. */
+const cordoned = "node.kubernetes.io/unschedulable";
+const byDaemonSet: Cel = "request.userInfo.username in ['system:serviceaccount:kube-system:daemon-set-controller', " +
+  "'system:kube-controller-manager']";
+
 const tolerations: Guard = {
   name: "tolerations",
-  refuses: "tolerations without a key, of the control plane's taints, and of the taints in `guards.reservedTaints`",
+  refuses:
+    "tolerations without a key, of the taints of the control plane and of cordoned nodes, and of the taints in " +
+    "`guards.reservedTaints`",
   why: "those nodes are not for guests",
   remedy: "Take it out, or name the taint of a node that is",
   settings: ["guards.reservedTaints"],
   ofSpec: true,
   offences: ({ spec }) =>
     `[${spec}.?tolerations.orValue([]).filter(t, t.?key.orValue('') in ${listOf(["", ...controlPlane])} ||
-      t.?key.orValue('') in variables.reservedTaints).map(t, t.?key.orValue('') == '' ?
+      t.?key.orValue('') in variables.reservedTaints || (t.?key.orValue('') == '${cordoned}' && !(${byDaemonSet}))).map(t, t.?key.orValue('') == '' ?
       'tolerations has one without a key, which tolerates every taint' : 'tolerations has ' + t.key)]`,
   attacks: [
     {
@@ -40,6 +48,11 @@ const tolerations: Guard = {
       pod: { spec: { tolerations: [{ key, operator: "Exists", effect: "NoSchedule" }] } },
       says: new RegExp(`tolerations has ${key}`),
     })),
+    {
+      title: "one for nodes that are cordoned",
+      pod: { spec: { tolerations: [{ key: cordoned, operator: "Exists", effect: "NoSchedule" }] } },
+      says: /tolerations has node\.kubernetes\.io\/unschedulable/,
+    },
     {
       title: "one for nodes that their owner keeps to herself",
       pod: { spec: { tolerations: [{ key: "dedicated", value: "alice", effect: "NoSchedule" }] } },
@@ -333,11 +346,6 @@ const resourceClaims: Guard = {
   ordinary: [],
 };
 
-/** Variables by which a runtime gives a container devices that nobody counts, whatever its limits are. */
-const deviceVariables = ["NVIDIA", "AMD", "HABANA", "ASCEND", "MTHREADS", "IX"].map((vendor) =>
-  `${vendor}_VISIBLE_DEVICES`
-);
-
 const deviceVariable: Guard = {
   name: "device-variables",
   refuses:
@@ -346,7 +354,7 @@ const deviceVariable: Guard = {
   remedy: "Take it out; devices that a grant names are asked for by resources.limits",
   ofSpec: true,
   offences: ({ containers }) =>
-    `${containers}.map(c, c.?env.orValue([]).filter(e, e.name.endsWith('_VISIBLE_DEVICES') &&
+    `${containers}.map(c, c.?env.orValue([]).filter(e,
       e.name in ${listOf(deviceVariables)} && !(e.?value.orValue('') in ['none', 'void'])).map(e,
       'containers[' + c.name + '].env has ' + e.name) + c.?envFrom.orValue([]).filter(e, e.?prefix.orValue('') != '' &&
       ${listOf(deviceVariables)}.exists(name, name.startsWith(e.prefix))).map(e,
@@ -372,6 +380,11 @@ const deviceVariable: Guard = {
         spec: { initContainers: [{ name: "first", image: "x", env: [{ name: "AMD_VISIBLE_DEVICES", value: "0" }] }] },
       },
       says: /containers\[first\]\.env has AMD_VISIBLE_DEVICES/,
+    },
+    {
+      title: "one that takes the devices of a network card",
+      pod: { container: { env: [{ name: "NVIDIA_MOFED", value: "enabled" }] } },
+      says: /containers\[main\]\.env has NVIDIA_MOFED/,
     },
     {
       title: "one that puts the name together",
@@ -429,6 +442,70 @@ const imagePull: Guard = {
     pod: { container: { imagePullPolicy: "Always" } },
     settings: pulled,
   }],
+};
+
+/** The registry of an image, as container runtimes read it. */
+const registryOf = (image: Cel): Cel =>
+  `[${image}.split('/', 2)[0]].map(first, ${image}.contains('/') && (first.contains('.') || first.contains(':') ||
+    first == 'localhost' || first.lowerAscii() != first) ? first.lowerAscii() : 'docker.io')[0]`;
+
+const registries = { "keystone.io/image-registries": "docker.io,registry.lan:5000" };
+
+const imageRegistry: Guard = {
+  name: "image-registry",
+  refuses: "images of registries that are named by an IP address or `localhost`; and of all others where " +
+    "`trust.LEVEL.imageRegistries` has a list",
+  why: "the node asks there, around every network policy, and tells what it got in events",
+  remedy: "Name another; the owner can allow a registry by the setting trust.LEVEL.imageRegistries",
+  settings: ["trust.LEVEL.imageRegistries"],
+  ofSpec: true,
+  offences: ({ spec, containers }) =>
+    `[(${containers}.map(c, ['containers[' + c.name + '].image', string(c.?image.orValue(''))]) +
+      ${spec}.?volumes.orValue([]).filter(v, has(v.image)).map(v,
+      ['volumes[' + v.name + '].image', string(v.image.?reference.orValue(''))])).map(pair,
+      [pair[0], ${registryOf("pair[1]")}]).filter(pair, variables.imageRegistries.size() > 0 ?
+        !(pair[1] in variables.imageRegistries) : pair[1].matches('^(localhost(:|$)|[0-9.]+(:|$)|0x)') ||
+        pair[1].startsWith('[')).map(pair, pair[0] + ' is of ' + pair[1])]`,
+  attacks: [
+    ...["192.168.1.1/a", "192.168.1.1:9090/a/b:1", "localhost:10250/a", "[fd00::1]:5000/a"].map((image): Attack => ({
+      title: `one with an image from ${image}`,
+      pod: { container: { image } },
+      says: /containers\[main\]\.image is of |must be lowercase|[Ii]nvalid/,
+    })),
+    {
+      title: "one whose init container asks a neighbour of the node",
+      pod: { spec: { initContainers: [{ name: "first", image: "10.0.0.1:22/x" }] } },
+      says: /containers\[first\]\.image is of 10\.0\.0\.1:22/,
+    },
+    {
+      title: "one from another registry than the owner's",
+      pod: { container: { image: "registry.example.com/a" } },
+      settings: registries,
+      says: /containers\[main\]\.image is of registry\.example\.com/,
+    },
+    {
+      title: "one from a host that is a name of one word",
+      pod: { container: { image: "REGISTRY/a" } },
+      settings: registries,
+      says: /containers\[main\]\.image is of registry/,
+    },
+  ],
+  ordinary: [
+    ...["nginx", "library/nginx:1", "example.com/x@sha256:" + "0".repeat(64), "registry.lan:5000/x"].map((image) => ({
+      title: `one with the image ${image}`,
+      pod: { container: { image } },
+    })),
+    {
+      title: "one from a registry that the owner allows",
+      pod: { container: { image: "library/x" } },
+      settings: registries,
+    },
+    {
+      title: "one from another that the owner allows",
+      pod: { container: { image: "registry.lan:5000/x" } },
+      settings: registries,
+    },
+  ],
 };
 
 const volumeType: Guard = {
@@ -944,6 +1021,7 @@ export const podsPolicy: Policy = {
     resourceClaims,
     deviceVariable,
     imagePull,
+    imageRegistry,
     volumeType,
     projectedSource,
     probeHosts,

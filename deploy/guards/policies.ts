@@ -19,7 +19,8 @@ const byOthersAccount: Cel = "(request.userInfo.username.startsWith('system:serv
   "!request.userInfo.username.startsWith('system:serviceaccount:keystone-system:realm-'))";
 
 /** Whether a request is judged: by who makes it alone, so that nothing in an object can get in a controller's way. */
-function judged({ madeByControllers = [] }: Policy): Cel {
+function judged({ madeByControllers = [], guestsOnly }: Policy): Cel {
+  if (guestsOnly) return `!(${byController} || ${byOthersAccount})`;
   const made = madeByControllers.length === 0
     ? "true"
     : `!(request.resource.resource in [${madeByControllers.map(quoted).join(", ")}] && ${byController})`;
@@ -90,7 +91,7 @@ const metadata = (name: string) => ({ name, labels: { "app.kubernetes.io/part-of
 const matching = ({ resources }: Policy, operations?: string[]) =>
   resources.map((rule) => ({
     apiGroups: rule.apiGroups,
-    apiVersions: ["v1"],
+    apiVersions: rule.apiVersions ?? ["v1"],
     operations: operations ?? rule.operations ?? ["CREATE", "UPDATE"],
     resources: rule.resources,
   }));

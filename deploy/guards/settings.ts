@@ -23,6 +23,7 @@ export const podSettings: readonly (readonly [string, Cel])[] = [
   ["schedulers", `['default-scheduler'] + ${listIn(names.schedulersAnnotation)}`],
   ["reservedTaints", listIn(names.reservedTaintsAnnotation)],
   ["alwaysPull", `${annotation(names.alwaysPullAnnotation, "false")} == 'true'`],
+  ["imageRegistries", listIn(names.imageRegistriesAnnotation)],
   ["tokensRefused", `${annotation(names.podTokensAnnotation, "true")} == 'false'`],
 ];
 

@@ -28,6 +28,9 @@ export type Verdict =
   | { readonly kind: "waiting"; readonly afterMs: number }
   | { readonly kind: "transient" };
 
+/** As long as the longest pause between two failures. */
+const LONGEST_WAIT_MS = 60_000;
+
 /** Thrown by a reconcile that only a change can help; its message says which. */
 export class TerminalError extends Error {
   /** Names the class where only text is left, as in logs. */
@@ -36,13 +39,15 @@ export class TerminalError extends Error {
 
 /**
  * The default classification: a {@linkcode TerminalError} is terminal, an `ApiError` with a Retry-After waits as long as
- * that says, and all others are transient. A server's refusal (403, 422, …) is transient too, since what refused it (a
+ * that says, but no more than a minute, and all others are transient. Whoever answers for a server, as an admission webhook
+ * does, could otherwise put a key to sleep for years. A server's refusal (403, 422, …) is transient too, since what refused it (a
  * role, a quota, an admission policy, an old CRD) can change without the object changing.
  */
 export function classifyError(error: unknown): Verdict {
   if (error instanceof TerminalError) return { kind: "terminal" };
   if (isApiError(error) && error.retryAfterSeconds !== undefined) {
-    return { kind: "waiting", afterMs: error.retryAfterSeconds * 1000 };
+    const afterMs = Number(error.retryAfterSeconds) * 1000;
+    return { kind: "waiting", afterMs: afterMs >= 0 ? Math.min(afterMs, LONGEST_WAIT_MS) : 0 };
   }
   return { kind: "transient" };
 }

@@ -157,6 +157,9 @@ Deno.test("a server that says when to come again is taken at its word", async ()
 Deno.test("the kinds of errors, by default", () => {
   assert.deepEqual(classifyError(new TerminalError("no")), { kind: "terminal" });
   assert.deepEqual(classifyError(apiError(503, "ServiceUnavailable", 2)), { kind: "waiting", afterMs: 2000 });
+  for (const [seconds, afterMs] of [[1e12, 60_000], [-1, 0], [NaN, 0]] as const) {
+    assert.deepEqual(classifyError(apiError(429, "TooManyRequests", seconds)), { kind: "waiting", afterMs });
+  }
   for (const error of [apiError(403, "Forbidden"), apiError(422, "Invalid"), new Error("x"), "x", undefined]) {
     assert.deepEqual(classifyError(error), { kind: "transient" });
   }

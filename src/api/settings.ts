@@ -55,6 +55,13 @@ const trustRules = (defaults: {
     unknownKeys: z.enum(["refuse", "warn"]).default(defaults.unknownKeys),
     /** Whether pods have to ask for their images each time, so that nobody runs a private one that a node has already. */
     alwaysPullImages: z.boolean().default(false),
+    /** Registries that pods may name, since a node asks them; none: any but those named by an address. */
+    imageRegistries: z.array(
+      z.string().max(270).regex(
+        /^[a-z0-9.-]+(:[0-9]{1,5})?$/,
+        "is not a registry such as docker.io or registry.lan:5000",
+      ),
+    ).max(64).default([]),
   }).refine(
     ({ runtimeClasses, runtimeClassRequired }) => !runtimeClassRequired || runtimeClasses.length > 0,
     { path: ["runtimeClassRequired"], error: "needs a class in runtimeClasses, or no pod could run" },

@@ -149,9 +149,14 @@ const guardNames = [
   "keystone-namespaces",
   "keystone-guest-pods",
   "keystone-guest-devices",
+  "keystone-guest-ends",
+  "keystone-guest-scale",
   "keystone-guest-services",
   "keystone-guest-claims",
+  "keystone-guest-storage-classes",
   "keystone-guest-secrets",
+  "keystone-guest-data",
+  "keystone-guest-metadata",
   "keystone-guest-writes",
 ];
 

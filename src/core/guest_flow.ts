@@ -9,6 +9,7 @@ import type { RealmSubject } from "../api/mod.ts";
 import type { FlowSchemaFacts } from "./facts.ts";
 import {
   guestFlowName,
+  guestNamespace,
   guestWritesAnnotation,
   guestWritesClosedValue,
   managedBy,
@@ -30,19 +31,25 @@ export const maxFlowSubjects = 6000;
 const matchingPrecedence = 2000;
 
 /**
- * The subjects whose requests are guests': those of every grantee, each once and in order, and the accounts of the
- * operator's namespace that have no FlowSchema of their own, which are the accounts `realm-*`. Kubernetes' own users and
- * groups are never among them: a Realm that names one must not slow the cluster down.
+ * The subjects whose requests are guests': those of every grantee, each once and in order, the accounts of its guest
+ * namespace, whose tokens guests can read in their pods, and the accounts of the operator's namespace that have no
+ * FlowSchema of their own, which are the accounts `realm-*`. Kubernetes' own users and groups are never among them: a Realm
+ * that names one must not slow the cluster down.
  */
 export function flowSubjects(grantees: readonly FlowGrantee[]): Subject[] {
   const named = grantees.flatMap(({ name, subjects = [{ kind: "Group", name: realmGroup(name) }] }) => subjects)
     .filter(({ name }) => !name.startsWith("system:") && name !== "*")
     .map(({ kind, name }): Subject => kind === "User" ? { kind, user: { name } } : { kind, group: { name } });
-  const unique = new Map(named.map((subject) => [JSON.stringify(subject), subject]));
+  const pods = grantees.map(({ name }) => accountsOf(guestNamespace(name)));
+  const unique = new Map([...named, ...pods].map((subject) => [JSON.stringify(subject), subject]));
   const sorted = [...unique].sort(([a], [b]) => a < b ? -1 : 1).map(([, subject]) => subject);
-  const accounts: Subject = { kind: "ServiceAccount", serviceAccount: { namespace: systemNamespace, name: "*" } };
-  return [accounts, ...sorted.slice(0, maxFlowSubjects - 1)];
+  return [accountsOf(systemNamespace), ...sorted.slice(0, maxFlowSubjects - 1)];
 }
+
+const accountsOf = (namespace: string): Subject => ({
+  kind: "ServiceAccount",
+  serviceAccount: { namespace, name: "*" },
+});
 
 /** The FlowSchema as it should be; each user is a flow, so that one guest's flood doesn't starve another. */
 export const guestFlowOf = (grantees: readonly FlowGrantee[], writesClosed: boolean): FlowSchema => ({

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { flowSubjects, guestFlowOf, maxFlowSubjects, planGuestFlow } from "./guest_flow.ts";
 
-const accounts = { kind: "ServiceAccount", serviceAccount: { namespace: "keystone-system", name: "*" } };
+const accountsIn = (namespace: string) => ({ kind: "ServiceAccount", serviceAccount: { namespace, name: "*" } });
+const accounts = accountsIn("keystone-system");
 
-Deno.test("guest flow: every grantee's subjects are in it once, by default its group", () => {
+Deno.test("guest flow: every grantee's subjects are in it once, by default its group, and the accounts of its pods", () => {
   const subjects = flowSubjects([
     { name: "bob-home" },
     { name: "carol", subjects: [{ kind: "User", name: "carol" }, { kind: "Group", name: "keystone:realm:bob-home" }] },
@@ -11,6 +12,8 @@ Deno.test("guest flow: every grantee's subjects are in it once, by default its g
   assert.deepEqual(subjects, [
     accounts,
     { kind: "Group", group: { name: "keystone:realm:bob-home" } },
+    accountsIn("guest-bob-home"),
+    accountsIn("guest-carol"),
     { kind: "User", user: { name: "carol" } },
   ]);
 });
@@ -19,6 +22,7 @@ Deno.test("guest flow: a Realm that names the cluster's own identities slows nob
   const names = ["system:authenticated", "system:masters", "system:node:one", "*"];
   assert.deepEqual(flowSubjects(names.map((name) => ({ name: "eve", subjects: [{ kind: "Group", name }] }))), [
     accounts,
+    accountsIn("guest-eve"),
   ]);
 });
 

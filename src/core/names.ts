@@ -40,6 +40,7 @@ export const schedulersAnnotation = "keystone.io/schedulers";
 export const reservedTaintsAnnotation = "keystone.io/reserved-taints";
 export const podTokensAnnotation = "keystone.io/pod-tokens";
 export const alwaysPullAnnotation = "keystone.io/always-pull-images";
+export const imageRegistriesAnnotation = "keystone.io/image-registries";
 export const loadBalancerClassesAnnotation = "keystone.io/load-balancer-classes";
 /** Keys of annotations and labels that are harmless here, or not: as in deploy/guards/metadata_keys.ts. */
 export const harmlessKeysAnnotation = "keystone.io/harmless-keys";

@@ -1,6 +1,6 @@
 /** A guest floods the API server with a dozen clients: the grants of others begin and end on time all the same. */
 import assert from "node:assert/strict";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { Kubeconfig, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
 import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
@@ -17,6 +17,21 @@ async function flood({ kubeconfig, namespace }: Guest, seconds: number): Promise
   }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
   return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** UID of the FlowSchema by which a request of a user is served. */
+async function flowOf(kubeconfig: string): Promise<string | null> {
+  const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
+  const { clientCertificate } = await config.credentials.current();
+  using client = Deno.createHttpClient({
+    caCerts: config.caCerts ? [config.caCerts] : [],
+    ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
+    http1: true,
+    http2: false,
+  });
+  const answer = await fetch(`${config.server}/api`, { client });
+  await answer.body?.cancel();
+  return answer.headers.get("X-Kubernetes-PF-FlowSchema-UID");
 }
 
 Deno.test("a guest who floods the API server delays nobody's end", async (t) => {
@@ -38,6 +53,18 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
       path: `/api/v1/namespaces/${mallory.namespace}/pods`,
     });
     assert.ok(answer);
+  });
+
+  await step(t, "so do requests with the token of a guest's pod", async () => {
+    const account = `system:serviceaccount:${mallory.namespace}:default`;
+    const path = await scene.lab.user(account, { groups: ["system:serviceaccounts"] });
+    await eventually("they are of the guests' flow", async () => {
+      const { items: [schema] } = await new ResourceApi(cluster.rest, flowSchemas).list({
+        fieldSelector: "metadata.name=keystone-guests",
+      });
+      const of = await flowOf(path);
+      return of === schema?.metadata?.uid || `the flow is ${of}`;
+    });
   });
 
   await step(

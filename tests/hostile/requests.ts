@@ -1,10 +1,14 @@
-/** Requests that are judged and change nothing. */
+/** Requests of guests, and what is said against them. */
 import { ApiError, type RequestOptions, type RestClient } from "../../lib/kubernetes/mod.ts";
 
 /** What the API server says against a request, as a dry run; nothing when it goes through. */
-export async function refusal(rest: RestClient, request: RequestOptions): Promise<string> {
+export const refusal = (rest: RestClient, request: RequestOptions): Promise<string> =>
+  refusalOf(rest, { ...request, querystring: new URLSearchParams({ dryRun: "All" }) });
+
+/** What the API server says against a request that is meant; nothing when it went through. */
+export async function refusalOf(rest: RestClient, request: RequestOptions): Promise<string> {
   try {
-    await rest.performRequest({ ...request, querystring: new URLSearchParams({ dryRun: "All" }) });
+    await rest.performRequest(request);
     return "";
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

@@ -30,6 +30,7 @@ const metadata = "hostile/metadata_test.ts";
 const network = "hostile/network_test.ts";
 const realms = "hostile/realms_test.ts";
 const guards = "hostile/guards_test.ts";
+const verbs = "hostile/verbs_test.ts";
 const install = "e2e/install_test.ts";
 const identity = "tailnet/operator_identity_test.ts";
 
@@ -40,7 +41,9 @@ export const threats: readonly Threat[] = [
       "one quota, the exact sum; what isn't named isn't given, devices that no node offers yet included; ephemeral " +
       "containers and pod resizing are not in the guests' role",
     left:
-      "what no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's own load",
+      "what no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's own load, the " +
+      "size of images, processes (set the kubelet's `podPidsLimit`), and what a StorageClass on a node's own disk, such as " +
+      "local-path, doesn't hold a claim to",
     triedBy: [
       counting,
       "e2e/drain_test.ts: two grants of 2 and 3 cpu give 5, and Bob runs what fits",
@@ -52,9 +55,8 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "a guest floods the API server",
-    against:
-      "guests' requests share a few seats of it and borrow none (PriorityLevelConfiguration `keystone-guests`); the " +
-      "operator has seats of its own, so grants end on time meanwhile " +
+    against: "guests' requests, those with tokens of their pods too, share a few seats of it and borrow none " +
+      "(PriorityLevelConfiguration `keystone-guests`); the operator has seats of its own, so grants end on time meanwhile " +
       "([priority.yaml](../deploy/kustomize/base/priority.yaml)); what is too big to be judged is refused",
     left:
       "the processor's time of a request that is being served; guests share those seats among each other; subjects of " +
@@ -100,8 +102,8 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest takes the node",
     against:
-      "Pod Security `restricted` (`baseline` for `internal`); the [guards](guards.md): no node names, no control plane " +
-      "tolerations, volumes of ordinary types only, no hosts in probes and hooks, RuntimeClasses by setting, no field that " +
+      "Pod Security `restricted` (`baseline` for `internal`); the [guards](guards.md): no node names, no tolerations " +
+      "of control planes and cordoned nodes, volumes of ordinary types only, no hosts in probes and hooks, RuntimeClasses by setting, no field that " +
       "nobody has thought about",
     left:
       "flaws of the kernel and of the container runtime: require a RuntimeClass with a sandbox of people you don't know " +
@@ -128,13 +130,34 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest takes devices beside the quota",
     against:
-      "RuntimeClasses of devices need a limit of the device; variables such as `NVIDIA_VISIBLE_DEVICES` are refused; " +
-      "`resourceClaims` are refused",
+      "RuntimeClasses of devices need a limit of the device; variables such as `NVIDIA_VISIBLE_DEVICES` are refused, " +
+      "in ConfigMaps and Secrets too; `resourceClaims` are refused",
     left:
       "an *image* that sets the variable, where the NVIDIA runtime is the nodes' default or the pod has one GPU: set " +
       "`accept-nvidia-visible-devices-envvar-when-unprivileged = false` in the NVIDIA container toolkit's configuration",
     triedBy: [`${guards}: all N attacks of the table are refused`],
-    guards: ["resource-claims", "device-variables"],
+    guards: ["resource-claims", "device-variables", "device-keys"],
+  },
+  {
+    threat: "a guest has Kubernetes' own controllers work for nobody but him",
+    against:
+      "replicas, ports of Services, owners, metrics of autoscalers and schedules are bounded: one number could end the " +
+      "controller manager, or keep its garbage collector from all other namespaces",
+    left:
+      "how fast a guest makes and deletes what is counted: controllers share their requests out among all namespaces",
+    triedBy: [
+      `${guards}: all N attacks of the table are refused`,
+      `${verbs}: no workload is scaled beyond all that could ever run`,
+    ],
+    guards: ["replicas", "service-ports", "owners", "autoscaler-metrics", "schedule"],
+  },
+  {
+    threat: "a guest has a node ask your network",
+    against: "no hosts in probes and hooks; no images of registries that are named by an address",
+    left: "registries by names that lead into your network, what a registry redirects to, and what the nodes' own " +
+      "credentials open: `imageRegistries` of the trust level leaves only those that you name",
+    triedBy: [`${guards}: all N attacks of the table are refused`],
+    guards: ["image-registry"],
   },
   {
     threat: "a guest puts home's pods out, or keeps them out",
@@ -149,8 +172,8 @@ export const threats: readonly Threat[] = [
     threat: "a guest stays after the end",
     against:
       "access goes first, quota to zero, load balancers and node ports become internal, pods are evicted and then deleted, " +
-      "no tokens that last, no finalizers that hold pods, `terminationGracePeriodSeconds` is bounded; also in a namespace " +
-      "that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
+      "no tokens that last, no finalizers that hold pods, `terminationGracePeriodSeconds` is bounded, no pod that runs is " +
+      "deleted without grace, so that nobody knows of it any more; also in a namespace that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
       "no pod was seen, and names those that stay",
     left:
       "what he has copied elsewhere. Watches, `exec`, `attach`, `port-forward` and `logs -f` that are open already (see " +
@@ -161,12 +184,21 @@ export const threats: readonly Threat[] = [
       "namespace in deletion on Kubernetes before 1.33, which deletes them before pods: pods go at once then",
     triedBy: [
       closing,
+      `${verbs}: no pod that runs is taken off the books before it has stopped`,
+      `${verbs}: what runs nowhere is deleted as anybody likes`,
       `${ends}: keep load balancers and node ports after a cut`,
       `${ends}: keep them after the end, and in a namespace that is being deleted`,
       "e2e/drain_test.ts: at the last end Bob is out at once, his pods go, no controller refills, what he stored stays",
       "packets/packets_test.ts: a grant is cut, then ended: nothing new passes, and what is open lives until its pod ends",
     ],
-    guards: ["termination-grace", "pod-finalizers", "job-controller", "account-tokens", "projected-sources"],
+    guards: [
+      "forced-end",
+      "termination-grace",
+      "pod-finalizers",
+      "job-controller",
+      "account-tokens",
+      "projected-sources",
+    ],
   },
   {
     threat: "a guest makes objects that can't be read, or are huge",
@@ -249,7 +281,7 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest holds objects past the end",
     against:
-      "added finalizers are Kubernetes' own only; the ConfigMap, quota and limits named `keystone` are the operator's and " +
+      "added finalizers are Kubernetes' own for that kind only; the ConfigMap, quota and limits named `keystone` are the operator's and " +
       "cluster admins'",
     left: "finalizers of storage drivers that have stopped working: the Grant and the namespace's conditions name them",
     triedBy: [

@@ -32,9 +32,15 @@ export function neverGranted(hard: Hard, granted: Hard, used: Readonly<Record<st
   );
 }
 
-/** The pods that use any of these, and those of which it isn't known. */
+/** Whether it is on its way out, but for longer than any pod may take: a guest can delete his with a grace of a year. */
+export const isLingering = ({ terminating, graceSeconds }: PodFacts): boolean =>
+  terminating && graceSeconds > maxGraceSeconds;
+
+/** The pods that use any of these, and those of which it isn't known; those that go, but not soon, among them. */
 export const usersOf = (keys: readonly string[], pods: readonly PodFacts[]): PodFacts[] =>
-  running(pods).filter(({ unreadable, usage }) => unreadable || keys.some((key) => (usage.get(key)?.sign() ?? 0) > 0));
+  pods.filter((pod) => !pod.finished && (!pod.terminating || isLingering(pod))).filter(({ unreadable, usage }) =>
+    unreadable || keys.some((key) => (usage.get(key)?.sign() ?? 0) > 0)
+  );
 
 /** Those that run or may yet: the finished take nothing, and those on their way out count as gone. */
 export const running = (pods: readonly PodFacts[]): PodFacts[] =>

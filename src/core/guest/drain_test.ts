@@ -67,6 +67,12 @@ Deno.test("drain: what is used of a device that no grant gives is found by what 
   assert.deepEqual(neverGranted(hard, amounts({ [gpu]: "1" }), used), ["requests.example.com/foo"]);
   const pods = [pod("gpu", { [gpu]: "1" }), pod("foo", { "requests.example.com/foo": "2" }), odd("odd")];
   assert.deepEqual(names(usersOf([gpu], pods)), ["gpu", "odd"]);
+  const going = [
+    pod("soon", { [gpu]: "1" }, { terminating: true }),
+    pod("in-a-year", { [gpu]: "1" }, { terminating: true, graceSeconds: 31_536_000 }),
+    pod("done", { [gpu]: "1" }, { terminating: true, graceSeconds: 31_536_000, finished: true }),
+  ];
+  assert.deepEqual(names(usersOf([gpu], going)), ["in-a-year"]);
 });
 
 Deno.test("drain: use is read under its own keys, and huge use is in excess", () => {

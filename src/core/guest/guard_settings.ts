@@ -21,6 +21,7 @@ export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRul
     [names.reservedTaintsAnnotation]: list(guards.reservedTaints),
     [names.podTokensAnnotation]: String(rules.podTokens),
     [names.alwaysPullAnnotation]: String(rules.alwaysPullImages),
+    ...(rules.imageRegistries.length > 0 ? { [names.imageRegistriesAnnotation]: list(rules.imageRegistries) } : {}),
     [names.loadBalancerClassesAnnotation]: list(guards.loadBalancerClasses),
     // Keys are judged in lower case.
     [names.harmlessKeysAnnotation]: list(guards.harmlessKeys.map((key) => key.toLowerCase())),

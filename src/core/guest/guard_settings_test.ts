@@ -25,7 +25,15 @@ Deno.test("settings of guards: the defaults are as strict as a missing annotatio
 
 Deno.test("settings of guards: lists and pairs are sorted, so that the same settings write the same", () => {
   const settings = parseSettings({
-    trust: { public: { runtimeClasses: ["kata", "gvisor"], runtimeClassRequired: true, podTokens: false, history: 5 } },
+    trust: {
+      public: {
+        runtimeClasses: ["kata", "gvisor"],
+        runtimeClassRequired: true,
+        podTokens: false,
+        history: 5,
+        imageRegistries: ["registry.lan:5000", "docker.io"],
+      },
+    },
     guards: {
       warn: ["volume-types", "affinity"],
       deviceRuntimeClasses: { nvidia: ["nvidia.com/mig-1g.5gb", "nvidia.com/gpu"] },
@@ -36,6 +44,7 @@ Deno.test("settings of guards: lists and pairs are sorted, so that the same sett
   assert.equal(of["keystone.io/runtime-class-required"], "true");
   assert.equal(of["keystone.io/pod-tokens"], "false");
   assert.equal(of["keystone.io/max-history"], "5");
+  assert.equal(of["keystone.io/image-registries"], "docker.io,registry.lan:5000");
   assert.equal(of["keystone.io/device-runtime-classes"], "nvidia=nvidia.com/gpu,nvidia=nvidia.com/mig-1g.5gb");
   assert.equal(of["keystone.io/guards-warn"], "affinity,volume-types");
   const { labels } = namespaceOf("bob-home", "restricted", of, false).metadata!;
@@ -59,6 +68,10 @@ Deno.test("settings of guards: what couldn't be kept in a list, or would let no 
   refused({ guards: { deviceRuntimeClasses: { "a=b": ["c"] } } }, /guards\.deviceRuntimeClasses/);
   refused({ guards: { harmlessKeys: ["a,b"] } }, /guards\.harmlessKeys\.0 is "a,b": is not a key such as/);
   refused({ guards: { dangerousKeys: ["*"] } }, /guards\.dangerousKeys\.0 is "\*"/);
+  refused(
+    { trust: { public: { imageRegistries: ["docker.io/library"] } } },
+    /imageRegistries\.0 is "docker\.io\/library"/,
+  );
   refused({ guards: { warn: ["nodename"] } }, /guards\.warn\.0 is "nodename"/);
   refused({ trust: { public: { runtimeClassRequired: true } } }, /runtimeClassRequired is true: needs a class/);
 });

@@ -25,7 +25,7 @@ import { accountNames, accountRecord } from "../realm/account.ts";
 import { cidr, parseRange } from "../address.ts";
 import { cordonOf, isRecord } from "./cordon.ts";
 import { resolveDestinations } from "../network/destinations.ts";
-import { maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
+import { isLingering, maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
 import { guideText } from "./guide.ts";
 import { closedHard, quotaHard, shown } from "../resources/hard.ts";
 import type { Hard } from "../resources/resource_list.ts";
@@ -613,8 +613,8 @@ function endPods(pods: readonly PodFacts[], ending: Ending): Drain {
     const of = { kind: "Pod" as const, ...target(pod) };
     return isPast || leaving ? { remove: of, graceSeconds } : { evict: of, graceSeconds };
   });
-  // A guest can delete a pod with a grace of a year; when time is up, that is cut short too.
-  const lingering = pods.filter(({ terminating, graceSeconds }) => terminating && graceSeconds > maxGraceSeconds);
+  // When time is up, that is cut short too.
+  const lingering = pods.filter(isLingering);
   if (isPast) {
     const graceSeconds = maxGraceSeconds;
     writes.push(...lingering.map((pod) => ({ remove: { kind: "Pod" as const, ...target(pod) }, graceSeconds })));

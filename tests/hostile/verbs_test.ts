@@ -1,0 +1,105 @@
+/** What a guest asks for by other verbs than to create and to change: deletions, evictions and scales. */
+import assert from "node:assert/strict";
+import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
+import { eventually, step } from "../fixtures/operator.ts";
+import { guestPod } from "../lab/workloads.ts";
+import { ordinaryOf, paths } from "./guard_cases.ts";
+import { refusal, refusalOf } from "./requests.ts";
+import { hostileScene } from "./scene.ts";
+
+Deno.test("deletions, evictions and scales of a guest", async (t) => {
+  await using scene = await hostileScene();
+  const { lab, mallory } = scene;
+  const { namespace, rest } = mallory;
+  const core = `/api/v1/namespaces/${namespace}`;
+  const admin = async (args: string[], stdin?: string): Promise<string> => {
+    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const node = `dead-${mallory.realm.slice(-6)}`;
+  await admin(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: node } }));
+
+  /** A pod that runs, as far as the API server knows. */
+  const run = async (name: string) => {
+    const pod = JSON.parse(guestPod(name, { cpu: "1", memory: "64Mi" }, namespace));
+    pod.spec.terminationGracePeriodSeconds = 3600;
+    const { code, said } = await mallory.apply(pod);
+    assert.equal(code, 0, said);
+    await admin(
+      ["create", "--raw", `${core}/pods/${name}/binding`, "-f", "-"],
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Binding",
+        metadata: { name },
+        target: { apiVersion: "v1", kind: "Node", name: node },
+      }),
+    );
+  };
+  const grace = (gracePeriodSeconds: number) => ({ apiVersion: "v1", kind: "DeleteOptions", gracePeriodSeconds });
+  const evict = (name: string, gracePeriodSeconds: number): RequestOptions => ({
+    method: "POST",
+    path: `${core}/pods/${name}/eviction`,
+    bodyJson: {
+      apiVersion: "policy/v1",
+      kind: "Eviction",
+      metadata: { name, namespace },
+      deleteOptions: { gracePeriodSeconds },
+    },
+  });
+  const deletion = (name: string, options: Partial<RequestOptions>): RequestOptions => ({
+    method: "DELETE",
+    path: name === "" ? `${core}/pods` : `${core}/pods/${name}`,
+    ...options,
+  });
+
+  await step(t, "no pod that runs is taken off the books before it has stopped", async () => {
+    await run("miner");
+    const asked = new URLSearchParams({ gracePeriodSeconds: "0" });
+    const attacks: Record<string, RequestOptions> = {
+      "with options": deletion("miner", { bodyJson: grace(0) }),
+      "by the query": deletion("miner", { querystring: asked }),
+      "with all others": deletion("", { bodyJson: grace(0) }),
+      "as an eviction": evict("miner", 0),
+    };
+    for (const [how, attack] of Object.entries(attacks)) {
+      assert.match(await refusalOf(rest, attack), /gracePeriodSeconds is 0: no quota .*\(guard forced-end\)/, how);
+    }
+    assert.equal(await refusal(rest, evict("miner", 1)), "", "with a second it has to stop");
+    assert.equal(await refusalOf(rest, deletion("miner", { bodyJson: grace(1) })), "");
+    assert.match(
+      await refusalOf(rest, deletion("miner", { bodyJson: grace(0) })),
+      /guard forced-end/,
+      "nor one that is being ended",
+    );
+    await admin(["delete", "pod", "miner", "--namespace", namespace, "--grace-period=0", "--force"]);
+  });
+
+  await step(t, "what runs nowhere is deleted as anybody likes", async () => {
+    const { code, said } = await mallory.apply(JSON.parse(guestPod("idle", { cpu: "1", memory: "64Mi" }, namespace)));
+    assert.equal(code, 0, said);
+    assert.equal(await refusalOf(rest, deletion("idle", { bodyJson: grace(0) })), "");
+  });
+
+  await step(t, "no workload is scaled beyond all that could ever run", async () => {
+    for (const kind of ["ReplicationController", "Deployment", "ReplicaSet", "StatefulSet"]) {
+      const { code, said } = await mallory.apply(ordinaryOf(kind));
+      assert.equal(code, 0, said);
+      const path = `${paths[kind]!.replace("NS", namespace)}/x-${kind.toLowerCase()}/scale`;
+      const scale = (replicas: number) =>
+        refusal(rest, {
+          method: "PATCH",
+          path,
+          bodyJson: { spec: { replicas } },
+          contentType: "application/merge-patch+json",
+        });
+      await eventually(`${kind} is refused 2147483647 replicas`, async () => {
+        const said = await scale(2_147_483_647);
+        return /spec\.replicas is 2147483647 \(allowed: 100\).*\(guard replicas\)/.test(said) || said ||
+          "it goes through";
+      });
+      assert.equal(await scale(100), "", kind);
+    }
+  });
+  await admin(["delete", "node", node]);
+});
