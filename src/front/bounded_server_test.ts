@@ -115,9 +115,9 @@ Deno.test(
     const last = answerOn(socket);
     socket.write(request("{}"));
     assert.equal(await last, "200 read 2");
-    await closed(socket);
     assert.equal(await stage.good(), "200 read 2");
     await left;
+    assert.ok(socket.destroyed);
   },
 );
 
