@@ -15,6 +15,7 @@ import { lendingOf, relative } from "./lending.ts";
 import { Observed } from "./observed.ts";
 import { inLine, type Run, type Session, verb } from "./session.ts";
 import { standing } from "./would_fit.ts";
+import { conditionOf } from "../core/conditions.ts";
 
 /** One link in a chain of reasons. */
 interface Link {
@@ -109,7 +110,7 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
         what: `Realm ${realm.name}`,
         status: realm.status.connectionState === "Connected" ? "ok" : "warn",
         message: `${realm.status.connectionState ?? "Unknown"}, trusted as ${realm.spec.trustLevel}. ${
-          realm.status.conditions?.find(({ type }) => type === "Ready")?.message ?? ""
+          conditionOf(realm.status, "Ready")?.message ?? ""
         }`.trim(),
       }
       : { what: `Realm ${spec.granteeRealm}`, status: "fail", message: "There is no such Realm; create it." },

@@ -4,6 +4,7 @@ import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { lendingOf, quotaOfRealm, relative, share, total } from "./lending.ts";
 import { Observed } from "./observed.ts";
 import { type Run, verb } from "./session.ts";
+import { conditionOf } from "../core/conditions.ts";
 
 export const realmsCommand = (run: Run): Command =>
   verb("realms", "The realms: whether they are there, what they are lent and what they use.", [
@@ -20,7 +21,7 @@ export const realmsCommand = (run: Run): Command =>
     const items = stores.realms.list().map(({ name, spec, status }) => {
       const lent = stores.grants.index("grantee", name).map(lendingOf);
       const used = quotaOfRealm(stores, name)?.used ?? {};
-      const ready = status.conditions?.find(({ type }) => type === "Ready");
+      const ready = conditionOf(status, "Ready");
       return {
         ...objects.get(name),
         name,

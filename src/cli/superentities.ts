@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { type Run, verb } from "./session.ts";
+import { conditionOf } from "../core/conditions.ts";
 
 export const superEntitiesCommand = (run: Run): Command =>
   verb("superentities", "Realms that pool what they have: who has approved, and what is pooled.", [
@@ -24,7 +25,7 @@ export const superEntitiesCommand = (run: Run): Command =>
           approved: states.get(realm)?.approved ?? false,
           state: String(states.get(realm)?.state ?? "Unknown"),
         })),
-        message: status?.conditions?.find(({ type }) => type === "Ready")?.message ?? "",
+        message: conditionOf(status, "Ready")?.message ?? "",
       };
     }).sort((a, b) => a.name < b.name ? -1 : 1);
     if (session.data({ items })) return;

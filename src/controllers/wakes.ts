@@ -7,6 +7,7 @@ import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { gatherFlowMs } from "./guest_flow.ts";
 import { areWritesClosed, dnsNamesOf, realmsOf } from "./stores.ts";
+import { conditionOf } from "../core/conditions.ts";
 
 /** Connects the stores and the tailnet with the queues; from then on each change wakes just those that it concerns. */
 export function connectWakes(context: Context): void {
@@ -247,7 +248,7 @@ const ladderOf = ({ status: { phase, hard, reductions, effectiveUntil, condition
   hard,
   reductions,
   effectiveUntil,
-  conditions?.find(({ type }) => type === "Draining")?.reason,
+  conditionOf({ conditions }, "Draining")?.reason,
 ];
 
 /** A connection that comes and goes opens and closes nothing; terms, pins, addresses and who is verified do. */
@@ -258,7 +259,7 @@ function concernsPolicies({ old, new: now }: Change<RealmFacts>): boolean {
 
 /** Of a realm's status, what is opened by it, and what is said about why not. */
 const trustOf = ({ status: { node, trustedNode, trustedBefore, conditions } }: RealmFacts) => {
-  const verified = conditions?.find(({ type }) => type === "IdentityVerified");
+  const verified = conditionOf({ conditions }, "IdentityVerified");
   const why = verified && verified.status !== "True" ? [verified.reason, verified.message] : [];
   return [node?.stableID, node?.name, node?.addresses, trustedNode, trustedBefore, verified?.status, ...why];
 };

@@ -32,6 +32,12 @@ export function foldConditions(
     .sort((a, b) => a.type < b.type ? -1 : 1);
 }
 
+/** The condition of a type in a status; undefined: it has none, or there is no status. */
+export const conditionOf = (
+  status: { readonly conditions?: readonly Condition[] | undefined } | undefined,
+  type: string,
+): Condition | undefined => status?.conditions?.find((condition) => condition.type === type);
+
 const longestMessage = 32_768;
 
 /** A message as long as the API server takes one (KEP-1623): a longer one would keep the whole status from being written. */

@@ -2,13 +2,14 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
-import { connectionStates, entityPhases, type GrantStatus, phases } from "../api/mod.ts";
+import { connectionStates, entityPhases, phases } from "../api/mod.ts";
 import type { GrantFacts } from "../core/facts.ts";
 import { own } from "../core/own.ts";
 import { addProcessMetrics } from "./process_metrics.ts";
 import { requestKind } from "./request_kind.ts";
 import type { Stage } from "./stage.ts";
 import type { View } from "./view.ts";
+import { conditionOf } from "../core/conditions.ts";
 
 /** One finished exchange with the API server. */
 export interface ApiRequest {
@@ -342,6 +343,3 @@ const instant = (labels: Labels, text: string | undefined): Sample[] => {
 const isCurrent = ({ status }: GrantFacts): boolean =>
   status.phase !== "Revoked" && status.phase !== "Expired" &&
   conditionOf(status, "Ready")?.reason !== "GrantorNotLocal";
-
-const conditionOf = (status: GrantStatus, type: string) =>
-  status.conditions?.find((condition) => condition.type === type);

@@ -4,6 +4,7 @@ import type { GrantFacts, QuotaFacts } from "../facts.ts";
 import { sumHard } from "../resources/hard.ts";
 import type { Hard } from "../resources/resource_list.ts";
 import { validityOf } from "../grant/validity.ts";
+import { conditionOf } from "../conditions.ts";
 
 /** One grant in the words of an answer. */
 export interface Giver {
@@ -48,7 +49,7 @@ export function giversOf(grants: readonly GrantFacts[]): Giver[] {
     for (const { hard } of grant.status.reductions ?? []) {
       for (const [key, quantity] of readable(hard)) held.set(key, maxQuantity(held.get(key) ?? zero, quantity));
     }
-    const draining = grant.status.conditions?.find(({ type }) => type === "Draining")?.status === "True";
+    const draining = conditionOf(grant.status, "Draining")?.status === "True";
     return { name: grant.name, hard: held, notice: draining, ...(until === undefined ? {} : { until }) };
   }).sort((a, b) => a.name < b.name ? -1 : 1);
 }

@@ -3,6 +3,7 @@ import type { TrustRules as AllTrustRules } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
 import { fromNow } from "../instants.ts";
 import { validityOf } from "./validity.ts";
+import { conditionOf } from "../conditions.ts";
 
 /** What of a trust bears on ends. */
 type TrustRules = Pick<AllTrustRules, "maxNoticeSeconds" | "maxValidityDays">;
@@ -118,13 +119,13 @@ function recordOf({ status }: GrantFacts): number | undefined {
 
 /** The end of a deleted grant that is shown as over already: it doesn't come back, whatever its end was. */
 function recordedLeave(grant: GrantFacts): number | undefined {
-  const ready = grant.status.conditions?.find(({ type }) => type === "Ready");
+  const ready = conditionOf(grant.status, "Ready");
   return ready?.reason === "Deleted" ? recordOf(grant) : undefined;
 }
 
 /** The end that was written down when this reason for it was first seen. */
 function recordedEnd(grant: GrantFacts, why: EndReason): number | undefined {
-  const draining = grant.status.conditions?.find(({ type }) => type === "Draining");
+  const draining = conditionOf(grant.status, "Draining");
   return draining?.reason === why ? recordOf(grant) : undefined;
 }
 

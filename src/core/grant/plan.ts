@@ -1,7 +1,7 @@
 /** What a Grant's status says, and what has to happen to its finalizer. */
 import { isDeepStrictEqual } from "node:util";
 import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts";
-import { bounded, foldConditions, type Verdict } from "../conditions.ts";
+import { bounded, conditionOf, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { hardFrom, shown } from "../resources/hard.ts";
 import { type Applied, destinationReason, type Failure, type GrantShare, listed } from "./share.ts";
@@ -522,6 +522,3 @@ function drainEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const reason = draining.reason === "Drained" ? "Drained" : "NoticeLifted";
   return [{ type: "Normal", reason, action: "Drain", note: `Grant ${grant.name}: ${draining.message}` }];
 }
-
-const conditionOf = ({ conditions }: GrantStatus, type: string) =>
-  conditions?.find((condition) => condition.type === type);

@@ -13,6 +13,7 @@ import { sharedTerms } from "../superentity/pool.ts";
 import { classesToTell, completeHard, hardFrom, largerHard, quantitiesOf, sumHard } from "../resources/hard.ts";
 import type { Hard } from "../resources/resource_list.ts";
 import { isKnown } from "../realm/known.ts";
+import { conditionOf } from "../conditions.ts";
 
 /** One grant that is in force. */
 export interface Holding {
@@ -266,7 +267,7 @@ function termsOf(world: HoldingsWorld, grant: GrantFacts, named: Hard, { classes
 
 function endDrain(grant: GrantFacts, standing: Standing): number[] {
   if (standing.is !== "ended" && standing.is !== "leaving") return [];
-  const draining = grant.status.conditions?.find(({ type }) => type === "Draining");
+  const draining = conditionOf(grant.status, "Draining");
   // Pods that were left when all was over belong to no end.
   if (standing.at === undefined || draining?.reason === "Drained") return [];
   return [standing.at + drainMs(grant)];

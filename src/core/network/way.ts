@@ -7,6 +7,7 @@ import { isVerified } from "../realm/identity.ts";
 import { cidr, compareRanges, contains, parseRange, type Range } from "../address.ts";
 import { isKnown } from "../realm/known.ts";
 import { metadataServices, tailnetRanges, tailnetResolvers } from "./tiers.ts";
+import { conditionOf } from "../conditions.ts";
 
 /** What may be opened for a realm's node. */
 export interface Way {
@@ -53,7 +54,7 @@ const shut = (reason: string, message: string, wrong: boolean): Way => ({
 });
 
 function unverified({ name, status }: RealmFacts): Way {
-  const verified = status.conditions?.find(({ type }) => type === "IdentityVerified");
+  const verified = conditionOf(status, "IdentityVerified");
   // Verified, but for what the Realm was before it was changed: its status follows in a moment.
   if (!verified || verified.status === "True") {
     return shut("NodeUnknown", `Who Realm ${name} is isn't known yet.`, false);

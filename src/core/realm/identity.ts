@@ -1,5 +1,6 @@
 /** Who a realm is: its name on the tailnet, and the node that was trusted with it. */
 import type { RealmFacts } from "../facts.ts";
+import { conditionOf } from "../conditions.ts";
 
 /**
  * The form in which MagicDNS names are compared: lower case, without the trailing dot that tailscaled writes.
@@ -18,7 +19,7 @@ export const canonicalName = (identity: string): string => identity.toLowerCase(
  */
 export function isVerified({ spec, trustedNode, status: { node, conditions } }: RealmFacts): boolean {
   return node !== undefined && node.stableID === trustedNode && isNamed(node.name, spec.identity) &&
-    conditions?.find(({ type }) => type === "IdentityVerified")?.status === "True";
+    conditionOf({ conditions }, "IdentityVerified")?.status === "True";
 }
 
 /** Whether a node's name is the identity. */

@@ -1,6 +1,6 @@
 /** What a Realm's status says: who answers to its name on the tailnet, and whether that is the one who did before. */
 import { maxCapabilities, maxCapabilityLength, type RealmNode, type RealmStatus } from "../../api/mod.ts";
-import { foldConditions, type Verdict } from "../conditions.ts";
+import { conditionOf, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, RealmFacts } from "../facts.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { connectionTypeVerdict } from "./control_server.ts";
@@ -129,7 +129,7 @@ function lastSeenOf(
 ): { at?: string; wakeAt?: number } {
   const { connectionState, lastSeen, conditions } = realm.status;
   const was = connectionState === "Connected" &&
-    conditions?.find(({ type }) => type === "Reachable")?.status === "True";
+    conditionOf({ conditions }, "Reachable")?.status === "True";
   const seenAt = lastSeen === undefined ? -Infinity : Date.parse(lastSeen);
   if (reachable.status === "True") {
     if (was && now - seenAt < lastSeenEveryMs) return { at: lastSeen!, wakeAt: seenAt + lastSeenEveryMs };
@@ -173,6 +173,3 @@ function warningsOf({ status: before }: RealmFacts, status: RealmStatus): EventF
     return [{ type: "Warning" as const, reason: now.reason, action: "Observe", note: now.message }];
   });
 }
-
-const conditionOf = ({ conditions }: RealmStatus, type: string) =>
-  conditions?.find((condition) => condition.type === type);

@@ -1,6 +1,6 @@
 /** Whom the tailnet shows under a realm's name, and whether that is the one who is trusted. */
 import type { ConnectionState } from "../../api/mod.ts";
-import type { Verdict } from "../conditions.ts";
+import { conditionOf, type Verdict } from "../conditions.ts";
 import type { RealmFacts } from "../facts.ts";
 import { rfc3339 } from "../instants.ts";
 import { isNamed, isVerified } from "./identity.ts";
@@ -103,7 +103,7 @@ const refused = (reason: string, message: string): Sighting => {
 /** Who the node is stays known while nobody can be asked, as long as it is asked for the same identity and the same pin. */
 function unasked(realm: RealmFacts, state: ConnectionState, unknown: Said): Sighting {
   const { node, conditions } = realm.status;
-  const before = conditions?.find(({ type }) => type === "IdentityVerified");
+  const before = conditionOf({ conditions }, "IdentityVerified");
   const isSame = node !== undefined && node.stableID === realm.trustedNode && isNamed(node.name, realm.spec.identity);
   if (before?.status === "True" && isSame) {
     const { status, reason, message } = before;

@@ -3,6 +3,7 @@ import type { MemberState, RealmStatus, SuperEntityStatus, TrustLevel } from "..
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { rfc3339 } from "../instants.ts";
 import { consentOf, memberSubjects } from "./consent.ts";
+import { conditionOf } from "../conditions.ts";
 
 export type Member = NonNullable<SuperEntityStatus["members"]>[number];
 
@@ -51,7 +52,7 @@ function lostSinceOf(
   if (old?.lostSince !== undefined) return old.lostSince;
   // A Realm that was deleted is lost from now on; one that never was has never been there.
   if (state === "NotFound") return old && old.state !== "NotFound" ? rfc3339(now) : undefined;
-  return status?.conditions?.find(({ type }) => type === "Reachable")?.lastTransitionTime ?? rfc3339(now);
+  return conditionOf(status, "Reachable")?.lastTransitionTime ?? rfc3339(now);
 }
 
 /** When a lost member's grace is over, in epoch milliseconds; undefined: it isn't lost. */

@@ -1,7 +1,7 @@
 /** What a SuperEntity's status says, and what has to happen to its finalizer. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { EntityPhase, SuperEntityStatus } from "../../api/mod.ts";
-import { bounded, foldConditions, type Verdict } from "../conditions.ts";
+import { bounded, conditionOf, foldConditions, type Verdict } from "../conditions.ts";
 import type { EventFact, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { shown } from "../resources/hard.ts";
 import type { Hard } from "../resources/resource_list.ts";
@@ -237,8 +237,8 @@ function coveredVerdict({ entity, local, capacity }: SuperEntityWorld): Verdict 
 /** An event for each change of phase or reason, and for each approval that came or went. */
 function eventsOf(entity: SuperEntityFacts, status: SuperEntityStatus, members: readonly Member[]): EventFact[] {
   const before = entity.status;
-  const ready = status.conditions!.find(({ type }) => type === "Ready")!;
-  const old = before.conditions?.find(({ type }) => type === "Ready");
+  const ready = conditionOf(status, "Ready")!;
+  const old = conditionOf(before, "Ready");
   const events: EventFact[] = [];
   const agreed = new Set(before.members?.flatMap(({ realm, approved }) => approved ? realm : []));
   for (const { realm, approved } of members) {
