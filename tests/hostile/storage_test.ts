@@ -119,6 +119,12 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
       const pods = await podsOfBob();
       return pods.some((pod) => pod !== first) || pods.join();
     });
+    const scheduler = { kubeconfig: await lab.user("system:kube-scheduler") };
+    const [pod] = (await podsOfBob()).filter((name) => name !== first);
+    const status = JSON.stringify({ status: { nominatedNodeName: "some" } });
+    const args = ["patch", pod!, "-n", bob.namespace, "--subresource=status", "--type=merge", "-p", status];
+    const nominated = await lab.kubectl(args, scheduler);
+    assert.equal(nominated.code, 0, nominated.stderr);
     for (const namespace of ["default", bob.namespace]) {
       const { code, stderr } = await lab.kubectl(["create", "configmap", "of-home", "-n", namespace]);
       assert.equal(code, 0, stderr);
