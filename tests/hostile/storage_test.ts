@@ -1,8 +1,8 @@
 /** A guest fills the API server's database: guests' writes close before it is full, and nothing else does. */
 import assert from "node:assert/strict";
 import { isStorageFull, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
-import { eventually, grantOf, secondsFromNow, step } from "../fixtures/operator.ts";
+import { configMaps, pods } from "../../lib/kubernetes_apis/core@v1.ts";
+import { clientOf, eventually, grantOf, secondsFromNow, step } from "../fixtures/operator.ts";
 import type { Lab } from "../lab/lab.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { keystone } from "../fixtures/keystone.ts";
@@ -119,12 +119,13 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
       const pods = await podsOfBob();
       return pods.some((pod) => pod !== first) || pods.join();
     });
-    const scheduler = { kubeconfig: await lab.user("system:kube-scheduler") };
-    const [pod] = (await podsOfBob()).filter((name) => name !== first);
-    const status = JSON.stringify({ status: { nominatedNodeName: "some" } });
-    const args = ["patch", pod!, "-n", bob.namespace, "--subresource=status", "--type=merge", "-p", status];
-    const nominated = await lab.kubectl(args, scheduler);
-    assert.equal(nominated.code, 0, nominated.stderr);
+    using scheduler = await clientOf(await lab.user("system:kube-scheduler"));
+    const another = (await podsOfBob()).find((name) => name !== first)!.replace("pod/", "");
+    const nominated = { status: { nominatedNodeName: "some" } };
+    await new ResourceApi(scheduler, pods, bob.namespace).patch(another, nominated, {
+      type: "merge",
+      subresource: "status",
+    });
     for (const namespace of ["default", bob.namespace]) {
       const { code, stderr } = await lab.kubectl(["create", "configmap", "of-home", "-n", namespace]);
       assert.equal(code, 0, stderr);
