@@ -26,6 +26,8 @@ export interface ImageOptions {
   tag?: string;
   base?: "pull" | "local";
   version?: string;
+  /** Folder with the Containerfile and all that it copies; the project with deploy/Containerfile unless told. */
+  context?: string;
   say?: (line: string) => void;
 }
 
@@ -41,7 +43,7 @@ export async function buildImage(options: ImageOptions): Promise<void> {
   if (tool !== "buildah") {
     if (options.base === "local") throw new Error("--base local needs buildah: `apt-get install -y buildah`.");
     const { tag = imageName, output } = options;
-    await run([tool, "build", ...await labels(options), "--file", `${root}deploy/Containerfile`, "--tag", tag, root]);
+    await run([tool, "build", ...await labels(options), ...sourceOf(options), "--tag", tag, options.context ?? root]);
     await Deno.remove(output).catch(() => {});
     return await run([tool, "save", "--output", output, tag]);
   }
@@ -83,17 +85,21 @@ async function buildWith(
     "--quiet",
     ...trust,
     ...await labels(options),
-    "--file",
-    `${root}deploy/Containerfile`,
+    ...sourceOf(options),
     "--ignorefile",
     `${root}.dockerignore`,
     "--tag",
     tag,
-    root,
+    options.context ?? root,
   ]);
   await Deno.remove(output).catch(() => {});
   await run([...buildah, "push", "--quiet", tag, `docker-archive:${output}:${tag}`]);
 }
+
+const sourceOf = ({ context }: Pick<ImageOptions, "context">): string[] => [
+  "--file",
+  context === undefined ? `${root}deploy/Containerfile` : `${context}/Containerfile`,
+];
 
 async function labels({ version: given = version }: { version?: string }): Promise<string[]> {
   const { code, stdout } = await new Deno.Command("git", { args: ["rev-parse", "HEAD"], cwd: root, stderr: "null" })

@@ -133,6 +133,7 @@ const claimSource: Guard = {
 
 const volumeName: Guard = {
   name: "volume-name",
+  since: 0,
   refuses: "`volumeName` of a claim",
   why: "a claim that names its volume could take one that is meant for somebody else",
   remedy: "Leave it out and name spec.storageClassName; to give a guest a certain volume, set spec.claimRef of the " +

@@ -34,6 +34,11 @@ export interface Guard {
    * offence that the old object gives too isn't counted.
    */
   offences: (names: Names) => Cel;
+  /**
+   * The revision of the guards that it came with, 1 unless told: it holds where an operator of that revision looks after the
+   * guests, see `guardsRevision`. Those of 0 hold everywhere.
+   */
+  since?: number;
   /** True if it reads only the pod spec; then an update that leaves the spec as it is costs nothing. */
   ofSpec?: true | undefined;
   /** Beginning of the field's path when the offences leave it out. */

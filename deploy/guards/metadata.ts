@@ -92,6 +92,7 @@ const many = (count: number): Body =>
 
 const metadataSize: Guard = {
   name: "metadata-size",
+  since: 0,
   refuses: `more than ${most} labels and annotations, those of templates among them`,
   why: "the API server can't judge so many in time",
   remedy: "Keep data in ConfigMaps",

@@ -22,6 +22,7 @@ export const servicesPolicy: Policy = {
   guards: [
     {
       name: "external-ips",
+      since: 0,
       refuses: "`externalIPs` of a Service",
       why: "what anybody in the cluster sends to that address would come to this Service (CVE-2020-8554)",
       remedy:
@@ -37,6 +38,7 @@ export const servicesPolicy: Policy = {
     },
     {
       name: "external-name",
+      since: 0,
       refuses: "Services of type `ExternalName`",
       why: "whoever asks for this Service would be led to a place that guests may not reach themselves",
       remedy: "Use that name itself; the grant has to allow it as a destination",
@@ -106,6 +108,7 @@ export const secretsPolicy: Policy = {
   names,
   guards: [{
     name: "account-tokens",
+    since: 0,
     refuses: "Secrets of type `kubernetes.io/service-account-token`",
     why: "the cluster would put a token into it that never expires and outlasts the grant",
     remedy: "Use the token that a pod gets mounted, from a volume of type projected",

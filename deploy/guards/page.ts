@@ -1,7 +1,7 @@
 /** Writes docs/guards.md. */
 import { containerFields, objectFields, podFields } from "./fields.ts";
 import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
-import { policies } from "./table.ts";
+import { guards, policies } from "./table.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -58,8 +58,17 @@ guards:
 \`\`\`
 
 With Helm that is \`config.guards.warn\` of the values; with kustomize a patch of the ConfigMap that has the configuration. The
-operator writes it on the guest namespaces (\`keystone.io/guards-warn\`); until it has, and where nothing is written, a guard
-refuses. All settings of guards go this way: [configuration](configuration.md).
+operator writes it on the guest namespaces (\`keystone.io/guards-warn\`). All settings of guards go this way:
+[configuration](configuration.md).
+
+## When a guard comes into force
+
+Policies are installed before the operator that belongs to them runs, and stay after it in a roll-back. So a guard that a
+version brings holds in a guest namespace from the moment at which an operator of that version looks after it, which is
+written on it (\`keystone.io/guards\`): by then its settings, such as \`guards.warn\`, are there too. Where nothing is written
+only those hold that are as old as the guards themselves: ${
+    guards.filter(({ since }) => since === 0).map(({ name }) => `\`${name}\``).join(", ")
+  }.
 
 ## Fields of a pod
 

@@ -21,6 +21,7 @@ const byDaemonSet: Cel = "request.userInfo.username in ['system:serviceaccount:k
 
 const tolerations: Guard = {
   name: "tolerations",
+  since: 0,
   refuses:
     "tolerations without a key, of the taints of the control plane and of cordoned nodes, and of the taints in " +
     "`guards.reservedTaints`",
@@ -83,6 +84,7 @@ const tolerations: Guard = {
 
 const nodeName: Guard = {
   name: "node-name",
+  since: 0,
   refuses: "`nodeName`",
   why: "a pod that names its node passes by the scheduler, and with it by taints and free capacity",
   remedy: "Leave it out, and choose among nodes with nodeSelector or affinity",
@@ -102,6 +104,7 @@ const nodeName: Guard = {
 
 const priority: Guard = {
   name: "priority",
+  since: 0,
   refuses: "a priority above `maxPriority`, and classes `system-*`",
   why: "pods of a higher priority put others' pods out where room is short",
   remedy: "Leave priorityClassName out or name a lower class; the limit is the setting maxPriority of the operator",
@@ -754,6 +757,7 @@ const strange = (metadata: Cel, allowed: readonly string[], at: Cel): Cel =>
 
 const finalizers: Guard = {
   name: "pod-finalizers",
+  since: 0,
   refuses: "finalizers of pods, workloads and their templates, but Kubernetes' own for that kind",
   why: "nobody would take it out when the grant ends, and the object would stay",
   remedy: "Take it out",
@@ -898,6 +902,7 @@ const mostOf: Cel = `{${Object.entries(most).map(([of, most]) => `'${of}': ${mos
 
 const podSize: Guard = {
   name: "pod-size",
+  since: 0,
   refuses: `more than ${most.containers} containers, ${most.volumes} volumes, ${most.tolerations} tolerations or ` +
     `${most.finalizers} finalizers`,
   why: "to judge that many costs the API server too much",

@@ -56,7 +56,7 @@ function variablesOf(policy: Policy, warning: boolean): Variable[] {
   const isSpecSame = { name: "isSpecSame", expression: "oldObject != null && variables.spec == variables.oldSpec" };
   const tooBig = size ? [{ name: "isTooBig", expression: `variables.${variableOf(size)}.size() > 0` }] : [];
   return [
-    ...[warned, ...variables].map(([name, expression]) => ({ name, expression: flat(expression) })),
+    ...[warned(guards), ...variables].map(([name, expression]) => ({ name, expression: flat(expression) })),
     ...(guards.some(({ ofSpec }) => ofSpec) ? [isSpecSame] : []),
     ...(size ? offencesOf(size, policy, []) : []),
     ...tooBig,

@@ -1,6 +1,6 @@
 /** How the owner's settings reach the guards: the operator keeps them as annotations of each guest namespace. */
 import * as names from "../../src/core/names.ts";
-import { type Cel, quoted } from "./guard.ts";
+import { type Cel, type Guard, listOf, quoted } from "./guard.ts";
 
 /** The value that an annotation of the guest namespace has; what isn't there is as strict as can be. */
 const annotation = (key: string, otherwise: string): Cel =>
@@ -8,8 +8,15 @@ const annotation = (key: string, otherwise: string): Cel =>
 
 const listIn = (key: string): Cel => `${annotation(key, "")}.split(',').filter(entry, entry != '')`;
 
-/** Variables of all policies. */
-export const warned: readonly [string, Cel] = ["warned", listIn(names.warnAnnotation)];
+/** A variable of all policies: the guards that don't refuse, by setting or since their operator is yet to come. */
+export function warned(guards: readonly Guard[]): readonly [string, Cel] {
+  const revision = `int(${annotation(names.guardsAnnotation, "0")})`;
+  const since = Object.groupBy(guards, ({ since = 1 }) => since);
+  const notYet = Object.entries(since).filter(([first]) => Number(first) > 0).map(([first, guards]) =>
+    ` + (${revision} < ${first} ? ${listOf(guards!.map(({ name }) => name))} : [])`
+  );
+  return ["warned", listIn(names.warnAnnotation) + notYet.join("")];
+}
 
 /** Variables of the pods' policy. */
 export const podSettings: readonly (readonly [string, Cel])[] = [

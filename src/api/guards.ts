@@ -1,3 +1,9 @@
+/**
+ * The revision of the guards that this operator knows, and puts into force where it looks after guests: a guard that is new
+ * must not take anything away before there is an operator that can say so. Raised with each version that has new guards.
+ */
+export const guardsRevision = 1;
+
 /** Guards by name: what guests may not ask for. The table in deploy/guards has the rules, the page docs/guards.md the reasons. */
 export const guardNames = [
   "pod-size",

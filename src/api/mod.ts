@@ -5,7 +5,7 @@ import { superEntityDefinition } from "./superentity.ts";
 import type { KindDefinition } from "./definition.ts";
 
 export * from "./grant.ts";
-export { type GuardName, guardNames } from "./guards.ts";
+export { type GuardName, guardNames, guardsRevision } from "./guards.ts";
 export * from "./realm.ts";
 export * from "./superentity.ts";
 export { defaultSettings, parseSettings, type Settings, type TrustRules } from "./settings.ts";

@@ -26,6 +26,11 @@ export const granteeAnnotation = "keystone.io/grantee";
 export const trustAnnotation = "keystone.io/trust";
 /** On a guest namespace: some grant of it wanted the volumes kept. */
 export const volumesAnnotation = "keystone.io/volumes";
+/**
+ * On a guest namespace: the revision of the guards that hold there, which is that of the operator that looks after it. Without
+ * it only the first ones do.
+ */
+export const guardsAnnotation = "keystone.io/guards";
 /** On a guest namespace: the highest priority that its pods may have, for the guards. */
 export const maxPriorityAnnotation = "keystone.io/max-priority";
 /** On a guest namespace, for the guards: settings, lists with commas. What isn't there is as strict as can be. */

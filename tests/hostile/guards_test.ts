@@ -23,7 +23,15 @@ const namespaceOf = (settings: Record<string, string>): string => namespaces.get
 
 /** A guest namespace as the guards see one; the operator doesn't know it. */
 const guestNamespace = (name: string, annotations: Record<string, string>): Body[] => [
-  { apiVersion: "v1", kind: "Namespace", metadata: { name, annotations, labels: { "keystone.io/realm": "hostile" } } },
+  {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: {
+      name,
+      annotations: { "keystone.io/guards": "1", ...annotations },
+      labels: { "keystone.io/realm": "hostile" },
+    },
+  },
   {
     apiVersion: "v1",
     kind: "ResourceQuota",

@@ -1,5 +1,5 @@
 /** The settings of the guards, as annotations of a guest namespace: admission policies can read nothing else of ours. */
-import type { Settings, TrustRules } from "../../api/mod.ts";
+import { guardsRevision, type Settings, type TrustRules } from "../../api/mod.ts";
 import * as names from "../names.ts";
 
 const list = (entries: readonly string[]): string => [...new Set(entries)].sort().join(",");
@@ -10,6 +10,7 @@ export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRul
     resources.map((resource) => `${runtimeClass}=${resource}`)
   );
   return {
+    [names.guardsAnnotation]: String(guardsRevision),
     [names.maxPriorityAnnotation]: String(maxPriority),
     [names.maxGraceAnnotation]: String(guards.maxTerminationGraceSeconds),
     [names.maxHistoryAnnotation]: String(rules.history),

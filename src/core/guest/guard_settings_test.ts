@@ -5,6 +5,7 @@ import { namespaceOf } from "./objects.ts";
 
 Deno.test("settings of guards: the defaults are as strict as a missing annotation", () => {
   assert.deepEqual(guardSettings(defaultSettings, defaultSettings.trust.public), {
+    "keystone.io/guards": "1",
     "keystone.io/max-priority": "0",
     "keystone.io/max-termination-grace-seconds": "3600",
     "keystone.io/max-history": "10",

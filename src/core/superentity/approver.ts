@@ -23,7 +23,10 @@ export interface ApproverWorld {
   guests?: BindingFacts | undefined;
 }
 
-/** Writes, in order: what takes rights away begins with the binding, what gives them ends with it. */
+/**
+ * Writes, in order: what takes rights away begins with the binding, what gives them ends with it. Whoever goes is taken out
+ * by a write of its own, which is made also where those who come are refused.
+ */
 export type ApproverWrite = { role: ClusterRole } | { binding: ClusterRoleBinding };
 
 /**
@@ -54,6 +57,8 @@ export function planApprover(world: ApproverWorld): ApproverWrite[] {
     );
     if (!same) writes.push({ binding: desired.binding });
   }
+  const stays = binding ? subjects.filter((each) => isAmong(binding.subjects, each)) : [];
+  const isNarrowed = binding !== undefined && stays.length < binding.subjects.length && stays.length < subjects.length;
   if (isMember || role) {
     const same = role && labelled(role, name) && owned(role, owner) &&
       isDeepStrictEqual(role.rules, desired.role.rules);
@@ -62,8 +67,11 @@ export function planApprover(world: ApproverWorld): ApproverWrite[] {
       else writes.push({ role: desired.role });
     }
   }
-  return writes;
+  return isNarrowed ? [{ binding: bindingOf(name, owner, stays) }, ...writes] : writes;
 }
+
+const isAmong = (subjects: ClusterBindingFacts["subjects"], subject: Subject): boolean =>
+  subjects.some((each) => subjectKey(each) === subjectKey(subject));
 
 const labelled = ({ labels }: { labels: Readonly<Record<string, string>> }, realm: string): boolean =>
   Object.entries(ownerLabels(realm)).every(([key, value]) => labels[key] === value);

@@ -29,6 +29,8 @@ function after(writes: readonly ApproverWrite[], before: ApproverWorld): Approve
   }
   return out;
 }
+const subjectsIn = (write: ApproverWrite): string[] =>
+  "binding" in write ? write.binding.subjects!.map(({ name }) => name) : [];
 const kinds = (writes: readonly ApproverWrite[]) => writes.map((write) => Object.keys(write)[0]);
 const standing = after(planApprover(world()), world());
 
@@ -52,17 +54,26 @@ Deno.test("what stands is not written again, also with an owner of before", () =
   assert.deepEqual(planApprover(standing), []);
   const again = { ...standing, role: { ...standing.role!, owners: ["gone", bob.uid] } };
   assert.deepEqual(planApprover(again), []);
-  assert.deepEqual(kinds(planApprover({ ...standing, realm: { ...bob, uid: "another" } })), ["role", "binding"]);
+  assert.deepEqual(kinds(planApprover({ ...standing, realm: { ...bob, uid: "another" } })), [
+    "binding",
+    "role",
+    "binding",
+  ]);
 });
 
 Deno.test("other subjects are bound in place of those before", () => {
   const spec = { ...bob.spec, subjects: [{ kind: "User" as const, name: "bob@example.com" }] };
-  const [write, ...more] = planApprover({ ...standing, realm: { ...bob, spec } });
-  assert.deepEqual(more, []);
-  assert.deepEqual((write as { binding: { subjects: { name: string }[] } }).binding.subjects.map(({ name }) => name), [
-    "bob@example.com",
-    accountFor({ ...bob, spec }).name,
-  ]);
+  const writes = planApprover({ ...standing, realm: { ...bob, spec } });
+  assert.deepEqual(writes.map(subjectsIn), [[], ["bob@example.com", accountFor({ ...bob, spec }).name]]);
+});
+
+Deno.test("whoever goes is taken out first, and whoever stays stays, because those who come may be refused", () => {
+  const user = (name: string) => ({ kind: "User" as const, name });
+  const of = (...names: string[]) => ({ ...bob, spec: { ...bob.spec, subjects: names.map(user) } });
+  const before = after(planApprover(world({ realm: of("ann", "ben") })), world());
+  const [narrowed, whole] = planApprover({ ...before, realm: of("ben", "cleo") }).map(subjectsIn);
+  assert.deepEqual(narrowed, ["ben"]);
+  assert.deepEqual(whole, ["ben", "cleo", accountFor(of("ben", "cleo")).name]);
 });
 
 for (
