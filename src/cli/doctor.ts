@@ -15,18 +15,22 @@ import {
   validatingWebhookConfigurations,
 } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { customResourceDefinitions } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
+import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
 import { leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { LocalClient } from "../../lib/tailscale/mod.ts";
-import { revisionAnnotation, schemaRevision } from "../api/mod.ts";
+import { guardsRevision, revisionAnnotation, schemaRevision } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { NoStorageSize, readStorageSize } from "../controllers/storage_size.ts";
 import {
+  guardsAnnotation,
   guestFlowName,
   guestRole,
   guestWritesAnnotation,
   guestWritesClosedValue,
+  managedBy,
+  managedByLabel,
   operatorName,
   systemNamespace,
 } from "../core/names.ts";
@@ -36,6 +40,7 @@ import { no } from "./exit.ts";
 import { isForbidden } from "./lending.ts";
 import { Observed } from "./observed.ts";
 import { refusedWorkloads } from "./refused_workloads.ts";
+import { lossesByRollBack } from "./roll_back.ts";
 import { inLine, type Run, type Session, verb } from "./session.ts";
 
 interface Check {
@@ -53,9 +58,11 @@ export const doctorCommand = (run: Run): Command =>
   verb("doctor", "Looks at everything that Keystone needs, and says how to mend what is missing.", [
     "keystone doctor",
     "keystone doctor --ts-socket /var/run/tailscale/tailscaled.sock",
+    "keystone doctor --roll-back",
     "keystone doctor -o json | jq '.checks[] | select(.status != \"ok\")'",
   ])
     .option("--ts-socket <path>", "socket of the tailscaled that the operator uses (default: TS_SOCKET)")
+    .option("--roll-back", "say also what would open, end or go if the version before were installed again")
     .action(run(async (session, options) => {
       const time = new ServerTime(systemClock);
       const config = await session.clusterConfig();
@@ -80,6 +87,7 @@ export const doctorCommand = (run: Run): Command =>
         network(rest),
         tailnet(socket as string | undefined),
         terms(rest),
+        ...(options.rollBack ? [rollBack(rest)] : []),
       ].map((check) => check.catch(unreadable)))).flat();
       checks.push(clocks(time.skewMs()));
       if (!session.data({ checks })) {
@@ -171,10 +179,29 @@ async function guards(rest: RestClient): Promise<Check> {
       missing.push(name);
     }
   }
-  return missing.length === 0 ? ok("guards", "The guards hold, the operator or not.") : fail(
+  if (missing.length > 0) {
+    return fail(
+      "guards",
+      `${missing.join(", ")} ${missing.length > 1 ? "are" : "is"} missing: guests are less fenced in.`,
+      "kubectl apply -k deploy/kustomize/base",
+    );
+  }
+  const heldBack = await withoutGuards(rest);
+  return heldBack.length === 0 ? ok("guards", "The guards hold, the operator or not.") : warn(
     "guards",
-    `${missing.join(", ")} ${missing.length > 1 ? "are" : "is"} missing: guests are less fenced in.`,
-    "kubectl apply -k deploy/kustomize/base",
+    `In ${heldBack.slice(0, 5).join(", ")}${
+      heldBack.length > 5 ? ", …" : ""
+    } only the guards of before hold: no operator of ` +
+      "this version looks after it.",
+    "Finish the upgrade: kubectl -n keystone-system get pods",
+  );
+}
+
+/** The guest namespaces that no operator with these guards has looked after. */
+async function withoutGuards(rest: RestClient): Promise<string[]> {
+  const items = await new ResourceApi(rest, namespaces).all({ labelSelector: `${managedByLabel}=${managedBy}` });
+  return items.flatMap(({ metadata }) =>
+    Number(metadata!.annotations?.[guardsAnnotation] ?? 0) < guardsRevision ? metadata!.name! : []
   );
 }
 
@@ -395,6 +422,12 @@ async function terms(rest: RestClient): Promise<Check> {
     }.`,
     `keystone explain grant ${odd[0]}`,
   );
+}
+
+async function rollBack(rest: RestClient): Promise<Check[]> {
+  const losses = await lossesByRollBack(rest);
+  if (losses.length === 0) return [ok("roll-back", "Nothing that stands would open, end or go by it.")];
+  return losses.map(({ message, remedy }) => warn("roll-back", message, remedy));
 }
 
 function clocks(skewMs: number | undefined): Check {
