@@ -32,8 +32,10 @@ export async function perform(context: Context, write: Write, signal: AbortSigna
     if (write.event) record(context, regarding(context, write.apply), [write.event]);
   } else if ("adopt" in write) await adopt(context, write.adopt, write.uid, signal);
   else if ("internalize" in write) await internalize(context, write.internalize, signal);
-  else if ("remove" in write) await remove(context, write.remove, write.graceSeconds, signal);
-  else if ("evict" in write) await evict(context, write.evict, write.graceSeconds, signal);
+  else if ("remove" in write) {
+    await remove(context, write.remove, write.graceSeconds, signal);
+    if (write.told) record(context, write.told.regarding, [write.told.event]);
+  } else if ("evict" in write) await evict(context, write.evict, write.graceSeconds, signal);
   else await removeVolumes(context, write.removeVolumes.namespace, signal);
 }
 

@@ -315,7 +315,7 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
       ...(areWritesClosed(world) ? [writesClosedVerdict(world.settings.storage)] : []),
       { type: "Overcommitted", ...overcommitted },
       draining,
-      lacking ? { type: "Ready", status: "False", reason: lacking.reason, message: lacking.message } : {
+      lacking ? { type: "Ready", status: "False", reason: lacking.reason, message: sentences(lacking, failing) } : {
         type: "Ready",
         status: "True",
         reason: "Enforced",
@@ -331,6 +331,10 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
     { type: "Ready", ...not },
   ];
 }
+
+/** What lacks first, and what fails beside it, which would not be said anywhere else. */
+const sentences = (lacking: { message: string }, failing: readonly { message: string }[]): string =>
+  [lacking.message, ...failing.map(({ message }) => message).filter((text) => text !== lacking.message)].join(" ");
 
 /** The destinations that open less than they say; there is no such condition while there is none. */
 function narrowedOf({ destinations }: GrantShare): Verdict[] {

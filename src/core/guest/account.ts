@@ -13,7 +13,24 @@ export function accountRemoval({ realm, accounts, binding }: AccountWorld, acces
   const stay = new Set(access && realm ? accountNames({ realm, accounts, binding }) : []);
   return accounts.filter(({ name, deleting }) => !deleting && !stay.has(name)).map(({ namespace, name, uid }) => ({
     remove: { kind: "ServiceAccount", namespace, name, uid },
+    // With the last grant it goes as was announced.
+    ...(access && realm ? { told: toldOf(realm, name) } : {}),
   }));
+}
+
+function toldOf(realm: RealmFacts, account: string) {
+  const kind = realm.entity ? "SuperEntity" : "Realm";
+  return {
+    regarding: { apiVersion: "keystone.io/v1alpha1", kind, name: realm.name, uid: realm.uid },
+    event: {
+      type: "Warning" as const,
+      reason: "AccountEnded",
+      action: "Close",
+      note:
+        `ServiceAccount ${account} goes, because it was made for other people than ${kind} ${realm.name} names now. ` +
+        `Kubeconfigs that were issued with it let nobody in; issue new ones: keystone kubeconfig ${realm.name}`,
+    },
+  };
 }
 
 /** The realm's accounts of a world, none where nobody has asked for one. */

@@ -56,6 +56,17 @@ for (
   });
 }
 
+Deno.test("account: that kubeconfigs end is told on the Realm, but where its last grant ends", () => {
+  const told = (world: GuestWorld) =>
+    planGuest(world).stages.flat().flatMap((write) => "remove" in write && write.told ? [write.told] : []);
+  const [{ regarding, event }, ...more] = told(standing(earlier, changed({ createdAt: now }))) as [
+    ReturnType<typeof told>[number],
+  ];
+  assert.deepEqual([regarding.kind, regarding.name, regarding.uid, more.length], ["Realm", "bob-home", bob.uid, 0]);
+  assert.match(event.note, /realm-bob-home goes, .*issue new ones: keystone kubeconfig bob-home$/);
+  assert.deepEqual(told({ ...given, grants: [] }), []);
+});
+
 Deno.test("account: one that is on its way out is not deleted again", () => {
   assert.equal(goes({ ...standing({ ...account, deleting: true }), grants: [] }), false);
 });

@@ -37,12 +37,20 @@ export interface Target {
   uid: string;
 }
 
+/** The object that an event is about. */
+export interface Regarding {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+}
+
 /** A write. An apply carries the whole desired object; all others are bound to the UID that was seen. */
 export type Write =
   | { apply: GuestObject; event?: EventFact }
   /** Takes over a namespace that a person has handed over, or opens one that was closed, and takes the marks of that off. */
   | { adopt: Namespace; uid: string }
-  | { remove: Target; graceSeconds?: number }
+  | { remove: Target; graceSeconds?: number; told?: { regarding: Regarding; event: EventFact } }
   | { evict: Target; graceSeconds: number }
   /** A Service that lets the world in lets in the cluster alone. */
   | { internalize: Omit<Target, "kind"> }
