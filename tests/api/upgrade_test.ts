@@ -1,26 +1,76 @@
 /**
  * The way from the version before the hardening and back, by kustomize and by Helm, with its true operator: whoever was in
- * stays in, nobody comes in, no pod goes, what ends ends on time, and every change is said on the Grant. The moments in which
- * what is installed is of two versions are held open on purpose.
+ * stays in, nobody comes in, no pod goes, what ends ends on time, and every change is said. The moments in which what is
+ * installed is of two versions are held open on purpose.
  */
 import assert from "node:assert/strict";
-import { root, step } from "../fixtures/operator.ts";
+import { chart, helm } from "../fixtures/installed.ts";
+import { keystone } from "../fixtures/keystone.ts";
+import { clientOf, eventually, root, step } from "../fixtures/operator.ts";
+import { startFrontProcess } from "../fixtures/operator_process.ts";
+import type { Probing } from "../fixtures/probes.ts";
 import { differences, type Standing, standingIn } from "../fixtures/standing.ts";
-import { unexplained, upgraded } from "../fixtures/upgrade/explained.ts";
+import { rolledBack, unexplained, upgraded } from "../fixtures/upgrade/explained.ts";
+import { looksInto } from "../fixtures/upgrade/people.ts";
 import { Scene, system } from "../fixtures/upgrade/scene.ts";
 import { nodeTest } from "../lab/needs_node.ts";
+import { freePorts } from "../lab/ports.ts";
 
-/** Realms in which nothing ends by itself meanwhile. */
+const kustomize = `${root}deploy/kustomize`;
+/** Places in which nothing ends by itself meanwhile. */
 const steady = /^(guest-(bob|dave|frank)-home|)$/;
 
-async function changedSince(before: Standing, scene: Scene) {
-  return differences(before, await standingIn(scene.lab)).filter(({ place }) => steady.test(place));
+/** What stands otherwise than before, where it should be as it was. */
+async function changedSince(before: Standing, { lab }: Scene) {
+  return differences(before, await standingIn(lab)).filter(({ place }) => steady.test(place));
+}
+
+/** Nobody was refused, and nobody let in, and all of them have asked. */
+function nothingHappened({ complaints, asked }: Probing): void {
+  assert.deepEqual(complaints, []);
+  for (const [what, times] of asked) assert.ok(times > 10, `${what}: ${times}`);
+}
+
+/** What a Grant says first of all. */
+async function readyOf({ cluster }: Scene, name: string) {
+  const { status } = await cluster.grants.get(name);
+  return status?.conditions?.find(({ type }) => type === "Ready");
+}
+
+/** Waits until all of these Grants stand whole. */
+const whole = (scene: Scene, names: readonly string[]) =>
+  eventually("all grants are whole", async () => {
+    const said = await Promise.all(names.map(async (name) => [name, await readyOf(scene, name)] as const));
+    const not = said.filter(([, ready]) => ready?.status !== "True");
+    return not.length === 0 || not.map(([name, ready]) => `${name}: ${ready?.message}`).join("\n");
+  }, 90_000);
+
+/** What `keystone doctor` says under one name. */
+async function doctorOf({ lab }: Scene, name: string, ...options: string[]): Promise<string[]> {
+  const said = await keystone(lab.kubeconfig, ["doctor", "-o", "json", ...options]);
+  const { checks } = said.json() as { checks: { name: string; status: string; message: string }[] };
+  return checks.filter((each) => each.name === name).map(({ status, message }) => `${status}: ${message}`);
+}
+
+/** Waits until the pods that a budget holds are gone, which is when their time is up. */
+async function drains({ cluster, lab }: Scene, name: string, revokedAt: number): Promise<void> {
+  await eventually("the pods that were held are gone", async () => {
+    const { stdout } = await lab.kubectl(["-n", "guest-erin-home", "get", "pods", "-o", "name"]);
+    return stdout === "" || stdout;
+  }, 90_000);
+  const tookMs = Date.now() - revokedAt;
+  assert.ok(tookMs >= 45_000 && tookMs < 60_000, `drained after ${tookMs} ms, where drainSeconds is 45`);
+  await eventually("it is said", async () => {
+    const { status } = await cluster.grants.get(name);
+    const draining = status?.conditions?.find(({ type }) => type === "Draining");
+    return draining?.reason === "Drained" || `${draining?.reason}`;
+  });
 }
 
 nodeTest("an upgrade by kustomize, and back", async (t) => {
   await using scene = await Scene.start();
-  const { lab, previous, cluster, kubectl } = Object.assign(scene, { kubectl: scene.kubectl.bind(scene) });
-  const kustomize = `${root}deploy/kustomize`;
+  const { lab, previous, cluster } = scene;
+  const kubectl = (args: string[]) => scene.kubectl(args);
 
   await step(t, "the version before is installed, and guests work", async () => {
     await kubectl(["create", "namespace", system]);
@@ -32,24 +82,234 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
   });
   await using probing = await scene.probe();
   const before = await standingIn(lab);
-  console.log(
-    [...before.values()].filter((x) => steady.test(x.place)).map((x) => `${x.place} ${x.object} ${x.part} = ${x.value}`)
-      .join("\n"),
+  const notice = (await cluster.grants.get("bob-notice")).status!.effectiveUntil;
+  let revokedAt = 0;
+
+  await step(
+    t,
+    "the new operator under the old guards: closing goes on, what opens waits, and both are said",
+    async () => {
+      const short = await scene.lendShortly("under-old-guards", 25);
+      await kubectl(["apply", "-f", `${root}crds/`]);
+      for (const name of ["rbac", "guest-role", "viewer-role", "priority"]) {
+        await kubectl(["apply", "-f", `${kustomize}/base/${name}.yaml`]);
+      }
+      await kubectl(["apply", "-k", `${kustomize}/webhook`]);
+      assert.deepEqual(await changedSince(before, scene), []);
+      await scene.handOver("today");
+      revokedAt = Date.now();
+      await scene.revokes("erin-held");
+      await cluster.createRealm("hank-home");
+      await cluster.create({ name: "hank", to: "hank-home", hard: { pods: "1" } });
+      await scene.ends(short);
+      for (const name of ["bob-web", "dave-adopted", "frank-pooled", "hank"]) {
+        const ready = await readyOf(scene, name);
+        assert.equal(ready?.status, "False", name);
+        assert.match(ready!.message, /keystone-fence.*bring Keystone's own up to date/, name);
+      }
+      assert.equal((await cluster.grants.get("bob-web")).status?.phase, "Active");
+      assert.equal((await cluster.grants.get("hank")).status?.phase, "Pending");
+      assert.deepEqual(await unexplained(await changedSince(before, scene), upgraded, cluster), []);
+      nothingHappened(probing);
+    },
   );
 
-  await step(t, "new custom resources, new rights and the new operator, while the old guards stand", async () => {
-    const short = await scene.lendShortly("in-the-window", 20);
-    await kubectl(["apply", "-f", `${root}crds/`]);
-    assert.deepEqual(await changedSince(before, scene), []);
-    for (const name of ["rbac", "guest-role", "viewer-role", "priority"]) {
-      await kubectl(["apply", "-f", `${kustomize}/base/${name}.yaml`]);
-    }
-    await kubectl(["apply", "-k", `${kustomize}/webhook`]);
-    const operator = await scene.handOver("today");
+  await step(t, "the new guards: what waited goes on by itself, and each change is said on its Grant", async () => {
+    await kubectl(["apply", "-k", `${kustomize}/base`]);
+    await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
+    await drains(scene, "erin-held", revokedAt);
+    assert.deepEqual(await unexplained(await changedSince(before, scene), upgraded, cluster), []);
+    assert.equal((await cluster.grants.get("bob-notice")).status!.effectiveUntil, notice);
+    const narrowed = (await cluster.grants.get("bob-web")).status!.conditions!.find(({ type }) =>
+      type === "NetworkNarrowed"
+    );
+    assert.equal(narrowed?.status, "True", narrowed?.message);
+    await scene.ends(await scene.lendShortly("under-the-new", 6));
+    nothingHappened(probing);
+  });
+
+  await step(
+    t,
+    "workloads that are older than a guard run on; doctor names those that would get no new pod",
+    async () => {
+      const restarted = await scene.as("bob", ["rollout", "restart", "deployment/web"]);
+      assert.equal(restarted.code, 0, restarted.said);
+      await kubectl(["-n", "guest-bob-home", "rollout", "status", "deployment/web", "--timeout=60s"]);
+      const scaled = await scene.as("bob", ["scale", "deployment/odd", "--replicas=2"]);
+      assert.equal(scaled.code, 0, scaled.said);
+      await eventually("the second pod is refused in words", async () => {
+        const { said } = await scene.as("bob", ["get", "events", "-o", "jsonpath={.items[*].message}"]);
+        return /terminationGracePeriodSeconds is 7200.*guard termination-grace/.test(said) || "not yet";
+      });
+      assert.match((await doctorOf(scene, "workloads")).join("\n"), /Deployment guest-bob-home\/odd runs on/);
+      const { stdout } = await lab.kubectl(["-n", "guest-bob-home", "get", "pods", "-l", "app=odd", "-o", "name"]);
+      assert.equal(stdout.trim().split("\n").length, 1);
+    },
+  );
+
+  const today = await standingIn(lab);
+  let issued = "";
+  await step(t, "doctor tells before a roll-back what it opens, ends and forgets", async () => {
+    const networkPolicy = { except: ["203.0.113.9/32"] };
+    await cluster.grants.patch("bob-web", { spec: { networkPolicy } }, { type: "merge" });
+    issued = `${lab.dir}/bob-today.kubeconfig`;
+    const made = await keystone(lab.kubeconfig, ["kubeconfig", "bob-home", "--out", issued]);
+    assert.equal(made.code, 0, made.err);
+    using bob = await clientOf(issued);
+    assert.equal(await looksInto(bob, "guest-bob-home"), "");
+    await eventually("it is closed", async () => {
+      const reach = (await standingIn(lab)).get("guest-bob-home reach 203.0.113.9");
+      return reach?.value === "closed" || "open";
+    });
+    const said = (await doctorOf(scene, "roll-back", "--roll-back")).join("\n");
+    assert.match(said, /Grant bob-web forgets spec\.networkPolicy\.except \(203\.0\.113\.9\/32\)/);
+    assert.match(said, /Grant bob-web opens the private ranges in 0\.0\.0\.0\/0 again/);
+    assert.match(said, /kubeconfigs of bob-home that this version has issued let nobody in/);
+    assert.match(said, /Namespace guest-carol-home is deleted/);
+    assert.doesNotMatch(said, /dave|frank-pooled/);
+  });
+
+  await step(t, "back: the old guards and custom resources under the new operator", async () => {
+    const short = await scene.lendShortly("back-under-old-guards", 20);
+    for (const name of ["base", "webhook"]) await kubectl(["apply", "-k", previous.kustomize(name)]);
+    await kubectl(["apply", "-f", previous.crds]);
     await scene.ends(short);
+    nothingHappened(probing);
+  });
+
+  await step(t, "back: the operator of before, with the guards that came meanwhile still there", async () => {
+    const operator = await scene.handOver("previous");
+    await scene.ends(await scene.lendShortly("back-under-the-old", 6));
+    await whole(scene, ["bob-web", "dave-adopted", "frank-pooled"]);
     console.log(operator.log.join("\n"));
-    console.log((await unexplained(await changedSince(before, scene), upgraded, cluster)).join("\n"));
-    console.log(await kubectl(["get", "grants", "-o", "yaml"]));
-    console.log(probing.complaints.join("\n"));
+    const changed = differences(before, await standingIn(lab)).filter(({ place }) => steady.test(place));
+    console.log(
+      differences(today, await standingIn(lab)).filter(({ place }) => steady.test(place)).map((each) =>
+        JSON.stringify(each)
+      ).join("\n"),
+    );
+    const left = await unexplained(
+      changed.filter(({ object }) => !/^Pod\/(web|odd)-/.test(object)),
+      rolledBack,
+      cluster,
+    );
+    assert.deepEqual(left, []);
+    assert.equal((await cluster.grants.get("bob-notice")).status!.effectiveUntil, notice);
+    using bob = await clientOf(issued);
+    assert.match(await looksInto(bob, "guest-bob-home"), /forbidden/i, "as doctor said");
+    nothingHappened(probing);
   });
 });
+
+nodeTest("an upgrade by Helm, and back", async (t) => {
+  await using scene = await Scene.start();
+  const { lab, previous, cluster } = scene;
+  const kubectl = (args: string[]) => scene.kubectl(args);
+  const values = { realm: "alice-home", tailscale: { enabled: false } };
+  const [oldPort, port] = freePorts(2);
+  const handover = await Deno.makeTempDir();
+  await using leaving = new AsyncDisposableStack();
+  leaving.defer(() => Deno.remove(handover, { recursive: true }));
+  const old = { KEYSTONE_WEBHOOK: `https://127.0.0.1:${oldPort}` };
+  const now = { KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`, KEYSTONE_HANDOVER: handover };
+  /** Waits until what is too big is refused in words. */
+  const explains = () =>
+    eventually("the webhook explains", async () => {
+      const args = ["create", "deployment", "huge", "--image=none", "--replicas=99", "--dry-run=server"];
+      const { code, said } = await scene.as("bob", args);
+      return code !== 0 && /admission webhook "workloads.keystone.io"/.test(said) || said;
+    }, 30_000);
+
+  await step(t, "the chart of before is installed, and guests work", async () => {
+    await kubectl(["create", "namespace", system]);
+    await helm(lab, ["install", "keystone", previous.chart], values);
+    await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
+    await scene.handOver("previous", old);
+    await scene.furnish();
+    await explains();
+  });
+  await using probing = await scene.probe();
+  const before = await standingIn(lab);
+  const strangers = await previousPeople(scene);
+
+  await step(
+    t,
+    "the new chart under the operator of before, as long as no new one starts: nothing changes",
+    async () => {
+      const short = await scene.lendShortly("under-new-guards", 20);
+      await helm(lab, ["upgrade", "keystone", chart], values);
+      const revokedAt = Date.now();
+      await scene.revokes("erin-held");
+      await cluster.createRealm("hank-home");
+      await cluster.create({ name: "hank", to: "hank-home", hard: { pods: "1" } });
+      await cluster.grantIn("Active", "hank");
+      await scene.ends(short);
+      assert.deepEqual(await changedSince(before, scene), []);
+      const scaled = await scene.as("bob", ["scale", "deployment/odd", "--replicas=2"]);
+      assert.equal(scaled.code, 0, scaled.said);
+      await kubectl(["-n", "guest-bob-home", "rollout", "status", "deployment/odd", "--timeout=60s"]);
+      assert.match((await doctorOf(scene, "guards")).join(), /In guest-bob-home.* only the guards of before hold/);
+      await explains();
+      await drains(scene, "erin-held", revokedAt);
+      nothingHappened(probing);
+    },
+  );
+
+  const scaled = await standingIn(lab);
+  await step(t, "the new operator: each change is said on its Grant", async () => {
+    await scene.handOver("today", now);
+    leaving.use(await startFrontProcess({ ...now, KEYSTONE_REALM: "alice-home" }));
+    await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
+    assert.deepEqual(await unexplained(await changedSince(scaled, scene), upgraded, cluster), []);
+    assert.match((await doctorOf(scene, "guards")).join(), /^ok/);
+    await explains();
+    await strangers.areOut();
+    await scene.ends(await scene.lendShortly("under-the-new", 6));
+    nothingHappened(probing);
+  });
+
+  await step(t, "rolled back under the new operator, and then by the one of before", async () => {
+    const short = await scene.lendShortly("back-under-the-new", 20);
+    await helm(lab, ["rollback", "keystone", "1"]);
+    await scene.ends(short);
+    await scene.handOver("previous", old);
+    await scene.ends(await scene.lendShortly("back-under-the-old", 6));
+    await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
+    assert.deepEqual(await unexplained(await changedSince(scaled, scene), rolledBack, cluster), []);
+    await explains();
+    nothingHappened(probing);
+  });
+});
+
+/** Someone who was let in by a Realm that has been deleted since, and made again for somebody else. */
+async function previousPeople(scene: Scene) {
+  const { lab, cluster, previous } = scene;
+  await cluster.createRealm("gina-home");
+  await cluster.create({ name: "gina", to: "gina-home", hard: { pods: "1" } });
+  await cluster.grantIn("Active", "gina");
+  const path = `${lab.dir}/gina.kubeconfig`;
+  await Deno.writeTextFile(path, await previous.keystone(lab.kubeconfig, ["kubeconfig", "gina-home", "--for", "1h"]));
+  await cluster.realms.delete("gina-home");
+  const { uid } = (await cluster.createRealm("gina-home")).metadata!;
+  const look = async () => {
+    using rest = await clientOf(path);
+    return await looksInto(rest, "guest-gina-home");
+  };
+  await eventually("the version before lets the old kubeconfig in", async () => await look() === "" || "not yet");
+  return {
+    async areOut() {
+      await eventually("the old kubeconfig lets nobody in", async () => await look() !== "" || "it does");
+      await eventually("it is said on the Realm", async () => {
+        const args = [
+          "get",
+          "events",
+          "-A",
+          "-o",
+          "jsonpath={.items[*]['regarding','involvedObject','message','note']}",
+        ];
+        const said = await scene.kubectl([...args, "--field-selector=reason=AccountEnded"]);
+        return said.includes(uid!) || /realm-gina-home goes/.test(said) || said;
+      });
+    },
+  };
+}
