@@ -4,9 +4,19 @@
  */
 import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { namespaces, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
+import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { GrantFacts, SuperEntityFacts } from "../core/facts.ts";
-import { parseDestination } from "../core/guest/destinations.ts";
-import { endedAnnotation, managedBy, managedByLabel, realmLabel, systemNamespace } from "../core/names.ts";
+import { parseDestination } from "../core/network/destination.ts";
+import {
+  endedAnnotation,
+  guestFlowName,
+  guestWritesAnnotation,
+  guestWritesClosedValue,
+  managedBy,
+  managedByLabel,
+  realmLabel,
+  systemNamespace,
+} from "../core/names.ts";
 import { consentOf, memberSubjects } from "../core/superentity/consent.ts";
 import { digestOf } from "../core/superentity/digest.ts";
 import { Observed } from "./observed.ts";
@@ -89,16 +99,21 @@ export function lossOfAccounts(accounts: readonly { name: string; realm: string 
 /** Everything that going back would open, end or delete. */
 export async function lossesByRollBack(rest: RestClient): Promise<Loss[]> {
   const labelSelector = `${managedByLabel}=${managedBy}`;
-  const [{ stores }, accounts, spaces] = await Promise.all([
+  const named = { fieldSelector: `metadata.name=${guestFlowName}` };
+  const [{ stores }, accounts, spaces, flows] = await Promise.all([
     new Observed(rest).terms(),
     new ResourceApi(rest, serviceAccounts, systemNamespace).all({ labelSelector: realmLabel }),
     new ResourceApi(rest, namespaces).all({ labelSelector }),
+    new ResourceApi(rest, flowSchemas).all(named),
   ]);
   const entities = stores.superEntities.list().map((entity) => ({
     ...entity,
     subjects: memberSubjects(entity, (name) => stores.realms.get(name)),
   }));
   const closed = spaces.filter(({ metadata }) => metadata!.annotations?.[endedAnnotation] !== undefined);
+  const isClosed = flows.some(({ metadata }) =>
+    metadata!.annotations?.[guestWritesAnnotation] === guestWritesClosedValue
+  );
   return [
     ...stores.grants.list().flatMap(lossesOfGrant),
     ...entities.flatMap(lossesOfEntity),
@@ -111,5 +126,11 @@ export async function lossesByRollBack(rest: RestClient): Promise<Loss[]> {
         "ended, if it has no volume claims, whoever made it.",
       remedy: "Before: copy out what is needed.",
     })),
+    ...(isClosed
+      ? [{
+        message: "Guests' writes are closed, and nobody opens them again.",
+        remedy: `Before: make room in etcd. Or afterwards: kubectl delete flowschema ${guestFlowName}`,
+      }]
+      : []),
   ];
 }

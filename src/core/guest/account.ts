@@ -1,4 +1,5 @@
 /** When the accounts of a realm's people go. */
+import type { RealmFacts } from "../facts.ts";
 import { accountNames, type AccountWorld } from "../realm/account.ts";
 import type { GuestWorld } from "./world.ts";
 import type { Write } from "./writes.ts";
