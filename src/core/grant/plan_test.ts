@@ -209,6 +209,11 @@ Deno.test("grant: what can't be written is said with its remedy, and the grant i
   assert.deepEqual([refused.status!.phase, refused.status!.message], ["Active", failure.message]);
   assert.deepEqual([ready(refused)!.status, ready(refused)!.reason], ["False", "WriteRefused"]);
   assert.deepEqual(refused.events.map(({ type, reason }) => [type, reason]), [["Warning", "WriteRefused"]]);
+  const beside = plan({ share: share({ failure, network: lacking("DestinationUnresolved") }) });
+  assert.deepEqual([ready(beside)!.reason, ready(beside)!.message], [
+    "DestinationUnresolved",
+    `DestinationUnresolved. ${failure.message}`,
+  ]);
 });
 
 Deno.test("grant: what may pass by itself is shown after ten seconds, and not before", () => {
