@@ -145,7 +145,7 @@ const boundTo = (name: string, role: string, subject: Body): Body =>
 
 /** Namespaces, the rights of those who ask, and objects of Keystone's kinds. */
 const scene: Body[] = [
-  bodyOf("v1", "Namespace", cases.namespaceOf(guests, cases.podSecurity)),
+  bodyOf("v1", "Namespace", cases.namespaceOf(guests, cases.podSecurity, { "keystone.io/guards": "1" })),
   bodyOf("v1", "Namespace", cases.namespaceOf(foreign)),
   bodyOf("v1", "Namespace", cases.namespaceOf(handed, {}, { "keystone.io/adopt": "guards-handed" })),
   bodyOf("v1", "Namespace", cases.namespaceOf(shop)),

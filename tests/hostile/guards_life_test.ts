@@ -95,6 +95,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
     const names = await podsOf();
     return names.length === 5 || names.join(" ");
   }, 30_000);
+  await admin("annotate", "namespace", namespace, "keystone.io/guards=1");
   await admin("label", "namespace", namespace, "keystone.io/realm=hostile");
   await cluster.apply({
     apiVersion: "v1",

@@ -124,6 +124,7 @@ Deno.test("metadata and claims of guests", async (t) => {
     path: pathOf("ConfigMap", namespace),
     bodyJson: laid(ordinaryOf("ConfigMap"), { metadata: { name: "big", labels: bigLabels } }),
   });
+  await can("admin", ["annotate", "namespace", namespace, "keystone.io/guards=1"]);
   await can("admin", ["label", "namespace", namespace, "keystone.io/realm=hostile"]);
   const exposed = laid(ordinaryOf("Service"), {
     metadata: { name: "x", annotations: { "tailscale.com/expose": "true" } },
