@@ -87,7 +87,7 @@ export const doctorCommand = (run: Run): Command =>
         network(rest),
         tailnet(socket as string | undefined),
         terms(rest),
-        ...(options.rollBack ? [rollBack(rest)] : []),
+        ...(options.rollBack ? [rollBack(rest, session)] : []),
       ].map((check) => check.catch(unreadable)))).flat();
       checks.push(clocks(time.skewMs()));
       if (!session.data({ checks })) {
@@ -424,8 +424,8 @@ async function terms(rest: RestClient): Promise<Check> {
   );
 }
 
-async function rollBack(rest: RestClient): Promise<Check[]> {
-  const losses = await lossesByRollBack(rest);
+async function rollBack(rest: RestClient, session: Session): Promise<Check[]> {
+  const losses = await lossesByRollBack(rest, await session.settings());
   if (losses.length === 0) return [ok("roll-back", "Nothing that stands would open, end or go by it.")];
   return losses.map(({ message, remedy }) => warn("roll-back", message, remedy));
 }

@@ -5,7 +5,9 @@
 import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { namespaces, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
 import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import type { GrantFacts, SuperEntityFacts } from "../core/facts.ts";
+import type { Settings } from "../api/mod.ts";
+import { isQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
+import type { GrantFacts, QuotaFacts, SuperEntityFacts } from "../core/facts.ts";
 import { parseDestination } from "../core/network/destination.ts";
 import {
   endedAnnotation,
@@ -15,6 +17,7 @@ import {
   managedBy,
   managedByLabel,
   realmLabel,
+  realmOfNamespace,
   systemNamespace,
 } from "../core/names.ts";
 import { consentOf, memberSubjects } from "../core/superentity/consent.ts";
@@ -96,12 +99,31 @@ export function lossOfAccounts(accounts: readonly { name: string; realm: string 
   }));
 }
 
+/** The keys of a quota that count what the version before doesn't: they stay, at what it gives of each kind of object. */
+const countsThatStay = ["count/pods", "count/controllerrevisions.apps", "count/replicasets.apps", "count/jobs.batch"];
+
+/** What is used beyond that, so that nothing is made any more until it is less. */
+export function lossOfCounts({ namespace, used }: Pick<QuotaFacts, "namespace" | "used">, objects: number): Loss[] {
+  const beyond = countsThatStay.filter((key) =>
+    isQuantity(used[key] ?? "") && parseQuantity(used[key]!)
+        .compare(parseQuantity(String(objects))) >= 0
+  );
+  if (beyond.length === 0) return [];
+  return [{
+    message: `${namespace} may have no more than ${objects} of ${
+      beyond.map((key) => key.slice("count/".length)).join(", ")
+    }, ` +
+      "finished ones too: nothing new is admitted.",
+    remedy: `Before: raise trust.LEVEL.objects in the configuration of the version before.`,
+  }];
+}
+
 /** Everything that going back would open, end or delete. */
-export async function lossesByRollBack(rest: RestClient): Promise<Loss[]> {
+export async function lossesByRollBack(rest: RestClient, settings: Settings): Promise<Loss[]> {
   const labelSelector = `${managedByLabel}=${managedBy}`;
   const named = { fieldSelector: `metadata.name=${guestFlowName}` };
   const [{ stores }, accounts, spaces, flows] = await Promise.all([
-    new Observed(rest).terms(),
+    new Observed(rest).terms().then((observed) => observed.quotas()),
     new ResourceApi(rest, serviceAccounts, systemNamespace).all({ labelSelector: realmLabel }),
     new ResourceApi(rest, namespaces).all({ labelSelector }),
     new ResourceApi(rest, flowSchemas).all(named),
@@ -126,6 +148,10 @@ export async function lossesByRollBack(rest: RestClient): Promise<Loss[]> {
         "ended, if it has no volume claims, whoever made it.",
       remedy: "Before: copy out what is needed.",
     })),
+    ...stores.quotas.list().flatMap((quota) => {
+      const realm = quota && stores.realms.get(realmOfNamespace(quota.namespace) ?? "");
+      return realm ? lossOfCounts(quota, settings.trust[realm.spec.trustLevel].objects) : [];
+    }),
     ...(isClosed
       ? [{
         message: "Guests' writes are closed, and nobody opens them again.",

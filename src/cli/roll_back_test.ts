@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { accountFor, grant, realm, superEntity } from "../../tests/fixtures/facts.ts";
 import { memberSubjects } from "../core/superentity/consent.ts";
 import { digestOf } from "../core/superentity/digest.ts";
-import { lossesOfEntity, lossesOfGrant, lossOfAccounts } from "./roll_back.ts";
+import { lossesOfEntity, lossesOfGrant, lossOfAccounts, lossOfCounts } from "./roll_back.ts";
 
 const opening = (allowedDestinations: string[], more: object = {}) => ({
   spec: { networkPolicy: { egressAllowed: true, allowedDestinations, ...more } },
@@ -48,6 +48,16 @@ Deno.test("roll-back: approvals of a digest with subjects in it don't count ther
   assert.match(loss!.message, /SuperEntity coop has 0 of 2 approvals/);
   assert.deepEqual(lossesOfEntity(entity), [], "those that were given before count in both");
   assert.deepEqual(lossesOfEntity({ ...entity, spec: { ...entity.spec, approvals: [] } }), [], "nor had it any");
+});
+
+Deno.test("roll-back: what is kept beyond the counts that stay is said", () => {
+  const namespace = "guest-bob-home";
+  const used = { "count/pods": "150", "count/jobs.batch": "3", pods: "150" };
+  assert.match(
+    texts(lossOfCounts({ namespace, used }, 100)).join(),
+    /guest-bob-home may have no more than 100 of pods, fin/,
+  );
+  assert.deepEqual(lossOfCounts({ namespace, used }, 200), []);
 });
 
 Deno.test("roll-back: kubeconfigs of accounts with a digest let nobody in, those of before do", () => {
