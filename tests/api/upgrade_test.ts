@@ -12,7 +12,7 @@ import type { Probing } from "../fixtures/probes.ts";
 import { type Difference, differences, type Standing, standingIn } from "../fixtures/standing.ts";
 import { rolledBack, unexplained, upgraded } from "../fixtures/upgrade/explained.ts";
 import { looksInto } from "../fixtures/upgrade/people.ts";
-import { Scene, system } from "../fixtures/upgrade/scene.ts";
+import { grantedNoMore, Scene, system } from "../fixtures/upgrade/scene.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { freePorts } from "../lab/ports.ts";
 
@@ -95,7 +95,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     t,
     "the new operator under the old guards: closing goes on, what opens waits, and both are said",
     async () => {
-      const short = await scene.lendShortly("under-old-guards", 25);
+      const short = await scene.lendShortly("under-old-guards", 25, grantedNoMore);
       await kubectl(["apply", "-f", `${root}crds/`]);
       for (const name of ["rbac", "guest-role", "viewer-role", "priority"]) {
         await kubectl(["apply", "-f", `${kustomize}/base/${name}.yaml`]);
@@ -130,6 +130,8 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
       type === "NetworkNarrowed"
     );
     assert.equal(narrowed?.status, "True", narrowed?.message);
+    // Of terms that could not be written any more.
+    await kubectl(["delete", "grant", "under-old-guards", "--timeout=20s"]);
     await scene.ends(await scene.lendShortly("under-the-new", 8));
     nothingHappened(probing);
   });
