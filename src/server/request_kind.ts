@@ -17,7 +17,8 @@ export function requestKind({ method, path, stream }: { method: string; path: st
     parts = parts.slice(2);
   }
   const [resource, name, subresource] = parts;
-  const read = stream ? "watch" : name === undefined ? "list" : "get";
+  // Of what is no resource, such as the API server's metrics, nothing is watched.
+  const read = resource === undefined ? "get" : stream ? "watch" : name === undefined ? "list" : "get";
   return {
     verb: verbs[method] ?? read,
     resource: resource === undefined ? "other" : subresource === undefined ? resource : `${resource}/${subresource}`,

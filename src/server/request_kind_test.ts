@@ -11,7 +11,8 @@ const cases: [string, string, boolean, string][] = [
   ["POST", "/api/v1/namespaces/guest-bob-home/pods/web-1/eviction", false, "create pods/eviction"],
   ["DELETE", "/api/v1/namespaces/guest-bob-home/pods/web-1", false, "delete pods"],
   ["GET", "/apis/networking.k8s.io/v1/namespaces/guest-bob-home/networkpolicies", true, "watch networkpolicies"],
-  ["GET", "/version", false, "list other"],
+  ["GET", "/version", false, "get other"],
+  ["GET", "/metrics", true, "get other"],
 ];
 
 for (const [method, path, stream, expected] of cases) {
