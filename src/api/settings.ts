@@ -145,7 +145,10 @@ export const settingsSchema = z.strictObject({
   storage: z.strictObject({
     /** etcd's --quota-backend-bytes; its own default is 2 GiB. `null`: the size isn't read and nothing closes. */
     quotaBackendBytes: z.int().min(2 ** 20).nullable().default(2 * 2 ** 30),
-    /** Share of it from which on guests' writes are closed; `null`: never. */
+    /**
+     * Share of it from which on guests' writes are closed, and half of the way from there to 1 also new pods of theirs;
+     * `null`: never.
+     */
     closeGuestWritesAt: z.number().gt(0).max(1).nullable().default(0.8),
     /** Share of it below which they are open again. */
     openGuestWritesBelow: z.number().gt(0).max(1).default(0.7),

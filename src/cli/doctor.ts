@@ -28,13 +28,12 @@ import {
   guestFlowName,
   guestRole,
   guestWritesAnnotation,
-  guestWritesClosedValue,
   managedBy,
   managedByLabel,
   operatorName,
   systemNamespace,
 } from "../core/names.ts";
-import { gibibytes, writesClosedVerdict } from "../core/storage.ts";
+import { gibibytes, parseGuestWrites, writesClosedVerdict } from "../core/storage.ts";
 import { version } from "../version.ts";
 import { no } from "./exit.ts";
 import { isForbidden } from "./lending.ts";
@@ -304,8 +303,9 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
   try {
     const selector = { fieldSelector: `metadata.name=${guestFlowName}` };
     const [flow] = (await new ResourceApi(rest, flowSchemas).list(selector)).items;
-    if (flow?.metadata?.annotations?.[guestWritesAnnotation] === guestWritesClosedValue) {
-      return fail(name, writesClosedVerdict(rules).message, "See KeystoneGuestWritesClosed in docs/alerts.md.");
+    const writes = parseGuestWrites(flow?.metadata?.annotations?.[guestWritesAnnotation]);
+    if (writes !== "Open") {
+      return fail(name, writesClosedVerdict(writes, rules).message, "See KeystoneGuestWritesClosed in docs/alerts.md.");
     }
     const bytes = await readStorageSize(rest, AbortSignal.timeout(15_000));
     const size = `The API server's database holds ${gibibytes(bytes)} of ${gibibytes(quota)}`;

@@ -13,13 +13,13 @@ import {
   endedAnnotation,
   guestFlowName,
   guestWritesAnnotation,
-  guestWritesClosedValue,
   managedBy,
   managedByLabel,
   realmLabel,
   realmOfNamespace,
   systemNamespace,
 } from "../core/names.ts";
+import { parseGuestWrites } from "../core/storage.ts";
 import { consentOf, memberSubjects } from "../core/superentity/consent.ts";
 import { digestOf } from "../core/superentity/digest.ts";
 import { Observed } from "./observed.ts";
@@ -134,7 +134,7 @@ export async function lossesByRollBack(rest: RestClient, settings: Settings): Pr
   }));
   const closed = spaces.filter(({ metadata }) => metadata!.annotations?.[endedAnnotation] !== undefined);
   const isClosed = flows.some(({ metadata }) =>
-    metadata!.annotations?.[guestWritesAnnotation] === guestWritesClosedValue
+    parseGuestWrites(metadata!.annotations?.[guestWritesAnnotation]) !== "Open"
   );
   return [
     ...stores.grants.list().flatMap(lossesOfGrant),

@@ -11,7 +11,7 @@ import { guestNamespace, operatorName } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
 import { poolingOf, readParties } from "./pools.ts";
 import { record } from "./record.ts";
-import { areWritesClosed, keyIn } from "./stores.ts";
+import { guestWritesIn, keyIn } from "./stores.ts";
 
 export async function reconcileGrant(context: Context, name: string, signal: AbortSignal): Promise<Next> {
   const { stores, shares, settings, clock, unwritten } = context;
@@ -32,7 +32,7 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
     skewMs: context.skewMs(),
     share: shares.get(granteeRealm, name),
     // Before it is known, what is said stays.
-    ...(context.knowsFlows ? { writesClosed: areWritesClosed(stores) } : {}),
+    ...(context.knowsFlows ? { guestWrites: guestWritesIn(stores) } : {}),
     now: clock.now(),
   });
   const api = new ResourceApi(context.rest, grants);

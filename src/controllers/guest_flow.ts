@@ -6,7 +6,7 @@ import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { type FlowGrantee, planGuestFlow } from "../core/guest_flow.ts";
-import { guestWritesClosed } from "../core/storage.ts";
+import { guestWritesAt } from "../core/storage.ts";
 import { guestFlowName, operatorName } from "../core/names.ts";
 import type { Context } from "./context.ts";
 
@@ -20,7 +20,7 @@ export async function reconcileGuestFlow(context: Context, _key: string, signal:
     grantees: granteesOf(context),
     present,
     hasLevel: stores.priorityLevels.get(guestFlowName) !== undefined,
-    writesClosed: guestWritesClosed(storage.bytes, present?.writesClosed ?? false, settings.storage),
+    guestWrites: guestWritesAt(storage.bytes, present?.guestWrites ?? "Open", settings.storage),
   });
   if (!desired) return {};
   const options = { fieldManager: operatorName, force: true, signal };

@@ -12,7 +12,7 @@ import {
 import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
 import { guestFlowName, operatorName, realmOfApprover, realmOfNamespace, systemNamespace } from "../core/names.ts";
-import { guestWritesClosed, storageNews } from "../core/storage.ts";
+import { guestWritesAt, storageNews } from "../core/storage.ts";
 import type { Names } from "../dns/names.ts";
 import type { Audience, View } from "../server/view.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
@@ -35,10 +35,10 @@ import { Shares } from "./shares.ts";
 import { reconcileSuperEntity } from "./superentity.ts";
 import { StorageWatch } from "./storage_watch.ts";
 import {
-  areWritesClosed,
   createFlowReflectors,
   createReflectors,
   createStores,
+  guestWritesIn,
   realmsOf,
   type Stores,
 } from "./stores.ts";
@@ -132,7 +132,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     clock,
     signal: observing.signal,
     hasGuests: () => stores.bindings.size > 0,
-    isClosed: () => areWritesClosed(stores),
+    guestWrites: () => guestWritesIn(stores),
     onRead: (bytes) => judgeStorage(context, log, bytes),
     onUnreadable: (error) =>
       log.warn(
@@ -206,8 +206,8 @@ function tellDeletesOnly({ stores, queues }: Context, log: Log, deletesOnly: boo
 
 /** A reading that changes whether guests may write is said, and written at once. */
 function judgeStorage({ stores, queues, settings }: Context, log: Log, bytes: number): void {
-  const before = areWritesClosed(stores);
-  const after = guestWritesClosed(bytes, before, settings.storage);
+  const before = guestWritesIn(stores);
+  const after = guestWritesAt(bytes, before, settings.storage);
   const news = storageNews(bytes, before, after, settings.storage);
   if (news === undefined) return;
   log.warn("{news}", { news });
@@ -326,7 +326,7 @@ function viewOf({ stores, pods, unreadable, storage, settings, tailnet, queues, 
     storage: () => ({
       bytes: storage.bytes,
       quotaBytes: settings.storage.quotaBackendBytes,
-      writesClosed: areWritesClosed(stores),
+      guestWrites: guestWritesIn(stores),
     }),
     tailnet: () => tailnetView(tailnet.state),
     queues: { ...queues },

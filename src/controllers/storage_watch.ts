@@ -1,6 +1,7 @@
 /** Keeps an eye on the room in the API server's database, and asks for its size only when that may matter. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import type { GuestWrites } from "../core/facts.ts";
 import { isReadingDue, type StorageReading, type StorageRules } from "../core/storage.ts";
 import { NoStorageSize, readStorageSize } from "./storage_size.ts";
 
@@ -12,8 +13,8 @@ export interface StorageWatchOptions {
   signal: AbortSignal;
   /** Whether some guest has access: without guests nothing is read. */
   hasGuests: () => boolean;
-  /** Whether guests' writes are closed. */
-  isClosed: () => boolean;
+  /** What guests may write now. */
+  guestWrites: () => GuestWrites;
   /** Told of each reading. */
   onRead: (bytes: number) => void;
   /** Told when the size can't be read, and when it can again: once for each reason. */
@@ -45,11 +46,11 @@ export class StorageWatch {
 
   /** Told the resource version of a write of now, which is the database's revision. Reads the size if that is due. */
   written(resourceVersion: string | undefined): void {
-    const { clock, rules, hasGuests, isClosed, signal } = this.#options;
+    const { clock, rules, hasGuests, guestWrites, signal } = this.#options;
     const now = { revision: Number(resourceVersion), at: clock.monotonic() };
-    const closed = isClosed();
-    if (signal.aborted || this.#reading || now.at < this.#notBefore || !(closed || hasGuests())) return;
-    if (!isReadingDue(this.#last, now, rules, closed)) return;
+    const writes = guestWrites();
+    if (signal.aborted || this.#reading || now.at < this.#notBefore || (writes === "Open" && !hasGuests())) return;
+    if (!isReadingDue(this.#last, now, rules, writes)) return;
     this.#reading = this.#read(now).finally(() => this.#reading = undefined);
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../../lib/clock/mod.ts";
 import { ApiError, type RequestOptions, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { parseSettings } from "../api/mod.ts";
+import type { GuestWrites } from "../core/facts.ts";
 import { StorageWatch } from "./storage_watch.ts";
 
 const GiB = 2 ** 30;
@@ -20,13 +21,13 @@ interface Ground {
   requests: RequestOptions[];
   read: number[];
   said: string[];
-  world: { page: string | Error; guests: boolean; closed: boolean };
+  world: { page: string | Error; guests: boolean; writes: GuestWrites };
   /** A renewal of the Lease, and what comes of it. */
   renewal: (revision: number) => Promise<void>;
 }
 
 function ground(storage = {}): Ground {
-  const world: Ground["world"] = { page: pageOf(0.2 * GiB), guests: true, closed: false };
+  const world: Ground["world"] = { page: pageOf(0.2 * GiB), guests: true, writes: "Open" };
   const requests: RequestOptions[] = [];
   const [read, said]: [number[], string[]] = [[], []];
   const clock = new FakeClock();
@@ -47,7 +48,7 @@ function ground(storage = {}): Ground {
     clock,
     signal: new AbortController().signal,
     hasGuests: () => world.guests,
-    isClosed: () => world.closed,
+    guestWrites: () => world.writes,
     onRead: (bytes) => read.push(bytes),
     onUnreadable: (error) => said.push((error as Error).message),
   });
@@ -75,7 +76,7 @@ Deno.test("storage watch: without guests nothing is read, but while their writes
   world.guests = false;
   for (let at = 0; at < 100; at++) await renewal(at * 10_000);
   assert.equal(requests.length, 0);
-  world.closed = true;
+  world.writes = "Closed";
   await renewal(1);
   await renewal(1);
   assert.equal(requests.length, 1);

@@ -53,6 +53,7 @@ import type {
   ConfigMapFacts,
   FlowSchemaFacts,
   GrantFacts,
+  GuestWrites,
   IdentityFacts,
   LimitRangeFacts,
   NamespaceFacts,
@@ -71,7 +72,6 @@ import {
   guestFlowName,
   guestRole,
   guestWritesAnnotation,
-  guestWritesClosedValue,
   keystonePrefix,
   managedBy,
   managedByLabel,
@@ -81,6 +81,7 @@ import {
   realmOfNamespace,
   systemNamespace,
 } from "../core/names.ts";
+import { parseGuestWrites } from "../core/storage.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import { interned } from "./interned.ts";
 import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";
@@ -197,9 +198,9 @@ export const createFlowReflectors = (watching: Watching, stores: Stores): Observ
   reflect(watching, priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
 ];
 
-/** Whether guests' writes are closed, as the cluster says. */
-export const areWritesClosed = ({ flowSchemas }: Stores): boolean =>
-  flowSchemas.get(guestFlowName)?.writesClosed ?? false;
+/** What guests may write, as the cluster says. */
+export const guestWritesIn = ({ flowSchemas }: Stores): GuestWrites =>
+  flowSchemas.get(guestFlowName)?.guestWrites ?? "Open";
 
 const named = (name: string): Reflecting => ({ selector: { fieldSelector: `metadata.name=${name}` } });
 
@@ -281,7 +282,7 @@ const flowSchemaFacts = ({ metadata, spec }: FlowSchema): FlowSchemaFacts => ({
   uid: metadata!.uid!,
   labels: metadata!.labels ?? {},
   spec,
-  writesClosed: metadata!.annotations?.[guestWritesAnnotation] === guestWritesClosedValue,
+  guestWrites: parseGuestWrites(metadata!.annotations?.[guestWritesAnnotation]),
 });
 
 const clusterBindingFacts = (binding: ClusterRoleBinding): ClusterBindingFacts => ({

@@ -6,7 +6,7 @@ import { guestFlowName, realmOfApprover, realmOfNamespace } from "../core/names.
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { gatherFlowMs } from "./guest_flow.ts";
-import { areWritesClosed, dnsNamesOf, realmsOf } from "./stores.ts";
+import { dnsNamesOf, guestWritesIn, realmsOf } from "./stores.ts";
 import { conditionOf } from "../core/conditions.ts";
 
 /** Connects the stores and the tailnet with the queues; from then on each change wakes just those that it concerns. */
@@ -106,11 +106,11 @@ export function connectFlowWakes(context: Context): void {
   const look = () => guestFlows.add(guestFlowName);
   const gather = () => guestFlows.retry(guestFlowName, { afterMs: gatherFlowMs });
   look();
-  if (areWritesClosed(stores)) wakeAllGrants(context);
+  if (guestWritesIn(stores) !== "Open") wakeAllGrants(context);
   stores.flowSchemas.subscribe(({ old, new: now }) => {
     look();
     // First it closes, then it is said.
-    if ((old?.writesClosed ?? false) !== (now?.writesClosed ?? false)) wakeAllGrants(context);
+    if ((old?.guestWrites ?? "Open") !== (now?.guestWrites ?? "Open")) wakeAllGrants(context);
   });
   stores.priorityLevels.subscribe(look);
   stores.realms.subscribe(({ old, new: now }) => {

@@ -117,12 +117,15 @@ export interface BindingFacts {
   account?: string;
 }
 
+/** What is closed while the API server's database is nearly full: guests' writes, and then new pods of theirs too. */
+export type GuestWrites = "Open" | "Closed" | "PodsClosed";
+
 export interface FlowSchemaFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   spec: FlowSchemaSpec | undefined;
-  /** Whether guests may not write. */
-  writesClosed: boolean;
+  /** As the guard reads it there. */
+  guestWrites: GuestWrites;
 }
 
 export interface ClusterRoleFacts {

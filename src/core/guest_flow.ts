@@ -6,12 +6,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { FlowSchema, Subject } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { RealmSubject } from "../api/mod.ts";
-import type { FlowSchemaFacts } from "./facts.ts";
+import type { FlowSchemaFacts, GuestWrites } from "./facts.ts";
 import {
   guestFlowName,
   guestNamespace,
   guestWritesAnnotation,
-  guestWritesClosedValue,
   managedBy,
   managedByLabel,
   realmGroup,
@@ -52,13 +51,13 @@ const accountsOf = (namespace: string): Subject => ({
 });
 
 /** The FlowSchema as it should be; each user is a flow, so that one guest's flood doesn't starve another. */
-export const guestFlowOf = (grantees: readonly FlowGrantee[], writesClosed: boolean): FlowSchema => ({
+export const guestFlowOf = (grantees: readonly FlowGrantee[], guestWrites: GuestWrites): FlowSchema => ({
   apiVersion: "flowcontrol.apiserver.k8s.io/v1",
   kind: "FlowSchema",
   metadata: {
     name: guestFlowName,
     labels: { [managedByLabel]: managedBy },
-    ...(writesClosed ? { annotations: { [guestWritesAnnotation]: guestWritesClosedValue } } : {}),
+    ...(guestWrites === "Open" ? {} : { annotations: { [guestWritesAnnotation]: guestWrites } }),
   },
   spec: {
     priorityLevelConfiguration: { name: guestFlowName },
@@ -73,17 +72,17 @@ export const guestFlowOf = (grantees: readonly FlowGrantee[], writesClosed: bool
 });
 
 /** The write that brings it there; undefined: it is as it should be, or there is no level that it could name. */
-export function planGuestFlow({ grantees, present, hasLevel, writesClosed }: {
+export function planGuestFlow({ grantees, present, hasLevel, guestWrites }: {
   grantees: readonly FlowGrantee[];
   present: FlowSchemaFacts | undefined;
   /** Whether the cluster has the PriorityLevelConfiguration `keystone-guests`. */
   hasLevel: boolean;
-  /** Whether guests may not write; that closes and opens without a level, too. */
-  writesClosed: boolean;
+  /** What guests may write; that closes and opens without a level, too. */
+  guestWrites: GuestWrites;
 }): FlowSchema | undefined {
-  const isTold = (present?.writesClosed ?? false) === writesClosed;
+  const isTold = (present?.guestWrites ?? "Open") === guestWrites;
   if (!hasLevel && isTold) return undefined;
-  const desired = guestFlowOf(grantees, writesClosed);
+  const desired = guestFlowOf(grantees, guestWrites);
   return present && isTold && isDeepStrictEqual(present.spec, desired.spec) &&
       present.labels[managedByLabel] === managedBy
     ? undefined

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { FlowSchemaFacts, GuestWrites } from "./facts.ts";
 import { flowSubjects, guestFlowOf, maxFlowSubjects, planGuestFlow } from "./guest_flow.ts";
 
 const accountsIn = (namespace: string) => ({ kind: "ServiceAccount", serviceAccount: { namespace, name: "*" } });
@@ -28,17 +29,20 @@ Deno.test("guest flow: a Realm that names the cluster's own identities slows nob
 
 Deno.test("guest flow: more subjects than one object can hold are cut off", () => {
   const many = Array.from({ length: maxFlowSubjects + 5 }, (_, index) => ({ name: `realm-${index}` }));
-  const flow = guestFlowOf(many, false);
+  const flow = guestFlowOf(many, "Open");
   assert.equal(flow.spec!.rules![0]!.subjects.length, maxFlowSubjects);
   assert.ok(JSON.stringify(flow).length < 1_000_000);
 });
 
 Deno.test("guest flow: nothing is written without its level, nor when it is as it should be", () => {
   const grantees = [{ name: "bob-home" }];
-  const desired = guestFlowOf(grantees, false);
-  const present = { uid: "1", labels: desired.metadata!.labels!, spec: desired.spec, writesClosed: false };
-  const open = { hasLevel: true, writesClosed: false };
-  assert.equal(planGuestFlow({ grantees, present: undefined, hasLevel: false, writesClosed: false }), undefined);
+  const desired = guestFlowOf(grantees, "Open");
+  const present = { uid: "1", labels: desired.metadata!.labels!, spec: desired.spec, guestWrites: "Open" as const };
+  const open = { hasLevel: true, guestWrites: "Open" as const };
+  assert.equal(
+    planGuestFlow({ grantees, present: undefined, hasLevel: false, guestWrites: "Open" as const }),
+    undefined,
+  );
   assert.equal(planGuestFlow({ grantees, present, ...open }), undefined);
   assert.ok(planGuestFlow({ grantees, present: undefined, ...open }));
   assert.ok(planGuestFlow({ grantees: [], present, ...open }));
@@ -47,18 +51,19 @@ Deno.test("guest flow: nothing is written without its level, nor when it is as i
 
 Deno.test("guest flow: closing and opening guests' writes is one write of it, with or without its level", () => {
   const grantees = [{ name: "bob-home" }];
-  const { metadata, spec } = guestFlowOf(grantees, false);
-  const open = { uid: "1", labels: metadata!.labels!, spec, writesClosed: false };
-  const closed = { ...open, writesClosed: true };
-  const written = (present: typeof open | undefined, hasLevel: boolean, writesClosed: boolean) =>
-    planGuestFlow({ grantees, present, hasLevel, writesClosed })?.metadata?.annotations;
+  const { metadata, spec } = guestFlowOf(grantees, "Open");
+  const flow = (guestWrites: GuestWrites) => ({ uid: "1", labels: metadata!.labels!, spec, guestWrites });
   for (const hasLevel of [true, false]) {
-    for (const present of [open, undefined]) {
-      assert.deepEqual(written(present, hasLevel, true), { "keystone.io/guest-writes": "Closed" });
+    const written = (present: FlowSchemaFacts | undefined, guestWrites: GuestWrites) =>
+      planGuestFlow({ grantees, present, hasLevel, guestWrites })?.metadata;
+    for (const closed of ["Closed", "PodsClosed"] as const) {
+      for (const present of [flow("Open"), undefined]) {
+        assert.deepEqual(written(present, closed)?.annotations, { "keystone.io/guest-writes": closed });
+      }
+      const opening = written(flow(closed), "Open");
+      assert.ok(opening && opening.annotations === undefined, "server-side apply takes it away");
+      assert.equal(written(flow(closed), closed), undefined);
     }
-    const opening = planGuestFlow({ grantees, present: closed, hasLevel, writesClosed: false });
-    assert.ok(opening);
-    assert.equal(opening.metadata!.annotations, undefined, "server-side apply takes it away");
-    assert.equal(planGuestFlow({ grantees, present: closed, hasLevel, writesClosed: true }), undefined);
+    assert.ok(written(flow("Closed"), "PodsClosed"));
   }
 });

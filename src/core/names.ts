@@ -92,10 +92,8 @@ export const realmOfApprover = (name: string): string | undefined =>
 /** Name of the FlowSchema of guests' requests, and of the PriorityLevelConfiguration whose seats they share. */
 export const guestFlowName = "keystone-guests";
 
-/** On the FlowSchema of guests: guests may not write, for the guard `keystone-guest-writes`. */
+/** On the FlowSchema of guests, for the guard `keystone-guest-writes`: `Closed` or `PodsClosed`; all else closes nothing. */
 export const guestWritesAnnotation = "keystone.io/guest-writes";
-/** Value of that annotation; any other, or none, closes nothing. */
-export const guestWritesClosedValue = "Closed";
 
 const guestPrefix = "guest-";
 

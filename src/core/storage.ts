@@ -4,6 +4,7 @@
  */
 import type { Settings } from "../api/mod.ts";
 import type { Verdict } from "./conditions.ts";
+import type { GuestWrites } from "./facts.ts";
 
 /** Settings of the database. */
 export type StorageRules = Settings["storage"];
@@ -47,50 +48,66 @@ export function isReadingDue(
   last: StorageReading | undefined,
   now: Omit<StorageReading, "bytes">,
   rules: StorageRules,
-  closed: boolean,
+  writes: GuestWrites,
 ): boolean {
   if (rules.quotaBackendBytes === null) return false;
   if (last === undefined) return true;
   const ageMs = now.at - last.at;
   // To compact and defragment is no write.
-  if (closed) return ageMs >= closedMs;
+  if (writes !== "Open" && ageMs >= closedMs) return true;
   const room = roomBelowThreshold(last.bytes, rules.quotaBackendBytes, rules.closeGuestWritesAt);
   if (ageMs < Math.min(slowestMs, room / fastestBytesPerMs)) return false;
-  const writes = now.revision - last.revision;
+  const written = now.revision - last.revision;
   // A revision that went back is one of a database that was restored; one that isn't a number tells nothing.
-  return !(writes >= 0 && writes * largestWriteBytes < room);
+  return !(written >= 0 && written * largestWriteBytes < room);
 }
 
 /** Bytes that the database may grow by before it passes the next threshold. */
 function roomBelowThreshold(bytes: number, quota: number, closeAt: number | null): number {
   const least = precision * quota;
-  const above = [alertAt, closeAt ?? 1].map((share) => share * quota - bytes).filter((room) => room > 0);
+  const thresholds = closeAt === null ? [alertAt] : [alertAt, closeAt, podsCloseAt(closeAt)];
+  const above = thresholds.map((share) => share * quota - bytes).filter((room) => room > 0);
   return above.length === 0 ? least : Math.max(least, Math.min(...above));
 }
 
+/** Share from which on no pods are made for guests either: half of the way from there to the quota. */
+const podsCloseAt = (closeAt: number): number => (closeAt + 1) / 2;
+
 /**
- * True when guests' writes are to be closed, or stay so. What isn't known changes nothing: without a reading all stays as
- * it is. Between the two thresholds, too, all stays as it is, so that the doors don't swing.
+ * What guests may write at this size. Guests' own writes close first. What they made before can have controllers write on,
+ * as where its fat pods are deleted again and again: so nearer to the quota no new pods come either. What isn't known
+ * changes nothing: without a reading all stays as it is. Below a threshold, too, all stays as it is for a while, so that
+ * the doors don't swing.
  */
-export function guestWritesClosed(bytes: number | undefined, closed: boolean, rules: StorageRules): boolean {
+export function guestWritesAt(bytes: number | undefined, before: GuestWrites, rules: StorageRules): GuestWrites {
   const { quotaBackendBytes: quota, closeGuestWritesAt: closeAt, openGuestWritesBelow: openBelow } = rules;
-  if (quota === null || closeAt === null) return false;
-  if (bytes === undefined) return closed;
-  return bytes >= quota * (closed ? Math.min(openBelow, closeAt) : closeAt);
+  if (quota === null || closeAt === null) return "Open";
+  if (bytes === undefined) return before;
+  const [closing, opening] = [quota * closeAt, quota * Math.min(openBelow, closeAt)];
+  if (bytes >= (before === "PodsClosed" ? closing : quota * podsCloseAt(closeAt))) return "PodsClosed";
+  return bytes >= (before === "Open" ? closing : opening) ? "Closed" : "Open";
 }
 
+/** What the annotation says; whatever isn't known closes nothing. */
+export const parseGuestWrites = (text: string | undefined): GuestWrites =>
+  text === "Closed" || text === "PodsClosed" ? text : "Open";
+
 /** The condition of a Grant in force while guests' writes are closed; there is none otherwise. */
-export function writesClosedVerdict({ quotaBackendBytes, openGuestWritesBelow }: StorageRules): Verdict {
+export function writesClosedVerdict(
+  writes: GuestWrites,
+  { quotaBackendBytes, openGuestWritesBelow }: StorageRules,
+): Verdict {
   const below = quotaBackendBytes === null
     ? ""
     : ` They open again below ${percent(openGuestWritesBelow)} of ${gibibytes(quotaBackendBytes)} ` +
       "(storage.quotaBackendBytes).";
+  const pods = writes === "PodsClosed" ? ", and no pods are made for them," : "";
   return {
     type: "WritesClosed",
     status: "True",
     reason: "StorageNearlyFull",
-    message: "Guests can read and delete but not write, because the API server's database is nearly full." + below +
-      " Compact and defragment etcd.",
+    message: `Guests can read and delete but not write${pods} because the API server's database is nearly full.` +
+      `${below} Compact and defragment etcd.`,
   };
 }
 
@@ -100,16 +117,21 @@ const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;
 export const gibibytes = (bytes: number): string =>
   bytes < 2 ** 30 ? `${Math.round(bytes / 2 ** 20)} MiB` : `${Math.round(bytes / 2 ** 30 * 10) / 10} GiB`;
 
-/** What the log says when a reading closes guests' writes, opens them, or neither. */
-export function storageNews(bytes: number, before: boolean, after: boolean, rules: StorageRules): string | undefined {
+/** What the log says when a reading closes guests' writes or opens them; undefined when it does neither. */
+export function storageNews(
+  bytes: number,
+  before: GuestWrites,
+  after: GuestWrites,
+  rules: StorageRules,
+): string | undefined {
   if (before === after) return undefined;
   const size = `The API server's database holds ${gibibytes(bytes)} of ${gibibytes(rules.quotaBackendBytes ?? 0)}`;
-  return after
-    ? `${size}, ${
-      percent(rules.closeGuestWritesAt ?? 1)
-    } or more: guests' writes are closed, reads and deletes go on. ` +
-      `Compact and defragment etcd; they open below ${percent(rules.openGuestWritesBelow)}.`
-    : `${size}: guests' writes are open again.`;
+  const remedy = `Compact and defragment etcd; guests' writes open below ${percent(rules.openGuestWritesBelow)}.`;
+  return {
+    Open: `${size}: guests' writes are open again.`,
+    Closed: `${size}: guests' writes are closed, reads and deletes go on. ${remedy}`,
+    PodsClosed: `${size}: guests' writes are closed, and no pods are made for them either. ${remedy}`,
+  }[after];
 }
 
 /**

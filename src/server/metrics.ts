@@ -257,7 +257,7 @@ export class Metrics {
       "keystone_guest_writes_closed",
       "1 while guests may read and delete but not write, because the API server's database is nearly full.",
       [],
-      seen((view) => [[{}, Number(view.storage().writesClosed)]]),
+      seen((view) => [[{}, Number(view.storage().guestWrites !== "Open")]]),
     );
 
     const queues = (name: string, help: string, value: "depth" | "waiting" | "failing") =>

@@ -37,7 +37,7 @@ function world() {
     tailnet: () => seen.tailnet,
     queues: { grants: queue },
     unreadable: () => new Map([["Pod", 2], ["Node", 0]]),
-    storage: () => ({ bytes: 3e8, quotaBytes: 2e9, writesClosed: true }),
+    storage: () => ({ bytes: 3e8, quotaBytes: 2e9, guestWrites: "PodsClosed" }),
     skewMs: () => 3000,
   };
   const report = new Report({ version: "1.2.3" });

@@ -1,6 +1,6 @@
 /** What the operator knows at this moment, for metrics: read when somebody asks, so nothing has to be kept in step. */
 import type { EntityPhase } from "../api/mod.ts";
-import type { GrantFacts, QuotaFacts, RealmFacts } from "../core/facts.ts";
+import type { GrantFacts, GuestWrites, QuotaFacts, RealmFacts } from "../core/facts.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
 import type { Stage } from "./stage.ts";
 
@@ -27,8 +27,7 @@ export interface StorageView {
   bytes: number | undefined;
   /** As the settings say; null: none. */
   quotaBytes: number | null;
-  /** Whether guests' writes are closed. */
-  writesClosed: boolean;
+  guestWrites: GuestWrites;
 }
 
 export interface TailnetView {

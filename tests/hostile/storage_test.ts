@@ -16,27 +16,28 @@ const closed =
 
 const map = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } });
 
-const deployment = {
+const deployment = (name: string, replicas: number, bytes = 0) => ({
   apiVersion: "apps/v1",
   kind: "Deployment",
-  metadata: { name: "web" },
+  metadata: { name },
   spec: {
-    replicas: 1,
-    selector: { matchLabels: { app: "web" } },
+    replicas,
+    selector: { matchLabels: { app: name } },
     template: {
-      metadata: { labels: { app: "web" } },
+      metadata: { labels: { app: name } },
       spec: {
         securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
         containers: [{
           name: "main",
           image: "example.com/web",
+          env: [{ name: "FAT", value: "x".repeat(bytes) }],
           resources: { limits: { cpu: "100m", memory: "64Mi" } },
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
         }],
       },
     },
   },
-};
+});
 
 Deno.test("writes one object again and again: guests' writes close before etcd is full, and open again with room", async (t) => {
   await using scene = await hostileScene({
@@ -50,8 +51,13 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     const pod = guestPod(name, { cpu: "100m", memory: "64Mi" }, mallory.namespace);
     assert.equal((await mallory.kubectl(["create", "-f", "-"], pod)).code, 0);
   }
-  const made = await bob.apply(map("spare"), map("other"), deployment);
+  const made = await bob.apply(map("spare"), map("other"), deployment("web", 1));
   assert.equal(made.code, 0, made.said);
+  await mallory.rest.performRequest({
+    method: "POST",
+    path: `/apis/apps/v1/namespaces/${mallory.namespace}/deployments`,
+    bodyJson: deployment("fat", 6, 1_000_000),
+  });
   const podsOfBob = async (): Promise<string[]> => {
     const { stdout } = await lab.kubectl(["get", "pods", "-n", bob.namespace, "-o", "name"]);
     return stdout.trim().split("\n").filter((line) => line !== "");
@@ -147,6 +153,27 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     const checks = JSON.parse(out).checks as { name: string; status: string; message: string }[];
     const { status, message } = checks.find(({ name }) => name === "storage")!;
     assert.match(`${status} ${message}`, /^fail Guests can read and delete but not write/);
+  });
+
+  await step(t, "pods of 1 MB that are deleted again and again: nearer to the quota no new ones come", async () => {
+    const path = `/api/v1/namespaces/${mallory.namespace}/pods`;
+    const querystring = new URLSearchParams({ labelSelector: "app=fat" });
+    const deleteAll = () => mallory.rest.performRequest({ method: "DELETE", path, querystring });
+    let rounds = 0;
+    await eventually("no pods are made any more", async () => {
+      await deleteAll();
+      rounds++;
+      const { message = "" } = await conditionOf(mallory.grant) ?? {};
+      return message.includes("no pods are made for them") || message;
+    }, 150_000);
+    console.log(`    after ${rounds} times all of them`);
+    await deleteAll();
+    await eventually("their controller is told why", async () => {
+      const { said } = await mallory.kubectl(["get", "events"]);
+      return said.includes("no pods are made for guests for now") || said;
+    }, 30_000);
+    const { code, stderr } = await lab.kubectl(["create", "configmap", "of-home-2"]);
+    assert.equal(code, 0, `it isn't full: ${stderr}`);
   });
 
   await step(t, "a grant ends on time", async () => {

@@ -219,13 +219,14 @@ export const threats: readonly Threat[] = [
     threat: "a guest fills etcd, as by writing one object again and again",
     against:
       "what is kept of objects is [counted](#what-a-guest-can-keep). There is an alert at half of etcd's quota, and " +
-      "from 80 % on guests can read and delete but not write " +
+      "from 80 % on guests can read and delete but not write, from 90 % on no pods are made for them either " +
       "([ADR 0031](adr/0031-guests-writes-close-before-the-database-is-full.md)); each Grant says so. If it is full all the " +
       "same, the last holder of the Lease goes on with deletes: at an expiry, or when you delete the Realm, access and open " +
       "policies go ([ADR 0030](adr/0030-the-last-holder-deletes-in-a-full-database.md))",
     left:
       "`storage.quotaBackendBytes` has to be your etcd's, and the API server has to tell its size; guests who did " +
-      "nothing can't write either then; what controllers write for pods and workloads that guests made before goes on; who " +
+      "nothing can't write either then; kubelets write the status of pods that run, of 1 MB each second where such a pod's " +
+      "readiness changes, until the Grant is ended; who " +
       "writes a fifth of the quota in the 5 s between two looks is faster. In a full etcd pods, quotas and Services wait " +
       "for room, since the API server deletes no pod without a write; Grants can't be revoked; nobody acts if that " +
       "operator's process ends too",

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts";
 import { bounded, conditionOf, foldConditions, type Verdict } from "../conditions.ts";
-import type { EventFact, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
+import type { EventFact, GrantFacts, GuestWrites, LocalRealm, RealmFacts } from "../facts.ts";
 import { hardFrom, shown } from "../resources/hard.ts";
 import { type Applied, destinationReason, type Failure, type GrantShare, listed } from "./share.ts";
 import { earliest, rfc3339 } from "../instants.ts";
@@ -27,8 +27,8 @@ export interface GrantWorld {
   skewMs: number;
   /** What the guest namespace does for it; undefined until it has been looked at. */
   share: GrantShare | undefined;
-  /** Whether guests may not write; undefined: not known, and what the status says of it stays. */
-  writesClosed?: boolean;
+  /** What guests may write; undefined: not known, and what the status says of it stays. */
+  guestWrites?: GuestWrites;
   /** Epoch milliseconds. */
   now: number;
 }
@@ -312,7 +312,7 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
       { type: "NetworkApplied", ...network },
       ...narrowedOf(share),
       { type: "AccessApplied", ...access },
-      ...(areWritesClosed(world) ? [writesClosedVerdict(world.settings.storage)] : []),
+      ...writesClosedOf(world),
       { type: "Overcommitted", ...overcommitted },
       draining,
       lacking ? { type: "Ready", status: "False", reason: lacking.reason, message: sentences(lacking, failing) } : {
@@ -345,8 +345,11 @@ function narrowedOf({ destinations }: GrantShare): Verdict[] {
   return [{ type: "NetworkNarrowed", status: "True", reason: "DestinationNarrowed", message: listed(closed) }];
 }
 
-const areWritesClosed = ({ grant, writesClosed }: GrantWorld): boolean =>
-  writesClosed ?? conditionOf(grant.status, "WritesClosed") !== undefined;
+/** There is no such condition while guests may write. */
+function writesClosedOf({ grant, guestWrites, settings }: GrantWorld): Verdict[] {
+  if (guestWrites === undefined) return (grant.status.conditions ?? []).filter(({ type }) => type === "WritesClosed");
+  return guestWrites === "Open" ? [] : [writesClosedVerdict(guestWrites, settings.storage)];
+}
 
 function notInForce(standing: Standing): Applied {
   switch (standing.is) {

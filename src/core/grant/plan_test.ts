@@ -288,14 +288,19 @@ Deno.test("grant: a status that can't be planned leaves all as it was but Ready,
 
 Deno.test("grant: while guests' writes are closed those in force say so, and no other", () => {
   const closed = (planned: GrantPlan) => planned.status?.conditions?.find(({ type }) => type === "WritesClosed");
-  const told = plan({ writesClosed: true });
+  const told = plan({ guestWrites: "Closed" });
   assert.equal(closed(told)?.reason, "StorageNearlyFull");
   assert.equal(ready(told)?.status, "True", "all of it is enforced");
   const before = grant({ status: told.status! });
-  assert.deepEqual(plan({ grant: before, writesClosed: true }).status, told.status);
+  assert.deepEqual(plan({ grant: before, guestWrites: "Closed" }).status, told.status);
   assert.deepEqual(closed(plan({ grant: before })), closed(told), "what isn't known yet changes nothing");
-  assert.equal(closed(plan({ grant: before, writesClosed: false })), undefined);
+  assert.equal(closed(plan({ grant: before, guestWrites: "Open" })), undefined);
   assert.equal(closed(plan()), undefined);
-  const pending = plan({ grant: grant({ finalized: false }), realm: undefined, share: undefined, writesClosed: true });
+  const pending = plan({
+    grant: grant({ finalized: false }),
+    realm: undefined,
+    share: undefined,
+    guestWrites: "Closed",
+  });
   assert.equal(closed(pending), undefined);
 });
