@@ -43,7 +43,7 @@ export const threats: readonly Threat[] = [
     left:
       "what no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's own load, the " +
       "size of images, processes (set the kubelet's `podPidsLimit`), and what a StorageClass on a node's own disk, such as " +
-      "local-path, doesn't hold a claim to",
+      "local-path, doesn't hold a claim to, or with `reclaimPolicy: Retain` keeps of claims that were deleted",
     triedBy: [
       counting,
       "e2e/drain_test.ts: two grants of 2 and 3 cpu give 5, and Bob runs what fits",
