@@ -193,12 +193,18 @@ async function evict(
   }
 }
 
+/** Each by itself: one that can't be deleted, as since it is as large as can be stored, keeps no other. */
 async function removeVolumes({ rest }: Context, namespace: string, signal: AbortSignal): Promise<void> {
   const api = new ResourceApi(rest, persistentVolumeClaims, namespace);
+  const failures: unknown[] = [];
   for await (const { items } of api.pages({ signal })) {
     for (const { metadata } of items) {
       if (metadata!.deletionTimestamp) continue;
-      await ifPresent(api.delete(metadata!.name!, { uid: metadata!.uid!, signal }));
+      await ifPresent(api.delete(metadata!.name!, { uid: metadata!.uid!, signal })).catch((error) => {
+        signal.throwIfAborted();
+        failures.push(error);
+      });
     }
   }
+  if (failures.length > 0) throw failures[0];
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { ApiError, type RequestOptions, type RestClient } from "../../lib/kubernetes/mod.ts";
 import type { Context } from "./context.ts";
 import { createStores } from "./stores.ts";
 import { perform } from "./write.ts";
@@ -29,3 +29,27 @@ for (const [code, isGone] of [[404, true], [409, false], [500, false]] as const)
     assert.equal(stores.bindings.get("guest-bob-home/keystone-guest") === undefined, isGone);
   });
 }
+
+Deno.test("one claim that can't be deleted keeps no other", async () => {
+  const deleted: string[] = [];
+  const rest = {
+    performRequest: ({ method, path }: RequestOptions) => {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      if (method === "GET") {
+        const items = ["fat", "other"].map((name) => ({ metadata: { name, namespace: "guest-bob-home", uid: name } }));
+        return Promise.resolve({ metadata: { resourceVersion: "1" }, items });
+      }
+      if (name === "fat") {
+        return Promise.reject(new ApiError("request is too large", { code: 500, reason: "", method, path }));
+      }
+      deleted.push(name);
+      return Promise.resolve();
+    },
+  } as unknown as RestClient;
+  const removeVolumes = { namespace: "guest-bob-home" };
+  await assert.rejects(
+    perform({ rest } as Context, { removeVolumes }, new AbortController().signal),
+    /request is too large/,
+  );
+  assert.deepEqual(deleted, ["other"]);
+});

@@ -1684,4 +1684,12 @@ export const mutants: readonly Mutant[] = [
     replace: "afterMs",
     tests: ["lib/controller/controller_test.ts"],
   },
+  {
+    name: "fat-claims-keep-others",
+    promise: "a claim that can't be deleted keeps no other",
+    file: "src/controllers/write.ts",
+    find: "        failures.push(error);",
+    replace: "        throw error;",
+    tests: ["src/controllers/write_test.ts"],
+  },
 ];
