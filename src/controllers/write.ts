@@ -146,7 +146,12 @@ async function remove(
       await deleteOf(serviceAccounts);
       return stores.identities.forget(key, uid);
     case "Pod":
-      await deleteOf(pods, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds });
+      await withRoom(
+        context,
+        target,
+        signal,
+        () => deleteOf(pods, gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+      );
       return context.pods.ending(namespace!, uid);
     case "Namespace":
       return await deleteOf(namespaces);
@@ -165,26 +170,56 @@ async function ifPresent(write: Promise<unknown>): Promise<void> {
   }
 }
 
-/** The Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */
-async function evict(
-  { rest, pods }: Context,
+/**
+ * The end of a pod. A guest can make one as large as can be stored, so that there is no room in it for the mark that it is
+ * ending, which the API server writes even where there is no grace. Then what nobody needs any more makes room (ADR 0032).
+ */
+async function withRoom(
+  { rest }: Context,
   { namespace, name, uid }: Target,
-  graceSeconds: number,
   signal: AbortSignal,
-) {
+  end: () => Promise<void>,
+): Promise<void> {
   try {
+    await end();
+  } catch (error) {
+    if (!isTooLarge(error)) throw error;
     await ifPresent(rest.performRequest({
-      method: "POST",
-      path: `/api/v1/namespaces/${namespace}/pods/${name}/eviction`,
+      method: "PATCH",
+      path: `/api/v1/namespaces/${namespace}/pods/${name}/status`,
       querystring: new URLSearchParams({ fieldManager: operatorName }),
+      contentType: "application/merge-patch+json",
       bodyJson: {
-        apiVersion: "policy/v1",
-        kind: "Eviction",
-        metadata: { name, namespace },
-        deleteOptions: { gracePeriodSeconds: graceSeconds, preconditions: { uid } },
+        metadata: { uid, annotations: null },
+        status: { conditions: null, initContainerStatuses: null, containerStatuses: null },
       },
       abortSignal: signal,
     }));
+    await end();
+  }
+}
+
+/** Whether the object would be larger than what etcd stores. The API server has no code of its own for that. */
+const isTooLarge = (error: unknown): boolean => isApiError(error) && /request is too large/.test(error.message);
+
+/** The Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */
+async function evict(context: Context, target: Target, graceSeconds: number, signal: AbortSignal) {
+  const { rest, pods } = context;
+  const { namespace, name, uid } = target;
+  try {
+    await withRoom(context, target, signal, () =>
+      ifPresent(rest.performRequest({
+        method: "POST",
+        path: `/api/v1/namespaces/${namespace}/pods/${name}/eviction`,
+        querystring: new URLSearchParams({ fieldManager: operatorName }),
+        bodyJson: {
+          apiVersion: "policy/v1",
+          kind: "Eviction",
+          metadata: { name, namespace },
+          deleteOptions: { gracePeriodSeconds: graceSeconds, preconditions: { uid } },
+        },
+        abortSignal: signal,
+      })));
     pods.ending(namespace!, uid);
   } catch (error) {
     // 500: several budgets select the pod, which the API server can't judge.

@@ -53,3 +53,34 @@ Deno.test("one claim that can't be deleted keeps no other", async () => {
   );
   assert.deepEqual(deleted, ["other"]);
 });
+
+for (const write of ["remove", "evict"] as const) {
+  Deno.test(`a pod without room for the mark that it is ending gets some: ${write}`, async () => {
+    let isFat = true;
+    const asked: string[] = [];
+    const rest = {
+      performRequest: ({ method, path, bodyJson }: RequestOptions) => {
+        asked.push(`${method} ${path.slice(path.indexOf("pods/"))}`);
+        if (method === "PATCH") {
+          assert.deepEqual(Object.keys(bodyJson as object), ["metadata", "status"]);
+          isFat = false;
+        } else if (isFat) {
+          return Promise.reject(
+            new ApiError("etcdserver: request is too large", { code: 500, reason: "InternalError", method, path }),
+          );
+        }
+        return Promise.resolve();
+      },
+    } as unknown as RestClient;
+    const ended: string[] = [];
+    const pods = { ending: (_: string, uid: string) => ended.push(uid) };
+    const target = { kind: "Pod", namespace: "guest-bob-home", name: "fat", uid: "u1" } as const;
+    await perform(
+      { rest, pods } as unknown as Context,
+      write === "remove" ? { remove: target, graceSeconds: 30 } : { evict: target, graceSeconds: 30 },
+      new AbortController().signal,
+    );
+    const end = write === "remove" ? "DELETE pods/fat" : "POST pods/fat/eviction";
+    assert.deepEqual([asked, ended], [[end, "PATCH pods/fat/status", end], ["u1"]]);
+  });
+}

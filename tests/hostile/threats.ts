@@ -173,7 +173,8 @@ export const threats: readonly Threat[] = [
     against:
       "access goes first, quota to zero, load balancers and node ports become internal, pods are evicted and then deleted, " +
       "no tokens that last, no finalizers that hold pods, `terminationGracePeriodSeconds` is bounded, no pod that runs is " +
-      "deleted without grace, so that nobody knows of it any more; also in a namespace that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
+      "deleted without grace, so that nobody knows of it any more; one that has no room for the mark that it is ending gets " +
+      "some ([ADR 0032](adr/0032-a-pod-without-room-loses-its-conditions-first.md)); also in a namespace that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
       "no pod was seen, and names those that stay",
     left:
       "what he has copied elsewhere. Watches, `exec`, `attach`, `port-forward` and `logs -f` that are open already (see " +
@@ -186,6 +187,7 @@ export const threats: readonly Threat[] = [
       closing,
       `${verbs}: no pod that runs is taken off the books before it has stopped`,
       `${verbs}: what runs nowhere is deleted as anybody likes`,
+      "hostile/limits_test.ts",
       `${ends}: keep load balancers and node ports after a cut`,
       `${ends}: keep them after the end, and in a namespace that is being deleted`,
       "e2e/drain_test.ts: at the last end Bob is out at once, his pods go, no controller refills, what he stored stays",
@@ -284,7 +286,9 @@ export const threats: readonly Threat[] = [
     against:
       "added finalizers are Kubernetes' own for that kind only; the ConfigMap, quota and limits named `keystone` are the operator's and " +
       "cluster admins'",
-    left: "finalizers of storage drivers that have stopped working: the Grant and the namespace's conditions name them",
+    left:
+      "finalizers of storage drivers that have stopped working: the Grant and the namespace's conditions name them. " +
+      "Objects with a finalizer that are as large as can be stored can't be deleted: take the finalizer out, and they go",
     triedBy: [
       `${metadata}: all ConfigMaps are deleted at once, but not the guide to the grants`,
       `${metadata}: the namespace goes, with all that is in it`,

@@ -1692,4 +1692,12 @@ export const mutants: readonly Mutant[] = [
     replace: "        throw error;",
     tests: ["src/controllers/write_test.ts"],
   },
+  {
+    name: "no-room-no-end",
+    promise: "a pod as large as can be stored ends like any other",
+    file: "src/controllers/write.ts",
+    find: "    if (!isTooLarge(error)) throw error;",
+    replace: "    if (error) throw error;",
+    tests: ["src/controllers/write_test.ts"],
+  },
 ];

@@ -1,0 +1,95 @@
+/** What a guest makes as large as it can be stored, so that no write is possible that makes it larger. */
+import assert from "node:assert/strict";
+import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
+import { guestPod } from "../lab/workloads.ts";
+import { refusalOf } from "./requests.ts";
+import { type Guest, hostileScene } from "./scene.ts";
+
+const hard = { cpu: "4", memory: "4Gi", pods: "40", "services.nodeports": "10" };
+
+/** With the most of a pad it is more than etcd stores of one object. */
+const mostPad = 250_000;
+const bulk = "x".repeat(1_350_000);
+
+/** Makes an object of a guest as large as the API server stores it. */
+async function fill({ rest }: Guest, path: string, padded: (pad: string) => unknown): Promise<void> {
+  const said = (length: number) =>
+    refusalOf(rest, {
+      method: "PATCH",
+      path,
+      contentType: "application/strategic-merge-patch+json",
+      bodyJson: padded("x".repeat(length)),
+    });
+  let [least, beyond] = [1, mostPad];
+  assert.equal(await said(least), "");
+  assert.match(await said(beyond), /request is too large/);
+  while (beyond - least > 1) {
+    const middle = Math.floor((least + beyond) / 2);
+    if (await said(middle) === "") least = middle;
+    else beyond = middle;
+  }
+  assert.equal(await said(least), "");
+}
+
+Deno.test("objects as large as can be", async (t) => {
+  await using scene = await hostileScene({ hard, trustLevel: "internal" });
+  const { lab, cluster, mallory } = scene;
+  const { namespace } = mallory;
+  const core = `/api/v1/namespaces/${namespace}`;
+  const admin = async (args: string[], stdin?: string): Promise<string> => {
+    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const node = `dead-${mallory.realm.slice(-6)}`;
+  await admin(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: node } }));
+
+  /** A pod that runs, as far as the API server knows. */
+  const run = async (name: string) => {
+    const pod = JSON.parse(guestPod(name, { cpu: "1", memory: "64Mi" }, namespace));
+    pod.spec.containers[0].args = [bulk];
+    await mallory.rest.performRequest({ method: "POST", path: `${core}/pods`, bodyJson: pod });
+    await admin(
+      ["create", "--raw", `${core}/pods/${name}/binding`, "-f", "-"],
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Binding",
+        metadata: { name },
+        target: { apiVersion: "v1", kind: "Node", name: node },
+      }),
+    );
+    return String(pod.spec.containers[0].name);
+  };
+
+  await step(t, "pods without room for the mark that they are ending end all the same", async () => {
+    await run("annotated");
+    await fill(mallory, `${core}/pods/annotated`, (pad) => ({ metadata: { annotations: { pad } } }));
+    const container = await run("plain");
+    await fill(mallory, `${core}/pods/plain`, (pad) => ({
+      spec: { containers: [{ name: container, image: `example.com/${pad}` }] },
+    }));
+    for (const name of ["annotated", "plain"]) {
+      const { stderr } = await lab.kubectl(["delete", "pod", name, "-n", namespace, "--force", "--grace-period=0"]);
+      assert.match(stderr, /request is too large/, "not even a cluster admin can end it");
+    }
+    const end = secondsFromNow(2);
+    await cluster.grants.patch(mallory.grant, {
+      spec: { validity: { validUntil: end.text }, termination: { noticeSeconds: 0, drainSeconds: 3 } },
+    }, { type: "merge" });
+    await cluster.grantIn("Expired", mallory.grant);
+    for (const name of ["annotated", "plain"]) {
+      await eventually(`${name} is being ended, in 30 s`, async () => {
+        const pod = JSON.parse(await admin(["get", "pod", name, "-n", namespace, "-o", "json"]));
+        return pod.metadata.deletionGracePeriodSeconds === 30 || JSON.stringify(pod.status);
+      }, 20_000);
+      // As its kubelet would say.
+      await admin(["delete", "pod", name, "-n", namespace, "--force", "--grace-period=0"]);
+    }
+    await eventually("the Grant says that nothing is left", async () => {
+      const { status } = await cluster.grants.get(mallory.grant);
+      const draining = status?.conditions?.find(({ type }) => type === "Draining");
+      return draining?.reason === "Drained" || JSON.stringify(draining);
+    });
+  });
+  await admin(["delete", "node", node]);
+});
