@@ -164,7 +164,8 @@ export const threats: readonly Threat[] = [
     against: "`maxPriority` 0; no affinity or anti-affinity with pods of other namespaces; other schedulers by setting",
     left:
       "pods of a priority below 0; `PodDisruptionBudgets` of guests hold up `kubectl drain` (`--disable-eviction` " +
-      "passes by them)",
+      "passes by them), and so does a pod as large as can be stored, while its grant goes on (`kubectl patch pod NAME " +
+      '--subresource=status --type=merge -p \'{"status":{"conditions":null}}\'` makes room)',
     triedBy: [`${guards}: all N attacks of the table are refused`],
     guards: ["priority", "scheduler", "affinity"],
   },
