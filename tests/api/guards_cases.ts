@@ -201,6 +201,11 @@ const event = (place: string) =>
     reportingInstance: "test",
     regarding: { kind: "ConfigMap", name: "keystone", namespace: place },
   });
+/** What the operator takes from a pod that is as large as can be stored. */
+const room: Body = {
+  metadata: { annotations: null },
+  status: { conditions: null, initContainerStatuses: null, containerStatuses: null },
+};
 export const place = (name: string, node: string): Request =>
   create(here(`pods/${name}/binding`), named(name, { target: { kind: "Node", name: node } }));
 
@@ -391,6 +396,19 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         patch(here(`services/${name}`), body),
         /of a Service it only changes the type from LoadBalancer or NodePort to ClusterIP/,
       ]),
+      ...([
+        ["say that a pod has finished", { status: { phase: "Succeeded" } }],
+        ["say that it has another address", { status: { podIP: "10.99.9.9", podIPs: [{ ip: "10.99.9.9" }] } }],
+        ["give it a condition", { status: { conditions: [{ type: "x.example.com/y", status: "True" }] } }],
+        ["give it annotations by its status", annotated({ x: "y" })],
+        ["give it labels by its status", labelled({ x: "y" })],
+        ["hold it by its status", { metadata: { finalizers: ["example.com/other"] } }],
+      ] as [string, Body][]).map(([what, body]): [string, Request, RegExp] => [
+        what,
+        patch(here("pods/old/status"), body),
+        /of a pod it only takes away annotations, conditions and the statuses of containers/,
+      ]),
+      ["make room in a pod elsewhere", patch(core(shop, "pods/old/status"), room), notItsPlace],
       ["let itself in by its user name", bind(guests, subject("User", operatorUser)), notSystem],
       ["let everybody in", bind(guests, subject("Group", "system:authenticated")), notSystem],
       [
@@ -1029,6 +1047,7 @@ export const allowed = (seen: Body): Case[] => [
     ["write down what is granted", apply(here("configmaps/keystone"), "ConfigMap", { data: { "grants.yaml": "" } })],
     ["take it away", remove(here("configmaps/keystone"))],
     ["evict a pod", evict(guests)],
+    ["make room in a pod for the mark that it is ending", patch(here("pods/old/status"), room)],
     ["delete a pod", remove(here("pods/old"))],
     ["delete a claim", remove(here("persistentvolumeclaims/waits"))],
     ["write events about its kinds", event("default")],
