@@ -352,6 +352,8 @@ const ownFinalizers: Readonly<Record<string, readonly string[]>> = {
     "provisioner.storage.kubernetes.io/cloning-protection",
   ],
 };
+/** Each of Kubernetes' own once is less. */
+const mostFinalizers = 16;
 const ofEveryKind = ["foregroundDeletion", "orphan"];
 
 // Those of pods and workloads are in the pods' policy.
@@ -366,14 +368,19 @@ const finalizers: Guard = {
   offences: ({ object }) =>
     `[(request.resource.resource in ${listOf(plainResources.flatMap(({ resources }) => resources))} ?
         dyn(${object}).metadata.?finalizers.orValue([]) : []).filter(f, !(f in ${listOf(ofEveryKind)}) &&
-        !(f in ${
-      mapOf(ownFinalizers)
-    }[?request.resource.resource].orValue([]))).map(f, 'metadata.finalizers has ' + f)]`,
+        !(f in ${mapOf(ownFinalizers)}[?request.resource.resource].orValue([]))).map(f, 'metadata.finalizers has ' + f),
+      dyn(${object}).metadata.?finalizers.orValue([]).size() > ${mostFinalizers} ? ['metadata.finalizers has ' +
+        string(dyn(${object}).metadata.finalizers.size()) + ' entries'] : []]`,
   attacks: [
     {
       title: "an object that never goes",
       object: { kinds: plainKinds, metadata: { finalizers: ["foregroundDeletion", "example.com/held"] } },
       says: /metadata\.finalizers has example\.com\/held/,
+    },
+    {
+      title: "an object that is filled with one",
+      object: { kinds: plainKinds, metadata: { finalizers: Array.from({ length: 1000 }, () => "foregroundDeletion") } },
+      says: /metadata\.finalizers has 1000 entries/,
     },
     {
       title: "a claim held by a name in one of Kubernetes' domains",
