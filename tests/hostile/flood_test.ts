@@ -19,17 +19,17 @@ async function flood({ kubeconfig, namespace }: Guest, seconds: number): Promise
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** UID of the FlowSchema by which a request of a user is served. */
-async function flowOf(kubeconfig: string): Promise<string | null> {
+/** UID of the FlowSchema by which a request of a user is served, or of nobody in particular. */
+async function flowOf(kubeconfig: string, anonymous = false): Promise<string | null> {
   const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
-  const { clientCertificate } = await config.credentials.current();
+  const { clientCertificate } = anonymous ? {} : await config.credentials.current();
   using client = Deno.createHttpClient({
     caCerts: config.caCerts ? [config.caCerts] : [],
     ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
     http1: true,
     http2: false,
   });
-  const answer = await fetch(`${config.server}/api`, { client });
+  const answer = await fetch(`${config.server}/version`, { client });
   await answer.body?.cancel();
   return answer.headers.get("X-Kubernetes-PF-FlowSchema-UID");
 }
@@ -64,6 +64,15 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
       });
       const of = await flowOf(path);
       return of === schema?.metadata?.uid || `the flow is ${of}`;
+    });
+  });
+
+  await step(t, "and requests of whoever doesn't say who he is", async () => {
+    const schema = await new ResourceApi(cluster.rest, flowSchemas).get("keystone-anonymous");
+    assert.equal(schema.spec?.priorityLevelConfiguration.name, "keystone-guests");
+    await eventually("they are of that flow", async () => {
+      const of = await flowOf(mallory.kubeconfig, true);
+      return of === schema.metadata?.uid || `the flow is ${of}`;
     });
   });
 

@@ -55,7 +55,8 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "a guest floods the API server",
-    against: "guests' requests, those with tokens of their pods too, share a few seats of it and borrow none " +
+    against:
+      "guests' requests, those with tokens of their pods and those of nobody in particular too, share a few seats of it and borrow none " +
       "(PriorityLevelConfiguration `keystone-guests`); the operator has seats of its own, so grants end on time meanwhile " +
       "([priority.yaml](../deploy/kustomize/base/priority.yaml)); what is too big to be judged is refused",
     left:
