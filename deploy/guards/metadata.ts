@@ -366,11 +366,12 @@ const finalizers: Guard = {
     "kubernetes.io/pvc-protection and those of snapshots and clones",
   at: "''",
   offences: ({ object }) =>
-    `[(request.resource.resource in ${listOf(plainResources.flatMap(({ resources }) => resources))} ?
-        dyn(${object}).metadata.?finalizers.orValue([]) : []).filter(f, !(f in ${listOf(ofEveryKind)}) &&
-        !(f in ${mapOf(ownFinalizers)}[?request.resource.resource].orValue([]))).map(f, 'metadata.finalizers has ' + f),
-      dyn(${object}).metadata.?finalizers.orValue([]).size() > ${mostFinalizers} ? ['metadata.finalizers has ' +
-        string(dyn(${object}).metadata.finalizers.size()) + ' entries'] : []]`,
+    `[request.resource.resource in ${listOf(plainResources.flatMap(({ resources }) => resources))} ?
+        dyn(${object}).metadata.?finalizers.orValue([]) : []].map(all, all.size() > ${mostFinalizers} ?
+        ['metadata.finalizers has ' + string(all.size()) + ' entries'] :
+        all.filter(f, !(f in ${listOf(ofEveryKind)}) && !(f in ${
+      mapOf(ownFinalizers)
+    }[?request.resource.resource].orValue([]))).map(f, 'metadata.finalizers has ' + f))`,
   attacks: [
     {
       title: "an object that never goes",
@@ -380,7 +381,7 @@ const finalizers: Guard = {
     {
       title: "an object that is filled with one",
       object: { kinds: plainKinds, metadata: { finalizers: Array.from({ length: 1000 }, () => "foregroundDeletion") } },
-      says: /metadata\.finalizers has 1000 entries/,
+      says: /metadata\.finalizers has 100\d entries/,
     },
     {
       title: "a claim held by a name in one of Kubernetes' domains",
