@@ -852,6 +852,30 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       /is written by the Keystone operator and by cluster admins, and guards-eve is neither/,
     ]),
   ),
+  "keystone-guest-ends": cannot("a guest", [
+    [
+      "have a pod forgotten while it runs on",
+      create(
+        here("pods/old/eviction"),
+        named("old", { apiVersion: "policy/v1", kind: "Eviction", deleteOptions: { gracePeriodSeconds: 0 } }),
+      ),
+      /gracePeriodSeconds is 0: no quota and no drain would know of the pod any more/,
+    ],
+  ]),
+  "keystone-guest-scale": cannot("a guest", [
+    [
+      "have a controller keep a billion pods in memory",
+      patch(apps(guests, "statefulsets/old/scale"), { spec: { replicas: 1_000_000_000 } }),
+      /spec\.replicas is 1000000000 \(allowed: 100\)/,
+    ],
+  ]),
+  "keystone-guest-data": cannot("a guest", [
+    [
+      "have all devices by a ConfigMap",
+      create(here("configmaps"), { metadata: { name: "made" }, data: { NVIDIA_VISIBLE_DEVICES: "all" } }),
+      /data has NVIDIA_VISIBLE_DEVICES: a container with envFrom has them as variables/,
+    ],
+  ]),
   "keystone-guest-secrets": cannot("a guest", [
     [
       "have a token made that never expires",

@@ -442,7 +442,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     const placed = await kubectl(["get", "pod", "placed", "-n", guests, "-o", "jsonpath={.spec.nodeName}"]);
     assert.equal(placed, "guards-node");
     // No kubelet there would end it.
-    await kubectl(["delete", "pod", "placed", "-n", guests, "--force", "--grace-period=0"], { as: "a guest" });
+    await kubectl(["delete", "pod", "placed", "-n", guests, "--force", "--grace-period=0"]);
   });
 
   await step(t, "behind its fence and with just its rights, the operator does all its work", async () => {
