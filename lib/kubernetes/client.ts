@@ -182,6 +182,7 @@ class HttpRestClient implements ClosableRestClient {
   #fetch(options: RequestOptions, credentials: Credentials, signal: AbortSignal): Promise<Response> {
     const headers = new Headers({
       "accept": options.accept ?? "application/json",
+      "accept-encoding": "identity",
       "user-agent": this.#options.userAgent,
     });
     for (const [name, value] of this.#config.headers ?? []) headers.append(name, value);

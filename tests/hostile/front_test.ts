@@ -10,6 +10,7 @@ import { freePorts } from "../lab/ports.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { isJudged } from "./reviewed.ts";
 import { operatorUser } from "./scene.ts";
+import { startStranger } from "./stranger.ts";
 
 const attackMs = 12_000;
 /** What the chart gives the containers, less what Deno takes without doing anything. */
@@ -55,7 +56,7 @@ Deno.test("strangers load the webhook while a grant ends", {
   await eventually("the API server asks the front", async () => await isRefused() || "not yet");
 
   await step(t, "12 s of it: the grant ends on time, and each review of the API server is answered", async () => {
-    const attack = startAttack(port!);
+    const attack = startStranger(attacker, [String(port)]);
     const { text, at } = secondsFromNow(attackMs / 2000);
     await cluster.create({
       name: `${realm}-ends`,
@@ -80,7 +81,7 @@ Deno.test("strangers load the webhook while a grant ends", {
       slowestMs = Math.max(slowestMs, performance.now() - began);
     }
     const lateMs = await ended;
-    const sent = await attack.end();
+    const sent = Number(await attack.end());
     const memory = { front: await peakOf(front), operator: await peakOf(operator) };
     console.log(
       `${sent} hostile connections; ${judged} reviews judged, ${unjudged} not, the slowest ${
@@ -112,21 +113,4 @@ async function peakOf({ pid }: OperatorProcess): Promise<number> {
   return Number(kibibytes) * 1024;
 }
 
-/** Strangers have processors of their own: theirs is a process that gets what the others leave. */
-function startAttack(port: number): { end(): Promise<number> } {
-  const child = new Deno.Command("nice", {
-    args: ["-n", "19", Deno.execPath(), "run", "-A", "--quiet", "--frozen", "--no-check", attacker, String(port)],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  return {
-    async end() {
-      await child.stdin.close();
-      const { stdout } = await child.output();
-      return Number(new TextDecoder().decode(stdout));
-    },
-  };
-}
-
-const attacker = new URL("front_attack.ts", import.meta.url).pathname;
+const attacker = new URL("front_attack.ts", import.meta.url);

@@ -1,0 +1,31 @@
+/** Attackers as processes of their own: what they do costs none of the time of those who measure. */
+
+/** An attacker that goes on until it is ended. */
+export interface Stranger {
+  /** Ends it; resolves with what it has printed. Rejects when it has failed. */
+  end(): Promise<string>;
+}
+
+/**
+ * Starts a program of this folder or another one, which attacks until its input ends. Strangers have processors of their
+ * own: theirs gets what the others on this machine leave.
+ *
+ * @param script where it is, as a URL
+ */
+export function startStranger(script: URL, args: readonly string[]): Stranger {
+  const child = new Deno.Command("nice", {
+    args: ["-n", "19", Deno.execPath(), "run", "-A", "--quiet", "--frozen", "--no-check", script.pathname, ...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  return {
+    async end() {
+      // It may have ended by itself, which its status tells.
+      await child.stdin.close().catch(() => {});
+      const { success, stdout } = await child.output();
+      if (!success) throw new Error(`${script.pathname} has failed.`);
+      return new TextDecoder().decode(stdout);
+    },
+  };
+}

@@ -1,0 +1,61 @@
+/** What a run has seen, for people to read. */
+import Table from "cli-table3";
+import type { Tally } from "./hands.ts";
+import { type Limits, percentWithin, quantile, type Seen } from "./judgement.ts";
+
+const style = { head: [], border: [] };
+
+/** Two tables: what was promised, and how the attackers were answered. */
+export function tables(seen: Seen, { answers }: Tally, limits: Limits): string {
+  const { before, during } = seen;
+  const ms = (samples: readonly number[]) => [0.5, 0.95, 1].map((share) => quantile(samples, share)).join(" / ");
+  const percent = (samples: readonly number[]) => `${percentWithin(samples, limits.soonMs).toFixed(1)} %`;
+  const kept = new Table({ head: ["", "before", "under attack", "promised"], style });
+  kept.push(
+    [
+      "grants that began, ended",
+      `${before.begun.length}, ${before.ended.length}`,
+      `${during.begun.length}, ${during.ended.length}`,
+      "all",
+    ],
+    [
+      "from asked for to Active, ms: median / 95 % / all",
+      ms(before.begun),
+      ms(during.begun),
+      `all ≤ ${limits.latestMs}`,
+    ],
+    [`… within ${limits.soonMs} ms`, percent(before.begun), percent(during.begun), `≥ ${limits.soonPercent} %`],
+    [
+      "from its end to no access, ms: median / 95 % / all",
+      ms(before.ended),
+      ms(during.ended),
+      `all ≤ ${limits.latestMs}`,
+    ],
+    [`… within ${limits.soonMs} ms`, percent(before.ended), percent(during.ended), `≥ ${limits.soonPercent} %`],
+    ["the attacker's own end, ms", "", String(seen.ownEndMs ?? "never"), `≤ ${limits.latestMs}`],
+    ["operator, MiB at most", "", seen.operatorMiB.toFixed(0), `< ${limits.operatorMiB}`],
+    ["front, MiB at most", "", seen.frontMiB.toFixed(0), `< ${limits.frontMiB}`],
+    [
+      "restarts; Lease to another",
+      "",
+      `${[seen.operatorCode, seen.frontCode].filter((code) => code !== 0).length}; ${seen.transitions}`,
+      "0; 0",
+    ],
+    ["another guest's requests, ms: median / 95 % / all", "", ms(seen.requestsMs), ""],
+    [
+      "… that failed",
+      "",
+      `${seen.requestsFailed.length} of ${seen.requestsMs.length + seen.requestsFailed.length}`,
+      "0",
+    ],
+    ["… what it has, places that differ", "", String(seen.differences.length), "0"],
+    ["went through and never may", "", String(seen.breaches.length), "0"],
+    ["database, MiB at most", "", seen.databaseMiB.toFixed(0), `< ${limits.databaseMiB}`],
+  );
+  const tried = new Table({ head: ["attack", "through", "refused", "throttled", "unanswered"], style });
+  for (const [name, each] of Object.entries(answers)) {
+    tried.push([name, each.through, each.refused, each.throttled, each.unanswered]);
+  }
+  tried.push(["connections to the front", seen.connections, "", "", ""]);
+  return `${kept.toString()}\n${tried.toString()}`;
+}

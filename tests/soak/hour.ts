@@ -1,0 +1,179 @@
+/**
+ * `deno task soak`: an hour of churn on a real cluster and tailnet, with the operator as users run it. Grants, realms and
+ * pools come, change and go for a while; then all of it is taken away, and when nothing is left the operator is looked at:
+ * it has to be as it was the last time. The API server and a tailscaled are restarted now and then.
+ *
+ * It fails when over the second half a series rises with each new grant by more than is tolerated, four standard errors
+ * subtracted; when a leak of a kilobyte could not have been told; or when anything stands or is left that may not.
+ * `--minutes` says how long, `--seed` which changes, `--rate` how many a second.
+ */
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { clientOf, eventually, prepared, realmOf } from "../fixtures/operator.ts";
+import { ownAddress } from "../fixtures/own_address.ts";
+import { startOperatorProcess } from "../fixtures/operator_process.ts";
+import { type Lab, startLab } from "../lab/lab.ts";
+import { Random } from "../simulation/random.ts";
+import { Mirror } from "../specs/mirror.ts";
+import { faultsOf } from "../specs/oracles.ts";
+import { Churn } from "./churn.ts";
+import { type Sample, sampleOf } from "./samples.ts";
+import { grows, isTelling, leastPoints, trendOf } from "./trend.ts";
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    minutes: { type: "string", default: "60" },
+    rate: { type: "string", default: "10" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  },
+});
+const forMs = Number(values.minutes) * 60_000;
+/** Of churn between two looks. */
+const stintMs = 12_000;
+const disturbedEveryMs = 120_000;
+
+/** What is looked at, in which unit, and by how much it may rise with each new grant. */
+const series: { name: string; of: (sample: Seen) => number; unit: string; tolerated: number; leak?: number }[] = [
+  { name: "heap", of: ({ heap }) => heap, unit: "B", tolerated: 256, leak: 1024 },
+  { name: "resident memory", of: ({ rss }) => rss, unit: "B", tolerated: 2048 },
+  { name: "handles", of: ({ handles }) => handles, unit: "", tolerated: 0.001 },
+  { name: "queued keys", of: ({ queued }) => queued, unit: "", tolerated: 0.01 },
+  { name: "requests per change", of: ({ perChange }) => perChange, unit: "", tolerated: 0.001 },
+];
+
+interface Seen extends Sample {
+  grants: number;
+  perChange: number;
+}
+
+console.log(`soak: ${values.minutes} min, --seed ${values.seed} --rate ${values.rate}`);
+const local = "alice-home";
+const steady = "bob-home";
+await using lab = await startLab({ realms: [local, steady], fastControllers: true });
+using cluster = await prepared(lab);
+const address = ownAddress();
+if (address === undefined) throw new Error("The soak needs an address of this machine besides loopback; it has none.");
+const settings = await Deno.makeTempFile({ suffix: ".yaml" });
+await Deno.writeTextFile(settings, "namespaceRetentionSeconds: 0\n");
+await using operator = await startOperatorProcess({
+  KUBECONFIG: lab.kubeconfig,
+  TS_SOCKET: lab.realms[local]!.socket,
+  KEYSTONE_REALM: local,
+  // On loopback the lab's tailscaled, which has no network device, would deliver what other nodes send.
+  KEYSTONE_LISTEN: `${address}:0`,
+  KEYSTONE_CONFIG: settings,
+  // Each collection of garbage is a whole one, after each megabyte: what is in use is what is needed, to within that.
+  DENO_V8_FLAGS: "--gc-global,--max-semi-space-size=1",
+});
+const url = await operator.url();
+await operator.says(/Enforcing grants/, 30_000);
+for (const name of [local, steady]) {
+  await cluster.realms.create(realmOf(name, { identity: lab.realms[name]!.identity, trustLevel: "internal" }));
+}
+const churn = new Churn(cluster, new Random(Number(values.seed)), local, steady);
+const seen: Seen[] = [];
+using rest = await clientOf(lab.kubeconfig);
+const mirror = new Mirror(rest);
+const stop = new AbortController();
+const mirroring = mirror.run(stop.signal);
+const failures: string[] = [];
+await soaked().catch((error) => failures.push((error as Error).message));
+stop.abort();
+await mirroring.ended;
+if (await operator.stop() !== 0) failures.push("the operator has not ended well");
+await Deno.remove(settings);
+failures.push(...judged());
+for (const failure of failures) console.log(`  ${failure}`);
+if (failures.length > 0) console.log(["The operator's last words:", ...operator.log.slice(-40)].join("\n  "));
+console.log(
+  `soak: ${failures.length === 0 ? "ok" : "failed"} after ${churn.done.changes} changes, ${churn.done.grants} grants`,
+);
+Deno.exitCode = failures.length === 0 ? 0 : 1;
+
+/** Churns, looks and disturbs until time is up. */
+async function soaked(): Promise<void> {
+  await mirroring.synced;
+  const endsAt = performance.now() + forMs;
+  let [disturbAt, disturbances] = [performance.now() + disturbedEveryMs, 0];
+  while (performance.now() < endsAt) {
+    const before = { changes: churn.done.changes, requests: (await sampleOf(operator.pid, url)).requests };
+    await stint();
+    await atRest();
+    const sample = await lookedAt();
+    const { grants, changes } = churn.done;
+    seen.push({ ...sample, grants, perChange: (sample.requests - before.requests) / (changes - before.changes) });
+    if (performance.now() < disturbAt) continue;
+    await disturb(lab, disturbances++);
+    disturbAt = performance.now() + disturbedEveryMs;
+  }
+}
+
+/** A while of churn, at the rate. */
+async function stint(): Promise<void> {
+  const endsAt = performance.now() + stintMs;
+  while (performance.now() < endsAt) {
+    const nextAt = performance.now() + 1000 / Number(values.rate);
+    await churn.change();
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, nextAt - performance.now())));
+  }
+}
+
+/** What stands is as the terms say; then all of it is taken away, and nothing is left. */
+async function atRest(): Promise<void> {
+  const faults = () => Promise.resolve(faultsOf(mirror.all()).join("; ") || true);
+  await eventually("what stands is as the terms say", faults, 120_000);
+  await churn.end();
+  await eventually("nothing is left", () => {
+    const left = Object.keys(mirror.all()).filter((key) => /^(Grant|SuperEntity) |guest-|-(realm|pool)-\d/.test(key));
+    return Promise.resolve(left.length === 0 || `there are ${left.slice(0, 5).join(", ")}`);
+  }, 120_000);
+}
+
+/** The least of several looks, between which garbage is collected. */
+async function lookedAt(): Promise<Sample> {
+  let least = await sampleOf(operator.pid, url);
+  for (let look = 0; look < 12; look++) {
+    const next = await sampleOf(operator.pid, url);
+    const keys = ["rss", "heap", "handles", "queued"] as const;
+    least = { ...next, ...Object.fromEntries(keys.map((key) => [key, Math.min(least[key], next[key])])) };
+  }
+  return least;
+}
+
+/** The API server and a tailscaled by turns. */
+async function disturb(lab: Lab, count: number): Promise<void> {
+  await (count % 2 === 0 ? lab.apiserver : lab.realms[steady]!.tailscaled).restart();
+}
+
+/** Prints what was seen; what has grown over the second half. */
+function judged(): string[] {
+  const half = seen.slice(seen.length / 2);
+  if (half.length < leastPoints) return ["too little was seen to tell anything; let it run longer"];
+  const table = new Table({
+    head: ["", "at half-time", "at the end", "per new grant", "tolerated", ""],
+    style: { head: [], border: [] },
+  });
+  const found: string[] = [];
+  for (const { name, of, unit, tolerated, leak } of series) {
+    const points = half.map((sample) => ({ grants: sample.grants, value: of(sample) }));
+    const trend = trendOf(points);
+    const isGrowing = grows(trend, tolerated);
+    if (isGrowing) found.push(`${name} grows by ${trend.perGrant.toPrecision(3)} ${unit} with each grant`);
+    if (leak !== undefined && !isTelling(trend, leak, tolerated)) {
+      found.push(`${name} is too noisy to tell a leak of ${leak} ${unit} per grant; let it run longer`);
+    }
+    const rounded = (value: number) =>
+      value > 1e6 ? `${(value / 1e6).toFixed(1)} M${unit}` : String(Math.round(value * 100) / 100);
+    table.push([
+      name,
+      rounded(points[0]!.value),
+      rounded(points.at(-1)!.value),
+      `${trend.perGrant.toFixed(4)} ± ${trend.error.toFixed(4)} ${unit}`,
+      `${tolerated} ${unit}`,
+      isGrowing ? "grows" : "flat",
+    ]);
+  }
+  console.log(table.toString());
+  return found;
+}
