@@ -20,8 +20,11 @@ export async function boundedText(response: Response, maxBytes: number): Promise
   const decoder = new TextDecoder();
   const parts: string[] = [];
   let bytes = 0;
+  // Something on the way may have packed what was asked for as it is.
+  const isPacked = headers.get("content-encoding") === "gzip";
+  const plain = isPacked ? body.pipeThrough(new DecompressionStream("gzip")) : body;
   // Leaving the loop cancels the body.
-  for await (const chunk of body) {
+  for await (const chunk of plain) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) return undefined;
     parts.push(decoder.decode(chunk, { stream: true }));

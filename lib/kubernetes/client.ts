@@ -182,6 +182,8 @@ class HttpRestClient implements ClosableRestClient {
   #fetch(options: RequestOptions, credentials: Credentials, signal: AbortSignal): Promise<Response> {
     const headers = new Headers({
       "accept": options.accept ?? "application/json",
+      // Packed, as API servers send what is longer than 128 KiB otherwise, an answer costs both sides more time, and this
+      // one more memory, than what it spares is worth: of forty objects of 1.3 MB 30 MB more are resident at a time.
       "accept-encoding": "identity",
       "user-agent": this.#options.userAgent,
     });

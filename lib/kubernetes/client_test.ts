@@ -57,6 +57,7 @@ Deno.test("a request carries method, path, query, body, credentials and the prog
   assert.deepEqual(seen.body, { a: 1 });
   assert.equal(seen.headers["content-type"], "application/apply-patch+yaml");
   assert.equal(seen.headers["accept"], "application/json");
+  assert.equal(seen.headers["accept-encoding"], "identity");
   assert.equal(seen.headers["user-agent"], "example/1.0");
   assert.equal(seen.headers["authorization"], "Bearer t");
   assert.equal(seen.headers["impersonate-group"], "a, b");

@@ -98,7 +98,7 @@ export class Hands {
     }).then(async (answer) => {
       await answer.body?.cancel();
       return answer.status;
-    }, () => 0);
+    }).catch(() => 0);
     // Cut off by the end of it all.
     if (code === 0 && this.signal.aborted) return 0;
     this.#count(code);
