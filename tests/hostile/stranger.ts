@@ -1,7 +1,7 @@
 /** Attackers as processes of their own: what they do costs none of the time of those who measure. */
 
 /** An attacker that goes on until it is ended. */
-export interface Stranger {
+export interface Stranger extends AsyncDisposable {
   /** Ends it; resolves with what it has printed. Rejects when it has failed. */
   end(): Promise<string>;
 }
@@ -19,13 +19,21 @@ export function startStranger(script: URL, args: readonly string[]): Stranger {
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
-  return {
-    async end() {
+  let output: Promise<Deno.CommandOutput> | undefined;
+  const ended = () =>
+    output ??= (async () => {
       // It may have ended by itself, which its status tells.
       await child.stdin.close().catch(() => {});
-      const { success, stdout } = await child.output();
+      return await child.output();
+    })();
+  return {
+    async end() {
+      const { success, stdout } = await ended();
       if (!success) throw new Error(`${script.pathname} has failed.`);
       return new TextDecoder().decode(stdout);
+    },
+    async [Symbol.asyncDispose]() {
+      await ended();
     },
   };
 }

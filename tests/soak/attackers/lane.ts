@@ -10,7 +10,7 @@ import type { Random } from "../../simulation/random.ts";
 
 /** Milliseconds of each grant of a time. */
 export interface Times {
-  /** From when it was asked for, or was to begin, until it was shown Active. */
+  /** From when it was asked for, or was to begin, until it was shown Active and people were let in. */
   begun: number[];
   /** From when it was to end, or was revoked, until nobody was let in by it. */
   ended: number[];
@@ -60,12 +60,12 @@ export class Sight {
     });
   }
 
-  /** When nobody is let in any more who is granted something as this realm. */
-  closed(realm: string): Promise<number> {
-    const key = `${guestNamespace(realm)}/${guestRole}`;
+  /** When the people of a realm are let in, or are no more. */
+  access(realm: string, wanted: boolean): Promise<number> {
+    const namespace = guestNamespace(realm);
     return this.#when(
-      `access to ${guestNamespace(realm)} has gone`,
-      () => this.#bindings.get(key) === undefined || "it stands",
+      `access to ${namespace} has ${wanted ? "come" : "gone"}`,
+      () => (this.#bindings.get(`${namespace}/${guestRole}`) !== undefined) === wanted || "it hasn't",
     );
   }
 
@@ -135,11 +135,13 @@ export class Lane {
       termination: { noticeSeconds: 0, drainSeconds: 0 },
     });
     try {
-      const begunAt = await sight.phase(name, "Active");
-      times.begun.push(begunAt - Math.max(askedAt, from?.at ?? 0));
+      const begunAt = await Promise.all([sight.phase(name, "Active"), sight.access(realm, true)]);
+      times.begun.push(Math.max(...begunAt) - Math.max(askedAt, from?.at ?? 0));
       const endAt = until?.at ?? Date.now();
       if (!until) await cluster.grants.patch(name, { spec: { revocation: { reason: "enough" } } }, { type: "merge" });
-      times.ended.push(await sight.closed(realm) - endAt);
+      const lateMs = await sight.access(realm, false) - endAt;
+      if (lateMs < 0) throw new Error(`Access by Grant ${name} has gone ${-lateMs} ms before its end`);
+      times.ended.push(lateMs);
       await sight.phase(name, "Expired", "Revoked");
     } finally {
       await cluster.grants.delete(name).catch((error) => {

@@ -1,0 +1,134 @@
+/** The cluster of a run: everything installed, two guests with a grant that stays, and what can be read of all of it. */
+import { type ClosableRestClient, ResourceApi } from "../../../lib/kubernetes/mod.ts";
+import { leases } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { guestNamespace, operatorName, systemNamespace } from "../../../src/core/names.ts";
+import { clientOf, eventually, root, type TestCluster } from "../../fixtures/operator.ts";
+import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../../fixtures/operator_process.ts";
+import { classes, ordinaryOf } from "../../hostile/guard_cases.ts";
+import { operatorUser } from "../../hostile/scene.ts";
+import type { Lab } from "../../lab/lab.ts";
+import { freePorts } from "../../lab/ports.ts";
+import { guestPod } from "../../lab/workloads.ts";
+
+/** The realm that the cluster is. */
+export const local = "alice-home";
+
+export interface Installed extends AsyncDisposable {
+  operator: OperatorProcess;
+  front: OperatorProcess;
+  /** Where the front answers. */
+  port: number;
+}
+
+/** Installs everything and starts both processes. */
+export async function installed(lab: Lab): Promise<Installed> {
+  await using starting = new AsyncDisposableStack();
+  for (const overlay of ["base", "webhook"]) await must(lab, ["apply", "-k", `${root}deploy/kustomize/${overlay}`]);
+  const stdin = classes.map((each) => JSON.stringify(each)).join("\n---\n");
+  await must(lab, ["apply", "-f", "-"], stdin);
+  const KEYSTONE_HANDOVER = await Deno.makeTempDir();
+  starting.defer(() => Deno.remove(KEYSTONE_HANDOVER, { recursive: true }));
+  const [port] = freePorts(1) as [number];
+  const settings = { KEYSTONE_HANDOVER, KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`, KEYSTONE_REALM: local };
+  const KUBECONFIG = await lab.user(operatorUser);
+  const operator = starting.use(
+    await startOperatorProcess({ KUBECONFIG, KEYSTONE_LISTEN: "127.0.0.1:0", ...settings }),
+  );
+  const front = starting.use(await startFrontProcess(settings));
+  await operator.says(/Enforcing grants/, 60_000);
+  await front.says(/The admission webhook listens/, 60_000);
+  const all = starting.move();
+  return { operator, front, port, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+export interface GuestOf {
+  realm: string;
+  namespace: string;
+  kubeconfig: string;
+  /** Another person of the same realm: requests queue by who sends them. */
+  accomplice: string;
+  rest: ClosableRestClient;
+}
+
+/** A realm of the highest trust with a grant that stays. */
+export async function guestOf(
+  lab: Lab,
+  cluster: TestCluster,
+  realm: string,
+  hard: Record<string, string>,
+): Promise<GuestOf> {
+  await cluster.createRealm(realm, { trustLevel: "internal" });
+  await cluster.create({ name: realm, to: realm, hard, termination: { noticeSeconds: 0, drainSeconds: 2 } });
+  await cluster.grantIn("Active", realm, 30_000);
+  const groups = [`keystone:realm:${realm}`];
+  const [kubeconfig, accomplice] = [await lab.user(realm, { groups }), await lab.user(`${realm}-2`, { groups })];
+  return { realm, namespace: guestNamespace(realm), kubeconfig, accomplice, rest: await clientOf(kubeconfig) };
+}
+
+/** One of each kind that guests have, which comes to rest. */
+export async function settleIn(lab: Lab, namespace: string): Promise<void> {
+  const kinds = ["ConfigMap", "Secret", "Service", "Deployment", "StatefulSet", "CronJob", "PodDisruptionBudget"];
+  const objects = [
+    ...kinds.map((kind) => ordinaryOf(kind)),
+    JSON.parse(guestPod("bobs", { cpu: "10m", memory: "8Mi" }, namespace)),
+  ];
+  const stdin = objects.map((object) => JSON.stringify(object)).join("\n---\n");
+  await must(lab, ["apply", "-n", namespace, "-f", "-"], stdin);
+  let last = "";
+  await eventually("what bob has is at rest", async () => {
+    const now = await belongings(lab, namespace);
+    const isSame = now === last;
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    return isSame || "it changes";
+  }, 60_000);
+}
+
+/** All that there is in the namespace and about it, as text: the same text is the same to the last byte. */
+export async function belongings(lab: Lab, namespace: string): Promise<string> {
+  const { stdout } = await must(lab, ["api-resources", "--namespaced=true", "--verbs=list", "--output=name"]);
+  const kinds = stdout.trim().split("\n").filter((kind) => !kind.startsWith("events"));
+  const inside = await must(lab, ["get", kinds.join(","), "-n", namespace, "-o", "json"]);
+  const about = await must(lab, [
+    "get",
+    `grant/${namespace.slice("guest-".length)}`,
+    `realm/${namespace.slice("guest-".length)}`,
+    `namespace/${namespace}`,
+    "-o",
+    "json",
+  ]);
+  const byName = Object.fromEntries(
+    [inside, about].flatMap(({ stdout }) => JSON.parse(stdout).items)
+      // deno-lint-ignore no-explicit-any -- of all kinds
+      .map((object: any) => [`${object.kind} ${object.metadata.name}`, object]),
+  );
+  return JSON.stringify(byName);
+}
+
+async function must(lab: Lab, args: string[], stdin?: string) {
+  const result = await lab.kubectl(args, { timeoutMs: 60_000, ...(stdin === undefined ? {} : { stdin }) });
+  if (result.code !== 0) throw new Error(`kubectl ${args[0]}: ${result.stderr}`);
+  return result;
+}
+
+export async function leaseOf({ rest }: TestCluster): Promise<{ holder: string | undefined; transitions: number }> {
+  const { spec } = await new ResourceApi(rest, leases, systemNamespace).get(operatorName);
+  return { holder: spec?.holderIdentity, transitions: spec?.leaseTransitions ?? 0 };
+}
+
+/** In MiB; 0 of a process that has ended. */
+export function memoryOf({ pid }: OperatorProcess, field: "VmHWM" | "VmRSS"): number {
+  try {
+    const line = new RegExp(`${field}:\\s+(\\d+) kB`).exec(Deno.readTextFileSync(`/proc/${pid}/status`));
+    return Number(line?.[1] ?? 0) / 1024;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+/** What the database takes, in MiB. */
+export async function databaseOf(lab: Lab): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${lab.ports.etcd}/metrics`)).text();
+  return Number(/^etcd_mvcc_db_total_size_in_bytes (\S+)$/m.exec(text)![1]) / 2 ** 20;
+}
