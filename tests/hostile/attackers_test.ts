@@ -9,7 +9,7 @@ import { broken, promised } from "../soak/attackers/judgement.ts";
 import { tables } from "../soak/attackers/tables.ts";
 
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-/** What doesn't depend on how fast the machine is, is as it is promised. */
+/** The promises, and for what depends on how fast the machine is, generous bounds. */
 const limits = { ...promised, soonPercent: 80, soonMs: 3000, latestMs: 15_000 };
 
 Deno.test("a guest who does all of it at once for a minute changes nothing for another realm", {

@@ -1,6 +1,6 @@
 /**
- * What a hostile guest does, each attack for itself: a round of it, with choices by chance. The single attacks, and what each
- * must come to, are the tests of tests/hostile; here they come all at once.
+ * Attacks by a hostile guest, each for itself: a round of it, with choices by chance. The single attacks, and what each must
+ * come to, are the tests of tests/hostile; here they come all at once.
  */
 import type { Body } from "../../../deploy/guards/guard.ts";
 import { flood } from "../../hostile/flood.ts";
@@ -12,7 +12,7 @@ import type { Hands } from "./hands.ts";
 /** One way to do harm. */
 export interface Attack {
   name: string;
-  /** How long it rests after a round, at most; it is half of that on average. */
+  /** Rest after a round, at most; half of that on average. */
   restMs: number;
   /** One round of it. What the API server answers is no matter. */
   round(hands: Hands, random: Random): Promise<unknown>;
@@ -75,7 +75,7 @@ const refused = guardCases.filter(({ guard, settings }) =>
   guard !== "unknown-keys" && Object.keys(settings).length === 0
 );
 
-/** What the guests' role and the guards never let through, as method and path, with a body. */
+/** Requests that the guests' role and the guards never let through, in words and as method, path and body. */
 const outOfReach = (mine: string, others: string): [what: string, method: string, path: string, body?: Body][] => {
   const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "mine" } };
   const subjects = [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "system:authenticated" }];

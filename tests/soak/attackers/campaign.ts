@@ -13,14 +13,14 @@ import type { Seen } from "./judgement.ts";
 import { Lane, noTimes, Sight } from "./lane.ts";
 import { belongings, databaseOf, guestOf, installed, leaseOf, local, memoryOf, settleIn } from "./scene.ts";
 
-/** How a run goes. */
+/** Terms of a run. */
 export interface Terms {
-  /** How long it is attacked. */
+  /** Length of the attack. */
   attackMs: number;
-  /** How long others are looked at before. */
+  /** Time before it, in which others are looked at alone. */
   beforeMs: number;
   seed: number;
-  /** What attackers may write in all, in MB: all of it may be kept by the database to the end. */
+  /** Bytes that attackers may write in all, in MB: the database may keep all of it to the end. */
   megabytes: number;
   /** Names of attacks, separated by commas; all without any. */
   only?: string;
@@ -28,12 +28,12 @@ export interface Terms {
   say: (line: string) => void;
 }
 
-/** What a run came to. */
+/** Outcome of a run. */
 export interface Outcome {
   seen: Seen;
-  /** How the attackers were answered, by attack. */
+  /** Answers to the attackers, by attack. */
   tally: Tally;
-  /** What the operator and the front said last. */
+  /** Last words of the operator and the front. */
   log: string[];
 }
 

@@ -1,4 +1,4 @@
-/** Who else is at work during a run: another guest, the kubelet of the attacker's pods, and Alice. */
+/** Others at work during a run: another guest, the kubelet of the attacker's pods, and Alice. */
 import { ApiError, type ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
 import type { TestCluster } from "../../fixtures/operator.ts";
 import { pathOf } from "../../hostile/guard_cases.ts";

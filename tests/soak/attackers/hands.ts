@@ -1,7 +1,7 @@
-/** What an attacker works with: requests as a guest, every answer counted, and no more written than the database holds. */
+/** Requests as a hostile guest: every answer is counted, and no more is written than the database holds. */
 import { clientOfGuest } from "../../hostile/flood.ts";
 
-/** How the requests of one attack were answered. */
+/** Number of answers to one attack, by what they said. */
 export interface Answers {
   /** 2xx. */
   through: number;
@@ -13,15 +13,15 @@ export interface Answers {
   unanswered: number;
 }
 
-/** What an attacker tells at the end. */
+/** Report of an attacker at the end. */
 export interface Tally {
   /** By the name of the attack. */
   answers: Record<string, Answers>;
-  /** What went through although guests may not do it, in words. */
+  /** Requests that went through although guests may not make them, in words. */
   breaches: string[];
 }
 
-/** How a request is sent. */
+/** Options of a request. */
 export interface Asking {
   /** Content type; JSON, or a merge patch for a PATCH, unless told. */
   type?: string;
@@ -42,7 +42,7 @@ export class Budget {
     this.#left = perSecond * 10;
   }
 
-  /** Whether there is room for so many; then they are spent. */
+  /** Spends so many and returns true, if there is room for them. */
   take(bytes: number): boolean {
     const now = performance.now();
     this.#left = Math.min(this.perSecond * 10, this.#left + this.perSecond * (now - this.#at) / 1000);

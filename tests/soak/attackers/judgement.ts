@@ -1,29 +1,29 @@
-/** What was promised to those who are not attacked, held against what was seen: pure. */
+/** Judgement of a run: the promises to those who are not attacked, held against what was seen. Pure. */
 import type { Times } from "./lane.ts";
 
-/** What a run has seen. */
+/** Facts that a run has seen. */
 export interface Seen {
   /** Of grants to others before the attack. */
   before: Times;
   /** Of grants to others during it. */
   during: Times;
-  /** From when the attacker's own grant was revoked until he wasn't let in any more, in ms; undefined when that never came. */
+  /** From the revocation of the attacker's own grant until he was not let in any more, in ms; undefined if that never came. */
   ownEndMs: number | undefined;
-  /** How long each request of somebody else took, in ms. */
+  /** Durations of somebody else's requests, in ms. */
   requestsMs: number[];
   /** Requests of somebody else that failed, in words. */
   requestsFailed: string[];
   /** The most that each had resident, in MiB. */
   operatorMiB: number;
   frontMiB: number;
-  /** How often the Lease went to another holder. */
+  /** Number of times that the Lease went to another holder. */
   transitions: number;
   /** Exit codes at the end, as they were stopped: anything but 0 means that it ended before. */
   operatorCode: number;
   frontCode: number;
-  /** Where what somebody else has differs from what it was, in lines. */
+  /** Places at which what somebody else has differs from what it was, in lines. */
   differences: string[];
-  /** What went through that never may, in words. */
+  /** Requests that went through and never may, in words. */
   breaches: string[];
   /** Requests of the attackers, and connections to the front. */
   attempts: number;
@@ -32,7 +32,7 @@ export interface Seen {
   databaseMiB: number;
 }
 
-/** What is promised. */
+/** Bounds of the promises. */
 export interface Limits {
   /** So many of a hundred grants begin, and end, within `soonMs`. */
   soonPercent: number;
@@ -61,7 +61,7 @@ export function quantile(samples: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }
 
-/** How many of a hundred were within the limit; 0 of none. */
+/** Share of the samples within the limit, of a hundred; 0 of none. */
 export const percentWithin = (samples: readonly number[], ms: number): number =>
   samples.length === 0 ? 0 : 100 * samples.filter((sample) => sample <= ms).length / samples.length;
 

@@ -14,7 +14,7 @@ export interface Times {
   begun: number[];
   /** From when it was to end, or was revoked, until nobody was let in by it. */
   ended: number[];
-  /** What didn't come about at all, in words. */
+  /** Failures to come about at all, in words. */
   missed: string[];
 }
 
@@ -52,7 +52,7 @@ export class Sight {
     };
   }
 
-  /** When, in epoch milliseconds, the grant is seen in one of the phases. */
+  /** Waits until the grant is seen in one of the phases; returns when, in epoch milliseconds. */
   phase(name: string, ...phases: string[]): Promise<number> {
     return this.#when(`Grant ${name} is ${phases.join(" or ")}`, () => {
       const grant = this.#grants.get(name);
@@ -60,7 +60,7 @@ export class Sight {
     });
   }
 
-  /** When the people of a realm are let in, or are no more. */
+  /** Waits until the people of a realm are let in, or are no more; returns when. */
   access(realm: string, wanted: boolean): Promise<number> {
     const namespace = guestNamespace(realm);
     return this.#when(

@@ -16,7 +16,7 @@ export const local = "alice-home";
 export interface Installed extends AsyncDisposable {
   operator: OperatorProcess;
   front: OperatorProcess;
-  /** Where the front answers. */
+  /** Port on which the front answers. */
   port: number;
 }
 
@@ -127,7 +127,7 @@ export function memoryOf({ pid }: OperatorProcess, field: "VmHWM" | "VmRSS"): nu
   }
 }
 
-/** What the database takes, in MiB. */
+/** Size of the database, in MiB. */
 export async function databaseOf(lab: Lab): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${lab.ports.etcd}/metrics`)).text();
   return Number(/^etcd_mvcc_db_total_size_in_bytes (\S+)$/m.exec(text)![1]) / 2 ** 20;

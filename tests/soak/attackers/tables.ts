@@ -1,4 +1,4 @@
-/** What a run has seen, for people to read. */
+/** Tables of what a run has seen, for people to read. */
 import Table from "cli-table3";
 import type { Tally } from "./hands.ts";
 import { type Limits, percentWithin, quantile, type Seen } from "./judgement.ts";
