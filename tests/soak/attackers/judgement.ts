@@ -45,7 +45,7 @@ export interface Limits {
   databaseMiB: number;
 }
 
-/** Issue 16's figures; the front's memory is that of its container. */
+/** Promised bounds; the front's memory is that of its container. */
 export const promised: Limits = {
   soonPercent: 95,
   soonMs: 1000,
