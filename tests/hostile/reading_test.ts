@@ -37,8 +37,8 @@ const peakOf = (pid: number): number =>
 
 const plenty = { cpu: "8", memory: "8Gi", "ephemeral-storage": "1Ti", pods: "200" };
 
-/** What is asked of an operator under attack (docs/security.md). */
-const mostMegabytes = 256;
+/** Bound for fat objects alone; under all attacks at once it is 256 (docs/promises.md). */
+const mostMegabytes = 190;
 
 Deno.test("what is odd or huge is read, and costs nobody else anything", async (t) => {
   await using scene = await hostileScene({ hard: plenty });

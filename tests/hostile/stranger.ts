@@ -11,10 +11,22 @@ export interface Stranger extends AsyncDisposable {
  * own: theirs gets what the others on this machine leave.
  *
  * @param script where it is, as a URL
+ * @param niceness how far it stands back: 19 gets nothing that anybody else wants, 0 as much as all others
  */
-export function startStranger(script: URL, args: readonly string[]): Stranger {
+export function startStranger(script: URL, args: readonly string[], niceness = 19): Stranger {
   const child = new Deno.Command("nice", {
-    args: ["-n", "19", Deno.execPath(), "run", "-A", "--quiet", "--frozen", "--no-check", script.pathname, ...args],
+    args: [
+      "-n",
+      String(niceness),
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--quiet",
+      "--frozen",
+      "--no-check",
+      script.pathname,
+      ...args,
+    ],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

@@ -160,7 +160,8 @@ export const attacksOn = (others: string): readonly Attack[] => [
     async round(hands, random) {
       const kind = random.of(["StatefulSet", "DaemonSet"]);
       const collection = pathOf(kind, hands.namespace);
-      const object = workload(kind, "fat", { revisionHistoryLimit: 1_000_000 }, padding(900_000, letterOf(random)));
+      const revisionHistoryLimit = random.percent(20) ? 1_000_000 : 10;
+      const object = workload(kind, "fat", { revisionHistoryLimit }, padding(900_000, letterOf(random)));
       // The workload, its revision and its status.
       if (!hands.budget.take(4 * 900_000)) return void await hands.ask("GET", collection);
       if (await hands.ask("POST", collection, object) !== 409) return;

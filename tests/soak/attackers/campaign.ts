@@ -38,6 +38,8 @@ export interface Outcome {
 }
 
 const others = 3;
+/** Guests need little of a processor themselves, but they are to have it. */
+const guestNiceness = 5;
 /** The size that etcd gives a database unless it is told otherwise. */
 const databaseBytes = 2 * 2 ** 30;
 
@@ -75,7 +77,7 @@ export async function attacked(terms: Terms): Promise<Outcome> {
   const crew = [mallory.kubeconfig, mallory.accomplice].map((kubeconfig, index) => {
     const [seed, share] = [String(terms.seed + index), String(Math.round(perSecond / 2))];
     const args = [kubeconfig, mallory.namespace, bob.namespace, seed, share, terms.only ?? ""];
-    return attacking.use(startStranger(new URL("guest.ts", import.meta.url), args));
+    return attacking.use(startStranger(new URL("guest.ts", import.meta.url), args, guestNiceness));
   });
   const frontAttack = new URL("../../hostile/front_attack.ts", import.meta.url);
   const strangers = attacking.use(startStranger(frontAttack, [String(port)]));
