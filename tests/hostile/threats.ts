@@ -237,6 +237,17 @@ export const threats: readonly Threat[] = [
     triedBy: ["hostile/storage_test.ts", "hostile/nospace_test.ts"],
   },
   {
+    threat: "a guest does all of it at once, so that others suffer",
+    against:
+      "what stands against each, and: all that guests write is read in small pieces and kept as what planners need of it, so " +
+      "that the operator stays below 256 MiB. For others grants begin and end, their objects stay as they are, and their " +
+      "requests are answered ([attackers](promises.md#attackers))",
+    left:
+      "processors: on an API server that has none to spare each write takes longer, and so do grants; other guests wait for " +
+      "the seats that they share",
+    triedBy: ["hostile/attackers_test.ts"],
+  },
+  {
     threat: "an old kubeconfig opens the next realm of that name",
     against:
       "each account is named by whom it stands for, has the Realm as owner, and goes with access, with the Realm and with " +
