@@ -11,7 +11,17 @@ import { finishing, much, ownEnd, squeezing, working } from "./company.ts";
 import type { Tally } from "./hands.ts";
 import type { Seen } from "./judgement.ts";
 import { Lane, noTimes, Sight } from "./lane.ts";
-import { belongings, databaseOf, guestOf, installed, leaseOf, local, memoryOf, settleIn } from "./scene.ts";
+import {
+  belongings,
+  databaseOf,
+  guestOf,
+  installed,
+  leaseOf,
+  local,
+  memoryOf,
+  processorOf,
+  settleIn,
+} from "./scene.ts";
 
 /** Terms of a run. */
 export interface Terms {
@@ -71,6 +81,15 @@ export async function attacked(terms: Terms): Promise<Outcome> {
   say(`before: ${before.begun.length} grants began, ${before.ended.length} ended`);
   const kept = await belongings(lab, bob.namespace);
   const lease = await leaseOf(cluster);
+  const spent = () =>
+    Object.fromEntries(
+      [lab.apiserver, lab.etcd, lab.controllerManager, { name: "operator", pid: operator.pid }, {
+        name: "front",
+        pid: front.pid,
+      }]
+        .map(({ name, pid }) => [name, processorOf(pid)]),
+    );
+  const spentBefore = spent();
 
   const perSecond = terms.megabytes * 1e6 / (terms.attackMs / 1000);
   await using attacking = new AsyncDisposableStack();
@@ -104,6 +123,7 @@ export async function attacked(terms: Terms): Promise<Outcome> {
         `database ${peaks.databaseMiB.toFixed(0)} MiB`,
     );
   });
+  const processor = Object.fromEntries(Object.entries(spent()).map(([name, s]) => [name, s - spentBefore[name]!]));
   // What is under way ends under attack too.
   over.abort();
   await Promise.all([...lending, ...work]);
@@ -132,6 +152,7 @@ export async function attacked(terms: Terms): Promise<Outcome> {
       breaches: tally.breaches,
       attempts: Object.values(tally.answers).flatMap((each) => Object.values(each)).reduce((a, b) => a + b, 0),
       connections,
+      processor,
     },
     tally,
     log: [...operator.log.slice(-30), ...front.log.slice(-10)],

@@ -28,6 +28,8 @@ export interface Seen {
   /** Requests of the attackers, and connections to the front. */
   attempts: number;
   connections: number;
+  /** Processor time that each part took during the attack, in seconds. */
+  processor: Record<string, number>;
   /** The most that the API server's database took, in MiB. */
   databaseMiB: number;
 }

@@ -23,6 +23,7 @@ const run = (but: Partial<Seen> = {}): Seen => ({
   attempts: 1000,
   connections: 400,
   databaseMiB: 900,
+  processor: {},
   ...but,
 });
 

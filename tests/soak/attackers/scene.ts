@@ -132,3 +132,15 @@ export async function databaseOf(lab: Lab): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${lab.ports.etcd}/metrics`)).text();
   return Number(/^etcd_mvcc_db_total_size_in_bytes (\S+)$/m.exec(text)![1]) / 2 ** 20;
 }
+
+/** Processor time that a process has had, in seconds; 0 of one that has ended. */
+export function processorOf(pid: number | undefined): number {
+  try {
+    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ");
+    // utime and stime, in hundredths (proc(5)).
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

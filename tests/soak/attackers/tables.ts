@@ -50,6 +50,7 @@ export function tables(seen: Seen, { answers }: Tally, limits: Limits): string {
     ],
     ["… what it has, places that differ", "", String(seen.differences.length), "0"],
     ["went through and never may", "", String(seen.breaches.length), "0"],
+    ...Object.entries(seen.processor).map(([name, seconds]) => [`processor, s: ${name}`, "", seconds.toFixed(0), ""]),
     ["database, MiB at most", "", seen.databaseMiB.toFixed(0), `< ${limits.databaseMiB}`],
   );
   const tried = new Table({ head: ["attack", "through", "refused", "throttled", "unanswered"], style });
