@@ -23,6 +23,7 @@ import {
   madeAnnotation,
   operatorName,
 } from "../core/names.ts";
+import type { EventFact } from "../core/facts.ts";
 import type { Context } from "./context.ts";
 import { record } from "./record.ts";
 
@@ -31,8 +32,10 @@ export async function perform(context: Context, write: Write, signal: AbortSigna
     await applyObject(context, write.apply, signal);
     if (write.event) record(context, regarding(context, write.apply), [write.event]);
   } else if ("adopt" in write) await adopt(context, write.adopt, write.uid, signal);
-  else if ("internalize" in write) await internalize(context, write.internalize, signal);
-  else if ("remove" in write) {
+  else if ("internalize" in write) {
+    await internalize(context, write.internalize, signal);
+    record(context, { apiVersion: "v1", kind: "Service", ...write.internalize }, [madeInternal]);
+  } else if ("remove" in write) {
     await remove(context, write.remove, write.graceSeconds, signal);
     if (write.told) record(context, write.told.regarding, [write.told.event]);
   } else if ("evict" in write) await evict(context, write.evict, write.graceSeconds, signal);
@@ -101,6 +104,14 @@ async function adopt({ rest, stores }: Context, { metadata }: Namespace, uid: st
   );
   stores.namespaces.observe(written);
 }
+
+const madeInternal: EventFact = {
+  type: "Warning",
+  reason: "MadeInternal",
+  action: "Close",
+  note:
+    "Its type is ClusterIP now, because no grant gives what let the world in; within the cluster it stays as it was.",
+};
 
 /**
  * Changes the type of a Service, and takes off what the API server takes for no other type. All else that belongs to the
