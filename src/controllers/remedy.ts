@@ -26,6 +26,10 @@ function remedyOf(error: unknown): string | undefined {
   if (policy) {
     return `Exempt guest namespaces from the policy ${policy[1]}, or bring Keystone's own up to date; trying again.`;
   }
+  // As in a roll-back, when the custom resources go before the operator.
+  if (isApiError(error) && /field not declared in schema/.test(error.message)) {
+    return "Bring the custom resource definitions up to date: kubectl apply -f crds/; or roll the operator back too; trying again.";
+  }
   if (isApiError(error, 422) && /immutable/.test(error.message)) {
     return "Delete that object; it is made again.";
   }

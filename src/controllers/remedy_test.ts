@@ -20,6 +20,12 @@ Deno.test("a Grant that was deleted is not taken for a missing custom resource d
   assert.match(withRemedy(notFound("404 page not found")), /Install the custom resource definitions/);
 });
 
+Deno.test("a status that older custom resources don't know, as in a roll-back, is said with what mends it", () => {
+  const said = "failed to create typed patch object (/bob-web; …): .status.except: field not declared in schema";
+  const error = new ApiError(said, { code: 500, reason: "InternalError", method: "PATCH", path: "/apis/keystone.io" });
+  assert.match(withRemedy(error), /Bring the custom resource definitions up to date/);
+});
+
 Deno.test("it is gone only if it is the one that was looked at", () => {
   assert.equal(isGone(gone, "alice-to-bob"), true);
   assert.equal(isGone(gone, "bob-home"), false);

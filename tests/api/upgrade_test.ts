@@ -89,7 +89,6 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
   await using probing = await scene.probe();
   const before = await standingIn(lab);
   const notice = (await cluster.grants.get("bob-notice")).status!.effectiveUntil;
-  let revokedAt = 0;
 
   await step(
     t,
@@ -104,11 +103,11 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
       assert.deepEqual(await changedSince(before, scene), []);
       await scene.handOver("today");
       assert.ok(Date.now() < short.at, "the new operator ends it");
-      revokedAt = Date.now();
+      const revokedAt = Date.now();
       await scene.revokes("erin-held");
       await cluster.createRealm("hank-home");
       await cluster.create({ name: "hank", to: "hank-home", hard: { pods: "1" } });
-      await scene.ends(short);
+      await Promise.all([scene.ends(short), drains(scene, "erin-held", revokedAt)]);
       for (const name of ["bob-web", "dave-adopted", "frank-pooled", "hank"]) {
         const ready = await readyOf(scene, name);
         assert.equal(ready?.status, "False", name);
@@ -124,7 +123,6 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
   await step(t, "the new guards: what waited goes on by itself, and each change is said on its Grant", async () => {
     await kubectl(["apply", "-k", `${kustomize}/base`]);
     await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
-    await drains(scene, "erin-held", revokedAt);
     await isExplained(scene, before);
     assert.equal((await cluster.grants.get("bob-notice")).status!.effectiveUntil, notice);
     const narrowed = (await cluster.grants.get("bob-web")).status!.conditions!.find(({ type }) =>
@@ -271,14 +269,13 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
       await cluster.createRealm("hank-home");
       await cluster.create({ name: "hank", to: "hank-home", hard: { pods: "1" } });
       await cluster.grantIn("Active", "hank");
-      await scene.ends(short);
+      await Promise.all([scene.ends(short), drains(scene, "erin-held", revokedAt)]);
       assert.deepEqual(await changedSince(before, scene), []);
       const scaled = await scene.as("bob", ["scale", "deployment/odd", "--replicas=2"]);
       assert.equal(scaled.code, 0, scaled.said);
       await kubectl(["-n", "guest-bob-home", "rollout", "status", "deployment/odd", "--timeout=60s"]);
       assert.match((await doctorOf(scene, "guards")).join(), /In guest-bob-home.* only the guards of before hold/);
       await explains();
-      await drains(scene, "erin-held", revokedAt);
       nothingHappened(probing);
     },
   );
