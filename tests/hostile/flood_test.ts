@@ -53,6 +53,13 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
       path: `/api/v1/namespaces/${mallory.namespace}/pods`,
     });
     assert.ok(answer);
+    // Of the lab's 600 seats: more than that would keep all processors of a small machine busy with guests.
+    if (scene.lab.owned) {
+      const metrics = await cluster.rest.performRequest({ method: "GET", path: "/metrics", accept: "text/plain" });
+      const level = 'apiserver_flowcontrol_nominal_limit_seats{priority_level="keystone-guests"} ';
+      const seats = String(metrics).split("\n").find((line) => line.startsWith(level))?.slice(level.length);
+      assert.equal(seats, "3");
+    }
   });
 
   await step(t, "so do requests with the token of a guest's pod", async () => {

@@ -1549,6 +1549,14 @@ export const mutants: readonly Mutant[] = [
     tests: ["lib/kubernetes"],
   },
   {
+    name: "guests-have-more-seats",
+    promise: "guests can't keep all of a small machine's processors busy",
+    file: "deploy/kustomize/base/priority.yaml",
+    find: "nominalConcurrencyShares: 1",
+    replace: "nominalConcurrencyShares: 2",
+    tests: ["tests/hostile/flood_test.ts"],
+  },
+  {
     name: "answers-are-packed",
     promise: "answers are asked for as they are, which takes less memory",
     file: "lib/kubernetes/client.ts",
