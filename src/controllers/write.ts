@@ -183,7 +183,7 @@ async function ifPresent(write: Promise<unknown>): Promise<void> {
 
 /**
  * The end of a pod. A guest can make one as large as can be stored, so that there is no room in it for the mark that it is
- * ending, which the API server writes even where there is no grace. Then what nobody needs any more makes room (ADR 0032).
+ * ending, which the API server writes even where there is no grace. Then what nobody needs any more makes room (ADR 0033).
  */
 async function withRoom(
   { rest }: Context,

@@ -176,7 +176,7 @@ export const threats: readonly Threat[] = [
       "access goes first, quota to zero, load balancers and node ports become internal, pods are evicted and then deleted, " +
       "no tokens that last, no finalizers that hold pods, `terminationGracePeriodSeconds` is bounded, no pod that runs is " +
       "deleted without grace, so that nobody knows of it any more; one that has no room for the mark that it is ending gets " +
-      "some ([ADR 0032](adr/0032-a-pod-without-room-loses-its-conditions-first.md)); also in a namespace that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
+      "some ([ADR 0033](adr/0033-a-pod-without-room-loses-its-conditions-first.md)); also in a namespace that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
       "no pod was seen, and names those that stay",
     left:
       "what he has copied elsewhere. Watches, `exec`, `attach`, `port-forward` and `logs -f` that are open already (see " +
