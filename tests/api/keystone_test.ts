@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { dump, load } from "js-yaml";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { keystone, type KeystoneOptions } from "../fixtures/keystone.ts";
-import { clientOf, eventually, grantOf, prepared, root, startOperator, step } from "../fixtures/operator.ts";
+import { installed } from "../fixtures/in_force.ts";
+import { clientOf, eventually, grantOf, prepared, startOperator, step } from "../fixtures/operator.ts";
 import { tailnetOf } from "../fixtures/stand_ins.ts";
 import { startLab } from "../lab/lab.ts";
 
@@ -50,7 +51,7 @@ Deno.test("keystone", {
   });
 
   using cluster = await prepared(lab);
-  assert.equal((await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`])).code, 0);
+  await installed(lab, "base");
 
   await step(t, "of nothing it lists nothing", async () => {
     for (const verb of ["grants", "realms", "superentities"]) {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { SuperEntity } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
-import { eventually, prepared, realmOf, root, startOperator, step, superEntityOf } from "../fixtures/operator.ts";
+import { installed } from "../fixtures/in_force.ts";
+import { eventually, prepared, realmOf, startOperator, step, superEntityOf } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 
 const operatorUser = "system:serviceaccount:keystone-system:keystone-operator";
@@ -13,8 +14,7 @@ Deno.test("SuperEntities", async (t) => {
   await using lab = await sharedLab();
   await using leaving = new AsyncDisposableStack();
   using cluster = await prepared(lab);
-  const applied = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
-  assert.equal(applied.code, 0, applied.stderr);
+  await installed(lab, "base");
   const { kubeconfig } = { kubeconfig: await lab.user(operatorUser, { groups: [] }) };
   let operator = await startOperator(lab, { kubeconfig, realm: "ann-home" });
   leaving.defer(() => operator.stop());

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { uninstall } from "../../src/controllers/uninstall.ts";
+import { installed } from "../fixtures/in_force.ts";
 import { clientOf, eventually, prepared, root, startOperator, step } from "../fixtures/operator.ts";
 import { Trigger } from "../faults/fault.ts";
 import { Proxy } from "../faults/proxy.ts";
@@ -14,8 +15,7 @@ const namespace = "guest-bob-home";
 Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" }, async (t) => {
   await using lab = await startLab();
   using cluster = await prepared(lab);
-  const applied = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
-  assert.equal(applied.code, 0, applied.stderr);
+  await installed(lab, "base");
   // With the operator's own rights and behind its fence, as in the cluster.
   const kubeconfig = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
   const bob = await lab.user("bob", { groups: ["keystone:realm:bob-home"] });

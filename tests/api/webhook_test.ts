@@ -11,7 +11,8 @@ import { demandOf } from "../../src/core/admission/demand.ts";
 import { fits, verdictOf } from "../../src/core/admission/verdict.ts";
 import { allowanceOf } from "../../src/core/admission/allowance.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
-import { clientOf, eventually, prepared, root, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+import { installed } from "../fixtures/in_force.ts";
+import { clientOf, eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
 import { hard as caseHard, workloads } from "../fixtures/workload_cases.ts";
 import { startLab } from "../lab/lab.ts";
@@ -49,10 +50,7 @@ Deno.test("admission that explains", {
 }, async (t) => {
   await using lab = await startLab({ fastControllers: true });
   using cluster = await prepared(lab);
-  for (const overlay of ["base", "webhook"]) {
-    const { code, stderr } = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/${overlay}`]);
-    assert.equal(code, 0, stderr);
-  }
+  await installed(lab, "base", "webhook");
   const kubeconfig = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
   const [port] = freePorts(1);
   const place = { url: `https://127.0.0.1:${port}` };

@@ -3,8 +3,8 @@
  * front stays within its memory, and the API server's reviews are answered.
  */
 import assert from "node:assert/strict";
-import { policiesInForce } from "../fixtures/in_force.ts";
-import { eventually, prepared, root, secondsFromNow, step } from "../fixtures/operator.ts";
+import { installed } from "../fixtures/in_force.ts";
+import { eventually, prepared, secondsFromNow, step } from "../fixtures/operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { freePorts } from "../lab/ports.ts";
 import { sharedLab } from "../lab/shared.ts";
@@ -23,11 +23,7 @@ Deno.test("strangers load the webhook while a grant ends", {
 }, async (t) => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
-  for (const overlay of ["base", "webhook"]) {
-    const { code, stderr } = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/${overlay}`]);
-    assert.equal(code, 0, stderr);
-  }
-  await policiesInForce(lab);
+  await installed(lab, "base", "webhook");
   await using leaving = new AsyncDisposableStack();
   leaving.defer(async () => {
     await lab.kubectl(["delete", "validatingwebhookconfiguration", "keystone", "--ignore-not-found"]);

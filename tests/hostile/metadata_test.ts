@@ -8,7 +8,7 @@ import { load } from "js-yaml";
 import type { Body } from "../../deploy/guards/guard.ts";
 import { metadataPolicy } from "../../deploy/guards/metadata.ts";
 import { chartKeys } from "../fixtures/chart_keys.ts";
-import { policiesInForce } from "../fixtures/in_force.ts";
+import { installed } from "../fixtures/in_force.ts";
 import { clientOf, eventually, prepared, root, step } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { laid, ordinaryOf, pathOf } from "./guard_cases.ts";
@@ -40,9 +40,7 @@ Deno.test("metadata and claims of guests", async (t) => {
   await using lab = await sharedLab();
   await using leaving = new AsyncDisposableStack();
   using cluster = await prepared(lab);
-  const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
-  assert.equal(installed.code, 0, installed.stderr);
-  await policiesInForce(lab);
+  await installed(lab, "base");
   const users: Record<string, string> = {
     guest: await lab.user(user),
     "network plugin": await lab.user(`calico-${suffix}`, { groups: ["system:nodes"] }),

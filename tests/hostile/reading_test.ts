@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { isApiError, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { type Node, nodes, type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
-import { eventually, root, step } from "../fixtures/operator.ts";
-import { policiesInForce } from "../fixtures/in_force.ts";
+import { installed } from "../fixtures/in_force.ts";
+import { eventually, step } from "../fixtures/operator.ts";
 import { startOperatorProcess } from "../fixtures/operator_process.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { hostileScene, operatorUser } from "./scene.ts";
@@ -67,9 +67,7 @@ Deno.test("what is odd or huge is read, and costs nobody else anything", async (
     try {
       await eventually("the guard is gone", () => made().then(() => true, String), 20_000);
     } finally {
-      const { code, stderr } = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
-      assert.equal(code, 0, stderr);
-      await policiesInForce(lab);
+      await installed(lab, "base");
     }
   };
   const node = `odd-${crypto.randomUUID().slice(0, 6)}`;

@@ -3,17 +3,16 @@ import type { ClosableRestClient } from "../../lib/kubernetes/mod.ts";
 import type { RealmSpec } from "../../src/api/mod.ts";
 import { parseSettings } from "../../src/api/mod.ts";
 import type { Names } from "../../src/dns/names.ts";
+import { installed } from "../fixtures/in_force.ts";
 import {
   clientOf,
   grantOf,
   type GrantTerms,
   prepared,
-  root,
   startOperator,
   type TestCluster,
   type TestOperator,
 } from "../fixtures/operator.ts";
-import { policiesInForce } from "../fixtures/in_force.ts";
 import type { ExternalCluster } from "../lab/external.ts";
 import { type Lab, type LabOptions, startLab } from "../lab/lab.ts";
 import { sharedLab } from "../lab/shared.ts";
@@ -67,9 +66,7 @@ export async function hostileScene(
   await using starting = new AsyncDisposableStack();
   const lab = starting.use(await (ownLab ? startLab : sharedLab)(labOptions));
   const cluster = starting.use(await prepared(lab));
-  const installed = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
-  if (installed.code !== 0) throw new Error(installed.stderr);
-  await policiesInForce(lab);
+  await installed(lab, "base");
   const operator = starting.use(
     await startOperator(lab, {
       kubeconfig: await lab.user(operatorUser),

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { ownAddress } from "../fixtures/own_address.ts";
-import { eventually, prepared, root, step } from "../fixtures/operator.ts";
+import { installed } from "../fixtures/in_force.ts";
+import { eventually, prepared, step } from "../fixtures/operator.ts";
 import { startBothProcesses } from "../fixtures/operator_process.ts";
 import { getAs } from "../fixtures/tailnet_dial.ts";
 import { startLab } from "../lab/lab.ts";
@@ -15,10 +16,7 @@ Deno.test("a peer of the tailnet, and the ports of the operator", {
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
   using _cluster = await prepared(lab);
-  for (const overlay of ["base", "webhook"]) {
-    const { code, stderr } = await lab.kubectl(["apply", "-k", `${root}deploy/kustomize/${overlay}`]);
-    assert.equal(code, 0, stderr);
-  }
+  await installed(lab, "base", "webhook");
   const [alice, bob] = [lab.realms["alice-home"]!, lab.realms["bob-home"]!];
   const asBob = (port: number, path: string) => getAs(bob.socket, alice.ipv4, port, path);
 
