@@ -39,6 +39,8 @@ interface WebhookLog {
 /** The shortest that the API server gives. */
 const tokenSeconds = 600;
 const retryMs = 5000;
+/** API servers hear of a configuration by a watch. */
+const spreadMs = 2000;
 /** More authorities than ever are trusted at a time. */
 const mostAuthorities = 8;
 
@@ -120,10 +122,13 @@ export class Webhook {
     const options = { fieldManager: operatorName, force: true, signal };
     const trusted = this.#trusted(certificates, clock.now());
     const configuration = webhookConfigurationOf(place, trusted);
-    // First: whatever a front shows next is trusted by then.
-    if (!isDeepStrictEqual(this.#configurations.get(webhookConfigurationName), configuration.webhooks)) {
+    // First, and some time before: whatever a front shows next is trusted by then, by each API server.
+    const before = this.#configurations.get(webhookConfigurationName);
+    if (!isDeepStrictEqual(before, configuration.webhooks)) {
       const api = new ResourceApi<ValidatingWebhookConfiguration>(rest, validatingWebhookConfigurations);
       this.#configurations.observe(await api.apply(configuration, options));
+      if (before && !isDeepStrictEqual(certificates, present)) await sleep(clock, spreadMs, signal);
+      if (signal.aborted) return {};
     }
     if (!isDeepStrictEqual(certificates, present)) {
       const api = new ResourceApi<Secret>(rest, secrets, systemNamespace);
