@@ -31,13 +31,16 @@ export interface HandoverSink {
   put(change: Partial<Omit<Handover, "api">>): Promise<void>;
 }
 
-/** The operator's side. */
+/** The operator's side. What an operator before this one has handed over stands until this one hands over the same. */
 export class HandoverWriter implements HandoverSink {
+  readonly #folder: string;
   readonly #path: string;
   #handover: Handover;
+  #earlier: Promise<Pick<Handover, "token" | "serving">> | undefined;
   #written: Promise<void> = Promise.resolve();
 
   constructor(folder: string, { server, caCerts, proxyUrl }: ClientConfig) {
+    this.#folder = folder;
     this.#path = handoverFile(folder);
     this.#handover = {
       api: { server, ...(caCerts ? { caCerts } : {}), ...(proxyUrl ? { proxyUrl } : {}) },
@@ -48,11 +51,19 @@ export class HandoverWriter implements HandoverSink {
   put(change: Partial<Omit<Handover, "api">>): Promise<void> {
     this.#handover = { ...this.#handover, ...change };
     return this.#written = this.#written.catch(() => {}).then(async () => {
+      // A front that serves already must not stop because its operator begins anew.
+      const handover = { ...await (this.#earlier ??= earlierIn(this.#folder)), ...this.#handover };
       const next = `${this.#path}.next`;
-      await Deno.writeTextFile(next, JSON.stringify(this.#handover), { mode: 0o600 });
+      await Deno.writeTextFile(next, JSON.stringify(handover), { mode: 0o600 });
       await Deno.rename(next, this.#path);
     });
   }
+}
+
+/** What was handed over before; nothing of a file that can't be read. */
+async function earlierIn(folder: string): Promise<Pick<Handover, "token" | "serving">> {
+  const { token, serving } = await readHandover(folder).catch(() => undefined) ?? {};
+  return { ...(token === undefined ? {} : { token }), ...(serving === undefined ? {} : { serving }) };
 }
 
 /** Reads the file; undefined while there is none. */

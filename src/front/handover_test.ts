@@ -38,6 +38,21 @@ Deno.test("what is handed over: the API server and what was put, never the opera
     assert.doesNotMatch(await Deno.readTextFile(handoverFile(folder)), /of-the-operator/);
   }));
 
+Deno.test("an operator that begins anew: what was handed over before stands until it is replaced", () =>
+  withFolder(async (folder) => {
+    const serving = { certificate: "c", key: "k" };
+    await new HandoverWriter(folder, api).put({ token: "t1", serving });
+    const writer = new HandoverWriter(folder, { ...api, server: "https://192.0.2.2:6443" });
+    await writer.put({ token: "t2" });
+    assert.deepEqual(await readHandover(folder), {
+      api: { server: "https://192.0.2.2:6443", caCerts: "PEM" },
+      token: "t2",
+      serving,
+    });
+    await writer.put({ serving: { certificate: "d", key: "l" } });
+    assert.deepEqual((await readHandover(folder))?.serving, { certificate: "d", key: "l" });
+  }));
+
 Deno.test("the file: replaced as a whole, and nobody else's to read", () =>
   withFolder(async (folder) => {
     const writer = new HandoverWriter(folder, api);

@@ -1740,4 +1740,12 @@ export const mutants: readonly Mutant[] = [
     replace: "    if (error) throw error;",
     tests: ["src/controllers/write_test.ts"],
   },
+  {
+    name: "an-operator-that-begins-stops-its-front",
+    promise: "no review is lost while an operator restarts beside its front",
+    file: "src/front/handover.ts",
+    find: "{ ...await (this.#earlier ??= earlierIn(this.#folder)), ...this.#handover }",
+    replace: "this.#handover",
+    tests: ["src/front/handover_test.ts"],
+  },
 ];
