@@ -42,7 +42,7 @@ export const threats: readonly Threat[] = [
       "containers and pod resizing are not in the guests' role",
     left:
       "what no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's own load, the " +
-      "size of images, processes (set the kubelet's `podPidsLimit`), and what a StorageClass on a node's own disk, such as " +
+      "size of images, processes (set the kubelet's `podPidsLimit`), what the kernel counts by user id on a node, such as inotify watches, and what a StorageClass on a node's own disk, such as " +
       "local-path, doesn't hold a claim to, or with `reclaimPolicy: Retain` keeps of claims that were deleted",
     triedBy: [
       counting,
