@@ -197,7 +197,10 @@ nodeTest("installed by the chart, in pods", async (t) => {
           Online && DNSName.startsWith(grantor)
         );
         const reached = await Promise.all(nodes.map(async ({ PeerAPIURL }) => {
-          const { hostname, port } = new URL(PeerAPIURL!.find((url) => !url.includes("["))!);
+          // None yet, of a node that has just come.
+          const url = PeerAPIURL?.find((url) => !url.includes("["));
+          if (url === undefined) return false;
+          const { hostname, port } = new URL(url);
           return await getAs(socket, hostname, Number(port), "/") !== undefined;
         }));
         const all = nodes.map(({ TailscaleIPs }) => TailscaleIPs!.find((each) => each.includes("."))!);
