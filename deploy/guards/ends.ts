@@ -1,4 +1,4 @@
-/** What guests may not ask for when they end pods. */
+/** Ends of pods that guests may not ask for. */
 import type { Policy } from "./guard.ts";
 
 const names = {

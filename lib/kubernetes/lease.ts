@@ -7,7 +7,7 @@ import type { KubernetesObject, RequestOptions, Resource, RestClient } from "./t
 
 /** coordination.k8s.io/v1 Lease, as far as it is used here. */
 export interface Lease extends KubernetesObject {
-  /** Who holds it, since when, and until when others leave it to them. */
+  /** The holder, the time since it has been held, and the time until which others leave it to the holder. */
   spec?: {
     holderIdentity?: string;
     leaseDurationSeconds?: number;

@@ -24,7 +24,7 @@ import { consentOf, memberSubjects } from "../core/superentity/consent.ts";
 import { digestOf } from "../core/superentity/digest.ts";
 import { Observed } from "./observed.ts";
 
-/** What a roll-back does to one thing, and what to do before. */
+/** The effect of a roll-back on one thing, and the step to take before it. */
 export interface Loss {
   /** A sentence. */
   message: string;
@@ -34,7 +34,7 @@ export interface Loss {
 const narrower = (name: string): string =>
   `Before: leave it out of spec.networkPolicy of Grant ${name}, naming what is to stay open by narrower CIDRs.`;
 
-/** What opens of a grant, or closes. */
+/** Parts of a grant that open or close. */
 export function lossesOfGrant({ name, spec, status }: GrantFacts): Loss[] {
   const { networkPolicy } = spec;
   const isOver = status.phase === "Expired" || status.phase === "Revoked";
@@ -102,7 +102,7 @@ export function lossOfAccounts(accounts: readonly { name: string; realm: string 
 /** The keys of a quota that count what the version before doesn't: they stay, at what it gives of each kind of object. */
 const countsThatStay = ["count/pods", "count/controllerrevisions.apps", "count/replicasets.apps", "count/jobs.batch"];
 
-/** What is used beyond that, so that nothing is made any more until it is less. */
+/** Use beyond that: nothing more is made until it is less. */
 export function lossOfCounts({ namespace, used }: Pick<QuotaFacts, "namespace" | "used">, objects: number): Loss[] {
   const beyond = countsThatStay.filter((key) =>
     isQuantity(used[key] ?? "") && parseQuantity(used[key]!)

@@ -103,8 +103,8 @@ export class Session {
 }
 
 /**
- * What others wrote into the cluster must not steer whoever reads it: of control characters only line ends pass, of escape
- * sequences only the colours of this command, and nothing that turns the direction of text.
+ * Text that can't steer its reader's terminal, whoever wrote it into the cluster: of control characters only line ends
+ * pass, of escape sequences only the colours of this command, and nothing that turns the direction of text.
  */
 export const printable = (text: string): string =>
   text.replace(
@@ -113,7 +113,7 @@ export const printable = (text: string): string =>
     (found) => found.length > 1 ? found : "\ufffd",
   );
 
-/** What others wrote, within a line of ours: it has no colours and no line ends, so that it can't look like another line. */
+/** Text by others within a line of ours, without colours and line ends, so that it can't look like another line. */
 export const inLine = (text: string): string =>
   // deno-lint-ignore no-control-regex
   printable(text.trim().replace(/\r?\n/g, " ⏎ ").replace(/\x1b/g, "\ufffd"));

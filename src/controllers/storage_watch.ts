@@ -11,9 +11,9 @@ export interface StorageWatchOptions {
   clock: Clock;
   /** Ends what is under way. */
   signal: AbortSignal;
-  /** Whether some guest has access: without guests nothing is read. */
+  /** True while some guest has access: without guests nothing is read. */
   hasGuests: () => boolean;
-  /** What guests may write now. */
+  /** Writes that are open to guests now. */
   guestWrites: () => GuestWrites;
   /** Told of each reading. */
   onRead: (bytes: number) => void;

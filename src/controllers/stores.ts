@@ -198,7 +198,7 @@ export const createFlowReflectors = (watching: Watching, stores: Stores): Observ
   reflect(watching, priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
 ];
 
-/** What guests may write, as the cluster says. */
+/** Writes that are open to guests, as the cluster says. */
 export const guestWritesIn = ({ flowSchemas }: Stores): GuestWrites =>
   flowSchemas.get(guestFlowName)?.guestWrites ?? "Open";
 

@@ -210,7 +210,7 @@ async function withRoom(
   }
 }
 
-/** Whether the object would be larger than what etcd stores. The API server has no code of its own for that. */
+/** True where the object would be larger than etcd stores. The API server has no code of its own for that. */
 const isTooLarge = (error: unknown): boolean => isApiError(error) && /request is too large/.test(error.message);
 
 /** The Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */

@@ -117,7 +117,7 @@ export interface BindingFacts {
   account?: string;
 }
 
-/** What is closed while the API server's database is nearly full: guests' writes, and then new pods of theirs too. */
+/** Closings while the API server's database is nearly full: guests' writes, and then new pods of theirs too. */
 export type GuestWrites = "Open" | "Closed" | "PodsClosed";
 
 export interface FlowSchemaFacts {

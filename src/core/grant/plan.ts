@@ -27,7 +27,7 @@ export interface GrantWorld {
   skewMs: number;
   /** What the guest namespace does for it; undefined until it has been looked at. */
   share: GrantShare | undefined;
-  /** What guests may write; undefined: not known, and what the status says of it stays. */
+  /** Writes that are open to guests; undefined: not known, and the status stays as it is. */
   guestWrites?: GuestWrites;
   /** Epoch milliseconds. */
   now: number;
@@ -332,7 +332,7 @@ function verdictsOf(world: GrantWorld, standing: Standing, share: GrantShare | u
   ];
 }
 
-/** What lacks first, and what fails beside it, which would not be said anywhere else. */
+/** The first thing that is lacking, and any failure beside it, which would not be said anywhere else. */
 const sentences = (lacking: { message: string }, failing: readonly { message: string }[]): string =>
   [lacking.message, ...failing.map(({ message }) => message).filter((text) => text !== lacking.message)].join(" ");
 

@@ -1,15 +1,15 @@
-/** What the guest namespace does for one grant: what its status shows. */
+/** The part of one grant in its guest namespace, as the grant's status shows it. */
 import type { ResolvedDestination } from "../../api/mod.ts";
 import type { Reduction } from "./reduction.ts";
 
-/** Whether something stands, why, and that in a sentence. */
+/** A verdict on one part: its status, reason and message. */
 export interface Applied {
   status: "True" | "False";
   reason: string;
   message: string;
 }
 
-/** What can't be planned or written. */
+/** A failure to plan or to write. */
 export interface Failure {
   /** The only grant that it is about; absent: all of the namespace. */
   grant?: string;
@@ -57,7 +57,7 @@ export interface GrantShare {
   reductions: readonly Reduction[];
 }
 
-/** What keeps a drain from coming to its end. */
+/** A reason for which a drain doesn't come to its end. */
 export interface Obstacle {
   reason: "HeldByFinalizers" | "PodsRemain" | "PodsUnknown" | "ServicesUnknown";
   /** A sentence. */

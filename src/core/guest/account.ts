@@ -1,4 +1,4 @@
-/** When the accounts of a realm's people go. */
+/** Removal of the accounts of a realm's people. */
 import type { RealmFacts } from "../facts.ts";
 import { accountNames, type AccountWorld } from "../realm/account.ts";
 import type { GuestWorld } from "./world.ts";

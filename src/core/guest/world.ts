@@ -1,4 +1,4 @@
-/** What is known when one grantee is planned. */
+/** Facts that the plan of one grantee is made from. */
 import type { Settings } from "../../api/mod.ts";
 import type {
   BindingFacts,

@@ -3,7 +3,7 @@ import { parseRange, type Range } from "../address.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 
-/** What one entry of allowedDestinations says. */
+/** One entry of `allowedDestinations`, read. */
 export interface Destination {
   text: string;
   /** Where to: a range, a name yet to be resolved, or all that is neither protected nor private. */

@@ -1,4 +1,4 @@
-/** What is known when one realm is planned. */
+/** Facts that the plan of one realm is made from. */
 import type { RealmFacts } from "../facts.ts";
 import type { PingFacts } from "./path.ts";
 
