@@ -38,6 +38,7 @@ const suites: Suite[] = [
       "bench",
       "tests/soak",
       "tests/architecture_test.ts",
+      "tests/mutants",
       "tests/hostile/attacks_test.ts",
     ],
     lab: [],

@@ -1,9 +1,10 @@
 /**
- * `deno task test:mutants [NAME…]`: plants one bug after the other into a copy of the project and runs the tests that
- * have to notice. A bug that no test notices survives, and fails the task; so does one that can't be planted any more.
+ * `deno task test:mutants [NAME…]`: plants one bug (`*.patch` here) after the other into a copy of the project and runs
+ * the tests that have to notice. A bug that no test notices survives, and fails the task; so does one that can't be
+ * planted any more.
  */
 import { dirname } from "node:path";
-import { type Mutant, mutants } from "./mutants.ts";
+import { gitApply, type Mutant, patchOf, readMutants } from "./mutant.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const workers = 2;
@@ -29,34 +30,17 @@ async function copyProject(): Promise<string> {
 
 type Fate = "killed" | "survived" | "can't be planted";
 
-/** Plants it; returns what takes it out again, or why it can't be planted. */
-async function plant({ file, find, replace }: Mutant["also"] & object, dir: string) {
-  const path = `${dir}/${file}`;
-  const whole = await Deno.readTextFile(path);
-  const parts = whole.split(find);
-  if (parts.length !== 2) return `${file} has it ${parts.length - 1} times: ${find}`;
-  await Deno.writeTextFile(path, parts.join(replace));
-  return () => Deno.writeTextFile(path, whole);
-}
-
-async function fateOf(mutant: Mutant, dir: string): Promise<{ fate: Fate; text: string }> {
-  const { also, tests, plans = [] } = mutant;
-  const planted: (() => Promise<void>)[] = [];
-  try {
-    for (const change of also ? [mutant, also] : [mutant]) {
-      const remove = await plant(change, dir);
-      if (typeof remove === "string") return { fate: "can't be planted", text: remove };
-      planted.push(remove);
-    }
-    // Without types: that the compiler notices is no merit of the tests.
-    const args = tests
-      ? ["test", "--frozen", "-A", "--no-check", "--fail-fast", ...tests]
-      : ["run", "--frozen", "-A", "tests/faults/main.ts", "--planes=1", ...plans.map((plan) => `--plan=${plan}`)];
-    const { success, text } = await output(Deno.execPath(), args, dir);
-    return { fate: success ? "survived" : "killed", text };
-  } finally {
-    for (const remove of planted) await remove();
-  }
+async function fateOf({ name, tests, plans }: Mutant, dir: string): Promise<{ fate: Fate; text: string }> {
+  const obstacle = await gitApply(dir, [patchOf(name)]);
+  if (obstacle !== "") return { fate: "can't be planted", text: obstacle };
+  // Without types: that the compiler notices is no merit of the tests.
+  const args = tests.length > 0
+    ? ["test", "--frozen", "-A", "--no-check", "--fail-fast", ...tests]
+    : ["run", "--frozen", "-A", "tests/faults/main.ts", "--planes=1", ...plans.map((plan) => `--plan=${plan}`)];
+  const { success, text } = await output(Deno.execPath(), args, dir);
+  const stuck = await gitApply(dir, ["--reverse", patchOf(name)]);
+  if (stuck !== "") throw new Error(`${name} can't be taken out again: ${stuck}`);
+  return { fate: success ? "survived" : "killed", text };
 }
 
 /** The name of the test that noticed, or the plan and what it found. */
@@ -69,6 +53,7 @@ function killer(text: string): string {
   return plain.match(/FAILURES\s+(.*?) =>/s)?.[1]?.trim() ?? "a crash";
 }
 
+const mutants = await readMutants();
 const unknown = Deno.args.find((name) => !mutants.some((mutant) => mutant.name === name));
 if (unknown !== undefined) {
   console.error(`There is no mutant ${unknown}.`);
