@@ -39,6 +39,7 @@ const suites: Suite[] = [
       "tests/soak",
       "tests/architecture_test.ts",
       "tests/mutants",
+      "tests/walk_test.ts",
       "tests/hostile/attacks_test.ts",
     ],
     lab: [],
