@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join } from "node:path";
-import { load as parseYaml } from "js-yaml";
+import { load as parseYaml, YAMLException } from "js-yaml";
 import { z } from "zod";
 import { type ClientConfig, ConfigError, type CredentialSource } from "./client_config.ts";
 import { type ConfigEnvironment, systemEnvironment } from "./client_config.ts";
@@ -313,16 +313,19 @@ export class Kubeconfig {
 }
 
 async function readFile(path: string, environment: Required<ConfigEnvironment>) {
+  const unreadable = (why: string, cause?: unknown) =>
+    new ConfigError(`The kubeconfig ${path} can't be read: ${why}. Correct it, or set KUBECONFIG to another.`, {
+      cause,
+    });
   let content: unknown;
   try {
     const text = await environment.readTextFile(path);
-    content = text.trim() === "" ? {} : parseYaml(text, { filename: path });
+    content = text.trim() === "" ? {} : parseYaml(text);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new ConfigError(
-      `The kubeconfig ${path} can't be read: ${(error as Error).message}. Correct it, or set KUBECONFIG to another.`,
-      { cause: error },
-    );
+    // Its message quotes the lines around the fault, which can hold tokens and keys.
+    if (error instanceof YAMLException) throw unreadable(`it isn't YAML${placeOf(error)}`);
+    throw unreadable((error as Error).message, error);
   }
   const parsed = fileSchema.safeParse(content ?? {});
   if (!parsed.success) {
@@ -334,6 +337,8 @@ async function readFile(path: string, environment: Required<ConfigEnvironment>) 
   }
   return parsed.data;
 }
+
+const placeOf = ({ mark }: YAMLException): string => mark ? ` at line ${mark.line + 1}, column ${mark.column + 1}` : "";
 
 function serverUrl(cluster: Cluster, source: string): URL {
   if (!cluster.server) {

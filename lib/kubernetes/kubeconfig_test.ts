@@ -200,6 +200,25 @@ for (
   });
 }
 
+for (
+  const { name, text, at } of [
+    { name: "a token", text: "users:\n- name: u\n  user:\n    token: hidden\n   exec: x\n", at: "line 5" },
+    {
+      name: "a token without its closing quote",
+      text: 'users:\n- name: u\n  user:\n    token: "hidden\n',
+      at: "line 5",
+    },
+    { name: "the proxy's password", text: "clusters: [{ cluster: { proxy-url: 'http://a:hidden@h' }\n", at: "line 2" },
+  ]
+) {
+  Deno.test(`a kubeconfig that can't be read at ${name}: the error names the place and quotes nothing`, async () => {
+    const error = await configOf({ "/c": text }, ["/c"]).then(() => assert.fail("accepted"), (error: unknown) => error);
+    assert.ok(error instanceof ConfigError, String(error));
+    assert.ok(error.message.includes(at), error.message);
+    assert.doesNotMatch(Deno.inspect(error), /hidden/);
+  });
+}
+
 const POD = {
   "/var/run/secrets/kubernetes.io/serviceaccount/token": "pod-token",
   "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt": CERTIFICATE,

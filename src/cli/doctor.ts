@@ -20,7 +20,7 @@ import { leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { LocalClient } from "../../lib/tailscale/mod.ts";
-import { guardsRevision, revisionAnnotation, schemaRevision } from "../api/mod.ts";
+import { definitions, guardsRevision, revisionAnnotation, schemaRevision } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { NoStorageSize, readStorageSize } from "../controllers/storage_size.ts";
 import {
@@ -115,7 +115,7 @@ async function cluster(gitVersion: string, server: string): Promise<Check> {
 
 async function resources(rest: RestClient): Promise<Check[]> {
   const api = new ResourceApi(rest, customResourceDefinitions);
-  return await Promise.all(["grants", "realms"].map(async (plural) => {
+  return await Promise.all(definitions.map(async ({ plural }) => {
     const name = `${plural}.keystone.io`;
     const remedy = "kubectl apply -f crds/";
     try {
@@ -151,11 +151,17 @@ async function operator(rest: RestClient, now: number): Promise<Check> {
   }
 }
 
-const guardNames = [
+/** Bindings of the policies that refuse. */
+export const guardBindings: readonly string[] = [
+  "keystone-approvals",
   "keystone-fence",
   "keystone-namespaces",
+  "keystone-own-objects",
+  "keystone-realms",
+  "keystone-status",
   "keystone-guest-pods",
   "keystone-guest-devices",
+  "keystone-guest-devices-in-templates",
   "keystone-guest-ends",
   "keystone-guest-scale",
   "keystone-guest-services",
@@ -170,7 +176,7 @@ const guardNames = [
 async function guards(rest: RestClient): Promise<Check> {
   const api = new ResourceApi(rest, validatingAdmissionPolicyBindings);
   const missing: string[] = [];
-  for (const name of guardNames) {
+  for (const name of guardBindings) {
     try {
       await api.get(name);
     } catch (error) {

@@ -72,7 +72,9 @@ export async function readHandover(folder: string): Promise<Handover | undefined
     return handover.parse(JSON.parse(await Deno.readTextFile(handoverFile(folder))));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new Error(`${handoverFile(folder)} can't be read: ${(error as Error).message}`);
+    // Its message quotes the text around the fault, which can be the token or the key.
+    const why = error instanceof SyntaxError ? "it is no JSON" : (error as Error).message;
+    throw new Error(`${handoverFile(folder)} can't be read: ${why}`);
   }
 }
 

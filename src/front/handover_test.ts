@@ -99,6 +99,16 @@ Deno.test("a reader: told of each change, and keeps the last when the file can't
     await running;
   }));
 
+Deno.test("a file that can't be read: the error says so and quotes nothing of it", () =>
+  withFolder(async (folder) => {
+    for (const text of ['{"api":{"server":"x"},"token": hidden}', '{"api":{"server":"hidden"}}']) {
+      await Deno.writeTextFile(handoverFile(folder), text);
+      const error = await readHandover(folder).then(() => assert.fail("read"), (error: unknown) => error);
+      assert.match(String(error), /handover\.json can't be read: [^]*(JSON|server)/);
+      assert.doesNotMatch(Deno.inspect(error), /hidden/);
+    }
+  }));
+
 Deno.test("credentials: the token of now, and another try only when there is another", async () => {
   let now: Handover = { api: { server: api.server }, token: "t1" };
   const { credentials } = configFrom(now, () => now);
