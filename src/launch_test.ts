@@ -1,5 +1,48 @@
 import assert from "node:assert/strict";
-import { operatorCommand } from "./launch.ts";
+import { readConfig } from "./config.ts";
+import { frontPermissions, operatorCommand, permissions } from "./launch.ts";
+
+const pod: Readonly<Record<string, string>> = {
+  POD_IP: "10.42.0.9",
+  TS_SOCKET: "/var/run/tailscale/tailscaled.sock",
+  KEYSTONE_CONFIG: "/etc/keystone/config.yaml",
+  KEYSTONE_HANDOVER: "/var/run/keystone",
+  KEYSTONE_LISTEN: "8080",
+  KEYSTONE_FRONT_LISTEN: "8081",
+  KEYSTONE_WEBHOOK: "service",
+};
+const namesOf = (flags: readonly string[]) => flags.map((flag) => flag.split("=")[0]);
+const valuesOf = (flags: readonly string[], name: string) =>
+  flags.find((flag) => flag.startsWith(`${name}=`))?.slice(name.length + 1).split(",");
+
+Deno.test("the operator in a pod: starts no program, and writes the socket and the handover only", async () => {
+  const kubeconfig = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(
+      kubeconfig,
+      "current-context: c\ncontexts: [{ name: c, context: { cluster: k, user: u } }]\n" +
+        "clusters: [{ name: k, cluster: { server: 'https://10.43.0.1' } }]\nusers: [{ name: u, user: { token: t } }]\n",
+    );
+    const config = readConfig([], (name) => ({ ...pod, KUBECONFIG: kubeconfig })[name], false);
+    const flags = await permissions(config);
+    assert.deepEqual(namesOf(flags), ["--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-sys"]);
+    assert.deepEqual(valuesOf(flags, "--allow-write"), [pod.TS_SOCKET, pod.KEYSTONE_HANDOVER]);
+    assert.deepEqual(valuesOf(flags, "--allow-sys"), ["hostname"]);
+    const hosts = valuesOf(flags, "--allow-net")!.filter((host) => !host.endsWith(":53"));
+    const socket = [`unix:${pod.TS_SOCKET}`, "local-tailscaled.sock:80"];
+    assert.deepEqual(hosts, ["10.43.0.1:443", "10.42.0.9:8080", ...socket]);
+  } finally {
+    await Deno.remove(kubeconfig);
+  }
+});
+
+Deno.test("the front in a pod: connects to the API server only, reads the handover and its configuration, writes nothing", () => {
+  const config = readConfig([], (name) => pod[name], false);
+  const flags = frontPermissions(config, pod.KEYSTONE_HANDOVER!, "https://10.43.0.1");
+  assert.deepEqual(namesOf(flags), ["--allow-net", "--allow-read", "--allow-env"]);
+  assert.deepEqual(valuesOf(flags, "--allow-net"), ["10.43.0.1:443", "10.42.0.9:9443", "10.42.0.9:8081"]);
+  assert.deepEqual(valuesOf(flags, "--allow-read"), [pod.KEYSTONE_HANDOVER, pod.KEYSTONE_CONFIG]);
+});
 
 Deno.test("--help tells how the operator is used, with no cluster at hand", async () => {
   const { code, stdout } = await (await operatorCommand(["--help"])).output();

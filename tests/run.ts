@@ -38,6 +38,7 @@ const suites: Suite[] = [
       "bench",
       "tests/soak",
       "tests/architecture_test.ts",
+      "tests/docs_test.ts",
       "tests/mutants",
       "tests/walk_test.ts",
       "tests/hostile/attacks_test.ts",

@@ -25,54 +25,56 @@ export function guardsPage(): string {
 
 # Guards on what guests ask for
 
-ValidatingAdmissionPolicies in the API server, \`keystone-guest-*\`, judge what is made and changed in guest namespaces,
+ValidatingAdmissionPolicies in the API server, \`keystone-guest-*\`, judge what is created and changed in guest namespaces,
 whether an operator runs or not ([guest-guards.yaml](../deploy/kustomize/base/guest-guards.yaml)). Each refusal names the
 field, its value, the reason, the remedy and the guard.
 
 ${table(["guard", "refuses", "because", "settings", "policy"], rows)}
 ## What is judged
 
-- **Pods, and the templates they are made from**: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs and
-  ReplicationControllers. A template that no pod could come from is refused when it is written.
-- **What a request adds.** An update is held only against what it adds or changes. Scaling, deleting, removing finalizers
-  and changing anything else of an object that is older than a guard always pass.
-- **Pods are judged on creation, whoever makes them**, so a template that is older than a guard makes no more pods that it
-  refuses: its pods run on, a new one is refused, and the reason is in the events of its workload (\`FailedCreate\`). \`kubectl
-  rollout undo\` to such a template is refused with the reason. \`keystone doctor\` lists these workloads.
+- **Pods, and the templates they are created from**: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs and
+  ReplicationControllers. A template whose pods would be refused is refused itself.
+- **What a request adds.** An update is judged only by what it adds or changes. Changing, deleting or scaling an object that is
+  older than a guard, and removing its finalizers, is always possible, except to more replicas than \`replicas\` allows and by a
+  \`forced-end\`.
+- **Pods are judged when they are created, whoever creates them.** From a template that is older than a guard no more pods are
+  created that the guard refuses: its pods run on, a new one is refused, and the reason is in the events of its workload
+  (\`FailedCreate\`). \`kubectl rollout undo\` to such a template is refused with the reason. \`keystone doctor\` lists these
+  workloads.
 - **Not judged** are updates by kubelets, by controllers of \`kube-system\` and by service accounts of namespaces that aren't
-  guests', and ReplicaSets and Jobs that controllers make. It depends on the user alone, so nothing in an object can hold up
-  a controller, the garbage collector or a namespace's deletion.
-- **Too big to be judged is refused**: the API server bounds what an expression may cost, and a request of a guest beyond
-  it fails.
+  guests', and ReplicaSets and Jobs that controllers create. This depends on the user and the kind of request alone, so no object can
+  hold up a controller, the garbage collector or the deletion of a namespace.
+- **An object that is too big to be judged is refused**: the API server limits the cost of an expression, and a guest's request that
+  exceeds the limit fails.
 
-Cluster admins are bound too, as far as they write in guest namespaces.
+Cluster admins are bound too when they write in guest namespaces, except by \`forced-end\`. The guards on claims (\`claim-class\`,
+\`claim-selector\`, \`claim-source\`, \`volume-name\`, \`storage-class\`) don't bind people who may create PersistentVolumes, because a restored
+backup brings both.
 
 ## To warn only
 
-A guard can warn for a while instead of refusing, such as after an upgrade: name it in the operator's configuration, in
-all guest namespaces at once. The user sees the warning, and the audit log has it.
+A guard can warn for a while instead of refusing, for example after an upgrade: name it in the operator's configuration. That
+applies to all guest namespaces. The user sees the warning, and the audit log has it.
 
 \`\`\`yaml
 guards:
   warn: [volume-types, affinity]
 \`\`\`
 
-With Helm that is \`config.guards.warn\` of the values; with kustomize a patch of the ConfigMap that has the configuration. The
-operator writes it on the guest namespaces (\`keystone.io/guards-warn\`). All settings of guards go this way:
-[configuration](configuration.md).
+With Helm that is \`config.guards.warn\` in the values. With kustomize it is a ConfigMap of your own, mounted at \`/etc/keystone\` in the
+containers \`operator\` and \`front\`, whose file \`KEYSTONE_CONFIG\` names. The operator writes the setting on the guest namespaces
+(\`keystone.io/guards-warn\`), as it does with all settings of guards: [configuration](configuration.md).
 
 ## When a guard comes into force
 
-Policies are installed before the operator that belongs to them runs, and stay after it in a roll-back. So a guard that a
-version brings holds in a guest namespace from the moment at which an operator of that version looks after it, which is
-written on it (\`keystone.io/guards\`): by then its settings, such as \`guards.warn\`, are there too. Where nothing is written
-only those hold that are as old as the guards themselves: ${
-    guards.filter(({ since }) => since === 0).map(({ name }) => `\`${name}\``).join(", ")
-  }.
+Policies are installed before their operator runs, and with kustomize they stay in a roll-back. So the guards of a new version are in
+force in a guest namespace only once an operator of that version manages it and has written so on it
+(\`keystone.io/guards\`): by then their settings, such as \`guards.warn\`, are there too. A namespace without that annotation has only the
+oldest guards: ${guards.filter(({ since }) => since === 0).map(({ name }) => `\`${name}\``).join(", ")}.
 
 ## Fields of a pod
 
-Known up to Kubernetes 1.37. A field that is not here is refused until somebody has thought about it (guards \`pod-fields\`,
+The fields of Kubernetes up to 1.37. A field that is not listed is refused until somebody has decided about it (guards \`pod-fields\`,
 \`container-fields\` and \`workload-fields\`).
 
 ${fields(podFields)}
@@ -81,8 +83,8 @@ ${fields(podFields)}
 ${fields(containerFields)}
 ## Fields of other objects
 
-Of \`spec\`, or of the object itself where there is none. A test reads the guests' role and the API server's schemas, and fails
-when there is a kind, a subresource or a field that is not here.
+Of \`spec\`, or of the object itself where there is none. A test reads the guests' role and the schemas of a real API server, and fails
+when it finds a kind, a subresource or a field that is not listed.
 
 ${
     table(
@@ -94,14 +96,14 @@ ${
   }
 ## Annotations and labels
 
-Other controllers obey keys that have a domain: they open ways in, attach networks, hand out identities, volumes and devices.
+Other controllers act on keys that have a domain: they open ways in, attach networks, hand out identities, volumes and devices.
 Keys are judged where they are added or changed: in the metadata of every kind that guests write, in pod and Job templates,
-and in claim templates. Keys without a domain pass, but those below.
+and in claim templates. Keys without a domain are allowed, except those listed below.
 
-A domain stands for its subdomains too, \`domain/name\` for one key, \`domain/name*\` for all whose name begins with that word,
-\`a.b.*\` for all that begin so. Of several that fit, the longest decides. The owner's own lists go first:
-\`guards.dangerousKeys\`, then \`guards.harmlessKeys\`, which can also allow what is refused here. Whoever lists a domain as
-harmless trusts all guests with what its controllers do.
+An entry is a domain with its subdomains, a key (\`domain/name\`), all keys of a domain whose name begins with a word
+(\`domain/name*\`), or all domains that begin alike (\`a.b.*\`). If several match, the longest decides. Your own lists come first:
+\`guards.dangerousKeys\`, then \`guards.harmlessKeys\`, which can also allow what is refused here. If you list a domain as
+harmless, you trust all guests with everything that its controllers do.
 
 Refused for everyone (\`metadata-keys\`), because they …
 
@@ -113,7 +115,7 @@ ${
   }
 Harmless: ${harmlessKeys.map((key) => `\`${key}\``).join(", ")}.
 
-All others with a domain are unknown (\`unknown-keys\`): refused where the setting \`trust.<level>.unknownKeys\` is \`refuse\`, as
-for public, and warned of where it is \`warn\`, as for internal and partner.
+All other keys with a domain are unknown (\`unknown-keys\`): refused where the setting \`trust.<level>.unknownKeys\` is \`refuse\`, the
+default for public, and warned of where it is \`warn\`, the default for internal and partner.
 `;
 }

@@ -32,7 +32,7 @@ const precision = 0.05;
 const alertAt = 0.5;
 
 /** Bytes in a millisecond that nobody writes faster. */
-const fastestBytesPerMs = 50_000;
+export const fastestBytesPerMs = 50_000;
 
 /** Milliseconds between readings while guests' writes are closed. */
 const closedMs = 20_000;

@@ -24,9 +24,9 @@ export interface ReviewOptions {
 }
 
 /** Deeper than any object of the API: its own decoder takes 10,000 levels, its schemas less than 50. */
-const deepest = 500;
+export const deepest = 500;
 /** Arrays, objects and members of one review. 1.5 MB, the most that etcd stores of one object, has some 150,000. */
-const mostValues = 500_000;
+export const mostValues = 500_000;
 
 const review = z.looseObject({
   request: z.looseObject({

@@ -38,12 +38,13 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest takes more than was granted",
     against:
-      "one quota, the exact sum; what isn't named isn't given, devices that no node offers yet included; ephemeral " +
-      "containers and pod resizing are not in the guests' role",
+      "one quota per guest namespace: the exact sum of the grants. What isn't named isn't given, devices that no " +
+      "node offers yet included. Ephemeral containers and pod resizing are not in the guests' role",
     left:
-      "what no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's own load, the " +
-      "size of images, processes (set the kubelet's `podPidsLimit`), what the kernel counts by user id on a node, such as inotify watches, and what a StorageClass on a node's own disk, such as " +
-      "local-path, doesn't hold a claim to, or with `reclaimPolicy: Retain` keeps of claims that were deleted",
+      "what no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's own load, " +
+      "the size of images, processes (set the kubelet's `podPidsLimit`), what the kernel counts per user id on a " +
+      "node, such as inotify watches. Storage of a StorageClass on a node's own disk, such as local-path, that " +
+      "doesn't enforce the size of a claim, or that keeps the data of deleted claims (`reclaimPolicy: Retain`)",
     triedBy: [
       counting,
       "e2e/drain_test.ts: two grants of 2 and 3 cpu give 5, and Bob runs what fits",
@@ -56,12 +57,12 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest floods the API server",
     against:
-      "guests' requests, those with tokens of their pods and those of nobody in particular too, share a few seats of it and borrow none " +
-      "(PriorityLevelConfiguration `keystone-guests`); the operator has seats of its own, so grants end on time meanwhile " +
-      "([priority.yaml](../deploy/kustomize/base/priority.yaml)); what is too big to be judged is refused",
-    left:
-      "the processor's time of a request that is being served; guests share those seats among each other; subjects of " +
-      "Realms beyond the first 5,999 share everybody's seats",
+      "requests of guests, requests with tokens of their pods, and anonymous requests share a few seats and borrow " +
+      "none (PriorityLevelConfiguration `keystone-guests`). The operator has seats of its own, so grants end on time " +
+      "meanwhile ([priority.yaml](../deploy/kustomize/base/priority.yaml)). Objects that are too big to be judged " +
+      "are refused",
+    left: "the CPU time of a request that is being served; guests compete with each other for those seats; the " +
+      "FlowSchema has room for 5,999 Users, Groups and guest namespaces: beyond that, guests share everybody's seats",
     triedBy: [
       "hostile/flood_test.ts",
       `${metadata}: too many labels to judge: refused to a guest, never in the way of a driver or a deletion`,
@@ -72,12 +73,12 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest reaches your network",
     against:
-      "default deny both ways; destinations are opened by address in [two tiers](network.md): metadata services, the " +
-      "tailnet, nodes and the cluster's ranges never, private ranges only by a destination that lies in them, in all IPv6 " +
-      "forms of IPv4 that a CIDR can name",
-    left:
-      "needs a network plugin that enforces policies; DNS is a tunnel where it is on (off for `public`); connections " +
-      "outlive a policy until their pod ends; see [on the network](#on-the-network)",
+      "default deny in both directions; destinations are opened by address in [two tiers](network.md): metadata " +
+      "services, the tailnet, nodes and the cluster's own ranges stay closed (only a grant to an `internal` realm " +
+      "can open a part of them, by naming it); private ranges are opened only by a destination that lies inside " +
+      "them. Both hold for the IPv6 forms of IPv4 addresses that a CIDR can name",
+    left: "needs a network plugin that enforces NetworkPolicies; DNS is a tunnel where it is on (off for `public`); " +
+      "connections outlive a policy until their pod ends; see [on the network](#on-the-network)",
     triedBy: [
       `${network}: 0.0.0.0/0, ::/0 and internet are the internet: cyclonus lets nothing through to a place inside`,
       `${network}: no guest opens more by a policy or a grant of his own`,
@@ -89,11 +90,10 @@ export const threats: readonly Threat[] = [
   {
     threat: "a DNS zone leads into your network, now or later",
     against:
-      "a name opens public addresses, or private ones within the grant's `within`, never protected ones; each answer is " +
-      "judged",
-    left:
-      "an address that a name had stays open until twice its TTL, at least a minute, and for five minutes while DNS " +
-      "fails",
+      "a name opens public addresses, and private ones inside the grant's `within`, never protected ones; each " +
+      "answer is judged",
+    left: "an address that a name had stays open until twice its TTL has passed, at least one minute and at most two " +
+      "hours; while DNS fails, the last answer stays in force for five minutes",
     triedBy: [
       `${network}: N names of the zone that stand for a place inside open nothing`,
       `${network}: names that are public at first and then stand for a place inside open that at no moment`,
@@ -103,13 +103,13 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest takes the node",
     against:
-      "Pod Security `restricted` (`baseline` for `internal`); the [guards](guards.md): no node names, no tolerations " +
-      "of control planes and cordoned nodes, volumes of ordinary types only, no hosts in probes and hooks, RuntimeClasses by setting, no field that " +
-      "nobody has thought about",
+      "Pod Security `restricted` (`baseline` for `internal`); the [guards](guards.md): no `nodeName`, no tolerations " +
+      "of control planes and cordoned nodes, volumes of ordinary types only, no hosts in probes and hooks, " +
+      "RuntimeClasses by setting, no field that the guards don't know",
     left:
-      "flaws of the kernel and of the container runtime: require a RuntimeClass with a sandbox of people you don't know " +
-      "(`runtimeClassRequired`). An image that a node has already can be run by its name, a private one too, unless " +
-      "`alwaysPullImages` is set for the trust level",
+      "flaws of the kernel and of the container runtime: for people you don't know, require a RuntimeClass with a " +
+      "sandbox (`runtimeClassRequired`). Any image that a node already has can be run by its name, private ones too, " +
+      "unless `alwaysPullImages` is set for the trust level",
     triedBy: [
       `${guards}: all N attacks of the table are refused`,
       `${guards}: ordinary objects that are there are not turned into such`,
@@ -131,21 +131,22 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest takes devices beside the quota",
     against:
-      "RuntimeClasses of devices need a limit of the device; variables such as `NVIDIA_VISIBLE_DEVICES` are refused, " +
-      "in ConfigMaps and Secrets too; `resourceClaims` are refused",
+      "RuntimeClasses of devices (`guards.deviceRuntimeClasses`) need a limit of the device; variables such as " +
+      "`NVIDIA_VISIBLE_DEVICES` are refused, as keys of ConfigMaps and Secrets too; `resourceClaims` are refused",
     left:
-      "an *image* that sets the variable, where the NVIDIA runtime is the nodes' default or the pod has one GPU: set " +
-      "`accept-nvidia-visible-devices-envvar-when-unprivileged = false` in the NVIDIA container toolkit's configuration",
+      "an *image* that sets the variable, where the NVIDIA runtime is the nodes' default or the pod has been given " +
+      "one GPU: set `accept-nvidia-visible-devices-envvar-when-unprivileged = false` in the NVIDIA container " +
+      "toolkit's configuration",
     triedBy: [`${guards}: all N attacks of the table are refused`],
     guards: ["resource-claims", "device-variables", "device-keys"],
   },
   {
-    threat: "a guest has Kubernetes' own controllers work for nobody but him",
+    threat: "a guest keeps Kubernetes' own controllers busy",
     against:
-      "replicas, ports of Services, owners, metrics of autoscalers and schedules are bounded: one number could end the " +
-      "controller manager, or keep its garbage collector from all other namespaces",
-    left:
-      "how fast a guest makes and deletes what is counted: controllers share their requests out among all namespaces",
+      "replicas, ports of Services, owners, metrics of autoscalers and schedules are bounded: a single large number " +
+      "could end the controller manager, or keep its garbage collector from all other namespaces",
+    left: "how fast a guest creates and deletes what is counted: controllers share their request rate among all " +
+      "namespaces",
     triedBy: [
       `${guards}: all N attacks of the table are refused`,
       `${verbs}: no workload is scaled beyond all that could ever run`,
@@ -153,38 +154,43 @@ export const threats: readonly Threat[] = [
     guards: ["replicas", "service-ports", "owners", "autoscaler-metrics", "schedule"],
   },
   {
-    threat: "a guest has a node ask your network",
+    threat: "a guest makes a node send requests into your network",
     against: "no hosts in probes and hooks; no images of registries that are named by an address",
-    left: "registries by names that lead into your network, what a registry redirects to, and what the nodes' own " +
-      "credentials open: `imageRegistries` of the trust level leaves only those that you name",
+    left: "registries whose names resolve into your network, redirects of a registry, and images that the nodes' own " +
+      "credentials can pull: with `imageRegistries` of the trust level only the registries that you name are allowed",
     triedBy: [`${guards}: all N attacks of the table are refused`],
     guards: ["image-registry"],
   },
   {
-    threat: "a guest puts home's pods out, or keeps them out",
-    against: "`maxPriority` 0; no affinity or anti-affinity with pods of other namespaces; other schedulers by setting",
-    left:
-      "pods of a priority below 0; `PodDisruptionBudgets` of guests hold up `kubectl drain` (`--disable-eviction` " +
-      "passes by them), and so does a pod as large as can be stored, while its grant goes on (`kubectl patch pod NAME " +
-      '--subresource=status --type=merge -p \'{"status":{"conditions":null}}\'` makes room)',
+    threat: "a guest preempts the owner's pods, or keeps them from being scheduled",
+    against:
+      "`maxPriority` is 0; no affinity or anti-affinity with pods of other namespaces; no other schedulers, unless a " +
+      "setting allows them",
+    left: "pods with a priority below 0 can be preempted; `PodDisruptionBudgets` of guests hold up `kubectl drain` " +
+      "(`--disable-eviction` bypasses them), and so does a pod of the largest size that can be stored, while its " +
+      'grant lasts (`kubectl patch pod NAME --subresource=status --type=merge -p \'{"status":{"conditions":null}}\'` ' +
+      "makes room)",
     triedBy: [`${guards}: all N attacks of the table are refused`],
     guards: ["priority", "scheduler", "affinity"],
   },
   {
     threat: "a guest stays after the end",
     against:
-      "access goes first, quota to zero, load balancers and node ports become internal, pods are evicted and then deleted, " +
-      "no tokens that last, no finalizers that hold pods, `terminationGracePeriodSeconds` is bounded, no pod that runs is " +
-      "deleted without grace, so that nobody knows of it any more; one that has no room for the mark that it is ending gets " +
-      "some ([ADR 0033](adr/0033-a-pod-without-room-loses-its-conditions-first.md)); also in a namespace that is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained when " +
-      "no pod was seen, and names those that stay",
+      "access is removed first, the quota goes to zero, load balancers and node ports become internal, pods are " +
+      "evicted and then deleted. Guests get no tokens that outlast the grant and set no finalizers that hold pods; " +
+      "`terminationGracePeriodSeconds` is bounded; no running pod is deleted without grace, which would make the API " +
+      "server forget it while it runs on. A pod that has no room for the mark that it is being deleted gets some " +
+      "([ADR 0033](adr/0033-a-pod-without-room-loses-its-conditions-first.md)). All this holds in a namespace that " +
+      "is being deleted, when a part of the plan throws, and when other writes are refused. Status says Drained only " +
+      "when no pod was seen any more, and names those that stay",
     left:
-      "what he has copied elsewhere. Watches, `exec`, `attach`, `port-forward` and `logs -f` that are open already (see " +
-      "[below](#what-is-open-already)). A cloud's load balancer until its controller has taken it down. A webhook of " +
-      "somebody else's that refuses a closing write itself: it is said on the Grant (`WriteRefused`). Where the *status* of " +
-      "a Grant is refused, a restart of the operator begins the notice of a revocation anew. A quota that can't be lowered " +
-      "lets controllers make pods again, which are deleted again. A pod on a node that is lost may run on. Policies of a " +
-      "namespace in deletion on Kubernetes before 1.33, which deletes them before pods: pods go at once then",
+      "what guests have copied elsewhere. Watches, `exec`, `attach`, `port-forward` and `logs -f` that are already " +
+      "open (see [below](#what-is-open-already)). A cloud's load balancer, until its controller has removed it. A " +
+      "closing write that somebody else's webhook refuses: the Grant says so (`WriteRefused`). Where writing the " +
+      "*status* of a Grant is refused, a restart of the operator starts the notice of a revocation again. If the " +
+      "quota can't be lowered, controllers create pods again, and these are deleted again. A pod on a lost node may " +
+      "run on. NetworkPolicies of a namespace in deletion before Kubernetes 1.33, which deletes them before the " +
+      "pods: the operator then deletes the pods at once",
     triedBy: [
       closing,
       `${verbs}: no pod that runs is taken off the books before it has stopped`,
@@ -206,13 +212,13 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "a guest makes objects that can't be read, or are huge",
-    against: "every quantity is read, held at 10^64; what can't be read is left out, counted " +
-      "([KeystoneUnreadableObjects](alerts.md#keystoneunreadableobjects)) and goes first in a drain; answers have a byte " +
-      "budget, and lists come in pages of a few MiB",
+    against: "every quantity is read, and counted as at most 10^64; what can't be read is left out, counted " +
+      "([KeystoneUnreadableObjects](alerts.md#keystoneunreadableobjects)) and goes first in a drain; answers have a " +
+      "byte budget, and lists come in pages of a few MiB",
     left:
-      "objects of more than 32 MiB, which etcd doesn't store unless it is told to; what the API server itself spends on " +
-      "them. A drain reads the guest's finished pods too, in small pages: thousands of fat ones delay the drain of that " +
-      "guest's own pods by seconds",
+      "objects of more than 32 MiB, which etcd stores only if it is configured to; what the API server itself spends " +
+      "on them. A drain reads the guest's finished pods too, in small pages: thousands of large ones delay the drain " +
+      "of that guest's own pods by seconds",
     triedBy: [
       `${reading}: a pod that asks for 1e1002 of something is drained as any other`,
       `${reading}: an operator starts beside a node with an odd status, and finished and fat pods don't fill it`,
@@ -220,59 +226,62 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
-    threat: "a guest fills etcd, as by writing one object again and again",
+    threat: "a guest fills etcd, for example by writing one object again and again",
     against:
-      "what is kept of objects is [counted](#what-a-guest-can-keep). There is an alert at half of etcd's quota, and " +
-      "from 80 % on guests can read and delete but not write, from 90 % on no pods are made for them either " +
-      "([ADR 0031](adr/0031-guests-writes-close-before-the-database-is-full.md)); each Grant says so. If it is full all the " +
-      "same, the last holder of the Lease goes on with deletes: at an expiry, or when you delete the Realm, access and open " +
-      "policies go ([ADR 0030](adr/0030-the-last-holder-deletes-in-a-full-database.md))",
+      "the number of stored objects is [bounded](#what-a-guest-can-keep). An alert fires at half of etcd's quota; " +
+      "from 80 % on guests can read and delete but not write, and from 90 % on no pods are created for them either " +
+      "([ADR 0031](adr/0031-guests-writes-close-before-the-database-is-full.md)); each Grant says so " +
+      "(`WritesClosed`). If etcd fills up all the same, the last holder of the Lease goes on with deletes: when a " +
+      "grant expires, or when you delete the Realm, access and open policies are removed ([ADR " +
+      "0030](adr/0030-the-last-holder-deletes-in-a-full-database.md))",
     left:
-      "`storage.quotaBackendBytes` has to be your etcd's, and the API server has to tell its size; guests who did " +
-      "nothing can't write either then; kubelets write the status of pods that run, of 1 MB each second where such a pod's " +
-      "readiness changes, until the Grant is ended; who " +
-      "writes a fifth of the quota in the 5 s between two looks is faster. In a full etcd pods, quotas and Services wait " +
-      "for room, since the API server deletes no pod without a write; Grants can't be revoked; nobody acts if that " +
-      "operator's process ends too",
+      "`storage.quotaBackendBytes` has to match your etcd, and the API server has to report its size; guests who did " +
+      "nothing wrong can't write either meanwhile; kubelets go on writing the status of running pods, 1 MB each " +
+      "second where the readiness of such a large pod changes, until the Grant is ended; a guest who writes more " +
+      "than 50 MB/s, or a fifth of the quota in the 5 s between two renewals of the Lease, can be faster. In a full " +
+      "etcd pods, quotas and Services wait for room, because the API server deletes no pod without a write; Grants " +
+      "can't be revoked; and nobody acts any more if that operator's process ends too",
     triedBy: ["hostile/storage_test.ts", "hostile/nospace_test.ts"],
   },
   {
     threat: "a guest does all of it at once, so that others suffer",
     against:
-      "what stands against each, and: all that guests write is read in small pieces and kept as what planners need of it, so " +
-      "that the operator stays below 256 MiB. For others grants begin and end, their objects stay as they are, and their " +
+      "the same defences, and: what guests write is read in small pieces, and only what plans need is kept, so that " +
+      "the operator stays below 256 MiB. For others, grants begin and end, their objects stay as they are, and their " +
       "requests are answered ([attackers](promises.md#attackers))",
     left:
-      "processors: on an API server that has none to spare each write takes longer, and so do grants; other guests wait for " +
-      "the seats that they share",
+      "CPU: on an API server that has none to spare each write takes longer, and so do grants; other guests wait for " +
+      "the seats that all guests share",
     triedBy: ["hostile/attackers_test.ts"],
   },
   {
     threat: "an old kubeconfig opens the next realm of that name",
     against:
-      "each account is named by whom it stands for, has the Realm as owner, and goes with access, with the Realm and with " +
-      "its subjects ([ADR 0028](adr/0028-an-account-is-named-by-whom-it-stands-for.md))",
+      "the name of each account is derived from the people it was made for; the Realm owns it, and it is deleted " +
+      "with access, with the Realm and with a change of the subjects ([ADR " +
+      "0028](adr/0028-an-account-is-named-by-whom-it-stands-for.md))",
     left: "kubeconfigs that you issue to `subjects` yourself: revoke them where you issued them",
     triedBy: [`${ends}: keep the account of a Realm that is made again for somebody else`],
   },
   {
     threat: "a restored namespace is deleted with its data",
     against:
-      "only a namespace that Keystone made itself, that never kept a volume, and that was found closed and empty twice is " +
-      "deleted ([ADR 0029](adr/0029-only-a-namespace-that-keystone-made-goes-by-itself.md))",
+      "Keystone deletes only a namespace that it created itself, that never kept a volume, and that was found closed " +
+      "and empty twice ([ADR 0029](adr/0029-only-a-namespace-that-keystone-made-goes-by-itself.md))",
     left:
-      "Secrets and ConfigMaps of an empty namespace, after the retention; a backup restored within a minute of the " +
-      "namespace's making is taken for the namespace itself",
+      "Secrets and ConfigMaps of an empty namespace, after the retention; a backup that is restored within a minute " +
+      "of the namespace's creation is taken for the namespace itself",
     triedBy: [`${ends}: lose what is stored: a namespace restored from a backup is not deleted`],
   },
   {
     threat: "a guest takes another's volume",
     against:
-      "claims name a StorageClass that makes volumes or that a grant names; no volume names, selectors or sources " +
-      "elsewhere, in claim templates too; volumes of an ended grant stay in the closed namespace of the same identity",
+      "claims name a StorageClass that provisions volumes or that a grant names; no volume names, selectors or " +
+      "sources elsewhere; the same in claim templates, which may also leave the class out; volumes of an ended grant " +
+      "stay in the closed namespace of the same identity",
     left:
       "a StorageClass that hands out used disks; free volumes, of any size, of a class without a provisioner that a " +
-      "grant names; who may create PersistentVolumes is exempt; a VolumeAttributesClass is the guest's choice",
+      "grant names; whoever may create PersistentVolumes is exempt; guests choose any VolumeAttributesClass",
     triedBy: [
       `${guards}: all N attacks of the table are refused`,
       `${metadata}: what is older than the guards is changed and deleted, but its dangerous key isn't`,
@@ -280,13 +289,13 @@ export const threats: readonly Threat[] = [
     guards: ["claim-class", "claim-selector", "claim-source", "volume-name", "storage-class"],
   },
   {
-    threat: "a guest has other controllers work for him",
+    threat: "a guest uses other controllers of the cluster",
     against:
       "annotations and labels that hand out network, identity, storage or nodes are refused, in templates too ([the " +
-      "list](guards.md#annotations-and-labels)); those that nobody knows are refused or warned of by trust level",
+      "list](guards.md#annotations-and-labels)); unknown ones are refused or warned of, by trust level",
     left:
       "keys without a domain, such as `grafana_dashboard`, which a sidecar may collect from all namespaces; unknown " +
-      "keys where they only warn; what objects had before the guards came",
+      "keys where they only cause a warning; what objects had before the guards came",
     triedBy: [
       `${metadata}: guards on metadata judge every kind that the guests' role can make`,
       `${metadata}: the guest changes, relabels and lets go what others have annotated, and adds nothing to it`,
@@ -296,12 +305,12 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "a guest holds objects past the end",
-    against:
-      "added finalizers are Kubernetes' own for that kind only; the ConfigMap, quota and limits named `keystone` are the operator's and " +
-      "cluster admins'",
+    against: "guests can add only Kubernetes' own finalizers of that kind; the ConfigMap, quota and LimitRange named " +
+      "`keystone` can be written only by the operator and cluster admins",
     left:
-      "finalizers of storage drivers that have stopped working: the Grant and the namespace's conditions name them. " +
-      "Objects with a finalizer that are as large as can be stored can't be deleted: take the finalizer out, and they go",
+      "finalizers of storage drivers that no longer work: conditions of the Grant and of the namespace name them. " +
+      "Objects of the largest size that can be stored can't be deleted while they have a finalizer: remove the " +
+      "finalizer, and they go",
     triedBy: [
       `${metadata}: all ConfigMaps are deleted at once, but not the guide to the grants`,
       `${metadata}: the namespace goes, with all that is in it`,
@@ -312,10 +321,10 @@ export const threats: readonly Threat[] = [
     guards: ["finalizers"],
   },
   {
-    threat: "somebody adds himself to a realm",
+    threat: "somebody adds themselves to a realm",
     against:
-      "making a Realm and changing its subjects, identity, trust level or pin takes the verb `trust`; a member's subjects " +
-      "are part of what a SuperEntity's members approve",
+      "creating a Realm and changing its subjects, identity, trust level or pin takes the verb `trust`; a member's " +
+      "subjects are part of what a SuperEntity's members approve",
     left: "those who have the verb",
     triedBy: [
       realms,
@@ -324,7 +333,8 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "somebody takes over a realm's name",
-    against: "nodes are pinned by StableID; `NodeReplaced` closes the realm's addresses",
+    against:
+      "nodes are pinned by StableID; if another node has the name, the realm's addresses are closed (`NodeReplaced`)",
     left: "the first contact: check the node, or pin it before",
     triedBy: [
       `${identity}: a node that is removed closes its way at once; who takes its name is in no policy`,
@@ -335,15 +345,15 @@ export const threats: readonly Threat[] = [
   {
     threat: "a tailscaled, or the control server behind it, hangs, floods or lies",
     against:
-      "what it says is bounded in size and time, and is read as its form says or not at all; addresses outside of " +
-      "`clusterRanges.tailnet` open nothing, whatever it says; grants are enforced and end without it",
-    left: "it says which node is online, and which node answers to a name at the first contact",
+      "its answers are bounded in size and time, and used only if they have the expected form; addresses outside " +
+      "`clusterRanges.tailnet` open nothing; grants are enforced and end without it",
+    left: "it says which node is online, and which node has a name at the first contact",
     triedBy: ["tailnet/hostile_test.ts"],
   },
   {
     threat: "a node of the tailnet reaches into the operator's pod",
-    against: "nothing of ours listens on loopback, to which a userspace tailscaled delivers " +
-      "([ADR 0022](adr/0022-nothing-listens-on-loopback.md)); the sidecar has no token",
+    against: "nothing of ours listens on loopback, to which a userspace tailscaled delivers ([ADR " +
+      "0022](adr/0022-nothing-listens-on-loopback.md)); the sidecar has no token",
     left: "tailscaled's own PeerAPI; see [in the pod](#in-the-pod)",
     triedBy: [
       "tailnet/loopback_test.ts",
@@ -351,7 +361,7 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
-    threat: "somebody changes the labels that guards go by",
+    threat: "somebody changes the labels that the guards select by",
     against: "only the operator and cluster admins can",
     left: "cluster admins",
     triedBy: ["api/guards_test.ts: N can't N"],
@@ -359,14 +369,17 @@ export const threats: readonly Threat[] = [
   {
     threat: "the operator is taken over",
     against:
-      "the fence binds it, whatever it asks. It reads no Secret but that of its webhook, makes no pods, opens no shell, " +
-      "changes no terms, trust or approval, and of tokens it makes only the front's",
-    left:
-      "all that it is there for: it can end access and let in any User or Group that isn't Kubernetes' own, who then work " +
-      "in guest namespaces and read the Secrets there; open guests' network and raise their quotas; let the guards only warn " +
-      "and lower Pod Security to `baseline`; delete guest namespaces, pods and claims; make Services internal; write " +
-      "statuses; trust another node for a realm; put its webhook elsewhere, which then sees guests' workloads and can refuse " +
-      "them; close guests' writes; read the API server's metrics",
+      "the fence applies to all its writes. It reads no Secret except its webhook's, creates no pods, opens no " +
+      "shell, changes no terms, trust or approval, and creates no tokens except the front's",
+    left: "its purpose: it can end access and let in any User or Group that isn't Kubernetes' own, who then work in " +
+      "guest namespaces and read the Secrets there, and let them approve for a realm that is a member of a " +
+      "SuperEntity; open guests' network and raise their quotas; make the guards only warn and lower Pod Security to " +
+      "`baseline`; delete guest namespaces, pods and claims; make Services internal; write statuses; trust another " +
+      "node for a realm; point its webhook elsewhere, which then sees what guests write, except Secrets, and all " +
+      "changes of Grants, Realms and SuperEntities, and can refuse them; close guests' writes. The fence judges " +
+      "writes only: the operator can list pods, with the environment variables in their specs, Services, claims, " +
+      "NetworkPolicies, namespaces, nodes, ClusterRoles and their bindings in the whole cluster, and read the API " +
+      "server's metrics",
     triedBy: [
       "api/guards_test.ts: N can't N",
       "api/guards_test.ts: the operator has no secrets, makes no pods, and has what is of one name by that name",
@@ -377,8 +390,8 @@ export const threats: readonly Threat[] = [
   {
     threat: "two operators act at once",
     against: "one Lease; each write is checked against it on the monotonic clock",
-    left:
-      "a write that was on the wire when its process was stopped: what it did stands until the leader sees it, at once",
+    left: "a write that was already sent when its process was stopped: what it did stands until the leader sees it, " +
+      "which is at once",
     triedBy: [
       `${install}: at no time did two of them write`,
       "api/lib_kubernetes_test.ts: of ten that want the lease at once, exactly one gets it",
@@ -387,17 +400,17 @@ export const threats: readonly Threat[] = [
   {
     threat: "strangers load the webhook",
     against: "a process, an identity and a memory limit of its own; connections, sizes and times are bounded " +
-      "([admission](admission.md#who-answers)); failure policy Ignore",
-    left:
-      "a flood from many addresses can keep reviews from being answered: refusals then come from the quota, in its words",
+      "([admission](admission.md#who-answers)); `failurePolicy: Ignore`",
+    left: "a flood from many addresses can keep reviews from being answered: then the quota refuses, in its own words",
     triedBy: ["hostile/front_test.ts"],
   },
   {
     threat: "the front is taken over",
-    against: "its token reads what answers depend on and lasts ten minutes; the operator reads nothing that it writes",
-    left:
-      "until it is stopped it can refuse workloads of guests and changes of Grants and Realms, and it holds the webhook's " +
-      "serving key; enforcement never asks it",
+    against:
+      "its token can read only what answers depend on, and expires after ten minutes; the operator reads nothing " +
+      "that the front writes",
+    left: "until it is stopped it can refuse workloads of guests and changes of Grants and Realms, and it holds the " +
+      "webhook's serving key; enforcement doesn't depend on it",
     triedBy: [
       "api/webhook_test.ts: with all that the front has, nothing is written and no secret is read",
       "api/webhook_test.ts: without a front the quota still holds, and grants begin and end",
@@ -405,15 +418,16 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "clocks are wrong",
-    against: "no grant ends for good while operator and API server differ by more than 2 s",
-    left: "a clock that is wrong on both",
+    against: "no grant ends for good while the clocks of operator and API server differ by more than 2 s",
+    left: "clocks that are both wrong by the same time",
     triedBy: ["api/ladder_test.ts: a clock that jumps ahead ends nothing, and what is due ends once it is set right"],
   },
   {
     threat: "no operator acts",
-    against: "everything stands, nothing begins or ends; the other replica follows within the Lease; " +
+    against:
+      "everything stays as it is, nothing begins or ends; the other replica takes over within the 15 s of the Lease and 2 s; " +
       "[KeystoneNoLeader](alerts.md#keystonenoleader)",
-    left: "a grant goes on past its end until one acts again",
+    left: "a grant goes on past its end until an operator acts again",
     triedBy: [
       `${install}: a leader that is killed is followed within the Lease and 2 s`,
       "api/grants_test.ts: one that was deleted while no operator ran is closed by the next one",
@@ -421,7 +435,7 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "the tailnet is gone",
-    against: "unreachable is not revoked: everything stands, realms are Unknown",
+    against: "unreachable is not revoked: everything stays as it is, realms are Unknown",
     left: "",
     triedBy: [
       "tailnet/operator_test.ts: without a tailscaled: Unknown with the reason, and grants are enforced and end as before",
@@ -431,8 +445,8 @@ export const threats: readonly Threat[] = [
   {
     threat: "the image or the chart is not what it seems",
     against:
-      "releases have provenance, the image an SBOM; the published chart names the image by digest; dependencies are " +
-      "locked",
+      "releases have provenance, the image has an SBOM; the published chart names the image by digest; dependencies " +
+      "are locked",
     left: "check them: `gh attestation verify oci://… --owner …`",
     triedBy: [],
     untried: "the release's signatures are made where it is published",
@@ -440,8 +454,8 @@ export const threats: readonly Threat[] = [
   {
     threat: "secrets leak",
     against:
-      "no value of the chart holds one, nothing of ours logs one; the auth key is a Secret, read by the sidecar only",
-    left: "who reads Secrets of keystone-system",
+      "no value of the chart needs one, and Keystone logs none; the auth key is a Secret that only the sidecar reads",
+    left: "whoever reads Secrets of `keystone-system`; what you put into `extraEnv` of the chart",
     triedBy: [
       "api/chart_test.ts: the socket is in the operator's container and tailscaled's, the token only where it is needed",
       "api/chart_test.ts: no role has a wildcard, may give itself more, or reaches secrets that it doesn't need",

@@ -1,0 +1,170 @@
+/** The security pages say what the code does: numbers, ranges, rights and messages in them are compared with their source. */
+import assert from "node:assert/strict";
+import { load, loadAll } from "js-yaml";
+import { MAX_SKEW_MS } from "../lib/kubernetes/mod.ts";
+import { most as mostQuantity } from "../lib/quantity/quantity.ts";
+import { defaultSettings, type TrustLevel, trustLevels } from "../src/api/mod.ts";
+import { cidr } from "../src/core/address.ts";
+import { maxFlowSubjects } from "../src/core/guest_flow.ts";
+import { maxGraceSeconds } from "../src/core/guest/drain.ts";
+import { destinationsOf } from "../src/core/guest/plan.ts";
+import { alwaysPrivate, alwaysProtected } from "../src/core/network/tiers.ts";
+import { fastestBytesPerMs, guestWritesAt } from "../src/core/storage.ts";
+import { defaultTiming } from "../src/dns/records.ts";
+import { defaultBounds } from "../src/front/bounded_server.ts";
+import { deepest, mostValues } from "../src/front/review.ts";
+
+const root = new URL("../", import.meta.url);
+const read = (path: string): string => Deno.readTextFileSync(new URL(path, root));
+const inOneLine = (text: string): string => text.replaceAll(/\s+/g, " ");
+const page = (name: string): string => inOneLine(read(`docs/${name}.md`));
+
+/** Asserts that a page has each of these texts. */
+function says(name: string, ...texts: readonly string[]): void {
+  const text = page(name);
+  for (const each of texts) assert.ok(text.includes(each), `docs/${name}.md doesn't say: ${each}`);
+}
+
+/** The cells of a table's row that begins with this one. */
+function row(name: string, first: string): string[] {
+  const line = read(`docs/${name}.md`).split("\n").find((line) => line.startsWith(`| ${first} |`));
+  assert.ok(line, `docs/${name}.md has no row ${first}`);
+  return line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, ""));
+}
+
+const seconds = (ms: number): string => `${ms / 1000} s`;
+const withCommas = (number: number): string => number.toLocaleString("en-US");
+
+Deno.test("docs/admission.md: the bounds are those of the front", () => {
+  const { connections, head, body, longestBody, kept, shortBody, handshakeMs, headMs, requestMs } = defaultBounds;
+  says(
+    "admission",
+    `| connections | ${connections}; above that`,
+    `| handshake · head · whole request | ${[handshakeMs, headMs, requestMs].map(seconds).join(" · ")} |`,
+    `| head | ${head / 1024} KiB`,
+    `| review | ${body / 2 ** 20} MiB and ${withCommas(mostValues)} values;`,
+    `Above ${longestBody / 2 ** 20} MiB or ${deepest} levels it is turned away`,
+    `| ${kept / 2 ** 20} MiB; those up to ${shortBody / 1024} KiB always have room`,
+  );
+});
+
+Deno.test("docs/security.md: the front and the guests have the rights that their roles give", () => {
+  interface Role {
+    kind: string;
+    metadata: { name: string };
+    rules: { resources: string[]; verbs: string[] }[];
+  }
+  const words: Readonly<Record<string, string>> = {
+    cronjobs: "workloads",
+    daemonsets: "workloads",
+    deployments: "workloads",
+    endpointslices: "API server's addresses",
+    horizontalpodautoscalers: "autoscalers",
+    jobs: "workloads",
+    limitranges: "limits",
+    persistentvolumeclaims: "PersistentVolumeClaims",
+    poddisruptionbudgets: "PodDisruptionBudgets",
+    pods: "workloads",
+    "pods/attach": "attach",
+    "pods/eviction": "evictions",
+    "pods/exec": "exec",
+    "pods/log": "logs",
+    "pods/portforward": "port-forward",
+    replicasets: "workloads",
+    replicationcontrollers: "workloads",
+    resourcequotas: "quotas",
+    servicecidrs: "ranges of Services",
+    statefulsets: "workloads",
+  };
+  const rules = (path: string, name: string) =>
+    (loadAll(read(`deploy/kustomize/${path}`)) as unknown as Role[])
+      .filter(({ kind, metadata }) => kind.endsWith("Role") && metadata.name === name).flatMap(({ rules }) => rules);
+  const may = (first: string) => row("security", first)[1]!.toLowerCase();
+  const front = rules("webhook/webhook.yaml", "keystone-front");
+  const readable = "get,list,watch";
+  const guests = rules("base/guest-role.yaml", "keystone-guest").filter(({ verbs }) => `${verbs}` !== readable);
+  for (
+    const [first, granted] of [
+      ["the front, which answers admission reviews", front],
+      ["guests (the realm's `subjects`)", guests],
+    ] as const
+  ) {
+    for (const resource of granted.flatMap(({ resources }) => resources)) {
+      const word = words[resource.replace(/\/scale$/, "")] ?? resource;
+      assert.ok(may(first).includes(word.toLowerCase()), `${first}: ${resource}`);
+    }
+  }
+  assert.deepEqual([...new Set(front.flatMap(({ verbs }) => verbs))], ["list", "watch"]);
+});
+
+Deno.test("docs/security.md: numbers are those of the code", () => {
+  const { quotaBackendBytes, closeGuestWritesAt } = defaultSettings.storage;
+  const podsCloseAt = [0.85, 0.89, 0.9, 0.91].find((share) =>
+    guestWritesAt(share * quotaBackendBytes!, "Open", defaultSettings.storage) === "PodsClosed"
+  );
+  const { shortestHoldMs, longestTtlMs, graceMs } = defaultTiming;
+  assert.deepEqual([shortestHoldMs, 2 * longestTtlMs, graceMs], [60_000, 2 * 3_600_000, 5 * 60_000]);
+  assert.equal(mostQuantity, 10n ** 64n * 10n ** 9n);
+  says(
+    "security",
+    `has room for ${withCommas(maxFlowSubjects - 1)} Users`,
+    `from ${closeGuestWritesAt! * 100} % on guests can read and delete but not write, and from ${
+      podsCloseAt! * 100
+    } % on no pods`,
+    `more than ${fastestBytesPerMs / 1000} MB/s`,
+    "counted as at most 10^64",
+    "at least one minute and at most two hours; while DNS fails, the last answer stays in force for five minutes",
+    `differ by more than ${seconds(MAX_SKEW_MS)}`,
+    `within \`termination.drainSeconds\` and ${maxGraceSeconds} s more`,
+    `${defaultSettings.trust.internal.history} by default`,
+  );
+});
+
+Deno.test("docs/security.md: trust levels are as their defaults", () => {
+  const levels = (of: (level: TrustLevel) => boolean) => trustLevels.filter(of).join(", ");
+  assert.equal(levels((level) => !defaultSettings.trust[level].dns), "public");
+  assert.equal(levels((level) => defaultSettings.trust[level].podSecurity === "baseline"), "internal");
+  assert.equal(levels((level) => defaultSettings.trust[level].egress === "any"), "internal");
+  assert.equal(levels((level) => defaultSettings.trust[level].egress === "realm"), "public");
+  assert.equal(levels((level) => defaultSettings.trust[level].podTokens), trustLevels.join(", "));
+  assert.equal(defaultSettings.maxPriority, 0);
+  says("security", "`restricted` (`baseline` for `internal`)", "(off for `public`)", "`maxPriority` is 0");
+});
+
+Deno.test("docs/network.md: each range that it names is in the tier under which it stands", () => {
+  const named = [...row("network", "private")[1]!.matchAll(/`([^`]+)`/g)].map(([, text]) => text!);
+  assert.ok(named.length > 6);
+  assert.deepEqual(named.filter((text) => !alwaysPrivate.some((range) => cidr(range) === text)), []);
+  for (const text of ["2001::/32", "64:ff9b:1::/48"]) assert.ok(alwaysProtected.some((range) => cidr(range) === text));
+  const { tailnet, nat64 } = defaultSettings.clusterRanges;
+  assert.ok(tailnet.includes("100.64.0.0/10"));
+  says("network", `NAT64 (\`${nat64[0]}\`)`, "NAT64 prefixes of your own (`64:ff9b:1::/48`) are protected");
+});
+
+Deno.test("docs/network.md: the message in the example is the operator's", () => {
+  const world = {
+    realm: undefined,
+    namespace: undefined,
+    settings: defaultSettings,
+    cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
+    realmNamed: () => undefined,
+    addressesOfName: () => undefined,
+  };
+  const { resolved: [all] } = destinationsOf(world, { destinations: ["0.0.0.0/0"], except: [], within: [] });
+  const [first] = all!.narrowed!.split(". To open one");
+  says("network", `web: ${first}. To open …`);
+});
+
+Deno.test("docs/install.md: the overlays and values that it names are there", () => {
+  const values = load(read("deploy/chart/values.yaml")) as Record<string, unknown>;
+  const text = page("install");
+  for (const [, overlay] of text.matchAll(/overlays\/([a-z-]+)/g)) {
+    assert.ok(Deno.statSync(new URL(`deploy/kustomize/overlays/${overlay}/Kustomization`, root)).isFile, overlay);
+  }
+  for (const [, path] of text.matchAll(/(?:--set |`)((?:tailscale|webhook|image|config)\.[A-Za-z.]+)/g)) {
+    // Gone, and said to be; a part of the operator's own configuration.
+    if (path === "tailscale.stateSecret" || path!.startsWith("config.")) continue;
+    const [section, key] = path!.split(".");
+    assert.ok(key! in (values[section!] as object), path);
+  }
+});
