@@ -121,8 +121,8 @@ export async function attacksPage(): Promise<string> {
 
 # Attacks
 
-Each threat of [the table](security.md#threats) with the tests that try it, on real parts, by their own names; \`N\` is a
-number or a name that a run fills in. Those of \`hostile/\` run as the guest against a real control plane with all guards on:
+The threats of [the table](security.md#threats), each with the names of the tests that try it; \`N\` is a number or a name
+that a run fills in. Tests in \`hostile/\` attack a real control plane with all guards on, as the guest or as a stranger:
 \`deno task test:hostile\`. The attacks of a guard are tried in every kind that can carry them
 ([hostile/guards_test.ts](../tests/hostile/guards_test.ts)).
 
