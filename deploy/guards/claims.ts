@@ -36,7 +36,7 @@ const ofSet = (spec: Record<string, unknown>) => ({
 const claimClass: Guard = {
   name: "claim-class",
   refuses: 'claims without a StorageClass, and of the class `""`',
-  why: "a claim without a class takes any volume without one, whoever made it and for whomever",
+  why: "a claim without a class can take any volume without one, also one that is meant for somebody else",
   remedy: "Name a class in spec.storageClassName, such as the one that the owner of this cluster has told you",
   at: "''",
   // A template may leave it out: the API server fills in the default class when the claim is made.
@@ -210,7 +210,7 @@ export const classesPolicy: Policy = {
   guards: [{
     name: "storage-class",
     refuses: "StorageClasses of premade volumes that no grant names",
-    why: "volumes of that class are made by people, for whom they meant them, and no grant names it",
+    why: "volumes of that class are made by people for certain users, and no grant names it",
     remedy: "Name a class that makes volumes, or ask for a grant that has " +
       "CLASS.storageclass.storage.k8s.io/requests.storage in hard",
     at: "''",

@@ -21,7 +21,7 @@ export const endsPolicy: Policy = {
   guards: [{
     name: "forced-end",
     refuses: "deletions and evictions of running pods with `gracePeriodSeconds: 0`",
-    why: "no quota and no drain would know of the pod any more, while it runs on for as long as its own grace",
+    why: "neither quota nor drain would know of the pod any more, while it runs on for all of its own grace period",
     remedy: "Leave out --force; --grace-period=1 ends it as soon",
     at: "''",
     // What no node has, or what has finished, runs nowhere. An eviction doesn't say which pod it is about.

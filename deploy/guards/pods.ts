@@ -86,7 +86,7 @@ const nodeName: Guard = {
   name: "node-name",
   since: 0,
   refuses: "`nodeName`",
-  why: "a pod that names its node passes by the scheduler, and with it by taints and free capacity",
+  why: "a pod that names its node bypasses the scheduler, and with it taints and free capacity",
   remedy: "Leave it out, and choose among nodes with nodeSelector or affinity",
   ofSpec: true,
   // The scheduler names the node by pods/binding.
@@ -106,7 +106,7 @@ const priority: Guard = {
   name: "priority",
   since: 0,
   refuses: "a priority above `maxPriority`, and classes `system-*`",
-  why: "pods of a higher priority put others' pods out where room is short",
+  why: "pods of a higher priority preempt others' pods where room is short",
   remedy: "Leave priorityClassName out or name a lower class; the limit is the setting maxPriority of the operator",
   settings: ["maxPriority"],
   ofSpec: true,
@@ -151,7 +151,7 @@ const priority: Guard = {
 const scheduler: Guard = {
   name: "scheduler",
   refuses: "another `schedulerName` than `default-scheduler` and those in `guards.schedulers`",
-  why: "another scheduler needn't keep taints, priorities and free capacity",
+  why: "another scheduler may ignore taints, priorities and free capacity",
   remedy: "Leave it out; the owner can allow a scheduler by the setting guards.schedulers",
   settings: ["guards.schedulers"],
   ofSpec: true,
@@ -458,7 +458,7 @@ const imageRegistry: Guard = {
   name: "image-registry",
   refuses: "images of registries that are named by an IP address or `localhost`; and of all others where " +
     "`trust.LEVEL.imageRegistries` has a list",
-  why: "the node asks there, around every network policy, and tells what it got in events",
+  why: "the node connects there, where no network policy applies, and reports the answer in events",
   remedy: "Name another; the owner can allow a registry by the setting trust.LEVEL.imageRegistries",
   settings: ["trust.LEVEL.imageRegistries"],
   ofSpec: true,
@@ -516,7 +516,7 @@ const volumeType: Guard = {
   refuses: `volumes of other types than ${
     volumeTypes.join(", ")
   }, and inline csi drivers but those in \`guards.csiDrivers\``,
-  why: "the node mounts it, around every network policy",
+  why: "the node mounts it, and no network policy applies to that",
   remedy: `Use one of ${
     volumeTypes.join(", ")
   }; the owner can allow an inline csi driver by the setting guards.csiDrivers`,
@@ -621,7 +621,7 @@ const host = { httpGet: { port: 80, host: "192.168.1.1" } };
 const probeHosts: Guard = {
   name: "probe-hosts",
   refuses: "`host` in probes and lifecycle hooks",
-  why: "the node sends it, around every network policy",
+  why: "the node sends the request, and no network policy applies to that",
   remedy: "Leave host out: then it goes to the pod itself",
   ofSpec: true,
   offences: ({ containers }) =>

@@ -82,7 +82,7 @@ export const scalePolicy: Policy = {
     {
       name: "autoscaler-metrics",
       refuses: `more than ${mostMetrics} metrics of an autoscaler`,
-      why: "one controller asks for them one after the other, for all autoscalers of the cluster",
+      why: "one controller queries them one after the other, for all autoscalers of the cluster",
       remedy: "Leave some out",
       at: "''",
       offences: ({ spec }) =>
@@ -101,7 +101,7 @@ export const scalePolicy: Policy = {
     {
       name: "schedule",
       refuses: "CronJobs that run more often than once a minute, as by `@every 1s`",
-      why: "one controller makes and deletes the Jobs of all CronJobs of the cluster, with requests that it shares out",
+      why: "one controller creates and deletes the Jobs of all CronJobs of the cluster, at a limited request rate",
       remedy: "Write @every 1m or more, or * * * * *",
       at: "'spec.'",
       // In other forms a minute is the least that can be said.
