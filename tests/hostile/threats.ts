@@ -378,8 +378,8 @@ export const threats: readonly Threat[] = [
       "node for a realm; point its webhook elsewhere, which then sees what guests write, except Secrets, and all " +
       "changes of Grants, Realms and SuperEntities, and can refuse them; close guests' writes. The fence judges " +
       "writes only: the operator can list pods, with the environment variables in their specs, Services, claims, " +
-      "NetworkPolicies, namespaces, nodes, ClusterRoles and their bindings in the whole cluster, and read the API " +
-      "server's metrics",
+      "VolumeSnapshots, NetworkPolicies, namespaces, nodes, StorageClasses, ranges of Services, and ClusterRoles and " +
+      "their bindings in the whole cluster, and read the API server's metrics",
     triedBy: [
       "api/guards_test.ts: N can't N",
       "api/guards_test.ts: the operator has no secrets, makes no pods, and has what is of one name by that name",
