@@ -1,117 +1,88 @@
 /** The figures as pictures. */
-import * as vega from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+import { type Bar, barChart, lineChart } from "./chart.ts";
 import { figureAt, type Figures } from "./figures.ts";
 import type { Distribution } from "./statistics.ts";
 
+/** The pictures' text for those who don't see them, by file. */
+export const pictures = {
+  "efficiency.svg": "Efficiency: the bare loop's time divided by the operator's, and the targets",
+  "processor.svg": "Whose the processor's time is, with the bare loop and with the operator",
+  "latency.svg": "How soon a grant is enforced, alone and in a burst of 1,000, and how soon it is over",
+  "scale.svg": "Time and memory against the number of grants",
+  "writes.svg": "What a new grant to a new realm makes the operator write",
+};
+
 /** SVG files by name. */
-export async function plots(result: Figures): Promise<Map<string, string>> {
-  const specs = {
-    latency: latency(result),
-    scale: scale(result),
-    efficiency: efficiency(result),
-    processor: processor(result),
-    writes: writes(result),
-  };
-  return new Map(
-    await Promise.all(
-      Object.entries(specs).map(async ([name, spec]): Promise<[string, string]> => {
-        const view = new vega.View(vega.parse(compile({ ...look, ...spec }).spec), { renderer: "none" });
-        return [`${name}.svg`, `${await view.toSVG()}\n`];
-      }),
-    ),
-  );
-}
+export const plots = (result: Figures): Map<string, string> =>
+  new Map([
+    ["efficiency.svg", efficiency(result)],
+    ["processor.svg", processor(result)],
+    ["latency.svg", latency(result)],
+    ["scale.svg", scale(result)],
+    ["writes.svg", writes(result)],
+  ]);
 
-const look = { config: { background: "white", view: { stroke: null }, axis: { titleFontWeight: "normal" as const } } };
-
-/** Which share of the grants was enforced after how long. */
-function latency(result: Figures): TopLevelSpec {
+/** Share of the grants that was enforced after how long. */
+function latency(result: Figures): string {
   const names = { idle: "alone", burst: "1,000 at once", expiry: "end of 50 at once" };
-  const values = Object.entries(names).flatMap(([name, what]) => {
-    const { quantiles = [] } = (figureAt(result, `latency.${name}`) ?? {}) as Partial<Distribution>;
-    return quantiles.map((ms, index) => ({ what, ms: Math.max(ms, 1), share: index * 5 }));
+  const lines = Object.entries(names).map(([path, name]) => {
+    const { quantiles = [] } = (figureAt(result, `latency.${path}`) ?? {}) as Partial<Distribution>;
+    return { name, points: quantiles.map((ms, index): [number, number] => [Math.max(ms, 1), index * 5]) };
   });
-  return {
-    width: 480,
-    height: 240,
-    data: { values },
-    mark: { type: "line", interpolate: "monotone" },
-    encoding: {
-      x: { field: "ms", type: "quantitative", scale: { type: "log" }, title: "milliseconds until it holds" },
-      y: { field: "share", type: "quantitative", title: "% of the grants" },
-      color: { field: "what", type: "nominal", title: "grants" },
-    },
-  };
+  return lineChart({
+    alt: pictures["latency.svg"],
+    legend: "grants",
+    x: "milliseconds until it holds",
+    panels: [{ title: "% of the grants", lines }],
+  });
 }
 
 /** Time and memory against the number of grants. */
-function scale(result: Figures): TopLevelSpec {
-  const shapes: [string, string, number][] = [
-    ["100", "100 to each realm", 100],
-    ["1000", "100 to each realm", 1000],
-    ["10000", "100 to each realm", 10_000],
-    ["wide", "one to each realm", 1000],
-    ["wide10k", "one to each realm", 10_000],
+function scale(result: Figures): string {
+  const shapes: [name: string, path: string, grants: number][] = [
+    ["100 to each realm", "100", 100],
+    ["100 to each realm", "1000", 1000],
+    ["100 to each realm", "10000", 10_000],
+    ["one to each realm", "wide", 1000],
+    ["one to each realm", "wide10k", 10_000],
   ];
-  const values = [["scale", "seconds until all are enforced"], ["rss", "memory, MB"]].flatMap(([key, panel]) =>
-    shapes.flatMap(([name, shape, grants]) => {
-      const figure = figureAt(result, `${key}.${name}`);
-      return figure ? [{ panel, shape, grants, value: figure.median }] : [];
-    })
-  );
-  return {
-    data: { values },
-    facet: { field: "panel", type: "nominal", title: null, sort: "descending" },
-    resolve: { scale: { y: "independent" } },
-    spec: {
-      width: 240,
-      height: 220,
-      mark: { type: "line", point: true },
-      encoding: {
-        x: { field: "grants", type: "quantitative", scale: { type: "log" }, title: "grants" },
-        y: { field: "value", type: "quantitative", title: null },
-        color: { field: "shape", type: "nominal", title: "grants" },
-      },
-    },
-  };
+  const lines = (key: string) =>
+    [...Map.groupBy(shapes, ([name]) => name)].map(([name, group]) => ({
+      name,
+      points: group.flatMap(([, path, grants]): [number, number][] => {
+        const figure = figureAt(result, `${key}.${path}`);
+        return figure ? [[grants, figure.median]] : [];
+      }),
+    }));
+  return lineChart({
+    alt: pictures["scale.svg"],
+    legend: "grants",
+    x: "grants",
+    points: true,
+    panels: [
+      { title: "seconds until all are enforced", lines: lines("scale") },
+      { title: "memory, MB", lines: lines("rss") },
+    ],
+  });
 }
 
-/** The operator's speed as a share of the bare loop's. */
-function efficiency(result: Figures): TopLevelSpec {
-  const shapes: [string, string, number][] = [
+/** The operator's speed as a share of the bare loop's, and what is aimed at. */
+function efficiency(result: Figures): string {
+  const shapes: [path: string, name: string, target: number][] = [
     ["wide", "1,000 × 1", 0.8],
     ["deep", "100 × 100", 0.8],
     ["wide10k", "10,000 × 1", 0.65],
   ];
-  const values = shapes.flatMap(([name, shape, target]) => {
-    const figure = figureAt(result, `efficiency.${name}`);
-    return figure ? [{ shape, target, value: figure.median, least: figure.spread[0], most: figure.spread[1] }] : [];
+  const bars = shapes.flatMap(([path, name, target]): Bar[] => {
+    const figure = figureAt(result, `efficiency.${path}`);
+    return figure ? [{ name, target, parts: [{ value: figure.median }], spread: figure.spread }] : [];
   });
-  const x = { field: "shape", type: "nominal", sort: null, title: "realms × grants", axis: { labelAngle: 0 } } as const;
-  return {
-    width: 320,
-    height: 240,
-    data: { values },
-    encoding: { x },
-    layer: [
-      {
-        mark: { type: "bar", size: 48 },
-        encoding: {
-          y: { field: "value", type: "quantitative", title: "bare loop ÷ operator", scale: { domain: [0, 1] } },
-        },
-      },
-      { mark: "rule", encoding: { y: { field: "least", type: "quantitative" }, y2: { field: "most" } } },
-      {
-        mark: { type: "tick", color: "firebrick", thickness: 2, size: 64 },
-        encoding: { y: { field: "target", type: "quantitative" } },
-      },
-    ],
-  };
+  const x = "bare loop ÷ operator, for realms × grants; red: target";
+  return barChart({ alt: pictures["efficiency.svg"], x, panels: [{ bars }] });
 }
 
-/** What each process takes of the processor until all is enforced. */
-function processor(result: Figures): TopLevelSpec {
+/** Time of the processor that each process takes until all is enforced. */
+function processor(result: Figures): string {
   const shapes = { wide: "1,000 realms × 1 grant", deep: "100 realms × 100 grants" };
   const programs = { bare: "bare loop", operator: "operator" };
   const processes = {
@@ -120,48 +91,26 @@ function processor(result: Figures): TopLevelSpec {
     etcd: "etcd",
     controllerManager: "controller-manager",
   };
-  const values = Object.entries(shapes).flatMap(([shape, panel]) =>
-    Object.entries(programs).flatMap(([program, name]) =>
-      Object.entries(processes).flatMap(([process, label], order) => {
+  const panels = Object.entries(shapes).map(([shape, title]) => ({
+    title,
+    bars: Object.entries(programs).map(([program, name]) => ({
+      name,
+      parts: Object.entries(processes).flatMap(([process, name]) => {
         const figure = figureAt(result, `processor.${shape}.${program}.${process}`);
-        return figure ? [{ panel, program: name, process: label, order, seconds: figure.median }] : [];
-      })
-    )
-  );
-  return {
-    data: { values },
-    facet: { field: "panel", type: "nominal", title: null, sort: Object.values(shapes) },
-    columns: 1,
-    resolve: { scale: { x: "independent" } },
-    spec: {
-      width: 420,
-      height: { step: 28 },
-      mark: "bar",
-      encoding: {
-        x: { field: "seconds", type: "quantitative", title: "seconds of processor time" },
-        y: { field: "program", type: "nominal", title: null, sort: Object.values(programs) },
-        color: { field: "process", type: "nominal", title: null, sort: Object.values(processes) },
-        order: { field: "order", type: "quantitative" },
-      },
-    },
-  };
+        return figure ? [{ name, value: figure.median }] : [];
+      }),
+    })),
+  }));
+  return barChart({ alt: pictures["processor.svg"], x: "seconds of processor time", panels });
 }
 
-/** What a new grant to a new realm makes the operator write. */
-function writes(result: Figures): TopLevelSpec {
+/** Writes that a new grant to a new realm takes. */
+function writes(result: Figures): string {
   const { requests = {} } = (result.writesPerGrant ?? {}) as { requests?: Record<string, number> };
   const grants = Number((result.scale as Record<string, { grants: number }> | undefined)?.wide?.grants ?? 1);
-  const values = Object.entries(requests)
+  const bars = Object.entries(requests)
     .filter(([what]) => !/ leases|^(watch|get|list) /.test(what))
-    .map(([what, count]) => ({ what, count: count / grants }));
-  return {
-    width: 320,
-    height: { step: 22 },
-    data: { values },
-    mark: "bar",
-    encoding: {
-      x: { field: "count", type: "quantitative", title: "writes for each grant" },
-      y: { field: "what", type: "nominal", sort: "-x", title: null },
-    },
-  };
+    .map(([name, count]) => ({ name, parts: [{ value: count / grants }] }))
+    .sort((a, b) => b.parts[0]!.value - a.parts[0]!.value || (a.name < b.name ? -1 : 1));
+  return barChart({ alt: pictures["writes.svg"], x: "writes for each grant", panels: [{ bars }] });
 }

@@ -3,21 +3,13 @@
  * it. A test says whether they are what the file says.
  */
 import { figureAt, type Figures } from "./figures.ts";
-import { plots } from "./plots.ts";
+import { pictures, plots } from "./plots.ts";
 import type { runFacts } from "./run_facts.ts";
 import { type Row, rows } from "./targets.ts";
 
 const at = (path: string) => new URL(`../${path}`, import.meta.url);
 const page = "docs/performance.md";
 const [begin, end] = ["<!-- figures: `deno task bench report` writes them -->", "<!-- end of the figures -->"];
-
-const pictures = {
-  "efficiency.svg": "Efficiency: the bare loop's time divided by the operator's, and the targets",
-  "processor.svg": "Whose the processor's time is, with the bare loop and with the operator",
-  "latency.svg": "How soon a grant is enforced, alone and in a burst of 1,000, and how soon it is over",
-  "scale.svg": "Time and memory against the number of grants",
-  "writes.svg": "What a new grant to a new realm makes the operator write",
-};
 
 /** Files of the documentation, by path, as the newest result has them. */
 export async function report(): Promise<Map<string, string>> {
@@ -27,7 +19,7 @@ export async function report(): Promise<Map<string, string>> {
   if (first < 0 || last < first) throw new Error(`${page} has no place for figures, between "${begin}" and "${end}".`);
   const figures = result ? [table(result), ...links].join("\n\n") : "No run is kept yet.";
   const text = `${before.slice(0, first)}${begin}\n\n${figures}\n\n${before.slice(last)}`;
-  const drawn = result ? [...await plots(result)] : [];
+  const drawn = result ? [...plots(result)] : [];
   return new Map([[page, text], ...drawn.map(([name, svg]): [string, string] => [`docs/performance/${name}`, svg])]);
 }
 
