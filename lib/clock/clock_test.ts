@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeClock, systemClock } from "./mod.ts";
+import { FakeClock, sleep, systemClock } from "./mod.ts";
 
 Deno.test("FakeClock fires due timers in the order of their due time, each at its own time", async () => {
   const clock = new FakeClock(1_000_000);
@@ -53,6 +53,22 @@ Deno.test("FakeClock.step moves the wall clock only", async () => {
   await clock.advance(1);
   assert.equal(fired, 1);
   assert.equal(clock.now(), 2_010);
+});
+
+Deno.test("sleep ends when its time is over, or at once when the signal aborts, and then holds no timer", async () => {
+  const clock = new FakeClock();
+  const abort = new AbortController();
+  const ended: string[] = [];
+  const sleeps = [
+    sleep(clock, 10, abort.signal).then(() => ended.push("short")),
+    sleep(clock, 1000, abort.signal).then(() => ended.push("long")),
+  ];
+  await clock.advance(10);
+  assert.deepEqual(ended, ["short"]);
+  abort.abort();
+  await Promise.all([...sleeps, sleep(clock, 1000, abort.signal).then(() => ended.push("aborted before"))]);
+  assert.deepEqual(ended.sort(), ["aborted before", "long", "short"]);
+  assert.equal(clock.pending, 0);
 });
 
 Deno.test("systemClock fires a short timer and not a cancelled one", async () => {

@@ -5,4 +5,5 @@
  */
 export type { Clock, Timer } from "./clock.ts";
 export { FakeClock } from "./fake_clock.ts";
+export { sleep } from "./sleep.ts";
 export { systemClock } from "./system_clock.ts";

@@ -1,6 +1,5 @@
-import type { Clock } from "../clock/mod.ts";
+import { type Clock, sleep } from "../clock/mod.ts";
 import { isApiError } from "../kubernetes/mod.ts";
-import { sleep } from "./sleep.ts";
 import type { WorkQueue } from "./work_queue.ts";
 
 /** What a successful reconcile asks for. */

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { FakeClock } from "../clock/mod.ts";
+import { FakeClock, sleep } from "../clock/mod.ts";
 import { classifyError, type ControllerOptions, type Next, runController, TerminalError } from "./controller.ts";
 import { apiError } from "./fake_collection.ts";
-import { sleep } from "./sleep.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 /** Runs a controller for the time of `test`, and shows that it leaves nothing behind. */

@@ -1,8 +1,7 @@
-import type { Clock } from "../clock/mod.ts";
+import { type Clock, sleep } from "../clock/mod.ts";
 import { AnswerTooLarge, type ApiError, isApiError } from "../kubernetes/mod.ts";
 import type { KubernetesObject, ListOptions, ObjectList, WatchEvent } from "../kubernetes/mod.ts";
 import { exponentialBackoff, type Random } from "./backoff.ts";
-import { sleep } from "./sleep.ts";
 import type { Store } from "./store.ts";
 
 /** Which objects of a collection; left out means all. */

@@ -1,4 +1,4 @@
-import { type Clock, systemClock, type Timer } from "../clock/mod.ts";
+import { type Clock, sleep, systemClock, type Timer } from "../clock/mod.ts";
 import { isApiError, isStorageFull } from "./errors.ts";
 import { abortable } from "./abortable.ts";
 import { type CallOptions, ResourceApi } from "./resource_api.ts";
@@ -190,7 +190,7 @@ export class LeaseHolder {
       } catch (error) {
         signal.throwIfAborted();
         this.#options.onError?.(error);
-        await this.#sleep(this.#retryMs, signal);
+        await sleep(this.#clock, this.#retryMs, signal);
         continue;
       }
       await this.#untilFree(signal, (holder) => {
@@ -333,12 +333,13 @@ export class LeaseHolder {
         wait();
       }
       // The server ends a watch every few minutes; one that does so at once isn't to be hammered.
-      await this.#sleep(this.#retryMs, either);
+      await sleep(this.#clock, this.#retryMs, either);
+      signal.throwIfAborted();
     } catch (error) {
       signal.throwIfAborted();
       if (free.signal.aborted) return;
       if (!isApiError(error, 410)) this.#options.onError?.(error);
-      await this.#sleep(Math.min(this.#retryMs, this.#othersMs()), signal);
+      await sleep(this.#clock, Math.min(this.#retryMs, this.#othersMs()), signal);
     } finally {
       timer?.cancel();
     }
@@ -440,18 +441,6 @@ export class LeaseHolder {
     term?.renewTimer?.cancel();
     term?.deadlineTimer?.cancel();
     return term;
-  }
-
-  #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = this.#clock.setTimer(ms, resolve);
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    if (signal.aborted) abort();
-    return promise.finally(() => {
-      timer.cancel();
-      signal.removeEventListener("abort", abort);
-    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { delay } from "es-toolkit";
+import { sleep, systemClock } from "../clock/mod.ts";
 
 /** Work worth a rest, in milliseconds: that of some thousand short lines. */
 const shiftMs = 20;
@@ -22,6 +22,7 @@ export class Duty {
     if (this.#workedMs < shiftMs) return;
     const restMs = 4 * this.#workedMs;
     this.#workedMs = 0;
-    await delay(restMs, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(systemClock, restMs, signal);
+    signal.throwIfAborted();
   }
 }

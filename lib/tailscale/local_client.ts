@@ -1,4 +1,4 @@
-import { delay } from "es-toolkit";
+import { sleep, systemClock } from "../clock/mod.ts";
 import { z } from "zod";
 import { linesOf } from "./bounded.ts";
 import { type CertificatePair, certificatePairFrom } from "./certificate.ts";
@@ -274,8 +274,8 @@ export class LocalClient implements Disposable {
       }
       onError?.(error);
       const longest = Math.min(shortestPauseMs * 2 ** Math.min(attempt, 20), longestPauseMs(error.kind));
-      // delay rejects with an error of its own, callers expect the signal's reason.
-      await delay(longest * (0.5 + Math.random() / 2), options).catch(() => options.signal.throwIfAborted());
+      await sleep(systemClock, longest * (0.5 + Math.random() / 2), options.signal);
+      options.signal.throwIfAborted();
     }
   }
 

@@ -15,6 +15,7 @@ import { guestNamespace } from "../core/names.ts";
 import { no } from "./exit.ts";
 import { type Manifest, manifestsIn } from "./files.ts";
 import { localRealm } from "./grant_create.ts";
+import { changedLines } from "./line_diff.ts";
 import { Observed } from "./observed.ts";
 import { type Run, type Session, verb } from "./session.ts";
 
@@ -227,7 +228,7 @@ function print(session: Session, create: readonly GuestObject[], update: readonl
   }
   for (const { before, after, ...named } of update) {
     session.say(yellow(`~ update ${title(named)}`));
-    for (const { mark, line } of difference(yaml(before), yaml(after))) {
+    for (const { mark, line } of changedLines(yaml(before), yaml(after))) {
       session.say((mark === "+" ? green : red)(`  ${mark} ${line}`));
     }
   }
@@ -238,40 +239,4 @@ function print(session: Session, create: readonly GuestObject[], update: readonl
       ? "Nothing would change."
       : `${count[0]} to create, ${count[1]} to update, ${count[2]} to delete.`,
   );
-}
-
-/** The lines that differ, in their order: of each place first what was, then what will be. */
-function difference(old: readonly string[], young: readonly string[]): { mark: "-" | "+"; line: string }[] {
-  const alike = old.findIndex((line, index) => line !== young[index]);
-  if (alike > 0) return difference(old.slice(alike), young.slice(alike));
-  // Of very long ones the order would take too long to find.
-  if (old.length * young.length > 4_000_000) {
-    const [before, after] = [new Set(old), new Set(young)];
-    return [
-      ...old.filter((line) => !after.has(line)).map((line) => ({ mark: "-" as const, line })),
-      ...young.filter((line) => !before.has(line)).map((line) => ({ mark: "+" as const, line })),
-    ];
-  }
-  // Lengths of the longest common subsequences of what is left from here on.
-  const common = Array.from({ length: old.length + 1 }, () => new Array<number>(young.length + 1).fill(0));
-  for (let i = old.length - 1; i >= 0; i--) {
-    for (let j = young.length - 1; j >= 0; j--) {
-      common[i]![j] = old[i] === young[j]
-        ? common[i + 1]![j + 1]! + 1
-        : Math.max(common[i + 1]![j]!, common[i]![j + 1]!);
-    }
-  }
-  const out: { mark: "-" | "+"; line: string }[] = [];
-  let [i, j] = [0, 0];
-  while (i < old.length || j < young.length) {
-    if (i < old.length && j < young.length && old[i] === young[j]) {
-      i++;
-      j++;
-    } else if (j >= young.length || (i < old.length && common[i + 1]![j]! >= common[i]![j + 1]!)) {
-      out.push({ mark: "-", line: old[i++]! });
-    } else {
-      out.push({ mark: "+", line: young[j++]! });
-    }
-  }
-  return out;
 }

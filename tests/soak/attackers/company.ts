@@ -1,4 +1,5 @@
 /** Others at work during a run: another guest, the kubelet of the attacker's pods, and Alice. */
+import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { ApiError, type ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
 import type { TestCluster } from "../../fixtures/operator.ts";
 import { pathOf } from "../../hostile/guard_cases.ts";
@@ -50,7 +51,7 @@ export async function working(
       const code = error instanceof ApiError ? `${error.code} ` : "";
       failed.push(`${code}${(error as Error).message}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(systemClock, 200, signal);
   }
 }
 
@@ -75,7 +76,7 @@ export async function finishing({ rest }: TestCluster, namespace: string, signal
         bodyJson: { metadata: { uid }, status: { phase: "Succeeded" } },
       }).catch(ignoreGone);
     }
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await sleep(systemClock, 500, signal);
   }
 }
 
@@ -89,11 +90,7 @@ export async function squeezing(
   for (let round = 0; !signal.aborted; round++) {
     const hard = round % 2 === 0 ? little : much;
     await grants.patch(name, { spec: { hard } }, { type: "merge" }).catch(ignoreGone);
-    const ms = 3000 + random.below(5000);
-    await Promise.race([
-      new Promise((resolve) => setTimeout(resolve, ms)),
-      new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true })),
-    ]);
+    await sleep(systemClock, 3000 + random.below(5000), signal);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Requests as a hostile guest: every answer is counted, and no more is written than the database holds. */
+import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { clientOfGuest } from "../../hostile/flood.ts";
 
 /** Number of answers to one attack, by what they said. */
@@ -123,18 +124,8 @@ export class Hands {
   }
 
   /** A while, unless it all ends before. */
-  async pause(ms: number): Promise<void> {
-    const { signal } = this;
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal.addEventListener("abort", done);
-    });
+  pause(ms: number): Promise<void> {
+    return sleep(systemClock, ms, this.signal);
   }
 
   #count(code: number): void {

@@ -1,5 +1,5 @@
 /** Grants of somebody else, one after the other: when each was in force, and when its access had gone. */
-import { systemClock } from "../../../lib/clock/mod.ts";
+import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { Reflector, Store } from "../../../lib/controller/mod.ts";
 import { isApiError, ResourceApi } from "../../../lib/kubernetes/mod.ts";
 import { type Grant, grants } from "../../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
@@ -113,7 +113,7 @@ export class Lane {
       } catch (error) {
         times.missed.push((error as Error).message);
         // Whatever holds it up doesn't end sooner for being asked more often.
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await sleep(systemClock, 1000, signal);
       }
     }
   }

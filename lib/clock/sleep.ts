@@ -1,4 +1,4 @@
-import type { Clock } from "../clock/mod.ts";
+import type { Clock } from "./clock.ts";
 
 /** Resolves after `ms` milliseconds, or at once when the signal aborts: who sleeps here looks at the signal next. */
 export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
