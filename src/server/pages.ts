@@ -1,5 +1,7 @@
 /** The pages `/healthz`, `/readyz` and `/metrics` of a process. */
 
+import { Hono } from "hono";
+
 export interface PageSources {
   ready(): { ready: boolean; sentence: string };
   metrics(): Promise<MetricsText>;
@@ -32,32 +34,30 @@ export function createPages({ ready, metrics }: PageSources): (request: Request)
     shown.finally(() => spentMs += performance.now() - now).catch(() => {});
     return shown;
   };
-  const pages: Readonly<Record<string, (() => Response | Promise<Response>) | undefined>> = {
-    __proto__: null as never,
+  const pages: Readonly<Record<string, () => Response | Promise<Response>>> = {
     "/healthz": () => text(200, "ok"),
     "/readyz": () => {
       const { ready: isReady, sentence } = ready();
       return text(isReady ? 200 : 503, sentence);
     },
     "/metrics": async () => {
-      try {
-        const { body, type } = await current();
-        return new Response(body, { headers: { "content-type": type } });
-      } catch (error) {
-        return text(500, `The metrics can't be told: ${error instanceof Error ? error.message : error}`);
-      }
+      const { body, type } = await current();
+      return new Response(body, { headers: { "content-type": type } });
     },
   };
-  return async (request) => {
-    const { pathname } = new URL(request.url);
-    const page = pages[pathname];
-    if (!page) return text(404, `There is nothing at ${pathname}; ask for /healthz, /readyz or /metrics.`);
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return text(405, `${pathname} is only to be read.`, { allow: "GET, HEAD" });
-    }
-    return await page();
-  };
+  const app = new Hono({ getPath });
+  for (const [path, page] of Object.entries(pages)) {
+    app.get(path, page).all(() => text(405, `${path} is only to be read.`, { allow: "GET, HEAD" }));
+  }
+  app.notFound(({ req: { raw } }) =>
+    text(404, `There is nothing at ${getPath(raw)}; ask for /healthz, /readyz or /metrics.`)
+  );
+  app.onError((error) => text(500, `The metrics can't be told: ${error.message}`));
+  return async (request) => await app.fetch(request);
 }
+
+/** As the client wrote it: nothing is served by another spelling of its path. */
+const getPath = (request: Request): string => new URL(request.url).pathname;
 
 const text = (status: number, sentence: string, headers: Record<string, string> = {}): Response =>
   new Response(`${sentence}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers } });
