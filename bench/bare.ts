@@ -2,7 +2,7 @@
  * The bare loop, a process of its own as the operator is: writes what is necessary, which it is told in a file, one write
  * per line. Nothing is looked at, decided or remembered: what can be had of the API server in this language.
  */
-import { leases } from "../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { CoordinationV1Api } from "../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { createRestClient, Kubeconfig, type KubernetesObject, ResourceApi } from "../lib/kubernetes/mod.ts";
 import { operatorName } from "../src/core/names.ts";
 import { inFlight, inLanes } from "./lanes.ts";
@@ -28,7 +28,7 @@ async function write(line: string): Promise<void> {
 }
 
 // Where the operator's time begins, too.
-await new ResourceApi(rest, leases).create({ metadata: { name: "bare-loop", namespace: "default" } });
+await new CoordinationV1Api(rest).leases.create({ metadata: { name: "bare-loop", namespace: "default" } });
 const isNamespace = (line: string) => necessary[Number(line.slice(0, line.indexOf(" ")))]!.call === "create";
 await inLanes(lines.filter(isNamespace), write);
 await inLanes(lines.filter((line) => !isNamespace(line)), write);

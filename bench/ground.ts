@@ -1,6 +1,5 @@
 /** A control plane that goes back to where it was: every round has the same start, on a database without history. */
-import { ResourceApi } from "../lib/kubernetes/mod.ts";
-import { resourceQuotas } from "../lib/kubernetes_apis/core@v1.ts";
+import { CoreV1Api } from "../lib/kubernetes_apis/core@v1.ts";
 import { clientOf, prepared, type TestCluster } from "../tests/fixtures/operator.ts";
 import { type Lab, startLab } from "../tests/lab/lab.ts";
 import { runCommand } from "../tests/lab/command.ts";
@@ -45,7 +44,7 @@ export class Ground implements AsyncDisposable {
   /** Waits until the controller-manager sets quotas' status: it is told ready before. */
   async #controllersWork(): Promise<void> {
     using rest = await clientOf(this.lab.kubeconfig);
-    const quotas = new ResourceApi(rest, resourceQuotas, "default");
+    const quotas = new CoreV1Api(rest).namespace("default").resourceQuotas;
     await quotas.create({ metadata: { name: "first" }, spec: { hard: { pods: 1 } } });
     await poll("the first quota counts", async () => {
       const { status } = await quotas.get("first");

@@ -111,6 +111,36 @@ Deno.test("no folder of the core imports one that imports it", async () => {
   assert.equal(circleIn(await importsOf(["src/core"], folderOf)), undefined);
 });
 
+const isGenerated = (path: string): boolean => /kubernetes_apis\/\S+@\S+\.ts$/.test(path);
+
+Deno.test("src uses the generated clients where it means one kind", async () => {
+  const out: string[] = [];
+  for await (const { path, text } of sources("src")) {
+    if (isTest(path) || path.startsWith("src/controllers/")) continue;
+    const names = [...text.matchAll(/^import \{([^}]*)\} from "([^"]+)";/gm)]
+      .flatMap(([, names, from]) => isGenerated(from!) ? names!.match(/\w+(?=\s*(,|$))/g)! : []);
+    for (const [call, resource] of text.matchAll(/new ResourceApi(?:<[^()]*>)?\([^,]*,\s*(\w+)/g)) {
+      if (names.includes(resource!)) out.push(`${path}: ${call}`);
+    }
+  }
+  assert.deepEqual(out, []);
+});
+
+Deno.test("each kind that is generated is used", async () => {
+  const users: { path: string; text: string }[] = [];
+  for (const folder of ["src", "deploy", "tests", "bench"]) users.push(...await Array.fromAsync(sources(folder)));
+  const unused: string[] = [];
+  for await (const { path, text } of sources("lib/kubernetes_apis")) {
+    if (!isGenerated(path)) continue;
+    const own = users.filter((user) => imports(user.path, user.text).some(({ target }) => target === path));
+    for (const [, constant, kind] of text.matchAll(/^export const (\w+): Resource<(\w+)>/gm)) {
+      const name = new RegExp(`\\b(${constant}|${kind})\\b`);
+      if (!own.some((user) => name.test(user.text))) unused.push(`${path}: ${kind}`);
+    }
+  }
+  assert.deepEqual(unused, [], "take them out of lib/kubernetes_apis/generate/groups.ts and openapi/");
+});
+
 Deno.test("core does no I/O and has no clock", async () => {
   const out: string[] = [];
   for await (const { path, text } of sources("src/core")) {

@@ -31,53 +31,6 @@ export interface Condition {
   type: string;
 }
 
-/** DeleteOptions may be provided when deleting an API object. */
-export interface DeleteOptions {
-  /**
-   * APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized
-   * schemas to the latest internal value, and may reject unrecognized values.
-   */
-  apiVersion?: string;
-  /**
-   * When present, indicates that modifications should not be persisted. An invalid or unrecognized dryRun directive
-   * will result in an error response and no further processing of the request. Valid values are: - All: all dry run
-   * stages will be processed
-   */
-  dryRun?: string[];
-  /**
-   * The duration in seconds before the object should be deleted. Value must be non-negative integer. The value zero
-   * indicates delete immediately. If this value is nil, the default grace period for the specified type will be
-   * used.
-   */
-  gracePeriodSeconds?: number;
-  /**
-   * if set to true, it will trigger an unsafe deletion of the resource in case the normal deletion flow fails with
-   * a corrupt object error.
-   */
-  ignoreStoreReadErrorWithClusterBreakingPotential?: boolean;
-  /**
-   * Kind is a string value representing the REST resource this object represents. Servers may infer this from the
-   * endpoint the client submits requests to. Cannot be updated. In CamelCase.
-   */
-  kind?: string;
-  /**
-   * Deprecated: please use the PropagationPolicy, this field will be deprecated in 1.7. Should the dependent
-   * objects be orphaned. If true/false, the "orphan" finalizer will be added to/removed from the object's
-   * finalizers list.
-   */
-  orphanDependents?: boolean;
-  /**
-   * Must be fulfilled before a deletion is carried out. If not possible, a 409 Conflict status will be returned.
-   */
-  preconditions?: Preconditions;
-  /**
-   * Whether and how garbage collection will be performed. Either this field or OrphanDependents may be set, but not
-   * both. The default policy is decided by the existing finalizer set in the metadata.finalizers and the
-   * resource-specific default policy.
-   */
-  propagationPolicy?: string;
-}
-
 /** FieldsV1 stores a set of fields in a data structure like a Trie, in JSON format. */
 export type FieldsV1 = Record<string, JSONValue>;
 
@@ -286,14 +239,6 @@ export interface OwnerReference {
   name: string;
   /** UID of the referent. */
   uid: string;
-}
-
-/** Preconditions must be fulfilled before an operation (update, delete, etc.) is carried out. */
-export interface Preconditions {
-  /** Specifies the target ResourceVersion */
-  resourceVersion?: string;
-  /** Specifies the target UID. */
-  uid?: string;
 }
 
 /** Status is a return value for calls that don't return other objects. */

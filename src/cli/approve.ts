@@ -1,8 +1,7 @@
 import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
 import { dump } from "js-yaml";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import type { SuperEntitySpec } from "../api/mod.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { canonicalTerms, digestOf } from "../core/superentity/digest.ts";
@@ -25,7 +24,7 @@ export const approveCommand = (run: Run): Command =>
       const name = String(entity);
       const realm = (named ?? session.io.env("KEYSTONE_REALM")) || realmOfNamespace(rest.defaultNamespace ?? "");
       if (!realm) throw usage("For which realm? Write --realm REALM, or set KEYSTONE_REALM.");
-      const api = new ResourceApi(rest, superEntities);
+      const api = new KeystoneV1alpha1Api(rest).superEntities;
       const { spec, status } = await api.get(name);
       if (!spec.members.some((member) => member.realm === realm)) {
         throw no(`${realm} is no member of ${name}; ${spec.members.map((member) => member.realm).join(", ")} are.`);

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { namespaces, type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
-import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
+import { NetworkingV1Api } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { cidr, parseAddress, parseRange } from "../core/address.ts";
 import { parseDestination, type Protocol } from "../core/network/destination.ts";
 import { groundOf, positionOf } from "../core/network/tiers.ts";
@@ -113,7 +113,7 @@ async function remedy(
 
 async function podEnd(rest: RestClient, namespace: string, name: string): Promise<End> {
   const plain = name.replace(/^pod\//, "");
-  const pod = await new ResourceApi<Pod>(rest, pods, namespace).get(plain);
+  const pod = await new CoreV1Api(rest).namespace(namespace).pods.get(plain);
   return endOf(pod, await labelsOf(rest, namespace));
 }
 
@@ -132,7 +132,7 @@ const endOf = ({ metadata, spec, status }: Pod, namespaceLabels: Record<string, 
 
 async function labelsOf(rest: RestClient, name: string): Promise<Record<string, string>> {
   try {
-    return (await new ResourceApi(rest, namespaces).get(name)).metadata!.labels ?? {};
+    return (await new CoreV1Api(rest).namespaces.get(name)).metadata!.labels ?? {};
   } catch (error) {
     if (isForbidden(error)) return {};
     throw error;
@@ -141,7 +141,7 @@ async function labelsOf(rest: RestClient, name: string): Promise<Record<string, 
 
 async function policiesIn(rest: RestClient, namespace: string, others: boolean): Promise<PlacedPolicy[]> {
   try {
-    return (await new ResourceApi(rest, networkPolicies, namespace).all()).map(({ metadata, spec }) => ({
+    return (await new NetworkingV1Api(rest).namespace(namespace).networkPolicies.all()).map(({ metadata, spec }) => ({
       namespace,
       name: metadata!.name!,
       spec: spec!,
@@ -188,7 +188,7 @@ async function destinationOf(rest: RestClient, namespace: string, text: string):
 }
 
 async function addressesOfRealm(rest: RestClient, name: string): Promise<string[]> {
-  const realm = await new ResourceApi(rest, realms).get(name).catch((error) => {
+  const realm = await new KeystoneV1alpha1Api(rest).realms.get(name).catch((error) => {
     if (isApiError(error, 404)) throw no(`There is no Realm ${name}.`);
     throw error;
   });

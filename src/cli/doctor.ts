@@ -10,15 +10,12 @@ import {
   type RestClient,
   ServerTime,
 } from "../../lib/kubernetes/mod.ts";
-import {
-  validatingAdmissionPolicyBindings,
-  validatingWebhookConfigurations,
-} from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
-import { customResourceDefinitions } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
-import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
-import { leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
-import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import { clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
+import { ApiextensionsV1Api } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoordinationV1Api } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
+import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { LocalClient } from "../../lib/tailscale/mod.ts";
 import { definitions, guardsRevision, revisionAnnotation, schemaRevision } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
@@ -114,7 +111,7 @@ async function cluster(gitVersion: string, server: string): Promise<Check> {
 }
 
 async function resources(rest: RestClient): Promise<Check[]> {
-  const api = new ResourceApi(rest, customResourceDefinitions);
+  const api = new ApiextensionsV1Api(rest).customResourceDefinitions;
   return await Promise.all(definitions.map(async ({ plural }) => {
     const name = `${plural}.keystone.io`;
     const remedy = "kubectl apply -f crds/";
@@ -138,7 +135,7 @@ async function operator(rest: RestClient, now: number): Promise<Check> {
   const remedy =
     "Start it: deno task run, or look at its log: kubectl logs -n keystone-system deploy/keystone-operator";
   try {
-    const { spec } = await new ResourceApi(rest, leases, systemNamespace).get(operatorName);
+    const { spec } = await new CoordinationV1Api(rest).namespace(systemNamespace).leases.get(operatorName);
     const renewed = Date.parse(spec?.renewTime ?? "");
     const age = Math.round((now - renewed) / 1000);
     if (!spec?.holderIdentity) return fail("operator", "No operator holds the Lease: nothing ends on time.", remedy);
@@ -174,7 +171,7 @@ export const guardBindings: readonly string[] = [
 ];
 
 async function guards(rest: RestClient): Promise<Check> {
-  const api = new ResourceApi(rest, validatingAdmissionPolicyBindings);
+  const api = new AdmissionregistrationV1Api(rest).validatingAdmissionPolicyBindings;
   const missing: string[] = [];
   for (const name of guardBindings) {
     try {
@@ -204,7 +201,7 @@ async function guards(rest: RestClient): Promise<Check> {
 
 /** The guest namespaces that no operator with these guards has looked after. */
 async function withoutGuards(rest: RestClient): Promise<string[]> {
-  const items = await new ResourceApi(rest, namespaces).all({ labelSelector: `${managedByLabel}=${managedBy}` });
+  const items = await new CoreV1Api(rest).namespaces.all({ labelSelector: `${managedByLabel}=${managedBy}` });
   return items.flatMap(({ metadata }) =>
     Number(metadata!.annotations?.[guardsAnnotation] ?? 0) < guardsRevision ? metadata!.name! : []
   );
@@ -230,7 +227,7 @@ async function workloads(rest: RestClient): Promise<Check[]> {
 
 async function role(rest: RestClient): Promise<Check> {
   try {
-    const { rules } = await new ResourceApi(rest, clusterRoles).get(guestRole);
+    const { rules } = await new RbacAuthorizationV1Api(rest).clusterRoles.get(guestRole);
     const wild = rules?.some(({ verbs, resources }) => [...verbs, ...resources ?? []].includes("*"));
     return wild
       ? fail(
@@ -251,7 +248,9 @@ async function role(rest: RestClient): Promise<Check> {
 
 async function webhook(rest: RestClient, now: number): Promise<Check> {
   try {
-    const { webhooks } = await new ResourceApi(rest, validatingWebhookConfigurations).get(webhookConfigurationName);
+    const { webhooks } = await new AdmissionregistrationV1Api(rest).validatingWebhookConfigurations.get(
+      webhookConfigurationName,
+    );
     const bundle = webhooks?.[0]?.clientConfig.caBundle;
     const pem = bundle === undefined ? "" : new TextDecoder().decode(Uint8Array.fromBase64(bundle));
     const last = Date.parse(new X509Certificate(pem).validTo);
@@ -308,7 +307,7 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
   }
   try {
     const selector = { fieldSelector: `metadata.name=${guestFlowName}` };
-    const [flow] = (await new ResourceApi(rest, flowSchemas).list(selector)).items;
+    const [flow] = (await new FlowcontrolApiserverV1Api(rest).flowSchemas.list(selector)).items;
     const writes = parseGuestWrites(flow?.metadata?.annotations?.[guestWritesAnnotation]);
     if (writes !== "Open") {
       return fail(name, writesClosedVerdict(writes, rules).message, "See KeystoneGuestWritesClosed in docs/alerts.md.");
@@ -345,7 +344,7 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
 }
 
 async function operatorReadsMetrics(rest: RestClient): Promise<boolean> {
-  const role = await new ResourceApi(rest, clusterRoles).get(operatorName).catch((error) => {
+  const role = await new RbacAuthorizationV1Api(rest).clusterRoles.get(operatorName).catch((error) => {
     // An operator outside of a pod has the rights of its kubeconfig.
     if (isApiError(error, 404)) return undefined;
     throw error;

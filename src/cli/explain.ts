@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
-import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
+import { NetworkingV1Api } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { demandOf } from "../core/admission/demand.ts";
 import { refusalText, warningsOf } from "../core/admission/sentences.ts";
@@ -171,7 +171,7 @@ async function explainDeployment(
   const deployment = await new ResourceApi(rest, apps<Deployment>("Deployment"), namespace).get(name);
   const [sets, allPods, { allowance, surroundings }] = await Promise.all([
     new ResourceApi(rest, apps<Owned>("ReplicaSet"), namespace).all(),
-    new ResourceApi<Pod>(rest, pods, namespace).all(),
+    new CoreV1Api(rest).namespace(namespace).pods.all(),
     standing(rest, namespace),
   ]);
   const owned = sets.filter(({ metadata }) =>
@@ -207,8 +207,8 @@ async function explainDeployment(
 async function explainPod(session: Session, options: Record<string, unknown>, name: string): Promise<Explanation> {
   using rest = await session.connect();
   const namespace = guestNamespaceOf(options, rest);
-  const pod = await new ResourceApi<Pod>(rest, pods, namespace).get(name);
-  const policies = await new ResourceApi(rest, networkPolicies, namespace).all();
+  const pod = await new CoreV1Api(rest).namespace(namespace).pods.get(name);
+  const policies = await new NetworkingV1Api(rest).namespace(namespace).networkPolicies.all();
   const chain = podLinks(pod, false);
   const usage = [...podUsage(pod.spec!)].filter(([key]) => key !== "pods");
   chain.push({

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { rfc3339 } from "../core/instants.ts";
 import { no, usage } from "./exit.ts";
 import { endFrom, spanFrom } from "./instants.ts";
@@ -22,7 +21,7 @@ export const extendCommand = (run: Run): Command =>
       const ways = [until, options.for, by, end === false ? "" : undefined].filter((each) => each !== undefined);
       if (ways.length !== 1) throw usage("Write one of --until, --for, --by and --no-end.");
       using rest = await session.connect();
-      const api = new ResourceApi(rest, grants);
+      const api = new KeystoneV1alpha1Api(rest).grants;
       const grant = await api.get(name as string);
       const present = grant.spec.validity?.validUntil ?? undefined;
       if (by !== undefined && present === undefined) throw no(`Grant ${name} has no end already.`);

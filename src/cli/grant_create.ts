@@ -1,7 +1,7 @@
 import * as prompts from "@clack/prompts";
 import { Command, Option } from "commander";
-import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { type Grant, grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { RestClient } from "../../lib/kubernetes/mod.ts";
+import { type Grant, KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { GrantSpec } from "../api/mod.ts";
 import { grantWarnings, type TermsWorld } from "../core/admission/terms.ts";
@@ -88,7 +88,7 @@ function printed(session: Session, grant: Grant, what: string): void {
 }
 
 async function createGrant(rest: RestClient, grant: Grant, dryRun: boolean): Promise<Grant> {
-  if (!dryRun) return await new ResourceApi(rest, grants).create(grant);
+  if (!dryRun) return await new KeystoneV1alpha1Api(rest).grants.create(grant);
   return await rest.performRequest({
     method: "POST",
     path: "/apis/keystone.io/v1alpha1/grants",

@@ -3,8 +3,7 @@ import { realmOfNamespace } from "../core/names.ts";
 import { Observed } from "./observed.ts";
 import { isForbidden, type Lending, lendingOf, lendingsOfGuest, relative, share } from "./lending.ts";
 import { type Run, verb } from "./session.ts";
-import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 
 export const grantsCommand = (run: Run): Command =>
   verb("grants", "Who lends what to whom: granted, used, free, until when.", [
@@ -19,7 +18,7 @@ export const grantsCommand = (run: Run): Command =>
       let lendings: Lending[];
       let objects = new Map<string, object>();
       try {
-        const [seen, raw] = await Promise.all([new Observed(rest).terms(), new ResourceApi(rest, grants).all()]);
+        const [seen, raw] = await Promise.all([new Observed(rest).terms(), new KeystoneV1alpha1Api(rest).grants.all()]);
         lendings = seen.stores.grants.list().map(lendingOf);
         objects = new Map(raw.map((object) => [object.metadata!.name!, object]));
       } catch (error) {

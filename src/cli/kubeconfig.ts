@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { dump } from "js-yaml";
-import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { type ServiceAccount, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
-import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { type RoleBinding, roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { RbacAuthorizationV1Api, type RoleBinding } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { accountOf } from "../core/realm/account.ts";
 import { accountAnnotation, guestNamespace, guestRole, ownerLabels, systemNamespace } from "../core/names.ts";
 import { no, usage } from "./exit.ts";
@@ -92,7 +92,7 @@ async function accountFor(rest: RestClient, realm: string): Promise<string> {
   }
   const { name, owner } = account;
   try {
-    await new ResourceApi<ServiceAccount>(rest, serviceAccounts, systemNamespace).create({
+    await new CoreV1Api(rest).namespace(systemNamespace).serviceAccounts.create({
       metadata: { name, labels: ownerLabels(realm), ownerReferences: [owner] },
       automountServiceAccountToken: false,
     });
@@ -105,11 +105,11 @@ async function accountFor(rest: RestClient, realm: string): Promise<string> {
 /** There is a way in only while something is granted: then the guests' binding stands. */
 async function bindingOf(rest: RestClient, realm: string): Promise<RoleBinding> {
   try {
-    return await new ResourceApi(rest, roleBindings, guestNamespace(realm)).get(guestRole);
+    return await new RbacAuthorizationV1Api(rest).namespace(guestNamespace(realm)).roleBindings.get(guestRole);
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
     // A SuperEntity is let in as well; the Realm is only looked at for what to say.
-    await new ResourceApi(rest, realms).get(realm).catch((error) => {
+    await new KeystoneV1alpha1Api(rest).realms.get(realm).catch((error) => {
       if (isApiError(error, 404) && error.details?.name === realm) throw no(`There is no Realm ${realm}.`);
       throw error;
     });

@@ -1,7 +1,7 @@
 /** Who lends what to whom, in lines: of Grants as an administrator sees them, or as a guest reads them. */
 import { load } from "js-yaml";
-import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { configMaps, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { guideKey, guideName, quotaName } from "../core/guest/objects.ts";
@@ -69,8 +69,8 @@ interface GuideEntry {
 /** What a guest can read: the ConfigMap that Keystone writes for him, and the use of the whole namespace. */
 export async function lendingsOfGuest(rest: RestClient, namespace: string): Promise<Lending[]> {
   const [guide, quota] = await Promise.all([
-    new ResourceApi(rest, configMaps, namespace).get(guideName),
-    new ResourceApi(rest, resourceQuotas, namespace).get(quotaName),
+    new CoreV1Api(rest).namespace(namespace).configMaps.get(guideName),
+    new CoreV1Api(rest).namespace(namespace).resourceQuotas.get(quotaName),
   ]);
   const entries = (load(guide.data?.[guideKey] ?? "") ?? []) as GuideEntry[];
   const all = quota.status?.used ?? {};

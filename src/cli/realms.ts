@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { lendingOf, quotaOfRealm, relative, share, total } from "./lending.ts";
 import { Observed } from "./observed.ts";
 import { type Run, verb } from "./session.ts";
@@ -15,7 +14,7 @@ export const realmsCommand = (run: Run): Command =>
     using rest = await session.connect();
     const [{ stores }, raw] = await Promise.all([
       new Observed(rest).terms().then((seen) => seen.quotas()),
-      new ResourceApi(rest, realms).all(),
+      new KeystoneV1alpha1Api(rest).realms.all(),
     ]);
     const objects = new Map(raw.map((object) => [object.metadata!.name!, object]));
     const items = stores.realms.list().map(({ name, spec, status }) => {

@@ -2,8 +2,8 @@
  * Finds the workloads in guest namespaces that the guards of this cluster refuse: those that are older than a guard, run on,
  * and would get no new pod. The API server judges a copy of each, as a dry run.
  */
-import { ApiError, type KubernetesObject, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
+import { ApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { realmLabel } from "../core/names.ts";
 
 interface Workload extends KubernetesObject {
@@ -35,7 +35,7 @@ const kinds: readonly [kind: string, group: string, plural: string][] = [
 const most = 500;
 
 export async function refusedWorkloads(rest: RestClient): Promise<Refused[]> {
-  const guests = (await new ResourceApi(rest, namespaces).list({ labelSelector: realmLabel })).items;
+  const guests = (await new CoreV1Api(rest).namespaces.list({ labelSelector: realmLabel })).items;
   const found: Refused[] = [];
   let left = most;
   for (const { metadata } of guests) {

@@ -1,7 +1,6 @@
 import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { no } from "./exit.ts";
 import { type Run, verb } from "./session.ts";
 
@@ -15,7 +14,7 @@ export const revokeCommand = (run: Run): Command =>
     .option("--yes", "don't ask")
     .action(run(async (session, { reason, yes }, name) => {
       using rest = await session.connect();
-      const api = new ResourceApi(rest, grants);
+      const api = new KeystoneV1alpha1Api(rest).grants;
       const { spec, status } = await api.get(name as string);
       if (spec.revocation !== undefined) {
         if (session.data(await api.get(name as string))) return;

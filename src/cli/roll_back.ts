@@ -2,9 +2,9 @@
  * Finds what would open, end or go if the version before were installed again, whose custom resources are of revision 4: it
  * doesn't know what came since, and nobody could say it then.
  */
-import { ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { namespaces, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
-import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
+import type { RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { Settings } from "../api/mod.ts";
 import { isQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
 import type { GrantFacts, QuotaFacts, SuperEntityFacts } from "../core/facts.ts";
@@ -124,9 +124,9 @@ export async function lossesByRollBack(rest: RestClient, settings: Settings): Pr
   const named = { fieldSelector: `metadata.name=${guestFlowName}` };
   const [{ stores }, accounts, spaces, flows] = await Promise.all([
     new Observed(rest).terms().then((observed) => observed.quotas()),
-    new ResourceApi(rest, serviceAccounts, systemNamespace).all({ labelSelector: realmLabel }),
-    new ResourceApi(rest, namespaces).all({ labelSelector }),
-    new ResourceApi(rest, flowSchemas).all(named),
+    new CoreV1Api(rest).namespace(systemNamespace).serviceAccounts.all({ labelSelector: realmLabel }),
+    new CoreV1Api(rest).namespaces.all({ labelSelector }),
+    new FlowcontrolApiserverV1Api(rest).flowSchemas.all(named),
   ]);
   const entities = stores.superEntities.list().map((entity) => ({
     ...entity,

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { type Run, verb } from "./session.ts";
 import { conditionOf } from "../core/conditions.ts";
 
@@ -10,7 +9,7 @@ export const superEntitiesCommand = (run: Run): Command =>
     "keystone superentities -o json | jq '.items[] | {name, phase, pooled}'",
   ]).action(run(async (session) => {
     using rest = await session.connect();
-    const items = (await new ResourceApi(rest, superEntities).all()).map((object) => {
+    const items = (await new KeystoneV1alpha1Api(rest).superEntities.all()).map((object) => {
       const { metadata, spec, status } = object;
       const states = new Map((status?.members ?? []).map((member) => [member.realm, member]));
       return {

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { trustedNodeAnnotation } from "../api/mod.ts";
 import { no } from "./exit.ts";
 import { type Run, verb } from "./session.ts";
@@ -22,7 +21,7 @@ export const trustCommand = (run: Run): Command =>
         throw no(`--node is ${node}, which is no StableID; tailscale status --json shows it as ID.`);
       }
       using rest = await session.connect();
-      const api = new ResourceApi(rest, realms);
+      const api = new KeystoneV1alpha1Api(rest).realms;
       const { metadata } = await api.get(String(name));
       const before = metadata!.annotations?.[trustedNodeAnnotation];
       const realm = await api.patch(

@@ -6,7 +6,7 @@ import {
   ResourceApi,
   type RestClient,
 } from "../../lib/kubernetes/mod.ts";
-import { limitRanges, nodes, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoreV1Api, nodes } from "../../lib/kubernetes_apis/core@v1.ts";
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import { afterUse, type Allowance, allowanceOf, type Giver, giversOf } from "../core/admission/allowance.ts";
 import { demandOf, type Surroundings } from "../core/admission/demand.ts";
@@ -174,7 +174,7 @@ export async function standing(
   rest: RestClient,
   namespace: string,
 ): Promise<{ allowance: Allowance; surroundings: Surroundings }> {
-  const quota = await new ResourceApi(rest, resourceQuotas, namespace).get(quotaName).catch((error) => {
+  const quota = await new CoreV1Api(rest).namespace(namespace).resourceQuotas.get(quotaName).catch((error) => {
     if (!isForbidden(error) && !(error?.code === 404)) throw error;
     throw isForbidden(error) ? error : no(
       `Nothing is granted in ${namespace}: there is no quota. Lend something: keystone grant create NAME --to ${
@@ -184,7 +184,7 @@ export async function standing(
   });
   const [givers, ranges, allNodes, classes, runtimes] = await Promise.all([
     giversIn(rest, namespace),
-    new ResourceApi(rest, limitRanges, namespace).all(),
+    new CoreV1Api(rest).namespace(namespace).limitRanges.all(),
     readable(rest, nodes),
     readable(rest, storageClasses),
     readable(rest, runtimeClasses),

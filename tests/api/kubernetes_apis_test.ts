@@ -15,39 +15,39 @@ Deno.test("lib/kubernetes_apis on a real API server", async (t) => {
   using rest = createRestClient(config, { userAgent: "kubernetes-apis-test/1" });
   const core = new CoreV1Api(rest);
   const name = `kubernetes-apis-${crypto.randomUUID().slice(0, 8)}`;
-  await core.createNamespace({ metadata: { name } });
-  const api = core.namespace(name);
+  await core.namespaces.create({ metadata: { name } });
+  const api = core.namespace(name).resourceQuotas;
 
   await t.step(
     "a quota is created, read, listed, applied, patched, replaced and deleted, and a watch sees it",
     async () => {
-      const { metadata: { resourceVersion } } = await api.getResourceQuotaList();
-      const created = await api.createResourceQuota({
+      const { metadata: { resourceVersion } } = await api.list();
+      const created = await api.create({
         metadata: { name: "q" },
         spec: { hard: { pods: 3, cpu: "500m" } },
       });
       // The server writes every quantity as text, whatever it was sent as.
       assert.deepEqual(created.spec?.hard, { pods: "3", cpu: "500m" });
       assert.deepEqual([created.apiVersion, created.kind], ["v1", "ResourceQuota"]);
-      assert.equal((await api.getResourceQuota("q")).metadata?.uid, created.metadata?.uid);
-      const inAll = await core.getResourceQuotaListForAllNamespaces({ fieldSelector: `metadata.namespace=${name}` });
+      assert.equal((await api.get("q")).metadata?.uid, created.metadata?.uid);
+      const inAll = await core.resourceQuotas.list({ fieldSelector: `metadata.namespace=${name}` });
       assert.deepEqual(inAll.items.map(({ kind, metadata }) => [kind, metadata?.name]), [["ResourceQuota", "q"]]);
 
-      const applied = await api.applyResourceQuota({ metadata: { name: "q" }, spec: { hard: { secrets: "2" } } }, {
+      const applied = await api.apply({ metadata: { name: "q" }, spec: { hard: { secrets: "2" } } }, {
         fieldManager: FIELD_MANAGER,
       });
       assert.deepEqual(applied.spec?.hard, { pods: "3", cpu: "500m", secrets: "2" });
-      await api.patchResourceQuota("q", { spec: { hard: { pods: "4" } } }, { type: "merge" });
-      await api.patchResourceQuotaStatus("q", { status: { hard: { pods: "4" } } }, { type: "merge" });
+      await api.patch("q", { spec: { hard: { pods: "4" } } }, { type: "merge" });
+      await api.patch("q", { status: { hard: { pods: "4" } } }, { type: "merge", subresource: "status" });
       // The quota controller may write the status in between.
-      const labelled = await api.patchResourceQuota("q", { metadata: { labels: { a: "b" } } }, { type: "strategic" });
+      const labelled = await api.patch("q", { metadata: { labels: { a: "b" } } }, { type: "strategic" });
       assert.equal(labelled.spec?.hard?.pods, "4");
-      await api.deleteResourceQuota("q", { uid: created.metadata?.uid });
-      await assert.rejects(api.getResourceQuota("q"), (error) => isApiError(error, 404));
+      await api.delete("q", { uid: created.metadata?.uid });
+      await assert.rejects(api.get("q"), (error) => isApiError(error, 404));
 
       const seen: WatchEvent<ResourceQuota>[] = [];
       const signal = AbortSignal.timeout(FINAL_MS);
-      for await (const event of api.watchResourceQuotaList({ resourceVersion, signal })) {
+      for await (const event of api.watch({ resourceVersion, signal })) {
         seen.push(event);
         if (event.type === "DELETED") break;
       }
@@ -61,14 +61,14 @@ Deno.test("lib/kubernetes_apis on a real API server", async (t) => {
       metadata: { name: "all", labels: { a: "b" } },
       spec: { podSelector: {}, policyTypes: ["Egress" as const] },
     };
-    const policies = new NetworkingV1Api(rest).namespace(name);
-    await policies.createNetworkPolicy(sent);
+    const policies = new NetworkingV1Api(rest).namespace(name).networkPolicies;
+    await policies.create(sent);
     const raw = await rest.performRequest({
       method: "GET",
       path: `/apis/networking.k8s.io/v1/namespaces/${name}/networkpolicies/all`,
     });
-    assert.deepEqual(await policies.getNetworkPolicy("all"), raw);
-    const replaced = await policies.replaceNetworkPolicy(await policies.getNetworkPolicy("all"));
+    assert.deepEqual(await policies.get("all"), raw);
+    const replaced = await policies.replace(await policies.get("all"));
     // Replaced by itself: the server finds no difference and writes nothing.
     assert.deepEqual(replaced, raw);
   });
@@ -89,5 +89,5 @@ Deno.test("lib/kubernetes_apis on a real API server", async (t) => {
     }
   });
 
-  await core.deleteNamespace(name);
+  await core.namespaces.delete(name);
 });

@@ -1,7 +1,6 @@
 /** What we count of a pod is what a real ResourceQuota counts of it: who has to go in a drain rests on that. */
 import assert from "node:assert/strict";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { type Pod, pods, type PodSpec, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoreV1Api, type PodSpec } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { shown, sumHard } from "../../src/core/resources/hard.ts";
 import type { Hard } from "../../src/core/resources/resource_list.ts";
@@ -71,7 +70,7 @@ Deno.test("a pod's usage is counted as a real quota counts it", async (t) => {
     handler: "none",
     overhead: { podFixed: { cpu: "77m", memory: "33Mi" } },
   });
-  const quotas = new ResourceApi(rest, resourceQuotas, namespace);
+  const quotas = new CoreV1Api(rest).namespace(namespace).resourceQuotas;
   await quotas.create({ metadata: { name: "all" }, spec: { hard } });
   const usedIs = (expected: Record<string, string>) =>
     eventually("the quota counts the same", async () => {
@@ -89,7 +88,10 @@ Deno.test("a pod's usage is counted as a real quota counts it", async (t) => {
     const usages: Hard[] = [];
     for (const [index, [that, spec]] of shapes.entries()) {
       await step(t, that, async () => {
-        const pod = await new ResourceApi<Pod>(rest, pods, namespace).create({ metadata: { name: `p${index}` }, spec });
+        const pod = await new CoreV1Api(rest).namespace(namespace).pods.create({
+          metadata: { name: `p${index}` },
+          spec,
+        });
         usages.push(podUsage(pod.spec!));
         await usedIs(shown(sumHard(usages)));
       });

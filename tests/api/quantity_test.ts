@@ -31,15 +31,15 @@ Deno.test("lib/quantity reads and writes as a real API server does", async (t) =
   using rest = createRestClient(config, { userAgent: "quantity-test/1" });
   const core = new CoreV1Api(rest);
   const name = `quantity-${crypto.randomUUID().slice(0, 8)}`;
-  await core.createNamespace({ metadata: { name } });
+  await core.namespaces.create({ metadata: { name } });
 
   await t.step("what is stored is the table's, rounded up to milli where it is finer", async () => {
     // A quota can't be negative; those of the table are looked at below.
     const stored = cases.texts.filter(({ canonical, sign }) => canonical !== null && sign! >= 0);
     assert.ok(stored.length >= 60);
     const hard = Object.fromEntries(stored.map(({ text }, index) => [quotaKey(index), text]));
-    await core.namespace(name).createResourceQuota({ metadata: { name: "table" }, spec: { hard } });
-    const read = (await core.namespace(name).getResourceQuota("table")).spec?.hard ?? {};
+    await core.namespace(name).resourceQuotas.create({ metadata: { name: "table" }, spec: { hard } });
+    const read = (await core.namespace(name).resourceQuotas.get("table")).spec?.hard ?? {};
     for (const [index, { text, string, canonical, milli }] of stored.entries()) {
       const answer = read[quotaKey(index)]!;
       const quantity = parseQuantity(text);
@@ -62,13 +62,13 @@ Deno.test("lib/quantity reads and writes as a real API server does", async (t) =
   await t.step("numbers are the amounts that their texts are", async () => {
     const numbers = [0, 3, 0.5, 0.001, 1e-7, Number.MAX_SAFE_INTEGER];
     const hard = Object.fromEntries(numbers.map((number, index) => [quotaKey(index), number]));
-    await core.namespace(name).createResourceQuota({ metadata: { name: "numbers" }, spec: { hard } });
-    const read = (await core.namespace(name).getResourceQuota("numbers")).spec?.hard ?? {};
+    await core.namespace(name).resourceQuotas.create({ metadata: { name: "numbers" }, spec: { hard } });
+    const read = (await core.namespace(name).resourceQuotas.get("numbers")).spec?.hard ?? {};
     for (const [index, number] of numbers.entries()) {
       const answer = parseQuantity(read[quotaKey(index)]!);
       assert.equal(answer.compare(parseQuantity(number).roundUpToMilli()), 0, String(number));
     }
   });
 
-  await core.deleteNamespace(name);
+  await core.namespaces.delete(name);
 });

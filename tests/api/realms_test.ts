@@ -1,9 +1,8 @@
 /** Realms on a real API server: identities that clash, what a Realm that goes leaves standing, ways that stay closed. */
 import assert from "node:assert/strict";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { events } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
+import { EventsV1Api } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
 import type { Grant, Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { defaultSettings, parseSettings } from "../../src/api/mod.ts";
 import type { Peer, Tailnet } from "../../src/tailnet/tailnet.ts";
 import {
@@ -35,7 +34,7 @@ const looks = (cluster: TestCluster) => ({
     return items.find(({ metadata }) => metadata!.name === name);
   },
   isLetIn: async (grantee: string) => {
-    const { items } = await new ResourceApi(cluster.rest, roleBindings, `guest-${grantee}`).list();
+    const { items } = await new RbacAuthorizationV1Api(cluster.rest).namespace(`guest-${grantee}`).roleBindings.list();
     return items.some(({ metadata }) => metadata!.name === "keystone-guest");
   },
 });
@@ -79,7 +78,7 @@ Deno.test("realms without a tailnet", async (t) => {
     assert.match(stdout, /Error/);
     assert.match(stdout, /Delete all but one, or give each its own spec\.identity/);
     await eventually("it is told", async () => {
-      const { items } = await new ResourceApi(cluster.rest, events, "default").list();
+      const { items } = await new EventsV1Api(cluster.rest).namespace("default").events.list();
       const told = items.filter(({ regarding }) => regarding?.name === "twin-b").map(({ reason }) => reason);
       return told.includes("DuplicateIdentity") || told.join();
     });
@@ -121,7 +120,7 @@ Deno.test("realms without a tailnet", async (t) => {
       return JSON.stringify(spec) === JSON.stringify(dns!.spec) || JSON.stringify(spec);
     });
     await eventually("it is told", async () => {
-      const { items } = await new ResourceApi(cluster.rest, events, "default").list();
+      const { items } = await new EventsV1Api(cluster.rest).namespace("default").events.list();
       const told = items.filter(({ regarding }) => regarding?.name === "to-gone").map(({ reason }) => reason);
       return told.includes("GranteeUnknown") || told.join();
     });

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import fc from "fast-check";
-import { createRestClient, isApiError, Kubeconfig, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { grants as grantResource } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { createRestClient, isApiError, Kubeconfig, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { demandOf } from "../../src/core/admission/demand.ts";
 import { fits, verdictOf } from "../../src/core/admission/verdict.ts";
 import { allowanceOf } from "../../src/core/admission/allowance.ts";
@@ -388,7 +388,7 @@ Deno.test("admission that explains", {
         renew: () => Promise.resolve(false),
       },
     }, { userAgent: "keystone-test" });
-    const { items } = await new ResourceApi(rest, grantResource).list();
+    const { items } = await new KeystoneV1alpha1Api(rest).grants.list();
     assert.ok(items.length > 0, "its token works");
     const may = await rightsOf(rest);
     assert.deepEqual(may.filter(({ verbs }) => verbs.some((verb) => !["list", "watch"].includes(verb))), []);

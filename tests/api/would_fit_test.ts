@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { isApiError, type JSONValue, type KubernetesObject, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { limitRanges, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
+import { isApiError, type JSONValue, type KubernetesObject } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { type Allowance, allowanceOf } from "../../src/core/admission/allowance.ts";
 import { type Demand, demandOf } from "../../src/core/admission/demand.ts";
@@ -87,8 +87,11 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
 
   async function prepare(namespace: string): Promise<void> {
     await call("POST", "/api/v1/namespaces", { metadata: { name: namespace } });
-    await new ResourceApi(rest, resourceQuotas, namespace).create({ metadata: { name: "keystone" }, spec: { hard } });
-    await new ResourceApi(rest, limitRanges, namespace).create({
+    await new CoreV1Api(rest).namespace(namespace).resourceQuotas.create({
+      metadata: { name: "keystone" },
+      spec: { hard },
+    });
+    await new CoreV1Api(rest).namespace(namespace).limitRanges.create({
       metadata: { name: "keystone" },
       spec: { limits: surroundings.limits },
     });
@@ -164,7 +167,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
 
   async function counted(namespace: string): Promise<void> {
     await eventually("nothing is used", async () => {
-      const { status } = await new ResourceApi(rest, resourceQuotas, namespace).get("keystone");
+      const { status } = await new CoreV1Api(rest).namespace(namespace).resourceQuotas.get("keystone");
       const used = Object.keys(hard).find((key) => Number(parseQuantity(status?.used?.[key] ?? "1").nanos) !== 0);
       return used === undefined || `${status?.used?.[used]} ${used} used`;
     }, 5_000);
@@ -176,7 +179,10 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
    */
   async function countedAnew(namespace: string): Promise<void> {
     await call("DELETE", `/api/v1/namespaces/${namespace}/resourcequotas`);
-    await new ResourceApi(rest, resourceQuotas, namespace).create({ metadata: { name: "keystone" }, spec: { hard } });
+    await new CoreV1Api(rest).namespace(namespace).resourceQuotas.create({
+      metadata: { name: "keystone" },
+      spec: { hard },
+    });
     await counted(namespace);
     const probe = {
       metadata: { name: "probe" },

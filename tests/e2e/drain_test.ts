@@ -1,8 +1,8 @@
 /** How a grant ends where pods really run: who has to go, in which order, how long a budget protects, what is kept. */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { type Pod, pods as podResource } from "../../lib/kubernetes_apis/core@v1.ts";
+import type { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseSettings } from "../../src/api/mod.ts";
 import { eventually, prepared, root, startOperator, step } from "../fixtures/operator.ts";
 import { type Lab, startLab } from "../lab/lab.ts";
@@ -104,7 +104,7 @@ nodeTest("grants end on a node with real pods", async (t) => {
     settings: parseSettings({ maxPriority: 1000 }),
   });
   const bob = new Bob(lab, await lab.user("bob", { groups: ["keystone:realm:bob-home"] }));
-  const pods = new ResourceApi(cluster.rest, podResource, namespace);
+  const pods = new CoreV1Api(cluster.rest).namespace(namespace).pods;
   const hardOf = async (...keys: string[]) => {
     const quota = await cluster.quotas.namespace(namespace).get("keystone");
     return keys.map((key) => quota.status?.hard?.[key]);

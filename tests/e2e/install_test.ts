@@ -1,7 +1,7 @@
 /** Keystone installed as users do, in real pods: the stories of a grant, of failures, of an upgrade, and of the end. */
 import assert from "node:assert/strict";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { type Pod, pods as podResource } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { version } from "../../src/version.ts";
 import {
   bothReady,
@@ -49,7 +49,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
       kubeconfig: bobs,
       ...(stdin === undefined ? {} : { stdin }),
     });
-  const pods = new ResourceApi(rest, podResource, namespace);
+  const pods = new CoreV1Api(rest).namespace(namespace).pods;
   const state = async (realm: string) => (await cluster.realms.get(realm)).status?.connectionState;
   const connected = (realm: string, withinMs: number) =>
     eventually(`${realm} is Connected`, async () => {
@@ -209,7 +209,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
           : all.filter((_, index) => !reached[index]).join() || "too few";
       }, 60_000);
       for (const pod of await readyPods(rest)) {
-        const addressOfPod = (await new ResourceApi(rest, podResource, system).get(pod)).status!.podIP!;
+        const addressOfPod = (await new CoreV1Api(rest).namespace(system).pods.get(pod)).status!.podIP!;
         for (const container of ["operator", "front", "tailscaled"]) {
           const pid = await processOf(rest, pod, container);
           const token = await Deno.stat(`/proc/${pid}/root/var/run/secrets/kubernetes.io/serviceaccount/token`)

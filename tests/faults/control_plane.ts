@@ -1,7 +1,7 @@
 /** A control plane that plans run on, one after the other. */
 import { markPrefix } from "./request_name.ts";
 import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { CoordinationV1Api } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { type Namespace, namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
 import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import { operatorName, systemNamespace } from "../../src/core/names.ts";
@@ -42,7 +42,7 @@ export class ControlPlane implements AsyncDisposable {
 
   /** Takes the Lease from whoever held it, as its running out does. */
   async freeLease(): Promise<void> {
-    await done(new ResourceApi(this.cluster.rest, leases, systemNamespace).delete(operatorName));
+    await done(new CoordinationV1Api(this.cluster.rest).namespace(systemNamespace).leases.delete(operatorName));
   }
 
   /** Takes away what a plan has left; no operator is there any more. */

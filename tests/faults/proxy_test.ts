@@ -1,7 +1,7 @@
 /** The proxy in front of a real API server: what goes wrong does so when it should, and nothing else. */
 import assert from "node:assert/strict";
-import { isApiError, ResourceApi, type WatchEvent } from "../../lib/kubernetes/mod.ts";
-import { type ConfigMap, configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
+import { isApiError, type ResourceApi, type WatchEvent } from "../../lib/kubernetes/mod.ts";
+import { type ConfigMap, CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { clientOf, step } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { type FaultKind, Trigger } from "./fault.ts";
@@ -14,7 +14,7 @@ Deno.test("the proxy", async (t) => {
   await using lab = await sharedLab();
   using upstream = await upstreamOf(lab.kubeconfig);
   using direct = await clientOf(lab.kubeconfig);
-  const truth = new ResourceApi(direct, configMaps, "default");
+  const truth = new CoreV1Api(direct).namespace("default").configMaps;
   const map = (name: string): ConfigMap => ({ metadata: { name: name + mark }, data: { of: name } });
   let killed = 0;
   const through = async (
@@ -26,7 +26,7 @@ Deno.test("the proxy", async (t) => {
     const trigger = new Trigger([{ kind, at, nth }]);
     await using proxy = await Proxy.listen({ upstream, trigger, mark, onKill: () => killed++ });
     using rest = await clientOf(proxy.kubeconfig, { timeoutMs: 1000 });
-    await use(new ResourceApi(rest, configMaps, "default"), trigger);
+    await use(new CoreV1Api(rest).namespace("default").configMaps, trigger);
     assert.deepEqual(trigger.fired, [{ kind, at, nth }]);
   };
   const isThere = (name: string) => truth.get(name + mark).then(() => true, () => false);

@@ -4,8 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { boundedBy, countedResources, countKeyOf, derivedCounts } from "../../src/core/resources/counts.ts";
 import { eventually, root, step } from "../fixtures/operator.ts";
 import { hostileScene } from "./scene.ts";
@@ -81,7 +80,7 @@ Deno.test("counting: nothing can be made in a guest namespace that is neither co
   });
 
   await step(t, "so has each one that this cluster's controllers may create in a namespace", async () => {
-    const { items } = await new ResourceApi(cluster.rest, clusterRoles).list();
+    const { items } = await new RbacAuthorizationV1Api(cluster.rest).clusterRoles.list();
     const controllers = items.filter(({ metadata }) => metadata!.name!.startsWith("system:controller:"));
     assert.ok(controllers.length > 20);
     const namespaced = new Set(

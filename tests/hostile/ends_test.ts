@@ -1,7 +1,6 @@
 /** What a guest tries to keep when it is over: an account, a way in from the world, a namespace that was restored. */
 import assert from "node:assert/strict";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { services } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { keystone } from "../fixtures/keystone.ts";
 import { eventually, grantOf, step } from "../fixtures/operator.ts";
 import { hostileScene } from "./scene.ts";
@@ -93,7 +92,7 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
   });
 
   const types = async () => {
-    const { items } = await new ResourceApi(cluster.rest, services, mallory.namespace).list();
+    const { items } = await new CoreV1Api(cluster.rest).namespace(mallory.namespace).services.list();
     return Object.fromEntries(items.map(({ metadata, spec }) => [metadata!.name!, spec!.type!]));
   };
   const open = (name: string, spec: Record<string, unknown>, metadata: Record<string, unknown> = {}) => ({

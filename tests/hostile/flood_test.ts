@@ -1,8 +1,8 @@
 /** A guest floods the API server with a dozen clients: the grants of others begin and end on time all the same. */
 import assert from "node:assert/strict";
-import { Kubeconfig, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
-import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
+import { Kubeconfig } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
 import { type Guest, hostileScene } from "./scene.ts";
 
@@ -40,7 +40,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
 
   await step(t, "the guests' requests have a FlowSchema, which the API server takes", async () => {
     const schema = await eventually("it names both realms", async () => {
-      const { items } = await new ResourceApi(cluster.rest, flowSchemas).list({
+      const { items } = await new FlowcontrolApiserverV1Api(cluster.rest).flowSchemas.list({
         fieldSelector: "metadata.name=keystone-guests",
       });
       const text = JSON.stringify(items[0]?.spec);
@@ -66,7 +66,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
     const account = `system:serviceaccount:${mallory.namespace}:default`;
     const path = await scene.lab.user(account, { groups: ["system:serviceaccounts"] });
     await eventually("they are of the guests' flow", async () => {
-      const { items: [schema] } = await new ResourceApi(cluster.rest, flowSchemas).list({
+      const { items: [schema] } = await new FlowcontrolApiserverV1Api(cluster.rest).flowSchemas.list({
         fieldSelector: "metadata.name=keystone-guests",
       });
       const of = await flowOf(path);
@@ -75,7 +75,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
   });
 
   await step(t, "and requests of whoever doesn't say who he is", async () => {
-    const schema = await new ResourceApi(cluster.rest, flowSchemas).get("keystone-anonymous");
+    const schema = await new FlowcontrolApiserverV1Api(cluster.rest).flowSchemas.get("keystone-anonymous");
     assert.equal(schema.spec?.priorityLevelConfiguration.name, "keystone-guests");
     await eventually("they are of that flow", async () => {
       const of = await flowOf(mallory.kubeconfig, true);
@@ -89,7 +89,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
     async () => {
       const flooded = flood(mallory, 15);
       await eventually("the flood has begun", async () => {
-        const { items } = await new ResourceApi(cluster.rest, configMaps, mallory.namespace).list();
+        const { items } = await new CoreV1Api(cluster.rest).namespace(mallory.namespace).configMaps.list();
         return items.filter(({ metadata }) => metadata!.name!.startsWith("flood-")).length === clients || "not yet";
       });
       const [late, slow]: [number[], number[]] = [[], []];

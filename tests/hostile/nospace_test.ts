@@ -1,7 +1,7 @@
 /** A guest fills the API server's database until it takes no more writes: his grant ends on time all the same. */
 import assert from "node:assert/strict";
-import { isStorageFull, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { configMaps } from "../../lib/kubernetes_apis/core@v1.ts";
+import { isStorageFull } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { eventually, secondsFromNow } from "../fixtures/operator.ts";
 import type { Lab } from "../lab/lab.ts";
 import { guestPod } from "../lab/workloads.ts";
@@ -27,7 +27,7 @@ Deno.test("fills etcd: the end comes on time by deletes alone, and all else when
   await cluster.grants.patch(mallory.grant, { spec }, { type: "merge" });
 
   // One object, written again and again: no quota counts its history.
-  const junk = new ResourceApi(mallory.rest, configMaps, mallory.namespace);
+  const junk = new CoreV1Api(mallory.rest).namespace(mallory.namespace).configMaps;
   await junk.create({ metadata: { name: "junk" } });
   const fill = async (): Promise<unknown> => {
     for (let round = 0; Date.now() < end.at - 14_000; round++) {

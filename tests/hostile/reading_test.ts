@@ -1,7 +1,7 @@
 /** A guest's pods and a node's status that are odd or huge: Keystone reads them, and nobody else notices. */
 import assert from "node:assert/strict";
-import { isApiError, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { type Node, nodes, type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
+import { isApiError } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api, type Node, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { eventually, step } from "../fixtures/operator.ts";
 import { startOperatorProcess } from "../fixtures/operator_process.ts";
@@ -43,7 +43,7 @@ const mostMegabytes = 190;
 Deno.test("what is odd or huge is read, and costs nobody else anything", async (t) => {
   await using scene = await hostileScene({ hard: plenty });
   const { lab, cluster, mallory, bob } = scene;
-  const podsOf = (namespace: string) => new ResourceApi(cluster.rest, pods, namespace);
+  const podsOf = (namespace: string) => new CoreV1Api(cluster.rest).namespace(namespace).pods;
   /** Without what they carry. */
   const names = async (namespace: string): Promise<string[]> => {
     const { items } = await cluster.rest.performRequest({
@@ -72,7 +72,7 @@ Deno.test("what is odd or huge is read, and costs nobody else anything", async (
   };
   const node = `odd-${crypto.randomUUID().slice(0, 6)}`;
   await using _node = {
-    [Symbol.asyncDispose]: () => new ResourceApi(cluster.rest, nodes).delete(node).catch(() => {}),
+    [Symbol.asyncDispose]: () => new CoreV1Api(cluster.rest).nodes.delete(node).catch(() => {}),
   };
   const gone = (namespace: string, ...which: string[]) =>
     eventually(`${which.join(", ")} are gone`, async () => {
@@ -88,7 +88,7 @@ Deno.test("what is odd or huge is read, and costs nobody else anything", async (
       await make(pod(namespace, "early", { device: "example.com/gpu" }));
       await make(pod(namespace, "odd", { device: "example.com/foo", amount: "1e1002" }));
     });
-    await new ResourceApi(cluster.rest, nodes).create(oddNode(node));
+    await new CoreV1Api(cluster.rest).nodes.create(oddNode(node));
     await gone(namespace, "early");
     assert.deepEqual((await names(namespace)).sort(), ["odd", "plain"]);
   });

@@ -1,7 +1,7 @@
 /** A guest fills the API server's database: guests' writes close before it is full, and nothing else does. */
 import assert from "node:assert/strict";
-import { isStorageFull, ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { configMaps, pods } from "../../lib/kubernetes_apis/core@v1.ts";
+import { isStorageFull } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { clientOf, eventually, grantOf, secondsFromNow, step } from "../fixtures/operator.ts";
 import type { Lab } from "../lab/lab.ts";
 import { guestPod } from "../lab/workloads.ts";
@@ -70,7 +70,7 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     (await cluster.grants.get(grant)).status?.conditions?.find(({ type }) => type === "WritesClosed");
 
   await step(t, "no write is refused for want of room before guests' writes are closed", async () => {
-    const junk = new ResourceApi(mallory.rest, configMaps, mallory.namespace);
+    const junk = new CoreV1Api(mallory.rest).namespace(mallory.namespace).configMaps;
     await junk.create({ metadata: { name: "junk" } });
     const fill = async (): Promise<Error> => {
       for (let round = 0; round < 2000; round++) {
@@ -128,7 +128,7 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     using scheduler = await clientOf(await lab.user("system:kube-scheduler"));
     const another = (await podsOfBob()).find((name) => name !== first)!.replace("pod/", "");
     const nominated = { status: { nominatedNodeName: "some" } };
-    await new ResourceApi(scheduler, pods, bob.namespace).patch(another, nominated, {
+    await new CoreV1Api(scheduler).namespace(bob.namespace).pods.patch(another, nominated, {
       type: "merge",
       subresource: "status",
     });

@@ -6,8 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { isApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { prepared, root } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { Generator, type Schemas } from "./stored/generator.ts";
@@ -54,9 +53,9 @@ Deno.test("whatever the API server stores is read", async () => {
   const { rest } = cluster;
   const grantee = `stored-${crypto.randomUUID().slice(0, 6)}`;
   const kinds = kindsOf(grantee);
-  await new ResourceApi(rest, namespaces).create({ metadata: { name: `guest-${grantee}` } });
+  await new CoreV1Api(rest).namespaces.create({ metadata: { name: `guest-${grantee}` } });
   await using cleanUp = new AsyncDisposableStack();
-  cleanUp.defer(() => new ResourceApi(rest, namespaces).delete(`guest-${grantee}`));
+  cleanUp.defer(() => new CoreV1Api(rest).namespaces.delete(`guest-${grantee}`));
 
   const documents = [...new Set(kinds.map(({ document }) => document))];
   const schemas = Object.assign({}, ...await Promise.all(documents.map((each) => schemasOf(rest, each)))) as Schemas;

@@ -1,9 +1,9 @@
 /** `deno task demo`: the story end to end on a lab, told in plain lines, each step checked. */
 import { parseArgs } from "node:util";
-import { createRestClient, Kubeconfig, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { type ResourceQuota, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
-import { type Grant, grants, type Realm, realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { createRestClient, Kubeconfig, type ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
+import { type Grant, KeystoneV1alpha1Api, type Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { NetworkingV1Api } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { version } from "../../src/version.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
@@ -49,9 +49,9 @@ class Story {
   readonly #quotas: ResourceApi<ResourceQuota>;
 
   constructor(readonly lab: Lab, readonly rest: RestClient) {
-    this.#grants = new ResourceApi(rest, grants);
-    this.#realms = new ResourceApi(rest, realms);
-    this.#quotas = new ResourceApi(rest, resourceQuotas, "guest-bob-home");
+    this.#grants = new KeystoneV1alpha1Api(rest).grants;
+    this.#realms = new KeystoneV1alpha1Api(rest).realms;
+    this.#quotas = new CoreV1Api(rest).namespace("guest-bob-home").resourceQuotas;
   }
 
   async kubectl(args: string[], stdin?: string): Promise<string> {
@@ -95,7 +95,7 @@ class Story {
     step("What stands in guest-bob-home now");
     await check("the quota enforces what was granted", this.quotaHas("requests.cpu", "2"));
     await check("all traffic is denied, but to and from Bob's node, among his own pods, and to DNS", async () => {
-      const policies = await new ResourceApi(this.rest, networkPolicies, "guest-bob-home").list();
+      const policies = await new NetworkingV1Api(this.rest).namespace("guest-bob-home").networkPolicies.list();
       const names = policies.items.map(({ metadata }) => metadata!.name).sort().join(", ");
       return names === "default-deny, dns, guest-internal, realm" ? policies : `the policies are ${names}`;
     });

@@ -1,8 +1,7 @@
 /** What changes on a real tailnet is in the Realm and in the guests' policies within 2 s, and nothing else moves. */
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { events } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
+import { EventsV1Api } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
 import type { Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 import type { PeerStatus } from "../../lib/tailscale/mod.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
@@ -75,7 +74,7 @@ Deno.test("changes of a real tailnet", {
     return shown.realm;
   };
   const eventsOf = async (name: string): Promise<string[]> => {
-    const { items } = await new ResourceApi(cluster.rest, events, "default").list();
+    const { items } = await new EventsV1Api(cluster.rest).namespace("default").events.list();
     return items.filter(({ regarding }) => regarding?.kind === "Realm" && regarding.name === name)
       .map(({ reason, type }) => `${type} ${reason}`);
   };

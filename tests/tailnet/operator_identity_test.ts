@@ -1,8 +1,7 @@
 /** Who a realm is can't be taken over: an imposter is in no policy before a person says so, on a real tailnet. */
 import assert from "node:assert/strict";
-import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { Grant, Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, grantOf, prepared, realmOf, startOperator, step } from "../fixtures/operator.ts";
 import { headscale, nodeIdOf } from "../fixtures/tailnet.ts";
@@ -48,7 +47,7 @@ Deno.test("the identity of a realm", {
       return open.join() === addresses.join() ? true : `they reach ${open}`;
     });
   const isLetIn = async () => {
-    const { items } = await new ResourceApi(cluster.rest, roleBindings, "guest-bob-home").list();
+    const { items } = await new RbacAuthorizationV1Api(cluster.rest).namespace("guest-bob-home").roleBindings.list();
     return items.some(({ metadata }) => metadata!.name === "keystone-guest");
   };
   const annotate = async (...args: string[]) => {

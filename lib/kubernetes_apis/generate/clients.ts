@@ -1,4 +1,4 @@
-/** The typed clients of a group: one line for each call, all of them `ResourceApi`'s. */
+/** The typed clients of a group: a `ResourceApi` for each kind. */
 import type { Group } from "./groups.ts";
 import type { Place } from "./openapi.ts";
 
@@ -30,57 +30,18 @@ export const ${constantName(each)}: Resource<${kind}> = {
 `;
 }
 
-function methods(each: Kind, scope: string): string {
-  const { kind, place } = each;
-  const api = `${scope}${constantName(each)})`;
-  const status = `
-  /** As \`patch${kind}\`, but of the status: the spec stays as it is. */
-  patch${kind}Status(name: string, body: unknown, options: PatchOptions): Promise<${kind}> {
-    return ${api}.patch(name, body, { ...options, subresource: "status" });
-  }
-  /** As \`apply${kind}\`, but of the status: the spec stays as it is, and the object must exist. */
-  apply${kind}Status(body: Applied<${kind}>, options: ApplyOptions): Promise<${kind}> {
-    return ${api}.applyStatus(body, options);
-  }`;
-  return `
-  /** One page of the collection: all of it, unless \`limit\` is given. */
-  get${kind}List(options?: ListOptions): Promise<ObjectList<${kind}>> {
-    return ${api}.list(options);
-  }
-  /** What changes after \`resourceVersion\`, until the server ends the connection. */
-  watch${kind}List(options: WatchOptions): AsyncGenerator<WatchEvent<${kind}>> {
-    return ${api}.watch(options);
-  }
-  /** The object as it is now; 404 \`NotFound\` when there is none. */
-  get${kind}(name: string, options?: CallOptions): Promise<${kind}> {
-    return ${api}.get(name, options);
-  }
-  /** Resolves to the object as the server keeps it; 409 \`AlreadyExists\` when the name is taken. */
-  create${kind}(body: ${kind}, options?: WriteOptions): Promise<${kind}> {
-    return ${api}.create(body, options);
-  }
-  /** Writes the whole object; 409 \`Conflict\` when its \`resourceVersion\` is given and out of date. */
-  replace${kind}(body: ${kind}, options?: WriteOptions): Promise<${kind}> {
-    return ${api}.replace(body, options);
-  }
-  /** Server-side apply of the fields in \`body\`; creates the object when there is none. */
-  apply${kind}(body: Applied<${kind}>, options: ApplyOptions): Promise<${kind}> {
-    return ${api}.apply(body, options);
-  }
-  /** Changes parts of the object; \`options.type\` says how \`body\` is meant. */
-  patch${kind}(name: string, body: unknown, options: PatchOptions): Promise<${kind}> {
-    return ${api}.patch(name, body, options);
-  }
-  /** Asks for the deletion; the object is there until its finalizers are gone. */
-  delete${kind}(name: string, options?: DeleteOptions): Promise<void> {
-    return ${api}.delete(name, options);
-  }${place.status ? status : ""}`;
+/** One line for each kind: what it can do is `ResourceApi`'s. */
+function apisOf(kinds: readonly Kind[], place: (kind: Kind) => string, namespace: string): string {
+  return kinds.map((each) => `
+  /** The \`${each.place.plural}\`${place(each)}. */
+  get ${constantName(each)}(): ResourceApi<${each.kind}> {
+    return new ResourceApi(this.#rest, ${constantName(each)}${namespace});
+  }`).join("\n");
 }
 
-/** The classes of a group: cluster-scoped kinds on the first, namespaced ones behind `.namespace(ns)`. */
+/** The classes of a group: all kinds on the first, namespaced ones in one namespace behind `.namespace(ns)`. */
 export function classesOf({ group, version, className }: Group, kinds: readonly Kind[]): string {
   const namespaced = kinds.filter(({ place }) => place.namespaced);
-  const cluster = kinds.filter(({ place }) => !place.namespaced);
   const api = `${group || "core"}/${version}`;
   const inNamespace = `
 /** The namespaced kinds of ${api} in one namespace. */
@@ -93,25 +54,16 @@ export class ${className}NamespacedApi {
     this.#rest = rest;
     this.#namespace = namespace;
   }
-
-  #api<T extends KubernetesObject>(resource: Resource<T>): ResourceApi<T> {
-    return new ResourceApi(this.#rest, resource, this.#namespace);
-  }
-${namespaced.map((each) => methods(each, "this.#api(")).join("\n")}
+${apisOf(namespaced, () => " of the namespace", ", this.#namespace")}
 }
 `;
-  const all = namespaced.map((each) => {
-    return `
-  /** Of all namespaces. */
-  get${each.kind}ListForAllNamespaces(options?: ListOptions): Promise<ObjectList<${each.kind}>> {
-    return this.#api(${constantName(each)}).list(options);
+  const namespace = `
+  /** The namespaced kinds in one namespace. */
+  namespace(name: string): ${className}NamespacedApi {
+    return new ${className}NamespacedApi(this.#rest, name);
   }
-  /** Of all namespaces. */
-  watch${each.kind}ListForAllNamespaces(options: WatchOptions): AsyncGenerator<WatchEvent<${each.kind}>> {
-    return this.#api(${constantName(each)}).watch(options);
-  }`;
-  });
-  return `/** The kinds of ${api}. Errors are those of {@linkcode ResourceApi}. */
+`;
+  return `/** The kinds of ${api}; {@linkcode ResourceApi} says what can be done with each. */
 export class ${className}Api {
   readonly #rest: RestClient;
 
@@ -119,20 +71,9 @@ export class ${className}Api {
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
-
-  #api<T extends KubernetesObject>(resource: Resource<T>): ResourceApi<T> {
-    return new ResourceApi(this.#rest, resource);
+${namespaced.length > 0 ? namespace : ""}${
+    apisOf(kinds, ({ place }) => place.namespaced ? " of all namespaces" : "", "")
   }
-${
-    namespaced.length > 0
-      ? `
-  /** The namespaced kinds in one namespace. */
-  namespace(name: string): ${className}NamespacedApi {
-    return new ${className}NamespacedApi(this.#rest, name);
-  }
-`
-      : ""
-  }${[...cluster.map((each) => methods(each, "this.#api(")), ...all].join("\n")}
 }
 ${namespaced.length > 0 ? inNamespace : ""}`;
 }

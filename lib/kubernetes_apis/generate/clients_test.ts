@@ -12,6 +12,6 @@ const names: [kind: string, plural: string, name: string][] = [
 
 for (const [kind, plural, name] of names) {
   Deno.test(`the resource of ${kind} is ${name}`, () => {
-    assert.equal(constantName({ kind, place: { plural, namespaced: true, status: false } }), name);
+    assert.equal(constantName({ kind, place: { plural, namespaced: true } }), name);
   });
 }

@@ -5,22 +5,6 @@ import { declareType } from "./types.ts";
 import { described } from "./undescribed.ts";
 
 const library = "../kubernetes/mod.ts";
-const libraryTypes = [
-  "Applied",
-  "ApplyOptions",
-  "CallOptions",
-  "DeleteOptions",
-  "KubernetesObject",
-  "ListOptions",
-  "ObjectList",
-  "PatchOptions",
-  "Resource",
-  "RestClient",
-  "WatchEvent",
-  "WatchOptions",
-  "WriteOptions",
-];
-
 /**
  * The text of one generated file, not yet formatted; a function of its arguments alone.
  *
@@ -33,10 +17,8 @@ export function fileText(file: string, document: Document, group?: Group): strin
     reference(schemaName: string): string {
       const place = typeOfSchema(schemaName);
       if (place.file === file) return place.type;
-      // The clients' DeleteOptions are named after the API's own.
-      const taken = libraryTypes.includes(place.type);
-      imports.add(`./${place.file}.ts`, taken ? `${place.type} as Meta${place.type}` : place.type);
-      return taken ? `Meta${place.type}` : place.type;
+      imports.add(`./${place.file}.ts`, place.type);
+      return place.type;
     },
     jsonValue(): string {
       imports.add(library, "JSONValue");
@@ -45,8 +27,8 @@ export function fileText(file: string, document: Document, group?: Group): strin
   };
   const types = Object.entries(document.components.schemas).map(([schemaName, schema]) => {
     const { type } = typeOfSchema(schemaName);
-    const isKind = group?.kinds.includes(type) || group?.posted?.includes(type);
-    return declareType(type, described(type, schema), names, group && isKind ? apiVersionOf(group) : undefined);
+    const apiVersion = group?.kinds.includes(type) ? apiVersionOf(group) : undefined;
+    return declareType(type, described(type, schema), names, apiVersion);
   });
   const parts = group ? clients(document, group, imports) : [];
   return [
@@ -59,11 +41,9 @@ export function fileText(file: string, document: Document, group?: Group): strin
 
 function clients(document: Document, group: Group, imports: Imports): string[] {
   const kinds = group.kinds.map((kind) => ({ kind, place: placeOf(document, group, kind) }));
-  const parts = [...kinds.map((kind) => constantOf(group, kind)), classesOf(group, kinds)];
-  const text = parts.join("\n");
-  for (const type of libraryTypes) if (new RegExp(`\\b${type}\\b`).test(text)) imports.add(library, type);
+  for (const type of ["Resource", "RestClient"]) imports.add(library, type);
   imports.add(library, "ResourceApi", "value");
-  return parts;
+  return [...kinds.map((kind) => constantOf(group, kind)), classesOf(group, kinds)];
 }
 
 const apiVersionOf = ({ group, version }: Group): string => group === "" ? version : `${group}/${version}`;

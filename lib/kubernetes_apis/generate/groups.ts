@@ -1,4 +1,4 @@
-/** Which kinds of which API groups are generated. To know another kind: add it here, then `gen --refresh`. */
+/** The kinds that are generated, by their API groups: those that are used. For another: add it here, then `gen --refresh`. */
 export interface Group {
   /** API group, `""` for core. */
   group: string;
@@ -8,8 +8,6 @@ export interface Group {
   /** What the names of its schemas begin with in OpenAPI documents: `io.k8s.api.core.v1` in `io.k8s.api.core.v1.Pod`. */
   schemas: string;
   kinds: string[];
-  /** Kinds that are only posted to a subresource of others: of these the types alone. */
-  posted?: string[];
 }
 
 export const groups: readonly Group[] = [
@@ -36,7 +34,7 @@ export const groups: readonly Group[] = [
     version: "v1",
     className: "AdmissionregistrationV1",
     schemas: "io.k8s.api.admissionregistration.v1",
-    kinds: ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"],
+    kinds: ["ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"],
   },
   {
     group: "apiextensions.k8s.io",
@@ -80,14 +78,6 @@ export const groups: readonly Group[] = [
     className: "NetworkingV1",
     schemas: "io.k8s.api.networking.v1",
     kinds: ["NetworkPolicy", "ServiceCIDR"],
-  },
-  {
-    group: "policy",
-    version: "v1",
-    className: "PolicyV1",
-    schemas: "io.k8s.api.policy.v1",
-    kinds: ["PodDisruptionBudget"],
-    posted: ["Eviction"],
   },
   {
     group: "rbac.authorization.k8s.io",

@@ -58,8 +58,6 @@ export function* references(schema: Schema): Generator<string> {
 export interface Place {
   plural: string;
   namespaced: boolean;
-  /** Whether it has a status subresource. */
-  status: boolean;
 }
 
 /** Where the paths of a document say that a kind is. */
@@ -71,5 +69,5 @@ export function placeOf(document: Document, group: Group, kind: string): Place {
   const path = Object.entries(document.paths).find(isList)?.[0];
   if (!path) throw new Error(`The OpenAPI document of ${root} has no collection of ${kind}.`);
   const namespaced = path.startsWith(`${root}namespaces/{namespace}/`);
-  return { plural: path.split("/").at(-1)!, namespaced, status: `${path}/{name}/status` in document.paths };
+  return { plural: path.split("/").at(-1)!, namespaced };
 }

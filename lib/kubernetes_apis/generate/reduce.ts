@@ -8,9 +8,7 @@ import { type Document, references, type Schema } from "./openapi.ts";
  */
 export function reduce(served: readonly Document[]): Map<string, Document> {
   const schemas = new Map(served.flatMap(({ components }) => Object.entries(components.schemas)));
-  const roots = groups.flatMap(({ schemas, kinds, posted = [] }) =>
-    [...kinds, ...posted].map((kind) => `${schemas}.${kind}`)
-  );
+  const roots = groups.flatMap(({ schemas, kinds }) => kinds.map((kind) => `${schemas}.${kind}`));
   const byFile = Map.groupBy(reach(schemas, [...roots, ...sharedTypes]), (name) => typeOfSchema(name).file);
   const { openapi, info: { title, version } } = served[0]!;
   const document = (file: string, paths: Document["paths"]): [string, Document] => [

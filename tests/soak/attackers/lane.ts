@@ -1,9 +1,9 @@
 /** Grants of somebody else, one after the other: when each was in force, and when its access had gone. */
 import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { Reflector, Store } from "../../../lib/controller/mod.ts";
-import { isApiError, ResourceApi } from "../../../lib/kubernetes/mod.ts";
-import { type Grant, grants } from "../../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { type RoleBinding, roleBindings } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { isApiError } from "../../../lib/kubernetes/mod.ts";
+import { type Grant, KeystoneV1alpha1Api } from "../../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { RbacAuthorizationV1Api, type RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { guestNamespace, guestRole } from "../../../src/core/names.ts";
 import { secondsFromNow, type TestCluster } from "../../fixtures/operator.ts";
 import type { Random } from "../../simulation/random.ts";
@@ -44,8 +44,13 @@ export class Sight {
     const { rest } = this.#cluster;
     const clock = systemClock;
     const selector = { fieldSelector: `metadata.name=${guestRole}` };
-    const seen = new Reflector({ api: new ResourceApi(rest, grants), store: this.#grants, clock });
-    const let_in = new Reflector({ api: new ResourceApi(rest, roleBindings), store: this.#bindings, selector, clock });
+    const seen = new Reflector({ api: new KeystoneV1alpha1Api(rest).grants, store: this.#grants, clock });
+    const let_in = new Reflector({
+      api: new RbacAuthorizationV1Api(rest).roleBindings,
+      store: this.#bindings,
+      selector,
+      clock,
+    });
     return {
       synced: Promise.all([seen.synced(signal), let_in.synced(signal)]),
       ended: Promise.all([seen.run(signal), let_in.run(signal)]),

@@ -1,6 +1,6 @@
 /** The cluster of a run: everything installed, two guests with a grant that stays, and what can be read of all of it. */
-import { type ClosableRestClient, ResourceApi } from "../../../lib/kubernetes/mod.ts";
-import { leases } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import type { ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
+import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { guestNamespace, operatorName, systemNamespace } from "../../../src/core/names.ts";
 import { clientOf, eventually, root, type TestCluster } from "../../fixtures/operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../../fixtures/operator_process.ts";
@@ -120,7 +120,7 @@ async function must(lab: Lab, args: string[], stdin?: string) {
 }
 
 export async function leaseOf({ rest }: TestCluster): Promise<{ holder: string | undefined; transitions: number }> {
-  const { spec } = await new ResourceApi(rest, leases, systemNamespace).get(operatorName);
+  const { spec } = await new CoordinationV1Api(rest).namespace(systemNamespace).leases.get(operatorName);
   return { holder: spec?.holderIdentity, transitions: spec?.leaseTransitions ?? 0 };
 }
 
