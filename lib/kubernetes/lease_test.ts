@@ -123,6 +123,15 @@ function holder(server: RestClient, clock: FakeClock, identity: string, options:
   return new LeaseHolder({ rest: server, namespace: "team", name: "operator", identity, clock, ...options });
 }
 
+/** A holder that has acquired the lease. */
+async function leading() {
+  const server = new LeaseServer();
+  const clock = new FakeClock();
+  const lease = holder(server, clock, "a");
+  await lease.acquire(new AbortController().signal);
+  return { server, clock, lease };
+}
+
 /** Acquires in the background; `done` says whether it has. */
 function acquiring(lease: LeaseHolder, signal = new AbortController().signal) {
   const state = { done: false, waitedFor: [] as string[], acquired: Promise.resolve() };
@@ -155,10 +164,7 @@ Deno.test("the first holder creates the lease with all that people and others wa
 });
 
 Deno.test("a holder renews every 5 s with one request, and nothing else", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   server.requests.length = 0;
   await clock.advance(60_000);
   assert.deepEqual(server.requests, Array(12).fill("PUT"));
@@ -366,10 +372,7 @@ Deno.test("a holder that can't renew stops after 10 s, while others wait until 1
 });
 
 Deno.test("a renewal that hangs doesn't keep the lease held", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   const gate = Promise.withResolvers<void>();
   const timeouts: (number | undefined)[] = [];
   server.before = ({ timeoutMs }) => {
@@ -388,10 +391,7 @@ Deno.test("a renewal that hangs doesn't keep the lease held", async () => {
 });
 
 Deno.test("a failed renewal is tried again in time, and then all is as before", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   server.failure = new Error("hiccup");
   await clock.advance(6_000);
   server.failure = undefined;
@@ -402,10 +402,7 @@ Deno.test("a failed renewal is tried again in time, and then all is as before", 
 });
 
 Deno.test("a holder that finds another one in the lease stops at once", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "thief", leaseDurationSeconds: 15 } });
   await clock.advance(5_000);
   assert.equal(lease.held(), false);
@@ -416,10 +413,7 @@ Deno.test("a holder that finds another one in the lease stops at once", async ()
 });
 
 Deno.test("a holder whose lease somebody edited goes on", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   server.write({ ...server.lease, metadata: { ...server.lease?.metadata, labels: { note: "x" } } });
   await clock.advance(5_000);
   assert.ok(lease.held());
@@ -430,10 +424,7 @@ Deno.test("a holder whose lease somebody edited goes on", async () => {
 });
 
 Deno.test("after a computer slept, nothing is held until a renewal shows that nobody else took over", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   // Sleep shows as a wall clock that jumps ahead of the monotonic one.
   clock.step(600_000);
   assert.equal(lease.held(), false);
@@ -449,10 +440,7 @@ Deno.test("after a computer slept, nothing is held until a renewal shows that no
 });
 
 Deno.test("after a jump of the clock a write waits for a renewal, which comes at once and but once", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   const sent: string[] = [];
   const rest = fenced({
     defaultNamespace: "team",
@@ -488,10 +476,7 @@ Deno.test("after a jump of the clock a write waits for a renewal, which comes at
 });
 
 Deno.test("a wall clock that is set back changes nothing", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   clock.step(-86_400_000);
   server.failure = new Error("cut off");
   await clock.advance(10_000);
@@ -500,10 +485,7 @@ Deno.test("a wall clock that is set back changes nothing", async () => {
 });
 
 Deno.test("a release while a renewal is under way waits for it, and leaves the lease free", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   const gate = Promise.withResolvers<void>();
   server.before = () => gate.promise;
   await clock.advance(5_000);
@@ -527,10 +509,7 @@ Deno.test("a release that the server doesn't take rejects, and the lease isn't h
 });
 
 Deno.test("one that released or lost the lease can acquire it again, with a new signal", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   await assert.rejects(lease.acquire(new AbortController().signal), /holds the lease operator already/);
   server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "thief", leaseDurationSeconds: 15 } });
   await clock.advance(5_000);
@@ -645,10 +624,7 @@ Deno.test("the last holder of a full database leads again as soon as there is ro
 });
 
 Deno.test("of a full database no delete is sent once another holds the lease, even before a renewal has shown it", async () => {
-  const server = new LeaseServer();
-  const clock = new FakeClock();
-  const lease = holder(server, clock, "a");
-  await lease.acquire(new AbortController().signal);
+  const { server, clock, lease } = await leading();
   server.full = true;
   await clock.advance(20_000);
   // Room came, another took the lease, and the database is full again; a stale read of the server hides it from writes.

@@ -1,73 +1,13 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
+
 // @ts-types="./dns_packet.d.ts"
 import dnsPacket from "dns-packet";
 import type { DecodedPacket, Packet, ResourceRecord } from "./dns_packet.d.ts";
 import { FakeClock, systemClock } from "../../lib/clock/mod.ts";
 import { LookupError } from "./lookup.ts";
+import { DnsServer, type Respond, send } from "../../tests/fixtures/dns_server.ts";
 import { createNames, type Server } from "./names.ts";
 import { tcpLookup } from "./tcp_lookup.ts";
-
-type Respond = (query: DecodedPacket, connection: Deno.Conn) => Promise<unknown> | unknown;
-
-/** A DNS server on a real socket; what it sends is up to the test. */
-class DnsServer implements AsyncDisposable {
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #connections = new Set<Promise<void>>();
-  readonly #open = new Set<Deno.Conn>();
-  readonly #running: Promise<void>;
-  readonly questions: string[] = [];
-  /** Resolves with the first question. */
-  readonly asked = Promise.withResolvers<void>();
-  /** Resolves when a client has ended a connection. */
-  readonly left = Promise.withResolvers<void>();
-  respond: Respond;
-
-  constructor(respond: Respond) {
-    this.respond = respond;
-    this.#running = this.#accept();
-  }
-
-  get server(): Server {
-    return { hostname: "127.0.0.1", port: (this.#listener.addr as Deno.NetAddr).port };
-  }
-
-  async #accept(): Promise<void> {
-    for await (const connection of this.#listener) this.#connections.add(this.#serve(connection));
-  }
-
-  async #serve(connection: Deno.Conn): Promise<void> {
-    this.#open.add(connection);
-    try {
-      const received: number[] = [];
-      const chunk = new Uint8Array(1000);
-      for (let read = await connection.read(chunk); read !== null; read = await connection.read(chunk)) {
-        received.push(...chunk.subarray(0, read));
-        if (received.length < 2 || received.length < 2 + (received[0]! << 8) + received[1]!) continue;
-        const query = dnsPacket.decode(Buffer.from(received.splice(0).slice(2)));
-        this.questions.push(`${query.questions[0]!.name} ${query.questions[0]!.type}`);
-        this.asked.resolve();
-        await this.respond(query, connection);
-      }
-      this.left.resolve();
-    } catch { // The client is gone, or the test is over.
-      this.left.resolve();
-    }
-    connection[Symbol.dispose]();
-    this.#open.delete(connection);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    for (const connection of this.#open) connection[Symbol.dispose]();
-    await this.#running;
-    await Promise.all(this.#connections);
-  }
-}
-
-async function send(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
-}
 
 const packet = (query: DecodedPacket, answers: ResourceRecord[], more: Partial<Packet> = {}): Packet => ({
   id: query.id,

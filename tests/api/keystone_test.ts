@@ -7,28 +7,14 @@ import { installed } from "../fixtures/in_force.ts";
 import { clientOf, eventually, grantOf, prepared, startOperator, step } from "../fixtures/operator.ts";
 import { tailnetOf } from "../fixtures/stand_ins.ts";
 import { startLab } from "../lab/lab.ts";
+import { deploymentOf, restrictedSpec } from "../lab/workloads.ts";
 
-const deployment = (replicas: number, cpu: string, name = "web") => ({
-  apiVersion: "apps/v1",
-  kind: "Deployment",
-  metadata: { name },
-  spec: {
-    replicas,
-    selector: { matchLabels: { app: name } },
-    template: {
-      metadata: { labels: { app: name } },
-      spec: {
-        securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
-        containers: [{
-          name: "main",
-          image: "example.com/none:1",
-          resources: { requests: { cpu }, limits: { cpu } },
-          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
-        }],
-      },
-    },
-  },
-});
+const deployment = (replicas: number, cpu: string, name = "web") =>
+  deploymentOf(
+    { name },
+    restrictedSpec({ image: "example.com/none:1", resources: { requests: { cpu }, limits: { cpu } } }),
+    { replicas },
+  );
 
 Deno.test("keystone", {
   // It makes users, and an API server that is gone.

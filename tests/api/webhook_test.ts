@@ -17,6 +17,7 @@ import { startFrontProcess } from "../fixtures/operator_process.ts";
 import { hard as caseHard, workloads } from "../fixtures/workload_cases.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
+import { deploymentOf } from "../lab/workloads.ts";
 
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
 const hard = {
@@ -28,21 +29,10 @@ const hard = {
   "services.loadbalancers": 1,
 };
 
-const deployment = (name: string, replicas: number, cpu: string, namespace = "guest-bob-home") => ({
-  apiVersion: "apps/v1",
-  kind: "Deployment",
-  metadata: { name, namespace },
-  spec: {
-    replicas,
-    selector: { matchLabels: { app: name } },
-    template: {
-      metadata: { labels: { app: name } },
-      spec: {
-        containers: [{ name: "main", image: "example.com/none:1", resources: { requests: { cpu }, limits: { cpu } } }],
-      },
-    },
-  },
-});
+const deployment = (name: string, replicas: number, cpu: string, namespace = "guest-bob-home") =>
+  deploymentOf({ name, namespace }, {
+    containers: [{ name: "main", image: "example.com/none:1", resources: { requests: { cpu }, limits: { cpu } } }],
+  }, { replicas });
 
 Deno.test("admission that explains", {
   // The API server has to reach this process on loopback.

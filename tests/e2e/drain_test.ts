@@ -9,7 +9,7 @@ import { type Lab, startLab } from "../lab/lab.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { poll } from "../lab/poll.ts";
 import { addVolume, premadeStorage } from "../lab/volumes.ts";
-import { agnhostPod } from "../lab/workloads.ts";
+import { agnhostPod, deploymentOf } from "../lab/workloads.ts";
 
 const namespace = "guest-bob-home";
 
@@ -55,15 +55,8 @@ const claim = {
 };
 
 function deployment(name: string) {
-  const { metadata, spec } = JSON.parse(agnhostPod({ name, namespace, labels: { app: name } }, ["netexec"], {
-    claim: "data",
-  }));
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name, namespace },
-    spec: { selector: { matchLabels: { app: name } }, template: { metadata: { labels: metadata.labels }, spec } },
-  };
+  const { spec } = JSON.parse(agnhostPod({ name, namespace }, ["netexec"], { claim: "data" }));
+  return deploymentOf({ name, namespace }, spec);
 }
 
 const budget = (name: string) => ({

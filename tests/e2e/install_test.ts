@@ -26,7 +26,7 @@ import { startLab } from "../lab/lab.ts";
 import { tailscaleStatus } from "../lab/tailscaled.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { addVolume, premadeStorage } from "../lab/volumes.ts";
-import { agnhostPod } from "../lab/workloads.ts";
+import { agnhostPod, deploymentOf } from "../lab/workloads.ts";
 
 const namespace = "guest-bob-home";
 const grantor = "alice-home";
@@ -63,21 +63,8 @@ nodeTest("installed by the chart, in pods", async (t) => {
       return items.length === 0 || items.map(({ metadata }) => metadata!.name).join();
     }, withinMs);
   const deploy = async (name: string, replicas: number, claim?: string) => {
-    const text = agnhostPod({ name, namespace, labels: { app: name } }, ["netexec"], claim ? { claim } : {});
-    const { metadata, spec } = JSON.parse(text);
-    return await bob(
-      ["create", "-f", "-"],
-      JSON.stringify({
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        metadata: { name, namespace },
-        spec: {
-          replicas,
-          selector: { matchLabels: { app: name } },
-          template: { metadata: { labels: metadata.labels }, spec },
-        },
-      }),
-    );
+    const { spec } = JSON.parse(agnhostPod({ name, namespace }, ["netexec"], claim ? { claim } : {}));
+    return await bob(["create", "-f", "-"], JSON.stringify(deploymentOf({ name, namespace }, spec, { replicas })));
   };
   const runs = (app: string, number: number) =>
     eventually(`${number} pods of ${app} run`, async () => {

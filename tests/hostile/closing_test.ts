@@ -3,15 +3,8 @@ import assert from "node:assert/strict";
 import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
 import { policiesInForce } from "../fixtures/in_force.ts";
 import { guestPod } from "../lab/workloads.ts";
+import { deadNode } from "./dead_node.ts";
 import { type Guest, type HostileScene, hostileScene } from "./scene.ts";
-
-/** A node that nobody runs: what is bound to it stays until somebody says that it has stopped. */
-const deadNode = (name: string) => ({
-  apiVersion: "v1",
-  kind: "Node",
-  metadata: { name, labels: { "kubernetes.io/hostname": name } },
-  spec: { podCIDRs: ["10.99.0.0/24"] },
-});
 
 /** Refuses what somebody's policy engine could refuse, in one namespace. */
 const refusal = (name: string, namespace: string, resource: string, operations: string[], expression: string) => [
@@ -43,13 +36,8 @@ const refusal = (name: string, namespace: string, resource: string, operations: 
 
 Deno.test("stays past the end", async (t) => {
   await using scene = await hostileScene();
-  const { lab, cluster, mallory, bob } = scene;
+  const { lab, admin, cluster, mallory, bob } = scene;
   const suffix = mallory.realm.slice(-6);
-  const admin = async (args: string[], stdin?: string): Promise<string> => {
-    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
-    assert.equal(code, 0, stderr);
-    return stdout;
-  };
   const applied = (...objects: unknown[]) =>
     admin(["apply", "-f", "-"], objects.map((object) => JSON.stringify(object)).join("\n---\n"));
   const of = (guest: Guest, kind: string, name: string, path: string) =>
@@ -74,20 +62,12 @@ Deno.test("stays past the end", async (t) => {
     t,
     "has his namespace deleted shortly before the end, with a pod that asks for an hour to end",
     async () => {
-      await applied(deadNode(`dead-${suffix}`));
+      const node = await deadNode(scene, { podCIDRs: ["10.99.0.0/24"] });
       const pod = JSON.parse(guestPod("miner", { cpu: "1", memory: "64Mi" }, mallory.namespace));
       pod.spec.terminationGracePeriodSeconds = 3600;
       const { code, said } = await mallory.apply(pod);
       assert.equal(code, 0, said);
-      await admin(
-        ["create", "--raw", `/api/v1/namespaces/${mallory.namespace}/pods/miner/binding`, "-f", "-"],
-        JSON.stringify({
-          apiVersion: "v1",
-          kind: "Binding",
-          metadata: { name: "miner" },
-          target: { apiVersion: "v1", kind: "Node", name: `dead-${suffix}` },
-        }),
-      );
+      await node.bind("miner");
       const end = secondsFromNow(7);
       await cluster.grants.patch(mallory.grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
       await admin(["delete", "namespace", mallory.namespace, "--wait=false"]);

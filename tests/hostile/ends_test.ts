@@ -16,12 +16,7 @@ const hard = {
 
 Deno.test("what a guest would keep beyond the end", async (t) => {
   await using scene = await hostileScene({ hard, trustLevel: "internal", settings: { namespaceRetentionSeconds: 1 } });
-  const { lab, cluster, mallory } = scene;
-  const admin = async (args: string[], stdin?: string) => {
-    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
-    assert.equal(code, 0, stderr);
-    return stdout;
-  };
+  const { lab, admin, cluster, mallory } = scene;
   /** A kubeconfig as `keystone kubeconfig` gives it to the people of a realm. */
   const issued = async (realm: string) => {
     const path = `${await Deno.makeTempDir()}/${realm}.kubeconfig`;

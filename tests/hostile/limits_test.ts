@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { refusalOf } from "./requests.ts";
+import { deadNode } from "./dead_node.ts";
 import { type Guest, hostileScene } from "./scene.ts";
 
 const hard = { cpu: "4", memory: "4Gi", pods: "40", "services.nodeports": "10" };
@@ -33,31 +34,17 @@ async function fill({ rest }: Guest, path: string, padded: (pad: string) => unkn
 
 Deno.test("objects as large as can be", async (t) => {
   await using scene = await hostileScene({ hard, trustLevel: "internal" });
-  const { lab, cluster, mallory } = scene;
+  const { lab, admin, cluster, mallory } = scene;
   const { namespace } = mallory;
   const core = `/api/v1/namespaces/${namespace}`;
-  const admin = async (args: string[], stdin?: string): Promise<string> => {
-    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
-    assert.equal(code, 0, stderr);
-    return stdout;
-  };
-  const node = `dead-${mallory.realm.slice(-6)}`;
-  await admin(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: node } }));
+  const node = await deadNode(scene);
 
   /** A pod that runs, as far as the API server knows. */
   const run = async (name: string) => {
     const pod = JSON.parse(guestPod(name, { cpu: "1", memory: "64Mi" }, namespace));
     pod.spec.containers[0].args = [bulk];
     await mallory.rest.performRequest({ method: "POST", path: `${core}/pods`, bodyJson: pod });
-    await admin(
-      ["create", "--raw", `${core}/pods/${name}/binding`, "-f", "-"],
-      JSON.stringify({
-        apiVersion: "v1",
-        kind: "Binding",
-        metadata: { name },
-        target: { apiVersion: "v1", kind: "Node", name: node },
-      }),
-    );
+    await node.bind(name);
     return String(pod.spec.containers[0].name);
   };
 
@@ -91,5 +78,5 @@ Deno.test("objects as large as can be", async (t) => {
       return draining?.reason === "Drained" || JSON.stringify(draining);
     });
   });
-  await admin(["delete", "node", node]);
+  await admin(["delete", "node", node.name]);
 });

@@ -1,5 +1,6 @@
 /** A review that the webhook has to refuse: the sign that it was asked. */
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { deploymentOf } from "../lab/workloads.ts";
 
 /** Asks for 99 CPUs in a guest's namespace, in a dry run. Whether the front has refused it; false: it wasn't asked. */
 export async function isJudged(rest: RestClient, namespace: string): Promise<boolean> {
@@ -17,22 +18,11 @@ export async function isJudged(rest: RestClient, namespace: string): Promise<boo
   }
 }
 
-const deployment = (namespace: string) => ({
-  apiVersion: "apps/v1",
-  kind: "Deployment",
-  metadata: { name: "probe", namespace },
-  spec: {
-    replicas: 1,
-    selector: { matchLabels: { app: "probe" } },
-    template: {
-      metadata: { labels: { app: "probe" } },
-      spec: {
-        containers: [{
-          name: "main",
-          image: "example.com/none:1",
-          resources: { requests: { cpu: "99" }, limits: { cpu: "99" } },
-        }],
-      },
-    },
-  },
-});
+const deployment = (namespace: string) =>
+  deploymentOf({ name: "probe", namespace }, {
+    containers: [{
+      name: "main",
+      image: "example.com/none:1",
+      resources: { requests: { cpu: "99" }, limits: { cpu: "99" } },
+    }],
+  });

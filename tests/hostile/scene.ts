@@ -1,4 +1,5 @@
 /** A cluster as users install it, with all guards on: one guest who means harm, and one who only works there. */
+import assert from "node:assert/strict";
 import type { ClosableRestClient } from "../../lib/kubernetes/mod.ts";
 import type { RealmSpec } from "../../src/api/mod.ts";
 import { parseSettings } from "../../src/api/mod.ts";
@@ -38,6 +39,8 @@ export interface HostileScene extends AsyncDisposable {
   /** As a cluster admin. */
   cluster: TestCluster;
   operator: TestOperator;
+  /** kubectl as a cluster admin; throws what it says when it fails. */
+  admin(args: string[], stdin?: string): Promise<string>;
   /** Means harm. */
   mallory: Guest;
   /** Does not. */
@@ -75,6 +78,11 @@ export async function hostileScene(
       ...(names ? { names } : {}),
     }),
   );
+  const admin = async (args: string[], stdin?: string): Promise<string> => {
+    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
   const suffix = crypto.randomUUID().slice(0, 6);
   const guest = async (name: string): Promise<Guest> => {
     const realm = `${name}-${suffix}`;
@@ -98,5 +106,5 @@ export async function hostileScene(
   };
   const [mallory, bob] = [await guest("mallory"), await guest("bob")];
   const all = starting.move();
-  return { lab, cluster, operator, mallory, bob, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  return { lab, cluster, operator, admin, mallory, bob, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

@@ -4,7 +4,7 @@ import { isStorageFull } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { clientOf, eventually, grantOf, secondsFromNow, step } from "../fixtures/operator.ts";
 import type { Lab } from "../lab/lab.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { deploymentOf, guestPod, restrictedSpec } from "../lab/workloads.ts";
 import { keystone } from "../fixtures/keystone.ts";
 import { makeRoom } from "./room.ts";
 import { type Guest, hostileScene } from "./scene.ts";
@@ -16,28 +16,16 @@ const closed =
 
 const map = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } });
 
-const deployment = (name: string, replicas: number, bytes = 0) => ({
-  apiVersion: "apps/v1",
-  kind: "Deployment",
-  metadata: { name },
-  spec: {
-    replicas,
-    selector: { matchLabels: { app: name } },
-    template: {
-      metadata: { labels: { app: name } },
-      spec: {
-        securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
-        containers: [{
-          name: "main",
-          image: "example.com/web",
-          env: [{ name: "FAT", value: "x".repeat(bytes) }],
-          resources: { limits: { cpu: "100m", memory: "64Mi" } },
-          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
-        }],
-      },
-    },
-  },
-});
+const deployment = (name: string, replicas: number, bytes = 0) =>
+  deploymentOf(
+    { name },
+    restrictedSpec({
+      image: "example.com/web",
+      env: [{ name: "FAT", value: "x".repeat(bytes) }],
+      resources: { limits: { cpu: "100m", memory: "64Mi" } },
+    }),
+    { replicas },
+  );
 
 Deno.test("writes one object again and again: guests' writes close before etcd is full, and open again with room", async (t) => {
   await using scene = await hostileScene({

@@ -5,20 +5,15 @@ import { eventually, step } from "../fixtures/operator.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { ordinaryOf, paths } from "./guard_cases.ts";
 import { refusal, refusalOf } from "./requests.ts";
+import { deadNode } from "./dead_node.ts";
 import { hostileScene } from "./scene.ts";
 
 Deno.test("deletions, evictions and scales of a guest", async (t) => {
   await using scene = await hostileScene();
-  const { lab, mallory } = scene;
+  const { admin, mallory } = scene;
   const { namespace, rest } = mallory;
   const core = `/api/v1/namespaces/${namespace}`;
-  const admin = async (args: string[], stdin?: string): Promise<string> => {
-    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
-    assert.equal(code, 0, stderr);
-    return stdout;
-  };
-  const node = `dead-${mallory.realm.slice(-6)}`;
-  await admin(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: node } }));
+  const node = await deadNode(scene);
 
   /** A pod that runs, as far as the API server knows. */
   const run = async (name: string) => {
@@ -26,15 +21,7 @@ Deno.test("deletions, evictions and scales of a guest", async (t) => {
     pod.spec.terminationGracePeriodSeconds = 3600;
     const { code, said } = await mallory.apply(pod);
     assert.equal(code, 0, said);
-    await admin(
-      ["create", "--raw", `${core}/pods/${name}/binding`, "-f", "-"],
-      JSON.stringify({
-        apiVersion: "v1",
-        kind: "Binding",
-        metadata: { name },
-        target: { apiVersion: "v1", kind: "Node", name: node },
-      }),
-    );
+    await node.bind(name);
   };
   const grace = (gracePeriodSeconds: number) => ({ apiVersion: "v1", kind: "DeleteOptions", gracePeriodSeconds });
   const evict = (name: string, gracePeriodSeconds: number): RequestOptions => ({
@@ -101,5 +88,5 @@ Deno.test("deletions, evictions and scales of a guest", async (t) => {
       assert.equal(await scale(100), "", kind);
     }
   });
-  await admin(["delete", "node", node]);
+  await admin(["delete", "node", node.name]);
 });

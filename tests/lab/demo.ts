@@ -8,7 +8,7 @@ import { version } from "../../src/version.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
-import { guestPod } from "./workloads.ts";
+import { deploymentOf, guestPod } from "./workloads.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const { once } =
@@ -144,16 +144,7 @@ class Story {
     });
     step("Bob applies a Deployment that doesn't");
     const { spec } = JSON.parse(guestPod("big", { cpu: "1", memory: "1Gi" }));
-    const big = JSON.stringify({
-      apiVersion: "apps/v1",
-      kind: "Deployment",
-      metadata: { name: "big" },
-      spec: {
-        replicas: 3,
-        selector: { matchLabels: { app: "big" } },
-        template: { metadata: { labels: { app: "big" } }, spec },
-      },
-    });
+    const big = JSON.stringify(deploymentOf({ name: "big" }, spec, { replicas: 3 }));
     await check("it is refused, in these words:", async () => {
       const { code, stderr } = await this.asBob(["apply", "--dry-run=server", "-f", "-"], big);
       if (code === 0 || !stderr.includes("denied the request: Deployment big")) {

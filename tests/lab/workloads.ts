@@ -50,13 +50,35 @@ function restrictedPod(
     apiVersion: "v1",
     kind: "Pod",
     metadata,
+    spec: restrictedSpec(container),
+  };
+}
+
+/** The spec of a pod of one container, within the restricted Pod Security level. */
+export const restrictedSpec = <T extends object>(container: T) => ({
+  securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
+  containers: [{
+    name: "main",
+    ...container,
+    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+  }],
+});
+
+/** A Deployment of pods with this spec, labelled with its name. */
+export function deploymentOf(
+  metadata: { name: string; namespace?: string },
+  spec: unknown,
+  { replicas = 1, annotations }: { replicas?: number; annotations?: Record<string, string> } = {},
+) {
+  const labels = { app: metadata.name };
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata,
     spec: {
-      securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
-      containers: [{
-        name: "main",
-        ...container,
-        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
-      }],
+      replicas,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels, ...(annotations ? { annotations } : {}) }, spec },
     },
   };
 }

@@ -1,0 +1,27 @@
+/** A Node without a kubelet: on it pods run as far as the API server knows, and end when somebody says so. */
+import type { HostileScene } from "./scene.ts";
+
+export interface DeadNode {
+  name: string;
+  /** Binds a pod of mallory's to it. */
+  bind(pod: string): Promise<string>;
+}
+
+/** Makes the Node. */
+export async function deadNode(
+  { admin, mallory: { realm, namespace } }: HostileScene,
+  spec: object = {},
+): Promise<DeadNode> {
+  const name = `dead-${realm.slice(-6)}`;
+  const target = { apiVersion: "v1", kind: "Node", name };
+  const metadata = { name, labels: { "kubernetes.io/hostname": name } };
+  await admin(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "Node", metadata, spec }));
+  return {
+    name,
+    bind: (pod) =>
+      admin(
+        ["create", "--raw", `/api/v1/namespaces/${namespace}/pods/${pod}/binding`, "-f", "-"],
+        JSON.stringify({ apiVersion: "v1", kind: "Binding", metadata: { name: pod }, target }),
+      ),
+  };
+}
