@@ -10,7 +10,7 @@ import {
   resourceQuotas,
   serviceAccounts,
 } from "../lib/kubernetes_apis/core@v1.ts";
-import { grants, realms } from "../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants, realms } from "../src/api/client/keystone.io@v1alpha1.ts";
 import { networkPolicies } from "../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { roleBindings } from "../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { guestNamespace, guestRole } from "../src/core/names.ts";

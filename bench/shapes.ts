@@ -1,5 +1,5 @@
 /** What is granted to whom in a measurement. */
-import type { Grant, Realm } from "../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant, Realm } from "../src/api/client/keystone.io@v1alpha1.ts";
 import { grantOf, realmOf, type TestCluster } from "../tests/fixtures/operator.ts";
 import { inLanes } from "./lanes.ts";
 

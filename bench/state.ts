@@ -1,7 +1,7 @@
 /** What there is at the end: of the operator's work, and of the bare loop's. */
 import assert from "node:assert/strict";
 import { type KubernetesObject, ResourceApi, type RestClient } from "../lib/kubernetes/mod.ts";
-import { grants } from "../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants } from "../src/api/client/keystone.io@v1alpha1.ts";
 import { isGuests, necessary } from "./necessary.ts";
 
 /** Objects as JSON by `<plural>/<namespace>/<name>`. */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import type { RequestOptions, RestClient } from "../kubernetes/mod.ts";
 import { CoreV1Api } from "./core@v1.ts";
-import { KeystoneV1alpha1Api } from "./keystone.io@v1alpha1.ts";
 import { NetworkingV1Api } from "./networking.k8s.io@v1.ts";
+import { StorageV1Api } from "./storage.k8s.io@v1.ts";
 
 function recorder(answer: unknown = { metadata: {}, items: [] }): { rest: RestClient; sent: RequestOptions[] } {
   const sent: RequestOptions[] = [];
@@ -20,8 +20,8 @@ function recorder(answer: unknown = { metadata: {}, items: [] }): { rest: RestCl
 const calls: [where: string, call: (rest: RestClient) => Promise<unknown>, request: string][] = [
   [
     "a cluster-scoped kind",
-    (rest) => new KeystoneV1alpha1Api(rest).grants.get("g"),
-    "GET /apis/keystone.io/v1alpha1/grants/g",
+    (rest) => new StorageV1Api(rest).storageClasses.get("c"),
+    "GET /apis/storage.k8s.io/v1/storageclasses/c",
   ],
   [
     "a kind in a namespace",

@@ -1,7 +1,7 @@
 /** The generated types of the custom resources say what the schemas here say: a matter of `deno check`. */
 import assert from "node:assert/strict";
 import type { z } from "zod";
-import type * as generated from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type * as generated from "./client/keystone.io@v1alpha1.ts";
 import { crdFrom } from "./definition.ts";
 import type { CelRule } from "./meta.ts";
 import {

@@ -1,7 +1,7 @@
 import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
 import { dump } from "js-yaml";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import type { SuperEntitySpec } from "../api/mod.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { canonicalTerms, digestOf } from "../core/superentity/digest.ts";

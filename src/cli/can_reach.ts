@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { NetworkingV1Api } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { cidr, parseAddress, parseRange } from "../core/address.ts";
 import { parseDestination, type Protocol } from "../core/network/destination.ts";
 import { groundOf, positionOf } from "../core/network/tiers.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { rfc3339 } from "../core/instants.ts";
 import { no, usage } from "./exit.ts";
 import { endFrom, spanFrom } from "./instants.ts";

@@ -1,7 +1,7 @@
 import * as prompts from "@clack/prompts";
 import { Command, Option } from "commander";
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
-import { type Grant, KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { GrantSpec } from "../api/mod.ts";
 import { grantWarnings, type TermsWorld } from "../core/admission/terms.ts";

@@ -3,7 +3,7 @@ import { realmOfNamespace } from "../core/names.ts";
 import { Observed } from "./observed.ts";
 import { isForbidden, type Lending, lendingOf, lendingsOfGuest, relative, share } from "./lending.ts";
 import { type Run, verb } from "./session.ts";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 
 export const grantsCommand = (run: Run): Command =>
   verb("grants", "Who lends what to whom: granted, used, free, until when.", [

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { dump } from "js-yaml";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { RbacAuthorizationV1Api, type RoleBinding } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { accountOf } from "../core/realm/account.ts";
 import { accountAnnotation, guestNamespace, guestRole, ownerLabels, systemNamespace } from "../core/names.ts";

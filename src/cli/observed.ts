@@ -15,7 +15,7 @@ import {
   serviceAccounts,
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { endpointSlices } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
-import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants, realms, superEntities } from "../api/client/keystone.io@v1alpha1.ts";
 import { networkPolicies, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";

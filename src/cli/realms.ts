@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { lendingOf, quotaOfRealm, relative, share, total } from "./lending.ts";
 import { Observed } from "./observed.ts";
 import { type Run, verb } from "./session.ts";

@@ -1,6 +1,6 @@
 import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { no } from "./exit.ts";
 import { type Run, verb } from "./session.ts";
 

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants } from "../api/client/keystone.io@v1alpha1.ts";
 import { type GrantStatus, guestFinalizer } from "../api/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { planGrant } from "../core/grant/plan.ts";

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { realms } from "../api/client/keystone.io@v1alpha1.ts";
 import { realmCapability, trustedNodeAnnotation } from "../api/mod.ts";
 import type { RealmFacts } from "../core/facts.ts";
 import { operatorName } from "../core/names.ts";

@@ -20,7 +20,7 @@ import {
   realms,
   superEntities,
   type SuperEntity,
-} from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+} from "../api/client/keystone.io@v1alpha1.ts";
 import {
   type FlowSchema,
   flowSchemas,

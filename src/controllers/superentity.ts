@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Next } from "../../lib/controller/mod.ts";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { superEntities } from "../api/client/keystone.io@v1alpha1.ts";
 import { guestFinalizer } from "../api/mod.ts";
 import type { GrantFacts, SuperEntityFacts } from "../core/facts.ts";
 import { wasActive } from "../core/grant/ladder.ts";

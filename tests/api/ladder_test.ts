@@ -1,7 +1,7 @@
 /** How grants end on a real control plane: notice, cordon, renewal, cuts, and what is held up while clocks disagree. */
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock/mod.ts";
-import type { Grant } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { guestPod } from "../lab/workloads.ts";

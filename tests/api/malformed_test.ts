@@ -4,7 +4,7 @@
  * and it harms nothing beside it.
  */
 import assert from "node:assert/strict";
-import type { Grant } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { parseSettings } from "../../src/api/mod.ts";
 import {
   eventually,

@@ -1,7 +1,7 @@
 /** Realms on a real API server: identities that clash, what a Realm that goes leaves standing, ways that stay closed. */
 import assert from "node:assert/strict";
 import { EventsV1Api } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
-import type { Grant, Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant, Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { defaultSettings, parseSettings } from "../../src/api/mod.ts";
 import type { Peer, Tailnet } from "../../src/tailnet/tailnet.ts";

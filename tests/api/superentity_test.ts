@@ -1,6 +1,6 @@
 /** SuperEntities on a real control plane: consent by real users, phases, the pool, grants from it and to it. */
 import assert from "node:assert/strict";
-import type { SuperEntity } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { SuperEntity } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { eventually, prepared, realmOf, startOperator, step, superEntityOf } from "../fixtures/operator.ts";

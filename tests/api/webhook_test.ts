@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import fc from "fast-check";
 import { createRestClient, isApiError, Kubeconfig, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { KeystoneV1alpha1Api } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { KeystoneV1alpha1Api } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { demandOf } from "../../src/core/admission/demand.ts";
 import { fits, verdictOf } from "../../src/core/admission/verdict.ts";
 import { allowanceOf } from "../../src/core/admission/allowance.ts";

@@ -3,7 +3,7 @@ import { markPrefix } from "./request_name.ts";
 import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { type Namespace, namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
-import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants, realms, superEntities } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { operatorName, systemNamespace } from "../../src/core/names.ts";
 import { prepared, type TestCluster } from "../fixtures/operator.ts";
 import { type Lab, openLab, startLab } from "../lab/lab.ts";

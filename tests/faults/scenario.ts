@@ -1,7 +1,7 @@
 /** What users do, step by step, and what they see of it. */
 import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
-import type { Grant } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-import { grants } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
+import { grants } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { guestNamespace } from "../../src/core/names.ts";
 import { grantOf, type GrantTerms } from "../fixtures/operator.ts";
 import type { Stage, Tailnets } from "./stage.ts";

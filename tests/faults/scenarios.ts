@@ -1,6 +1,6 @@
 /** The scenarios of the campaign. */
 import { type ResourceQuota, resourceQuotas } from "../../lib/kubernetes_apis/core@v1.ts";
-import { grants, realms, superEntities, type SuperEntity } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants, realms, superEntities, type SuperEntity } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { clusterRoleBindings, roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { approverName, guestNamespace, guestRole } from "../../src/core/names.ts";

@@ -1,6 +1,6 @@
 /** Scenarios on a real tailnet: what tailscaled says of it can go wrong as well. */
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { realms } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { realms } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { secondsFromNow } from "../fixtures/operator.ts";
 import { daemonKnows, headscale, nodeIdOf, patientClient } from "../fixtures/tailnet.ts";
 import type { Lab } from "../lab/lab.ts";

@@ -1,6 +1,6 @@
 /** A guest who runs a DNS zone, and one whose grant says 0.0.0.0/0, try to reach what is at home and in the cloud. */
 import assert from "node:assert/strict";
-import type { Grant } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { createNames } from "../../src/dns/names.ts";
 import { eventually, step } from "../fixtures/operator.ts";
 import { type Flow, judge } from "../fixtures/traffic.ts";

@@ -7,7 +7,9 @@
 import assert from "node:assert/strict";
 import { isApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { prepared, root } from "../fixtures/operator.ts";
+import { documentOf, fileName } from "../../lib/kubernetes_apis/generate/groups.ts";
+import { groups } from "../../src/api/client/groups.ts";
+import { prepared } from "../fixtures/operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { Generator, type Schemas } from "./stored/generator.ts";
 import { type Kind, kindsOf } from "./stored/kinds.ts";
@@ -22,7 +24,7 @@ const concurrency = 12;
 async function schemasOf(rest: RestClient, document: string): Promise<Schemas> {
   const read = document.startsWith("/")
     ? await rest.performRequest({ method: "GET", path: document })
-    : JSON.parse(await Deno.readTextFile(`${root}lib/kubernetes_apis/openapi/${document}.json`));
+    : JSON.parse(await Deno.readTextFile(documentOf(groups.find((group) => fileName(group) === document))));
   return (read as { components: { schemas: Schemas } }).components.schemas;
 }
 

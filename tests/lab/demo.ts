@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { createRestClient, Kubeconfig, type ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
-import { type Grant, KeystoneV1alpha1Api, type Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { type Grant, KeystoneV1alpha1Api, type Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { NetworkingV1Api } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { version } from "../../src/version.ts";
 import { type Lab, startLab } from "./lab.ts";

@@ -1,7 +1,7 @@
 /**
  * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`,
  * the guards of guests and docs/guards.md from deploy/guards, the threat table of docs/security.md and docs/attacks.md from
- * tests/hostile/threats.ts, `lib/kubernetes_apis` from its committed OpenAPI documents,
+ * tests/hostile/threats.ts, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents,
  * and in deploy/chart the copies of deploy/kustomize/base and `crds/`. Offline, and the same every time.
  *
  * `--chart` also renders what of deploy/kustomize comes from deploy/chart, with Helm, which the lab builds.
@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { createRestClient, Kubeconfig } from "../../lib/kubernetes/mod.ts";
 import { writeGenerated } from "../../lib/kubernetes_apis/generate/generate.ts";
 import { refresh } from "../../lib/kubernetes_apis/generate/refresh.ts";
+import { groups } from "../../src/api/client/groups.ts";
 import { crdFiles } from "../../src/api/generate.ts";
 import { apiReference } from "../../src/api/reference.ts";
 import { chartFiles } from "../../deploy/chart_files.ts";
@@ -72,7 +73,7 @@ async function refreshFromLab(): Promise<void> {
   const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
   using rest = createRestClient(config, { userAgent: "keystone-gen" });
   // The server publishes the schemas of a new kind a moment after it has taken the kind.
-  const published = () => refresh(rest).then(() => true as const, (error: Error) => error.message);
+  const published = () => refresh(rest, groups).then(() => true as const, (error: Error) => error.message);
   await poll("The OpenAPI of the custom resources", published, { withinMs: 30_000, everyMs: 200 });
 }
 
@@ -93,6 +94,7 @@ const differing = [
 ];
 if (chart) differing.push(...await writeFiles(await kustomizeFiles((await build(["helm"])).helm!), check));
 if (anew) await refreshFromLab();
-for (const name of await writeGenerated({ check })) differing.push(`lib/kubernetes_apis/${name}`);
+const root = new URL("../../", import.meta.url).pathname;
+for (const path of await writeGenerated(groups, { check })) differing.push(path.slice(root.length));
 for (const name of differing) console.log(check ? `${name} is out of date: run \`deno task gen\`.` : `wrote ${name}`);
 if (check && differing.length > 0) Deno.exitCode = 1;

@@ -1,5 +1,5 @@
 /** Realms and grants in all their kinds, as text: what is written in a Grant is all that the test knows of it. */
-import type { Grant, Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant, Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { realmOf } from "../fixtures/operator.ts";
 
 export type Trust = "internal" | "partner" | "public";

@@ -1,6 +1,6 @@
 /** What each mutation has to itself: a realm, and the object that is mutated with all that hangs on it, valid and in force. */
 import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
-import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants, realms, superEntities } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import type { SuperEntitySpec } from "../../src/api/mod.ts";
 import { digestOf, subjectTexts } from "../../src/core/superentity/digest.ts";
 import { type EntityTerms, grantOf, realmOf, superEntityOf } from "../fixtures/operator.ts";

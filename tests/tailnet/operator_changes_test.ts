@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { EventsV1Api } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
-import type { Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import type { PeerStatus } from "../../lib/tailscale/mod.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, grantOf, prepared, realmOf, startOperator, step, type TestCluster } from "../fixtures/operator.ts";

@@ -1,7 +1,7 @@
 /** Who a realm is can't be taken over: an imposter is in no policy before a person says so, on a real tailnet. */
 import assert from "node:assert/strict";
 import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import type { Grant, Realm } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant, Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, grantOf, prepared, realmOf, startOperator, step } from "../fixtures/operator.ts";
 import { headscale, nodeIdOf } from "../fixtures/tailnet.ts";

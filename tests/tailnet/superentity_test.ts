@@ -1,6 +1,6 @@
 /** A SuperEntity whose members are nodes of a real tailnet: one that goes is missed after the grace, and comes back. */
 import assert from "node:assert/strict";
-import type { SuperEntity } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { SuperEntity } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { eventually, prepared, startOperator, step, superEntityOf } from "../fixtures/operator.ts";
 import { startLab } from "../lab/lab.ts";

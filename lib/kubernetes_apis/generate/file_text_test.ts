@@ -32,7 +32,7 @@ const document: Document = {
   },
 };
 
-const text = fileText("storage.k8s.io@v1", document, group);
+const text = fileText([group], document, group);
 
 Deno.test("a kind has a type, a constant and clients, of all namespaces and of one", () => {
   assert.match(
@@ -50,4 +50,11 @@ Deno.test("a file imports only what it uses", () => {
     const local = name.replace("type ", "").split(" as ").at(-1)!;
     assert.ok(text.split(new RegExp(`\\b${local}\\b`)).length > 2, `${local} isn't used`);
   }
+});
+
+Deno.test("a group elsewhere imports from where it is", () => {
+  const elsewhere = { ...group, folder: new URL("../../../src/api/client/", import.meta.url) };
+  const text = fileText([elsewhere], document, elsewhere);
+  assert.match(text, /from "\.\.\/\.\.\/\.\.\/lib\/kubernetes\/mod\.ts"/);
+  assert.match(text, /from "\.\.\/\.\.\/\.\.\/lib\/kubernetes_apis\/meta@v1\.ts"/);
 });

@@ -1,4 +1,7 @@
-/** The kinds that are generated, by their API groups: those that are used. For another: add it here, then `gen --refresh`. */
+/**
+ * The kinds of Kubernetes that are generated, by their API groups: those that are used. For another: add it here, then
+ * `gen --refresh`. Who has resources of his own brings groups of his own.
+ */
 export interface Group {
   /** API group, `""` for core. */
   group: string;
@@ -8,9 +11,11 @@ export interface Group {
   /** What the names of its schemas begin with in OpenAPI documents: `io.k8s.api.core.v1` in `io.k8s.api.core.v1.Pod`. */
   schemas: string;
   kinds: string[];
+  /** Folder of the generated file, and of its document in `openapi/`; default: lib/kubernetes_apis. */
+  folder?: URL;
 }
 
-export const groups: readonly Group[] = [
+export const kubernetesGroups: readonly Group[] = [
   {
     group: "",
     version: "v1",
@@ -66,13 +71,6 @@ export const groups: readonly Group[] = [
     kinds: ["FlowSchema", "PriorityLevelConfiguration"],
   },
   {
-    group: "keystone.io",
-    version: "v1alpha1",
-    className: "KeystoneV1alpha1",
-    schemas: "io.keystone.v1alpha1",
-    kinds: ["Grant", "Realm", "SuperEntity"],
-  },
-  {
     group: "networking.k8s.io",
     version: "v1",
     className: "NetworkingV1",
@@ -117,12 +115,26 @@ export const sharedTypes = ["Condition", "LabelSelector", "ListMeta", "ObjectMet
   `${sharedSchemas[0]}.${type}`
 );
 
-/** The TypeScript type that a schema becomes, and the file it is in. Throws for a schema of no known group. */
-export function typeOfSchema(name: string): { file: string; type: string } {
+/** Folder that holds the generated files, and their documents in `openapi/`. */
+const folder = new URL("../", import.meta.url);
+
+/** Folder of a group's file; of the shared types without a group. */
+export const folderOf = (group?: Group): URL => group?.folder ?? folder;
+
+/** Where the document of a group is, and that of the shared types. */
+export const documentOf = (group?: Group): URL =>
+  new URL(`openapi/${group ? fileName(group) : sharedFile}.json`, folderOf(group));
+
+/** Where the generated file of a group is, and that of the shared types. */
+export const generatedOf = (group?: Group): URL =>
+  new URL(`${group ? fileName(group) : sharedFile}.ts`, folderOf(group));
+
+/** The TypeScript type that a schema becomes, and its group, if it is of one. Throws for a schema of no known group. */
+export function typeOfSchema(groups: readonly Group[], name: string): { group?: Group; type: string } {
   const dot = name.lastIndexOf(".");
   const [before, type] = [name.slice(0, dot), name.slice(dot + 1)];
-  if (sharedSchemas.includes(before)) return { file: sharedFile, type };
+  if (sharedSchemas.includes(before)) return { type };
   const group = groups.find(({ schemas }) => schemas === before);
   if (!group) throw new Error(`The schema ${name} belongs to no generated group: add its group to groups.ts.`);
-  return { file: fileName(group), type };
+  return { group, type };
 }

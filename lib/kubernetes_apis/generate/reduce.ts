@@ -1,31 +1,27 @@
-import { fileName, type Group, groups, sharedFile, sharedTypes, typeOfSchema } from "./groups.ts";
+import { type Group, sharedTypes, typeOfSchema } from "./groups.ts";
 import { type Document, references, type Schema } from "./openapi.ts";
 
 /**
- * The documents that are committed, by file: of what the API server serves, the groups' kinds, the schemas that any of
- * them reaches, and of operations only what they do to which kind. Keys are sorted, so that a diff after a new version
- * of the API server shows what it changed. Throws when a kind is missing.
+ * The documents that are committed, by group, the shared one by `undefined`: of what the API server serves, the groups'
+ * kinds, the schemas that any of them reaches, and of operations only what they do to which kind. Keys are sorted, so
+ * that a diff after a new version of the API server shows what it changed. Throws when a kind is missing.
  */
-export function reduce(served: readonly Document[]): Map<string, Document> {
+export function reduce(groups: readonly Group[], served: readonly Document[]): Map<Group | undefined, Document> {
   const schemas = new Map(served.flatMap(({ components }) => Object.entries(components.schemas)));
   const roots = groups.flatMap(({ schemas, kinds }) => kinds.map((kind) => `${schemas}.${kind}`));
-  const byFile = Map.groupBy(reach(schemas, [...roots, ...sharedTypes]), (name) => typeOfSchema(name).file);
+  const byGroup = Map.groupBy(
+    reach(schemas, [...roots, ...sharedTypes]),
+    (name) => typeOfSchema(groups, name).group,
+  );
   const { openapi, info: { title, version } } = served[0]!;
-  const document = (file: string, paths: Document["paths"]): [string, Document] => [
-    file,
-    sorted({
-      openapi,
-      info: { title, version },
-      paths,
-      components: {
-        schemas: Object.fromEntries((byFile.get(file) ?? []).map((name) => [name, onlyTypes(schemas.get(name)!)])),
-      },
-    }),
-  ];
-  return new Map([
-    document(sharedFile, {}),
-    ...groups.map((group) => document(fileName(group), pathsOf(group, served))),
-  ]);
+  return new Map([undefined, ...groups].map((group) => {
+    const own = (byGroup.get(group) ?? []).map((name) => [name, onlyTypes(schemas.get(name)!)]);
+    const paths = group ? pathsOf(group, served) : {};
+    return [
+      group,
+      sorted({ openapi, info: { title, version }, paths, components: { schemas: Object.fromEntries(own) } }),
+    ];
+  }));
 }
 
 function reach(schemas: ReadonlyMap<string, Schema>, roots: readonly string[]): Set<string> {
@@ -33,7 +29,7 @@ function reach(schemas: ReadonlyMap<string, Schema>, roots: readonly string[]): 
   const add = (name: string) => {
     if (reached.has(name)) return;
     const schema = schemas.get(name);
-    if (!schema) throw new Error(`The API server has no schema ${name}: apply crds/ first, and see groups.ts.`);
+    if (!schema) throw new Error(`The API server has no schema ${name}: apply crds first, and see groups.ts.`);
     reached.add(name);
     for (const next of references(schema)) add(next);
   };

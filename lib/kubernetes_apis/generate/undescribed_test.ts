@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { docComment } from "./doc_comment.ts";
-import { typeOfSchema } from "./groups.ts";
+import { documentOf, kubernetesGroups, typeOfSchema } from "./groups.ts";
 import type { Document, Schema } from "./openapi.ts";
-import { folder } from "./paths.ts";
 import { described, missing } from "./undescribed.ts";
 
 Deno.test("an object in a list or map without a description says where it is", () => {
@@ -38,11 +37,11 @@ Deno.test("a field of a type with no description, or only a link, gets the one t
 
 Deno.test("what is said to have no description is there and has none", async () => {
   const undescribed = new Set<string>();
-  for await (const { name } of Deno.readDir(new URL("openapi", folder))) {
-    const document: Document = JSON.parse(await Deno.readTextFile(new URL(`openapi/${name}`, folder)));
+  for (const group of [undefined, ...kubernetesGroups]) {
+    const document: Document = JSON.parse(await Deno.readTextFile(documentOf(group)));
     for (const [schemaName, schema] of Object.entries(document.components.schemas)) {
       for (const [field, { description }] of Object.entries(schema.properties ?? {})) {
-        if (!docComment(description)) undescribed.add(`${typeOfSchema(schemaName).type}.${field}`);
+        if (!docComment(description)) undescribed.add(`${typeOfSchema(kubernetesGroups, schemaName).type}.${field}`);
       }
     }
   }

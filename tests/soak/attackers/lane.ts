@@ -2,7 +2,7 @@
 import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { Reflector, Store } from "../../../lib/controller/mod.ts";
 import { isApiError } from "../../../lib/kubernetes/mod.ts";
-import { type Grant, KeystoneV1alpha1Api } from "../../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { type Grant, KeystoneV1alpha1Api } from "../../../src/api/client/keystone.io@v1alpha1.ts";
 import { RbacAuthorizationV1Api, type RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { guestNamespace, guestRole } from "../../../src/core/names.ts";
 import { secondsFromNow, type TestCluster } from "../../fixtures/operator.ts";
