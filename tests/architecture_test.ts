@@ -62,6 +62,13 @@ Deno.test("core imports only itself, the API's types, quantities, generated type
   assert.deepEqual(await violations("src/core", allowed), []);
 });
 
+Deno.test("engine imports only itself, the core and lib", async () => {
+  const allowed = (target: string) =>
+    ["src/engine/", "src/core/", "lib/"].some((folder) => target.startsWith(folder)) || target === "node:util" ||
+    target === "@opentelemetry/api";
+  assert.deepEqual(await violations("src/engine", allowed), []);
+});
+
 /** What imports what in these folders, types included, by the room that each module is in. */
 async function importsOf(folders: string[], roomOf: (path: string) => string): Promise<Map<string, Set<string>>> {
   const graph = new Map<string, Set<string>>();

@@ -4,10 +4,11 @@ import { dump } from "js-yaml";
 import { grantSpec } from "../api/mod.ts";
 import { observeGuest } from "../controllers/guest.ts";
 import { Pools } from "../controllers/pools.ts";
+import type { Effect, ObjectRef, WrittenObject } from "../core/effects.ts";
 import type { GrantFacts, LocalRealm } from "../core/facts.ts";
 import { foresee } from "../core/guest/foresee.ts";
 import { destinationsOf, planGuest } from "../core/guest/plan.ts";
-import type { GuestObject, Target, Write } from "../core/guest/writes.ts";
+import { givenBy } from "../core/guest/writes.ts";
 import type { GuestWorld } from "../core/guest/world.ts";
 import { parseDestination } from "../core/network/destination.ts";
 import { standingOf } from "../core/grant/standing.ts";
@@ -51,7 +52,7 @@ export const planCommand = (run: Run): Command =>
       const cluster = await seen.cluster(settings);
       const names = await resolved(applied);
       const local: LocalRealm = { kind: "known", name: localRealm(session, seen) };
-      const create: GuestObject[] = [];
+      const create: WrittenObject[] = [];
       const update: Update[] = [];
       const remove: Named[] = [];
       for (const grantee of grantees) {
@@ -135,13 +136,13 @@ async function resolved(grants: readonly GrantFacts[]): Promise<Map<string, { ad
   );
 }
 
-const nameOf = ({ kind, metadata }: GuestObject): Named => ({
+const nameOf = ({ kind, metadata }: WrittenObject): Named => ({
   kind: kind!,
   ...(metadata!.namespace === undefined ? {} : { namespace: metadata!.namespace }),
   name: metadata!.name!,
 });
 
-const targetName = ({ kind, namespace, name }: Target): Named => ({
+const targetName = ({ kind, namespace, name }: ObjectRef): Named => ({
   kind,
   ...(namespace === undefined ? {} : { namespace }),
   name,
@@ -152,14 +153,14 @@ const keyOf = ({ kind, namespace = "", name }: Named): string => `${kind}/${name
 /** What the writes come to, each object once: as it was before the first and is after the last. */
 function sort(
   world: GuestWorld,
-  writes: readonly Write[],
-  into: { create: GuestObject[]; update: Update[]; remove: Named[] },
+  writes: readonly Effect[],
+  into: { create: WrittenObject[]; update: Update[]; remove: Named[] },
 ): void {
-  const after = new Map<string, GuestObject | Named>();
+  const after = new Map<string, WrittenObject | Named>();
   for (const write of writes) {
-    if ("apply" in write) after.set(keyOf(nameOf(write.apply)), write.apply);
-    else if ("adopt" in write) after.set(keyOf(nameOf(write.adopt)), write.adopt);
-    else if ("remove" in write) after.set(keyOf(targetName(write.remove)), targetName(write.remove));
+    const given = givenBy(write);
+    if (given) after.set(keyOf(nameOf(given)), given);
+    else if ("delete" in write) after.set(keyOf(targetName(write.delete)), targetName(write.delete));
     else if ("evict" in write) after.set(keyOf(targetName(write.evict)), targetName(write.evict));
   }
   for (const object of after.values()) {
@@ -178,7 +179,7 @@ function sort(
 }
 
 /** What an object says, as far as facts keep it. */
-function contentOf(object: GuestObject): unknown {
+function contentOf(object: WrittenObject): unknown {
   switch (object.kind) {
     case "Namespace":
       return { labels: object.metadata!.labels ?? {}, annotations: object.metadata!.annotations ?? {} };
@@ -218,7 +219,12 @@ function presentOf(world: GuestWorld, { kind, name }: Named): unknown {
   }
 }
 
-function print(session: Session, create: readonly GuestObject[], update: readonly Update[], remove: readonly Named[]) {
+function print(
+  session: Session,
+  create: readonly WrittenObject[],
+  update: readonly Update[],
+  remove: readonly Named[],
+) {
   const { green, red, yellow } = session.colours;
   const title = ({ kind, namespace, name }: Named) => `${kind} ${namespace ? `${namespace}/` : ""}${name}`;
   const yaml = (value: unknown) => dump(value, { noRefs: true, lineWidth: 120 }).trimEnd().split("\n");

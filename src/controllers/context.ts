@@ -5,6 +5,7 @@ import type { EventRecorder, RestClient } from "../../lib/kubernetes/mod.ts";
 import type { GrantStatus, RealmStatus, Settings } from "../api/mod.ts";
 import type { LocalRealm } from "../core/facts.ts";
 import type { Names } from "../dns/names.ts";
+import type { Executor } from "../engine/execute.ts";
 import type { Tailnet } from "../tailnet/tailnet.ts";
 import type { ClusterWatch } from "./cluster.ts";
 import type { PodWatches } from "./pods.ts";
@@ -19,6 +20,8 @@ import type { Unwritten } from "./unwritten.ts";
 export interface Context {
   /** Fenced: refuses to write when this operator doesn't hold the Lease. */
   rest: RestClient;
+  /** Carries out what plans want, with that client. */
+  executor: Executor;
   events: EventRecorder;
   stores: Stores;
   cluster: ClusterWatch;

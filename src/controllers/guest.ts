@@ -1,21 +1,20 @@
 /** The guest controller, keyed by grantee: folds all grants to it into the objects of its namespace. */
 import type { Next } from "../../lib/controller/mod.ts";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
+import { type Effect, effectText, endsPod } from "../core/effects.ts";
 import type { GuestWorld } from "../core/guest/world.ts";
 import { type Fault, Faults, faultText } from "../core/faults.ts";
 import { type GuestPlan, planGuest } from "../core/guest/plan.ts";
-import type { Write } from "../core/guest/writes.ts";
 import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { sharesOf } from "../core/guest/share.ts";
 import type { Failure } from "../core/grant/share.ts";
-import { aboutGrant, endsPod, isFoundation, writeText } from "../core/guest/writes.ts";
+import { aboutGrant, isFoundation } from "../core/guest/writes.ts";
 import { guestNamespace, guestRole } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
 import { lookFor } from "./looks.ts";
 import { withRemedy } from "./remedy.ts";
 import { poolingOf, readParties, realmNamed } from "./pools.ts";
 import { keyIn } from "./stores.ts";
-import { perform } from "./write.ts";
 
 export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
   const first = planned(context, grantee);
@@ -114,7 +113,7 @@ interface Outcome {
 }
 
 interface FailedWrite {
-  write: Write;
+  effect: Effect;
   error: unknown;
 }
 
@@ -127,22 +126,23 @@ const nothingToDo: Outcome = { failed: [], isPutOff: false };
 async function carryOut(context: Context, plan: GuestPlan, mayOpen: boolean, signal: AbortSignal): Promise<Outcome> {
   const { guests } = context.queues;
   const failed: FailedWrite[] = [];
-  for (const [index, stage] of plan.stages.entries()) {
-    if (index >= plan.closing) {
-      if (!mayOpen || failed.some(({ write }) => isFoundation(write))) break;
+  for (const { kind, effects } of plan.stages) {
+    if (kind !== "close") {
+      if (!mayOpen || failed.some(({ effect }) => isFoundation(effect))) break;
       if (guests.hasUrgent) return { failed, isPutOff: failed.length === 0 };
     }
-    failed.push(...await failures(context, stage, signal));
+    failed.push(...await failures(context, effects, signal));
   }
-  return { failed, isPutOff: failed.length === 0 && plan.closing > 0 && guests.hasUrgent };
+  const closes = plan.stages[0]?.kind === "close";
+  return { failed, isPutOff: failed.length === 0 && closes && guests.hasUrgent };
 }
 
 /** Waits for all, so that no write is left under way; returns what failed. */
-async function failures(context: Context, stage: readonly Write[], signal: AbortSignal): Promise<FailedWrite[]> {
-  const writes = context.skewMs() === 0 ? stage : stage.filter((write) => !endsPod(write));
-  const results = await Promise.allSettled(writes.map((write) => perform(context, write, signal)));
+async function failures(context: Context, stage: readonly Effect[], signal: AbortSignal): Promise<FailedWrite[]> {
+  const effects = context.skewMs() === 0 ? stage : stage.filter((effect) => !endsPod(effect));
+  const results = await Promise.allSettled(effects.map((effect) => context.executor.execute(effect, signal)));
   return results.flatMap((result, index) =>
-    result.status === "rejected" ? [{ write: writes[index]!, error: result.reason }] : []
+    result.status === "rejected" ? [{ effect: effects[index]!, error: result.reason }] : []
   );
 }
 
@@ -197,12 +197,12 @@ const podsError = (error: unknown): { podsError?: string } =>
   error === undefined ? {} : { podsError: withRemedy(error) };
 
 /** The failure in sentences. What the API server refuses needs a person; all else may pass in a moment. */
-function failureOf({ write, error }: FailedWrite): Failure {
+function failureOf({ effect, error }: FailedWrite): Failure {
   const isRefused = [400, 403, 404, 413, 422].some((code) => isApiError(error, code));
   return {
-    ...aboutGrant(write),
+    ...aboutGrant(effect),
     reason: isRefused ? "WriteRefused" : "WriteFailed",
-    message: `${writeText(write)} failed: ${withRemedy(error)}`,
+    message: `${effectText(effect)} failed: ${withRemedy(error)}`,
   };
 }
 

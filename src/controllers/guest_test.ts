@@ -7,6 +7,7 @@ import type { Context, Queues } from "./context.ts";
 import { planGuest } from "../core/guest/plan.ts";
 import { reconcileGrant } from "./grant.ts";
 import { observeGuest, reconcileGuest } from "./guest.ts";
+import { executorOf } from "./kinds.ts";
 import { Pools } from "./pools.ts";
 import { Shares } from "./shares.ts";
 import { createStores } from "./stores.ts";
@@ -44,6 +45,7 @@ function begun(): { context: Context; queues: Queues; sent: string[] } {
     local: () => ({ kind: "known", name: "alice-home" }),
     skewMs: () => 0,
   } as unknown as Context;
+  context.executor = executorOf(rest, context);
   return { context, queues, sent };
 }
 
@@ -113,13 +115,11 @@ const refused = (path: string) =>
 /** Has the API server refuse what matches. */
 function refusing(context: Context, sent: string[], matches: RegExp): void {
   const { performRequest } = context.rest as unknown as { performRequest: (request: Sent) => Promise<unknown> };
-  (context as { rest: RestClient }).rest = {
-    performRequest: (request: Sent) => {
-      if (!matches.test(`${request.method} ${request.path}`)) return performRequest(request);
-      sent.push(`refused ${request.path.split("/").slice(-2).join("/")}`);
-      return Promise.reject(refused(request.path));
-    },
-  } as unknown as RestClient;
+  context.rest.performRequest = ((request: Sent) => {
+    if (!matches.test(`${request.method} ${request.path}`)) return performRequest(request);
+    sent.push(`refused ${request.path.split("/").slice(-2).join("/")}`);
+    return Promise.reject(refused(request.path));
+  }) as RestClient["performRequest"];
 }
 
 interface Sent {

@@ -23,6 +23,7 @@ import { isGone, isLeaving } from "./gone.ts";
 import { reconcileGuestFlow } from "./guest_flow.ts";
 import { reconcileGrant } from "./grant.ts";
 import { observeGuest, reconcileGuest } from "./guest.ts";
+import { executorOf } from "./kinds.ts";
 import { Pings } from "./pings.ts";
 import { PodWatches } from "./pods.ts";
 import { Pools } from "./pools.ts";
@@ -233,45 +234,49 @@ function createContext(
     approvers: new WorkQueue({ clock }),
     guestFlows: new WorkQueue({ clock }),
   };
+  const events = new EventRecorder({
+    rest,
+    reportingController: operatorName,
+    reportingInstance: options.identity,
+    clock,
+    // To enforce goes before to tell.
+    isBusy: () => !signal.aborted && Object.values(queues).some(({ isIdle }) => !isIdle),
+    onError: (error) => {
+      if (!isLeaving(error) && !(error instanceof NotLeader)) {
+        log.warn("Can't write an event: {error}", { error: withRemedy(error) });
+      }
+    },
+  });
+  const pods = new PodWatches({
+    rest: options.rest,
+    clock,
+    unreadable,
+    signal,
+    onError: (error) => log.warn("Can't watch the pods of a guest: {error}", { error: withRemedy(error) }),
+    onChange: (namespace) => {
+      const grantee = realmOfNamespace(namespace);
+      if (grantee !== undefined) queues.guests.add(grantee);
+    },
+  });
+  const pings = new Pings({
+    ping: (address, signal) => tailnet.ping(address, signal),
+    clock,
+    signal,
+    wake: (realm, at) => queues.realms.addAt(realm, at),
+  });
   return {
     rest,
-    events: new EventRecorder({
-      rest,
-      reportingController: operatorName,
-      reportingInstance: options.identity,
-      clock,
-      // To enforce goes before to tell.
-      isBusy: () => !signal.aborted && Object.values(queues).some(({ isIdle }) => !isIdle),
-      onError: (error) => {
-        if (!isLeaving(error) && !(error instanceof NotLeader)) {
-          log.warn("Can't write an event: {error}", { error: withRemedy(error) });
-        }
-      },
-    }),
+    executor: executorOf(rest, { stores, pods, events, pings }),
+    events,
     stores,
     cluster,
     unreadable,
-    pods: new PodWatches({
-      rest: options.rest,
-      clock,
-      unreadable,
-      signal,
-      onError: (error) => log.warn("Can't watch the pods of a guest: {error}", { error: withRemedy(error) }),
-      onChange: (namespace) => {
-        const grantee = realmOfNamespace(namespace);
-        if (grantee !== undefined) queues.guests.add(grantee);
-      },
-    }),
+    pods,
     names,
     storage,
     shares: new Shares(),
     missingSince: new Map(),
-    pings: new Pings({
-      ping: (address, signal) => tailnet.ping(address, signal),
-      clock,
-      signal,
-      wake: (realm, at) => queues.realms.addAt(realm, at),
-    }),
+    pings,
     pools: new Pools(),
     unwritten: { grants: new Unwritten(), realms: new Unwritten() },
     tailnet,

@@ -1,4 +1,5 @@
 /** Which branches of the plans were reached: a simulation that never gets somewhere proves nothing about it. */
+import { effectsOf, writtenBy } from "../../src/core/effects.ts";
 import type { GrantPlan, GrantWorld } from "../../src/core/grant/plan.ts";
 import { standingOf } from "../../src/core/grant/standing.ts";
 import { ownershipOf } from "../../src/core/guest/ownership.ts";
@@ -15,10 +16,11 @@ export class Coverage {
 
   planned(world: GuestWorld, plan: GuestPlan): void {
     this.count(`owner ${ownershipOf(world).is}`);
-    for (const write of plan.stages.flat()) {
-      if ("apply" in write) this.count(`write ${write.apply.kind}`);
-      else if ("adopt" in write) this.count("write adopt");
-      else if ("remove" in write) this.count(`write -${write.remove.kind}`);
+    for (const write of effectsOf(plan)) {
+      const written = writtenBy(write);
+      if (written) this.count(`write ${written.kind}`);
+      else if ("patch" in write) this.count("write adopt");
+      else if ("delete" in write) this.count(`write -${write.delete.kind}`);
       else this.count("evict" in write ? "write evict" : "write -volumes");
     }
     const { holdings, drainUntil } = plan.holdings;

@@ -15,28 +15,17 @@ import { createStores, keyIn, type Stores } from "../../src/controllers/stores.t
 import { isHeld, sharePool } from "../../src/controllers/superentity.ts";
 import { Unwritten } from "../../src/controllers/unwritten.ts";
 import { connectWakes } from "../../src/controllers/wakes.ts";
-import type { ClusterFacts, LocalRealm, NamespaceFacts, PodFacts } from "../../src/core/facts.ts";
+import type { ClusterFacts, LocalRealm, PodFacts } from "../../src/core/facts.ts";
+import { type Effect, effectText, endsPod, writtenBy } from "../../src/core/effects.ts";
 import { planGrant } from "../../src/core/grant/plan.ts";
 import { guideName, limitRangeName, quotaName } from "../../src/core/guest/objects.ts";
 import { type GuestPlan, planGuest } from "../../src/core/guest/plan.ts";
-import type { GuestObject, Write } from "../../src/core/guest/writes.ts";
 import type { GuestWorld } from "../../src/core/guest/world.ts";
 import { sharesOf } from "../../src/core/guest/share.ts";
 import type { Failure } from "../../src/core/grant/share.ts";
-import { aboutGrant, endsPod, isFoundation, writeText } from "../../src/core/guest/writes.ts";
+import { aboutGrant, isFoundation } from "../../src/core/guest/writes.ts";
 import { localRealm } from "../../src/core/local_realm.ts";
-import {
-  adoptAnnotation,
-  emptyAnnotation,
-  endedAnnotation,
-  guestNamespace,
-  guestRole,
-  lockedLabel,
-  madeAnnotation,
-  managedBy,
-  managedByLabel,
-  realmOfNamespace,
-} from "../../src/core/names.ts";
+import { guestNamespace, guestRole, managedBy, managedByLabel, realmOfNamespace } from "../../src/core/names.ts";
 import { earliest } from "../../src/core/instants.ts";
 import { entityConflict } from "../../src/core/superentity/conflict.ts";
 import { planSuperEntity } from "../../src/core/superentity/plan.ts";
@@ -117,7 +106,7 @@ type Loop = typeof loops[number];
 export interface Request {
   text: string;
   /** What it is about, for the promises. */
-  write?: Write;
+  write?: Effect;
   grantee?: string;
   /** What the plan was made from. */
   seen?: GuestWorld;
@@ -430,7 +419,7 @@ export class Operator {
     });
   }
 
-  // From here on: src/controllers/guest.ts, write.ts, grant.ts and realm.ts, a write at a time.
+  // From here on: src/controllers/guest.ts, src/engine/execute.ts, grant.ts and realm.ts, a write at a time.
 
   *#guest(grantee: string): Task {
     const seen = this.#observeGuest(grantee);
@@ -439,10 +428,10 @@ export class Operator {
     this.#wantPods(guestNamespace(grantee), plan.needsPods);
     this.#announce(plan);
     this.#pools.announce(seen, plan);
-    const failed: Write[] = [];
-    for (const [index, stage] of plan.stages.entries()) {
-      if (index >= plan.closing && failed.some(isFoundation)) break;
-      for (const write of this.random.shuffled(stage)) {
+    const failed: Effect[] = [];
+    for (const { kind, effects } of plan.stages) {
+      if (kind !== "close" && failed.some(isFoundation)) break;
+      for (const write of this.random.shuffled(effects)) {
         if (this.skewMs !== 0 && endsPod(write)) continue;
         for (const request of this.#requestsOf(write, grantee, seen)) {
           const answer = yield request;
@@ -455,7 +444,7 @@ export class Operator {
     const failures = failed.map((write): Failure => ({
       ...aboutGrant(write),
       reason: "WriteRefused",
-      message: writeText(write),
+      message: effectText(write),
     }));
     for (const grant of this.#shares.set(grantee, sharesOf(world, after, failures), this.now)) {
       this.#queues.grants.add(grant);
@@ -539,14 +528,15 @@ export class Operator {
     };
   }
 
-  #requestsOf(write: Write, grantee: string, seen: GuestWorld): Request[] {
+  #requestsOf(write: Effect, grantee: string, seen: GuestWorld): Request[] {
     const world = this.#world;
     const request = (text: string, send: () => Answer): Request[] => [{ text, write, grantee, seen, send }];
-    if ("apply" in write) {
-      const kind = kindOf[write.apply.kind!];
-      const { name, namespace } = write.apply.metadata!;
-      const object = write.apply as unknown as Stored;
-      const text = `apply ${write.apply.kind} ${keyOf(namespace, name!)}`;
+    const written = writtenBy(write);
+    if (written) {
+      const kind = kindOf[written.kind!]!;
+      const { name, namespace } = written.metadata!;
+      const object = written as unknown as Stored;
+      const text = `apply ${written.kind} ${keyOf(namespace, name!)}`;
       const key = keyOf(namespace, name!);
       if (kind !== "namespaces") {
         return request(
@@ -554,31 +544,23 @@ export class Operator {
           () => this.#fence(namespace!) ?? world.refuses(kind, key) ?? world.apply(kind, object),
         );
       }
-      const known: NamespaceFacts | undefined = this.#stores.namespaces.get(name!);
       return request(
         text,
         () =>
           world.refuses(kind, key) ??
-            (known ? world.apply(kind, object, known.uid) : world.create(kind, object, "operator")),
+            ("apply" in write ? world.apply(kind, object, write.uid) : world.create(kind, object, "operator")),
       );
     }
-    if ("adopt" in write) {
-      const { name, labels, annotations } = write.adopt.metadata!;
+    if ("patch" in write) {
+      const { patch: { name, uid }, body: { metadata: { labels = {}, annotations = {} } = {} } } = write;
       return request(
         `adopt ${name}`,
-        () =>
-          world.refuses("namespaces", name!) ?? world.patch(name!, write.uid, { [lockedLabel]: null, ...labels }, {
-            [adoptAnnotation]: null,
-            [emptyAnnotation]: null,
-            [endedAnnotation]: null,
-            [madeAnnotation]: null,
-            ...annotations,
-          }),
+        () => world.refuses("namespaces", name) ?? world.patch(name, uid, labels, annotations),
       );
     }
-    if ("remove" in write) {
-      const { kind, namespace, name, uid } = write.remove;
-      const of = kind === "Pod" ? "pods" : kindOf[kind];
+    if ("delete" in write) {
+      const { kind, namespace, name, uid } = write.delete;
+      const of = kind === "Pod" ? "pods" : kindOf[kind]!;
       const key = keyOf(namespace, name);
       return request(
         `delete ${kind} ${key}`,
@@ -591,8 +573,8 @@ export class Operator {
       const { namespace, name, uid } = write.evict;
       return request(`evict ${namespace}/${name}`, () => world.evict(`${namespace}/${name}`, uid, write.graceSeconds));
     }
-    if ("internalize" in write) throw new Error(`Nothing is there for it: ${JSON.stringify(write)}`);
-    const { namespace } = write.removeVolumes;
+    if (!("deleteAll" in write)) throw new Error(`Nothing is there for it: ${JSON.stringify(write)}`);
+    const { namespace } = write.deleteAll;
     return world.within("claims", namespace).flatMap(({ metadata: { name, uid } }) =>
       request(
         `delete claim ${namespace}/${name}`,
@@ -607,16 +589,15 @@ export class Operator {
     return home && !isMade(home) ? { error: 403, why: `${namespace} is not Keystone's` } : undefined;
   }
 
-  /** Takes the answer into the stores as src/controllers/write.ts does. Returns whether the write was made. */
-  #taken(write: Write, answer: Answer): boolean {
-    const refusals = "remove" in write || "removeVolumes" in write ? [404] : "evict" in write ? [404, 429] : [];
+  /** Takes the answer into the stores as src/engine/execute.ts does. Returns whether the write was made. */
+  #taken(write: Effect, answer: Answer): boolean {
+    const refusals = "delete" in write || "deleteAll" in write ? [404] : "evict" in write ? [404, 429] : [];
     if ("error" in answer) return refusals.includes(answer.error);
-    if ("apply" in write || "adopt" in write) {
-      const kind = "apply" in write ? kindOf[write.apply.kind!] : "namespaces";
-      this.#observe(kind, answer.ok);
-    } else if ("remove" in write) {
-      const { kind, namespace, name, uid } = write.remove;
-      if (kind !== "Pod" && kind !== "Namespace") this.#storeOf(kindOf[kind])!.forget(keyOf(namespace, name), uid);
+    const written = writtenBy(write);
+    if (written || "patch" in write) this.#observe(written ? kindOf[written.kind!]! : "namespaces", answer.ok);
+    else if ("delete" in write) {
+      const { kind, namespace, name, uid } = write.delete;
+      if (kind !== "Pod" && kind !== "Namespace") this.#storeOf(kindOf[kind]!)!.forget(keyOf(namespace, name), uid);
     }
     return true;
   }
@@ -766,7 +747,7 @@ export class Operator {
   }
 }
 
-const kindOf: Readonly<Record<NonNullable<GuestObject["kind"]>, Exclude<Kind, "pods" | "claims" | "superEntities">>> = {
+const kindOf: Readonly<Record<string, Exclude<Kind, "pods" | "claims" | "superEntities">>> = {
   Namespace: "namespaces",
   ResourceQuota: "quotas",
   LimitRange: "limitRanges",

@@ -416,7 +416,7 @@ export class Promises {
     const foreign = namespace && !namespace.annotations[adoptAnnotation] &&
       (namespace.labels[managedByLabel] !== managedBy || realmOfNamespace(namespace.name) !== grantee);
     if (foreign) this.#break(nothingForeignIsWritten, `${text}, and it is known whose it is`);
-    if (!("evict" in write) && !("remove" in write && write.remove.kind === "Pod")) return;
+    if (!("evict" in write) && !("delete" in write && write.delete.kind === "Pod")) return;
     if (this.#around.aheadMs !== 0) this.#break(nobodyIsEvictedWhileClocksDisagree, text);
     // Who deletes a namespace deletes its pods.
     if (this.#world.get("namespaces", guestNamespace(grantee))?.metadata.deletionTimestamp) return;
@@ -432,7 +432,7 @@ export class Promises {
       return !memory.wasActive || memory.drained || end > now ||
         end + 1000 * (memory.spec.termination?.drainSeconds ?? 120) <= now;
     };
-    if ("remove" in write && !memories.every(drained)) this.#break(budgetsAreRespected, text);
+    if ("delete" in write && !memories.every(drained)) this.#break(budgetsAreRespected, text);
   }
 
   #break(promise: () => string, detail: string): void {

@@ -1,8 +1,8 @@
 /** Removal of the accounts of a realm's people. */
+import type { Effect, EventAbout } from "../effects.ts";
 import type { RealmFacts } from "../facts.ts";
 import { accountNames, type AccountWorld } from "../realm/account.ts";
 import type { GuestWorld } from "./world.ts";
-import type { Write } from "./writes.ts";
 
 /**
  * What takes accounts away: all of them when nobody is let in, and those of other people. Every token that was made for one
@@ -10,21 +10,21 @@ import type { Write } from "./writes.ts";
  *
  * @param access whether somebody is let in
  */
-export function accountRemoval({ realm, accounts, binding }: AccountWorld, access: boolean): Write[] {
+export function accountRemoval({ realm, accounts, binding }: AccountWorld, access: boolean): Effect[] {
   const stay = new Set(access && realm ? accountNames({ realm, accounts, binding }) : []);
   return accounts.filter(({ name, deleting }) => !deleting && !stay.has(name)).map(({ namespace, name, uid }) => ({
-    remove: { kind: "ServiceAccount", namespace, name, uid },
+    delete: { kind: "ServiceAccount", namespace, name, uid },
     // With the last grant it goes as was announced.
-    ...(access && realm ? { told: toldOf(realm, name) } : {}),
+    ...(access && realm ? { events: [endedEvent(realm, name)] } : {}),
   }));
 }
 
-function toldOf(realm: RealmFacts, account: string) {
+function endedEvent(realm: RealmFacts, account: string): EventAbout {
   const kind = realm.entity ? "SuperEntity" : "Realm";
   return {
-    regarding: { apiVersion: "keystone.io/v1alpha1", kind, name: realm.name, uid: realm.uid },
+    about: { apiVersion: "keystone.io/v1alpha1", kind, name: realm.name, uid: realm.uid },
     event: {
-      type: "Warning" as const,
+      type: "Warning",
       reason: "AccountEnded",
       action: "Close",
       note:

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { accountFor, afterWrites, converged, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
+import { effectsOf } from "../effects.ts";
 import type { IdentityFacts, RealmFacts } from "../facts.ts";
 import { accountOf, accountRecord } from "../realm/account.ts";
 import { planGuest } from "./plan.ts";
@@ -16,8 +17,8 @@ const standing = (identity: IdentityFacts, known: RealmFacts | undefined = bob):
 });
 const goes = (world: GuestWorld): boolean => {
   const plan = planGuest(world);
-  return plan.stages.slice(0, plan.closing).flat().some((write) =>
-    "remove" in write && write.remove.kind === "ServiceAccount" && write.remove.uid === account.uid
+  return effectsOf(plan, "close").some((write) =>
+    "delete" in write && write.delete.kind === "ServiceAccount" && write.delete.uid === account.uid
   );
 };
 const letIn = (world: GuestWorld, { name } = account): boolean =>
@@ -58,11 +59,11 @@ for (
 
 Deno.test("account: that kubeconfigs end is told on the Realm, but where its last grant ends", () => {
   const told = (world: GuestWorld) =>
-    planGuest(world).stages.flat().flatMap((write) => "remove" in write && write.told ? [write.told] : []);
-  const [{ regarding, event }, ...more] = told(standing(earlier, changed({ createdAt: now }))) as [
+    effectsOf(planGuest(world)).flatMap((write) => "delete" in write ? write.events ?? [] : []);
+  const [{ about, event }, ...more] = told(standing(earlier, changed({ createdAt: now }))) as [
     ReturnType<typeof told>[number],
   ];
-  assert.deepEqual([regarding.kind, regarding.name, regarding.uid, more.length], ["Realm", "bob-home", bob.uid, 0]);
+  assert.deepEqual([about.kind, about.name, about.uid, more.length], ["Realm", "bob-home", bob.uid, 0]);
   assert.match(event.note, /realm-bob-home goes, .*issue new ones: keystone kubeconfig bob-home$/);
   assert.deepEqual(told({ ...given, grants: [] }), []);
 });
@@ -91,12 +92,12 @@ Deno.test("account: one of an earlier version stays while it can't be of others"
 Deno.test("account: who isn't to be let in any more goes before anything opens, and before others come", () => {
   const world = standing(account, others);
   const plan = planGuest(world);
-  const subjectsOf = (stages: typeof plan.stages) =>
-    stages.flat().flatMap((write) =>
+  const subjectsOf = (kind: "close" | "open") =>
+    effectsOf(plan, kind).flatMap((write) =>
       "apply" in write && write.apply.kind === "RoleBinding" ? [write.apply.subjects!.map(({ name }) => name)] : []
     );
-  assert.deepEqual(subjectsOf(plan.stages.slice(0, plan.closing)), [[]]);
-  assert.deepEqual(subjectsOf(plan.stages.slice(plan.closing)), [["carol@example.com", accountFor(others).name]]);
+  assert.deepEqual(subjectsOf("close"), [[]]);
+  assert.deepEqual(subjectsOf("open"), [["carol@example.com", accountFor(others).name]]);
   assert.deepEqual(planGuest(afterWrites(world, plan)).stages, []);
 });
 

@@ -12,11 +12,10 @@ import {
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../api/mod.ts";
 import type { GrantFacts, PodFacts } from "../facts.ts";
+import { effectsOf, effectText } from "../effects.ts";
 import { type GuestPlan, planGuest } from "./plan.ts";
-import type { Write } from "./writes.ts";
 import type { GuestWorld } from "./world.ts";
 import { sharesOf } from "./share.ts";
-import { writeText } from "./writes.ts";
 
 const active = { phase: "Active" as const };
 const bob = realm({ status: verified("100.64.0.2"), trustedNode: "n1" });
@@ -29,8 +28,8 @@ const ending = (facts: Parameters<typeof grant>[0] = {}): GrantFacts =>
     status: active,
     spec: { ...open("203.0.113.0/24"), termination, ...facts.spec, validity: { validUntil: at(1000) } },
   });
-const closingOf = (plan: GuestPlan): string[] => plan.stages.slice(0, plan.closing).flat().map(writeText);
-const allOf = (plan: GuestPlan): string[] => plan.stages.flat().map(writeText);
+const closingOf = (plan: GuestPlan): string[] => effectsOf(plan, "close").map(effectText);
+const allOf = (plan: GuestPlan): string[] => effectsOf(plan).map(effectText);
 const pod = (facts: Partial<PodFacts> & { name: string }): PodFacts => ({
   namespace: "guest-bob-home",
   uid: `uid-${facts.name}`,
@@ -194,7 +193,7 @@ Deno.test("leaving: at the end access, policies and the quota's room go, and pod
   const pods = [pod({ name: "runs" }), pod({ name: "year", terminating: true, graceSeconds: 31_536_000 })];
   const world = leaving({ ...stands, now: now + 1000, pods });
   const plan = planGuest(world);
-  assert.equal(plan.closing, plan.stages.length);
+  assert.ok(plan.stages.every(({ kind }) => kind === "close"));
   assert.deepEqual(allOf(plan), [
     "Deleting RoleBinding guest-bob-home/keystone-guest",
     `Deleting ServiceAccount keystone-system/${account.name}`,
@@ -206,7 +205,7 @@ Deno.test("leaving: at the end access, policies and the quota's room go, and pod
     "Deleting Pod guest-bob-home/runs",
     "Deleting Pod guest-bob-home/year",
   ]);
-  const graces = plan.stages.flat().flatMap((write: Write) => "graceSeconds" in write ? [write.graceSeconds] : []);
+  const graces = effectsOf(plan).flatMap((write) => "graceSeconds" in write ? [write.graceSeconds] : []);
   assert.deepEqual(graces, [30, 30]);
 });
 

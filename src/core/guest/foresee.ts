@@ -1,24 +1,24 @@
 /** What a world becomes by the plans for it: foretold, without a cluster. */
+import { type Effect, effectsOf, type ObjectRef, type WrittenObject } from "../effects.ts";
 import { cordonAnnotation, provisioningClassesAnnotation } from "../names.ts";
 import { type GuestPlan, planGuest } from "./plan.ts";
-import type { GuestObject, Target, Write } from "./writes.ts";
 import type { GuestWorld } from "./world.ts";
+import { givenBy } from "./writes.ts";
 
 /**
- * The world after the first `count` writes of a plan have been made, as an API server would store them.
+ * The world after the first `count` effects of a plan have been made, as an API server would store them.
  *
  * @param counted whether the controller manager has put the quota's spec into its status
  */
 export function afterWrites(world: GuestWorld, plan: GuestPlan, count = Infinity, counted = true): GuestWorld {
   const after = { ...world, policies: [...world.policies] };
-  for (const write of plan.stages.flat().slice(0, count)) {
-    if ("remove" in write) removed(after, write.remove);
-    else if ("adopt" in write) applied(after, write.adopt, counted);
-    else if ("apply" in write) applied(after, write.apply, counted);
-    else if ("evict" in write) after.pods = after.pods?.filter(({ name }) => name !== write.evict.name);
-    else if ("internalize" in write) {
-      after.services = after.services?.filter(({ uid }) => uid !== write.internalize.uid);
-    } else if (after.quota) {
+  for (const effect of effectsOf(plan).slice(0, count)) {
+    const given = givenBy(effect);
+    if (given) applied(after, given, counted);
+    else if ("delete" in effect) removed(after, effect.delete);
+    else if ("evict" in effect) after.pods = after.pods?.filter(({ name }) => name !== effect.evict.name);
+    else if ("patch" in effect) after.services = after.services?.filter(({ uid }) => uid !== effect.patch.uid);
+    else if ("deleteAll" in effect && after.quota) {
       after.quota = { ...after.quota, used: { ...after.quota.used, persistentvolumeclaims: "0" } };
     }
   }
@@ -26,12 +26,12 @@ export function afterWrites(world: GuestWorld, plan: GuestPlan, count = Infinity
 }
 
 /** Planning and carrying out until nothing is left to do: all writes on the way, and where it ends. */
-export function foresee(world: GuestWorld): { writes: Write[]; world: GuestWorld } {
-  const writes: Write[] = [];
+export function foresee(world: GuestWorld): { writes: Effect[]; world: GuestWorld } {
+  const writes: Effect[] = [];
   for (let round = 0; round < mostRounds; round++) {
     const plan = planGuest(world);
     if (plan.stages.length === 0) return { writes, world };
-    writes.push(...plan.stages.flat());
+    writes.push(...effectsOf(plan));
     world = afterWrites(world, plan);
   }
   throw new Error("The plans don't come to an end.");
@@ -39,7 +39,7 @@ export function foresee(world: GuestWorld): { writes: Write[]; world: GuestWorld
 
 const mostRounds = 10;
 
-function removed(after: GuestWorld, { kind, name, uid }: Target): void {
+function removed(after: GuestWorld, { kind, name, uid }: ObjectRef): void {
   if (kind === "ResourceQuota") after.quota = undefined;
   else if (kind === "ConfigMap") after.guide = undefined;
   else if (kind === "RoleBinding") after.binding = undefined;
@@ -49,7 +49,7 @@ function removed(after: GuestWorld, { kind, name, uid }: Target): void {
   else after.namespace = { ...after.namespace!, deleting: true };
 }
 
-function applied(after: GuestWorld, object: GuestObject, counted: boolean): void {
+function applied(after: GuestWorld, object: WrittenObject, counted: boolean): void {
   const { name, namespace, labels, annotations } = object.metadata!;
   const common = { name: name!, namespace: namespace!, uid: `uid-${name}`, labels: labels! };
   const createdAt = after.namespace?.createdAt ?? after.now;

@@ -1,10 +1,11 @@
-/** What should stand in the namespace of one grantee's guests, and the writes that lead there in a safe order. */
+/** What should stand in the namespace of one grantee's guests, and the effects that lead there in a safe order. */
 import { isDeepStrictEqual } from "node:util";
 import type { Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { NetworkPolicy } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { RoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { BindingFacts, EventFact, PodFacts, PolicyFacts, QuotaFacts } from "../facts.ts";
+import { type Effect, type Plan, stagesOf, type WrittenObject } from "../effects.ts";
 import { type Fault, Faults, faultText } from "../faults.ts";
 import type { Obstacle } from "../grant/share.ts";
 import { earliest, rfc3339 } from "../instants.ts";
@@ -54,14 +55,9 @@ import { groundOf } from "../network/tiers.ts";
 import { rulesHere } from "./trust.ts";
 import { wayTo } from "../network/way.ts";
 import type { GuestWorld } from "./world.ts";
-import type { GuestObject, Write } from "./writes.ts";
+import { adoption } from "./writes.ts";
 
-export interface GuestPlan {
-  /** Stages in the order of safety; the writes of one stage are independent of each other. */
-  stages: Write[][];
-  /** How many of the stages, the first ones, close: a write of theirs that fails holds up no other of them. */
-  closing: number;
-  /** The parts that could not be planned: what they would have opened isn't open. */
+export interface GuestPlan extends Plan {
   faults: readonly Fault[];
   /** What the grants come to. */
   holdings: Holdings;
@@ -79,8 +75,6 @@ export interface GuestPlan {
   needsStored: boolean;
   /** What keeps the drain from coming to its end. */
   obstacle?: Obstacle;
-  /** Epoch milliseconds at which the plan is due again by itself. */
-  wakeAt?: number;
 }
 
 /** Between two tries to evict a pod that a PodDisruptionBudget keeps. */
@@ -105,12 +99,9 @@ export function planGuest(world: GuestWorld): GuestPlan {
   // What a person has handed over, but nothing is granted in, is nobody's business yet.
   const isIdle = holdings.holdings.length === 0 && (!namespace || (ownership.is === "handedOver" && !ownership.made));
   if (isForeign || isIdle) {
-    const closes = nonEmpty([
-      faults.attempt("the realm's account", () => accountRemoval(accountWorld(world), false), []),
-    ]);
+    const closes = faults.attempt("the realm's account", () => accountRemoval(accountWorld(world), false), []);
     return {
-      stages: closes,
-      closing: closes.length,
+      stages: stagesOf("close", [closes]),
       faults: faults.all,
       holdings,
       draining: false,
@@ -122,21 +113,20 @@ export function planGuest(world: GuestWorld): GuestPlan {
   }
   const situation = situationOf(world, holdings, ownership, faults);
   const closing = planClosing(world, situation, faults);
-  const unknown: Drain = { writes: [], draining: true, needsPods: false };
+  const unknown: Drain = { effects: [], draining: true, needsPods: false };
   const drain = faults.attempt("the drain of pods", () => planDrain(world, situation), unknown);
-  const unseen: ExposedPlan = { writes: [], isOver: true, needsServices: false };
+  const unseen: ExposedPlan = { effects: [], isOver: true, needsServices: false };
   const exposed = faults.attempt("the way in from the world", () => planWorld(world, situation), unseen);
   const draining = drain.draining || exposed.isOver;
-  const stays: After = { writes: [], needsStored: false };
+  const stays: After = { effects: [], needsStored: false };
   const after = isOver(world, situation, draining)
     ? faults.attempt("the end of the namespace", () => planAfter(world, situation), stays)
     : stays;
-  const closes = nonEmpty([...closing, exposed.writes, drain.writes, after.writes]);
+  const closes = stagesOf("close", [...closing, exposed.effects, drain.effects, after.effects]);
   const obstacle = drain.obstacle ??
     (exposed.obstacle === undefined ? undefined : { reason: "ServicesUnknown" as const, message: exposed.obstacle });
   return {
-    stages: [...closes, ...nonEmpty(planOpening(world, situation, faults))],
-    closing: closes.length,
+    stages: [...closes, ...stagesOf("open", planOpening(world, situation, faults))],
     faults: faults.all,
     holdings,
     hard: situation.hard,
@@ -154,8 +144,6 @@ function wakeIn(...instants: (number | undefined)[]): { wakeAt?: number } {
   const at = earliest(...instants);
   return at === undefined ? {} : { wakeAt: at };
 }
-
-const nonEmpty = (stages: Write[][]): Write[][] => stages.filter((stage) => stage.length > 0);
 
 /** Of an owner who can't be read nobody is let in, and nothing is given that isn't there. */
 const unreadOwner = ({ grantee, namespace }: GuestWorld): Ownership => ({
@@ -212,21 +200,21 @@ function situationOf(world: GuestWorld, holdings: Holdings, ownership: Ownership
   };
 }
 /** What takes away or bounds, in the order of safety. Of what can't be planned nothing is wanted, so that it goes. */
-function planClosing(world: GuestWorld, situation: Situation, faults: Faults): Write[][] {
+function planClosing(world: GuestWorld, situation: Situation, faults: Faults): Effect[][] {
   const { binding, policies, grantee } = world;
   const { access, leaving, ownership, active, present, policies: open } = situation;
   const wanted = new Set(["default-deny", ...open.map((policy) => policy.metadata!.name!)]);
   const isThere = (policy: NetworkPolicy) => present.has(policy.metadata!.name!);
   const keepsNamespace = ownership.is !== "another's" && !leaving;
   return [
-    access || !binding ? [] : [{ remove: { kind: "RoleBinding", ...target(binding) } }],
+    access || !binding ? [] : [{ delete: { kind: "RoleBinding", ...target(binding) } }],
     faults.attempt("the realm's account", () => accountRemoval(accountWorld(world), access), []),
     access ? faults.attempt("who goes", () => bindingNarrowed(world), []) : [],
     keepsNamespace ? faults.attempt("the namespace", () => namespaceWrites(world, active, ownership), []) : [],
     // Where nothing can be made any more, what is there is still kept as it should be.
     differing([defaultDenyOf(grantee)].filter((policy) => !leaving || isThere(policy)), present),
     policies.filter((policy) => !wanted.has(policy.name)).map((policy) => ({
-      remove: { kind: "NetworkPolicy", ...target(policy) },
+      delete: { kind: "NetworkPolicy", ...target(policy) },
     })),
     differing(open.filter(isThere), present),
     ...quotaWrites(world, situation),
@@ -234,7 +222,7 @@ function planClosing(world: GuestWorld, situation: Situation, faults: Faults): W
 }
 
 /** Two stages: a quota that counts only some pods goes before it is made again. */
-function quotaWrites({ grantee, quota, cluster }: GuestWorld, { hard, cordon, leaving }: Situation): Write[][] {
+function quotaWrites({ grantee, quota, cluster }: GuestWorld, { hard, cordon, leaving }: Situation): Effect[][] {
   if (leaving && !quota) return [];
   // What somebody else has written there stays unless an apply takes its place.
   const blank = quota?.cordon !== undefined && !isRecord(quota.cordon) ? "" : undefined;
@@ -250,16 +238,16 @@ function quotaWrites({ grantee, quota, cluster }: GuestWorld, { hard, cordon, le
   const isSame = quota && !isScoped && (quota.cordon || undefined) === cordon &&
     quota.provisioningClasses === classes && sameQuantities(quota.asked, shown(hard)) && labelled(desired, quota);
   return [
-    isScoped ? [{ remove: { kind: "ResourceQuota", ...target(quota) } }] : [],
+    isScoped ? [{ delete: { kind: "ResourceQuota", ...target(quota) } }] : [],
     isSame ? [] : [{ apply: desired }],
   ];
 }
 
 /** What comes, each stage by itself: where one can't be planned the others go on, and nothing of it opens. */
-function planOpening(world: GuestWorld, situation: Situation, faults: Faults): Write[][] {
+function planOpening(world: GuestWorld, situation: Situation, faults: Faults): Effect[][] {
   const { access, leaving, policies, present, holdings, whole, hard } = situation;
   if (leaving) return [];
-  const stage = (part: string, plan: () => Write[]) => faults.attempt(part, plan, []);
+  const stage = (part: string, plan: () => Effect[]) => faults.attempt(part, plan, []);
   const missing = policies.filter(({ metadata }) => !present.has(metadata!.name!));
   return [
     access
@@ -296,7 +284,7 @@ function quotaOfGrants({ quota }: GuestWorld, { holdings, granted }: Holdings, o
   return holdings.length > 0 ? quotaHard(granted, offered, earlier) : closedHard(offered, earlier);
 }
 
-function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownership): Write[] {
+function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownership): Effect[] {
   const { namespace, now } = world;
   const records = recordsOf(world, active, ownership);
   // As any other instant it is written down once the clocks agree.
@@ -305,18 +293,22 @@ function namespaceWrites(world: GuestWorld, active: boolean, ownership: Ownershi
   if (namespace && ownership.is === "handedOver") {
     // Only what stays: an apply takes away what an apply has written, and this is none.
     const { [endedAnnotation]: _, ...kept } = records;
-    return [{ adopt: namespaceWith(world, kept, false), uid: namespace.uid }];
+    return [adoption(namespaceWith(world, kept, false), namespace.uid)];
   }
   // What says that it is closed goes, whoever has written it: an apply would leave what a restore has brought.
   const isMarked = namespace?.annotations[endedAnnotation] !== undefined ||
     namespace?.labels[lockedLabel] !== undefined;
-  if (namespace && active && isMarked) return [{ adopt: desired, uid: namespace.uid }];
+  if (namespace && active && isMarked) return [adoption(desired, namespace.uid)];
   if (namespace && labelled(desired, namespace) && annotated(desired, namespace)) {
     // A word to adopt what is theirs already must not hand it over to whoever comes later under the name.
     const isSaid = namespace.annotations[adoptAnnotation] !== undefined && isKnown(world.realm);
-    return isSaid ? [{ adopt: desired, uid: namespace.uid }] : [];
+    return isSaid ? [adoption(desired, namespace.uid)] : [];
   }
-  return [{ apply: desired, ...(news ? { event: endedEvent(world) } : {}) }];
+  // Created, not applied, when it isn't there: an apply would take over one that somebody else has just made.
+  if (!namespace) return [{ create: desired }];
+  const { name, uid } = namespace;
+  const about = { apiVersion: "v1", kind: "Namespace", name, uid };
+  return [{ apply: desired, uid, ...(news ? { events: [{ event: endedEvent(world), about }] } : {}) }];
 }
 
 const namespaceWith = (world: GuestWorld, records: Record<string, string>, locked: boolean): Namespace =>
@@ -343,35 +335,35 @@ function endedEvent(world: GuestWorld): EventFact {
 
 const spanText = (seconds: number): string => seconds < 3600 ? `${seconds} s` : `${Math.round(seconds / 360) / 10} h`;
 
-function limitRangeWrites({ grantee, limitRange }: GuestWorld, hard: Hard): Write[] {
+function limitRangeWrites({ grantee, limitRange }: GuestWorld, hard: Hard): Effect[] {
   const desired = limitRangeOf(grantee, containerLimits(hard));
   return limitRange && labelled(desired, limitRange) && isDeepStrictEqual(limitRange.limits, desired.spec!.limits)
     ? []
     : [{ apply: desired }];
 }
 
-function serviceAccountWrites({ grantee, serviceAccount }: GuestWorld): Write[] {
+function serviceAccountWrites({ grantee, serviceAccount }: GuestWorld): Effect[] {
   const desired = serviceAccountOf(grantee);
   return serviceAccount && labelled(desired, serviceAccount) && serviceAccount.automount === false
     ? []
     : [{ apply: desired }];
 }
 
-function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readonly Holding[]): Write[] {
+function guideWrites({ grantee, guide, namespace }: GuestWorld, holdings: readonly Holding[]): Effect[] {
   // In a closed namespace nothing can be made any more, this included; what is there says that nothing is granted.
   if (holdings.length === 0 && !(guide && namespace)) return [];
   // What is immutable is made again: nothing else changes it.
-  if (guide?.immutable) return [{ remove: { kind: "ConfigMap", ...target(guide) } }];
+  if (guide?.immutable) return [{ delete: { kind: "ConfigMap", ...target(guide) } }];
   const desired = guideOf(grantee, guideText(holdings));
   return guide && labelled(desired, guide) && includesAll(guide.data, desired.data!) ? [] : [{ apply: desired }];
 }
 
 /** Access comes last: not before the default deny stands and the quota is in force. */
-function bindingWrites(world: GuestWorld, hard: Hard): Write[] {
+function bindingWrites(world: GuestWorld, hard: Hard): Effect[] {
   const { binding } = world;
   const desired = desiredBinding(world);
   // The role of a binding can't be changed: another one goes first.
-  if (binding && !hasRoleOf(binding, desired)) return [{ remove: { kind: "RoleBinding", ...target(binding) } }];
+  if (binding && !hasRoleOf(binding, desired)) return [{ delete: { kind: "RoleBinding", ...target(binding) } }];
   if (!binding) return isClosedByDefault(world) && isInForce(world, hard) ? [{ apply: desired }] : [];
   const stays = staying(binding, desired);
   const isNarrowed = stays.length < binding.subjects.length;
@@ -381,7 +373,7 @@ function bindingWrites(world: GuestWorld, hard: Hard): Write[] {
 }
 
 /** Whoever isn't to be let in any more goes before anything opens, and before others come. */
-function bindingNarrowed(world: GuestWorld): Write[] {
+function bindingNarrowed(world: GuestWorld): Effect[] {
   const { binding } = world;
   const desired = desiredBinding(world);
   if (!binding || !hasRoleOf(binding, desired)) return [];
@@ -515,7 +507,7 @@ function resolved(
 }
 
 interface Drain {
-  writes: Write[];
+  effects: Effect[];
   draining: boolean;
   looking?: true;
   needsPods: boolean;
@@ -523,7 +515,7 @@ interface Drain {
   wakeAt?: number;
 }
 
-const noDrain: Drain = { writes: [], draining: false, needsPods: false };
+const noDrain: Drain = { effects: [], draining: false, needsPods: false };
 
 /**
  * Ends pods once what is granted has been taken away: those above what remains, and where nothing remains all of them,
@@ -572,11 +564,11 @@ function planStrays({ quota, pods, skewMs, now }: GuestWorld, hard: Hard, { gran
   if (skewMs !== 0 || !quota || !sameQuantities(quota.enforced, shown(hard))) return noDrain;
   const keys = neverGranted(hard, granted, quota.used);
   if (keys.length === 0) return noDrain;
-  const writes = usersOf(keys, pods ?? []).map((pod): Write => ({
-    remove: { kind: "Pod", ...target(pod) },
+  const effects = usersOf(keys, pods ?? []).map((pod): Effect => ({
+    delete: { kind: "Pod", ...target(pod) },
     graceSeconds: Math.min(pod.graceSeconds, maxGraceSeconds),
   }));
-  return { ...noDrain, writes, needsPods: true, ...(writes.length > 0 ? wakeIn(now + evictAgainMs) : {}) };
+  return { ...noDrain, effects, needsPods: true, ...(effects.length > 0 ? wakeIn(now + evictAgainMs) : {}) };
 }
 
 /** Whether it is known that no pod is left where none may be. The quota doesn't count those whose time is over. */
@@ -608,16 +600,16 @@ function endPods(pods: readonly PodFacts[], ending: Ending): Drain {
   if (all && left.length === 0) return { ...noDrain, needsPods: !counts };
   const isPast = atOnce || now >= deadline;
   const chosen = all ? left.filter(({ terminating }) => !terminating) : victims(pods, hard);
-  const writes = chosen.map((pod): Write => {
+  const effects = chosen.map((pod): Effect => {
     const graceSeconds = Math.min(pod.graceSeconds, maxGraceSeconds);
     const of = { kind: "Pod" as const, ...target(pod) };
-    return isPast || leaving ? { remove: of, graceSeconds } : { evict: of, graceSeconds };
+    return isPast || leaving ? { delete: of, graceSeconds } : { evict: of, graceSeconds };
   });
   // When time is up, that is cut short too.
   const lingering = pods.filter(isLingering);
   if (isPast) {
     const graceSeconds = maxGraceSeconds;
-    writes.push(...lingering.map((pod) => ({ remove: { kind: "Pod" as const, ...target(pod) }, graceSeconds })));
+    effects.push(...lingering.map((pod) => ({ delete: { kind: "Pod" as const, ...target(pod) }, graceSeconds })));
   }
   const held = (all ? left : left.map(withoutTracking)).filter(isHeld);
   const rest = all ? left.filter((pod) => !isHeld(pod)) : [];
@@ -629,7 +621,7 @@ function endPods(pods: readonly PodFacts[], ending: Ending): Drain {
     ...(now < deadline ? [deadline] : rest.length > 0 && now < deadline + overdueMs ? [deadline + overdueMs] : []),
   ].filter(Number.isFinite);
   return {
-    writes,
+    effects,
     draining: now < deadline || !isHeldOnly,
     needsPods: true,
     ...obstacleOf(held, rest, now - deadline),
@@ -647,7 +639,7 @@ function obstacleOf(held: readonly PodFacts[], rest: readonly PodFacts[], lateMs
 /** What lets the world in goes with what was granted for it, as pods do, but at once: it is nobody's to finish. */
 function planWorld(world: GuestWorld, { holdings, hard, active }: Situation): ExposedPlan {
   const isDue = active ? holdings.drainUntil !== undefined : !holdings.unsure;
-  return isDue ? planExposed(world, active ? hard : undefined) : { writes: [], isOver: false, needsServices: false };
+  return isDue ? planExposed(world, active ? hard : undefined) : { effects: [], isOver: false, needsServices: false };
 }
 
 /** Whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
@@ -662,7 +654,7 @@ function deadlineWithoutEnd({ namespace, now }: GuestWorld, lastDrainUntil: numb
 }
 
 interface After {
-  writes: Write[];
+  effects: Effect[];
   needsStored: boolean;
   wakeAt?: number;
 }
@@ -673,11 +665,13 @@ interface After {
  */
 function planAfter(world: GuestWorld, { hard, ownership }: Situation): After {
   const { namespace, stored, storedError, settings, now, skewMs } = world;
-  const none: After = { writes: [], needsStored: false };
+  const none: After = { effects: [], needsStored: false };
   // A quota in force is what keeps others from storing anything between a look and what follows from it.
   if (skewMs !== 0 || !namespace || !isInForce(world, hard) || endedAt(namespace) === undefined) return none;
   if (claimsIn(world) > 0) {
-    return deletesVolumes(namespace) ? { ...none, writes: [{ removeVolumes: { namespace: namespace.name } }] } : none;
+    return deletesVolumes(namespace)
+      ? { ...none, effects: [{ deleteAll: { kind: "PersistentVolumeClaim", namespace: namespace.name } }] }
+      : none;
   }
   if (keptBecause(namespace, 0) !== undefined) return none;
   const since = emptySince(namespace);
@@ -686,19 +680,19 @@ function planAfter(world: GuestWorld, { hard, ownership }: Situation): After {
   if (!stored) return { ...none, needsStored: storedError === undefined };
   if (stored.snapshots > 0) return none;
   if (since !== undefined) {
-    return { ...none, writes: [{ remove: { kind: "Namespace", name: namespace.name, uid: namespace.uid } }] };
+    return { ...none, effects: [{ delete: { kind: "Namespace", name: namespace.name, uid: namespace.uid } }] };
   }
   const records = { ...recordsOf(world, false, ownership), [emptyAnnotation]: emptyRecord(namespace, rfc3339(now)) };
-  return { ...none, writes: [{ apply: namespaceWith(world, records, true) }] };
+  return { ...none, effects: [{ apply: namespaceWith(world, records, true), uid: namespace.uid }] };
 }
 
 const includesAll = (actual: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean =>
   Object.entries(wanted).every(([key, value]) => actual[key] === value);
 
-const labelled = (object: GuestObject, observed: { labels: Readonly<Record<string, string>> }): boolean =>
+const labelled = (object: WrittenObject, observed: { labels: Readonly<Record<string, string>> }): boolean =>
   includesAll(observed.labels, object.metadata!.labels!);
 
-const annotated = (object: GuestObject, observed: { annotations: Readonly<Record<string, string>> }): boolean =>
+const annotated = (object: WrittenObject, observed: { annotations: Readonly<Record<string, string>> }): boolean =>
   includesAll(observed.annotations, object.metadata!.annotations ?? {});
 
 /** Whether each wanted value is there, by value. Foreign keys in a quota only take away, so they may stay. */
@@ -722,7 +716,7 @@ function isEqual(text: string, value: string): boolean {
 }
 
 /** Writes for the policies that are not exactly as they should be. */
-function differing(desired: readonly NetworkPolicy[], present: ReadonlyMap<string, PolicyFacts>): Write[] {
+function differing(desired: readonly NetworkPolicy[], present: ReadonlyMap<string, PolicyFacts>): Effect[] {
   return desired.flatMap((policy) => {
     const observed = present.get(policy.metadata!.name!);
     if (!observed) return [{ apply: policy }];

@@ -12,21 +12,21 @@ import {
 } from "../../../tests/fixtures/facts.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { defaultSettings } from "../../api/mod.ts";
+import { type Effect, effectsOf, writtenBy } from "../effects.ts";
 import type { PodFacts, RealmFacts } from "../facts.ts";
 import { type GuestPlan, planGuest } from "./plan.ts";
-import type { Write } from "./writes.ts";
 import type { GuestWorld } from "./world.ts";
 import { sharesOf } from "./share.ts";
 
-const named = (write: Write): string => {
-  if ("apply" in write) return `${write.apply.kind}/${write.apply.metadata!.name}`;
-  if ("adopt" in write) return `adopt ${write.adopt.metadata!.name}`;
-  if ("remove" in write) return `-${write.remove.kind}/${write.remove.name}`;
-  if ("internalize" in write) return `internal ${write.internalize.name}`;
+const named = (write: Effect): string => {
+  const written = writtenBy(write);
+  if (written) return `${written.kind}/${written.metadata!.name}`;
+  if ("patch" in write) return `${write.patch.kind === "Namespace" ? "adopt" : "internal"} ${write.patch.name}`;
+  if ("delete" in write) return `-${write.delete.kind}/${write.delete.name}`;
   return "evict" in write ? `evict ${write.evict.name}` : "-volumes";
 };
-const stages = (plan: GuestPlan): string[][] => plan.stages.map((stage) => stage.map(named));
-const writes = (world: GuestWorld): string[] => planGuest(world).stages.flat().map(named);
+const stages = (plan: GuestPlan): string[][] => plan.stages.map(({ effects }) => effects.map(named));
+const writes = (world: GuestWorld): string[] => effectsOf(planGuest(world)).map(named);
 const carriedOut = (world: GuestWorld): GuestWorld => afterWrites(world, planGuest(world));
 const at = (ms: number): string => new Date(now + ms).toISOString();
 const open = (...allowedDestinations: string[]) => ({ networkPolicy: { egressAllowed: true, allowedDestinations } });
@@ -135,8 +135,8 @@ Deno.test("guest: at the last end access goes first, then what is open, then the
     ].map((stage) => stage.toSorted()),
     "sorted",
   );
-  const event = plan.stages.flat().flatMap((write) => "apply" in write && write.event ? [write.event] : []);
-  assert.match(event[0]!.note, /The last grant to bob-home has ended: .*it is deleted 24 h after it is empty/);
+  const events = effectsOf(plan).flatMap((write) => "apply" in write ? write.events ?? [] : []);
+  assert.match(events[0]!.event.note, /The last grant to bob-home has ended: .*it is deleted 24 h after it is empty/);
   const closed = converged(world);
   assert.deepEqual(new Set(Object.values(closed.quota!.asked)), new Set(["0"]));
   assert.equal(closed.quota!.asked["pods"], "0");
@@ -302,7 +302,7 @@ Deno.test("guest: what remains keeps its pods; those above it go, lowest priorit
   ];
   const draining = { ...world, pods };
   assert.deepEqual(writes(draining), ["evict newer", "evict new"]);
-  assert.equal((planGuest(draining).stages[0]![1] as { graceSeconds: number }).graceSeconds, 30);
+  assert.equal((effectsOf(planGuest(draining))[1] as { graceSeconds: number }).graceSeconds, 30);
   assert.equal(planGuest(draining).wakeAt, now + 2000);
   assert.deepEqual(writes({ ...draining, now: now + 60_000 }), ["-Pod/newer", "-Pod/new"], "after the deadline");
   const going = { ...draining, pods: pods.map((each) => ({ ...each, terminating: each.name.startsWith("new") })) };
@@ -788,7 +788,7 @@ Deno.test("guest: what an apply doesn't state it doesn't take away, so what othe
   const deny = policyOf(world, "default-deny");
   const opened = { ...deny, spec: { ...deny.spec, egress: [{}] } };
   const policies = [...world.policies.filter((policy) => policy !== deny), opened];
-  const [write] = planGuest({ ...world, policies }).stages.flat();
+  const [write] = effectsOf(planGuest({ ...world, policies }));
   assert.ok(write && "apply" in write && write.apply.kind === "NetworkPolicy");
   assert.deepEqual(write.apply.spec, { podSelector: {}, policyTypes: ["Ingress", "Egress"], egress: [] });
   const noted = { ...world, guide: { ...world.guide!, data: { ...world.guide!.data, notes: "mine" } } };
@@ -856,7 +856,7 @@ Deno.test("guest: at every step nothing opens before deny and quota, and nobody 
   fc.assert(fc.property(anyWorld, fc.boolean(), (world, counted) => {
     for (let round = 0; round < 3; round++) {
       const plan = planGuest(world);
-      for (let count = 0; count <= plan.stages.flat().length; count++) {
+      for (let count = 0; count <= effectsOf(plan).length; count++) {
         const { policies, quota, namespace, binding } = afterWrites(world, plan, count, counted);
         const deny = policies.some(({ name }) => name === "default-deny");
         if (policies.length > 1) assert.ok(namespace && quota && deny);
@@ -876,7 +876,8 @@ Deno.test("guest: at every step nothing opens before deny and quota, and nobody 
 Deno.test("guest: the order in which grants arrive changes nothing", () => {
   fc.assert(fc.property(anyWorld, (world) => {
     const other = { ...world, grants: [...world.grants].reverse() };
-    const sorted = (plan: GuestPlan) => plan.stages.map((stage) => stage.map((write) => JSON.stringify(write)).sort());
+    const sorted = (plan: GuestPlan) =>
+      plan.stages.map(({ effects }) => effects.map((effect) => JSON.stringify(effect)).sort());
     assert.deepEqual(sorted(planGuest(other)), sorted(planGuest(world)));
   }));
 });
@@ -921,7 +922,7 @@ Deno.test("guest: pods that use a device that was never granted are ended, witho
   assert.deepEqual([unseen.stages, unseen.needsPods, unseen.draining], [[], true, false]);
   const plan = planGuest({ ...world, pods });
   assert.deepEqual(stages(plan), [["-Pod/stray"]]);
-  assert.equal((plan.stages[0]![0] as { graceSeconds: number }).graceSeconds, 30);
+  assert.equal((effectsOf(plan)[0] as { graceSeconds: number }).graceSeconds, 30);
   assert.equal(plan.wakeAt, now + 2000);
   assert.equal(planGuest(using({ ...world, pods }, { [device]: "0" })).needsPods, false);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterWrites, converged, grant, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
 import type { NamespaceFacts } from "../facts.ts";
+import { effectsOf, type MergePatch } from "../effects.ts";
 import { planGuest } from "./plan.ts";
 import type { GuestWorld } from "./world.ts";
 
@@ -25,8 +26,8 @@ const closed = (volumes: "Retain" | "Delete", claims = "0", namespace: Partial<N
   return afterWrites(seen, planGuest(seen));
 };
 const does = (world: GuestWorld): string[] =>
-  planGuest(world).stages.flat().map((write) =>
-    "remove" in write ? `delete ${write.remove.name}` : "removeVolumes" in write ? "delete claims" : "writes"
+  effectsOf(planGuest(world)).map((write) =>
+    "delete" in write ? `delete ${write.delete.name}` : "deleteAll" in write ? "delete claims" : "writes"
   );
 const record = (world: GuestWorld) => world.namespace!.annotations;
 const listed = (world: GuestWorld, stored = nothing): GuestWorld => ({ ...world, stored });
@@ -85,11 +86,8 @@ for (const [what, facts] of others) {
     for (const volumes of ["Retain", "Delete"] as const) {
       const before = { ...counting(begun(volumes), "1"), pods: [], now: now + 501 * day };
       const seen = { ...before, namespace: { ...before.namespace!, ...facts } };
-      const [write] = planGuest(seen).stages.flat().filter((write) => "apply" in write && write.event);
-      assert.match(
-        (write as { event: { note: string } }).event.note,
-        /are kept, so it stays .*kubectl delete namespace/,
-      );
+      const [told] = effectsOf(planGuest(seen)).flatMap((write) => "apply" in write ? write.events ?? [] : []);
+      assert.match(told!.event.note, /are kept, so it stays .*kubectl delete namespace/);
       const world = afterWrites(seen, planGuest(seen));
       for (const claims of ["1", "0"]) {
         const later = counting({ ...world, now: now + 999 * day }, claims);
@@ -108,7 +106,7 @@ Deno.test("retention: what is recorded of another namespace of that name counts 
   });
   // Its end as well: pods that a restore has brought get their time.
   const other = restored({ uid: "another", createdAt: now + 499 * day });
-  const [write] = planGuest(other).stages.flat();
+  const [write] = effectsOf(planGuest(other));
   assert.equal(
     (write as { apply: { metadata: { annotations: Record<string, string> } } }).apply.metadata
       .annotations["keystone.io/ended-at"],
@@ -140,8 +138,8 @@ Deno.test("retention: nothing is deleted while the quota isn't in force, or the 
 
 Deno.test("retention: a namespace that is handed over forgets that Keystone had made it", () => {
   const world = annotated(begun("Delete"), { "keystone.io/grantee": "Realm/bob-home/eve.example/" });
-  const [stage] = planGuest(annotated(world, { "keystone.io/adopt": "yes" })).stages;
-  const [write] = stage as unknown as [{ adopt: { metadata: { annotations: Record<string, string> } } }];
-  assert.equal(write.adopt.metadata.annotations["keystone.io/made-at"], undefined);
-  assert.equal(write.adopt.metadata.annotations["keystone.io/volumes"], "Retain");
+  const [write] = effectsOf(planGuest(annotated(world, { "keystone.io/adopt": "yes" })));
+  const { annotations } = (write as { patch: unknown; body: MergePatch }).body.metadata!;
+  assert.equal(annotations!["keystone.io/made-at"], null);
+  assert.equal(annotations!["keystone.io/volumes"], "Retain");
 });

@@ -1,9 +1,9 @@
 /** Services that let the world in: what they take of the quota, and which become internal when less is granted. */
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
-import type { QuotaFacts, ServiceFacts } from "../facts.ts";
+import type { Effect } from "../effects.ts";
+import type { EventFact, QuotaFacts, ServiceFacts } from "../facts.ts";
 import { exposedKeys } from "../grant/ceiling.ts";
 import type { Hard } from "../resources/resource_list.ts";
-import type { Write } from "./writes.ts";
 
 const zero = parseQuantity("0");
 
@@ -17,7 +17,7 @@ export interface ExposedWorld {
 }
 
 export interface ExposedPlan {
-  writes: Write[];
+  effects: Effect[];
   /** Whether more lets the world in than is granted, or that isn't known yet. */
   isOver: boolean;
   /** Whether the Services have to be looked at. */
@@ -33,18 +33,38 @@ export interface ExposedPlan {
  * @param granted what remains; undefined where nothing does
  */
 export function planExposed({ quota, services, servicesError }: ExposedWorld, granted: Hard | undefined): ExposedPlan {
-  const none = { writes: [], isOver: false, needsServices: false };
+  const none = { effects: [], isOver: false, needsServices: false };
   if (isWithin(quota, granted)) return none;
   if (!services) {
     const unseen = servicesError === undefined ? {} : { obstacle: `Its Services can't be looked at: ${servicesError}` };
     return { ...none, isOver: true, needsServices: true, ...unseen };
   }
   const chosen = granted === undefined ? services : inExcess(services, granted);
-  const writes = chosen.map(({ namespace, name, uid }): Write => ({
-    internalize: { namespace, name, uid },
-  }));
-  return { writes, isOver: writes.length > 0, needsServices: true };
+  const effects = chosen.map(internal);
+  return { effects, isOver: effects.length > 0, needsServices: true };
 }
+
+/**
+ * Changes the type of a Service, and takes off what the API server takes for no other type. All else that belongs to the
+ * type, node ports among it, goes with it by itself.
+ */
+const internal = ({ namespace, name, uid }: ServiceFacts): Effect => ({
+  patch: { kind: "Service", namespace, name, uid },
+  body: {
+    metadata: { annotations: { "service.beta.kubernetes.io/load-balancer-source-ranges": null } },
+    spec: { type: "ClusterIP", loadBalancerSourceRanges: null },
+  },
+  ifPresent: true,
+  events: [{ event: madeInternal, about: { apiVersion: "v1", kind: "Service", namespace, name, uid } }],
+});
+
+const madeInternal: EventFact = {
+  type: "Warning",
+  reason: "MadeInternal",
+  action: "Close",
+  note:
+    "Its type is ClusterIP now, because no grant gives what let the world in; within the cluster it stays as it was.",
+};
 
 /** Whether the quota's count says that there is nothing to look for. What isn't counted may be there. */
 function isWithin(quota: QuotaFacts | undefined, granted: Hard | undefined): boolean {

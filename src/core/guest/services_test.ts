@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/facts.ts";
 import type { ServiceFacts } from "../facts.ts";
+import { effectsOf } from "../effects.ts";
 import { planGuest } from "./plan.ts";
 import type { GuestWorld } from "./world.ts";
 import { exposedUsage } from "./services.ts";
@@ -26,8 +27,8 @@ const using = (world: GuestWorld, used: Record<string, string>): GuestWorld => (
 const inUse = { "services.loadbalancers": "2", "services.nodeports": "4" };
 const chosen = (world: GuestWorld): string[] => {
   const plan = planGuest(world);
-  return plan.stages.slice(0, plan.closing).flat().flatMap((write) =>
-    "internalize" in write ? [write.internalize.name] : []
+  return effectsOf(plan, "close").flatMap((write) =>
+    "patch" in write && write.patch.kind === "Service" ? [write.patch.name] : []
   ).sort();
 };
 const active = { phase: "Active" as const };

@@ -1,5 +1,6 @@
 /** What the observed guest namespace does for each grant: the facts that the grants' own status shows. */
 import type { ResolvedDestination } from "../../api/mod.ts";
+import { type Effect, effectsOf, writtenBy } from "../effects.ts";
 import type { GrantFacts } from "../facts.ts";
 import { type Fault, Faults, faultText } from "../faults.ts";
 import { type Applied, destinationReason, type Failure, type GrantShare, listed } from "../grant/share.ts";
@@ -11,7 +12,7 @@ import type { Holding } from "./holding.ts";
 import { grantPolicyName } from "./objects.ts";
 import { ownershipOf } from "./ownership.ts";
 import { destinationsOf, type GuestPlan, isInForce, isOptional, sameQuantities, uncounted } from "./plan.ts";
-import type { Write } from "./writes.ts";
+
 import type { GuestWorld } from "./world.ts";
 import { wayTo } from "../network/way.ts";
 
@@ -48,7 +49,7 @@ export function sharesOf(
     quota: conflict ?? refused(verdict("the state of the quota", () => quotaApplied(world, plan)), refusal),
     access: conflict ?? refused(verdict("the state of access", () => accessApplied(world)), refusal),
     overcommitted: verdict("what is used", () => overcommittedOf(world, plan)),
-    pending: new Set(plan.stages.flat().flatMap(pendingName)),
+    pending: new Set(effectsOf(plan).flatMap(pendingName)),
   };
   return new Map(world.grants.map((grant): [string, GrantShare] => {
     const about = { part: `the status of grant ${grant.name}`, grant: grant.name };
@@ -96,9 +97,10 @@ const failureOf = ({ grant, ...fault }: Fault): Failure => ({
   message: faultText(fault),
 });
 
-const pendingName = (write: Write): string[] => {
-  if ("apply" in write) return [write.apply.metadata!.name!];
-  return "remove" in write && write.remove.kind === "NetworkPolicy" ? [write.remove.name] : [];
+const pendingName = (effect: Effect): string[] => {
+  if ("delete" in effect) return effect.delete.kind === "NetworkPolicy" ? [effect.delete.name] : [];
+  const name = writtenBy(effect)?.metadata?.name;
+  return name === undefined ? [] : [name];
 };
 
 /** What all grants of the namespace share. */

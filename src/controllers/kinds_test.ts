@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { ApiError, type RequestOptions, type RestClient } from "../../lib/kubernetes/mod.ts";
+import type { Effect } from "../core/effects.ts";
 import type { Context } from "./context.ts";
+import { executorOf } from "./kinds.ts";
 import { createStores } from "./stores.ts";
-import { perform } from "./write.ts";
+
+/** Carries out one effect with what the test has of an operator. */
+const perform = (rest: RestClient, context: Partial<Context>, effect: Effect): Promise<void> =>
+  executorOf(rest, context as Context).execute(effect, new AbortController().signal);
 
 const binding = {
   metadata: {
@@ -22,8 +27,8 @@ for (const [code, isGone] of [[404, true], [409, false], [500, false]] as const)
     } as unknown as RestClient;
     const stores = createStores();
     stores.bindings.observe(binding);
-    const remove = { kind: "RoleBinding", namespace: "guest-bob-home", name: "keystone-guest", uid: "u1" } as const;
-    const done = perform({ rest, stores } as Context, { remove }, new AbortController().signal);
+    const object = { kind: "RoleBinding", namespace: "guest-bob-home", name: "keystone-guest", uid: "u1" } as const;
+    const done = perform(rest, { stores }, { delete: object });
     if (isGone) await done;
     else await assert.rejects(done, ApiError);
     assert.equal(stores.bindings.get("guest-bob-home/keystone-guest") === undefined, isGone);
@@ -46,15 +51,12 @@ Deno.test("one claim that can't be deleted keeps no other", async () => {
       return Promise.resolve();
     },
   } as unknown as RestClient;
-  const removeVolumes = { namespace: "guest-bob-home" };
-  await assert.rejects(
-    perform({ rest } as Context, { removeVolumes }, new AbortController().signal),
-    /request is too large/,
-  );
+  const deleteAll = { kind: "PersistentVolumeClaim", namespace: "guest-bob-home" } as const;
+  await assert.rejects(perform(rest, {}, { deleteAll }), /request is too large/);
   assert.deepEqual(deleted, ["other"]);
 });
 
-for (const write of ["remove", "evict"] as const) {
+for (const write of ["delete", "evict"] as const) {
   Deno.test(`a pod without room for the mark that it is ending gets some: ${write}`, async () => {
     let isFat = true;
     const asked: string[] = [];
@@ -76,11 +78,11 @@ for (const write of ["remove", "evict"] as const) {
     const pods = { ending: (_: string, uid: string) => ended.push(uid) };
     const target = { kind: "Pod", namespace: "guest-bob-home", name: "fat", uid: "u1" } as const;
     await perform(
-      { rest, pods } as unknown as Context,
-      write === "remove" ? { remove: target, graceSeconds: 30 } : { evict: target, graceSeconds: 30 },
-      new AbortController().signal,
+      rest,
+      { pods: pods as unknown as Context["pods"] },
+      write === "delete" ? { delete: target, graceSeconds: 30 } : { evict: target, graceSeconds: 30 },
     );
-    const end = write === "remove" ? "DELETE pods/fat" : "POST pods/fat/eviction";
+    const end = write === "delete" ? "DELETE pods/fat" : "POST pods/fat/eviction";
     assert.deepEqual([asked, ended], [[end, "PATCH pods/fat/status", end], ["u1"]]);
   });
 }

@@ -1,0 +1,68 @@
+/** The kinds that effects reach: where the API server has them, and which cache keeps them. */
+import type { RestClient } from "../../lib/kubernetes/mod.ts";
+import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
+import {
+  configMaps,
+  limitRanges,
+  namespaces,
+  persistentVolumeClaims,
+  pods,
+  resourceQuotas,
+  secrets,
+  serviceAccounts,
+  services,
+} from "../../lib/kubernetes_apis/core@v1.ts";
+import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
+import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import {
+  clusterRoleBindings,
+  clusterRoles,
+  roleBindings,
+} from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { guestFinalizer } from "../api/mod.ts";
+import type { Kind } from "../core/effects.ts";
+import { operatorName, systemNamespace } from "../core/names.ts";
+import { ApiExecutor, type KindRow } from "../engine/execute.ts";
+import type { Context } from "./context.ts";
+
+/** Each kind, with the cache that answers go into. */
+export function kindsOf({ stores, pods: watches }: Pick<Context, "stores" | "pods">): Record<Kind, KindRow> {
+  return {
+    ClusterRole: { resource: clusterRoles, cache: () => stores.clusterRoles },
+    ClusterRoleBinding: { resource: clusterRoleBindings, cache: () => stores.clusterBindings },
+    ConfigMap: { resource: configMaps, cache: () => stores.guides },
+    FlowSchema: { resource: flowSchemas, cache: () => stores.flowSchemas },
+    Grant: { resource: grants, cache: () => stores.grants },
+    LimitRange: { resource: limitRanges, cache: () => stores.limitRanges },
+    Namespace: { resource: namespaces, cache: () => stores.namespaces, ending: () => {} },
+    NetworkPolicy: { resource: networkPolicies, cache: () => stores.policies },
+    PersistentVolumeClaim: { resource: persistentVolumeClaims },
+    Pod: { resource: pods, ending: ({ namespace, uid }) => watches.ending(namespace!, uid) },
+    Realm: { resource: realms, cache: () => stores.realms },
+    ResourceQuota: { resource: resourceQuotas, cache: () => stores.quotas },
+    RoleBinding: { resource: roleBindings, cache: () => stores.bindings },
+    Secret: { resource: secrets },
+    Service: { resource: services },
+    ServiceAccount: {
+      resource: serviceAccounts,
+      cache: (namespace) => namespace === systemNamespace ? stores.identities : stores.serviceAccounts,
+    },
+    SuperEntity: { resource: superEntities, cache: () => stores.superEntities },
+    ValidatingWebhookConfiguration: { resource: validatingWebhookConfigurations },
+  };
+}
+
+/** The executor of an operator, by a client that is fenced. */
+export const executorOf = (
+  rest: RestClient,
+  context: Pick<Context, "stores" | "pods" | "events" | "pings">,
+): ApiExecutor =>
+  new ApiExecutor({
+    rest,
+    fieldManager: operatorName,
+    finalizer: guestFinalizer,
+    kinds: kindsOf(context),
+    events: context.events,
+    ping: ({ realm, ...target }) => context.pings.ask(realm, target),
+  });

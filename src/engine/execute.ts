@@ -1,0 +1,252 @@
+/** Carries out effects at the API server, and hands each answer to the caches so that the next observation sees it. */
+import {
+  type EventRecorder,
+  isApiError,
+  type KubernetesObject,
+  type Resource,
+  ResourceApi,
+  type RestClient,
+} from "../../lib/kubernetes/mod.ts";
+import type { Effect, EventAbout, Kind, ObjectRef, PeerMessage, PingTarget, WrittenObject } from "../core/effects.ts";
+
+/** Carries out effects. It rejects with what kept the effect from being carried out. */
+export interface Executor {
+  execute(effect: Effect, signal: AbortSignal): Promise<void>;
+}
+
+/** A cache, as far as answers are handed to it. */
+export interface AnsweredCache {
+  observe(object: KubernetesObject): void;
+  forget(key: string, uid: string): void;
+}
+
+/** A kind that effects reach. */
+export interface KindRow {
+  resource: Resource<KubernetesObject>;
+  /** The cache that keeps an object of the kind, if one does. */
+  cache?: (namespace: string | undefined) => AnsweredCache | undefined;
+  /** Called when the deletion of an object has begun, in place of forgetting it: it is there for some time yet. */
+  ending?: (object: ObjectRef) => void;
+}
+
+export interface ApiExecutorOptions {
+  /** Fenced: refuses to write when this operator doesn't hold the Lease. */
+  rest: RestClient;
+  /** Owner of the fields that are written. */
+  fieldManager: string;
+  /** Name of the finalizer that effects add and remove. */
+  finalizer: string;
+  kinds: Readonly<Record<Kind, KindRow>>;
+  events: Pick<EventRecorder, "event">;
+  /** Sends a ping and returns at once. */
+  ping: (target: PingTarget) => void;
+  /** Sends a message to another operator; absent where there is none to be reached. */
+  send?: (message: PeerMessage, signal: AbortSignal) => Promise<void>;
+}
+
+/** The executor of an operator that leads. */
+export class ApiExecutor implements Executor {
+  readonly #options: ApiExecutorOptions;
+
+  constructor(options: ApiExecutorOptions) {
+    this.#options = options;
+  }
+
+  async execute(effect: Effect, signal: AbortSignal): Promise<void> {
+    await this.#carryOut(effect, signal);
+    if ("events" in effect) effect.events?.forEach((each) => this.#record(each));
+  }
+
+  #carryOut(effect: Effect, signal: AbortSignal): Promise<void> | void {
+    if ("apply" in effect) return this.#apply(effect, signal);
+    if ("status" in effect) return this.#applyStatus(effect, signal);
+    if ("delete" in effect) return this.#delete(effect, signal);
+    if ("evict" in effect) return this.#evict(effect, signal);
+    if ("create" in effect) return this.#create(effect.create, signal);
+    if ("patch" in effect) return this.#patch(effect, signal);
+    if ("finalizer" in effect) return this.#finalizer(effect, signal);
+    if ("deleteAll" in effect) return this.#deleteAll(effect.deleteAll, signal);
+    if ("ping" in effect) return this.#options.ping(effect.ping);
+    if ("send" in effect) return this.#send(effect.send, signal);
+    return this.#record(effect);
+  }
+
+  #api(kind: Kind, namespace?: string): ResourceApi<KubernetesObject> {
+    return new ResourceApi(this.#options.rest, this.#options.kinds[kind].resource, namespace);
+  }
+
+  #observe(kind: Kind, object: KubernetesObject): void {
+    this.#options.kinds[kind].cache?.(object.metadata?.namespace)?.observe(object);
+  }
+
+  #record({ event, about: regarding }: EventAbout): void {
+    this.#options.events.event({ regarding, ...event });
+  }
+
+  async #apply(
+    { apply: object, uid, unforced, ifPresent }: Extract<Effect, { apply: WrittenObject }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const kind = object.kind!;
+    const options = { fieldManager: this.#options.fieldManager, ...(unforced ? {} : { force: true }), signal };
+    const bound = uid === undefined ? object : { ...object, metadata: { ...object.metadata, uid } };
+    try {
+      this.#observe(kind, await this.#api(kind).apply(bound, options));
+    } catch (error) {
+      if (!ifPresent || !isOfNone(error)) throw error;
+    }
+  }
+
+  async #create(object: WrittenObject, signal: AbortSignal): Promise<void> {
+    const { fieldManager } = this.#options;
+    this.#observe(object.kind!, await this.#api(object.kind!).create(object, { fieldManager, signal }));
+  }
+
+  async #patch(
+    { patch: { kind, namespace, name, uid }, body, ifPresent }: Extract<Effect, { patch: ObjectRef }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { fieldManager } = this.#options;
+    const bound = { ...body, metadata: { uid, ...body.metadata } };
+    const written = this.#api(kind, namespace).patch(name, bound, { type: "merge", fieldManager, signal });
+    if (ifPresent) await unlessGone(written.then((object) => this.#observe(kind, object)));
+    else this.#observe(kind, await written);
+  }
+
+  /** Forced, because the whole status is Keystone's. */
+  async #applyStatus({ status, of }: Extract<Effect, { status: object }>, signal: AbortSignal): Promise<void> {
+    const { fieldManager } = this.#options;
+    const object = { ...this.#headOf(of), status } as KubernetesObject;
+    this.#observe(of.kind, await this.#api(of.kind).applyStatus(object, { fieldManager, force: true, signal }));
+  }
+
+  async #finalizer(effect: Extract<Effect, { finalizer: string }>, signal: AbortSignal): Promise<void> {
+    const { fieldManager, finalizer } = this.#options;
+    const { kind, name, uid } = effect.of;
+    const api = this.#api(kind);
+    if (effect.finalizer === "add") {
+      const { metadata, ...head } = this.#headOf(effect.of);
+      const object = { ...head, metadata: { ...metadata, finalizers: [finalizer] } };
+      return this.#observe(kind, await api.apply(object, { fieldManager, force: true, signal }));
+    }
+    // Not by apply, which would leave a finalizer that came with somebody else's copy of the object.
+    const { others, resourceVersion } = effect;
+    const body = { metadata: { uid, resourceVersion, finalizers: others } };
+    await api.patch(name, body, { type: "merge", fieldManager, signal });
+  }
+
+  /** The UID makes each write fail rather than bring back an object that is gone, or touch another of the same name. */
+  #headOf({ kind, namespace, name, uid }: ObjectRef) {
+    const { group, version } = this.#options.kinds[kind].resource;
+    const metadata = { ...(namespace === undefined ? {} : { namespace }), name, uid };
+    return { apiVersion: `${group === "" ? "" : `${group}/`}${version}`, kind, metadata };
+  }
+
+  async #delete(
+    { delete: object, graceSeconds }: Extract<Effect, { delete: ObjectRef }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { kind, namespace, name, uid } = object;
+    const grace = graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds };
+    const end = () => unlessGone(this.#api(kind, namespace).delete(name, { uid, signal, ...grace }));
+    await (kind === "Pod" ? this.#withRoom(object, signal, end) : end());
+    const { ending, cache } = this.#options.kinds[kind];
+    if (ending) return ending(object);
+    cache?.(namespace)?.forget(namespace === undefined ? name : `${namespace}/${name}`, uid);
+  }
+
+  /** Asks the Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */
+  async #evict(
+    { evict: pod, graceSeconds }: Extract<Effect, { evict: ObjectRef }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { namespace, name, uid } = pod;
+    const { rest, fieldManager, kinds } = this.#options;
+    try {
+      await this.#withRoom(pod, signal, () =>
+        unlessGone(rest.performRequest({
+          method: "POST",
+          path: `/api/v1/namespaces/${namespace}/pods/${name}/eviction`,
+          querystring: new URLSearchParams({ fieldManager }),
+          bodyJson: {
+            apiVersion: "policy/v1",
+            kind: "Eviction",
+            metadata: { name, namespace },
+            deleteOptions: { gracePeriodSeconds: graceSeconds, preconditions: { uid } },
+          },
+          abortSignal: signal,
+        })));
+      kinds.Pod.ending?.(pod);
+    } catch (error) {
+      // 500: several budgets select the pod, which the API server can't judge.
+      const budgets = isApiError(error, 500) && /PodDisruptionBudget/.test(error.message);
+      if (!isApiError(error, 429) && !budgets) throw error;
+    }
+  }
+
+  /**
+   * Ends a pod. A guest can make one as large as can be stored, so that there is no room in it for the mark that it is
+   * ending, which the API server writes even where there is no grace. Then what nobody needs any more makes room (ADR 0033).
+   */
+  async #withRoom({ namespace, name, uid }: ObjectRef, signal: AbortSignal, end: () => Promise<void>): Promise<void> {
+    const { rest, fieldManager } = this.#options;
+    try {
+      await end();
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      await unlessGone(rest.performRequest({
+        method: "PATCH",
+        path: `/api/v1/namespaces/${namespace}/pods/${name}/status`,
+        querystring: new URLSearchParams({ fieldManager }),
+        contentType: "application/merge-patch+json",
+        bodyJson: {
+          metadata: { uid, annotations: null },
+          status: { conditions: null, initContainerStatuses: null, containerStatuses: null },
+        },
+        abortSignal: signal,
+      }));
+      await end();
+    }
+  }
+
+  /** Each by itself: one that can't be deleted, as since it is as large as can be stored, keeps no other. */
+  async #deleteAll({ kind, namespace }: { kind: Kind; namespace: string }, signal: AbortSignal): Promise<void> {
+    const api = this.#api(kind, namespace);
+    const failures: unknown[] = [];
+    for await (const { items } of api.pages({ signal })) {
+      for (const { metadata } of items) {
+        if (metadata!.deletionTimestamp) continue;
+        await unlessGone(api.delete(metadata!.name!, { uid: metadata!.uid!, signal })).catch((error) => {
+          signal.throwIfAborted();
+          failures.push(error);
+        });
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #send(message: PeerMessage, signal: AbortSignal): Promise<void> {
+    const { send } = this.#options;
+    if (!send) throw new Error(`Nothing can be sent to ${message.realm}: this operator has no way to its peers.`);
+    await send(message, signal);
+  }
+}
+
+/**
+ * An object that somebody else has deleted already is deleted. A 409 doesn't say that: the UID may be another's, which the
+ * watch tells before the next try, but somebody may as well have refused the deletion.
+ */
+async function unlessGone(write: Promise<unknown>): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+  }
+}
+
+/** Of an object that is there the API server says another 409. */
+const isOfNone = (error: unknown): boolean =>
+  isApiError(error, 409) && /no existing object was found/.test(error.message);
+
+/** True where the object would be larger than etcd stores. The API server has no code of its own for that. */
+const isTooLarge = (error: unknown): boolean => isApiError(error) && /request is too large/.test(error.message);
