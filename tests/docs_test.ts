@@ -7,7 +7,7 @@ import { defaultSettings, type TrustLevel, trustLevels } from "../src/api/mod.ts
 import { cidr } from "../src/core/address.ts";
 import { maxFlowSubjects } from "../src/core/guest_flow.ts";
 import { maxGraceSeconds } from "../src/core/guest/drain.ts";
-import { destinationsOf } from "../src/core/guest/plan.ts";
+import { destinationsOf } from "../src/core/guest/objects/grant_policy.ts";
 import { alwaysPrivate, alwaysProtected } from "../src/core/network/tiers.ts";
 import { fastestBytesPerMs, guestWritesAt } from "../src/core/storage.ts";
 import { defaultTiming } from "../src/dns/records.ts";

@@ -41,6 +41,7 @@ const suites: Suite[] = [
       "tests/docs_test.ts",
       "tests/mutants",
       "tests/walk_test.ts",
+      "tests/contributing",
       "tests/hostile/attacks_test.ts",
     ],
     lab: [],

@@ -6,18 +6,10 @@ import {
   ResourceApi,
   type RestClient,
 } from "../../lib/kubernetes/mod.ts";
-import {
-  configMaps,
-  limitRanges,
-  namespaces,
-  nodes,
-  resourceQuotas,
-  serviceAccounts,
-} from "../../lib/kubernetes_apis/core@v1.ts";
+import { namespaces, nodes, resourceQuotas, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
 import { endpointSlices } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
 import { grants, realms, superEntities } from "../api/client/keystone.io@v1alpha1.ts";
 import { networkPolicies, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import type { Store } from "../../lib/controller/mod.ts";
 import type { Settings } from "../api/mod.ts";
@@ -25,6 +17,7 @@ import { addressesOfSlice, classSource, createNodeStore } from "../controllers/c
 import { createStores, type Stores } from "../controllers/stores.ts";
 import { clusterFacts, type ClusterSources } from "../core/guest/cluster.ts";
 import type { ClusterFacts } from "../core/facts.ts";
+import { singles } from "../core/guest/objects/table.ts";
 import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
 
 /** Reads into stores just what a verb needs. */
@@ -68,12 +61,10 @@ export class Observed {
     const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
     await Promise.all([
       this.#into(namespaces, stores.namespaces, { fieldSelector: `metadata.name=${namespace}` }),
-      this.quotas(namespace),
-      this.#into(limitRanges, stores.limitRanges, named("keystone")),
-      this.#into(serviceAccounts, stores.serviceAccounts, named("default")),
+      ...singles.map(([, { resource, cache, name }]) =>
+        this.#into(resource as Resource<KubernetesObject>, stores[cache] as unknown as Store<unknown>, named(name))
+      ),
       this.#into(serviceAccounts, stores.identities, { namespace: systemNamespace }),
-      this.#into(roleBindings, stores.bindings, named("keystone-guest")),
-      this.#into(configMaps, stores.guides, named("keystone")),
       this.#into(networkPolicies, stores.policies, { namespace, labelSelector: `${managedByLabel}=${managedBy}` }),
     ]);
     return this;

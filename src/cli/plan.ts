@@ -7,7 +7,9 @@ import { Pools } from "../controllers/pools.ts";
 import type { Effect, ObjectRef, WrittenObject } from "../core/effects.ts";
 import type { GrantFacts, LocalRealm } from "../core/facts.ts";
 import { foresee } from "../core/guest/foresee.ts";
-import { destinationsOf, planGuest } from "../core/guest/plan.ts";
+import { destinationsOf } from "../core/guest/objects/grant_policy.ts";
+import { listOf, rowOf } from "../core/guest/objects/table.ts";
+import { planGuest } from "../core/guest/plan.ts";
 import { givenBy } from "../core/guest/writes.ts";
 import type { GuestWorld } from "../core/guest/world.ts";
 import { parseDestination } from "../core/network/destination.ts";
@@ -169,7 +171,7 @@ function sort(
       continue;
     }
     const named = nameOf(object);
-    const before = presentOf(world, named);
+    const before = presentIn(world, named);
     if (before === undefined) into.create.push(object);
     else {
       const content = contentOf(object);
@@ -179,44 +181,15 @@ function sort(
 }
 
 /** What an object says, as far as facts keep it. */
-function contentOf(object: WrittenObject): unknown {
-  switch (object.kind) {
-    case "Namespace":
-      return { labels: object.metadata!.labels ?? {}, annotations: object.metadata!.annotations ?? {} };
-    case "ResourceQuota":
-      return { hard: object.spec?.hard ?? {} };
-    case "LimitRange":
-      return { limits: object.spec?.limits ?? [] };
-    case "ServiceAccount":
-      return { automountServiceAccountToken: object.automountServiceAccountToken };
-    case "NetworkPolicy":
-      return object.spec;
-    case "RoleBinding":
-      return { subjects: (object.subjects ?? []).map(({ kind, name }) => ({ kind, name })) };
-    case "ConfigMap":
-      return { data: object.data ?? {} };
-    default:
-      return {};
-  }
-}
+const contentOf = (object: WrittenObject): unknown => {
+  const [, row] = rowOf(object.kind!, object.metadata!.name!);
+  return row.content(row.project(object));
+};
 
-function presentOf(world: GuestWorld, { kind, name }: Named): unknown {
-  switch (kind) {
-    case "Namespace":
-      return world.namespace && { labels: world.namespace.labels, annotations: world.namespace.annotations };
-    case "ResourceQuota":
-      return world.quota && { hard: world.quota.asked };
-    case "LimitRange":
-      return world.limitRange && { limits: world.limitRange.limits };
-    case "ServiceAccount":
-      return world.serviceAccount && { automountServiceAccountToken: world.serviceAccount.automount };
-    case "RoleBinding":
-      return world.binding && { subjects: world.binding.subjects.map(({ kind, name }) => ({ kind, name })) };
-    case "ConfigMap":
-      return world.guide && { data: world.guide.data };
-    default:
-      return world.policies.find((policy) => policy.name === name)?.spec;
-  }
+function presentIn(world: GuestWorld, { kind, name }: Named): unknown {
+  const [key, row] = rowOf(kind, name);
+  const present = listOf(world[key]).find((facts) => facts.name === name);
+  return present && row.content(present);
 }
 
 function print(

@@ -14,7 +14,7 @@ import { lackText, refusalText, warningsOf } from "../core/admission/sentences.t
 import { fits, taken, type Verdict, verdictOf } from "../core/admission/verdict.ts";
 import { isCounted, UnreadableWorkload } from "../core/admission/workload.ts";
 import { hardFrom } from "../core/resources/hard.ts";
-import { quotaName } from "../core/guest/objects.ts";
+import { quotaName } from "../core/guest/objects/quota.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { keyIn } from "../controllers/stores.ts";
 import { no } from "./exit.ts";

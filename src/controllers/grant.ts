@@ -6,7 +6,7 @@ import { grants } from "../api/client/keystone.io@v1alpha1.ts";
 import { type GrantStatus, guestFinalizer } from "../api/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { planGrant } from "../core/grant/plan.ts";
-import { quotaName } from "../core/guest/objects.ts";
+import { quotaName } from "../core/guest/objects/quota.ts";
 import { guestNamespace, operatorName } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
 import { poolingOf, readParties } from "./pools.ts";

@@ -5,16 +5,15 @@ import { type Effect, effectText, endsPod } from "../core/effects.ts";
 import type { GuestWorld } from "../core/guest/world.ts";
 import { type Fault, Faults, faultText } from "../core/faults.ts";
 import { type GuestPlan, planGuest } from "../core/guest/plan.ts";
-import { guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
 import { sharesOf } from "../core/guest/share.ts";
 import type { Failure } from "../core/grant/share.ts";
 import { aboutGrant, isFoundation } from "../core/guest/writes.ts";
-import { guestNamespace, guestRole } from "../core/names.ts";
+import { guestNamespace } from "../core/names.ts";
 import { type Context, nextOf } from "./context.ts";
 import { lookFor } from "./looks.ts";
 import { withRemedy } from "./remedy.ts";
 import { poolingOf, readParties, realmNamed } from "./pools.ts";
-import { keyIn } from "./stores.ts";
+import { singlesIn } from "./stores.ts";
 
 export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
   const first = planned(context, grantee);
@@ -177,11 +176,7 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
       return known && (known.error === undefined ? known.addresses : { error: known.error });
     },
     namespace: stores.namespaces.get(namespace),
-    quota: stores.quotas.get(keyIn(namespace, quotaName)),
-    limitRange: stores.limitRanges.get(keyIn(namespace, limitRangeName)),
-    serviceAccount: stores.serviceAccounts.get(keyIn(namespace, "default")),
-    binding: stores.bindings.get(keyIn(namespace, guestRole)),
-    guide: stores.guides.get(keyIn(namespace, guideName)),
+    ...singlesIn(stores, namespace),
     accounts: stores.identities.index("realm", grantee),
     policies: policies.filter(({ ours }) => ours),
     otherPolicies: policies.filter(({ ours }) => !ours).map(({ name }) => name).sort(),

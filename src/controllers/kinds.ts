@@ -2,46 +2,38 @@
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import {
-  configMaps,
-  limitRanges,
   namespaces,
   persistentVolumeClaims,
   pods,
-  resourceQuotas,
   secrets,
   serviceAccounts,
   services,
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import { grants, realms, superEntities } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import { grants, realms, superEntities } from "../api/client/keystone.io@v1alpha1.ts";
 import { networkPolicies } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import {
-  clusterRoleBindings,
-  clusterRoles,
-  roleBindings,
-} from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { clusterRoleBindings, clusterRoles } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { guestFinalizer } from "../api/mod.ts";
 import type { Kind } from "../core/effects.ts";
+import { singles } from "../core/guest/objects/table.ts";
 import { operatorName, systemNamespace } from "../core/names.ts";
 import { ApiExecutor, type KindRow } from "../engine/execute.ts";
 import type { Context } from "./context.ts";
+import type { GuestCaches } from "./stores.ts";
 
 /** Each kind, with the cache that answers go into. */
 export function kindsOf({ stores, pods: watches }: Pick<Context, "stores" | "pods">): Record<Kind, KindRow> {
   return {
+    ...guestKinds(stores),
     ClusterRole: { resource: clusterRoles, cache: () => stores.clusterRoles },
     ClusterRoleBinding: { resource: clusterRoleBindings, cache: () => stores.clusterBindings },
-    ConfigMap: { resource: configMaps, cache: () => stores.guides },
     FlowSchema: { resource: flowSchemas, cache: () => stores.flowSchemas },
     Grant: { resource: grants, cache: () => stores.grants },
-    LimitRange: { resource: limitRanges, cache: () => stores.limitRanges },
     Namespace: { resource: namespaces, cache: () => stores.namespaces, ending: () => {} },
     NetworkPolicy: { resource: networkPolicies, cache: () => stores.policies },
     PersistentVolumeClaim: { resource: persistentVolumeClaims },
     Pod: { resource: pods, ending: ({ namespace, uid }) => watches.ending(namespace!, uid) },
     Realm: { resource: realms, cache: () => stores.realms },
-    ResourceQuota: { resource: resourceQuotas, cache: () => stores.quotas },
-    RoleBinding: { resource: roleBindings, cache: () => stores.bindings },
     Secret: { resource: secrets },
     Service: { resource: services },
     ServiceAccount: {
@@ -52,6 +44,14 @@ export function kindsOf({ stores, pods: watches }: Pick<Context, "stores" | "pod
     ValidatingWebhookConfiguration: { resource: validatingWebhookConfigurations },
   };
 }
+
+/** The kinds of which each guest namespace has one object: those that effects name, and any that only a row does. */
+const guestKinds = (
+  stores: GuestCaches,
+): Record<"ConfigMap" | "LimitRange" | "ResourceQuota" | "RoleBinding", KindRow> =>
+  Object.fromEntries(
+    singles.map(([, { resource, cache }]) => [resource.kind, { resource, cache: () => stores[cache] }]),
+  ) as unknown as ReturnType<typeof guestKinds>;
 
 /** The executor of an operator, by a client that is fenced. */
 export const executorOf = (

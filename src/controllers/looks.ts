@@ -10,7 +10,7 @@ import { persistentVolumeClaims, type Service, services } from "../../lib/kubern
 import type { ServiceFacts } from "../core/facts.ts";
 import type { GuestPlan } from "../core/guest/plan.ts";
 import type { GuestWorld } from "../core/guest/world.ts";
-import type { Stored } from "../core/guest/retention.ts";
+import type { Stored } from "../core/guest/namespace/retention.ts";
 import { exposedUsage } from "../core/guest/services.ts";
 import { withRemedy } from "./remedy.ts";
 

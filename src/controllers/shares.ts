@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { isBeingWritten } from "../core/grant/plan.ts";
 import type { GrantShare } from "../core/grant/share.ts";
-import { interned } from "./interned.ts";
+import { interned } from "../core/interned.ts";
 
 /** What the guest controller last saw of each grant, for the Grant controller to show. */
 export class Shares {

@@ -1,18 +1,7 @@
 /** What the operator watches: one store for each kind, holding only the facts that planners need. */
 import { Store } from "../../lib/controller/mod.ts";
-import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
-import {
-  type ConfigMap,
-  configMaps,
-  type LimitRange,
-  limitRanges,
-  type Namespace,
-  namespaces,
-  type ResourceQuota,
-  resourceQuotas,
-  type ServiceAccount,
-  serviceAccounts,
-} from "../../lib/kubernetes_apis/core@v1.ts";
+import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
+import { type Namespace, namespaces, type ServiceAccount, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
 import {
   type Grant,
   grants,
@@ -33,8 +22,6 @@ import {
   type ClusterRoleBinding,
   clusterRoleBindings,
   clusterRoles,
-  type RoleBinding,
-  roleBindings,
 } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import {
   type GrantSpec,
@@ -47,55 +34,54 @@ import {
   trustedNodeAnnotation,
 } from "../api/mod.ts";
 import type {
-  BindingFacts,
   ClusterBindingFacts,
   ClusterRoleFacts,
-  ConfigMapFacts,
   FlowSchemaFacts,
   GrantFacts,
   GuestWrites,
   IdentityFacts,
-  LimitRangeFacts,
   NamespaceFacts,
   PolicyFacts,
-  QuotaFacts,
   RealmFacts,
-  ServiceAccountFacts,
   SuperEntityFacts,
 } from "../core/facts.ts";
 import { parseDestination } from "../core/network/destination.ts";
-import { longestGuide } from "../core/guest/guide.ts";
-import { guideKey, guideName, limitRangeName, quotaName } from "../core/guest/objects.ts";
+import { accounts } from "../core/guest/objects/accounts.ts";
+import { limitRange } from "../core/guest/objects/limit_range.ts";
+import { namespace } from "../core/guest/objects/namespace.ts";
+import { isOurs } from "../core/guest/objects/ours.ts";
+import { policies } from "../core/guest/objects/policies.ts";
+import { quota } from "../core/guest/objects/quota.ts";
 import {
-  accountAnnotation,
-  cordonAnnotation,
+  type CachedFacts,
+  type CachedObject,
+  type CacheName,
+  type Single,
+  type Singles,
+  singles,
+} from "../core/guest/objects/table.ts";
+import {
   guestFlowName,
-  guestRole,
   guestWritesAnnotation,
-  keystonePrefix,
   managedBy,
   managedByLabel,
-  operatorName,
-  provisioningClassesAnnotation,
   realmLabel,
   realmOfNamespace,
   systemNamespace,
 } from "../core/names.ts";
 import { parseGuestWrites } from "../core/storage.ts";
 import { canonicalName } from "../core/realm/identity.ts";
-import { interned } from "./interned.ts";
+import { interned } from "../core/interned.ts";
 import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";
 
-export interface Stores {
+/** The caches of the objects of which each guest namespace has one, by the rows of their kinds. */
+export type GuestCaches = { [C in CacheName]: Store<CachedFacts<C> | undefined, never, CachedObject<C>> };
+
+export interface Stores extends GuestCaches {
   grants: Store<GrantFacts, "grantor" | "grantee" | "destination" | "dnsName", Grant>;
   realms: Store<RealmFacts, "identity", Realm>;
   superEntities: Store<SuperEntityFacts, "member", SuperEntity>;
   namespaces: Store<NamespaceFacts | undefined, never, Namespace>;
-  quotas: Store<QuotaFacts | undefined, never, ResourceQuota>;
-  limitRanges: Store<LimitRangeFacts | undefined, never, LimitRange>;
-  serviceAccounts: Store<ServiceAccountFacts | undefined, never, ServiceAccount>;
-  bindings: Store<BindingFacts | undefined, never, RoleBinding>;
-  guides: Store<ConfigMapFacts | undefined, never, ConfigMap>;
   /** Those in the operator's namespace. */
   identities: Store<IdentityFacts, "realm", ServiceAccount>;
   policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
@@ -123,15 +109,14 @@ export function createStores(): Stores {
       project: superEntityFacts,
       indexes: { member: ({ spec }) => spec.members.map(({ realm }) => realm) },
     }),
-    namespaces: new Store({ project: namespaceFacts }),
-    quotas: new Store({ project: ofGuests(quotaFacts) }),
-    limitRanges: new Store({ project: ofGuests(limitRangeFacts) }),
-    serviceAccounts: new Store({ project: ofGuests(serviceAccountFacts) }),
-    bindings: new Store({ project: ofGuests(bindingFacts) }),
-    guides: new Store({ project: ofGuests(configMapFacts) }),
-    identities: new Store({ project: identityFacts, indexes: { realm: (account) => realmsOf(account) } }),
+    namespaces: new Store({
+      project: (object: Namespace) =>
+        realmOfNamespace(object.metadata!.name!) === undefined ? undefined : namespace.project(object),
+    }),
+    ...guestCaches(),
+    identities: new Store({ project: accounts.project, indexes: { realm: (account) => realmsOf(account) } }),
     policies: new Store({
-      project: (policy: NetworkPolicy) => isOfGuests(policy) ? policyFacts(policy) : undefined,
+      project: (policy: NetworkPolicy) => isOfGuests(policy) ? policies.project(policy) : undefined,
       indexes: { namespace: (policy) => policy ? [policy.namespace] : [] },
     }),
     clusterRoles: new Store({ project: clusterRoleFacts }),
@@ -141,13 +126,20 @@ export function createStores(): Stores {
   };
 }
 
-/**
- * Whether Keystone has made an object: by its label, or, should somebody have taken that off while no operator was
- * looking, since Keystone owns fields of it.
- */
-const isOurs = ({ metadata }: KubernetesObject): boolean =>
-  metadata?.labels?.[managedByLabel] === managedBy ||
-  (metadata?.managedFields ?? []).some(({ manager, subresource }) => manager === operatorName && !subresource);
+const guestCaches = (): GuestCaches =>
+  Object.fromEntries(
+    singles.map((
+      [, row],
+    ) => [row.cache, new Store({ project: ofGuests(row.project as (object: KubernetesObject) => unknown) })]),
+  ) as unknown as GuestCaches;
+
+/** The objects of which a guest namespace has one, by the keys of their kinds. */
+export const singlesIn = (caches: GuestCaches, namespace: string): Singles =>
+  Object.fromEntries(singles.map(([key, { cache, name }]) => [key, caches[cache].get(keyIn(namespace, name))]));
+
+/** Watches the objects of one name: then the right to read reaches no further (RBAC resourceNames). */
+const reflectSingle = (watching: Watching, caches: GuestCaches, { resource, cache, name }: Single): Observer =>
+  reflect(watching, resource as Resource<KubernetesObject>, caches[cache] as unknown as Store<unknown>, named(name));
 
 const isOfGuests = ({ metadata }: KubernetesObject): boolean =>
   realmOfNamespace(metadata?.namespace ?? "") !== undefined;
@@ -164,18 +156,13 @@ const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (
 
 /** The reflectors of what grants are enforced by: nothing is done before all of them know their objects. */
 export function createReflectors(watching: Watching, stores: Stores): Observer[] {
-  // By name where there is one: then the right to read reaches no further (RBAC resourceNames).
   const labelled: Reflecting = { selector: { labelSelector: `${managedByLabel}=${managedBy}` } };
   return [
     reflect(watching, grants, stores.grants),
     reflect(watching, realms, stores.realms),
     reflect(watching, superEntities, stores.superEntities),
     reflect(watching, namespaces, stores.namespaces),
-    reflect(watching, resourceQuotas, stores.quotas, named(quotaName)),
-    reflect(watching, limitRanges, stores.limitRanges, named(limitRangeName)),
-    reflect(watching, serviceAccounts, stores.serviceAccounts, named("default")),
-    reflect(watching, roleBindings, stores.bindings, named(guestRole)),
-    reflect(watching, configMaps, stores.guides, named(guideName)),
+    ...singles.map(([, row]) => reflectSingle(watching, stores, row)),
     reflect(watching, networkPolicies, stores.policies),
     reflect(watching, serviceAccounts, stores.identities, { namespace: systemNamespace }),
     reflect(watching, clusterRoles, stores.clusterRoles, labelled),
@@ -188,8 +175,8 @@ export const createAdmissionReflectors = (watching: Watching, stores: Stores): O
   reflect(watching, grants, stores.grants),
   reflect(watching, realms, stores.realms),
   reflect(watching, superEntities, stores.superEntities),
-  reflect(watching, resourceQuotas, stores.quotas, named(quotaName)),
-  reflect(watching, limitRanges, stores.limitRanges, named(limitRangeName)),
+  reflectSingle(watching, stores, quota),
+  reflectSingle(watching, stores, limitRange),
 ];
 
 /** The reflectors of what guests' requests are kept within bounds by; a cluster may be without, or not let it be read. */
@@ -293,97 +280,8 @@ const clusterBindingFacts = (binding: ClusterRoleBinding): ClusterBindingFacts =
   subjects: subjectFacts(binding),
 });
 
-function namespaceFacts({ metadata, status }: Namespace): NamespaceFacts | undefined {
-  if (realmOfNamespace(metadata!.name!) === undefined) return undefined;
-  const annotations = Object.entries(metadata!.annotations ?? {}).filter(([key]) => key.startsWith(keystonePrefix));
-  return {
-    name: metadata!.name!,
-    uid: metadata!.uid!,
-    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
-    labels: metadata!.labels ?? {},
-    annotations: Object.fromEntries(annotations),
-    deleting: metadata!.deletionTimestamp !== undefined,
-    ...(metadata!.deletionTimestamp ? heldBy(status?.conditions) : {}),
-  };
-}
-
-/** Source: the conditions of pkg/controller/namespace/deletion/status_condition_utils.go. */
-function heldBy(conditions: NonNullable<Namespace["status"]>["conditions"]): { held?: string } {
-  const held = (conditions ?? []).filter(({ type, status }) =>
-    status === "True" && (type === "NamespaceFinalizersRemaining" || type === "NamespaceDeletionContentFailure")
-  ).map(({ message }) => message ?? "").filter(Boolean);
-  return held.length > 0 ? { held: held.join("; ") } : {};
-}
-
-const texts = (quantities: Record<string, string | number> | undefined): Record<string, string> =>
-  interned(Object.fromEntries(Object.entries(quantities ?? {}).map(([key, value]) => [key, String(value)])));
-
-const common = ({ metadata }: KubernetesObject) => ({
-  namespace: metadata!.namespace!,
-  name: metadata!.name!,
-  uid: metadata!.uid!,
-  labels: interned(metadata!.labels ?? {}),
-});
-
-function quotaFacts(quota: ResourceQuota): QuotaFacts {
-  const { metadata, spec, status } = quota;
-  const { [cordonAnnotation]: cordon, [provisioningClassesAnnotation]: provisioningClasses } = metadata!.annotations ??
-    {};
-  return {
-    ...common(quota),
-    ...(cordon === undefined ? {} : { cordon }),
-    ...(provisioningClasses === undefined ? {} : { provisioningClasses }),
-    asked: texts(spec?.hard),
-    scoped: (spec?.scopes?.length ?? 0) > 0 || spec?.scopeSelector !== undefined,
-    enforced: texts(status?.hard),
-    used: texts(status?.used),
-  };
-}
-
-const limitRangeFacts = (range: LimitRange): LimitRangeFacts => ({
-  ...common(range),
-  limits: interned(range.spec?.limits ?? []),
-});
-
-const serviceAccountFacts = (account: ServiceAccount): ServiceAccountFacts => ({
-  ...common(account),
-  automount: account.automountServiceAccountToken,
-});
-
-const identityFacts = (account: ServiceAccount): IdentityFacts => ({
-  ...common(account),
-  createdAt: Date.parse(account.metadata!.creationTimestamp ?? ""),
-  deleting: account.metadata!.deletionTimestamp !== undefined,
-});
-
-const subjectFacts = ({ subjects = [] }: Pick<RoleBinding, "subjects">) =>
+const subjectFacts = ({ subjects = [] }: ClusterRoleBinding) =>
   subjects.map(({ kind, name, namespace }) => ({ kind, name, ...(namespace === undefined ? {} : { namespace }) }));
-
-function bindingFacts(binding: RoleBinding): BindingFacts {
-  const account = binding.metadata!.annotations?.[accountAnnotation];
-  return {
-    ...common(binding),
-    roleRef: interned({ kind: binding.roleRef.kind, name: binding.roleRef.name }),
-    subjects: subjectFacts(binding),
-    ...(account === undefined ? {} : { account }),
-  };
-}
-
-/** Only what Keystone writes there: what else guests put into it, or for it, is not kept in memory. */
-const configMapFacts = (map: ConfigMap): ConfigMapFacts => {
-  const text = map.data?.[guideKey] ?? "";
-  return {
-    ...common(map),
-    data: { [guideKey]: text.length > longestGuide ? "" : text },
-    ...(map.immutable ? { immutable: true } : {}),
-  };
-};
-
-const policyFacts = (policy: NetworkPolicy): PolicyFacts => ({
-  ...common(policy),
-  spec: interned(policy.spec ?? { podSelector: {} }),
-  ours: isOurs(policy),
-});
 
 /** Key of an object of a guest namespace. */
 export const keyIn = (namespace: string, name: string): string => `${namespace}/${name}`;

@@ -19,7 +19,8 @@ import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.i
 import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitions, group, guestFinalizer, version } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
-import { guideName, guideOf, quotaName, quotaOf } from "../core/guest/objects.ts";
+import { guideName, guideOf } from "../core/guest/objects/guide.ts";
+import { quotaName, quotaOf } from "../core/guest/objects/quota.ts";
 import { rfc3339 } from "../core/instants.ts";
 import {
   guestFlowName,

@@ -1,6 +1,7 @@
 /** What wakes what: changes of stores and of the tailnet become keys in queues. */
 import { isDeepStrictEqual } from "node:util";
 import type { AddOptions, Change } from "../../lib/controller/mod.ts";
+import { singles } from "../core/guest/objects/table.ts";
 import type { GrantFacts, RealmFacts, SuperEntityFacts } from "../core/facts.ts";
 import { guestFlowName, realmOfApprover, realmOfNamespace } from "../core/names.ts";
 import { canonicalName } from "../core/realm/identity.ts";
@@ -65,8 +66,9 @@ export function connectWakes(context: Context): void {
     if (grantee !== undefined) queues.guests.add(grantee, options);
   };
   stores.namespaces.subscribe(({ key }) => wakeGuestOf(key));
-  const { quotas, limitRanges, serviceAccounts, bindings, guides, policies } = stores;
-  for (const store of [limitRanges, serviceAccounts, bindings, guides, policies]) {
+  const { quotas, policies } = stores;
+  const others = singles.map(([, { cache }]) => stores[cache]).filter((store) => store !== quotas);
+  for (const store of [...others, policies]) {
     store.subscribe(({ key }: { key: string }) => wakeGuestOf(key.slice(0, key.indexOf("/"))));
   }
   // What is put into force was begun before, and has waited for that alone.

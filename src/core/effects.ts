@@ -10,7 +10,7 @@ import type {
   ServiceAccount,
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { FlowSchema } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import type { Grant, Realm, SuperEntity } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+import type { Grant, Realm, SuperEntity } from "../api/client/keystone.io@v1alpha1.ts";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type {
   ClusterRole,

@@ -31,6 +31,11 @@ export class Faults {
     this.#all.push(fault);
   }
 
+  /** Takes note of one of a part that is about a grant. */
+  note(part: string, grant: string, error: unknown): void {
+    this.add({ part, grant, error });
+  }
+
   /** Returns what `plan` returns, or `otherwise` when it throws. */
   attempt<T>(about: Omit<Fault, "error"> | string, plan: () => T, otherwise: T): T {
     try {

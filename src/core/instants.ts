@@ -20,3 +20,9 @@ export function earliest(...instants: (number | undefined)[]): number | undefine
 
 /** The instant so long from now, on a whole second since that is what can be written down; at once when it is no time. */
 export const fromNow = (now: number, ms: number): number => ms === 0 ? now : Math.ceil((now + ms) / 1000) * 1000;
+
+/** The earliest of these instants as the one at which a plan is due again, if there is any. */
+export function wakeIn(...instants: (number | undefined)[]): { wakeAt?: number } {
+  const at = earliest(...instants);
+  return at === undefined ? {} : { wakeAt: at };
+}

@@ -5,7 +5,8 @@ import type { ClusterWatch } from "../controllers/cluster.ts";
 import { keyIn, type Stores } from "../controllers/stores.ts";
 import type { AdmissionWorld } from "../core/admission/answer.ts";
 import type { LocalRealm } from "../core/facts.ts";
-import { limitRangeName, quotaName } from "../core/guest/objects.ts";
+import { limitRangeName } from "../core/guest/objects/limit_range.ts";
+import { quotaName } from "../core/guest/objects/quota.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { entityConflict } from "../core/superentity/conflict.ts";
 

@@ -1,7 +1,8 @@
 /**
  * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`,
  * the guards of guests and docs/guards.md from deploy/guards, the threat table of docs/security.md and docs/attacks.md from
- * tests/hostile/threats.ts, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents,
+ * tests/hostile/threats.ts, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents, the table of the
+ * kinds in guest namespaces (src/core/guest/objects/mod.ts) from the files beside it,
  * and in deploy/chart the copies of deploy/kustomize/base and `crds/`. Offline, and the same every time.
  *
  * `--chart` also renders what of deploy/kustomize comes from deploy/chart, with Helm, which the lab builds.
@@ -23,6 +24,7 @@ import { cliReference } from "../../src/cli/reference.ts";
 import { attacksPage, securityPage } from "../hostile/attacks.ts";
 import { build } from "./build.ts";
 import { startLab } from "./lab.ts";
+import { objectTable } from "./object_table.ts";
 import { poll } from "./poll.ts";
 
 const security = new URL("../../docs/security.md", import.meta.url);
@@ -90,6 +92,7 @@ const differing = [
   ...await writeReference("docs/guards.md", guardsPage(), check),
   ...await writeReference("docs/security.md", await securityPage(await Deno.readTextFile(security)), check),
   ...await writeReference("docs/attacks.md", await attacksPage(), check),
+  ...await writeFiles(await objectTable(), check),
   ...await writeFiles(await chartFiles(), check),
 ];
 if (chart) differing.push(...await writeFiles(await kustomizeFiles((await build(["helm"])).helm!), check));

@@ -3,29 +3,15 @@
  * the tests that have to notice. A bug that no test notices survives, and fails the task; so does one that can't be
  * planted any more.
  */
-import { dirname } from "node:path";
+import { copyProject } from "../support/project_copy.ts";
 import { gitApply, type Mutant, patchOf, readMutants } from "./mutant.ts";
 
-const root = new URL("../../", import.meta.url).pathname;
 const workers = 2;
 
 async function output(command: string, args: string[], cwd: string): Promise<{ success: boolean; text: string }> {
   const { success, stdout, stderr } = await new Deno.Command(command, { args, cwd, stdin: "null" }).output();
   const decoder = new TextDecoder();
   return { success, text: decoder.decode(stdout) + decoder.decode(stderr) };
-}
-
-/** A copy of what git knows of the project, present changes included. */
-async function copyProject(): Promise<string> {
-  const dir = await Deno.makeTempDir({ prefix: "keystone-mutants-" });
-  const { text } = await output("git", ["ls-files", "--cached", "--others", "--exclude-standard"], root);
-  for (const path of text.split("\n").filter((line) => line !== "")) {
-    await Deno.mkdir(dirname(`${dir}/${path}`), { recursive: true });
-    await Deno.copyFile(`${root}${path}`, `${dir}/${path}`).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-  }
-  return dir;
 }
 
 type Fate = "killed" | "survived" | "can't be planted";
@@ -63,7 +49,7 @@ const queue = mutants.filter(({ name }) => Deno.args.length === 0 || Deno.args.i
 const count = { killed: 0, survived: 0 };
 console.log(`${queue.length} bugs, one at a time, each in a copy of the project.`);
 await Promise.all(Array.from({ length: workers }, async () => {
-  const dir = await copyProject();
+  const dir = await copyProject("keystone-mutants-");
   try {
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
       const { fate, text } = await fateOf(mutant, dir);

@@ -2,7 +2,7 @@
 import { effectsOf, writtenBy } from "../../src/core/effects.ts";
 import type { GrantPlan, GrantWorld } from "../../src/core/grant/plan.ts";
 import { standingOf } from "../../src/core/grant/standing.ts";
-import { ownershipOf } from "../../src/core/guest/ownership.ts";
+import { ownershipOf } from "../../src/core/guest/namespace/ownership.ts";
 import type { GuestPlan } from "../../src/core/guest/plan.ts";
 import type { GuestWorld } from "../../src/core/guest/world.ts";
 import type { RealmPlan } from "../../src/core/realm/plan.ts";

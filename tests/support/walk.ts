@@ -5,7 +5,7 @@
  *
  * - Followed is the parameter, and each object that is made of it: a literal that holds it, or objects that were read from
  *   it, and what a call returns that was given it. A part of it by itself, such as `world.realm`, isn't followed, nor is a
- *   text, a number or a boolean.
+ *   text, a number or a boolean, or a list of these.
  * - A file is entered by each call of a function in it that is given what is followed, in the order of the calls: what a
  *   call's arguments call comes before it, and what its body calls after it. Closures are walked where they are written.
  *   A function that was walked through is entered again when it is called again, but not walked through again.
@@ -103,6 +103,8 @@ class Trail {
     const isObject = (type: ts.Type): boolean =>
       type.isUnionOrIntersection()
         ? type.types.some(isObject)
+        : this.checker.isArrayType(type)
+        ? this.checker.getTypeArguments(type as ts.TypeReference).some(isObject)
         : (type.flags & (object | TypeParameter | Any | Unknown)) !== 0;
     return isObject(this.checker.getTypeAtLocation(node));
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { defaultSettings } from "../../api/mod.ts";
 import { alice, grant, now, realm, superEntity } from "../../../tests/fixtures/facts.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
-import { granteeRecord, ownershipOf } from "../guest/ownership.ts";
+import { granteeRecord, ownershipOf } from "../guest/namespace/ownership.ts";
 import { wayTo } from "../network/way.ts";
 import { granteeFrom, noPooling, type Pooling } from "./parties.ts";
 import { type Standing, standingOf } from "./standing.ts";

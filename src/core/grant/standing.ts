@@ -64,9 +64,9 @@ export function standingOf(world: StandingWorld): Standing {
   if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
     return ended(grant, grant.status.phase, endedAt(grant));
   }
-  const rules = ladderRules(world);
+  const rules = ladderRules(world.settings, world.realm);
   const departure = departureOf(grant, world.pooling ?? noPooling, noticeMs(grant, rules));
-  const end = first([endOf(grant, rules, world), departure]);
+  const end = first([endOf(grant, rules, { now, skewMs }), departure]);
   if (end !== undefined && now >= end.at) {
     // A clock that jumped ahead must not end every grant for good.
     if (skewMs === 0) return ended(grant, end.why, end.at);
@@ -110,10 +110,9 @@ function endOnly({ grant, now, skewMs }: StandingWorld): Standing | undefined {
 }
 
 /** Whose trust isn't known any more keeps the notice and the end that were given. */
-function ladderRules({ settings, realm }: StandingWorld): TrustRules {
-  return realm
-    ? rulesOf(settings, realm)
-    : { ...rulesOf(settings, realm), maxNoticeSeconds: null, maxValidityDays: null };
+function ladderRules(settings: Settings, realm: RealmFacts | undefined): TrustRules {
+  const rules = rulesOf(settings, realm);
+  return realm ? rules : { ...rules, ...noLimits };
 }
 
 function onNotice(end: End | undefined, now: number): { notice?: Notice; wakeAt?: number } {

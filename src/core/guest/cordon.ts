@@ -1,11 +1,11 @@
 /** The cordon: while a part of what is granted is on notice, what runs goes on and nothing grows. */
 import { isDeepStrictEqual } from "node:util";
 import { minQuantity, parseQuantity } from "../../../lib/quantity/mod.ts";
+import type { QuotaFacts, RealmFacts } from "../facts.ts";
 import { cordonHard, shown } from "../resources/hard.ts";
 import type { Hard } from "../resources/resource_list.ts";
 import type { Holdings } from "./holding.ts";
 import { isKnown } from "../realm/known.ts";
-import type { GuestWorld } from "./world.ts";
 
 /** What is recorded on the quota: for which sums it was taken, and what it came to. */
 interface Cordon {
@@ -21,7 +21,8 @@ interface Cordon {
  * @param whole the quota while nothing is on notice
  */
 export function cordonOf(
-  { realm, quota }: Pick<GuestWorld, "realm" | "quota">,
+  realm: RealmFacts | undefined,
+  quota: QuotaFacts | undefined,
   { holdings, granted, remaining, onNotice }: Holdings,
   whole: Hard,
 ): { hard: Hard; cordon?: string } {

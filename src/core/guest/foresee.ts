@@ -1,6 +1,9 @@
 /** What a world becomes by the plans for it: foretold, without a cluster. */
 import { type Effect, effectsOf, type ObjectRef, type WrittenObject } from "../effects.ts";
-import { cordonAnnotation, provisioningClassesAnnotation } from "../names.ts";
+import type { QuotaFacts } from "../facts.ts";
+import { namespace } from "./objects/namespace.ts";
+import { policies } from "./objects/policies.ts";
+import { type AnyRow, type SingleKey, singles } from "./objects/table.ts";
 import { type GuestPlan, planGuest } from "./plan.ts";
 import type { GuestWorld } from "./world.ts";
 import { givenBy } from "./writes.ts";
@@ -40,63 +43,43 @@ export function foresee(world: GuestWorld): { writes: Effect[]; world: GuestWorl
 const mostRounds = 10;
 
 function removed(after: GuestWorld, { kind, name, uid }: ObjectRef): void {
-  if (kind === "ResourceQuota") after.quota = undefined;
-  else if (kind === "ConfigMap") after.guide = undefined;
-  else if (kind === "RoleBinding") after.binding = undefined;
+  const single = singleOf(kind, name);
+  if (single) setSingle(after, single[0], undefined);
   else if (kind === "NetworkPolicy") after.policies = after.policies.filter((policy) => policy.name !== name);
   else if (kind === "Pod") after.pods = after.pods?.filter((pod) => pod.name !== name);
   else if (kind === "ServiceAccount") after.accounts = after.accounts!.filter((account) => account.uid !== uid);
   else after.namespace = { ...after.namespace!, deleting: true };
 }
 
-function applied(after: GuestWorld, object: WrittenObject, counted: boolean): void {
-  const { name, namespace, labels, annotations } = object.metadata!;
-  const common = { name: name!, namespace: namespace!, uid: `uid-${name}`, labels: labels! };
-  const createdAt = after.namespace?.createdAt ?? after.now;
-  switch (object.kind) {
-    case "Namespace":
-      after.namespace = { ...common, annotations: annotations ?? {}, createdAt, deleting: false };
-      return;
-    case "ResourceQuota": {
-      const { quota } = after;
-      const asked = object.spec!.hard as Record<string, string>;
-      const { [cordonAnnotation]: cordon, [provisioningClassesAnnotation]: provisioningClasses } = annotations ?? {};
-      after.quota = {
-        ...common,
-        ...(cordon === undefined ? {} : { cordon }),
-        ...(provisioningClasses === undefined ? {} : { provisioningClasses }),
-        asked,
-        scoped: false,
-        enforced: counted ? asked : quota?.enforced ?? {},
-        used: counted
-          ? Object.fromEntries(Object.keys(asked).map((key) => [key, quota?.used[key] ?? "0"]))
-          : quota?.used ?? {},
-      };
-      return;
-    }
-    case "LimitRange":
-      after.limitRange = { ...common, limits: object.spec!.limits };
-      return;
-    case "ServiceAccount":
-      after.serviceAccount = { ...common, automount: object.automountServiceAccountToken };
-      return;
-    case "RoleBinding":
-      after.binding = {
-        ...common,
-        roleRef: object.roleRef,
-        subjects: object.subjects!,
-        account: annotations!["keystone.io/account"]!,
-      };
-      return;
-    case "ConfigMap":
-      after.guide = { ...common, data: object.data! };
-      return;
-    case "NetworkPolicy":
-      after.policies = after.policies.filter((policy) => policy.name !== name).concat({
-        ...common,
-        spec: object.spec!,
-        ours: true,
-      });
-      return;
+const singleOf = (kind: string | undefined, name: string) =>
+  singles.find(([, row]) => row.resource.kind === kind && row.name === name);
+
+/** Which facts a key has only its row says. */
+const setSingle = (after: GuestWorld, key: SingleKey, facts: unknown): void =>
+  void Object.assign(after, { [key]: facts });
+
+function applied(after: GuestWorld, written: WrittenObject, counted: boolean): void {
+  const name = written.metadata!.name!;
+  const object = { ...written, metadata: { ...written.metadata, uid: `uid-${name}` } };
+  const single = singleOf(object.kind, name);
+  if (single) {
+    const [key, row] = single;
+    const { quota } = after;
+    setSingle(after, key, (row as AnyRow).project(object));
+    if (key === "quota") after.quota = withStatus(after.quota!, quota, counted);
+  } else if (object.kind === "NetworkPolicy") {
+    after.policies = after.policies.filter((policy) => policy.name !== name).concat(policies.project(object));
+  } else if (object.kind === "Namespace") {
+    const createdAt = after.namespace?.createdAt ?? after.now;
+    after.namespace = { ...namespace.project(object), createdAt, deleting: false };
   }
 }
+
+/** The quota with the status that the controller manager gives it, or has given before. */
+const withStatus = (quota: QuotaFacts, before: QuotaFacts | undefined, counted: boolean): QuotaFacts => ({
+  ...quota,
+  enforced: counted ? quota.asked : before?.enforced ?? {},
+  used: counted
+    ? Object.fromEntries(Object.keys(quota.asked).map((key) => [key, before?.used[key] ?? "0"]))
+    : before?.used ?? {},
+});

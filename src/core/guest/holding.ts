@@ -1,6 +1,6 @@
 /** What each grant to one grantee holds at this instant, and what remains of it when its notice is over. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
-import type { GrantFacts } from "../facts.ts";
+import type { ClusterFacts, GrantFacts, QuotaFacts } from "../facts.ts";
 import type { Faults } from "../faults.ts";
 import { exposedKeys, trustedDestinations } from "../grant/ceiling.ts";
 import { drainMs, noticeMs, wasActive } from "../grant/ladder.ts";
@@ -66,10 +66,9 @@ export interface Holdings {
 
 export interface HoldingsWorld extends Omit<StandingWorld, "grant"> {
   grants: readonly GrantFacts[];
-  /** Names of the cluster's storage classes. */
-  storageClasses: readonly string[];
-  /** Keys of the quota as it stands. */
-  quotaKeys: readonly string[];
+  cluster: Pick<ClusterFacts, "storageClasses">;
+  /** The quota as it stands. */
+  quota?: Pick<QuotaFacts, "asked"> | undefined;
 }
 
 /**
@@ -80,7 +79,7 @@ export function holdingsOf(world: HoldingsWorld, faults: Faults): Holdings {
   const grants = [...world.grants].sort((a, b) => a.name < b.name ? -1 : 1);
   const standings = grants.map((grant) => {
     const { standing, error } = standingIn({ ...world, grant });
-    if (error !== undefined) faults.add({ part: `grant ${grant.name}`, grant: grant.name, error });
+    if (error !== undefined) faults.note(`grant ${grant.name}`, grant.name, error);
     return { grant, standing };
   });
   // Without our finalizer a deletion would go unseen; the Grant controller adds it first. One that is in force and has
@@ -90,7 +89,12 @@ export function holdingsOf(world: HoldingsWorld, faults: Faults): Holdings {
       ? [{ grant, standing, named: namedBy(grant, faults) }]
       : []
   );
-  const classes = classesToTell(due.flatMap(({ named }) => named ?? []), world.storageClasses, world.quotaKeys);
+  const offered = faults.attempt("the storage classes", () => world.cluster.storageClasses, []);
+  const classes = classesToTell(
+    due.flatMap(({ named }) => named ?? []),
+    offered,
+    Object.keys(world.quota?.asked ?? {}),
+  );
   const told = toldKeys(due);
   const holdings = due.flatMap(({ grant, standing, named }) =>
     heldBy(world, grant, standing, named, { classes, told }, faults) ?? []
@@ -105,6 +109,10 @@ export function holdingsOf(world: HoldingsWorld, faults: Faults): Holdings {
   const ends = standings.flatMap(({ grant, standing }) =>
     "at" in standing && standing.at !== undefined ? [standing.at + drainMs(grant)] : []
   );
+  const onNotice = holdings.some(({ notice, reductions }) =>
+    notice !== undefined || onNoticeStill(reductions, world.now).length > 0
+  );
+  const [unsure, waiting] = [isUnsure(standings), waitsForFacts(standings)];
   const wakeAt = earliest(
     ...standings.map(({ standing }) => "wakeAt" in standing ? standing.wakeAt : undefined),
     ...holdings.flatMap(({ reductions }) =>
@@ -115,11 +123,9 @@ export function holdingsOf(world: HoldingsWorld, faults: Faults): Holdings {
     holdings,
     granted: sumHard(holdings.map(({ held }) => held)),
     remaining: sumHard(holdings.map(({ remaining }) => remaining)),
-    onNotice: holdings.some(({ notice, reductions }) =>
-      notice !== undefined || onNoticeStill(reductions, world.now).length > 0
-    ),
-    unsure: isUnsure(standings),
-    waiting: waitsForFacts(standings),
+    onNotice,
+    unsure,
+    waiting,
     ...(drains.length > 0 ? { drainUntil: Math.max(...drains) } : {}),
     ...(ends.length > 0 ? { lastDrainUntil: Math.max(...ends) } : {}),
     ...(wakeAt === undefined ? {} : { wakeAt }),
@@ -157,7 +163,7 @@ function heldBy(
     reductions: [],
     ...(standing.notice ? { notice: standing.notice } : {}),
   };
-  return faults.attempt(about, () => holdingOf(alone, grant, standing, shown, told), kept);
+  return faults.attempt(about, () => holdingOf(alone, grant, standing, shown, told), undefined) ?? kept;
 }
 
 /**
@@ -211,15 +217,16 @@ function holdingOf(
   named: Hard,
   told: Told,
 ): Holding {
-  const { realm, settings, now } = world;
+  const { realm, settings, now, skewMs } = world;
   const rules = rulesOf(settings, realm);
   const { networkPolicy } = grant.spec;
   const asked = networkPolicy?.egressAllowed ? networkPolicy.allowedDestinations ?? [] : [];
   const given = termsOf(world, grant, named, told);
-  const reductions = reductionsOf(grant, given, asked, noticeMs(grant, rules), world);
-  // A cut without a date is none yet: the status goes on to show what was given, which is what it is told by later.
-  const terms = reductions.filter((cut) => !isDated(cut)).map(({ hard }) => hard).reduce(largerHard, given);
+  const reductions = reductionsOf(grant, given, asked, noticeMs(grant, rules), { now, skewMs });
+  const undated = reductions.filter((cut) => !isDated(cut));
   const still = onNoticeStill(reductions, now);
+  // A cut without a date is none yet: the status goes on to show what was given, which is what it is told by later.
+  const terms = undated.map(({ hard }) => hard).reduce(largerHard, given);
   const held = still.map(({ hard }) => hard).reduce(largerHard, given);
   const open = [...asked, ...still.flatMap(({ destinations }) => destinations)];
   return {

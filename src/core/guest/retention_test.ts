@@ -59,6 +59,14 @@ Deno.test("retention: what was restored meanwhile is found before the deletion, 
   }
 });
 
+Deno.test("retention: a namespace that was made for another is found empty, and goes, as any other", () => {
+  const world = { ...closed("Retain"), realm: realm({ spec: { identity: "bob-home.elsewhere.ts.net" } }) };
+  const found = after(listed(world));
+  assert.notEqual(record(found)["keystone.io/empty-since"], undefined);
+  assert.equal(record(found)["keystone.io/grantee"], record(world)["keystone.io/grantee"]);
+  assert.deepEqual(does(listed({ ...found, now: now + 1000 + day })), ["delete guest-bob-home"]);
+});
+
 Deno.test("retention: claims are kept, unless every grant said otherwise", () => {
   const kept = closed("Retain", "2");
   assert.equal(record(kept)["keystone.io/kept"], "true");

@@ -7,15 +7,6 @@ import type { Hard } from "../resources/resource_list.ts";
 
 const zero = parseQuantity("0");
 
-/** What is known of what lets the world in. */
-export interface ExposedWorld {
-  quota: QuotaFacts | undefined;
-  /** Those of the namespace that let the world in; undefined while nobody looks at them. */
-  services?: readonly ServiceFacts[];
-  /** Why nobody can look at them. */
-  servicesError?: string;
-}
-
 export interface ExposedPlan {
   effects: Effect[];
   /** Whether more lets the world in than is granted, or that isn't known yet. */
@@ -30,9 +21,16 @@ export interface ExposedPlan {
  * Makes Services internal until the rest is within what is granted, the newest first; where nothing is granted, all of
  * them, whatever the quota counts. None is deleted: within the cluster each stays as it is.
  *
+ * @param services those of the namespace that let the world in; undefined while nobody looks at them
+ * @param servicesError why nobody can look at them
  * @param granted what remains; undefined where nothing does
  */
-export function planExposed({ quota, services, servicesError }: ExposedWorld, granted: Hard | undefined): ExposedPlan {
+export function planExposed(
+  quota: QuotaFacts | undefined,
+  services: readonly ServiceFacts[] | undefined,
+  servicesError: string | undefined,
+  granted: Hard | undefined,
+): ExposedPlan {
   const none = { effects: [], isOver: false, needsServices: false };
   if (isWithin(quota, granted)) return none;
   if (!services) {

@@ -9,9 +9,11 @@ import { guestNamespace } from "../names.ts";
 import { type Claim, overused, quotaKey, shareOut, shown } from "../resources/hard.ts";
 import type { Hard } from "../resources/resource_list.ts";
 import type { Holding } from "./holding.ts";
-import { grantPolicyName } from "./objects.ts";
-import { ownershipOf } from "./ownership.ts";
-import { destinationsOf, type GuestPlan, isInForce, isOptional, sameQuantities, uncounted } from "./plan.ts";
+import { sameQuantities } from "../resources/same_quantities.ts";
+import { ownershipOf } from "./namespace/ownership.ts";
+import { destinationsOf, grantPolicyName } from "./objects/grant_policy.ts";
+import { isInForce, isOptional, uncounted } from "./objects/quota.ts";
+import type { GuestPlan } from "./plan.ts";
 
 import type { GuestWorld } from "./world.ts";
 import { wayTo } from "../network/way.ts";
@@ -242,7 +244,7 @@ function quotaApplied(world: GuestWorld, { hard }: GuestPlan): Applied {
   if (!sameQuantities(quota.enforced, shown(hard))) {
     return lacking("QuotaPending", `${name} is written; the controller manager has not put it into force yet.`);
   }
-  if (!isInForce(world, hard)) {
+  if (!isInForce(quota, hard)) {
     const missing = uncounted(quota, hard).filter((key) => !isOptional(key));
     return lacking("QuotaPending", `${name} is not counted yet for ${missing.join(", ")}.`);
   }

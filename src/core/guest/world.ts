@@ -1,27 +1,23 @@
 /** Facts that the plan of one grantee is made from. */
 import type { Settings } from "../../api/mod.ts";
 import type {
-  BindingFacts,
   ClusterFacts,
-  ConfigMapFacts,
   GrantFacts,
   IdentityFacts,
-  LimitRangeFacts,
   LocalRealm,
   NamespaceFacts,
   PodFacts,
   PolicyFacts,
-  QuotaFacts,
   RealmFacts,
-  ServiceAccountFacts,
   ServiceFacts,
 } from "../facts.ts";
 import type { Fault } from "../faults.ts";
 import type { Pooling } from "../grant/parties.ts";
-import type { Stored } from "./retention.ts";
+import type { Stored } from "./namespace/retention.ts";
+import type { Singles } from "./objects/table.ts";
 
 /** Everything that is known about one grantee. */
-export interface GuestWorld {
+export interface GuestWorld extends Singles {
   /** Name of the grantee. */
   grantee: string;
   realm: RealmFacts | undefined;
@@ -37,12 +33,7 @@ export interface GuestWorld {
   /** What a DNS name resolves to, for destinations; undefined while it is being asked. */
   addressesOfName: (name: string) => readonly string[] | { error: string } | undefined;
   namespace: NamespaceFacts | undefined;
-  /** Ours in the namespace: by label, and by the name that each kind has. */
-  quota: QuotaFacts | undefined;
-  limitRange: LimitRangeFacts | undefined;
-  serviceAccount: ServiceAccountFacts | undefined;
-  binding: BindingFacts | undefined;
-  guide: ConfigMapFacts | undefined;
+  // Ours in the namespace: by label, and by the name that each kind has.
   /** The accounts that were made for people of a realm of this name, if anybody has asked for one. */
   accounts?: readonly IdentityFacts[];
   policies: readonly PolicyFacts[];

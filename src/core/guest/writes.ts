@@ -1,15 +1,7 @@
 /** What an effect on a guest namespace is about. */
-import type { Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { type Effect, writtenBy, type WrittenObject } from "../effects.ts";
-import {
-  adoptAnnotation,
-  emptyAnnotation,
-  endedAnnotation,
-  grantLabel,
-  lockedLabel,
-  madeAnnotation,
-} from "../names.ts";
-import { grantOfPolicy } from "./objects.ts";
+import { grantLabel } from "../names.ts";
+import { grantOfPolicy } from "./objects/grant_policy.ts";
 
 /** Whether nothing may open in the namespace where this effect fails: what opens relies on what it writes. */
 export function isFoundation(effect: Effect): boolean {
@@ -26,26 +18,6 @@ export function aboutGrant(effect: Effect): { grant?: string } {
     : writtenBy(effect)?.metadata?.labels?.[grantLabel];
   return grant === undefined ? {} : { grant };
 }
-
-/**
- * Takes over a namespace that a person has handed over, or opens one that was closed, and takes the marks of that off: a
- * word to adopt was good for this once, whoever has written it.
- */
-export const adoption = ({ metadata }: Namespace, uid: string): Effect => ({
-  patch: { kind: "Namespace", name: metadata!.name!, uid },
-  body: {
-    metadata: {
-      labels: { [lockedLabel]: null, ...metadata!.labels },
-      annotations: {
-        [adoptAnnotation]: null,
-        [emptyAnnotation]: null,
-        [endedAnnotation]: null,
-        [madeAnnotation]: null,
-        ...metadata!.annotations,
-      },
-    },
-  },
-});
 
 /**
  * An object of a guest namespace with the fields that an effect gives it; undefined where it gives none. A patch that hands

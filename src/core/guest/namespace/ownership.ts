@@ -1,25 +1,7 @@
 /** Whose guest namespace it is: made by Keystone or not, and for whom. */
-import type { NamespaceFacts, RealmFacts } from "../facts.ts";
-import {
-  adoptAnnotation,
-  emptyAnnotation,
-  endedAnnotation,
-  granteeAnnotation,
-  keptAnnotation,
-  madeAnnotation,
-  managedBy,
-  managedByLabel,
-  realmLabel,
-  trustAnnotation,
-  volumesAnnotation,
-} from "../names.ts";
-import { rfc3339 } from "../instants.ts";
-import { isKnown } from "../realm/known.ts";
-import type { GuestWorld } from "./world.ts";
-import { guardSettings } from "./guard_settings.ts";
-import { claimsIn, emptySince, endedAt, hasKept, isOwnMake } from "./retention.ts";
-import { recordedTrust, rulesHere } from "./trust.ts";
-import { canonicalName, nodesOf } from "../realm/identity.ts";
+import type { NamespaceFacts, RealmFacts } from "../../facts.ts";
+import { adoptAnnotation, granteeAnnotation, managedBy, managedByLabel, realmLabel } from "../../names.ts";
+import { canonicalName, nodesOf } from "../../realm/identity.ts";
 
 export type Ownership =
   /** To be made, or made by Keystone for this grantee. */
@@ -33,7 +15,11 @@ export type Ownership =
   /** On its way out: of what Keystone has made there, what closes goes on; nothing can be made any more. */
   | { is: "leaving"; made: boolean; another: boolean; message: string };
 
-type OwnershipWorld = Pick<GuestWorld, "grantee" | "realm" | "namespace">;
+interface OwnershipWorld {
+  grantee: string;
+  realm: RealmFacts | undefined;
+  namespace: NamespaceFacts | undefined;
+}
 
 /**
  * For whom a namespace is made: `<Kind>/<name>/<identity>/<StableID>`; the last is empty while no node is pinned. The
@@ -96,55 +82,8 @@ function isAnothers(namespace: NamespaceFacts, realm: RealmFacts): boolean {
   return Boolean(node) && !nodesOf(realm).has(node!);
 }
 
-/** The annotations in which Keystone keeps what it has to remember about the namespace. */
-export function recordsOf(world: GuestWorld, active: boolean, ownership: Ownership): Record<string, string> {
-  const { realm, namespace, grants, settings, skewMs, now } = world;
-  const before = namespace?.annotations ?? {};
-  const records = guardSettings(settings, rulesHere({ realm, namespace, settings }));
-  const record = recordOf(realm, before, ownership);
-  if (record !== undefined) records[granteeAnnotation] = record;
-  const trust = isKnown(realm) && ownership.is !== "another's" ? realm.spec.trustLevel : recordedTrust(namespace);
-  if (trust) records[trustAnnotation] = trust;
-  const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
-  // Deleting needs a word for it: of every grant, and of none for what somebody else has stored.
-  const isRestored = namespace !== undefined && !isOwnMake(namespace);
-  const kept = before[volumesAnnotation] === "Retain" || keeps || ownership.is === "handedOver" || isRestored;
-  if (kept) records[volumesAnnotation] = "Retain";
-  else if (grants.length > 0 || before[volumesAnnotation] === "Delete") records[volumesAnnotation] = "Delete";
-  if (!namespace) return { ...records, [madeAnnotation]: rfc3339(now + skewMs) };
-  return {
-    ...records,
-    ...retentionRecords(namespace, world, { active, kept, handedOver: ownership.is === "handedOver" }),
-  };
-}
-
-/** What is remembered of what it holds, for when its last grant has ended. */
-function retentionRecords(
-  namespace: NamespaceFacts,
-  world: GuestWorld,
-  { active, kept, handedOver }: { active: boolean; kept: boolean; handedOver: boolean },
-): Record<string, string> {
-  const before = namespace.annotations;
-  const holds = (kept && claimsIn(world) > 0) || (world.stored?.snapshots ?? 0) > 0;
-  const isEmpty = !active && claimsIn(world) === 0 && emptySince(namespace) !== undefined;
-  return {
-    ...(before[madeAnnotation] !== undefined && !handedOver ? { [madeAnnotation]: before[madeAnnotation] } : {}),
-    ...(hasKept(namespace) || (!active && holds) ? { [keptAnnotation]: "true" } : {}),
-    ...(!active && endedAt(namespace) !== undefined ? { [endedAnnotation]: before[endedAnnotation]! } : {}),
-    ...(isEmpty ? { [emptyAnnotation]: before[emptyAnnotation]! } : {}),
-  };
-}
-
-function recordOf(
-  realm: RealmFacts | undefined,
-  before: Readonly<Record<string, string>>,
-  ownership: Ownership,
-): string | undefined {
-  const old = before[granteeAnnotation];
-  if (realm === undefined || ownership.is === "another's") return old;
-  // Without consent there is nobody to write it for.
-  if (realm.entity && realm.deleting) return old;
-  const record = granteeRecord(realm);
-  // A node that was known stays on record while it isn't.
-  return record.endsWith("/") && old?.startsWith(record) && ownership.is === "ours" ? old : record;
-}
+/** Of an owner who can't be read nobody is let in, and nothing is given that isn't there. */
+export const unreadOwner = (grantee: string, namespace: NamespaceFacts | undefined): Ownership => ({
+  is: namespace?.labels[managedByLabel] === managedBy ? "another's" : "foreign",
+  message: `Who owns the namespace of ${grantee} can't be read: nobody is let in.`,
+});

@@ -1,6 +1,6 @@
 /** The settings of the guards, as annotations of a guest namespace: admission policies can read nothing else of ours. */
-import { guardsRevision, type Settings, type TrustRules } from "../../api/mod.ts";
-import * as names from "../names.ts";
+import { guardsRevision, type Settings, type TrustRules } from "../../../api/mod.ts";
+import * as names from "../../names.ts";
 
 const list = (entries: readonly string[]): string => [...new Set(entries)].sort().join(",");
 

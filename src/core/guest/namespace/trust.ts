@@ -1,8 +1,8 @@
 /** What the grantee is trusted with, as far as the guest namespace goes; on record for when the Realm is gone. */
-import { type Settings, type TrustLevel, trustLevels, type TrustRules } from "../../api/mod.ts";
-import type { NamespaceFacts, RealmFacts } from "../facts.ts";
-import { trustAnnotation } from "../names.ts";
-import { isKnown } from "../realm/known.ts";
+import { type Settings, type TrustLevel, trustLevels, type TrustRules } from "../../../api/mod.ts";
+import type { NamespaceFacts, RealmFacts } from "../../facts.ts";
+import { trustAnnotation } from "../../names.ts";
+import { isKnown } from "../../realm/known.ts";
 
 interface TrustWorld {
   realm: RealmFacts | undefined;

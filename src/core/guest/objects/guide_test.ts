@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
-import { parseQuantity } from "../../../lib/quantity/mod.ts";
-import { grant } from "../../../tests/fixtures/facts.ts";
+import { parseQuantity } from "../../../../lib/quantity/mod.ts";
+import { grant } from "../../../../tests/fixtures/facts.ts";
 import { guideText } from "./guide.ts";
-import type { Holding } from "./holding.ts";
+import type { Holding } from "../holding.ts";
 
 const holding = (name: string, destinations: string[]): Holding => ({
   grant: grant({ name }),

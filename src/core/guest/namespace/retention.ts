@@ -1,7 +1,7 @@
 /** What becomes of a namespace in which nothing is granted any more: nothing that is stored is lost. */
-import { parseQuantity } from "../../../lib/quantity/mod.ts";
-import type { NamespaceFacts, QuotaFacts } from "../facts.ts";
-import { emptyAnnotation, endedAnnotation, keptAnnotation, madeAnnotation, volumesAnnotation } from "../names.ts";
+import { parseQuantity } from "../../../../lib/quantity/mod.ts";
+import type { NamespaceFacts, QuotaFacts } from "../../facts.ts";
+import { emptyAnnotation, endedAnnotation, keptAnnotation, madeAnnotation, volumesAnnotation } from "../../names.ts";
 
 /** What is stored in a namespace, as listed from the API server. */
 export interface Stored {
@@ -54,7 +54,7 @@ export function keptBecause(namespace: NamespaceFacts, claims: number): string |
 }
 
 /** How many volume claims there are, by the quota's count or as listed, whichever is more. */
-export function claimsIn({ quota, stored }: { quota: QuotaFacts | undefined; stored?: Stored }): number {
+export function claimsIn(quota: QuotaFacts | undefined, stored: Stored | undefined): number {
   const counted = parseQuantity(quota?.used["persistentvolumeclaims"] ?? "0");
   return Math.max(Number(counted.nanos / 1_000_000_000n), stored?.claims ?? 0);
 }

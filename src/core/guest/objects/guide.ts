@@ -1,9 +1,46 @@
 /** What guests can read about their grants, in the ConfigMap `keystone`: terms only, so that use makes no writes. */
-import { isDated, type Reduction } from "../grant/reduction.ts";
-import { rfc3339 } from "../instants.ts";
-import { shown } from "../resources/hard.ts";
-import type { Hard } from "../resources/resource_list.ts";
-import type { Holding } from "./holding.ts";
+import { type ConfigMap, configMaps } from "../../../../lib/kubernetes_apis/core@v1.ts";
+import type { ConfigMapFacts } from "../../facts.ts";
+import { isDated, type Reduction } from "../../grant/reduction.ts";
+import { rfc3339 } from "../../instants.ts";
+import { guestNamespace, ownerLabels } from "../../names.ts";
+import { shown } from "../../resources/hard.ts";
+import type { Hard } from "../../resources/resource_list.ts";
+import type { GuideEntry } from "./guest.ts";
+import { guestObject, includesAll, type ObjectFacts } from "./row.ts";
+
+export const guideName = "keystone";
+export const guideKey = "grants.yaml";
+
+/** What guests can read of their grants. */
+export const guideOf = (realm: string, text: string): ConfigMap => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: guideName, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  data: { [guideKey]: text },
+});
+
+export const guide = guestObject({
+  part: "the guide",
+  resource: configMaps,
+  name: guideName,
+  cache: "guides",
+  stage: "guide",
+  // Only what Keystone writes there: what else guests put into it, or for it, is not kept in memory.
+  project: ({ data, immutable }): Omit<ConfigMapFacts, keyof ObjectFacts> => {
+    const text = data?.[guideKey] ?? "";
+    return {
+      data: { [guideKey]: text.length > longestGuide ? "" : text },
+      ...(immutable ? { immutable: true } : {}),
+    };
+  },
+  build: ({ grantee, namespace, guide, entitlements }) =>
+    // In a closed namespace nothing can be made any more, this included; what is there says that nothing is granted.
+    entitlements.length > 0 || (guide && namespace) ? guideOf(grantee, guideText(entitlements)) : undefined,
+  same: ({ data }, present: ConfigMapFacts) => includesAll(present.data, data!),
+  isStuck: ({ immutable }) => immutable === true,
+  content: ({ data }) => ({ data }),
+});
 
 const heading = "# What is granted to you here. Written by Keystone; changes to it are undone.\n";
 
@@ -16,7 +53,7 @@ const finishedPods =
 export const longestGuide = 1_000_000;
 
 /** The text of `grants.yaml`: each grant with what it gives, from when, until when, and where to, as far as there is room. */
-export function guideText(holdings: readonly Holding[]): string {
+export function guideText(holdings: readonly GuideEntry[]): string {
   if (holdings.length === 0) return `${heading}[]\n`;
   let text = heading + finishedPods;
   for (const [index, holding] of holdings.entries()) {
@@ -30,7 +67,7 @@ export function guideText(holdings: readonly Holding[]): string {
 }
 
 /** By hand, since js-yaml took most of the time of a plan. What is a text or a list in JSON is the same in YAML. */
-function entry({ grant, held, destinations, notice, reductions }: Holding): string {
+function entry({ grant, held, destinations, notice, reductions }: GuideEntry): string {
   const { validity } = grant.spec;
   let text = `- name: ${JSON.stringify(grant.name)}\n`;
   text += `  from: ${JSON.stringify(validity?.validFrom ?? rfc3339(grant.createdAt))}\n`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { defaultSettings, parseSettings } from "../../api/mod.ts";
+import { defaultSettings, parseSettings } from "../../../api/mod.ts";
 import { guardSettings } from "./guard_settings.ts";
-import { namespaceOf } from "./objects.ts";
+import { namespaceOf } from "../objects/namespace.ts";
 
 Deno.test("settings of guards: the defaults are as strict as a missing annotation", () => {
   assert.deepEqual(guardSettings(defaultSettings, defaultSettings.trust.public), {

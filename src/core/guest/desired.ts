@@ -1,0 +1,19 @@
+/** The objects of a guest namespace as they should be: each kind by its own row. */
+import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
+import type { Faults } from "../faults.ts";
+import { rows } from "./objects/table.ts";
+import type { Situation } from "./situation.ts";
+
+/** By the key of its kind, what should stand; a kind that isn't in it is left as it is. */
+export type Desired = ReadonlyMap<string, readonly KubernetesObject[]>;
+
+/** Where one kind can't be built the others are, and of that one nothing changes. */
+export function desired(guest: Situation, faults: Faults): Desired {
+  if (guest.isLeftAlone) return new Map([["accounts", []]]);
+  return new Map(
+    rows.flatMap(([key, row]) => {
+      const objects = faults.attempt(row.part, () => row.wanted(guest, faults), undefined);
+      return objects ? [[key, objects]] : [];
+    }),
+  );
+}

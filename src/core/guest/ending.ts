@@ -1,0 +1,106 @@
+/** The end of what runs and is stored in a guest namespace, once it has been taken away. */
+import type { Effect } from "../effects.ts";
+import type { Faults } from "../faults.ts";
+import type { Obstacle } from "../grant/share.ts";
+import { wakeIn } from "../instants.ts";
+import type { Drain } from "./eviction.ts";
+import { claimsIn, deletesVolumes, emptySince, endedAt, keptBecause } from "./namespace/retention.ts";
+import { isInForce } from "./objects/quota.ts";
+import { type ExposedPlan, planExposed } from "./services.ts";
+import type { Situation } from "./situation.ts";
+
+export interface Ending {
+  /** In their order: of Services that let the world in, of pods, and of what is stored. */
+  stages: readonly (readonly Effect[])[];
+  /** Whether pods have to go, or it isn't known yet whether. */
+  draining: boolean;
+  /** Whether it isn't known yet, but is about to be. */
+  looking?: true;
+  /** Whether the pods of the namespace have to be looked at. */
+  needsPods: boolean;
+  /** Whether the Services of the namespace have to be listed. */
+  needsServices: boolean;
+  /** Whether what is stored there has to be listed. */
+  needsStored: boolean;
+  /** The namespace is known to be empty, which is to be written down. */
+  isEmpty?: true;
+  /** What keeps the drain from coming to its end. */
+  obstacle?: Obstacle;
+  wakeAt?: number;
+}
+
+const none: Ending = { stages: [], draining: false, needsPods: false, needsServices: false, needsStored: false };
+
+/**
+ * Plans each part by itself: where one can't be planned it isn't known that nothing is left.
+ *
+ * @param drain the end of pods
+ */
+export function endingOf(guest: Situation, drain: Drain, faults: Faults): Ending {
+  if (guest.isLeftAlone) return none;
+  const unseen: ExposedPlan = { effects: [], isOver: true, needsServices: false };
+  const exposed = faults.attempt("the way in from the world", () => planWorld(guest), unseen);
+  const draining = drain.draining || exposed.isOver;
+  const stays: After = { effects: [], needsStored: false };
+  const after = isOver(guest, draining)
+    ? faults.attempt("the end of the namespace", () => planAfter(guest), stays)
+    : stays;
+  const obstacle = drain.obstacle ??
+    (exposed.obstacle === undefined ? undefined : { reason: "ServicesUnknown" as const, message: exposed.obstacle });
+  return {
+    stages: [exposed.effects, drain.effects, after.effects],
+    draining,
+    ...(drain.looking ? { looking: true } : {}),
+    needsPods: drain.needsPods,
+    needsServices: exposed.needsServices,
+    needsStored: after.needsStored,
+    ...(after.isEmpty ? { isEmpty: true } : {}),
+    ...(obstacle ? { obstacle } : {}),
+    ...wakeIn(drain.wakeAt, after.wakeAt),
+  };
+}
+
+/** What lets the world in goes with what was granted for it, as pods do, but at once: it is nobody's to finish. */
+function planWorld({ quota, services, servicesError, holdings, hard, active }: Situation): ExposedPlan {
+  const isDue = active ? holdings.drainUntil !== undefined : !holdings.unsure;
+  return isDue
+    ? planExposed(quota, services, servicesError, active ? hard : undefined)
+    : { effects: [], isOver: false, needsServices: false };
+}
+
+/** Whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
+const isOver = ({ binding, active, leaving, holdings }: Situation, draining: boolean): boolean =>
+  !active && !leaving && !holdings.unsure && !holdings.waiting && !binding && !draining;
+
+interface After {
+  effects: Effect[];
+  needsStored: boolean;
+  isEmpty?: true;
+  wakeAt?: number;
+}
+
+/**
+ * What becomes of a namespace in which nothing is granted and nothing runs any more. It goes when it was known to be empty
+ * for long enough, and is empty still: what is stored is listed for both, since the quota's count lags behind a restore.
+ */
+function planAfter(guest: Situation): After {
+  const { namespace, quota, hard, stored, storedError, settings, now, skewMs } = guest;
+  const none: After = { effects: [], needsStored: false };
+  // A quota in force is what keeps others from storing anything between a look and what follows from it.
+  if (skewMs !== 0 || !namespace || !isInForce(quota, hard) || endedAt(namespace) === undefined) return none;
+  if (claimsIn(quota, stored) > 0) {
+    return deletesVolumes(namespace)
+      ? { ...none, effects: [{ deleteAll: { kind: "PersistentVolumeClaim", namespace: namespace.name } }] }
+      : none;
+  }
+  if (keptBecause(namespace, 0) !== undefined) return none;
+  const since = emptySince(namespace);
+  const goesAt = since === undefined ? now : since + settings.namespaceRetentionSeconds * 1000;
+  if (now < goesAt) return { ...none, wakeAt: goesAt };
+  if (!stored) return { ...none, needsStored: storedError === undefined };
+  if (stored.snapshots > 0) return none;
+  if (since !== undefined) {
+    return { ...none, effects: [{ delete: { kind: "Namespace", name: namespace.name, uid: namespace.uid } }] };
+  }
+  return { ...none, isEmpty: true };
+}

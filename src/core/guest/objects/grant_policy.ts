@@ -1,0 +1,78 @@
+/** The NetworkPolicy of one grant: the way to its destinations. */
+import type { NetworkPolicy, NetworkPolicyEgressRule } from "../../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { faultText } from "../../faults.ts";
+import { grantLabel, guestNamespace, ownerLabels } from "../../names.ts";
+import { resolveDestinations } from "../../network/destinations.ts";
+import { groundOf } from "../../network/tiers.ts";
+import { wayTo } from "../../network/way.ts";
+import { rulesHere } from "../namespace/trust.ts";
+import type { GrantOpening, Guest } from "./guest.ts";
+
+const grantPolicyPrefix = "grant-";
+
+export const grantPolicyName = (grant: string): string => grantPolicyPrefix + grant;
+
+/** The grant whose policy has this name; undefined for other policies. */
+export const grantOfPolicy = (policy: string): string | undefined =>
+  policy.startsWith(grantPolicyPrefix) ? policy.slice(grantPolicyPrefix.length) : undefined;
+
+/**
+ * Opens the destinations of one grant.
+ *
+ * @param egress at least one rule: none would be stored as a policy that denies, which the default does already
+ */
+export const grantPolicyOf = (
+  realm: string,
+  grant: string,
+  egress: NetworkPolicyEgressRule[],
+): NetworkPolicy => ({
+  apiVersion: "networking.k8s.io/v1",
+  kind: "NetworkPolicy",
+  metadata: {
+    name: grantPolicyName(grant),
+    namespace: guestNamespace(realm),
+    labels: { ...ownerLabels(realm), [grantLabel]: grant },
+  },
+  spec: { podSelector: {}, policyTypes: ["Egress"], egress },
+});
+
+type Destinations = Omit<GrantOpening, "grant">;
+type Ground = Pick<Guest, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">;
+
+/** What the destinations of a grant stand for, and the rules that open them. One that can't be planned opens nothing. */
+export function destinationsOf(
+  world: Ground,
+  opening: Destinations,
+): ReturnType<typeof resolveDestinations> & { failed: readonly { destination: string; error: unknown }[] } {
+  try {
+    return { ...resolved(world, opening), failed: [] };
+  } catch {
+    const each = opening.destinations.map((destination) => {
+      try {
+        return { destination, resolved: resolved(world, { ...opening, destinations: [destination] }).resolved };
+      } catch (error) {
+        const text = faultText({ part: `destination ${destination}`, error });
+        return { destination, resolved: [{ destination, error: text }], failure: { destination, error } };
+      }
+    });
+    const fine = each.filter(({ failure }) => failure === undefined).map(({ destination }) => destination);
+    return {
+      resolved: each.flatMap(({ resolved }) => resolved),
+      egress: resolved(world, { ...opening, destinations: fine }).egress,
+      failed: each.flatMap(({ failure }) => failure ?? []),
+    };
+  }
+}
+
+function resolved(world: Ground, { destinations, except, within }: Destinations) {
+  const { settings, cluster } = world;
+  return resolveDestinations(destinations, {
+    ground: groundOf(cluster.ranges, settings.clusterRanges),
+    except,
+    within,
+    mayNameProtected: rulesHere(world).egress === "any",
+    ...(cluster.rangesUnknown === undefined ? {} : { rangesUnknown: cluster.rangesUnknown }),
+    addressesOfName: (name) => world.addressesOfName(name) ?? { error: `${name} is being resolved.` },
+    wayTo: (name) => wayTo(name, world.realmNamed(name), { settings, cluster }),
+  });
+}

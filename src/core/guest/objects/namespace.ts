@@ -1,0 +1,162 @@
+/** The namespace, with the Pod Security level that the realm's trust allows and what Keystone remembers of it. */
+import { type Namespace, namespaces } from "../../../../lib/kubernetes_apis/core@v1.ts";
+import type { Effect } from "../../effects.ts";
+import type { EventFact, NamespaceFacts } from "../../facts.ts";
+import { rfc3339 } from "../../instants.ts";
+import {
+  adoptAnnotation,
+  emptyAnnotation,
+  endedAnnotation,
+  guestNamespace,
+  keystonePrefix,
+  lockedLabel,
+  madeAnnotation,
+  ownerLabels,
+  warnAnnotation,
+  warnLabel,
+} from "../../names.ts";
+import { isKnown } from "../../realm/known.ts";
+import { recordsOf } from "../namespace/records.ts";
+import { claimsIn, emptyRecord, endedAt, keptBecause } from "../namespace/retention.ts";
+import { rulesHere } from "../namespace/trust.ts";
+import type { Guest } from "./guest.ts";
+import { type Change, type GuestObjects, includesAll, isLabelled } from "./row.ts";
+
+/** Version of the Pod Security Standards: what the server has (KEP-2579). */
+const podSecurity = (level: "baseline" | "restricted") => ({
+  "pod-security.kubernetes.io/enforce": level,
+  "pod-security.kubernetes.io/warn": level,
+  "pod-security.kubernetes.io/audit": level,
+});
+
+/**
+ * Builds the namespace.
+ *
+ * @param annotations those that Keystone keeps its records in
+ * @param locked whether nothing is granted in it any more
+ */
+export const namespaceOf = (
+  realm: string,
+  level: "baseline" | "restricted",
+  annotations: Record<string, string>,
+  locked: boolean,
+): Namespace => ({
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: {
+    name: guestNamespace(realm),
+    labels: {
+      ...ownerLabels(realm),
+      ...podSecurity(level),
+      ...(locked ? { [lockedLabel]: "true" } : {}),
+      // Selects the policies that warn.
+      ...(annotations[warnAnnotation] ? { [warnLabel]: "true" } : {}),
+    },
+    annotations,
+  },
+});
+
+function wanted(guest: Guest): Namespace[] {
+  const { grantee, namespace, ownership, active, leaving, skewMs, now } = guest;
+  // One that was made for another is left as it is, but for when it is found empty: it goes as any other.
+  if (leaving || (ownership.is === "another's" && !guest.isEmpty)) return [];
+  const level = rulesHere(guest).podSecurity;
+  const records = recordsOf(guest, active, ownership);
+  if (ownership.is === "handedOver") {
+    // Only what stays: an apply takes away what an apply has written, and this is none.
+    const { [endedAnnotation]: _, ...kept } = records;
+    return [namespaceOf(grantee, level, kept, false)];
+  }
+  // As any other instant it is written down once the clocks agree.
+  if (!active && records[endedAnnotation] === undefined && skewMs === 0) records[endedAnnotation] = rfc3339(now);
+  if (guest.isEmpty && namespace) records[emptyAnnotation] = emptyRecord(namespace, rfc3339(now));
+  return [namespaceOf(grantee, level, records, !active)];
+}
+
+function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFacts[], guest: Guest): Change[] {
+  if (!wanted) return [];
+  const change = (effect: Effect): Change[] => [{ stage: "namespace", effect }];
+  // Created, not applied, when it isn't there: an apply would take over one that somebody else has just made.
+  if (!present) return change({ create: wanted });
+  const { name, uid, labels, annotations } = present;
+  // What says that it is closed goes, whoever has written it: an apply would leave what a restore has brought.
+  const isMarked = annotations[endedAnnotation] !== undefined || labels[lockedLabel] !== undefined;
+  if (guest.ownership.is === "handedOver" || (guest.active && isMarked)) return change(adoption(wanted, uid));
+  if (isLabelled(wanted, present) && includesAll(annotations, wanted.metadata!.annotations!)) {
+    // A word to adopt what is theirs already must not hand it over to whoever comes later under the name.
+    const isSaid = annotations[adoptAnnotation] !== undefined && isKnown(guest.realm);
+    return isSaid ? change(adoption(wanted, uid)) : [];
+  }
+  const news = wanted.metadata!.annotations![endedAnnotation] !== undefined && endedAt(present) === undefined;
+  const about = { apiVersion: "v1", kind: "Namespace", name, uid };
+  return change({ apply: wanted, uid, ...(news ? { events: [{ event: endedEvent(guest, present), about }] } : {}) });
+}
+
+/**
+ * Takes over a namespace that a person has handed over, or opens one that was closed, and takes the marks of that off: a
+ * word to adopt was good for this once, whoever has written it.
+ */
+const adoption = ({ metadata }: Namespace, uid: string): Effect => ({
+  patch: { kind: "Namespace", name: metadata!.name!, uid },
+  body: {
+    metadata: {
+      labels: { [lockedLabel]: null, ...metadata!.labels },
+      annotations: {
+        [adoptAnnotation]: null,
+        [emptyAnnotation]: null,
+        [endedAnnotation]: null,
+        [madeAnnotation]: null,
+        ...metadata!.annotations,
+      },
+    },
+  },
+});
+
+function endedEvent({ grantee, settings, quota, stored }: Guest, namespace: NamespaceFacts): EventFact {
+  const { name } = namespace;
+  const claims = claimsIn(quota, stored);
+  const because = keptBecause(namespace, claims);
+  const what = because === undefined
+    ? `${claims > 0 ? `its volume claims (${claims}) are deleted as its grants asked, and ` : ""}it is deleted ${
+      spanText(settings.namespaceRetentionSeconds)
+    } after it is empty unless it is granted again.`
+    : `${because}, so it stays until somebody deletes it. Copy the data out, then: kubectl delete namespace ${name}`;
+  return {
+    type: "Normal",
+    reason: "LastGrantEnded",
+    action: "Close",
+    note: `The last grant to ${grantee} has ended: namespace ${name} is closed; ${what}`,
+  };
+}
+
+const spanText = (seconds: number): string => seconds < 3600 ? `${seconds} s` : `${Math.round(seconds / 360) / 10} h`;
+
+/** Source: the conditions of pkg/controller/namespace/deletion/status_condition_utils.go. */
+function heldBy(conditions: NonNullable<Namespace["status"]>["conditions"]): { held?: string } {
+  const held = (conditions ?? []).filter(({ type, status }) =>
+    status === "True" && (type === "NamespaceFinalizersRemaining" || type === "NamespaceDeletionContentFailure")
+  ).map(({ message }) => message ?? "").filter(Boolean);
+  return held.length > 0 ? { held: held.join("; ") } : {};
+}
+
+function project({ metadata, status }: Namespace): NamespaceFacts {
+  const annotations = Object.entries(metadata!.annotations ?? {}).filter(([key]) => key.startsWith(keystonePrefix));
+  return {
+    name: metadata!.name!,
+    uid: metadata!.uid!,
+    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
+    labels: metadata!.labels ?? {},
+    annotations: Object.fromEntries(annotations),
+    deleting: metadata!.deletionTimestamp !== undefined,
+    ...(metadata!.deletionTimestamp ? heldBy(status?.conditions) : {}),
+  };
+}
+
+export const namespace: GuestObjects<Namespace, NamespaceFacts> = {
+  part: "the namespace",
+  resource: namespaces,
+  project,
+  wanted,
+  changes,
+  content: ({ labels, annotations }) => ({ labels, annotations }),
+};

@@ -1,0 +1,104 @@
+/** The one ResourceQuota. Several would be intersected, and an ended grant would take from the others (ADR 0003). */
+import { type ResourceQuota, resourceQuotas } from "../../../../lib/kubernetes_apis/core@v1.ts";
+import type { QuotaFacts } from "../../facts.ts";
+import { interned } from "../../interned.ts";
+import { cordonAnnotation, guestNamespace, ownerLabels, provisioningClassesAnnotation } from "../../names.ts";
+import { shown } from "../../resources/hard.ts";
+import type { Hard } from "../../resources/resource_list.ts";
+import { sameQuantities } from "../../resources/same_quantities.ts";
+import type { Guest } from "./guest.ts";
+import { applied, type Change, deleted, guestObject, isLabelled } from "./row.ts";
+
+export const quotaName = "keystone";
+
+/**
+ * Builds the quota.
+ *
+ * @param annotations records for the operator and for the guards
+ */
+export const quotaOf = (
+  realm: string,
+  hard: Record<string, string>,
+  annotations: Record<string, string> = {},
+): ResourceQuota => ({
+  apiVersion: "v1",
+  kind: "ResourceQuota",
+  metadata: {
+    name: quotaName,
+    namespace: guestNamespace(realm),
+    labels: ownerLabels(realm),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  },
+  spec: { hard },
+});
+
+/** While the classes can't be read, what was written of them stays. */
+const classesFor = ({ cluster, quota }: Guest): string | undefined =>
+  cluster.provisioningClasses?.join(",") ?? quota?.provisioningClasses;
+
+function build(guest: Guest): ResourceQuota {
+  const { grantee, hard, cordon } = guest;
+  const classes = classesFor(guest);
+  return quotaOf(grantee, shown(hard), {
+    ...(cordon === undefined ? {} : { [cordonAnnotation]: cordon }),
+    ...(classes === undefined ? {} : { [provisioningClassesAnnotation]: classes }),
+  });
+}
+
+function isSame(wanted: ResourceQuota, present: QuotaFacts, guest: Guest): boolean {
+  return (present.cordon || undefined) === (guest.cordon || undefined) &&
+    present.provisioningClasses === classesFor(guest) &&
+    sameQuantities(present.asked, shown(guest.hard)) && isLabelled(wanted, present);
+}
+
+/** In two stages: a quota that counts only some pods goes before it is made again. */
+function changes(wanted: ResourceQuota | undefined, present: QuotaFacts | undefined, guest: Guest): Change[] {
+  if (!wanted || (guest.leaving && !present)) return [];
+  const write: Change = { stage: "quota", effect: applied(wanted) };
+  // Scopes make a quota count only some pods; nothing but a new quota takes them away.
+  if (present?.scoped && !guest.leaving) {
+    return [{ stage: "quota goes", effect: deleted(resourceQuotas, present) }, write];
+  }
+  return present && isSame(wanted, present, guest) ? [] : [write];
+}
+
+const texts = (quantities: Record<string, string | number> | undefined): Record<string, string> =>
+  interned(Object.fromEntries(Object.entries(quantities ?? {}).map(([key, value]) => [key, String(value)])));
+
+export const quota = guestObject({
+  part: "the quota",
+  resource: resourceQuotas,
+  name: quotaName,
+  cache: "quotas",
+  stage: "quota",
+  project: ({ metadata, spec, status }) => {
+    const { [cordonAnnotation]: cordon, [provisioningClassesAnnotation]: provisioningClasses } =
+      metadata!.annotations ?? {};
+    return {
+      ...(cordon === undefined ? {} : { cordon }),
+      ...(provisioningClasses === undefined ? {} : { provisioningClasses }),
+      asked: texts(spec?.hard),
+      scoped: (spec?.scopes?.length ?? 0) > 0 || spec?.scopeSelector !== undefined,
+      enforced: texts(status?.hard),
+      used: texts(status?.used),
+    };
+  },
+  build,
+  same: isSame,
+  changes,
+  content: ({ asked }: QuotaFacts) => ({ hard: asked }),
+});
+
+/** Tells whether admission counts against exactly this: it reads the quota's status, not its spec. */
+export function isInForce(quota: QuotaFacts | undefined, hard: Hard): boolean {
+  return quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
+    sameQuantities(quota.enforced, shown(hard)) &&
+    uncounted(quota, hard).every(isOptional);
+}
+
+/** The keys that have no count yet, or never get one. */
+export const uncounted = (quota: QuotaFacts, hard: Hard): string[] =>
+  [...hard.keys()].filter((key) => quota.used[key] === undefined);
+
+/** Objects of a kind that the cluster doesn't have are counted as soon as it does; until then there are none. */
+export const isOptional = (key: string): boolean => key.startsWith("count/") || key.includes(".deviceclass.");

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { loadAll } from "js-yaml";
+import { singles } from "./table.ts";
+
+interface Rule {
+  apiGroups?: string[];
+  resources?: string[];
+  resourceNames?: string[];
+  verbs: string[];
+}
+
+const manifest = new URL("../../../../deploy/kustomize/base/rbac.yaml", import.meta.url);
+const documents = loadAll(await Deno.readTextFile(manifest)) as { kind: string; rules?: Rule[] }[];
+const rules = documents.find(({ kind }) => kind === "ClusterRole")!.rules!;
+
+for (const [key, { resource: { group, plural }, name }] of singles) {
+  Deno.test(`objects: the operator's role reaches the ${key} of guest namespaces, and no other of its kind there`, () => {
+    const found = rules.filter(({ apiGroups, resources }) => apiGroups?.includes(group) && resources?.includes(plural));
+    assert.deepEqual(found.map(({ resourceNames }) => resourceNames), [[name]]);
+    for (const verb of ["list", "watch", "create", "patch"]) assert.ok(found[0]!.verbs.includes(verb), verb);
+  });
+}

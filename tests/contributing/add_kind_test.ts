@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { gitApply } from "../mutants/mutant.ts";
+import { pathToFileURL } from "node:url";
+import { objectTable } from "../lab/object_table.ts";
+import { copyProject } from "../support/project_copy.ts";
+
+const patch = new URL("add_kind.patch", import.meta.url).pathname;
+
+async function deno(cwd: string, ...args: string[]): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd, stdin: "null" }).output();
+  const [out, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert.ok(success, `deno ${args.join(" ")}:\n${out}${errors}`);
+}
+
+Deno.test("contributing: a kind of object in guest namespaces is one file and one rule in rbac", async () => {
+  const text = await Deno.readTextFile(patch);
+  assert.deepEqual([...text.matchAll(/^\+\+\+ b\/(.*)$/gm)].map(([, path]) => path).sort(), [
+    "deploy/kustomize/base/rbac.yaml",
+    "src/core/guest/objects/lease.ts",
+    "src/core/guest/objects/lease_test.ts",
+  ]);
+  const dir = await copyProject("keystone-contributing-");
+  try {
+    assert.equal(await gitApply(dir, [patch]), "");
+    // As `deno task gen` writes it.
+    for (const [path, table] of await objectTable(pathToFileURL(`${dir}/`))) {
+      await Deno.writeTextFile(`${dir}/${path}`, table);
+    }
+    await deno(dir, "check", "--frozen", "src/controllers/operator.ts", "src/core/guest/objects/lease_test.ts");
+    await deno(dir, "test", "--frozen", "-A", "--no-check", "src/core/guest/objects");
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
