@@ -6,7 +6,7 @@ import {
   ResourceApi,
   type RestClient,
 } from "../../lib/kubernetes/mod.ts";
-import { persistentVolumeClaims, type Service, services } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoreV1Api, persistentVolumeClaims, type Service } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { ServiceFacts } from "../core/facts.ts";
 import type { GuestPlan } from "../core/guest/plan.ts";
 import type { GuestWorld } from "../core/guest/world.ts";
@@ -45,7 +45,7 @@ export async function lookFor(
 async function exposedIn(rest: RestClient, namespace: string, signal: AbortSignal): Promise<Look> {
   try {
     const found = new Map<string, ServiceFacts>();
-    for await (const { items, restart } of new ResourceApi(rest, services, namespace).pages({ limit, signal })) {
+    for await (const { items, restart } of new CoreV1Api(rest).namespace(namespace).services.pages({ limit, signal })) {
       if (restart) found.clear();
       for (const facts of items.flatMap(serviceFacts)) found.set(facts.uid, facts);
     }

@@ -2,8 +2,8 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import { sleep } from "../../lib/controller/mod.ts";
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { customResourceDefinitions } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
-import { namespaces } from "../../lib/kubernetes_apis/core@v1.ts";
+import { ApiextensionsV1Api } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { definitions, group, revisionAnnotation, schemaRevision, version } from "../api/mod.ts";
 import { operatorName, systemNamespace } from "../core/names.ts";
 import { withRemedy } from "./remedy.ts";
@@ -67,7 +67,7 @@ export function tooOld(
 }
 
 async function definitionsProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
-  const api = new ResourceApi(rest, customResourceDefinitions);
+  const api = new ApiextensionsV1Api(rest).customResourceDefinitions;
   for (const { plural, kind } of definitions) {
     try {
       const { metadata, status } = await api.get(`${plural}.${group}`, { signal });
@@ -92,7 +92,7 @@ async function definitionsProblem(rest: RestClient, signal: AbortSignal): Promis
 const waiting = (kind: string): string => `Waiting until the API server serves the kind ${kind}.`;
 
 async function namespaceProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
-  const api = new ResourceApi(rest, namespaces);
+  const api = new CoreV1Api(rest).namespaces;
   try {
     await api.get(systemNamespace, { signal });
   } catch (error) {

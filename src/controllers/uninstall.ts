@@ -5,18 +5,11 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import { sleep } from "../../lib/controller/mod.ts";
 import { isApiError, type KubernetesObject, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import {
-  configMaps,
-  namespaces,
-  persistentVolumeClaims,
-  pods,
-  type ResourceQuota,
-  resourceQuotas,
-} from "../../lib/kubernetes_apis/core@v1.ts";
-import { type Lease, leases } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
-import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import { roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
+import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoordinationV1Api, type Lease } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
+import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitions, group, guestFinalizer, version } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { guideName, guideOf } from "../core/guest/objects/guide.ts";
@@ -95,7 +88,7 @@ async function takeLease(options: UninstallOptions): Promise<void> {
 
 /** Returns the Lease as it was before. */
 async function writeLease({ rest, clock, identity, signal }: UninstallOptions): Promise<Lease | undefined> {
-  const api = new ResourceApi(rest, leases, systemNamespace);
+  const api = new CoordinationV1Api(rest).namespace(systemNamespace).leases;
   for (;;) {
     const now = new Date(clock.now()).toISOString().replace("Z", "000Z");
     try {
@@ -131,7 +124,7 @@ async function keepLease(options: UninstallOptions, signal: AbortSignal): Promis
 }
 
 async function guestRealms({ rest, signal }: UninstallOptions): Promise<string[]> {
-  const all = await new ResourceApi(rest, namespaces).all({ labelSelector: ours, signal });
+  const all = await new CoreV1Api(rest).namespaces.all({ labelSelector: ours, signal });
   return all.flatMap(({ metadata }) => {
     const realm = metadata?.labels?.[realmLabel];
     return realm !== undefined && metadata!.name === guestNamespace(realm) && !metadata!.deletionTimestamp ? realm : [];
@@ -144,18 +137,19 @@ async function close({ rest, clock, signal }: UninstallOptions, realm: string): 
   const named = (name: string) => ({ ...oursNamed(name), signal });
   const apply = { fieldManager: operatorName, force: true, signal };
 
-  await deleteOurs(new ResourceApi(rest, roleBindings, namespace), guestRole, signal);
-  const quotas = new ResourceApi(rest, resourceQuotas, namespace);
+  await deleteOurs(new RbacAuthorizationV1Api(rest).namespace(namespace).roleBindings, guestRole, signal);
+  const quotas = new CoreV1Api(rest).namespace(namespace).resourceQuotas;
   for (const quota of (await quotas.list(named(quotaName))).items) await quotas.apply(closed(realm, quota), apply);
 
   const unfinished = { fieldSelector: "status.phase!=Succeeded,status.phase!=Failed", signal };
-  const running = (await new ResourceApi(rest, pods, namespace).all(unfinished, () => 1)).length;
-  const claims = (await new ResourceApi(rest, persistentVolumeClaims, namespace).all({ signal }, () => 1)).length;
+  const running = (await new CoreV1Api(rest).namespace(namespace).pods.all(unfinished, () => 1)).length;
+  const claims =
+    (await new CoreV1Api(rest).namespace(namespace).persistentVolumeClaims.all({ signal }, () => 1)).length;
   const sentence = `Namespace ${namespace} stays: guests have no access any more and nothing new is admitted; ` +
     `${count(running, "pod")} in it run${running === 1 ? "s" : ""} on, and ${count(claims, "volume claim")} ${
       claims === 1 ? "is" : "are"
     } kept. Delete it with all that is stored: kubectl delete namespace ${namespace}`;
-  const guides = new ResourceApi(rest, configMaps, namespace);
+  const guides = new CoreV1Api(rest).namespace(namespace).configMaps;
   if ((await guides.list(named(guideName))).items.length > 0) {
     // For whoever finds the namespace later. An operator that comes back writes what is granted in its place.
     await guides.apply(
@@ -172,7 +166,11 @@ const closed = (realm: string, { spec }: ResourceQuota): ResourceQuota =>
 /** Nothing waits for it, but the API server would ask for ever. */
 async function removeWebhook({ rest, signal }: UninstallOptions): Promise<void> {
   try {
-    await deleteOurs(new ResourceApi(rest, validatingWebhookConfigurations), webhookConfigurationName, signal);
+    await deleteOurs(
+      new AdmissionregistrationV1Api(rest).validatingWebhookConfigurations,
+      webhookConfigurationName,
+      signal,
+    );
   } catch (error) {
     // Without the right to it the operator never made one.
     if (!isApiError(error, 403)) throw error;
@@ -182,7 +180,7 @@ async function removeWebhook({ rest, signal }: UninstallOptions): Promise<void> 
 /** Guests are let in no more: their FlowSchema would only slow down whoever has a name of theirs later. */
 async function removeGuestFlow({ rest, signal }: UninstallOptions): Promise<void> {
   try {
-    await deleteOurs(new ResourceApi(rest, flowSchemas), guestFlowName, signal);
+    await deleteOurs(new FlowcontrolApiserverV1Api(rest).flowSchemas, guestFlowName, signal);
   } catch (error) {
     // Without the right to it the operator never made one.
     if (!isApiError(error, 403)) throw error;

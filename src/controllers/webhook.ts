@@ -4,12 +4,13 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { type Next, runController, sleep, Store, WorkQueue } from "../../lib/controller/mod.ts";
-import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import {
+  AdmissionregistrationV1Api,
   type ValidatingWebhookConfiguration,
   validatingWebhookConfigurations,
 } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
-import { type Secret, secrets } from "../../lib/kubernetes_apis/core@v1.ts";
+import { CoreV1Api, type Secret, secrets } from "../../lib/kubernetes_apis/core@v1.ts";
 import {
   webhookConfigurationName,
   webhookConfigurationOf,
@@ -125,13 +126,13 @@ export class Webhook {
     // First, and some time before: whatever a front shows next is trusted by then, by each API server.
     const before = this.#configurations.get(webhookConfigurationName);
     if (!isDeepStrictEqual(before, configuration.webhooks)) {
-      const api = new ResourceApi<ValidatingWebhookConfiguration>(rest, validatingWebhookConfigurations);
+      const api = new AdmissionregistrationV1Api(rest).validatingWebhookConfigurations;
       this.#configurations.observe(await api.apply(configuration, options));
       if (before && !isDeepStrictEqual(certificates, present)) await sleep(clock, spreadMs, signal);
       if (signal.aborted) return {};
     }
     if (!isDeepStrictEqual(certificates, present)) {
-      const api = new ResourceApi<Secret>(rest, secrets, systemNamespace);
+      const api = new CoreV1Api(rest).namespace(systemNamespace).secrets;
       this.#secrets.observe(await api.apply(secretOf(certificates), options));
       this.#log.info("The webhook has a new certificate.");
     }
