@@ -18,6 +18,5 @@ export {
 } from "./controller.ts";
 export { type ListWatch, type PageSize, Reflector, type ReflectorOptions, type Selector } from "./reflector.ts";
 export { compareResourceVersions, isNewer } from "./resource_version.ts";
-export { sleep } from "../clock/mod.ts";
 export { type Change, type Identity, keyOf, type Listing, Store, type StoreOptions, type Unreadable } from "./store.ts";
 export { type AddOptions, type RetryOptions, WorkQueue, type WorkQueueOptions } from "./work_queue.ts";

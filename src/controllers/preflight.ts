@@ -1,6 +1,5 @@
 /** What has to be there before the operator can begin. */
-import type { Clock } from "../../lib/clock/mod.ts";
-import { sleep } from "../../lib/controller/mod.ts";
+import { type Clock, sleep } from "../../lib/clock/mod.ts";
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { ApiextensionsV1Api } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";

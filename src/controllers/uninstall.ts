@@ -2,8 +2,7 @@
  * Takes Keystone's hands off a cluster: closes guests' access, takes its finalizers away, and deletes nothing that
  * somebody has made. Whatever was not done when it breaks off, the next run does.
  */
-import type { Clock } from "../../lib/clock/mod.ts";
-import { sleep } from "../../lib/controller/mod.ts";
+import { type Clock, sleep } from "../../lib/clock/mod.ts";
 import { isApiError, type KubernetesObject, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
 import { CoordinationV1Api, type Lease } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";

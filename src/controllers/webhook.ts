@@ -3,7 +3,8 @@
  * answers reviews in a process of its own, needs for that.
  */
 import { isDeepStrictEqual } from "node:util";
-import { type Next, runController, sleep, Store, WorkQueue } from "../../lib/controller/mod.ts";
+import { sleep } from "../../lib/clock/mod.ts";
+import { type Next, runController, Store, WorkQueue } from "../../lib/controller/mod.ts";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import {
   AdmissionregistrationV1Api,

@@ -1,6 +1,5 @@
 /** Stands between an operator and its tailscaled, on a unix socket of its own, and passes on what both say, but for what is to go wrong. */
-import { systemClock } from "../../lib/clock/mod.ts";
-import { sleep } from "../../lib/controller/mod.ts";
+import { sleep, systemClock } from "../../lib/clock/mod.ts";
 import { TextLineStream } from "../lab/lines.ts";
 import { isHeartbeat } from "../../lib/tailscale/mod.ts";
 import { type BusFault, isBusFault, isLocalApiFault, type LocalApiFault, type Trigger } from "./fault.ts";

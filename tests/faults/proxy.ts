@@ -1,8 +1,7 @@
 /** Stands between one operator and the API server, and passes on what both say, but for what is to go wrong. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { systemClock } from "../../lib/clock/mod.ts";
-import { sleep } from "../../lib/controller/mod.ts";
+import { sleep, systemClock } from "../../lib/clock/mod.ts";
 import { TextLineStream } from "../lab/lines.ts";
 import {
   isProcessFault,
