@@ -4,10 +4,10 @@ import type { Faults } from "../faults.ts";
 import { rows } from "./objects/table.ts";
 import type { Situation } from "./situation.ts";
 
-/** By the key of its kind, what should stand; a kind that isn't in it is left as it is. */
+/** Objects that should stand, by the key of their kind; a kind that isn't in it is left as it is. */
 export type Desired = ReadonlyMap<string, readonly KubernetesObject[]>;
 
-/** Where one kind can't be built the others are, and of that one nothing changes. */
+/** Builds each kind by itself: of one that can't be built nothing changes, and the others are built all the same. */
 export function desired(guest: Situation, faults: Faults): Desired {
   if (guest.isLeftAlone) return new Map([["accounts", []]]);
   return new Map(

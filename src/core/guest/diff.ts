@@ -5,7 +5,7 @@ import type { Change } from "./objects/row.ts";
 import { listOf, rows } from "./objects/table.ts";
 import type { Situation } from "./situation.ts";
 
-/** Each kind by itself: one that can't be compared keeps no other from being closed. */
+/** Compares each kind by itself: one that can't be compared keeps no other from being closed. */
 export function diff(guest: Situation, desired: Desired, faults: Faults): Change[] {
   return rows.flatMap(([key, row]) => {
     const wanted = desired.get(key);

@@ -12,19 +12,19 @@ import type { Situation } from "./situation.ts";
 export interface Ending {
   /** In their order: of Services that let the world in, of pods, and of what is stored. */
   stages: readonly (readonly Effect[])[];
-  /** Whether pods have to go, or it isn't known yet whether. */
+  /** Pods have to go, or it isn't known yet that none has. */
   draining: boolean;
-  /** Whether it isn't known yet, but is about to be. */
+  /** That isn't known yet, but is about to be. */
   looking?: true;
-  /** Whether the pods of the namespace have to be looked at. */
+  /** The pods of the namespace have to be observed. */
   needsPods: boolean;
-  /** Whether the Services of the namespace have to be listed. */
+  /** The Services of the namespace have to be listed. */
   needsServices: boolean;
-  /** Whether what is stored there has to be listed. */
+  /** Volume claims and snapshots have to be listed. */
   needsStored: boolean;
   /** The namespace is known to be empty, which is to be written down. */
   isEmpty?: true;
-  /** What keeps the drain from coming to its end. */
+  /** Obstacle to the end of the drain. */
   obstacle?: Obstacle;
   wakeAt?: number;
 }
@@ -60,7 +60,7 @@ export function endingOf(guest: Situation, drain: Drain, faults: Faults): Ending
   };
 }
 
-/** What lets the world in goes with what was granted for it, as pods do, but at once: it is nobody's to finish. */
+/** Closes Services that let the world in once nothing is granted for them; at once, because there is nothing to finish. */
 function planWorld({ quota, services, servicesError, holdings, hard, active }: Situation): ExposedPlan {
   const isDue = active ? holdings.drainUntil !== undefined : !holdings.unsure;
   return isDue
@@ -68,7 +68,7 @@ function planWorld({ quota, services, servicesError, holdings, hard, active }: S
     : { effects: [], isOver: false, needsServices: false };
 }
 
-/** Whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
+/** Tells whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
 const isOver = ({ binding, active, leaving, holdings }: Situation, draining: boolean): boolean =>
   !active && !leaving && !holdings.unsure && !holdings.waiting && !binding && !draining;
 
@@ -80,7 +80,7 @@ interface After {
 }
 
 /**
- * What becomes of a namespace in which nothing is granted and nothing runs any more. It goes when it was known to be empty
+ * Ends a namespace in which nothing is granted and nothing runs. It goes when it was known to be empty
  * for long enough, and is empty still: what is stored is listed for both, since the quota's count lags behind a restore.
  */
 function planAfter(guest: Situation): After {

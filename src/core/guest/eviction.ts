@@ -89,7 +89,7 @@ function planStrays({ quota, pods, skewMs, now, hard, holdings: { granted } }: S
   return { ...noDrain, effects, needsPods: true, ...(effects.length > 0 ? wakeIn(now + evictAgainMs) : {}) };
 }
 
-/** Whether it is known that no pod is left where none may be. The quota doesn't count those whose time is over. */
+/** Tells whether it is known that no pod is left where none may be. The quota doesn't count those whose time is over. */
 function isEmpty(quota: QuotaFacts | undefined, drainUntil: number | undefined, counts: boolean): boolean {
   if (!quota || !counts) return false;
   return quota.used["count/pods"] === "0" || (drainUntil === undefined && quota.used["pods"] === "0");
@@ -97,10 +97,10 @@ function isEmpty(quota: QuotaFacts | undefined, drainUntil: number | undefined, 
 
 interface Leaving {
   all: boolean;
-  /** Whether the deadline isn't waited for. */
+  /** The deadline isn't waited for. */
   atOnce: boolean;
   leaving: boolean;
-  /** Whether admission counts against what remains. */
+  /** Admission counts against what remains. */
   counts: boolean;
   deadline: number;
   now: number;
@@ -108,7 +108,7 @@ interface Leaving {
   used: Readonly<Record<string, string>>;
 }
 
-/** How long after the deadline a pod that doesn't go is named: by then its grace is over too. */
+/** Time after the deadline at which a pod that doesn't go is named: by then its grace is over too. */
 const overdueMs = 60_000;
 
 function endPods(pods: readonly PodFacts[], ending: Leaving): Drain {

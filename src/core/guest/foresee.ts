@@ -1,4 +1,4 @@
-/** What a world becomes by the plans for it: foretold, without a cluster. */
+/** A dry run: the world after the plans for it have been carried out, without a cluster. */
 import { type Effect, effectsOf, type ObjectRef, type WrittenObject } from "../effects.ts";
 import type { QuotaFacts } from "../facts.ts";
 import { namespace } from "./objects/namespace.ts";
@@ -54,7 +54,7 @@ function removed(after: GuestWorld, { kind, name, uid }: ObjectRef): void {
 const singleOf = (kind: string | undefined, name: string) =>
   singles.find(([, row]) => row.resource.kind === kind && row.name === name);
 
-/** Which facts a key has only its row says. */
+/** Sets the facts of a kind, whose type only its row knows. */
 const setSingle = (after: GuestWorld, key: SingleKey, facts: unknown): void =>
   void Object.assign(after, { [key]: facts });
 

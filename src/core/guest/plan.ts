@@ -1,4 +1,4 @@
-/** What should stand in the namespace of one grantee's guests, and the effects that lead there in a safe order. */
+/** The plan for the namespace of one grantee's guests: the effects that lead to what should stand there, in a safe order. */
 import type { Plan } from "../effects.ts";
 import { type Fault, Faults } from "../faults.ts";
 import { wakeIn } from "../instants.ts";
@@ -14,9 +14,9 @@ import type { GuestWorld } from "./world.ts";
 
 export interface GuestPlan extends Plan, Omit<Ending, "isEmpty" | "stages"> {
   faults: readonly Fault[];
-  /** What the grants come to. */
+  /** The sum of the grants. */
   holdings: Holdings;
-  /** What the quota should be; undefined where nothing may be written. */
+  /** The quota as it should be; undefined where nothing may be written. */
   hard?: Hard;
 }
 

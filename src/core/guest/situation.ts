@@ -13,7 +13,7 @@ import type { GuestWorld } from "./world.ts";
 /** All that is known of a guest, and what follows. */
 export interface Situation extends GuestWorld, Omit<Guest, keyof GuestWorld> {
   holdings: Holdings;
-  /** Whether its namespace is none of Keystone's business: nothing is written there. */
+  /** Its namespace is none of Keystone's business: nothing is written there. */
   isLeftAlone: boolean;
 }
 

@@ -52,13 +52,13 @@ export interface Guest extends RecordsWorld {
   /** The grants that are in force. */
   entitlements: readonly (GuideEntry & GrantOpening)[];
   ownership: Ownership;
-  /** Whether anything is granted. */
+  /** Something is granted. */
   active: boolean;
-  /** Whether the namespace is known to be empty, which is to be written down. */
+  /** The namespace is known to be empty, which is to be written down. */
   isEmpty?: boolean;
-  /** Whether somebody is let in: nobody comes in for whom it isn't sure that the namespace was made. */
+  /** Somebody is let in: nobody comes in for whom it isn't sure that the namespace was made. */
   access: boolean;
-  /** Whether the namespace is on its way out: what is there can be changed and deleted, and nothing made. */
+  /** The namespace is being deleted: what is there can be changed and deleted, and nothing made. */
   leaving: boolean;
   /** The quota while nothing is on notice. */
   whole: Hard;
