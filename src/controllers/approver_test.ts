@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { ApiError, isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { approverName } from "../core/names.ts";
-import { reconcileApprover } from "./approver.ts";
+import { createQueues } from "../engine/run.ts";
+import { systemClock } from "../../lib/clock/mod.ts";
+import { approverLoop } from "./approver.ts";
 import type { Context } from "./context.ts";
+import { executorOf } from "./kinds.ts";
 import { createStores } from "./stores.ts";
 
 /** Reconciles a realm whose subjects are still bound; the API server answers the write with a 409 and this message. */
@@ -17,8 +20,14 @@ async function answered(message: string): Promise<void> {
   });
   const refused = new ApiError(message, { code: 409, reason: "", method: "PATCH", path: "" });
   const rest = { performRequest: () => Promise.reject(refused) } as unknown as RestClient;
-  const context = { rest, stores, local: () => ({ kind: "known", name: "alice-home" }) } as unknown as Context;
-  await reconcileApprover(context, "bob-home", new AbortController().signal);
+  const context = {
+    stores,
+    local: () => ({ kind: "known", name: "alice-home" }),
+    skewMs: () => 0,
+  } as unknown as Context;
+  context.executor = executorOf(rest, context);
+  const queue = createQueues([approverLoop], systemClock)["approvers"]!;
+  await approverLoop.reconcile("bob-home", { context, queue, signal: new AbortController().signal });
 }
 
 Deno.test("a right that the API server doesn't take away is tried again", async () => {

@@ -1,6 +1,5 @@
 /** What every controller is given: the stores it observes, the client it writes with, and the queues it wakes. */
 import type { Clock } from "../../lib/clock/mod.ts";
-import type { Next, WorkQueue } from "../../lib/controller/mod.ts";
 import type { EventRecorder, RestClient } from "../../lib/kubernetes/mod.ts";
 import type { GrantStatus, RealmStatus, Settings } from "../api/mod.ts";
 import type { LocalRealm } from "../core/facts.ts";
@@ -14,6 +13,7 @@ import type { Pools } from "./pools.ts";
 import type { Shares } from "./shares.ts";
 import type { StorageWatch } from "./storage_watch.ts";
 import type { Stores } from "./stores.ts";
+import type { Signals } from "./signals.ts";
 import type { UnreadableObjects } from "./unreadable.ts";
 import type { Unwritten } from "./unwritten.ts";
 
@@ -46,28 +46,8 @@ export interface Context {
   skewMs: () => number;
   clock: Clock;
   lastSeenEveryMs: number;
-  queues: Queues;
+  /** Reports what isn't in a cache. */
+  signals: Signals;
   /** Whether the FlowSchema of guests has been read; before that nothing can be said about it. */
   knowsFlows: boolean;
-}
-
-/** Keys: names of a Grant, a Realm, a grantee, a SuperEntity, a realm that approves, and of the one FlowSchema. */
-export interface Queues {
-  grants: WorkQueue<string>;
-  realms: WorkQueue<string>;
-  guests: WorkQueue<string>;
-  superEntities: WorkQueue<string>;
-  approvers: WorkQueue<string>;
-  guestFlows: WorkQueue<string>;
-}
-
-/** How often it is looked whether the clocks agree again: nothing tells. */
-const skewLookMs = 5000;
-
-/** When to look again: at the plan's instant, and while the clocks disagree also soon, since then instants mean little. */
-export function nextOf({ skewMs }: Context, wakeAt: number | undefined): Next {
-  return {
-    ...(wakeAt === undefined ? {} : { wakeAt }),
-    ...(skewMs() === 0 ? {} : { afterMs: skewLookMs }),
-  };
 }

@@ -1,32 +1,86 @@
-/** The Grant controller: finalizer, status and events of each Grant. */
-import { isDeepStrictEqual } from "node:util";
-import type { Next } from "../../lib/controller/mod.ts";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { grants } from "../api/client/keystone.io@v1alpha1.ts";
-import { type GrantStatus, guestFinalizer } from "../api/mod.ts";
-import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
-import { planGrant } from "../core/grant/plan.ts";
+/** The Grant loop: finalizer, status and events of each Grant. */
+import type { GrantStatus } from "../api/mod.ts";
+import { type GrantPlan, type GrantWorld, planGrant } from "../core/grant/plan.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
-import { guestNamespace, operatorName } from "../core/names.ts";
-import { type Context, nextOf } from "./context.ts";
+import { guestNamespace } from "../core/names.ts";
+import { defineLoop, type Outcome } from "../engine/loop.ts";
+import { concernsParties, concernsPolicies, entitiesWith } from "./concerns.ts";
+import type { Context } from "./context.ts";
 import { poolingOf, readParties } from "./pools.ts";
-import { record } from "./record.ts";
 import { guestWritesIn, keyIn } from "./stores.ts";
+import { on, self } from "./triggers.ts";
 
-export async function reconcileGrant(context: Context, name: string, signal: AbortSignal): Promise<Next> {
+const allGrants = ({ stores }: Context): string[] => stores.grants.list().map(({ name }) => name);
+const everyGrant = (_: unknown, context: Context): string[] => allGrants(context);
+
+export const grantLoop = defineLoop({
+  name: "grants",
+  keyName: "grant",
+  concurrency: 16,
+  keys: allGrants,
+  triggers: [
+    on("grants", self),
+    on("shares", self),
+    // Its grantee's trust decides what a grant may do.
+    on("realms", (change, context) => {
+      const { key, old, new: now } = change;
+      const terms = old?.deleting !== now?.deleting || old?.generation !== now?.generation;
+      return [
+        ...terms ? grantsTo(context, key) : [],
+        ...concernsPolicies(change) ? entitiesWith(context, key).flatMap((name) => grantsWith(context, name)) : [],
+      ];
+    }),
+    on("superEntities", (change, context) => concernsParties(change) ? grantsWith(context, change.key) : []),
+    on(
+      "pools",
+      ({ entity, uids }, { stores }) =>
+        stores.grants.index("grantor", entity).filter(({ uid }) => uids.has(uid)).map(({ name }) => name),
+    ),
+    // First it closes, then it is said.
+    on(
+      "flowSchemas",
+      ({ old, new: now }, context) =>
+        context.knowsFlows && (old?.guestWrites ?? "Open") !== (now?.guestWrites ?? "Open") ? allGrants(context) : [],
+    ),
+    on("flowsKnown", (_, context) => guestWritesIn(context.stores) === "Open" ? [] : allGrants(context)),
+    on("local", everyGrant),
+    on("writable", everyGrant),
+  ],
+  observe: observeGrant,
+  plan: planGrant,
+  forget: ({ unwritten }: Context, name: string) => unwritten.grants.forget(name),
+  confirm: confirmGrant,
+  waitsForClock: true,
+});
+
+const grantsTo = ({ stores }: Context, grantee: string): string[] =>
+  stores.grants.index("grantee", grantee).map(({ name }) => name);
+
+/** The grants from a SuperEntity and to it. */
+const grantsWith = (context: Context, entity: string): string[] => [
+  ...grantsTo(context, entity),
+  ...context.stores.grants.index("grantor", entity).map(({ name }) => name),
+];
+
+function observeGrant(context: Context, name: string): GrantWorld | undefined {
   const { stores, shares, settings, clock, unwritten } = context;
   const written = stores.grants.get(name);
-  if (!written) {
-    unwritten.grants.forget(name);
-    return {};
-  }
+  if (!written) return undefined;
   const grant = unwritten.grants.decided(written);
   const { granteeRealm } = grant.spec;
   const { realm, local, unread } = readParties(context, granteeRealm);
-  const plan = planGrant({
+  const namespace = guestNamespace(granteeRealm);
+  const quota = stores.quotas.get(keyIn(namespace, quotaName));
+  return {
     grant,
+    written: written.status,
+    // Events are made there as long as the namespace isn't on its way out.
+    ...(quota && !stores.namespaces.get(namespace)?.deleting
+      ? { quota: { namespace: quota.namespace, name: quota.name, uid: quota.uid } }
+      : {}),
     realm,
     local,
+    unread,
     pooling: poolingOf(context),
     settings,
     skewMs: context.skewMs(),
@@ -34,62 +88,14 @@ export async function reconcileGrant(context: Context, name: string, signal: Abo
     // Before it is known, what is said stays.
     ...(context.knowsFlows ? { guestWrites: guestWritesIn(stores) } : {}),
     now: clock.now(),
-  });
-  const api = new ResourceApi(context.rest, grants);
-  const options = { fieldManager: operatorName, force: true, signal };
-  // The UID makes each write fail rather than bring back a Grant that is gone, or touch another of the same name.
-  const metadata = { name, uid: grant.uid };
-  if (plan.finalizer === "add") {
-    stores.grants.observe(
-      await api.apply({ ...head, metadata: { ...metadata, finalizers: [guestFinalizer] } }, options),
-    );
-  }
-  if (plan.finalizer === "remove") {
-    // Not by apply, which would leave a finalizer that came with somebody else's copy of the Grant. The resource version
-    // keeps the finalizers that others add meanwhile.
-    const { otherFinalizers: finalizers, resourceVersion } = grant;
-    await api.patch(name, { metadata: { uid: grant.uid, resourceVersion, finalizers } }, {
-      type: "merge",
-      fieldManager: operatorName,
-      signal,
-    });
-  }
-  const status = plan.status ?? grant.status;
-  if (!isDeepStrictEqual(status, written.status)) {
-    try {
-      stores.grants.observe(await api.applyStatus({ ...head, metadata, status }, options));
-      if (unwritten.grants.forget(name)) context.queues.guests.add(granteeRealm);
-    } catch (error) {
-      keep(context, grant, status);
-      throw error;
-    }
-    record(context, regarding(grant), plan.events);
-    const namespace = guestNamespace(granteeRealm);
-    const quota = stores.quotas.get(keyIn(namespace, quotaName));
-    // About an object of the guest namespace, so that it shows where the guests look, as long as events can be made there.
-    if (quota && !stores.namespaces.get(namespace)?.deleting) {
-      record(context, { apiVersion: "v1", kind: "ResourceQuota", ...named(quota) }, plan.guestEvents);
-    }
-  } // It was written after all, and only the answer was lost.
-  else if (unwritten.grants.forget(name)) context.queues.guests.add(granteeRealm);
-  const error = plan.error ?? unread[0]?.error;
-  if (error !== undefined) {
-    // A failure must not cost an instant.
-    if (plan.wakeAt !== undefined) context.queues.grants.addAt(name, plan.wakeAt);
-    throw error;
-  }
-  return nextOf(context, plan.wakeAt);
+  };
 }
 
 /** An end for good is one when it is written. What is decided otherwise ends what it ends, written or not. */
-function keep({ unwritten, queues }: Context, grant: GrantFacts, status: GrantStatus): void {
+function confirmGrant({ unwritten }: Context, { world, plan, failed }: Outcome<GrantWorld, GrantPlan>): void {
+  const { grant } = world;
+  const status: GrantStatus = plan.status ?? grant.status;
+  if (failed.length === 0) return unwritten.grants.forget(grant.name);
   if (status.phase === "Expired" || status.phase === "Revoked") return;
-  unwritten.grants.keep(grant, status);
-  if (!isDeepStrictEqual(status, grant.status)) queues.guests.add(grant.spec.granteeRealm);
+  if (failed.some(({ effect }) => "status" in effect)) unwritten.grants.keep(grant, status);
 }
-
-const head = { apiVersion: "keystone.io/v1alpha1", kind: "Grant" } as const;
-
-const named = ({ namespace, name, uid }: QuotaFacts) => ({ namespace, name, uid });
-
-const regarding = ({ name, uid }: GrantFacts) => ({ ...head, name, uid });

@@ -1,148 +1,167 @@
-/** The guest controller, keyed by grantee: folds all grants to it into the objects of its namespace. */
-import type { Next } from "../../lib/controller/mod.ts";
+/** The guest loop, keyed by grantee: folds all grants to it into the objects of its namespace. */
+import { isDeepStrictEqual } from "node:util";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
-import { type Effect, effectText, endsPod } from "../core/effects.ts";
-import type { GuestWorld } from "../core/guest/world.ts";
-import { type Fault, Faults, faultText } from "../core/faults.ts";
+import { conditionOf } from "../core/conditions.ts";
+import { effectText } from "../core/effects.ts";
+import type { GrantFacts } from "../core/facts.ts";
+import type { Failure } from "../core/grant/share.ts";
+import { singles } from "../core/guest/objects/table.ts";
 import { type GuestPlan, planGuest } from "../core/guest/plan.ts";
 import { sharesOf } from "../core/guest/share.ts";
-import type { Failure } from "../core/grant/share.ts";
+import type { GuestWorld } from "../core/guest/world.ts";
 import { aboutGrant, isFoundation } from "../core/guest/writes.ts";
-import { guestNamespace } from "../core/names.ts";
-import { type Context, nextOf } from "./context.ts";
-import { lookFor } from "./looks.ts";
-import { withRemedy } from "./remedy.ts";
+import { guestNamespace, realmOfNamespace } from "../core/names.ts";
+import { type Confirmed, defineLoop, type FailedEffect, type Outcome } from "../engine/loop.ts";
+import type { Wake } from "../engine/triggers.ts";
+import { concernsParties, concernsPolicies, entitiesWith } from "./concerns.ts";
+import type { Context } from "./context.ts";
+import { type Look, lookFor } from "./looks.ts";
 import { poolingOf, readParties, realmNamed } from "./pools.ts";
-import { singlesIn } from "./stores.ts";
+import { withRemedy } from "./remedy.ts";
+import { realmsOf, singlesIn } from "./stores.ts";
+import { on } from "./triggers.ts";
 
-export async function reconcileGuest(context: Context, grantee: string, signal: AbortSignal): Promise<Next> {
-  const first = planned(context, grantee);
-  const { world: seen, plan } = asks(first.plan) ? await lookedUp(context, first, signal) : first;
-  // What only tells others must not keep anything from being closed, whatever it comes to.
-  const faults = new Faults();
-  context.pods.want(guestNamespace(grantee), plan.needsPods);
-  const mayOpen = faults.attempt("what is about to be enforced", () => announce(context, seen, plan), false);
-  // Without a moment in between when there is nothing to write: what wakes it in that moment would not have been looked at.
-  const { failed, isPutOff } = plan.stages.length === 0 ? nothingToDo : await carryOut(context, plan, mayOpen, signal);
-  if (isPutOff) {
-    context.queues.guests.add(grantee);
-    return {};
-  }
-  // Also after a failure: what stands and what doesn't is shown as it is.
-  const then = plan.stages.length === 0 ? { world: seen, plan } : planned(context, grantee);
-  const { world, plan: after } = plan.stages.length > 0 && asks(then.plan)
-    ? await lookedUp(context, then, signal)
-    : then;
-  context.pods.want(guestNamespace(grantee), after.needsPods);
-  faults.attempt(
-    "the status of its grants",
-    () => report(context, world, after, failed.map(failureOf), faults),
-    undefined,
-  );
-  const error = failed[0]?.error ?? errorOf([...after.faults, ...faults.all]) ?? unlisted(world);
-  if (error !== undefined) {
-    // A failure must not cost an instant.
-    if (after.wakeAt !== undefined) context.queues.guests.addAt(grantee, after.wakeAt, { urgent: true });
-    throw error;
-  }
-  if (after.stages.length === 0) context.queues.guests.looked(grantee);
-  // An end that is due goes before all that only opens or repairs.
-  return { ...nextOf(context, after.wakeAt), urgent: true };
+const granteesOf = (grants: readonly GrantFacts[]): string[] => grants.map(({ spec }) => spec.granteeRealm);
+const allGrantees = ({ stores }: Context): string[] => granteesOf(stores.grants.list());
+const everyGrantee = (_: unknown, context: Context): string[] => allGrantees(context);
+
+/** The grantee of an object in a guest namespace. */
+const ofNamespaced = ({ key }: { key: string }): string[] => ofNamespace(key.slice(0, key.indexOf("/")));
+
+function ofNamespace(namespace: string): string[] {
+  const grantee = realmOfNamespace(namespace);
+  return grantee === undefined ? [] : [grantee];
 }
 
-interface Planned {
-  world: GuestWorld;
-  plan: GuestPlan;
+export const guestLoop = defineLoop({
+  name: "guests",
+  keyName: "grantee",
+  concurrency: 16,
+  keys: (context: Context) => [
+    ...allGrantees(context),
+    ...context.stores.namespaces.list().flatMap((namespace) => namespace ? ofNamespace(namespace.name) : []),
+    ...context.stores.identities.list().flatMap(realmsOf),
+  ],
+  triggers: [
+    on("grants", concernedBy),
+    on("realms", (change, context) =>
+      concernsPolicies(change)
+        ? [
+          ...opensTo(context, change.key),
+          ...entitiesWith(context, change.key).flatMap((name) => guestsWith(context, name)),
+        ]
+        : []),
+    on("superEntities", (change, context) => concernsParties(change) ? guestsWith(context, change.key) : []),
+    on("namespaces", ({ key }) => ofNamespace(key)),
+    on("policies", ofNamespaced),
+    ...singles.flatMap(([, { cache }]) => cache === "quotas" ? [] : [on(cache, ofNamespaced)]),
+    // What is put into force was begun before, and has waited for that alone.
+    on("quotas", (change) => {
+      const begun = !isDeepStrictEqual(change.old?.enforced, change.new?.enforced);
+      return ofNamespaced(change).map((key) => ({ key, begun }));
+    }),
+    on("identities", ({ old, new: now }) => realmsOf((now ?? old)!)),
+    on("pods", ofNamespace),
+    on("names", (name, { stores }) => granteesOf(stores.grants.index("dnsName", name))),
+    on(
+      "pools",
+      ({ entity, uids }, { stores }) =>
+        granteesOf(stores.grants.index("grantor", entity).filter(({ uid }) => uids.has(uid))),
+    ),
+    on("decidedGrants", ({ key }, { stores }) => granteesOf([stores.grants.get(key) ?? []].flat())),
+    on("decidedRealms", ({ key }, context) => [
+      ...opensTo(context, key),
+      ...context.stores.superEntities.index("member", key).map(({ name }) => name),
+    ]),
+    on("cluster", everyGrantee),
+    on("local", everyGrantee),
+    on("writable", everyGrantee),
+  ],
+  observe: (context: Context, grantee) => observeGuest(context, grantee),
+  plan: planGuest,
+  lookUp: lookUp,
+  reserve: reserveGuest,
+  confirm: confirmGuest,
+  replans: true,
+  isFoundation,
+  endsAtInstants: true,
+  waitsForClock: true,
+});
+
+/** The realm's own guests, and those to whom a way to its node is open. */
+const opensTo = ({ stores }: Context, realm: string): string[] => [
+  realm,
+  ...granteesOf(stores.grants.index("destination", realm)),
+];
+
+/** A SuperEntity's own guests, and those of the grants from it. */
+const guestsWith = ({ stores }: Context, entity: string): string[] => [
+  entity,
+  ...granteesOf(stores.grants.index("grantor", entity)),
+];
+
+/** What the Grant loop writes on many grants one after the other is looked at once for several of them. */
+const gatherMs = 200;
+
+function concernedBy({ old, new: now }: { old?: GrantFacts; new?: GrantFacts }, context: Context): Wake[] {
+  if (!concernsGuest(old, now)) return [];
+  const grantees = [...new Set(granteesOf([old, now].filter((grant) => grant !== undefined)))];
+  return moreComes(context, old, now) ? grantees.map((key) => ({ key, afterMs: gatherMs })) : grantees;
 }
 
-function planned(context: Context, grantee: string): Planned {
-  const world = observeGuest(context, grantee);
-  return { world, plan: planGuest(world) };
+/** Of its status, what the guest namespace is planned by: what has ended stays so, what was announced is kept to. */
+function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
+  return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||
+    old.deletingSince !== now.deletingSince || old.finalized !== now.finalized ||
+    !isDeepStrictEqual(ladderOf(old), ladderOf(now));
 }
 
-/** Whether the plan asks for what isn't watched. */
-const asks = ({ needsServices, needsStored }: GuestPlan): boolean => needsServices || needsStored;
-
-/** Lists what the plan asks for, and plans again. */
-async function lookedUp(context: Context, { world, plan }: Planned, signal: AbortSignal): Promise<Planned> {
-  const { grantee } = world;
-  const look = await lookFor(plan, context.rest, guestNamespace(grantee), signal);
-  const seen = { ...observeGuest(context, grantee), ...look };
-  return { world: seen, plan: planGuest(seen) };
+/** Whether it is a write of the Grant loop, of which no instant depends, and the next is likely on its way. */
+function moreComes({ stores }: Context, old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
+  if (!old || !now || old.uid !== now.uid || old.generation !== now.generation) return false;
+  if (old.deletingSince !== now.deletingSince) return false;
+  return old.finalized === now.finalized ||
+    (now.finalized && stores.grants.index("grantee", now.spec.granteeRealm).some(({ finalized }) => !finalized));
 }
 
-/** An error of the key, where something could not be listed, so that it is logged and tried again. */
-function unlisted({ grantee, servicesError, storedError }: GuestWorld): Error | undefined {
-  const error = servicesError ?? storedError;
-  return error === undefined ? undefined : new Error(`Listing what is in ${guestNamespace(grantee)} failed: ${error}`);
+const ladderOf = ({ status: { phase, hard, reductions, effectiveUntil, conditions } }: GrantFacts) => [
+  phase,
+  hard,
+  reductions,
+  effectiveUntil,
+  conditionOf({ conditions }, "Draining")?.reason,
+];
+
+/** Lists what the plan asks for and hasn't been listed yet, well or badly. */
+function lookUp({ rest }: Context, world: GuestWorld, plan: GuestPlan, signal: AbortSignal): Promise<Look> | undefined {
+  const needsServices = plan.needsServices && world.services === undefined && world.servicesError === undefined;
+  const needsStored = plan.needsStored && world.stored === undefined && world.storedError === undefined;
+  return needsServices || needsStored
+    ? lookFor({ needsServices, needsStored }, rest, guestNamespace(world.grantee), signal)
+    : undefined;
 }
 
 /** What is being enforced must not be taken for closed by what was seen before. */
-function announce({ shares, pools }: Context, seen: GuestWorld, plan: GuestPlan): boolean {
-  shares.announce(seen.grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
-  pools.announce(seen, plan);
-  return true;
+function reserveGuest({ pods, shares, pools }: Context, world: GuestWorld, plan: GuestPlan): void {
+  pods.want(guestNamespace(world.grantee), plan.needsPods);
+  shares.announce(world.grantee, plan.holdings.holdings.map(({ grant }) => grant.name));
+  pools.announce(world, plan);
 }
 
 /** Hands what stands to the grants' own status, and what is free to the pools. */
-function report(
-  context: Context,
-  world: GuestWorld,
-  plan: GuestPlan,
-  failures: readonly Failure[],
-  faults: Faults,
-): void {
-  const { shares, pools, queues } = context;
-  const seen = sharesOf(world, plan, failures, faults);
-  for (const grant of shares.set(world.grantee, seen, world.now)) queues.grants.add(grant);
+function confirmGuest(
+  { pods, shares, pools }: Context,
+  { world, plan, failed, faults }: Outcome<GuestWorld, GuestPlan>,
+): Confirmed {
+  pods.want(guestNamespace(world.grantee), plan.needsPods);
+  shares.set(world.grantee, sharesOf(world, plan, failed.map(failureOf), faults), world.now);
   pools.settle(world, plan);
-  wakePools(context, world.grantee);
-}
-
-/** Of what can't be planned, an error of the key, so that it is logged, counted and tried again. */
-function errorOf([fault]: readonly Fault[]): Error | undefined {
-  return fault && new Error(faultText(fault), { cause: fault.error });
-}
-
-interface Outcome {
-  /** The writes that failed. */
-  failed: FailedWrite[];
-  /** Ends of others are due: what only opens, tidies up or tells comes after all that closes. */
-  isPutOff: boolean;
-}
-
-interface FailedWrite {
-  effect: Effect;
-  error: unknown;
-}
-
-const nothingToDo: Outcome = { failed: [], isPutOff: false };
-
-/**
- * Makes the writes of a plan, stage by stage. One that fails holds up no other, but that nothing opens where the
- * namespace, its default deny or its quota could not be written.
- */
-async function carryOut(context: Context, plan: GuestPlan, mayOpen: boolean, signal: AbortSignal): Promise<Outcome> {
-  const { guests } = context.queues;
-  const failed: FailedWrite[] = [];
-  for (const { kind, effects } of plan.stages) {
-    if (kind !== "close") {
-      if (!mayOpen || failed.some(({ effect }) => isFoundation(effect))) break;
-      if (guests.hasUrgent) return { failed, isPutOff: failed.length === 0 };
-    }
-    failed.push(...await failures(context, effects, signal));
-  }
-  const closes = plan.stages[0]?.kind === "close";
-  return { failed, isPutOff: failed.length === 0 && closes && guests.hasUrgent };
-}
-
-/** Waits for all, so that no write is left under way; returns what failed. */
-async function failures(context: Context, stage: readonly Effect[], signal: AbortSignal): Promise<FailedWrite[]> {
-  const effects = context.skewMs() === 0 ? stage : stage.filter((effect) => !endsPod(effect));
-  const results = await Promise.allSettled(effects.map((effect) => context.executor.execute(effect, signal)));
-  return results.flatMap((result, index) =>
-    result.status === "rejected" ? [{ effect: effects[index]!, error: result.reason }] : []
-  );
+  const { servicesError, storedError } = world;
+  const why = servicesError ?? storedError;
+  // An error of the key, so that it is logged and tried again.
+  return why === undefined
+    ? {}
+    : { error: new Error(`Listing what is in ${guestNamespace(world.grantee)} failed: ${why}`) };
 }
 
 /** What a look at one grantee needs. */
@@ -192,20 +211,11 @@ const podsError = (error: unknown): { podsError?: string } =>
   error === undefined ? {} : { podsError: withRemedy(error) };
 
 /** The failure in sentences. What the API server refuses needs a person; all else may pass in a moment. */
-function failureOf({ effect, error }: FailedWrite): Failure {
+function failureOf({ effect, error }: FailedEffect): Failure {
   const isRefused = [400, 403, 404, 413, 422].some((code) => isApiError(error, code));
   return {
     ...aboutGrant(effect),
     reason: isRefused ? "WriteRefused" : "WriteFailed",
     message: `${effectText(effect)} failed: ${withRemedy(error)}`,
   };
-}
-
-/** What is enforced may be less now, or known. */
-export function wakePools({ stores, queues }: Pick<Context, "stores" | "queues">, grantee: string): void {
-  if (stores.superEntities.size === 0) return;
-  const parties = stores.grants.index("grantee", grantee).map(({ spec }) => spec.grantorRealm);
-  for (const name of new Set([grantee, ...parties])) {
-    if (stores.superEntities.get(name)) queues.superEntities.add(name);
-  }
 }

@@ -1,31 +1,56 @@
 /**
- * The guest flow controller, of one key: keeps the FlowSchema by which guests' requests share a few seats, and which says
- * whether they may write.
+ * The guest flow loop, of one key: keeps the FlowSchema by which guests' requests share a few seats, and which says whether
+ * they may write.
  */
-import type { Next } from "../../lib/controller/mod.ts";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { flowSchemas } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import { type FlowGrantee, planGuestFlow } from "../core/guest_flow.ts";
+import { isDeepStrictEqual } from "node:util";
+import { type FlowGrantee, type GuestFlowWorld, planGuestFlow } from "../core/guest_flow.ts";
+import { guestFlowName } from "../core/names.ts";
 import { guestWritesAt } from "../core/storage.ts";
-import { guestFlowName, operatorName } from "../core/names.ts";
+import { defineLoop } from "../engine/loop.ts";
+import type { Wake } from "../engine/triggers.ts";
 import type { Context } from "./context.ts";
+import { on } from "./triggers.ts";
 
 /** A burst of new Realms is written once a second, because the whole list is one object. */
-export const gatherFlowMs = 1000;
+const gatherMs = 1000;
 
-export async function reconcileGuestFlow(context: Context, _key: string, signal: AbortSignal): Promise<Next> {
-  const { stores, rest, settings, storage } = context;
+/** Before the FlowSchema has been read nothing can be said about it. */
+const one = ({ knowsFlows }: Context): string[] => knowsFlows ? [guestFlowName] : [];
+const atOnce = (_: unknown, context: Context): Wake[] => one(context);
+const gathered = (context: Context): Wake[] => one(context).map((key) => ({ key, afterMs: gatherMs }));
+
+export const guestFlowLoop = defineLoop({
+  name: "guestFlows",
+  keyName: "flowschema",
+  concurrency: 1,
+  keys: one,
+  triggers: [
+    on("flowsKnown", atOnce),
+    on("flowSchemas", atOnce),
+    on("priorityLevels", atOnce),
+    on("storage", atOnce),
+    // This cluster's own people are no guests.
+    on("local", atOnce),
+    on(
+      "realms",
+      ({ old, new: now }, context) =>
+        old && now && isDeepStrictEqual(old.spec.subjects, now.spec.subjects) ? [] : gathered(context),
+    ),
+    on("superEntities", ({ old, new: now }, context) => old && now ? [] : gathered(context)),
+  ],
+  observe: observeGuestFlow,
+  plan: planGuestFlow,
+});
+
+function observeGuestFlow(context: Context): GuestFlowWorld {
+  const { stores, settings, storage } = context;
   const present = stores.flowSchemas.get(guestFlowName);
-  const desired = planGuestFlow({
+  return {
     grantees: granteesOf(context),
     present,
     hasLevel: stores.priorityLevels.get(guestFlowName) !== undefined,
     guestWrites: guestWritesAt(storage.bytes, present?.guestWrites ?? "Open", settings.storage),
-  });
-  if (!desired) return {};
-  const options = { fieldManager: operatorName, force: true, signal };
-  stores.flowSchemas.observe(await new ResourceApi(rest, flowSchemas).apply(desired, options));
-  return {};
+  };
 }
 
 /** Every Realm but this cluster's own, whose people are at home, and the SuperEntities, which are grantees by their names. */

@@ -1,26 +1,25 @@
 import assert from "node:assert/strict";
 import { FakeClock } from "../../lib/clock/mod.ts";
-import { WorkQueue } from "../../lib/controller/mod.ts";
 import { ApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { defaultSettings, guestFinalizer } from "../api/mod.ts";
-import type { Context, Queues } from "./context.ts";
+import type { Context } from "./context.ts";
 import { planGuest } from "../core/guest/plan.ts";
-import { reconcileGrant } from "./grant.ts";
-import { observeGuest, reconcileGuest } from "./guest.ts";
+import { createQueues } from "../engine/run.ts";
+import { grantLoop } from "./grant.ts";
+import { guestLoop, observeGuest } from "./guest.ts";
 import { executorOf } from "./kinds.ts";
 import { Pools } from "./pools.ts";
 import { Shares } from "./shares.ts";
+import { loops } from "./loops.ts";
 import { createStores } from "./stores.ts";
 import { Unwritten } from "./unwritten.ts";
 
 const signal = new AbortController().signal;
 
 /** A context of which Alice's cluster is empty, with an API server that takes whatever it is sent. */
-function begun(): { context: Context; queues: Queues; sent: string[] } {
+function begun() {
   const clock = new FakeClock();
-  const queues = Object.fromEntries(
-    ["grants", "realms", "guests", "superEntities", "approvers"].map((name) => [name, new WorkQueue({ clock })]),
-  ) as unknown as Queues;
+  const queues = createQueues(loops, clock);
   const sent: string[] = [];
   const rest = {
     performRequest: ({ method, path, bodyJson }: { method: string; path: string; bodyJson: KubernetesObject }) => {
@@ -32,7 +31,6 @@ function begun(): { context: Context; queues: Queues; sent: string[] } {
   const context = {
     rest,
     clock,
-    queues,
     stores: createStores(),
     pools: new Pools(),
     unwritten: { grants: new Unwritten(), realms: new Unwritten() },
@@ -46,19 +44,22 @@ function begun(): { context: Context; queues: Queues; sent: string[] } {
     skewMs: () => 0,
   } as unknown as Context;
   context.executor = executorOf(rest, context);
-  return { context, queues, sent };
+  const guests = queues["guests"]!;
+  const reconcile = (grantee: string) => guestLoop.reconcile(grantee, { context, queue: guests, signal });
+  const reconcileGrant = (grant: string) => grantLoop.reconcile(grant, { context, queue: queues["grants"]!, signal });
+  return { context, guests, sent, reconcile, reconcileGrant };
 }
 
 Deno.test("what wakes a guest namespace while a look ends that found nothing to write is looked at again", async () => {
-  const { context, queues } = begun();
-  queues.guests.add("bob-home");
-  const key = await queues.guests.take(signal);
-  const look = reconcileGuest(context, key, signal);
+  const { guests, reconcile } = begun();
+  guests.add("bob-home");
+  const key = await guests.take(signal);
+  const look = reconcile(key);
   // As a SuperEntity's look that comes next: it has read what was there before the end of this one.
-  queues.guests.add(key);
+  guests.add(key);
   assert.deepEqual(await look, { urgent: true });
-  queues.guests.done(key);
-  assert.equal(queues.guests.depth, 1);
+  guests.done(key);
+  assert.equal(guests.depth, 1);
 });
 
 /** Bob, and what Alice has granted to him. */
@@ -75,32 +76,32 @@ function lent({ stores }: Context, terms = {}, status = {}): void {
 const facts = (name: string) => ({ name, uid: name, resourceVersion: "1", generation: 1 });
 
 Deno.test("while the end of another grant is due nothing opens; then it does", async () => {
-  const { context, queues, sent } = begun();
+  const { context, guests, sent, reconcile } = begun();
   lent(context);
-  queues.guests.add("bob-home");
-  const key = await queues.guests.take(signal);
-  queues.guests.add("carol-home", { urgent: true });
-  await reconcileGuest(context, key, signal);
-  queues.guests.done(key);
+  guests.add("bob-home");
+  const key = await guests.take(signal);
+  guests.add("carol-home", { urgent: true });
+  await reconcile(key);
+  guests.done(key);
   // With these the namespace is closed.
   assert.deepEqual(sent, ["v1/namespaces", "networkpolicies/default-deny", "resourcequotas/keystone"]);
-  assert.equal(await queues.guests.take(signal), "carol-home");
-  assert.equal(await queues.guests.take(signal), key);
-  await reconcileGuest(context, key, signal);
+  assert.equal(await guests.take(signal), "carol-home");
+  assert.equal(await guests.take(signal), key);
+  await reconcile(key);
   assert.ok(sent.includes("networkpolicies/guest-internal"), String(sent));
 });
 
 Deno.test("of a grantee who is gone nothing is remembered", async () => {
-  const { context } = begun();
+  const { context, reconcile } = begun();
   const { stores, pools } = context;
   lent(context);
-  await reconcileGuest(context, "bob-home", signal);
+  await reconcile("bob-home");
   assert.equal(pools.grantees, 1);
   stores.realms.forget("bob-home", "bob-home");
   stores.grants.forget("one", "one");
   const { uid } = stores.namespaces.get("guest-bob-home")!;
   stores.namespaces.forget("guest-bob-home", uid);
-  await reconcileGuest(context, "bob-home", signal);
+  await reconcile("bob-home");
   assert.equal(pools.grantees, 0);
 });
 
@@ -128,10 +129,10 @@ interface Sent {
 }
 
 Deno.test("a write that is refused holds up no other, is said on the Grant with its remedy, and is tried again", async () => {
-  const { context, sent } = begun();
+  const { context, sent, reconcile } = begun();
   lent(context);
   refusing(context, sent, /limitranges/);
-  await assert.rejects(reconcileGuest(context, "bob-home", signal), ApiError);
+  await assert.rejects(reconcile("bob-home"), ApiError);
   assert.ok(sent.includes("networkpolicies/guest-internal") && sent.includes("configmaps/keystone"), String(sent));
   const { failure, failingSince } = context.shares.get("bob-home", "one")!;
   assert.equal(failure!.reason, "WriteRefused");
@@ -146,17 +147,17 @@ for (
   const [what, matches] of [["quota", /resourcequotas/], ["default deny", /default-deny/], ["namespace", /namespaces$/]]
 ) {
   Deno.test(`where the ${what as string} can't be written nothing opens, and all that closes is written`, async () => {
-    const { context, sent } = begun();
+    const { context, sent, reconcile } = begun();
     lent(context);
     refusing(context, sent, matches as RegExp);
-    await assert.rejects(reconcileGuest(context, "bob-home", signal), ApiError);
+    await assert.rejects(reconcile("bob-home"), ApiError);
     assert.ok(!sent.some((path) => /guest-internal|dns|keystone-guest/.test(path)), String(sent));
     assert.equal(sent.length, 3, String(sent));
   });
 }
 
 Deno.test("what can't be planned is an error of the key, after all that could be planned was written", async () => {
-  const { context, sent } = begun();
+  const { context, sent, reconcile } = begun();
   lent(context);
   const settings = {
     ...defaultSettings,
@@ -166,7 +167,7 @@ Deno.test("what can't be planned is an error of the key, after all that could be
   };
   (context as { settings: unknown }).settings = settings;
   await assert.rejects(
-    reconcileGuest(context, "bob-home", signal),
+    reconcile("bob-home"),
     /^Error: Planning the way to DNS failed: out of order/,
   );
   assert.ok(sent.includes("networkpolicies/guest-internal"), String(sent));
@@ -174,32 +175,33 @@ Deno.test("what can't be planned is an error of the key, after all that could be
 });
 
 Deno.test("what can't be told of what is about to be enforced keeps it from being opened, and nothing from being closed", async () => {
-  const { context, sent } = begun();
+  const { context, sent, reconcile } = begun();
   lent(context);
   context.pools.announce = () => {
     throw new Error("out of order");
   };
-  await assert.rejects(reconcileGuest(context, "bob-home", signal), /out of order/);
+  await assert.rejects(reconcile("bob-home"), /out of order/);
   assert.deepEqual(sent, ["v1/namespaces", "networkpolicies/default-deny", "resourcequotas/keystone"]);
 });
 
 Deno.test("a revocation that can't be written down ends when its notice is over all the same", async () => {
-  const { context } = begun();
+  const { context, reconcile, reconcileGrant } = begun();
   const clock = context.clock as FakeClock;
   lent(context, { termination: { noticeSeconds: 60 }, revocation: {} }, { phase: "Active" });
   const { performRequest } = context.rest as unknown as { performRequest: (request: Sent) => Promise<unknown> };
-  (context as { rest: RestClient }).rest = {
-    performRequest: (request: Sent) =>
-      request.path.endsWith("/status") ? Promise.reject(refused(request.path)) : performRequest(request),
-  } as unknown as RestClient;
-  await reconcileGuest(context, "bob-home", signal);
-  await assert.rejects(reconcileGrant(context, "one", signal), ApiError);
+  context.rest.performRequest =
+    ((request: Sent) =>
+      request.path.endsWith("/status") ? Promise.reject(refused(request.path)) : performRequest(request)) as RestClient[
+        "performRequest"
+      ];
+  await reconcile("bob-home");
+  await assert.rejects(reconcileGrant("one"), ApiError);
   const end = () => context.shares.get("bob-home", "one")!;
   assert.equal(end().enforced, true);
   for (let second = 0; second < 62; second += 20) {
     await clock.advance(20_000);
-    await reconcileGuest(context, "bob-home", signal);
-    await reconcileGrant(context, "one", signal).catch(() => {});
+    await reconcile("bob-home");
+    await reconcileGrant("one").catch(() => {});
   }
   assert.ok(
     observeGuest(context, "bob-home").grants[0]!.status.effectiveUntil !== undefined,

@@ -1,6 +1,6 @@
 /** The operator as a whole: observes at all times, writes while it holds the Lease. */
 import type { Clock } from "../../lib/clock/mod.ts";
-import { type Next, runController, type Unreadable, WorkQueue } from "../../lib/controller/mod.ts";
+import type { Unreadable } from "../../lib/controller/mod.ts";
 import {
   EventRecorder,
   fenced,
@@ -11,42 +11,30 @@ import {
 } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { localRealm } from "../core/local_realm.ts";
-import { guestFlowName, operatorName, realmOfApprover, realmOfNamespace, systemNamespace } from "../core/names.ts";
+import { operatorName, realmOfNamespace, systemNamespace } from "../core/names.ts";
 import { guestWritesAt, storageNews } from "../core/storage.ts";
 import type { Names } from "../dns/names.ts";
+import { isLeaving } from "../engine/gone.ts";
+import { createQueues, type Queues, runLoops } from "../engine/run.ts";
 import type { Audience, View } from "../server/view.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
 import { ClusterWatch } from "./cluster.ts";
-import type { Context, Queues } from "./context.ts";
-import { reconcileApprover } from "./approver.ts";
-import { isGone, isLeaving } from "./gone.ts";
-import { reconcileGuestFlow } from "./guest_flow.ts";
-import { reconcileGrant } from "./grant.ts";
-import { observeGuest, reconcileGuest } from "./guest.ts";
+import type { Context } from "./context.ts";
+import { namesResolved } from "./demands.ts";
 import { executorOf } from "./kinds.ts";
 import { Pings } from "./pings.ts";
 import { PodWatches } from "./pods.ts";
 import { Pools } from "./pools.ts";
 import { preflight } from "./preflight.ts";
-import { reconcileRealm } from "./realm.ts";
-import { recallPools } from "./recall.ts";
+import { beginToLead, connectLoops, knowFlows, loops } from "./loops.ts";
 import { record } from "./record.ts";
 import { withRemedy } from "./remedy.ts";
 import { Shares } from "./shares.ts";
-import { reconcileSuperEntity } from "./superentity.ts";
 import { StorageWatch } from "./storage_watch.ts";
-import {
-  createFlowReflectors,
-  createReflectors,
-  createStores,
-  guestWritesIn,
-  realmsOf,
-  type Stores,
-} from "./stores.ts";
-import { traced } from "./traced.ts";
+import { createFlowReflectors, createReflectors, createStores, guestWritesIn, type Stores } from "./stores.ts";
+import { createSignals } from "./signals.ts";
 import { UnreadableObjects } from "./unreadable.ts";
 import { Unwritten } from "./unwritten.ts";
-import { connectFlowWakes, connectWakes, namesResolved } from "./wakes.ts";
 import type { Watching } from "./watching.ts";
 import { Webhook, type WebhookOptions } from "./webhook.ts";
 import { withinTime } from "./within_time.ts";
@@ -80,8 +68,6 @@ export interface OperatorOptions {
 }
 
 const nameWaitMs = 5000;
-
-const concurrency = { grants: 16, guests: 16, realms: 4, superEntities: 4, approvers: 4, guestFlows: 1 };
 
 /** Runs until the signal aborts. Whatever is missing in the cluster is said in a sentence and waited for. */
 export async function runOperator(options: OperatorOptions): Promise<void> {
@@ -141,17 +127,18 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
         { error: withRemedy(error) },
       ),
   });
-  const context = createContext(options, stores, cluster, unreadable, lease, storage, observing.signal);
-  connectWakes(context);
+  const queues = createQueues(loops, clock);
+  const context = createContext(options, queues, stores, cluster, unreadable, lease, storage, observing.signal);
+  connectLoops(context, (loop) => queues[loop]!);
   const observers = [...reflectors, ...flows, cluster, tailnet, options.names].map((each) =>
     each.run(observing.signal)
   );
   void Promise.all(flows.map((reflector) => reflector.synced(observing.signal))).then(
-    () => connectFlowWakes(context),
+    () => knowFlows(context),
     // Never known: without the right to read them nothing is written either.
     () => {},
   );
-  audience?.view(viewOf(context));
+  audience?.view(viewOf(context, queues));
   const webhook = options.webhook && new Webhook(context, watching, options.webhook, log);
   if (webhook) observers.push(webhook.run(observing.signal));
   try {
@@ -174,7 +161,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       audience?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       const leading = AbortSignal.any([signal, lease.lost]);
-      await Promise.all([lead(context, options, leading), webhook?.lead(leading)]);
+      await Promise.all([lead(context, queues, options, leading), webhook?.lead(leading)]);
       storage.forget();
       if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until it is back.");
     }
@@ -190,7 +177,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
 }
 
 /** What could not be written meanwhile is due at once when there is room again. */
-function tellDeletesOnly({ stores, queues }: Context, log: Log, deletesOnly: boolean): void {
+function tellDeletesOnly({ signals }: Context, log: Log, deletesOnly: boolean): void {
   if (deletesOnly) {
     return log.warn(
       "The API server's database is full (etcd's alarm NOSPACE): nothing can be written. This operator only deletes: at " +
@@ -199,24 +186,22 @@ function tellDeletesOnly({ stores, queues }: Context, log: Log, deletesOnly: boo
     );
   }
   log.info("The API server's database takes writes again; this operator leads as before.");
-  for (const { name, spec } of stores.grants.list()) {
-    queues.grants.add(name);
-    queues.guests.add(spec.granteeRealm);
-  }
+  signals.writable.emit();
 }
 
 /** A reading that changes whether guests may write is said, and written at once. */
-function judgeStorage({ stores, queues, settings }: Context, log: Log, bytes: number): void {
+function judgeStorage({ stores, signals, settings }: Context, log: Log, bytes: number): void {
   const before = guestWritesIn(stores);
   const after = guestWritesAt(bytes, before, settings.storage);
   const news = storageNews(bytes, before, after, settings.storage);
   if (news === undefined) return;
   log.warn("{news}", { news });
-  queues.guestFlows.add(guestFlowName);
+  signals.storage.emit();
 }
 
 function createContext(
   options: OperatorOptions,
+  queues: Queues,
   stores: Stores,
   cluster: ClusterWatch,
   unreadable: UnreadableObjects,
@@ -226,14 +211,7 @@ function createContext(
 ): Context {
   const { tailnet, names, settings, serverTime, clock, log } = options;
   const rest = fenced(options.rest, lease);
-  const queues = {
-    grants: new WorkQueue({ clock }),
-    realms: new WorkQueue({ clock }),
-    guests: new WorkQueue({ clock }),
-    superEntities: new WorkQueue({ clock }),
-    approvers: new WorkQueue({ clock }),
-    guestFlows: new WorkQueue({ clock }),
-  };
+  const signals = createSignals();
   const events = new EventRecorder({
     rest,
     reportingController: operatorName,
@@ -253,16 +231,13 @@ function createContext(
     unreadable,
     signal,
     onError: (error) => log.warn("Can't watch the pods of a guest: {error}", { error: withRemedy(error) }),
-    onChange: (namespace) => {
-      const grantee = realmOfNamespace(namespace);
-      if (grantee !== undefined) queues.guests.add(grantee);
-    },
+    onChange: (namespace) => signals.pods.emit(namespace),
   });
   const pings = new Pings({
     ping: (address, signal) => tailnet.ping(address, signal),
     clock,
     signal,
-    wake: (realm, at) => queues.realms.addAt(realm, at),
+    wake: (key, at) => signals.pinged.emit({ key, at }),
   });
   return {
     rest,
@@ -284,7 +259,7 @@ function createContext(
     skewMs: () => serverTime.skewMs() ?? 0,
     clock,
     lastSeenEveryMs: settings.lastSeenSeconds * 1000,
-    queues,
+    signals,
     knowsFlows: false,
     local: () =>
       localRealm({
@@ -310,7 +285,7 @@ function recordUnreadable(context: Context, object: Unreadable): void {
 }
 
 /** What there is to see of it, for metrics. */
-function viewOf({ stores, pods, unreadable, storage, settings, tailnet, queues, skewMs }: Context): View {
+function viewOf({ stores, pods, unreadable, storage, settings, tailnet, skewMs }: Context, queues: Queues): View {
   return {
     grants: () => stores.grants.list(),
     realms: () => stores.realms.list(),
@@ -348,23 +323,13 @@ function tailnetView(state: TailnetState) {
   return { state: "running", online, offline: peers.length - online };
 }
 
-/** What a controller's key is the name of, in logs. */
-const keyNames = {
-  grants: "grant",
-  guests: "grantee",
-  realms: "realm",
-  superEntities: "superentity",
-  approvers: "realm",
-  guestFlows: "flowschema",
-} as const;
-
-/** Runs the controllers until the signal aborts. */
-async function lead(context: Context, { log, audience, clock }: OperatorOptions, signal: AbortSignal): Promise<void> {
-  const { stores, queues, pools, shares, unwritten } = context;
-  pools.forget();
-  shares.forget();
-  unwritten.grants.forget();
-  unwritten.realms.forget();
+/** Runs the loops until the signal aborts. */
+async function lead(
+  context: Context,
+  queues: Queues,
+  { log, audience, clock }: OperatorOptions,
+  signal: AbortSignal,
+): Promise<void> {
   // What only tells must not keep anything from being enforced.
   const telling = (what: string, tell: () => void) => {
     try {
@@ -373,66 +338,20 @@ async function lead(context: Context, { log, audience, clock }: OperatorOptions,
       log.warn("Can't tell {what}: {error}", { what, error: withRemedy(error) });
     }
   };
-  // Without it nothing new is given of pools.
-  telling("what pools have given", () => recallPools(context, (grantee) => observeGuest(context, grantee)));
+  beginToLead(context, (loop) => queues[loop]!, telling);
   // Events could not be written before.
   context.unreadable.tellAll();
-  // All of it, since what was under way when the Lease was lost is in no queue any more.
-  for (const { name } of stores.realms.list()) queues.realms.add(name);
-  for (const { name, spec } of stores.superEntities.list()) {
-    queues.superEntities.add(name);
-    for (const { realm } of spec.members) queues.approvers.add(realm);
-  }
-  for (const { name } of [...stores.clusterRoles.list(), ...stores.clusterBindings.list()]) {
-    const realm = realmOfApprover(name);
-    if (realm !== undefined) queues.approvers.add(realm);
-  }
-  if (context.knowsFlows) queues.guestFlows.add(guestFlowName);
-  for (const { name, spec } of stores.grants.list()) {
-    queues.grants.add(name);
-    queues.guests.add(spec.granteeRealm);
-  }
-  for (const namespace of stores.namespaces.list()) {
-    const grantee = namespace && realmOfNamespace(namespace.name);
-    if (grantee) queues.guests.add(grantee);
-  }
-  for (const realm of stores.identities.list().flatMap(realmsOf)) queues.guests.add(realm);
-  const run = (
-    name: keyof typeof queues,
-    reconcile: (context: Context, key: string, signal: AbortSignal) => Promise<Next>,
-  ) =>
-    runController({
-      name,
-      queue: queues[name],
-      concurrency: concurrency[name],
-      reconcile: (key, signal) =>
-        traced(`reconcile ${name}`, { [keyNames[name]]: key }, () =>
-          reconcile(context, key, signal).catch((error): Next => {
-            if (isGone(error, key)) {
-              return {};
-            }
-            throw error;
-          })),
-      onError: ({ name, key, error, verdict }) =>
-        log.warn("{controller} {key}: {error}", {
-          controller: name,
-          key,
-          [keyNames[name as keyof Queues]]: key,
-          error: withRemedy(error),
-          verdict: verdict.kind,
-        }),
-      onReconcile: (record) =>
-        telling("metrics", () =>
-          audience?.reconciled(record)),
-      clock,
-      signal,
-    });
-  await Promise.all([
-    run("guests", reconcileGuest),
-    run("grants", reconcileGrant),
-    run("realms", reconcileRealm),
-    run("superEntities", reconcileSuperEntity),
-    run("approvers", reconcileApprover),
-    run("guestFlows", reconcileGuestFlow),
-  ]);
+  await runLoops(loops, context, queues, {
+    onError: ({ name, key, keyName, error, verdict }) =>
+      log.warn("{controller} {key}: {error}", {
+        controller: name,
+        key,
+        [keyName]: key,
+        error: withRemedy(error),
+        verdict: verdict.kind,
+      }),
+    onReconcile: (record) => telling("metrics", () => audience?.reconciled(record)),
+    clock,
+    signal,
+  });
 }

@@ -14,12 +14,17 @@ import type { GuestWorld } from "../core/guest/world.ts";
 import { entityConflict, realmConflict } from "../core/superentity/conflict.ts";
 import { memberSubjects } from "../core/superentity/consent.ts";
 import type { PoolPlan } from "../core/superentity/pool.ts";
+import { Feed } from "../engine/triggers.ts";
 import type { Stores } from "./stores.ts";
 import type { Unwritten } from "./unwritten.ts";
 
 const nothing: Hard = new Map();
 
 export class Pools {
+  /** Reports the UIDs of the grants from a SuperEntity that have other room. */
+  readonly shared = new Feed<{ entity: string; uids: ReadonlySet<string> }>();
+  /** Reports the grantee of whom it was seen what is enforced. */
+  readonly settled = new Feed<string>();
   readonly #byEntity = new Map<string, PoolPlan>();
   /** By grantee and UID: the most that is enforced, or on its way to be. */
   readonly #most = new Map<string, Map<string, Hard>>();
@@ -33,8 +38,8 @@ export class Pools {
     return this.#byEntity.get(entity);
   }
 
-  /** Replaces what was shared out. Returns the UIDs of the grants for which something changed. */
-  set(entity: string, plan: PoolPlan | undefined): string[] {
+  /** Replaces what was shared out. */
+  set(entity: string, plan: PoolPlan | undefined): void {
     const before = this.#byEntity.get(entity);
     if (plan) this.#byEntity.set(entity, plan);
     else this.#byEntity.delete(entity);
@@ -44,7 +49,8 @@ export class Pools {
       each?.shortfalls.get(uid),
       each?.allotments.has(uid),
     ];
-    return [...new Set(all)].filter((uid) => !isDeepStrictEqual(of(before, uid), of(plan, uid)));
+    const uids = new Set(all.filter((uid) => !isDeepStrictEqual(of(before, uid), of(plan, uid))));
+    if (uids.size > 0) this.shared.emit({ entity, uids });
   }
 
   /** Nothing is known any more: another operator may have led since. */
@@ -76,9 +82,11 @@ export class Pools {
     const { grantee, namespace } = world;
     const nothingStands = !namespace || plan.hard === undefined;
     const known = nothingStands || counts(world, plan) ? new Map<string, Hard>() : this.#most.get(grantee);
-    if (!known) return;
-    this.#raise(known, plan.holdings.holdings);
-    this.#keep(world, known);
+    if (known) {
+      this.#raise(known, plan.holdings.holdings);
+      this.#keep(world, known);
+    }
+    this.settled.emit(grantee);
   }
 
   #raise(known: Map<string, Hard>, holdings: readonly Holding[]): void {

@@ -1,33 +1,60 @@
-/** The Realm controller: pins the node that answers to the name and shows whether it is there. */
-import { isDeepStrictEqual } from "node:util";
-import type { Next } from "../../lib/controller/mod.ts";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { realms } from "../api/client/keystone.io@v1alpha1.ts";
-import { realmCapability, trustedNodeAnnotation } from "../api/mod.ts";
+/** The Realm loop: pins the node that answers to the name and shows whether it is there. */
+import { realmCapability } from "../api/mod.ts";
 import type { RealmFacts } from "../core/facts.ts";
-import { operatorName } from "../core/names.ts";
 import { canonicalName, rivalsOf } from "../core/realm/identity.ts";
+import { planRealm, type RealmPlan } from "../core/realm/plan.ts";
+import type { NodeFacts, RealmWorld, TailnetFacts } from "../core/realm/world.ts";
 import { realmConflict } from "../core/superentity/conflict.ts";
-import { planRealm } from "../core/realm/plan.ts";
-import type { NodeFacts, TailnetFacts } from "../core/realm/world.ts";
+import { defineLoop, type Outcome } from "../engine/loop.ts";
 import { type Peer, peerByID, type TailnetState } from "../tailnet/tailnet.ts";
+import { concernsParties } from "./concerns.ts";
 import type { Context } from "./context.ts";
-import { record } from "./record.ts";
+import { on } from "./triggers.ts";
 
-export async function reconcileRealm(context: Context, name: string, signal: AbortSignal): Promise<Next> {
+const allRealms = ({ stores }: Context): string[] => stores.realms.list().map(({ name }) => name);
+
+export const realmLoop = defineLoop({
+  name: "realms",
+  keyName: "realm",
+  concurrency: 4,
+  keys: allRealms,
+  triggers: [
+    on("realms", ({ key, old, new: now }, { stores }) =>
+      // Several Realms of one identity stand in each other's way.
+      old?.deleting === now?.deleting && old?.spec.identity === now?.spec.identity
+        ? [key]
+        : [key, ...[old, now].flatMap((realm) => realm ? ofIdentity(stores, realm.spec.identity) : [])]),
+    on(
+      "superEntities",
+      (change, { stores }) => concernsParties(change) && stores.realms.get(change.key) ? [change.key] : [],
+    ),
+    on(
+      "tailnet",
+      ({ names, all }, context) =>
+        all ? allRealms(context) : [...names].flatMap((name) => ofIdentity(context.stores, name)),
+    ),
+    on("local", (_, context) => allRealms(context)),
+    on("pinged", (wake) => [wake]),
+  ],
+  observe: observeRealm,
+  plan: planRealm,
+  forget: forgetRealm,
+  confirm: confirmRealm,
+});
+
+const ofIdentity = (stores: Context["stores"], identity: string): string[] =>
+  stores.realms.index("identity", canonicalName(identity)).map(({ name }) => name);
+
+function observeRealm(context: Context, name: string): RealmWorld | undefined {
   const { stores, tailnet, pings, local, clock, lastSeenEveryMs, unwritten } = context;
   const written = stores.realms.get(name);
-  if (!written) {
-    pings.forget(name);
-    context.missingSince.delete(name);
-    unwritten.realms.forget(name);
-  }
-  if (!written || written.deleting) return {};
+  if (!written || written.deleting) return undefined;
   const realm = unwritten.realms.decided(written);
   const known = local();
   const facts = tailnetFacts(tailnet.state, realm);
-  const plan = planRealm({
+  return {
     realm,
+    written: written.status,
     conflict: realmConflict(realm, stores.superEntities.get(name), known),
     rivals: rivalsOf(stores.realms.index("identity", canonicalName(realm.spec.identity)), realm),
     tailnet: facts,
@@ -36,47 +63,24 @@ export async function reconcileRealm(context: Context, name: string, signal: Abo
     local: known.kind === "known" && known.name === name,
     lastSeenEveryMs,
     now: clock.now(),
-  });
-  if (plan.ping) pings.ask(name, plan.ping);
-  const api = new ResourceApi(context.rest, realms);
-  const metadata = { name, uid: realm.uid };
-  // Pinned before its addresses are shown: what enters a policy is pinned.
-  if (plan.pin !== undefined) {
-    const annotations = { [trustedNodeAnnotation]: plan.pin };
-    // Not forced, and of a manager of its own: a person who sets the annotation at the same moment wins, and keeps it.
-    const written = await api.apply({ ...head, metadata: { ...metadata, annotations } }, {
-      fieldManager: operatorName,
-      signal,
-    });
-    stores.realms.observe(written);
-  }
-  if (!isDeepStrictEqual(plan.status, written.status)) {
-    const options = { fieldManager: operatorName, force: true, signal };
-    try {
-      stores.realms.observe(await api.applyStatus({ ...head, metadata, status: plan.status }, options));
-      if (unwritten.realms.forget(name)) wakeGuestsOf(context, name);
-    } catch (error) {
-      // Who isn't trusted any more loses what is open to them, whether that can be shown or not.
-      unwritten.realms.keep(realm, plan.status);
-      if (!isDeepStrictEqual(plan.status, realm.status)) wakeGuestsOf(context, name);
-      throw error;
-    }
-    record(context, { ...head, name, uid: realm.uid }, plan.events);
-  } else if (unwritten.realms.forget(name)) {
-    // It was written after all, and only the answer was lost.
-    wakeGuestsOf(context, name);
-  }
-  return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
+  };
 }
 
-/** Those whose policies are open to the realm's node. */
-function wakeGuestsOf({ stores, queues }: Context, name: string): void {
-  queues.guests.add(name);
-  for (const { spec } of stores.grants.index("destination", name)) queues.guests.add(spec.granteeRealm);
-  for (const entity of stores.superEntities.index("member", name)) queues.guests.add(entity.name);
+function forgetRealm({ stores, pings, missingSince, unwritten }: Context, name: string): void {
+  if (stores.realms.get(name)) return;
+  pings.forget(name);
+  missingSince.delete(name);
+  unwritten.realms.forget(name);
 }
 
-const head = { apiVersion: "keystone.io/v1alpha1", kind: "Realm" } as const;
+/** A realm that isn't trusted any more loses what is open to it, whether that can be shown or not. */
+function confirmRealm(
+  { unwritten }: Context,
+  { world: { realm }, plan, failed }: Outcome<RealmWorld, RealmPlan>,
+): void {
+  if (failed.length === 0) unwritten.realms.forget(realm.name);
+  else if (failed.some(({ effect }) => "status" in effect)) unwritten.realms.keep(realm, plan.status);
+}
 
 /** Remembers since when a realm's node is missing. */
 function missingSince(context: Context, name: string, facts: TailnetFacts): number | undefined {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ApiError } from "../../lib/kubernetes/mod.ts";
-import { isGone, isLeaving } from "./gone.ts";
+import { isGone, isLeaving } from "../engine/gone.ts";
 import { withRemedy } from "./remedy.ts";
 
 const notFound = (message: string, details?: { name?: string; group?: string }) =>

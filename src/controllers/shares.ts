@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { isBeingWritten } from "../core/grant/plan.ts";
 import type { GrantShare } from "../core/grant/share.ts";
+import { Feed } from "../engine/triggers.ts";
 import { interned } from "../core/interned.ts";
 
 /** What the guest controller last saw of each grant, for the Grant controller to show. */
 export class Shares {
+  /** Reports the key of each grant of which something changed. */
+  readonly changes = new Feed<{ key: string }>();
   readonly #byGrantee = new Map<string, Map<string, GrantShare>>();
 
   get(grantee: string, grant: string): GrantShare | undefined {
@@ -25,15 +28,15 @@ export class Shares {
     }
   }
 
-  /** Replaces the shares of a grantee's grants by those seen now. Returns the grants of which something changed. */
-  set(grantee: string, seen: ReadonlyMap<string, GrantShare>, now: number): string[] {
+  /** Replaces the shares of a grantee's grants by those seen now.  */
+  set(grantee: string, seen: ReadonlyMap<string, GrantShare>, now: number): void {
     const before = this.#byGrantee.get(grantee);
     const shares = new Map([...seen].map(([grant, share]) => [grant, dated(share, before?.get(grant), now)]));
     if (shares.size > 0) this.#byGrantee.set(grantee, shares);
     else this.#byGrantee.delete(grantee);
-    return [...shares].filter(([grant, share]) => !isDeepStrictEqual(before?.get(grant), share)).map(([grant]) =>
-      grant
-    );
+    for (const [key, share] of shares) {
+      if (!isDeepStrictEqual(before?.get(key), share)) this.changes.emit({ key });
+    }
   }
 }
 

@@ -1,31 +1,56 @@
-/** The SuperEntity controller: finalizer, status and events of each, and who has which room in its pool. */
-import { isDeepStrictEqual } from "node:util";
-import type { Next } from "../../lib/controller/mod.ts";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
-import { superEntities } from "../api/client/keystone.io@v1alpha1.ts";
-import { guestFinalizer } from "../api/mod.ts";
+/** The SuperEntity loop: finalizer, status and events of each, and who has which room in its pool. */
 import type { GrantFacts, SuperEntityFacts } from "../core/facts.ts";
 import { wasActive } from "../core/grant/ladder.ts";
 import type { Pooling } from "../core/grant/parties.ts";
 import { rulesOf, standingOf } from "../core/grant/standing.ts";
 import { earliest } from "../core/instants.ts";
-import { operatorName } from "../core/names.ts";
 import { entityConflict } from "../core/superentity/conflict.ts";
-import { planSuperEntity, type SuperEntityPlan } from "../core/superentity/plan.ts";
+import { planSuperEntity, type SuperEntityWorld } from "../core/superentity/plan.ts";
 import { type Applicant, planPool } from "../core/superentity/pool.ts";
-import { type Context, nextOf } from "./context.ts";
+import { defineLoop } from "../engine/loop.ts";
+import { entitiesWith } from "./concerns.ts";
+import type { Context } from "./context.ts";
 import { granteeNamed, type PartySources, poolingOf, realmNamed } from "./pools.ts";
-import { record } from "./record.ts";
 import type { Shares } from "./shares.ts";
+import { on, self } from "./triggers.ts";
 
-export async function reconcileSuperEntity(context: Context, name: string, signal: AbortSignal): Promise<Next> {
+const allEntities = ({ stores }: Context): string[] => stores.superEntities.list().map(({ name }) => name);
+const everyEntity = (_: unknown, context: Context): string[] => allEntities(context);
+
+export const superEntityLoop = defineLoop({
+  name: "superEntities",
+  keyName: "superentity",
+  concurrency: 4,
+  keys: allEntities,
+  triggers: [
+    on("superEntities", self),
+    on("grants", ({ old, new: now }, context) => partiesTo(context, [(now ?? old)!])),
+    on("realms", ({ key }, context) => entitiesWith(context, key)),
+    // What is enforced may be less now, or known.
+    on("enforced", (grantee, context) =>
+      context.stores.superEntities.size === 0 ? [] : [
+        ...context.stores.superEntities.get(grantee) ? [grantee] : [],
+        ...partiesTo(context, context.stores.grants.index("grantee", grantee)),
+      ]),
+    on("local", everyEntity),
+    on("cluster", everyEntity),
+  ],
+  observe: observeSuperEntity,
+  plan: planSuperEntity,
+  forget: ({ pools }: Context, name: string) => pools.set(name, undefined),
+  // Who has which room doesn't depend on whether it can be shown.
+  confirm: (context: Context, { world }) => ({ wakeAt: sharePool(context, world.entity.name) }),
+  waitsForClock: true,
+});
+
+/** The SuperEntities that grants are from or to. */
+const partiesTo = ({ stores }: Context, grants: readonly GrantFacts[]): string[] =>
+  grants.flatMap(({ spec }) => [spec.grantorRealm, spec.granteeRealm]).filter((name) => stores.superEntities.get(name));
+
+function observeSuperEntity(context: Context, name: string): SuperEntityWorld | undefined {
   const { stores, shares, cluster, local, clock } = context;
   const entity = stores.superEntities.get(name);
-  if (!entity) {
-    wakeGrants(context, name, context.pools.set(name, undefined));
-    return {};
-  }
-  const plan = planSuperEntity({
+  return entity && {
     entity,
     realmNamed: (realm) => realmNamed(context, realm),
     conflict: entityConflict(entity, stores.realms.get(name), local()),
@@ -33,48 +58,8 @@ export async function reconcileSuperEntity(context: Context, name: string, signa
     local: local(),
     capacity: cluster.facts.capacity,
     now: clock.now(),
-  });
-  // Who has which room doesn't depend on whether it can be shown.
-  let wakeAt: number | undefined;
-  try {
-    await show(context, entity, plan, signal);
-  } finally {
-    wakeAt = sharePool(context, name);
-  }
-  return nextOf(context, earliest(plan.wakeAt, wakeAt));
+  };
 }
-
-async function show(
-  context: Context,
-  entity: SuperEntityFacts,
-  plan: SuperEntityPlan,
-  signal: AbortSignal,
-): Promise<void> {
-  const { stores } = context;
-  const { name } = entity;
-  const api = new ResourceApi(context.rest, superEntities);
-  const options = { fieldManager: operatorName, force: true, signal };
-  const metadata = { name, uid: entity.uid };
-  if (plan.finalizer === "add") {
-    stores.superEntities.observe(
-      await api.apply({ ...head, metadata: { ...metadata, finalizers: [guestFinalizer] } } as never, options),
-    );
-  }
-  if (plan.finalizer === "remove") {
-    const { otherFinalizers: finalizers, resourceVersion } = entity;
-    await api.patch(name, { metadata: { uid: entity.uid, resourceVersion, finalizers } }, {
-      type: "merge",
-      fieldManager: operatorName,
-      signal,
-    });
-  }
-  if (plan.status && !isDeepStrictEqual(plan.status, entity.status)) {
-    stores.superEntities.observe(await api.applyStatus({ ...head, metadata, status: plan.status } as never, options));
-    record(context, { ...head, ...metadata }, plan.events);
-  }
-}
-
-const head = { apiVersion: "keystone.io/v1alpha1", kind: "SuperEntity" } as const;
 
 /** The grants from it and to it. */
 const partyTo = ({ stores }: PartySourcesWithGrants, name: string): readonly GrantFacts[] => [
@@ -92,7 +77,7 @@ export function isHeld(grant: GrantFacts, shares: Pick<Shares, "get">): boolean 
 type PartySourcesWithGrants = PartySources & Pick<Context, "stores">;
 
 /** What it takes to look at a pool. */
-export type PoolContext = PartySources & Pick<Context, "stores" | "settings" | "skewMs" | "clock" | "queues">;
+export type PoolContext = PartySources & Pick<Context, "stores" | "settings" | "skewMs" | "clock">;
 
 /** Shares out the room in the pool, all at once and without waiting: what it is planned from is what it is given by. */
 export function sharePool(context: PoolContext, name: string): number | undefined {
@@ -105,7 +90,7 @@ export function sharePool(context: PoolContext, name: string): number | undefine
   const now = clock.now();
   const looked = stores.grants.index("grantor", name).map((grant) => applicantOf(context, pooling, entity, grant, now));
   const plan = planPool({ entity, local: local.name, applicants: looked.map(({ applicant }) => applicant) });
-  wakeGrants(context, name, pools.set(name, plan));
+  pools.set(name, plan);
   return earliest(...looked.map(({ wakeAt }) => wakeAt));
 }
 
@@ -139,15 +124,4 @@ function applicantOf(
     },
     ...("wakeAt" in standing && standing.wakeAt !== undefined ? { wakeAt: standing.wakeAt } : {}),
   };
-}
-
-/** Those whose room has changed. */
-function wakeGrants({ stores, queues }: Pick<Context, "stores" | "queues">, name: string, uids: readonly string[]) {
-  if (uids.length === 0) return;
-  const changed = new Set(uids);
-  for (const grant of stores.grants.index("grantor", name)) {
-    if (!changed.has(grant.uid)) continue;
-    queues.grants.add(grant.name);
-    queues.guests.add(grant.spec.granteeRealm);
-  }
 }

@@ -1,4 +1,6 @@
 /** Statuses that were decided and can't be written, as when somebody's webhook refuses them, or etcd is full. */
+import { isDeepStrictEqual } from "node:util";
+import { Feed } from "../engine/triggers.ts";
 
 /** A projection of an object with a status. */
 interface WithStatus<S> {
@@ -12,6 +14,8 @@ interface WithStatus<S> {
  * trusted no more: what is closed by that must not wait for a write. Another process decides anew.
  */
 export class Unwritten<S> {
+  /** Reports the key of an object whose status is decided otherwise, or written at last: who looked meanwhile saw another. */
+  readonly changes = new Feed<{ key: string }>();
   readonly #byName = new Map<string, { uid: string; status: S }>();
 
   /** The object with the status that was decided last, written or not. */
@@ -20,18 +24,19 @@ export class Unwritten<S> {
     return known?.uid === object.uid ? { ...object, status: known.status } : object;
   }
 
-  /** Remembers a status that could not be written. */
-  keep({ name, uid }: Pick<WithStatus<S>, "name" | "uid">, status: S): void {
+  /** Remembers a status that could not be written, of an object as it was decided last. */
+  keep({ name, uid, status: before }: WithStatus<S>, status: S): void {
     this.#byName.set(name, { uid, status });
+    if (!isDeepStrictEqual(status, before)) this.changes.emit({ key: name });
   }
 
-  /**
-   * Forgets one that is written or gone; without a name all, because another operator may have led. Returns whether it had
-   * been remembered: who looked meanwhile saw that, and not what is written.
-   */
-  forget(name?: string): boolean {
-    if (name !== undefined) return this.#byName.delete(name);
+  /** Forgets one that is written or gone. */
+  forget(name: string): void {
+    if (this.#byName.delete(name)) this.changes.emit({ key: name });
+  }
+
+  /** Forgets all, because another operator may have led. */
+  forgetAll(): void {
     this.#byName.clear();
-    return false;
   }
 }

@@ -10,7 +10,7 @@ import type {
   ServiceAccount,
 } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { FlowSchema } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import type { Grant, Realm, SuperEntity } from "../api/client/keystone.io@v1alpha1.ts";
+import type { Realm } from "../api/client/keystone.io@v1alpha1.ts";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type {
   ClusterRole,
@@ -26,20 +26,24 @@ export type WrittenObject =
   | ClusterRoleBinding
   | ConfigMap
   | FlowSchema
-  | Grant
   | LimitRange
   | Namespace
   | NetworkPolicy
-  | Realm
+  | Pick<Realm, "apiVersion" | "kind" | "metadata">
   | ResourceQuota
   | RoleBinding
   | Secret
   | ServiceAccount
-  | SuperEntity
   | ValidatingWebhookConfiguration;
 
 /** The kinds that effects reach. */
-export type Kind = NonNullable<WrittenObject["kind"]> | "PersistentVolumeClaim" | "Pod" | "Service";
+export type Kind =
+  | NonNullable<WrittenObject["kind"]>
+  | "Grant"
+  | "PersistentVolumeClaim"
+  | "Pod"
+  | "Service"
+  | "SuperEntity";
 
 /** An object that is there: an effect on it reaches this one and no other of its name. */
 export interface ObjectRef {

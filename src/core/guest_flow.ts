@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { FlowSchema, Subject } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { RealmSubject } from "../api/mod.ts";
+import type { Plan } from "./effects.ts";
 import type { FlowSchemaFacts, GuestWrites } from "./facts.ts";
 import {
   guestFlowName,
@@ -71,20 +72,21 @@ export const guestFlowOf = (grantees: readonly FlowGrantee[], guestWrites: Guest
   },
 });
 
-/** The write that brings it there; undefined: it is as it should be, or there is no level that it could name. */
-export function planGuestFlow({ grantees, present, hasLevel, guestWrites }: {
+export interface GuestFlowWorld {
   grantees: readonly FlowGrantee[];
   present: FlowSchemaFacts | undefined;
   /** Whether the cluster has the PriorityLevelConfiguration `keystone-guests`. */
   hasLevel: boolean;
   /** What guests may write; that closes and opens without a level, too. */
   guestWrites: GuestWrites;
-}): FlowSchema | undefined {
+}
+
+/** Plans the FlowSchema: nothing to do where it is as it should be, or there is no level that it could name. */
+export function planGuestFlow({ grantees, present, hasLevel, guestWrites }: GuestFlowWorld): Plan {
   const isTold = (present?.guestWrites ?? "Open") === guestWrites;
-  if (!hasLevel && isTold) return undefined;
+  if (!hasLevel && isTold) return { stages: [] };
   const desired = guestFlowOf(grantees, guestWrites);
-  return present && isTold && isDeepStrictEqual(present.spec, desired.spec) &&
-      present.labels[managedByLabel] === managedBy
-    ? undefined
-    : desired;
+  const isSame = present && isTold && isDeepStrictEqual(present.spec, desired.spec) &&
+    present.labels[managedByLabel] === managedBy;
+  return { stages: isSame ? [] : [{ kind: "close", effects: [{ apply: desired }] }] };
 }

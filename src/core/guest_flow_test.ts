@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { effectsOf, writtenBy } from "./effects.ts";
 import type { FlowSchemaFacts, GuestWrites } from "./facts.ts";
-import { flowSubjects, guestFlowOf, maxFlowSubjects, planGuestFlow } from "./guest_flow.ts";
+import { flowSubjects, guestFlowOf, type GuestFlowWorld, maxFlowSubjects, planGuestFlow } from "./guest_flow.ts";
+
+/** The FlowSchema that a plan writes. */
+const planned = (world: GuestFlowWorld) => effectsOf(planGuestFlow(world)).map(writtenBy)[0];
 
 const accountsIn = (namespace: string) => ({ kind: "ServiceAccount", serviceAccount: { namespace, name: "*" } });
 const accounts = accountsIn("keystone-system");
@@ -40,13 +44,13 @@ Deno.test("guest flow: nothing is written without its level, nor when it is as i
   const present = { uid: "1", labels: desired.metadata!.labels!, spec: desired.spec, guestWrites: "Open" as const };
   const open = { hasLevel: true, guestWrites: "Open" as const };
   assert.equal(
-    planGuestFlow({ grantees, present: undefined, hasLevel: false, guestWrites: "Open" as const }),
+    planned({ grantees, present: undefined, hasLevel: false, guestWrites: "Open" as const }),
     undefined,
   );
-  assert.equal(planGuestFlow({ grantees, present, ...open }), undefined);
-  assert.ok(planGuestFlow({ grantees, present: undefined, ...open }));
-  assert.ok(planGuestFlow({ grantees: [], present, ...open }));
-  assert.ok(planGuestFlow({ grantees, present: { ...present, labels: {} }, ...open }));
+  assert.equal(planned({ grantees, present, ...open }), undefined);
+  assert.ok(planned({ grantees, present: undefined, ...open }));
+  assert.ok(planned({ grantees: [], present, ...open }));
+  assert.ok(planned({ grantees, present: { ...present, labels: {} }, ...open }));
 });
 
 Deno.test("guest flow: closing and opening guests' writes is one write of it, with or without its level", () => {
@@ -55,7 +59,7 @@ Deno.test("guest flow: closing and opening guests' writes is one write of it, wi
   const flow = (guestWrites: GuestWrites) => ({ uid: "1", labels: metadata!.labels!, spec, guestWrites });
   for (const hasLevel of [true, false]) {
     const written = (present: FlowSchemaFacts | undefined, guestWrites: GuestWrites) =>
-      planGuestFlow({ grantees, present, hasLevel, guestWrites })?.metadata;
+      planned({ grantees, present, hasLevel, guestWrites })?.metadata;
     for (const closed of ["Closed", "PodsClosed"] as const) {
       for (const present of [flow("Open"), undefined]) {
         assert.deepEqual(written(present, closed)?.annotations, { "keystone.io/guest-writes": closed });

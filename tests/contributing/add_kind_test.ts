@@ -3,14 +3,9 @@ import { gitApply } from "../mutants/mutant.ts";
 import { pathToFileURL } from "node:url";
 import { objectTable } from "../lab/object_table.ts";
 import { copyProject } from "../support/project_copy.ts";
+import { deno } from "./deno.ts";
 
 const patch = new URL("add_kind.patch", import.meta.url).pathname;
-
-async function deno(cwd: string, ...args: string[]): Promise<void> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd, stdin: "null" }).output();
-  const [out, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  assert.ok(success, `deno ${args.join(" ")}:\n${out}${errors}`);
-}
 
 Deno.test("contributing: a kind of object in guest namespaces is one file and one rule in rbac", async () => {
   const text = await Deno.readTextFile(patch);

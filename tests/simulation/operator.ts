@@ -7,14 +7,14 @@ import { Store } from "../../lib/controller/mod.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { type GrantStatus, type RealmStatus, type Settings, trustedNodeAnnotation } from "../../src/api/mod.ts";
 import type { Context } from "../../src/controllers/context.ts";
-import { wakePools } from "../../src/controllers/guest.ts";
 import { granteeNamed, type PartySources, poolingOf, Pools, realmNamed } from "../../src/controllers/pools.ts";
 import { recallPools } from "../../src/controllers/recall.ts";
 import { Shares } from "../../src/controllers/shares.ts";
 import { createStores, keyIn, type Stores } from "../../src/controllers/stores.ts";
 import { isHeld, sharePool } from "../../src/controllers/superentity.ts";
 import { Unwritten } from "../../src/controllers/unwritten.ts";
-import { connectWakes } from "../../src/controllers/wakes.ts";
+import { connectLoops } from "../../src/controllers/loops.ts";
+import { createSignals } from "../../src/controllers/signals.ts";
 import type { ClusterFacts, LocalRealm, PodFacts } from "../../src/core/facts.ts";
 import { type Effect, effectText, endsPod, writtenBy } from "../../src/core/effects.ts";
 import { planGrant } from "../../src/core/grant/plan.ts";
@@ -26,6 +26,7 @@ import type { GuestWorld } from "../../src/core/guest/world.ts";
 import { sharesOf } from "../../src/core/guest/share.ts";
 import type { Failure } from "../../src/core/grant/share.ts";
 import { aboutGrant, isFoundation } from "../../src/core/guest/writes.ts";
+import type { KeyQueue } from "../../src/engine/triggers.ts";
 import { localRealm } from "../../src/core/local_realm.ts";
 import { guestNamespace, guestRole, managedBy, managedByLabel, realmOfNamespace } from "../../src/core/names.ts";
 import { earliest } from "../../src/core/instants.ts";
@@ -168,13 +169,14 @@ export class Operator {
     superEntities: new Queue(),
     // Their loop writes roles, of which nothing here depends.
     approvers: new Queue(),
+    guestFlows: new Queue(),
   };
   readonly #pending = new Map<Kind, Change[]>();
   readonly #pods = new Map<string, { store: Store<PodFacts, never>; synced: boolean; pending: Change[] }>();
   readonly #running = new Map<string, { loop: Loop; key: string; task: Task; answer?: Answer }>();
   /** How often the watches have told something. */
   #told = 0;
-  #tailnetChanged: (change: { names: Set<string>; all: boolean }) => void = () => {};
+  readonly #tailnetListeners: ((change: { names: Set<string>; all: boolean }) => void)[] = [];
   /** What it has sent, but for evictions, which are tried again whenever it looks. */
   readonly requests: string[] = [];
   /** Chooses the order of the writes of one stage: they are independent, so any is right. */
@@ -186,20 +188,24 @@ export class Operator {
     this.#world = world;
     this.#around = around;
     this.#observer = observer;
-    connectWakes(
+    connectLoops(
       {
         stores: this.#stores,
-        queues: this.#queues,
+        shares: this.#shares,
+        pools: this.#pools,
+        unwritten: this.#unwritten,
+        signals: createSignals(),
         local: () => this.#local(),
         cluster: { onChange() {} },
         names: { want() {}, onChange() {} },
         tailnet: {
           onChange: (listener: (change: { names: Set<string>; all: boolean }) => void) => {
-            this.#tailnetChanged = listener;
+            this.#tailnetListeners.push(listener);
           },
           watch: () => {},
         },
       } as unknown as Context,
+      (name) => this.#queues[name as Loop] as unknown as KeyQueue,
     );
     for (const kind of watched) {
       this.#pending.set(kind, []);
@@ -220,8 +226,8 @@ export class Operator {
   wakeAll(): void {
     this.#pools.forget();
     this.#shares.forget();
-    this.#unwritten.grants.forget();
-    this.#unwritten.realms.forget();
+    this.#unwritten.grants.forgetAll();
+    this.#unwritten.realms.forgetAll();
     recallPools(this.#sharing, (grantee) => this.#observeGuest(grantee));
     for (const { name } of this.#stores.realms.list()) this.#queues.realms.add(name);
     for (const { name } of this.#stores.superEntities.list()) this.#queues.superEntities.add(name);
@@ -236,7 +242,7 @@ export class Operator {
   }
 
   tailnetChanged(): void {
-    this.#tailnetChanged({ names: new Set(), all: true });
+    for (const listener of this.#tailnetListeners) listener({ names: new Set(), all: true });
   }
 
   get now(): number {
@@ -448,12 +454,9 @@ export class Operator {
       reason: "WriteRefused",
       message: effectText(write),
     }));
-    for (const grant of this.#shares.set(grantee, sharesOf(world, after, failures), this.now)) {
-      this.#queues.grants.add(grant);
-    }
+    this.#shares.set(grantee, sharesOf(world, after, failures), this.now);
     this.#wantPods(guestNamespace(grantee), after.needsPods);
     this.#pools.settle(world, after);
-    wakePools(this.#wakeable, grantee);
     if (failed.length > 0 || after.faults.length > 0) {
       // A failure costs no instant.
       if (after.wakeAt !== undefined) {
@@ -469,28 +472,18 @@ export class Operator {
   get #sharing() {
     return {
       ...this.#parties,
-      ...this.#wakeable,
+      stores: this.#stores,
       settings: this.#around.settings,
       skewMs: () => this.skewMs,
       clock: { now: () => this.now },
     } as unknown as Context;
   }
 
-  get #wakeable() {
-    return { stores: this.#stores, queues: this.#queues } as unknown as Pick<Context, "stores" | "queues">;
-  }
-
   /** What is about to be enforced is as good as enforced: an end that comes meanwhile waits for it to be taken away. */
   #announce({ holdings: { holdings } }: GuestPlan): void {
     const [first] = holdings;
     if (!first) return;
-    const { granteeRealm } = first.grant.spec;
-    const held = new Set(holdings.map(({ grant }) => grant.name));
-    const known = this.#stores.grants.index("grantee", granteeRealm).flatMap(({ name }) => {
-      const share = this.#shares.get(granteeRealm, name);
-      return share ? [[name, held.has(name) ? { ...share, enforced: true } : share] as const] : [];
-    });
-    this.#shares.set(granteeRealm, new Map(known), this.now);
+    this.#shares.announce(first.grant.spec.granteeRealm, holdings.map(({ grant }) => grant.name));
   }
 
   #observeGuest(grantee: string): GuestWorld {
@@ -651,14 +644,13 @@ export class Operator {
       if ("error" in answer) {
         if (status.phase !== "Expired" && status.phase !== "Revoked") {
           this.#unwritten.grants.keep(grant, status);
-          if (!isDeepStrictEqual(status, grant.status)) this.#queues.guests.add(granteeRealm);
         }
         throw new WriteFailed();
       }
       this.#observe("grants", answer.ok);
-      if (this.#unwritten.grants.forget(name)) this.#queues.guests.add(granteeRealm);
-    } // It was written after all, and only the answer was lost.
-    else if (this.#unwritten.grants.forget(name)) this.#queues.guests.add(granteeRealm);
+    }
+    // It was written, maybe before, with an answer that was lost.
+    this.#unwritten.grants.forget(name);
     return plan.wakeAt === undefined ? {} : { wakeAt: plan.wakeAt };
   }
 

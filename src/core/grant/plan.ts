@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts";
 import { bounded, conditionOf, foldConditions, type Verdict } from "../conditions.ts";
-import type { EventFact, GrantFacts, GuestWrites, LocalRealm, RealmFacts } from "../facts.ts";
+import { type Effect, type Plan, type Stage, stagesOf } from "../effects.ts";
+import type { EventFact, GrantFacts, GuestWrites, LocalRealm, QuotaFacts, RealmFacts } from "../facts.ts";
 import { hardFrom, shown } from "../resources/hard.ts";
 import { type Applied, destinationReason, type Failure, type GrantShare, listed } from "./share.ts";
 import { earliest, rfc3339 } from "../instants.ts";
@@ -12,14 +13,21 @@ import { wasActive } from "./ladder.ts";
 import { writesClosedVerdict } from "../storage.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { isDated, type Reduction, shownReductions } from "./reduction.ts";
-import { faultText } from "../faults.ts";
+import { type Fault, faultText } from "../faults.ts";
 import { type Notice, rulesOf, skewText, type Standing, standingIn } from "./standing.ts";
 import { validityOf } from "./validity.ts";
 
 export interface GrantWorld {
+  /** As it was decided last, written or not. */
   grant: GrantFacts;
+  /** The status as it is written, where that is another. */
+  written?: GrantStatus;
+  /** The quota of its guest namespace, for events there; absent where none can be made. */
+  quota?: Pick<QuotaFacts, "namespace" | "name" | "uid"> | undefined;
   realm: RealmFacts | undefined;
   local: LocalRealm;
+  /** What of the two could not be read. */
+  unread?: readonly Fault[];
   /** As in StandingWorld. */
   pooling?: Pooling;
   settings: Settings;
@@ -33,7 +41,7 @@ export interface GrantWorld {
   now: number;
 }
 
-export interface GrantPlan {
+export interface GrantPlan extends Plan {
   /** The finalizer comes before anything is enforced and goes when nothing is any more. */
   finalizer?: "add" | "remove";
   /** The whole status; undefined: leave it as it is. */
@@ -42,8 +50,10 @@ export interface GrantPlan {
   events: EventFact[];
   /** The same news for those in the guest namespace. */
   guestEvents: EventFact[];
-  /** Epoch milliseconds. */
-  wakeAt?: number;
+}
+
+/** A plan before it is put into effects. */
+interface Decision extends Omit<GrantPlan, "stages" | "faults"> {
   /** What kept the status from being planned: all of it stays as it was, but that the grant isn't ready. */
   error?: unknown;
 }
@@ -56,10 +66,36 @@ const patienceMs = 10_000;
 
 /** Plans one grant. Its finalizer comes and goes whether its status can be planned or not. */
 export function planGrant(world: GrantWorld): GrantPlan {
+  const { error, ...plan } = decide(world);
+  const part = `the status of grant ${world.grant.name}`;
+  const faults = [...error === undefined ? [] : [{ part, error }], ...world.unread ?? []];
+  return { ...plan, stages: stagesFor(world, plan), ...(faults.length === 0 ? {} : { faults }) };
+}
+
+function stagesFor(
+  { grant, written = grant.status, quota }: GrantWorld,
+  { finalizer, status = grant.status, events, guestEvents }: Decision,
+): Stage[] {
+  const { name, uid, otherFinalizers: others, resourceVersion } = grant;
+  const of = { kind: "Grant", name, uid } as const;
+  const added: Effect[] = finalizer === "add" ? [{ finalizer, of }] : [];
+  const removed: Effect[] = finalizer === "remove" ? [{ finalizer, of, others, resourceVersion }] : [];
+  const told = [
+    ...events.map((event) => ({ event, about: { apiVersion: "keystone.io/v1alpha1", ...of } })),
+    // About an object of the guest namespace, so that it shows where the guests look.
+    ...quota
+      ? guestEvents.map((event) => ({ event, about: { apiVersion: "v1", kind: "ResourceQuota", ...quota } }))
+      : [],
+  ];
+  const shown: Effect[] = isDeepStrictEqual(status, written) ? [] : [{ status, of, events: told }];
+  return [...stagesOf("close", [removed]), ...stagesOf("open", [added]), ...stagesOf("report", [shown])];
+}
+
+function decide(world: GrantWorld): Decision {
   const { standing, error } = standingIn(world);
   const share = currentShare(world);
   const wake = "wakeAt" in standing && standing.wakeAt !== undefined ? { wakeAt: standing.wakeAt } : {};
-  const wait: GrantPlan = { events: [], guestEvents: [], ...wake };
+  const wait: Decision = { events: [], guestEvents: [], ...wake };
   const finalizer = finalizerOf(world.grant, standing, share);
   if (finalizer) return { ...wait, finalizer };
   if (error !== undefined) return { ...wait, ...unplanned(world, error) };
@@ -84,7 +120,7 @@ function finalizerOf(grant: GrantFacts, standing: Standing, share: GrantShare | 
 }
 
 /** What its status comes to, when it can be shown. */
-function shownPlan(world: GrantWorld, standing: Standing, share: GrantShare | undefined, wait: GrantPlan): GrantPlan {
+function shownPlan(world: GrantWorld, standing: Standing, share: GrantShare | undefined, wait: Decision): Decision {
   const { grant, now } = world;
   switch (standing.is) {
     case "leaving":
@@ -130,7 +166,7 @@ function failureShown(
 const shownFrom = ({ failure, failingSince }: GrantShare): number =>
   failure?.reason === "WriteFailed" ? (failingSince ?? 0) + patienceMs : -Infinity;
 
-const unplanned = (world: GrantWorld, error: unknown): Pick<GrantPlan, "status" | "events" | "error"> => ({
+const unplanned = (world: GrantWorld, error: unknown): Pick<Decision, "status" | "events" | "error"> => ({
   ...notedPlan(world, {
     reason: "PlanFailed",
     message: faultText({ part: `the status of grant ${world.grant.name}`, error }),

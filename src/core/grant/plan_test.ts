@@ -39,7 +39,7 @@ const plan = (facts: Partial<GrantWorld> = {}): GrantPlan => {
 };
 const ready = ({ status }: GrantPlan) => status?.conditions?.find(({ type }) => type === "Ready");
 const at = (ms: number): string => new Date(now + ms).toISOString();
-const nothing = { events: [], guestEvents: [] };
+const nothing = { events: [], guestEvents: [], stages: [] };
 const ended = { validity: { validUntil: at(-1) } };
 
 Deno.test("grant: what is enforced is shown, with the share in what is used", () => {
@@ -65,7 +65,12 @@ Deno.test("grant: what is enforced is shown, with the share in what is used", ()
 });
 
 Deno.test("grant: the finalizer comes before anything is enforced", () => {
-  assert.deepEqual(plan({ grant: grant({ finalized: false }), share: undefined }), { ...nothing, finalizer: "add" });
+  const { name, uid } = grant();
+  assert.deepEqual(plan({ grant: grant({ finalized: false }), share: undefined }), {
+    ...nothing,
+    finalizer: "add",
+    stages: [{ kind: "open", effects: [{ finalizer: "add", of: { kind: "Grant", name, uid } }] }],
+  });
 });
 
 Deno.test("grant: a pending one needs no finalizer", () => {
@@ -176,7 +181,8 @@ Deno.test("grant: a deleted one keeps its finalizer until nothing of it is enfor
   const leaving = grant({ deletingSince: now - 300_000 });
   assert.deepEqual(plan({ grant: leaving }), nothing);
   assert.deepEqual(plan({ grant: leaving, share: undefined }), nothing);
-  assert.deepEqual(plan({ grant: leaving, share: share({ enforced: false }) }), { ...nothing, finalizer: "remove" });
+  const { finalizer, stages } = plan({ grant: leaving, share: share({ enforced: false }) });
+  assert.deepEqual([finalizer, stages.map(({ kind }) => kind)], ["remove", ["close"]]);
   assert.deepEqual(plan({ grant: grant({ deletingSince: now, finalized: false }), share: undefined }), nothing);
 });
 
@@ -278,7 +284,7 @@ Deno.test("grant: a status that can't be planned leaves all as it was but Ready,
   const odd = plan({ grant: grant({ status: status! }), settings });
   assert.deepEqual([odd.status!.phase, ready(odd)!.reason], ["Active", "PlanFailed"]);
   assert.match(ready(odd)!.message, /^Planning the status of grant alice-to-bob failed: /);
-  assert.ok(odd.error instanceof Error);
+  assert.ok(odd.faults![0]!.error instanceof Error);
   const { conditions: _1, message: _2, ...kept } = odd.status!;
   const { conditions: _3, message: _4, ...before } = status!;
   assert.deepEqual(kept, before);

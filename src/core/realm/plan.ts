@@ -1,6 +1,14 @@
 /** What a Realm's status says: who answers to its name on the tailnet, and whether that is the one who did before. */
-import { maxCapabilities, maxCapabilityLength, type RealmNode, type RealmStatus } from "../../api/mod.ts";
+import { isDeepStrictEqual } from "node:util";
+import {
+  maxCapabilities,
+  maxCapabilityLength,
+  type RealmNode,
+  type RealmStatus,
+  trustedNodeAnnotation,
+} from "../../api/mod.ts";
 import { conditionOf, foldConditions, type Verdict } from "../conditions.ts";
+import { type Effect, type Plan, type Stage, stagesOf } from "../effects.ts";
 import type { EventFact, RealmFacts } from "../facts.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { connectionTypeVerdict } from "./control_server.ts";
@@ -10,18 +18,46 @@ import { trustShown } from "./pin.ts";
 import { doubtfulUntil, type Sighting, sightingOf, wholeSeconds } from "./sighting.ts";
 import type { NodeFacts, RealmWorld } from "./world.ts";
 
-export interface RealmPlan {
+export interface RealmPlan extends Plan {
   status: RealmStatus;
   /** StableID to pin: the first node that answers to the name is the one to trust from then on. */
   pin?: string;
   /** The node and address to ping now. */
   ping?: { stableID: string; address: string };
   events: EventFact[];
-  wakeAt?: number;
 }
 
 /** Plans one realm. A lost tailscaled changes what is known, never what is enforced: the node stays as it was. */
 export function planRealm(world: RealmWorld): RealmPlan {
+  const plan = decide(world);
+  return { ...plan, stages: stagesFor(world, plan) };
+}
+
+type Decision = Omit<RealmPlan, "stages">;
+
+/** The pin comes before the addresses are shown: what enters a policy is pinned. */
+function stagesFor({ realm, written = realm.status }: RealmWorld, { ping, pin, status, events }: Decision): Stage[] {
+  const { name, uid } = realm;
+  const of = { kind: "Realm", name, uid } as const;
+  const about = { apiVersion: "keystone.io/v1alpha1", ...of };
+  // Not forced, and of a manager of its own: a person who sets the annotation at the same moment wins, and keeps it.
+  const pinned = (pin: string): Effect => ({
+    apply: { ...head, metadata: { name, annotations: { [trustedNodeAnnotation]: pin } } },
+    uid,
+    unforced: true,
+  });
+  const asked: Effect[] = ping ? [{ ping: { realm: name, ...ping } }] : [];
+  return [
+    ...stagesOf("open", [pin === undefined ? asked : [...asked, pinned(pin)]]),
+    ...stagesOf("report", [
+      isDeepStrictEqual(status, written) ? [] : [{ status, of, events: events.map((event) => ({ event, about })) }],
+    ]),
+  ];
+}
+
+const head = { apiVersion: "keystone.io/v1alpha1", kind: "Realm" } as const;
+
+function decide(world: RealmWorld): Decision {
   const { realm, tailnet, now } = world;
   const holdUntil = doubtfulUntil(world);
   if (now < holdUntil) return { status: realm.status, events: [], wakeAt: holdUntil };

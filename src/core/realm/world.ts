@@ -1,4 +1,5 @@
 /** Facts that the plan of one realm is made from. */
+import type { RealmStatus } from "../../api/mod.ts";
 import type { RealmFacts } from "../facts.ts";
 import type { PingFacts } from "./path.ts";
 
@@ -39,7 +40,10 @@ export type TailnetFacts =
   };
 
 export interface RealmWorld {
+  /** As it was decided last, written or not. */
   realm: RealmFacts;
+  /** The status as it is written, where that is another. */
+  written?: RealmStatus;
   /** Names of the other Realms that have the same identity. */
   rivals: readonly string[];
   /** Why its name is a SuperEntity's, if it is. */

@@ -5,6 +5,7 @@ import type {
   ClusterRoleBinding,
   Subject,
 } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { type Effect, type Plan, stagesOf } from "../effects.ts";
 import type { BindingFacts, ClusterBindingFacts, ClusterRoleFacts, IdentityFacts, RealmFacts } from "../facts.ts";
 import { accountNames } from "../realm/account.ts";
 import { subjectKey, subjectsOf } from "../realm/subjects.ts";
@@ -24,20 +25,15 @@ export interface ApproverWorld {
 }
 
 /**
- * Writes, in order: what takes rights away begins with the binding, what gives them ends with it. Whoever goes is taken out
- * by a write of its own, which is made also where those who come are refused.
- */
-export type ApproverWrite = { role: ClusterRole } | { binding: ClusterRoleBinding };
-
-/**
- * The writes that lead there. A Realm that is no member any more has an empty role and nobody bound to it, since the
+ * Plans the role and its binding, in stages: what takes rights away begins with the binding, what gives them ends with it.
+ * Whoever goes is taken out by an effect of its own, carried out also where those who come are refused. A Realm that is no member any more has an empty role and nobody bound to it, since the
  * operator may delete no roles; both go with the Realm, which owns them.
  */
-export function planApprover(world: ApproverWorld): ApproverWrite[] {
+export function planApprover(world: ApproverWorld): Plan {
   const { name, realm, entities, role, binding, accounts = [], guests } = world;
   const present = realm?.deleting ? undefined : realm;
   const isMember = present !== undefined && entities.length > 0;
-  if (!isMember && !role && !binding) return [];
+  if (!isMember && !role && !binding) return { stages: [] };
   const owner = present ?? undefined;
   const subjects = isMember
     ? subjectsOf(
@@ -45,30 +41,30 @@ export function planApprover(world: ApproverWorld): ApproverWrite[] {
       accountNames({ realm: present, accounts, binding: guests }),
     )
     : [];
-  const desired = {
-    role: roleOf(name, owner, isMember ? [...entities].sort() : []),
-    binding: bindingOf(name, owner, subjects),
-  };
-  const writes: ApproverWrite[] = [];
-  if (isMember || binding) {
-    const same = binding && labelled(binding, name) && owned(binding, owner) && isDeepStrictEqual(
-      binding.subjects.map(subjectKey),
-      subjects.map(subjectKey),
-    );
-    if (!same) writes.push({ binding: desired.binding });
-  }
+  const bindingAs = (subjects: Subject[]) => written(bindingOf(name, owner, subjects), binding);
+  const rules = rulesOf(name, isMember ? [...entities].sort() : []);
   const stays = binding ? subjects.filter((each) => isAmong(binding.subjects, each)) : [];
   const isNarrowed = binding !== undefined && stays.length < binding.subjects.length && stays.length < subjects.length;
-  if (isMember || role) {
-    const same = role && labelled(role, name) && owned(role, owner) &&
-      isDeepStrictEqual(role.rules, desired.role.rules);
-    if (!same) {
-      if (isMember) writes.unshift({ role: desired.role });
-      else writes.push({ role: desired.role });
-    }
-  }
-  return isNarrowed ? [{ binding: bindingOf(name, owner, stays) }, ...writes] : writes;
+  const isBound = binding && labelled(binding, name) && owned(binding, owner) && isDeepStrictEqual(
+    binding.subjects.map(subjectKey),
+    subjects.map(subjectKey),
+  );
+  const hasRules = role && labelled(role, name) && owned(role, owner) && isDeepStrictEqual(role.rules, rules);
+  const ofBinding = (isMember || binding) && !isBound ? [bindingAs(subjects)] : [];
+  const ofRole = (isMember || role) && !hasRules ? [written(roleOf(name, owner, rules), role)] : [];
+  return {
+    stages: isMember
+      ? [...stagesOf("close", [isNarrowed ? [bindingAs(stays)] : []]), ...stagesOf("open", [ofRole, ofBinding])]
+      : stagesOf("close", [ofBinding, ofRole]),
+  };
 }
+
+/**
+ * Created, not applied, when it isn't there: one of that name that isn't ours stays as it is. One that has gone meanwhile
+ * has gone with its Realm.
+ */
+const written = (object: ClusterRole | ClusterRoleBinding, seen: { uid: string } | undefined): Effect =>
+  seen ? { apply: object, uid: seen.uid, ifPresent: true } : { create: object };
 
 const isAmong = (subjects: ClusterBindingFacts["subjects"], subject: Subject): boolean =>
   subjects.some((each) => subjectKey(each) === subjectKey(subject));
@@ -86,16 +82,23 @@ const metadataOf = (name: string, owner: RealmFacts | undefined) => ({
   ...(owner ? { ownerReferences: [{ apiVersion: "keystone.io/v1alpha1", kind: "Realm", name, uid: owner.uid }] } : {}),
 });
 
-const roleOf = (name: string, owner: RealmFacts | undefined, entities: readonly string[]): ClusterRole => ({
-  apiVersion: "rbac.authorization.k8s.io/v1",
-  kind: "ClusterRole",
-  metadata: metadataOf(name, owner),
-  rules: entities.length === 0 ? [] : [
+const rulesOf = (name: string, entities: readonly string[]): NonNullable<ClusterRole["rules"]> =>
+  entities.length === 0 ? [] : [
     { apiGroups: ["keystone.io"], resources: ["realms"], resourceNames: [name], verbs: ["approve"] },
     { apiGroups: ["keystone.io"], resources: ["superentities"], verbs: ["get", "list", "watch"] },
     // What of it they may change, the admission policy keystone-approvals says.
     { apiGroups: ["keystone.io"], resources: ["superentities"], resourceNames: [...entities], verbs: ["patch"] },
-  ],
+  ];
+
+const roleOf = (
+  name: string,
+  owner: RealmFacts | undefined,
+  rules: NonNullable<ClusterRole["rules"]>,
+): ClusterRole => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRole",
+  metadata: metadataOf(name, owner),
+  rules,
 });
 
 const bindingOf = (

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { accountFor, realm } from "../../../tests/fixtures/facts.ts";
+import type { ClusterRole, ClusterRoleBinding } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { ClusterBindingFacts, ClusterRoleFacts } from "../facts.ts";
-import { type ApproverWorld, type ApproverWrite, planApprover } from "./approver.ts";
+import { effectsOf, writtenBy } from "../effects.ts";
+import { type ApproverWorld, planApprover } from "./approver.ts";
 
 const bob = realm();
 const world = (facts: Partial<ApproverWorld> = {}): ApproverWorld => ({
@@ -12,6 +14,14 @@ const world = (facts: Partial<ApproverWorld> = {}): ApproverWorld => ({
   binding: undefined,
   ...facts,
 });
+
+type ApproverWrite = { role: ClusterRole } | { binding: ClusterRoleBinding };
+
+/** The writes of a plan, in their order. */
+const writesOf = (world: ApproverWorld): ApproverWrite[] =>
+  effectsOf(planApprover(world)).map(writtenBy).map((object) =>
+    object!.kind === "ClusterRole" ? { role: object as ClusterRole } : { binding: object as ClusterRoleBinding }
+  );
 
 /** What is there after the writes. */
 function after(writes: readonly ApproverWrite[], before: ApproverWorld): ApproverWorld {
@@ -32,10 +42,10 @@ function after(writes: readonly ApproverWrite[], before: ApproverWorld): Approve
 const subjectsIn = (write: ApproverWrite): string[] =>
   "binding" in write ? write.binding.subjects!.map(({ name }) => name) : [];
 const kinds = (writes: readonly ApproverWrite[]) => writes.map((write) => Object.keys(write)[0]);
-const standing = after(planApprover(world()), world());
+const standing = after(writesOf(world()), world());
 
 Deno.test("a member's subjects may approve for it, and read and patch what lists it: the role first, then the binding", () => {
-  const writes = planApprover(world({ entities: ["two", "homes"] }));
+  const writes = writesOf(world({ entities: ["two", "homes"] }));
   assert.deepEqual(kinds(writes), ["role", "binding"]);
   const [{ role }, { binding }] = writes as [{ role: { rules: unknown } }, { binding: { subjects: unknown } }];
   assert.deepEqual(role.rules, [
@@ -51,10 +61,10 @@ Deno.test("a member's subjects may approve for it, and read and patch what lists
 });
 
 Deno.test("what stands is not written again, also with an owner of before", () => {
-  assert.deepEqual(planApprover(standing), []);
+  assert.deepEqual(writesOf(standing), []);
   const again = { ...standing, role: { ...standing.role!, owners: ["gone", bob.uid] } };
-  assert.deepEqual(planApprover(again), []);
-  assert.deepEqual(kinds(planApprover({ ...standing, realm: { ...bob, uid: "another" } })), [
+  assert.deepEqual(writesOf(again), []);
+  assert.deepEqual(kinds(writesOf({ ...standing, realm: { ...bob, uid: "another" } })), [
     "binding",
     "role",
     "binding",
@@ -63,15 +73,15 @@ Deno.test("what stands is not written again, also with an owner of before", () =
 
 Deno.test("other subjects are bound in place of those before", () => {
   const spec = { ...bob.spec, subjects: [{ kind: "User" as const, name: "bob@example.com" }] };
-  const writes = planApprover({ ...standing, realm: { ...bob, spec } });
+  const writes = writesOf({ ...standing, realm: { ...bob, spec } });
   assert.deepEqual(writes.map(subjectsIn), [[], ["bob@example.com", accountFor({ ...bob, spec }).name]]);
 });
 
 Deno.test("whoever goes is taken out first, and whoever stays stays, because those who come may be refused", () => {
   const user = (name: string) => ({ kind: "User" as const, name });
   const of = (...names: string[]) => ({ ...bob, spec: { ...bob.spec, subjects: names.map(user) } });
-  const before = after(planApprover(world({ realm: of("ann", "ben") })), world());
-  const [narrowed, whole] = planApprover({ ...before, realm: of("ben", "cleo") }).map(subjectsIn);
+  const before = after(writesOf(world({ realm: of("ann", "ben") })), world());
+  const [narrowed, whole] = writesOf({ ...before, realm: of("ben", "cleo") }).map(subjectsIn);
   assert.deepEqual(narrowed, ["ben"]);
   assert.deepEqual(whole, ["ben", "cleo", accountFor(of("ben", "cleo")).name]);
 });
@@ -84,11 +94,11 @@ for (
   ] as [string, Partial<ApproverWorld>][]
 ) {
   Deno.test(`a realm that ${what} has nobody who approves: the binding goes first, and once`, () => {
-    const closing = planApprover({ ...standing, ...facts });
+    const closing = writesOf({ ...standing, ...facts });
     assert.deepEqual(kinds(closing), ["binding", "role"]);
     const closed = after(closing, { ...standing, ...facts });
     assert.deepEqual([closed.binding!.subjects, closed.role!.rules], [[], []]);
-    assert.deepEqual(planApprover(closed), []);
-    assert.deepEqual(planApprover(world(facts)), [], "and nothing is made for one that never was");
+    assert.deepEqual(writesOf(closed), []);
+    assert.deepEqual(writesOf(world(facts)), [], "and nothing is made for one that never was");
   });
 }

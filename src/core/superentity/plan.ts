@@ -1,7 +1,9 @@
 /** What a SuperEntity's status says, and what has to happen to its finalizer. */
+import { isDeepStrictEqual } from "node:util";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { EntityPhase, SuperEntityStatus } from "../../api/mod.ts";
 import { bounded, conditionOf, foldConditions, type Verdict } from "../conditions.ts";
+import { type Effect, type Plan, type Stage, stagesOf } from "../effects.ts";
 import type { EventFact, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { shown } from "../resources/hard.ts";
 import type { Hard } from "../resources/resource_list.ts";
@@ -23,18 +25,35 @@ export interface SuperEntityWorld {
   now: number;
 }
 
-export interface SuperEntityPlan {
+export interface SuperEntityPlan extends Plan {
   /** It comes before anything is granted, and stays as long as there are grants from it or to it to be ended. */
   finalizer?: "add" | "remove";
   /** The whole status; undefined: leave it as it is. */
   status?: SuperEntityStatus;
   events: EventFact[];
-  /** Epoch milliseconds. */
-  wakeAt?: number;
 }
 
 /** Plans one SuperEntity. */
-export function planSuperEntity(seen: SuperEntityWorld): SuperEntityPlan {
+export function planSuperEntity(world: SuperEntityWorld): SuperEntityPlan {
+  const plan = decide(world);
+  return { ...plan, stages: stagesFor(world, plan) };
+}
+
+type Decision = Omit<SuperEntityPlan, "stages">;
+
+function stagesFor({ entity }: SuperEntityWorld, { finalizer, status = entity.status, events }: Decision): Stage[] {
+  const { name, uid, otherFinalizers: others, resourceVersion } = entity;
+  const of = { kind: "SuperEntity", name, uid } as const;
+  const about = { apiVersion: "keystone.io/v1alpha1", ...of };
+  const added: Effect[] = finalizer === "add" ? [{ finalizer, of }] : [];
+  const removed: Effect[] = finalizer === "remove" ? [{ finalizer, of, others, resourceVersion }] : [];
+  const shown: Effect[] = isDeepStrictEqual(status, entity.status)
+    ? []
+    : [{ status, of, events: events.map((event) => ({ event, about })) }];
+  return [...stagesOf("close", [removed]), ...stagesOf("open", [added]), ...stagesOf("report", [shown])];
+}
+
+function decide(seen: SuperEntityWorld): Decision {
   const entity = { ...seen.entity, subjects: memberSubjects(seen.entity, seen.realmNamed) };
   const world = { ...seen, entity };
   const { conflict, now } = world;

@@ -1,0 +1,60 @@
+/** What triggers of loops listen to, by name. */
+import { isDeepStrictEqual } from "node:util";
+import { on as onSource, type Source, type Trigger, type Wake } from "../engine/triggers.ts";
+import type { TailnetChange } from "../tailnet/tailnet.ts";
+import type { Context } from "./context.ts";
+import type { Stores } from "./stores.ts";
+
+/** What reports changes beside the caches in `Stores`. */
+const others = {
+  cluster: ({ cluster }: Context): Source<void> => ({ subscribe: (listener) => cluster.onChange(listener) }),
+  names: ({ names }: Context): Source<string> => ({ subscribe: (listener) => names.onChange(listener) }),
+  tailnet: ({ tailnet }: Context): Source<TailnetChange> => ({ subscribe: (listener) => tailnet.onChange(listener) }),
+  /** Names of the grants of which something is enforced differently. */
+  shares: ({ shares }: Context) => shares.changes,
+  /** Grants that have other room in the pool of a SuperEntity. */
+  pools: ({ pools }: Context) => pools.shared,
+  /** Grantees of whom it was seen what is enforced. */
+  enforced: ({ pools }: Context) => pools.settled,
+  /** Grants whose status is decided otherwise than it is written, or is written at last. */
+  decidedGrants: ({ unwritten }: Context) => unwritten.grants.changes,
+  decidedRealms: ({ unwritten }: Context) => unwritten.realms.changes,
+  local: ({ signals }: Context) => signals.local,
+  pods: ({ signals }: Context) => signals.pods,
+  pinged: ({ signals }: Context) => signals.pinged,
+  flowsKnown: ({ signals }: Context) => signals.flowsKnown,
+  storage: ({ signals }: Context) => signals.storage,
+  writable: ({ signals }: Context) => signals.writable,
+};
+
+type Others = typeof others;
+type SourceOf<S> = S extends keyof Others ? ReturnType<Others[S]> : S extends keyof Stores ? Stores[S] : never;
+type ChangeOf<S> = SourceOf<S> extends Source<infer T> ? T : never;
+
+/** Wakes the keys that `concerned` says for each change of a source: a cache, or another one. */
+export const on = <S extends keyof Stores | keyof Others>(
+  source: S,
+  concerned: (change: ChangeOf<S>, context: Context) => Iterable<Wake>,
+): Trigger<Context> =>
+  onSource((context) => {
+    const reporting = Object.hasOwn(others, source)
+      ? others[source as keyof Others](context)
+      : context.stores[source as keyof Stores];
+    return reporting as unknown as Source<ChangeOf<S>>;
+  }, concerned);
+
+/** The key of the object that has changed. */
+export const self = ({ key }: { key: string }): Wake[] => [key];
+
+/** Reports each time that another realm is this cluster's own. */
+export function watchLocal({ stores, tailnet, local, signals }: Context): void {
+  let known = local();
+  const look = () => {
+    const now = local();
+    if (isDeepStrictEqual(known, now)) return;
+    known = now;
+    signals.local.emit();
+  };
+  stores.realms.subscribe(look);
+  tailnet.onChange(look);
+}
