@@ -17,13 +17,13 @@ export async function readState(rest: RestClient): Promise<State> {
     for await (const { items } of new ResourceApi(rest, resource).pages()) {
       for (const object of items) {
         if (resource.group !== "keystone.io" && !isGuests(object)) continue;
-        const { namespace = "", name } = object.metadata!;
+        const { namespace = "", name } = object.metadata;
         if (resource === grants) {
           const { phase, message } = (object as { status?: { phase?: string; message?: string } }).status ?? {};
           if (phase !== "Active") throw new Error(`Grant ${name} is ${phase ?? "without a status"}: ${message ?? ""}`);
         }
         if (name === rootCertificates) continue;
-        const { managedFields: _, resourceVersion: __, creationTimestamp: ___, ...metadata } = object.metadata!;
+        const { managedFields: _, resourceVersion: __, creationTimestamp: ___, ...metadata } = object.metadata;
         state.set(`${resource.plural}/${namespace}/${name}`, JSON.stringify({ ...object, metadata }));
       }
     }

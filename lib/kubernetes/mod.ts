@@ -47,5 +47,5 @@ export {
   type WatchOptions,
   type WriteOptions,
 } from "./resource_api.ts";
-export type { JSONValue, KubernetesObject, Metadata, RequestOptions, Resource, RestClient } from "./types.ts";
+export type { JSONValue, KubernetesObject, Metadata, RequestOptions, Resource, RestClient, Stored } from "./types.ts";
 export { MAX_SKEW_MS, ServerTime } from "./server_time.ts";

@@ -1,6 +1,6 @@
 import { AnswerTooLarge, apiErrorFromStatus, ConnectionError, isApiError, isStatus, WatchStalled } from "./errors.ts";
 import { LineSplitter } from "./json_lines.ts";
-import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient } from "./types.ts";
+import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient, Stored } from "./types.ts";
 
 /** What any call may be given. */
 export interface CallOptions {
@@ -185,12 +185,12 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 
   /** The object as it is now; 404 `NotFound` when there is none. */
-  async get(name: string, options: CallOptions = {}): Promise<T> {
+  async get(name: string, options: CallOptions = {}): Promise<Stored<T>> {
     return this.#object(await this.#request("GET", this.#objectPath(name, this.#namespace), options));
   }
 
   /** One page: all objects, or as many as `limit` says; `metadata.continue` is there when more follow. */
-  async list(options: ListOptions = {}): Promise<ObjectList<T>> {
+  async list(options: ListOptions = {}): Promise<ObjectList<Stored<T>>> {
     const list = await this.#request("GET", this.#collectionPath(), options, {
       querystring: query({
         labelSelector: options.labelSelector,
@@ -200,7 +200,7 @@ export class ResourceApi<T extends KubernetesObject> {
         resourceVersion: options.resourceVersion,
         resourceVersionMatch: options.resourceVersionMatch,
       }),
-    }) as unknown as ObjectList<T>;
+    }) as unknown as ObjectList<Stored<T>>;
     // The items of a list don't say what they are.
     const items = list.items ?? [];
     for (const item of items) this.#fillType(item);
@@ -217,7 +217,7 @@ export class ResourceApi<T extends KubernetesObject> {
    * anew, in one page if there is room for it in one; the first has `restart: true`, and what came before it is to be
    * forgotten.
    */
-  async *pages(options: ListOptions = {}): AsyncGenerator<ObjectList<T>> {
+  async *pages(options: ListOptions = {}): AsyncGenerator<ObjectList<Stored<T>>> {
     const { resourceVersion: _, resourceVersionMatch: __, ...nextOptions } = options;
     const pageOf = pageReader((page) => this.list(page), options);
     let restarts = 0;
@@ -261,7 +261,7 @@ export class ResourceApi<T extends KubernetesObject> {
    * again), {@linkcode WatchStalled} when nothing came for `livenessMs`, {@linkcode AnswerTooLarge} when an event is
    * longer than `maxBytes` (list again), {@linkcode ConnectionError} when the connection broke.
    */
-  async *watch(options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
+  async *watch(options: WatchOptions): AsyncGenerator<WatchEvent<Stored<T>>> {
     const path = this.#collectionPath();
     const { livenessMs = LIVENESS_MS, maxBytes = LINE_BYTES } = options;
     const stalled = new AbortController();
@@ -307,7 +307,7 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 
   /** Creates the object; 409 `AlreadyExists` when there is one of this name. */
-  async create(object: T, options: WriteOptions = {}): Promise<T> {
+  async create(object: T, options: WriteOptions = {}): Promise<Stored<T>> {
     const namespace = this.#namespaceOf(object);
     this.#needNamespace(namespace, object.metadata?.name ?? "");
     return this.#object(
@@ -319,7 +319,7 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 
   /** Replaces the whole object; 409 `Conflict` when `metadata.resourceVersion` is given and isn't the present one. */
-  async replace(object: T, options: WriteOptions = {}): Promise<T> {
+  async replace(object: T, options: WriteOptions = {}): Promise<Stored<T>> {
     return this.#object(
       await this.#request("PUT", this.#pathOf(object), options, {
         querystring: query({ fieldManager: options.fieldManager }),
@@ -335,12 +335,12 @@ export class ResourceApi<T extends KubernetesObject> {
    *
    * @param object the fields to own, not the whole object
    */
-  apply(object: Applied<T>, options: ApplyOptions): Promise<T> {
+  apply(object: Applied<T>, options: ApplyOptions): Promise<Stored<T>> {
     return this.#apply(object, options);
   }
 
   /** Server-side apply of the status subresource. The object must exist. */
-  applyStatus(object: Applied<T>, options: ApplyOptions): Promise<T> {
+  applyStatus(object: Applied<T>, options: ApplyOptions): Promise<Stored<T>> {
     return this.#apply(object, options, "status");
   }
 
@@ -349,7 +349,7 @@ export class ResourceApi<T extends KubernetesObject> {
    *
    * @param body a list of operations for `json`, else the parts of an object
    */
-  async patch(name: string, body: unknown, options: PatchOptions): Promise<T> {
+  async patch(name: string, body: unknown, options: PatchOptions): Promise<Stored<T>> {
     return this.#object(
       await this.#request("PATCH", this.#objectPath(name, this.#namespace, options.subresource), options, {
         querystring: query({ fieldManager: options.fieldManager, force: options.force }),
@@ -373,7 +373,7 @@ export class ResourceApi<T extends KubernetesObject> {
     });
   }
 
-  async #apply(object: Applied<T>, options: ApplyOptions, subresource?: string): Promise<T> {
+  async #apply(object: Applied<T>, options: ApplyOptions, subresource?: string): Promise<Stored<T>> {
     return this.#object(
       await this.#request("PATCH", this.#pathOf(object, subresource), options, {
         querystring: query({ fieldManager: options.fieldManager, force: options.force }),
@@ -399,8 +399,8 @@ export class ResourceApi<T extends KubernetesObject> {
     });
   }
 
-  #event(line: string, path: string): WatchEvent<T> {
-    let event: { type: string; object: T };
+  #event(line: string, path: string): WatchEvent<Stored<T>> {
+    let event: { type: string; object: Stored<T> };
     try {
       event = JSON.parse(line);
     } catch (error) {
@@ -425,8 +425,8 @@ export class ResourceApi<T extends KubernetesObject> {
     }
   }
 
-  #object(body: JSONValue): T {
-    return body as unknown as T;
+  #object(body: JSONValue): Stored<T> {
+    return body as unknown as Stored<T>;
   }
 
   get #apiVersion(): string {
@@ -434,7 +434,7 @@ export class ResourceApi<T extends KubernetesObject> {
     return group === "" ? version : `${group}/${version}`;
   }
 
-  #fillType(object: T): T {
+  #fillType<O extends T>(object: O): O {
     if (typeof object !== "object" || object === null) return object;
     object.apiVersion ??= this.#apiVersion;
     object.kind ??= this.resource.kind;

@@ -37,6 +37,11 @@ export interface KubernetesObject {
   metadata?: Metadata;
 }
 
+/** An object as a server has stored it: whatever was sent, it has these. */
+export type Stored<T extends KubernetesObject = KubernetesObject> = T & {
+  metadata: NonNullable<T["metadata"]> & { name: string; uid: string };
+};
+
 /** One served resource type: what a URL needs to name it, with the type of its objects in `T`. */
 export interface Resource<T extends KubernetesObject = KubernetesObject> {
   /** API group, `""` for core. */

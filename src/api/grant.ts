@@ -275,9 +275,11 @@ export const grantStatus = z.object({
   ),
 }).describe("What the operator sees and does. Written by the operator only.");
 
-export type GrantSpec = z.infer<typeof grantSpec>;
-export type GrantStatus = z.infer<typeof grantStatus>;
-export type ResolvedDestination = z.infer<typeof resolvedDestination>;
+export type {
+  GrantSpec,
+  GrantStatus,
+  GrantStatusResolvedDestination as ResolvedDestination,
+} from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 
 /** Keeps a Grant until its enforcement has been taken away. */
 export const guestFinalizer = "keystone.io/guest";

@@ -98,10 +98,12 @@ export const realmStatus = z.object({
   ),
 }).describe("What the operator sees. Written by the operator only.");
 
-export type RealmSpec = z.infer<typeof realmSpec>;
-export type RealmStatus = z.infer<typeof realmStatus>;
-export type RealmSubject = NonNullable<RealmSpec["subjects"]>[number];
-export type RealmNode = z.infer<typeof realmNode>;
+export type {
+  RealmSpec,
+  RealmStatus,
+  RealmStatusNode as RealmNode,
+} from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+export type { RealmSpecSubject as RealmSubject } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 
 /** Annotation that pins a realm to one node by its StableID. */
 export const trustedNodeAnnotation = "keystone.io/trusted-node";

@@ -16,6 +16,7 @@ import { hardRules, quantity } from "./grant.ts";
 import { connectionStates, trustLevels } from "./realm.ts";
 import type { KindDefinition } from "./definition.ts";
 
+export const defaultGraceSeconds = 600;
 export const entityPhases = ["Pending", "Active", "Incomplete"] as const;
 export type EntityPhase = (typeof entityPhases)[number];
 
@@ -78,7 +79,7 @@ export const superEntitySpec = z.object({
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["realm"],
   }).describe("The members' consent. Each member writes its own, and takes it back by removing it."),
-  graceSeconds: z.int().min(0).max(604_800).default(600).describe(
+  graceSeconds: z.int().min(0).max(604_800).default(defaultGraceSeconds).describe(
     "How long an approved member may be lost (disconnected, or its Realm deleted) before the SuperEntity is Incomplete.",
   ),
 }).meta(rules(quorumRule)).describe("The terms, and who has approved them.");
@@ -125,9 +126,8 @@ export const superEntityStatus = z.object({
   ),
 }).describe("What the operator sees. Written by the operator only.");
 
-export type SuperEntitySpec = z.infer<typeof superEntitySpec>;
-export type SuperEntityStatus = z.infer<typeof superEntityStatus>;
-export type SuperEntityMember = SuperEntitySpec["members"][number];
+export type { SuperEntitySpec, SuperEntityStatus } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+export type { SuperEntitySpecMember as SuperEntityMember } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
 
 export const superEntityDefinition: KindDefinition = {
   kind: "SuperEntity",

@@ -2,7 +2,6 @@ import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
 import { dump } from "js-yaml";
 import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
-import type { SuperEntitySpec } from "../api/mod.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { canonicalTerms, digestOf } from "../core/superentity/digest.ts";
 import { no, usage } from "./exit.ts";
@@ -33,12 +32,12 @@ export const approveCommand = (run: Run): Command =>
       const subjects = new Map(
         (status?.members ?? []).flatMap(({ realm, subjects }) => subjects ? [[realm, subjects]] : []),
       );
-      const digest = digestOf(name, spec as SuperEntitySpec, subjects);
+      const digest = digestOf(name, spec, subjects);
       if (expected !== undefined && expected !== digest) {
         throw no(`The terms of ${name} are not ${expected} any more but ${digest}; read them anew.`);
       }
       if (session.io.interactive && !yes && !withdraw) {
-        session.say(dump(canonicalTerms(name, spec as SuperEntitySpec, subjects), { lineWidth: 100 }).trimEnd());
+        session.say(dump(canonicalTerms(name, spec, subjects), { lineWidth: 100 }).trimEnd());
         const sure = await prompts.confirm({ message: `Approve these terms for ${realm}?` });
         if (prompts.isCancel(sure) || !sure) throw no("Nothing was approved.");
       }

@@ -132,7 +132,7 @@ const endOf = ({ metadata, spec, status }: Pod, namespaceLabels: Record<string, 
 
 async function labelsOf(rest: RestClient, name: string): Promise<Record<string, string>> {
   try {
-    return (await new CoreV1Api(rest).namespaces.get(name)).metadata!.labels ?? {};
+    return (await new CoreV1Api(rest).namespaces.get(name)).metadata.labels ?? {};
   } catch (error) {
     if (isForbidden(error)) return {};
     throw error;

@@ -117,7 +117,7 @@ async function resources(rest: RestClient): Promise<Check[]> {
     const remedy = "kubectl apply -f crds/";
     try {
       const { metadata, status } = await api.get(name);
-      const revision = Number(metadata!.annotations?.[revisionAnnotation] ?? 0);
+      const revision = Number(metadata.annotations?.[revisionAnnotation] ?? 0);
       const established = status?.conditions?.some(({ type, status }) => type === "Established" && status === "True");
       if (!established) return fail("crds", `${name} is not established.`, remedy);
       if (revision < schemaRevision) {
@@ -379,7 +379,7 @@ const daemonSets: Resource<DaemonSet> = {
 
 async function network(rest: RestClient): Promise<Check> {
   const { items } = await new ResourceApi(rest, daemonSets).list({ limit: 500 });
-  const found = plugins.find(([pattern]) => items.some(({ metadata }) => pattern.test(metadata!.name!)));
+  const found = plugins.find(([pattern]) => items.some(({ metadata }) => pattern.test(metadata.name!)));
   const remedy = "Use a network plugin that enforces NetworkPolicies, such as Calico or Cilium; k3s has one built in.";
   if (!found) return warn("network", "Whether NetworkPolicies are enforced here can't be seen.", remedy);
   const [, name, enforces] = found;

@@ -16,6 +16,7 @@ import { Observed } from "./observed.ts";
 import { inLine, type Run, type Session, verb } from "./session.ts";
 import { standing } from "./would_fit.ts";
 import { conditionOf } from "../core/conditions.ts";
+import { trustOf } from "../core/grant/standing.ts";
 
 /** One link in a chain of reasons. */
 interface Link {
@@ -109,7 +110,7 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
       ? {
         what: `Realm ${realm.name}`,
         status: realm.status.connectionState === "Connected" ? "ok" : "warn",
-        message: `${realm.status.connectionState ?? "Unknown"}, trusted as ${realm.spec.trustLevel}. ${
+        message: `${realm.status.connectionState ?? "Unknown"}, trusted as ${trustOf(realm)}. ${
           conditionOf(realm.status, "Ready")?.message ?? ""
         }`.trim(),
       }
@@ -218,7 +219,7 @@ async function explainPod(session: Session, options: Record<string, unknown>, na
       Object.entries(shown(new Map(usage))).map(([key, value]) => `${value} ${key}`).join(", ")
     } of what is granted to ${namespace}.`,
   });
-  const selecting = policies.filter(({ spec }) => selects(spec?.podSelector, pod.metadata!.labels));
+  const selecting = policies.filter(({ spec }) => selects(spec?.podSelector, pod.metadata.labels));
   chain.push({
     what: "network",
     status: "ok",

@@ -109,7 +109,7 @@ async function warningsOf(session: Session, { stores }: Observed, { metadata, sp
     grantsTo: (realm) => stores.grants.index("grantee", realm),
     now: session.io.now(),
   };
-  return grantWarnings(metadata!.name!, spec as GrantSpec, world);
+  return grantWarnings(metadata!.name!, spec, world);
 }
 
 /** The realm that this cluster is, as far as it can be told. */

@@ -4,6 +4,7 @@ import { lendingOf, quotaOfRealm, relative, share, total } from "./lending.ts";
 import { Observed } from "./observed.ts";
 import { type Run, verb } from "./session.ts";
 import { conditionOf } from "../core/conditions.ts";
+import { trustOf } from "../core/grant/standing.ts";
 
 export const realmsCommand = (run: Run): Command =>
   verb("realms", "The realms: whether they are there, what they are lent and what they use.", [
@@ -25,7 +26,7 @@ export const realmsCommand = (run: Run): Command =>
         ...objects.get(name),
         name,
         identity: spec.identity,
-        trust: spec.trustLevel,
+        trust: trustOf({ spec }),
         state: status.connectionState ?? "Unknown",
         ...(status.lastSeen ? { lastSeen: status.lastSeen } : {}),
         grants: lent.filter(({ phase }) => phase === "Active").length,

@@ -39,7 +39,7 @@ export async function refusedWorkloads(rest: RestClient): Promise<Refused[]> {
   const found: Refused[] = [];
   let left = most;
   for (const { metadata } of guests) {
-    const namespace = metadata!.name!;
+    const namespace = metadata.name!;
     for (const [kind, prefix, plural] of kinds) {
       const path = `${prefix}/namespaces/${namespace}/${plural}`;
       const querystring = new URLSearchParams({ limit: String(Math.max(1, left)) });

@@ -8,6 +8,7 @@ import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol
 import type { Settings } from "../api/mod.ts";
 import { isQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
 import type { GrantFacts, QuotaFacts, SuperEntityFacts } from "../core/facts.ts";
+import { rulesOf } from "../core/grant/standing.ts";
 import { parseDestination } from "../core/network/destination.ts";
 import {
   endedAnnotation,
@@ -150,7 +151,7 @@ export async function lossesByRollBack(rest: RestClient, settings: Settings): Pr
     })),
     ...stores.quotas.list().flatMap((quota) => {
       const realm = quota && stores.realms.get(realmOfNamespace(quota.namespace) ?? "");
-      return realm ? lossOfCounts(quota, settings.trust[realm.spec.trustLevel].objects) : [];
+      return realm ? lossOfCounts(quota, rulesOf(settings, realm).objects) : [];
     }),
     ...(isClosed
       ? [{

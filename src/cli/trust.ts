@@ -23,7 +23,7 @@ export const trustCommand = (run: Run): Command =>
       using rest = await session.connect();
       const api = new KeystoneV1alpha1Api(rest).realms;
       const { metadata } = await api.get(String(name));
-      const before = metadata!.annotations?.[trustedNodeAnnotation];
+      const before = metadata.annotations?.[trustedNodeAnnotation];
       const realm = await api.patch(
         String(name),
         { metadata: { annotations: { [trustedNodeAnnotation]: node ?? null } } },

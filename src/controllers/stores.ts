@@ -23,16 +23,7 @@ import {
   clusterRoleBindings,
   clusterRoles,
 } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
-import {
-  type GrantSpec,
-  type GrantStatus,
-  guestFinalizer,
-  type RealmSpec,
-  type RealmStatus,
-  type SuperEntitySpec,
-  type SuperEntityStatus,
-  trustedNodeAnnotation,
-} from "../api/mod.ts";
+import { guestFinalizer, trustedNodeAnnotation } from "../api/mod.ts";
 import type {
   ClusterBindingFacts,
   ClusterRoleFacts,
@@ -207,12 +198,12 @@ const finalizable = ({ metadata }: KubernetesObject) => ({
 function grantFacts({ metadata, spec, status }: Grant): GrantFacts {
   return {
     ...finalizable({ metadata }),
-    spec: { ...spec, hard: interned(spec.hard) } as GrantSpec,
+    spec: { ...spec, hard: interned(spec.hard) },
     status: {
       ...status,
       ...(status?.hard ? { hard: interned(status.hard) } : {}),
       ...(status?.conditions ? { conditions: status.conditions.map(interned) } : {}),
-    } as GrantStatus,
+    },
   };
 }
 
@@ -241,16 +232,16 @@ function realmFacts({ metadata, spec, status }: Realm): RealmFacts {
     createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
     deleting: metadata!.deletionTimestamp !== undefined,
     ...(trustedNode ? { trustedNode } : {}),
-    spec: spec as RealmSpec,
-    status: (status ?? {}) as RealmStatus,
+    spec,
+    status: status ?? {},
   };
 }
 
 function superEntityFacts({ metadata, spec, status }: SuperEntity): SuperEntityFacts {
   return {
     ...finalizable({ metadata }),
-    spec: spec as SuperEntitySpec,
-    status: (status ?? {}) as SuperEntityStatus,
+    spec,
+    status: status ?? {},
   };
 }
 

@@ -53,7 +53,7 @@ Deno.test("what the cluster offers and protects", {
     });
   const opened = async (grant: string, realm: string) => {
     const { items } = await cluster.policies.namespace(`guest-${realm}`).list();
-    const policy = items.find(({ metadata }) => metadata!.name === `grant-${grant}`);
+    const policy = items.find(({ metadata }) => metadata.name === `grant-${grant}`);
     const peers = (policy?.spec?.egress ?? []).flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!));
     return peers.map(({ cidr, except }) => `${cidr}${except ? `-${except.join("-")}` : ""}`).join(" ") || "nothing";
   };

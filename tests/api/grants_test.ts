@@ -33,7 +33,7 @@ Deno.test("grants", async (t) => {
     await cluster.grants.patch("emptied", { spec: { hard: { cpu: null } } } as never, { type: "merge" });
     await eventually("its status is about that", async () => {
       const { metadata, status } = await cluster.grants.get("emptied");
-      return status!.observedGeneration === metadata!.generation && status!.hard === undefined ||
+      return status!.observedGeneration === metadata.generation && status!.hard === undefined ||
         JSON.stringify(status);
     });
   });
@@ -147,7 +147,7 @@ Deno.test("grants", async (t) => {
       metadata: { labels: { "pod-security.kubernetes.io/enforce": "privileged", team: "kept" } },
     }, { type: "merge" });
     await repaired("Pod Security is back", async () => {
-      const { labels } = (await cluster.namespaces.get("guest-sum-home")).metadata!;
+      const { labels } = (await cluster.namespaces.get("guest-sum-home")).metadata;
       return labels!["pod-security.kubernetes.io/enforce"] === "restricted" && labels!["team"] === "kept";
     });
   });
@@ -196,7 +196,7 @@ Deno.test("grants", async (t) => {
     await eventually(
       "it is gone",
       async () =>
-        (await cluster.grants.list()).items.every(({ metadata }) => metadata!.name !== "early") ||
+        (await cluster.grants.list()).items.every(({ metadata }) => metadata.name !== "early") ||
         "held by its finalizer",
     );
     assert.equal((await cluster.quotaOf("early-home"))!["requests.cpu"], "0");

@@ -438,7 +438,7 @@ Deno.test("keystone", {
 
   await step(t, "trust pins another node", async () => {
     assert.match((await run(["trust", "carla-home", "--node", "nXYZ"])).out, /trusts nXYZ/);
-    assert.equal((await cluster.realms.get("carla-home")).metadata!.annotations!["keystone.io/trusted-node"], "nXYZ");
+    assert.equal((await cluster.realms.get("carla-home")).metadata.annotations!["keystone.io/trusted-node"], "nXYZ");
     assert.match((await run(["trust", "carla-home"])).out, /no longer trusts nXYZ/);
     assert.equal((await run(["trust", "nobody"])).code, 1);
   });
@@ -478,7 +478,7 @@ Deno.test("keystone", {
     const { code, json, err } = await run(["uninstall", "--yes", "-o", "json"]);
     assert.equal(code, 0, err);
     assert.ok(json().done.length > 1);
-    for (const { metadata } of (await cluster.grants.list()).items) assert.deepEqual(metadata!.finalizers ?? [], []);
+    for (const { metadata } of (await cluster.grants.list()).items) assert.deepEqual(metadata.finalizers ?? [], []);
     const { stdout } = await lab.kubectl(["get", "rolebindings", "-A", "-o", "name"]);
     assert.doesNotMatch(stdout, /keystone-guest/);
   });

@@ -144,7 +144,7 @@ Deno.test("the ladder", async (t) => {
     await cluster.grants.patch("old", { spec: { termination: { noticeSeconds: 0 } } }, { type: "merge" });
     await eventually("old is gone", async () => {
       const { items } = await cluster.grants.list();
-      return items.every(({ metadata }) => metadata!.name !== "old") || "held";
+      return items.every(({ metadata }) => metadata.name !== "old") || "held";
     }, 3000);
     assert.equal(await enforced("next-home", "requests.cpu"), "5");
   });
@@ -184,11 +184,11 @@ Deno.test("the ladder", async (t) => {
       const gone = (realm: string) =>
         eventually(`namespace guest-${realm} is gone`, async () => {
           const { items } = await cluster.namespaces.list();
-          return items.every(({ metadata }) => metadata!.name !== `guest-${realm}`) || "still there";
+          return items.every(({ metadata }) => metadata.name !== `guest-${realm}`) || "still there";
         }, 20_000);
       await Promise.all([gone("empty-home"), gone("gone-home")]);
       const { metadata } = await cluster.namespaces.get("guest-kept-home");
-      assert.equal(metadata!.labels!["keystone.io/locked"], "true");
+      assert.equal(metadata.labels!["keystone.io/locked"], "true");
       const { stdout } = await lab.kubectl(["get", "pvc", "-n", "guest-kept-home", "-o", "name"]);
       assert.equal(stdout.trim(), "persistentvolumeclaim/data");
       const events = await lab.kubectl(["get", "events", "-n", "default"]);
@@ -196,7 +196,7 @@ Deno.test("the ladder", async (t) => {
       await cluster.create({ name: "again", to: "kept-home" });
       await cluster.grantIn("Active", "again");
       const back = await cluster.namespaces.get("guest-kept-home");
-      assert.equal(back.metadata!.labels!["keystone.io/locked"], undefined);
+      assert.equal(back.metadata.labels!["keystone.io/locked"], undefined);
     },
   );
 

@@ -224,9 +224,9 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     });
     try {
       const web = await new ResourceApi(rest, ingresses, namespace).get("web");
-      const notes = { [web.metadata!.name!]: `The first (${suffix}).`, [cluster.metadata!.name!]: "é".repeat(600) };
+      const notes = { [web.metadata.name!]: `The first (${suffix}).`, [cluster.metadata.name!]: "é".repeat(600) };
       for (const object of [web, cluster]) {
-        const note = notes[object.metadata!.name!]!;
+        const note = notes[object.metadata.name!]!;
         const event = {
           regarding: objectReference(object),
           type: "Warning",
@@ -243,8 +243,8 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
         const described = await lab.kubectl([
           "describe",
           object.kind!.toLowerCase(),
-          object.metadata!.name!,
-          ...(object.metadata!.namespace ? ["--namespace", object.metadata!.namespace] : []),
+          object.metadata.name!,
+          ...(object.metadata.namespace ? ["--namespace", object.metadata.namespace] : []),
         ]);
         assert.equal(described.code, 0, described.stderr);
         assert.match(described.stdout, /Warning +Tested +\S+ \(x3 over \S+\) +example.io\/lib-kubernetes-test/);
@@ -255,7 +255,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
       await recorder.flush(AbortSignal.timeout(10_000));
       assert.ok(errors.length === 1 && isApiError(errors[0], 422), String(errors[0]));
     } finally {
-      await classes.delete(cluster.metadata!.name!);
+      await classes.delete(cluster.metadata.name!);
     }
   });
 

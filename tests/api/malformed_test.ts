@@ -831,7 +831,7 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
   await step(t, "all of it can be deleted", async () => {
     for (const name of made) await cluster.grants.delete(name);
     await eventually("the grants are gone", async () => {
-      const left = (await cluster.grants.list()).items.filter(({ metadata }) => made.includes(metadata!.name!));
+      const left = (await cluster.grants.list()).items.filter(({ metadata }) => made.includes(metadata.name!));
       return left.length === 0 || `${left.length} are left`;
     }, 30_000);
     await cluster.realms.delete("erring-home");
@@ -848,7 +848,7 @@ const condition = (status: Grant["status"], type: string) => status?.conditions?
 async function present(cluster: TestCluster): Promise<string[]> {
   return (await Promise.all([cluster.grants.list(), cluster.realms.list(), cluster.superEntities.list()])).flatMap((
     { items },
-  ) => items.map(({ metadata }) => metadata!.name!)).sort();
+  ) => items.map(({ metadata }) => metadata.name!)).sort();
 }
 
 /** Waits until the grant is in force and its policies stand. */

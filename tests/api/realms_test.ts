@@ -31,18 +31,18 @@ const looks = (cluster: TestCluster) => ({
     }),
   policy: async (grantee: string, name: string) => {
     const { items } = await cluster.policies.namespace(`guest-${grantee}`).list();
-    return items.find(({ metadata }) => metadata!.name === name);
+    return items.find(({ metadata }) => metadata.name === name);
   },
   isLetIn: async (grantee: string) => {
     const { items } = await new RbacAuthorizationV1Api(cluster.rest).namespace(`guest-${grantee}`).roleBindings.list();
-    return items.some(({ metadata }) => metadata!.name === "keystone-guest");
+    return items.some(({ metadata }) => metadata.name === "keystone-guest");
   },
 });
 
 /** Has all realms looked at again, and shows that nothing is written but of the one that is new. */
 async function quiet(cluster: TestCluster, operator: TestOperator): Promise<void> {
   for (const { metadata } of (await cluster.realms.list()).items) {
-    await cluster.realms.patch(metadata!.name!, { metadata: { labels: { looked: "at" } } }, { type: "merge" });
+    await cluster.realms.patch(metadata.name!, { metadata: { labels: { looked: "at" } } }, { type: "merge" });
   }
   const writes = operator.writes().length;
   await cluster.createRealm("marker");
@@ -92,8 +92,8 @@ Deno.test("realms without a tailnet", async (t) => {
     await cluster.create({ name: "to-gone", to: "gone", destinations: ["203.0.113.0/24"] });
     await cluster.grantIn("Active", "to-gone");
     const before = await cluster.namespaces.get("guest-gone");
-    assert.equal(before.metadata!.labels!["pod-security.kubernetes.io/enforce"], "baseline");
-    assert.equal(before.metadata!.annotations!["keystone.io/trust"], "internal");
+    assert.equal(before.metadata.labels!["pod-security.kubernetes.io/enforce"], "baseline");
+    assert.equal(before.metadata.annotations!["keystone.io/trust"], "internal");
     const dns = await policy("gone", "dns");
     await cluster.realms.delete("gone");
     for (const type of ["GranteeKnown", "AccessApplied", "NetworkApplied", "Ready"]) {
@@ -107,14 +107,14 @@ Deno.test("realms without a tailnet", async (t) => {
     assert.ok(!await isLetIn("gone"));
     assert.deepEqual(await cluster.policiesOf("gone"), ["default-deny", "dns", "grant-to-gone", "guest-internal"]);
     assert.equal((await cluster.quotaOf("gone"))!["requests.cpu"], "0");
-    assert.deepEqual((await cluster.namespaces.get("guest-gone")).metadata!.labels, before.metadata!.labels);
+    assert.deepEqual((await cluster.namespaces.get("guest-gone")).metadata.labels, before.metadata.labels);
 
     const drift = { metadata: { labels: { "pod-security.kubernetes.io/enforce": "privileged" } } };
     await cluster.namespaces.patch("guest-gone", drift, { type: "merge" });
     await cluster.policies.namespace("guest-gone").patch("dns", { spec: { egress: [{}] } }, { type: "merge" });
     await eventually("both are repaired", async () => {
       const { metadata } = await cluster.namespaces.get("guest-gone");
-      const level = metadata!.labels!["pod-security.kubernetes.io/enforce"];
+      const level = metadata.labels!["pod-security.kubernetes.io/enforce"];
       const { spec } = (await policy("gone", "dns"))!;
       if (level !== "baseline") return `Pod Security is ${level}`;
       return JSON.stringify(spec) === JSON.stringify(dns!.spec) || JSON.stringify(spec);

@@ -54,10 +54,10 @@ Deno.test("what others do to a guest namespace", async (t) => {
       });
       await cluster.grantIn("Revoked", "label-goes");
       const { items } = await policies.list();
-      assert.deepEqual(items.filter(({ metadata }) => metadata!.name!.startsWith("grant-")), []);
+      assert.deepEqual(items.filter(({ metadata }) => metadata.name!.startsWith("grant-")), []);
       await eventually("the labels are back", async () => {
         const objects = [await policies.get("default-deny"), await quotas.get("keystone")];
-        return objects.every(({ metadata }) => metadata!.labels?.["app.kubernetes.io/managed-by"] === "keystone") ||
+        return objects.every(({ metadata }) => metadata.labels?.["app.kubernetes.io/managed-by"] === "keystone") ||
           "not yet";
       });
       assert.equal((await cluster.quotaOf("label-home"))!["requests.cpu"], "2");
@@ -146,7 +146,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
       await says("refused", "Ready", /^False WriteRefused .*not on a Tuesday/);
       assert.equal((await cluster.grants.get("refused")).status!.phase, "Pending");
       const { items } = await cluster.policies.namespace("guest-refused-home").list();
-      assert.deepEqual(items.map(({ metadata }) => metadata!.name), ["default-deny"], "and nothing is open");
+      assert.deepEqual(items.map(({ metadata }) => metadata.name), ["default-deny"], "and nothing is open");
       await takenAway();
       await cluster.grantIn("Active", "refused", 20_000);
       await says("refused", "Ready", /^True Enforced/);

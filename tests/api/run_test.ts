@@ -138,7 +138,7 @@ Deno.test("deno task run", {
     await cluster.grants.delete("rights");
     await eventually(
       "the Grant is gone",
-      async () => (await cluster.grants.list()).items.every(({ metadata }) => metadata!.name !== "rights") || "held",
+      async () => (await cluster.grants.list()).items.every(({ metadata }) => metadata.name !== "rights") || "held",
     );
     const { stdout } = await lab.kubectl(["get", "events.events.k8s.io", "-n", "default", "-o", "name"]);
     assert.ok(stdout.includes("rights"), stdout);

@@ -19,7 +19,7 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     await apply(seed);
     await cluster.grantIn("Expired", "alice-to-bob-compute");
     const { items } = await cluster.namespaces.list();
-    assert.ok(!items.some(({ metadata }) => metadata!.name === "guest-bob-home"));
+    assert.ok(!items.some(({ metadata }) => metadata.name === "guest-bob-home"));
     const { spec } = load(seed.split("---")[0]!) as { spec: { hard: unknown } };
     assert.deepEqual(
       (await cluster.grants.get("alice-to-bob-compute")).spec.hard,
@@ -50,8 +50,8 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     assert.deepEqual([quota["pods"], quota["services.loadbalancers"]], ["50", "0"], "what isn't named isn't given");
     assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "guest-internal"]);
     const { metadata } = await cluster.namespaces.get("guest-bob-home");
-    assert.equal(metadata!.labels!["keystone.io/realm"], "bob-home");
-    assert.equal(metadata!.labels!["pod-security.kubernetes.io/enforce"], "restricted");
+    assert.equal(metadata.labels!["keystone.io/realm"], "bob-home");
+    assert.equal(metadata.labels!["pod-security.kubernetes.io/enforce"], "restricted");
   });
 
   await step(t, "a pod that fits is admitted, and the grant shows its share as soon as the quota does", async () => {

@@ -45,7 +45,7 @@ Deno.test("SuperEntities", async (t) => {
   const digest = async (name: string): Promise<string> =>
     await eventually(`${name} has the digest of its terms`, async () => {
       const { metadata, spec, status } = await cluster.superEntities.get(name);
-      const digest = digestOf(metadata!.name!, spec as never);
+      const digest = digestOf(metadata.name!, spec as never);
       return status?.digest === digest ? { digest } : `its digest is ${status?.digest}`;
     }, 3000).then(({ digest }) => digest);
   /** Writes one approval by server-side apply, as a field manager of its own. */
@@ -253,7 +253,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal(await patched(undefined, "se-coop", spelled), "");
     await eventually("it has been looked at", async () => {
       const { metadata, status } = await cluster.superEntities.get("se-coop");
-      return status!.observedGeneration === metadata!.generation || "not yet";
+      return status!.observedGeneration === metadata.generation || "not yet";
     });
     assert.equal(await digest("se-coop"), before);
     assert.equal((await phase("se-coop", "Active")).status!.approved, 3);
@@ -335,7 +335,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal(status!.hard!["requests.memory"], "512Mi");
     assert.equal(status!.sharedFrom, "se-coop");
     await quota("dora-home", { "requests.cpu": "1500m", "limits.cpu": "3", "requests.memory": "512Mi" });
-    assert.equal((await cluster.superEntities.get("se-coop")).metadata!.finalizers?.[0], "keystone.io/guest");
+    assert.equal((await cluster.superEntities.get("se-coop")).metadata.finalizers?.[0], "keystone.io/guest");
   });
 
   await step(t, "what doesn't fit the pool waits with its shortfall, and freed room goes to the oldest", async () => {
@@ -348,7 +348,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.match(ready.message, /limits\.cpu is 5, 2 are free, short by 3/);
     // Creation times have whole seconds.
     const { createdAt } = {
-      createdAt: Date.parse((await cluster.grants.get("se-older")).metadata!.creationTimestamp!),
+      createdAt: Date.parse((await cluster.grants.get("se-older")).metadata.creationTimestamp!),
     };
     await eventually("a second is over", () => Promise.resolve(Date.now() > createdAt + 1100 || "not yet"));
     await cluster.create({ ...from, name: "se-a-younger", hard: { cpu: 5 } });
@@ -403,8 +403,8 @@ Deno.test("SuperEntities", async (t) => {
       /^keystone:realm:ann-home keystone:realm:ben-home cleo@example\.com realm-se-coop-[0-9a-f]{16}$/,
     );
     const { metadata } = await cluster.namespaces.get("guest-se-coop");
-    assert.equal(metadata!.labels!["pod-security.kubernetes.io/enforce"], "restricted");
-    assert.equal(metadata!.annotations!["keystone.io/grantee"], "SuperEntity/se-coop/ann-home,ben-home,cleo-home/");
+    assert.equal(metadata.labels!["pod-security.kubernetes.io/enforce"], "restricted");
+    assert.equal(metadata.annotations!["keystone.io/grantee"], "SuperEntity/se-coop/ann-home,ben-home,cleo-home/");
     assert.equal(await said("ben", "auth", "can-i", "create", "pods", "-n", "guest-se-coop"), "");
     await cluster.realms.patch("cleo-home", { spec: { subjects: null } }, { type: "merge" });
     await approveAll(new Map());
@@ -473,7 +473,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.match(status!.message!, /There is an earlier Realm dora-home/);
     await cluster.superEntities.delete("dora-home");
     // Creation times have whole seconds, and of the same second it would be the Realm's.
-    const made = Date.parse((await cluster.superEntities.get("se-coop")).metadata!.creationTimestamp!);
+    const made = Date.parse((await cluster.superEntities.get("se-coop")).metadata.creationTimestamp!);
     assert.ok(Date.now() > made + 1000);
     await cluster.createRealm("se-coop");
     await eventually("the later Realm is told so", async () => {
@@ -522,7 +522,7 @@ Deno.test("SuperEntities", async (t) => {
     }
     await eventually("it is gone", async () => {
       const { items } = await cluster.superEntities.list();
-      return !items.some(({ metadata }) => metadata!.name === "se-coop") || "held by its finalizer";
+      return !items.some(({ metadata }) => metadata.name === "se-coop") || "held by its finalizer";
     });
     await eventually(
       "the rights are gone",

@@ -164,7 +164,7 @@ const apiEndpoint: EndpointSlice = {
 /** Waits until each grant is what it is to be, and nothing about its policies is under way. */
 async function settled(cluster: TestCluster, grants: readonly Pick<MadeGrant, "name" | "idle">[]): Promise<void> {
   await eventually("each grant is in force, or out of it as it should", async () => {
-    const now = new Map((await cluster.grants.list()).items.map(({ metadata, status }) => [metadata!.name!, status]));
+    const now = new Map((await cluster.grants.list()).items.map(({ metadata, status }) => [metadata.name!, status]));
     const late = grants.filter(({ name, idle }) => {
       const status = now.get(name);
       const reason = (type: string) => status?.conditions?.find((each) => each.type === type)?.reason;

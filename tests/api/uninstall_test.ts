@@ -119,7 +119,7 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
   });
 
   await step(t, "only Keystone's finalizer is gone, and all can be deleted", async () => {
-    assert.deepEqual((await cluster.grants.get("lent")).metadata!.finalizers, ["example.com/theirs"]);
+    assert.deepEqual((await cluster.grants.get("lent")).metadata.finalizers, ["example.com/theirs"]);
     await cluster.grants.patch("lent", { metadata: { finalizers: [] } }, { type: "merge" });
     const { code, stderr } = await lab.kubectl(["delete", "-f", `${root}crds/`, "--timeout=20s"]);
     assert.equal(code, 0, stderr);

@@ -75,8 +75,8 @@ async function admin(lab: Lab, args: string[], stdin?: string): Promise<string> 
 /** Pods that run and aren't on their way out, by the label of who made them. */
 async function staying(api: ResourceApi<Pod>): Promise<string[]> {
   const { items } = await api.list();
-  return items.filter(({ metadata, status }) => !metadata!.deletionTimestamp && status?.phase === "Running")
-    .map(({ metadata }) => metadata!.labels!["app"]!).sort();
+  return items.filter(({ metadata, status }) => !metadata.deletionTimestamp && status?.phase === "Running")
+    .map(({ metadata }) => metadata.labels!["app"]!).sort();
 }
 
 nodeTest("grants end on a node with real pods", async (t) => {
@@ -217,18 +217,18 @@ nodeTest("grants end on a node with real pods", async (t) => {
       assert.ok(late < 2500, `${late} ms after the end`);
       await eventually("no pod is left", async () => {
         const { items } = await pods.list();
-        return items.length === 0 || items.map(({ metadata }) => metadata!.name).join();
+        return items.length === 0 || items.map(({ metadata }) => metadata.name).join();
       }, 45_000);
       await eventually("the Grant is gone", async () => {
         const { items } = await cluster.grants.list();
-        return items.every(({ metadata }) => metadata!.name !== "two") || "held by its finalizer";
+        return items.every(({ metadata }) => metadata.name !== "two") || "held by its finalizer";
       });
       assert.equal(
         await admin(lab, ["get", "pvc", "data", "-n", namespace, "-o", "jsonpath={.status.phase}"]),
         "Bound",
       );
       const namespaceNow = await cluster.namespaces.get(namespace);
-      assert.equal(namespaceNow.metadata!.labels!["keystone.io/locked"], "true");
+      assert.equal(namespaceNow.metadata.labels!["keystone.io/locked"], "true");
       assert.equal((await hardOf("pods"))[0], "0");
       const { stdout } = await lab.kubectl(["describe", "namespace", namespace]);
       assert.ok(stdout.includes("guest-bob-home"));

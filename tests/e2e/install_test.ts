@@ -60,7 +60,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
   const gone = (withinMs: number) =>
     eventually("no guest pod is left", async () => {
       const { items } = await pods.list();
-      return items.length === 0 || items.map(({ metadata }) => metadata!.name).join();
+      return items.length === 0 || items.map(({ metadata }) => metadata.name).join();
     }, withinMs);
   const deploy = async (name: string, replicas: number, claim?: string) => {
     const { spec } = JSON.parse(agnhostPod({ name, namespace }, ["netexec"], claim ? { claim } : {}));
@@ -381,7 +381,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
       assert.doesNotMatch(await kubectl(["get", kind, "-o", "name"]), /keystone/, kind);
     }
     const { items } = await cluster.grants.list();
-    assert.deepEqual(items.map(({ metadata }) => [metadata!.name, metadata!.finalizers]), [
+    assert.deepEqual(items.map(({ metadata }) => [metadata.name, metadata.finalizers]), [
       ["after", undefined],
       ["lent", undefined],
       ["short", undefined],
@@ -453,7 +453,7 @@ async function watch(
   const known = new Map(before.flat().map(({ name, spec }) => [`${name}`, spec]));
   const { metadata } = await api.list();
   try {
-    for await (const event of api.watch({ resourceVersion: metadata!.resourceVersion!, signal })) {
+    for await (const event of api.watch({ resourceVersion: metadata.resourceVersion!, signal })) {
       if (event.type === "BOOKMARK") continue;
       const now = enforcing(event.object);
       if (event.type === "DELETED") gaps.push(`${kind} ${now.name} was deleted`);

@@ -61,7 +61,7 @@ export class ControlPlane implements AsyncDisposable {
 
   async #left<T extends KubernetesObject>(resource: Resource<T>, mark: string): Promise<T[]> {
     const { items } = await new ResourceApi(this.cluster.rest, resource).list();
-    return items.filter(({ metadata }) => metadata!.name!.includes(mark));
+    return items.filter(({ metadata }) => metadata.name!.includes(mark));
   }
 
   /** At once: the controller-manager asks a hundred times to end a namespace, as often as a plan does altogether. */

@@ -89,7 +89,7 @@ Deno.test("the proxy", async (t) => {
         }
         assert.deepEqual([seen, came], [brought, end]);
         if (kind !== "stale-list") return;
-        const names = async () => (await api.list()).items.map(({ metadata }) => metadata!.name);
+        const names = async () => (await api.list()).items.map(({ metadata }) => metadata.name);
         assert.ok(!(await names()).includes(`${kind}-2${mark}`), "the next list is of before");
         assert.ok((await names()).includes(`${kind}-3${mark}`), "the one after it isn't");
       });

@@ -171,7 +171,7 @@ export class Stage {
       const api = new ResourceApi(this.cluster.rest, resource);
       await poll(`all ${resource.plural} are seen`, async () => {
         const { items } = await api.list();
-        const mine = items.filter(({ metadata }) => `${metadata!.namespace}/${metadata!.name}`.includes(this.mark));
+        const mine = items.filter(({ metadata }) => `${metadata.namespace}/${metadata.name}`.includes(this.mark));
         out.set(resource.plural, mine);
         return mine.every((object) => this.witness.knows(resource, object)) || "not yet";
       }, { withinMs: 5000, everyMs: 10 });

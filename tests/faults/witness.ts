@@ -95,7 +95,7 @@ export class Witness implements AsyncDisposable {
             continue;
           }
           const { type, object } = event;
-          resourceVersion = object.metadata!.resourceVersion!;
+          resourceVersion = object.metadata.resourceVersion!;
           this.#see(resource, type, object);
         }
       } catch (error) {

@@ -81,14 +81,14 @@ Deno.test("counting: nothing can be made in a guest namespace that is neither co
 
   await step(t, "so has each one that this cluster's controllers may create in a namespace", async () => {
     const { items } = await new RbacAuthorizationV1Api(cluster.rest).clusterRoles.list();
-    const controllers = items.filter(({ metadata }) => metadata!.name!.startsWith("system:controller:"));
+    const controllers = items.filter(({ metadata }) => metadata.name.startsWith("system:controller:"));
     assert.ok(controllers.length > 20);
     const namespaced = new Set(
       (await lab.kubectl(["api-resources", "--namespaced=true", "--output=name"])).stdout.trim().split("\n"),
     );
     const open = controllers.flatMap(({ metadata, rules }) =>
       creatable((rules ?? []) as Rule[]).filter((resource) => namespaced.has(resource) && !isBounded(resource))
-        .map((resource) => `${metadata!.name}: ${resource}`)
+        .map((resource) => `${metadata.name}: ${resource}`)
     );
     assert.deepEqual(open, []);
   });

@@ -88,7 +88,7 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
 
   const types = async () => {
     const { items } = await new CoreV1Api(cluster.rest).namespace(mallory.namespace).services.list();
-    return Object.fromEntries(items.map(({ metadata, spec }) => [metadata!.name!, spec!.type!]));
+    return Object.fromEntries(items.map(({ metadata, spec }) => [metadata.name!, spec!.type!]));
   };
   const open = (name: string, spec: Record<string, unknown>, metadata: Record<string, unknown> = {}) => ({
     apiVersion: "v1",

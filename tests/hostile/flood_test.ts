@@ -90,7 +90,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
       const flooded = flood(mallory, 15);
       await eventually("the flood has begun", async () => {
         const { items } = await new CoreV1Api(cluster.rest).namespace(mallory.namespace).configMaps.list();
-        return items.filter(({ metadata }) => metadata!.name!.startsWith("flood-")).length === clients || "not yet";
+        return items.filter(({ metadata }) => metadata.name.startsWith("flood-")).length === clients || "not yet";
       });
       const [late, slow]: [number[], number[]] = [[], []];
       for (let round = 0; round < 4; round++) {

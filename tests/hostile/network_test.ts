@@ -71,7 +71,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
   };
   const policyOf = async (grant: string, namespace: string) =>
     (await cluster.policies.namespace(namespace).list()).items.filter(({ metadata }) =>
-      metadata!.name === `grant-${grant}`
+      metadata.name === `grant-${grant}`
     );
   const resolved = (grant: string, is: (grant: Grant) => boolean | string) =>
     eventually(`Grant ${grant} is judged`, async () => {

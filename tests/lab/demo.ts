@@ -96,7 +96,7 @@ class Story {
     await check("the quota enforces what was granted", this.quotaHas("requests.cpu", "2"));
     await check("all traffic is denied, but to and from Bob's node, among his own pods, and to DNS", async () => {
       const policies = await new NetworkingV1Api(this.rest).namespace("guest-bob-home").networkPolicies.list();
-      const names = policies.items.map(({ metadata }) => metadata!.name).sort().join(", ");
+      const names = policies.items.map(({ metadata }) => metadata.name).sort().join(", ");
       return names === "default-deny, dns, guest-internal, realm" ? policies : `the policies are ${names}`;
     });
     shown(await this.kubectl(["get", "resourcequota,networkpolicy", "-n", "guest-bob-home"]));
@@ -163,7 +163,7 @@ class Story {
     await check("the grant stays as it is: unreachable is not revoked", async () => {
       const { metadata } = await this.#quotas.get("keystone");
       const grant = await this.grantIs("Active")();
-      return metadata!.generation === before.metadata!.generation ? grant : "the quota was written";
+      return metadata.generation === before.metadata.generation ? grant : "the quota was written";
     });
     await node.start();
     await check("the Realm is Connected again", this.realmIs("Connected"), 60_000);

@@ -239,14 +239,14 @@ async function settled(cluster: TestCluster): Promise<void> {
   );
   await eventually("each grant is in force, or not yet", async () => {
     const { items } = await cluster.grants.list();
-    const own = items.filter(({ metadata }) => later.has(metadata!.name!));
+    const own = items.filter(({ metadata }) => later.has(metadata.name!));
     const late = own.filter(({ metadata, status }) => {
       const network = status?.conditions?.find(({ type }) => type === "NetworkApplied");
-      return later.get(metadata!.name!)
+      return later.get(metadata.name!)
         ? status?.phase !== "Pending"
         : status?.phase !== "Active" || !network || network.reason === "Applying";
     });
-    return late.length === 0 || `${late[0]!.metadata!.name}: ${late[0]!.status?.message}`;
+    return late.length === 0 || `${late[0]!.metadata.name}: ${late[0]!.status?.message}`;
   }, 60_000);
 }
 

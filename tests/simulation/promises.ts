@@ -12,6 +12,7 @@ import {
   realmOfNamespace,
   volumesAnnotation,
 } from "../../src/core/names.ts";
+import { trustOf } from "../../src/core/grant/standing.ts";
 import type { Request, Surroundings } from "./operator.ts";
 import {
   amount,
@@ -160,7 +161,7 @@ export class Promises {
 
   #levelOf(grantee: string): TrustLevel {
     const realm = this.#world.get("realms", grantee);
-    return realm ? realmSpecOf(realm).trustLevel : "public";
+    return trustOf(realm && { spec: realmSpecOf(realm) });
   }
 
   #remembered(object: Stored): Memory {
@@ -188,11 +189,11 @@ export class Promises {
   }
 
   #realmChanged(name: string, realm: Stored | undefined, old: Stored | undefined): void {
-    const level = realm ? realmSpecOf(realm).trustLevel : "public";
+    const level = trustOf(realm && { spec: realmSpecOf(realm) });
     if (level === "public") this.#strict.add(name);
     if (realm && old && realmSpecOf(old).trustLevel === level) return;
     const levels = this.#levels.get(name) ?? new Set();
-    for (const each of [old, realm]) if (each) levels.add(realmSpecOf(each).trustLevel);
+    for (const each of [old, realm]) if (each) levels.add(trustOf({ spec: realmSpecOf(each) }));
     this.#levels.set(name, levels);
     for (const memory of this.#grants.values()) {
       if (memory.grantee !== name) continue;

@@ -17,7 +17,7 @@ const conditionOf = (realm: Realm, type: string) => realm.status?.conditions?.fi
 /** Addresses that the policies of the guests of a realm open, both ways. */
 async function opened(cluster: TestCluster, grantee: string): Promise<string[]> {
   const { items } = await cluster.policies.namespace(`guest-${grantee}`).list();
-  const { spec } = items.find(({ metadata }) => metadata!.name === "realm") ?? {};
+  const { spec } = items.find(({ metadata }) => metadata.name === "realm") ?? {};
   const peers = [...spec?.ingress ?? [], ...spec?.egress ?? []].flatMap((rule) =>
     "from" in rule ? rule.from ?? [] : "to" in rule ? (rule as { to?: typeof rule.to }).to ?? [] : []
   );
@@ -81,7 +81,7 @@ Deno.test("changes of a real tailnet", {
   /** What the Realms say of whom they know, the way to a node and the time apart. */
   const realmsShown = async () =>
     (await cluster.realms.list()).items.map(({ metadata, status }) => [
-      metadata!.name,
+      metadata.name,
       status!.connectionState,
       status!.conditions!.map(({ type, status, reason, message }) => [type, status, reason, message]),
     ]);
@@ -277,7 +277,7 @@ Deno.test("changes of a real tailnet", {
       return [node?.path, node?.latencyMs];
     };
     const { items } = await cluster.realms.list();
-    const news = items.map(({ metadata }) => metadata!.name!)
+    const news = items.map(({ metadata }) => metadata.name!)
       .filter((name) => !isDeepStrictEqual(wayOf(items, name), wayOf(before.all.items, name)));
     const wrote = operator.writes().map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(

@@ -42,13 +42,13 @@ Deno.test("the identity of a realm", {
   const policyOpens = (addresses: string[], grantee = "bob-home") =>
     eventually(`guests of ${grantee} reach ${addresses}`, async () => {
       const { items } = await cluster.policies.namespace(`guest-${grantee}`).list();
-      const spec = items.find(({ metadata }) => metadata!.name === "realm")?.spec;
+      const spec = items.find(({ metadata }) => metadata.name === "realm")?.spec;
       const open = (spec?.egress?.[0]?.to ?? []).map(({ ipBlock }) => ipBlock?.cidr);
       return open.join() === addresses.join() ? true : `they reach ${open}`;
     });
   const isLetIn = async () => {
     const { items } = await new RbacAuthorizationV1Api(cluster.rest).namespace("guest-bob-home").roleBindings.list();
-    return items.some(({ metadata }) => metadata!.name === "keystone-guest");
+    return items.some(({ metadata }) => metadata.name === "keystone-guest");
   };
   const annotate = async (...args: string[]) => {
     const { code, stderr } = await lab.kubectl(["annotate", "--overwrite", "realm", "bob-home", ...args]);
@@ -144,7 +144,7 @@ Deno.test("the identity of a realm", {
     await policyOpens(blocks(imposter));
     await grantSays("Ready", "Enforced");
     const { metadata } = await cluster.namespaces.get("guest-bob-home");
-    assert.equal(metadata!.annotations!["keystone.io/grantee"], `Realm/bob-home/${bob.identity}/${id}`);
+    assert.equal(metadata.annotations!["keystone.io/grantee"], `Realm/bob-home/${bob.identity}/${id}`);
     assert.ok(!(await named()).includes(`${bob.ipv4}/32`), "and the one before isn't any more");
   });
 
@@ -158,7 +158,7 @@ Deno.test("the identity of a realm", {
     await annotate("keystone.io/trusted-node-");
     const realm = await realmIs("Online");
     const id = await nodeIdOf(lab, "bob-home");
-    assert.equal(realm.metadata!.annotations!["keystone.io/trusted-node"], id);
+    assert.equal(realm.metadata.annotations!["keystone.io/trusted-node"], id);
     await policyOpens(blocks(again));
   });
 
@@ -175,7 +175,7 @@ Deno.test("the identity of a realm", {
     const grant = await cluster.grants.get("to-bob");
     assert.equal(grant.status!.phase, "Active");
     const after = await cluster.namespaces.get("guest-bob-home");
-    assert.deepEqual(after.metadata!.labels, before.metadata!.labels, "Pod Security stays");
+    assert.deepEqual(after.metadata.labels, before.metadata.labels, "Pod Security stays");
     assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "grant-to-bob", "guest-internal"]);
     const quota = (await cluster.quotaOf("bob-home"))!;
     assert.equal(quota["requests.cpu"], "0", "nothing may grow");
@@ -195,8 +195,8 @@ Deno.test("the identity of a realm", {
     assert.equal((await cluster.quotaOf("bob-home"))!["requests.cpu"], "1");
     const back = await cluster.realms.get("bob-home");
     assert.equal(
-      back.metadata!.annotations!["keystone.io/trusted-node"],
-      kept.metadata!.annotations!["keystone.io/trusted-node"],
+      back.metadata.annotations!["keystone.io/trusted-node"],
+      kept.metadata.annotations!["keystone.io/trusted-node"],
     );
   });
 

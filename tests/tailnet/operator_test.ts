@@ -32,7 +32,7 @@ Deno.test("a realm on the tailnet", {
     const quotas = await cluster.quotas.namespace("guest-bob-home").list();
     const policies = await cluster.policies.namespace("guest-bob-home").list();
     return [namespace, ...quotas.items, ...policies.items].map(({ metadata }) =>
-      `${metadata!.name} ${metadata!.uid} ${metadata!.resourceVersion}`
+      `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`
     );
   };
 
@@ -42,9 +42,9 @@ Deno.test("a realm on the tailnet", {
     await cluster.grantIn("Expired", "alice-to-bob-compute");
     assert.deepEqual(realm.status!.node!.addresses, [bob.ipv4, bob.ipv6]);
     assert.equal(realm.status!.local, false);
-    assert.equal(realm.metadata!.annotations!["keystone.io/trusted-node"], realm.status!.node!.stableID);
+    assert.equal(realm.metadata.annotations!["keystone.io/trusted-node"], realm.status!.node!.stableID);
     const { items } = await cluster.namespaces.list();
-    assert.ok(!items.some(({ metadata }) => metadata!.name === "guest-bob-home"));
+    assert.ok(!items.some(({ metadata }) => metadata.name === "guest-bob-home"));
     await cluster.grants.delete("alice-to-bob-compute");
     await eventually(
       "the Grant is gone",

@@ -1,6 +1,6 @@
 /** The answer to one admission review: refused or not, and what to say. */
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
-import { type GrantSpec, grantSpec, type RealmSpec, realmSpec } from "../../api/mod.ts";
+import { grantSpec, realmSpec } from "../../api/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../facts.ts";
 import { allowanceOf, giversOf } from "./allowance.ts";
 import { demandOf } from "./demand.ts";
@@ -78,13 +78,13 @@ function termsAnswer(kind: string, { object, oldObject }: AdmissionQuestion, wor
   const { metadata, spec } = fieldsOf(object);
   const name = String(fieldsOf(metadata).name ?? "");
   if (kind === "Grant") {
-    return { allowed: true, warnings: grantWarnings(name, grantSpec.parse(spec) as GrantSpec, world) };
+    return { allowed: true, warnings: grantWarnings(name, grantSpec.parse(spec), world) };
   }
   if (kind === "Realm") {
     const before = realmSpec.safeParse(fieldsOf(oldObject).spec);
     const warnings = realmWarnings(
       name,
-      realmSpec.parse(spec) as RealmSpec,
+      realmSpec.parse(spec),
       before.success ? before.data : undefined,
       world,
     );

@@ -3,7 +3,7 @@ import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantSpec, RealmSpec, Settings } from "../../api/mod.ts";
 import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { excessOf, excessText } from "../grant/ceiling.ts";
-import { rulesOf } from "../grant/standing.ts";
+import { rulesOf, trustOf } from "../grant/standing.ts";
 import { validityOf } from "../grant/validity.ts";
 import { cidr, parseRange } from "../address.ts";
 import { resolveDestinations } from "../network/destinations.ts";
@@ -93,7 +93,7 @@ function ceilingWarnings(grant: GrantFacts, { settings, realmNamed }: TermsWorld
   const realm = realmNamed(grant.spec.granteeRealm);
   if (!realm) return [];
   const excess = excessOf(grant, rulesOf(settings, realm));
-  return excess ? [`${excessText(excess, realm.spec.trustLevel)} Until then the grant stays Pending.`] : [];
+  return excess ? [`${excessText(excess, trustOf(realm))} Until then the grant stays Pending.`] : [];
 }
 
 function destinationWarnings({ networkPolicy, granteeRealm }: GrantSpec, world: TermsWorld): string[] {
@@ -161,10 +161,11 @@ export function realmWarnings(
         `nobody is let into guest-${name} until it is handed over.`,
     );
   }
-  if (before && before.trustLevel !== spec.trustLevel) {
+  const level = trustOf({ spec });
+  if (before && trustOf({ spec: before }) !== level) {
     for (const grant of active) {
-      const excess = excessOf(grant, world.settings.trust[spec.trustLevel]);
-      if (excess) out.push(`Grant ${grant.name}: ${excessText(excess, spec.trustLevel)}`);
+      const excess = excessOf(grant, world.settings.trust[level]);
+      if (excess) out.push(`Grant ${grant.name}: ${excessText(excess, level)}`);
     }
   }
   return out;

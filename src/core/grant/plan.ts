@@ -14,7 +14,7 @@ import { writesClosedVerdict } from "../storage.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
 import { isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { type Fault, faultText } from "../faults.ts";
-import { type Notice, rulesOf, skewText, type Standing, standingIn } from "./standing.ts";
+import { type Notice, rulesOf, skewText, type Standing, standingIn, trustOf } from "./standing.ts";
 import { validityOf } from "./validity.ts";
 
 export interface GrantWorld {
@@ -443,7 +443,7 @@ function ceilingOf({ grant, realm, settings }: GrantWorld): Applied | undefined 
   return excess && {
     status: "False",
     reason: "ExceedsTrustCeiling",
-    message: excessText(excess, realm.spec.trustLevel),
+    message: excessText(excess, trustOf(realm)),
   };
 }
 

@@ -53,7 +53,7 @@ export interface StandingWorld {
 }
 
 /** The trust of a Realm that is gone isn't known any more; the strictest level holds until it is. */
-export const trustOf = (realm: RealmFacts | undefined): TrustLevel => realm?.spec.trustLevel ?? "public";
+export const trustOf = (realm: Pick<RealmFacts, "spec"> | undefined): TrustLevel => realm?.spec.trustLevel ?? "public";
 
 export const rulesOf = (settings: Settings, realm: RealmFacts | undefined): TrustRules =>
   settings.trust[trustOf(realm)];
@@ -158,7 +158,7 @@ function obstacleTo(world: StandingWorld): Pending | undefined {
     );
   }
   const excess = excessOf(grant, rulesOf(settings, realm));
-  if (excess) return pending("ExceedsTrustCeiling", excessText(excess, realm.spec.trustLevel));
+  if (excess) return pending("ExceedsTrustCeiling", excessText(excess, trustOf(realm)));
   const room = grantorObstacle(grant, local, pooling);
   return room && pending(room.reason, room.message);
 }

@@ -1,5 +1,12 @@
 /** Whether each member of a SuperEntity is there, as its Realm shows. */
-import type { MemberState, RealmStatus, SuperEntityStatus, TrustLevel } from "../../api/mod.ts";
+import {
+  defaultGraceSeconds,
+  type MemberState,
+  type RealmStatus,
+  type SuperEntitySpec,
+  type SuperEntityStatus,
+  type TrustLevel,
+} from "../../api/mod.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { rfc3339 } from "../instants.ts";
 import { consentOf, memberSubjects } from "./consent.ts";
@@ -56,7 +63,10 @@ function lostSinceOf(
 }
 
 /** When a lost member's grace is over, in epoch milliseconds; undefined: it isn't lost. */
-export function lostAt({ state, lostSince }: Member, graceSeconds: number): number | undefined {
+export function lostAt(
+  { state, lostSince }: Member,
+  { graceSeconds = defaultGraceSeconds }: SuperEntitySpec,
+): number | undefined {
   if (lostSince !== undefined) return Date.parse(lostSince) + 1000 * graceSeconds;
   return state === "NotFound" ? -Infinity : undefined;
 }

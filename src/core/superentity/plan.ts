@@ -1,7 +1,7 @@
 /** What a SuperEntity's status says, and what has to happen to its finalizer. */
 import { isDeepStrictEqual } from "node:util";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
-import type { EntityPhase, SuperEntityStatus } from "../../api/mod.ts";
+import { defaultGraceSeconds, type EntityPhase, type SuperEntityStatus } from "../../api/mod.ts";
 import { bounded, conditionOf, foldConditions, type Verdict } from "../conditions.ts";
 import { type Effect, type Plan, type Stage, stagesOf } from "../effects.ts";
 import type { EventFact, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
@@ -91,7 +91,7 @@ function decide(seen: SuperEntityWorld): Decision {
 }
 
 function graceEnd({ entity, now }: SuperEntityWorld, member: Member): number | undefined {
-  const at = member.approved ? lostAt(member, entity.spec.graceSeconds) : undefined;
+  const at = member.approved ? lostAt(member, entity.spec) : undefined;
   return at !== undefined && at > now ? at : undefined;
 }
 
@@ -200,8 +200,8 @@ function knownVerdict(members: readonly Member[]): Verdict {
 }
 
 function presentVerdict({ entity, now }: SuperEntityWorld, members: readonly Member[]): Verdict {
-  const { graceSeconds } = entity.spec;
-  const lost = members.filter((member) => member.approved && (lostAt(member, graceSeconds) ?? Infinity) <= now);
+  const { spec } = entity;
+  const lost = members.filter((member) => member.approved && (lostAt(member, spec) ?? Infinity) <= now);
   if (lost.length > 0) {
     const unknown = lost.some(({ state }) => state === "NotFound");
     return {
@@ -211,13 +211,13 @@ function presentVerdict({ entity, now }: SuperEntityWorld, members: readonly Mem
       message: `${lost.map(lostText).join(" ")} What is granted stays; nothing new is granted until it is back.`,
     };
   }
-  const going = members.filter((member) => member.approved && lostAt(member, graceSeconds) !== undefined);
+  const going = members.filter((member) => member.approved && lostAt(member, spec) !== undefined);
   return {
     type: "MembersPresent",
     status: "True",
     reason: going.length > 0 ? "WithinGrace" : "Present",
     message: going.length > 0
-      ? `${going.map(lostText).join(" ")} Incomplete after ${graceSeconds} s.`
+      ? `${going.map(lostText).join(" ")} Incomplete after ${spec.graceSeconds ?? defaultGraceSeconds} s.`
       : "No approved member is lost.",
   };
 }

@@ -15,7 +15,7 @@ interface TrustWorld {
  * there was admitted by them: to be stricter would keep its pods from coming back, to be looser would open something.
  */
 export function rulesHere({ realm, namespace, settings }: TrustWorld): TrustRules {
-  if (isKnown(realm)) return settings.trust[realm.spec.trustLevel];
+  if (isKnown(realm)) return rulesOf(settings, realm);
   const recorded = recordedTrust(namespace);
   if (recorded) return settings.trust[recorded];
   // One that was made before there was a record has its level as a label.
