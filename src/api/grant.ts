@@ -279,7 +279,7 @@ export type {
   GrantSpec,
   GrantStatus,
   GrantStatusResolvedDestination as ResolvedDestination,
-} from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+} from "./client/keystone.io@v1alpha1.ts";
 
 /** Keeps a Grant until its enforcement has been taken away. */
 export const guestFinalizer = "keystone.io/guest";

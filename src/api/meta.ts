@@ -94,4 +94,4 @@ export const conditions = z.array(condition).max(32).meta({
   "x-kubernetes-list-map-keys": ["type"],
 });
 
-export type { GrantStatusCondition as Condition } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+export type { GrantStatusCondition as Condition } from "./client/keystone.io@v1alpha1.ts";

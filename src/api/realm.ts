@@ -102,8 +102,8 @@ export type {
   RealmSpec,
   RealmStatus,
   RealmStatusNode as RealmNode,
-} from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-export type { RealmSpecSubject as RealmSubject } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+} from "./client/keystone.io@v1alpha1.ts";
+export type { RealmSpecSubject as RealmSubject } from "./client/keystone.io@v1alpha1.ts";
 
 /** Annotation that pins a realm to one node by its StableID. */
 export const trustedNodeAnnotation = "keystone.io/trusted-node";

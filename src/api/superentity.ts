@@ -126,8 +126,8 @@ export const superEntityStatus = z.object({
   ),
 }).describe("What the operator sees. Written by the operator only.");
 
-export type { SuperEntitySpec, SuperEntityStatus } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
-export type { SuperEntitySpecMember as SuperEntityMember } from "../../lib/kubernetes_apis/keystone.io@v1alpha1.ts";
+export type { SuperEntitySpec, SuperEntityStatus } from "./client/keystone.io@v1alpha1.ts";
+export type { SuperEntitySpecMember as SuperEntityMember } from "./client/keystone.io@v1alpha1.ts";
 
 export const superEntityDefinition: KindDefinition = {
   kind: "SuperEntity",

@@ -1,6 +1,7 @@
 /** The cluster of a run: everything installed, two guests with a grant that stays, and what can be read of all of it. */
 import type { ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { quotaName } from "../../../src/core/guest/objects.ts";
 import { guestNamespace, operatorName, systemNamespace } from "../../../src/core/names.ts";
 import { clientOf, eventually, root, type TestCluster } from "../../fixtures/operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../../fixtures/operator_process.ts";
@@ -74,13 +75,20 @@ export async function settleIn(lab: Lab, namespace: string): Promise<void> {
   ];
   const stdin = objects.map((object) => JSON.stringify(object)).join("\n---\n");
   await must(lab, ["apply", "-n", namespace, "-f", "-"], stdin);
+  // A quota that was first counted before all was there is counted again after a deletion, or else only at the next resync.
+  await must(lab, ["create", "configmap", "counted-again", "-n", namespace]);
+  await must(lab, ["delete", "configmap", "counted-again", "-n", namespace]);
   let last = "";
-  await eventually("what bob has is at rest", async () => {
+  await eventually("what bob has is at rest and counted", async () => {
     const now = await belongings(lab, namespace);
     const isSame = now === last;
     last = now;
     await new Promise((resolve) => setTimeout(resolve, 3000));
-    return isSame || "it changes";
+    if (!isSame) return "it changes";
+    const objects: Record<string, { status?: { used?: Record<string, string> } }> = JSON.parse(now);
+    const count = Object.keys(objects).filter((name) => name.startsWith("ConfigMap ")).length;
+    const used = objects[`ResourceQuota ${quotaName}`]?.status?.used?.configmaps;
+    return used === String(count) || `${count} ConfigMaps are counted as ${used}`;
   }, 60_000);
 }
 
