@@ -98,11 +98,7 @@ export const realmStatus = z.object({
   ),
 }).describe("What the operator sees. Written by the operator only.");
 
-export type {
-  RealmSpec,
-  RealmStatus,
-  RealmStatusNode as RealmNode,
-} from "./client/keystone.io@v1alpha1.ts";
+export type { RealmSpec, RealmStatus, RealmStatusNode as RealmNode } from "./client/keystone.io@v1alpha1.ts";
 export type { RealmSpecSubject as RealmSubject } from "./client/keystone.io@v1alpha1.ts";
 
 /** Annotation that pins a realm to one node by its StableID. */
