@@ -1,7 +1,6 @@
 /** The cluster of a run: everything installed, two guests with a grant that stays, and what can be read of all of it. */
 import type { ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
-import { quotaName } from "../../../src/core/guest/objects.ts";
 import { guestNamespace, operatorName, systemNamespace } from "../../../src/core/names.ts";
 import { clientOf, eventually, root, type TestCluster } from "../../fixtures/operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../../fixtures/operator_process.ts";
@@ -87,7 +86,7 @@ export async function settleIn(lab: Lab, namespace: string): Promise<void> {
     if (!isSame) return "it changes";
     const objects: Record<string, { status?: { used?: Record<string, string> } }> = JSON.parse(now);
     const count = Object.keys(objects).filter((name) => name.startsWith("ConfigMap ")).length;
-    const used = objects[`ResourceQuota ${quotaName}`]?.status?.used?.configmaps;
+    const used = objects["ResourceQuota keystone"]?.status?.used?.configmaps;
     return used === String(count) || `${count} ConfigMaps are counted as ${used}`;
   }, 60_000);
 }

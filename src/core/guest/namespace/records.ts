@@ -11,6 +11,7 @@ import {
   trustAnnotation,
   volumesAnnotation,
 } from "../../names.ts";
+import { trustOf } from "../../grant/standing.ts";
 import { isKnown } from "../../realm/known.ts";
 import { guardSettings } from "./guard_settings.ts";
 import { granteeRecord, type Ownership } from "./ownership.ts";
@@ -36,7 +37,7 @@ export function recordsOf(world: RecordsWorld, active: boolean, ownership: Owner
   const records = guardSettings(settings, rulesHere({ realm, namespace, settings }));
   const record = recordOf(realm, before, ownership);
   if (record !== undefined) records[granteeAnnotation] = record;
-  const trust = isKnown(realm) && ownership.is !== "another's" ? realm.spec.trustLevel : recordedTrust(namespace);
+  const trust = isKnown(realm) && ownership.is !== "another's" ? trustOf(realm) : recordedTrust(namespace);
   if (trust) records[trustAnnotation] = trust;
   const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
   // Deleting needs a word for it: of every grant, and of none for what somebody else has stored.

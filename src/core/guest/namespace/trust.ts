@@ -2,6 +2,7 @@
 import { type Settings, type TrustLevel, trustLevels, type TrustRules } from "../../../api/mod.ts";
 import type { NamespaceFacts, RealmFacts } from "../../facts.ts";
 import { trustAnnotation } from "../../names.ts";
+import { rulesOf } from "../../grant/standing.ts";
 import { isKnown } from "../../realm/known.ts";
 
 interface TrustWorld {
