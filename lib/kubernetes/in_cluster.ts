@@ -12,7 +12,7 @@ import { Kubeconfig, kubeconfigPaths } from "./kubeconfig.ts";
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** Whether the kubelet's variables are there, that is, whether this is a pod. */
-export function isInCluster(env: (name: string) => string | undefined): boolean {
+function isInCluster(env: (name: string) => string | undefined): boolean {
   return !!env("KUBERNETES_SERVICE_HOST") && !!env("KUBERNETES_SERVICE_PORT");
 }
 

@@ -113,7 +113,7 @@ export class Quantity {
 }
 
 /** The quotient, rounded away from zero. `divisor` is positive. */
-export function divideAwayFromZero(dividend: bigint, divisor: bigint): bigint {
+function divideAwayFromZero(dividend: bigint, divisor: bigint): bigint {
   const quotient = dividend / divisor;
   return dividend % divisor === 0n ? quotient : dividend < 0n ? quotient - 1n : quotient + 1n;
 }

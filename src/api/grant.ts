@@ -42,12 +42,11 @@ const isBroken =
 /** CEL that is true of a key k for dynamic resource allocation. Guests can claim nothing of it, and pods may name no claim (ADR 0020). */
 const isClaimed = "k.contains('.deviceclass.') || k.startsWith('count/resourceclaim')";
 
-export const maxHardKeys = 64;
+const maxHardKeys = 64;
 /** A week. */
-export const maxLadderSeconds = 604_800;
-export const volumePolicies = ["Retain", "Delete"] as const;
-export type VolumePolicy = (typeof volumePolicies)[number];
-export const maxDestinations = 256;
+const maxLadderSeconds = 604_800;
+const volumePolicies = ["Retain", "Delete"] as const;
+const maxDestinations = 256;
 export const maxExceptions = 64;
 
 /** How many cuts of one grant may be on notice at once; what is cut beyond that shares the last notice. */
@@ -220,7 +219,7 @@ export const grantSpec = z.object({
   },
 )).describe("The terms of the grant. Written by the grantor.");
 
-export const resolvedDestination = z.object({
+const resolvedDestination = z.object({
   destination: z.string().max(270).describe("The entry of spec.networkPolicy.allowedDestinations."),
   addresses: z.array(z.string().max(50)).max(64).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "The CIDRs that it stands for in the NetworkPolicy.",

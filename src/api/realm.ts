@@ -46,7 +46,7 @@ export const realmCapability = "keystone.io/cap/realm";
 export const maxCapabilities = 16;
 export const maxCapabilityLength = 1024;
 
-export const realmNode = z.object({
+const realmNode = z.object({
   stableID: z.string().max(64).describe(
     "Tailscale's stable ID of the node, the one that the annotation keystone.io/trusted-node pins.",
   ),

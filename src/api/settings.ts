@@ -77,7 +77,7 @@ const selector = z.strictObject({
   ).refine((labels) => Object.keys(labels).length > 0, "names no label, and would select everything"),
 });
 
-export const settingsSchema = z.strictObject({
+const settingsSchema = z.strictObject({
   /** The ceiling of what grants may do, by the trust level of their grantee. */
   trust: z.strictObject({
     internal: trustRules({

@@ -20,8 +20,8 @@ export const defaultGraceSeconds = 600;
 export const entityPhases = ["Pending", "Active", "Incomplete"] as const;
 export type EntityPhase = (typeof entityPhases)[number];
 
-export const maxMembers = 64;
-export const maxContributionKeys = 32;
+const maxMembers = 64;
+const maxContributionKeys = 32;
 
 /** Members are Realms: a SuperEntity of SuperEntities would have approvals that nobody in particular gives. */
 const memberName = z.string().max(maxNameLength).meta(
@@ -84,7 +84,7 @@ export const superEntitySpec = z.object({
   ),
 }).meta(rules(quorumRule)).describe("The terms, and who has approved them.");
 
-export const memberStates = ["NotFound", ...connectionStates] as const;
+const memberStates = ["NotFound", ...connectionStates] as const;
 export type MemberState = (typeof memberStates)[number];
 
 export const superEntityStatus = z.object({

@@ -15,7 +15,7 @@ export interface CampaignOptions {
   told: (plan: Plan, verdict: Verdict) => Promise<void>;
 }
 
-export function scenarioNamed(name: string): Scenario {
+function scenarioNamed(name: string): Scenario {
   const scenario = scenarios.find((each) => each.name === name);
   if (!scenario) throw new Error(`There is no scenario ${name}: ${scenarios.map(({ name }) => name).join(", ")}.`);
   return scenario;

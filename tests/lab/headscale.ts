@@ -2,7 +2,7 @@ import type { PartSpec, Ports } from "./part.ts";
 import { probe } from "./probe.ts";
 
 /** The tailnet's MagicDNS domain: as in the examples of the specification, so that they connect unchanged. */
-export const TAILNET_DOMAIN = "tailnet-name.ts.net";
+const TAILNET_DOMAIN = "tailnet-name.ts.net";
 
 /** Headscale: the tailnet's control server, with a relay (DERP) and STUN of its own, on `address`. */
 export function headscale(binary: string, dir: string, address: string, ports: Ports): PartSpec {

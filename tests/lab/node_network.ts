@@ -33,7 +33,7 @@ const LOCK = "/run/keystone-lab.lock";
 const BLOCKS = Array.from({ length: 50 }, (_, index) => 250 - index);
 
 /** The addresses in 10.`second`.0.0/16, and if asked for those in IPv6. */
-export function nodeNetwork(second: number, { dualStack }: { dualStack: boolean }): NodeNetwork {
+function nodeNetwork(second: number, { dualStack }: { dualStack: boolean }): NodeNetwork {
   const prefix = `10.${second}`;
   const local = `fd6b:6c61:62${second.toString(16).padStart(2, "0")}`;
   return {

@@ -40,7 +40,7 @@ export interface ScheduleOptions {
 const startedAt = Date.parse("2026-06-01T12:00:00Z");
 
 /** Never fewer. */
-export const minSteps = 40;
+const minSteps = 40;
 
 /** How many steps the schedule of a seed has. */
 export const stepsOf = (seed: number): number => minSteps + randomOf(seed, -2).below(25);

@@ -1,7 +1,7 @@
 import { type Group, kubernetesGroups } from "../../../lib/kubernetes_apis/generate/groups.ts";
 
 /** Keystone's own kinds. */
-export const keystoneGroup: Group = {
+const keystoneGroup: Group = {
   group: "keystone.io",
   version: "v1alpha1",
   className: "KeystoneV1alpha1",

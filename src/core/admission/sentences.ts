@@ -64,7 +64,7 @@ export function warningsOf(verdict: Verdict, allowance: Allowance): string[] {
 }
 
 /** The grants whose end is near. */
-export function noticesOf({ givers }: Allowance): string[] {
+function noticesOf({ givers }: Allowance): string[] {
   return givers.filter(({ notice }) => notice).map(({ name, until }) =>
     `Grant ${name} is on notice${until === undefined ? "" : ` and ends at ${rfc3339(until)}`}: what runs goes on ` +
     "until then, and nothing may grow."

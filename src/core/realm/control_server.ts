@@ -3,7 +3,7 @@ import type { RealmSpec } from "../../api/mod.ts";
 import type { Verdict } from "../conditions.ts";
 
 /** Tailscale's own are all of one domain; whatever else speaks the protocol is Headscale or a kin of it. */
-export function controlServerKind(url: string): RealmSpec["connectionType"] {
+function controlServerKind(url: string): RealmSpec["connectionType"] {
   const host = URL.parse(url)?.hostname ?? "";
   return host === "tailscale.com" || host.endsWith(".tailscale.com") ? "tailscale" : "headscale";
 }
