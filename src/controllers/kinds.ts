@@ -17,7 +17,7 @@ import { guestFinalizer } from "../api/mod.ts";
 import type { Kind } from "../core/effects.ts";
 import { singles } from "../core/guest/objects/table.ts";
 import { operatorName, systemNamespace } from "../core/names.ts";
-import { ApiExecutor, type KindRow } from "../engine/execute.ts";
+import { type AnsweredCache, ApiExecutor, type KindRow } from "../engine/execute.ts";
 import type { Context } from "./context.ts";
 import type { GuestCaches } from "./stores.ts";
 
@@ -38,7 +38,8 @@ export function kindsOf({ stores, pods: watches }: Pick<Context, "stores" | "pod
     Service: { resource: services },
     ServiceAccount: {
       resource: serviceAccounts,
-      cache: (namespace) => namespace === systemNamespace ? stores.identities : stores.serviceAccounts,
+      cache: (namespace, name) =>
+        namespace === systemNamespace ? stores.identities : single(stores, "ServiceAccount", name),
     },
     SuperEntity: { resource: superEntities, cache: () => stores.superEntities },
     ValidatingWebhookConfiguration: { resource: validatingWebhookConfigurations },
@@ -50,8 +51,17 @@ const guestKinds = (
   stores: GuestCaches,
 ): Record<"ConfigMap" | "LimitRange" | "ResourceQuota" | "RoleBinding", KindRow> =>
   Object.fromEntries(
-    singles.map(([, { resource, cache }]) => [resource.kind, { resource, cache: () => stores[cache] }]),
+    singles.map(([, { resource }]) => [
+      resource.kind,
+      { resource, cache: (_: unknown, name: string) => single(stores, resource.kind, name) },
+    ]),
   ) as unknown as ReturnType<typeof guestKinds>;
+
+/** The cache of the objects of this kind and name; a kind may have several rows. */
+function single(stores: GuestCaches, kind: string, name: string): AnsweredCache | undefined {
+  const found = singles.find(([, row]) => row.resource.kind === kind && row.name === name);
+  return found && stores[found[1].cache];
+}
 
 /** The executor of an operator, by a client that is fenced. */
 export const executorOf = (

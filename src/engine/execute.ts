@@ -24,7 +24,7 @@ export interface AnsweredCache {
 export interface KindRow {
   resource: Resource<KubernetesObject>;
   /** The cache that keeps an object of the kind, if one does. */
-  cache?: (namespace: string | undefined) => AnsweredCache | undefined;
+  cache?: (namespace: string | undefined, name: string) => AnsweredCache | undefined;
   /** Called when the deletion of an object has begun, in place of forgetting it: it is there for some time yet. */
   ending?: (object: ObjectRef) => void;
 }
@@ -76,7 +76,7 @@ export class ApiExecutor implements Executor {
   }
 
   #observe(kind: Kind, object: KubernetesObject): void {
-    this.#options.kinds[kind].cache?.(object.metadata?.namespace)?.observe(object);
+    this.#options.kinds[kind].cache?.(object.metadata?.namespace, object.metadata!.name!)?.observe(object);
   }
 
   #record({ event, about: regarding }: EventAbout): void {
@@ -152,7 +152,7 @@ export class ApiExecutor implements Executor {
     await (kind === "Pod" ? this.#withRoom(object, signal, end) : end());
     const { ending, cache } = this.#options.kinds[kind];
     if (ending) return ending(object);
-    cache?.(namespace)?.forget(namespace === undefined ? name : `${namespace}/${name}`, uid);
+    cache?.(namespace, name)?.forget(namespace === undefined ? name : `${namespace}/${name}`, uid);
   }
 
   /** Asks the Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */
