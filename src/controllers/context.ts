@@ -16,6 +16,7 @@ import type { Stores } from "./stores.ts";
 import type { Signals } from "./signals.ts";
 import type { UnreadableObjects } from "./unreadable.ts";
 import type { Unwritten } from "./unwritten.ts";
+import type { WebhookMemory } from "./webhook_secret.ts";
 
 export interface Context {
   /** Fenced: refuses to write when this operator doesn't hold the Lease. */
@@ -46,6 +47,8 @@ export interface Context {
   skewMs: () => number;
   clock: Clock;
   lastSeenEveryMs: number;
+  /** Absent: there is none. */
+  webhook?: WebhookMemory;
   /** Reports what isn't in a cache. */
   signals: Signals;
   /** Whether the FlowSchema of guests has been read; before that nothing can be said about it. */

@@ -34,7 +34,7 @@ export function kindsOf({ stores, pods: watches }: Pick<Context, "stores" | "pod
     PersistentVolumeClaim: { resource: persistentVolumeClaims },
     Pod: { resource: pods, ending: ({ namespace, uid }) => watches.ending(namespace!, uid) },
     Realm: { resource: realms, cache: () => stores.realms },
-    Secret: { resource: secrets },
+    Secret: { resource: secrets, cache: () => stores.certificates },
     Service: { resource: services },
     ServiceAccount: {
       resource: serviceAccounts,
@@ -42,7 +42,7 @@ export function kindsOf({ stores, pods: watches }: Pick<Context, "stores" | "pod
         namespace === systemNamespace ? stores.identities : single(stores, "ServiceAccount", name),
     },
     SuperEntity: { resource: superEntities, cache: () => stores.superEntities },
-    ValidatingWebhookConfiguration: { resource: validatingWebhookConfigurations },
+    ValidatingWebhookConfiguration: { resource: validatingWebhookConfigurations, cache: () => stores.webhooks },
   };
 }
 

@@ -12,6 +12,7 @@ import { realmLoop } from "./realm.ts";
 import { recallPools } from "./recall.ts";
 import { superEntityLoop } from "./superentity.ts";
 import { watchLocal } from "./triggers.ts";
+import { webhookLoop } from "./webhook_certificates.ts";
 
 /** All loops. */
 export const loops: readonly Loop<Context>[] = [
@@ -21,6 +22,7 @@ export const loops: readonly Loop<Context>[] = [
   superEntityLoop,
   approverLoop,
   guestFlowLoop,
+  webhookLoop,
 ];
 
 /** Finds the queue of a loop. */

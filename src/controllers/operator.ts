@@ -139,8 +139,11 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     () => {},
   );
   audience?.view(viewOf(context, queues));
-  const webhook = options.webhook && new Webhook(context, watching, options.webhook, log);
-  if (webhook) observers.push(webhook.run(observing.signal));
+  if (options.webhook) {
+    const webhook = new Webhook(context, watching, options.webhook, log);
+    context.webhook = webhook;
+    observers.push(webhook.run(observing.signal));
+  }
   try {
     await Promise.all([
       ...reflectors.map((reflector) => reflector.synced(signal)),
@@ -161,7 +164,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       audience?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       const leading = AbortSignal.any([signal, lease.lost]);
-      await Promise.all([lead(context, queues, options, leading), webhook?.lead(leading)]);
+      await lead(context, queues, options, leading);
       storage.forget();
       if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until it is back.");
     }

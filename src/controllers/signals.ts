@@ -13,6 +13,8 @@ export interface Signals {
   flowsKnown: Feed<void>;
   /** A reading of the database's size changes what guests may write. */
   storage: Feed<void>;
+  /** The webhook's certificates and configuration have been read. */
+  webhook: Feed<void>;
   /** The database takes writes again. */
   writable: Feed<void>;
 }
@@ -23,5 +25,6 @@ export const createSignals = (): Signals => ({
   pinged: new Feed(),
   flowsKnown: new Feed(),
   storage: new Feed(),
+  webhook: new Feed(),
   writable: new Feed(),
 });

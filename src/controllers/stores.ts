@@ -1,7 +1,17 @@
 /** What the operator watches: one store for each kind, holding only the facts that planners need. */
 import { Store } from "../../lib/controller/mod.ts";
 import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
-import { type Namespace, namespaces, type ServiceAccount, serviceAccounts } from "../../lib/kubernetes_apis/core@v1.ts";
+import type {
+  ValidatingWebhook,
+  ValidatingWebhookConfiguration,
+} from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
+import {
+  type Namespace,
+  namespaces,
+  type Secret,
+  type ServiceAccount,
+  serviceAccounts,
+} from "../../lib/kubernetes_apis/core@v1.ts";
 import {
   type Grant,
   grants,
@@ -62,7 +72,9 @@ import {
 } from "../core/names.ts";
 import { parseGuestWrites } from "../core/storage.ts";
 import { canonicalName } from "../core/realm/identity.ts";
+import type { Certificates } from "../server/admission/certificates.ts";
 import { interned } from "../core/interned.ts";
+import { certificatesFrom } from "./webhook_secret.ts";
 import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";
 
 /** The caches of the objects of which each guest namespace has one, by the rows of their kinds. */
@@ -82,6 +94,9 @@ export interface Stores extends GuestCaches {
   /** The one of guests, and the level that it names. */
   flowSchemas: Store<FlowSchemaFacts, never, FlowSchema>;
   priorityLevels: Store<string, never, PriorityLevelConfiguration>;
+  /** The Secret and the configuration of the admission webhook. */
+  certificates: Store<Certificates, never, Secret>;
+  webhooks: Store<ValidatingWebhook[], never, ValidatingWebhookConfiguration>;
 }
 
 export function createStores(): Stores {
@@ -113,6 +128,8 @@ export function createStores(): Stores {
     clusterRoles: new Store({ project: clusterRoleFacts }),
     clusterBindings: new Store({ project: clusterBindingFacts }),
     flowSchemas: new Store({ project: flowSchemaFacts }),
+    certificates: new Store({ project: certificatesFrom }),
+    webhooks: new Store({ project: ({ webhooks }: ValidatingWebhookConfiguration) => webhooks ?? [] }),
     priorityLevels: new Store({ project: ({ metadata }: PriorityLevelConfiguration) => metadata!.name! }),
   };
 }

@@ -24,6 +24,7 @@ const others = {
   pinged: ({ signals }: Context) => signals.pinged,
   flowsKnown: ({ signals }: Context) => signals.flowsKnown,
   storage: ({ signals }: Context) => signals.storage,
+  webhook: ({ signals }: Context) => signals.webhook,
   writable: ({ signals }: Context) => signals.writable,
 };
 

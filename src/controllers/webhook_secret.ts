@@ -1,0 +1,60 @@
+/** The Secret that keeps the webhook's certificates. */
+import type { Secret } from "../../lib/kubernetes_apis/core@v1.ts";
+import { webhookName, type WebhookPlace } from "../core/admission/configuration.ts";
+import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
+import type { Certificates } from "../server/admission/certificates.ts";
+
+const fields = { authorities: "ca.crt", authorityKeys: "ca.key", certificate: "tls.crt", key: "tls.key" } as const;
+
+/** Texts that aren't there, or aren't base64, are as good as none: they are made anew. */
+export function certificatesFrom({ data }: Secret): Certificates {
+  const text = (name: keyof typeof fields): string => {
+    try {
+      return new TextDecoder().decode(Uint8Array.fromBase64(data?.[fields[name]] ?? ""));
+    } catch {
+      return "";
+    }
+  };
+  return {
+    authorities: text("authorities"),
+    authorityKeys: text("authorityKeys"),
+    certificate: text("certificate"),
+    key: text("key"),
+  };
+}
+
+/** The Secret of these certificates. */
+export const secretOf = (certificates: Certificates): Secret => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: { name: webhookName, namespace: systemNamespace, labels: { [managedByLabel]: managedBy } },
+  type: "kubernetes.io/tls",
+  data: Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [
+      field,
+      new TextEncoder().encode(certificates[name as keyof Certificates]).toBase64(),
+    ]),
+  ),
+});
+
+/** New certificates, what they replace, and from when on they may be shown. */
+export interface Pending {
+  present: Certificates | undefined;
+  certificates: Certificates;
+  /** Epoch milliseconds. */
+  from: number;
+}
+
+/** What the webhook loop remembers. */
+export interface WebhookMemory {
+  /** True once what is there of certificates and configuration has been read. */
+  readonly isKnown: boolean;
+  /** Where the API server reaches the webhook. */
+  readonly place: WebhookPlace;
+  /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */
+  readonly seen: Set<string>;
+  /** New certificates that wait until all API servers trust their authority. */
+  pending: Pending | undefined;
+  /** Says that there is a new certificate. */
+  renewed(): void;
+}
