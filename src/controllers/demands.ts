@@ -1,4 +1,4 @@
-/** What the operator has others look at: names to resolve for grants, and nodes that realms are known by. */
+/** Demands on others: names to resolve for grants, and nodes of realms to look at closely. */
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { dnsNamesOf } from "./stores.ts";

@@ -100,7 +100,7 @@ const guestsWith = ({ stores }: Context, entity: string): string[] => [
   ...granteesOf(stores.grants.index("grantor", entity)),
 ];
 
-/** What the Grant loop writes on many grants one after the other is looked at once for several of them. */
+/** Writes of the Grant loop on many grants, one after the other, are looked at once for several of them. */
 const gatherMs = 200;
 
 function concernedBy({ old, new: now }: { old?: GrantFacts; new?: GrantFacts }, context: Context): Wake[] {
@@ -116,7 +116,7 @@ function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined)
     !isDeepStrictEqual(ladderOf(old), ladderOf(now));
 }
 
-/** Whether it is a write of the Grant loop, of which no instant depends, and the next is likely on its way. */
+/** Tells of a write of the Grant loop on which no instant depends, while the next is likely on its way. */
 function moreComes({ stores }: Context, old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
   if (!old || !now || old.uid !== now.uid || old.generation !== now.generation) return false;
   if (old.deletingSince !== now.deletingSince) return false;
@@ -141,7 +141,7 @@ function lookUp({ rest }: Context, world: GuestWorld, plan: GuestPlan, signal: A
     : undefined;
 }
 
-/** What is being enforced must not be taken for closed by what was seen before. */
+/** Notes what is about to be enforced, so that nobody takes it for closed by what was seen before. */
 function reserveGuest({ pods, shares, pools }: Context, world: GuestWorld, plan: GuestPlan): void {
   pods.want(guestNamespace(world.grantee), plan.needsPods);
   shares.announce(world.grantee, plan.holdings.holdings.map(({ grant }) => grant.name));

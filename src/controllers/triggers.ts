@@ -1,11 +1,11 @@
-/** What triggers of loops listen to, by name. */
+/** Sources that triggers of loops listen to, by name. */
 import { isDeepStrictEqual } from "node:util";
 import { on as onSource, type Source, type Trigger, type Wake } from "../engine/triggers.ts";
 import type { TailnetChange } from "../tailnet/tailnet.ts";
 import type { Context } from "./context.ts";
 import type { Stores } from "./stores.ts";
 
-/** What reports changes beside the caches in `Stores`. */
+/** Sources beside the caches in `Stores`. */
 const others = {
   cluster: ({ cluster }: Context): Source<void> => ({ subscribe: (listener) => cluster.onChange(listener) }),
   names: ({ names }: Context): Source<string> => ({ subscribe: (listener) => names.onChange(listener) }),

@@ -45,11 +45,11 @@ export interface Pending {
   from: number;
 }
 
-/** What the webhook loop remembers. */
+/** Memory of the webhook loop. */
 export interface WebhookMemory {
   /** True once what is there of certificates and configuration has been read. */
   readonly isKnown: boolean;
-  /** Where the API server reaches the webhook. */
+  /** Address at which the API server reaches the webhook. */
   readonly place: WebhookPlace;
   /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */
   readonly seen: Set<string>;

@@ -163,7 +163,7 @@ export const writtenBy = (effect: Effect): WrittenObject | undefined =>
 export const endsPod = (effect: Effect): boolean =>
   "evict" in effect || ("delete" in effect && effect.delete.kind === "Pod");
 
-/** What an effect does, as a message begins. */
+/** Describes an effect, as a message begins. */
 export function effectText(effect: Effect): string {
   const written = writtenBy(effect);
   if (written) return `Writing ${textOf({ kind: written.kind!, ...written.metadata as { name: string } })}`;

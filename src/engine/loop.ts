@@ -6,7 +6,7 @@ import type { Executor } from "./execute.ts";
 import { isGone } from "./gone.ts";
 import type { KeyQueue, Trigger } from "./triggers.ts";
 
-/** What every loop is run with. */
+/** Context that every loop needs, whatever else its own has. */
 export interface EngineContext {
   executor: Executor;
   /** By how much the API server's clock is ahead, in milliseconds; 0 while the two agree. */
@@ -19,7 +19,7 @@ export interface FailedEffect {
   error: unknown;
 }
 
-/** What has been seen, planned and carried out of a key. */
+/** A look at one key: what was seen, planned and carried out. */
 export interface Outcome<W, P> {
   world: W;
   plan: P;
@@ -28,7 +28,7 @@ export interface Outcome<W, P> {
   faults: Faults;
 }
 
-/** What confirming adds to the end of a look. */
+/** Additions of `confirm` to the end of a look. */
 export interface Confirmed {
   /** Epoch milliseconds at which the key is due again, beside the plan's own. */
   wakeAt?: number | undefined;
@@ -68,7 +68,7 @@ export interface LoopDeclaration<C extends EngineContext, W, P extends Plan> {
   waitsForClock?: true;
 }
 
-/** With what one key is reconciled. */
+/** Means by which one key is reconciled. */
 export interface Run<C> {
   context: C;
   queue: KeyQueue;
