@@ -209,3 +209,46 @@ Deno.test("a revocation that can't be written down ends when its notice is over 
   );
   assert.equal(planGuest(observeGuest(context, "bob-home")).holdings.holdings.length, 0, "and it is over");
 });
+
+Deno.test("a quota that is counted while Services are listed: what is stored is listed too, and the namespace goes", async () => {
+  const { context, sent, reconcile } = begun();
+  const { stores } = context;
+  const clock = context.clock as FakeClock;
+  let version = 1;
+  const put = (status: Record<string, unknown>) => {
+    const { asked, ...quota } = stores.quotas.get("guest-bob-home/keystone")!;
+    stores.quotas.put({ metadata: { ...quota, resourceVersion: `${++version}` }, spec: { hard: asked }, status });
+    return asked;
+  };
+  const count = () => {
+    const asked = put({});
+    put({ hard: asked, used: Object.fromEntries(Object.keys(asked).map((key) => [key, "0"])) });
+  };
+  let onList = (_path: string) => {};
+  const { performRequest } = context.rest as unknown as {
+    performRequest: (request: Sent) => Promise<KubernetesObject>;
+  };
+  (context as { rest: RestClient }).rest = {
+    performRequest: async (request: Sent) => {
+      if (request.method === "GET") onList(request.path);
+      if (request.method === "DELETE") sent.push(`deleted ${request.path.split("/").at(-1)}`);
+      const { metadata, ...answer } = await performRequest(request);
+      const creationTimestamp = new Date(clock.now()).toISOString();
+      return { ...answer, metadata: { creationTimestamp, ...metadata, resourceVersion: `${++version}` } };
+    },
+  } as unknown as RestClient;
+  context.executor = executorOf(context.rest, context);
+  lent(context);
+  await reconcile("bob-home");
+  stores.grants.forget("one", "one");
+  for (const _ of [1, 2, 3]) {
+    count();
+    await reconcile("bob-home");
+  }
+  await clock.advance(31 * 86_400_000);
+  put({});
+  onList = (path) => path.endsWith("/services") && count();
+  await reconcile("bob-home");
+  assert.equal(sent.at(-1), "namespaces/guest-bob-home", String(sent));
+  assert.equal(sent.at(-2), "deleted guest-bob-home");
+});

@@ -107,8 +107,7 @@ function revocationOf(grant: GrantFacts, rules: TrustRules, clock: Now): End | u
 function deletionOf(grant: GrantFacts, rules: TrustRules): End | undefined {
   if (grant.deletingSince === undefined) return undefined;
   const notice = wasActive(grant) ? noticeMs(grant, rules) : 0;
-  const at = Math.min(grant.deletingSince + notice, recordedLeave(grant) ?? Infinity);
-  return { why: "Deleted", at, noticeFrom: grant.deletingSince };
+  return { why: "Deleted", at: grant.deletingSince + notice, noticeFrom: grant.deletingSince };
 }
 
 /** The end that is on record; undefined where there is none, or none that can be read. */
@@ -117,8 +116,9 @@ function recordOf({ status }: GrantFacts): number | undefined {
   return Number.isNaN(at) ? undefined : at;
 }
 
-/** The end of a deleted grant that is shown as over already: it doesn't come back, whatever its end was. */
-function recordedLeave(grant: GrantFacts): number | undefined {
+/** The end of a deleted grant that is shown as over already: it doesn't come back, whatever the clock says later. */
+export function leftAt(grant: GrantFacts): number | undefined {
+  if (grant.deletingSince === undefined) return undefined;
   const ready = conditionOf(grant.status, "Ready");
   return ready?.reason === "Deleted" ? recordOf(grant) : undefined;
 }

@@ -3,7 +3,7 @@ import type { Settings, TrustLevel, TrustRules } from "../../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { earliest, rfc3339 } from "../instants.ts";
 import { excessOf, excessText } from "./ceiling.ts";
-import { type End, endedAt, endOf, type EndReason, first, noticeMs, wasActive } from "./ladder.ts";
+import { type End, endedAt, endOf, type EndReason, first, leftAt, noticeMs, wasActive } from "./ladder.ts";
 import { departureOf, grantorObstacle, noPooling, type Pooling, type Waits } from "./parties.ts";
 import { validityOf } from "./validity.ts";
 
@@ -64,6 +64,8 @@ export function standingOf(world: StandingWorld): Standing {
   if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
     return ended(grant, grant.status.phase, endedAt(grant));
   }
+  // The same of a deleted one, which has no phase of its own for it.
+  if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
   const rules = ladderRules(world.settings, world.realm);
   const departure = departureOf(grant, world.pooling ?? noPooling, noticeMs(grant, rules));
   const end = first([endOf(grant, rules, { now, skewMs }), departure]);
@@ -104,6 +106,7 @@ const noLimits = { maxNoticeSeconds: null, maxValidityDays: null };
 function endOnly({ grant, now, skewMs }: StandingWorld): Standing | undefined {
   const { phase } = grant.status;
   if (phase === "Revoked" || phase === "Expired") return ended(grant, phase, endedAt(grant));
+  if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
   const end = endOf(grant, noLimits, { now, skewMs });
   if (end && now >= end.at && skewMs === 0) return ended(grant, end.why, end.at);
   return wasActive(grant) ? { is: "due", ...onNotice(end, now) } : undefined;

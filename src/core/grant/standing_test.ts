@@ -306,6 +306,15 @@ const cases: Case[] = [
     }),
     is: "leaving",
   },
+  ...[3_600_000, -3_600_000].map((skewMs) => ({
+    that: `nor by a clock that is set ${skewMs > 0 ? "back" : "ahead"}`,
+    skewMs,
+    grant: grant({
+      deletingSince: now - skewMs - 300_000,
+      status: { ...active, effectiveUntil: at(-skewMs - 1), conditions: [condition("Ready", "Deleted")] },
+    }),
+    is: "leaving",
+  })),
   { that: "what never was in force leaves at once", grant: grant({ deletingSince: now }), is: "leaving" },
   {
     that: "public realms get a minute's notice at most",

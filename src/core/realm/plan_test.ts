@@ -332,6 +332,9 @@ Deno.test("realm: one lost ping says nothing; two make it unreachable, and nothi
   assert.equal(two.status.lastSeen, shown.status.lastSeen, "not seen now");
   assert.equal(condition(two, "IdentityVerified"), "True");
   assert.deepEqual(two.events.map(({ reason }) => reason), ["NoAnswer"]);
+  for (const ping of [undefined, pinged({})]) {
+    assert.deepEqual(plan({ realm: after(two), ping }).status, two.status, "another process has yet to find out");
+  }
   const later = plan({ realm: after(two), ping: pinged({ alike: 9 }), now: now + 3_600_000 });
   assert.deepEqual(later.status, two.status, "nor is lastSeen renewed");
   const gone = plan({ realm: after(two), tailnet: running(node({ online: false })), now: now + 5000 });

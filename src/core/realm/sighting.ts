@@ -145,7 +145,7 @@ function replacedMessage(
     `${where}. If the other is right: ${trust(realm, nodes[0]!.stableID)}`;
 }
 
-function reachability({ ping, now }: RealmWorld, node: NodeFacts): [ConnectionState, Said] {
+function reachability({ realm, ping, now }: RealmWorld, node: NodeFacts): [ConnectionState, Said] {
   const { dnsName } = node;
   if (node.self) return ["Connected", { status: "True", reason: "Self", message: "This is the operator's own node." }];
   if (isExpired(node, now)) return ["Error", { status: "False", reason: "KeyExpired", message: expiredMessage(node) }];
@@ -156,14 +156,18 @@ function reachability({ ping, now }: RealmWorld, node: NodeFacts): [ConnectionSt
       message: `${dnsName} is offline; grants stay as they are.`,
     }];
   }
-  return isAnswering(ping, node.stableID) === false
-    ? ["Connected", {
+  // What a process before this one has found stands until this one knows.
+  return (isAnswering(ping, node.stableID) ?? !isShownSilent(realm, node))
+    ? ["Connected", { status: "True", reason: "Online", message: `${dnsName} is online.` }]
+    : ["Connected", {
       status: "False",
       reason: "NoAnswer",
       message: `${dnsName} is online, says the control server, but doesn't answer pings; grants stay as they are.`,
-    }]
-    : ["Connected", { status: "True", reason: "Online", message: `${dnsName} is online.` }];
+    }];
 }
+
+const isShownSilent = ({ status: { node, conditions } }: RealmFacts, { stableID }: NodeFacts): boolean =>
+  node?.stableID === stableID && conditionOf({ conditions }, "Reachable")?.reason === "NoAnswer";
 
 /** An instant as the control server gives it, in the form that Kubernetes writes. */
 export const wholeSeconds = (instant: string): string => rfc3339(Date.parse(instant));
