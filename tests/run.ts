@@ -48,7 +48,7 @@ const suites: Suite[] = [
   },
   {
     name: "simulation",
-    what: "all plans over a world of their own, in any order, with crashes",
+    what: "the operator's loops over an API server in memory, in any order, with crashes and lost answers",
     args: ["--parallel", "tests/simulation"],
     lab: [],
   },

@@ -2,16 +2,18 @@
 import { type GrantSpec, type RealmSpec, trustedNodeAnnotation, trustLevels } from "../../src/api/mod.ts";
 import { adoptAnnotation, cordonAnnotation, guestNamespace } from "../../src/core/names.ts";
 import type { NodeFacts } from "../../src/core/realm/world.ts";
-import { breakable, type Operator, skewLookMs, type Surroundings } from "./operator.ts";
+import { breakable } from "./broken.ts";
 import type { Promises } from "./promises.ts";
 import type { Random } from "./random.ts";
+import { type Replica, skewLookMs } from "./replica.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { keyOf, realmSpecOf, specOf, statusOf, type Stored, type World } from "./world.ts";
 
 /** What the actors act on. */
 export interface Stage {
   world: World;
   around: Surroundings;
-  operator: Operator;
+  operator: Replica;
   promises: Promises;
   /** What may happen in this schedule. */
   may: { drift: boolean; skew: boolean; foreign: boolean; faults: boolean };
@@ -409,6 +411,16 @@ const surroundings: Action[] = [
         : tailnet.kind
     }`;
   },
+  ({ around, operator }, random) => {
+    if (random.percent(50)) {
+      const address = random.of(["100.64.0.2", "100.64.0.3"]);
+      around.paths = new Map([[address, random.of(["relay", "none"] as const)]]);
+      return `node ${address} answers by ${around.paths.get(address)}`;
+    }
+    around.storedBytes = random.of([0.5, 0.9, 0.99]) * 2 ** 31;
+    operator.storageRead();
+    return `the database has ${around.storedBytes} bytes`;
+  },
   ({ world, around, may, promises }, random) => {
     if (!may.skew) return "";
     around.aheadMs = around.aheadMs !== 0 ? 0 : random.of([3000, 3_600_000, 90_000_000, -3000, -600_000]);
@@ -454,6 +466,15 @@ export function machinery({ world }: Stage): (() => string)[] {
     const key = `${metadata.namespace}/${metadata.name}`;
     // Nobody waits for a grace of a year.
     if (metadata.deletionTimestamp && pod!.graceSeconds <= 60) out.push(() => stopped(world, key));
+  }
+  for (const kind of ["clusterRoles", "clusterBindings"] as const) {
+    for (const { metadata: { name, ownerReferences = [] } } of world.list(kind)) {
+      if (ownerReferences.some(({ uid }) => world.list("realms").some(({ metadata }) => metadata.uid === uid))) {
+        continue;
+      }
+      // The garbage collector.
+      if (ownerReferences.length > 0) out.push(() => (world.finish(kind, name), `${kind} ${name} goes with its owner`));
+    }
   }
   for (const { metadata } of world.list("namespaces")) {
     if (metadata.deletionTimestamp) out.push(() => emptied(world, metadata.name));

@@ -1,11 +1,11 @@
 /** Which branches of the plans were reached: a simulation that never gets somewhere proves nothing about it. */
+import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
+import { guestFinalizer, trustedNodeAnnotation } from "../../src/api/mod.ts";
 import { effectsOf, writtenBy } from "../../src/core/effects.ts";
-import type { GrantPlan, GrantWorld } from "../../src/core/grant/plan.ts";
-import { standingOf } from "../../src/core/grant/standing.ts";
 import { ownershipOf } from "../../src/core/guest/namespace/ownership.ts";
 import type { GuestPlan } from "../../src/core/guest/plan.ts";
 import type { GuestWorld } from "../../src/core/guest/world.ts";
-import type { RealmPlan } from "../../src/core/realm/plan.ts";
+import { targetOf } from "./api_server.ts";
 
 export class Coverage {
   readonly counts = new Map<string, number>();
@@ -34,19 +34,23 @@ export class Coverage {
     if (world.namespace && holdings.length === 0) this.count("rung after");
   }
 
-  plannedGrant(world: GrantWorld, plan: GrantPlan): void {
-    const standing = standingOf(world);
-    const detail = standing.is === "pending" ? standing.reason : standing.is === "ended" ? standing.phase : "";
-    this.count(`standing ${standing.is} ${detail}`.trim());
-    if (plan.finalizer) this.count(`finalizer ${plan.finalizer}`);
-    if (plan.status?.phase) this.count(`phase ${plan.status.phase}`);
-    for (const { type, status, reason } of plan.status?.conditions ?? []) this.count(`${type}=${status} ${reason}`);
-    for (const { reason } of plan.events) this.count(`event ${reason}`);
+  /** A write that is sent: what it says, where that is a status or a finalizer. */
+  sent({ method, path, bodyJson }: RequestOptions): void {
+    const { kind, subresource } = targetOf(path);
+    const { status, metadata } = (bodyJson ?? {}) as Said;
+    if (subresource === "status") {
+      this.#told(kind === "realms" ? "realm " : kind === "superEntities" ? "entity " : "", status!);
+    } else if (metadata?.annotations?.[trustedNodeAnnotation]) this.count("pin");
+    else if (kind === "grants" && method === "PATCH") {
+      this.count(`finalizer ${metadata?.finalizers?.includes(guestFinalizer) ? "add" : "remove"}`);
+    } else if (kind === "clusterRoles" || kind === "clusterBindings" || kind === "flowSchemas") {
+      this.count(`write ${kind}`);
+    }
   }
 
-  plannedRealm({ status, pin }: RealmPlan): void {
-    if (pin !== undefined) this.count("pin");
-    for (const { type, status: is, reason } of status.conditions ?? []) this.count(`realm ${type}=${is} ${reason}`);
+  #told(prefix: string, { phase, conditions = [] }: NonNullable<Said["status"]>): void {
+    if (phase) this.count(`${prefix}phase ${phase}`);
+    for (const { type, status, reason } of conditions) this.count(`${prefix}${type}=${status} ${reason}`);
   }
 
   /** Those of the expected branches that were never reached. */
@@ -58,6 +62,11 @@ export class Coverage {
     const lines = [...this.counts].sort(([a], [b]) => a < b ? -1 : 1);
     return lines.map(([branch, count]) => `  ${String(count).padStart(9)}  ${branch}`).join("\n");
   }
+}
+
+interface Said {
+  status?: { phase?: string; conditions?: { type: string; status: string; reason: string }[] };
+  metadata?: { annotations?: Record<string, string | null>; finalizers?: string[] };
 }
 
 const each = (prefix: string, names: string): string[] => names.split(" ").map((name) => prefix + name);
@@ -75,11 +84,8 @@ export const expected: readonly string[] = [
     `rung notice ${why}`
   ),
   "rung cut on notice",
-  "standing due",
-  "standing leaving",
-  ...each("standing ended ", "Expired Revoked"),
   ...each(
-    "standing pending ",
+    "Ready=False ",
     "ClockSkew ExceedsTrustCeiling GranteeUnknown GrantorNotLocal LocalRealmUnknown NotYetValid",
   ),
   ...each("finalizer ", "add remove"),
@@ -104,6 +110,7 @@ export const expected: readonly string[] = [
   "GranteeKnown=False GranteeUnknown",
   ...each("event ", "Notice Evicting Drained NoticeLifted Enforced Expired Revoked"),
   "pin",
+  "write flowSchemas",
   ...each("realm Reachable=True ", "Self Online"),
   ...each("realm Reachable=False ", "Offline KeyExpired NodeNotFound NodeReplaced SeveralNodes DuplicateIdentity"),
   ...each("realm Reachable=Unknown ", "NoTailnet TailscaledUnreachable"),

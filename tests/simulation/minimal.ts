@@ -5,16 +5,18 @@ import { type Outcome, runSchedule, stepsOf } from "./schedule.ts";
 const promiseOf = ({ broken }: Outcome): string | undefined => broken?.message.split(":")[0];
 
 /** Leaves out steps, first many at a time, as long as the same promise is broken without them. */
-export function minimal(seed: number): { steps: number[]; message: string; trace: readonly string[] } {
+export async function minimal(
+  seed: number,
+): Promise<{ steps: number[]; message: string; trace: readonly string[] }> {
   const attempt = (steps: readonly number[]) =>
     runSchedule(seed, { coverage: new Coverage(), only: new Set(steps), traced: true });
   let steps = Array.from({ length: stepsOf(seed) }, (_, step) => step);
-  let outcome = attempt(steps);
+  let outcome = await attempt(steps);
   const promise = promiseOf(outcome);
   for (let size = Math.ceil(steps.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let at = 0; at < steps.length;) {
       const fewer = [...steps.slice(0, at), ...steps.slice(at + size)];
-      const still = attempt(fewer);
+      const still = await attempt(fewer);
       if (promiseOf(still) === promise) [steps, outcome] = [fewer, still];
       else at += size;
     }

@@ -4,12 +4,14 @@
  * its own.
  */
 import { defaultSettings, type GrantSpec, type SuperEntitySpec } from "../../src/api/mod.ts";
+import { guestFlowName } from "../../src/core/names.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
 import { everybody, machinery, nodeNamed, type Stage } from "./actors.ts";
 import { Coverage } from "./coverage.ts";
-import { Operator, type Surroundings } from "./operator.ts";
 import { Broken } from "./promises.ts";
 import { type Random, randomOf } from "./random.ts";
+import { Replica } from "./replica.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { amount, type Change, quotaSpecOf, quotaStatusOf, specOf, statusOf, type Stored, World } from "./world.ts";
 
 const members = ["alice", "bob", "carol"] as const;
@@ -61,10 +63,10 @@ export interface PoolOutcome {
   broken?: string;
 }
 
-export function runPoolSchedule(seed: number): PoolOutcome {
+export async function runPoolSchedule(seed: number): Promise<PoolOutcome> {
   const schedule = new PoolSchedule(seed);
   try {
-    schedule.run();
+    await schedule.run();
     return { trace: schedule.trace, seen: schedule.seen };
   } catch (error) {
     const broken = error instanceof Broken ? error.message : String(error instanceof Error ? error.stack : error);
@@ -81,7 +83,7 @@ class PoolSchedule {
   readonly #world = new World(startedAt);
   readonly #around: Surroundings;
   readonly #faulty: boolean;
-  #operator: Operator;
+  #operator: Replica;
   /** The most of each key that this cluster may have to give since nothing was on notice. */
   #bound: Amounts = {};
   /** The most of each key that was pooled by all since then. */
@@ -104,13 +106,14 @@ class PoolSchedule {
       },
       aheadMs: 0,
     };
+    this.#world.create("priorityLevels", { metadata: { name: guestFlowName } });
     for (const name of [...members, ...guests]) this.#createRealm(name);
     this.#createEntity();
     this.#operator = this.#start();
   }
 
-  #start(): Operator {
-    const operator: Operator = new Operator(
+  #start(): Replica {
+    const operator: Replica = new Replica(
       this.#world,
       this.#around,
       { coverage: new Coverage(), sending: () => {} },
@@ -244,34 +247,35 @@ class PoolSchedule {
     if (this.#broken !== undefined) throw new Broken(this.#broken);
   }
 
-  run(): void {
+  async run(): Promise<void> {
     for (let step = 0; step < 70; step++) {
       const what = this.#random.below(100);
-      if (what < 50) this.#operate(this.#random.of([1, 2, 5, 12]));
+      if (what < 50) await this.#operate(this.#random.of([1, 2, 5, 12]));
       else if (what < 80) this.#note(this.#act());
       else if (what < 86) this.#machine();
       else if (what < 90) this.#pass();
       else if (what < 94 && this.#faulty) {
         this.#note("crash");
         this.#operator = this.#start();
-      } else if (what >= 94) this.#rest();
+      } else if (what >= 94) await this.#rest();
       this.#hold();
     }
-    this.#rest();
+    await this.#rest();
     this.#note("restart");
     this.#operator = this.#start();
-    this.#settle();
+    await this.#settle();
     const { requests } = this.#operator;
     if (requests.length > 0) throw new Broken(`a restart with nothing changed writes nothing: ${requests.join(", ")}`);
-    this.#end();
+    await this.#end();
   }
 
-  #operate(turns: number): void {
+  async #operate(turns: number): Promise<void> {
+    this.#operator.isDisturbed = this.#faulty;
     for (let turn = 0; turn < turns; turn++) {
       if (!this.#faulty) this.#operator.catchUp();
       const choices = this.#operator.choices();
       if (choices.length === 0) return;
-      this.#note(this.#random.of(choices)());
+      this.#note(await this.#random.of(choices)());
       this.#hold();
     }
   }
@@ -290,10 +294,11 @@ class PoolSchedule {
     this.#world.now = to;
   }
 
-  #settle(): void {
+  async #settle(): Promise<void> {
+    this.#operator.isDisturbed = false;
     for (let turn = 0; turn < 3000; turn++) {
       const choices = this.#operator.choices();
-      if (choices.length > 0) this.#note(this.#random.of(choices)());
+      if (choices.length > 0) this.#note(await this.#random.of(choices)());
       else if (!machinery({ world: this.#world } as Stage).some((each) => each() !== "")) return;
       this.#hold();
     }
@@ -304,9 +309,9 @@ class PoolSchedule {
     return this.#world.list("grants").filter((grant) => specOf(grant).grantorRealm === "coop");
   }
 
-  #rest(): void {
+  async #rest(): Promise<void> {
     this.#note("rest");
-    this.#settle();
+    await this.#settle();
     for (const grant of this.#grants()) this.#count(grant);
     this.#nobodyWaitsForWhatIsFree();
     const own = this.#contributed();
@@ -324,7 +329,7 @@ class PoolSchedule {
     }
     const before = this.#operator.requests.length;
     this.#operator.wakeAll();
-    this.#settle();
+    await this.#settle();
     const more = this.#operator.requests.slice(before);
     if (more.length > 0) throw new Broken(`what is at rest is not written again: ${more.join(", ")}`);
   }
@@ -445,7 +450,7 @@ class PoolSchedule {
   }
 
   /** Whatever has happened, a SuperEntity that is deleted takes its grants with it, and goes. */
-  #end(): void {
+  async #end(): Promise<void> {
     this.#note("the end");
     if (this.#around.tailnet.kind !== "running") {
       this.#around.tailnet = {
@@ -456,13 +461,13 @@ class PoolSchedule {
       this.#operator.tailnetChanged();
     }
     const active = () => this.#grants().filter((grant) => statusOf(grant).phase === "Active");
-    this.#settle();
+    await this.#settle();
     this.#world.delete("superEntities", "coop", undefined, "other");
     for (let round = 0; round < 3; round++) {
-      this.#settle();
+      await this.#settle();
       this.#world.now += 3_600_000;
     }
-    this.#settle();
+    await this.#settle();
     const held = this.#world.get("superEntities", "coop");
     if (held) throw new Broken("a deleted SuperEntity goes in the end");
     for (const { metadata: { name } } of active()) throw new Broken(`${name} is in force, and nobody gives it`);

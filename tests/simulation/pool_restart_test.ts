@@ -4,8 +4,9 @@ import { defaultSettings, type GrantSpec, type SuperEntitySpec } from "../../src
 import { digestOf } from "../../src/core/superentity/digest.ts";
 import { everybody, machinery, nodeNamed, type Stage } from "./actors.ts";
 import { Coverage } from "./coverage.ts";
-import { Operator, type Surroundings } from "./operator.ts";
 import { randomOf } from "./random.ts";
+import { Replica } from "./replica.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { type Change, statusOf, World } from "./world.ts";
 
 const around: Surroundings = {
@@ -34,29 +35,29 @@ function begun(): World {
 }
 
 /** Goes on until all is at rest, or until that many writes are sent. Returns what was sent. */
-function operate(world: World, seed: number, writes = Infinity): readonly string[] {
+async function operate(world: World, seed: number, writes = Infinity): Promise<readonly string[]> {
   const random = randomOf(seed, -11);
-  const operator = new Operator(world, around, { coverage: new Coverage(), sending: () => {} }, random);
+  const operator = new Replica(world, around, { coverage: new Coverage(), sending: () => {} }, random);
   world.listener = (change: Change) => operator.changed(change);
   for (let turn = 0; turn < 3000 && operator.requests.length < writes; turn++) {
     operator.catchUp();
     const choices = operator.choices();
-    if (choices.length > 0) random.of(choices)();
+    if (choices.length > 0) await random.of(choices)();
     else if (!machinery({ world } as Stage).some((each) => each() !== "")) break;
   }
   return operator.requests;
 }
 
-Deno.test("simulation: wherever an operator breaks off that lets a pooled grant in, the next one closes nothing", () => {
+Deno.test("simulation: wherever an operator breaks off that lets a pooled grant in, the next one closes nothing", async () => {
   for (let seed = 0; seed < 20; seed++) {
-    const all = operate(begun(), seed).length;
+    const all = (await operate(begun(), seed)).length;
     assert.ok(all > 8, `${all} writes`);
     for (let writes = 0; writes <= all; writes++) {
       const world = begun();
-      const before = operate(world, seed, writes);
+      const before = await operate(world, seed, writes);
       // A start takes longer than the quota controller takes.
       while (machinery({ world } as Stage).some((each) => each() !== ""));
-      const after = operate(world, seed + 1000);
+      const after = await operate(world, seed + 1000);
       assert.equal(statusOf(world.get("grants", "one")!).phase, "Active");
       const deletions = after.filter((text) => text.includes(" delete "));
       assert.deepEqual(deletions, [], `seed ${seed}, broken off after ${before.at(-1)}`);

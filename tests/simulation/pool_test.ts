@@ -8,11 +8,11 @@ import { runPoolSchedule } from "./pool.ts";
 const schedules = Math.ceil(Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000) / 6);
 const oneSeed = Deno.env.get("KEYSTONE_POOL_SEED");
 
-Deno.test("simulation: no new grant goes beyond the pool, and no cluster gives more than it contributes, whatever comes between", () => {
+Deno.test("simulation: no new grant goes beyond the pool, and no cluster gives more than it contributes, whatever comes between", async () => {
   const all = new Map<string, number>();
   const seeds = oneSeed === undefined ? Array.from({ length: schedules }, (_, seed) => seed) : [Number(oneSeed)];
   for (const seed of seeds) {
-    const { trace, broken, seen } = runPoolSchedule(seed);
+    const { trace, broken, seen } = await runPoolSchedule(seed);
     if (oneSeed !== undefined) console.log(trace.join("\n"));
     assert.equal(broken, undefined, `seed ${seed}, after ${trace.length}:\n${trace.slice(-60).join("\n")}\n${broken}`);
     for (const [what, count] of seen) all.set(what, (all.get(what) ?? 0) + count);

@@ -13,7 +13,8 @@ import {
   volumesAnnotation,
 } from "../../src/core/names.ts";
 import { trustOf } from "../../src/core/grant/standing.ts";
-import type { Request, Surroundings } from "./operator.ts";
+import type { Sent } from "./replica.ts";
+import type { Surroundings } from "./surroundings.ts";
 import {
   amount,
   type Change,
@@ -334,7 +335,11 @@ export class Promises {
   #noPodIsThere(drained: Memory): void {
     const namespace = guestNamespace(drained.grantee);
     const home = this.#world.get("namespaces", namespace);
-    const others = this.#to(drained.grantee).some((memory) => memory !== drained && this.#mayHold(memory));
+    // The pods of another may be there that has ended meanwhile, until that is shown.
+    const isHeld = ({ name }: Memory) => (this.#world.get("grants", name)?.metadata.finalizers?.length ?? 0) > 0;
+    const others = this.#to(drained.grantee).some((memory) =>
+      memory !== drained && (this.#mayHold(memory) || (memory.present && !memory.terminal && isHeld(memory)))
+    );
     if (!home || !isMade(home) || this.#disturbed.has(namespace) || others) return;
     const there = this.#world.within("pods", namespace).filter((pod) =>
       !hasFinished(pod) || pod.metadata.deletionTimestamp
@@ -411,13 +416,12 @@ export class Promises {
   }
 
   /** Holds a request of the operator against the promises, before it is sent. */
-  sending({ write, seen, grantee, text }: Request): void {
-    if (!write || !seen || grantee === undefined) return;
-    const { namespace } = seen;
-    const foreign = namespace && !namespace.annotations[adoptAnnotation] &&
-      (namespace.labels[managedByLabel] !== managedBy || realmOfNamespace(namespace.name) !== grantee);
+  sending({ home, grantee, text, ends }: Sent): void {
+    if (grantee === undefined) return;
+    const foreign = home && !home.annotations[adoptAnnotation] &&
+      (home.labels[managedByLabel] !== managedBy || realmOfNamespace(home.name) !== grantee);
     if (foreign) this.#break(nothingForeignIsWritten, `${text}, and it is known whose it is`);
-    if (!("evict" in write) && !("delete" in write && write.delete.kind === "Pod")) return;
+    if (!ends) return;
     if (this.#around.aheadMs !== 0) this.#break(nobodyIsEvictedWhileClocksDisagree, text);
     // Who deletes a namespace deletes its pods.
     if (this.#world.get("namespaces", guestNamespace(grantee))?.metadata.deletionTimestamp) return;
@@ -433,7 +437,7 @@ export class Promises {
       return !memory.wasActive || memory.drained || end > now ||
         end + 1000 * (memory.spec.termination?.drainSeconds ?? 120) <= now;
     };
-    if ("delete" in write && !memories.every(drained)) this.#break(budgetsAreRespected, text);
+    if (ends === "delete" && !memories.every(drained)) this.#break(budgetsAreRespected, text);
   }
 
   #break(promise: () => string, detail: string): void {

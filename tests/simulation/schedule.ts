@@ -1,6 +1,13 @@
 /** One schedule: a world, an operator and all others, taking turns as a seed says. */
 import { defaultSettings } from "../../src/api/mod.ts";
-import { cordonAnnotation, madeAnnotation, realmOfNamespace, volumesAnnotation } from "../../src/core/names.ts";
+import {
+  cordonAnnotation,
+  guestFlowName,
+  guestNamespace,
+  madeAnnotation,
+  realmOfNamespace,
+  volumesAnnotation,
+} from "../../src/core/names.ts";
 import {
   act,
   createGrant,
@@ -13,10 +20,11 @@ import {
   type Stage,
 } from "./actors.ts";
 import type { Coverage } from "./coverage.ts";
-import { Operator, type Request, skewLookMs, type Surroundings } from "./operator.ts";
 import { Broken, Promises } from "./promises.ts";
 import { Hash, type Random, randomOf } from "./random.ts";
-import { type Kind, statusOf, watched, World } from "./world.ts";
+import { Replica, type Sent, skewLookMs } from "./replica.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { type Kind, specOf, statusOf, watched, World } from "./world.ts";
 
 export interface Outcome {
   hash: number;
@@ -45,10 +53,10 @@ const minSteps = 40;
 /** How many steps the schedule of a seed has. */
 export const stepsOf = (seed: number): number => minSteps + randomOf(seed, -2).below(25);
 
-export function runSchedule(seed: number, options: ScheduleOptions): Outcome {
+export async function runSchedule(seed: number, options: ScheduleOptions): Promise<Outcome> {
   const schedule = new Schedule(seed, options);
   try {
-    schedule.run();
+    await schedule.run();
     return schedule.outcome;
   } catch (error) {
     const message = error instanceof Broken ? error.message : String(error instanceof Error ? error.stack : error);
@@ -74,6 +82,7 @@ class Schedule {
     this.#options = options;
     const random = randomOf(seed, -1);
     const world = new World(startedAt);
+    world.create("priorityLevels", { metadata: { name: guestFlowName } });
     const around: Surroundings = {
       settings: defaultSettings,
       cluster: { ranges: [], extendedKeys: ["requests.nvidia.com/gpu"], storageClasses: [] },
@@ -106,11 +115,11 @@ class Schedule {
   }
 
   /** A new process in a world. */
-  #operator(world: World, around: Surroundings, promises: Promises | undefined, random: Random): Operator {
+  #operator(world: World, around: Surroundings, promises: Promises | undefined, random: Random): Replica {
     const { coverage } = this.#options;
-    const operator: Operator = new Operator(world, around, {
+    const operator: Replica = new Replica(world, around, {
       coverage,
-      sending: (request: Request) => promises?.sending(request),
+      sending: (request: Sent) => promises?.sending(request),
     }, random);
     world.listener = (change) => {
       promises?.changed(change);
@@ -119,21 +128,21 @@ class Schedule {
     return operator;
   }
 
-  run(): void {
+  async run(): Promise<void> {
     const steps = stepsOf(this.#seed);
     for (let step = 0; step < steps; step++) {
       if (this.#options.only && !this.#options.only.has(step)) continue;
       const random = randomOf(this.#seed, step);
       this.#stage.operator.random = random;
-      this.#step(step, random);
+      await this.#step(step, random);
     }
-    this.#end(randomOf(this.#seed, -3));
+    await this.#end(randomOf(this.#seed, -3));
   }
 
-  #step(step: number, random: Random): void {
+  async #step(step: number, random: Random): Promise<void> {
     const { promises } = this.#stage;
     const what = random.below(100);
-    if (what < 45) this.#operate(step, random, random.of([1, 2, 4, 8, 16]));
+    if (what < 45) await this.#operate(step, random, random.of([1, 2, 4, 8, 16]));
     else if (what < 72) this.#note(prefixed(step, act(this.#stage, random)));
     else if (what < 80) {
       const all = machinery(this.#stage);
@@ -143,24 +152,25 @@ class Schedule {
       if (this.#faulty) this.#crash(step, random);
     } else {
       this.#note(`${step} all comes to rest`);
-      this.#settle(this.#stage, random);
+      await this.#settle(this.#stage, random);
       promises.atRest();
       // What is refused is tried again, and what is broken comes back when it is mended.
       if (this.#stage.world.refused.size > 0 || this.#stage.around.broken) return promises.hold();
-      this.#lookAgain(random);
-      if (random.percent(40)) this.#outage(random);
+      await this.#lookAgain(random);
+      if (random.percent(40)) await this.#outage(random);
     }
     promises.hold();
   }
 
-  #operate(step: number, random: Random, turns: number): void {
+  async #operate(step: number, random: Random, turns: number): Promise<void> {
     const { operator, promises } = this.#stage;
+    operator.isDisturbed = this.#faulty;
     for (let turn = 0; turn < turns; turn++) {
       if (!this.#faulty) operator.catchUp();
       const choices = operator.choices();
       if (choices.length === 0) return;
       if (operator.isStale) this.#staleReads++;
-      this.#note(prefixed(step, random.of(choices)()));
+      this.#note(prefixed(step, await random.of(choices)()));
       promises.hold();
     }
   }
@@ -173,20 +183,25 @@ class Schedule {
   }
 
   /** Lets the controllers run, and nobody else act, until nothing is left to do. */
-  #settle(stage: Stage, random: Random, noted = stage === this.#stage): void {
+  async #settle(stage: Stage, random: Random, noted = stage === this.#stage): Promise<void> {
     const { operator, promises } = stage;
     operator.random = random;
+    operator.isDisturbed = false;
     for (let turn = 0; turn < maxTurns; turn++) {
       const choices = operator.choices();
       let text = "";
-      if (choices.length > 0 && !random.percent(10)) text = random.of(choices)();
+      if (choices.length > 0 && !random.percent(10)) text = await random.of(choices)();
       else {
         const all = random.shuffled(machinery(stage));
         for (const each of all) {
           text = each();
           if (text !== "") break;
         }
-        if (text === "" && operator.choices().length === 0) return;
+        if (text === "" && operator.choices().length === 0) {
+          const { doubtfulUntil } = operator;
+          if (doubtfulUntil === undefined) return;
+          stage.world.now += doubtfulUntil - operator.now;
+        }
       }
       if (noted) {
         this.#note(prefixed("rest:", text));
@@ -195,25 +210,25 @@ class Schedule {
     }
     throw new Broken(
       `all comes to rest when nobody acts: still at ${
-        operator.choices().slice(0, 3).map((choice) => choice()).join(", ")
+        (await Promise.all(operator.choices().slice(0, 3).map((choice) => choice()))).join(", ")
       }`,
     );
   }
 
   /** One more look at everything writes nothing: whatever had to be woken was. */
-  #lookAgain(random: Random): void {
+  async #lookAgain(random: Random): Promise<void> {
     const { operator, around } = this.#stage;
     // A clock that was set back shows other news.
     if (around.aheadMs !== 0) return;
     const before = operator.requests.length;
     operator.wakeAll();
-    this.#settle(this.#stage, random);
+    await this.#settle(this.#stage, random);
     const more = operator.requests.slice(before);
     if (more.length > 0) throw new Broken(`what is at rest is not written again: ${more.join(", ")}`);
   }
 
   /** Losing sight of the tailnet takes nothing away. */
-  #outage(random: Random): void {
+  async #outage(random: Random): Promise<void> {
     const { world, around, operator } = this.#stage;
     // What isn't in force yet needs to know which realm this is, and so may be taken away again.
     if (world.list("grants").some((grant) => grant.metadata.finalizers && statusOf(grant).phase !== "Active")) return;
@@ -224,7 +239,7 @@ class Schedule {
     around.tailnet = { kind: "unavailable", reason: "TailscaledUnreachable", message: "No answer" };
     this.#note("outage");
     operator.tailnetChanged();
-    this.#settle(this.#stage, random);
+    await this.#settle(this.#stage, random);
     const after = [enforced(), phases()];
     if (before[0] !== after[0] || before[1] !== after[1]) {
       throw new Broken(`an outage takes nothing away: ${difference(before.join("\n"), after.join("\n"))}`);
@@ -234,31 +249,41 @@ class Schedule {
   }
 
   /** Rest from here in two orders, then the end of everything. */
-  #end(random: Random): void {
+  async #end(random: Random): Promise<void> {
     const { world, around, promises } = this.#stage;
     this.#note("the end");
     this.#agree();
+    // Those to whom something may begin while their pods end: who comes first decides whether they still end.
+    const beginning = new Set(
+      world.list("grants").filter((grant) => statusOf(grant).phase !== "Active").map((grant) =>
+        guestNamespace(specOf(grant).granteeRealm)
+      ),
+    );
     // Both begin anew: what was seen before, and when, is in neither's memory.
     this.#stage.operator = this.#operator(world, around, promises, random);
     const other = world.clone();
     const twin: Stage = { ...this.#stage, world: other, operator: this.#operator(other, around, undefined, random) };
-    this.#settle(this.#stage, random);
+    await this.#settle(this.#stage, random);
     promises.atRest();
-    this.#settle(twin, random);
+    await this.#settle(twin, random);
     // What stands in a namespace for nobody known stays as it was found.
     const known = (namespace: string) => promises.isKnown(realmOfNamespace(namespace)!, namespace);
     const lives = (of: World) =>
       new Map(of.list("namespaces").map(({ metadata }) => [metadata.name, metadata.annotations[madeAnnotation]]));
     const [here, there] = [lives(world), lives(other)];
     const isRemade = (namespace: string) => here.get(namespace) !== there.get(namespace);
-    const [one, two] = [dump(world, known, isRemade), dump(other, known, isRemade)];
+    const pods = (of: World, namespace: string) =>
+      of.within("pods", namespace).map(({ metadata }) => metadata.name).join();
+    const isDrained = (namespace: string) =>
+      beginning.has(namespace) && pods(world, namespace) !== pods(other, namespace);
+    const [one, two] = [dump(world, known, isRemade, isDrained), dump(other, known, isRemade, isDrained)];
     if (one !== two) throw new Broken(`any order comes to the same end: ${difference(one, two)}`);
     // A restart when nothing has changed writes nothing.
     this.#stage.operator = this.#operator(world, around, promises, random);
-    this.#settle(this.#stage, random);
+    await this.#settle(this.#stage, random);
     const { requests } = this.#stage.operator;
     if (requests.length > 0) throw new Broken(`what is at rest is not written again: ${requests.join(", ")}`);
-    this.#farewell(random);
+    await this.#farewell(random);
   }
 
   /** The clocks agree, and that has been seen; nothing is broken, refused or held any more. */
@@ -274,18 +299,18 @@ class Schedule {
     world.now += skewLookMs;
   }
 
-  #farewell(random: Random): void {
+  async #farewell(random: Random): Promise<void> {
     const { world, promises } = this.#stage;
     for (const { metadata: { name } } of world.list("grants")) {
       if (random.percent(30)) world.changeGrant(name, (spec) => ({ ...spec, revocation: {} }));
       if (random.percent(80)) world.delete("grants", name, undefined, "other");
     }
     for (let round = 0; round < 3; round++) {
-      this.#settle(this.#stage, random);
+      await this.#settle(this.#stage, random);
       promises.atRest();
       world.now += 8 * 86_400_000;
     }
-    this.#settle(this.#stage, random);
+    await this.#settle(this.#stage, random);
     promises.atRest();
     const stuck = world.list("grants").find(({ metadata }) => metadata.deletionTimestamp);
     if (stuck) throw new Broken(`a deleted grant goes in the end: ${stuck.metadata.name} has its finalizer still`);
@@ -302,12 +327,14 @@ function dumpOf(
   kind: Kind,
   known: (namespace: string) => boolean = () => true,
   isRemade: (namespace: string) => boolean = () => false,
+  isDrained: (namespace: string) => boolean = () => false,
 ): string {
   return world.list(kind).map(({ metadata, owned: _, ...rest }) => {
     const { name, namespace, labels, annotations, deletionTimestamp } = metadata;
     // One that was about to come into force when something came between has its finalizer, or not yet.
     const finalizers = statusOf({ metadata, ...rest }).phase === "Active" ? metadata.finalizers : undefined;
     if (asFound.has(kind) && !known(namespace!)) return "";
+    if (kind === "pods" && isDrained(namespace!)) return "";
     // A cordon is taken at the use that is seen when it begins.
     if (kind === "quotas" && annotations[cordonAnnotation]) return `${kind} ${namespace} cordoned`;
     // One that was empty for long enough goes, or is granted again at that very instant, and remembers what was before.
@@ -316,7 +343,8 @@ function dumpOf(
       Object.entries(annotations).filter(([key, value]) => value !== "" && !remembered.includes(key)),
     );
     const whole = { name, namespace, labels, annotations: noted, finalizers, deletionTimestamp, ...rest };
-    return `${kind} ${JSON.stringify(sorted(whole))}`;
+    const home = kind === "grants" ? guestNamespace(specOf({ metadata, ...rest }).granteeRealm) : namespace;
+    return `${kind} ${JSON.stringify(sorted(whole, home !== undefined && isDrained(home)))}`;
   }).filter(Boolean).sort().join("\n");
 }
 
@@ -324,20 +352,23 @@ const dump = (
   world: World,
   known: (namespace: string) => boolean,
   isRemade: (namespace: string) => boolean,
-): string => [...watched, "claims" as const].map((kind) => dumpOf(world, kind, known, isRemade)).join("\n");
+  isDrained: (namespace: string) => boolean,
+): string => [...watched, "claims" as const].map((kind) => dumpOf(world, kind, known, isRemade, isDrained)).join("\n");
 
 /** Also the quota, which for nobody known is only ever lowered, from whatever it was. */
 const asFound = new Set<Kind>(["limitRanges", "policies", "quotas", "serviceAccounts"]);
 
 const seenAt = new Set(["lastTransitionTime", "lastSeen"]);
+const counted = new Set([...seenAt, "used", "actualUsage"]);
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+function sorted(value: unknown, isDrained: boolean): unknown {
+  if (Array.isArray(value)) return value.map((each) => sorted(each, isDrained));
   if (typeof value !== "object" || value === null) return value;
+  const left = isDrained ? counted : seenAt;
   return Object.fromEntries(
-    Object.entries(value).filter(([key]) => !seenAt.has(key)).sort(([a], [b]) => a < b ? -1 : 1).map((
+    Object.entries(value).filter(([key]) => !left.has(key)).sort(([a], [b]) => a < b ? -1 : 1).map((
       [key, each],
-    ) => [key, sorted(each)]),
+    ) => [key, sorted(each, isDrained)]),
   );
 }
 

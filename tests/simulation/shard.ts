@@ -21,17 +21,17 @@ export function testShard(shard: number): void {
   else if (Number(oneSeed) % shards === shard) Deno.test(`simulation: seed ${oneSeed}`, () => runOne(Number(oneSeed)));
 }
 
-function runShard(shard: number): void {
+async function runShard(shard: number): Promise<void> {
   const coverage = new Coverage();
   const traces = new Set<number>();
   const began = performance.now();
   let [ran, disturbed] = [0, 0];
   for (let seed = shard; seed < schedules; seed += shards) {
-    const { hash, crashes, staleReads, broken } = runSchedule(seed, { coverage });
+    const { hash, crashes, staleReads, broken } = await runSchedule(seed, { coverage });
     ran++;
     traces.add(hash);
     if (crashes + staleReads > 0) disturbed++;
-    if (broken) assert.fail(failure(seed));
+    if (broken) assert.fail(await failure(seed));
     if (ran % 10_000 === 0) console.log(progress(ran, performance.now() - began));
   }
   const seconds = (performance.now() - began) / 1000;
@@ -51,18 +51,18 @@ function progress(ran: number, ms: number): string {
 }
 
 /** The broken promise with the least that breaks it, and how to see it again. */
-function failure(seed: number): string {
-  const { steps, message, trace } = minimal(seed);
+async function failure(seed: number): Promise<string> {
+  const { steps, message, trace } = await minimal(seed);
   return `${message}\n\n${trace.join("\n")}\n\nAgain, with just these steps: KEYSTONE_SEED=${seed} ` +
     `KEYSTONE_STEPS=${steps.join(",") || "none"} deno task test:simulation`;
 }
 
-function runOne(seed: number): void {
+async function runOne(seed: number): Promise<void> {
   const steps = Deno.env.get("KEYSTONE_STEPS");
   const only = steps === undefined ? {} : { only: new Set(steps.split(",").map(Number)) };
   const run = () => runSchedule(seed, { coverage: new Coverage(), traced: true, ...only });
-  const { broken, hash, trace } = run();
-  assert.equal(run().hash, hash, "a seed says all");
+  const { broken, hash, trace } = await run();
+  assert.equal((await run()).hash, hash, "a seed says all");
   console.log(trace.join("\n"));
   assert.equal(broken?.message, undefined);
 }

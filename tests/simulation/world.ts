@@ -12,6 +12,8 @@ import {
   type RealmStatus,
   type SuperEntitySpec,
 } from "../../src/api/mod.ts";
+import type { OwnerReference } from "../../lib/kubernetes_apis/meta@v1.ts";
+import type { StatusDetails } from "../../lib/kubernetes/mod.ts";
 import { managedBy, managedByLabel, realmLabel, realmOfNamespace } from "../../src/core/names.ts";
 
 export const watched = [
@@ -26,6 +28,10 @@ export const watched = [
   "guides",
   "policies",
   "pods",
+  "clusterRoles",
+  "clusterBindings",
+  "flowSchemas",
+  "priorityLevels",
 ] as const;
 export type Kind = typeof watched[number] | "claims";
 
@@ -38,6 +44,7 @@ export interface Meta {
   creationTimestamp: string;
   deletionTimestamp?: string;
   finalizers?: string[];
+  ownerReferences?: OwnerReference[];
   labels: Record<string, string>;
   annotations: Record<string, string>;
 }
@@ -50,6 +57,7 @@ export interface Stored {
   data?: Record<string, string>;
   subjects?: { kind: string; name: string }[];
   roleRef?: { kind: string; name: string };
+  rules?: unknown;
   automountServiceAccountToken?: boolean;
   /** Of a guide: whether its data can't be changed any more. */
   immutable?: boolean;
@@ -90,8 +98,8 @@ export const quotaStatusOf = (quota: Stored): QuotaStatus => (quota.status ?? { 
 /** An object as a write states it. */
 export type Stated = Omit<Partial<Stored>, "metadata"> & { metadata: Partial<Meta> & { name: string } };
 
-/** What a write comes to. */
-export type Answer = { ok: Stored } | { ok: null } | { error: number; why: string };
+/** What a write comes to; a refusal in the API server's words, as far as the operator reads them. */
+export type Answer = { ok: Stored } | { ok: null } | { error: number; why: string; details?: StatusDetails };
 
 export interface Change {
   kind: Kind;
@@ -120,11 +128,15 @@ function fieldsOf(kind: Kind, object: Stated): Map<string, unknown> {
   each("annotations", object.metadata.annotations);
   if (kind === "quotas") each("hard", (object.spec as QuotaSpec).hard);
   else if (kind === "guides") each("data", object.data);
-  else if (kind === "policies" || kind === "limitRanges") each("spec", object.spec as Record<string, unknown>);
-  else if (kind === "bindings") each("top", { roleRef: object.roleRef, subjects: object.subjects });
+  else if (kind === "policies" || kind === "limitRanges" || kind === "flowSchemas") {
+    each("spec", object.spec as Record<string, unknown>);
+  } else if (kind === "bindings" || kind === "clusterBindings") {
+    each("top", { roleRef: object.roleRef, subjects: object.subjects });
+  } else if (kind === "clusterRoles") each("top", { rules: object.rules });
   else if (kind === "serviceAccounts") {
     each("top", { automountServiceAccountToken: object.automountServiceAccountToken });
   }
+  for (const owner of object.metadata.ownerReferences ?? []) out.set(`owners${separator}${owner.uid}`, owner);
   return out;
 }
 
@@ -144,6 +156,11 @@ function withField(object: Stored, path: string, value: unknown): Stored {
       return { ...object, metadata: { ...object.metadata, labels: change(object.metadata.labels) } };
     case "annotations":
       return { ...object, metadata: { ...object.metadata, annotations: change(object.metadata.annotations) } };
+    case "owners": {
+      const others = (object.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== key);
+      const ownerReferences = value === undefined ? others : [...others, value as OwnerReference];
+      return { ...object, metadata: { ...object.metadata, ownerReferences } };
+    }
     case "hard": {
       const spec = object.spec as QuotaSpec | undefined;
       return { ...object, spec: { ...spec, hard: change(spec?.hard ?? {}) } };
@@ -190,7 +207,9 @@ export class World {
 
   /** What the API server says to a write of the operator that somebody's policy refuses. */
   refuses(kind: Kind, key: string): Answer | undefined {
-    return this.refused.has(`${kind} ${key}`) ? { error: 403, why: "somebody's policy refuses it" } : undefined;
+    return this.refused.has(`${kind} ${key}`)
+      ? { error: 403, why: 'admission webhook "policy.example.com" denied the request: not here' }
+      : undefined;
   }
 
   /** Another world in the same state, which goes its own way from here. */
@@ -237,7 +256,7 @@ export class World {
     by: Change["by"] = "other",
   ): Answer {
     const { name, namespace } = object.metadata;
-    if (this.get(kind, keyOf(namespace, name))) return { error: 409, why: "AlreadyExists" };
+    if (this.get(kind, keyOf(namespace, name))) return { error: 409, why: `"${name}" already exists` };
     const refused = this.#refusedIn(namespace);
     if (refused) return refused;
     const stored: Stored = {
@@ -259,8 +278,17 @@ export class World {
   #refusedIn(namespace: string | undefined): Answer | undefined {
     if (namespace === undefined) return undefined;
     const home = this.get("namespaces", namespace);
-    if (!home) return { error: 404, why: `no namespace ${namespace}` };
-    if (home.metadata.deletionTimestamp) return { error: 403, why: `${namespace} is terminating` };
+    if (!home) {
+      const details = { name: namespace, kind: "namespaces" };
+      return { error: 404, why: `namespaces "${namespace}" not found`, details };
+    }
+    if (home.metadata.deletionTimestamp) {
+      return {
+        error: 403,
+        why: `unable to create new content in namespace ${namespace} because it is being terminated`,
+        details: { causes: [{ reason: "NamespaceTerminating", field: "metadata.namespace" }] },
+      };
+    }
     return undefined;
   }
 
@@ -287,13 +315,13 @@ export class World {
   ): Answer {
     const { name, namespace } = object.metadata;
     const present = this.get(kind, keyOf(namespace, name));
-    if (!present) return uid === undefined ? this.create(kind, object, "operator") : { error: 409, why: "is gone" };
-    if (uid !== undefined && present.metadata.uid !== uid) return { error: 409, why: "another UID" };
+    if (!present) return uid === undefined ? this.create(kind, object, "operator") : isNoMore(uid);
+    if (uid !== undefined && present.metadata.uid !== uid) return isAnother(uid, present);
     const fields = fieldsOf(kind, object);
     if (present.immutable && !isDeepStrictEqual({ ...present.data, ...object.data }, present.data)) {
       return { error: 422, why: "field is immutable when `immutable` is set" };
     }
-    if (kind === "bindings" && !isDeepStrictEqual(present.roleRef, object.roleRef)) {
+    if ((kind === "bindings" || kind === "clusterBindings") && !isDeepStrictEqual(present.roleRef, object.roleRef)) {
       return { error: 422, why: "roleRef is immutable" };
     }
     let next = present;
@@ -318,8 +346,8 @@ export class World {
     annotations: Record<string, string | null>,
   ): Answer {
     const present = this.get("namespaces", key);
-    if (!present) return { error: 404, why: "is gone" };
-    if (present.metadata.uid !== uid) return { error: 409, why: "another UID" };
+    if (!present) return isNotFound("namespaces", key);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
     let next = present;
     for (const [name, value] of Object.entries(labels)) {
       next = withField(next, `labels${separator}${name}`, value ?? undefined);
@@ -333,8 +361,8 @@ export class World {
   /** Deletes: at once, or marked while finalizers or content hold it. */
   delete(kind: Kind, key: string, uid: string | undefined, by: Change["by"], graceSeconds?: number): Answer {
     const present = this.get(kind, key);
-    if (!present) return { error: 404, why: "is gone" };
-    if (uid !== undefined && present.metadata.uid !== uid) return { error: 409, why: "another UID" };
+    if (!present) return isNotFound(kind, key);
+    if (uid !== undefined && present.metadata.uid !== uid) return isAnother(uid, present);
     const lingers = kind === "namespaces" || kind === "pods" || (present.metadata.finalizers?.length ?? 0) > 0;
     if (!lingers) {
       this.#gone(kind, present, by);
@@ -370,7 +398,7 @@ export class World {
     const refused = pod && this.#refusedIn(pod.metadata.namespace);
     if (refused) return refused;
     if (pod?.metadata.uid === uid && pod.pod!.guarded && !pod.metadata.deletionTimestamp) {
-      return { error: 429, why: "PodDisruptionBudget" };
+      return { error: 429, why: "Cannot evict pod as it would violate the pod's disruption budget." };
     }
     return this.delete("pods", key, uid, "operator", graceSeconds);
   }
@@ -418,7 +446,8 @@ export class World {
   /** The operator writes a status: the rules of the CRD hold for it too. */
   applyStatus(kind: "grants" | "realms" | "superEntities", name: string, uid: string, status: unknown): Answer {
     const present = this.get(kind, name);
-    if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
+    if (!present) return isNotFound(kind, name);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
     const { phase } = statusOf(present);
     if (kind === "grants" && (phase === "Expired" || phase === "Revoked") && phase !== (status as GrantStatus).phase) {
       return { error: 422, why: `this grant has ended (${phase})` };
@@ -430,7 +459,8 @@ export class World {
   /** Adds the finalizer. */
   addFinalizer(name: string, uid: string, kind: "grants" | "superEntities" = "grants"): Answer {
     const present = this.get(kind, name);
-    if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
+    if (!present) return isNoMore(uid);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
     const { finalizers = [], ...metadata } = present.metadata;
     if (finalizers.includes(guestFinalizer)) return { ok: present };
     if (metadata.deletionTimestamp) return { error: 422, why: "no finalizer on what is being deleted" };
@@ -447,8 +477,11 @@ export class World {
     kind: "grants" | "superEntities" = "grants",
   ): Answer {
     const present = this.get(kind, name);
-    if (!present || present.metadata.uid !== uid) return { error: 404, why: "is gone" };
-    if (present.metadata.resourceVersion !== resourceVersion) return { error: 409, why: "has changed" };
+    if (!present) return isNotFound(kind, name);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
+    if (present.metadata.resourceVersion !== resourceVersion) {
+      return { error: 409, why: "the object has been modified; please apply your changes to the latest version" };
+    }
     const next = { ...present, metadata: { ...present.metadata, finalizers: [] } };
     if (!present.metadata.deletionTimestamp) return { ok: this.#put(kind, next, "operator") };
     this.#gone(kind, next, "operator");
@@ -458,10 +491,11 @@ export class World {
   /** Not forced: who has set it is left it. */
   applyPin(name: string, uid: string, annotation: string, node: string): Answer {
     const present = this.get("realms", name);
-    if (!present || present.metadata.uid !== uid) return { error: 409, why: "is gone" };
+    if (!present) return isNoMore(uid);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
     const is = present.metadata.annotations[annotation];
     if (is === node) return { ok: present };
-    if (is !== undefined) return { error: 409, why: "another manager has set it" };
+    if (is !== undefined) return { error: 409, why: 'Apply failed with 1 conflict: conflict with "kubectl"' };
     return { ok: this.#put("realms", withField(present, `annotations${separator}${annotation}`, node), "operator") };
   }
 
@@ -513,6 +547,29 @@ export class World {
     return true;
   }
 }
+
+/** The group of the kinds that the operator looks for in answers. */
+const groups: Partial<Record<Kind, string>> = {
+  grants: "keystone.io",
+  realms: "keystone.io",
+  superEntities: "keystone.io",
+};
+
+function isNotFound(kind: Kind, key: string): Answer {
+  const name = key.slice(key.indexOf("/") + 1);
+  const group = groups[kind];
+  return { error: 404, why: `${kind} "${name}" not found`, details: { name, kind, ...(group ? { group } : {}) } };
+}
+
+const isNoMore = (uid: string): Answer => ({
+  error: 409,
+  why: `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
+});
+
+const isAnother = (uid: string, { metadata }: Stored): Answer => ({
+  error: 409,
+  why: `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
+});
 
 const milli = (value: number): string => value % 1000 === 0 ? `${value / 1000}` : `${value}m`;
 const mebi = (value: number): string => value === 0 ? "0" : `${value}Mi`;

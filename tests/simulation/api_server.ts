@@ -1,0 +1,187 @@
+/** The API server over a {@linkcode World}: requests as the operator's client makes them, answers as it is given them. */
+import { ApiError, type JSONValue, type RequestOptions } from "../../lib/kubernetes/mod.ts";
+import { trustedNodeAnnotation } from "../../src/api/mod.ts";
+import { type Answer, isMade, keyOf, type Kind, type Stated, type World } from "./world.ts";
+
+const kinds: Readonly<Record<string, Kind>> = {
+  grants: "grants",
+  realms: "realms",
+  superentities: "superEntities",
+  namespaces: "namespaces",
+  resourcequotas: "quotas",
+  limitranges: "limitRanges",
+  serviceaccounts: "serviceAccounts",
+  rolebindings: "bindings",
+  configmaps: "guides",
+  networkpolicies: "policies",
+  pods: "pods",
+  persistentvolumeclaims: "claims",
+  clusterroles: "clusterRoles",
+  clusterrolebindings: "clusterBindings",
+  flowschemas: "flowSchemas",
+};
+
+/** Kinds of which there is nothing here. */
+const empty = new Set(["services", "volumesnapshots"]);
+
+/** What a request is about. */
+export interface Target {
+  plural: string;
+  /** Absent for a kind of which there is nothing here. */
+  kind?: Kind;
+  namespace?: string;
+  /** Absent for a whole collection. */
+  name?: string;
+  subresource?: string;
+}
+
+/** Reads the path of a request. */
+export function targetOf(path: string): Target {
+  const [, root, ...parts] = path.split("/");
+  const rest = parts.slice(root === "api" ? 1 : 2);
+  const namespace = rest[0] === "namespaces" && rest.length > 2 ? rest[1]! : undefined;
+  const [plural, name, subresource] = namespace === undefined ? rest : rest.slice(2);
+  const kind = kinds[plural!];
+  if (kind === undefined && !empty.has(plural!)) throw new Error(`${path} isn't served here`);
+  return {
+    plural: plural!,
+    ...(kind === undefined ? {} : { kind }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(name === undefined ? {} : { name }),
+    ...(subresource === undefined ? {} : { subresource }),
+  };
+}
+
+/** A request in a few words, for traces. */
+export function textOf({ method, path, contentType, bodyJson }: RequestOptions): string {
+  const { kind, plural, namespace, name, subresource } = targetOf(path);
+  const { metadata, status } = (bodyJson ?? {}) as { metadata?: { name?: string }; status?: Record<string, unknown> };
+  const key = keyOf(namespace, name ?? metadata?.name ?? "");
+  const what = `${kind ?? plural} ${key}`;
+  if (subresource === "eviction") return `evict ${key}`;
+  if (subresource === "status") return `status ${what} ${newsOf(status ?? {})}`;
+  if (method === "GET") return `list ${what}`;
+  if (method === "DELETE") return `delete ${what}`;
+  if (method === "POST") return `create ${what}`;
+  return `${contentType?.includes("merge") ? "patch" : "apply"} ${what}`;
+}
+
+/** What is new in a status, as far as a line takes. */
+function newsOf({ phase, connectionState, conditions }: Record<string, unknown>): string {
+  const ready = (conditions as { type: string; reason: string }[] | undefined)?.find(({ type }) => type === "Ready");
+  return [phase ?? connectionState, ready?.reason].filter(Boolean).join(" ");
+}
+
+/** Carries out requests of the operator. */
+export class ApiServer {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Carries out a request. Returns the answer's body; throws the error that the operator's client would throw. */
+  perform(request: RequestOptions): JSONValue {
+    const target = targetOf(request.path);
+    if (request.method === "GET") return this.#list(target);
+    const answer = this.#write(request, target);
+    if ("error" in answer) throw errorOf(answer, request);
+    // A copy, because clients write into what they are answered.
+    return answer.ok && { ...answer.ok } as unknown as JSONValue;
+  }
+
+  #list({ kind, namespace }: Target): JSONValue {
+    const items = kind === undefined ? [] : this.#world.within(kind, namespace!).map((object) => ({ ...object }));
+    return { metadata: { resourceVersion: String(this.#world.version) }, items } as unknown as JSONValue;
+  }
+
+  #write(request: RequestOptions, { kind, plural, namespace, name, subresource }: Target): Answer {
+    const world = this.#world;
+    const body = (request.bodyJson ?? {}) as Body;
+    if (kind === undefined) return { error: 404, why: `${plural} "${name}" not found` };
+    const key = keyOf(namespace, name ?? body.metadata?.name ?? "");
+    if (subresource === "eviction") {
+      const { preconditions, gracePeriodSeconds } = body.deleteOptions!;
+      return world.evict(key, preconditions!.uid, gracePeriodSeconds!);
+    }
+    const refused = (namespace === undefined ? undefined : this.#fence(namespace)) ??
+      // Of a Grant only the status: it is what its controller writes again and again.
+      (kind === "grants" && subresource !== "status" ? undefined : world.refuses(kind, key));
+    if (refused) return refused;
+    if (request.method === "DELETE") {
+      return world.delete(kind, key, body.preconditions?.uid, "operator", body.gracePeriodSeconds);
+    }
+    if (request.method === "POST") return world.create(kind, body as Stated, "operator");
+    const merge = request.contentType === "application/merge-patch+json";
+    return merge ? this.#merge(kind, key, body) : this.#apply(kind, key, body, subresource);
+  }
+
+  #merge(kind: Kind, key: string, { metadata }: Body): Answer {
+    const { uid, labels, annotations, resourceVersion } = metadata!;
+    switch (kind) {
+      case "namespaces":
+        return this.#world.patch(key, uid!, labels ?? {}, annotations ?? {});
+      case "grants":
+      case "superEntities":
+        return this.#world.removeFinalizer(key, uid!, resourceVersion!, kind);
+      default:
+        throw new Error(`Nobody patches ${kind}`);
+    }
+  }
+
+  #apply(kind: Kind, key: string, body: Body, subresource: string | undefined): Answer {
+    const { uid, annotations, finalizers } = body.metadata!;
+    if (kind !== "grants" && kind !== "realms" && kind !== "superEntities") {
+      return this.#world.apply(kind, withoutUid(body), uid);
+    }
+    if (subresource === "status") return this.#world.applyStatus(kind, key, uid!, asSent(body.status));
+    if (kind === "realms") {
+      return this.#world.applyPin(key, uid!, trustedNodeAnnotation, annotations![trustedNodeAnnotation]!);
+    }
+    if (!finalizers) throw new Error(`Nobody applies ${kind} ${key} without a finalizer`);
+    return this.#world.addFinalizer(key, uid!, kind);
+  }
+
+  /** The admission policy on the operator itself: it writes only in namespaces that it has made. */
+  #fence(namespace: string): Answer | undefined {
+    const home = this.#world.get("namespaces", namespace);
+    if (!home || isMade(home)) return undefined;
+    return {
+      error: 403,
+      why: `ValidatingAdmissionPolicy 'keystone-operator' denied request: ${namespace} is another's`,
+    };
+  }
+}
+
+interface Body {
+  metadata?: {
+    name?: string;
+    uid?: string;
+    resourceVersion?: string;
+    labels?: Record<string, string | null>;
+    annotations?: Record<string, string | null>;
+    finalizers?: string[];
+  };
+  status?: unknown;
+  preconditions?: { uid: string };
+  gracePeriodSeconds?: number;
+  deleteOptions?: { gracePeriodSeconds: number; preconditions: { uid: string } };
+}
+
+function withoutUid({ metadata, ...rest }: Body): Stated {
+  const { uid: _, ...others } = metadata!;
+  return { ...rest, metadata: others } as Stated;
+}
+
+const errorOf = (
+  { error, why, details }: Extract<Answer, { error: number }>,
+  { method, path }: RequestOptions,
+): ApiError => new ApiError(why, { code: error, reason: "", method, path, ...(details ? { details } : {}) });
+
+/** As JSON has it: without what isn't set. */
+function asSent(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asSent);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(entries.map(([key, each]) => [key, asSent(each)]));
+}

@@ -1,0 +1,141 @@
+/** Two clusters side by side, each with an API server and an operator of its own, and messages between the operators. */
+import { defaultSettings } from "../../src/api/mod.ts";
+import { guestFlowName } from "../../src/core/names.ts";
+import { machinery, nodeNamed, type Stage } from "./actors.ts";
+import { Coverage } from "./coverage.ts";
+import { Mailbox } from "./mailbox.ts";
+import { Broken, Promises } from "./promises.ts";
+import { type Random, randomOf } from "./random.ts";
+import { Replica } from "./replica.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { World } from "./world.ts";
+
+/** What a process of one side says to the other side, and does with what it hears. */
+export interface Exchange<M> {
+  /** Called after each step of its operator. */
+  looked(): void;
+  heard(message: M): void;
+}
+
+/** One of the two clusters. */
+export interface Side<M> extends Stage {
+  name: string;
+  /** The exchange of the process that runs now. */
+  exchange: Exchange<M>;
+}
+
+export interface NeighboursOptions<M> {
+  seed: number;
+  /** The realms that the clusters are. */
+  names: readonly [string, string];
+  /** A process begins: what it exchanges, with memory of its own. */
+  exchange: (side: Side<M>, send: (message: M) => void) => Exchange<M>;
+  /** Something that people do. */
+  act: (side: Side<M>, random: Random) => string;
+}
+
+const startedAt = Date.parse("2026-06-01T12:00:00Z");
+const maxTurns = 4000;
+
+export class Neighbours<M> {
+  readonly trace: string[] = [];
+  readonly sides: readonly Side<M>[];
+  readonly #options: NeighboursOptions<M>;
+  readonly #mailbox: Mailbox<M>;
+  readonly #random: Random;
+
+  constructor(options: NeighboursOptions<M>) {
+    this.#options = options;
+    this.#random = randomOf(options.seed, -21);
+    this.#mailbox = new Mailbox((to, message) => this.sides.find(({ name }) => name === to)!.exchange.heard(message));
+    this.sides = options.names.map((name) => this.#sideOf(name));
+  }
+
+  #sideOf(name: string): Side<M> {
+    const { names } = this.#options;
+    const world = new World(startedAt);
+    world.create("priorityLevels", { metadata: { name: guestFlowName } });
+    for (const realm of names) {
+      const spec = { identity: `${realm}.tailnet.ts.net`, connectionType: "tailscale", trustLevel: "partner" };
+      world.create("realms", { metadata: { name: realm }, spec });
+    }
+    const around: Surroundings = {
+      settings: defaultSettings,
+      cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
+      configured: name,
+      tailnet: {
+        kind: "running",
+        self: `${name}.tailnet.ts.net`,
+        nodes: names.map((each) => nodeNamed(each, { self: each === name })),
+      },
+      aheadMs: 0,
+    };
+    const may = { drift: false, skew: false, foreign: false, faults: false };
+    const side = { name, world, around, promises: new Promises(world, around), may } as Side<M>;
+    this.#start(side);
+    return side;
+  }
+
+  /** A new process on one side. */
+  #start(side: Side<M>): void {
+    const { names, exchange } = this.#options;
+    const { name, world, around, promises } = side;
+    const observer = {
+      coverage: new Coverage(),
+      sending: (request: Parameters<Promises["sending"]>[0]) => promises.sending(request),
+    };
+    const operator: Replica = new Replica(world, around, observer, this.#random);
+    side.operator = operator;
+    world.listener = (change) => {
+      promises.changed(change);
+      operator.changed(change);
+    };
+    const other = names.find((each) => each !== name)!;
+    side.exchange = exchange(side, (message) => this.#mailbox.send(name, other, message));
+  }
+
+  /** So many steps of anybody. */
+  async run(steps: number): Promise<void> {
+    const random = this.#random;
+    for (let step = 0; step < steps; step++) {
+      const side = random.of(this.sides);
+      const what = random.below(100);
+      if (what < 60) await this.#operate(side, true);
+      else if (what < 75) this.trace.push(`${side.name}: ${this.#options.act(side, random)}`);
+      else if (what < 95) { if (!this.#mailbox.isEmpty) this.trace.push(this.#mailbox.step(random)); }
+      else if (what < 98) {
+        this.trace.push(`${side.name} crashes`);
+        this.#start(side);
+      } else for (const { world } of this.sides) world.now += 60_000;
+      side.promises.hold();
+    }
+  }
+
+  async #operate(side: Side<M>, isDisturbed: boolean): Promise<boolean> {
+    const { operator, name, exchange } = side;
+    operator.isDisturbed = isDisturbed;
+    const choices = operator.choices();
+    if (choices.length === 0) return false;
+    this.trace.push(`${name}: ${await this.#random.of(choices)()}`);
+    exchange.looked();
+    return true;
+  }
+
+  /** Nobody acts, and nothing is lost, until nothing is left to do. */
+  async rest(): Promise<void> {
+    this.trace.push("rest");
+    for (let turn = 0; turn < maxTurns; turn++) {
+      this.#mailbox.deliverAll();
+      let isBusy = false;
+      for (const side of this.sides) {
+        if (await this.#operate(side, false)) isBusy = true;
+        else if (machinery(side).some((each) => each() !== "")) isBusy = true;
+        side.promises.hold();
+      }
+      if (isBusy || !this.#mailbox.isEmpty) continue;
+      for (const { exchange } of this.sides) exchange.looked();
+      if (this.#mailbox.isEmpty) return this.sides.forEach(({ promises }) => promises.atRest());
+    }
+    throw new Broken("two neighbours come to rest when nobody acts");
+  }
+}

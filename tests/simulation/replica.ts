@@ -1,0 +1,504 @@
+/**
+ * The operator as one process: its own loops, stores, triggers and memory, over an API server, a tailnet and a clock of the
+ * simulation. This is the one joint between the two.
+ *
+ * Each request waits until the schedule lets it go, so that others act between any two writes. It may be lost on its way,
+ * its answer may be late or lost, and a process that is given up never hears of any again.
+ */
+import { setImmediate } from "node:timers";
+import type { Next, Store } from "../../lib/controller/mod.ts";
+import { ApiError, ConnectionError, type JSONValue, type RequestOptions } from "../../lib/kubernetes/mod.ts";
+import type { Context } from "../../src/controllers/context.ts";
+import { executorOf } from "../../src/controllers/kinds.ts";
+import { beginToLead, connectLoops, knowFlows, loops } from "../../src/controllers/loops.ts";
+import { Pings } from "../../src/controllers/pings.ts";
+import { createPodStore } from "../../src/controllers/pods.ts";
+import { Pools } from "../../src/controllers/pools.ts";
+import { Shares } from "../../src/controllers/shares.ts";
+import { createSignals } from "../../src/controllers/signals.ts";
+import { createStores } from "../../src/controllers/stores.ts";
+import { Unwritten } from "../../src/controllers/unwritten.ts";
+import type { NamespaceFacts, PodFacts } from "../../src/core/facts.ts";
+import { guideName } from "../../src/core/guest/objects/guide.ts";
+import { limitRangeName } from "../../src/core/guest/objects/limit_range.ts";
+import { quotaName } from "../../src/core/guest/objects/quota.ts";
+import type { GuestPlan } from "../../src/core/guest/plan.ts";
+import type { GuestWorld } from "../../src/core/guest/world.ts";
+import { localRealm } from "../../src/core/local_realm.ts";
+import { guestFlowName, guestRole, managedBy, managedByLabel } from "../../src/core/names.ts";
+import type { Loop as AnyLoop } from "../../src/engine/loop.ts";
+import { Feed } from "../../src/engine/triggers.ts";
+import type { Ping, TailnetChange, TailnetState } from "../../src/tailnet/tailnet.ts";
+import { ApiServer, targetOf, textOf } from "./api_server.ts";
+import { brokenContext } from "./broken.ts";
+import type { Coverage } from "./coverage.ts";
+import { podObject } from "./pod_object.ts";
+import { Queue } from "./queue.ts";
+import type { Random } from "./random.ts";
+import { pinged, type Surroundings, tailnetState } from "./surroundings.ts";
+import { type Change, keyOf, type Kind, type Stored, watched, type World } from "./world.ts";
+
+type Loop = AnyLoop<Context>;
+
+/** How soon it is looked whether the clocks agree again. */
+export const skewLookMs = 5000;
+
+/** A request as the promises see it, when the operator sends it. */
+export interface Sent {
+  text: string;
+  /** Whose namespace is reconciled. */
+  grantee?: string;
+  /** The namespace as it was when this was planned. */
+  home?: NamespaceFacts | undefined;
+  /** How it ends a pod. */
+  ends?: "evict" | "delete";
+}
+
+/** Told of what the operator does. */
+export interface Observer {
+  sending(request: Sent): void;
+  coverage: Coverage;
+}
+
+/** A reconcile that is under way. */
+interface Running {
+  loop: Loop;
+  key: string;
+  id: string;
+  /** Something of it was lost. */
+  disturbed: boolean;
+  /** Something could not be read when it began. */
+  broken: boolean;
+  /** The namespace that was seen when it was planned. */
+  home?: NamespaceFacts | undefined;
+}
+
+/** A request, or a ping, that waits for the schedule. */
+interface Parked {
+  text: string;
+  running: Running;
+  request: RequestOptions;
+  resolve: (body: JSONValue) => void;
+  reject: (error: unknown) => void;
+  /** It was carried out, and this is the answer. */
+  answer?: { body: JSONValue } | { error: ApiError };
+}
+
+interface PodWatch {
+  store: ReturnType<typeof createPodStore>;
+  synced: boolean;
+  pending: Change[];
+  ending: Set<string>;
+}
+
+/** Runs all that is ready to run, however long its chain. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Tells of each plan that is about to be carried out. */
+class WatchedPools extends Pools {
+  readonly #onPlan: (seen: GuestWorld, plan: GuestPlan) => void;
+
+  constructor(onPlan: (seen: GuestWorld, plan: GuestPlan) => void) {
+    super();
+    this.#onPlan = onPlan;
+  }
+
+  override announce(seen: GuestWorld, plan: GuestPlan): void {
+    this.#onPlan(seen, plan);
+    super.announce(seen, plan);
+  }
+}
+
+export class Replica {
+  readonly #world: World;
+  readonly #around: Surroundings;
+  readonly #observer: Observer;
+  readonly #api: ApiServer;
+  readonly #context: Context;
+  readonly #queues = new Map<string, Queue>();
+  readonly #pending = new Map<Kind, Change[]>();
+  readonly #pods = new Map<string, PodWatch>();
+  readonly #running = new Map<string, Running>();
+  readonly #bySignal = new WeakMap<AbortSignal, Running>();
+  readonly #parked = new Set<Parked>();
+  readonly #pings = new Set<{ address: string; resolve: (ping: Ping) => void }>();
+  /** What came to its end in this turn. */
+  #ended: string[] = [];
+  /** An error that nobody expects. */
+  #bug: unknown;
+  /** How often the watches have told something. */
+  #told = 0;
+  #tailnet: { of: Surroundings["tailnet"]; state: TailnetState } | undefined;
+  readonly #tailnetChanges = new Feed<TailnetChange>();
+  /** Writes that it has sent, but for evictions, which are tried again whenever it looks. */
+  readonly requests: string[] = [];
+  /** Chooses what is lost on its way. */
+  random: Random;
+  /** Requests and answers may be lost or late. */
+  isDisturbed = false;
+
+  /** Starts as a new process does: reads everything, and looks at everything once. */
+  constructor(world: World, around: Surroundings, observer: Observer, random: Random) {
+    this.random = random;
+    this.#world = world;
+    this.#around = around;
+    this.#observer = observer;
+    this.#api = new ApiServer(world);
+    for (const { name } of loops) this.#queues.set(name, new Queue(() => this.now));
+    this.#context = this.#createContext();
+    connectLoops(this.#context, this.#queueOf);
+    for (const kind of watched) {
+      this.#pending.set(kind, []);
+      const store = this.#storeOf(kind);
+      if (!store) continue;
+      const listing = store.listing();
+      let newest = 1;
+      for (const object of world.list(kind)) {
+        newest = Math.max(newest, Number(object.metadata.resourceVersion));
+        if (selects(kind, object)) listing.add(object);
+      }
+      listing.commit(String(newest));
+    }
+    knowFlows(this.#context);
+    this.wakeAll();
+  }
+
+  #createContext(): Context {
+    const stores = createStores();
+    const signals = createSignals();
+    const clock = {
+      now: () => this.now,
+      monotonic: () => this.#world.now,
+      setTimer: () => {
+        throw new Error("Nothing in a simulation waits for a timer");
+      },
+    };
+    const tailnetOf = () => this.#tailnetState();
+    const local = () => {
+      const { configured } = this.#around;
+      const tailnet = tailnetOf();
+      return localRealm({
+        ...(configured === undefined ? {} : { configured }),
+        tailnet: tailnet.kind === "running" ? { kind: "running", selfName: tailnet.self.dnsName } : tailnet,
+        realmsOfIdentity: (identity) =>
+          stores.realms.index("identity", identity).filter(({ deleting }) => !deleting).map(({ name }) => name),
+      });
+    };
+    const around = this.#around;
+    const context = {
+      rest: {
+        performRequest: (request: RequestOptions) => this.#park(request),
+        performStream: () => Promise.reject(new Error("Nothing is streamed in a simulation")),
+      },
+      executor: undefined as unknown,
+      events: { event: ({ reason }: { reason: string }) => this.#observer.coverage.count(`event ${reason}`) },
+      stores,
+      cluster: { facts: around.cluster, onChange() {} },
+      pods: {
+        get: (namespace: string) => this.#podsOf(namespace),
+        errorOf: () => undefined,
+        want: (namespace: string, wanted: boolean) => this.#wantPods(namespace, wanted),
+        ending: (namespace: string, uid: string) => void this.#pods.get(namespace)?.ending.add(uid),
+      },
+      names: { get: () => undefined, want() {}, onChange() {} },
+      storage: {
+        get bytes() {
+          return around.storedBytes;
+        },
+      },
+      shares: new Shares(),
+      pings: new Pings({
+        ping: (address) => new Promise((resolve) => this.#pings.add({ address, resolve })),
+        clock,
+        signal: new AbortController().signal,
+        wake: (key, at) => signals.pinged.emit({ key, at }),
+      }),
+      missingSince: new Map(),
+      pools: new WatchedPools((seen, plan) => {
+        this.#observer.coverage.planned(seen, plan);
+        const running = this.#running.get(`guests/${seen.grantee}`);
+        if (running) running.home = seen.namespace;
+      }),
+      unwritten: { grants: new Unwritten(), realms: new Unwritten() },
+      tailnet: {
+        get state() {
+          return tailnetOf();
+        },
+        onChange: (listener: (change: TailnetChange) => void) => this.#tailnetChanges.subscribe(listener),
+        watch() {},
+      },
+      settings: around.settings,
+      local,
+      skewMs: () => this.skewMs,
+      clock,
+      lastSeenEveryMs: 300_000,
+      signals,
+      knowsFlows: false,
+    };
+    const whole = context as unknown as Context;
+    whole.executor = executorOf(whole.rest, whole);
+    return whole;
+  }
+
+  #queueOf = (loop: string): Queue => this.#queues.get(loop)!;
+
+  /** All keys, as when the Lease is taken. */
+  wakeAll(): void {
+    beginToLead(this.#context, this.#queueOf, (_, restore) => restore());
+  }
+
+  tailnetChanged(): void {
+    this.#tailnetChanges.emit({ names: new Set(), all: true });
+  }
+
+  /** The size of the database was read anew. */
+  storageRead(): void {
+    this.#context.signals.storage.emit();
+  }
+
+  get now(): number {
+    return this.#world.now + this.#around.aheadMs;
+  }
+
+  get skewMs(): number {
+    return -this.#around.aheadMs;
+  }
+
+  #tailnetState(): TailnetState {
+    const { tailnet } = this.#around;
+    if (this.#tailnet?.of !== tailnet) this.#tailnet = { of: tailnet, state: tailnetState(this.#around) };
+    return this.#tailnet.state;
+  }
+
+  // deno-lint-ignore no-explicit-any
+  #storeOf(kind: Kind): Store<any, any, any> | undefined {
+    return kind === "pods" || kind === "claims" ? undefined : this.#context.stores[kind];
+  }
+
+  /** The watch has something to tell; it tells when a step delivers it. */
+  changed(change: Change): void {
+    const { kind, object } = change;
+    if (kind === "claims") return;
+    if (kind === "pods") this.#pods.get(object.metadata.namespace!)?.pending.push(change);
+    else this.#pending.get(kind)!.push(change);
+  }
+
+  /** What the operator could do next, one entry for each choice. */
+  choices(): (() => Promise<string>)[] {
+    const out: (() => Promise<string>)[] = [];
+    for (const parked of this.#parked) out.push(() => this.#goOn(parked));
+    // While there is no tailnet they wait for it: that one which could not be sent is sent again is tested beside the code.
+    for (const ping of this.#around.tailnet.kind === "running" ? this.#pings : []) {
+      out.push(() => {
+        this.#pings.delete(ping);
+        ping.resolve(pinged(this.#around, ping.address));
+        return this.#after(`ping of ${ping.address}`);
+      });
+    }
+    const moment = this.#moment;
+    for (const loop of loops) {
+      for (const key of this.#queueOf(loop.name).due(moment, this.#world.now)) out.push(() => this.#begin(loop, key));
+    }
+    for (const [kind, changes] of this.#pending) {
+      if (changes.length > 0) out.push(() => Promise.resolve(this.#deliver(kind)));
+    }
+    for (const [namespace, watch] of this.#pods) {
+      if (!watch.synced || watch.pending.length > 0) out.push(() => Promise.resolve(this.#lookAtPods(namespace)));
+    }
+    return out;
+  }
+
+  /** Delivers all that the watches have to tell. */
+  catchUp(): void {
+    for (const kind of watched) while (this.#pending.get(kind)!.length > 0) this.#deliver(kind);
+    for (const [namespace, watch] of this.#pods) {
+      if (!watch.synced || watch.pending.length > 0) this.#lookAtPods(namespace);
+    }
+  }
+
+  /** Whether something of what it sees is older than the truth. */
+  get isStale(): boolean {
+    return [...this.#pending.values()].some((changes) => changes.length > 0);
+  }
+
+  get isIdle(): boolean {
+    return this.#running.size === 0;
+  }
+
+  /** The instants for which keys wait, on the operator's clock. */
+  wakes(): number[] {
+    return ["grants", "guests", "superEntities"].flatMap((loop) => this.#queueOf(loop).instants);
+  }
+
+  /** When it is sure of nodes that were missing at its first look: it waits half a second for them. */
+  get doubtfulUntil(): number | undefined {
+    const soon = this.#queueOf("realms").instants.filter((at) => at > this.now && at <= this.now + 500);
+    return soon.length > 0 ? Math.min(...soon) : undefined;
+  }
+
+  /** What a failure may depend on. */
+  get #moment(): string {
+    const { broken, aheadMs } = this.#around;
+    return [this.#world.version, this.#world.now, this.#world.refused.size, this.#told, broken, aheadMs].join();
+  }
+
+  async #after(text: string): Promise<string> {
+    await turn();
+    if (this.#bug !== undefined) throw this.#bug;
+    const ended = this.#ended;
+    this.#ended = [];
+    return [text, ...ended].join("; ");
+  }
+
+  #begin(loop: Loop, key: string): Promise<string> {
+    const id = `${loop.name}/${key}`;
+    const running: Running = { loop, key, id, disturbed: false, broken: this.#around.broken !== undefined };
+    const signal = quietSignal();
+    this.#queueOf(loop.name).take(key);
+    this.#running.set(id, running);
+    this.#bySignal.set(signal, running);
+    void this.#reconcile(running, signal).then(
+      (next) => this.#succeeded(running, next),
+      (error) => this.#failed(running, error),
+    );
+    return this.#after(id);
+  }
+
+  #reconcile({ loop, key }: Running, signal: AbortSignal): Promise<Next> {
+    const { broken } = this.#around;
+    const isBroken = broken !== undefined && loop.name === "guests";
+    const context = isBroken ? brokenContext(this.#context, broken, key) : this.#context;
+    return loop.reconcile(key, { context, queue: this.#queueOf(loop.name), signal });
+  }
+
+  #succeeded({ loop, key, id }: Running, { wakeAt, afterMs, urgent }: Next): void {
+    const queue = this.#queueOf(loop.name);
+    this.#running.delete(id);
+    queue.done(key);
+    // An instant that is near isn't put off here, as it is by a few milliseconds for a process's sake.
+    if (wakeAt !== undefined) queue.addAt(key, wakeAt > this.now ? wakeAt : this.now + 10, urgent ? { urgent } : {});
+    if (afterMs !== undefined) queue.lookAt(key, this.#world.now + afterMs);
+    this.#ended.push(`${id} done`);
+  }
+
+  #failed({ loop, key, id, disturbed, broken }: Running, error: unknown): void {
+    const queue = this.#queueOf(loop.name);
+    this.#running.delete(id);
+    queue.done(key);
+    if (disturbed) queue.add(key);
+    else queue.fail(key, this.#moment);
+    const isExpected = error instanceof ApiError || error instanceof ConnectionError || disturbed || broken;
+    if (!isExpected) this.#bug ??= error;
+    this.#ended.push(`${id} failed: ${error}`);
+  }
+
+  #park(request: RequestOptions): Promise<JSONValue> {
+    const running = this.#bySignal.get(request.abortSignal!);
+    if (!running) return Promise.reject(this.#bug = new Error(`${request.path} belongs to no reconcile`));
+    const text = textOf(request);
+    const { loop, key, home } = running;
+    const { kind, subresource } = targetOf(request.path);
+    const ends = subresource === "eviction" ? "evict" : kind === "pods" ? "delete" : undefined;
+    if (request.method !== "GET") {
+      if (ends !== "evict") this.requests.push(`${running.id} ${text}`);
+      this.#observer.coverage.sent(request);
+      if (loop.name === "guests") this.#observer.sending({ text, grantee: key, home, ...(ends ? { ends } : {}) });
+    }
+    return new Promise((resolve, reject) => this.#parked.add({ text, running, request, resolve, reject }));
+  }
+
+  #goOn(parked: Parked): Promise<string> {
+    const { running, text, request, resolve, reject } = parked;
+    const said = `${running.id} ${text}`;
+    if (parked.answer === undefined) {
+      const chance = this.isDisturbed ? this.random.below(100) : 100;
+      if (chance < 6) running.disturbed = true;
+      if (chance < 3) {
+        this.#parked.delete(parked);
+        reject(new ConnectionError("Nobody answers"));
+        return this.#after(`${said} is lost`);
+      }
+      parked.answer = this.#perform(request);
+      if (chance < 6) {
+        this.#parked.delete(parked);
+        reject(new ConnectionError("Nobody answers"));
+        return this.#after(`${said}, and the answer is lost`);
+      }
+      if (chance < 16) return Promise.resolve(`${said}, and the answer takes its time`);
+    }
+    this.#parked.delete(parked);
+    const { answer } = parked;
+    if ("error" in answer) reject(answer.error);
+    else resolve(answer.body);
+    return this.#after("error" in answer ? `${said} → ${answer.error.code} ${answer.error.message}` : said);
+  }
+
+  #perform(request: RequestOptions): { body: JSONValue } | { error: ApiError } {
+    try {
+      return { body: this.#api.perform(request) };
+    } catch (error) {
+      if (error instanceof ApiError) return { error };
+      throw error;
+    }
+  }
+
+  #deliver(kind: Kind): string {
+    this.#told++;
+    const { object, old, type } = this.#pending.get(kind)!.shift()!;
+    const store = this.#storeOf(kind)!;
+    if (type === "put" && selects(kind, object)) store.put(object);
+    else if (type === "gone" || old && selects(kind, old)) store.remove(object);
+    return `sees ${kind} ${keyOf(object.metadata.namespace, object.metadata.name)}`;
+  }
+
+  #lookAtPods(namespace: string): string {
+    this.#told++;
+    const watch = this.#pods.get(namespace)!;
+    if (!watch.synced) {
+      watch.synced = true;
+      watch.pending = [];
+      for (const pod of this.#world.within("pods", namespace)) watch.store.put(podObject(pod));
+    } else {
+      for (const { type, object } of watch.pending.splice(0)) {
+        if (type === "put") watch.store.put(podObject(object));
+        else watch.store.remove(podObject(object));
+      }
+    }
+    this.#context.signals.pods.emit(namespace);
+    return `sees pods of ${namespace}`;
+  }
+
+  #podsOf(namespace: string): PodFacts[] | undefined {
+    const watch = this.#pods.get(namespace);
+    if (!watch?.synced) return undefined;
+    return watch.store.list().map((pod) => watch.ending.has(pod.uid) ? { ...pod, terminating: true } : pod);
+  }
+
+  #wantPods(namespace: string, wanted: boolean): void {
+    if (!wanted) this.#pods.delete(namespace);
+    else if (!this.#pods.has(namespace)) {
+      this.#pods.set(namespace, { store: createPodStore(), synced: false, pending: [], ending: new Set() });
+    }
+  }
+}
+
+const names: Partial<Record<Kind, string>> = {
+  quotas: quotaName,
+  limitRanges: limitRangeName,
+  serviceAccounts: "default",
+  bindings: guestRole,
+  guides: guideName,
+  flowSchemas: guestFlowName,
+  priorityLevels: guestFlowName,
+};
+const labelled = new Set<Kind>(["clusterRoles", "clusterBindings"]);
+
+/** Whether it is among what the operator watches. */
+function selects(kind: Kind, { metadata: { name, labels } }: Stored): boolean {
+  if (labelled.has(kind)) return labels[managedByLabel] === managedBy;
+  return names[kind] === undefined || names[kind] === name;
+}
+
+/** A signal that never aborts: a process that is given up is told nothing. */
+const quietSignal = (): AbortSignal =>
+  ({ aborted: false, throwIfAborted() {}, addEventListener() {}, removeEventListener() {} }) as unknown as AbortSignal;

@@ -1,0 +1,42 @@
+/** What isn't in the API server: the tailnet, the operator's clock and its configuration. */
+import type { Settings } from "../../src/api/mod.ts";
+import type { ClusterFacts } from "../../src/core/facts.ts";
+import type { NodeFacts } from "../../src/core/realm/world.ts";
+import type { Ping, TailnetState, UnavailableReason } from "../../src/tailnet/tailnet.ts";
+import type { Breakable } from "./broken.ts";
+
+export interface Surroundings {
+  settings: Settings;
+  cluster: ClusterFacts;
+  /** KEYSTONE_REALM. */
+  configured?: string;
+  tailnet:
+    | { kind: "none" }
+    | { kind: "unavailable"; reason: string; message: string }
+    | { kind: "running"; self: string; nodes: readonly NodeFacts[] };
+  /** How nodes answer pings, by address; others answer directly. */
+  paths?: ReadonlyMap<string, "relay" | "none">;
+  /** Size of the API server's database, where it was read. */
+  storedBytes?: number;
+  /** By how much the operator's clock is ahead, in milliseconds. */
+  aheadMs: number;
+  /** What can't be read while guest namespaces are planned. */
+  broken?: Breakable;
+}
+
+/** The tailnet as its client shows it. */
+export function tailnetState({ tailnet }: Surroundings): TailnetState {
+  if (tailnet.kind === "none") return tailnet;
+  if (tailnet.kind === "unavailable") return { ...tailnet, reason: tailnet.reason as UnavailableReason };
+  const all = tailnet.nodes.map((node) => ({ ...node, hostName: node.dnsName, addresses: [...node.addresses] }));
+  const peers = Map.groupBy(all, ({ dnsName }) => dnsName);
+  const self = all.find(({ self }) => self)!;
+  return { kind: "running", self, peers };
+}
+
+/** What comes of a ping. */
+export function pinged({ paths }: Surroundings, address: string): Ping {
+  const path = paths?.get(address) ?? "direct";
+  if (path === "none") return { kind: "unanswered", message: "No answer" };
+  return { kind: "answered", path, latencyMs: path === "relay" ? 40 : 4 };
+}
