@@ -250,7 +250,7 @@ class PoolSchedule {
   async run(): Promise<void> {
     for (let step = 0; step < 70; step++) {
       const what = this.#random.below(100);
-      if (what < 50) await this.#operate(this.#random.of([1, 2, 5, 12]));
+      if (what < 50) await this.#operate(this.#random.of([2, 5, 12, 30]));
       else if (what < 80) this.#note(this.#act());
       else if (what < 86) this.#machine();
       else if (what < 90) this.#pass();
