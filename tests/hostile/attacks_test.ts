@@ -2,9 +2,20 @@
 import assert from "node:assert/strict";
 import { guards } from "../../deploy/guards/table.ts";
 import { attacksIn, attacksOf, hostileAttacks } from "./attacks.ts";
+import { findings } from "./previous.ts";
 import { goesOn, threats } from "./threats.ts";
 
 const sources = [...threats.flatMap(({ triedBy }) => triedBy), ...goesOn];
+
+Deno.test("findings: each has a test, and the title of a guard's is in the table", async () => {
+  const titles = guards.flatMap(({ name, attacks }) =>
+    attacks.map(({ title }) => `${name}: ${title}, as a Pod: it goes through`)
+  );
+  for (const [what, by, red] of findings) {
+    assert.notEqual((await attacksOf(by)).length, 0, `${what}: there is no ${by}`);
+    if (by.startsWith("hostile/guards_test.ts")) assert.ok(titles.some((title) => red.test(title)), `${what}: ${red}`);
+  }
+});
 
 Deno.test("threats: each test that one names is there", async () => {
   for (const source of sources) assert.notEqual((await attacksOf(source)).length, 0, `there is no ${source}`);

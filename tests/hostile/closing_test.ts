@@ -174,15 +174,42 @@ Deno.test("stays past the end", async (t) => {
   });
 
   await step(t, "is called like something that every object has", async () => {
-    const { grant, guest } = await another(scene, "constructor", { destination: "constructor:22" });
-    const end = secondsFromNow(3);
-    await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
+    const { realm, grant, guest } = await another(scene, "constructor", { destination: "constructor:22" });
+    const stays = `${grant}-stays`;
+    await cluster.create({ name: stays, to: realm, hard: { pods: "1" }, termination: { noticeSeconds: 0 } });
+    await cluster.grantIn("Active", stays);
+    // Its node is known, as on a tailnet: then the way to it is planned, by its name.
+    await admin(["annotate", "realm", realm, "keystone.io/trusted-node=n1"]);
+    await eventually("its node is trusted", async () => {
+      const { status } = await cluster.realms.get(realm);
+      return status?.trustedNode === "n1" || JSON.stringify(status);
+    });
+    const { spec, status } = await cluster.realms.get(realm);
+    const conditions = status!.conditions!.map((each) =>
+      each.type === "IdentityVerified"
+        ? { ...each, status: "True", reason: "NodePinned", message: "It was seen." }
+        : each
+    );
+    const node = { stableID: "n1", name: spec!.identity!, addresses: ["100.64.0.9"] };
+    await cluster.realms.patch(realm, { status: { conditions, node } }, { type: "merge", subresource: "status" });
+    const endsIn = async (name: string, seconds: number) => {
+      const end = secondsFromNow(seconds);
+      await cluster.grants.patch(name, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
+      return end.at;
+    };
+    const at = await endsIn(grant, 3);
+    await eventually("what the grant gave has gone while another goes on", async () => {
+      const pods = (await cluster.quotaOf(realm))?.["pods"];
+      return pods === "1" || `pods: ${pods}`;
+    }, at - Date.now() + 3000);
+    assert.ok((await cluster.policiesOf(realm)).includes("realm"), "its node is open");
+    await cluster.grantIn("Expired", grant);
     await eventually("access has gone", async () => {
       const binding = await of(guest, "rolebinding", "keystone-guest", ".metadata.name");
       return binding === "" || binding;
-    }, end.at - Date.now() + 3000);
-    await cluster.grantIn("Expired", grant);
-    await admin(["delete", "grant", grant]);
+    }, await endsIn(stays, 1) - Date.now() + 3000);
+    await cluster.grantIn("Expired", stays);
+    await admin(["delete", "grant", grant, stays]);
     await admin(["delete", "realm", "constructor"]);
     await admin(["delete", "namespace", "guest-constructor"]);
   });

@@ -189,6 +189,8 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
       const made = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace, labels, annotations } };
       await admin(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: [made, claim] }));
       await eventually("how to delete it is said", async () => {
+        const { metadata } = await cluster.namespaces.get(namespace);
+        assert.equal(metadata!.deletionTimestamp, undefined, `${namespace} is deleted with its volumes (${volumes})`);
         const { stdout } = await lab.kubectl(["get", "events", "-n", "default", "-o", "jsonpath={.items[*].message}"]);
         return stdout.includes(`Copy the data out, then: kubectl delete namespace ${namespace}`) || "it isn't said";
       });

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Node, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { installed } from "../fixtures/in_force.ts";
-import { eventually, step } from "../fixtures/operator.ts";
-import { startOperatorProcess } from "../fixtures/operator_process.ts";
+import { eventually, step, type TestCluster } from "../fixtures/operator.ts";
+import { type OperatorProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { guestPod } from "../lab/workloads.ts";
 import { hostileScene, operatorUser } from "./scene.ts";
 
@@ -40,10 +40,9 @@ const plenty = { cpu: "8", memory: "8Gi", "ephemeral-storage": "1Ti", pods: "200
 /** Bound for fat objects alone; under all attacks at once it is 256 (docs/promises.md). */
 const mostMegabytes = 190;
 
-Deno.test("what is odd or huge is read, and costs nobody else anything", async (t) => {
-  await using scene = await hostileScene({ hard: plenty });
-  const { lab, cluster, mallory, bob } = scene;
-  const podsOf = (namespace: string) => new CoreV1Api(cluster.rest).namespace(namespace).pods;
+/** The pods of all namespaces, as an admin sees them. */
+function podsOn(cluster: TestCluster) {
+  const of = (namespace: string) => new CoreV1Api(cluster.rest).namespace(namespace).pods;
   /** Without what they carry. */
   const names = async (namespace: string): Promise<string[]> => {
     const { items } = await cluster.rest.performRequest({
@@ -55,11 +54,29 @@ Deno.test("what is odd or huge is read, and costs nobody else anything", async (
   };
   /** Several at once may be in each other's way at the quota. */
   const make = async (object: Pod): Promise<void> => {
-    await podsOf(object.metadata!.namespace!).create(object).catch((error) => {
+    await of(object.metadata!.namespace!).create(object).catch((error) => {
       if (!isApiError(error, 409)) throw error;
       return make(object);
     });
   };
+  const gone = (namespace: string, ...which: string[]) =>
+    eventually(`${which.join(", ")} are gone`, async () => {
+      const left = (await names(namespace)).filter((name) => which.includes(name));
+      return left.length === 0 || `there are ${left.join(", ")}`;
+    }, 60_000);
+  return { of, names, make, gone };
+}
+
+const grantIsGone = (cluster: TestCluster, grant: string) =>
+  eventually("the Grant is gone", async () => {
+    const left = await cluster.grants.all({ fieldSelector: `metadata.name=${grant}` });
+    return left.length === 0 || JSON.stringify(left[0]!.status);
+  }, 20_000);
+
+Deno.test("what is odd is read, and costs nobody else anything", async (t) => {
+  await using scene = await hostileScene({ hard: plenty });
+  const { lab, cluster, mallory, bob } = scene;
+  const { names, make, gone } = podsOn(cluster);
   const binding = "validatingadmissionpolicybinding/keystone-guest-devices";
   /** Makes what is older than the guard of devices, which stands again afterwards. */
   const beforeGuards = async (made: () => Promise<void>) => {
@@ -74,11 +91,6 @@ Deno.test("what is odd or huge is read, and costs nobody else anything", async (
   await using _node = {
     [Symbol.asyncDispose]: () => new CoreV1Api(cluster.rest).nodes.delete(node).catch(() => {}),
   };
-  const gone = (namespace: string, ...which: string[]) =>
-    eventually(`${which.join(", ")} are gone`, async () => {
-      const left = (await names(namespace)).filter((name) => which.includes(name));
-      return left.length === 0 || `there are ${left.join(", ")}`;
-    }, 60_000);
   const { namespace } = mallory;
   await make(pod(bob.namespace, "bobs"));
 
@@ -96,60 +108,64 @@ Deno.test("what is odd or huge is read, and costs nobody else anything", async (
   await step(t, "a pod that asks for 1e1002 of something is drained as any other", async () => {
     await cluster.grants.delete(mallory.grant);
     await gone(namespace, "odd", "plain");
-    await eventually("the Grant is gone", async () => {
-      const left = await cluster.grants.all({ fieldSelector: `metadata.name=${mallory.grant}` });
-      return left.length === 0 || JSON.stringify(left[0]!.status);
-    });
+    await grantIsGone(cluster, mallory.grant);
   });
 
-  await step(
-    t,
-    "an operator starts beside a node with an odd status, and finished and fat pods don't fill it",
-    async () => {
-      await scene.operator.stop();
-      await using operator = await startOperatorProcess({
-        KUBECONFIG: await lab.user(operatorUser),
-        KEYSTONE_REALM: "alice-home",
-      });
-      await operator.says(/Enforcing grants/, 60_000);
-      const atFirst = peakOf(operator.pid);
-      const again = `${mallory.realm}-again`;
-      await cluster.create({
-        name: again,
-        to: mallory.realm,
-        hard: plenty,
-        termination: { noticeSeconds: 0 },
-      });
-      await cluster.grantIn("Active", again, 20_000);
-      const bytes = 1_300_000;
-      const finished = Array.from({ length: 30 }, (_, index) => `finished-${index}`);
-      const fat = Array.from({ length: 10 }, (_, index) => `fat-${index}`);
-      const succeeded = { status: { phase: "Succeeded" } };
-      const left = [...finished, ...fat];
-      await Promise.all(Array.from({ length: 4 }, async () => {
-        for (let name = left.shift(); name !== undefined; name = left.shift()) {
-          await make(pod(namespace, name, { bytes }));
-          if (fat.includes(name)) continue;
-          await podsOf(namespace).patch(name, succeeded, { type: "merge", subresource: "status" });
-        }
-      }));
-      await cluster.grants.delete(again);
-      await gone(namespace, ...fat).catch((error) => {
-        throw new Error(`${error.message}; the operator said:\n${operator.log.join("\n")}`);
-      });
-      await eventually("the Grant is gone", async () => {
-        const left = await cluster.grants.all({ fieldSelector: `metadata.name=${again}` });
-        return left.length === 0 || JSON.stringify(left[0]!.status);
-      }, 20_000);
-      assert.equal((await names(namespace)).length, finished.length);
-      const peak = peakOf(operator.pid);
-      console.log(`the operator had ${atFirst.toFixed(0)} MB resident at first, ${peak.toFixed(0)} MB at most`);
-      assert.ok(peak < mostMegabytes, `${peak.toFixed(0)} MB`);
-      const [line] = operator.log.filter((line) => /can't be read|Can't watch/.test(line));
-      assert.equal(line, undefined);
-    },
-  );
+  await step(t, "an operator starts beside a node with an odd status", async () => {
+    await scene.operator.stop();
+    await using operator = await startOperatorProcess({
+      KUBECONFIG: await lab.user(operatorUser),
+      KEYSTONE_REALM: "alice-home",
+    });
+    await operator.says(/Enforcing grants/, 60_000);
+    const again = `${mallory.realm}-again`;
+    await cluster.create({ name: again, to: mallory.realm, hard: plenty, termination: { noticeSeconds: 0 } });
+    await cluster.grantIn("Active", again, 20_000);
+    assert.deepEqual(complaintsOf(operator), []);
+  });
 
   assert.deepEqual(await names(bob.namespace), ["bobs"]);
   assert.equal((await cluster.grants.get(bob.grant)).status?.phase, "Active");
 });
+
+Deno.test("finished and fat pods are drained, and don't fill the operator", async () => {
+  await using scene = await hostileScene({ hard: plenty });
+  const { lab, cluster, mallory, bob } = scene;
+  const { of, names, make, gone } = podsOn(cluster);
+  const { namespace } = mallory;
+  await make(pod(bob.namespace, "bobs"));
+  await scene.operator.stop();
+  await using operator = await startOperatorProcess({
+    KUBECONFIG: await lab.user(operatorUser),
+    KEYSTONE_REALM: "alice-home",
+  });
+  await operator.says(/Enforcing grants/, 60_000);
+  const atFirst = peakOf(operator.pid);
+  const bytes = 1_300_000;
+  const finished = Array.from({ length: 30 }, (_, index) => `finished-${index}`);
+  const fat = Array.from({ length: 10 }, (_, index) => `fat-${index}`);
+  const succeeded = { status: { phase: "Succeeded" } };
+  const left = [...finished, ...fat];
+  await Promise.all(Array.from({ length: 4 }, async () => {
+    for (let name = left.shift(); name !== undefined; name = left.shift()) {
+      await make(pod(namespace, name, { bytes }));
+      if (fat.includes(name)) continue;
+      await of(namespace).patch(name, succeeded, { type: "merge", subresource: "status" });
+    }
+  }));
+  await cluster.grants.delete(mallory.grant);
+  await gone(namespace, ...fat).catch((error) => {
+    throw new Error(`${error.message}; the operator said:\n${operator.log.join("\n")}`);
+  });
+  await grantIsGone(cluster, mallory.grant);
+  assert.equal((await names(namespace)).length, finished.length);
+  const peak = peakOf(operator.pid);
+  console.log(`the operator had ${atFirst.toFixed(0)} MB resident at first, ${peak.toFixed(0)} MB at most`);
+  assert.ok(peak < mostMegabytes, `${peak.toFixed(0)} MB`);
+  assert.deepEqual(complaintsOf(operator), []);
+  assert.deepEqual(await names(bob.namespace), ["bobs"]);
+  assert.equal((await cluster.grants.get(bob.grant)).status?.phase, "Active");
+});
+
+const complaintsOf = ({ log }: OperatorProcess): string[] =>
+  log.filter((line) => /can't be read|Can't watch/.test(line));

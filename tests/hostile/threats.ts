@@ -221,7 +221,8 @@ export const threats: readonly Threat[] = [
       "of that guest's own pods by seconds",
     triedBy: [
       `${reading}: a pod that asks for 1e1002 of something is drained as any other`,
-      `${reading}: an operator starts beside a node with an odd status, and finished and fat pods don't fill it`,
+      `${reading}: an operator starts beside a node with an odd status`,
+      `${reading}: finished and fat pods are drained, and don't fill the operator`,
       "hostile/stored_test.ts",
     ],
   },

@@ -39,11 +39,19 @@ Deno.test("a peer of the tailnet, and the ports of the operator", {
       KEYSTONE_FRONT_LISTEN: String(frontMetrics),
       KEYSTONE_WEBHOOK: `https://127.0.0.1:${webhook}`,
     });
+    const isClosed = async () => {
+      for (const port of [metrics!, frontMetrics!, webhook!]) {
+        for (const path of ["/metrics", "/readyz", "/admit"]) {
+          assert.equal(await asBob(port, path), undefined, `${port}`);
+        }
+      }
+    };
+    await operator.says(/Enforcing grants/, 40_000);
+    await isClosed();
     const closed = [
       new RegExp(`Health and metrics at "127.0.0.1:${metrics}" are closed: "tailscaled at .* userspace`),
       new RegExp(`Health and metrics at "\\*:${frontMetrics}" are closed: "tailscaled at .* userspace`),
       /The admission webhook is closed: "tailscaled at .* userspace mode/,
-      /Enforcing grants/,
     ];
     // Two processes write it, in any order.
     for (const line of closed) {
@@ -53,9 +61,7 @@ Deno.test("a peer of the tailnet, and the ports of the operator", {
         40_000,
       );
     }
-    for (const port of [metrics!, frontMetrics!, webhook!]) {
-      for (const path of ["/metrics", "/readyz", "/admit"]) assert.equal(await asBob(port, path), undefined, `${port}`);
-    }
+    await isClosed();
     assert.equal(await operator.stop(), 0);
   });
 
