@@ -261,6 +261,131 @@ const gpuClass = { "keystone.io/device-runtime-classes": "hostile-gpu=example.co
 const sandboxed = { "keystone.io/runtime-classes": "hostile-sandbox" };
 const required = { ...sandboxed, "keystone.io/runtime-class-required": "true" };
 
+const mostTerms = 256;
+
+/** Lists of requirements, one for each term by which a pod chooses its node. */
+const requirementsOf = (spec: Cel): Cel =>
+  `[${spec}.?affinity.?nodeAffinity].map(a,
+    a.?requiredDuringSchedulingIgnoredDuringExecution.?nodeSelectorTerms.orValue([]) +
+    a.?preferredDuringSchedulingIgnoredDuringExecution.orValue([]).map(p, p.preference))[0].map(t,
+      t.?matchExpressions.orValue([]) + t.?matchFields.orValue([])) +
+    (${podTerms(spec)}).map(t, t.?labelSelector.?matchExpressions.orValue([]))`;
+
+const podTerms = (spec: Cel): Cel =>
+  `${affinityTerms(spec)}[0] + ${affinityTerms(spec)}[1] + ${spec}.?topologySpreadConstraints.orValue([])`;
+
+const terms = (count: number) => Array.from({ length: count }, () => term);
+const away = (count: number) => ({
+  affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms(count) } },
+});
+const nodesOf = (values: readonly string[]) => ({
+  affinity: {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values }] }],
+      },
+    },
+  },
+});
+const hosts = (count: number) => Array.from({ length: count }, (_, index) => `node-${index}`);
+
+const schedulingTerms: Guard = {
+  name: "pod-terms",
+  refuses: `more than ${mostTerms} terms, requirements and values by which a pod chooses its node: \`affinity\`, ` +
+    "`topologySpreadConstraints` and `nodeSelector`",
+  why: "one scheduler keeps them in memory, many times as large, and holds every pod of the cluster against them",
+  remedy: "Choose by a label that those nodes or pods have in common",
+  ofSpec: true,
+  offences: ({ spec }) =>
+    `[[${requirementsOf(spec)}].map(all, int(all.size()) + all.map(each, int(each.size())).sum() +
+      int(${spec}.?nodeSelector.orValue({}).size()) + (${podTerms(spec)}).map(t,
+        int(t.?labelSelector.?matchLabels.orValue({}).size()) + int(t.?matchLabelKeys.orValue([]).size()) +
+        int(t.?mismatchLabelKeys.orValue([]).size())).sum() + (all.exists(each, each.size() > ${mostTerms}) ? 0 :
+        all.map(each, each.map(r, int(r.?values.orValue([]).size())).sum()).sum())).filter(n, n > ${mostTerms}).map(n,
+      'affinity and the like have ' + string(n) + ' terms, requirements and values')]`,
+  attacks: [
+    {
+      title: "one with thousands of terms for the scheduler",
+      pod: { spec: away(5000) },
+      says: /affinity and the like have 5000 terms/,
+    },
+    {
+      title: "one with thousands of nodes by name",
+      pod: { spec: nodesOf(hosts(5000)) },
+      says: /affinity and the like have 5002 terms/,
+    },
+    {
+      title: "one spread over thousands of keys",
+      pod: {
+        spec: {
+          topologySpreadConstraints: Array.from({ length: 1000 }, (_, index) => ({
+            maxSkew: 1,
+            topologyKey: `k${index}`,
+            whenUnsatisfiable: "ScheduleAnyway",
+            labelSelector: {},
+          })),
+        },
+      },
+      says: /affinity and the like have 1000 terms/,
+    },
+  ],
+  ordinary: [
+    { title: "one for a hundred nodes by name", pod: { spec: nodesOf(hosts(100)) } },
+    { title: "one away from others", pod: { spec: away(10) } },
+  ],
+};
+
+const mostReferences = 256;
+const secrets = (count: number) => Array.from({ length: count }, (_, index) => ({ name: `s${index}` }));
+
+const references: Guard = {
+  name: "pod-references",
+  refuses: `more than ${mostReferences} references of a pod to Secrets and ConfigMaps: \`imagePullSecrets\`, ` +
+    "`envFrom`, `valueFrom`, and volumes with their projected sources",
+  why:
+    "the node's kubelet watches each of them, whether it is there or not, and would be late for every other pod of its node",
+  remedy: "Put them together into one Secret or ConfigMap",
+  ofSpec: true,
+  offences: ({ spec, containers }) =>
+    `[[int(${spec}.?imagePullSecrets.orValue([]).size()) +
+      (${containers}).map(c, int(c.?envFrom.orValue([]).size()) +
+        int(c.?env.orValue([]).filter(e, has(e.valueFrom) &&
+          (has(e.valueFrom.secretKeyRef) || has(e.valueFrom.configMapKeyRef))).size())).sum() +
+      ${spec}.?volumes.orValue([]).map(v, has(v.secret) || has(v.configMap) ? 1 :
+        int(v.?projected.?sources.orValue([]).size())).sum()].filter(n, n > ${mostReferences}).map(n,
+      'the pod refers to Secrets and ConfigMaps ' + string(n) + ' times')]`,
+  attacks: [
+    {
+      title: "one with thousands of Secrets that aren't there, to pull its image with",
+      pod: { spec: { imagePullSecrets: secrets(5000) } },
+      says: /refers to Secrets and ConfigMaps 5000 times/,
+    },
+    {
+      title: "one with thousands of them as variables",
+      pod: { container: { envFrom: secrets(5000).map((secretRef) => ({ secretRef })) } },
+      says: /refers to Secrets and ConfigMaps 5000 times/,
+    },
+    {
+      title: "one with thousands of them in a volume",
+      pod: {
+        spec: { volumes: [{ name: "all", projected: { sources: secrets(5000).map((secret) => ({ secret })) } }] },
+      },
+      says: /refers to Secrets and ConfigMaps 5000 times/,
+    },
+  ],
+  ordinary: [{
+    title: "one with a hundred variables of a Secret",
+    pod: {
+      container: {
+        env: Array.from({ length: 100 }, (_, index) => ({
+          name: `V${index}`,
+          valueFrom: { secretKeyRef: { name: "one", key: `k${index}`, optional: true } },
+        })),
+      },
+    },
+  }],
+};
+
 const runtimeClass: Guard = {
   name: "runtime-class",
   refuses: "RuntimeClasses that the trust level doesn't have, and pods without one where it is required",
@@ -1022,6 +1147,8 @@ export const podsPolicy: Policy = {
     priority,
     scheduler,
     affinity,
+    schedulingTerms,
+    references,
     runtimeClass,
     resourceClaims,
     deviceVariable,

@@ -1,10 +1,20 @@
 /** Numbers by which a guest could have Kubernetes' own controllers work for nobody but him. */
-import type { Attack, Policy } from "./guard.ts";
+import type { Attack, Cel, Policy } from "./guard.ts";
 
 const scaled = ["ReplicationController", "Deployment", "ReplicaSet", "StatefulSet"];
 /** So many replicas are no burden, whatever is granted. */
 const harmless = 100;
 const mostMetrics = 32;
+
+const mostRequirements = 128;
+const requirements = (selector: Cel): Cel =>
+  `[${selector}.?matchExpressions.orValue([])].map(all, int(${selector}.?matchLabels.orValue({}).size()) +
+    int(all.size()) + (all.size() > ${mostRequirements} ? 0 : all.map(r, int(r.?values.orValue([]).size())).sum()))[0]`;
+const absent = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ key: `k${index}`, operator: "DoesNotExist" }));
+const others = (count: number) => [{ key: "k", operator: "NotIn", values: absent(count).map(({ key }) => key) }];
+const chosen = (matchExpressions: unknown[]) => ({ selector: { matchLabels: { app: "x" }, matchExpressions } });
+const byLabels = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "PodDisruptionBudget"];
 
 const metric = (index: number) => ({
   type: "Pods",
@@ -22,23 +32,25 @@ export const scalePolicy: Policy = {
     "How much Kubernetes' controllers have to do for a workload, beside the pods that come of it: those a quota counts, but " +
     "the work for pods that never come it doesn't.",
   resources: [
-    { apiGroups: [""], resources: ["replicationcontrollers", "replicationcontrollers/scale"] },
+    { apiGroups: [""], resources: ["replicationcontrollers", "replicationcontrollers/scale", "services"] },
     {
       apiGroups: ["apps"],
       resources: [
         "deployments",
         "replicasets",
         "statefulsets",
+        "daemonsets",
         "deployments/scale",
         "replicasets/scale",
         "statefulsets/scale",
       ],
     },
-    { apiGroups: ["batch"], resources: ["cronjobs"] },
+    { apiGroups: ["batch"], resources: ["jobs", "cronjobs"] },
+    { apiGroups: ["policy"], resources: ["poddisruptionbudgets"] },
     // Of version 1 the API server keeps metrics in an annotation.
     { apiGroups: ["autoscaling"], resources: ["horizontalpodautoscalers"], apiVersions: ["v2"] },
   ],
-  madeByControllers: ["replicasets"],
+  madeByControllers: ["replicasets", "jobs"],
   quota: "where there is one",
   variables: [
     [
@@ -96,6 +108,44 @@ export const scalePolicy: Policy = {
       ordinary: [{
         title: "an autoscaler by some metrics",
         object: { kinds: ["HorizontalPodAutoscaler"], spec: metrics(mostMetrics) },
+      }],
+    },
+    {
+      name: "selector-size",
+      refuses: `selectors of more than ${mostRequirements} requirements and values, of workloads, Services and budgets`,
+      why:
+        "controllers read the selectors of a namespace anew whenever a pod of it changes, and would be late for all " +
+        "other namespaces",
+      remedy: "Choose by a label that those pods have in common",
+      at: "'spec.'",
+      offences: ({ spec }) =>
+        `[(request.resource.resource in ['services', 'replicationcontrollers'] ?
+          [int(${spec}.?selector.orValue({}).size())] :
+          [${requirements(`${spec}.?selector`)}, ${requirements(`${spec}.?jobTemplate.?spec.?selector`)}])
+          .filter(n, n > ${mostRequirements}).map(n, 'selector has ' + string(n) + ' requirements and values')]`,
+      attacks: [
+        {
+          title: "one that chooses by the absence of thousands of labels",
+          object: { kinds: byLabels, spec: chosen(absent(5000)) },
+          says: /spec\.selector has 5001 requirements/,
+        },
+        {
+          title: "one that chooses by thousands of values",
+          object: { kinds: byLabels, spec: chosen(others(5000)) },
+          says: /spec\.selector has 5002 requirements/,
+        },
+        {
+          title: "a Service for thousands of labels",
+          object: {
+            kinds: ["Service"],
+            spec: { selector: Object.fromEntries(absent(5000).map(({ key }) => [key, ""])) },
+          },
+          says: /spec\.selector has 5000 requirements/,
+        },
+      ],
+      ordinary: [{
+        title: "one that chooses by some labels",
+        object: { kinds: byLabels, spec: chosen([...absent(5), ...others(50)]) },
       }],
     },
     {

@@ -151,7 +151,16 @@ export const threats: readonly Threat[] = [
       `${guards}: all N attacks of the table are refused`,
       `${verbs}: no workload is scaled beyond all that could ever run`,
     ],
-    guards: ["replicas", "service-ports", "owners", "autoscaler-metrics", "schedule"],
+    guards: [
+      "replicas",
+      "service-ports",
+      "owners",
+      "autoscaler-metrics",
+      "schedule",
+      "selector-size",
+      "pod-terms",
+      "pod-references",
+    ],
   },
   {
     threat: "a guest makes a node send requests into your network",
