@@ -8,6 +8,22 @@ Deno.test("each mutant can be planted", async () => {
   assert.equal(await gitApply(root, ["--check", ...mutants.map(({ name }) => patchOf(name))]), "");
 });
 
+Deno.test("what a mutant replaces stands in one place of its file, so that none is planted elsewhere", async () => {
+  for (const { name } of mutants) {
+    const [, ...files] = (await Deno.readTextFile(patchOf(name))).split(/^--- a\//m);
+    for (const [path, ...lines] of files.map((file) => file.split("\n"))) {
+      const text = `\n${await Deno.readTextFile(root + path)}`;
+      const [, ...hunks] = lines.join("\n").split(/^@@ .*\n/m);
+      for (const hunk of hunks) {
+        const before = hunk.split("\n").filter((line) => /^[ -]/.test(line)).map((line) => `\n${line.slice(1)}`).join(
+          "",
+        );
+        assert.equal(text.split(`${before}\n`).length - 1, 1, `${name}.patch needs more context at${before}`);
+      }
+    }
+  }
+});
+
 Deno.test("the tests that have to notice a mutant exist", async () => {
   for (const path of new Set(mutants.flatMap(({ tests }) => tests))) await Deno.stat(root + path);
 });
