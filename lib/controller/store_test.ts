@@ -9,7 +9,7 @@ interface Thing {
     resourceVersion?: string;
     deletionTimestamp?: string;
   };
-  owners?: string[];
+  owners?: string[] | undefined;
 }
 
 interface Projection {

@@ -14,12 +14,12 @@ export interface WorkQueueOptions {
 /** How a key is entered. */
 export interface AddOptions {
   /** Goes before all keys that are not urgent. For work that is late the moment it is due, such as what ends a grant. */
-  urgent?: boolean;
+  urgent?: boolean | undefined;
   /**
    * Goes before the keys that are neither this nor urgent. For a key of which much is done already and that waited for
    * somebody else: in a burst, what was begun comes to its end before more is begun.
    */
-  begun?: boolean;
+  begun?: boolean | undefined;
 }
 
 /** The lanes, the first to go first. */
@@ -31,7 +31,7 @@ const laneOf = ({ urgent, begun }: AddOptions): LaneNumber => lanes[urgent ? "ur
 /** When a failed key is tried again. */
 export interface RetryOptions {
   /** Exactly this many milliseconds from now, as a server's Retry-After asks, instead of the key's backoff. */
-  afterMs?: number;
+  afterMs?: number | undefined;
 }
 
 /**

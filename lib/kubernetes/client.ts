@@ -194,7 +194,7 @@ class HttpRestClient implements ClosableRestClient {
     return fetch(`${this.#config.server}${options.path}${query ? `?${query}` : ""}`, {
       method: options.method,
       headers,
-      body: options.bodyJson === undefined ? undefined : JSON.stringify(options.bodyJson),
+      ...(options.bodyJson === undefined ? {} : { body: JSON.stringify(options.bodyJson) }),
       // An API server doesn't redirect; following one could carry the token elsewhere.
       redirect: "manual",
       client: this.#http(credentials.clientCertificate),

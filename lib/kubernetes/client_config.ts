@@ -9,9 +9,9 @@ export interface ClientCertificate {
 /** What proves to the API server who is asking. */
 export interface Credentials {
   /** Value of the `Authorization` header, such as `Bearer …`. */
-  readonly authorization?: string;
+  readonly authorization?: string | undefined;
   /** Shown in the TLS handshake; another one makes new connections. */
-  readonly clientCertificate?: ClientCertificate;
+  readonly clientCertificate?: ClientCertificate | undefined;
 }
 
 /** Where the credentials of a user come from; asked before every request. */
@@ -32,15 +32,15 @@ export interface ClientConfig {
   /** Base URL without a trailing slash, such as `https://10.0.0.1:6443`. */
   readonly server: string;
   /** PEM certificates of authorities to trust in addition to Deno's own (`DENO_TLS_CA_STORE`). */
-  readonly caCerts?: string;
+  readonly caCerts?: string | undefined;
   /** Proxy for every connection: `http:`, `https:` or `socks5:`, possibly with user and password. */
-  readonly proxyUrl?: string;
+  readonly proxyUrl?: string | undefined;
   /** The namespace for requests that name none. */
   readonly namespace: string;
   /** As whom; asked before every request, so a token may change at any time. */
   readonly credentials: CredentialSource;
   /** Headers for every request: the `Impersonate-*` family. */
-  readonly headers?: readonly (readonly [string, string])[];
+  readonly headers?: readonly (readonly [string, string])[] | undefined;
 }
 
 /** A configuration that can't be used. The message names file, context, field and remedy. */

@@ -24,9 +24,9 @@ export interface TokenFileOptions {
   readTextFile: (path: string) => Promise<string>;
   /** For messages, such as `user "sa" of /home/a/.kube/config`. */
   source: string;
-  clock?: Clock;
+  clock?: Clock | undefined;
   /** Presented beside the token. */
-  clientCertificate?: Credentials["clientCertificate"];
+  clientCertificate?: Credentials["clientCertificate"] | undefined;
 }
 
 /**

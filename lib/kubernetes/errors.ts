@@ -27,10 +27,10 @@ export interface StatusDetails {
 /** The parts of a meta/v1 `Status` that {@linkcode ApiError} is made from. */
 export interface Status {
   kind: "Status";
-  message?: string;
-  reason?: string;
-  details?: StatusDetails;
-  code?: number;
+  message?: string | undefined;
+  reason?: string | undefined;
+  details?: StatusDetails | undefined;
+  code?: number | undefined;
 }
 
 /** What the API server's own code calls these answers; for the answers of proxies, which carry no reason. */
@@ -70,9 +70,9 @@ export class ApiError extends Error {
   /** One CamelCase word; what the code means when the answer itself gave none. */
   readonly reason: string;
   /** The object and fields concerned, when the answer told. */
-  readonly details?: StatusDetails;
+  readonly details: StatusDetails | undefined;
   /** How long the server asked to wait before the next try (header `Retry-After`, or the `Status`). */
-  readonly retryAfterSeconds?: number;
+  readonly retryAfterSeconds: number | undefined;
   /** HTTP method of the request that was answered so. */
   readonly method: string;
   /** Path of that request, without the query. */
@@ -86,8 +86,8 @@ export class ApiError extends Error {
       reason: string;
       method: string;
       path: string;
-      details?: StatusDetails;
-      retryAfterSeconds?: number;
+      details?: StatusDetails | undefined;
+      retryAfterSeconds?: number | undefined;
     },
   ) {
     super(message);
@@ -185,7 +185,7 @@ export function isStatus(body: unknown): body is Status {
 /** The error for a `Status` that came as the body of an answer or as an ERROR event of a watch. */
 export function apiErrorFromStatus(
   status: Status,
-  exchange: { method: string; path: string; code?: number; retryAfterSeconds?: number },
+  exchange: { method: string; path: string; code?: number; retryAfterSeconds?: number | undefined },
 ): ApiError {
   const code = status.code ?? exchange.code ?? 500;
   return new ApiError(status.message || `${exchange.method} ${exchange.path} was answered with ${code}.`, {

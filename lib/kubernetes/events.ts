@@ -7,19 +7,19 @@ import type { KubernetesObject, Resource, RestClient } from "./types.ts";
 /** What an event is about (core/v1 `ObjectReference`). `kubectl describe` finds events by kind, name and uid. */
 export interface ObjectReference {
   /** Group and version, such as `apps/v1`; `v1` for core. */
-  apiVersion?: string;
+  apiVersion?: string | undefined;
   /** In CamelCase and the singular, such as `ResourceQuota`. */
-  kind?: string;
+  kind?: string | undefined;
   /** `metadata.name` of the object. */
-  name?: string;
+  name?: string | undefined;
   /** Absent for cluster-scoped objects. */
-  namespace?: string;
+  namespace?: string | undefined;
   /** Tells the object from a later one of the same name. */
-  uid?: string;
+  uid?: string | undefined;
   /** The version of the object that was looked at. */
-  resourceVersion?: string;
+  resourceVersion?: string | undefined;
   /** The part that it is about, such as `spec.containers{web}`; absent: the whole object. */
-  fieldPath?: string;
+  fieldPath?: string | undefined;
 }
 
 /** One thing that happened. */
@@ -64,7 +64,7 @@ interface Event extends KubernetesObject {
   action?: string;
   note?: string;
   regarding?: ObjectReference;
-  related?: ObjectReference;
+  related?: ObjectReference | undefined;
   series?: { count: number; lastObservedTime: string } | null;
 }
 

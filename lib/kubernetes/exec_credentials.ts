@@ -11,20 +11,20 @@ const PLUGIN_DEADLINE_MS = 60_000;
 export interface ExecConfig {
   apiVersion: string;
   command: string;
-  args?: string[] | null;
-  env?: { name: string; value: string }[] | null;
-  installHint?: string;
-  provideClusterInfo?: boolean;
-  interactiveMode?: "Never" | "IfAvailable" | "Always";
+  args?: string[] | null | undefined;
+  env?: { name: string; value: string }[] | null | undefined;
+  installHint?: string | undefined;
+  provideClusterInfo?: boolean | undefined;
+  interactiveMode?: "Never" | "IfAvailable" | "Always" | undefined;
 }
 
 /** What a plugin is told about the cluster when `provideClusterInfo` is set (`ExecCredentialSpec.cluster`). */
 export interface ExecCluster {
   server: string;
-  "certificate-authority-data"?: string;
-  "proxy-url"?: string;
+  "certificate-authority-data"?: string | undefined;
+  "proxy-url"?: string | undefined;
   /** The cluster's extension named `client.authentication.k8s.io/exec`. */
-  config?: unknown;
+  config?: unknown | undefined;
 }
 
 /** What an {@linkcode ExecCredentials} runs, and as what. */
@@ -35,16 +35,16 @@ export interface ExecCredentialsOptions {
   /** For messages, such as `user "cloud" of /home/a/.kube/config`. */
   source: string;
   runCommand: RunCommand;
-  clock?: Clock;
+  clock?: Clock | undefined;
   /** Whether a person could answer a question; default: whether standard input is a terminal. */
-  isInteractive?: () => boolean;
+  isInteractive?: () => boolean | undefined;
 }
 
 interface ExecCredentialStatus {
-  expirationTimestamp?: string;
-  token?: string;
-  clientCertificateData?: string;
-  clientKeyData?: string;
+  expirationTimestamp?: string | undefined;
+  token?: string | undefined;
+  clientCertificateData?: string | undefined;
+  clientKeyData?: string | undefined;
 }
 
 /**

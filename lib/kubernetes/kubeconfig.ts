@@ -107,7 +107,7 @@ export class Kubeconfig {
   /** The files that were found and read. */
   readonly files: readonly string[];
   /** What `current-context` says; undefined when no file says it. */
-  readonly currentContext?: string;
+  readonly currentContext: string | undefined;
   readonly #contexts: ReadonlyMap<string, From<Context>>;
   readonly #clusters: ReadonlyMap<string, From<Cluster>>;
   readonly #users: ReadonlyMap<string, From<User>>;
@@ -225,7 +225,7 @@ export class Kubeconfig {
 
   /** The PEM text of a field that comes either inline (`…-data`, base64, preferred as kubectl does) or as a path. */
   async #pem<K extends "certificate-authority" | "client-certificate" | "client-key">(
-    entry: From<{ [F in K | `${K}-data`]?: string }>,
+    entry: From<{ [F in K | `${K}-data`]?: string | undefined }>,
     field: K,
     source: string,
   ): Promise<string | undefined> {

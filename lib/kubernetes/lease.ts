@@ -9,12 +9,12 @@ import type { KubernetesObject, RequestOptions, Resource, RestClient } from "./t
 export interface Lease extends KubernetesObject {
   /** The holder, the time since it has been held, and the time until which others leave it to the holder. */
   spec?: {
-    holderIdentity?: string;
-    leaseDurationSeconds?: number;
+    holderIdentity?: string | undefined;
+    leaseDurationSeconds?: number | undefined;
     /** RFC 3339 with microseconds. */
-    acquireTime?: string;
-    renewTime?: string;
-    leaseTransitions?: number;
+    acquireTime?: string | undefined;
+    renewTime?: string | undefined;
+    leaseTransitions?: number | undefined;
   };
 }
 
@@ -359,7 +359,7 @@ export class LeaseHolder {
       sent.monotonic + this.#deadlineMs - this.#clock.monotonic(),
       () => this.#endTime(term),
     );
-    term.failure = undefined;
+    delete term.failure;
     if (term.isFull && isOver) this.#options.onDeletesOnly?.(false);
     term.isFull = false;
     // As the deadline does, it counts from the sending: where answers take long they would leave no time for a renewal.

@@ -5,27 +5,27 @@ import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient,
 /** What any call may be given. */
 export interface CallOptions {
   /** Ends the call early; it rejects with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Deadline in milliseconds; default: the client's. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** Size up to which the answer is read, in bytes; default: the client's. */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 /** Which objects of a collection to list, and how (meta/v1 `ListOptions`). */
 export interface ListOptions extends CallOptions {
   /** Such as `app=web,tier in (a,b)`, all of which must hold; left out: all objects. */
-  labelSelector?: string;
+  labelSelector?: string | undefined;
   /** Such as `metadata.name=web`; which other fields there are is up to the kind. */
-  fieldSelector?: string;
+  fieldSelector?: string | undefined;
   /** At most so many objects in one page. */
-  limit?: number;
+  limit?: number | undefined;
   /** Where the last page said that the next one starts. */
-  continue?: string;
+  continue?: string | undefined;
   /** How fresh the answer must be: left out, the newest; `0`, whatever the server has at hand. */
-  resourceVersion?: string;
+  resourceVersion?: string | undefined;
   /** Whether another `resourceVersion` means that very one, or it or a newer one. */
-  resourceVersionMatch?: "Exact" | "NotOlderThan";
+  resourceVersionMatch?: "Exact" | "NotOlderThan" | undefined;
 }
 
 /** One page of a collection. */
@@ -48,26 +48,26 @@ export interface WatchOptions {
   /** Events after this version are brought: that of a list, of a bookmark or of an object brought before. */
   resourceVersion: string;
   /** As in {@linkcode ListOptions}; an object that no longer matches comes as `DELETED`. */
-  labelSelector?: string;
+  labelSelector?: string | undefined;
   /** As in {@linkcode ListOptions}. */
-  fieldSelector?: string;
+  fieldSelector?: string | undefined;
   /** Ends the watch; the iteration throws the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * How long nothing may come before the connection is taken for dead. Default 150 s, which misses two bookmarks: the
    * server sends one a minute for every resource that it keeps a watch cache of, that is, for all but Events.
    */
-  livenessMs?: number;
+  livenessMs?: number | undefined;
   /** Told once the server has accepted the watch; events may be long in coming. */
-  onOpen?: () => void;
+  onOpen?: (() => void) | undefined;
   /** How long one event may be, in bytes; default 32 MiB: no object comes near. */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 /** What a write may be given. */
 export interface WriteOptions extends CallOptions {
   /** Who is noted as the owner of the fields; default: the first part of the User-Agent. */
-  fieldManager?: string;
+  fieldManager?: string | undefined;
 }
 
 /** Some fields of an object: what a server-side apply is given. */
@@ -78,7 +78,7 @@ export interface ApplyOptions extends CallOptions {
   /** Who owns the applied fields; changing them under another name is a conflict, unless forced. */
   fieldManager: string;
   /** Take over fields that another manager owns, instead of failing with 409 `Conflict`. */
-  force?: boolean;
+  force?: boolean | undefined;
 }
 
 /** What a patch is given. */
@@ -86,21 +86,21 @@ export interface PatchOptions extends WriteOptions {
   /** What the body is: a JSON Patch, a merge patch, a strategic one (built-in kinds only), or a server-side apply. */
   type: "json" | "merge" | "strategic" | "apply";
   /** Such as `status`. */
-  subresource?: string;
+  subresource?: string | undefined;
   /** For `apply` only. */
-  force?: boolean;
+  force?: boolean | undefined;
 }
 
 /** What a delete may be given (meta/v1 `DeleteOptions`). */
 export interface DeleteOptions extends CallOptions {
   /** Only delete the object with this uid; another of the same name stays, with 409 `Conflict`. */
-  uid?: string;
+  uid?: string | undefined;
   /** Only delete the object as it was at this version. */
-  resourceVersion?: string;
+  resourceVersion?: string | undefined;
   /** Whether dependents go before the object, after it, or stay; default: the kind's. */
-  propagationPolicy?: "Foreground" | "Background" | "Orphan";
+  propagationPolicy?: "Foreground" | "Background" | "Orphan" | undefined;
   /** Seconds that a pod may take to end by itself, 0 kills it at once; default: the pod's own. */
-  gracePeriodSeconds?: number;
+  gracePeriodSeconds?: number | undefined;
 }
 
 const PATCH_TYPES = {

@@ -140,7 +140,7 @@ Deno.test("a namespace that is missing, contradicted or out of place is refused 
   const { rest, requests } = transport();
   const api = new ResourceApi(rest, widgets);
   const apply = (api: ResourceApi<Widget>, namespace?: string) =>
-    api.apply({ metadata: { name: "w", namespace } }, { fieldManager: "me" });
+    api.apply({ metadata: { name: "w", ...(namespace === undefined ? {} : { namespace }) } }, { fieldManager: "me" });
   await assert.rejects(api.get("w"), /Widget "w" needs a namespace/);
   await assert.rejects(api.create({ metadata: { name: "w" } }), /Widget "w" needs a namespace/);
   await assert.rejects(apply(api.namespace("a"), "b"), /Widget "w" says namespace "b", but is written to "a"/);

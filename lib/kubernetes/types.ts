@@ -65,19 +65,19 @@ export interface RequestOptions {
   /** Absolute path below the server, such as `/api/v1/namespaces`. Segments are already encoded. */
   path: string;
   /** What follows `?` in the URL; left out or empty: nothing. */
-  querystring?: URLSearchParams;
+  querystring?: URLSearchParams | undefined;
   /** Sent as JSON; left out: no body. */
-  bodyJson?: unknown;
+  bodyJson?: unknown | undefined;
   /** Defaults to `application/json` when there is a body. */
-  contentType?: string;
+  contentType?: string | undefined;
   /** Media type to be answered in (default `application/json`). Another than JSON makes the result a string. */
-  accept?: string;
+  accept?: string | undefined;
   /** Ends the exchange early; the call rejects with the signal's reason. */
-  abortSignal?: AbortSignal;
+  abortSignal?: AbortSignal | undefined;
   /** Deadline of a unary call in milliseconds (default: the client's own, 30 s). Streams have none. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** Size up to which the answer to a unary call is read, in bytes (default: the client's own, 32 MiB). */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 /**
@@ -90,7 +90,7 @@ export interface RequestOptions {
  */
 export interface RestClient {
   /** The namespace that the kubeconfig's context (or the pod's service account) names. */
-  readonly defaultNamespace?: string;
+  readonly defaultNamespace?: string | undefined;
   /** Performs a unary exchange and resolves to the parsed JSON body. */
   performRequest(options: RequestOptions): Promise<JSONValue>;
   /** Performs a streaming exchange (watch, logs) and resolves, once the headers are in, to the raw body. */

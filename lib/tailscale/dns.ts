@@ -15,7 +15,7 @@ export interface DnsAnswer {
 /** A DNS server. Source: `dnstype.Resolver` of tailscale.com. Unknown fields are kept. */
 export interface DnsResolver {
   /** An IP address, with a port or not, or the URL of DNS over HTTPS. */
-  Addr?: string | null;
+  Addr?: string | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }

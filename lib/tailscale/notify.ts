@@ -25,9 +25,9 @@ export const NotifyMask = {
 /** A node that came or changed. Source: `tailcfg.Node` of tailscale.com. Unknown fields are kept. */
 export interface ChangedNode {
   /** Identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
-  StableID?: string | null;
+  StableID?: string | null | undefined;
   /** MagicDNS name with a trailing dot. */
-  Name?: string | null;
+  Name?: string | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }
@@ -35,9 +35,9 @@ export interface ChangedNode {
 /** Single fields of a node that changed. Source: `tailcfg.PeerChange` of tailscale.com. Unknown fields are kept. */
 export interface NodePatch {
   /** Numeric ID of the node, as in `PeersRemoved`. */
-  NodeID?: number | null;
+  NodeID?: number | null | undefined;
   /** Whether the control server has a connection to the node; absent when that didn't change. */
-  Online?: boolean | null;
+  Online?: boolean | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }
@@ -49,23 +49,23 @@ export interface NodePatch {
  */
 export interface Notify {
   /** Version of the daemon. */
-  Version?: string | null;
+  Version?: string | null | undefined;
   /** Only in the first line of a connection. */
-  SessionID?: string | null;
+  SessionID?: string | null | undefined;
   /** A critical error of the daemon, in words; in state 1 only who uses it. */
-  ErrMessage?: string | null;
+  ErrMessage?: string | null | undefined;
   /** 0 NoState, 1 InUseOtherUser, 2 NeedsLogin, 3 NeedsMachineAuth, 4 Stopped, 5 Starting, 6 Running. */
-  State?: number | null;
+  State?: number | null | undefined;
   /** All settings, of which some changed. */
-  Prefs?: Prefs | null;
+  Prefs?: Prefs | null | undefined;
   /** Nodes that came or changed, whole (daemons from about 1.100 on). */
-  PeersChanged?: ChangedNode[] | null;
+  PeersChanged?: ChangedNode[] | null | undefined;
   /** Numeric IDs of nodes that are gone (daemons from about 1.100 on). */
-  PeersRemoved?: number[] | null;
+  PeersRemoved?: number[] | null | undefined;
   /** Single fields that changed (daemons from about 1.100 on). */
-  PeerChangedPatch?: NodePatch[] | null;
+  PeerChangedPatch?: NodePatch[] | null | undefined;
   /** Single fields that changed (daemons up to 1.98, beside a whole `NetMap`). */
-  PeerChanges?: NodePatch[] | null;
+  PeerChanges?: NodePatch[] | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }

@@ -10,25 +10,25 @@ export type PingType = "disco" | "TSMP" | "ICMP" | "peerapi";
 /** What a ping found. Source: `ipnstate.PingResult` of tailscale.com. Unknown fields are kept. */
 export interface PingResult {
   /** Why there was no answer, such as `no matching peer`; empty when there was one. */
-  Err?: string | null;
+  Err?: string | null | undefined;
   /** First part of the node's MagicDNS name, or what it calls itself; not always unique. */
-  NodeName?: string | null;
+  NodeName?: string | null | undefined;
   /** Round trip in seconds; 0 when there was no answer. */
-  LatencySeconds?: number | null;
+  LatencySeconds?: number | null | undefined;
   /** `ip:port` that answered when the path is direct, else empty. */
-  Endpoint?: string | null;
+  Endpoint?: string | null | undefined;
   /** Code of the DERP region that the answer came through, else empty. */
-  DERPRegionCode?: string | null;
+  DERPRegionCode?: string | null | undefined;
   /** `ip:port:vni` of the peer relay that the answer came through, else empty. */
-  PeerRelay?: string | null;
+  PeerRelay?: string | null | undefined;
   /** The address that was pinged. */
-  IP?: string | null;
+  IP?: string | null | undefined;
   /** Address of the node that answers for it: another one when it is behind a subnet router. */
-  NodeIP?: string | null;
+  NodeIP?: string | null | undefined;
   /** URL of the peer's HTTP server, for pings of type `peerapi`. */
-  PeerAPIURL?: string | null;
+  PeerAPIURL?: string | null | undefined;
   /** Whether the address is this node's own, which isn't pinged. */
-  IsLocalIP?: boolean | null;
+  IsLocalIP?: boolean | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }

@@ -4,25 +4,25 @@ import type { Shape } from "./shape.ts";
 /** The daemon's settings, without private keys. Source: `ipn.Prefs` of tailscale.com. Unknown fields are kept. */
 export interface Prefs {
   /** The control server, such as that of a Headscale; empty means Tailscale's, `https://controlplane.tailscale.com`. */
-  ControlURL?: string | null;
+  ControlURL?: string | null | undefined;
   /** Whether the daemon is meant to be connected: `tailscale up` and `down`. */
-  WantRunning?: boolean | null;
+  WantRunning?: boolean | null | undefined;
   /** Whether a person wants it logged out, as after `tailscale logout`. */
-  LoggedOut?: boolean | null;
+  LoggedOut?: boolean | null | undefined;
   /** The name to ask the control server for; empty means the operating system's. */
-  Hostname?: string | null;
+  Hostname?: string | null | undefined;
   /** Whether subnets that other nodes advertise are routed to them (`--accept-routes`). */
-  RouteAll?: boolean | null;
+  RouteAll?: boolean | null | undefined;
   /** Whether this machine resolves names by the tailnet's DNS (`--accept-dns`). */
-  CorpDNS?: boolean | null;
+  CorpDNS?: boolean | null | undefined;
   /** Whether connections from the tailnet are refused. */
-  ShieldsUp?: boolean | null;
+  ShieldsUp?: boolean | null | undefined;
   /** Tags to ask the control server for. */
-  AdvertiseTags?: string[] | null;
+  AdvertiseTags?: string[] | null | undefined;
   /** Subnets that this node offers to route, as prefixes. */
-  AdvertiseRoutes?: string[] | null;
+  AdvertiseRoutes?: string[] | null | undefined;
   /** stableID of the node that traffic to the internet goes through; empty when none. */
-  ExitNodeID?: string | null;
+  ExitNodeID?: string | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }

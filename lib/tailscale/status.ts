@@ -7,39 +7,39 @@ import type { Shape } from "./shape.ts";
  */
 export interface PeerStatus {
   /** Stable identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
-  ID?: string | null;
+  ID?: string | null | undefined;
   /** MagicDNS name with a trailing dot; empty when the node has none. */
-  DNSName?: string | null;
+  DNSName?: string | null | undefined;
   /** What the node calls itself: neither unique nor verified. */
-  HostName?: string | null;
+  HostName?: string | null | undefined;
   /** Operating system in Go's words, such as `linux`, `macOS` or `windows`. */
-  OS?: string | null;
+  OS?: string | null | undefined;
   /** Key into {@linkcode Status}'s `User`. */
-  UserID?: number | null;
+  UserID?: number | null | undefined;
   /** The node's own addresses, without a prefix length. */
-  TailscaleIPs?: string[] | null;
+  TailscaleIPs?: string[] | null | undefined;
   /** Such as `tag:server`; a tagged node acts as its tags, not as a user. */
-  Tags?: string[] | null;
+  Tags?: string[] | null | undefined;
   /** Whether the control server has a connection to the node. */
-  Online?: boolean | null;
+  Online?: boolean | null | undefined;
   /** RFC 3339; year 1 when unknown, see `instantFrom`. */
-  LastSeen?: string | null;
+  LastSeen?: string | null | undefined;
   /** RFC 3339; absent when the key doesn't expire. */
-  KeyExpiry?: string | null;
+  KeyExpiry?: string | null | undefined;
   /** Whether the node's key has expired, as the control server or this node's clock says. */
-  Expired?: boolean | null;
+  Expired?: boolean | null | undefined;
   /** Whether packets were sent to it in the last minutes. */
-  Active?: boolean | null;
+  Active?: boolean | null | undefined;
   /** `ip:port` of the direct path in use; empty when there is none. */
-  CurAddr?: string | null;
+  CurAddr?: string | null | undefined;
   /** Code of the DERP region that the node is reachable through. */
-  Relay?: string | null;
+  Relay?: string | null | undefined;
   /** `ip:port:vni` of the peer relay in use; empty when there is none. */
-  PeerRelay?: string | null;
+  PeerRelay?: string | null | undefined;
   /** Whether it is here only because one of its user's nodes is shared with us; clients usually hide it. */
-  ShareeNode?: boolean | null;
+  ShareeNode?: boolean | null | undefined;
   /** Capabilities of the node with their values. */
-  CapMap?: Record<string, unknown[] | null> | null;
+  CapMap?: Record<string, unknown[] | null> | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }
@@ -47,9 +47,9 @@ export interface PeerStatus {
 /** A user of the tailnet. Source: `tailcfg.UserProfile` of tailscale.com. Unknown fields are kept. */
 export interface UserProfile {
   /** Such as `alice@example.com`; for people to read, since it doesn't name the identity provider. */
-  LoginName?: string | null;
+  LoginName?: string | null | undefined;
   /** A name for people, neither unique nor verified. */
-  DisplayName?: string | null;
+  DisplayName?: string | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }
@@ -57,25 +57,25 @@ export interface UserProfile {
 /** This node and its peers. Source: `ipnstate.Status` of the Go module tailscale.com. Unknown fields are kept. */
 export interface Status {
   /** Version of the daemon. */
-  Version?: string | null;
+  Version?: string | null | undefined;
   /** `NoState`, `InUseOtherUser`, `NeedsLogin`, `NeedsMachineAuth`, `Stopped`, `Starting` or `Running`. */
   BackendState: string;
   /** Whether the daemon has a network device (TUN); false: it runs in userspace mode. */
-  TUN?: boolean | null;
+  TUN?: boolean | null | undefined;
   /** Where a person logs this node in, when that is needed. */
-  AuthURL?: string | null;
+  AuthURL?: string | null | undefined;
   /** This node's own addresses; none before it was logged in. */
-  TailscaleIPs?: string[] | null;
+  TailscaleIPs?: string[] | null | undefined;
   /** This node; there is little in it before it was logged in. */
-  Self?: PeerStatus | null;
+  Self?: PeerStatus | null | undefined;
   /** Peers by their current node key. */
-  Peer?: Record<string, PeerStatus> | null;
+  Peer?: Record<string, PeerStatus> | null | undefined;
   /** Owners by UserID. */
-  User?: Record<string, UserProfile> | null;
+  User?: Record<string, UserProfile> | null | undefined;
   /** Problems in words; empty when there are none. */
-  Health?: string[] | null;
+  Health?: string[] | null | undefined;
   /** Parent domain of the nodes' names, without dots around it. */
-  MagicDNSSuffix?: string | null;
+  MagicDNSSuffix?: string | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }

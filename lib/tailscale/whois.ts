@@ -7,15 +7,15 @@ export interface WhoIsNode {
   /** Identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
   StableID: string;
   /** MagicDNS name with a trailing dot. */
-  Name?: string | null;
+  Name?: string | null | undefined;
   /** The node's own addresses as prefixes, such as `100.64.0.2/32`. */
-  Addresses?: string[] | null;
+  Addresses?: string[] | null | undefined;
   /** Such as `tag:server`; a tagged node acts as its tags, not as a user. */
-  Tags?: string[] | null;
+  Tags?: string[] | null | undefined;
   /** Whether the control server has a connection to the node; absent when this node may not know. */
-  Online?: boolean | null;
+  Online?: boolean | null | undefined;
   /** RFC 3339; year 1 or absent when the key doesn't expire. */
-  KeyExpiry?: string | null;
+  KeyExpiry?: string | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }
@@ -27,7 +27,7 @@ export interface WhoIs {
   /** Who owns or made the node; a tagged node doesn't act as that user. */
   UserProfile: UserProfile;
   /** Capabilities that the tailnet's policy grants the node towards this one, by name, with their arguments. */
-  CapMap?: Record<string, unknown[] | null> | null;
+  CapMap?: Record<string, unknown[] | null> | null | undefined;
   /** What else the daemon tells, as it came. */
   [field: string]: unknown;
 }

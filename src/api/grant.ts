@@ -64,7 +64,7 @@ const qualifyingRanges = z.array(
     "self",
     "is not a CIDR or an IP address; write for example 192.168.1.0/24",
   ))),
-).max(maxExceptions).optional().meta({ "x-kubernetes-list-type": "atomic" });
+).max(maxExceptions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" });
 
 /** A quantity that is granted or contributed. */
 export const quantity = z.union([z.string().max(32), z.int()]).meta({
@@ -162,38 +162,40 @@ export const grantSpec = z.object({
       "Ranges that are taken out of all that allowedDestinations opens, but for the nodes of realms: those are closed " +
         "by removing the realm's name. Only of this grant: another one to the same realm may open them.",
     ),
-  }).optional().describe("Where guests may connect to. Without it: nowhere but each other and the grantee's node."),
+  }).exactOptional().describe(
+    "Where guests may connect to. Without it: nowhere but each other and the grantee's node.",
+  ),
   validity: z.object({
-    validFrom: validInstant.nullable().optional().describe(
+    validFrom: validInstant.nullable().exactOptional().describe(
       "From this instant on; without it, at once. RFC 3339, such as 2026-01-01T00:00:00Z.",
     ),
-    validUntil: validInstant.nullable().optional().describe(
+    validUntil: validInstant.nullable().exactOptional().describe(
       "Up to, not including, this instant; without it, until revoked. RFC 3339.",
     ),
-  }).nullable().optional().meta(rules(
+  }).nullable().exactOptional().meta(rules(
     {
       rule: "!has(self.validFrom) || !has(self.validUntil) || self.validFrom < self.validUntil",
       message: "validity.validUntil must be after validity.validFrom",
     },
   )).describe("From when until when the grant holds, [validFrom, validUntil)."),
   termination: z.object({
-    noticeSeconds: z.int().min(0).max(maxLadderSeconds).optional().describe(
+    noticeSeconds: z.int().min(0).max(maxLadderSeconds).exactOptional().describe(
       "How long before its end, or after a revocation, a deletion or a cut of its terms, the grant still holds while " +
         "nothing new may grow. Default 300 (60 for public realms); before an expiry at most the last half of the " +
         "validity. 0: the end comes at once.",
     ),
-    drainSeconds: z.int().min(0).max(maxLadderSeconds).optional().describe(
+    drainSeconds: z.int().min(0).max(maxLadderSeconds).exactOptional().describe(
       "How long after the end PodDisruptionBudgets are respected while pods are evicted; then pods are deleted. " +
         "Default 120.",
     ),
-    volumes: z.enum(volumePolicies).optional().describe(
+    volumes: z.enum(volumePolicies).exactOptional().describe(
       "What becomes of the guests' volumes after the last grant to the realm has ended. Retain (default): they stay, in " +
         "the closed namespace. Delete: they are deleted, unless any grant of this namespace has said Retain.",
     ),
-  }).optional().describe("How the grant ends: by expiry, by revocation and by deletion alike."),
+  }).exactOptional().describe("How the grant ends: by expiry, by revocation and by deletion alike."),
   revocation: z.object({
-    reason: z.string().max(1024).optional().describe("Why, for the grantee to read."),
-  }).optional().describe("Its presence ends the grant. It can't be taken back; make a new grant instead."),
+    reason: z.string().max(1024).exactOptional().describe("Why, for the grantee to read."),
+  }).exactOptional().describe("Its presence ends the grant. It can't be taken back; make a new grant instead."),
 }).meta(rules(
   {
     rule: "self.grantorRealm != self.granteeRealm",
@@ -221,50 +223,54 @@ export const grantSpec = z.object({
 
 const resolvedDestination = z.object({
   destination: z.string().max(270).describe("The entry of spec.networkPolicy.allowedDestinations."),
-  addresses: z.array(z.string().max(50)).max(64).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+  addresses: z.array(z.string().max(50)).max(64).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "The CIDRs that it stands for in the NetworkPolicy.",
   ),
-  ports: z.string().max(32).optional().describe("Port or ports and protocol, such as 443/TCP; absent: all."),
-  error: z.string().max(1024).optional().describe("Why it opens nothing; the other destinations are not affected."),
-  narrowed: z.string().max(1024).optional().describe("Why it opens less than it says."),
+  ports: z.string().max(32).exactOptional().describe("Port or ports and protocol, such as 443/TCP; absent: all."),
+  error: z.string().max(1024).exactOptional().describe(
+    "Why it opens nothing; the other destinations are not affected.",
+  ),
+  narrowed: z.string().max(1024).exactOptional().describe("Why it opens less than it says."),
 });
 
 export const grantStatus = z.object({
-  phase: z.enum(phases).optional().describe(
+  phase: z.enum(phases).exactOptional().describe(
     "Pending: not in force, see message. Active: enforced. Revoked and Expired: ended, for good.",
     // A bound that the cost estimate of the root rule needs, enum or not.
   ).meta({ maxLength: 16 }),
-  message: z.string().max(32768).optional().describe("The state of the grant in one sentence."),
-  guestNamespace: z.string().max(63).optional().describe("The namespace that the grantee's guests work in."),
-  hard: shownQuantities.optional().describe(
+  message: z.string().max(32768).exactOptional().describe("The state of the grant in one sentence."),
+  guestNamespace: z.string().max(63).exactOptional().describe("The namespace that the grantee's guests work in."),
+  hard: shownQuantities.exactOptional().describe(
     "What is enforced, in canonical quantities. Of a grant from a SuperEntity: this cluster's share.",
   ),
-  sharedFrom: z.string().max(57).optional().describe("The SuperEntity of whose pool hard is this cluster's share."),
-  actualUsage: shownQuantities.optional().describe(
+  sharedFrom: z.string().max(57).exactOptional().describe(
+    "The SuperEntity of whose pool hard is this cluster's share.",
+  ),
+  actualUsage: shownQuantities.exactOptional().describe(
     "This grant's share of what is used in the guest namespace. Use fills the grants that last longest first.",
   ),
-  effectiveUntil: instant.optional().describe(
+  effectiveUntil: instant.exactOptional().describe(
     "When the grant ends or ended; written once when it is revoked.",
   ),
   reductions: z.array(z.object({
     until: instant.describe("When what was cut from the terms goes."),
     hard: shownQuantities.describe("What holds until then, where it is more than the terms say now."),
-    allowedDestinations: z.array(z.string().max(270)).max(maxDestinations).optional().meta({
+    allowedDestinations: z.array(z.string().max(270)).max(maxDestinations).exactOptional().meta({
       "x-kubernetes-list-type": "atomic",
     }).describe("The destinations that were taken out of the terms and close then."),
-    except: z.array(z.string().max(43)).max(maxExceptions).optional().meta({ "x-kubernetes-list-type": "atomic" })
+    except: z.array(z.string().max(43)).max(maxExceptions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" })
       .describe("The networkPolicy.except that those destinations had; it holds until then."),
-  })).max(maxReductions).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+  })).max(maxReductions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "The notices of cuts, the first to end first: hard was lowered or destinations were removed while the grant was " +
       "Active. Each cut has its own notice.",
   ),
-  resolvedDestinations: z.array(resolvedDestination).max(maxDestinations).optional().meta({
+  resolvedDestinations: z.array(resolvedDestination).max(maxDestinations).exactOptional().meta({
     "x-kubernetes-list-type": "atomic",
   }).describe("What each allowed destination stands for."),
-  except: z.array(z.string().max(43)).max(maxExceptions).optional().meta({ "x-kubernetes-list-type": "atomic" })
+  except: z.array(z.string().max(43)).max(maxExceptions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" })
     .describe("The networkPolicy.except that is in force."),
-  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
-  conditions: conditions.optional().describe(
+  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status is about."),
+  conditions: conditions.exactOptional().describe(
     "GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied: the " +
       "network policies stand. NetworkNarrowed: a destination opens less than it says; there is none otherwise. " +
       "WritesClosed: guests can read and delete but not write; there is none otherwise. " +

@@ -82,7 +82,7 @@ export const shownQuantities = z.record(z.string(), z.string().max(64));
 export const condition = z.object({
   type: z.string().max(316).describe("What the condition is about, a positive adjective."),
   status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
-  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that was looked at."),
+  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that was looked at."),
   lastTransitionTime: instant.describe("When status last changed."),
   reason: z.string().max(1024).describe("One CamelCase word saying why; stable, made for programs."),
   message: z.string().max(32768).describe("A sentence saying why and what to do; made for people."),

@@ -34,7 +34,7 @@ export const realmSpec = z.object({
       "self.name",
       "belongs to Kubernetes itself; name the users or groups of the realm",
     ))),
-  ).max(32).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+  ).max(32).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "Who acts for the realm: they may work in its guest namespace while a grant is in force. Without it: the group " +
       "keystone:realm:<name>.",
   ),
@@ -50,21 +50,21 @@ const realmNode = z.object({
   stableID: z.string().max(64).describe(
     "Tailscale's stable ID of the node, the one that the annotation keystone.io/trusted-node pins.",
   ),
-  name: z.string().max(253).optional().describe("The node's MagicDNS name as the tailnet reports it."),
+  name: z.string().max(253).exactOptional().describe("The node's MagicDNS name as the tailnet reports it."),
   addresses: z.array(z.string().max(45)).max(16).meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "The node's tailnet addresses, IPv4 first. Only these enter the guest namespace's network policy.",
   ),
-  os: z.string().max(64).optional().describe("Operating system of the node."),
-  owner: z.string().max(253).optional().describe("Login of the user who owns the node in the tailnet."),
-  keyExpiry: instant.optional().describe("When the node's key expires; absent when it doesn't."),
-  path: z.enum(["direct", "relay"]).optional().describe(
+  os: z.string().max(64).exactOptional().describe("Operating system of the node."),
+  owner: z.string().max(253).exactOptional().describe("Login of the user who owns the node in the tailnet."),
+  keyExpiry: instant.exactOptional().describe("When the node's key expires; absent when it doesn't."),
+  path: z.enum(["direct", "relay"]).exactOptional().describe(
     "The way by which the node last answered a ping; absent while it isn't known or the node is offline.",
   ),
-  latencyMs: z.int().min(1).optional().describe(
+  latencyMs: z.int().min(1).exactOptional().describe(
     "Round trip of that ping in milliseconds, rounded up to 1, 2, 5, 10, 20, 50 and so on. Moves only when the round " +
       "trip has clearly changed.",
   ),
-  realmCapability: z.array(z.string().max(maxCapabilityLength)).max(maxCapabilities).optional().meta({
+  realmCapability: z.array(z.string().max(maxCapabilityLength)).max(maxCapabilities).exactOptional().meta({
     "x-kubernetes-list-type": "atomic",
   }).describe(
     `Arguments, each as JSON, with which the tailnet's policy grants the node the capability ${realmCapability} towards ` +
@@ -73,25 +73,28 @@ const realmNode = z.object({
 });
 
 export const realmStatus = z.object({
-  connectionState: z.enum(connectionStates).optional().describe(
+  connectionState: z.enum(connectionStates).exactOptional().describe(
     "Unknown: there is no tailnet to ask. Connecting: tailscaled is starting. Connected: the node is online. " +
       "Disconnected: it is not; grants stay as they are. Error: a person has to act, see the conditions.",
   ),
-  lastSeen: instant.optional().describe(
+  lastSeen: instant.exactOptional().describe(
     "Last moment the node was known to be online. While Connected it is renewed every 5 minutes only.",
   ),
-  local: z.boolean().optional().describe("True for the realm that this cluster is."),
-  node: realmNode.optional().describe("The node of the tailnet that answers to spec.identity."),
-  controlServer: z.string().max(253).optional().describe("Control server of the tailnet as tailscaled reports it."),
-  trustedNode: z.string().max(64).optional().describe(
+  local: z.boolean().exactOptional().describe("True for the realm that this cluster is."),
+  node: realmNode.exactOptional().describe("The node of the tailnet that answers to spec.identity."),
+  controlServer: z.string().max(253).exactOptional().describe(
+    "Control server of the tailnet as tailscaled reports it.",
+  ),
+  trustedNode: z.string().max(64).exactOptional().describe(
     "StableID of the node that was last trusted: mirrors the annotation keystone.io/trusted-node, and keeps it while " +
       "nobody is trusted.",
   ),
-  trustedBefore: z.array(z.string().max(64)).max(8).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
-    "StableIDs of nodes that were trusted until a person trusted another. What was made for them is the realm's still.",
-  ),
-  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
-  conditions: conditions.optional().describe(
+  trustedBefore: z.array(z.string().max(64)).max(8).exactOptional().meta({ "x-kubernetes-list-type": "atomic" })
+    .describe(
+      "StableIDs of nodes that were trusted until a person trusted another. What was made for them is the realm's still.",
+    ),
+  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status is about."),
+  conditions: conditions.exactOptional().describe(
     "Reachable: the tailnet says that the node is online, and it answers pings. IdentityVerified: the node that answers to " +
       "the name is the one that is pinned. Ready: both. KeyExpiring: the node's key expires within 7 days, or has. " +
       "ConnectionTypeMatches: spec.connectionType is the kind of control server that is seen.",

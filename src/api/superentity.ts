@@ -57,10 +57,10 @@ const quorumRule: CelRule = {
 };
 
 export const superEntitySpec = z.object({
-  purpose: z.string().max(1024).optional().describe("What the members have come together for. Part of the terms."),
+  purpose: z.string().max(1024).exactOptional().describe("What the members have come together for. Part of the terms."),
   members: z.array(z.object({
     realm: memberName.describe("Name of a Realm. Each once."),
-    contribution: contribution.optional().describe(
+    contribution: contribution.exactOptional().describe(
       "What this realm puts into the pool, in the keys of a Grant's spec.hard; without it, nothing. Its own cluster " +
         "never enforces more of all grants from the SuperEntity together.",
     ),
@@ -68,14 +68,16 @@ export const superEntitySpec = z.object({
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["realm"],
   }).describe("The realms that pool. Part of the terms: to let one join or leave, all approve anew."),
-  quorum: z.int().min(1).max(maxMembers).optional().describe(
+  quorum: z.int().min(1).max(maxMembers).exactOptional().describe(
     "How many of the members have to approve. Default: all of them. Part of the terms.",
   ),
   approvals: z.array(z.object({
     realm: memberName.describe("The member that approves. Admission asks for the verb approve on that Realm."),
     digest: digest.describe("status.digest of the terms that are approved; void as soon as these change."),
-    approvedAt: validInstant.optional().describe("When, as the member says; status.approvals has when it was seen."),
-  })).max(maxMembers).optional().meta({
+    approvedAt: validInstant.exactOptional().describe(
+      "When, as the member says; status.approvals has when it was seen.",
+    ),
+  })).max(maxMembers).exactOptional().meta({
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["realm"],
   }).describe("The members' consent. Each member writes its own, and takes it back by removing it."),
@@ -88,38 +90,41 @@ const memberStates = ["NotFound", ...connectionStates] as const;
 export type MemberState = (typeof memberStates)[number];
 
 export const superEntityStatus = z.object({
-  phase: z.enum(entityPhases).optional().describe(
+  phase: z.enum(entityPhases).exactOptional().describe(
     "Pending: too few have approved these terms. Active: enough have. Incomplete: approved, but a member is lost or " +
       "gives less than it has promised; grants in force stay, new ones wait.",
   ),
-  message: z.string().max(32768).optional().describe("The state in one sentence."),
-  digest: z.string().max(71).optional().describe(
+  message: z.string().max(32768).exactOptional().describe("The state in one sentence."),
+  digest: z.string().max(71).exactOptional().describe(
     "Of the terms and the members' subjects: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What " +
       "members approve.",
   ),
-  approved: z.int().min(0).optional().describe("How many members have approved these terms."),
-  needed: z.int().min(0).optional().describe("How many have to."),
-  memberCount: z.int().min(0).optional().describe("How many members there are."),
-  pooled: shownQuantities.optional().describe("The sum of what the approved members contribute."),
+  approved: z.int().min(0).exactOptional().describe("How many members have approved these terms."),
+  needed: z.int().min(0).exactOptional().describe("How many have to."),
+  memberCount: z.int().min(0).exactOptional().describe("How many members there are."),
+  pooled: shownQuantities.exactOptional().describe("The sum of what the approved members contribute."),
   members: z.array(z.object({
     realm: z.string().max(maxNameLength).describe("Name of the member."),
     state: z.enum(memberStates).describe("connectionState of its Realm; NotFound: there is none."),
     approved: z.boolean().describe("Whether it has approved these terms."),
-    trustLevel: z.enum(trustLevels).optional().describe("Trust of its Realm, as last known."),
-    subjects: z.array(z.string().max(300)).max(32).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
-      "Who acts for it, as its Realm says or last said. Part of what is approved.",
-    ),
-    lostSince: instant.optional().describe("Since when it is lost; Incomplete follows graceSeconds later."),
-  })).max(maxMembers).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe("What is known of each member."),
+    trustLevel: z.enum(trustLevels).exactOptional().describe("Trust of its Realm, as last known."),
+    subjects: z.array(z.string().max(300)).max(32).exactOptional().meta({ "x-kubernetes-list-type": "atomic" })
+      .describe(
+        "Who acts for it, as its Realm says or last said. Part of what is approved.",
+      ),
+    lostSince: instant.exactOptional().describe("Since when it is lost; Incomplete follows graceSeconds later."),
+  })).max(maxMembers).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+    "What is known of each member.",
+  ),
   approvals: z.array(z.object({
     realm: z.string().max(maxNameLength).describe("Who approved."),
     digest: z.string().max(71).describe("What."),
     seenAt: instant.describe("When the operator first saw it."),
-  })).max(maxMembers).optional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
+  })).max(maxMembers).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "The approvals that count: of these terms, by members.",
   ),
-  observedGeneration: z.int().min(0).optional().describe("The metadata.generation that this status is about."),
-  conditions: conditions.optional().describe(
+  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status is about."),
+  conditions: conditions.exactOptional().describe(
     "Approved: enough members have approved these terms. MembersKnown: each member is a Realm. MembersPresent: no " +
       "approved member is lost beyond the grace. ContributionCovered: this cluster has what it contributes. Ready: all " +
       "of that.",

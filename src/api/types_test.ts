@@ -26,17 +26,21 @@ type Keys<T> = T extends readonly (infer E)[] ? Keys<E>[]
   : T extends object
     ? string extends keyof T ? Record<string, Keys<T[string & keyof T]>> : { [K in keyof T]-?: Keys<T[K]> }
   : "value";
+/** Without the undefined that a default lets a program write: JSON has none. */
+type Plain<T> = T extends readonly (infer E)[] ? Plain<E>[]
+  : T extends object ? { [K in keyof T]: Plain<undefined extends T[K] ? Exclude<T[K], undefined> : T[K]> }
+  : T;
 type Extends<A, B> = [A] extends [B] ? true : false;
 type Same<A, B> = [Extends<A, B>, Extends<B, A>, Extends<Keys<A>, Keys<B>>, Extends<Keys<B>, Keys<A>>];
 const same: [true, true, true, true] = [true, true, true, true];
 
 // What a client may send: a field with a default may be left out.
-same satisfies Same<generated.GrantSpec, z.input<typeof grantSpec>>;
-same satisfies Same<generated.GrantStatus, z.input<typeof grantStatus>>;
-same satisfies Same<generated.RealmSpec, z.input<typeof realmSpec>>;
-same satisfies Same<generated.RealmStatus, z.input<typeof realmStatus>>;
-same satisfies Same<generated.SuperEntitySpec, z.input<typeof superEntitySpec>>;
-same satisfies Same<generated.SuperEntityStatus, z.input<typeof superEntityStatus>>;
+same satisfies Same<generated.GrantSpec, Plain<z.input<typeof grantSpec>>>;
+same satisfies Same<generated.GrantStatus, Plain<z.input<typeof grantStatus>>>;
+same satisfies Same<generated.RealmSpec, Plain<z.input<typeof realmSpec>>>;
+same satisfies Same<generated.RealmStatus, Plain<z.input<typeof realmStatus>>>;
+same satisfies Same<generated.SuperEntitySpec, Plain<z.input<typeof superEntitySpec>>>;
+same satisfies Same<generated.SuperEntityStatus, Plain<z.input<typeof superEntityStatus>>>;
 
 // What the API server stores has the defaults filled in, as what a schema parses; it can be sent again as it is.
 true satisfies Extends<GrantSpec, generated.GrantSpec>;

@@ -1,6 +1,6 @@
 /** What the operator watches: one store for each kind, holding only the facts that planners need. */
 import { Store } from "../../lib/controller/mod.ts";
-import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
+import type { KubernetesObject, Resource, Stored } from "../../lib/kubernetes/mod.ts";
 import type {
   ValidatingWebhook,
   ValidatingWebhookConfiguration,
@@ -81,19 +81,19 @@ import { type Observer, reflect, type Reflecting, type Watching } from "./watchi
 export type GuestCaches = { [C in CacheName]: Store<CachedFacts<C> | undefined, never, CachedObject<C>> };
 
 export interface Stores extends GuestCaches {
-  grants: Store<GrantFacts, "grantor" | "grantee" | "destination" | "dnsName", Grant>;
-  realms: Store<RealmFacts, "identity", Realm>;
-  superEntities: Store<SuperEntityFacts, "member", SuperEntity>;
+  grants: Store<GrantFacts, "grantor" | "grantee" | "destination" | "dnsName", Stored<Grant>>;
+  realms: Store<RealmFacts, "identity", Stored<Realm>>;
+  superEntities: Store<SuperEntityFacts, "member", Stored<SuperEntity>>;
   namespaces: Store<NamespaceFacts | undefined, never, Namespace>;
   /** Those in the operator's namespace. */
   identities: Store<IdentityFacts, "realm", ServiceAccount>;
   policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
   /** Those that let realms approve. */
-  clusterRoles: Store<ClusterRoleFacts, never, ClusterRole>;
-  clusterBindings: Store<ClusterBindingFacts, never, ClusterRoleBinding>;
+  clusterRoles: Store<ClusterRoleFacts, never, Stored<ClusterRole>>;
+  clusterBindings: Store<ClusterBindingFacts, never, Stored<ClusterRoleBinding>>;
   /** The one of guests, and the level that it names. */
-  flowSchemas: Store<FlowSchemaFacts, never, FlowSchema>;
-  priorityLevels: Store<string, never, PriorityLevelConfiguration>;
+  flowSchemas: Store<FlowSchemaFacts, never, Stored<FlowSchema>>;
+  priorityLevels: Store<string, never, Stored<PriorityLevelConfiguration>>;
   /** The Secret and the configuration of the admission webhook. */
   certificates: Store<Certificates, never, Secret>;
   webhooks: Store<ValidatingWebhook[], never, ValidatingWebhookConfiguration>;
@@ -130,7 +130,7 @@ export function createStores(): Stores {
     flowSchemas: new Store({ project: flowSchemaFacts }),
     certificates: new Store({ project: certificatesFrom }),
     webhooks: new Store({ project: ({ webhooks }: ValidatingWebhookConfiguration) => webhooks ?? [] }),
-    priorityLevels: new Store({ project: ({ metadata }: PriorityLevelConfiguration) => metadata!.name! }),
+    priorityLevels: new Store({ project: ({ metadata }: Stored<PriorityLevelConfiguration>) => metadata.name }),
   };
 }
 
@@ -200,21 +200,21 @@ export const guestWritesIn = ({ flowSchemas }: Stores): GuestWrites =>
 const named = (name: string): Reflecting => ({ selector: { fieldSelector: `metadata.name=${name}` } });
 
 /** What Grants and SuperEntities have in common: the operator holds both by its finalizer until they have ended. */
-const finalizable = ({ metadata }: KubernetesObject) => ({
-  name: metadata!.name!,
-  uid: metadata!.uid!,
-  generation: metadata!.generation ?? 0,
-  createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
-  ...(metadata!.deletionTimestamp ? { deletingSince: Date.parse(metadata!.deletionTimestamp) } : {}),
-  finalized: metadata!.finalizers?.includes(guestFinalizer) ?? false,
-  otherFinalizers: (metadata!.finalizers ?? []).filter((finalizer) => finalizer !== guestFinalizer),
-  resourceVersion: metadata!.resourceVersion ?? "",
+const finalizable = (metadata: Stored["metadata"]) => ({
+  name: metadata.name,
+  uid: metadata.uid,
+  generation: metadata.generation ?? 0,
+  createdAt: Date.parse(metadata.creationTimestamp ?? ""),
+  ...(metadata.deletionTimestamp ? { deletingSince: Date.parse(metadata.deletionTimestamp) } : {}),
+  finalized: metadata.finalizers?.includes(guestFinalizer) ?? false,
+  otherFinalizers: (metadata.finalizers ?? []).filter((finalizer) => finalizer !== guestFinalizer),
+  resourceVersion: metadata.resourceVersion ?? "",
 });
 
 // The CRDs' schemas guarantee the shapes of spec and status: what the server stores has passed them.
-function grantFacts({ metadata, spec, status }: Grant): GrantFacts {
+function grantFacts({ metadata, spec, status }: Stored<Grant>): GrantFacts {
   return {
-    ...finalizable({ metadata }),
+    ...finalizable(metadata),
     spec: { ...spec, hard: interned(spec.hard) },
     status: {
       ...status,
@@ -240,55 +240,55 @@ function destinationRealms(grant: GrantFacts): string[] {
   );
 }
 
-function realmFacts({ metadata, spec, status }: Realm): RealmFacts {
-  const trustedNode = metadata!.annotations?.[trustedNodeAnnotation];
+function realmFacts({ metadata, spec, status }: Stored<Realm>): RealmFacts {
+  const trustedNode = metadata.annotations?.[trustedNodeAnnotation];
   return {
-    name: metadata!.name!,
-    uid: metadata!.uid!,
-    generation: metadata!.generation ?? 0,
-    createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
-    deleting: metadata!.deletionTimestamp !== undefined,
+    name: metadata.name,
+    uid: metadata.uid,
+    generation: metadata.generation ?? 0,
+    createdAt: Date.parse(metadata.creationTimestamp ?? ""),
+    deleting: metadata.deletionTimestamp !== undefined,
     ...(trustedNode ? { trustedNode } : {}),
     spec,
     status: status ?? {},
   };
 }
 
-function superEntityFacts({ metadata, spec, status }: SuperEntity): SuperEntityFacts {
+function superEntityFacts({ metadata, spec, status }: Stored<SuperEntity>): SuperEntityFacts {
   return {
-    ...finalizable({ metadata }),
+    ...finalizable(metadata),
     spec,
     status: status ?? {},
   };
 }
 
-const ownersOf = ({ metadata }: Pick<ClusterRole, "metadata">): string[] =>
-  (metadata!.ownerReferences ?? []).map(({ uid }) => uid);
+const ownersOf = ({ metadata }: Stored<ClusterRole | ClusterRoleBinding>): string[] =>
+  (metadata.ownerReferences ?? []).map(({ uid }) => uid);
 
-const clusterRoleFacts = (role: ClusterRole): ClusterRoleFacts => ({
-  name: role.metadata!.name!,
-  uid: role.metadata!.uid!,
-  labels: role.metadata!.labels ?? {},
+const clusterRoleFacts = (role: Stored<ClusterRole>): ClusterRoleFacts => ({
+  name: role.metadata.name,
+  uid: role.metadata.uid,
+  labels: role.metadata.labels ?? {},
   owners: ownersOf(role),
   rules: role.rules ?? [],
 });
 
-const flowSchemaFacts = ({ metadata, spec }: FlowSchema): FlowSchemaFacts => ({
-  uid: metadata!.uid!,
-  labels: metadata!.labels ?? {},
+const flowSchemaFacts = ({ metadata, spec }: Stored<FlowSchema>): FlowSchemaFacts => ({
+  uid: metadata.uid,
+  labels: metadata.labels ?? {},
   spec,
-  guestWrites: parseGuestWrites(metadata!.annotations?.[guestWritesAnnotation]),
+  guestWrites: parseGuestWrites(metadata.annotations?.[guestWritesAnnotation]),
 });
 
-const clusterBindingFacts = (binding: ClusterRoleBinding): ClusterBindingFacts => ({
-  name: binding.metadata!.name!,
-  uid: binding.metadata!.uid!,
-  labels: binding.metadata!.labels ?? {},
+const clusterBindingFacts = (binding: Stored<ClusterRoleBinding>): ClusterBindingFacts => ({
+  name: binding.metadata.name,
+  uid: binding.metadata.uid,
+  labels: binding.metadata.labels ?? {},
   owners: ownersOf(binding),
   subjects: subjectFacts(binding),
 });
 
-const subjectFacts = ({ subjects = [] }: ClusterRoleBinding) =>
+const subjectFacts = ({ subjects = [] }: Pick<ClusterRoleBinding, "subjects">) =>
   subjects.map(({ kind, name, namespace }) => ({ kind, name, ...(namespace === undefined ? {} : { namespace }) }));
 
 /** Key of an object of a guest namespace. */

@@ -96,10 +96,10 @@ async function writeLease({ rest, clock, identity, signal }: UninstallOptions): 
         throw error;
       });
       const mine = before?.spec?.holderIdentity === identity;
-      const spec: Lease["spec"] = {
+      const spec: NonNullable<Lease["spec"]> = {
         holderIdentity: identity,
         leaseDurationSeconds: quietSeconds,
-        acquireTime: mine ? before.spec?.acquireTime : now,
+        acquireTime: mine ? before.spec?.acquireTime ?? now : now,
         renewTime: now,
         leaseTransitions: (before?.spec?.leaseTransitions ?? 0) + (mine ? 0 : 1),
       };

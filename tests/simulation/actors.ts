@@ -321,7 +321,8 @@ export function refuseNoMore({ world, promises }: Stage): void {
 /** What can't be planned to open, can't be written, or is on its way out. */
 const faults: Action[] = [
   ({ around }, random) => {
-    around.broken = around.broken && random.percent(50) ? undefined : random.of(breakable);
+    if (around.broken && random.percent(50)) delete around.broken;
+    else around.broken = random.of(breakable);
     return `planning fails: ${around.broken ?? "no more"}`;
   },
   (stage, random) => {

@@ -3,21 +3,21 @@ import { apiPath, type Group } from "./groups.ts";
 
 /** A schema, as far as Kubernetes uses them. */
 export interface Schema {
-  description?: string;
-  type?: string;
-  format?: string;
-  nullable?: boolean;
-  enum?: string[];
-  required?: string[];
-  properties?: Record<string, Schema>;
-  additionalProperties?: Schema | boolean;
-  items?: Schema;
-  allOf?: Schema[];
-  oneOf?: Schema[];
-  anyOf?: Schema[];
-  $ref?: string;
-  "x-kubernetes-int-or-string"?: boolean;
-  "x-kubernetes-preserve-unknown-fields"?: boolean;
+  description?: string | undefined;
+  type?: string | undefined;
+  format?: string | undefined;
+  nullable?: boolean | undefined;
+  enum?: string[] | undefined;
+  required?: string[] | undefined;
+  properties?: Record<string, Schema> | undefined;
+  additionalProperties?: Schema | boolean | undefined;
+  items?: Schema | undefined;
+  allOf?: Schema[] | undefined;
+  oneOf?: Schema[] | undefined;
+  anyOf?: Schema[] | undefined;
+  $ref?: string | undefined;
+  "x-kubernetes-int-or-string"?: boolean | undefined;
+  "x-kubernetes-preserve-unknown-fields"?: boolean | undefined;
 }
 
 export interface GroupVersionKind {

@@ -76,7 +76,7 @@ function podLevel(spec: PodSpec): Sides | undefined {
     limits: quantities(spec.resources?.limits, "spec.resources.limits"),
   };
   if (Object.keys(stated.requests!).length + Object.keys(stated.limits!).length === 0) return undefined;
-  const ofContainers = sideOf({ ...spec, resources: undefined, overhead: undefined }, "limits");
+  const ofContainers = sideOf(containersOf(spec), "limits");
   const limits = { ...stated.limits };
   for (const [name, quantity] of Object.entries(ofContainers)) {
     if (name.startsWith("hugepages-") && !Object.hasOwn(limits, name) && !Object.hasOwn(stated.requests!, name)) {
@@ -87,9 +87,7 @@ function podLevel(spec: PodSpec): Sides | undefined {
   const requests = { ...stated.requests };
   for (
     const [name, quantity] of [
-      ...Object.entries(sideOf({ ...spec, resources: undefined, overhead: undefined }, "requests")).filter(([name]) =>
-        !isFixed(name)
-      ),
+      ...Object.entries(sideOf(containersOf(spec), "requests")).filter(([name]) => !isFixed(name)),
       ...Object.entries(limits),
     ]
   ) if (isPodLevel(name) && !Object.hasOwn(requests, name)) requests[name] = quantity;
@@ -97,6 +95,10 @@ function podLevel(spec: PodSpec): Sides | undefined {
 }
 
 /** What the pod takes on one side, by resource. */
+const withoutOverhead = ({ overhead: _, ...spec }: PodSpec): PodSpec => spec;
+
+const containersOf = ({ overhead: _, resources: __, ...spec }: PodSpec): PodSpec => spec;
+
 function sideOf(spec: PodSpec, side: "requests" | "limits"): Record<string, string> {
   const prefix = `${side}.`;
   return Object.fromEntries(
@@ -164,8 +166,8 @@ function outOfRange({ name, resources }: Container, limits: readonly LimitRangeI
 
 function podOutOfRange(spec: PodSpec, limits: readonly LimitRangeItem[]): string | undefined {
   const sides = {
-    requests: sideOf({ ...spec, overhead: undefined }, "requests"),
-    limits: sideOf({ ...spec, overhead: undefined }, "limits"),
+    requests: sideOf(withoutOverhead(spec), "requests"),
+    limits: sideOf(withoutOverhead(spec), "limits"),
   };
   return rangeText("The pod", sides, limits.filter(({ type }) => type === "Pod"));
 }
@@ -202,7 +204,7 @@ function beyondPod(spec: PodSpec, templates: ReadonlyMap<string, Container>): st
       return `The pod requests ${request} ${resource} as a whole, which is above its limit of ${limit}.`;
     }
   }
-  const together = sideOf({ ...spec, resources: undefined, overhead: undefined }, "requests");
+  const together = sideOf(containersOf(spec), "requests");
   for (const [resource, sum] of Object.entries(together)) {
     const stated = own(requests, resource);
     if (stated === undefined || q(sum).compare(q(stated)) <= 0) continue;

@@ -1,6 +1,6 @@
 /** What a Grant's status says, and what has to happen to its finalizer. */
 import { isDeepStrictEqual } from "node:util";
-import { type GrantStatus, maxReductions, type Settings } from "../../api/mod.ts";
+import { type GrantStatus, maxReductions, type Phase, type Settings } from "../../api/mod.ts";
 import { bounded, conditionOf, foldConditions, type Verdict } from "../conditions.ts";
 import { type Effect, type Plan, type Stage, stagesOf } from "../effects.ts";
 import type { EventFact, GrantFacts, GuestWrites, LocalRealm, QuotaFacts, RealmFacts } from "../facts.ts";
@@ -292,14 +292,14 @@ function sharedFrom({ grant, local, pooling = noPooling }: GrantWorld): Pick<Gra
   return name === undefined ? {} : { sharedFrom: name };
 }
 
-function phaseOf(grant: GrantFacts, standing: Standing, share: GrantShare | undefined): GrantStatus["phase"] {
+function phaseOf(grant: GrantFacts, standing: Standing, share: GrantShare | undefined): Phase {
   switch (standing.is) {
     case "ended":
       return standing.phase;
     case "pending":
       return "Pending";
     case "leaving":
-      return grant.status.phase;
+      return grant.status.phase ?? "Pending";
     case "due":
       // What was in force once stays Active while an object is being repaired; Ready says so.
       return wasActive(grant) || (share && stands(share)) ? "Active" : "Pending";

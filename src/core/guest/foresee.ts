@@ -20,8 +20,9 @@ export function afterWrites(world: GuestWorld, plan: GuestPlan, count = Infinity
     if (given) applied(after, given, counted);
     else if ("delete" in effect) removed(after, effect.delete);
     else if ("evict" in effect) after.pods = after.pods?.filter(({ name }) => name !== effect.evict.name);
-    else if ("patch" in effect) after.services = after.services?.filter(({ uid }) => uid !== effect.patch.uid);
-    else if ("deleteAll" in effect && after.quota) {
+    else if ("patch" in effect && after.services) {
+      after.services = after.services.filter(({ uid }) => uid !== effect.patch.uid);
+    } else if ("deleteAll" in effect && after.quota) {
       after.quota = { ...after.quota, used: { ...after.quota.used, persistentvolumeclaims: "0" } };
     }
   }
