@@ -86,19 +86,3 @@ for (const write of ["delete", "evict"] as const) {
     assert.deepEqual([asked, ended], [[end, "PATCH pods/fat/status", end], ["u1"]]);
   });
 }
-
-Deno.test("a Service without room for who has written what becomes internal all the same", async () => {
-  const asked: unknown[] = [];
-  const rest = {
-    performRequest: ({ method, path, bodyJson }: RequestOptions) => {
-      const { metadata, spec } = bodyJson as { metadata: Record<string, unknown>; spec: Record<string, unknown> };
-      asked.push([spec["type"], metadata["uid"], metadata["managedFields"]]);
-      return asked.length > 1 ? Promise.resolve({}) : Promise.reject(
-        new ApiError("etcdserver: request is too large", { code: 500, reason: "InternalError", method, path }),
-      );
-    },
-  } as unknown as RestClient;
-  const patch = { kind: "Service", namespace: "guest-bob-home", name: "fat", uid: "u1" } as const;
-  await perform(rest, {}, { patch, body: { spec: { type: "ClusterIP" } }, ifPresent: true });
-  assert.deepEqual(asked, [["ClusterIP", "u1", undefined], ["ClusterIP", "u1", [{}]]]);
-});

@@ -108,13 +108,7 @@ export class ApiExecutor implements Executor {
   ): Promise<void> {
     const { fieldManager } = this.#options;
     const bound = { ...body, metadata: { uid, ...body.metadata } };
-    const patch = (object: Record<string, unknown>) =>
-      this.#api(kind, namespace).patch(name, object, { type: "merge", fieldManager, signal });
-    const written = patch(bound).catch((error) => {
-      if (kind !== "Service" || !isTooLarge(error)) throw error;
-      // A guest can leave no room in it for one more who has written in it: then it forgets who has (ADR 0033).
-      return patch({ ...bound, metadata: { ...bound.metadata, managedFields: [{}] } });
-    });
+    const written = this.#api(kind, namespace).patch(name, bound, { type: "merge", fieldManager, signal });
     if (ifPresent) await unlessGone(written.then((object) => this.#observe(kind, object)));
     else this.#observe(kind, await written);
   }

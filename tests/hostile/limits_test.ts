@@ -48,36 +48,6 @@ Deno.test("objects as large as can be", async (t) => {
     return String(pod.spec.containers[0].name);
   };
 
-  await step(t, "a Service without room for who has written what becomes internal all the same", async () => {
-    // What each of many owns is kept with the object, and no guard counts it.
-    const labels = Object.fromEntries(Array.from({ length: 990 }, (_, at) => [`${at}`.padStart(63, "x"), ""]));
-    const path = `${core}/services/full`;
-    for (let manager = 0; manager < 18; manager++) {
-      await mallory.rest.performRequest({
-        method: "PATCH",
-        path,
-        querystring: new URLSearchParams({ fieldManager: `m${manager}` }),
-        contentType: "application/apply-patch+yaml",
-        bodyJson: {
-          apiVersion: "v1",
-          kind: "Service",
-          metadata: { name: "full", labels },
-          spec: { type: "NodePort", ports: [{ port: 80 }] },
-        },
-      });
-    }
-    await fill(mallory, path, (pad) => ({ metadata: { annotations: { pad } } }));
-    const less = { spec: { hard: { ...hard, "services.nodeports": "0" } } };
-    await cluster.grants.patch(mallory.grant, less, { type: "merge" });
-    await eventually("it lets nobody in from outside", async () => {
-      const { status } = await cluster.grants.get(mallory.grant);
-      const ready = status?.conditions?.find(({ type }) => type === "Ready");
-      const type = await admin(["get", "service", "full", "-n", namespace, "-o", "jsonpath={.spec.type}"]);
-      return type === "ClusterIP" || `its type is ${type}: ${ready?.message}`;
-    }, 30_000);
-    await admin(["delete", "service", "full", "-n", namespace]);
-  });
-
   await step(t, "pods without room for the mark that they are ending end all the same", async () => {
     await run("annotated");
     await fill(mallory, `${core}/pods/annotated`, (pad) => ({ metadata: { annotations: { pad } } }));
