@@ -41,11 +41,15 @@ export const findings: readonly Finding[] = [
     `${closing}: has his namespace deleted shortly before the end, with a pod that asks for an hour to end`,
     /access has gone|the pod gets 30 s/,
   ],
-  ["an account of the Realm before", `${ends}: keep the account of a Realm that is made again for somebody else`, /./],
+  [
+    "an account of the Realm before",
+    `${ends}: keep the account of a Realm that is made again for somebody else`,
+    /No resources found/,
+  ],
   [
     "a stranger at the webhook",
     "hostile/front_test.ts: 12 s of it: the grant ends on time, and each review of the API server is answered",
-    /./,
+    /the operator took \d+ bytes|were not judged|is Expired|ms late/,
   ],
   [
     "a device that no node offers yet",
@@ -59,7 +63,11 @@ export const findings: readonly Finding[] = [
   ],
   guard("a claim of the class ''", "claim-class", 'a claim of the class ""'),
   guard("a claim's selector", "claim-selector", "a claim that chooses its volume"),
-  ["who writes Realms", "hostile/realms_test.ts: she doesn't get into Bob's namespace, nor approves for him", /./],
+  [
+    "who writes Realms",
+    "hostile/realms_test.ts: she doesn't get into Bob's namespace, nor approves for him",
+    /strictly unequal/,
+  ],
   guard("a volume that the node mounts", "volume-types", "one with a volume of type nfs"),
   guard("an inline csi volume", "volume-types", "one with a volume of type csi"),
   ["a LAN by 0.0.0.0/0", network, /a NAS in the LAN/],
@@ -134,5 +142,6 @@ if (import.meta.main) {
     }
   }
   console.log(`\n${chosen.length - green} of ${chosen.length} are red on ${previous.commit.slice(0, 7)}`);
-  Deno.exit(green === 0 && chosen.length > 0 ? 0 : 1);
+  // Not Deno.exit: what has been unpacked goes at the end of this block.
+  Deno.exitCode = green === 0 && chosen.length > 0 ? 0 : 1;
 }
