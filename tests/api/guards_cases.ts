@@ -724,7 +724,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       [
         "claim any volume without a class for a guest",
         makeClaim({ storageClassName: "" }),
-        /spec\.storageClassName is empty: a claim without a class takes any volume without one/,
+        /spec\.storageClassName is empty: .*\(guard claim-class\)/,
       ],
     ]),
   ],
@@ -859,7 +859,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         here("pods/old/eviction"),
         named("old", { apiVersion: "policy/v1", kind: "Eviction", deleteOptions: { gracePeriodSeconds: 0 } }),
       ),
-      /gracePeriodSeconds is 0: no quota and no drain would know of the pod any more/,
+      /gracePeriodSeconds is 0: .*\(guard forced-end\)/,
     ],
   ]),
   "keystone-guest-scale": cannot("a guest", [
