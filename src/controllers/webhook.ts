@@ -17,7 +17,7 @@ import { reflect, type Watching } from "./watching.ts";
 import type { Pending, WebhookMemory } from "./webhook_secret.ts";
 
 export interface WebhookOptions {
-  /** Where the API server reaches it. */
+  /** The place at which the API server reaches it. */
   place: WebhookPlace;
   /** Where the front beside this operator finds its token and its certificate. */
   handover: HandoverSink;
@@ -92,7 +92,7 @@ export class Webhook implements WebhookMemory {
     return this.#isKnown;
   }
 
-  /** Where the API server reaches it. */
+  /** The place at which the API server reaches it. */
   get place(): WebhookPlace {
     return this.#options.place;
   }

@@ -9,7 +9,7 @@ import { unpackPrevious } from "../fixtures/previous/previous.ts";
 import { attacksOf } from "./attacks.ts";
 import type { Source } from "./threats.ts";
 
-/** What went through before, the test that tries it, and what that says when it does. */
+/** An attack that worked before, the test that tries it, and the failure that shows it. */
 export type Finding = [what: string, by: Source, red: RegExp];
 
 const reading = "hostile/reading_test.ts";
@@ -97,7 +97,7 @@ export const findings: readonly Finding[] = [
   guard("a priority above home's", "priority", "one that puts home's pods out"),
 ];
 
-/** What failed of a test file on the version in that folder: the names of tests and steps, and what they said. */
+/** Runs a test file on the version in that folder; returns the tests and steps that failed, with their messages. */
 async function failuresOf(file: string, folder: string): Promise<[name: string, said: string][]> {
   const root = new URL("../..", import.meta.url);
   const at = (path: string) => new URL(path, root).href;

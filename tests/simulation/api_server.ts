@@ -24,7 +24,7 @@ const kinds: Readonly<Record<string, Kind>> = {
 /** Kinds of which there is nothing here. */
 const empty = new Set(["services", "volumesnapshots"]);
 
-/** What a request is about. */
+/** The object that a request is about. */
 export interface Target {
   plural: string;
   /** Absent for a kind of which there is nothing here. */
@@ -66,7 +66,7 @@ export function textOf({ method, path, contentType, bodyJson }: RequestOptions):
   return `${contentType?.includes("merge") ? "patch" : "apply"} ${what}`;
 }
 
-/** What is new in a status, as far as a line takes. */
+/** The news in a status, in one line. */
 function newsOf({ phase, connectionState, conditions }: Record<string, unknown>): string {
   const ready = (conditions as { type: string; reason: string }[] | undefined)?.find(({ type }) => type === "Ready");
   return [phase ?? connectionState, ready?.reason].filter(Boolean).join(" ");

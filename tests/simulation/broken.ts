@@ -1,7 +1,7 @@
 /** Guests of whom something can't be read: a part of the plan throws, and all others have to go on. */
 import type { Context } from "../../src/controllers/context.ts";
 
-/** What a plan is made from, and what it opens by. */
+/** Parts that a plan is made from, and that it opens by. */
 export const breakable = ["realms", "dns", "proxies", "subjects", "guide", "limits", "g1", "g2"] as const;
 export type Breakable = typeof breakable[number];
 
@@ -32,7 +32,7 @@ function showing<S extends { get(key: string): unknown }, P extends object>(stor
 
 type Facts = { name: string; spec: Record<string, unknown> } & Record<string, unknown>;
 
-/** What a reconcile of a grantee is given. */
+/** Input of a reconcile of a grantee. */
 export function brokenContext(context: Context, broken: Breakable, grantee: string): Context {
   const { stores, settings } = context;
   const replaced = (parts: Partial<Context>): Context => Object.assign(Object.create(context), parts);

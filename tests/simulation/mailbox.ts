@@ -1,4 +1,4 @@
-/** What is on its way between operators: messages that come late, twice, in any order, or never. */
+/** Messages between operators, which come late, twice, in any order, or never. */
 import type { Random } from "./random.ts";
 
 interface OnItsWay<M> {

@@ -10,7 +10,7 @@ import { Replica } from "./replica.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { World } from "./world.ts";
 
-/** What a process of one side says to the other side, and does with what it hears. */
+/** A process of one side: what it sends to the other side, and what it does with what it receives. */
 export interface Exchange<M> {
   /** Called after each step of its operator. */
   looked(): void;

@@ -4,7 +4,7 @@ import type { Random } from "./random.ts";
 import { type Exchange, Neighbours, type Side } from "./neighbours.ts";
 import { statusOf, type World } from "./world.ts";
 
-/** What a cluster says of itself: the grants that it gives, as of a version of its API server. */
+/** A cluster's statement about itself: the grants that it gives, as of a version of its API server. */
 interface Word {
   version: number;
   inForce: string[];
@@ -21,7 +21,7 @@ class Gossip implements Exchange<Word | { known: number }> {
   readonly #send: (message: Word | { known: number }) => void;
   #said: Word = { version: -1, inForce: [] };
   #known = -1;
-  /** What the other side has said last. */
+  /** The other side's last statement. */
   other: Word = { version: -1, inForce: [] };
 
   constructor({ world }: Side<Word | { known: number }>, send: (message: Word | { known: number }) => void) {

@@ -28,12 +28,12 @@ export class Queue implements KeyQueue {
     this.#times.set(key, { at: Math.min(known?.at ?? Infinity, at), urgent: urgent || (known?.urgent ?? false) });
   }
 
-  /** When it comes is up to the schedule anyway. */
+  /** At once, because the schedule decides when it comes. */
   retry(key: string): void {
     this.add(key);
   }
 
-  /** What entered the key since it was taken has been looked at. */
+  /** Forgets that the key was entered since it was taken, because it has been looked at. */
   looked(key: string): void {
     this.#keys.delete(key);
   }

@@ -40,7 +40,7 @@ import { type Change, keyOf, type Kind, type Stored, watched, type World } from 
 
 type Loop = AnyLoop<Context>;
 
-/** How soon it is looked whether the clocks agree again. */
+/** Milliseconds until the clocks are compared again. */
 export const skewLookMs = 5000;
 
 /** A request as the promises see it, when the operator sends it. */
@@ -50,7 +50,7 @@ export interface Sent {
   grantee?: string;
   /** The namespace as it was when this was planned. */
   home?: NamespaceFacts | undefined;
-  /** How it ends a pod. */
+  /** The way in which it ends a pod. */
   ends?: "evict" | "delete";
 }
 
@@ -122,11 +122,11 @@ export class Replica {
   readonly #bySignal = new WeakMap<AbortSignal, Running>();
   readonly #parked = new Set<Parked>();
   readonly #pings = new Set<{ address: string; resolve: (ping: Ping) => void }>();
-  /** What came to its end in this turn. */
+  /** Reconciles that ended in this turn. */
   #ended: string[] = [];
   /** An error that nobody expects. */
   #bug: unknown;
-  /** How often the watches have told something. */
+  /** Number of watch events delivered so far. */
   #told = 0;
   #tailnet: { of: Surroundings["tailnet"]; state: TailnetState } | undefined;
   readonly #tailnetChanges = new Feed<TailnetChange>();
@@ -283,7 +283,7 @@ export class Replica {
     else this.#pending.get(kind)!.push(change);
   }
 
-  /** What the operator could do next, one entry for each choice. */
+  /** Steps that the operator could take next, one entry for each choice. */
   choices(): (() => Promise<string>)[] {
     const out: (() => Promise<string>)[] = [];
     for (const parked of this.#parked) out.push(() => this.#goOn(parked));
@@ -316,7 +316,7 @@ export class Replica {
     }
   }
 
-  /** Whether something of what it sees is older than the truth. */
+  /** True while something that it sees is older than the truth. */
   get isStale(): boolean {
     return [...this.#pending.values()].some((changes) => changes.length > 0);
   }
@@ -330,13 +330,13 @@ export class Replica {
     return ["grants", "guests", "superEntities"].flatMap((loop) => this.#queueOf(loop).instants);
   }
 
-  /** When it is sure of nodes that were missing at its first look: it waits half a second for them. */
+  /** Instant from which it is sure of nodes that were missing at its first look: it waits half a second for them. */
   get doubtfulUntil(): number | undefined {
     const soon = this.#queueOf("realms").instants.filter((at) => at > this.now && at <= this.now + 500);
     return soon.length > 0 ? Math.min(...soon) : undefined;
   }
 
-  /** What a failure may depend on. */
+  /** Everything that a failure may depend on, as text. */
   get #moment(): string {
     const { broken, aheadMs } = this.#around;
     return [this.#world.version, this.#world.now, this.#world.refused.size, this.#told, broken, aheadMs].join();
@@ -493,7 +493,7 @@ const names: Partial<Record<Kind, string>> = {
 };
 const labelled = new Set<Kind>(["clusterRoles", "clusterBindings"]);
 
-/** Whether it is among what the operator watches. */
+/** True of an object that the operator watches. */
 function selects(kind: Kind, { metadata: { name, labels } }: Stored): boolean {
   if (labelled.has(kind)) return labels[managedByLabel] === managedBy;
   return names[kind] === undefined || names[kind] === name;

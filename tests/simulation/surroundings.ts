@@ -1,4 +1,4 @@
-/** What isn't in the API server: the tailnet, the operator's clock and its configuration. */
+/** Everything outside the API server: the tailnet, the operator's clock and its configuration. */
 import type { Settings } from "../../src/api/mod.ts";
 import type { ClusterFacts } from "../../src/core/facts.ts";
 import type { NodeFacts } from "../../src/core/realm/world.ts";
@@ -14,13 +14,13 @@ export interface Surroundings {
     | { kind: "none" }
     | { kind: "unavailable"; reason: string; message: string }
     | { kind: "running"; self: string; nodes: readonly NodeFacts[] };
-  /** How nodes answer pings, by address; others answer directly. */
+  /** Answers of nodes to pings, by address; others answer directly. */
   paths?: ReadonlyMap<string, "relay" | "none">;
   /** Size of the API server's database, where it was read. */
   storedBytes?: number;
   /** By how much the operator's clock is ahead, in milliseconds. */
   aheadMs: number;
-  /** What can't be read while guest namespaces are planned. */
+  /** The part that can't be read while guest namespaces are planned. */
   broken?: Breakable;
 }
 
@@ -34,7 +34,7 @@ export function tailnetState({ tailnet }: Surroundings): TailnetState {
   return { kind: "running", self, peers };
 }
 
-/** What comes of a ping. */
+/** The outcome of a ping. */
 export function pinged({ paths }: Surroundings, address: string): Ping {
   const path = paths?.get(address) ?? "direct";
   if (path === "none") return { kind: "unanswered", message: "No answer" };

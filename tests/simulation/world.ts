@@ -98,7 +98,7 @@ export const quotaStatusOf = (quota: Stored): QuotaStatus => (quota.status ?? { 
 /** An object as a write states it. */
 export type Stated = Omit<Partial<Stored>, "metadata"> & { metadata: Partial<Meta> & { name: string } };
 
-/** What a write comes to; a refusal in the API server's words, as far as the operator reads them. */
+/** The answer to a write; a refusal in the API server's words, as far as the operator reads them. */
 export type Answer = { ok: Stored } | { ok: null } | { error: number; why: string; details?: StatusDetails };
 
 export interface Change {

@@ -113,7 +113,7 @@ class Trail {
 
   #most = (nodes: Iterable<ts.Node>): Held => Math.max(Held.Nothing, ...[...nodes].map((node) => this.#holds(node)));
 
-  /** What the value of an expression holds. */
+  /** The content of an expression's value. */
   #holds(node: ts.Node): Held {
     if (ts.isIdentifier(node)) return this.#ofSymbol(this.checker.getSymbolAtLocation(node));
     if (ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node)) {

@@ -121,11 +121,11 @@ const folder = new URL("../", import.meta.url);
 /** Folder of a group's file; of the shared types without a group. */
 export const folderOf = (group?: Group): URL => group?.folder ?? folder;
 
-/** Where the document of a group is, and that of the shared types. */
+/** The path of a group's document, and of the one of the shared types. */
 export const documentOf = (group?: Group): URL =>
   new URL(`openapi/${group ? fileName(group) : sharedFile}.json`, folderOf(group));
 
-/** Where the generated file of a group is, and that of the shared types. */
+/** The path of a group's generated file, and of the one of the shared types. */
 export const generatedOf = (group?: Group): URL =>
   new URL(`${group ? fileName(group) : sharedFile}.ts`, folderOf(group));
 

@@ -26,7 +26,7 @@ export interface GrantWorld {
   quota?: Pick<QuotaFacts, "namespace" | "name" | "uid"> | undefined;
   realm: RealmFacts | undefined;
   local: LocalRealm;
-  /** What of the two could not be read. */
+  /** The parts of the two that could not be read. */
   unread?: readonly Fault[];
   /** As in StandingWorld. */
   pooling?: Pooling;

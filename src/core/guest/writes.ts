@@ -1,9 +1,9 @@
-/** What an effect on a guest namespace is about. */
+/** The grant that an effect on a guest namespace is about. */
 import { type Effect, writtenBy, type WrittenObject } from "../effects.ts";
 import { grantLabel } from "../names.ts";
 import { grantOfPolicy } from "./objects/grant_policy.ts";
 
-/** Whether nothing may open in the namespace where this effect fails: what opens relies on what it writes. */
+/** True of an effect that everything which opens relies on: where it fails, nothing opens in the namespace. */
 export function isFoundation(effect: Effect): boolean {
   if ("patch" in effect) return effect.patch.kind === "Namespace";
   if ("delete" in effect) return effect.delete.kind === "ResourceQuota";

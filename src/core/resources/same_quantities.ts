@@ -12,7 +12,7 @@ export function sameQuantities(
   });
 }
 
-/** What can't be read is nothing that was asked for. */
+/** Compares two quantities; one that can't be read equals nothing. */
 function isEqual(text: string, value: string): boolean {
   try {
     return parseQuantity(text).compare(parseQuantity(value)) === 0;

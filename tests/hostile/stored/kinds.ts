@@ -6,7 +6,7 @@ import { guestPod } from "../../lab/workloads.ts";
 export interface Kind {
   /** Path of its collection. */
   path: string;
-  /** Where its schema is: a committed document, or a path of the API server's own. */
+  /** The place of its schema: a committed document, or a path of the API server's own. */
   document: string;
   /** Name of its schema in the document. */
   schema: string;

@@ -52,7 +52,7 @@ export function recordsOf(world: RecordsWorld, active: boolean, ownership: Owner
   };
 }
 
-/** What is remembered of what it holds, for when its last grant has ended. */
+/** Records of what it holds, for when its last grant has ended. */
 function retentionRecords(
   namespace: NamespaceFacts,
   world: RecordsWorld,

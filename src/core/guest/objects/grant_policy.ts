@@ -39,7 +39,7 @@ export const grantPolicyOf = (
 type Destinations = Omit<GrantOpening, "grant">;
 type Ground = Pick<Guest, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">;
 
-/** What the destinations of a grant stand for, and the rules that open them. One that can't be planned opens nothing. */
+/** Resolves the destinations of a grant, and builds the rules that open them. One that can't be planned opens nothing. */
 export function destinationsOf(
   world: Ground,
   opening: Destinations,

@@ -12,7 +12,7 @@ import { guestObject, includesAll, type ObjectFacts } from "./row.ts";
 export const guideName = "keystone";
 export const guideKey = "grants.yaml";
 
-/** What guests can read of their grants. */
+/** The part of their grants that guests can read. */
 export const guideOf = (realm: string, text: string): ConfigMap => ({
   apiVersion: "v1",
   kind: "ConfigMap",
