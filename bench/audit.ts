@@ -5,7 +5,7 @@
 import { poll } from "../tests/lab/poll.ts";
 
 /** One answered request. */
-export interface Exchange {
+export interface AuditedRequest {
   verb: string;
   /** The resource, with its subresource: `grants/status`. */
   what: string;
@@ -31,7 +31,7 @@ interface AuditEvent {
 
 /** The audit log from a moment on. */
 export class AuditLog {
-  readonly exchanges: Exchange[] = [];
+  readonly exchanges: AuditedRequest[] = [];
   readonly #path: string;
   readonly #decoder = new TextDecoder();
   #offset: number;
@@ -52,7 +52,7 @@ export class AuditLog {
   }
 
   /** Reads what has come since; returns it. */
-  async read(): Promise<Exchange[]> {
+  async read(): Promise<AuditedRequest[]> {
     using file = await Deno.open(this.#path);
     await file.seek(this.#offset, Deno.SeekMode.Start);
     let text = this.#rest;
@@ -72,7 +72,12 @@ export class AuditLog {
   }
 
   /** Waits until nothing that `counts` has come for `quietMs`. */
-  async quiet(what: string, counts: (exchange: Exchange) => boolean, withinMs: number, quietMs = 3000): Promise<void> {
+  async quiet(
+    what: string,
+    counts: (exchange: AuditedRequest) => boolean,
+    withinMs: number,
+    quietMs = 3000,
+  ): Promise<void> {
     let since = performance.now();
     await poll(what, async () => {
       if ((await this.read()).some(counts)) since = performance.now();
@@ -81,7 +86,7 @@ export class AuditLog {
   }
 }
 
-function parsed(line: string): Exchange {
+function parsed(line: string): AuditedRequest {
   const { verb, userAgent = "", user, objectRef = {}, responseStatus, ...at } = JSON.parse(line) as AuditEvent;
   const { resource = "other", subresource, namespace = "", name = "" } = objectRef;
   return {
@@ -98,21 +103,21 @@ function parsed(line: string): Exchange {
 }
 
 /** Whether it comes from the program of this name. */
-export const by = (program: string) => ({ userAgent }: Exchange): boolean => userAgent.startsWith(`${program}/`);
+export const by = (program: string) => ({ userAgent }: AuditedRequest): boolean => userAgent.startsWith(`${program}/`);
 
-export const isRead = ({ verb }: Exchange): boolean => verb === "get" || verb === "list";
-export const isLease = ({ what }: Exchange): boolean => what === "leases";
-export const isEvent = ({ what }: Exchange): boolean => what === "events";
+export const isRead = ({ verb }: AuditedRequest): boolean => verb === "get" || verb === "list";
+export const isLeaseRequest = ({ what }: AuditedRequest): boolean => what === "leases";
+export const isEvent = ({ what }: AuditedRequest): boolean => what === "events";
 /** All writes, events included, but those of Leases. */
-export const isWrite = (exchange: Exchange): boolean =>
-  !isRead(exchange) && exchange.verb !== "watch" && !isLease(exchange);
+export const isWriteRequest = (exchange: AuditedRequest): boolean =>
+  !isRead(exchange) && exchange.verb !== "watch" && !isLeaseRequest(exchange);
 
 /** The controller-manager says what of a quota counts from now on. */
-export const isQuotaStatus = ({ what, user, code }: Exchange): boolean =>
+export const isQuotaStatus = ({ what, user, code }: AuditedRequest): boolean =>
   what === "resourcequotas/status" && user.endsWith(":resourcequota-controller") && code === 200;
 
 /** How often each was asked, such as `patch grants/status`. */
-export function counted(exchanges: readonly Exchange[]): Record<string, number> {
+export function counted(exchanges: readonly AuditedRequest[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { verb, what } of exchanges) counts[`${verb} ${what}`] = (counts[`${verb} ${what}`] ?? 0) + 1;
   return Object.fromEntries(Object.entries(counts).sort());

@@ -5,7 +5,7 @@
 import { CoordinationV1Api } from "../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { createRestClient, Kubeconfig, type KubernetesObject, ResourceApi } from "../lib/kubernetes/mod.ts";
 import { operatorName } from "../src/core/names.ts";
-import { inFlight, inLanes } from "./lanes.ts";
+import { inFlight, withConcurrency } from "./with_concurrency.ts";
 import { necessary } from "./necessary.ts";
 
 const [kubeconfig, file] = Deno.args as [string, string];
@@ -30,5 +30,5 @@ async function write(line: string): Promise<void> {
 // Where the operator's time begins, too.
 await new CoordinationV1Api(rest).leases.create({ metadata: { name: "bare-loop", namespace: "default" } });
 const isNamespace = (line: string) => necessary[Number(line.slice(0, line.indexOf(" ")))]!.call === "create";
-await inLanes(lines.filter(isNamespace), write);
-await inLanes(lines.filter((line) => !isNamespace(line)), write);
+await withConcurrency(lines.filter(isNamespace), write);
+await withConcurrency(lines.filter((line) => !isNamespace(line)), write);

@@ -8,7 +8,7 @@ import { type Figures, figuresOf, isPortable, moreIsBetter } from "./figures.ts"
 import type { Summary } from "./statistics.ts";
 
 /** How one figure has changed. */
-export interface Change {
+export interface FigureChange {
   path: string;
   before: Summary;
   after: Summary;
@@ -16,7 +16,7 @@ export interface Change {
 }
 
 /** All figures that both have. */
-export function changes(a: Figures, b: Figures): Change[] {
+export function figureChanges(a: Figures, b: Figures): FigureChange[] {
   const sameMachine = isDeepStrictEqual(a.machine, b.machine);
   const later = figuresOf(b);
   return [...figuresOf(a)].flatMap(([path, before]) => {
@@ -28,7 +28,7 @@ export function changes(a: Figures, b: Figures): Change[] {
 }
 
 /** Beyond the spread is where the ranges of the two don't meet. */
-function verdict(path: string, before: Summary, after: Summary): Change["verdict"] {
+function verdict(path: string, before: Summary, after: Summary): FigureChange["verdict"] {
   const less = after.spread[1] < before.spread[0];
   const more = after.spread[0] > before.spread[1];
   if (!less && !more) return "within the spread";
@@ -41,7 +41,7 @@ function verdict(path: string, before: Summary, after: Summary): Change["verdict
 export async function compare(fileA: string, fileB: string): Promise<boolean> {
   const [a, b] = await Promise.all([fileA, fileB].map(async (file) => JSON.parse(await Deno.readTextFile(file))));
   const table = new Table({ head: ["figure", String(a.commit), String(b.commit), "change", ""], style: { head: [] } });
-  const found = changes(a, b);
+  const found = figureChanges(a, b);
   const text = ({ median, spread }: Summary) => `${median} (${spread.join(" – ")})`;
   for (const { path, before, after, verdict } of found) {
     const share = before.median === 0 ? "" : `${Math.round((after.median / before.median - 1) * 100)} %`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { changes } from "./compare.ts";
+import { figureChanges } from "./compare.ts";
 import { summary } from "./statistics.ts";
 
 const machine = { cpus: 2 };
@@ -21,7 +21,7 @@ const cases: [string, number[], number[], string][] = [
 
 for (const [name, before, after, expected] of cases) {
   Deno.test(`bench compare: ${name} from ${before} to ${after} is ${expected}`, () => {
-    const [change] = changes(of({ [name]: before }), of({ [name]: after }));
+    const [change] = figureChanges(of({ [name]: before }), of({ [name]: after }));
     assert.equal(change!.path, `${name}.wide`);
     assert.equal(change!.verdict, expected);
   });
@@ -30,7 +30,7 @@ for (const [name, before, after, expected] of cases) {
 Deno.test("bench compare: of another machine only ratios and counts are judged", () => {
   const figures = { efficiency: [0.7, 0.7], rss: [200, 200] };
   const later = { efficiency: [0.6, 0.6], rss: [300, 300] };
-  const found = changes(of(figures), of(later, { cpus: 8 }));
+  const found = figureChanges(of(figures), of(later, { cpus: 8 }));
   assert.deepEqual(found.map(({ path, verdict }) => [path, verdict]), [
     ["efficiency.wide", "worse"],
     ["rss.wide", "another machine"],

@@ -1,12 +1,12 @@
 /** How near the operator comes to the ceiling: a bare loop that writes exactly what is necessary, from the same start. */
 import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
 import type { Lab } from "../tests/lab/lab.ts";
-import { counted, isRead, isWrite } from "./audit.ts";
-import { Ground } from "./ground.ts";
+import { counted, isRead, isWriteRequest } from "./audit.ts";
+import { ControlPlane } from "./control_plane.ts";
 import { writesFor } from "./necessary.ts";
 import { bareRound, operatorRound, type Round } from "./rounds.ts";
-import { create, grantsIn, type Shape } from "./shapes.ts";
-import { assertSame, type State } from "./state.ts";
+import { type BenchShape, createShape, grantsIn } from "./shapes.ts";
+import { assertSame, type BenchState } from "./bench_state.ts";
 
 /** What one shape shows, round by round. */
 export interface ShapeFigures {
@@ -39,28 +39,32 @@ const nothing: ShapeFigures = {
 };
 
 /** How a part of the benchmark goes. */
-export interface Run {
+export interface EfficiencyRun {
   rounds: number;
   /** Told how far it is. */
   say: (text: string) => void;
 }
 
 /** Looks at the operator while it runs and has nothing left to do. */
-export type Look = (operator: OperatorProcess, lab: Lab) => Promise<void>;
+export type SteadyLook = (operator: OperatorProcess, lab: Lab) => Promise<void>;
 
 /** Measures both, side by side. */
-export async function efficiencyOf(shape: Shape, { rounds, say }: Run, look?: Look): Promise<ShapeFigures> {
-  await using ground = await Ground.prepare((cluster) => create(cluster, shape));
+export async function efficiencyOf(
+  shape: BenchShape,
+  { rounds, say }: EfficiencyRun,
+  look?: SteadyLook,
+): Promise<ShapeFigures> {
+  await using controlPlane = await ControlPlane.prepare((cluster) => createShape(cluster, shape));
   const figures = structuredClone(nothing);
-  let expected: State | undefined;
+  let expected: BenchState | undefined;
   const operator = async () => {
-    const { seconds, state } = await measureOperator(ground, shape, figures, look);
+    const { seconds, state } = await measureOperator(controlPlane, shape, figures, look);
     expected ??= state;
     assertSame(state, expected);
     return seconds;
   };
   const bare = async () => {
-    const { seconds, state, processor } = await bareRound(ground, shape, expected!);
+    const { seconds, state, processor } = await bareRound(controlPlane, shape, expected!);
     assertSame(state, expected!);
     figures.processor.bare.push(processor);
     figures.ceiling.push(writesFor(shape) / seconds);
@@ -84,30 +88,30 @@ export async function efficiencyOf(shape: Shape, { rounds, say }: Run, look?: Lo
 
 /** Measures the operator alone. */
 export async function operatorOf(
-  shape: Shape,
-  { rounds, say }: Run,
-  { look, fastControllers }: { look?: Look; fastControllers?: boolean } = {},
+  shape: BenchShape,
+  { rounds, say }: EfficiencyRun,
+  { look, fastControllers }: { look?: SteadyLook; fastControllers?: boolean } = {},
 ): Promise<ShapeFigures> {
-  await using ground = await Ground.prepare((cluster) => create(cluster, shape), fastControllers);
+  await using controlPlane = await ControlPlane.prepare((cluster) => createShape(cluster, shape), fastControllers);
   const figures = structuredClone(nothing);
   for (let round = 1; round <= rounds; round++) {
-    const { seconds } = await measureOperator(ground, shape, figures, look);
+    const { seconds } = await measureOperator(controlPlane, shape, figures, look);
     say(`${grantsIn(shape)} grants, round ${round} of ${rounds}: ${seconds.toFixed(1)} s`);
   }
   return figures;
 }
 
 async function measureOperator(
-  ground: Ground,
-  shape: Shape,
+  controlPlane: ControlPlane,
+  shape: BenchShape,
   figures: ShapeFigures,
-  look: Look = () => Promise.resolve(),
+  look: SteadyLook = () => Promise.resolve(),
 ): Promise<Round> {
-  const round = await operatorRound(ground, shape, look);
+  const round = await operatorRound(controlPlane, shape, look);
   const { seconds, exchanges, memory, processor } = round;
   const grants = grantsIn(shape);
   figures.operatorSeconds.push(seconds);
-  figures.writesPerGrant.push(exchanges.filter(isWrite).length / grants);
+  figures.writesPerGrant.push(exchanges.filter(isWriteRequest).length / grants);
   figures.readsPerGrant.push(exchanges.filter(isRead).length / grants);
   figures.requests = counted(exchanges);
   figures.rss.push(memory.now);

@@ -1,17 +1,17 @@
 /** How soon a grant is enforced, and how soon after its end it isn't any more. */
-import { prepared, secondsFromNow, type TestCluster } from "../tests/fixtures/operator.ts";
+import { prepared, secondsFromNow, type TestCluster } from "../tests/fixtures/test_operator.ts";
 import { poll } from "../tests/lab/poll.ts";
 import { guestNamespace, operatorName } from "../src/core/names.ts";
-import { AuditLog, by, type Exchange, isEvent, isQuotaStatus, isWrite } from "./audit.ts";
-import { Enforcement, namespaceOf } from "./enforcement.ts";
-import { Ground } from "./ground.ts";
-import { inLanes } from "./lanes.ts";
-import { startOperator } from "./rounds.ts";
-import type { Run } from "./efficiency.ts";
-import { grantName, grantsOf, realmName, realmsOf } from "./shapes.ts";
+import { type AuditedRequest, AuditLog, by, isEvent, isQuotaStatus, isWriteRequest } from "./audit.ts";
+import { Enforcement, measuredNamespace } from "./measured_enforcement.ts";
+import { ControlPlane } from "./control_plane.ts";
+import { withConcurrency } from "./with_concurrency.ts";
+import { startMeasuredOperator } from "./rounds.ts";
+import type { EfficiencyRun } from "./efficiency.ts";
+import { grantName, shapeGrants, shapeRealmName, shapeRealms } from "./shapes.ts";
 
 const isOperator = by(operatorName);
-const writes = (exchange: Exchange): boolean => isOperator(exchange) && isWrite(exchange);
+const writes = (exchange: AuditedRequest): boolean => isOperator(exchange) && isWriteRequest(exchange);
 
 const idle = 50;
 const burst = 1000;
@@ -26,18 +26,18 @@ export interface GrantLatencies {
 }
 
 /** Grants one after the other, then many at once, then some that end at one instant; all to realms without any. */
-export async function grantLatencies({ rounds, say }: Run): Promise<GrantLatencies> {
+export async function grantLatencies({ rounds, say }: EfficiencyRun): Promise<GrantLatencies> {
   const shape = { realms: idle + burst, grantsEach: 1 };
-  await using ground = await Ground.prepare((cluster) =>
-    inLanes(realmsOf(shape), (realm) => cluster.realms.create(realm))
+  await using controlPlane = await ControlPlane.prepare((cluster) =>
+    withConcurrency(shapeRealms(shape), (realm) => cluster.realms.create(realm))
   );
-  const grants = grantsOf(shape);
+  const grants = shapeGrants(shape);
   const latencies: GrantLatencies = { idle: [], burst: [], expiry: [] };
   for (let round = 1; round <= rounds; round++) {
-    await ground.renew();
-    const log = await AuditLog.fromNow(ground.lab.auditLog);
-    await using _operator = await startOperator(ground.lab);
-    using cluster = await prepared(ground.lab);
+    await controlPlane.renew();
+    const log = await AuditLog.fromNow(controlPlane.lab.auditLog);
+    await using _operator = await startMeasuredOperator(controlPlane.lab);
+    using cluster = await prepared(controlPlane.lab);
     await log.quiet("the Realms have a status", writes, 120_000);
     const alone: number[] = [];
     for (const grant of grants.slice(0, idle)) alone.push(...await enforced(cluster, log, [grant], 5));
@@ -54,13 +54,13 @@ export async function grantLatencies({ rounds, say }: Run): Promise<GrantLatenci
 async function enforced(
   cluster: TestCluster,
   log: AuditLog,
-  grants: ReturnType<typeof grantsOf>,
+  grants: ReturnType<typeof shapeGrants>,
   everyMs: number,
 ): Promise<number[]> {
   const enforcement = new Enforcement();
   const asked = new Map<string, number>();
   const namespaces = grants.map(({ spec }) => guestNamespace(spec.granteeRealm));
-  const created = inLanes(grants, (grant) => cluster.grants.create(grant));
+  const created = withConcurrency(grants, (grant) => cluster.grants.create(grant));
   await poll("all grants are enforced", async () => {
     const news = await log.read();
     enforcement.observe(news);
@@ -81,23 +81,23 @@ async function enforced(
 async function expired(cluster: TestCluster, log: AuditLog): Promise<number[]> {
   const { text, at } = secondsFromNow(4);
   const ending = Array.from({ length: endingTogether }, (_, n) => idle + n);
-  await inLanes(
+  await withConcurrency(
     ending,
     (n) => cluster.grants.patch(grantName(n), { spec: { validity: { validUntil: text } } }, { type: "merge" }),
   );
-  const namespaces = new Set(ending.map((n) => guestNamespace(realmName(n))));
+  const namespaces = new Set(ending.map((n) => guestNamespace(shapeRealmName(n))));
   const closing = () =>
     log.exchanges.filter((exchange) =>
-      exchange.received >= at && namespaces.has(namespaceOf(exchange)) && !isEvent(exchange) &&
+      exchange.received >= at && namespaces.has(measuredNamespace(exchange)) && !isEvent(exchange) &&
       exchange.what !== "configmaps" &&
       (isQuotaStatus(exchange) || writes(exchange))
     );
   await poll("all quotas count as nothing", async () => {
     await log.read();
-    const counted = new Set(closing().filter(isQuotaStatus).map(namespaceOf));
+    const counted = new Set(closing().filter(isQuotaStatus).map(measuredNamespace));
     return counted.size === endingTogether || `${counted.size} of ${endingTogether} do`;
   }, { withinMs: 60_000, everyMs: 500 });
   await log.quiet("nothing more is closed", writes, 60_000);
   // The last of each namespace stays.
-  return [...new Map(closing().map((exchange) => [namespaceOf(exchange), exchange.done - at])).values()];
+  return [...new Map(closing().map((exchange) => [measuredNamespace(exchange), exchange.done - at])).values()];
 }

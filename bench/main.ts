@@ -11,8 +11,8 @@
 import { parseArgs } from "node:util";
 import { compare } from "./compare.ts";
 import { parts } from "./parts.ts";
-import { writeReport } from "./report.ts";
-import { run } from "./run.ts";
+import { writeReport } from "./bench_report.ts";
+import { run } from "./bench_run.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

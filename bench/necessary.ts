@@ -14,7 +14,7 @@ import { grants, realms } from "../src/api/client/keystone.io@v1alpha1.ts";
 import { networkPolicies } from "../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { roleBindings } from "../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { guestNamespace, guestRole } from "../src/core/names.ts";
-import { grantsIn, type Shape } from "./shapes.ts";
+import { type BenchShape, grantsIn } from "./shapes.ts";
 
 /** One kind of write. */
 export interface Necessary {
@@ -43,7 +43,7 @@ export const necessary: readonly Necessary[] = [
 export const isGuestKind = ({ resource }: Necessary): boolean => resource.group !== "keystone.io";
 
 /** How many writes that are for a shape. */
-export function writesFor(shape: Shape): number {
+export function writesFor(shape: BenchShape): number {
   return necessary.reduce(
     (sum, { resource, names }) => sum + (resource === grants ? grantsIn(shape) : shape.realms * (names?.length ?? 1)),
     0,

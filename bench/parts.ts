@@ -3,20 +3,20 @@ import { mapValues, merge } from "es-toolkit/object";
 import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
 import type { Lab } from "../tests/lab/lab.ts";
 import { nodeObstacle } from "../tests/lab/node_obstacle.ts";
-import { efficiencyOf, operatorOf, type Run, type ShapeFigures } from "./efficiency.ts";
+import { efficiencyOf, type EfficiencyRun, operatorOf, type ShapeFigures } from "./efficiency.ts";
 import type { Figures } from "./figures.ts";
 import { grantLatencies } from "./latency.ts";
-import { peerLost } from "./peer.ts";
+import { peerLost } from "./peer_lost.ts";
 import { revocations } from "./revocation.ts";
 import { failovers, type Restart, restart, steady } from "./running.ts";
 import { grantsIn, shapes } from "./shapes.ts";
 import { distribution, type Summary, summary } from "./statistics.ts";
 
 /** One part. */
-export interface Part {
+export interface BenchPart {
   /** How long it takes on two cores, seconds: before the first round, and for each. */
   seconds: { first: number; each: number };
-  run: (run: Run) => Promise<Figures>;
+  run: (run: EfficiencyRun) => Promise<Figures>;
 }
 
 const written = ({ writesPerGrant, readsPerGrant, requests }: ShapeFigures): Figures => ({
@@ -46,7 +46,7 @@ const columns = <K extends string>(rows: readonly Record<K, number>[]): Record<K
 const steadySeconds = 60;
 
 /** The parts by name, in the order in which they run. */
-export const parts: Record<string, Part> = {
+export const parts: Record<string, BenchPart> = {
   wide: {
     seconds: { first: 15, each: 70 },
     run: async (run) => {

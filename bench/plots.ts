@@ -1,5 +1,5 @@
 /** The figures as pictures. */
-import { type Bar, barChart, lineChart } from "./chart.ts";
+import { type Bar, barChart, lineChart } from "./bench_chart.ts";
 import { figureAt, type Figures } from "./figures.ts";
 import type { Distribution } from "./statistics.ts";
 

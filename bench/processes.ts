@@ -9,7 +9,7 @@ export interface Memory {
   peak: number;
 }
 
-export async function memoryOf(pid: number): Promise<Memory> {
+export async function residentMemory(pid: number): Promise<Memory> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   const megabytes = (field: string) =>
     Math.round(Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)![1]) / 1024);
@@ -19,7 +19,7 @@ export async function memoryOf(pid: number): Promise<Memory> {
 /** What a process keeps: V8 collects what a burst has left some seconds after it. */
 export async function memoryAtRest(pid: number): Promise<Memory> {
   await new Promise((resolve) => setTimeout(resolve, restSeconds * 1000));
-  return await memoryOf(pid);
+  return await residentMemory(pid);
 }
 
 const restSeconds = 20;

@@ -1,21 +1,21 @@
 /** How soon after a revocation the last pod is gone, on a real node. */
-import { grantOf, prepared, type TestCluster } from "../tests/fixtures/operator.ts";
+import { grantOf, prepared, type TestCluster } from "../tests/fixtures/test_operator.ts";
 import { type Lab, startLab } from "../tests/lab/lab.ts";
 import { poll } from "../tests/lab/poll.ts";
-import { agnhostPod } from "../tests/lab/workloads.ts";
+import { agnhostPod } from "../tests/lab/lab_workloads.ts";
 import { guestNamespace } from "../src/core/names.ts";
-import { AuditLog, type Exchange } from "./audit.ts";
-import { startOperator } from "./rounds.ts";
-import type { Run } from "./efficiency.ts";
+import { type AuditedRequest, AuditLog } from "./audit.ts";
+import { startMeasuredOperator } from "./rounds.ts";
+import type { EfficiencyRun } from "./efficiency.ts";
 
 const podsEach = 5;
 
 /** Milliseconds from a revocation without notice until the last of its pods is gone from a real node. */
-export async function revocations({ rounds, say }: Run): Promise<number[]> {
+export async function revocations({ rounds, say }: EfficiencyRun): Promise<number[]> {
   await using lab = await startLab({ node: true });
   using cluster = await prepared(lab);
   const log = await AuditLog.fromNow(lab.auditLog);
-  await using _operator = await startOperator(lab);
+  await using _operator = await startMeasuredOperator(lab);
   const latencies: number[] = [];
   for (let round = 1; round <= rounds; round++) {
     latencies.push(await revocation(cluster, lab, log, `realm-${round}`));
@@ -52,7 +52,7 @@ async function revocation(cluster: TestCluster, lab: Lab, log: AuditLog, realm: 
   const mark = log.exchanges.length;
   await cluster.grants.patch(realm, { spec: { revocation: {} } }, { type: "merge" });
   // A pod is gone when the kubelet, which has seen its containers end, has taken it off.
-  const isGone = ({ verb, what, namespace: of, user, code }: Exchange) =>
+  const isGone = ({ verb, what, namespace: of, user, code }: AuditedRequest) =>
     verb === "delete" && what === "pods" && of === namespace && user.startsWith("system:node:") && code === 200;
   await poll("all pods are gone", async () => {
     await log.read();

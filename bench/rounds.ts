@@ -1,30 +1,30 @@
 /** Rounds of the operator and of the bare loop, each from the same start, timed by the API server's audit log. */
-import { clientOf } from "../tests/fixtures/operator.ts";
+import { clientOf } from "../tests/fixtures/test_operator.ts";
 import { type OperatorProcess, startOperatorProcess } from "../tests/fixtures/operator_process.ts";
 import { poll } from "../tests/lab/poll.ts";
 import type { Lab } from "../tests/lab/lab.ts";
 import { operatorName } from "../src/core/names.ts";
-import { AuditLog, by, type Exchange, isEvent, isLease, isQuotaStatus, isWrite } from "./audit.ts";
-import type { Ground } from "./ground.ts";
+import { type AuditedRequest, AuditLog, by, isEvent, isLeaseRequest, isQuotaStatus, isWriteRequest } from "./audit.ts";
+import type { ControlPlane } from "./control_plane.ts";
 import { bodyOf, necessary } from "./necessary.ts";
 import { type Memory, memoryAtRest, ProcessorUse } from "./processes.ts";
-import { grantsIn, type Shape } from "./shapes.ts";
-import { readState, type State } from "./state.ts";
+import { type BenchShape, grantsIn } from "./shapes.ts";
+import { type BenchState, readBenchState } from "./bench_state.ts";
 import type { KubernetesObject } from "../lib/kubernetes/mod.ts";
 
 /** One program's work, from when it holds its Lease until the last write of the final state is answered. */
 export interface Round {
   seconds: number;
   /** What the program asked for from its Lease on. */
-  exchanges: Exchange[];
+  exchanges: AuditedRequest[];
   /** Seconds of processor time that each process used meanwhile; `itself` is the program. */
   processor: Record<string, number>;
   /** What there is at the end. */
-  state: State;
+  state: BenchState;
 }
 
 /** The operator as users run it. */
-export async function startOperator(lab: Lab, env: { TS_SOCKET?: string } = {}): Promise<OperatorProcess> {
+export async function startMeasuredOperator(lab: Lab, env: { TS_SOCKET?: string } = {}): Promise<OperatorProcess> {
   return await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM: "alice-home", ...env });
 }
 
@@ -34,14 +34,14 @@ export async function startOperator(lab: Lab, env: { TS_SOCKET?: string } = {}):
  * @param afterwards what else is to be looked at before its end
  */
 export async function operatorRound(
-  ground: Ground,
-  shape: Shape,
+  controlPlane: ControlPlane,
+  shape: BenchShape,
   afterwards: (operator: OperatorProcess, lab: Lab) => Promise<void>,
 ): Promise<Round & { memory: Memory }> {
-  const { lab } = ground;
-  await ground.renew();
+  const { lab } = controlPlane;
+  await controlPlane.renew();
   const log = await AuditLog.fromNow(lab.auditLog);
-  await using operator = await startOperator(lab);
+  await using operator = await startMeasuredOperator(lab);
   const work = await finished(lab, log, { name: operatorName, pid: operator.pid }, shape);
   const memory = await memoryAtRest(operator.pid);
   await afterwards(operator, lab);
@@ -49,11 +49,11 @@ export async function operatorRound(
 }
 
 /** Lets the bare loop write what makes this state. */
-export async function bareRound(ground: Ground, shape: Shape, state: State): Promise<Round> {
-  const file = `${ground.lab.dir}/necessary`;
+export async function bareRound(controlPlane: ControlPlane, shape: BenchShape, state: BenchState): Promise<Round> {
+  const file = `${controlPlane.lab.dir}/necessary`;
   await Deno.writeTextFile(file, linesOf(state));
-  await ground.renew();
-  const log = await AuditLog.fromNow(ground.lab.auditLog);
+  await controlPlane.renew();
+  const log = await AuditLog.fromNow(controlPlane.lab.auditLog);
   const loop = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -61,24 +61,27 @@ export async function bareRound(ground: Ground, shape: Shape, state: State): Pro
       "--frozen",
       "-A",
       new URL("bare.ts", import.meta.url).pathname,
-      ground.lab.kubeconfig,
+      controlPlane.lab.kubeconfig,
       file,
     ],
   }).spawn();
   const ended = loop.status.then(({ code }) => {
     if (code !== 0) throw new Error(`The bare loop ended with exit code ${code}.`);
   });
-  const [work] = await Promise.all([finished(ground.lab, log, { name: "bare-loop", pid: loop.pid }, shape), ended]);
-  return { ...work, state: await stateOf(ground.lab) };
+  const [work] = await Promise.all([
+    finished(controlPlane.lab, log, { name: "bare-loop", pid: loop.pid }, shape),
+    ended,
+  ]);
+  return { ...work, state: await stateOf(controlPlane.lab) };
 }
 
-async function stateOf(lab: Lab): Promise<State> {
+async function stateOf(lab: Lab): Promise<BenchState> {
   using rest = await clientOf(lab.kubeconfig);
-  return await readState(rest);
+  return await readBenchState(rest);
 }
 
 /** One line for each write: the number of its kind, and the body. */
-function linesOf(state: State): string {
+function linesOf(state: BenchState): string {
   const objects = [...state].map(([key, text]) => ({ plural: key.slice(0, key.indexOf("/")), text }));
   return necessary.flatMap((kind, index) =>
     objects.flatMap(({ plural, text }) => {
@@ -95,7 +98,7 @@ async function finished(
   lab: Lab,
   log: AuditLog,
   program: { name: string; pid: number },
-  shape: Shape,
+  shape: BenchShape,
 ): Promise<Omit<Round, "state">> {
   using use = new ProcessorUse({
     itself: program.pid,
@@ -104,9 +107,9 @@ async function finished(
     controllerManager: lab.controllerManager.pid!,
   });
   const own = by(program.name);
-  const counts = (exchange: Exchange) => isQuotaStatus(exchange) || own(exchange) && isWrite(exchange);
+  const counts = (exchange: AuditedRequest) => isQuotaStatus(exchange) || own(exchange) && isWriteRequest(exchange);
   // Events are told while there is time for it, and may come after all is done.
-  const isWork = (exchange: Exchange) => counts(exchange) && !isEvent(exchange);
+  const isWork = (exchange: AuditedRequest) => counts(exchange) && !isEvent(exchange);
   const done = { "grants/status": new Set(), "realms/status": new Set(), "resourcequotas/status": new Set() };
   const wanted = {
     "grants/status": grantsIn(shape),
@@ -125,7 +128,7 @@ async function finished(
   }, { withinMs: 900_000, everyMs: 500 });
   await log.quiet(`${program.name} is quiet`, counts, 600_000);
   const began =
-    log.exchanges.find((exchange) => own(exchange) && isLease(exchange) && exchange.verb === "create")!.done;
+    log.exchanges.find((exchange) => own(exchange) && isLeaseRequest(exchange) && exchange.verb === "create")!.done;
   const ended = log.exchanges.reduce(
     (last, exchange) => isWork(exchange) ? Math.max(last, exchange.done) : last,
     began,

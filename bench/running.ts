@@ -2,12 +2,12 @@
 import { operatorName } from "../src/core/names.ts";
 import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
 import type { Lab } from "../tests/lab/lab.ts";
-import { AuditLog, by, counted, isLease, isRead, isWrite } from "./audit.ts";
-import { Ground } from "./ground.ts";
-import { atRest, memoryOf } from "./processes.ts";
-import { startOperator } from "./rounds.ts";
-import type { Run } from "./efficiency.ts";
-import { create } from "./shapes.ts";
+import { AuditLog, by, counted, isLeaseRequest, isRead, isWriteRequest } from "./audit.ts";
+import { ControlPlane } from "./control_plane.ts";
+import { atRest, residentMemory } from "./processes.ts";
+import { startMeasuredOperator } from "./rounds.ts";
+import type { EfficiencyRun } from "./efficiency.ts";
+import { createShape } from "./shapes.ts";
 
 const isOperator = by(operatorName);
 
@@ -27,7 +27,7 @@ export interface Restart {
 export async function restart(lab: Lab): Promise<Restart> {
   const log = await AuditLog.fromNow(lab.auditLog);
   const began = performance.now();
-  await using operator = await startOperator(lab);
+  await using operator = await startMeasuredOperator(lab);
   await operator.says(/Enforcing grants/, 120_000);
   const enforcing = performance.now();
   const rested = await atRest(operator.pid, 120_000);
@@ -36,9 +36,9 @@ export async function restart(lab: Lab): Promise<Restart> {
   return {
     enforcing: (enforcing - began) / 1000,
     atRest: (Math.max(rested, enforcing) - began) / 1000,
-    writes: own.filter(isWrite).length,
+    writes: own.filter(isWriteRequest).length,
     reads: own.filter(isRead).length,
-    rss: (await memoryOf(operator.pid)).now,
+    rss: (await residentMemory(operator.pid)).now,
   };
 }
 
@@ -49,7 +49,7 @@ export async function steady(lab: Lab, seconds: number): Promise<Record<string, 
   await log.read();
   // A watch is told of when it ends, and the server ends each within ten minutes.
   return counted(
-    log.exchanges.filter((exchange) => isOperator(exchange) && !isLease(exchange) && exchange.verb !== "watch"),
+    log.exchanges.filter((exchange) => isOperator(exchange) && !isLeaseRequest(exchange) && exchange.verb !== "watch"),
   );
 }
 
@@ -60,15 +60,17 @@ export interface Failovers {
 }
 
 /** Ends leaders in both ways. */
-export async function failovers({ rounds }: Run): Promise<Failovers> {
-  await using ground = await Ground.prepare((cluster) => create(cluster, { realms: 10, grantsEach: 10 }));
-  const { lab } = ground;
-  await ground.renew();
+export async function failovers({ rounds }: EfficiencyRun): Promise<Failovers> {
+  await using controlPlane = await ControlPlane.prepare((cluster) =>
+    createShape(cluster, { realms: 10, grantsEach: 10 })
+  );
+  const { lab } = controlPlane;
+  await controlPlane.renew();
   const seconds: Failovers = { SIGTERM: [], SIGKILL: [] };
-  let leader = await enforcing(await startOperator(lab));
+  let leader = await enforcing(await startMeasuredOperator(lab));
   for (let round = 0; round < rounds * 2; round++) {
     const signal = round % 2 === 0 ? "SIGTERM" : "SIGKILL";
-    const next = await startOperator(lab);
+    const next = await startMeasuredOperator(lab);
     await next.says(/holds the Lease/, 60_000);
     const began = performance.now();
     Deno.kill(leader.pid, signal);

@@ -9,7 +9,7 @@ export interface Row {
   target?: { atLeast: number } | { atMost: number };
 }
 
-export const rows: readonly Row[] = [
+export const targetRows: readonly Row[] = [
   { path: "efficiency.wide", what: "Efficiency, 1,000 realms with a grant each", unit: "", target: { atLeast: 0.8 } },
   { path: "efficiency.deep", what: "Efficiency, 100 realms with 100 grants each", unit: "", target: { atLeast: 0.8 } },
   {

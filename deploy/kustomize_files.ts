@@ -15,7 +15,7 @@ const overlays: Record<string, Record<string, unknown>> = {
 };
 
 /** A rendered object, as far as it is looked at. */
-export interface Manifest {
+export interface ManifestFile {
   apiVersion: string;
   kind: string;
   metadata: { name: string; namespace?: string; annotations?: Record<string, string> };
@@ -27,7 +27,7 @@ export async function render(
   helm: string,
   values: unknown,
   { namespace = "keystone-system", chart = `${root}deploy/chart` }: { namespace?: string; chart?: string } = {},
-): Promise<Manifest[]> {
+): Promise<ManifestFile[]> {
   const child = new Deno.Command(helm, {
     args: ["template", "keystone", chart, `--namespace=${namespace}`, "--values=-"],
     stdin: "piped",
@@ -39,10 +39,10 @@ export async function render(
   await writer.close();
   const { success, stdout, stderr } = await child.output();
   if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
-  return loadAll(new TextDecoder().decode(stdout)).filter((object) => object !== null) as unknown as Manifest[];
+  return loadAll(new TextDecoder().decode(stdout)).filter((object) => object !== null) as unknown as ManifestFile[];
 }
 
-const isHook = ({ metadata }: Manifest): boolean => metadata.annotations?.["helm.sh/hook"] !== undefined;
+const isHook = ({ metadata }: ManifestFile): boolean => metadata.annotations?.["helm.sh/hook"] !== undefined;
 
 /** Paths from the project's root, and what has to be there. */
 export async function kustomizeFiles(helm: string): Promise<Map<string, string>> {
@@ -60,7 +60,7 @@ export async function kustomizeFiles(helm: string): Promise<Map<string, string>>
     ]
   ) {
     const text = await Deno.readTextFile(`${root}deploy/kustomize/${name}.yaml`);
-    for (const object of loadAll(text) as unknown as Manifest[]) base.add(keyOf(object));
+    for (const object of loadAll(text) as unknown as ManifestFile[]) base.add(keyOf(object));
   }
   for (const [name, values] of Object.entries(overlays)) {
     const objects = (await render(helm, values)).filter((object) =>
@@ -70,15 +70,15 @@ export async function kustomizeFiles(helm: string): Promise<Map<string, string>>
   }
   const hooks = (await render(helm, overlays["no-tailnet"])).filter(isHook).map(({ metadata, ...object }) => {
     const { annotations: _, ...rest } = metadata;
-    return { ...object, metadata: rest } as Manifest;
+    return { ...object, metadata: rest } as ManifestFile;
   });
   files.set("deploy/kustomize/uninstall/job.yaml", textOf(hooks));
   return files;
 }
 
-const keyOf = ({ kind, metadata }: Manifest): string => `${kind}/${metadata.namespace ?? ""}/${metadata.name}`;
+const keyOf = ({ kind, metadata }: ManifestFile): string => `${kind}/${metadata.namespace ?? ""}/${metadata.name}`;
 
-const textOf = (objects: readonly Manifest[]): string =>
+const textOf = (objects: readonly ManifestFile[]): string =>
   `# Rendered from deploy/chart by \`deno task gen --chart\`: change it there.\n${
     objects.map(({ apiVersion, kind, metadata, ...rest }) =>
       dump({ apiVersion, kind, metadata, ...rest }, { lineWidth: 120, noRefs: true })

@@ -86,7 +86,7 @@ export const environment = [
   "POD_IP",
 ] as const;
 
-export const usage = `The Keystone operator: enforces Grants in this cluster.
+export const operatorUsage = `The Keystone operator: enforces Grants in this cluster.
 
   deno task run [-- FLAGS]
   deno task run uninstall [FLAGS]   closes guests' access, takes finalizers off, deletes nothing
@@ -109,21 +109,21 @@ In a pod, a port without an address is opened on the pod's own address only (POD
 `;
 
 /** A setting that can't be used; the message names it, its value and the remedy. */
-export class ConfigError extends Error {
+export class SettingsError extends Error {
   override readonly name = "ConfigError";
 }
 
 /**
  * Reads the configuration file.
  *
- * @throws {ConfigError} naming the file and the field
+ * @throws {SettingsError} naming the file and the field
  */
 export async function readSettings({ config }: Config): Promise<Settings> {
   if (config === undefined) return defaultSettings;
   try {
     return parseSettings(load(await Deno.readTextFile(config)));
   } catch (error) {
-    throw new ConfigError(`The configuration file ${config} can't be used: ${(error as Error).message}.`);
+    throw new SettingsError(`The configuration file ${config} can't be used: ${(error as Error).message}.`);
   }
 }
 
@@ -152,7 +152,7 @@ export function readConfig(
       },
     }).values;
   } catch (error) {
-    throw new ConfigError(`${(error as Error).message}\n\n${usage}`);
+    throw new SettingsError(`${(error as Error).message}\n\n${operatorUsage}`);
   }
   const given = {
     kubeconfig: flags.kubeconfig ?? (env("KUBECONFIG") || undefined),
@@ -182,7 +182,7 @@ export function readConfig(
       frontListen: "KEYSTONE_FRONT_LISTEN",
       handover: "KEYSTONE_HANDOVER",
     }[field];
-    throw new ConfigError(
+    throw new SettingsError(
       `${name} is "${given[field]}", which ${message.startsWith("is ") ? message : `is not valid: ${message}`}.`,
     );
   }

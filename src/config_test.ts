@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ConfigError, readConfig } from "./config.ts";
+import { readConfig, SettingsError } from "./config.ts";
 
 const read = (env: Record<string, string>, args: string[] = []) => readConfig(args, (name) => env[name], false);
 
@@ -33,7 +33,7 @@ for (const text of ["on", "::1:8080", "65536", "a b:1", "1.2.3.4:", "http://x:1"
     assert.throws(
       () => read({ KEYSTONE_LISTEN: text }),
       (error) =>
-        error instanceof ConfigError && error.message.startsWith(`KEYSTONE_LISTEN is "${text}", which is neither`),
+        error instanceof SettingsError && error.message.startsWith(`KEYSTONE_LISTEN is "${text}", which is neither`),
     );
   });
 }

@@ -4,12 +4,12 @@
  * settings need. Which API server, which files and which credential plugin those are is only known from the kubeconfig,
  * so it is read here first.
  */
-import { clusterConfig } from "./cluster.ts";
+import { clusterConfig } from "./cluster_config.ts";
 import { type Config, environment, readConfig } from "./config.ts";
-import { hostPort, readServers } from "./dns/names.ts";
+import { hostPort, readServers } from "./dns/create_names.ts";
 import { handoverFile, readHandover } from "./front/handover.ts";
 import { listenHosts } from "./server/listen.ts";
-import { isLoopback } from "./server/loopback.ts";
+import { isLoopback } from "./server/is_loopback.ts";
 
 /** Deno's permission flags for an operator with this configuration. */
 export async function permissions(config: Config): Promise<string[]> {

@@ -1,15 +1,15 @@
 /** The operator's entry point: wiring only. */
 import { systemClock } from "../lib/clock/mod.ts";
 import { createRestClient, leaseIdentity, ServerTime } from "../lib/kubernetes/mod.ts";
-import { clusterConfig } from "./cluster.ts";
-import { ConfigError, readConfig, readSettings, usage } from "./config.ts";
+import { clusterConfig } from "./cluster_config.ts";
+import { operatorUsage, readConfig, readSettings, SettingsError } from "./config.ts";
 import { runOperator } from "./controllers/operator.ts";
-import { createNames, readServers } from "./dns/names.ts";
+import { createNames, readServers } from "./dns/create_names.ts";
 import { HandoverWriter } from "./front/handover.ts";
 import { setUpLog } from "./log.ts";
 import { listenUnlessClosed } from "./server/listen.ts";
-import { Report } from "./server/report.ts";
-import { LoopbackGuard } from "./tailnet/loopback.ts";
+import { HealthServer } from "./server/health_server.ts";
+import { LoopbackGuard } from "./tailnet/loopback_guard.ts";
 import { createTailnet } from "./tailnet/local_tailnet.ts";
 import { noTailnet } from "./tailnet/tailnet.ts";
 import { version } from "./version.ts";
@@ -17,14 +17,14 @@ import { version } from "./version.ts";
 async function main(): Promise<number> {
   const config = readConfig(Deno.args, (name) => Deno.env.get(name), Deno.stderr.isTerminal());
   if (config.help) {
-    console.log(usage);
+    console.log(operatorUsage);
     return 0;
   }
   const settings = await readSettings(config);
   const log = await setUpLog(config.log);
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort());
-  const report = new Report({ version });
+  const report = new HealthServer({ version });
   const tailnet = config.socket
     ? createTailnet({ socket: config.socket, ranges: settings.clusterRanges.tailnet })
     : noTailnet;
@@ -58,7 +58,7 @@ async function main(): Promise<number> {
     tailnet,
     ...(config.realm ? { realm: config.realm } : {}),
     identity: leaseIdentity(Deno.hostname()),
-    audience: report,
+    listener: report,
     ...(config.webhook && handover ? { webhook: { place: config.webhook.place, handover } } : {}),
     log,
     clock: systemClock,
@@ -72,6 +72,6 @@ try {
   Deno.exit(await main());
 } catch (error) {
   // What can't be mended by waiting: wrong flags, an unreadable kubeconfig.
-  console.error(error instanceof ConfigError || error instanceof Error ? error.message : error);
-  Deno.exit(error instanceof ConfigError ? 2 : 1);
+  console.error(error instanceof SettingsError || error instanceof Error ? error.message : error);
+  Deno.exit(error instanceof SettingsError ? 2 : 1);
 }

@@ -185,10 +185,46 @@ Deno.test("tailnet, server and config don't import each other or the controllers
 
 Deno.test("the front imports of the controllers only what observes", async () => {
   const observing = new Set(
-    ["stores.ts", "cluster.ts", "remedy.ts", "unreadable.ts"].map((name) => `src/controllers/${name}`),
+    ["stores.ts", "cluster_watch.ts", "remedy.ts", "unreadable.ts"].map((name) => `src/controllers/${name}`),
   );
   const allowed = (target: string) => !target.startsWith("src/controllers/") || observing.has(target);
   assert.deepEqual(await violations("src/front", allowed), []);
+});
+
+const everyFolder = ["src", "lib", "tests", "deploy", "bench"];
+
+/** Names that a template writes, so they only seem to be exported twice. */
+const writtenByTemplates = new Set(["guestObjects", "Thing"]);
+
+/** Files that take the place of others, so they export the same names: fixtures of the version before. */
+const standIns = new Set(["tests/fixtures/previous/instead.ts"]);
+
+Deno.test("names: no two files need their path to be told apart, but entries and indexes", async () => {
+  const paths = new Map<string, string[]>();
+  for (const folder of everyFolder) {
+    for await (const { path } of sources(folder)) {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      if (name !== "main.ts" && name !== "mod.ts") paths.set(name, [...paths.get(name) ?? [], path]);
+    }
+  }
+  assert.deepEqual([...paths.values()].filter(({ length }) => length > 1), []);
+});
+
+Deno.test("names: no two modules export different things under one name", async () => {
+  const exporters = new Map<string, string[]>();
+  for (const folder of everyFolder) {
+    for await (const { path, text } of sources(folder)) {
+      if (path.includes("@") || standIns.has(path)) continue;
+      const found = text.matchAll(
+        /^export (?:abstract |async |declare )*(?:class|interface|type|function\*?|const|enum) (\w+)/gm,
+      );
+      for (const name of new Set([...found].map(([, name]) => name!))) {
+        exporters.set(name, [...exporters.get(name) ?? [], path]);
+      }
+    }
+  }
+  const shared = [...exporters].filter(([name, { length }]) => length > 1 && !writtenByTemplates.has(name));
+  assert.deepEqual(shared, []);
 });
 
 Deno.test("the lock file names no host", async () => {

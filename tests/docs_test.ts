@@ -5,12 +5,12 @@ import { MAX_SKEW_MS } from "../lib/kubernetes/mod.ts";
 import { most as mostQuantity } from "../lib/quantity/quantity.ts";
 import { defaultSettings, type TrustLevel, trustLevels } from "../src/api/mod.ts";
 import { cidr } from "../src/core/address.ts";
-import { maxFlowSubjects } from "../src/core/guest_flow.ts";
+import { maxFlowSubjects } from "../src/core/plan_guest_flow.ts";
 import { maxGraceSeconds } from "../src/core/guest/drain.ts";
 import { destinationsOf } from "../src/core/guest/objects/grant_policy.ts";
-import { alwaysPrivate, alwaysProtected } from "../src/core/network/tiers.ts";
-import { fastestBytesPerMs, guestWritesAt } from "../src/core/storage.ts";
-import { defaultTiming } from "../src/dns/records.ts";
+import { alwaysPrivate, alwaysProtected } from "../src/core/network/special_ranges.ts";
+import { fastestBytesPerMs, guestWritesAt } from "../src/core/database_storage.ts";
+import { defaultTiming } from "../src/dns/name_records.ts";
 import { defaultBounds } from "../src/front/bounded_server.ts";
 import { deepest, mostValues } from "../src/front/review.ts";
 

@@ -42,7 +42,7 @@ const suites: Suite[] = [
       "tests/mutants",
       "tests/walk_test.ts",
       "tests/contributing",
-      "tests/hostile/attacks_test.ts",
+      "tests/hostile/hostile_attacks_test.ts",
     ],
     lab: [],
   },

@@ -1,6 +1,6 @@
 /** Guards on volume claims, and on the templates that controllers make claims from. */
 import { provisioningClassesAnnotation } from "../../src/core/names.ts";
-import { type Cel, type Guard, type Names, type Policy, quoted } from "./guard.ts";
+import { type Cel, type Guard, type NameLists, type Policy, quoted } from "./guard.ts";
 
 const resources = [
   { apiGroups: [""], resources: ["persistentvolumeclaims", "pods", "replicationcontrollers"] },
@@ -17,7 +17,7 @@ const claimsIn = (object: Cel): Cel =>
       .filter(volume, has(volume.ephemeral) && has(volume.ephemeral.volumeClaimTemplate))
       .map(volume, [dyn('spec.volumes.ephemeral.volumeClaimTemplate.'), dyn(volume.ephemeral.volumeClaimTemplate)])`;
 
-const claims = ({ object }: Names): Cel => object === "object" ? "variables.claims" : "variables.claimsBefore";
+const claims = ({ object }: NameLists): Cel => object === "object" ? "variables.claims" : "variables.claimsBefore";
 
 /** The class of a claim, an optional: an annotation of before goes before the field, as for quota and binding. */
 const classOf = (claim: Cel): Cel =>

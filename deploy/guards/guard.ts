@@ -8,7 +8,7 @@ import type { GuardName } from "../../src/api/mod.ts";
 export type Cel = string;
 
 /** Names by which an expression reaches what it judges, of the object and of the object as it was. */
-export interface Names {
+export interface NameLists {
   /** The whole object. */
   object: Cel;
   /** Of a pod, or of the pods that a workload makes. */
@@ -33,7 +33,7 @@ export interface Guard {
    * A list of lists of offences, each a text of field and value. What an update had before is not held against it: an
    * offence that the old object gives too isn't counted.
    */
-  offences: (names: Names) => Cel;
+  offences: (names: NameLists) => Cel;
   /**
    * The revision of the guards that it came with, 1 unless told: it holds where an operator of that revision looks after the
    * guests, see `guardsRevision`. Those of 0 hold everywhere.
@@ -44,7 +44,7 @@ export interface Guard {
   /** Beginning of the field's path when the offences leave it out. */
   at?: Cel;
   /** Has to be refused, with a message that matches. */
-  attacks: readonly Attack[];
+  attacks: readonly GuardAttack[];
   /** Has to pass. */
   ordinary: readonly Example[];
 }
@@ -54,20 +54,20 @@ export interface Example {
   /** Follows "a guest makes …". */
   title: string;
   /** Of a pod: spec and metadata that are laid over an ordinary one. */
-  pod?: { spec?: Body; metadata?: Body; container?: Body };
+  pod?: { spec?: GuardBody; metadata?: GuardBody; container?: GuardBody };
   /** Laid over an ordinary object of these kinds. */
-  object?: { kinds: readonly string[]; spec?: Body; metadata?: Body; fields?: Body };
+  object?: { kinds: readonly string[]; spec?: GuardBody; metadata?: GuardBody; fields?: GuardBody };
   /** Kinds in which it makes no sense, such as a DaemonSet's pods that never restart. */
   not?: readonly string[];
   /** Annotations of the guest namespace under which it is tried. */
   settings?: Record<string, string>;
 }
 
-export interface Attack extends Example {
+export interface GuardAttack extends Example {
   says: RegExp;
 }
 
-export type Body = Record<string, unknown>;
+export type GuardBody = Record<string, unknown>;
 
 /** Guards that are judged together, as one ValidatingAdmissionPolicy: each of them would convert the object anew. */
 export interface Policy {
@@ -87,7 +87,7 @@ export interface Policy {
   guestsOnly?: true;
   variables?: readonly (readonly [name: string, expression: Cel])[];
   /** Variables by which the guards reach the object, and the object as it was. */
-  names: { now: Names; before: Names };
+  names: { now: NameLists; before: NameLists };
   guards: readonly Guard[];
   /** Whoever this holds for isn't refused. */
   unless?: Cel;
@@ -101,7 +101,7 @@ export interface Policy {
 export const quoted = (text: string): Cel => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 
 /** A CEL list of strings. */
-export const listOf = (texts: readonly string[]): Cel => `[${texts.map(quoted).join(", ")}]`;
+export const celList = (texts: readonly string[]): Cel => `[${texts.map(quoted).join(", ")}]`;
 
 /** A CEL map with these keys: to look one up costs 1, in a list it costs the list's length. */
 export const setOf = (texts: readonly string[]): Cel => `{${texts.map((text) => `${quoted(text)}: true`).join(", ")}}`;

@@ -1,9 +1,9 @@
 /** What guests may not write into metadata: keys that other controllers obey, and finalizers that nobody takes out. */
 import { operatorUser } from "../../src/core/names.ts";
-import { type Body, type Cel, type Guard, listOf, type Names, type Policy, quoted } from "./guard.ts";
+import { type Cel, celList, type Guard, type GuardBody, type NameLists, type Policy, quoted } from "./guard.ts";
 import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
-import { keySettings } from "./settings.ts";
-import { workloads } from "./workloads.ts";
+import { keySettings } from "./guard_settings_cel.ts";
+import { workloadGuards } from "./workload_guards.ts";
 
 /** Kinds without pods that guests may write. */
 const plainResources = [
@@ -21,7 +21,7 @@ const plainKinds = [
 ];
 /** A CEL map of lists. */
 const mapOf = (lists: Readonly<Record<string, readonly string[]>>): Cel =>
-  `{${Object.entries(lists).map(([key, list]) => `${quoted(key)}: ${listOf(list)}`).join(", ")}}`;
+  `{${Object.entries(lists).map(([key, list]) => `${quoted(key)}: ${celList(list)}`).join(", ")}}`;
 
 const podResources = [
   { apiGroups: [""], resources: ["pods", "replicationcontrollers"] },
@@ -77,7 +77,7 @@ const shown = (value: Cel): Cel =>
   `(${value}.size() > 120 ? ${value}.substring(0, 120) + '…' : ${value}).replace('\\n', ' ').replace('\\r', ' ')`;
 
 /** An offence for each key with such a verdict, if the old object doesn't have it at the same place with this value. */
-const keysThat = (verdict: Cel, says: Cel) => ({ object }: Names): Cel =>
+const keysThat = (verdict: Cel, says: Cel) => ({ object }: NameLists): Cel =>
   object === "object"
     ? `variables.keys.map(found, found.filter(each, ${verdict}).filter(each, oldObject == null ||
         !variables.mapsBefore.exists(map, map[0] == each.at && each.key in map[1] && string(map[1][each.key]) == each.value))
@@ -87,7 +87,7 @@ const keysThat = (verdict: Cel, says: Cel) => ({ object }: Names): Cel =>
 
 const most = 1000;
 const countOf = (maps: Cel): Cel => `${maps}.map(map, int(map[1].size())).sum()`;
-const many = (count: number): Body =>
+const many = (count: number): GuardBody =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "x"]));
 
 const metadataSize: Guard = {
@@ -112,8 +112,8 @@ const metadataSize: Guard = {
   }],
 };
 
-const service = (annotations: Body) => ({ kinds: ["Service"], metadata: { annotations } });
-const inPods = (annotations: Body) => ({ metadata: { annotations } });
+const service = (annotations: GuardBody) => ({ kinds: ["Service"], metadata: { annotations } });
+const inPods = (annotations: GuardBody) => ({ metadata: { annotations } });
 
 const metadataKeys: Guard = {
   name: "metadata-keys",
@@ -264,7 +264,7 @@ const metadataKeys: Guard = {
     {
       title: "an object with notes of tools",
       object: {
-        kinds: [...plainKinds, ...workloads],
+        kinds: [...plainKinds, ...workloadGuards],
         metadata: {
           labels: { "app.kubernetes.io/name": "x", "helm.sh/chart": "x-1", "app": "x" },
           annotations: {
@@ -319,7 +319,7 @@ const unknownKeys: Guard = {
     },
     {
       title: "an object with a label that nobody knows",
-      object: { kinds: [...plainKinds, ...workloads], metadata: { labels: { "example.com/obey": "me" } } },
+      object: { kinds: [...plainKinds, ...workloadGuards], metadata: { labels: { "example.com/obey": "me" } } },
       says: /metadata\.labels has example\.com\/obey/,
     },
     {
@@ -366,10 +366,10 @@ const finalizers: Guard = {
     "kubernetes.io/pvc-protection and those of snapshots and clones",
   at: "''",
   offences: ({ object }) =>
-    `[request.resource.resource in ${listOf(plainResources.flatMap(({ resources }) => resources))} ?
+    `[request.resource.resource in ${celList(plainResources.flatMap(({ resources }) => resources))} ?
         dyn(${object}).metadata.?finalizers.orValue([]) : []].map(all, all.size() > ${mostFinalizers} ?
         ['metadata.finalizers has ' + string(all.size()) + ' entries'] :
-        all.filter(f, !(f in ${listOf(ofEveryKind)}) && !(f in ${
+        all.filter(f, !(f in ${celList(ofEveryKind)}) && !(f in ${
       mapOf(ownFinalizers)
     }[?request.resource.resource].orValue([]))).map(f, 'metadata.finalizers has ' + f))`,
   attacks: [
@@ -428,7 +428,7 @@ const finalizers: Guard = {
 };
 
 const mostOwners = 4;
-const ownersOf = (count: number): Body => ({
+const ownersOf = (count: number): GuardBody => ({
   ownerReferences: Array.from({ length: count }, (_, index) => ({
     apiVersion: "v1",
     kind: "ConfigMap",
@@ -449,12 +449,12 @@ const owners: Guard = {
         string(holder[1].?ownerReferences.orValue([]).size()) + ' entries'] : [])`,
   attacks: [{
     title: "an object of a thousand owners that aren't there",
-    object: { kinds: [...plainKinds, ...workloads, "Pod"], metadata: ownersOf(1000) },
+    object: { kinds: [...plainKinds, ...workloadGuards, "Pod"], metadata: ownersOf(1000) },
     says: /metadata\.ownerReferences has 1000 entries/,
   }],
   ordinary: [{
     title: "an object of an owner",
-    object: { kinds: [...plainKinds, ...workloads], metadata: ownersOf(1) },
+    object: { kinds: [...plainKinds, ...workloadGuards], metadata: ownersOf(1) },
   }],
 };
 

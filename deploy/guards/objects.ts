@@ -1,9 +1,9 @@
 /** What Services and Secrets may not ask for. */
 import { deviceVariables } from "./devices.ts";
-import { type Attack, listOf, type Names, type Policy, when } from "./guard.ts";
-import { loadBalancerClasses } from "./settings.ts";
+import { celList, type GuardAttack, type NameLists, type Policy, when } from "./guard.ts";
+import { loadBalancerClasses } from "./guard_settings_cel.ts";
 
-const plain = (object: string): Names => ({ object, template: "", spec: `${object}.spec`, containers: "" });
+const plain = (object: string): NameLists => ({ object, template: "", spec: `${object}.spec`, containers: "" });
 /** Each costs the proxies of all nodes rules for every pod behind it. */
 const mostPorts = 100;
 const ports = (count: number) => ({
@@ -132,7 +132,7 @@ export const secretsPolicy: Policy = {
 };
 
 /** By which a container takes all keys of a ConfigMap or Secret as variables. */
-const values = ({ object }: Names) => `dyn(${object}).?data.orValue({})`;
+const values = ({ object }: NameLists) => `dyn(${object}).?data.orValue({})`;
 
 export const dataPolicy: Policy = {
   name: "keystone-guest-data",
@@ -149,10 +149,10 @@ export const dataPolicy: Policy = {
     remedy: "Take it out; devices that a grant names are asked for by resources.limits",
     at: "''",
     offences: (judged) =>
-      `[${listOf(deviceVariables)}.filter(name, ${values(judged)}[?name].hasValue() &&
+      `[${celList(deviceVariables)}.filter(name, ${values(judged)}[?name].hasValue() &&
         !(string(${values(judged)}[?name].orValue('')) in ['none', 'void'])).map(name, 'data has ' + name)]`,
     attacks: [
-      ...["NVIDIA_VISIBLE_DEVICES", "AMD_VISIBLE_DEVICES"].map((name): Attack => ({
+      ...["NVIDIA_VISIBLE_DEVICES", "AMD_VISIBLE_DEVICES"].map((name): GuardAttack => ({
         title: `a ConfigMap that becomes the variable ${name}`,
         object: { kinds: ["ConfigMap"], fields: { data: { [name]: "all" } } },
         says: new RegExp(`data has ${name}`),

@@ -1,7 +1,7 @@
 /** Writes docs/guards.md. */
-import { containerFields, objectFields, podFields } from "./fields.ts";
+import { containerFields, objectFields, podFields } from "./pod_fields.ts";
 import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
-import { guards, policies } from "./table.ts";
+import { guardPolicies, guards } from "./guards_table.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -10,7 +10,7 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** The text of the page. */
 export function guardsPage(): string {
-  const rows = policies.flatMap(({ name, guards }) =>
+  const rows = guardPolicies.flatMap(({ name, guards }) =>
     guards.map(({ name: guard, refuses, why, settings = [] }) => [
       `\`${guard}\``,
       refuses,

@@ -1,5 +1,5 @@
 /** Numbers by which a guest could have Kubernetes' own controllers work for nobody but him. */
-import type { Attack, Cel, Policy } from "./guard.ts";
+import type { Cel, GuardAttack, Policy } from "./guard.ts";
 
 const scaled = ["ReplicationController", "Deployment", "ReplicaSet", "StatefulSet"];
 /** So many replicas are no burden, whatever is granted. */
@@ -158,7 +158,7 @@ export const scalePolicy: Policy = {
       offences: ({ spec }) =>
         `[[${spec}.?schedule.orValue('')].filter(s, s.startsWith('@every ')).filter(s,
           duration(s.substring(7)) < duration('1m')).map(s, 'schedule is ' + s)]`,
-      attacks: ["@every 1s", "@every 0h0m59s", "@every 1ns"].map((schedule): Attack => ({
+      attacks: ["@every 1s", "@every 0h0m59s", "@every 1ns"].map((schedule): GuardAttack => ({
         title: `a CronJob of the schedule ${schedule}`,
         object: { kinds: ["CronJob"], spec: { schedule } },
         says: new RegExp(`spec\\.schedule is ${schedule}`),

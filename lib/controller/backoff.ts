@@ -1,5 +1,5 @@
 /** A source of numbers in [0, 1), as `Math.random` is. */
-export type Random = () => number;
+export type RandomSource = () => number;
 
 /** `firstMs` for attempt 1, doubled with each further attempt, up to `maxMs`. */
 export function exponentialBackoff(attempt: number, firstMs: number, maxMs: number): number {

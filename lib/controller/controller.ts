@@ -22,7 +22,7 @@ export interface Next {
  * - `waiting`: try again after a time that is known, such as a server's Retry-After;
  * - `transient`: try again with the queue's exponential backoff.
  */
-export type Verdict =
+export type ErrorKind =
   | { readonly kind: "terminal" }
   | { readonly kind: "waiting"; readonly afterMs: number }
   | { readonly kind: "transient" };
@@ -42,7 +42,7 @@ export class TerminalError extends Error {
  * does, could otherwise put a key to sleep for years. A server's refusal (403, 422, …) is transient too, since what refused it (a
  * role, a quota, an admission policy, an old CRD) can change without the object changing.
  */
-export function classifyError(error: unknown): Verdict {
+export function classifyError(error: unknown): ErrorKind {
   if (error instanceof TerminalError) return { kind: "terminal" };
   if (isApiError(error) && error.retryAfterSeconds !== undefined) {
     const afterMs = Number(error.retryAfterSeconds) * 1000;
@@ -60,7 +60,7 @@ export interface ReconcileFailure<K extends string = string> {
   /** What the reconcile threw. */
   readonly error: unknown;
   /** What is done about it. */
-  readonly verdict: Verdict;
+  readonly errorKind: ErrorKind;
 }
 
 /** One reconcile that has ended, for metrics. */
@@ -72,7 +72,7 @@ export interface ReconcileRecord<K extends string = string> {
   /** How long it took, in milliseconds. */
   readonly durationMs: number;
   /** How it ended; `aborted` is an error after the controller's abort. */
-  readonly outcome: "success" | "aborted" | Verdict["kind"];
+  readonly outcome: "success" | "aborted" | ErrorKind["kind"];
 }
 
 /** What {@linkcode runController} is called with. */
@@ -89,7 +89,7 @@ export interface ControllerOptions<K extends string> {
    */
   reconcile: (key: K, signal: AbortSignal) => Promise<Next>;
   /** Says what to do about an error (default {@linkcode classifyError}). */
-  classify?: (error: unknown) => Verdict;
+  classify?: (error: unknown) => ErrorKind;
   /** Told of each failed reconcile. Not of one that failed since the controller is stopping. */
   onError: (failure: ReconcileFailure<K>) => void;
   /** Told of each reconcile that ended. */
@@ -202,7 +202,7 @@ async function reconcileOnce<K extends string>(
     if (verdict.kind === "transient") queue.retry(key);
     else if (verdict.kind === "waiting") queue.retry(key, { afterMs: verdict.afterMs });
     else queue.forget(key);
-    onError({ name, key, error, verdict });
+    onError({ name, key, error, errorKind: verdict });
     return record(verdict.kind);
   }
   record("success");

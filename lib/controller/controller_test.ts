@@ -25,7 +25,7 @@ async function controlling(
     name: "test",
     queue,
     concurrency: 1,
-    onError: ({ name, key, error, verdict }) => failures.push(`${name} ${key}: ${error} (${verdict.kind})`),
+    onError: ({ name, key, error, errorKind }) => failures.push(`${name} ${key}: ${error} (${errorKind.kind})`),
     onReconcile: ({ key, durationMs, outcome }) => records.push(`${key} ${outcome} in ${durationMs} ms`),
     clock,
     signal: stop.signal,

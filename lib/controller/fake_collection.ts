@@ -7,7 +7,7 @@ export interface Thing {
 }
 
 /** What befalls the next list or watch. */
-export type Fault = { error: unknown; afterPages?: number } | "end" | "restart";
+export type CollectionFault = { error: unknown; afterPages?: number } | "end" | "restart";
 
 /** An answer of the API server, for tests. */
 export function apiError(code: number, reason: string, retryAfterSeconds?: number): ApiError {
@@ -22,8 +22,8 @@ export class FakeCollection implements ListWatch<Thing> {
   /** The calls so far, such as `list` and `watch from 12`. */
   readonly calls: string[] = [];
   /** Faults of the lists and of the watches to come, in order; without one a call goes well. */
-  readonly listFaults: Fault[] = [];
-  readonly watchFaults: Fault[] = [];
+  readonly listFaults: CollectionFault[] = [];
+  readonly watchFaults: CollectionFault[] = [];
   /** How many watches are open. */
   open = 0;
   readonly #objects = new Map<string, Thing>();

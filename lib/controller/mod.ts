@@ -4,19 +4,27 @@
  *
  * @module
  */
-export type { Random } from "./backoff.ts";
+export type { RandomSource } from "./backoff.ts";
 export type { Listener } from "./change_feed.ts";
 export {
   classifyError,
   type ControllerOptions,
+  type ErrorKind,
   type Next,
   type ReconcileFailure,
   type ReconcileRecord,
   runController,
   TerminalError,
-  type Verdict,
 } from "./controller.ts";
 export { type ListWatch, type PageSize, Reflector, type ReflectorOptions, type Selector } from "./reflector.ts";
 export { compareResourceVersions, isNewer } from "./resource_version.ts";
-export { type Change, type Identity, keyOf, type Listing, Store, type StoreOptions, type Unreadable } from "./store.ts";
+export {
+  type Identity,
+  keyOf,
+  type Listing,
+  Store,
+  type StoreChange,
+  type StoreOptions,
+  type Unreadable,
+} from "./store.ts";
 export { type AddOptions, type RetryOptions, WorkQueue, type WorkQueueOptions } from "./work_queue.ts";

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from "../clock/mod.ts";
 import { AnswerTooLarge, type ApiError, isApiError } from "../kubernetes/mod.ts";
 import type { KubernetesObject, ListOptions, ObjectList, WatchEvent } from "../kubernetes/mod.ts";
-import { exponentialBackoff, type Random } from "./backoff.ts";
+import { exponentialBackoff, type RandomSource } from "./backoff.ts";
 import type { Store } from "./store.ts";
 
 /** Which objects of a collection; left out means all. */
@@ -33,7 +33,7 @@ export interface ReflectorOptions<T extends KubernetesObject, P> {
   /** Measures the delays. */
   clock: Clock;
   /** Source of the jitter of delays (default `Math.random`). */
-  random?: Random;
+  random?: RandomSource;
   /**
    * Told when the reflector begins to fail, and again when it goes on to fail in another way (another code and reason
    * of an `ApiError`, or another class of error); not of each attempt, and not of a watch whose version expired, which
@@ -91,7 +91,7 @@ export class Reflector<T extends KubernetesObject, P> {
   /** The store that it was made with. */
   readonly store: Store<P, string, T>;
   readonly #options: ReflectorOptions<T, P>;
-  readonly #random: Random;
+  readonly #random: RandomSource;
   readonly #synced = Promise.withResolvers<void>();
   #hasSynced = false;
   /** Whether the store's resource version is one to watch from. */

@@ -43,7 +43,7 @@ export interface Unreadable extends Identity {
 }
 
 /** One change of a store. Without `old` the key is new, without `new` it is gone. */
-export interface Change<P> {
+export interface StoreChange<P> {
   /** As {@linkcode keyOf} says. */
   readonly key: string;
   /** What was stored before. */
@@ -115,7 +115,7 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
   readonly #unreadable = new Map<string, Unreadable>();
   readonly #indexes = new Map<string, StoreIndex>();
   readonly #valuesOf: readonly ((value: P) => readonly string[])[];
-  readonly #changes = new ChangeFeed<Change<P>>();
+  readonly #changes = new ChangeFeed<StoreChange<P>>();
   readonly #failures = new ChangeFeed<Unreadable>();
   #size = 0;
   #reported: string | undefined;
@@ -162,7 +162,7 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
    * Calls the listener with each change from now on, before the call that made the change returns; changes made by
    * listeners follow in order. Returns what ends the subscription.
    */
-  subscribe(listener: Listener<Change<P>>): () => void {
+  subscribe(listener: Listener<StoreChange<P>>): () => void {
     return this.#changes.subscribe(listener);
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Change, keyOf, Store } from "./store.ts";
+import { keyOf, Store, type StoreChange } from "./store.ts";
 
 interface Thing {
   metadata?: {
@@ -40,7 +40,7 @@ function newStore() {
   return { store, changes };
 }
 
-function describe({ key, old, new: now }: Change<Projection>): string {
+function describe({ key, old, new: now }: StoreChange<Projection>): string {
   return `${key}: ${old?.version ?? "none"} → ${now?.version ?? "none"}`;
 }
 

@@ -1,14 +1,14 @@
 import type { Clock, Timer } from "../clock/mod.ts";
-import { exponentialBackoff, type Random } from "./backoff.ts";
+import { exponentialBackoff, type RandomSource } from "./backoff.ts";
 import { InstantHeap } from "./instant_heap.ts";
-import { Lane } from "./lane.ts";
+import { KeyQueueLane } from "./key_queue_lane.ts";
 
 /** What a {@linkcode WorkQueue} is made with. */
 export interface WorkQueueOptions {
   /** Says when keys are due. */
   clock: Clock;
   /** Source of the jitter of retries (default `Math.random`). */
-  random?: Random;
+  random?: RandomSource;
 }
 
 /** How a key is entered. */
@@ -24,9 +24,9 @@ export interface AddOptions {
 
 /** The lanes, the first to go first. */
 const lanes = { urgent: 0, begun: 1, normal: 2 } as const;
-type LaneNumber = typeof lanes[keyof typeof lanes];
+type Priority = typeof lanes[keyof typeof lanes];
 
-const laneOf = ({ urgent, begun }: AddOptions): LaneNumber => lanes[urgent ? "urgent" : begun ? "begun" : "normal"];
+const laneOf = ({ urgent, begun }: AddOptions): Priority => lanes[urgent ? "urgent" : begun ? "begun" : "normal"];
 
 /** When a failed key is tried again. */
 export interface RetryOptions {
@@ -70,15 +70,15 @@ export interface RetryOptions {
  */
 export class WorkQueue<K extends string = string> {
   readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #lanes: readonly Lane<K>[] = Object.values(lanes).map(() => new Lane<K>());
+  readonly #random: RandomSource;
+  readonly #lanes: readonly KeyQueueLane<K>[] = Object.values(lanes).map(() => new KeyQueueLane<K>());
   /** Keys by wall-clock instant. */
   readonly #instants = new InstantHeap<K>();
   /** Keys by monotonic instant. */
   readonly #retries = new InstantHeap<K>();
   readonly #failures = new Map<K, number>();
   /** Keys that were taken, with the lane that `done` has to enter them into; `idle` is none. */
-  readonly #taken = new Map<K, LaneNumber | "idle">();
+  readonly #taken = new Map<K, Priority | "idle">();
   readonly #takers = new Set<(key: K) => void>();
   /** The one timer, with the monotonic instant it fires at. */
   #timer: { at: number; handle: Timer } | undefined;
@@ -200,7 +200,7 @@ export class WorkQueue<K extends string = string> {
     return exponentialBackoff(failures, 100, 60_000) * (1 - this.#random() / 2);
   }
 
-  #enter(key: K, lane: LaneNumber): void {
+  #enter(key: K, lane: Priority): void {
     const state = this.#taken.get(key);
     if (state !== undefined) {
       if (state === "idle" || lane < state) this.#taken.set(key, lane);

@@ -25,7 +25,7 @@ export interface StatusDetails {
 }
 
 /** The parts of a meta/v1 `Status` that {@linkcode ApiError} is made from. */
-export interface Status {
+export interface StatusObject {
   kind: "Status";
   message?: string | undefined;
   reason?: string | undefined;
@@ -178,13 +178,13 @@ export const isStorageFull = (error: unknown): boolean =>
   isApiError(error, 500) && error.message.includes("etcdserver: mvcc: database space exceeded");
 
 /** Whether a parsed body is a meta/v1 `Status`. */
-export function isStatus(body: unknown): body is Status {
+export function isStatus(body: unknown): body is StatusObject {
   return typeof body === "object" && body !== null && (body as { kind?: unknown }).kind === "Status";
 }
 
 /** The error for a `Status` that came as the body of an answer or as an ERROR event of a watch. */
 export function apiErrorFromStatus(
-  status: Status,
+  status: StatusObject,
   exchange: { method: string; path: string; code?: number; retryAfterSeconds?: number | undefined },
 ): ApiError {
   const code = status.code ?? exchange.code ?? 500;

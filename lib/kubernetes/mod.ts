@@ -35,7 +35,7 @@ export { LineSplitter } from "./json_lines.ts";
 export { Kubeconfig, kubeconfigPaths, type LoadKubeconfigOptions } from "./kubeconfig.ts";
 export { fenced, type Lease, LeaseHolder, type LeaseHolderOptions, leaseIdentity, NotLeader } from "./lease.ts";
 export {
-  type Applied,
+  type ApplyConfiguration,
   type ApplyOptions,
   type CallOptions,
   type DeleteOptions,

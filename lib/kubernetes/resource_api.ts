@@ -71,7 +71,7 @@ export interface WriteOptions extends CallOptions {
 }
 
 /** Some fields of an object: what a server-side apply is given. */
-export type Applied<T extends KubernetesObject> = Partial<T> & KubernetesObject;
+export type ApplyConfiguration<T extends KubernetesObject> = Partial<T> & KubernetesObject;
 
 /** What a server-side apply is given. */
 export interface ApplyOptions extends CallOptions {
@@ -335,12 +335,12 @@ export class ResourceApi<T extends KubernetesObject> {
    *
    * @param object the fields to own, not the whole object
    */
-  apply(object: Applied<T>, options: ApplyOptions): Promise<Stored<T>> {
+  apply(object: ApplyConfiguration<T>, options: ApplyOptions): Promise<Stored<T>> {
     return this.#apply(object, options);
   }
 
   /** Server-side apply of the status subresource. The object must exist. */
-  applyStatus(object: Applied<T>, options: ApplyOptions): Promise<Stored<T>> {
+  applyStatus(object: ApplyConfiguration<T>, options: ApplyOptions): Promise<Stored<T>> {
     return this.#apply(object, options, "status");
   }
 
@@ -373,7 +373,7 @@ export class ResourceApi<T extends KubernetesObject> {
     });
   }
 
-  async #apply(object: Applied<T>, options: ApplyOptions, subresource?: string): Promise<Stored<T>> {
+  async #apply(object: ApplyConfiguration<T>, options: ApplyOptions, subresource?: string): Promise<Stored<T>> {
     return this.#object(
       await this.#request("PATCH", this.#pathOf(object, subresource), options, {
         querystring: query({ fieldManager: options.fieldManager, force: options.force }),

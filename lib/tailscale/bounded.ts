@@ -2,7 +2,7 @@
 import { LocalApiError } from "./local_api_error.ts";
 
 /** What a daemon sends, and how long the whole, or a line of it, may be. */
-export interface Body {
+export interface BoundedBody {
   bytes: AsyncIterable<Uint8Array>;
   maxBytes: number;
 }
@@ -46,7 +46,7 @@ class Gathered {
 }
 
 /** The whole body as text. @throws {LocalApiError} `Protocol` as soon as it is too long */
-export async function textOf({ bytes, maxBytes }: Body): Promise<string> {
+export async function textOf({ bytes, maxBytes }: BoundedBody): Promise<string> {
   const text = new Gathered(maxBytes);
   for await (const chunk of bytes) text.add(chunk);
   return text.take();
@@ -58,7 +58,7 @@ export async function textOf({ bytes, maxBytes }: Body): Promise<string> {
  * @throws {LocalApiError} `Protocol` as soon as a line is too long; `NotRunning` when the body
  * ends within a line
  */
-export async function* linesOf({ bytes, maxBytes }: Body): AsyncGenerator<string, void, void> {
+export async function* linesOf({ bytes, maxBytes }: BoundedBody): AsyncGenerator<string, void, void> {
   const line = new Gathered(maxBytes);
   for await (const chunk of bytes) {
     let start = 0;

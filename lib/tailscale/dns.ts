@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Shape } from "./shape.ts";
+import type { SchemaShape } from "./shape.ts";
 
 /** A type of records to ask for, of those that the daemon knows. */
 export type DnsType = "A" | "AAAA" | "ALL" | "CNAME" | "MX" | "NS" | "PTR" | "SOA" | "SRV" | "TXT";
@@ -21,7 +21,7 @@ export interface DnsResolver {
 }
 
 const resolverSchema: z.ZodType<DnsResolver> = z.looseObject(
-  { Addr: z.string().nullish() } satisfies Shape<DnsResolver>,
+  { Addr: z.string().nullish() } satisfies SchemaShape<DnsResolver>,
 );
 
 const answerSchema = z.looseObject({ Bytes: z.base64().nullish(), Resolvers: z.array(resolverSchema).nullish() });

@@ -4,14 +4,14 @@
  *
  * ```ts
  * import assert from "node:assert/strict";
- * import { instantFrom } from "./mod.ts";
+ * import { dateFrom } from "./mod.ts";
  *
- * assert.equal(instantFrom("0001-01-01T00:00:00Z"), undefined);
- * assert.equal(instantFrom(null), undefined);
- * assert.equal(instantFrom("2027-01-01T00:00:00.25Z")?.toISOString(), "2027-01-01T00:00:00.250Z");
+ * assert.equal(dateFrom("0001-01-01T00:00:00Z"), undefined);
+ * assert.equal(dateFrom(null), undefined);
+ * assert.equal(dateFrom("2027-01-01T00:00:00.25Z")?.toISOString(), "2027-01-01T00:00:00.250Z");
  * ```
  */
-export function instantFrom(timestamp: string | null | undefined): Date | undefined {
+export function dateFrom(timestamp: string | null | undefined): Date | undefined {
   if (!timestamp) return undefined;
   const instant = new Date(timestamp);
   // Year 1 in a zone west of Greenwich is still year 1 in UTC; NaN compares false.

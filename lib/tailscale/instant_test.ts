@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { instantFrom } from "./mod.ts";
+import { dateFrom } from "./mod.ts";
 
 const cases: [string | null | undefined, string | undefined][] = [
   ["0001-01-01T00:00:00Z", undefined],
@@ -15,6 +15,6 @@ const cases: [string | null | undefined, string | undefined][] = [
 
 for (const [timestamp, instant] of cases) {
   Deno.test(`the timestamp ${JSON.stringify(timestamp)} means ${instant ?? "none"}`, () => {
-    assert.equal(instantFrom(timestamp)?.toISOString(), instant);
+    assert.equal(dateFrom(timestamp)?.toISOString(), instant);
   });
 }

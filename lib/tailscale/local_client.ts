@@ -5,14 +5,14 @@ import { type CertificatePair, certificatePairFrom } from "./certificate.ts";
 import { Deadline } from "./deadline.ts";
 import { type DnsAnswer, dnsAnswerFrom, type DnsType } from "./dns.ts";
 import { Duty } from "./duty.ts";
-import { explained } from "./explain.ts";
+import { explained } from "./error_text.ts";
 import { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
 import { type Notify, NotifyMask, notifySchema } from "./notify.ts";
 import { type PingResult, pingResultSchema, type PingType } from "./ping.ts";
 import { maskedPrefs, type Prefs, prefsSchema } from "./prefs.ts";
 import { type ServeConfig, serveConfigFrom, type TaggedServeConfig } from "./serve_config.ts";
-import { type Status, statusSchema } from "./status.ts";
-import { type Answer, type Call, Transport } from "./transport.ts";
+import { statusSchema, type TailscaleStatus } from "./status.ts";
+import { type Call, type LocalResponse, Transport } from "./transport.ts";
 import { type WhoIs, whoIsSchema } from "./whois.ts";
 
 /** Where the daemon is and how long to wait for it. */
@@ -26,7 +26,7 @@ export interface LocalClientOptions {
 }
 
 /** What every call takes. */
-export interface CallOptions {
+export interface LocalCallOptions {
   /** Ends the call early; it rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Deadline of this call in milliseconds (default: the client's). */
@@ -34,13 +34,13 @@ export interface CallOptions {
 }
 
 /** What {@linkcode LocalClient.status} takes. */
-export interface StatusOptions extends CallOptions {
+export interface StatusOptions extends LocalCallOptions {
   /** Whether to list the peers (default true). */
   peers?: boolean;
 }
 
 /** What {@linkcode LocalClient.whois} takes. */
-export interface WhoIsOptions extends CallOptions {
+export interface WhoIsOptions extends LocalCallOptions {
   /**
    * Says that the address is the local end of a proxied connection: a daemon in userspace mode hands on connections
    * from the tailnet as `127.0.0.1:port`, and knows by protocol and port who is behind one.
@@ -49,7 +49,7 @@ export interface WhoIsOptions extends CallOptions {
 }
 
 /** What {@linkcode LocalClient.ping} takes. */
-export interface PingOptions extends CallOptions {
+export interface PingOptions extends LocalCallOptions {
   /** Default `disco`. */
   type?: PingType;
   /** Size of the packet in bytes, to find the path's MTU; with `disco` only (default: the smallest). */
@@ -57,25 +57,25 @@ export interface PingOptions extends CallOptions {
 }
 
 /** What {@linkcode LocalClient.queryDns} takes. */
-export interface DnsOptions extends CallOptions {
+export interface DnsOptions extends LocalCallOptions {
   /** Default `A`. */
   type?: DnsType;
 }
 
 /** What {@linkcode LocalClient.setServeConfig} takes. */
-export interface SetServeConfigOptions extends CallOptions {
+export interface SetServeConfigOptions extends LocalCallOptions {
   /** Changes only what was read with this ETag; without it whatever is there is replaced. */
   etag?: string;
 }
 
 /** What {@linkcode LocalClient.certificate} takes. */
-export interface CertificateOptions extends CallOptions {
+export interface CertificateOptions extends LocalCallOptions {
   /** Renews one that would end sooner than in so many milliseconds (default: the daemon's own choice). */
   minValidityMs?: number;
 }
 
 /** What {@linkcode LocalClient.watchIpnBus} takes. */
-export interface WatchOptions {
+export interface NotifyOptions {
   /** Ends the watch; the iterator throws the signal's reason. */
   signal: AbortSignal;
   /** Sum of {@linkcode NotifyMask} (default: all of them). `InitialState` is always added. */
@@ -88,7 +88,7 @@ export interface WatchOptions {
 }
 
 /** What {@linkcode LocalClient.followIpnBus} takes. */
-export interface FollowOptions extends WatchOptions {
+export interface FollowOptions extends NotifyOptions {
   /** Told why each connection ended or didn't come about, before the next try. */
   onError?: (error: LocalApiError) => void;
 }
@@ -127,7 +127,7 @@ export class LocalClient implements Disposable {
   }
 
   /** This node and, unless told otherwise, its peers. Answers in every state of the daemon. */
-  status({ peers = true, ...options }: StatusOptions = {}): Promise<Status> {
+  status({ peers = true, ...options }: StatusOptions = {}): Promise<TailscaleStatus> {
     const call: Call = { method: "GET", endpoint: "status", ...(peers ? {} : { query: { peers: "false" } }) };
     return this.#call(call, jsonOf(statusSchema), options);
   }
@@ -155,7 +155,7 @@ export class LocalClient implements Disposable {
   }
 
   /** The daemon's settings. */
-  prefs(options: CallOptions = {}): Promise<Prefs> {
+  prefs(options: LocalCallOptions = {}): Promise<Prefs> {
     return this.#call({ method: "GET", endpoint: "prefs" }, jsonOf(prefsSchema), options);
   }
 
@@ -166,7 +166,7 @@ export class LocalClient implements Disposable {
    * @throws {LocalApiError} `AccessDenied` unless the daemon takes this user for root or its operator; `Refused` with
    * its reason when the change isn't allowed
    */
-  patchPrefs(changes: Partial<Prefs>, options: CallOptions = {}): Promise<Prefs> {
+  patchPrefs(changes: Partial<Prefs>, options: LocalCallOptions = {}): Promise<Prefs> {
     const call: Call = { method: "PATCH", endpoint: "prefs", body: maskedPrefs(changes) };
     return this.#call(call, jsonOf(prefsSchema), options);
   }
@@ -186,7 +186,7 @@ export class LocalClient implements Disposable {
   }
 
   /** What the daemon serves on the tailnet. */
-  serveConfig(options: CallOptions = {}): Promise<TaggedServeConfig> {
+  serveConfig(options: LocalCallOptions = {}): Promise<TaggedServeConfig> {
     return this.#call(
       { method: "GET", endpoint: "serve-config" },
       ({ text, headers }) => serveConfigFrom(text, headers.get("etag")),
@@ -207,7 +207,7 @@ export class LocalClient implements Disposable {
   }
 
   /** The names that the daemon can have certificates for; none when the tailnet has no HTTPS. */
-  async certDomains(options: CallOptions = {}): Promise<string[]> {
+  async certDomains(options: LocalCallOptions = {}): Promise<string[]> {
     const domains = jsonOf(z.array(z.string()).nullable());
     return await this.#call({ method: "GET", endpoint: "cert-domains" }, domains, options) ?? [];
   }
@@ -232,7 +232,7 @@ export class LocalClient implements Disposable {
    * Returns when the daemon ends it. A daemon drops lines for a reader that is slow, so lines are occasions to look,
    * not a ledger; and a daemon that floods is read so slowly that this process has four fifths of its time for other work.
    */
-  async *watchIpnBus({ signal, mask = everything, livenessMs }: WatchOptions): AsyncGenerator<Notify, void, void> {
+  async *watchIpnBus({ signal, mask = everything, livenessMs }: NotifyOptions): AsyncGenerator<Notify, void, void> {
     const query = { mask: String(mask | NotifyMask.InitialState) };
     const call: Call = { method: "GET", endpoint: "watch-ipn-bus", query };
     const duty = new Duty();
@@ -279,11 +279,15 @@ export class LocalClient implements Disposable {
     }
   }
 
-  #call<T>(call: Call, read: (answer: Answer) => T, { signal, timeoutMs = this.#timeoutMs }: CallOptions): Promise<T> {
+  #call<T>(
+    call: Call,
+    read: (answer: LocalResponse) => T,
+    { signal, timeoutMs = this.#timeoutMs }: LocalCallOptions,
+  ): Promise<T> {
     return this.#transport.call(call, read, { signal, timeoutMs });
   }
 }
 
-function jsonOf<T>(schema: z.ZodType<T>): (answer: Answer) => T {
+function jsonOf<T>(schema: z.ZodType<T>): (answer: LocalResponse) => T {
   return ({ text }) => schema.parse(JSON.parse(text));
 }

@@ -18,24 +18,24 @@
  */
 export type { CertificatePair } from "./certificate.ts";
 export type { DnsAnswer, DnsResolver, DnsType } from "./dns.ts";
-export { instantFrom } from "./instant.ts";
+export { dateFrom } from "./instant.ts";
 export { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
 export {
-  type CallOptions,
   type CertificateOptions,
   type DnsOptions,
   type FollowOptions,
+  type LocalCallOptions,
   LocalClient,
   type LocalClientOptions,
+  type NotifyOptions,
   type PingOptions,
   type SetServeConfigOptions,
   type StatusOptions,
-  type WatchOptions,
   type WhoIsOptions,
 } from "./local_client.ts";
 export { type ChangedNode, isHeartbeat, type NodePatch, type Notify, NotifyMask } from "./notify.ts";
 export type { PingResult, PingType } from "./ping.ts";
 export type { Prefs } from "./prefs.ts";
 export type { ServeConfig, TaggedServeConfig } from "./serve_config.ts";
-export type { PeerStatus, Status, UserProfile } from "./status.ts";
+export type { PeerStatus, TailscaleStatus, UserProfile } from "./status.ts";
 export type { WhoIs, WhoIsNode } from "./whois.ts";

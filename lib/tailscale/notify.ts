@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Prefs, prefsSchema } from "./prefs.ts";
-import type { Shape } from "./shape.ts";
+import type { SchemaShape } from "./shape.ts";
 
 /**
  * What to be told on the bus; add up what is wanted. Daemons ignore bits that they don't know.
@@ -71,11 +71,11 @@ export interface Notify {
 }
 
 const nodeSchema: z.ZodType<ChangedNode> = z.looseObject(
-  { StableID: z.string().nullish(), Name: z.string().nullish() } satisfies Shape<ChangedNode>,
+  { StableID: z.string().nullish(), Name: z.string().nullish() } satisfies SchemaShape<ChangedNode>,
 );
 
 const patchSchema: z.ZodType<NodePatch> = z.looseObject(
-  { NodeID: z.number().nullish(), Online: z.boolean().nullish() } satisfies Shape<NodePatch>,
+  { NodeID: z.number().nullish(), Online: z.boolean().nullish() } satisfies SchemaShape<NodePatch>,
 );
 
 export const notifySchema: z.ZodType<Notify> = z.looseObject(
@@ -89,7 +89,7 @@ export const notifySchema: z.ZodType<Notify> = z.looseObject(
     PeersRemoved: z.array(z.number()).nullish(),
     PeerChangedPatch: z.array(patchSchema).nullish(),
     PeerChanges: z.array(patchSchema).nullish(),
-  } satisfies Shape<Notify>,
+  } satisfies SchemaShape<Notify>,
 );
 
 /**

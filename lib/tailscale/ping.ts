@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Shape } from "./shape.ts";
+import type { SchemaShape } from "./shape.ts";
 
 /**
  * At which layer: `disco` finds a path between the two daemons, `TSMP` goes through the tunnel and skips the node's
@@ -45,5 +45,5 @@ export const pingResultSchema: z.ZodType<PingResult> = z.looseObject(
     NodeIP: z.string().nullish(),
     PeerAPIURL: z.string().nullish(),
     IsLocalIP: z.boolean().nullish(),
-  } satisfies Shape<PingResult>,
+  } satisfies SchemaShape<PingResult>,
 );

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Shape } from "./shape.ts";
+import type { SchemaShape } from "./shape.ts";
 
 /** The daemon's settings, without private keys. Source: `ipn.Prefs` of tailscale.com. Unknown fields are kept. */
 export interface Prefs {
@@ -39,7 +39,7 @@ export const prefsSchema: z.ZodType<Prefs> = z.looseObject(
     AdvertiseTags: z.array(z.string()).nullish(),
     AdvertiseRoutes: z.array(z.string()).nullish(),
     ExitNodeID: z.string().nullish(),
-  } satisfies Shape<Prefs>,
+  } satisfies SchemaShape<Prefs>,
 );
 
 /**

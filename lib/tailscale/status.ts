@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Shape } from "./shape.ts";
+import type { SchemaShape } from "./shape.ts";
 
 /**
  * One node: this one (`Self`) or a peer. Source: `ipnstate.PeerStatus` of the Go module tailscale.com, of which these
@@ -14,7 +14,7 @@ export interface PeerStatus {
   HostName?: string | null | undefined;
   /** Operating system in Go's words, such as `linux`, `macOS` or `windows`. */
   OS?: string | null | undefined;
-  /** Key into {@linkcode Status}'s `User`. */
+  /** Key into {@linkcode TailscaleStatus}'s `User`. */
   UserID?: number | null | undefined;
   /** The node's own addresses, without a prefix length. */
   TailscaleIPs?: string[] | null | undefined;
@@ -22,7 +22,7 @@ export interface PeerStatus {
   Tags?: string[] | null | undefined;
   /** Whether the control server has a connection to the node. */
   Online?: boolean | null | undefined;
-  /** RFC 3339; year 1 when unknown, see `instantFrom`. */
+  /** RFC 3339; year 1 when unknown, see `dateFrom`. */
   LastSeen?: string | null | undefined;
   /** RFC 3339; absent when the key doesn't expire. */
   KeyExpiry?: string | null | undefined;
@@ -55,7 +55,7 @@ export interface UserProfile {
 }
 
 /** This node and its peers. Source: `ipnstate.Status` of the Go module tailscale.com. Unknown fields are kept. */
-export interface Status {
+export interface TailscaleStatus {
   /** Version of the daemon. */
   Version?: string | null | undefined;
   /** `NoState`, `InUseOtherUser`, `NeedsLogin`, `NeedsMachineAuth`, `Stopped`, `Starting` or `Running`. */
@@ -99,14 +99,14 @@ const peerStatusSchema: z.ZodType<PeerStatus> = z.looseObject(
     PeerRelay: z.string().nullish(),
     ShareeNode: z.boolean().nullish(),
     CapMap: z.record(z.string(), z.array(z.unknown()).nullable()).nullish(),
-  } satisfies Shape<PeerStatus>,
+  } satisfies SchemaShape<PeerStatus>,
 );
 
 export const userProfileSchema: z.ZodType<UserProfile> = z.looseObject(
-  { LoginName: z.string().nullish(), DisplayName: z.string().nullish() } satisfies Shape<UserProfile>,
+  { LoginName: z.string().nullish(), DisplayName: z.string().nullish() } satisfies SchemaShape<UserProfile>,
 );
 
-export const statusSchema: z.ZodType<Status> = z.looseObject(
+export const statusSchema: z.ZodType<TailscaleStatus> = z.looseObject(
   {
     Version: z.string().nullish(),
     BackendState: z.string(),
@@ -118,5 +118,5 @@ export const statusSchema: z.ZodType<Status> = z.looseObject(
     User: z.record(z.string(), userProfileSchema).nullish(),
     Health: z.array(z.string()).nullish(),
     MagicDNSSuffix: z.string().nullish(),
-  } satisfies Shape<Status>,
+  } satisfies SchemaShape<TailscaleStatus>,
 );

@@ -1,7 +1,7 @@
 /** Requests to the unix socket, each within a deadline and with failures explained. */
-import { type Body, textOf } from "./bounded.ts";
+import { type BoundedBody, textOf } from "./bounded.ts";
 import { Deadline } from "./deadline.ts";
-import { explained } from "./explain.ts";
+import { explained } from "./error_text.ts";
 import { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
 
 /** One request of the LocalAPI. */
@@ -16,7 +16,7 @@ export interface Call {
 }
 
 /** A whole answer. */
-export interface Answer {
+export interface LocalResponse {
   text: string;
   headers: Headers;
 }
@@ -53,7 +53,7 @@ export class Transport implements Disposable {
   /** What `read` makes of the answer. Throws {@linkcode LocalApiError} or the reason of the signal. */
   async call<T>(
     call: Call,
-    read: (answer: Answer) => T,
+    read: (answer: LocalResponse) => T,
     { signal, timeoutMs }: { signal?: AbortSignal | undefined; timeoutMs: number },
   ): Promise<T> {
     using deadline = new Deadline(timeoutMs, signal);
@@ -69,7 +69,7 @@ export class Transport implements Disposable {
   async open(
     { method, endpoint, query = {}, headers = {}, body }: Call,
     signal: AbortSignal,
-  ): Promise<{ body: Body; headers: Headers }> {
+  ): Promise<{ body: BoundedBody; headers: Headers }> {
     // The daemon answers only under this host name, a guard against DNS rebinding.
     const url = `http://local-tailscaled.sock/localapi/v0/${endpoint}?${new URLSearchParams(query)}`;
     const response = await fetch(url, {

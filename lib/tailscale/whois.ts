@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Shape } from "./shape.ts";
+import type { SchemaShape } from "./shape.ts";
 import { type UserProfile, userProfileSchema } from "./status.ts";
 
 /** The node behind an address. Source: `tailcfg.Node` of tailscale.com. Unknown fields are kept. */
@@ -40,7 +40,7 @@ const nodeSchema: z.ZodType<WhoIsNode> = z.looseObject(
     Tags: z.array(z.string()).nullish(),
     Online: z.boolean().nullish(),
     KeyExpiry: z.string().nullish(),
-  } satisfies Shape<WhoIsNode>,
+  } satisfies SchemaShape<WhoIsNode>,
 );
 
 export const whoIsSchema: z.ZodType<WhoIs> = z.looseObject(
@@ -48,5 +48,5 @@ export const whoIsSchema: z.ZodType<WhoIs> = z.looseObject(
     Node: nodeSchema,
     UserProfile: userProfileSchema,
     CapMap: z.record(z.string(), z.array(z.unknown()).nullable()).nullish(),
-  } satisfies Shape<WhoIs>,
+  } satisfies SchemaShape<WhoIs>,
 );

@@ -1,6 +1,6 @@
 /** From a kind's zod schemas to its CustomResourceDefinition (apiextensions.k8s.io/v1), structural and without I/O. */
 import { z } from "zod";
-import { type CelRule, group, revisionAnnotation, schemaRevision, version } from "./meta.ts";
+import { apiVersionName, type CelRule, group, revisionAnnotation, schemaRevision } from "./meta.ts";
 
 /** A column of `kubectl get`. */
 export interface PrinterColumn {
@@ -116,7 +116,7 @@ export function crdFrom(definition: KindDefinition): Schema {
         categories: ["keystone"],
       },
       versions: [{
-        name: version,
+        name: apiVersionName,
         served: true,
         storage: true,
         subresources: { status: {} },

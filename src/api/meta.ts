@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 export const group = "keystone.io";
-export const version = "v1alpha1";
+export const apiVersionName = "v1alpha1";
 
 /**
  * Revision of the custom resource definitions, written to each as the annotation {@linkcode revisionAnnotation} and

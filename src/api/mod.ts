@@ -9,7 +9,7 @@ export { type GuardName, guardNames, guardsRevision } from "./guards.ts";
 export * from "./realm.ts";
 export * from "./superentity.ts";
 export { defaultSettings, parseSettings, type Settings, type TrustRules } from "./settings.ts";
-export { type Condition, group, maxNameLength, revisionAnnotation, schemaRevision, version } from "./meta.ts";
+export { apiVersionName, type Condition, group, maxNameLength, revisionAnnotation, schemaRevision } from "./meta.ts";
 
 /** Every kind, in the order in which it is installed. */
 export const definitions: readonly KindDefinition[] = [realmDefinition, superEntityDefinition, grantDefinition];

@@ -1,7 +1,7 @@
 /** Exit codes, and what becomes one: 0 yes or done, 1 the answer is no, 2 usage, 3 forbidden, 4 unreachable. */
 import { CommanderError } from "commander";
 import { ConfigError as ClientConfigError, ConnectionError, isApiError } from "../../lib/kubernetes/mod.ts";
-import { ConfigError } from "../config.ts";
+import { SettingsError } from "../config.ts";
 
 export const exitCodes = { done: 0, no: 1, usage: 2, forbidden: 3, unreachable: 4 } as const;
 
@@ -15,7 +15,7 @@ export class Exit extends Error {
 }
 
 /** The flags or arguments can't be used. */
-export const usage = (message: string): Exit => new Exit(exitCodes.usage, message);
+export const usageError = (message: string): Exit => new Exit(exitCodes.usage, message);
 /** The answer is no, and has been told already, or is the message. */
 export const no = (message = ""): Exit => new Exit(exitCodes.no, message);
 
@@ -23,7 +23,7 @@ export const no = (message = ""): Exit => new Exit(exitCodes.no, message);
 export function exitOf(error: unknown): { code: number; message: string } {
   if (error instanceof Exit) return { code: error.code, message: error.message };
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? 0 : exitCodes.usage, message: "" };
-  if (error instanceof ConfigError || error instanceof ClientConfigError) {
+  if (error instanceof SettingsError || error instanceof ClientConfigError) {
     return { code: exitCodes.usage, message: error.message };
   }
   if (isApiError(error, 401)) {

@@ -1,6 +1,6 @@
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
-import { usage } from "./exit.ts";
+import { usageError } from "./exit.ts";
 
 /** The guest namespace that is meant: by `-n`, by `--realm`, by what is asked about, else the kubeconfig's own. */
 export function guestNamespaceOf(
@@ -12,7 +12,7 @@ export function guestNamespaceOf(
     (options.realm === undefined ? undefined : guestNamespace(String(options.realm))) ??
     written ?? rest.defaultNamespace;
   if (typeof named === "string" && realmOfNamespace(named) !== undefined) return named;
-  throw usage(
+  throw usageError(
     `${named ?? "No namespace"} is no guest namespace; write -n guest-REALM or --realm REALM.`,
   );
 }

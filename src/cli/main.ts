@@ -1,6 +1,6 @@
 /** `keystone`, and as a plugin `kubectl keystone`. */
 import { systemIo } from "./io.ts";
-import { runKeystone } from "./keystone.ts";
+import { runKeystone } from "./program.ts";
 
 // A task runs in the project's folder; relative paths are meant from where the user is.
 const cwd = Deno.env.get("INIT_CWD");

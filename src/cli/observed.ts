@@ -13,9 +13,9 @@ import { networkPolicies, serviceCIDRs } from "../../lib/kubernetes_apis/network
 import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import type { Store } from "../../lib/controller/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { addressesOfSlice, classSource, createNodeStore } from "../controllers/cluster.ts";
+import { addressesOfSlice, classSource, createNodeStore } from "../controllers/cluster_watch.ts";
 import { createStores, type Stores } from "../controllers/stores.ts";
-import { clusterFacts, type ClusterSources } from "../core/guest/cluster.ts";
+import { clusterFacts, type ClusterSources } from "../core/guest/cluster_facts.ts";
 import type { ClusterFacts } from "../core/facts.ts";
 import { singles } from "../core/guest/objects/table.ts";
 import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";

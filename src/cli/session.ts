@@ -5,17 +5,17 @@ import pc from "picocolors";
 import Table from "cli-table3";
 import { type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { clusterConfig } from "../cluster.ts";
+import { clusterConfig } from "../cluster_config.ts";
 import { readSettings } from "../config.ts";
 import { version } from "../version.ts";
-import { usage } from "./exit.ts";
+import { usageError } from "./exit.ts";
 import type { Io } from "./io.ts";
 
-export type Format = "text" | "wide" | "json" | "yaml";
+export type OutputFormat = "text" | "wide" | "json" | "yaml";
 
 /** Flags that every verb has. */
 export interface Flags {
-  output: Format;
+  output: OutputFormat;
   kubeconfig?: string;
   context?: string;
   config?: string;
@@ -125,7 +125,7 @@ export const printableJson = (value: unknown): string =>
     (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 
-const formats: readonly Format[] = ["text", "wide", "json", "yaml"];
+const formats: readonly OutputFormat[] = ["text", "wide", "json", "yaml"];
 
 /** A verb with the flags that all have; its examples are a part of its help. */
 export function verb(name: string, summary: string, examples: readonly string[]): Command {
@@ -134,7 +134,9 @@ export function verb(name: string, summary: string, examples: readonly string[])
     .addOption(
       new Option("-o, --output <format>", `how to print: ${formats.join(", ")}`).default("text", "text").argParser(
         (value) => {
-          if (!formats.includes(value as Format)) throw usage(`-o is ${value}; write ${formats.join(", ")}.`);
+          if (!formats.includes(value as OutputFormat)) {
+            throw usageError(`-o is ${value}; write ${formats.join(", ")}.`);
+          }
           return value;
         },
       ),
@@ -147,12 +149,12 @@ export function verb(name: string, summary: string, examples: readonly string[])
 }
 
 /** Runs a verb's action with its session. */
-export type Run = <A extends unknown[]>(
+export type CommandAction = <A extends unknown[]>(
   action: (session: Session, options: Record<string, unknown>, ...args: A) => Promise<void>,
 ) => (...args: unknown[]) => Promise<void>;
 
 /** Makes actions of a program: commander hands arguments, options and the command. */
-export const runner = (io: Io): Run => (action) => async (...args) => {
+export const runner = (io: Io): CommandAction => (action) => async (...args) => {
   const command = args.at(-1) as Command;
   const options = command.optsWithGlobals() as Record<string, unknown> & Flags;
   await action(new Session(io, options), options, ...args.slice(0, -2) as never);

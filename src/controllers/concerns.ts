@@ -1,12 +1,12 @@
 /** Which changes of an object concern those that depend on it. */
 import { isDeepStrictEqual } from "node:util";
-import type { Change } from "../../lib/controller/mod.ts";
+import type { StoreChange } from "../../lib/controller/mod.ts";
 import { conditionOf } from "../core/conditions.ts";
 import type { RealmFacts, SuperEntityFacts } from "../core/facts.ts";
 import type { Context } from "./context.ts";
 
 /** A connection that comes and goes opens and closes nothing; terms, pins, addresses and who is verified do. */
-export function concernsPolicies({ old, new: now }: Change<RealmFacts>): boolean {
+export function concernsPolicies({ old, new: now }: StoreChange<RealmFacts>): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
     old.trustedNode !== now.trustedNode || !isDeepStrictEqual(trustOf(old), trustOf(now));
 }
@@ -19,7 +19,7 @@ const trustOf = ({ status: { node, trustedNode, trustedBefore, conditions } }: R
 };
 
 /** Of a SuperEntity, grants and their guests are planned by some facts only. */
-export const concernsParties = ({ old, new: now }: Change<SuperEntityFacts>): boolean =>
+export const concernsParties = ({ old, new: now }: StoreChange<SuperEntityFacts>): boolean =>
   !isDeepStrictEqual(old && partyFacts(old), now && partyFacts(now));
 
 const partyFacts = ({ uid, generation, deletingSince, status }: SuperEntityFacts) => [

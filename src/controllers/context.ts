@@ -3,14 +3,14 @@ import type { Clock } from "../../lib/clock/mod.ts";
 import type { EventRecorder, RestClient } from "../../lib/kubernetes/mod.ts";
 import type { GrantStatus, RealmStatus, Settings } from "../api/mod.ts";
 import type { LocalRealm } from "../core/facts.ts";
-import type { Names } from "../dns/names.ts";
+import type { NameResolver } from "../dns/create_names.ts";
 import type { Executor } from "../engine/execute.ts";
 import type { Tailnet } from "../tailnet/tailnet.ts";
-import type { ClusterWatch } from "./cluster.ts";
-import type { PodWatches } from "./pods.ts";
+import type { ClusterWatch } from "./cluster_watch.ts";
+import type { PodWatches } from "./pod_watches.ts";
 import type { Pings } from "./pings.ts";
 import type { Pools } from "./pools.ts";
-import type { Shares } from "./shares.ts";
+import type { EnforcementCache } from "./enforcement_cache.ts";
 import type { StorageWatch } from "./storage_watch.ts";
 import type { Stores } from "./stores.ts";
 import type { Signals } from "./signals.ts";
@@ -29,10 +29,10 @@ export interface Context {
   pods: PodWatches;
   /** Objects that are there and can't be read. */
   unreadable: UnreadableObjects;
-  names: Names;
+  names: NameResolver;
   /** Room in the API server's database. */
   storage: Pick<StorageWatch, "bytes">;
-  shares: Shares;
+  enforcements: EnforcementCache;
   pings: Pings;
   /** Since when no node answers to the identity of a realm, epoch milliseconds, by the realm's name. */
   missingSince: Map<string, number>;

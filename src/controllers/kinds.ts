@@ -22,7 +22,7 @@ import type { Context } from "./context.ts";
 import type { GuestCaches } from "./stores.ts";
 
 /** Each kind, with the cache that answers go into. */
-export function kindsOf({ stores, pods: watches }: Pick<Context, "stores" | "pods">): Record<Kind, KindRow> {
+export function kindClients({ stores, pods: watches }: Pick<Context, "stores" | "pods">): Record<Kind, KindRow> {
   return {
     ...guestKinds(stores),
     ClusterRole: { resource: clusterRoles, cache: () => stores.clusterRoles },
@@ -72,7 +72,7 @@ export const executorOf = (
     rest,
     fieldManager: operatorName,
     finalizer: guestFinalizer,
-    kinds: kindsOf(context),
+    kinds: kindClients(context),
     events: context.events,
     ping: ({ realm, ...target }) => context.pings.ask(realm, target),
   });

@@ -1,17 +1,17 @@
 /** The loops of the operator. What each looks at, plans and is woken by stands in its own file. */
 import type { Loop } from "../engine/loop.ts";
-import { approverLoop } from "./approver.ts";
+import { approverLoop } from "./approver_loop.ts";
 import type { Context } from "./context.ts";
 import { resolveNames, watchIdentities } from "./demands.ts";
-import { connect, enterAll } from "../engine/run.ts";
+import { connect, enterAll } from "../engine/run_loops.ts";
 import type { KeyQueue } from "../engine/triggers.ts";
-import { grantLoop } from "./grant.ts";
-import { guestLoop, observeGuest } from "./guest.ts";
-import { guestFlowLoop } from "./guest_flow.ts";
-import { realmLoop } from "./realm.ts";
-import { recallPools } from "./recall.ts";
-import { superEntityLoop } from "./superentity.ts";
-import { watchLocal } from "./triggers.ts";
+import { grantLoop } from "./grant_loop.ts";
+import { guestLoop, observeGuest } from "./guest_loop.ts";
+import { guestFlowLoop } from "./guest_flow_loop.ts";
+import { realmLoop } from "./realm_loop.ts";
+import { restorePools } from "./restore_pools.ts";
+import { superEntityLoop } from "./superentity_loop.ts";
+import { watchLocal } from "./sources.ts";
 import { webhookLoop } from "./webhook_certificates.ts";
 
 /** All loops. */
@@ -52,12 +52,12 @@ export function beginToLead(
   queueOf: QueueOf,
   report: (what: string, restore: () => void) => void,
 ): void {
-  const { pools, shares, unwritten } = context;
+  const { pools, enforcements, unwritten } = context;
   pools.forget();
-  shares.forget();
+  enforcements.forget();
   unwritten.grants.forgetAll();
   unwritten.realms.forgetAll();
   // Without it nothing new is given of pools.
-  report("what pools have given", () => recallPools(context, (grantee) => observeGuest(context, grantee)));
+  report("what pools have given", () => restorePools(context, (grantee) => observeGuest(context, grantee)));
   enterAll(loops, context, queueOf);
 }

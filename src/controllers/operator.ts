@@ -10,33 +10,33 @@ import {
   type ServerTime,
 } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { localRealm } from "../core/local_realm.ts";
+import { localRealmFrom } from "../core/local_realm.ts";
 import { operatorName, realmOfNamespace, systemNamespace } from "../core/names.ts";
-import { guestWritesAt, storageNews } from "../core/storage.ts";
-import type { Names } from "../dns/names.ts";
+import { guestWritesAt, storageNews } from "../core/database_storage.ts";
+import type { NameResolver } from "../dns/create_names.ts";
 import { isLeaving } from "../engine/gone.ts";
-import { createQueues, type Queues, runLoops } from "../engine/run.ts";
-import type { Audience, View } from "../server/view.ts";
+import { createQueues, type Queues, runLoops } from "../engine/run_loops.ts";
+import type { Snapshot, StatusListener } from "../server/snapshot.ts";
 import type { Tailnet, TailnetState } from "../tailnet/tailnet.ts";
-import { ClusterWatch } from "./cluster.ts";
+import { ClusterWatch } from "./cluster_watch.ts";
 import type { Context } from "./context.ts";
 import { namesResolved } from "./demands.ts";
 import { executorOf } from "./kinds.ts";
 import { Pings } from "./pings.ts";
-import { PodWatches } from "./pods.ts";
+import { PodWatches } from "./pod_watches.ts";
 import { Pools } from "./pools.ts";
 import { preflight } from "./preflight.ts";
 import { beginToLead, connectLoops, knowFlows, loops } from "./loops.ts";
 import { record } from "./record.ts";
 import { withRemedy } from "./remedy.ts";
-import { Shares } from "./shares.ts";
+import { EnforcementCache } from "./enforcement_cache.ts";
 import { StorageWatch } from "./storage_watch.ts";
 import { createFlowReflectors, createReflectors, createStores, guestWritesIn, type Stores } from "./stores.ts";
 import { createSignals } from "./signals.ts";
 import { UnreadableObjects } from "./unreadable.ts";
 import { Unwritten } from "./unwritten.ts";
 import type { Watching } from "./watching.ts";
-import { Webhook, type WebhookOptions } from "./webhook.ts";
+import { Webhook, type WebhookOptions } from "./webhook_loop.ts";
 import { withinTime } from "./within_time.ts";
 
 /** A constant message with `{placeholders}` and their values. */
@@ -51,7 +51,7 @@ export interface OperatorOptions {
   serverTime: ServerTime;
   tailnet: Tailnet;
   /** Resolves the DNS names that grants allow. */
-  names: Names;
+  names: NameResolver;
   settings: Settings;
   /** KEYSTONE_REALM, if set. */
   realm?: string;
@@ -61,7 +61,7 @@ export interface OperatorOptions {
   /** Where the admission webhook is, and what its front is handed; absent: there is none. */
   webhook?: WebhookOptions;
   /** Told how the operator fares, for health and metrics. */
-  audience?: Audience;
+  listener?: StatusListener;
   clock: Clock;
   /** Ends the operator, which then gives the Lease back. */
   signal: AbortSignal;
@@ -71,11 +71,11 @@ const nameWaitMs = 5000;
 
 /** Runs until the signal aborts. Whatever is missing in the cluster is said in a sentence and waited for. */
 export async function runOperator(options: OperatorOptions): Promise<void> {
-  const { rest, tailnet, log, audience, clock, signal } = options;
-  signal.addEventListener("abort", () => audience?.stage({ is: "stopping" }), { once: true });
+  const { rest, tailnet, log, listener, clock, signal } = options;
+  signal.addEventListener("abort", () => listener?.stage({ is: "stopping" }), { once: true });
   const wait = (message: string) => {
     log.warn(message);
-    audience?.stage({ is: "starting", message });
+    listener?.stage({ is: "starting", message });
   };
   // At once: the front begins with it, and says from then on what it waits for.
   await options.webhook?.handover.put({}).catch((error) =>
@@ -83,7 +83,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   );
   await preflight({ rest, clock, onWait: wait, signal });
   if (signal.aborted) return;
-  audience?.stage({ is: "syncing" });
+  listener?.stage({ is: "syncing" });
 
   const stores = createStores();
   const unreadable = new UnreadableObjects(clock, (object) => {
@@ -138,7 +138,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     // Never known: without the right to read them nothing is written either.
     () => {},
   );
-  audience?.view(viewOf(context, queues));
+  listener?.snapshot(snapshotOf(context, queues));
   if (options.webhook) {
     const webhook = new Webhook(context, watching, options.webhook, log);
     context.webhook = webhook;
@@ -153,15 +153,15 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     // What is open should not close and open again, just since this process doesn't know the names yet.
     await withinTime(namesResolved(context), nameWaitMs, clock, signal);
     while (!signal.aborted) {
-      audience?.stage({ is: "standby" });
+      listener?.stage({ is: "standby" });
       await lease.acquire(signal, (holder) => {
-        audience?.stage({ is: "standby", holder });
+        listener?.stage({ is: "standby", holder });
         log.info("Waiting: {holder} holds the Lease {lease}.", {
           holder,
           lease: `${systemNamespace}/${operatorName}`,
         });
       });
-      audience?.stage({ is: "leading" });
+      listener?.stage({ is: "leading" });
       log.info("Enforcing grants; this operator holds the Lease as {identity}.", { identity: options.identity });
       const leading = AbortSignal.any([signal, lease.lost]);
       await lead(context, queues, options, leading);
@@ -252,7 +252,7 @@ function createContext(
     pods,
     names,
     storage,
-    shares: new Shares(),
+    enforcements: new EnforcementCache(),
     missingSince: new Map(),
     pings,
     pools: new Pools(),
@@ -265,7 +265,7 @@ function createContext(
     signals,
     knowsFlows: false,
     local: () =>
-      localRealm({
+      localRealmFrom({
         ...(options.realm === undefined ? {} : { configured: options.realm }),
         tailnet: tailnet.state.kind === "running"
           ? { kind: "running", selfName: tailnet.state.self.dnsName }
@@ -288,7 +288,10 @@ function recordUnreadable(context: Context, object: Unreadable): void {
 }
 
 /** What there is to see of it, for metrics. */
-function viewOf({ stores, pods, unreadable, storage, settings, tailnet, skewMs }: Context, queues: Queues): View {
+function snapshotOf(
+  { stores, pods, unreadable, storage, settings, tailnet, skewMs }: Context,
+  queues: Queues,
+): Snapshot {
   return {
     grants: () => stores.grants.list(),
     realms: () => stores.realms.list(),
@@ -311,13 +314,13 @@ function viewOf({ stores, pods, unreadable, storage, settings, tailnet, skewMs }
       quotaBytes: settings.storage.quotaBackendBytes,
       guestWrites: guestWritesIn(stores),
     }),
-    tailnet: () => tailnetView(tailnet.state),
+    tailnet: () => tailnetSnapshot(tailnet.state),
     queues: { ...queues },
     skewMs,
   };
 }
 
-function tailnetView(state: TailnetState) {
+function tailnetSnapshot(state: TailnetState) {
   if (state.kind !== "running") {
     return { state: state.kind === "none" ? "none" : state.reason, online: 0, offline: 0 };
   }
@@ -330,7 +333,7 @@ function tailnetView(state: TailnetState) {
 async function lead(
   context: Context,
   queues: Queues,
-  { log, audience, clock }: OperatorOptions,
+  { log, listener, clock }: OperatorOptions,
   signal: AbortSignal,
 ): Promise<void> {
   // What only tells must not keep anything from being enforced.
@@ -345,15 +348,15 @@ async function lead(
   // Events could not be written before.
   context.unreadable.tellAll();
   await runLoops(loops, context, queues, {
-    onError: ({ name, key, keyName, error, verdict }) =>
+    onError: ({ name, key, keyName, error, errorKind }) =>
       log.warn("{controller} {key}: {error}", {
         controller: name,
         key,
         [keyName]: key,
         error: withRemedy(error),
-        verdict: verdict.kind,
+        verdict: errorKind.kind,
       }),
-    onReconcile: (record) => telling("metrics", () => audience?.reconciled(record)),
+    onReconcile: (record) => telling("metrics", () => listener?.reconciled(record)),
     clock,
     signal,
   });

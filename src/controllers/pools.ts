@@ -4,30 +4,30 @@ import type { RealmStatus } from "../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../core/facts.ts";
 import { type Fault, Faults } from "../core/faults.ts";
 import { granteeFrom, type Pooling } from "../core/grant/parties.ts";
-import { largerHard, shown } from "../core/resources/hard.ts";
-import type { Hard } from "../core/resources/resource_list.ts";
-import type { Holding } from "../core/guest/holding.ts";
+import { largerList, shown } from "../core/resources/quota_lists.ts";
+import type { ResourceList } from "../core/resources/resource_list.ts";
+import type { Entitlement } from "../core/guest/entitlement.ts";
 import { ownershipOf } from "../core/guest/namespace/ownership.ts";
-import type { GuestPlan } from "../core/guest/plan.ts";
+import type { GuestPlan } from "../core/guest/plan_guest.ts";
 import { sameQuantities } from "../core/resources/same_quantities.ts";
-import type { GuestWorld } from "../core/guest/world.ts";
+import type { GuestWorld } from "../core/guest/guest_world.ts";
 import { entityConflict, realmConflict } from "../core/superentity/conflict.ts";
 import { memberSubjects } from "../core/superentity/consent.ts";
-import type { PoolPlan } from "../core/superentity/pool.ts";
+import type { PoolPlan } from "../core/superentity/plan_pool.ts";
 import { Feed } from "../engine/triggers.ts";
 import type { Stores } from "./stores.ts";
 import type { Unwritten } from "./unwritten.ts";
 
-const nothing: Hard = new Map();
+const nothing: ResourceList = new Map();
 
 export class Pools {
   /** Reports the UIDs of the grants from a SuperEntity that have other room. */
   readonly shared = new Feed<{ entity: string; uids: ReadonlySet<string> }>();
   /** Reports the grantee of whom it was seen what is enforced. */
-  readonly settled = new Feed<string>();
+  readonly confirmed = new Feed<string>();
   readonly #byEntity = new Map<string, PoolPlan>();
   /** By grantee and UID: the most that is enforced, or on its way to be. */
-  readonly #most = new Map<string, Map<string, Hard>>();
+  readonly #most = new Map<string, Map<string, ResourceList>>();
 
   /** Of how many grantees something is remembered. */
   get grantees(): number {
@@ -60,49 +60,49 @@ export class Pools {
   }
 
   /** Takes what the plan holds for enforced if the quota says just that. Returns whether it does. */
-  recall(world: GuestWorld, plan: GuestPlan): boolean {
+  restore(world: GuestWorld, plan: GuestPlan): boolean {
     if (!counts(world, plan)) return false;
-    this.settle(world, plan);
+    this.confirm(world, plan);
     return true;
   }
 
   /** What is about to be enforced is as good as enforced. */
-  announce(world: GuestWorld, { holdings: { holdings } }: GuestPlan): void {
+  reserve(world: GuestWorld, { sums: { entitlements } }: GuestPlan): void {
     const { grantee, namespace } = world;
     const nothingStands = !namespace || ownershipOf(world).is === "foreign";
-    const known = this.#most.get(grantee) ?? (nothingStands ? new Map<string, Hard>() : undefined);
+    const known = this.#most.get(grantee) ?? (nothingStands ? new Map<string, ResourceList>() : undefined);
     // What was enforced before this operator started is known when the quota has been seen to say so.
     if (!known) return;
-    this.#raise(known, holdings);
+    this.#raise(known, entitlements);
     this.#keep(world, known);
   }
 
   /** What is enforced is known when admission counts against just that. */
-  settle(world: GuestWorld, plan: GuestPlan): void {
+  confirm(world: GuestWorld, plan: GuestPlan): void {
     const { grantee, namespace } = world;
     const nothingStands = !namespace || plan.hard === undefined;
-    const known = nothingStands || counts(world, plan) ? new Map<string, Hard>() : this.#most.get(grantee);
+    const known = nothingStands || counts(world, plan) ? new Map<string, ResourceList>() : this.#most.get(grantee);
     if (known) {
-      this.#raise(known, plan.holdings.holdings);
+      this.#raise(known, plan.sums.entitlements);
       this.#keep(world, known);
     }
-    this.settled.emit(grantee);
+    this.confirmed.emit(grantee);
   }
 
-  #raise(known: Map<string, Hard>, holdings: readonly Holding[]): void {
-    for (const { grant, held, isShared } of holdings) {
-      if (isShared) known.set(grant.uid, largerHard(known.get(grant.uid) ?? nothing, held));
+  #raise(known: Map<string, ResourceList>, entitlements: readonly Entitlement[]): void {
+    for (const { grant, held, isShared } of entitlements) {
+      if (isShared) known.set(grant.uid, largerList(known.get(grant.uid) ?? nothing, held));
     }
   }
 
   /** Of a grantee who is gone nothing is kept: should the name come again, it is as one that was never seen. */
-  #keep({ grantee, grants, namespace }: GuestWorld, known: Map<string, Hard>): void {
+  #keep({ grantee, grants, namespace }: GuestWorld, known: Map<string, ResourceList>): void {
     if (known.size === 0 && !namespace && grants.length === 0) this.#most.delete(grantee);
     else this.#most.set(grantee, known);
   }
 
   /** The most of a grant that is enforced, or on its way to be; undefined: not known. */
-  mostOf({ uid, finalized, status, spec }: GrantFacts): Hard | undefined {
+  mostOf({ uid, finalized, status, spec }: GrantFacts): ResourceList | undefined {
     const known = this.#most.get(spec.granteeRealm);
     if (known) return known.get(uid) ?? nothing;
     return finalized || status.phase === "Active" ? undefined : nothing;
@@ -112,7 +112,7 @@ export class Pools {
 /** Whether admission counts against just what the plan wants of the quota. */
 const counts = ({ quota }: GuestWorld, { hard }: GuestPlan): boolean =>
   hard !== undefined && quota !== undefined && !quota.scoped &&
-  sameQuantities(quota.asked, shown(hard)) && sameQuantities(quota.enforced, shown(hard));
+  sameQuantities(quota.specHard, shown(hard)) && sameQuantities(quota.statusHard, shown(hard));
 
 export interface PartySources {
   stores: Pick<Stores, "realms" | "superEntities">;

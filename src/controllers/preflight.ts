@@ -3,7 +3,7 @@ import { type Clock, sleep } from "../../lib/clock/mod.ts";
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { ApiextensionsV1Api } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { definitions, group, revisionAnnotation, schemaRevision, version } from "../api/mod.ts";
+import { apiVersionName, definitions, group, revisionAnnotation, schemaRevision } from "../api/mod.ts";
 import { operatorName, systemNamespace } from "../core/names.ts";
 import { withRemedy } from "./remedy.ts";
 
@@ -78,7 +78,10 @@ async function definitionsProblem(rest: RestClient, signal: AbortSignal): Promis
       const established = status?.conditions?.some(({ type, status }) => type === "Established" && status === "True");
       if (!established) return waiting(kind);
       // A kind that was just installed answers 429 for a moment. This also shows whether it may be read at all.
-      await new ResourceApi(rest, { group, version, kind, plural, namespaced: false }).list({ limit: 1, signal });
+      await new ResourceApi(rest, { group, version: apiVersionName, kind, plural, namespaced: false }).list({
+        limit: 1,
+        signal,
+      });
     } catch (error) {
       if (isApiError(error, 429)) return waiting(kind);
       if (!isApiError(error, 404)) throw error;

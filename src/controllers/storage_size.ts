@@ -1,6 +1,6 @@
 /** Reads the size of the API server's database from the API server's metrics. */
 import { LineSplitter, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { storageSizeIn, storageSizeMetric } from "../core/storage.ts";
+import { storageSizeIn, storageSizeMetric } from "../core/database_storage.ts";
 
 /** A page of metrics has a few MiB; in a large cluster it may have some tens. */
 const maxBytes = 128 * 2 ** 20;

@@ -2,7 +2,7 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import type { GuestWrites } from "../core/facts.ts";
-import { isReadingDue, type StorageReading, type StorageRules } from "../core/storage.ts";
+import { isReadingDue, type StorageReading, type StorageRules } from "../core/database_storage.ts";
 import { NoStorageSize, readStorageSize } from "./storage_size.ts";
 
 export interface StorageWatchOptions {

@@ -51,7 +51,7 @@ import { accounts } from "../core/guest/objects/accounts.ts";
 import { limitRange } from "../core/guest/objects/limit_range.ts";
 import { namespace } from "../core/guest/objects/namespace.ts";
 import { isOurs } from "../core/guest/objects/ours.ts";
-import { policies } from "../core/guest/objects/policies.ts";
+import { policies } from "../core/guest/objects/network_policies.ts";
 import { quota } from "../core/guest/objects/quota.ts";
 import {
   type CachedFacts,
@@ -70,12 +70,12 @@ import {
   realmOfNamespace,
   systemNamespace,
 } from "../core/names.ts";
-import { parseGuestWrites } from "../core/storage.ts";
+import { parseGuestWrites } from "../core/database_storage.ts";
 import { canonicalName } from "../core/realm/identity.ts";
-import type { Certificates } from "../server/admission/certificates.ts";
+import type { Certificates } from "../server/admission/serving_certificates.ts";
 import { interned } from "../core/interned.ts";
 import { certificatesFrom } from "./webhook_secret.ts";
-import { type Observer, reflect, type Reflecting, type Watching } from "./watching.ts";
+import { reflect, type Reflecting, type StoreReflector, type Watching } from "./watching.ts";
 
 /** The caches of the objects of which each guest namespace has one, by the rows of their kinds. */
 export type GuestCaches = { [C in CacheName]: Store<CachedFacts<C> | undefined, never, CachedObject<C>> };
@@ -146,7 +146,7 @@ export const singlesIn = (caches: GuestCaches, namespace: string): Singles =>
   Object.fromEntries(singles.map(([key, { cache, name }]) => [key, caches[cache].get(keyIn(namespace, name))]));
 
 /** Watches the objects of one name: then the right to read reaches no further (RBAC resourceNames). */
-const reflectSingle = (watching: Watching, caches: GuestCaches, { resource, cache, name }: Single): Observer =>
+const reflectSingle = (watching: Watching, caches: GuestCaches, { resource, cache, name }: Single): StoreReflector =>
   reflect(watching, resource as Resource<KubernetesObject>, caches[cache] as unknown as Store<unknown>, named(name));
 
 const isOfGuests = ({ metadata }: KubernetesObject): boolean =>
@@ -163,7 +163,7 @@ const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (
   isOfGuests(object) && isOurs(object) ? project(object) : undefined;
 
 /** The reflectors of what grants are enforced by: nothing is done before all of them know their objects. */
-export function createReflectors(watching: Watching, stores: Stores): Observer[] {
+export function createReflectors(watching: Watching, stores: Stores): StoreReflector[] {
   const labelled: Reflecting = { selector: { labelSelector: `${managedByLabel}=${managedBy}` } };
   return [
     reflect(watching, grants, stores.grants),
@@ -179,7 +179,7 @@ export function createReflectors(watching: Watching, stores: Stores): Observer[]
 }
 
 /** The reflectors of what answers to admission reviews depend on. */
-export const createAdmissionReflectors = (watching: Watching, stores: Stores): Observer[] => [
+export const createAdmissionReflectors = (watching: Watching, stores: Stores): StoreReflector[] => [
   reflect(watching, grants, stores.grants),
   reflect(watching, realms, stores.realms),
   reflect(watching, superEntities, stores.superEntities),
@@ -188,7 +188,7 @@ export const createAdmissionReflectors = (watching: Watching, stores: Stores): O
 ];
 
 /** The reflectors of what guests' requests are kept within bounds by; a cluster may be without, or not let it be read. */
-export const createFlowReflectors = (watching: Watching, stores: Stores): Observer[] => [
+export const createFlowReflectors = (watching: Watching, stores: Stores): StoreReflector[] => [
   reflect(watching, flowSchemas, stores.flowSchemas, named(guestFlowName)),
   reflect(watching, priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
 ];

@@ -9,7 +9,7 @@ import { CoordinationV1Api, type Lease } from "../../lib/kubernetes_apis/coordin
 import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
-import { definitions, group, guestFinalizer, version } from "../api/mod.ts";
+import { apiVersionName, definitions, group, guestFinalizer } from "../api/mod.ts";
 import { webhookConfigurationName } from "../core/admission/configuration.ts";
 import { guideName, guideOf } from "../core/guest/objects/guide.ts";
 import { quotaName, quotaOf } from "../core/guest/objects/quota.ts";
@@ -190,7 +190,13 @@ async function removeGuestFlow({ rest, signal }: UninstallOptions): Promise<void
 async function freeAll(options: UninstallOptions): Promise<string[]> {
   const freed: string[] = [];
   for (const { kind, plural, singular } of definitions) {
-    const api = new ResourceApi<KubernetesObject>(options.rest, { group, version, kind, plural, namespaced: false });
+    const api = new ResourceApi<KubernetesObject>(options.rest, {
+      group,
+      version: apiVersionName,
+      kind,
+      plural,
+      namespaced: false,
+    });
     let objects: KubernetesObject[];
     try {
       objects = await api.all({ signal: options.signal });

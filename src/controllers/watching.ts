@@ -23,7 +23,7 @@ export interface Reflecting {
 }
 
 /** A reflector, whatever it reflects. */
-export type Observer = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
+export type StoreReflector = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
 
 /** A reflector of a collection into a store whose unreadable objects are counted as long as it runs. */
 export function reflect<T extends KubernetesObject, P, I extends string>(
@@ -31,7 +31,7 @@ export function reflect<T extends KubernetesObject, P, I extends string>(
   resource: Resource<T>,
   store: Store<P, I, T>,
   { namespace, selector, page }: Reflecting = {},
-): Observer {
+): StoreReflector {
   const reflector = new Reflector({
     api: new ResourceApi(rest, resource, namespace),
     store,

@@ -10,11 +10,16 @@ import {
 import { effectsOf, type Plan, stagesOf, writtenBy } from "../core/effects.ts";
 import { earliest } from "../core/instants.ts";
 import { systemNamespace } from "../core/names.ts";
-import { defineLoop, type Outcome } from "../engine/loop.ts";
-import { authoritiesIn, type Certificates, certificatesAt, type Hosts } from "../server/admission/certificates.ts";
+import { type ApplyOutcome, defineLoop } from "../engine/loop.ts";
+import {
+  authoritiesIn,
+  type Certificates,
+  certificatesAt,
+  type Hosts,
+} from "../server/admission/serving_certificates.ts";
 import type { Context } from "./context.ts";
 import { keyIn } from "./stores.ts";
-import { on } from "./triggers.ts";
+import { onStore } from "./sources.ts";
 import { type Pending, secretOf } from "./webhook_secret.ts";
 
 /** API servers hear of a configuration by a watch. */
@@ -43,17 +48,17 @@ interface CertificatesPlan extends Plan {
   pending?: Pending;
 }
 
-const one = (_: unknown, { webhook }: Context): string[] => webhook?.isKnown ? [webhookName] : [];
+const one = (_: unknown, { webhook }: Context): string[] => webhook?.isPresent ? [webhookName] : [];
 
 export const webhookLoop = defineLoop({
   name: "webhook",
   keyName: "secret",
   concurrency: 1,
   keys: (context: Context) => one(undefined, context),
-  triggers: [on("webhook", one), on("certificates", one), on("webhooks", one)],
+  triggers: [onStore("webhook", one), onStore("certificates", one), onStore("webhooks", one)],
   observe: observeCertificates,
   plan: planCertificates,
-  lookUp: makeCertificates,
+  find: makeCertificates,
   reserve: ({ webhook }: Context, { certificates, now }) => {
     for (const each of authoritiesIn(certificates?.authorities ?? "", now)) webhook!.seen.add(each);
   },
@@ -120,7 +125,7 @@ function trusted({ seen, now }: CertificatesWorld, { authorities }: Certificates
 
 function confirmCertificates(
   { webhook }: Context,
-  { plan, failed }: Outcome<CertificatesWorld, CertificatesPlan>,
+  { plan, failed }: ApplyOutcome<CertificatesWorld, CertificatesPlan>,
 ): void {
   if (plan.pending) webhook!.pending = plan.pending;
   else if (failed.length === 0 && effectsOf(plan).some((effect) => writtenBy(effect)?.kind === "Secret")) {

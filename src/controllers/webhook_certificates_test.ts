@@ -3,7 +3,7 @@ import { FakeClock } from "../../lib/clock/mod.ts";
 import type { ValidatingWebhookConfiguration } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import type { Secret } from "../../lib/kubernetes_apis/core@v1.ts";
 import { type Effect, writtenBy } from "../core/effects.ts";
-import { createQueues } from "../engine/run.ts";
+import { createQueues } from "../engine/run_loops.ts";
 import type { Context } from "./context.ts";
 import { createStores } from "./stores.ts";
 import { webhookLoop } from "./webhook_certificates.ts";
@@ -31,7 +31,7 @@ function begun() {
   };
   let renewed = 0;
   const webhook: WebhookMemory = {
-    isKnown: true,
+    isPresent: true,
     place: { url: "https://keystone.example:9443" },
     seen: new Set(),
     pending: undefined,

@@ -2,7 +2,7 @@
 import type { Secret } from "../../lib/kubernetes_apis/core@v1.ts";
 import { webhookName, type WebhookPlace } from "../core/admission/configuration.ts";
 import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
-import type { Certificates } from "../server/admission/certificates.ts";
+import type { Certificates } from "../server/admission/serving_certificates.ts";
 
 const fields = { authorities: "ca.crt", authorityKeys: "ca.key", certificate: "tls.crt", key: "tls.key" } as const;
 
@@ -48,7 +48,7 @@ export interface Pending {
 /** Memory of the webhook loop. */
 export interface WebhookMemory {
   /** True once what is there of certificates and configuration has been read. */
-  readonly isKnown: boolean;
+  readonly isPresent: boolean;
   /** Address at which the API server reaches the webhook. */
   readonly place: WebhookPlace;
   /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */

@@ -3,7 +3,7 @@ import type { Condition } from "../api/mod.ts";
 import { rfc3339 } from "./instants.ts";
 
 /** What a planner says about one condition; the fold adds the times. */
-export interface Verdict {
+export interface DesiredCondition {
   type: string;
   status: "True" | "False" | "Unknown";
   /** CamelCase, stable. */
@@ -18,12 +18,12 @@ export interface Verdict {
  */
 export function foldConditions(
   previous: readonly Condition[] | undefined,
-  verdicts: readonly Verdict[],
+  conditions: readonly DesiredCondition[],
   observedGeneration: number,
   now: number,
 ): Condition[] {
   const before = new Map(previous?.map((condition) => [condition.type, condition]));
-  return verdicts
+  return conditions
     .map((verdict) => {
       const old = before.get(verdict.type);
       const lastTransitionTime = old?.status === verdict.status ? old.lastTransitionTime : rfc3339(now);

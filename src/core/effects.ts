@@ -133,14 +133,14 @@ export type Effect =
  * Effects that are independent of each other. A stage closes (takes away or bounds), opens (gives or tidies up), or reports
  * (status, events).
  */
-export interface Stage {
+export interface EffectStage {
   kind: "close" | "open" | "report";
   effects: readonly Effect[];
 }
 
 /** A plan: its effects in the order of safety, what closes before what opens before what reports. */
 export interface Plan {
-  stages: readonly Stage[];
+  stages: readonly EffectStage[];
   /** The parts that could not be planned: what they would have opened isn't open. */
   faults?: readonly Fault[];
   /** Epoch milliseconds at which the plan is due again by itself. */
@@ -148,11 +148,11 @@ export interface Plan {
 }
 
 /** The stages of one kind; those without an effect are left out. */
-export const stagesOf = (kind: Stage["kind"], stages: readonly (readonly Effect[])[]): Stage[] =>
+export const stagesOf = (kind: EffectStage["kind"], stages: readonly (readonly Effect[])[]): EffectStage[] =>
   stages.filter((effects) => effects.length > 0).map((effects) => ({ kind, effects }));
 
 /** The effects of a plan in their order, of all kinds of stages or of one. */
-export const effectsOf = ({ stages }: Pick<Plan, "stages">, kind?: Stage["kind"]): Effect[] =>
+export const effectsOf = ({ stages }: Pick<Plan, "stages">, kind?: EffectStage["kind"]): Effect[] =>
   stages.flatMap((stage) => kind === undefined || stage.kind === kind ? stage.effects : []);
 
 /** The object that an effect writes as a whole. */

@@ -85,15 +85,15 @@ export interface QuotaFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   /** spec.hard: what is asked. */
-  asked: Readonly<Record<string, string>>;
+  specHard: Readonly<Record<string, string>>;
   /** Whether spec has scopes, which would make it count only some pods. */
   scoped: boolean;
   /** status.hard: what admission enforces. */
-  enforced: Readonly<Record<string, string>>;
+  statusHard: Readonly<Record<string, string>>;
   /** status.used. */
   used: Readonly<Record<string, string>>;
   /** The annotation keystone.io/cordon-hard, if any. */
-  cordon?: string;
+  freeze?: string;
   /** The annotation keystone.io/provisioning-classes, if any. */
   provisioningClasses?: string;
 }

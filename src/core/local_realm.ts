@@ -16,7 +16,7 @@ export interface LocalRealmWorld {
  * The configured realm; else the Realm whose identity is this node's MagicDNS name; else the first label of that name,
  * so that no Realm object is needed for the grantor itself.
  */
-export function localRealm({ configured, tailnet, realmsOfIdentity }: LocalRealmWorld): LocalRealm {
+export function localRealmFrom({ configured, tailnet, realmsOfIdentity }: LocalRealmWorld): LocalRealm {
   if (configured !== undefined) return { kind: "known", name: configured };
   switch (tailnet.kind) {
     case "none":

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { localRealm, type LocalRealmWorld } from "./local_realm.ts";
+import { localRealmFrom, type LocalRealmWorld } from "./local_realm.ts";
 
 const selfName = "alice-home.tailnet-name.ts.net";
 const running = { kind: "running" as const, selfName };
@@ -21,7 +21,7 @@ const cases: [string, LocalRealmWorld, unknown][] = [
 ];
 for (const [what, world, expected] of cases) {
   Deno.test(`local realm: ${what}`, () => {
-    const local = localRealm(world);
+    const local = localRealmFrom(world);
     if (expected instanceof RegExp) assert.match(local.kind === "unknown" ? local.message : local.kind, expected);
     else assert.equal(local.kind === "known" ? local.name : local.kind, expected);
   });

@@ -65,7 +65,7 @@ export const keptAnnotation = "keystone.io/kept";
 /** On a guest namespace whose last grant has ended. */
 export const lockedLabel = "keystone.io/locked";
 /** On the quota: what may still be used while a part of it is on notice, taken once. */
-export const cordonAnnotation = "keystone.io/cordon-hard";
+export const freezeAnnotation = "keystone.io/cordon-hard";
 /** On the quota, for the guards: StorageClasses that make a volume for each claim, separated by commas. */
 export const provisioningClassesAnnotation = "keystone.io/provisioning-classes";
 

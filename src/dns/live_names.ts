@@ -2,12 +2,12 @@
 import { getLogger } from "@logtape/logtape";
 import { isEqual } from "es-toolkit";
 import type { Clock } from "../../lib/clock/mod.ts";
-import { sortAddresses } from "./addresses.ts";
-import { type Answer, type Family, type Lookup, problemOf } from "./lookup.ts";
-import type { Names, Resolution } from "./resolution.ts";
-import { defaultTiming, Records, type Standing, type Timing } from "./records.ts";
+import { sortAddresses } from "./canonical_address.ts";
+import { type IPFamily, type Lookup, type LookupResult, problemOf } from "./lookup.ts";
+import type { NameResolver, Resolution } from "./resolution.ts";
+import { defaultTiming, NameRecords, type RecordState, type Timing } from "./name_records.ts";
 
-const families = ["A", "AAAA"] as const satisfies Family[];
+const families = ["A", "AAAA"] as const satisfies IPFamily[];
 
 const limits = {
   names: 1000,
@@ -21,7 +21,7 @@ const logger = getLogger(["keystone", "dns"]);
 
 interface Track {
   readonly name: string;
-  readonly records: Readonly<Record<Family, Records>>;
+  readonly records: Readonly<Record<IPFamily, NameRecords>>;
   shown: Resolution | undefined;
   /** The next moment at which something else may have to be shown. */
   changesAt: number;
@@ -30,14 +30,14 @@ interface Track {
 /** A question that is being asked. */
 interface Running {
   readonly track: Track;
-  readonly family: Family;
+  readonly family: IPFamily;
   readonly retry: boolean;
   readonly abort: AbortController;
   done: Promise<void>;
 }
 
-/** {@linkcode Names} fed by lookups. */
-export class LiveNames implements Names {
+/** {@linkcode NameResolver} fed by lookups. */
+export class LiveNames implements NameResolver {
   readonly #clock: Clock;
   readonly #lookup: Lookup;
   readonly #timing: Timing;
@@ -97,7 +97,7 @@ export class LiveNames implements Names {
 
   #track(name: string): void {
     const now = this.#clock.monotonic();
-    const records = { A: new Records(this.#timing, now), AAAA: new Records(this.#timing, now) };
+    const records = { A: new NameRecords(this.#timing, now), AAAA: new NameRecords(this.#timing, now) };
     this.#tracks.set(name, { name, records, shown: undefined, changesAt: Infinity });
   }
 
@@ -153,7 +153,7 @@ export class LiveNames implements Names {
   async #ask(running: Running): Promise<void> {
     const { track, family, abort } = running;
     const records = track.records[family];
-    let outcome: Answer | { why: string };
+    let outcome: LookupResult | { why: string };
     try {
       outcome = await this.#lookup(track.name, family, abort.signal);
     } catch (error) {
@@ -176,7 +176,7 @@ export class LiveNames implements Names {
     track.changesAt = now;
   }
 
-  #isRunning(track: Track, family: Family): boolean {
+  #isRunning(track: Track, family: IPFamily): boolean {
     for (const running of this.#running) {
       if (running.track === track && running.family === family) return true;
     }
@@ -242,7 +242,7 @@ function resolutionOf({ name, records }: Track, now: number): { resolution: Reso
   return { resolution: { addresses }, leftOut: found - addresses.length };
 }
 
-function whyNone(name: string, standings: readonly Standing[]): string {
+function whyNone(name: string, standings: readonly RecordState[]): string {
   if (standings.some((standing) => "missing" in standing && standing.missing === "NXDOMAIN")) {
     return `The DNS name ${name} does not exist (NXDOMAIN).`;
   }

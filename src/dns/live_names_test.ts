@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FakeClock } from "../../lib/clock/mod.ts";
 import { LiveNames } from "./live_names.ts";
-import type { Answer, Family } from "./lookup.ts";
+import type { IPFamily, LookupResult } from "./lookup.ts";
 
 const second = 1000;
 const minute = 60 * second;
@@ -12,7 +12,7 @@ class FakeDns {
   readonly #clock: FakeClock;
   /** Questions, as `name family`, by the time at which they were asked. */
   readonly asked: [number, string][] = [];
-  readonly zone = new Map<string, Answer | Error>();
+  readonly zone = new Map<string, LookupResult | Error>();
   delayMs = 0;
   slow = new Set<string>();
   now = 0;
@@ -35,7 +35,7 @@ class FakeDns {
     for (const family of ["A", "AAAA"]) this.zone.set(`${name} ${family}`, new Error(message));
   }
 
-  readonly lookup = async (name: string, family: Family, signal: AbortSignal): Promise<Answer> => {
+  readonly lookup = async (name: string, family: IPFamily, signal: AbortSignal): Promise<LookupResult> => {
     signal.throwIfAborted();
     const question = `${name} ${family}`;
     this.asked.push([this.#clock.monotonic(), question]);

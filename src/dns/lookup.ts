@@ -1,13 +1,13 @@
 /** What is asked of DNS, and what comes back. */
 
 /** The kind of address that is asked for; each is a question of its own with a TTL of its own. */
-export type Family = "A" | "AAAA";
+export type IPFamily = "A" | "AAAA";
 
 /** Why an answer has no addresses: there is no such name, or the name has none of this family. */
 export type Missing = "NXDOMAIN" | "NODATA";
 
 /** An answer that DNS stands by. */
-export interface Answer {
+export interface LookupResult {
   /** Canonical texts, in no order that means anything. */
   addresses: readonly string[];
   /** Why there are no addresses. */
@@ -20,7 +20,7 @@ export interface Answer {
  * Asks for the addresses of one name, which is absolute: no search domains. Ends within a bounded time, and soon after
  * the signal aborts. Rejects with a {@linkcode LookupError} when there is no answer to rely on.
  */
-export type Lookup = (name: string, family: Family, signal: AbortSignal) => Promise<Answer>;
+export type Lookup = (name: string, family: IPFamily, signal: AbortSignal) => Promise<LookupResult>;
 
 /** There is no answer; the message says why, as a part of a sentence without anything that differs from try to try. */
 export class LookupError extends Error {

@@ -3,15 +3,15 @@ import { Buffer } from "node:buffer";
 // @ts-types="./dns_packet.d.ts"
 import dnsPacket from "dns-packet";
 import type { DecodedPacket, ResourceRecord } from "./dns_packet.d.ts";
-import { canonicalAddress } from "./addresses.ts";
-import { type Answer, type Family, LookupError, type Missing } from "./lookup.ts";
+import { canonicalAddress } from "./canonical_address.ts";
+import { type IPFamily, LookupError, type LookupResult, type Missing } from "./lookup.ts";
 
 /** One question, under the id that its answer has to bear. */
 export interface Query {
   /** 16 bits. */
   id: number;
   name: string;
-  family: Family;
+  family: IPFamily;
 }
 
 /** More aliases on the way to an address than this are a loop, or as good as one. */
@@ -36,7 +36,7 @@ export function encodeQuery({ id, name, family }: Query): Uint8Array {
  *
  * @throws {LookupError} for anything that isn't an answer to rely on
  */
-export function readAnswer(bytes: Uint8Array, query: Query): Answer {
+export function readAnswer(bytes: Uint8Array, query: Query): LookupResult {
   const message = decode(bytes);
   if (message.id !== query.id || message.type !== "response" || message.opcode !== "QUERY") {
     throw new LookupError("sent something that is no answer to the question");

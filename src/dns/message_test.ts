@@ -4,7 +4,7 @@ import fc from "fast-check";
 // @ts-types="./dns_packet.d.ts"
 import dnsPacket from "dns-packet";
 import type { Packet, ResourceRecord } from "./dns_packet.d.ts";
-import { canonicalAddress } from "./addresses.ts";
+import { canonicalAddress } from "./canonical_address.ts";
 import { LookupError, problemOf } from "./lookup.ts";
 import { encodeQuery, type Query, readAnswer } from "./message.ts";
 

@@ -16,7 +16,7 @@ export interface Resolution {
  * stands for five minutes. A name that stands for more than 64 addresses at a time is opened in part, those of its last
  * answer first.
  */
-export interface Names {
+export interface NameResolver {
   /** What is known of a name now: addresses, or why there are none; undefined: not asked yet, or not wanted. */
   get(name: string): Resolution | undefined;
   /**

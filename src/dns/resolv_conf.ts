@@ -1,5 +1,5 @@
 /** Which nameservers this computer asks: resolv.conf(5). */
-import { canonicalAddress } from "./addresses.ts";
+import { canonicalAddress } from "./canonical_address.ts";
 
 /** A nameserver. */
 export interface Server {

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import type { Clock } from "../../lib/clock/mod.ts";
-import { type Answer, type Lookup, LookupError } from "./lookup.ts";
+import { type Lookup, LookupError, type LookupResult } from "./lookup.ts";
 import { encodeQuery, type Query, readAnswer } from "./message.ts";
 import { hostPort, type Server } from "./resolv_conf.ts";
 
@@ -45,7 +45,7 @@ async function ask(
   server: Server,
   query: Query,
   { clock, timeoutMs, signal }: { clock: Clock; timeoutMs: number; signal: AbortSignal },
-): Promise<Answer> {
+): Promise<LookupResult> {
   signal.throwIfAborted();
   // Not Deno.connect: aborted just when it has connected, it leaves the connection open (Deno 2.9.6).
   const socket = connect({ host: server.hostname, port: server.port });

@@ -6,7 +6,7 @@ import type { DecodedPacket, Packet, ResourceRecord } from "./dns_packet.d.ts";
 import { FakeClock, systemClock } from "../../lib/clock/mod.ts";
 import { LookupError } from "./lookup.ts";
 import { DnsServer, type Respond, send } from "../../tests/fixtures/dns_server.ts";
-import { createNames, type Server } from "./names.ts";
+import { createNames, type Server } from "./create_names.ts";
 import { tcpLookup } from "./tcp_lookup.ts";
 
 const packet = (query: DecodedPacket, answers: ResourceRecord[], more: Partial<Packet> = {}): Packet => ({

@@ -20,7 +20,7 @@ export interface FailedEffect {
 }
 
 /** A look at one key: what was seen, planned and carried out. */
-export interface Outcome<W, P> {
+export interface ApplyOutcome<W, P> {
   world: W;
   plan: P;
   failed: readonly FailedEffect[];
@@ -51,13 +51,13 @@ export interface LoopDeclaration<C extends EngineContext, W, P extends Plan> {
   observe: (context: C, key: string) => W | undefined;
   plan: (world: W) => P;
   /** Lists what the plan asks for and isn't watched; undefined: it asks for no more. The answer becomes part of the world. */
-  lookUp?: (context: C, world: W, plan: P, signal: AbortSignal) => Promise<Partial<W>> | undefined;
+  find?: (context: C, world: W, plan: P, signal: AbortSignal) => Promise<Partial<W>> | undefined;
   /** Forgets what is remembered of a key of which there is nothing to observe. */
   forget?: (context: C, key: string) => void;
   /** Notes, before any effect, what is about to be enforced. When it throws, nothing opens. */
   reserve?: (context: C, world: W, plan: P) => void;
   /** Notes, after the effects, what is enforced. Called whatever has failed. */
-  confirm?: (context: C, outcome: Outcome<W, P>) => Confirmed | void;
+  confirm?: (context: C, outcome: ApplyOutcome<W, P>) => Confirmed | void;
   /** Observes and plans again after effects, so that it confirms what is there then. */
   replans?: true;
   /** Tells of effects that what opens relies on: where one of them fails nothing opens. Default: all. */
@@ -69,7 +69,7 @@ export interface LoopDeclaration<C extends EngineContext, W, P extends Plan> {
 }
 
 /** Means by which one key is reconciled. */
-export interface Run<C> {
+export interface LoopRun<C> {
   context: C;
   queue: KeyQueue;
   signal: AbortSignal;
@@ -83,7 +83,7 @@ export interface Loop<C> {
   readonly keys: (context: C) => Iterable<string>;
   readonly triggers: readonly Trigger<C>[];
   /** Brings one key to where its plan wants it, from whatever it finds. Rejects with what kept it from that. */
-  readonly reconcile: (key: string, run: Run<C>) => Promise<Next>;
+  readonly reconcile: (key: string, run: LoopRun<C>) => Promise<Next>;
 }
 
 /** Between two looks while the clocks disagree. */
@@ -94,24 +94,24 @@ export function defineLoop<C extends EngineContext, W, P extends Plan>(
   declaration: LoopDeclaration<C, W, P>,
 ): Loop<C> {
   const { name, keyName, concurrency, keys, triggers } = declaration;
-  const reconcile = (key: string, run: Run<C>): Promise<Next> =>
-    look(declaration, key, run).catch((error): Next => {
+  const reconcile = (key: string, run: LoopRun<C>): Promise<Next> =>
+    reconcileOnce(declaration, key, run).catch((error): Next => {
       if (isGone(error, key)) return {};
       throw error;
     });
   return { name, keyName, concurrency, keys, triggers, reconcile };
 }
 
-async function look<C extends EngineContext, W, P extends Plan>(
+async function reconcileOnce<C extends EngineContext, W, P extends Plan>(
   loop: LoopDeclaration<C, W, P>,
   key: string,
-  run: Run<C>,
+  run: LoopRun<C>,
 ): Promise<Next> {
   const { context, queue, signal } = run;
   // Without a moment in between when there is nothing to list or write: what wakes the key in that moment would not have
   // been looked at.
   let seen = planned(loop, context, key);
-  let asked = seen && loop.lookUp?.(context, seen.world, seen.plan, signal);
+  let asked = seen && loop.find?.(context, seen.world, seen.plan, signal);
   if (asked) seen = await lookedUp(loop, key, asked, run);
   if (!seen) {
     loop.forget?.(context, key);
@@ -132,7 +132,7 @@ async function look<C extends EngineContext, W, P extends Plan>(
   // Also after a failure: what stands and what doesn't is reported as it is.
   if (loop.replans && plan.stages.length > 0) {
     seen = planned(loop, context, key);
-    asked = seen && loop.lookUp?.(context, seen.world, seen.plan, signal);
+    asked = seen && loop.find?.(context, seen.world, seen.plan, signal);
     if (asked) seen = await lookedUp(loop, key, asked, run);
     if (!seen) return {};
   }
@@ -180,14 +180,14 @@ async function lookedUp<C extends EngineContext, W, P extends Plan>(
   loop: LoopDeclaration<C, W, P>,
   key: string,
   asked: Promise<Partial<W>> | undefined,
-  { context, signal }: Run<C>,
+  { context, signal }: LoopRun<C>,
 ): Promise<Planned<W, P> | undefined> {
   let answers: Partial<W> = {};
   let seen: Planned<W, P> | undefined;
   while (asked) {
     answers = { ...answers, ...await asked };
     seen = planned(loop, context, key, answers);
-    asked = seen && loop.lookUp?.(context, seen.world, seen.plan, signal);
+    asked = seen && loop.find?.(context, seen.world, seen.plan, signal);
   }
   return seen;
 }
@@ -211,7 +211,7 @@ async function carryOut<C extends EngineContext>(
   >,
   { stages }: Plan,
   mayOpen: boolean,
-  { context, queue, signal }: Run<C>,
+  { context, queue, signal }: LoopRun<C>,
 ): Promise<Carried> {
   const failed: FailedEffect[] = [];
   for (const { kind, effects } of stages) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../../lib/clock/mod.ts";
 import { WorkQueue } from "../../lib/controller/mod.ts";
 import { ApiError } from "../../lib/kubernetes/mod.ts";
-import type { Effect, ObjectRef, Plan, Stage } from "../core/effects.ts";
+import type { Effect, EffectStage, ObjectRef, Plan } from "../core/effects.ts";
 import { defineLoop, type EngineContext, type LoopDeclaration } from "./loop.ts";
 
 const now = Date.parse("2026-06-01T12:00:00Z");
@@ -17,7 +17,7 @@ const nameOf = (effect: Effect): string =>
 type Declaration = LoopDeclaration<EngineContext, Plan, Plan>;
 
 /** A loop whose world is its plan, over an executor that refuses effects by name. */
-function begun(stages: Stage[], more: Partial<Plan & Declaration> = {}, refused: readonly string[] = []) {
+function begun(stages: EffectStage[], more: Partial<Plan & Declaration> = {}, refused: readonly string[] = []) {
   const { wakeAt, faults, ...hooks } = more;
   const plan: Plan = { stages, ...(wakeAt ? { wakeAt } : {}), ...(faults ? { faults } : {}) };
   const done: string[] = [];
@@ -47,9 +47,9 @@ function begun(stages: Stage[], more: Partial<Plan & Declaration> = {}, refused:
   return { context, clock, queue, done, reconcile: () => loop.reconcile("key", { context, queue, signal }) };
 }
 
-const close = (...effects: Effect[]): Stage => ({ kind: "close", effects });
-const open = (...effects: Effect[]): Stage => ({ kind: "open", effects });
-const report = (...effects: Effect[]): Stage => ({ kind: "report", effects });
+const close = (...effects: Effect[]): EffectStage => ({ kind: "close", effects });
+const open = (...effects: Effect[]): EffectStage => ({ kind: "open", effects });
+const report = (...effects: Effect[]): EffectStage => ({ kind: "report", effects });
 
 Deno.test("loop: an effect that fails holds up none that closes; nothing opens or reports after it", async () => {
   const stages = [close(ends("a"), ends("b")), close(ends("c")), open(patches("d")), report(patches("e"))];
@@ -104,9 +104,9 @@ Deno.test("loop: confirming is told what failed, and names an instant and an err
 
 Deno.test("loop: what was listed becomes part of the world, until the plan asks for no more", async () => {
   let lists = 0;
-  const lookUp: Declaration["lookUp"] = (_, world) =>
+  const lookUp: Declaration["find"] = (_, world) =>
     (world.wakeAt ?? 0) < now + 2 ? Promise.resolve({ wakeAt: now + ++lists }) : undefined;
-  assert.deepEqual(await begun([], { lookUp }).reconcile(), { wakeAt: now + 2 });
+  assert.deepEqual(await begun([], { find: lookUp }).reconcile(), { wakeAt: now + 2 });
   assert.equal(lists, 2);
 });
 

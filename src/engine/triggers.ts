@@ -2,12 +2,12 @@
 import type { WorkQueue } from "../../lib/controller/mod.ts";
 
 /** Something that reports changes, such as a cache. */
-export interface Source<T> {
+export interface ChangeSource<T> {
   subscribe(listener: (change: T) => void): void;
 }
 
 /** A source of what isn't in a cache. Listeners are called synchronously, in the order of their subscriptions. */
-export class Feed<T> implements Source<T> {
+export class Feed<T> implements ChangeSource<T> {
   readonly #listeners: ((change: T) => void)[] = [];
 
   subscribe(listener: (change: T) => void): void {
@@ -20,7 +20,7 @@ export class Feed<T> implements Source<T> {
 }
 
 /** A key that is due, at once or later. */
-export type Wake = string | {
+export type KeyRequest = string | {
   key: string;
   /** Milliseconds from now, by the monotonic clock: to gather what is likely to follow. */
   afterMs?: number;
@@ -37,16 +37,16 @@ export type KeyQueue = Pick<WorkQueue, "add" | "addAt" | "retry" | "looked" | "h
 export type Trigger<C> = (context: C, queue: KeyQueue) => void;
 
 /** Wakes the keys that `concerned` says for each change of a source. */
-export const on = <C, T>(
-  sourceOf: (context: C) => Source<T>,
-  concerned: (change: T, context: C) => Iterable<Wake>,
+export const onChange = <C, T>(
+  sourceOf: (context: C) => ChangeSource<T>,
+  concerned: (change: T, context: C) => Iterable<KeyRequest>,
 ): Trigger<C> =>
 (context, queue) =>
   sourceOf(context).subscribe((change) => {
     for (const wake of concerned(change, context)) enter(queue, wake);
   });
 
-function enter(queue: KeyQueue, wake: Wake): void {
+function enter(queue: KeyQueue, wake: KeyRequest): void {
   if (typeof wake === "string") return queue.add(wake);
   const { key, afterMs, at, begun } = wake;
   if (at !== undefined) queue.addAt(key, at);

@@ -6,15 +6,15 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { BadRequest, parseHead, type RequestHead } from "./request_head.ts";
-import { type Seat, seatToFree } from "./seats.ts";
+import { connectionToClose, type OpenConnection } from "./connections.ts";
 
-export interface KeyPair {
+export interface ServingKeyPair {
   /** PEM. */
   certificate: string;
   key: string;
 }
 
-export interface Answer {
+export interface BoundedResponse {
   status: number;
   /** Content type. */
   type: string;
@@ -24,10 +24,10 @@ export interface Answer {
 /** Answers requests one at a time, so that one that takes long delays others by its own time only. */
 export interface Handler {
   /** Looks at a head before the body is read. Returns an answer to a request that isn't wanted. */
-  refuse(head: RequestHead): Answer | undefined;
-  answer(body: Uint8Array, head: RequestHead): Answer;
+  refuse(head: RequestHead): BoundedResponse | undefined;
+  answer(body: Uint8Array, head: RequestHead): BoundedResponse;
   /** Answers a request whose body is longer than {@linkcode Bounds.body}, by its beginning. */
-  tooLong(beginning: Uint8Array, head: RequestHead): Answer;
+  tooLong(beginning: Uint8Array, head: RequestHead): BoundedResponse;
 }
 
 export interface Bounds {
@@ -65,7 +65,7 @@ export const defaultBounds: Bounds = {
 };
 
 /** Why a client was turned away. */
-export type Refusal = "full" | "slow" | "memory" | "malformed";
+export type RequestRefusal = "full" | "slow" | "memory" | "malformed";
 
 export interface BoundedServerOptions {
   /** Default: all addresses. */
@@ -74,7 +74,7 @@ export interface BoundedServerOptions {
   handler: Handler;
   bounds?: Partial<Bounds>;
   /** Told of each client that was turned away before its request reached the handler. */
-  onRefusal?: (why: Refusal) => void;
+  onRefusal?: (why: RequestRefusal) => void;
 }
 
 /** Bytes of a long body that are read: what tells one review from another is at its beginning. */
@@ -85,7 +85,7 @@ const lingerMs = 2000;
 
 type Phase = "handshake" | "idle" | "head" | "body" | "waiting" | "answering" | "leaving";
 
-interface Connection extends Seat {
+interface Connection extends OpenConnection {
   raw: Socket;
   socket: TLSSocket | undefined;
   phase: Phase;
@@ -105,7 +105,7 @@ export class BoundedServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #handler: Handler;
   readonly #bounds: Bounds;
-  readonly #onRefusal: (why: Refusal) => void;
+  readonly #onRefusal: (why: RequestRefusal) => void;
   readonly #connections = new Map<string, Connection>();
   readonly #waiting = new Set<Connection>();
   #turn: ReturnType<typeof setImmediate> | undefined;
@@ -130,7 +130,7 @@ export class BoundedServer implements AsyncDisposable {
   }
 
   /** Listens; rejects when the port can't be opened. */
-  static async listen(keys: KeyPair, options: BoundedServerOptions): Promise<BoundedServer> {
+  static async listen(keys: ServingKeyPair, options: BoundedServerOptions): Promise<BoundedServer> {
     const server = createServer({ ...secureContext(keys), handshakeTimeout: defaultBounds.handshakeMs });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -156,7 +156,7 @@ export class BoundedServer implements AsyncDisposable {
   }
 
   /** New connections get this certificate; those that are open go on. */
-  use(keys: KeyPair): void {
+  use(keys: ServingKeyPair): void {
     this.#server.setSecureContext(secureContext(keys));
   }
 
@@ -206,7 +206,7 @@ export class BoundedServer implements AsyncDisposable {
     };
     if (this.#connections.size >= this.#bounds.connections) {
       this.#onRefusal("full");
-      this.#cut(seatToFree(this.#connections.values())!);
+      this.#cut(connectionToClose(this.#connections.values())!);
     }
     this.#connections.set(key, connection);
     raw.on("close", () => this.#cut(connection));
@@ -344,7 +344,7 @@ export class BoundedServer implements AsyncDisposable {
     if (this.#waiting.size > 0) this.#turn = setImmediate(() => this.#answerNext());
   }
 
-  #answerOf(connection: Connection, head: RequestHead): Answer {
+  #answerOf(connection: Connection, head: RequestHead): BoundedResponse {
     try {
       return this.#handler.answer(whole(connection).subarray(connection.bodyAt), head);
     } catch {
@@ -353,7 +353,7 @@ export class BoundedServer implements AsyncDisposable {
   }
 
   /** Answers and closes. What the client still sends is thrown away, for long enough that it reads the answer. */
-  #leave(connection: Connection, answer: Answer): void {
+  #leave(connection: Connection, answer: BoundedResponse): void {
     forget(connection);
     this.#enter(connection, "leaving", lingerMs);
     const { socket } = connection;
@@ -386,7 +386,11 @@ export class BoundedServer implements AsyncDisposable {
 
 const plain = "text/plain; charset=utf-8";
 
-const secureContext = ({ certificate, key }: KeyPair) => ({ cert: certificate, key, minVersion: "TLSv1.2" as const });
+const secureContext = ({ certificate, key }: ServingKeyPair) => ({
+  cert: certificate,
+  key,
+  minVersion: "TLSv1.2" as const,
+});
 
 const keyOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>
   remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`;
@@ -438,7 +442,7 @@ const reasons: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
-function written({ status, type, body }: Answer, close: boolean): Uint8Array {
+function written({ status, type, body }: BoundedResponse, close: boolean): Uint8Array {
   const bytes = new TextEncoder().encode(body);
   const head = new TextEncoder().encode(
     `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\ncontent-type: ${type}\r\ncontent-length: ${bytes.length}\r\n` +

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { certificatesAt } from "../server/admission/certificates.ts";
-import { BoundedServer, type Bounds, type Handler, type Refusal } from "./bounded_server.ts";
+import { certificatesAt } from "../server/admission/serving_certificates.ts";
+import { BoundedServer, type Bounds, type Handler, type RequestRefusal } from "./bounded_server.ts";
 
 const { certificates } = await certificatesAt(undefined, { dns: [], ip: ["127.0.0.1"] }, Date.now());
 const ca = certificates.authorities;
@@ -15,7 +15,7 @@ const handler: Handler = {
 
 interface Scene extends AsyncDisposable {
   server: BoundedServer;
-  refusals: Refusal[];
+  refusals: RequestRefusal[];
   /** One good request on a connection of its own, from an address of this machine. */
   good(from?: string, body?: string): Promise<string>;
   tls(from?: string): Promise<TLSSocket>;
@@ -23,7 +23,7 @@ interface Scene extends AsyncDisposable {
 }
 
 async function scene(bounds: Partial<Bounds> = {}, given: Handler = handler): Promise<Scene> {
-  const refusals: Refusal[] = [];
+  const refusals: RequestRefusal[] = [];
   const server = await BoundedServer.listen(certificates, {
     hostname: "127.0.0.1",
     port: 0,

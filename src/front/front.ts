@@ -2,17 +2,17 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import { type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { ClusterWatch } from "../controllers/cluster.ts";
+import { ClusterWatch } from "../controllers/cluster_watch.ts";
 import { withRemedy } from "../controllers/remedy.ts";
 import { createAdmissionReflectors, createStores } from "../controllers/stores.ts";
 import { UnreadableObjects } from "../controllers/unreadable.ts";
-import { answerTo } from "../core/admission/answer.ts";
-import { isLoopback } from "../server/loopback.ts";
+import { respondTo } from "../core/admission/response.ts";
+import { isLoopback } from "../server/is_loopback.ts";
 import { BoundedServer } from "./bounded_server.ts";
 import { configFrom, type Handover, type HandoverReader } from "./handover.ts";
-import { FrontMetrics } from "./metrics.ts";
+import { FrontMetrics } from "./front_metrics.ts";
 import { createReviewer } from "./review.ts";
-import { admissionWorld } from "./world.ts";
+import { admissionWorld } from "./admission_world.ts";
 
 interface FrontLog {
   info(message: string, properties?: Record<string, unknown>): void;
@@ -118,7 +118,7 @@ export class Front {
     const observers = [...reflectors, cluster].map((each) => each.run(signal));
     const reviewer = createReviewer({
       judge: (question) =>
-        answerTo(question, admissionWorld({ stores, cluster, settings, ...(realm ? { realm } : {}), clock })),
+        respondTo(question, admissionWorld({ stores, cluster, settings, ...(realm ? { realm } : {}), clock })),
       onReview: this.metrics.reviewed,
       onError: (error) => log.warn("An admission review could not be judged: {error}", { error: String(error) }),
     });

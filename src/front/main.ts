@@ -1,6 +1,6 @@
 /** The front's entry point: wiring only. */
 import { systemClock } from "../../lib/clock/mod.ts";
-import { ConfigError, readConfig, readSettings } from "../config.ts";
+import { readConfig, readSettings, SettingsError } from "../config.ts";
 import { setUpLog } from "../log.ts";
 import { listenUnlessClosed } from "../server/listen.ts";
 import { createPages } from "../server/pages.ts";
@@ -11,9 +11,11 @@ import { HandoverReader } from "./handover.ts";
 async function main(): Promise<void> {
   const config = readConfig(Deno.args, (name) => Deno.env.get(name), false);
   const { webhook, handover, frontListen, realm } = config;
-  if (!webhook) throw new ConfigError("KEYSTONE_WEBHOOK is off, so the front has nothing to serve. Set it to service.");
+  if (!webhook) {
+    throw new SettingsError("KEYSTONE_WEBHOOK is off, so the front has nothing to serve. Set it to service.");
+  }
   if (handover === undefined) {
-    throw new ConfigError(
+    throw new SettingsError(
       "KEYSTONE_HANDOVER is not set. Set it to the folder into which the operator writes what it hands over.",
     );
   }
@@ -50,5 +52,5 @@ try {
   Deno.exit(0);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  Deno.exit(error instanceof ConfigError ? 2 : 1);
+  Deno.exit(error instanceof SettingsError ? 2 : 1);
 }

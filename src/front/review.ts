@@ -1,8 +1,8 @@
 /** Answers AdmissionReviews (admission.k8s.io/v1). */
 import { z } from "zod";
-import type { AdmissionQuestion, Answer as Judgement } from "../core/admission/answer.ts";
+import type { AdmissionQuestion, AdmissionResponse as Judgement } from "../core/admission/response.ts";
 import { webhookPath } from "../core/admission/configuration.ts";
-import { type Answer, defaultBounds, type Handler } from "./bounded_server.ts";
+import { type BoundedResponse, defaultBounds, type Handler } from "./bounded_server.ts";
 import { jsonWeight } from "./json_weight.ts";
 
 /** One review that was answered, for metrics. */
@@ -42,11 +42,11 @@ const review = z.looseObject({
 
 /** Answers reviews; never throws, and lets through what it can't judge. */
 export function createReviewer({ judge, onReview, onError }: ReviewOptions): Handler {
-  const malformed = (status: number, sentence: string): Answer => {
+  const malformed = (status: number, sentence: string): BoundedResponse => {
     onReview?.({ kind: "", verdict: "malformed", durationMs: 0 });
     return { status, type: "text/plain; charset=utf-8", body: `${sentence}\n` };
   };
-  const unjudged = (beginning: Uint8Array, why: string): Answer | undefined => {
+  const unjudged = (beginning: Uint8Array, why: string): BoundedResponse | undefined => {
     const uid = uidIn(beginning);
     if (uid === undefined) return undefined;
     onReview?.({ kind: "", verdict: "unjudged", durationMs: 0 });
@@ -121,7 +121,7 @@ const cut = (text: string): string =>
   // deno-lint-ignore no-control-regex
   (text.length <= longestMessage ? text : `${text.slice(0, longestMessage - 1)}…`).replace(/[\x00-\x1f\x7f]/g, " ");
 
-const reply = (uid: string, { allowed, message, warnings }: Judgement): Answer => ({
+const reply = (uid: string, { allowed, message, warnings }: Judgement): BoundedResponse => ({
   status: 200,
   type: "application/json",
   body: JSON.stringify({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Answer, defaultBounds } from "./bounded_server.ts";
+import { type BoundedResponse, defaultBounds } from "./bounded_server.ts";
 import type { RequestHead } from "./request_head.ts";
 import { createReviewer, type ReviewRecord } from "./review.ts";
 
@@ -21,7 +21,7 @@ const post: RequestHead = {
   close: false,
 };
 /** As the server asks: the head first, then the body or its beginning. */
-const ask = (body: string | Uint8Array, head: Partial<RequestHead> = {}): Answer => {
+const ask = (body: string | Uint8Array, head: Partial<RequestHead> = {}): BoundedResponse => {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
   const whole = { ...post, length: bytes.length, ...head };
   return reviewer.refuse(whole) ??
@@ -61,7 +61,7 @@ for (const [that, object, response, verdict] of judged) {
 }
 
 const headers = (more: Record<string, string>) => ({ headers: new Map([...post.headers, ...Object.entries(more)]) });
-const malformed: [string, () => Answer, number][] = [
+const malformed: [string, () => BoundedResponse, number][] = [
   ["nothing", () => ask(""), 400],
   ["no JSON", () => ask("{"), 400],
   ["another type", () => ask("[]"), 400],

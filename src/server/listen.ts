@@ -1,14 +1,14 @@
 /** Opens the port of health and metrics. */
-import { isLoopback } from "./loopback.ts";
+import { isLoopback } from "./is_loopback.ts";
 
 /** Where to listen; without a hostname on all addresses, IPv4 and IPv6. */
-export interface Address {
+export interface ListenAddress {
   hostname?: string;
   port: number;
 }
 
 export interface ListenOptions {
-  address: Address;
+  address: ListenAddress;
   answer: (request: Request) => Promise<Response>;
   /** Whether to go on without it when the port can't be opened. */
   optional: boolean;
@@ -19,7 +19,7 @@ const anywhere = ["::", "0.0.0.0"];
 const written = (hostname: string, port: number) => `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 
 /** What may have to be opened for an address, for the permission to do so. */
-export const listenHosts = ({ hostname, port }: Address): string[] =>
+export const listenHosts = ({ hostname, port }: ListenAddress): string[] =>
   (hostname === undefined ? anywhere : [hostname]).map((name) => written(name, port));
 
 /**
@@ -72,7 +72,7 @@ export function listenUnlessClosed(options: ListenOptions): (closed: string | un
   };
 }
 
-function open({ hostname, port }: Address, answer: (request: Request) => Promise<Response>) {
+function open({ hostname, port }: ListenAddress, answer: (request: Request) => Promise<Response>) {
   const options = { port, onListen: () => {} };
   if (hostname !== undefined) return Deno.serve({ ...options, hostname }, answer);
   try {

@@ -7,8 +7,8 @@ import type { GrantFacts } from "../core/facts.ts";
 import { own } from "../core/own.ts";
 import { addProcessMetrics } from "./process_metrics.ts";
 import { requestKind } from "./request_kind.ts";
-import type { Stage } from "./stage.ts";
-import type { View } from "./view.ts";
+import type { OperatorStage } from "./operator_stage.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { conditionOf } from "../core/conditions.ts";
 
 /** One finished exchange with the API server. */
@@ -32,11 +32,11 @@ export class Metrics {
   readonly #requests: Counter;
   readonly #requestSeconds: Histogram;
 
-  constructor({ version, stage, view }: {
+  constructor({ version, stage, snapshot }: {
     version: string;
-    stage: () => Stage;
+    stage: () => OperatorStage;
     /** Undefined until the operator has begun to look. */
-    view: () => View | undefined;
+    snapshot: () => Snapshot | undefined;
   }) {
     const registers = [this.registry];
     /** A gauge of which each series is told anew at each look; there are none of what isn't told. */
@@ -52,8 +52,8 @@ export class Metrics {
           for (const [labels, value] of samples()) this.set(labels, value);
         },
       });
-    const seen = (samples: (view: View) => Iterable<Sample>) => () => {
-      const now = view();
+    const seen = (samples: (view: Snapshot) => Iterable<Sample>) => () => {
+      const now = snapshot();
       return now ? samples(now) : [];
     };
 
@@ -138,7 +138,7 @@ export class Metrics {
         help,
         ["realm", "resource"],
         seen((view) =>
-          view.quotas().flatMap(({ realm, enforced, used }) => amounts(samples(enforced, used), { realm }))
+          view.quotas().flatMap(({ realm, statusHard, used }) => amounts(samples(statusHard, used), { realm }))
         ),
       );
     quota("keystone_realm_granted", "What all grants to a realm give it together, in base units.", (hard) => hard);

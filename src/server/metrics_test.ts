@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { parser } from "@prometheus-io/lezer-promql";
 import type { Registry } from "prom-client";
-import { FrontMetrics } from "../front/metrics.ts";
+import { FrontMetrics } from "../front/front_metrics.ts";
 import { Metrics } from "./metrics.ts";
 
 const docs = new URL("../../docs/monitoring.md", import.meta.url);
 
 const registries = () => [
-  new Metrics({ version: "0", stage: () => ({ is: "syncing" }), view: () => undefined }).registry,
+  new Metrics({ version: "0", stage: () => ({ is: "syncing" }), snapshot: () => undefined }).registry,
   new FrontMetrics({ ready: () => true, connections: () => 0 }).registry,
 ];
 

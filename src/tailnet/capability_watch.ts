@@ -4,7 +4,7 @@ import { isEqual } from "es-toolkit";
 import type { Clock } from "../../lib/clock/mod.ts";
 import { LocalApiError, type WhoIs } from "../../lib/tailscale/mod.ts";
 import { Alarm } from "./alarm.ts";
-import type { Capabilities, KnownCapabilities, Peer, TailnetState } from "./state.ts";
+import type { Capabilities, KnownCapabilities, TailnetPeer, TailnetState } from "./tailnet_state.ts";
 
 /** Of all capabilities only those of Keystone matter here. */
 const prefix = "keystone.io/cap/";
@@ -40,7 +40,7 @@ export class CapabilityWatch {
   readonly #clock: Clock;
   readonly #onChange: () => void;
   #names: ReadonlySet<string> = new Set();
-  #peers: ReadonlyMap<string, readonly Peer[]> = new Map();
+  #peers: ReadonlyMap<string, readonly TailnetPeer[]> = new Map();
   /** Whether the names or the peers have changed since they were compared. */
   #stale = false;
   /** Whether there is a tailnet to ask about. */

@@ -7,20 +7,27 @@ import {
   LocalClient,
   type Notify,
   type Prefs,
-  type Status,
+  type TailscaleStatus,
   type WhoIs,
 } from "../../lib/tailscale/mod.ts";
 import { Alarm } from "./alarm.ts";
 import { CapabilityWatch } from "./capability_watch.ts";
 import { isNews, tellsOfPolicy } from "./news.ts";
-import { type Ping, type PingApi, Pings } from "./ping.ts";
+import { type Ping, type PingApi, Pinger } from "./pinger.ts";
 import { addressesIn, isTailnetAddress } from "./peer.ts";
-import { diff, stateFrom, type TailnetChange, type TailnetState, unreachable, withCapabilities } from "./state.ts";
+import {
+  stateFrom,
+  type TailnetChange,
+  tailnetChange,
+  type TailnetState,
+  unreachable,
+  withCapabilities,
+} from "./tailnet_state.ts";
 import type { Tailnet } from "./tailnet.ts";
 
 /** What is needed of the LocalAPI. */
 export interface LocalApi extends PingApi, Disposable {
-  status(options: { signal: AbortSignal; peers?: false }): Promise<Status>;
+  status(options: { signal: AbortSignal; peers?: false }): Promise<TailscaleStatus>;
   prefs(options: { signal: AbortSignal }): Promise<Prefs>;
   whois(address: string, options: { signal: AbortSignal }): Promise<WhoIs>;
   followIpnBus(options: FollowOptions): AsyncIterable<Notify>;
@@ -58,7 +65,7 @@ export class LocalTailnet implements Tailnet {
   readonly #isAddress: (text: string) => boolean;
   readonly #alarm: Alarm;
   readonly #capabilities: CapabilityWatch;
-  readonly #pings = new Pings();
+  readonly #pings = new Pinger();
   readonly #listeners: ((change: TailnetChange) => void)[] = [];
   readonly #first = Promise.withResolvers<void>();
   #state: TailnetState;
@@ -205,7 +212,7 @@ export class LocalTailnet implements Tailnet {
     this.#notBefore = now + restMs;
   }
 
-  #showStatus(status: Status): void {
+  #showStatus(status: TailscaleStatus): void {
     const { known: capabilities } = this.#capabilities;
     const beside = { controlURL: this.#controlURL, capabilities, isAddress: this.#isAddress };
     this.#show(stateFrom(status, this.#socket, beside));
@@ -234,7 +241,7 @@ export class LocalTailnet implements Tailnet {
   #show(state: TailnetState): void {
     this.#capabilities.observe(state);
     const before = this.#state;
-    const change = diff(before, state);
+    const change = tailnetChange(before, state);
     if (change.all || change.names.size > 0) {
       this.#state = state;
       if (before.kind !== state.kind) log(state);

@@ -8,11 +8,11 @@ import {
   type PeerStatus,
   type PingResult,
   type Prefs,
-  type Status,
+  type TailscaleStatus,
   type WhoIs,
 } from "../../lib/tailscale/mod.ts";
 import { type LocalApi, LocalTailnet } from "./local_tailnet.ts";
-import type { TailnetChange } from "./state.ts";
+import type { TailnetChange } from "./tailnet_state.ts";
 
 const second = 1000;
 
@@ -46,7 +46,7 @@ class FakeDaemon implements LocalApi {
     this.#clock = clock;
   }
 
-  async status({ signal }: { signal: AbortSignal }): Promise<Status> {
+  async status({ signal }: { signal: AbortSignal }): Promise<TailscaleStatus> {
     signal.throwIfAborted();
     this.asked.push(this.#clock.monotonic());
     if (this.statusMs > 0) await new Promise<void>((resolve) => this.#clock.setTimer(this.statusMs, resolve));

@@ -1,7 +1,7 @@
 /** One node of the tailnet: of what tailscaled says of it, that which a Realm needs, and only in forms that are sane. */
 import { contains, parseAddress, parseRange } from "../core/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
-import { instantFrom, type PeerStatus, type Status } from "../../lib/tailscale/mod.ts";
+import { dateFrom, type PeerStatus, type TailscaleStatus } from "../../lib/tailscale/mod.ts";
 
 /**
  * Capabilities under `keystone.io/cap/` by name, each with its arguments as the policy's `app` states them. Those that
@@ -10,7 +10,7 @@ import { instantFrom, type PeerStatus, type Status } from "../../lib/tailscale/m
 export type Capabilities = Readonly<Record<string, readonly unknown[]>>;
 
 /** One node of the tailnet. */
-export interface Peer {
+export interface TailnetPeer {
   stableID: string;
   /** Canonical: lower case, no trailing dot. */
   dnsName: string;
@@ -70,14 +70,19 @@ export function addressesIn(texts: readonly string[]): (text: string) => boolean
 
 /** An instant in the form that the API server takes; undefined when there is none. */
 function rfc3339(timestamp: string | null | undefined): string | undefined {
-  const text = instantFrom(timestamp)?.toISOString();
+  const text = dateFrom(timestamp)?.toISOString();
   // A year beyond 9999 has a sign and more digits.
   return text?.length === 24 ? text : undefined;
 }
 
 /** What a status says of a node. */
-export function peerFrom(node: PeerStatus, self: boolean, { User }: Status, isAddress = isTailnetAddress): Peer {
-  const peer: Peer = {
+export function peerFrom(
+  node: PeerStatus,
+  self: boolean,
+  { User }: TailscaleStatus,
+  isAddress = isTailnetAddress,
+): TailnetPeer {
+  const peer: TailnetPeer = {
     stableID: stableIDForm.test(node.ID ?? "") ? node.ID! : "",
     dnsName: canonicalName(node.DNSName ?? ""),
     hostName: node.HostName ?? "",
@@ -99,7 +104,7 @@ export function peerFrom(node: PeerStatus, self: boolean, { User }: Status, isAd
   return peer;
 }
 
-function pathOf(node: PeerStatus, self: boolean): Pick<Peer, "path" | "via"> {
+function pathOf(node: PeerStatus, self: boolean): Pick<TailnetPeer, "path" | "via"> {
   if (node.CurAddr) return { path: "direct", via: node.CurAddr.slice(0, 64) };
   if (self || !node.Active) return {};
   const via = node.PeerRelay || node.Relay;

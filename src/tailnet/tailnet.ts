@@ -1,16 +1,16 @@
 /** The tailnet as controllers see it: what it looks like now, and whom to wake when that changes. */
-import type { Ping } from "./ping.ts";
-import type { TailnetChange, TailnetState } from "./state.ts";
+import type { Ping } from "./pinger.ts";
+import type { TailnetChange, TailnetState } from "./tailnet_state.ts";
 
-export type { Ping } from "./ping.ts";
+export type { Ping } from "./pinger.ts";
 export {
   type Capabilities,
-  type Peer,
   peerByID,
   type TailnetChange,
+  type TailnetPeer,
   type TailnetState,
   type UnavailableReason,
-} from "./state.ts";
+} from "./tailnet_state.ts";
 
 /** A live picture of the tailnet. */
 export interface Tailnet {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { reachOf } from "../../src/core/reach/reach.ts";
-import { type Flow, flowText, judge, type Peer } from "../fixtures/traffic.ts";
+import { flowText, judgeFlows, type TrafficFlow, type TrafficPeer } from "../fixtures/traffic.ts";
 
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
 const sets = 40;
@@ -79,11 +79,11 @@ const policy = fc.record({
     egress: policyTypes.includes("Egress") ? egress : undefined,
   }),
 }));
-const end: fc.Arbitrary<Peer> = fc.oneof(
+const end: fc.Arbitrary<TrafficPeer> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ ip, namespace, labels }) },
   { weight: 1, arbitrary: ip.map((address) => ({ ip: address })) },
 );
-const flow: fc.Arbitrary<Flow> = fc.record({
+const flow: fc.Arbitrary<TrafficFlow> = fc.record({
   from: end,
   to: end,
   port: fc.constantFrom(52, 53, 54, 79, 80, 81, 443, 444),
@@ -100,7 +100,7 @@ Deno.test("can-reach says what cyclonus says", async () => {
       spec,
     })) as unknown as NetworkPolicy[];
     const flows = fc.sample(flow, { numRuns: flowsOfEach, seed: seed + index });
-    const verdicts = await judge(policies, flows);
+    const verdicts = await judgeFlows(policies, flows);
     const placed = policies.map(({ metadata, spec }) => ({
       namespace: metadata!.namespace!,
       name: metadata!.name!,

@@ -6,8 +6,8 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Manifest, render } from "../../deploy/kustomize_files.ts";
-import { root } from "../fixtures/operator.ts";
+import { type ManifestFile, render } from "../../deploy/kustomize_files.ts";
+import { root } from "../fixtures/test_operator.ts";
 import { build } from "../lab/build.ts";
 import { sharedLab } from "../lab/shared.ts";
 
@@ -120,7 +120,7 @@ interface PodSpec {
   }[];
 }
 
-function judge(values: { tailscale?: { enabled?: boolean; hostSocket?: string } }, manifests: Manifest[]): void {
+function judge(values: { tailscale?: { enabled?: boolean; hostSocket?: string } }, manifests: ManifestFile[]): void {
   const pods = manifests.flatMap(({ kind, spec }) =>
     ["Deployment", "Job"].includes(kind) ? [(spec as { template: { spec: PodSpec } }).template.spec] : []
   );
@@ -151,7 +151,7 @@ Deno.test("whatever values the chart's schema takes, an API server takes what it
   const { helm } = await build(["helm"]);
   await using lab = await sharedLab();
   await lab.kubectl(["create", "namespace", "keystone-system"]);
-  const objects = new Map<string, Manifest>();
+  const objects = new Map<string, ManifestFile>();
   let rendered = 0;
   for (const sample of fc.sample(valuesOf(schema), { seed, numRuns: count * 3 })) {
     if (rendered === count) break;

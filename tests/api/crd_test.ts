@@ -1,7 +1,7 @@
 /** What the API server takes as it is meant, what it keeps from being changed, and what it explains. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
-import { grantOf, prepared, realmOf, step } from "../fixtures/operator.ts";
+import { grantOf, prepared, realmOf, step } from "../fixtures/test_operator.ts";
 
 type Spec = Record<string, unknown>;
 const base = grantOf({ name: "g", to: "bob-home" }).spec as unknown as Spec;

@@ -1,7 +1,7 @@
 /** Grants on a real control plane: sums, order, drift, conflicts, deletion, and how many writes all that takes. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
-import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
 
 const local = { realm: "alice-home" };
 

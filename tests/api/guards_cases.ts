@@ -1,6 +1,6 @@
 /** The requests of guards_test.ts: who makes them, and what is said to them. */
 import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
 
 /** The namespace of guests under test; a Realm guarded-home would lead to it. */
 export const guests = "guest-guarded-home";
@@ -13,7 +13,7 @@ export const shop = "guards-shop";
 /** The same, though somebody has tried to hand it over. */
 export const shopHanded = "guards-shop-handed";
 
-export const operatorUser = "system:serviceaccount:keystone-system:keystone-operator";
+export const caseOperator = "system:serviceaccount:keystone-system:keystone-operator";
 const kubeSystem = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
 
 /** Who they are: user name and groups. The tests' own kubeconfig is the cluster admin's. */
@@ -29,9 +29,9 @@ export const users = {
   /** By a ClusterRoleBinding, not by the group system:masters. */
   "dana, a cluster admin,": ["guards-dana", []],
   /** With more rights than rbac.yaml gives it, in case somebody does: the fence must hold by itself. */
-  "a mighty operator": [operatorUser, ["guards-mighty"]],
+  "a mighty operator": [caseOperator, ["guards-mighty"]],
   // After the mighty one, since a lab keeps one kubeconfig for a name.
-  "the operator": [operatorUser, []],
+  "the operator": [caseOperator, []],
   "the scheduler": ["system:kube-scheduler", []],
   "the volume binder": ["system:serviceaccount:kube-system:persistent-volume-binder", kubeSystem],
   "the ReplicaSet controller": ["system:serviceaccount:kube-system:replicaset-controller", kubeSystem],
@@ -39,22 +39,23 @@ export const users = {
 } satisfies Record<string, [string, string[]]>;
 
 export type Who = keyof typeof users | "the cluster admin";
-export type Body = Record<string, unknown>;
+export type CaseBody = Record<string, unknown>;
 export type Request = Pick<RequestOptions, "method" | "path" | "bodyJson" | "contentType"> & {
   query?: Record<string, string>;
 };
 /** "eve" can "make a namespace": a sentence. */
-export interface Case {
+export interface OrdinaryCase {
   who: Who;
   can: string;
   request: Request;
 }
-export interface Refusal extends Case {
+export interface GuardRefusal extends OrdinaryCase {
   says: RegExp;
 }
 
-const can = (who: Who, cases: [string, Request][]): Case[] => cases.map(([can, request]) => ({ who, can, request }));
-const cannot = (who: Who, cases: [string, Request, RegExp][]): Refusal[] =>
+const can = (who: Who, cases: [string, Request][]): OrdinaryCase[] =>
+  cases.map(([can, request]) => ({ who, can, request }));
+const cannot = (who: Who, cases: [string, Request, RegExp][]): GuardRefusal[] =>
   cases.map(([can, request, says]) => ({ who, can, request, says }));
 
 // Paths.
@@ -68,28 +69,28 @@ const discovery = inGroup("discovery.k8s.io");
 const coordination = inGroup("coordination.k8s.io");
 const roles = "/apis/rbac.authorization.k8s.io/v1";
 const keystone = "/apis/keystone.io/v1alpha1";
-export const namespace = (path = ""): string => `/api/v1/namespaces${path && `/${path}`}`;
+export const caseNamespace = (path = ""): string => `/api/v1/namespaces${path && `/${path}`}`;
 export const here = (path: string): string => core(guests, path);
 
 // Requests.
 export const get = (path: string, query: Record<string, string> = {}): Request => ({ method: "GET", path, query });
-export const create = (path: string, bodyJson: Body): Request => ({ method: "POST", path, bodyJson });
+export const createCase = (path: string, bodyJson: CaseBody): Request => ({ method: "POST", path, bodyJson });
 export const remove = (path: string): Request => ({ method: "DELETE", path });
-const replace = (path: string, bodyJson: Body): Request => ({ method: "PUT", path, bodyJson });
-export const patch = (path: string, bodyJson: Body): Request => ({
+const replace = (path: string, bodyJson: CaseBody): Request => ({ method: "PUT", path, bodyJson });
+export const patch = (path: string, bodyJson: CaseBody): Request => ({
   method: "PATCH",
   path,
   bodyJson,
   contentType: "application/merge-patch+json",
 });
-const append = (path: string, list: string, value: Body): Request => ({
+const append = (path: string, list: string, value: CaseBody): Request => ({
   method: "PATCH",
   path,
   bodyJson: [{ op: "add", path: `${list}/-`, value }],
   contentType: "application/json-patch+json",
 });
 /** Server-side apply, as the operator writes; the name is the last part of the path. */
-const apply = (path: string, kind: string, bodyJson: Body = {}): Request => {
+const apply = (path: string, kind: string, bodyJson: CaseBody = {}): Request => {
   const [, api, group, version] = path.split("/");
   return {
     method: "PATCH",
@@ -98,7 +99,7 @@ const apply = (path: string, kind: string, bodyJson: Body = {}): Request => {
       apiVersion: api === "api" ? group : `${group}/${version}`,
       kind,
       ...bodyJson,
-      metadata: { name: path.split("/").at(-1), ...bodyJson.metadata as Body },
+      metadata: { name: path.split("/").at(-1), ...bodyJson.metadata as CaseBody },
     },
     contentType: "application/apply-patch+yaml",
     query: { fieldManager: "keystone-operator", force: "true" },
@@ -106,26 +107,26 @@ const apply = (path: string, kind: string, bodyJson: Body = {}): Request => {
 };
 
 // Objects.
-export const named = (name: string, rest: Body = {}): Body => ({ metadata: { name }, ...rest });
-export const labelled = (labels: Body): Body => ({ metadata: { labels } });
-export const annotated = (annotations: Body): Body => ({ metadata: { annotations } });
-export const namespaceOf = (name: string, labels: Body = {}, annotations: Body = {}): Body => ({
+export const named = (name: string, rest: CaseBody = {}): CaseBody => ({ metadata: { name }, ...rest });
+export const labelled = (labels: CaseBody): CaseBody => ({ metadata: { labels } });
+export const annotated = (annotations: CaseBody): CaseBody => ({ metadata: { annotations } });
+export const caseNamespaceOf = (name: string, labels: CaseBody = {}, annotations: CaseBody = {}): CaseBody => ({
   metadata: { name, labels, annotations },
 });
-export const pod = (name: string, spec: Body = {}, metadata: Body = {}, namespace = guests): Body => {
+export const pod = (name: string, spec: CaseBody = {}, metadata: CaseBody = {}, namespace = guests): CaseBody => {
   const plain = JSON.parse(guestPod(name, { cpu: "10m", memory: "16Mi" }, namespace));
   return { ...plain, metadata: { ...plain.metadata, ...metadata }, spec: { ...plain.spec, ...spec } };
 };
-export const template = (app: string, spec: Body = {}): Body => ({
+export const template = (app: string, spec: CaseBody = {}): CaseBody => ({
   metadata: { labels: { app } },
-  spec: { ...pod(app).spec as Body, ...spec },
+  spec: { ...pod(app).spec as CaseBody, ...spec },
 });
-export const workload = (app: string, spec: Body = {}): Body =>
+export const workload = (app: string, spec: CaseBody = {}): CaseBody =>
   named(app, { spec: { selector: { matchLabels: { app } }, template: template(app), ...spec } });
-export const service = (name: string, spec: Body = {}): Body =>
+export const service = (name: string, spec: CaseBody = {}): CaseBody =>
   named(name, { spec: { ports: [{ port: 80 }], ...spec } });
 /** One that lets the world in, with all that the API server takes for no other type. */
-export const open = (name: string): Body => ({
+export const open = (name: string): CaseBody => ({
   metadata: { name, annotations: { [sourceRanges]: "198.51.100.0/24", "example.com/a": "b" } },
   spec: {
     type: "LoadBalancer",
@@ -142,9 +143,9 @@ export const internal = {
   metadata: { annotations: { [sourceRanges]: null } },
   spec: { type: "ClusterIP", loadBalancerSourceRanges: null },
 };
-export const alias = (name: string): Body =>
+export const alias = (name: string): CaseBody =>
   named(name, { spec: { type: "ExternalName", externalName: "example.com" } });
-export const claim = (name: string, spec: Body = {}): Body =>
+export const claim = (name: string, spec: CaseBody = {}): CaseBody =>
   named(name, {
     spec: {
       accessModes: ["ReadWriteOnce"],
@@ -153,9 +154,13 @@ export const claim = (name: string, spec: Body = {}): Body =>
       ...spec,
     },
   });
-export const subject = (kind: string, name: string): Body => ({ apiGroup: "rbac.authorization.k8s.io", kind, name });
-export const realmGroup = subject("Group", "keystone:realm:guarded-home");
-export const binding = (subjects: Body[], role: Body = {}): Body => ({
+export const subject = (kind: string, name: string): CaseBody => ({
+  apiGroup: "rbac.authorization.k8s.io",
+  kind,
+  name,
+});
+export const caseGroup = subject("Group", "keystone:realm:guarded-home");
+export const bindingCase = (subjects: CaseBody[], role: CaseBody = {}): CaseBody => ({
   roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "keystone-guest", ...role },
   subjects,
 });
@@ -167,14 +172,14 @@ export const labelsOf = (realm: string): Record<string, string> => ({ ...owned(r
 const hijack = labelled({ "keystone.io/realm": "guarded-home" });
 const drop = labelled({ "keystone.io/realm": null });
 const secure = (key: string, value: string | null) => labelled({ [`pod-security.kubernetes.io/${key}`]: value });
-const finalized = (name: string, labels: Body) => ({
-  ...namespaceOf(name, labels),
+const finalized = (name: string, labels: CaseBody) => ({
+  ...caseNamespaceOf(name, labels),
   spec: { finalizers: ["kubernetes"] },
 });
-const bind = (place: string, who = realmGroup) =>
-  apply(rbac(place, "rolebindings/keystone-guest"), "RoleBinding", binding([who]));
-const bindOther = (place: string, name: string, role: Body) =>
-  create(rbac(place, "rolebindings"), named(name, binding([subject("User", "bob")], role)));
+const bind = (place: string, who = caseGroup) =>
+  apply(rbac(place, "rolebindings/keystone-guest"), "RoleBinding", bindingCase([who]));
+const bindOther = (place: string, name: string, role: CaseBody) =>
+  createCase(rbac(place, "rolebindings"), named(name, bindingCase([subject("User", "bob")], role)));
 const quota = (place: string) =>
   apply(core(place, "resourcequotas/keystone"), "ResourceQuota", { spec: { hard: { pods: "9" } } });
 const policy = (place: string, name: string) =>
@@ -182,15 +187,15 @@ const policy = (place: string, name: string) =>
 const account = (place: string) =>
   apply(core(place, "serviceaccounts/default"), "ServiceAccount", { automountServiceAccountToken: false });
 const evict = (place: string) =>
-  create(core(place, "pods/old/eviction"), named("old", { apiVersion: "policy/v1", kind: "Eviction" }));
+  createCase(core(place, "pods/old/eviction"), named("old", { apiVersion: "policy/v1", kind: "Eviction" }));
 const token = (place: string, account = "default", expirationSeconds = 600) =>
-  create(core(place, `serviceaccounts/${account}/token`), {
+  createCase(core(place, `serviceaccounts/${account}/token`), {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
     spec: { audiences: [], expirationSeconds },
   });
 const event = (place: string) =>
-  create(inGroup("events.k8s.io")(place, "events"), {
+  createCase(inGroup("events.k8s.io")(place, "events"), {
     metadata: { name: "guards-event", namespace: place },
     eventTime: "2026-01-01T00:00:00.000000Z",
     action: "Testing",
@@ -202,17 +207,17 @@ const event = (place: string) =>
     regarding: { kind: "ConfigMap", name: "keystone", namespace: place },
   });
 /** What the operator takes from a pod that is as large as can be stored. */
-const room: Body = {
+const room: CaseBody = {
   metadata: { annotations: null },
   status: { conditions: null, initContainerStatuses: null, containerStatuses: null },
 };
 export const place = (name: string, node: string): Request =>
-  create(here(`pods/${name}/binding`), named(name, { target: { kind: "Node", name: node } }));
+  createCase(here(`pods/${name}/binding`), named(name, { target: { kind: "Node", name: node } }));
 
-const makePod = (spec: Body, metadata: Body = {}) => create(here("pods"), pod("made", spec, metadata));
-const makeService = (spec: Body) => create(here("services"), service("made", spec));
-const makeClaim = (spec: Body) => create(here("persistentvolumeclaims"), claim("made", spec));
-const tolerating = (...tolerations: Body[]) => ({ tolerations });
+const makePod = (spec: CaseBody, metadata: CaseBody = {}) => createCase(here("pods"), pod("made", spec, metadata));
+const makeService = (spec: CaseBody) => createCase(here("services"), service("made", spec));
+const makeClaim = (spec: CaseBody) => createCase(here("persistentvolumeclaims"), claim("made", spec));
+const tolerating = (...tolerations: CaseBody[]) => ({ tolerations });
 const everything = { operator: "Exists" };
 const controlPlane = { key: "node-role.kubernetes.io/control-plane", operator: "Exists" };
 
@@ -226,7 +231,7 @@ const notGuests = /it puts only the requests of guests, .* on the level keystone
 const guestsGroup = { kind: "Group", group: { name: "keystone:realm:guarded-home" } };
 const anyOf = (namespace: string) => ({ namespace, name: "*" });
 /** The FlowSchema of guests as the operator writes it. */
-function flow(subject: Body, priorityLevelConfiguration: Body = { name: "keystone-guests" }): Request {
+function flow(subject: CaseBody, priorityLevelConfiguration: CaseBody = { name: "keystone-guests" }): Request {
   return apply("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/keystone-guests", "FlowSchema", {
     spec: {
       priorityLevelConfiguration,
@@ -249,74 +254,84 @@ const notThatVolume =
 /** What ValidatingAdmissionPolicies refuse, by policy. */
 const coop = `${keystone}/superentities/guards-coop`;
 const realmPath = `${keystone}/realms/guards`;
-const subjectNamed = (name: string): Body => ({ kind: "User", name });
-const realmBody = (name: string): Body => ({
+const subjectNamed = (name: string): CaseBody => ({ kind: "User", name });
+const realmBody = (name: string): CaseBody => ({
   apiVersion: "keystone.io/v1alpha1",
   kind: "Realm",
   ...named(name, { spec: { identity: `${name}.tailnet-name.ts.net`, trustLevel: "public" } }),
 });
-const approving = (realm: string): Body => ({ spec: { approvals: [{ realm, digest: `sha256:${"a".repeat(64)}` }] } });
+const approving = (realm: string): CaseBody => ({
+  spec: { approvals: [{ realm, digest: `sha256:${"a".repeat(64)}` }] },
+});
 
-export const refusedByPolicy: Record<string, Refusal[]> = {
+export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   "keystone-namespaces": cannot("eve", [
-    ["make a namespace of guests", create(namespace(), namespaceOf("guest-guards-new", owned("guards-new"))), notEves],
+    [
+      "make a namespace of guests",
+      createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", owned("guards-new"))),
+      notEves,
+    ],
     [
       "make one whose name the server makes up",
-      create(namespace(), { metadata: { generateName: "guest-", labels: owned("guards-new") } }),
+      createCase(caseNamespace(), { metadata: { generateName: "guest-", labels: owned("guards-new") } }),
       notEves,
     ],
-    ["put the realm's label on her namespace", patch(namespace(shop), hijack), notEves],
-    ["put it there through the status", patch(namespace(`${shop}/status`), hijack), notEves],
+    ["put the realm's label on her namespace", patch(caseNamespace(shop), hijack), notEves],
+    ["put it there through the status", patch(caseNamespace(`${shop}/status`), hijack), notEves],
     [
       "put it there through the finalizers",
-      replace(namespace(`${shop}/finalize`), finalized(shop, owned("x"))),
+      replace(caseNamespace(`${shop}/finalize`), finalized(shop, owned("x"))),
       notEves,
     ],
-    ["put it there by server-side apply", apply(namespace(shop), "Namespace", hijack), notEves],
-    ["put it on one that is named like one of guests", patch(namespace(foreign), hijack), notEves],
+    ["put it there by server-side apply", apply(caseNamespace(shop), "Namespace", hijack), notEves],
+    ["put it on one that is named like one of guests", patch(caseNamespace(foreign), hijack), notEves],
     [
       "hand a namespace over to Keystone",
-      patch(namespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" })),
+      patch(caseNamespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" })),
       /annotation keystone\.io\/adopt may be added/,
     ],
     [
       "set another label of Keystone's",
-      patch(namespace(shop), labelled({ "keystone.io/x": "y" })),
+      patch(caseNamespace(shop), labelled({ "keystone.io/x": "y" })),
       /label keystone\.io\/x may/,
     ],
-    ["drop the realm's label", patch(namespace(guests), drop), notEves],
-    ["drop it through the status", patch(namespace(`${guests}/status`), drop), notEves],
+    ["drop the realm's label", patch(caseNamespace(guests), drop), notEves],
+    ["drop it through the status", patch(caseNamespace(`${guests}/status`), drop), notEves],
     [
       "drop it through the finalizers",
-      replace(namespace(`${guests}/finalize`), finalized(guests, podSecurity)),
+      replace(caseNamespace(`${guests}/finalize`), finalized(guests, podSecurity)),
       notEves,
     ],
-    ["drop it by replacing the namespace", replace(namespace(guests), namespaceOf(guests)), notEves],
-    ["change the realm's label", patch(namespace(guests), labelled({ "keystone.io/realm": "eve" })), notEves],
+    ["drop it by replacing the namespace", replace(caseNamespace(guests), caseNamespaceOf(guests)), notEves],
+    ["change the realm's label", patch(caseNamespace(guests), labelled({ "keystone.io/realm": "eve" })), notEves],
     [
       "lower Pod Security",
-      patch(namespace(guests), secure("enforce", "privileged")),
+      patch(caseNamespace(guests), secure("enforce", "privileged")),
       /label pod-security\.kubernetes\.io\/enforce may be added, changed or removed only by/,
     ],
     [
       "lower it through the status",
-      patch(namespace(`${guests}/status`), secure("enforce", "privileged")),
+      patch(caseNamespace(`${guests}/status`), secure("enforce", "privileged")),
       /label pod-security\.kubernetes\.io\/enforce may/,
     ],
-    ["lift it", patch(namespace(guests), secure("enforce", null)), /label pod-security\.kubernetes\.io\/enforce may/],
+    [
+      "lift it",
+      patch(caseNamespace(guests), secure("enforce", null)),
+      /label pod-security\.kubernetes\.io\/enforce may/,
+    ],
     [
       "pin it to an old version",
-      patch(namespace(guests), secure("enforce-version", "v1.0")),
+      patch(caseNamespace(guests), secure("enforce-version", "v1.0")),
       /label pod-security\.\S+\/enforce-version may/,
     ],
     [
       "take it out of the operator's care",
-      patch(namespace(guests), labelled({ "app.kubernetes.io/managed-by": "eve" })),
+      patch(caseNamespace(guests), labelled({ "app.kubernetes.io/managed-by": "eve" })),
       /label app\.kubernetes\.io\/managed-by may be added/,
     ],
     [
       "take off what Keystone has noted",
-      patch(namespace(guests), annotated({ "keystone.io/grantee": null })),
+      patch(caseNamespace(guests), annotated({ "keystone.io/grantee": null })),
       /annotation keystone\.io\/grantee may be added/,
     ],
   ]),
@@ -391,7 +406,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
           ...internal,
           metadata: { ...internal.metadata, finalizers: ["example.com/x"] },
         }],
-      ] as [string, string, Body][]).map(([what, name, body]): [string, Request, RegExp] => [
+      ] as [string, string, CaseBody][]).map(([what, name, body]): [string, Request, RegExp] => [
         what,
         patch(here(`services/${name}`), body),
         /of a Service it only changes the type from LoadBalancer or NodePort to ClusterIP/,
@@ -403,13 +418,13 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
         ["give it annotations by its status", annotated({ x: "y" })],
         ["give it labels by its status", labelled({ x: "y" })],
         ["hold it by its status", { metadata: { finalizers: ["example.com/other"] } }],
-      ] as [string, Body][]).map(([what, body]): [string, Request, RegExp] => [
+      ] as [string, CaseBody][]).map(([what, body]): [string, Request, RegExp] => [
         what,
         patch(here("pods/old/status"), body),
         /of a pod it only takes away annotations, conditions and the statuses of containers/,
       ]),
       ["make room in a pod elsewhere", patch(core(shop, "pods/old/status"), room), notItsPlace],
-      ["let itself in by its user name", bind(guests, subject("User", operatorUser)), notSystem],
+      ["let itself in by its user name", bind(guests, subject("User", caseOperator)), notSystem],
       ["let everybody in", bind(guests, subject("Group", "system:authenticated")), notSystem],
       [
         "set a quota elsewhere",
@@ -434,62 +449,62 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ["write events elsewhere", event("kube-system"), notItsPlace],
       [
         "make a namespace of another name",
-        create(namespace(), namespaceOf("guards-new", labelsOf("guards-new"))),
+        createCase(caseNamespace(), caseNamespaceOf("guards-new", labelsOf("guards-new"))),
         notItsName,
       ],
       [
         "make one of guests without its label",
-        create(namespace(), namespaceOf("guest-guards-new", podSecurity)),
+        createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", podSecurity)),
         notItsName,
       ],
       [
         "make one with another's label",
-        create(namespace(), namespaceOf("guest-guards-new", labelsOf("bob-home"))),
+        createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", labelsOf("bob-home"))),
         notItsName,
       ],
       [
         "make one without Pod Security",
-        create(namespace(), namespaceOf("guest-guards-new", owned("guards-new"))),
+        createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", owned("guards-new"))),
         notPrivileged,
       ],
       [
         "lower Pod Security to privileged",
         apply(
-          namespace(guests),
+          caseNamespace(guests),
           "Namespace",
           labelled({ ...owned("guarded-home"), "pod-security.kubernetes.io/enforce": "privileged" }),
         ),
         notPrivileged,
       ],
-      ["drop the label that guards a namespace", patch(namespace(guests), drop), notItsName],
+      ["drop the label that guards a namespace", patch(caseNamespace(guests), drop), notItsName],
       [
         "take over a namespace that wasn't handed over",
-        apply(namespace(foreign), "Namespace", labelled(labelsOf("guards-foreign"))),
+        apply(caseNamespace(foreign), "Namespace", labelled(labelsOf("guards-foreign"))),
         /To hand over another: kubectl annotate namespace guest-REALM keystone\.io\/adopt=REALM/,
       ],
       [
         "take over one of another name, handed over or not",
-        apply(namespace(shopHanded), "Namespace", labelled(labelsOf("guards-shop-handed"))),
+        apply(caseNamespace(shopHanded), "Namespace", labelled(labelsOf("guards-shop-handed"))),
         notItsName,
       ],
       [
         "delete a namespace that isn't Keystone's",
-        remove(namespace(shop)),
+        remove(caseNamespace(shop)),
         /may not DELETE namespaces guards-shop: it makes/,
       ],
-      ["delete one that was handed over and isn't taken over", remove(namespace(handed)), notItsName],
+      ["delete one that was handed over and isn't taken over", remove(caseNamespace(handed)), notItsName],
     ]),
     ...cannot("the operator", [
-      ["make roles", create(`${roles}/clusterroles`, named("guards-role", { rules: [] })), notItsPlace],
+      ["make roles", createCase(`${roles}/clusterroles`, named("guards-role", { rules: [] })), notItsPlace],
       ["change the role of guests", patch(`${roles}/clusterroles/keystone-guest`, { rules: [] }), notItsPlace],
       [
         "let a realm approve for all",
-        create(`${roles}/clusterroles`, approver("guards", [mayApprove()])),
+        createCase(`${roles}/clusterroles`, approver("guards", [mayApprove()])),
         notThatRealm,
       ],
       [
         "let a realm approve for another",
-        create(`${roles}/clusterroles`, approver("guards", [mayApprove("carol-home")])),
+        createCase(`${roles}/clusterroles`, approver("guards", [mayApprove("carol-home")])),
         notThatRealm,
       ],
       [
@@ -499,17 +514,17 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
       [
         "let itself approve",
-        create(`${roles}/clusterrolebindings`, approves("guards-theirs", subject("User", operatorUser))),
+        createCase(`${roles}/clusterrolebindings`, approves("guards-theirs", subject("User", caseOperator))),
         notThatRealm,
       ],
       [
         "let everybody approve",
-        create(`${roles}/clusterrolebindings`, approves("guards-theirs", subject("Group", "system:authenticated"))),
+        createCase(`${roles}/clusterrolebindings`, approves("guards-theirs", subject("Group", "system:authenticated"))),
         notThatRealm,
       ],
       [
         "let another realm approve",
-        create(
+        createCase(
           `${roles}/clusterrolebindings`,
           approves("guards-theirs", subject("Group", "keystone:realm:carol-home")),
         ),
@@ -521,7 +536,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ["make a Service", makeService({}), /of a Service it only changes the type/],
       [
         "give secrets by a role that approves",
-        create(
+        createCase(
           `${roles}/clusterroles`,
           approver("guards", [{ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }]),
         ),
@@ -529,9 +544,9 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
       [
         "bind another role by the name of one that approves",
-        create(
+        createCase(
           `${roles}/clusterrolebindings`,
-          named("keystone-approve-guards", binding([subject("User", "bob")], { name: "cluster-admin" })),
+          named("keystone-approve-guards", bindingCase([subject("User", "bob")], { name: "cluster-admin" })),
         ),
         notThatRealm,
       ],
@@ -542,15 +557,15 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ["take away a binding of others", remove(rbac(guests, "rolebindings/guards-other")), notThatRole],
       [
         "make itself a cluster admin",
-        create(
+        createCase(
           `${roles}/clusterrolebindings`,
-          named("guards-root", binding([subject("User", operatorUser)], { name: "cluster-admin" })),
+          named("guards-root", bindingCase([subject("User", caseOperator)], { name: "cluster-admin" })),
         ),
         notItsPlace,
       ],
       [
         "write secrets elsewhere",
-        create(core("kube-system", "secrets"), named("x")),
+        createCase(core("kube-system", "secrets"), named("x")),
         /may not CREATE secrets kube-system\/x: /,
       ],
       [
@@ -576,7 +591,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
       [
         "drop a namespace's label through its status",
-        patch(namespace(`${guests}/status`), drop),
+        patch(caseNamespace(`${guests}/status`), drop),
         /UPDATE namespaces\/status guest-/,
       ],
       [
@@ -589,7 +604,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
   "keystone-guest-devices": cannot("a guest", [[
     "ask for a device that nobody has granted",
     makePod({
-      containers: (pod("made").spec as { containers: Body[] }).containers.map((container) => ({
+      containers: (pod("made").spec as { containers: CaseBody[] }).containers.map((container) => ({
         ...container,
         resources: { limits: { "example.com/gpu": "1" } },
       })),
@@ -615,7 +630,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
       ],
       [
         "make an alias",
-        create(here("services"), alias("made")),
+        createCase(here("services"), alias("made")),
         /spec\.type is ExternalName, for example\.com: whoever asks/,
       ],
       [
@@ -769,13 +784,13 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
   "keystone-guest-metadata": cannot("a guest", [
     [
       "make a node of the tailnet",
-      create(here("services"), { ...service("made"), ...{ metadata: { name: "made", annotations: expose } } }),
+      createCase(here("services"), { ...service("made"), ...{ metadata: { name: "made", annotations: expose } } }),
       /metadata\.annotations has tailscale\.com\/expose \(true\), one of those that hand out names, addresses/,
     ],
     ["turn a Service into one", patch(here("services/plain"), annotated(expose)), /has tailscale\.com\/expose/],
     [
       "hold a ConfigMap",
-      create(here("configmaps"), { metadata: { name: "made", finalizers: ["example.com/hold"] } }),
+      createCase(here("configmaps"), { metadata: { name: "made", finalizers: ["example.com/hold"] } }),
       /metadata\.finalizers has example\.com\/hold/,
     ],
   ]),
@@ -796,12 +811,12 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
     ...cannot("eve", [
       [
         "make a Realm",
-        create(`${keystone}/realms`, realmBody("guards-new")),
+        createCase(`${keystone}/realms`, realmBody("guards-new")),
         /Realm guards-new: to make it takes the verb/,
       ],
       [
         "make one whose name the server makes up",
-        create(`${keystone}/realms`, { ...realmBody("x"), metadata: { generateName: "guards-new-" } }),
+        createCase(`${keystone}/realms`, { ...realmBody("x"), metadata: { generateName: "guards-new-" } }),
         /to make it takes the verb trust on it, and guards-eve does not have it/,
       ],
       [
@@ -855,7 +870,7 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
   "keystone-guest-ends": cannot("a guest", [
     [
       "have a pod forgotten while it runs on",
-      create(
+      createCase(
         here("pods/old/eviction"),
         named("old", { apiVersion: "policy/v1", kind: "Eviction", deleteOptions: { gracePeriodSeconds: 0 } }),
       ),
@@ -872,14 +887,14 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
   "keystone-guest-data": cannot("a guest", [
     [
       "have all devices by a ConfigMap",
-      create(here("configmaps"), { metadata: { name: "made" }, data: { NVIDIA_VISIBLE_DEVICES: "all" } }),
+      createCase(here("configmaps"), { metadata: { name: "made" }, data: { NVIDIA_VISIBLE_DEVICES: "all" } }),
       /data has NVIDIA_VISIBLE_DEVICES: a container with envFrom has them as variables/,
     ],
   ]),
   "keystone-guest-secrets": cannot("a guest", [
     [
       "have a token made that never expires",
-      create(here("secrets"), {
+      createCase(here("secrets"), {
         metadata: { name: "token", annotations: { "kubernetes.io/service-account.name": "default" } },
         type: "kubernetes.io/service-account-token",
       }),
@@ -889,14 +904,14 @@ export const refusedByPolicy: Record<string, Refusal[]> = {
 };
 
 /** A role by which a realm approves, and its binding. */
-function approver(realm: string, rules: Body[]): Body {
+function approver(realm: string, rules: CaseBody[]): CaseBody {
   return named(`keystone-approve-${realm}`, { rules });
 }
-function mayApprove(...resourceNames: string[]): Body {
+function mayApprove(...resourceNames: string[]): CaseBody {
   return { apiGroups: ["keystone.io"], resources: ["realms"], resourceNames, verbs: ["approve"] };
 }
-function approves(realm: string, who: Body): Body {
-  return named(`keystone-approve-${realm}`, binding([who], { name: `keystone-approve-${realm}` }));
+function approves(realm: string, who: CaseBody): CaseBody {
+  return named(`keystone-approve-${realm}`, bindingCase([who], { name: `keystone-approve-${realm}` }));
 }
 
 /** What the operator may read and write under one name only. */
@@ -912,31 +927,31 @@ const selecting = (name: string) => ({ fieldSelector: `metadata.name=${name}` })
 const no = /cannot (get|list|create|update|patch|delete|watch) resource/;
 
 /** What no role gives; authorization says so before any policy. */
-export const refusedByRole: Refusal[] = [
+export const refusedByRole: GuardRefusal[] = [
   ...cannot("the operator", [
     ["read secrets", get("/api/v1/secrets"), no],
     ["read those of guests", get(here("secrets")), no],
     ...byName.map(([path]): [string, Request, RegExp] => [`list all ${path.split("/").at(-1)}`, get(path), no]),
     ["find ConfigMaps by their labels", get("/api/v1/configmaps", { labelSelector: "x=y" }), no],
     ["write a ConfigMap of another name", apply(here("configmaps/other"), "ConfigMap"), no],
-    ["make pods", create(here("pods"), pod("made")), no],
+    ["make pods", createCase(here("pods"), pod("made")), no],
     ["set a quota of another name", apply(here("resourcequotas/other"), "ResourceQuota"), no],
-    ["bind under another name", apply(rbac(guests, "rolebindings/other"), "RoleBinding", binding([])), no],
+    ["bind under another name", apply(rbac(guests, "rolebindings/other"), "RoleBinding", bindingCase([])), no],
     [
       "give a role that it doesn't have itself",
-      apply(rbac(handed, "rolebindings/keystone-guest"), "RoleBinding", binding([realmGroup], { name: "admin" })),
+      apply(rbac(handed, "rolebindings/keystone-guest"), "RoleBinding", bindingCase([caseGroup], { name: "admin" })),
       /attempting to grant RBAC permissions not currently held/,
     ],
     ["delete roles", remove(`${roles}/clusterroles/keystone-guest`), no],
     [
       "let somebody read secrets by a role that approves",
-      create(
+      createCase(
         `${roles}/clusterroles`,
         approver("guards", [{ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }]),
       ),
       /attempting to grant RBAC permissions not currently held/,
     ],
-    ["make grants", create(`${keystone}/grants`, {}), no],
+    ["make grants", createCase(`${keystone}/grants`, {}), no],
     ["delete grants", remove(`${keystone}/grants/guards`), no],
     ["change nodes", patch("/api/v1/nodes/node-1", labelled({ x: "y" })), no],
     ["read endpoints but the API server's", get(discovery("kube-system", "endpointslices")), no],
@@ -950,29 +965,33 @@ export const refusedByRole: Refusal[] = [
   ]),
   ...cannot("a guest", [
     ["see other namespaces", get(core(shop, "pods")), no],
-    ["list namespaces", get(namespace()), no],
-    ["change its own", patch(namespace(guests), labelled({ x: "y" })), no],
-    ["delete its own", remove(namespace(guests)), no],
+    ["list namespaces", get(caseNamespace()), no],
+    ["change its own", patch(caseNamespace(guests), labelled({ x: "y" })), no],
+    ["delete its own", remove(caseNamespace(guests)), no],
     ["change the quota", patch(here("resourcequotas/keystone"), { spec: { hard: { pods: "99" } } }), no],
     ["change the quota's status", patch(here("resourcequotas/keystone/status"), { status: { used: {} } }), no],
-    ["set limits", create(here("limitranges"), named("made", { spec: { limits: [] } })), no],
+    ["set limits", createCase(here("limitranges"), named("made", { spec: { limits: [] } })), no],
     [
       "open the network",
-      create(networking(guests, "networkpolicies"), named("made", { spec: { podSelector: {}, egress: [{}] } })),
+      createCase(networking(guests, "networkpolicies"), named("made", { spec: { podSelector: {}, egress: [{}] } })),
       no,
     ],
     ["take away a network policy", remove(networking(guests, "networkpolicies/default-deny")), no],
-    ["let others in", create(rbac(guests, "rolebindings"), named("made", binding([subject("User", "carol")]))), no],
-    ["make roles", create(rbac(guests, "roles"), named("made", { rules: [] })), no],
-    ["make tokens", token(guests), no],
-    ["make service accounts", create(here("serviceaccounts"), named("made")), no],
-    ["make endpoints", create(here("endpoints"), named("made")), no],
     [
-      "make endpoint slices",
-      create(discovery(guests, "endpointslices"), named("made", { addressType: "IPv4", endpoints: [] })),
+      "let others in",
+      createCase(rbac(guests, "rolebindings"), named("made", bindingCase([subject("User", "carol")]))),
       no,
     ],
-    ["make ingresses", create(networking(guests, "ingresses"), named("made")), no],
+    ["make roles", createCase(rbac(guests, "roles"), named("made", { rules: [] })), no],
+    ["make tokens", token(guests), no],
+    ["make service accounts", createCase(here("serviceaccounts"), named("made")), no],
+    ["make endpoints", createCase(here("endpoints"), named("made")), no],
+    [
+      "make endpoint slices",
+      createCase(discovery(guests, "endpointslices"), named("made", { addressType: "IPv4", endpoints: [] })),
+      no,
+    ],
+    ["make ingresses", createCase(networking(guests, "ingresses"), named("made")), no],
     ["say which addresses a Service has", patch(here("services/plain/status"), { status: { loadBalancer: {} } }), no],
     ["go through a Service by the API server", get(here("services/plain/proxy/")), no],
     ["go through a pod by the API server", get(here("pods/old/proxy/")), no],
@@ -980,7 +999,7 @@ export const refusedByRole: Refusal[] = [
     ["place a pod", place("old", "node-1"), no],
     [
       "place one by the old way",
-      create(here("bindings"), named("old", { target: { kind: "Node", name: "node-1" } })),
+      createCase(here("bindings"), named("old", { target: { kind: "Node", name: "node-1" } })),
       no,
     ],
     ["resize one", patch(here("pods/old/resize"), { spec: {} }), no],
@@ -993,16 +1012,22 @@ export const refusedByRole: Refusal[] = [
 ];
 
 /** What goes through; `seen` is the guest namespace as it is. */
-export const allowed = (seen: Body): Case[] => [
+export const allowed = (seen: CaseBody): OrdinaryCase[] => [
   ...can("eve", [
-    ["set other labels on a guest namespace", patch(namespace(guests), labelled({ "team": "x", "istio.io/rev": "1" }))],
-    ["set other annotations", patch(namespace(guests), annotated({ "field.cattle.io/projectId": "p" }))],
-    ["write its status", replace(namespace(`${guests}/status`), seen)],
-    ["finish its deletion, as the namespace controller does", replace(namespace(`${guests}/finalize`), seen)],
-    ["delete it", remove(namespace(guests))],
-    ["set Pod Security on her namespace", patch(namespace(shop), secure("enforce", "privileged"))],
-    ["say who manages it", patch(namespace(shop), labelled({ "app.kubernetes.io/managed-by": "keystone" }))],
-    ["make one that is named like one of guests", create(namespace(), namespaceOf("guest-guards-new", podSecurity))],
+    [
+      "set other labels on a guest namespace",
+      patch(caseNamespace(guests), labelled({ "team": "x", "istio.io/rev": "1" })),
+    ],
+    ["set other annotations", patch(caseNamespace(guests), annotated({ "field.cattle.io/projectId": "p" }))],
+    ["write its status", replace(caseNamespace(`${guests}/status`), seen)],
+    ["finish its deletion, as the namespace controller does", replace(caseNamespace(`${guests}/finalize`), seen)],
+    ["delete it", remove(caseNamespace(guests))],
+    ["set Pod Security on her namespace", patch(caseNamespace(shop), secure("enforce", "privileged"))],
+    ["say who manages it", patch(caseNamespace(shop), labelled({ "app.kubernetes.io/managed-by": "keystone" }))],
+    [
+      "make one that is named like one of guests",
+      createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", podSecurity)),
+    ],
   ]),
   ...can("eve", [
     ["say by which control server a realm is known", patch(realmPath, { spec: { connectionType: "headscale" } })],
@@ -1010,7 +1035,7 @@ export const allowed = (seen: Body): Case[] => [
     ["write its spec as it is", patch(realmPath, { spec: { trustLevel: "partner" } })],
   ]),
   ...can("tom", [
-    ["make a Realm", create(`${keystone}/realms`, realmBody("guards-new"))],
+    ["make a Realm", createCase(`${keystone}/realms`, realmBody("guards-new"))],
     ["say who acts for it", patch(realmPath, { spec: { subjects: [subjectNamed("bob@example.com")] } })],
     ["pin a node", patch(realmPath, annotated({ "keystone.io/trusted-node": "n" }))],
   ]),
@@ -1021,30 +1046,36 @@ export const allowed = (seen: Body): Case[] => [
   ]),
   ...can("dana, a cluster admin,", [["trust a realm more", patch(realmPath, { spec: { trustLevel: "internal" } })]]),
   ...can("the cluster admin", [
-    ["drop the realm's label", patch(namespace(guests), drop)],
-    ["set it", patch(namespace(foreign), labelled(labelsOf("guards-foreign")))],
-    ["hand a namespace over", patch(namespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" }))],
+    ["drop the realm's label", patch(caseNamespace(guests), drop)],
+    ["set it", patch(caseNamespace(foreign), labelled(labelsOf("guards-foreign")))],
+    ["hand a namespace over", patch(caseNamespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" }))],
   ]),
   ...can("dana, a cluster admin,", [
-    ["drop the realm's label", patch(namespace(guests), drop)],
-    ["change Pod Security", patch(namespace(guests), secure("enforce", "baseline"))],
+    ["drop the realm's label", patch(caseNamespace(guests), drop)],
+    ["change Pod Security", patch(caseNamespace(guests), secure("enforce", "baseline"))],
   ]),
   ...can("the operator", [
     ["keep guests' requests to their seats", flow(guestsGroup)],
     [
       "make a guest namespace",
-      create(namespace(), namespaceOf("guest-guards-new", labelsOf("guards-new"), { "keystone.io/grantee": "x" })),
+      createCase(
+        caseNamespace(),
+        caseNamespaceOf("guest-guards-new", labelsOf("guards-new"), { "keystone.io/grantee": "x" }),
+      ),
     ],
     [
       "bring its labels back",
       apply(
-        namespace(guests),
+        caseNamespace(guests),
         "Namespace",
         labelled({ ...labelsOf("guarded-home"), "pod-security.kubernetes.io/enforce": "baseline" }),
       ),
     ],
-    ["take over one that was handed over", apply(namespace(handed), "Namespace", labelled(labelsOf("guards-handed")))],
-    ["delete its own", remove(namespace(guests))],
+    [
+      "take over one that was handed over",
+      apply(caseNamespace(handed), "Namespace", labelled(labelsOf("guards-handed"))),
+    ],
+    ["delete its own", remove(caseNamespace(guests))],
     ["set the quota", quota(guests)],
     ["take the quota away", remove(here("resourcequotas/keystone"))],
     ["set limits", apply(here("limitranges/keystone"), "LimitRange", { spec: { limits: [{ type: "Container" }] } })],
@@ -1081,10 +1112,10 @@ export const allowed = (seen: Body): Case[] => [
       patch(`${keystone}/grants/guards`, { metadata: { finalizers: ["keystone.io/guest"] } }),
     ],
     ["put its finalizer on a SuperEntity", patch(coop, { metadata: { finalizers: ["keystone.io/guest"] } })],
-    ["let a realm approve for itself", create(`${roles}/clusterroles`, approver("guards", [mayApprove("guards")]))],
+    ["let a realm approve for itself", createCase(`${roles}/clusterroles`, approver("guards", [mayApprove("guards")]))],
     ["write a grant's status", patch(`${keystone}/grants/guards/status`, { status: { message: "x" } })],
     ["pin a realm's node", patch(`${keystone}/realms/guards`, annotated({ "keystone.io/trusted-node": "n" }))],
-    ["make a Lease", create(coordination("keystone-system", "leases"), named("guards-lease", { spec: {} }))],
+    ["make a Lease", createCase(coordination("keystone-system", "leases"), named("guards-lease", { spec: {} }))],
     ...byName.flatMap(([path, name]): [string, Request][] => [
       [`list all ${path.split("/").at(-1)} of the name ${name}`, get(path, selecting(name))],
       ["watch those", get(path, { ...selecting(name), watch: "true", timeoutSeconds: "1" })],
@@ -1116,16 +1147,16 @@ export const allowed = (seen: Body): Case[] => [
       { ...remove(here("pods/old")), bodyJson: { propagationPolicy: "Foreground", dryRun: ["All"] } },
     ],
     ["evict a pod", evict(guests)],
-    ["make a Deployment", create(apps(guests, "deployments"), workload("made"))],
+    ["make a Deployment", createCase(apps(guests, "deployments"), workload("made"))],
     ["scale a StatefulSet", patch(apps(guests, "statefulsets/old/scale"), { spec: { replicas: 3 } })],
-    ["make a DaemonSet", create(apps(guests, "daemonsets"), workload("made"))],
+    ["make a DaemonSet", createCase(apps(guests, "daemonsets"), workload("made"))],
     [
       "make a budget of disruptions",
-      create(inGroup("policy")(guests, "poddisruptionbudgets"), named("made", { spec: { maxUnavailable: 1 } })),
+      createCase(inGroup("policy")(guests, "poddisruptionbudgets"), named("made", { spec: { maxUnavailable: 1 } })),
     ],
     [
       "make an autoscaler",
-      create(
+      createCase(
         `/apis/autoscaling/v2/namespaces/${guests}/horizontalpodautoscalers`,
         named("made", {
           spec: { maxReplicas: 2, scaleTargetRef: { apiVersion: "apps/v1", kind: "StatefulSet", name: "old" } },
@@ -1141,8 +1172,8 @@ export const allowed = (seen: Body): Case[] => [
     ["change an alias that stood before", patch(here("services/old-alias"), labelled({ x: "y" }))],
     ["claim storage", makeClaim({})],
     ["change a claim that is bound", patch(here("persistentvolumeclaims/bound"), labelled({ x: "y" }))],
-    ["make a secret", create(here("secrets"), named("made", { stringData: { x: "y" } }))],
-    ["make a ConfigMap", create(here("configmaps"), named("made"))],
+    ["make a secret", createCase(here("secrets"), named("made", { stringData: { x: "y" } }))],
+    ["make a ConfigMap", createCase(here("configmaps"), named("made"))],
     ...["resourcequotas", "limitranges", "events"].map((
       plural,
     ): [string, Request] => [`read ${plural}`, get(here(plural))]),
@@ -1156,18 +1187,18 @@ export const allowed = (seen: Body): Case[] => [
   ...can("the cluster admin", [
     [
       "give a Service elsewhere any address",
-      create(core(shop, "services"), service("made", { externalIPs: ["203.0.113.7"] })),
+      createCase(core(shop, "services"), service("made", { externalIPs: ["203.0.113.7"] })),
     ],
     [
       "place a pod elsewhere and hold it",
-      create(
+      createCase(
         core(shop, "pods"),
         pod("made", { nodeName: "x", ...tolerating(everything) }, { finalizers: ["x.com/y"] }, shop),
       ),
     ],
     [
       "claim a certain volume elsewhere",
-      create(core(shop, "persistentvolumeclaims"), claim("made", { volumeName: "mine" })),
+      createCase(core(shop, "persistentvolumeclaims"), claim("made", { volumeName: "mine" })),
     ],
   ]),
 ];

@@ -18,10 +18,20 @@ import {
   startOperator,
   step,
   superEntityOf,
-} from "../fixtures/operator.ts";
+} from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import * as cases from "./guards_cases.ts";
-import { type Body, foreign, guests, handed, named, type Request, shop, shopHanded, type Who } from "./guards_cases.ts";
+import {
+  type CaseBody,
+  foreign,
+  guests,
+  handed,
+  named,
+  type Request,
+  shop,
+  shopHanded,
+  type Who,
+} from "./guards_cases.ts";
 
 const base = `${root}deploy/kustomize/base`;
 
@@ -133,23 +143,23 @@ Deno.test("the roles give nothing by wildcard and no way to more", async (t) => 
   });
 });
 
-const bodyOf = (apiVersion: string, kind: string, object: Body, namespace?: string): Body => ({
+const bodyOf = (apiVersion: string, kind: string, object: CaseBody, namespace?: string): CaseBody => ({
   apiVersion,
   kind,
   ...object,
-  metadata: { ...object.metadata as Body, ...(namespace ? { namespace } : {}) },
+  metadata: { ...object.metadata as CaseBody, ...(namespace ? { namespace } : {}) },
 });
 const rbac = "rbac.authorization.k8s.io/v1";
-const boundTo = (name: string, role: string, subject: Body): Body =>
-  bodyOf(rbac, "ClusterRoleBinding", named(name, { ...cases.binding([subject], { name: role }) }));
+const boundTo = (name: string, role: string, subject: CaseBody): CaseBody =>
+  bodyOf(rbac, "ClusterRoleBinding", named(name, { ...cases.bindingCase([subject], { name: role }) }));
 
 /** Namespaces, the rights of those who ask, and objects of Keystone's kinds. */
-const scene: Body[] = [
-  bodyOf("v1", "Namespace", cases.namespaceOf(guests, cases.podSecurity, { "keystone.io/guards": "1" })),
-  bodyOf("v1", "Namespace", cases.namespaceOf(foreign)),
-  bodyOf("v1", "Namespace", cases.namespaceOf(handed, {}, { "keystone.io/adopt": "guards-handed" })),
-  bodyOf("v1", "Namespace", cases.namespaceOf(shop)),
-  bodyOf("v1", "Namespace", cases.namespaceOf(shopHanded, {}, { "keystone.io/adopt": "guards-shop-handed" })),
+const scene: CaseBody[] = [
+  bodyOf("v1", "Namespace", cases.caseNamespaceOf(guests, cases.podSecurity, { "keystone.io/guards": "1" })),
+  bodyOf("v1", "Namespace", cases.caseNamespaceOf(foreign)),
+  bodyOf("v1", "Namespace", cases.caseNamespaceOf(handed, {}, { "keystone.io/adopt": "guards-handed" })),
+  bodyOf("v1", "Namespace", cases.caseNamespaceOf(shop)),
+  bodyOf("v1", "Namespace", cases.caseNamespaceOf(shopHanded, {}, { "keystone.io/adopt": "guards-shop-handed" })),
   bodyOf(
     rbac,
     "ClusterRole",
@@ -194,7 +204,7 @@ const classes = Object.fromEntries(
 );
 
 /** What stands in the namespaces; in that of guests from before it had its label, as in one that was handed over. */
-const contents: Body[] = [
+const contents: CaseBody[] = [
   bodyOf("v1", "Service", cases.service("plain"), guests),
   bodyOf("v1", "Service", cases.service("old", { externalIPs: ["198.51.100.1"] }), guests),
   bodyOf("v1", "Service", cases.alias("old-alias"), guests),
@@ -207,8 +217,8 @@ const contents: Body[] = [
   bodyOf("v1", "ResourceQuota", named("keystone", { spec: { hard: { pods: "100", ...classes } } }), guests),
   bodyOf("v1", "ConfigMap", named("keystone"), guests),
   bodyOf("networking.k8s.io/v1", "NetworkPolicy", named("default-deny", { spec: { podSelector: {} } }), guests),
-  bodyOf(rbac, "RoleBinding", named("keystone-guest", cases.binding([cases.realmGroup])), guests),
-  bodyOf(rbac, "RoleBinding", named("guards-other", cases.binding([])), guests),
+  bodyOf(rbac, "RoleBinding", named("keystone-guest", cases.bindingCase([cases.caseGroup])), guests),
+  bodyOf(rbac, "RoleBinding", named("guards-other", cases.bindingCase([])), guests),
   bodyOf("v1", "Pod", cases.pod("old", {}, {}, shop)),
   bodyOf("v1", "PersistentVolumeClaim", cases.claim("old"), shop),
 ];
@@ -297,7 +307,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     const said = await Promise.all([
       attempt("the operator", cases.get("/api/v1/nodes")),
       attempt("a guest", cases.get(cases.here("pods"))),
-      attempt("eve", cases.get(cases.namespace())),
+      attempt("eve", cases.get(cases.caseNamespace())),
       attempt("dana, a cluster admin,", cases.get("/api/v1/nodes")),
       attempt("a mighty operator", cases.get("/api/v1/secrets")),
     ]);
@@ -317,7 +327,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
   });
 
   await step(t, "the policies come into force, and the API server finds no fault in them", async () => {
-    for (const [policy, [{ who, can, request }]] of refusals as [string, [cases.Refusal]][]) {
+    for (const [policy, [{ who, can, request }]] of refusals as [string, [cases.GuardRefusal]][]) {
       await eventually(`${who} can't ${can}`, async () => await attempt(who, request) !== "" || "it goes through");
       await eventually(`the types in ${policy} are checked`, async () => {
         const { status } = JSON.parse(await kubectl(["get", "validatingadmissionpolicy", policy, "-o", "json"]));
@@ -328,7 +338,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     }
     assert.deepEqual(
       ours.filter(({ kind, metadata: { name } }) =>
-        // Those warn, or refuse nothing while there is room; superentity_test.ts and tests/hostile have them.
+        // Those warn, or refuse nothing while there is room; superentity_api_test.ts and tests/hostile have them.
         kind === "ValidatingAdmissionPolicy" && !name.endsWith("-warnings") &&
         !["keystone-approvals-by-admins", "keystone-guest-writes"].includes(name)
       ).map(({ metadata }) => metadata.name).sort(),
@@ -352,7 +362,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
   for (const { who, can, request, says } of cases.refusedByRole) {
     await step(t, `${who} can't ${can}`, async () => assert.match(await attempt(who, request), says));
   }
-  const seen = await cluster.namespaces.get(guests) as unknown as Body;
+  const seen = await cluster.namespaces.get(guests) as unknown as CaseBody;
   for (const { who, can, request } of cases.allowed(seen)) {
     await step(t, `${who} can ${can}`, async () => assert.equal(await attempt(who, request), ""));
   }
@@ -372,7 +382,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     }
   });
 
-  const makeAsGuest = (apiVersion: string, kind: string, object: Body) =>
+  const makeAsGuest = (apiVersion: string, kind: string, object: CaseBody) =>
     kubectl(["create", "-f", "-"], { stdin: JSON.stringify(bodyOf(apiVersion, kind, object, guests)), as: "a guest" });
   const podsOf = async (app: string) =>
     JSON.parse(await kubectl(["get", "pods", "-n", guests, "-l", `app=${app}`, "-o", "json"])).items as {
@@ -481,7 +491,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     const slow =
       "deployments,replicasets,statefulsets,replicationcontrollers,jobs,cronjobs,pods,persistentvolumeclaims";
     await kubectl(["delete", slow, "--all", "-n", guests, "--timeout=30s"], { as: "a guest" });
-    assert.equal(await attempt("eve", cases.remove(cases.namespace(guests)), really), "");
+    assert.equal(await attempt("eve", cases.remove(cases.caseNamespace(guests)), really), "");
     await eventually("it is gone", async () => {
       try {
         return JSON.stringify((await cluster.namespaces.get(guests)).status);

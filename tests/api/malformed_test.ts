@@ -15,7 +15,7 @@ import {
   step,
   superEntityOf,
   type TestCluster,
-} from "../fixtures/operator.ts";
+} from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 
 /** A value in words, the value, and what is said about it. */

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { CoreV1Api, type PodSpec } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
-import { shown, sumHard } from "../../src/core/resources/hard.ts";
-import type { Hard } from "../../src/core/resources/resource_list.ts";
+import { shown, sumLists } from "../../src/core/resources/quota_lists.ts";
+import type { ResourceList } from "../../src/core/resources/resource_list.ts";
 import { podUsage } from "../../src/core/guest/pod_usage.ts";
-import { clientOf, eventually, step } from "../fixtures/operator.ts";
+import { clientOf, eventually, step } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 
 const namespace = "pod-usage";
@@ -85,7 +85,7 @@ Deno.test("a pod's usage is counted as a real quota counts it", async (t) => {
     await kubectl(["wait", "serviceaccount/default", "--for=create", "--timeout=20s", "-n", namespace]);
     // They stay, each beside those before it: a quota controller that sees a pod go before it has seen the quota count
     // it leaves the quota as it is until its resync, five minutes later.
-    const usages: Hard[] = [];
+    const usages: ResourceList[] = [];
     for (const [index, [that, spec]] of shapes.entries()) {
       await step(t, that, async () => {
         const pod = await new CoreV1Api(rest).namespace(namespace).pods.create({
@@ -93,7 +93,7 @@ Deno.test("a pod's usage is counted as a real quota counts it", async (t) => {
           spec,
         });
         usages.push(podUsage(pod.spec!));
-        await usedIs(shown(sumHard(usages)));
+        await usedIs(shown(sumLists(usages)));
       });
     }
   } finally {

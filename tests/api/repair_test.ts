@@ -1,9 +1,9 @@
 /** What others do to a guest namespace, with and without an operator that looks: repaired, named, or said why it isn't. */
 import assert from "node:assert/strict";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
-import { eventually, prepared, startOperator, step } from "../fixtures/operator.ts";
+import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
 
 const conditionOf = ({ status }: Grant, type: string) => status?.conditions?.find((each) => each.type === type);
 

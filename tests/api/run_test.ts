@@ -1,7 +1,7 @@
 /** `deno task run` as a newcomer meets it: what is missing is said in a sentence, and then it goes on by itself. */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
-import { eventually, grantOf, prepared, realmOf, root, step } from "../fixtures/operator.ts";
+import { eventually, grantOf, prepared, realmOf, root, step } from "../fixtures/test_operator.ts";
 import { startBothProcesses, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";

@@ -1,8 +1,8 @@
 /** The specification's own Grant and Realm on a real control plane. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
-import { guestPod } from "../lab/workloads.ts";
-import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
+import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
 import { seed } from "../fixtures/seed.ts";
 import { load } from "js-yaml";
 

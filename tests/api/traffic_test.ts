@@ -6,12 +6,12 @@ import assert from "node:assert/strict";
 import type { EndpointSlice } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { parseSettings } from "../../src/api/mod.ts";
-import { addressText, type Block, covers, edges } from "../fixtures/addresses.ts";
+import { addressText, type Block, covers, edges } from "../fixtures/test_addresses.ts";
 import {
   blocksOf,
   censusOf,
+  type ContractEntry,
   type Contracts,
-  type Entry,
   grantObject,
   type MadeGrant,
   type MadeRealm,
@@ -19,13 +19,13 @@ import {
   protocols,
   realmObject,
 } from "../fixtures/contracts.ts";
-import { eventually, prepared, startOperator, step, type TestCluster } from "../fixtures/operator.ts";
-import { everyForm, groundWith } from "../fixtures/ground.ts";
-import { grantsOf, isReachable } from "../fixtures/reachable.ts";
+import { eventually, prepared, startOperator, step, type TestCluster } from "../fixtures/test_operator.ts";
+import { everyForm, groundWith } from "../fixtures/special_blocks.ts";
+import { isReachable, reachableGrants } from "../fixtures/reachable.ts";
 import { namesOf, tailnetOf } from "../fixtures/stand_ins.ts";
-import { type Flow, flowText, judge, type Peer } from "../fixtures/traffic.ts";
+import { flowText, judgeFlows, type TrafficFlow, type TrafficPeer } from "../fixtures/traffic.ts";
 import { startLab } from "../lab/lab.ts";
-import { Random } from "../simulation/random.ts";
+import { SeededRandom } from "../simulation/random.ts";
 
 /** Another seed makes other grants: KEYSTONE_SEED=7 deno task test:api. */
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
@@ -72,7 +72,7 @@ Deno.test("of all traffic exactly that passes which the grants say", {
   // The addresses are made up; in somebody else's cluster they could be real ones.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
-  const contracts = makeContracts(new Random(seed), realmCount, around);
+  const contracts = makeContracts(new SeededRandom(seed), realmCount, around);
   const world = { ...contracts, ground: around.ground };
   const told = `KEYSTONE_SEED=${seed}`;
   let policies: NetworkPolicy[] = [];
@@ -123,7 +123,7 @@ Deno.test("of all traffic exactly that passes which the grants say", {
     const wrong: string[] = [];
     let allowed = 0;
     for (const batch of batches(flows, batchSize)) {
-      const verdicts = await judge(policies, batch);
+      const verdicts = await judgeFlows(policies, batch);
       for (const [index, flow] of batch.entries()) {
         const expected = isReachable(world, flow);
         if (expected) allowed++;
@@ -176,24 +176,28 @@ async function settled(cluster: TestCluster, grants: readonly Pick<MadeGrant, "n
   }, 60_000);
 }
 
-const guest = (realm: MadeRealm, index: number, nth: number, family: 4 | 6): Peer => ({
+const guest = (realm: MadeRealm, index: number, nth: number, family: 4 | 6): TrafficPeer => ({
   ip: family === 4 ? `10.42.${index}.${nth}` : `fd42::${index.toString(16)}:${nth}`,
   namespace: `guest-${realm.name}`,
   labels: { app: `app-${nth}` },
 });
 
-const pod = (ip: string, namespace: string, app: string): Peer => ({ ip, namespace, labels: { "k8s-app": app } });
+const pod = (ip: string, namespace: string, app: string): TrafficPeer => ({
+  ip,
+  namespace,
+  labels: { "k8s-app": app },
+});
 
 /** To and from the pod of a realm's guest: everybody near, and the edges of all that its grants name. */
-function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): Flow[] {
+function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): TrafficFlow[] {
   const { realms } = contracts;
   const [next, other] = [1, 2].map((step) => realms[(index + step) % realms.length]!);
-  const entries = grantsOf(contracts, realm).flatMap(({ entries }) => entries);
+  const entries = reachableGrants(contracts, realm).flatMap(({ entries }) => entries);
   const some = entries.map(({ ports }) => ports?.first).find((port) => port !== undefined) ?? 8080;
-  const flows: Flow[] = [];
+  const flows: TrafficFlow[] = [];
   for (const family of [4, 6] as const) {
     const here = guest(realm, index, 9, family);
-    const near: [Peer, number[]][] = [
+    const near: [TrafficPeer, number[]][] = [
       [guest(realm, index, 10, family), [443, some]],
       [guest(next!, (index + 1) % realms.length, 9, family), [443, some]],
       [pod(family === 4 ? "10.42.200.3" : "fd42::c8:3", "kube-system", "metrics-server"), [53, 443, some]],
@@ -222,10 +226,10 @@ function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): Flow[] 
           ["64:ff9b::a9fe:a9fe", [80, some]],
           ["64:ff9b::c0a8:101", [80, some]],
           ["fd99::1", [80, some]],
-        ] as [string, number[]][]).map(([ip, ports]): [Peer, number[]] => [{ ip }, ports]),
+        ] as [string, number[]][]).map(([ip, ports]): [TrafficPeer, number[]] => [{ ip }, ports]),
       ...[realm, next!, other!].flatMap(({ addresses }) => addresses)
         .filter((at) => at.family === family)
-        .map((at): [Peer, number[]] => [{ ip: addressText(at) }, [1, 443, some, 65535]]),
+        .map((at): [TrafficPeer, number[]] => [{ ip: addressText(at) }, [1, 443, some, 65535]]),
     ];
     for (const [there, ports] of near) {
       for (const port of ports) {
@@ -250,7 +254,7 @@ const specialForms = [...around.ground.protectedBlocks, ...around.ground.private
 );
 /** Of a wide block there are hundreds; over all entries each has its turn. */
 const mostParts = 8;
-const chance = new Random(seed);
+const chance = new SeededRandom(seed);
 
 /** What a home has, what a cloud has, and what is out there. */
 const internetEdges = blocksOf(
@@ -266,7 +270,7 @@ const internetEdges = blocksOf(
 );
 
 /** The edges of what an entry names, and of the protected ranges in it. */
-function edgesOf({ realms, names }: Contracts, { to }: Entry) {
+function edgesOf({ realms, names }: Contracts, { to }: ContractEntry) {
   const blocks = "block" in to
     ? [to.block, ...chance.shuffled(specialForms.filter((each) => covers(to.block, each))).slice(0, mostParts)]
     : "internet" in to
@@ -278,7 +282,7 @@ function edgesOf({ realms, names }: Contracts, { to }: Entry) {
 }
 
 /** The ports of an entry and those next to them, of its protocol; and its first of the others. */
-function portsOf({ ports }: Entry): Pick<Flow, "port" | "protocol">[] {
+function portsOf({ ports }: ContractEntry): Pick<TrafficFlow, "port" | "protocol">[] {
   const { protocol, first, last } = ports ?? {};
   if (first === undefined) return protocols.map((each) => ({ port: 4000, protocol: each }));
   const near = [...new Set([first - 1, first, first + 1, last! - 1, last!, last! + 1])]

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { uninstall } from "../../src/controllers/uninstall.ts";
 import { installed } from "../fixtures/in_force.ts";
-import { clientOf, eventually, prepared, root, startOperator, step } from "../fixtures/operator.ts";
-import { Trigger } from "../faults/fault.ts";
+import { clientOf, eventually, prepared, root, startOperator, step } from "../fixtures/test_operator.ts";
+import { FaultTrigger } from "../faults/fault.ts";
 import { Proxy } from "../faults/proxy.ts";
 import { upstreamOf } from "../faults/upstream.ts";
 import { startLab } from "../lab/lab.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
 
 const namespace = "guest-bob-home";
 
@@ -85,7 +85,7 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
 
   await step(t, "takes the Lease from the operator that runs, which writes nothing any more", async () => {
     // A refusal on the way is no deletion: whoever is let in by the binding must go out.
-    const trigger = new Trigger([{ kind: "409", at: "delete.rolebindings:keystone-guest", nth: 1 }]);
+    const trigger = new FaultTrigger([{ kind: "409", at: "delete.rolebindings:keystone-guest", nth: 1 }]);
     using upstream = await upstreamOf(kubeconfig);
     await using proxy = await Proxy.listen({ upstream, trigger, mark: "-none", onKill: () => {} });
     await run(proxy.kubeconfig);

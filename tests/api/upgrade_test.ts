@@ -5,14 +5,14 @@
  */
 import assert from "node:assert/strict";
 import { chart, helm } from "../fixtures/installed.ts";
-import { keystone } from "../fixtures/keystone.ts";
-import { clientOf, eventually, root, step } from "../fixtures/operator.ts";
+import { keystone } from "../fixtures/keystone_command.ts";
+import { clientOf, eventually, root, step } from "../fixtures/test_operator.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
 import type { Probing } from "../fixtures/probes.ts";
-import { type Difference, differences, type Standing, standingIn } from "../fixtures/standing.ts";
+import { type ClusterState, clusterStateOf, type Difference, differences } from "../fixtures/cluster_state.ts";
 import { rolledBack, unexplained, upgraded } from "../fixtures/upgrade/explained.ts";
 import { looksInto } from "../fixtures/upgrade/people.ts";
-import { grantedNoMore, Scene, system } from "../fixtures/upgrade/scene.ts";
+import { grantedNoMore, UpgradeScene, upgradeSystem } from "../fixtures/upgrade/upgrade_scene.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { freePorts } from "../lab/ports.ts";
 
@@ -21,12 +21,12 @@ const kustomize = `${root}deploy/kustomize`;
 const steady = /^(guest-(bob|dave|frank)-home|)$/;
 
 /** What stands otherwise than before, where it should be as it was. */
-async function changedSince(before: Standing, { lab }: Scene): Promise<Difference[]> {
-  return differences(before, await standingIn(lab)).filter(({ place }) => steady.test(place));
+async function changedSince(before: ClusterState, { lab }: UpgradeScene): Promise<Difference[]> {
+  return differences(before, await clusterStateOf(lab)).filter(({ place }) => steady.test(place));
 }
 
 /** All that stands otherwise than before is explained and said, but what a test did itself. */
-async function isExplained(scene: Scene, before: Standing, changes = upgraded, own = /^$/): Promise<void> {
+async function isExplained(scene: UpgradeScene, before: ClusterState, changes = upgraded, own = /^$/): Promise<void> {
   const changed = (await changedSince(before, scene)).filter(({ object }) => !own.test(object));
   assert.deepEqual(await unexplained(changed, changes, { before, cluster: scene.cluster }), []);
 }
@@ -38,13 +38,13 @@ function nothingHappened({ complaints, asked }: Probing): void {
 }
 
 /** What a Grant says first of all. */
-async function readyOf({ cluster }: Scene, name: string) {
+async function readyOf({ cluster }: UpgradeScene, name: string) {
   const { status } = await cluster.grants.get(name);
   return status?.conditions?.find(({ type }) => type === "Ready");
 }
 
 /** Waits until all of these Grants stand whole. */
-const whole = (scene: Scene, names: readonly string[]) =>
+const whole = (scene: UpgradeScene, names: readonly string[]) =>
   eventually("all grants are whole", async () => {
     const said = await Promise.all(names.map(async (name) => [name, await readyOf(scene, name)] as const));
     const not = said.filter(([, ready]) => ready?.status !== "True");
@@ -52,14 +52,14 @@ const whole = (scene: Scene, names: readonly string[]) =>
   }, 90_000);
 
 /** What `keystone doctor` says under one name. */
-async function doctorOf({ lab }: Scene, name: string, ...options: string[]): Promise<string[]> {
+async function doctorOf({ lab }: UpgradeScene, name: string, ...options: string[]): Promise<string[]> {
   const said = await keystone(lab.kubeconfig, ["doctor", "-o", "json", ...options]);
   const { checks } = said.json() as { checks: { name: string; status: string; message: string }[] };
   return checks.filter((each) => each.name === name).map(({ status, message }) => `${status}: ${message}`);
 }
 
 /** Waits until the pods that a budget holds are gone, which is when their time is up. */
-async function drains({ cluster, lab }: Scene, name: string, revokedAt: number): Promise<void> {
+async function drains({ cluster, lab }: UpgradeScene, name: string, revokedAt: number): Promise<void> {
   await eventually("the pods that were held are gone", async () => {
     const { stdout } = await lab.kubectl(["-n", "guest-erin-home", "get", "pods", "-o", "name"]);
     return stdout === "" || stdout;
@@ -74,12 +74,12 @@ async function drains({ cluster, lab }: Scene, name: string, revokedAt: number):
 }
 
 nodeTest("an upgrade by kustomize, and back", async (t) => {
-  await using scene = await Scene.start();
+  await using scene = await UpgradeScene.start();
   const { lab, previous, cluster } = scene;
   const kubectl = (args: string[]) => scene.kubectl(args);
 
   await step(t, "the version before is installed, and guests work", async () => {
-    await kubectl(["create", "namespace", system]);
+    await kubectl(["create", "namespace", upgradeSystem]);
     await kubectl(["apply", "-f", previous.crds]);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
     for (const name of ["base", "webhook"]) await kubectl(["apply", "-k", previous.kustomize(name)]);
@@ -87,7 +87,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     await scene.furnish();
   });
   await using probing = await scene.probe();
-  const before = await standingIn(lab);
+  const before = await clusterStateOf(lab);
   const notice = (await cluster.grants.get("bob-notice")).status!.effectiveUntil;
 
   await step(
@@ -166,7 +166,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     using bob = await clientOf(issued);
     assert.equal(await looksInto(bob, "guest-bob-home"), "");
     await eventually("it is closed", async () => {
-      const reach = (await standingIn(lab)).get("guest-bob-home reach 203.0.113.9");
+      const reach = (await clusterStateOf(lab)).get("guest-bob-home reach 203.0.113.9");
       return reach?.value === "closed" || "open";
     });
     const said = (await doctorOf(scene, "roll-back", "--roll-back")).join("\n");
@@ -226,7 +226,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
 });
 
 nodeTest("an upgrade by Helm, and back", async (t) => {
-  await using scene = await Scene.start();
+  await using scene = await UpgradeScene.start();
   const { lab, previous, cluster } = scene;
   const kubectl = (args: string[]) => scene.kubectl(args);
   const values = { realm: "alice-home", tailscale: { enabled: false } };
@@ -245,7 +245,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
     }, 30_000);
 
   await step(t, "the chart of before is installed, and guests work", async () => {
-    await kubectl(["create", "namespace", system]);
+    await kubectl(["create", "namespace", upgradeSystem]);
     await helm(lab, ["install", "keystone", previous.chart], values);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
     await scene.handOver("previous", old);
@@ -253,7 +253,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
     await explains();
   });
   await using probing = await scene.probe();
-  const before = await standingIn(lab);
+  const before = await clusterStateOf(lab);
   const former = await formerPeople(scene);
   const open = await leftOpen(scene);
 
@@ -280,7 +280,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
     },
   );
 
-  const scaled = await standingIn(lab);
+  const scaled = await clusterStateOf(lab);
   await step(t, "the new operator: each change is said on its Grant", async () => {
     await scene.handOver("today", now);
     leaving.use(await startFrontProcess({ ...now, KEYSTONE_REALM: "alice-home" }));
@@ -309,7 +309,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
 });
 
 /** A load balancer of a grant that has ended, which the version before leaves as it is. */
-async function leftOpen({ cluster, lab }: Scene) {
+async function leftOpen({ cluster, lab }: UpgradeScene) {
   await cluster.createRealm("ivan-home", { trustLevel: "internal" });
   const hard = { pods: "1", "services.loadbalancers": "1", "services.nodeports": "1" };
   await cluster.create({ name: "ivan", to: "ivan-home", hard, termination: { noticeSeconds: 0, drainSeconds: 1 } });
@@ -342,10 +342,10 @@ async function leftOpen({ cluster, lab }: Scene) {
 }
 
 /** Someone whose account is older than the Realm, as where a Realm of that name was there before: it isn't his. */
-async function formerPeople(scene: Scene) {
+async function formerPeople(scene: UpgradeScene) {
   const { lab, cluster, previous } = scene;
   const labels = { "app.kubernetes.io/managed-by": "keystone", "keystone.io/realm": "gina-home" };
-  const metadata = { name: "realm-gina-home", namespace: system, labels };
+  const metadata = { name: "realm-gina-home", namespace: upgradeSystem, labels };
   assert.equal((await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata })).code, 0);
   await cluster.createRealm("gina-home");
   await cluster.create({ name: "gina", to: "gina-home", hard: { pods: "1" } });

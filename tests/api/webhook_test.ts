@@ -7,17 +7,17 @@ import { connect } from "node:tls";
 import fc from "fast-check";
 import { createRestClient, isApiError, Kubeconfig, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { KeystoneV1alpha1Api } from "../../src/api/client/keystone.io@v1alpha1.ts";
-import { demandOf } from "../../src/core/admission/demand.ts";
-import { fits, verdictOf } from "../../src/core/admission/verdict.ts";
-import { allowanceOf } from "../../src/core/admission/allowance.ts";
+import { requirementsOf } from "../../src/core/admission/requirements.ts";
+import { fitOf, fits } from "../../src/core/admission/fit.ts";
+import { budgetOf } from "../../src/core/admission/budget.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
 import { installed } from "../fixtures/in_force.ts";
-import { clientOf, eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+import { clientOf, eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
-import { hard as caseHard, workloads } from "../fixtures/workload_cases.ts";
+import { caseHard as caseHard, caseWorkloads } from "../fixtures/workload_cases.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
-import { deploymentOf } from "../lab/workloads.ts";
+import { deploymentOf } from "../lab/lab_workloads.ts";
 
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
 const hard = {
@@ -169,16 +169,16 @@ Deno.test("admission that explains", {
       method: "GET",
       path: `/api/v1/namespaces/${namespace}/limitranges`,
     }) as unknown as { items: [{ spec: { limits: never[] } }] };
-    const allowance = allowanceOf({ namespace: "", asked: enforced, enforced, used: {} }, []);
+    const budget = budgetOf({ namespace: "", specHard: enforced, statusHard: enforced, used: {} }, []);
     const around = { limits: limitRange.spec.limits, nodes: 0 };
-    const cases = fc.sample(workloads, { numRuns: 320, seed }).filter((object) =>
+    const cases = fc.sample(caseWorkloads, { numRuns: 320, seed }).filter((object) =>
       !JSON.stringify(object).includes('"heavy"')
     ) as { kind: string }[];
     const wrong: string[] = [];
     let refused = 0;
     for (const object of cases) {
-      const demand = demandOf(object, around);
-      const verdict = verdictOf(demand, allowance);
+      const demand = requirementsOf(object, around);
+      const verdict = fitOf(demand, budget);
       // Bare pods, claims and services meet the server's own checks first.
       if (demand.obstacle) continue;
       const said = await refusal(object, namespace).catch((error: Error) =>

@@ -7,13 +7,13 @@ import fc from "fast-check";
 import { isApiError, type JSONValue, type KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
-import { type Allowance, allowanceOf } from "../../src/core/admission/allowance.ts";
-import { type Demand, demandOf } from "../../src/core/admission/demand.ts";
-import { fits, verdictOf } from "../../src/core/admission/verdict.ts";
-import { hardFrom } from "../../src/core/resources/hard.ts";
+import { type Budget, budgetOf } from "../../src/core/admission/budget.ts";
+import { type Requirements, requirementsOf } from "../../src/core/admission/requirements.ts";
+import { fitOf, fits } from "../../src/core/admission/fit.ts";
+import { listFrom } from "../../src/core/resources/quota_lists.ts";
 import { containerLimits } from "../../src/core/resources/limits.ts";
-import { clientOf, eventually } from "../fixtures/operator.ts";
-import { hard, heavy, workloads } from "../fixtures/workload_cases.ts";
+import { clientOf, eventually } from "../fixtures/test_operator.ts";
+import { caseHard, caseWorkloads, heavy } from "../fixtures/workload_cases.ts";
 import { startLab } from "../lab/lab.ts";
 
 /** Another seed makes other workloads: KEYSTONE_SEED=7. */
@@ -24,12 +24,12 @@ const workers = 8;
 type Workload = { apiVersion: string; kind: string };
 type CoreEvent = { reason: string; message: string; involvedObject: { uid: string } };
 
-const surroundings = { limits: [containerLimits(hardFrom(hard))], nodes: 0, overheads: { heavy } };
-const allowance: Allowance = allowanceOf({ namespace: "", asked: hard, enforced: hard, used: {} }, []);
+const surroundings = { limits: [containerLimits(listFrom(caseHard))], nodes: 0, overheads: { heavy } };
+const budget: Budget = budgetOf({ namespace: "", specHard: caseHard, statusHard: caseHard, used: {} }, []);
 
 /** Whether one step more or less of what it asks for would change the verdict. */
-function isAtTheEdge({ total, count }: Demand): boolean {
-  return Object.entries(hard).some(([key, most]) => {
+function isAtTheEdge({ total, count }: Requirements): boolean {
+  return Object.entries(caseHard).some(([key, most]) => {
     const asked = total.get(key);
     // Of these everything is near the limit.
     if (asked === undefined || asked.sign() === 0 || /^count|^pods|ephemeral/.test(key)) return false;
@@ -52,10 +52,10 @@ const collections: Readonly<Record<string, string>> = {
 const ownMakers = new Set(["Deployment", "ReplicaSet", "StatefulSet", "Job"]);
 
 Deno.test("would-fit foretells what a real quota does to the pods", async () => {
-  const cases = fc.sample(workloads, { numRuns: caseCount, seed }) as Workload[];
-  const foretold = cases.map((object) => verdictOf(demandOf(object, surroundings), allowance));
+  const cases = fc.sample(caseWorkloads, { numRuns: caseCount, seed }) as Workload[];
+  const foretold = cases.map((object) => fitOf(requirementsOf(object, surroundings), budget));
   const refused = foretold.filter((verdict) => !fits(verdict)).length;
-  const edge = foretold.filter(({ demand }) => isAtTheEdge(demand)).length;
+  const edge = foretold.filter(({ requirements }) => isAtTheEdge(requirements)).length;
   assert.ok(refused >= 0.4 * caseCount && refused <= 0.8 * caseCount, `${refused} of ${caseCount} don't fit`);
   assert.ok(edge >= 0.2 * caseCount, `${edge} of ${caseCount} are at the edge`);
 
@@ -89,7 +89,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
     await call("POST", "/api/v1/namespaces", { metadata: { name: namespace } });
     await new CoreV1Api(rest).namespace(namespace).resourceQuotas.create({
       metadata: { name: "keystone" },
-      spec: { hard },
+      spec: { hard: caseHard },
     });
     await new CoreV1Api(rest).namespace(namespace).limitRanges.create({
       metadata: { name: "keystone" },
@@ -109,14 +109,14 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
     verdict: (typeof foretold)[number],
   ): Promise<string | undefined> {
     const { kind } = object;
-    const { count } = verdict.demand;
+    const { count } = verdict.requirements;
     const path = collections[kind]!.replace("NS", namespace);
     try {
       await call("POST", path, object);
     } catch (error) {
       if (!isApiError(error, 403) && !isApiError(error, 422)) throw error;
       // What is wrong in a template is refused there already.
-      const foreseen = ownMakers.has(kind) ? verdict.demand.obstacle !== undefined : !fits(verdict);
+      const foreseen = ownMakers.has(kind) ? verdict.requirements.obstacle !== undefined : !fits(verdict);
       return foreseen ? undefined : `it is refused: ${error.message}`;
     }
     if (!ownMakers.has(kind)) return fits(verdict) ? undefined : "it is let in, and foretold was that it isn't";
@@ -168,7 +168,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
   async function counted(namespace: string): Promise<void> {
     await eventually("nothing is used", async () => {
       const { status } = await new CoreV1Api(rest).namespace(namespace).resourceQuotas.get("keystone");
-      const used = Object.keys(hard).find((key) => Number(parseQuantity(status?.used?.[key] ?? "1").nanos) !== 0);
+      const used = Object.keys(caseHard).find((key) => Number(parseQuantity(status?.used?.[key] ?? "1").nanos) !== 0);
       return used === undefined || `${status?.used?.[used]} ${used} used`;
     }, 5_000);
   }
@@ -181,7 +181,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
     await call("DELETE", `/api/v1/namespaces/${namespace}/resourcequotas`);
     await new CoreV1Api(rest).namespace(namespace).resourceQuotas.create({
       metadata: { name: "keystone" },
-      spec: { hard },
+      spec: { hard: caseHard },
     });
     await counted(namespace);
     const probe = {

@@ -1,6 +1,6 @@
 /** The image as it is handed out: who runs in it, what is in it, and what it may do. */
 import assert from "node:assert/strict";
-import { buildImage, imageName } from "../../deploy/image.ts";
+import { buildImage, imageName } from "../../deploy/build_image.ts";
 import { version } from "../../src/version.ts";
 import { runCommand } from "../lab/command.ts";
 import { nodeTest } from "../lab/needs_node.ts";
@@ -50,7 +50,7 @@ nodeTest("the operator's image", async (t) => {
         files.push(...stdout.split("\n"));
       }
       assert.ok(files.includes("keystone/src/main.ts"));
-      assert.ok(files.includes("keystone/src/uninstall.ts"));
+      assert.ok(files.includes("keystone/src/uninstall_main.ts"));
       assert.deepEqual(files.filter((file) => /^keystone\/(tests|\.git|docs|deploy)|_test\.ts$/.test(file)), []);
       assert.deepEqual(files.filter((file) => /^(usr\/)?s?bin\/(ba|da|a)?sh$/.test(file)), []);
     });

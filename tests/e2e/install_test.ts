@@ -19,14 +19,14 @@ import {
   termsOfLease,
   writesOf,
 } from "../fixtures/installed.ts";
-import { clientOf, eventually, realmOf, secondsFromNow, step, TestCluster } from "../fixtures/operator.ts";
+import { clientOf, eventually, realmOf, secondsFromNow, step, TestCluster } from "../fixtures/test_operator.ts";
 import { previousImage, unpackPrevious } from "../fixtures/previous/previous.ts";
 import { getAs } from "../fixtures/tailnet_dial.ts";
 import { startLab } from "../lab/lab.ts";
 import { tailscaleStatus } from "../lab/tailscaled.ts";
 import { nodeTest } from "../lab/needs_node.ts";
 import { addVolume, premadeStorage } from "../lab/volumes.ts";
-import { agnhostPod, deploymentOf } from "../lab/workloads.ts";
+import { agnhostPod, deploymentOf } from "../lab/lab_workloads.ts";
 
 const namespace = "guest-bob-home";
 const grantor = "alice-home";

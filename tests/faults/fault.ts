@@ -98,21 +98,21 @@ export const isBusFault = among(busFaults);
 export const isProcessFault = among(processFaults);
 
 /** One thing that goes wrong, the `nth` time that this is asked for (`patch.grants.status:one`) or watched (`event.grants`). */
-export interface Fault {
+export interface InjectedFault {
   kind: FaultKind;
   at: string;
   nth: number;
 }
 
 /** Counts what is asked and watched in a plan, and says when something goes wrong. */
-export class Trigger {
-  readonly #faults: Fault[];
+export class FaultTrigger {
+  readonly #faults: InjectedFault[];
   readonly #seen = new Map<string, number>();
   /** Those that have come about. */
-  readonly fired: Fault[] = [];
+  readonly fired: InjectedFault[] = [];
 
   constructor(
-    /** All of the plan, whether they have come about or not. */ readonly planned: readonly Fault[],
+    /** All of the plan, whether they have come about or not. */ readonly planned: readonly InjectedFault[],
   ) {
     this.#faults = [...planned];
   }

@@ -1,7 +1,7 @@
 /** What became of each plan, one JSON object per line, so that a campaign can go on where it stopped. */
-import type { Plan, Verdict } from "./plan.ts";
+import type { FaultPlan, FaultVerdict } from "./fault_plan.ts";
 
-export interface Entry extends Verdict {
+export interface JournalEntry extends FaultVerdict {
   plan: string;
   seed?: number;
   commit: string;
@@ -10,7 +10,7 @@ export interface Entry extends Verdict {
 }
 
 export class Journal {
-  readonly #last = new Map<string, Entry>();
+  readonly #last = new Map<string, JournalEntry>();
 
   private constructor(readonly path: string, readonly commit: string) {}
 
@@ -24,16 +24,16 @@ export class Journal {
     return journal;
   }
 
-  #take(entry: Entry): void {
+  #take(entry: JournalEntry): void {
     this.#last.set(entry.plan, entry);
   }
 
-  has({ id }: Plan): boolean {
+  has({ id }: FaultPlan): boolean {
     return this.#last.has(id);
   }
 
-  async add({ id, seed, faults }: Plan, verdict: Verdict): Promise<void> {
-    const entry: Entry = {
+  async add({ id, seed, faults }: FaultPlan, verdict: FaultVerdict): Promise<void> {
+    const entry: JournalEntry = {
       plan: id,
       ...(seed === undefined ? {} : { seed }),
       commit: this.commit,
@@ -45,7 +45,7 @@ export class Journal {
   }
 
   /** The last word on each plan. */
-  entries(): Entry[] {
+  entries(): JournalEntry[] {
     return [...this.#last.values()];
   }
 }

@@ -2,7 +2,7 @@
 import { sleep, systemClock } from "../../lib/clock/mod.ts";
 import { TextLineStream } from "../lab/lines.ts";
 import { isHeartbeat } from "../../lib/tailscale/mod.ts";
-import { type BusFault, isBusFault, isLocalApiFault, type LocalApiFault, type Trigger } from "./fault.ts";
+import { type BusFault, type FaultTrigger, isBusFault, isLocalApiFault, type LocalApiFault } from "./fault.ts";
 
 /** How long nobody listens on the socket, as while a tailscaled restarts. */
 const gapMs = 1200;
@@ -57,7 +57,7 @@ class Near implements Disposable {
 
 export class LocalApiProxy implements AsyncDisposable {
   readonly #dir: string;
-  readonly #trigger: Trigger;
+  readonly #trigger: FaultTrigger;
   readonly #tailscaled: Deno.HttpClient;
   readonly #ended = new AbortController();
   readonly #nears = new Set<Near>();
@@ -66,7 +66,7 @@ export class LocalApiProxy implements AsyncDisposable {
   readonly #first = new Map<string, string>();
   #listener: Deno.UnixListener;
 
-  private constructor(dir: string, target: string, trigger: Trigger) {
+  private constructor(dir: string, target: string, trigger: FaultTrigger) {
     this.#dir = dir;
     this.#trigger = trigger;
     this.#tailscaled = Deno.createHttpClient({ proxy: { transport: "unix", path: target } });
@@ -74,7 +74,7 @@ export class LocalApiProxy implements AsyncDisposable {
   }
 
   /** In front of the tailscaled whose socket is `target`. */
-  static async listen(target: string, trigger: Trigger): Promise<LocalApiProxy> {
+  static async listen(target: string, trigger: FaultTrigger): Promise<LocalApiProxy> {
     return new LocalApiProxy(await Deno.makeTempDir({ prefix: "keystone-faults-" }), target, trigger);
   }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { LocalApiError, LocalClient, type Notify, NotifyMask } from "../../lib/tailscale/mod.ts";
 import { startLab } from "../lab/lab.ts";
-import { type BusFault, type LocalApiFault, Trigger } from "./fault.ts";
+import { type BusFault, FaultTrigger, type LocalApiFault } from "./fault.ts";
 import { LocalApiProxy } from "./local_api_proxy.ts";
 
 const ofAnswers: Readonly<Record<Exclude<LocalApiFault, "localapi-stale">, LocalApiError["kind"]>> = {
@@ -40,7 +40,7 @@ Deno.test("the proxy of the LocalAPI", {
   for (const [kind, expected] of Object.entries(ofAnswers)) {
     await t.step(kind, async () => {
       const fault = { kind: kind as LocalApiFault, at: "localapi.status", nth: 2 };
-      const trigger = new Trigger([fault]);
+      const trigger = new FaultTrigger([fault]);
       await using proxy = await LocalApiProxy.listen(socket, trigger);
       using client = new LocalClient({ socket: proxy.socket, timeoutMs: 1000, maxBytes: 2 ** 25 });
       assert.equal((await client.status()).BackendState, "Running");
@@ -52,7 +52,7 @@ Deno.test("the proxy of the LocalAPI", {
   for (const [kind, [lines, end]] of Object.entries(ofTheBus)) {
     await t.step(kind, async () => {
       const fault = { kind: kind as BusFault, at: "bus.news", nth: 1 };
-      const trigger = new Trigger([fault]);
+      const trigger = new FaultTrigger([fault]);
       await using proxy = await LocalApiProxy.listen(socket, trigger);
       using client = new LocalClient({ socket: proxy.socket, timeoutMs: 1000, maxBytes: 2 ** 25 });
       const heard: Notify[] = [];

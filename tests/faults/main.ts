@@ -3,11 +3,11 @@
  * their scenario when nothing goes wrong. README.md says more.
  */
 import { parseArgs } from "node:util";
-import { byRealms, onPlanes, runPlans } from "./campaign.ts";
+import { byRealms, onPlanes, runPlans } from "./fault_campaign.ts";
 import { type Counts, isOfTailscaled, surely, writeCatalogue } from "./catalogue.ts";
-import { type Entry, Journal } from "./journal.ts";
+import { Journal, type JournalEntry } from "./journal.ts";
 import { allPlans, randomPlans, samplePlans } from "./plans.ts";
-import { perform } from "./run.ts";
+import { perform } from "./fault_run.ts";
 import { scenarios } from "./scenarios.ts";
 
 const startedAt = performance.now();
@@ -77,8 +77,8 @@ async function record(): Promise<void> {
   await writeCatalogue(counts);
 }
 
-function sum(entries: readonly Entry[]): { fired: number; agreed: number; differ: number } {
-  const of = (verdict: Entry["verdict"]) => entries.filter((entry) => entry.verdict === verdict).length;
+function sum(entries: readonly JournalEntry[]): { fired: number; agreed: number; differ: number } {
+  const of = (verdict: JournalEntry["verdict"]) => entries.filter((entry) => entry.verdict === verdict).length;
   return { fired: of("agreed") + of("differs"), agreed: of("agreed"), differ: of("differs") };
 }
 

@@ -1,17 +1,17 @@
 /** The list of all plans: each fault at each point of each scenario at which it makes sense. */
-import { Random } from "../simulation/random.ts";
+import { SeededRandom } from "../simulation/random.ts";
 import { catalogue, isOfTailscaled } from "./catalogue.ts";
 import {
   busFaults,
-  type Fault,
   type FaultKind,
+  type InjectedFault,
   localApiFaults,
   processFaults,
   type RequestFault,
   requestFaults,
   watchFaults,
 } from "./fault.ts";
-import type { Plan } from "./plan.ts";
+import type { FaultPlan } from "./fault_plan.ts";
 import { isLease, isWrite } from "./request_name.ts";
 
 /** Nothing is committed, so it doesn't matter when the answer is lost; and no process has anything to lose. */
@@ -58,20 +58,20 @@ const lastWrites = [
 ];
 
 /** Each waits until a Lease has run out, or a part of the control plane is back. */
-function processPlans(scenario: string): Plan[] {
+function processPlans(scenario: string): FaultPlan[] {
   return processFaults.flatMap((kind) =>
-    lastWrites.map((at): Plan => {
+    lastWrites.map((at): FaultPlan => {
       const nth = catalogue[scenario]![at]!;
       return { id: `${scenario}/${kind}/${at}/${nth}`, scenario, faults: [{ kind, at, nth }] };
     })
   );
 }
 
-export function allPlans(): Plan[] {
+export function allPlans(): FaultPlan[] {
   return [...pointPlans(), ...processPlans("revoke")];
 }
 
-function pointPlans(): Plan[] {
+function pointPlans(): FaultPlan[] {
   return Object.entries(catalogue).flatMap(([scenario, counts]) =>
     Object.entries(counts).flatMap(([at, count]) => {
       const before = scenario === beginning ? 0 : catalogue[beginning]?.[at] ?? 0;
@@ -79,7 +79,11 @@ function pointPlans(): Plan[] {
         ? spread(count)
         : Array.from({ length: Math.max(0, count - before) }, (_, index) => before + index + 1);
       return faultsAt(scenario, at).flatMap((kind) =>
-        times.map((nth): Plan => ({ id: `${scenario}/${kind}/${at}/${nth}`, scenario, faults: [{ kind, at, nth }] }))
+        times.map((nth): FaultPlan => ({
+          id: `${scenario}/${kind}/${at}/${nth}`,
+          scenario,
+          faults: [{ kind, at, nth }],
+        }))
       );
     })
   );
@@ -89,7 +93,7 @@ function pointPlans(): Plan[] {
  * A few of all, the same each time: of each scenario every second kind of fault, and so of each kind every second scenario.
  * What takes long, a tailnet or a Lease that has to run out, comes in one scenario each.
  */
-export function samplePlans(): Plan[] {
+export function samplePlans(): FaultPlan[] {
   const kinds: readonly FaultKind[] = [...requestFaults, ...watchFaults];
   const groups = Map.groupBy(allPlans(), ({ scenario, faults: [fault] }) => `${scenario} ${fault!.kind}`);
   const one = (scenario: string, kind: FaultKind) => {
@@ -109,13 +113,13 @@ export function samplePlans(): Plan[] {
 }
 
 /** Plans of two or three faults each, as a seed chooses them. */
-export function randomPlans(count: number, seed: number): Plan[] {
+export function randomPlans(count: number, seed: number): FaultPlan[] {
   const plans = pointPlans();
   return Array.from({ length: count }, (_, index) => {
-    const random = new Random(Math.imul(seed, 0x9e3779b9) + index);
+    const random = new SeededRandom(Math.imul(seed, 0x9e3779b9) + index);
     const { scenario } = random.of(plans);
     const candidates = plans.filter((plan) => plan.scenario === scenario).flatMap(({ faults }) => faults);
-    const faults: Fault[] = Array.from({ length: 2 + random.below(2) }, () => random.of(candidates));
+    const faults: InjectedFault[] = Array.from({ length: 2 + random.below(2) }, () => random.of(candidates));
     return { id: `random/${seed}/${index}`, scenario, faults, seed };
   });
 }

@@ -4,12 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { sleep, systemClock } from "../../lib/clock/mod.ts";
 import { TextLineStream } from "../lab/lines.ts";
 import {
+  type FaultTrigger,
   isProcessFault,
   isRequestFault,
   isWatchFault,
   type ProcessFault,
   type RequestFault,
-  type Trigger,
   type WatchFault,
 } from "./fault.ts";
 import { isLease, isWrite, markPrefix, requestName } from "./request_name.ts";
@@ -17,7 +17,7 @@ import type { Upstream } from "./upstream.ts";
 
 export interface ProxyOptions {
   upstream: Upstream;
-  trigger: Trigger;
+  trigger: FaultTrigger;
   /** What tells the names of this plan's objects from those of others. */
   mark: string;
   /** Called when the operator is to be killed; from then on nothing of it passes. */
@@ -29,8 +29,8 @@ export interface ProxyOptions {
 /** A write that has come in, and what can be done with it. */
 export interface HeldWrite {
   /** Has the API server carry it out; the user agent can tell that it comes late. */
-  pass(userAgent?: string): Promise<Answer>;
-  give(answer: Answer): void;
+  pass(userAgent?: string): Promise<ProxyResponse>;
+  give(answer: ProxyResponse): void;
   /** Whether nobody waits for the answer any more. */
   readonly isGivenUp: boolean;
   /** Resolves when that is so. */
@@ -41,7 +41,7 @@ export interface HeldWrite {
 const silenceMs = 700;
 
 /** An answer of the API server, or one made up in its place. */
-export interface Answer {
+export interface ProxyResponse {
   status: number;
   headers: Record<string, string>;
   body: string;
@@ -143,7 +143,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** The API server's answer. */
-  async #pass(request: IncomingMessage, url: URL, body: Blob | undefined, userAgent?: string): Promise<Answer> {
+  async #pass(request: IncomingMessage, url: URL, body: Blob | undefined, userAgent?: string): Promise<ProxyResponse> {
     const stale = request.method === "GET" ? this.#stale.get(url.pathname) : undefined;
     if (stale !== undefined) {
       this.#stale.delete(url.pathname);
@@ -178,9 +178,9 @@ export class Proxy implements AsyncDisposable {
     fault: RequestFault | undefined,
     request: IncomingMessage,
     response: ServerResponse,
-    pass: () => Promise<Answer>,
+    pass: () => Promise<ProxyResponse>,
   ): Promise<void> {
-    const give = (answer: Answer) => answerWith(response, answer);
+    const give = (answer: ProxyResponse) => answerWith(response, answer);
     const kill = () => {
       request.socket.destroy();
       this[Symbol.asyncDispose]();
@@ -314,7 +314,7 @@ const kubeconfigOf = (server: string): string =>
     "current-context": "faults",
   });
 
-const answerWith = (response: ServerResponse, { status, headers, body }: Answer): void =>
+const answerWith = (response: ServerResponse, { status, headers, body }: ProxyResponse): void =>
   void response.writeHead(status, headers).end(body);
 
 const held = (request: IncomingMessage, response: ServerResponse, pass: HeldWrite["pass"]): HeldWrite => ({
@@ -332,7 +332,7 @@ async function gaveUp({ socket }: IncomingMessage): Promise<void> {
 }
 
 /** As the API server says no. */
-function refusal(code: number, reason: string, message: string, headers: Record<string, string> = {}): Answer {
+function refusal(code: number, reason: string, message: string, headers: Record<string, string> = {}): ProxyResponse {
   const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code };
   return { status: code, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(status) };
 }

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { isApiError, type ResourceApi, type WatchEvent } from "../../lib/kubernetes/mod.ts";
 import { type ConfigMap, CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { clientOf, step } from "../fixtures/operator.ts";
+import { clientOf, step } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
-import { type FaultKind, Trigger } from "./fault.ts";
+import { type FaultKind, FaultTrigger } from "./fault.ts";
 import { Proxy } from "./proxy.ts";
 import { upstreamOf } from "./upstream.ts";
 
@@ -21,9 +21,9 @@ Deno.test("the proxy", async (t) => {
     kind: FaultKind,
     at: string,
     nth: number,
-    use: (api: ResourceApi<ConfigMap>, trigger: Trigger) => Promise<void>,
+    use: (api: ResourceApi<ConfigMap>, trigger: FaultTrigger) => Promise<void>,
   ) => {
-    const trigger = new Trigger([{ kind, at, nth }]);
+    const trigger = new FaultTrigger([{ kind, at, nth }]);
     await using proxy = await Proxy.listen({ upstream, trigger, mark, onKill: () => killed++ });
     using rest = await clientOf(proxy.kubeconfig, { timeoutMs: 1000 });
     await use(new CoreV1Api(rest).namespace("default").configMaps, trigger);

@@ -1,11 +1,11 @@
 /** Where a plan runs that stops, kills or cuts off operators: two of them, each a process of its own, behind proxies. */
 import { type OperatorProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { poll } from "../lab/poll.ts";
-import type { Part } from "../lab/process.ts";
+import type { LabProcess } from "../lab/process.ts";
 import type { ProcessFault } from "./fault.ts";
 import { onTheWire, writesByOthers } from "./oracles/two_writers.ts";
 import { type HeldWrite, Proxy } from "./proxy.ts";
-import { Stage } from "./stage.ts";
+import { FaultStage } from "./fault_stage.ts";
 import { type Upstream, upstreamOf } from "./upstream.ts";
 
 /** How long a Lease may take to run out and to be taken, and a part of the control plane to be back. */
@@ -23,7 +23,7 @@ interface Replica {
   is: "there" | "away" | "dead";
 }
 
-export class ReplicaStage extends Stage {
+export class ReplicaStage extends FaultStage {
   readonly #replicas: Replica[] = [];
   /** What ends what has gone wrong. */
   readonly #ends: (() => Promise<void>)[] = [];
@@ -138,7 +138,7 @@ export class ReplicaStage extends Stage {
     return returned.resolve;
   }
 
-  async #restarted(part: Part, write: HeldWrite): Promise<void> {
+  async #restarted(part: LabProcess, write: HeldWrite): Promise<void> {
     const restart = part.kill().then(() => part.start());
     this.#restarts.push(restart);
     await Promise.all([restart, write.pass().then((answer) => write.give(answer))]);

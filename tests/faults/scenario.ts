@@ -3,14 +3,14 @@ import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { grants } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { guestNamespace } from "../../src/core/names.ts";
-import { grantOf, type GrantTerms } from "../fixtures/operator.ts";
-import type { Stage, Tailnets } from "./stage.ts";
+import { grantOf, type GrantTerms } from "../fixtures/test_operator.ts";
+import type { FaultStage, Tailnets } from "./fault_stage.ts";
 
 export interface Step {
   /** What somebody does; it is done once. */
-  does: (stage: Stage) => Promise<unknown>;
+  does: (stage: FaultStage) => Promise<unknown>;
   /** What is seen when Keystone has done its part: true, or why not yet. */
-  until: (stage: Stage) => true | string;
+  until: (stage: FaultStage) => true | string;
 }
 
 /** Names are those of roles: in each plan they are others. The cluster is the realm `alice`. */
@@ -20,7 +20,7 @@ export interface Scenario extends Tailnets {
 }
 
 /** A grant from alice as a scenario states it; notices are as short as can be. */
-export function lent(stage: Stage, terms: GrantTerms): Promise<Grant> {
+export function lent(stage: FaultStage, terms: GrantTerms): Promise<Grant> {
   return stage.cluster.grants.create(grantOf({
     grantor: stage.named("alice"),
     termination: { noticeSeconds: 1, drainSeconds: 1 },
@@ -30,13 +30,13 @@ export function lent(stage: Stage, terms: GrantTerms): Promise<Grant> {
   }));
 }
 
-export function changed(stage: Stage, grant: string, spec: Record<string, unknown>): Promise<Grant> {
+export function changed(stage: FaultStage, grant: string, spec: Record<string, unknown>): Promise<Grant> {
   return stage.cluster.grants.patch(stage.named(grant), { spec }, { type: "merge" });
 }
 
 /** Whether the status of a grant is about its present terms, and says so much. */
 export function grantIs(
-  stage: Stage,
+  stage: FaultStage,
   name: string,
   wanted: { phase?: string; ready?: boolean; draining?: string; cpu?: string },
 ): true | string {
@@ -61,9 +61,9 @@ export function all(...looks: (true | string)[]): true | string {
 
 /** An object of a guest namespace as it was last seen. */
 export function inGuest<T extends KubernetesObject>(
-  stage: Stage,
+  stage: FaultStage,
   realm: string,
-  resource: Parameters<Stage["witness"]["get"]>[0],
+  resource: Parameters<FaultStage["witness"]["get"]>[0],
   name: string,
 ): T | undefined {
   return stage.witness.get(resource, name, guestNamespace(stage.named(realm))) as T | undefined;

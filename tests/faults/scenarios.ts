@@ -5,11 +5,11 @@ import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/n
 import { clusterRoleBindings, roleBindings } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { approverName, guestNamespace, guestRole } from "../../src/core/names.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
-import { secondsFromNow, superEntityOf } from "../fixtures/operator.ts";
+import { secondsFromNow, superEntityOf } from "../fixtures/test_operator.ts";
 import type { StandInNode } from "../fixtures/stand_ins.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
 import { all, changed, grantIs, inGuest, lent, type Scenario, type Step } from "./scenario.ts";
-import type { Stage } from "./stage.ts";
+import type { FaultStage } from "./fault_stage.ts";
 import { tailnetScenarios } from "./tailnet_scenarios.ts";
 
 /** A realm bob, and what alice lends it. */
@@ -22,17 +22,17 @@ const begin = (terms: { cpu?: string; destinations?: string[] } = {}): Step => (
   until: (stage) => all(grantIs(stage, "one", { phase: "Active", ready: true }), letIn(stage, true)),
 });
 
-const letIn = (stage: Stage, wanted: boolean): true | string =>
+const letIn = (stage: FaultStage, wanted: boolean): true | string =>
   (inGuest(stage, "bob", roleBindings, guestRole) !== undefined) === wanted ||
   `access is ${wanted ? "not" : "still"} there`;
 
-const enforced = (stage: Stage, cpu: string): true | string => {
+const enforced = (stage: FaultStage, cpu: string): true | string => {
   const seen = inGuest<ResourceQuota>(stage, "bob", resourceQuotas, "keystone")?.status?.hard?.["requests.cpu"];
   return seen === cpu || `${seen} cpu are enforced, not ${cpu}`;
 };
 
 /** Which addresses a policy opens. */
-const opens = (stage: Stage, policy: string, cidrs: string[]): true | string => {
+const opens = (stage: FaultStage, policy: string, cidrs: string[]): true | string => {
   const { egress = [] } = inGuest<NetworkPolicy>(stage, "bob", networkPolicies, policy)?.spec ?? {};
   const seen = egress.flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock ? [ipBlock.cidr] : [])).join();
   return seen === cidrs.join() || `${policy} opens ${seen || "nothing"}, not ${cidrs.join()}`;
@@ -73,7 +73,7 @@ const destinations: Scenario = {
   ],
 };
 
-const closed = (stage: Stage, phase: string): true | string =>
+const closed = (stage: FaultStage, phase: string): true | string =>
   all(grantIs(stage, "one", { phase, draining: "Drained" }), letIn(stage, false), enforced(stage, "0"));
 
 const expiry: Scenario = {
@@ -143,7 +143,7 @@ const overlap: Scenario = {
 const alice: StandInNode = { name: "alice", stableID: "n1", addresses: ["100.64.0.1"], online: true };
 const bob: StandInNode = { name: "bob", stableID: "n2", addresses: ["100.64.0.2"], online: true };
 
-const connected = (stage: Stage, state: string): true | string => {
+const connected = (stage: FaultStage, state: string): true | string => {
   const seen = stage.witness.get(realms, stage.named("bob"))?.status?.connectionState;
   return seen === state || `bob is ${seen}`;
 };
@@ -165,7 +165,7 @@ const flap: Scenario = {
 };
 
 /** Members approve the terms as they are; whether they may is not what this is about. */
-async function approved(stage: Stage): Promise<void> {
+async function approved(stage: FaultStage): Promise<void> {
   const name = stage.named("coop");
   const { spec } = await stage.cluster.superEntities.get(name);
   const digest = digestOf(name, spec as never);
@@ -173,14 +173,14 @@ async function approved(stage: Stage): Promise<void> {
   await stage.cluster.superEntities.patch(name, { spec: { approvals } }, { type: "merge" });
 }
 
-const pooled = (stage: Stage, phase: string, cpu?: string): true | string => {
+const pooled = (stage: FaultStage, phase: string, cpu?: string): true | string => {
   const { metadata, status } = stage.witness.get<SuperEntity>(superEntities, stage.named("coop")) ?? {};
   const seen = [status?.phase, status?.pooled?.["requests.cpu"]];
   const current = status?.observedGeneration === metadata?.generation;
   return current && seen[0] === phase && seen[1] === cpu || `coop is ${seen}`;
 };
 
-const approver = (stage: Stage, realm: string, wanted: boolean): true | string => {
+const approver = (stage: FaultStage, realm: string, wanted: boolean): true | string => {
   const binding = stage.witness.get(clusterRoleBindings, approverName(stage.named(realm)));
   const subjects = (binding as { subjects?: unknown[] } | undefined)?.subjects ?? [];
   return subjects.length > 0 === wanted || `${realm} ${wanted ? "can't" : "can"} approve`;

@@ -1,18 +1,18 @@
 /** Scenarios on a real tailnet: what tailscaled says of it can go wrong as well. */
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { realms } from "../../src/api/client/keystone.io@v1alpha1.ts";
-import { secondsFromNow } from "../fixtures/operator.ts";
-import { daemonKnows, headscale, nodeIdOf, patientClient } from "../fixtures/tailnet.ts";
+import { secondsFromNow } from "../fixtures/test_operator.ts";
+import { daemonKnows, headscale, nodeIdOf, patientClient } from "../fixtures/test_tailnet.ts";
 import type { Lab } from "../lab/lab.ts";
 import { all, changed, grantIs, inGuest, lent, type Scenario, type Step } from "./scenario.ts";
-import type { Stage } from "./stage.ts";
+import type { FaultStage } from "./fault_stage.ts";
 
 const nodes = ["alice-home", "bob-home", "carol-home"] as const;
 const bob = "bob-home";
 const another = "bob-2";
 
 /** Whether a realm is seen so; `ready` is the reason of its condition. */
-function realmIs(stage: Stage, name: string, state: string, ready: string): true | string {
+function realmIs(stage: FaultStage, name: string, state: string, ready: string): true | string {
   const { connectionState, conditions, node } = stage.witness.get(realms, stage.named(name))?.status ?? {};
   const reason = conditions?.find(({ type }) => type === "Ready")?.reason;
   // Where the way to it isn't known yet, it is about to be written.
@@ -22,7 +22,7 @@ function realmIs(stage: Stage, name: string, state: string, ready: string): true
 }
 
 /** Whether the guests reach just the addresses of these nodes. */
-function reached(stage: Stage, wanted: readonly string[]): true | string {
+function reached(stage: FaultStage, wanted: readonly string[]): true | string {
   const policy = inGuest<NetworkPolicy>(stage, "bob", networkPolicies, "realm");
   const open = JSON.stringify(policy?.spec ?? {});
   const seen = nodes.filter((name) => open.includes(`"${stage.plane.lab.realms[name]!.ipv4}/32"`));
@@ -62,7 +62,7 @@ async function rename(lab: Lab, from: string, to: string): Promise<void> {
   await headscale(lab, "nodes", "rename", to, "--identifier", await nodeIdOf(lab, from), "--force");
 }
 
-const meets = (stage: Stage): true | string =>
+const meets = (stage: FaultStage): true | string =>
   all(
     grantIs(stage, "one", { phase: "Active", ready: true }),
     realmIs(stage, "bob", "Connected", "Online"),

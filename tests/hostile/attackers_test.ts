@@ -4,7 +4,7 @@
  * machine keeps too.
  */
 import assert from "node:assert/strict";
-import { attacked } from "../soak/attackers/campaign.ts";
+import { attacked } from "../soak/attackers/attack_campaign.ts";
 import { broken, promised } from "../soak/attackers/judgement.ts";
 import { tables } from "../soak/attackers/tables.ts";
 

@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
 import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { boundedBy, countedResources, countKeyOf, derivedCounts } from "../../src/core/resources/counts.ts";
-import { eventually, root, step } from "../fixtures/operator.ts";
-import { hostileScene } from "./scene.ts";
+import { eventually, root, step } from "../fixtures/test_operator.ts";
+import { hostileScene } from "./hostile_scene.ts";
 
 interface Rule {
   apiGroups?: string[];

@@ -1,5 +1,5 @@
 /** A Node without a kubelet: on it pods run as far as the API server knows, and end when somebody says so. */
-import type { HostileScene } from "./scene.ts";
+import type { HostileScene } from "./hostile_scene.ts";
 
 export interface DeadNode {
   name: string;

@@ -1,9 +1,9 @@
 /** What a guest tries to keep when it is over: an account, a way in from the world, a namespace that was restored. */
 import assert from "node:assert/strict";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { keystone } from "../fixtures/keystone.ts";
-import { eventually, grantOf, step } from "../fixtures/operator.ts";
-import { hostileScene } from "./scene.ts";
+import { keystone } from "../fixtures/keystone_command.ts";
+import { eventually, grantOf, step } from "../fixtures/test_operator.ts";
+import { hostileScene } from "./hostile_scene.ts";
 
 const hard = {
   cpu: "4",

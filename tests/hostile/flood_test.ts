@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { Kubeconfig } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { FlowcontrolApiserverV1Api } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
-import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
-import { type Guest, hostileScene } from "./scene.ts";
+import { eventually, secondsFromNow, step } from "../fixtures/test_operator.ts";
+import { type HostileGuest, hostileScene } from "./hostile_scene.ts";
 
 const clients = 12;
 const script = new URL("flood.ts", import.meta.url).pathname;
 
 /** Floods from a process of its own; resolves to the number of answers of each status. */
-async function flood({ kubeconfig, namespace }: Guest, seconds: number): Promise<Record<string, number>> {
+async function flood({ kubeconfig, namespace }: HostileGuest, seconds: number): Promise<Record<string, number>> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--frozen", "-A", script, kubeconfig, namespace, String(clients), String(seconds)],
     stdin: "null",

@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { installed } from "../fixtures/in_force.ts";
-import { eventually, prepared, secondsFromNow, step } from "../fixtures/operator.ts";
+import { eventually, prepared, secondsFromNow, step } from "../fixtures/test_operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { freePorts } from "../lab/ports.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { isJudged } from "./reviewed.ts";
-import { operatorUser } from "./scene.ts";
+import { hostileOperator } from "./hostile_scene.ts";
 import { startStranger } from "./stranger.ts";
 
 const attackMs = 12_000;
@@ -37,7 +37,7 @@ Deno.test("strangers load the webhook while a grant ends", {
     KEYSTONE_REALM: "alice-home",
   };
   const operator = leaving.use(
-    await startOperatorProcess({ KUBECONFIG: await lab.user(operatorUser), ...settings }),
+    await startOperatorProcess({ KUBECONFIG: await lab.user(hostileOperator), ...settings }),
   );
   const front = leaving.use(await startFrontProcess(settings));
   await operator.says(/Enforcing grants/, 30_000);

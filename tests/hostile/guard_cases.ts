@@ -1,22 +1,22 @@
 /** The attacks and the ordinary objects of the table of guards, each in every kind that can carry it. */
-import type { Attack, Body, Example, Guard } from "../../deploy/guards/guard.ts";
-import { guards } from "../../deploy/guards/table.ts";
-import { guestGuards } from "../../deploy/guards/policies.ts";
-import { workloads } from "../../deploy/guards/workloads.ts";
+import type { Example, Guard, GuardAttack, GuardBody } from "../../deploy/guards/guard.ts";
+import { guards } from "../../deploy/guards/guards_table.ts";
+import { guestGuards } from "../../deploy/guards/guest_guards.ts";
+import { workloadGuards } from "../../deploy/guards/workload_guards.ts";
 import { policiesInForce } from "../fixtures/in_force.ts";
 import type { Cluster } from "../lab/lab.ts";
 
-export interface Case {
+export interface GuardCase {
   guard: Guard["name"];
   /** "a guest makes …". */
   title: string;
   kind: string;
-  object: Body;
+  object: GuardBody;
   /** Annotations of the namespace. */
   settings: Record<string, string>;
 }
 
-export interface AttackCase extends Case {
+export interface AttackCase extends GuardCase {
   says: RegExp;
 }
 
@@ -40,11 +40,12 @@ export const paths: Readonly<Record<string, string>> = {
 
 export const pathOf = (kind: string, namespace: string): string => paths[kind]!.replace("NS", namespace);
 
-const isPlain = (value: unknown): value is Body => typeof value === "object" && value !== null && !Array.isArray(value);
+const isPlain = (value: unknown): value is GuardBody =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Lays `over` over `base`; lists are replaced. */
-export function laid(base: Body, over: Body = {}): Body {
-  const out: Body = { ...base };
+export function laid(base: GuardBody, over: GuardBody = {}): GuardBody {
+  const out: GuardBody = { ...base };
   for (const [key, value] of Object.entries(over)) {
     out[key] = isPlain(value) && isPlain(out[key]) ? laid(out[key], value) : value;
   }
@@ -52,7 +53,7 @@ export function laid(base: Body, over: Body = {}): Body {
 }
 
 /** An ordinary pod, or a template of one. */
-function podOf({ spec, metadata, container }: NonNullable<Example["pod"]>, restartPolicy: string): Body {
+function podOf({ spec, metadata, container }: NonNullable<Example["pod"]>, restartPolicy: string): GuardBody {
   return {
     metadata: laid({ labels: { app: "x" } }, metadata),
     spec: laid({ containers: [laid({ name: "main", image: "example.com/x" }, container)], restartPolicy }, spec),
@@ -65,11 +66,11 @@ const apiVersionOf = (kind: string): string => {
 };
 
 /** An ordinary object of a kind, with the pod that it makes. */
-export function ordinaryOf(kind: string, pod: NonNullable<Example["pod"]> = {}): Body {
+export function ordinaryOf(kind: string, pod: NonNullable<Example["pod"]> = {}): GuardBody {
   const selector = { matchLabels: { app: "x" } };
   const runs = podOf(pod, "Always");
   const ends = podOf(pod, "Never");
-  const specs: Record<string, Body> = {
+  const specs: Record<string, GuardBody> = {
     ReplicationController: { replicas: 0, selector: { app: "x" }, template: runs },
     Deployment: { replicas: 0, selector, template: runs },
     ReplicaSet: { replicas: 0, selector, template: runs },
@@ -93,10 +94,12 @@ export function ordinaryOf(kind: string, pod: NonNullable<Example["pod"]> = {}):
   return laid({ apiVersion: apiVersionOf(kind), kind, ...whole }, { metadata: { name: `x-${kind.toLowerCase()}` } });
 }
 
-function* objectsOf(example: Example): Generator<{ kind: string; object: Body }> {
+function* objectsOf(example: Example): Generator<{ kind: string; object: GuardBody }> {
   const { pod, object, not = [] } = example;
   if (pod) {
-    for (const kind of ["Pod", ...workloads]) if (!not.includes(kind)) yield { kind, object: ordinaryOf(kind, pod) };
+    for (const kind of ["Pod", ...workloadGuards]) {
+      if (!not.includes(kind)) yield { kind, object: ordinaryOf(kind, pod) };
+    }
   }
   for (const kind of object?.kinds ?? []) {
     const { spec = {}, metadata = {}, fields = {} } = object!;
@@ -119,11 +122,11 @@ const casesOf = <T extends Example>(list: (guard: Guard) => readonly T[]) =>
   );
 
 /** All that has to be refused. */
-export const attacks: readonly AttackCase[] = casesOf<Attack>(({ attacks }) => attacks);
+export const attacks: readonly AttackCase[] = casesOf<GuardAttack>(({ attacks }) => attacks);
 
 /** All that has to pass; and of each kind one that asks for nothing special. */
-export const ordinary: readonly Case[] = [
-  ...Object.keys(paths).map((kind): Case => ({
+export const ordinary: readonly GuardCase[] = [
+  ...Object.keys(paths).map((kind): GuardCase => ({
     guard: "pod-fields",
     title: `an ordinary ${kind}`,
     kind,
@@ -143,7 +146,7 @@ export async function installGuards(cluster: Cluster, base: string): Promise<voi
 }
 
 /** Classes of the cluster that the cases name. */
-export const classes: Body[] = [
+export const classes: GuardBody[] = [
   { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-gpu" }, handler: "gpu" },
   { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-sandbox" }, handler: "sandbox" },
   { apiVersion: "scheduling.k8s.io/v1", kind: "PriorityClass", metadata: { name: "hostile-some" }, value: 1000 },

@@ -4,9 +4,9 @@
  * namespace.
  */
 import assert from "node:assert/strict";
-import type { Body } from "../../deploy/guards/guard.ts";
+import type { GuardBody } from "../../deploy/guards/guard.ts";
 import { refusedWorkloads } from "../../src/cli/refused_workloads.ts";
-import { clientOf, eventually, prepared, root, step } from "../fixtures/operator.ts";
+import { clientOf, eventually, prepared, root, step } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { installGuards, laid, ordinaryOf, pathOf } from "./guard_cases.ts";
 import { refusal } from "./requests.ts";
@@ -76,7 +76,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
   await eventually("it has its account", async () => {
     return (await lab.kubectl(["get", "serviceaccount", "default", "-n", namespace])).code === 0 || "not yet";
   });
-  const inside = (object: Body): Body => laid(object, { metadata: { namespace } });
+  const inside = (object: GuardBody): GuardBody => laid(object, { metadata: { namespace } });
   const before = await cluster.apply(
     ...[
       oldDeployment,
@@ -227,7 +227,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
     }, 30_000);
   });
 
-  const big: [string, string, Body][] = [
+  const big: [string, string, GuardBody][] = [
     [
       "300 containers with 30 variables each",
       "Deployment",

@@ -1,10 +1,10 @@
 /** What a guest makes as large as it can be stored, so that no write is possible that makes it larger. */
 import assert from "node:assert/strict";
-import { eventually, secondsFromNow, step } from "../fixtures/operator.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { eventually, secondsFromNow, step } from "../fixtures/test_operator.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
 import { refusalOf } from "./requests.ts";
 import { deadNode } from "./dead_node.ts";
-import { type Guest, hostileScene } from "./scene.ts";
+import { type HostileGuest, hostileScene } from "./hostile_scene.ts";
 
 const hard = { cpu: "4", memory: "4Gi", pods: "40", "services.nodeports": "10" };
 
@@ -13,7 +13,7 @@ const mostPad = 250_000;
 const bulk = "x".repeat(1_350_000);
 
 /** Makes an object of a guest as large as the API server stores it. */
-async function fill({ rest }: Guest, path: string, padded: (pad: string) => unknown): Promise<void> {
+async function fill({ rest }: HostileGuest, path: string, padded: (pad: string) => unknown): Promise<void> {
   const said = (length: number) =>
     refusalOf(rest, {
       method: "PATCH",

@@ -5,11 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
-import type { Body } from "../../deploy/guards/guard.ts";
+import type { GuardBody } from "../../deploy/guards/guard.ts";
 import { metadataPolicy } from "../../deploy/guards/metadata.ts";
 import { chartKeys } from "../fixtures/chart_keys.ts";
 import { installed } from "../fixtures/in_force.ts";
-import { clientOf, eventually, prepared, root, step } from "../fixtures/operator.ts";
+import { clientOf, eventually, prepared, root, step } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { laid, ordinaryOf, pathOf } from "./guard_cases.ts";
 
@@ -64,7 +64,7 @@ Deno.test("metadata and claims of guests", async (t) => {
     assert.notEqual(code, 0, said);
     assert.match(said, says);
   };
-  const inside = (object: Body): Body => laid(object, { metadata: { namespace } });
+  const inside = (object: GuardBody): GuardBody => laid(object, { metadata: { namespace } });
   const all = ["pods", "persistentvolumeclaims", "services", "configmaps"];
   const subject = (name: string) => ({ apiGroup: "rbac.authorization.k8s.io", kind: "User", name });
   const made = await cluster.apply(

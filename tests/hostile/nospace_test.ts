@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { isStorageFull } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { eventually, secondsFromNow } from "../fixtures/operator.ts";
+import { eventually, secondsFromNow } from "../fixtures/test_operator.ts";
 import type { Lab } from "../lab/lab.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
 import { makeRoom } from "./room.ts";
-import { hostileScene } from "./scene.ts";
+import { hostileScene } from "./hostile_scene.ts";
 
 /** Whether the API server takes a write, a dry run of which says nothing. */
 async function takesWrites(lab: Lab): Promise<boolean> {

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Node, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import { installed } from "../fixtures/in_force.ts";
-import { eventually, step, type TestCluster } from "../fixtures/operator.ts";
+import { eventually, step, type TestCluster } from "../fixtures/test_operator.ts";
 import { type OperatorProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
-import { guestPod } from "../lab/workloads.ts";
-import { hostileScene, operatorUser } from "./scene.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
+import { hostileOperator, hostileScene } from "./hostile_scene.ts";
 
 /** A guest's pod that also asks for so much of a device, and carries so many bytes. */
 function pod(namespace: string, name: string, { device, amount = "1", bytes = 0 }: {
@@ -114,7 +114,7 @@ Deno.test("what is odd is read, and costs nobody else anything", async (t) => {
   await step(t, "an operator starts beside a node with an odd status", async () => {
     await scene.operator.stop();
     await using operator = await startOperatorProcess({
-      KUBECONFIG: await lab.user(operatorUser),
+      KUBECONFIG: await lab.user(hostileOperator),
       KEYSTONE_REALM: "alice-home",
     });
     await operator.says(/Enforcing grants/, 60_000);
@@ -136,7 +136,7 @@ Deno.test("finished and fat pods are drained, and don't fill the operator", asyn
   await make(pod(bob.namespace, "bobs"));
   await scene.operator.stop();
   await using operator = await startOperatorProcess({
-    KUBECONFIG: await lab.user(operatorUser),
+    KUBECONFIG: await lab.user(hostileOperator),
     KEYSTONE_REALM: "alice-home",
   });
   await operator.says(/Enforcing grants/, 60_000);

@@ -1,6 +1,6 @@
 /** A review that the webhook has to refuse: the sign that it was asked. */
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { deploymentOf } from "../lab/workloads.ts";
+import { deploymentOf } from "../lab/lab_workloads.ts";
 
 /** Asks for 99 CPUs in a guest's namespace, in a dry run. Whether the front has refused it; false: it wasn't asked. */
 export async function isJudged(rest: RestClient, namespace: string): Promise<boolean> {

@@ -12,13 +12,13 @@ import {
   podFields,
   projectedSources,
   subresources,
-} from "../../deploy/guards/fields.ts";
-import type { Body } from "../../deploy/guards/guard.ts";
-import { podsPolicy } from "../../deploy/guards/pods.ts";
-import { clientOf, eventually, root, step } from "../fixtures/operator.ts";
+} from "../../deploy/guards/pod_fields.ts";
+import type { GuardBody } from "../../deploy/guards/guard.ts";
+import { podsPolicy } from "../../deploy/guards/pod_guards.ts";
+import { clientOf, eventually, root, step } from "../fixtures/test_operator.ts";
 import { classes, laid, ordinaryOf } from "./guard_cases.ts";
 import { inBatches, refusal } from "./requests.ts";
-import { hostileScene } from "./scene.ts";
+import { hostileScene } from "./hostile_scene.ts";
 
 interface Rule {
   apiGroups: string[];
@@ -98,8 +98,8 @@ const fieldsOf = (schema: Schema): string[] => Object.keys(schema.properties ?? 
 const undecided = (fields: readonly string[], decided: Readonly<Record<string, string>> = {}): string[] =>
   fields.filter((field) => !(field in decided));
 
-const at = (path: readonly string[], value: unknown): Body =>
-  path.reduceRight<unknown>((inner, field) => ({ [field]: inner }), value) as Body;
+const at = (path: readonly string[], value: unknown): GuardBody =>
+  path.reduceRight<unknown>((inner, field) => ({ [field]: inner }), value) as GuardBody;
 
 Deno.test("what the guests' role lets them write", async (t) => {
   await using scene = await hostileScene({ trustLevel: "internal" });

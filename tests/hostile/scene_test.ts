@@ -1,7 +1,7 @@
 /** The scene of the attacks: a guest works within the grant and is kept from all else, before anything is attacked. */
 import assert from "node:assert/strict";
-import { guestPod } from "../lab/workloads.ts";
-import { hostileScene } from "./scene.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
+import { hostileScene } from "./hostile_scene.ts";
 
 Deno.test("the scene of the attacks", async () => {
   await using scene = await hostileScene();

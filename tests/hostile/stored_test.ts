@@ -8,11 +8,11 @@ import assert from "node:assert/strict";
 import { isApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { documentOf, fileName } from "../../lib/kubernetes_apis/generate/groups.ts";
-import { groups } from "../../src/api/client/groups.ts";
-import { prepared } from "../fixtures/operator.ts";
+import { groups } from "../../src/api/client/all_groups.ts";
+import { prepared } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { Generator, type Schemas } from "./stored/generator.ts";
-import { type Kind, kindsOf } from "./stored/kinds.ts";
+import { type StoredKind, storedKindsOf } from "./stored/stored_kinds.ts";
 import { Readers } from "./stored/readers.ts";
 
 const wanted = Number(Deno.env.get("KEYSTONE_STORED") ?? 0);
@@ -31,7 +31,7 @@ async function schemasOf(rest: RestClient, document: string): Promise<Schemas> {
 /** What the server would store; undefined when it refuses. */
 async function stored(
   rest: RestClient,
-  { path }: Kind,
+  { path }: StoredKind,
   object: KubernetesObject,
   subresource?: "status",
 ): Promise<KubernetesObject | undefined> {
@@ -54,7 +54,7 @@ Deno.test("whatever the API server stores is read", async () => {
   using cluster = await prepared(lab);
   const { rest } = cluster;
   const grantee = `stored-${crypto.randomUUID().slice(0, 6)}`;
-  const kinds = kindsOf(grantee);
+  const kinds = storedKindsOf(grantee);
   await new CoreV1Api(rest).namespaces.create({ metadata: { name: `guest-${grantee}` } });
   await using cleanUp = new AsyncDisposableStack();
   cleanUp.defer(() => new CoreV1Api(rest).namespaces.delete(`guest-${grantee}`));
@@ -63,7 +63,7 @@ Deno.test("whatever the API server stores is read", async () => {
   const schemas = Object.assign({}, ...await Promise.all(documents.map((each) => schemasOf(rest, each)))) as Schemas;
   const plain: KubernetesObject[] = [];
   /** By kind, those whose status can be written. */
-  const present = new Map<Kind, KubernetesObject>();
+  const present = new Map<StoredKind, KubernetesObject>();
   for (const kind of kinds) {
     const object = await stored(rest, kind, kind.plain);
     assert.ok(object, `the API server takes a plain ${kind.plain.kind}`);

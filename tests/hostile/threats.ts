@@ -1,12 +1,12 @@
 /**
  * The threat table: what somebody could try, what stands against it, what is left, and the tests that try it.
  * `deno task gen` writes it into docs/security.md, and docs/attacks.md from it and from the tests themselves. Each test of
- * tests/hostile and each guard belongs to a threat, or to what has to go on beside them (attacks_test.ts).
+ * tests/hostile and each guard belongs to a threat, or to what has to go on beside them (hostile_attacks_test.ts).
  */
 import type { GuardName } from "../../src/api/mod.ts";
 
 /** A test file below tests/, or one test or step of it: `hostile/ends_test.ts: keep them after the end, …`. */
-export type Source = string;
+export type ThreatSource = string;
 
 /** One threat; texts are cells of a Markdown table, with links from docs/. */
 export interface Threat {
@@ -15,7 +15,7 @@ export interface Threat {
   /** Empty: nothing that we know of. */
   left: string;
   /** All steps of a file, or those that are named; `N` stands for whatever a template puts there. */
-  triedBy: readonly Source[];
+  triedBy: readonly ThreatSource[];
   /** Guards of deploy/guards whose attacks are this. */
   guards?: readonly GuardName[];
   /** Why no test tries it; exactly where none does. */
@@ -24,12 +24,12 @@ export interface Threat {
 
 const counting = "hostile/counting_test.ts";
 const ends = "hostile/ends_test.ts";
-const closing = "hostile/closing_test.ts";
+const closing = "hostile/hostile_closing_test.ts";
 const reading = "hostile/reading_test.ts";
 const metadata = "hostile/metadata_test.ts";
-const network = "hostile/network_test.ts";
-const realms = "hostile/realms_test.ts";
-const guards = "hostile/guards_test.ts";
+const network = "hostile/hostile_network_test.ts";
+const realms = "hostile/hostile_realms_test.ts";
+const guards = "hostile/hostile_guards_test.ts";
 const verbs = "hostile/verbs_test.ts";
 const install = "e2e/install_test.ts";
 const identity = "tailnet/operator_identity_test.ts";
@@ -47,7 +47,7 @@ export const threats: readonly Threat[] = [
       "doesn't enforce the size of a claim, or that keeps the data of deleted claims (`reclaimPolicy: Retain`)",
     triedBy: [
       counting,
-      "e2e/drain_test.ts: two grants of 2 and 3 cpu give 5, and Bob runs what fits",
+      "e2e/e2e_drain_test.ts: two grants of 2 and 3 cpu give 5, and Bob runs what fits",
       `${reading}: a device that was asked for before a node offered it is not kept`,
       `${guards}: without the quota that says what is granted no pod is made, and all else goes on`,
       "hostile/role_test.ts: each subresource is one that somebody has decided about",
@@ -207,7 +207,7 @@ export const threats: readonly Threat[] = [
       "hostile/limits_test.ts",
       `${ends}: keep load balancers and node ports after a cut`,
       `${ends}: keep them after the end, and in a namespace that is being deleted`,
-      "e2e/drain_test.ts: at the last end Bob is out at once, his pods go, no controller refills, what he stored stays",
+      "e2e/e2e_drain_test.ts: at the last end Bob is out at once, his pods go, no controller refills, what he stored stays",
       "packets/packets_test.ts: a grant is cut, then ended: nothing new passes, and what is open lives until its pod ends",
     ],
     guards: [
@@ -251,7 +251,7 @@ export const threats: readonly Threat[] = [
       "than 50 MB/s, or a fifth of the quota in the 5 s between two renewals of the Lease, can be faster. In a full " +
       "etcd pods, quotas and Services wait for room, because the API server deletes no pod without a write; Grants " +
       "can't be revoked; and nobody acts any more if that operator's process ends too",
-    triedBy: ["hostile/storage_test.ts", "hostile/nospace_test.ts"],
+    triedBy: ["hostile/hostile_storage_test.ts", "hostile/nospace_test.ts"],
   },
   {
     threat: "a guest does all of it at once, so that others suffer",
@@ -338,7 +338,7 @@ export const threats: readonly Threat[] = [
     left: "those who have the verb",
     triedBy: [
       realms,
-      "api/superentity_test.ts: nobody approves for another, edits another's approval or the terms, or writes status",
+      "api/superentity_api_test.ts: nobody approves for another, edits another's approval or the terms, or writes status",
     ],
   },
   {
@@ -366,7 +366,7 @@ export const threats: readonly Threat[] = [
       "0022](adr/0022-nothing-listens-on-loopback.md)); the sidecar has no token",
     left: "tailscaled's own PeerAPI; see [in the pod](#in-the-pod)",
     triedBy: [
-      "tailnet/loopback_test.ts",
+      "tailnet/metrics_on_loopback_test.ts",
       `${install}: a peer of the tailnet reaches nothing of the pod, and no container but the operator's has its token`,
     ],
   },
@@ -393,7 +393,7 @@ export const threats: readonly Threat[] = [
     triedBy: [
       "api/guards_test.ts: N can't N",
       "api/guards_test.ts: the operator has no secrets, makes no pods, and has what is of one name by that name",
-      "api/superentity_test.ts: even with the right to write it, status is the operator's, and the operator approves for " +
+      "api/superentity_api_test.ts: even with the right to write it, status is the operator's, and the operator approves for " +
       "nobody",
     ],
   },
@@ -430,7 +430,9 @@ export const threats: readonly Threat[] = [
     threat: "clocks are wrong",
     against: "no grant ends for good while the clocks of operator and API server differ by more than 2 s",
     left: "clocks that are both wrong by the same time",
-    triedBy: ["api/ladder_test.ts: a clock that jumps ahead ends nothing, and what is due ends once it is set right"],
+    triedBy: [
+      "api/termination_test.ts: a clock that jumps ahead ends nothing, and what is due ends once it is set right",
+    ],
   },
   {
     threat: "no operator acts",
@@ -467,15 +469,15 @@ export const threats: readonly Threat[] = [
       "no value of the chart needs one, and Keystone logs none; the auth key is a Secret that only the sidecar reads",
     left: "whoever reads Secrets of `keystone-system`; what you put into `extraEnv` of the chart",
     triedBy: [
-      "api/chart_test.ts: the socket is in the operator's container and tailscaled's, the token only where it is needed",
-      "api/chart_test.ts: no role has a wildcard, may give itself more, or reaches secrets that it doesn't need",
+      "api/helm_chart_test.ts: the socket is in the operator's container and tailscaled's, the token only where it is needed",
+      "api/helm_chart_test.ts: no role has a wildcard, may give itself more, or reaches secrets that it doesn't need",
       "api/webhook_test.ts: the front's files are what was handed over, and no one else reads them",
     ],
   },
 ];
 
 /** What has to go on beside the guards and the attacks: a guard that is in the way of ordinary life is lifted. */
-export const goesOn: readonly Source[] = [
+export const goesOn: readonly ThreatSource[] = [
   "hostile/scene_test.ts",
   "hostile/guards_life_test.ts",
   "hostile/two_fronts_test.ts",

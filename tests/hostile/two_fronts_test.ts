@@ -5,12 +5,12 @@
 import assert from "node:assert/strict";
 import { Balancer } from "../fixtures/balancer.ts";
 import { installed } from "../fixtures/in_force.ts";
-import { eventually, prepared, step } from "../fixtures/operator.ts";
+import { eventually, prepared, step } from "../fixtures/test_operator.ts";
 import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { freePorts } from "../lab/ports.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { isJudged } from "./reviewed.ts";
-import { operatorUser } from "./scene.ts";
+import { hostileOperator } from "./hostile_scene.ts";
 
 /** What runs on one node. */
 interface Replica {
@@ -31,7 +31,7 @@ Deno.test("certificates roll while either node is down", {
   leaving.defer(async () => {
     await lab.kubectl(["delete", "validatingwebhookconfiguration", "keystone", "--ignore-not-found"]);
   });
-  const KUBECONFIG = await lab.user(operatorUser);
+  const KUBECONFIG = await lab.user(hostileOperator);
   const [service, ...ports] = freePorts(3);
   const balancer = leaving.use(new Balancer(service!));
   const replicas: Replica[] = await Promise.all(ports.map(async (port) => {

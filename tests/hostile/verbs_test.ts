@@ -1,12 +1,12 @@
 /** What a guest asks for by other verbs than to create and to change: deletions, evictions and scales. */
 import assert from "node:assert/strict";
 import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
-import { eventually, step } from "../fixtures/operator.ts";
-import { guestPod } from "../lab/workloads.ts";
+import { eventually, step } from "../fixtures/test_operator.ts";
+import { guestPod } from "../lab/lab_workloads.ts";
 import { ordinaryOf, paths } from "./guard_cases.ts";
 import { refusal, refusalOf } from "./requests.ts";
 import { deadNode } from "./dead_node.ts";
-import { hostileScene } from "./scene.ts";
+import { hostileScene } from "./hostile_scene.ts";
 
 Deno.test("deletions, evictions and scales of a guest", async (t) => {
   await using scene = await hostileScene();

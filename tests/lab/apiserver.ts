@@ -1,6 +1,6 @@
 import { bothFamilies, type NodeNetwork } from "./node_network.ts";
-import type { PartSpec, Ports } from "./part.ts";
-import { probe } from "./probe.ts";
+import type { LabPorts, PartSpec } from "./part.ts";
+import { probeOnce } from "./probe.ts";
 
 /**
  * What the audit log leaves out, to stay cheap and readable: the API server's own requests, the control plane's reads and
@@ -35,7 +35,7 @@ export function labAddress(network: NodeNetwork | undefined): string {
 }
 
 /** The real kube-apiserver, on etcd, with the authorization of real clusters. */
-export function apiserver(binary: string, dir: string, ports: Ports, network?: NodeNetwork): PartSpec {
+export function apiserver(binary: string, dir: string, ports: LabPorts, network?: NodeNetwork): PartSpec {
   const certificates = `${dir}/certificates`;
   const address = labAddress(network);
   return {
@@ -66,7 +66,7 @@ export function apiserver(binary: string, dir: string, ports: Ports, network?: N
       `--audit-log-path=${dir}/logs/audit.log`,
       "--audit-log-maxsize=4000", // MB: a test that reads along must not lose its place
     ],
-    ready: () => probe(`https://${address}:${ports.apiserver}/readyz`, adminClient(dir)),
+    ready: () => probeOnce(`https://${address}:${ports.apiserver}/readyz`, adminClient(dir)),
   };
 }
 

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { TextLineStream } from "./lines.ts";
-import { removeIfExists } from "./files.ts";
+import { removeIfExists } from "./lab_files.ts";
 import { Estimate, Progress, type Terminal } from "./progress.ts";
 import { type Tool, type ToolGroup, type ToolModule, TOOLS } from "./tools.ts";
 

@@ -4,7 +4,7 @@ import { pluginFolder } from "./node_obstacle.ts";
 import { onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
 import { poll } from "./poll.ts";
-import { PAUSE_IMAGE } from "./image.ts";
+import { PAUSE_IMAGE } from "./lab_image.ts";
 
 /** Name of the socket in the lab's folder of sockets. */
 const SOCKET = "containerd.sock";

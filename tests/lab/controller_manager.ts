@@ -1,6 +1,6 @@
 import { adminClient } from "./apiserver.ts";
-import type { PartSpec, Ports } from "./part.ts";
-import { probe } from "./probe.ts";
+import type { LabPorts, PartSpec } from "./part.ts";
+import { probeOnce } from "./probe.ts";
 
 /**
  * The real kube-controller-manager, with a service account per controller as in real clusters. It keeps the status of
@@ -12,7 +12,7 @@ import { probe } from "./probe.ts";
 export function controllerManager(
   binary: string,
   dir: string,
-  ports: Ports,
+  ports: LabPorts,
   server: string,
   fast: boolean,
 ): PartSpec {
@@ -39,10 +39,10 @@ export function controllerManager(
     ],
     ready: async () => {
       const client = adminClient(dir);
-      const healthy = await probe(`https://127.0.0.1:${ports.controllerManager}/healthz`, client);
+      const healthy = await probeOnce(`https://127.0.0.1:${ports.controllerManager}/healthz`, client);
       if (healthy !== true) return healthy;
       // Made by two of its controllers: whoever sees it can create pods in the namespace.
-      return probe(`${server}/api/v1/namespaces/default/serviceaccounts/default`, client);
+      return probeOnce(`${server}/api/v1/namespaces/default/serviceaccounts/default`, client);
     },
   };
 }

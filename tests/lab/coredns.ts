@@ -1,4 +1,4 @@
-import { COREDNS_IMAGE } from "./image.ts";
+import { COREDNS_IMAGE } from "./lab_image.ts";
 import type { NodeNetwork } from "./node_network.ts";
 
 /** It knows the cluster's names; that there are no others it says at once, since nothing leaves the machine. */

@@ -8,7 +8,7 @@ import { version } from "../../src/version.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
-import { deploymentOf, guestPod } from "./workloads.ts";
+import { deploymentOf, guestPod } from "./lab_workloads.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const { once } =

@@ -1,8 +1,8 @@
-import type { PartSpec, Ports } from "./part.ts";
-import { probe } from "./probe.ts";
+import type { LabPorts, PartSpec } from "./part.ts";
+import { probeOnce } from "./probe.ts";
 
 /** The API server's database. It never waits for the disk: the lab's data needs to survive a crash of etcd, not of the machine. */
-export function etcd(binary: string, dir: string, ports: Ports, quotaBytes?: number): PartSpec {
+export function etcd(binary: string, dir: string, ports: LabPorts, quotaBytes?: number): PartSpec {
   const client = `http://127.0.0.1:${ports.etcd}`;
   const peer = `http://127.0.0.1:${ports.etcdPeer}`;
   return {
@@ -20,6 +20,6 @@ export function etcd(binary: string, dir: string, ports: Ports, quotaBytes?: num
       "--log-level=warn",
       ...(quotaBytes === undefined ? [] : [`--quota-backend-bytes=${quotaBytes}`]),
     ],
-    ready: () => probe(`${client}/health`),
+    ready: () => probeOnce(`${client}/health`),
   };
 }

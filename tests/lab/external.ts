@@ -1,6 +1,6 @@
-import { makeCertificateRequest } from "./certificates.ts";
+import { makeCertificateRequest } from "./lab_certificates.ts";
 import { type CommandResult, runCommand } from "./command.ts";
-import { kubeconfigFor } from "./kubeconfig.ts";
+import { kubeconfigFor } from "./lab_kubeconfig.ts";
 import type { Cluster, UserOptions } from "./lab.ts";
 import { poll } from "./poll.ts";
 

@@ -1,16 +1,16 @@
-import type { PartSpec, Ports } from "./part.ts";
-import { probe } from "./probe.ts";
+import type { LabPorts, PartSpec } from "./part.ts";
+import { probeOnce } from "./probe.ts";
 
 /** The tailnet's MagicDNS domain: as in the examples of the specification, so that they connect unchanged. */
 const TAILNET_DOMAIN = "tailnet-name.ts.net";
 
 /** Headscale: the tailnet's control server, with a relay (DERP) and STUN of its own, on `address`. */
-export function headscale(binary: string, dir: string, address: string, ports: Ports): PartSpec {
+export function headscalePart(binary: string, dir: string, address: string, ports: LabPorts): PartSpec {
   return {
     name: "headscale",
     command: binary,
     args: ["serve", "--config", headscaleConfigPath(dir)],
-    ready: () => probe(`http://${address}:${ports.headscale}/health`),
+    ready: () => probeOnce(`http://${address}:${ports.headscale}/health`),
   };
 }
 
@@ -24,7 +24,7 @@ export function headscaleConfig(
   dir: string,
   sockets: string,
   address: string,
-  ports: Ports,
+  ports: LabPorts,
 ): Record<string, unknown> {
   const data = `${dir}/headscale`;
   return {

@@ -1,7 +1,7 @@
 import { bothFamilies, type NodeNetwork } from "./node_network.ts";
 import { NODE_NAME, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
-import { probe } from "./probe.ts";
+import { probeOnce } from "./probe.ts";
 
 /** The user as which kube-proxy speaks to the API server: every cluster lets it read what it needs. */
 export const KUBE_PROXY_USER = "system:kube-proxy";
@@ -12,7 +12,7 @@ export function kubeProxy(binary: string, dir: string, network: NodeNetwork): Pa
     name: "kube-proxy",
     command: binary,
     args: [`--config=${configPath(dir)}`],
-    ready: () => probe(`http://${network.node}:10256/healthz`),
+    ready: () => probeOnce(`http://${network.node}:10256/healthz`),
   });
 }
 

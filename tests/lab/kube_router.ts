@@ -1,6 +1,6 @@
 import { adminClient } from "./apiserver.ts";
 import { runCommand } from "./command.ts";
-import { readTextFileIfExists } from "./files.ts";
+import { readTextFileIfExists } from "./lab_files.ts";
 import { bothFamilies, type NodeNetwork } from "./node_network.ts";
 import { NODE_NAME, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";

@@ -3,7 +3,7 @@ import { containerdSocket } from "./containerd.ts";
 import { bothFamilies, type NodeNetwork } from "./node_network.ts";
 import { NODE_NAME, nodeControlGroup, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
-import { ask, probe } from "./probe.ts";
+import { ask, probeOnce } from "./probe.ts";
 
 /** The user as which the kubelet speaks to the API server, by a client certificate. */
 export const KUBELET_USER = `system:node:${NODE_NAME}`;
@@ -20,7 +20,7 @@ export function kubelet(binary: string, dir: string, server: string, network: No
       `--node-ip=${bothFamilies(network, "node").join(",")}`,
     ],
     ready: async () => {
-      const healthy = await probe(`http://${network.node}:10248/healthz`);
+      const healthy = await probeOnce(`http://${network.node}:10248/healthz`);
       if (healthy !== true) return healthy;
       const answer = await ask(`${server}/api/v1/nodes/${NODE_NAME}`, adminClient(dir));
       if (typeof answer === "string") return answer;

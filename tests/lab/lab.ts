@@ -1,29 +1,29 @@
 import { fileURLToPath } from "node:url";
 import { apiserver, AUDIT_POLICY, labAddress } from "./apiserver.ts";
 import { type Binaries, build } from "./build.ts";
-import { makeAuthority, makeClientCertificate, makeServerCertificate, makeSigningKeys } from "./certificates.ts";
+import { makeAuthority, makeClientCertificate, makeServerCertificate, makeSigningKeys } from "./lab_certificates.ts";
 import { type CommandResult, runCommand } from "./command.ts";
 import { containerd, importImages, writeContainerdConfig } from "./containerd.ts";
 import { controllerManager } from "./controller_manager.ts";
 import { corednsObjects } from "./coredns.ts";
 import { etcd } from "./etcd.ts";
-import { removeIfExists } from "./files.ts";
-import { headscale, headscaleConfig, headscaleConfigPath } from "./headscale.ts";
-import { AGNHOST_IMAGE, COREDNS_IMAGE, PAUSE_IMAGE, writeImage } from "./image.ts";
+import { removeIfExists } from "./lab_files.ts";
+import { headscaleConfig, headscaleConfigPath, headscalePart } from "./headscale.ts";
+import { AGNHOST_IMAGE, COREDNS_IMAGE, PAUSE_IMAGE, writeImage } from "./lab_image.ts";
 import { KUBE_PROXY_USER, kubeProxy, writeKubeProxyConfig } from "./kube_proxy.ts";
-import { kubeconfigFor } from "./kubeconfig.ts";
+import { kubeconfigFor } from "./lab_kubeconfig.ts";
 import { kubelet, KUBELET_USER, writeKubeletConfig } from "./kubelet.ts";
 import { KUBE_ROUTER_USER, kubeRouter, kubeRouterObjects, prepareKubeRouter } from "./kube_router.ts";
 import { endNode, makeNode, NODE_NAME, nodeHolder } from "./node.ts";
 import { bothFamilies } from "./node_network.ts";
 import { nodeObstacle, policyObstacle } from "./node_obstacle.ts";
 import { connectOutside, outside, prepareOutside } from "./outside.ts";
-import type { PartSpec, Ports } from "./part.ts";
+import type { LabPorts, PartSpec } from "./part.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
-import { endAll, isOurs, Part, PartError, startDetached, WATCHDOG } from "./process.ts";
+import { endAll, isLabProcess, LabProcess, PartError, startDetached, WATCHDOG } from "./process.ts";
 import { scheduler } from "./scheduler.ts";
-import { type LabState, readState, type RealmState, updateState, writeState } from "./state.ts";
+import { type LabState, readState, type RealmState, updateState, writeState } from "./lab_state.ts";
 import { tailscaled, tailscaleStatus } from "./tailscaled.ts";
 import type { ToolGroup } from "./tools.ts";
 import { STORAGE_CLASS } from "./storage_class.ts";
@@ -57,7 +57,7 @@ export interface LabOptions {
 /** A node of the lab's tailnet. */
 export interface LabRealm extends RealmState {
   /** Its daemon, to be killed, paused and restarted. */
-  tailscaled: Part;
+  tailscaled: LabProcess;
 }
 
 /** A user that is to get a kubeconfig. */
@@ -121,7 +121,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 }
 
 /** {@link startLab}, with the ports to try: another program may take one before the lab does. */
-export async function launch(options: LabOptions, ports: () => Ports): Promise<Lab> {
+export async function launch(options: LabOptions, ports: () => LabPorts): Promise<Lab> {
   const realms = options.realms ?? [];
   realms.forEach(checkRealmName);
   const { node = false, policy = false } = options;
@@ -141,7 +141,7 @@ export async function launch(options: LabOptions, ports: () => Ports): Promise<L
   }
 }
 
-async function launchIn(dir: string, options: LabOptions, binaries: Binaries, ports: Ports): Promise<Lab> {
+async function launchIn(dir: string, options: LabOptions, binaries: Binaries, ports: LabPorts): Promise<Lab> {
   const realms = options.realms ?? [];
   const state: LabState = {
     kubeconfig: `${dir}/kubeconfig`,
@@ -192,7 +192,7 @@ function groupsFor(needs: { node: boolean; policy: boolean; tailnet: boolean; st
 export async function openLab(dir: string): Promise<Lab> {
   const path = existingFolder(dir);
   const state = path === undefined ? undefined : readState(path);
-  if (path === undefined || state === undefined || !Object.values(state.pids).some((pid) => isOurs(pid, path))) {
+  if (path === undefined || state === undefined || !Object.values(state.pids).some((pid) => isLabProcess(pid, path))) {
     throw new Error(`No lab runs in ${dir}. Start one with \`deno task lab up --dir ${dir}\`.`);
   }
   const realms = Object.values(state.realms);
@@ -227,21 +227,21 @@ export class Lab implements Cluster {
   readonly owned = true;
   /** Absolute path of its folder, with `lab.json` and `logs/`. */
   readonly dir: string;
-  readonly etcd: Part;
-  readonly apiserver: Part;
-  readonly controllerManager: Part;
+  readonly etcd: LabProcess;
+  readonly apiserver: LabProcess;
+  readonly controllerManager: LabProcess;
   /** Undefined unless asked for. */
-  readonly scheduler: Part | undefined;
+  readonly scheduler: LabProcess | undefined;
   /** The node's container runtime; undefined without a node. Pods go on when it ends. */
-  readonly containerd: Part | undefined;
+  readonly containerd: LabProcess | undefined;
   /** Undefined without a node. Pods go on when it ends. */
-  readonly kubelet: Part | undefined;
+  readonly kubelet: LabProcess | undefined;
   /** Undefined without a node. */
-  readonly kubeProxy: Part | undefined;
+  readonly kubeProxy: LabProcess | undefined;
   /** Enforces NetworkPolicies; undefined unless asked for. What it has made stands when it ends. */
-  readonly kubeRouter: Part | undefined;
-  readonly #node: Part | undefined;
-  readonly #outside: Part | undefined;
+  readonly kubeRouter: LabProcess | undefined;
+  readonly #node: LabProcess | undefined;
+  readonly #outside: LabProcess | undefined;
   readonly #binaries: Binaries;
   readonly #endsOnDispose: boolean;
 
@@ -276,8 +276,8 @@ export class Lab implements Cluster {
     return state;
   }
 
-  #part(spec: PartSpec): Part {
-    return new Part(this.dir, spec);
+  #part(spec: PartSpec): LabProcess {
+    return new LabProcess(this.dir, spec);
   }
 
   /** Path of the admin's kubeconfig. */
@@ -291,7 +291,7 @@ export class Lab implements Cluster {
   }
 
   /** On which its parts listen. */
-  get ports(): Ports {
+  get ports(): LabPorts {
     return this.#state.ports;
   }
 
@@ -301,13 +301,13 @@ export class Lab implements Cluster {
   }
 
   /** The tailnet's control server; undefined while the lab has no realm. */
-  get headscale(): Part | undefined {
+  get headscale(): LabProcess | undefined {
     return this.#binaries.headscale === undefined ? undefined : this.#headscale;
   }
 
-  get #headscale(): Part {
+  get #headscale(): LabProcess {
     const { node, ports } = this.#state;
-    return this.#part(headscale(this.#binaries.headscale!, this.dir, labAddress(node), ports));
+    return this.#part(headscalePart(this.#binaries.headscale!, this.dir, labAddress(node), ports));
   }
 
   /** The nodes of the tailnet by realm. */
@@ -320,7 +320,7 @@ export class Lab implements Cluster {
     );
   }
 
-  #tailscaled(name: string, stable: boolean, socket: string): Part {
+  #tailscaled(name: string, stable: boolean, socket: string): LabProcess {
     const binary = this.#binaries[stable ? "tailscaled-stable" : "tailscaled"];
     if (binary === undefined) throw new Error(`The tailscaled of realm ${name} was not built.`);
     return this.#part(tailscaled(binary, this.dir, name, socket, () => name in this.#state.realms));
@@ -554,7 +554,7 @@ export class Lab implements Cluster {
   }
 }
 
-function allPorts(): Ports {
+function allPorts(): LabPorts {
   const [etcd, etcdPeer, apiserver, controllerManager, scheduler, headscale, headscaleMetrics, headscaleGrpc, stun] =
     freePorts(9) as [number, number, number, number, number, number, number, number, number];
   return {

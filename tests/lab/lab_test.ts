@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { tailOf } from "./files.ts";
+import { tailOf } from "./lab_files.ts";
 import { endLab, type Lab, launch, openLab, startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
-import { isOurs } from "./process.ts";
-import { readState } from "./state.ts";
+import { isLabProcess } from "./process.ts";
+import { readState } from "./lab_state.ts";
 import { sharedLab } from "./shared.ts";
 import { tailscaleStatus } from "./tailscaled.ts";
 
@@ -195,7 +195,7 @@ Deno.test("a lab with two realms", async (t) => {
         );
         await second.scheduler.start();
       }
-      assert.deepEqual(pids.filter((pid) => isOurs(pid, dir)), []);
+      assert.deepEqual(pids.filter((pid) => isLabProcess(pid, dir)), []);
       assert.throws(() => Deno.statSync(dir), Deno.errors.NotFound);
       lab.assertRunning();
     },
@@ -231,11 +231,11 @@ Deno.test("when the process that started a lab is killed, the lab ends and its f
   const reader = starter.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const dir = (await reader.read()).value!.trim();
   const { pids } = readState(dir)!;
-  assert.ok(isOurs(pids.etcd!, dir));
+  assert.ok(isLabProcess(pids.etcd!, dir));
   starter.kill("SIGKILL");
   await starter.status;
   await reader.cancel();
-  await poll("all parts ended", () => !Object.values(pids).some((pid) => isOurs(pid, dir)) || "some run", {
+  await poll("all parts ended", () => !Object.values(pids).some((pid) => isLabProcess(pid, dir)) || "some run", {
     withinMs: 30_000,
   });
   await poll("the folder is gone", () => !exists(dir) || "it is there", { withinMs: 30_000 });
@@ -263,10 +263,10 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
       starter.kill("SIGKILL");
       await starter.status;
       const { pids } = readState(dir)!;
-      assert.ok(isOurs(pids.etcd!, dir));
+      assert.ok(isLabProcess(pids.etcd!, dir));
       const down = await cli("down", "--dir", dir);
       assert.match(down.stdout, /^lab: ended .*etcd, kube-apiserver/);
-      assert.deepEqual(Object.values(pids).filter((pid) => isOurs(pid, dir)), []);
+      assert.deepEqual(Object.values(pids).filter((pid) => isLabProcess(pid, dir)), []);
       assert.deepEqual(readState(dir)?.pids, {});
     });
 
@@ -276,7 +276,7 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
       const { pids } = readState(dir)!;
       const second = await cli("up", "--dir", dir, "--realms", "alice-home");
       assert.equal(second.code, 0, second.stderr);
-      assert.deepEqual(Object.values(pids).filter((pid) => isOurs(pid, dir)), []);
+      assert.deepEqual(Object.values(pids).filter((pid) => isLabProcess(pid, dir)), []);
       assert.match(second.stdout, /Kubernetes v1\.34\.4/);
       assert.match(second.stdout, /alice-home\.tailnet-name\.ts\.net {2}100\.64\.0\.1/);
       assert.equal(second.stdout.trimEnd().split("\n").at(-1), `export KUBECONFIG=${dir}/kubeconfig`);
@@ -319,7 +319,7 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
       const { pids, sockets } = readState(dir)!;
       const down = await cli("down", "--dir", dir);
       assert.match(down.stdout, /tailscaled-alice-home/);
-      assert.deepEqual(Object.values(pids).filter((pid) => isOurs(pid, dir)), []);
+      assert.deepEqual(Object.values(pids).filter((pid) => isLabProcess(pid, dir)), []);
       assert.ok(exists(`${dir}/logs/kube-apiserver.log`));
       assert.equal(exists(sockets), false);
       assert.match((await cli("down", "--dir", dir)).stdout, /^lab: nothing runs in /);

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { build } from "./build.ts";
 import { endLab, type Lab, openLab, startLab } from "./lab.ts";
 import { NODE_NAME } from "./node.ts";
-import { readState } from "./state.ts";
+import { readState } from "./lab_state.ts";
 import { type ToolGroup, TOOLS } from "./tools.ts";
 
 const USAGE = `The lab: a real Kubernetes control plane and a real tailnet on this machine.

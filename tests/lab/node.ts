@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { controlGroupFolder, endControlGroup, makeControlGroup } from "./cgroup.ts";
-import { exists, removeIfExists } from "./files.ts";
+import { exists, removeIfExists } from "./lab_files.ts";
 import { connectNode, disconnectNode, type NodeNetwork } from "./node_network.ts";
 import type { PartSpec } from "./part.ts";
-import { Part } from "./process.ts";
+import { LabProcess } from "./process.ts";
 
 /*
  * The node has a network namespace, a mount namespace and a control group of its own:
@@ -66,7 +66,7 @@ export async function makeNode(dir: string, options: { dualStack: boolean }): Pr
   for (const name of ["", "/containerd", "/kubelet", "/cni", "/volumes"]) Deno.mkdirSync(`${dir}/node${name}`);
   const { group, link } = namesOf(dir);
   makeControlGroup(group);
-  const holder = new Part(dir, nodeHolder(dir));
+  const holder = new LabProcess(dir, nodeHolder(dir));
   await holder.start();
   return await connectNode(link, holder.pid!, options);
 }

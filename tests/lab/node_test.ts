@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { adminClient } from "./apiserver.ts";
 import { runCommand } from "./command.ts";
-import { exists } from "./files.ts";
+import { exists } from "./lab_files.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { nodeTest } from "./needs_node.ts";
 import { NODE_NAME, nodeControlGroup } from "./node.ts";
 import { poll } from "./poll.ts";
-import { readState } from "./state.ts";
+import { readState } from "./lab_state.ts";
 import { addVolume } from "./volumes.ts";
-import { agnhostPod, guestPod } from "./workloads.ts";
+import { agnhostPod, guestPod } from "./lab_workloads.ts";
 
 const NAMESPACE = "guest-bob-home";
 

@@ -1,4 +1,4 @@
-import { readTextFileIfExists } from "./files.ts";
+import { readTextFileIfExists } from "./lab_files.ts";
 import { controlGroupOf } from "./node.ts";
 import { ip } from "./node_network.ts";
 import type { PartSpec } from "./part.ts";

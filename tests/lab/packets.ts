@@ -1,9 +1,9 @@
 /** Packets as tries: from the network namespace of a pod, of the node or of the outside, to anywhere. */
 import { fileURLToPath } from "node:url";
 import { runCommand } from "./command.ts";
-import { readTextFileIfExists } from "./files.ts";
+import { readTextFileIfExists } from "./lab_files.ts";
 import { nodeControlGroup } from "./node.ts";
-import { readState } from "./state.ts";
+import { readState } from "./lab_state.ts";
 
 /** A connection to try, by TCP, or a question that waits for any answer, by UDP. */
 export interface Try {

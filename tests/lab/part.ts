@@ -1,5 +1,5 @@
 /** The ports that one lab uses on 127.0.0.1, or some of them on the address that its node reaches. */
-export interface Ports {
+export interface LabPorts {
   etcd: number;
   etcdPeer: number;
   apiserver: number;

@@ -1,5 +1,5 @@
 /** Asks one URL once: true for a 2xx answer, else the reason. */
-export async function probe(url: string, options: Deno.CreateHttpClientOptions = {}): Promise<true | string> {
+export async function probeOnce(url: string, options: Deno.CreateHttpClientOptions = {}): Promise<true | string> {
   const answer = await ask(url, options);
   if (typeof answer === "string") return answer;
   return answer.status < 300 ? true : `${url} answers ${answer.status}: ${answer.body.slice(0, 500)}`;

@@ -1,7 +1,7 @@
-import { readTextFileIfExists, removeIfExists, tailOf } from "./files.ts";
+import { readTextFileIfExists, removeIfExists, tailOf } from "./lab_files.ts";
 import type { PartSpec } from "./part.ts";
 import { poll } from "./poll.ts";
-import { updateState } from "./state.ts";
+import { updateState } from "./lab_state.ts";
 
 /**
  * Starts a program in a session of its own, so that it goes on when the starter ends or its terminal gets Ctrl-C. A shell
@@ -28,7 +28,7 @@ export class PartError extends Error {
 }
 
 /** One process of a lab: a program of the control plane, of the node or of the tailnet. */
-export class Part {
+export class LabProcess {
   readonly #dir: string;
   readonly #spec: PartSpec;
 
@@ -50,7 +50,7 @@ export class Part {
   /** Its process, undefined when it doesn't run. */
   get pid(): number | undefined {
     const pid = recordedPid(this.#dir, this.name);
-    return pid !== undefined && isOurs(pid, this.#dir) ? pid : undefined;
+    return pid !== undefined && isLabProcess(pid, this.#dir) ? pid : undefined;
   }
 
   /** Starts it and returns when it is ready. Nothing happens when it runs already, but the wait. */
@@ -103,7 +103,7 @@ export class Part {
   /** The story of its end when it ended without being asked to; undefined while all is well. */
   death(): PartError | undefined {
     const pid = recordedPid(this.#dir, this.name);
-    if (pid === undefined || isOurs(pid, this.#dir)) return undefined;
+    if (pid === undefined || isLabProcess(pid, this.#dir)) return undefined;
     const code = exitCode(this.#dir, this.name, pid);
     const tail = this.#logTail();
     if (/address already in use/.test(tail)) {
@@ -163,7 +163,7 @@ export async function endAll(dir: string): Promise<string[]> {
   records.sort((a, b) => Number(b.name === WATCHDOG) - Number(a.name === WATCHDOG));
   await Promise.all(records.map(async ({ name, pid }) => {
     removeIfExists(pidFile(dir, name));
-    if (pid === Deno.pid || !isOurs(pid, dir)) return;
+    if (pid === Deno.pid || !isLabProcess(pid, dir)) return;
     await endProcess(dir, name, pid, name === WATCHDOG ? "SIGKILL" : "SIGTERM", 3_000);
     if (name !== WATCHDOG) ended.push(name);
   }));
@@ -181,12 +181,12 @@ async function endProcess(
   signal: Deno.Signal,
   graceMs: number,
 ): Promise<void> {
-  const gone = () => !isOurs(pid, dir) || "it still runs";
+  const gone = () => !isLabProcess(pid, dir) || "it still runs";
   send(pid, signal);
   send(pid, "SIGCONT"); // a paused process gets no other signal
   if (signal !== "SIGKILL") {
     await poll(`${name}: gone`, gone, { withinMs: graceMs, everyMs: 20 }).catch(() => {});
-    if (isOurs(pid, dir)) send(pid, "SIGKILL");
+    if (isLabProcess(pid, dir)) send(pid, "SIGKILL");
   }
   await poll(`${name} (process ${pid}): gone after SIGKILL`, gone, { withinMs: 10_000, everyMs: 10 });
   await exitCodeWritten(dir, name, pid);
@@ -245,7 +245,7 @@ function publishPids(dir: string): void {
 }
 
 /** Whether the process lives and its command line names the lab's folder. A zombie has no command line. */
-export function isOurs(pid: number, dir: string): boolean {
+export function isLabProcess(pid: number, dir: string): boolean {
   for (let tries = 0;; tries++) {
     const line = commandLine(pid);
     if (line.includes(`${dir}/`)) return true;

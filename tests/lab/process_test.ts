@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import type { PartSpec } from "./part.ts";
-import { endAll, Part, type PartError } from "./process.ts";
-import { readTextFileIfExists } from "./files.ts";
+import { endAll, LabProcess, type PartError } from "./process.ts";
+import { readTextFileIfExists } from "./lab_files.ts";
 import { poll } from "./poll.ts";
 
 /** A lab's folder without a lab, and in it one part that runs a shell script. */
-function partIn(dir: string, script: string, ready: PartSpec["ready"] = () => Promise.resolve(true)): Part {
+function partIn(dir: string, script: string, ready: PartSpec["ready"] = () => Promise.resolve(true)): LabProcess {
   for (const name of ["run", "logs"]) Deno.mkdirSync(`${dir}/${name}`, { recursive: true });
-  return new Part(dir, { name: "part", command: "/bin/sh", args: ["-c", script, `${dir}/part`], ready });
+  return new LabProcess(dir, { name: "part", command: "/bin/sh", args: ["-c", script, `${dir}/part`], ready });
 }
 
 async function inFolder(body: (dir: string) => Promise<void>): Promise<void> {

@@ -1,9 +1,9 @@
 import { adminClient } from "./apiserver.ts";
-import type { PartSpec, Ports } from "./part.ts";
-import { probe } from "./probe.ts";
+import type { LabPorts, PartSpec } from "./part.ts";
+import { probeOnce } from "./probe.ts";
 
 /** The real kube-scheduler. Without a node every pod stays Pending, with the scheduler's own words. */
-export function scheduler(binary: string, dir: string, ports: Ports): PartSpec {
+export function scheduler(binary: string, dir: string, ports: LabPorts): PartSpec {
   const kubeconfig = `${dir}/users/system%3Akube-scheduler.kubeconfig`;
   return {
     name: "kube-scheduler",
@@ -18,6 +18,6 @@ export function scheduler(binary: string, dir: string, ports: Ports): PartSpec {
       `--tls-cert-file=${dir}/certificates/apiserver.crt`,
       `--tls-private-key-file=${dir}/certificates/apiserver.key`,
     ],
-    ready: () => probe(`https://127.0.0.1:${ports.scheduler}/healthz`, adminClient(dir)),
+    ready: () => probeOnce(`https://127.0.0.1:${ports.scheduler}/healthz`, adminClient(dir)),
   };
 }

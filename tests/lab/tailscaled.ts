@@ -28,7 +28,7 @@ export function tailscaled(
 }
 
 /** The part of LocalAPI's status that the lab reads. */
-export interface TailscaleStatus {
+export interface DaemonStatus {
   BackendState: string;
   Self?: { DNSName: string; TailscaleIPs: string[] | null };
   Peer?:
@@ -37,10 +37,10 @@ export interface TailscaleStatus {
 }
 
 /** Asks a tailscaled for its status: the answer, or the reason why there is none. */
-export async function tailscaleStatus(socket: string): Promise<TailscaleStatus | string> {
+export async function tailscaleStatus(socket: string): Promise<DaemonStatus | string> {
   const answer = await ask("http://local-tailscaled.sock/localapi/v0/status", {
     proxy: { transport: "unix", path: socket },
   });
   if (typeof answer === "string") return answer;
-  return answer.status === 200 ? JSON.parse(answer.body) as TailscaleStatus : `status ${answer.status}: ${answer.body}`;
+  return answer.status === 200 ? JSON.parse(answer.body) as DaemonStatus : `status ${answer.status}: ${answer.body}`;
 }

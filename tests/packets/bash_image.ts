@@ -1,6 +1,6 @@
 /** An image whose first instruction can be a script's: bash of this machine with its libraries, and nothing else. */
 import { runCommand } from "../lab/command.ts";
-import { type Image, writeImage } from "../lab/image.ts";
+import { type Image, writeImage } from "../lab/lab_image.ts";
 import type { Lab } from "../lab/lab.ts";
 
 const BASH_IMAGE = "lab/bash:1";

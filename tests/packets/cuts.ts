@@ -1,14 +1,14 @@
 /** What becomes of connections, open ones and new ones, when a grant is cut and when it ends. */
-import { eventually } from "../fixtures/operator.ts";
+import { eventually } from "../fixtures/test_operator.ts";
 import { addOutsideAddresses } from "../lab/outside.ts";
 import { poll } from "../lab/poll.ts";
-import { MOVING, namespaceOf } from "./contracts.ts";
+import { contractNamespace, MOVING } from "./packet_contracts.ts";
 import type { LoadEvent, LoadPlace } from "./load.ts";
-import { runIn, type RunningProgram } from "./program.ts";
+import { runIn, type RunningProgram } from "./packet_program.ts";
 import { ipOf } from "./flows.ts";
-import { netexec, type Scene } from "./scene.ts";
+import { netexec, type PacketScene } from "./packet_scene.ts";
 
-const NAMESPACE = namespaceOf(MOVING);
+const NAMESPACE = contractNamespace(MOVING);
 
 const CUT = ["192.0.2.77", "2001:db8:77::1"];
 const KEPT = ["203.0.113.77", "2001:db8:77::2"];
@@ -32,7 +32,7 @@ export interface CutsReport {
 const WHILE_MS = 6_000;
 
 /** Cuts one of two grants under load, looks on until nothing new is answered, and then ends both. */
-export async function cutsUnderLoad(scene: Scene): Promise<CutsReport> {
+export async function cutsUnderLoad(scene: PacketScene): Promise<CutsReport> {
   const { cluster } = scene;
   await scene.lend(MOVING.name, [{ destinations: CUT }, { destinations: KEPT }]);
   await scene.create(netexec(NAMESPACE, "one"));

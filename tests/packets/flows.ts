@@ -1,26 +1,26 @@
 /** The traffic matrix: what guests may try, and what may be tried on them. */
-import { addressText, block, edges, type Family } from "../fixtures/addresses.ts";
-import { NAMES, namespaceOf, REALMS, type RealmTerms, STRANGER } from "./contracts.ts";
-import { type Flow, type Place, read } from "./oracle.ts";
-import type { LivePod, Scene } from "./scene.ts";
+import { type AddressFamily, addressText, block, edges } from "../fixtures/test_addresses.ts";
+import { contractNamespace, NAMES, REALMS, type RealmTerms, STRANGER } from "./packet_contracts.ts";
+import { type PacketFlow, type Place, read } from "./oracle.ts";
+import type { LivePod, PacketScene } from "./packet_scene.ts";
 
 /** A flow with the place it really comes from, and who else has to be answered when it isn't. */
-export interface MatrixFlow extends Flow {
+export interface MatrixFlow extends PacketFlow {
   /** In words, for the report. */
   name: string;
   /** The namespace that it comes from. */
   pid: number;
-  /** The address that it is sent to, where something leads from there to {@link Flow.to}. */
+  /** The address that it is sent to, where something leads from there to {@link PacketFlow.to}. */
   via?: string;
   viaPort?: number;
   /** The address that it comes from, if it has to be chosen. */
   source?: string;
 }
 
-export const familyOf = (ip: string): Family => ip.includes(":") ? 6 : 4;
+export const familyOf = (ip: string): AddressFamily => ip.includes(":") ? 6 : 4;
 
 /** Of a pod, those of one family. */
-export const ipOf = ({ ips }: Pick<LivePod, "ips">, family: Family): string =>
+export const ipOf = ({ ips }: Pick<LivePod, "ips">, family: AddressFamily): string =>
   ips.find((ip) => familyOf(ip) === family)!;
 
 const FAMILIES = [4, 6] as const;
@@ -54,14 +54,14 @@ const UNSENT = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/16", "fe80::/10",
 const STOPS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7"];
 
 /** All flows; what they reach has to be there. */
-export function matrix(scene: Scene): MatrixFlow[] {
+export function matrix(scene: PacketScene): MatrixFlow[] {
   return REALMS.flatMap((realm, index) => [
     ...outOf(scene, realm, REALMS[(index + 1) % REALMS.length]!),
     ...into(scene, realm, REALMS[(index + 1) % REALMS.length]!),
   ]);
 }
 
-function outOf(scene: Scene, realm: RealmTerms, next: RealmTerms): MatrixFlow[] {
+function outOf(scene: PacketScene, realm: RealmTerms, next: RealmTerms): MatrixFlow[] {
   const one = podOf(scene, realm);
   const flows: MatrixFlow[] = [];
   const add = (name: string, to: Place, ports: readonly number[], protocols: readonly ("TCP" | "UDP")[], via = {}) => {
@@ -75,7 +75,7 @@ function outOf(scene: Scene, realm: RealmTerms, next: RealmTerms): MatrixFlow[] 
   const granted = entriesOf(realm).map(({ ports }) => ports?.first).find((port) => port !== undefined) ?? 443;
   for (const family of FAMILIES) {
     const pods: [string, LivePod | undefined, Partial<Place>][] = [
-      ["a fellow", scene.pods.get(`${namespaceOf(realm)}/two`), { guestOf: realm.name }],
+      ["a fellow", scene.pods.get(`${contractNamespace(realm)}/two`), { guestOf: realm.name }],
       [`a guest of ${next.name}`, podOf(scene, next), { guestOf: next.name }],
       ["a pod of kube-system", scene.pods.get("kube-system/metrics-server"), {}],
       ["a pod elsewhere", scene.pods.get("elsewhere/target"), {}],
@@ -127,7 +127,7 @@ function outOf(scene: Scene, realm: RealmTerms, next: RealmTerms): MatrixFlow[] 
   return unique(flows);
 }
 
-function into(scene: Scene, realm: RealmTerms, next: RealmTerms): MatrixFlow[] {
+function into(scene: PacketScene, realm: RealmTerms, next: RealmTerms): MatrixFlow[] {
   const target = podOf(scene, realm);
   const flows: MatrixFlow[] = [];
   const add = (name: string, pid: number, from: Place, source?: string) => {
@@ -148,7 +148,7 @@ function into(scene: Scene, realm: RealmTerms, next: RealmTerms): MatrixFlow[] {
       const pod = scene.pods.get(key)!;
       add(key, pod.pid, { ip: ipOf(pod, family) });
     }
-    const fellow = scene.pods.get(`${namespaceOf(realm)}/two`);
+    const fellow = scene.pods.get(`${contractNamespace(realm)}/two`);
     if (fellow) add("a fellow", fellow.pid, { ip: ipOf(fellow, family), guestOf: realm.name });
   }
   for (const service of scene.services.filter(({ to }) => to.guestOf === realm.name)) {
@@ -178,9 +178,9 @@ export const OUTSIDERS: readonly string[] = [
   ..."192.0.2.1 192.168.77.10 169.254.169.254 2001:db8:ffff::1 fd77:77:77::10".split(" "),
 ];
 
-const podOf = (scene: Scene, realm: RealmTerms): LivePod => scene.pods.get(`${namespaceOf(realm)}/one`)!;
+const podOf = (scene: PacketScene, realm: RealmTerms): LivePod => scene.pods.get(`${contractNamespace(realm)}/one`)!;
 
-const nodeAddresses = ({ nodeAddresses }: Scene, family: Family): string[] =>
+const nodeAddresses = ({ nodeAddresses }: PacketScene, family: AddressFamily): string[] =>
   nodeAddresses.filter((ip) => familyOf(ip) === family);
 
 interface Entry {

@@ -2,8 +2,8 @@
  * May a flow pass? Read from the text of the Grants as a person would read it; no code of the operator takes part, and no
  * NetworkPolicy is looked at.
  */
-import { type Address, address, type Block, block, covers, isIn, sameAddress } from "../fixtures/addresses.ts";
-import { type GrantText, NAMES, REALMS, type RealmTerms } from "./contracts.ts";
+import { address, type Block, block, covers, isIn, sameAddress, type TestAddress } from "../fixtures/test_addresses.ts";
+import { type GrantText, NAMES, REALMS, type RealmTerms } from "./packet_contracts.ts";
 
 /** One end of a flow. */
 export interface Place {
@@ -14,7 +14,7 @@ export interface Place {
   isDns?: true;
 }
 
-export interface Flow {
+export interface PacketFlow {
   from: Place;
   to: Place;
   port: number;
@@ -46,7 +46,7 @@ export class Oracle {
     this.#never = [...all, ...all.filter(({ family }) => family === 4).flatMap(translations)];
   }
 
-  mayPass({ from, to, port, protocol }: Flow): boolean {
+  mayPass({ from, to, port, protocol }: PacketFlow): boolean {
     const [source, target] = [from, to].map(({ guestOf }) => REALMS.find(({ name }) => name === guestOf));
     return (!source || this.#mayLeave(source, to, port, protocol)) && (!target || mayEnter(target, from));
   }
@@ -61,7 +61,7 @@ export class Oracle {
     );
   }
 
-  #says(text: string, grant: GrantText, realm: RealmTerms, at: Address, port: number, protocol: string): boolean {
+  #says(text: string, grant: GrantText, realm: RealmTerms, at: TestAddress, port: number, protocol: string): boolean {
     const { host, ports } = read(text);
     if (ports && (ports.protocol !== protocol || port < ports.first || ports.last < port)) return false;
     const other = REALMS.find(({ name }) => name === host);
@@ -87,10 +87,11 @@ const mayEnter = (realm: RealmTerms, from: Place): boolean => isOwn(realm, from)
 const isOwn = (realm: RealmTerms, { ip, guestOf }: Place): boolean =>
   guestOf === realm.name || isAny(realm.addresses, address(ip));
 
-const isAny = (texts: readonly string[], at: Address): boolean => texts.some((text) => sameAddress(address(text), at));
+const isAny = (texts: readonly string[], at: TestAddress): boolean =>
+  texts.some((text) => sameAddress(address(text), at));
 
 /** What a NAT64 translator leads to counts as what is there. */
-const isPrivate = (at: Address): boolean =>
+const isPrivate = (at: TestAddress): boolean =>
   isIn(at, NAT64) ? isPrivate({ family: 4, value: at.value - NAT64.first }) : PRIVATE.some((each) => isIn(at, each));
 
 /** The IPv6 by which a NAT64 translator and 6to4 lead to an IPv4 range. */

@@ -3,14 +3,14 @@
  * Grants says, flow by flow; and what becomes of connections when a grant is cut, when it ends, and before it holds.
  */
 import assert from "node:assert/strict";
-import { step } from "../fixtures/operator.ts";
+import { step } from "../fixtures/test_operator.ts";
 import { openLab, startLab } from "../lab/lab.ts";
 import { nodeTest } from "../lab/needs_node.ts";
-import { REALMS } from "./contracts.ts";
+import { REALMS } from "./packet_contracts.ts";
 import { cutsUnderLoad } from "./cuts.ts";
 import { matrix } from "./flows.ts";
 import { Oracle } from "./oracle.ts";
-import { packetScene } from "./scene.ts";
+import { packetScene } from "./packet_scene.ts";
 import { startGaps } from "./start_gap.ts";
 import { verdictsOf } from "./verdicts.ts";
 

@@ -2,11 +2,11 @@
 import { addOutsideAddresses, FREE_PORTS } from "../lab/outside.ts";
 import { poll } from "../lab/poll.ts";
 import { bashPod, importBash } from "./bash_image.ts";
-import { EARLY, namespaceOf } from "./contracts.ts";
-import { runIn, type RunningProgram } from "./program.ts";
-import type { Scene } from "./scene.ts";
+import { contractNamespace, EARLY } from "./packet_contracts.ts";
+import { runIn, type RunningProgram } from "./packet_program.ts";
+import type { PacketScene } from "./packet_scene.ts";
 
-const NAMESPACE = namespaceOf(EARLY);
+const NAMESPACE = contractNamespace(EARLY);
 /** What the pods may send to, and what they may not. */
 const ALLOWED = ["192.0.2.1", "2001:db8:60::1"];
 const DENIED = ["203.0.113.1", "2001:db8:61::1"];
@@ -38,7 +38,7 @@ export interface StartGap {
 }
 
 /** Measures pods that start one after the other, and then some that start together. */
-export async function startGaps(scene: Scene, { alone, together }: { alone: number; together: number }) {
+export async function startGaps(scene: PacketScene, { alone, together }: { alone: number; together: number }) {
   await importBash(scene.lab);
   const destinations = ALLOWED.map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${FREE_PORTS.first}/udp`);
   await scene.lend(EARLY.name, [{ destinations }]);

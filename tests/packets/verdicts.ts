@@ -3,8 +3,8 @@ import { OUTSIDERS } from "./flows.ts";
 import { addOutsideAddresses } from "../lab/outside.ts";
 import { type Try, tryAll } from "../lab/packets.ts";
 import { familyOf, ipOf, type MatrixFlow } from "./flows.ts";
-import type { Flow } from "./oracle.ts";
-import type { Scene } from "./scene.ts";
+import type { PacketFlow } from "./oracle.ts";
+import type { PacketScene } from "./packet_scene.ts";
 
 export interface Verdicts {
   flows: number;
@@ -21,9 +21,9 @@ const SHORT = { withinMs: 800 };
 
 /** Tries all flows, and whom else their targets answer where they don't answer them. */
 export async function verdictsOf(
-  scene: Scene,
+  scene: PacketScene,
   flows: readonly MatrixFlow[],
-  mayPass: (flow: Flow) => boolean,
+  mayPass: (flow: PacketFlow) => boolean,
 ): Promise<Verdicts> {
   const sources = flows.flatMap(({ source }) => source === undefined ? [] : [source]);
   await addOutsideAddresses(scene.outside, [...new Set([...sources, ...OUTSIDERS])]);
@@ -69,7 +69,7 @@ const tryOf = ({ to, port, protocol, via, viaPort, source }: MatrixFlow): Try =>
 });
 
 /** Who has to be answered for a denial to mean anything: somebody whom nothing binds, and the sender somewhere else. */
-function controlsOf(scene: Scene, flow: MatrixFlow): Control[] {
+function controlsOf(scene: PacketScene, flow: MatrixFlow): Control[] {
   const one = tryOf(flow);
   const { from: _, ...unbound } = one;
   if (!flow.to.guestOf) return [{ who: "the control", pid: scene.pods.get("elsewhere/control")!.pid, one }];

@@ -1,20 +1,27 @@
 /** Everybody but the operator: people, guests, the controller manager, kubelets, the tailnet, and time. */
 import { type GrantSpec, type RealmSpec, trustedNodeAnnotation, trustLevels } from "../../src/api/mod.ts";
-import { adoptAnnotation, cordonAnnotation, guestNamespace } from "../../src/core/names.ts";
-import type { NodeFacts } from "../../src/core/realm/world.ts";
+import { adoptAnnotation, freezeAnnotation, guestNamespace } from "../../src/core/names.ts";
+import type { NodeFacts } from "../../src/core/realm/realm_world.ts";
 import { breakable } from "./broken.ts";
-import type { Promises } from "./promises.ts";
-import type { Random } from "./random.ts";
+import type { Invariants } from "./invariants.ts";
+import type { SeededRandom } from "./random.ts";
 import { type Replica, skewLookMs } from "./replica.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { keyOf, realmSpecOf, specOf, statusOf, type Stored, type World } from "./world.ts";
+import type { SimulatedSurroundings } from "./surroundings.ts";
+import {
+  realmSpecOf,
+  simulatedKeyOf,
+  type SimulatedObject,
+  simulatedSpecOf,
+  statusOf,
+  type World,
+} from "./simulated_world.ts";
 
 /** What the actors act on. */
-export interface Stage {
+export interface ActorStage {
   world: World;
-  around: Surroundings;
+  around: SimulatedSurroundings;
   operator: Replica;
-  promises: Promises;
+  invariants: Invariants;
   /** What may happen in this schedule. */
   may: { drift: boolean; skew: boolean; foreign: boolean; faults: boolean };
 }
@@ -35,7 +42,7 @@ const destinations = ["203.0.113.0/24", "198.51.100.7:443", "carol", "bob:22", "
 const at = (world: World, seconds: number): string =>
   new Date((Math.floor(world.now / 1000) + seconds) * 1000).toISOString().replace(".000Z", "Z");
 
-function anyGrant(world: World, random: Random): GrantSpec {
+function anyGrant(world: World, random: SeededRandom): GrantSpec {
   const from = random.percent(15) ? { validFrom: at(world, random.of([1, 30, 600])) } : {};
   const until = random.percent(60) ? { validUntil: at(world, random.of([2, 60, 700, 1500, 7200, 86_400])) } : {};
   const termination = {
@@ -61,13 +68,13 @@ function anyGrant(world: World, random: Random): GrantSpec {
   };
 }
 
-export function createGrant({ world }: Stage, random: Random, name: string = random.of(grantNames)): string {
+export function createGrant({ world }: ActorStage, random: SeededRandom, name: string = random.of(grantNames)): string {
   const spec = anyGrant(world, random);
   const answer = world.create("grants", { metadata: { name }, spec });
   return "error" in answer ? "" : `create grant ${name} ${JSON.stringify(spec)}`;
 }
 
-export function createRealm({ world }: Stage, random: Random, name: string): string {
+export function createRealm({ world }: ActorStage, random: SeededRandom, name: string): string {
   const spec: RealmSpec = {
     identity: `${random.percent(85) ? name : "mallory"}.tailnet.ts.net${random.percent(10) ? "." : ""}`,
     connectionType: "tailscale",
@@ -90,9 +97,9 @@ export const nodeNamed = (name: string, facts: Partial<NodeFacts> = {}): NodeFac
 
 export const everybody = (): NodeFacts[] => ["alice", "bob", "carol", "mallory"].map((name) => nodeNamed(name));
 
-type Action = (stage: Stage, random: Random) => string;
+type Action = (stage: ActorStage, random: SeededRandom) => string;
 
-const anyOf = (objects: Stored[], random: Random): Stored | undefined =>
+const anyOf = (objects: SimulatedObject[], random: SeededRandom): SimulatedObject | undefined =>
   objects.length > 0 ? random.of(objects) : undefined;
 
 /** People who give: grants and realms. */
@@ -161,11 +168,11 @@ const grantors: Action[] = [
   },
 ];
 
-function change(world: World, random: Random, what: string, how: (spec: GrantSpec) => GrantSpec): string {
+function change(world: World, random: SeededRandom, what: string, how: (spec: GrantSpec) => GrantSpec): string {
   const active = world.list("grants").filter((grant) => statusOf(grant).phase === "Active");
   const grant = anyOf(random.percent(80) && active.length > 0 ? active : world.list("grants"), random);
   if (!grant || !world.changeGrant(grant.metadata.name, how)) return "";
-  return `${what} ${grant.metadata.name} ${JSON.stringify(specOf(world.get("grants", grant.metadata.name)!))}`;
+  return `${what} ${grant.metadata.name} ${JSON.stringify(simulatedSpecOf(world.get("grants", grant.metadata.name)!))}`;
 }
 
 /** Guests: they work where they are let in, and are admitted as the quota's status says. */
@@ -243,12 +250,12 @@ const guests: Action[] = [
 /** People who can do everything, and touch what is Keystone's. */
 const drift: Action[] = [
   (stage, random) => {
-    const { world, promises } = stage;
+    const { world, invariants } = stage;
     const namespace = guestNamespace(random.of(grantees));
     const kind = random.of(["quotas", "limitRanges", "serviceAccounts", "bindings", "guides", "policies"] as const);
     const object = anyOf(world.within(kind, namespace), random);
     if (!object) return "";
-    promises.disturbed(namespace);
+    invariants.disturbed(namespace);
     const key = `${namespace}/${object.metadata.name}`;
     const gone = () => {
       world.delete(kind, key, undefined, "other");
@@ -264,7 +271,7 @@ const drift: Action[] = [
         const choice = random.below(5);
         if (choice === 0) return set("hard|requests.cpu", "100");
         if (choice === 1) return set("hard|pods", "1");
-        if (choice === 2) return set(`annotations|${cordonAnnotation}`, random.of(["{}", "no JSON"]));
+        if (choice === 2) return set(`annotations|${freezeAnnotation}`, random.of(["{}", "no JSON"]));
         if (choice === 3) return set("hard|services.loadbalancers", undefined);
         const { spec } = object;
         world.replace(kind, key, { spec: { ...(spec as { hard: Record<string, string> }), scopes: ["BestEffort"] } });
@@ -299,21 +306,21 @@ const drift: Action[] = [
       }
     }
   },
-  ({ world, promises }, random) => {
+  ({ world, invariants }, random) => {
     const namespace = guestNamespace(random.of(grantees));
     if (!world.get("namespaces", namespace) || random.percent(50)) return "";
-    promises.disturbed(namespace);
+    invariants.disturbed(namespace);
     world.delete("namespaces", namespace, undefined, "other");
     return `drift: delete namespace ${namespace}`;
   },
 ];
 
 /** What was refused stands as it was until it is written. */
-export function refuseNoMore({ world, promises }: Stage): void {
+export function refuseNoMore({ world, invariants }: ActorStage): void {
   for (const refused of world.refused) {
     const key = refused.slice(refused.indexOf(" ") + 1);
     const grant = refused.startsWith("grants ") ? world.get("grants", key) : undefined;
-    promises.disturbed(grant ? guestNamespace(specOf(grant).granteeRealm) : key.split("/")[0]!);
+    invariants.disturbed(grant ? guestNamespace(simulatedSpecOf(grant).granteeRealm) : key.split("/")[0]!);
   }
   world.refused.clear();
 }
@@ -344,7 +351,7 @@ const faults: Action[] = [
     const object = anyOf(world.list(kind as "guides"), random);
     if (!object) return "";
     const { name, namespace } = object.metadata;
-    const key = `${kind} ${keyOf(namespace, name)}`;
+    const key = `${kind} ${simulatedKeyOf(namespace, name)}`;
     world.refused.add(key);
     return `writes are refused from now on: ${key}`;
   },
@@ -422,10 +429,10 @@ const surroundings: Action[] = [
     operator.storageRead();
     return `the database has ${around.storedBytes} bytes`;
   },
-  ({ world, around, may, promises }, random) => {
+  ({ world, around, may, invariants }, random) => {
     if (!may.skew) return "";
     around.aheadMs = around.aheadMs !== 0 ? 0 : random.of([3000, 3_600_000, 90_000_000, -3000, -600_000]);
-    promises.skewed();
+    invariants.skewed();
     if (around.aheadMs === 0) world.now += skewLookMs;
     return `clocks ${around.aheadMs}`;
   },
@@ -445,7 +452,7 @@ export const passTime: Action = ({ world, around, operator }, random) => {
 
 function instants(world: World): number[] {
   return world.list("grants").flatMap((grant) => {
-    const { validity } = specOf(grant);
+    const { validity } = simulatedSpecOf(grant);
     const { effectiveUntil, reductions } = statusOf(grant);
     return [
       validity?.validFrom,
@@ -457,7 +464,7 @@ function instants(world: World): number[] {
 }
 
 /** What the controller manager and the kubelets have to do. */
-export function machinery({ world }: Stage): (() => string)[] {
+export function machinery({ world }: ActorStage): (() => string)[] {
   const out: (() => string)[] = [];
   for (const quota of world.list("quotas")) {
     const key = `${quota.metadata.namespace}/${quota.metadata.name}`;
@@ -503,7 +510,7 @@ function stopped(world: World, key: string): string {
 }
 
 /** Since Kubernetes 1.33 pods go before all else; earlier ones delete in any order. */
-const isOrdered = ({ metadata }: Stored): boolean => Number(metadata.uid.slice(1)) % 3 !== 0;
+const isOrdered = ({ metadata }: SimulatedObject): boolean => Number(metadata.uid.slice(1)) % 3 !== 0;
 
 /** The namespace controller deletes what is in it; pods in their own time. */
 function emptied(world: World, namespace: string): string {
@@ -526,7 +533,7 @@ function emptied(world: World, namespace: string): string {
 }
 
 /** One thing that anybody but the operator may do; an empty text when it came to nothing. */
-export function act(stage: Stage, random: Random): string {
+export function act(stage: ActorStage, random: SeededRandom): string {
   const what = random.below(100);
   const group = what < 45
     ? grantors

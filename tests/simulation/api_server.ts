@@ -1,9 +1,16 @@
 /** The API server over a {@linkcode World}: requests as the operator's client makes them, answers as it is given them. */
 import { ApiError, type JSONValue, type RequestOptions } from "../../lib/kubernetes/mod.ts";
 import { trustedNodeAnnotation } from "../../src/api/mod.ts";
-import { type Answer, isMade, keyOf, type Kind, type Stated, type World } from "./world.ts";
+import {
+  type ApiAnswer,
+  isMade,
+  simulatedKeyOf,
+  type SimulatedKind,
+  type Stated,
+  type World,
+} from "./simulated_world.ts";
 
-const kinds: Readonly<Record<string, Kind>> = {
+const kinds: Readonly<Record<string, SimulatedKind>> = {
   grants: "grants",
   realms: "realms",
   superentities: "superEntities",
@@ -28,7 +35,7 @@ const empty = new Set(["services", "volumesnapshots"]);
 export interface Target {
   plural: string;
   /** Absent for a kind of which there is nothing here. */
-  kind?: Kind;
+  kind?: SimulatedKind;
   namespace?: string;
   /** Absent for a whole collection. */
   name?: string;
@@ -53,10 +60,10 @@ export function targetOf(path: string): Target {
 }
 
 /** A request in a few words, for traces. */
-export function textOf({ method, path, contentType, bodyJson }: RequestOptions): string {
+export function eventText({ method, path, contentType, bodyJson }: RequestOptions): string {
   const { kind, plural, namespace, name, subresource } = targetOf(path);
   const { metadata, status } = (bodyJson ?? {}) as { metadata?: { name?: string }; status?: Record<string, unknown> };
-  const key = keyOf(namespace, name ?? metadata?.name ?? "");
+  const key = simulatedKeyOf(namespace, name ?? metadata?.name ?? "");
   const what = `${kind ?? plural} ${key}`;
   if (subresource === "eviction") return `evict ${key}`;
   if (subresource === "status") return `status ${what} ${newsOf(status ?? {})}`;
@@ -95,11 +102,11 @@ export class ApiServer {
     return { metadata: { resourceVersion: String(this.#world.version) }, items } as unknown as JSONValue;
   }
 
-  #write(request: RequestOptions, { kind, plural, namespace, name, subresource }: Target): Answer {
+  #write(request: RequestOptions, { kind, plural, namespace, name, subresource }: Target): ApiAnswer {
     const world = this.#world;
     const body = (request.bodyJson ?? {}) as Body;
     if (kind === undefined) return { error: 404, why: `${plural} "${name}" not found` };
-    const key = keyOf(namespace, name ?? body.metadata?.name ?? "");
+    const key = simulatedKeyOf(namespace, name ?? body.metadata?.name ?? "");
     if (subresource === "eviction") {
       const { preconditions, gracePeriodSeconds } = body.deleteOptions!;
       return world.evict(key, preconditions!.uid, gracePeriodSeconds!);
@@ -116,7 +123,7 @@ export class ApiServer {
     return merge ? this.#merge(kind, key, body) : this.#apply(kind, key, body, subresource);
   }
 
-  #merge(kind: Kind, key: string, { metadata }: Body): Answer {
+  #merge(kind: SimulatedKind, key: string, { metadata }: Body): ApiAnswer {
     const { uid, labels, annotations, resourceVersion } = metadata!;
     switch (kind) {
       case "namespaces":
@@ -129,7 +136,7 @@ export class ApiServer {
     }
   }
 
-  #apply(kind: Kind, key: string, body: Body, subresource: string | undefined): Answer {
+  #apply(kind: SimulatedKind, key: string, body: Body, subresource: string | undefined): ApiAnswer {
     const { uid, annotations, finalizers } = body.metadata!;
     if (kind !== "grants" && kind !== "realms" && kind !== "superEntities") {
       return this.#world.apply(kind, withoutUid(body), uid);
@@ -143,7 +150,7 @@ export class ApiServer {
   }
 
   /** The admission policy on the operator itself: it writes only in namespaces that it has made. */
-  #fence(namespace: string): Answer | undefined {
+  #fence(namespace: string): ApiAnswer | undefined {
     const home = this.#world.get("namespaces", namespace);
     if (!home || isMade(home)) return undefined;
     return {
@@ -174,7 +181,7 @@ function withoutUid({ metadata, ...rest }: Body): Stated {
 }
 
 const errorOf = (
-  { error, why, details }: Extract<Answer, { error: number }>,
+  { error, why, details }: Extract<ApiAnswer, { error: number }>,
   { method, path }: RequestOptions,
 ): ApiError => new ApiError(why, { code: error, reason: "", method, path, ...(details ? { details } : {}) });
 

@@ -3,8 +3,8 @@ import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
 import { guestFinalizer, trustedNodeAnnotation } from "../../src/api/mod.ts";
 import { effectsOf, writtenBy } from "../../src/core/effects.ts";
 import { ownershipOf } from "../../src/core/guest/namespace/ownership.ts";
-import type { GuestPlan } from "../../src/core/guest/plan.ts";
-import type { GuestWorld } from "../../src/core/guest/world.ts";
+import type { GuestPlan } from "../../src/core/guest/plan_guest.ts";
+import type { GuestWorld } from "../../src/core/guest/guest_world.ts";
 import { targetOf } from "./api_server.ts";
 
 export class Coverage {
@@ -23,15 +23,15 @@ export class Coverage {
       else if ("delete" in write) this.count(`write -${write.delete.kind}`);
       else this.count("evict" in write ? "write evict" : "write -volumes");
     }
-    const { holdings, drainUntil } = plan.holdings;
-    for (const { notice, reductions } of holdings) {
+    const { entitlements, drainUntil } = plan.sums;
+    for (const { notice, reductions } of entitlements) {
       if (notice) this.count(`rung notice ${notice.why}${notice.skewed ? " skewed" : ""}`);
       for (const { until } of reductions) this.count(`rung cut ${until > world.now ? "on notice" : "over"}`);
     }
-    if (world.quota?.cordon !== undefined) this.count("rung cordon");
+    if (world.quota?.freeze !== undefined) this.count("rung cordon");
     if (drainUntil !== undefined) this.count("rung end");
     if (plan.draining) this.count("rung drain");
-    if (world.namespace && holdings.length === 0) this.count("rung after");
+    if (world.namespace && entitlements.length === 0) this.count("rung after");
   }
 
   /** A write that is sent: what it says, where that is a status or a finalizer. */

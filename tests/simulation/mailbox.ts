@@ -1,5 +1,5 @@
 /** Messages between operators, which come late, twice, in any order, or never. */
-import type { Random } from "./random.ts";
+import type { SeededRandom } from "./random.ts";
 
 interface OnItsWay<M> {
   from: string;
@@ -26,7 +26,7 @@ export class Mailbox<M> {
   }
 
   /** Something becomes of any one of the messages. */
-  step(random: Random): string {
+  step(random: SeededRandom): string {
     const index = random.below(this.#onItsWay.length);
     const { from, to, message } = this.#onItsWay[index]!;
     const what = random.below(100);

@@ -1,8 +1,8 @@
 /** The fewest steps of a seed's schedule that still break the same promise. */
 import { Coverage } from "./coverage.ts";
-import { type Outcome, runSchedule, stepsOf } from "./schedule.ts";
+import { runSchedule, type ScheduleOutcome, stepsOf } from "./schedule.ts";
 
-const promiseOf = ({ broken }: Outcome): string | undefined => broken?.message.split(":")[0];
+const promiseOf = ({ broken }: ScheduleOutcome): string | undefined => broken?.message.split(":")[0];
 
 /** Leaves out steps, first many at a time, as long as the same promise is broken without them. */
 export async function minimal(

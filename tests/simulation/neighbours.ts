@@ -1,27 +1,27 @@
 /** Two clusters side by side, each with an API server and an operator of its own, and messages between the operators. */
 import { defaultSettings } from "../../src/api/mod.ts";
 import { guestFlowName } from "../../src/core/names.ts";
-import { machinery, nodeNamed, type Stage } from "./actors.ts";
+import { type ActorStage, machinery, nodeNamed } from "./actors.ts";
 import { Coverage } from "./coverage.ts";
 import { Mailbox } from "./mailbox.ts";
-import { Broken, Promises } from "./promises.ts";
-import { type Random, randomOf } from "./random.ts";
+import { Broken, Invariants } from "./invariants.ts";
+import { randomOf, type SeededRandom } from "./random.ts";
 import { Replica } from "./replica.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { World } from "./world.ts";
+import type { SimulatedSurroundings } from "./surroundings.ts";
+import { World } from "./simulated_world.ts";
 
 /** A process of one side: what it sends to the other side, and what it does with what it receives. */
-export interface Exchange<M> {
+export interface ClusterExchange<M> {
   /** Called after each step of its operator. */
   looked(): void;
   heard(message: M): void;
 }
 
 /** One of the two clusters. */
-export interface Side<M> extends Stage {
+export interface Side<M> extends ActorStage {
   name: string;
   /** The exchange of the process that runs now. */
-  exchange: Exchange<M>;
+  exchange: ClusterExchange<M>;
 }
 
 export interface NeighboursOptions<M> {
@@ -29,9 +29,9 @@ export interface NeighboursOptions<M> {
   /** The realms that the clusters are. */
   names: readonly [string, string];
   /** A process begins: what it exchanges, with memory of its own. */
-  exchange: (side: Side<M>, send: (message: M) => void) => Exchange<M>;
+  exchange: (side: Side<M>, send: (message: M) => void) => ClusterExchange<M>;
   /** Something that people do. */
-  act: (side: Side<M>, random: Random) => string;
+  act: (side: Side<M>, random: SeededRandom) => string;
 }
 
 const startedAt = Date.parse("2026-06-01T12:00:00Z");
@@ -42,7 +42,7 @@ export class Neighbours<M> {
   readonly sides: readonly Side<M>[];
   readonly #options: NeighboursOptions<M>;
   readonly #mailbox: Mailbox<M>;
-  readonly #random: Random;
+  readonly #random: SeededRandom;
 
   constructor(options: NeighboursOptions<M>) {
     this.#options = options;
@@ -59,7 +59,7 @@ export class Neighbours<M> {
       const spec = { identity: `${realm}.tailnet.ts.net`, connectionType: "tailscale", trustLevel: "partner" };
       world.create("realms", { metadata: { name: realm }, spec });
     }
-    const around: Surroundings = {
+    const around: SimulatedSurroundings = {
       settings: defaultSettings,
       cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
       configured: name,
@@ -71,7 +71,7 @@ export class Neighbours<M> {
       aheadMs: 0,
     };
     const may = { drift: false, skew: false, foreign: false, faults: false };
-    const side = { name, world, around, promises: new Promises(world, around), may } as Side<M>;
+    const side = { name, world, around, invariants: new Invariants(world, around), may } as Side<M>;
     this.#start(side);
     return side;
   }
@@ -79,15 +79,15 @@ export class Neighbours<M> {
   /** A new process on one side. */
   #start(side: Side<M>): void {
     const { names, exchange } = this.#options;
-    const { name, world, around, promises } = side;
+    const { name, world, around, invariants } = side;
     const observer = {
       coverage: new Coverage(),
-      sending: (request: Parameters<Promises["sending"]>[0]) => promises.sending(request),
+      sending: (request: Parameters<Invariants["sending"]>[0]) => invariants.sending(request),
     };
     const operator: Replica = new Replica(world, around, observer, this.#random);
     side.operator = operator;
     world.listener = (change) => {
-      promises.changed(change);
+      invariants.changed(change);
       operator.changed(change);
     };
     const other = names.find((each) => each !== name)!;
@@ -107,7 +107,7 @@ export class Neighbours<M> {
         this.trace.push(`${side.name} crashes`);
         this.#start(side);
       } else for (const { world } of this.sides) world.now += 60_000;
-      side.promises.hold();
+      side.invariants.hold();
     }
   }
 
@@ -130,11 +130,11 @@ export class Neighbours<M> {
       for (const side of this.sides) {
         if (await this.#operate(side, false)) isBusy = true;
         else if (machinery(side).some((each) => each() !== "")) isBusy = true;
-        side.promises.hold();
+        side.invariants.hold();
       }
       if (isBusy || !this.#mailbox.isEmpty) continue;
       for (const { exchange } of this.sides) exchange.looked();
-      if (this.#mailbox.isEmpty) return this.sides.forEach(({ promises }) => promises.atRest());
+      if (this.#mailbox.isEmpty) return this.sides.forEach(({ invariants }) => invariants.atRest());
     }
     throw new Broken("two neighbours come to rest when nobody acts");
   }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { GrantSpec } from "../../src/api/mod.ts";
-import type { Random } from "./random.ts";
-import { type Exchange, Neighbours, type Side } from "./neighbours.ts";
-import { statusOf, type World } from "./world.ts";
+import type { SeededRandom } from "./random.ts";
+import { type ClusterExchange, Neighbours, type Side } from "./neighbours.ts";
+import { statusOf, type World } from "./simulated_world.ts";
 
 /** A cluster's statement about itself: the grants that it gives, as of a version of its API server. */
 interface Word {
@@ -16,7 +16,7 @@ const inForce = (world: World): string[] =>
   world.list("grants").filter((grant) => statusOf(grant).phase === "Active").map(({ metadata }) => metadata.name);
 
 /** A loop for this test alone: says what is in force until the other side has said that it knows. */
-class Gossip implements Exchange<Word | { known: number }> {
+class Gossip implements ClusterExchange<Word | { known: number }> {
   readonly #world: World;
   readonly #send: (message: Word | { known: number }) => void;
   #said: Word = { version: -1, inForce: [] };
@@ -49,7 +49,7 @@ class Gossip implements Exchange<Word | { known: number }> {
   }
 }
 
-function act(side: Side<Word | { known: number }>, random: Random): string {
+function act(side: Side<Word | { known: number }>, random: SeededRandom): string {
   const { world, name } = side;
   const grant = `${name}-${random.below(3)}`;
   if (random.percent(60)) {

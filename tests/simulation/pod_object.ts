@@ -1,8 +1,8 @@
 /** A pod of a {@linkcode World} as the API server shows it. */
 import type { Pod } from "../../lib/kubernetes_apis/core@v1.ts";
-import type { Stored } from "./world.ts";
+import type { SimulatedObject } from "./simulated_world.ts";
 
-export function podObject({ metadata, pod }: Stored): Pod {
+export function podObject({ metadata, pod }: SimulatedObject): Pod {
   const { cpuMilli, memoryMi, priority, graceSeconds, finished, held } = pod!;
   const resources = { cpu: `${cpuMilli}m`, memory: `${memoryMi}Mi` };
   return {

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { defaultSettings, type GrantSpec, type SuperEntitySpec } from "../../src/api/mod.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
-import { everybody, machinery, nodeNamed, type Stage } from "./actors.ts";
+import { type ActorStage, everybody, machinery, nodeNamed } from "./actors.ts";
 import { Coverage } from "./coverage.ts";
 import { randomOf } from "./random.ts";
 import { Replica } from "./replica.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { type Change, statusOf, World } from "./world.ts";
+import type { SimulatedSurroundings } from "./surroundings.ts";
+import { type ObjectChange, statusOf, World } from "./simulated_world.ts";
 
-const around: Surroundings = {
+const around: SimulatedSurroundings = {
   settings: defaultSettings,
   cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
   configured: "alice",
@@ -38,12 +38,12 @@ function begun(): World {
 async function operate(world: World, seed: number, writes = Infinity): Promise<readonly string[]> {
   const random = randomOf(seed, -11);
   const operator = new Replica(world, around, { coverage: new Coverage(), sending: () => {} }, random);
-  world.listener = (change: Change) => operator.changed(change);
+  world.listener = (change: ObjectChange) => operator.changed(change);
   for (let turn = 0; turn < 3000 && operator.requests.length < writes; turn++) {
     operator.catchUp();
     const choices = operator.choices();
     if (choices.length > 0) await random.of(choices)();
-    else if (!machinery({ world } as Stage).some((each) => each() !== "")) break;
+    else if (!machinery({ world } as ActorStage).some((each) => each() !== "")) break;
   }
   return operator.requests;
 }
@@ -56,7 +56,7 @@ Deno.test("simulation: wherever an operator breaks off that lets a pooled grant 
       const world = begun();
       const before = await operate(world, seed, writes);
       // A start takes longer than the quota controller takes.
-      while (machinery({ world } as Stage).some((each) => each() !== ""));
+      while (machinery({ world } as ActorStage).some((each) => each() !== ""));
       const after = await operate(world, seed + 1000);
       assert.equal(statusOf(world.get("grants", "one")!).phase, "Active");
       const deletions = after.filter((text) => text.includes(" delete "));

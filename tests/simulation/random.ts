@@ -1,7 +1,7 @@
 /** Chance that can be had again: the same seed gives the same choices. */
 
 /** Choices that follow from a seed (mulberry32: small, quick, and good enough to choose by). */
-export class Random {
+export class SeededRandom {
   #state: number;
 
   constructor(seed: number) {
@@ -44,8 +44,8 @@ export class Random {
 }
 
 /** A chance of its own for each step of a schedule, so that a step that is left out changes no other's choices. */
-export const randomOf = (seed: number, step: number): Random =>
-  new Random(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(step + 1, 0xc2b2ae35));
+export const randomOf = (seed: number, step: number): SeededRandom =>
+  new SeededRandom(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(step + 1, 0xc2b2ae35));
 
 /** A running hash of texts with 53 bits (two FNV-1a's), enough to tell millions of traces apart. */
 export class Hash {

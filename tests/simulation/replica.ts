@@ -12,9 +12,9 @@ import type { Context } from "../../src/controllers/context.ts";
 import { executorOf } from "../../src/controllers/kinds.ts";
 import { beginToLead, connectLoops, knowFlows, loops } from "../../src/controllers/loops.ts";
 import { Pings } from "../../src/controllers/pings.ts";
-import { createPodStore } from "../../src/controllers/pods.ts";
+import { createPodStore } from "../../src/controllers/pod_watches.ts";
 import { Pools } from "../../src/controllers/pools.ts";
-import { Shares } from "../../src/controllers/shares.ts";
+import { EnforcementCache } from "../../src/controllers/enforcement_cache.ts";
 import { createSignals } from "../../src/controllers/signals.ts";
 import { createStores } from "../../src/controllers/stores.ts";
 import { Unwritten } from "../../src/controllers/unwritten.ts";
@@ -22,21 +22,28 @@ import type { NamespaceFacts, PodFacts } from "../../src/core/facts.ts";
 import { guideName } from "../../src/core/guest/objects/guide.ts";
 import { limitRangeName } from "../../src/core/guest/objects/limit_range.ts";
 import { quotaName } from "../../src/core/guest/objects/quota.ts";
-import type { GuestPlan } from "../../src/core/guest/plan.ts";
-import type { GuestWorld } from "../../src/core/guest/world.ts";
-import { localRealm } from "../../src/core/local_realm.ts";
+import type { GuestPlan } from "../../src/core/guest/plan_guest.ts";
+import type { GuestWorld } from "../../src/core/guest/guest_world.ts";
+import { localRealmFrom } from "../../src/core/local_realm.ts";
 import { guestFlowName, guestRole, managedBy, managedByLabel } from "../../src/core/names.ts";
 import type { Loop as AnyLoop } from "../../src/engine/loop.ts";
 import { Feed } from "../../src/engine/triggers.ts";
 import type { Ping, TailnetChange, TailnetState } from "../../src/tailnet/tailnet.ts";
-import { ApiServer, targetOf, textOf } from "./api_server.ts";
+import { ApiServer, eventText, targetOf } from "./api_server.ts";
 import { brokenContext } from "./broken.ts";
 import type { Coverage } from "./coverage.ts";
 import { podObject } from "./pod_object.ts";
 import { Queue } from "./queue.ts";
-import type { Random } from "./random.ts";
-import { pinged, type Surroundings, tailnetState } from "./surroundings.ts";
-import { type Change, keyOf, type Kind, type Stored, watched, type World } from "./world.ts";
+import type { SeededRandom } from "./random.ts";
+import { pinged, type SimulatedSurroundings, tailnetState } from "./surroundings.ts";
+import {
+  type ObjectChange,
+  simulatedKeyOf,
+  type SimulatedKind,
+  type SimulatedObject,
+  watchedKinds,
+  type World,
+} from "./simulated_world.ts";
 
 type Loop = AnyLoop<Context>;
 
@@ -55,7 +62,7 @@ export interface Sent {
 }
 
 /** Told of what the operator does. */
-export interface Observer {
+export interface SimulatedObserver {
   sending(request: Sent): void;
   coverage: Coverage;
 }
@@ -87,7 +94,7 @@ interface Parked {
 interface PodWatch {
   store: ReturnType<typeof createPodStore>;
   synced: boolean;
-  pending: Change[];
+  pending: ObjectChange[];
   ending: Set<string>;
 }
 
@@ -103,20 +110,20 @@ class WatchedPools extends Pools {
     this.#onPlan = onPlan;
   }
 
-  override announce(seen: GuestWorld, plan: GuestPlan): void {
+  override reserve(seen: GuestWorld, plan: GuestPlan): void {
     this.#onPlan(seen, plan);
-    super.announce(seen, plan);
+    super.reserve(seen, plan);
   }
 }
 
 export class Replica {
   readonly #world: World;
-  readonly #around: Surroundings;
-  readonly #observer: Observer;
+  readonly #around: SimulatedSurroundings;
+  readonly #observer: SimulatedObserver;
   readonly #api: ApiServer;
   readonly #context: Context;
   readonly #queues = new Map<string, Queue>();
-  readonly #pending = new Map<Kind, Change[]>();
+  readonly #pending = new Map<SimulatedKind, ObjectChange[]>();
   readonly #pods = new Map<string, PodWatch>();
   readonly #running = new Map<string, Running>();
   readonly #bySignal = new WeakMap<AbortSignal, Running>();
@@ -128,17 +135,17 @@ export class Replica {
   #bug: unknown;
   /** Number of watch events delivered so far. */
   #told = 0;
-  #tailnet: { of: Surroundings["tailnet"]; state: TailnetState } | undefined;
+  #tailnet: { of: SimulatedSurroundings["tailnet"]; state: TailnetState } | undefined;
   readonly #tailnetChanges = new Feed<TailnetChange>();
   /** Writes that it has sent, but for evictions, which are tried again whenever it looks. */
   readonly requests: string[] = [];
   /** Chooses what is lost on its way. */
-  random: Random;
+  random: SeededRandom;
   /** Requests and answers may be lost or late. */
   isDisturbed = false;
 
   /** Starts as a new process does: reads everything, and looks at everything once. */
-  constructor(world: World, around: Surroundings, observer: Observer, random: Random) {
+  constructor(world: World, around: SimulatedSurroundings, observer: SimulatedObserver, random: SeededRandom) {
     this.random = random;
     this.#world = world;
     this.#around = around;
@@ -147,7 +154,7 @@ export class Replica {
     for (const { name } of loops) this.#queues.set(name, new Queue(() => this.now));
     this.#context = this.#createContext();
     connectLoops(this.#context, this.#queueOf);
-    for (const kind of watched) {
+    for (const kind of watchedKinds) {
       this.#pending.set(kind, []);
       const store = this.#storeOf(kind);
       if (!store) continue;
@@ -177,7 +184,7 @@ export class Replica {
     const local = () => {
       const { configured } = this.#around;
       const tailnet = tailnetOf();
-      return localRealm({
+      return localRealmFrom({
         ...(configured === undefined ? {} : { configured }),
         tailnet: tailnet.kind === "running" ? { kind: "running", selfName: tailnet.self.dnsName } : tailnet,
         realmsOfIdentity: (identity) =>
@@ -206,7 +213,7 @@ export class Replica {
           return around.storedBytes;
         },
       },
-      shares: new Shares(),
+      enforcements: new EnforcementCache(),
       pings: new Pings({
         ping: (address) => new Promise((resolve) => this.#pings.add({ address, resolve })),
         clock,
@@ -271,12 +278,12 @@ export class Replica {
   }
 
   // deno-lint-ignore no-explicit-any
-  #storeOf(kind: Kind): Store<any, any, any> | undefined {
+  #storeOf(kind: SimulatedKind): Store<any, any, any> | undefined {
     return kind === "pods" || kind === "claims" ? undefined : this.#context.stores[kind];
   }
 
   /** The watch has something to tell; it tells when a step delivers it. */
-  changed(change: Change): void {
+  changed(change: ObjectChange): void {
     const { kind, object } = change;
     if (kind === "claims") return;
     if (kind === "pods") this.#pods.get(object.metadata.namespace!)?.pending.push(change);
@@ -310,7 +317,7 @@ export class Replica {
 
   /** Delivers all that the watches have to tell. */
   catchUp(): void {
-    for (const kind of watched) while (this.#pending.get(kind)!.length > 0) this.#deliver(kind);
+    for (const kind of watchedKinds) while (this.#pending.get(kind)!.length > 0) this.#deliver(kind);
     for (const [namespace, watch] of this.#pods) {
       if (!watch.synced || watch.pending.length > 0) this.#lookAtPods(namespace);
     }
@@ -395,7 +402,7 @@ export class Replica {
   #park(request: RequestOptions): Promise<JSONValue> {
     const running = this.#bySignal.get(request.abortSignal!);
     if (!running) return Promise.reject(this.#bug = new Error(`${request.path} belongs to no reconcile`));
-    const text = textOf(request);
+    const text = eventText(request);
     const { loop, key, home } = running;
     const { kind, subresource } = targetOf(request.path);
     const ends = subresource === "eviction" ? "evict" : kind === "pods" ? "delete" : undefined;
@@ -442,13 +449,13 @@ export class Replica {
     }
   }
 
-  #deliver(kind: Kind): string {
+  #deliver(kind: SimulatedKind): string {
     this.#told++;
     const { object, old, type } = this.#pending.get(kind)!.shift()!;
     const store = this.#storeOf(kind)!;
     if (type === "put" && selects(kind, object)) store.put(object);
     else if (type === "gone" || old && selects(kind, old)) store.remove(object);
-    return `sees ${kind} ${keyOf(object.metadata.namespace, object.metadata.name)}`;
+    return `sees ${kind} ${simulatedKeyOf(object.metadata.namespace, object.metadata.name)}`;
   }
 
   #lookAtPods(namespace: string): string {
@@ -482,7 +489,7 @@ export class Replica {
   }
 }
 
-const names: Partial<Record<Kind, string>> = {
+const names: Partial<Record<SimulatedKind, string>> = {
   quotas: quotaName,
   limitRanges: limitRangeName,
   serviceAccounts: "default",
@@ -491,10 +498,10 @@ const names: Partial<Record<Kind, string>> = {
   flowSchemas: guestFlowName,
   priorityLevels: guestFlowName,
 };
-const labelled = new Set<Kind>(["clusterRoles", "clusterBindings"]);
+const labelled = new Set<SimulatedKind>(["clusterRoles", "clusterBindings"]);
 
 /** True of an object that the operator watches. */
-function selects(kind: Kind, { metadata: { name, labels } }: Stored): boolean {
+function selects(kind: SimulatedKind, { metadata: { name, labels } }: SimulatedObject): boolean {
   if (labelled.has(kind)) return labels[managedByLabel] === managedBy;
   return names[kind] === undefined || names[kind] === name;
 }

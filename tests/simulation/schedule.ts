@@ -1,7 +1,7 @@
 /** One schedule: a world, an operator and all others, taking turns as a seed says. */
 import { defaultSettings } from "../../src/api/mod.ts";
 import {
-  cordonAnnotation,
+  freezeAnnotation,
   guestFlowName,
   guestNamespace,
   madeAnnotation,
@@ -10,6 +10,7 @@ import {
 } from "../../src/core/names.ts";
 import {
   act,
+  type ActorStage,
   createGrant,
   createRealm,
   everybody,
@@ -17,16 +18,15 @@ import {
   machinery,
   passTime,
   refuseNoMore,
-  type Stage,
 } from "./actors.ts";
 import type { Coverage } from "./coverage.ts";
-import { Broken, Promises } from "./promises.ts";
-import { Hash, type Random, randomOf } from "./random.ts";
+import { Broken, Invariants } from "./invariants.ts";
+import { Hash, randomOf, type SeededRandom } from "./random.ts";
 import { Replica, type Sent, skewLookMs } from "./replica.ts";
-import type { Surroundings } from "./surroundings.ts";
-import { type Kind, specOf, statusOf, watched, World } from "./world.ts";
+import type { SimulatedSurroundings } from "./surroundings.ts";
+import { type SimulatedKind, simulatedSpecOf, statusOf, watchedKinds, World } from "./simulated_world.ts";
 
-export interface Outcome {
+export interface ScheduleOutcome {
   hash: number;
   /** How often the operator crashed, or planned from something old. */
   crashes: number;
@@ -53,7 +53,7 @@ const minSteps = 40;
 /** How many steps the schedule of a seed has. */
 export const stepsOf = (seed: number): number => minSteps + randomOf(seed, -2).below(25);
 
-export async function runSchedule(seed: number, options: ScheduleOptions): Promise<Outcome> {
+export async function runSchedule(seed: number, options: ScheduleOptions): Promise<ScheduleOutcome> {
   const schedule = new Schedule(seed, options);
   try {
     await schedule.run();
@@ -71,7 +71,7 @@ class Schedule {
   readonly #seed: number;
   readonly #options: ScheduleOptions;
   readonly #hash = new Hash();
-  readonly #stage: Stage;
+  readonly #stage: ActorStage;
   readonly #faulty: boolean;
   readonly trace: string[] = [];
   #crashes = 0;
@@ -83,7 +83,7 @@ class Schedule {
     const random = randomOf(seed, -1);
     const world = new World(startedAt);
     world.create("priorityLevels", { metadata: { name: guestFlowName } });
-    const around: Surroundings = {
+    const around: SimulatedSurroundings = {
       settings: defaultSettings,
       cluster: { ranges: [], extendedKeys: ["requests.nvidia.com/gpu"], storageClasses: [] },
       ...(random.percent(50) ? { configured: "alice" } : {}),
@@ -97,14 +97,20 @@ class Schedule {
       foreign: random.percent(20),
       faults: random.percent(35),
     };
-    const promises = new Promises(world, around);
-    world.listener = (change) => promises.changed(change);
-    this.#stage = { world, around, promises, may, operator: this.#operator(world, around, promises, random) };
+    const invariants = new Invariants(world, around);
+    world.listener = (change) => invariants.changed(change);
+    this.#stage = {
+      world,
+      around,
+      invariants: invariants,
+      may,
+      operator: this.#operator(world, around, invariants, random),
+    };
     for (const name of grantees) this.#note(createRealm(this.#stage, random, name));
     for (const name of ["g1", "g2", "g3"]) this.#note(createGrant(this.#stage, random, name));
   }
 
-  get outcome(): Outcome {
+  get outcome(): ScheduleOutcome {
     return { hash: this.#hash.value, crashes: this.#crashes, staleReads: this.#staleReads, trace: this.trace };
   }
 
@@ -115,14 +121,19 @@ class Schedule {
   }
 
   /** A new process in a world. */
-  #operator(world: World, around: Surroundings, promises: Promises | undefined, random: Random): Replica {
+  #operator(
+    world: World,
+    around: SimulatedSurroundings,
+    invariants: Invariants | undefined,
+    random: SeededRandom,
+  ): Replica {
     const { coverage } = this.#options;
     const operator: Replica = new Replica(world, around, {
       coverage,
-      sending: (request: Sent) => promises?.sending(request),
+      sending: (request: Sent) => invariants?.sending(request),
     }, random);
     world.listener = (change) => {
-      promises?.changed(change);
+      invariants?.changed(change);
       operator.changed(change);
     };
     return operator;
@@ -139,8 +150,8 @@ class Schedule {
     await this.#end(randomOf(this.#seed, -3));
   }
 
-  async #step(step: number, random: Random): Promise<void> {
-    const { promises } = this.#stage;
+  async #step(step: number, random: SeededRandom): Promise<void> {
+    const { invariants } = this.#stage;
     const what = random.below(100);
     if (what < 45) await this.#operate(step, random, random.of([1, 2, 4, 8, 16]));
     else if (what < 72) this.#note(prefixed(step, act(this.#stage, random)));
@@ -153,17 +164,17 @@ class Schedule {
     } else {
       this.#note(`${step} all comes to rest`);
       await this.#settle(this.#stage, random);
-      promises.atRest();
+      invariants.atRest();
       // What is refused is tried again, and what is broken comes back when it is mended.
-      if (this.#stage.world.refused.size > 0 || this.#stage.around.broken) return promises.hold();
+      if (this.#stage.world.refused.size > 0 || this.#stage.around.broken) return invariants.hold();
       await this.#lookAgain(random);
       if (random.percent(40)) await this.#outage(random);
     }
-    promises.hold();
+    invariants.hold();
   }
 
-  async #operate(step: number, random: Random, turns: number): Promise<void> {
-    const { operator, promises } = this.#stage;
+  async #operate(step: number, random: SeededRandom, turns: number): Promise<void> {
+    const { operator, invariants } = this.#stage;
     operator.isDisturbed = this.#faulty;
     for (let turn = 0; turn < turns; turn++) {
       if (!this.#faulty) operator.catchUp();
@@ -171,20 +182,20 @@ class Schedule {
       if (choices.length === 0) return;
       if (operator.isStale) this.#staleReads++;
       this.#note(prefixed(step, await random.of(choices)()));
-      promises.hold();
+      invariants.hold();
     }
   }
 
-  #crash(step: number, random: Random): void {
-    const { world, around, promises } = this.#stage;
+  #crash(step: number, random: SeededRandom): void {
+    const { world, around, invariants } = this.#stage;
     this.#note(`${step} crash${this.#stage.operator.isIdle ? "" : " between two writes"}`);
     this.#crashes++;
-    this.#stage.operator = this.#operator(world, around, promises, random);
+    this.#stage.operator = this.#operator(world, around, invariants, random);
   }
 
   /** Lets the controllers run, and nobody else act, until nothing is left to do. */
-  async #settle(stage: Stage, random: Random, noted = stage === this.#stage): Promise<void> {
-    const { operator, promises } = stage;
+  async #settle(stage: ActorStage, random: SeededRandom, noted = stage === this.#stage): Promise<void> {
+    const { operator, invariants } = stage;
     operator.random = random;
     operator.isDisturbed = false;
     for (let turn = 0; turn < maxTurns; turn++) {
@@ -205,7 +216,7 @@ class Schedule {
       }
       if (noted) {
         this.#note(prefixed("rest:", text));
-        promises.hold();
+        invariants.hold();
       }
     }
     throw new Broken(
@@ -216,7 +227,7 @@ class Schedule {
   }
 
   /** One more look at everything writes nothing: whatever had to be woken was. */
-  async #lookAgain(random: Random): Promise<void> {
+  async #lookAgain(random: SeededRandom): Promise<void> {
     const { operator, around } = this.#stage;
     // A clock that was set back shows other news.
     if (around.aheadMs !== 0) return;
@@ -228,7 +239,7 @@ class Schedule {
   }
 
   /** Losing sight of the tailnet takes nothing away. */
-  async #outage(random: Random): Promise<void> {
+  async #outage(random: SeededRandom): Promise<void> {
     const { world, around, operator } = this.#stage;
     // What isn't in force yet needs to know which realm this is, and so may be taken away again.
     if (world.list("grants").some((grant) => grant.metadata.finalizers && statusOf(grant).phase !== "Active")) return;
@@ -249,25 +260,29 @@ class Schedule {
   }
 
   /** Rest from here in two orders, then the end of everything. */
-  async #end(random: Random): Promise<void> {
-    const { world, around, promises } = this.#stage;
+  async #end(random: SeededRandom): Promise<void> {
+    const { world, around, invariants } = this.#stage;
     this.#note("the end");
     this.#agree();
     // Those to whom something may begin while their pods end: who comes first decides whether they still end.
     const beginning = new Set(
       world.list("grants").filter((grant) => statusOf(grant).phase !== "Active").map((grant) =>
-        guestNamespace(specOf(grant).granteeRealm)
+        guestNamespace(simulatedSpecOf(grant).granteeRealm)
       ),
     );
     // Both begin anew: what was seen before, and when, is in neither's memory.
-    this.#stage.operator = this.#operator(world, around, promises, random);
+    this.#stage.operator = this.#operator(world, around, invariants, random);
     const other = world.clone();
-    const twin: Stage = { ...this.#stage, world: other, operator: this.#operator(other, around, undefined, random) };
+    const twin: ActorStage = {
+      ...this.#stage,
+      world: other,
+      operator: this.#operator(other, around, undefined, random),
+    };
     await this.#settle(this.#stage, random);
-    promises.atRest();
+    invariants.atRest();
     await this.#settle(twin, random);
     // What stands in a namespace for nobody known stays as it was found.
-    const known = (namespace: string) => promises.isKnown(realmOfNamespace(namespace)!, namespace);
+    const known = (namespace: string) => invariants.isPresent(realmOfNamespace(namespace)!, namespace);
     const lives = (of: World) =>
       new Map(of.list("namespaces").map(({ metadata }) => [metadata.name, metadata.annotations[madeAnnotation]]));
     const [here, there] = [lives(world), lives(other)];
@@ -279,7 +294,7 @@ class Schedule {
     const [one, two] = [dump(world, known, isRemade, isDrained), dump(other, known, isRemade, isDrained)];
     if (one !== two) throw new Broken(`any order comes to the same end: ${difference(one, two)}`);
     // A restart when nothing has changed writes nothing.
-    this.#stage.operator = this.#operator(world, around, promises, random);
+    this.#stage.operator = this.#operator(world, around, invariants, random);
     await this.#settle(this.#stage, random);
     const { requests } = this.#stage.operator;
     if (requests.length > 0) throw new Broken(`what is at rest is not written again: ${requests.join(", ")}`);
@@ -299,19 +314,19 @@ class Schedule {
     world.now += skewLookMs;
   }
 
-  async #farewell(random: Random): Promise<void> {
-    const { world, promises } = this.#stage;
+  async #farewell(random: SeededRandom): Promise<void> {
+    const { world, invariants } = this.#stage;
     for (const { metadata: { name } } of world.list("grants")) {
       if (random.percent(30)) world.changeGrant(name, (spec) => ({ ...spec, revocation: {} }));
       if (random.percent(80)) world.delete("grants", name, undefined, "other");
     }
     for (let round = 0; round < 3; round++) {
       await this.#settle(this.#stage, random);
-      promises.atRest();
+      invariants.atRest();
       world.now += 8 * 86_400_000;
     }
     await this.#settle(this.#stage, random);
-    promises.atRest();
+    invariants.atRest();
     const stuck = world.list("grants").find(({ metadata }) => metadata.deletionTimestamp);
     if (stuck) throw new Broken(`a deleted grant goes in the end: ${stuck.metadata.name} has its finalizer still`);
   }
@@ -324,7 +339,7 @@ const kindsOfGuests = ["namespaces", "quotas", "bindings", "policies", "pods", "
 /** All objects of a kind as text, without what differs between equal histories: when each thing was seen. */
 function dumpOf(
   world: World,
-  kind: Kind,
+  kind: SimulatedKind,
   known: (namespace: string) => boolean = () => true,
   isRemade: (namespace: string) => boolean = () => false,
   isDrained: (namespace: string) => boolean = () => false,
@@ -336,14 +351,14 @@ function dumpOf(
     if (asFound.has(kind) && !known(namespace!)) return "";
     if (kind === "pods" && isDrained(namespace!)) return "";
     // A cordon is taken at the use that is seen when it begins.
-    if (kind === "quotas" && annotations[cordonAnnotation]) return `${kind} ${namespace} cordoned`;
+    if (kind === "quotas" && annotations[freezeAnnotation]) return `${kind} ${namespace} cordoned`;
     // One that was empty for long enough goes, or is granted again at that very instant, and remembers what was before.
     const remembered = kind === "namespaces" && isRemade(name) ? [madeAnnotation, volumesAnnotation] : [];
     const noted = Object.fromEntries(
       Object.entries(annotations).filter(([key, value]) => value !== "" && !remembered.includes(key)),
     );
     const whole = { name, namespace, labels, annotations: noted, finalizers, deletionTimestamp, ...rest };
-    const home = kind === "grants" ? guestNamespace(specOf({ metadata, ...rest }).granteeRealm) : namespace;
+    const home = kind === "grants" ? guestNamespace(simulatedSpecOf({ metadata, ...rest }).granteeRealm) : namespace;
     return `${kind} ${JSON.stringify(sorted(whole, home !== undefined && isDrained(home)))}`;
   }).filter(Boolean).sort().join("\n");
 }
@@ -353,10 +368,11 @@ const dump = (
   known: (namespace: string) => boolean,
   isRemade: (namespace: string) => boolean,
   isDrained: (namespace: string) => boolean,
-): string => [...watched, "claims" as const].map((kind) => dumpOf(world, kind, known, isRemade, isDrained)).join("\n");
+): string =>
+  [...watchedKinds, "claims" as const].map((kind) => dumpOf(world, kind, known, isRemade, isDrained)).join("\n");
 
 /** Also the quota, which for nobody known is only ever lowered, from whatever it was. */
-const asFound = new Set<Kind>(["limitRanges", "policies", "quotas", "serviceAccounts"]);
+const asFound = new Set<SimulatedKind>(["limitRanges", "policies", "quotas", "serviceAccounts"]);
 
 const seenAt = new Set(["lastTransitionTime", "lastSeen"]);
 const counted = new Set([...seenAt, "used", "actualUsage"]);

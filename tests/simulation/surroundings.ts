@@ -1,11 +1,11 @@
 /** Everything outside the API server: the tailnet, the operator's clock and its configuration. */
 import type { Settings } from "../../src/api/mod.ts";
 import type { ClusterFacts } from "../../src/core/facts.ts";
-import type { NodeFacts } from "../../src/core/realm/world.ts";
+import type { NodeFacts } from "../../src/core/realm/realm_world.ts";
 import type { Ping, TailnetState, UnavailableReason } from "../../src/tailnet/tailnet.ts";
 import type { Breakable } from "./broken.ts";
 
-export interface Surroundings {
+export interface SimulatedSurroundings {
   settings: Settings;
   cluster: ClusterFacts;
   /** KEYSTONE_REALM. */
@@ -25,7 +25,7 @@ export interface Surroundings {
 }
 
 /** The tailnet as its client shows it. */
-export function tailnetState({ tailnet }: Surroundings): TailnetState {
+export function tailnetState({ tailnet }: SimulatedSurroundings): TailnetState {
   if (tailnet.kind === "none") return tailnet;
   if (tailnet.kind === "unavailable") return { ...tailnet, reason: tailnet.reason as UnavailableReason };
   const all = tailnet.nodes.map((node) => ({ ...node, hostName: node.dnsName, addresses: [...node.addresses] }));
@@ -35,7 +35,7 @@ export function tailnetState({ tailnet }: Surroundings): TailnetState {
 }
 
 /** The outcome of a ping. */
-export function pinged({ paths }: Surroundings, address: string): Ping {
+export function pinged({ paths }: SimulatedSurroundings, address: string): Ping {
   const path = paths?.get(address) ?? "direct";
   if (path === "none") return { kind: "unanswered", message: "No answer" };
   return { kind: "answered", path, latencyMs: path === "relay" ? 40 : 4 };

@@ -1,8 +1,8 @@
 /** A world that is never at rest and stays of one size: grants, realms and pools come, change and go. */
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
-import { realmOf, secondsFromNow, superEntityOf, type TestCluster } from "../fixtures/operator.ts";
-import type { Random } from "../simulation/random.ts";
+import { realmOf, secondsFromNow, superEntityOf, type TestCluster } from "../fixtures/test_operator.ts";
+import type { SeededRandom } from "../simulation/random.ts";
 
 const most = { grants: 40, realms: 10, entities: 3 };
 
@@ -20,7 +20,7 @@ export class Churn {
    */
   constructor(
     readonly cluster: TestCluster,
-    readonly random: Random,
+    readonly random: SeededRandom,
     readonly local: string,
     readonly steady: string,
   ) {}

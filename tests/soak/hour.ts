@@ -9,12 +9,12 @@
  */
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { clientOf, eventually, prepared, realmOf } from "../fixtures/operator.ts";
+import { clientOf, eventually, prepared, realmOf } from "../fixtures/test_operator.ts";
 import { ownAddress } from "../fixtures/own_address.ts";
 import { startOperatorProcess } from "../fixtures/operator_process.ts";
 import { type Lab, startLab } from "../lab/lab.ts";
-import { Random } from "../simulation/random.ts";
-import { Mirror } from "../specs/mirror.ts";
+import { SeededRandom } from "../simulation/random.ts";
+import { ClusterView } from "../specs/cluster_view.ts";
 import { faultsOf } from "../specs/oracles.ts";
 import { Churn } from "./churn.ts";
 import { type Sample, sampleOf } from "./samples.ts";
@@ -71,10 +71,10 @@ await operator.says(/Enforcing grants/, 30_000);
 for (const name of [local, steady]) {
   await cluster.realms.create(realmOf(name, { identity: lab.realms[name]!.identity, trustLevel: "internal" }));
 }
-const churn = new Churn(cluster, new Random(Number(values.seed)), local, steady);
+const churn = new Churn(cluster, new SeededRandom(Number(values.seed)), local, steady);
 const seen: Seen[] = [];
 using rest = await clientOf(lab.kubeconfig);
-const mirror = new Mirror(rest);
+const mirror = new ClusterView(rest);
 const stop = new AbortController();
 const mirroring = mirror.run(stop.signal);
 const failures: string[] = [];

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { Random } from "../simulation/random.ts";
+import { SeededRandom } from "../simulation/random.ts";
 import { grows, isTelling, type Trend, trendOf } from "./trend.ts";
 
 /** A heap of 30 MB with garbage of up to so much, looked at after each fifty grants; two hundred of them. */
 const trends = (leak: number, garbage: number): Trend[] =>
   Array.from({ length: 200 }, (_, seed) => {
-    const random = new Random(seed);
+    const random = new SeededRandom(seed);
     return trendOf(Array.from({ length: 60 }, (_, index) => ({
       grants: 50 * index,
       value: 30e6 + leak * 50 * index + random.below(garbage),

@@ -4,14 +4,14 @@
  */
 import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import { historyOf, keptOf } from "./history.ts";
-import { comparable, differences } from "./mirror.ts";
+import { comparable, stateDifferences } from "./cluster_view.ts";
 import type { Mutation } from "./mutations.ts";
 import { faultsOf, leftoversOf, refusalFaults } from "./oracles.ts";
-import type { Look, Refusal, Theatre } from "./theatre.ts";
-import { type Kind, kinds, specOf, subjectOf } from "./universe.ts";
+import type { HarnessPoll, SpecHarness, SpecRefusal } from "./spec_harness.ts";
+import { type FixtureKind, fixtureSpecOf, kinds, subjectOf } from "./spec_fixtures.ts";
 
 /** What came of one mutation. */
-export interface Verdict {
+export interface BatchVerdict {
   mutation: Mutation;
   /** Whether the API server took it. */
   accepted: boolean;
@@ -21,7 +21,7 @@ export interface Verdict {
   explained: Set<string>;
 }
 
-interface Run extends Verdict {
+interface Run extends BatchVerdict {
   /** The universe that changes. What can't be made shares one with others of its kind. */
   token: string;
   /** The universe that is made with S1, if the API server lets it be made. */
@@ -31,22 +31,22 @@ interface Run extends Verdict {
 }
 
 /** Runs these side by side. */
-export async function runBatch(theatre: Theatre, mutations: readonly Mutation[]): Promise<Verdict[]> {
-  const logged = theatre.operator.log.length;
-  const elsewhere = () => comparable(theatre.mirror.universes([]).get("")!, "");
+export async function runBatch(harness: SpecHarness, mutations: readonly Mutation[]): Promise<BatchVerdict[]> {
+  const logged = harness.operator.log.length;
+  const elsewhere = () => comparable(harness.view.universes([]).get("")!, "");
   const before = elsewhere();
 
-  const runs = await madeFrom(theatre, mutations);
-  const valid = await lookAt(theatre, runs);
+  const runs = await madeFrom(harness, mutations);
+  const valid = await lookAt(harness, runs);
   for (const run of runs) {
     note(run, "at first", faultsOf(valid.raw(run.token)));
     if (run.twin !== undefined) note(run, "made so", faultsOf(valid.raw(run.twin)));
   }
 
-  await inParallel(runs, (run) => mutate(theatre, run));
-  const mutated = await lookAt(theatre, runs);
+  await inParallel(runs, (run) => mutate(harness, run));
+  const mutated = await lookAt(harness, runs);
   for (const run of runs) {
-    if (!run.accepted) note(run, "though it was refused", differences(valid.of(run.token), mutated.of(run.token)));
+    if (!run.accepted) note(run, "though it was refused", stateDifferences(valid.of(run.token), mutated.of(run.token)));
     else {
       note(run, "changed", faultsOf(mutated.raw(run.token)));
       compareWays(run, run, valid, mutated);
@@ -54,66 +54,66 @@ export async function runBatch(theatre: Theatre, mutations: readonly Mutation[])
   }
 
   const changed = runs.filter(({ accepted }) => accepted);
-  await inParallel(changed, (run) => goBack(theatre, run));
-  const returned = await lookAt(theatre, changed);
+  await inParallel(changed, (run) => goBack(harness, run));
+  const returned = await lookAt(harness, changed);
   for (const run of changed) {
-    const lines = differences((run.isEnd ? mutated : valid).of(run.token), returned.of(run.token));
+    const lines = stateDifferences((run.isEnd ? mutated : valid).of(run.token), returned.of(run.token));
     explain(run, "it is otherwise than before", lines, (line) => keptOf(line, run.mutation.id));
   }
 
   const free = changed.filter(({ isEnd }) => !isEnd);
-  await inParallel(free, async (run) => void await change(theatre, run, run.mutation.spec(run.token)));
-  await lookAt(theatre, free);
+  await inParallel(free, async (run) => void await change(harness, run, run.mutation.spec(run.token)));
+  await lookAt(harness, free);
   await inParallel(free, async (run) => {
     const { mutation } = following(run, free);
-    const refusal = await change(theatre, run, mutation.spec(run.token));
+    const refusal = await change(harness, run, mutation.spec(run.token));
     if (refusal) note(run, `${mutation.id} can't follow`, [refusal.message]);
   });
-  const moved = await lookAt(theatre, free);
+  const moved = await lookAt(harness, free);
   for (const run of free) compareWays(run, following(run, free), valid, moved);
 
-  await inParallel(runs, (run) => remove(theatre, run));
-  const removed = await lookAt(theatre, runs);
+  await inParallel(runs, (run) => remove(harness, run));
+  const removed = await lookAt(harness, runs);
   for (const run of runs) {
     const left = [run.token, run.twin].flatMap((token) => token === undefined ? [] : leftoversOf(removed.raw(token)));
     note(run, "deleted", left);
-    note(run, "the operator complains", theatre.operator.log.slice(logged).filter((line) => speaksOf(line, run)));
+    note(run, "the operator complains", harness.operator.log.slice(logged).filter((line) => speaksOf(line, run)));
   }
-  note(runs[0]!, "something else has changed", differences(before, elsewhere()));
+  note(runs[0]!, "something else has changed", stateDifferences(before, elsewhere()));
   return runs;
 }
 
 /** The universes, made: what can't be made with its mutation has no twin. */
-async function madeFrom(theatre: Theatre, mutations: readonly Mutation[]): Promise<Run[]> {
-  const shared = new Map<Kind, string>();
-  for (const { kind } of mutations) if (!shared.has(kind)) shared.set(kind, theatre.token());
-  for (const [kind, token] of shared) await theatre.createAll(kinds[kind].objects(token));
+async function madeFrom(harness: SpecHarness, mutations: readonly Mutation[]): Promise<Run[]> {
+  const shared = new Map<FixtureKind, string>();
+  for (const { kind } of mutations) if (!shared.has(kind)) shared.set(kind, harness.token());
+  for (const [kind, token] of shared) await harness.createAll(kinds[kind].objects(token));
   const runs: Run[] = [];
   await inParallel(mutations, async (mutation) => {
-    const [token, twin] = [theatre.token(), theatre.token()];
+    const [token, twin] = [harness.token(), harness.token()];
     const { kind } = mutation;
     const subject = { ...subjectOf(kind, twin), spec: mutation.spec(twin) } as KubernetesObject;
     const run: Run = { mutation, accepted: false, isEnd: false, faults: new Set(), explained: new Set(), token, twin };
     runs.push(run);
-    if (await theatre.create(subject, { dryRun: "All" })) {
+    if (await harness.create(subject, { dryRun: "All" })) {
       Object.assign(run, { token: shared.get(kind), twin: undefined });
       return;
     }
-    await theatre.createAll(kinds[kind].objects(token));
-    await theatre.createAll(kinds[kind].objects(twin).map((object) => object.kind === kind ? subject : object));
+    await harness.createAll(kinds[kind].objects(token));
+    await harness.createAll(kinds[kind].objects(twin).map((object) => object.kind === kind ? subject : object));
   });
   return runs;
 }
 
-async function mutate(theatre: Theatre, run: Run): Promise<void> {
-  const refusal = await change(theatre, run, run.mutation.spec(run.token));
+async function mutate(harness: SpecHarness, run: Run): Promise<void> {
+  const refusal = await change(harness, run, run.mutation.spec(run.token));
   run.accepted = refusal === undefined;
   if (refusal) note(run, "it was refused", refusalFaults(refusal, run.mutation.names));
   else if (run.twin === undefined) note(run, "it was refused", ["when it was to be made, and not as a change"]);
 }
 
-async function goBack(theatre: Theatre, run: Run): Promise<void> {
-  const refusal = await change(theatre, run, specOf(run.mutation.kind, run.token));
+async function goBack(harness: SpecHarness, run: Run): Promise<void> {
+  const refusal = await change(harness, run, fixtureSpecOf(run.mutation.kind, run.token));
   run.isEnd = refusal !== undefined;
   if (refusal && !/has ended|can not be taken back/.test(refusal.message)) {
     note(run, "there is no way back", [refusal.message]);
@@ -121,19 +121,22 @@ async function goBack(theatre: Theatre, run: Run): Promise<void> {
 }
 
 /** Those that others share go with the first of them. */
-async function remove(theatre: Theatre, { mutation: { kind }, token, twin }: Run): Promise<void> {
+async function remove(harness: SpecHarness, { mutation: { kind }, token, twin }: Run): Promise<void> {
   for (const universe of [token, twin].filter((universe) => universe !== undefined)) {
     for (const object of kinds[kind].objects(universe).toReversed()) {
-      await theatre.remove(object.kind as Kind, object.metadata!.name!);
+      await harness.remove(object.kind as FixtureKind, object.metadata!.name!);
     }
   }
 }
 
-const change = (theatre: Theatre, { mutation: { kind }, token }: Run, spec: unknown): Promise<Refusal | undefined> =>
-  theatre.change(kind, kinds[kind].nameIn(token), spec);
+const change = (
+  harness: SpecHarness,
+  { mutation: { kind }, token }: Run,
+  spec: unknown,
+): Promise<SpecRefusal | undefined> => harness.change(kind, kinds[kind].nameIn(token), spec);
 
-const lookAt = (theatre: Theatre, runs: readonly Run[]): Promise<Look> =>
-  theatre.quiet([...new Set(runs.flatMap(({ token, twin }) => twin === undefined ? [token] : [token, twin]))]);
+const lookAt = (harness: SpecHarness, runs: readonly Run[]): Promise<HarnessPoll> =>
+  harness.quiet([...new Set(runs.flatMap(({ token, twin }) => twin === undefined ? [token] : [token, twin]))]);
 
 const speaksOf = (line: string, { token, twin }: Run): boolean =>
   line.includes(token) || (twin !== undefined && line.includes(twin));
@@ -149,9 +152,9 @@ function note(run: Run, when: string, faults: readonly string[]): void {
 }
 
 /** Notes where it is not as what was made so at once, unless it has to be. */
-function compareWays(run: Run, { mutation, twin }: Run, made: Look, became: Look): void {
+function compareWays(run: Run, { mutation, twin }: Run, made: HarnessPoll, became: HarnessPoll): void {
   if (twin === undefined) return;
-  const lines = differences(made.of(twin), became.of(run.token));
+  const lines = stateDifferences(made.of(twin), became.of(run.token));
   const why = (line: string) => historyOf(line, run.mutation.id, mutation.id);
   explain(run, `it is otherwise than ${mutation.id} made so at once`, lines, why);
 }

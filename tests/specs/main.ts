@@ -5,10 +5,10 @@
  */
 import { parseArgs } from "node:util";
 import { sharedLab } from "../lab/shared.ts";
-import { Random } from "../simulation/random.ts";
+import { SeededRandom } from "../simulation/random.ts";
 import { runBatch } from "./batch.ts";
 import { allMutations } from "./mutations.ts";
-import { withTheatre } from "./setting.ts";
+import { withHarness } from "./setting.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -34,13 +34,13 @@ if (wanted.length === 0) {
 
 console.log(`specs: ${wanted.length} mutations, --seed ${values.seed}`);
 const endsAt = performance.now() + Number(values.minutes) * 60_000;
-const queue = new Random(Number(values.seed)).shuffled(wanted);
+const queue = new SeededRandom(Number(values.seed)).shuffled(wanted);
 const count = { ran: 0, differ: 0, refused: 0 };
 const explained = new Map<string, number>();
 await using lab = await sharedLab({ fastControllers: true });
-await withTheatre(lab, async (theatre) => {
+await withHarness(lab, async (harness) => {
   while (queue.length > 0 && performance.now() < endsAt) {
-    for (const verdict of await runBatch(theatre, queue.splice(0, atOnce))) {
+    for (const verdict of await runBatch(harness, queue.splice(0, atOnce))) {
       count.ran++;
       if (!verdict.accepted) count.refused++;
       for (const why of verdict.explained) explained.set(why, (explained.get(why) ?? 0) + 1);

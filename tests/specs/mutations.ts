@@ -1,12 +1,12 @@
 /** The mutations, in an order that never changes: each field of each kind with each value. */
-import { fieldsOf, specSchema, withValue } from "./fields.ts";
-import { approvedAnew, type Kind, kinds, renamed, specOf } from "./universe.ts";
+import { fieldsOf, specSchema, withValue } from "./spec_fields.ts";
+import { approvedAnew, type FixtureKind, fixtureSpecOf, kinds, renamed } from "./spec_fixtures.ts";
 import { valuesOf } from "./values.ts";
 
 export interface Mutation {
   /** `Grant/spec.hard[requests.cpu]/"-1"`. */
   id: string;
-  kind: Kind;
+  kind: FixtureKind;
   /** The field, as in the id. */
   field: string;
   /** The names of which a message has to say one: that of the field and, of what is in a list or map, that of it. */
@@ -18,8 +18,8 @@ export interface Mutation {
 /** All of them. */
 export async function allMutations(): Promise<Mutation[]> {
   const perKind = await Promise.all(
-    (Object.keys(kinds) as Kind[]).map(async (kind) => {
-      const fields = fieldsOf(await specSchema(kinds[kind].resource.plural), specOf(kind, "token"));
+    (Object.keys(kinds) as FixtureKind[]).map(async (kind) => {
+      const fields = fieldsOf(await specSchema(kinds[kind].resource.plural), fixtureSpecOf(kind, "token"));
       return fields.flatMap(({ path, name, schema, base }) =>
         [...valuesOf(schema, base), ...(extra[name] ?? [])].map(([value, content]): Mutation => ({
           id: `${kind}/${name}/${value}`,
@@ -27,7 +27,7 @@ export async function allMutations(): Promise<Mutation[]> {
           field: name,
           names: path.filter((part) => typeof part === "string").slice(path.length > 1 ? 1 : 0).slice(-2),
           spec: (token) => {
-            const valid = { spec: specOf(kind, token) };
+            const valid = { spec: fixtureSpecOf(kind, token) };
             const { spec } = withValue(valid, path, renamed(content, token)) as { spec?: unknown };
             return path[1] === "approvals" ? spec : approvedAnew(kind, spec, token);
           },

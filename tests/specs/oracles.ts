@@ -2,10 +2,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { parseQuantity, Quantity } from "../../lib/quantity/mod.ts";
 import { defaultSettings, type TrustLevel, trustLevels } from "../../src/api/mod.ts";
-import type { Seen, State } from "./mirror.ts";
+import type { ViewedObject, ViewState } from "./cluster_view.ts";
 
 /** What doesn't hold, in sentences; none is well. */
-export function faultsOf(state: State): string[] {
+export function faultsOf(state: ViewState): string[] {
   return Object.entries(state).flatMap(([key, object]) => {
     if (/^(Grant|Realm|SuperEntity) /.test(key)) {
       const faults = [...statusFaults(object), ...(object.kind === "Grant" ? grantFaults(object, state) : [])];
@@ -16,7 +16,7 @@ export function faultsOf(state: State): string[] {
 }
 
 /** Whether something is still on its way: a status about an earlier spec, or a quota that isn't in force. */
-export function isUnderWay(state: State): boolean {
+export function isUnderWay(state: ViewState): boolean {
   return Object.entries(state).some(([key, object]) =>
     key.startsWith("ResourceQuota guest-")
       ? !isDeepStrictEqual(object.status?.hard, object.spec.hard)
@@ -25,9 +25,9 @@ export function isUnderWay(state: State): boolean {
 }
 
 /** The status is about the spec as it is, and what isn't well is said in words. */
-function statusFaults({ kind, metadata, status }: Seen): string[] {
+function statusFaults({ kind, metadata, status }: ViewedObject): string[] {
   if (status === undefined) return ["has no status"];
-  const conditions: Seen[] = status.conditions ?? [];
+  const conditions: ViewedObject[] = status.conditions ?? [];
   const ready = conditions.find(({ type }) => type === "Ready");
   const behind = (observed: number) => observed !== metadata.generation;
   return [
@@ -47,13 +47,13 @@ function statusFaults({ kind, metadata, status }: Seen): string[] {
   ];
 }
 
-const conditionOf = ({ status }: Seen, type: string): Seen =>
-  status?.conditions?.find((each: Seen) => each.type === type);
+const conditionOf = ({ status }: ViewedObject, type: string): ViewedObject =>
+  status?.conditions?.find((each: ViewedObject) => each.type === type);
 
-const isInForce = (grant: Seen): boolean => grant.status?.phase === "Active";
+const isInForce = (grant: ViewedObject): boolean => grant.status?.phase === "Active";
 
 /** A grant in force gives what it says in the quota that is enforced; what says that it stands does. */
-function grantFaults(grant: Seen, state: State): string[] {
+function grantFaults(grant: ViewedObject, state: ViewState): string[] {
   const quota = state[`ResourceQuota guest-${grant.spec.granteeRealm}/keystone`];
   if (!isInForce(grant)) {
     const isOver = ["Expired", "Revoked"].includes(grant.status?.phase);
@@ -76,14 +76,14 @@ function grantFaults(grant: Seen, state: State): string[] {
 }
 
 /** Nothing in a guest namespace goes beyond the terms of the grants that are in force. */
-function guestFaults(namespace: Seen, state: State): string[] {
+function guestFaults(namespace: ViewedObject, state: ViewState): string[] {
   const name: string = namespace.metadata.name;
   const grantee = name.replace(/^guest-/, "");
   const grants = Object.values(state).filter((object) =>
     object.kind === "Grant" && object.spec.granteeRealm === grantee
   );
   const given = grants.filter(isInForce);
-  const within = (kind: string): Seen[] =>
+  const within = (kind: string): ViewedObject[] =>
     Object.entries(state).filter(([key]) => key.startsWith(`${kind} ${name}/`)).map(([, object]) => object);
   const bindings = within("RoleBinding");
   const openings = within("NetworkPolicy").filter(({ metadata }) => metadata.name.startsWith("grant-"));
@@ -95,8 +95,9 @@ function guestFaults(namespace: Seen, state: State): string[] {
 }
 
 /** By which trust the grantee is judged: of a SuperEntity by the lowest of those that have approved, as last known. */
-function trustIn(grantee: string, state: State): TrustLevel {
-  const members: Seen[] = state[`SuperEntity /${grantee}`]?.status?.members ?? [{ realm: grantee, approved: true }];
+function trustIn(grantee: string, state: ViewState): TrustLevel {
+  const members: ViewedObject[] = state[`SuperEntity /${grantee}`]?.status?.members ??
+    [{ realm: grantee, approved: true }];
   const levels = members.filter(({ approved }) => approved).map(({ realm, trustLevel }): TrustLevel =>
     state[`Realm /${realm}`]?.spec.trustLevel ?? trustLevel ?? "public"
   );
@@ -104,7 +105,7 @@ function trustIn(grantee: string, state: State): TrustLevel {
 }
 
 /** No more of anything than the sum of the terms, and of what they don't name what the trust level gives. */
-function quotaFaults(quota: Seen, given: Seen[], trust: TrustLevel): string[] {
+function quotaFaults(quota: ViewedObject, given: ViewedObject[], trust: TrustLevel): string[] {
   if (!quota) return given.length > 0 ? ["has no quota"] : [];
   return Object.entries(quota.spec.hard as Record<string, string>).flatMap(([key, value]) => {
     const most = given.reduce((sum, grant) => sum.add(mostOf(key, grant, trust)), parseQuantity("0"));
@@ -129,7 +130,7 @@ const alias: Record<string, string> = {
 const counted = /^(configmaps|secrets|services|persistentvolumeclaims|replicationcontrollers|count\/.*)$/;
 
 /** The most that a grant may give of a key, by its terms and the defaults of the trust level. */
-function mostOf(key: string, { spec }: Seen, trust: TrustLevel) {
+function mostOf(key: string, { spec }: ViewedObject, trust: TrustLevel) {
   const { pods, objects, ephemeralStorage, history } = defaultSettings.trust[trust];
   const named = Object.fromEntries(
     Object.entries(spec.hard as Record<string, string>).map((
@@ -171,16 +172,18 @@ function mostOf(key: string, { spec }: Seen, trust: TrustLevel) {
 }
 
 /** A policy opens what its grant names and resolves, and only while the grant is in force and says that it may. */
-function openingFaults({ metadata, spec }: Seen, given: Seen[]): string[] {
+function openingFaults({ metadata, spec }: ViewedObject, given: ViewedObject[]): string[] {
   const grant = given.find((each) => `grant-${each.metadata.name}` === metadata.name);
   if (!grant) return [`${metadata.name} opens for a grant that isn't in force`];
   if (!grant.spec.networkPolicy?.egressAllowed) return [`${metadata.name} opens, and egressAllowed is not true`];
-  const resolved: Seen[] = grant.status.resolvedDestinations ?? [];
+  const resolved: ViewedObject[] = grant.status.resolvedDestinations ?? [];
   const named = new Set(grant.spec.networkPolicy.allowedDestinations);
   const addresses = new Set(
     resolved.filter(({ destination }) => named.has(destination)).flatMap(({ addresses = [] }) => addresses),
   );
-  const open: string[] = spec.egress.flatMap(({ to = [] }: Seen) => to.map(({ ipBlock }: Seen) => ipBlock?.cidr));
+  const open: string[] = spec.egress.flatMap(({ to = [] }: ViewedObject) =>
+    to.map(({ ipBlock }: ViewedObject) => ipBlock?.cidr)
+  );
   return [
     ...(open.length === 0 ? [`${metadata.name} opens everything: it has no peer`] : []),
     ...open.filter((cidr) => !addresses.has(cidr)).map((cidr) =>
@@ -190,7 +193,7 @@ function openingFaults({ metadata, spec }: Seen, given: Seen[]): string[] {
 }
 
 /** What is left of a universe of which everything was deleted: guests keep what they stored, in a closed namespace. */
-export function leftoversOf(state: State): string[] {
+export function leftoversOf(state: ViewState): string[] {
   const isOnNotice = Object.values(state).some((object) =>
     object.kind === "Grant" && object.metadata.deletionTimestamp && object.spec.termination?.noticeSeconds !== 0
   );

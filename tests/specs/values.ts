@@ -1,16 +1,16 @@
 /** Values at the bounds of a field and beyond them, and such as nobody means, all taken from its schema. */
 import fc from "fast-check";
-import type { Schema } from "./fields.ts";
+import type { FieldSchema } from "./spec_fields.ts";
 
 /** A value in a word or two, unique within its field. */
 export type Value = [name: string, value: unknown];
 
 /** Everything to try in a field; undefined is a field that isn't there. */
-export function valuesOf(schema: Schema, base: unknown): Value[] {
+export function valuesOf(schema: FieldSchema, base: unknown): Value[] {
   return [["absent", undefined], ["null", null], ...ofOtherTypes(schema), ...ofItsType(schema, base)];
 }
 
-function ofItsType(schema: Schema, base: unknown): Value[] {
+function ofItsType(schema: FieldSchema, base: unknown): Value[] {
   if (schema["x-kubernetes-int-or-string"]) return quantities;
   if (schema.enum) return words(schema.enum);
   if (schema.format === "date-time") return [...instants, ...lengths(schema, "2040-01-01T00:00:00.")];
@@ -33,7 +33,7 @@ function ofItsType(schema: Schema, base: unknown): Value[] {
 
 const oneOfEach: Record<string, unknown> = { string: "text", integer: 7, boolean: true, array: [], object: {} };
 
-function ofOtherTypes(schema: Schema): Value[] {
+function ofOtherTypes(schema: FieldSchema): Value[] {
   const own = schema["x-kubernetes-int-or-string"] ? ["integer", "string"] : [schema.type];
   return Object.entries(oneOfEach).filter(([type]) => !own.includes(type)).map(([type, value]) => [`a ${type}`, value]);
 }
@@ -104,7 +104,7 @@ function words(meant: string[]): Value[] {
   return [...new Set([...meant, ...near])].map((word) => [JSON.stringify(word), word]);
 }
 
-function numbers({ minimum = 0, maximum = 2 ** 31 - 1 }: Schema): Value[] {
+function numbers({ minimum = 0, maximum = 2 ** 31 - 1 }: FieldSchema): Value[] {
   const near = [minimum, maximum].flatMap((bound) => [bound - 1, bound, bound + 1]);
   return [
     ...[...new Set([...near, 0, -1, 1, 2, 1.5, 1e-9, 2 ** 31, 2 ** 53 - 1, 2 ** 53, -(2 ** 63), 1e30])]
@@ -115,7 +115,7 @@ function numbers({ minimum = 0, maximum = 2 ** 31 - 1 }: Schema): Value[] {
 }
 
 /** As long as may be, one less and one more, made from what is there. */
-function lengths({ minLength, maxLength }: Schema, base: string): Value[] {
+function lengths({ minLength, maxLength }: FieldSchema, base: string): Value[] {
   const bounds = [minLength, maxLength].filter((bound) => bound !== undefined);
   return [...new Set(bounds.flatMap((bound) => [bound - 1, bound, bound + 1]))].filter((length) => length > 0)
     .map((length) => [`${length} characters`, ofLength(length, base)]);
@@ -131,7 +131,7 @@ function ofLength(length: number, base: string): string {
 }
 
 /** What the patterns of the rules let pass, and values may not. */
-function matching({ "x-kubernetes-validations": rules = [] }: Schema): Value[] {
+function matching({ "x-kubernetes-validations": rules = [] }: FieldSchema): Value[] {
   return rules.flatMap(({ rule }) => samplesOf(rule, "self", 12)).map((
     text,
   ) => [`matching ${JSON.stringify(text)}`, text]);
@@ -144,7 +144,7 @@ function samplesOf(rule: string, variable: string, count: number): string[] {
   return [...new Set(found.flatMap((pattern) => fc.sample(fc.stringMatching(pattern), { numRuns: count, seed: 1 })))];
 }
 
-function lists(schema: Schema, base: unknown): Value[] {
+function lists(schema: FieldSchema, base: unknown): Value[] {
   const items = Array.isArray(base) ? base : [];
   const first: unknown = items[0];
   const most = schema.maxItems ?? 64;
@@ -169,7 +169,7 @@ function other(item: unknown, index: number): unknown {
   return name === undefined ? item : { ...item, [name]: `${(item as Record<string, string>)[name]}-${index}` };
 }
 
-function maps(schema: Schema, base: unknown): Value[] {
+function maps(schema: FieldSchema, base: unknown): Value[] {
   const entries = base as Record<string, unknown>;
   const most = schema.maxProperties ?? 64;
   const many = (count: number): Value => [

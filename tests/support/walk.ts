@@ -20,14 +20,14 @@ import { relative } from "node:path";
 const root = new URL("../..", import.meta.url).pathname;
 
 /** An entry of a file, and the function that the first call into it is of. */
-export interface Entry {
+export interface WalkEntry {
   file: string;
   by: string;
 }
 
 export interface Walk {
   /** In their order; no two after each other are of one file. */
-  entries: readonly Entry[];
+  entries: readonly WalkEntry[];
   /** Different files. */
   files: number;
   turnsBack: number;
@@ -68,7 +68,7 @@ export function walk(file: string, functionName: string, parameter: string, unde
 }
 
 class Trail {
-  readonly entries: Entry[] = [];
+  readonly entries: WalkEntry[] = [];
   readonly #held = new Map<ts.Symbol, Held>();
   readonly #walked = new Set<ts.Node>();
 
@@ -200,7 +200,7 @@ const isCallable = (node: ts.Node): node is Callable =>
     ts.isMethodDeclaration(node) || ts.isConstructorDeclaration(node)) && node.body !== undefined;
 
 if (import.meta.main) {
-  const [file = "src/core/guest/plan.ts", name = "planGuest", parameter = "world", under = root] = Deno.args;
+  const [file = "src/core/guest/plan_guest.ts", name = "planGuest", parameter = "world", under = root] = Deno.args;
   const { entries, files, turnsBack } = walk(file, name, parameter, under);
   const seen = new Set<string>();
   for (const [index, entry] of entries.entries()) {

@@ -5,7 +5,7 @@ import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import type { TailnetState } from "../../src/tailnet/tailnet.ts";
 import { hostileTailscaled } from "../fixtures/hostile.ts";
 import { type HostileMode, hostileModes } from "../fixtures/hostile_tailscaled.ts";
-import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/operator.ts";
+import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
 import { startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 

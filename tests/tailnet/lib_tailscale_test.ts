@@ -3,18 +3,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { dirname } from "node:path";
 import { decode } from "dns-packet";
-import {
-  instantFrom,
-  isHeartbeat,
-  LocalApiError,
-  type LocalApiErrorKind,
-  LocalClient,
-} from "../../lib/tailscale/mod.ts";
-import { daemonIs, grantingPolicy, setPolicy } from "../fixtures/tailnet.ts";
+import { dateFrom, isHeartbeat, LocalApiError, type LocalApiErrorKind, LocalClient } from "../../lib/tailscale/mod.ts";
+import { daemonIs, grantingPolicy, setPolicy } from "../fixtures/test_tailnet.ts";
 import { build } from "../lab/build.ts";
 import { type LabRealm, startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
-import { Part } from "../lab/process.ts";
+import { LabProcess } from "../lab/process.ts";
 import { tailscaled } from "../lab/tailscaled.ts";
 
 async function failure(call: Promise<unknown>, kind: LocalApiErrorKind): Promise<LocalApiError> {
@@ -273,7 +267,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
       // It may know that it needs a login before it is told since when.
       await poll(`${version} shows that its key has expired`, async () => {
         const { Self } = await client.status();
-        return Self?.Expired === true && instantFrom(Self.KeyExpiry)! <= new Date() || JSON.stringify(Self);
+        return Self?.Expired === true && dateFrom(Self.KeyExpiry)! <= new Date() || JSON.stringify(Self);
       }, { withinMs: 10_000 });
       assert.deepEqual({ ...await answersOf(client, realm.identity), ping: "" }, { ...connectedAnswers, ping: "" });
       using witness = new LocalClient({ socket: bob.socket });
@@ -290,7 +284,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
       const socket = `${dirname(bob.socket)}/fresh-${version}.sock`;
       const name = `fresh-${version}`;
       await Deno.mkdir(`${lab.dir}/realms/${name}`);
-      const daemon = new Part(lab.dir, tailscaled(binaries[binary]!, lab.dir, name, socket, () => false));
+      const daemon = new LabProcess(lab.dir, tailscaled(binaries[binary]!, lab.dir, name, socket, () => false));
       await daemon.start();
       try {
         using client = new LocalClient({ socket });

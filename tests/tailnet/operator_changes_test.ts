@@ -5,8 +5,16 @@ import { EventsV1Api } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
 import type { Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import type { PeerStatus } from "../../lib/tailscale/mod.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
-import { eventually, grantOf, prepared, realmOf, startOperator, step, type TestCluster } from "../fixtures/operator.ts";
-import { daemonShows, headscale, moveNode, nodeIdOf } from "../fixtures/tailnet.ts";
+import {
+  eventually,
+  grantOf,
+  prepared,
+  realmOf,
+  startOperator,
+  step,
+  type TestCluster,
+} from "../fixtures/test_operator.ts";
+import { daemonShows, headscale, moveNode, nodeIdOf } from "../fixtures/test_tailnet.ts";
 import { startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { Grant, Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
-import { eventually, grantOf, prepared, realmOf, startOperator, step } from "../fixtures/operator.ts";
-import { headscale, nodeIdOf } from "../fixtures/tailnet.ts";
+import { eventually, grantOf, prepared, realmOf, startOperator, step } from "../fixtures/test_operator.ts";
+import { headscale, nodeIdOf } from "../fixtures/test_tailnet.ts";
 import { type LabRealm, startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
-import { eventually, prepared, startOperator, step } from "../fixtures/operator.ts";
+import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
 import { seed } from "../fixtures/seed.ts";
-import { daemonKnows } from "../fixtures/tailnet.ts";
-import { type Flow, flowText, judge } from "../fixtures/traffic.ts";
+import { daemonKnows } from "../fixtures/test_tailnet.ts";
+import { flowText, judgeFlows, type TrafficFlow } from "../fixtures/traffic.ts";
 import { startLab } from "../lab/lab.ts";
 
 Deno.test("a realm on the tailnet", {
@@ -61,7 +61,7 @@ Deno.test("a realm on the tailnet", {
     );
     const policies: NetworkPolicy[] = (await cluster.policies.list()).items;
     const guest = { ip: "10.42.0.9", namespace: "guest-bob-home" };
-    const flow = (ip: string, port = 443, protocol: Flow["protocol"] = "TCP") => ({
+    const flow = (ip: string, port = 443, protocol: TrafficFlow["protocol"] = "TCP") => ({
       out: { from: guest, to: { ip }, port, protocol },
       in: { from: { ip }, to: guest, port, protocol },
     });
@@ -78,7 +78,7 @@ Deno.test("a realm on the tailnet", {
       "fd00:ec2::254",
     ].flatMap((ip) => [flow(ip), flow(ip, 53, "UDP")]);
     const flows = [...open, ...closed].flatMap((each) => [each.out, each.in]);
-    const verdicts = await judge(policies, flows);
+    const verdicts = await judgeFlows(policies, flows);
     const expected = flows.map((_, index) => index < open.length * 2);
     assert.deepEqual(
       flows.map((flow, index) => `${flowText(flow)} ${verdicts[index]}`),

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { distribution } from "../../bench/statistics.ts";
 import type { PeerStatus } from "../../lib/tailscale/mod.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
-import { eventually, grantOf, prepared, realmOf, startOperator } from "../fixtures/operator.ts";
+import { eventually, grantOf, prepared, realmOf, startOperator } from "../fixtures/test_operator.ts";
 import { replay } from "../fixtures/replay.ts";
 import { dialects, ReplayedTailscaled } from "../fixtures/replayed_tailscaled.ts";
-import { Random } from "../simulation/random.ts";
+import { SeededRandom } from "../simulation/random.ts";
 import { startLab } from "../lab/lab.ts";
 
 Deno.test("each of 220 changes on a replayed bus of either dialect is told, and soon", async () => {
@@ -59,7 +59,7 @@ Deno.test("each of 200 changes on a replayed bus is in Realm.status, and in the 
         eventually(`the way to the node is ${open ? "open" : "closed"}`, async () => {
           return (await cluster.policiesOf("bob-home")).includes("realm") === open || "not yet";
         });
-      const random = new Random(11);
+      const random = new SeededRandom(11);
       const start = expected(daemon.bob);
       await Promise.all([shows(start.state), isOpen(start.open)]);
       for (let measured = 0; measured < 100;) {

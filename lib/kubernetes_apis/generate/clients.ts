@@ -1,23 +1,23 @@
 /** The typed clients of a group: a `ResourceApi` for each kind. */
 import type { Group } from "./groups.ts";
-import type { Place } from "./openapi.ts";
+import type { SchemaPlace } from "./openapi.ts";
 
-export interface Kind {
+export interface ClientKind {
   kind: string;
-  place: Place;
+  place: SchemaPlace;
 }
 
 const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
 
 /** The plural as Kubernetes writes it in URLs, with the capitals of the kind: `networkPolicies`, `serviceCIDRs`. */
-export function constantName({ kind, place: { plural } }: Kind): string {
+export function constantName({ kind, place: { plural } }: ClientKind): string {
   let same = 0;
   while (same < plural.length && plural[same] === kind[same]?.toLowerCase()) same++;
   return lowerFirst(kind.slice(0, same)) + plural.slice(same);
 }
 
 /** The constant that names the resource for generic clients. */
-export function constantOf({ group, version }: Group, each: Kind): string {
+export function constantOf({ group, version }: Group, each: ClientKind): string {
   const { kind, place: { plural, namespaced } } = each;
   return `/** The resource \`${plural}${group ? `.${group}` : ""}\`. */
 export const ${constantName(each)}: Resource<${kind}> = {
@@ -31,7 +31,7 @@ export const ${constantName(each)}: Resource<${kind}> = {
 }
 
 /** One line for each kind: what it can do is `ResourceApi`'s. */
-function apisOf(kinds: readonly Kind[], place: (kind: Kind) => string, namespace: string): string {
+function apisOf(kinds: readonly ClientKind[], place: (kind: ClientKind) => string, namespace: string): string {
   return kinds.map((each) => `
   /** The \`${each.place.plural}\`${place(each)}. */
   get ${constantName(each)}(): ResourceApi<${each.kind}> {
@@ -40,7 +40,7 @@ function apisOf(kinds: readonly Kind[], place: (kind: Kind) => string, namespace
 }
 
 /** The classes of a group: all kinds on the first, namespaced ones in one namespace behind `.namespace(ns)`. */
-export function classesOf({ group, version, className }: Group, kinds: readonly Kind[]): string {
+export function classesOf({ group, version, className }: Group, kinds: readonly ClientKind[]): string {
   const namespaced = kinds.filter(({ place }) => place.namespaced);
   const api = `${group || "core"}/${version}`;
   const inNamespace = `

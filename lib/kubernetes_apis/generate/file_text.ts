@@ -2,7 +2,7 @@ import { classesOf, constantOf } from "./clients.ts";
 import { relative } from "node:path";
 import { documentOf, folderOf, generatedOf, type Group, typeOfSchema } from "./groups.ts";
 import { type Document, placeOf } from "./openapi.ts";
-import { declareType } from "./types.ts";
+import { declareType } from "./declare_type.ts";
 import { described } from "./undescribed.ts";
 
 const library = new URL("../../kubernetes/mod.ts", import.meta.url);

@@ -55,13 +55,13 @@ export function* references(schema: Schema): Generator<string> {
 }
 
 /** A kind's place in the API. */
-export interface Place {
+export interface SchemaPlace {
   plural: string;
   namespaced: boolean;
 }
 
 /** Where the paths of a document say that a kind is. */
-export function placeOf(document: Document, group: Group, kind: string): Place {
+export function placeOf(document: Document, group: Group, kind: string): SchemaPlace {
   const root = `/${apiPath(group)}/`;
   const isList = ([, operations]: [string, Record<string, Operation>]) =>
     operations.get?.["x-kubernetes-action"] === "list" &&

@@ -3,14 +3,14 @@ import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantSpec, RealmSpec, Settings } from "../../api/mod.ts";
 import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { excessOf, excessText } from "../grant/ceiling.ts";
-import { rulesOf, trustOf } from "../grant/standing.ts";
+import { rulesOf, trustOf } from "../grant/lifecycle.ts";
 import { validityOf } from "../grant/validity.ts";
 import { cidr, parseRange } from "../address.ts";
 import { resolveDestinations } from "../network/destinations.ts";
 import { parseDestination } from "../network/destination.ts";
-import { quotaKey } from "../resources/hard.ts";
-import { type Ground, groundOf, positionOf } from "../network/tiers.ts";
-import { wayTo } from "../network/way.ts";
+import { quotaKey } from "../resources/quota_lists.ts";
+import { positionOf, type SpecialRanges, specialRangesOf } from "../network/special_ranges.ts";
+import { realmPeersOf } from "../network/realm_peers.ts";
 import { canonicalName } from "../realm/identity.ts";
 
 /** What terms are held against. */
@@ -46,7 +46,7 @@ export function grantWarnings(name: string, spec: GrantSpec, world: TermsWorld):
   return [
     ...partyWarnings(spec, world),
     ...validityWarnings(grant, world.now),
-    ...hardWarnings(spec),
+    ...quotaWarnings(spec),
     ...ceilingWarnings(grant, world),
     ...destinationWarnings(spec, world),
   ];
@@ -77,7 +77,7 @@ function validityWarnings(grant: GrantFacts, now: number): string[] {
 }
 
 /** What isn't named isn't given, and a pod takes both. */
-function hardWarnings({ hard }: GrantSpec): string[] {
+function quotaWarnings({ hard }: GrantSpec): string[] {
   const positive = new Set(
     Object.entries(hard).filter(([, value]) => parseQuantity(value).sign() > 0).map(([key]) => quotaKey(key)),
   );
@@ -114,27 +114,29 @@ function destinationWarnings({ networkPolicy, granteeRealm }: GrantSpec, world: 
     const { to } = destination;
     return "realm" in to ? !world.realmNamed(to.realm) : !("dns" in to);
   });
-  const ground = groundOf(world.cluster.ranges, world.settings.clusterRanges);
+  const specialRanges = specialRangesOf(world.cluster.ranges, world.settings.clusterRanges);
   const { resolved } = resolveDestinations(lasting, {
-    ground,
+    specialRanges,
     except,
     within,
     mayNameProtected: realm !== undefined && rulesOf(world.settings, realm).egress === "any",
     ...(world.cluster.rangesUnknown === undefined ? {} : { rangesUnknown: world.cluster.rangesUnknown }),
-    wayTo: (name) => wayTo(name, world.realmNamed(name), world),
+    realmPeersOf: (name) => realmPeersOf(name, world.realmNamed(name), world),
     addressesOfName: () => [],
   });
   return [
     ...resolved.flatMap(({ error, narrowed }) => error ?? narrowed ?? []).map((text) => `spec.networkPolicy: ${text}`),
-    ...within.flatMap((text, index) => withinWarning(`spec.networkPolicy.within[${index}] is ${text}`, text, ground)),
+    ...within.flatMap((text, index) =>
+      withinWarning(`spec.networkPolicy.within[${index}] is ${text}`, text, specialRanges)
+    ),
   ];
 }
 
 /** A range in which names are opened is a part of one private range, or opens nothing that isn't open without it. */
-function withinWarning(field: string, text: string, ground: Ground): string[] {
+function withinWarning(field: string, text: string, specialRanges: SpecialRanges): string[] {
   const range = parseRange(text);
   if (!range) return [`${field}, which is not a CIDR or an IP address: DNS names stay closed.`];
-  const { inside, parts } = positionOf(range, ground);
+  const { inside, parts } = positionOf(range, specialRanges);
   const by = inside.find(({ tier }) => tier === "protected");
   if (by) return [`${field}, which lies in ${cidr(by.range)}: no DNS name opens that.`];
   if (inside.length > 0) return [];

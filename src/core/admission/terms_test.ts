@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { grant, now, realm } from "../../../tests/fixtures/facts.ts";
+import { grant, now, realm } from "../../../tests/fixtures/made_facts.ts";
 import { defaultSettings, type GrantSpec, type RealmSpec } from "../../api/mod.ts";
 import { parseRange } from "../address.ts";
 import { grantWarnings, realmWarnings, type TermsWorld } from "./terms.ts";

@@ -1,18 +1,18 @@
 /** Who gives and who receives: a Realm, or a SuperEntity as the one that its approved members make together. */
 import { type TrustLevel, trustLevels } from "../../api/mod.ts";
 import type { EntityWaits, GrantFacts, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
-import type { Hard } from "../resources/resource_list.ts";
+import type { ResourceList } from "../resources/resource_list.ts";
 import { realmGroup } from "../names.ts";
 import { isVerified } from "../realm/identity.ts";
 import { consentOf, contributionOf } from "../superentity/consent.ts";
-import { type End, wasActive } from "./ladder.ts";
+import { type GrantEnd, wasActive } from "./termination.ts";
 
 /** What a grant's parties are, as far as SuperEntities are among them. */
 export interface Pooling {
   /** The SuperEntity that has this name; none where a Realm has it. */
   entityNamed: (name: string) => SuperEntityFacts | undefined;
   /** The room that a grant has in the pool of its grantor, and what it lacks. */
-  roomOf: (grant: GrantFacts) => { allotment?: Hard; shortfall?: string };
+  roomOf: (grant: GrantFacts) => { allotment?: ResourceList; shortfall?: string };
 }
 
 /** A world without SuperEntities. */
@@ -155,7 +155,7 @@ export function grantorObstacle(grant: GrantFacts, local: LocalRealm, pooling: P
 }
 
 /** A SuperEntity that is deleted takes the grants from it and to it with it, with their notice. */
-export function departureOf(grant: GrantFacts, pooling: Pooling, noticeMs: number): End | undefined {
+export function departureOf(grant: GrantFacts, pooling: Pooling, noticeMs: number): GrantEnd | undefined {
   if (!wasActive(grant)) return undefined;
   const { grantorRealm, granteeRealm } = grant.spec;
   const since = [grantorRealm, granteeRealm].flatMap((name) => pooling.entityNamed(name)?.deletingSince ?? []);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { defaultSettings } from "../../api/mod.ts";
-import { alice, grant, now, realm, superEntity } from "../../../tests/fixtures/facts.ts";
+import { alice, grant, now, realm, superEntity } from "../../../tests/fixtures/made_facts.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { granteeRecord, ownershipOf } from "../guest/namespace/ownership.ts";
-import { wayTo } from "../network/way.ts";
+import { realmPeersOf } from "../network/realm_peers.ts";
 import { granteeFrom, noPooling, type Pooling } from "./parties.ts";
-import { type Standing, standingOf } from "./standing.ts";
+import { type Lifecycle, lifecycleOf } from "./lifecycle.ts";
 
 const node = (name: string, address: string, facts: Partial<RealmFacts> = {}) =>
   realm({
@@ -37,7 +37,7 @@ Deno.test("a SuperEntity is one grantee: its approved members' subjects and veri
     "keystone:realm:bob-home",
     "carol",
   ]);
-  const { ranges, closed } = wayTo("coop", grantee, { settings: defaultSettings, cluster: { ranges: [] } });
+  const { ranges, closed } = realmPeersOf("coop", grantee, { settings: defaultSettings, cluster: { ranges: [] } });
   assert.equal(ranges.length, 2);
   assert.equal(closed, undefined);
   const partly = superEntity({
@@ -95,8 +95,8 @@ const pooling = (entity: SuperEntityFacts | undefined, roomOf = {}): Pooling => 
 });
 const from = { name: "g", spec: { grantorRealm: "coop" } };
 
-const standings: [string, Parameters<typeof grant>[0], Pooling, Partial<Standing> & { reason?: string }][] = [
-  ["with room in the pool it is due", from, pooling(coop, room), { is: "due" }],
+const lifecycles: [string, Parameters<typeof grant>[0], Pooling, Partial<Lifecycle> & { reason?: string }][] = [
+  ["with room in the pool it is due", from, pooling(coop, room), { is: "active" }],
   ["without, it waits for it", from, pooling(coop), { is: "pending", reason: "PoolPending" }],
   ["it lacks some", from, pooling(coop, { shortfall: "short" }), { is: "pending", reason: "ExceedsPool" }],
   [
@@ -134,7 +134,7 @@ const standings: [string, Parameters<typeof grant>[0], Pooling, Partial<Standing
     "what is in force stays so, whatever becomes of the consent",
     { ...from, status: { phase: "Active", sharedFrom: "coop" } },
     pooling(superEntity({ approvedBy: [] })),
-    { is: "due" },
+    { is: "active" },
   ],
   [
     "deleted, what waits isn't ended",
@@ -143,9 +143,9 @@ const standings: [string, Parameters<typeof grant>[0], Pooling, Partial<Standing
     { is: "pending", reason: "SuperEntityDeleted" },
   ],
 ];
-for (const [what, facts, given, wanted] of standings) {
+for (const [what, facts, given, wanted] of lifecycles) {
   Deno.test(`a grant from a SuperEntity: ${what}`, () => {
-    const standing = standingOf({
+    const lifecycle = lifecycleOf({
       grant: grant(facts),
       realm: realm(),
       local: alice,
@@ -154,7 +154,7 @@ for (const [what, facts, given, wanted] of standings) {
       skewMs: 0,
       now,
     });
-    assert.deepEqual({ ...standing, ...wanted }, standing, JSON.stringify(standing));
+    assert.deepEqual({ ...lifecycle, ...wanted }, lifecycle, JSON.stringify(lifecycle));
   });
 }
 
@@ -163,7 +163,7 @@ Deno.test("a SuperEntity that is deleted ends the grants from it and to it, with
   const leaving = { ...coop, deletingSince: now - 10_000 };
   for (const spec of [{ grantorRealm: "coop", termination }, { granteeRealm: "coop", termination }]) {
     const at = (instant: number) =>
-      standingOf({
+      lifecycleOf({
         grant: grant({ spec, status: { phase: "Active" } }),
         realm: realm(),
         local: alice,
@@ -173,7 +173,7 @@ Deno.test("a SuperEntity that is deleted ends the grants from it and to it, with
         now: instant,
       });
     assert.deepEqual(at(now), {
-      is: "due",
+      is: "active",
       notice: { why: "PartyDeleted", endsAt: now + 20_000, skewed: false },
       wakeAt: now + 20_000,
     });

@@ -2,17 +2,17 @@
 import { type GrantStatus, maxExceptions, maxReductions } from "../../api/mod.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
-import { largerHard, quantitiesOf, shown } from "../resources/hard.ts";
-import type { Hard } from "../resources/resource_list.ts";
+import { largerList, quantitiesOf, shown } from "../resources/quota_lists.ts";
+import type { ResourceList } from "../resources/resource_list.ts";
 import { rfc3339 } from "../instants.ts";
-import { fromFirstSeen, type Now, wasActive } from "./ladder.ts";
+import { fromFirstSeen, type Now, wasActive } from "./termination.ts";
 
 /** What goes beyond the present terms and still holds. */
 export interface Reduction {
   /** Epoch milliseconds. Infinity: not said before the clocks agree. */
   until: number;
   /** The keys that were lowered, with what they were. */
-  hard: Hard;
+  hard: ResourceList;
   /** The destinations that were removed. */
   destinations: readonly string[];
   /** What was taken out of them. */
@@ -30,7 +30,7 @@ const zero = parseQuantity("0");
  */
 export function reductionsOf(
   grant: GrantFacts,
-  current: Hard,
+  current: ResourceList,
   destinations: readonly string[],
   noticeMs: number,
   clock: Now,
@@ -72,7 +72,7 @@ function shownTerms({ status }: GrantFacts, until: number): Reduction {
 /** Of a cut only what the present terms don't give: terms that were raised again lift it. */
 function beyondTerms(
   { until, hard, destinations, except }: Reduction,
-  current: Hard,
+  current: ResourceList,
   present: ReadonlySet<string>,
 ): Reduction {
   const removed = destinations.filter((text) => !present.has(text));
@@ -94,7 +94,7 @@ function limited(cuts: readonly Reduction[]): Reduction[] {
   const isWritable = except.length <= maxExceptions;
   return [...first, {
     until: Math.max(...rest.map(({ until }) => until)),
-    hard: rest.map(({ hard }) => hard).reduce(largerHard),
+    hard: rest.map(({ hard }) => hard).reduce(largerList),
     destinations: isWritable ? [...new Set(rest.flatMap(({ destinations }) => destinations))] : [],
     except: isWritable ? except : [],
   }];

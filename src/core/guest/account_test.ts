@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { accountFor, afterWrites, converged, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
+import { accountFor, afterWrites, converged, guestWorld, now, realm } from "../../../tests/fixtures/made_facts.ts";
 import { effectsOf } from "../effects.ts";
 import type { IdentityFacts, RealmFacts } from "../facts.ts";
 import { accountOf, accountRecord } from "../realm/account.ts";
-import { planGuest } from "./plan.ts";
-import type { GuestWorld } from "./world.ts";
+import { planGuest } from "./plan_guest.ts";
+import type { GuestWorld } from "./guest_world.ts";
 
 const bob = realm({ createdAt: now - 10_000 });
 const account = accountFor(bob);
 /** As an earlier version named it. */
 const earlier = accountFor(bob, { name: "realm-bob-home" });
-const standing = (identity: IdentityFacts, known: RealmFacts | undefined = bob): GuestWorld => ({
+const lifecycle = (identity: IdentityFacts, known: RealmFacts | undefined = bob): GuestWorld => ({
   ...converged(guestWorld({ realm: bob })),
   realm: known,
   accounts: [identity],
@@ -26,7 +26,7 @@ const letIn = (world: GuestWorld, { name } = account): boolean =>
 const subjects = [{ kind: "User" as const, name: "carol@example.com" }];
 const changed = (facts: Partial<RealmFacts>) => ({ ...bob, ...facts });
 const others = changed({ spec: { ...bob.spec, subjects } });
-const given = standing(account);
+const given = lifecycle(account);
 
 Deno.test("account: it is let in while it stands for the people of this very Realm", () => {
   assert.deepEqual([goes(given), letIn(given)], [false, true]);
@@ -34,11 +34,11 @@ Deno.test("account: it is let in while it stands for the people of this very Rea
 
 for (
   const [what, world] of [
-    ["its Realm was made again", standing(account, changed({ uid: "another" }))],
-    ["its Realm names other subjects", standing(account, others)],
-    ["its Realm has another identity", standing(account, changed({ spec: { ...bob.spec, identity: "eve.example" } }))],
+    ["its Realm was made again", lifecycle(account, changed({ uid: "another" }))],
+    ["its Realm names other subjects", lifecycle(account, others)],
+    ["its Realm has another identity", lifecycle(account, changed({ spec: { ...bob.spec, identity: "eve.example" } }))],
     ["its Realm is gone", { ...given, realm: undefined }],
-    ["its Realm is being deleted", standing(account, changed({ deleting: true }))],
+    ["its Realm is being deleted", lifecycle(account, changed({ deleting: true }))],
     ["nothing is granted", { ...given, grants: [] }],
     ["nothing is granted, and the namespace is gone", guestWorld({ realm: bob, grants: [], accounts: [account] })],
     ["all are gone", { ...guestWorld({ grants: [], accounts: [account] }), realm: undefined }],
@@ -58,22 +58,22 @@ for (
 }
 
 Deno.test("account: that kubeconfigs end is told on the Realm, but where its last grant ends", () => {
-  const told = (world: GuestWorld) =>
+  const reported = (world: GuestWorld) =>
     effectsOf(planGuest(world)).flatMap((write) => "delete" in write ? write.events ?? [] : []);
-  const [{ about, event }, ...more] = told(standing(earlier, changed({ createdAt: now }))) as [
-    ReturnType<typeof told>[number],
+  const [{ about, event }, ...more] = reported(lifecycle(earlier, changed({ createdAt: now }))) as [
+    ReturnType<typeof reported>[number],
   ];
   assert.deepEqual([about.kind, about.name, about.uid, more.length], ["Realm", "bob-home", bob.uid, 0]);
   assert.match(event.note, /realm-bob-home goes, .*issue new ones: keystone kubeconfig bob-home$/);
-  assert.deepEqual(told({ ...given, grants: [] }), []);
+  assert.deepEqual(reported({ ...given, grants: [] }), []);
 });
 
 Deno.test("account: one that is on its way out is not deleted again", () => {
-  assert.equal(goes({ ...standing({ ...account, deleting: true }), grants: [] }), false);
+  assert.equal(goes({ ...lifecycle({ ...account, deleting: true }), grants: [] }), false);
 });
 
 Deno.test("account: one of an earlier version stays while it can't be of others", () => {
-  const before = { ...standing(earlier), binding: { ...given.binding!, account: undefined as unknown as string } };
+  const before = { ...lifecycle(earlier), binding: { ...given.binding!, account: undefined as unknown as string } };
   const { account: _, ...binding } = before.binding;
   const upgraded = { ...before, binding };
   assert.deepEqual([goes(upgraded), letIn(upgraded, earlier)], [false, true]);
@@ -90,7 +90,7 @@ Deno.test("account: one of an earlier version stays while it can't be of others"
 });
 
 Deno.test("account: who isn't to be let in any more goes before anything opens, and before others come", () => {
-  const world = standing(account, others);
+  const world = lifecycle(account, others);
   const plan = planGuest(world);
   const subjectsOf = (kind: "close" | "open") =>
     effectsOf(plan, kind).flatMap((write) =>

@@ -1,7 +1,7 @@
 /** The objects of a guest namespace as they should be: each kind by its own row. */
 import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
 import type { Faults } from "../faults.ts";
-import { rows } from "./objects/table.ts";
+import { objectRows } from "./objects/table.ts";
 import type { Situation } from "./situation.ts";
 
 /** Objects that should stand, by the key of their kind; a kind that isn't in it is left as it is. */
@@ -11,7 +11,7 @@ export type Desired = ReadonlyMap<string, readonly KubernetesObject[]>;
 export function desired(guest: Situation, faults: Faults): Desired {
   if (guest.isLeftAlone) return new Map([["accounts", []]]);
   return new Map(
-    rows.flatMap(([key, row]) => {
+    objectRows.flatMap(([key, row]) => {
       const objects = faults.attempt(row.part, () => row.wanted(guest, faults), undefined);
       return objects ? [[key, objects]] : [];
     }),

@@ -2,8 +2,8 @@
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { PodFacts } from "../facts.ts";
 import { own } from "../own.ts";
-import { isDevice } from "../resources/hard.ts";
-import type { Hard } from "../resources/resource_list.ts";
+import { isDevice } from "../resources/quota_lists.ts";
+import type { ResourceList } from "../resources/resource_list.ts";
 
 /** How long a pod may take to end, whatever it asks for: a guest can ask for a year. */
 export const maxGraceSeconds = 30;
@@ -12,7 +12,7 @@ export const maxGraceSeconds = 30;
 const isPodKey = (key: string): boolean => /^(pods$|requests\.|limits\.)/.test(key) && key !== "requests.storage";
 
 /** Whether pods have to go for the use to come down to what there is. */
-export function podsInExcess(hard: Hard, used: Readonly<Record<string, string>>): boolean {
+export function podsInExcess(hard: ResourceList, used: Readonly<Record<string, string>>): boolean {
   return [...hard].some(([key, most]) => {
     const text = isPodKey(key) ? own(used, key) : undefined;
     return text !== undefined && parseQuantity(text).compare(most) > 0;
@@ -25,7 +25,11 @@ export function podsInExcess(hard: Hard, used: Readonly<Record<string, string>>)
  *
  * @param granted what all grants give together
  */
-export function neverGranted(hard: Hard, granted: Hard, used: Readonly<Record<string, string>>): string[] {
+export function neverGranted(
+  hard: ResourceList,
+  granted: ResourceList,
+  used: Readonly<Record<string, string>>,
+): string[] {
   return [...hard.keys()].filter((key) =>
     isDevice(key) && isPodKey(key) && (granted.get(key)?.sign() ?? 0) === 0 &&
     parseQuantity(own(used, key) ?? "0").sign() > 0
@@ -50,7 +54,7 @@ export const running = (pods: readonly PodFacts[]): PodFacts[] =>
  * The pods to end so that the rest fits: first those of which nothing is known and those that by themselves take more
  * than there is, then by the lowest priority and the newest, and none that frees nothing of what is short.
  */
-export function victims(pods: readonly PodFacts[], hard: Hard): PodFacts[] {
+export function victims(pods: readonly PodFacts[], hard: ResourceList): PodFacts[] {
   const counted = running(pods);
   const mustGo = (pod: PodFacts) => pod.unreadable === true || isTooLarge(pod, hard);
   const chosen = counted.filter(mustGo);
@@ -76,9 +80,10 @@ export function victims(pods: readonly PodFacts[], hard: Hard): PodFacts[] {
 const zero = parseQuantity("0");
 
 /** Devices that the quota doesn't name are given to nobody; of what else it doesn't name it limits nothing. */
-const mostOf = (hard: Hard, key: string): Quantity | undefined => hard.get(key) ?? (isDevice(key) ? zero : undefined);
+const mostOf = (hard: ResourceList, key: string): Quantity | undefined =>
+  hard.get(key) ?? (isDevice(key) ? zero : undefined);
 
-function isTooLarge({ usage }: PodFacts, hard: Hard): boolean {
+function isTooLarge({ usage }: PodFacts, hard: ResourceList): boolean {
   return [...usage].some(([key, amount]) => {
     const most = isPodKey(key) ? mostOf(hard, key) : undefined;
     return most !== undefined && amount.compare(most) > 0;
@@ -86,7 +91,7 @@ function isTooLarge({ usage }: PodFacts, hard: Hard): boolean {
 }
 
 /** By how much the pods exceed each key. */
-function excess(pods: readonly PodFacts[], hard: Hard): Map<string, Quantity> {
+function excess(pods: readonly PodFacts[], hard: ResourceList): Map<string, Quantity> {
   const over = new Map<string, Quantity>();
   for (const [key, most] of hard) {
     if (!isPodKey(key)) continue;

@@ -1,10 +1,10 @@
 /** The end of what runs and is stored in a guest namespace, once it has been taken away. */
 import type { Effect } from "../effects.ts";
 import type { Faults } from "../faults.ts";
-import type { Obstacle } from "../grant/share.ts";
+import type { Obstacle } from "../grant/enforcement.ts";
 import { wakeIn } from "../instants.ts";
 import type { Drain } from "./eviction.ts";
-import { claimsIn, deletesVolumes, emptySince, endedAt, keptBecause } from "./namespace/retention.ts";
+import { claimsIn, deletesVolumes, emptySince, guestEndedAt, keptBecause } from "./namespace/retention.ts";
 import { isInForce } from "./objects/quota.ts";
 import { type ExposedPlan, planExposed } from "./services.ts";
 import type { Situation } from "./situation.ts";
@@ -61,16 +61,16 @@ export function endingOf(guest: Situation, drain: Drain, faults: Faults): Ending
 }
 
 /** Closes Services that let the world in once nothing is granted for them; at once, because there is nothing to finish. */
-function planWorld({ quota, services, servicesError, holdings, hard, active }: Situation): ExposedPlan {
-  const isDue = active ? holdings.drainUntil !== undefined : !holdings.unsure;
+function planWorld({ quota, services, servicesError, sums, hard, active }: Situation): ExposedPlan {
+  const isDue = active ? sums.drainUntil !== undefined : !sums.unsure;
   return isDue
     ? planExposed(quota, services, servicesError, active ? hard : undefined)
     : { effects: [], isOver: false, needsServices: false };
 }
 
 /** Tells whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
-const isOver = ({ binding, active, leaving, holdings }: Situation, draining: boolean): boolean =>
-  !active && !leaving && !holdings.unsure && !holdings.waiting && !binding && !draining;
+const isOver = ({ binding, active, leaving, sums }: Situation, draining: boolean): boolean =>
+  !active && !leaving && !sums.unsure && !sums.waiting && !binding && !draining;
 
 interface After {
   effects: Effect[];
@@ -87,7 +87,7 @@ function planAfter(guest: Situation): After {
   const { namespace, quota, hard, stored, storedError, settings, now, skewMs } = guest;
   const none: After = { effects: [], needsStored: false };
   // A quota in force is what keeps others from storing anything between a look and what follows from it.
-  if (skewMs !== 0 || !namespace || !isInForce(quota, hard) || endedAt(namespace) === undefined) return none;
+  if (skewMs !== 0 || !namespace || !isInForce(quota, hard) || guestEndedAt(namespace) === undefined) return none;
   if (claimsIn(quota, stored) > 0) {
     return deletesVolumes(namespace)
       ? { ...none, effects: [{ deleteAll: { kind: "PersistentVolumeClaim", namespace: namespace.name } }] }

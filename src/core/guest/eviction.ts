@@ -2,14 +2,14 @@
 import type { Effect } from "../effects.ts";
 import type { NamespaceFacts, PodFacts, QuotaFacts } from "../facts.ts";
 import type { Faults } from "../faults.ts";
-import type { Obstacle } from "../grant/share.ts";
+import type { Obstacle } from "../grant/enforcement.ts";
 import { wakeIn } from "../instants.ts";
-import { shown } from "../resources/hard.ts";
-import type { Hard } from "../resources/resource_list.ts";
+import { shown } from "../resources/quota_lists.ts";
+import type { ResourceList } from "../resources/resource_list.ts";
 import { sameQuantities } from "../resources/same_quantities.ts";
 import { isLingering, maxGraceSeconds, neverGranted, podsInExcess, usersOf, victims } from "./drain.ts";
-import { endedAt } from "./namespace/retention.ts";
-import { isClosedByDefault } from "./objects/policies.ts";
+import { guestEndedAt } from "./namespace/retention.ts";
+import { isClosedByDefault } from "./objects/network_policies.ts";
 import { heldText, isHeld, isThere, remainingText, withoutTracking } from "./remaining.ts";
 import type { Situation } from "./situation.ts";
 
@@ -40,24 +40,24 @@ export function drainOf(guest: Situation, faults: Faults): Drain {
  * included; and all of them where the default deny is gone, which can't be made again either.
  */
 function planDrain(guest: Situation): Drain {
-  const { grantee, holdings, hard, whole, cordon, active, leaving } = guest;
+  const { grantee, sums, hard, whole, freeze, active, leaving } = guest;
   const { namespace, policies, quota, pods, podsError, skewMs, now } = guest;
-  const { drainUntil, lastDrainUntil, unsure } = holdings;
+  const { drainUntil, lastDrainUntil, unsure } = sums;
   // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
   // Nor while it isn't sure that nothing is granted.
   const all = (!active && !unsure) || (leaving && !isClosedByDefault(grantee, policies));
   if (drainUntil === undefined && !all) return unsure ? noDrain : planStrays(guest);
   // Pods that no known end has left behind, as after a restore, get the usual time.
   const deadline = drainUntil ?? deadlineWithoutEnd(namespace, now, lastDrainUntil);
-  const counts = quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
-    sameQuantities(quota.enforced, shown(hard));
+  const counts = quota !== undefined && sameQuantities(quota.specHard, shown(hard)) &&
+    sameQuantities(quota.statusHard, shown(hard));
   // Where admission doesn't count against what remains others would come in their place; but not for ever.
   if (!counts && !leaving && now < deadline) {
     return { ...noDrain, draining: drainUntil !== undefined, ...wakeIn(deadline) };
   }
   const used = quota?.used ?? {};
   // What is on notice goes on running, also a pod that came before it was counted.
-  const room = cordon ? whole : hard;
+  const room = freeze ? whole : hard;
   if (
     all ? isEmpty(quota, drainUntil, counts) : !podsInExcess(room, used) && !pods?.map(withoutTracking).some(isHeld)
   ) {
@@ -77,9 +77,9 @@ function planDrain(guest: Situation): Drain {
 }
 
 /** Ends pods that use a device that nobody was ever given: no notice was promised for it, and nothing may put it off. */
-function planStrays({ quota, pods, skewMs, now, hard, holdings: { granted } }: Situation): Drain {
+function planStrays({ quota, pods, skewMs, now, hard, sums: { granted } }: Situation): Drain {
   // While the clocks disagree it isn't sure that no grant of it has begun.
-  if (skewMs !== 0 || !quota || !sameQuantities(quota.enforced, shown(hard))) return noDrain;
+  if (skewMs !== 0 || !quota || !sameQuantities(quota.statusHard, shown(hard))) return noDrain;
   const keys = neverGranted(hard, granted, quota.used);
   if (keys.length === 0) return noDrain;
   const effects = usersOf(keys, pods ?? []).map((pod): Effect => ({
@@ -104,7 +104,7 @@ interface Leaving {
   counts: boolean;
   deadline: number;
   now: number;
-  hard: Hard;
+  hard: ResourceList;
   used: Readonly<Record<string, string>>;
 }
 
@@ -163,6 +163,6 @@ function deadlineWithoutEnd(
   now: number,
   lastDrainUntil: number | undefined,
 ): number {
-  const ended = namespace && endedAt(namespace);
+  const ended = namespace && guestEndedAt(namespace);
   return ended === undefined ? lastDrainUntil ?? now : ended + usualDrainMs;
 }

@@ -1,13 +1,17 @@
 /** The order of safety: what closes before what opens. */
-import { type Effect, type Stage, stagesOf } from "../effects.ts";
-import { type Change, type ObjectStage, stageOrder } from "./objects/row.ts";
+import { type Effect, type EffectStage, stagesOf } from "../effects.ts";
+import { type ObjectStage, type RowChange, stageOrder } from "./objects/row.ts";
 
 /**
  * Access goes first and comes last, the namespace with its Pod Security and the default deny stand before anything else, and
  * the quota before what lets traffic through. What runs ends after that, and before anything opens; where nothing can be
  * made any more nothing does.
  */
-export function order(changes: readonly Change[], ending: readonly (readonly Effect[])[], leaving: boolean): Stage[] {
+export function order(
+  changes: readonly RowChange[],
+  ending: readonly (readonly Effect[])[],
+  leaving: boolean,
+): EffectStage[] {
   const byStage = new Map<ObjectStage, Effect[]>();
   for (const { stage, effect } of changes) {
     const effects = byStage.get(stage);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { afterWrites, converged, grant, guestWorld, now, realm } from "../../../tests/fixtures/facts.ts";
+import { afterWrites, converged, grant, guestWorld, now, realm } from "../../../tests/fixtures/made_facts.ts";
 import type { NamespaceFacts } from "../facts.ts";
 import { effectsOf, type MergePatch } from "../effects.ts";
-import { planGuest } from "./plan.ts";
-import type { GuestWorld } from "./world.ts";
+import { planGuest } from "./plan_guest.ts";
+import type { GuestWorld } from "./guest_world.ts";
 
 const day = 86_400_000;
 const bob = realm();
@@ -94,8 +94,8 @@ for (const [what, facts] of others) {
     for (const volumes of ["Retain", "Delete"] as const) {
       const before = { ...counting(begun(volumes), "1"), pods: [], now: now + 501 * day };
       const seen = { ...before, namespace: { ...before.namespace!, ...facts } };
-      const [told] = effectsOf(planGuest(seen)).flatMap((write) => "apply" in write ? write.events ?? [] : []);
-      assert.match(told!.event.note, /are kept, so it stays .*kubectl delete namespace/);
+      const [reported] = effectsOf(planGuest(seen)).flatMap((write) => "apply" in write ? write.events ?? [] : []);
+      assert.match(reported!.event.note, /are kept, so it stays .*kubectl delete namespace/);
       const world = afterWrites(seen, planGuest(seen));
       for (const claims of ["1", "0"]) {
         const later = counting({ ...world, now: now + 999 * day }, claims);
@@ -140,7 +140,7 @@ Deno.test("retention: nothing is deleted while the quota isn't in force, or the 
   const due = listed({ ...empty(), now: now + 1000 + day });
   assert.deepEqual(does({ ...due, skewMs: 5000 }), []);
   assert.ok(!does({ ...due, quota: undefined }).includes("delete guest-bob-home"));
-  const lagging = { ...due, quota: { ...due.quota!, enforced: {} } };
+  const lagging = { ...due, quota: { ...due.quota!, statusHard: {} } };
   assert.ok(!does(lagging).includes("delete guest-bob-home"));
 });
 

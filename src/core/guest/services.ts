@@ -3,7 +3,7 @@ import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Effect } from "../effects.ts";
 import type { EventFact, QuotaFacts, ServiceFacts } from "../facts.ts";
 import { exposedKeys } from "../grant/ceiling.ts";
-import type { Hard } from "../resources/resource_list.ts";
+import type { ResourceList } from "../resources/resource_list.ts";
 
 const zero = parseQuantity("0");
 
@@ -29,7 +29,7 @@ export function planExposed(
   quota: QuotaFacts | undefined,
   services: readonly ServiceFacts[] | undefined,
   servicesError: string | undefined,
-  granted: Hard | undefined,
+  granted: ResourceList | undefined,
 ): ExposedPlan {
   const none = { effects: [], isOver: false, needsServices: false };
   if (isWithin(quota, granted)) return none;
@@ -65,7 +65,7 @@ const madeInternal: EventFact = {
 };
 
 /** Whether the quota's count says that there is nothing to look for. What isn't counted may be there. */
-function isWithin(quota: QuotaFacts | undefined, granted: Hard | undefined): boolean {
+function isWithin(quota: QuotaFacts | undefined, granted: ResourceList | undefined): boolean {
   return exposedKeys.every((key) => {
     const used = quota?.used[key];
     return used !== undefined && parseQuantity(used).compare(granted?.get(key) ?? zero) <= 0;
@@ -73,7 +73,7 @@ function isWithin(quota: QuotaFacts | undefined, granted: Hard | undefined): boo
 }
 
 /** The ones to make internal, so that the rest fits: the newest first, and none that frees nothing of what is short. */
-function inExcess(services: readonly ServiceFacts[], granted: Hard): ServiceFacts[] {
+function inExcess(services: readonly ServiceFacts[], granted: ResourceList): ServiceFacts[] {
   const over = new Map<string, Quantity>();
   for (const key of exposedKeys) {
     const used = services.reduce((sum, each) => sum + (each.usage[key] ?? 0), 0);

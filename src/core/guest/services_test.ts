@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/facts.ts";
+import { converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/made_facts.ts";
 import type { ServiceFacts } from "../facts.ts";
 import { effectsOf } from "../effects.ts";
-import { planGuest } from "./plan.ts";
-import type { GuestWorld } from "./world.ts";
+import { planGuest } from "./plan_guest.ts";
+import type { GuestWorld } from "./guest_world.ts";
 import { exposedUsage } from "./services.ts";
-import { sharesOf } from "./share.ts";
+import { enforcementsOf } from "./enforcements.ts";
 
 const bob = realm({ status: verified("100.64.0.2"), trustedNode: "n1", spec: { trustLevel: "internal" } });
 const at = (ms: number): string => new Date(now + ms).toISOString();
@@ -53,9 +53,9 @@ Deno.test("services: at the end all that let the world in become internal, whate
 });
 
 Deno.test("services: while it isn't known what there is, the end isn't told as done, and why is said", () => {
-  const share = (world: GuestWorld) => sharesOf(world, planGuest(world)).get("alice-to-bob")!;
-  assert.equal(share({ ...ended, pods: [] }).draining, true);
-  const unseen = share({ ...ended, pods: [], servicesError: "services is forbidden." });
+  const enforcement = (world: GuestWorld) => enforcementsOf(world, planGuest(world)).get("alice-to-bob")!;
+  assert.equal(enforcement({ ...ended, pods: [] }).draining, true);
+  const unseen = enforcement({ ...ended, pods: [], servicesError: "services is forbidden." });
   assert.match(unseen.obstacle!.message, /^Its Services can't be looked at: services is forbidden\.$/);
   assert.equal(unseen.obstacle!.reason, "ServicesUnknown");
 });

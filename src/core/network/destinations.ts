@@ -8,16 +8,23 @@ import type { ResolvedDestination } from "../../api/mod.ts";
 import { cidr, compareRanges, contains, outermost, parseRange, type Range } from "../address.ts";
 import { type Destination, internetWord, parseDestination } from "./destination.ts";
 import { carried } from "./embedded.ts";
-import { alwaysPrivate, givenOut, type Ground, internetRanges, positionOf, withForms } from "./tiers.ts";
-import type { Way } from "./way.ts";
+import {
+  alwaysPrivate,
+  givenOut,
+  internetRanges,
+  positionOf,
+  type SpecialRanges,
+  withForms,
+} from "./special_ranges.ts";
+import type { RealmPeers } from "./realm_peers.ts";
 
 /** What names stand for, and what a grant opens only when it is named, or never. */
 export interface DestinationWorld {
   /** The way to the node of a realm. */
-  wayTo: (realm: string) => Way;
+  realmPeersOf: (realm: string) => RealmPeers;
   /** What a DNS name resolves to, or a sentence that says why to nothing. */
   addressesOfName: (name: string) => readonly string[] | { error: string };
-  ground: Ground;
+  specialRanges: SpecialRanges;
   /** Whether an entry that lies in a protected range opens it, because it was named on purpose. */
   mayNameProtected: boolean;
   /** Ranges that are taken out of all that is opened but realms' nodes, as the grant has them. */
@@ -91,7 +98,7 @@ function termsOf({ except = [], within = [], ...world }: DestinationWorld): Term
   };
   return {
     ...world,
-    except: withForms(read(except), world.ground),
+    except: withForms(read(except), world.specialRanges),
     within: read(within),
     unreadable: { ...unreadable("except", except), ...unreadable("within", within) },
   };
@@ -100,7 +107,7 @@ function termsOf({ except = [], within = [], ...world }: DestinationWorld): Term
 function openingOf(destination: Destination, terms: Terms): Opening | { error: string } {
   const { to, text } = destination;
   if ("realm" in to) {
-    const { ranges, proxies, closed } = terms.wayTo(to.realm);
+    const { ranges, proxies, closed } = terms.realmPeersOf(to.realm);
     // A rule without a peer would allow everything.
     return ranges.length + proxies.length > 0
       ? { blocks: ranges.map((range) => ({ range, except: [] })), proxies, destination }
@@ -120,14 +127,14 @@ type Opened = Pick<Opening, "blocks" | "narrowed"> | { error: string };
 
 function ofInternet(text: string, terms: Terms): Opened {
   // The name was free before it became a word: a Realm that has it must not open the internet.
-  if (terms.wayTo(internetWord).closed?.reason !== "GranteeUnknown") {
+  if (terms.realmPeersOf(internetWord).closed?.reason !== "GranteeUnknown") {
     return {
       error:
         `${text} stays closed: there is a Realm named ${internetWord}, so it could mean two things. Give that Realm ` +
         "another name, or write 0.0.0.0/0 and ::/0 for the internet.",
     };
   }
-  return allOf(internetRanges(terms.ground.nat64).map((range) => blockOf(text, range, terms)));
+  return allOf(internetRanges(terms.specialRanges.nat64).map((range) => blockOf(text, range, terms)));
 }
 
 function ofRange(text: string, range: Range, terms: Terms): Opened {
@@ -137,7 +144,7 @@ function ofRange(text: string, range: Range, terms: Terms): Opened {
   const block = blockOf(text, opened, terms);
   if ("error" in block) return block;
   // What is behind a translator's prefix belongs to the internet, though the space around it is nobody's.
-  const translators = terms.ground.nat64.filter((prefix) =>
+  const translators = terms.specialRanges.nat64.filter((prefix) =>
     contains(range, prefix) &&
     (!contains(opened, prefix) || block.except.some((hole) => contains(hole, prefix)))
   );
@@ -174,7 +181,7 @@ function answerOf(name: string, range: Range, terms: Terms): Block | { error: st
   const text = `${name} (${cidr(range)})`;
   const block = blockOf(text, range, { ...terms, mayNameProtected: false });
   if ("error" in block) return block;
-  const isPrivate = positionOf(range, terms.ground).inside;
+  const isPrivate = positionOf(range, terms.specialRanges).inside;
   const isWithin = terms.within.some((wide) =>
     contains(wide, range) && isPrivate.every((each) => contains(each.range, wide))
   );
@@ -190,10 +197,10 @@ function answerOf(name: string, range: Range, terms: Terms): Block | { error: st
 function blockOf(
   text: string,
   range: Range,
-  { ground, except, mayNameProtected }: Pick<Terms, "ground" | "except" | "mayNameProtected">,
+  { specialRanges, except, mayNameProtected }: Pick<Terms, "specialRanges" | "except" | "mayNameProtected">,
 ): Block | { error: string; isMeant?: true } {
   const taken = except.find((outer) =>
-    [range, carried(range, ground.nat64)?.range].some((each) => each !== undefined && contains(outer, each))
+    [range, carried(range, specialRanges.nat64)?.range].some((each) => each !== undefined && contains(outer, each))
   );
   if (taken) {
     return {
@@ -201,7 +208,7 @@ function blockOf(
       isMeant: true,
     };
   }
-  const { inside, parts } = positionOf(range, ground);
+  const { inside, parts } = positionOf(range, specialRanges);
   const by = inside.find(({ tier }) => tier === "protected");
   if (by && !mayNameProtected) {
     return {
@@ -215,9 +222,9 @@ function blockOf(
 }
 
 /** Why a range opens less than it says, if people may think otherwise: it used to open what is private in it. */
-function narrowedText(text: string, range: Range, { ground, except }: Terms): string | undefined {
-  const behind = carried(range, ground.nat64)?.range ?? range;
-  const { special } = ground;
+function narrowedText(text: string, range: Range, { specialRanges, except }: Terms): string | undefined {
+  const behind = carried(range, specialRanges.nat64)?.range ?? range;
+  const { special } = specialRanges;
   const closed = alwaysPrivate.filter((each) =>
     contains(behind, each) && !contains(each, behind) && !except.some((outer) => contains(outer, each)) &&
     !special.some(({ tier, range }) => tier === "protected" && contains(range, each))

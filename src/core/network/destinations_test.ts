@@ -4,12 +4,12 @@ import { defaultSettings } from "../../api/mod.ts";
 import { contains, parseRange } from "../address.ts";
 import { type DestinationWorld, resolveDestinations } from "./destinations.ts";
 import { parseDestination } from "./destination.ts";
-import { alwaysPrivate, alwaysProtected, groundOf } from "./tiers.ts";
-import type { Way } from "./way.ts";
+import { alwaysPrivate, alwaysProtected, specialRangesOf } from "./special_ranges.ts";
+import type { RealmPeers } from "./realm_peers.ts";
 
 const world: DestinationWorld = {
-  ground: groundOf([], defaultSettings.clusterRanges),
-  wayTo: (realm: string): Way =>
+  specialRanges: specialRangesOf([], defaultSettings.clusterRanges),
+  realmPeersOf: (realm: string): RealmPeers =>
     realm === "bob-home"
       ? { ranges: ["100.64.0.2", "fd7a:115c:a1e0::2"].map((text) => parseRange(text)!), proxies: [] }
       : {

@@ -18,7 +18,7 @@ export interface PlacedPolicy {
 }
 
 /** One end of a connection: a pod when it has a namespace, else something outside of the cluster's pods. */
-export interface End {
+export interface FlowEnd {
   ip: string;
   namespace?: string;
   namespaceLabels?: Readonly<Record<string, string>>;
@@ -27,9 +27,9 @@ export interface End {
   namedPorts?: readonly { name: string; port: number; protocol: string }[];
 }
 
-export interface Flow {
-  from: End;
-  to: End;
+export interface ReachFlow {
+  from: FlowEnd;
+  to: FlowEnd;
   /** Undefined: whatever the port, which only rules without ports allow. */
   port?: number;
   protocol: "TCP" | "UDP" | "SCTP";
@@ -51,7 +51,7 @@ export interface Reach {
 }
 
 /** Judges a flow by all policies of the cluster. */
-export function reachOf(policies: readonly PlacedPolicy[], flow: Flow): Reach {
+export function reachOf(policies: readonly PlacedPolicy[], flow: ReachFlow): Reach {
   const egress = passage(policies, flow, "Egress");
   const ingress = passage(policies, flow, "Ingress");
   return { allowed: egress.allowed && ingress.allowed, egress, ingress };
@@ -65,7 +65,7 @@ export interface Exception {
 }
 
 /** Where policies that select the source open a range that holds the target, and except a part that does too. */
-export function exceptionsOf({ egress }: Reach, { to }: Flow): Exception[] {
+export function exceptionsOf({ egress }: Reach, { to }: ReachFlow): Exception[] {
   const address = parseRange(to.ip);
   const holds = (text: string): boolean => {
     const range = parseRange(text);
@@ -81,7 +81,7 @@ export function exceptionsOf({ egress }: Reach, { to }: Flow): Exception[] {
 
 type Direction = "Egress" | "Ingress";
 
-function passage(policies: readonly PlacedPolicy[], flow: Flow, direction: Direction): Passage {
+function passage(policies: readonly PlacedPolicy[], flow: ReachFlow, direction: Direction): Passage {
   const [own, other] = direction === "Egress" ? [flow.from, flow.to] : [flow.to, flow.from];
   const selecting = own.namespace === undefined
     ? []
@@ -105,13 +105,13 @@ function directionsOf({ policyTypes, egress }: NetworkPolicySpec): readonly stri
 }
 
 /** No peers, or an empty list, are all. */
-function isPeer(peers: readonly NetworkPolicyPeer[] | undefined, end: End, namespace: string): boolean {
+function isPeer(peers: readonly NetworkPolicyPeer[] | undefined, end: FlowEnd, namespace: string): boolean {
   return !peers || peers.length === 0 || peers.some((peer) => isOnePeer(peer, end, namespace));
 }
 
 function isOnePeer(
   { ipBlock, podSelector, namespaceSelector }: NetworkPolicyPeer,
-  end: End,
+  end: FlowEnd,
   namespace: string,
 ): boolean {
   if (ipBlock) {
@@ -128,12 +128,12 @@ function isOnePeer(
 }
 
 /** The API server puts its name on every namespace. */
-const labelsOfNamespace = ({ namespace, namespaceLabels }: End): Readonly<Record<string, string>> => ({
+const labelsOfNamespace = ({ namespace, namespaceLabels }: FlowEnd): Readonly<Record<string, string>> => ({
   "kubernetes.io/metadata.name": namespace!,
   ...namespaceLabels,
 });
 
-function isPort(ports: readonly NetworkPolicyPort[] | undefined, flow: Flow): boolean {
+function isPort(ports: readonly NetworkPolicyPort[] | undefined, flow: ReachFlow): boolean {
   return !ports || ports.length === 0 || ports.some(({ port, endPort, protocol = "TCP" }) => {
     if (protocol !== flow.protocol) return false;
     if (port === undefined) return true;
@@ -144,7 +144,7 @@ function isPort(ports: readonly NetworkPolicyPort[] | undefined, flow: Flow): bo
 }
 
 /** A port by its name is one of the pod that is connected to. */
-function numberOf(name: string, { to, protocol }: Flow): number | undefined {
+function numberOf(name: string, { to, protocol }: ReachFlow): number | undefined {
   return (to.namedPorts ?? []).find((named) => named.name === name && named.protocol === protocol)?.port;
 }
 

@@ -1,6 +1,6 @@
 /** Which kind of control server is really there. */
 import type { RealmSpec } from "../../api/mod.ts";
-import type { Verdict } from "../conditions.ts";
+import type { DesiredCondition } from "../conditions.ts";
 
 /** Tailscale's own are all of one domain; whatever else speaks the protocol is Headscale or a kin of it. */
 function controlServerKind(url: string): RealmSpec["connectionType"] {
@@ -9,10 +9,10 @@ function controlServerKind(url: string): RealmSpec["connectionType"] {
 }
 
 /** The condition ConnectionTypeMatches. */
-export function connectionTypeVerdict(
+export function connectionTypeCondition(
   { connectionType }: RealmSpec,
   controlServer: string | undefined,
-): Verdict {
+): DesiredCondition {
   const type = "ConnectionTypeMatches";
   if (controlServer === undefined) {
     return { type, status: "Unknown", reason: "ControlServerUnknown", message: "No control server is seen yet." };

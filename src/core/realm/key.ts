@@ -1,6 +1,6 @@
 /** The node's key: warned of before it expires, since only its owner can renew it. */
-import type { Verdict } from "../conditions.ts";
-import type { NodeFacts } from "./world.ts";
+import type { DesiredCondition } from "../conditions.ts";
+import type { NodeFacts } from "./realm_world.ts";
 
 const warnMs = 7 * 86_400_000;
 
@@ -9,7 +9,7 @@ export const isExpired = ({ expired, keyExpiry }: NodeFacts, now: number): boole
   expired || (keyExpiry !== undefined && Date.parse(keyExpiry) <= now);
 
 /** The condition KeyExpiring of a node that is the realm's. */
-export function keyVerdict(node: NodeFacts, now: number): Verdict {
+export function keyCondition(node: NodeFacts, now: number): DesiredCondition {
   const { dnsName, keyExpiry } = node;
   const type = "KeyExpiring";
   if (isExpired(node, now)) {

@@ -4,7 +4,7 @@
  * the guests' role and against the roles of a real cluster's controllers.
  */
 import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
-import type { Hard } from "./resource_list.ts";
+import type { ResourceList } from "./resource_list.ts";
 
 /** Defaults for what a grant does not name, and how much history workloads keep. */
 export interface CountDefaults {
@@ -31,7 +31,9 @@ const own: Readonly<Record<string, string>> = {
 };
 
 /** Resources of which controllers create some for each owner: as many as their owners may have at once must fit. */
-const derived: Readonly<Record<string, { key: string; least: (hard: Hard, defaults: CountDefaults) => Quantity }>> = {
+const derived: Readonly<
+  Record<string, { key: string; least: (hard: ResourceList, defaults: CountDefaults) => Quantity }>
+> = {
   "controllerrevisions.apps": {
     key: "count/controllerrevisions.apps",
     // The current revision, the next one, and the history.
@@ -84,13 +86,13 @@ export const derivedCounts: readonly string[] = Object.values(derived).map(({ ke
  *
  * @param hard holds the counts of the owners already
  */
-export const derivedDefaults = (hard: Hard, defaults: CountDefaults): [key: string, least: Quantity][] =>
+export const derivedDefaults = (hard: ResourceList, defaults: CountDefaults): [key: string, least: Quantity][] =>
   Object.values(derived).map(({ key, least }) => [key, least(hard, defaults)]);
 
 const whole = (count: number): Quantity => parseQuantity(String(count));
 const zero = whole(0);
 
-const sum = (hard: Hard, ...keys: string[]): Quantity =>
+const sum = (hard: ResourceList, ...keys: string[]): Quantity =>
   keys.map((key) => hard.get(key) ?? zero).reduce((a, b) => a.add(b));
 
 const times = ({ nanos, format }: Quantity, count: number): Quantity => new Quantity(nanos * BigInt(count), format);

@@ -1,7 +1,7 @@
 /** The LimitRange of a guest namespace: without it, a pod that says nothing of its needs is refused by the quota. */
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { maxQuantity, minQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
-import type { Hard } from "./resource_list.ts";
+import type { ResourceList } from "./resource_list.ts";
 
 /** What a container gets that asks for nothing: at most this, and at most a quarter of all that is granted. */
 const usual = [
@@ -13,7 +13,7 @@ const usual = [
 const share = 4n;
 
 /** One item, for containers: small defaults that fit the grant, and a least size below which counting means nothing. */
-export function containerLimits(hard: Hard): LimitRangeItem {
+export function containerLimits(hard: ResourceList): LimitRangeItem {
   const defaultRequest: Record<string, string> = {};
   const defaultLimit: Record<string, string> = {};
   for (const { resource, request, limit, least, step } of usual) {

@@ -2,4 +2,4 @@
 import type { Quantity } from "../../../lib/quantity/mod.ts";
 
 /** Quantities by quota key, such as `requests.cpu`. */
-export type Hard = ReadonlyMap<string, Quantity>;
+export type ResourceList = ReadonlyMap<string, Quantity>;

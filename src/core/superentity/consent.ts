@@ -1,7 +1,7 @@
 /** Approvals of a SuperEntity's terms as they are now, with the subjects that its members have now. */
 import type { SuperEntityMember, SuperEntitySpec } from "../../api/mod.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
-import type { Hard } from "../resources/resource_list.ts";
+import type { ResourceList } from "../resources/resource_list.ts";
 import { contributed, poolOf } from "./contribution.ts";
 import { digestOf, type MemberSubjects, subjectTexts } from "./digest.ts";
 
@@ -14,7 +14,7 @@ export interface Consent {
   /** Whether enough have. */
   given: boolean;
   /** What the approved members have put together. */
-  pool: Hard;
+  pool: ResourceList;
 }
 
 /** The part of a SuperEntity that consent depends on. */
@@ -75,7 +75,7 @@ export function memberSubjects(
 }
 
 /** What a realm has put in and stands by; undefined when it is no member, or has not approved. */
-export function contributionOf(entity: Consented, realm: string): Hard | undefined {
+export function contributionOf(entity: Consented, realm: string): ResourceList | undefined {
   const member = consentOf(entity).approved.find((each) => each.realm === realm);
   return member && contributed(member.contribution);
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { alice, now, realm, superEntity } from "../../../tests/fixtures/facts.ts";
+import { alice, now, realm, superEntity } from "../../../tests/fixtures/made_facts.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
 import { granteeFrom, poolObstacle } from "../grant/parties.ts";
 import { type Consented, consentOf, memberSubjects } from "./consent.ts";
 import { digestOf } from "./digest.ts";
-import { planSuperEntity } from "./plan.ts";
+import { planSuperEntity } from "./plan_superentity.ts";
 
 type Subjects = RealmFacts["spec"]["subjects"];
 const user = (name: string) => ({ kind: "User" as const, name });

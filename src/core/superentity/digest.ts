@@ -4,11 +4,11 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import canonicalize from "canonicalize";
 import { minQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { RealmSubject, SuperEntitySpec } from "../../api/mod.ts";
-import { quotaKey } from "../resources/hard.ts";
+import { quotaKey } from "../resources/quota_lists.ts";
 import { realmGroup } from "../names.ts";
 
 /** The terms of a SuperEntity: all that a member agrees to. */
-export type Terms = Pick<SuperEntitySpec, "purpose" | "quorum" | "members">;
+export type DigestTerms = Pick<SuperEntitySpec, "purpose" | "quorum" | "members">;
 
 /** The subjects of members' Realms, by realm, as {@linkcode subjectTexts} spells them. */
 export type MemberSubjects = ReadonlyMap<string, readonly string[]>;
@@ -25,7 +25,7 @@ const defaultSubject = (realm: string): string => `Group ${realmGroup(realm)}`;
  * `sha256:` and the hexadecimal SHA-256 of the JSON of {@linkcode canonicalTerms} in the form of RFC 8785. It is the same
  * for terms that say the same: whatever the order of fields and members, and however a quantity is spelled.
  */
-export const digestOf = (name: string, terms: Terms, subjects?: MemberSubjects): string =>
+export const digestOf = (name: string, terms: DigestTerms, subjects?: MemberSubjects): string =>
   `sha256:${bytesToHex(sha256(utf8ToBytes(canonicalize(canonicalTerms(name, terms, subjects))!)))}`;
 
 /**
@@ -36,7 +36,7 @@ export const digestOf = (name: string, terms: Terms, subjects?: MemberSubjects):
  */
 export function canonicalTerms(
   name: string,
-  { purpose, quorum, members }: Terms,
+  { purpose, quorum, members }: DigestTerms,
   subjects: MemberSubjects = new Map(),
 ): Record<string, unknown> {
   const named = (realm: string): readonly string[] | undefined => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { canonicalTerms, digestOf, subjectTexts, type Terms } from "./digest.ts";
+import { canonicalTerms, digestOf, type DigestTerms, subjectTexts } from "./digest.ts";
 
-const terms: Terms = {
+const terms: DigestTerms = {
   purpose: "backups",
   quorum: 2,
   members: [
@@ -55,7 +55,7 @@ Deno.test("a purpose in any script, and one that isn't there", () => {
   assert.equal(digestOf("coop", { members }), digestOf("coop", { purpose: "", members }));
 });
 
-const same: [string, Partial<Terms>][] = [
+const same: [string, Partial<DigestTerms>][] = [
   ["the members in another order", { members: [...terms.members].reverse() }],
   [
     "other spellings of the same quantities",
@@ -79,12 +79,12 @@ const same: [string, Partial<Terms>][] = [
 ];
 for (const [what, change] of same) {
   Deno.test(`the digest stays with ${what}`, () => {
-    assert.equal(digestOf("coop", { ...terms, ...change } as Terms), digestOf("coop", terms));
+    assert.equal(digestOf("coop", { ...terms, ...change } as DigestTerms), digestOf("coop", terms));
   });
 }
 
-const [bob, alice] = terms.members as [Terms["members"][0], Terms["members"][0]];
-const other: [string, Terms, string?][] = [
+const [bob, alice] = terms.members as [DigestTerms["members"][0], DigestTerms["members"][0]];
+const other: [string, DigestTerms, string?][] = [
   ["another name", terms, "co"],
   ["another purpose", { ...terms, purpose: "backup" }],
   ["another quorum", { ...terms, quorum: 1 }],

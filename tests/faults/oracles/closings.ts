@@ -1,9 +1,9 @@
 /** How often policies closed something: what is closed and opened again looks the same at the end. */
 import type { NetworkPolicy } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
-import type { Sighting } from "../witness.ts";
+import type { RecordedFact } from "../recorder.ts";
 
 /** How many times a policy that stays stopped opening a peer, by `CLOSED namespace/name`. */
-export function closings(sightings: readonly Sighting[], mark: string): Record<string, number> {
+export function closings(sightings: readonly RecordedFact[], mark: string): Record<string, number> {
   const out: Record<string, number> = {};
   const open = new Map<string, readonly string[]>();
   for (const { resource, type, object } of sightings) {

@@ -1,5 +1,5 @@
 /** What stands at the end. */
-import type { Objects } from "../stage.ts";
+import type { Objects } from "../fault_stage.ts";
 import { plain } from "./plain.ts";
 
 /** All objects of a plan, as they are in any run of its scenario, by `resource/namespace/name`. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
-import type { Sighting } from "../witness.ts";
-import { counts } from "./counts.ts";
-import { differences, plain } from "./plain.ts";
+import type { RecordedFact } from "../recorder.ts";
+import { counts } from "./quota_counts.ts";
+import { plain, plainDifferences } from "./plain.ts";
 import { safety } from "./safety.ts";
 
 const mark = "-p1";
@@ -42,7 +42,7 @@ const objects: Readonly<Record<string, KubernetesObject>> = {
 };
 
 /** What happened, in this order: a resource stands for its object, and a pair for another version of it. */
-function history(...steps: (string | [resource: string, object: KubernetesObject])[]): Sighting[] {
+function history(...steps: (string | [resource: string, object: KubernetesObject])[]): RecordedFact[] {
   const seen = new Set<string>();
   return steps.map((step) => {
     const [resource, object] = typeof step === "string" ? [step, objects[step]!] : step;
@@ -109,8 +109,8 @@ Deno.test("two runs differ in what was made, not in what is set anew for each", 
       status: { hard: { pods }, message: `Ends at ${at}.` },
     } as KubernetesObject, mark);
   const first = run("-p1", "u1", "2026-06-01T12:00:00Z", "1");
-  assert.deepEqual(differences(run("-p2", "u2", "2026-06-02T12:00:00Z", "1"), first), []);
-  assert.deepEqual(differences(run("-p2", "u2", "2026-06-02T12:00:00Z", "2"), first), [
+  assert.deepEqual(plainDifferences(run("-p2", "u2", "2026-06-02T12:00:00Z", "1"), first), []);
+  assert.deepEqual(plainDifferences(run("-p2", "u2", "2026-06-02T12:00:00Z", "2"), first), [
     'status.hard.pods: "2", not "1"',
   ]);
 });

@@ -40,12 +40,12 @@ export function plain(object: KubernetesObject, mark: string): unknown {
 }
 
 /** Where two values differ, as `spec.hard.pods: "1", not "2"`; at most so many places. */
-export function differences(actual: unknown, wanted: unknown, path = "", most = 8): string[] {
+export function plainDifferences(actual: unknown, wanted: unknown, path = "", most = 8): string[] {
   if (!isObject(actual) || !isObject(wanted)) {
     return Object.is(actual, wanted) ? [] : [`${path}: ${JSON.stringify(actual)}, not ${JSON.stringify(wanted)}`];
   }
   const keys = new Set([...Object.keys(actual), ...Object.keys(wanted)]);
-  return [...keys].flatMap((key) => differences(actual[key], wanted[key], path ? `${path}.${key}` : key, most))
+  return [...keys].flatMap((key) => plainDifferences(actual[key], wanted[key], path ? `${path}.${key}` : key, most))
     .slice(0, most);
 }
 

@@ -1,10 +1,10 @@
 /** What holds at every moment: the promises of the simulation, held against what the API server has committed. */
 import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
-import { Broken, Promises, type Truth } from "../../simulation/promises.ts";
-import type { Kind, Stored } from "../../simulation/world.ts";
-import type { Sighting } from "../witness.ts";
+import { Broken, Invariants, type Truth } from "../../simulation/invariants.ts";
+import type { SimulatedKind, SimulatedObject } from "../../simulation/simulated_world.ts";
+import type { RecordedFact } from "../recorder.ts";
 
-const kinds: Readonly<Record<string, Kind>> = {
+const kinds: Readonly<Record<string, SimulatedKind>> = {
   grants: "grants",
   realms: "realms",
   namespaces: "namespaces",
@@ -22,19 +22,22 @@ const others = new Set(["grants", "realms", "pods"]);
 
 class History implements Truth {
   now = 0;
-  readonly #objects = new Map<Kind, Map<string, Stored>>();
+  readonly #objects = new Map<SimulatedKind, Map<string, SimulatedObject>>();
 
-  get(kind: Kind, key: string): Stored | undefined {
+  get(kind: SimulatedKind, key: string): SimulatedObject | undefined {
     return this.#objects.get(kind)?.get(key);
   }
 
-  within(kind: Kind, namespace: string): Stored[] {
+  within(kind: SimulatedKind, namespace: string): SimulatedObject[] {
     return [...this.#objects.get(kind)?.values() ?? []].filter(({ metadata }) => metadata.namespace === namespace);
   }
 
   /** Takes one change; returns what was there before. */
-  take(kind: Kind, { type, object }: Sighting): { stored: Stored; old: Stored | undefined } {
-    const table = this.#objects.get(kind) ?? new Map<string, Stored>();
+  take(
+    kind: SimulatedKind,
+    { type, object }: RecordedFact,
+  ): { stored: SimulatedObject; old: SimulatedObject | undefined } {
+    const table = this.#objects.get(kind) ?? new Map<string, SimulatedObject>();
     this.#objects.set(kind, table);
     const stored = storedFrom(kind, object);
     const { namespace, name } = stored.metadata;
@@ -47,12 +50,12 @@ class History implements Truth {
 }
 
 /** What tells which nodes there are. */
-export type Around = ConstructorParameters<typeof Promises>[1];
+export type Around = ConstructorParameters<typeof Invariants>[1];
 
 /** The first promise that was broken. */
-export function safety(sightings: readonly Sighting[], around: Around): string[] {
+export function safety(sightings: readonly RecordedFact[], around: Around): string[] {
   const history = new History();
-  const promises = new Promises(history, around);
+  const promises = new Invariants(history, around);
   try {
     for (const sighting of sightings) {
       const kind = kinds[sighting.resource];
@@ -73,7 +76,7 @@ export function safety(sightings: readonly Sighting[], around: Around): string[]
 }
 
 /** In the simulation nothing is left out for being empty. */
-function storedFrom(kind: Kind, object: KubernetesObject): Stored {
-  const stored = { ...object, metadata: { labels: {}, annotations: {}, ...object.metadata } } as Stored;
+function storedFrom(kind: SimulatedKind, object: KubernetesObject): SimulatedObject {
+  const stored = { ...object, metadata: { labels: {}, annotations: {}, ...object.metadata } } as SimulatedObject;
   return kind === "quotas" ? { ...stored, status: { hard: {}, used: {}, ...stored.status as object } } : stored;
 }

@@ -1,21 +1,21 @@
 /** Objects as the schemas of the API allow them: one that is plain, with some of its fields made odd. */
-import { Random } from "../../simulation/random.ts";
+import { SeededRandom } from "../../simulation/random.ts";
 
 /** A schema of OpenAPI v3, as far as it shapes values. */
-export interface Schema {
+export interface ObjectSchema {
   $ref?: string;
-  allOf?: Schema[];
-  oneOf?: Schema[];
+  allOf?: ObjectSchema[];
+  oneOf?: ObjectSchema[];
   type?: string;
   format?: string;
   enum?: unknown[];
-  items?: Schema;
-  properties?: Record<string, Schema>;
-  additionalProperties?: Schema | boolean;
+  items?: ObjectSchema;
+  properties?: Record<string, ObjectSchema>;
+  additionalProperties?: ObjectSchema | boolean;
   "x-kubernetes-int-or-string"?: boolean;
 }
 
-export type Schemas = Readonly<Record<string, Schema>>;
+export type Schemas = Readonly<Record<string, ObjectSchema>>;
 
 type Fields = Record<string, unknown>;
 
@@ -87,11 +87,11 @@ const whole = [0, 1, -1, 2, 30, 443, 65535, 2147483647, -2147483648, 90071992547
 /** Makes the same objects of the same seed. */
 export class Generator {
   readonly #schemas: Schemas;
-  readonly #random: Random;
+  readonly #random: SeededRandom;
 
   constructor(schemas: Schemas, seed: number) {
     this.#schemas = schemas;
-    this.#random = new Random(seed);
+    this.#random = new SeededRandom(seed);
   }
 
   /** The plain object with up to four of its fields made odd, at any depth; of these parts only, if any are named. */
@@ -106,7 +106,7 @@ export class Generator {
     return object as T;
   }
 
-  #change(object: Fields, schema: Schema, depth: number): void {
+  #change(object: Fields, schema: ObjectSchema, depth: number): void {
     const { properties } = schema;
     if (!properties) return;
     const field = this.#random.of(Object.keys(properties));
@@ -127,7 +127,7 @@ export class Generator {
   }
 
   /** Any value of a schema. */
-  value(given: Schema, depth = 0): unknown {
+  value(given: ObjectSchema, depth = 0): unknown {
     const schema = this.#resolved(given);
     if (schema.enum) return this.#random.of(schema.enum);
     if (isQuantity(schema)) return this.#random.of(quantities);
@@ -153,7 +153,7 @@ export class Generator {
     }
   }
 
-  #object({ properties, additionalProperties }: Schema, depth: number): Fields {
+  #object({ properties, additionalProperties }: ObjectSchema, depth: number): Fields {
     const out: Fields = {};
     if (depth > 6) return out;
     for (const [name, property] of Object.entries(properties ?? {})) {
@@ -176,7 +176,7 @@ export class Generator {
     return this.#random.of(texts);
   }
 
-  #resolved(schema: Schema): Schema {
+  #resolved(schema: ObjectSchema): ObjectSchema {
     const name = schema.$ref?.split("/").at(-1);
     if (name?.endsWith(".Quantity")) return { oneOf: [{ type: "string" }] };
     if (name) return this.#resolved(this.#schemas[name] ?? {});
@@ -185,4 +185,4 @@ export class Generator {
   }
 }
 
-const isQuantity = ({ oneOf, type }: Schema): boolean => oneOf !== undefined && type === undefined;
+const isQuantity = ({ oneOf, type }: ObjectSchema): boolean => oneOf !== undefined && type === undefined;

@@ -3,23 +3,23 @@ import type { KubernetesObject, Metadata } from "../../../lib/kubernetes/mod.ts"
 import type { Store } from "../../../lib/controller/mod.ts";
 import type { Node, Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { defaultSettings, type Settings } from "../../../src/api/mod.ts";
-import { addressesOfSlice, classSource, createNodeStore } from "../../../src/controllers/cluster.ts";
-import { type GuestSources, observeGuest } from "../../../src/controllers/guest.ts";
-import { createPodStore } from "../../../src/controllers/pods.ts";
+import { addressesOfSlice, classSource, createNodeStore } from "../../../src/controllers/cluster_watch.ts";
+import { type GuestSources, observeGuest } from "../../../src/controllers/guest_loop.ts";
+import { createPodStore } from "../../../src/controllers/pod_watches.ts";
 import { poolingOf, Pools } from "../../../src/controllers/pools.ts";
 import { createStores, type Stores } from "../../../src/controllers/stores.ts";
-import { type AdmissionWorld, answerTo } from "../../../src/core/admission/answer.ts";
+import { type AdmissionWorld, respondTo } from "../../../src/core/admission/response.ts";
 import { UnreadableWorkload } from "../../../src/core/admission/workload.ts";
 import type { ClusterFacts, LocalRealm, PodFacts } from "../../../src/core/facts.ts";
-import { planGrant } from "../../../src/core/grant/plan.ts";
-import { clusterFacts } from "../../../src/core/guest/cluster.ts";
+import { planGrant } from "../../../src/core/grant/plan_grant.ts";
+import { clusterFacts } from "../../../src/core/guest/cluster_facts.ts";
 import { victims } from "../../../src/core/guest/drain.ts";
-import { closedHard } from "../../../src/core/resources/hard.ts";
-import { planGuest } from "../../../src/core/guest/plan.ts";
+import { closedList } from "../../../src/core/resources/quota_lists.ts";
+import { planGuest } from "../../../src/core/guest/plan_guest.ts";
 import { heldText } from "../../../src/core/guest/remaining.ts";
-import { sharesOf } from "../../../src/core/guest/share.ts";
-import { planRealm } from "../../../src/core/realm/plan.ts";
-import { planSuperEntity } from "../../../src/core/superentity/plan.ts";
+import { enforcementsOf } from "../../../src/core/guest/enforcements.ts";
+import { planRealm } from "../../../src/core/realm/plan_realm.ts";
+import { planSuperEntity } from "../../../src/core/superentity/plan_superentity.ts";
 
 const local: LocalRealm = { kind: "known", name: "alice-home" };
 const settings: Settings = defaultSettings;
@@ -123,16 +123,25 @@ export class Readers {
       for (const at of [now, now + 400 * 86_400_000]) {
         const world = { ...observeGuest(sources, grantee), now: at };
         const plan = planGuest(world);
-        const shares = sharesOf(world, plan);
+        const enforcements = enforcementsOf(world, plan);
         for (const grant of world.grants) {
           const { realm, pooling } = world;
           planGrant(
-            { grant, realm, local, pooling, settings, skewMs: 0, share: shares.get(grant.name), now: at } as never,
+            {
+              grant,
+              realm,
+              local,
+              pooling,
+              settings,
+              skewMs: 0,
+              enforcement: enforcements.get(grant.name),
+              now: at,
+            } as never,
           );
         }
       }
     }
-    for (const hard of [closedHard(cluster.extendedKeys, []), cluster.capacity ?? new Map()]) victims(pods, hard);
+    for (const hard of [closedList(cluster.extendedKeys, []), cluster.capacity ?? new Map()]) victims(pods, hard);
     heldText(pods.map((pod) => ({ ...pod, terminating: true })));
     const running = { kind: "running" as const, nodes: [], current: true };
     for (const realm of stores.realms.list()) {
@@ -176,7 +185,7 @@ export class Readers {
     if (!judged.has(String(object.kind))) return;
     for (const operation of ["CREATE", "UPDATE"]) {
       try {
-        answerTo({ operation, namespace, subResource: "", object, oldObject: object }, world);
+        respondTo({ operation, namespace, subResource: "", object, oldObject: object }, world);
       } catch (error) {
         // What it says of an object that it can't judge is for people, and the object is let through.
         if (!(error instanceof UnreadableWorkload)) throw error;

@@ -1,11 +1,11 @@
 /** Others at work during a run: another guest, the kubelet of the attacker's pods, and Alice. */
 import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { ApiError, type ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
-import type { TestCluster } from "../../fixtures/operator.ts";
+import type { TestCluster } from "../../fixtures/test_operator.ts";
 import { pathOf } from "../../hostile/guard_cases.ts";
-import { guestPod } from "../../lab/workloads.ts";
-import type { Random } from "../../simulation/random.ts";
-import type { Sight } from "./lane.ts";
+import { guestPod } from "../../lab/lab_workloads.ts";
+import type { SeededRandom } from "../../simulation/random.ts";
+import type { Sight } from "./grant_cycle.ts";
 
 /** More than anybody would lend: the attacker has all kinds of objects, and many. */
 export const much = {
@@ -84,7 +84,7 @@ export async function finishing({ rest }: TestCluster, namespace: string, signal
 export async function squeezing(
   { grants }: TestCluster,
   name: string,
-  random: Random,
+  random: SeededRandom,
   signal: AbortSignal,
 ): Promise<void> {
   for (let round = 0; !signal.aborted; round++) {

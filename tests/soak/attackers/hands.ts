@@ -34,7 +34,7 @@ export interface Asking {
  * Bytes that may be written: all that is written stays in the API server's database until its next compaction but one, and
  * a full database is an attack of its own (tests/hostile/nospace_test.ts).
  */
-export class Budget {
+export class RequestBudget {
   #left: number;
   #at = performance.now();
 
@@ -62,7 +62,7 @@ const mostBreaches = 20;
 export class Hands {
   constructor(
     readonly namespace: string,
-    readonly budget: Budget,
+    readonly budget: RequestBudget,
     readonly signal: AbortSignal,
     readonly attack: string,
     private readonly way: { server: string; client: Deno.HttpClient },
@@ -73,7 +73,7 @@ export class Hands {
   static async of(
     kubeconfig: string,
     namespace: string,
-    budget: Budget,
+    budget: RequestBudget,
     signal: AbortSignal,
   ): Promise<{ tally: Tally; hands(attack: string): Hands }> {
     const way = await clientOfGuest(kubeconfig);

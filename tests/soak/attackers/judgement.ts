@@ -1,8 +1,8 @@
 /** Judgement of a run: the promises to those who are not attacked, held against what was seen. Pure. */
-import type { Times } from "./lane.ts";
+import type { Times } from "./grant_cycle.ts";
 
 /** Facts that a run has seen. */
-export interface Seen {
+export interface JudgedObject {
   /** Of grants to others before the attack. */
   before: Times;
   /** Of grants to others during it. */
@@ -68,7 +68,7 @@ export const percentWithin = (samples: readonly number[], ms: number): number =>
   samples.length === 0 ? 0 : 100 * samples.filter((sample) => sample <= ms).length / samples.length;
 
 /** Each promise that wasn't kept, in a sentence with the figure, the limit and what to do; none when all were. */
-export function broken(seen: Seen, limits: Limits, again: string): string[] {
+export function broken(seen: JudgedObject, limits: Limits, again: string): string[] {
   const { soonPercent, soonMs, latestMs } = limits;
   const found: string[] = [];
   for (const [what, samples] of [["began", seen.during.begun], ["ended", seen.during.ended]] as const) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { broken, promised, quantile, type Seen } from "./judgement.ts";
+import { broken, type JudgedObject, promised, quantile } from "./judgement.ts";
 
 const times = (ms: number[]) => ({ begun: ms, ended: ms, missed: [] });
 const hundred = (
@@ -7,7 +7,7 @@ const hundred = (
 ): number[] => [...Array.from({ length: 100 - others.length }, () => 80), ...others];
 
 /** A run in which all was well, but for this. */
-const run = (but: Partial<Seen> = {}): Seen => ({
+const run = (but: Partial<JudgedObject> = {}): JudgedObject => ({
   before: times(hundred()),
   during: times(hundred()),
   ownEndMs: 200,
@@ -27,7 +27,7 @@ const run = (but: Partial<Seen> = {}): Seen => ({
   ...but,
 });
 
-const said = (but: Partial<Seen>): string => broken(run(but), promised, "soak").join("\n");
+const said = (but: Partial<JudgedObject>): string => broken(run(but), promised, "soak").join("\n");
 
 Deno.test("nothing is said of a run in which every promise was kept, at its very limit", () => {
   assert.equal(said({}), "");

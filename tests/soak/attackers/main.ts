@@ -6,7 +6,7 @@
  * in all.
  */
 import { parseArgs } from "node:util";
-import { attacked } from "./campaign.ts";
+import { attacked } from "./attack_campaign.ts";
 import { broken, promised } from "./judgement.ts";
 import { tables } from "./tables.ts";
 

@@ -1,12 +1,12 @@
 /** Tables of what a run has seen, for people to read. */
 import Table from "cli-table3";
 import type { Tally } from "./hands.ts";
-import { type Limits, percentWithin, quantile, type Seen } from "./judgement.ts";
+import { type JudgedObject, type Limits, percentWithin, quantile } from "./judgement.ts";
 
 const style = { head: [], border: [] };
 
 /** Two tables: what was promised, and how the attackers were answered. */
-export function tables(seen: Seen, { answers }: Tally, limits: Limits): string {
+export function tables(seen: JudgedObject, { answers }: Tally, limits: Limits): string {
   const { before, during } = seen;
   const ms = (samples: readonly number[]) => [0.5, 0.95, 1].map((share) => quantile(samples, share)).join(" / ");
   const percent = (samples: readonly number[]) => `${percentWithin(samples, limits.soonMs).toFixed(1)} %`;

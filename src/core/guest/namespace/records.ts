@@ -11,12 +11,12 @@ import {
   trustAnnotation,
   volumesAnnotation,
 } from "../../names.ts";
-import { trustOf } from "../../grant/standing.ts";
-import { isKnown } from "../../realm/known.ts";
+import { trustOf } from "../../grant/lifecycle.ts";
+import { isPresent } from "../../realm/present.ts";
 import { guardSettings } from "./guard_settings.ts";
 import { granteeRecord, type Ownership } from "./ownership.ts";
-import { claimsIn, emptySince, endedAt, hasKept, isOwnMake, type Stored } from "./retention.ts";
-import { recordedTrust, rulesHere } from "./trust.ts";
+import { claimsIn, emptySince, guestEndedAt, hasKept, isOwnMake, type StoredData } from "./retention.ts";
+import { recordedTrust, rulesHere } from "./recorded_trust.ts";
 
 /** The facts that are remembered, or tell what is. */
 export interface RecordsWorld {
@@ -24,7 +24,7 @@ export interface RecordsWorld {
   namespace: NamespaceFacts | undefined;
   grants: readonly GrantFacts[];
   quota?: QuotaFacts | undefined;
-  stored?: Stored;
+  stored?: StoredData;
   settings: Settings;
   skewMs: number;
   now: number;
@@ -37,7 +37,7 @@ export function recordsOf(world: RecordsWorld, active: boolean, ownership: Owner
   const records = guardSettings(settings, rulesHere({ realm, namespace, settings }));
   const record = recordOf(realm, before, ownership);
   if (record !== undefined) records[granteeAnnotation] = record;
-  const trust = isKnown(realm) && ownership.is !== "another's" ? trustOf(realm) : recordedTrust(namespace);
+  const trust = isPresent(realm) && ownership.is !== "another's" ? trustOf(realm) : recordedTrust(namespace);
   if (trust) records[trustAnnotation] = trust;
   const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
   // Deleting needs a word for it: of every grant, and of none for what somebody else has stored.
@@ -64,7 +64,7 @@ function retentionRecords(
   return {
     ...(before[madeAnnotation] !== undefined && !handedOver ? { [madeAnnotation]: before[madeAnnotation] } : {}),
     ...(hasKept(namespace) || (!active && holds) ? { [keptAnnotation]: "true" } : {}),
-    ...(!active && endedAt(namespace) !== undefined ? { [endedAnnotation]: before[endedAnnotation]! } : {}),
+    ...(!active && guestEndedAt(namespace) !== undefined ? { [endedAnnotation]: before[endedAnnotation]! } : {}),
     ...(isEmpty ? { [emptyAnnotation]: before[emptyAnnotation]! } : {}),
   };
 }

@@ -4,7 +4,7 @@ import type { NamespaceFacts, QuotaFacts } from "../../facts.ts";
 import { emptyAnnotation, endedAnnotation, keptAnnotation, madeAnnotation, volumesAnnotation } from "../../names.ts";
 
 /** What is stored in a namespace, as listed from the API server. */
-export interface Stored {
+export interface StoredData {
   /** Volume claims. */
   claims: number;
   /** Snapshots of volumes. */
@@ -24,7 +24,7 @@ export function isOwnMake({ annotations, createdAt }: NamespaceFacts): boolean {
 }
 
 /** When its last grant ended; undefined while that isn't on record. What happened before it was made happened to another. */
-export function endedAt({ annotations, createdAt }: NamespaceFacts): number | undefined {
+export function guestEndedAt({ annotations, createdAt }: NamespaceFacts): number | undefined {
   const ended = instantOf(annotations[endedAnnotation]);
   return ended >= createdAt - toleranceMs ? ended : undefined;
 }
@@ -54,7 +54,7 @@ export function keptBecause(namespace: NamespaceFacts, claims: number): string |
 }
 
 /** How many volume claims there are, by the quota's count or as listed, whichever is more. */
-export function claimsIn(quota: QuotaFacts | undefined, stored: Stored | undefined): number {
+export function claimsIn(quota: QuotaFacts | undefined, stored: StoredData | undefined): number {
   const counted = parseQuantity(quota?.used["persistentvolumeclaims"] ?? "0");
   return Math.max(Number(counted.nanos / 1_000_000_000n), stored?.claims ?? 0);
 }

@@ -4,13 +4,13 @@ import type { EventAbout } from "../../effects.ts";
 import type { IdentityFacts, RealmFacts } from "../../facts.ts";
 import { accountNames } from "../../realm/account.ts";
 import type { Guest } from "./guest.ts";
-import { type Change, commonFacts, deleted, type GuestObjects } from "./row.ts";
+import { commonFacts, deleted, type GuestObjects, type RowChange } from "./row.ts";
 
 /**
  * Takes accounts away: all of them when nobody is let in, and those of other people. Every token that was made for one
  * ends with it.
  */
-function changes(_: unknown, present: readonly IdentityFacts[], { realm, binding, access }: Guest): Change[] {
+function changes(_: unknown, present: readonly IdentityFacts[], { realm, binding, access }: Guest): RowChange[] {
   const stay = new Set(access && realm ? accountNames({ realm, accounts: present, binding }) : []);
   return present.filter(({ name, deleting }) => !deleting && !stay.has(name)).map((account) => ({
     stage: "accounts go",

@@ -10,9 +10,9 @@ import { accountAnnotation, guestNamespace, guestRole, ownerLabels, realmGroup }
 import { accountNames, accountRecord } from "../../realm/account.ts";
 import { subjectKey, subjectsOf } from "../../realm/subjects.ts";
 import type { Guest } from "./guest.ts";
-import { isClosedByDefault } from "./policies.ts";
+import { isClosedByDefault } from "./network_policies.ts";
 import { isInForce } from "./quota.ts";
-import { applied, type Change, deleted, guestObject, isLabelled } from "./row.ts";
+import { applied, deleted, guestObject, isLabelled, type RowChange } from "./row.ts";
 
 /**
  * Builds the binding.
@@ -48,11 +48,11 @@ const isSame = (wanted: RoleBinding, { account }: BindingFacts): boolean =>
  * Access goes first and comes last: not before the default deny stands and the quota is in force. Whoever isn't to be let
  * in any more goes before anything opens, and before others come.
  */
-function changes(wanted: RoleBinding | undefined, present: BindingFacts | undefined, guest: Guest): Change[] {
+function changes(wanted: RoleBinding | undefined, present: BindingFacts | undefined, guest: Guest): RowChange[] {
   const { grantee, access, quota, hard, policies } = guest;
   if (!access) return present ? [{ stage: "access goes", effect: deleted(roleBindings, present) }] : [];
   if (!wanted) return [];
-  const comes = (effect: Change["effect"]): Change[] => [{ stage: "access comes", effect }];
+  const comes = (effect: RowChange["effect"]): RowChange[] => [{ stage: "access comes", effect }];
   if (!present) return isClosedByDefault(grantee, policies) && isInForce(quota, hard) ? comes(applied(wanted)) : [];
   // The role of a binding can't be changed: another one goes first.
   if (!hasRoleOf(present, wanted)) return comes(deleted(roleBindings, present));

@@ -3,9 +3,9 @@ import type { NetworkPolicy, NetworkPolicyEgressRule } from "../../../../lib/kub
 import { faultText } from "../../faults.ts";
 import { grantLabel, guestNamespace, ownerLabels } from "../../names.ts";
 import { resolveDestinations } from "../../network/destinations.ts";
-import { groundOf } from "../../network/tiers.ts";
-import { wayTo } from "../../network/way.ts";
-import { rulesHere } from "../namespace/trust.ts";
+import { specialRangesOf } from "../../network/special_ranges.ts";
+import { realmPeersOf } from "../../network/realm_peers.ts";
+import { rulesHere } from "../namespace/recorded_trust.ts";
 import type { GrantOpening, Guest } from "./guest.ts";
 
 const grantPolicyPrefix = "grant-";
@@ -37,11 +37,11 @@ export const grantPolicyOf = (
 });
 
 type Destinations = Omit<GrantOpening, "grant">;
-type Ground = Pick<Guest, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">;
+type PolicySpecial = Pick<Guest, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">;
 
 /** Resolves the destinations of a grant, and builds the rules that open them. One that can't be planned opens nothing. */
 export function destinationsOf(
-  world: Ground,
+  world: PolicySpecial,
   opening: Destinations,
 ): ReturnType<typeof resolveDestinations> & { failed: readonly { destination: string; error: unknown }[] } {
   try {
@@ -64,15 +64,15 @@ export function destinationsOf(
   }
 }
 
-function resolved(world: Ground, { destinations, except, within }: Destinations) {
+function resolved(world: PolicySpecial, { destinations, except, within }: Destinations) {
   const { settings, cluster } = world;
   return resolveDestinations(destinations, {
-    ground: groundOf(cluster.ranges, settings.clusterRanges),
+    specialRanges: specialRangesOf(cluster.ranges, settings.clusterRanges),
     except,
     within,
     mayNameProtected: rulesHere(world).egress === "any",
     ...(cluster.rangesUnknown === undefined ? {} : { rangesUnknown: cluster.rangesUnknown }),
     addressesOfName: (name) => world.addressesOfName(name) ?? { error: `${name} is being resolved.` },
-    wayTo: (name) => wayTo(name, world.realmNamed(name), { settings, cluster }),
+    realmPeersOf: (name) => realmPeersOf(name, world.realmNamed(name), { settings, cluster }),
   });
 }

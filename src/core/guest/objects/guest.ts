@@ -12,15 +12,15 @@ import type {
   RealmFacts,
 } from "../../facts.ts";
 import type { Reduction } from "../../grant/reduction.ts";
-import type { Notice } from "../../grant/standing.ts";
+import type { Notice } from "../../grant/lifecycle.ts";
 import type { Ownership } from "../namespace/ownership.ts";
 import type { RecordsWorld } from "../namespace/records.ts";
-import type { Hard } from "../../resources/resource_list.ts";
+import type { ResourceList } from "../../resources/resource_list.ts";
 
 /** A grant that is in force, as the guide tells of it. */
 export interface GuideEntry {
   grant: GrantFacts;
-  held: Hard;
+  held: ResourceList;
   destinations: readonly string[];
   notice?: Notice;
   reductions: readonly Reduction[];
@@ -61,9 +61,9 @@ export interface Guest extends RecordsWorld {
   /** The namespace is being deleted: what is there can be changed and deleted, and nothing made. */
   leaving: boolean;
   /** The quota while nothing is on notice. */
-  whole: Hard;
+  whole: ResourceList;
   /** The quota now. */
-  hard: Hard;
+  hard: ResourceList;
   /** The record of a notice to write on the quota; empty: what somebody else has written there goes. */
-  cordon?: string;
+  freeze?: string;
 }

@@ -4,8 +4,8 @@ import type { ConfigMapFacts } from "../../facts.ts";
 import { isDated, type Reduction } from "../../grant/reduction.ts";
 import { rfc3339 } from "../../instants.ts";
 import { guestNamespace, ownerLabels } from "../../names.ts";
-import { shown } from "../../resources/hard.ts";
-import type { Hard } from "../../resources/resource_list.ts";
+import { shown } from "../../resources/quota_lists.ts";
+import type { ResourceList } from "../../resources/resource_list.ts";
 import type { GuideEntry } from "./guest.ts";
 import { guestObject, includesAll, type ObjectFacts } from "./row.ts";
 
@@ -53,13 +53,13 @@ const finishedPods =
 export const longestGuide = 1_000_000;
 
 /** The text of `grants.yaml`: each grant with what it gives, from when, until when, and where to, as far as there is room. */
-export function guideText(holdings: readonly GuideEntry[]): string {
-  if (holdings.length === 0) return `${heading}[]\n`;
+export function guideText(entitlements: readonly GuideEntry[]): string {
+  if (entitlements.length === 0) return `${heading}[]\n`;
   let text = heading + finishedPods;
-  for (const [index, holding] of holdings.entries()) {
-    const next = entry(holding);
+  for (const [index, entitlement] of entitlements.entries()) {
+    const next = entry(entitlement);
     if (text.length + next.length > longestGuide) {
-      return `${text}# There is no room for ${holdings.length - index} more.\n`;
+      return `${text}# There is no room for ${entitlements.length - index} more.\n`;
     }
     text += next;
   }
@@ -83,7 +83,7 @@ function cut(reduction: Reduction): string {
   return `    - ${until}hard:${amounts(reduction.hard, "        ")}\n`;
 }
 
-function amounts(hard: Hard, indent: string): string {
+function amounts(hard: ResourceList, indent: string): string {
   let text = "";
   for (const [key, amount] of Object.entries(shown(hard))) text += `\n${indent}${key}: "${amount}"`;
   return text || " {}";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { parseQuantity } from "../../../../lib/quantity/mod.ts";
-import { grant } from "../../../../tests/fixtures/facts.ts";
+import { grant } from "../../../../tests/fixtures/made_facts.ts";
 import { guideText } from "./guide.ts";
-import type { Holding } from "../holding.ts";
+import type { Entitlement } from "../entitlement.ts";
 
-const holding = (name: string, destinations: string[]): Holding => ({
+const entitlement = (name: string, destinations: string[]): Entitlement => ({
   grant: grant({ name }),
   terms: new Map(),
   held: new Map(),
@@ -17,7 +17,7 @@ const holding = (name: string, destinations: string[]): Holding => ({
 });
 
 Deno.test("guide: each grant is an entry", () => {
-  const entries = load(guideText([holding("a", ["203.0.113.0/24"]), holding("b", [])])) as { name: string }[];
+  const entries = load(guideText([entitlement("a", ["203.0.113.0/24"]), entitlement("b", [])])) as { name: string }[];
   assert.deepEqual(entries.map(({ name }) => name), ["a", "b"]);
   assert.deepEqual(load(guideText([])), []);
 });
@@ -25,8 +25,8 @@ Deno.test("guide: each grant is an entry", () => {
 Deno.test("guide: an entry says what holds, until when, what is on notice and where it lets out", () => {
   const hard = new Map([["requests.cpu", parseQuantity("1500m")], ["count/jobs.batch", parseQuantity("2")]]);
   const validity = { validFrom: "2026-06-01T00:00:00Z", validUntil: "2026-07-01T00:00:00Z" };
-  const whole: Holding = {
-    ...holding("a", ["203.0.113.0/24", "[2001:db8::1]:443/tcp"]),
+  const whole: Entitlement = {
+    ...entitlement("a", ["203.0.113.0/24", "[2001:db8::1]:443/tcp"]),
     grant: grant({ name: "a", spec: { validity } }),
     held: hard,
     notice: { why: "Revoked", endsAt: Date.parse("2026-06-02T00:00:00Z"), skewed: false },
@@ -49,7 +49,7 @@ Deno.test("guide: an entry says what holds, until when, what is on notice and wh
 
 Deno.test("guide: more than a ConfigMap holds is left out and counted", () => {
   const destinations = Array.from({ length: 256 }, () => "9".repeat(270));
-  const text = guideText(Array.from({ length: 20 }, (_, index) => holding(`g${index}`, destinations)));
+  const text = guideText(Array.from({ length: 20 }, (_, index) => entitlement(`g${index}`, destinations)));
   assert.ok(text.length < 1_048_576);
   const entries = load(text) as unknown[];
   assert.ok(entries.length > 10);

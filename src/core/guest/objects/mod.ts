@@ -4,7 +4,7 @@ import { binding } from "./binding.ts";
 import { guide } from "./guide.ts";
 import { limitRange } from "./limit_range.ts";
 import { namespace } from "./namespace.ts";
-import { policies } from "./policies.ts";
+import { policies } from "./network_policies.ts";
 import { quota } from "./quota.ts";
 import { serviceAccount } from "./service_account.ts";
 

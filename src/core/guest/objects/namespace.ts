@@ -15,12 +15,12 @@ import {
   warnAnnotation,
   warnLabel,
 } from "../../names.ts";
-import { isKnown } from "../../realm/known.ts";
+import { isPresent } from "../../realm/present.ts";
 import { recordsOf } from "../namespace/records.ts";
-import { claimsIn, emptyRecord, endedAt, keptBecause } from "../namespace/retention.ts";
-import { rulesHere } from "../namespace/trust.ts";
+import { claimsIn, emptyRecord, guestEndedAt, keptBecause } from "../namespace/retention.ts";
+import { rulesHere } from "../namespace/recorded_trust.ts";
 import type { Guest } from "./guest.ts";
-import { type Change, type GuestObjects, includesAll, isLabelled } from "./row.ts";
+import { type GuestObjects, includesAll, isLabelled, type RowChange } from "./row.ts";
 
 /** Version of the Pod Security Standards: what the server has (KEP-2579). */
 const podSecurity = (level: "baseline" | "restricted") => ({
@@ -73,9 +73,9 @@ function wanted(guest: Guest): Namespace[] {
   return [namespaceOf(grantee, level, records, !active)];
 }
 
-function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFacts[], guest: Guest): Change[] {
+function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFacts[], guest: Guest): RowChange[] {
   if (!wanted) return [];
-  const change = (effect: Effect): Change[] => [{ stage: "namespace", effect }];
+  const change = (effect: Effect): RowChange[] => [{ stage: "namespace", effect }];
   // Created, not applied, when it isn't there: an apply would take over one that somebody else has just made.
   if (!present) return change({ create: wanted });
   const { name, uid, labels, annotations } = present;
@@ -84,10 +84,10 @@ function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFa
   if (guest.ownership.is === "handedOver" || (guest.active && isMarked)) return change(adoption(wanted, uid));
   if (isLabelled(wanted, present) && includesAll(annotations, wanted.metadata!.annotations!)) {
     // A word to adopt what is theirs already must not hand it over to whoever comes later under the name.
-    const isSaid = annotations[adoptAnnotation] !== undefined && isKnown(guest.realm);
+    const isSaid = annotations[adoptAnnotation] !== undefined && isPresent(guest.realm);
     return isSaid ? change(adoption(wanted, uid)) : [];
   }
-  const news = wanted.metadata!.annotations![endedAnnotation] !== undefined && endedAt(present) === undefined;
+  const news = wanted.metadata!.annotations![endedAnnotation] !== undefined && guestEndedAt(present) === undefined;
   const about = { apiVersion: "v1", kind: "Namespace", name, uid };
   return change({ apply: wanted, uid, ...(news ? { events: [{ event: endedEvent(guest, present), about }] } : {}) });
 }

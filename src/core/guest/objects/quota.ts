@@ -2,12 +2,12 @@
 import { type ResourceQuota, resourceQuotas } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { QuotaFacts } from "../../facts.ts";
 import { interned } from "../../interned.ts";
-import { cordonAnnotation, guestNamespace, ownerLabels, provisioningClassesAnnotation } from "../../names.ts";
-import { shown } from "../../resources/hard.ts";
-import type { Hard } from "../../resources/resource_list.ts";
+import { freezeAnnotation, guestNamespace, ownerLabels, provisioningClassesAnnotation } from "../../names.ts";
+import { shown } from "../../resources/quota_lists.ts";
+import type { ResourceList } from "../../resources/resource_list.ts";
 import { sameQuantities } from "../../resources/same_quantities.ts";
 import type { Guest } from "./guest.ts";
-import { applied, type Change, deleted, guestObject, isLabelled } from "./row.ts";
+import { applied, deleted, guestObject, isLabelled, type RowChange } from "./row.ts";
 
 export const quotaName = "keystone";
 
@@ -37,24 +37,24 @@ const classesFor = ({ cluster, quota }: Guest): string | undefined =>
   cluster.provisioningClasses?.join(",") ?? quota?.provisioningClasses;
 
 function build(guest: Guest): ResourceQuota {
-  const { grantee, hard, cordon } = guest;
+  const { grantee, hard, freeze } = guest;
   const classes = classesFor(guest);
   return quotaOf(grantee, shown(hard), {
-    ...(cordon === undefined ? {} : { [cordonAnnotation]: cordon }),
+    ...(freeze === undefined ? {} : { [freezeAnnotation]: freeze }),
     ...(classes === undefined ? {} : { [provisioningClassesAnnotation]: classes }),
   });
 }
 
 function isSame(wanted: ResourceQuota, present: QuotaFacts, guest: Guest): boolean {
-  return (present.cordon || undefined) === (guest.cordon || undefined) &&
+  return (present.freeze || undefined) === (guest.freeze || undefined) &&
     present.provisioningClasses === classesFor(guest) &&
-    sameQuantities(present.asked, shown(guest.hard)) && isLabelled(wanted, present);
+    sameQuantities(present.specHard, shown(guest.hard)) && isLabelled(wanted, present);
 }
 
 /** In two stages: a quota that counts only some pods goes before it is made again. */
-function changes(wanted: ResourceQuota | undefined, present: QuotaFacts | undefined, guest: Guest): Change[] {
+function changes(wanted: ResourceQuota | undefined, present: QuotaFacts | undefined, guest: Guest): RowChange[] {
   if (!wanted || (guest.leaving && !present)) return [];
-  const write: Change = { stage: "quota", effect: applied(wanted) };
+  const write: RowChange = { stage: "quota", effect: applied(wanted) };
   // Scopes make a quota count only some pods; nothing but a new quota takes them away.
   if (present?.scoped && !guest.leaving) {
     return [{ stage: "quota goes", effect: deleted(resourceQuotas, present) }, write];
@@ -72,32 +72,32 @@ export const quota = guestObject({
   cache: "quotas",
   stage: "quota",
   project: ({ metadata, spec, status }) => {
-    const { [cordonAnnotation]: cordon, [provisioningClassesAnnotation]: provisioningClasses } =
+    const { [freezeAnnotation]: freeze, [provisioningClassesAnnotation]: provisioningClasses } =
       metadata!.annotations ?? {};
     return {
-      ...(cordon === undefined ? {} : { cordon }),
+      ...(freeze === undefined ? {} : { freeze }),
       ...(provisioningClasses === undefined ? {} : { provisioningClasses }),
-      asked: texts(spec?.hard),
+      specHard: texts(spec?.hard),
       scoped: (spec?.scopes?.length ?? 0) > 0 || spec?.scopeSelector !== undefined,
-      enforced: texts(status?.hard),
+      statusHard: texts(status?.hard),
       used: texts(status?.used),
     };
   },
   build,
   same: isSame,
   changes,
-  content: ({ asked }: QuotaFacts) => ({ hard: asked }),
+  content: ({ specHard }: QuotaFacts) => ({ hard: specHard }),
 });
 
 /** Tells whether admission counts against exactly this: it reads the quota's status, not its spec. */
-export function isInForce(quota: QuotaFacts | undefined, hard: Hard): boolean {
-  return quota !== undefined && sameQuantities(quota.asked, shown(hard)) &&
-    sameQuantities(quota.enforced, shown(hard)) &&
+export function isInForce(quota: QuotaFacts | undefined, hard: ResourceList): boolean {
+  return quota !== undefined && sameQuantities(quota.specHard, shown(hard)) &&
+    sameQuantities(quota.statusHard, shown(hard)) &&
     uncounted(quota, hard).every(isOptional);
 }
 
 /** The keys that have no count yet, or never get one. */
-export const uncounted = (quota: QuotaFacts, hard: Hard): string[] =>
+export const uncounted = (quota: QuotaFacts, hard: ResourceList): string[] =>
   [...hard.keys()].filter((key) => quota.used[key] === undefined);
 
 /** Objects of a kind that the cluster doesn't have are counted as soon as it does; until then there are none. */

@@ -26,7 +26,7 @@ export type OpeningStage = typeof stageOrder.open[number];
 export type ObjectStage = ClosingStage | OpeningStage;
 
 /** An effect in its stage. */
-export interface Change {
+export interface RowChange {
   stage: ObjectStage;
   effect: Effect;
 }
@@ -50,7 +50,7 @@ export interface GuestObjects<T extends KubernetesObject, F extends ObjectFacts>
   /** Builds the objects as they should be now. */
   wanted(guest: Guest, faults: Faults): readonly T[];
   /** Compares them with those that are there. */
-  changes(wanted: readonly T[], present: readonly F[], guest: Guest): readonly Change[];
+  changes(wanted: readonly T[], present: readonly F[], guest: Guest): readonly RowChange[];
   /** Returns what people are shown of an object. */
   content(facts: F): unknown;
 }
@@ -82,7 +82,7 @@ export interface GuestObjectSpec<T extends KubernetesObject, F extends ObjectFac
   /** Tells of an object that can't be changed: it is deleted, and made again by the next plan. */
   isStuck?(present: F): boolean;
   /** Compares in another way than the usual one. */
-  changes?(wanted: T | undefined, present: F | undefined, guest: Guest): readonly Change[];
+  changes?(wanted: T | undefined, present: F | undefined, guest: Guest): readonly RowChange[];
 }
 
 /** Makes a row of a kind of which a guest namespace has one object. */
@@ -90,7 +90,7 @@ export function guestObject<T extends KubernetesObject, F extends ObjectFacts, c
   spec: GuestObjectSpec<T, F, C>,
 ): GuestObject<T, F, C> {
   const { resource, stage, name } = spec;
-  const usual = (wanted: T | undefined, present: F | undefined, guest: Guest): Change[] => {
+  const usual = (wanted: T | undefined, present: F | undefined, guest: Guest): RowChange[] => {
     // Where nothing can be made any more, what is there is still kept as it should be.
     if (!wanted || (guest.leaving && !present)) return [];
     if (present && spec.isStuck?.(present)) return [{ stage, effect: deleted(resource, present) }];

@@ -26,16 +26,16 @@ export const singles = Object.entries(guestObjects).filter((entry): entry is [Si
 );
 
 /** All rows, as plans go through them. */
-export const rows = Object.entries(guestObjects) as unknown as readonly (readonly [keyof Rows, AnyRow])[];
+export const objectRows = Object.entries(guestObjects) as unknown as readonly (readonly [keyof Rows, AnyRow])[];
 
 /** A row whose kind isn't known: its objects and facts come from itself, and go to itself. */
 export type AnyRow = GuestObjects<KubernetesObject, ObjectFacts>;
 
 /** Objects of a kind that stand in one guest namespace, as a list. */
-export const listOf = (present: ObjectFacts | readonly ObjectFacts[] | undefined): readonly ObjectFacts[] =>
+export const rowCollection = (present: ObjectFacts | readonly ObjectFacts[] | undefined): readonly ObjectFacts[] =>
   present === undefined ? [] : Array.isArray(present) ? present : [present as ObjectFacts];
 
 /** The row of an object that a plan writes. */
 export const rowOf = (kind: string, name: string): readonly [keyof Rows, AnyRow] =>
-  rows.find(([, row]) => row.resource.kind === kind && "name" in row && row.name === name) ??
-    rows.find(([, row]) => row.resource.kind === kind)!;
+  objectRows.find(([, row]) => row.resource.kind === kind && "name" in row && row.name === name) ??
+    objectRows.find(([, row]) => row.resource.kind === kind)!;

@@ -1,0 +1,85 @@
+/**
+ * `deno task bench report`: writes the figures of the newest result file into `docs/performance.md`, and the plots beside
+ * it. A test says whether they are what the file says.
+ */
+import { figureAt, type Figures } from "./figures.ts";
+import { pictures, plots } from "./plots.ts";
+import type { runFacts } from "./run_facts.ts";
+import { type Row, targetRows } from "./targets.ts";
+
+const at = (path: string) => new URL(`../${path}`, import.meta.url);
+const page = "docs/performance.md";
+const [begin, end] = ["<!-- figures: `deno task bench report` writes them -->", "<!-- end of the figures -->"];
+
+/** Files of the documentation, by path, as the newest result has them. */
+export async function benchReport(): Promise<Map<string, string>> {
+  const result = await newest();
+  const before = await Deno.readTextFile(at(page));
+  const [first, last] = [before.indexOf(begin), before.indexOf(end)];
+  if (first < 0 || last < first) throw new Error(`${page} has no place for figures, between "${begin}" and "${end}".`);
+  const figures = result ? [table(result), ...links].join("\n\n") : "No run is kept yet.";
+  const text = `${before.slice(0, first)}${begin}\n\n${figures}\n\n${before.slice(last)}`;
+  const drawn = result ? [...plots(result)] : [];
+  return new Map([[page, text], ...drawn.map(([name, svg]): [string, string] => [`docs/performance/${name}`, svg])]);
+}
+
+const links = Object.entries(pictures).map(([file, what]) => `![${what}](performance/${file})`);
+
+/** Files that aren't what the newest result says. */
+export async function outdated(): Promise<string[]> {
+  const out: string[] = [];
+  for (const [path, text] of await benchReport()) {
+    const present = await Deno.readTextFile(at(path)).catch(() => undefined);
+    if (present !== text) out.push(path);
+  }
+  return out;
+}
+
+async function newest(): Promise<Figures | undefined> {
+  const results: (Figures & { date: string })[] = [];
+  for await (const { name } of Deno.readDir(at("bench/results"))) {
+    if (/^\d{4}-\d\d-\d\d-[0-9a-f]+\.json$/.test(name)) {
+      results.push(JSON.parse(await Deno.readTextFile(at(`bench/results/${name}`))));
+    }
+  }
+  return results.sort((a, b) => a.date < b.date ? -1 : 1).at(-1);
+}
+
+/** What stands at the head of a result. */
+type Head = Awaited<ReturnType<typeof runFacts>>;
+
+function table(result: Figures): string {
+  const { date, commit, machine, versions } = result as unknown as Head;
+  return [
+    `Commit ${commit}, ${date.slice(0, 10)}; ${machine.cpus} cores (${machine.processor}), ${machine.memoryGB} GB; ` +
+    `Kubernetes ${versions.kubernetes}, Deno ${versions.deno}.`,
+    "",
+    "| | median | spread | samples | target | |",
+    "|---|---|---|---|---|---|",
+    ...targetRows.map((row) => line(result, row)),
+  ].join("\n");
+}
+
+function line(result: Figures, { path, what, unit, target }: Row): string {
+  const figure = figureAt(result, path);
+  if (!figure) return `| ${what} | not run | | | ${wanted(target)} | |`;
+  const { median, spread: [least, most], samples } = figure;
+  const amount = unit === "" ? String(median) : `${median} ${unit}`;
+  return `| ${what} | ${amount} | ${least} – ${most} | ${samples} | ${wanted(target)} | ${reached(median, target)} |`;
+}
+
+function wanted(target: Row["target"]): string {
+  if (target === undefined) return "";
+  return "atLeast" in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`;
+}
+
+function reached(median: number, target: Row["target"]): string {
+  if (target === undefined) return "";
+  return ("atLeast" in target ? median >= target.atLeast : median <= target.atMost) ? "reached" : "**not reached**";
+}
+
+/** Writes them. */
+export async function writeReport(): Promise<void> {
+  await Deno.mkdir(at("docs/performance"), { recursive: true });
+  for (const [path, text] of await benchReport()) await Deno.writeTextFile(at(path), text);
+}

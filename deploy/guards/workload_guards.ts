@@ -1,0 +1,10 @@
+/** Kinds with a pod template that guests may make. */
+export const workloadGuards: readonly string[] = [
+  "ReplicationController",
+  "Deployment",
+  "ReplicaSet",
+  "StatefulSet",
+  "DaemonSet",
+  "Job",
+  "CronJob",
+];

@@ -1,0 +1,58 @@
+import * as prompts from "@clack/prompts";
+import type { Command } from "commander";
+import { dump } from "js-yaml";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
+import { realmOfNamespace } from "../core/names.ts";
+import { canonicalTerms, digestOf } from "../core/superentity/digest.ts";
+import { no, usageError } from "./exit.ts";
+import { type CommandAction, verb } from "./session.ts";
+
+export const approveCommand = (run: CommandAction): Command =>
+  verb("approve", "Approve the terms of a SuperEntity for your realm, or take that back.", [
+    "keystone approve three-homes --realm bob-home",
+    "keystone approve three-homes --realm bob-home --yes",
+    "keystone approve three-homes --realm bob-home --withdraw",
+  ])
+    .argument("<superentity>", "name of the SuperEntity")
+    .option("--realm <name>", "the member that approves (default: KEYSTONE_REALM, else that of your guest namespace)")
+    .option("--withdraw", "take the approval back")
+    .option("--digest <sha256>", "approve only if these are still the terms")
+    .option("--yes", "don't ask")
+    .action(run(async (session, { realm: named, withdraw, digest: expected, yes }, entity) => {
+      using rest = await session.connect();
+      const name = String(entity);
+      const realm = (named ?? session.io.env("KEYSTONE_REALM")) || realmOfNamespace(rest.defaultNamespace ?? "");
+      if (!realm) throw usageError("For which realm? Write --realm REALM, or set KEYSTONE_REALM.");
+      const api = new KeystoneV1alpha1Api(rest).superEntities;
+      const { spec, status } = await api.get(name);
+      if (!spec.members.some((member) => member.realm === realm)) {
+        throw no(`${realm} is no member of ${name}; ${spec.members.map((member) => member.realm).join(", ")} are.`);
+      }
+      // Whom the members' Realms name, as the operator has seen it: those who approve need no right to read Realms.
+      const subjects = new Map(
+        (status?.members ?? []).flatMap(({ realm, subjects }) => subjects ? [[realm, subjects]] : []),
+      );
+      const digest = digestOf(name, spec, subjects);
+      if (expected !== undefined && expected !== digest) {
+        throw no(`The terms of ${name} are not ${expected} any more but ${digest}; read them anew.`);
+      }
+      if (session.io.interactive && !yes && !withdraw) {
+        session.say(dump(canonicalTerms(name, spec, subjects), { lineWidth: 100 }).trimEnd());
+        const sure = await prompts.confirm({ message: `Approve these terms for ${realm}?` });
+        if (prompts.isCancel(sure) || !sure) throw no("Nothing was approved.");
+      }
+      const index = (spec.approvals ?? []).findIndex((approval) => approval.realm === realm);
+      if (withdraw && index < 0) throw no(`${realm} has not approved ${name}.`);
+      // Of the list only the own entry, wherever it is: the test fails should the list have changed meanwhile.
+      const at = `/spec/approvals/${index}`;
+      const operations = withdraw
+        ? [{ op: "test", path: `${at}/realm`, value: realm }, { op: "remove", path: at }]
+        : index >= 0
+        ? [{ op: "test", path: `${at}/realm`, value: realm }, { op: "replace", path: at, value: { realm, digest } }]
+        : spec.approvals === undefined
+        ? [{ op: "add", path: "/spec/approvals", value: [{ realm, digest }] }]
+        : [{ op: "add", path: "/spec/approvals/-", value: { realm, digest } }];
+      const written = await api.patch(name, operations, { type: "json" });
+      if (session.data(written)) return;
+      session.say(withdraw ? `${realm} no longer approves ${name}.` : `${realm} approves ${name}: ${digest}`);
+    }));

@@ -1,0 +1,140 @@
+/** Who lends what to whom, in lines: of Grants as an administrator sees them, or as a guest reads them. */
+import { load } from "js-yaml";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import { parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
+import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
+import { guideKey, guideName } from "../core/guest/objects/guide.ts";
+import { quotaName } from "../core/guest/objects/quota.ts";
+import { listFrom, quotaKey, shown } from "../core/resources/quota_lists.ts";
+import { guestNamespace, realmOfNamespace } from "../core/names.ts";
+import { keyIn, type Stores } from "../controllers/stores.ts";
+
+/** One grant, for a table and for programs. */
+export interface GrantSummary {
+  name: string;
+  grantor: string;
+  grantee: string;
+  phase: string;
+  /** Canonical quantities, of what the grant names. */
+  granted: Record<string, string>;
+  used: Record<string, string>;
+  free: Record<string, string>;
+  from?: string;
+  ends?: string;
+  namespace: string;
+  message: string;
+}
+
+/** What is free of each key: never less than nothing. */
+function freeOf(granted: Record<string, string>, used: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(granted).map(([key, text]) => {
+      const left = parseQuantity(text).subtract(parseQuantity(used[key] ?? "0"));
+      return [key, left.sign() < 0 ? "0" : left.toString()];
+    }),
+  );
+}
+
+export function grantSummaryOf(grant: GrantFacts): GrantSummary {
+  const { spec, status, name } = grant;
+  const granted = shown(listFrom(spec.hard));
+  const usage = Object.fromEntries(
+    Object.entries(status.actualUsage ?? {}).map(([key, value]) => [quotaKey(key), value]),
+  );
+  const used = Object.fromEntries(Object.keys(granted).map((key) => [key, usage[key] ?? "0"]));
+  const ends = status.effectiveUntil ?? spec.validity?.validUntil;
+  return {
+    name,
+    grantor: spec.grantorRealm,
+    grantee: spec.granteeRealm,
+    phase: status.phase ?? "Pending",
+    granted,
+    used,
+    free: freeOf(granted, used),
+    ...(spec.validity?.validFrom ? { from: spec.validity.validFrom } : {}),
+    ...(ends ? { ends } : {}),
+    namespace: guestNamespace(spec.granteeRealm),
+    message: status.message ?? "Nobody has looked at it yet: is the operator running?",
+  };
+}
+
+interface GuideEntry {
+  name: string;
+  from?: string;
+  until?: string;
+  notice?: { reason: string; ends: string };
+  hard: Record<string, string>;
+}
+
+/** What a guest can read: the ConfigMap that Keystone writes for him, and the use of the whole namespace. */
+export async function lendingsOfGuest(rest: RestClient, namespace: string): Promise<GrantSummary[]> {
+  const [guide, quota] = await Promise.all([
+    new CoreV1Api(rest).namespace(namespace).configMaps.get(guideName),
+    new CoreV1Api(rest).namespace(namespace).resourceQuotas.get(quotaName),
+  ]);
+  const entries = (load(guide.data?.[guideKey] ?? "") ?? []) as GuideEntry[];
+  const all = quota.status?.used ?? {};
+  return entries.map(({ name, from, until, notice, hard }) => {
+    const used = Object.fromEntries(Object.keys(hard).map((key) => [key, String(all[key] ?? "0")]));
+    const ends = notice?.ends ?? until;
+    return {
+      name,
+      grantor: "",
+      grantee: realmOfNamespace(namespace) ?? "",
+      phase: "Active",
+      granted: hard,
+      used,
+      free: freeOf(hard, used),
+      ...(from ? { from: String(from) } : {}),
+      ...(ends ? { ends: String(ends) } : {}),
+      namespace,
+      message: notice ? `On notice: ${notice.reason}.` : "The use is that of the whole namespace.",
+    };
+  });
+}
+
+/** Whether reading failed for want of the right to it. */
+export const isForbidden = (error: unknown): boolean => isApiError(error, 403);
+
+/** Use of what is granted, as a bar of ten. */
+export function bar(used: string | undefined, granted: string | undefined): string {
+  if (granted === undefined) return "";
+  const [of, whole] = [parseQuantity(used ?? "0"), parseQuantity(granted)];
+  if (whole.sign() === 0) return of.sign() === 0 ? "·".repeat(10) : "█".repeat(10);
+  const tenths = Number(of.nanos * 10n / whole.nanos);
+  return "█".repeat(Math.min(10, Math.max(of.sign() > 0 ? 1 : 0, tenths))).padEnd(10, "·");
+}
+
+/** `1500m of 2`, with a bar. */
+export const share = (used: string | undefined, granted: string | undefined): string =>
+  granted === undefined ? "-" : `${bar(used, granted)} ${used ?? "0"} of ${granted}`;
+
+/** `in 3 d`, `2 h ago`. */
+export function relative(instant: string | undefined, now: number): string {
+  if (instant === undefined) return "when revoked";
+  const at = Date.parse(instant);
+  if (!Number.isFinite(at)) return instant;
+  const seconds = Math.abs(at - now) / 1000;
+  const [count, unit] = seconds < 90
+    ? [seconds, "s"]
+    : seconds < 5400
+    ? [seconds / 60, "min"]
+    : seconds < 129_600
+    ? [seconds / 3600, "h"]
+    : [seconds / 86_400, "d"];
+  return at >= now ? `in ${Math.round(count)} ${unit}` : `${Math.round(count)} ${unit} ago`;
+}
+
+/** The quota of a realm's guest namespace. */
+export const quotaOfRealm = (stores: Stores, realm: string): QuotaFacts | undefined =>
+  stores.quotas.get(keyIn(guestNamespace(realm), quotaName));
+
+/** The sum of one key over grants that are in force. */
+export const total = (all: readonly GrantSummary[], key: string): string | undefined => {
+  const amounts = all.filter(({ phase }) => phase === "Active").flatMap(({ granted }) =>
+    granted[key] === undefined ? [] : [parseQuantity(granted[key])]
+  );
+  const [first, ...others] = amounts;
+  return first && others.reduce((sum: Quantity, each) => sum.add(each), first).toString();
+};

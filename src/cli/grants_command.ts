@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import { realmOfNamespace } from "../core/names.ts";
+import { Observed } from "./observed.ts";
+import { type GrantSummary, grantSummaryOf, isForbidden, lendingsOfGuest, relative, share } from "./grant_summary.ts";
+import { type CommandAction, verb } from "./session.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
+
+export const grantsCommand = (run: CommandAction): Command =>
+  verb("grants", "Who lends what to whom: granted, used, free, until when.", [
+    "keystone grants",
+    "keystone grants --realm bob-home -o wide",
+    "keystone grants -o json | jq '.items[] | select(.phase == \"Active\") | .name'",
+  ])
+    .option("--realm <name>", "only grants to this realm")
+    .option("--phase <phase>", "only grants in this phase: Pending, Active, Revoked or Expired")
+    .action(run(async (session, { realm, phase }) => {
+      using rest = await session.connect();
+      let summaries: GrantSummary[];
+      let objects = new Map<string, object>();
+      try {
+        const [seen, raw] = await Promise.all([new Observed(rest).terms(), new KeystoneV1alpha1Api(rest).grants.all()]);
+        summaries = seen.stores.grants.list().map(grantSummaryOf);
+        objects = new Map(raw.map((object) => [object.metadata!.name!, object]));
+      } catch (error) {
+        const namespace = rest.defaultNamespace ?? "";
+        // A guest sees what is his.
+        if (!isForbidden(error) || realmOfNamespace(namespace) === undefined) throw error;
+        summaries = await lendingsOfGuest(rest, namespace);
+      }
+      const items = summaries
+        .filter((each) => (realm === undefined || each.grantee === realm) && (!phase || each.phase === phase))
+        .sort((a, b) => a.grantee < b.grantee ? -1 : a.grantee > b.grantee ? 1 : a.name < b.name ? -1 : 1);
+      if (session.data({ items: items.map((item) => ({ ...objects.get(item.name), ...item })) })) return;
+      if (items.length === 0) {
+        return session.say("There are no grants. Lend something: keystone grant create NAME --to REALM --hard cpu=2");
+      }
+      const now = session.io.now();
+      const colour = (phase: string) =>
+        phase === "Active"
+          ? session.colours.green(phase)
+          : phase === "Pending"
+          ? session.colours.yellow(phase)
+          : session.colours.dim(phase);
+      session.table(items, [
+        { name: "GRANT", value: ({ name }) => name },
+        { name: "FROM", value: ({ grantor }) => grantor || "-" },
+        { name: "TO", value: ({ grantee }) => grantee },
+        { name: "PHASE", value: ({ phase }) => colour(phase) },
+        { name: "CPU", value: ({ granted, used }) => share(used["requests.cpu"], granted["requests.cpu"]) },
+        { name: "MEMORY", value: ({ granted, used }) => share(used["requests.memory"], granted["requests.memory"]) },
+        { name: "ENDS", value: ({ ends }) => relative(ends, now) },
+        {
+          name: "FREE",
+          wide: true,
+          value: ({ free }) => Object.entries(free).map(([key, value]) => `${key}=${value}`).join(" "),
+        },
+        { name: "MESSAGE", wide: true, value: ({ message }) => message },
+      ]);
+    }));

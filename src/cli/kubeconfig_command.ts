@@ -1,0 +1,164 @@
+import type { Command } from "commander";
+import { dump } from "js-yaml";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
+import { RbacAuthorizationV1Api, type RoleBinding } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
+import { accountOf } from "../core/realm/account.ts";
+import { accountAnnotation, guestNamespace, guestRole, ownerLabels, systemNamespace } from "../core/names.ts";
+import { no, usageError } from "./exit.ts";
+import { spanFrom } from "./time_flags.ts";
+import { type CommandAction, verb } from "./session.ts";
+
+/** The API server makes no token that ends sooner. */
+const shortestMs = 600_000;
+
+export const kubeconfigCommand = (run: CommandAction): Command =>
+  verb("kubeconfig", "A kubeconfig for the people of a realm: their guest namespace, and nothing else.", [
+    "keystone kubeconfig bob-home > bob.kubeconfig",
+    "keystone kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
+    "keystone kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
+  ])
+    .argument("<realm>", "the realm whose people it is for")
+    .option("--for <span>", "how long the token is good; the same command makes a new one", "24h")
+    .option("--server <url>", "API server as the realm reaches it (default: the one of your kubeconfig)")
+    .option("--ca-file <path>", "authority that signs its certificate, PEM (default: the one of your kubeconfig)")
+    .option("--proxy-url <url>", "proxy to reach it through: http, https or socks5")
+    .option("--out <path>", "write it there, for its owner to read only")
+    .action(run(async (session, options, name) => {
+      const realm = String(name);
+      const span = spanFrom("--for", String(options.for));
+      if (span < shortestMs) throw usageError(`--for is ${options.for}; a token is good for 10m at least.`);
+      const server = serverOf(options.server);
+      const proxy = proxyOf(options.proxyUrl);
+      const config = await session.clusterConfig();
+      const authority = options.caFile === undefined
+        ? config.caCerts
+        : await session.io.readTextFile(String(options.caFile)).catch((error) => {
+          throw usageError(`--ca-file ${options.caFile} can't be read: ${(error as Error).message}.`);
+        });
+      using rest = await session.connect();
+      const account = await accountFor(rest, realm);
+      const { token, expirationTimestamp } = await makeToken(rest, account, Math.ceil(span / 1000));
+      const url = server ?? config.server;
+      const kubeconfig = kubeconfigOf(realm, { url, authority, proxy, token });
+      warn(url);
+      session.note(
+        `Good until ${expirationTimestamp}, or until the last grant to ${realm} ends or its subjects change. Renew it by the ` +
+          "same command.",
+      );
+      if (options.out !== undefined) {
+        await session.io.writeSecretFile(String(options.out), dump(kubeconfig, { lineWidth: -1 }));
+        return session.note(`Written to ${options.out}. Try it: kubectl --kubeconfig ${options.out} get pods`);
+      }
+      if (!session.data(kubeconfig)) session.say(dump(kubeconfig, { lineWidth: -1 }).trimEnd());
+
+      function warn(url: string): void {
+        const { hostname } = new URL(url);
+        if (!/^(localhost|127\.|\[?::1)/.test(hostname)) return;
+        session.note(
+          `${session.colours.yellow("Warning:")} ${url} is this machine itself for whoever uses it; ` +
+            "name the server as the realm reaches it with --server.",
+        );
+      }
+    }));
+
+function serverOf(text: unknown): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(String(text));
+  if (url?.protocol !== "https:") throw usageError(`--server is ${text}; write https://HOST:PORT.`);
+  return url.href.replace(/\/$/, "");
+}
+
+function proxyOf(text: unknown): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(String(text));
+  if (!url || !["http:", "https:", "socks5:"].includes(url.protocol)) {
+    throw usageError(`--proxy-url is ${text}; write http://HOST:PORT or socks5://HOST:PORT.`);
+  }
+  return url.href.replace(/\/$/, "");
+}
+
+/** The name of the account for the people whom the operator has let in, which is made unless it is there. */
+async function accountFor(rest: RestClient, realm: string): Promise<string> {
+  const binding = await bindingOf(rest, realm);
+  const record = binding.metadata?.annotations?.[accountAnnotation];
+  const account = record === undefined ? undefined : accountOf(realm, record);
+  if (!account || !binding.subjects?.some(({ kind, name }) => kind === "ServiceAccount" && name === account.name)) {
+    throw no(
+      `The guests' binding in ${guestNamespace(realm)} has no account in its annotation ${accountAnnotation}: the ` +
+        "operator is older than this. Upgrade it.",
+    );
+  }
+  const { name, owner } = account;
+  try {
+    await new CoreV1Api(rest).namespace(systemNamespace).serviceAccounts.create({
+      metadata: { name, labels: ownerLabels(realm), ownerReferences: [owner] },
+      automountServiceAccountToken: false,
+    });
+  } catch (error) {
+    if (!isApiError(error, 409)) throw error;
+  }
+  return name;
+}
+
+/** There is a way in only while something is granted: then the guests' binding stands. */
+async function bindingOf(rest: RestClient, realm: string): Promise<RoleBinding> {
+  try {
+    return await new RbacAuthorizationV1Api(rest).namespace(guestNamespace(realm)).roleBindings.get(guestRole);
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+    // A SuperEntity is let in as well; the Realm is only looked at for what to say.
+    await new KeystoneV1alpha1Api(rest).realms.get(realm).catch((error) => {
+      if (isApiError(error, 404) && error.details?.name === realm) throw no(`There is no Realm ${realm}.`);
+      throw error;
+    });
+    throw no(
+      `Nothing is in force for ${realm}, so there is nothing to let anybody into. See: keystone grants --realm ${realm}`,
+    );
+  }
+}
+
+async function makeToken(
+  rest: RestClient,
+  account: string,
+  expirationSeconds: number,
+): Promise<{ token: string; expirationTimestamp: string }> {
+  const { status } = await rest.performRequest({
+    method: "POST",
+    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${account}/token`,
+    bodyJson: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec: { expirationSeconds },
+    },
+  }) as { status: { token: string; expirationTimestamp: string } };
+  return status;
+}
+
+function kubeconfigOf(
+  realm: string,
+  { url, authority, proxy, token }: {
+    url: string;
+    authority: string | undefined;
+    proxy: string | undefined;
+    token: string;
+  },
+) {
+  const name = `keystone-${realm}`;
+  return {
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": name,
+    clusters: [{
+      name,
+      cluster: {
+        server: url,
+        ...(authority ? { "certificate-authority-data": new TextEncoder().encode(authority).toBase64() } : {}),
+        ...(proxy ? { "proxy-url": proxy } : {}),
+      },
+    }],
+    users: [{ name, user: { token } }],
+    contexts: [{ name, context: { cluster: name, user: name, namespace: guestNamespace(realm) } }],
+  };
+}

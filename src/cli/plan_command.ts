@@ -1,0 +1,221 @@
+import type { Command } from "commander";
+import { isDeepStrictEqual } from "node:util";
+import { dump } from "js-yaml";
+import { grantSpec } from "../api/mod.ts";
+import { observeGuest } from "../controllers/guest_loop.ts";
+import { Pools } from "../controllers/pools.ts";
+import type { Effect, ObjectRef, WrittenObject } from "../core/effects.ts";
+import type { GrantFacts, LocalRealm } from "../core/facts.ts";
+import { dryRun } from "../core/guest/dry_run.ts";
+import { destinationsOf } from "../core/guest/objects/grant_policy.ts";
+import { rowCollection, rowOf } from "../core/guest/objects/table.ts";
+import { planGuest } from "../core/guest/plan_guest.ts";
+import { givenBy } from "../core/guest/writes.ts";
+import type { GuestWorld } from "../core/guest/guest_world.ts";
+import { parseDestination } from "../core/network/destination.ts";
+import { lifecycleOf } from "../core/grant/lifecycle.ts";
+import { guestNamespace } from "../core/names.ts";
+import { no } from "./exit.ts";
+import { type Manifest, manifestsIn } from "./manifests.ts";
+import { grantorRealm } from "./grant_create_command.ts";
+import { changedLines } from "./line_diff.ts";
+import { Observed } from "./observed.ts";
+import { type CommandAction, type Session, verb } from "./session.ts";
+
+interface Named {
+  kind: string;
+  namespace?: string;
+  name: string;
+}
+
+interface Update extends Named {
+  before: unknown;
+  after: unknown;
+}
+
+export const planCommand = (run: CommandAction): Command =>
+  verb("plan", "What would be written if a grant were applied, as a diff. Nothing is.", [
+    "keystone plan -f grant.yaml",
+    "keystone plan -f grant.yaml -o json | jq '.create[].kind'",
+    "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml | keystone plan -f -",
+  ])
+    .requiredOption("-f, --filename <path>", "file with the grants; - for standard input")
+    .action(run(async (session, options) => {
+      const path = String(options.filename);
+      const grants = (await manifestsIn(session.io, path)).filter(({ kind }) => kind === "Grant");
+      if (grants.length === 0) throw no(`${path} holds no Grant.`);
+      using rest = await session.connect();
+      const seen = await new Observed(rest).terms();
+      const now = session.io.now();
+      const applied = grants.map((manifest) => factsOf(manifest, seen, path, now));
+      const grantees = [...new Set(applied.map(({ spec }) => spec.granteeRealm))];
+      await Promise.all(grantees.map((grantee) => seen.guest(guestNamespace(grantee))));
+      const settings = await session.settings();
+      const cluster = await seen.cluster(settings);
+      const names = await resolved(applied);
+      const local: LocalRealm = { kind: "known", name: grantorRealm(session, seen) };
+      const create: WrittenObject[] = [];
+      const update: Update[] = [];
+      const remove: Named[] = [];
+      for (const grantee of grantees) {
+        const world = observeGuest({
+          stores: seen.stores,
+          settings,
+          cluster: { facts: cluster },
+          names: { get: (name) => names.get(name) },
+          pods: { get: () => undefined, errorOf: () => undefined },
+          local: () => local,
+          pools: new Pools(),
+          skewMs: () => 0,
+          clock: { now: () => now },
+        }, grantee);
+        const mine = applied.filter(({ spec }) => spec.granteeRealm === grantee);
+        const others = world.grants.filter(({ name }) => !mine.some((grant) => grant.name === name));
+        for (const grant of mine) waits(session, grant, { ...world, local });
+        closes(session, mine, { ...world, grants: [...others, ...mine] });
+        const { writes } = dryRun({ ...world, grants: [...others, ...mine] });
+        sort(world, writes, { create, update, remove });
+      }
+      if (session.data({ create, update, delete: remove })) return;
+      print(session, create, update, remove);
+    }));
+
+/** Says why a grant would not be in force. */
+function waits(session: Session, grant: GrantFacts, world: GuestWorld): void {
+  const lifecycle = lifecycleOf({ ...world, grant });
+  if (lifecycle.is === "active") return;
+  const why = "message" in lifecycle ? lifecycle.message : "It is being deleted.";
+  session.note(`${session.colours.yellow("Warning:")} Grant ${grant.name} would not be in force: ${why}`);
+}
+
+/** Says which destinations would open nothing, or less than they say. */
+function closes(session: Session, grants: readonly GrantFacts[], world: GuestWorld): void {
+  for (const holding of planGuest(world).sums.entitlements) {
+    if (!grants.includes(holding.grant)) continue;
+    for (const { error, narrowed } of destinationsOf(world, holding).resolved) {
+      const said = error ?? narrowed;
+      if (said) session.note(`${session.colours.yellow("Warning:")} Grant ${holding.grant.name}: ${said}`);
+    }
+  }
+}
+
+function factsOf(manifest: Manifest, { stores }: Observed, path: string, now: number): GrantFacts {
+  const name = manifest.metadata?.name ?? "";
+  const parsed = grantSpec.safeParse(manifest.spec);
+  if (!parsed.success) {
+    const { path: field, message } = parsed.error.issues[0]!;
+    throw no(`${path}, Grant ${name}: spec.${field.join(".")}: ${message}.`);
+  }
+  const present = stores.grants.get(name);
+  return {
+    name,
+    uid: present?.uid ?? "",
+    generation: present?.generation ?? 1,
+    createdAt: present?.createdAt ?? now,
+    otherFinalizers: [],
+    resourceVersion: "",
+    status: present?.status ?? {},
+    ...(present?.deletingSince === undefined ? {} : { deletingSince: present.deletingSince }),
+    // As the operator would have it before it enforces anything.
+    finalized: true,
+    spec: parsed.data,
+  };
+}
+
+async function resolved(grants: readonly GrantFacts[]): Promise<Map<string, { addresses: string[]; error?: string }>> {
+  const names = new Set(
+    grants.flatMap(({ spec }) => spec.networkPolicy?.allowedDestinations ?? []).flatMap((text) => {
+      const destination = parseDestination(text);
+      return "to" in destination && "dns" in destination.to ? [destination.to.dns] : [];
+    }),
+  );
+  return new Map(
+    await Promise.all([...names].map(async (name): Promise<[string, { addresses: string[]; error?: string }]> => {
+      const asked = await Promise.allSettled([Deno.resolveDns(name, "A"), Deno.resolveDns(name, "AAAA")]);
+      const addresses = asked.flatMap((each) => each.status === "fulfilled" ? each.value : []);
+      return [name, addresses.length > 0 ? { addresses } : { addresses, error: `${name} stands for no address here.` }];
+    })),
+  );
+}
+
+const nameOf = ({ kind, metadata }: WrittenObject): Named => ({
+  kind: kind!,
+  ...(metadata!.namespace === undefined ? {} : { namespace: metadata!.namespace }),
+  name: metadata!.name!,
+});
+
+const targetName = ({ kind, namespace, name }: ObjectRef): Named => ({
+  kind,
+  ...(namespace === undefined ? {} : { namespace }),
+  name,
+});
+
+const keyOf = ({ kind, namespace = "", name }: Named): string => `${kind}/${namespace}/${name}`;
+
+/** What the writes come to, each object once: as it was before the first and is after the last. */
+function sort(
+  world: GuestWorld,
+  writes: readonly Effect[],
+  into: { create: WrittenObject[]; update: Update[]; remove: Named[] },
+): void {
+  const after = new Map<string, WrittenObject | Named>();
+  for (const write of writes) {
+    const given = givenBy(write);
+    if (given) after.set(keyOf(nameOf(given)), given);
+    else if ("delete" in write) after.set(keyOf(targetName(write.delete)), targetName(write.delete));
+    else if ("evict" in write) after.set(keyOf(targetName(write.evict)), targetName(write.evict));
+  }
+  for (const object of after.values()) {
+    if (!("metadata" in object)) {
+      into.remove.push(object as Named);
+      continue;
+    }
+    const named = nameOf(object);
+    const before = presentIn(world, named);
+    if (before === undefined) into.create.push(object);
+    else {
+      const content = contentOf(object);
+      if (!isDeepStrictEqual(before, content)) into.update.push({ ...named, before, after: content });
+    }
+  }
+}
+
+/** What an object says, as far as facts keep it. */
+const contentOf = (object: WrittenObject): unknown => {
+  const [, row] = rowOf(object.kind!, object.metadata!.name!);
+  return row.content(row.project(object));
+};
+
+function presentIn(world: GuestWorld, { kind, name }: Named): unknown {
+  const [key, row] = rowOf(kind, name);
+  const present = rowCollection(world[key]).find((facts) => facts.name === name);
+  return present && row.content(present);
+}
+
+function print(
+  session: Session,
+  create: readonly WrittenObject[],
+  update: readonly Update[],
+  remove: readonly Named[],
+) {
+  const { green, red, yellow } = session.colours;
+  const title = ({ kind, namespace, name }: Named) => `${kind} ${namespace ? `${namespace}/` : ""}${name}`;
+  const yaml = (value: unknown) => dump(value, { noRefs: true, lineWidth: 120 }).trimEnd().split("\n");
+  for (const object of create) {
+    session.say(green(`+ create ${title(nameOf(object))}`));
+    session.say(green(yaml(contentOf(object)).map((line) => `  + ${line}`).join("\n")));
+  }
+  for (const { before, after, ...named } of update) {
+    session.say(yellow(`~ update ${title(named)}`));
+    for (const { mark, line } of changedLines(yaml(before), yaml(after))) {
+      session.say((mark === "+" ? green : red)(`  ${mark} ${line}`));
+    }
+  }
+  for (const named of remove) session.say(red(`- delete ${title(named)}`));
+  const count = [create, update, remove].map(({ length }) => length);
+  session.say(
+    count.every((each) => each === 0)
+      ? "Nothing would change."
+      : `${count[0]} to create, ${count[1]} to update, ${count[2]} to delete.`,
+  );
+}

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { keystone } from "../../tests/fixtures/keystone_command.ts";
+import { apiErrorFromStatus, ConnectionError } from "../../lib/kubernetes/errors.ts";
+import { exitOf } from "./exit.ts";
+import type { Io } from "./io.ts";
+import { inLine, printable, printableJson, Session } from "./session.ts";
+import { bar, relative, share } from "./grant_summary.ts";
+import { instantFrom, spanFrom } from "./time_flags.ts";
+
+Deno.test("help is no error, has examples for each verb, and nothing needs a cluster for it", async () => {
+  const { code, out } = await keystone(undefined, ["--help"]);
+  assert.equal(code, 0);
+  const verbs = [...out.matchAll(/^ {2}([a-z-]+) /gm)].map(([, verb]) => verb!).filter((verb) => verb !== "help");
+  assert.ok(verbs.length > 12, out);
+  for (const verb of verbs) {
+    const said = await keystone(undefined, [
+      ...(verb === "grant" ? ["grant", "create"] : verb === "explain" ? ["explain", "pod"] : [verb]),
+      "--help",
+    ]);
+    assert.equal(said.code, 0, verb);
+    assert.match(said.out, /Examples:\n {2}\S/, verb);
+  }
+});
+
+Deno.test("completion knows every verb", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, out } = await keystone(undefined, ["completion", shell]);
+    assert.equal(code, 0);
+    for (const word of ["would-fit", "can-reach", "kubeconfig", "create"]) {
+      assert.ok(out.includes(word), `${shell}: ${word}`);
+    }
+  }
+});
+
+Deno.test("bars", () => {
+  assert.equal(bar("0", "4"), "··········");
+  assert.equal(bar("1m", "4"), "█·········");
+  assert.equal(bar("2", "4"), "█████·····");
+  assert.equal(bar("9", "4"), "██████████");
+  assert.equal(bar("0", "0"), "··········");
+  assert.equal(share(undefined, undefined), "-");
+  assert.equal(share("500m", "1"), "█████····· 500m of 1");
+});
+
+const now = Date.parse("2026-06-01T12:00:00Z");
+const instants: [string | undefined, string][] = [
+  [undefined, "when revoked"],
+  ["2026-06-01T12:00:30Z", "in 30 s"],
+  ["2026-06-01T11:00:00Z", "60 min ago"],
+  ["2026-06-02T00:00:00Z", "in 12 h"],
+  ["2026-07-01T12:00:00Z", "in 30 d"],
+  ["never", "never"],
+];
+for (const [instant, expected] of instants) {
+  Deno.test(`${instant} is ${expected}`, () => assert.equal(relative(instant, now), expected));
+}
+
+Deno.test("spans and instants are read strictly", () => {
+  assert.equal(spanFrom("--for", "2w"), 14 * 86_400_000);
+  for (const wrong of ["", "0d", "1", "1y", "-1d", "1.5d", "1d2h"]) {
+    assert.throws(() => spanFrom("--for", wrong), /--for is/);
+  }
+  assert.equal(instantFrom("--until", "2030-01-01"), "2030-01-01T00:00:00Z");
+  assert.equal(instantFrom("--until", "2030-01-01T01:00:00+01:00"), "2030-01-01T00:00:00Z");
+  for (const wrong of ["", "soon", "2030", "2030-13-01", "2030-02-30", "01/02/2030", "2030-01-01T00:00:00"]) {
+    assert.throws(() => instantFrom("--until", wrong), /--until is/);
+  }
+});
+
+Deno.test("colours are only on a terminal, and control characters nowhere", () => {
+  const flags = { output: "text" as const, color: true };
+  const io = (terminal: boolean, env: Record<string, string> = {}) =>
+    ({ terminal, env: (name: string) => env[name] }) as unknown as Io;
+  const green = (...args: Parameters<typeof io>) => new Session(io(...args), flags).colours.green("x");
+  assert.equal(green(true), "\x1b[32mx\x1b[39m");
+  for (const plain of [green(false), green(true, { NO_COLOR: "1" }), green(true, { TERM: "dumb" })]) {
+    assert.equal(plain, "x");
+  }
+  assert.equal(
+    printable("\x1b[32mx\x1b[39m\n\x1b]0;t\x07\x1b[2J\r\x9b"),
+    "\x1b[32mx\x1b[39m\n\ufffd]0;t\ufffd\ufffd[2J\ufffd\ufffd",
+  );
+  assert.equal(printable("\x1b[8mhidden\x1b[40m \u202etxet"), "\ufffd[8mhidden\ufffd[40m \ufffdtxet");
+});
+
+Deno.test("what a guest wrote stays within its line, without colours of his own", () => {
+  assert.equal(inLine("no\n\x1b[32m✓\x1b[39m quota: fine\r\n"), "no ⏎ \ufffd[32m✓\ufffd[39m quota: fine");
+});
+
+Deno.test("JSON steers no terminal, and is read as what it was", () => {
+  const value = { message: "\x1b]0;t\x07 \x9b2J \u202etxet" };
+  const text = printableJson(value);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  assert.deepEqual(JSON.parse(text), value);
+});
+
+Deno.test("each kind of error has its code, and says what to do", () => {
+  const of = (code: number, message: string, path = "/apis/keystone.io/v1alpha1/grants/x") =>
+    exitOf(apiErrorFromStatus({ kind: "Status", code, message, reason: "" } as never, { method: "GET", path }));
+  assert.equal(of(403, "no").code, 3);
+  assert.match(of(401, "Unauthorized").message, /keystone kubeconfig REALM/);
+  assert.equal(of(404, 'grants.keystone.io "x" not found').code, 1);
+  assert.match(of(404, "the server could not find the requested resource").message, /kubectl apply -f crds/);
+  assert.equal(exitOf(new ConnectionError("gone.")).code, 4);
+  assert.equal(exitOf(new DOMException("late", "TimeoutError")).code, 4);
+  assert.deepEqual(exitOf(new Error("what")), { code: 1, message: "what" });
+  assert.deepEqual(exitOf("what"), { code: 1, message: "what" });
+});

@@ -1,0 +1,39 @@
+import * as prompts from "@clack/prompts";
+import type { Command } from "commander";
+import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
+import { no } from "./exit.ts";
+import { type CommandAction, verb } from "./session.ts";
+
+export const revokeCommand = (run: CommandAction): Command =>
+  verb("revoke", "End a grant, by the ladder: notice, end, drain. It can't be taken back.", [
+    'keystone revoke alice-to-bob --reason "the disk is full"',
+    "keystone revoke alice-to-bob --yes",
+  ])
+    .argument("<grant>", "name of the grant")
+    .option("--reason <text>", "why, for the grantee to read")
+    .option("--yes", "don't ask")
+    .action(run(async (session, { reason, yes }, name) => {
+      using rest = await session.connect();
+      const api = new KeystoneV1alpha1Api(rest).grants;
+      const { spec, status } = await api.get(name as string);
+      if (spec.revocation !== undefined) {
+        if (session.data(await api.get(name as string))) return;
+        return session.say(`Grant ${name} is revoked already${status?.message ? `: ${status.message}` : "."}`);
+      }
+      if (session.io.interactive && !yes) {
+        const sure = await prompts.confirm({ message: `Revoke ${name} of ${spec.granteeRealm} for good?` });
+        if (prompts.isCancel(sure) || !sure) throw no("Nothing was revoked.");
+      }
+      const revoked = await api.patch(
+        name as string,
+        { spec: { revocation: reason === undefined ? {} : { reason } } },
+        { type: "merge" },
+      );
+      if (session.data(revoked)) return;
+      const notice = spec.termination?.noticeSeconds ?? 300;
+      session.say(
+        `Grant ${name} is revoked; ${
+          notice === 0 ? "it ends at once" : `its notice is ${notice} s at most`
+        }. Watch it: keystone explain grant ${name}`,
+      );
+    }));

@@ -1,0 +1,141 @@
+/** What the cluster as a whole offers and protects: its nodes, service ranges, API server and storage classes. */
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../../lib/clock/mod.ts";
+import { type Identity, Store } from "../../lib/controller/mod.ts";
+import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
+import { type Node, nodes } from "../../lib/kubernetes_apis/core@v1.ts";
+import { type EndpointSlice, endpointSlices } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
+import { type ServiceCIDR, serviceCIDRs } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
+import { isQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
+import type { Settings } from "../api/mod.ts";
+import { parseAddress } from "../core/address.ts";
+import { type ClassSource, clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster_facts.ts";
+import type { ClusterFacts } from "../core/facts.ts";
+import { reflect, type Reflecting, type StoreReflector, type Watching } from "./watching.ts";
+import { withinTime } from "./within_time.ts";
+
+/** Keeps {@linkcode ClusterFacts} up to date. */
+export class ClusterWatch {
+  readonly #settings: Settings;
+  readonly #nodes = createNodeStore();
+  readonly #services = new Store({ project: ({ spec }: ServiceCIDR) => spec?.cidrs ?? [] });
+  readonly #api = new Store({ project: addressesOfSlice });
+  readonly #classes = new Store({ project: classSource });
+  readonly #reflectors: { name: keyof ClusterSources["unread"]; reflector: StoreReflector; synced: boolean }[] = [];
+  readonly #listeners: (() => void)[] = [];
+  #facts: ClusterFacts;
+
+  constructor(watching: Watching, settings: Settings) {
+    this.#settings = settings;
+    const observe = <T extends KubernetesObject, P>(
+      name: keyof ClusterSources["unread"],
+      resource: Resource<T>,
+      store: Store<P, never, T>,
+      options: Reflecting = {},
+    ) => {
+      const reflector = reflect(watching, resource, store, options);
+      store.subscribe(() => this.#look());
+      this.#reflectors.push({ name, reflector, synced: false });
+    };
+    observe("nodes", nodes, this.#nodes);
+    observe("services", serviceCIDRs, this.#services);
+    observe("api", endpointSlices, this.#api, {
+      namespace: "default",
+      selector: { labelSelector: "kubernetes.io/service-name=kubernetes" },
+    });
+    observe("classes", storageClasses, this.#classes);
+    this.#facts = this.#read();
+  }
+
+  /** What is known now; each change makes a new object. */
+  get facts(): ClusterFacts {
+    return this.#facts;
+  }
+
+  /** How many nodes there are. */
+  get nodeCount(): number {
+    return this.#nodes.list().length;
+  }
+
+  /** Calls `listener` after each change. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Watches until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#reflectors.map(async (each) => {
+      const synced = each.reflector.synced(signal).then(() => {
+        each.synced = true;
+        this.#look();
+      }, () => {});
+      await each.reflector.run(signal);
+      await synced;
+    }));
+  }
+
+  /**
+   * Resolves once all has been read, or could not be for so long that it is not to be waited for: what isn't known then
+   * is protected by opening less.
+   */
+  ready(clock: Clock, signal: AbortSignal): Promise<void> {
+    const synced = Promise.all(this.#reflectors.map(({ reflector }) => reflector.synced(signal)));
+    return withinTime(synced, unreadableAfterMs, clock, signal);
+  }
+
+  #look(): void {
+    const facts = this.#read();
+    if (isDeepStrictEqual(facts, this.#facts)) return;
+    this.#facts = facts;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #read(): ClusterFacts {
+    const unread = Object.fromEntries(this.#reflectors.map(({ name, synced }) => [name, !synced]));
+    return clusterFacts({
+      nodes: this.#nodes.list(),
+      services: this.#services.list().flat(),
+      api: this.#api.list().flat(),
+      classes: this.#classes.list(),
+      unread: unread as ClusterSources["unread"],
+    }, this.#settings);
+  }
+}
+
+const unreadableAfterMs = 10_000;
+
+/** The nodes; one that can't be read is known by its name, because its addresses are to be protected all the same. */
+export const createNodeStore = () => new Store({ project: nodeSource, standIn: unreadableNode });
+
+const unreadableNode = ({ name }: Identity): NodeSource => ({
+  name,
+  unreadable: true,
+  podCIDRs: [],
+  addresses: [],
+  resources: [],
+});
+
+export function nodeSource({ metadata, spec, status }: Node): NodeSource {
+  return {
+    name: metadata!.name!,
+    podCIDRs: spec?.podCIDRs ?? [],
+    // Of whatever type: a host name can be an address too, and plugins have types of their own.
+    addresses: (status?.addresses ?? []).flatMap(({ address }) => parseAddress(address) ? [address] : []),
+    resources: Object.keys(status?.capacity ?? {}).sort(),
+    allocatable: new Map(
+      Object.entries(status?.allocatable ?? {}).flatMap(([name, amount]): [string, Quantity][] =>
+        // What can't be read isn't judged, as what a node doesn't tell of.
+        isQuantity(amount) ? [[name, parseQuantity(amount)]] : []
+      ),
+    ),
+  };
+}
+
+export const classSource = ({ metadata, provisioner }: StorageClass): ClassSource => ({
+  name: metadata!.name!,
+  provisioner,
+});
+
+export const addressesOfSlice = ({ endpoints }: EndpointSlice): string[] =>
+  (endpoints ?? []).flatMap(({ addresses }) => addresses ?? []);

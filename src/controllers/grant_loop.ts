@@ -1,0 +1,101 @@
+/** The Grant loop: finalizer, status and events of each Grant. */
+import type { GrantStatus } from "../api/mod.ts";
+import { type GrantPlan, type GrantWorld, planGrant } from "../core/grant/plan_grant.ts";
+import { quotaName } from "../core/guest/objects/quota.ts";
+import { guestNamespace } from "../core/names.ts";
+import { type ApplyOutcome, defineLoop } from "../engine/loop.ts";
+import { concernsParties, concernsPolicies, entitiesWith } from "./concerns.ts";
+import type { Context } from "./context.ts";
+import { poolingOf, readParties } from "./pools.ts";
+import { guestWritesIn, keyIn } from "./stores.ts";
+import { onStore, self } from "./sources.ts";
+
+const allGrants = ({ stores }: Context): string[] => stores.grants.list().map(({ name }) => name);
+const everyGrant = (_: unknown, context: Context): string[] => allGrants(context);
+
+export const grantLoop = defineLoop({
+  name: "grants",
+  keyName: "grant",
+  concurrency: 16,
+  keys: allGrants,
+  triggers: [
+    onStore("grants", self),
+    onStore("enforcements", self),
+    // Its grantee's trust decides what a grant may do.
+    onStore("realms", (change, context) => {
+      const { key, old, new: now } = change;
+      const terms = old?.deleting !== now?.deleting || old?.generation !== now?.generation;
+      return [
+        ...terms ? grantsTo(context, key) : [],
+        ...concernsPolicies(change) ? entitiesWith(context, key).flatMap((name) => grantsWith(context, name)) : [],
+      ];
+    }),
+    onStore("superEntities", (change, context) => concernsParties(change) ? grantsWith(context, change.key) : []),
+    onStore(
+      "pools",
+      ({ entity, uids }, { stores }) =>
+        stores.grants.index("grantor", entity).filter(({ uid }) => uids.has(uid)).map(({ name }) => name),
+    ),
+    // First it closes, then it is said.
+    onStore(
+      "flowSchemas",
+      ({ old, new: now }, context) =>
+        context.knowsFlows && (old?.guestWrites ?? "Open") !== (now?.guestWrites ?? "Open") ? allGrants(context) : [],
+    ),
+    onStore("flowsKnown", (_, context) => guestWritesIn(context.stores) === "Open" ? [] : allGrants(context)),
+    onStore("local", everyGrant),
+    onStore("writable", everyGrant),
+  ],
+  observe: observeGrant,
+  plan: planGrant,
+  forget: ({ unwritten }: Context, name: string) => unwritten.grants.forget(name),
+  confirm: confirmGrant,
+  waitsForClock: true,
+});
+
+const grantsTo = ({ stores }: Context, grantee: string): string[] =>
+  stores.grants.index("grantee", grantee).map(({ name }) => name);
+
+/** The grants from a SuperEntity and to it. */
+const grantsWith = (context: Context, entity: string): string[] => [
+  ...grantsTo(context, entity),
+  ...context.stores.grants.index("grantor", entity).map(({ name }) => name),
+];
+
+function observeGrant(context: Context, name: string): GrantWorld | undefined {
+  const { stores, enforcements, settings, clock, unwritten } = context;
+  const written = stores.grants.get(name);
+  if (!written) return undefined;
+  const grant = unwritten.grants.decided(written);
+  const { granteeRealm } = grant.spec;
+  const { realm, local, unread } = readParties(context, granteeRealm);
+  const namespace = guestNamespace(granteeRealm);
+  const quota = stores.quotas.get(keyIn(namespace, quotaName));
+  return {
+    grant,
+    written: written.status,
+    // Events are made there as long as the namespace isn't on its way out.
+    ...(quota && !stores.namespaces.get(namespace)?.deleting
+      ? { quota: { namespace: quota.namespace, name: quota.name, uid: quota.uid } }
+      : {}),
+    realm,
+    local,
+    unread,
+    pooling: poolingOf(context),
+    settings,
+    skewMs: context.skewMs(),
+    enforcement: enforcements.get(granteeRealm, name),
+    // Before it is known, what is said stays.
+    ...(context.knowsFlows ? { guestWrites: guestWritesIn(stores) } : {}),
+    now: clock.now(),
+  };
+}
+
+/** An end for good is one when it is written. What is decided otherwise ends what it ends, written or not. */
+function confirmGrant({ unwritten }: Context, { world, plan, failed }: ApplyOutcome<GrantWorld, GrantPlan>): void {
+  const { grant } = world;
+  const status: GrantStatus = plan.status ?? grant.status;
+  if (failed.length === 0) return unwritten.grants.forget(grant.name);
+  if (status.phase === "Expired" || status.phase === "Revoked") return;
+  if (failed.some(({ effect }) => "status" in effect)) unwritten.grants.keep(grant, status);
+}

@@ -1,0 +1,226 @@
+/** The guest loop, keyed by grantee: folds all grants to it into the objects of its namespace. */
+import { isDeepStrictEqual } from "node:util";
+import { isApiError } from "../../lib/kubernetes/mod.ts";
+import { conditionOf } from "../core/conditions.ts";
+import { effectText } from "../core/effects.ts";
+import type { GrantFacts } from "../core/facts.ts";
+import type { Failure } from "../core/grant/enforcement.ts";
+import { singles } from "../core/guest/objects/table.ts";
+import { type GuestPlan, planGuest } from "../core/guest/plan_guest.ts";
+import { enforcementsOf } from "../core/guest/enforcements.ts";
+import type { GuestWorld } from "../core/guest/guest_world.ts";
+import { aboutGrant, isFoundation } from "../core/guest/writes.ts";
+import { guestNamespace, realmOfNamespace } from "../core/names.ts";
+import { type ApplyOutcome, type Confirmed, defineLoop, type FailedEffect } from "../engine/loop.ts";
+import type { KeyRequest } from "../engine/triggers.ts";
+import { concernsParties, concernsPolicies, entitiesWith } from "./concerns.ts";
+import type { Context } from "./context.ts";
+import { type GuestPoll, pollFor } from "./guest_poll.ts";
+import { poolingOf, readParties, realmNamed } from "./pools.ts";
+import { withRemedy } from "./remedy.ts";
+import { realmsOf, singlesIn } from "./stores.ts";
+import { onStore } from "./sources.ts";
+
+const granteesOf = (grants: readonly GrantFacts[]): string[] => grants.map(({ spec }) => spec.granteeRealm);
+const allGrantees = ({ stores }: Context): string[] => granteesOf(stores.grants.list());
+const everyGrantee = (_: unknown, context: Context): string[] => allGrantees(context);
+
+/** The grantee of an object in a guest namespace. */
+const ofNamespaced = ({ key }: { key: string }): string[] => ofNamespace(key.slice(0, key.indexOf("/")));
+
+function ofNamespace(namespace: string): string[] {
+  const grantee = realmOfNamespace(namespace);
+  return grantee === undefined ? [] : [grantee];
+}
+
+export const guestLoop = defineLoop({
+  name: "guests",
+  keyName: "grantee",
+  concurrency: 16,
+  keys: (context: Context) => [
+    ...allGrantees(context),
+    ...context.stores.namespaces.list().flatMap((namespace) => namespace ? ofNamespace(namespace.name) : []),
+    ...context.stores.identities.list().flatMap(realmsOf),
+  ],
+  triggers: [
+    onStore("grants", concernedBy),
+    onStore("realms", (change, context) =>
+      concernsPolicies(change)
+        ? [
+          ...opensTo(context, change.key),
+          ...entitiesWith(context, change.key).flatMap((name) => guestsWith(context, name)),
+        ]
+        : []),
+    onStore("superEntities", (change, context) => concernsParties(change) ? guestsWith(context, change.key) : []),
+    onStore("namespaces", ({ key }) => ofNamespace(key)),
+    onStore("policies", ofNamespaced),
+    ...singles.flatMap(([, { cache }]) => cache === "quotas" ? [] : [onStore(cache, ofNamespaced)]),
+    // What is put into force was begun before, and has waited for that alone.
+    onStore("quotas", (change) => {
+      const begun = !isDeepStrictEqual(change.old?.statusHard, change.new?.statusHard);
+      return ofNamespaced(change).map((key) => ({ key, begun }));
+    }),
+    onStore("identities", ({ old, new: now }) => realmsOf((now ?? old)!)),
+    onStore("pods", ofNamespace),
+    onStore("names", (name, { stores }) => granteesOf(stores.grants.index("dnsName", name))),
+    onStore(
+      "pools",
+      ({ entity, uids }, { stores }) =>
+        granteesOf(stores.grants.index("grantor", entity).filter(({ uid }) => uids.has(uid))),
+    ),
+    onStore("decidedGrants", ({ key }, { stores }) => granteesOf([stores.grants.get(key) ?? []].flat())),
+    onStore("decidedRealms", ({ key }, context) => [
+      ...opensTo(context, key),
+      ...context.stores.superEntities.index("member", key).map(({ name }) => name),
+    ]),
+    onStore("cluster", everyGrantee),
+    onStore("local", everyGrantee),
+    onStore("writable", everyGrantee),
+  ],
+  observe: (context: Context, grantee) => observeGuest(context, grantee),
+  plan: planGuest,
+  find: lookUp,
+  reserve: reserveGuest,
+  confirm: confirmGuest,
+  replans: true,
+  isFoundation,
+  endsAtInstants: true,
+  waitsForClock: true,
+});
+
+/** The realm's own guests, and those to whom a way to its node is open. */
+const opensTo = ({ stores }: Context, realm: string): string[] => [
+  realm,
+  ...granteesOf(stores.grants.index("destination", realm)),
+];
+
+/** A SuperEntity's own guests, and those of the grants from it. */
+const guestsWith = ({ stores }: Context, entity: string): string[] => [
+  entity,
+  ...granteesOf(stores.grants.index("grantor", entity)),
+];
+
+/** Writes of the Grant loop on many grants, one after the other, are looked at once for several of them. */
+const gatherMs = 200;
+
+function concernedBy({ old, new: now }: { old?: GrantFacts; new?: GrantFacts }, context: Context): KeyRequest[] {
+  if (!concernsGuest(old, now)) return [];
+  const grantees = [...new Set(granteesOf([old, now].filter((grant) => grant !== undefined)))];
+  return moreComes(context, old, now) ? grantees.map((key) => ({ key, afterMs: gatherMs })) : grantees;
+}
+
+/** Of its status, what the guest namespace is planned by: what has ended stays so, what was announced is kept to. */
+function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
+  return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||
+    old.deletingSince !== now.deletingSince || old.finalized !== now.finalized ||
+    !isDeepStrictEqual(terminationOf(old), terminationOf(now));
+}
+
+/** Tells of a write of the Grant loop on which no instant depends, while the next is likely on its way. */
+function moreComes({ stores }: Context, old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
+  if (!old || !now || old.uid !== now.uid || old.generation !== now.generation) return false;
+  if (old.deletingSince !== now.deletingSince) return false;
+  return old.finalized === now.finalized ||
+    (now.finalized && stores.grants.index("grantee", now.spec.granteeRealm).some(({ finalized }) => !finalized));
+}
+
+const terminationOf = ({ status: { phase, hard, reductions, effectiveUntil, conditions } }: GrantFacts) => [
+  phase,
+  hard,
+  reductions,
+  effectiveUntil,
+  conditionOf({ conditions }, "Draining")?.reason,
+];
+
+/** Lists what the plan asks for and hasn't been listed yet, well or badly. */
+function lookUp(
+  { rest }: Context,
+  world: GuestWorld,
+  plan: GuestPlan,
+  signal: AbortSignal,
+): Promise<GuestPoll> | undefined {
+  const needsServices = plan.needsServices && world.services === undefined && world.servicesError === undefined;
+  const needsStored = plan.needsStored && world.stored === undefined && world.storedError === undefined;
+  return needsServices || needsStored
+    ? pollFor({ needsServices, needsStored }, rest, guestNamespace(world.grantee), signal)
+    : undefined;
+}
+
+/** Notes what is about to be enforced, so that nobody takes it for closed by what was seen before. */
+function reserveGuest({ pods, enforcements, pools }: Context, world: GuestWorld, plan: GuestPlan): void {
+  pods.want(guestNamespace(world.grantee), plan.needsPods);
+  enforcements.reserve(world.grantee, plan.sums.entitlements.map(({ grant }) => grant.name));
+  pools.reserve(world, plan);
+}
+
+/** Hands what stands to the grants' own status, and what is free to the pools. */
+function confirmGuest(
+  { pods, enforcements, pools }: Context,
+  { world, plan, failed, faults }: ApplyOutcome<GuestWorld, GuestPlan>,
+): Confirmed {
+  pods.want(guestNamespace(world.grantee), plan.needsPods);
+  enforcements.set(world.grantee, enforcementsOf(world, plan, failed.map(failureOf), faults), world.now);
+  pools.confirm(world, plan);
+  const { servicesError, storedError } = world;
+  const why = servicesError ?? storedError;
+  // An error of the key, so that it is logged and tried again.
+  return why === undefined
+    ? {}
+    : { error: new Error(`Listing what is in ${guestNamespace(world.grantee)} failed: ${why}`) };
+}
+
+/** What a look at one grantee needs. */
+export interface GuestSources extends Pick<Context, "stores" | "settings" | "local" | "pools" | "skewMs"> {
+  /** Absent: all that was decided is written. */
+  unwritten?: Context["unwritten"];
+  cluster: Pick<Context["cluster"], "facts">;
+  names: Pick<Context["names"], "get">;
+  pods: Pick<Context["pods"], "get" | "errorOf">;
+  clock: Pick<Context["clock"], "now">;
+}
+
+/** Everything that the sources know about one grantee. */
+export function observeGuest(context: GuestSources, grantee: string): GuestWorld {
+  const { stores, cluster, settings, names, pods, clock } = context;
+  const namespace = guestNamespace(grantee);
+  const policies = stores.policies.index("namespace", namespace).filter((policy) => policy !== undefined);
+  const { realm, local, unread } = readParties(context, grantee);
+  const grants = stores.grants.index("grantee", grantee);
+  return {
+    grantee,
+    realm,
+    grants: grants.map((grant) => context.unwritten?.grants.decided(grant) ?? grant),
+    local,
+    pooling: poolingOf(context),
+    settings,
+    cluster: cluster.facts,
+    realmNamed: (name) => realmNamed(context, name),
+    addressesOfName: (name) => {
+      const known = names.get(name);
+      return known && (known.error === undefined ? known.addresses : { error: known.error });
+    },
+    namespace: stores.namespaces.get(namespace),
+    ...singlesIn(stores, namespace),
+    accounts: stores.identities.index("realm", grantee),
+    policies: policies.filter(({ ours }) => ours),
+    otherPolicies: policies.filter(({ ours }) => !ours).map(({ name }) => name).sort(),
+    pods: pods.get(namespace),
+    ...podsError(pods.errorOf(namespace)),
+    unread,
+    skewMs: context.skewMs(),
+    now: clock.now(),
+  };
+}
+
+const podsError = (error: unknown): { podsError?: string } =>
+  error === undefined ? {} : { podsError: withRemedy(error) };
+
+/** The failure in sentences. What the API server refuses needs a person; all else may pass in a moment. */
+function failureOf({ effect, error }: FailedEffect): Failure {
+  const isRefused = [400, 403, 404, 413, 422].some((code) => isApiError(error, code));
+  return {
+    ...aboutGrant(effect),
+    reason: isRefused ? "WriteRefused" : "WriteFailed",
+    message: `${effectText(effect)} failed: ${withRemedy(error)}`,
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * The webhook's part that is the operator's: its certificates, where the API server finds it, and what the front, which
+ * answers reviews in a process of its own, needs for that.
+ */
+import { sleep } from "../../lib/clock/mod.ts";
+import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
+import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
+import { secrets } from "../../lib/kubernetes_apis/core@v1.ts";
+import { webhookConfigurationName, webhookName, type WebhookPlace } from "../core/admission/configuration.ts";
+import { frontName, systemNamespace } from "../core/names.ts";
+import { authoritiesIn } from "../server/admission/serving_certificates.ts";
+import type { HandoverSink } from "../front/handover.ts";
+import type { Context } from "./context.ts";
+import { withRemedy } from "./remedy.ts";
+import { keyIn } from "./stores.ts";
+import { reflect, type Watching } from "./watching.ts";
+import type { Pending, WebhookMemory } from "./webhook_secret.ts";
+
+export interface WebhookOptions {
+  /** The place at which the API server reaches it. */
+  place: WebhookPlace;
+  /** Where the front beside this operator finds its token and its certificate. */
+  handover: HandoverSink;
+}
+
+interface WebhookLog {
+  info(message: string, properties?: Record<string, unknown>): void;
+  warn(message: string, properties?: Record<string, unknown>): void;
+}
+
+/** The shortest that the API server gives. */
+const tokenSeconds = 600;
+const retryMs = 5000;
+
+/**
+ * Every operator hands over to the front beside it, whether it holds the Lease or not; the leader renews the certificates
+ * in the Secret `keystone-webhook`, from which all take them, and tells the API server whom to trust.
+ */
+export class Webhook implements WebhookMemory {
+  readonly #options: WebhookOptions;
+  readonly #context: Context;
+  readonly #watching: Watching;
+  readonly #log: WebhookLog;
+  /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */
+  readonly seen = new Set<string>();
+  /** New certificates that wait until all API servers trust their authority. */
+  pending: Pending | undefined;
+  #isPresent = false;
+
+  /** @param watching its client isn't fenced: observes, and asks for the front's token, which changes nothing in the cluster */
+  constructor(context: Context, watching: Watching, options: WebhookOptions, log: WebhookLog) {
+    this.#context = context;
+    this.#watching = watching;
+    this.#options = options;
+    this.#log = log;
+    context.stores.certificates.subscribe(() => this.#handOver());
+  }
+
+  /** Observes, and hands over, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const watching = (kind: string): Watching => ({
+      ...this.#watching,
+      onError: (_, error) => this.#log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
+      onRecover: () => this.#log.info("Watching {kind} again.", { kind }),
+    });
+    const { certificates, webhooks } = this.#context.stores;
+    const named = (name: string) => ({ selector: { fieldSelector: `metadata.name=${name}` } });
+    const reflectors = [
+      reflect(watching("the webhook's certificates"), secrets, certificates, {
+        namespace: systemNamespace,
+        ...named(webhookName),
+      }),
+      reflect(
+        watching("the webhook's configuration"),
+        validatingWebhookConfigurations,
+        webhooks,
+        named(webhookConfigurationName),
+      ),
+    ];
+    const synced = Promise.all(reflectors.map((each) => each.synced(signal))).then(
+      () => {
+        this.#isPresent = true;
+        this.#context.signals.webhook.emit();
+      },
+      () => {},
+    );
+    await Promise.all([synced, this.#keepToken(signal), ...reflectors.map((each) => each.run(signal))]);
+  }
+
+  /** True once what is there of certificates and configuration has been read. */
+  get isPresent(): boolean {
+    return this.#isPresent;
+  }
+
+  /** The place at which the API server reaches it. */
+  get place(): WebhookPlace {
+    return this.#options.place;
+  }
+
+  /** Says that there is a new certificate. */
+  renewed(): void {
+    this.pending = undefined;
+    this.#log.info("The webhook has a new certificate.");
+  }
+
+  /** Hands over the certificate that is there now. */
+  #handOver(): void {
+    const certificates = this.#context.stores.certificates.get(keyIn(systemNamespace, webhookName));
+    if (!certificates) return;
+    for (const each of authoritiesIn(certificates.authorities, this.#context.clock.now())) this.seen.add(each);
+    const { certificate, key } = certificates;
+    if (certificate !== "" && key !== "") this.#put({ serving: { certificate, key } });
+  }
+
+  /** Renews the front's token at two thirds of its time. */
+  async #keepToken(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#context;
+    let said: string | undefined;
+    while (!signal.aborted) {
+      let waitMs = retryMs;
+      try {
+        await this.#put({ token: await requestToken(this.#watching.rest, signal) });
+        waitMs = tokenSeconds * 1000 * 2 / 3;
+        said = undefined;
+      } catch (error) {
+        const sentence = isApiError(error, 404) || isApiError(error, 403)
+          ? `${error.message.replace(/[.;]?$/, "")}. Bring the front's account and the right to its tokens: ` +
+            `kubectl apply -k deploy/kustomize/webhook; trying again.`
+          : withRemedy(error);
+        if (!signal.aborted && sentence !== said) {
+          this.#log.warn("The admission webhook has no identity: {error}", { error: said = sentence });
+        }
+      }
+      await sleep(clock, waitMs, signal);
+    }
+  }
+
+  /** What can't be written is said; nothing but the webhook waits for it. */
+  async #put(change: Parameters<HandoverSink["put"]>[0]): Promise<void> {
+    try {
+      await this.#options.handover.put(change);
+    } catch (error) {
+      this.#log.warn("Nothing can be handed over to the admission webhook: {error}", { error: String(error) });
+    }
+  }
+}
+
+/** Asks for a token of the front's own account. */
+async function requestToken(rest: RestClient, signal: AbortSignal): Promise<string> {
+  const answer = await rest.performRequest({
+    method: "POST",
+    path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${frontName}/token`,
+    bodyJson: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec: { expirationSeconds: tokenSeconds },
+    },
+    abortSignal: signal,
+  }) as { status?: { token?: string } } | undefined;
+  const token = answer?.status?.token;
+  if (!token) throw new Error(`The API server answered without a token of ${systemNamespace}/${frontName}`);
+  return token;
+}

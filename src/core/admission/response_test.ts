@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { alice, now, realm } from "../../../tests/fixtures/made_facts.ts";
+import { defaultSettings } from "../../api/mod.ts";
+import { type AdmissionQuestion, type AdmissionWorld, respondTo } from "./response.ts";
+import { webhookConfigurationOf } from "./configuration.ts";
+
+const hard = { "requests.cpu": "2", pods: "5" };
+const world: AdmissionWorld = {
+  settings: defaultSettings,
+  cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
+  local: alice,
+  nodes: 1,
+  realmNamed: (name) => name === "bob-home" ? realm() : undefined,
+  isCollective: () => false,
+  realms: () => [realm()],
+  grantsTo: () => [],
+  guest: (namespace) =>
+    namespace === "guest-bob-home"
+      ? {
+        quota: {
+          namespace,
+          name: "keystone",
+          uid: "",
+          labels: {},
+          specHard: hard,
+          scoped: false,
+          statusHard: hard,
+          used: {},
+        },
+        limits: [],
+        grants: [],
+      }
+      : undefined,
+  now,
+};
+const workload = (kind: string, replicas: number, metadata = {}) => ({
+  apiVersion: "apps/v1",
+  kind,
+  metadata: { name: "web", ...metadata },
+  spec: {
+    replicas,
+    template: { spec: { containers: [{ name: "a", image: "i", resources: { requests: { cpu: "1" } } }] } },
+  },
+});
+const ask = (object: unknown, more: Partial<AdmissionQuestion> = {}) =>
+  respondTo(
+    { operation: "CREATE", namespace: "guest-bob-home", subResource: "", object, oldObject: null, ...more },
+    world,
+  );
+const owned = { ownerReferences: [{ kind: "Deployment", name: "web", uid: "u", controller: true }] };
+
+const cases: [string, ReturnType<typeof ask>, boolean, number][] = [
+  ["what fits", ask(workload("Deployment", 2)), true, 0],
+  ["what exceeds", ask(workload("Deployment", 3)), false, 0],
+  ["in a namespace of which nothing is known", ask(workload("Deployment", 3), { namespace: "guest-x" }), true, 0],
+  ["what a controller makes", ask(workload("ReplicaSet", 3, owned)), true, 0],
+  ["one without a controller", ask(workload("ReplicaSet", 3, { ownerReferences: [{ kind: "X" }] })), false, 0],
+  [
+    "an update that grows",
+    ask(workload("Deployment", 4), { operation: "UPDATE", oldObject: workload("Deployment", 3) }),
+    false,
+    0,
+  ],
+  [
+    "one that shrinks",
+    ask(workload("Deployment", 3), { operation: "UPDATE", oldObject: workload("Deployment", 4) }),
+    true,
+    0,
+  ],
+  ["a deletion", ask(null, { operation: "DELETE", oldObject: workload("Deployment", 9) }), true, 0],
+  ["a subresource", ask(workload("Deployment", 9), { subResource: "status" }), true, 0],
+];
+for (const [that, response, allowed, warnings] of cases) {
+  Deno.test(`answer: ${that}`, () => {
+    assert.equal(response.allowed, allowed);
+    assert.equal(response.warnings.length, warnings, response.warnings.join());
+    assert.equal(response.message !== undefined, !allowed);
+  });
+}
+
+Deno.test("answer: terms are warned of and never refused", () => {
+  const kind = (kind: string, spec: unknown, oldObject: unknown = null) =>
+    ask({ apiVersion: "keystone.io/v1alpha1", kind, metadata: { name: "x" }, spec }, { namespace: "", oldObject });
+  const terms = { grantorRealm: "alice-home", granteeRealm: "nobody", hard: {} };
+  assert.deepEqual(kind("Grant", terms).warnings.length, 1);
+  assert.equal(kind("Grant", terms).allowed, true);
+  const identity = { identity: "bob-home.tailnet-name.ts.net", connectionType: "tailscale", trustLevel: "partner" };
+  assert.match(kind("Realm", identity).warnings.join(), /Realm bob-home already/);
+  assert.equal(kind("Realm", identity, { spec: identity }).warnings.length, 1);
+  assert.deepEqual(kind("SuperEntity", {}), { allowed: true, warnings: [] });
+  assert.throws(() => kind("Grant", { hard: 3 }));
+});
+
+Deno.test("nothing but guests' workloads and Keystone's kinds is matched, and nothing waits for the webhook", () => {
+  for (const place of [{ service: true } as const, { url: "https://192.0.2.7:9443" }]) {
+    const { webhooks } = webhookConfigurationOf(place, "PEM");
+    for (const { failurePolicy, timeoutSeconds, namespaceSelector, rules, clientConfig, sideEffects } of webhooks!) {
+      assert.equal(failurePolicy, "Ignore");
+      assert.equal(sideEffects, "None");
+      assert.ok(timeoutSeconds! <= 3);
+      assert.equal(new TextDecoder().decode(Uint8Array.fromBase64(clientConfig.caBundle!)), "PEM");
+      assert.equal(
+        "service" in place ? clientConfig.service?.name : clientConfig.url,
+        "service" in place ? "keystone-webhook" : "https://192.0.2.7:9443/admit",
+      );
+      for (const { apiGroups, resources } of rules!) {
+        assert.ok(![...apiGroups!, ...resources!].some((word) => word.includes("*") || word === "secrets"));
+        const ofGuests = namespaceSelector?.matchExpressions?.some(({ key, operator }) =>
+          key === "keystone.io/realm" && operator === "Exists"
+        );
+        assert.ok(ofGuests || apiGroups!.every((group) => group === "keystone.io"));
+      }
+    }
+  }
+});

@@ -1,0 +1,205 @@
+/** Where a grant stands: ordered checks of which the first that fails gives the reason. */
+import type { Settings, TrustLevel, TrustRules } from "../../api/mod.ts";
+import type { GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
+import { earliest, rfc3339 } from "../instants.ts";
+import { excessOf, excessText } from "./ceiling.ts";
+import {
+  endOf,
+  type EndReason,
+  first,
+  type GrantEnd,
+  grantEndedAt,
+  leftAt,
+  noticeMs,
+  wasActive,
+} from "./termination.ts";
+import { departureOf, grantorObstacle, noPooling, type Pooling, type Waits } from "./parties.ts";
+import { validityOf } from "./validity.ts";
+
+export type PendingReason =
+  | "ClockSkew"
+  | "ExceedsTrustCeiling"
+  | "GranteeUnknown"
+  | "GrantorNotLocal"
+  | "InvalidValidity"
+  | "LocalRealmUnknown"
+  | "NotYetValid"
+  | "PlanFailed"
+  | Waits["reason"];
+
+/** What has to be done about a grant at one instant, before looking at what is enforced already. */
+export type Lifecycle =
+  /** Not in force: nothing of it may be enforced. */
+  | { is: "pending"; reason: PendingReason; message: string; wakeAt?: number }
+  /** In force: all of it has to be enforced until wakeAt. */
+  | { is: "active"; notice?: Notice; wakeAt?: number }
+  /** Over for good. */
+  | { is: "ended"; phase: "Expired" | "Revoked"; message: string; at?: number }
+  /** Deleted and over: its enforcement goes, then its finalizer. */
+  | { is: "terminating"; at?: number };
+
+/** The grant still holds, but its end is near: nothing may grow. */
+export interface Notice {
+  why: EndReason;
+  /** Epoch milliseconds; undefined: not known before this clock and the API server's agree. */
+  endsAt?: number;
+  /** The end is past or not known, and held up since this clock and the API server's disagree. */
+  skewed: boolean;
+}
+
+export interface LifecycleWorld {
+  grant: GrantFacts;
+  /** The grantee, if there is such a Realm or SuperEntity. */
+  realm: RealmFacts | undefined;
+  local: LocalRealm;
+  /** The SuperEntities; absent: there are none. */
+  pooling?: Pooling;
+  settings: Settings;
+  /** By how much the API server's clock is ahead of this one, in milliseconds; 0 when they agree. */
+  skewMs: number;
+  /** Epoch milliseconds. */
+  now: number;
+}
+
+/** The trust of a Realm that is gone isn't known any more; the strictest level holds until it is. */
+export const trustOf = (realm: Pick<RealmFacts, "spec"> | undefined): TrustLevel => realm?.spec.trustLevel ?? "public";
+
+export const rulesOf = (settings: Settings, realm: RealmFacts | undefined): TrustRules =>
+  settings.trust[trustOf(realm)];
+
+/** Where the grant stands now. Terminal phases that were once written are final, whatever the clock says later. */
+export function lifecycleOf(world: LifecycleWorld): Lifecycle {
+  const { grant, now, skewMs } = world;
+  if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
+    return ended(grant, grant.status.phase, grantEndedAt(grant));
+  }
+  // The same of a deleted one, which has no phase of its own for it.
+  if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
+  const rules = terminationRules(world.settings, world.realm);
+  const departure = departureOf(grant, world.pooling ?? noPooling, noticeMs(grant, rules));
+  const end = first([endOf(grant, rules, { now, skewMs }), departure]);
+  if (end !== undefined && now >= end.at) {
+    // A clock that jumped ahead must not end every grant for good.
+    if (skewMs === 0) return ended(grant, end.why, end.at);
+    if (wasActive(grant)) return { is: "active", notice: { why: end.why, endsAt: end.at, skewed: true } };
+    if (end.why === "Expired") return pending("ClockSkew", skewText(skewMs));
+    return ended(grant, end.why, end.at);
+  }
+  // No wake-up for an end that isn't known beforehand: whoever revokes or deletes wakes the grant.
+  const until = end && Number.isFinite(end.at) ? end.at : undefined;
+  const obstacle = obstacleTo(world);
+  if (obstacle) return { ...obstacle, ...wake(earliest(obstacle.wakeAt, until)) };
+  return { is: "active", ...onNotice(end, now) };
+}
+
+/**
+ * The same for a grant whose parties or terms can't be read: by the end alone that its terms say, and where that can't be
+ * read either it stays as it is. Nothing else keeps it from its end.
+ */
+export function lifecycleIn(world: LifecycleWorld): { lifecycle: Lifecycle; error?: unknown } {
+  try {
+    return { lifecycle: lifecycleOf(world) };
+  } catch (error) {
+    const { grant } = world;
+    const stays: Lifecycle = wasActive(grant) ? { is: "active" } : pending("PlanFailed", "The grant can't be read.");
+    try {
+      return { lifecycle: endOnly(world) ?? stays, error };
+    } catch {
+      return { lifecycle: stays, error };
+    }
+  }
+}
+
+const noLimits = { maxNoticeSeconds: null, maxValidityDays: null };
+
+function endOnly({ grant, now, skewMs }: LifecycleWorld): Lifecycle | undefined {
+  const { phase } = grant.status;
+  if (phase === "Revoked" || phase === "Expired") return ended(grant, phase, grantEndedAt(grant));
+  if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
+  const end = endOf(grant, noLimits, { now, skewMs });
+  if (end && now >= end.at && skewMs === 0) return ended(grant, end.why, end.at);
+  return wasActive(grant) ? { is: "active", ...onNotice(end, now) } : undefined;
+}
+
+/** Whose trust isn't known any more keeps the notice and the end that were given. */
+function terminationRules(settings: Settings, realm: RealmFacts | undefined): TrustRules {
+  const rules = rulesOf(settings, realm);
+  return realm ? rules : { ...rules, ...noLimits };
+}
+
+function onNotice(end: GrantEnd | undefined, now: number): { notice?: Notice; wakeAt?: number } {
+  if (end === undefined) return {};
+  if (now < end.noticeFrom) return { wakeAt: end.noticeFrom };
+  if (end.at === Infinity) return { notice: { why: end.why, skewed: true } };
+  return { notice: { why: end.why, endsAt: end.at, skewed: false }, wakeAt: end.at };
+}
+
+type Pending = Extract<Lifecycle, { is: "pending" }>;
+
+const pending = (reason: PendingReason, message: string, wakeAt?: number): Pending => ({
+  is: "pending",
+  reason,
+  message,
+  ...wake(wakeAt),
+});
+
+/** What keeps the grant from coming into force. Once in force it stays so while a fact is missing: nothing is torn down. */
+function obstacleTo(world: LifecycleWorld): Pending | undefined {
+  const { grant, realm, local, settings, now } = world;
+  if (wasActive(grant)) return undefined;
+  const { from, invalid } = validityOf(grant);
+  if (invalid) return pending("InvalidValidity", `${invalid}.`);
+  if (from !== undefined && now < from) {
+    return pending("NotYetValid", `Begins at ${grant.spec.validity?.validFrom}.`, from);
+  }
+  const { grantorRealm, granteeRealm } = grant.spec;
+  if (local.kind === "unknown") return pending("LocalRealmUnknown", `Waiting: ${local.message}.`);
+  const pooling = world.pooling ?? noPooling;
+  if (local.kind === "known" && local.name !== grantorRealm && !pooling.entityNamed(grantorRealm)) {
+    return pending(
+      "GrantorNotLocal",
+      `The grantor ${grantorRealm} is not this cluster, which is ${local.name}: the grant is enforced there, not here.`,
+    );
+  }
+  const waits = realm?.entity?.waits;
+  if (waits) return pending(waits.reason, waits.message);
+  if (!realm || realm.deleting) {
+    return pending(
+      "GranteeUnknown",
+      `There is no Realm ${granteeRealm}; create it, and this grant goes on by itself.`,
+    );
+  }
+  const excess = excessOf(grant, rulesOf(settings, realm));
+  if (excess) return pending("ExceedsTrustCeiling", excessText(excess, trustOf(realm)));
+  const room = grantorObstacle(grant, local, pooling);
+  return room && pending(room.reason, room.message);
+}
+
+function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Lifecycle {
+  // What never was in force has no end of its own.
+  const known = at === undefined || at === -Infinity ? {} : { at };
+  if (why === "Deleted" || grant.deletingSince !== undefined) return { is: "terminating", ...known };
+  if (why === "PartyDeleted" || (why === "Revoked" && !grant.spec.revocation)) {
+    const message = "Ended, since the SuperEntity that gives or receives was deleted.";
+    return { is: "ended", phase: "Revoked", message, ...known };
+  }
+  if (why === "Revoked") {
+    const reason = grant.spec.revocation?.reason;
+    const message = reason ? `Revoked by the grantor: ${reason}` : "Revoked by the grantor.";
+    return { is: "ended", phase: "Revoked", message, ...known };
+  }
+  const since = why === "TrustLowered" ? ", since its grantee is trusted with no longer validity any more" : "";
+  return {
+    is: "ended",
+    phase: "Expired",
+    message: known.at === undefined ? "Ended." : `Ended at ${rfc3339(known.at)}${since}.`,
+    ...known,
+  };
+}
+
+/** A skew in a sentence. */
+export const skewText = (skewMs: number): string =>
+  `The API server's clock is ${Math.abs(Math.round(skewMs / 1000))} s ${skewMs > 0 ? "ahead of" : "behind"} ` +
+  "the operator's, so nothing is ended for good; set both by NTP.";
+
+const wake = (at: number | undefined): { wakeAt?: number } => at === undefined ? {} : { wakeAt: at };

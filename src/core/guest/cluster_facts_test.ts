@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { parseQuantity } from "../../../lib/quantity/mod.ts";
+import { parseSettings } from "../../api/mod.ts";
+import { clusterFacts, type NodeSource } from "./cluster_facts.ts";
+
+const node = (facts: Partial<NodeSource> = {}): NodeSource => ({
+  name: "n1",
+  podCIDRs: ["10.42.0.0/24"],
+  addresses: ["192.0.2.1"],
+  resources: ["cpu", "memory", "pods"],
+  ...facts,
+});
+const unreadable: NodeSource = { name: "odd", unreadable: true, podCIDRs: [], addresses: [], resources: [] };
+const factsOf = (nodes: NodeSource[], settings: unknown = {}) =>
+  clusterFacts({
+    nodes,
+    services: [],
+    api: [],
+    classes: [],
+    unread: { nodes: false, services: false, api: false, classes: false },
+  }, parseSettings(settings));
+
+Deno.test("cluster: while a node can't be read no range is opened that could hold it, unless the settings name them", () => {
+  const { rangesUnknown } = factsOf([node(), unreadable]);
+  assert.match(rangesUnknown!, /^Node odd can't be read, so not all ranges .* Name them as clusterRanges\.pods/);
+  const pods = ["10.42.0.0/16"];
+  assert.match(factsOf([node(), unreadable], { clusterRanges: { pods } }).rangesUnknown!, /clusterRanges\.nodes/);
+  assert.equal(
+    factsOf([node(), unreadable], { clusterRanges: { pods, nodes: ["192.0.2.0/24"] } }).rangesUnknown,
+    undefined,
+  );
+});
+
+Deno.test("cluster: a quota names only what a quota can name, and no more than it has room for", () => {
+  const odd = ["hugepages-2Mi", "example.com/gpu", `example.com/${"x".repeat(63)}`, "a b/c", "Example.com/x", "x/y/z"];
+  assert.deepEqual(factsOf([node({ resources: odd })]).extendedKeys, [
+    "requests.example.com/gpu",
+    "requests.hugepages-2Mi",
+  ]);
+  const many = Array.from({ length: 50_000 }, (_, index) => `example.com/d${index}`);
+  assert.equal(factsOf([node({ resources: many })]).extendedKeys.length, 500);
+});
+
+Deno.test("cluster: capacity adds up what nodes tell, however much that is", () => {
+  const all = factsOf([
+    node({ allocatable: new Map([["cpu", parseQuantity("1e1002")]]) }),
+    node({ name: "n2", allocatable: new Map([["cpu", parseQuantity("2")], ["pods", parseQuantity("110")]]) }),
+    unreadable,
+  ]);
+  assert.equal(all.capacity!.get("requests.cpu")!.compare(parseQuantity("1E")), 1);
+  assert.equal(all.capacity!.get("pods")!.toString(), "110");
+});

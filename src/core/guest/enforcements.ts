@@ -1,0 +1,345 @@
+/** What the observed guest namespace does for each grant: the facts that the grants' own status shows. */
+import type { ResolvedDestination } from "../../api/mod.ts";
+import { type Effect, effectsOf, writtenBy } from "../effects.ts";
+import type { GrantFacts } from "../facts.ts";
+import { type Fault, Faults, faultText } from "../faults.ts";
+import {
+  type AppliedState,
+  destinationReason,
+  type Failure,
+  type GrantEnforcement,
+  listed,
+} from "../grant/enforcement.ts";
+import { validityOf } from "../grant/validity.ts";
+import { guestNamespace } from "../names.ts";
+import { allot, type Claim, overused, quotaKey, shown } from "../resources/quota_lists.ts";
+import type { ResourceList } from "../resources/resource_list.ts";
+import type { Entitlement } from "./entitlement.ts";
+import { sameQuantities } from "../resources/same_quantities.ts";
+import { ownershipOf } from "./namespace/ownership.ts";
+import { destinationsOf, grantPolicyName } from "./objects/grant_policy.ts";
+import { isInForce, isOptional, uncounted } from "./objects/quota.ts";
+import type { GuestPlan } from "./plan_guest.ts";
+
+import type { GuestWorld } from "./guest_world.ts";
+import { realmPeersOf } from "../network/realm_peers.ts";
+
+const applied = (message: string): AppliedState => ({ status: "True", reason: "Applied", message });
+const lacking = (reason: string, message: string): AppliedState => ({ status: "False", reason, message });
+
+/**
+ * The share of each grant, by the grant's name.
+ *
+ * @param plan what `planGuest` says about this same world: what it still wants to write does not stand yet
+ * @param failures what of it could not be written
+ * @param faults told what can't be worked out; of such a grant something may be enforced, and its terms stay as shown
+ */
+export function enforcementsOf(
+  world: GuestWorld,
+  plan: GuestPlan,
+  failures: readonly Failure[] = [],
+  faults = new Faults(),
+): Map<string, GrantEnforcement> {
+  const entitlements = new Map(plan.sums.entitlements.map((entitlement) => [entitlement.grant.name, entitlement]));
+  const nothing: ReturnType<typeof allot> = new Map();
+  const usage = faults.attempt(
+    "what is used",
+    () => allot([...entitlements.values()].map(claimOf), world.quota?.used ?? {}),
+    nothing,
+  );
+  const verdict = (part: string, of: () => AppliedState): AppliedState => faults.attempt(part, of, unplanned);
+  const conflict = faults.attempt("the namespace's owner", () => conflictOf(world), unplanned);
+  const refusal = failures.find(({ reason }) => reason === "WriteRefused")?.message;
+  const all: Shared = {
+    conflict,
+    refusal,
+    failures: [...plan.faults.filter(({ isShown }) => !isShown).map(failureOf), ...failures],
+    quota: conflict ?? refused(verdict("the state of the quota", () => quotaApplied(world, plan)), refusal),
+    access: conflict ?? refused(verdict("the state of access", () => accessApplied(world)), refusal),
+    overcommitted: verdict("what is used", () => overcommittedOf(world, plan)),
+    pending: new Set(effectsOf(plan).flatMap(pendingName)),
+  };
+  return new Map(world.grants.map((grant): [string, GrantEnforcement] => {
+    const about = { part: `the status of grant ${grant.name}`, grant: grant.name };
+    const holding = entitlements.get(grant.name);
+    const enforcement = faults.attempt(
+      about,
+      () =>
+        holding
+          ? heldEnforcement(world, plan, holding, all, usage.get(grant.name) ?? new Map())
+          : endedEnforcement(grant, plan, all, isClosed(world, plan, grant.name)),
+      undefined,
+    );
+    return [grant.name, enforcement ?? unknownShare(grant, plan, all)];
+  }));
+}
+
+const unplanned = lacking("PlanFailed", "Planning it failed; the operator's log names the error.");
+
+/** Of a grant whose share can't be worked out. */
+const unknownShare = (
+  { name, uid, generation, status }: GrantFacts,
+  { draining }: GuestPlan,
+  { failures }: Shared,
+): GrantEnforcement => ({
+  uid,
+  generation,
+  enforced: true,
+  draining,
+  failure: { reason: "PlanFailed", message: unplanned.message },
+  ...failureIn(failures, name),
+  quota: unplanned,
+  network: unplanned,
+  access: unplanned,
+  overcommitted: unplanned,
+  hard: status.hard ?? {},
+  usage: status.actualUsage ?? {},
+  destinations: status.resolvedDestinations ?? [],
+  except: status.except ?? [],
+  reductions: [],
+});
+
+const failureOf = ({ grant, ...fault }: Fault): Failure => ({
+  ...(grant === undefined ? {} : { grant }),
+  reason: "PlanFailed",
+  message: faultText(fault),
+});
+
+const pendingName = (effect: Effect): string[] => {
+  if ("delete" in effect) return effect.delete.kind === "NetworkPolicy" ? [effect.delete.name] : [];
+  const name = writtenBy(effect)?.metadata?.name;
+  return name === undefined ? [] : [name];
+};
+
+/** What all grants of the namespace share. */
+interface Shared {
+  conflict: AppliedState | undefined;
+  refusal: string | undefined;
+  failures: readonly Failure[];
+  quota: AppliedState;
+  access: AppliedState;
+  overcommitted: AppliedState;
+  /** Names of the objects that are yet to be written, and of policies that are yet to go. */
+  pending: ReadonlySet<string>;
+}
+
+/** What is being written isn't, while the API server refuses it. */
+const refused = (verdict: AppliedState, refusal: string | undefined): AppliedState =>
+  refusal !== undefined && verdict.reason === "Applying" ? lacking("WriteRefused", refusal) : verdict;
+
+function claimOf({ grant, held, notice }: Entitlement): Claim {
+  const endsAt = notice?.endsAt ?? validityOf(grant).until;
+  return { name: grant.name, hard: held, ...(endsAt === undefined ? {} : { endsAt }) };
+}
+
+function conflictOf(world: GuestWorld): AppliedState | undefined {
+  const ownership = ownershipOf(world);
+  return "message" in ownership ? lacking("NamespaceConflict", ownership.message) : undefined;
+}
+
+/**
+ * Whether all that the end of this grant takes away is gone: its share of the quota, which admission reads from the
+ * status, its destinations, and at the last end access and everything that is open. What else is to be written in the
+ * namespace is no business of this grant.
+ */
+function isClosed(world: GuestWorld, { hard, sums }: GuestPlan, grant: string): boolean {
+  const { namespace, quota, policies, binding } = world;
+  if (namespace === undefined) return true;
+  // Where nothing is written there is no quota of ours; and where nothing can be made none is needed.
+  const counts = hard === undefined || namespace.deleting ||
+    quota !== undefined && sameQuantities(quota.specHard, shown(hard)) &&
+      sameQuantities(quota.statusHard, shown(hard));
+  const last = sums.entitlements.length === 0;
+  const open = policies.filter(({ name }) => last ? name !== "default-deny" : name === grantPolicyName(grant));
+  return counts && open.length === 0 && !(last && binding);
+}
+
+/** What fails of a grant: its own first. */
+const failureIn = (failures: readonly Failure[], name: string): { failure?: Failure } => {
+  const failure = failures.find(({ grant }) => grant === name) ?? failures.find(({ grant }) => grant === undefined);
+  return failure ? { failure } : {};
+};
+
+function endedEnforcement(
+  { name, uid, generation }: GrantFacts,
+  { draining, looking, obstacle, hard }: GuestPlan,
+  { overcommitted, failures, conflict }: Shared,
+  closed: boolean,
+): GrantEnforcement {
+  const not = lacking("NotInForce", "The grant is not in force.");
+  return {
+    uid,
+    generation,
+    enforced: !closed,
+    draining,
+    ...(looking ? { looking } : {}),
+    ...(obstacle ? { obstacle } : {}),
+    ...failureIn(failures, name),
+    // What is left there of ours is nobody's to take away any more but whoever took the namespace.
+    ...(!closed && hard === undefined && conflict
+      ? { failure: { reason: "NamespaceConflict", message: conflict.message } }
+      : {}),
+    quota: not,
+    network: not,
+    access: not,
+    overcommitted,
+    hard: {},
+    usage: {},
+    destinations: [],
+    except: [],
+    reductions: [],
+  };
+}
+
+function heldEnforcement(
+  world: GuestWorld,
+  plan: GuestPlan,
+  holding: Entitlement,
+  { conflict, refusal, failures, quota, access, overcommitted, pending }: Shared,
+  usage: ResourceList,
+): GrantEnforcement {
+  const destinations = destinationsOf(world, holding).resolved;
+  const { grant, notice, reductions } = holding;
+  return {
+    uid: grant.uid,
+    generation: grant.generation,
+    enforced: true,
+    draining: plan.draining,
+    ...(notice?.skewed ? { skewed: true } : {}),
+    ...(plan.looking ? { looking: true } : {}),
+    ...(plan.obstacle ? { obstacle: plan.obstacle } : {}),
+    ...failureIn(failures, grant.name),
+    quota: namingUncounted(world, holding, quota),
+    network: conflict ?? refused(networkApplied(world, grant, destinations, pending), refusal),
+    access,
+    overcommitted,
+    ...hintOf(plan),
+    hard: shown(holding.terms),
+    usage: usageOf(grant, usage),
+    destinations,
+    except: grant.spec.networkPolicy?.except ?? [],
+    reductions,
+  };
+}
+
+/** Every container is given some cpu and memory (limits.ts), so without any of them none fits. */
+function hintOf({ sums: { granted } }: GuestPlan): { hint?: string } {
+  const without = ["cpu", "memory", "pods"].filter((name) => {
+    const [most, limit] = name === "pods" ? ["pods", "pods"] : [`requests.${name}`, `limits.${name}`];
+    return [most, limit].some((key) => (granted.get(key!)?.sign() ?? 0) === 0);
+  });
+  return without.length === 0 ? {} : { hint: `No pod can start there: no grant gives ${without.join(" or ")}.` };
+}
+
+const usageOf = (grant: GrantFacts, enforcement: ResourceList): Record<string, string> =>
+  Object.fromEntries(
+    Object.keys(grant.spec.hard).sort().flatMap((key) => {
+      const used = enforcement.get(quotaKey(key));
+      return used ? [[key, used.toString()]] : [];
+    }),
+  );
+
+/**
+ * Admission counts against the quota's *status*, so a quota is applied only when its status has the values and a count
+ * for each key (pkg/quota/v1/resource_quota_controller).
+ */
+function quotaApplied(world: GuestWorld, { hard }: GuestPlan): AppliedState {
+  const { quota, grantee } = world;
+  const name = `ResourceQuota ${guestNamespace(grantee)}/keystone`;
+  if (!quota || !hard || !sameQuantities(quota.specHard, shown(hard))) return lacking("Applying", `Writing ${name}.`);
+  if (!sameQuantities(quota.statusHard, shown(hard))) {
+    return lacking("QuotaPending", `${name} is written; the controller manager has not put it into force yet.`);
+  }
+  if (!isInForce(quota, hard)) {
+    const missing = uncounted(quota, hard).filter((key) => !isOptional(key));
+    return lacking("QuotaPending", `${name} is not counted yet for ${missing.join(", ")}.`);
+  }
+  return applied(`${name} is in force.`);
+}
+
+/** A kind that the cluster doesn't have can't be counted: that is said, and holds nothing up. */
+function namingUncounted({ quota }: GuestWorld, { grant }: Entitlement, verdict: AppliedState): AppliedState {
+  if (verdict.status !== "True" || !quota) return verdict;
+  const never = Object.keys(grant.spec.hard).filter((key) => quota.used[quotaKey(key)] === undefined);
+  if (never.length === 0) return verdict;
+  return { ...verdict, message: `${verdict.message} This cluster has nothing to count for ${never.join(", ")}.` };
+}
+
+function accessApplied({ grantee, realm, binding }: GuestWorld): AppliedState {
+  if (!realm || realm.deleting) {
+    return lacking("GranteeUnknown", `There is no Realm ${grantee}: nobody is let in until there is.`);
+  }
+  return binding
+    ? applied(`The realm's subjects may work in ${guestNamespace(grantee)}.`)
+    : lacking("Applying", `Access to ${guestNamespace(grantee)} comes once quota and network stand.`);
+}
+
+function networkApplied(
+  world: GuestWorld,
+  grant: GrantFacts,
+  destinations: readonly ResolvedDestination[],
+  pending: ReadonlySet<string>,
+): AppliedState {
+  const needed = ["default-deny", "guest-internal", "dns", "realm", grantPolicyName(grant.name)];
+  if (needed.some((name) => pending.has(name))) {
+    return lacking("Applying", `Writing the network policies of ${guestNamespace(world.grantee)}.`);
+  }
+  const { ranges, proxies, closed } = realmPeersOf(world.grantee, world.realm, world);
+  const unresolved = destinations.flatMap(({ error }) => error ?? []);
+  if (closed?.wrong) {
+    return lacking(closed.reason, listed([`${closedText(world.grantee)} ${closed.message}`, ...unresolved]));
+  }
+  if (unresolved.length > 0) return lacking(unresolvedReason(world, unresolved), listed(unresolved));
+  const open = [
+    ...(ranges.length + proxies.length > 0 ? [`the node of ${world.grantee}`] : []),
+    ...(destinations.length > 0
+      ? [`${destinations.length} allowed destination${destinations.length > 1 ? "s" : ""}`]
+      : []),
+  ];
+  const peers = closed ? ` ${closedText(world.grantee)} ${closed.message}` : "";
+  return applied(
+    `All egress is denied but ${
+      ["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")
+    }.${peers}${others(world)}`,
+  );
+}
+
+const closedText = (grantee: string): string => `The way to and from the node of ${grantee} is closed:`;
+
+/** Network policies add up, so one that somebody else has made can open what no grant says. */
+function others({ otherPolicies }: GuestWorld): string {
+  if (otherPolicies.length === 0) return "";
+  return ` Others have made network policies there too, which may open more: ${otherPolicies.slice(0, 8).join(", ")}${
+    otherPolicies.length > 8 ? ", …" : ""
+  }.`;
+}
+
+function unresolvedReason({ cluster }: GuestWorld, unresolved: readonly string[]): string {
+  if (cluster.rangesUnknown !== undefined) return "ClusterRangesUnknown";
+  const reasons = new Set(unresolved.map(destinationReason));
+  return reasons.size === 1 ? [...reasons][0]! : "DestinationUnresolved";
+}
+
+/** More is used than is granted, as after a cut; what is stored is never deleted for it. */
+function overcommittedOf({ quota, grantee }: GuestWorld, { sums, hard }: GuestPlan): AppliedState {
+  if (!quota || !hard) return lacking("WithinGrants", "Nothing is used.");
+  const granted = sums.entitlements.length > 0
+    ? new Map([...hard].map(([key, most]) => {
+      const sum = sums.granted.get(key);
+      return [key, sum ?? most];
+    }))
+    : hard;
+  const keys = overused(granted, quota.used).filter((key) => key !== "configmaps");
+  if (keys.length === 0) return lacking("WithinGrants", "No more is used than is granted.");
+  const storage = keys.every((key) =>
+    key.includes("storage") && !key.includes("ephemeral") || key === "persistentvolumeclaims"
+  );
+  const list = keys.map((key) => `${quota.used[key]} of ${granted.get(key)} ${key}`).join(", ");
+  return {
+    status: "True",
+    reason: storage ? "StorageOverGrant" : "UseOverGrant",
+    message: `${guestNamespace(grantee)} uses ${list}; nothing new is admitted until it is less${
+      storage ? ", and nothing stored is deleted" : ""
+    }.`,
+  };
+}

@@ -1,0 +1,175 @@
+/** The NetworkPolicies: a default deny, and beside it what opens something. Their names depend on the grants. */
+import { isDeepStrictEqual } from "node:util";
+import {
+  networkPolicies,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+} from "../../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
+import { cidr, parseRange } from "../../address.ts";
+import type { PolicyFacts } from "../../facts.ts";
+import type { Faults } from "../../faults.ts";
+import { interned } from "../../interned.ts";
+import { guestNamespace, ownerLabels } from "../../names.ts";
+import { realmPeersOf } from "../../network/realm_peers.ts";
+import { rulesHere } from "../namespace/recorded_trust.ts";
+import { destinationsOf, grantPolicyOf } from "./grant_policy.ts";
+import type { GrantOpening, Guest } from "./guest.ts";
+import { isOurs } from "./ours.ts";
+import { applied, commonFacts, deleted, type GuestObjects, isLabelled, type RowChange } from "./row.ts";
+
+export const defaultDenyName = "default-deny";
+
+const policyOf = (realm: string, name: string, spec: NonNullable<NetworkPolicy["spec"]>): NetworkPolicy => ({
+  apiVersion: "networking.k8s.io/v1",
+  kind: "NetworkPolicy",
+  metadata: { name, namespace: guestNamespace(realm), labels: ownerLabels(realm) },
+  spec,
+});
+
+/**
+ * Denies what no other policy allows, in both directions. Traffic on loopback, the specification's `localhost`, is
+ * never filtered by NetworkPolicy.
+ */
+export const defaultDenyOf = (realm: string): NetworkPolicy =>
+  policyOf(realm, defaultDenyName, { podSelector: {}, policyTypes: ["Ingress", "Egress"] });
+
+/** Lets the pods of the namespace reach each other: what the specification calls localhost, for more than one pod. */
+const guestInternalOf = (realm: string): NetworkPolicy =>
+  policyOf(realm, "guest-internal", {
+    podSelector: {},
+    policyTypes: ["Ingress", "Egress"],
+    ingress: [{ from: [{ podSelector: {} }] }],
+    egress: [{ to: [{ podSelector: {} }] }],
+  });
+
+/**
+ * Lets pods ask the cluster's DNS, by the labels that its pods have everywhere.
+ *
+ * @param nodeLocal CIDRs of NodeLocal DNSCache, to which pods send instead
+ */
+const dnsOf = (realm: string, nodeLocal: readonly string[]): NetworkPolicy =>
+  policyOf(realm, "dns", {
+    podSelector: {},
+    policyTypes: ["Egress"],
+    egress: [{
+      to: [
+        {
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+          podSelector: { matchLabels: { "k8s-app": "kube-dns" } },
+        },
+        ...nodeLocal.map((cidr) => ({ ipBlock: { cidr } })),
+      ],
+      ports: [{ protocol: "UDP", port: 53 }, { protocol: "TCP", port: 53 }],
+    }],
+  });
+
+/**
+ * Opens the way to and from the realm's own node.
+ *
+ * @param peers the node's addresses and the proxies to it, at least one: an empty list would allow everything
+ */
+const realmPolicyOf = (realm: string, peers: [NetworkPolicyPeer, ...NetworkPolicyPeer[]]): NetworkPolicy =>
+  policyOf(realm, "realm", {
+    podSelector: {},
+    policyTypes: ["Ingress", "Egress"],
+    ingress: [{ from: peers }],
+    egress: [{ to: peers }],
+  });
+
+/**
+ * Builds the default deny, and the policies that open something, each planned by itself. While it isn't known for whom they
+ * stand none is opened: those that are there may go and get narrower. Of what can't be planned nothing is wanted, so that it
+ * goes.
+ */
+function wanted(guest: Guest, faults: Faults): NetworkPolicy[] {
+  const { grantee, active, access, entitlements } = guest;
+  if (!active) return [defaultDenyOf(grantee)];
+  return [
+    defaultDenyOf(grantee),
+    guestInternalOf(grantee),
+    ...faults.attempt("the way to DNS", () => dnsPolicies(guest), []),
+    ...access ? faults.attempt(`the way to the node of ${grantee}`, () => realmPolicies(guest), []) : [],
+    ...entitlements.flatMap((opening) => {
+      const { name } = opening.grant;
+      const about = { part: `the destinations of grant ${name}`, grant: name };
+      return faults.attempt(about, () => grantPolicies(guest, opening, faults), []);
+    }),
+  ];
+}
+
+function dnsPolicies(guest: Guest): NetworkPolicy[] {
+  const { grantee, settings } = guest;
+  if (!rulesHere(guest).dns) return [];
+  return [dnsOf(grantee, settings.dns.nodeLocal.map(parseRange).filter((range) => range !== undefined).map(cidr))];
+}
+
+function realmPolicies({ grantee, realm, settings, cluster }: Guest): NetworkPolicy[] {
+  const { ranges, proxies } = realmPeersOf(grantee, realm, { settings, cluster });
+  const [first, ...rest] = [...ranges.map((range) => ({ ipBlock: { cidr: cidr(range) } })), ...proxies];
+  return first === undefined ? [] : [realmPolicyOf(grantee, [first, ...rest])];
+}
+
+function grantPolicies(guest: Guest, opening: GrantOpening, faults: Faults): NetworkPolicy[] {
+  const { grant } = opening;
+  const { egress, failed } = destinationsOf(guest, opening);
+  for (const { destination, error } of failed) {
+    faults.add({ part: `destination ${destination}`, grant: grant.name, isShown: true, error });
+  }
+  return egress.length > 0 ? [grantPolicyOf(guest.grantee, grant.name, egress)] : [];
+}
+
+function changes(
+  wanted: readonly NetworkPolicy[],
+  present: readonly PolicyFacts[],
+  { access, leaving }: Pick<Guest, "access" | "leaving">,
+): RowChange[] {
+  const byName = new Map(present.map((policy) => [policy.name, policy]));
+  const names = new Set(wanted.map(({ metadata }) => metadata!.name!));
+  const gone = present.filter(({ name }) => !names.has(name)).map((policy): RowChange => ({
+    stage: "policies go",
+    effect: deleted(networkPolicies, policy),
+  }));
+  const written = wanted.flatMap((policy): RowChange[] => {
+    const { name } = policy.metadata!;
+    const observed = byName.get(name!);
+    const isDeny = name === defaultDenyName;
+    if (!observed) {
+      // Where nothing can be made any more, what is there is still kept as it should be.
+      if (leaving || (!isDeny && !access)) return [];
+      return [{ stage: isDeny ? "default deny" : "policies open", effect: applied(policy) }];
+    }
+    if (isLabelled(policy, observed) && isDeepStrictEqual(observed.spec, policy.spec)) return [];
+    return [{ stage: isDeny ? "default deny" : "policies narrow", effect: applied(corrected(policy, observed)) }];
+  });
+  return [...gone, ...written];
+}
+
+/** A rule that somebody else has added stays unless an apply says that there is none. */
+const corrected = (policy: NetworkPolicy, { spec }: PolicyFacts): NetworkPolicy => ({
+  ...policy,
+  spec: {
+    ...policy.spec!,
+    ...(spec.ingress && !policy.spec!.ingress ? { ingress: [] } : {}),
+    ...(spec.egress && !policy.spec!.egress ? { egress: [] } : {}),
+  },
+});
+
+/** Tells whether the default deny stands. */
+export function isClosedByDefault(grantee: string, policies: readonly PolicyFacts[]): boolean {
+  const present = policies.filter(({ name }) => name === defaultDenyName);
+  return present.length > 0 &&
+    changes([defaultDenyOf(grantee)], present, { access: false, leaving: true }).length === 0;
+}
+
+export const policies: GuestObjects<NetworkPolicy, PolicyFacts> = {
+  part: "the network policies",
+  resource: networkPolicies,
+  project: (policy) => ({
+    ...commonFacts(policy) as PolicyFacts,
+    spec: interned(policy.spec ?? { podSelector: {} }),
+    ours: isOurs(policy),
+  }),
+  wanted,
+  changes,
+  content: ({ spec }) => spec,
+};

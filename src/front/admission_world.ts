@@ -1,0 +1,57 @@
+/** What the front has observed, as answers to reviews need it. */
+import type { Clock } from "../../lib/clock/mod.ts";
+import type { Settings } from "../api/mod.ts";
+import type { ClusterWatch } from "../controllers/cluster_watch.ts";
+import { keyIn, type Stores } from "../controllers/stores.ts";
+import type { AdmissionWorld } from "../core/admission/response.ts";
+import type { LocalRealm } from "../core/facts.ts";
+import { limitRangeName } from "../core/guest/objects/limit_range.ts";
+import { quotaName } from "../core/guest/objects/quota.ts";
+import { realmOfNamespace } from "../core/names.ts";
+import { entityConflict } from "../core/superentity/conflict.ts";
+
+export interface AdmissionSources {
+  stores: Pick<Stores, "grants" | "realms" | "superEntities" | "quotas" | "limitRanges">;
+  cluster: Pick<ClusterWatch, "facts" | "nodeCount">;
+  settings: Settings;
+  /** KEYSTONE_REALM, if set. */
+  realm?: string;
+  clock: Clock;
+}
+
+export function admissionWorld({ stores, cluster, settings, realm, clock }: AdmissionSources): AdmissionWorld {
+  const local = localFrom(stores, realm);
+  return {
+    settings,
+    cluster: cluster.facts,
+    local,
+    nodes: cluster.nodeCount,
+    realmNamed: (name) => stores.realms.get(name),
+    isCollective: (name) => {
+      const entity = stores.superEntities.get(name);
+      return entity !== undefined && entityConflict(entity, stores.realms.get(name), local) === undefined;
+    },
+    realms: () => stores.realms.list(),
+    grantsTo: (name) => stores.grants.index("grantee", name),
+    guest: (namespace) => {
+      const name = realmOfNamespace(namespace);
+      const quota = stores.quotas.get(keyIn(namespace, quotaName));
+      if (name === undefined || !quota) return undefined;
+      return {
+        quota,
+        limits: stores.limitRanges.get(keyIn(namespace, limitRangeName))?.limits ?? [],
+        grants: stores.grants.index("grantee", name),
+      };
+    },
+    now: clock.now(),
+  };
+}
+
+/** The front can't ask the tailnet which realm this cluster is; the operator has, and writes it into the Realm's status. */
+function localFrom({ realms }: Pick<Stores, "realms">, configured: string | undefined): LocalRealm {
+  if (configured !== undefined) return { kind: "known", name: configured };
+  const [own, another] = realms.list().filter(({ status }) => status.local === true);
+  return own && !another
+    ? { kind: "known", name: own.name }
+    : { kind: "unknown", message: "no Realm's status says that it is this cluster" };
+}

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { type Certificates, certificatesAt } from "./serving_certificates.ts";
+
+const now = Date.parse("2026-06-01T12:00:00Z");
+const day = 86_400_000;
+const hosts = { dns: ["keystone-webhook.keystone-system.svc"], ip: ["127.0.0.1"] };
+const authorities = ({ authorities }: Certificates): string[] =>
+  authorities.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
+
+/** Whether a client that trusts `trusted` takes what `served` shows. */
+const isTrusted = (served: Certificates, trusted: Certificates): boolean =>
+  authorities(trusted).some((pem) =>
+    new X509Certificate(served.certificate).verify(new X509Certificate(pem).publicKey)
+  );
+
+Deno.test("what is good stays as it is", async () => {
+  const { certificates } = await certificatesAt(undefined, hosts, now);
+  assert.ok(isTrusted(certificates, certificates));
+  assert.equal((await certificatesAt(certificates, hosts, now + 50 * day)).certificates, certificates);
+});
+
+Deno.test("it is renewed at the instant that was told, by the same authority", async () => {
+  const first = await certificatesAt(undefined, hosts, now);
+  const before = await certificatesAt(first.certificates, hosts, first.wakeAt - 1);
+  const after = await certificatesAt(first.certificates, hosts, first.wakeAt);
+  assert.equal(before.certificates, first.certificates);
+  assert.notEqual(after.certificates.certificate, first.certificates.certificate);
+  assert.equal(after.certificates.authorities, first.certificates.authorities);
+});
+
+Deno.test("over thirty years no step shows what was not trusted a step before, or what the next no longer trusts", async () => {
+  let { certificates, wakeAt } = await certificatesAt(undefined, hosts, now);
+  const seen = new Set(authorities(certificates));
+  for (let at = wakeAt; at < now + 30 * 365 * day; at = wakeAt) {
+    const next = await certificatesAt(certificates, hosts, at);
+    assert.notEqual(next.certificates, certificates, `nothing was due at ${new Date(at).toISOString()}`);
+    assert.ok(isTrusted(next.certificates, certificates), "the new one is trusted already");
+    assert.ok(isTrusted(certificates, next.certificates), "the old one is trusted still");
+    assert.ok(next.wakeAt > at);
+    ({ certificates, wakeAt } = next);
+    for (const authority of authorities(certificates)) seen.add(authority);
+  }
+  assert.ok(seen.size >= 4, `${seen.size} authorities`);
+  assert.ok(authorities(certificates).length <= 3);
+});
+
+const broken: [string, Partial<Certificates>][] = [
+  ["nothing in it", { authorities: "", authorityKeys: "", certificate: "", key: "" }],
+  ["no certificate at all", { authorities: "hello" }],
+  ["a key that is none", { authorityKeys: "-----BEGIN PRIVATE KEY-----\n%%%\n-----END PRIVATE KEY-----" }],
+  ["a broken serving certificate", { certificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" }],
+];
+for (const [that, change] of broken) {
+  Deno.test(`what can't be read is made anew: ${that}`, async () => {
+    const { certificates: good } = await certificatesAt(undefined, hosts, now);
+    const { certificates } = await certificatesAt({ ...good, ...change }, hosts, now);
+    assert.ok(isTrusted(certificates, certificates));
+  });
+}
+
+Deno.test("another name, another authority's signature, or a validity that has not begun asks for a new one", async () => {
+  const { certificates: first } = await certificatesAt(undefined, hosts, now);
+  const { certificates: other } = await certificatesAt(undefined, hosts, now);
+  const renamed = await certificatesAt(first, { dns: ["elsewhere"], ip: [] }, now);
+  assert.ok(new X509Certificate(renamed.certificates.certificate).subjectAltName?.includes("elsewhere"));
+  const mixed = await certificatesAt({ ...first, certificate: other.certificate, key: other.key }, hosts, now);
+  assert.ok(isTrusted(mixed.certificates, first));
+  const early = await certificatesAt(first, hosts, now - 2 * day);
+  assert.notEqual(early.certificates.certificate, first.certificate);
+});

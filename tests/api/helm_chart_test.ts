@@ -1,0 +1,420 @@
+/** The chart and the kustomizations: what they render, whether a real API server takes it, and what it may do. */
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import { load } from "js-yaml";
+import { kustomizeFiles, type ManifestFile, render } from "../../deploy/kustomize_files.ts";
+import { revisionAnnotation, schemaRevision } from "../../src/api/mod.ts";
+import { readConfig } from "../../src/config.ts";
+import { version } from "../../src/version.ts";
+import { baseName } from "../../deploy/build_image.ts";
+import { root, step } from "../fixtures/test_operator.ts";
+import { previousCommit, unpackPrevious } from "../fixtures/previous/previous.ts";
+import { build } from "../lab/build.ts";
+import { type Lab, startLab } from "../lab/lab.ts";
+import { runCommand } from "../lab/command.ts";
+
+const system = "keystone-system";
+const variants: Record<string, Record<string, unknown>> = {
+  "with a sidecar": { realm: "alice-home" },
+  "with a sidecar on Headscale": {
+    realm: "alice-home",
+    tailscale: { loginServer: "http://headscale.example.com:8080" },
+  },
+  "with one replica that stays the same node": {
+    realm: "alice-home",
+    replicas: 1,
+    tailscale: { stateClaim: "keystone-tailscale" },
+  },
+  "without a tailnet": { tailscale: { enabled: false } },
+  "without a webhook": { realm: "alice-home", webhook: { enabled: false } },
+  "with all that is optional": {
+    realm: "alice-home",
+    config: { trust: { partner: { pods: 5 } }, clusterRanges: { pods: ["10.42.0.0/16"] } },
+    extraEnv: [{ name: "OTEL_DENO", value: "true" }],
+    podLabels: { team: "home" },
+    podAnnotations: { note: "yes" },
+    nodeSelector: { "kubernetes.io/os": "linux" },
+    tolerations: [{ operator: "Exists" }],
+    priorityClassName: "system-cluster-critical",
+    imagePullSecrets: [{ name: "pull" }],
+    networkPolicy: { metricsFrom: [{ namespaceSelector: {} }], egress: [{}] },
+    dashboard: { enabled: true },
+    image: { digest: `sha256:${"0".repeat(64)}` },
+  },
+};
+/** Its kinds are the Prometheus operator's, which no API server has by itself. */
+const monitoring = { realm: "alice-home", serviceMonitor: { enabled: true }, prometheusRule: { enabled: true } };
+
+interface Container {
+  name: string;
+  image: string;
+  args?: string[];
+  env?: { name: string; value?: string; valueFrom?: unknown }[];
+  ports?: { containerPort: number }[];
+  volumeMounts: { name: string; mountPath: string }[];
+}
+interface PodSpec {
+  containers: Container[];
+  volumes: ({ name: string } & Record<string, unknown>)[];
+}
+const podOf = (manifests: ManifestFile[], kind = "Deployment") => {
+  const [found] = manifests.filter((manifest) => manifest.kind === kind);
+  const { template } = found!["spec"] as { template: { metadata: unknown; spec: PodSpec } };
+  return template;
+};
+const envOf = ({ env = [] }: Container) => Object.fromEntries(env.map(({ name, value }) => [name, value]));
+
+Deno.test("the chart", async (t) => {
+  const { helm, kubeconform } = await build(["helm", "kubeconform"]);
+  const rendered = new Map<string, ManifestFile[]>();
+
+  await t.step("renders in every variant, and helm lint has nothing to say", async () => {
+    for (const [name, values] of Object.entries(variants)) rendered.set(name, await render(helm!, values));
+    const { code, stdout, stderr } = await runCommand(helm!, [
+      "lint",
+      "--strict",
+      "--namespace=keystone-system",
+      "--set=realm=alice-home",
+      `${root}deploy/chart`,
+    ]);
+    assert.equal(code, 0, stdout + stderr);
+    assert.doesNotMatch(stdout, /WARNING|ERROR/);
+  });
+
+  await t.step("deploy/kustomize is what the chart renders (deno task gen --chart)", async () => {
+    for (const [path, text] of await kustomizeFiles(helm!)) {
+      assert.equal(await Deno.readTextFile(`${root}${path}`), text, `${path} differs: run deno task gen --chart`);
+    }
+  });
+
+  await t.step("its version is the project's, and the image's base is this Deno", async () => {
+    const chart = load(await Deno.readTextFile(`${root}deploy/chart/Chart.yaml`)) as Record<string, string>;
+    assert.deepEqual([chart["version"], chart["appVersion"]], [version, version]);
+    assert.equal(await baseName(), `docker.io/denoland/deno:distroless-${Deno.version.deno}`);
+  });
+
+  await t.step("everything goes to keystone-system, also where the release is in another namespace", async () => {
+    const manifests = await render(helm!, { realm: "alice-home" }, { namespace: "default" });
+    const here = rendered.get("with a sidecar")!;
+    const names = (list: ManifestFile[]) =>
+      list.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`);
+    assert.deepEqual(names(manifests).filter((name) => !names(here).includes(name)), [
+      "Namespace undefined keystone-system",
+    ]);
+    assert.equal(manifests.length, here.length + 1);
+  });
+
+  await t.step("the chart from which upgrades are tested is the one that users had, and older than this", async () => {
+    await using previous = await unpackPrevious();
+    assert.equal(previous.commit, previousCommit);
+    const manifests = await render(helm!, { realm: "alice-home" }, { chart: previous.chart });
+    const definitions = manifests.filter(({ kind }) => kind === "CustomResourceDefinition");
+    assert.equal(definitions.length, 3);
+    for (const { metadata } of definitions) {
+      assert.ok(Number(metadata.annotations?.[revisionAnnotation]) < schemaRevision, metadata.name);
+    }
+  });
+
+  const refused: [string, unknown, RegExp][] = [
+    ["no realm for two replicas", {}, /realm is empty.*--set realm=alice-home/],
+    [
+      "two replicas that would be one node",
+      { realm: "a", tailscale: { stateClaim: "s" } },
+      /stateClaim is s and replicas is 2.*Set replicas=1/,
+    ],
+    [
+      "the operator's token in the sidecar",
+      { realm: "a", replicas: 1, tailscale: { stateSecret: "s" } },
+      /stateSecret is s and is no longer supported.*operator's token.*Set tailscale\.stateSecret=null.*stateClaim/,
+    ],
+    ["a realm that is no name", { realm: "Alice Home" }, /'\/realm': 'Alice Home' does not match/],
+    ["a value that isn't there", { realm: "a", replica: 3 }, /replica/],
+    ["a login server that is no URL", { realm: "a", tailscale: { loginServer: "headscale:8080" } }, /loginServer/],
+  ];
+  for (const [what, values, says] of refused) {
+    await t.step(`refuses ${what}`, async () => {
+      const said = await render(helm!, values).then(
+        (manifests) =>
+          podOf(manifests).spec.containers.map(({ name, volumeMounts }) =>
+            `${name} has ${volumeMounts.map(({ name }) => name)}`
+          ).join("; "),
+        ({ message }: Error) => message,
+      );
+      assert.match(said, says);
+    });
+  }
+
+  await t.step("the socket is in the operator's container and tailscaled's, the token only where it is needed", () => {
+    const { spec } = podOf(rendered.get("with a sidecar on Headscale")!);
+    assert.deepEqual(spec.containers.map(({ name }) => name), ["operator", "front", "tailscaled"]);
+    const [operator, front, sidecar] = spec.containers;
+    const mounts = (container: Container) => container.volumeMounts.map(({ name }) => name);
+    assert.deepEqual(mounts(operator!), ["token", "handover", "tailscale-socket"]);
+    assert.deepEqual(front!.volumeMounts, [{ name: "handover", mountPath: "/var/run/keystone", readOnly: true }]);
+    assert.deepEqual(mounts(sidecar!), ["tailscale-socket", "tailscale-state", "tailscale-tmp"]);
+    assert.ok("emptyDir" in spec.volumes.find(({ name }) => name === "tailscale-socket")!);
+    assert.deepEqual(envOf(sidecar!), {
+      TS_USERSPACE: "true",
+      TS_SOCKET: "/var/run/tailscale/tailscaled.sock",
+      TS_STATE_DIR: "/var/lib/tailscale/state",
+      TS_KUBE_SECRET: "",
+      TS_AUTH_ONCE: "true",
+      TS_ACCEPT_DNS: "false",
+      TS_HOSTNAME: "alice-home",
+      TS_EXTRA_ARGS: "--login-server=http://headscale.example.com:8080",
+      TS_TAILSCALED_EXTRA_ARGS: "--no-logs-no-support",
+      TS_AUTHKEY: undefined,
+    });
+    assert.deepEqual(sidecar!.env!.find(({ name }) => name === "TS_AUTHKEY")!.valueFrom, {
+      secretKeyRef: { name: "keystone-tailscale-auth", key: "TS_AUTHKEY" },
+    });
+    const kept = podOf(rendered.get("with one replica that stays the same node")!).spec.containers.at(-1)!;
+    assert.equal(envOf(kept)["TS_KUBE_SECRET"], "");
+    const volumes = podOf(rendered.get("with one replica that stays the same node")!).spec.volumes;
+    assert.deepEqual(volumes.find(({ name }) => name === "tailscale-state"), {
+      name: "tailscale-state",
+      persistentVolumeClaim: { claimName: "keystone-tailscale" },
+    });
+    for (const [variant, manifests] of rendered) {
+      for (const container of podOf(manifests).spec.containers) {
+        // The operator's token and the handover's other end are the operator's alone, the socket is not the front's.
+        const has = mounts(container);
+        if (container.name !== "operator") assert.ok(!has.includes("token"), `${variant}: ${container.name}`);
+        if (container.name === "front") assert.ok(!has.some((name) => name.startsWith("tailscale")), variant);
+        if (container.name === "tailscaled") assert.ok(!has.includes("handover"), variant);
+      }
+    }
+    const alone = podOf(rendered.get("without a tailnet")!).spec.containers;
+    assert.deepEqual(alone.map(({ name }) => name), ["operator", "front"]);
+    const unexplained = podOf(rendered.get("without a webhook")!).spec.containers;
+    assert.deepEqual(unexplained.map(({ name }) => name), ["operator", "tailscaled"]);
+    assert.equal(envOf(alone[0]!)["TS_SOCKET"], undefined);
+  });
+
+  await t.step("what listens in a pod does so on the pod's own address only", () => {
+    for (const [variant, manifests] of rendered) {
+      const ours = podOf(manifests).spec.containers.filter(({ name }) => name !== "tailscaled");
+      for (const container of ours) {
+        const address = container.env!.find(({ name }) => name === "POD_IP")?.valueFrom;
+        assert.deepEqual(address, { fieldRef: { fieldPath: "status.podIP" } }, `${variant}: ${container.name}`);
+        const env: Record<string, string | undefined> = { ...envOf(container), POD_IP: "10.0.0.7" };
+        const { listen, frontListen, webhook } = readConfig([], (name) => env[name], false);
+        for (const place of [listen, frontListen, webhook]) {
+          assert.ok(!place || place.hostname === "10.0.0.7" || !isGiven(container, place.port), JSON.stringify(place));
+        }
+      }
+    }
+  });
+
+  await t.step("no role has a wildcard, may give itself more, or reaches secrets that it doesn't need", () => {
+    for (const [variant, manifests] of rendered) {
+      const audited = manifests.filter(({ kind }) => kind === "ClusterRole" || kind === "Role");
+      assert.ok(audited.length >= 4);
+      for (const role of audited) {
+        assert.deepEqual(excesses(role), [], `${variant}: ${role.kind} ${role.metadata.name}`);
+      }
+    }
+    for (const manifests of rendered.values()) {
+      for (const { kind, metadata, rules } of manifests) {
+        if (!/Role$/.test(kind) || metadata.name !== "keystone-front") continue;
+        for (const { verbs } of rules as Rule[]) assert.deepEqual(verbs, ["list", "watch"]);
+      }
+    }
+    for (const rule of tooMuch) assert.notDeepEqual(excesses(roleOf(rule)), [], JSON.stringify(rule));
+  });
+
+  await using lab = await startLab();
+  const kubectl = async (args: string[], stdin?: string) => {
+    const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
+    return { code, said: stdout + stderr };
+  };
+  await kubectl(["create", "namespace", system]);
+
+  await step(t, "a real API server takes all of it, unknown fields refused", async () => {
+    for (const [variant, manifests] of rendered) {
+      const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests });
+      const { code, said } = await kubectl(["apply", "--dry-run=server", "--validate=strict", "-f", "-"], list);
+      assert.equal(code, 0, `${variant}: ${said}`);
+    }
+    for (const overlay of ["tailscale", "headscale", "host-tailscale", "no-tailnet"]) {
+      const path = `${root}deploy/kustomize/overlays/${overlay}`;
+      const { code, said } = await kubectl(["apply", "--dry-run=server", "--validate=strict", "-k", path]);
+      assert.equal(code, 0, `${overlay}: ${said}`);
+    }
+    const { code, said } = await kubectl(["apply", "--dry-run=server", "-k", `${root}deploy/kustomize/uninstall`]);
+    assert.equal(code, 0, said);
+  });
+
+  await step(t, "kubeconform finds nothing wrong by the schemas of that API server", async () => {
+    const schemas = await schemasOf(lab);
+    try {
+      const all = [...rendered.values(), await render(helm!, monitoring)].flat();
+      const args = ["-strict", "-summary", `-schema-location=${schemas}/{{.ResourceKind}}{{.KindSuffix}}.json`];
+      // Its kinds are described elsewhere.
+      const skip = "-skip=ServiceMonitor,PrometheusRule";
+      const good = await conform(kubeconform!, [...args, skip], all);
+      assert.equal(good.code, 0, good.said);
+      assert.match(good.said, new RegExp(`Valid: ${all.length - 2}, Invalid: 0, Errors: 0, Skipped: 2`));
+      const broken = await conform(kubeconform!, args, [{
+        ...all.find(({ kind }) => kind === "Deployment")!,
+        spec: {},
+      }]);
+      assert.equal(broken.code, 1, broken.said);
+    } finally {
+      await Deno.remove(schemas, { recursive: true });
+    }
+  });
+
+  await step(t, "its pods are within Pod Security restricted; with a folder of the node they are not", async () => {
+    await kubectl(["label", "namespace", system, "pod-security.kubernetes.io/enforce=restricted"]);
+    await kubectl(["create", "serviceaccount", "keystone-operator", "-n", system]);
+    const create = async (manifests: ManifestFile[], kind: string) => {
+      const { metadata, spec } = podOf(manifests, kind);
+      const pod = {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { ...metadata as object, name: "p", namespace: system },
+        spec,
+      };
+      return await kubectl(["create", "--dry-run=server", "-f", "-"], JSON.stringify(pod));
+    };
+    for (const [variant, manifests] of rendered) {
+      for (const kind of ["Deployment", "Job"]) {
+        const { code, said } = await create(manifests, kind);
+        assert.equal(code, 0, `${variant}, ${kind}: ${said}`);
+      }
+    }
+    const host = await render(helm!, { realm: "alice-home", tailscale: { hostSocket: "/var/run/tailscale" } });
+    const { code, said } = await create(host, "Deployment");
+    assert.equal(code, 1);
+    assert.match(said, /violates PodSecurity "restricted.*hostPath/);
+  });
+});
+
+/** Whether the port is one that the container says it opens. */
+const isGiven = ({ ports = [] }: Container, port: number): boolean =>
+  ports.some(({ containerPort }) => containerPort === port);
+
+interface Rule {
+  apiGroups?: string[];
+  resources?: string[];
+  verbs: string[];
+  resourceNames?: string[];
+  nonResourceURLs?: string[];
+}
+
+/**
+ * What the operator has although it would be too much by itself: who approves for a realm. Without `bind` and `escalate`
+ * the API server lets it give only what it has, and the fence of that only this (tests/api/guards_test.ts).
+ */
+const explained: Rule[] = [
+  {
+    apiGroups: ["rbac.authorization.k8s.io"],
+    resources: ["clusterroles", "clusterrolebindings"],
+    verbs: ["list", "watch", "create", "patch"],
+  },
+  { apiGroups: ["keystone.io"], resources: ["realms"], verbs: ["approve"] },
+];
+
+/** Tokens of the front's account, which can write nothing. */
+const frontToken: Rule = {
+  apiGroups: [""],
+  resources: ["serviceaccounts/token"],
+  resourceNames: ["keystone-front"],
+  verbs: ["create"],
+};
+
+/** What is wrong with a role of ours. */
+function excesses({ kind, metadata, rules }: ManifestFile): string[] {
+  const guests = metadata.name === "keystone-guest";
+  return (rules as Rule[]).flatMap((rule) => {
+    if (metadata.name === "keystone-operator" && explained.some((each) => isDeepStrictEqual(each, rule))) return [];
+    if (kind === "Role" && metadata.namespace === system && isDeepStrictEqual(rule, frontToken)) return [];
+    const { apiGroups = [], resources = [], verbs, resourceNames = [], nonResourceURLs = [] } = rule;
+    const found: string[] = [];
+    const has = (...names: string[]) => names.some((name) => resources.includes(name));
+    if (
+      [...apiGroups, ...resources, ...verbs, ...resourceNames, ...nonResourceURLs].some((text) => text.includes("*"))
+    ) {
+      found.push("a wildcard");
+    }
+    for (const verb of ["escalate", "impersonate", "approve", "sign"]) if (verbs.includes(verb)) found.push(verb);
+    if (verbs.includes("bind") && resourceNames.join() !== "keystone-guest") found.push("binds any role");
+    if (has("serviceaccounts/token", "nodes/proxy", "pods/proxy", "services/proxy", "tokenreviews")) {
+      found.push("a way out");
+    }
+    if (apiGroups.includes("rbac.authorization.k8s.io")) {
+      if (verbs.some((verb) => verb !== "bind") && resourceNames.join() !== "keystone-guest") {
+        found.push("writes roles");
+      }
+    }
+    // Guests have the secrets of their own namespace: this role is bound in guest namespaces only.
+    if (has("secrets") && !guests) {
+      if (kind !== "Role" || metadata.namespace !== system) found.push("secrets beyond its namespace");
+      if (resourceNames.length === 0) found.push("secrets by any name");
+    }
+    if (!guests && has("pods/exec", "pods/attach", "pods/portforward")) found.push("goes into pods");
+    if (!guests && has("pods") && verbs.includes("create")) found.push("makes pods");
+    return found;
+  });
+}
+
+const roleOf = (rule: Rule): ManifestFile => ({
+  apiVersion: "v1",
+  kind: "ClusterRole",
+  metadata: { name: "x" },
+  rules: [rule],
+});
+const tooMuch: Rule[] = [
+  { apiGroups: ["*"], resources: ["pods"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["pods"], verbs: ["*"] },
+  { apiGroups: [""], resources: ["secrets"], verbs: ["get"], resourceNames: ["one"] },
+  { apiGroups: ["rbac.authorization.k8s.io"], resources: ["clusterroles"], verbs: ["escalate"] },
+  { apiGroups: ["rbac.authorization.k8s.io"], resources: ["clusterroles"], verbs: ["bind"] },
+  { apiGroups: ["rbac.authorization.k8s.io"], resources: ["rolebindings"], verbs: ["create"] },
+  { apiGroups: [""], resources: ["pods"], verbs: ["create"] },
+];
+
+/** A folder of JSON schemas, one for each kind, made from the OpenAPI documents of the API server. */
+async function schemasOf(lab: Lab): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  const { stdout } = await lab.kubectl(["get", "--raw", "/openapi/v3"]);
+  const paths = Object.keys((JSON.parse(stdout) as { paths: Record<string, unknown> }).paths);
+  for (const path of paths.filter((path) => /^apis?\/(.*\/)?v1$/.test(path))) {
+    const document = JSON.parse((await lab.kubectl(["get", "--raw", `/openapi/v3/${path}`])).stdout);
+    const { schemas } = document.components as { schemas: Record<string, Schema> };
+    for (const schema of Object.values(schemas)) {
+      // Strictly: what isn't described is a mistake.
+      if (schema.properties) schema.additionalProperties ??= false;
+    }
+    for (const [name, schema] of Object.entries(schemas)) {
+      for (const { group, version, kind } of schema["x-kubernetes-group-version-kind"] ?? []) {
+        const suffix = [...(group ? [group.split(".")[0]] : []), version].join("-");
+        const text = JSON.stringify({ $ref: `#/components/schemas/${name}`, components: { schemas } });
+        await Deno.writeTextFile(`${folder}/${kind.toLowerCase()}-${suffix}.json`, text);
+      }
+    }
+  }
+  return folder;
+}
+
+interface Schema {
+  properties?: Record<string, unknown>;
+  additionalProperties?: unknown;
+  "x-kubernetes-group-version-kind"?: { group: string; version: string; kind: string }[];
+}
+
+async function conform(
+  kubeconform: string,
+  args: string[],
+  manifests: ManifestFile[],
+): Promise<{ code: number; said: string }> {
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(file, manifests.map((manifest) => JSON.stringify(manifest)).join("\n---\n"));
+    const { code, stdout, stderr } = await runCommand(kubeconform, [...args, file]);
+    return { code, said: stdout + stderr };
+  } finally {
+    await Deno.remove(file);
+  }
+}

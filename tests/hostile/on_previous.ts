@@ -1,0 +1,147 @@
+/**
+ * `deno task test:previous [WORD…]`: tries today's tests on the version before the hardening against hostile guests, whose
+ * guards, chart and operator they then install and start. Each finding has to be red there by its own test, for its own
+ * reason; words choose findings.
+ */
+import { runCommand } from "../lab/command.ts";
+import { replaced } from "../fixtures/previous/instead.ts";
+import { unpackPrevious } from "../fixtures/previous/previous.ts";
+import { attacksOf } from "./hostile_attacks.ts";
+import type { ThreatSource } from "./threats.ts";
+
+/** An attack that worked before, the test that tries it, and the failure that shows it. */
+export type Finding = [what: string, by: ThreatSource, red: RegExp];
+
+const reading = "hostile/reading_test.ts";
+const ends = "hostile/ends_test.ts";
+const closing = "hostile/hostile_closing_test.ts";
+const loopback = "tailnet/metrics_on_loopback_test.ts";
+const network = "hostile/hostile_network_test.ts: 0.0.0.0/0, ::/0 and internet are the internet: cyclonus lets nothing " +
+  "through to a place inside";
+const guard = (what: string, name: string, title: string): Finding => [
+  what,
+  "hostile/hostile_guards_test.ts: all N attacks of the table are refused",
+  new RegExp(`^(Uncaught \\w+: )?${name}: ${title}.*, as a \\w+: it goes through$`, "m"),
+];
+
+export const findings: readonly Finding[] = [
+  [
+    "a pod of 1e1002 devices",
+    `${reading}: a pod that asks for 1e1002 of something is drained as any other`,
+    /odd, plain/,
+  ],
+  [
+    "revisions without number",
+    "hostile/counting_test.ts: the quota enforces each of those keys",
+    /controllerrevisions/,
+  ],
+  ["fat finished pods", `${reading}: finished and fat pods are drained, and don't fill the operator`, /\d MB/],
+  [
+    "a namespace in deletion",
+    `${closing}: has his namespace deleted shortly before the end, with a pod that asks for an hour to end`,
+    /access has gone|the pod gets 30 s/,
+  ],
+  [
+    "an account of the Realm before",
+    `${ends}: keep the account of a Realm that is made again for somebody else`,
+    /No resources found/,
+  ],
+  [
+    "a stranger at the webhook",
+    "hostile/front_test.ts: 12 s of it: the grant ends on time, and each review of the API server is answered",
+    /the operator took \d+ bytes|were not judged|is Expired|ms late/,
+  ],
+  [
+    "a device that no node offers yet",
+    `${reading}: a device that was asked for before a node offered it is not kept`,
+    /early are gone is not so/,
+  ],
+  [
+    "a restored namespace",
+    `${ends}: lose what is stored: a namespace restored from a backup is not deleted`,
+    /is deleted with its volumes \(Retain\)/,
+  ],
+  guard("a claim of the class ''", "claim-class", 'a claim of the class ""'),
+  guard("a claim's selector", "claim-selector", "a claim that chooses its volume"),
+  [
+    "who writes Realms",
+    "hostile/hostile_realms_test.ts: she doesn't get into Bob's namespace, nor approves for him",
+    /strictly unequal/,
+  ],
+  guard("a volume that the node mounts", "volume-types", "one with a volume of type nfs"),
+  guard("an inline csi volume", "volume-types", "one with a volume of type csi"),
+  ["a LAN by 0.0.0.0/0", network, /a NAS in the LAN/],
+  guard("a node of the tailnet by an annotation", "metadata-keys", "a Service that becomes a node of the tailnet"),
+  guard("the LAN by an annotation", "metadata-keys", "one that joins the LAN"),
+  ["an immutable ConfigMap", `${closing}: makes what the operator writes for him immutable`, /it is made again/],
+  guard("a claim that never goes", "finalizers", "an object that never goes"),
+  guard("a workload whose claims never go", "pod-finalizers", "one whose claims never go"),
+  ["load balancers after a cut", `${ends}: keep load balancers and node ports after a cut`, /the newest goes/],
+  ["a node's odd status", `${reading}: an operator starts beside a node with an odd status`, /Enforcing grants/],
+  ["a Realm named constructor", `${closing}: is called like something that every object has`, /pods: 5/],
+  guard("a probe that asks a neighbour", "probe-hosts", "one whose \\w+Probe asks a neighbour of the node"),
+  guard("a runtime that gives all devices", "runtime-class", "one of a runtime that gives all devices"),
+  guard("a variable that gives all devices", "device-variables", "one that sees all GPUs"),
+  ["a node's address beside the tailnet", network, /a node from outside/],
+  [
+    "devices of a DeviceClass",
+    "api/malformed_test.ts: N N: N values are refused in words that name field and value",
+    /gpu\.deviceclass\.resource\.k8s\.io\/devices: grant.* (created|configured)/,
+  ],
+  ["a token in the sidecar", "api/helm_chart_test.ts: refuses N", /tailscaled has \S*token/],
+  [
+    "loopback through the sidecar",
+    `${loopback}: health, metrics and webhook on loopback are closed, and the log says why`,
+    /200 OK/,
+  ],
+  guard("a priority above home's", "priority", "one that puts home's pods out"),
+];
+
+/** Runs a test file on the version in that folder; returns the tests and steps that failed, with their messages. */
+async function failuresOf(file: string, folder: string): Promise<[name: string, said: string][]> {
+  const root = new URL("../..", import.meta.url);
+  const at = (path: string) => new URL(path, root).href;
+  const instead = at("tests/fixtures/previous/instead.ts");
+  const { imports, nodeModulesDir } = JSON.parse(await Deno.readTextFile(at("deno.json").slice(7)));
+  const config = {
+    nodeModulesDir,
+    lock: { path: at("deno.lock").slice(7), frozen: true },
+    imports: { ...imports, ...Object.fromEntries(replaced.map((path) => [at(path), instead])) },
+    scopes: { [at("tests/fixtures/previous/")]: Object.fromEntries(replaced.map((path) => [at(path), at(path)])) },
+  };
+  await Deno.writeTextFile(`${folder}deno.json`, JSON.stringify(config));
+  const said = `${folder}junit.xml`;
+  await Deno.remove(said).catch(() => {});
+  const args = ["test", "--no-check", "-A", `--config=${folder}deno.json`, `--junit-path=${said}`, at(`tests/${file}`)];
+  await runCommand(Deno.execPath(), args, { env: { KEYSTONE_PREVIOUS: folder }, timeoutMs: 900_000 });
+  const text = await Deno.readTextFile(said);
+  return [...text.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<failure message="([^"]*)"/g)].map((
+    [, name, said],
+  ) => [plain(name!), plain(said!)]);
+}
+
+const plain = (xml: string): string =>
+  xml.replaceAll("&quot;", '"').replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&apos;", "'")
+    .replaceAll(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code))).replaceAll("&amp;", "&");
+
+if (import.meta.main) {
+  const chosen = findings.filter((finding) => Deno.args.every((word) => finding.join(" ").includes(word)));
+  await using previous = await unpackPrevious();
+  let green = 0;
+  for (const [file, of] of Map.groupBy(chosen, ([, by]) => by.slice(0, by.indexOf("_test.ts") + 8))) {
+    const failures = await failuresOf(file, previous.root);
+    for (const [what, by, red] of of) {
+      const [{ name } = { name: "" }] = await attacksOf(by);
+      const named = new RegExp(`(^|> )${name.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(/\bN\b/g, ".*")}$`);
+      const of = failures.filter(([name]) => named.test(name)).map(([, said]) => said);
+      const line = of.flatMap((said) => said.split("\n")).find((line) => red.test(line));
+      if (line === undefined) green++;
+      console.log(
+        `${line === undefined ? "GREEN" : "red"}  ${what} (${file}): ${line ?? (of.join("\n") || "it passes")}`,
+      );
+    }
+  }
+  console.log(`\n${chosen.length - green} of ${chosen.length} are red on ${previous.commit.slice(0, 7)}`);
+  // Not Deno.exit: what has been unpacked goes at the end of this block.
+  Deno.exitCode = green === 0 && chosen.length > 0 ? 0 : 1;
+}

@@ -1,0 +1,642 @@
+/**
+ * What Keystone promises, held against the truth. What is granted is reckoned here anew and simply, with numbers, so
+ * that the planners aren't measured by themselves.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { defaultSettings, type GrantSpec, type TrustLevel } from "../../src/api/mod.ts";
+import {
+  adoptAnnotation,
+  guestNamespace,
+  managedBy,
+  managedByLabel,
+  realmOfNamespace,
+  volumesAnnotation,
+} from "../../src/core/names.ts";
+import { trustOf } from "../../src/core/grant/lifecycle.ts";
+import type { Sent } from "./replica.ts";
+import type { SimulatedSurroundings } from "./surroundings.ts";
+import {
+  amount,
+  isMade,
+  type ObjectChange,
+  quotaStatusOf,
+  realmSpecOf,
+  realmStatusOf,
+  type SimulatedObject,
+  simulatedSpecOf,
+  statusOf,
+  type World,
+} from "./simulated_world.ts";
+
+/** A promise that was broken. */
+export class Broken extends Error {
+  override readonly name = "Broken";
+}
+
+/** What is remembered of a grant, gone or not. */
+interface Memory {
+  name: string;
+  grantee: string;
+  spec: GrantSpec;
+  present: boolean;
+  terminal: boolean;
+  wasActive: boolean;
+  createdAt: number;
+  revoked?: { at: number; active: boolean };
+  /** The end that its status announces since it is revoked. */
+  announced?: number;
+  deleted?: { at: number; active: boolean };
+  /** Instants from which something of it may have been cut. */
+  cuts: number[];
+  /** It was shown at rest that no pod is left of it. */
+  drained: boolean;
+  /** The most of each key that it may have given since all was at rest. */
+  most: Map<string, number>;
+}
+
+const keys = [
+  "pods",
+  "requests.cpu",
+  "limits.cpu",
+  "requests.memory",
+  "limits.memory",
+  "requests.storage",
+  "persistentvolumeclaims",
+  "requests.nvidia.com/gpu",
+  "services.loadbalancers",
+] as const;
+
+/** What a grant gives: what it doesn't name it doesn't give, but for pods and claims. */
+function given({ hard }: GrantSpec, level: TrustLevel): Map<string, number> {
+  const named = (...names: string[]) => {
+    const name = names.find((each) => hard[each] !== undefined);
+    return name === undefined ? undefined : amount(hard[name]!);
+  };
+  const { pods, objects } = defaultSettings.trust[level];
+  const out = new Map<string, number>([
+    ["pods", named("pods") ?? pods * 1000],
+    ["persistentvolumeclaims", named("persistentvolumeclaims") ?? objects * 1000],
+    ["requests.storage", named("requests.storage") ?? 0],
+    ["requests.nvidia.com/gpu", named("requests.nvidia.com/gpu") ?? 0],
+    ["services.loadbalancers", named("services.loadbalancers") ?? 0],
+  ]);
+  for (const resource of ["cpu", "memory"]) {
+    const requests = named(`requests.${resource}`, resource) ?? named(`limits.${resource}`) ?? 0;
+    out.set(`requests.${resource}`, requests);
+    out.set(`limits.${resource}`, named(`limits.${resource}`) ?? requests);
+  }
+  return out;
+}
+
+function raise(most: Map<string, number>, to: Iterable<[string, number]>): void {
+  for (const [key, value] of to) most.set(key, Math.max(most.get(key) ?? 0, value));
+}
+
+const isTerminal = (grant: SimulatedObject): boolean => ["Expired", "Revoked"].includes(statusOf(grant).phase ?? "");
+
+/** Of a pod of the simulation, or of an API server. */
+const hasFinished = ({ pod, status }: SimulatedObject): boolean =>
+  pod?.finished ?? ["Failed", "Succeeded"].includes((status as { phase?: string } | undefined)?.phase ?? "");
+
+const noGrant = { metadata: {} as SimulatedObject["metadata"] };
+
+const denyAll = { podSelector: {}, policyTypes: ["Ingress", "Egress"] };
+
+/** What each destination of a schedule stands for, where it may be opened at all. */
+const openable: Readonly<Record<string, string>> = {
+  "203.0.113.0/24": "203.0.113.0/24",
+  "198.51.100.7:443": "198.51.100.7/32",
+  "10.0.0.0/8": "10.0.0.0/8",
+  "169.254.169.254": "169.254.169.254/32",
+};
+
+/** The truth, as far as promises are held against it. */
+export type Truth = Pick<World, "now" | "get" | "within"> & { readonly refused?: ReadonlySet<string> };
+
+export class Invariants {
+  readonly #world: Truth;
+  readonly #around: Pick<SimulatedSurroundings, "tailnet" | "aheadMs" | "broken">;
+  readonly #grants = new Map<string, Memory>();
+  /** Namespaces in which somebody has changed what is Keystone's since all was at rest. */
+  readonly #disturbed = new Set<string>();
+  /** Grantees whose notice may have been that of the strictest trust. */
+  readonly #strict = new Set<string>();
+  /** How grantees were trusted since all was at rest. */
+  readonly #levels = new Map<string, Set<TrustLevel>>();
+  readonly #touched = new Set<string>();
+  /** Namespaces, by UID, with a grant in force that wanted its volumes kept. */
+  readonly #retained = new Set<string>();
+  #skewed = false;
+  #broken: string | undefined;
+
+  constructor(world: Truth, around: Pick<SimulatedSurroundings, "tailnet" | "aheadMs" | "broken">) {
+    this.#world = world;
+    this.#around = around;
+  }
+
+  /** The clocks have disagreed: instants that were written down meanwhile may be wrong. */
+  skewed(): void {
+    this.#skewed = true;
+  }
+
+  disturbed(namespace: string): void {
+    this.#disturbed.add(namespace);
+    this.#touched.add(namespace);
+  }
+
+  /** Takes note of a change, and holds against the promises what the operator did. */
+  changed(change: ObjectChange): void {
+    const { kind, object, old, type, by } = change;
+    const { name, namespace, uid } = object.metadata;
+    if (namespace !== undefined) this.#touched.add(namespace);
+    if (kind === "namespaces") this.#touched.add(name);
+    if (kind === "realms") this.#realmChanged(name, type === "gone" ? undefined : object, old);
+    if (kind === "grants") {
+      this.#touched.add(guestNamespace(simulatedSpecOf(object).granteeRealm));
+      const memory = this.#grants.get(uid);
+      if (memory) this.#grantChanged(memory, change);
+      else this.#grants.set(uid, this.#remembered(object));
+    }
+    if (by === "operator" && kind !== "grants" && kind !== "realms") this.#operatorWrote(change);
+  }
+
+  #levelOf(grantee: string): TrustLevel {
+    const realm = this.#world.get("realms", grantee);
+    return trustOf(realm && { spec: realmSpecOf(realm) });
+  }
+
+  #remembered(object: SimulatedObject): Memory {
+    const spec = simulatedSpecOf(object);
+    if (this.#levelOf(spec.granteeRealm) === "public") this.#strict.add(spec.granteeRealm);
+    return {
+      name: object.metadata.name,
+      grantee: spec.granteeRealm,
+      spec,
+      present: true,
+      terminal: false,
+      wasActive: false,
+      createdAt: Date.parse(object.metadata.creationTimestamp),
+      cuts: [],
+      drained: false,
+      most: this.#mostOf(spec),
+    };
+  }
+
+  /** The most that terms may give: as the realm is trusted, or was when it was last seen. */
+  #mostOf(spec: GrantSpec): Map<string, number> {
+    const most = given(spec, this.#levelOf(spec.granteeRealm));
+    for (const level of this.#levels.get(spec.granteeRealm) ?? []) raise(most, given(spec, level));
+    return most;
+  }
+
+  #realmChanged(name: string, realm: SimulatedObject | undefined, old: SimulatedObject | undefined): void {
+    const level = trustOf(realm && { spec: realmSpecOf(realm) });
+    if (level === "public") this.#strict.add(name);
+    if (realm && old && realmSpecOf(old).trustLevel === level) return;
+    const levels = this.#levels.get(name) ?? new Set();
+    for (const each of [old, realm]) if (each) levels.add(trustOf({ spec: realmSpecOf(each) }));
+    this.#levels.set(name, levels);
+    for (const memory of this.#grants.values()) {
+      if (memory.grantee !== name) continue;
+      raise(memory.most, given(memory.spec, level));
+      memory.cuts.push(this.#world.now + this.#noticeMs(memory));
+    }
+  }
+
+  #grantChanged(memory: Memory, { object, old, type }: ObjectChange): void {
+    const { now } = this.#world;
+    const phase = statusOf(object).phase;
+    if (old && isTerminal(old) && phase !== statusOf(old).phase) {
+      this.#break(terminalPhasesNeverRevert, `${memory.name}: ${statusOf(old).phase} → ${phase}`);
+    }
+    if (old && statusOf(old).phase === "Active" && phase === "Pending" && now >= this.#beginOf(memory)) {
+      this.#break(whatIsInForceStaysSo, `${memory.name} is Pending again`);
+    }
+    if (isTerminal(object) && old && !isTerminal(old)) {
+      memory.terminal = true;
+      this.#nothingIsLeft(memory, `is shown as ${phase}`);
+    }
+    if (type === "gone") {
+      memory.present = false;
+      memory.deleted ??= { at: now, active: memory.wasActive };
+      if (old?.metadata.finalizers?.length) this.#nothingIsLeft(memory, "has lost its finalizer");
+    }
+    const { conditions, effectiveUntil } = statusOf(object);
+    const isDrained = (grant: SimulatedObject) =>
+      statusOf(grant).conditions?.some(({ reason }) => reason === "Drained") ?? false;
+    if (memory.wasActive && isDrained(object) && !(old && isDrained(old))) this.#noPodIsThere(memory);
+    if (effectiveUntil && conditions?.some(({ reason }) => reason === "Revoked")) {
+      memory.announced = Date.parse(effectiveUntil);
+    }
+    if (phase === "Active") {
+      memory.wasActive = true;
+      const home = this.#world.get("namespaces", guestNamespace(memory.grantee));
+      if (home && (memory.spec.termination?.volumes ?? "Retain") === "Retain") this.#retained.add(home.metadata.uid);
+    }
+    const spec = simulatedSpecOf(object);
+    if (spec !== memory.spec) {
+      if (spec.revocation) memory.revoked ??= { at: now, active: memory.wasActive };
+      memory.spec = spec;
+      memory.cuts.push(now + this.#noticeMs(memory));
+      raise(memory.most, this.#mostOf(spec));
+    }
+    if (object.metadata.deletionTimestamp) {
+      memory.deleted ??= { at: Date.parse(object.metadata.deletionTimestamp), active: memory.wasActive };
+    }
+  }
+
+  /** The shortest notice that may hold. */
+  #noticeMs({ spec, grantee }: Memory): number {
+    const asked = spec.termination?.noticeSeconds ?? 300;
+    return 1000 * (this.#strict.has(grantee) ? Math.min(asked, 60) : asked);
+  }
+
+  /** The earliest instant at which the grant may end. */
+  #endOf(memory: Memory): number {
+    const { revoked, deleted } = memory;
+    const notice = this.#noticeMs(memory);
+    return Math.min(
+      this.#untilOf(memory),
+      revoked ? revoked.at + (revoked.active ? notice : 0) : Infinity,
+      deleted ? deleted.at + (deleted.active ? notice : 0) : Infinity,
+    );
+  }
+
+  /** The latest: it may have come into force although it was revoked or deleted, before that was seen. */
+  #latestEndOf(memory: Memory): number {
+    const { revoked, deleted, wasActive, announced, spec } = memory;
+    const notice = wasActive ? 1000 * (spec.termination?.noticeSeconds ?? 300) : 0;
+    return Math.min(
+      this.#untilOf(memory),
+      // Nothing but its status says when a revocation was seen.
+      revoked ? wasActive ? announced ?? Infinity : revoked.at : Infinity,
+      deleted ? deleted.at + notice : Infinity,
+    );
+  }
+
+  #untilOf({ spec: { validity } }: Memory): number {
+    return validity?.validUntil ? Date.parse(validity.validUntil) : Infinity;
+  }
+
+  #beginOf({ spec }: Memory): number {
+    return spec.validity?.validFrom ? Date.parse(spec.validity.validFrom) : -Infinity;
+  }
+
+  /** Whether the grant may be in force. */
+  #mayHold(memory: Memory, now = this.#world.now): boolean {
+    if (!memory.present || memory.terminal || (now < this.#beginOf(memory) && !memory.wasActive)) return false;
+    return now < this.#latestEndOf(memory) || this.#around.aheadMs !== 0;
+  }
+
+  #to(grantee: string): Memory[] {
+    return [...this.#grants.values()].filter((memory) => memory.grantee === grantee);
+  }
+
+  #bound(grantee: string, others: (memory: Memory) => boolean = () => true): Map<string, number> {
+    const sum = new Map<string, number>();
+    for (const memory of this.#grants.values()) {
+      if (memory.grantee !== grantee || !others(memory)) continue;
+      for (const [key, value] of memory.most) sum.set(key, (sum.get(key) ?? 0) + value);
+    }
+    return sum;
+  }
+
+  #isOurs(namespace: string): boolean {
+    const home = this.#world.get("namespaces", namespace);
+    return home !== undefined && isMade(home) && !home.metadata.deletionTimestamp;
+  }
+
+  /** Whether nothing of a grant is enforced: what is left is what the others give. */
+  #nothingIsLeft(ended: Memory, how: string): void {
+    const namespace = guestNamespace(ended.grantee);
+    if (!this.#isOurs(namespace) || this.#disturbed.has(namespace)) return;
+    const policy = this.#world.get("policies", `${namespace}/grant-${ended.name}`);
+    if (policy) this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and its policy stands`);
+    const others = (memory: Memory) => memory !== ended && memory.present && !memory.terminal;
+    if (!this.#to(ended.grantee).some(others) && this.#world.get("bindings", `${namespace}/keystone-guest`)) {
+      this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and its guests are let in`);
+    }
+    const quota = this.#world.get("quotas", `${namespace}/keystone`);
+    const over = quota && this.#beyond(quota, this.#bound(ended.grantee, others));
+    if (over) this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and ${over}`);
+  }
+
+  /** Whether somebody's policy keeps the operator from writing it. */
+  #isRefused(kind: string, key: string): boolean {
+    return this.#world.refused?.has(`${kind} ${key}`) ?? false;
+  }
+
+  /** Whether what was decided of a grant to it can't be written down, so that nobody but the operator knows it. */
+  #isUnwritten(grantee: string): boolean {
+    return this.#to(grantee).some(({ name, present }) => present && this.#isRefused("grants", name));
+  }
+
+  /** What has ended for all leaves no pod when it is shown as drained. */
+  #noPodIsThere(drained: Memory): void {
+    const namespace = guestNamespace(drained.grantee);
+    const home = this.#world.get("namespaces", namespace);
+    // The pods of another may be there that has ended meanwhile, until that is shown.
+    const isHeld = ({ name }: Memory) => (this.#world.get("grants", name)?.metadata.finalizers?.length ?? 0) > 0;
+    const others = this.#to(drained.grantee).some((memory) =>
+      memory !== drained && (this.#mayHold(memory) || (memory.present && !memory.terminal && isHeld(memory)))
+    );
+    if (!home || !isMade(home) || this.#disturbed.has(namespace) || others) return;
+    const there = this.#world.within("pods", namespace).filter((pod) =>
+      !hasFinished(pod) || pod.metadata.deletionTimestamp
+    );
+    if (there.length > 0) this.#break(drainedMeansGone, `${drained.name}, and ${there[0]!.metadata.name} is there`);
+  }
+
+  /** However things were broken, refused or deleted meanwhile, what is over has left nothing that anybody could take away. */
+  #whatIsOverIsClosed(grantee: string, namespace: string): void {
+    const home = this.#world.get("namespaces", namespace);
+    if (!home || !isMade(home) || this.#skewed || this.#around.aheadMs !== 0) return;
+    const { now } = this.#world;
+    const all = this.#to(grantee);
+    const isOver = (memory: Memory) => !memory.present || memory.terminal || this.#latestEndOf(memory) <= now;
+    const stand = new Set(all.filter((memory) => !isOver(memory)).map(({ name }) => name));
+    const open = this.#world.within("policies", namespace).map(({ metadata }) => metadata.name).filter((name) =>
+      name !== "default-deny" && !this.#isRefused("policies", `${namespace}/${name}`)
+    );
+    const left = open.find((name) => stand.size === 0 || (name.startsWith("grant-") && !stand.has(name.slice(6))));
+    if (left) this.#break(whatIsOverIsClosed, `${namespace} has policy ${left}`);
+    if (stand.size > 0 || all.length === 0) return;
+    const binding = `${namespace}/keystone-guest`;
+    if (this.#world.get("bindings", binding) && !this.#isRefused("bindings", binding)) {
+      this.#break(whatIsOverIsClosed, `guests are let into ${namespace}`);
+    }
+    const deadline = Math.max(
+      ...all.map((memory) =>
+        Math.min(this.#latestEndOf(memory), now) + 1000 * (memory.spec.termination?.drainSeconds ?? 120)
+      ),
+    );
+    if (now < deadline) return;
+    const runs = this.#world.within("pods", namespace).find((pod) =>
+      !hasFinished(pod) && (!pod.metadata.deletionTimestamp || (pod.pod?.graceSeconds ?? 0) > 60)
+    );
+    if (runs) this.#break(whatIsOverIsClosed, `${runs.metadata.name} runs in ${namespace}`);
+  }
+
+  #beyond(quota: SimulatedObject, bound: ReadonlyMap<string, number>): string | undefined {
+    const { namespace, name } = quota.metadata;
+    if (this.#isRefused("quotas", `${namespace}/${name}`) || this.#isUnwritten(realmOfNamespace(namespace!)!)) {
+      return undefined;
+    }
+    const { hard } = quotaStatusOf(quota);
+    const key = keys.find((each) => hard[each] !== undefined && amount(hard[each]) > (bound.get(each) ?? 0));
+    return key && `${hard[key]} ${key} are enforced, where ${(bound.get(key) ?? 0) / 1000} are granted`;
+  }
+
+  #operatorWrote({ kind, object, old, type }: ObjectChange): void {
+    const { name, namespace, labels } = object.metadata;
+    const home = namespace === undefined ? undefined : this.#world.get("namespaces", namespace);
+    if (home && !isMade(home)) this.#break(nothingForeignIsWritten, `${kind} ${namespace}/${name}`);
+    if (kind === "namespaces" && old && !isMade(old) && !old.metadata.annotations[adoptAnnotation]) {
+      this.#break(nothingForeignIsWritten, `namespace ${name}`);
+    }
+    if (kind === "claims") {
+      if (this.#retained.has(home?.metadata.uid ?? "")) {
+        this.#break(nothingStoredIsLost, `claim ${namespace}/${name} is deleted, and a grant has said Retain`);
+      }
+      return;
+    }
+    const deleted = type === "gone" || object.metadata.deletionTimestamp !== undefined;
+    if (!deleted || kind === "pods") return;
+    if (labels[managedByLabel] !== managedBy) this.#break(nothingForeignIsWritten, `deleted ${kind} ${name}`);
+    if (kind === "namespaces" && old && !old.metadata.deletionTimestamp) {
+      const claims = this.#world.within("claims", name).length;
+      const keeps = object.metadata.annotations[volumesAnnotation] === "Retain" || claims > 0;
+      if (claims > 0 && keeps) this.#break(nothingStoredIsLost, `namespace ${name} with ${claims} claims is deleted`);
+      const inForce = (memory: Memory) =>
+        memory.present && memory.wasActive && !memory.terminal && this.#world.now < this.#endOf(memory);
+      if (this.#to(realmOfNamespace(name)!).some(inForce)) {
+        this.#break(nothingEndsBeforeItsTime, `namespace ${name} is deleted with a grant in force`);
+      }
+    }
+  }
+
+  /** Holds a request of the operator against the promises, before it is sent. */
+  sending({ home, grantee, text, ends }: Sent): void {
+    if (grantee === undefined) return;
+    const foreign = home && !home.annotations[adoptAnnotation] &&
+      (home.labels[managedByLabel] !== managedBy || realmOfNamespace(home.name) !== grantee);
+    if (foreign) this.#break(nothingForeignIsWritten, `${text}, and it is known whose it is`);
+    if (!ends) return;
+    if (this.#around.aheadMs !== 0) this.#break(nobodyIsEvictedWhileClocksDisagree, text);
+    // Who deletes a namespace deletes its pods.
+    if (this.#world.get("namespaces", guestNamespace(grantee))?.metadata.deletionTimestamp) return;
+    // An end that was written down by a clock that was set back is past when the clocks agree again.
+    if (this.#skewed) return;
+    const { now } = this.#world;
+    const memories = this.#to(grantee);
+    const over = memories.some((memory) => this.#endOf(memory) <= now || memory.cuts.some((cut) => cut <= now));
+    if (!over && memories.some((memory) => this.#mayHold(memory))) this.#break(nothingEndsBeforeItsTime, text);
+    const drained = (memory: Memory) => {
+      this.#noteDrained(memory);
+      const end = this.#endOf(memory);
+      return !memory.wasActive || memory.drained || end > now ||
+        end + 1000 * (memory.spec.termination?.drainSeconds ?? 120) <= now;
+    };
+    if (ends === "delete" && !memories.every(drained)) this.#break(budgetsAreRespected, text);
+  }
+
+  #break(promise: () => string, detail: string): void {
+    // Thrown after the step: in the middle of a write it would be taken for the write's own failure.
+    this.#broken ??= `${promise()}: ${detail}`;
+  }
+
+  /** After every step: what holds at every moment. */
+  hold(): void {
+    for (const namespace of this.#touched) {
+      if (!this.#disturbed.has(namespace)) this.#holdIn(namespace);
+    }
+    this.#touched.clear();
+    if (this.#broken !== undefined) throw new Broken(this.#broken);
+  }
+
+  #holdIn(namespace: string): void {
+    if (!this.#isOurs(namespace)) return;
+    const quota = this.#world.get("quotas", `${namespace}/keystone`);
+    if (this.#world.get("bindings", `${namespace}/keystone-guest`)) {
+      const deny = this.#world.get("policies", `${namespace}/default-deny`);
+      if (!deny || !isDeepStrictEqual(deny.spec, denyAll)) {
+        this.#break(nobodyIsLetInWithoutDenyAndQuota, `${namespace} has no default deny`);
+      }
+      if (
+        !quota || keys.some((key) => key !== "requests.nvidia.com/gpu" && quotaStatusOf(quota).hard[key] === undefined)
+      ) {
+        this.#break(nobodyIsLetInWithoutDenyAndQuota, `${namespace} has no quota in force`);
+      }
+    }
+    const over = quota && this.#beyond(quota, this.#bound(realmOfNamespace(namespace)!));
+    if (over) this.#break(neverMoreThanGranted, `${namespace}: ${over}`);
+  }
+
+  /** Pods that are there when all had gone belong to no end any more. */
+  #noteDrained(memory: Memory): void {
+    const draining = statusOf(this.#world.get("grants", memory.name) ?? noGrant).conditions;
+    const isDrained = !memory.present || draining?.some(({ reason }) => reason === "Drained");
+    if (isDrained && this.#endOf(memory) <= this.#world.now) memory.drained = true;
+  }
+
+  /** When all is at rest: exactly. */
+  atRest(): void {
+    const { now } = this.#world;
+    for (const memory of this.#grants.values()) {
+      this.#endIsAnnounced(memory);
+      this.#noteDrained(memory);
+      // One that begins later may do so before all is at rest again.
+      if (!this.#mayHold(memory, Math.max(now, this.#beginOf(memory)))) memory.most = new Map();
+      else {
+        const grant = this.#world.get("grants", memory.name)!;
+        const { reductions = [], hard, phase } = statusOf(grant);
+        const realm = this.#world.get("realms", memory.grantee);
+        const known = realm && !realm.metadata.deletionTimestamp;
+        memory.most = known || phase !== "Active" ? given(memory.spec, this.#levelOf(memory.grantee)) : new Map();
+        // While the clocks disagree, or its terms can't be read, nothing is cut: it stands by what it was given last.
+        const isCut = known && this.#around.aheadMs === 0 && this.#around.broken !== memory.name;
+        const shown = isCut ? {} : hard ?? {};
+        const held = reductions.filter(({ until }) => this.#around.aheadMs !== 0 || Date.parse(until) > now);
+        for (const more of [shown, ...held.map(({ hard }) => hard)]) {
+          raise(memory.most, keys.flatMap((key) => more[key] === undefined ? [] : [[key, amount(more[key])]]));
+        }
+      }
+    }
+    this.#strict.clear();
+    this.#levels.clear();
+    this.#disturbed.clear();
+    for (const grantee of new Set([...this.#grants.values()].map(({ grantee }) => grantee))) {
+      if (this.#levelOf(grantee) === "public") this.#strict.add(grantee);
+      const namespace = guestNamespace(grantee);
+      this.#whatIsOverIsClosed(grantee, namespace);
+      if (!this.#isOurs(namespace)) continue;
+      this.#holdIn(namespace);
+      this.#exactlyWhatIsGranted(grantee, namespace);
+      this.#opensOnlyWhatIsGranted(grantee, namespace);
+    }
+    for (const [uid, memory] of this.#grants) {
+      // What has left no trace needs no memory, but pods may still be ending.
+      if (!memory.present && memory.deleted && memory.deleted.at < now - 30 * 86_400_000) this.#grants.delete(uid);
+    }
+    if (this.#broken !== undefined) throw new Broken(this.#broken);
+  }
+
+  /** A revocation that was seen ends in time. */
+  #endIsAnnounced(memory: Memory): void {
+    const { present, revoked, wasActive, terminal } = memory;
+    if (!present || !revoked?.active || !wasActive || terminal || this.#isUnwritten(memory.grantee)) return;
+    const latest = this.#world.now + 1000 * (memory.spec.termination?.noticeSeconds ?? 300) + 1000;
+    if (!this.#skewed && this.#latestEndOf(memory) > latest) {
+      this.#break(whatIsRevokedEnds, `${memory.name} was revoked, and ends at ${this.#latestEndOf(memory)}`);
+    }
+  }
+
+  /** All that is in force, and nothing on its way in or out: then the quota is the very sum. */
+  #exactlyWhatIsGranted(grantee: string, namespace: string): void {
+    const quota = this.#world.get("quotas", `${namespace}/keystone`);
+    if (!this.isPresent(grantee, namespace) || !quota || this.#around.broken || this.#isUnwritten(grantee)) return;
+    if (this.#isRefused("quotas", `${namespace}/keystone`) || this.#isRefused("namespaces", namespace)) return;
+    const sum = new Map<string, number>();
+    for (const memory of this.#to(grantee)) {
+      if (!this.#mayHold(memory)) continue;
+      const status = statusOf(this.#world.get("grants", memory.name)!);
+      const draining = status.conditions?.find(({ type }) => type === "Draining");
+      if (status.phase !== "Active" || draining?.status !== "False") return;
+      for (const [key, value] of given(memory.spec, this.#levelOf(grantee))) sum.set(key, (sum.get(key) ?? 0) + value);
+    }
+    const { hard } = quotaStatusOf(quota);
+    for (const [key, value] of sum) {
+      if (hard[key] === undefined ? value > 0 : amount(hard[key]) !== value) {
+        this.#break(allThatIsGrantedIsThere, `${namespace}: ${hard[key]} ${key}, where ${value / 1000} are granted`);
+      }
+    }
+  }
+
+  /** Whether there is the realm for which the namespace was made. */
+  isPresent(grantee: string, namespace: string): boolean {
+    const realm = this.#world.get("realms", grantee);
+    const home = this.#world.get("namespaces", namespace);
+    if (!home || !realm || realm.metadata.deletionTimestamp) return false;
+    const record = home.metadata.annotations["keystone.io/grantee"]?.split("/");
+    const identity = realmSpecOf(realm).identity.replace(/\.$/, "");
+    const node = realm.metadata.annotations["keystone.io/trusted-node"];
+    return record?.[2] === identity && !(record[3] && record[3] !== node);
+  }
+
+  #addressesOf(name: string): string[] {
+    const realm = this.#world.get("realms", name);
+    if (!realm || realm.metadata.deletionTimestamp) return [];
+    const { tailnet } = this.#around;
+    const { node } = realmStatusOf(realm);
+    if (tailnet.kind !== "running") return (node?.addresses ?? []).map(asCidr);
+    const pin = realm.metadata.annotations["keystone.io/trusted-node"];
+    const identity = realmSpecOf(realm).identity.replace(/\.$/, "");
+    return tailnet.nodes.filter(({ stableID, dnsName }) => stableID === pin && dnsName === identity).flatMap((
+      { addresses },
+    ) => addresses.map(asCidr));
+  }
+
+  #opensOnlyWhatIsGranted(grantee: string, namespace: string): void {
+    if (this.#isUnwritten(grantee)) return;
+    const allowed = new Set(["169.254.20.10/32", ...this.#addressesOf(grantee)]);
+    let somebody = false;
+    for (const memory of this.#to(grantee)) {
+      if (!this.#mayHold(memory)) continue;
+      somebody = true;
+      const { networkPolicy } = memory.spec;
+      const { reductions = [], resolvedDestinations = [] } = statusOf(this.#world.get("grants", memory.name)!);
+      const open = [
+        ...(networkPolicy?.egressAllowed ? networkPolicy.allowedDestinations ?? [] : []),
+        ...reductions.flatMap(({ allowedDestinations = [] }) => allowedDestinations),
+        // While the clocks disagree nothing is cut.
+        ...(this.#around.aheadMs === 0 ? [] : resolvedDestinations.map(({ destination }) => destination)),
+      ];
+      for (const text of open) {
+        const where = openable[text];
+        const level = this.#levelOf(grantee);
+        if (where === undefined) { for (const address of this.#addressesOf(text.split(":")[0]!)) allowed.add(address); }
+        else if (level === "internal" || level === "partner" && !where.startsWith("169")) allowed.add(where);
+      }
+    }
+    for (const { metadata: { name }, spec } of this.#world.within("policies", namespace)) {
+      if (this.#isRefused("policies", `${namespace}/${name}`)) continue;
+      // While it isn't known for whom they stand, policies stay as they are, or go.
+      if (somebody && name !== "default-deny" && name !== "realm" && !this.isPresent(grantee, namespace)) continue;
+      const { ingress, egress } = spec as { ingress?: { from?: Peer[] }[]; egress?: { to?: Peer[] }[] };
+      const peers = [...(ingress ?? []).map(({ from }) => from), ...(egress ?? []).map(({ to }) => to)];
+      for (const list of peers) {
+        if (!list || list.length === 0) this.#break(nothingOpensThatIsNotGranted, `${namespace}/${name} opens all`);
+        for (const { ipBlock } of list ?? []) {
+          if (!somebody || ipBlock && !allowed.has(ipBlock.cidr)) {
+            this.#break(nothingOpensThatIsNotGranted, `${namespace}/${name} opens ${ipBlock?.cidr ?? "pods"}`);
+          }
+        }
+      }
+    }
+  }
+}
+
+interface Peer {
+  ipBlock?: { cidr: string };
+}
+
+// The promises, by name.
+const nobodyIsLetInWithoutDenyAndQuota = () => "nobody is let in without a default deny and a quota in force";
+const neverMoreThanGranted = () => "never more is enforced than was granted";
+const allThatIsGrantedIsThere = () => "at rest the quota is the sum of what is granted";
+const nothingOpensThatIsNotGranted = () => "nothing opens that no grant in force says";
+const terminalPhasesNeverRevert = () => "a grant that has ended stays so";
+const whatIsInForceStaysSo = () => "what is in force stays so until it ends";
+const whatHasEndedIsNotEnforced = () => "a grant is shown as ended only when nothing of it is enforced";
+const whatIsRevokedEnds = () => "what is revoked ends when its notice is over";
+const nothingForeignIsWritten = () => "nothing is written or deleted that isn't Keystone's";
+const nothingStoredIsLost = () => "nothing stored is lost while a grant has said Retain";
+const nothingEndsBeforeItsTime = () => "nobody is evicted before the end of a grant or of a cut's notice";
+const budgetsAreRespected = () => "pods are evicted, and deleted only when drainSeconds are over";
+const nobodyIsEvictedWhileClocksDisagree = () => "nobody is evicted while the clocks disagree";
+
+const whatIsOverIsClosed = () => "after its end a grant leaves no access, nothing open and no pod";
+const drainedMeansGone = () => "a grant is shown as drained when no pod is there";
+
+/** An address alone, as policies have it. */
+const asCidr = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;

@@ -1,0 +1,601 @@
+/**
+ * The truth: what an API server with its controller manager would hold, as far as Keystone depends on it. Objects are
+ * kept as fields by path, since that is how server-side apply sees them: a field belongs to who wrote it last, and an
+ * apply takes away only what the same manager applied before.
+ */
+import { isDeepStrictEqual } from "node:util";
+import {
+  type GrantSpec,
+  type GrantStatus,
+  guestFinalizer,
+  type RealmSpec,
+  type RealmStatus,
+  type SuperEntitySpec,
+} from "../../src/api/mod.ts";
+import type { OwnerReference } from "../../lib/kubernetes_apis/meta@v1.ts";
+import type { StatusDetails } from "../../lib/kubernetes/mod.ts";
+import { managedBy, managedByLabel, realmLabel, realmOfNamespace } from "../../src/core/names.ts";
+
+export const watchedKinds = [
+  "grants",
+  "realms",
+  "superEntities",
+  "namespaces",
+  "quotas",
+  "limitRanges",
+  "serviceAccounts",
+  "bindings",
+  "guides",
+  "policies",
+  "pods",
+  "clusterRoles",
+  "clusterBindings",
+  "flowSchemas",
+  "priorityLevels",
+] as const;
+export type SimulatedKind = typeof watchedKinds[number] | "claims";
+
+export interface Meta {
+  name: string;
+  namespace?: string;
+  uid: string;
+  resourceVersion: string;
+  generation: number;
+  creationTimestamp: string;
+  deletionTimestamp?: string;
+  finalizers?: string[];
+  ownerReferences?: OwnerReference[];
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+}
+
+/** One version of an object; never changed, only replaced. */
+export interface SimulatedObject {
+  metadata: Meta;
+  spec?: unknown;
+  status?: unknown;
+  data?: Record<string, string>;
+  subjects?: { kind: string; name: string }[];
+  roleRef?: { kind: string; name: string };
+  rules?: unknown;
+  automountServiceAccountToken?: boolean;
+  /** Of a guide: whether its data can't be changed any more. */
+  immutable?: boolean;
+  /** Paths that the operator applied and nobody has changed since. */
+  owned?: ReadonlySet<string>;
+  /** Of a pod. */
+  pod?: PodTruth;
+}
+
+export interface PodTruth {
+  cpuMilli: number;
+  memoryMi: number;
+  priority: number;
+  /** A PodDisruptionBudget that allows no disruption. */
+  guarded: boolean;
+  graceSeconds: number;
+  finished: boolean;
+  /** By the Job controller's finalizer, of a job whose controller isn't there. */
+  held: boolean;
+}
+
+export interface QuotaSpec {
+  hard: Record<string, string>;
+  scopes?: string[];
+}
+export interface QuotaStatus {
+  hard: Record<string, string>;
+  used: Record<string, string>;
+}
+
+export const simulatedSpecOf = (grant: SimulatedObject): GrantSpec => grant.spec as GrantSpec;
+export const statusOf = (grant: SimulatedObject): GrantStatus => (grant.status ?? {}) as GrantStatus;
+export const realmSpecOf = (realm: SimulatedObject): RealmSpec => realm.spec as RealmSpec;
+export const realmStatusOf = (realm: SimulatedObject): RealmStatus => (realm.status ?? {}) as RealmStatus;
+export const quotaSpecOf = (quota: SimulatedObject): QuotaSpec => quota.spec as QuotaSpec;
+export const quotaStatusOf = (quota: SimulatedObject): QuotaStatus =>
+  (quota.status ?? { hard: {}, used: {} }) as QuotaStatus;
+
+/** An object as a write states it. */
+export type Stated = Omit<Partial<SimulatedObject>, "metadata"> & { metadata: Partial<Meta> & { name: string } };
+
+/** The answer to a write; a refusal in the API server's words, as far as the operator reads them. */
+export type ApiAnswer = { ok: SimulatedObject } | { ok: null } | {
+  error: number;
+  why: string;
+  details?: StatusDetails;
+};
+
+export interface ObjectChange {
+  kind: SimulatedKind;
+  type: "put" | "gone";
+  object: SimulatedObject;
+  old: SimulatedObject | undefined;
+  /** Who made it. */
+  by: "operator" | "other";
+}
+
+export const simulatedKeyOf = (namespace: string | undefined, name: string): string =>
+  namespace === undefined ? name : `${namespace}/${name}`;
+
+/** Whether Keystone has made the namespace, by its labels. */
+export const isMade = ({ metadata: { name, labels } }: SimulatedObject): boolean =>
+  labels[managedByLabel] === managedBy && labels[realmLabel] === realmOfNamespace(name);
+
+const separator = "|";
+/** The fields that an apply states, in the granularity of the schemas' merge strategies. */
+function fieldsOf(kind: SimulatedKind, object: Stated): Map<string, unknown> {
+  const out = new Map<string, unknown>();
+  const each = (path: string, map: Readonly<Record<string, unknown>> | undefined) => {
+    for (const [key, value] of Object.entries(map ?? {})) out.set(`${path}${separator}${key}`, value);
+  };
+  each("labels", object.metadata.labels);
+  each("annotations", object.metadata.annotations);
+  if (kind === "quotas") each("hard", (object.spec as QuotaSpec).hard);
+  else if (kind === "guides") each("data", object.data);
+  else if (kind === "policies" || kind === "limitRanges" || kind === "flowSchemas") {
+    each("spec", object.spec as Record<string, unknown>);
+  } else if (kind === "bindings" || kind === "clusterBindings") {
+    each("top", { roleRef: object.roleRef, subjects: object.subjects });
+  } else if (kind === "clusterRoles") each("top", { rules: object.rules });
+  else if (kind === "serviceAccounts") {
+    each("top", { automountServiceAccountToken: object.automountServiceAccountToken });
+  }
+  for (const owner of object.metadata.ownerReferences ?? []) out.set(`owners${separator}${owner.uid}`, owner);
+  return out;
+}
+
+const without = <T>(map: Readonly<Record<string, T>>, key: string): Record<string, T> => {
+  const { [key]: _, ...rest } = map;
+  return rest;
+};
+
+/** The object with one field set, or taken away. */
+function withField(object: SimulatedObject, path: string, value: unknown): SimulatedObject {
+  const at = path.indexOf(separator);
+  const [area, key] = [path.slice(0, at), path.slice(at + 1)];
+  const change = <T>(map: Readonly<Record<string, T>>) =>
+    value === undefined ? without(map, key) : { ...map, [key]: value as T };
+  switch (area) {
+    case "labels":
+      return { ...object, metadata: { ...object.metadata, labels: change(object.metadata.labels) } };
+    case "annotations":
+      return { ...object, metadata: { ...object.metadata, annotations: change(object.metadata.annotations) } };
+    case "owners": {
+      const others = (object.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== key);
+      const ownerReferences = value === undefined ? others : [...others, value as OwnerReference];
+      return { ...object, metadata: { ...object.metadata, ownerReferences } };
+    }
+    case "hard": {
+      const spec = object.spec as QuotaSpec | undefined;
+      return { ...object, spec: { ...spec, hard: change(spec?.hard ?? {}) } };
+    }
+    case "data":
+      return { ...object, data: change(object.data ?? {}) };
+    case "spec":
+      // An empty list in a field that is left out when empty is stored as none.
+      return {
+        ...object,
+        spec: Array.isArray(value) && value.length === 0
+          ? without(object.spec as Record<string, unknown> ?? {}, key)
+          : change((object.spec ?? {}) as Record<string, unknown>),
+      };
+    default:
+      return { ...object, [key]: value };
+  }
+}
+
+export class World {
+  /** The API server's clock, epoch milliseconds. */
+  now: number;
+  readonly #tables = new Map<SimulatedKind, Map<string, SimulatedObject>>();
+  #version: number;
+  #uids: number;
+  listener: (change: ObjectChange) => void = () => {};
+  /** Objects, as `kind key`, that somebody's policy keeps the operator from writing. */
+  readonly refused: Set<string>;
+
+  constructor(now: number, from?: World) {
+    this.now = now;
+    this.refused = new Set(from?.refused);
+    this.#version = from ? from.#version : 1;
+    this.#uids = from ? from.#uids : 0;
+    for (const kind of [...watchedKinds, "claims"] as const) {
+      this.#tables.set(kind, new Map(from ? from.#tables.get(kind) : undefined));
+    }
+  }
+
+  /** Grows with each change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** What the API server says to a write of the operator that somebody's policy refuses. */
+  refuses(kind: SimulatedKind, key: string): ApiAnswer | undefined {
+    return this.refused.has(`${kind} ${key}`)
+      ? { error: 403, why: 'admission webhook "policy.example.com" denied the request: not here' }
+      : undefined;
+  }
+
+  /** Another world in the same state, which goes its own way from here. */
+  clone(): World {
+    return new World(this.now, this);
+  }
+
+  get(kind: SimulatedKind, key: string): SimulatedObject | undefined {
+    return this.#tables.get(kind)!.get(key);
+  }
+
+  list(kind: SimulatedKind): SimulatedObject[] {
+    return [...this.#tables.get(kind)!.values()];
+  }
+
+  within(kind: SimulatedKind, namespace: string): SimulatedObject[] {
+    return this.list(kind).filter(({ metadata }) => metadata.namespace === namespace);
+  }
+
+  /** Whole seconds, as the API server writes instants. */
+  stamp(): string {
+    return new Date(Math.floor(this.now / 1000) * 1000).toISOString().replace(".000Z", "Z");
+  }
+
+  #put(kind: SimulatedKind, object: SimulatedObject, by: ObjectChange["by"]): SimulatedObject {
+    const key = simulatedKeyOf(object.metadata.namespace, object.metadata.name);
+    const old = this.get(kind, key);
+    const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } };
+    this.#tables.get(kind)!.set(key, stored);
+    this.listener({ kind, type: "put", object: stored, old, by });
+    return stored;
+  }
+
+  #gone(kind: SimulatedKind, object: SimulatedObject, by: ObjectChange["by"]): void {
+    this.#tables.get(kind)!.delete(simulatedKeyOf(object.metadata.namespace, object.metadata.name));
+    const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } };
+    this.listener({ kind, type: "gone", object: last, old: object, by });
+  }
+
+  /** Creates an object of somebody; undefined when the name is taken or its namespace takes none. */
+  create(
+    kind: SimulatedKind,
+    object: Stated,
+    by: ObjectChange["by"] = "other",
+  ): ApiAnswer {
+    const { name, namespace } = object.metadata;
+    if (this.get(kind, simulatedKeyOf(namespace, name))) return { error: 409, why: `"${name}" already exists` };
+    const refused = this.#refusedIn(namespace);
+    if (refused) return refused;
+    const stored: SimulatedObject = {
+      ...object,
+      metadata: {
+        labels: {},
+        annotations: {},
+        ...object.metadata,
+        generation: 1,
+        uid: `u${++this.#uids}`,
+        resourceVersion: "",
+        creationTimestamp: this.stamp(),
+      },
+      ...(by === "operator" ? { owned: new Set(fieldsOf(kind, object).keys()) } : {}),
+    };
+    return { ok: this.#put(kind, stored, by) };
+  }
+
+  #refusedIn(namespace: string | undefined): ApiAnswer | undefined {
+    if (namespace === undefined) return undefined;
+    const home = this.get("namespaces", namespace);
+    if (!home) {
+      const details = { name: namespace, kind: "namespaces" };
+      return { error: 404, why: `namespaces "${namespace}" not found`, details };
+    }
+    if (home.metadata.deletionTimestamp) {
+      return {
+        error: 403,
+        why: `unable to create new content in namespace ${namespace} because it is being terminated`,
+        details: { causes: [{ reason: "NamespaceTerminating", field: "metadata.namespace" }] },
+      };
+    }
+    return undefined;
+  }
+
+  /** A change by somebody who isn't the operator: the fields that change are no longer the operator's. */
+  edit(kind: SimulatedKind, key: string, path: string, value: unknown): void {
+    const object = this.get(kind, key);
+    if (!object) return;
+    const owned = new Set(object.owned);
+    owned.delete(path);
+    this.#put(kind, { ...withField(object, path, value), owned }, "other");
+  }
+
+  /** Replaces parts of an object that nobody applies: pods, quota scopes, what deletion is. */
+  replace(kind: SimulatedKind, key: string, parts: Partial<SimulatedObject>): void {
+    const object = this.get(kind, key);
+    if (object) this.#put(kind, { ...object, ...parts }, "other");
+  }
+
+  /** Server-side apply by the operator, forced; with a UID only to that very object. */
+  apply(
+    kind: SimulatedKind,
+    object: Stated,
+    uid?: string,
+  ): ApiAnswer {
+    const { name, namespace } = object.metadata;
+    const present = this.get(kind, simulatedKeyOf(namespace, name));
+    if (!present) return uid === undefined ? this.create(kind, object, "operator") : isNoMore(uid);
+    if (uid !== undefined && present.metadata.uid !== uid) return isAnother(uid, present);
+    const fields = fieldsOf(kind, object);
+    if (present.immutable && !isDeepStrictEqual({ ...present.data, ...object.data }, present.data)) {
+      return { error: 422, why: "field is immutable when `immutable` is set" };
+    }
+    if ((kind === "bindings" || kind === "clusterBindings") && !isDeepStrictEqual(present.roleRef, object.roleRef)) {
+      return { error: 422, why: "roleRef is immutable" };
+    }
+    let next = present;
+    for (const path of present.owned ?? []) if (!fields.has(path)) next = withField(next, path, undefined);
+    for (const [path, value] of fields) next = withField(next, path, value);
+    next = { ...next, owned: new Set(fields.keys()) };
+    const { owned: _1, ...was } = present;
+    const { owned: _2, ...is } = next;
+    // A write that changes nothing makes no version and no event.
+    if (isDeepStrictEqual(was, is)) {
+      this.#tables.get(kind)!.set(simulatedKeyOf(namespace, name), next);
+      return { ok: next };
+    }
+    return { ok: this.#put(kind, next, "operator") };
+  }
+
+  /** A merge patch of labels and annotations; null takes one away. */
+  patch(
+    key: string,
+    uid: string,
+    labels: Record<string, string | null>,
+    annotations: Record<string, string | null>,
+  ): ApiAnswer {
+    const present = this.get("namespaces", key);
+    if (!present) return isNotFound("namespaces", key);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
+    let next = present;
+    for (const [name, value] of Object.entries(labels)) {
+      next = withField(next, `labels${separator}${name}`, value ?? undefined);
+    }
+    for (const [name, value] of Object.entries(annotations)) {
+      next = withField(next, `annotations${separator}${name}`, value ?? undefined);
+    }
+    return { ok: this.#put("namespaces", next, "operator") };
+  }
+
+  /** Deletes: at once, or marked while finalizers or content hold it. */
+  delete(
+    kind: SimulatedKind,
+    key: string,
+    uid: string | undefined,
+    by: ObjectChange["by"],
+    graceSeconds?: number,
+  ): ApiAnswer {
+    const present = this.get(kind, key);
+    if (!present) return isNotFound(kind, key);
+    if (uid !== undefined && present.metadata.uid !== uid) return isAnother(uid, present);
+    const lingers = kind === "namespaces" || kind === "pods" || (present.metadata.finalizers?.length ?? 0) > 0;
+    if (!lingers) {
+      this.#gone(kind, present, by);
+      return { ok: null };
+    }
+    const { pod } = present;
+    const grace = pod && Math.min(graceSeconds ?? Infinity, pod.graceSeconds);
+    // The grace of a pod that is being ended can only be made shorter.
+    if (!present.metadata.deletionTimestamp || (pod && grace! < pod.graceSeconds)) {
+      this.#put(kind, {
+        ...present,
+        ...(pod ? { pod: { ...pod, graceSeconds: grace! } } : {}),
+        metadata: {
+          ...present.metadata,
+          deletionTimestamp: present.metadata.deletionTimestamp ?? this.stamp(),
+          generation: present.metadata.generation + 1,
+        },
+      }, by);
+    }
+    return { ok: null };
+  }
+
+  /** What has ended is gone: a pod that the kubelet has stopped, a namespace that is empty. */
+  finish(kind: SimulatedKind, key: string): void {
+    const present = this.get(kind, key);
+    if (present) this.#gone(kind, present, "other");
+  }
+
+  /** The Eviction API: refused while a PodDisruptionBudget forbids it. */
+  evict(key: string, uid: string, graceSeconds: number): ApiAnswer {
+    const pod = this.get("pods", key);
+    // An eviction is made, and nothing can be made in a namespace that is being deleted.
+    const refused = pod && this.#refusedIn(pod.metadata.namespace);
+    if (refused) return refused;
+    if (pod?.metadata.uid === uid && pod.pod!.guarded && !pod.metadata.deletionTimestamp) {
+      return { error: 429, why: "Cannot evict pod as it would violate the pod's disruption budget." };
+    }
+    return this.delete("pods", key, uid, "operator", graceSeconds);
+  }
+
+  /** A person's change of a Grant's terms, held against the rules of its CRD. */
+  changeGrant(name: string, change: (spec: GrantSpec) => GrantSpec): boolean {
+    const grant = this.get("grants", name);
+    if (!grant) return false;
+    const spec = change(simulatedSpecOf(grant));
+    if (isDeepStrictEqual(spec, grant.spec)) return false;
+    const { phase } = statusOf(grant);
+    if (phase === "Expired" || phase === "Revoked") return false;
+    if (simulatedSpecOf(grant).revocation && !spec.revocation) return false;
+    const { metadata } = grant;
+    this.#put("grants", { ...grant, spec, metadata: { ...metadata, generation: metadata.generation + 1 } }, "other");
+    return true;
+  }
+
+  /** The same of a Realm's. */
+  changeRealm(name: string, change: (spec: RealmSpec) => RealmSpec): boolean {
+    const realm = this.get("realms", name);
+    if (!realm) return false;
+    const spec = change(realmSpecOf(realm));
+    if (isDeepStrictEqual(spec, realm.spec)) return false;
+    const { metadata } = realm;
+    this.#put("realms", { ...realm, spec, metadata: { ...metadata, generation: metadata.generation + 1 } }, "other");
+    return true;
+  }
+
+  /** The same of a SuperEntity's terms and approvals. */
+  changeEntity(name: string, change: (spec: SuperEntitySpec) => SuperEntitySpec): boolean {
+    const entity = this.get("superEntities", name);
+    if (!entity) return false;
+    const spec = change(entity.spec as SuperEntitySpec);
+    if (isDeepStrictEqual(spec, entity.spec)) return false;
+    const { metadata } = entity;
+    this.#put(
+      "superEntities",
+      { ...entity, spec, metadata: { ...metadata, generation: metadata.generation + 1 } },
+      "other",
+    );
+    return true;
+  }
+
+  /** The operator writes a status: the rules of the CRD hold for it too. */
+  applyStatus(kind: "grants" | "realms" | "superEntities", name: string, uid: string, status: unknown): ApiAnswer {
+    const present = this.get(kind, name);
+    if (!present) return isNotFound(kind, name);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
+    const { phase } = statusOf(present);
+    if (kind === "grants" && (phase === "Expired" || phase === "Revoked") && phase !== (status as GrantStatus).phase) {
+      return { error: 422, why: `this grant has ended (${phase})` };
+    }
+    if (isDeepStrictEqual(present.status, status)) return { ok: present };
+    return { ok: this.#put(kind, { ...present, status }, "operator") };
+  }
+
+  /** Adds the finalizer. */
+  addFinalizer(name: string, uid: string, kind: "grants" | "superEntities" = "grants"): ApiAnswer {
+    const present = this.get(kind, name);
+    if (!present) return isNoMore(uid);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
+    const { finalizers = [], ...metadata } = present.metadata;
+    if (finalizers.includes(guestFinalizer)) return { ok: present };
+    if (metadata.deletionTimestamp) return { error: 422, why: "no finalizer on what is being deleted" };
+    return {
+      ok: this.#put(kind, { ...present, metadata: { ...metadata, finalizers: [guestFinalizer] } }, "operator"),
+    };
+  }
+
+  /** Removes it from the very version that was seen; a deleted grant is gone then. */
+  removeFinalizer(
+    name: string,
+    uid: string,
+    resourceVersion: string,
+    kind: "grants" | "superEntities" = "grants",
+  ): ApiAnswer {
+    const present = this.get(kind, name);
+    if (!present) return isNotFound(kind, name);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
+    if (present.metadata.resourceVersion !== resourceVersion) {
+      return { error: 409, why: "the object has been modified; please apply your changes to the latest version" };
+    }
+    const next = { ...present, metadata: { ...present.metadata, finalizers: [] } };
+    if (!present.metadata.deletionTimestamp) return { ok: this.#put(kind, next, "operator") };
+    this.#gone(kind, next, "operator");
+    return { ok: next };
+  }
+
+  /** Not forced: who has set it is left it. */
+  applyPin(name: string, uid: string, annotation: string, node: string): ApiAnswer {
+    const present = this.get("realms", name);
+    if (!present) return isNoMore(uid);
+    if (present.metadata.uid !== uid) return isAnother(uid, present);
+    const is = present.metadata.annotations[annotation];
+    if (is === node) return { ok: present };
+    if (is !== undefined) return { error: 409, why: 'Apply failed with 1 conflict: conflict with "kubectl"' };
+    return { ok: this.#put("realms", withField(present, `annotations${separator}${annotation}`, node), "operator") };
+  }
+
+  /** What the quota of a namespace should count now. */
+  #counted(quota: SimulatedObject): QuotaStatus {
+    const namespace = quota.metadata.namespace!;
+    const pods = this.within("pods", namespace).filter(({ pod }) => !pod!.finished);
+    const cpu = pods.reduce((sum, { pod }) => sum + pod!.cpuMilli, 0);
+    const memory = pods.reduce((sum, { pod }) => sum + pod!.memoryMi, 0);
+    const claims = this.within("claims", namespace).length;
+    const counts: Record<string, string> = {
+      pods: `${pods.length}`,
+      "count/pods": `${this.within("pods", namespace).length}`,
+      "requests.cpu": milli(cpu),
+      "limits.cpu": milli(cpu),
+      "requests.memory": mebi(memory),
+      "limits.memory": mebi(memory),
+      persistentvolumeclaims: `${claims}`,
+      "requests.storage": claims === 0 ? "0" : `${claims}Gi`,
+      configmaps: `${1 + this.within("guides", namespace).length}`,
+    };
+    const { hard } = quotaSpecOf(quota);
+    return { hard, used: Object.fromEntries(Object.keys(hard).map((key) => [key, counts[key] ?? "0"])) };
+  }
+
+  /** The controller manager's own step: spec.hard goes into force, and what there is is counted. */
+  count(key: string): boolean {
+    const quota = this.get("quotas", key);
+    if (!quota) return false;
+    const status = this.#counted(quota);
+    if (isDeepStrictEqual(status, quota.status)) return false;
+    this.#put("quotas", { ...quota, status }, "other");
+    return true;
+  }
+
+  /** Admission: what a new pod or claim adds has to fit what each quota's *status* says, and is counted at once. */
+  admit(namespace: string, adds: Readonly<Record<string, number>>): boolean {
+    const quota = this.get("quotas", `${namespace}/keystone`);
+    if (!quota) return true;
+    const { hard, used } = quotaStatusOf(quota);
+    const next = { ...used };
+    for (const [key, add] of Object.entries(adds)) {
+      if (hard[key] === undefined) continue;
+      const after = amount(used[key] ?? "0") + add;
+      if (after > amount(hard[key])) return false;
+      next[key] = milli(after);
+    }
+    this.#put("quotas", { ...quota, status: { hard, used: next } }, "other");
+    return true;
+  }
+}
+
+/** The group of the kinds that the operator looks for in answers. */
+const groups: Partial<Record<SimulatedKind, string>> = {
+  grants: "keystone.io",
+  realms: "keystone.io",
+  superEntities: "keystone.io",
+};
+
+function isNotFound(kind: SimulatedKind, key: string): ApiAnswer {
+  const name = key.slice(key.indexOf("/") + 1);
+  const group = groups[kind];
+  return { error: 404, why: `${kind} "${name}" not found`, details: { name, kind, ...(group ? { group } : {}) } };
+}
+
+const isNoMore = (uid: string): ApiAnswer => ({
+  error: 409,
+  why: `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
+});
+
+const isAnother = (uid: string, { metadata }: SimulatedObject): ApiAnswer => ({
+  error: 409,
+  why: `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
+});
+
+const milli = (value: number): string => value % 1000 === 0 ? `${value / 1000}` : `${value}m`;
+const mebi = (value: number): string => value === 0 ? "0" : `${value}Mi`;
+
+const factors: Readonly<Record<string, number>> = { m: 1, "": 1000, Mi: 1000 * 2 ** 20, Gi: 1000 * 2 ** 30 };
+const amounts = new Map<string, number>();
+
+/** A quantity in thousandths: enough for those of a schedule, and none of the operator's own arithmetic. */
+export function amount(text: string | number): number {
+  const known = amounts.get(String(text));
+  if (known !== undefined) return known;
+  const [, digits, suffix] = String(text).match(/^(\d+)(m|Mi|Gi|)$/) ?? [];
+  const factor = factors[suffix ?? "?"];
+  if (factor === undefined) throw new Error(`${text} is no quantity of a simulation`);
+  const value = Number(digits) * factor;
+  amounts.set(String(text), value);
+  return value;
+}

@@ -1,0 +1,161 @@
+/** The cluster of a run: everything installed, two guests with a grant that stays, and what can be read of all of it. */
+import type { ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
+import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { guestNamespace, operatorName, systemNamespace } from "../../../src/core/names.ts";
+import { clientOf, eventually, root, type TestCluster } from "../../fixtures/test_operator.ts";
+import { type OperatorProcess, startFrontProcess, startOperatorProcess } from "../../fixtures/operator_process.ts";
+import { classes, ordinaryOf } from "../../hostile/guard_cases.ts";
+import { hostileOperator } from "../../hostile/hostile_scene.ts";
+import type { Lab } from "../../lab/lab.ts";
+import { freePorts } from "../../lab/ports.ts";
+import { guestPod } from "../../lab/lab_workloads.ts";
+
+/** The realm that the cluster is. */
+export const local = "alice-home";
+
+export interface Installed extends AsyncDisposable {
+  operator: OperatorProcess;
+  front: OperatorProcess;
+  /** Port on which the front answers. */
+  port: number;
+}
+
+/** Installs everything and starts both processes. */
+export async function installKeystone(lab: Lab): Promise<Installed> {
+  await using starting = new AsyncDisposableStack();
+  for (const overlay of ["base", "webhook"]) await must(lab, ["apply", "-k", `${root}deploy/kustomize/${overlay}`]);
+  const stdin = classes.map((each) => JSON.stringify(each)).join("\n---\n");
+  await must(lab, ["apply", "-f", "-"], stdin);
+  const KEYSTONE_HANDOVER = await Deno.makeTempDir();
+  starting.defer(() => Deno.remove(KEYSTONE_HANDOVER, { recursive: true }));
+  const [port] = freePorts(1) as [number];
+  const settings = { KEYSTONE_HANDOVER, KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`, KEYSTONE_REALM: local };
+  const KUBECONFIG = await lab.user(hostileOperator);
+  const operator = starting.use(
+    await startOperatorProcess({ KUBECONFIG, KEYSTONE_LISTEN: "127.0.0.1:0", ...settings }),
+  );
+  const front = starting.use(await startFrontProcess(settings));
+  await operator.says(/Enforcing grants/, 60_000);
+  await front.says(/The admission webhook listens/, 60_000);
+  const all = starting.move();
+  return { operator, front, port, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+export interface GuestOf {
+  realm: string;
+  namespace: string;
+  kubeconfig: string;
+  /** Another person of the same realm: requests queue by who sends them. */
+  accomplice: string;
+  rest: ClosableRestClient;
+}
+
+/** A realm of the highest trust with a grant that stays. */
+export async function guestOf(
+  lab: Lab,
+  cluster: TestCluster,
+  realm: string,
+  hard: Record<string, string>,
+): Promise<GuestOf> {
+  await cluster.createRealm(realm, { trustLevel: "internal" });
+  await cluster.create({ name: realm, to: realm, hard, termination: { noticeSeconds: 0, drainSeconds: 2 } });
+  await cluster.grantIn("Active", realm, 30_000);
+  const groups = [`keystone:realm:${realm}`];
+  const [kubeconfig, accomplice] = [await lab.user(realm, { groups }), await lab.user(`${realm}-2`, { groups })];
+  return { realm, namespace: guestNamespace(realm), kubeconfig, accomplice, rest: await clientOf(kubeconfig) };
+}
+
+/** One of each kind that guests have, which comes to rest. */
+export async function settleIn(lab: Lab, namespace: string): Promise<void> {
+  const kinds = ["ConfigMap", "Secret", "Service", "Deployment", "StatefulSet", "CronJob", "PodDisruptionBudget"];
+  const objects = [
+    ...kinds.map((kind) => ordinaryOf(kind)),
+    JSON.parse(guestPod("bobs", { cpu: "10m", memory: "8Mi" }, namespace)),
+  ];
+  const stdin = objects.map((object) => JSON.stringify(object)).join("\n---\n");
+  await must(lab, ["apply", "-n", namespace, "-f", "-"], stdin);
+  // A quota that was first counted before all was there is counted again after a deletion, or else only at the next resync.
+  await must(lab, ["create", "configmap", "counted-again", "-n", namespace]);
+  await must(lab, ["delete", "configmap", "counted-again", "-n", namespace]);
+  let last = "";
+  await eventually("what bob has is at rest and counted", async () => {
+    const now = await belongings(lab, namespace);
+    const isSame = now === last;
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    if (!isSame) return "it changes";
+    const objects: Record<string, { status?: { used?: Record<string, string> } }> = JSON.parse(now);
+    const count = Object.keys(objects).filter((name) => name.startsWith("ConfigMap ")).length;
+    const used = objects["ResourceQuota keystone"]?.status?.used?.configmaps;
+    return used === String(count) || `${count} ConfigMaps are counted as ${used}`;
+  }, 60_000);
+}
+
+/**
+ * All that there is in the namespace and about it, as text: the same text is the same to the last byte, but for when a quota
+ * was written last, since a guest's own requests are counted up and down in it.
+ */
+export async function belongings(lab: Lab, namespace: string): Promise<string> {
+  const { stdout } = await must(lab, ["api-resources", "--namespaced=true", "--verbs=list", "--output=name"]);
+  const kinds = stdout.trim().split("\n").filter((kind) => !kind.startsWith("events"));
+  const inside = await must(lab, ["get", kinds.join(","), "-n", namespace, "-o", "json"]);
+  const about = await must(lab, [
+    "get",
+    `grant/${namespace.slice("guest-".length)}`,
+    `realm/${namespace.slice("guest-".length)}`,
+    `namespace/${namespace}`,
+    "-o",
+    "json",
+  ]);
+  const byName = Object.fromEntries(
+    [inside, about].flatMap(({ stdout }) => JSON.parse(stdout).items)
+      // deno-lint-ignore no-explicit-any -- of all kinds
+      .map((object: any) => [
+        `${object.kind} ${object.metadata.name}`,
+        object.kind === "ResourceQuota"
+          ? { ...object, metadata: { ...object.metadata, resourceVersion: "", managedFields: [] } }
+          : object,
+      ]),
+  );
+  return JSON.stringify(byName);
+}
+
+async function must(lab: Lab, args: string[], stdin?: string) {
+  const result = await lab.kubectl(args, { timeoutMs: 60_000, ...(stdin === undefined ? {} : { stdin }) });
+  if (result.code !== 0) throw new Error(`kubectl ${args[0]}: ${result.stderr}`);
+  return result;
+}
+
+export async function leaseOf({ rest }: TestCluster): Promise<{ holder: string | undefined; transitions: number }> {
+  const { spec } = await new CoordinationV1Api(rest).namespace(systemNamespace).leases.get(operatorName);
+  return { holder: spec?.holderIdentity, transitions: spec?.leaseTransitions ?? 0 };
+}
+
+/** In MiB; 0 of a process that has ended. */
+export function memoryOf({ pid }: OperatorProcess, field: "VmHWM" | "VmRSS"): number {
+  try {
+    const line = new RegExp(`${field}:\\s+(\\d+) kB`).exec(Deno.readTextFileSync(`/proc/${pid}/status`));
+    return Number(line?.[1] ?? 0) / 1024;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+/** Size of the database, in MiB. */
+export async function databaseOf(lab: Lab): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${lab.ports.etcd}/metrics`)).text();
+  return Number(/^etcd_mvcc_db_total_size_in_bytes (\S+)$/m.exec(text)![1]) / 2 ** 20;
+}
+
+/** Processor time that a process has had, in seconds; 0 of one that has ended. */
+export function processorOf(pid: number | undefined): number {
+  try {
+    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ");
+    // utime and stime, in hundredths (proc(5)).
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
