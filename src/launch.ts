@@ -130,7 +130,7 @@ export async function operatorCommand(
   const args = uninstall ? given.slice(1) : given;
   const config = configOf(args, options);
   const flags = config.help ? [`--allow-env=${environment.join(",")}`] : await permissions(config);
-  return denoRun([littleGarbage, ...flags], uninstall ? "uninstall.ts" : "main.ts", args, options);
+  return denoRun([littleGarbage, ...flags], uninstall ? "uninstall_main.ts" : "main.ts", args, options);
 }
 
 const lookMs = 100;

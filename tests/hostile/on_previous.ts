@@ -16,7 +16,8 @@ const reading = "hostile/reading_test.ts";
 const ends = "hostile/ends_test.ts";
 const closing = "hostile/hostile_closing_test.ts";
 const loopback = "tailnet/metrics_on_loopback_test.ts";
-const network = "hostile/hostile_network_test.ts: 0.0.0.0/0, ::/0 and internet are the internet: cyclonus lets nothing " +
+const network =
+  "hostile/hostile_network_test.ts: 0.0.0.0/0, ::/0 and internet are the internet: cyclonus lets nothing " +
   "through to a place inside";
 const guard = (what: string, name: string, title: string): Finding => [
   what,
