@@ -96,7 +96,7 @@ export async function attacked(terms: AttackTerms): Promise<AttackOutcome> {
   const crew = [mallory.kubeconfig, mallory.accomplice].map((kubeconfig, index) => {
     const [seed, share] = [String(terms.seed + index), String(Math.round(perSecond / 2))];
     const args = [kubeconfig, mallory.namespace, bob.namespace, seed, share, terms.only ?? ""];
-    return attacking.use(startStranger(new URL("guest.ts", import.meta.url), args, guestNiceness));
+    return attacking.use(startStranger(new URL("attacking_guest.ts", import.meta.url), args, guestNiceness));
   });
   const frontAttack = new URL("../../hostile/front_attack.ts", import.meta.url);
   const strangers = attacking.use(startStranger(frontAttack, [String(port)]));
