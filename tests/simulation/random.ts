@@ -1,25 +1,23 @@
-/** Chance that can be had again: the same seed gives the same choices. */
+/** Repeatable chance: the same seed gives the same choices. */
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { skipN } from "pure-rand/utils/skipN";
 
-/** Choices that follow from a seed (mulberry32: small, quick, and good enough to choose by). */
+/** First numbers of a generator that are left out: they still resemble its seed. */
+const resembling = 8;
+
+/** Choices that follow from a seed. */
 export class SeededRandom {
-  #state: number;
+  readonly #generator: ReturnType<typeof xoroshiro128plus>;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** A whole number from 0 to below 2³². */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return (mixed ^ (mixed >>> 14)) >>> 0;
+    this.#generator = xoroshiro128plus(seed);
+    skipN(this.#generator, resembling);
   }
 
   /** A whole number from 0 to below `bound`. */
   below(bound: number): number {
-    return Math.floor(this.next() / 4294967296 * bound);
+    return uniformInt(this.#generator, 0, bound - 1);
   }
 
   /** True that often out of a hundred. */

@@ -291,7 +291,14 @@ class Schedule {
       of.within("pods", namespace).map(({ metadata }) => metadata.name).join();
     const isDrained = (namespace: string) =>
       beginning.has(namespace) && pods(world, namespace) !== pods(other, namespace);
-    const [one, two] = [dump(world, known, isRemade, isDrained), dump(other, known, isRemade, isDrained)];
+    // A pod with a long grace keeps its namespace terminating, unless a drain ended it before: order decides that too.
+    const isTerminating = (of: World, namespace: string) =>
+      of.get("namespaces", namespace)?.metadata.deletionTimestamp !== undefined;
+    const isHeldUp = (namespace: string) =>
+      isTerminating(world, namespace) !== isTerminating(other, namespace) &&
+      pods(world, namespace) !== pods(other, namespace);
+    const among: Comparison = { known, isRemade, isDrained, isHeldUp };
+    const [one, two] = [dump(world, among), dump(other, among)];
     if (one !== two) throw new Broken(`any order comes to the same end: ${difference(one, two)}`);
     // A restart when nothing has changed writes nothing.
     this.#stage.operator = this.#operator(world, around, invariants, random);
@@ -336,18 +343,41 @@ const prefixed = (step: number | string, text: string): string => text === "" ? 
 
 const kindsOfGuests = ["namespaces", "quotas", "bindings", "policies", "pods", "claims"] as const;
 
-/** All objects of a kind as text, without what differs between equal histories: when each thing was seen. */
+/** Differences between namespaces that equal histories may have. */
+interface Comparison {
+  /** Its grantee is known. */
+  known(namespace: string): boolean;
+  /** It was deleted and created again in one of them. */
+  isRemade(namespace: string): boolean;
+  /** Other pods were ended. */
+  isDrained(namespace: string): boolean;
+  /** It is terminating in one of them only, held up by a pod. */
+  isHeldUp(namespace: string): boolean;
+}
+
+const alike: Comparison = {
+  known: () => true,
+  isRemade: () => false,
+  isDrained: () => false,
+  isHeldUp: () => false,
+};
+
+/** All objects of a kind as text, without what differs between equal histories, such as the time of each observation. */
 function dumpOf(
   world: World,
   kind: SimulatedKind,
-  known: (namespace: string) => boolean = () => true,
-  isRemade: (namespace: string) => boolean = () => false,
-  isDrained: (namespace: string) => boolean = () => false,
+  { known, isRemade, isDrained, isHeldUp }: Comparison = alike,
 ): string {
   return world.list(kind).map(({ metadata, owned: _, ...rest }) => {
     const { name, namespace, labels, annotations, deletionTimestamp } = metadata;
     // One that was about to come into force when something came between has its finalizer, or not yet.
     const finalizers = statusOf({ metadata, ...rest }).phase === "Active" ? metadata.finalizers : undefined;
+    const home = kind === "grants"
+      ? guestNamespace(simulatedSpecOf({ metadata, ...rest }).granteeRealm)
+      : kind === "namespaces"
+      ? name
+      : namespace;
+    if (home !== undefined && isHeldUp(home)) return "";
     if (asFound.has(kind) && !known(namespace!)) return "";
     if (kind === "pods" && isDrained(namespace!)) return "";
     // A cordon is taken at the use that is seen when it begins.
@@ -358,18 +388,12 @@ function dumpOf(
       Object.entries(annotations).filter(([key, value]) => value !== "" && !remembered.includes(key)),
     );
     const whole = { name, namespace, labels, annotations: noted, finalizers, deletionTimestamp, ...rest };
-    const home = kind === "grants" ? guestNamespace(simulatedSpecOf({ metadata, ...rest }).granteeRealm) : namespace;
     return `${kind} ${JSON.stringify(sorted(whole, home !== undefined && isDrained(home)))}`;
   }).filter(Boolean).sort().join("\n");
 }
 
-const dump = (
-  world: World,
-  known: (namespace: string) => boolean,
-  isRemade: (namespace: string) => boolean,
-  isDrained: (namespace: string) => boolean,
-): string =>
-  [...watchedKinds, "claims" as const].map((kind) => dumpOf(world, kind, known, isRemade, isDrained)).join("\n");
+const dump = (world: World, among: Comparison): string =>
+  [...watchedKinds, "claims" as const].map((kind) => dumpOf(world, kind, among)).join("\n");
 
 /** Also the quota, which for nobody known is only ever lowered, from whatever it was. */
 const asFound = new Set<SimulatedKind>(["limitRanges", "policies", "quotas", "serviceAccounts"]);

@@ -1,6 +1,6 @@
 /**
  * A share of the schedules, so that as many run at the same time as there are processors. How many in all:
- * `KEYSTONE_SCHEDULES` (default 10000). `KEYSTONE_SEED` runs one and prints its trace, `KEYSTONE_STEPS` only some of its
+ * `KEYSTONE_SCHEDULES` (default 10000), from the seed `KEYSTONE_FIRST_SEED` (default 0) on. `KEYSTONE_SEED` runs one and prints its trace, `KEYSTONE_STEPS` only some of its
  * steps.
  */
 import assert from "node:assert/strict";
@@ -10,6 +10,7 @@ import { runSchedule } from "./schedule.ts";
 
 const shards = 2;
 const schedules = Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000);
+const firstSeed = Number(Deno.env.get("KEYSTONE_FIRST_SEED") ?? 0);
 const oneSeed = Deno.env.get("KEYSTONE_SEED");
 /** From so many schedules on each branch has to be reached. */
 const enough = 2000;
@@ -26,7 +27,7 @@ async function runShard(shard: number): Promise<void> {
   const traces = new Set<number>();
   const began = performance.now();
   let [ran, disturbed] = [0, 0];
-  for (let seed = shard; seed < schedules; seed += shards) {
+  for (let seed = firstSeed + shard; seed < firstSeed + schedules; seed += shards) {
     const { hash, crashes, staleReads, broken } = await runSchedule(seed, { coverage });
     ran++;
     traces.add(hash);

@@ -25,6 +25,8 @@ export interface GrantEnforcement {
   generation: number;
   /** Whether anything of the grant may still be enforced. */
   enforced: boolean;
+  /** Set when the terms can't be planned: the grant holds what its status shows, and the status keeps it. */
+  asShown?: true;
   /** Whether pods that had their room from the grant, or from a part of it that was cut, are still to go. */
   draining: boolean;
   /** Whether its end is held up because this clock and the API server's disagree. */

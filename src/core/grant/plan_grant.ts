@@ -100,7 +100,7 @@ function decide(world: GrantWorld): Decision {
   if (finalizer) return { ...wait, finalizer };
   if (error !== undefined) return { ...wait, ...unplanned(world, error) };
   const failure = failureShown(world, lifecycle, enforcement);
-  if (failure) return { ...wait, ...notedPlan(world, failure, lifecycle) };
+  if (failure) return { ...wait, ...notedPlan(world, failure, lifecycle, enforcement) };
   try {
     const plan = shownPlan(world, lifecycle, enforcement, wait);
     const shownAt = enforcement && shownFrom(enforcement);
@@ -185,13 +185,14 @@ const unplanned = (world: GrantWorld, error: unknown): Pick<Decision, "status" |
 });
 
 /**
- * All as it was, but that it isn't ready: what later plans go by isn't touched by what can't be planned or written. The end
- * that is in sight is written down all the same, because it comes by that.
+ * The status as it was, but not ready: a failure to plan or to write doesn't touch what later plans read. The coming end and
+ * the dates of cuts are recorded all the same, because what they close is closed by them.
  */
 function notedPlan(
   world: GrantWorld,
   failure: Failure,
   lifecycle?: Lifecycle,
+  enforcement?: GrantEnforcement,
 ): Pick<GrantPlan, "status" | "events"> {
   const { grant, now } = world;
   const { reason, message } = failure;
@@ -199,15 +200,18 @@ function notedPlan(
   // That it is over already is what its end is known by.
   if (before.some((condition) => condition.type === "Ready" && condition.reason === "Deleted")) return { events: [] };
   const notice = lifecycle?.is === "active" && lifecycle.notice ? lifecycle : undefined;
+  const planned = lifecycle?.is === "active" && wasActive(grant) && !enforcement?.asShown ? enforcement : undefined;
+  const isDraining = notice || (planned && reductionsShown(grant, planned).length > 0);
   const verdicts: DesiredCondition[] = [{ type: "Ready", status: "False", reason, message }];
-  if (notice) verdicts.push({ type: "Draining", ...drainingOf(world, notice, undefined) });
+  if (lifecycle && isDraining) verdicts.push({ type: "Draining", ...drainingOf(world, lifecycle, planned) });
   const said = foldConditions(before, verdicts, grant.generation, now);
   const others = before.filter(({ type }) => !verdicts.some((verdict) => verdict.type === type));
   const conditions = [...others, ...said].sort((a, b) => a.type < b.type ? -1 : 1);
   const until = notice && effectiveUntil(world, notice);
   const phase = grant.status.phase ?? "Pending";
   const ends = until === undefined ? {} : { effectiveUntil: until };
-  const status: GrantStatus = { ...grant.status, phase, message: bounded(message), ...ends, conditions };
+  const shown = planned ? { ...withoutTerms(grant.status), ...termsInForce(grant, planned) } : grant.status;
+  const status: GrantStatus = { ...shown, phase, message: bounded(message), ...ends, conditions };
   return { status, events: readyEventsOf(grant, status) };
 }
 
@@ -276,24 +280,41 @@ function statusOf(world: GrantWorld, lifecycle: Lifecycle, enforcement: GrantEnf
   const verdicts = grantConditions(world, lifecycle, enforcement);
   const ready = verdicts.find(({ type }) => type === "Ready")!;
   const inForce = lifecycle.is === "active" && enforcement !== undefined;
-  const hard = inForce ? enforcement.hard : shown(listFrom(spec.hard));
   const until = effectiveUntil(world, lifecycle);
-  const reductions = reductionsShown(grant, enforcement);
   return {
     phase: phaseOf(grant, lifecycle, enforcement),
     message: bounded(ready.message),
     ...(inForce ? { guestNamespace: guestNamespace(spec.granteeRealm) } : {}),
-    // Left out when empty: server-side apply makes a null of a map that loses its last key.
-    ...(Object.keys(hard).length > 0 ? { hard } : {}),
-    ...(inForce ? sharedFrom(world) : {}),
+    ...(inForce ? { ...termsInForce(grant, enforcement), ...sharedFrom(world) } : hardIn(shown(listFrom(spec.hard)))),
     ...(inForce && Object.keys(enforcement.usage).length > 0 ? { actualUsage: enforcement.usage } : {}),
     ...(until === undefined ? {} : { effectiveUntil: until }),
-    ...(inForce && reductions.length > 0 ? { reductions } : {}),
-    ...(inForce && enforcement.destinations.length > 0 ? { resolvedDestinations: enforcement.destinations } : {}),
-    ...(inForce && enforcement.except.length > 0 ? { except: [...enforcement.except] } : {}),
     observedGeneration: grant.generation,
     conditions: foldConditions(grant.status.conditions, verdicts, grant.generation, now),
   };
+}
+
+/** Left out when empty: server-side apply makes a null of a map that loses its last key. */
+const hardIn = (hard: Readonly<Record<string, string>>): Pick<GrantStatus, "hard"> =>
+  Object.keys(hard).length > 0 ? { hard } : {};
+
+/** The terms in force as the status records them: later plans find cuts by comparing with it. */
+function termsInForce(
+  grant: GrantFacts,
+  enforcement: GrantEnforcement,
+): Pick<GrantStatus, "hard" | "reductions" | "resolvedDestinations" | "except"> {
+  const { hard, destinations, except } = enforcement;
+  const reductions = reductionsShown(grant, enforcement);
+  return {
+    ...hardIn(hard),
+    ...(reductions.length > 0 ? { reductions } : {}),
+    ...(destinations.length > 0 ? { resolvedDestinations: destinations } : {}),
+    ...(except.length > 0 ? { except: [...except] } : {}),
+  };
+}
+
+function withoutTerms(status: GrantStatus): GrantStatus {
+  const { hard: _, reductions: __, resolvedDestinations: ___, except: ____, ...others } = status;
+  return others;
 }
 
 /** Which pool it takes from: known by what was seen before while nobody can be asked. */

@@ -70,17 +70,18 @@ export function enforcementsOf(
           : endedEnforcement(grant, plan, all, isClosed(world, plan, grant.name)),
       undefined,
     );
-    return [grant.name, enforcement ?? unknownShare(grant, plan, all)];
+    return [grant.name, enforcement ?? unplannedEnforcement(grant, plan, all, holding)];
   }));
 }
 
 const unplanned = lacking("PlanFailed", "Planning it failed; the operator's log names the error.");
 
-/** Of a grant whose share can't be worked out. */
-const unknownShare = (
+/** The enforcement of a grant that can't be planned as a whole. Cuts of its terms are dated all the same, so that they end. */
+const unplannedEnforcement = (
   { name, uid, generation, status }: GrantFacts,
   { draining }: GuestPlan,
   { failures }: Shared,
+  entitlement: Entitlement | undefined,
 ): GrantEnforcement => ({
   uid,
   generation,
@@ -92,11 +93,16 @@ const unknownShare = (
   network: unplanned,
   access: unplanned,
   overcommitted: unplanned,
-  hard: status.hard ?? {},
   usage: status.actualUsage ?? {},
-  destinations: status.resolvedDestinations ?? [],
   except: status.except ?? [],
-  reductions: [],
+  ...(entitlement && !entitlement.asShown
+    ? {
+      hard: shown(entitlement.terms),
+      destinations: (status.resolvedDestinations ?? [])
+        .filter(({ destination }) => entitlement.destinations.includes(destination)),
+      reductions: entitlement.reductions,
+    }
+    : { asShown: true, hard: status.hard ?? {}, destinations: status.resolvedDestinations ?? [], reductions: [] }),
 });
 
 const failureOf = ({ grant, ...fault }: Fault): Failure => ({
@@ -204,6 +210,7 @@ function heldEnforcement(
     uid: grant.uid,
     generation: grant.generation,
     enforced: true,
+    ...(holding.asShown ? { asShown: true } : {}),
     draining: plan.draining,
     ...(notice?.skewed ? { skewed: true } : {}),
     ...(plan.looking ? { looking: true } : {}),

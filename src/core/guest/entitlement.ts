@@ -18,6 +18,8 @@ import { conditionOf } from "../conditions.ts";
 /** One grant that is in force. */
 export interface Entitlement {
   grant: GrantFacts;
+  /** Set when its terms can't be planned: it holds what its status shows. */
+  asShown?: true;
   /** What its terms give, completed. */
   terms: ResourceList;
   /** What it holds now: the terms, and what was cut from them and is on notice. */
@@ -155,6 +157,7 @@ function heldBy(
   const alone = { ...world, realm: undefined, pooling: noPooling };
   const kept: Entitlement = {
     grant,
+    asShown: true,
     terms: shown,
     held: shown,
     remaining: lifecycle.notice ? nothing : shown,

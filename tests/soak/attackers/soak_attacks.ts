@@ -268,7 +268,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
         : kind === "Job"
         ? { suspend: false, parallelism: 50, completions: 50 }
         : { replicas: random.below(60) };
-      const object = workload(kind, name, spec, { env: [{ name: "ROUND", value: String(random.next()) }] });
+      const object = workload(kind, name, spec, { env: [{ name: "ROUND", value: String(random.below(2 ** 31)) }] });
       const path = pathOf(kind, hands.namespace);
       if (await hands.ask("POST", path, object) !== 409) return;
       if (random.percent(30)) await hands.ask("DELETE", `${path}/${name}?propagationPolicy=Background`);
