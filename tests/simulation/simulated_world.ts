@@ -585,14 +585,14 @@ const isAnother = (uid: string, { metadata }: SimulatedObject): ApiAnswer => ({
 const milli = (value: number): string => value % 1000 === 0 ? `${value / 1000}` : `${value}m`;
 const mebi = (value: number): string => value === 0 ? "0" : `${value}Mi`;
 
-const factors: Readonly<Record<string, number>> = { m: 1, "": 1000, Mi: 1000 * 2 ** 20, Gi: 1000 * 2 ** 30 };
+const factors: Readonly<Record<string, number>> = { m: 1, "": 1000, k: 1e6, Mi: 1000 * 2 ** 20, Gi: 1000 * 2 ** 30 };
 const amounts = new Map<string, number>();
 
 /** A quantity in thousandths: enough for those of a schedule, and none of the operator's own arithmetic. */
 export function amount(text: string | number): number {
   const known = amounts.get(String(text));
   if (known !== undefined) return known;
-  const [, digits, suffix] = String(text).match(/^(\d+)(m|Mi|Gi|)$/) ?? [];
+  const [, digits, suffix] = String(text).match(/^(\d+)(m|k|Mi|Gi|)$/) ?? [];
   const factor = factors[suffix ?? "?"];
   if (factor === undefined) throw new Error(`${text} is no quantity of a simulation`);
   const value = Number(digits) * factor;

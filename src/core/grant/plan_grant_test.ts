@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { alice, grant, now, realm } from "../../../tests/fixtures/made_facts.ts";
 import { defaultSettings } from "../../api/mod.ts";
+import { conditionOf } from "../conditions.ts";
+import { listFrom } from "../resources/quota_lists.ts";
 import type { GrantEnforcement } from "./enforcement.ts";
 import { type GrantPlan, type GrantWorld, isBeingWritten, planGrant } from "./plan_grant.ts";
+import { reductionsOf } from "./reduction.ts";
 
 const applied = { status: "True" as const, reason: "Applied", message: "Stands." };
 const lacking = (reason: string) => ({ status: "False" as const, reason, message: `${reason}.` });
@@ -286,6 +289,30 @@ Deno.test("grant: one whose terms can't be planned is revoked: its end is announ
     enforcement: enforcement({ generation: 2, enforced: false, failure }),
   });
   assert.equal(over.status!.phase, "Revoked");
+});
+
+Deno.test("grant: its terms are cut while planning fails: the cut is dated once and the new terms are recorded", () => {
+  const destinations = [{ destination: "203.0.113.0/24", addresses: ["203.0.113.0/24"] }];
+  const { status } = plan({ enforcement: enforcement({ destinations }) });
+  const cut = grant({ status: status!, generation: 2, spec: { hard: { "requests.cpu": 1 } } });
+  const failure = { reason: "PlanFailed" as const, message: "Planning the guide failed." };
+  const hard = { "requests.cpu": "1" };
+  const reductions = [
+    { until: now + 300_000, hard: listFrom({ "requests.cpu": 2 }), destinations: ["203.0.113.0/24"], except: [] },
+  ];
+  const failing = enforcement({ generation: 2, failure, hard, destinations, reductions });
+  const noted = plan({ grant: cut, enforcement: failing });
+  assert.deepEqual([ready(noted)!.reason, noted.status!.hard], ["PlanFailed", hard]);
+  assert.deepEqual(noted.status!.reductions, [
+    { until: at(300_000), hard: { "requests.cpu": "2" }, allowedDestinations: ["203.0.113.0/24"] },
+  ]);
+  assert.equal(conditionOf(noted.status, "Draining")!.reason, "Reduced");
+  const later = { now: now + 60_000, skewMs: 0 };
+  const again = reductionsOf({ ...cut, status: noted.status! }, listFrom(hard), [], 300_000, later);
+  assert.deepEqual(again.map(({ until }) => until), [now + 300_000], "it isn't dated again");
+  const unread = enforcement({ generation: 2, failure, asShown: true, hard: {}, destinations: [] });
+  const kept = plan({ grant: { ...cut, status: noted.status! }, enforcement: unread });
+  assert.deepEqual([kept.status!.hard, kept.status!.reductions], [hard, noted.status!.reductions]);
 });
 
 Deno.test("grant: until it was seen whether pods are left nothing is said of an end", () => {

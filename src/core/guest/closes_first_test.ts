@@ -260,6 +260,8 @@ Deno.test("leaving: a grant is shown as ended when nothing of it is left, and as
   ]);
   const gone = { ...closed, namespace: undefined, quota: undefined, policies: [], binding: undefined };
   assert.deepEqual([enforcement(gone).enforced, enforcement(gone).draining], [false, false]);
+  const unseen = { ...gone, quota: closed.quota };
+  assert.equal(enforcement(unseen).enforced, true, "its quota is seen before the namespace that it is in");
 });
 
 Deno.test("drained: a pod whose finalizer nobody takes off is there, and is named with what holds it", () => {

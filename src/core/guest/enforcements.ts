@@ -150,7 +150,8 @@ function conflictOf(world: GuestWorld): AppliedState | undefined {
  */
 function isClosed(world: GuestWorld, { hard, sums }: GuestPlan, grant: string): boolean {
   const { namespace, quota, policies, binding } = world;
-  if (namespace === undefined) return true;
+  // The namespace's creation may be known later than that of objects in it.
+  if (namespace === undefined) return quota === undefined && policies.length === 0 && !binding;
   // Where nothing is written there is no quota of ours; and where nothing can be made none is needed.
   const counts = hard === undefined || namespace.deleting ||
     quota !== undefined && sameQuantities(quota.specHard, shown(hard)) &&
