@@ -65,9 +65,9 @@ Deno.test("settings of guards: lists and pairs are sorted, so that the same sett
 
 Deno.test("settings of guards: what couldn't be kept in a list, or would let no pod run, is refused by name", () => {
   const refused = (content: unknown, says: RegExp) => assert.throws(() => parseSettings(content), says);
-  refused({ guards: { csiDrivers: ["a,b"] } }, /guards\.csiDrivers\.0 is "a,b": is not a name/);
+  refused({ guards: { csiDrivers: ["a,b"] } }, /guards\.csiDrivers\.0 is "a,b": is not a valid name/);
   refused({ guards: { deviceRuntimeClasses: { "a=b": ["c"] } } }, /guards\.deviceRuntimeClasses/);
-  refused({ guards: { harmlessKeys: ["a,b"] } }, /guards\.harmlessKeys\.0 is "a,b": is not a key such as/);
+  refused({ guards: { harmlessKeys: ["a,b"] } }, /guards\.harmlessKeys\.0 is "a,b": must be a key such as/);
   refused({ guards: { dangerousKeys: ["*"] } }, /guards\.dangerousKeys\.0 is "\*"/);
   refused(
     { trust: { public: { imageRegistries: ["docker.io/library"] } } },
