@@ -74,7 +74,7 @@ Deno.test("grants", async (t) => {
     await cluster.createRealm("later-home");
     const { text, at } = secondsFromNow(1);
     await cluster.create({ name: "later", to: "later-home", from: text });
-    assert.match((await cluster.grantIn("Pending", "later")).status!.message!, /Begins at/);
+    assert.match((await cluster.grantIn("Pending", "later")).status!.message!, /Starts at/);
     await cluster.grantIn("Active", "later");
     assert.ok(Date.now() >= at && Date.now() - at < 1000, `${Date.now() - at}`);
   });

@@ -737,18 +737,18 @@ const openNothing: [string, string][] = [
 
 /** What the API server lets pass as an instant, and isn't one. */
 const noInstants: [string, Record<string, unknown> | null, string][] = [
-  ["no validity", null, "spec.validity is null; remove it or write validUntil"],
-  ["no start", { validFrom: null }, "spec.validity.validFrom is null; remove it or write an instant"],
-  ["no end", { validUntil: null }, "spec.validity.validUntil is null; remove it or write an instant"],
+  ["no validity", null, "spec.validity is null; remove it or set validUntil"],
+  ["no start", { validFrom: null }, "spec.validity.validFrom is null; remove it or set an RFC 3339 time"],
+  ["no end", { validUntil: null }, "spec.validity.validUntil is null; remove it or set an RFC 3339 time"],
   [
     "a zone that isn't",
     { validFrom: "2030-01-01T00:00:00+24:00" },
-    "spec.validity.validFrom is 2030-01-01T00:00:00+24:00, which is not an instant (RFC 3339",
+    "spec.validity.validFrom is 2030-01-01T00:00:00+24:00; it must be an RFC 3339 time",
   ],
   [
     "a comma in it",
     { validUntil: "2030-01-01T00:00:00,5Z" },
-    "spec.validity.validUntil is 2030-01-01T00:00:00,5Z, which is not an instant (RFC 3339",
+    "spec.validity.validUntil is 2030-01-01T00:00:00,5Z; it must be an RFC 3339 time",
   ],
 ];
 

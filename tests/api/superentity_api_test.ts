@@ -519,7 +519,7 @@ Deno.test("SuperEntities", async (t) => {
     await cluster.superEntities.delete("se-coop");
     for (const name of ["se-a-younger", "se-late", "se-guests"]) {
       const { status } = await cluster.grantIn("Revoked", name);
-      assert.match(status!.message!, /the SuperEntity that gives or receives was deleted/);
+      assert.match(status!.message!, /the SuperEntity that is its grantor or grantee was deleted/);
     }
     await eventually("it is gone", async () => {
       const { items } = await cluster.superEntities.list();

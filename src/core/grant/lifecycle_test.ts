@@ -68,7 +68,7 @@ const cases: Case[] = [
     grant: grant({ status: draining("TrustLowered", 0), createdAt: now - 40 * day }),
     realm: distrusted,
     is: "Expired",
-    says: /trusted with no longer validity/,
+    says: /exceeds the limit of its grantee's trust level/,
   },
   {
     that: "a grantee that is gone ends nothing by its trust",
@@ -154,7 +154,7 @@ const cases: Case[] = [
     that: "before its start it waits",
     grant: grant({ spec: { validity: { validFrom: at(1), validUntil: at(9) } } }),
     is: "NotYetValid",
-    says: /Begins at 2026/,
+    says: /Starts at 2026/,
     wakeIn: 1,
   },
   {
@@ -341,19 +341,19 @@ const cases: Case[] = [
     skewMs: 3_600_000,
     grant: grant({ spec: { validity: { validUntil: at(-1) } } }),
     is: "ClockSkew",
-    says: /3600 s ahead of the operator's, so nothing is ended for good; set both by NTP/,
+    says: /3600 s ahead of the operator's, so no grant is ended permanently; synchronize both clocks with NTP/,
   },
   {
     that: "load balancers are beyond a partner's ceiling",
     grant: grant({ spec: { hard: { "services.loadbalancers": "1" } } }),
     is: "ExceedsTrustCeiling",
-    says: /spec\.hard\[services\.loadbalancers\] is 1; a partner realm is trusted with 0/,
+    says: /spec\.hard\[services\.loadbalancers\] is 1; trust level partner allows 0/,
   },
   {
     that: "an end is below a public realm's",
     realm: realm({ spec: { trustLevel: "public" } }),
     is: "ExceedsTrustCeiling",
-    says: /spec\.validity\.validUntil is no end; a public realm is trusted with at most 30 days after the start/,
+    says: /spec\.validity\.validUntil is not set; trust level public allows at most 30 days after the start/,
   },
   {
     that: "other destinations than the realm are beyond a public realm's",
@@ -365,7 +365,7 @@ const cases: Case[] = [
       },
     }),
     is: "ExceedsTrustCeiling",
-    says: /allowedDestinations\[1\] is 203\.0\.113\.0\/24; a public realm is trusted with bob-home only/,
+    says: /allowedDestinations\[1\] is 203\.0\.113\.0\/24; trust level public allows only bob-home/,
     wakeIn: 86_400_000,
   },
   {
@@ -373,7 +373,7 @@ const cases: Case[] = [
     realm: realm({ spec: { trustLevel: "public" } }),
     grant: grant({ spec: { validity: { validUntil: at(86_400_000) }, termination: { noticeSeconds: 61 } } }),
     is: "ExceedsTrustCeiling",
-    says: /noticeSeconds is 61; a public realm is trusted with at most 60/,
+    says: /noticeSeconds is 61; trust level public allows at most 60/,
     wakeIn: 86_400_000,
   },
   {

@@ -144,7 +144,7 @@ Deno.test("closing: a destination that can't be planned opens nothing, is named,
   assert.equal(fine!.error, undefined);
   assert.match(
     failed!.error!,
-    /^Planning destination carol:22 failed: that is no function\. This is an error of the op/,
+    /^Planning destination carol:22 failed: that is no function\. This is a bug in the op/,
   );
 });
 
