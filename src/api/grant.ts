@@ -53,7 +53,9 @@ export const maxExceptions = 64;
 export const maxReductions = 8;
 
 const octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
-/** Exact for IPv4; for IPv6 only the form, because CEL has no IP functions before Kubernetes 1.31 (the operator checks). */
+/**
+ * Exact for IPv4; for IPv6 only the form, because CEL has no IP functions before Kubernetes 1.31 (the operator checks).
+ */
 const cidrForm = `^(${octet}([.]${octet}){3}(/(3[0-2]|[12]?[0-9]))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*` +
   "(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$";
 

@@ -29,7 +29,9 @@ const trustRules = (defaults: {
   unknownKeys: "refuse" | "warn";
 }) =>
   z.strictObject({
-    /** `any`: protected ranges too, if named; `unprotected`: all but protected ranges; `realm`: the realm's node only. */
+    /**
+     * `any`: protected ranges too, if named; `unprotected`: all but protected ranges; `realm`: the realm's node only.
+     */
     egress: z.enum(["any", "unprotected", "realm"]).default(defaults.egress),
     /** Permits grants of load balancers and node ports. */
     exposed: z.boolean().default(defaults.exposed),

@@ -93,7 +93,7 @@ Deno.test("the identity of a realm", {
     await realmIs("NodeNotFound");
     await policyOpens([]);
     const said = await grantSays("NetworkApplied", "NodeNotFound");
-    assert.match(said.message, /The way to and from the node of bob-home is closed: No node of the tailnet is named/);
+    assert.match(said.message, /Traffic to and from the node of bob-home is denied: No node of the tailnet is named/);
     imposter = await lab.addRealm("mallory", { hostname: "bob-home" });
     assert.equal(imposter.identity, bob.identity, "it has the name");
     assert.notEqual(imposter.ipv4, bob.ipv4);

@@ -280,7 +280,7 @@ Deno.test("drained: a pod that doesn't go, which no quota counts any more, is th
   const observed = holding({ ...world, now: now + 1_000_000 }, pod({ name: "lost", terminating: true }));
   const { draining, obstacle } = enforcementsOf(observed, planGuest(observed)).get("alice-to-bob")!;
   assert.deepEqual([draining, obstacle!.reason], [true, "PodsRemain"]);
-  assert.match(obstacle!.message, /^Pods that were ended are still there: lost\./);
+  assert.match(obstacle!.message, /^Terminating pods still exist: lost\./);
 });
 
 Deno.test("drained: where no pod was made none has to be looked for", () => {

@@ -22,7 +22,7 @@ const factsOf = (nodes: NodeSource[], settings: unknown = {}) =>
 
 Deno.test("cluster: while a node can't be read no range is opened that could hold it, unless the settings name them", () => {
   const { rangesUnknown } = factsOf([node(), unreadable]);
-  assert.match(rangesUnknown!, /^Node odd can't be read, so not all ranges .* Name them as clusterRanges\.pods/);
+  assert.match(rangesUnknown!, /^Node odd can't be read, so some ranges .* Set clusterRanges\.pods/);
   const pods = ["10.42.0.0/16"];
   assert.match(factsOf([node(), unreadable], { clusterRanges: { pods } }).rangesUnknown!, /clusterRanges\.nodes/);
   assert.equal(

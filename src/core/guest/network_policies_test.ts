@@ -194,7 +194,7 @@ Deno.test("network: nodes that tell only addresses of the tailnet leave the LAN'
     clusterFacts({ nodes, services: [], api: [], classes: [], unread }, settings).lanUnknown;
   assert.match(
     reported(nodes("100.64.0.5", "fd7a:115c:a1e0::5"))!,
-    /^The nodes tell only addresses of the tailnet \(100\.64\./,
+    /^The nodes report only tailnet addresses \(100\.64\./,
   );
   assert.equal(reported(nodes("100.64.0.5", "192.168.1.5")), undefined);
   assert.equal(reported([]), undefined);

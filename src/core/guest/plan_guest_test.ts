@@ -136,7 +136,7 @@ Deno.test("guest: at the last end access goes first, then what is open, then the
     "sorted",
   );
   const events = effectsOf(plan).flatMap((write) => "apply" in write ? write.events ?? [] : []);
-  assert.match(events[0]!.event.note, /The last grant to bob-home has ended: .*it is deleted 24 h after it is empty/);
+  assert.match(events[0]!.event.note, /The last grant to bob-home has ended\. .*it is deleted 24 h after it is empty/);
   const closed = converged(world);
   assert.deepEqual(new Set(Object.values(closed.quota!.specHard)), new Set(["0"]));
   assert.equal(closed.quota!.specHard["pods"], "0");
@@ -223,9 +223,15 @@ Deno.test("guest: grants that together give no cpu or no memory say that no pod 
     );
     return enforcementsOf(world, planGuest(world)).get("g0")!.hint;
   };
-  assert.equal(hint({ memory: "1Gi" }), "No pod can start there: no grant gives cpu.");
-  assert.equal(hint({ "requests.storage": "1Gi" }), "No pod can start there: no grant gives cpu or memory.");
-  assert.equal(hint({ memory: "1Gi", cpu: "1", pods: "0" }), "No pod can start there: no grant gives pods.");
+  assert.equal(hint({ memory: "1Gi" }), "No pod can start in the namespace: no grant includes cpu.");
+  assert.equal(
+    hint({ "requests.storage": "1Gi" }),
+    "No pod can start in the namespace: no grant includes cpu or memory.",
+  );
+  assert.equal(
+    hint({ memory: "1Gi", cpu: "1", pods: "0" }),
+    "No pod can start in the namespace: no grant includes pods.",
+  );
   assert.equal(hint({ memory: "1Gi" }, { cpu: "1" }), undefined, "they add up");
 });
 
@@ -366,7 +372,7 @@ Deno.test("guest: a namespace that was made for another identity is closed, and 
     const closed = converged(next);
     assert.deepEqual(hardOf(closed, "requests.cpu"), ["2"], "nothing is added for the new one");
     const { access } = enforcementsOf(closed, planGuest(closed)).get("more")!;
-    assert.match(access.message, /was made for Realm\/bob-home\/bob-home\.tailnet-name\.ts\.net\/n1/);
+    assert.match(access.message, /was created for Realm\/bob-home\/bob-home\.tailnet-name\.ts\.net\/n1/);
     const given = {
       ...closed,
       namespace: { ...closed.namespace!, annotations: { ...closed.namespace!.annotations, "keystone.io/adopt": "x" } },
@@ -382,7 +388,7 @@ Deno.test("guest: a realm that comes back is the same one when its node has answ
   assert.equal(waiting.binding, undefined);
   const { access } = enforcementsOf(waiting, planGuest(waiting)).get("alice-to-bob")!;
   assert.deepEqual(access.reason, "NamespaceConflict");
-  assert.match(access.message, /no node is trusted with Realm bob-home yet: nobody is let in until that one is/);
+  assert.match(access.message, /Realm bob-home has no trusted node yet\. Nobody has access until that node is/);
   assert.ok(converged({ ...waiting, realm: bob }).binding);
   // One that never had a node, since there is no tailnet, is told by its identity alone.
   const plain = converged(guestWorld({ grants: [grant({ status: active })] }));
@@ -418,7 +424,7 @@ Deno.test("guest: when the Realm goes, what runs stays as it was admitted, and w
   );
   const { network, access, quota } = enforcementsOf(lost, planGuest(lost)).get("alice-to-bob")!;
   assert.deepEqual([network.reason, access.reason, quota.status], ["GranteeUnknown", "GranteeUnknown", "True"]);
-  assert.match(network.message, /The way to and from the node of bob-home is closed: There is no Realm bob-home\./);
+  assert.match(network.message, /Traffic to and from the node of bob-home is denied: There is no Realm bob-home\./);
   // Of one that was made before this was on record, the label tells.
   const { "keystone.io/trust": _, ...annotations } = world.namespace!.annotations;
   assert.equal(
@@ -443,7 +449,7 @@ Deno.test("guest: a node that isn't verified closes its way at once, and the gra
   assert.ok(closed.binding, "its people are let in as before");
   const { network, destinations } = enforcementsOf(closed, planGuest(closed)).get("alice-to-bob")!;
   assert.deepEqual([network.status, network.reason], ["False", "NodeReplaced"]);
-  assert.match(network.message, /^The way to and from the node of bob-home is closed: Another node \(n2\) has taken/);
+  assert.match(network.message, /^Traffic to and from the node of bob-home is denied: Another node \(n2\) has taken/);
   assert.match(destinations[0]!.error!, /^Another node \(n2\)/);
   assert.deepEqual(destinations[1]!.addresses, ["203.0.113.0/24"]);
   // While nobody can be asked it is said, and nothing is wrong.
@@ -451,7 +457,7 @@ Deno.test("guest: a node that isn't verified closes its way at once, and the gra
   const waiting = converged({ ...world, realm: unknown, grants: [grant()] });
   const enforcement = enforcementsOf(waiting, planGuest(waiting)).get("alice-to-bob")!;
   assert.equal(enforcement.network.status, "True");
-  assert.match(enforcement.network.message, /The way to and from the node of bob-home is closed: Another node/);
+  assert.match(enforcement.network.message, /Traffic to and from the node of bob-home is denied: Another node/);
 });
 
 Deno.test("guest: proxies that stand for the node are open both ways, and as a destination with its port", () => {
@@ -771,7 +777,7 @@ Deno.test("shares: applied means that admission counts, not that it was asked to
   const { statusHard, used, specHard } = world.quota!;
   assert.equal(enforcement({}).quota.status, "True");
   assert.equal(enforcement({ statusHard: {} }).quota.reason, "QuotaPending");
-  assert.match(enforcement({ statusHard: {} }).quota.message, /the controller manager has not put it into force yet/);
+  assert.match(enforcement({ statusHard: {} }).quota.message, /the controller manager has not applied it yet/);
   assert.equal(enforcement({ statusHard: { ...statusHard, "requests.cpu": "1" } }).quota.reason, "QuotaPending");
   assert.match(enforcement({ used: {} }).quota.message, /not counted yet for .*requests\.cpu/);
   assert.equal(enforcement({ specHard: { ...specHard, "requests.cpu": "1" } }).quota.reason, "Applying");

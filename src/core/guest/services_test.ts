@@ -56,7 +56,7 @@ Deno.test("services: while it isn't known what there is, the end isn't told as d
   const enforcement = (world: GuestWorld) => enforcementsOf(world, planGuest(world)).get("alice-to-bob")!;
   assert.equal(enforcement({ ...ended, pods: [] }).draining, true);
   const unseen = enforcement({ ...ended, pods: [], servicesError: "services is forbidden." });
-  assert.match(unseen.obstacle!.message, /^Its Services can't be looked at: services is forbidden\.$/);
+  assert.match(unseen.obstacle!.message, /^Its Services can't be listed: services is forbidden\.$/);
   assert.equal(unseen.obstacle!.reason, "ServicesUnknown");
 });
 

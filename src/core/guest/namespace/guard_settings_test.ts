@@ -74,5 +74,8 @@ Deno.test("settings of guards: what couldn't be kept in a list, or would let no 
     /imageRegistries\.0 is "docker\.io\/library"/,
   );
   refused({ guards: { warn: ["nodename"] } }, /guards\.warn\.0 is "nodename"/);
-  refused({ trust: { public: { runtimeClassRequired: true } } }, /runtimeClassRequired is true: needs a class/);
+  refused(
+    { trust: { public: { runtimeClassRequired: true } } },
+    /runtimeClassRequired is true: requires an entry in runtimeClasses/,
+  );
 });

@@ -53,5 +53,5 @@ Deno.test("guide: more than a ConfigMap holds is left out and counted", () => {
   assert.ok(text.length < 1_048_576);
   const entries = load(text) as unknown[];
   assert.ok(entries.length > 10);
-  assert.match(text, new RegExp(`\\n# There is no room for ${20 - entries.length} more\\.\\n$`));
+  assert.match(text, new RegExp(`\\n# No room for ${20 - entries.length} more grants\\.\\n$`));
 });
