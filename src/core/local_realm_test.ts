@@ -11,12 +11,12 @@ const cases: [string, LocalRealmWorld, unknown][] = [
   [
     "nobody to ask",
     { tailnet: { kind: "unavailable", message: "it is down" }, realmsOfIdentity: () => ["alice"] },
-    /can't be asked: it is down; start tailscaled or set KEYSTONE_REALM/,
+    /is unknown: it is down; start tailscaled or set KEYSTONE_REALM/,
   ],
   [
     "several Realms of this node's identity",
     { tailnet: running, realmsOfIdentity: () => ["b", "a"] },
-    /isn't clear: Realms a, b all have this node's identity alice-home\.tailnet-name\.ts\.net; delete all but one, or set/,
+    /is ambiguous: Realms a, b all have this node's identity alice-home\.tailnet-name\.ts\.net; delete all but one, or set/,
   ],
 ];
 for (const [what, world, expected] of cases) {

@@ -76,7 +76,7 @@ Deno.test("the identity of a realm", {
       for (const name of ["bob-home", "bob-twin"]) {
         const realm = await realmIs("DuplicateIdentity", name);
         assert.equal(conditionOf(realm, "IdentityVerified")!.status, "False");
-        assert.match(conditionOf(realm, "Ready")!.message, /Realms bob-home and bob-twin have one identity/);
+        assert.match(conditionOf(realm, "Ready")!.message, /Realms bob-home and bob-twin have the same identity/);
       }
       await policyOpens([]);
       await grantSays("NetworkApplied", "DuplicateIdentity");

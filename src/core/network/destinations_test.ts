@@ -198,7 +198,7 @@ Deno.test("destinations: a name that stands for nothing opens nothing: a rule wi
       addressesOfName: () => addresses,
     });
     assert.deepEqual(egress, []);
-    assert.match(resolved[0]!.error!, /empty\.example\.com stands for no address/);
+    assert.match(resolved[0]!.error!, /empty\.example\.com resolves to no address/);
   }
 });
 

@@ -222,7 +222,7 @@ Deno.test("tiers: a destination that opens less than it says tells so, and inter
   );
   assert.match(
     reported("0.0.0.0/0")!,
-    /name that as a destination of its own; if only the internet is meant, write internet/,
+    /add it as a separate destination; if only the internet is meant, write internet/,
   );
   assert.match(reported("::/0")!, /fc00::\/7/);
   assert.match(reported("192.0.0.0/8")!, /192\.168\.0\.0\/16/);
@@ -257,7 +257,7 @@ Deno.test("tiers: what can't be read in within or except keeps closed what it is
   const { resolved } = resolveDestinations(list, worldOf({ ...lists, except: ["192.0.2.1", "1::2::3"] }));
   assert.match(
     resolved[0]!.error!,
-    /spec\.networkPolicy\.except\[1\] is 1::2::3, which is not a CIDR or an IP address/,
+    /spec\.networkPolicy\.except\[1\] is 1::2::3; it must be a CIDR or an IP address/,
   );
 });
 

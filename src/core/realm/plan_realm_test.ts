@@ -79,7 +79,7 @@ Deno.test("realm: without tailscaled it is Unknown with the reason, and what was
   assert.equal(lost.status.connectionState, "Unknown");
   assert.equal(condition(lost, "IdentityVerified"), "True");
   assert.equal(lost.status.node!.addresses.length, 2);
-  assert.match(ready(lost).message, /No answer from \/x\.sock; grants stay as they are/);
+  assert.match(ready(lost).message, /No answer from \/x\.sock; grants stay in force/);
   const never = plan({ tailnet: unavailable });
   assert.equal(condition(never, "IdentityVerified"), "Unknown");
   assert.equal(never.status.node, undefined);
@@ -143,7 +143,7 @@ Deno.test("realm: what was verified for another identity or another pin is verif
       assert.equal(lost.status.node, undefined);
       assert.match(
         conditionOf(lost, "IdentityVerified").message,
-        /was verified is not of the present identity and pin, so nothing is opened/,
+        /verified before does not match the present identity and pin, so nothing is opened/,
       );
       assert.deepEqual(plan({ realm: { ...realm, status: lost.status }, tailnet }).status.node, undefined);
     }
@@ -168,7 +168,7 @@ Deno.test("realm: of several Realms with one identity none is trusted with the n
     for (const type of ["IdentityVerified", "Reachable", "Ready"]) {
       const { status, reason, message } = conditionOf(refused, type);
       assert.deepEqual([status, reason], ["False", "DuplicateIdentity"]);
-      assert.match(message, /^Realms alice-2, bob-2 and bob-home have one identity, bob-home\.tailnet-name\.ts\.net/);
+      assert.match(message, /^Realms alice-2, bob-2 and bob-home have the same identity, bob-home\.tailnet-name\.ts\.net/);
     }
     assert.deepEqual(refused.events.map(({ type, reason }) => [type, reason]), [["Warning", "DuplicateIdentity"]]);
     assert.equal(ready(plan({ realm: known, rivals: ["bob-2"], tailnet })).reason, "DuplicateIdentity");
@@ -186,7 +186,7 @@ Deno.test("realm: a node that was renamed is said to be, and one that is gone is
   assert.match(ready(renamed).message, /the trusted one, n1, is named bob-2\.tailnet-name\.ts\.net now/);
   assert.equal(renamed.status.node, undefined);
   const replaced = plan({ realm, tailnet: running(node({ stableID: "n2" })) });
-  assert.match(ready(replaced).message, /n1 is not on the tailnet any more/);
+  assert.match(ready(replaced).message, /n1 is no longer on the tailnet/);
 });
 
 Deno.test("realm: who was trusted before is remembered when a person trusts another, and told", () => {
