@@ -134,13 +134,13 @@ Deno.test("storage: the condition names setting and remedy, the log says when it
   );
   assert.match(
     writesClosedCondition("PodsClosed", rules()).message,
-    /not write, and no pods are made for them, because/,
+    /not write, and no pods are created for them, because/,
   );
   const news = (gib: number, before: GuestWrites, after: GuestWrites) => storageNews(gib * GiB, before, after, rules());
   assert.equal(news(1, "Open", "Open"), undefined);
   assert.equal(news(1.7, "Closed", "Closed"), undefined);
   assert.match(news(1.7, "Open", "Closed")!, /holds 1\.7 GiB of 2 GiB: guests' writes are closed, .*below 70 %/);
-  assert.match(news(1.9, "Closed", "PodsClosed")!, /no pods are made for them either/);
+  assert.match(news(1.9, "Closed", "PodsClosed")!, /no pods are created for them either/);
   assert.match(news(1.2, "PodsClosed", "Open")!, /open again/);
 });
 

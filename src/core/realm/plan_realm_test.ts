@@ -168,7 +168,10 @@ Deno.test("realm: of several Realms with one identity none is trusted with the n
     for (const type of ["IdentityVerified", "Reachable", "Ready"]) {
       const { status, reason, message } = conditionOf(refused, type);
       assert.deepEqual([status, reason], ["False", "DuplicateIdentity"]);
-      assert.match(message, /^Realms alice-2, bob-2 and bob-home have the same identity, bob-home\.tailnet-name\.ts\.net/);
+      assert.match(
+        message,
+        /^Realms alice-2, bob-2 and bob-home have the same identity, bob-home\.tailnet-name\.ts\.net/,
+      );
     }
     assert.deepEqual(refused.events.map(({ type, reason }) => [type, reason]), [["Warning", "DuplicateIdentity"]]);
     assert.equal(ready(plan({ realm: known, rivals: ["bob-2"], tailnet })).reason, "DuplicateIdentity");

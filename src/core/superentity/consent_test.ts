@@ -50,7 +50,7 @@ Deno.test("somebody is added to a member's subjects after the approval: all appr
   assert.equal(status.phase, "Pending");
   assert.match(
     status.message!,
-    /Void, because the terms or a member's subjects are others now: .* alice-home, bob-home/,
+    /Void, because the terms or a member's subjects have changed: .* alice-home, bob-home/,
   );
   assert.equal(granteeFrom(undefined, seen(entity, changed), changed)!.deleting, true, "nobody is let in");
   assert.equal(poolObstacle(seen(entity, changed), alice)!.reason, "SuperEntityPending");

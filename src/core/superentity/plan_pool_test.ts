@@ -70,7 +70,7 @@ Deno.test("a grant that fits gets its share; one that doesn't waits, with what i
   assert.equal(allotments.two, undefined);
   assert.match(
     shortfalls.two!,
-    /^Does not fit into what coop has pooled: requests\.cpu is 4, 3 are free, short by 1; /,
+    /^Exceeds the pool of coop: requests\.cpu is 4, 3 are free, short by 1; /,
   );
 });
 

@@ -63,7 +63,7 @@ Deno.test("one is missing: Pending, naming it and the digest; a smaller quorum i
   const misspelt = plan(superEntity({ approvedBy: ["alice-home"] }), { realmNamed: realms(connected("alice-home")) });
   assert.match(
     misspelt.status!.message!,
-    /waiting for bob-home .* There is no Realm bob-home; create it, or take it out/,
+    /waiting for bob-home .* There is no Realm bob-home; create it, or remove it/,
   );
   const active = plan(superEntity({ approvedBy: ["alice-home"], spec: { quorum: 1 } })).status!;
   assert.equal(active.phase, "Active");
@@ -77,7 +77,7 @@ Deno.test("an approval of other terms, and one of somebody who is no member, cou
   assert.equal(status!.approved, 0);
   assert.match(
     status!.message!,
-    /Void, because the terms or a member's subjects are others now: the approval of alice-home, bob-home\./,
+    /Void, because the terms or a member's subjects have changed: the approval of alice-home, bob-home\./,
   );
   const [first] = entity.spec.approvals!;
   const strange = { ...entity.spec, approvals: [first!, { realm: "mallory", digest: first!.digest }] };
