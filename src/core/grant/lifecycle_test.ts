@@ -36,7 +36,7 @@ const draining = (reason: string, endsIn: number) => ({
 const distrusted = realm({ spec: { trustLevel: "public" } });
 const cases: Case[] = [
   {
-    that: "a trust lowered below what the validity needs gives a notice, from when it is first seen",
+    that: "trust level lowered below the validity: a notice from when it is first seen",
     grant: grant({ status: active, createdAt: now - 40 * day }),
     realm: distrusted,
     is: "active",
@@ -44,7 +44,7 @@ const cases: Case[] = [
     wakeIn: 60_000,
   },
   {
-    that: "that end was written down and stays",
+    that: "trust level lowered, end recorded: the recorded end stays",
     grant: grant({ status: draining("TrustLowered", 20_000), createdAt: now - 40 * day }),
     realm: distrusted,
     is: "active",
@@ -52,32 +52,32 @@ const cases: Case[] = [
     wakeIn: 20_000,
   },
   {
-    that: "a trust that was raised again lifts it",
+    that: "trust level raised again: the notice is lifted",
     grant: grant({ status: draining("TrustLowered", 20_000), createdAt: now - 40 * day }),
     is: "active",
   },
   {
-    that: "what is left of the validity that the lower trust allows is given",
+    that: "trust level lowered, its limit is not reached yet: the rest of the permitted validity is given",
     grant: grant({ status: active, createdAt: now - 29 * day, spec: { validity: { validUntil: at(90 * day) } } }),
     realm: distrusted,
     is: "active",
     wakeIn: day - 60_000,
   },
   {
-    that: "when it is over it is Expired, and why is said",
+    that: "that notice over: Expired, with the reason",
     grant: grant({ status: draining("TrustLowered", 0), createdAt: now - 40 * day }),
     realm: distrusted,
     is: "Expired",
     says: /exceeds the limit of its grantee's trust level/,
   },
   {
-    that: "a grantee that is gone ends nothing by its trust",
+    that: "the grantee is gone: no end because of its trust level",
     grant: grant({ status: active, createdAt: now - 40 * day }),
     realm: undefined,
     is: "active",
   },
   {
-    that: "one that is revoked on notice of its expiry ends then, as revoked",
+    that: "revoked during the notice of its expiry: ends at that time, as Revoked",
     grant: grant({
       status: draining("Expiring", 10_000),
       createdAt: now - day,
@@ -88,7 +88,7 @@ const cases: Case[] = [
     wakeIn: 10_000,
   },
   {
-    that: "that end stays, however far its validity is moved afterwards",
+    that: "that end recorded, validity extended afterwards: the end stays",
     grant: grant({
       status: draining("Revoked", 10_000),
       spec: { validity: { validUntil: at(day) }, revocation: {} },
@@ -98,142 +98,142 @@ const cases: Case[] = [
     wakeIn: 10_000,
   },
   {
-    that: "a revocation that is first seen while the clocks disagree has no instant yet",
+    that: "a revocation first seen while the clocks disagree: no time yet",
     grant: grant({ status: active, spec: { revocation: {} } }),
     skewMs: -3_600_000,
     is: "active",
     notice: ["Revoked", Infinity],
   },
-  { that: "a grant to a known realm is due", is: "active" },
+  { that: "a grant to a known realm: active", is: "active" },
   {
-    that: "it wakes at the start of its notice, five minutes before its end",
+    that: "before its end: wakes at the start of the notice, five minutes before",
     grant: grant({ createdAt: now, spec: { validity: { validUntil: at(3_600_000) } } }),
     is: "active",
     wakeIn: 3_300_000,
   },
   {
-    that: "on notice it wakes at its end",
+    that: "on notice: wakes at its end",
     grant: grant({ createdAt: now - 3_600_000, spec: { validity: { validUntil: at(5000) } } }),
     is: "active",
     wakeIn: 5000,
     notice: ["Expired", 5000],
   },
   {
-    that: "a short grant is on notice for the last half of its validity only",
+    that: "a short grant: on notice only for the last half of its validity",
     grant: grant({ spec: { validity: { validFrom: at(-10_000), validUntil: at(10_001) } } }),
     is: "active",
     wakeIn: 0.5,
   },
   {
-    that: "a notice of 0 means none",
+    that: "noticeSeconds 0: no notice",
     grant: grant({ spec: { validity: { validUntil: at(1) }, termination: { noticeSeconds: 0 } } }),
     is: "active",
     wakeIn: 1,
   },
   {
-    that: "a renewal lifts the notice",
+    that: "a renewal: the notice is lifted",
     grant: grant({ status: active, createdAt: now, spec: { validity: { validUntil: at(7_200_000) } } }),
     is: "active",
     wakeIn: 6_900_000,
   },
   {
-    that: "the end is not included",
+    that: "at its end: Expired",
     grant: grant({ spec: { validity: { validUntil: at(0) } } }),
     is: "Expired",
     says: /Ended at 2026/,
   },
   {
-    that: "the last millisecond is",
+    that: "in the last millisecond: active",
     grant: grant({ spec: { validity: { validUntil: at(1) } } }),
     is: "active",
     wakeIn: 1,
     notice: ["Expired", 1],
   },
-  { that: "the start is included", grant: grant({ spec: { validity: { validFrom: at(0) } } }), is: "active" },
+  { that: "at its start: active", grant: grant({ spec: { validity: { validFrom: at(0) } } }), is: "active" },
   {
-    that: "before its start it waits",
+    that: "before its start: waits",
     grant: grant({ spec: { validity: { validFrom: at(1), validUntil: at(9) } } }),
     is: "NotYetValid",
     says: /Starts at 2026/,
     wakeIn: 1,
   },
   {
-    that: "a start moved into the future takes nothing back that has begun: there is a ladder for that",
+    that: "start moved into the future while active: stays active",
     grant: grant({ status: active, spec: { validity: { validFrom: at(1) } } }),
     is: "active",
   },
   {
-    that: "a clock that was set back takes nothing back that has begun",
+    that: "clock set back before the start: stays active",
     grant: grant({ status: active, spec: { validity: { validFrom: at(1) } } }),
     is: "active",
     skewMs: 3000,
   },
-  { that: "an unknown grantee is waited for", realm: undefined, is: "GranteeUnknown", says: /no Realm bob-home/ },
+  { that: "unknown grantee: waits", realm: undefined, is: "GranteeUnknown", says: /no Realm bob-home/ },
   {
-    that: "an unknown grantee does not keep it from expiring",
+    that: "unknown grantee, validity over: Expired",
     realm: undefined,
     grant: grant({ spec: { validity: { validUntil: at(0) } } }),
     is: "Expired",
   },
-  { that: "a realm that is being deleted counts as unknown", realm: realm({ deleting: true }), is: "GranteeUnknown" },
+  { that: "the realm is being deleted: counts as unknown", realm: realm({ deleting: true }), is: "GranteeUnknown" },
   {
-    that: "a lost realm does not end what is active",
+    that: "the realm is missing: an active grant stays active",
     realm: undefined,
     grant: grant({ status: active }),
     is: "active",
   },
   {
-    that: "another grantor's grant is not ours",
+    that: "another grantor: GrantorNotLocal",
     local: { kind: "known", name: "carol" },
     is: "GrantorNotLocal",
     says: /alice-home.*carol/,
   },
   {
-    that: "a changed identity tears nothing down",
+    that: "the local realm changed: an active grant stays active",
     local: { kind: "known", name: "carol" },
     grant: grant({ status: active }),
     is: "active",
   },
   {
-    that: "an unknown identity activates nothing",
+    that: "the local realm is unknown: nothing is activated",
     local: { kind: "unknown", message: "no answer" },
     is: "LocalRealmUnknown",
     says: /no answer/,
   },
   {
-    that: "an unknown identity tears nothing down",
+    that: "the local realm is unknown: an active grant stays active",
     local: { kind: "unknown", message: "" },
     grant: grant({ status: active }),
     is: "active",
   },
-  { that: "without a tailnet every grant is local", local: { kind: "any" }, is: "active" },
+  { that: "no tailnet: every grant is local", local: { kind: "any" }, is: "active" },
   {
-    that: "a null end is no end without end",
+    that: "validUntil is null: invalid, not endless",
     grant: grant({ spec: { validity: { validUntil: null } } }),
     is: "InvalidValidity",
     says: /validUntil is null/,
   },
   {
-    that: "a null start is not at once",
+    that: "validFrom is null: invalid, not immediate",
     grant: grant({ spec: { validity: { validFrom: null } } }),
     is: "InvalidValidity",
     says: /validFrom is null/,
   },
   {
-    that: "a null validity is not forever",
+    that: "validity is null: invalid, not endless",
     grant: grant({ spec: { validity: null } }),
     is: "InvalidValidity",
     says: /validity is null/,
   },
   {
-    that: "an end that was made unreadable stays the end of what is in force",
+    that: "validUntil becomes unreadable while active: the recorded end stays",
     grant: grant({ status: { ...active, effectiveUntil: at(9000) }, spec: { validity: { validUntil: null } } }),
     is: "active",
     wakeIn: 9000,
     notice: ["Expired", 9000],
   },
   {
-    that: "a realm that goes takes nothing from the notice that was given",
+    that: "the realm is deleted during a notice: the notice stays",
     realm: undefined,
     grant: grant({ deletingSince: now - 60_000, status: active }),
     is: "active",
@@ -241,14 +241,14 @@ const cases: Case[] = [
     notice: ["Deleted", 240_000],
   },
   {
-    that: "a revocation is five minutes' notice",
+    that: "revoked: five minutes' notice",
     grant: grant({ status: active, spec: { revocation: { reason: "moved" } } }),
     is: "active",
     wakeIn: 300_000,
     notice: ["Revoked", 300_000],
   },
   {
-    that: "the end of a revocation is the one that was written down",
+    that: "revoked, end recorded: that end stays",
     grant: grant({
       status: { ...active, effectiveUntil: at(7000), conditions: [condition("Draining", "Revoked")] },
       spec: { revocation: {} },
@@ -258,7 +258,7 @@ const cases: Case[] = [
     notice: ["Revoked", 7000],
   },
   {
-    that: "an end that was in sight before is not that of a revocation",
+    that: "revoked, another end recorded before: not taken for that of the revocation",
     grant: grant({
       status: { ...active, effectiveUntil: at(9_000_000), conditions: [condition("Draining", "NotDraining")] },
       spec: { revocation: {}, validity: { validUntil: at(9_000_000) } },
@@ -268,38 +268,38 @@ const cases: Case[] = [
     notice: ["Revoked", 300_000],
   },
   {
-    that: "a revocation doesn't put off an earlier end",
+    that: "revoked shortly before its end: the end stays",
     grant: grant({ status: active, spec: { revocation: {}, validity: { validUntil: at(9000) } } }),
     is: "active",
     wakeIn: 9000,
     notice: ["Revoked", 9000],
   },
   {
-    that: "a revocation without notice ends it at once",
+    that: "revoked with noticeSeconds 0: ends at once",
     grant: grant({ status: active, spec: { revocation: { reason: "moved" }, termination: { noticeSeconds: 0 } } }),
     is: "Revoked",
     says: /moved/,
   },
   {
-    that: "what never was in force is revoked without notice",
+    that: "revoked before it was in force: ends at once",
     grant: grant({ spec: { revocation: { reason: "moved" } } }),
     is: "Revoked",
     says: /moved/,
   },
   {
-    that: "a deletion is five minutes' notice from when it was asked for",
+    that: "deleted: five minutes' notice from the deletion",
     grant: grant({ deletingSince: now - 60_000, status: active }),
     is: "active",
     wakeIn: 240_000,
     notice: ["Deleted", 240_000],
   },
   {
-    that: "its notice over, a deleted grant leaves",
+    that: "deleted, notice over: terminating",
     grant: grant({ deletingSince: now - 300_000, status: active }),
     is: "terminating",
   },
   {
-    that: "what is shown as leaving doesn't come back, also when its revocation is no longer on record",
+    that: "deleted and shown as ended: stays terminating, even without the record of its revocation",
     grant: grant({
       deletingSince: now - 1000,
       spec: { revocation: {} },
@@ -312,7 +312,7 @@ const cases: Case[] = [
     is: "terminating",
   },
   ...[3_600_000, -3_600_000].map((skewMs) => ({
-    that: `nor by a clock that is set ${skewMs > 0 ? "back" : "ahead"}`,
+    that: `deleted and shown as ended, then the clock is set ${skewMs > 0 ? "back" : "ahead"}: stays terminating`,
     skewMs,
     grant: grant({
       deletingSince: now - skewMs - 300_000,
@@ -320,9 +320,13 @@ const cases: Case[] = [
     }),
     is: "terminating",
   })),
-  { that: "what never was in force leaves at once", grant: grant({ deletingSince: now }), is: "terminating" },
   {
-    that: "public realms get a minute's notice at most",
+    that: "deleted before it was in force: terminating at once",
+    grant: grant({ deletingSince: now }),
+    is: "terminating",
+  },
+  {
+    that: "public realm: at most one minute's notice",
     realm: realm({ spec: { trustLevel: "public" } }),
     grant: grant({ status: active, spec: { revocation: {} } }),
     is: "active",
@@ -330,33 +334,33 @@ const cases: Case[] = [
     notice: ["Revoked", 60_000],
   },
   {
-    that: "while the clocks disagree nothing ends for good",
+    that: "the clocks disagree, its end is past: stays active",
     skewMs: -3_600_000,
     grant: grant({ status: active, spec: { validity: { validUntil: at(-1) } } }),
     is: "active",
     notice: ["Expired", -1],
   },
   {
-    that: "nor is what never was in force called expired",
+    that: "the clocks disagree, its end is past, never in force: not Expired",
     skewMs: 3_600_000,
     grant: grant({ spec: { validity: { validUntil: at(-1) } } }),
     is: "ClockSkew",
     says: /3600 s ahead of the operator's, so no grant is ended permanently; synchronize both clocks with NTP/,
   },
   {
-    that: "load balancers are beyond a partner's ceiling",
+    that: "partner realm, load balancers: exceeds the trust level",
     grant: grant({ spec: { hard: { "services.loadbalancers": "1" } } }),
     is: "ExceedsTrustCeiling",
     says: /spec\.hard\[services\.loadbalancers\] is 1; trust level partner allows 0/,
   },
   {
-    that: "an end is below a public realm's",
+    that: "public realm, no end: exceeds the trust level",
     realm: realm({ spec: { trustLevel: "public" } }),
     is: "ExceedsTrustCeiling",
     says: /spec\.validity\.validUntil is not set; trust level public allows at most 30 days after the start/,
   },
   {
-    that: "other destinations than the realm are beyond a public realm's",
+    that: "public realm, other destinations: exceeds the trust level",
     realm: realm({ spec: { trustLevel: "public" } }),
     grant: grant({
       spec: {
@@ -369,7 +373,7 @@ const cases: Case[] = [
     wakeIn: 86_400_000,
   },
   {
-    that: "a long notice is beyond a public realm's",
+    that: "public realm, long notice: exceeds the trust level",
     realm: realm({ spec: { trustLevel: "public" } }),
     grant: grant({ spec: { validity: { validUntil: at(86_400_000) }, termination: { noticeSeconds: 61 } } }),
     is: "ExceedsTrustCeiling",
@@ -377,7 +381,7 @@ const cases: Case[] = [
     wakeIn: 86_400_000,
   },
   {
-    that: "a ceiling that was lowered ends nothing at once that is in force",
+    that: "trust level lowered, load balancers in force: stays active",
     realm: realm({ spec: { trustLevel: "public" } }),
     grant: grant({
       status: active,
@@ -387,29 +391,29 @@ const cases: Case[] = [
     wakeIn: day - 60_000,
   },
   {
-    that: "an end in the past does not undo a revocation",
+    that: "Revoked, its end is past: stays Revoked",
     grant: grant({ status: { phase: "Revoked" }, spec: { validity: { validUntil: at(-1) } } }),
     is: "Revoked",
   },
   {
-    that: "a later end does not undo an expiry",
+    that: "Expired, a later end is set: stays Expired",
     grant: grant({ status: { phase: "Expired" }, spec: { validity: { validUntil: at(9) } } }),
     is: "Expired",
   },
   {
-    that: "a revocation does not rename an expiry",
+    that: "Expired, then revoked: stays Expired",
     grant: grant({ status: { phase: "Expired" }, spec: { revocation: {} } }),
     is: "Expired",
   },
   {
-    that: "a deletion comes before all",
+    that: "Expired, then deleted: terminating",
     grant: grant({ deletingSince: now, status: { phase: "Expired" } }),
     is: "terminating",
   },
 ];
 
 for (const { that, is, says, wakeIn, notice, ...given } of cases) {
-  Deno.test(`standing: ${that}`, () => {
+  Deno.test(`lifecycle: ${that}`, () => {
     const lifecycle = lifecycleOf({
       grant: given.grant ?? grant(),
       realm: "realm" in given ? given.realm : realm(),

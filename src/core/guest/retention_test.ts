@@ -38,7 +38,7 @@ const after = (world: GuestWorld): GuestWorld => {
 /** Closed, and known to be empty. */
 const empty = () => after(listed(closed("Retain")));
 
-Deno.test("retention: an empty namespace goes a day after it was found to be closed and empty, if it is so still", () => {
+Deno.test("retention: closed and empty for a day, and still so: deleted", () => {
   const world = closed("Retain");
   assert.deepEqual([does(world), planGuest(world).needsStored], [[], true], "the quota's word isn't enough");
   assert.deepEqual(does({ ...world, storedError: "no" }), [], "nor is none");
@@ -50,7 +50,7 @@ Deno.test("retention: an empty namespace goes a day after it was found to be clo
   assert.deepEqual(does(listed(due)), ["delete guest-bob-home"]);
 });
 
-Deno.test("retention: what was restored meanwhile is found before the deletion, and keeps the namespace for good", () => {
+Deno.test("retention: data restored meanwhile: found before the deletion, and the namespace is kept permanently", () => {
   const due = { ...empty(), now: now + 1000 + day };
   for (const stored of [{ claims: 1, snapshots: 0 }, { claims: 0, snapshots: 1 }]) {
     const kept = after(listed(due, stored));
@@ -59,7 +59,7 @@ Deno.test("retention: what was restored meanwhile is found before the deletion, 
   }
 });
 
-Deno.test("retention: a namespace that was made for another is found empty, and goes, as any other", () => {
+Deno.test("retention: an empty namespace made for another identity: deleted like any other", () => {
   const world = { ...closed("Retain"), realm: realm({ spec: { identity: "bob-home.elsewhere.ts.net" } }) };
   const found = after(listed(world));
   assert.notEqual(record(found)["keystone.io/empty-since"], undefined);
@@ -67,7 +67,7 @@ Deno.test("retention: a namespace that was made for another is found empty, and 
   assert.deepEqual(does(listed({ ...found, now: now + 1000 + day })), ["delete guest-bob-home"]);
 });
 
-Deno.test("retention: claims are kept, unless every grant said otherwise", () => {
+Deno.test("retention: claims are kept unless every grant specifies Delete", () => {
   const kept = closed("Retain", "2");
   assert.equal(record(kept)["keystone.io/kept"], "true");
   assert.deepEqual(does(listed({ ...kept, now: now + 99 * day }, { claims: 2, snapshots: 0 })), []);
@@ -90,7 +90,7 @@ const others: [string, Partial<NamespaceFacts>][] = [
   ["made by an earlier version", { annotations: {} }],
 ];
 for (const [what, facts] of others) {
-  Deno.test(`retention: of a namespace that was ${what} nothing is deleted, and how to do it is said`, () => {
+  Deno.test(`retention: a namespace that was ${what}: nothing is deleted, and the event has the command`, () => {
     for (const volumes of ["Retain", "Delete"] as const) {
       const before = { ...counting(begun(volumes), "1"), pods: [], now: now + 501 * day };
       const seen = { ...before, namespace: { ...before.namespace!, ...facts } };
@@ -105,7 +105,7 @@ for (const [what, facts] of others) {
   });
 }
 
-Deno.test("retention: what is recorded of another namespace of that name counts for nothing", () => {
+Deno.test("retention: records of an earlier namespace of the name: ignored", () => {
   const found = empty();
   const restored = (facts: Partial<NamespaceFacts>): GuestWorld => ({
     ...found,
@@ -127,7 +127,7 @@ Deno.test("retention: what is recorded of another namespace of that name counts 
   assert.deepEqual(does(after(listed(copied))), [], "its day begins now");
 });
 
-Deno.test("retention: nothing is deleted while a grant waits for its Realm, also at the moment at which another ends", () => {
+Deno.test("retention: a grant waits for its Realm: nothing is deleted, even when another grant ends", () => {
   const due = listed({ ...empty(), now: now + 1000 + day });
   const waiting = grant({ name: "waits", spec: { granteeRealm: "bob-home" } });
   const ends = { ...ending("Delete"), status: { phase: "Active" as const } };
@@ -136,7 +136,7 @@ Deno.test("retention: nothing is deleted while a grant waits for its Realm, also
   }
 });
 
-Deno.test("retention: nothing is deleted while the quota isn't in force, or the clocks disagree", () => {
+Deno.test("retention: the quota isn't in force or the clocks disagree: nothing is deleted", () => {
   const due = listed({ ...empty(), now: now + 1000 + day });
   assert.deepEqual(does({ ...due, skewMs: 5000 }), []);
   assert.ok(!does({ ...due, quota: undefined }).includes("delete guest-bob-home"));
@@ -144,7 +144,7 @@ Deno.test("retention: nothing is deleted while the quota isn't in force, or the 
   assert.ok(!does(lagging).includes("delete guest-bob-home"));
 });
 
-Deno.test("retention: a namespace that is handed over forgets that Keystone had made it", () => {
+Deno.test("retention: a namespace is handed over: no longer counts as made by Keystone", () => {
   const world = annotated(begun("Delete"), { "keystone.io/grantee": "Realm/bob-home/eve.example/" });
   const [write] = effectsOf(planGuest(annotated(world, { "keystone.io/adopt": "yes" })));
   const { annotations } = (write as { patch: unknown; body: MergePatch }).body.metadata!;

@@ -37,7 +37,7 @@ const ending = grant({ spec: { ...terms, validity: { validUntil: at(1000) } } })
 const stands = using(converged(guestWorld({ realm: bob, grants: [ending] })), inUse);
 const ended = { ...stands, now: now + 1000 };
 
-Deno.test("services: at the end all that let the world in become internal, whatever is counted", () => {
+Deno.test("services: at the end: all exposed Services become internal, whatever the usage", () => {
   assert.deepEqual(planGuest(stands).needsServices, false, "while it is granted nobody looks");
   const plan = planGuest(ended);
   assert.deepEqual([plan.needsServices, plan.draining], [true, true]);
@@ -52,7 +52,7 @@ Deno.test("services: at the end all that let the world in become internal, whate
   );
 });
 
-Deno.test("services: while it isn't known what there is, the end isn't told as done, and why is said", () => {
+Deno.test("services: Services unknown: the drain isn't reported as finished, and the reason is shown", () => {
   const enforcement = (world: GuestWorld) => enforcementsOf(world, planGuest(world)).get("alice-to-bob")!;
   assert.equal(enforcement({ ...ended, pods: [] }).draining, true);
   const unseen = enforcement({ ...ended, pods: [], servicesError: "services is forbidden." });
@@ -68,7 +68,7 @@ const cut = (keys: Record<string, number>) => {
   return { ...world, grants: [less], services: all };
 };
 
-Deno.test("services: a cut takes the newest first, until the rest is within what is granted", () => {
+Deno.test("services: a reduction: the newest become internal first, until the rest is within the grants", () => {
   assert.deepEqual(chosen(cut({ "services.loadbalancers": 1 })), ["new"]);
   assert.deepEqual(chosen(cut({ "services.loadbalancers": 0 })), ["new", "old"]);
   assert.deepEqual(chosen(cut({ "services.nodeports": 3 })), ["new"]);
@@ -77,13 +77,13 @@ Deno.test("services: a cut takes the newest first, until the rest is within what
   assert.deepEqual(chosen(cut({})), []);
 });
 
-Deno.test("services: without an end none is touched, whatever is in use", () => {
+Deno.test("services: no end: none is changed, whatever the usage", () => {
   const world = using(converged(guestWorld({ realm: bob, grants: [grant({ status: active })] })), inUse);
   assert.deepEqual(chosen({ ...world, services: all }), []);
   assert.equal(planGuest(world).needsServices, false);
 });
 
-Deno.test("services: what the quota counts of each", () => {
+Deno.test("services: quota usage of each type", () => {
   const ports = [{ nodePort: 30_001 }, {}];
   assert.equal(exposedUsage({}), undefined);
   assert.equal(exposedUsage({ type: "ClusterIP", ports }), undefined);

@@ -64,7 +64,7 @@ const textOf = ({ family, first, last }: Block): string =>
 /** Numbers of addresses that are looked at in one run of a property. */
 const looks = { minLength: 8, maxLength: 24 };
 
-Deno.test("tiers: exactly what the destinations grant is open, whatever their union, in both families", () => {
+Deno.test("tiers: any destinations: exactly their addresses are open, in both families", () => {
   let [open, closed] = [0, 0];
   fc.assert(
     fc.property(
@@ -99,7 +99,7 @@ Deno.test("tiers: exactly what the destinations grant is open, whatever their un
   assert.ok(open > 500 && closed > 500, `${open} open, ${closed} closed`);
 });
 
-Deno.test("tiers: of a name exactly the answers that are public, or within what the grant says, are open", () => {
+Deno.test("tiers: a DNS name: exactly the public answers and those inside within are open", () => {
   let [open, closed] = [0, 0];
   fc.assert(
     fc.property(
@@ -132,7 +132,7 @@ Deno.test("tiers: of a name exactly the answers that are public, or within what 
   assert.ok(open > 50 && closed > 200, `${open} open, ${closed} closed`);
 });
 
-Deno.test("tiers: an except lies strictly in its block, and none lies in another", () => {
+Deno.test("tiers: an except lies strictly inside its block, and none inside another", () => {
   fc.assert(
     fc.property(fc.array(someBlock, { maxLength: 4 }), fc.array(someBlock, { maxLength: 4 }), (blocks, except) => {
       const { egress } = resolveDestinations(blocks.map(textOf), worldOf({ except: except.map(textOf) }));
@@ -149,7 +149,7 @@ Deno.test("tiers: an except lies strictly in its block, and none lies in another
   );
 });
 
-Deno.test("tiers: no cloud's metadata service is open to anybody but by its own name", () => {
+Deno.test("tiers: metadata services of clouds: open only if named themselves", () => {
   for (const service of metadataServices.map(cidr)) {
     const at = address(service.split("/")[0]!);
     for (const wide of ["0.0.0.0/0", "::/0", "internet", "169.254.0.0/16", "fc00::/7", "fd00::/8", "fe80::/10"]) {
@@ -182,7 +182,7 @@ const disguises = [
 ];
 
 for (const disguise of disguises) {
-  Deno.test(`tiers: a name that answers ${disguise} opens nothing`, () => {
+  Deno.test(`tiers: a DNS name that resolves to ${disguise} opens nothing`, () => {
     const { egress, resolved } = resolveDestinations(
       ["zone.example.com:443"],
       worldOf({ addressesOfName: () => [disguise], mayNameProtected: true }),
@@ -192,7 +192,7 @@ for (const disguise of disguises) {
   });
 }
 
-Deno.test("tiers: behind a translator of one's own IPv4 is judged as such, and its space stays closed without it", () => {
+Deno.test("tiers: a configured NAT64 prefix: judged as IPv4; an unconfigured one: stays closed", () => {
   const text = "64:ff9b:1:64::/96";
   const { clusterRanges } = parseSettings({ clusterRanges: { nat64: [text] } });
   const specialRanges = specialRangesOf([], clusterRanges);
@@ -213,7 +213,7 @@ Deno.test("tiers: behind a translator of one's own IPv4 is judged as such, and i
   assert.deepEqual(positionOf(parseRange("64:ff9b:1:64::cb00:7107")!, specialRanges).inside, []);
 });
 
-Deno.test("tiers: a destination that opens less than it says tells so, and internet opens what it says", () => {
+Deno.test("tiers: a destination opens less than it names: reported; internet: not reported", () => {
   const reported = (text: string, more: Partial<DestinationWorld> = {}) =>
     resolveDestinations([text], worldOf(more)).resolved[0]!.narrowed;
   assert.match(
@@ -242,7 +242,7 @@ Deno.test("tiers: a destination that opens less than it says tells so, and inter
   assert.equal(reported("nas.example.com", { addressesOfName, within: ["192.168.1.0/24"] }), undefined);
 });
 
-Deno.test("tiers: what can't be read in within or except keeps closed what it is about, and no realm", () => {
+Deno.test("tiers: an unreadable within or except: its destinations stay closed, realms don't", () => {
   const bob = { ranges: [parseRange("100.64.0.2")!], proxies: [] };
   const lists = {
     addressesOfName: () => ["203.0.113.7"],
@@ -261,7 +261,7 @@ Deno.test("tiers: what can't be read in within or except keeps closed what it is
   );
 });
 
-Deno.test("tiers: where a Realm is named internet the word opens nothing, neither the Realm nor the internet", () => {
+Deno.test("tiers: a Realm is named internet: the keyword opens neither the Realm nor the internet", () => {
   const { egress, resolved } = resolveDestinations(
     ["internet:443"],
     worldOf({ realmPeersOf: () => ({ ranges: [parseRange("100.64.0.2")!], proxies: [] }) }),

@@ -44,7 +44,7 @@ const subjectsIn = (write: ApproverWrite): string[] =>
 const kinds = (writes: readonly ApproverWrite[]) => writes.map((write) => Object.keys(write)[0]);
 const lifecycle = after(writesOf(world()), world());
 
-Deno.test("a member's subjects may approve for it, and read and patch what lists it: the role first, then the binding", () => {
+Deno.test("a member's subjects may approve for it, and read and patch its SuperEntities: the role first, then the binding", () => {
   const writes = writesOf(world({ entities: ["two", "homes"] }));
   assert.deepEqual(kinds(writes), ["role", "binding"]);
   const [{ role }, { binding }] = writes as [{ role: { rules: unknown } }, { binding: { subjects: unknown } }];
@@ -60,7 +60,7 @@ Deno.test("a member's subjects may approve for it, and read and patch what lists
   ]);
 });
 
-Deno.test("what stands is not written again, also with an owner of before", () => {
+Deno.test("up to date, even with an earlier owner: nothing is written", () => {
   assert.deepEqual(writesOf(lifecycle), []);
   const again = { ...lifecycle, role: { ...lifecycle.role!, owners: ["gone", bob.uid] } };
   assert.deepEqual(writesOf(again), []);
@@ -71,13 +71,13 @@ Deno.test("what stands is not written again, also with an owner of before", () =
   ]);
 });
 
-Deno.test("other subjects are bound in place of those before", () => {
+Deno.test("the subjects change: the new ones replace the old ones", () => {
   const spec = { ...bob.spec, subjects: [{ kind: "User" as const, name: "bob@example.com" }] };
   const writes = writesOf({ ...lifecycle, realm: { ...bob, spec } });
   assert.deepEqual(writes.map(subjectsIn), [[], ["bob@example.com", accountFor({ ...bob, spec }).name]]);
 });
 
-Deno.test("whoever goes is taken out first, and whoever stays stays, because those who come may be refused", () => {
+Deno.test("the subjects change: removed ones go first and the rest stays, because adding may be refused", () => {
   const user = (name: string) => ({ kind: "User" as const, name });
   const of = (...names: string[]) => ({ ...bob, spec: { ...bob.spec, subjects: names.map(user) } });
   const before = after(writesOf(world({ realm: of("ann", "ben") })), world());
@@ -88,12 +88,12 @@ Deno.test("whoever goes is taken out first, and whoever stays stays, because tho
 
 for (
   const [what, facts] of [
-    ["is no member any more", { entities: [] }],
+    ["is no longer a member", { entities: [] }],
     ["is gone", { realm: undefined }],
     ["is being deleted", { realm: { ...bob, deleting: true } }],
   ] as [string, Partial<ApproverWorld>][]
 ) {
-  Deno.test(`a realm that ${what} has nobody who approves: the binding goes first, and once`, () => {
+  Deno.test(`a realm that ${what}: nobody may approve, and the binding is emptied first, once`, () => {
     const closing = writesOf({ ...lifecycle, ...facts });
     assert.deepEqual(kinds(closing), ["binding", "role"]);
     const closed = after(closing, { ...lifecycle, ...facts });
