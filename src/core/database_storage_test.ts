@@ -86,7 +86,7 @@ Deno.test("storage: any sequence of writes: a reading is due before the size exc
   const { quotaBackendBytes, closeGuestWritesAt } = rules();
   let [bytes, revision, at] = [0, 1, 0];
   let last: StorageReading = { bytes, revision, at };
-  // The fastest writer of the largest objects, looked at as often as the Lease is renewed.
+  // The fastest writer of the largest objects, checked at each renewal of the Lease.
   for (; guestWritesAt(last.bytes, "Open", rules()) === "Open"; at += 5000) {
     if (isReadingDue(last, { revision, at }, rules(), "Open")) last = { bytes, revision, at };
     bytes += 5000 * 30_000;

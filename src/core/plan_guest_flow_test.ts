@@ -65,7 +65,7 @@ Deno.test("guest flow: guests' writes close or open: one write, with or without 
         assert.deepEqual(written(present, closed)?.annotations, { "keystone.io/guest-writes": closed });
       }
       const opening = written(flow(closed), "Open");
-      assert.ok(opening && opening.annotations === undefined, "server-side apply takes it away");
+      assert.ok(opening && opening.annotations === undefined, "server-side apply removes it");
       assert.equal(written(flow(closed), closed), undefined);
     }
     assert.ok(written(flow("Closed"), "PodsClosed"));

@@ -46,7 +46,7 @@ Deno.test("a SuperEntity as grantee: its approved members' subjects and verified
     spec: { quorum: 2 },
   });
   const fewer = granteeFrom(undefined, partly, named(one, two, three))!;
-  assert.equal(fewer.spec.trustLevel, "partner", "who didn't approve is nobody's guest");
+  assert.equal(fewer.spec.trustLevel, "partner", "a member without approval doesn't count");
   assert.equal(fewer.spec.subjects!.length, 2);
 });
 

@@ -91,7 +91,7 @@ Deno.test("grant: Active only once the quota and the network policies are in for
   for (const lack of [{ quota: lacking("QuotaPending") }, { network: lacking("Applying") }]) {
     const late = plan({ enforcement: enforcement(lack) });
     assert.equal(late.status!.phase, "Pending");
-    assert.deepEqual(late.events, [], "that writing takes a moment is no news");
+    assert.deepEqual(late.events, [], "no event while writing is in progress");
     assert.equal(
       plan({ enforcement: enforcement(lack), grant: grant({ status: { phase: "Active" } }) }).status!.phase,
       "Active",
@@ -321,7 +321,7 @@ Deno.test("grant: guests' writes closed: only grants in force have the condition
   assert.equal(ready(reported)?.status, "True", "all of it is enforced");
   const before = grant({ status: reported.status! });
   assert.deepEqual(plan({ grant: before, guestWrites: "Closed" }).status, reported.status);
-  assert.deepEqual(closed(plan({ grant: before })), closed(reported), "what isn't known yet changes nothing");
+  assert.deepEqual(closed(plan({ grant: before })), closed(reported), "an unknown state changes nothing");
   assert.equal(closed(plan({ grant: before, guestWrites: "Open" })), undefined);
   assert.equal(closed(plan()), undefined);
   const pending = plan({

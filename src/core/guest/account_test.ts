@@ -8,7 +8,7 @@ import type { GuestWorld } from "./guest_world.ts";
 
 const bob = realm({ createdAt: now - 10_000 });
 const account = accountFor(bob);
-/** As an earlier version named it. */
+/** The account's name in an earlier version. */
 const earlier = accountFor(bob, { name: "realm-bob-home" });
 const lifecycle = (identity: IdentityFacts, known: RealmFacts | undefined = bob): GuestWorld => ({
   ...converged(guestWorld({ realm: bob })),
@@ -78,7 +78,7 @@ Deno.test("account: of an earlier version: stays while it can't belong to others
   const upgraded = { ...before, binding };
   assert.deepEqual([goes(upgraded), letIn(upgraded, earlier)], [false, true]);
   assert.deepEqual([goes(converged(upgraded)), letIn(converged(upgraded), earlier)], [false, true]);
-  assert.equal(letIn(given, earlier), false, "and isn't let in where it isn't");
+  assert.equal(letIn(given, earlier), false, "without access where it isn't valid");
   for (
     const world of [
       { ...upgraded, accounts: [{ ...earlier, createdAt: now - 20_000 }] },

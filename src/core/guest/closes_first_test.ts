@@ -43,7 +43,7 @@ const pod = (facts: Partial<PodFacts> & { name: string }): PodFacts => ({
   ...facts,
 });
 
-/** With these pods, which the quota counts. */
+/** Adds pods, which the quota counts. */
 const holding = (world: GuestWorld, ...pods: PodFacts[]): GuestWorld => ({
   ...world,
   pods,
@@ -52,7 +52,7 @@ const holding = (world: GuestWorld, ...pods: PodFacts[]): GuestWorld => ({
     : {}),
 });
 
-/** The same object, of which a field can't be read. */
+/** Makes fields of an object unreadable. */
 function broken<T extends object>(object: T, ...fields: (keyof T)[]): T {
   const thrown = () => {
     throw new TypeError("that is no function");
@@ -67,7 +67,7 @@ const thrown = () => {
   throw new TypeError("that is no function");
 };
 
-/** Whatever could be wrong with what a plan is made from, one thing at a time. */
+/** Faults in a plan's input, one at a time. */
 const faults: Record<string, (world: GuestWorld) => GuestWorld> = {
   "the Realms by name": (world) => ({ ...world, realmNamed: thrown }),
   "the DNS answers": (world) => ({ ...world, addressesOfName: thrown }),
@@ -193,7 +193,7 @@ const leaving = (world: GuestWorld): GuestWorld => ({ ...world, namespace: { ...
 Deno.test("namespace in deletion: at the end access, policies and quota close, and pods are deleted at once", () => {
   const account = accountFor(bob);
   const stands = { ...converged(guestWorld({ realm: bob, grants: [ending()] })), accounts: [account] };
-  assert.deepEqual(allOf(planGuest(leaving(stands))), [], "what is granted stays until then");
+  assert.deepEqual(allOf(planGuest(leaving(stands))), [], "grants in force stay until then");
   const pods = [pod({ name: "runs" }), pod({ name: "year", terminating: true, graceSeconds: 31_536_000 })];
   const world = leaving({ ...stands, now: now + 1000, pods });
   const plan = planGuest(world);
@@ -223,7 +223,7 @@ Deno.test("namespace in deletion: nothing is created, and present objects follow
   const narrowed = planGuest(leaving({ ...world, grants: [cut] }));
   assert.deepEqual(allOf(narrowed), ["Writing NetworkPolicy guest-bob-home/grant-alice-to-bob"]);
   const foreign = leaving({ ...world, namespace: { ...world.namespace!, labels: {} }, now: now + 1000 });
-  assert.deepEqual(allOf(planGuest(foreign)), [], "what Keystone hasn't made is nobody's business");
+  assert.deepEqual(allOf(planGuest(foreign)), [], "objects not made by Keystone are left alone");
 });
 
 Deno.test("namespace in deletion without default deny: its pods are deleted", () => {

@@ -1,4 +1,4 @@
-/** What a guest reaches of the grantor's home, from the Grant to the policies and back to what the Grant says of it. */
+/** Reach of a guest in the grantor's network: from the Grant to the policies and back to the Grant's status. */
 import assert from "node:assert/strict";
 import { alice, converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/made_facts.ts";
 import { defaultSettings, type GrantSpec, type GrantStatus, parseSettings, type Settings } from "../../api/mod.ts";
@@ -25,7 +25,7 @@ const openedBy = (world: GuestWorld, name = "grant-alice-to-bob"): string[] =>
     to!.map(({ ipBlock }) => [ipBlock!.cidr, ...ipBlock!.except ?? []].join("-"))
   );
 
-/** The status that the grant gets once all of it stands. */
+/** The grant's status once everything is applied. */
 function statusOf(world: GuestWorld): GrantStatus {
   const after = converged(world);
   const enforcement = enforcementsOf(after, planGuest(after)).get("alice-to-bob")!;
@@ -67,7 +67,7 @@ Deno.test("network: a DNS name resolves to a node's address of any type: opens n
     resources: [],
   };
   const unread = { nodes: false, services: false, api: false, classes: false };
-  // A range of the nodes' LAN that a person names comes beside what the nodes tell, not in its place.
+  // A configured range of the nodes' LAN is added to the reported addresses and doesn't replace them.
   const settings = parseSettings({ clusterRanges: { nodes: ["192.168.7.0/24"] } });
   const cluster = clusterFacts({ nodes: [node], services: [], api: ["198.51.100.6"], classes: [], unread }, settings);
   for (const address of ["203.0.113.5", "192.168.1.5", "198.51.100.6", "192.168.7.9"]) {
@@ -97,12 +97,12 @@ Deno.test("network: except is excluded from all destinations but realms", () => 
   assert.ok(opened.includes("203.0.113.0/24-203.0.113.128/25"));
   assert.ok(opened.includes("192.168.1.0/24-192.168.1.1/32"));
   assert.ok(opened.includes("203.0.113.7/32"));
-  assert.ok(opened.includes("100.64.0.2/32"), "the realm's node is closed by taking its name out");
+  assert.ok(opened.includes("100.64.0.2/32"), "the realm's node closes only if its name is removed");
   assert.ok(opened.every((text) => !/^203\.0\.113\.(130|200)/.test(text)));
   const [internet] = opened;
   assert.ok(internet!.startsWith("0.0.0.0/0-") && internet!.includes("-203.0.113.128/25"));
   const behind = opened.find((text) => text.startsWith("64:ff9b::/96"))!;
-  assert.ok(behind.includes("-64:ff9b::cb00:7180/121"), "by NAT64 neither");
+  assert.ok(behind.includes("-64:ff9b::cb00:7180/121"), "nor through NAT64");
   assert.match(statusOf(world).resolvedDestinations![2]!.error!, /203\.0\.113\.128\/25 of spec\.networkPolicy\.except/);
 });
 
@@ -111,7 +111,7 @@ Deno.test("network: destinations and except are removed together: excluded range
   assert.deepEqual(before.except, ["203.0.113.7"]);
   const active = { ...before, phase: "Active" as const };
   const cut = home({}, {}, active);
-  assert.deepEqual(openedBy(cut), ["203.0.113.0/24-203.0.113.7/32"], "on notice it opens what it opened");
+  assert.deepEqual(openedBy(cut), ["203.0.113.0/24-203.0.113.7/32"], "on notice the same addresses stay open");
   const noticed = statusOf(cut);
   assert.deepEqual(noticed.reductions!.map(({ allowedDestinations, except }) => [allowedDestinations, except]), [
     [["203.0.113.0/24"], ["203.0.113.7"]],
@@ -156,7 +156,7 @@ Deno.test("network: a grant opens less than it names: condition NetworkNarrowed,
   };
   const { conditions, ...status } = statusOf(wide);
   const old = { ...status, conditions: conditions!.filter(({ type }) => type !== "NetworkNarrowed") };
-  assert.deepEqual(events(old), ["NetworkNarrowed"], "an upgrade tells it");
+  assert.deepEqual(events(old), ["NetworkNarrowed"], "an upgrade reports it");
   assert.deepEqual(events(statusOf(wide)), []);
 });
 

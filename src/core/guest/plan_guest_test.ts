@@ -64,7 +64,7 @@ Deno.test("guest: objects are created in safe order, each once, access last", ()
     ["ConfigMap/keystone"],
   ]);
   const uncounted = afterWrites(world, plan, Infinity, false);
-  assert.deepEqual(writes(uncounted), [], "nobody comes in before admission counts");
+  assert.deepEqual(writes(uncounted), [], "nobody has access before admission enforces the quota");
   const counted = afterWrites(world, plan);
   assert.deepEqual(stages(planGuest(counted)), [["RoleBinding/keystone-guest"]]);
   assert.deepEqual(writes(carriedOut(counted)), []);
@@ -273,7 +273,7 @@ Deno.test("guest: more reductions than the status holds: the rest shares the lat
   const cuts = enforcementsOf(world, planGuest(world)).get("alice-to-bob")!.reductions;
   assert.equal(cuts.length, 8);
   assert.equal(cuts[7]!.until, now + 300_000);
-  assert.equal(cuts[7]!.hard.get("requests.cpu")!.toString(), "13", "what either of them keeps is kept");
+  assert.equal(cuts[7]!.hard.get("requests.cpu")!.toString(), "13", "the larger of both amounts stays");
 });
 
 Deno.test("guest: only one grant names a key: others aren't limited by it, and it ends with the last grant", () => {
@@ -390,7 +390,7 @@ Deno.test("guest: a deleted Realm is created again: the same one only once its n
   assert.deepEqual(access.reason, "NamespaceConflict");
   assert.match(access.message, /Realm bob-home has no trusted node yet\. Nobody has access until that node is/);
   assert.ok(converged({ ...waiting, realm: bob }).binding);
-  // One that never had a node, since there is no tailnet, is told by its identity alone.
+  // Without a tailnet there is no node, so the identity alone decides.
   const plain = converged(guestWorld({ grants: [grant({ status: active })] }));
   assert.ok(converged({ ...converged({ ...plain, realm: undefined }), realm: realm() }).binding);
 });
@@ -425,13 +425,13 @@ Deno.test("guest: the Realm is deleted: pods keep the rules they were admitted b
   const { network, access, quota } = enforcementsOf(lost, planGuest(lost)).get("alice-to-bob")!;
   assert.deepEqual([network.reason, access.reason, quota.status], ["GranteeUnknown", "GranteeUnknown", "True"]);
   assert.match(network.message, /Traffic to and from the node of bob-home is denied: There is no Realm bob-home\./);
-  // Of one that was made before this was on record, the label tells.
+  // A namespace from a version without the record: the label decides.
   const { "keystone.io/trust": _, ...annotations } = world.namespace!.annotations;
   assert.equal(
     levelOf(converged({ ...world, realm: undefined, namespace: { ...world.namespace!, annotations } })),
     "baseline",
   );
-  // What nobody could have written counts for nothing.
+  // An invalid record is ignored.
   const forged = { ...lost.namespace!, annotations: { ...annotations, "keystone.io/trust": "root" }, labels };
   assert.equal(levelOf(converged({ ...lost, namespace: forged })), "restricted");
 });
@@ -452,7 +452,7 @@ Deno.test("guest: the node isn't verified: its policy closes at once, and the gr
   assert.match(network.message, /^Traffic to and from the node of bob-home is denied: Another node \(n2\) has taken/);
   assert.match(destinations[0]!.error!, /^Another node \(n2\)/);
   assert.deepEqual(destinations[1]!.addresses, ["203.0.113.0/24"]);
-  // While nobody can be asked it is said, and nothing is wrong.
+  // While the tailnet can't be queried this is shown, but not as an error.
   const unknown = { ...bob, status: { conditions: [{ ...condition, status: "Unknown" as const }] } };
   const waiting = converged({ ...world, realm: unknown, grants: [grant()] });
   const enforcement = enforcementsOf(waiting, planGuest(waiting)).get("alice-to-bob")!;
@@ -511,7 +511,7 @@ Deno.test("guest: a namespace is handed over: left alone until a grant is in for
     spec: { validity: { validUntil: at(1) }, termination: { noticeSeconds: 0, volumes: "Delete" } },
   });
   const taken = converged(guestWorld({ namespace: foreign, grants: [granted] }));
-  assert.equal(taken.namespace!.annotations["keystone.io/volumes"], "Retain", "whoever stored them said nothing");
+  assert.equal(taken.namespace!.annotations["keystone.io/volumes"], "Retain", "no grant applied to the stored volumes");
   const ended = { ...using(taken, { persistentvolumeclaims: "1" }), now: now + 1 };
   assert.ok(!writes(afterWrites(ended, planGuest(ended))).includes("-volumes"));
 });
@@ -540,7 +540,7 @@ Deno.test("guest: an adopt annotation on the realm's own namespace: removed, so 
   const closed = converged({ ...world, grants: [] });
   assert.deepEqual(writes(said(closed)), ["adopt guest-bob-home"]);
   assert.deepEqual(converged(said(closed)), closed);
-  // While nobody is known by the name, it may be meant for who comes.
+  // Without a Realm of the name, the annotation may be meant for a later one.
   assert.deepEqual(writes(said(converged({ ...world, realm: undefined }))), []);
 });
 
@@ -822,7 +822,7 @@ Deno.test("guest: the clocks disagree: no pod is evicted, even for an earlier en
   assert.deepEqual([skewed.stages, skewed.draining], [[], true]);
 });
 
-// Any set of grants, some of them ended, deleted, open or closed, at any step of carrying out the plan.
+// Any set of grants, some ended, deleted, open or closed, at any step of the plan's execution.
 const anyGrant = (name: string) =>
   fc.record({
     hard: fc.dictionary(
@@ -909,12 +909,12 @@ Deno.test("guest: the quota records the provisioning StorageClasses, and keeps t
   assert.deepEqual(writes({ ...lifecycle, cluster: unread }), []);
   assert.equal(converged(offering()).quota!.provisioningClasses, "");
   const foreign = { ...lifecycle, quota: { ...lifecycle.quota!, provisioningClasses: "fast,premade,slow" } };
-  assert.deepEqual(writes(foreign), ["ResourceQuota/keystone"], "what somebody else has written there goes");
+  assert.deepEqual(writes(foreign), ["ResourceQuota/keystone"], "a value written by somebody else is removed");
 });
 
 const device = "requests.example.com/gpu";
 
-/** A grant of cpu only, on a cluster whose nodes have begun to offer devices that a pod has asked for before. */
+/** A grant of cpu only, on a cluster whose nodes now offer a device that an existing pod uses. */
 function withStrayDevice(): { world: GuestWorld; pods: PodFacts[] } {
   const cluster = { ranges: [], extendedKeys: [device], storageClasses: [] };
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })], cluster }));

@@ -35,7 +35,7 @@ const after = (world: GuestWorld): GuestWorld => {
   const { stored: _, ...next } = afterWrites(world, planGuest(world));
   return next;
 };
-/** Closed, and known to be empty. */
+/** A namespace that is closed and known to be empty. */
 const empty = () => after(listed(closed("Retain")));
 
 Deno.test("retention: closed and empty for a day, and still so: deleted", () => {
@@ -72,8 +72,12 @@ Deno.test("retention: claims are kept unless every grant specifies Delete", () =
   assert.equal(record(kept)["keystone.io/kept"], "true");
   assert.deepEqual(does(listed({ ...kept, now: now + 99 * day }, { claims: 2, snapshots: 0 })), []);
   const freed = counting(kept, "0");
-  assert.deepEqual(does(listed({ ...freed, now: now + 99 * day })), [], "one that has kept some goes by hand");
-  assert.deepEqual(does({ ...kept, grants: [ending("Delete")] }), [], "one that said Retain is remembered");
+  assert.deepEqual(
+    does(listed({ ...freed, now: now + 99 * day })),
+    [],
+    "a namespace that has kept volumes is deleted only by hand",
+  );
+  assert.deepEqual(does({ ...kept, grants: [ending("Delete")] }), [], "a grant with Retain is recorded");
   const again = converged({ ...kept, grants: [grant({ name: "next", spec: { termination: { volumes: "Delete" } } })] });
   assert.equal(record(again)["keystone.io/volumes"], "Retain", "also by those that come after it");
   assert.equal(record(again)["keystone.io/kept"], "true");
@@ -81,7 +85,7 @@ Deno.test("retention: claims are kept unless every grant specifies Delete", () =
   assert.deepEqual(does(closed("Delete", "2")), ["delete claims"]);
   assert.deepEqual(does(closed("Delete", "1k")), ["delete claims"], "however the count is written");
   const gone = counting(closed("Delete", "2"), "0");
-  assert.deepEqual(does(listed(gone, { claims: 1, snapshots: 0 })), ["delete claims"], "also what isn't counted yet");
+  assert.deepEqual(does(listed(gone, { claims: 1, snapshots: 0 })), ["delete claims"], "including uncounted claims");
   assert.equal(record(after(listed(gone)))["keystone.io/empty-since"] !== undefined, true);
 });
 
@@ -112,7 +116,7 @@ Deno.test("retention: records of an earlier namespace of the name: ignored", () 
     now: now + 500 * day,
     namespace: { ...found.namespace!, ...facts },
   });
-  // Its end as well: pods that a restore has brought get their time.
+  // Its end is recorded again, so that restored pods get their drain time.
   const other = restored({ uid: "another", createdAt: now + 499 * day });
   const [write] = effectsOf(planGuest(other));
   assert.equal(
@@ -121,7 +125,7 @@ Deno.test("retention: records of an earlier namespace of the name: ignored", () 
     at(500 * day).replace(".000", ""),
   );
   assert.deepEqual(does(listed(other)).filter((what) => what !== "writes"), []);
-  // One that is made anew at once, from the same manifest.
+  // A namespace created again at once from the same manifest.
   const copied = restored({ uid: "another" });
   assert.deepEqual(does(listed(copied)), ["writes"]);
   assert.deepEqual(does(after(listed(copied))), [], "its day begins now");

@@ -38,14 +38,14 @@ const stands = using(converged(guestWorld({ realm: bob, grants: [ending] })), in
 const ended = { ...stands, now: now + 1000 };
 
 Deno.test("services: at the end: all exposed Services become internal, whatever the usage", () => {
-  assert.deepEqual(planGuest(stands).needsServices, false, "while it is granted nobody looks");
+  assert.deepEqual(planGuest(stands).needsServices, false, "Services aren't listed while they are granted");
   const plan = planGuest(ended);
   assert.deepEqual([plan.needsServices, plan.draining], [true, true]);
   assert.deepEqual(chosen({ ...ended, services: all }), ["new", "old", "ports"]);
   const { quota: _, ...uncounted } = ended;
   assert.deepEqual(chosen({ ...uncounted, quota: undefined, services: all }), ["new", "old", "ports"]);
   const leaving = { ...ended, namespace: { ...ended.namespace!, deleting: true }, services: all };
-  assert.deepEqual(chosen(leaving), ["new", "old", "ports"], "also in a namespace that is being deleted");
+  assert.deepEqual(chosen(leaving), ["new", "old", "ports"], "also in a namespace in deletion");
   assert.equal(
     planGuest(using(ended, { "services.loadbalancers": "0", "services.nodeports": "0" })).needsServices,
     false,

@@ -24,7 +24,7 @@ const world: DestinationWorld = {
   mayNameProtected: false,
 };
 
-// What is written, and the peers and ports that it opens.
+// Entry, and the peers and ports that it opens.
 const opens: [string, unknown][] = [
   ["203.0.113.0/24", { to: ["203.0.113.0/24"] }],
   ["203.0.113.7/24", { to: ["203.0.113.0/24"] }],

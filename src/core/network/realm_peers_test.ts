@@ -36,7 +36,7 @@ for (const [what, realm, reason, wrong] of closed) {
     const { ranges, proxies, closed } = peers(realm, [], parseSettings({ realmPeers }));
     assert.deepEqual([ranges, proxies.length, closed?.reason, closed?.wrong], [
       [],
-      // Without an address on the tailnet the node is still known, and so are the proxies to it.
+      // Without a tailnet address the node and its proxies are still known.
       realm?.status.node && !realm.deleting && realm.trustedNode === "n1" ? 1 : 0,
       reason,
       wrong,

@@ -38,7 +38,7 @@ const worldOf = (more: Partial<DestinationWorld> = {}): DestinationWorld => ({
   ...more,
 });
 
-/** Whether rules open an address, as NetworkPolicies are specified: by arithmetic on numbers. */
+/** Reports whether rules open an address by the specification of NetworkPolicy, computed on numbers. */
 const opens = (egress: readonly NetworkPolicyEgressRule[], at: TestAddress): boolean =>
   egress.some(({ to }) =>
     to!.some(({ ipBlock }) =>
@@ -49,7 +49,7 @@ const opens = (egress: readonly NetworkPolicyEgressRule[], at: TestAddress): boo
 const special = [...oracle.protectedBlocks, ...oracle.privateBlocks].flatMap((each) => everyForm(each, oracle.nat64));
 const places = [...special, ...["8.8.8.8", "203.0.113.0/24", "2606:4700::/32", "64:ff9b::808:808"].map(block)];
 
-/** Addresses at the edges of all that matters, and inside of it. */
+/** Addresses at the edges of all relevant ranges and inside them. */
 const someAddress = fc.tuple(fc.constantFrom(...places), fc.nat(4), fc.nat()).map(([place, edge, at]): TestAddress => {
   const near = edges(place);
   const inner = { family: place.family, value: place.first + BigInt(at) % (place.last - place.first + 1n) };
@@ -61,7 +61,7 @@ const someBlock = fc.tuple(someAddress, fc.nat(128)).map(([at, cut]): Block =>
 const textOf = ({ family, first, last }: Block): string =>
   `${addressText({ family, value: first })}/${bitsOf(family) - (last - first + 1n).toString(2).length + 1}`;
 
-/** Numbers of addresses that are looked at in one run of a property. */
+/** Numbers of addresses checked in one run of a property. */
 const looks = { minLength: 8, maxLength: 24 };
 
 Deno.test("tiers: any destinations: exactly their addresses are open, in both families", () => {
@@ -110,7 +110,7 @@ Deno.test("tiers: a DNS name: exactly the public answers and those inside within
         const { egress, resolved } = resolveDestinations(
           ["zone.example.com"],
           worldOf({
-            // However much the grantee is trusted.
+            // At any trust level.
             mayNameProtected: true,
             within: within.map(textOf),
             except: except.map(textOf),
@@ -124,7 +124,7 @@ Deno.test("tiers: a DNS name: exactly the public answers and those inside within
           if (isMeant) open++;
           else closed++;
         }
-        assert.equal(resolved[0]!.error === undefined, expected.length > 0, "it says so when it opens nothing");
+        assert.equal(resolved[0]!.error === undefined, expected.length > 0, "an error if it opens nothing");
       },
     ),
     { numRuns: 400 },
@@ -165,7 +165,7 @@ Deno.test("tiers: metadata services of clouds: open only if named themselves", (
   }
 });
 
-/** IPv6 that ends up at 169.254.169.254 and 192.168.1.1. */
+/** IPv6 forms of 169.254.169.254 and 192.168.1.1. */
 const disguises = [
   "64:ff9b::a9fe:a9fe",
   "64:ff9b::c0a8:101",
@@ -232,7 +232,7 @@ Deno.test("tiers: a destination opens less than it names: reported; internet: no
   assert.equal(
     reported("192.160.0.0/11", { except: ["192.168.0.0/16"] }),
     undefined,
-    "it was said that it stays closed",
+    "excluded ranges are expected to stay closed",
   );
   const addressesOfName = () => ["203.0.113.7", "192.168.1.10"];
   assert.match(

@@ -28,7 +28,7 @@ const unavailable = {
   reason: "TailscaledUnreachable",
   message: "No answer from /x.sock",
 };
-/** The realm after a plan was carried out. */
+/** The realm after a plan was executed. */
 const after = (done: RealmPlan, trustedNode = done.pin ?? "n1") => realm({ trustedNode, status: done.status });
 
 Deno.test("realm: the first node with the name: pinned and shown", () => {
@@ -147,7 +147,7 @@ Deno.test("realm: identity or pin changes: no longer verified, even while the ta
       );
       assert.deepEqual(plan({ realm: { ...realm, status: lost.status }, tailnet }).status.node, undefined);
     }
-    // A change of trust isn't one of identity, and neither is another spelling of it.
+    // A change of the trust level or of the identity's spelling isn't a change of identity.
     for (const spec of [{ trustLevel: "public" as const }, { identity: "BOB-home.tailnet-name.ts.net." }]) {
       const kept = plan({ realm: { ...known, spec: { ...known.spec, ...spec }, generation: 2 }, tailnet });
       assert.equal(condition(kept, "IdentityVerified"), "True");
@@ -200,7 +200,7 @@ Deno.test("realm: a person trusts another node: the previous one is recorded, wi
   assert.deepEqual(second.events.map(({ type, reason }) => [type, reason]), [["Warning", "TrustedNodeChanged"]]);
   const back = plan({ realm: after(second, "n1") });
   assert.deepEqual([back.status.trustedNode, back.status.trustedBefore], ["n1", ["n2"]]);
-  // Released, and nobody there: the last is remembered, as the one that was made for.
+  // Pin removed and no node present: the last trusted node stays recorded.
   const { trustedNode: _, ...released } = after(first);
   const gone = plan({ realm: released, tailnet: running() });
   assert.deepEqual([gone.status.trustedNode, gone.pin], ["n1", undefined]);
@@ -236,7 +236,7 @@ Deno.test("realm: the key expires: one warning 7 days before, and expired by thi
   for (const past of [at(0, after(near)), at(3, after(near), true)]) {
     assert.deepEqual([past.status.connectionState, ready(past).reason], ["Error", "KeyExpired"]);
     assert.equal(conditionOf(past, "KeyExpiring").reason, "KeyExpired");
-    assert.equal(condition(past, "IdentityVerified"), "True", "it is the same node still");
+    assert.equal(condition(past, "IdentityVerified"), "True", "it is still the same node");
     assert.deepEqual(past.events.map(({ type, reason }) => [type, reason]), [["Warning", "KeyExpired"]]);
   }
   assert.equal(conditionOf(plan({}), "KeyExpiring").reason, "KeyNeverExpires");
@@ -285,7 +285,7 @@ Deno.test("realm: the capability is recorded as granted by the policy, within li
       tailnet: running(node(realmCapability === undefined ? {} : { realmCapability })),
     }).status.node!.realmCapability;
   const known = after(plan({ tailnet: running(node({ realmCapability: ["x"] })) }));
-  assert.deepEqual(granted(undefined, known), ['"x"'], "not asked yet, as after a restart: what is known stays");
+  assert.deepEqual(granted(undefined, known), ['"x"'], "unknown, as after a restart: the recorded value stays");
   assert.equal(granted(null, known), undefined);
   assert.equal(granted(), undefined);
   assert.deepEqual(granted([]), []);
@@ -375,7 +375,7 @@ Deno.test("realm: an offline node: lastSeen is the time reported by the control 
   const gone = (lastSeen: string) =>
     plan({ realm: connected, tailnet: running(node({ online: false, lastSeen })), now: now + 90_000 }).status.lastSeen;
   assert.equal(gone("2026-06-01T12:01:20Z"), "2026-06-01T12:01:20Z");
-  assert.equal(gone(lastSeen), "2026-06-01T12:00:00Z", "it was seen later than that");
+  assert.equal(gone(lastSeen), "2026-06-01T12:00:00Z", "lastSeen was later than that");
 });
 
 Deno.test("realm: the node is missing for a moment: not gone; renamed or replaced: gone at once", () => {
@@ -389,7 +389,7 @@ Deno.test("realm: the node is missing for a moment: not gone; renamed or replace
   assert.equal(ready(at(500)).reason, "NodeNotFound");
   assert.equal(ready(at(0, { ...running(), trustedElsewhere: "bob-2.tailnet-name.ts.net" })).reason, "NodeNotFound");
   assert.equal(ready(at(0, running(node({ stableID: "n2" })))).reason, "NodeReplaced");
-  // What never was verified has nothing to lose.
+  // A node that was never verified can't lose anything.
   assert.equal(ready(plan({ tailnet: running(), missingSince: now })).reason, "NodeNotFound");
 });
 
@@ -400,7 +400,7 @@ Deno.test("realm: control server unreachable: an unlisted node doesn't count as 
   assert.deepEqual([unsure.status.connectionState, ready(unsure).reason], ["Unknown", "ControlServerUnreachable"]);
   assert.equal(condition(unsure, "IdentityVerified"), "True");
   assert.deepEqual(unsure.status.node, realmBefore.status.node);
-  // Whom it does list it knows.
+  // A listed node is known.
   assert.equal(
     plan({ realm: realmBefore, tailnet: { ...running(node()), current: false } }).status.connectionState,
     "Connected",

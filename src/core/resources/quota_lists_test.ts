@@ -127,7 +127,7 @@ Deno.test("hard: storage by class if a grant names one, else of any class", () =
   assert.deepEqual([any["requests.storage"], any[key("fast")], any[key("slow")]], ["5Gi", "5Gi", "5Gi"]);
   assert.deepEqual(classesToTell([listFrom({ "requests.storage": "5Gi" })], ["slow"], []), []);
   assert.deepEqual(classesToTell([listFrom({ [key("fast")]: "1Gi" })], ["slow"], []), ["fast", "slow"]);
-  assert.deepEqual(classesToTell([listFrom({})], ["slow"], [key("fast")]), ["fast", "slow"], "once told apart");
+  assert.deepEqual(classesToTell([listFrom({})], ["slow"], [key("fast")]), ["fast", "slow"], "separate keys stay");
 });
 
 Deno.test("hard: devices that nodes offer but no grant includes, and those of earlier grants: zero", () => {
@@ -183,7 +183,7 @@ Deno.test("shares: usage is attributed first to the grants that last longest", (
   assert.deepEqual(
     shares(claims, "99"),
     { forever: "2", later: "2", "also-soon": "2", soon: "2" },
-    "use beyond the sum is nobody's",
+    "usage beyond the sum is attributed to no grant",
   );
 });
 

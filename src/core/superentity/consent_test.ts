@@ -19,7 +19,7 @@ const seen = (entity: SuperEntityFacts, realmNamed: (name: string) => RealmFacts
   subjects: memberSubjects(entity, realmNamed),
 });
 const approvedBy = (entity: Consented) => consentOf(entity).approved.map(({ realm }) => realm);
-/** As the operator leaves it after a look. */
+/** Adds the status that the operator writes. */
 const looked = (entity: SuperEntityFacts, realmNamed: (name: string) => RealmFacts | undefined): SuperEntityFacts => ({
   ...entity,
   status: planSuperEntity({
@@ -32,7 +32,7 @@ const looked = (entity: SuperEntityFacts, realmNamed: (name: string) => RealmFac
     now,
   }).status!,
 });
-/** Approved by all, with the digest of these very subjects. */
+/** Approved by all, with the digest of these subjects. */
 function approvedWith(realmNamed: (name: string) => RealmFacts | undefined): SuperEntityFacts {
   const entity = superEntity();
   const digest = digestOf(entity.name, entity.spec, memberSubjects(entity, realmNamed));
@@ -52,7 +52,7 @@ Deno.test("a subject is added to a member after the approval: all approvals are 
     status.message!,
     /Void, because the terms or a member's subjects have changed: .* alice-home, bob-home/,
   );
-  assert.equal(granteeFrom(undefined, seen(entity, changed), changed)!.deleting, true, "nobody is let in");
+  assert.equal(granteeFrom(undefined, seen(entity, changed), changed)!.deleting, true, "nobody has access");
   assert.equal(poolObstacle(seen(entity, changed), alice)!.reason, "SuperEntityPending");
   assert.deepEqual(approvedBy(seen(entity, before)), ["alice-home", "bob-home"], "changed back, it counts again");
 });
@@ -79,7 +79,7 @@ Deno.test("a member's Realm is deleted: its last known subjects stay approved", 
   assert.equal(approvedBy(seen(entity, realms([user("mallory")], { uid: "another" }))).length, 0, "not of a new one");
 });
 
-/** As an operator that knows nothing of subjects left it: approved, with names subjects in Bob's Realm. */
+/** Status from an operator that didn't record subjects: approved, and Bob's Realm names subjects. */
 function fromBefore(): SuperEntityFacts {
   const entity = superEntity();
   const { approvals } = entity.spec;

@@ -10,7 +10,7 @@ const terms: DigestTerms = {
   ],
 };
 
-// Known answers, by `printf '%s' JSON | sha256sum`: what members have approved must never change by a release.
+// Known answers, by `printf '%s' JSON | sha256sum`: a release must never change the digest of approved terms.
 Deno.test("the digest is the SHA-256 of the canonical JSON", async () => {
   const json = '{"members":[{"contribution":{"pods":"10","requests.cpu":"2"},"realm":"alice-home"},' +
     '{"contribution":{"requests.cpu":"1500m","requests.memory":"4Gi"},"realm":"bob-home"}],' +
@@ -31,7 +31,7 @@ Deno.test("the digest contains a member's subjects if its Realm names others tha
   assert.notEqual(
     digestOf("coop", terms, new Map([["alice-home", []]])),
     digestOf("coop", terms),
-    "nobody is not the group",
+    "no subjects differs from the default group",
   );
 });
 

@@ -23,7 +23,7 @@ const writesOf = (world: ApproverWorld): ApproverWrite[] =>
     object!.kind === "ClusterRole" ? { role: object as ClusterRole } : { binding: object as ClusterRoleBinding }
   );
 
-/** What is there after the writes. */
+/** The objects after the writes. */
 function after(writes: readonly ApproverWrite[], before: ApproverWorld): ApproverWorld {
   const out = { ...before };
   for (const write of writes) {
@@ -55,7 +55,7 @@ Deno.test("a member's subjects may approve for it, and read and patch its SuperE
   ]);
   assert.deepEqual(binding.subjects, [
     { apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "keystone:realm:bob-home" },
-    // The account that `keystone kubeconfig` gives to the realm's people.
+    // The account that `keystone kubeconfig` creates for the realm's people.
     { kind: "ServiceAccount", name: accountFor(bob).name, namespace: "keystone-system" },
   ]);
 });
@@ -99,6 +99,6 @@ for (
     const closed = after(closing, { ...lifecycle, ...facts });
     assert.deepEqual([closed.binding!.subjects, closed.role!.rules], [[], []]);
     assert.deepEqual(writesOf(closed), []);
-    assert.deepEqual(writesOf(world(facts)), [], "and nothing is made for one that never was");
+    assert.deepEqual(writesOf(world(facts)), [], "nothing is created for a realm that never was a member");
   });
 }

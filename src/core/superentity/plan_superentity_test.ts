@@ -38,7 +38,7 @@ function world(entity: SuperEntityFacts, facts: Partial<SuperEntityWorld> = {}):
   };
 }
 const plan = (entity: SuperEntityFacts, facts: Partial<SuperEntityWorld> = {}) => planSuperEntity(world(entity, facts));
-/** The same, looked at again with the status that was written. */
+/** Plans again with the status that was written. */
 const again = (
   entity: SuperEntityFacts,
   facts: Partial<SuperEntityWorld> = {},
