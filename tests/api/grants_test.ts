@@ -57,7 +57,7 @@ Deno.test("grants", async (t) => {
     const pending = await cluster.grantIn("Pending", "trust");
     assert.match(
       pending.status!.message!,
-      /spec\.validity\.validUntil is .* trusted with at most 30 days after the start/,
+      /spec\.validity\.validUntil is .* trust level public allows at most 30 days after the start/,
     );
     await cluster.realms.patch("trust-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
     await cluster.grantIn("Active", "trust", 1000);

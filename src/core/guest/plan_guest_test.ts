@@ -779,7 +779,7 @@ Deno.test("enforcement: Applied only once admission enforces the quota", () => {
   assert.equal(enforcement({ statusHard: {} }).quota.reason, "QuotaPending");
   assert.match(enforcement({ statusHard: {} }).quota.message, /the controller manager has not applied it yet/);
   assert.equal(enforcement({ statusHard: { ...statusHard, "requests.cpu": "1" } }).quota.reason, "QuotaPending");
-  assert.match(enforcement({ used: {} }).quota.message, /not counted yet for .*requests\.cpu/);
+  assert.match(enforcement({ used: {} }).quota.message, /has no usage yet for .*requests\.cpu/);
   assert.equal(enforcement({ specHard: { ...specHard, "requests.cpu": "1" } }).quota.reason, "Applying");
   const { ["count/jobs.batch"]: _, ...withoutJobs } = used;
   assert.equal(enforcement({ used: withoutJobs }).quota.status, "True", "a kind that isn't there can't be counted");

@@ -186,7 +186,7 @@ Deno.test("realm: the trusted node was renamed: the message has the new name; it
     realm,
     tailnet: { ...running(), trustedElsewhere: "bob-2.tailnet-name.ts.net" },
   });
-  assert.match(ready(renamed).message, /the trusted one, n1, is named bob-2\.tailnet-name\.ts\.net now/);
+  assert.match(ready(renamed).message, /the trusted node n1 is now named bob-2\.tailnet-name\.ts\.net/);
   assert.equal(renamed.status.node, undefined);
   const replaced = plan({ realm, tailnet: running(node({ stableID: "n2" })) });
   assert.match(ready(replaced).message, /n1 is no longer on the tailnet/);
@@ -274,7 +274,7 @@ Deno.test("realm: the control server differs from spec.connectionType: reported,
   ]);
   assert.match(
     conditionOf(seen("tailscale", "http://127.0.0.1:8080"), "ConnectionTypeMatches").message,
-    /is tailscale, and the control server is http:\/\/127\.0\.0\.1:8080, .* set spec\.connectionType to headscale/,
+    /is tailscale, but the control server is http:\/\/127\.0\.0\.1:8080, .* Set spec\.connectionType to headscale/,
   );
 });
 
