@@ -34,7 +34,7 @@ export const realmSpec = z.object({
     }).meta(rules(naming(
       "!self.name.startsWith('system:')",
       "self.name",
-      "is reserved for Kubernetes; name the realm's own users or groups",
+      "is reserved for Kubernetes; name users or groups of the realm",
     ))),
   ).max(32).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
     "Users and groups that act for the realm. They have access to its guest namespace while a grant is in force. " +

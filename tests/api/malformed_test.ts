@@ -496,7 +496,7 @@ const realmFields: Field[] = [
       ...["system:masters", "system:authenticated", "system:serviceaccount:default:default"].map((name): Case => [
         name,
         name,
-        `${name} is reserved for Kubernetes; name the realm's own users or groups`,
+        `${name} is reserved for Kubernetes; name users or groups of the realm`,
       ]),
       ...["keystone:realm:bob-home", "keystone:realm:", "keystone:realm:malformed "].map((name): Case => [
         name,

@@ -46,7 +46,8 @@ const quotaName = /^([a-z0-9.-]{1,240}\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,52}[A-Za-
 const mostExtended = 500;
 
 /**
- * Reports whether a quota counts the resource as `requests.<name>`; Kubernetes' own names are counted otherwise or not.
+ * Reports whether a quota counts the resource as `requests.<name>`; Kubernetes' own names are counted otherwise or
+ * rejected.
  */
 const isExtended = (name: string): boolean =>
   quotaName.test(name) &&

@@ -8,7 +8,7 @@ import type { ResourceList } from "../resources/resource_list.ts";
 /** Longest grace period of an evicted pod, because a guest's pod can request a year. */
 export const maxGraceSeconds = 30;
 
-/** Reports whether a quota key counts pods, so that evicting pods frees it. */
+/** Reports whether pods use a quota key, so that evicting pods frees it. */
 const isPodKey = (key: string): boolean => /^(pods$|requests\.|limits\.)/.test(key) && key !== "requests.storage";
 
 /** Reports whether usage exceeds the quota in a key that evicting pods frees. */
