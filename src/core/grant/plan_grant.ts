@@ -497,7 +497,7 @@ function drainingOf(
         reason,
         message:
           `${endText(notice)}: ${whyText[notice.why]}. Until then workloads keep running, but usage can't grow; ` +
-          "a rollout that needs more waits.",
+          "a rollout that needs more resources waits.",
       };
     }
     if (enforcement && enforcement.reductions.length > 0) {

@@ -43,8 +43,8 @@ export function planExposed(
 }
 
 /**
- * Changes the type of a Service and removes the fields that the API server rejects for other types. It removes all
- * other fields of the type, such as node ports, by itself.
+ * Changes the type of a Service and removes the fields that the API server rejects for other types. The API server
+ * removes all other fields of the type, such as node ports, by itself.
  */
 const internal = ({ namespace, name, uid }: ServiceFacts): Effect => ({
   patch: { kind: "Service", namespace, name, uid },

@@ -29,7 +29,7 @@ function endedEvent(realm: RealmFacts, account: string): EventAbout {
       type: "Warning",
       reason: "AccountEnded",
       action: "Close",
-      note: `ServiceAccount ${account} is deleted, because the subjects of ${kind} ${realm.name} have changed. ` +
+      note: `ServiceAccount ${account} is deleted, because the people of ${kind} ${realm.name} have changed. ` +
         `Kubeconfigs issued with it are no longer valid; issue new ones: keystone kubeconfig ${realm.name}`,
     },
   };
