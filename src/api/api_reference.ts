@@ -61,7 +61,7 @@ function typeOf(schema: Schema): string {
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(" · ");
   if (schema.items) return `list of ${schema.items.properties ? "objects" : typeOf(schema.items)}`;
   if (schema.additionalProperties) return `map of ${typeOf(schema.additionalProperties)}`;
-  return schema.format === "date-time" ? "instant" : schema.type ?? "any";
+  return schema.format === "date-time" ? "timestamp" : schema.type ?? "any";
 }
 
 function meaning({ description = "", default: value }: Schema): string {

@@ -277,7 +277,8 @@ export const grantStatus = z.object({
     .describe("The networkPolicy.except in force."),
   observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status describes."),
   conditions: conditions.exactOptional().describe(
-    "GranteeKnown: the grantee's Realm or SuperEntity exists. QuotaApplied: admission enforces the granted amounts. " +
+    "GranteeKnown: the grantee is an existing Realm or an approved SuperEntity. QuotaApplied: admission enforces the " +
+      "granted amounts. " +
       "NetworkApplied: the NetworkPolicies are in force. NetworkNarrowed: a destination opens less than it names " +
       "(absent otherwise). WritesClosed: guests can read and delete but not write (absent otherwise). AccessApplied: the " +
       "realm's subjects have access to the guest namespace. Draining: the grant or a part of it is on notice, or its pods " +

@@ -54,7 +54,7 @@ const realmNode = z.object({
   ),
   name: z.string().max(253).exactOptional().describe("The node's MagicDNS name as the tailnet reports it."),
   addresses: z.array(z.string().max(45)).max(16).meta({ "x-kubernetes-list-type": "atomic" }).describe(
-    "The node's tailnet addresses, IPv4 first. The guest namespace's NetworkPolicies contain only these.",
+    "The node's tailnet addresses, IPv4 first. NetworkPolicies open only these for the node.",
   ),
   os: z.string().max(64).exactOptional().describe("Operating system of the node."),
   owner: z.string().max(253).exactOptional().describe("Login name of the node's owner in the tailnet."),

@@ -66,7 +66,7 @@ export const superEntitySpec = z.object({
   })).min(1).max(maxMembers).meta({
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["realm"],
-  }).describe("Member realms. Part of the terms: after a change, all members have to approve again."),
+  }).describe("Member realms. Part of the terms: after a change, the members have to approve again."),
   quorum: z.int().min(1).max(maxMembers).exactOptional().describe(
     "Number of members that have to approve. Default: all. Part of the terms.",
   ),
