@@ -139,7 +139,7 @@ Deno.test("storage: the condition names the setting and the remedy; the log repo
   const news = (gib: number, before: GuestWrites, after: GuestWrites) => storageNews(gib * GiB, before, after, rules());
   assert.equal(news(1, "Open", "Open"), undefined);
   assert.equal(news(1.7, "Closed", "Closed"), undefined);
-  assert.match(news(1.7, "Open", "Closed")!, /holds 1\.7 GiB of 2 GiB: guests' writes are closed, .*below 70 %/);
+  assert.match(news(1.7, "Open", "Closed")!, /holds 1\.7 GiB of 2 GiB: guests' writes are closed; .*below 70 %/);
   assert.match(news(1.9, "Closed", "PodsClosed")!, /no pods are created for them either/);
   assert.match(news(1.2, "PodsClosed", "Open")!, /open again/);
 });

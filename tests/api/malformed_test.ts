@@ -519,7 +519,7 @@ const someDigest = `sha256:${"a".repeat(64)}`;
 const memberNames: Case[] = realmNames.map(([that, value, says]) => [
   that,
   value,
-  says.replace("a Realm or SuperEntity", "a Realm").replace("spec.grant", "spec."),
+  says.replace("Realm or SuperEntity", "Realm").replace("spec.grant", "spec."),
 ]);
 
 const entityFields: Field[] = [

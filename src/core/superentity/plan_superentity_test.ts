@@ -169,7 +169,7 @@ Deno.test("two objects of the same name: the earlier has it, of the same second 
   }
   assert.equal(entityConflict(entity, undefined, alice), undefined);
   const own = { kind: "known", name: "coop" } as const;
-  assert.match(entityConflict(entity, undefined, own)!, /the realm that this cluster is/);
+  assert.match(entityConflict(entity, undefined, own)!, /this cluster's own realm/);
   assert.equal(realmConflict(namesake(6000), entity, own), undefined);
 });
 
