@@ -1,4 +1,4 @@
-/** The generated types of the custom resources say what the schemas here say: a matter of `deno check`. */
+/** Compares the generated types of the custom resources with the schemas here, by `deno check`. */
 import assert from "node:assert/strict";
 import type { z } from "zod";
 import type * as generated from "./client/keystone.io@v1alpha1.ts";
@@ -20,13 +20,13 @@ import {
   superEntityStatus,
 } from "./mod.ts";
 
-// Both ways: assignability alone wouldn't show that one of the two lacks an optional field, so the keys at every depth
-// are compared as well.
+// Assignability alone, even in both directions, doesn't show that one of the two lacks an optional field, so the keys
+// at every depth are compared as well.
 type Keys<T> = T extends readonly (infer E)[] ? Keys<E>[]
   : T extends object
     ? string extends keyof T ? Record<string, Keys<T[string & keyof T]>> : { [K in keyof T]-?: Keys<T[K]> }
   : "value";
-/** Without the undefined that a default lets a program write: JSON has none. */
+/** Removes the undefined that zod permits for a field with a default; JSON has none. */
 type Plain<T> = T extends readonly (infer E)[] ? Plain<E>[]
   : T extends object ? { [K in keyof T]: Plain<undefined extends T[K] ? Exclude<T[K], undefined> : T[K]> }
   : T;
@@ -34,7 +34,7 @@ type Extends<A, B> = [A] extends [B] ? true : false;
 type Same<A, B> = [Extends<A, B>, Extends<B, A>, Extends<Keys<A>, Keys<B>>, Extends<Keys<B>, Keys<A>>];
 const same: [true, true, true, true] = [true, true, true, true];
 
-// What a client may send: a field with a default may be left out.
+// Input of the API server: a field with a default may be left out.
 same satisfies Same<generated.GrantSpec, Plain<z.input<typeof grantSpec>>>;
 same satisfies Same<generated.GrantStatus, Plain<z.input<typeof grantStatus>>>;
 same satisfies Same<generated.RealmSpec, Plain<z.input<typeof realmSpec>>>;
@@ -42,7 +42,7 @@ same satisfies Same<generated.RealmStatus, Plain<z.input<typeof realmStatus>>>;
 same satisfies Same<generated.SuperEntitySpec, Plain<z.input<typeof superEntitySpec>>>;
 same satisfies Same<generated.SuperEntityStatus, Plain<z.input<typeof superEntityStatus>>>;
 
-// What the API server stores has the defaults filled in, as what a schema parses; it can be sent again as it is.
+// Objects stored by the API server have the defaults filled in, like parsed ones, and can be sent again unchanged.
 true satisfies Extends<GrantSpec, generated.GrantSpec>;
 true satisfies Extends<GrantStatus, generated.GrantStatus>;
 true satisfies Extends<RealmSpec, generated.RealmSpec>;
@@ -57,7 +57,7 @@ Deno.test("a status of the generated type parses", () => {
   assert.deepEqual(realmStatus.parse(realm), realm);
 });
 
-Deno.test("a spec of the generated type parses, and what comes out is of the generated type", () => {
+Deno.test("a spec of the generated type parses, and the result is of the generated type", () => {
   const sent: generated.GrantSpec = {
     grantorRealm: "alice",
     granteeRealm: "bob",
@@ -71,7 +71,7 @@ Deno.test("a spec of the generated type parses, and what comes out is of the gen
   assert.equal(realm.identity, "bob.example.ts.net");
 });
 
-Deno.test("a rule that quotes what somebody wrote can say it otherwise: of two lines the API server takes no message", () => {
+Deno.test("a rule that quotes a user's value has a fixed message too: the API server drops a message of two lines", () => {
   const rules: CelRule[] = [];
   JSON.stringify(definitions.map(crdFrom), (key, value) => {
     if (key === "x-kubernetes-validations") rules.push(...value);

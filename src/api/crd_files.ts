@@ -1,9 +1,9 @@
-/** The text of `crds/` from the schemas; `deno task gen` writes it. */
+/** Generates the files below `crds/`; `deno task gen` writes them. */
 import { dump } from "js-yaml";
 import { crdFrom } from "./definition.ts";
 import { definitions } from "./mod.ts";
 
-/** The text of each file below `crds/`, by file name. */
+/** Returns the text of each file below `crds/`, by file name. */
 export function crdFiles(): Map<string, string> {
   return new Map(definitions.map((definition) => [
     `${definition.plural}.yaml`,

@@ -1,4 +1,4 @@
-/** From a kind's zod schemas to its CustomResourceDefinition (apiextensions.k8s.io/v1), structural and without I/O. */
+/** Builds a kind's CustomResourceDefinition (apiextensions.k8s.io/v1, structural) from its zod schemas, without I/O. */
 import { z } from "zod";
 import { apiVersionName, type CelRule, group, revisionAnnotation, schemaRevision } from "./meta.ts";
 
@@ -12,7 +12,7 @@ export interface PrinterColumn {
   priority?: number;
 }
 
-/** All there is to say about one custom resource. */
+/** Complete definition of a custom resource. */
 export interface KindDefinition {
   kind: string;
   plural: string;
@@ -29,10 +29,10 @@ export interface KindDefinition {
 type Schema = Record<string, unknown>;
 
 /**
- * The OpenAPI v3 schema of a zod type as a CRD may have it: structural (KEP-1979), so without `anyOf` or `$ref`, with
- * CEL rules, list types and int-or-string carried over from `.meta(…)`.
+ * Returns the OpenAPI v3 schema of a zod type in the form that a CRD permits: structural (KEP-1979), so without `anyOf`
+ * or `$ref`. CEL rules, list types and int-or-string are carried over from `.meta(…)`.
  *
- * @throws Error naming the path of anything that a structural schema can't express
+ * @throws Error with the path of anything that a structural schema can't express
  */
 export function structuralSchema(type: z.ZodType): Schema {
   const schema = z.toJSONSchema(type, {
@@ -70,9 +70,9 @@ function structural(schema: Schema, path: string): Schema {
   const out: Schema = {};
   const intOrString = schema["x-kubernetes-int-or-string"] === true;
   for (const [key, value] of Object.entries(schema)) {
-    // Int-or-string replaces the union that zod has for it.
+    // x-kubernetes-int-or-string replaces zod's union.
     if (intOrString && (key === "anyOf" || key === "type")) continue;
-    // zod bounds integers to the safe range, which says nothing a reader needs.
+    // zod adds the bounds of safe integers, which are of no use to a reader.
     if ((key === "minimum" || key === "maximum") && Math.abs(value as number) === Number.MAX_SAFE_INTEGER) continue;
     // Objects are closed by pruning.
     if (key === "additionalProperties" && value === false) continue;
@@ -88,13 +88,13 @@ function structural(schema: Schema, path: string): Schema {
     } else if (scalars.has(key)) {
       out[key] = value;
     } else {
-      throw new Error(`${path || "."}: a structural schema can't have ${key}; express it in another way`);
+      throw new Error(`${path || "."}: a structural schema can't contain ${key}; express it in another way`);
     }
   }
   return out;
 }
 
-/** The CustomResourceDefinition of a kind, keys in the order in which people read it. */
+/** Builds the CustomResourceDefinition of a kind, with its keys in reading order. */
 export function crdFrom(definition: KindDefinition): Schema {
   return {
     apiVersion: "apiextensions.k8s.io/v1",

@@ -1,4 +1,4 @@
-/** The Grant: a contract that lets a grantee use part of the grantor's cluster, here and until then. */
+/** The Grant: a contract by which a grantee uses part of the grantor's cluster for a limited time. */
 import { z } from "zod";
 import {
   type CelRule,
@@ -16,9 +16,9 @@ import type { KindDefinition } from "./definition.ts";
 export const phases = ["Pending", "Active", "Revoked", "Expired"] as const;
 export type Phase = (typeof phases)[number];
 
-// What a ResourceQuota really enforces. The API server accepts other keys and ignores them, and a grant that promises
-// what nothing enforces is worse than an error. See pkg/quota/v1/evaluator/core in Kubernetes.
-// What it refuses, on the other hand, would keep the whole quota of the realm from being written.
+// Keys that a ResourceQuota enforces. The API server accepts other keys and ignores them, and a promise that nothing
+// enforces is worse than an error. See pkg/quota/v1/evaluator/core in Kubernetes.
+// A key that a ResourceQuota rejects would prevent the realm's whole quota from being written.
 const dnsLabel = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const dns = `${dnsLabel}([.]${dnsLabel})*`;
 const computeKeys = "(requests\\\\.|limits\\\\.)?(cpu|memory|ephemeral-storage)";
@@ -29,31 +29,33 @@ const otherKeys =
   `requests\\\\.storage|requests\\\\.hugepages-[0-9]+[KMG]i|requests\\\\.${dns}/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?` +
   `|${dns}\\\\.storageclass\\\\.storage\\\\.k8s\\\\.io/requests\\\\.storage`;
 const keyPattern = `^(${computeKeys}|${countKeys}|${otherKeys})$`;
-/** CEL that is true of a key k that no ResourceQuota enforces or takes, by its form or by the length of its two parts. */
+/** CEL condition: no ResourceQuota enforces or accepts key k, because of its form or the length of its two parts. */
 const isForeign =
   `k.indexOf('/') > 253 || k.size() - k.indexOf('/') > 64 || k.contains('kubernetes.io/') || !k.matches('${keyPattern}')`;
-/** The form of a quantity that isn't negative. Exponents are bounded: to read 1e999999999 the API server takes hours. */
+/** Form of a non-negative quantity. Exponents are bounded: the API server would take hours to parse 1e999999999. */
 const quantityForm = "^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?$";
-/** CEL that is true of a key k that a ResourceQuota takes with whole numbers only, and whose value isn't one. */
+/** CEL condition: a ResourceQuota accepts only whole numbers for key k, and its value isn't one. */
 const isBroken =
   `(k.contains('/') || k.matches('^(${countKeys})$')) && string(self[k]).matches('${quantityForm}') && ` +
   "!quantity(string(self[k])).isInteger()";
 
-/** CEL that is true of a key k for dynamic resource allocation. Guests can claim nothing of it, and pods may name no claim (ADR 0020). */
+/** CEL condition: key k is for dynamic resource allocation, which guests can't use (ADR 0020). */
 const isClaimed = "k.contains('.deviceclass.') || k.startsWith('count/resourceclaim')";
 
 const maxHardKeys = 64;
-/** A week. */
+/** One week: the longest notice and drain. */
 const maxLadderSeconds = 604_800;
 const volumePolicies = ["Retain", "Delete"] as const;
 const maxDestinations = 256;
 export const maxExceptions = 64;
 
-/** How many cuts of one grant may be on notice at once; what is cut beyond that shares the last notice. */
+/** Reductions of one grant that may be on notice at once; further ones share the last notice. */
 export const maxReductions = 8;
 
 const octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
-/** IPv4 exactly; of IPv6 the form, because CEL has no addresses before Kubernetes 1.31: the rest is the operator's. */
+/**
+ * Exact for IPv4; for IPv6 only the form, because CEL has no IP functions before Kubernetes 1.31 (the operator checks).
+ */
 const cidrForm = `^(${octet}([.]${octet}){3}(/(3[0-2]|[12]?[0-9]))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*` +
   "(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$";
 
@@ -62,11 +64,11 @@ const qualifyingRanges = z.array(
   z.string().max(43).meta(rules(naming(
     `self.matches('${cidrForm}')`,
     "self",
-    "is not a CIDR or an IP address; write for example 192.168.1.0/24",
+    "must be a CIDR or an IP address, such as 192.168.1.0/24",
   ))),
 ).max(maxExceptions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" });
 
-/** A quantity that is granted or contributed. */
+/** A granted or contributed quantity. */
 export const quantity = z.union([z.string().max(32), z.int()]).meta({
   "x-kubernetes-int-or-string": true,
   maxLength: 32,
@@ -74,61 +76,62 @@ export const quantity = z.union([z.string().max(32), z.int()]).meta({
     naming(
       `string(self).matches('${quantityForm}') && quantity(string(self)).compareTo(quantity('1E')) <= 0`,
       "string(self)",
-      "is not a quantity between 0 and 1E; write for example 500m, 2, 4Gi",
+      "must be a quantity between 0 and 1E, such as 500m, 2 or 4Gi",
     ),
     naming(
       "type(self) != int || self <= 9007199254740991",
       "string(self)",
-      "is too large for a number: programs would read another; write it in quotes",
+      "is too large for an exact JSON number; write it in quotes",
     ),
   ),
 });
 
 /**
- * The rules on a map of what is granted or contributed: keys that a ResourceQuota enforces, whole counts, each thing once.
+ * Rules on a map of granted or contributed quantities: only keys that a ResourceQuota enforces, only whole counts, and
+ * no resource under two names.
  *
- * @param field how the messages name the map
- * @param path where `kubectl explain` tells of it
+ * @param field the map's name in messages
+ * @param path the map's path for `kubectl explain`
  */
 export const hardRules = (field: string, path: string): CelRule[] => [
   {
     rule: `!self.exists(k, ${isClaimed})`,
     messageExpression: `'${field}: ' + self.filter(k, ${isClaimed})[0] + ` +
-      "' cannot be granted: guests have no right to claim devices of a DeviceClass; write requests.<vendor>/<device> for ' + " +
+      "' cannot be granted, because guests may not claim devices of a DeviceClass; use requests.<vendor>/<device> for ' + " +
       "'devices that nodes offer as extended resources'",
-    message: `${field}: there is a key of a DeviceClass or of ResourceClaims, which cannot be granted`,
+    message: `${field}: contains a key of a DeviceClass or of ResourceClaims, which cannot be granted`,
   },
   {
     rule: `!self.exists(k, ${isForeign})`,
     messageExpression: `'${field}: ' + self.filter(k, ${isForeign})[0] + ` +
-      "' is not enforced by any ResourceQuota; write cpu, memory, ephemeral-storage (with or without requests. or limits.), " +
+      "' is not enforced by any ResourceQuota; use cpu, memory, ephemeral-storage (with or without requests. or limits.), " +
       "requests.storage, pods, services.loadbalancers, count/<resource>.<group>, requests.<vendor>/<device> or " +
       "<class>.storageclass.storage.k8s.io/requests.storage'",
-    message: `${field}: there is a key that no ResourceQuota enforces; kubectl explain ${path} shows which one does`,
+    message: `${field}: contains a key that no ResourceQuota enforces; see kubectl explain ${path}`,
   },
   {
     rule: `!self.exists(k, ${isBroken})`,
     messageExpression: `'${field}: ' + self.filter(k, ${isBroken}).map(k, k + ' is ' + string(self[k]))[0] + ` +
-      "'; write a whole number, such as 3'",
+      "'; it must be a whole number, such as 3'",
   },
   {
     rule: "!['cpu', 'memory', 'ephemeral-storage'].exists(k, k in self && ('requests.' + k) in self)",
     messageExpression:
       `'${field}: ' + ['cpu', 'memory', 'ephemeral-storage'].filter(k, k in self && ('requests.' + k) in self)` +
-      ".map(k, k + ' and requests.' + k)[0] + ' are one thing; write one of the two'",
+      ".map(k, k + ' and requests.' + k)[0] + ' are the same resource; set only one of them'",
   },
 ];
 
 export const grantSpec = z.object({
   grantorRealm: realmName.describe(
-    "Name of the Realm or SuperEntity that gives. A cluster enforces only grants whose grantor it is itself, and its " +
-      "share of those from a SuperEntity that it is a member of. Can't be changed.",
+    "Name of the Realm or SuperEntity that lends. A cluster enforces only grants of which it is the grantor, and its " +
+      "share of grants from a SuperEntity of which it is a member. Immutable.",
   ),
   granteeRealm: realmName.describe(
-    "Name of the Realm or SuperEntity that receives; its guests work in the namespace guest-<name>. Can't be changed.",
+    "Name of the Realm or SuperEntity that receives. Its guests work in the namespace guest-<name>. Immutable.",
   ),
   hard: z.record(z.string(), quantity).describe(
-    "What is granted, in the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods, " +
+    "Granted amounts under the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods, " +
       "count/<resource>.<group>, requests.<vendor>/<device>, <class>.storageclass.storage.k8s.io/requests.storage. " +
       "Several grants to one realm add up.",
   ).meta({
@@ -137,148 +140,152 @@ export const grantSpec = z.object({
   }),
   networkPolicy: z.object({
     egressAllowed: z.boolean().default(false).describe(
-      "false: guests reach each other and the grantee's own node, nothing else. true: allowedDestinations as well.",
+      "false: guests reach only each other, the grantee's node and, if the realm's trust level permits it, the cluster's " +
+        "DNS. true: also allowedDestinations.",
     ),
     allowedDestinations: z.array(
       z.string().max(270).meta(rules(naming(
         "self.matches('^[A-Za-z0-9._:/\\\\[\\\\]-]+$')",
         "self",
-        "is not a destination; write a CIDR, an IP address, a realm name or a DNS name, with an optional :port or :first-last and /tcp, /udp or /sctp",
+        "is not a valid destination; use a CIDR, an IP address, a realm name or a DNS name, with an optional :port or :first-last and /tcp, /udp or /sctp",
       ))),
     ).max(maxDestinations).default([]).meta({ "x-kubernetes-list-type": "atomic" }).describe(
-      "Where guests may connect to when egressAllowed is true: internet (all public addresses), a CIDR " +
-        "(203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (what it resolves " +
-        "to, by its TTL), each with an optional :port or :first-last and /tcp, /udp or /sctp. IPv6 with a port is " +
-        "written in brackets: [2001:db8::1]:443/tcp. A private range (192.168.0.0/16, fc00::/7 and the like) is opened " +
-        "only by a CIDR or an address that lies in it: 0.0.0.0/0 and ::/0 never include it. Metadata services, the " +
-        "tailnet and the cluster's own addresses stay closed.",
+      "Destinations that guests may connect to if egressAllowed is true: internet (all public addresses), a CIDR " +
+        "(203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (the addresses it " +
+        "resolves to, refreshed by TTL). Each may have a :port or :first-last and /tcp, /udp or /sctp. IPv6 with a port " +
+        "is written in brackets: [2001:db8::1]:443/tcp. Private ranges (192.168.0.0/16, fc00::/7 and others) are opened " +
+        "only by a CIDR or address inside them: 0.0.0.0/0 and ::/0 don't include them. Metadata services, the tailnet " +
+        "and the cluster's own addresses stay closed.",
     ),
     within: qualifyingRanges.describe(
-      "Private ranges in which DNS names of allowedDestinations are opened too, such as 192.168.1.0/24 for a name of " +
-        "your LAN. Each has to be a part of one private range. Without it a name opens the public addresses that it " +
-        "resolves to.",
+      "Private ranges that DNS names in allowedDestinations may also resolve to, such as 192.168.1.0/24 for names in " +
+        "your LAN. Each must lie inside one private range. Default: a DNS name opens only public addresses.",
     ),
     except: qualifyingRanges.describe(
-      "Ranges that are taken out of all that allowedDestinations opens, but for the nodes of realms: those are closed " +
-        "by removing the realm's name. Only of this grant: another one to the same realm may open them.",
+      "Ranges excluded from allowedDestinations of this grant; another grant to the same realm may still open them. " +
+        "Nodes of realms are not excluded: to close one, remove the realm's name.",
     ),
   }).exactOptional().describe(
-    "Where guests may connect to. Without it: nowhere but each other and the grantee's node.",
+    "Network destinations of the guests. Default: only each other, the grantee's node and, if the realm's trust level " +
+      "permits it, the cluster's DNS.",
   ),
   validity: z.object({
     validFrom: validInstant.nullable().exactOptional().describe(
-      "From this instant on; without it, at once. RFC 3339, such as 2026-01-01T00:00:00Z.",
+      "Start of the grant (RFC 3339), such as 2026-01-01T00:00:00Z. Default: immediately.",
     ),
     validUntil: validInstant.nullable().exactOptional().describe(
-      "Up to, not including, this instant; without it, until revoked. RFC 3339.",
+      "End of the grant, exclusive (RFC 3339). Default: valid until revoked.",
     ),
   }).nullable().exactOptional().meta(rules(
     {
       rule: "!has(self.validFrom) || !has(self.validUntil) || self.validFrom < self.validUntil",
       message: "validity.validUntil must be after validity.validFrom",
     },
-  )).describe("From when until when the grant holds, [validFrom, validUntil)."),
+  )).describe("Period in which the grant is valid: [validFrom, validUntil)."),
   termination: z.object({
     noticeSeconds: z.int().min(0).max(maxLadderSeconds).exactOptional().describe(
-      "How long before its end, or after a revocation, a deletion or a cut of its terms, the grant still holds while " +
-        "nothing new may grow. Default 300 (60 for public realms); before an expiry at most the last half of the " +
-        "validity. 0: the end comes at once.",
+      "Length of the notice: the grant is still in force but its usage can't grow. It precedes an expiry and follows a " +
+        "revocation, a deletion or a reduction of the terms. Default 300 (60 for public realms). Before an expiry it is at " +
+        "most half of the validity. 0: no notice.",
     ),
     drainSeconds: z.int().min(0).max(maxLadderSeconds).exactOptional().describe(
-      "How long after the end PodDisruptionBudgets are respected while pods are evicted; then pods are deleted. " +
-        "Default 120.",
+      "Length of the drain: after the end, pods are evicted and PodDisruptionBudgets are respected; then remaining pods " +
+        "are deleted. Default 120.",
     ),
     volumes: z.enum(volumePolicies).exactOptional().describe(
-      "What becomes of the guests' volumes after the last grant to the realm has ended. Retain (default): they stay, in " +
-        "the closed namespace. Delete: they are deleted, unless any grant of this namespace has said Retain.",
+      "Treatment of the guests' volumes after the last grant to the realm has ended. Retain (default): they stay in the " +
+        "closed namespace. Delete: they are deleted, unless any grant in this namespace has had Retain.",
     ),
-  }).exactOptional().describe("How the grant ends: by expiry, by revocation and by deletion alike."),
+  }).exactOptional().describe("Termination of the grant, the same for expiry, revocation and deletion."),
   revocation: z.object({
-    reason: z.string().max(1024).exactOptional().describe("Why, for the grantee to read."),
-  }).exactOptional().describe("Its presence ends the grant. It can't be taken back; make a new grant instead."),
+    reason: z.string().max(1024).exactOptional().describe("Reason, shown to the grantee."),
+  }).exactOptional().describe(
+    "If present, even if empty, ends the grant. Can't be removed; create a new grant instead.",
+  ),
 }).meta(rules(
   {
     rule: "self.grantorRealm != self.granteeRealm",
-    messageExpression:
-      "'grantorRealm and granteeRealm are both ' + self.grantorRealm + '; a realm needs no grant from itself'",
-    message: "grantorRealm and granteeRealm are the same; a realm needs no grant from itself",
+    messageExpression: "'grantorRealm and granteeRealm are both ' + self.grantorRealm + '; they must be different'",
+    message: "grantorRealm and granteeRealm must be different",
   },
   {
     rule: "self.grantorRealm == oldSelf.grantorRealm",
     messageExpression:
-      "'grantorRealm can not be changed from ' + oldSelf.grantorRealm + ' to ' + self.grantorRealm + '; make a new grant'",
-    message: "grantorRealm can not be changed; make a new grant",
+      "'grantorRealm cannot be changed from ' + oldSelf.grantorRealm + ' to ' + self.grantorRealm + '; create a new grant'",
+    message: "grantorRealm cannot be changed; create a new grant",
   },
   {
     rule: "self.granteeRealm == oldSelf.granteeRealm",
     messageExpression:
-      "'granteeRealm can not be changed from ' + oldSelf.granteeRealm + ' to ' + self.granteeRealm + '; make a new grant'",
-    message: "granteeRealm can not be changed; make a new grant",
+      "'granteeRealm cannot be changed from ' + oldSelf.granteeRealm + ' to ' + self.granteeRealm + '; create a new grant'",
+    message: "granteeRealm cannot be changed; create a new grant",
   },
   {
     rule: "!has(oldSelf.revocation) || has(self.revocation)",
-    message: "revocation can not be taken back; make a new grant",
+    message: "revocation cannot be removed; create a new grant",
   },
 )).describe("The terms of the grant. Written by the grantor.");
 
 const resolvedDestination = z.object({
   destination: z.string().max(270).describe("The entry of spec.networkPolicy.allowedDestinations."),
   addresses: z.array(z.string().max(50)).max(64).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
-    "The CIDRs that it stands for in the NetworkPolicy.",
+    "CIDRs that the NetworkPolicy opens for it.",
   ),
-  ports: z.string().max(32).exactOptional().describe("Port or ports and protocol, such as 443/TCP; absent: all."),
+  ports: z.string().max(32).exactOptional().describe("Ports and protocol, such as 443/TCP; absent: all."),
   error: z.string().max(1024).exactOptional().describe(
-    "Why it opens nothing; the other destinations are not affected.",
+    "Reason that the destination opens nothing; other destinations are not affected.",
   ),
-  narrowed: z.string().max(1024).exactOptional().describe("Why it opens less than it says."),
+  narrowed: z.string().max(1024).exactOptional().describe("Reason that the destination opens less than it names."),
 });
 
 export const grantStatus = z.object({
   phase: z.enum(phases).exactOptional().describe(
-    "Pending: not in force, see message. Active: enforced. Revoked and Expired: ended, for good.",
-    // A bound that the cost estimate of the root rule needs, enum or not.
+    "Pending: not in force, see message. Active: enforced. Revoked and Expired: ended permanently.",
+    // The cost estimate of the root rule needs a bound, even for an enum.
   ).meta({ maxLength: 16 }),
-  message: z.string().max(32768).exactOptional().describe("The state of the grant in one sentence."),
-  guestNamespace: z.string().max(63).exactOptional().describe("The namespace that the grantee's guests work in."),
+  message: z.string().max(32768).exactOptional().describe("Summary of the grant's state in one sentence."),
+  guestNamespace: z.string().max(63).exactOptional().describe("Namespace of the grantee's guests."),
   hard: shownQuantities.exactOptional().describe(
-    "What is enforced, in canonical quantities. Of a grant from a SuperEntity: this cluster's share.",
+    "Enforced amounts, in canonical quantities. For a grant from a SuperEntity: this cluster's share.",
   ),
   sharedFrom: z.string().max(57).exactOptional().describe(
-    "The SuperEntity of whose pool hard is this cluster's share.",
+    "SuperEntity from whose pool this cluster's share (hard) is taken.",
   ),
   actualUsage: shownQuantities.exactOptional().describe(
-    "This grant's share of what is used in the guest namespace. Use fills the grants that last longest first.",
+    "Part of the guest namespace's usage that is attributed to this grant. Usage is attributed first to the grants that " +
+      "last longest.",
   ),
   effectiveUntil: instant.exactOptional().describe(
-    "When the grant ends or ended; written once when it is revoked.",
+    "Actual or expected end of the grant; fixed once the grant is revoked.",
   ),
   reductions: z.array(z.object({
-    until: instant.describe("When what was cut from the terms goes."),
-    hard: shownQuantities.describe("What holds until then, where it is more than the terms say now."),
+    until: instant.describe("End of this notice, when the reduction takes effect."),
+    hard: shownQuantities.describe("Amounts in force until then, where they exceed the present terms."),
     allowedDestinations: z.array(z.string().max(270)).max(maxDestinations).exactOptional().meta({
       "x-kubernetes-list-type": "atomic",
-    }).describe("The destinations that were taken out of the terms and close then."),
+    }).describe("Destinations removed from the terms; they close then."),
     except: z.array(z.string().max(43)).max(maxExceptions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" })
-      .describe("The networkPolicy.except that those destinations had; it holds until then."),
+      .describe("The networkPolicy.except of those destinations; it applies until then."),
   })).max(maxReductions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
-    "The notices of cuts, the first to end first: hard was lowered or destinations were removed while the grant was " +
-      "Active. Each cut has its own notice.",
+    "Reductions on notice, the earliest end first: hard was lowered or destinations were removed while the grant was " +
+      "Active. Each reduction has its own notice.",
   ),
   resolvedDestinations: z.array(resolvedDestination).max(maxDestinations).exactOptional().meta({
     "x-kubernetes-list-type": "atomic",
-  }).describe("What each allowed destination stands for."),
+  }).describe("Addresses that each allowed destination opens."),
   except: z.array(z.string().max(43)).max(maxExceptions).exactOptional().meta({ "x-kubernetes-list-type": "atomic" })
-    .describe("The networkPolicy.except that is in force."),
-  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status is about."),
+    .describe("The networkPolicy.except in force."),
+  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status describes."),
   conditions: conditions.exactOptional().describe(
-    "GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied: the " +
-      "network policies stand. NetworkNarrowed: a destination opens less than it says; there is none otherwise. " +
-      "WritesClosed: guests can read and delete but not write; there is none otherwise. " +
-      "AccessApplied: the realm's subjects may work in the guest namespace. Draining: the grant " +
-      "or a part of it is on notice, or its pods are being evicted. Overcommitted: more is used than is granted. Ready: " +
-      "the grant is in force and all of it is enforced.",
+    "GranteeKnown: the grantee is an existing Realm or an approved SuperEntity. QuotaApplied: admission enforces the " +
+      "granted amounts. " +
+      "NetworkApplied: the NetworkPolicies are in force. NetworkNarrowed: a destination opens less than it names " +
+      "(absent otherwise). WritesClosed: guests can read and delete but not write (absent otherwise). AccessApplied: the " +
+      "realm's subjects have access to the guest namespace. Draining: the grant or a part of it is on notice, or its pods " +
+      "are being evicted. Overcommitted: usage exceeds the granted amounts. Ready: the grant is in force and fully " +
+      "enforced.",
   ),
-}).describe("What the operator sees and does. Written by the operator only.");
+}).describe("Observed state. Written by the operator only.");
 
 export type {
   GrantSpec,
@@ -286,7 +293,7 @@ export type {
   GrantStatusResolvedDestination as ResolvedDestination,
 } from "./client/keystone.io@v1alpha1.ts";
 
-/** Keeps a Grant until its enforcement has been taken away. */
+/** Finalizer that keeps a Grant until its enforcement has been removed. */
 export const guestFinalizer = "keystone.io/guest";
 
 export const grantDefinition: KindDefinition = {
@@ -295,9 +302,9 @@ export const grantDefinition: KindDefinition = {
   singular: "grant",
   shortNames: ["kgrant"],
   description:
-    "A Grant lends part of this cluster to another realm: so much CPU, memory, storage and devices, these places on the " +
-    "network and no others, until this day. The operator enforces it in the namespace guest-<granteeRealm> with a " +
-    "ResourceQuota and NetworkPolicies, and ends it on time.",
+    "A Grant lends part of this cluster to another realm: CPU, memory, storage, devices and network destinations, " +
+    "optionally until a date. The operator enforces it in the namespace guest-<granteeRealm> with a ResourceQuota and " +
+    "NetworkPolicies, and ends it on time.",
   spec: grantSpec,
   status: grantStatus,
   rules: [
@@ -306,28 +313,28 @@ export const grantDefinition: KindDefinition = {
       rule:
         "!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Expired', 'Revoked']) || " +
         "(self.spec == oldSelf.spec && has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)",
-      messageExpression: "'this grant has ended (' + oldSelf.status.phase + '): make a new grant, or delete this one'",
+      messageExpression: "'this grant has ended (' + oldSelf.status.phase + '); create a new grant or delete this one'",
     },
   ],
   columns: [
-    { name: "Grantor", type: "string", jsonPath: ".spec.grantorRealm", description: "Who gives" },
-    { name: "Grantee", type: "string", jsonPath: ".spec.granteeRealm", description: "Who receives" },
+    { name: "Grantor", type: "string", jsonPath: ".spec.grantorRealm", description: "Realm that lends" },
+    { name: "Grantee", type: "string", jsonPath: ".spec.granteeRealm", description: "Realm that receives" },
     { name: "Phase", type: "string", jsonPath: ".status.phase", description: "Pending, Active, Revoked or Expired" },
-    { name: "CPU", type: "string", jsonPath: ".status.hard.requests\\.cpu", description: "requests.cpu granted" },
+    { name: "CPU", type: "string", jsonPath: ".status.hard.requests\\.cpu", description: "Granted requests.cpu" },
     {
       name: "Memory",
       type: "string",
       jsonPath: ".status.hard.requests\\.memory",
-      description: "requests.memory granted",
+      description: "Granted requests.memory",
     },
-    { name: "Ends", type: "string", jsonPath: ".spec.validity.validUntil", description: "When it ends" },
+    { name: "Ends", type: "string", jsonPath: ".spec.validity.validUntil", description: "End of the grant" },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
     {
       name: "Message",
       type: "string",
       priority: 1,
       jsonPath: ".status.message",
-      description: "The state in one sentence",
+      description: "Summary of the grant's state",
     },
   ],
 };

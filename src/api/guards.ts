@@ -1,10 +1,10 @@
 /**
- * The revision of the guards that this operator knows, and puts into force where it looks after guests: a guard that is new
- * must not take anything away before there is an operator that can say so. Raised with each version that has new guards.
+ * Revision of the guards that this operator knows and activates in the namespaces it manages: a new guard must not
+ * reject anything before an operator runs that can explain it. Raise it with each version that adds guards.
  */
 export const guardsRevision = 1;
 
-/** Guards by name: what guests may not ask for. The table in deploy/guards has the rules, the page docs/guards.md the reasons. */
+/** Names of the guards, which limit guests' requests. deploy/guards has their rules, docs/guards.md the reasons. */
 export const guardNames = [
   "pod-size",
   "node-name",
@@ -53,5 +53,5 @@ export const guardNames = [
   "finalizers",
 ] as const;
 
-/** One of them. */
+/** Name of a guard. */
 export type GuardName = (typeof guardNames)[number];

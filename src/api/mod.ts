@@ -11,5 +11,5 @@ export * from "./superentity.ts";
 export { defaultSettings, parseSettings, type Settings, type TrustRules } from "./settings.ts";
 export { apiVersionName, type Condition, group, maxNameLength, revisionAnnotation, schemaRevision } from "./meta.ts";
 
-/** Every kind, in the order in which it is installed. */
+/** All kinds, in the order of installation. */
 export const definitions: readonly KindDefinition[] = [realmDefinition, superEntityDefinition, grantDefinition];

@@ -1,4 +1,4 @@
-/** The SuperEntity: realms that pool what they have, on terms that each of them has approved. */
+/** The SuperEntity: realms that pool resources on terms that their members approve. */
 import { z } from "zod";
 import {
   type CelRule,
@@ -23,12 +23,12 @@ export type EntityPhase = (typeof entityPhases)[number];
 const maxMembers = 64;
 const maxContributionKeys = 32;
 
-/** Members are Realms: a SuperEntity of SuperEntities would have approvals that nobody in particular gives. */
+/** Members are Realms. For a SuperEntity as member nobody in particular would give the approval. */
 const memberName = z.string().max(maxNameLength).meta(
   rules(naming(
     `self.matches('^[a-z0-9]([-a-z0-9]{0,${maxNameLength - 2}}[a-z0-9])?$')`,
     "self",
-    `is not the name of a Realm: write lower-case letters, digits and dashes, at most ${maxNameLength} characters`,
+    `is not a valid Realm name; use lowercase letters, digits and dashes, at most ${maxNameLength} characters`,
   )),
 );
 
@@ -40,96 +40,97 @@ const contribution = z.record(z.string(), quantity).meta({
 const digest = z.string().max(71).meta(rules(naming(
   "self.matches('^sha256:[0-9a-f]{64}$')",
   "self",
-  "is not a digest; copy status.digest: sha256: and 64 hexadecimal digits",
+  "must be sha256: and 64 hexadecimal digits; copy it from status.digest",
 )));
 
-/** CEL of a small number as text: of what `string` makes the API server's estimate of costs knows no bound. */
+/** CEL expression of a small number as text. The API server's cost estimate has no bound for the result of `string`. */
 const textOf = (number: string): string =>
   `[${Array.from({ length: maxMembers + 1 }, (_, index) => `'${index}'`).join(",")}][${number}]`;
 
 const quorumRule: CelRule = {
   rule: "!has(self.quorum) || self.quorum <= self.members.size()",
-  messageExpression:
-    `'quorum is ' + ${textOf("self.quorum")} + ', but there are ' + ${textOf("self.members.size()")} + ` +
-    "' members; write at most that many'",
-  // Of more than there are numbers in the list.
-  message: "quorum is more than there are members; write at most that many",
+  messageExpression: `'quorum is ' + ${textOf("self.quorum")} + '; it must be at most the number of members, ' + ` +
+    textOf("self.members.size()"),
+  // For numbers beyond the list in textOf.
+  message: "quorum must be at most the number of members",
 };
 
 export const superEntitySpec = z.object({
-  purpose: z.string().max(1024).exactOptional().describe("What the members have come together for. Part of the terms."),
+  purpose: z.string().max(1024).exactOptional().describe("Purpose of the SuperEntity. Part of the terms."),
   members: z.array(z.object({
-    realm: memberName.describe("Name of a Realm. Each once."),
+    realm: memberName.describe("Name of a Realm. Unique in the list."),
     contribution: contribution.exactOptional().describe(
-      "What this realm puts into the pool, in the keys of a Grant's spec.hard; without it, nothing. Its own cluster " +
-        "never enforces more of all grants from the SuperEntity together.",
+      "Amounts that this realm puts into the pool, under the keys of a Grant's spec.hard. Default: nothing. All grants " +
+        "from the SuperEntity together never get more than this of the realm's own cluster.",
     ),
   })).min(1).max(maxMembers).meta({
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["realm"],
-  }).describe("The realms that pool. Part of the terms: to let one join or leave, all approve anew."),
+  }).describe("Member realms. Part of the terms: after a change, the members have to approve again."),
   quorum: z.int().min(1).max(maxMembers).exactOptional().describe(
-    "How many of the members have to approve. Default: all of them. Part of the terms.",
+    "Number of members that have to approve. Default: all. Part of the terms.",
   ),
   approvals: z.array(z.object({
-    realm: memberName.describe("The member that approves. Admission asks for the verb approve on that Realm."),
-    digest: digest.describe("status.digest of the terms that are approved; void as soon as these change."),
+    realm: memberName.describe("The approving member. Writing it requires the verb approve on that Realm."),
+    digest: digest.describe("status.digest of the approved terms. The approval is void as soon as the digest changes."),
     approvedAt: validInstant.exactOptional().describe(
-      "When, as the member says; status.approvals has when it was seen.",
+      "Time of the approval, as stated by the member. status.approvals has the time when the operator first saw it.",
     ),
   })).max(maxMembers).exactOptional().meta({
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["realm"],
-  }).describe("The members' consent. Each member writes its own, and takes it back by removing it."),
+  }).describe("Approvals of the members. Each member writes its own, and withdraws it by removing it."),
   graceSeconds: z.int().min(0).max(604_800).default(defaultGraceSeconds).describe(
-    "How long an approved member may be lost (disconnected, or its Realm deleted) before the SuperEntity is Incomplete.",
+    "Time that an approved member may be lost (disconnected, or its Realm deleted) before the SuperEntity is Incomplete.",
   ),
-}).meta(rules(quorumRule)).describe("The terms, and who has approved them.");
+}).meta(rules(quorumRule)).describe("The terms, and the members' approvals.");
 
 const memberStates = ["NotFound", ...connectionStates] as const;
 export type MemberState = (typeof memberStates)[number];
 
 export const superEntityStatus = z.object({
   phase: z.enum(entityPhases).exactOptional().describe(
-    "Pending: too few have approved these terms. Active: enough have. Incomplete: approved, but a member is lost or " +
-      "gives less than it has promised; grants in force stay, new ones wait.",
+    "Pending: fewer than quorum members have approved the present terms. Active: enough have. Incomplete: approved, but " +
+      "a member is lost or has less than it contributes; grants in force stay, new ones wait.",
   ),
-  message: z.string().max(32768).exactOptional().describe("The state in one sentence."),
+  message: z.string().max(32768).exactOptional().describe("Summary of the SuperEntity's state in one sentence."),
   digest: z.string().max(71).exactOptional().describe(
-    "Of the terms and the members' subjects: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What " +
-      "members approve.",
+    "Digest that members approve, of the terms and the members' subjects: sha256 of the RFC 8785 JSON of name, purpose, " +
+      "quorum and members.",
   ),
-  approved: z.int().min(0).exactOptional().describe("How many members have approved these terms."),
-  needed: z.int().min(0).exactOptional().describe("How many have to."),
-  memberCount: z.int().min(0).exactOptional().describe("How many members there are."),
-  pooled: shownQuantities.exactOptional().describe("The sum of what the approved members contribute."),
+  approved: z.int().min(0).exactOptional().describe("Number of members that have approved the present terms."),
+  needed: z.int().min(0).exactOptional().describe("Number of approvals needed."),
+  memberCount: z.int().min(0).exactOptional().describe("Number of members."),
+  pooled: shownQuantities.exactOptional().describe("Sum of the approved members' contributions."),
   members: z.array(z.object({
     realm: z.string().max(maxNameLength).describe("Name of the member."),
-    state: z.enum(memberStates).describe("connectionState of its Realm; NotFound: there is none."),
-    approved: z.boolean().describe("Whether it has approved these terms."),
-    trustLevel: z.enum(trustLevels).exactOptional().describe("Trust of its Realm, as last known."),
+    state: z.enum(memberStates).describe("connectionState of its Realm; NotFound: the Realm doesn't exist."),
+    approved: z.boolean().describe("True if it has approved the present terms."),
+    trustLevel: z.enum(trustLevels).exactOptional().describe("Last known trustLevel of its Realm."),
     subjects: z.array(z.string().max(300)).max(32).exactOptional().meta({ "x-kubernetes-list-type": "atomic" })
       .describe(
-        "Who acts for it, as its Realm says or last said. Part of what is approved.",
+        "Last known subjects of its Realm. Part of the digest.",
       ),
-    lostSince: instant.exactOptional().describe("Since when it is lost; Incomplete follows graceSeconds later."),
+    lostSince: instant.exactOptional().describe(
+      "Time since which the member is lost. graceSeconds later the SuperEntity is Incomplete.",
+    ),
   })).max(maxMembers).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
-    "What is known of each member.",
+    "Observed state of each member.",
   ),
   approvals: z.array(z.object({
-    realm: z.string().max(maxNameLength).describe("Who approved."),
-    digest: z.string().max(71).describe("What."),
-    seenAt: instant.describe("When the operator first saw it."),
+    realm: z.string().max(maxNameLength).describe("The approving member."),
+    digest: z.string().max(71).describe("The approved digest."),
+    seenAt: instant.describe("Time when the operator first saw the approval."),
   })).max(maxMembers).exactOptional().meta({ "x-kubernetes-list-type": "atomic" }).describe(
-    "The approvals that count: of these terms, by members.",
+    "Valid approvals: of the present terms, by members.",
   ),
-  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status is about."),
+  observedGeneration: z.int().min(0).exactOptional().describe("The metadata.generation that this status describes."),
   conditions: conditions.exactOptional().describe(
-    "Approved: enough members have approved these terms. MembersKnown: each member is a Realm. MembersPresent: no " +
-      "approved member is lost beyond the grace. ContributionCovered: this cluster has what it contributes. Ready: all " +
-      "of that.",
+    "Approved: enough members have approved the present terms. MembersKnown: every member's Realm exists. " +
+      "MembersPresent: no approved member is lost for longer than graceSeconds. ContributionCovered: this cluster has the " +
+      "resources that it contributes. Ready: all of these.",
   ),
-}).describe("What the operator sees. Written by the operator only.");
+}).describe("Observed state. Written by the operator only.");
 
 export type { SuperEntitySpec, SuperEntityStatus } from "./client/keystone.io@v1alpha1.ts";
 export type { SuperEntitySpecMember as SuperEntityMember } from "./client/keystone.io@v1alpha1.ts";
@@ -140,24 +141,24 @@ export const superEntityDefinition: KindDefinition = {
   singular: "superentity",
   shortNames: ["se"],
   description:
-    "A SuperEntity is several realms that pool part of what they have, on terms that they approve. It can be grantor and " +
-    "grantee like a realm: grants from it fit its pool and each member's cluster enforces its share; grants to it let in " +
-    "the guests of all members that have approved.",
+    "A SuperEntity is a group of realms that pool part of their resources, on terms that they approve. It can be grantor " +
+    "or grantee like a realm. Grants from it are limited to its pool, and each member's cluster enforces its own share. " +
+    "Grants to it give access to the subjects of all members that have approved.",
   spec: superEntitySpec,
   status: superEntityStatus,
   rules: [nameRule, noWordRule],
   columns: [
     { name: "Phase", type: "string", jsonPath: ".status.phase", description: "Pending, Active or Incomplete" },
-    { name: "Members", type: "integer", jsonPath: ".status.memberCount", description: "How many realms pool" },
-    { name: "Approved", type: "integer", jsonPath: ".status.approved", description: "How many have approved" },
-    { name: "Needed", type: "integer", priority: 1, jsonPath: ".status.needed", description: "How many have to" },
+    { name: "Members", type: "integer", jsonPath: ".status.memberCount", description: "Number of members" },
+    { name: "Approved", type: "integer", jsonPath: ".status.approved", description: "Number of approvals" },
+    { name: "Needed", type: "integer", priority: 1, jsonPath: ".status.needed", description: "Approvals needed" },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
     {
       name: "Message",
       type: "string",
       priority: 1,
       jsonPath: ".status.message",
-      description: "The state in one sentence",
+      description: "Summary of the SuperEntity's state",
     },
   ],
 };

@@ -168,7 +168,7 @@ Deno.test("what can't be planned is an error of the key, after all that could be
   (context as { settings: unknown }).settings = settings;
   await assert.rejects(
     reconcile("bob-home"),
-    /^Error: Planning the way to DNS failed: out of order/,
+    /^Error: Planning the policy for DNS failed: out of order/,
   );
   assert.ok(sent.includes("networkpolicies/guest-internal"), String(sent));
   assert.equal(context.enforcements.get("bob-home", "one")!.failure!.reason, "PlanFailed");

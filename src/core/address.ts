@@ -1,7 +1,7 @@
 /** IP addresses and ranges, strict and canonical. */
 import ipaddr from "ipaddr.js";
 
-/** A range of addresses: a network address and how many leading bits are fixed. */
+/** A range of addresses: a network address and the length of its prefix. */
 export interface Range {
   address: ipaddr.IPv4 | ipaddr.IPv6;
   prefix: number;
@@ -11,8 +11,8 @@ const octet = "(0|[1-9][0-9]{0,2})";
 const ipv4 = new RegExp(`^${octet}(\\.${octet}){3}$`);
 
 /**
- * Reads an address. Only the strict forms: leading zeros (octal to some readers), IPv4-mapped IPv6 and zone identifiers
- * are refused, since implementations of NetworkPolicy disagree on what they mean (CVE-2021-29923).
+ * Parses an address in strict form only: leading zeros (octal to some parsers), IPv4-mapped IPv6 and zone identifiers
+ * are rejected, because implementations of NetworkPolicy disagree on their meaning (CVE-2021-29923).
  */
 export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (ipv4.test(text)) return ipaddr.IPv4.isValid(text) ? ipaddr.IPv4.parse(text) : undefined;
@@ -21,7 +21,7 @@ export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefine
   return address.isIPv4MappedAddress() ? undefined : address;
 }
 
-/** Reads `address/prefix`, or an address as the range of itself. Host bits are cleared. */
+/** Parses `address/prefix`, or an address as a range of one address. Host bits are cleared. */
 export function parseRange(text: string): Range | undefined {
   const [host = "", prefixText, ...rest] = text.split("/");
   const address = parseAddress(host);
@@ -37,20 +37,20 @@ export function parseRange(text: string): Range | undefined {
   return { address: ipaddr.fromByteArray(bytes), prefix };
 }
 
-/** Canonical CIDR notation (RFC 4632, RFC 5952), `/32` and `/128` included. */
+/** Formats a range in canonical CIDR notation (RFC 4632, RFC 5952), including `/32` and `/128`. */
 export const cidr = (range: Range): string =>
   `${
     range.address.kind() === "ipv6" ? (range.address as ipaddr.IPv6).toRFC5952String() : range.address.toString()
   }/${range.prefix}`;
 
-/** Whether every address of `inner` is in `outer`. */
+/** Reports whether every address of `inner` is in `outer`. */
 export function contains(outer: Range, inner: Range): boolean {
   if (outer.address.kind() !== inner.address.kind() || outer.prefix > inner.prefix) return false;
-  // The two kinds are the same, which the types of ipaddr.js can't see.
+  // Both have the same kind, which the types of ipaddr.js can't express.
   return (inner.address as ipaddr.IPv4).match(outer.address as ipaddr.IPv4, outer.prefix);
 }
 
-/** By family (IPv4 first), then address, then prefix: the order in which lists are written. */
+/** Compares ranges by family (IPv4 first), address and prefix, the order of all written lists. */
 export function compareRanges(a: Range, b: Range): number {
   const [x, y] = [a.address.toByteArray(), b.address.toByteArray()];
   if (x.length !== y.length) return x.length - y.length;
@@ -58,7 +58,7 @@ export function compareRanges(a: Range, b: Range): number {
   return at < 0 ? a.prefix - b.prefix : x[at]! - y[at]!;
 }
 
-/** The ranges that lie in none of the others, each once, sorted. Of two CIDRs one holds the other, or they are disjoint. */
+/** Returns the ranges that lie in none of the others, unique and sorted. Two CIDRs are either nested or disjoint. */
 export function outermost(ranges: readonly Range[]): Range[] {
   const out: Range[] = [];
   for (const range of ranges.toSorted(compareRanges)) {

@@ -1,8 +1,8 @@
-/** Conditions as a fold over what was there before (KEP-1623): a transition time moves only when the status does. */
+/** Conditions (KEP-1623), updated from their previous values: lastTransitionTime changes only when status changes. */
 import type { Condition } from "../api/mod.ts";
 import { rfc3339 } from "./instants.ts";
 
-/** What a planner says about one condition; the fold adds the times. */
+/** A condition as a planner produces it, without times. */
 export interface DesiredCondition {
   type: string;
   status: "True" | "False" | "Unknown";
@@ -13,8 +13,8 @@ export interface DesiredCondition {
 }
 
 /**
- * The conditions to write: each verdict with the time of its last change of status, sorted by type. Conditions of
- * types that no verdict names are dropped.
+ * Returns the conditions to write, sorted by type, each with the time of its last change of status. Previous conditions
+ * of other types are dropped.
  */
 export function foldConditions(
   previous: readonly Condition[] | undefined,
@@ -32,7 +32,7 @@ export function foldConditions(
     .sort((a, b) => a.type < b.type ? -1 : 1);
 }
 
-/** The condition of a type in a status; undefined: it has none, or there is no status. */
+/** Returns the condition of a type; undefined if the status is missing or has none. */
 export const conditionOf = (
   status: { readonly conditions?: readonly Condition[] | undefined } | undefined,
   type: string,
@@ -40,6 +40,6 @@ export const conditionOf = (
 
 const longestMessage = 32_768;
 
-/** A message as long as the API server takes one (KEP-1623): a longer one would keep the whole status from being written. */
+/** Truncates a message to the API server's limit (KEP-1623): a longer one would make the whole status unwritable. */
 export const bounded = (message: string): string =>
   message.length <= longestMessage ? message : `${message.slice(0, longestMessage - 1)}…`;

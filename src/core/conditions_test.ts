@@ -4,7 +4,7 @@ import { foldConditions } from "./conditions.ts";
 const t0 = Date.parse("2026-01-01T00:00:00.900Z");
 const verdict = (type: string, status: "True" | "False", reason = "R") => ({ type, status, reason, message: "m" });
 
-Deno.test("conditions: the time moves when the status does, and only then", () => {
+Deno.test("conditions: lastTransitionTime changes only when status changes", () => {
   const first = foldConditions(undefined, [verdict("Ready", "False"), verdict("Known", "True")], 1, t0);
   assert.deepEqual(first.map(({ type, lastTransitionTime }) => [type, lastTransitionTime]), [
     ["Known", "2026-01-01T00:00:00Z"],
@@ -22,7 +22,7 @@ Deno.test("conditions: the time moves when the status does, and only then", () =
   );
 });
 
-Deno.test("conditions: a message that is too long for the API server is cut, so that the status can be written", () => {
+Deno.test("conditions: a message over the API server's limit: truncated, so that the status can be written", () => {
   const [condition] = foldConditions(undefined, [{ ...verdict("Ready", "False"), message: "x".repeat(40_000) }], 1, t0);
   assert.equal(condition!.message.length, 32_768);
   assert.ok(condition!.message.endsWith("x…"));

@@ -1,6 +1,6 @@
 /**
- * Room in the API server's database (etcd): when its size is due to be read, and when guests may not write any more. A
- * quota counts objects and not how often each is written, and etcd keeps every version until it is compacted.
+ * Room in the API server's database (etcd): schedule for reading its size, and thresholds at which guests' writes
+ * close. A quota counts objects but not how often they are written, and etcd keeps every version until it is compacted.
  */
 import type { Settings } from "../api/mod.ts";
 import type { DesiredCondition } from "./conditions.ts";
@@ -9,40 +9,43 @@ import type { GuestWrites } from "./facts.ts";
 /** Settings of the database. */
 export type StorageRules = Settings["storage"];
 
-/** One reading of the size. */
+/** A reading of the size. */
 export interface StorageReading {
-  /** Size of the database's file. etcd refuses all writes by this size, which compaction alone doesn't lower. */
+  /** Size of the database file. etcd rejects writes based on this size, which compaction alone doesn't reduce. */
   bytes: number;
-  /** The database's revision then, at most; it grows by one with each write to the cluster. */
+  /** Upper bound of the database's revision at that time; each write to the cluster increments it. */
   revision: number;
   /** Monotonic milliseconds. */
   at: number;
 }
 
-/** Name of the metric, which Kubernetes has kept stable since 1.28; one series for each etcd cluster. */
+/** Name of the metric, stable since Kubernetes 1.28, with one series for each etcd cluster. */
 export const storageSizeMetric = "apiserver_storage_size_bytes";
 
-/** More than one write adds to the file: etcd takes requests of 1.5 MiB (--max-request-bytes), and stores whole pages. */
+/**
+ * Upper bound of the growth by one write: etcd accepts requests of 1.5 MiB (--max-request-bytes) and stores whole
+ * pages.
+ */
 const largestWriteBytes = 2 * 2 ** 20;
 
-/** Share of the quota within which a size is known; nearer to a threshold nothing would be gained by more readings. */
+/** Precision of the known size as a fraction of the quota; near a threshold more readings would gain nothing. */
 const precision = 0.05;
 
-/** Share of the quota from which on the alert KeystoneStorageHalfFull fires. */
+/** Fraction of the quota at which the alert KeystoneStorageHalfFull fires. */
 const alertAt = 0.5;
 
-/** Bytes in a millisecond that nobody writes faster. */
+/** Upper bound of the write rate in bytes per millisecond. */
 export const fastestBytesPerMs = 50_000;
 
 /** Milliseconds between readings while guests' writes are closed. */
 const closedMs = 20_000;
 
-/** A reading may be as old as this without having to be read anew, whatever is written meanwhile; milliseconds. */
+/** Upper bound of the age in milliseconds up to which a reading is used however much is written meanwhile. */
 const slowestMs = 60_000;
 
 /**
- * True when the size may have passed a threshold since the last reading. So many writes as there were at most since then
- * are known from the revision, which each renewal of the Lease brings: a cluster at rest is asked for nothing.
+ * Reports whether the size may have passed a threshold since the last reading. The number of writes since then is
+ * bounded by the revision, which each renewal of the Lease returns, so an idle cluster is not queried.
  */
 export function isReadingDue(
   last: StorageReading | undefined,
@@ -53,16 +56,16 @@ export function isReadingDue(
   if (rules.quotaBackendBytes === null) return false;
   if (last === undefined) return true;
   const ageMs = now.at - last.at;
-  // To compact and defragment is no write.
+  // Compaction and defragmentation don't change the revision.
   if (writes !== "Open" && ageMs >= closedMs) return true;
   const room = roomBelowThreshold(last.bytes, rules.quotaBackendBytes, rules.closeGuestWritesAt);
   if (ageMs < Math.min(slowestMs, room / fastestBytesPerMs)) return false;
   const written = now.revision - last.revision;
-  // A revision that went back is one of a database that was restored; one that isn't a number tells nothing.
+  // A lower revision is that of a restored database; NaN is unknown. Both require a reading.
   return !(written >= 0 && written * largestWriteBytes < room);
 }
 
-/** Bytes that the database may grow by before it passes the next threshold. */
+/** Returns the bytes by which the database may grow before it passes the next threshold. */
 function roomBelowThreshold(bytes: number, quota: number, closeAt: number | null): number {
   const least = precision * quota;
   const thresholds = closeAt === null ? [alertAt] : [alertAt, closeAt, podsCloseAt(closeAt)];
@@ -70,14 +73,13 @@ function roomBelowThreshold(bytes: number, quota: number, closeAt: number | null
   return above.length === 0 ? least : Math.max(least, Math.min(...above));
 }
 
-/** Share from which on no pods are made for guests either: half of the way from there to the quota. */
+/** Returns the fraction at which creating guests' pods closes too: halfway between `closeAt` and the quota. */
 const podsCloseAt = (closeAt: number): number => (closeAt + 1) / 2;
 
 /**
- * What guests may write at this size. Guests' own writes close first. What they made before can have controllers write on,
- * as where its fat pods are deleted again and again: so nearer to the quota no new pods come either. What isn't known
- * changes nothing: without a reading all stays as it is. Below a threshold, too, all stays as it is for a while, so that
- * the doors don't swing.
+ * Returns the writes that guests may make at this size. Guests' own writes close first. Controllers may go on writing
+ * for guests' workloads, as when large pods are deleted again and again, so nearer to the quota creating pods closes
+ * too. Without a reading nothing changes. The threshold for opening is lower than that for closing, to avoid flapping.
  */
 export function guestWritesAt(bytes: number | undefined, before: GuestWrites, rules: StorageRules): GuestWrites {
   const { quotaBackendBytes: quota, closeGuestWritesAt: closeAt, openGuestWritesBelow: openBelow } = rules;
@@ -88,11 +90,11 @@ export function guestWritesAt(bytes: number | undefined, before: GuestWrites, ru
   return bytes >= (before === "Open" ? closing : opening) ? "Closed" : "Open";
 }
 
-/** What the annotation says; whatever isn't known closes nothing. */
+/** Parses the annotation; an unknown value closes nothing. */
 export const parseGuestWrites = (text: string | undefined): GuestWrites =>
   text === "Closed" || text === "PodsClosed" ? text : "Open";
 
-/** The condition of a Grant in force while guests' writes are closed; there is none otherwise. */
+/** Returns the condition of a Grant in force while guests' writes are closed. */
 export function writesClosedCondition(
   writes: GuestWrites,
   { quotaBackendBytes, openGuestWritesBelow }: StorageRules,
@@ -101,7 +103,7 @@ export function writesClosedCondition(
     ? ""
     : ` They open again below ${percent(openGuestWritesBelow)} of ${gibibytes(quotaBackendBytes)} ` +
       "(storage.quotaBackendBytes).";
-  const pods = writes === "PodsClosed" ? ", and no pods are made for them," : "";
+  const pods = writes === "PodsClosed" ? ", and no pods are created for them," : "";
   return {
     type: "WritesClosed",
     status: "True",
@@ -113,11 +115,11 @@ export function writesClosedCondition(
 
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;
 
-/** An amount of storage as people read it. */
+/** Formats an amount of storage for people. */
 export const gibibytes = (bytes: number): string =>
   bytes < 2 ** 30 ? `${Math.round(bytes / 2 ** 20)} MiB` : `${Math.round(bytes / 2 ** 30 * 10) / 10} GiB`;
 
-/** What the log says when a reading closes guests' writes or opens them; undefined when it does neither. */
+/** Returns the log message if a reading closes or opens guests' writes. */
 export function storageNews(
   bytes: number,
   before: GuestWrites,
@@ -129,13 +131,13 @@ export function storageNews(
   const remedy = `Compact and defragment etcd; guests' writes open below ${percent(rules.openGuestWritesBelow)}.`;
   return {
     Open: `${size}: guests' writes are open again.`,
-    Closed: `${size}: guests' writes are closed, reads and deletes go on. ${remedy}`,
-    PodsClosed: `${size}: guests' writes are closed, and no pods are made for them either. ${remedy}`,
+    Closed: `${size}: guests' writes are closed; reads and deletes are still allowed. ${remedy}`,
+    PodsClosed: `${size}: guests' writes are closed, and no pods are created for them either. ${remedy}`,
   }[after];
 }
 
 /**
- * Bytes that a line of the API server's metrics tells for one etcd cluster; undefined for all other lines.
+ * Parses the size in bytes from a line of the API server's metrics; undefined for all other lines.
  *
  * ```ts
  * import { storageSizeIn } from "./database_storage.ts";

@@ -26,7 +26,7 @@ Deno.test("storage: guests' writes close at 80 % of etcd's default quota and ope
   assert.equal(at(1.41, "Open"), "Open");
 });
 
-Deno.test("storage: from half of the way to the quota on no pods come either, until there is room for controllers", () => {
+Deno.test("storage: halfway between the threshold and the quota: creating pods closes too, until there is room for controllers", () => {
   const at = (gib: number, before: GuestWrites) => guestWritesAt(gib * GiB, before, rules());
   assert.equal(at(1.79, "Closed"), "Closed");
   for (const before of ["Open", "Closed", "PodsClosed"] as const) assert.equal(at(1.81, before), "PodsClosed");
@@ -35,7 +35,7 @@ Deno.test("storage: from half of the way to the quota on no pods come either, un
   assert.equal(at(1.39, "PodsClosed"), "Open");
 });
 
-Deno.test("storage: what isn't known changes nothing; without a quota or a threshold nothing is closed", () => {
+Deno.test("storage: size unknown: nothing changes; no quota or no threshold: nothing closes", () => {
   for (const before of ["Open", "Closed", "PodsClosed"] as const) {
     assert.equal(guestWritesAt(undefined, before, rules()), before);
     for (const off of [rules({ quotaBackendBytes: null }), rules({ closeGuestWritesAt: null })]) {
@@ -55,7 +55,7 @@ const due = (
   return isReadingDue(last, { revision: 1000 + writes, at: 5000 + seconds * 1000 }, rules(storage), guests);
 };
 
-Deno.test("storage: a cluster that writes little is asked for nothing, however long", () => {
+Deno.test("storage: few writes: no reading is due, however much time passes", () => {
   assert.equal(due({ gib: 0.1, writes: 450, seconds: 86_400 }), false);
   assert.equal(
     due({ gib: 0.1, writes: 470, seconds: 86_400 }),
@@ -66,14 +66,14 @@ Deno.test("storage: a cluster that writes little is asked for nothing, however l
   assert.equal(due({ gib: 1.1, writes: 260, seconds: 86_400 }), true, "0.5 GiB up to the closing are 256");
 });
 
-Deno.test("storage: just below a threshold and above all of them readings are some dozen writes apart", () => {
+Deno.test("storage: just below a threshold or above all: readings are a few dozen writes apart", () => {
   for (const gib of [0.999, 1.599, 1.9]) {
     assert.equal(due({ gib, writes: 51, seconds: 100 }), false, `${gib}`);
     assert.equal(due({ gib, writes: 52, seconds: 100 }), true, `${gib}`);
   }
 });
 
-Deno.test("storage: a busy cluster isn't asked more often than the fastest writer needs, and after a minute at the latest", () => {
+Deno.test("storage: a busy cluster: readings are as rare as the fastest writer permits, at most a minute apart", () => {
   assert.equal(due({ gib: 0.1, writes: 1e6, seconds: 19 }), false);
   assert.equal(due({ gib: 0.1, writes: 1e6, seconds: 20 }), true);
   assert.equal(due({ gib: 1.59, writes: 1e6, seconds: 2 }), false);
@@ -82,11 +82,11 @@ Deno.test("storage: a busy cluster isn't asked more often than the fastest write
   assert.equal(due({ gib: 1, writes: 1e6, seconds: 60, quotaBackendBytes: 64 * GiB }), true);
 });
 
-Deno.test("storage: nobody can write past the closing and a twentieth more without a reading, in any steps", () => {
+Deno.test("storage: any sequence of writes: a reading is due before the size exceeds the threshold by a twentieth", () => {
   const { quotaBackendBytes, closeGuestWritesAt } = rules();
   let [bytes, revision, at] = [0, 1, 0];
   let last: StorageReading = { bytes, revision, at };
-  // The fastest writer of the largest objects, looked at as often as the Lease is renewed.
+  // The fastest writer of the largest objects, checked at each renewal of the Lease.
   for (; guestWritesAt(last.bytes, "Open", rules()) === "Open"; at += 5000) {
     if (isReadingDue(last, { revision, at }, rules(), "Open")) last = { bytes, revision, at };
     bytes += 5000 * 30_000;
@@ -96,14 +96,14 @@ Deno.test("storage: nobody can write past the closing and a twentieth more witho
   assert.ok(bytes >= closeGuestWritesAt! * quotaBackendBytes!);
 });
 
-Deno.test("storage: while guests' writes are closed it is read three times a minute, for room is made without writes", () => {
+Deno.test("storage: guests' writes closed: three readings a minute, because room appears without writes", () => {
   assert.equal(due({ gib: 1.65, writes: 0, seconds: 19, guests: "Closed" }), false);
   assert.equal(due({ gib: 1.65, writes: 0, seconds: 20, guests: "Closed" }), true);
   assert.equal(due({ gib: 1.65, writes: 70, seconds: 4, guests: "Closed" }), false);
   assert.equal(due({ gib: 1.65, writes: 80, seconds: 4, guests: "Closed" }), true, "0.15 GiB up to the pods are 77");
 });
 
-Deno.test("storage: a first reading is due at once, one after a restore of the database or an odd revision too", () => {
+Deno.test("storage: first reading, restored database or invalid revision: due at once", () => {
   const now = { revision: 7, at: 0 };
   assert.equal(isReadingDue(undefined, now, rules(), "Open"), true);
   assert.equal(isReadingDue(undefined, now, rules({ quotaBackendBytes: null }), "Closed"), false);
@@ -112,7 +112,7 @@ Deno.test("storage: a first reading is due at once, one after a restore of the d
   assert.equal(due({ gib: 0.1, writes: NaN, seconds: 1 }), false);
 });
 
-Deno.test("storage: the size is read from lines of one metric, whatever its labels", () => {
+Deno.test("storage: the size is parsed from one metric, whatever its labels", () => {
   const lines = [
     "# HELP apiserver_storage_size_bytes [STABLE] Size of the storage database file physically allocated in bytes.",
     "# TYPE apiserver_storage_size_bytes gauge",
@@ -126,7 +126,7 @@ Deno.test("storage: the size is read from lines of one metric, whatever its labe
   assert.deepEqual(lines.flatMap((line) => storageSizeIn(line) ?? []), [24_576_000, 12, 3]);
 });
 
-Deno.test("storage: the condition names setting and remedy, the log says when it changes", () => {
+Deno.test("storage: the condition names the setting and the remedy; the log reports changes", () => {
   const { message } = writesClosedCondition("Closed", rules({ quotaBackendBytes: 8 * GiB }));
   assert.match(
     message,
@@ -134,17 +134,17 @@ Deno.test("storage: the condition names setting and remedy, the log says when it
   );
   assert.match(
     writesClosedCondition("PodsClosed", rules()).message,
-    /not write, and no pods are made for them, because/,
+    /not write, and no pods are created for them, because/,
   );
   const news = (gib: number, before: GuestWrites, after: GuestWrites) => storageNews(gib * GiB, before, after, rules());
   assert.equal(news(1, "Open", "Open"), undefined);
   assert.equal(news(1.7, "Closed", "Closed"), undefined);
-  assert.match(news(1.7, "Open", "Closed")!, /holds 1\.7 GiB of 2 GiB: guests' writes are closed, .*below 70 %/);
-  assert.match(news(1.9, "Closed", "PodsClosed")!, /no pods are made for them either/);
+  assert.match(news(1.7, "Open", "Closed")!, /holds 1\.7 GiB of 2 GiB: guests' writes are closed; .*below 70 %/);
+  assert.match(news(1.9, "Closed", "PodsClosed")!, /no pods are created for them either/);
   assert.match(news(1.2, "PodsClosed", "Open")!, /open again/);
 });
 
-Deno.test("storage: doors that open above the height at which they close are refused", () => {
+Deno.test("storage: openGuestWritesBelow above closeGuestWritesAt: refused", () => {
   assert.throws(() => rules({ openGuestWritesBelow: 0.9 }), /at most closeGuestWritesAt/);
   assert.equal(rules({ openGuestWritesBelow: 0.9, closeGuestWritesAt: null }).closeGuestWritesAt, null);
 });

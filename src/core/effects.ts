@@ -1,4 +1,4 @@
-/** Effects: all that a plan can want, as data. What carries them out is src/engine/execute.ts. */
+/** Effects: all actions of a plan, as data. src/engine/execute.ts executes them. */
 import type { JSONValue } from "../../lib/kubernetes/mod.ts";
 import type { ValidatingWebhookConfiguration } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import type {
@@ -20,7 +20,7 @@ import type {
 import type { EventFact } from "./facts.ts";
 import type { Fault } from "./faults.ts";
 
-/** An object that a plan writes as a whole. */
+/** An object that a plan writes completely. */
 export type WrittenObject =
   | ClusterRole
   | ClusterRoleBinding
@@ -36,7 +36,7 @@ export type WrittenObject =
   | ServiceAccount
   | ValidatingWebhookConfiguration;
 
-/** The kinds that effects reach. */
+/** Kinds that effects can change. */
 export type Kind =
   | NonNullable<WrittenObject["kind"]>
   | "Grant"
@@ -45,7 +45,7 @@ export type Kind =
   | "Service"
   | "SuperEntity";
 
-/** An object that is there: an effect on it reaches this one and no other of its name. */
+/** Reference to an existing object: an effect on it never affects another object of the same name. */
 export interface ObjectRef {
   kind: Kind;
   /** Absent for cluster-scoped kinds. */
@@ -63,18 +63,18 @@ export interface Regarding {
   uid: string;
 }
 
-/** An event, and the object that it is about. */
+/** An event with the object that it is about. */
 export interface EventAbout {
   event: EventFact;
   about: Regarding;
 }
 
-/** The events that report a write, recorded once it has succeeded. */
+/** Events that report a write, recorded once it has succeeded. */
 interface Reported {
   events?: readonly EventAbout[];
 }
 
-/** A JSON merge patch (RFC 7386): a null takes a field off, whoever has written it. */
+/** A JSON merge patch (RFC 7386): a null removes a field, whoever has written it. */
 export interface MergePatch {
   metadata?: {
     labels?: Readonly<Record<string, string | null>>;
@@ -90,7 +90,7 @@ export interface PeerMessage {
   body: JSONValue;
 }
 
-/** The node of a realm to ping, and the address to ping it at. */
+/** A realm's node to ping, with the address to use. */
 export interface PingTarget {
   /** Name of the realm. */
   realm: string;
@@ -99,71 +99,71 @@ export interface PingTarget {
 }
 
 /**
- * One thing that a plan wants. What changes an object that is there is bound to the UID that was seen, so that it neither
- * brings back one that is gone nor reaches another of the same name.
+ * One action of a plan. A change of an existing object is bound to the observed UID, so that it neither recreates a
+ * deleted object nor affects another of the same name.
  */
 export type Effect =
   /**
-   * Server-side apply of the fields of an object: of the very one that was seen when there is a UID, else of whatever has
-   * the name. Forced, unless another field manager is to win a conflict. With `ifPresent` one that has gone meanwhile is
-   * no error: its watch is about to tell.
+   * Server-side apply of an object's fields: with a UID only to that object, else to any object of the name. Forced,
+   * unless another field manager should win a conflict. With `ifPresent` a deleted object isn't an error: its watch is
+   * about to report it.
    */
   | { apply: WrittenObject; uid?: string; unforced?: true; ifPresent?: true } & Reported
-  /** Creation: one of that name that somebody else has just made stays as it is, and the effect fails. */
+  /** Creation. If somebody else has just created an object of that name, it stays unchanged and the effect fails. */
   | { create: WrittenObject } & Reported
-  /** Merge patch: for what has to take off fields of others. With `ifPresent` one that has gone is no error. */
+  /** Merge patch, which can remove fields of other managers. With `ifPresent` a deleted object isn't an error. */
   | { patch: ObjectRef; body: MergePatch; ifPresent?: true } & Reported
-  /** The whole status of a custom resource. */
+  /** The complete status of a custom resource. */
   | { status: object; of: ObjectRef } & Reported
   /** Keystone's finalizer on a custom resource. */
   | { finalizer: "add"; of: ObjectRef }
-  /** The resource version keeps the finalizers that others add meanwhile. */
+  /** Removal of the finalizer. The resource version protects finalizers that others add meanwhile. */
   | { finalizer: "remove"; of: ObjectRef; others: readonly string[]; resourceVersion: string }
-  /** Deletion; one that has gone already is deleted. */
+  /** Deletion; succeeds if the object is already gone. */
   | { delete: ObjectRef; graceSeconds?: number } & Reported
-  /** Eviction of a pod. A PodDisruptionBudget that forbids it for now is no error: the plan wants it again. */
+  /** Eviction of a pod. Rejection by a PodDisruptionBudget isn't an error: the next plan tries again. */
   | { evict: ObjectRef; graceSeconds: number }
-  /** Deletion of all objects of the kind in a namespace, each by itself. */
+  /** Deletion of all objects of the kind in a namespace, one by one. */
   | { deleteAll: { kind: "PersistentVolumeClaim"; namespace: string } }
   | EventAbout
   | { ping: PingTarget }
   | { send: PeerMessage };
 
 /**
- * Effects that are independent of each other. A stage closes (takes away or bounds), opens (gives or tidies up), or reports
- * (status, events).
+ * Effects that are independent of each other. A stage closes (removes or limits), opens (grants or cleans up), or
+ * reports (status, events).
  */
 export interface EffectStage {
   kind: "close" | "open" | "report";
   effects: readonly Effect[];
 }
 
-/** A plan: its effects in the order of safety, what closes before what opens before what reports. */
+/** A plan: its effects in safe order, closing before opening before reporting. */
 export interface Plan {
   stages: readonly EffectStage[];
-  /** The parts that could not be planned: what they would have opened isn't open. */
+  /** Parts that could not be planned; they open nothing. */
   faults?: readonly Fault[];
-  /** Epoch milliseconds at which the plan is due again by itself. */
+  /** Epoch milliseconds at which the plan is due again without another cause. */
   wakeAt?: number;
 }
 
-/** The stages of one kind; those without an effect are left out. */
+/** Builds stages of one kind, omitting those without effects. */
 export const stagesOf = (kind: EffectStage["kind"], stages: readonly (readonly Effect[])[]): EffectStage[] =>
   stages.filter((effects) => effects.length > 0).map((effects) => ({ kind, effects }));
 
-/** The effects of a plan in their order, of all kinds of stages or of one. */
+/** Returns the effects of a plan in order, of all kinds of stages or of one. */
 export const effectsOf = ({ stages }: Pick<Plan, "stages">, kind?: EffectStage["kind"]): Effect[] =>
   stages.flatMap((stage) => kind === undefined || stage.kind === kind ? stage.effects : []);
 
-/** The object that an effect writes as a whole. */
+/** Returns the object that an effect writes completely, if any. */
 export const writtenBy = (effect: Effect): WrittenObject | undefined =>
   "apply" in effect ? effect.apply : "create" in effect ? effect.create : undefined;
 
-/** Tells of an effect that ends a pod, which nobody can undo. */
+/** Reports whether an effect ends a pod, which can't be undone. */
 export const endsPod = (effect: Effect): boolean =>
   "evict" in effect || ("delete" in effect && effect.delete.kind === "Pod");
 
-/** Describes an effect, as a message begins. */
+/** Describes an effect, as the beginning of a message. */
 export function effectText(effect: Effect): string {
   const written = writtenBy(effect);
   if (written) return `Writing ${textOf({ kind: written.kind!, ...written.metadata as { name: string } })}`;

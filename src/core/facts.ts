@@ -1,4 +1,4 @@
-/** The facts that planners are given: projections of objects that keep only what a decision needs. */
+/** Facts: projections of objects, with only the fields that planners need. */
 import type { FlowSchemaSpec } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
 import type { GrantSpec, GrantStatus, RealmSpec, RealmStatus, SuperEntitySpec, SuperEntityStatus } from "../api/mod.ts";
 import type { LimitRangeItem } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -12,18 +12,18 @@ export interface GrantFacts {
   generation: number;
   /** Epoch milliseconds. */
   createdAt: number;
-  /** deletionTimestamp in epoch milliseconds; undefined while nobody has deleted it. */
+  /** deletionTimestamp in epoch milliseconds; undefined: not deleted. */
   deletingSince?: number;
-  /** Whether it carries our finalizer. */
+  /** True if it has our finalizer. */
   finalized: boolean;
-  /** The finalizers of others. */
+  /** Other finalizers. */
   otherFinalizers: readonly string[];
   resourceVersion: string;
   spec: GrantSpec;
   status: GrantStatus;
 }
 
-/** Why nothing new is granted to a SuperEntity, or by it. */
+/** Reason that grants from and to a SuperEntity can't come into force. */
 export interface EntityWaits {
   reason: "SuperEntityDeleted" | "SuperEntityIncomplete" | "SuperEntityPending";
   message: string;
@@ -33,11 +33,11 @@ export interface RealmFacts {
   name: string;
   uid: string;
   generation: number;
-  /** Epoch milliseconds; undefined where it doesn't matter. */
+  /** Epoch milliseconds; undefined if irrelevant. */
   createdAt?: number;
   /**
-   * Where a SuperEntity stands as one grantee: its approved members, the UIDs of their Realms, and why nothing new is
-   * granted to it, if so.
+   * Set if this is a SuperEntity as grantee: its approved members, the UIDs of their Realms, and the reason that grants
+   * to it wait, if they do.
    */
   entity?: { members: readonly string[]; uids: readonly string[]; waits?: EntityWaits };
   deleting: boolean;
@@ -53,16 +53,16 @@ export interface SuperEntityFacts {
   generation: number;
   /** Epoch milliseconds. */
   createdAt: number;
-  /** deletionTimestamp in epoch milliseconds; undefined while nobody has deleted it. */
+  /** deletionTimestamp in epoch milliseconds; undefined: not deleted. */
   deletingSince?: number;
-  /** Whether it carries our finalizer. */
+  /** True if it has our finalizer. */
   finalized: boolean;
-  /** The finalizers of others. */
+  /** Other finalizers. */
   otherFinalizers: readonly string[];
   resourceVersion: string;
   spec: SuperEntitySpec;
   status: SuperEntityStatus;
-  /** Who acts for each member, by realm; undefined where nobody has looked at the Realms. */
+  /** Subjects of each member, by realm; undefined: not looked up. */
   subjects?: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -72,10 +72,10 @@ export interface NamespaceFacts {
   /** Epoch milliseconds. */
   createdAt: number;
   labels: Readonly<Record<string, string>>;
-  /** Those of its annotations that begin with keystone.io/. */
+  /** Its annotations that begin with keystone.io/. */
   annotations: Readonly<Record<string, string>>;
   deleting: boolean;
-  /** What the namespace controller says that it waits for, while it is being deleted. */
+  /** Reason that its deletion waits, as reported by the namespace controller. */
   held?: string;
 }
 
@@ -84,11 +84,11 @@ export interface QuotaFacts {
   name: string;
   uid: string;
   labels: Readonly<Record<string, string>>;
-  /** spec.hard: what is asked. */
+  /** spec.hard: the wanted limits. */
   specHard: Readonly<Record<string, string>>;
-  /** Whether spec has scopes, which would make it count only some pods. */
+  /** True if spec has scopes, with which it counts only some pods. */
   scoped: boolean;
-  /** status.hard: what admission enforces. */
+  /** status.hard: the limits that admission enforces. */
   statusHard: Readonly<Record<string, string>>;
   /** status.used. */
   used: Readonly<Record<string, string>>;
@@ -117,14 +117,14 @@ export interface BindingFacts {
   account?: string;
 }
 
-/** Closings while the API server's database is nearly full: guests' writes, and then new pods of theirs too. */
+/** Restriction while the API server's database is nearly full: guests' writes, then also creating pods for them. */
 export type GuestWrites = "Open" | "Closed" | "PodsClosed";
 
 export interface FlowSchemaFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   spec: FlowSchemaSpec | undefined;
-  /** As the guard reads it there. */
+  /** Value of its annotation, which the guard reads. */
   guestWrites: GuestWrites;
 }
 
@@ -159,7 +159,7 @@ export interface ServiceAccountFacts {
   automount: boolean | undefined;
 }
 
-/** A ServiceAccount in the operator's namespace that stands for the people of a realm. */
+/** A ServiceAccount of a realm's people, in the operator's namespace. */
 export interface IdentityFacts {
   namespace: string;
   name: string;
@@ -170,14 +170,14 @@ export interface IdentityFacts {
   deleting: boolean;
 }
 
-/** A Service that lets the world in. */
+/** A Service that is reachable from outside the cluster. */
 export interface ServiceFacts {
   namespace: string;
   name: string;
   uid: string;
   /** Epoch milliseconds. */
   createdAt: number;
-  /** What the quota counts of it, by quota key. */
+  /** Its quota usage, by quota key. */
   usage: Readonly<Record<string, number>>;
 }
 
@@ -187,7 +187,7 @@ export interface ConfigMapFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   data: Readonly<Record<string, string>>;
-  /** Whether its data can't be changed any more. */
+  /** True if its data can't be changed any more. */
   immutable?: boolean;
 }
 
@@ -198,32 +198,32 @@ export interface PodFacts {
   /** Epoch milliseconds. */
   createdAt: number;
   priority: number;
-  /** What the quota counts of it, by quota key. */
+  /** Its quota usage, by quota key. */
   usage: ReadonlyMap<string, Quantity>;
-  /** Nothing is known of it but which one it is; what it uses may be anything. */
+  /** True if only its identity is known, so its usage is unknown. */
   unreadable?: true;
-  /** Has ended by itself: no quota counts it. */
+  /** True if it has finished by itself; the quota doesn't count it. */
   finished: boolean;
   terminating: boolean;
   graceSeconds: number;
   finalizers: readonly string[];
 }
 
-/** What the cluster as a whole offers and protects. */
+/** Resources and protected ranges of the whole cluster. */
 export interface ClusterFacts {
-  /** Ranges of its pods, services, nodes and API server: no grant opens them. */
+  /** Ranges of its pods, services, nodes and API server, which no grant opens. */
   ranges: readonly Range[];
-  /** Why the ranges of pods aren't all known, with the remedy; then no range is opened that could hold them. */
+  /** Reason that some ranges are unknown, with the remedy; then no range that may contain them is opened. */
   rangesUnknown?: string;
-  /** Why the nodes' own addresses in the LAN aren't known, in a sentence. */
+  /** Sentence with the reason that the nodes' LAN addresses are unknown. */
   lanUnknown?: string;
   /** Quota keys of the extended resources and huge pages that nodes offer, such as `requests.nvidia.com/gpu`. */
   extendedKeys: readonly string[];
   /** Names of the storage classes. */
   storageClasses: readonly string[];
-  /** Those of them that make a volume for each claim; undefined while the classes can't be read. */
+  /** Storage classes that provision a volume for each claim; undefined while the classes can't be read. */
   provisioningClasses?: readonly string[];
-  /** What its nodes can give together, by quota key; undefined while there are none, or they can't be read. */
+  /** Total capacity of its nodes, by quota key; undefined while there are none or they can't be read. */
   capacity?: ReadonlyMap<string, Quantity>;
 }
 
@@ -233,24 +233,24 @@ export interface PolicyFacts {
   uid: string;
   labels: Readonly<Record<string, string>>;
   spec: NetworkPolicySpec;
-  /** Whether Keystone has made it. What others make beside it is left alone, and named where it may open more. */
+  /** True if Keystone made it. Other policies are left alone, and named because they may open more. */
   ours: boolean;
 }
 
-/** Which realm this cluster is. */
+/** This cluster's own realm. */
 export type LocalRealm =
   | { kind: "known"; name: string }
-  /** Neither a tailnet nor KEYSTONE_REALM is configured: every grant is taken as this cluster's own. */
+  /** Neither a tailnet nor KEYSTONE_REALM is configured: every grant is treated as local. */
   | { kind: "any" }
-  /** There is a tailnet to ask, but it doesn't answer; the message says why. */
+  /** The tailnet can't be queried; the message has the reason. */
   | { kind: "unknown"; message: string };
 
-/** A write that a planner wants. */
+/** An event that a planner wants. */
 export interface EventFact {
   type: "Normal" | "Warning";
   /** CamelCase. */
   reason: string;
-  /** What was done, CamelCase. */
+  /** Action, CamelCase. */
   action: string;
   /** A sentence. */
   note: string;

@@ -1,14 +1,14 @@
-/** Parts of a plan that can't be made: each is kept to itself, reported, and tried again, and the rest goes on. */
+/** Failures of parts of a plan: each is isolated, reported and retried, and the other parts go on. */
 
-/** A part of a plan that reading or planning threw at. */
+/** A part of a plan whose reading or planning threw an error. */
 export interface Fault {
   /** The part, as a noun phrase. */
   part: string;
-  /** The grant that it is about; absent: all of the namespace. */
+  /** The affected grant; absent: the whole namespace. */
   grant?: string;
-  /** Whether a field of the Grant's status says so by itself. */
+  /** True if a field of the Grant's status shows it already. */
   isShown?: boolean;
-  /** What was thrown. */
+  /** The error. */
   error: unknown;
 }
 
@@ -16,27 +16,27 @@ export interface Fault {
 export class Faults {
   readonly #all: Fault[];
 
-  /** Begins with those that reading has met. */
+  /** Starts with the faults of reading. */
   constructor(read: readonly Fault[] = []) {
     this.#all = [...read];
   }
 
-  /** All that were met, in their order. */
+  /** All faults, in order of occurrence. */
   get all(): readonly Fault[] {
     return this.#all;
   }
 
-  /** Takes note of one. */
+  /** Records a fault. */
   add(fault: Fault): void {
     this.#all.push(fault);
   }
 
-  /** Takes note of one of a part that is about a grant. */
+  /** Records a fault of a part that concerns one grant. */
   note(part: string, grant: string, error: unknown): void {
     this.add({ part, grant, error });
   }
 
-  /** Returns what `plan` returns, or `otherwise` when it throws. */
+  /** Returns the result of `plan`; if it throws, records the fault and returns `otherwise`. */
   attempt<T>(about: Omit<Fault, "error"> | string, plan: () => T, otherwise: T): T {
     try {
       return plan();
@@ -47,7 +47,7 @@ export class Faults {
   }
 }
 
-/** The fault in two sentences, with a remedy. */
+/** Describes the fault, with the remedy. */
 export const faultText = ({ part, error }: Pick<Fault, "part" | "error">): string =>
-  `Planning ${part} failed: ${error instanceof Error ? error.message : String(error)}. This is an error of the ` +
-  "operator, which tries again; report it, and until then what closes is closed and nothing new opens by it.";
+  `Planning ${part} failed: ${error instanceof Error ? error.message : String(error)}. This is a bug in the ` +
+  "operator; report it. The operator retries, and until then it closes what is due but opens nothing new for it.";

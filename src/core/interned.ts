@@ -1,8 +1,11 @@
-/** Equal values as one object: specs, labels and quantities repeat themselves by the thousand, and never change. */
+/**
+ * Interning: equal values share one object, because specs, labels and quantities repeat by the thousand and never
+ * change.
+ */
 const known = new Map<string, object>();
 const most = 4096;
 
-/** The value, or an equal one that was given before. */
+/** Returns the value, or an equal one from an earlier call. */
 export function interned<T extends object>(value: T): T {
   const key = JSON.stringify(value);
   const before = known.get(key);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { interned } from "./interned.ts";
 
-Deno.test("equal values become one object, others stay what they are", () => {
+Deno.test("interned: equal values share one object, others stay unchanged", () => {
   const first = interned({ a: ["1"] });
   assert.equal(interned({ a: ["1"] }), first);
   assert.deepEqual(interned({ a: [1] }), { a: [1] });

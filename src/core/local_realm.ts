@@ -1,4 +1,4 @@
-/** Which realm this cluster is: told by configuration, else by the tailnet. */
+/** This cluster's own realm, from the configuration or else from the tailnet. */
 import type { LocalRealm } from "./facts.ts";
 
 export interface LocalRealmWorld {
@@ -8,13 +8,13 @@ export interface LocalRealmWorld {
     | { kind: "none" }
     | { kind: "unavailable"; message: string }
     | { kind: "running"; selfName: string };
-  /** Names of the Realms of a canonical identity. */
+  /** Returns the names of the Realms with a canonical identity. */
   realmsOfIdentity: (identity: string) => readonly string[];
 }
 
 /**
- * The configured realm; else the Realm whose identity is this node's MagicDNS name; else the first label of that name,
- * so that no Realm object is needed for the grantor itself.
+ * Returns the configured realm; else the Realm whose identity is this node's MagicDNS name; else the first label of
+ * that name, so that the grantor itself needs no Realm object.
  */
 export function localRealmFrom({ configured, tailnet, realmsOfIdentity }: LocalRealmWorld): LocalRealm {
   if (configured !== undefined) return { kind: "known", name: configured };
@@ -24,14 +24,13 @@ export function localRealmFrom({ configured, tailnet, realmsOfIdentity }: LocalR
     case "unavailable":
       return {
         kind: "unknown",
-        message:
-          `which realm this cluster is can't be asked: ${tailnet.message}; start tailscaled or set KEYSTONE_REALM`,
+        message: `this cluster's realm is unknown: ${tailnet.message}; start tailscaled or set KEYSTONE_REALM`,
       };
     case "running": {
       const realms = realmsOfIdentity(tailnet.selfName);
       if (realms.length > 1) {
-        const message = `which realm this cluster is isn't clear: Realms ${[...realms].sort().join(", ")} all have ` +
-          `this node's identity ${tailnet.selfName}; delete all but one, or set KEYSTONE_REALM`;
+        const message = `this cluster's realm is ambiguous: Realms ${[...realms].sort().join(", ")} all have this ` +
+          `node's identity ${tailnet.selfName}; delete all but one, or set KEYSTONE_REALM`;
         return { kind: "unknown", message };
       }
       const name = realms[0] ?? tailnet.selfName.split(".")[0];

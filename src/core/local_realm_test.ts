@@ -4,19 +4,19 @@ import { localRealmFrom, type LocalRealmWorld } from "./local_realm.ts";
 const selfName = "alice-home.tailnet-name.ts.net";
 const running = { kind: "running" as const, selfName };
 const cases: [string, LocalRealmWorld, unknown][] = [
-  ["what is configured wins", { configured: "a", tailnet: running, realmsOfIdentity: () => ["b"] }, "a"],
-  ["the Realm of this node's identity", { tailnet: running, realmsOfIdentity: () => ["alice"] }, "alice"],
-  ["no Realm: the first label", { tailnet: running, realmsOfIdentity: () => [] }, "alice-home"],
+  ["configured: takes precedence", { configured: "a", tailnet: running, realmsOfIdentity: () => ["b"] }, "a"],
+  ["the Realm with this node's identity", { tailnet: running, realmsOfIdentity: () => ["alice"] }, "alice"],
+  ["no Realm: the first label of the node's name", { tailnet: running, realmsOfIdentity: () => [] }, "alice-home"],
   ["no tailnet: any", { tailnet: { kind: "none" }, realmsOfIdentity: () => [] }, "any"],
   [
-    "nobody to ask",
+    "tailnet unavailable: unknown",
     { tailnet: { kind: "unavailable", message: "it is down" }, realmsOfIdentity: () => ["alice"] },
-    /can't be asked: it is down; start tailscaled or set KEYSTONE_REALM/,
+    /is unknown: it is down; start tailscaled or set KEYSTONE_REALM/,
   ],
   [
-    "several Realms of this node's identity",
+    "several Realms with this node's identity: unknown",
     { tailnet: running, realmsOfIdentity: () => ["b", "a"] },
-    /isn't clear: Realms a, b all have this node's identity alice-home\.tailnet-name\.ts\.net; delete all but one, or set/,
+    /is ambiguous: Realms a, b all have this node's identity alice-home\.tailnet-name\.ts\.net; delete all but one, or set/,
   ],
 ];
 for (const [what, world, expected] of cases) {

@@ -1,39 +1,41 @@
-/** The names that others rely on: labels, annotations, object names. They don't change. */
+/** Stable names of the API: labels, annotations, object names. */
 
 /** Field manager of every write, and name of the operator's Deployment, ServiceAccount and Lease. */
 export const operatorName = "keystone-operator";
 /** ServiceAccount of the process that answers admission reviews. */
 export const frontName = "keystone-front";
-/** Namespace that the operator lives in. */
+/** Namespace of the operator. */
 export const systemNamespace = "keystone-system";
 /** User name of the operator's ServiceAccount. */
 export const operatorUser = `system:serviceaccount:${systemNamespace}:${operatorName}`;
 
-/** Says that Keystone made the object and may change or delete it. */
+/** Label of objects that Keystone made and may change or delete. */
 export const managedByLabel = "app.kubernetes.io/managed-by";
 export const managedBy = "keystone";
-/** Names the realm whose guests the object is about. */
+/** Label with the realm of the object's guests. */
 export const realmLabel = "keystone.io/realm";
-/** Names the grant that the object enforces. */
+/** Label with the grant that the object enforces. */
 export const grantLabel = "keystone.io/grant";
-/** What the annotations and labels of Keystone begin with. */
+/** Prefix of Keystone's annotations and labels. */
 export const keystonePrefix = "keystone.io/";
-/** Set by a person on a namespace that Keystone did not make, or made for another identity, to hand it over. */
+/** Set by a person to hand over a namespace that Keystone did not make, or made for another identity. */
 export const adoptAnnotation = "keystone.io/adopt";
-/** Says for whom a guest namespace was made: `<Kind>/<name>/<identity>/<StableID>`. */
+/** On a guest namespace: record of its grantee, `<Kind>/<name>/<identity>/<StableID>`. */
 export const granteeAnnotation = "keystone.io/grantee";
-/** On a guest namespace: the trust level by which it stands, for when its Realm is gone. */
+/** On a guest namespace: its trust level, for when its Realm is gone. */
 export const trustAnnotation = "keystone.io/trust";
-/** On a guest namespace: some grant of it wanted the volumes kept. */
+/** On a guest namespace: `Retain` if any of its grants has kept the volumes, else `Delete`. */
 export const volumesAnnotation = "keystone.io/volumes";
 /**
- * On a guest namespace: the revision of the guards that hold there, which is that of the operator that looks after it. Without
- * it only the first ones do.
+ * On a guest namespace: the revision of the guards in force there, which is that of the operator that manages it.
+ * Without it only the guards of the first revision are in force.
  */
 export const guardsAnnotation = "keystone.io/guards";
-/** On a guest namespace: the highest priority that its pods may have, for the guards. */
+/** On a guest namespace, for the guards: the highest priority of its pods. */
 export const maxPriorityAnnotation = "keystone.io/max-priority";
-/** On a guest namespace, for the guards: settings, lists with commas. What isn't there is as strict as can be. */
+/**
+ * On a guest namespace, for the guards: settings, with comma-separated lists. A missing one means the strictest value.
+ */
 export const maxGraceAnnotation = "keystone.io/max-termination-grace-seconds";
 export const maxHistoryAnnotation = "keystone.io/max-history";
 export const runtimeClassesAnnotation = "keystone.io/runtime-classes";
@@ -47,58 +49,65 @@ export const podTokensAnnotation = "keystone.io/pod-tokens";
 export const alwaysPullAnnotation = "keystone.io/always-pull-images";
 export const imageRegistriesAnnotation = "keystone.io/image-registries";
 export const loadBalancerClassesAnnotation = "keystone.io/load-balancer-classes";
-/** Keys of annotations and labels that are harmless here, or not: as in deploy/guards/metadata_keys.ts. */
+/**
+ * Keys of annotations and labels that are harmless or dangerous here, in the form of deploy/guards/metadata_keys.ts.
+ */
 export const harmlessKeysAnnotation = "keystone.io/harmless-keys";
 export const dangerousKeysAnnotation = "keystone.io/dangerous-keys";
-/** The guards that only warn. */
+/** Guards that only warn. */
 export const warnAnnotation = "keystone.io/guards-warn";
-/** On a guest namespace in which some guard only warns. */
+/** On a guest namespace in which any guard only warns. */
 export const warnLabel = "keystone.io/guards-warn";
-/** On a guest namespace: when its last grant ended, RFC 3339. */
+/** On a guest namespace: end of its last grant, RFC 3339. */
 export const endedAnnotation = "keystone.io/ended-at";
-/** On a guest namespace: when Keystone made it, by the API server's clock, RFC 3339. A restored one has that of another. */
+/**
+ * On a guest namespace: its creation by Keystone, by the API server's clock, RFC 3339. A restored one has another's.
+ */
 export const madeAnnotation = "keystone.io/made-at";
-/** On a guest namespace: since when it is known to be closed and empty, RFC 3339, and its UID. */
+/** On a guest namespace: time since which it is known to be closed and empty, RFC 3339, and its UID. */
 export const emptyAnnotation = "keystone.io/empty-since";
-/** On a guest namespace: it has kept something that was stored, and goes only by a person's word. */
+/** On a guest namespace that has kept stored data: only a person deletes it. */
 export const keptAnnotation = "keystone.io/kept";
 /** On a guest namespace whose last grant has ended. */
 export const lockedLabel = "keystone.io/locked";
-/** On the quota: what may still be used while a part of it is on notice, taken once. */
+/** On the quota: record of the freeze during a notice. */
 export const freezeAnnotation = "keystone.io/cordon-hard";
-/** On the quota, for the guards: StorageClasses that make a volume for each claim, separated by commas. */
+/** On the quota, for the guards: StorageClasses that provision a volume for each claim, separated by commas. */
 export const provisioningClassesAnnotation = "keystone.io/provisioning-classes";
 
-/** On the guests' binding: for whom an account stands that is made now. */
+/** On the guests' binding: record of the people for whom an account created now is valid. */
 export const accountAnnotation = "keystone.io/account";
 
-/** The ClusterRole of guests, and the RoleBinding to it in each guest namespace. */
+/** Name of the guests' ClusterRole, and of the RoleBinding to it in each guest namespace. */
 export const guestRole = "keystone-guest";
-/** The group that acts for a realm unless the Realm names others. */
+/** Group that acts for a realm unless the Realm names other subjects. */
 export const realmGroup = (realm: string): string => `keystone:realm:${realm}`;
 
 /**
- * What the names of the ServiceAccounts in the operator's namespace begin with that `keystone kubeconfig` gives to a
- * realm's people: out of the guests' reach, and subjects of their binding.
+ * Prefix of the ServiceAccounts that `keystone kubeconfig` creates for a realm's people. They are in the operator's
+ * namespace, out of the guests' reach, and subjects of the guests' binding.
  */
 export const realmAccount = (realm: string): string => `realm-${realm}`;
 const approvePrefix = "keystone-approve-";
 /** Name of the ClusterRole, and of its binding, with which a realm's subjects approve for it. */
 export const approverName = (realm: string): string => approvePrefix + realm;
-/** The realm whose approver a ClusterRole or its binding is by name; undefined for others. */
+/** Returns the realm of an approver's ClusterRole or binding by its name; undefined for others. */
 export const realmOfApprover = (name: string): string | undefined =>
   name.startsWith(approvePrefix) ? name.slice(approvePrefix.length) : undefined;
 
 /** Name of the FlowSchema of guests' requests, and of the PriorityLevelConfiguration whose seats they share. */
 export const guestFlowName = "keystone-guests";
 
-/** On the FlowSchema of guests, for the guard `keystone-guest-writes`: `Closed` or `PodsClosed`; all else closes nothing. */
+/**
+ * On the guests' FlowSchema, for the guard `keystone-guest-writes`: `Closed` or `PodsClosed`; other values close
+ * nothing.
+ */
 export const guestWritesAnnotation = "keystone.io/guest-writes";
 
 const guestPrefix = "guest-";
 
 /**
- * The namespace dedicated to a realm's guests (specification, Grant Reconciliation Loop, step 3).
+ * Returns the namespace of a realm's guests (specification, Grant Reconciliation Loop, step 3).
  *
  * ```ts
  * import { guestNamespace } from "./names.ts";
@@ -108,12 +117,12 @@ const guestPrefix = "guest-";
  */
 export const guestNamespace = (realm: string): string => guestPrefix + realm;
 
-/** The realm that a namespace is dedicated to by its name, or undefined when it is no guest namespace. */
+/** Returns the realm of a guest namespace by its name; undefined for other namespaces. */
 export function realmOfNamespace(namespace: string): string | undefined {
   return namespace.startsWith(guestPrefix) ? namespace.slice(guestPrefix.length) : undefined;
 }
 
-/** The labels of everything that Keystone makes for a realm. */
+/** Returns the labels of all objects that Keystone makes for a realm. */
 export const ownerLabels = (realm: string): Record<string, string> => ({
   [managedByLabel]: managedBy,
   [realmLabel]: realm,

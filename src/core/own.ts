@@ -1,5 +1,5 @@
-/** Reads by a key that somebody chose: `constructor` and `__proto__` are names like others, and no object has them by itself. */
+/** Lookup by keys from user input: `constructor` and `__proto__` are keys like any other. */
 
-/** The value that the record itself has under the key; what every object inherits is none. */
+/** Returns the record's own value of the key, never an inherited one. */
 export const own = <T>(record: Readonly<Record<string, T>> | undefined, key: string): T | undefined =>
   record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined;

@@ -1,7 +1,7 @@
 /**
- * The FlowSchema of all guests: their requests share the few seats of the PriorityLevelConfiguration `keystone-guests`, so
- * that no flood of theirs takes the API server from anybody else. Source: API Priority and Fairness (KEP-1040). It is the
- * one object about all guests, so it also says whether they may write (docs/adr/0031).
+ * The FlowSchema of all guests. Their requests share the few seats of the PriorityLevelConfiguration `keystone-guests`,
+ * so that a flood of them doesn't affect other clients. Source: API Priority and Fairness (KEP-1040). As the only
+ * object about all guests, it also records whether they may write (docs/adr/0031).
  */
 import { isDeepStrictEqual } from "node:util";
 import type { FlowSchema, Subject } from "../../lib/kubernetes_apis/flowcontrol.apiserver.k8s.io@v1.ts";
@@ -18,23 +18,25 @@ import {
   systemNamespace,
 } from "./names.ts";
 
-/** A grantee, as far as it is known whose requests are its guests'. */
+/** A grantee and the known subjects of its guests. */
 export interface FlowGrantee {
   name: string;
   subjects?: readonly RealmSubject[] | undefined;
 }
 
-/** More subjects would bring the object near to what etcd takes of one; those beyond share the seats of everybody else. */
+/** Limit that keeps the object below etcd's size limit; further subjects share the seats of all other clients. */
 export const maxFlowSubjects = 6000;
 
-/** After the operator's own (300), before those of ServiceAccounts and of everybody (9000 and 9900). */
+/**
+ * Precedence after the operator's own FlowSchema (300), before those of ServiceAccounts and all clients (9000, 9900).
+ */
 const matchingPrecedence = 2000;
 
 /**
- * The subjects whose requests are guests': those of every grantee, each once and in order, the accounts of its guest
- * namespace, whose tokens guests can read in their pods, and the accounts of the operator's namespace that have no
- * FlowSchema of their own, which are the accounts `realm-*`. Kubernetes' own users and groups are never among them: a Realm
- * that names one must not slow the cluster down.
+ * Returns the subjects whose requests count as guests', sorted and unique: those of every grantee, the accounts of its
+ * guest namespace, whose tokens guests can read in their pods, and the accounts of the operator's namespace without a
+ * separate FlowSchema, which are `realm-*`. Kubernetes' own users and groups are excluded, because a Realm that names
+ * one must not slow down the cluster.
  */
 export function flowSubjects(grantees: readonly FlowGrantee[]): Subject[] {
   const named = grantees.flatMap(({ name, subjects = [{ kind: "Group", name: realmGroup(name) }] }) => subjects)
@@ -51,7 +53,7 @@ const accountsOf = (namespace: string): Subject => ({
   serviceAccount: { namespace, name: "*" },
 });
 
-/** The FlowSchema as it should be; each user is a flow, so that one guest's flood doesn't starve another. */
+/** Builds the desired FlowSchema. Each user is a separate flow, so that one guest's flood doesn't starve another. */
 export const guestFlowOf = (grantees: readonly FlowGrantee[], guestWrites: GuestWrites): FlowSchema => ({
   apiVersion: "flowcontrol.apiserver.k8s.io/v1",
   kind: "FlowSchema",
@@ -75,13 +77,13 @@ export const guestFlowOf = (grantees: readonly FlowGrantee[], guestWrites: Guest
 export interface GuestFlowWorld {
   grantees: readonly FlowGrantee[];
   present: FlowSchemaFacts | undefined;
-  /** Whether the cluster has the PriorityLevelConfiguration `keystone-guests`. */
+  /** True if the cluster has the PriorityLevelConfiguration `keystone-guests`. */
   hasLevel: boolean;
-  /** What guests may write; that closes and opens without a level, too. */
+  /** Writes that guests may make; recorded even without a priority level. */
   guestWrites: GuestWrites;
 }
 
-/** Plans the FlowSchema: nothing to do where it is as it should be, or there is no level that it could name. */
+/** Plans the FlowSchema. Nothing is written if it is as desired, or if the priority level is missing. */
 export function planGuestFlow({ grantees, present, hasLevel, guestWrites }: GuestFlowWorld): Plan {
   const isTold = (present?.guestWrites ?? "Open") === guestWrites;
   if (!hasLevel && isTold) return { stages: [] };

@@ -9,7 +9,7 @@ const planned = (world: GuestFlowWorld) => effectsOf(planGuestFlow(world)).map(w
 const accountsIn = (namespace: string) => ({ kind: "ServiceAccount", serviceAccount: { namespace, name: "*" } });
 const accounts = accountsIn("keystone-system");
 
-Deno.test("guest flow: every grantee's subjects are in it once, by default its group, and the accounts of its pods", () => {
+Deno.test("guest flow: contains every grantee's subjects once, by default its group, and the accounts of its pods", () => {
   const subjects = flowSubjects([
     { name: "bob-home" },
     { name: "carol", subjects: [{ kind: "User", name: "carol" }, { kind: "Group", name: "keystone:realm:bob-home" }] },
@@ -23,7 +23,7 @@ Deno.test("guest flow: every grantee's subjects are in it once, by default its g
   ]);
 });
 
-Deno.test("guest flow: a Realm that names the cluster's own identities slows nobody down", () => {
+Deno.test("guest flow: a Realm that names the cluster's own identities: they are excluded", () => {
   const names = ["system:authenticated", "system:masters", "system:node:one", "*"];
   assert.deepEqual(flowSubjects(names.map((name) => ({ name: "eve", subjects: [{ kind: "Group", name }] }))), [
     accounts,
@@ -31,14 +31,14 @@ Deno.test("guest flow: a Realm that names the cluster's own identities slows nob
   ]);
 });
 
-Deno.test("guest flow: more subjects than one object can hold are cut off", () => {
+Deno.test("guest flow: more subjects than an object can hold: the rest is omitted", () => {
   const many = Array.from({ length: maxFlowSubjects + 5 }, (_, index) => ({ name: `realm-${index}` }));
   const flow = guestFlowOf(many, "Open");
   assert.equal(flow.spec!.rules![0]!.subjects.length, maxFlowSubjects);
   assert.ok(JSON.stringify(flow).length < 1_000_000);
 });
 
-Deno.test("guest flow: nothing is written without its level, nor when it is as it should be", () => {
+Deno.test("guest flow: priority level missing or FlowSchema as desired: nothing is written", () => {
   const grantees = [{ name: "bob-home" }];
   const desired = guestFlowOf(grantees, "Open");
   const present = { uid: "1", labels: desired.metadata!.labels!, spec: desired.spec, guestWrites: "Open" as const };
@@ -53,7 +53,7 @@ Deno.test("guest flow: nothing is written without its level, nor when it is as i
   assert.ok(planned({ grantees, present: { ...present, labels: {} }, ...open }));
 });
 
-Deno.test("guest flow: closing and opening guests' writes is one write of it, with or without its level", () => {
+Deno.test("guest flow: guests' writes close or open: one write, with or without the priority level", () => {
   const grantees = [{ name: "bob-home" }];
   const { metadata, spec } = guestFlowOf(grantees, "Open");
   const flow = (guestWrites: GuestWrites) => ({ uid: "1", labels: metadata!.labels!, spec, guestWrites });
@@ -65,7 +65,7 @@ Deno.test("guest flow: closing and opening guests' writes is one write of it, wi
         assert.deepEqual(written(present, closed)?.annotations, { "keystone.io/guest-writes": closed });
       }
       const opening = written(flow(closed), "Open");
-      assert.ok(opening && opening.annotations === undefined, "server-side apply takes it away");
+      assert.ok(opening && opening.annotations === undefined, "server-side apply removes it");
       assert.equal(written(flow(closed), closed), undefined);
     }
     assert.ok(written(flow("Closed"), "PodsClosed"));

@@ -175,7 +175,7 @@ Deno.test("what the cluster offers and protects", {
       });
       assert.match(
         grant.status!.resolvedDestinations![0]!.error!,
-        /Node plain-node has no podCIDR.*Name them as clusterRanges\.pods in the operator's configuration/,
+        /Node plain-node has no podCIDR.*Set clusterRanges\.pods in the operator's configuration/,
       );
       await operator.stop();
       await using _configured = await startOperator(lab, {

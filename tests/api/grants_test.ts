@@ -57,7 +57,7 @@ Deno.test("grants", async (t) => {
     const pending = await cluster.grantIn("Pending", "trust");
     assert.match(
       pending.status!.message!,
-      /spec\.validity\.validUntil is .* trusted with at most 30 days after the start/,
+      /spec\.validity\.validUntil is .* trust level public allows at most 30 days after the start/,
     );
     await cluster.realms.patch("trust-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
     await cluster.grantIn("Active", "trust", 1000);
@@ -74,7 +74,7 @@ Deno.test("grants", async (t) => {
     await cluster.createRealm("later-home");
     const { text, at } = secondsFromNow(1);
     await cluster.create({ name: "later", to: "later-home", from: text });
-    assert.match((await cluster.grantIn("Pending", "later")).status!.message!, /Begins at/);
+    assert.match((await cluster.grantIn("Pending", "later")).status!.message!, /Starts at/);
     await cluster.grantIn("Active", "later");
     assert.ok(Date.now() >= at && Date.now() - at < 1000, `${Date.now() - at}`);
   });

@@ -63,13 +63,13 @@ const metadataName: Case[] = [
 const realmNames: Case[] = [
   ["nothing at all", undefined, required],
   ["null", null, required],
-  ["an empty text", "", "is not the name of a Realm or SuperEntity: write lower-case letters, digits and dashes"],
-  ["capitals", "Alice", "Alice is not the name of a Realm or SuperEntity"],
-  ["a dot", "bob.home", "bob.home is not the name of a Realm"],
-  ["a dash at the start", "-bob", "-bob is not the name of a Realm"],
-  ["a space at the start", " bob", "bob is not the name of a Realm"],
-  ["an umlaut", "böb", "böb is not the name of a Realm"],
-  ["two lines", "bob\nhome", "this value is not the name of a Realm"],
+  ["an empty text", "", "is not a valid Realm or SuperEntity name; use lowercase letters, digits and dashes"],
+  ["capitals", "Alice", "Alice is not a valid Realm or SuperEntity name"],
+  ["a dot", "bob.home", "bob.home is not a valid Realm"],
+  ["a dash at the start", "-bob", "-bob is not a valid Realm"],
+  ["a space at the start", " bob", "bob is not a valid Realm"],
+  ["an umlaut", "böb", "böb is not a valid Realm"],
+  ["two lines", "bob\nhome", "this value is not a valid Realm"],
   ["too long", "b".repeat(58), "may not be more than 57 bytes"],
   ["a number", 7, typed("string", "integer")],
   ["a list", ["bob-home"], typed("string", "array")],
@@ -102,7 +102,7 @@ const instants: Case[] = [
   ["true", true, typed("date-time", "")],
   ["an object", {}, typed("date-time", "")],
   // These are left to the rule on it: the format lets them pass.
-  ["a list", [], "expected string, got []interface {} evaluating rule: write an instant (RFC 3339)"],
+  ["a list", [], "expected string, got []interface {} evaluating rule: must be an RFC 3339 time"],
   ["a zone that isn't", "2030-01-01T00:00:00+25:00", "formatted string 2030-01-01T00:00:00+25:00"],
   ["a small t", "2030-01-01t00:00:00z", "formatted string 2030-01-01t00:00:00z"],
 ];
@@ -111,17 +111,17 @@ const notEnforced = (key: string): Case => [key, { [key]: "1" }, `hard: ${key} i
 const notWhole = (key: string, value: string): Case => [
   `${value} of ${key}`,
   { [key]: value },
-  `hard: ${key} is ${value}; write a whole number, such as 3`,
+  `hard: ${key} is ${value}; it must be a whole number, such as 3`,
 ];
 const twice = (resource: string): Case => [
   `${resource} in two ways`,
   { [resource]: "1", [`requests.${resource}`]: "2" },
-  `hard: ${resource} and requests.${resource} are one thing; write one of the two`,
+  `hard: ${resource} and requests.${resource} are the same resource; set only one of them`,
 ];
 const noQuantity = (value: string | number): Case => [
   `${JSON.stringify(value)}`,
   value,
-  `${String(value).trimStart()} is not a quantity between 0 and 1E; write for example 500m, 2, 4Gi`,
+  `${String(value).trimStart()} must be a quantity between 0 and 1E, such as 500m, 2 or 4Gi`,
 ];
 
 const object = typed("object", "string");
@@ -154,7 +154,7 @@ const grantFields: Field[] = [
       [
         "the other one",
         field === "grantorRealm" ? "bob-home" : "alice-home",
-        `are both ${field === "grantorRealm" ? "bob" : "alice"}-home; a realm needs no grant from itself`,
+        `are both ${field === "grantorRealm" ? "bob" : "alice"}-home; they must be different`,
       ],
     ],
   })),
@@ -174,7 +174,7 @@ const grantFields: Field[] = [
       ].map((key): Case => [
         key,
         { [key]: "1" },
-        `hard: ${key} cannot be granted: guests have no right to claim devices of a DeviceClass`,
+        `hard: ${key} cannot be granted, because guests may not claim devices of a DeviceClass`,
       ]),
       notEnforced("requests.gpus"),
       notEnforced("CPU"),
@@ -196,7 +196,7 @@ const grantFields: Field[] = [
       notEnforced(`requests.${"a".repeat(250)}/gpu`),
       notEnforced("a..b.storageclass.storage.k8s.io/requests.storage"),
       notEnforced("gold.storageclass.storage.k8s.io/requests.cpu"),
-      ["two lines", { "cpu\nmemory": "1" }, "hard: there is a key that no ResourceQuota enforces"],
+      ["two lines", { "cpu\nmemory": "1" }, "hard: contains a key that no ResourceQuota enforces"],
       twice("cpu"),
       twice("memory"),
       twice("ephemeral-storage"),
@@ -217,11 +217,15 @@ const grantFields: Field[] = [
       ),
       // To read some of these takes longer than anybody waits.
       ...["2E", "1e400", "1e999999999999", "1e-999999999999", -1].map(noQuantity),
-      ["two lines", "1\n2", "this value is not a quantity between 0 and 1E"],
+      ["two lines", "1\n2", "this value must be a quantity between 0 and 1E"],
       ["endless", "1".repeat(33), "may not be more than 32 bytes"],
       ["a fraction without quotes", 1.5, typed("integer,string", "number")],
       ["beyond all integers", 1e30, typed("integer,string", "number")],
-      ["a number that programs read as another", 9007199254740994, "9007199254740994 is too large for a number"],
+      [
+        "a number that programs read as another",
+        9007199254740994,
+        "9007199254740994 is too large for an exact JSON number",
+      ],
       ["true", true, typed("integer,string", "boolean")],
       ["a list", ["1"], typed("integer,string", "array")],
       ["an object", {}, typed("integer,string", "object")],
@@ -276,9 +280,13 @@ const grantFields: Field[] = [
       ["a number in it", ["10.0.0.1", 10], typed("string", "integer")],
       ["a null in it", [null], typed("string", "null")],
       ["a list in it", [["10.0.0.1"]], typed("string", "array")],
-      ["an empty text in it", [""], "is not a destination; write a CIDR, an IP address, a realm name or a DNS name"],
+      [
+        "an empty text in it",
+        [""],
+        "is not a valid destination; use a CIDR, an IP address, a realm name or a DNS name",
+      ],
       ["one that is too long", ["a".repeat(271)], "may not be more than 270 bytes"],
-      ["one of two lines", ["a\nb"], "this value is not a destination"],
+      ["one of two lines", ["a\nb"], "this value is not a valid destination"],
       ...[
         "10.0.0.0/8 ",
         "10.0.0.1, 10.0.0.2",
@@ -288,7 +296,7 @@ const grantFields: Field[] = [
         "fe80::1%eth0",
         "user@example.com",
         "münchen.de",
-      ].map((text): Case => [text, [text], `${text} is not a destination; write a CIDR`]),
+      ].map((text): Case => [text, [text], `${text} is not a valid destination; use a CIDR`]),
     ],
   },
   ...["within", "except"].map((field): Field => ({
@@ -315,7 +323,7 @@ const grantFields: Field[] = [
         "fe80::1%eth0",
         "[2001:db8::1]",
         "2001:db8::g",
-      ].map((text): Case => [text, [text], `${text} is not a CIDR or an IP address; write for example 192.168.1.0/24`]),
+      ].map((text): Case => [text, [text], `${text} must be a CIDR or an IP address, such as 192.168.1.0/24`]),
     ],
   })),
   {
@@ -421,7 +429,7 @@ const realmFields: Field[] = [
     cases: [
       ["nothing at all", undefined, required],
       ["null", null, required],
-      ["an empty text", "", "is not a MagicDNS name; write it whole, such as bob-home.tailnet-name.ts.net"],
+      ["an empty text", "", "must be a full MagicDNS name, such as bob-home.tailnet-name.ts.net"],
       ...[
         "bob-home",
         "bob home.ts.net",
@@ -431,7 +439,7 @@ const realmFields: Field[] = [
         "-bob.ts.net",
         "bob.ts.net..",
         `${"a".repeat(64)}.ts.net`,
-      ].map((text): Case => [text, text, `${text} is not a MagicDNS name; write it whole`]),
+      ].map((text): Case => [text, text, `${text} must be a full MagicDNS name`]),
       ["too long", `${"a.".repeat(130)}net`, "may not be more than 253 bytes"],
       ["a number", 7, typed("string", "integer")],
     ],
@@ -488,7 +496,7 @@ const realmFields: Field[] = [
       ...["system:masters", "system:authenticated", "system:serviceaccount:default:default"].map((name): Case => [
         name,
         name,
-        `${name} belongs to Kubernetes itself; name the users or groups of the realm`,
+        `${name} is reserved for Kubernetes; name users or groups of the realm`,
       ]),
       ...["keystone:realm:bob-home", "keystone:realm:", "keystone:realm:malformed "].map((name): Case => [
         name,
@@ -511,7 +519,7 @@ const someDigest = `sha256:${"a".repeat(64)}`;
 const memberNames: Case[] = realmNames.map(([that, value, says]) => [
   that,
   value,
-  says.replace("a Realm or SuperEntity", "a Realm").replace("spec.grant", "spec."),
+  says.replace("Realm or SuperEntity", "Realm").replace("spec.grant", "spec."),
 ]);
 
 const entityFields: Field[] = [
@@ -591,7 +599,11 @@ const entityFields: Field[] = [
       ["a fraction without quotes", 1.5, typed("integer,string", "number")],
       ["true", true, typed("integer,string", "boolean")],
       ["a list", ["1"], typed("integer,string", "array")],
-      ["a number that programs read as another", 9007199254740994, "9007199254740994 is too large for a number"],
+      [
+        "a number that programs read as another",
+        9007199254740994,
+        "9007199254740994 is too large for an exact JSON number",
+      ],
     ],
   },
   {
@@ -601,7 +613,7 @@ const entityFields: Field[] = [
     cases: [
       ["nobody", 0, "Invalid value: 0: spec.quorum in body should be greater than or equal to 1"],
       ["negative", -1, "Invalid value: -1: "],
-      ["more than there are", 2, "quorum is 2, but there are 1 members; write at most that many"],
+      ["more than there are", 2, "quorum is 2; it must be at most the number of members, 1"],
       ["huge", 1e12, "Invalid value: 1000000000000: "],
       ["a fraction", 1.5, typed("integer", "number")],
       ["quoted", "1", typed("integer", "string")],
@@ -630,11 +642,19 @@ const entityFields: Field[] = [
     cases: [
       ["nothing at all", undefined, required],
       ["null", null, required],
-      ["yes", "yes", "yes is not a digest; copy status.digest"],
-      ["no algorithm", "a".repeat(64), "is not a digest; copy status.digest"],
-      ["another algorithm", `sha512:${"a".repeat(64)}`, "is not a digest; copy status.digest"],
-      ["capitals", `sha256:${"A".repeat(64)}`, "is not a digest; copy status.digest"],
-      ["too short", `sha256:${"a".repeat(63)}`, "is not a digest; copy status.digest"],
+      ["yes", "yes", "yes must be sha256: and 64 hexadecimal digits; copy it from status.digest"],
+      ["no algorithm", "a".repeat(64), "must be sha256: and 64 hexadecimal digits; copy it from status.digest"],
+      [
+        "another algorithm",
+        `sha512:${"a".repeat(64)}`,
+        "must be sha256: and 64 hexadecimal digits; copy it from status.digest",
+      ],
+      ["capitals", `sha256:${"A".repeat(64)}`, "must be sha256: and 64 hexadecimal digits; copy it from status.digest"],
+      [
+        "too short",
+        `sha256:${"a".repeat(63)}`,
+        "must be sha256: and 64 hexadecimal digits; copy it from status.digest",
+      ],
       ["too long", `sha256:${"a".repeat(65)}`, "may not be more than 71 bytes"],
       ["a number", 7, typed("string", "integer")],
     ],
@@ -676,17 +696,17 @@ const openNothing: [string, string][] = [
     "203.0.113.0/024",
     "203.0.113.0/24/8",
   ]
-    .map((text): [string, string] => [text, `${text} is not an IP address or CIDR; write for example 203.0.113.0/24`]),
+    .map((text): [string, string] => [text, `${text} is not an IP address or CIDR, such as 203.0.113.0/24`]),
   ...["2001:db8::1::2", "2001:db8:::1", "2001:db8::12345", "2001:db8::/129", "10.0.0.1:443:80", "::ffff:a00:1"].map((
     text,
   ): [string, string] => [text, `${text} is not an IP address or CIDR`]),
-  ["[2001:db8::1", "write IPv6 with a port as [address]:port"],
-  ["[2001:db8::1]443", "write IPv6 with a port as [address]:port"],
-  ["[10.0.0.1]:80", "only IPv6 is written in brackets"],
-  ["[]:80", "only IPv6 is written in brackets"],
-  ["::ffff:10.0.0.1", "write an IPv4-mapped address as plain IPv4"],
-  ["[::ffff:10.0.0.1]:80", "write an IPv4-mapped address as plain IPv4"],
-  ["10.0.0.1:0", "0 is not a port; write 1 to 65535, or first-last"],
+  ["[2001:db8::1", "IPv6 with a port must be written as [address]:port"],
+  ["[2001:db8::1]443", "IPv6 with a port must be written as [address]:port"],
+  ["[10.0.0.1]:80", "only IPv6 may be in brackets"],
+  ["[]:80", "only IPv6 may be in brackets"],
+  ["::ffff:10.0.0.1", "an IPv4-mapped address must be written as plain IPv4"],
+  ["[::ffff:10.0.0.1]:80", "an IPv4-mapped address must be written as plain IPv4"],
+  ["10.0.0.1:0", "0 is not a port; use 1 to 65535, or first-last"],
   ["[2001:db8::1]:0", "0 is not a port"],
   ["10.0.0.1:65536", "65536 is not a port"],
   ["10.0.0.1:700000", "700000 is not a port"],
@@ -698,7 +718,7 @@ const openNothing: [string, string][] = [
   ["10.0.0.1:80-90-100", "80-90-100 is not a port"],
   ["10.0.0.1:443/", "443/ is not a port"],
   ["http://example.com", "//example.com is not a port"],
-  ["10.0.0.1:443/icmp", "icmp is not a protocol; write tcp, udp or sctp"],
+  ["10.0.0.1:443/icmp", "icmp is not a protocol; use tcp, udp or sctp"],
   ["10.0.0.1/icmp", "icmp is not a protocol"],
   ["example.com/path", "path is not a protocol"],
   ["10.0.0.1/tcp/udp", "10.0.0.1/tcp is not an IP address or CIDR"],
@@ -717,18 +737,18 @@ const openNothing: [string, string][] = [
 
 /** What the API server lets pass as an instant, and isn't one. */
 const noInstants: [string, Record<string, unknown> | null, string][] = [
-  ["no validity", null, "spec.validity is null; remove it or write validUntil"],
-  ["no start", { validFrom: null }, "spec.validity.validFrom is null; remove it or write an instant"],
-  ["no end", { validUntil: null }, "spec.validity.validUntil is null; remove it or write an instant"],
+  ["no validity", null, "spec.validity is null; remove it or set validUntil"],
+  ["no start", { validFrom: null }, "spec.validity.validFrom is null; remove it or set an RFC 3339 time"],
+  ["no end", { validUntil: null }, "spec.validity.validUntil is null; remove it or set an RFC 3339 time"],
   [
     "a zone that isn't",
     { validFrom: "2030-01-01T00:00:00+24:00" },
-    "spec.validity.validFrom is 2030-01-01T00:00:00+24:00, which is not an instant (RFC 3339",
+    "spec.validity.validFrom is 2030-01-01T00:00:00+24:00; it must be an RFC 3339 time",
   ],
   [
     "a comma in it",
     { validUntil: "2030-01-01T00:00:00,5Z" },
-    "spec.validity.validUntil is 2030-01-01T00:00:00,5Z, which is not an instant (RFC 3339",
+    "spec.validity.validUntil is 2030-01-01T00:00:00,5Z; it must be an RFC 3339 time",
   ],
 ];
 

@@ -70,7 +70,7 @@ Deno.test("realms without a tailnet", async (t) => {
       const realm = await realmIs(name, "Ready", "DuplicateIdentity");
       await eventually("it names all", async () => {
         const { message } = conditionOf(await cluster.realms.get(name), "IdentityVerified")!;
-        return /^Realms twin-a, twin-b and twin-c have one identity/.test(message) || message;
+        return /^Realms twin-a, twin-b and twin-c have the same identity/.test(message) || message;
       });
       assert.equal(conditionOf(realm, "IdentityVerified")!.status, "False");
     }

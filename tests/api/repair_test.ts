@@ -72,7 +72,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
       spec: { podSelector: {}, policyTypes: ["Egress"], egress: [{}] },
     };
     await applied(open);
-    await says("label-stays", "NetworkApplied", /^True .*Others have made network policies .*: anywhere\./, 2000);
+    await says("label-stays", "NetworkApplied", /^True .*NetworkPolicies not made by Keystone .*: anywhere\./, 2000);
     assert.equal((await lab.kubectl(["delete", "networkpolicy", "anywhere", "-n", "guest-label-home"])).code, 0);
     await says("label-stays", "NetworkApplied", /^True (?!.*Others)/, 2000);
   });

@@ -33,7 +33,7 @@ Deno.test("the seed's Grant and Realm", async (t) => {
       stdin: seed.replace("2026-01-01", "2099-01-01"),
     });
     assert.equal(code, 1);
-    assert.match(stderr, /this grant has ended \(Expired\): make a new grant, or delete this one/);
+    assert.match(stderr, /this grant has ended \(Expired\); create a new grant or delete this one/);
     await cluster.grants.delete("alice-to-bob-compute");
   });
 

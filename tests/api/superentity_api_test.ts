@@ -268,7 +268,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal(status!.pooled, undefined);
     assert.match(
       status!.message!,
-      /Void, because the terms or a member's subjects are others now: the approval of .*ben-home/,
+      /Void, because the terms or a member's subjects have changed: the approval of .*ben-home/,
     );
     for (const person of ["ann", "ben", "cleo"] as const) assert.equal(await approve(person, "se-coop"), "");
     await phase("se-coop", "Active", 1000);
@@ -519,7 +519,7 @@ Deno.test("SuperEntities", async (t) => {
     await cluster.superEntities.delete("se-coop");
     for (const name of ["se-a-younger", "se-late", "se-guests"]) {
       const { status } = await cluster.grantIn("Revoked", name);
-      assert.match(status!.message!, /the SuperEntity that gives or receives was deleted/);
+      assert.match(status!.message!, /the SuperEntity that is its grantor or grantee was deleted/);
     }
     await eventually("it is gone", async () => {
       const { items } = await cluster.superEntities.list();

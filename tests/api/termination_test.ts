@@ -218,7 +218,7 @@ Deno.test("the ladder", async (t) => {
     await cluster.grants.patch("clock", { metadata: { labels: { touched: "1" } } }, { type: "merge" });
     await eventually("it says so", async () => {
       const grant = await cluster.grants.get("clock");
-      return /3600 s behind the operator's, so nothing is ended for good/.test(condition(grant, "Ready")!.message)
+      return /3600 s behind the operator's, so no grant is ended permanently/.test(condition(grant, "Ready")!.message)
         ? true
         : condition(grant, "Ready")!.message;
     });

@@ -225,7 +225,7 @@ Deno.test("admission that explains", {
     await cluster.createRealm("eve-home", { trustLevel: "public" });
     assert.match(
       await warned("ceiling", { granteeRealm: "eve-home" }),
-      /Warning: spec.validity.validUntil is no end; a public realm is trusted with at most 30 days/,
+      /Warning: spec.validity.validUntil is not set; trust level public allows at most 30 days/,
     );
     await cluster.createRealm("finn-home", { trustLevel: "partner" });
     assert.match(

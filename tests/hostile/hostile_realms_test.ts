@@ -95,7 +95,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
     await cluster.realms.patch(bob.realm, { spec: { subjects: [{ kind: "User", name: "bob@example.com" }] } }, {
       type: "merge",
     });
-    const pending = await phase("Pending", /Void, because the terms or a member's subjects are others now/);
+    const pending = await phase("Pending", /Void, because the terms or a member's subjects have changed/);
     const subjects = new Map([[bob.realm, ["User bob@example.com"]]]);
     assert.equal(pending.digest, digestOf(entity, object.spec as never, subjects));
     const again = approvals.map(({ realm }) => ({ realm, digest: pending.digest! }));

@@ -163,7 +163,7 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
       }
       renewed = renewTime;
       const { message = "" } = await conditionOf(mallory.grant) ?? {};
-      return message.includes("no pods are made for them") || message;
+      return message.includes("no pods are created for them") || message;
     }, 150_000);
     console.log(`    after ${rounds} times all of them`);
     await deleteAll();

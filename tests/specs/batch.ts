@@ -115,7 +115,7 @@ async function mutate(harness: SpecHarness, run: Run): Promise<void> {
 async function goBack(harness: SpecHarness, run: Run): Promise<void> {
   const refusal = await change(harness, run, fixtureSpecOf(run.mutation.kind, run.token));
   run.isEnd = refusal !== undefined;
-  if (refusal && !/has ended|can not be taken back/.test(refusal.message)) {
+  if (refusal && !/has ended|cannot be removed/.test(refusal.message)) {
     note(run, "there is no way back", [refusal.message]);
   }
 }

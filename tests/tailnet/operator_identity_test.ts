@@ -76,7 +76,7 @@ Deno.test("the identity of a realm", {
       for (const name of ["bob-home", "bob-twin"]) {
         const realm = await realmIs("DuplicateIdentity", name);
         assert.equal(conditionOf(realm, "IdentityVerified")!.status, "False");
-        assert.match(conditionOf(realm, "Ready")!.message, /Realms bob-home and bob-twin have one identity/);
+        assert.match(conditionOf(realm, "Ready")!.message, /Realms bob-home and bob-twin have the same identity/);
       }
       await policyOpens([]);
       await grantSays("NetworkApplied", "DuplicateIdentity");
@@ -93,7 +93,7 @@ Deno.test("the identity of a realm", {
     await realmIs("NodeNotFound");
     await policyOpens([]);
     const said = await grantSays("NetworkApplied", "NodeNotFound");
-    assert.match(said.message, /The way to and from the node of bob-home is closed: No node of the tailnet is named/);
+    assert.match(said.message, /Traffic to and from the node of bob-home is denied: No node of the tailnet is named/);
     imposter = await lab.addRealm("mallory", { hostname: "bob-home" });
     assert.equal(imposter.identity, bob.identity, "it has the name");
     assert.notEqual(imposter.ipv4, bob.ipv4);

@@ -99,7 +99,7 @@ Deno.test("a realm on the tailnet", {
       await follow("Disconnected", false);
       const realm = await cluster.realms.get("bob-home");
       const reachable = realm.status!.conditions!.find(({ type }) => type === "Reachable")!;
-      assert.match(reachable.message, /is offline; grants stay as they are/);
+      assert.match(reachable.message, /is offline; grants stay in force/);
       assert.equal((await cluster.grants.get("alice-to-bob-compute")).status!.phase, "Active");
       await bob.tailscaled.start();
       await follow("Connected", true);

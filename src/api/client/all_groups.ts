@@ -10,5 +10,5 @@ const keystoneGroup: Group = {
   folder: new URL("./", import.meta.url),
 };
 
-/** All groups of which clients are generated. */
+/** API groups for which clients are generated. */
 export const groups: readonly Group[] = [...kubernetesGroups, keystoneGroup];

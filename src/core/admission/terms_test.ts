@@ -42,7 +42,7 @@ const cases: [string, Partial<GrantSpec>, RegExp[]][] = [
   ["no memory", { hard: { cpu: "1" } }, [/names no memory/]],
   ["memory as a limit only", { hard: { "requests.cpu": "1", "limits.memory": "1Gi" } }, []],
   ["storage alone", { hard: { "requests.storage": "1Gi" } }, []],
-  ["above the ceiling", { granteeRealm: "eve-home" }, [/public realm is trusted with at most 30 days.*Pending/]],
+  ["above the ceiling", { granteeRealm: "eve-home" }, [/trust level public allows at most 30 days.*Pending/]],
   ["nowhere", to(), [/nothing is opened/]],
   ["closed", { networkPolicy: { egressAllowed: false, allowedDestinations: ["192.0.2.1"] } }, [/open nothing while/]],
   ["the cluster's own", to("10.42.7.0/24:80"), [/10\.42\.7\.0\/24:80 lies in 10\.42\.0\.0\/16/]],
@@ -88,6 +88,9 @@ Deno.test("terms: a Realm's identity, and what lowered trust does to its grants"
   assert.match(of({ identity: "EVE-home.tailnet-name.ts.net." }).join(), /is Realm eve-home already/);
   assert.match(of({ identity: "bobby.tailnet-name.ts.net" }, bob.spec).join(), /while 1 grants are Active/);
   assert.deepEqual(of({ identity: "bobby.tailnet-name.ts.net" }, bob.spec, []), []);
-  assert.match(of({ trustLevel: "public" }, bob.spec).join(), /Grant alice-to-bob: spec.validity.validUntil is no end/);
+  assert.match(
+    of({ trustLevel: "public" }, bob.spec).join(),
+    /Grant alice-to-bob: spec.validity.validUntil is not set/,
+  );
   assert.deepEqual(of({ trustLevel: "internal" }, bob.spec), []);
 });

@@ -1,11 +1,11 @@
-/** What the trust level of the grantee allows a grant to ask for: ordered checks, the first that fails is named. */
+/** Limits of a grant by its grantee's trust level: ordered checks, of which the first failure is reported. */
 import type { TrustRules } from "../../api/mod.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
 import { parseDestination } from "../network/destination.ts";
 import { validityOf } from "./validity.ts";
 
-/** Where a grant asks for more than its grantee is trusted with. */
+/** A field of a grant that exceeds the limit of its grantee's trust level. */
 export interface Excess {
   field: string;
   asked: string;
@@ -14,13 +14,13 @@ export interface Excess {
 
 const dayMs = 86_400_000;
 
-/** The first thing that goes beyond the rules; undefined: nothing does. */
+/** Returns the first excess over the rules, if any. */
 export function excessOf(grant: GrantFacts, rules: TrustRules): Excess | undefined {
   return exposureExcess(grant, rules) ?? validityExcess(grant, rules) ?? noticeExcess(grant, rules) ??
     egressExcess(grant, rules);
 }
 
-/** Keys that let the world in. */
+/** Quota keys of Services that are reachable from outside the cluster. */
 export const exposedKeys = ["services.loadbalancers", "services.nodeports"] as const;
 
 function exposureExcess({ spec }: GrantFacts, rules: TrustRules): Excess | undefined {
@@ -35,7 +35,7 @@ function validityExcess(grant: GrantFacts, { maxValidityDays }: TrustRules): Exc
   if (until !== undefined && until - from <= maxValidityDays * dayMs) return undefined;
   return {
     field: "spec.validity.validUntil",
-    asked: grant.spec.validity?.validUntil ?? "no end",
+    asked: grant.spec.validity?.validUntil ?? "not set",
     allowed: `at most ${maxValidityDays} days after the start`,
   };
 }
@@ -46,7 +46,7 @@ function noticeExcess({ spec }: GrantFacts, { maxNoticeSeconds }: TrustRules): E
   return { field: "spec.termination.noticeSeconds", asked: String(asked), allowed: `at most ${maxNoticeSeconds}` };
 }
 
-/** The destinations of a grant that its grantee is trusted with. */
+/** Returns the destinations that the grantee's trust level permits. */
 export function trustedDestinations(grant: GrantFacts, rules: TrustRules, destinations: readonly string[]): string[] {
   return destinations.filter((text) => rules.egress !== "realm" || isGrantee(grant, text));
 }
@@ -60,7 +60,7 @@ function egressExcess(grant: GrantFacts, rules: TrustRules): Excess | undefined 
   return {
     field: `spec.networkPolicy.allowedDestinations[${index}]`,
     asked: networkPolicy.allowedDestinations![index]!,
-    allowed: `${granteeRealm} only`,
+    allowed: `only ${granteeRealm}`,
   };
 }
 
@@ -69,6 +69,6 @@ function isGrantee({ spec }: GrantFacts, text: string): boolean {
   return "to" in destination && "realm" in destination.to && destination.to.realm === spec.granteeRealm;
 }
 
-/** The excess in a sentence, for a condition. */
+/** Describes the excess for a condition. */
 export const excessText = ({ field, asked, allowed }: Excess, level: string): string =>
-  `${field} is ${asked}; a ${level} realm is trusted with ${allowed}. Lower it, or raise spec.trustLevel of the Realm.`;
+  `${field} is ${asked}; trust level ${level} allows ${allowed}. Change it, or raise the Realm's spec.trustLevel.`;

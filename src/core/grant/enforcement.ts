@@ -1,72 +1,72 @@
-/** The part of one grant in its guest namespace, as the grant's status shows it. */
+/** Enforcement of one grant in its guest namespace, as its status shows it. */
 import type { ResolvedDestination } from "../../api/mod.ts";
 import type { Reduction } from "./reduction.ts";
 
-/** A verdict on one part: its status, reason and message. */
+/** State of one part of the enforcement. */
 export interface AppliedState {
   status: "True" | "False";
   reason: string;
   message: string;
 }
 
-/** A failure to plan or to write. */
+/** A failure to plan or write. */
 export interface Failure {
-  /** The only grant that it is about; absent: all of the namespace. */
+  /** The affected grant; absent: the whole namespace. */
   grant?: string;
-  /** `WriteFailed` is one that may well succeed in a moment. */
+  /** `WriteFailed` is possibly transient. */
   reason: "NamespaceConflict" | "PlanFailed" | "WriteFailed" | "WriteRefused";
-  /** Sentences: what failed, why, and the remedy. */
+  /** Sentences with the failed action, its cause and the remedy. */
   message: string;
 }
 
 export interface GrantEnforcement {
-  /** Of the grant that was looked at, and of its terms: what is said is about those only. */
+  /** UID and generation of the observed grant; all other fields describe only these terms. */
   uid: string;
   generation: number;
-  /** Whether anything of the grant may still be enforced. */
+  /** True while any part of the grant may still be enforced. */
   enforced: boolean;
-  /** Set when the terms can't be planned: the grant holds what its status shows, and the status keeps it. */
+  /** Set if the terms can't be planned: the grant holds the amounts in its status, and the status keeps them. */
   asShown?: true;
-  /** Whether pods that had their room from the grant, or from a part of it that was cut, are still to go. */
+  /** True while pods that used the grant, or a removed part of it, still have to go. */
   draining: boolean;
-  /** Whether its end is held up because this clock and the API server's disagree. */
+  /** True while its end is delayed because this clock and the API server's disagree. */
   skewed?: true;
-  /** Whether it isn't known yet whether there are, but is about to be. */
+  /** True while the pods are being listed, so `draining` isn't known yet. */
   looking?: true;
-  /** What keeps the drain from coming to its end. */
+  /** Reason that the drain doesn't finish. */
   obstacle?: Obstacle;
-  /** What of it, or of its end, can't be planned or written. */
+  /** Failure to plan or write the grant's enforcement or its end. */
   failure?: Failure;
-  /** Since when something fails, in epoch milliseconds, as long as that is so. */
+  /** Epoch milliseconds: start of the present failure. */
   failingSince?: number;
   quota: AppliedState;
   network: AppliedState;
   access: AppliedState;
-  /** Since when something of it is being written and all else stands, in epoch milliseconds, as long as that is so. */
+  /** Epoch milliseconds: time since which a part is being written while all others are applied. */
   writingSince?: number;
-  /** Whether the namespace uses more than is granted. */
+  /** True if the namespace's usage exceeds its grants. */
   overcommitted: AppliedState;
-  /** What makes the whole of little use, in a sentence: legal, but hardly meant. */
+  /** A sentence about terms that are valid but hardly useful. */
   hint?: string;
-  /** Completed; canonical quantities. */
+  /** Canonical quantities, with defaults filled in. */
   hard: Record<string, string>;
-  /** Canonical quantities under the keys that the grant wrote. */
+  /** Canonical quantities under the keys of the grant's spec. */
   usage: Record<string, string>;
   destinations: ResolvedDestination[];
-  /** What the terms take out of them. */
+  /** Ranges that the terms exclude from the destinations. */
   except: readonly string[];
-  /** The cuts of the terms that are going on. */
+  /** Reductions on notice. */
   reductions: readonly Reduction[];
 }
 
-/** A reason for which a drain doesn't come to its end. */
+/** Reason that a drain doesn't finish. */
 export interface Obstacle {
   reason: "HeldByFinalizers" | "PodsRemain" | "PodsUnknown" | "ServicesUnknown";
   /** A sentence. */
   message: string;
 }
 
-/** The first of them; each is in the status by itself. */
+/** Joins the first few errors; the status lists each of them. */
 export function listed(errors: readonly string[]): string {
   const most = 8;
   const more = errors.length - most;
@@ -75,6 +75,6 @@ export function listed(errors: readonly string[]): string {
   );
 }
 
-/** The reason that a destination's error names, which is what a program reads. */
+/** Returns the machine-readable reason in a destination's error. */
 export const destinationReason = (error: string): string =>
   /\((Destination(?:Excepted|Private|Protected))\)/.exec(error)?.[1] ?? "DestinationUnresolved";

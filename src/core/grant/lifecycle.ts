@@ -1,4 +1,4 @@
-/** Where a grant stands: ordered checks of which the first that fails gives the reason. */
+/** Lifecycle of a grant: ordered checks, of which the first failure gives the reason. */
 import type { Settings, TrustLevel, TrustRules } from "../../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
 import { earliest, rfc3339 } from "../instants.ts";
@@ -27,65 +27,65 @@ export type PendingReason =
   | "PlanFailed"
   | Waits["reason"];
 
-/** What has to be done about a grant at one instant, before looking at what is enforced already. */
+/** State of a grant at one instant, independent of what is already enforced. */
 export type Lifecycle =
-  /** Not in force: nothing of it may be enforced. */
+  /** Not in force: must not be enforced. */
   | { is: "pending"; reason: PendingReason; message: string; wakeAt?: number }
-  /** In force: all of it has to be enforced until wakeAt. */
+  /** In force: must be enforced completely until wakeAt. */
   | { is: "active"; notice?: Notice; wakeAt?: number }
-  /** Over for good. */
+  /** Ended permanently. */
   | { is: "ended"; phase: "Expired" | "Revoked"; message: string; at?: number }
-  /** Deleted and over: its enforcement goes, then its finalizer. */
+  /** Deleted and ended: its enforcement is removed, then its finalizer. */
   | { is: "terminating"; at?: number };
 
-/** The grant still holds, but its end is near: nothing may grow. */
+/** Notice of the grant's end: it is still in force, but usage can't grow. */
 export interface Notice {
   why: EndReason;
-  /** Epoch milliseconds; undefined: not known before this clock and the API server's agree. */
+  /** Epoch milliseconds; undefined: undecided until this clock and the API server's agree. */
   endsAt?: number;
-  /** The end is past or not known, and held up since this clock and the API server's disagree. */
+  /** True if the end is past or undecided, and delayed because this clock and the API server's disagree. */
   skewed: boolean;
 }
 
 export interface LifecycleWorld {
   grant: GrantFacts;
-  /** The grantee, if there is such a Realm or SuperEntity. */
+  /** The grantee, if the Realm or SuperEntity exists. */
   realm: RealmFacts | undefined;
   local: LocalRealm;
-  /** The SuperEntities; absent: there are none. */
+  /** The SuperEntities; absent: none exist. */
   pooling?: Pooling;
   settings: Settings;
-  /** By how much the API server's clock is ahead of this one, in milliseconds; 0 when they agree. */
+  /** Milliseconds by which the API server's clock is ahead of this one; 0: they agree. */
   skewMs: number;
   /** Epoch milliseconds. */
   now: number;
 }
 
-/** The trust of a Realm that is gone isn't known any more; the strictest level holds until it is. */
+/** Returns the Realm's trust level. For a missing Realm it is unknown, so the strictest level applies. */
 export const trustOf = (realm: Pick<RealmFacts, "spec"> | undefined): TrustLevel => realm?.spec.trustLevel ?? "public";
 
 export const rulesOf = (settings: Settings, realm: RealmFacts | undefined): TrustRules =>
   settings.trust[trustOf(realm)];
 
-/** Where the grant stands now. Terminal phases that were once written are final, whatever the clock says later. */
+/** Returns the grant's state now. A recorded terminal phase is final, whatever the clock says later. */
 export function lifecycleOf(world: LifecycleWorld): Lifecycle {
   const { grant, now, skewMs } = world;
   if (grant.status.phase === "Revoked" || grant.status.phase === "Expired") {
     return ended(grant, grant.status.phase, grantEndedAt(grant));
   }
-  // The same of a deleted one, which has no phase of its own for it.
+  // The same for a deleted grant, for which there is no separate phase.
   if (leftAt(grant) !== undefined) return ended(grant, "Deleted", leftAt(grant));
   const rules = terminationRules(world.settings, world.realm);
   const departure = departureOf(grant, world.pooling ?? noPooling, noticeMs(grant, rules));
   const end = first([endOf(grant, rules, { now, skewMs }), departure]);
   if (end !== undefined && now >= end.at) {
-    // A clock that jumped ahead must not end every grant for good.
+    // A clock that jumped ahead must not end every grant permanently.
     if (skewMs === 0) return ended(grant, end.why, end.at);
     if (wasActive(grant)) return { is: "active", notice: { why: end.why, endsAt: end.at, skewed: true } };
     if (end.why === "Expired") return pending("ClockSkew", skewText(skewMs));
     return ended(grant, end.why, end.at);
   }
-  // No wake-up for an end that isn't known beforehand: whoever revokes or deletes wakes the grant.
+  // No wake-up for an end without a date: the revocation or deletion itself triggers the grant.
   const until = end && Number.isFinite(end.at) ? end.at : undefined;
   const obstacle = obstacleTo(world);
   if (obstacle) return { ...obstacle, ...wake(earliest(obstacle.wakeAt, until)) };
@@ -93,8 +93,8 @@ export function lifecycleOf(world: LifecycleWorld): Lifecycle {
 }
 
 /**
- * The same for a grant whose parties or terms can't be read: by the end alone that its terms say, and where that can't be
- * read either it stays as it is. Nothing else keeps it from its end.
+ * Returns the grant's state even if its parties or terms can't be read: then only the end in its terms counts, and if
+ * that can't be read either, the grant stays as it is.
  */
 export function lifecycleIn(world: LifecycleWorld): { lifecycle: Lifecycle; error?: unknown } {
   try {
@@ -121,7 +121,7 @@ function endOnly({ grant, now, skewMs }: LifecycleWorld): Lifecycle | undefined 
   return wasActive(grant) ? { is: "active", ...onNotice(end, now) } : undefined;
 }
 
-/** Whose trust isn't known any more keeps the notice and the end that were given. */
+/** Returns the trust rules for the end. If the Realm is gone, the announced notice and end stay. */
 function terminationRules(settings: Settings, realm: RealmFacts | undefined): TrustRules {
   const rules = rulesOf(settings, realm);
   return realm ? rules : { ...rules, ...noLimits };
@@ -143,14 +143,14 @@ const pending = (reason: PendingReason, message: string, wakeAt?: number): Pendi
   ...wake(wakeAt),
 });
 
-/** What keeps the grant from coming into force. Once in force it stays so while a fact is missing: nothing is torn down. */
+/** Returns the reason that the grant can't come into force. A grant in force stays so while a fact is missing. */
 function obstacleTo(world: LifecycleWorld): Pending | undefined {
   const { grant, realm, local, settings, now } = world;
   if (wasActive(grant)) return undefined;
   const { from, invalid } = validityOf(grant);
   if (invalid) return pending("InvalidValidity", `${invalid}.`);
   if (from !== undefined && now < from) {
-    return pending("NotYetValid", `Begins at ${grant.spec.validity?.validFrom}.`, from);
+    return pending("NotYetValid", `Starts at ${grant.spec.validity?.validFrom}.`, from);
   }
   const { grantorRealm, granteeRealm } = grant.spec;
   if (local.kind === "unknown") return pending("LocalRealmUnknown", `Waiting: ${local.message}.`);
@@ -158,7 +158,7 @@ function obstacleTo(world: LifecycleWorld): Pending | undefined {
   if (local.kind === "known" && local.name !== grantorRealm && !pooling.entityNamed(grantorRealm)) {
     return pending(
       "GrantorNotLocal",
-      `The grantor ${grantorRealm} is not this cluster, which is ${local.name}: the grant is enforced there, not here.`,
+      `The grantor ${grantorRealm} is not this cluster, which is ${local.name}; the grant is enforced there, not here.`,
     );
   }
   const waits = realm?.entity?.waits;
@@ -166,7 +166,7 @@ function obstacleTo(world: LifecycleWorld): Pending | undefined {
   if (!realm || realm.deleting) {
     return pending(
       "GranteeUnknown",
-      `There is no Realm ${granteeRealm}; create it, and this grant goes on by itself.`,
+      `There is no Realm ${granteeRealm}; create it, and this grant continues automatically.`,
     );
   }
   const excess = excessOf(grant, rulesOf(settings, realm));
@@ -176,11 +176,11 @@ function obstacleTo(world: LifecycleWorld): Pending | undefined {
 }
 
 function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Lifecycle {
-  // What never was in force has no end of its own.
+  // A grant that never was in force has no time of its end.
   const known = at === undefined || at === -Infinity ? {} : { at };
   if (why === "Deleted" || grant.deletingSince !== undefined) return { is: "terminating", ...known };
   if (why === "PartyDeleted" || (why === "Revoked" && !grant.spec.revocation)) {
-    const message = "Ended, since the SuperEntity that gives or receives was deleted.";
+    const message = "Ended because the SuperEntity that is its grantor or grantee was deleted.";
     return { is: "ended", phase: "Revoked", message, ...known };
   }
   if (why === "Revoked") {
@@ -188,7 +188,7 @@ function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Lifec
     const message = reason ? `Revoked by the grantor: ${reason}` : "Revoked by the grantor.";
     return { is: "ended", phase: "Revoked", message, ...known };
   }
-  const since = why === "TrustLowered" ? ", since its grantee is trusted with no longer validity any more" : "";
+  const since = why === "TrustLowered" ? ", because its validity exceeds the limit of its grantee's trust level" : "";
   return {
     is: "ended",
     phase: "Expired",
@@ -197,9 +197,9 @@ function ended(grant: GrantFacts, why: EndReason, at: number | undefined): Lifec
   };
 }
 
-/** A skew in a sentence. */
+/** Describes the skew. */
 export const skewText = (skewMs: number): string =>
   `The API server's clock is ${Math.abs(Math.round(skewMs / 1000))} s ${skewMs > 0 ? "ahead of" : "behind"} ` +
-  "the operator's, so nothing is ended for good; set both by NTP.";
+  "the operator's, so no grant is ended permanently; synchronize both clocks with NTP.";
 
 const wake = (at: number | undefined): { wakeAt?: number } => at === undefined ? {} : { wakeAt: at };

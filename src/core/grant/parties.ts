@@ -1,4 +1,4 @@
-/** Who gives and who receives: a Realm, or a SuperEntity as the one that its approved members make together. */
+/** Parties of a grant: Realms, or SuperEntities, each of which acts as one party for its approved members. */
 import { type TrustLevel, trustLevels } from "../../api/mod.ts";
 import type { EntityWaits, GrantFacts, LocalRealm, RealmFacts, SuperEntityFacts } from "../facts.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
@@ -7,11 +7,11 @@ import { isVerified } from "../realm/identity.ts";
 import { consentOf, contributionOf } from "../superentity/consent.ts";
 import { type GrantEnd, wasActive } from "./termination.ts";
 
-/** What a grant's parties are, as far as SuperEntities are among them. */
+/** Access to SuperEntities as parties of grants. */
 export interface Pooling {
-  /** The SuperEntity that has this name; none where a Realm has it. */
+  /** Returns the SuperEntity of this name; undefined if a Realm has it. */
   entityNamed: (name: string) => SuperEntityFacts | undefined;
-  /** The room that a grant has in the pool of its grantor, and what it lacks. */
+  /** Returns the grant's allocation in its grantor's pool, and the shortfall if it doesn't fit. */
   roomOf: (grant: GrantFacts) => { allotment?: ResourceList; shortfall?: string };
 }
 
@@ -24,8 +24,9 @@ export interface Waits {
 }
 
 /**
- * The grantee as one: a Realm, or a SuperEntity with its approved members' subjects and addresses and their lowest trust.
- * A SuperEntity that isn't approved is as one that is being deleted: nobody is let in, and nothing is taken away.
+ * Returns the grantee in the form of a Realm. A SuperEntity has its approved members' subjects and addresses, and the
+ * lowest of their trust levels. Without approval it is treated like a Realm in deletion: nobody gets access, nothing
+ * is removed.
  */
 export function granteeFrom(
   realm: RealmFacts | undefined,
@@ -51,7 +52,7 @@ export function granteeFrom(
     generation: entity.generation,
     createdAt: entity.createdAt,
     deleting: !consent.given,
-    // Whoever looks for one node finds one, with the addresses of all members' verified nodes.
+    // A single node, with the addresses of all members' verified nodes.
     trustedNode: "",
     entity: {
       members: consent.approved.map(({ realm: name }) => name).sort(),
@@ -100,8 +101,8 @@ function entityWaits(entity: SuperEntityFacts): EntityWaits | undefined {
     return {
       reason: "SuperEntityPending",
       message:
-        `SuperEntity ${name} has ${approved.length} of ${needed} needed approvals; this grant goes on by itself ` +
-        "when it is Active.",
+        `SuperEntity ${name} has ${approved.length} of ${needed} needed approvals; this grant continues automatically ` +
+        "once it is Active.",
     };
   }
   return status.phase === "Incomplete"
@@ -109,7 +110,7 @@ function entityWaits(entity: SuperEntityFacts): EntityWaits | undefined {
     : undefined;
 }
 
-/** The SuperEntity that gives; undefined where this cluster's own realm does, or any other. */
+/** Returns the SuperEntity that is the grantor; undefined if a Realm is. */
 export function givingEntity(
   { spec }: GrantFacts,
   local: LocalRealm,
@@ -118,20 +119,20 @@ export function givingEntity(
   return local.kind === "known" && local.name === spec.grantorRealm ? undefined : entityNamed(spec.grantorRealm);
 }
 
-/** What keeps a grant from a SuperEntity from coming into force, but for its room in the pool. */
+/** Returns the reason that a grant from a SuperEntity can't come into force, apart from room in the pool. */
 export function poolObstacle(entity: SuperEntityFacts, local: LocalRealm): Waits | undefined {
   const { name, spec } = entity;
   if (local.kind !== "known") {
     return {
       reason: "LocalRealmUnknown",
-      message: `Waiting: which member of ${name} this cluster is isn't known; set KEYSTONE_REALM.`,
+      message: `This cluster's realm among the members of ${name} is unknown; set KEYSTONE_REALM.`,
     };
   }
   if (!spec.members.some(({ realm }) => realm === local.name)) {
     return {
       reason: "GrantorNotLocal",
       message:
-        `This cluster, which is ${local.name}, is no member of the grantor ${name}: the grant is enforced by its ` +
+        `This cluster, which is ${local.name}, is not a member of the grantor ${name}; the grant is enforced by its ` +
         "members, not here.",
     };
   }
@@ -139,11 +140,11 @@ export function poolObstacle(entity: SuperEntityFacts, local: LocalRealm): Waits
   if (waits) return waits;
   return contributionOf(entity, local.name) ? undefined : {
     reason: "SuperEntityPending",
-    message: `This cluster, which is ${local.name}, has not approved the terms of ${name}, so it gives nothing of it.`,
+    message: `This cluster, which is ${local.name}, has not approved the terms of ${name}, so it contributes nothing.`,
   };
 }
 
-/** The same with its room. */
+/** Returns the reason that a grant from a SuperEntity can't come into force, including room in the pool. */
 export function grantorObstacle(grant: GrantFacts, local: LocalRealm, pooling: Pooling): Waits | undefined {
   const entity = givingEntity(grant, local, pooling);
   if (!entity) return undefined;
@@ -154,7 +155,7 @@ export function grantorObstacle(grant: GrantFacts, local: LocalRealm, pooling: P
   return allotment ? undefined : { reason: "PoolPending", message: `Waiting for room in the pool of ${entity.name}.` };
 }
 
-/** A SuperEntity that is deleted takes the grants from it and to it with it, with their notice. */
+/** Returns the end that follows from the deletion of a SuperEntity that is grantor or grantee, with the notice. */
 export function departureOf(grant: GrantFacts, pooling: Pooling, noticeMs: number): GrantEnd | undefined {
   if (!wasActive(grant)) return undefined;
   const { grantorRealm, granteeRealm } = grant.spec;

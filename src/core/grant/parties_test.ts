@@ -28,7 +28,7 @@ const three = realm({
 });
 const homes = superEntity({ contributions: { "alice-home": {}, "bob-home": {}, "carol-home": {} } });
 
-Deno.test("a SuperEntity is one grantee: its approved members' subjects and verified addresses, their lowest trust", () => {
+Deno.test("a SuperEntity as grantee: its approved members' subjects and verified addresses, with their lowest trust level", () => {
   const grantee = granteeFrom(undefined, homes, named(one, two, three))!;
   assert.equal(grantee.deleting, false);
   assert.equal(grantee.spec.trustLevel, "public");
@@ -46,11 +46,11 @@ Deno.test("a SuperEntity is one grantee: its approved members' subjects and veri
     spec: { quorum: 2 },
   });
   const fewer = granteeFrom(undefined, partly, named(one, two, three))!;
-  assert.equal(fewer.spec.trustLevel, "partner", "who didn't approve is nobody's guest");
+  assert.equal(fewer.spec.trustLevel, "partner", "a member without approval doesn't count");
   assert.equal(fewer.spec.subjects!.length, 2);
 });
 
-Deno.test("the trust of a member whose Realm is gone is the last that was known, and public if none was", () => {
+Deno.test("a member's Realm is gone: its last known trust level counts, or public if none is known", () => {
   const status = (trustLevel?: "internal" | "public") => ({
     ...homes.status,
     members: [{
@@ -65,12 +65,12 @@ Deno.test("the trust of a member whose Realm is gone is the last that was known,
   assert.deepEqual([trust("internal"), trust("public"), trust()], ["partner", "public", "public"]);
 });
 
-Deno.test("without consent nobody is let in; a name that no SuperEntity has is the Realm's", () => {
+Deno.test("without consent nobody has access; without a SuperEntity of the name the Realm is the grantee", () => {
   assert.equal(granteeFrom(undefined, { ...homes, spec: { ...homes.spec, purpose: "x" } }, named(one))!.deleting, true);
   assert.equal(granteeFrom(two, undefined, named(one)), two);
 });
 
-Deno.test("the namespace belongs to the members: as long as one of them stays it is theirs", () => {
+Deno.test("members change: the namespace is theirs as long as one member stays", () => {
   const made = (record: string) => ({
     name: "guest-coop",
     uid: "u",
@@ -96,17 +96,17 @@ const pooling = (entity: SuperEntityFacts | undefined, roomOf = {}): Pooling => 
 const from = { name: "g", spec: { grantorRealm: "coop" } };
 
 const lifecycles: [string, Parameters<typeof grant>[0], Pooling, Partial<Lifecycle> & { reason?: string }][] = [
-  ["with room in the pool it is due", from, pooling(coop, room), { is: "active" }],
-  ["without, it waits for it", from, pooling(coop), { is: "pending", reason: "PoolPending" }],
-  ["it lacks some", from, pooling(coop, { shortfall: "short" }), { is: "pending", reason: "ExceedsPool" }],
+  ["with room in the pool it is active", from, pooling(coop, room), { is: "active" }],
+  ["without room it waits", from, pooling(coop), { is: "pending", reason: "PoolPending" }],
+  ["it lacks room", from, pooling(coop, { shortfall: "short" }), { is: "pending", reason: "ExceedsPool" }],
   [
-    "too few have approved",
+    "too few members have approved",
     from,
     pooling(superEntity({ approvedBy: ["bob-home"], spec: { quorum: 2 } }), room),
     { is: "pending", reason: "SuperEntityPending" },
   ],
   [
-    "the status is of other terms",
+    "the status is for other terms",
     from,
     pooling({ ...coop, status: { phase: "Active", digest: "old" } }, room),
     { is: "pending", reason: "SuperEntityPending" },
@@ -118,7 +118,7 @@ const lifecycles: [string, Parameters<typeof grant>[0], Pooling, Partial<Lifecyc
     { is: "pending", reason: "SuperEntityIncomplete" },
   ],
   [
-    "this cluster is no member",
+    "this cluster is not a member",
     from,
     pooling(superEntity({ contributions: { "bob-home": {} } }), room),
     { is: "pending", reason: "GrantorNotLocal" },
@@ -129,15 +129,15 @@ const lifecycles: [string, Parameters<typeof grant>[0], Pooling, Partial<Lifecyc
     pooling(superEntity({ approvedBy: ["bob-home"], spec: { quorum: 1 } }), room),
     { is: "pending", reason: "SuperEntityPending" },
   ],
-  ["there is none of the name", from, noPooling, { is: "pending", reason: "GrantorNotLocal" }],
+  ["there is no SuperEntity of the name", from, noPooling, { is: "pending", reason: "GrantorNotLocal" }],
   [
-    "what is in force stays so, whatever becomes of the consent",
+    "in force, and the consent is lost: stays in force",
     { ...from, status: { phase: "Active", sharedFrom: "coop" } },
     pooling(superEntity({ approvedBy: [] })),
     { is: "active" },
   ],
   [
-    "deleted, what waits isn't ended",
+    "the SuperEntity is deleted: a waiting grant isn't ended",
     from,
     pooling({ ...coop, deletingSince: now - 1000 }, room),
     { is: "pending", reason: "SuperEntityDeleted" },
@@ -158,7 +158,7 @@ for (const [what, facts, given, wanted] of lifecycles) {
   });
 }
 
-Deno.test("a SuperEntity that is deleted ends the grants from it and to it, with their notice", () => {
+Deno.test("a SuperEntity is deleted: the grants from it and to it end after their notice", () => {
   const termination = { noticeSeconds: 30 };
   const leaving = { ...coop, deletingSince: now - 10_000 };
   for (const spec of [{ grantorRealm: "coop", termination }, { granteeRealm: "coop", termination }]) {

@@ -1,4 +1,4 @@
-/** What a Grant's status says, and what has to happen to its finalizer. */
+/** Plans a Grant's status, events and finalizer. */
 import { isDeepStrictEqual } from "node:util";
 import { type GrantStatus, maxReductions, type Phase, type Settings } from "../../api/mod.ts";
 import { bounded, conditionOf, type DesiredCondition, foldConditions } from "../conditions.ts";
@@ -18,53 +18,53 @@ import { type Lifecycle, lifecycleIn, type Notice, rulesOf, skewText, trustOf } 
 import { validityOf } from "./validity.ts";
 
 export interface GrantWorld {
-  /** As it was decided last, written or not. */
+  /** The grant with the last planned status, written or not. */
   grant: GrantFacts;
-  /** The status as it is written, where that is another. */
+  /** The stored status, if it differs from the planned one. */
   written?: GrantStatus;
-  /** The quota of its guest namespace, for events there; absent where none can be made. */
+  /** The quota of its guest namespace, for events there; absent: no events can be created. */
   quota?: Pick<QuotaFacts, "namespace" | "name" | "uid"> | undefined;
   realm: RealmFacts | undefined;
   local: LocalRealm;
-  /** The parts of the two that could not be read. */
+  /** Parts of realm and local realm that could not be read. */
   unread?: readonly Fault[];
-  /** As in StandingWorld. */
+  /** As in LifecycleWorld. */
   pooling?: Pooling;
   settings: Settings;
-  /** As in StandingWorld. */
+  /** As in LifecycleWorld. */
   skewMs: number;
-  /** What the guest namespace does for it; undefined until it has been looked at. */
+  /** Its enforcement in the guest namespace; undefined until that has been observed. */
   enforcement: GrantEnforcement | undefined;
-  /** Writes that are open to guests; undefined: not known, and the status stays as it is. */
+  /** Writes that guests may make; undefined: unknown, the status stays as it is. */
   guestWrites?: GuestWrites;
   /** Epoch milliseconds. */
   now: number;
 }
 
 export interface GrantPlan extends Plan {
-  /** The finalizer comes before anything is enforced and goes when nothing is any more. */
+  /** Added before anything is enforced, removed when nothing is enforced any more. */
   finalizer?: "add" | "remove";
-  /** The whole status; undefined: leave it as it is. */
+  /** The complete status; undefined: leave it unchanged. */
   status?: GrantStatus;
-  /** About the Grant. */
+  /** Events on the Grant. */
   events: EventFact[];
-  /** The same news for those in the guest namespace. */
+  /** Events in the guest namespace, for guests. */
   guestEvents: EventFact[];
 }
 
-/** A plan before it is put into effects. */
+/** A plan before it is turned into effects. */
 interface Decision extends Omit<GrantPlan, "stages" | "faults"> {
-  /** What kept the status from being planned: all of it stays as it was, but that the grant isn't ready. */
+  /** Reason that the status couldn't be planned: then only Ready changes, to False. */
   error?: unknown;
 }
 
-/** How long it isn't shown that something is being written, so that the usual case takes one write and not two. */
+/** Time for which writes in progress aren't shown, so that the usual case takes one status write instead of two. */
 const quietMs = 2000;
 
-/** For how long what may pass by itself isn't shown. */
+/** Time for which possibly transient failures aren't shown. */
 const patienceMs = 10_000;
 
-/** Plans one grant. Its finalizer comes and goes whether its status can be planned or not. */
+/** Plans one grant. Its finalizer is added and removed even if its status can't be planned. */
 export function planGrant(world: GrantWorld): GrantPlan {
   const { error, ...plan } = decide(world);
   const part = `the status of grant ${world.grant.name}`;
@@ -82,7 +82,7 @@ function stagesFor(
   const removed: Effect[] = finalizer === "remove" ? [{ finalizer, of, others, resourceVersion }] : [];
   const reported = [
     ...events.map((event) => ({ event, about: { apiVersion: "keystone.io/v1alpha1", ...of } })),
-    // About an object of the guest namespace, so that it shows where the guests look.
+    // On an object in the guest namespace, so that guests see it there.
     ...quota
       ? guestEvents.map((event) => ({ event, about: { apiVersion: "v1", kind: "ResourceQuota", ...quota } }))
       : [],
@@ -111,20 +111,20 @@ function decide(world: GrantWorld): Decision {
   }
 }
 
-/** It comes before anything is enforced, and goes when nothing is any more. */
+/** Returns the finalizer's change: it is added before enforcement and removed after it. */
 function finalizerOf(
   grant: GrantFacts,
   lifecycle: Lifecycle,
   enforcement: GrantEnforcement | undefined,
 ): GrantPlan["finalizer"] {
   if (lifecycle.is === "active") return grant.finalized ? undefined : "add";
-  // The guest namespace closes and drains first and wakes this grant again.
+  // The guest namespace closes and drains first, and then triggers this grant again.
   const isOver = lifecycle.is === "terminating" && grant.finalized && enforcement && !enforcement.enforced &&
     !enforcement.draining;
   return isOver ? "remove" : undefined;
 }
 
-/** What its status comes to, when it can be shown. */
+/** Plans the status, if it can be shown already. */
 function shownPlan(
   world: GrantWorld,
   lifecycle: Lifecycle,
@@ -134,23 +134,23 @@ function shownPlan(
   const { grant, now } = world;
   switch (lifecycle.is) {
     case "terminating":
-      // Whether pods have to go isn't known before that: to say that none is left would end their drain.
+      // Not before the pods are known: the status Drained would end their drain.
       if (!grant.finalized || !enforcement || enforcement.enforced || enforcement.looking) return wait;
       return wasActive(grant) ? { ...wait, ...statusPlan(world, lifecycle, enforcement) } : wait;
     case "ended":
-      // The same: what ends is shown as ended only when it is taken away.
+      // Not before the enforcement is removed.
       if (grant.finalized && (!enforcement || enforcement.enforced || enforcement.looking)) return wait;
-      // One that never was enforced has no pods to end, whatever is being ended beside it.
+      // A grant that was never enforced has no pods to evict, even if other grants of the namespace do.
       return { ...wait, ...statusPlan(world, lifecycle, grant.finalized ? enforcement : undefined) };
     case "pending":
-      // Whether there is room in a pool is known in a moment, also after a start: until then what is shown stays.
+      // Room in a pool is known a moment later, also after a start; until then the status stays as it is.
       if (lifecycle.reason === "PoolPending") {
         if (grant.status.phase !== undefined) return wait;
         if (now < grant.createdAt + quietMs) return { ...wait, wakeAt: grant.createdAt + quietMs };
       }
       return { ...wait, ...statusPlan(world, lifecycle, enforcement) };
     case "active": {
-      // A share from before it came into force says nothing; the guest namespace is looked at again and wakes this grant.
+      // An enforcement from before the grant came into force is outdated; the guest loop triggers this grant again.
       if (!enforcement || enforcement.quota.reason === "NotInForce") return wait;
       const plan = { ...wait, ...statusPlan(world, lifecycle, enforcement) };
       const sinceMs = now - (enforcement.writingSince ?? -Infinity);
@@ -160,7 +160,7 @@ function shownPlan(
   }
 }
 
-/** What fails of a grant, when its status can say no more than that: its terms can't be planned, or it doesn't end. */
+/** Returns the failure if the status can show nothing else: the terms can't be planned, or the grant doesn't end. */
 function failureShown(
   { grant, now }: GrantWorld,
   lifecycle: Lifecycle,
@@ -172,7 +172,7 @@ function failureShown(
   return isEnding || (lifecycle.is === "active" && failure.reason === "PlanFailed") ? failure : undefined;
 }
 
-/** From when on a failure is shown. */
+/** Returns the time from which a failure is shown. */
 const shownFrom = ({ failure, failingSince }: GrantEnforcement): number =>
   failure?.reason === "WriteFailed" ? (failingSince ?? 0) + patienceMs : -Infinity;
 
@@ -185,8 +185,8 @@ const unplanned = (world: GrantWorld, error: unknown): Pick<Decision, "status" |
 });
 
 /**
- * The status as it was, but not ready: a failure to plan or to write doesn't touch what later plans read. The coming end and
- * the dates of cuts are recorded all the same, because what they close is closed by them.
+ * Plans a status that differs only in Ready: a failure doesn't change the fields that later plans depend on. An
+ * upcoming end and the dates of reductions are recorded nevertheless, because the grant ends and shrinks by that record.
  */
 function notedPlan(
   world: GrantWorld,
@@ -197,7 +197,7 @@ function notedPlan(
   const { grant, now } = world;
   const { reason, message } = failure;
   const before = grant.status.conditions ?? [];
-  // That it is over already is what its end is known by.
+  // A recorded end of a deleted grant must stay: its end depends on it.
   if (before.some((condition) => condition.type === "Ready" && condition.reason === "Deleted")) return { events: [] };
   const notice = lifecycle?.is === "active" && lifecycle.notice ? lifecycle : undefined;
   const planned = lifecycle?.is === "active" && wasActive(grant) && !enforcement?.asShown ? enforcement : undefined;
@@ -215,14 +215,14 @@ function notedPlan(
   return { status, events: readyEventsOf(grant, status) };
 }
 
-/** The share, if it is about this very grant and its present terms. */
+/** Returns the enforcement if it describes this grant and its present terms. */
 function currentEnforcement({ grant, enforcement }: GrantWorld): GrantEnforcement | undefined {
   return enforcement?.uid === grant.uid && enforcement.generation === grant.generation ? enforcement : undefined;
 }
 
 /**
- * A destination that can't be resolved and a node that isn't verified never block the rest: the policies stand, and the
- * condition names it.
+ * Reasons that don't keep a grant from being Active: an unresolved destination or unverified node never blocks the
+ * rest. The condition names it.
  */
 const openable = new Set([
   "AddressNotOfTailnet",
@@ -239,7 +239,7 @@ const openable = new Set([
   "TailnetInClusterRange",
 ]);
 
-/** What keeps it from standing. */
+/** Returns the parts that aren't applied. */
 const lackingIn = ({ quota, network, access }: GrantEnforcement): AppliedState[] =>
   [quota, network, access].filter(({ status, reason }) => status !== "True" && !openable.has(reason));
 
@@ -248,13 +248,13 @@ const stands = (enforcement: GrantEnforcement): boolean => lackingIn(enforcement
 const takesAMoment = ({ reason }: Pick<AppliedState, "reason">): boolean =>
   reason === "Applying" || reason === "QuotaPending";
 
-/** Whether all that keeps it from standing is that it is being written. */
+/** Reports whether all parts that aren't applied are being written. */
 export function isBeingWritten(enforcement: GrantEnforcement): boolean {
   const lacking = lackingIn(enforcement);
   return lacking.length > 0 && lacking.every(takesAMoment);
 }
 
-/** Whether two statuses differ only in what they say of how it goes: what later plans go by is the same. */
+/** Reports whether two statuses are equal apart from message and conditions. */
 const sameTerms = (a: GrantStatus | undefined, b: GrantStatus): boolean => isDeepStrictEqual(termsIn(a), termsIn(b));
 
 function termsIn(status: GrantStatus = {}): GrantStatus {
@@ -293,11 +293,11 @@ function statusOf(world: GrantWorld, lifecycle: Lifecycle, enforcement: GrantEnf
   };
 }
 
-/** Left out when empty: server-side apply makes a null of a map that loses its last key. */
+/** Omits an empty map: server-side apply turns a map that loses its last key into null. */
 const hardIn = (hard: Readonly<Record<string, string>>): Pick<GrantStatus, "hard"> =>
   Object.keys(hard).length > 0 ? { hard } : {};
 
-/** The terms in force as the status records them: later plans find cuts by comparing with it. */
+/** Returns the terms in force as the status records them; later plans find reductions by comparing with it. */
 function termsInForce(
   grant: GrantFacts,
   enforcement: GrantEnforcement,
@@ -317,7 +317,7 @@ function withoutTerms(status: GrantStatus): GrantStatus {
   return others;
 }
 
-/** Which pool it takes from: known by what was seen before while nobody can be asked. */
+/** Returns the pool it takes from. While the local realm is unknown, the recorded one. */
 function sharedFrom({ grant, local, pooling = noPooling }: GrantWorld): Pick<GrantStatus, "sharedFrom"> {
   const name = givingEntity(grant, local, pooling)?.name ?? grant.status.sharedFrom;
   return name === undefined ? {} : { sharedFrom: name };
@@ -332,12 +332,12 @@ function phaseOf(grant: GrantFacts, lifecycle: Lifecycle, enforcement: GrantEnfo
     case "terminating":
       return grant.status.phase ?? "Pending";
     case "active":
-      // What was in force once stays Active while an object is being repaired; Ready says so.
+      // A grant in force stays Active while an object is being repaired; only Ready changes.
       return wasActive(grant) || (enforcement && stands(enforcement)) ? "Active" : "Pending";
   }
 }
 
-/** The end that is in sight, or was: as the terms write it, else as it was first seen. */
+/** Returns the end of the grant, upcoming or past: as written in the terms, else as first seen. */
 function effectiveUntil({ grant }: GrantWorld, lifecycle: Lifecycle): string | undefined {
   const { invalid } = validityOf(grant);
   const written = invalid ? lastEnd(grant) : grant.spec.validity?.validUntil ?? undefined;
@@ -345,15 +345,15 @@ function effectiveUntil({ grant }: GrantWorld, lifecycle: Lifecycle): string | u
   if (at === undefined) {
     return lifecycle.is === "pending" || lifecycle.is === "active" ? written : grant.status.effectiveUntil;
   }
-  // Up to the next whole second, since what is promised from then on must not be cut short.
+  // Rounded up to a whole second, so that the grant isn't cut short.
   return written !== undefined && Date.parse(written) === at ? written : rfc3339(Math.ceil(at / 1000) * 1000);
 }
 
-/** The end that was last written, if it can be read. */
+/** Returns the recorded end, if it can be parsed. */
 const lastEnd = ({ status: { effectiveUntil = "" } }: GrantFacts): string | undefined =>
   Number.isNaN(Date.parse(effectiveUntil)) ? undefined : effectiveUntil;
 
-/** The cuts that are on notice, and while pods are still to go also those before them. */
+/** Returns the reductions on notice, and past ones while pods still have to go. */
 function reductionsShown({ status }: GrantFacts, enforcement: GrantEnforcement | undefined): Reductions {
   const going = shownReductions(enforcement?.reductions ?? []);
   const first = going[0]?.until;
@@ -403,11 +403,11 @@ function grantConditions(
   ];
 }
 
-/** The first thing that is lacking, and any failure beside it, which would not be said anywhere else. */
+/** Joins the first problem and the failures, which no other condition shows. */
 const sentences = (lacking: { message: string }, failing: readonly { message: string }[]): string =>
   [lacking.message, ...failing.map(({ message }) => message).filter((text) => text !== lacking.message)].join(" ");
 
-/** The destinations that open less than they say; there is no such condition while there is none. */
+/** Returns the condition for destinations that open less than they name; none if there are no such destinations. */
 function narrowedOf({ destinations }: GrantEnforcement): DesiredCondition[] {
   const closed = destinations.flatMap(({ narrowed, error }) =>
     narrowed ?? (error && destinationReason(error) === "DestinationPrivate" ? error : [])
@@ -416,7 +416,7 @@ function narrowedOf({ destinations }: GrantEnforcement): DesiredCondition[] {
   return [{ type: "NetworkNarrowed", status: "True", reason: "DestinationNarrowed", message: listed(closed) }];
 }
 
-/** There is no such condition while guests may write. */
+/** Returns the condition for closed writes; none while guests may write. */
 function writesClosedOf({ grant, guestWrites, settings }: GrantWorld): DesiredCondition[] {
   if (guestWrites === undefined) return (grant.status.conditions ?? []).filter(({ type }) => type === "WritesClosed");
   return guestWrites === "Open" ? [] : [writesClosedCondition(guestWrites, settings.storage)];
@@ -429,7 +429,7 @@ function notInForce(lifecycle: Lifecycle): AppliedState {
     case "pending":
       return { status: "False", reason: lifecycle.reason, message: lifecycle.message };
     default:
-      return { status: "False", reason: "Deleted", message: "The grant was deleted; its pods are being ended." };
+      return { status: "False", reason: "Deleted", message: "The grant was deleted; its pods are being removed." };
   }
 }
 
@@ -459,19 +459,19 @@ function isGranteePresent({ grant, realm }: GrantWorld): DesiredCondition {
       type: "GranteeKnown",
       status: "False",
       reason: "GranteeUnknown",
-      message: `There is no Realm ${granteeRealm}; create it, and this grant goes on by itself.`,
+      message: `There is no Realm ${granteeRealm}; create it, and this grant continues automatically.`,
     };
 }
 
-/** Terms that can't be read any more: the end that was last known holds, and nobody may think that it is another. */
+/** Returns the state for a validity that can't be parsed: the last known end stays in force. */
 function validityRead({ grant }: GrantWorld): AppliedState | undefined {
   const { invalid } = validityOf(grant);
   return invalid === undefined
     ? undefined
-    : { status: "False", reason: "InvalidValidity", message: `${invalid}. What is in force keeps its last known end.` };
+    : { status: "False", reason: "InvalidValidity", message: `${invalid}. The grant keeps its last known end.` };
 }
 
-/** A grant that was within the ceiling when it came into force and isn't any more, since the trust was lowered. */
+/** Returns the state for a grant in force that exceeds the limits because its grantee's trust level was lowered. */
 function ceilingOf({ grant, realm, settings }: GrantWorld): AppliedState | undefined {
   if (!realm || realm.deleting) return undefined;
   const excess = excessOf(grant, rulesOf(settings, realm));
@@ -482,14 +482,14 @@ function ceilingOf({ grant, realm, settings }: GrantWorld): AppliedState | undef
   };
 }
 
-/** The SuperEntity that gave what is in force gives nothing new: its consent, its members or its room are lacking. */
+/** Returns the state for a grant in force whose grantor, a SuperEntity, lacks approvals, members or room. */
 function grantorOf({ grant, local, pooling = noPooling }: GrantWorld): AppliedState | undefined {
   const { sharedFrom } = grant.status;
   if (sharedFrom !== undefined && !givingEntity(grant, local, pooling)) {
     return {
       status: "False",
       reason: "SuperEntityUnknown",
-      message: `There is no SuperEntity ${sharedFrom} any more: what was given of its pool stays as it is.`,
+      message: `SuperEntity ${sharedFrom} no longer exists; the share that is in force stays.`,
     };
   }
   const obstacle = grantorObstacle(grant, local, pooling);
@@ -500,8 +500,8 @@ const whyText = {
   Expired: "its validity ends then",
   Revoked: "it was revoked",
   Deleted: "it was deleted",
-  PartyDeleted: "the SuperEntity that gives or receives was deleted",
-  TrustLowered: "its grantee is trusted with no longer validity any more",
+  PartyDeleted: "the SuperEntity that is its grantor or grantee was deleted",
+  TrustLowered: "its validity exceeds the limit of its grantee's trust level",
 } as const;
 
 function drainingOf(
@@ -516,8 +516,9 @@ function drainingOf(
       return {
         status: "True",
         reason,
-        message: `${endText(notice)}: ${whyText[notice.why]}. What runs goes on until then, nothing may grow, and a ` +
-          "roll-out that needs more room waits.",
+        message:
+          `${endText(notice)}: ${whyText[notice.why]}. Until then workloads keep running, but usage can't grow; ` +
+          "a rollout that needs more resources waits.",
       };
     }
     if (enforcement && enforcement.reductions.length > 0) {
@@ -538,12 +539,12 @@ function drainingOf(
   }
   return enforcement?.obstacle
     ? { status: "True", ...enforcement.obstacle }
-    : { status: "False", reason: "Drained", message: "No pod is left that had its room from this grant." };
+    : { status: "False", reason: "Drained", message: "No pods that needed this grant are left." };
 }
 
 function reducedText(cut: Reduction): string {
   const when = isDated(cut) ? `At ${rfc3339(cut.until)}` : "Once the clocks agree";
-  return `${when} less is granted of ${[...cut.hard.keys(), ...cut.destinations].sort().join(", ")}.`;
+  return `${when} the grant is reduced: ${[...cut.hard.keys(), ...cut.destinations].sort().join(", ")}.`;
 }
 
 const endText = ({ endsAt }: Notice): string =>
@@ -552,8 +553,9 @@ const endText = ({ endsAt }: Notice): string =>
 const evicting = ({ spec }: GrantFacts, obstacle: string | undefined): Omit<DesiredCondition, "type"> => ({
   status: "True",
   reason: "Evicting",
-  message: `Pods in ${guestNamespace(spec.granteeRealm)} that have no room any more are being evicted, ` +
-    `PodDisruptionBudgets respected for ${spec.termination?.drainSeconds ?? 120} s.${obstacle ? ` ${obstacle}` : ""}`,
+  message:
+    `Pods in ${guestNamespace(spec.granteeRealm)} that exceed the remaining grants are being evicted, respecting ` +
+    `PodDisruptionBudgets for ${spec.termination?.drainSeconds ?? 120} s.${obstacle ? ` ${obstacle}` : ""}`,
 });
 
 function inForceMessage(
@@ -564,32 +566,32 @@ function inForceMessage(
   const { spec } = grant;
   const end = notice?.endsAt !== undefined ? rfc3339(notice.endsAt) : spec.validity?.validUntil;
   const taken = local.kind === "any"
-    ? " Taken as this cluster's own: neither a tailnet nor KEYSTONE_REALM says which realm it is."
+    ? " Treated as local, because neither a tailnet nor KEYSTONE_REALM identifies this cluster's realm."
     : "";
   const enforced = `Enforced in namespace ${guestNamespace(spec.granteeRealm)}${end ? ` until ${end}` : ""}.${taken}`;
   return [enforced, ...(hint ? [hint] : []), ...(notice?.skewed ? [skewText(skewMs)] : [])].join(" ");
 }
 
-/** An event for each change of what people would want to hear of. */
+/** Returns an event if the phase or the reason of Ready changes. */
 function readyEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const ready = conditionOf(status, "Ready")!;
   const before = conditionOf(grant.status, "Ready");
   const changed = grant.status.phase !== status.phase || before?.reason !== ready.reason;
-  // Writing takes a moment and isn't news.
+  // Writing takes a moment and needs no event.
   if (!changed || takesAMoment(ready) || ready.reason === "PoolPending") return [];
   const normal = ready.status === "True" || status.phase === "Expired" || status.phase === "Revoked" ||
     ready.reason === "NotYetValid";
   return [{ type: normal ? "Normal" : "Warning", reason: ready.reason, action: "Reconcile", note: ready.message }];
 }
 
-/** What was open and isn't any more, because the rules became stricter or a name stands for another address. */
+/** Returns an event if a destination of a grant in force opens less than before: stricter rules, or another address. */
 function narrowedEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const narrowed = conditionOf(status, "NetworkNarrowed");
   if (!narrowed || conditionOf(grant.status, "NetworkNarrowed") || !wasActive(grant)) return [];
   return [{ type: "Warning", reason: "NetworkNarrowed", action: "Reconcile", note: narrowed.message }];
 }
 
-/** An event for each rung of the ladder. */
+/** Returns an event for each step of the termination. */
 function drainEventsOf(grant: GrantFacts, status: GrantStatus): EventFact[] {
   const draining = conditionOf(status, "Draining")!;
   const before = conditionOf(grant.status, "Draining");

@@ -45,7 +45,7 @@ const at = (ms: number): string => new Date(now + ms).toISOString();
 const nothing = { events: [], guestEvents: [], stages: [] };
 const ended = { validity: { validUntil: at(-1) } };
 
-Deno.test("grant: what is enforced is shown, with the share in what is used", () => {
+Deno.test("grant: enforced: shown as Active with its share of the usage", () => {
   const { status, events, finalizer } = plan();
   assert.equal(status!.phase, "Active");
   assert.equal(status!.guestNamespace, "guest-bob-home");
@@ -67,7 +67,7 @@ Deno.test("grant: what is enforced is shown, with the share in what is used", ()
   assert.deepEqual(again.events, []);
 });
 
-Deno.test("grant: the finalizer comes before anything is enforced", () => {
+Deno.test("grant: the finalizer is added before anything is enforced", () => {
   const { name, uid } = grant();
   assert.deepEqual(plan({ grant: grant({ finalized: false }), enforcement: undefined }), {
     ...nothing,
@@ -76,7 +76,7 @@ Deno.test("grant: the finalizer comes before anything is enforced", () => {
   });
 });
 
-Deno.test("grant: a pending one needs no finalizer", () => {
+Deno.test("grant: pending: no finalizer", () => {
   const pending = plan({ grant: grant({ finalized: false }), realm: undefined, enforcement: undefined });
   assert.equal(pending.finalizer, undefined);
   assert.equal(pending.status!.phase, "Pending");
@@ -84,17 +84,17 @@ Deno.test("grant: a pending one needs no finalizer", () => {
   assert.deepEqual(pending.events.map(({ type, reason }) => [type, reason]), [["Warning", "GranteeUnknown"]]);
 });
 
-Deno.test("grant: one that names nothing has no hard in its status: an apply could not empty it", () => {
+Deno.test("grant: names no amounts: no hard in its status, because an apply could not empty it", () => {
   const { status } = plan({ grant: grant({ spec: { hard: {} } }), realm: undefined, enforcement: undefined });
   assert.equal(status!.phase, "Pending");
   assert.ok(!("hard" in status!));
 });
 
-Deno.test("grant: it is Active only once the quota counts and the network is closed", () => {
+Deno.test("grant: Active only once the quota and the network policies are in force", () => {
   for (const lack of [{ quota: lacking("QuotaPending") }, { network: lacking("Applying") }]) {
     const late = plan({ enforcement: enforcement(lack) });
     assert.equal(late.status!.phase, "Pending");
-    assert.deepEqual(late.events, [], "that writing takes a moment is no news");
+    assert.deepEqual(late.events, [], "no event while writing is in progress");
     assert.equal(
       plan({ enforcement: enforcement(lack), grant: grant({ status: { phase: "Active" } }) }).status!.phase,
       "Active",
@@ -106,7 +106,7 @@ Deno.test("grant: it is Active only once the quota counts and the network is clo
   );
 });
 
-Deno.test("grant: a new one is given a moment before its status says that it waits", () => {
+Deno.test("grant: new: a moment passes before its status shows that it waits", () => {
   const writing = enforcement({ quota: lacking("QuotaPending"), writingSince: now - 500 });
   const waiting = plan({ enforcement: writing });
   assert.deepEqual([waiting.status, waiting.wakeAt], [undefined, now + 1500]);
@@ -118,7 +118,7 @@ Deno.test("grant: a new one is given a moment before its status says that it wai
   );
 });
 
-Deno.test("grant: of one in force it is shown at once when its terms change, but not that an object is being written", () => {
+Deno.test("grant: in force: changed terms are shown at once, writes in progress are not", () => {
   const { status } = plan();
   const writing = enforcement({ quota: lacking("QuotaPending"), writingSince: now - 500 });
   assert.equal(plan({ grant: grant({ status: status! }), enforcement: writing }).status, undefined);
@@ -132,14 +132,14 @@ Deno.test("grant: of one in force it is shown at once when its terms change, but
   assert.equal(plan(edited).status!.observedGeneration, 2);
 });
 
-Deno.test("grant: being written is what has nothing else against it", () => {
+Deno.test("grant: counts as being written only if no other part is missing", () => {
   assert.equal(isBeingWritten(enforcement()), false);
   assert.equal(isBeingWritten(enforcement({ network: lacking("DestinationUnresolved") })), false);
   assert.equal(isBeingWritten(enforcement({ quota: lacking("Applying") })), true);
   assert.equal(isBeingWritten(enforcement({ quota: lacking("Applying"), network: lacking("WriteRefused") })), false);
 });
 
-Deno.test("grant: it is shown as ended when its enforcement is gone, not before", () => {
+Deno.test("grant: shown as ended only after its enforcement is gone", () => {
   assert.equal(plan({ grant: grant({ spec: ended }) }).status, undefined);
   assert.equal(plan({ grant: grant({ spec: ended }), enforcement: undefined }).status, undefined);
   const over = plan({ grant: grant({ spec: ended }), enforcement: enforcement({ enforced: false, usage: {} }) });
@@ -148,7 +148,7 @@ Deno.test("grant: it is shown as ended when its enforcement is gone, not before"
   assert.equal(over.status!.effectiveUntil, ended.validity.validUntil);
 });
 
-Deno.test("grant: the seed's grant, whose date has passed, is Expired without ever having been enforced", () => {
+Deno.test("grant: validUntil has passed before it was ever enforced: Expired", () => {
   const seed = plan({
     grant: grant({ finalized: false, spec: { validity: { validUntil: "2026-01-01T00:00:00Z" } } }),
     enforcement: undefined,
@@ -156,7 +156,7 @@ Deno.test("grant: the seed's grant, whose date has passed, is Expired without ev
   assert.deepEqual([seed.finalizer, seed.status!.phase], [undefined, "Expired"]);
 });
 
-Deno.test("grant: one that was revoked before it was in force has no end, whenever its validity would be over", () => {
+Deno.test("grant: revoked before it was in force: no effectiveUntil, whatever its validity", () => {
   const revoked = grant({
     finalized: false,
     spec: { revocation: { reason: "moved" }, validity: { validUntil: at(10_000) } },
@@ -167,13 +167,13 @@ Deno.test("grant: one that was revoked before it was in force has no end, whenev
   assert.deepEqual(again.status, status);
 });
 
-Deno.test("grant: an end that can't be read leaves the last one standing, and is named", () => {
+Deno.test("grant: validUntil becomes unreadable: the recorded end stays, and the message names the field", () => {
   const unreadable = { validity: { validUntil: "2040-01-01T00:00:00,5Z" } };
   const active = grant({ spec: unreadable, status: { phase: "Active", effectiveUntil: at(10_000) } });
   const said = plan({ grant: active });
   assert.deepEqual([said.status!.phase, said.status!.effectiveUntil], ["Active", at(10_000)]);
   assert.equal(ready(said)!.reason, "InvalidValidity");
-  assert.match(ready(said)!.message, /validUntil is 2040-01-01T00:00:00,5Z, which is not an instant/);
+  assert.match(ready(said)!.message, /validUntil is 2040-01-01T00:00:00,5Z; it must be an RFC 3339 time/);
   const over = plan({
     grant: { ...active, deletingSince: now - 600_000 },
     enforcement: enforcement({ enforced: false }),
@@ -181,7 +181,7 @@ Deno.test("grant: an end that can't be read leaves the last one standing, and is
   assert.equal(over.finalizer, "remove");
 });
 
-Deno.test("grant: one whose status holds an end that can't be read goes on, and can be deleted", () => {
+Deno.test("grant: the recorded end is unreadable: stays in force and can be deleted", () => {
   const effectiveUntil = "2040-01-01T00:00:00,5Z";
   const broken = grant({
     spec: { validity: { validUntil: effectiveUntil } },
@@ -192,7 +192,7 @@ Deno.test("grant: one whose status holds an end that can't be read goes on, and 
   assert.equal(plan({ grant: leaving, enforcement: enforcement({ enforced: false }) }).finalizer, "remove");
 });
 
-Deno.test("grant: a deleted one keeps its finalizer until nothing of it is enforced", () => {
+Deno.test("grant: deleted: keeps its finalizer until nothing of it is enforced", () => {
   const leaving = grant({ deletingSince: now - 300_000 });
   assert.deepEqual(plan({ grant: leaving }), nothing);
   assert.deepEqual(plan({ grant: leaving, enforcement: undefined }), nothing);
@@ -201,12 +201,12 @@ Deno.test("grant: a deleted one keeps its finalizer until nothing of it is enfor
   assert.deepEqual(plan({ grant: grant({ deletingSince: now, finalized: false }), enforcement: undefined }), nothing);
 });
 
-Deno.test("grant: a share from before it came into force says nothing", () => {
+Deno.test("grant: an enforcement from before it came into force is ignored", () => {
   const stale = enforcement({ enforced: false, quota: lacking("NotInForce"), network: lacking("NotInForce") });
   assert.equal(plan({ enforcement: stale }).status, undefined);
 });
 
-Deno.test("grant: one that was never enforced shows no eviction, whatever is being ended beside it", () => {
+Deno.test("grant: never enforced: shows no eviction, even if other pods are being evicted", () => {
   const never = grant({ finalized: false, spec: { revocation: {} } });
   const beside = enforcement({ enforced: false, draining: true });
   for (const known of [undefined, beside]) {
@@ -217,7 +217,7 @@ Deno.test("grant: one that was never enforced shows no eviction, whatever is bei
   }
 });
 
-Deno.test("grant: a deleted one says that its pods are gone only when what it gave is taken away", () => {
+Deno.test("grant: deleted: Drained only after its enforcement is gone", () => {
   const status = { phase: "Active" as const };
   const leaving = grant({ deletingSince: now - 300_000, status });
   assert.deepEqual(plan({ grant: leaving, enforcement: enforcement({ draining: false }) }), nothing);
@@ -227,7 +227,7 @@ Deno.test("grant: a deleted one says that its pods are gone only when what it ga
   assert.equal(draining.reason, "Evicting");
 });
 
-Deno.test("grant: what can't be written is said with its remedy, and the grant isn't Ready meanwhile", () => {
+Deno.test("grant: a write is refused: Ready is False with the remedy", () => {
   const failure = { reason: "WriteRefused" as const, message: "Writing ConfigMap guest-bob-home/keystone failed: no." };
   const refused = plan({ enforcement: enforcement({ failure }) });
   assert.deepEqual([refused.status!.phase, refused.status!.message], ["Active", failure.message]);
@@ -240,7 +240,7 @@ Deno.test("grant: what can't be written is said with its remedy, and the grant i
   ]);
 });
 
-Deno.test("grant: what may pass by itself is shown after ten seconds, and not before", () => {
+Deno.test("grant: a possibly transient failure: shown only after ten seconds", () => {
   const failure = { reason: "WriteFailed" as const, message: "Writing ResourceQuota failed: 500." };
   const failing = enforcement({ failure, failingSince: now - 4000 });
   assert.deepEqual([ready(plan({ enforcement: failing }))!.status, plan({ enforcement: failing }).wakeAt], [
@@ -250,7 +250,7 @@ Deno.test("grant: what may pass by itself is shown after ten seconds, and not be
   assert.equal(ready(plan({ enforcement: failing, now: now + 6000 }))!.reason, "WriteFailed");
 });
 
-Deno.test("grant: an end that can't be carried out is said, and what it is known by stays", () => {
+Deno.test("grant: the end can't be executed: reported, and the recorded end stays", () => {
   const { status } = plan();
   const draining = {
     type: "Draining",
@@ -273,7 +273,7 @@ Deno.test("grant: an end that can't be carried out is said, and what it is known
   assert.equal(over.status!.phase, "Revoked", "and it ends when it can");
 });
 
-Deno.test("grant: one whose terms can't be planned is revoked: its end is announced, and comes", () => {
+Deno.test("grant: revoked while its terms can't be planned: its end is announced and takes effect", () => {
   const { status } = plan();
   const revoked = grant({ status: status!, generation: 2, spec: { revocation: {} } });
   const failure = { reason: "PlanFailed" as const, message: "Planning it failed." };
@@ -291,7 +291,7 @@ Deno.test("grant: one whose terms can't be planned is revoked: its end is announ
   assert.equal(over.status!.phase, "Revoked");
 });
 
-Deno.test("grant: its terms are cut while planning fails: the cut is dated once and the new terms are recorded", () => {
+Deno.test("grant: reduced while planning fails: the reduction is dated once and the new terms are recorded", () => {
   const destinations = [{ destination: "203.0.113.0/24", addresses: ["203.0.113.0/24"] }];
   const { status } = plan({ enforcement: enforcement({ destinations }) });
   const cut = grant({ status: status!, generation: 2, spec: { hard: { "requests.cpu": 1 } } });
@@ -315,14 +315,14 @@ Deno.test("grant: its terms are cut while planning fails: the cut is dated once 
   assert.deepEqual([kept.status!.hard, kept.status!.reductions], [hard, noted.status!.reductions]);
 });
 
-Deno.test("grant: until it was seen whether pods are left nothing is said of an end", () => {
+Deno.test("grant: remaining pods unknown: not shown as ended", () => {
   const looking = enforcement({ enforced: false, draining: true, looking: true });
   const over = grant({ status: { phase: "Active" }, spec: ended });
   assert.equal(plan({ grant: over, enforcement: looking }).status, undefined);
   assert.equal(plan({ grant: over, enforcement: enforcement({ enforced: false }) }).status!.phase, "Expired");
 });
 
-Deno.test("grant: a status that can't be planned leaves all as it was but Ready, and keeps no finalizer", () => {
+Deno.test("grant: the status can't be planned: only Ready changes, and the finalizer can still be removed", () => {
   const { status } = plan();
   const broken = {
     get configured(): never {
@@ -341,14 +341,14 @@ Deno.test("grant: a status that can't be planned leaves all as it was but Ready,
   assert.equal(plan({ grant: gone, settings, enforcement: enforcement({ enforced: false }) }).finalizer, "remove");
 });
 
-Deno.test("grant: while guests' writes are closed those in force say so, and no other", () => {
+Deno.test("grant: guests' writes closed: only grants in force have the condition", () => {
   const closed = (planned: GrantPlan) => planned.status?.conditions?.find(({ type }) => type === "WritesClosed");
   const reported = plan({ guestWrites: "Closed" });
   assert.equal(closed(reported)?.reason, "StorageNearlyFull");
   assert.equal(ready(reported)?.status, "True", "all of it is enforced");
   const before = grant({ status: reported.status! });
   assert.deepEqual(plan({ grant: before, guestWrites: "Closed" }).status, reported.status);
-  assert.deepEqual(closed(plan({ grant: before })), closed(reported), "what isn't known yet changes nothing");
+  assert.deepEqual(closed(plan({ grant: before })), closed(reported), "an unknown state changes nothing");
   assert.equal(closed(plan({ grant: before, guestWrites: "Open" })), undefined);
   assert.equal(closed(plan()), undefined);
   const pending = plan({

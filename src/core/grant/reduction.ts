@@ -1,4 +1,4 @@
-/** Cuts of the terms while the grant is in force: what was cut holds on, on notice, and then goes. */
+/** Reductions of the terms while the grant is in force: the removed part stays in force during a notice, then ends. */
 import { type GrantStatus, maxExceptions, maxReductions } from "../../api/mod.ts";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts } from "../facts.ts";
@@ -7,26 +7,26 @@ import type { ResourceList } from "../resources/resource_list.ts";
 import { rfc3339 } from "../instants.ts";
 import { fromFirstSeen, type Now, wasActive } from "./termination.ts";
 
-/** What goes beyond the present terms and still holds. */
+/** A removed part of the terms that is still in force. */
 export interface Reduction {
-  /** Epoch milliseconds. Infinity: not said before the clocks agree. */
+  /** Epoch milliseconds. Infinity: undecided until the clocks agree. */
   until: number;
-  /** The keys that were lowered, with what they were. */
+  /** Lowered keys, with their previous values. */
   hard: ResourceList;
-  /** The destinations that were removed. */
+  /** Removed destinations. */
   destinations: readonly string[];
-  /** What was taken out of them. */
+  /** Ranges excluded from those destinations. */
   except: readonly string[];
 }
 
 const zero = parseQuantity("0");
 
 /**
- * The cuts whose notice is going on, or is none and begins and ends now, the first to end first: those that were written down, and what the terms have lost
- * since then. Each has its own notice: a cut puts off none that was announced before it.
+ * Returns the reductions on notice, the earliest end first: the recorded ones, and one for the terms removed since
+ * then, even if its notice is 0. Each has its own notice: a new reduction delays none that was announced before.
  *
- * @param current what the terms give now, completed
- * @param destinations what they open now
+ * @param current amounts in the present terms, with defaults filled in
+ * @param destinations destinations in the present terms
  */
 export function reductionsOf(
   grant: GrantFacts,
@@ -44,10 +44,10 @@ export function reductionsOf(
   return [...limited(cuts.filter(isDated)), ...cuts.filter((cut) => !isDated(cut))];
 }
 
-/** Whether it is known when the cut goes. */
+/** Reports whether the end of the reduction's notice is decided. */
 export const isDated = ({ until }: Reduction): boolean => Number.isFinite(until);
 
-/** The cuts as they were written down, also those whose notice is over and whose pods are still to go. */
+/** Returns the recorded reductions, including those whose notice is over but whose pods still have to go. */
 export const recordedReductions = ({ status }: GrantFacts): Reduction[] =>
   (status.reductions ?? []).map(({ until, hard, allowedDestinations, except }) => ({
     until: Date.parse(until),
@@ -56,9 +56,9 @@ export const recordedReductions = ({ status }: GrantFacts): Reduction[] =>
     except: except ?? [],
   }));
 
-/** What the terms gave when they were last looked at, as something that would hold until then. */
+/** Returns the last recorded terms as a reduction that would end then. */
 function shownTerms({ status }: GrantFacts, until: number): Reduction {
-  // Those whose end was announced are shown as long as they are open; their going is no news.
+  // Destinations with an announced end are recorded as long as they are open; their end isn't a new reduction.
   const announced = new Set((status.reductions ?? []).flatMap(({ allowedDestinations }) => allowedDestinations ?? []));
   const shown = (status.resolvedDestinations ?? []).map(({ destination }) => destination);
   return {
@@ -69,7 +69,7 @@ function shownTerms({ status }: GrantFacts, until: number): Reduction {
   };
 }
 
-/** Of a cut only what the present terms don't give: terms that were raised again lift it. */
+/** Limits a reduction to the part that exceeds the present terms: raising the terms again lifts it. */
 function beyondTerms(
   { until, hard, destinations, except }: Reduction,
   current: ResourceList,
@@ -84,13 +84,13 @@ function beyondTerms(
   };
 }
 
-/** Sorted, and no more than fit into a status: the latest then share the latest end, which takes from none. */
+/** Sorts the reductions and merges those beyond the limit into one with the latest end, which shortens none. */
 function limited(cuts: readonly Reduction[]): Reduction[] {
   const sorted = [...cuts].sort((a, b) => a.until - b.until);
   const [first, rest] = [sorted.slice(0, maxReductions - 1), sorted.slice(maxReductions - 1)];
   if (rest.length <= 1) return sorted;
   const except = [...new Set(rest.flatMap(({ except }) => except))];
-  // With more exceptions than are written down, what they are taken out of closes now.
+  // The status can't hold more exceptions than this, so their destinations close now.
   const isWritable = except.length <= maxExceptions;
   return [...first, {
     until: Math.max(...rest.map(({ until }) => until)),
@@ -100,7 +100,7 @@ function limited(cuts: readonly Reduction[]): Reduction[] {
   }];
 }
 
-/** The cuts as the status records them: those that are dated. */
+/** Returns the dated reductions in the form of the status. */
 export const shownReductions = (cuts: readonly Reduction[]): NonNullable<GrantStatus["reductions"]> =>
   cuts.filter(isDated).map(({ until, hard, destinations, except }) => ({
     until: rfc3339(until),

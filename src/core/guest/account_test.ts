@@ -8,7 +8,7 @@ import type { GuestWorld } from "./guest_world.ts";
 
 const bob = realm({ createdAt: now - 10_000 });
 const account = accountFor(bob);
-/** As an earlier version named it. */
+/** The account's name in an earlier version. */
 const earlier = accountFor(bob, { name: "realm-bob-home" });
 const lifecycle = (identity: IdentityFacts, known: RealmFacts | undefined = bob): GuestWorld => ({
   ...converged(guestWorld({ realm: bob })),
@@ -28,7 +28,7 @@ const changed = (facts: Partial<RealmFacts>) => ({ ...bob, ...facts });
 const others = changed({ spec: { ...bob.spec, subjects } });
 const given = lifecycle(account);
 
-Deno.test("account: it is let in while it stands for the people of this very Realm", () => {
+Deno.test("account: has access while it belongs to the people of this Realm", () => {
   assert.deepEqual([goes(given), letIn(given)], [false, true]);
 });
 
@@ -41,9 +41,9 @@ for (
     ["its Realm is being deleted", lifecycle(account, changed({ deleting: true }))],
     ["nothing is granted", { ...given, grants: [] }],
     ["nothing is granted, and the namespace is gone", guestWorld({ realm: bob, grants: [], accounts: [account] })],
-    ["all are gone", { ...guestWorld({ grants: [], accounts: [account] }), realm: undefined }],
+    ["Realm and grants are gone", { ...guestWorld({ grants: [], accounts: [account] }), realm: undefined }],
     [
-      "nothing is granted in a namespace on its way out",
+      "nothing is granted and the namespace is being deleted",
       { ...given, grants: [], namespace: { ...given.namespace!, deleting: true } },
     ],
     [
@@ -52,33 +52,33 @@ for (
     ],
   ] as [string, GuestWorld][]
 ) {
-  Deno.test(`account: it goes when ${what}, and nobody is let in by it`, () => {
+  Deno.test(`account: ${what}: deleted, and has no access`, () => {
     assert.deepEqual([goes(world), letIn(world)], [true, false]);
   });
 }
 
-Deno.test("account: that kubeconfigs end is told on the Realm, but where its last grant ends", () => {
+Deno.test("account: deleted: the Realm gets an event, except at the end of its last grant", () => {
   const reported = (world: GuestWorld) =>
     effectsOf(planGuest(world)).flatMap((write) => "delete" in write ? write.events ?? [] : []);
   const [{ about, event }, ...more] = reported(lifecycle(earlier, changed({ createdAt: now }))) as [
     ReturnType<typeof reported>[number],
   ];
   assert.deepEqual([about.kind, about.name, about.uid, more.length], ["Realm", "bob-home", bob.uid, 0]);
-  assert.match(event.note, /realm-bob-home goes, .*issue new ones: keystone kubeconfig bob-home$/);
+  assert.match(event.note, /realm-bob-home is deleted, .*issue new ones: keystone kubeconfig bob-home$/);
   assert.deepEqual(reported({ ...given, grants: [] }), []);
 });
 
-Deno.test("account: one that is on its way out is not deleted again", () => {
+Deno.test("account: already being deleted: not deleted again", () => {
   assert.equal(goes({ ...lifecycle({ ...account, deleting: true }), grants: [] }), false);
 });
 
-Deno.test("account: one of an earlier version stays while it can't be of others", () => {
+Deno.test("account: of an earlier version: stays while it can't belong to others", () => {
   const before = { ...lifecycle(earlier), binding: { ...given.binding!, account: undefined as unknown as string } };
   const { account: _, ...binding } = before.binding;
   const upgraded = { ...before, binding };
   assert.deepEqual([goes(upgraded), letIn(upgraded, earlier)], [false, true]);
   assert.deepEqual([goes(converged(upgraded)), letIn(converged(upgraded), earlier)], [false, true]);
-  assert.equal(letIn(given, earlier), false, "and isn't let in where it isn't");
+  assert.equal(letIn(given, earlier), false, "without access where it isn't valid");
   for (
     const world of [
       { ...upgraded, accounts: [{ ...earlier, createdAt: now - 20_000 }] },
@@ -89,7 +89,7 @@ Deno.test("account: one of an earlier version stays while it can't be of others"
   ) assert.deepEqual([goes(world), letIn(world, earlier)], [true, false]);
 });
 
-Deno.test("account: who isn't to be let in any more goes before anything opens, and before others come", () => {
+Deno.test("account: subjects change: old ones are removed before anything opens and before new ones are added", () => {
   const world = lifecycle(account, others);
   const plan = planGuest(world);
   const subjectsOf = (kind: "close" | "open") =>
@@ -101,7 +101,7 @@ Deno.test("account: who isn't to be let in any more goes before anything opens, 
   assert.deepEqual(planGuest(afterWrites(world, plan)).stages, []);
 });
 
-Deno.test("account: its name and its owner follow from whom it stands for, and from nothing else", () => {
+Deno.test("account: name and owner depend only on its people", () => {
   assert.match(account.name, /^realm-bob-home-[0-9a-f]{16}$/);
   const coop = { ...bob, name: "coop", entity: { members: ["a", "b"], uids: ["1", "2"] } };
   assert.notEqual(accountRecord(coop), accountRecord({ ...coop, entity: { ...coop.entity, uids: ["1", "3"] } }));

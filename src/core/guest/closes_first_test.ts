@@ -43,7 +43,7 @@ const pod = (facts: Partial<PodFacts> & { name: string }): PodFacts => ({
   ...facts,
 });
 
-/** With these pods, which the quota counts. */
+/** Adds pods, which the quota counts. */
 const holding = (world: GuestWorld, ...pods: PodFacts[]): GuestWorld => ({
   ...world,
   pods,
@@ -52,7 +52,7 @@ const holding = (world: GuestWorld, ...pods: PodFacts[]): GuestWorld => ({
     : {}),
 });
 
-/** The same object, of which a field can't be read. */
+/** Makes fields of an object unreadable. */
 function broken<T extends object>(object: T, ...fields: (keyof T)[]): T {
   const thrown = () => {
     throw new TypeError("that is no function");
@@ -67,14 +67,14 @@ const thrown = () => {
   throw new TypeError("that is no function");
 };
 
-/** Whatever could be wrong with what a plan is made from, one thing at a time. */
+/** Faults in a plan's input, one at a time. */
 const faults: Record<string, (world: GuestWorld) => GuestWorld> = {
   "the Realms by name": (world) => ({ ...world, realmNamed: thrown }),
-  "what DNS answers": (world) => ({ ...world, addressesOfName: thrown }),
+  "the DNS answers": (world) => ({ ...world, addressesOfName: thrown }),
   "the SuperEntities": (world) => ({ ...world, pooling: { entityNamed: thrown, roomOf: thrown } }),
   "the settings for DNS": (world) => ({ ...world, settings: broken(world.settings, "dns") }),
   "the proxies of realms": (world) => ({ ...world, settings: broken(world.settings, "realmPeers") }),
-  "the rules of trust": (world) => ({ ...world, settings: broken(world.settings, "trust") }),
+  "the trust rules": (world) => ({ ...world, settings: broken(world.settings, "trust") }),
   "the cluster's ranges": (world) => ({ ...world, cluster: broken(world.cluster, "ranges", "rangesUnknown") }),
   "the storage classes": (world) => ({ ...world, cluster: broken(world.cluster, "storageClasses") }),
   "the Realm's subjects": (world) => ({ ...world, realm: { ...bob, spec: broken(bob.spec, "subjects") } }),
@@ -82,14 +82,14 @@ const faults: Record<string, (world: GuestWorld) => GuestWorld> = {
   "the Realm's trust": (world) => ({ ...world, realm: { ...bob, spec: broken(bob.spec, "trustLevel") } }),
   "the guide": (world) => ({ ...world, guide: world.guide && broken(world.guide, "data") }),
   "the limits": (world) => ({ ...world, limitRange: world.limitRange && broken(world.limitRange, "limits") }),
-  "what is used": (world) => ({
+  "the usage": (world) => ({
     ...world,
     quota: world.quota && { ...world.quota, used: { ...world.quota.used, "requests.cpu": "1e1002e" } },
   }),
 };
 
 for (const [what, fault] of Object.entries(faults)) {
-  Deno.test(`closing: ${what} can't be read: at the end everything is closed all the same`, () => {
+  Deno.test(`closing: ${what} can't be read: at the end everything closes nevertheless`, () => {
     const two = [ending({ spec: open("203.0.113.0/24", "carol:22", "nas.example.org") }), ending({ name: "other" })];
     const stands = converged(guestWorld({ realm: bob, grants: two }));
     const world = holding({ ...stands, now: now + 1000 }, pod({ name: "a" }));
@@ -102,7 +102,7 @@ for (const [what, fault] of Object.entries(faults)) {
     assert.equal(enforcements(fault(world)).get("other")!.enforced, true);
   });
 
-  Deno.test(`closing: ${what} can't be read: the end of one grant takes its share and its policy, and leaves the others'`, () => {
+  Deno.test(`closing: ${what} can't be read: one grant ends with its share and its policy, the others stay`, () => {
     const stays = grant({ name: "stays", status: { ...active, hard: { "requests.cpu": "2", pods: "50" } } });
     const world = converged(guestWorld({ realm: bob, grants: [stays, ending({ spec: { hard: { cpu: 3 } } })] }));
     const later = fault({ ...world, now: now + 1000 });
@@ -111,7 +111,7 @@ for (const [what, fault] of Object.entries(faults)) {
     assert.ok(!after.policies.some(({ name }) => name === "grant-alice-to-bob"));
     assert.equal(
       planGuest(later).draining,
-      what === "what is used" || planGuest({ ...world, now: now + 1000 }).draining,
+      what === "the usage" || planGuest({ ...world, now: now + 1000 }).draining,
     );
   });
 }
@@ -133,7 +133,7 @@ Deno.test("closing: a Realm named constructor is a Realm like any other", () => 
   assert.equal(converged({ ...world, now: now + 1000 }).binding, undefined);
 });
 
-Deno.test("closing: a destination that can't be planned opens nothing, is named, and closes no other", () => {
+Deno.test("closing: a destination can't be planned: it opens nothing and is named, the others stay open", () => {
   const given = grant({ status: active, spec: open("203.0.113.0/24", "carol:22") });
   const world = converged(guestWorld({ realm: bob, grants: [given], realmNamed: thrown }));
   const { egress } = world.policies.find(({ name }) => name === "grant-alice-to-bob")!.spec;
@@ -144,7 +144,7 @@ Deno.test("closing: a destination that can't be planned opens nothing, is named,
   assert.equal(fine!.error, undefined);
   assert.match(
     failed!.error!,
-    /^Planning destination carol:22 failed: that is no function\. This is an error of the op/,
+    /^Planning destination carol:22 failed: that is no function\. This is a bug in the op/,
   );
 });
 
@@ -154,7 +154,7 @@ const unreadable = (facts: Parameters<typeof grant>[0]): GrantFacts => {
   return { ...whole, spec: broken(whole.spec, "hard", "networkPolicy") };
 };
 
-Deno.test("closing: a grant that can't be read keeps what it was shown to hold, and keeps no other from its end", () => {
+Deno.test("closing: a grant can't be read: its recorded amounts stay, and other grants end on time", () => {
   const status = { ...active, hard: { "requests.cpu": "4", "limits.cpu": "4", pods: "9" } };
   const odd = { name: "odd", status, spec: { hard: { cpu: 4, pods: 9 } } };
   const before = converged(guestWorld({ realm: bob, grants: [grant(odd), ending({ spec: { hard: { cpu: 3 } } })] }));
@@ -172,7 +172,7 @@ Deno.test("closing: a grant that can't be read keeps what it was shown to hold, 
   );
 });
 
-Deno.test("closing: a grant that can't be read ends as its terms say", () => {
+Deno.test("closing: a grant can't be read: it ends by its terms", () => {
   const before = converged(guestWorld({ realm: bob, grants: [ending()] }));
   const whole = ending();
   const grants = [{ ...whole, spec: broken(whole.spec, "hard", "networkPolicy", "grantorRealm") }];
@@ -182,7 +182,7 @@ Deno.test("closing: a grant that can't be read ends as its terms say", () => {
   assert.deepEqual(closed.policies.map(({ name }) => name), ["default-deny"]);
 });
 
-Deno.test("closing: a new grant that can't be read opens nothing, and says why", () => {
+Deno.test("closing: a new grant can't be read: it opens nothing and reports the reason", () => {
   const world = guestWorld({ realm: bob, grants: [unreadable({})] });
   assert.deepEqual(allOf(planGuest(world)), []);
   assert.equal(enforcementsOf(world, planGuest(world)).get("alice-to-bob")!.failure!.reason, "PlanFailed");
@@ -190,10 +190,10 @@ Deno.test("closing: a new grant that can't be read opens nothing, and says why",
 
 const leaving = (world: GuestWorld): GuestWorld => ({ ...world, namespace: { ...world.namespace!, deleting: true } });
 
-Deno.test("leaving: at the end access, policies and the quota's room go, and pods are deleted at once", () => {
+Deno.test("namespace in deletion: at the end access, policies and quota close, and pods are deleted at once", () => {
   const account = accountFor(bob);
   const stands = { ...converged(guestWorld({ realm: bob, grants: [ending()] })), accounts: [account] };
-  assert.deepEqual(allOf(planGuest(leaving(stands))), [], "what is granted stays until then");
+  assert.deepEqual(allOf(planGuest(leaving(stands))), [], "grants in force stay until then");
   const pods = [pod({ name: "runs" }), pod({ name: "year", terminating: true, graceSeconds: 31_536_000 })];
   const world = leaving({ ...stands, now: now + 1000, pods });
   const plan = planGuest(world);
@@ -213,7 +213,7 @@ Deno.test("leaving: at the end access, policies and the quota's room go, and pod
   assert.deepEqual(graces, [30, 30]);
 });
 
-Deno.test("leaving: nothing is made, and what is there follows what is granted", () => {
+Deno.test("namespace in deletion: nothing is created, and present objects follow the grants", () => {
   const world = converged(guestWorld({ realm: bob, grants: [ending()] }));
   const bare = leaving({ ...world, quota: undefined, policies: [], limitRange: undefined, guide: undefined });
   assert.deepEqual(allOf(planGuest({ ...bare, now: now + 1000 })), [
@@ -223,10 +223,10 @@ Deno.test("leaving: nothing is made, and what is there follows what is granted",
   const narrowed = planGuest(leaving({ ...world, grants: [cut] }));
   assert.deepEqual(allOf(narrowed), ["Writing NetworkPolicy guest-bob-home/grant-alice-to-bob"]);
   const foreign = leaving({ ...world, namespace: { ...world.namespace!, labels: {} }, now: now + 1000 });
-  assert.deepEqual(allOf(planGuest(foreign)), [], "what Keystone hasn't made is nobody's business");
+  assert.deepEqual(allOf(planGuest(foreign)), [], "objects not made by Keystone are left alone");
 });
 
-Deno.test("leaving: where the default deny is gone it can't come back, so its pods go", () => {
+Deno.test("namespace in deletion without default deny: its pods are deleted", () => {
   const stands = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
   const world = {
     ...stands,
@@ -242,7 +242,7 @@ Deno.test("leaving: where the default deny is gone it can't come back, so its po
   assert.deepEqual(allOf(planGuest(leaving({ ...world, pods }))), []);
 });
 
-Deno.test("leaving: a grant is shown as ended when nothing of it is left, and as drained when no pod is", () => {
+Deno.test("namespace in deletion: a grant is shown as ended once nothing of it is left, and as Drained once no pod is", () => {
   const world = leaving({ ...converged(guestWorld({ realm: bob, grants: [ending()] })), now: now + 1000 });
   const enforcement = (observed: GuestWorld) => enforcementsOf(observed, planGuest(observed)).get("alice-to-bob")!;
   assert.equal(enforcement(world).enforced, true);
@@ -264,7 +264,7 @@ Deno.test("leaving: a grant is shown as ended when nothing of it is left, and as
   assert.equal(enforcement(unseen).enforced, true, "its quota is seen before the namespace that it is in");
 });
 
-Deno.test("drained: a pod whose finalizer nobody takes off is there, and is named with what holds it", () => {
+Deno.test("drain: a pod held by a finalizer: counts as left and is named with the finalizer", () => {
   const world = converged({ ...converged(guestWorld({ realm: bob, grants: [ending()] })), now: now + 1000, pods: [] });
   const held = { terminating: true, finished: true, finalizers: ["batch.kubernetes.io/job-tracking"] };
   const seen = (later: number) => {
@@ -277,21 +277,21 @@ Deno.test("drained: a pod whose finalizer nobody takes off is there, and is name
   assert.match(obstacle!.message, /managed \(batch\.kubernetes\.io\/job-tracking\)/);
 });
 
-Deno.test("drained: a pod that doesn't go, which no quota counts any more, is there", () => {
+Deno.test("drain: a pod that doesn't terminate and isn't counted any more: counts as left", () => {
   const world = converged({ ...converged(guestWorld({ realm: bob, grants: [ending()] })), now: now + 1000, pods: [] });
   const observed = holding({ ...world, now: now + 1_000_000 }, pod({ name: "lost", terminating: true }));
   const { draining, obstacle } = enforcementsOf(observed, planGuest(observed)).get("alice-to-bob")!;
   assert.deepEqual([draining, obstacle!.reason], [true, "PodsRemain"]);
-  assert.match(obstacle!.message, /^Pods that were ended are still there: lost\./);
+  assert.match(obstacle!.message, /^Terminating pods still exist: lost\./);
 });
 
-Deno.test("drained: where no pod was made none has to be looked for", () => {
+Deno.test("drain: no pod was ever created: pods aren't listed", () => {
   const world = converged({ ...converged(guestWorld({ realm: bob, grants: [ending()] })), now: now + 1000, pods: [] });
   assert.equal(planGuest({ ...world, pods: undefined }).needsPods, false);
   assert.equal(planGuest({ ...holding(world, pod({ name: "a" })), pods: undefined }).needsPods, true);
 });
 
-Deno.test("drained: a quota that can't be lowered keeps pods until the deadline, and no longer", () => {
+Deno.test("drain: the quota can't be lowered: pods stay until the deadline", () => {
   const stands = converged(guestWorld({ realm: bob, grants: [ending()] }));
   const { quota } = stands;
   const stuck = { ...afterWrites({ ...stands, now: now + 1000 }, planGuest({ ...stands, now: now + 1000 })), quota };
@@ -301,7 +301,7 @@ Deno.test("drained: a quota that can't be lowered keeps pods until the deadline,
   assert.ok(allOf(planGuest({ ...stuck, pods, now: now + 61_000 })).includes("Deleting Pod guest-bob-home/a"));
 });
 
-Deno.test("closing: an immutable guide is made again, and holds up no volume that is to go", () => {
+Deno.test("closing: an immutable guide: created again, and doesn't delay the deletion of volumes", () => {
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
   const stuck = { ...world, guide: { ...world.guide!, immutable: true } };
   assert.deepEqual(allOf(planGuest(stuck)), ["Deleting ConfigMap guest-bob-home/keystone"]);
@@ -317,7 +317,7 @@ Deno.test("closing: an immutable guide is made again, and holds up no volume tha
   ]);
 });
 
-Deno.test("closing: settings of trust that don't know a level close nobody's end", () => {
+Deno.test("closing: the settings lack a trust level: grants still end", () => {
   const settings = { ...defaultSettings, trust: { public: defaultSettings.trust.public } as never };
   const world = converged(guestWorld({ realm: bob, grants: [ending()] }));
   const later = { ...world, settings, now: now + 1000 };

@@ -1,4 +1,4 @@
-/** From what a cluster says of itself to the ranges that no grant opens and the resources that no quota may forget. */
+/** Cluster facts: address ranges that no grant opens, resources that the quota must name, and capacity. */
 import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts } from "../facts.ts";
 import type { Quantity } from "../../../lib/quantity/mod.ts";
@@ -11,11 +11,11 @@ export interface NodeSource {
   name: string;
   podCIDRs: readonly string[];
   addresses: readonly string[];
-  /** Names of the resources that it has. */
+  /** Names of its resources. */
   resources: readonly string[];
-  /** What its pods can have. */
+  /** Amounts that its pods can use. */
   allocatable?: ReadonlyMap<string, Quantity>;
-  /** Nothing is known of it but its name. */
+  /** True if nothing but its name is known. */
   unreadable?: true;
 }
 
@@ -24,7 +24,7 @@ export interface ClassSource {
   provisioner: string;
 }
 
-/** The provisioner of classes whose volumes people make. */
+/** Provisioner of classes whose volumes are created by hand. */
 const noProvisioner = "kubernetes.io/no-provisioner";
 
 export interface ClusterSources {
@@ -34,23 +34,28 @@ export interface ClusterSources {
   /** Addresses of the API server. */
   api: readonly string[];
   classes: readonly ClassSource[];
-  /** What could not be read. */
+  /** Sources that could not be read. */
   unread: Readonly<Record<"nodes" | "services" | "api" | "classes", boolean>>;
 }
 
-/** What a quota can name: a node may offer under any name, and a quota that can't be written closes nothing. */
+/**
+ * Names that a quota accepts: a node may use any name for a resource, and a quota that can't be written closes nothing.
+ */
 const quotaName = /^([a-z0-9.-]{1,240}\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,52}[A-Za-z0-9])?$/;
-/** Bounds the quota's size. Resources that the quota doesn't name are refused by the guards. */
+/** Limit on the quota's size. The guards reject resources that the quota doesn't name. */
 const mostExtended = 500;
 
-/** Resources that a quota counts as `requests.<name>`; Kubernetes' own names are either counted otherwise or refused. */
+/**
+ * Reports whether a quota counts the resource as `requests.<name>`; Kubernetes' own names are counted otherwise or
+ * rejected.
+ */
 const isExtended = (name: string): boolean =>
   quotaName.test(name) &&
   (name.startsWith("hugepages-") || (name.includes("/") && !name.includes("kubernetes.io/")));
 
 /**
- * The facts. Ranges of pods and services that the configuration names take the place of those that were read; those of
- * nodes come beside their addresses, which are never opened.
+ * Computes the facts. Configured ranges of pods and services replace the ones that were read; configured ranges of
+ * nodes are added to the nodes' addresses.
  */
 export function clusterFacts(sources: ClusterSources, { clusterRanges }: Settings): ClusterFacts {
   const { nodes, services, api, classes } = sources;
@@ -74,7 +79,10 @@ export function clusterFacts(sources: ClusterSources, { clusterRanges }: Setting
   };
 }
 
-/** What a node tells of itself under the keys of a quota; what it doesn't tell of, such as volumes, isn't judged. */
+/**
+ * Sums the nodes' allocatable resources under quota keys; resources that nodes don't report, such as volumes, are
+ * absent.
+ */
 function capacityOf(nodes: readonly NodeSource[]): ResourceList {
   return sumLists(
     nodes.map(({ allocatable = new Map<string, Quantity>() }) =>
@@ -84,26 +92,26 @@ function capacityOf(nodes: readonly NodeSource[]): ResourceList {
 }
 
 function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["clusterRanges"]): string | undefined {
-  const setIt = (key: string) => `Name them as clusterRanges.${key} in the operator's configuration.`;
+  const setIt = (key: string) => `Set clusterRanges.${key} in the operator's configuration.`;
   const unreadable = nodes.find((node) => node.unreadable);
   if (unreadable && !(configured.pods && configured.nodes)) {
-    return `Node ${unreadable.name} can't be read, so not all ranges of pods and nodes are known. ${
+    return `Node ${unreadable.name} can't be read, so some ranges of pods and nodes are unknown. ${
       setIt(configured.pods ? "nodes" : "pods")
     }`;
   }
   if (!configured.pods) {
-    if (unread.nodes) return `The nodes can't be read, so the ranges of pods aren't known. ${setIt("pods")}`;
-    // One that has just joined gets its own in a moment, and runs no pods before.
+    if (unread.nodes) return `The nodes can't be read, so the ranges of pods are unknown. ${setIt("pods")}`;
+    // A node that has just joined gets its podCIDR a moment later and runs no pods before.
     const reported = nodes.length === 0 || nodes.some(({ podCIDRs }) => podCIDRs.length > 0);
-    if (!reported) return `Node ${nodes[0]!.name} has no podCIDR, so the ranges of pods aren't known. ${setIt("pods")}`;
+    if (!reported) return `Node ${nodes[0]!.name} has no podCIDR, so the ranges of pods are unknown. ${setIt("pods")}`;
   }
   if (!configured.services && unread.services) {
-    return `The ServiceCIDRs can't be read, so the ranges of services aren't known. ${setIt("services")}`;
+    return `The ServiceCIDRs can't be read, so the ranges of services are unknown. ${setIt("services")}`;
   }
   return undefined;
 }
 
-/** Nodes that join by a VPN, as with k3s --vpn-auth, can tell addresses of it only. */
+/** Detects nodes that report only VPN addresses, as with k3s --vpn-auth. */
 function lanUnknown({ nodes }: ClusterSources, clusterRanges: Settings["clusterRanges"]): { lanUnknown?: string } {
   const tailnet = tailnetRanges(clusterRanges);
   const addresses = unique(nodes.flatMap(({ addresses }) => addresses));
@@ -111,8 +119,8 @@ function lanUnknown({ nodes }: ClusterSources, clusterRanges: Settings["clusterR
   if (clusterRanges.nodes || addresses.length === 0 || !addresses.every(isTailnets)) return {};
   return {
     lanUnknown:
-      `The nodes tell only addresses of the tailnet (${addresses.slice(0, 3).map(cidr).join(", ")}): those in ` +
-      "your LAN aren't known, so a destination inside the LAN can open a node too.",
+      `The nodes report only tailnet addresses (${addresses.slice(0, 3).map(cidr).join(", ")}). Their LAN addresses ` +
+      "are unknown, so a destination inside the LAN can open a node too.",
   };
 }
 

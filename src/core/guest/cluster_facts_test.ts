@@ -20,9 +20,9 @@ const factsOf = (nodes: NodeSource[], settings: unknown = {}) =>
     unread: { nodes: false, services: false, api: false, classes: false },
   }, parseSettings(settings));
 
-Deno.test("cluster: while a node can't be read no range is opened that could hold it, unless the settings name them", () => {
+Deno.test("cluster: a node can't be read: ranges stay closed unless the settings name them", () => {
   const { rangesUnknown } = factsOf([node(), unreadable]);
-  assert.match(rangesUnknown!, /^Node odd can't be read, so not all ranges .* Name them as clusterRanges\.pods/);
+  assert.match(rangesUnknown!, /^Node odd can't be read, so some ranges .* Set clusterRanges\.pods/);
   const pods = ["10.42.0.0/16"];
   assert.match(factsOf([node(), unreadable], { clusterRanges: { pods } }).rangesUnknown!, /clusterRanges\.nodes/);
   assert.equal(
@@ -31,7 +31,7 @@ Deno.test("cluster: while a node can't be read no range is opened that could hol
   );
 });
 
-Deno.test("cluster: a quota names only what a quota can name, and no more than it has room for", () => {
+Deno.test("cluster: the quota gets only valid resource names, up to a limit", () => {
   const odd = ["hugepages-2Mi", "example.com/gpu", `example.com/${"x".repeat(63)}`, "a b/c", "Example.com/x", "x/y/z"];
   assert.deepEqual(factsOf([node({ resources: odd })]).extendedKeys, [
     "requests.example.com/gpu",
@@ -41,7 +41,7 @@ Deno.test("cluster: a quota names only what a quota can name, and no more than i
   assert.equal(factsOf([node({ resources: many })]).extendedKeys.length, 500);
 });
 
-Deno.test("cluster: capacity adds up what nodes tell, however much that is", () => {
+Deno.test("cluster: capacity is the sum over the nodes, however large", () => {
   const all = factsOf([
     node({ allocatable: new Map([["cpu", parseQuantity("1e1002")]]) }),
     node({ name: "n2", allocatable: new Map([["cpu", parseQuantity("2")], ["pods", parseQuantity("110")]]) }),

@@ -1,13 +1,13 @@
-/** The objects of a guest namespace as they should be: each kind by its own row. */
+/** Desired objects of a guest namespace, built by the row of each kind. */
 import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
 import type { Faults } from "../faults.ts";
 import { objectRows } from "./objects/table.ts";
 import type { Situation } from "./situation.ts";
 
-/** Objects that should stand, by the key of their kind; a kind that isn't in it is left as it is. */
+/** Desired objects by the key of their kind; an absent kind is left unchanged. */
 export type Desired = ReadonlyMap<string, readonly KubernetesObject[]>;
 
-/** Builds each kind by itself: of one that can't be built nothing changes, and the others are built all the same. */
+/** Builds each kind separately: a kind that can't be built is left unchanged and doesn't affect the others. */
 export function desired(guest: Situation, faults: Faults): Desired {
   if (guest.isLeftAlone) return new Map([["accounts", []]]);
   return new Map(

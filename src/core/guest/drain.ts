@@ -1,17 +1,17 @@
-/** Which pods have to go when less is granted than runs, and how. */
+/** Selection of the pods to evict when usage exceeds the remaining grants. */
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { PodFacts } from "../facts.ts";
 import { own } from "../own.ts";
 import { isDevice } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 
-/** How long a pod may take to end, whatever it asks for: a guest can ask for a year. */
+/** Longest grace period of an evicted pod, because a guest's pod can request a year. */
 export const maxGraceSeconds = 30;
 
-/** Keys of a quota that pods fill, and that ending pods makes room in. */
+/** Reports whether pods use a quota key, so that evicting pods frees it. */
 const isPodKey = (key: string): boolean => /^(pods$|requests\.|limits\.)/.test(key) && key !== "requests.storage";
 
-/** Whether pods have to go for the use to come down to what there is. */
+/** Reports whether usage exceeds the quota in a key that evicting pods frees. */
 export function podsInExcess(hard: ResourceList, used: Readonly<Record<string, string>>): boolean {
   return [...hard].some(([key, most]) => {
     const text = isPodKey(key) ? own(used, key) : undefined;
@@ -20,10 +20,10 @@ export function podsInExcess(hard: ResourceList, used: Readonly<Record<string, s
 }
 
 /**
- * The keys of devices that pods use although no grant gives any: they were made before a node offered them, when no quota counted
- * them yet.
+ * Returns the keys of devices that pods use although no grant includes them: the pods were created before a node
+ * offered the device, when no quota counted it.
  *
- * @param granted what all grants give together
+ * @param granted sum of all grants
  */
 export function neverGranted(
   hard: ResourceList,
@@ -36,23 +36,23 @@ export function neverGranted(
   );
 }
 
-/** Whether it is on its way out, but for longer than any pod may take: a guest can delete his with a grace of a year. */
+/** Reports whether a pod is terminating with too long a grace period: a guest can delete pods with one of a year. */
 export const isLingering = ({ terminating, graceSeconds }: PodFacts): boolean =>
   terminating && graceSeconds > maxGraceSeconds;
 
-/** The pods that use any of these, and those of which it isn't known; those that go, but not soon, among them. */
+/** Returns the pods that use any of the keys or can't be read, including those that terminate too slowly. */
 export const usersOf = (keys: readonly string[], pods: readonly PodFacts[]): PodFacts[] =>
   pods.filter((pod) => !pod.finished && (!pod.terminating || isLingering(pod))).filter(({ unreadable, usage }) =>
     unreadable || keys.some((key) => (usage.get(key)?.sign() ?? 0) > 0)
   );
 
-/** Those that run or may yet: the finished take nothing, and those on their way out count as gone. */
+/** Returns the pods that run or may start: finished ones use nothing, and terminating ones count as gone. */
 export const running = (pods: readonly PodFacts[]): PodFacts[] =>
   pods.filter(({ finished, terminating }) => !finished && !terminating);
 
 /**
- * The pods to end so that the rest fits: first those of which nothing is known and those that by themselves take more
- * than there is, then by the lowest priority and the newest, and none that frees nothing of what is short.
+ * Returns the pods to evict so that the rest fits: unreadable ones and those that alone exceed the quota, then by
+ * lowest priority and newest first. Pods that would free nothing of an exceeded key stay.
  */
 export function victims(pods: readonly PodFacts[], hard: ResourceList): PodFacts[] {
   const counted = running(pods);
@@ -79,7 +79,7 @@ export function victims(pods: readonly PodFacts[], hard: ResourceList): PodFacts
 
 const zero = parseQuantity("0");
 
-/** Devices that the quota doesn't name are given to nobody; of what else it doesn't name it limits nothing. */
+/** Returns the quota's limit for a key. Without one, devices are limited to zero and other keys are unlimited. */
 const mostOf = (hard: ResourceList, key: string): Quantity | undefined =>
   hard.get(key) ?? (isDevice(key) ? zero : undefined);
 
@@ -90,7 +90,7 @@ function isTooLarge({ usage }: PodFacts, hard: ResourceList): boolean {
   });
 }
 
-/** By how much the pods exceed each key. */
+/** Returns the pods' excess over each quota key. */
 function excess(pods: readonly PodFacts[], hard: ResourceList): Map<string, Quantity> {
   const over = new Map<string, Quantity>();
   for (const [key, most] of hard) {

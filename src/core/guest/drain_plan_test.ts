@@ -24,7 +24,7 @@ const odd = (name: string): PodFacts => ({ ...pod(name, {}), usage: new Map(), u
 const names = (pods: readonly PodFacts[]) => pods.map(({ name }) => name);
 const gpu = "requests.example.com/gpu";
 
-Deno.test("drain: a pod that can't be read is the first victim, and only then is counted", () => {
+Deno.test("drain: a pod can't be read: evicted first", () => {
   const pods = [
     pod("low", { "requests.cpu": "1" }, { priority: -5 }),
     odd("odd"),
@@ -34,7 +34,7 @@ Deno.test("drain: a pod that can't be read is the first victim, and only then is
   assert.deepEqual(names(victims(pods, amounts({ "requests.cpu": "9" }))), ["odd"]);
 });
 
-Deno.test("drain: a pod that takes more than there is goes before any that could stay", () => {
+Deno.test("drain: a pod that exceeds the quota alone: evicted before pods that could stay", () => {
   const pods = [
     pod("low", { "requests.cpu": "1" }, { priority: -5 }),
     pod("huge", { "requests.cpu": "1e1002" }, { priority: 5 }),
@@ -43,7 +43,7 @@ Deno.test("drain: a pod that takes more than there is goes before any that could
   assert.deepEqual(names(victims(pods, amounts({ "requests.cpu": "1" }))), ["huge", "huger"]);
 });
 
-Deno.test("drain: devices and huge pages that the quota doesn't name count against zero, all else is not limited", () => {
+Deno.test("drain: keys missing in the quota: devices and huge pages are limited to zero, others unlimited", () => {
   const hard = amounts({ "requests.cpu": "4", pods: "10", [gpu]: "1" });
   const pods = [
     pod("foo", { "requests.example.com/foo": "1e1002" }),
@@ -54,7 +54,7 @@ Deno.test("drain: devices and huge pages that the quota doesn't name count again
   assert.deepEqual(names(victims(pods, hard)), ["foo", "pages"]);
 });
 
-Deno.test("drain: what is used of a device that no grant gives is found by what the quota counts of it", () => {
+Deno.test("drain: usage of a device that no grant includes is found in the quota's usage", () => {
   const hard = amounts({
     [gpu]: "0",
     "requests.example.com/foo": "2",
@@ -75,12 +75,12 @@ Deno.test("drain: what is used of a device that no grant gives is found by what 
   assert.deepEqual(names(usersOf([gpu], going)), ["in-a-year"]);
 });
 
-Deno.test("drain: use is read under its own keys, and huge use is in excess", () => {
+Deno.test("drain: usage is read by own keys only, and huge usage is in excess", () => {
   assert.equal(podsInExcess(amounts({ pods: "1" }), { pods: "1e1002" }), true);
   assert.equal(podsInExcess(amounts({ pods: "1", "requests.cpu": "0" }), { pods: "1" }), false);
 });
 
-Deno.test("drain: whatever pods there are, what is left of them fits, and none goes that could have stayed first", () => {
+Deno.test("drain: any set of pods: the remaining ones fit, and none is evicted out of order", () => {
   const keys = ["requests.cpu", "requests.memory", gpu, "requests.hugepages-2Mi"];
   const amount = fc.constantFrom("0", "1", "500m", "3", "1e3", "1e64", "1e1002");
   const anyPod = fc.record({

@@ -1,4 +1,4 @@
-/** A dry run: the world after the plans for it have been carried out, without a cluster. */
+/** Dry run: computes the world after its plans have been executed, without a cluster. */
 import { type Effect, effectsOf, type ObjectRef, type WrittenObject } from "../effects.ts";
 import type { QuotaFacts } from "../facts.ts";
 import { namespace } from "./objects/namespace.ts";
@@ -9,9 +9,9 @@ import type { GuestWorld } from "./guest_world.ts";
 import { givenBy } from "./writes.ts";
 
 /**
- * The world after the first `count` effects of a plan have been made, as an API server would store them.
+ * Returns the world after the first `count` effects of a plan, as an API server would store them.
  *
- * @param counted whether the controller manager has put the quota's spec into its status
+ * @param counted true if the controller manager has copied the quota's spec into its status
  */
 export function afterWrites(world: GuestWorld, plan: GuestPlan, count = Infinity, counted = true): GuestWorld {
   const after = { ...world, policies: [...world.policies] };
@@ -29,7 +29,7 @@ export function afterWrites(world: GuestWorld, plan: GuestPlan, count = Infinity
   return after;
 }
 
-/** Planning and carrying out until nothing is left to do: all writes on the way, and where it ends. */
+/** Plans and executes until no effect is left. Returns all writes and the final world. */
 export function dryRun(world: GuestWorld): { writes: Effect[]; world: GuestWorld } {
   const writes: Effect[] = [];
   for (let round = 0; round < mostRounds; round++) {
@@ -38,7 +38,7 @@ export function dryRun(world: GuestWorld): { writes: Effect[]; world: GuestWorld
     writes.push(...effectsOf(plan));
     world = afterWrites(world, plan);
   }
-  throw new Error("The plans don't come to an end.");
+  throw new Error("The plans don't converge.");
 }
 
 const mostRounds = 10;
@@ -55,7 +55,7 @@ function removed(after: GuestWorld, { kind, name, uid }: ObjectRef): void {
 const singleOf = (kind: string | undefined, name: string) =>
   singles.find(([, row]) => row.resource.kind === kind && row.name === name);
 
-/** Sets the facts of a kind, whose type only its row knows. */
+/** Sets the facts of a kind; their type is known only to its row. */
 const setSingle = (after: GuestWorld, key: SingleKey, facts: unknown): void =>
   void Object.assign(after, { [key]: facts });
 
@@ -76,7 +76,7 @@ function applied(after: GuestWorld, written: WrittenObject, counted: boolean): v
   }
 }
 
-/** The quota with the status that the controller manager gives it, or has given before. */
+/** Returns the quota with the controller manager's new or previous status. */
 const withStatus = (quota: QuotaFacts, before: QuotaFacts | undefined, counted: boolean): QuotaFacts => ({
   ...quota,
   statusHard: counted ? quota.specHard : before?.statusHard ?? {},

@@ -1,4 +1,4 @@
-/** The end of what runs and is stored in a guest namespace, once it has been taken away. */
+/** End of exposed Services, pods and stored data in a guest namespace, after the grants have ended. */
 import type { Effect } from "../effects.ts";
 import type { Faults } from "../faults.ts";
 import type { Obstacle } from "../grant/enforcement.ts";
@@ -10,21 +10,21 @@ import { type ExposedPlan, planExposed } from "./services.ts";
 import type { Situation } from "./situation.ts";
 
 export interface Ending {
-  /** In their order: of Services that let the world in, of pods, and of what is stored. */
+  /** Effects on exposed Services, then on pods, then on stored data. */
   stages: readonly (readonly Effect[])[];
-  /** Pods have to go, or it isn't known yet that none has. */
+  /** True while pods have to go, or it isn't known that none has to. */
   draining: boolean;
-  /** That isn't known yet, but is about to be. */
+  /** True while the pods are being listed, so `draining` isn't known yet. */
   looking?: true;
-  /** The pods of the namespace have to be observed. */
+  /** True if the pods of the namespace have to be watched. */
   needsPods: boolean;
-  /** The Services of the namespace have to be listed. */
+  /** True if the Services of the namespace have to be listed. */
   needsServices: boolean;
-  /** Volume claims and snapshots have to be listed. */
+  /** True if volume claims and snapshots have to be listed. */
   needsStored: boolean;
-  /** The namespace is known to be empty, which is to be written down. */
+  /** True if the namespace is known to be empty, which has to be recorded. */
   isEmpty?: true;
-  /** Obstacle to the end of the drain. */
+  /** Reason that the drain doesn't finish. */
   obstacle?: Obstacle;
   wakeAt?: number;
 }
@@ -32,14 +32,14 @@ export interface Ending {
 const none: Ending = { stages: [], draining: false, needsPods: false, needsServices: false, needsStored: false };
 
 /**
- * Plans each part by itself: where one can't be planned it isn't known that nothing is left.
+ * Plans each part separately. If one can't be planned, the namespace isn't considered empty.
  *
- * @param drain the end of pods
+ * @param drain plan for the pods
  */
 export function endingOf(guest: Situation, drain: Drain, faults: Faults): Ending {
   if (guest.isLeftAlone) return none;
   const unseen: ExposedPlan = { effects: [], isOver: true, needsServices: false };
-  const exposed = faults.attempt("the way in from the world", () => planWorld(guest), unseen);
+  const exposed = faults.attempt("exposed Services", () => planWorld(guest), unseen);
   const draining = drain.draining || exposed.isOver;
   const stays: After = { effects: [], needsStored: false };
   const after = isOver(guest, draining)
@@ -60,7 +60,7 @@ export function endingOf(guest: Situation, drain: Drain, faults: Faults): Ending
   };
 }
 
-/** Closes Services that let the world in once nothing is granted for them; at once, because there is nothing to finish. */
+/** Makes Services internal that exceed the grants; at once, because nothing has to finish. */
 function planWorld({ quota, services, servicesError, sums, hard, active }: Situation): ExposedPlan {
   const isDue = active ? sums.drainUntil !== undefined : !sums.unsure;
   return isDue
@@ -68,7 +68,7 @@ function planWorld({ quota, services, servicesError, sums, hard, active }: Situa
     : { effects: [], isOver: false, needsServices: false };
 }
 
-/** Tells whether nothing is granted, nobody is let in and no pod is left, so that it is time for what comes after. */
+/** Reports whether no grant, no access and no pod is left, so that the namespace's retention starts. */
 const isOver = ({ binding, active, leaving, sums }: Situation, draining: boolean): boolean =>
   !active && !leaving && !sums.unsure && !sums.waiting && !binding && !draining;
 
@@ -80,13 +80,13 @@ interface After {
 }
 
 /**
- * Ends a namespace in which nothing is granted and nothing runs. It goes when it was known to be empty
- * for long enough, and is empty still: what is stored is listed for both, since the quota's count lags behind a restore.
+ * Plans the end of a namespace without grants and pods. It is deleted after it has been empty for the retention time
+ * and is still empty. Stored data is listed for both checks, because the quota's usage lags behind a restore.
  */
 function planAfter(guest: Situation): After {
   const { namespace, quota, hard, stored, storedError, settings, now, skewMs } = guest;
   const none: After = { effects: [], needsStored: false };
-  // A quota in force is what keeps others from storing anything between a look and what follows from it.
+  // The closed quota prevents new data between the listing and the deletion.
   if (skewMs !== 0 || !namespace || !isInForce(quota, hard) || guestEndedAt(namespace) === undefined) return none;
   if (claimsIn(quota, stored) > 0) {
     return deletesVolumes(namespace)

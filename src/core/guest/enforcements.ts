@@ -1,4 +1,4 @@
-/** What the observed guest namespace does for each grant: the facts that the grants' own status shows. */
+/** Enforcement of each grant in the observed guest namespace, for the grants' status. */
 import type { ResolvedDestination } from "../../api/mod.ts";
 import { type Effect, effectsOf, writtenBy } from "../effects.ts";
 import type { GrantFacts } from "../facts.ts";
@@ -28,11 +28,11 @@ const applied = (message: string): AppliedState => ({ status: "True", reason: "A
 const lacking = (reason: string, message: string): AppliedState => ({ status: "False", reason, message });
 
 /**
- * The share of each grant, by the grant's name.
+ * Returns the enforcement of each grant, by its name.
  *
- * @param plan what `planGuest` says about this same world: what it still wants to write does not stand yet
- * @param failures what of it could not be written
- * @param faults told what can't be worked out; of such a grant something may be enforced, and its terms stay as shown
+ * @param plan result of `planGuest` for the same world: objects that it still writes aren't applied yet
+ * @param failures failed writes of the plan
+ * @param faults collects failures here. A grant with one may be enforced in part, and its recorded terms stay
  */
 export function enforcementsOf(
   world: GuestWorld,
@@ -43,7 +43,7 @@ export function enforcementsOf(
   const entitlements = new Map(plan.sums.entitlements.map((entitlement) => [entitlement.grant.name, entitlement]));
   const nothing: ReturnType<typeof allot> = new Map();
   const usage = faults.attempt(
-    "what is used",
+    "the usage",
     () => allot([...entitlements.values()].map(claimOf), world.quota?.used ?? {}),
     nothing,
   );
@@ -56,7 +56,7 @@ export function enforcementsOf(
     failures: [...plan.faults.filter(({ isShown }) => !isShown).map(failureOf), ...failures],
     quota: conflict ?? refused(verdict("the state of the quota", () => quotaApplied(world, plan)), refusal),
     access: conflict ?? refused(verdict("the state of access", () => accessApplied(world)), refusal),
-    overcommitted: verdict("what is used", () => overcommittedOf(world, plan)),
+    overcommitted: verdict("the usage", () => overcommittedOf(world, plan)),
     pending: new Set(effectsOf(plan).flatMap(pendingName)),
   };
   return new Map(world.grants.map((grant): [string, GrantEnforcement] => {
@@ -76,7 +76,7 @@ export function enforcementsOf(
 
 const unplanned = lacking("PlanFailed", "Planning it failed; the operator's log names the error.");
 
-/** The enforcement of a grant that can't be planned as a whole. Cuts of its terms are dated all the same, so that they end. */
+/** Returns the enforcement of a grant that can't be planned. Reductions keep their dates, so that they end nevertheless. */
 const unplannedEnforcement = (
   { name, uid, generation, status }: GrantFacts,
   { draining }: GuestPlan,
@@ -117,7 +117,7 @@ const pendingName = (effect: Effect): string[] => {
   return name === undefined ? [] : [name];
 };
 
-/** What all grants of the namespace share. */
+/** State that all grants of the namespace share. */
 interface Shared {
   conflict: AppliedState | undefined;
   refusal: string | undefined;
@@ -125,11 +125,11 @@ interface Shared {
   quota: AppliedState;
   access: AppliedState;
   overcommitted: AppliedState;
-  /** Names of the objects that are yet to be written, and of policies that are yet to go. */
+  /** Names of objects that still have to be written, and of policies that still have to be deleted. */
   pending: ReadonlySet<string>;
 }
 
-/** What is being written isn't, while the API server refuses it. */
+/** Replaces Applying by the refusal, if the API server refuses a write. */
 const refused = (verdict: AppliedState, refusal: string | undefined): AppliedState =>
   refusal !== undefined && verdict.reason === "Applying" ? lacking("WriteRefused", refusal) : verdict;
 
@@ -144,15 +144,15 @@ function conflictOf(world: GuestWorld): AppliedState | undefined {
 }
 
 /**
- * Whether all that the end of this grant takes away is gone: its share of the quota, which admission reads from the
- * status, its destinations, and at the last end access and everything that is open. What else is to be written in the
- * namespace is no business of this grant.
+ * Reports whether the grant is no longer enforced: its amounts are out of the quota's status, which admission reads,
+ * and its destinations are closed. For the last grant, also access and all other policies that open something are
+ * removed. Other pending writes in the namespace don't matter.
  */
 function isClosed(world: GuestWorld, { hard, sums }: GuestPlan, grant: string): boolean {
   const { namespace, quota, policies, binding } = world;
-  // The namespace's creation may be known later than that of objects in it.
+  // The cache may have objects of a namespace before the namespace itself.
   if (namespace === undefined) return quota === undefined && policies.length === 0 && !binding;
-  // Where nothing is written there is no quota of ours; and where nothing can be made none is needed.
+  // In a namespace that is left alone there is no quota of ours; in one in deletion none is needed.
   const counts = hard === undefined || namespace.deleting ||
     quota !== undefined && sameQuantities(quota.specHard, shown(hard)) &&
       sameQuantities(quota.statusHard, shown(hard));
@@ -161,7 +161,7 @@ function isClosed(world: GuestWorld, { hard, sums }: GuestPlan, grant: string): 
   return counts && open.length === 0 && !(last && binding);
 }
 
-/** What fails of a grant: its own first. */
+/** Returns the failure to show for a grant: its own before one of the namespace. */
 const failureIn = (failures: readonly Failure[], name: string): { failure?: Failure } => {
   const failure = failures.find(({ grant }) => grant === name) ?? failures.find(({ grant }) => grant === undefined);
   return failure ? { failure } : {};
@@ -182,7 +182,7 @@ function endedEnforcement(
     ...(looking ? { looking } : {}),
     ...(obstacle ? { obstacle } : {}),
     ...failureIn(failures, name),
-    // What is left there of ours is nobody's to take away any more but whoever took the namespace.
+    // The namespace is not Keystone's any more; only its new owner can remove the remaining objects.
     ...(!closed && hard === undefined && conflict
       ? { failure: { reason: "NamespaceConflict", message: conflict.message } }
       : {}),
@@ -230,13 +230,15 @@ function heldEnforcement(
   };
 }
 
-/** Every container is given some cpu and memory (limits.ts), so without any of them none fits. */
+/** Every container gets some cpu and memory by default (limits.ts), so without cpu, memory or pods no pod can start. */
 function hintOf({ sums: { granted } }: GuestPlan): { hint?: string } {
   const without = ["cpu", "memory", "pods"].filter((name) => {
     const [most, limit] = name === "pods" ? ["pods", "pods"] : [`requests.${name}`, `limits.${name}`];
     return [most, limit].some((key) => (granted.get(key!)?.sign() ?? 0) === 0);
   });
-  return without.length === 0 ? {} : { hint: `No pod can start there: no grant gives ${without.join(" or ")}.` };
+  return without.length === 0
+    ? {}
+    : { hint: `No pod can start in the namespace: no grant includes ${without.join(" or ")}.` };
 }
 
 const usageOf = (grant: GrantFacts, enforcement: ResourceList): Record<string, string> =>
@@ -248,38 +250,38 @@ const usageOf = (grant: GrantFacts, enforcement: ResourceList): Record<string, s
   );
 
 /**
- * Admission counts against the quota's *status*, so a quota is applied only when its status has the values and a count
- * for each key (pkg/quota/v1/resource_quota_controller).
+ * Reports the state of the quota. Admission enforces the quota's *status*, so the quota is applied only when its status
+ * has the values and a count for each key (pkg/quota/v1/resource_quota_controller).
  */
 function quotaApplied(world: GuestWorld, { hard }: GuestPlan): AppliedState {
   const { quota, grantee } = world;
   const name = `ResourceQuota ${guestNamespace(grantee)}/keystone`;
   if (!quota || !hard || !sameQuantities(quota.specHard, shown(hard))) return lacking("Applying", `Writing ${name}.`);
   if (!sameQuantities(quota.statusHard, shown(hard))) {
-    return lacking("QuotaPending", `${name} is written; the controller manager has not put it into force yet.`);
+    return lacking("QuotaPending", `${name} is written; the controller manager has not applied it yet.`);
   }
   if (!isInForce(quota, hard)) {
     const missing = uncounted(quota, hard).filter((key) => !isOptional(key));
-    return lacking("QuotaPending", `${name} is not counted yet for ${missing.join(", ")}.`);
+    return lacking("QuotaPending", `${name} has no usage yet for ${missing.join(", ")}.`);
   }
   return applied(`${name} is in force.`);
 }
 
-/** A kind that the cluster doesn't have can't be counted: that is said, and holds nothing up. */
+/** Adds the grant's keys that the cluster can't count, because it lacks the kind; they don't delay anything. */
 function namingUncounted({ quota }: GuestWorld, { grant }: Entitlement, verdict: AppliedState): AppliedState {
   if (verdict.status !== "True" || !quota) return verdict;
   const never = Object.keys(grant.spec.hard).filter((key) => quota.used[quotaKey(key)] === undefined);
   if (never.length === 0) return verdict;
-  return { ...verdict, message: `${verdict.message} This cluster has nothing to count for ${never.join(", ")}.` };
+  return { ...verdict, message: `${verdict.message} This cluster has no resources to count for ${never.join(", ")}.` };
 }
 
 function accessApplied({ grantee, realm, binding }: GuestWorld): AppliedState {
   if (!realm || realm.deleting) {
-    return lacking("GranteeUnknown", `There is no Realm ${grantee}: nobody is let in until there is.`);
+    return lacking("GranteeUnknown", `There is no Realm ${grantee}; nobody has access until it exists.`);
   }
   return binding
-    ? applied(`The realm's subjects may work in ${guestNamespace(grantee)}.`)
-    : lacking("Applying", `Access to ${guestNamespace(grantee)} comes once quota and network stand.`);
+    ? applied(`The realm's subjects have access to ${guestNamespace(grantee)}.`)
+    : lacking("Applying", `Access to ${guestNamespace(grantee)} waits for its quota and NetworkPolicies.`);
 }
 
 function networkApplied(
@@ -290,7 +292,7 @@ function networkApplied(
 ): AppliedState {
   const needed = ["default-deny", "guest-internal", "dns", "realm", grantPolicyName(grant.name)];
   if (needed.some((name) => pending.has(name))) {
-    return lacking("Applying", `Writing the network policies of ${guestNamespace(world.grantee)}.`);
+    return lacking("Applying", `Writing the NetworkPolicies of ${guestNamespace(world.grantee)}.`);
   }
   const { ranges, proxies, closed } = realmPeersOf(world.grantee, world.realm, world);
   const unresolved = destinations.flatMap(({ error }) => error ?? []);
@@ -306,18 +308,18 @@ function networkApplied(
   ];
   const peers = closed ? ` ${closedText(world.grantee)} ${closed.message}` : "";
   return applied(
-    `All egress is denied but ${
-      ["among the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")
+    `Egress is denied except ${
+      ["between the guests' own pods", ...open.map((what) => `to ${what}`)].join(", ")
     }.${peers}${others(world)}`,
   );
 }
 
-const closedText = (grantee: string): string => `The way to and from the node of ${grantee} is closed:`;
+const closedText = (grantee: string): string => `Traffic to and from the node of ${grantee} is denied:`;
 
-/** Network policies add up, so one that somebody else has made can open what no grant says. */
+/** NetworkPolicies are additive, so one from somebody else can open destinations beyond the grants. */
 function others({ otherPolicies }: GuestWorld): string {
   if (otherPolicies.length === 0) return "";
-  return ` Others have made network policies there too, which may open more: ${otherPolicies.slice(0, 8).join(", ")}${
+  return ` NetworkPolicies not made by Keystone may open more: ${otherPolicies.slice(0, 8).join(", ")}${
     otherPolicies.length > 8 ? ", …" : ""
   }.`;
 }
@@ -328,9 +330,9 @@ function unresolvedReason({ cluster }: GuestWorld, unresolved: readonly string[]
   return reasons.size === 1 ? [...reasons][0]! : "DestinationUnresolved";
 }
 
-/** More is used than is granted, as after a cut; what is stored is never deleted for it. */
+/** Reports usage beyond the grants, as after a reduction. Stored data is never deleted because of it. */
 function overcommittedOf({ quota, grantee }: GuestWorld, { sums, hard }: GuestPlan): AppliedState {
-  if (!quota || !hard) return lacking("WithinGrants", "Nothing is used.");
+  if (!quota || !hard) return lacking("WithinGrants", "No resources are used.");
   const granted = sums.entitlements.length > 0
     ? new Map([...hard].map(([key, most]) => {
       const sum = sums.granted.get(key);
@@ -338,7 +340,7 @@ function overcommittedOf({ quota, grantee }: GuestWorld, { sums, hard }: GuestPl
     }))
     : hard;
   const keys = overused(granted, quota.used).filter((key) => key !== "configmaps");
-  if (keys.length === 0) return lacking("WithinGrants", "No more is used than is granted.");
+  if (keys.length === 0) return lacking("WithinGrants", "Usage is within the grants.");
   const storage = keys.every((key) =>
     key.includes("storage") && !key.includes("ephemeral") || key === "persistentvolumeclaims"
   );
@@ -346,8 +348,8 @@ function overcommittedOf({ quota, grantee }: GuestWorld, { sums, hard }: GuestPl
   return {
     status: "True",
     reason: storage ? "StorageOverGrant" : "UseOverGrant",
-    message: `${guestNamespace(grantee)} uses ${list}; nothing new is admitted until it is less${
-      storage ? ", and nothing stored is deleted" : ""
+    message: `${guestNamespace(grantee)} uses ${list}; nothing new is admitted until usage falls below that${
+      storage ? ", and stored data is not deleted" : ""
     }.`,
   };
 }

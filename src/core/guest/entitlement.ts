@@ -1,4 +1,4 @@
-/** What each grant to one grantee holds at this instant, and what remains of it when its notice is over. */
+/** Entitlements of one grantee's grants: what each grant gives now, and what remains after all notices. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { ClusterFacts, GrantFacts, QuotaFacts } from "../facts.ts";
 import type { Faults } from "../faults.ts";
@@ -15,67 +15,64 @@ import type { ResourceList } from "../resources/resource_list.ts";
 import { isPresent } from "../realm/present.ts";
 import { conditionOf } from "../conditions.ts";
 
-/** One grant that is in force. */
+/** A grant in force. */
 export interface Entitlement {
   grant: GrantFacts;
-  /** Set when its terms can't be planned: it holds what its status shows. */
+  /** Set if its terms can't be planned: it holds the amounts in its status. */
   asShown?: true;
-  /** What its terms give, completed. */
+  /** Amounts in its terms, with defaults filled in. */
   terms: ResourceList;
-  /** What it holds now: the terms, and what was cut from them and is on notice. */
+  /** Amounts in force now: the terms, and reductions on notice. */
   held: ResourceList;
-  /** What it will hold when all notices are over: nothing when it ends itself. */
+  /** Amounts after all notices: empty if the grant itself ends. */
   remaining: ResourceList;
-  /** The allowed destinations that are open now. */
+  /** Destinations that are open now. */
   destinations: readonly string[];
-  /** What is taken out of them, also what was when those on notice were removed: no cut may open anything. */
+  /** Ranges excluded from them, including those of destinations on notice, so that no reduction opens anything. */
   except: readonly string[];
-  /** Private ranges in which their DNS names are opened. */
+  /** Private ranges that their DNS names may resolve to. */
   within: readonly string[];
   notice?: Notice;
-  /** Cuts of the terms, the first to end first: on notice, or going now. */
+  /** Reductions of the terms, on notice or ending now, the earliest end first. */
   reductions: readonly Reduction[];
-  /** Whether it takes from the pool of a SuperEntity. */
+  /** True if it is from the pool of a SuperEntity. */
   isShared?: true;
 }
 
-/** All that the grants of one grantee come to. */
+/** Sums over the grants of one grantee. */
 export interface EntitlementSums {
   entitlements: readonly Entitlement[];
-  /** Sum of what is held. */
+  /** Sum of the amounts in force. */
   granted: ResourceList;
-  /** Sum of what remains. */
+  /** Sum of the remaining amounts. */
   remaining: ResourceList;
-  /** Whether anything is on notice. */
+  /** True if anything is on notice. */
   onNotice: boolean;
   /**
-   * Until when evictions respect PodDisruptionBudgets, in epoch milliseconds: of the ends and cuts whose pods are not
-   * all gone, the latest. Undefined: none.
+   * Epoch milliseconds until which evictions respect PodDisruptionBudgets: the latest of the ends and reductions that
+   * may have pods left. Undefined: none.
    */
   drainUntil?: number;
-  /** The same of all ends that are known, also of those whose pods were gone. */
+  /** The same for all known ends, including those without pods left. */
   lastDrainUntil?: number;
-  /**
-   * Whether a grant waits only since a fact is missing that a restored backup brings later: then it isn't sure that
-   * nothing is granted.
-   */
+  /** True if a grant waits only for a fact that a restored backup may bring later, so grants may be in force. */
   unsure: boolean;
-  /** Whether a grant waits for such a fact, also where another comes to its end: nothing is deleted for good then. */
+  /** The same even if another grant is ending; prevents permanent deletions. */
   waiting: boolean;
-  /** When any of this changes by itself. */
+  /** Time of the next change without an external cause. */
   wakeAt?: number;
 }
 
 export interface EntitlementsWorld extends Omit<LifecycleWorld, "grant"> {
   grants: readonly GrantFacts[];
   cluster: Pick<ClusterFacts, "storageClasses">;
-  /** The quota as it stands. */
+  /** The present quota. */
   quota?: Pick<QuotaFacts, "specHard"> | undefined;
 }
 
 /**
- * Takes stock of the grants, in the order of their names so that equal sums are written alike. A grant that can't be read
- * is a fault of its own: it stays as it was last shown, and neither the others' ends nor its own wait for it.
+ * Computes the entitlements, in the order of the grants' names so that equal sums are written alike. A grant that can't
+ * be read is a separate fault: it keeps its recorded state, and neither its own end nor those of others are delayed.
  */
 export function entitlementSums(world: EntitlementsWorld, faults: Faults): EntitlementSums {
   const grants = [...world.grants].sort((a, b) => a.name < b.name ? -1 : 1);
@@ -84,8 +81,8 @@ export function entitlementSums(world: EntitlementsWorld, faults: Faults): Entit
     if (error !== undefined) faults.note(`grant ${grant.name}`, grant.name, error);
     return { grant, lifecycle };
   });
-  // Without our finalizer a deletion would go unseen; the Grant controller adds it first. One that is in force and has
-  // lost it, as by kubectl replace, stays so.
+  // Without our finalizer a deletion could be missed, so the grant loop adds it first. A grant in force that has lost
+  // it, as by kubectl replace, stays in force.
   const due = lifecycles.flatMap(({ grant, lifecycle }) =>
     lifecycle.is === "active" && (grant.finalized || wasActive(grant))
       ? [{ grant, lifecycle, named: namedBy(grant, faults) }]
@@ -134,11 +131,11 @@ export function entitlementSums(world: EntitlementsWorld, faults: Faults): Entit
   };
 }
 
-/** What its terms name; undefined where that can't be read. */
+/** Returns the amounts in the terms; undefined if they can't be parsed. */
 const namedBy = ({ name, spec }: GrantFacts, faults: Faults): ResourceList | undefined =>
   faults.attempt({ part: `spec.hard of grant ${name}`, grant: name }, () => listFrom(spec.hard), undefined);
 
-/** What a grant holds that is due; one whose terms can't be planned holds what it was shown to hold, and no more. */
+/** Returns the entitlement of an active grant. If its terms can't be planned, its recorded amounts stay in force. */
 function heldBy(
   world: EntitlementsWorld,
   grant: GrantFacts,
@@ -153,7 +150,7 @@ function heldBy(
   if (whole || !wasActive(grant)) return whole;
   const nothing: ResourceList = new Map();
   const shown = faults.attempt(about, () => quantitiesOf(grant.status.hard), nothing);
-  // As that of a grantee who isn't known: neither more nor less.
+  // As for an unknown grantee: the recorded amounts, neither more nor less.
   const alone = { ...world, realm: undefined, pooling: noPooling };
   const kept: Entitlement = {
     grant,
@@ -171,8 +168,8 @@ function heldBy(
 }
 
 /**
- * Only what carries our finalizer has ever been due. And what comes to its end now ends, whoever else waits: a deleted
- * grant can't wait for a Realm that never comes.
+ * Reports whether grants may be in force without being known: one with our finalizer, so once active, waits for a fact.
+ * A grant that ends now takes precedence: a deleted grant must not wait for a Realm that never appears.
  */
 function isUnsure(lifecycles: readonly { grant: GrantFacts; lifecycle: Lifecycle }[]): boolean {
   const ending = lifecycles.some(({ grant, lifecycle }) =>
@@ -195,9 +192,7 @@ const missingFacts: ReadonlySet<string> = new Set([
   "SuperEntityPending",
 ]);
 
-/**
- * The keys that any of the grants names, or was completed by while another did: a quota has one limit for all of them.
- */
+/** Returns the keys of any grant's terms or recorded amounts, because the quota has one limit for all grants. */
 function reportedKeys(due: readonly { grant: GrantFacts; named: ResourceList | undefined }[]): Set<string> {
   return new Set(due.flatMap(({ grant, named }) => [
     ...named?.keys() ?? [],
@@ -208,7 +203,7 @@ function reportedKeys(due: readonly { grant: GrantFacts; named: ResourceList | u
 const onNoticeStill = (reductions: readonly Reduction[], now: number): Reduction[] =>
   reductions.filter(({ until }) => now < until);
 
-/** What the keys of other grants make this one say. */
+/** Keys of other grants and the quota, for which a grant needs a default too. */
 interface ReportedAmounts {
   classes: readonly string[];
   reported: ReadonlySet<string>;
@@ -229,7 +224,7 @@ function entitlementOf(
   const reductions = reductionsOf(grant, given, asked, noticeMs(grant, rules), { now, skewMs });
   const undated = reductions.filter((cut) => !isDated(cut));
   const still = onNoticeStill(reductions, now);
-  // A cut without a date is none yet: the status goes on to show what was given, which is what it is told by later.
+  // An undated reduction doesn't count yet: the status keeps the previous amounts, from which it is computed later.
   const terms = undated.map(({ hard }) => hard).reduce(largerList, given);
   const held = still.map(({ hard }) => hard).reduce(largerList, given);
   const open = [...asked, ...still.flatMap(({ destinations }) => destinations)];
@@ -247,7 +242,7 @@ function entitlementOf(
   };
 }
 
-/** While the trust isn't known nothing is opened that wasn't, and nothing closed but what the terms close. */
+/** Returns the destinations while the trust level is unknown: nothing new opens, and only the terms close. */
 function stillOpen({ status }: GrantFacts, open: readonly string[]): string[] {
   const before = new Set((status.resolvedDestinations ?? []).map(({ destination }) => destination));
   return open.filter((text) => before.has(text));
@@ -264,10 +259,10 @@ function termsOf(
 ): ResourceList {
   const { realm, settings, local, pooling = noPooling } = world;
   const entity = givingEntity(grant, local, pooling);
-  // A share can't be told without the consent of those who give.
+  // Without the members' approval the share can't be computed.
   const isShared = entity !== undefined && local.kind === "known" && consentOf(entity).given;
   const wasShared = grant.status.sharedFrom !== undefined && !isShared;
-  // Whose trust isn't known any more keeps what was given: neither more nor less.
+  // While the trust level is unknown, the recorded amounts stay in force: neither more nor less.
   if ((!isPresent(realm) || wasShared) && grant.status.hard) {
     return quantitiesOf(grant.status.hard);
   }
@@ -276,7 +271,7 @@ function termsOf(
   const terms = isShared
     ? sharedTerms({ grant, entity, local: local.name, allotment: pooling.roomOf(grant).allotment }, complete)
     : complete(named);
-  // Beyond a ceiling that was lowered: what lets the world in goes, by the ladder as any other cut.
+  // After the trust level was lowered: exposed Services end like any other reduction.
   if (!rules.exposed) { for (const key of exposedKeys) terms.set(key, parseQuantity("0")); }
   return terms;
 }
@@ -284,7 +279,7 @@ function termsOf(
 function endDrain(grant: GrantFacts, lifecycle: Lifecycle): number[] {
   if (lifecycle.is !== "ended" && lifecycle.is !== "terminating") return [];
   const draining = conditionOf(grant.status, "Draining");
-  // Pods that were left when all was over belong to no end.
+  // After Drained, remaining pods belong to no end.
   if (lifecycle.at === undefined || draining?.reason === "Drained") return [];
   return [lifecycle.at + drainMs(grant)];
 }

@@ -1,4 +1,4 @@
-/** The end of pods that have no room any more. */
+/** Eviction and deletion of pods that exceed the remaining grants. */
 import type { Effect } from "../effects.ts";
 import type { NamespaceFacts, PodFacts, QuotaFacts } from "../facts.ts";
 import type { Faults } from "../faults.ts";
@@ -13,7 +13,7 @@ import { isClosedByDefault } from "./objects/network_policies.ts";
 import { heldText, isHeld, isThere, remainingText, withoutTracking } from "./remaining.ts";
 import type { Situation } from "./situation.ts";
 
-/** Between two tries to evict a pod that a PodDisruptionBudget keeps. */
+/** Time between two attempts to evict a pod that a PodDisruptionBudget protects. */
 const evictAgainMs = 2000;
 
 export interface Drain {
@@ -27,7 +27,7 @@ export interface Drain {
 
 const noDrain: Drain = { effects: [], draining: false, needsPods: false };
 
-/** Plans the end of pods; where that can't be planned it isn't known that none is left. */
+/** Plans the end of pods. If planning fails, pods are assumed to be left. */
 export function drainOf(guest: Situation, faults: Faults): Drain {
   if (guest.isLeftAlone) return noDrain;
   const unknown: Drain = { effects: [], draining: true, needsPods: false };
@@ -35,28 +35,28 @@ export function drainOf(guest: Situation, faults: Faults): Drain {
 }
 
 /**
- * Ends pods once what is granted has been taken away: those above what remains, and where nothing remains all of them,
- * without counting. In a namespace that is being deleted they are deleted, since nothing can be made there, evictions
- * included; and all of them where the default deny is gone, which can't be made again either.
+ * Ends pods after a reduction or end of grants: those that exceed the remaining grants, or all if no grant remains. In
+ * a namespace in deletion they are deleted, because no objects can be created there, evictions included; all of them if
+ * the default deny is gone, because it can't be created again either.
  */
 function planDrain(guest: Situation): Drain {
   const { grantee, sums, hard, whole, freeze, active, leaving } = guest;
   const { namespace, policies, quota, pods, podsError, skewMs, now } = guest;
   const { drainUntil, lastDrainUntil, unsure } = sums;
-  // Without an end nobody is evicted, whatever the use is: a quota that somebody lowered by hand ends no pods.
-  // Nor while it isn't sure that nothing is granted.
+  // Without an end no pod is evicted, whatever the usage: a quota lowered by hand ends no pods. Neither is any evicted
+  // while it is uncertain that no grant is in force.
   const all = (!active && !unsure) || (leaving && !isClosedByDefault(grantee, policies));
   if (drainUntil === undefined && !all) return unsure ? noDrain : planStrays(guest);
-  // Pods that no known end has left behind, as after a restore, get the usual time.
+  // Pods without a known end, as after a restore, get the default drain time.
   const deadline = drainUntil ?? deadlineWithoutEnd(namespace, now, lastDrainUntil);
   const counts = quota !== undefined && sameQuantities(quota.specHard, shown(hard)) &&
     sameQuantities(quota.statusHard, shown(hard));
-  // Where admission doesn't count against what remains others would come in their place; but not for ever.
+  // Until admission enforces the remaining quota, new pods would replace evicted ones. Don't wait beyond the deadline.
   if (!counts && !leaving && now < deadline) {
     return { ...noDrain, draining: drainUntil !== undefined, ...wakeIn(deadline) };
   }
   const used = quota?.used ?? {};
-  // What is on notice goes on running, also a pod that came before it was counted.
+  // During a notice pods keep running, including one created before the quota counted it.
   const room = freeze ? whole : hard;
   if (
     all ? isEmpty(quota, drainUntil, counts) : !podsInExcess(room, used) && !pods?.map(withoutTracking).some(isHeld)
@@ -70,15 +70,15 @@ function planDrain(guest: Situation): Drain {
       ...noDrain,
       draining: true,
       needsPods: true,
-      obstacle: { reason: "PodsUnknown", message: `Its pods can't be looked at: ${podsError}` },
+      obstacle: { reason: "PodsUnknown", message: `Its pods can't be listed: ${podsError}` },
     };
   }
   return endPods(pods, { all, atOnce: leaving && all, leaving, counts, deadline, now, hard: room, used });
 }
 
-/** Ends pods that use a device that nobody was ever given: no notice was promised for it, and nothing may put it off. */
+/** Ends pods that use a device no grant ever included: there is no notice for it, and nothing may delay it. */
 function planStrays({ quota, pods, skewMs, now, hard, sums: { granted } }: Situation): Drain {
-  // While the clocks disagree it isn't sure that no grant of it has begun.
+  // While the clocks disagree, a grant that includes it may have started.
   if (skewMs !== 0 || !quota || !sameQuantities(quota.statusHard, shown(hard))) return noDrain;
   const keys = neverGranted(hard, granted, quota.used);
   if (keys.length === 0) return noDrain;
@@ -89,7 +89,7 @@ function planStrays({ quota, pods, skewMs, now, hard, sums: { granted } }: Situa
   return { ...noDrain, effects, needsPods: true, ...(effects.length > 0 ? wakeIn(now + evictAgainMs) : {}) };
 }
 
-/** Tells whether it is known that no pod is left where none may be. The quota doesn't count those whose time is over. */
+/** Reports whether the quota's usage shows that no pod is left. Its key pods omits those past their grace period. */
 function isEmpty(quota: QuotaFacts | undefined, drainUntil: number | undefined, counts: boolean): boolean {
   if (!quota || !counts) return false;
   return quota.used["count/pods"] === "0" || (drainUntil === undefined && quota.used["pods"] === "0");
@@ -97,10 +97,10 @@ function isEmpty(quota: QuotaFacts | undefined, drainUntil: number | undefined, 
 
 interface Leaving {
   all: boolean;
-  /** The deadline isn't waited for. */
+  /** True if the deadline doesn't apply. */
   atOnce: boolean;
   leaving: boolean;
-  /** Admission counts against what remains. */
+  /** True if admission enforces the remaining quota. */
   counts: boolean;
   deadline: number;
   now: number;
@@ -108,13 +108,13 @@ interface Leaving {
   used: Readonly<Record<string, string>>;
 }
 
-/** Time after the deadline at which a pod that doesn't go is named: by then its grace is over too. */
+/** Time after the deadline at which remaining pods are reported; their grace periods are over by then. */
 const overdueMs = 60_000;
 
 function endPods(pods: readonly PodFacts[], ending: Leaving): Drain {
   const { all, atOnce, leaving, counts, deadline, now, hard, used } = ending;
   const left = all ? pods.filter(isThere) : pods;
-  // Where admission doesn't count against what remains, others may come: they are looked out for.
+  // Until admission enforces the remaining quota, new pods may appear, so the watch goes on.
   if (all && left.length === 0) return { ...noDrain, needsPods: !counts };
   const isPast = atOnce || now >= deadline;
   const chosen = all ? left.filter(({ terminating }) => !terminating) : victims(pods, hard);
@@ -123,7 +123,7 @@ function endPods(pods: readonly PodFacts[], ending: Leaving): Drain {
     const of = { kind: "Pod" as const, ...target(pod) };
     return isPast || leaving ? { delete: of, graceSeconds } : { evict: of, graceSeconds };
   });
-  // When time is up, that is cut short too.
+  // After the deadline, long grace periods are shortened.
   const lingering = pods.filter(isLingering);
   if (isPast) {
     const graceSeconds = maxGraceSeconds;
@@ -131,8 +131,8 @@ function endPods(pods: readonly PodFacts[], ending: Leaving): Drain {
   }
   const held = (all ? left : left.map(withoutTracking)).filter(isHeld);
   const rest = all ? left.filter((pod) => !isHeld(pod)) : [];
-  // One that only a finalizer keeps takes no room any more, but it is still there. Until then it is being ended like any
-  // other, and nobody is told that it isn't there any more.
+  // A pod kept only by a finalizer uses nothing any more, but it still exists, so it is reported after the deadline.
+  // Until then it counts as draining like any other.
   const isHeldOnly = all ? rest.length === 0 : !podsInExcess(hard, used);
   const again = [
     ...(chosen.length > 0 ? [now + evictAgainMs] : []),

@@ -1,4 +1,4 @@
-/** The cordon: while a part of what is granted is on notice, what runs goes on and nothing grows. */
+/** Freeze of the quota: during a notice, pods keep running but usage can't grow. */
 import { isDeepStrictEqual } from "node:util";
 import { minQuantity, parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { QuotaFacts, RealmFacts } from "../facts.ts";
@@ -7,7 +7,7 @@ import type { ResourceList } from "../resources/resource_list.ts";
 import type { EntitlementSums } from "./entitlement.ts";
 import { isPresent } from "../realm/present.ts";
 
-/** What is recorded on the quota: for which sums it was taken, and what it came to. */
+/** Record on the quota: the sums at the start of the notice, and the frozen limits. */
 interface FreezeRecord {
   granted: Record<string, string>;
   remaining: Record<string, string>;
@@ -15,10 +15,11 @@ interface FreezeRecord {
 }
 
 /**
- * The quota, cordoned or not, with the record to write on it. The cordon is taken once, at the start of a notice, and
- * stays constant until what is granted or what remains changes: a renewal or a new grant lifts or widens it.
+ * Returns the quota, frozen or not, with the record to write on it. The frozen limits are computed once, at the start
+ * of a notice, and stay constant until the granted or remaining sums change: a renewal or a new grant lifts or raises
+ * them.
  *
- * @param whole the quota while nothing is on notice
+ * @param whole the quota without a notice
  */
 export function freezeOf(
   realm: RealmFacts | undefined,
@@ -26,24 +27,24 @@ export function freezeOf(
   { entitlements, granted, remaining, onNotice }: EntitlementSums,
   whole: ResourceList,
 ): { hard: ResourceList; freeze?: string } {
-  // A grantee that is gone gets nothing more either.
+  // The usage of a grantee whose Realm is gone can't grow either.
   const lost = entitlements.length > 0 && !isPresent(realm);
   if (!onNotice && !lost) return { hard: whole };
   const sums = { granted: shown(granted), remaining: lost ? {} : shown(remaining) };
   const taken = freezeList(whole, lost ? new Map() : remaining, quota?.used ?? {});
   const recorded = readFreeze(quota?.freeze, sums);
-  // Whatever stands in the record, never more than is granted; and what is new since then is counted as of now.
+  // Never more than granted, whatever the record contains. Keys that are new since then are frozen at present usage.
   const hard = new Map([...whole].map(([key, most]) => {
     const before = recorded?.get(key);
     return [key, before === undefined ? taken.get(key)! : minQuantity(before, most)];
   }));
-  // Not before there is a count: what was taken then would hold for the whole notice.
+  // Not recorded before there is any usage count, because the record applies for the whole notice.
   const counted = [...hard.keys()].some((key) => quota?.used[key] !== undefined);
   if (!counted) return { hard };
   return { hard, freeze: JSON.stringify({ ...sums, hard: shown(hard) }) };
 }
 
-/** What was recorded, if it is of these sums. */
+/** Returns the recorded limits, if they belong to these sums. */
 function readFreeze(
   text: string | undefined,
   sums: Pick<FreezeRecord, "granted" | "remaining">,
@@ -54,10 +55,10 @@ function readFreeze(
     : undefined;
 }
 
-/** Whether it is a record as Keystone writes it. */
+/** Reports whether the text is a record in Keystone's format. */
 export const isRecord = (text: string): boolean => parseRecord(text) !== undefined;
 
-/** Undefined when somebody wrote something else there; it is taken anew. */
+/** Parses the record; undefined if somebody wrote something else there, so that it is computed again. */
 function parseRecord(text: string): FreezeRecord | undefined {
   try {
     const record = JSON.parse(text) as FreezeRecord;

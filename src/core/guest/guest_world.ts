@@ -1,4 +1,4 @@
-/** Facts that the plan of one grantee is made from. */
+/** Input of the plan for one grantee. */
 import type { Settings } from "../../api/mod.ts";
 import type {
   ClusterFacts,
@@ -16,7 +16,7 @@ import type { Pooling } from "../grant/parties.ts";
 import type { StoredData } from "./namespace/retention.ts";
 import type { Singles } from "./objects/table.ts";
 
-/** Everything that is known about one grantee. */
+/** All facts about one grantee. */
 export interface GuestWorld extends Singles {
   /** Name of the grantee. */
   grantee: string;
@@ -24,36 +24,36 @@ export interface GuestWorld extends Singles {
   /** All grants to the grantee. */
   grants: readonly GrantFacts[];
   local: LocalRealm;
-  /** As in StandingWorld. */
+  /** As in LifecycleWorld. */
   pooling?: Pooling;
   settings: Settings;
   cluster: ClusterFacts;
-  /** Any Realm by name, for destinations. */
+  /** Returns any Realm by name, for destinations. */
   realmNamed: (name: string) => RealmFacts | undefined;
-  /** What a DNS name resolves to, for destinations; undefined while it is being asked. */
+  /** Returns the addresses of a DNS name, for destinations; undefined while it is being resolved. */
   addressesOfName: (name: string) => readonly string[] | { error: string } | undefined;
   namespace: NamespaceFacts | undefined;
-  // Ours in the namespace: by label, and by the name that each kind has.
-  /** The accounts that were made for people of a realm of this name, if anybody has asked for one. */
+  // Keystone's objects in the namespace, found by label and by the name of their kind.
+  /** Service accounts created for the people of a realm of this name, if anybody has requested one. */
   accounts?: readonly IdentityFacts[];
   policies: readonly PolicyFacts[];
-  /** Names of the network policies in the namespace that others have made. */
+  /** Names of the NetworkPolicies in the namespace that Keystone hasn't made. */
   otherPolicies: readonly string[];
-  /** The pods of the namespace; undefined while nobody looks at them. */
+  /** Pods of the namespace; undefined while they aren't watched. */
   pods: readonly PodFacts[] | undefined;
-  /** Why nobody can look at them. */
+  /** Reason that they can't be watched. */
   podsError?: string;
-  /** The Services that let the world in; undefined while nobody looks at them. */
+  /** Exposed Services; undefined while they aren't listed. */
   services?: readonly ServiceFacts[];
-  /** Why nobody can look at them. */
+  /** Reason that they can't be listed. */
   servicesError?: string;
-  /** What is stored there; undefined while nobody looks. */
+  /** Stored data; undefined while it isn't listed. */
   stored?: StoredData;
-  /** Why nobody can look. */
+  /** Reason that it can't be listed. */
   storedError?: string;
-  /** What of this could not be read; the plan goes on without it. */
+  /** Facts that could not be read; the plan goes on without them. */
   unread?: readonly Fault[];
-  /** As in StandingWorld. */
+  /** As in LifecycleWorld. */
   skewMs: number;
   /** Epoch milliseconds. */
   now: number;

@@ -1,4 +1,4 @@
-/** What a guest reaches of the grantor's home, from the Grant to the policies and back to what the Grant says of it. */
+/** Reach of a guest in the grantor's network: from the Grant to the policies and back to the Grant's status. */
 import assert from "node:assert/strict";
 import { alice, converged, grant, guestWorld, now, realm, verified } from "../../../tests/fixtures/made_facts.ts";
 import { defaultSettings, type GrantSpec, type GrantStatus, parseSettings, type Settings } from "../../api/mod.ts";
@@ -25,7 +25,7 @@ const openedBy = (world: GuestWorld, name = "grant-alice-to-bob"): string[] =>
     to!.map(({ ipBlock }) => [ipBlock!.cidr, ...ipBlock!.except ?? []].join("-"))
   );
 
-/** The status that the grant gets once all of it stands. */
+/** The grant's status once everything is applied. */
 function statusOf(world: GuestWorld): GrantStatus {
   const after = converged(world);
   const enforcement = enforcementsOf(after, planGuest(after)).get("alice-to-bob")!;
@@ -50,7 +50,7 @@ Deno.test("network: 0.0.0.0/0 is the internet, without the LAN", () => {
 for (
   const address of ["192.168.1.10", "10.1.2.3", "fd12:3456::1", "127.0.0.1", "169.254.169.254", "64:ff9b::c0a8:10a"]
 ) {
-  Deno.test(`network: a zone that answers ${address} opens nothing, and the grant says so`, () => {
+  Deno.test(`network: a DNS name resolves to ${address}: opens nothing, and the grant reports it`, () => {
     const world = home(networkPolicy(["mirror.example.com:443"]), answering(address));
     assert.deepEqual(openedBy(world), []);
     const applied = condition(statusOf(world), "NetworkApplied")!;
@@ -59,7 +59,7 @@ for (
   });
 }
 
-Deno.test("network: a zone that answers a node's address opens nothing, whatever type of address it is", () => {
+Deno.test("network: a DNS name resolves to a node's address of any type: opens nothing", () => {
   const node: NodeSource = {
     name: "n1",
     podCIDRs: ["10.42.0.0/24"],
@@ -67,7 +67,7 @@ Deno.test("network: a zone that answers a node's address opens nothing, whatever
     resources: [],
   };
   const unread = { nodes: false, services: false, api: false, classes: false };
-  // A range of the nodes' LAN that a person names comes beside what the nodes tell, not in its place.
+  // A configured range of the nodes' LAN is added to the reported addresses and doesn't replace them.
   const settings = parseSettings({ clusterRanges: { nodes: ["192.168.7.0/24"] } });
   const cluster = clusterFacts({ nodes: [node], services: [], api: ["198.51.100.6"], classes: [], unread }, settings);
   for (const address of ["203.0.113.5", "192.168.1.5", "198.51.100.6", "192.168.7.9"]) {
@@ -77,7 +77,7 @@ Deno.test("network: a zone that answers a node's address opens nothing, whatever
   }
 });
 
-Deno.test("network: a name of the LAN is opened within the range that the grant names, and no other", () => {
+Deno.test("network: a DNS name in the LAN: opens only inside the grant's within", () => {
   const named = (within: string[], ...addresses: string[]) =>
     openedBy(home(networkPolicy(["nas.alice.lan:445"], { within }), answering(...addresses)));
   assert.deepEqual(named(["192.168.1.0/24"], "192.168.1.10"), ["192.168.1.10/32"]);
@@ -89,7 +89,7 @@ Deno.test("network: a name of the LAN is opened within the range that the grant 
   assert.deepEqual(named(["192.168.1.0/24"], "203.0.113.7"), ["203.0.113.7/32"], "public answers stay open");
 });
 
-Deno.test("network: except is taken out of all that the grant opens, but for realms", () => {
+Deno.test("network: except is excluded from all destinations but realms", () => {
   const except = ["203.0.113.128/25", "192.168.1.1", "100.64.0.2"];
   const list = ["internet", "203.0.113.0/24", "203.0.113.200", "192.168.1.0/24", "zone.example.com", "bob-home"];
   const world = home(networkPolicy(list, { except }), answering("203.0.113.130", "203.0.113.7"));
@@ -97,21 +97,21 @@ Deno.test("network: except is taken out of all that the grant opens, but for rea
   assert.ok(opened.includes("203.0.113.0/24-203.0.113.128/25"));
   assert.ok(opened.includes("192.168.1.0/24-192.168.1.1/32"));
   assert.ok(opened.includes("203.0.113.7/32"));
-  assert.ok(opened.includes("100.64.0.2/32"), "the realm's node is closed by taking its name out");
+  assert.ok(opened.includes("100.64.0.2/32"), "the realm's node closes only if its name is removed");
   assert.ok(opened.every((text) => !/^203\.0\.113\.(130|200)/.test(text)));
   const [internet] = opened;
   assert.ok(internet!.startsWith("0.0.0.0/0-") && internet!.includes("-203.0.113.128/25"));
   const behind = opened.find((text) => text.startsWith("64:ff9b::/96"))!;
-  assert.ok(behind.includes("-64:ff9b::cb00:7180/121"), "by NAT64 neither");
+  assert.ok(behind.includes("-64:ff9b::cb00:7180/121"), "nor through NAT64");
   assert.match(statusOf(world).resolvedDestinations![2]!.error!, /203\.0\.113\.128\/25 of spec\.networkPolicy\.except/);
 });
 
-Deno.test("network: destinations that are removed together with except open nothing that was excepted", () => {
+Deno.test("network: destinations and except are removed together: excluded ranges stay closed during the notice", () => {
   const before = statusOf(home(networkPolicy(["203.0.113.0/24"], { except: ["203.0.113.7"] })));
   assert.deepEqual(before.except, ["203.0.113.7"]);
   const active = { ...before, phase: "Active" as const };
   const cut = home({}, {}, active);
-  assert.deepEqual(openedBy(cut), ["203.0.113.0/24-203.0.113.7/32"], "on notice it opens what it opened");
+  assert.deepEqual(openedBy(cut), ["203.0.113.0/24-203.0.113.7/32"], "on notice the same addresses stay open");
   const noticed = statusOf(cut);
   assert.deepEqual(noticed.reductions!.map(({ allowedDestinations, except }) => [allowedDestinations, except]), [
     [["203.0.113.0/24"], ["203.0.113.7"]],
@@ -122,14 +122,14 @@ Deno.test("network: destinations that are removed together with except open noth
   assert.deepEqual(openedBy(over), []);
 });
 
-Deno.test("network: an except that is added holds at once, and one that is removed lets go at once", () => {
+Deno.test("network: an except is added or removed: takes effect at once", () => {
   const before = statusOf(home(networkPolicy(["203.0.113.0/24"])));
   const added = home(networkPolicy(["203.0.113.0/24"], { except: ["203.0.113.7"] }), {}, before);
   assert.deepEqual(openedBy(added), ["203.0.113.0/24-203.0.113.7/32"]);
   assert.deepEqual(openedBy(home(networkPolicy(["203.0.113.0/24"]), {}, statusOf(added))), ["203.0.113.0/24"]);
 });
 
-Deno.test("network: a grant that opens less than it says has the condition NetworkNarrowed, with an event once", () => {
+Deno.test("network: a grant opens less than it names: condition NetworkNarrowed, and one event", () => {
   const narrowed = (world: GuestWorld) => condition(statusOf(world), "NetworkNarrowed");
   assert.equal(narrowed(home(networkPolicy(["internet", "192.168.1.10:445"]))), undefined);
   const wide = home(networkPolicy(["0.0.0.0/0"]));
@@ -156,11 +156,11 @@ Deno.test("network: a grant that opens less than it says has the condition Netwo
   };
   const { conditions, ...status } = statusOf(wide);
   const old = { ...status, conditions: conditions!.filter(({ type }) => type !== "NetworkNarrowed") };
-  assert.deepEqual(events(old), ["NetworkNarrowed"], "an upgrade tells it");
+  assert.deepEqual(events(old), ["NetworkNarrowed"], "an upgrade reports it");
   assert.deepEqual(events(statusOf(wide)), []);
 });
 
-Deno.test("network: a control server that gives a node other addresses than a tailnet's opens nothing", () => {
+Deno.test("network: the control server assigns an address outside the tailnet: it stays closed", () => {
   for (
     const address of ["192.168.1.1", "10.0.0.7", "203.0.113.7", "100.100.100.200", "fd7a:115c:a1e0::53", "fd12::1"]
   ) {
@@ -176,7 +176,7 @@ Deno.test("network: a control server that gives a node other addresses than a ta
   assert.deepEqual(openedBy(home({}, { realm: other, settings }), "realm"), ["10.77.0.2/32"]);
 });
 
-Deno.test("network: with a tailnet of its own ranges, the rest of the carriers' range is private like a LAN", () => {
+Deno.test("network: a tailnet with custom ranges: the rest of 100.64.0.0/10 is private like a LAN", () => {
   const settings = parseSettings({ clusterRanges: { tailnet: ["100.64.0.0/16"] } });
   assert.deepEqual(openedBy(home(networkPolicy(["100.80.1.0/24"]), { settings })), ["100.80.1.0/24"]);
   assert.deepEqual(openedBy(home(networkPolicy(["100.64.1.0/24"]), { settings })), []);
@@ -188,13 +188,13 @@ const nodes = (
   ...addresses: string[]
 ): NodeSource[] => [{ name: "n1", podCIDRs: ["10.42.0.0/24"], addresses, resources: [] }];
 
-Deno.test("network: nodes that tell only addresses of the tailnet leave the LAN's unknown, unless they are named", () => {
+Deno.test("network: nodes report only tailnet addresses: LAN addresses are unknown unless configured", () => {
   const unread = { nodes: false, services: false, api: false, classes: false };
   const reported = (nodes: NodeSource[], settings = defaultSettings) =>
     clusterFacts({ nodes, services: [], api: [], classes: [], unread }, settings).lanUnknown;
   assert.match(
     reported(nodes("100.64.0.5", "fd7a:115c:a1e0::5"))!,
-    /^The nodes tell only addresses of the tailnet \(100\.64\./,
+    /^The nodes report only tailnet addresses \(100\.64\./,
   );
   assert.equal(reported(nodes("100.64.0.5", "192.168.1.5")), undefined);
   assert.equal(reported([]), undefined);
@@ -204,7 +204,7 @@ Deno.test("network: nodes that tell only addresses of the tailnet leave the LAN'
   );
 });
 
-Deno.test("network: where nodes are known by their tailnet addresses only, the LAN stays closed all the same", () => {
+Deno.test("network: nodes report only tailnet addresses: the LAN stays closed nevertheless", () => {
   const cluster = { ranges: [parseRange("100.64.0.5")!], extendedKeys: [], storageClasses: [] };
   const [block] = openedBy(home(networkPolicy(["0.0.0.0/0"]), { cluster }));
   assert.ok(block!.includes("-192.168.0.0/16"));

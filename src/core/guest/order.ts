@@ -1,11 +1,11 @@
-/** The order of safety: what closes before what opens. */
+/** Safe order of effects: closing before opening. */
 import { type Effect, type EffectStage, stagesOf } from "../effects.ts";
 import { type ObjectStage, type RowChange, stageOrder } from "./objects/row.ts";
 
 /**
- * Access goes first and comes last, the namespace with its Pod Security and the default deny stand before anything else, and
- * the quota before what lets traffic through. What runs ends after that, and before anything opens; where nothing can be
- * made any more nothing does.
+ * Orders the effects: access is removed first and granted last; the namespace with its Pod Security and the default
+ * deny come before everything else, and the quota before policies that open. Pods end after that and before anything
+ * opens. In a namespace in deletion nothing opens.
  */
 export function order(
   changes: readonly RowChange[],

@@ -1,4 +1,4 @@
-/** The plan for the namespace of one grantee's guests: the effects that lead to what should stand there, in a safe order. */
+/** Plans the guest namespace of one grantee: the effects that lead to the desired objects, in a safe order. */
 import type { Plan } from "../effects.ts";
 import { type Fault, Faults } from "../faults.ts";
 import { wakeIn } from "../instants.ts";
@@ -16,15 +16,15 @@ export interface GuestPlan extends Plan, Omit<Ending, "isEmpty" | "stages"> {
   faults: readonly Fault[];
   /** The sum of the grants. */
   sums: EntitlementSums;
-  /** The quota as it should be; undefined where nothing may be written. */
+  /** The desired quota; undefined if the namespace is left alone. */
   hard?: ResourceList;
 }
 
 /**
- * Plans the guest namespace. A namespace in which nothing is granted any more stays, closed: nothing stored is lost.
+ * Plans the guest namespace. Without grants it stays, closed, so that no stored data is lost.
  *
- * What closes doesn't depend on what opens, not even on whether that can be planned: a part that throws is a fault of
- * that part (see {@linkcode GuestPlan.faults}).
+ * Closing never depends on opening, not even on whether opening can be planned: a part that throws is a fault of that
+ * part only (see {@linkcode GuestPlan.faults}).
  */
 export function planGuest(world: GuestWorld): GuestPlan {
   const faults = new Faults(world.unread);

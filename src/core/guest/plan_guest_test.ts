@@ -52,7 +52,7 @@ const pod = (facts: Partial<PodFacts> & { name: string }, cpu = "1"): PodFacts =
   ...facts,
 });
 
-Deno.test("guest: everything is made in the order of safety, each object once, access last", () => {
+Deno.test("guest: objects are created in safe order, each once, access last", () => {
   const world = guestWorld({ realm: bob, grants: [grant({ spec: open("203.0.113.0/24") })] });
   const plan = planGuest(world);
   assert.deepEqual(stages(plan), [
@@ -64,13 +64,13 @@ Deno.test("guest: everything is made in the order of safety, each object once, a
     ["ConfigMap/keystone"],
   ]);
   const uncounted = afterWrites(world, plan, Infinity, false);
-  assert.deepEqual(writes(uncounted), [], "nobody comes in before admission counts");
+  assert.deepEqual(writes(uncounted), [], "nobody has access before admission enforces the quota");
   const counted = afterWrites(world, plan);
   assert.deepEqual(stages(planGuest(counted)), [["RoleBinding/keystone-guest"]]);
   assert.deepEqual(writes(carriedOut(counted)), []);
 });
 
-Deno.test("guest: nobody comes in while the default deny isn't there, whatever else stands", () => {
+Deno.test("guest: no default deny: nobody has access, whatever else is in force", () => {
   const world = converged(guestWorld({ realm: bob }));
   const open = { ...world, binding: undefined, policies: world.policies.filter(({ name }) => name !== "default-deny") };
   assert.deepEqual(writes(open), ["NetworkPolicy/default-deny"]);
@@ -95,13 +95,13 @@ Deno.test("guest: destinations open nothing while egressAllowed is false", () =>
   assert.ok(!policyNames(converged(guestWorld({ grants: [closed] }))).includes("grant-alice-to-bob"));
 });
 
-Deno.test("guest: with no address there is no policy, since an empty list of peers would allow everything", () => {
+Deno.test("guest: the node has no address: no policy, because an empty list of peers would allow everything", () => {
   for (const status of [{}, verified(), { ...verified("100.64.0.2"), conditions: [] }]) {
     assert.ok(!policyNames(converged(guestWorld({ realm: { ...bob, status } }))).includes("realm"));
   }
 });
 
-Deno.test("guest: what was verified for another identity or another pin opens nothing, however old the status is", () => {
+Deno.test("guest: the node was verified for another identity or pin: opens nothing", () => {
   assert.ok(policyNames(converged(guestWorld({ realm: bob }))).includes("realm"));
   const identity = "mallory.tailnet-name.ts.net";
   const { trustedNode: _, ...released } = bob;
@@ -110,7 +110,7 @@ Deno.test("guest: what was verified for another identity or another pin opens no
   }
 });
 
-Deno.test("guest: subjects are the realm's group, or those that the Realm names, and the account for them", () => {
+Deno.test("guest: subjects are the realm's group or the Realm's subjects, and their account", () => {
   const subjects = (known: RealmFacts) =>
     converged(guestWorld({ realm: known })).binding!.subjects.map(({ kind, name }) => [kind, name]);
   const account = (known: RealmFacts) => ["ServiceAccount", accountFor(known).name];
@@ -120,7 +120,7 @@ Deno.test("guest: subjects are the realm's group, or those that the Realm names,
   assert.notDeepEqual(account(named), account(realm()));
 });
 
-Deno.test("guest: at the last end access goes first, then what is open, then the share; the namespace stays", () => {
+Deno.test("guest: the last grant ends: access is removed first, then policies, then quota; the namespace stays", () => {
   const ending = grant({ spec: { ...open("203.0.113.0/24"), validity: { validUntil: at(1000) }, ...atOnce } });
   const world = { ...converged(guestWorld({ realm: bob, grants: [ending] })), now: now + 1000 };
   const plan = planGuest(world);
@@ -136,7 +136,7 @@ Deno.test("guest: at the last end access goes first, then what is open, then the
     "sorted",
   );
   const events = effectsOf(plan).flatMap((write) => "apply" in write ? write.events ?? [] : []);
-  assert.match(events[0]!.event.note, /The last grant to bob-home has ended: .*it is deleted 24 h after it is empty/);
+  assert.match(events[0]!.event.note, /The last grant to bob-home has ended\. .*it is deleted 24 h after it is empty/);
   const closed = converged(world);
   assert.deepEqual(new Set(Object.values(closed.quota!.specHard)), new Set(["0"]));
   assert.equal(closed.quota!.specHard["pods"], "0");
@@ -148,7 +148,7 @@ Deno.test("guest: at the last end access goes first, then what is open, then the
   assert.deepEqual(hardOf(again, "requests.cpu"), ["2"]);
 });
 
-Deno.test("guest: nothing is made for a grant that isn't in force", () => {
+Deno.test("guest: a grant isn't in force: nothing is created", () => {
   for (const spec of [{ validity: { validUntil: at(-1) } }, { validity: { validFrom: at(1) } }, { revocation: {} }]) {
     assert.deepEqual(writes(guestWorld({ grants: [grant({ spec })] })), []);
   }
@@ -156,7 +156,7 @@ Deno.test("guest: nothing is made for a grant that isn't in force", () => {
   assert.deepEqual(writes(guestWorld({ grants: [grant({ deletingSince: now })] })), []);
 });
 
-Deno.test("guest: on notice what runs goes on and nothing grows; the cordon is taken once", () => {
+Deno.test("guest: on notice: pods keep running and usage can't grow; the freeze is computed once", () => {
   const staying = grant({ name: "staying", status: active, spec: { hard: { cpu: 2 } } });
   const leaving = grant({ name: "leaving", status: active, spec: { hard: { cpu: 3 } } });
   const running = using(converged(guestWorld({ realm: bob, grants: [staying, leaving] })), { "requests.cpu": "4" });
@@ -179,7 +179,7 @@ Deno.test("guest: on notice what runs goes on and nothing grows; the cordon is t
   assert.deepEqual(hardOf(more, "requests.cpu"), ["11"], "a new grant is given in full");
 });
 
-Deno.test("guest: a cut of the terms is on notice too, and then drained", () => {
+Deno.test("guest: the terms are reduced: a notice, then a drain", () => {
   const status = {
     ...active,
     hard: { "requests.cpu": "4", "limits.cpu": "4" },
@@ -216,20 +216,26 @@ Deno.test("guest: a cut of the terms is on notice too, and then drained", () => 
   assert.deepEqual([planGuest(over).draining, planGuest(over).needsPods], [true, true]);
 });
 
-Deno.test("guest: grants that together give no cpu or no memory say that no pod can start", () => {
+Deno.test("guest: the grants include no cpu or no memory: they report that no pod can start", () => {
   const hint = (...hards: Record<string, string>[]) => {
     const world = converged(
       guestWorld({ realm: bob, grants: hards.map((hard, index) => grant({ name: `g${index}`, spec: { hard } })) }),
     );
     return enforcementsOf(world, planGuest(world)).get("g0")!.hint;
   };
-  assert.equal(hint({ memory: "1Gi" }), "No pod can start there: no grant gives cpu.");
-  assert.equal(hint({ "requests.storage": "1Gi" }), "No pod can start there: no grant gives cpu or memory.");
-  assert.equal(hint({ memory: "1Gi", cpu: "1", pods: "0" }), "No pod can start there: no grant gives pods.");
+  assert.equal(hint({ memory: "1Gi" }), "No pod can start in the namespace: no grant includes cpu.");
+  assert.equal(
+    hint({ "requests.storage": "1Gi" }),
+    "No pod can start in the namespace: no grant includes cpu or memory.",
+  );
+  assert.equal(
+    hint({ memory: "1Gi", cpu: "1", pods: "0" }),
+    "No pod can start in the namespace: no grant includes pods.",
+  );
   assert.equal(hint({ memory: "1Gi" }, { cpu: "1" }), undefined, "they add up");
 });
 
-Deno.test("guest: each cut has its own notice; a second one puts off no first", () => {
+Deno.test("guest: two reductions: each has its own notice, and the second doesn't delay the first", () => {
   const status = {
     ...active,
     hard: { "requests.cpu": "3", "limits.cpu": "3", "requests.memory": "4Gi" },
@@ -256,7 +262,7 @@ Deno.test("guest: each cut has its own notice; a second one puts off no first", 
   assert.equal(granted(skewed, "requests.memory"), "4Gi", "and nothing is cut");
 });
 
-Deno.test("guest: more cuts than a status holds share the latest notice", () => {
+Deno.test("guest: more reductions than the status holds: the rest shares the latest notice", () => {
   const reductions = Array.from({ length: 8 }, (_, index) => ({
     until: at((index + 1) * 10_000),
     hard: { "requests.cpu": `${20 - index}` },
@@ -267,10 +273,10 @@ Deno.test("guest: more cuts than a status holds share the latest notice", () => 
   const cuts = enforcementsOf(world, planGuest(world)).get("alice-to-bob")!.reductions;
   assert.equal(cuts.length, 8);
   assert.equal(cuts[7]!.until, now + 300_000);
-  assert.equal(cuts[7]!.hard.get("requests.cpu")!.toString(), "13", "what either of them keeps is kept");
+  assert.equal(cuts[7]!.hard.get("requests.cpu")!.toString(), "13", "the larger of both amounts stays");
 });
 
-Deno.test("guest: a key that one grant names takes nothing from another, and goes with the last", () => {
+Deno.test("guest: only one grant names a key: others aren't limited by it, and it ends with the last grant", () => {
   const widgets = "count/widgets.example.com";
   const first = grant({ name: "first" });
   const second = grant({ name: "second", spec: { hard: { [widgets]: 2 } } });
@@ -282,7 +288,7 @@ Deno.test("guest: a key that one grant names takes nothing from another, and goe
   assert.deepEqual(enforcementsOf(left, planGuest(left)).get("first")!.reductions, [], "and that is no cut");
 });
 
-Deno.test("guest: what remains keeps its pods; those above it go, lowest priority first, then the newest", () => {
+Deno.test("guest: usage exceeds the remaining grants: pods are evicted, lowest priority first, then the newest", () => {
   const staying = grant({ name: "staying", status: active, spec: { hard: { cpu: 2 } } });
   const ended = grant({
     name: "ended",
@@ -311,7 +317,7 @@ Deno.test("guest: what remains keeps its pods; those above it go, lowest priorit
   assert.equal(planGuest(using(draining, { "requests.cpu": "2" })).draining, false);
 });
 
-Deno.test("guest: at the last end all pods go; a quota that somebody lowered ends none", () => {
+Deno.test("guest: the last grant ends: all pods are evicted; a quota lowered by hand: none", () => {
   const ended = grant({ status: active, spec: { validity: { validUntil: at(1) }, ...atOnce } });
   const before = using(converged(guestWorld({ realm: bob, grants: [ended] })), {
     pods: "2",
@@ -326,7 +332,7 @@ Deno.test("guest: at the last end all pods go; a quota that somebody lowered end
   assert.equal(enforcementsOf(lowered, planGuest(lowered)).get("alice-to-bob")!.overcommitted.status, "True");
 });
 
-Deno.test("guest: while the clocks disagree nothing is ended, evicted or deleted", () => {
+Deno.test("guest: the clocks disagree: nothing is ended, evicted or deleted", () => {
   const ending = grant({ status: active, spec: { validity: { validUntil: at(1000) }, ...atOnce } });
   const world = using(converged(guestWorld({ realm: bob, grants: [ending] })), { "requests.cpu": "1" });
   const jumped = converged({ ...world, now: now + 3_600_000, skewMs: -3_600_000 });
@@ -334,7 +340,7 @@ Deno.test("guest: while the clocks disagree nothing is ended, evicted or deleted
   assert.deepEqual(hardOf(jumped, "requests.cpu", "pods"), ["1", "0"], "cordoned");
 });
 
-Deno.test("guest: a namespace that Keystone did not make is left alone until it is handed over", () => {
+Deno.test("guest: a namespace not made by Keystone: left alone until it is handed over", () => {
   const foreign = {
     name: "guest-bob-home",
     uid: "u",
@@ -352,7 +358,7 @@ Deno.test("guest: a namespace that Keystone did not make is left alone until it 
   assert.deepEqual(stages(planGuest(adopted))[0], ["adopt guest-bob-home"]);
 });
 
-Deno.test("guest: a namespace that was made for another identity is closed, and kept, until it is handed over", () => {
+Deno.test("guest: a namespace made for another identity: kept closed until it is handed over", () => {
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
   assert.equal(world.namespace!.annotations["keystone.io/grantee"], "Realm/bob-home/bob-home.tailnet-name.ts.net/n1");
   const other = realm({ spec: { identity: "mallory.tailnet-name.ts.net" }, status: verified("100.64.0.9") });
@@ -366,7 +372,7 @@ Deno.test("guest: a namespace that was made for another identity is closed, and 
     const closed = converged(next);
     assert.deepEqual(hardOf(closed, "requests.cpu"), ["2"], "nothing is added for the new one");
     const { access } = enforcementsOf(closed, planGuest(closed)).get("more")!;
-    assert.match(access.message, /was made for Realm\/bob-home\/bob-home\.tailnet-name\.ts\.net\/n1/);
+    assert.match(access.message, /was created for Realm\/bob-home\/bob-home\.tailnet-name\.ts\.net\/n1/);
     const given = {
       ...closed,
       namespace: { ...closed.namespace!, annotations: { ...closed.namespace!.annotations, "keystone.io/adopt": "x" } },
@@ -375,21 +381,21 @@ Deno.test("guest: a namespace that was made for another identity is closed, and 
   }
 });
 
-Deno.test("guest: a realm that comes back is the same one when its node has answered, not before", () => {
+Deno.test("guest: a deleted Realm is created again: the same one only once its node is verified", () => {
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
   const back = realm({ status: {} });
   const waiting = converged({ ...world, realm: back });
   assert.equal(waiting.binding, undefined);
   const { access } = enforcementsOf(waiting, planGuest(waiting)).get("alice-to-bob")!;
   assert.deepEqual(access.reason, "NamespaceConflict");
-  assert.match(access.message, /no node is trusted with Realm bob-home yet: nobody is let in until that one is/);
+  assert.match(access.message, /Realm bob-home has no trusted node yet\. Nobody has access until that node is/);
   assert.ok(converged({ ...waiting, realm: bob }).binding);
-  // One that never had a node, since there is no tailnet, is told by its identity alone.
+  // Without a tailnet there is no node, so the identity alone decides.
   const plain = converged(guestWorld({ grants: [grant({ status: active })] }));
   assert.ok(converged({ ...converged({ ...plain, realm: undefined }), realm: realm() }).binding);
 });
 
-Deno.test("guest: when the Realm goes, what runs stays as it was admitted, and what drifts is repaired", () => {
+Deno.test("guest: the Realm is deleted: pods keep the rules they were admitted by, and drift is repaired", () => {
   const trusted = realm({ spec: { trustLevel: "internal" }, status: verified("100.64.0.2"), trustedNode: "n1" });
   const running = grant({
     status: {
@@ -418,19 +424,19 @@ Deno.test("guest: when the Realm goes, what runs stays as it was admitted, and w
   );
   const { network, access, quota } = enforcementsOf(lost, planGuest(lost)).get("alice-to-bob")!;
   assert.deepEqual([network.reason, access.reason, quota.status], ["GranteeUnknown", "GranteeUnknown", "True"]);
-  assert.match(network.message, /The way to and from the node of bob-home is closed: There is no Realm bob-home\./);
-  // Of one that was made before this was on record, the label tells.
+  assert.match(network.message, /Traffic to and from the node of bob-home is denied: There is no Realm bob-home\./);
+  // A namespace from a version without the record: the label decides.
   const { "keystone.io/trust": _, ...annotations } = world.namespace!.annotations;
   assert.equal(
     levelOf(converged({ ...world, realm: undefined, namespace: { ...world.namespace!, annotations } })),
     "baseline",
   );
-  // What nobody could have written counts for nothing.
+  // An invalid record is ignored.
   const forged = { ...lost.namespace!, annotations: { ...annotations, "keystone.io/trust": "root" }, labels };
   assert.equal(levelOf(converged({ ...lost, namespace: forged })), "restricted");
 });
 
-Deno.test("guest: a node that isn't verified closes its way at once, and the grants say why", () => {
+Deno.test("guest: the node isn't verified: its policy closes at once, and the grants report the reason", () => {
   const world = converged(guestWorld({ realm: bob, grants: [grant({ spec: open("bob-home:22", "203.0.113.0/24") })] }));
   const message = "Another node (n2) has taken the name.";
   const condition = { type: "IdentityVerified", reason: "NodeReplaced", message, lastTransitionTime: "" };
@@ -443,18 +449,18 @@ Deno.test("guest: a node that isn't verified closes its way at once, and the gra
   assert.ok(closed.binding, "its people are let in as before");
   const { network, destinations } = enforcementsOf(closed, planGuest(closed)).get("alice-to-bob")!;
   assert.deepEqual([network.status, network.reason], ["False", "NodeReplaced"]);
-  assert.match(network.message, /^The way to and from the node of bob-home is closed: Another node \(n2\) has taken/);
+  assert.match(network.message, /^Traffic to and from the node of bob-home is denied: Another node \(n2\) has taken/);
   assert.match(destinations[0]!.error!, /^Another node \(n2\)/);
   assert.deepEqual(destinations[1]!.addresses, ["203.0.113.0/24"]);
-  // While nobody can be asked it is said, and nothing is wrong.
+  // While the tailnet can't be queried this is shown, but not as an error.
   const unknown = { ...bob, status: { conditions: [{ ...condition, status: "Unknown" as const }] } };
   const waiting = converged({ ...world, realm: unknown, grants: [grant()] });
   const enforcement = enforcementsOf(waiting, planGuest(waiting)).get("alice-to-bob")!;
   assert.equal(enforcement.network.status, "True");
-  assert.match(enforcement.network.message, /The way to and from the node of bob-home is closed: Another node/);
+  assert.match(enforcement.network.message, /Traffic to and from the node of bob-home is denied: Another node/);
 });
 
-Deno.test("guest: proxies that stand for the node are open both ways, and as a destination with its port", () => {
+Deno.test("guest: proxies to the node: open in both directions, and as a destination with its port", () => {
   const proxy = {
     namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "tailscale" } },
     podSelector: { matchLabels: { app: "egress-bob" } },
@@ -471,7 +477,7 @@ Deno.test("guest: proxies that stand for the node are open both ways, and as a d
   }]);
 });
 
-Deno.test("guest: a node that a person trusts instead of another inherits what was made for that", () => {
+Deno.test("guest: a person trusts another node: it inherits the namespace", () => {
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
   const status = { ...verified("100.64.0.9"), trustedNode: "n2", trustedBefore: ["n1"] };
   const next = converged({
@@ -485,12 +491,12 @@ Deno.test("guest: a node that a person trusts instead of another inherits what w
   }]);
 });
 
-Deno.test("guest: a namespace on its way out is waited for", () => {
+Deno.test("guest: a namespace is being deleted: the grant waits", () => {
   const world = converged(guestWorld());
   assert.deepEqual(writes({ ...world, namespace: { ...world.namespace!, deleting: true } }), []);
 });
 
-Deno.test("guest: a namespace that is handed over is left alone until something is granted, and its volumes are kept", () => {
+Deno.test("guest: a namespace is handed over: left alone until a grant is in force, and its volumes are kept", () => {
   const given = { "keystone.io/adopt": "bob-home" };
   const foreign = {
     name: "guest-bob-home",
@@ -505,12 +511,12 @@ Deno.test("guest: a namespace that is handed over is left alone until something 
     spec: { validity: { validUntil: at(1) }, termination: { noticeSeconds: 0, volumes: "Delete" } },
   });
   const taken = converged(guestWorld({ namespace: foreign, grants: [granted] }));
-  assert.equal(taken.namespace!.annotations["keystone.io/volumes"], "Retain", "whoever stored them said nothing");
+  assert.equal(taken.namespace!.annotations["keystone.io/volumes"], "Retain", "no grant applied to the stored volumes");
   const ended = { ...using(taken, { persistentvolumeclaims: "1" }), now: now + 1 };
   assert.ok(!writes(afterWrites(ended, planGuest(ended))).includes("-volumes"));
 });
 
-Deno.test("guest: what says that it is closed is taken off by the next grant, whoever has written it", () => {
+Deno.test("guest: a new grant in a closed namespace: the closed marks are removed, whoever wrote them", () => {
   const world = converged(guestWorld({ realm: bob }));
   for (const mark of ["annotations", "labels"] as const) {
     const key = mark === "labels" ? "keystone.io/locked" : "keystone.io/ended-at";
@@ -523,7 +529,7 @@ Deno.test("guest: what says that it is closed is taken off by the next grant, wh
   }
 });
 
-Deno.test("guest: a word to adopt what is the realm's already is taken off, lest it serve another later", () => {
+Deno.test("guest: an adopt annotation on the realm's own namespace: removed, so that no later realm can use it", () => {
   const said = (world: GuestWorld): GuestWorld => {
     const annotations = { ...world.namespace!.annotations, "keystone.io/adopt": "yes" };
     return { ...world, namespace: { ...world.namespace!, annotations } };
@@ -534,16 +540,16 @@ Deno.test("guest: a word to adopt what is the realm's already is taken off, lest
   const closed = converged({ ...world, grants: [] });
   assert.deepEqual(writes(said(closed)), ["adopt guest-bob-home"]);
   assert.deepEqual(converged(said(closed)), closed);
-  // While nobody is known by the name, it may be meant for who comes.
+  // Without a Realm of the name, the annotation may be meant for a later one.
   assert.deepEqual(writes(said(converged({ ...world, realm: undefined }))), []);
 });
 
-Deno.test("guest: a grant that lost its finalizer, as by kubectl replace, stays in force", () => {
+Deno.test("guest: a grant lost its finalizer, as by kubectl replace: stays in force", () => {
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })] }));
   assert.deepEqual(writes({ ...world, grants: [grant({ status: active, finalized: false })] }), []);
 });
 
-Deno.test("guest: while a restored grant waits for its Realm the namespace is closed, but nobody is evicted and nothing deleted", () => {
+Deno.test("guest: a restored grant waits for its Realm: the namespace closes without evictions or deletions", () => {
   const world = using(converged(guestWorld({ realm: bob, grants: [grant({ status: active })] })), { pods: "3" });
   const restored = { ...world, realm: undefined, grants: [grant()], now: now + 1_000_000 };
   const waiting = converged(restored);
@@ -555,7 +561,7 @@ Deno.test("guest: while a restored grant waits for its Realm the namespace is cl
   assert.deepEqual(hardOf(back, "pods"), ["50"]);
 });
 
-Deno.test("guest: a device that is taken out of the terms runs the ladder like any cut", () => {
+Deno.test("guest: a device is removed from the terms: notice and drain, like any reduction", () => {
   const gpu = "requests.nvidia.com/gpu";
   const status = { ...active, hard: { "requests.cpu": "2", [gpu]: "1" } };
   const before = grant({ status, spec: { hard: { cpu: 2, [gpu]: "1" } } });
@@ -565,7 +571,7 @@ Deno.test("guest: a device that is taken out of the terms runs the ladder like a
   assert.deepEqual(hardOf(converged(cut), gpu), ["1"], "on notice it still holds");
 });
 
-Deno.test("guest: the end of a grant that tells storage classes apart takes none from the others", () => {
+Deno.test("guest: a grant with storage classes ends: the others keep theirs", () => {
   const fast = "fast.storageclass.storage.k8s.io/requests.storage";
   const any = grant({ name: "any", status: active, spec: { hard: { "requests.storage": "100Gi" } } });
   const one = grant({ name: "one", spec: { hard: { [fast]: "10Gi" }, validity: { validUntil: at(1) }, ...atOnce } });
@@ -575,7 +581,7 @@ Deno.test("guest: the end of a grant that tells storage classes apart takes none
   assert.deepEqual(hardOf(left, "requests.storage", fast), ["100Gi", "100Gi"]);
 });
 
-Deno.test("guest: load balancers beyond a ceiling that was lowered go by the ladder", () => {
+Deno.test("guest: the trust level is lowered: load balancers end after a notice", () => {
   const own = { ...bob, spec: { ...bob.spec, trustLevel: "internal" as const } };
   const lb = "services.loadbalancers";
   const status = { ...active, hard: { [lb]: "2", "requests.cpu": "1" } };
@@ -589,7 +595,7 @@ Deno.test("guest: load balancers beyond a ceiling that was lowered go by the lad
   );
 });
 
-Deno.test("guest: while a Realm is lost destinations close as the terms say, and none opens", () => {
+Deno.test("guest: the Realm is missing: destinations close by the terms, and none opens", () => {
   const status = {
     ...active,
     hard: { "requests.cpu": "2" },
@@ -608,7 +614,7 @@ Deno.test("guest: while a Realm is lost destinations close as the terms say, and
   assert.equal(policyOf(converged(more), "grant-alice-to-bob").spec.egress![0]!.to!.length, 1);
 });
 
-Deno.test("shares: an ended grant waits for its own end only, not for what else is to be written", () => {
+Deno.test("enforcement: an ended grant doesn't wait for other writes", () => {
   const ending = grant({ name: "ending", spec: { validity: { validUntil: at(1) }, ...atOnce } });
   const world = converged(guestWorld({ realm: bob, grants: [ending, grant()] }));
   const over = converged({ ...world, now: now + 1 });
@@ -703,7 +709,7 @@ Deno.test("guest: drift is repaired, object by object", () => {
   for (const [that, drifted, expected] of cases) assert.deepEqual(writes(drifted), expected, that);
 });
 
-Deno.test("guest: foreign labels and keys that only take away are left alone", () => {
+Deno.test("guest: foreign labels, and quota keys that only restrict: left alone", () => {
   const world = converged(guestWorld());
   const touched = {
     ...world,
@@ -716,7 +722,7 @@ Deno.test("guest: foreign labels and keys that only take away are left alone", (
   assert.deepEqual(writes(touched), []);
 });
 
-Deno.test("guest: trust sets the Pod Security level and whether DNS is open; a realm that is gone gets the strictest", () => {
+Deno.test("guest: the trust level sets Pod Security and DNS; without the Realm the strictest applies", () => {
   const level = (world: GuestWorld) => converged(world).namespace!.labels["pod-security.kubernetes.io/enforce"];
   assert.equal(level(guestWorld({ realm: realm({ spec: { trustLevel: "internal" } }) })), "baseline");
   assert.equal(level(guestWorld({ realm: realm({ spec: { trustLevel: "partner" } }) })), "restricted");
@@ -730,7 +736,7 @@ Deno.test("guest: trust sets the Pod Security level and whether DNS is open; a r
   ]);
 });
 
-Deno.test("guest: a lost realm loses access and its own policy at once, nothing grows, and the rest stays", () => {
+Deno.test("guest: the Realm is deleted: access and its own policy close at once, usage can't grow, the rest stays", () => {
   const resolvedDestinations = [{ destination: "203.0.113.0/24" }];
   const held = { ...active, hard: { "requests.cpu": "2", pods: "50" }, resolvedDestinations };
   const world = using(
@@ -750,7 +756,7 @@ Deno.test("guest: a lost realm loses access and its own policy at once, nothing 
   }
 });
 
-Deno.test("guest: what a grantee is no longer trusted with closes at once", () => {
+Deno.test("guest: the trust level is lowered: destinations beyond it close at once", () => {
   const spec = { ...open("203.0.113.0/24", "bob-home:22"), validity: { validUntil: at(86_400_000) } };
   const status = {
     ...active,
@@ -762,7 +768,7 @@ Deno.test("guest: what a grantee is no longer trusted with closes at once", () =
   assert.deepEqual(egress!.flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!.cidr)), ["100.64.0.2/32"]);
 });
 
-Deno.test("shares: applied means that admission counts, not that it was asked to", () => {
+Deno.test("enforcement: Applied only once admission enforces the quota", () => {
   const world = converged(guestWorld());
   const enforcement = (changed: Partial<GuestWorld["quota"] & object>) => {
     const observed = { ...world, quota: { ...world.quota!, ...changed } };
@@ -771,15 +777,15 @@ Deno.test("shares: applied means that admission counts, not that it was asked to
   const { statusHard, used, specHard } = world.quota!;
   assert.equal(enforcement({}).quota.status, "True");
   assert.equal(enforcement({ statusHard: {} }).quota.reason, "QuotaPending");
-  assert.match(enforcement({ statusHard: {} }).quota.message, /the controller manager has not put it into force yet/);
+  assert.match(enforcement({ statusHard: {} }).quota.message, /the controller manager has not applied it yet/);
   assert.equal(enforcement({ statusHard: { ...statusHard, "requests.cpu": "1" } }).quota.reason, "QuotaPending");
-  assert.match(enforcement({ used: {} }).quota.message, /not counted yet for .*requests\.cpu/);
+  assert.match(enforcement({ used: {} }).quota.message, /has no usage yet for .*requests\.cpu/);
   assert.equal(enforcement({ specHard: { ...specHard, "requests.cpu": "1" } }).quota.reason, "Applying");
   const { ["count/jobs.batch"]: _, ...withoutJobs } = used;
   assert.equal(enforcement({ used: withoutJobs }).quota.status, "True", "a kind that isn't there can't be counted");
 });
 
-Deno.test("shares: an ended grant is enforced until all that closes has been written and is in force", () => {
+Deno.test("enforcement: an ended grant counts as enforced until all closing writes are in force", () => {
   const ending = grant({ spec: { validity: { validUntil: at(1000) }, ...atOnce } });
   const world = { ...converged(guestWorld({ grants: [ending] })), now: now + 1000 };
   const enforced = (observed: GuestWorld) =>
@@ -790,7 +796,7 @@ Deno.test("shares: an ended grant is enforced until all that closes has been wri
   assert.equal(enforced(converged(world)), false);
 });
 
-Deno.test("guest: what an apply doesn't state it doesn't take away, so what others have added is overruled or let be", () => {
+Deno.test("guest: fields added by others: overruled if they open something, else left alone", () => {
   const world = converged(guestWorld({ realm: bob }));
   const deny = policyOf(world, "default-deny");
   const opened = { ...deny, spec: { ...deny.spec, egress: [{}] } };
@@ -805,7 +811,7 @@ Deno.test("guest: what an apply doesn't state it doesn't take away, so what othe
   assert.deepEqual(writes(carriedOut(scribbled)), []);
 });
 
-Deno.test("guest: nobody is evicted while the clocks disagree, not for an end that was before either", () => {
+Deno.test("guest: the clocks disagree: no pod is evicted, even for an earlier end", () => {
   const ended = grant({ status: { phase: "Expired" }, spec: { validity: { validUntil: at(-1000) } } });
   const over = using(converged(guestWorld({ realm: bob, grants: [grant({ name: "first" }), ended] })), { pods: "99" });
   const world = { ...over, pods: [pod({ name: "a" })], now: now + 3_600_000 };
@@ -816,7 +822,7 @@ Deno.test("guest: nobody is evicted while the clocks disagree, not for an end th
   assert.deepEqual([skewed.stages, skewed.draining], [[], true]);
 });
 
-// Any set of grants, some of them ended, deleted, open or closed, at any step of carrying out the plan.
+// Any set of grants, some ended, deleted, open or closed, at any step of the plan's execution.
 const anyGrant = (name: string) =>
   fc.record({
     hard: fc.dictionary(
@@ -850,7 +856,7 @@ const anyWorld = fc.tuple(
 )
   .map(([a, b, c, status]) => guestWorld({ grants: [a, b, c], realm: { ...bob, status } }));
 
-Deno.test("guest: plans come to an end, from any earlier state, also when they broke off", () => {
+Deno.test("guest: any earlier state, even after an interruption: plans converge", () => {
   fc.assert(fc.property(anyWorld, anyWorld, fc.nat(12), fc.boolean(), (before, after, count, counted) => {
     const earlier = converged(before);
     const broken = afterWrites(earlier, planGuest(earlier), count, counted);
@@ -859,7 +865,7 @@ Deno.test("guest: plans come to an end, from any earlier state, also when they b
   }));
 });
 
-Deno.test("guest: at every step nothing opens before deny and quota, and nobody is let in before both hold", () => {
+Deno.test("guest: after every step: nothing opens and nobody has access before deny and quota are in force", () => {
   fc.assert(fc.property(anyWorld, fc.boolean(), (world, counted) => {
     for (let round = 0; round < 3; round++) {
       const plan = planGuest(world);
@@ -880,7 +886,7 @@ Deno.test("guest: at every step nothing opens before deny and quota, and nobody 
   }));
 });
 
-Deno.test("guest: the order in which grants arrive changes nothing", () => {
+Deno.test("guest: the order of the grants doesn't matter", () => {
   fc.assert(fc.property(anyWorld, (world) => {
     const other = { ...world, grants: [...world.grants].reverse() };
     const sorted = (plan: GuestPlan) =>
@@ -889,7 +895,7 @@ Deno.test("guest: the order in which grants arrive changes nothing", () => {
   }));
 });
 
-Deno.test("guest: the quota says which StorageClasses make volumes, follows them, and keeps that while none can be read", () => {
+Deno.test("guest: the quota records the provisioning StorageClasses, and keeps them while the classes can't be read", () => {
   const offering = (...provisioningClasses: string[]) => {
     const world = guestWorld({ realm: bob, grants: [grant()] });
     return { ...world, cluster: { ...world.cluster, provisioningClasses } };
@@ -903,12 +909,12 @@ Deno.test("guest: the quota says which StorageClasses make volumes, follows them
   assert.deepEqual(writes({ ...lifecycle, cluster: unread }), []);
   assert.equal(converged(offering()).quota!.provisioningClasses, "");
   const foreign = { ...lifecycle, quota: { ...lifecycle.quota!, provisioningClasses: "fast,premade,slow" } };
-  assert.deepEqual(writes(foreign), ["ResourceQuota/keystone"], "what somebody else has written there goes");
+  assert.deepEqual(writes(foreign), ["ResourceQuota/keystone"], "a value written by somebody else is removed");
 });
 
 const device = "requests.example.com/gpu";
 
-/** A grant of cpu only, on a cluster whose nodes have begun to offer devices that a pod has asked for before. */
+/** A grant of cpu only, on a cluster whose nodes now offer a device that an existing pod uses. */
 function withStrayDevice(): { world: GuestWorld; pods: PodFacts[] } {
   const cluster = { ranges: [], extendedKeys: [device], storageClasses: [] };
   const world = converged(guestWorld({ realm: bob, grants: [grant({ status: active })], cluster }));
@@ -923,7 +929,7 @@ function withStrayDevice(): { world: GuestWorld; pods: PodFacts[] } {
   return { world: using(world, { [device]: "1", pods: "2" }), pods };
 }
 
-Deno.test("guest: pods that use a device that was never granted are ended, without a notice and without an end", () => {
+Deno.test("guest: pods use a device that was never granted: deleted without a notice", () => {
   const { world, pods } = withStrayDevice();
   const unseen = planGuest(world);
   assert.deepEqual([unseen.stages, unseen.needsPods, unseen.draining], [[], true, false]);
@@ -934,7 +940,7 @@ Deno.test("guest: pods that use a device that was never granted are ended, witho
   assert.equal(planGuest(using({ ...world, pods }, { [device]: "0" })).needsPods, false);
 });
 
-Deno.test("guest: a device that a grant gives is no stray, nor one while it isn't sure what is granted", () => {
+Deno.test("guest: the device is granted, or the grants are uncertain: no pods are deleted", () => {
   const { world, pods } = withStrayDevice();
   const given = converged({ ...world, pods, grants: [grant({ status: active, spec: { hard: { [device]: "1" } } })] });
   assert.deepEqual(writes(using(given, { [device]: "1" })), []);
@@ -943,7 +949,7 @@ Deno.test("guest: a device that a grant gives is no stray, nor one while it isn'
   assert.deepEqual(writes(using(converged(unsure), { [device]: "1" })).filter((write) => write.includes("Pod/")), []);
 });
 
-Deno.test("guest: where nothing is granted any more every pod goes, whatever is known of it", () => {
+Deno.test("guest: no grant is left: every pod is evicted, even an unreadable one", () => {
   const ended = { validity: { validUntil: at(-1000) }, termination: { drainSeconds: 60 } };
   const world = converged(guestWorld({
     realm: bob,

@@ -1,5 +1,5 @@
 /**
- * What a ResourceQuota counts of a pod. Source: PodUsageFunc in pkg/quota/v1/evaluator/core/pods.go and PodRequests in
+ * Quota usage of a pod. Source: PodUsageFunc in pkg/quota/v1/evaluator/core/pods.go and PodRequests in
  * k8s.io/component-helpers/resource.
  */
 import type { Container, PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
@@ -8,7 +8,7 @@ import { maxQuantity, parseQuantity, type Quantity } from "../../../lib/quantity
 type Resources = ReadonlyMap<string, Quantity>;
 type Side = "requests" | "limits";
 
-/** The quota's keys with the amounts that the pod takes of each, `pods: 1` included. */
+/** Returns the pod's usage under each quota key, including `pods: 1`. */
 export function podUsage(spec: PodSpec): Map<string, Quantity> {
   const usage = new Map<string, Quantity>([["pods", parseQuantity("1")]]);
   for (const side of ["requests", "limits"] as const) {
@@ -18,8 +18,8 @@ export function podUsage(spec: PodSpec): Map<string, Quantity> {
 }
 
 /**
- * The larger of what its containers need together and of what any step of its start needs, and its overhead. Sidecars
- * (init containers that go on) count with both.
+ * Returns the larger of the sum over its containers and the maximum over its start steps, plus its overhead. Sidecars
+ * (init containers that keep running) count in both.
  */
 function effective(spec: PodSpec, side: Side): Map<string, Quantity> {
   let running = sum(...(spec.containers ?? []).map((container) => resourcesOf(container, side)));
@@ -36,11 +36,11 @@ function effective(spec: PodSpec, side: Side): Map<string, Quantity> {
     }
   }
   const total = larger(running, starting);
-  // What the pod says as a whole takes the place of the sum of its parts (KEP-2837).
+  // Pod-level resources replace the sum of the containers' (KEP-2837).
   for (const [resource, quantity] of quantities(spec.resources?.[side])) total.set(resource, quantity);
   const overhead = quantities(spec.overhead);
   if (side === "requests") return sum(total, overhead);
-  // What has no limit gets none by what the runtime takes.
+  // The overhead is added only to resources that have a limit.
   return sum(total, new Map([...overhead].filter(([name]) => (total.get(name)?.sign() ?? 0) > 0)));
 }
 

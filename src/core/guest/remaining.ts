@@ -1,36 +1,34 @@
-/** Pods that were ended and are still there, and why. */
+/** Pods that still exist after their eviction or deletion, and the reasons. */
 import type { PodFacts } from "../facts.ts";
 
-/** Whether it runs, or was ended and hasn't gone. One that has finished by itself does nothing any more. */
+/** Reports whether the pod runs or is terminating. One that has finished by itself doesn't count. */
 export const isThere = ({ finished, terminating }: PodFacts): boolean => !finished || terminating;
 
-/** Whether it was ended and a finalizer holds it. */
+/** Reports whether the pod is terminating and held by a finalizer. */
 export const isHeld = ({ terminating, finalizers }: PodFacts): boolean => terminating && finalizers.length > 0;
 
-/** The Job controller takes it off by itself; of finalizers, pods of guests may have this one. */
+/** The only finalizer that guests' pods may have; the Job controller removes it by itself. */
 const jobTracking = "batch.kubernetes.io/job-tracking";
 
-/** The pod without the finalizer that goes by itself while jobs come and go. */
+/** Returns the pod without the finalizer that the Job controller removes by itself. */
 export const withoutTracking = (pod: PodFacts): PodFacts => ({
   ...pod,
   finalizers: pod.finalizers.filter((each) => each !== jobTracking),
 });
 
-/** How many pods are named; more are counted. */
+/** Number of pods to name; further ones are only counted. */
 const mostNamed = 5;
 
-/** Names pods that are held by finalizers. */
+/** Describes pods held by finalizers. */
 export const heldText = (pods: readonly PodFacts[]): string =>
-  `Pods that were ended are held by finalizers: ${
+  `Terminating pods are held by finalizers: ${
     listed(pods, ({ name, finalizers }) => `${name} (${finalizers.join(", ")})`)
-  }. Let their owners finish, or remove the finalizers.`;
+  }. Wait for the finalizers' owners, or remove the finalizers.`;
 
-/** Names pods that were ended and don't go. */
+/** Describes pods that don't terminate. */
 export const remainingText = (pods: readonly PodFacts[]): string =>
-  `Pods that were ended are still there: ${
-    listed(pods, ({ name }) => name)
-  }. Their nodes haven't confirmed that they ` +
-  "have stopped; repair the nodes, or delete those that are gone for good.";
+  `Terminating pods still exist: ${listed(pods, ({ name }) => name)}. Their nodes haven't confirmed that they have ` +
+  "stopped; repair the nodes, or delete nodes that no longer exist.";
 
 function listed(pods: readonly PodFacts[], text: (pod: PodFacts) => string): string {
   const sorted = [...pods].sort((a, b) => a.name < b.name ? -1 : 1);

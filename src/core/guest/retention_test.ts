@@ -35,10 +35,10 @@ const after = (world: GuestWorld): GuestWorld => {
   const { stored: _, ...next } = afterWrites(world, planGuest(world));
   return next;
 };
-/** Closed, and known to be empty. */
+/** A namespace that is closed and known to be empty. */
 const empty = () => after(listed(closed("Retain")));
 
-Deno.test("retention: an empty namespace goes a day after it was found to be closed and empty, if it is so still", () => {
+Deno.test("retention: closed and empty for a day, and still so: deleted", () => {
   const world = closed("Retain");
   assert.deepEqual([does(world), planGuest(world).needsStored], [[], true], "the quota's word isn't enough");
   assert.deepEqual(does({ ...world, storedError: "no" }), [], "nor is none");
@@ -50,7 +50,7 @@ Deno.test("retention: an empty namespace goes a day after it was found to be clo
   assert.deepEqual(does(listed(due)), ["delete guest-bob-home"]);
 });
 
-Deno.test("retention: what was restored meanwhile is found before the deletion, and keeps the namespace for good", () => {
+Deno.test("retention: data restored meanwhile: found before the deletion, and the namespace is kept permanently", () => {
   const due = { ...empty(), now: now + 1000 + day };
   for (const stored of [{ claims: 1, snapshots: 0 }, { claims: 0, snapshots: 1 }]) {
     const kept = after(listed(due, stored));
@@ -59,7 +59,7 @@ Deno.test("retention: what was restored meanwhile is found before the deletion, 
   }
 });
 
-Deno.test("retention: a namespace that was made for another is found empty, and goes, as any other", () => {
+Deno.test("retention: an empty namespace made for another identity: deleted like any other", () => {
   const world = { ...closed("Retain"), realm: realm({ spec: { identity: "bob-home.elsewhere.ts.net" } }) };
   const found = after(listed(world));
   assert.notEqual(record(found)["keystone.io/empty-since"], undefined);
@@ -67,13 +67,17 @@ Deno.test("retention: a namespace that was made for another is found empty, and 
   assert.deepEqual(does(listed({ ...found, now: now + 1000 + day })), ["delete guest-bob-home"]);
 });
 
-Deno.test("retention: claims are kept, unless every grant said otherwise", () => {
+Deno.test("retention: claims are kept unless every grant specifies Delete", () => {
   const kept = closed("Retain", "2");
   assert.equal(record(kept)["keystone.io/kept"], "true");
   assert.deepEqual(does(listed({ ...kept, now: now + 99 * day }, { claims: 2, snapshots: 0 })), []);
   const freed = counting(kept, "0");
-  assert.deepEqual(does(listed({ ...freed, now: now + 99 * day })), [], "one that has kept some goes by hand");
-  assert.deepEqual(does({ ...kept, grants: [ending("Delete")] }), [], "one that said Retain is remembered");
+  assert.deepEqual(
+    does(listed({ ...freed, now: now + 99 * day })),
+    [],
+    "a namespace that has kept volumes is deleted only by hand",
+  );
+  assert.deepEqual(does({ ...kept, grants: [ending("Delete")] }), [], "a grant with Retain is recorded");
   const again = converged({ ...kept, grants: [grant({ name: "next", spec: { termination: { volumes: "Delete" } } })] });
   assert.equal(record(again)["keystone.io/volumes"], "Retain", "also by those that come after it");
   assert.equal(record(again)["keystone.io/kept"], "true");
@@ -81,7 +85,7 @@ Deno.test("retention: claims are kept, unless every grant said otherwise", () =>
   assert.deepEqual(does(closed("Delete", "2")), ["delete claims"]);
   assert.deepEqual(does(closed("Delete", "1k")), ["delete claims"], "however the count is written");
   const gone = counting(closed("Delete", "2"), "0");
-  assert.deepEqual(does(listed(gone, { claims: 1, snapshots: 0 })), ["delete claims"], "also what isn't counted yet");
+  assert.deepEqual(does(listed(gone, { claims: 1, snapshots: 0 })), ["delete claims"], "including uncounted claims");
   assert.equal(record(after(listed(gone)))["keystone.io/empty-since"] !== undefined, true);
 });
 
@@ -90,7 +94,7 @@ const others: [string, Partial<NamespaceFacts>][] = [
   ["made by an earlier version", { annotations: {} }],
 ];
 for (const [what, facts] of others) {
-  Deno.test(`retention: of a namespace that was ${what} nothing is deleted, and how to do it is said`, () => {
+  Deno.test(`retention: a namespace that was ${what}: nothing is deleted, and the event has the command`, () => {
     for (const volumes of ["Retain", "Delete"] as const) {
       const before = { ...counting(begun(volumes), "1"), pods: [], now: now + 501 * day };
       const seen = { ...before, namespace: { ...before.namespace!, ...facts } };
@@ -105,14 +109,14 @@ for (const [what, facts] of others) {
   });
 }
 
-Deno.test("retention: what is recorded of another namespace of that name counts for nothing", () => {
+Deno.test("retention: records of an earlier namespace of the name: ignored", () => {
   const found = empty();
   const restored = (facts: Partial<NamespaceFacts>): GuestWorld => ({
     ...found,
     now: now + 500 * day,
     namespace: { ...found.namespace!, ...facts },
   });
-  // Its end as well: pods that a restore has brought get their time.
+  // Its end is recorded again, so that restored pods get their drain time.
   const other = restored({ uid: "another", createdAt: now + 499 * day });
   const [write] = effectsOf(planGuest(other));
   assert.equal(
@@ -121,13 +125,13 @@ Deno.test("retention: what is recorded of another namespace of that name counts 
     at(500 * day).replace(".000", ""),
   );
   assert.deepEqual(does(listed(other)).filter((what) => what !== "writes"), []);
-  // One that is made anew at once, from the same manifest.
+  // A namespace created again at once from the same manifest.
   const copied = restored({ uid: "another" });
   assert.deepEqual(does(listed(copied)), ["writes"]);
   assert.deepEqual(does(after(listed(copied))), [], "its day begins now");
 });
 
-Deno.test("retention: nothing is deleted while a grant waits for its Realm, also at the moment at which another ends", () => {
+Deno.test("retention: a grant waits for its Realm: nothing is deleted, even when another grant ends", () => {
   const due = listed({ ...empty(), now: now + 1000 + day });
   const waiting = grant({ name: "waits", spec: { granteeRealm: "bob-home" } });
   const ends = { ...ending("Delete"), status: { phase: "Active" as const } };
@@ -136,7 +140,7 @@ Deno.test("retention: nothing is deleted while a grant waits for its Realm, also
   }
 });
 
-Deno.test("retention: nothing is deleted while the quota isn't in force, or the clocks disagree", () => {
+Deno.test("retention: the quota isn't in force or the clocks disagree: nothing is deleted", () => {
   const due = listed({ ...empty(), now: now + 1000 + day });
   assert.deepEqual(does({ ...due, skewMs: 5000 }), []);
   assert.ok(!does({ ...due, quota: undefined }).includes("delete guest-bob-home"));
@@ -144,7 +148,7 @@ Deno.test("retention: nothing is deleted while the quota isn't in force, or the 
   assert.ok(!does(lagging).includes("delete guest-bob-home"));
 });
 
-Deno.test("retention: a namespace that is handed over forgets that Keystone had made it", () => {
+Deno.test("retention: a namespace is handed over: no longer counts as made by Keystone", () => {
   const world = annotated(begun("Delete"), { "keystone.io/grantee": "Realm/bob-home/eve.example/" });
   const [write] = effectsOf(planGuest(annotated(world, { "keystone.io/adopt": "yes" })));
   const { annotations } = (write as { patch: unknown; body: MergePatch }).body.metadata!;

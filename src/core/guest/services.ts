@@ -1,4 +1,4 @@
-/** Services that let the world in: what they take of the quota, and which become internal when less is granted. */
+/** Exposed Services: their quota usage, and the selection of those that become internal when grants end. */
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Effect } from "../effects.ts";
 import type { EventFact, QuotaFacts, ServiceFacts } from "../facts.ts";
@@ -9,21 +9,21 @@ const zero = parseQuantity("0");
 
 export interface ExposedPlan {
   effects: Effect[];
-  /** Whether more lets the world in than is granted, or that isn't known yet. */
+  /** True if exposed Services exceed the grants, or that isn't known yet. */
   isOver: boolean;
-  /** Whether the Services have to be looked at. */
+  /** True if the Services have to be listed. */
   needsServices: boolean;
-  /** What keeps them from being looked at, in a sentence. */
+  /** Sentence with the reason that they can't be listed. */
   obstacle?: string;
 }
 
 /**
- * Makes Services internal until the rest is within what is granted, the newest first; where nothing is granted, all of
- * them, whatever the quota counts. None is deleted: within the cluster each stays as it is.
+ * Makes Services internal until the rest is within the grants, the newest first; without a grant, all of them, whatever
+ * the quota's usage is. None is deleted: inside the cluster each keeps working.
  *
- * @param services those of the namespace that let the world in; undefined while nobody looks at them
- * @param servicesError why nobody can look at them
- * @param granted what remains; undefined where nothing does
+ * @param services exposed Services of the namespace; undefined while they aren't listed
+ * @param servicesError reason that they can't be listed
+ * @param granted remaining amounts; undefined if no grant remains
  */
 export function planExposed(
   quota: QuotaFacts | undefined,
@@ -34,7 +34,7 @@ export function planExposed(
   const none = { effects: [], isOver: false, needsServices: false };
   if (isWithin(quota, granted)) return none;
   if (!services) {
-    const unseen = servicesError === undefined ? {} : { obstacle: `Its Services can't be looked at: ${servicesError}` };
+    const unseen = servicesError === undefined ? {} : { obstacle: `Its Services can't be listed: ${servicesError}` };
     return { ...none, isOver: true, needsServices: true, ...unseen };
   }
   const chosen = granted === undefined ? services : inExcess(services, granted);
@@ -43,8 +43,8 @@ export function planExposed(
 }
 
 /**
- * Changes the type of a Service, and takes off what the API server takes for no other type. All else that belongs to the
- * type, node ports among it, goes with it by itself.
+ * Changes the type of a Service and removes the fields that the API server rejects for other types. The API server
+ * removes all other fields of the type, such as node ports, by itself.
  */
 const internal = ({ namespace, name, uid }: ServiceFacts): Effect => ({
   patch: { kind: "Service", namespace, name, uid },
@@ -60,11 +60,12 @@ const madeInternal: EventFact = {
   type: "Warning",
   reason: "MadeInternal",
   action: "Close",
-  note:
-    "Its type is ClusterIP now, because no grant gives what let the world in; within the cluster it stays as it was.",
+  note: "Its type is now ClusterIP, because no grant covers its exposure; inside the cluster it is unchanged.",
 };
 
-/** Whether the quota's count says that there is nothing to look for. What isn't counted may be there. */
+/**
+ * Reports whether the quota's usage shows that no Service exceeds the grants. A key without usage may have Services.
+ */
 function isWithin(quota: QuotaFacts | undefined, granted: ResourceList | undefined): boolean {
   return exposedKeys.every((key) => {
     const used = quota?.used[key];
@@ -72,7 +73,7 @@ function isWithin(quota: QuotaFacts | undefined, granted: ResourceList | undefin
   });
 }
 
-/** The ones to make internal, so that the rest fits: the newest first, and none that frees nothing of what is short. */
+/** Returns the Services to make internal so that the rest fits: the newest first, skipping those that free nothing. */
 function inExcess(services: readonly ServiceFacts[], granted: ResourceList): ServiceFacts[] {
   const over = new Map<string, Quantity>();
   for (const key of exposedKeys) {
@@ -94,14 +95,14 @@ function inExcess(services: readonly ServiceFacts[], granted: ResourceList): Ser
   return chosen;
 }
 
-/** The fields of a Service that say what it takes of the quota. */
+/** Fields of a Service that determine its quota usage. */
 export interface ServiceTerms {
   type?: string;
   ports?: readonly { nodePort?: number }[];
   allocateLoadBalancerNodePorts?: boolean;
 }
 
-/** What a quota counts of a Service that lets the world in (pkg/quota/v1/evaluator/core/services.go); undefined for others. */
+/** Returns the quota usage of an exposed Service (pkg/quota/v1/evaluator/core/services.go); undefined for others. */
 export function exposedUsage(
   { type, ports = [], allocateLoadBalancerNodePorts }: ServiceTerms,
 ): Record<string, number> | undefined {

@@ -37,26 +37,26 @@ const ending = grant({ spec: { ...terms, validity: { validUntil: at(1000) } } })
 const stands = using(converged(guestWorld({ realm: bob, grants: [ending] })), inUse);
 const ended = { ...stands, now: now + 1000 };
 
-Deno.test("services: at the end all that let the world in become internal, whatever is counted", () => {
-  assert.deepEqual(planGuest(stands).needsServices, false, "while it is granted nobody looks");
+Deno.test("services: at the end: all exposed Services become internal, whatever the usage", () => {
+  assert.deepEqual(planGuest(stands).needsServices, false, "Services aren't listed while they are granted");
   const plan = planGuest(ended);
   assert.deepEqual([plan.needsServices, plan.draining], [true, true]);
   assert.deepEqual(chosen({ ...ended, services: all }), ["new", "old", "ports"]);
   const { quota: _, ...uncounted } = ended;
   assert.deepEqual(chosen({ ...uncounted, quota: undefined, services: all }), ["new", "old", "ports"]);
   const leaving = { ...ended, namespace: { ...ended.namespace!, deleting: true }, services: all };
-  assert.deepEqual(chosen(leaving), ["new", "old", "ports"], "also in a namespace that is being deleted");
+  assert.deepEqual(chosen(leaving), ["new", "old", "ports"], "also in a namespace in deletion");
   assert.equal(
     planGuest(using(ended, { "services.loadbalancers": "0", "services.nodeports": "0" })).needsServices,
     false,
   );
 });
 
-Deno.test("services: while it isn't known what there is, the end isn't told as done, and why is said", () => {
+Deno.test("services: Services unknown: the drain isn't reported as finished, and the reason is shown", () => {
   const enforcement = (world: GuestWorld) => enforcementsOf(world, planGuest(world)).get("alice-to-bob")!;
   assert.equal(enforcement({ ...ended, pods: [] }).draining, true);
   const unseen = enforcement({ ...ended, pods: [], servicesError: "services is forbidden." });
-  assert.match(unseen.obstacle!.message, /^Its Services can't be looked at: services is forbidden\.$/);
+  assert.match(unseen.obstacle!.message, /^Its Services can't be listed: services is forbidden\.$/);
   assert.equal(unseen.obstacle!.reason, "ServicesUnknown");
 });
 
@@ -68,7 +68,7 @@ const cut = (keys: Record<string, number>) => {
   return { ...world, grants: [less], services: all };
 };
 
-Deno.test("services: a cut takes the newest first, until the rest is within what is granted", () => {
+Deno.test("services: a reduction: the newest become internal first, until the rest is within the grants", () => {
   assert.deepEqual(chosen(cut({ "services.loadbalancers": 1 })), ["new"]);
   assert.deepEqual(chosen(cut({ "services.loadbalancers": 0 })), ["new", "old"]);
   assert.deepEqual(chosen(cut({ "services.nodeports": 3 })), ["new"]);
@@ -77,13 +77,13 @@ Deno.test("services: a cut takes the newest first, until the rest is within what
   assert.deepEqual(chosen(cut({})), []);
 });
 
-Deno.test("services: without an end none is touched, whatever is in use", () => {
+Deno.test("services: no end: none is changed, whatever the usage", () => {
   const world = using(converged(guestWorld({ realm: bob, grants: [grant({ status: active })] })), inUse);
   assert.deepEqual(chosen({ ...world, services: all }), []);
   assert.equal(planGuest(world).needsServices, false);
 });
 
-Deno.test("services: what the quota counts of each", () => {
+Deno.test("services: quota usage of each type", () => {
   const ports = [{ nodePort: 30_001 }, {}];
   assert.equal(exposedUsage({}), undefined);
   assert.equal(exposedUsage({ type: "ClusterIP", ports }), undefined);

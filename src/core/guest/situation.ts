@@ -1,4 +1,4 @@
-/** The situation of a guest: what follows from the facts before any object is built. */
+/** Situation of a guest: conclusions from the facts, before any object is built. */
 import { minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Faults } from "../faults.ts";
 import { isPresent } from "../realm/present.ts";
@@ -10,10 +10,10 @@ import { ownershipOf, unreadOwner } from "./namespace/ownership.ts";
 import type { Guest } from "./objects/guest.ts";
 import type { GuestWorld } from "./guest_world.ts";
 
-/** All that is known of a guest, and what follows. */
+/** Facts about a guest and the conclusions from them. */
 export interface Situation extends GuestWorld, Omit<Guest, keyof GuestWorld> {
   sums: EntitlementSums;
-  /** Its namespace is none of Keystone's business: nothing is written there. */
+  /** True if Keystone writes nothing to the namespace. */
   isLeftAlone: boolean;
 }
 
@@ -28,7 +28,7 @@ export function situationOf(world: GuestWorld, holdings: EntitlementSums, faults
   const active = entitlements.length > 0;
   const leaving = ownership.is === "leaving";
   const isForeign = ownership.is === "foreign" || (ownership.is === "leaving" && !ownership.made);
-  // What a person has handed over, but nothing is granted in, is nobody's business yet.
+  // A namespace that was handed over is left alone until a grant is in force.
   const isIdle = !active && (!namespace || (ownership.is === "handedOver" && !ownership.made));
   const situation = { ...world, sums: holdings, entitlements, ownership, active, leaving };
   if (isForeign || isIdle) {
@@ -44,7 +44,7 @@ export function situationOf(world: GuestWorld, holdings: EntitlementSums, faults
     () => freezeOf(realm, quota, holdings, whole),
     { hard: whole },
   );
-  // What somebody else has written there stays unless an apply takes its place.
+  // A value written by somebody else stays unless an apply replaces it.
   const blank = quota?.freeze !== undefined && !isRecord(quota.freeze) ? "" : undefined;
   const freeze = frozen.freeze ?? blank;
   return {
@@ -59,11 +59,11 @@ export function situationOf(world: GuestWorld, holdings: EntitlementSums, faults
 
 const nothing: ResourceList = new Map();
 
-/** Key by key what is less, of what should be and what is asked already; what isn't asked yet is not given. */
+/** Returns the smaller of the wanted and the present limit for each key; keys without a present limit get zero. */
 const lowerHard = (hard: ResourceList, asked: Readonly<Record<string, string>>): ResourceList =>
   new Map([...hard].map(([key, most]) => [key, minQuantity(most, readQuantity(asked[key] ?? "0"))]));
 
-/** A quantity that can't be read is none. */
+/** Parses a quantity; an invalid one is zero. */
 function readQuantity(text: string): Quantity {
   try {
     return parseQuantity(text);

@@ -1,9 +1,9 @@
-/** The grant that an effect on a guest namespace is about. */
+/** Classification of effects on a guest namespace. */
 import { type Effect, writtenBy, type WrittenObject } from "../effects.ts";
 import { grantLabel } from "../names.ts";
 import { grantOfPolicy } from "./objects/grant_policy.ts";
 
-/** True of an effect that everything which opens relies on: where it fails, nothing opens in the namespace. */
+/** Reports whether all opening effects depend on this one: if it fails, nothing opens in the namespace. */
 export function isFoundation(effect: Effect): boolean {
   if ("patch" in effect) return effect.patch.kind === "Namespace";
   if ("delete" in effect) return effect.delete.kind === "ResourceQuota";
@@ -11,7 +11,7 @@ export function isFoundation(effect: Effect): boolean {
   return kind === "Namespace" || kind === "ResourceQuota" || metadata?.name === "default-deny";
 }
 
-/** The one grant that an effect is about; none where it is about all of the namespace. */
+/** Returns the grant that an effect concerns; none if it concerns the whole namespace. */
 export function aboutGrant(effect: Effect): { grant?: string } {
   const grant = "delete" in effect && effect.delete.kind === "NetworkPolicy"
     ? grantOfPolicy(effect.delete.name)
@@ -20,8 +20,8 @@ export function aboutGrant(effect: Effect): { grant?: string } {
 }
 
 /**
- * An object of a guest namespace with the fields that an effect gives it; undefined where it gives none. A patch that hands
- * over a Namespace says of it just that.
+ * Returns the object with the fields that an effect writes; undefined if it writes none. A patch that takes over a
+ * Namespace writes only labels and annotations.
  */
 export function givenBy(effect: Effect): WrittenObject | undefined {
   if (!("patch" in effect)) return writtenBy(effect);

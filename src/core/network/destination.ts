@@ -1,19 +1,19 @@
-/** One entry of `allowedDestinations`, as it is written. */
+/** Parser for the entries of `allowedDestinations`. */
 import { parseRange, type Range } from "../address.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 
-/** One entry of `allowedDestinations`, read. */
+/** A parsed entry of `allowedDestinations`. */
 export interface Destination {
   text: string;
-  /** Where to: a range, a name yet to be resolved, or all that is neither protected nor private. */
+  /** Target: a range, a name yet to be resolved, or all public addresses. */
   to: { range: Range } | { realm: string } | { dns: string } | { internet: true };
   protocol?: Protocol;
   port?: number;
   endPort?: number;
 }
 
-/** The word for all public addresses. No Realm may have it as its name. */
+/** Keyword for all public addresses; no Realm may have it as name. */
 export const internetWord = "internet";
 
 const label = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
@@ -23,11 +23,11 @@ const dnsPattern = new RegExp(`^${label}(\\.${label})+\\.?$`, "i");
 const mappedPattern = /^\[?::ffff:\d+\.\d+\.\d+\.\d+/i;
 
 /**
- * Reads `host[:port[-endPort]][/protocol]`, where host is a CIDR, an IP address, `internet`, a realm or a DNS name. IPv6
- * takes a port only in brackets, `[2001:db8::1]:443` or `[2001:db8::/32]:443`; without brackets it never has one. A port
- * without a protocol is TCP, as in a Kubernetes Service.
+ * Parses `host[:port[-endPort]][/protocol]`, where host is a CIDR, an IP address, `internet`, a realm or a DNS name.
+ * IPv6 with a port needs brackets: `[2001:db8::1]:443` or `[2001:db8::/32]:443`. A port without a protocol is TCP, as
+ * in a Kubernetes Service.
  *
- * @returns the destination, or a sentence that says what is wrong with which part and what to write
+ * @returns the destination, or a sentence with the invalid part and the remedy
  */
 export function parseDestination(text: string): Destination | { text: string; error: string } {
   const fail = (error: string) => ({ text, error });
@@ -37,7 +37,7 @@ export function parseDestination(text: string): Destination | { text: string; er
   if (protocolAt) {
     const name = protocolAt[1]!.toUpperCase();
     if (name !== "TCP" && name !== "UDP" && name !== "SCTP") {
-      return fail(`${text}: ${protocolAt[1]} is not a protocol; write tcp, udp or sctp.`);
+      return fail(`${text}: ${protocolAt[1]} is not a protocol; use tcp, udp or sctp.`);
     }
     protocol = name;
     rest = rest.slice(0, protocolAt.index);
@@ -45,10 +45,10 @@ export function parseDestination(text: string): Destination | { text: string; er
   let ports: string | undefined;
   if (rest.startsWith("[")) {
     const close = rest.match(/^\[([^\]]*)\](?::(.*))?$/);
-    if (!close) return fail(`${text}: write IPv6 with a port as [address]:port.`);
+    if (!close) return fail(`${text}: IPv6 with a port must be written as [address]:port.`);
     rest = close[1]!;
     ports = close[2];
-    if (!rest.includes(":")) return fail(`${text}: only IPv6 is written in brackets.`);
+    if (!rest.includes(":")) return fail(`${text}: only IPv6 may be in brackets.`);
   } else if (rest.split(":").length === 2) {
     [rest, ports] = rest.split(":") as [string, string];
   }
@@ -57,7 +57,7 @@ export function parseDestination(text: string): Destination | { text: string; er
     const match = ports.match(/^(\d{1,5})(?:-(\d{1,5}))?$/);
     const [first, last] = [Number(match?.[1]), match?.[2] === undefined ? undefined : Number(match[2])];
     if (!match || first < 1 || first > 65535 || (last !== undefined && (last < first || last > 65535))) {
-      return fail(`${text}: ${ports} is not a port; write 1 to 65535, or first-last.`);
+      return fail(`${text}: ${ports} is not a port; use 1 to 65535, or first-last.`);
     }
     out.port = first;
     if (last !== undefined && last !== first) out.endPort = last;
@@ -66,10 +66,10 @@ export function parseDestination(text: string): Destination | { text: string; er
   if (protocol) out.protocol = protocol;
   const range = parseRange(rest);
   if (range) return { ...out, to: { range } };
-  if (mappedPattern.test(rest)) return fail(`${text}: write an IPv4-mapped address as plain IPv4.`);
+  if (mappedPattern.test(rest)) return fail(`${text}: an IPv4-mapped address must be written as plain IPv4.`);
   if (/^[\d.]+(\/.*)?$/.test(rest) || rest.includes(":") || rest.includes("/")) {
     return fail(
-      `${text}: ${rest} is not an IP address or CIDR; write for example 203.0.113.0/24, without leading zeros.`,
+      `${text}: ${rest} is not an IP address or CIDR, such as 203.0.113.0/24, without leading zeros.`,
     );
   }
   if (rest === internetWord) return { ...out, to: { internet: true } };

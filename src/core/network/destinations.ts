@@ -1,4 +1,4 @@
-/** From `allowedDestinations` to the egress rules that open exactly them. */
+/** Resolves `allowedDestinations` to the egress rules that open exactly these destinations. */
 import type {
   NetworkPolicyEgressRule,
   NetworkPolicyPeer,
@@ -18,24 +18,24 @@ import {
 } from "./special_ranges.ts";
 import type { RealmPeers } from "./realm_peers.ts";
 
-/** What names stand for, and what a grant opens only when it is named, or never. */
+/** Input for resolving destinations: names and special ranges. */
 export interface DestinationWorld {
-  /** The way to the node of a realm. */
+  /** Returns the peers of a realm. */
   realmPeersOf: (realm: string) => RealmPeers;
-  /** What a DNS name resolves to, or a sentence that says why to nothing. */
+  /** Returns the addresses of a DNS name, or a sentence with the reason that there are none. */
   addressesOfName: (name: string) => readonly string[] | { error: string };
   specialRanges: SpecialRanges;
-  /** Whether an entry that lies in a protected range opens it, because it was named on purpose. */
+  /** True if an entry inside a protected range opens it, because it was named on purpose. */
   mayNameProtected: boolean;
-  /** Ranges that are taken out of all that is opened but realms' nodes, as the grant has them. */
+  /** The grant's ranges that are excluded from all destinations but realms' nodes. */
   except?: readonly string[];
-  /** Private ranges in which DNS names are opened, as the grant has them. */
+  /** The grant's private ranges that DNS names may resolve to. */
   within?: readonly string[];
-  /** Why not all protected ranges are known; then no entry opens addresses but a realm's. */
+  /** Reason that some protected ranges are unknown; then only realms' addresses are opened. */
   rangesUnknown?: string;
 }
 
-/** A range, and the parts of it that stay closed. */
+/** A range, with the parts that stay closed. */
 interface Block {
   range: Range;
   except: readonly Range[];
@@ -43,22 +43,22 @@ interface Block {
 
 interface Opening {
   blocks: readonly Block[];
-  /** Pods that stand for the destination. */
+  /** Proxy pods to the destination. */
   proxies: readonly NetworkPolicyPeer[];
   destination: Destination;
-  /** Why it opens less than it says. */
+  /** Reason that it opens less than it names. */
   narrowed?: string;
 }
 
-/** The terms of one grant, read. */
+/** The parsed terms of one grant. */
 interface Terms extends Omit<DestinationWorld, "except" | "within"> {
   except: readonly Range[];
   within: readonly Range[];
-  /** The first entry of each list that can't be read, in a sentence. */
+  /** Sentence about the first entry of each list that can't be parsed. */
   unreadable: { except?: string; within?: string };
 }
 
-/** What each destination stands for, and the egress rules that open it; those that can't be resolved open nothing. */
+/** Returns the addresses of each destination and the egress rules. Destinations that can't be resolved open nothing. */
 export function resolveDestinations(
   list: readonly string[],
   world: DestinationWorld,
@@ -91,9 +91,8 @@ function termsOf({ except = [], within = [], ...world }: DestinationWorld): Term
   const unreadable = (field: string, list: readonly string[]) => {
     const index = list.findIndex((text) => parseRange(text) === undefined);
     return index < 0 ? {} : {
-      [field]:
-        `spec.networkPolicy.${field}[${index}] is ${list[index]}, which is not a CIDR or an IP address; write for ` +
-        "example 192.168.1.0/24.",
+      [field]: `spec.networkPolicy.${field}[${index}] is ${list[index]}; it must be a CIDR or an IP address, such as ` +
+        "192.168.1.0/24.",
     };
   };
   return {
@@ -126,24 +125,24 @@ function openingOf(destination: Destination, terms: Terms): Opening | { error: s
 type Opened = Pick<Opening, "blocks" | "narrowed"> | { error: string };
 
 function ofInternet(text: string, terms: Terms): Opened {
-  // The name was free before it became a word: a Realm that has it must not open the internet.
+  // The name wasn't always reserved: if a Realm has it, the keyword must not open the internet.
   if (terms.realmPeersOf(internetWord).closed?.reason !== "GranteeUnknown") {
     return {
       error:
-        `${text} stays closed: there is a Realm named ${internetWord}, so it could mean two things. Give that Realm ` +
-        "another name, or write 0.0.0.0/0 and ::/0 for the internet.",
+        `${text} stays closed, because it is ambiguous: there is a Realm named ${internetWord}. Give that Realm another ` +
+        "name, or write 0.0.0.0/0 and ::/0 for the internet.",
     };
   }
   return allOf(internetRanges(terms.specialRanges.nat64).map((range) => blockOf(text, range, terms)));
 }
 
 function ofRange(text: string, range: Range, terms: Terms): Opened {
-  // Around what has been given out all is private, so nothing is lost; and network plugins differ on `::/0`: kube-router
-  // reads it as 2000::/3 and fd00::/8, which no wider `except` takes out again.
+  // All IPv6 outside the allocated range is private, so nothing is lost. Network plugins differ on `::/0`: kube-router
+  // treats it as 2000::/3 and fd00::/8, from which no wider `except` removes anything.
   const opened = contains(range, givenOut) ? givenOut : range;
   const block = blockOf(text, opened, terms);
   if ("error" in block) return block;
-  // What is behind a translator's prefix belongs to the internet, though the space around it is nobody's.
+  // Addresses behind a NAT64 prefix belong to the internet, although the space around the prefix is unallocated.
   const translators = terms.specialRanges.nat64.filter((prefix) =>
     contains(range, prefix) &&
     (!contains(opened, prefix) || block.except.some((hole) => contains(hole, prefix)))
@@ -155,7 +154,7 @@ function ofRange(text: string, range: Range, terms: Terms): Opened {
   };
 }
 
-/** All that is open; a rule without a peer would allow everything. */
+/** Returns the open blocks, or the first error if there are none: a rule without a peer would allow everything. */
 function allOf(blocks: readonly (Block | { error: string })[]): { blocks: Block[] } | { error: string } {
   const open = blocks.flatMap((block) => "error" in block ? [] : [block]);
   return open.length > 0 ? { blocks: open } : blocks[0] as { error: string };
@@ -173,10 +172,13 @@ function ofName(text: string, name: string, terms: Terms): Opened {
     return { blocks: open, ...(closed.length > 0 ? { narrowed: someOf(closed) } : {}) };
   }
   const [first] = all;
-  return first && "error" in first ? { error: first.error } : { error: `${name} stands for no address.` };
+  return first && "error" in first ? { error: first.error } : { error: `${name} resolves to no address.` };
 }
 
-/** Whoever runs a name's zone must not choose what opens inside, however much the grantee is trusted. */
+/**
+ * Judges an address that a DNS name resolves to. The zone's owner must not choose internal addresses, at any trust
+ * level.
+ */
 function answerOf(name: string, range: Range, terms: Terms): Block | { error: string; isMeant?: true } {
   const text = `${name} (${cidr(range)})`;
   const block = blockOf(text, range, { ...terms, mayNameProtected: false });
@@ -189,11 +191,11 @@ function answerOf(name: string, range: Range, terms: Terms): Block | { error: st
   return {
     error:
       `${text} lies in ${cidr(isPrivate.at(-1)!.range)}, which is private (DestinationPrivate): a DNS name opens it ` +
-      "only if spec.networkPolicy.within has a range of it that holds the address.",
+      "only if a range in spec.networkPolicy.within contains the address and lies inside that private range.",
   };
 }
 
-/** The range less all in it that stays closed, unless all of it does. */
+/** Returns the range without the parts that stay closed, or an error if all of it does. */
 function blockOf(
   text: string,
   range: Range,
@@ -221,7 +223,7 @@ function blockOf(
   return { range, except: outermost([...parts.map(({ range }) => range), ...holes]) };
 }
 
-/** Why a range opens less than it says, if people may think otherwise: it used to open what is private in it. */
+/** Returns the reason that a range opens less than it names: earlier versions also opened the private ranges in it. */
 function narrowedText(text: string, range: Range, { specialRanges, except }: Terms): string | undefined {
   const behind = carried(range, specialRanges.nat64)?.range ?? range;
   const { special } = specialRanges;
@@ -233,17 +235,19 @@ function narrowedText(text: string, range: Range, { specialRanges, except }: Ter
   const more = closed.length - mostNamed;
   return `${text} opens no private addresses: ${closed.slice(0, mostNamed).join(", ")}${
     more > 0 ? ` and ${more} more` : ""
-  } in it stay closed. To open one of them, or a part of it, name that as a destination of its own${
+  } in it stay closed. To open one of them or a part of it, add it as a separate destination${
     range.prefix === 0 ? "; if only the internet is meant, write internet" : ""
   }.`;
 }
 
 const mostNamed = 4;
 
-/** The first of some sentences, as long as a status takes them. */
+/** Joins the first sentences and counts the rest, to fit the status. */
 function someOf(sentences: readonly string[]): string {
   const more = sentences.length - 2;
-  return [...sentences.slice(0, 2), ...(more > 0 ? [`So do ${more} more of its addresses.`] : [])].join(" ");
+  return [...sentences.slice(0, 2), ...(more > 0 ? [`The same applies to ${more} more of its addresses.`] : [])].join(
+    " ",
+  );
 }
 
 const portsText = ({ protocol, port, endPort }: Destination): string | undefined =>
@@ -253,7 +257,7 @@ const portsText = ({ protocol, port, endPort }: Destination): string | undefined
     ? protocol
     : `${endPort === undefined ? port : `${port}-${endPort}`}/${protocol}`;
 
-/** One rule for each set of ports, peers sorted and unique, so that equal terms give equal policies. */
+/** Builds one rule for each set of ports, with sorted and unique peers, so that equal terms give equal policies. */
 function egressRules(openings: readonly Opening[]): NetworkPolicyEgressRule[] {
   const byPorts = new Map<
     string,

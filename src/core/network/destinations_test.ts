@@ -24,7 +24,7 @@ const world: DestinationWorld = {
   mayNameProtected: false,
 };
 
-// What is written, and the peers and ports that it opens.
+// Entry, and the peers and ports that it opens.
 const opens: [string, unknown][] = [
   ["203.0.113.0/24", { to: ["203.0.113.0/24"] }],
   ["203.0.113.7/24", { to: ["203.0.113.0/24"] }],
@@ -46,7 +46,7 @@ const opens: [string, unknown][] = [
 ];
 
 for (const [text, expected] of opens) {
-  Deno.test(`destinations: ${text} opens what it says`, () => {
+  Deno.test(`destinations: ${text} opens exactly what it names`, () => {
     const { resolved, egress } = resolveDestinations([text], world);
     assert.equal(resolved[0]!.error, undefined);
     assert.equal(egress.length, 1);
@@ -81,7 +81,7 @@ const opensNothing: [string, RegExp][] = [
 ];
 
 for (const [text, error] of opensNothing) {
-  Deno.test(`destinations: ${text} opens nothing and says why`, () => {
+  Deno.test(`destinations: ${text} opens nothing and reports the reason`, () => {
     const { resolved, egress } = resolveDestinations([text], world);
     assert.match(resolved[0]!.error ?? "", error);
     assert.deepEqual(egress, []);
@@ -94,7 +94,7 @@ Deno.test("destinations: one that can't be resolved doesn't block the others", (
   assert.deepEqual(resolved.map(({ error }) => error !== undefined), [true, false]);
 });
 
-Deno.test("destinations: the whole internet leaves the protected ranges out", () => {
+Deno.test("destinations: the whole internet: without the protected ranges", () => {
   const { egress } = resolveDestinations(["0.0.0.0/0", "::/0"], world);
   const [v4, translated, v6] = egress[0]!.to!;
   assert.deepEqual(v4!.ipBlock, {
@@ -123,7 +123,7 @@ Deno.test("destinations: the whole internet leaves the protected ranges out", ()
   assert.equal(translated!.ipBlock!.except!.length, v4!.ipBlock!.except!.length);
 });
 
-Deno.test("destinations: equal terms in any order give equal rules, one for each set of ports", () => {
+Deno.test("destinations: equal terms in any order: equal rules, one for each set of ports", () => {
   const list = [
     "203.0.113.0/24:443",
     "bob-home",
@@ -142,7 +142,7 @@ const ipv4 = fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255), fc.int
   .map(([a, b, c, d, prefix]) => `${a}.${b}.${c}.${d}/${prefix}`);
 const ipv6 = fc.tuple(fc.ipV6(), fc.integer({ min: 0, max: 128 })).map(([address, prefix]) => `${address}/${prefix}`);
 
-Deno.test("destinations: no address in a protected range is ever opened by a range, and except lies strictly inside", () => {
+Deno.test("destinations: any range: no protected address is opened, and except lies strictly inside", () => {
   fc.assert(fc.property(fc.array(fc.oneof(ipv4, ipv6), { maxLength: 8 }), (list) => {
     for (const rule of resolveDestinations(list, world).egress) {
       assert.ok(rule.to!.length > 0, "an empty list of peers would allow everything");
@@ -172,7 +172,7 @@ Deno.test("destinations: no text makes the parser throw", () => {
   );
 });
 
-Deno.test("destinations: a protected range opens when it is named and the grantee is trusted with that, and only then", () => {
+Deno.test("destinations: a protected range opens only if it is named and the trust level permits it", () => {
   const trusting = { ...world, mayNameProtected: true };
   const { egress } = resolveDestinations(["0.0.0.0/0", "169.254.169.254:80"], trusting);
   const blocks = egress.flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!));
@@ -181,7 +181,7 @@ Deno.test("destinations: a protected range opens when it is named and the grante
   assert.equal(resolveDestinations(["169.254.169.254:80"], world).egress.length, 0);
 });
 
-Deno.test("destinations: a name opens no protected range, however much the grantee is trusted", () => {
+Deno.test("destinations: a DNS name opens no protected range, at any trust level", () => {
   const trusting = { ...world, mayNameProtected: true };
   const { egress } = resolveDestinations(["inside.example.com"], trusting);
   assert.deepEqual(egress, [{ to: [{ ipBlock: { cidr: "203.0.113.81/32" } }] }]);
@@ -191,18 +191,18 @@ Deno.test("destinations: a name opens no protected range, however much the grant
   assert.match(resolved[0]!.error!, /metadata\.example\.com:80 \(169\.254\.169\.254\/32\) lies in 169\.254\.0\.0\/16/);
 });
 
-Deno.test("destinations: a name that stands for nothing opens nothing: a rule without a peer would allow everything", () => {
+Deno.test("destinations: a name without addresses: no rule, because a rule without a peer would allow everything", () => {
   for (const addresses of [[], ["no address"]]) {
     const { egress, resolved } = resolveDestinations(["empty.example.com"], {
       ...world,
       addressesOfName: () => addresses,
     });
     assert.deepEqual(egress, []);
-    assert.match(resolved[0]!.error!, /empty\.example\.com stands for no address/);
+    assert.match(resolved[0]!.error!, /empty\.example\.com resolves to no address/);
   }
 });
 
-Deno.test("destinations: while not all of the cluster's ranges are known only realms are opened", () => {
+Deno.test("destinations: some ranges of the cluster are unknown: only realms are opened", () => {
   const { egress, resolved } = resolveDestinations(["203.0.113.0/24", "example.com", "bob-home"], {
     ...world,
     rangesUnknown: "Node n1 has no podCIDR. Set clusterRanges.pods.",

@@ -1,17 +1,17 @@
-/** IPv6 addresses that carry an IPv4 address: a translator or a tunnel delivers them to that address. */
+/** IPv6 addresses with an embedded IPv4 address, to which a translator or tunnel delivers. */
 import ipaddr from "ipaddr.js";
 import { contains, parseRange, type Range } from "../address.ts";
 
 /** RFC 3056: the IPv4 address follows the first 16 bits. */
 const sixToFour = parseRange("2002::/16")!;
 
-/** The IPv4 range behind a prefix of 96 bits (RFC 6052). */
+/** Returns the IPv6 form of an IPv4 range behind a 96-bit prefix (RFC 6052). */
 export const translated = (prefix: Range, { address, prefix: length }: Range): Range => ({
   address: ipaddr.fromByteArray([...prefix.address.toByteArray().slice(0, 12), ...address.toByteArray()]),
   prefix: 96 + length,
 });
 
-/** The IPv6 ranges that deliver to an IPv4 range: by each NAT64 prefix, and by 6to4. */
+/** Returns the IPv6 ranges that deliver to an IPv4 range, by each NAT64 prefix and by 6to4. */
 export function formsOf(range: Range, nat64: readonly Range[]): Range[] {
   if (range.address.kind() !== "ipv4") return [];
   const tail = new Array<number>(10).fill(0);
@@ -23,7 +23,7 @@ export function formsOf(range: Range, nat64: readonly Range[]): Range[] {
 }
 
 /**
- * The IPv4 range that an IPv6 range carries in its last 32 bits, and the 96 bits before it: of NAT64, and of ISATAP
+ * Returns the IPv4 range in the last 32 bits of an IPv6 range, and the 96 bits before it: for NAT64, and for ISATAP
  * (RFC 5214), whose interface identifiers can follow any prefix.
  */
 export function carried(range: Range, nat64: readonly Range[]): { prefix: Range; range: Range } | undefined {

@@ -1,4 +1,4 @@
-/** The way to a realm's node: its verified tailnet addresses and the proxies to it, or why it is closed. */
+/** Peers of a realm: its node's verified tailnet addresses and proxies, or the reason that they stay closed. */
 import type { NetworkPolicyPeer } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { Settings } from "../../api/mod.ts";
 import type { ClusterFacts, RealmFacts } from "../facts.ts";
@@ -9,12 +9,12 @@ import { isPresent } from "../realm/present.ts";
 import { metadataServices, tailnetRanges, tailnetResolvers } from "./special_ranges.ts";
 import { conditionOf } from "../conditions.ts";
 
-/** What may be opened for a realm's node. */
+/** Peers that may be opened for a realm's node. */
 export interface RealmPeers {
   ranges: readonly Range[];
-  /** Pods that stand for the node: proxies. */
+  /** Proxy pods to the node. */
   proxies: readonly NetworkPolicyPeer[];
-  /** Why not all of it is open. */
+  /** Reason that some or all peers stay closed. */
   closed?: Closed;
 }
 
@@ -22,7 +22,7 @@ export interface Closed {
   reason: string;
   /** One or more sentences. */
   message: string;
-  /** Whether somebody should act: it isn't only that nobody can be asked. */
+  /** True if a person should act; false if the state is merely unknown. */
   wrong: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface RealmPeersWorld {
   cluster: Pick<ClusterFacts, "ranges">;
 }
 
-/** The way to the node of the realm of this name. */
+/** Returns the peers of the realm of this name. */
 export function realmPeersOf(
   name: string,
   realm: RealmFacts | undefined,
@@ -59,16 +59,16 @@ const shut = (reason: string, message: string, wrong: boolean): RealmPeers => ({
 
 function unverified({ name, status }: RealmFacts): RealmPeers {
   const verified = conditionOf(status, "IdentityVerified");
-  // Verified, but for what the Realm was before it was changed: its status follows in a moment.
+  // Verified for the Realm's previous spec or pin; the status follows in a moment.
   if (!verified || verified.status === "True") {
-    return shut("NodeUnknown", `Who Realm ${name} is isn't known yet.`, false);
+    return shut("NodeUnknown", `The node of Realm ${name} is not verified yet.`, false);
   }
   return shut(verified.reason, verified.message, verified.status === "False");
 }
 
 /**
- * Why an address of a realm's node stays closed. A control server says which addresses a node has, and it may be
- * somebody else's: what isn't the tailnet's, or is a service on each node, it can't open.
+ * Returns the reason that an address of a realm's node stays closed. The control server assigns the addresses, and it
+ * may be somebody else's, so it can't open addresses outside the tailnet or services that every node has.
  */
 function closedAddress(name: string, range: Range, { settings, cluster }: RealmPeersWorld): Closed | undefined {
   const including = (list: readonly Range[]) => list.find((outer) => contains(outer, range));
@@ -80,9 +80,9 @@ function closedAddress(name: string, range: Range, { settings, cluster }: RealmP
       message:
         `${address} of Realm ${name}'s node lies in ${
           cidr(own)
-        }, a range of the cluster's own pods, services or nodes: ` +
-        "what answers there need not be that node, so it stays closed. Give the cluster other ranges than the " +
-        "tailnet's, or reach the node through proxies: realmPeers in the operator's configuration.",
+        }, a range of the cluster's own pods, services or nodes. ` +
+        "Another host may have the address, so it stays closed. Use ranges for the cluster that don't overlap the " +
+        "tailnet's, or reach the node through proxies (realmPeers in the operator's configuration).",
       wrong: true,
     };
   }
@@ -94,10 +94,10 @@ function closedAddress(name: string, range: Range, { settings, cluster }: RealmP
     message: service
       ? `${address} of Realm ${name}'s node is a service of the cloud or of the tailnet itself, so it stays closed. Give ` +
         "the node another address."
-      : `${address} of Realm ${name}'s node lies outside of the tailnet's ranges (${
+      : `${address} of Realm ${name}'s node lies outside the tailnet's ranges (${
         tailnet.map(cidr).join(", ")
       }), so it ` +
-        "stays closed. If your control server has others, name them as clusterRanges.tailnet in the operator's " +
+        "stays closed. If your control server uses other ranges, set clusterRanges.tailnet in the operator's " +
         "configuration.",
     wrong: true,
   };

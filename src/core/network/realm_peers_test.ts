@@ -14,7 +14,7 @@ const refused = (reason: string, status: "False" | "Unknown" = "False"): RealmFa
   status: { conditions: [{ type: "IdentityVerified", status, reason, message: "So.", lastTransitionTime: "" }] },
 });
 
-Deno.test("way: to a verified node it is its addresses, IPv4 first", () => {
+Deno.test("peers: a verified node: its addresses, IPv4 first", () => {
   assert.deepEqual(peers(bob), {
     ranges: [parseRange("100.64.0.2")!, parseRange("fd7a:115c:a1e0::2")!],
     proxies: [],
@@ -22,21 +22,21 @@ Deno.test("way: to a verified node it is its addresses, IPv4 first", () => {
 });
 
 const closed: [string, RealmFacts | undefined, string, boolean][] = [
-  ["a Realm that isn't there", undefined, "GranteeUnknown", true],
-  ["one that is going", { ...bob, deleting: true }, "GranteeUnknown", true],
-  ["one whose node was replaced", refused("NodeReplaced"), "NodeReplaced", true],
-  ["one of two of an identity", refused("DuplicateIdentity"), "DuplicateIdentity", true],
-  ["one that nobody can be asked about", refused("NoTailnet", "Unknown"), "NoTailnet", false],
-  ["one without a status", { ...bob, status: {} }, "NodeUnknown", false],
-  ["one that is pinned to another since", { ...bob, trustedNode: "n2" }, "NodeUnknown", false],
-  ["one without an address", { ...bob, status: verified() }, "NodeUnknown", true],
+  ["a missing Realm", undefined, "GranteeUnknown", true],
+  ["a Realm being deleted", { ...bob, deleting: true }, "GranteeUnknown", true],
+  ["a Realm whose node was replaced", refused("NodeReplaced"), "NodeReplaced", true],
+  ["one of two Realms with the same identity", refused("DuplicateIdentity"), "DuplicateIdentity", true],
+  ["a Realm while the tailnet can't be queried", refused("NoTailnet", "Unknown"), "NoTailnet", false],
+  ["a Realm without a status", { ...bob, status: {} }, "NodeUnknown", false],
+  ["a Realm that was pinned to another node", { ...bob, trustedNode: "n2" }, "NodeUnknown", false],
+  ["a Realm whose node has no address", { ...bob, status: verified() }, "NodeUnknown", true],
 ];
 for (const [what, realm, reason, wrong] of closed) {
-  Deno.test(`way: to ${what} it is closed, and said why`, () => {
+  Deno.test(`peers: ${what}: closed, with the reason`, () => {
     const { ranges, proxies, closed } = peers(realm, [], parseSettings({ realmPeers }));
     assert.deepEqual([ranges, proxies.length, closed?.reason, closed?.wrong], [
       [],
-      // Without an address on the tailnet the node is still known, and so are the proxies to it.
+      // Without a tailnet address the node and its proxies are still known.
       realm?.status.node && !realm.deleting && realm.trustedNode === "n1" ? 1 : 0,
       reason,
       wrong,
@@ -44,7 +44,7 @@ for (const [what, realm, reason, wrong] of closed) {
   });
 }
 
-Deno.test("way: an address that could be a pod's of this cluster stays closed, and the others open", () => {
+Deno.test("peers: an address inside the cluster's own ranges: stays closed, the others open", () => {
   const taken = peers(bob, ["100.64.0.0/16"]);
   assert.deepEqual(opens(taken), ["fd7a:115c:a1e0::2/128"]);
   assert.equal(taken.closed!.reason, "TailnetInClusterRange");
@@ -61,14 +61,14 @@ const proxy = {
 };
 const realmPeers = { "bob-home": [proxy] };
 
-Deno.test("way: the proxies of a realm are open with its node, whatever the cluster's ranges, and no other's", () => {
+Deno.test("peers: proxies: open with their own realm's node only, whatever the cluster's ranges", () => {
   const settings = parseSettings({ realmPeers });
   assert.deepEqual(peers(bob, [], settings).proxies, [proxy]);
   assert.deepEqual(peers(bob, ["100.64.0.0/10"], settings).proxies, [proxy]);
   assert.deepEqual(realmPeersOf("carol-home", bob, { settings, cluster: { ranges: [] } }).proxies, []);
 });
 
-Deno.test("way: a realm may have any name, also one that every object has a property of", () => {
+Deno.test("peers: a realm named like an inherited property: handled like any other", () => {
   const named = realm({ name: "constructor", trustedNode: "n1", status: verified("100.64.0.2") });
   assert.deepEqual(
     realmPeersOf("constructor", named, { settings: defaultSettings, cluster: { ranges: [] } }).proxies,

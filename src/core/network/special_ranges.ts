@@ -1,7 +1,7 @@
 /**
- * The ranges that are not the internet, in two tiers. *Protected* ones no grant opens, unless it names one exactly and the
- * grantee is trusted with that. *Private* ones are opened by a destination that lies inside them; one that is wider never
- * includes them.
+ * Ranges outside the internet, in two tiers. No grant opens *protected* ranges, unless a destination lies inside one
+ * and the grantee's trust level permits it. *Private* ranges are opened by a destination that lies inside them; a wider
+ * one doesn't include them.
  */
 import type { Settings } from "../../api/mod.ts";
 import { compareRanges, contains, outermost, parseRange, type Range } from "../address.ts";
@@ -14,16 +14,16 @@ export interface SpecialRange {
   tier: Tier;
 }
 
-/** The special ranges of one cluster, each followed by those that lie in it. */
+/** Special ranges of one cluster, each followed by the ones inside it. */
 export interface SpecialRanges {
   special: readonly SpecialRange[];
-  /** NAT64 prefixes, of 96 bits: what is behind them is judged as the IPv4 that it is. */
+  /** NAT64 prefixes of 96 bits: addresses in them are judged as the embedded IPv4 address. */
   nat64: readonly Range[];
 }
 
 const ranges = (...texts: string[]): Range[] => texts.map((text) => parseRange(text)!);
 
-/** Metadata services of clouds and what else they answer to instances only: it hands out credentials. */
+/** Metadata services of clouds and other services for instances only, which hand out credentials. */
 export const metadataServices: readonly Range[] = ranges(
   "169.254.169.254", // AWS, Azure, DigitalOcean, Google, Hetzner, IBM, Linode, OpenStack, Oracle, Vultr and others
   "169.254.170.2", // AWS ECS
@@ -45,10 +45,10 @@ export const metadataServices: readonly Range[] = ranges(
   "fe80::a9fe:a9fe", // OpenStack, Hetzner, Linode
 );
 
-/** The resolver that every node of a tailnet has for itself. */
+/** Resolver that every node of a tailnet provides to itself. */
 export const tailnetResolvers: readonly Range[] = ranges("100.100.100.100", "fd7a:115c:a1e0::53");
 
-/** Protected in every cluster, beside the tailnet and the cluster's own ranges. */
+/** Ranges protected in every cluster, besides the tailnet and the cluster's own ranges. */
 export const alwaysProtected: readonly Range[] = [
   ...metadataServices,
   ...tailnetResolvers,
@@ -59,23 +59,23 @@ export const alwaysProtected: readonly Range[] = [
     "224.0.0.0/4", // multicast
     "255.255.255.255", // broadcast
     "::/16", // this host, loopback, IPv4-compatible, IPv4-mapped
-    "64:ff9b:1::/48", // NAT64 of a local translator, whose prefix in it nobody can know
-    "2001::/32", // Teredo, which hides IPv4 addresses where no CIDR finds them
+    "64:ff9b:1::/48", // NAT64 of a local translator, whose prefix length is unknown
+    "2001::/32", // Teredo, whose obfuscated IPv4 addresses no CIDR can select
     "fe80::/10", // link-local
     "ff00::/8", // multicast
   ),
 ];
 
 /**
- * Private in every cluster; what people have at home comes first. Documentation ranges aren't: nothing is there.
- * IPv6 that has not been given out (beyond 2000::/3) counts as private, because networks of one's own use it.
+ * Ranges private in every cluster, those of home networks first. Documentation ranges are not included, because they
+ * are unused. Unallocated IPv6 (outside 2000::/3) counts as private, because private networks use it.
  */
 export const alwaysPrivate: readonly Range[] = ranges(
   "10.0.0.0/8", // RFC 1918
   "172.16.0.0/12",
   "192.168.0.0/16",
   "fc00::/7", // unique local
-  "100.64.0.0/10", // carriers' NAT: what of it isn't the tailnet
+  "100.64.0.0/10", // carrier-grade NAT, except for the tailnet
   "192.0.0.0/24", // IETF protocol assignments
   "192.88.99.0/24", // 6to4 relays
   "198.18.0.0/15", // benchmarks
@@ -83,25 +83,25 @@ export const alwaysPrivate: readonly Range[] = ranges(
   "2001::/23", // IETF protocol assignments
   "2002::/16", // 6to4
   "fec0::/10", // site-local
-  "::/3", // not given out
+  "::/3", // unallocated
   "4000::/2",
   "8000::/1",
 );
 
-/** The IPv6 that has been given out. */
+/** Allocated IPv6 range. */
 export const givenOut: Range = parseRange("2000::/3")!;
 
-/** What `internet` stands for, before special ranges are taken out. */
+/** Returns the ranges of `internet`, before special ranges are excluded. */
 export const internetRanges = (nat64: readonly Range[]): Range[] => [...ranges("0.0.0.0/0"), givenOut, ...nat64];
 
 const parsed = (texts: readonly string[]): Range[] => texts.map(parseRange).filter((range) => range !== undefined);
 
-/** The tailnet's own ranges: the only ones in which a realm's node has addresses. */
+/** Returns the tailnet's ranges, in which all addresses of realms' nodes lie. */
 export const tailnetRanges = ({ tailnet }: Settings["clusterRanges"]): Range[] => parsed(tailnet);
 
 const bySettings = new WeakMap<readonly Range[], { of: Settings["clusterRanges"]; specialRanges: SpecialRanges }>();
 
-/** The special ranges of a cluster that has these ranges of its own, with the IPv6 forms of the IPv4 ones. */
+/** Returns the special ranges of a cluster with these own ranges, including the IPv6 forms of IPv4 ranges. */
 export function specialRangesOf(own: readonly Range[], clusterRanges: Settings["clusterRanges"]): SpecialRanges {
   const known = bySettings.get(own);
   if (known?.of === clusterRanges) return known.specialRanges;
@@ -117,15 +117,17 @@ export function specialRangesOf(own: readonly Range[], clusterRanges: Settings["
   return specialRanges;
 }
 
-/** How a range lies among special ones. */
+/** Position of a range among the special ranges. */
 export interface Position {
-  /** Those that all of it lies in, the widest first. */
+  /** Special ranges that contain it, the widest first. */
   inside: SpecialRange[];
-  /** Those that are a part of it. */
+  /** Special ranges that it contains. */
   parts: SpecialRange[];
 }
 
-/** How a range lies: behind a NAT64 prefix only what lies there too counts, and ISATAP as the IPv4 that it carries. */
+/**
+ * Returns a range's position. Inside a NAT64 prefix only special ranges in it count; ISATAP counts as its IPv4 address.
+ */
 export function positionOf(range: Range, specialRanges: SpecialRanges): Position {
   const { special, nat64 } = specialRanges;
   const translator = nat64.find((prefix) => contains(prefix, range));
@@ -143,6 +145,6 @@ export function positionOf(range: Range, specialRanges: SpecialRanges): Position
   };
 }
 
-/** The ranges with the forms in which IPv6 reaches them: what is to stay closed stays so by every way. */
+/** Adds the IPv6 forms of the ranges, so that closed ranges can't be reached through translators or tunnels. */
 export const withForms = (list: readonly Range[], { nat64 }: SpecialRanges): Range[] =>
   outermost(list.flatMap((range) => [range, ...formsOf(range, nat64)]));

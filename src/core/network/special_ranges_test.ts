@@ -38,7 +38,7 @@ const worldOf = (more: Partial<DestinationWorld> = {}): DestinationWorld => ({
   ...more,
 });
 
-/** Whether rules open an address, as NetworkPolicies are specified: by arithmetic on numbers. */
+/** Reports whether rules open an address by the specification of NetworkPolicy, computed on numbers. */
 const opens = (egress: readonly NetworkPolicyEgressRule[], at: TestAddress): boolean =>
   egress.some(({ to }) =>
     to!.some(({ ipBlock }) =>
@@ -49,7 +49,7 @@ const opens = (egress: readonly NetworkPolicyEgressRule[], at: TestAddress): boo
 const special = [...oracle.protectedBlocks, ...oracle.privateBlocks].flatMap((each) => everyForm(each, oracle.nat64));
 const places = [...special, ...["8.8.8.8", "203.0.113.0/24", "2606:4700::/32", "64:ff9b::808:808"].map(block)];
 
-/** Addresses at the edges of all that matters, and inside of it. */
+/** Addresses at the edges of all relevant ranges and inside them. */
 const someAddress = fc.tuple(fc.constantFrom(...places), fc.nat(4), fc.nat()).map(([place, edge, at]): TestAddress => {
   const near = edges(place);
   const inner = { family: place.family, value: place.first + BigInt(at) % (place.last - place.first + 1n) };
@@ -61,10 +61,10 @@ const someBlock = fc.tuple(someAddress, fc.nat(128)).map(([at, cut]): Block =>
 const textOf = ({ family, first, last }: Block): string =>
   `${addressText({ family, value: first })}/${bitsOf(family) - (last - first + 1n).toString(2).length + 1}`;
 
-/** Numbers of addresses that are looked at in one run of a property. */
+/** Numbers of addresses checked in one run of a property. */
 const looks = { minLength: 8, maxLength: 24 };
 
-Deno.test("tiers: exactly what the destinations grant is open, whatever their union, in both families", () => {
+Deno.test("tiers: any destinations: exactly their addresses are open, in both families", () => {
   let [open, closed] = [0, 0];
   fc.assert(
     fc.property(
@@ -99,7 +99,7 @@ Deno.test("tiers: exactly what the destinations grant is open, whatever their un
   assert.ok(open > 500 && closed > 500, `${open} open, ${closed} closed`);
 });
 
-Deno.test("tiers: of a name exactly the answers that are public, or within what the grant says, are open", () => {
+Deno.test("tiers: a DNS name: exactly the public answers and those inside within are open", () => {
   let [open, closed] = [0, 0];
   fc.assert(
     fc.property(
@@ -110,7 +110,7 @@ Deno.test("tiers: of a name exactly the answers that are public, or within what 
         const { egress, resolved } = resolveDestinations(
           ["zone.example.com"],
           worldOf({
-            // However much the grantee is trusted.
+            // At any trust level.
             mayNameProtected: true,
             within: within.map(textOf),
             except: except.map(textOf),
@@ -124,7 +124,7 @@ Deno.test("tiers: of a name exactly the answers that are public, or within what 
           if (isMeant) open++;
           else closed++;
         }
-        assert.equal(resolved[0]!.error === undefined, expected.length > 0, "it says so when it opens nothing");
+        assert.equal(resolved[0]!.error === undefined, expected.length > 0, "an error if it opens nothing");
       },
     ),
     { numRuns: 400 },
@@ -132,7 +132,7 @@ Deno.test("tiers: of a name exactly the answers that are public, or within what 
   assert.ok(open > 50 && closed > 200, `${open} open, ${closed} closed`);
 });
 
-Deno.test("tiers: an except lies strictly in its block, and none lies in another", () => {
+Deno.test("tiers: an except lies strictly inside its block, and none inside another", () => {
   fc.assert(
     fc.property(fc.array(someBlock, { maxLength: 4 }), fc.array(someBlock, { maxLength: 4 }), (blocks, except) => {
       const { egress } = resolveDestinations(blocks.map(textOf), worldOf({ except: except.map(textOf) }));
@@ -149,7 +149,7 @@ Deno.test("tiers: an except lies strictly in its block, and none lies in another
   );
 });
 
-Deno.test("tiers: no cloud's metadata service is open to anybody but by its own name", () => {
+Deno.test("tiers: metadata services of clouds: open only if named themselves", () => {
   for (const service of metadataServices.map(cidr)) {
     const at = address(service.split("/")[0]!);
     for (const wide of ["0.0.0.0/0", "::/0", "internet", "169.254.0.0/16", "fc00::/7", "fd00::/8", "fe80::/10"]) {
@@ -165,7 +165,7 @@ Deno.test("tiers: no cloud's metadata service is open to anybody but by its own 
   }
 });
 
-/** IPv6 that ends up at 169.254.169.254 and 192.168.1.1. */
+/** IPv6 forms of 169.254.169.254 and 192.168.1.1. */
 const disguises = [
   "64:ff9b::a9fe:a9fe",
   "64:ff9b::c0a8:101",
@@ -182,7 +182,7 @@ const disguises = [
 ];
 
 for (const disguise of disguises) {
-  Deno.test(`tiers: a name that answers ${disguise} opens nothing`, () => {
+  Deno.test(`tiers: a DNS name that resolves to ${disguise} opens nothing`, () => {
     const { egress, resolved } = resolveDestinations(
       ["zone.example.com:443"],
       worldOf({ addressesOfName: () => [disguise], mayNameProtected: true }),
@@ -192,7 +192,7 @@ for (const disguise of disguises) {
   });
 }
 
-Deno.test("tiers: behind a translator of one's own IPv4 is judged as such, and its space stays closed without it", () => {
+Deno.test("tiers: a configured NAT64 prefix: judged as IPv4; an unconfigured one: stays closed", () => {
   const text = "64:ff9b:1:64::/96";
   const { clusterRanges } = parseSettings({ clusterRanges: { nat64: [text] } });
   const specialRanges = specialRangesOf([], clusterRanges);
@@ -213,7 +213,7 @@ Deno.test("tiers: behind a translator of one's own IPv4 is judged as such, and i
   assert.deepEqual(positionOf(parseRange("64:ff9b:1:64::cb00:7107")!, specialRanges).inside, []);
 });
 
-Deno.test("tiers: a destination that opens less than it says tells so, and internet opens what it says", () => {
+Deno.test("tiers: a destination opens less than it names: reported; internet: not reported", () => {
   const reported = (text: string, more: Partial<DestinationWorld> = {}) =>
     resolveDestinations([text], worldOf(more)).resolved[0]!.narrowed;
   assert.match(
@@ -222,7 +222,7 @@ Deno.test("tiers: a destination that opens less than it says tells so, and inter
   );
   assert.match(
     reported("0.0.0.0/0")!,
-    /name that as a destination of its own; if only the internet is meant, write internet/,
+    /add it as a separate destination; if only the internet is meant, write internet/,
   );
   assert.match(reported("::/0")!, /fc00::\/7/);
   assert.match(reported("192.0.0.0/8")!, /192\.168\.0\.0\/16/);
@@ -232,7 +232,7 @@ Deno.test("tiers: a destination that opens less than it says tells so, and inter
   assert.equal(
     reported("192.160.0.0/11", { except: ["192.168.0.0/16"] }),
     undefined,
-    "it was said that it stays closed",
+    "excluded ranges are expected to stay closed",
   );
   const addressesOfName = () => ["203.0.113.7", "192.168.1.10"];
   assert.match(
@@ -242,7 +242,7 @@ Deno.test("tiers: a destination that opens less than it says tells so, and inter
   assert.equal(reported("nas.example.com", { addressesOfName, within: ["192.168.1.0/24"] }), undefined);
 });
 
-Deno.test("tiers: what can't be read in within or except keeps closed what it is about, and no realm", () => {
+Deno.test("tiers: an unreadable within or except: its destinations stay closed, realms don't", () => {
   const bob = { ranges: [parseRange("100.64.0.2")!], proxies: [] };
   const lists = {
     addressesOfName: () => ["203.0.113.7"],
@@ -257,11 +257,11 @@ Deno.test("tiers: what can't be read in within or except keeps closed what it is
   const { resolved } = resolveDestinations(list, worldOf({ ...lists, except: ["192.0.2.1", "1::2::3"] }));
   assert.match(
     resolved[0]!.error!,
-    /spec\.networkPolicy\.except\[1\] is 1::2::3, which is not a CIDR or an IP address/,
+    /spec\.networkPolicy\.except\[1\] is 1::2::3; it must be a CIDR or an IP address/,
   );
 });
 
-Deno.test("tiers: where a Realm is named internet the word opens nothing, neither the Realm nor the internet", () => {
+Deno.test("tiers: a Realm is named internet: the keyword opens neither the Realm nor the internet", () => {
   const { egress, resolved } = resolveDestinations(
     ["internet:443"],
     worldOf({ realmPeersOf: () => ({ ranges: [parseRange("100.64.0.2")!], proxies: [] }) }),

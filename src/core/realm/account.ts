@@ -1,4 +1,4 @@
-/** The account that `keystone kubeconfig` makes for the people of a realm: for whom it stands. */
+/** Service account that `keystone kubeconfig` creates for the people of a realm. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { BindingFacts, IdentityFacts, RealmFacts } from "../facts.ts";
@@ -7,8 +7,8 @@ import { canonicalName } from "./identity.ts";
 import { subjectKey } from "./subjects.ts";
 
 /**
- * The people for whom an account stands: `<Kind>/<UID>/<digest>`. The digest is of the UID, the identity, the subjects and,
- * of a SuperEntity, its members, so that nobody stays in whom the Realm doesn't name any more.
+ * Returns the record of the people for whom an account is valid: `<Kind>/<UID>/<digest>`. The digest covers the UID,
+ * the identity, the subjects and, for a SuperEntity, its members, so that people who were removed lose access.
  */
 export function accountRecord({ name, uid, entity, spec }: RealmFacts): string {
   const subjects = spec.subjects ?? [{ kind: "Group", name: realmGroup(name) }];
@@ -18,8 +18,9 @@ export function accountRecord({ name, uid, entity, spec }: RealmFacts): string {
 }
 
 /**
- * The account of a record: its name, and the owner with which it goes, also while no operator runs. Other people have
- * another name: the API server goes on taking a token for some seconds after its account has gone, and knows it by name.
+ * Returns the name of a record's account, and the owner whose deletion removes it even while no operator runs. Other
+ * people get another name, because the API server accepts a token by name for some seconds after its account is
+ * deleted.
  */
 export function accountOf(realm: string, record: string) {
   const [kind, uid, digest] = record.split("/") as [string, string, string];
@@ -27,16 +28,16 @@ export function accountOf(realm: string, record: string) {
   return { name: `${realmAccount(realm)}-${digest}`, owner };
 }
 
-/** What tells which accounts stand for a realm's people. */
+/** Facts from which a realm's valid accounts follow. */
 export interface AccountWorld {
   realm: RealmFacts | undefined;
-  /** The accounts that were made under the realm's name. */
+  /** Accounts created under the realm's name. */
   accounts: readonly IdentityFacts[];
   /** The guests' binding. */
   binding: BindingFacts | undefined;
 }
 
-/** The names of the accounts that are let in with the realm's people. */
+/** Returns the names of the accounts that have access together with the realm's people. */
 export function accountNames({ realm, accounts, binding }: AccountWorld & { realm: RealmFacts }): string[] {
   const record = accountRecord(realm);
   const earlier = accounts.filter((account) => isEarlier(account, { realm, binding }, record));
@@ -44,8 +45,8 @@ export function accountNames({ realm, accounts, binding }: AccountWorld & { real
 }
 
 /**
- * Whether it was made by an earlier version, which gave all people of a realm one name, and stands for these people: it is
- * younger than the Realm, and they haven't changed since the binding says who they are.
+ * Reports whether an earlier version, which used one name for all people of a realm, created the account for these same
+ * people: it is younger than the Realm, and the binding records no other people.
  */
 function isEarlier(
   { name, deleting, createdAt }: IdentityFacts,

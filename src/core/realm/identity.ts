@@ -1,9 +1,9 @@
-/** Who a realm is: its name on the tailnet, and the node that was trusted with it. */
+/** Identity of a realm: its name on the tailnet and its trusted node. */
 import type { RealmFacts } from "../facts.ts";
 import { conditionOf } from "../conditions.ts";
 
 /**
- * The form in which MagicDNS names are compared: lower case, without the trailing dot that tailscaled writes.
+ * Returns the canonical form of a MagicDNS name: lower case, without the trailing dot that tailscaled writes.
  *
  * ```ts
  * import { canonicalName } from "./identity.ts";
@@ -14,22 +14,22 @@ import { conditionOf } from "../conditions.ts";
 export const canonicalName = (identity: string): string => identity.toLowerCase().replace(/\.$/, "");
 
 /**
- * Whether the node in the realm's status is the realm's: verified, and of the identity and the pin as they are now, not
- * as they were when the status was written. What is opened for a realm is opened for such a node only.
+ * Reports whether the node in the realm's status is verified and matches the present identity and pin, which may have
+ * changed since the status was written. Traffic is opened only for such a node.
  */
 export function isVerified({ spec, trustedNode, status: { node, conditions } }: RealmFacts): boolean {
   return node !== undefined && node.stableID === trustedNode && isNamed(node.name, spec.identity) &&
     conditionOf({ conditions }, "IdentityVerified")?.status === "True";
 }
 
-/** Whether a node's name is the identity. */
+/** Reports whether a node's name is the identity. */
 export const isNamed = (name: string | undefined, identity: string): boolean =>
   name !== undefined && canonicalName(name) === canonicalName(identity);
 
-/** The other Realms of the same identity, by name, from those that have it; one that is being deleted is none. */
+/** Returns the names of the other Realms with the same identity, except those being deleted. */
 export const rivalsOf = (sameIdentity: readonly RealmFacts[], { name }: RealmFacts): string[] =>
   sameIdentity.filter((other) => other.name !== name && !other.deleting).map((other) => other.name);
 
-/** The nodes that are or were the realm's: those that a person trusted one after the other. */
+/** Returns the realm's present and previously trusted nodes. */
 export const nodesOf = ({ trustedNode, status }: RealmFacts): ReadonlySet<string> =>
   new Set([trustedNode, status.trustedNode, ...status.trustedBefore ?? []].filter((id) => id !== undefined));

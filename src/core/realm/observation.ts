@@ -1,4 +1,4 @@
-/** Whom the tailnet shows under a realm's name, and whether that is the one who is trusted. */
+/** Observation of a realm on the tailnet: the node with its name, and whether that node is trusted. */
 import type { ConnectionState } from "../../api/mod.ts";
 import { conditionOf, type DesiredCondition } from "../conditions.ts";
 import type { RealmFacts } from "../facts.ts";
@@ -10,18 +10,20 @@ import type { NodeFacts, RealmWorld } from "./realm_world.ts";
 
 type Said = Omit<DesiredCondition, "type">;
 
-/** What one look at the tailnet says. */
+/** Result of one observation. */
 export interface Observation {
   state: ConnectionState;
   reachable: Said;
   verified: Said;
-  /** The realm's node; null: nobody is; undefined: nobody can be asked, and what was known may be so still. */
+  /**
+   * The realm's node; null: there is none; undefined: the tailnet can't be queried, and the known node may still be it.
+   */
   node?: NodeFacts | null;
   /** StableID to pin. */
   pin?: string;
 }
 
-/** Looks: ordered checks, of which the first that applies says it all. */
+/** Observes the realm by ordered checks, of which the first that applies decides. */
 export function observationOf(world: RealmWorld): Observation {
   const { realm, rivals, conflict, tailnet } = world;
   const { identity } = realm.spec;
@@ -31,7 +33,7 @@ export function observationOf(world: RealmWorld): Observation {
     return unasked(realm, "Unknown", {
       status: "Unknown",
       reason: "NoTailnet",
-      message: "The operator runs without a tailnet; set TS_SOCKET to the socket of a tailscaled to watch this realm.",
+      message: "The operator runs without a tailnet. To watch this realm, set TS_SOCKET to the socket of a tailscaled.",
     });
   }
   if (tailnet.kind === "unavailable") {
@@ -39,7 +41,7 @@ export function observationOf(world: RealmWorld): Observation {
     return unasked(realm, reason === "Starting" ? "Connecting" : "Unknown", {
       status: "Unknown",
       reason,
-      message: `${message}; grants stay as they are.`,
+      message: `${message}; grants stay in force.`,
     });
   }
   const { nodes, trustedElsewhere } = tailnet;
@@ -47,23 +49,24 @@ export function observationOf(world: RealmWorld): Observation {
     return unasked(realm, "Unknown", {
       status: "Unknown",
       reason: "ControlServerUnreachable",
-      message: `tailscaled shows no node named ${identity}, but is not connected to its control server, which would ` +
-        "know; grants stay as they are.",
+      message:
+        `tailscaled knows no node named ${identity}, but it is not connected to its control server; grants stay ` +
+        "in force.",
     });
   }
   if (nodes.length === 0) {
     return refused(
       "NodeNotFound",
       trustedElsewhere === undefined
-        ? `No node of the tailnet is named ${identity}; compare with \`tailscale status\`, or let that node join.`
-        : `No node of the tailnet is named ${identity}: the trusted one, ${realm.trustedNode}, is named ` +
-          `${trustedElsewhere} now. Name it as before, or set spec.identity to that.`,
+        ? `No node of the tailnet is named ${identity}. Compare with \`tailscale status\`, or join the node to the tailnet.`
+        : `No node of the tailnet is named ${identity}; the trusted node ${realm.trustedNode} is now named ` +
+          `${trustedElsewhere}. Rename it back, or set spec.identity to the new name.`,
     );
   }
   if (realm.trustedNode === undefined && nodes.length > 1) {
     return refused(
       "SeveralNodes",
-      `Several nodes are named ${identity} (${idsOf(nodes)}); choose one: ${trust(realm, "ID", "")}`,
+      `Several nodes are named ${identity} (${idsOf(nodes)}). Choose one: ${trust(realm, "ID", "")}`,
     );
   }
   const node = realm.trustedNode === undefined
@@ -77,30 +80,34 @@ export function observationOf(world: RealmWorld): Observation {
     verified: {
       status: "True",
       reason: "NodePinned",
-      message: `The node ${node.stableID} answers to ${identity}.`,
+      message: `Node ${node.stableID} is named ${identity}.`,
     },
     node,
     ...(realm.trustedNode === undefined ? { pin: node.stableID } : {}),
   };
 }
 
-/** How long a node that is nowhere on the tailnet has to be missing to be taken for gone: one look may be too early. */
+/**
+ * Time for which a node must be missing from the tailnet to count as gone, because one observation may be too early.
+ */
 const settleMs = 500;
 
-/** Until when it is too early to say anything of a realm whose node was there; -Infinity: it isn't. */
+/**
+ * Returns the time until which a missing node doesn't count as gone; -Infinity if it isn't missing or already counts.
+ */
 export function doubtfulUntil({ realm, rivals, tailnet, missingSince }: RealmWorld): number {
   const isMissing = tailnet.kind === "running" && tailnet.current && tailnet.nodes.length === 0 &&
     tailnet.trustedElsewhere === undefined && rivals.length === 0 && isVerified(realm);
   return isMissing && missingSince !== undefined ? missingSince + settleMs : -Infinity;
 }
 
-/** Nobody is trusted with the realm as it is: a person has to act. */
+/** Returns the observation if no node can be trusted until a person acts. */
 const refused = (reason: string, message: string): Observation => {
   const said: Said = { status: "False", reason, message };
   return { state: "Error", reachable: said, verified: said, node: null };
 };
 
-/** Who the node is stays known while nobody can be asked, as long as it is asked for the same identity and the same pin. */
+/** Returns the observation if the tailnet can't be queried: a verified node stays so for the same identity and pin. */
 function unasked(realm: RealmFacts, state: ConnectionState, unknown: Said): Observation {
   const { node, conditions } = realm.status;
   const before = conditionOf({ conditions }, "IdentityVerified");
@@ -112,7 +119,8 @@ function unasked(realm: RealmFacts, state: ConnectionState, unknown: Said): Obse
   const verified = before?.status === "True"
     ? {
       ...unknown,
-      message: `${unknown.message} The node that was verified is not of the present identity and pin, so nothing is ` +
+      message:
+        `${unknown.message} The node verified before does not match the present identity and pin, so nothing is ` +
         "opened for it.",
     }
     : unknown;
@@ -128,8 +136,8 @@ function duplicateMessage({ name, spec }: RealmFacts, rivals: readonly string[])
   const all = [name, ...rivals].sort();
   return `Realms ${all.slice(0, -1).join(", ")} and ${
     all.at(-1)
-  } have one identity, ${spec.identity}, so none of them ` +
-    "is trusted with its node. Delete all but one, or give each its own spec.identity.";
+  } have the same identity, ${spec.identity}, so the node ` +
+    "is trusted for none of them. Delete all but one, or give each its own spec.identity.";
 }
 
 function replacedMessage(
@@ -139,10 +147,10 @@ function replacedMessage(
 ): string {
   const [trusted, ids] = [realm.trustedNode!, idsOf(nodes)];
   const where = trustedElsewhere === undefined
-    ? `${trusted} is not on the tailnet any more`
-    : `${trusted} is named ${trustedElsewhere} now`;
+    ? `${trusted} is no longer on the tailnet`
+    : `${trusted} is now named ${trustedElsewhere}`;
   return `Another node (${ids}) has taken the name ${realm.spec.identity} from ${trusted}; nothing is opened for it. ` +
-    `${where}. If the other is right: ${trust(realm, nodes[0]!.stableID)}`;
+    `${where}. To trust the new node: ${trust(realm, nodes[0]!.stableID)}`;
 }
 
 function reachability({ realm, ping, now }: RealmWorld, node: NodeFacts): [ConnectionState, Said] {
@@ -153,21 +161,21 @@ function reachability({ realm, ping, now }: RealmWorld, node: NodeFacts): [Conne
     return ["Disconnected", {
       status: "False",
       reason: "Offline",
-      message: `${dnsName} is offline; grants stay as they are.`,
+      message: `${dnsName} is offline; grants stay in force.`,
     }];
   }
-  // What a process before this one has found stands until this one knows.
+  // The result of a previous process applies until this one has its own.
   return (isAnswering(ping, node.stableID) ?? !isShownSilent(realm, node))
     ? ["Connected", { status: "True", reason: "Online", message: `${dnsName} is online.` }]
     : ["Connected", {
       status: "False",
       reason: "NoAnswer",
-      message: `${dnsName} is online, says the control server, but doesn't answer pings; grants stay as they are.`,
+      message: `${dnsName} is online according to the control server, but doesn't answer pings; grants stay in force.`,
     }];
 }
 
 const isShownSilent = ({ status: { node, conditions } }: RealmFacts, { stableID }: NodeFacts): boolean =>
   node?.stableID === stableID && conditionOf({ conditions }, "Reachable")?.reason === "NoAnswer";
 
-/** An instant as the control server gives it, in the form that Kubernetes writes. */
+/** Formats an instant from the control server as Kubernetes does. */
 export const wholeSeconds = (instant: string): string => rfc3339(Date.parse(instant));

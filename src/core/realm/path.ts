@@ -1,29 +1,29 @@
-/** The way to a node, by pings: rarely asked, and believed when two in a row say the same. */
+/** Path to a node by infrequent pings; a result counts after two equal ones in a row. */
 import type { RealmNode } from "../../api/mod.ts";
 
-/** What the pings of one address of a node have found. */
+/** Results of the pings to one address of a node. */
 export interface PingFacts {
   stableID: string;
   address: string;
-  /** Of the last ping; undefined: no answer. */
+  /** Path of the last ping; undefined: no answer. */
   path?: "direct" | "relay";
-  /** Round trip of the last ping, when it was answered. */
+  /** Round-trip time of the last ping, if it was answered. */
   latencyMs?: number;
-  /** How many in a row found the same. */
+  /** Number of equal results in a row. */
   alike: number;
-  /** When the last one ended, epoch milliseconds. */
+  /** Epoch milliseconds: end of the last ping. */
   at: number;
 }
 
-/** Between two pings of a node that answers. */
+/** Interval between pings of a node that answers. */
 const usualMs = 15 * 60_000;
-/** Between two while it isn't sure what is found, and at most between two while there is no answer. */
+/** Interval while the result isn't settled; without an answer it doubles up to `longestMs`. */
 const soonMs = 1000;
 const longestMs = 5 * 60_000;
-/** A path is looked for while packets go through a relay. */
+/** Equal results after which a relayed path is settled; until then tailscaled may still find a direct one. */
 const relayLooks = 3;
 
-/** When the node is due to be pinged again, epoch milliseconds: at once if it never was. */
+/** Returns the time of the next ping in epoch milliseconds; -Infinity if there was none. */
 export function pingDueAt(known: PingFacts | undefined, stableID: string, address: string): number {
   if (known?.stableID !== stableID || known.address !== address) return -Infinity;
   if (known.path === undefined) return known.at + Math.min(soonMs * 2 ** (known.alike - 1), longestMs);
@@ -32,14 +32,14 @@ export function pingDueAt(known: PingFacts | undefined, stableID: string, addres
 
 const isSettled = ({ path, alike }: PingFacts): boolean => path === "direct" || alike >= relayLooks;
 
-/** Whether the node answers; one lost ping says nothing. Undefined: not known. */
+/** Reports whether the node answers; undefined: unknown. A single lost ping doesn't count. */
 export function isAnswering(known: PingFacts | undefined, stableID: string): boolean | undefined {
   if (known?.stableID !== stableID) return undefined;
   if (known.path !== undefined) return true;
   return known.alike >= 2 ? false : undefined;
 }
 
-/** Path and latency to show. What isn't sure yet leaves those that are shown. */
+/** Returns path and latency for the status; unsettled results leave the present ones. */
 export function pathShown(
   known: PingFacts | undefined,
   { stableID, path, latencyMs }: Pick<RealmNode, "stableID" | "path" | "latencyMs">,
@@ -48,13 +48,13 @@ export function pathShown(
   if (known?.stableID !== stableID) return before;
   if (known.path === undefined) return known.alike >= 2 ? {} : before;
   if (known.path !== path && !isSettled(known)) return before;
-  // The first ping of a process must not write what the next one takes back.
+  // The first ping of a process must not change a value that the next one may change back.
   if (known.path === path && latencyMs !== undefined && known.alike < 2) return before;
   const bucket = bucketOf(known.latencyMs ?? 0, known.path === path ? latencyMs : undefined);
   return { path: known.path, latencyMs: bucket };
 }
 
-/** The smallest of 1, 2, 5, 10, 20, 50, … that is no less; the one shown stays while the value is near to it. */
+/** Rounds up to 1, 2, 5, 10, 20, 50, …; the shown value stays while the new one is near to it. */
 function bucketOf(ms: number, shown: number | undefined): number {
   if (shown !== undefined && ms <= shown * 1.5 && (shown === 1 || ms > shown / 4)) return shown;
   const magnitude = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(ms, 1))));

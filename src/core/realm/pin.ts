@@ -1,12 +1,12 @@
-/** The pin's memory: which node was trusted, and which were before it. */
+/** History of the pin: the trusted node and its predecessors. */
 import type { RealmStatus } from "../../api/mod.ts";
 
 const mostRemembered = 8;
 
 /**
- * What the status says of the pin.
+ * Returns the pin's fields of the status.
  *
- * @param pinned StableID that the annotation pins, or is about to; undefined while it is released: the last is remembered
+ * @param pinned StableID that the annotation has or is about to have; undefined: none, and the last one stays
  */
 export function trustShown(
   { trustedNode: last, trustedBefore = [] }: RealmStatus,

@@ -1,4 +1,4 @@
-/** What a Realm's status says: who answers to its name on the tailnet, and whether that is the one who did before. */
+/** Plans a Realm's status, pin, ping and events. */
 import { isDeepStrictEqual } from "node:util";
 import {
   maxCapabilities,
@@ -20,14 +20,14 @@ import type { NodeFacts, RealmWorld } from "./realm_world.ts";
 
 export interface RealmPlan extends Plan {
   status: RealmStatus;
-  /** StableID to pin: the first node that answers to the name is the one to trust from then on. */
+  /** StableID to pin: the first node with the name is trusted from then on. */
   pin?: string;
   /** The node and address to ping now. */
   ping?: { stableID: string; address: string };
   events: EventFact[];
 }
 
-/** Plans one realm. A lost tailscaled changes what is known, never what is enforced: the node stays as it was. */
+/** Plans one realm. While tailscaled is unreachable the known node stays, so enforcement doesn't change. */
 export function planRealm(world: RealmWorld): RealmPlan {
   const plan = decide(world);
   return { ...plan, stages: stagesFor(world, plan) };
@@ -35,7 +35,10 @@ export function planRealm(world: RealmWorld): RealmPlan {
 
 type Decision = Omit<RealmPlan, "stages">;
 
-/** The pin comes before the addresses are shown: what enters a policy is pinned. */
+/**
+ * Builds the stages: the pin is written before the addresses, so that every address in a policy belongs to a pinned
+ * node.
+ */
 function stagesFor(
   { realm, written = realm.status }: RealmWorld,
   { ping, pin, status, events }: Decision,
@@ -43,7 +46,7 @@ function stagesFor(
   const { name, uid } = realm;
   const of = { kind: "Realm", name, uid } as const;
   const about = { apiVersion: "keystone.io/v1alpha1", ...of };
-  // Not forced, and of a manager of its own: a person who sets the annotation at the same moment wins, and keeps it.
+  // Not forced and with a separate field manager: a person who sets the annotation at the same moment wins.
   const pinned = (pin: string): Effect => ({
     apply: { ...head, metadata: { name, annotations: { [trustedNodeAnnotation]: pin } } },
     uid,
@@ -107,10 +110,10 @@ const keyUnknown: DesiredCondition = {
   type: "KeyExpiring",
   status: "Unknown",
   reason: "NodeUnknown",
-  message: "Which node is the realm's isn't known.",
+  message: "The realm's node is not known.",
 };
 
-/** The node as the status shows it; what is known of it stays while nobody can be asked. */
+/** Returns the node for the status; the known one stays while the tailnet can't be queried. */
 function shownNode({ realm, ping }: RealmWorld, { node, state }: Observation): RealmNode | undefined {
   const before = realm.status.node;
   if (node === null) return undefined;
@@ -130,7 +133,7 @@ function shownNode({ realm, ping }: RealmWorld, { node, state }: Observation): R
   };
 }
 
-/** As much as a status takes; an argument that is cut would not be JSON any more. */
+/** Returns the capability's arguments up to the limits of the status; too long ones are omitted, not truncated. */
 function capabilityShown(
   { realmCapability: values }: NodeFacts,
   known: Pick<RealmNode, "realmCapability">,
@@ -141,7 +144,7 @@ function capabilityShown(
   return { realmCapability: texts.slice(0, maxCapabilities) };
 }
 
-/** The node whose key is to be judged: also by the clock alone. */
+/** Returns the node whose key is checked; without an observed node the one in the status, against the clock alone. */
 function keyNode({ node }: Observation, shown: RealmNode | undefined): NodeFacts | undefined {
   if (node) return node;
   if (!shown) return undefined;
@@ -150,7 +153,7 @@ function keyNode({ node }: Observation, shown: RealmNode | undefined): NodeFacts
   return { ...facts, ...(keyExpiry ? { keyExpiry } : {}) };
 }
 
-/** Pings of a node that is there, as the control server says. */
+/** Plans the ping of a node that is online according to the control server. */
 function pingOf(
   { ping, now }: RealmWorld,
   { state, node }: Observation,
@@ -161,7 +164,7 @@ function pingOf(
   return now < dueAt ? { wakeAt: dueAt } : { ping: { stableID: node.stableID, address } };
 }
 
-/** lastSeen moves on transitions, and while Connected only once in a while: a heartbeat would be a write without news. */
+/** Returns lastSeen: it changes on transitions and, while Connected, only at long intervals, to save writes. */
 function lastSeenOf(
   { realm, lastSeenEveryMs, now }: RealmWorld,
   { reachable, node }: Observation,
@@ -175,7 +178,7 @@ function lastSeenOf(
     return { at: rfc3339(now), wakeAt: now + lastSeenEveryMs };
   }
   const reported = node?.online === false && node.lastSeen ? wholeSeconds(node.lastSeen) : undefined;
-  // A node that doesn't answer was not seen now, whatever the control server says.
+  // A node that doesn't answer counts as not seen, whatever the control server reports.
   if (!was || reachable.reason === "NoAnswer") return lastSeen ?? reported ? { at: (lastSeen ?? reported)! } : {};
   if (reported === undefined) return { at: rfc3339(now) };
   return { at: Date.parse(reported) > seenAt ? reported : lastSeen! };
@@ -187,7 +190,7 @@ function eventsOf(realm: RealmFacts, status: RealmStatus): EventFact[] {
   return [...news, ...warningsOf(realm, status).filter(({ reason }) => !reported.has(reason))];
 }
 
-/** The news of a transition. */
+/** Returns an event if the state or the reason of Ready changes. */
 function readyEventsOf({ status: before }: RealmFacts, status: RealmStatus): EventFact[] {
   const ready = conditionOf(status, "Ready")!;
   const { connectionState: state } = status;
@@ -197,14 +200,14 @@ function readyEventsOf({ status: before }: RealmFacts, status: RealmStatus): Eve
   return [{ type: isError ? "Warning" : "Normal", reason, action: "Observe", note: ready.message }];
 }
 
-/** A person has trusted another node. */
+/** Returns an event if a person trusts another node. */
 function trustEventsOf({ name, status: before }: RealmFacts, { trustedNode }: RealmStatus): EventFact[] {
   if (before.trustedNode === undefined || before.trustedNode === trustedNode) return [];
-  const note = `Realm ${name} is trusted with the node ${trustedNode} now, and no more with ${before.trustedNode}.`;
+  const note = `Realm ${name} now trusts node ${trustedNode} instead of ${before.trustedNode}.`;
   return [{ type: "Warning", reason: "TrustedNodeChanged", action: "Observe", note }];
 }
 
-/** What somebody should mend in time. */
+/** Returns events for conditions that a person should resolve in time. */
 function warningsOf({ status: before }: RealmFacts, status: RealmStatus): EventFact[] {
   return [["KeyExpiring", "True"], ["ConnectionTypeMatches", "False"]].flatMap(([type, bad]) => {
     const [old, now] = [conditionOf(before, type!), conditionOf(status, type!)!];

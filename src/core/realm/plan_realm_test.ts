@@ -28,10 +28,10 @@ const unavailable = {
   reason: "TailscaledUnreachable",
   message: "No answer from /x.sock",
 };
-/** The realm after a plan was carried out. */
+/** The realm after a plan was executed. */
 const after = (done: RealmPlan, trustedNode = done.pin ?? "n1") => realm({ trustedNode, status: done.status });
 
-Deno.test("realm: the first node that answers is pinned and shown", () => {
+Deno.test("realm: the first node with the name: pinned and shown", () => {
   const first = plan({});
   assert.equal(first.pin, "n1");
   assert.equal(first.status.connectionState, "Connected");
@@ -40,7 +40,7 @@ Deno.test("realm: the first node that answers is pinned and shown", () => {
   assert.deepEqual(first.events.map(({ reason }) => reason), ["Connected"]);
 });
 
-Deno.test("realm: nothing new, nothing written", () => {
+Deno.test("realm: nothing changed: nothing is written", () => {
   const first = plan({});
   const again = plan({ realm: after(first), now: now + 1000 });
   assert.deepEqual(again.status, first.status);
@@ -49,13 +49,13 @@ Deno.test("realm: nothing new, nothing written", () => {
   assert.equal(again.wakeAt, now + lastSeenEveryMs);
 });
 
-Deno.test("realm: lastSeen is renewed while Connected when it is old enough", () => {
+Deno.test("realm: Connected: lastSeen is updated once it is old enough", () => {
   const again = plan({ realm: after(plan({})), now: now + lastSeenEveryMs });
   assert.equal(again.status.lastSeen, "2026-06-01T12:05:00Z");
   assert.deepEqual(again.events, []);
 });
 
-Deno.test("realm: a node that goes offline keeps its addresses; lastSeen is that moment", () => {
+Deno.test("realm: the node goes offline: its addresses stay, and lastSeen is that moment", () => {
   const gone = plan({
     realm: after(plan({})),
     tailnet: { kind: "running", current: true, nodes: [node({ online: false })] },
@@ -74,12 +74,12 @@ Deno.test("realm: a node that goes offline keeps its addresses; lastSeen is that
   assert.deepEqual(later.status, gone.status);
 });
 
-Deno.test("realm: without tailscaled it is Unknown with the reason, and what was verified stays so", () => {
+Deno.test("realm: tailscaled unreachable: Unknown with the reason, and a verified node stays verified", () => {
   const lost = plan({ realm: after(plan({})), tailnet: unavailable });
   assert.equal(lost.status.connectionState, "Unknown");
   assert.equal(condition(lost, "IdentityVerified"), "True");
   assert.equal(lost.status.node!.addresses.length, 2);
-  assert.match(ready(lost).message, /No answer from \/x\.sock; grants stay as they are/);
+  assert.match(ready(lost).message, /No answer from \/x\.sock; grants stay in force/);
   const never = plan({ tailnet: unavailable });
   assert.equal(condition(never, "IdentityVerified"), "Unknown");
   assert.equal(never.status.node, undefined);
@@ -87,7 +87,7 @@ Deno.test("realm: without tailscaled it is Unknown with the reason, and what was
   assert.match(ready(plan({ tailnet: { kind: "none" } })).message, /TS_SOCKET/);
 });
 
-Deno.test("realm: a node that takes over the name is not trusted, and its addresses are not shown", () => {
+Deno.test("realm: another node takes the name: not trusted, and its addresses are not shown", () => {
   const taken = plan({
     realm: after(plan({})),
     tailnet: { kind: "running", current: true, nodes: [node({ stableID: "n2", addresses: ["100.64.0.9"] })] },
@@ -100,7 +100,7 @@ Deno.test("realm: a node that takes over the name is not trusted, and its addres
   assert.equal(taken.events[0]!.type, "Warning");
 });
 
-Deno.test("realm: among several of one name the pinned one counts; without a pin none does", () => {
+Deno.test("realm: several nodes have the name: the pinned one counts, without a pin none", () => {
   const nodes = [node({ stableID: "n2" }), node()];
   assert.equal(
     plan({ realm: realm({ trustedNode: "n1" }), tailnet: { kind: "running", current: true, nodes } }).status.node!
@@ -111,7 +111,7 @@ Deno.test("realm: among several of one name the pinned one counts; without a pin
   assert.deepEqual([ready(unsure).reason, unsure.pin, unsure.status.node], ["SeveralNodes", undefined, undefined]);
 });
 
-Deno.test("realm: a node that nobody knows, and one whose key has expired, are for a person to mend", () => {
+Deno.test("realm: the node is unknown or its key has expired: Error, a person has to act", () => {
   const unknown = plan({ tailnet: { kind: "running", current: true, nodes: [] } });
   assert.deepEqual([unknown.status.connectionState, ready(unknown).reason], ["Error", "NodeNotFound"]);
   const expired = plan({
@@ -121,7 +121,7 @@ Deno.test("realm: a node that nobody knows, and one whose key has expired, are f
   assert.match(ready(expired).message, /2026-05-01/);
 });
 
-Deno.test("realm: the operator's own node is there, whatever the control server says", () => {
+Deno.test("realm: the operator's own node: Connected, whatever the control server reports", () => {
   const self = plan({
     tailnet: { kind: "running", current: true, nodes: [node({ self: true, online: false })] },
     local: true,
@@ -129,7 +129,7 @@ Deno.test("realm: the operator's own node is there, whatever the control server 
   assert.deepEqual([self.status.connectionState, self.status.local], ["Connected", true]);
 });
 
-Deno.test("realm: what was verified for another identity or another pin is verified no more, also while nobody can be asked", () => {
+Deno.test("realm: identity or pin changes: no longer verified, even while the tailnet can't be queried", () => {
   const known = after(plan({}));
   const changed = [
     { ...known, spec: { ...known.spec, identity: "mallory.tailnet-name.ts.net" }, generation: 2 },
@@ -143,11 +143,11 @@ Deno.test("realm: what was verified for another identity or another pin is verif
       assert.equal(lost.status.node, undefined);
       assert.match(
         conditionOf(lost, "IdentityVerified").message,
-        /was verified is not of the present identity and pin, so nothing is opened/,
+        /verified before does not match the present identity and pin, so nothing is opened/,
       );
       assert.deepEqual(plan({ realm: { ...realm, status: lost.status }, tailnet }).status.node, undefined);
     }
-    // A change of trust isn't one of identity, and neither is another spelling of it.
+    // A change of the trust level or of the identity's spelling isn't a change of identity.
     for (const spec of [{ trustLevel: "public" as const }, { identity: "BOB-home.tailnet-name.ts.net." }]) {
       const kept = plan({ realm: { ...known, spec: { ...known.spec, ...spec }, generation: 2 }, tailnet });
       assert.equal(condition(kept, "IdentityVerified"), "True");
@@ -156,7 +156,7 @@ Deno.test("realm: what was verified for another identity or another pin is verif
   }
 });
 
-Deno.test("realm: of several Realms with one identity none is trusted with the node, whoever can be asked", () => {
+Deno.test("realm: several Realms have the same identity: the node is trusted for none, in any state of the tailnet", () => {
   const known = after(plan({}));
   for (const tailnet of [running(node()), unavailable, { kind: "none" as const }]) {
     const refused = plan({ realm: known, rivals: ["bob-2", "alice-2"], tailnet });
@@ -168,7 +168,10 @@ Deno.test("realm: of several Realms with one identity none is trusted with the n
     for (const type of ["IdentityVerified", "Reachable", "Ready"]) {
       const { status, reason, message } = conditionOf(refused, type);
       assert.deepEqual([status, reason], ["False", "DuplicateIdentity"]);
-      assert.match(message, /^Realms alice-2, bob-2 and bob-home have one identity, bob-home\.tailnet-name\.ts\.net/);
+      assert.match(
+        message,
+        /^Realms alice-2, bob-2 and bob-home have the same identity, bob-home\.tailnet-name\.ts\.net/,
+      );
     }
     assert.deepEqual(refused.events.map(({ type, reason }) => [type, reason]), [["Warning", "DuplicateIdentity"]]);
     assert.equal(ready(plan({ realm: known, rivals: ["bob-2"], tailnet })).reason, "DuplicateIdentity");
@@ -177,19 +180,19 @@ Deno.test("realm: of several Realms with one identity none is trusted with the n
   }
 });
 
-Deno.test("realm: a node that was renamed is said to be, and one that is gone isn't", () => {
+Deno.test("realm: the trusted node was renamed: the message has the new name; it is gone: it doesn't", () => {
   const realm = after(plan({}));
   const renamed = plan({
     realm,
     tailnet: { ...running(), trustedElsewhere: "bob-2.tailnet-name.ts.net" },
   });
-  assert.match(ready(renamed).message, /the trusted one, n1, is named bob-2\.tailnet-name\.ts\.net now/);
+  assert.match(ready(renamed).message, /the trusted node n1 is now named bob-2\.tailnet-name\.ts\.net/);
   assert.equal(renamed.status.node, undefined);
   const replaced = plan({ realm, tailnet: running(node({ stableID: "n2" })) });
-  assert.match(ready(replaced).message, /n1 is not on the tailnet any more/);
+  assert.match(ready(replaced).message, /n1 is no longer on the tailnet/);
 });
 
-Deno.test("realm: who was trusted before is remembered when a person trusts another, and told", () => {
+Deno.test("realm: a person trusts another node: the previous one is recorded, with an event", () => {
   const first = plan({});
   assert.deepEqual([first.status.trustedNode, first.status.trustedBefore], ["n1", undefined]);
   const second = plan({ realm: after(first, "n2"), tailnet: running(node({ stableID: "n2" })) });
@@ -197,7 +200,7 @@ Deno.test("realm: who was trusted before is remembered when a person trusts anot
   assert.deepEqual(second.events.map(({ type, reason }) => [type, reason]), [["Warning", "TrustedNodeChanged"]]);
   const back = plan({ realm: after(second, "n1") });
   assert.deepEqual([back.status.trustedNode, back.status.trustedBefore], ["n1", ["n2"]]);
-  // Released, and nobody there: the last is remembered, as the one that was made for.
+  // Pin removed and no node present: the last trusted node stays recorded.
   const { trustedNode: _, ...released } = after(first);
   const gone = plan({ realm: released, tailnet: running() });
   assert.deepEqual([gone.status.trustedNode, gone.pin], ["n1", undefined]);
@@ -213,7 +216,7 @@ Deno.test("realm: who was trusted before is remembered when a person trusts anot
 const day = 86_400_000;
 const inDays = (days: number): string => new Date(now + days * day).toISOString();
 
-Deno.test("realm: a key is warned of 7 days ahead, once, and is past by this clock too", () => {
+Deno.test("realm: the key expires: one warning 7 days before, and expired by this clock too", () => {
   const at = (days: number, realmBefore = after(plan({})), expired = false) =>
     plan({ realm: realmBefore, tailnet: running(node({ keyExpiry: inDays(days), expired })) });
   const fine = at(8);
@@ -233,7 +236,7 @@ Deno.test("realm: a key is warned of 7 days ahead, once, and is past by this clo
   for (const past of [at(0, after(near)), at(3, after(near), true)]) {
     assert.deepEqual([past.status.connectionState, ready(past).reason], ["Error", "KeyExpired"]);
     assert.equal(conditionOf(past, "KeyExpiring").reason, "KeyExpired");
-    assert.equal(condition(past, "IdentityVerified"), "True", "it is the same node still");
+    assert.equal(condition(past, "IdentityVerified"), "True", "it is still the same node");
     assert.deepEqual(past.events.map(({ type, reason }) => [type, reason]), [["Warning", "KeyExpired"]]);
   }
   assert.equal(conditionOf(plan({}), "KeyExpiring").reason, "KeyNeverExpires");
@@ -243,7 +246,7 @@ Deno.test("realm: a key is warned of 7 days ahead, once, and is past by this clo
   assert.equal(conditionOf(away, "KeyExpiring").reason, "KeyExpired");
 });
 
-Deno.test("realm: the control server is held against spec.connectionType, and works in any case", () => {
+Deno.test("realm: the control server differs from spec.connectionType: reported, but works", () => {
   const seen = (connectionType: "tailscale" | "headscale", controlServer?: string) =>
     plan({
       realm: realm({ spec: { connectionType } }),
@@ -271,18 +274,18 @@ Deno.test("realm: the control server is held against spec.connectionType, and wo
   ]);
   assert.match(
     conditionOf(seen("tailscale", "http://127.0.0.1:8080"), "ConnectionTypeMatches").message,
-    /is tailscale, and the control server is http:\/\/127\.0\.0\.1:8080, .* set spec\.connectionType to headscale/,
+    /is tailscale, but the control server is http:\/\/127\.0\.0\.1:8080, .* Set spec\.connectionType to headscale/,
   );
 });
 
-Deno.test("realm: the capability is recorded as the policy grants it, within bounds", () => {
+Deno.test("realm: the capability is recorded as granted by the policy, within limits", () => {
   const granted = (realmCapability?: unknown[] | null, before = realm()) =>
     plan({
       realm: before,
       tailnet: running(node(realmCapability === undefined ? {} : { realmCapability })),
     }).status.node!.realmCapability;
   const known = after(plan({ tailnet: running(node({ realmCapability: ["x"] })) }));
-  assert.deepEqual(granted(undefined, known), ['"x"'], "not asked yet, as after a restart: what is known stays");
+  assert.deepEqual(granted(undefined, known), ['"x"'], "unknown, as after a restart: the recorded value stays");
   assert.equal(granted(null, known), undefined);
   assert.equal(granted(), undefined);
   assert.deepEqual(granted([]), []);
@@ -299,7 +302,7 @@ const pinged = (facts: Partial<PingFacts>): PingFacts => ({
   ...facts,
 });
 
-Deno.test("realm: a node that is there is pinged at once, then rarely; nobody else is", () => {
+Deno.test("realm: an online node is pinged at once, then rarely; other nodes never", () => {
   const due = (ping?: PingFacts, tailnet: TailnetFacts = running(node())) => {
     const { ping: asked, wakeAt } = plan({ realm: after(plan({})), tailnet, ...(ping ? { ping } : {}) });
     return asked ? asked.address : wakeAt === undefined ? undefined : wakeAt - now;
@@ -317,7 +320,7 @@ Deno.test("realm: a node that is there is pinged at once, then rarely; nobody el
   }
 });
 
-Deno.test("realm: one lost ping says nothing; two make it unreachable, and nothing else", () => {
+Deno.test("realm: one lost ping: no change; two: unreachable, and nothing else changes", () => {
   const shown = plan({ realm: after(plan({})), ping: pinged({ path: "direct", latencyMs: 1.2 }) });
   assert.deepEqual([shown.status.node!.path, shown.status.node!.latencyMs], ["direct", 2]);
   const one = plan({ realm: after(shown), ping: pinged({}) });
@@ -343,7 +346,7 @@ Deno.test("realm: one lost ping says nothing; two make it unreachable, and nothi
   assert.deepEqual([condition(back, "Reachable"), back.status.lastSeen], ["True", "2026-06-01T12:01:00Z"]);
 });
 
-Deno.test("realm: path and latency move only when they have clearly changed", () => {
+Deno.test("realm: path and latency change only after a clear difference", () => {
   const first = plan({ realm: after(plan({})), ping: pinged({ path: "direct", latencyMs: 9 }) });
   const shows = (ping: Partial<PingFacts>, before = first) => {
     const { path, latencyMs } = plan({ realm: after(before), ping: pinged(ping) }).status.node!;
@@ -364,7 +367,7 @@ Deno.test("realm: path and latency move only when they have clearly changed", ()
   assert.deepEqual(latencies, [1, 1, 1, 2, 5, 10, 20, 1000, 1000, 5000]);
 });
 
-Deno.test("realm: what the control server tells of an offline node is when it was seen", () => {
+Deno.test("realm: an offline node: lastSeen is the time reported by the control server", () => {
   const lastSeen = "2026-06-01T11:00:00.000Z";
   const never = plan({ tailnet: running(node({ online: false, lastSeen })) });
   assert.equal(never.status.lastSeen, "2026-06-01T11:00:00Z");
@@ -372,10 +375,10 @@ Deno.test("realm: what the control server tells of an offline node is when it wa
   const gone = (lastSeen: string) =>
     plan({ realm: connected, tailnet: running(node({ online: false, lastSeen })), now: now + 90_000 }).status.lastSeen;
   assert.equal(gone("2026-06-01T12:01:20Z"), "2026-06-01T12:01:20Z");
-  assert.equal(gone(lastSeen), "2026-06-01T12:00:00Z", "it was seen later than that");
+  assert.equal(gone(lastSeen), "2026-06-01T12:00:00Z", "lastSeen was later than that");
 });
 
-Deno.test("realm: a node that is missing for a moment isn't gone; one that is elsewhere, or replaced, is at once", () => {
+Deno.test("realm: the node is missing for a moment: not gone; renamed or replaced: gone at once", () => {
   const realmBefore = after(plan({}));
   const at = (ms: number, tailnet: TailnetFacts = running()) =>
     plan({ realm: realmBefore, tailnet, missingSince: now, now: now + ms });
@@ -386,18 +389,18 @@ Deno.test("realm: a node that is missing for a moment isn't gone; one that is el
   assert.equal(ready(at(500)).reason, "NodeNotFound");
   assert.equal(ready(at(0, { ...running(), trustedElsewhere: "bob-2.tailnet-name.ts.net" })).reason, "NodeNotFound");
   assert.equal(ready(at(0, running(node({ stableID: "n2" })))).reason, "NodeReplaced");
-  // What never was verified has nothing to lose.
+  // A node that was never verified can't lose anything.
   assert.equal(ready(plan({ tailnet: running(), missingSince: now })).reason, "NodeNotFound");
 });
 
-Deno.test("realm: without the control server a node that isn't listed isn't taken for gone", () => {
+Deno.test("realm: control server unreachable: an unlisted node doesn't count as gone", () => {
   const realmBefore = after(plan({}));
   const away = { ...running(), current: false };
   const unsure = plan({ realm: realmBefore, tailnet: away, missingSince: now - 60_000 });
   assert.deepEqual([unsure.status.connectionState, ready(unsure).reason], ["Unknown", "ControlServerUnreachable"]);
   assert.equal(condition(unsure, "IdentityVerified"), "True");
   assert.deepEqual(unsure.status.node, realmBefore.status.node);
-  // Whom it does list it knows.
+  // A listed node is known.
   assert.equal(
     plan({ realm: realmBefore, tailnet: { ...running(node()), current: false } }).status.connectionState,
     "Connected",

@@ -1,5 +1,5 @@
-/** Realms that are there. */
+/** Presence of Realms. */
 import type { RealmFacts } from "../facts.ts";
 
-/** Whether there is such a Realm, and it stays. */
+/** Reports whether the Realm exists and isn't being deleted. */
 export const isPresent = (realm: RealmFacts | undefined): realm is RealmFacts => realm !== undefined && !realm.deleting;

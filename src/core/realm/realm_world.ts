@@ -1,60 +1,60 @@
-/** Facts that the plan of one realm is made from. */
+/** Input of the plan for one realm. */
 import type { RealmStatus } from "../../api/mod.ts";
 import type { RealmFacts } from "../facts.ts";
 import type { PingFacts } from "./path.ts";
 
-/** A node of the tailnet, as far as a Realm cares. */
+/** A node of the tailnet, reduced to the facts that Realms need. */
 export interface NodeFacts {
   stableID: string;
   dnsName: string;
   /** IPv4 first. */
   addresses: readonly string[];
   online: boolean;
-  /** Whether its key has expired. */
+  /** True if its key has expired. */
   expired: boolean;
-  /** Whether it is this node itself. */
+  /** True if it is the operator's own node. */
   self: boolean;
   os?: string;
   ownerLogin?: string;
   /** RFC 3339. */
   keyExpiry?: string;
-  /** When the control server last saw it, if it tells, RFC 3339. */
+  /** RFC 3339 time when the control server last saw it, if reported. */
   lastSeen?: string;
-  /** Arguments of the capability keystone.io/cap/realm; null: the policy doesn't grant it; undefined: not known yet. */
+  /** Arguments of the capability keystone.io/cap/realm; null: not granted by the policy; undefined: not known yet. */
   realmCapability?: readonly unknown[] | null;
 }
 
-/** The tailnet, as far as one Realm cares. */
+/** The tailnet, reduced to the facts that one Realm needs. */
 export type TailnetFacts =
   | { kind: "none" }
   | { kind: "unavailable"; reason: string; message: string }
   | {
     kind: "running";
-    /** Those that answer to the realm's identity. */
+    /** Nodes with the realm's identity as name. */
     nodes: readonly NodeFacts[];
-    /** Whether the control server can be reached: else a node may only seem to be missing. */
+    /** True if the control server is reachable; otherwise a node may only seem to be missing. */
     current: boolean;
-    /** The name that the trusted node has, if it is another. */
+    /** Name of the trusted node, if it isn't the identity. */
     trustedElsewhere?: string;
     controlServer?: string;
   };
 
 export interface RealmWorld {
-  /** As it was decided last, written or not. */
+  /** The realm with the last planned status, written or not. */
   realm: RealmFacts;
-  /** The status as it is written, where that is another. */
+  /** The stored status, if it differs from the planned one. */
   written?: RealmStatus;
-  /** Names of the other Realms that have the same identity. */
+  /** Names of other Realms with the same identity. */
   rivals: readonly string[];
-  /** Why its name is a SuperEntity's, if it is. */
+  /** Sentence with the reason that its name belongs to a SuperEntity, if it does. */
   conflict?: string | undefined;
   tailnet: TailnetFacts;
-  /** Since when no node answers to the identity, epoch milliseconds; undefined: one does, or it isn't known since when. */
+  /** Epoch milliseconds since which no node has the identity; undefined: one has it, or the time is unknown. */
   missingSince?: number | undefined;
-  /** Undefined while no ping of the realm's node has ended. */
+  /** Undefined until a ping of the realm's node has ended. */
   ping?: PingFacts | undefined;
   local: boolean;
-  /** How often lastSeen is renewed while Connected, in milliseconds. */
+  /** Milliseconds between updates of lastSeen while Connected. */
   lastSeenEveryMs: number;
   /** Epoch milliseconds. */
   now: number;

@@ -1,21 +1,21 @@
 /**
- * The objects that a guest namespace can hold, by resource, and what bounds the number of each. Every resource that guests
- * may create, and every one that Kubernetes' controllers create on their behalf, is here: a test holds this table against
- * the guests' role and against the roles of a real cluster's controllers.
+ * Objects that a guest namespace can hold, by resource, and the limit on the number of each. The table has every
+ * resource that guests may create or that Kubernetes' controllers create on their behalf: a test compares it with the
+ * guests' role and with the roles of a real cluster's controllers.
  */
 import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { ResourceList } from "./resource_list.ts";
 
-/** Defaults for what a grant does not name, and how much history workloads keep. */
+/** Defaults for counts that a grant does not name, and the history of workloads. */
 export interface CountDefaults {
   pods: number;
-  /** Of each resource that guests create themselves. */
+  /** Objects of each resource that guests create themselves. */
   objects: number;
-  /** Old revisions that a workload keeps, and finished Jobs of each outcome that a CronJob keeps. */
+  /** Old revisions of a workload, and finished Jobs of each outcome of a CronJob. */
   history: number;
 }
 
-/** Resources that guests create themselves, each under its own quota key. */
+/** Resources that guests create themselves, with their quota keys. */
 const own: Readonly<Record<string, string>> = {
   configmaps: "configmaps",
   "cronjobs.batch": "count/cronjobs.batch",
@@ -30,7 +30,7 @@ const own: Readonly<Record<string, string>> = {
   "statefulsets.apps": "count/statefulsets.apps",
 };
 
-/** Resources of which controllers create some for each owner: as many as their owners may have at once must fit. */
+/** Resources that controllers create for each owner: the maximum number for all owners must fit. */
 const derived: Readonly<
   Record<string, { key: string; least: (hard: ResourceList, defaults: CountDefaults) => Quantity }>
 > = {
@@ -41,13 +41,13 @@ const derived: Readonly<
   },
   "jobs.batch": {
     key: "count/jobs.batch",
-    // The history of both outcomes, one that runs and the next one; and those of the guest's own.
+    // The history of both outcomes, the running and the next Job, and Jobs that the guest creates directly.
     least: (hard, { history, objects }) =>
       times(sum(hard, "count/cronjobs.batch"), 2 * history + 2).add(whole(objects)),
   },
   pods: {
     key: "count/pods",
-    // `pods` leaves out those that have finished, which stay until their owner or the garbage collector takes them away.
+    // `pods` excludes finished pods, which exist until their owner or the garbage collector deletes them.
     least: (hard) => times(sum(hard, "pods"), 2).add(whole(100)),
   },
   "replicasets.apps": {
@@ -56,35 +56,36 @@ const derived: Readonly<
   },
 };
 
-/** Resources that nobody can create beyond what is counted, though no quota counts them, and why. */
+/** Resources that no quota key counts, with the reason that their number is bounded nevertheless. */
 export const boundedBy: ReadonlyMap<string, string> = new Map(Object.entries({
   endpoints: "one for each Service, which is counted",
   "endpointslices.discovery.k8s.io": "by the Services and pods, which are counted",
   "events":
-    "by the rate at which a source may write them and their time to live, an hour unless the API server says else",
+    "by the rate at which a source may write them and their time to live, one hour unless the API server is configured " +
+    "otherwise",
   "events.events.k8s.io": "the same objects as events",
   "resourceclaims.resource.k8s.io": "none: count/resourceclaims.resource.k8s.io is 0 unless a grant names it",
-  serviceaccounts: "only default, which Kubernetes makes: guests may not create any",
+  serviceaccounts: "only default, which Kubernetes creates: guests may not create any",
 }));
 
-/** The quota key that counts a resource, such as `replicasets.apps`; undefined where none does. */
+/** Returns the quota key that counts a resource such as `replicasets.apps`, if any. */
 export const countKeyOf = (resource: string): string | undefined =>
   Object.hasOwn(own, resource) ? own[resource] : Object.hasOwn(derived, resource) ? derived[resource]!.key : undefined;
 
-/** The resources that a quota key counts. */
+/** Resources that a quota key counts. */
 export const countedResources: readonly string[] = [...Object.keys(own), ...Object.keys(derived)];
 
-/** The keys whose default is the number of objects that a trust level gives of each kind. */
+/** Keys whose default is the trust level's number of objects of each kind. */
 export const ownCounts: readonly string[] = Object.values(own);
 
-/** The keys whose default follows from other counts. */
+/** Keys whose default follows from other counts. */
 export const derivedCounts: readonly string[] = Object.values(derived).map(({ key }) => key);
 
 /**
- * The default of each derived count: never so low that a workload within the grant could not be rolled out, restarted or
- * run on its schedule because its own controller is refused an object.
+ * Returns the default of each derived count: high enough that a controller can always create the objects to roll out,
+ * restart or schedule a workload within the grant.
  *
- * @param hard holds the counts of the owners already
+ * @param hard amounts that already include the counts of the owners
  */
 export const derivedDefaults = (hard: ResourceList, defaults: CountDefaults): [key: string, least: Quantity][] =>
   Object.values(derived).map(({ key, least }) => [key, least(hard, defaults)]);

@@ -1,9 +1,9 @@
-/** The LimitRange of a guest namespace: without it, a pod that says nothing of its needs is refused by the quota. */
+/** Limits of a guest namespace's LimitRange. Without it the quota would reject pods without requests or limits. */
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { maxQuantity, minQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { ResourceList } from "./resource_list.ts";
 
-/** What a container gets that asks for nothing: at most this, and at most a quarter of all that is granted. */
+/** Defaults for containers without requests or limits: at most these, and at most a quarter of the granted amounts. */
 const usual = [
   { resource: "cpu", request: "100m", limit: "500m", least: "1m", step: "1m" },
   { resource: "memory", request: "128Mi", limit: "512Mi", least: "1Mi", step: "1Mi" },
@@ -12,7 +12,7 @@ const usual = [
 
 const share = 4n;
 
-/** One item, for containers: small defaults that fit the grant, and a least size below which counting means nothing. */
+/** Builds the item for containers: small defaults that fit the grants, and minimum sizes. */
 export function containerLimits(hard: ResourceList): LimitRangeItem {
   const defaultRequest: Record<string, string> = {};
   const defaultLimit: Record<string, string> = {};

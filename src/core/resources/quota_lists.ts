@@ -1,4 +1,4 @@
-/** What grants give, as one ResourceQuota enforces it: summed exactly, and shared out again by use. */
+/** Amounts of grants in the form of a ResourceQuota: exact sums, and the attribution of usage to grants. */
 import {
   isQuantity,
   maxQuantity,
@@ -11,12 +11,13 @@ import { own } from "../own.ts";
 import { type CountDefaults, derivedDefaults, ownCounts } from "./counts.ts";
 import type { ResourceList } from "./resource_list.ts";
 
-// The API server takes both spellings for the same thing and would keep two books (pkg/quota/v1/evaluator/core/pods.go).
+// The API server accepts both spellings of a resource and would count each separately
+// (pkg/quota/v1/evaluator/core/pods.go).
 const aliases = new Map([
   ["cpu", "requests.cpu"],
   ["memory", "requests.memory"],
   ["ephemeral-storage", "requests.ephemeral-storage"],
-  // Not pods: `pods` leaves out those that have finished, `count/pods` doesn't.
+  // Not pods: `pods` excludes finished pods, `count/pods` includes them.
   ...["configmaps", "persistentvolumeclaims", "replicationcontrollers", "secrets", "services"].map((
     kind,
   ): [string, string] => [`count/${kind}`, kind]),
@@ -24,13 +25,13 @@ const aliases = new Map([
 
 const zero = parseQuantity("0");
 
-/** The key under which a ResourceQuota counts `key`. */
+/** Returns the key under which a ResourceQuota counts `key`. */
 export const quotaKey = (key: string): string => aliases.get(key) ?? key;
 
 /**
- * The quantities of a grant's `hard`, under the keys that the quota has, rounded up to milli-units (finer ones can't
- * be in a quota, and rounding down would take from what was promised). Of a thing named by both its spellings the less is
- * given, as two limits in a quota would have it. The terms must not change.
+ * Returns the quantities of a grant's `hard` under quota keys, rounded up to milli-units: a quota can't have finer
+ * ones, and rounding down would give less than was promised. If a resource has both spellings, the smaller quantity
+ * counts, as with two limits in a quota. The result is cached, so `hard` must not be modified.
  */
 export function listFrom(hard: Readonly<Record<string, string | number>>): ResourceList {
   const known = parsed.get(hard);
@@ -45,10 +46,10 @@ export function listFrom(hard: Readonly<Record<string, string | number>>): Resou
   return out;
 }
 
-/** Every plan asks for the same, and grants of the same terms share them. */
+/** Cache: every plan needs the same lists, and grants with the same terms share them. */
 const parsed = new WeakMap<Readonly<Record<string, string | number>>, ResourceList>();
 
-/** The exact sum, key by key. The order of the grants doesn't matter. */
+/** Returns the exact sum for each key. The order of the grants doesn't matter. */
 export function sumLists(all: Iterable<ResourceList>): Map<string, Quantity> {
   const sum = new Map<string, Quantity>();
   for (const hard of all) {
@@ -57,7 +58,9 @@ export function sumLists(all: Iterable<ResourceList>): Map<string, Quantity> {
   return sum;
 }
 
-/** Canonical text of each quantity, keys sorted so that equal values give equal JSON. The quantities must not change. */
+/**
+ * Formats quantities canonically, with sorted keys so that equal values give equal JSON. `hard` must not be modified.
+ */
 export function shown(hard: ResourceList): Readonly<Record<string, string>> {
   const known = texts.get(hard);
   if (known) return known;
@@ -68,24 +71,24 @@ export function shown(hard: ResourceList): Readonly<Record<string, string>> {
   return shown;
 }
 
-/** A plan asks for the same several times. */
+/** Cache: a plan needs the same texts several times. */
 const texts = new WeakMap<ResourceList, Readonly<Record<string, string>>>();
 
 /**
- * Quantities that stand in a status, which the API server checks as texts only: what is none gives nothing, because a key
- * that is left out would be unlimited.
+ * Parses the quantities in a status, which the API server doesn't validate. An invalid one becomes zero, because
+ * omitting its key would make the resource unlimited.
  */
 export const quantitiesOf = (texts: Readonly<Record<string, string>> | null | undefined): ResourceList =>
   new Map(Object.entries(texts ?? {}).map(([key, text]) => [key, isQuantity(text) ? parseQuantity(text) : zero]));
 
-/** What a grant gives of what it doesn't name. */
+/** Defaults for resources that a grant doesn't name. */
 export interface Unnamed extends CountDefaults {
   ephemeralStorage: string;
 }
 
 const computeResources = ["cpu", "memory", "ephemeral-storage"] as const;
 
-/** Given only where a grant names them. */
+/** Keys that are zero unless a grant names them. */
 const neverImplied: readonly string[] = [
   "count/resourceclaims.resource.k8s.io",
   "requests.storage",
@@ -96,16 +99,16 @@ const neverImplied: readonly string[] = [
 const classSuffix = ".storageclass.storage.k8s.io/requests.storage";
 const classClaimsSuffix = ".storageclass.storage.k8s.io/persistentvolumeclaims";
 
-/** The storage class that a key is about; undefined for other keys. */
+/** Returns the storage class in a key; undefined for other keys. */
 export const classOf = (key: string): string | undefined =>
   key.endsWith(classSuffix) ? key.slice(0, -classSuffix.length) : undefined;
 
 /**
- * The whole of what a grant gives: what isn't named isn't given, since a key that is not in a quota is unlimited. A grant
- * is completed by itself, before the sum, so that adding one never takes from another.
+ * Fills in the defaults of a grant. Every key needs a value, because a key missing in a quota is unlimited. Each grant
+ * is completed separately before summing, so that adding a grant never takes from another.
  *
- * @param classes the storage classes to tell apart: none when no grant of the namespace does
- * @param reported keys that other grants of the namespace name: for this one they are limits too
+ * @param classes storage classes with separate keys: none if no grant of the namespace names one
+ * @param reported keys of other grants in the namespace, which need a value in this one too
  */
 export function completeList(
   named: ResourceList,
@@ -135,7 +138,7 @@ export function completeList(
   return out;
 }
 
-/** What a grant gives of a key that only another grant names. */
+/** Returns a grant's default for a key that only another grant names. */
 function unnamedOf(key: string, hard: ResourceList, { objects }: Unnamed): Quantity {
   if (key.endsWith(classClaimsSuffix)) return hard.get("persistentvolumeclaims")!;
   return key.startsWith("count/") ? parseQuantity(objects) : zero;
@@ -146,10 +149,10 @@ function setMissing(hard: Map<string, Quantity>, keys: readonly string[], value:
 }
 
 /**
- * The storage classes that have to be told apart: as soon as a grant names one, all there are. Once told apart they stay
- * so: a key that went from the quota would be unlimited, and one at zero would take from those that name none.
+ * Returns the storage classes that need separate keys: all, as soon as a grant names one. They keep them from then on:
+ * a key removed from the quota would be unlimited, and one at zero would take from grants that name no class.
  *
- * @param earlier keys of the quota as it stands
+ * @param earlier keys of the present quota
  */
 export function classesToTell(
   all: readonly ResourceList[],
@@ -161,15 +164,15 @@ export function classesToTell(
   return named.size === 0 ? [] : [...new Set([...named, ...offered])].sort();
 }
 
-/** Config maps that aren't the guests' own but are counted as theirs: the cluster's CA, and the guide to the grants. */
+/** ConfigMaps that the quota counts although they aren't the guests' own: the cluster's CA and the guide. */
 const ownConfigMaps = parseQuantity("2");
 
-/** Whether a quota key counts devices, huge pages among them: what isn't a node's cpu, memory and storage. */
+/** Reports whether a quota key counts devices or huge pages rather than cpu, memory and storage. */
 export const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)|\.deviceclass\./.test(key);
 
 /**
- * The quota of a guest namespace for a sum of grants: what nodes offer and no grant gives is at zero, and so are devices
- * that an earlier sum gave, since a key that is not there would be unlimited.
+ * Returns the quota of a guest namespace for a sum of grants. Resources that nodes offer but no grant includes are
+ * zero, and so are devices of earlier grants, because a missing key would be unlimited.
  */
 export function quotaList(
   sum: ResourceList,
@@ -182,15 +185,15 @@ export function quotaList(
   return out;
 }
 
-/** The quota of a guest namespace in which nothing is granted: no pod may start, nothing may be claimed or made. */
+/** Returns the quota of a guest namespace without grants: all keys are zero. */
 export function closedList(offered: readonly string[], earlier: Iterable<string>): Map<string, Quantity> {
   const given = completeList(new Map(), { pods: 0, objects: 0, history: 0, ephemeralStorage: "0" }, []);
   return new Map([...given.keys(), ...offered, ...earlier].map((key) => [key, zero]));
 }
 
 /**
- * What may still be used while a part of what is granted is on notice: what remains afterwards, or what is used now if
- * that is more, but never more than is granted. Taken once: following the use downwards would lose a replica that
+ * Returns the frozen limits during a notice: the remaining amounts or the present usage, whichever is larger, but at
+ * most the granted amounts. They are computed once, because following the usage down would lose a replica that
  * restarts.
  */
 export function freezeList(
@@ -206,20 +209,20 @@ export function freezeList(
   }));
 }
 
-/** Key by key the larger. */
+/** Returns the larger quantity for each key. */
 export function largerList(a: ResourceList, b: ResourceList): Map<string, Quantity> {
   const out = new Map(a);
   for (const [key, quantity] of b) out.set(key, maxQuantity(out.get(key) ?? zero, quantity));
   return out;
 }
 
-/** The keys of which more is used than there is. */
+/** Returns the keys in which usage exceeds the limit. */
 export function overused(hard: ResourceList, used: Readonly<Record<string, string>>): string[] {
   return [...hard].filter(([key, most]) => parseQuantity(own(used, key) ?? "0").compare(most) > 0)
     .map(([key]) => key).sort();
 }
 
-/** One grant's claim on what is used. */
+/** A grant to which usage can be attributed. */
 export interface Claim {
   name: string;
   hard: ResourceList;
@@ -227,7 +230,7 @@ export interface Claim {
   endsAt?: number;
 }
 
-/** Longest first: no end, then the latest, then by name. */
+/** Compares by end, the latest first and no end before all, then by name. */
 const byEnd = (a: Claim, b: Claim): number =>
   (b.endsAt ?? Infinity) === (a.endsAt ?? Infinity)
     ? (a.name < b.name ? -1 : 1)
@@ -236,8 +239,8 @@ const byEnd = (a: Claim, b: Claim): number =>
     : -1;
 
 /**
- * The share of each claim in what is used: use fills the claims that last longest first, so that a share shows what
- * would have to go if the claims ended in their order. Use beyond the sum of all claims is nobody's.
+ * Attributes usage to claims, first to those that last longest, so that a share shows the usage that has to go when its
+ * claim ends. Usage beyond the sum of all claims is attributed to none.
  */
 export function allot(
   claims: readonly Claim[],

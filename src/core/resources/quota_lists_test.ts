@@ -21,7 +21,7 @@ const amount = fc.tuple(fc.nat(1_000_000), fc.constantFrom("", "m", "Ki", "Gi", 
 );
 const hard = fc.dictionary(fc.constantFrom("cpu", "requests.memory", "pods", "requests.nvidia.com/gpu"), amount);
 
-Deno.test("hard: cpu, memory and ephemeral-storage are the requests", () => {
+Deno.test("hard: cpu, memory and ephemeral-storage mean requests", () => {
   assert.deepEqual(shown(listFrom({ memory: "1024Mi", cpu: 1.5, "limits.cpu": "0.5", "ephemeral-storage": "1Gi" })), {
     "limits.cpu": "500m",
     "requests.cpu": "1500m",
@@ -30,11 +30,11 @@ Deno.test("hard: cpu, memory and ephemeral-storage are the requests", () => {
   });
 });
 
-Deno.test("hard: what is finer than a quota can hold is rounded up", () => {
+Deno.test("hard: a quantity finer than a quota permits: rounded up", () => {
   assert.deepEqual(shown(listFrom({ cpu: "1u" })), { "requests.cpu": "1m" });
 });
 
-Deno.test("hard: a sum doesn't depend on the order, and is exact", () => {
+Deno.test("hard: a sum is exact and doesn't depend on the order", () => {
   fc.assert(fc.property(fc.array(hard, { maxLength: 6 }), (all) => {
     const sum = sumLists(all.map(listFrom));
     const other = sumLists([...all].reverse().map(listFrom));
@@ -54,7 +54,7 @@ const unnamed = { pods: 50, objects: 100, history: 10, ephemeralStorage: "20Gi" 
 const complete = (named: Record<string, string>, classes: string[] = []) =>
   shown(completeList(listFrom(named), unnamed, classes));
 
-Deno.test("hard: what a grant doesn't name it doesn't give, but for what everybody needs", () => {
+Deno.test("hard: keys that a grant doesn't name: zero, except for the defaults", () => {
   const whole = complete({ "requests.cpu": "2", "limits.memory": "8Gi", "requests.nvidia.com/gpu": "1" });
   assert.deepEqual(
     Object.fromEntries(Object.entries(whole).filter(([key]) => !ownCounts.includes(key))),
@@ -82,7 +82,7 @@ Deno.test("hard: what a grant doesn't name it doesn't give, but for what everybo
   assert.equal(complete({ pods: "3", secrets: "1" }).pods, "3");
 });
 
-Deno.test("hard: derived counts hold what controllers make for all the owners that are granted, and a named one is kept", () => {
+Deno.test("hard: derived counts fit the controllers' objects for all granted owners; a named count is kept", () => {
   const whole = complete({
     pods: "5",
     "count/cronjobs.batch": "2",
@@ -100,7 +100,7 @@ Deno.test("hard: derived counts hold what controllers make for all the owners th
   assert.equal(two.get("count/replicasets.apps")!.toString(), String(2 * 100 + 5 * 12), "grants add up");
 });
 
-Deno.test("hard: a key that only another grant names limits nobody to nothing", () => {
+Deno.test("hard: a key that only another grant names: gets its default instead of zero", () => {
   const reported = (named: Record<string, string>, ...keys: string[]) =>
     shown(completeList(listFrom(named), unnamed, [], keys));
   assert.equal(reported({ cpu: "1" }, "count/widgets.example.com")["count/widgets.example.com"], "100");
@@ -113,13 +113,13 @@ Deno.test("hard: a key that only another grant names limits nobody to nothing", 
   );
 });
 
-Deno.test("hard: two spellings of one thing are one limit, the lower", () => {
+Deno.test("hard: both spellings of a resource: one limit, the lower", () => {
   assert.deepEqual(shown(listFrom({ "count/services": "2", services: "5" })), { services: "2" });
   assert.deepEqual(shown(listFrom({ "count/secrets": "9" })), { secrets: "9" });
   assert.deepEqual(shown(listFrom({ "count/pods": "9" })), { "count/pods": "9" }, "it counts finished ones too");
 });
 
-Deno.test("hard: storage is given by class where a grant names one, else of any class", () => {
+Deno.test("hard: storage by class if a grant names one, else of any class", () => {
   const key = (name: string) => `${name}.storageclass.storage.k8s.io/requests.storage`;
   const one = complete({ [key("fast")]: "10Gi" }, ["fast", "slow"]);
   assert.deepEqual([one["requests.storage"], one[key("fast")], one[key("slow")]], ["10Gi", "10Gi", "0"]);
@@ -127,10 +127,10 @@ Deno.test("hard: storage is given by class where a grant names one, else of any 
   assert.deepEqual([any["requests.storage"], any[key("fast")], any[key("slow")]], ["5Gi", "5Gi", "5Gi"]);
   assert.deepEqual(classesToTell([listFrom({ "requests.storage": "5Gi" })], ["slow"], []), []);
   assert.deepEqual(classesToTell([listFrom({ [key("fast")]: "1Gi" })], ["slow"], []), ["fast", "slow"]);
-  assert.deepEqual(classesToTell([listFrom({})], ["slow"], [key("fast")]), ["fast", "slow"], "once told apart");
+  assert.deepEqual(classesToTell([listFrom({})], ["slow"], [key("fast")]), ["fast", "slow"], "separate keys stay");
 });
 
-Deno.test("hard: devices that nodes offer and no grant gives are at zero, and so is what was given before", () => {
+Deno.test("hard: devices that nodes offer but no grant includes, and those of earlier grants: zero", () => {
   const quota = quotaList(listFrom({ cpu: "1" }), ["requests.nvidia.com/gpu"], [
     "requests.amd.com/gpu",
     "fast.deviceclass.resource.k8s.io/devices",
@@ -145,7 +145,7 @@ Deno.test("hard: devices that nodes offer and no grant gives are at zero, and so
   });
 });
 
-Deno.test("hard: a closed quota allows no pod and forgets no key", () => {
+Deno.test("hard: a closed quota: all keys are zero, none is omitted", () => {
   const closed = shown(closedList(["requests.nvidia.com/gpu"], ["requests.amd.com/gpu", "pods"]));
   assert.equal(closed["pods"], "0");
   assert.equal(closed["requests.amd.com/gpu"], "0");
@@ -153,7 +153,7 @@ Deno.test("hard: a closed quota allows no pod and forgets no key", () => {
   assert.deepEqual(new Set(Object.values(closed)), new Set(["0"]));
 });
 
-Deno.test("hard: a cordon lets run what runs and grow nothing, never beyond what is granted nor below what remains", () => {
+Deno.test("hard: a freeze: at most the granted and at least the remaining amounts, else present usage", () => {
   const freeze = (granted: string, remaining: string, used: string) =>
     shown(
       freezeList(listFrom({ cpu: granted }), listFrom({ cpu: remaining }), { "requests.cpu": used }),
@@ -176,22 +176,22 @@ const shares = (claims: Claim[], used: string) =>
     ) => [name, share.get("requests.cpu")!.toString()]),
   );
 
-Deno.test("shares: use fills what lasts longest first", () => {
+Deno.test("shares: usage is attributed first to the grants that last longest", () => {
   const claims = [claim("soon", "2", 1), claim("later", "2", 2), claim("forever", "2"), claim("also-soon", "2", 1)];
   assert.deepEqual(shares(claims, "1500m"), { forever: "1500m", later: "0", "also-soon": "0", soon: "0" });
   assert.deepEqual(shares(claims, "5"), { forever: "2", later: "2", "also-soon": "1", soon: "0" });
   assert.deepEqual(
     shares(claims, "99"),
     { forever: "2", later: "2", "also-soon": "2", soon: "2" },
-    "use beyond the sum is nobody's",
+    "usage beyond the sum is attributed to no grant",
   );
 });
 
-Deno.test("shares: a key that a grant doesn't name isn't shown by it", () => {
+Deno.test("shares: a key that a grant doesn't name: not in its share", () => {
   assert.deepEqual([...allot([claim("a", "1")], { pods: "3" }).get("a")!.keys()], []);
 });
 
-Deno.test("shares: they add up to what is used or to what is granted, whichever is less", () => {
+Deno.test("shares: add up to the usage or the grants, whichever is less", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(5000), fc.option(fc.nat(9))), { minLength: 1, maxLength: 6 }),
@@ -209,7 +209,7 @@ Deno.test("shares: they add up to what is used or to what is granted, whichever 
   );
 });
 
-Deno.test("hard: what a status has in place of a quantity gives nothing, and is no key less", () => {
+Deno.test("hard: an invalid quantity in a status: zero, and its key stays", () => {
   const hard = quantitiesOf(
     { pods: "many", "requests.cpu": "2", "requests.memory": null } as unknown as Record<string, string>,
   );

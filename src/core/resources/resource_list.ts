@@ -1,4 +1,4 @@
-/** Amounts of resources, as quotas have them. */
+/** Amounts of resources by quota key. */
 import type { Quantity } from "../../../lib/quantity/mod.ts";
 
 /** Quantities by quota key, such as `requests.cpu`. */

@@ -1,7 +1,10 @@
 /** Equality of resource lists by value. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 
-/** Tells whether each wanted value is there, by value. Foreign keys in a quota only take away, so they may stay. */
+/**
+ * Reports whether all wanted values are present, compared by value. Other keys of a quota only restrict, so they may
+ * stay.
+ */
 export function sameQuantities(
   actual: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
@@ -12,7 +15,7 @@ export function sameQuantities(
   });
 }
 
-/** Compares two quantities; one that can't be read equals nothing. */
+/** Compares two quantities; an invalid one equals none. */
 function isEqual(text: string, value: string): boolean {
   try {
     return parseQuantity(text).compare(parseQuantity(value)) === 0;

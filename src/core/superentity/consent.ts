@@ -1,4 +1,4 @@
-/** Approvals of a SuperEntity's terms as they are now, with the subjects that its members have now. */
+/** Valid approvals of a SuperEntity: of its present terms and its members' present subjects. */
 import type { SuperEntityMember, SuperEntitySpec } from "../../api/mod.ts";
 import type { RealmFacts, SuperEntityFacts } from "../facts.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
@@ -7,25 +7,25 @@ import { digestOf, type MemberSubjects, subjectTexts } from "./digest.ts";
 
 export interface Consent {
   digest: string;
-  /** The members whose approval is of this digest; all others' is void. */
+  /** Members that have approved this digest; approvals of another digest are void. */
   approved: readonly SuperEntityMember[];
-  /** How many have to approve. */
+  /** Number of approvals needed. */
   needed: number;
-  /** Whether enough have. */
+  /** True if enough members have approved. */
   given: boolean;
-  /** What the approved members have put together. */
+  /** Sum of the approved members' contributions. */
   pool: ResourceList;
 }
 
-/** The part of a SuperEntity that consent depends on. */
+/** Parts of a SuperEntity that consent depends on. */
 export type Consented = Pick<SuperEntityFacts, "name" | "spec" | "status" | "subjects">;
 
 const known = new WeakMap<SuperEntitySpec, { key: string; consent: Consent }>();
 
-/** Returns the consent, from the terms, the members' subjects and the approvals themselves. */
+/** Computes the consent from the terms, the members' subjects and the approvals. */
 export function consentOf(entity: Consented): Consent {
   const { name, spec, status, subjects } = entity;
-  // A digest takes a moment, and every look at every grant asks for it.
+  // Cached, because a digest takes time and every plan of every grant needs it.
   const key = JSON.stringify([[...subjects ?? []], status.digest, status.approvals, hasSubjects(entity)]);
   const before = known.get(spec);
   if (before?.key === key) return before.consent;
@@ -40,9 +40,9 @@ export function consentOf(entity: Consented): Consent {
 }
 
 /**
- * An approval counts when it is of this digest. One from before digests had subjects in them counts as long as they are
- * those that were there when the operator first looked at them (ADR 0024): `status` says that it counted then, and has
- * the digest of the subjects of then.
+ * Returns a predicate for valid approvals: those of this digest. An approval from before digests contained subjects is
+ * valid as long as the subjects are those that the operator first recorded (ADR 0024): `status` records that approval
+ * and the digest with these subjects.
  */
 function countsFor(entity: Consented, digest: string): (approval: { realm: string; digest: string }) => boolean {
   const { name, spec, status } = entity;
@@ -53,11 +53,11 @@ function countsFor(entity: Consented, digest: string): (approval: { realm: strin
       (status.approvals ?? []).some((each) => each.realm === approval.realm && each.digest === earlier));
 }
 
-/** Whether an operator that records subjects has written this status. */
+/** Reports whether an operator that records subjects has written this status. */
 const hasSubjects = ({ status }: Consented): boolean =>
   (status.members ?? []).some(({ subjects }) => subjects !== undefined);
 
-/** The subjects of the members: of their Realms, or, of one that is gone, as last known. */
+/** Returns the subjects of the members' Realms; for a missing Realm the last known ones. */
 export function memberSubjects(
   { spec, status }: Pick<SuperEntityFacts, "spec" | "status">,
   realmNamed: (name: string) => RealmFacts | undefined,
@@ -74,7 +74,7 @@ export function memberSubjects(
   }));
 }
 
-/** What a realm has put in and stands by; undefined when it is no member, or has not approved. */
+/** Returns a realm's approved contribution; undefined if it isn't a member or hasn't approved. */
 export function contributionOf(entity: Consented, realm: string): ResourceList | undefined {
   const member = consentOf(entity).approved.find((each) => each.realm === realm);
   return member && contributed(member.contribution);

@@ -19,7 +19,7 @@ const seen = (entity: SuperEntityFacts, realmNamed: (name: string) => RealmFacts
   subjects: memberSubjects(entity, realmNamed),
 });
 const approvedBy = (entity: Consented) => consentOf(entity).approved.map(({ realm }) => realm);
-/** As the operator leaves it after a look. */
+/** Adds the status that the operator writes. */
 const looked = (entity: SuperEntityFacts, realmNamed: (name: string) => RealmFacts | undefined): SuperEntityFacts => ({
   ...entity,
   status: planSuperEntity({
@@ -32,7 +32,7 @@ const looked = (entity: SuperEntityFacts, realmNamed: (name: string) => RealmFac
     now,
   }).status!,
 });
-/** Approved by all, with the digest of these very subjects. */
+/** Approved by all, with the digest of these subjects. */
 function approvedWith(realmNamed: (name: string) => RealmFacts | undefined): SuperEntityFacts {
   const entity = superEntity();
   const digest = digestOf(entity.name, entity.spec, memberSubjects(entity, realmNamed));
@@ -40,7 +40,7 @@ function approvedWith(realmNamed: (name: string) => RealmFacts | undefined): Sup
   return looked({ ...entity, spec: { ...entity.spec, approvals } }, realmNamed);
 }
 
-Deno.test("somebody is added to a member's subjects after the approval: all approvals are void", () => {
+Deno.test("a subject is added to a member after the approval: all approvals are void", () => {
   const before = realms([user("bob@example.com")]);
   const entity = approvedWith(before);
   assert.deepEqual(approvedBy(seen(entity, before)), ["alice-home", "bob-home"]);
@@ -50,27 +50,27 @@ Deno.test("somebody is added to a member's subjects after the approval: all appr
   assert.equal(status.phase, "Pending");
   assert.match(
     status.message!,
-    /Void, because the terms or a member's subjects are others now: .* alice-home, bob-home/,
+    /Void, because the terms or a member's subjects have changed: .* alice-home, bob-home/,
   );
-  assert.equal(granteeFrom(undefined, seen(entity, changed), changed)!.deleting, true, "nobody is let in");
+  assert.equal(granteeFrom(undefined, seen(entity, changed), changed)!.deleting, true, "nobody has access");
   assert.equal(poolObstacle(seen(entity, changed), alice)!.reason, "SuperEntityPending");
   assert.deepEqual(approvedBy(seen(entity, before)), ["alice-home", "bob-home"], "changed back, it counts again");
 });
 
-Deno.test("a member that had the realm's own group gets subjects: the approvals of before are void", () => {
+Deno.test("a member with the realm's own group gets subjects: earlier approvals are void", () => {
   const entity = approvedWith(realms());
   assert.equal(entity.status.digest, digestOf(entity.name, entity.spec), "nothing changes without subjects");
   assert.deepEqual(approvedBy(seen(entity, realms([user("mallory")]))), []);
 });
 
-Deno.test("other order, a subject twice, or the own group spelled out: the approvals stay", () => {
+Deno.test("another order, a duplicate subject, or the own group named: the approvals stay", () => {
   const entity = approvedWith(realms([user("a"), user("b")]));
   assert.equal(approvedBy(seen(entity, realms([user("b"), user("a"), user("b")]))).length, 2);
   const group = [{ kind: "Group" as const, name: "keystone:realm:bob-home" }];
   assert.equal(approvedBy(seen(approvedWith(realms()), realms(group))).length, 2);
 });
 
-Deno.test("a member's Realm is deleted: its subjects as last known stay approved", () => {
+Deno.test("a member's Realm is deleted: its last known subjects stay approved", () => {
   const entity = approvedWith(realms([user("bob@example.com")]));
   const gone = (name: string) => name === "alice-home" ? withSubjects(name) : undefined;
   assert.equal(approvedBy(seen(entity, gone)).length, 2);
@@ -79,7 +79,7 @@ Deno.test("a member's Realm is deleted: its subjects as last known stay approved
   assert.equal(approvedBy(seen(entity, realms([user("mallory")], { uid: "another" }))).length, 0, "not of a new one");
 });
 
-/** As an operator that knows nothing of subjects left it: approved, with names subjects in Bob's Realm. */
+/** Status from an operator that didn't record subjects: approved, and Bob's Realm names subjects. */
 function fromBefore(): SuperEntityFacts {
   const entity = superEntity();
   const { approvals } = entity.spec;
@@ -95,7 +95,7 @@ function fromBefore(): SuperEntityFacts {
   };
 }
 
-Deno.test("approved before subjects were in the digest: it counts while they are those first looked at", () => {
+Deno.test("approved before digests contained subjects: valid while these are the first recorded ones", () => {
   const bobs = realms([user("bob@example.com")]);
   const entity = fromBefore();
   assert.equal(approvedBy(seen(entity, bobs)).length, 2, "at the upgrade");
@@ -110,7 +110,7 @@ Deno.test("approved before subjects were in the digest: it counts while they are
   assert.deepEqual(approvedBy(seen(looked(second, changed), bobs)), [], "once void, it is void for good");
 });
 
-Deno.test("an approval of the terms alone that no operator has counted before: void where a member has subjects", () => {
+Deno.test("an approval of the terms alone, never counted before: void if a member has subjects", () => {
   const bobs = realms([user("bob@example.com")]);
   assert.deepEqual(approvedBy(seen(looked(superEntity(), bobs), bobs)), []);
   assert.deepEqual(approvedBy(seen({ ...superEntity(), status: {} }, bobs)), []);

@@ -1,11 +1,11 @@
-/** What members put together, and what part of a grant each of them gives. */
+/** Contributions of members, and each member's share of a grant. */
 import { minQuantity, parseQuantity, Quantity, sumQuantities } from "../../../lib/quantity/mod.ts";
 import { classOf, quotaKey, sumLists } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 
 /**
- * What is named, with what that implies: of cpu, memory and ephemeral-storage requests stand for limits and limits for
- * requests where one of the two is named, and the storage of classes adds up to storage.
+ * Adds implied keys: for cpu, memory and ephemeral-storage, requests imply limits and limits imply requests if only one
+ * of the two is named. The storage of all classes adds up to requests.storage.
  */
 export function impliedList(named: ResourceList): Map<string, Quantity> {
   const out = new Map(named);
@@ -24,8 +24,8 @@ export function impliedList(named: ResourceList): Map<string, Quantity> {
 }
 
 /**
- * What one member puts in, under the keys of a quota. Finer quantities than a quota can have are rounded down: nobody
- * gives more than was promised. Of a thing named by both its spellings it is the less.
+ * Returns a member's contribution under quota keys. Quantities finer than a quota permits are rounded down, so that no
+ * member gives more than it promised. If a resource has both spellings, the smaller quantity counts.
  */
 export function contributed(contribution: Readonly<Record<string, string | number>> = {}): ResourceList {
   const named = new Map<string, Quantity>();
@@ -38,14 +38,14 @@ export function contributed(contribution: Readonly<Record<string, string | numbe
   return impliedList(named);
 }
 
-/** What all of them have together. */
+/** Returns the sum of all contributions. */
 export const poolOf = (contributions: readonly ResourceList[]): ResourceList => sumLists(contributions);
 
 const zero = parseQuantity("0");
 
 /**
- * A member's share of what is asked of the pool: asked × contributed ÷ pooled, key by key, rounded down, and never more
- * than was contributed. What the pool doesn't have is nobody's to give.
+ * Returns a member's share of amounts requested from the pool: requested × contributed ÷ pooled for each key, rounded
+ * down and at most its contribution. Keys that the pool lacks are zero.
  */
 export function shareOf(asked: ResourceList, own: ResourceList, pool: ResourceList): Map<string, Quantity> {
   return new Map([...asked].map(([key, quantity]) => {
@@ -57,5 +57,5 @@ export function shareOf(asked: ResourceList, own: ResourceList, pool: ResourceLi
   }));
 }
 
-/** In billionths: cpu is counted in thousandths, all else in whole units. */
+/** Smallest unit of a key in billionths: cpu is counted in thousandths, everything else in whole units. */
 const unitOf = (key: string): bigint => key.endsWith(".cpu") ? 10n ** 6n : 10n ** 9n;

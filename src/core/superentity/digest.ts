@@ -1,4 +1,4 @@
-/** The digest of what members of a SuperEntity approve: its terms, and who acts for each of them. */
+/** Digest that members of a SuperEntity approve, of its terms and its members' subjects. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import canonicalize from "canonicalize";
@@ -7,13 +7,13 @@ import type { RealmSubject, SuperEntitySpec } from "../../api/mod.ts";
 import { quotaKey } from "../resources/quota_lists.ts";
 import { realmGroup } from "../names.ts";
 
-/** The terms of a SuperEntity: all that a member agrees to. */
+/** Terms of a SuperEntity. */
 export type DigestTerms = Pick<SuperEntitySpec, "purpose" | "quorum" | "members">;
 
-/** The subjects of members' Realms, by realm, as {@linkcode subjectTexts} spells them. */
+/** Subjects of members' Realms, by realm, in the form of {@linkcode subjectTexts}. */
 export type MemberSubjects = ReadonlyMap<string, readonly string[]>;
 
-/** The subjects that act for a realm, sorted, each once: `User bob@example.com`, or `Group keystone:realm:bob-home`. */
+/** Returns a realm's subjects, sorted and unique: `User bob@example.com`, or `Group keystone:realm:bob-home`. */
 export const subjectTexts = (realm: string, subjects: readonly RealmSubject[] | undefined): string[] =>
   subjects === undefined
     ? [defaultSubject(realm)]
@@ -22,17 +22,17 @@ export const subjectTexts = (realm: string, subjects: readonly RealmSubject[] | 
 const defaultSubject = (realm: string): string => `Group ${realmGroup(realm)}`;
 
 /**
- * `sha256:` and the hexadecimal SHA-256 of the JSON of {@linkcode canonicalTerms} in the form of RFC 8785. It is the same
- * for terms that say the same: whatever the order of fields and members, and however a quantity is spelled.
+ * Returns `sha256:` and the hexadecimal SHA-256 of the RFC 8785 JSON of {@linkcode canonicalTerms}. It doesn't depend
+ * on the order of fields and members or the spelling of quantities.
  */
 export const digestOf = (name: string, terms: DigestTerms, subjects?: MemberSubjects): string =>
   `sha256:${bytesToHex(sha256(utf8ToBytes(canonicalize(canonicalTerms(name, terms, subjects))!)))}`;
 
 /**
- * What is digested: `{name, purpose, quorum, members: [{realm, contribution, subjects}]}`. A purpose that isn't there is empty, a
- * quorum that isn't there is the number of members, members are sorted by realm, and contributions are in the keys of a
- * quota (`requests.cpu` for `cpu`) with each quantity in its one canonical form: bytes with Ki, Mi, …, all else with m,
- * k, M, …. The subjects of a member are there where its Realm names others than the realm's own group.
+ * Returns the input of the digest: `{name, purpose, quorum, members: [{realm, contribution, subjects}]}`. A missing
+ * purpose is empty, a missing quorum is the number of members, and members are sorted by realm. Contributions are under
+ * quota keys (`requests.cpu` for `cpu`) with each quantity in canonical form: bytes with Ki, Mi, …, everything else
+ * with m, k, M, …. A member's subjects are included if its Realm names others than the realm's own group.
  */
 export function canonicalTerms(
   name: string,
@@ -57,7 +57,7 @@ export function canonicalTerms(
 
 const isBytes = (key: string): boolean => /(memory|storage)$|hugepages-/.test(key);
 
-/** Of a thing named by both its spellings, the less: that is what it counts as. */
+/** Returns canonical quantities. If a resource has both spellings, the smaller quantity counts, as in the pool. */
 function canonicalQuantities(contribution: Readonly<Record<string, string | number>>): Record<string, string> {
   const out = new Map<string, Quantity>();
   for (const [written, value] of Object.entries(contribution)) {

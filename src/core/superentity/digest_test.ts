@@ -10,7 +10,7 @@ const terms: DigestTerms = {
   ],
 };
 
-// Known answers, by `printf '%s' JSON | sha256sum`: what members have approved must never change by a release.
+// Known answers, by `printf '%s' JSON | sha256sum`: a release must never change the digest of approved terms.
 Deno.test("the digest is the SHA-256 of the canonical JSON", async () => {
   const json = '{"members":[{"contribution":{"pods":"10","requests.cpu":"2"},"realm":"alice-home"},' +
     '{"contribution":{"requests.cpu":"1500m","requests.memory":"4Gi"},"realm":"bob-home"}],' +
@@ -21,7 +21,7 @@ Deno.test("the digest is the SHA-256 of the canonical JSON", async () => {
   assert.equal(digestOf("coop", terms), "sha256:719709a7d9074eecec2718084dcb288baca5db261304a8f58a54a1be0ac6fa39");
 });
 
-Deno.test("the subjects of a member are in it where its Realm names others than the realm's own group", () => {
+Deno.test("the digest contains a member's subjects if its Realm names others than its own group", () => {
   const [bobs, alices] = [["Group friends", "User bob@example.com"], ["Group keystone:realm:alice-home"]];
   assert.equal(
     digestOf("coop", terms, new Map([["alice-home", alices], ["bob-home", bobs]])),
@@ -31,18 +31,18 @@ Deno.test("the subjects of a member are in it where its Realm names others than 
   assert.notEqual(
     digestOf("coop", terms, new Map([["alice-home", []]])),
     digestOf("coop", terms),
-    "nobody is not the group",
+    "no subjects differs from the default group",
   );
 });
 
-Deno.test("subjects are spelled by kind and name, sorted, each once", () => {
+Deno.test("subjects are written as kind and name, sorted and unique", () => {
   const [group, user] = [{ kind: "Group" as const, name: "friends" }, { kind: "User" as const, name: "bob" }];
   assert.deepEqual(subjectTexts("bob-home", [user, group, user]), ["Group friends", "User bob"]);
   assert.deepEqual(subjectTexts("bob-home", undefined), ["Group keystone:realm:bob-home"]);
   assert.deepEqual(subjectTexts("bob-home", []), []);
 });
 
-Deno.test("a purpose in any script, and one that isn't there", () => {
+Deno.test("digest of a purpose in any script, and of a missing one", () => {
   const members = [{ realm: "a" }];
   assert.equal(
     digestOf("coop", { purpose: 'Gemüse "&" 🥕\n', members }),
@@ -75,10 +75,10 @@ const same: [string, Partial<DigestTerms>][] = [
       ],
     },
   ],
-  ["a quorum that isn't there, for all", { quorum: undefined } as never],
+  ["no quorum instead of all", { quorum: undefined } as never],
 ];
 for (const [what, change] of same) {
-  Deno.test(`the digest stays with ${what}`, () => {
+  Deno.test(`${what}: the same digest`, () => {
     assert.equal(digestOf("coop", { ...terms, ...change } as DigestTerms), digestOf("coop", terms));
   });
 }
@@ -88,24 +88,30 @@ const other: [string, DigestTerms, string?][] = [
   ["another name", terms, "co"],
   ["another purpose", { ...terms, purpose: "backup" }],
   ["another quorum", { ...terms, quorum: 1 }],
-  ["a member more", { ...terms, members: [...terms.members, { realm: "carol-home" }] }],
-  ["a member less", { ...terms, members: [bob] }],
+  ["an additional member", { ...terms, members: [...terms.members, { realm: "carol-home" }] }],
+  ["one member less", { ...terms, members: [bob] }],
   ["another member", { ...terms, members: [bob, { ...alice, realm: "carol-home" }] }],
-  ["more of it", { ...terms, members: [bob, { ...alice, contribution: { "requests.cpu": 3, pods: "10" } }] }],
-  ["a little less", { ...terms, members: [{ ...bob, contribution: { cpu: "1499999999n", memory: "4Gi" } }, alice] }],
+  ["a larger contribution", {
+    ...terms,
+    members: [bob, { ...alice, contribution: { "requests.cpu": 3, pods: "10" } }],
+  }],
+  ["a slightly smaller contribution", {
+    ...terms,
+    members: [{ ...bob, contribution: { cpu: "1499999999n", memory: "4Gi" } }, alice],
+  }],
   ["limits for requests", { ...terms, members: [bob, { ...alice, contribution: { "limits.cpu": 2, pods: "10" } }] }],
-  ["contributions changed for each other", {
+  ["contributions swapped", {
     ...terms,
     members: [{ ...bob, contribution: alice.contribution! }, { ...alice, contribution: bob.contribution! }],
   }],
 ];
 for (const [what, changed, name = "coop"] of other) {
-  Deno.test(`the digest is another with ${what}`, () => {
+  Deno.test(`${what}: another digest`, () => {
     assert.notEqual(digestOf(name, changed), digestOf("coop", terms));
   });
 }
 
-Deno.test("of a thing named by both its spellings the less counts, in any order", () => {
+Deno.test("both spellings of a resource: the smaller quantity counts, in any order", () => {
   const of = (contribution: Record<string, number>) =>
     (canonicalTerms("coop", { members: [{ realm: "a", contribution }] }).members as { contribution: unknown }[])[0]!
       .contribution;

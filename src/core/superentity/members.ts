@@ -1,4 +1,4 @@
-/** Whether each member of a SuperEntity is there, as its Realm shows. */
+/** Presence of a SuperEntity's members, from the status of their Realms. */
 import {
   defaultGraceSeconds,
   type MemberState,
@@ -17,8 +17,9 @@ export type Member = NonNullable<SuperEntityStatus["members"]>[number];
 const lostStates: ReadonlySet<MemberState> = new Set(["NotFound", "Disconnected", "Error"]);
 
 /**
- * The members with their states, and since when those are lost that are. One whose Realm was never seen has no date: it
- * has no grace either. While nobody can be asked (no tailnet, tailscaled down), nobody is lost and nobody is back.
+ * Returns the members with their states and, for lost ones, the time since which they are lost. A member whose Realm
+ * was never seen has neither that time nor a grace period. While the tailnet can't be queried (none configured,
+ * tailscaled down), no member becomes lost and none returns.
  */
 export function membersOf(
   entity: SuperEntityFacts,
@@ -53,16 +54,16 @@ function lostSinceOf(
   now: number,
 ): string | undefined {
   if (!lostStates.has(state)) {
-    // Who was offline is back when seen; a Realm that was deleted is back when there is one, asked about or not.
+    // An offline member returns once it is seen; one whose Realm was deleted returns once that exists, seen or not.
     return state === "Connected" || old?.state === "NotFound" ? undefined : old?.lostSince;
   }
   if (old?.lostSince !== undefined) return old.lostSince;
-  // A Realm that was deleted is lost from now on; one that never was has never been there.
+  // A Realm that was deleted is lost from now on; one that never existed has no such time.
   if (state === "NotFound") return old && old.state !== "NotFound" ? rfc3339(now) : undefined;
   return conditionOf(status, "Reachable")?.lastTransitionTime ?? rfc3339(now);
 }
 
-/** When a lost member's grace is over, in epoch milliseconds; undefined: it isn't lost. */
+/** Returns the end of a lost member's grace period in epoch milliseconds; undefined: it isn't lost. */
 export function lostAt(
   { state, lostSince }: Member,
   { graceSeconds = defaultGraceSeconds }: SuperEntitySpec,

@@ -1,4 +1,4 @@
-/** Who may approve for a realm: its subjects, through one ClusterRole and its binding for each Realm that is a member. */
+/** Approvers: a ClusterRole and its binding for each member Realm, with which the realm's subjects approve for it. */
 import { isDeepStrictEqual } from "node:util";
 import type {
   ClusterRole,
@@ -19,15 +19,16 @@ export interface ApproverWorld {
   entities: readonly string[];
   role: ClusterRoleFacts | undefined;
   binding: ClusterBindingFacts | undefined;
-  /** The accounts that were made under the realm's name, and the guests' binding. */
+  /** Accounts created under the realm's name, and the guests' binding. */
   accounts?: readonly IdentityFacts[];
   guests?: BindingFacts | undefined;
 }
 
 /**
- * Plans the role and its binding, in stages: what takes rights away begins with the binding, what gives them ends with it.
- * Whoever goes is taken out by an effect of its own, carried out also where those who come are refused. A Realm that is no member any more has an empty role and nobody bound to it, since the
- * operator may delete no roles; both go with the Realm, which owns them.
+ * Plans the role and its binding in stages: rights are removed first from the binding, and granted last by it. Removed
+ * subjects have a separate effect, which is executed even if adding others is rejected. For a Realm that is no longer a
+ * member, the role is emptied and nobody is bound, because the operator may not delete roles. Both are owned by the
+ * Realm and deleted with it.
  */
 export function planApprover(world: ApproverWorld): Plan {
   const { name, realm, entities, role, binding, accounts = [], guests } = world;
@@ -60,8 +61,8 @@ export function planApprover(world: ApproverWorld): Plan {
 }
 
 /**
- * Created, not applied, when it isn't there: one of that name that isn't ours stays as it is. One that has gone meanwhile
- * has gone with its Realm.
+ * Returns the effect that writes an object. A missing one is created, not applied, so that a foreign object of that
+ * name stays unchanged. One that has been deleted meanwhile was deleted with its Realm.
  */
 const written = (object: ClusterRole | ClusterRoleBinding, seen: { uid: string } | undefined): Effect =>
   seen ? { apply: object, uid: seen.uid, ifPresent: true } : { create: object };
@@ -72,7 +73,7 @@ const isAmong = (subjects: ClusterBindingFacts["subjects"], subject: Subject): b
 const labelled = ({ labels }: { labels: Readonly<Record<string, string>> }, realm: string): boolean =>
   Object.entries(ownerLabels(realm)).every(([key, value]) => labels[key] === value);
 
-/** An owner of before, a Realm that was deleted, is the garbage collector's to take off. */
+/** Reports whether the object has its owner. The garbage collector removes references to deleted Realms. */
 const owned = ({ owners }: { owners: readonly string[] }, owner: RealmFacts | undefined): boolean =>
   owner === undefined || owners.includes(owner.uid);
 
@@ -86,7 +87,7 @@ const rulesOf = (name: string, entities: readonly string[]): NonNullable<Cluster
   entities.length === 0 ? [] : [
     { apiGroups: ["keystone.io"], resources: ["realms"], resourceNames: [name], verbs: ["approve"] },
     { apiGroups: ["keystone.io"], resources: ["superentities"], verbs: ["get", "list", "watch"] },
-    // What of it they may change, the admission policy keystone-approvals says.
+    // The admission policy keystone-approvals limits the changes they may make.
     { apiGroups: ["keystone.io"], resources: ["superentities"], resourceNames: [...entities], verbs: ["patch"] },
   ];
 

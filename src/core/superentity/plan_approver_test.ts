@@ -23,7 +23,7 @@ const writesOf = (world: ApproverWorld): ApproverWrite[] =>
     object!.kind === "ClusterRole" ? { role: object as ClusterRole } : { binding: object as ClusterRoleBinding }
   );
 
-/** What is there after the writes. */
+/** The objects after the writes. */
 function after(writes: readonly ApproverWrite[], before: ApproverWorld): ApproverWorld {
   const out = { ...before };
   for (const write of writes) {
@@ -44,7 +44,7 @@ const subjectsIn = (write: ApproverWrite): string[] =>
 const kinds = (writes: readonly ApproverWrite[]) => writes.map((write) => Object.keys(write)[0]);
 const lifecycle = after(writesOf(world()), world());
 
-Deno.test("a member's subjects may approve for it, and read and patch what lists it: the role first, then the binding", () => {
+Deno.test("a member's subjects may approve for it, and read and patch its SuperEntities: the role first, then the binding", () => {
   const writes = writesOf(world({ entities: ["two", "homes"] }));
   assert.deepEqual(kinds(writes), ["role", "binding"]);
   const [{ role }, { binding }] = writes as [{ role: { rules: unknown } }, { binding: { subjects: unknown } }];
@@ -55,12 +55,12 @@ Deno.test("a member's subjects may approve for it, and read and patch what lists
   ]);
   assert.deepEqual(binding.subjects, [
     { apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "keystone:realm:bob-home" },
-    // The account that `keystone kubeconfig` gives to the realm's people.
+    // The account that `keystone kubeconfig` creates for the realm's people.
     { kind: "ServiceAccount", name: accountFor(bob).name, namespace: "keystone-system" },
   ]);
 });
 
-Deno.test("what stands is not written again, also with an owner of before", () => {
+Deno.test("up to date, even with an earlier owner: nothing is written", () => {
   assert.deepEqual(writesOf(lifecycle), []);
   const again = { ...lifecycle, role: { ...lifecycle.role!, owners: ["gone", bob.uid] } };
   assert.deepEqual(writesOf(again), []);
@@ -71,13 +71,13 @@ Deno.test("what stands is not written again, also with an owner of before", () =
   ]);
 });
 
-Deno.test("other subjects are bound in place of those before", () => {
+Deno.test("the subjects change: the new ones replace the old ones", () => {
   const spec = { ...bob.spec, subjects: [{ kind: "User" as const, name: "bob@example.com" }] };
   const writes = writesOf({ ...lifecycle, realm: { ...bob, spec } });
   assert.deepEqual(writes.map(subjectsIn), [[], ["bob@example.com", accountFor({ ...bob, spec }).name]]);
 });
 
-Deno.test("whoever goes is taken out first, and whoever stays stays, because those who come may be refused", () => {
+Deno.test("the subjects change: removed ones go first and the rest stays, because adding may be refused", () => {
   const user = (name: string) => ({ kind: "User" as const, name });
   const of = (...names: string[]) => ({ ...bob, spec: { ...bob.spec, subjects: names.map(user) } });
   const before = after(writesOf(world({ realm: of("ann", "ben") })), world());
@@ -88,17 +88,17 @@ Deno.test("whoever goes is taken out first, and whoever stays stays, because tho
 
 for (
   const [what, facts] of [
-    ["is no member any more", { entities: [] }],
+    ["is no longer a member", { entities: [] }],
     ["is gone", { realm: undefined }],
     ["is being deleted", { realm: { ...bob, deleting: true } }],
   ] as [string, Partial<ApproverWorld>][]
 ) {
-  Deno.test(`a realm that ${what} has nobody who approves: the binding goes first, and once`, () => {
+  Deno.test(`a realm that ${what}: nobody may approve, and the binding is emptied first, once`, () => {
     const closing = writesOf({ ...lifecycle, ...facts });
     assert.deepEqual(kinds(closing), ["binding", "role"]);
     const closed = after(closing, { ...lifecycle, ...facts });
     assert.deepEqual([closed.binding!.subjects, closed.role!.rules], [[], []]);
     assert.deepEqual(writesOf(closed), []);
-    assert.deepEqual(writesOf(world(facts)), [], "and nothing is made for one that never was");
+    assert.deepEqual(writesOf(world(facts)), [], "nothing is created for a realm that never was a member");
   });
 }

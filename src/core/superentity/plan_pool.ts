@@ -1,4 +1,4 @@
-/** Who has which room in the pool: what each grant from a SuperEntity may take of this cluster's contribution. */
+/** Allocation of the pool: the part of this cluster's contribution that each grant from a SuperEntity may use. */
 import { maxQuantity, minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { TrustRules } from "../../api/mod.ts";
 import type { GrantFacts, SuperEntityFacts } from "../facts.ts";
@@ -7,41 +7,41 @@ import type { ResourceList } from "../resources/resource_list.ts";
 import { consentOf, contributionOf } from "./consent.ts";
 import { impliedList, shareOf } from "./contribution.ts";
 
-/** One grant from the SuperEntity that may have room, or wants it. */
+/** A grant from the SuperEntity that has an allocation or needs one. */
 export interface Applicant {
   grant: GrantFacts;
-  /** The rules of its grantee's trust. */
+  /** Rules of its grantee's trust level. */
   rules: TrustRules;
-  /** Whether it may come into force, or is in force, as far as everything but room goes. */
+  /** True if it is in force, or may come into force apart from its room in the pool. */
   isDue: boolean;
-  /** The room it has. */
+  /** Its present allocation. */
   allotment: ResourceList | undefined;
   /**
-   * The most of it that may be enforced now, or by what is on its way; undefined: not known, as after a start. What was
-   * never about to be enforced has nothing.
+   * Upper bound of its amounts that are enforced now or by writes in progress; empty if it was never about to be
+   * enforced; undefined: unknown, as after a start.
    */
   most: ResourceList | undefined;
 }
 
 export interface PoolWorld {
   entity: SuperEntityFacts;
-  /** The member that this cluster is. */
+  /** This cluster's own realm, a member. */
   local: string;
   applicants: readonly Applicant[];
 }
 
 export interface PoolPlan {
-  /** By the UID of the grant. */
+  /** Allocations by the UID of the grant. */
   allotments: ReadonlyMap<string, ResourceList>;
-  /** What those lack that wait for room, in a sentence, by UID. */
+  /** Sentences about the shortfall of waiting grants, by UID. */
   shortfalls: ReadonlyMap<string, string>;
 }
 
 const zero = parseQuantity("0");
 
 /**
- * Shares out this cluster's contribution. Who has room keeps it; what is free goes to those that wait, the oldest first.
- * Nothing is given twice: what was cut or has ended counts as taken until it is known to be gone.
+ * Allocates this cluster's contribution. Existing allocations stay; free room goes to waiting grants, the oldest first.
+ * Nothing is allocated twice: room of reduced or ended grants counts as used until it is known to be free.
  */
 export function planPool({ entity, local, applicants }: PoolWorld): PoolPlan {
   const consent = consentOf(entity);
@@ -49,7 +49,7 @@ export function planPool({ entity, local, applicants }: PoolWorld): PoolPlan {
   const present = applicants.filter(hasRoom);
   const waiting = applicants.filter((each) => each.isDue && !hasRoom(each)).sort(byAge);
   const shortfalls = new Map<string, string>();
-  // Without consent nobody knows the pool: all stay as they are.
+  // Without consent the pool is unknown, so all allocations stay.
   if (!consent.given) {
     return {
       allotments: new Map(present.flatMap(({ grant, allotment }) => allotment ? [[grant.uid, allotment]] : [])),
@@ -68,7 +68,7 @@ export function planPool({ entity, local, applicants }: PoolWorld): PoolPlan {
   const allotments = new Map<string, ResourceList>();
   for (const each of [...present].sort(byAge)) {
     if (each.most === undefined) {
-      // After a start it keeps what it had until it is known what that is.
+      // After a start it keeps its allocation until its enforcement is known.
       if (each.allotment) allotments.set(each.grant.uid, each.allotment);
       continue;
     }
@@ -102,12 +102,12 @@ export function planPool({ entity, local, applicants }: PoolWorld): PoolPlan {
   return { allotments, shortfalls };
 }
 
-/** One that isn't due and of which nothing is enforced gives its room back. */
+/** Reports whether the grant occupies room: it is due and has an allocation, or may still be enforced. */
 const hasRoom = ({ allotment, most, isDue }: Applicant): boolean =>
   most === undefined || [...most.values()].some((quantity) => quantity.sign() > 0) ||
   (isDue && allotment !== undefined);
 
-/** Oldest first. */
+/** Compares by age, the oldest first. */
 const byAge = ({ grant: a }: Applicant, { grant: b }: Applicant): number =>
   a.createdAt - b.createdAt || (a.name < b.name ? -1 : 1);
 
@@ -119,7 +119,9 @@ const heldBy = ({ allotment = new Map(), most = new Map() }: Applicant): Resourc
 
 const askedBy = ({ spec }: GrantFacts): ResourceList => impliedList(listFrom(spec.hard));
 
-/** A grant's share of what was contributed here: of what it names, and of what was contributed and it doesn't name. */
+/**
+ * Returns the amounts that a grant needs of this cluster's contribution, including defaults for keys it doesn't name.
+ */
 function wantOf({ grant, rules }: Applicant, own: ResourceList, pool: ResourceList): ResourceList {
   const share = shareOf(askedBy(grant), own, pool);
   const classes = [...own.keys()].flatMap((key) => classOf(key) ?? []);
@@ -131,10 +133,10 @@ function wantOf({ grant, rules }: Applicant, own: ResourceList, pool: ResourceLi
 }
 
 /**
- * What this cluster enforces of a grant from the pool: its share, completed as any grant is, and of what was contributed
- * no more than its room.
+ * Returns the amounts of a grant from the pool that this cluster enforces: its share, with defaults filled in as for
+ * any grant, and contributed resources limited to its allocation.
  *
- * @param allotment undefined: it has none yet, and keeps what it had
+ * @param allotment its allocation; undefined: none yet, and it keeps its recorded amounts
  */
 export function sharedTerms(
   { grant, entity, local, allotment }: {
@@ -153,7 +155,7 @@ export function sharedTerms(
   for (const [key, quantity] of terms) {
     const isPooled = own.has(key) || share.has(key);
     if (isPooled) terms.set(key, minQuantity(quantity, room.get(key) ?? zero));
-    // Storage of the classes that were contributed, and of no other.
+    // Only storage of contributed classes.
     else if (namesClasses && classOf(key) !== undefined) terms.set(key, zero);
   }
   return terms;
@@ -168,7 +170,7 @@ interface Lack {
   left: Quantity;
 }
 
-/** What doesn't fit: into the pool as a whole, and into what is free of this cluster's part of it. */
+/** Returns the keys in which a grant exceeds the free room, of the whole pool or of this cluster's part. */
 function shortOf(
   { grant }: Applicant,
   { own, pool, asked, free }: {
@@ -190,10 +192,10 @@ function shortOf(
 }
 
 const shortfallText = ({ name }: SuperEntityFacts, lacks: readonly Lack[]): string =>
-  `Does not fit into what ${name} has pooled: ` +
+  `Exceeds the pool of ${name}: ` +
   `${
     lacks.map(({ key, asked, left }) => `${key} is ${asked}, ${left} are free, short by ${asked.subtract(left)}`).join(
       "; ",
     )
   }. ` +
-  "It comes into force by itself when there is room.";
+  "It comes into force automatically once there is room.";

@@ -42,7 +42,7 @@ const plan = (applicants: Applicant[], entity: SuperEntityFacts = coop) => {
 const cpu = (quantity: string): ResourceList =>
   new Map([["requests.cpu", parseQuantity(quantity)], ["limits.cpu", parseQuantity(quantity)]]);
 
-Deno.test("a share is the part of what is asked that was contributed, rounded down to what a quota counts", () => {
+Deno.test("a share is the contributed fraction of the requested amounts, rounded down to the quota's unit", () => {
   const share = (asked: Record<string, string>, own: Record<string, string>, others: Record<string, string>) => {
     const [mine, all] = [contributed(own), new Map(contributed(own))];
     for (const [key, quantity] of contributed(others)) all.set(key, all.get(key)?.add(quantity) ?? quantity);
@@ -59,7 +59,7 @@ Deno.test("a share is the part of what is asked that was contributed, rounded do
   assert.deepEqual(share({ "requests.cpu": "1" }, { cpu: "0" }, { cpu: "0" }), { "requests.cpu": "0" });
 });
 
-Deno.test("a grant that fits gets its share; one that doesn't waits, with what it lacks", () => {
+Deno.test("a grant that fits gets its share; one that doesn't waits, with its shortfall", () => {
   const { allotments, shortfalls } = plan([applicant("one", { cpu: 3 }, { age: 2 }), applicant("two", { cpu: 4 })]);
   assert.deepEqual(allotments.one, {
     "limits.cpu": "2",
@@ -70,11 +70,11 @@ Deno.test("a grant that fits gets its share; one that doesn't waits, with what i
   assert.equal(allotments.two, undefined);
   assert.match(
     shortfalls.two!,
-    /^Does not fit into what coop has pooled: requests\.cpu is 4, 3 are free, short by 1; /,
+    /^Exceeds the pool of coop: requests\.cpu is 4, 3 are free, short by 1; /,
   );
 });
 
-Deno.test("the oldest is asked first, and one that never fits holds up no other", () => {
+Deno.test("the oldest grant comes first, and one that never fits doesn't delay others", () => {
   const { allotments } = plan([
     applicant("young", { cpu: 4 }, { age: 1 }),
     applicant("old", { cpu: 4 }, { age: 3 }),
@@ -84,7 +84,7 @@ Deno.test("the oldest is asked first, and one that never fits holds up no other"
   assert.deepEqual(Object.keys(allotments).sort(), ["old", "small"]);
 });
 
-Deno.test("who is in force keeps its place when the pool shrinks, and nothing new fits", () => {
+Deno.test("the pool shrinks: grants in force keep their allocation, and nothing new fits", () => {
   const smaller = superEntity({ contributions: { "alice-home": { cpu: 1 }, "bob-home": { cpu: 1 } } });
   const running = applicant("running", { cpu: 4 }, { allotment: cpu("2"), most: cpu("2"), age: 5 });
   const { allotments, shortfalls } = plan([running, applicant("new", { cpu: 1 }, { age: 9 })], smaller);
@@ -92,7 +92,7 @@ Deno.test("who is in force keeps its place when the pool shrinks, and nothing ne
   assert.match(shortfalls.new!, /requests\.cpu is 1, 0 are free, short by 1/);
 });
 
-Deno.test("what was cut or has ended is taken until it is known to be gone", () => {
+Deno.test("a grant is reduced or ends: its room counts as used until it is known to be free", () => {
   const full = applicant("full", { cpu: 6 }, { allotment: cpu("4"), most: cpu("4"), age: 5 });
   const waiting = applicant("waiting", { cpu: 3 });
   assert.ok(plan([full, waiting]).shortfalls.waiting);
@@ -104,14 +104,14 @@ Deno.test("what was cut or has ended is taken until it is known to be gone", () 
   assert.ok(plan([{ ...full, isDue: false, most: none }, waiting]).allotments.waiting);
 });
 
-Deno.test("while it isn't known what is enforced, nothing is given and nothing taken", () => {
+Deno.test("the enforcement is unknown: nothing is allocated and nothing released", () => {
   const started = applicant("started", { cpu: 1 }, { most: undefined });
   assert.deepEqual(plan([started, applicant("new", { cpu: 1 })]), { allotments: {}, shortfalls: {} });
   const known = { ...started, allotment: cpu("1") };
   assert.deepEqual(plan([known]).allotments, { started: shown(cpu("1")) });
 });
 
-Deno.test("without consent all stays as it is, and nothing is given", () => {
+Deno.test("without consent: allocations stay, and nothing new is allocated", () => {
   const void_ = { ...coop, spec: { ...coop.spec, purpose: "another" } };
   const running = applicant("running", { cpu: 1 }, { allotment: cpu("1"), most: cpu("1") });
   assert.deepEqual(plan([running, applicant("new", { cpu: 1 })], void_), {
@@ -120,14 +120,14 @@ Deno.test("without consent all stays as it is, and nothing is given", () => {
   });
 });
 
-Deno.test("pods that a grant doesn't name come out of what was contributed, if any were", () => {
+Deno.test("a grant doesn't name pods: they come from the contribution, if it has any", () => {
   const pods = superEntity({ contributions: { "alice-home": { cpu: 4, pods: 5 }, "bob-home": { cpu: 4, pods: 5 } } });
   const { allotments } = plan([applicant("a", { cpu: 1, pods: 4 }, { age: 2 }), applicant("b", { cpu: 1 })], pods);
   assert.equal(allotments.a!.pods, "2");
   assert.equal(allotments.b!.pods, "3");
 });
 
-Deno.test("what is enforced is the completed share, and of what is pooled no more than the room", () => {
+Deno.test("enforced: the share with defaults, and at most the allocation of pooled resources", () => {
   const one = applicant("one", { cpu: 3 });
   const terms = (allotment: ResourceList | undefined) =>
     sharedTerms(
@@ -140,7 +140,7 @@ Deno.test("what is enforced is the completed share, and of what is pooled no mor
   assert.equal(terms(cpu("2")).get("pods")!.toString(), String(rules.pods));
 });
 
-Deno.test("property: whoever asks for what, no more is allotted than was contributed and not taken", () => {
+Deno.test("property: any requests: never more is allocated than was contributed and is free", () => {
   const hard = fc.dictionary(
     fc.constantFrom("cpu", "limits.cpu", "memory", "pods", "requests.storage", "secrets"),
     fc.integer({ min: 0, max: 9 }),

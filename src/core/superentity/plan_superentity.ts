@@ -1,4 +1,4 @@
-/** What a SuperEntity's status says, and what has to happen to its finalizer. */
+/** Plans a SuperEntity's status, events and finalizer. */
 import { isDeepStrictEqual } from "node:util";
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import { defaultGraceSeconds, type EntityPhase, type SuperEntityStatus } from "../../api/mod.ts";
@@ -14,21 +14,21 @@ import { lostAt, type Member, membersOf } from "./members.ts";
 export interface SuperEntityWorld {
   entity: SuperEntityFacts;
   realmNamed: (name: string) => RealmFacts | undefined;
-  /** Why the name is another's, if it is: then nothing is written for this one. */
+  /** Sentence with the reason that its name belongs to another object, if it does. */
   conflict: string | undefined;
-  /** Whether any grant from it or to it is in force, or something of it may still be enforced. */
+  /** True if any grant from it or to it is in force or may still be enforced in part. */
   isHeld: boolean;
   local: LocalRealm;
-  /** What this cluster's nodes can give, by quota key; undefined where nobody knows. */
+  /** Capacity of this cluster's nodes by quota key; undefined: unknown. */
   capacity: ResourceList | undefined;
   /** Epoch milliseconds. */
   now: number;
 }
 
 export interface SuperEntityPlan extends Plan {
-  /** It comes before anything is granted, and stays as long as there are grants from it or to it to be ended. */
+  /** Added before any grant is in force, removed when no grant from it or to it has to be ended. */
   finalizer?: "add" | "remove";
-  /** The whole status; undefined: leave it as it is. */
+  /** The complete status; undefined: leave it unchanged. */
   status?: SuperEntityStatus;
   events: EventFact[];
 }
@@ -105,14 +105,14 @@ function phaseOf(consent: Consent, ready: DesiredCondition): EntityPhase {
   return ready.status === "True" ? "Active" : "Incomplete";
 }
 
-/** The approvals that count, each with the time at which it was first seen. */
+/** Returns the valid approvals, each with the time when it was first seen. */
 function approvalsOf(
   { spec, status }: SuperEntityFacts,
   { approved }: Consent,
   now: number,
 ): Pick<SuperEntityStatus, "approvals"> {
   if (approved.length === 0) return {};
-  // As it was given: of an approval from before subjects were in the digest, this is what says that it counts.
+  // With the digest as given: it keeps approvals valid that are older than subjects in digests.
   const given = new Map(spec.approvals?.map((each) => [each.realm, each.digest]));
   const seen = new Map(status.approvals?.map(({ realm, digest, seenAt }) => [`${realm} ${digest}`, seenAt]));
   return {
@@ -141,7 +141,7 @@ function superEntityConditions(
     membersPresentCondition(world, members),
     coveredCondition(world),
   ];
-  // Who has not approved is missed by nobody.
+  // Members that haven't approved don't matter for Ready.
   const [approved, known, present, covered] = all;
   const lacking = [approved, present, covered].find((condition) => condition!.status === "False");
   const { name, deletingSince } = world.entity;
@@ -149,7 +149,7 @@ function superEntityConditions(
     type: "Ready",
     status: "False",
     reason: "Deleted",
-    message: `SuperEntity ${name} was deleted; the grants from it and to it are being ended.`,
+    message: `SuperEntity ${name} was deleted; the grants from it and to it are ending.`,
   };
   return [
     ...all,
@@ -158,9 +158,9 @@ function superEntityConditions(
       status: lacking ? "False" : "True",
       reason: lacking?.reason ?? "Approved",
       message: lacking
-        // Whoever waits for one that there isn't has to be told.
+        // Names missing Realms too, because their approvals will never arrive.
         ? lacking === approved && known!.status === "False" ? `${lacking.message} ${known!.message}` : lacking.message
-        : `${approved!.message} All of them are there.`,
+        : `${approved!.message} All of them are present.`,
     },
   ];
 }
@@ -179,7 +179,7 @@ function approvedCondition(
   const stale = (spec.approvals ?? []).flatMap(({ realm }) => members.has(realm) && !agreed.has(realm) ? realm : []);
   const notes = [
     ...(stale.length > 0
-      ? [` Void, because the terms or a member's subjects are others now: the approval of ${listed(stale)}.`]
+      ? [` Void, because the terms or a member's subjects have changed: the approval of ${listed(stale)}.`]
       : []),
     ...(strangers.length > 0 ? [` Not a member: ${listed(strangers)}.`] : []),
   ].join("");
@@ -202,12 +202,12 @@ function approvedCondition(
 function presentCondition(members: readonly Member[]): DesiredCondition {
   const unknown = members.filter(({ state }) => state === "NotFound").map(({ realm }) => realm);
   return unknown.length === 0
-    ? { type: "MembersKnown", status: "True", reason: "RealmsFound", message: "Each member is a Realm." }
+    ? { type: "MembersKnown", status: "True", reason: "RealmsFound", message: "The Realms of all members exist." }
     : {
       type: "MembersKnown",
       status: "False",
       reason: "MemberUnknown",
-      message: `There is no Realm ${listed(unknown)}; create it, or take it out of spec.members.`,
+      message: `There is no Realm ${listed(unknown)}; create it, or remove it from spec.members.`,
     };
 }
 
@@ -220,7 +220,7 @@ function membersPresentCondition({ entity, now }: SuperEntityWorld, members: rea
       type: "MembersPresent",
       status: "False",
       reason: unknown ? "MemberUnknown" : "MemberLost",
-      message: `${lost.map(lostText).join(" ")} What is granted stays; nothing new is granted until it is back.`,
+      message: `${lost.map(lostText).join(" ")} Grants in force stay; nothing new is granted until it is back.`,
     };
   }
   const going = members.filter((member) => member.approved && lostAt(member, spec) !== undefined);
@@ -239,11 +239,16 @@ function lostText({ realm, state, lostSince }: Member): string {
   return state === "NotFound" ? `There is no Realm ${realm}${since}.` : `Realm ${realm} is ${state}${since}.`;
 }
 
-/** Judged for this cluster only: what others have is theirs to know. */
+/** Returns the condition for this cluster's contribution; each cluster checks only its own. */
 function coveredCondition({ entity, local, capacity }: SuperEntityWorld): DesiredCondition {
   const own = local.kind === "known" ? contributionOf(entity, local.name) : undefined;
   if (!own || !capacity) {
-    return { type: "ContributionCovered", status: "Unknown", reason: "NotJudged", message: "Not judged here." };
+    return {
+      type: "ContributionCovered",
+      status: "Unknown",
+      reason: "NotJudged",
+      message: "Not checked in this cluster.",
+    };
   }
   const short = [...own].filter(([key, quantity]) =>
     (capacity.get(key) ?? quantity).compare(quantity) < 0 && quantity.compare(parseQuantity("0")) > 0
@@ -253,7 +258,7 @@ function coveredCondition({ entity, local, capacity }: SuperEntityWorld): Desire
       type: "ContributionCovered",
       status: "True",
       reason: "Covered",
-      message: "This cluster has what it contributes.",
+      message: "This cluster has the resources that it contributes.",
     };
   }
   const list = short.map(([key, quantity]) => `${capacity.get(key)} of ${quantity} ${key}`).join(", ");
@@ -265,7 +270,7 @@ function coveredCondition({ entity, local, capacity }: SuperEntityWorld): Desire
   };
 }
 
-/** An event for each change of phase or reason, and for each approval that came or went. */
+/** Returns an event for each new or void approval, and for each change of the phase or the reason of Ready. */
 function eventsOf(entity: SuperEntityFacts, status: SuperEntityStatus, members: readonly Member[]): EventFact[] {
   const before = entity.status;
   const ready = conditionOf(status, "Ready")!;
@@ -280,7 +285,7 @@ function eventsOf(entity: SuperEntityFacts, status: SuperEntityStatus, members: 
       action: "Approve",
       note: approved
         ? `Realm ${realm} has approved ${status.digest}.`
-        : `The approval of Realm ${realm} is gone or void: the terms and the members' subjects are ${status.digest} now.`,
+        : `The approval of Realm ${realm} was withdrawn or is void; the present digest is ${status.digest}.`,
     });
   }
   if (before.phase !== status.phase || old?.reason !== ready.reason) {

@@ -38,7 +38,7 @@ function world(entity: SuperEntityFacts, facts: Partial<SuperEntityWorld> = {}):
   };
 }
 const plan = (entity: SuperEntityFacts, facts: Partial<SuperEntityWorld> = {}) => planSuperEntity(world(entity, facts));
-/** The same, looked at again with the status that was written. */
+/** Plans again with the status that was written. */
 const again = (
   entity: SuperEntityFacts,
   facts: Partial<SuperEntityWorld> = {},
@@ -47,7 +47,7 @@ const again = (
 const reason = ({ status }: { status?: SuperEntityFacts["status"] }) =>
   status?.conditions?.find(({ type }) => type === "Ready")?.reason;
 
-Deno.test("all have approved: Active, with what they pool", () => {
+Deno.test("all have approved: Active, with the pooled sum", () => {
   const { status, finalizer } = plan(superEntity());
   assert.equal(status!.phase, "Active");
   assert.deepEqual(status!.pooled, { "limits.cpu": "6", "requests.cpu": "6" });
@@ -56,28 +56,28 @@ Deno.test("all have approved: Active, with what they pool", () => {
   assert.equal(plan(superEntity({ finalized: false })).finalizer, "add");
 });
 
-Deno.test("one is missing: Pending, naming it and the digest; a smaller quorum is reached without it", () => {
+Deno.test("one approval is missing: Pending with the member and the digest; a smaller quorum: Active", () => {
   const pending = plan(superEntity({ approvedBy: ["alice-home"] }));
   assert.equal(pending.status!.phase, "Pending");
   assert.match(pending.status!.message!, /1 of 2 needed approvals: waiting for bob-home to approve sha256:/);
   const misspelt = plan(superEntity({ approvedBy: ["alice-home"] }), { realmNamed: realms(connected("alice-home")) });
   assert.match(
     misspelt.status!.message!,
-    /waiting for bob-home .* There is no Realm bob-home; create it, or take it out/,
+    /waiting for bob-home .* There is no Realm bob-home; create it, or remove it/,
   );
   const active = plan(superEntity({ approvedBy: ["alice-home"], spec: { quorum: 1 } })).status!;
   assert.equal(active.phase, "Active");
   assert.deepEqual(active.pooled, { "limits.cpu": "4", "requests.cpu": "4" }, "only of those that approved");
 });
 
-Deno.test("an approval of other terms, and one of somebody who is no member, count for nothing and are named", () => {
+Deno.test("an approval of other terms, or of a non-member: ignored and named", () => {
   const entity = superEntity();
   const spec = { ...entity.spec, purpose: "another" };
   const { status } = plan({ ...entity, spec });
   assert.equal(status!.approved, 0);
   assert.match(
     status!.message!,
-    /Void, because the terms or a member's subjects are others now: the approval of alice-home, bob-home\./,
+    /Void, because the terms or a member's subjects have changed: the approval of alice-home, bob-home\./,
   );
   const [first] = entity.spec.approvals!;
   const strange = { ...entity.spec, approvals: [first!, { realm: "mallory", digest: first!.digest }] };
@@ -85,13 +85,13 @@ Deno.test("an approval of other terms, and one of somebody who is no member, cou
   assert.match(plan({ ...entity, spec: strange }).status!.message!, /Not a member: mallory\./);
 });
 
-Deno.test("the time at which an approval was seen stays", () => {
+Deno.test("seenAt of an approval doesn't change", () => {
   const entity = superEntity();
   const { status } = again(entity, { now: now + 60_000 });
   assert.equal(status!.approvals![0]!.seenAt, rfc3339(now));
 });
 
-Deno.test("a disconnected member: Active within the grace, Incomplete after it, at the very instant", () => {
+Deno.test("a disconnected member: Active within the grace, Incomplete exactly at its end", () => {
   const entity = superEntity({ spec: { graceSeconds: 60 } });
   const realmNamed = realms(connected("alice-home"), offline("bob-home", now - 59_000));
   const within = plan(entity, { realmNamed });
@@ -104,7 +104,7 @@ Deno.test("a disconnected member: Active within the grace, Incomplete after it, 
   assert.equal(again(entity, {}, { realmNamed, now: now + 1000 }).status!.phase, "Active", "back again");
 });
 
-Deno.test("a Realm that is deleted has its grace; one that never was has none; one that didn't approve isn't missed", () => {
+Deno.test("a deleted Realm has a grace period, one that never existed has none; a member without approval isn't missed", () => {
   const entity = superEntity({ spec: { graceSeconds: 60 } });
   const without = { realmNamed: realms(connected("alice-home")) };
   const never = plan(entity, without);
@@ -121,7 +121,7 @@ Deno.test("a Realm that is deleted has its grace; one that never was has none; o
   assert.equal(other.status!.conditions!.find(({ type }) => type === "MembersKnown")!.reason, "MemberUnknown");
 });
 
-Deno.test("while nobody can be asked nobody is lost, and nobody who was is back", () => {
+Deno.test("the tailnet can't be queried: no member becomes lost and none returns", () => {
   const unknown = { realmNamed: realms(realm({ name: "alice-home" }), realm({ name: "bob-home" })) };
   const entity = superEntity({ spec: { graceSeconds: 0 } });
   assert.equal(plan(entity, unknown).status!.phase, "Active");
@@ -129,7 +129,7 @@ Deno.test("while nobody can be asked nobody is lost, and nobody who was is back"
   assert.equal(again(entity, unknown, lost).status!.phase, "Incomplete");
 });
 
-Deno.test("this cluster has less than it contributes: Incomplete; what others have isn't judged", () => {
+Deno.test("this cluster has less than it contributes: Incomplete; other clusters aren't checked", () => {
   const of = (cpu: string) => ({ capacity: new Map([["requests.cpu", parseQuantity(cpu)]]) });
   const short = plan(superEntity(), of("3"));
   assert.equal(short.status!.phase, "Incomplete");
@@ -142,7 +142,7 @@ Deno.test("this cluster has less than it contributes: Incomplete; what others ha
   );
 });
 
-Deno.test("a deleted one keeps its finalizer as long as anything of it is in force", () => {
+Deno.test("deleted: keeps its finalizer while any grant is in force", () => {
   const entity = superEntity({ deletingSince: now });
   const held = plan(entity, { isHeld: true });
   assert.equal(held.finalizer, undefined);
@@ -151,7 +151,7 @@ Deno.test("a deleted one keeps its finalizer as long as anything of it is in for
   assert.equal(plan(superEntity({ deletingSince: now, finalized: false })).finalizer, undefined);
 });
 
-Deno.test("a name that is another's: Pending, and no finalizer", () => {
+Deno.test("its name belongs to another object: Pending, and no finalizer", () => {
   const { status, finalizer } = plan(superEntity({ finalized: false }), {
     conflict: "There is an earlier Realm coop.",
   });
@@ -160,7 +160,7 @@ Deno.test("a name that is another's: Pending, and no finalizer", () => {
   assert.equal(status!.conditions!.find(({ type }) => type === "Ready")!.reason, "NameConflict");
 });
 
-Deno.test("of two of one name the earlier has it, of the same second the Realm, and this cluster's own before all", () => {
+Deno.test("two objects of the same name: the earlier has it, of the same second the Realm, and this cluster's realm always", () => {
   const entity = superEntity({ createdAt: 5000 });
   const namesake = (createdAt: number) => realm({ name: "coop", createdAt });
   for (const [at, isRealms] of [[4000, true], [5000, true], [6000, false]] as const) {
@@ -169,11 +169,11 @@ Deno.test("of two of one name the earlier has it, of the same second the Realm, 
   }
   assert.equal(entityConflict(entity, undefined, alice), undefined);
   const own = { kind: "known", name: "coop" } as const;
-  assert.match(entityConflict(entity, undefined, own)!, /the realm that this cluster is/);
+  assert.match(entityConflict(entity, undefined, own)!, /this cluster's own realm/);
   assert.equal(realmConflict(namesake(6000), entity, own), undefined);
 });
 
-Deno.test("what changes is news once: who approved, whose approval is void, and the phase", () => {
+Deno.test("one event for each new approval, void approval and phase", () => {
   const entity = superEntity();
   assert.deepEqual(plan(entity).events.map(({ reason }) => reason), ["MemberApproved", "MemberApproved", "Active"]);
   assert.deepEqual(again(entity).events, []);

@@ -1,10 +1,12 @@
-/** The settings of the guards, as annotations of a guest namespace: admission policies can read nothing else of ours. */
+/**
+ * Settings of the guards as annotations of a guest namespace, the only place where admission policies can read them.
+ */
 import { guardsRevision, type Settings, type TrustRules } from "../../../api/mod.ts";
 import * as names from "../../names.ts";
 
 const list = (entries: readonly string[]): string => [...new Set(entries)].sort().join(",");
 
-/** What the policies read by `namespaceObject`; a missing annotation is as strict as can be. */
+/** Returns the annotations that the policies read by `namespaceObject`; a missing one means the strictest setting. */
 export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRules): Record<string, string> {
   const pairs = Object.entries(guards.deviceRuntimeClasses).flatMap(([runtimeClass, resources]) =>
     resources.map((resource) => `${runtimeClass}=${resource}`)
@@ -24,7 +26,7 @@ export function guardSettings({ guards, maxPriority }: Settings, rules: TrustRul
     [names.alwaysPullAnnotation]: String(rules.alwaysPullImages),
     ...(rules.imageRegistries.length > 0 ? { [names.imageRegistriesAnnotation]: list(rules.imageRegistries) } : {}),
     [names.loadBalancerClassesAnnotation]: list(guards.loadBalancerClasses),
-    // Keys are judged in lower case.
+    // Keys are compared in lower case.
     [names.harmlessKeysAnnotation]: list(guards.harmlessKeys.map((key) => key.toLowerCase())),
     [names.dangerousKeysAnnotation]: list(guards.dangerousKeys.map((key) => key.toLowerCase())),
     [names.warnAnnotation]: list([...guards.warn, ...(rules.unknownKeys === "warn" ? ["unknown-keys"] : [])]),

@@ -24,7 +24,7 @@ Deno.test("settings of guards: the defaults are as strict as a missing annotatio
   });
 });
 
-Deno.test("settings of guards: lists and pairs are sorted, so that the same settings write the same", () => {
+Deno.test("settings of guards: lists and pairs are sorted, so that equal settings give equal annotations", () => {
   const settings = parseSettings({
     trust: {
       public: {
@@ -63,16 +63,19 @@ Deno.test("settings of guards: lists and pairs are sorted, so that the same sett
   assert.equal(guardSettings(parseSettings({}), defaultSettings.trust.public)["keystone.io/guards-warn"], "");
 });
 
-Deno.test("settings of guards: what couldn't be kept in a list, or would let no pod run, is refused by name", () => {
+Deno.test("settings of guards: a name unusable in a list, or a setting with which no pod could run: refused by field", () => {
   const refused = (content: unknown, says: RegExp) => assert.throws(() => parseSettings(content), says);
-  refused({ guards: { csiDrivers: ["a,b"] } }, /guards\.csiDrivers\.0 is "a,b": is not a name/);
+  refused({ guards: { csiDrivers: ["a,b"] } }, /guards\.csiDrivers\.0 is "a,b": is not a valid name/);
   refused({ guards: { deviceRuntimeClasses: { "a=b": ["c"] } } }, /guards\.deviceRuntimeClasses/);
-  refused({ guards: { harmlessKeys: ["a,b"] } }, /guards\.harmlessKeys\.0 is "a,b": is not a key such as/);
+  refused({ guards: { harmlessKeys: ["a,b"] } }, /guards\.harmlessKeys\.0 is "a,b": must be a key such as/);
   refused({ guards: { dangerousKeys: ["*"] } }, /guards\.dangerousKeys\.0 is "\*"/);
   refused(
     { trust: { public: { imageRegistries: ["docker.io/library"] } } },
     /imageRegistries\.0 is "docker\.io\/library"/,
   );
   refused({ guards: { warn: ["nodename"] } }, /guards\.warn\.0 is "nodename"/);
-  refused({ trust: { public: { runtimeClassRequired: true } } }, /runtimeClassRequired is true: needs a class/);
+  refused(
+    { trust: { public: { runtimeClassRequired: true } } },
+    /runtimeClassRequired is true: requires an entry in runtimeClasses/,
+  );
 });

@@ -1,4 +1,4 @@
-/** The annotations of a guest namespace: all that Keystone has to remember about it. */
+/** Records about a guest namespace, kept in its annotations. */
 import type { Settings } from "../../../api/mod.ts";
 import type { GrantFacts, NamespaceFacts, QuotaFacts, RealmFacts } from "../../facts.ts";
 import { rfc3339 } from "../../instants.ts";
@@ -18,7 +18,7 @@ import { granteeRecord, type Ownership } from "./ownership.ts";
 import { claimsIn, emptySince, guestEndedAt, hasKept, isOwnMake, type StoredData } from "./retention.ts";
 import { recordedTrust, rulesHere } from "./recorded_trust.ts";
 
-/** The facts that are remembered, or tell what is. */
+/** Facts from which the records are computed. */
 export interface RecordsWorld {
   realm: RealmFacts | undefined;
   namespace: NamespaceFacts | undefined;
@@ -30,7 +30,7 @@ export interface RecordsWorld {
   now: number;
 }
 
-/** The annotations in which Keystone keeps what it has to remember about the namespace. */
+/** Returns the annotations with Keystone's records about the namespace. */
 export function recordsOf(world: RecordsWorld, active: boolean, ownership: Ownership): Record<string, string> {
   const { realm, namespace, grants, settings, skewMs, now } = world;
   const before = namespace?.annotations ?? {};
@@ -40,7 +40,7 @@ export function recordsOf(world: RecordsWorld, active: boolean, ownership: Owner
   const trust = isPresent(realm) && ownership.is !== "another's" ? trustOf(realm) : recordedTrust(namespace);
   if (trust) records[trustAnnotation] = trust;
   const keeps = grants.some(({ spec }) => (spec.termination?.volumes ?? "Retain") === "Retain");
-  // Deleting needs a word for it: of every grant, and of none for what somebody else has stored.
+  // Volumes are deleted only if every grant has asked for it, and never if the namespace isn't Keystone's own.
   const isRestored = namespace !== undefined && !isOwnMake(namespace);
   const kept = before[volumesAnnotation] === "Retain" || keeps || ownership.is === "handedOver" || isRestored;
   if (kept) records[volumesAnnotation] = "Retain";
@@ -52,7 +52,7 @@ export function recordsOf(world: RecordsWorld, active: boolean, ownership: Owner
   };
 }
 
-/** Records of what it holds, for when its last grant has ended. */
+/** Returns the records about stored data, for the time after the last grant. */
 function retentionRecords(
   namespace: NamespaceFacts,
   world: RecordsWorld,
@@ -76,9 +76,9 @@ function recordOf(
 ): string | undefined {
   const old = before[granteeAnnotation];
   if (realm === undefined || ownership.is === "another's") return old;
-  // Without consent there is nobody to write it for.
+  // Without approval there are no members to record.
   if (realm.entity && realm.deleting) return old;
   const record = granteeRecord(realm);
-  // A node that was known stays on record while it isn't.
+  // While no node is trusted, the recorded one stays.
   return record.endsWith("/") && old?.startsWith(record) && ownership.is === "ours" ? old : record;
 }

@@ -1,4 +1,4 @@
-/** The accounts of a realm's people, which stand in the operator's namespace: with access, or before it, they go. */
+/** Service accounts of a realm's people, in the operator's namespace. They are deleted with access or before it. */
 import { type ServiceAccount, serviceAccounts } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { EventAbout } from "../../effects.ts";
 import type { IdentityFacts, RealmFacts } from "../../facts.ts";
@@ -7,8 +7,7 @@ import type { Guest } from "./guest.ts";
 import { commonFacts, deleted, type GuestObjects, type RowChange } from "./row.ts";
 
 /**
- * Takes accounts away: all of them when nobody is let in, and those of other people. Every token that was made for one
- * ends with it.
+ * Deletes accounts: all of them without access, and those of other people. An account's tokens end with it.
  */
 function changes(_: unknown, present: readonly IdentityFacts[], { realm, binding, access }: Guest): RowChange[] {
   const stay = new Set(access && realm ? accountNames({ realm, accounts: present, binding }) : []);
@@ -16,7 +15,7 @@ function changes(_: unknown, present: readonly IdentityFacts[], { realm, binding
     stage: "accounts go",
     effect: {
       ...deleted(serviceAccounts, account),
-      // With the last grant it goes as was announced.
+      // No event at the end of the last grant, which was announced.
       ...(access && realm ? { events: [endedEvent(realm, account.name)] } : {}),
     },
   }));
@@ -30,14 +29,13 @@ function endedEvent(realm: RealmFacts, account: string): EventAbout {
       type: "Warning",
       reason: "AccountEnded",
       action: "Close",
-      note:
-        `ServiceAccount ${account} goes, because it was made for other people than ${kind} ${realm.name} names now. ` +
-        `Kubeconfigs that were issued with it let nobody in; issue new ones: keystone kubeconfig ${realm.name}`,
+      note: `ServiceAccount ${account} is deleted, because the people of ${kind} ${realm.name} have changed. ` +
+        `Kubeconfigs issued with it are no longer valid; issue new ones: keystone kubeconfig ${realm.name}`,
     },
   };
 }
 
-/** The `keystone` command makes them; no plan does. */
+/** Created by the `keystone` command, never by a plan. */
 export const accounts: GuestObjects<ServiceAccount, IdentityFacts> = {
   part: "the realm's account",
   resource: serviceAccounts,

@@ -1,4 +1,4 @@
-/** The RoleBinding that lets the realm's people work in the namespace. */
+/** The RoleBinding that gives the realm's people access to the namespace. */
 import {
   type RoleBinding,
   roleBindings,
@@ -17,7 +17,7 @@ import { applied, deleted, guestObject, isLabelled, type RowChange } from "./row
 /**
  * Builds the binding.
  *
- * @param record for whom an account stands that is made now
+ * @param record people for whom an account created now is valid
  */
 const bindingOf = (realm: string, subjects: Subject[], record: string): RoleBinding => ({
   apiVersion: "rbac.authorization.k8s.io/v1",
@@ -45,8 +45,8 @@ const isSame = (wanted: RoleBinding, { account }: BindingFacts): boolean =>
   account === wanted.metadata!.annotations![accountAnnotation];
 
 /**
- * Access goes first and comes last: not before the default deny stands and the quota is in force. Whoever isn't to be let
- * in any more goes before anything opens, and before others come.
+ * Access is removed first and granted last: only after the default deny and the quota are in force. Subjects that lose
+ * access are removed before anything opens and before others are added.
  */
 function changes(wanted: RoleBinding | undefined, present: BindingFacts | undefined, guest: Guest): RowChange[] {
   const { grantee, access, quota, hard, policies } = guest;
@@ -54,7 +54,7 @@ function changes(wanted: RoleBinding | undefined, present: BindingFacts | undefi
   if (!wanted) return [];
   const comes = (effect: RowChange["effect"]): RowChange[] => [{ stage: "access comes", effect }];
   if (!present) return isClosedByDefault(grantee, policies) && isInForce(quota, hard) ? comes(applied(wanted)) : [];
-  // The role of a binding can't be changed: another one goes first.
+  // The role of a binding is immutable: a binding with another role is deleted first.
   if (!hasRoleOf(present, wanted)) return comes(deleted(roleBindings, present));
   const before = new Set(present.subjects.map(subjectKey));
   const subjects = wanted.subjects!.filter((each) => before.has(subjectKey(each)));

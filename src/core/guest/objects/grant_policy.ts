@@ -1,4 +1,4 @@
-/** The NetworkPolicy of one grant: the way to its destinations. */
+/** The NetworkPolicy of one grant, which opens its destinations. */
 import type { NetworkPolicy, NetworkPolicyEgressRule } from "../../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { faultText } from "../../faults.ts";
 import { grantLabel, guestNamespace, ownerLabels } from "../../names.ts";
@@ -12,14 +12,14 @@ const grantPolicyPrefix = "grant-";
 
 export const grantPolicyName = (grant: string): string => grantPolicyPrefix + grant;
 
-/** The grant whose policy has this name; undefined for other policies. */
+/** Returns the grant whose policy has this name; undefined for other policies. */
 export const grantOfPolicy = (policy: string): string | undefined =>
   policy.startsWith(grantPolicyPrefix) ? policy.slice(grantPolicyPrefix.length) : undefined;
 
 /**
- * Opens the destinations of one grant.
+ * Builds the policy that opens the destinations of one grant.
  *
- * @param egress at least one rule: none would be stored as a policy that denies, which the default does already
+ * @param egress at least one rule: a policy without any would only deny, like the default deny
  */
 export const grantPolicyOf = (
   realm: string,
@@ -39,7 +39,10 @@ export const grantPolicyOf = (
 type Destinations = Omit<GrantOpening, "grant">;
 type PolicySpecial = Pick<Guest, "realm" | "namespace" | "settings" | "cluster" | "realmNamed" | "addressesOfName">;
 
-/** Resolves the destinations of a grant, and builds the rules that open them. One that can't be planned opens nothing. */
+/**
+ * Resolves a grant's destinations and builds the rules that open them. A destination that can't be planned opens
+ * nothing.
+ */
 export function destinationsOf(
   world: PolicySpecial,
   opening: Destinations,

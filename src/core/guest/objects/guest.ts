@@ -1,4 +1,4 @@
-/** A guest: what the objects of its namespace are built from. */
+/** A guest: input for building the objects of its namespace. */
 import type { Settings } from "../../../api/mod.ts";
 import type {
   BindingFacts,
@@ -17,7 +17,7 @@ import type { Ownership } from "../namespace/ownership.ts";
 import type { RecordsWorld } from "../namespace/records.ts";
 import type { ResourceList } from "../../resources/resource_list.ts";
 
-/** A grant that is in force, as the guide tells of it. */
+/** A grant in force, as the guide shows it. */
 export interface GuideEntry {
   grant: GrantFacts;
   held: ResourceList;
@@ -26,7 +26,7 @@ export interface GuideEntry {
   reductions: readonly Reduction[];
 }
 
-/** A grant that is in force, as far as it opens destinations. */
+/** The destinations of a grant in force. */
 export interface GrantOpening {
   grant: GrantFacts;
   destinations: readonly string[];
@@ -35,7 +35,7 @@ export interface GrantOpening {
 }
 
 export interface Guest extends RecordsWorld {
-  /** Name of the grantee. */
+  /** The grantee's name. */
   grantee: string;
   realm: RealmFacts | undefined;
   settings: Settings;
@@ -47,23 +47,23 @@ export interface Guest extends RecordsWorld {
   binding?: BindingFacts | undefined;
   guide?: ConfigMapFacts | undefined;
   policies: readonly PolicyFacts[];
-  /** The accounts of the realm's people. */
+  /** Service accounts of the realm's people. */
   accounts?: readonly IdentityFacts[];
-  /** The grants that are in force. */
+  /** Grants in force. */
   entitlements: readonly (GuideEntry & GrantOpening)[];
   ownership: Ownership;
-  /** Something is granted. */
+  /** True if any grant is in force. */
   active: boolean;
-  /** The namespace is known to be empty, which is to be written down. */
+  /** True if the namespace is known to be empty, which has to be recorded. */
   isEmpty?: boolean;
-  /** Somebody is let in: nobody comes in for whom it isn't sure that the namespace was made. */
+  /** True if the realm's subjects get access; false unless the namespace is known to be theirs. */
   access: boolean;
-  /** The namespace is being deleted: what is there can be changed and deleted, and nothing made. */
+  /** True if the namespace is in deletion: objects can be changed and deleted but not created. */
   leaving: boolean;
-  /** The quota while nothing is on notice. */
+  /** The quota without a notice. */
   whole: ResourceList;
   /** The quota now. */
   hard: ResourceList;
-  /** The record of a notice to write on the quota; empty: what somebody else has written there goes. */
+  /** Record of the freeze to write on the quota; empty: remove a value written by somebody else. */
   freeze?: string;
 }

@@ -1,4 +1,7 @@
-/** What guests can read about their grants, in the ConfigMap `keystone`: terms only, so that use makes no writes. */
+/**
+ * The guide: the guests' ConfigMap `keystone` with the terms of their grants. It omits usage, so usage causes no
+ * writes.
+ */
 import { type ConfigMap, configMaps } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { ConfigMapFacts } from "../../facts.ts";
 import { isDated, type Reduction } from "../../grant/reduction.ts";
@@ -12,7 +15,7 @@ import { guestObject, includesAll, type ObjectFacts } from "./row.ts";
 export const guideName = "keystone";
 export const guideKey = "grants.yaml";
 
-/** The part of their grants that guests can read. */
+/** Builds the guide. */
 export const guideOf = (realm: string, text: string): ConfigMap => ({
   apiVersion: "v1",
   kind: "ConfigMap",
@@ -26,7 +29,7 @@ export const guide = guestObject({
   name: guideName,
   cache: "guides",
   stage: "guide",
-  // Only what Keystone writes there: what else guests put into it, or for it, is not kept in memory.
+  // Only Keystone's own key; other content that guests add isn't kept in memory.
   project: ({ data, immutable }): Omit<ConfigMapFacts, keyof ObjectFacts> => {
     const text = data?.[guideKey] ?? "";
     return {
@@ -35,38 +38,39 @@ export const guide = guestObject({
     };
   },
   build: ({ grantee, namespace, guide, entitlements }) =>
-    // In a closed namespace nothing can be made any more, this included; what is there says that nothing is granted.
+    // In a closed namespace no ConfigMap can be created; an existing one is updated to show that no grant is in force.
     entitlements.length > 0 || (guide && namespace) ? guideOf(grantee, guideText(entitlements)) : undefined,
   same: ({ data }, present: ConfigMapFacts) => includesAll(present.data, data!),
   isStuck: ({ immutable }) => immutable === true,
   content: ({ data }) => ({ data }),
 });
 
-const heading = "# What is granted to you here. Written by Keystone; changes to it are undone.\n";
+const heading = "# Your grants in this cluster. Written by Keystone; other changes are reverted.\n";
 
-const finishedPods =
-  `# count/pods counts finished pods too. When they fill it no pod starts: delete finished Jobs, or set
+const finishedPods = `# count/pods includes finished pods. At the limit no new pod starts: delete finished Jobs, or set
 # ttlSecondsAfterFinished on them.
 `;
 
-/** A ConfigMap holds 1 MiB, and one that can't be written would hold up everything else. */
+/** Size limit of the guide: a ConfigMap holds 1 MiB, and one that can't be written would delay everything else. */
 export const longestGuide = 1_000_000;
 
-/** The text of `grants.yaml`: each grant with what it gives, from when, until when, and where to, as far as there is room. */
+/** Returns the text of `grants.yaml`: amounts, period and destinations of each grant, up to the size limit. */
 export function guideText(entitlements: readonly GuideEntry[]): string {
   if (entitlements.length === 0) return `${heading}[]\n`;
   let text = heading + finishedPods;
   for (const [index, entitlement] of entitlements.entries()) {
     const next = entry(entitlement);
     if (text.length + next.length > longestGuide) {
-      return `${text}# There is no room for ${entitlements.length - index} more.\n`;
+      return `${text}# No room for ${entitlements.length - index} more grants.\n`;
     }
     text += next;
   }
   return text;
 }
 
-/** By hand, since js-yaml took most of the time of a plan. What is a text or a list in JSON is the same in YAML. */
+/**
+ * Formats one grant. Written by hand because js-yaml took most of a plan's time; JSON strings and lists are valid YAML.
+ */
 function entry({ grant, held, destinations, notice, reductions }: GuideEntry): string {
   const { validity } = grant.spec;
   let text = `- name: ${JSON.stringify(grant.name)}\n`;

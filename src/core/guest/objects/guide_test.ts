@@ -22,7 +22,7 @@ Deno.test("guide: each grant is an entry", () => {
   assert.deepEqual(load(guideText([])), []);
 });
 
-Deno.test("guide: an entry says what holds, until when, what is on notice and where it lets out", () => {
+Deno.test("guide: an entry has amounts, end, notice and destinations", () => {
   const hard = new Map([["requests.cpu", parseQuantity("1500m")], ["count/jobs.batch", parseQuantity("2")]]);
   const validity = { validFrom: "2026-06-01T00:00:00Z", validUntil: "2026-07-01T00:00:00Z" };
   const whole: Entitlement = {
@@ -47,11 +47,11 @@ Deno.test("guide: an entry says what holds, until when, what is on notice and wh
   }]);
 });
 
-Deno.test("guide: more than a ConfigMap holds is left out and counted", () => {
+Deno.test("guide: more grants than a ConfigMap holds: the rest is omitted and counted", () => {
   const destinations = Array.from({ length: 256 }, () => "9".repeat(270));
   const text = guideText(Array.from({ length: 20 }, (_, index) => entitlement(`g${index}`, destinations)));
   assert.ok(text.length < 1_048_576);
   const entries = load(text) as unknown[];
   assert.ok(entries.length > 10);
-  assert.match(text, new RegExp(`\\n# There is no room for ${20 - entries.length} more\\.\\n$`));
+  assert.match(text, new RegExp(`\\n# No room for ${20 - entries.length} more grants\\.\\n$`));
 });

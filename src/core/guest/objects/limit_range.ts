@@ -1,4 +1,4 @@
-/** The LimitRange: defaults for containers that say nothing of their needs, which the quota would refuse. */
+/** The LimitRange: defaults for containers without requests or limits, which the quota would reject. */
 import { isDeepStrictEqual } from "node:util";
 import { type LimitRange, limitRanges } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { LimitRangeFacts } from "../../facts.ts";

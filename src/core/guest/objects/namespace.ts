@@ -1,4 +1,4 @@
-/** The namespace, with the Pod Security level that the realm's trust allows and what Keystone remembers of it. */
+/** The guest namespace, with the Pod Security level of the realm's trust level and Keystone's records. */
 import { type Namespace, namespaces } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { Effect } from "../../effects.ts";
 import type { EventFact, NamespaceFacts } from "../../facts.ts";
@@ -22,7 +22,7 @@ import { rulesHere } from "../namespace/recorded_trust.ts";
 import type { Guest } from "./guest.ts";
 import { type GuestObjects, includesAll, isLabelled, type RowChange } from "./row.ts";
 
-/** Version of the Pod Security Standards: what the server has (KEP-2579). */
+/** Returns the labels of Pod Security, without a version: the API server's own applies (KEP-2579). */
 const podSecurity = (level: "baseline" | "restricted") => ({
   "pod-security.kubernetes.io/enforce": level,
   "pod-security.kubernetes.io/warn": level,
@@ -32,8 +32,8 @@ const podSecurity = (level: "baseline" | "restricted") => ({
 /**
  * Builds the namespace.
  *
- * @param annotations those that Keystone keeps its records in
- * @param locked whether nothing is granted in it any more
+ * @param annotations Keystone's records
+ * @param locked true if no grant is in force any more
  */
 export const namespaceOf = (
   realm: string,
@@ -49,7 +49,7 @@ export const namespaceOf = (
       ...ownerLabels(realm),
       ...podSecurity(level),
       ...(locked ? { [lockedLabel]: "true" } : {}),
-      // Selects the policies that warn.
+      // Label that the warning policies select.
       ...(annotations[warnAnnotation] ? { [warnLabel]: "true" } : {}),
     },
     annotations,
@@ -58,16 +58,16 @@ export const namespaceOf = (
 
 function wanted(guest: Guest): Namespace[] {
   const { grantee, namespace, ownership, active, leaving, skewMs, now } = guest;
-  // One that was made for another is left as it is, but for when it is found empty: it goes as any other.
+  // A namespace made for another identity is left unchanged, except to record that it is empty.
   if (leaving || (ownership.is === "another's" && !guest.isEmpty)) return [];
   const level = rulesHere(guest).podSecurity;
   const records = recordsOf(guest, active, ownership);
   if (ownership.is === "handedOver") {
-    // Only what stays: an apply takes away what an apply has written, and this is none.
+    // Without the record of the end: this is written by a patch, and a later apply wouldn't remove it.
     const { [endedAnnotation]: _, ...kept } = records;
     return [namespaceOf(grantee, level, kept, false)];
   }
-  // As any other instant it is written down once the clocks agree.
+  // Like any other instant it is recorded only while the clocks agree.
   if (!active && records[endedAnnotation] === undefined && skewMs === 0) records[endedAnnotation] = rfc3339(now);
   if (guest.isEmpty && namespace) records[emptyAnnotation] = emptyRecord(namespace, rfc3339(now));
   return [namespaceOf(grantee, level, records, !active)];
@@ -76,14 +76,14 @@ function wanted(guest: Guest): Namespace[] {
 function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFacts[], guest: Guest): RowChange[] {
   if (!wanted) return [];
   const change = (effect: Effect): RowChange[] => [{ stage: "namespace", effect }];
-  // Created, not applied, when it isn't there: an apply would take over one that somebody else has just made.
+  // Created, not applied: an apply would take over a namespace that somebody else has just created.
   if (!present) return change({ create: wanted });
   const { name, uid, labels, annotations } = present;
-  // What says that it is closed goes, whoever has written it: an apply would leave what a restore has brought.
+  // A patch removes the marks of a closed namespace, whoever wrote them: an apply would leave those of a restore.
   const isMarked = annotations[endedAnnotation] !== undefined || labels[lockedLabel] !== undefined;
   if (guest.ownership.is === "handedOver" || (guest.active && isMarked)) return change(adoption(wanted, uid));
   if (isLabelled(wanted, present) && includesAll(annotations, wanted.metadata!.annotations!)) {
-    // A word to adopt what is theirs already must not hand it over to whoever comes later under the name.
+    // An adopt annotation on a namespace that is already the realm's is removed: it must not apply to a later realm.
     const isSaid = annotations[adoptAnnotation] !== undefined && isPresent(guest.realm);
     return isSaid ? change(adoption(wanted, uid)) : [];
   }
@@ -93,8 +93,8 @@ function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFa
 }
 
 /**
- * Takes over a namespace that a person has handed over, or opens one that was closed, and takes the marks of that off: a
- * word to adopt was good for this once, whoever has written it.
+ * Takes over a namespace that was handed over, or opens a closed one, and removes the marks of either: the adopt
+ * annotation is valid once.
  */
 const adoption = ({ metadata }: Namespace, uid: string): Effect => ({
   patch: { kind: "Namespace", name: metadata!.name!, uid },
@@ -117,15 +117,15 @@ function endedEvent({ grantee, settings, quota, stored }: Guest, namespace: Name
   const claims = claimsIn(quota, stored);
   const because = keptBecause(namespace, claims);
   const what = because === undefined
-    ? `${claims > 0 ? `its volume claims (${claims}) are deleted as its grants asked, and ` : ""}it is deleted ${
+    ? `${claims > 0 ? `its volume claims (${claims}) are deleted, as all its grants specify, and ` : ""}it is deleted ${
       spanText(settings.namespaceRetentionSeconds)
-    } after it is empty unless it is granted again.`
-    : `${because}, so it stays until somebody deletes it. Copy the data out, then: kubectl delete namespace ${name}`;
+    } after it is empty unless a new grant comes into force.`
+    : `${because}, so it stays until it is deleted by hand. Copy the data out, then: kubectl delete namespace ${name}`;
   return {
     type: "Normal",
     reason: "LastGrantEnded",
     action: "Close",
-    note: `The last grant to ${grantee} has ended: namespace ${name} is closed; ${what}`,
+    note: `The last grant to ${grantee} has ended. Namespace ${name} is closed; ${what}`,
   };
 }
 

@@ -1,4 +1,4 @@
-/** The NetworkPolicies: a default deny, and beside it what opens something. Their names depend on the grants. */
+/** The NetworkPolicies: a default deny, and policies that open something, some of them named after grants. */
 import { isDeepStrictEqual } from "node:util";
 import {
   networkPolicies,
@@ -27,13 +27,13 @@ const policyOf = (realm: string, name: string, spec: NonNullable<NetworkPolicy["
 });
 
 /**
- * Denies what no other policy allows, in both directions. Traffic on loopback, the specification's `localhost`, is
- * never filtered by NetworkPolicy.
+ * Builds the default deny, in both directions. NetworkPolicy never filters loopback traffic, the specification's
+ * `localhost`.
  */
 export const defaultDenyOf = (realm: string): NetworkPolicy =>
   policyOf(realm, defaultDenyName, { podSelector: {}, policyTypes: ["Ingress", "Egress"] });
 
-/** Lets the pods of the namespace reach each other: what the specification calls localhost, for more than one pod. */
+/** Builds the policy between the namespace's own pods: the specification's localhost, for more than one pod. */
 const guestInternalOf = (realm: string): NetworkPolicy =>
   policyOf(realm, "guest-internal", {
     podSelector: {},
@@ -43,9 +43,9 @@ const guestInternalOf = (realm: string): NetworkPolicy =>
   });
 
 /**
- * Lets pods ask the cluster's DNS, by the labels that its pods have everywhere.
+ * Builds the policy for the cluster's DNS, selected by the labels that its pods have in all distributions.
  *
- * @param nodeLocal CIDRs of NodeLocal DNSCache, to which pods send instead
+ * @param nodeLocal CIDRs of NodeLocal DNSCache, which pods query instead of the DNS pods
  */
 const dnsOf = (realm: string, nodeLocal: readonly string[]): NetworkPolicy =>
   policyOf(realm, "dns", {
@@ -64,9 +64,9 @@ const dnsOf = (realm: string, nodeLocal: readonly string[]): NetworkPolicy =>
   });
 
 /**
- * Opens the way to and from the realm's own node.
+ * Builds the policy to and from the realm's own node.
  *
- * @param peers the node's addresses and the proxies to it, at least one: an empty list would allow everything
+ * @param peers the node's addresses and its proxies, at least one: an empty list would allow everything
  */
 const realmPolicyOf = (realm: string, peers: [NetworkPolicyPeer, ...NetworkPolicyPeer[]]): NetworkPolicy =>
   policyOf(realm, "realm", {
@@ -77,9 +77,8 @@ const realmPolicyOf = (realm: string, peers: [NetworkPolicyPeer, ...NetworkPolic
   });
 
 /**
- * Builds the default deny, and the policies that open something, each planned by itself. While it isn't known for whom they
- * stand none is opened: those that are there may go and get narrower. Of what can't be planned nothing is wanted, so that it
- * goes.
+ * Builds the default deny and the policies that open something, each planned separately. A policy that can't be planned
+ * isn't wanted, so it is deleted. Without access none opens; present ones are only narrowed or deleted.
  */
 function wanted(guest: Guest, faults: Faults): NetworkPolicy[] {
   const { grantee, active, access, entitlements } = guest;
@@ -87,8 +86,8 @@ function wanted(guest: Guest, faults: Faults): NetworkPolicy[] {
   return [
     defaultDenyOf(grantee),
     guestInternalOf(grantee),
-    ...faults.attempt("the way to DNS", () => dnsPolicies(guest), []),
-    ...access ? faults.attempt(`the way to the node of ${grantee}`, () => realmPolicies(guest), []) : [],
+    ...faults.attempt("the policy for DNS", () => dnsPolicies(guest), []),
+    ...access ? faults.attempt(`the policy for the node of ${grantee}`, () => realmPolicies(guest), []) : [],
     ...entitlements.flatMap((opening) => {
       const { name } = opening.grant;
       const about = { part: `the destinations of grant ${name}`, grant: name };
@@ -134,7 +133,7 @@ function changes(
     const observed = byName.get(name!);
     const isDeny = name === defaultDenyName;
     if (!observed) {
-      // Where nothing can be made any more, what is there is still kept as it should be.
+      // In a namespace in deletion no policy can be created, but present ones are still corrected.
       if (leaving || (!isDeny && !access)) return [];
       return [{ stage: isDeny ? "default deny" : "policies open", effect: applied(policy) }];
     }
@@ -144,7 +143,7 @@ function changes(
   return [...gone, ...written];
 }
 
-/** A rule that somebody else has added stays unless an apply says that there is none. */
+/** Sets rule lists to empty explicitly, because an apply that omits them would leave rules added by somebody else. */
 const corrected = (policy: NetworkPolicy, { spec }: PolicyFacts): NetworkPolicy => ({
   ...policy,
   spec: {
@@ -154,7 +153,7 @@ const corrected = (policy: NetworkPolicy, { spec }: PolicyFacts): NetworkPolicy 
   },
 });
 
-/** Tells whether the default deny stands. */
+/** Reports whether the default deny is in force. */
 export function isClosedByDefault(grantee: string, policies: readonly PolicyFacts[]): boolean {
   const present = policies.filter(({ name }) => name === defaultDenyName);
   return present.length > 0 &&
@@ -162,7 +161,7 @@ export function isClosedByDefault(grantee: string, policies: readonly PolicyFact
 }
 
 export const policies: GuestObjects<NetworkPolicy, PolicyFacts> = {
-  part: "the network policies",
+  part: "the NetworkPolicies",
   resource: networkPolicies,
   project: (policy) => ({
     ...commonFacts(policy) as PolicyFacts,

@@ -1,10 +1,10 @@
-/** Objects that Keystone has made. */
+/** Detection of Keystone's own objects. */
 import type { KubernetesObject } from "../../../../lib/kubernetes/mod.ts";
 import { managedBy, managedByLabel, operatorName } from "../../names.ts";
 
 /**
- * Tells whether Keystone has made an object: by its label, or, should somebody have taken that off while no operator was
- * looking, since Keystone owns fields of it.
+ * Reports whether Keystone made an object: by its label or, if somebody removed that while no operator ran, by
+ * Keystone's field ownership.
  */
 export const isOurs = ({ metadata }: KubernetesObject): boolean =>
   metadata?.labels?.[managedByLabel] === managedBy ||

@@ -1,4 +1,6 @@
-/** The one ResourceQuota. Several would be intersected, and an ended grant would take from the others (ADR 0003). */
+/**
+ * The ResourceQuota. There is only one: several would be intersected, so an ended grant would limit others (ADR 0003).
+ */
 import { type ResourceQuota, resourceQuotas } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { QuotaFacts } from "../../facts.ts";
 import { interned } from "../../interned.ts";
@@ -14,7 +16,7 @@ export const quotaName = "keystone";
 /**
  * Builds the quota.
  *
- * @param annotations records for the operator and for the guards
+ * @param annotations records for the operator and the guards
  */
 export const quotaOf = (
   realm: string,
@@ -32,7 +34,7 @@ export const quotaOf = (
   spec: { hard },
 });
 
-/** While the classes can't be read, what was written of them stays. */
+/** Returns the provisioning classes; the recorded ones while the classes can't be read. */
 const classesFor = ({ cluster, quota }: Guest): string | undefined =>
   cluster.provisioningClasses?.join(",") ?? quota?.provisioningClasses;
 
@@ -51,11 +53,11 @@ function isSame(wanted: ResourceQuota, present: QuotaFacts, guest: Guest): boole
     sameQuantities(present.specHard, shown(guest.hard)) && isLabelled(wanted, present);
 }
 
-/** In two stages: a quota that counts only some pods goes before it is made again. */
+/** Plans the changes. A quota with scopes is deleted and created again, in two stages. */
 function changes(wanted: ResourceQuota | undefined, present: QuotaFacts | undefined, guest: Guest): RowChange[] {
   if (!wanted || (guest.leaving && !present)) return [];
   const write: RowChange = { stage: "quota", effect: applied(wanted) };
-  // Scopes make a quota count only some pods; nothing but a new quota takes them away.
+  // A quota with scopes counts only some pods, and scopes are immutable.
   if (present?.scoped && !guest.leaving) {
     return [{ stage: "quota goes", effect: deleted(resourceQuotas, present) }, write];
   }
@@ -89,16 +91,16 @@ export const quota = guestObject({
   content: ({ specHard }: QuotaFacts) => ({ hard: specHard }),
 });
 
-/** Tells whether admission counts against exactly this: it reads the quota's status, not its spec. */
+/** Reports whether admission enforces exactly these limits: it reads the quota's status, not its spec. */
 export function isInForce(quota: QuotaFacts | undefined, hard: ResourceList): boolean {
   return quota !== undefined && sameQuantities(quota.specHard, shown(hard)) &&
     sameQuantities(quota.statusHard, shown(hard)) &&
     uncounted(quota, hard).every(isOptional);
 }
 
-/** The keys that have no count yet, or never get one. */
+/** Returns the keys without a usage count. */
 export const uncounted = (quota: QuotaFacts, hard: ResourceList): string[] =>
   [...hard.keys()].filter((key) => quota.used[key] === undefined);
 
-/** Objects of a kind that the cluster doesn't have are counted as soon as it does; until then there are none. */
+/** Reports whether a key may have no usage count: its kind may be missing in the cluster, and then no objects exist. */
 export const isOptional = (key: string): boolean => key.startsWith("count/") || key.includes(".deviceclass.");

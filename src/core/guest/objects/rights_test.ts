@@ -14,7 +14,7 @@ const documents = loadAll(await Deno.readTextFile(manifest)) as { kind: string; 
 const rules = documents.find(({ kind }) => kind === "ClusterRole")!.rules!;
 
 for (const [key, { resource: { group, plural, kind }, name }] of singles) {
-  Deno.test(`objects: the operator's role reaches the ${key} of guest namespaces, and no other of its kind there`, () => {
+  Deno.test(`objects: the operator's role covers the ${key} of guest namespaces, and no others of the kind`, () => {
     const names = singles.flatMap(([, row]) => row.resource.kind === kind ? row.name : []);
     const found = rules.filter(({ apiGroups, resources }) => apiGroups?.includes(group) && resources?.includes(plural));
     assert.deepEqual(found.flatMap(({ resourceNames = ["any"] }) => resourceNames).sort(), names.sort());

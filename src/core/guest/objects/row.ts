@@ -1,11 +1,11 @@
-/** Rows: all that Keystone knows of a kind of object in guest namespaces. A file in this folder has one. */
+/** Rows: complete definition of a kind of object in guest namespaces. Each file in this folder has one. */
 import type { KubernetesObject, Resource } from "../../../../lib/kubernetes/mod.ts";
 import type { Effect, Kind, ObjectRef, WrittenObject } from "../../effects.ts";
 import type { Faults } from "../../faults.ts";
 import { interned } from "../../interned.ts";
 import type { Guest } from "./guest.ts";
 
-/** Stages in which objects change, in the order of safety. Within one they are independent of each other. */
+/** Stages of changes in safe order. Changes within a stage are independent of each other. */
 export const stageOrder = {
   close: [
     "access goes",
@@ -25,13 +25,13 @@ export type ClosingStage = typeof stageOrder.close[number];
 export type OpeningStage = typeof stageOrder.open[number];
 export type ObjectStage = ClosingStage | OpeningStage;
 
-/** An effect in its stage. */
+/** An effect with its stage. */
 export interface RowChange {
   stage: ObjectStage;
   effect: Effect;
 }
 
-/** The facts that are kept of any object of a guest namespace. */
+/** Common facts of all objects in a guest namespace. */
 export interface ObjectFacts {
   /** Absent for the Namespace itself. */
   namespace?: string;
@@ -40,58 +40,58 @@ export interface ObjectFacts {
   labels: Readonly<Record<string, string>>;
 }
 
-/** A kind of object, as plans go through it: wanted objects, then how those that are there differ. */
+/** A kind of object, as plans use it: first the wanted objects, then their differences from the present ones. */
 export interface GuestObjects<T extends KubernetesObject, F extends ObjectFacts> {
-  /** Noun phrase, for faults. */
+  /** Noun phrase for faults. */
   readonly part: string;
   readonly resource: Resource<T>;
-  /** Projects an object of the API server to what plans read of it. */
+  /** Projects an object of the API server to the facts that plans read. */
   project(object: T): F;
-  /** Builds the objects as they should be now. */
+  /** Builds the desired objects. */
   wanted(guest: Guest, faults: Faults): readonly T[];
-  /** Compares them with those that are there. */
+  /** Compares them with the present ones. */
   changes(wanted: readonly T[], present: readonly F[], guest: Guest): readonly RowChange[];
-  /** Returns what people are shown of an object. */
+  /** Returns the content of an object for display. */
   content(facts: F): unknown;
 }
 
-/** A kind of which a guest namespace has one object, by one name. */
+/** A kind of which a guest namespace has a single object with a fixed name. */
 export interface GuestObject<T extends KubernetesObject, F extends ObjectFacts, C extends string>
   extends GuestObjects<T, F> {
   /** Its name in each guest namespace. */
   readonly name: string;
-  /** The cache that keeps it, among the stores. */
+  /** Its cache among the stores. */
   readonly cache: C;
 }
 
-/** All that a kind with one name has to tell. */
+/** Definition of a kind with a single object. */
 export interface GuestObjectSpec<T extends KubernetesObject, F extends ObjectFacts, C extends string> {
   part: string;
   resource: Resource<T>;
   name: string;
   cache: C;
-  /** The stage in which it is written. */
+  /** Stage in which it is written. */
   stage: ObjectStage;
-  /** Projects what is its own; name, UID and labels come by themselves. */
+  /** Projects the kind's own facts; name, UID and labels are added. */
   project(object: T): Omit<F, keyof ObjectFacts>;
-  /** Builds the object as it should be; undefined: it is left as it is, or isn't made. */
+  /** Builds the desired object; undefined: a present one is left unchanged, a missing one isn't created. */
   build(guest: Guest): T | undefined;
-  /** Compares beside the labels. */
+  /** Compares everything but the labels. */
   same(wanted: T, present: F, guest: Guest): boolean;
   content(facts: F): unknown;
-  /** Tells of an object that can't be changed: it is deleted, and made again by the next plan. */
+  /** Reports whether an object can't be changed. It is then deleted, and the next plan creates it again. */
   isStuck?(present: F): boolean;
-  /** Compares in another way than the usual one. */
+  /** Replaces the default comparison. */
   changes?(wanted: T | undefined, present: F | undefined, guest: Guest): readonly RowChange[];
 }
 
-/** Makes a row of a kind of which a guest namespace has one object. */
+/** Builds the row of a kind with a single object. */
 export function guestObject<T extends KubernetesObject, F extends ObjectFacts, const C extends string>(
   spec: GuestObjectSpec<T, F, C>,
 ): GuestObject<T, F, C> {
   const { resource, stage, name } = spec;
   const usual = (wanted: T | undefined, present: F | undefined, guest: Guest): RowChange[] => {
-    // Where nothing can be made any more, what is there is still kept as it should be.
+    // In a namespace in deletion no object can be created, but a present one is still corrected.
     if (!wanted || (guest.leaving && !present)) return [];
     if (present && spec.isStuck?.(present)) return [{ stage, effect: deleted(resource, present) }];
     if (present && isLabelled(wanted, present) && spec.same(wanted, present, guest)) return [];
@@ -112,7 +112,7 @@ export function guestObject<T extends KubernetesObject, F extends ObjectFacts, c
   };
 }
 
-/** Facts of any object. */
+/** Projects the common facts of an object. */
 export const commonFacts = ({ metadata }: KubernetesObject): ObjectFacts => ({
   ...(metadata!.namespace === undefined ? {} : { namespace: metadata!.namespace }),
   name: metadata!.name!,
@@ -120,10 +120,10 @@ export const commonFacts = ({ metadata }: KubernetesObject): ObjectFacts => ({
   labels: interned(metadata!.labels ?? {}),
 });
 
-/** An effect names the kinds of rows; which of them there are only the rows say. */
+/** Builds an apply effect. The type of effects names the kinds of rows, which a generic row can't prove. */
 export const applied = <T extends KubernetesObject>(object: T): Effect => ({ apply: object as WrittenObject });
 
-/** The deletion of the very object that was seen. */
+/** Builds a delete effect for exactly the observed object. */
 export const deleted = ({ kind }: Resource<KubernetesObject>, facts: ObjectFacts): Effect => ({
   delete: refOf(kind as Kind, facts),
 });
@@ -135,12 +135,12 @@ const refOf = (kind: Kind, { namespace, name, uid }: ObjectFacts): ObjectRef => 
   uid,
 });
 
-/** Tells whether each wanted value is there; others may be too. */
+/** Reports whether all wanted entries are present; others may be present too. */
 export const includesAll = (
   actual: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
 ): boolean => Object.entries(wanted).every(([key, value]) => actual[key] === value);
 
-/** Tells whether an object has the labels that it should. */
+/** Reports whether an object has the wanted labels. */
 export const isLabelled = ({ metadata }: KubernetesObject, { labels }: Pick<ObjectFacts, "labels">): boolean =>
   includesAll(labels, metadata!.labels!);

@@ -1,4 +1,4 @@
-/** The account that pods run as by default: without a token, since guests' pods have no business with the API. */
+/** The default service account of pods, without a mounted token, because guests' pods don't need the API. */
 import { type ServiceAccount, serviceAccounts } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { ServiceAccountFacts } from "../../facts.ts";
 import { guestNamespace, ownerLabels } from "../../names.ts";
