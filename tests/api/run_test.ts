@@ -106,7 +106,7 @@ Deno.test("deno task run", {
     const KUBECONFIG = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
     await using operator = await startOperatorProcess({ KUBECONFIG, KEYSTONE_REALM });
     await operator.says(
-      /forbidden.*Give the operator its rights: kubectl apply -f deploy\/kustomize\/base\/rbac\.yaml/,
+      /forbidden.*Restore the operator's permissions: kubectl apply -f deploy\/kustomize\/base\/rbac\.yaml/,
     );
     await kubectl(["apply", "-f", `${root}deploy/kustomize/base/rbac.yaml`]);
     await operator.says(/Enforcing grants/);
