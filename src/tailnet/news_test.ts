@@ -7,7 +7,7 @@ const bus = (dialect: string): { change: string; line: Notify }[] =>
     .trim().split("\n").map((line) => JSON.parse(line));
 
 for (const dialect of ["1.98", "1.101"]) {
-  Deno.test(`${dialect}: all that a real bus said of nodes is news, and its heartbeats are not`, () => {
+  Deno.test(`${dialect}: recorded bus: lines about nodes are news, heartbeats are not`, () => {
     const lines = bus(dialect);
     for (const { change, line } of lines) assert.equal(isNews(line), change !== "heartbeat", change);
     assert.deepEqual(
@@ -25,7 +25,7 @@ const cases: [string, Notify, boolean][] = [
     false,
   ],
   [
-    "the same beside one that goes",
+    "the same with a node that is removed",
     { PeerChangedPatch: [{ NodeID: 2, Endpoints: [] }, { NodeID: 3, Online: false }] },
     true,
   ],
@@ -47,5 +47,5 @@ const cases: [string, Notify, boolean][] = [
   ["a critical error", { ErrMessage: "x" }, true],
 ];
 for (const [what, notify, expected] of cases) {
-  Deno.test(`the line with ${what} is ${expected ? "" : "no "}news`, () => assert.equal(isNews(notify), expected));
+  Deno.test(`line with ${what}: ${expected ? "" : "no "}news`, () => assert.equal(isNews(notify), expected));
 }
