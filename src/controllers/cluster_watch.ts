@@ -76,7 +76,7 @@ export class ClusterWatch {
   }
 
   /**
-   * Resolves once everything has been read, or after a timeout: grants open less to protect what isn't known by then.
+   * Resolves once everything has been read, or after a timeout. Grants open less while some of it is unknown.
    */
   ready(clock: Clock, signal: AbortSignal): Promise<void> {
     const synced = Promise.all(this.#reflectors.map(({ reflector }) => reflector.synced(signal)));

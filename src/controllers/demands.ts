@@ -3,7 +3,7 @@ import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { dnsNamesOf } from "./stores.ts";
 
-/** Keeps the DNS names that grants name resolved. */
+/** Keeps the DNS names in grants resolved. */
 export function resolveNames({ stores, names }: Pick<Context, "stores" | "names">): void {
   const asked = new Map<string, number>();
   stores.grants.subscribe(({ old, new: now }) => {
@@ -33,7 +33,7 @@ export function watchIdentities({ stores, tailnet }: Pick<Context, "stores" | "t
   });
 }
 
-/** Resolves once every DNS name that grants name has been queried, whatever the result. */
+/** Resolves once every DNS name in grants has been queried, whatever the result. */
 export function namesResolved({ stores, names }: Context): Promise<void> {
   const waiting = new Set(stores.grants.list().flatMap(dnsNamesOf).filter((name) => names.get(name) === undefined));
   if (waiting.size === 0) return Promise.resolve();

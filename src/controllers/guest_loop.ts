@@ -109,7 +109,7 @@ function concernedBy({ old, new: now }: { old?: GrantFacts; new?: GrantFacts }, 
   return moreComes(context, old, now) ? grantees.map((key) => ({ key, afterMs: gatherMs })) : grantees;
 }
 
-/** True if the guest namespace depends on the change. Of the status that is the end and its announced dates. */
+/** True if the guest namespace depends on the change. Of the status, only ends and announced dates matter. */
 function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||
     old.deletingSince !== now.deletingSince || old.finalized !== now.finalized ||

@@ -50,7 +50,7 @@ export interface OperatorOptions {
   /** The API server's clock, as its responses show it. */
   serverTime: ServerTime;
   tailnet: Tailnet;
-  /** Resolves the DNS names that grants name. */
+  /** Resolves the DNS names in grants. */
   names: NameResolver;
   settings: Settings;
   /** KEYSTONE_REALM, if set. */
@@ -135,7 +135,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   );
   void Promise.all(flows.map((reflector) => reflector.synced(observing.signal))).then(
     () => knowFlows(context),
-    // Never read: without permission to read them, none is written either.
+    // Never synced: without permission to read FlowSchemas the operator doesn't write any either.
     () => {},
   );
   listener?.snapshot(snapshotOf(context, queues));

@@ -18,7 +18,7 @@ export interface PreflightOptions {
 const retryMs = 1000;
 
 /**
- * Waits until the API server responds and has the custom resources in this operator's revision, and the namespace
+ * Waits until the API server responds, has the custom resources (at least in this operator's revision), and the namespace
  * exists.
  */
 export async function preflight({ rest, clock, onWait, signal }: PreflightOptions): Promise<void> {

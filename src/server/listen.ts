@@ -45,8 +45,8 @@ export function listen({ address, answer, optional, log }: ListenOptions): Deno.
 }
 
 /**
- * Serves an address that may be on loopback, where it is open only while no reason speaks against it. Returns a
- * function that takes the reason (a sentence without its period) or undefined.
+ * Serves an address that may be on loopback, and stops while there is a reason to close it. Returns a function that takes
+ * that reason (a sentence without its period) or undefined.
  *
  * @throws {Error} as {@linkcode listen}
  */

@@ -1,4 +1,4 @@
-/** Classifies lines of the bus by the polls that they trigger. */
+/** Classifies lines of the bus: those that require a poll of the status, and those that may mean a policy change. */
 import { isHeartbeat, type NodePatch, type Notify } from "../../lib/tailscale/mod.ts";
 
 /**
