@@ -175,7 +175,7 @@ for (
       says: ["cloud-login", 'user "cloud" of /c', "isn't installed", "Install cloud-login with apt."],
     },
     {
-      name: "Deno may not run",
+      name: "may not be run by Deno",
       output: new Deno.errors.NotCapable("Requires run access"),
       says: ["--allow-run=cloud-login"],
     },
@@ -191,15 +191,15 @@ for (
       output: credential({ token: "t" }, "client.authentication.k8s.io/v1beta1"),
       says: ["v1beta1 ExecCredential"],
     },
-    { name: "gives nothing", output: credential({}), says: ["neither a token nor clientCertificateData"] },
-    { name: "gives no status", output: credential(undefined), says: ["neither a token nor clientCertificateData"] },
+    { name: "returns nothing", output: credential({}), says: ["neither a token nor clientCertificateData"] },
+    { name: "returns no status", output: credential(undefined), says: ["neither a token nor clientCertificateData"] },
     {
-      name: "gives half a certificate",
+      name: "returns half a certificate",
       output: credential({ clientCertificateData: "CERT" }),
       says: ["neither a token nor clientCertificateData with clientKeyData"],
     },
     {
-      name: "gives a broken time",
+      name: "returns an invalid time",
       output: credential({ token: "t", expirationTimestamp: "soon" }),
       says: ['"soon" is not an RFC 3339 time'],
     },

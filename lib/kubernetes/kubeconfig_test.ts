@@ -211,7 +211,7 @@ for (
     { name: "the proxy's password", text: "clusters: [{ cluster: { proxy-url: 'http://a:hidden@h' }\n", at: "line 2" },
   ]
 ) {
-  Deno.test(`kubeconfig: can't be read at ${name}: the error names the place and quotes nothing`, async () => {
+  Deno.test(`kubeconfig: invalid YAML at ${name}: the error names the place and quotes nothing`, async () => {
     const error = await configOf({ "/c": text }, ["/c"]).then(() => assert.fail("accepted"), (error: unknown) => error);
     assert.ok(error instanceof ConfigError, String(error));
     assert.ok(error.message.includes(at), error.message);

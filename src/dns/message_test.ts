@@ -96,7 +96,7 @@ const answers: [string, Packet, unknown][] = [
   ],
   ["no address", answer([], { authorities: [soa(40, 900)] }), ["NODATA", 40]],
   ["an alias without an address", answer([record("www.example.com", "CNAME", "a.example", 7)]), ["NODATA", 7]],
-  ["a TTL that is none", answer([record("www.example.com", "A", "192.0.2.1", 2 ** 31)]), [["192.0.2.1"], 0]],
+  ["an invalid TTL", answer([record("www.example.com", "A", "192.0.2.1", 2 ** 31)]), [["192.0.2.1"], 0]],
 ];
 for (const [what, packet, expected] of answers) {
   Deno.test(`message: answer with ${what}: read`, () => assert.deepEqual(says(packet), expected));
@@ -122,10 +122,10 @@ const bad: [string, Packet, RegExp][] = [
   ["another class", { ...good, questions: [{ ...good.questions[0]!, class: "CH" }] }, /another query/],
   ["no question", { ...good, questions: [] }, /another query/],
   ["two questions", { ...good, questions: [...good.questions, ...good.questions] }, /another query/],
-  ["a part only", { ...good, flags: 0x0380 }, /only part/],
+  ["a truncated answer", { ...good, flags: 0x0380 }, /only part/],
   ["SERVFAIL", { ...good, flags: 0x0182 }, /^answers SERVFAIL$/],
   ["REFUSED, without the question", { ...good, flags: 0x0185, questions: [] }, /^answers REFUSED$/],
-  ["a code that isn't assigned", { ...good, flags: 0x018f }, /^answers /],
+  ["an unassigned code", { ...good, flags: 0x018f }, /^answers /],
   [
     "a loop of aliases",
     answer([record("www.example.com", "CNAME", "a.example"), record("a.example", "CNAME", "www.example.com")]),

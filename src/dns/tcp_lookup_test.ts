@@ -83,18 +83,18 @@ const bad: [string, Respond, RegExp][] = [
     /doesn't answer the query/,
   ],
   ["garbage", (_, connection) => send(connection, framed(20, Array(20).fill(0xff))), /can't be read/],
-  ["nothing, at length", (_, connection) => send(connection, framed(0)), /can't be read/],
+  ["an empty message", (_, connection) => send(connection, framed(0)), /can't be read/],
   ["another protocol", (_, connection) => {
     return send(connection, new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n")).then(() =>
       connection.closeWrite()
     );
   }, /ends the connection/],
-  ["less than it said", async (query, connection) => {
+  ["less than its length", async (query, connection) => {
     const bytes = dnsPacket.streamEncode(packet(query, [a("192.0.2.1")]));
     await send(connection, bytes.subarray(0, bytes.length - 1));
     await connection.closeWrite();
   }, /ends the connection/],
-  ["an end", (_, connection) => connection.closeWrite(), /ends the connection without an answer/],
+  ["the end of the connection", (_, connection) => connection.closeWrite(), /ends the connection without an answer/],
 ];
 for (const [what, respond, message] of bad) {
   Deno.test(`tcp: server sends ${what}: the next one is queried`, async () => {

@@ -127,13 +127,13 @@ Deno.test("bounded server: leaves without having answered anybody: at once", opt
 });
 
 const refused: [string, string, RegExp][] = [
-  ["no HTTP", "hello\r\n\r\n", /^400/],
+  ["not HTTP", "hello\r\n\r\n", /^400/],
   ["another version", "POST /admit HTTP/2.0\r\nHost: x\r\n\r\n", /^400/],
   ["an absolute target", "POST https://x/admit HTTP/1.1\r\nHost: x\r\n\r\n", /^400/],
   ["no host", "POST /admit HTTP/1.1\r\n\r\n", /^400 The header host/],
   ["two lengths", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", /^400 .*twice/],
-  ["a length that is none", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", /^400/],
-  ["chunks", "POST /admit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", /^411/],
+  ["an invalid length", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", /^400/],
+  ["chunked encoding", "POST /admit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", /^411/],
   ["a folded header", "POST /admit HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", /^400/],
   ["a bare line feed", "POST /admit HTTP/1.1\nHost: x\n\n\r\n\r\n", /^400/],
   ["a space before the colon", "POST /admit HTTP/1.1\r\nHost : x\r\n\r\n", /^400/],
@@ -141,7 +141,7 @@ const refused: [string, string, RegExp][] = [
   ["a long head", `POST /admit HTTP/1.1\r\nHost: ${"x".repeat(20_000)}`, /^431/],
   ["another path", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", /^404/],
   ["15 TB", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: 15000000000000\r\n\r\n", /^413/],
-  ["more than was announced", request("{}", 1), /^400/],
+  ["more than content-length", request("{}", 1), /^400/],
 ];
 for (const [that, text, says] of refused) {
   Deno.test(`bounded server: ${that}: refused, and the next client is answered`, options, async () => {

@@ -74,7 +74,7 @@ const malformed: [string, () => BoundedResponse, number][] = [
   ["a form", () => ask("a=b", headers({ "content-type": "application/x-www-form-urlencoded" })), 415],
   ["100,000 levels", () => ask("[".repeat(100_000) + "]".repeat(100_000)), 400],
   ["a million values", () => ask(`[${"{},".repeat(1_000_000)}1]`), 413],
-  ["too much", () => ask(new Uint8Array(5 * 1024 * 1024)), 413],
+  ["too many bytes", () => ask(new Uint8Array(5 * 1024 * 1024)), 413],
 ];
 for (const [that, call, status] of malformed) {
   Deno.test(`malformed review: ${that}: refused`, () => {

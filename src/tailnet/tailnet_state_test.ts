@@ -265,18 +265,18 @@ const domain = (name: string) => `${name}.tailnet-name.ts.net`;
 const changes: [string, TailnetState, TailnetState, string[], boolean][] = [
   ["nothing", running(bob, carol), running(carol, bob), [], false],
   ["a peer that goes offline", running(bob, carol), running({ ...bob, Online: false }, carol), ["bob-home"], false],
-  ["a peer that comes", running(bob), running(bob, carol), ["carol-home"], false],
-  ["a peer that is gone", running(bob, carol), running(bob), ["carol-home"], false],
+  ["a new peer", running(bob), running(bob, carol), ["carol-home"], false],
+  ["a removed peer", running(bob, carol), running(bob), ["carol-home"], false],
   [
-    "a peer that is renamed",
+    "a renamed peer",
     running(bob),
     running({ ...bob, DNSName: carol.DNSName }),
     ["bob-home", "carol-home"],
     false,
   ],
   ["a node that takes over a name", running(bob), running({ ...bob, ID: "other" }), ["bob-home"], false],
-  ["a peer that moves", running(bob), running({ ...bob, TailscaleIPs: ["100.64.9.9"] }), ["bob-home"], false],
-  ["counters, which are no news", running(bob), running({ ...bob, RxBytes: 7 }), [], false],
+  ["a peer's new address", running(bob), running({ ...bob, TailscaleIPs: ["100.64.9.9"] }), ["bob-home"], false],
+  ["counters only", running(bob), running({ ...bob, RxBytes: 7 }), [], false],
   ["tailscaled stopping", running(bob), down, ["alice-home", "bob-home"], true],
   ["tailscaled coming back", down, running(bob), ["alice-home", "bob-home"], true],
   ["another suffix", running(bob), stateFrom(status([bob], { MagicDNSSuffix: "b.net" }), socket), [], true],
@@ -294,8 +294,8 @@ const changes: [string, TailnetState, TailnetState, string[], boolean][] = [
     ["alice-home"],
     true,
   ],
-  ["the reason why", down, stateFrom(status([], { BackendState: "NeedsLogin" }), socket), [], true],
-  ["none, which stays so", { kind: "none" }, { kind: "none" }, [], false],
+  ["the reason", down, stateFrom(status([], { BackendState: "NeedsLogin" }), socket), [], true],
+  ["none, unchanged", { kind: "none" }, { kind: "none" }, [], false],
 ];
 for (const [what, before, after, names, all] of changes) {
   Deno.test(`difference: ${what}`, () => {
