@@ -21,4 +21,4 @@ for (const [that, seats, index] of cases) {
   Deno.test(`connection to close: ${that}`, () => assert.equal(connectionToClose(seats), seats[index]));
 }
 
-Deno.test("connection to close: none open: none", () => assert.equal(connectionToClose([]), undefined));
+Deno.test("connection to close: no connections: none", () => assert.equal(connectionToClose([]), undefined));
