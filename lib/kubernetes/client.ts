@@ -225,7 +225,7 @@ class HttpRestClient implements ClosableRestClient {
       throw new ConnectionError(
         `${options.method} ${this.#config.server}${options.path} was answered with ${response.status} and ${
           response.headers.get("content-type") ?? "no content type"
-        } in place of JSON. Is ${this.#config.server} (${this.#config.source}) a Kubernetes API server?`,
+        } instead of JSON. Is ${this.#config.server} (${this.#config.source}) a Kubernetes API server?`,
       );
     }
   }

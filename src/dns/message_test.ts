@@ -115,7 +115,7 @@ Deno.test("message: IPv6 addresses: canonical; IPv4-mapped ones are ignored", ()
 const good = answer([record("www.example.com", "A", "192.0.2.1")]);
 const bad: [string, Packet, RegExp][] = [
   ["another id", { ...good, id: 8 }, /doesn't answer the query/],
-  ["a question", { ...good, type: "query" }, /no answer to the question/],
+  ["a query", { ...good, type: "query" }, /doesn't answer the query/],
   ["another operation", { ...good, flags: 0x2180 }, /doesn't answer the query/],
   ["another name", { ...good, questions: [{ name: "example.com", type: "A" }] }, /another query/],
   ["another type", { ...good, questions: [{ name: "www.example.com", type: "AAAA" }] }, /another query/],

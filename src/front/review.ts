@@ -58,9 +58,9 @@ export function createReviewer({ judge, onReview, onError }: ReviewOptions): Han
   return {
     refuse({ path, method, headers }) {
       if (path !== webhookPath) return malformed(404, `The path must be ${webhookPath}.`);
-      if (method !== "POST") return malformed(405, "The method must be POST.");
+      if (method !== "POST") return malformed(405, "An AdmissionReview must be sent by POST.");
       if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-        return malformed(415, "The header content-type must be application/json.");
+        return malformed(415, "The content-type of an AdmissionReview must be application/json.");
       }
       const encoding = headers.get("content-encoding") ?? "identity";
       return encoding.toLowerCase() === "identity"
