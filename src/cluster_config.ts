@@ -1,7 +1,7 @@
 import { type ClientConfig, type ConfigEnvironment, defaultConfig } from "../lib/kubernetes/mod.ts";
 import type { Config } from "./config.ts";
 
-/** The API server to work with: the flag's kubeconfig, else what {@linkcode defaultConfig} finds. */
+/** Returns the API server's configuration: from the `--kubeconfig` flag, or as {@linkcode defaultConfig} finds it. */
 export function clusterConfig(
   { kubeconfig, context }: Config,
   environment: ConfigEnvironment = {},

@@ -9,19 +9,19 @@ const address = z.string().transform((text, context): Config["listen"] => {
   const [, bracketed, plain, port] = /^(?:(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]*)):)?(\d{1,5})$/.exec(text) ?? [];
   const hostname = bracketed || plain;
   if (port !== undefined && Number(port) <= 65535) return { ...(hostname ? { hostname } : {}), port: Number(port) };
-  context.addIssue("is neither a port, ADDRESS:PORT nor off");
+  context.addIssue("must be a port, ADDRESS:PORT or off");
   return z.NEVER;
 });
 
 const settings = z.object({
   kubeconfig: z.string().min(1).optional(),
   context: z.string().min(1).optional(),
-  socket: z.string().min(1).startsWith("/", "is not an absolute path").optional(),
-  realm: z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "is not the name of a realm").max(maxNameLength)
+  socket: z.string().min(1).startsWith("/", "must be an absolute path").optional(),
+  realm: z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "must be the name of a realm").max(maxNameLength)
     .optional(),
   config: z.string().min(1).optional(),
-  log: z.enum(["json", "text"], "is neither json nor text"),
-  handover: z.string().min(1).startsWith("/", "is not an absolute path").optional(),
+  log: z.enum(["json", "text"], "must be json or text"),
+  handover: z.string().min(1).startsWith("/", "must be an absolute path").optional(),
   listen: address,
   frontListen: address,
   webhook: z.string().transform((text, context): Config["webhook"] => {
@@ -32,47 +32,47 @@ const settings = z.object({
       const hostname = url.hostname.replace(/^\[|\]$/g, "");
       return { place: { url: url.origin }, hostname, port: Number(url.port || 443) };
     }
-    context.addIssue("is neither off, service nor https://HOST:PORT");
+    context.addIssue("must be off, service or https://HOST:PORT");
     return z.NEVER;
   }),
 });
 
-/** Where the webhook listens in a pod; its Service forwards to it. */
+/** Port of the webhook in a pod; its Service forwards to it. */
 const servicePort = 9443;
 
-/** Where health and metrics are served unless told: for this machine only, and not at all where the port is taken. */
+/** Default address of health and metrics: this machine only. Nothing is served if the port is taken. */
 const defaultListen = "127.0.0.1:8080";
-/** The same of the front. */
+/** Default address of the front's health and metrics. */
 const defaultFrontListen = "127.0.0.1:8081";
 
-/** How this process was started. */
+/** Configuration of this process, from flags and environment variables. */
 export interface Config {
   /** KUBECONFIG, `--kubeconfig`: paths separated by `:`; absent: `~/.kube/config`, else the pod's service account. */
   kubeconfig?: string;
-  /** `--context`: absent: the kubeconfig's current one. */
+  /** `--context`: kubeconfig context; absent: the current one. */
   context?: string;
-  /** TS_SOCKET, `--ts-socket`: the LocalAPI of a tailscaled; absent: no tailnet. */
+  /** TS_SOCKET, `--ts-socket`: LocalAPI socket of a tailscaled; absent: no tailnet. */
   socket?: string;
-  /** KEYSTONE_REALM, `--realm`: the realm that this cluster is; absent: asked of the tailnet. */
+  /** KEYSTONE_REALM, `--realm`: this cluster's realm; absent: queried from the tailnet. */
   realm?: string;
   /** KEYSTONE_CONFIG, `--config`: a YAML file of {@linkcode Settings}; absent: the defaults. */
   config?: string;
-  /** KEYSTONE_LOG, `--log`. */
+  /** KEYSTONE_LOG, `--log`: log format. */
   log: "json" | "text";
-  /** KEYSTONE_LISTEN, `--listen`: where `/healthz`, `/readyz` and `/metrics` are; absent: nowhere. */
+  /** KEYSTONE_LISTEN, `--listen`: address of `/healthz`, `/readyz` and `/metrics`; absent: not served. */
   listen?: { hostname?: string; port: number };
-  /** Whether somebody asked for just this port. */
+  /** True if `listen` was set explicitly. */
   listenGiven: boolean;
-  /** KEYSTONE_WEBHOOK, `--webhook`: where the API server reaches the admission webhook and it listens; absent: none. */
+  /** KEYSTONE_WEBHOOK, `--webhook`: address at which the API server calls the admission webhook; absent: none. */
   webhook?: { place: { service: true } | { url: string }; hostname?: string; port: number };
-  /** KEYSTONE_FRONT_LISTEN, `--front-listen`: where these pages of the front are, the process that serves the webhook. */
+  /** KEYSTONE_FRONT_LISTEN, `--front-listen`: address of these pages of the front, the process that serves the webhook. */
   frontListen?: { hostname?: string; port: number };
-  /** KEYSTONE_HANDOVER, `--handover`: folder of what the operator hands to the front; absent: a new one for both. */
+  /** KEYSTONE_HANDOVER, `--handover`: folder through which the operator hands data to the front; absent: a new one. */
   handover?: string;
   help: boolean;
 }
 
-/** The variables that {@linkcode readConfig} reads, for the permission to do so. */
+/** Variables that {@linkcode readConfig} reads and needs permission for. */
 export const environment = [
   "KUBECONFIG",
   "TS_SOCKET",
@@ -89,26 +89,26 @@ export const environment = [
 export const operatorUsage = `The Keystone operator: enforces Grants in this cluster.
 
   deno task run [-- FLAGS]
-  deno task run uninstall [FLAGS]   closes guests' access, takes finalizers off, deletes nothing
+  deno task run uninstall [FLAGS]   closes guests' access and removes finalizers; deletes nothing
 
-  --kubeconfig PATH   kubeconfig to use (KUBECONFIG; default ~/.kube/config, in a pod its service account)
-  --context NAME      context of it (default: the current one)
+  --kubeconfig PATH   kubeconfig (KUBECONFIG; default ~/.kube/config, in a pod its service account)
+  --context NAME      kubeconfig context (default: the current one)
   --ts-socket PATH    socket of a tailscaled (TS_SOCKET; default: no tailnet, realms stay Unknown)
-  --realm NAME        the realm that this cluster is (KEYSTONE_REALM; default: asked of the tailnet)
+  --realm NAME        this cluster's realm (KEYSTONE_REALM; default: queried from the tailnet)
   --config PATH       trust ceilings and cluster ranges, YAML (KEYSTONE_CONFIG; see docs/configuration.md)
-  --log json|text     form of the log (KEYSTONE_LOG; default text on a terminal, json elsewhere)
+  --log json|text     log format (KEYSTONE_LOG; default text on a terminal, json elsewhere)
   --listen WHERE      health and metrics: PORT, ADDRESS:PORT or off (KEYSTONE_LISTEN; default 127.0.0.1:8080)
-  --webhook WHERE     where the API server reaches the admission webhook: service (in the cluster), https://HOST:PORT
-                      or off (KEYSTONE_WEBHOOK; default off)
+  --webhook WHERE     address at which the API server calls the admission webhook: service (in the cluster),
+                      https://HOST:PORT or off (KEYSTONE_WEBHOOK; default off)
   --front-listen WHERE
                       health and metrics of the webhook's process (KEYSTONE_FRONT_LISTEN; default 127.0.0.1:8081)
-  --handover PATH     folder in which the operator hands the webhook's process its token and certificate, where that
-                      runs in another container (KEYSTONE_HANDOVER; default: both are started, with one of their own)
+  --handover PATH     folder through which the operator hands token and certificate to the webhook's process if that
+                      runs in another container (KEYSTONE_HANDOVER; default: both are started with a new folder)
 
 In a pod, a port without an address is opened on the pod's own address only (POD_IP).
 `;
 
-/** A setting that can't be used; the message names it, its value and the remedy. */
+/** An invalid setting. The message has its name, its value and the remedy. */
 export class SettingsError extends Error {
   override readonly name = "ConfigError";
 }
@@ -116,7 +116,7 @@ export class SettingsError extends Error {
 /**
  * Reads the configuration file.
  *
- * @throws {SettingsError} naming the file and the field
+ * @throws {SettingsError} with the file and the field
  */
 export async function readSettings({ config }: Config): Promise<Settings> {
   if (config === undefined) return defaultSettings;
@@ -127,7 +127,7 @@ export async function readSettings({ config }: Config): Promise<Settings> {
   }
 }
 
-/** Reads the configuration; a flag wins over its variable, an empty variable counts as absent. */
+/** Reads the configuration. A flag takes precedence over its variable; an empty variable counts as absent. */
 export function readConfig(
   args: readonly string[],
   env: (name: string) => string | undefined,
@@ -183,7 +183,7 @@ export function readConfig(
       handover: "KEYSTONE_HANDOVER",
     }[field];
     throw new SettingsError(
-      `${name} is "${given[field]}", which ${message.startsWith("is ") ? message : `is not valid: ${message}`}.`,
+      `${name} is "${given[field]}", but ${message.startsWith("must ") ? message : `that is not valid: ${message}`}.`,
     );
   }
   return {
@@ -194,8 +194,8 @@ export function readConfig(
 }
 
 /**
- * In a pod whatever listens on all addresses listens on loopback too, where a tailscaled in userspace mode delivers what
- * any node of the tailnet sends; so there a port without an address means the pod's own address.
+ * Restricts ports without an address to the pod's own address. A port that is open on all addresses is also open on
+ * loopback, where a tailscaled in userspace mode delivers connections from any node of the tailnet.
  */
 function onPod<T extends Pick<Config, "listen" | "frontListen" | "webhook">>(
   config: T,

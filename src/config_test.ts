@@ -3,7 +3,7 @@ import { readConfig, SettingsError } from "./config.ts";
 
 const read = (env: Record<string, string>, args: string[] = []) => readConfig(args, (name) => env[name], false);
 
-Deno.test("health and metrics are for this machine only unless told, and then optional", () => {
+Deno.test("KEYSTONE_LISTEN not set: health and metrics on this machine only, and optional", () => {
   const { listen, listenGiven } = read({});
   assert.deepEqual(listen, { hostname: "127.0.0.1", port: 8080 });
   assert.equal(listenGiven, false);
@@ -21,7 +21,7 @@ for (
     ["off", undefined],
   ] as const
 ) {
-  Deno.test(`KEYSTONE_LISTEN=${text} is understood`, () => {
+  Deno.test(`KEYSTONE_LISTEN=${text}: accepted`, () => {
     const config = read({ KEYSTONE_LISTEN: text });
     assert.deepEqual(config.listen, listen);
     assert.equal(config.listenGiven, true);
@@ -29,20 +29,20 @@ for (
 }
 
 for (const text of ["on", "::1:8080", "65536", "a b:1", "1.2.3.4:", "http://x:1", "-1", "8080/metrics"]) {
-  Deno.test(`KEYSTONE_LISTEN=${text} is refused by name`, () => {
+  Deno.test(`KEYSTONE_LISTEN=${text}: refused with name, value and remedy`, () => {
     assert.throws(
       () => read({ KEYSTONE_LISTEN: text }),
       (error) =>
-        error instanceof SettingsError && error.message.startsWith(`KEYSTONE_LISTEN is "${text}", which is neither`),
+        error instanceof SettingsError && error.message.startsWith(`KEYSTONE_LISTEN is "${text}", but must be a port`),
     );
   });
 }
 
-Deno.test("a flag wins over its variable", () => {
+Deno.test("flag and variable: the flag takes precedence", () => {
   assert.deepEqual(read({ KEYSTONE_LISTEN: "1" }, ["--listen", "2"]).listen, { port: 2 });
 });
 
-Deno.test("in a pod a port without an address is opened on the pod's own address, IPv4 or IPv6", () => {
+Deno.test("port without an address in a pod: opened on the pod's own address, IPv4 or IPv6", () => {
   for (const POD_IP of ["10.0.0.7", "fd00::7"]) {
     const config = read({
       POD_IP,

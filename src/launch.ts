@@ -1,8 +1,8 @@
 /**
- * `deno task run`: starts the operator and, where there is a webhook, the front that serves it; or with `front` first that
- * one alone, or with `uninstall` what takes the operator's hands off the cluster. Each gets just the permissions that its
- * settings need. Which API server, which files and which credential plugin those are is only known from the kubeconfig,
- * so it is read here first.
+ * Entry point of `deno task run`. Starts the operator and, if there is a webhook, the front that serves it; with
+ * `front` as first argument only the front, with `uninstall` the uninstaller. Each process gets only the permissions
+ * that its settings need. The kubeconfig names the API server, files and credential plugins, so it is read here
+ * first.
  */
 import { clusterConfig } from "./cluster_config.ts";
 import { type Config, environment, readConfig } from "./config.ts";
@@ -11,7 +11,7 @@ import { handoverFile, readHandover } from "./front/handover.ts";
 import { listenHosts } from "./server/listen.ts";
 import { isLoopback } from "./server/is_loopback.ts";
 
-/** Deno's permission flags for an operator with this configuration. */
+/** Returns Deno's permission flags for an operator with this configuration. */
 export async function permissions(config: Config): Promise<string[]> {
   const reads = new Set<string>();
   const runs = new Set<string>();
@@ -25,14 +25,13 @@ export async function permissions(config: Config): Promise<string[]> {
       reads.add(path);
       return Deno.readTextFile(path);
     },
-    // Only noted: to run a plugin is the operator's business.
+    // Only recorded: the operator runs the plugin.
     runCommand: (command) => {
       runs.add(command);
       return Promise.resolve({ code: 1, stdout: "", stderr: "" });
     },
   });
-  // Token files and plugins are used when they are needed; needing them once shows which they are. What goes wrong is
-  // the operator's to say.
+  // Token files and plugins become known on first use. The operator reports errors.
   await cluster.credentials.current().catch(() => {});
   const hosts = [cluster.server, ...(cluster.proxyUrl ? [cluster.proxyUrl] : [])].map(hostOf);
   hosts.push(...(await readServers()).map(hostPort));
@@ -70,12 +69,15 @@ function hostOf(url: string): string {
 }
 
 /**
- * What strangers can load gets no more than this, of which the most that bounded_server.ts keeps, and one review that is
- * parsed, take a part.
+ * Heap limit of the front, which strangers can load. The limits in bounded_server.ts and one parsed review use only a
+ * part of it.
  */
 const frontHeap = "--v8-flags=--max-semi-space-size=4,--max-old-space-size=128";
 
-/** Deno's permission flags for the front: it reads one folder, and talks to the API server and to whoever asks. */
+/**
+ * Returns Deno's permission flags for the front: it reads one folder, connects to the API server and answers
+ * requests.
+ */
 export function frontPermissions(config: Config, folder: string, server: string, proxyUrl?: string): string[] {
   const { webhook, frontListen } = config;
   const hosts = [server, ...(proxyUrl ? [proxyUrl] : [])].map(hostOf);
@@ -108,7 +110,7 @@ const denoRun = (flags: string[], program: string, args: readonly string[], opti
 const configOf = (args: readonly string[], { env }: Deno.CommandOptions): Config =>
   readConfig(args, (name) => env?.[name] ?? Deno.env.get(name), Deno.stderr.isTerminal());
 
-/** The address of the pod that this is, where manifests of an earlier version don't tell it. */
+/** Returns the pod's address if the manifest (of an earlier version) doesn't set it. */
 function podAddress(): string | undefined {
   if (!Deno.env.get("KUBERNETES_SERVICE_HOST") || Deno.env.get("POD_IP")) return undefined;
   try {
@@ -121,7 +123,7 @@ function podAddress(): string | undefined {
   }
 }
 
-/** The operator as a command, before it is spawned; with the argument `uninstall` first, what takes it away. */
+/** Returns the operator's command; with `uninstall` as first argument, the uninstaller's. */
 export async function operatorCommand(
   given: readonly string[],
   options: Deno.CommandOptions = {},
@@ -135,7 +137,7 @@ export async function operatorCommand(
 
 const lookMs = 100;
 
-/** The front as a command, once the operator has said in the folder which API server there is. */
+/** Returns the front's command once the operator has written the API server's address into the folder. */
 export async function frontCommand(
   args: readonly string[],
   options: Deno.CommandOptions = {},
@@ -144,11 +146,11 @@ export async function frontCommand(
   const folder = config.handover;
   if (folder === undefined) {
     throw new Error(
-      "KEYSTONE_HANDOVER is not set. Set it to the folder into which the operator writes what it hands over.",
+      "KEYSTONE_HANDOVER is not set. Set it to the folder that the operator writes its handover to.",
     );
   }
   let handover = await readHandover(folder);
-  if (!handover) console.error(`Waiting until the operator has written ${handoverFile(folder)}.`);
+  if (!handover) console.error(`Waiting for the operator to write ${handoverFile(folder)}.`);
   while (!handover) {
     await new Promise((resolve) => setTimeout(resolve, lookMs));
     handover = await readHandover(folder);
@@ -157,10 +159,10 @@ export async function frontCommand(
   return denoRun([frontHeap, ...frontPermissions(config, folder, server, proxyUrl)], "front/main.ts", args, options);
 }
 
-/** How long a front that has ended by itself stays away. */
+/** Delay before a front that ended by itself is started again. */
 const frontPauseMs = 2000;
 
-/** Keeps a front beside an operator until the signal aborts; nothing but the webhook depends on it. */
+/** Keeps a front running beside the operator until the signal aborts. Only the webhook depends on it. */
 async function keepFront(args: readonly string[], options: Deno.CommandOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
@@ -170,7 +172,7 @@ async function keepFront(args: readonly string[], options: Deno.CommandOptions, 
       if (signal.aborted) stop();
       const { code } = await front.status;
       signal.removeEventListener("abort", stop);
-      if (!signal.aborted) console.error(`The admission webhook's process ended with code ${code}; starting another.`);
+      if (!signal.aborted) console.error(`The admission webhook's process ended with code ${code}; restarting it.`);
     } catch (error) {
       console.error(
         `The admission webhook's process can't be started: ${error instanceof Error ? error.message : error}`,
@@ -181,20 +183,20 @@ async function keepFront(args: readonly string[], options: Deno.CommandOptions, 
 }
 
 function end(child: Deno.ChildProcess): void {
-  // Gone already: its status says so.
+  // It has exited already; its exit status is handled above.
   try {
     child.kill("SIGTERM");
   } catch { /* nothing to stop */ }
 }
 
-/** Runs a command to its end, which signals bring about. */
+/** Runs a command until it ends, and forwards signals to it. */
 async function run(command: Deno.Command): Promise<number> {
   const child = command.spawn();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => end(child));
   return (await child.status).code;
 }
 
-/** Runs the operator, and beside it a front with a folder of their own. */
+/** Runs the operator and a front, with a shared folder. */
 async function runBoth(args: readonly string[], cwd: string): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "keystone-" });
   const stop = new AbortController();
@@ -212,7 +214,7 @@ async function runBoth(args: readonly string[], cwd: string): Promise<number> {
 }
 
 if (import.meta.main) {
-  // A task runs in the project's folder; relative paths are meant from where the user is.
+  // A task runs in the project's folder, but relative paths are relative to the user's folder.
   const cwd = Deno.env.get("INIT_CWD") ?? Deno.cwd();
   Deno.chdir(cwd);
   const [first, ...others] = Deno.args;
@@ -220,7 +222,7 @@ if (import.meta.main) {
   if (address !== undefined) Deno.env.set("POD_IP", address);
   try {
     if (first === "front") {
-      // Until it is there, a signal ends this process.
+      // While waiting for the operator, a signal ends this process.
       Deno.exit(await run(await frontCommand(others, { cwd })));
     }
     const { webhook, handover, help } = configOf(first === "uninstall" ? others : Deno.args, {});

@@ -15,7 +15,7 @@ const namesOf = (flags: readonly string[]) => flags.map((flag) => flag.split("="
 const valuesOf = (flags: readonly string[], name: string) =>
   flags.find((flag) => flag.startsWith(`${name}=`))?.slice(name.length + 1).split(",");
 
-Deno.test("the operator in a pod: starts no program, and writes the socket and the handover only", async () => {
+Deno.test("operator in a pod: may run no program and write only the socket and the handover folder", async () => {
   const kubeconfig = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(
@@ -36,7 +36,7 @@ Deno.test("the operator in a pod: starts no program, and writes the socket and t
   }
 });
 
-Deno.test("the front in a pod: connects to the API server only, reads the handover and its configuration, writes nothing", () => {
+Deno.test("front in a pod: may connect only to the API server, read the handover and its configuration, and write nothing", () => {
   const config = readConfig([], (name) => pod[name], false);
   const flags = frontPermissions(config, pod.KEYSTONE_HANDOVER!, "https://10.43.0.1");
   assert.deepEqual(namesOf(flags), ["--allow-net", "--allow-read", "--allow-env"]);
@@ -44,7 +44,7 @@ Deno.test("the front in a pod: connects to the API server only, reads the handov
   assert.deepEqual(valuesOf(flags, "--allow-read"), [pod.KEYSTONE_HANDOVER, pod.KEYSTONE_CONFIG]);
 });
 
-Deno.test("--help tells how the operator is used, with no cluster at hand", async () => {
+Deno.test("--help without a cluster: prints the usage", async () => {
   const { code, stdout } = await (await operatorCommand(["--help"])).output();
   assert.match(new TextDecoder().decode(stdout), /deno task run/);
   assert.equal(code, 0);

@@ -1,4 +1,4 @@
-/** Structured logs: constant messages with properties, as JSON lines or readable text. No secret is ever a property. */
+/** Structured logs: constant messages with properties, as JSON lines or text. Properties never contain secrets. */
 import {
   configure,
   getConsoleSink,

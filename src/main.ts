@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   }
   const cluster = await clusterConfig(config);
   const handover = config.webhook && config.handover ? new HandoverWriter(config.handover, cluster) : undefined;
-  // What can't be handed over the operator says once it runs.
+  // A failure is reported once the operator runs.
   loopback.subscribe((loopbackClosed) => handover?.put({ loopbackClosed }).catch(() => {}));
   const { server } = cluster;
   log.info("Keystone operator {version}, API server {server}, tailnet {tailnet}.", {
@@ -71,7 +71,7 @@ async function main(): Promise<number> {
 try {
   Deno.exit(await main());
 } catch (error) {
-  // What can't be mended by waiting: wrong flags, an unreadable kubeconfig.
+  // Errors that waiting doesn't repair: wrong flags, an unreadable kubeconfig.
   console.error(error instanceof SettingsError || error instanceof Error ? error.message : error);
   Deno.exit(error instanceof SettingsError ? 2 : 1);
 }

@@ -1,4 +1,4 @@
-/** The entry point of `uninstall`: wiring only. Exits with 0 when nothing of Keystone holds anything any more. */
+/** The entry point of `uninstall`: wiring only. Exits with 0 once no object has Keystone's finalizer. */
 import { systemClock } from "../lib/clock/mod.ts";
 import { createRestClient, leaseIdentity } from "../lib/kubernetes/mod.ts";
 import { clusterConfig } from "./cluster_config.ts";

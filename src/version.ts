@@ -1,4 +1,4 @@
 import manifest from "../deno.json" with { type: "json" };
 
-/** The version of this operator, semantic versioning. */
+/** The operator's version (semantic versioning). */
 export const version: string = manifest.version;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeClock, sleep, systemClock } from "./mod.ts";
 
-Deno.test("FakeClock fires due timers in the order of their due time, each at its own time", async () => {
+Deno.test("FakeClock: several timers: fire in order of their due times, each at its own time", async () => {
   const clock = new FakeClock(1_000_000);
   const fired: [string, number, number][] = [];
   const note = (name: string) => () => fired.push([name, clock.now(), clock.monotonic()]);
@@ -16,7 +16,7 @@ Deno.test("FakeClock fires due timers in the order of their due time, each at it
   assert.equal(clock.pending, 1);
 });
 
-Deno.test("FakeClock fires timers that are set on the way, by a timer or by a promise callback", async () => {
+Deno.test("FakeClock: timer set by a timer or a promise callback while advancing: fires", async () => {
   const clock = new FakeClock();
   const fired: number[] = [];
   clock.setTimer(10, () => {
@@ -27,7 +27,7 @@ Deno.test("FakeClock fires timers that are set on the way, by a timer or by a pr
   assert.deepEqual(fired, [10, 20]);
 });
 
-Deno.test("FakeClock never fires a cancelled timer, nor one synchronously", async () => {
+Deno.test("FakeClock: canceled timer never fires; no timer fires synchronously", async () => {
   const clock = new FakeClock();
   let fired = 0;
   const timer = clock.setTimer(5, () => fired++);
@@ -41,7 +41,7 @@ Deno.test("FakeClock never fires a cancelled timer, nor one synchronously", asyn
   assert.equal(fired, 1);
 });
 
-Deno.test("FakeClock.step moves the wall clock only", async () => {
+Deno.test("FakeClock.step: moves only the wall clock", async () => {
   const clock = new FakeClock(5_000);
   let fired = 0;
   clock.setTimer(10, () => fired++);
@@ -55,7 +55,7 @@ Deno.test("FakeClock.step moves the wall clock only", async () => {
   assert.equal(clock.now(), 2_010);
 });
 
-Deno.test("sleep ends when its time is over, or at once when the signal aborts, and then holds no timer", async () => {
+Deno.test("sleep: time is over or signal aborts: ends and holds no timer", async () => {
   const clock = new FakeClock();
   const abort = new AbortController();
   const ended: string[] = [];
@@ -71,7 +71,7 @@ Deno.test("sleep ends when its time is over, or at once when the signal aborts, 
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("systemClock fires a short timer and not a cancelled one", async () => {
+Deno.test("systemClock: short timer fires, canceled one doesn't", async () => {
   let cancelledFired = false;
   const cancelled = systemClock.setTimer(0, () => cancelledFired = true);
   cancelled.cancel();
@@ -81,7 +81,7 @@ Deno.test("systemClock fires a short timer and not a cancelled one", async () =>
   assert.equal(cancelledFired, false);
 });
 
-Deno.test("systemClock does not fire a timer beyond the range of setTimeout at once", async () => {
+Deno.test("systemClock: delay beyond the range of setTimeout: doesn't fire at once", async () => {
   let fired = false;
   const timer = systemClock.setTimer(2 ** 31 + 1000, () => fired = true);
   await new Promise<void>((resolve) => systemClock.setTimer(5, resolve));
@@ -89,8 +89,8 @@ Deno.test("systemClock does not fire a timer beyond the range of setTimeout at o
   assert.equal(fired, false);
 });
 
-Deno.test("systemClock chains timeouts until the whole delay is over", () => {
-  // Stand-ins for setTimeout and performance.now show the chain without waiting 50 days.
+Deno.test("systemClock: long delay: timeouts are chained until it is over", () => {
+  // Fakes of setTimeout and performance.now show the chain without waiting 50 days.
   const delays: number[] = [];
   let armed: (() => void) | undefined;
   let monotonic = 0;

@@ -7,15 +7,15 @@ interface Pending {
 }
 
 /**
- * Lets everything that is ready to run do so: promise callbacks however long their chain, and one turn of the event
- * loop for streams, whose chunks arrive through it.
+ * Runs everything that is ready: promise callbacks, however long their chain, and one turn of the event loop for
+ * streams, whose chunks arrive through it.
  */
 function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /**
- * A clock that stands still until a test moves it.
+ * A clock that a test advances explicitly.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -37,15 +37,15 @@ export class FakeClock implements Clock {
   readonly #pending = new Set<Pending>();
 
   /**
-   * Stands still, with `monotonic()` at 0.
+   * Creates a stopped clock, with `monotonic()` at 0.
    *
-   * @param startEpochMs what `now()` says at first, in milliseconds since the Unix epoch
+   * @param startEpochMs initial value of `now()`, in milliseconds since the Unix epoch
    */
   constructor(startEpochMs = Date.UTC(2026, 0, 1)) {
     this.#wall = startEpochMs;
   }
 
-  /** How many timers are set and have not fired: a test asserts 0 to show that nothing was left behind. */
+  /** Number of timers that are set and have not fired; a test asserts 0 to show that none is left. */
   get pending(): number {
     return this.#pending.size;
   }
@@ -65,9 +65,9 @@ export class FakeClock implements Clock {
   }
 
   /**
-   * Moves both times ahead by `ms`, firing every timer that falls due on the way in the order of its due time (those
-   * due together in the order they were set), each at exactly its own time. Between timers and at the end, everything
-   * that became ready runs, so a timer set by a promise callback within the span fires too.
+   * Advances both times by `ms` and fires every timer that falls due, in order of due time (ties in the order in
+   * which they were set), each at exactly its own time. Between timers and at the end, everything that became ready
+   * runs, so a timer set by a promise callback within the span fires too.
    */
   async advance(ms: number): Promise<void> {
     const end = this.#monotonic + ms;
@@ -81,7 +81,7 @@ export class FakeClock implements Clock {
     this.#moveTo(end);
   }
 
-  /** Sets the wall clock ahead (or back, when negative) as an administrator or NTP would; no timer notices. */
+  /** Moves the wall clock forward (or back, if negative) as an administrator or NTP would; timers are not affected. */
   step(ms: number): void {
     this.#wall += ms;
   }

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** Resolves after `ms` milliseconds, or at once when the signal aborts: who sleeps here looks at the signal next. */
+/** Resolves after `ms` milliseconds, or at once when the signal aborts: check the signal afterwards. */
 export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "./clock.ts";
 
-/** `setTimeout` keeps its delay in 32 bits; a longer one would fire at once. */
+/** `setTimeout` stores its delay in 32 bits; a longer one would fire at once. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 class SystemTimer implements Timer {
@@ -17,7 +17,7 @@ class SystemTimer implements Timer {
   #arm(afterMs: number): void {
     this.#timeout = setTimeout(() => {
       const left = this.#dueAt - performance.now();
-      // Only a delay that was cut short can have this much left; a timeout itself may fire a fraction early.
+      // Only a shortened delay can have this much left; a timeout itself may fire slightly early.
       if (left > 1) this.#arm(left);
       else this.#fire();
     }, Math.min(Math.max(afterMs, 0), LONGEST_TIMEOUT_MS));
@@ -29,8 +29,8 @@ class SystemTimer implements Timer {
 }
 
 /**
- * The computer's own clock. A timer may be set arbitrarily far ahead (a Grant that is valid for a year), beyond the
- * 24.8 days that `setTimeout` can hold.
+ * The computer's clock. A timer may be set for any time ahead (for example a Grant that is valid for a year), beyond
+ * the 24.8 days of `setTimeout`.
  *
  * ```ts
  * import { systemClock } from "./mod.ts";

@@ -1,9 +1,9 @@
-/** What is called with each change. It must not throw. */
+/** A function called with each change. It must not throw. */
 export type Listener<C> = (change: C) => void;
 
 /**
- * Tells changes to listeners, synchronously and to all in the same order: a change that a listener causes is told after
- * the one that is being told.
+ * Reports changes to listeners, synchronously and to all in the same order: a change caused by a listener is reported
+ * after the current one.
  */
 export class ChangeFeed<C> {
   readonly #listeners = new Set<Listener<C>>();
@@ -11,7 +11,7 @@ export class ChangeFeed<C> {
   #telling = false;
 
   subscribe(listener: Listener<C>): () => void {
-    // Wrapped, so that the same function subscribed twice is two subscriptions.
+    // Wrapped, so that subscribing the same function twice makes two subscriptions.
     const own: Listener<C> = (change) => listener(change);
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
@@ -22,15 +22,15 @@ export class ChangeFeed<C> {
   }
 
   /**
-   * Tells all pending changes to all listeners.
+   * Reports all pending changes to all listeners.
    *
-   * @throws {AggregateError} when listeners threw, after all the others were told.
+   * @throws {AggregateError} if listeners threw, once all others were called.
    */
   flush(): void {
     if (this.#telling) return;
     const errors: unknown[] = [];
     this.#telling = true;
-    // The array's iterator also meets what is pushed meanwhile.
+    // The array's iterator includes changes that are added during the loop.
     for (const change of this.#pending) {
       for (const listener of this.#listeners) {
         try {

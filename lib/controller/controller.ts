@@ -2,45 +2,45 @@ import { type Clock, sleep } from "../clock/mod.ts";
 import { isApiError } from "../kubernetes/mod.ts";
 import type { WorkQueue } from "./work_queue.ts";
 
-/** What a successful reconcile asks for. */
+/** Result of a successful reconcile. */
 export interface Next {
   /**
-   * When to reconcile again although nothing changed, in milliseconds since 1970, though no sooner than 10 ms from now;
-   * left out: only on the next change.
+   * Instant at which to reconcile again without a change, in milliseconds since 1970, at least 10 ms from now;
+   * absent: only on the next change.
    */
   wakeAt?: number;
-  /** After how many milliseconds to reconcile again, by the monotonic clock: for when the calendar isn't to be trusted. */
+  /** Milliseconds (monotonic) after which to reconcile again, for when the wall clock can't be trusted. */
   afterMs?: number;
-  /** Whether the run at `wakeAt` goes before all that are not urgent. */
+  /** True if the run at `wakeAt` goes before all keys that are not urgent. */
   urgent?: boolean;
 }
 
 /**
- * What to do about a failed reconcile:
+ * Reaction to a failed reconcile:
  *
- * - `terminal`: nothing before the next change, since trying again can't help;
- * - `waiting`: try again after a time that is known, such as a server's Retry-After;
- * - `transient`: try again with the queue's exponential backoff.
+ * - `terminal`: none until the next change, because a retry can't help;
+ * - `waiting`: retry after a known time, such as a server's Retry-After;
+ * - `transient`: retry with the queue's exponential backoff.
  */
 export type ErrorKind =
   | { readonly kind: "terminal" }
   | { readonly kind: "waiting"; readonly afterMs: number }
   | { readonly kind: "transient" };
 
-/** As long as the longest pause between two failures. */
+/** The longest backoff. */
 const LONGEST_WAIT_MS = 60_000;
 
-/** Thrown by a reconcile that only a change can help; its message says which. */
+/** Thrown by a reconcile that only a change can repair; the message says which change. */
 export class TerminalError extends Error {
-  /** Names the class where only text is left, as in logs. */
+  /** Class name where only text is available, as in logs. */
   override readonly name = "TerminalError";
 }
 
 /**
- * The default classification: a {@linkcode TerminalError} is terminal, an `ApiError` with a Retry-After waits as long as
- * that says, but no more than a minute, and all others are transient. Whoever answers for a server, as an admission webhook
- * does, could otherwise put a key to sleep for years. A server's refusal (403, 422, …) is transient too, since what refused it (a
- * role, a quota, an admission policy, an old CRD) can change without the object changing.
+ * Default classification: a {@linkcode TerminalError} is terminal; an `ApiError` with a Retry-After waits for that
+ * time, but at most a minute; all others are transient. Without the limit, a proxy or an admission webhook could
+ * suspend a key for years. A server's refusal (403, 422, …) is transient too, because its cause (a role, a quota, an
+ * admission policy, an old CRD) can change without the object changing.
  */
 export function classifyError(error: unknown): ErrorKind {
   if (error instanceof TerminalError) return { kind: "terminal" };
@@ -51,68 +51,69 @@ export function classifyError(error: unknown): ErrorKind {
   return { kind: "transient" };
 }
 
-/** One failed reconcile. */
+/** A failed reconcile. */
 export interface ReconcileFailure<K extends string = string> {
   /** Name of the controller. */
   readonly name: string;
-  /** What was reconciled. */
+  /** Reconciled key. */
   readonly key: K;
-  /** What the reconcile threw. */
+  /** Error that the reconcile threw. */
   readonly error: unknown;
-  /** What is done about it. */
+  /** Reaction to the error. */
   readonly errorKind: ErrorKind;
 }
 
-/** One reconcile that has ended, for metrics. */
+/** A finished reconcile, for metrics. */
 export interface ReconcileRecord<K extends string = string> {
   /** Name of the controller. */
   readonly name: string;
-  /** What was reconciled. */
+  /** Reconciled key. */
   readonly key: K;
-  /** How long it took, in milliseconds. */
+  /** Duration in milliseconds. */
   readonly durationMs: number;
-  /** How it ended; `aborted` is an error after the controller's abort. */
+  /** Outcome; `aborted` is an error after the controller's abort. */
   readonly outcome: "success" | "aborted" | ErrorKind["kind"];
 }
 
-/** What {@linkcode runController} is called with. */
+/** Options of {@linkcode runController}. */
 export interface ControllerOptions<K extends string> {
-  /** Names the controller in reports and records. */
+  /** Name in reports and records. */
   name: string;
-  /** Where the keys come from; it belongs to this controller alone. */
+  /** Queue of the keys; used by this controller only. */
   queue: WorkQueue<K>;
-  /** How many keys are reconciled at the same time, at least 1. */
+  /** Maximum number of keys that are reconciled at the same time, at least 1. */
   concurrency: number;
   /**
-   * Brings what a key stands for to its desired state, from whatever state it finds. The signal aborts when the
-   * controller is to stop; a reconcile that waits for anything passes it on.
+   * Brings the state of a key to the desired state, from any state. The signal aborts when the controller stops; a
+   * reconcile passes it to everything that it waits for.
    */
   reconcile: (key: K, signal: AbortSignal) => Promise<Next>;
-  /** Says what to do about an error (default {@linkcode classifyError}). */
+  /** Classifies an error (default {@linkcode classifyError}). */
   classify?: (error: unknown) => ErrorKind;
-  /** Told of each failed reconcile. Not of one that failed since the controller is stopping. */
+  /** Called for each failed reconcile, except failures caused by stopping the controller. */
   onError: (failure: ReconcileFailure<K>) => void;
-  /** Told of each reconcile that ended. */
+  /** Called for each finished reconcile. */
   onReconcile?: (record: ReconcileRecord<K>) => void;
-  /** Measures durations and the time to stop. */
+  /** Clock for durations and the time to stop. */
   clock: Clock;
-  /** Stops the controller when it aborts. */
+  /** Stops the controller. */
   signal: AbortSignal;
-  /** How long reconciles may take to end after the abort, in milliseconds (default 10 s). */
+  /** Time for reconciles to end after the abort, in milliseconds (default 10 s). */
   stopTimeoutMs?: number;
 }
 
 /**
- * Takes keys from a queue and reconciles them until the signal aborts. One failing or hanging key holds up no other, as
- * long as fewer than `concurrency` hang.
+ * Takes keys from a queue and reconciles them until the signal aborts. A failing or hanging key doesn't hold up
+ * others, as long as fewer than `concurrency` hang.
  *
- * A reconcile that succeeds ends the key's backoff and sets its `wakeAt`; one that fails does what the verdict says.
+ * A reconcile that succeeds resets the key's backoff and sets its `wakeAt`; for one that fails the classification
+ * decides.
  *
- * On abort it takes no more keys, waits for the reconciles that run, and resolves. A key whose reconcile failed on the way
- * goes back into the queue.
+ * On abort it takes no more keys, waits for running reconciles, and resolves. A key whose reconcile failed meanwhile
+ * returns to the queue.
  *
- * @throws {Error} when reconciles still run `stopTimeoutMs` after the abort; the message names their keys.
- * @throws what `classify`, `onError` or `onReconcile` threw, after stopping as on abort: they must not.
+ * @throws {Error} if reconciles still run `stopTimeoutMs` after the abort; the message names their keys.
+ * @throws any error from `classify`, `onError` or `onReconcile`, after stopping as on abort: they must not throw.
  *
  * @example
  * ```ts
@@ -127,7 +128,7 @@ export interface ControllerOptions<K extends string> {
  *   queue,
  *   concurrency: 4,
  *   reconcile: async (key, _signal) => {
- *     console.log(`the guest namespace of ${key} is as it should be`);
+ *     console.log(`the guest namespace of ${key} is reconciled`);
  *     stop.abort();
  *     return { wakeAt: Date.now() + 3_600_000 };
  *   },
@@ -151,7 +152,7 @@ export async function runController<K extends string>(options: ControllerOptions
   if (broken.signal.aborted) throw broken.signal.reason;
 }
 
-/** Takes and reconciles keys, one after the other. */
+/** Takes and reconciles keys one after the other. */
 async function work<K extends string>(
   options: ControllerOptions<K>,
   running: Set<K>,
@@ -159,7 +160,7 @@ async function work<K extends string>(
 ): Promise<void> {
   const { queue } = options;
   while (true) {
-    // It rejects only on abort.
+    // Rejects only on abort.
     const key = await queue.take(signal).catch(() => undefined);
     if (key === undefined) return;
     running.add(key);
@@ -174,8 +175,8 @@ async function work<K extends string>(
 }
 
 /**
- * A reconcile that asks for an instant which is past runs again after this long: one that always does, without waiting
- * for anything, would otherwise leave the process no time for its timers and its network.
+ * Minimum delay of a `wakeAt` that is past: a reconcile that always returns one, without waiting for anything, would
+ * otherwise block the process's timers and network.
  */
 const SHORTEST_WAIT_MS = 10;
 
@@ -208,7 +209,7 @@ async function reconcileOnce<K extends string>(
   record("success");
 }
 
-/** Rejects when reconciles run on for too long after the abort; resolves when all have ended. */
+/** Rejects if reconciles run too long after the abort; resolves once all have ended. */
 async function stopTimeout<K extends string>(
   { name, clock, stopTimeoutMs = 10_000 }: ControllerOptions<K>,
   running: ReadonlySet<K>,

@@ -4,7 +4,7 @@ import { classifyError, type ControllerOptions, type Next, runController, Termin
 import { apiError } from "./fake_collection.ts";
 import { WorkQueue } from "./work_queue.ts";
 
-/** Runs a controller for the time of `test`, and shows that it leaves nothing behind. */
+/** Runs a controller during `test`, and asserts that it leaves nothing behind. */
 async function controlling(
   options: Pick<ControllerOptions<string>, "reconcile"> & Partial<ControllerOptions<string>>,
   test: (parts: {
@@ -47,7 +47,7 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-Deno.test("a key that asks again and again for what is past leaves time for all else", async () => {
+Deno.test("controller: key always returns a past wakeAt: timers and network still run", async () => {
   let runs = 0;
   const reconcile = (): Promise<Next> => Promise.resolve({ wakeAt: runs++ });
   await controlling({ reconcile }, async ({ clock, queue }) => {
@@ -57,7 +57,7 @@ Deno.test("a key that asks again and again for what is past leaves time for all 
   });
 });
 
-Deno.test("a key that succeeds runs again at its wakeAt, and at no other time", async () => {
+Deno.test("controller: key succeeds: runs again exactly at its wakeAt", async () => {
   const runs: number[] = [];
   const clockOfRuns: { clock?: FakeClock } = {};
   const reconcile = (): Promise<Next> => {
@@ -74,7 +74,7 @@ Deno.test("a key that succeeds runs again at its wakeAt, and at no other time", 
   });
 });
 
-Deno.test("a key that asks for a time by the monotonic clock gets it, whatever becomes of the calendar", async () => {
+Deno.test("controller: key returns afterMs: runs after it, even if the wall clock jumps", async () => {
   let runs = 0;
   const reconcile = (): Promise<Next> => Promise.resolve(runs++ === 0 ? { afterMs: 5000, wakeAt: 9_000_000 } : {});
   await controlling({ reconcile }, async ({ clock, queue }) => {
@@ -88,7 +88,7 @@ Deno.test("a key that asks for a time by the monotonic clock gets it, whatever b
   });
 });
 
-Deno.test("an urgent wakeAt goes before the keys that wait", async () => {
+Deno.test("controller: urgent wakeAt: goes before waiting keys", async () => {
   const runs: string[] = [];
   const clockOfRuns: { clock?: FakeClock } = {};
   const reconcile = async (key: string, signal: AbortSignal): Promise<Next> => {
@@ -105,7 +105,7 @@ Deno.test("an urgent wakeAt goes before the keys that wait", async () => {
   });
 });
 
-Deno.test("a transient error is tried again with backoff, which a success ends", async () => {
+Deno.test("controller: transient error: retried with backoff, which a success resets", async () => {
   let runs = 0;
   const reconcile = () => ++runs <= 3 ? Promise.reject(new Error("broken")) : Promise.resolve({});
   await controlling({ reconcile }, async ({ clock, queue, failures, records }) => {
@@ -119,11 +119,11 @@ Deno.test("a transient error is tried again with backoff, which a success ends",
     runs = 0;
     queue.add("a");
     await clock.advance(100);
-    assert.equal(runs, 2, "the backoff started over");
+    assert.equal(runs, 2, "the backoff was reset");
   });
 });
 
-Deno.test("a terminal error waits for the next change", async () => {
+Deno.test("controller: terminal error: waits for the next change", async () => {
   let runs = 0;
   const reconcile = () => {
     runs++;
@@ -140,7 +140,7 @@ Deno.test("a terminal error waits for the next change", async () => {
   });
 });
 
-Deno.test("a server that says when to come again is taken at its word", async () => {
+Deno.test("controller: Retry-After: retried after that time", async () => {
   let runs = 0;
   const reconcile = () => ++runs === 1 ? Promise.reject(apiError(429, "TooManyRequests", 5)) : Promise.resolve({});
   await controlling({ reconcile }, async ({ clock, queue, failures }) => {
@@ -153,7 +153,7 @@ Deno.test("a server that says when to come again is taken at its word", async ()
   });
 });
 
-Deno.test("the kinds of errors, by default", () => {
+Deno.test("classifyError: default classification", () => {
   assert.deepEqual(classifyError(new TerminalError("no")), { kind: "terminal" });
   assert.deepEqual(classifyError(apiError(503, "ServiceUnavailable", 2)), { kind: "waiting", afterMs: 2000 });
   for (const [seconds, afterMs] of [[1e12, 60_000], [-1, 0], [NaN, 0]] as const) {
@@ -164,7 +164,7 @@ Deno.test("the kinds of errors, by default", () => {
   }
 });
 
-Deno.test("a wakeAt that is no instant, and a reconcile that throws at once, are errors of their keys", async () => {
+Deno.test("controller: invalid wakeAt or synchronous throw: error of that key", async () => {
   const reconcile = (key: string): Promise<Next> => {
     if (key === "throws") throw new Error("at once");
     return Promise.resolve({ wakeAt: NaN });
@@ -178,7 +178,7 @@ Deno.test("a wakeAt that is no instant, and a reconcile that throws at once, are
   });
 });
 
-Deno.test("at most so many keys run at once, and never one twice", async () => {
+Deno.test("controller: concurrency: never exceeded, and no key runs twice at once", async () => {
   const running: string[] = [];
   let most = 0;
   const clockOfRuns: { clock?: FakeClock } = {};
@@ -197,13 +197,13 @@ Deno.test("at most so many keys run at once, and never one twice", async () => {
     for (let i = 0; i < 10; i++) queue.add(`key-${i}`);
     await clock.advance(1000);
     assert.equal(most, 3);
-    // The three that ran when they were added again run once more; the others had not begun.
+    // The three that ran when they were added again run once more; the others had not started.
     assert.equal(records.length, 13);
     assert.equal(records[0], "key-0 success in 10 ms");
   });
 });
 
-Deno.test("a key that always fails and one that hangs hold up none of the others", async () => {
+Deno.test("controller: one key fails and one hangs: others are not held up", async () => {
   const successes = new Set<string>();
   let failed = 0;
   const reconcile = async (key: string, signal: AbortSignal): Promise<Next> => {
@@ -232,12 +232,12 @@ Deno.test("a key that always fails and one that hangs hold up none of the others
     const failuresBefore = failures.length;
     stop.abort();
     await running;
-    assert.equal(failures.length, failuresBefore, "what an abort ends is no failure");
+    assert.equal(failures.length, failuresBefore, "an aborted reconcile is no failure");
     assert.equal(records.filter((record) => record.includes("aborted")).length, 1);
   });
 });
 
-Deno.test("on abort no key is taken any more, and it waits for those that run; what the abort broke isn't lost", async () => {
+Deno.test("controller: abort: takes no key, waits for running ones, and requeues failed ones", async () => {
   const started: string[] = [];
   const cleanup = Promise.withResolvers<void>();
   const reconcile = async (key: string, signal: AbortSignal): Promise<Next> => {
@@ -261,7 +261,7 @@ Deno.test("on abort no key is taken any more, and it waits for those that run; w
   });
 });
 
-Deno.test("a key that is taken in the moment of the abort isn't begun, nor lost", () =>
+Deno.test("controller: abort while a key is taken: neither started nor lost", () =>
   controlling({ reconcile: () => Promise.reject(new Error("not to be called")) }, async (parts) => {
     const { queue, stop, running, records } = parts;
     queue.add("a");
@@ -270,7 +270,7 @@ Deno.test("a key that is taken in the moment of the abort isn't begun, nor lost"
     assert.deepEqual([records, queue.depth], [[], 1]);
   }));
 
-Deno.test("reconciles that don't end after the abort are named", async () => {
+Deno.test("controller: reconciles don't end after the abort: the error names them", async () => {
   const hang = Promise.withResolvers<Next>();
   const reconcile = (key: string) => key === "ok" ? Promise.resolve({}) : hang.promise;
   await controlling({ reconcile, concurrency: 3, stopTimeoutMs: 2000 }, async ({ clock, queue, stop, running }) => {
@@ -284,7 +284,7 @@ Deno.test("reconciles that don't end after the abort are named", async () => {
   });
 });
 
-Deno.test("a hook that throws stops the controller with its error", async () => {
+Deno.test("controller: hook throws: the controller stops with its error", async () => {
   const onError = () => {
     throw new Error("the hook is broken");
   };
@@ -300,7 +300,7 @@ Deno.test("a hook that throws stops the controller with its error", async () => 
   });
 });
 
-Deno.test("a controller that is aborted before it begins does nothing", () =>
+Deno.test("controller: aborted before the start: does nothing", () =>
   controlling({
     reconcile: () => Promise.reject(new Error("not to be called")),
     signal: AbortSignal.abort(),

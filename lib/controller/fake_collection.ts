@@ -6,25 +6,25 @@ export interface Thing {
   metadata: { name: string; uid: string; resourceVersion: string };
 }
 
-/** What befalls the next list or watch. */
+/** Fault of the next list or watch. */
 export type CollectionFault = { error: unknown; afterPages?: number } | "end" | "restart";
 
-/** An answer of the API server, for tests. */
+/** Makes an API server error, for tests. */
 export function apiError(code: number, reason: string, retryAfterSeconds?: number): ApiError {
   return new ApiError(reason, { code, reason, retryAfterSeconds, method: "GET", path: "/things" });
 }
 
 /**
- * A collection with its history, for tests: lists show it as it is, watches show what came after a version, as far as it
- * was let through with {@linkcode FakeCollection.deliver}; what is to go wrong is said beforehand.
+ * A collection with its history, for tests: lists show its current state, watches show the changes after a version,
+ * up to the ones released with {@linkcode FakeCollection.deliver}. Faults are set in advance.
  */
 export class FakeCollection implements ListWatch<Thing> {
-  /** The calls so far, such as `list` and `watch from 12`. */
+  /** Calls so far, such as `list` and `watch from 12`. */
   readonly calls: string[] = [];
-  /** Faults of the lists and of the watches to come, in order; without one a call goes well. */
+  /** Faults of the next lists and watches, in order; without one a call succeeds. */
   readonly listFaults: CollectionFault[] = [];
   readonly watchFaults: CollectionFault[] = [];
-  /** How many watches are open. */
+  /** Number of open watches. */
   open = 0;
   readonly #objects = new Map<string, Thing>();
   readonly #history: { version: number; event: WatchEvent<Thing> }[] = [];
@@ -45,7 +45,7 @@ export class FakeCollection implements ListWatch<Thing> {
     return [...this.#objects.values()];
   }
 
-  /** Creates or changes an object and answers as the API server does. */
+  /** Creates or changes an object and returns it as the API server does. */
   write(name: string): Thing {
     const old = this.#objects.get(name);
     const resourceVersion = String(++this.#version);
@@ -57,7 +57,7 @@ export class FakeCollection implements ListWatch<Thing> {
     return thing;
   }
 
-  /** Deletes an object and answers with its UID. */
+  /** Deletes an object and returns its UID. */
   delete(name: string): string | undefined {
     const old = this.#objects.get(name);
     if (old === undefined) return undefined;
@@ -67,13 +67,13 @@ export class FakeCollection implements ListWatch<Thing> {
     return old.metadata.uid;
   }
 
-  /** Lets watches see so many more versions. */
+  /** Releases the next versions to watches. */
   deliver(versions: number): void {
     this.#delivered = Math.min(this.#delivered + versions, this.#version);
     this.#wake();
   }
 
-  /** Tells the watches the present version; nothing that is held back may be left. */
+  /** Sends the current version to watches; no version may be held back. */
   bookmark(): void {
     this.#record({ type: "BOOKMARK", resourceVersion: String(++this.#version) });
   }
@@ -91,7 +91,7 @@ export class FakeCollection implements ListWatch<Thing> {
     this.#wake();
   }
 
-  /** Forgets the history up to now, as etcd's compaction does; a watch from before gets 410. */
+  /** Forgets the history, as etcd's compaction does; a watch from an earlier version gets a 410. */
   compact(): void {
     this.#compacted = this.#version;
     this.#delivered = Math.max(this.#delivered, this.#version);
@@ -172,7 +172,7 @@ export class FakeCollection implements ListWatch<Thing> {
   }
 }
 
-/** A connection that broke, for tests. */
+/** Makes the error of a broken connection, for tests. */
 export function connectionError(): ConnectionError {
   return new ConnectionError("connection refused");
 }

@@ -1,15 +1,15 @@
-/** What a heap holds for one key. */
+/** Entry of a heap for one key. */
 export interface Timed<K> {
   readonly key: K;
-  /** Instant in milliseconds, on whichever time scale the heap's owner uses. */
+  /** Instant in milliseconds, on the time scale of the heap's owner. */
   at: number;
-  /** Whether the key goes into the urgent lane once its instant has come. */
+  /** True if the key goes into the urgent lane at its instant. */
   urgent: boolean;
 }
 
 /**
- * A binary heap of keys by instant, at most one entry per key. It knows each key's place, so that an entry can be moved
- * to an earlier instant or taken out in O(log n), and never holds leftovers of earlier calls.
+ * A binary heap of keys by instant, with at most one entry for each key. It tracks each key's position, so an entry
+ * can be moved to an earlier instant or removed in O(log n), and no stale entries remain.
  */
 export class InstantHeap<K> {
   readonly #heap: Timed<K>[] = [];
@@ -24,7 +24,7 @@ export class InstantHeap<K> {
     return this.#heap[0];
   }
 
-  /** Enters a key. A key that is there keeps the earlier of both instants, and is urgent if either is. */
+  /** Adds a key. An existing key keeps the earlier instant, and is urgent if either is. */
   add(key: K, at: number, urgent = false): void {
     const place = this.#places.get(key);
     if (place === undefined) {

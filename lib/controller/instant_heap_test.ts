@@ -4,7 +4,7 @@ import { InstantHeap } from "./instant_heap.ts";
 
 const KEYS = Array.from("abcdefghijklmnop");
 
-Deno.test("the heap agrees with a map that is searched for its minimum", () => {
+Deno.test("heap: random operations: equals a map searched for its minimum", () => {
   const key = fc.constantFrom(...KEYS);
   const command = fc.oneof(
     {

@@ -1,9 +1,9 @@
 /**
- * Keys in the order they came, each at most once, with O(1) add, delete and shift.
+ * Keys in order of arrival, each at most once, with O(1) add, delete and shift.
  *
- * A `Set` has that order, but taking its first element through a fresh iterator walks over all that were deleted before
- * it. One living iterator stays where it is and meets keys that are added later; since all it yields is deleted at once,
- * and it is asked only when there are keys, it never comes to its end.
+ * A `Set` has that order, but a new iterator walks over all deleted elements before the first one. A single
+ * persistent iterator keeps its position and includes keys that are added later; because each yielded key is deleted
+ * at once, and it is used only if there are keys, it never ends.
  */
 export class KeyQueueLane<K> {
   readonly #keys = new Set<K>();
@@ -17,7 +17,7 @@ export class KeyQueueLane<K> {
     return this.#keys.has(key);
   }
 
-  /** Enters a key at the end; one that is there keeps its place. */
+  /** Adds a key at the end; an existing key keeps its place. */
   add(key: K): void {
     this.#keys.add(key);
   }
@@ -26,7 +26,7 @@ export class KeyQueueLane<K> {
     return this.#keys.delete(key);
   }
 
-  /** Takes the first key out. */
+  /** Removes and returns the first key. */
   shift(): K | undefined {
     if (this.#keys.size === 0) return undefined;
     const { value } = this.#front.next();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { KeyQueueLane } from "./key_queue_lane.ts";
 
-Deno.test("a lane agrees with an array without duplicates", () => {
+Deno.test("lane: random operations: equals an array without duplicates", () => {
   const command = fc.record({ do: fc.constantFrom("add", "delete", "shift"), key: fc.nat(9) });
   fc.assert(
     fc.property(fc.array(command, { maxLength: 100 }), (commands) => {

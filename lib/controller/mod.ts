@@ -1,6 +1,6 @@
 /**
- * What a Kubernetes controller is made of: a {@linkcode Reflector} keeps a {@linkcode Store} equal to a collection, its
- * changes put keys into a {@linkcode WorkQueue}, and {@linkcode runController} reconciles them.
+ * Parts of a Kubernetes controller: a {@linkcode Reflector} keeps a {@linkcode Store} equal to a collection, its
+ * changes add keys to a {@linkcode WorkQueue}, and {@linkcode runController} reconciles them.
  *
  * @module
  */

@@ -4,47 +4,49 @@ import type { KubernetesObject, ListOptions, ObjectList, WatchEvent } from "../k
 import { exponentialBackoff, type RandomSource } from "./backoff.ts";
 import type { Store } from "./store.ts";
 
-/** Which objects of a collection; left out means all. */
+/** Selects objects of a collection; absent: all. */
 export type Selector = Pick<ListOptions, "labelSelector" | "fieldSelector">;
 
-/** How much of a collection is read at a time; default: as `ResourceApi.pages` says. */
+/** Page size of lists; default: as in `ResourceApi.pages`. */
 export type PageSize = Pick<ListOptions, "limit" | "maxBytes">;
 
-/** The two calls a reflector makes. A `ResourceApi<T>` of lib/kubernetes is one. */
+/** The two calls of a reflector. A `ResourceApi<T>` of lib/kubernetes implements them. */
 export interface ListWatch<T extends KubernetesObject> {
-  /** Yields the whole collection page by page; a page with `restart` holds it anew, in place of those before. */
+  /** Yields the whole collection page by page; a page with `restart` replaces all earlier ones. */
   pages(options: Selector & PageSize & { signal: AbortSignal }): AsyncIterable<ObjectList<T>>;
-  /** Yields the changes after a resource version until the server ends the connection; tells when that stands. */
+  /**
+   * Yields the changes after a resource version until the server ends the connection; calls `onOpen` once connected.
+   */
   watch(
     options: Selector & { resourceVersion: string; signal: AbortSignal; onOpen: () => void },
   ): AsyncIterable<WatchEvent<T>>;
 }
 
-/** What a {@linkcode Reflector} is made with. */
+/** Options of a {@linkcode Reflector}. */
 export interface ReflectorOptions<T extends KubernetesObject, P> {
   /** The collection. */
   api: ListWatch<T>;
-  /** What is kept equal to it; no other reflector writes it. */
+  /** Store that is kept equal to it; no other reflector writes to it. */
   store: Store<P, string, T>;
-  /** Leaves other objects out. */
+  /** Ignores other objects. */
   selector?: Selector;
-  /** How much is read at a time. */
+  /** Page size of lists. */
   page?: PageSize;
-  /** Measures the delays. */
+  /** Clock for the delays. */
   clock: Clock;
-  /** Source of the jitter of delays (default `Math.random`). */
+  /** Source of the delays' jitter (default `Math.random`). */
   random?: RandomSource;
   /**
-   * Told when the reflector begins to fail, and again when it goes on to fail in another way (another code and reason
-   * of an `ApiError`, or another class of error); not of each attempt, and not of a watch whose version expired, which
-   * is usual.
+   * Called when the reflector starts to fail, and again if it continues to fail in another way (another code and
+   * reason of an `ApiError`, or another class of error). Not called for each attempt, nor for a watch whose version
+   * expired, which is normal.
    */
   onError?: (error: unknown) => void;
-  /** Told once when what `onError` was told of is over. */
+  /** Called once when the failure reported by `onError` is over. */
   onRecover?: () => void;
 }
 
-/** What is wrong since `onError` was told. */
+/** Failure last reported to `onError`. */
 interface Failure {
   readonly during: "list" | "watch";
   readonly what: string;
@@ -54,12 +56,12 @@ interface Failure {
  * Keeps a store equal to a collection of the API server: lists it in pages, then watches it from there, for as long as
  * {@linkcode Reflector.run} runs.
  *
- * - A watch that the server ends is resumed at once from the last version seen; bookmarks keep that version young.
- * - An expired version (410), or a watch refused otherwise, makes it list again; the store then changes by the
- *   differences only. A list that fails half-way changes nothing.
- * - It never gives up: after a failure it waits a random time of up to 0.5 s, doubled with each further one up to 30 s
- *   ("full jitter"), and no less than a server's Retry-After up to 30 s. So do watches that end within a second, from
- *   the second one in a row.
+ * - A watch that the server ends is resumed at once from the last version; bookmarks keep that version recent.
+ * - An expired version (410), or a watch refused for another reason, makes it list again; only the differences change
+ *   the store. A list that fails half-way changes nothing.
+ * - It never gives up: after a failure it waits a random time of up to 0.5 s, doubled with each further one up to 30
+ *   s ("full jitter"), and at least a server's Retry-After up to 30 s. The same applies to watches that end within a
+ *   second, from the second consecutive one.
  *
  * @example
  * ```ts
@@ -68,7 +70,7 @@ interface Failure {
  * import assert from "node:assert/strict";
  *
  * interface Realm { metadata: { name: string; resourceVersion: string } }
- * // In place of `new ResourceApi(rest, realms)`, a collection of one object that never changes.
+ * // Instead of `new ResourceApi(rest, realms)`, a collection of one object that never changes.
  * const api: ListWatch<Realm> = {
  *   async *pages() {
  *     yield { metadata: { resourceVersion: "5" }, items: [{ metadata: { name: "bob-home", resourceVersion: "3" } }] };
@@ -88,31 +90,31 @@ interface Failure {
  * ```
  */
 export class Reflector<T extends KubernetesObject, P> {
-  /** The store that it was made with. */
+  /** The reflector's store. */
   readonly store: Store<P, string, T>;
   readonly #options: ReflectorOptions<T, P>;
   readonly #random: RandomSource;
   readonly #synced = Promise.withResolvers<void>();
   #hasSynced = false;
-  /** Whether the store's resource version is one to watch from. */
+  /** True if a watch can start from the store's resource version. */
   #canResume = false;
-  /** Ends of a list or watch in a row that nothing good came before. */
+  /** Consecutive failed lists or watches. */
   #attempts = 0;
   #failure: Failure | undefined;
 
-  /** Takes what to read and the store to fill; asks for nothing before {@linkcode Reflector.run}. */
+  /** Creates a reflector; it sends no request before {@linkcode Reflector.run}. */
   constructor(options: ReflectorOptions<T, P>) {
     this.#options = options;
     this.store = options.store;
     this.#random = options.random ?? Math.random;
   }
 
-  /** Whether the store has held the whole collection once. It stays true while the API server is away. */
+  /** True once the store has held the whole collection. It stays true while the API server is unreachable. */
   get hasSynced(): boolean {
     return this.#hasSynced;
   }
 
-  /** Resolves once the store has held the whole collection; rejects with the signal's reason when that aborts first. */
+  /** Resolves once the store has held the whole collection; rejects with the signal's reason if that aborts first. */
   async synced(signal: AbortSignal): Promise<void> {
     if (this.#hasSynced) return;
     signal.throwIfAborted();
@@ -128,7 +130,7 @@ export class Reflector<T extends KubernetesObject, P> {
 
   /**
    * Runs until the signal aborts, then resolves with no request, body or timer left. It never rejects. One run at a
-   * time; a later one goes on from where the last one stopped.
+   * time; a later one continues where the last one stopped.
    */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -137,7 +139,7 @@ export class Reflector<T extends KubernetesObject, P> {
     }
   }
 
-  /** Runs until something ends, and says after how many milliseconds to go on. */
+  /** Runs until a list or watch ends, and returns the delay before the next one. */
   async #listAndWatch(signal: AbortSignal): Promise<number> {
     if (!this.#canResume) {
       try {
@@ -162,7 +164,7 @@ export class Reflector<T extends KubernetesObject, P> {
       }
     } catch (error) {
       if (delivered && lasted()) this.#attempts = 0;
-      // What can't be read in one piece is read in pages.
+      // A collection that is too large for one response is read in pages.
       if (error instanceof AnswerTooLarge || (isApiError(error) && !isBusy(error))) this.#canResume = false;
       return this.#delayAfter(error, "watch", signal);
     }
@@ -182,7 +184,8 @@ export class Reflector<T extends KubernetesObject, P> {
         listing = this.store.listing();
         resourceVersion = undefined;
       }
-      // All pages are of one version. Should a server give later pages a later one, the watch from the first fills in.
+      // All pages have one version. If a server gives later pages a later one, the watch from the first version fills
+      // the gap.
       resourceVersion ??= page.metadata.resourceVersion;
       for (const item of page.items) listing.add(item);
     }
@@ -205,7 +208,7 @@ export class Reflector<T extends KubernetesObject, P> {
     }
   }
 
-  /** Listeners of the store may throw, which must not hold up the collection: what is reported is stored all the same. */
+  /** Runs a change of the store. Errors of its listeners are reported and don't hold up the collection. */
   #told(change: () => void): void {
     try {
       change();
@@ -233,7 +236,9 @@ export class Reflector<T extends KubernetesObject, P> {
     if (isNews) this.#options.onError?.(error);
   }
 
-  /** A watch that works shows that all is well; a list that works only that listing does. */
+  /**
+   * Ends the reported failure. A working watch proves that everything works; a working list only that listing works.
+   */
   #recover(during: Failure["during"]): void {
     if (this.#failure === undefined || (during === "list" && this.#failure.during === "watch")) return;
     this.#failure = undefined;
@@ -241,12 +246,12 @@ export class Reflector<T extends KubernetesObject, P> {
   }
 }
 
-/** How long a watch lasts at least to count as one that works. */
+/** Minimum duration of a watch that counts as working. */
 const HEALTHY_MS = 1000;
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 30_000;
 
-/** Whether a server refused a watch for its load only; the version to watch from may still be good. */
+/** True if a server refused a watch only because of its load; the version may still be valid. */
 function isBusy(error: ApiError): boolean {
   return error.code === 429 || error.code === 503;
 }

@@ -34,7 +34,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant("listFault" as const), fault: listFault }),
 );
 
-Deno.test("whatever happens, the store comes to the server's truth, and its changes replay to the same", async () => {
+Deno.test("reflector: random faults and writes: the store converges to the server's state, and its changes replay to the same", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(name), fc.array(step, { maxLength: 40 }), async (initial, steps) => {
       const server = new FakeCollection({ holdBack: true });
@@ -59,7 +59,7 @@ Deno.test("whatever happens, the store comes to the server's truth, and its chan
       const stop = new AbortController();
       const reflector = new Reflector({ api: server, store, clock, random: () => 0.5 });
       const running = reflector.run(stop.signal);
-      /** Answers to own writes that arrive only after the next steps. */
+      /** Responses to own writes that arrive after later steps. */
       const late: (() => void)[] = [];
       for (const step of steps) {
         switch (step.do) {

@@ -4,7 +4,7 @@ import { apiError, connectionError, FakeCollection, type Thing } from "./fake_co
 import { Reflector, type ReflectorOptions } from "./reflector.ts";
 import { Store } from "./store.ts";
 
-/** Runs a reflector on a collection for the time of `test`, and shows that it leaves nothing behind. */
+/** Runs a reflector on a collection during `test`, and asserts that it leaves nothing behind. */
 async function reflecting(
   prepare: (server: FakeCollection) => void,
   test: (parts: {
@@ -49,7 +49,7 @@ function three(server: FakeCollection) {
   for (const name of ["a", "b", "c"]) server.write(name);
 }
 
-Deno.test("it lists in pages, then watches from the list's version", () =>
+Deno.test("reflector: starts: lists in pages, then watches from the list's version", () =>
   reflecting(three, async ({ server, clock, store, reflector, changes, reports }) => {
     assert.deepEqual(server.calls, ["list", "watch from 13"]);
     assert.ok(reflector.hasSynced);
@@ -61,7 +61,7 @@ Deno.test("it lists in pages, then watches from the list's version", () =>
     assert.deepEqual(reports, []);
   }));
 
-Deno.test("a watch that the server ends is resumed at once from the last version, bookmarks included", () =>
+Deno.test("reflector: server ends the watch: resumed at once from the last version, bookmarks included", () =>
   reflecting(three, async ({ server, clock, reports }) => {
     await clock.advance(300_000);
     server.bookmark();
@@ -72,7 +72,7 @@ Deno.test("a watch that the server ends is resumed at once from the last version
     assert.deepEqual(reports, []);
   }));
 
-Deno.test("watches that end at once again and again are resumed ever more slowly", () =>
+Deno.test("reflector: watches end at once repeatedly: resumed with growing delays", () =>
   reflecting((server) => server.watchFaults.push(...Array(10).fill("end")), async ({ server, clock, reports }) => {
     const watches = () => server.calls.length - 1;
     assert.equal(watches(), 2);
@@ -91,7 +91,7 @@ Deno.test("watches that end at once again and again are resumed ever more slowly
     assert.deepEqual(reports, []);
   }));
 
-Deno.test("an expired version is listed anew after a random time, without a report; the differences are told", () =>
+Deno.test("reflector: version expired: listed again after a random time without a report; only differences change the store", () =>
   reflecting(three, async ({ server, clock, changes, reports }) => {
     server.delete("a");
     server.write("b");
@@ -106,7 +106,7 @@ Deno.test("an expired version is listed anew after a random time, without a repo
     assert.deepEqual(reports, []);
   }));
 
-Deno.test("a list that fails at its second page leaves the store as it was", () =>
+Deno.test("reflector: list fails at its second page: the store is unchanged", () =>
   reflecting(three, async ({ server, clock, store, changes, reports }) => {
     changes.length = 0;
     server.delete("a");
@@ -120,7 +120,7 @@ Deno.test("a list that fails at its second page leaves the store as it was", () 
     assert.deepEqual(reports, ["ConnectionError: connection refused", "recovered"]);
   }));
 
-Deno.test("a page that holds the collection anew takes the place of those before", async () => {
+Deno.test("reflector: page with restart: replaces the earlier pages", async () => {
   const stop = new AbortController();
   const thing = (name: string, resourceVersion: string): Thing => ({
     metadata: { name, uid: name, resourceVersion },
@@ -146,7 +146,7 @@ Deno.test("a page that holds the collection anew takes the place of those before
   assert.deepEqual([store.list(), watchedFrom], [["b 2", "c 15"], "20"]);
 });
 
-Deno.test("failures are told once, another failure again, and the recovery once; delays double up to 30 s", () =>
+Deno.test("reflector: failures: each kind is reported once, and the recovery once; delays double up to 30 s", () =>
   reflecting((server) => {
     three(server);
     for (let i = 0; i < 8; i++) server.listFaults.push({ error: connectionError() });
@@ -164,7 +164,7 @@ Deno.test("failures are told once, another failure again, and the recovery once;
     assert.deepEqual(reports, ["ConnectionError: connection refused", "ApiError: NotFound", "recovered"]);
   }));
 
-Deno.test("a broken watch is resumed from its version, and recovers once the connection stands", () =>
+Deno.test("reflector: connection breaks: resumed from its version, recovers once connected", () =>
   reflecting(three, async ({ server, clock, reports }) => {
     server.watchFaults.push({ error: connectionError() }, { error: connectionError() });
     server.endWatch(connectionError());
@@ -173,7 +173,7 @@ Deno.test("a broken watch is resumed from its version, and recovers once the con
     assert.deepEqual(reports, ["ConnectionError: connection refused", "recovered"]);
   }));
 
-Deno.test("a watch that is refused makes it list again, and a list that works then is no recovery", () =>
+Deno.test("reflector: watch is refused: lists again, which alone is no recovery", () =>
   reflecting((server) => {
     three(server);
     server.watchFaults.push({ error: apiError(403, "Forbidden") }, { error: apiError(403, "Forbidden") });
@@ -183,7 +183,7 @@ Deno.test("a watch that is refused makes it list again, and a list that works th
     assert.deepEqual(reports, ["ApiError: Forbidden", "recovered"]);
   }));
 
-Deno.test("a busy server is asked again no sooner than it says, but never later than after 30 s, without a list", () =>
+Deno.test("reflector: server is busy: watches again after Retry-After but within 30 s, without a list", () =>
   reflecting((server) => {
     three(server);
     server.watchFaults.push(
@@ -201,7 +201,7 @@ Deno.test("a busy server is asked again no sooner than it says, but never later 
     assert.deepEqual(server.calls.slice(1), Array(3).fill("watch from 13"));
   }));
 
-Deno.test("a watch that worked for a while starts the delays over", () =>
+Deno.test("reflector: watch worked for a while: the delays are reset", () =>
   reflecting((server) => {
     for (let i = 0; i < 6; i++) server.listFaults.push({ error: connectionError() });
   }, async ({ server, clock }) => {
@@ -214,7 +214,7 @@ Deno.test("a watch that worked for a while starts the delays over", () =>
     assert.equal(server.calls.length, calls + 1);
   }));
 
-Deno.test("waiting for the first list ends with it, or with the signal's reason", () =>
+Deno.test("reflector: synced: resolves with the first list, rejects with the signal's reason", () =>
   reflecting(
     (server) => server.listFaults.push({ error: connectionError() }),
     async ({ clock, reflector, server }) => {
@@ -232,7 +232,7 @@ Deno.test("waiting for the first list ends with it, or with the signal's reason"
     },
   ));
 
-Deno.test("a listener that throws is reported, and holds up neither the watch nor the store", () =>
+Deno.test("reflector: listener throws: reported, watch and store continue", () =>
   reflecting(three, async ({ server, store, clock, reports }) => {
     const end = store.subscribe(() => {
       throw new Error("broken");
@@ -247,7 +247,7 @@ Deno.test("a listener that throws is reported, and holds up neither the watch no
     assert.deepEqual([store.list(), reports.at(-1)], [["11", "12", "13", "14", "15"], "recovered"]);
   }));
 
-Deno.test("an object that can't be read holds up neither the list, nor the watch, nor the others", async () => {
+Deno.test("reflector: object can't be read: list, watch and other objects continue", async () => {
   const server = new FakeCollection();
   three(server);
   const clock = new FakeClock();
@@ -281,7 +281,7 @@ Deno.test("an object that can't be read holds up neither the list, nor the watch
   await running;
 });
 
-Deno.test("an abort ends it during a list, a delay and before it began", async () => {
+Deno.test("reflector: abort during a list, during a delay or before the start: ends", async () => {
   for (const moment of ["before", "list", "delay"] as const) {
     const server = new FakeCollection();
     server.listFaults.push({ error: connectionError() });
@@ -300,7 +300,7 @@ Deno.test("an abort ends it during a list, a delay and before it began", async (
   }
 });
 
-Deno.test("a selector goes with each list and watch", async () => {
+Deno.test("reflector: selector: sent with each list and watch", async () => {
   const seen: unknown[] = [];
   const stop = new AbortController();
   const reflector = new Reflector<Thing, string>({

@@ -1,9 +1,9 @@
 /**
- * Order of two resource versions of one collection: negative when `a` is older, 0 when equal, positive when newer,
- * and undefined when they can't be ordered, since one is missing or isn't a decimal number.
+ * Compares two resource versions of one collection: negative if `a` is older, 0 if equal, positive if newer,
+ * undefined if they can't be compared because one is missing or isn't a decimal number.
  *
  * KEP-5504: a resource version is a decimal number of any length without leading zeros, and grows with each write to
- * its collection. Written so, the longer one is the greater, and equally long ones compare as text.
+ * its collection. So the longer one is greater, and those of equal length compare as text.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ export function compareResourceVersions(a: string | undefined, b: string | undef
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-/** True only when both can be ordered and `a` is the newer. */
+/** True only if both can be compared and `a` is newer. */
 export function isNewer(a: string | undefined, b: string | undefined): boolean {
   const order = compareResourceVersions(a, b);
   return order !== undefined && order > 0;

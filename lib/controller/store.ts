@@ -3,24 +3,25 @@ import { ChangeFeed, type Listener } from "./change_feed.ts";
 import { compareResourceVersions, isNewer } from "./resource_version.ts";
 import { StoreIndex } from "./store_index.ts";
 
-/** What a {@linkcode Store} is made with. */
+/** Options of a {@linkcode Store}. */
 export interface StoreOptions<P, I extends string, T extends KubernetesObject> {
   /**
-   * What to keep of an object. It must be pure: a store of 10,000 objects stays small when this leaves out managedFields
-   * and all else that nobody reads. Projections are shared by all readers and never change: treat them as frozen.
+   * Projects an object to the part to keep. It must be pure: a store of 10,000 objects stays small if the projection
+   * drops managedFields and everything else that nobody reads. Projections are shared by all readers: treat them as
+   * frozen.
    *
-   * An object for which it throws is {@linkcode Unreadable}, which holds up no other.
+   * An object for which it throws is {@linkcode Unreadable} and doesn't affect others.
    */
   project(object: T): P;
-  /** By name of the index, the values that a projection is found under. Pure, like `project`. */
+  /** By name of the index, the values under which a projection is found. Pure, like `project`. */
   indexes?: Record<I, (value: P) => readonly string[]>;
-  /** The projection that stands for an object that can't be read; without it there is none, as if it weren't there. */
+  /** Projection of an object that can't be read; absent: such an object counts as missing. */
   standIn?(identity: Identity): P;
 }
 
-/** Which object it is: read from its metadata, whatever else is wrong with it. */
+/** Identity of an object, read from its metadata, whatever else is wrong with it. */
 export interface Identity {
-  /** As {@linkcode keyOf} says. */
+  /** Key, as in {@linkcode keyOf}. */
   readonly key: string;
   /** Group and version of its kind, such as `apps/v1`. */
   readonly apiVersion: string;
@@ -28,40 +29,40 @@ export interface Identity {
   readonly kind: string;
   /** Its `metadata.name`. */
   readonly name: string;
-  /** Absent of cluster-scoped objects. */
+  /** Absent for cluster-scoped objects. */
   readonly namespace?: string;
   /** Its `metadata.uid`. */
   readonly uid: string;
-  /** Whether its deletion was asked for. */
+  /** True if its deletion has been requested. */
   readonly terminating: boolean;
 }
 
 /** An object of the collection for which `project` or an index threw. */
 export interface Unreadable extends Identity {
-  /** What was thrown, in at most 300 characters. */
+  /** Message of the error, in at most 300 characters. */
   readonly why: string;
 }
 
-/** One change of a store. Without `old` the key is new, without `new` it is gone. */
+/** A change of a store. Without `old` the key is new, without `new` it was removed. */
 export interface StoreChange<P> {
-  /** As {@linkcode keyOf} says. */
+  /** Key, as in {@linkcode keyOf}. */
   readonly key: string;
-  /** What was stored before. */
+  /** Previous value. */
   readonly old?: P;
-  /** What is stored now. */
+  /** New value. */
   readonly new?: P;
 }
 
-/** A whole list of the collection on its way into the store, page by page. */
+/** A list of the whole collection on its way into the store, page by page. */
 export interface Listing<T> {
-  /** Takes one object of the list. */
+  /** Adds an object of the list. */
   add(object: T): void;
-  /** Makes the store equal to what was added, as of the list's resource version. Until then nothing changes. */
+  /** Makes the store equal to the added objects, as of the list's resource version. Until then nothing changes. */
   commit(resourceVersion: string): void;
 }
 
 interface Entry<P> {
-  /** Its projection, or what stands for it; absent for one that can't be read. */
+  /** Its projection, or its replacement; absent for an unreadable object without one. */
   readonly shown?: Shown<P>;
   readonly unreadable?: Unreadable;
   readonly resourceVersion: string | undefined;
@@ -69,29 +70,30 @@ interface Entry<P> {
   readonly terminating: boolean;
 }
 
-/** A projection, with the values that each index finds it under, in the order of the indexes. */
+/** A projection, with its values in each index, in the order of the indexes. */
 interface Shown<P> {
   readonly value: P;
   readonly under: readonly (readonly string[])[];
 }
 
 /**
- * The objects of one collection as last seen, each reduced to a projection `P`, keyed by `namespace/name`, or `name` for
- * cluster-scoped ones (see {@linkcode keyOf}).
+ * Last observed state of a collection, each object reduced to a projection `P`, with the key `namespace/name`, or
+ * `name` for cluster-scoped ones (see {@linkcode keyOf}).
  *
- * Two sources write it, and neither can undo what the other knows:
+ * Two sources write to it, and neither can undo newer state of the other:
  *
  * - the **watch** (through a {@linkcode Reflector}) reports every change of the collection in order;
- * - the **controller** hands in the answers to its own writes with {@linkcode Store.observe} and
- *   {@linkcode Store.forget}, so that its next look shows them although the watch hasn't told yet.
+ * - the **controller** passes the responses to its own writes to {@linkcode Store.observe} and {@linkcode
+ *   Store.forget}, so that its next reconcile includes them before the watch reports them.
  *
- * What decides is the resource version, which grows with each write to a collection (KEP-5504). An object takes the
- * place of a stored one only when it is newer. A written object whose key is absent is taken only when it is newer than
- * all that the watch has reported: otherwise the watch has already been past that write, and since the key is absent,
- * past its deletion too; nothing would ever take it out again. Likewise a list leaves alone what is newer than itself.
+ * The resource version decides, which grows with each write to a collection (KEP-5504). An object replaces a stored
+ * one only if it is newer. A written object whose key is absent is stored only if it is newer than everything that
+ * the watch has reported: otherwise the watch has already passed that write and, because the key is absent, its
+ * deletion too, and nothing would ever remove it again. Likewise a list doesn't change objects that are newer than
+ * the list.
  *
- * An object that can't be read takes no place but in {@linkcode Store.unreadable}: what was stored of an earlier version
- * goes, because it isn't so any more, and all others are as they are.
+ * An object that can't be read is only in {@linkcode Store.unreadable}: its earlier version is removed, because it is
+ * outdated, and other objects are not affected.
  *
  * @example
  * ```ts
@@ -120,7 +122,7 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
   #size = 0;
   #reported: string | undefined;
 
-  /** Begins empty. Takes what to keep of an object, and the indexes to find it by. */
+  /** Creates an empty store. */
   constructor(options: StoreOptions<P, I, T>) {
     this.#options = options;
     const indexes = Object.entries<(value: P) => readonly string[]>(options.indexes ?? {});
@@ -128,53 +130,52 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
     this.#valuesOf = indexes.map(([, valuesOf]) => valuesOf);
   }
 
-  /** How many objects there are. */
+  /** Number of objects. */
   get size(): number {
     return this.#size;
   }
 
-  /** The objects that are there and can't be read. */
+  /** Existing objects that can't be read. */
   get unreadable(): readonly Unreadable[] {
     return [...this.#unreadable.values()];
   }
 
-  /** The newest resource version that the watch has reported, from which a watch goes on. */
+  /** The newest resource version that the watch has reported, from which a watch can continue. */
   get resourceVersion(): string | undefined {
     return this.#reported;
   }
 
-  /** The projection of one object; undefined when there is none. */
+  /** Returns the projection of an object; undefined if there is none. */
   get(key: string): P | undefined {
     return this.#entries.get(key)?.shown?.value;
   }
 
-  /** The projections of all objects, in no particular order. */
+  /** Returns the projections of all objects, in no particular order. */
   list(): P[] {
     return [...this.#entries.values()].flatMap(({ shown }) => shown ? [shown.value] : []);
   }
 
-  /** All projections that the index finds under a value; none is an empty array. */
+  /** Returns all projections with a value in the index; an empty array if there are none. */
   index(name: I, value: string): P[] {
     return Array.from(this.#indexes.get(name)?.keys(value) ?? [], (key) => this.#entries.get(key)!.shown!.value);
   }
 
   /**
    * Calls the listener with each change from now on, before the call that made the change returns; changes made by
-   * listeners follow in order. Returns what ends the subscription.
+   * listeners follow in order. Returns a function that ends the subscription.
    */
   subscribe(listener: Listener<StoreChange<P>>): () => void {
     return this.#changes.subscribe(listener);
   }
 
-  /** Calls the listener with each object that can't be read, once for each reason, as {@linkcode Store.subscribe} does. */
+  /** Calls the listener with each unreadable object, once for each reason, like {@linkcode Store.subscribe}. */
   onUnreadable(listener: Listener<Unreadable>): () => void {
     return this.#failures.subscribe(listener);
   }
 
   /**
-   * Puts the API server's answer to a write into the store, unless the store knows better already (see the class).
-   * An answer without a comparable resource version is left to the watch. The object must be one that the reflector's
-   * selector lets in.
+   * Stores the API server's response to a write, unless the store has newer state (see the class). Ignores a response
+   * without a comparable resource version. The object must match the reflector's selector.
    */
   observe(object: T): void {
     const key = keyOf(object);
@@ -188,11 +189,11 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
   }
 
   /**
-   * Takes an object out after the API server accepted its deletion, given by the UID that the deletion was bound to.
+   * Removes an object after the API server accepted its deletion, with the UID that the deletion was bound to.
    *
-   * Does nothing when another object has the key by now, or when the stored one is already terminating. In all other
-   * cases the watch has yet to report the deletion, or, when finalizers or a grace period hold the object, its
-   * deletionTimestamp, which brings it back: so whatever the truth is, the store comes to it.
+   * Has no effect if another object has the key by now, or if the stored one is already terminating. Otherwise the
+   * watch will report the deletion or, if finalizers or a grace period hold the object, its deletionTimestamp, which
+   * restores it: the store converges to the real state either way.
    */
   forget(key: string, uid: string): void {
     const entry = this.#entries.get(key);
@@ -200,7 +201,7 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
     this.#flush();
   }
 
-  /** Takes an ADDED or MODIFIED event of the watch. */
+  /** Applies an ADDED or MODIFIED event of the watch. */
   put(object: T): void {
     const key = keyOf(object);
     const version = object?.metadata?.resourceVersion;
@@ -209,24 +210,24 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
     this.#flush();
   }
 
-  /** Takes a DELETED event of the watch, whose object carries the resource version of its deletion. */
+  /** Applies a DELETED event of the watch, whose object has the resource version of its deletion. */
   remove(object: T): void {
     const key = keyOf(object);
     const version = object?.metadata?.resourceVersion;
-    // A newer one was made by an own write since.
+    // An own write has created a newer one in the meantime.
     if (key !== undefined && !isNewer(this.#entries.get(key)?.resourceVersion, version)) this.#delete(key);
     this.advance(version);
     this.#flush();
   }
 
-  /** Takes a BOOKMARK of the watch: all changes up to this resource version have been reported. */
+  /** Applies a BOOKMARK of the watch: all changes up to this resource version have been reported. */
   advance(resourceVersion: string | undefined): void {
     if (resourceVersion && compareResourceVersions(resourceVersion, this.#reported) !== -1) {
       this.#reported = resourceVersion;
     }
   }
 
-  /** Begins to take a list of the whole collection; only its commit changes the store, by the differences. */
+  /** Starts a list of the whole collection; only its commit changes the store, by the differences. */
   listing(): Listing<T> {
     const listed = new Map<string, Entry<P>>();
     return {
@@ -239,8 +240,9 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
   }
 
   #commit(listed: ReadonlyMap<string, Entry<P>>, resourceVersion: string): void {
-    // A list older than what the watch has reported means that the server lost history, as when etcd was restored from
-    // a backup. Then nothing stored is newer than the list; it is of a history that no longer exists.
+    // A list older than the watch's last event means that the server lost history, for example because etcd was
+    // restored from a backup. Then nothing stored is newer than the list; it belongs to a history that no longer
+    // exists.
     const rewound = isNewer(this.#reported, resourceVersion);
     for (const [key, entry] of this.#entries) {
       const isOwnWrite = !rewound && isNewer(entry.resourceVersion, resourceVersion);
@@ -257,7 +259,7 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
     this.#flush();
   }
 
-  /** Whether a reported version of a stored object is that one or an older one. */
+  /** True if the stored object has this version or a newer one. */
   #isStale(key: string, version: string | undefined): boolean {
     const order = compareResourceVersions(version, this.#entries.get(key)?.resourceVersion);
     return order !== undefined && order <= 0;
@@ -315,7 +317,7 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
     this.#changes.push({ key, ...(old ? { old: old.value } : {}), ...(now ? { new: now.value } : {}) });
   }
 
-  /** Those who are told of what can't be read are told although listeners threw. */
+  /** Reports all changes. Listeners for unreadable objects are called even if other listeners threw. */
   #flush(): void {
     try {
       this.#changes.flush();
@@ -327,13 +329,13 @@ export class Store<P, I extends string = never, T extends KubernetesObject = Kub
 
 const longestWhy = 300;
 
-/** What is thrown is an error nearly always, and can be anything. */
+/** Returns the text of a thrown value, which is nearly always an error but can be anything. */
 function whyOf(error: unknown): string {
   const text = error instanceof Error ? `${error.message}` : typeof error;
   return text.length > longestWhy ? `${text.slice(0, longestWhy - 1)}…` : text;
 }
 
-/** Of an object that has a key. */
+/** Returns the identity of an object that has a key. */
 function identityOf(object: KubernetesObject): Identity {
   const { apiVersion, kind, metadata } = object;
   const { name, namespace, uid, deletionTimestamp } = metadata ?? {};
@@ -348,7 +350,7 @@ function identityOf(object: KubernetesObject): Identity {
   };
 }
 
-/** `namespace/name`, or `name` for a cluster-scoped object; undefined for one without a name. */
+/** Returns `namespace/name`, or `name` for a cluster-scoped object; undefined for one without a name. */
 export function keyOf(object: KubernetesObject): string | undefined {
   const { namespace, name } = object?.metadata ?? {};
   if (!name) return undefined;

@@ -1,4 +1,4 @@
-/** The keys of a store by the values that a function finds in their projections. */
+/** Index of a store: its keys by the values that a function returns for their projections. */
 export class StoreIndex {
   readonly #keys = new Map<string, Set<string>>();
 

@@ -35,7 +35,7 @@ function newStore() {
     if (change.new === undefined) replayed.delete(change.key);
     else replayed.set(change.key, change.new);
   });
-  /** Changes since the last call. */
+  /** Returns the changes since the last call. */
   const changes = () => log.splice(0);
   return { store, changes };
 }
@@ -44,21 +44,21 @@ function describe({ key, old, new: now }: StoreChange<Projection>): string {
   return `${key}: ${old?.version ?? "none"} → ${now?.version ?? "none"}`;
 }
 
-/** Puts a list into the store. */
+/** Applies a list to the store. */
 function list(store: Store<Projection, "owner", Thing>, resourceVersion: string, ...things: Thing[]) {
   const listing = store.listing();
   for (const thing of things) listing.add(thing);
   listing.commit(resourceVersion);
 }
 
-Deno.test("keys are namespace/name, or name for a cluster-scoped object", () => {
+Deno.test("store: keys: namespace/name, or name for a cluster-scoped object", () => {
   assert.equal(keyOf({ metadata: { name: "a", namespace: "ns" } }), "ns/a");
   assert.equal(keyOf({ metadata: { name: "a" } }), "a");
   assert.equal(keyOf({ metadata: {} }), undefined);
   assert.equal(keyOf({}), undefined);
 });
 
-Deno.test("a list changes the store by the differences only", () => {
+Deno.test("store: list: only the differences change the store", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "1"), thing("b", "2"), thing("c", "3"));
   assert.deepEqual(changes(), ["a: none → 1", "b: none → 2", "c: none → 3"]);
@@ -67,7 +67,7 @@ Deno.test("a list changes the store by the differences only", () => {
   assert.deepEqual([store.size, store.resourceVersion], [3, "20"]);
 });
 
-Deno.test("a listing changes nothing before its commit", () => {
+Deno.test("store: listing before its commit: changes nothing", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "1"));
   changes();
@@ -75,7 +75,7 @@ Deno.test("a listing changes nothing before its commit", () => {
   assert.deepEqual([store.size, store.resourceVersion, changes()], [1, "10", []]);
 });
 
-Deno.test("a watch adds, changes and deletes, and a repeated event changes nothing", () => {
+Deno.test("store: watch events: add, change and delete; a repeated one changes nothing", () => {
   const { store, changes } = newStore();
   list(store, "10");
   store.put(thing("a", "11"));
@@ -87,7 +87,7 @@ Deno.test("a watch adds, changes and deletes, and a repeated event changes nothi
   assert.equal(store.resourceVersion, "13");
 });
 
-Deno.test("a bookmark moves the version to resume from, never back", () => {
+Deno.test("store: bookmark: moves the version to resume from, never back", () => {
   const { store } = newStore();
   list(store, "10");
   store.advance("99");
@@ -96,7 +96,7 @@ Deno.test("a bookmark moves the version to resume from, never back", () => {
   assert.equal(store.resourceVersion, "100");
 });
 
-Deno.test("an own write is seen at once, and the watch's word on it changes nothing more", () => {
+Deno.test("store: own write: visible at once, its watch event changes nothing", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "1"));
   changes();
@@ -109,14 +109,14 @@ Deno.test("an own write is seen at once, and the watch's word on it changes noth
   assert.equal(store.resourceVersion, "12");
 });
 
-Deno.test("an own write doesn't move the version to resume from, since others' writes before it are yet to come", () => {
+Deno.test("store: own write: doesn't move the version to resume from, because others' earlier writes are still to come", () => {
   const { store } = newStore();
   list(store, "10");
   store.observe(thing("a", "15"));
   assert.equal(store.resourceVersion, "10");
 });
 
-Deno.test("the answer to an own write that is older than what the watch told is ignored", () => {
+Deno.test("store: response to an own write is older than the watch: ignored", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "9"));
   store.put(thing("a", "12"));
@@ -125,7 +125,7 @@ Deno.test("the answer to an own write that is older than what the watch told is 
   assert.deepEqual(changes(), []);
 });
 
-Deno.test("the watch's older events don't undo an own write", () => {
+Deno.test("store: older watch events after an own write: don't undo it", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "9"));
   store.observe(thing("a", "12"));
@@ -134,7 +134,7 @@ Deno.test("the watch's older events don't undo an own write", () => {
   assert.deepEqual(changes(), []);
 });
 
-Deno.test("an own write of an object that was deleted meanwhile doesn't bring it back", () => {
+Deno.test("store: own write of an object that was deleted meanwhile: not restored", () => {
   const { store, changes } = newStore();
   list(store, "10");
   store.put(thing("a", "11"));
@@ -144,7 +144,7 @@ Deno.test("an own write of an object that was deleted meanwhile doesn't bring it
   assert.deepEqual(changes(), []);
 });
 
-Deno.test("the deletion of an object's predecessor doesn't take out what was written since", () => {
+Deno.test("store: deletion of an object's predecessor: the new object stays", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "9"));
   store.observe(thing("a", "13", { uid: "second" }));
@@ -154,7 +154,7 @@ Deno.test("the deletion of an object's predecessor doesn't take out what was wri
   assert.deepEqual(changes(), []);
 });
 
-Deno.test("a list older than an own write leaves it alone, a later one has the last word", () => {
+Deno.test("store: list older than an own write: the write stays; a later list wins", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "9"));
   const listing = store.listing();
@@ -168,7 +168,7 @@ Deno.test("a list older than an own write leaves it alone, a later one has the l
   assert.deepEqual(changes(), ["b: 13 → none"]);
 });
 
-Deno.test("own writes before the first list are kept as long as they are newer than it", () => {
+Deno.test("store: own writes before the first list: kept if newer than it", () => {
   const { store, changes } = newStore();
   store.observe(thing("old", "5"));
   store.observe(thing("new", "15"));
@@ -177,7 +177,7 @@ Deno.test("own writes before the first list are kept as long as they are newer t
   assert.deepEqual(changes(), ["old: 5 → none"]);
 });
 
-Deno.test("a list of a restored backup replaces everything, though its versions are older", () => {
+Deno.test("store: list of a restored backup: replaces everything, although its versions are older", () => {
   const { store, changes } = newStore();
   list(store, "100", thing("a", "90"), thing("b", "95"));
   changes();
@@ -186,14 +186,14 @@ Deno.test("a list of a restored backup replaces everything, though its versions 
   assert.equal(store.resourceVersion, "50");
 });
 
-Deno.test("a list shows a recreated object even if versions can't be ordered", () => {
+Deno.test("store: versions can't be compared: a list still shows a recreated object", () => {
   const { store, changes } = newStore();
   list(store, "x", thing("a", "same"));
   list(store, "y", thing("a", "same", { uid: "second" }));
   assert.deepEqual(changes(), ["a: none → same", "a: same → same"]);
 });
 
-Deno.test("an own deletion is seen at once, and the watch's word on it changes nothing more", () => {
+Deno.test("store: own deletion: visible at once, its watch event changes nothing", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "9"));
   changes();
@@ -203,7 +203,7 @@ Deno.test("an own deletion is seen at once, and the watch's word on it changes n
   assert.deepEqual(changes(), []);
 });
 
-Deno.test("an own deletion doesn't take out the object's successor", () => {
+Deno.test("store: own deletion of an object's predecessor: the new object stays", () => {
   const { store, changes } = newStore();
   list(store, "10", thing("a", "9"));
   store.put(thing("a", "12", { uid: "second" }));
@@ -213,7 +213,7 @@ Deno.test("an own deletion doesn't take out the object's successor", () => {
   assert.deepEqual(changes(), []);
 });
 
-Deno.test("an object that its finalizers hold comes back after an own deletion, whichever is first", () => {
+Deno.test("store: own deletion of an object with finalizers: the watch restores it, in any order", () => {
   const terminating = thing("a", "11", { deletionTimestamp: "2026-01-01T00:00:00Z" });
   for (const watchFirst of [true, false]) {
     const { store } = newStore();
@@ -225,7 +225,7 @@ Deno.test("an object that its finalizers hold comes back after an own deletion, 
   }
 });
 
-Deno.test("objects without a name, a version or metadata don't hurt", () => {
+Deno.test("store: objects without a name, version or metadata: harmless", () => {
   const { store, changes } = newStore();
   list(store, "10", {}, { metadata: {} }, { metadata: { name: "bare" } });
   store.put({});
@@ -239,7 +239,7 @@ Deno.test("objects without a name, a version or metadata don't hurt", () => {
   assert.equal(store.size, 0);
 });
 
-Deno.test("an index finds projections under each of their values, and follows changes", () => {
+Deno.test("store: index: finds projections by each of their values, and follows changes", () => {
   const { store } = newStore();
   const owned = (value: string) => store.index("owner", value).map((projection) => projection.version).sort();
   list(store, "10", thing("a", "1", { owners: ["x", "y"] }), thing("b", "2", { owners: ["x"] }), thing("c", "3"));
@@ -252,7 +252,7 @@ Deno.test("an index finds projections under each of their values, and follows ch
   assert.deepEqual(owned("z"), ["15"]);
 });
 
-Deno.test("a change that a listener causes is told to all listeners after the one that caused it", () => {
+Deno.test("store: listener causes a change: reported to all listeners after the current one", () => {
   const { store } = newStore();
   const first: string[] = [];
   const second: string[] = [];
@@ -269,7 +269,7 @@ Deno.test("a change that a listener causes is told to all listeners after the on
   assert.deepEqual([first.length, second.length], [3, 2]);
 });
 
-Deno.test("a listener that throws keeps nothing from the others and is reported", () => {
+Deno.test("store: listener throws: reported, other listeners are called", () => {
   const { store } = newStore();
   const told: string[] = [];
   store.subscribe(() => {
@@ -282,7 +282,7 @@ Deno.test("a listener that throws keeps nothing from the others and is reported"
   assert.equal(told.length, 3);
 });
 
-/** A store in which things without owners can't be read, and those owned by "odd" not be found. */
+/** A store in which things without owners can't be read, and things owned by "odd" can't be indexed. */
 function strictStore(standIn?: () => Projection) {
   const store = new Store({
     project: ({ metadata, owners }: Thing): Projection => {
@@ -304,7 +304,7 @@ function strictStore(standIn?: () => Projection) {
   return { store, told, changes };
 }
 
-Deno.test("an object that can't be read is left out and named, and the others of its list are there", () => {
+Deno.test("store: object can't be read: ignored and reported, others of its list are stored", () => {
   const { store, told } = strictStore();
   list(store, "10", thing("a", "1"), thing("b", "2", { owners: ["x"] }), thing("c", "3", { owners: ["odd"] }));
   assert.deepEqual([store.size, store.list().length, store.index("owner", "x").length], [1, 1, 1]);
@@ -313,13 +313,13 @@ Deno.test("an object that can't be read is left out and named, and the others of
   assert.equal(store.get("a"), undefined);
 });
 
-Deno.test("what was known of an object goes when it can't be read any more, and comes back when it can", () => {
+Deno.test("store: object becomes unreadable and readable again: removed, then stored again", () => {
   const { store, told, changes } = strictStore();
   store.put(thing("a", "1", { owners: ["x"] }));
   store.put(thing("a", "2"));
   store.put(thing("a", "3"));
   assert.deepEqual([store.list(), store.index("owner", "x"), store.size], [[], [], 0]);
-  // An old version, told late.
+  // An old version, reported late.
   store.put(thing("a", "1", { owners: ["x"] }));
   assert.deepEqual([store.list(), told], [[], ["a: a has no owners"]]);
   store.put(thing("a", "4", { owners: ["y"] }));
@@ -330,7 +330,7 @@ Deno.test("what was known of an object goes when it can't be read any more, and 
   assert.deepEqual(changes, ["a: none → 1", "a: 1 → none", "a: none → 4", "a: 4 → none"]);
 });
 
-Deno.test("what stands for an object that can't be read is found as any other, and it is named all the same", () => {
+Deno.test("store: unreadable object with a replacement: found like any other, and reported", () => {
   const { store, told } = strictStore(() => ({ version: "?", owners: ["nobody"] }));
   store.put(thing("a", "1"));
   assert.deepEqual([store.get("a")?.version, store.index("owner", "nobody").length, store.size], ["?", 1, 1]);
@@ -340,7 +340,7 @@ Deno.test("what stands for an object that can't be read is found as any other, a
   assert.deepEqual([none.size, none.unreadable.length], [0, 1]);
 });
 
-Deno.test("what isn't an object, or whose metadata isn't, is passed over", () => {
+Deno.test("store: no object or no metadata: ignored", () => {
   const { store, told } = strictStore();
   for (const odd of [null, undefined, 7, "text", [], {}, { metadata: null }, { metadata: 7 }] as unknown as Thing[]) {
     store.put(odd);

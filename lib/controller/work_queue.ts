@@ -3,54 +3,55 @@ import { exponentialBackoff, type RandomSource } from "./backoff.ts";
 import { InstantHeap } from "./instant_heap.ts";
 import { KeyQueueLane } from "./key_queue_lane.ts";
 
-/** What a {@linkcode WorkQueue} is made with. */
+/** Options of a {@linkcode WorkQueue}. */
 export interface WorkQueueOptions {
-  /** Says when keys are due. */
+  /** Clock for due times. */
   clock: Clock;
-  /** Source of the jitter of retries (default `Math.random`). */
+  /** Source of the retries' jitter (default `Math.random`). */
   random?: RandomSource;
 }
 
-/** How a key is entered. */
+/** Options for adding a key. */
 export interface AddOptions {
-  /** Goes before all keys that are not urgent. For work that is late the moment it is due, such as what ends a grant. */
+  /**
+   * Goes before all keys that are not urgent. For work that is late as soon as it is due, such as the end of a grant.
+   */
   urgent?: boolean | undefined;
   /**
-   * Goes before the keys that are neither this nor urgent. For a key of which much is done already and that waited for
-   * somebody else: in a burst, what was begun comes to its end before more is begun.
+   * Goes before keys that are neither this nor urgent. For a key with most of its work done that waited for somebody
+   * else: in a burst, work in progress is finished before more is started.
    */
   begun?: boolean | undefined;
 }
 
-/** The lanes, the first to go first. */
+/** Lanes, in order of priority. */
 const lanes = { urgent: 0, begun: 1, normal: 2 } as const;
 type Priority = typeof lanes[keyof typeof lanes];
 
 const laneOf = ({ urgent, begun }: AddOptions): Priority => lanes[urgent ? "urgent" : begun ? "begun" : "normal"];
 
-/** When a failed key is tried again. */
+/** Options for retrying a failed key. */
 export interface RetryOptions {
-  /** Exactly this many milliseconds from now, as a server's Retry-After asks, instead of the key's backoff. */
+  /** Exact delay in milliseconds, such as a server's Retry-After, instead of the key's backoff. */
   afterMs?: number | undefined;
 }
 
 /**
  * A queue of keys to reconcile. It guarantees:
  *
- * - **Never two at once.** A key that was taken isn't given out again before {@linkcode WorkQueue.done}; a key that falls
- *   due meanwhile is given out again after it.
- * - **Nothing lost.** After each `add` the key is taken at least once; after each `addAt` and `retry` at least once at or
- *   before the time asked for. A run at an earlier time takes the place of all those asked for before it was taken, or
- *   before it said with {@linkcode WorkQueue.looked} that it has looked again: reconciling is level-triggered and says
- *   anew when it wants to run next.
+ * - **Never two at once.** A key that was taken isn't given out again before {@linkcode WorkQueue.done}; a key that
+ *   falls due in the meantime is given out again after it.
+ * - **Nothing lost.** After each `add` the key is taken at least once; after each `addAt` and `retry` at least once
+ *   at or before that time. An earlier run replaces all requests made before the key was taken, or before {@linkcode
+ *   WorkQueue.looked} was called: reconciling is level-triggered and requests its next run itself.
  * - **Earliest wins.** A key waits for one instant; a later one never postpones it.
- * - **In order of arrival**, urgent keys first, then those that were begun.
+ * - **In order of arrival**: first urgent keys, then those already begun.
  *
- * Instants of {@linkcode WorkQueue.addAt} are wall-clock times, and the clock is looked at again at least every 30 s, so
- * that a suspended machine or a corrected clock delays a key by no more, and instants beyond the 2³¹−1 ms that a timer
- * can hold work. Delays of {@linkcode WorkQueue.retry} run on the monotonic clock, which corrections don't touch.
+ * Instants of {@linkcode WorkQueue.addAt} are wall-clock times. The clock is read again at least every 30 s, so that
+ * a suspended machine or a corrected clock delays a key by no more, and instants beyond the 2³¹−1 ms of a timer work.
+ * Delays of {@linkcode WorkQueue.retry} use the monotonic clock, which corrections don't affect.
  *
- * The queue holds a timer only while someone waits in {@linkcode WorkQueue.take}, so it needs no closing.
+ * The queue holds a timer only while {@linkcode WorkQueue.take} waits, so it needs no closing.
  *
  * @example
  * ```ts
@@ -77,83 +78,83 @@ export class WorkQueue<K extends string = string> {
   /** Keys by monotonic instant. */
   readonly #retries = new InstantHeap<K>();
   readonly #failures = new Map<K, number>();
-  /** Keys that were taken, with the lane that `done` has to enter them into; `idle` is none. */
+  /** Taken keys, with the lane that `done` adds them to; `idle`: none. */
   readonly #taken = new Map<K, Priority | "idle">();
   readonly #takers = new Set<(key: K) => void>();
-  /** The one timer, with the monotonic instant it fires at. */
+  /** The only timer, with the monotonic instant at which it fires. */
   #timer: { at: number; handle: Timer } | undefined;
 
-  /** Begins empty. Takes the clock that its keys fall due by. */
+  /** Creates an empty queue. */
   constructor(options: WorkQueueOptions) {
     this.#clock = options.clock;
     this.#random = options.random ?? Math.random;
   }
 
-  /** How many keys are due and wait to be taken. */
+  /** Number of keys that are due and not taken. */
   get depth(): number {
     this.#collectDue();
     return this.#lanes.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Whether an urgent key is due and waits to be taken. */
+  /** True if an urgent key is due and not taken. */
   get hasUrgent(): boolean {
     this.#collectDue();
     return this.#lanes[lanes.urgent]!.size > 0;
   }
 
-  /** Whether no key is due or taken. */
+  /** True if no key is due or taken. */
   get isIdle(): boolean {
     return this.#taken.size === 0 && this.depth === 0;
   }
 
-  /** How many keys wait for an instant or a retry; one that waits for both, or is due already, counts for each. */
+  /** Number of keys that wait for an instant or a retry; a key with both, or already due, counts for each. */
   get waiting(): number {
     this.#collectDue();
     return this.#instants.size + this.#retries.size;
   }
 
-  /** How many keys have failed since they last succeeded. */
+  /** Number of keys that have failed since they last succeeded. */
   get failing(): number {
     return this.#failures.size;
   }
 
-  /** Enters a key to be taken as soon as possible. A key that is already due keeps its place, or moves to an earlier lane. */
+  /** Adds a key, due at once. A key that is already due keeps its place, or moves to an earlier lane. */
   add(key: K, options: AddOptions = {}): void {
     this.#enter(key, laneOf(options));
     this.#serve();
   }
 
   /**
-   * Enters a key to be taken when the wall clock shows `epochMs` (milliseconds since 1970), at once when it is past.
+   * Adds a key, due when the wall clock shows `epochMs` (milliseconds since 1970), at once if that is past.
    *
-   * @throws {RangeError} when `epochMs` is not a finite number.
+   * @throws {RangeError} if `epochMs` is not a finite number.
    */
   addAt(key: K, epochMs: number, options: Pick<AddOptions, "urgent"> = {}): void {
     if (!Number.isFinite(epochMs)) {
-      throw new RangeError(`Key ${key} can't be queued for the instant ${epochMs}: give milliseconds since 1970.`);
+      throw new RangeError(`Key ${key} can't be queued for the instant ${epochMs}: must be milliseconds since 1970.`);
     }
     this.#instants.add(key, epochMs, options.urgent ?? false);
     this.#serve();
   }
 
   /**
-   * Enters a key that failed, to be tried again after a delay that doubles with each call since the last
-   * {@linkcode WorkQueue.forget}, from 100 ms to 60 s, of which a random half is taken off at most. With `afterMs`, the
-   * delay is exactly that and the count of failures stays.
+   * Adds a failed key, due after a delay that doubles with each call since the last {@linkcode WorkQueue.forget},
+   * from 100 ms to 60 s, reduced by a random amount of up to half. With `afterMs`, the delay is exactly that and the
+   * number of failures is unchanged.
    */
   retry(key: K, options: RetryOptions = {}): void {
     this.#retries.add(key, this.#clock.monotonic() + (options.afterMs ?? this.#nextBackoff(key)));
     this.#serve();
   }
 
-  /** Forgets a key's failures: its next retry comes after the shortest delay. */
+  /** Resets a key's failures: its next retry has the shortest delay. */
   forget(key: K): void {
     this.#failures.delete(key);
   }
 
   /**
-   * Resolves to the next due key once there is one, in the order in which takers came. The caller must call
-   * {@linkcode WorkQueue.done} with it. Rejects with the signal's reason when that aborts first.
+   * Resolves to the next due key, in the order of the calls. The caller must call {@linkcode WorkQueue.done} with it.
+   * Rejects with the signal's reason if that aborts first.
    */
   take(signal: AbortSignal): Promise<K> {
     return new Promise((resolve, reject) => {
@@ -174,9 +175,9 @@ export class WorkQueue<K extends string = string> {
   }
 
   /**
-   * Gives a taken key back.
+   * Returns a taken key.
    *
-   * @throws {Error} when the key isn't taken, since someone else may have it by then.
+   * @throws {Error} if the key isn't taken, because another caller may have it by then.
    */
   done(key: K): void {
     const state = this.#taken.get(key);
@@ -187,8 +188,8 @@ export class WorkQueue<K extends string = string> {
   }
 
   /**
-   * Says that whoever has taken the key has just looked at all that it stands for, and found nothing left to do: what
-   * entered it again since it was taken, such as its own writes, needs no further run.
+   * Notes that the holder of a taken key has just observed its whole state and found nothing to do: requests since it
+   * was taken, such as those caused by its own writes, need no further run.
    */
   looked(key: K): void {
     if (this.#taken.has(key)) this.#taken.set(key, "idle");
@@ -212,12 +213,12 @@ export class WorkQueue<K extends string = string> {
     this.#lanes[lane]!.add(key);
   }
 
-  /** Takes out the key that goes first. */
+  /** Removes and returns the first key. */
   #shift(): K | undefined {
     return this.#lanes.find(({ size }) => size > 0)?.shift();
   }
 
-  /** Moves keys whose time has come into the lanes. */
+  /** Moves due keys into the lanes. */
   #collectDue(): void {
     this.#collect(this.#instants, this.#clock.now());
     this.#collect(this.#retries, this.#clock.monotonic());
@@ -230,7 +231,7 @@ export class WorkQueue<K extends string = string> {
     }
   }
 
-  /** Gives due keys to takers, and sets the timer if some of them have to wait on. */
+  /** Gives due keys to waiting callers, and sets the timer if some have to wait. */
   #serve(): void {
     if (this.#takers.size > 0) this.#collectDue();
     for (const taker of this.#takers) {
@@ -257,7 +258,7 @@ export class WorkQueue<K extends string = string> {
     }
     const chunk = Math.min(Math.max(delay, 0), MAX_SLEEP_MS);
     const at = this.#clock.monotonic() + chunk;
-    // A timer that fires too early only looks again: moving it with each key that goes would cost more.
+    // A timer that fires early is harmless: moving it with each removed key would cost more.
     if (this.#timer !== undefined && this.#timer.at <= at) return;
     this.#timer?.handle.cancel();
     const handle = this.#clock.setTimer(chunk, () => {
@@ -268,5 +269,5 @@ export class WorkQueue<K extends string = string> {
   }
 }
 
-/** The longest sleep before the wall clock is looked at again. */
+/** Maximum sleep before the wall clock is read again. */
 const MAX_SLEEP_MS = 30_000;

@@ -4,8 +4,8 @@ import { FakeClock } from "../clock/mod.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 /**
- * The queue's contract, written down naively: each request is kept as it came, and what is to come next is searched for.
- * Times are on the fake clock's scales; with `random: () => 0` backoff is exactly 100 ms · 2ⁿ⁻¹.
+ * The queue's contract in a naive form: all requests are kept, and the next key is searched for. Times are on the
+ * fake clock's scales; with `random: () => 0` the backoff is exactly 100 ms · 2ⁿ⁻¹.
  */
 class Model {
   now = 0;
@@ -24,7 +24,7 @@ class Model {
     return at <= this[scale];
   }
 
-  /** Keys that may be taken now. */
+  /** Returns the keys that may be taken now. */
   dueKeys(): Set<string> {
     return new Set(this.requests.filter((r) => this.isDue(r) && !this.taken.has(r.key)).map((r) => r.key));
   }
@@ -38,7 +38,7 @@ class Model {
     return this.requests.some((r) => r.key === key && r.urgent && this.isDue(r));
   }
 
-  /** One urgent request, due or not, makes all of the key urgent: the queue keeps one instant for it. */
+  /** True if the key has an urgent request, due or not: the queue keeps one instant for all of a key's requests. */
   mayGoFirst(key: string): boolean {
     return this.requests.some((r) => r.key === key && r.urgent);
   }
@@ -72,7 +72,7 @@ const command = fc.oneof(
   fc.record({ do: fc.constant("step" as const), ms: fc.integer({ min: -50_000, max: 50_000 }) }),
 );
 
-Deno.test("the queue keeps its contract: never two at once, nothing lost, never early, urgent first", async () => {
+Deno.test("work queue: random operations: never two at once, nothing lost, never early, urgent first", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(command, { maxLength: 60 }), async (commands) => {
       const clock = new FakeClock(1_000_000);
@@ -147,7 +147,7 @@ Deno.test("the queue keeps its contract: never two at once, nothing lost, never 
             await clock.advance(command.ms);
             break;
           case "step":
-            // What a step makes due stays due when the clock is set back, so the queue is asked at each step (tick).
+            // A key stays due when the clock is set back, so the queue is checked after each step (tick).
             clock.step(command.ms);
             for (const r of model.requests) if (r.scale === "now" && r.at <= clock.now()) r.at = -Infinity;
             break;
@@ -155,7 +155,7 @@ Deno.test("the queue keeps its contract: never two at once, nothing lost, never 
         for (const r of model.requests) if (r.at <= clock[r.scale]()) r.at = -Infinity;
         tick();
       }
-      // Nothing lost: after all instants, whatever is asked for comes, and then nothing more.
+      // Nothing lost: after all instants, every requested key is given out, and then no other.
       for (const key of [...model.taken]) done(key);
       clock.step(200_000);
       await clock.advance(60_000);

@@ -9,7 +9,7 @@ function queueWithClock() {
   return { clock, queue: new WorkQueue({ clock, random: () => 0 }) };
 }
 
-/** Takes until nothing is due, and gives everything back. */
+/** Takes and returns keys until none is due. */
 async function drain(queue: WorkQueue): Promise<string[]> {
   const keys: string[] = [];
   while (queue.depth > 0) {
@@ -20,20 +20,20 @@ async function drain(queue: WorkQueue): Promise<string[]> {
   return keys;
 }
 
-/** A taker that notes which key it got. */
+/** Starts a take and records its key. */
 function taker(queue: WorkQueue, signal = never) {
   const taken: { key?: string } = {};
   queue.take(signal).then((key) => taken.key = key, () => {});
   return taken;
 }
 
-Deno.test("keys come in the order they were added, each once", async () => {
+Deno.test("work queue: added keys: taken in order, each once", async () => {
   const { queue } = queueWithClock();
   for (const key of ["a", "b", "a", "c", "b"]) queue.add(key);
   assert.deepEqual(await drain(queue), ["a", "b", "c"]);
 });
 
-Deno.test("urgent keys go before all others, and a key that is due can become urgent but not lose it", async () => {
+Deno.test("work queue: urgent keys: taken first; a due key can become urgent, not the reverse", async () => {
   const { queue } = queueWithClock();
   for (const key of ["a", "b", "c"]) queue.add(key);
   queue.add("x", { urgent: true });
@@ -42,7 +42,7 @@ Deno.test("urgent keys go before all others, and a key that is due can become ur
   assert.deepEqual(await drain(queue), ["x", "c", "a", "b"]);
 });
 
-Deno.test("it says whether something urgent is due, and not when that was taken or is still to come", async () => {
+Deno.test("work queue: hasUrgent: true only while an urgent key is due and not taken", async () => {
   const { clock, queue } = queueWithClock();
   queue.add("usual");
   queue.addAt("late", clock.now() + 1000, { urgent: true });
@@ -53,7 +53,7 @@ Deno.test("it says whether something urgent is due, and not when that was taken 
   assert.equal(queue.hasUrgent, false);
 });
 
-Deno.test("it is idle when no key is due or taken", async () => {
+Deno.test("work queue: isIdle: true while no key is due or taken", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("later", clock.now() + 1000);
   assert.equal(queue.isIdle, true);
@@ -65,7 +65,7 @@ Deno.test("it is idle when no key is due or taken", async () => {
   assert.equal(queue.isIdle, true);
 });
 
-Deno.test("what was begun goes before what was not, also when it was added while it was taken", async () => {
+Deno.test("work queue: begun keys: taken before others, also if added while taken", async () => {
   const { queue } = queueWithClock();
   queue.add("a");
   await queue.take(never);
@@ -79,7 +79,7 @@ Deno.test("what was begun goes before what was not, also when it was added while
   assert.deepEqual(await drain(queue), ["d", "c", "a", "b"]);
 });
 
-Deno.test("a key that is added while it is taken comes again after done, and not before", async () => {
+Deno.test("work queue: key added while taken: due again after done", async () => {
   const { queue } = queueWithClock();
   queue.add("a");
   await queue.take(never);
@@ -88,10 +88,10 @@ Deno.test("a key that is added while it is taken comes again after done, and not
   queue.add("b");
   assert.equal(queue.depth, 1);
   queue.done("a");
-  assert.deepEqual(await drain(queue), ["a", "b"], "a was urgent when it was added again");
+  assert.deepEqual(await drain(queue), ["a", "b"], "a was added again as urgent");
 });
 
-Deno.test("a key that was added before its taker looked doesn't come again, one that was added after does", async () => {
+Deno.test("work queue: looked: drops earlier requests, keeps later ones", async () => {
   const { clock, queue } = queueWithClock();
   queue.add("a");
   await queue.take(never);
@@ -101,14 +101,14 @@ Deno.test("a key that was added before its taker looked doesn't come again, one 
   queue.done("a");
   assert.deepEqual(await drain(queue), []);
   await clock.advance(500);
-  assert.equal(await queue.take(never), "a", "its instant is yet to come");
+  assert.equal(await queue.take(never), "a", "its instant is kept");
   queue.looked("a");
   queue.add("a");
   queue.done("a");
   assert.deepEqual(await drain(queue), ["a"]);
 });
 
-Deno.test("a key comes at its instant and not before", async () => {
+Deno.test("work queue: instant: due exactly then", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("a", clock.now() + 500);
   const taken = taker(queue);
@@ -118,7 +118,7 @@ Deno.test("a key comes at its instant and not before", async () => {
   assert.deepEqual([taken.key, queue.waiting, clock.pending], ["a", 0, 0]);
 });
 
-Deno.test("of several instants the earliest wins", async () => {
+Deno.test("work queue: several instants: the earliest wins", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("a", clock.now() + 500);
   queue.addAt("a", clock.now() + 900);
@@ -132,10 +132,10 @@ Deno.test("of several instants the earliest wins", async () => {
   assert.equal(second.key, "a");
   queue.done("a");
   queue.done("b");
-  assert.equal(queue.waiting, 0, "later instants went with the earlier run");
+  assert.equal(queue.waiting, 0, "the earlier run replaced later instants");
 });
 
-Deno.test("an earlier instant comes on time when someone waits for a later one already", async () => {
+Deno.test("work queue: earlier instant while a take waits for a later one: on time", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("late", clock.now() + 1000);
   const taken = taker(queue);
@@ -145,7 +145,7 @@ Deno.test("an earlier instant comes on time when someone waits for a later one a
   assert.equal(taken.key, "early");
 });
 
-Deno.test("a run takes the place of instants asked for before it, not of those asked for while it runs", async () => {
+Deno.test("work queue: run: replaces instants requested before it, not during it", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("a", clock.now() + 500);
   queue.add("a");
@@ -160,7 +160,7 @@ Deno.test("a run takes the place of instants asked for before it, not of those a
   assert.equal(taken.key, "a");
 });
 
-Deno.test("an instant that falls due while the key is taken brings it again after done", async () => {
+Deno.test("work queue: instant falls due while the key is taken: due again after done", async () => {
   const { clock, queue } = queueWithClock();
   queue.add("a");
   await queue.take(never);
@@ -173,7 +173,7 @@ Deno.test("an instant that falls due while the key is taken brings it again afte
   assert.equal(taken.key, "a");
 });
 
-Deno.test("an urgent instant overtakes keys that became due before, also for a key among them", async () => {
+Deno.test("work queue: urgent instant: goes before keys that became due earlier", async () => {
   const { clock, queue } = queueWithClock();
   for (const key of ["a", "b", "c"]) queue.add(key);
   queue.addAt("c", clock.now() + 10, { urgent: true });
@@ -182,7 +182,7 @@ Deno.test("an urgent instant overtakes keys that became due before, also for a k
   assert.deepEqual(await drain(queue), ["x", "c", "a", "b"]);
 });
 
-Deno.test("an instant that is past is due at once; one that is no number is refused", async () => {
+Deno.test("work queue: past instant: due at once; not a number: refused", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("a", clock.now() - 5);
   assert.deepEqual(await drain(queue), ["a"]);
@@ -190,7 +190,7 @@ Deno.test("an instant that is past is due at once; one that is no number is refu
   assert.throws(() => queue.addAt("a", Infinity), RangeError);
 });
 
-Deno.test("an instant a year ahead comes on time, with a single timer of at most 30 s", async () => {
+Deno.test("work queue: instant a year ahead: on time, with a single timer of at most 30 s", async () => {
   const delays: number[] = [];
   class RecordingClock extends FakeClock {
     override setTimer(afterMs: number, fire: () => void) {
@@ -213,7 +213,7 @@ Deno.test("an instant a year ahead comes on time, with a single timer of at most
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a wall clock that jumps ahead (a suspend, a correction) is noticed within 30 s", async () => {
+Deno.test("work queue: wall clock jumps ahead (suspend, correction): noticed within 30 s", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("a", clock.now() + 3_600_000);
   const taken = taker(queue);
@@ -223,7 +223,7 @@ Deno.test("a wall clock that jumps ahead (a suspend, a correction) is noticed wi
   assert.equal(taken.key, "a");
 });
 
-Deno.test("a wall clock that is set back postpones an instant, but not a retry", async () => {
+Deno.test("work queue: wall clock is set back: postpones an instant, not a retry", async () => {
   const { clock, queue } = queueWithClock();
   queue.addAt("instant", clock.now() + 1000);
   queue.retry("retry");
@@ -238,7 +238,7 @@ Deno.test("a wall clock that is set back postpones an instant, but not a retry",
   assert.equal(second.key, "instant");
 });
 
-Deno.test("retries double from 100 ms to 60 s, until the key is forgotten", async () => {
+Deno.test("work queue: retries: delay doubles from 100 ms to 60 s until forget", async () => {
   const { clock, queue } = queueWithClock();
   const delayOfRetry = async () => {
     queue.retry("a");
@@ -259,7 +259,7 @@ Deno.test("retries double from 100 ms to 60 s, until the key is forgotten", asyn
   assert.equal(await delayOfRetry(), 100);
 });
 
-Deno.test("jitter takes off up to half of a retry's delay", async () => {
+Deno.test("work queue: jitter: reduces a retry's delay by up to half", async () => {
   const clock = new FakeClock();
   const queue = new WorkQueue({ clock, random: () => 0.999_999 });
   queue.retry("a");
@@ -270,7 +270,7 @@ Deno.test("jitter takes off up to half of a retry's delay", async () => {
   assert.equal(taken.key, "a");
 });
 
-Deno.test("a retry after a given time comes then, and counts for no backoff", async () => {
+Deno.test("work queue: retry with afterMs: due then, backoff is unchanged", async () => {
   const { clock, queue } = queueWithClock();
   queue.retry("a", { afterMs: 7000 });
   const first = taker(queue);
@@ -285,7 +285,7 @@ Deno.test("a retry after a given time comes then, and counts for no backoff", as
   assert.equal(second.key, "a");
 });
 
-Deno.test("a change doesn't wait for a key's retry", async () => {
+Deno.test("work queue: add during a retry's delay: due at once", async () => {
   const { queue } = queueWithClock();
   queue.retry("a");
   queue.add("a");
@@ -293,7 +293,7 @@ Deno.test("a change doesn't wait for a key's retry", async () => {
   assert.equal(queue.waiting, 0);
 });
 
-Deno.test("takers are served in the order they came, and one that aborts leaves nothing behind", async () => {
+Deno.test("work queue: several takes: served in order; an aborted one leaves nothing behind", async () => {
   const { clock, queue } = queueWithClock();
   const stop = new AbortController();
   const reason = new Error("stop");
@@ -310,7 +310,7 @@ Deno.test("takers are served in the order they came, and one that aborts leaves 
   await assert.rejects(queue.take(stop.signal), (error) => error === reason);
 });
 
-Deno.test("a taker that aborts takes the timer with it", () => {
+Deno.test("work queue: take is aborted: its timer is removed", () => {
   const { clock, queue } = queueWithClock();
   const stop = new AbortController();
   queue.addAt("later", clock.now() + 1000);
@@ -320,7 +320,7 @@ Deno.test("a taker that aborts takes the timer with it", () => {
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("giving back a key that isn't taken is an error", async () => {
+Deno.test("work queue: done without take: error", async () => {
   const { queue } = queueWithClock();
   assert.throws(() => queue.done("a"), /Key a is not taken/);
   queue.add("a");
@@ -328,7 +328,7 @@ Deno.test("giving back a key that isn't taken is an error", async () => {
   assert.throws(() => queue.done("a"), /Key a is not taken/);
 });
 
-Deno.test("a key that has failed counts as failing until it is forgotten", () => {
+Deno.test("work queue: failing: counts failed keys until forget", () => {
   const clock = new FakeClock();
   const queue = new WorkQueue({ clock });
   queue.retry("a");

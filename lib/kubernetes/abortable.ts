@@ -1,4 +1,4 @@
-/** Settles as the promise does; rejects with the signal's reason when that aborts first, and leaves the work to go on. */
+/** Settles like the promise, or rejects with the signal's reason if that aborts first; the work itself continues. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return await promise;
   signal.throwIfAborted();

@@ -1,6 +1,6 @@
 /**
- * The body of a response as text; undefined when it has more than `maxBytes`, of which no more is read then. What
- * counts is the body as it is when it is unpacked.
+ * Reads the body of a response as text; undefined if it has more than `maxBytes` when decompressed, in which case no
+ * more of it is read.
  *
  * @example
  * ```ts
@@ -15,12 +15,12 @@ export async function boundedText(response: Response, maxBytes: number): Promise
   const { body, headers } = response;
   if (body === null) return "";
   const length = headers.get("content-length");
-  // Read in one go, as most answers can be.
+  // Read at once, which works for most responses.
   if (length !== null && !headers.has("content-encoding") && Number(length) <= maxBytes) return await response.text();
   const decoder = new TextDecoder();
   const parts: string[] = [];
   let bytes = 0;
-  // Something on the way may have packed what was asked for as it is.
+  // A proxy may have compressed the body although it was requested uncompressed.
   const isPacked = headers.get("content-encoding") === "gzip";
   const plain = isPacked ? body.pipeThrough(new DecompressionStream("gzip")) : body;
   // Leaving the loop cancels the body.

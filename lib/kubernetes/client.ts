@@ -5,47 +5,47 @@ import { boundedText } from "./bounded_text.ts";
 import { AnswerTooLarge, apiErrorFromResponse, ConnectionError } from "./errors.ts";
 import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
 
-/** One finished exchange, for metrics. */
+/** A finished exchange, for metrics. */
 export interface RequestRecord {
   /** HTTP method in capitals, such as `GET`. */
   method: string;
   /** Path without the query. */
   path: string;
-  /** Whether the answer is a stream, such as a watch. */
+  /** True if the response is a stream, such as a watch. */
   stream: boolean;
-  /** HTTP status code; 0 when no answer came. */
+  /** HTTP status code; 0 without a response. */
   code: number;
-  /** From sending until the whole answer was read, for a stream until its headers were. */
+  /** Time from sending until the whole response was read, for a stream until its headers were. */
   durationMs: number;
-  /** The server's own time in the answer's Date header, epoch milliseconds, cut to whole seconds; absent without one. */
+  /** Time in the response's Date header, epoch milliseconds in whole seconds; absent without one. */
   serverDate?: number;
 }
 
-/** How a client behaves; what it talks to is in its {@linkcode ClientConfig}. */
+/** Behavior of a client; its server and user are in the {@linkcode ClientConfig}. */
 export interface RestClientOptions {
-  /** Names the program in the server's audit log, such as `keystone-operator/0.1.0`. */
+  /** Name of the program in the server's audit log, such as `keystone-operator/0.1.0`. */
   userAgent: string;
-  /** Deadline of a unary call, waiting for a free place included; of a stream's headers. Default 30 s. */
+  /** Deadline of a unary call, including the wait for a free place, or of a stream's headers. Default 30 s. */
   timeoutMs?: number;
-  /** Unary calls at the same time; the others wait in order. Streams don't count. Default 32. */
+  /** Maximum number of concurrent unary calls; others wait in order. Streams don't count. Default 32. */
   maxInFlight?: number;
-  /** Size up to which an answer to a unary call is read, in bytes. Default 32 MiB: no object comes near. */
+  /** Maximum size of a response to a unary call, in bytes. Default 32 MiB, far more than any object has. */
   maxAnswerBytes?: number;
-  /** Told of every exchange with the server; must not throw. */
+  /** Called for each exchange with the server; must not throw. */
   onRequest?: (record: RequestRecord) => void;
 }
 
-/** A {@linkcode RestClient} that holds connections until it is closed. */
+/** A {@linkcode RestClient} whose connections stay open until it is closed. */
 export interface ClosableRestClient extends RestClient, Disposable {
-  /** Ends what is under way (it rejects with {@linkcode ConnectionError}) and closes all connections. */
+  /** Aborts running calls (they reject with {@linkcode ConnectionError}) and closes all connections. */
   close(): void;
 }
 
 /**
- * A client for one API server, as one user.
+ * Creates a client for one API server and user.
  *
- * A 401 makes it ask the credentials' source for fresh ones and try once more; nothing else is tried again. Rejects as
- * {@linkcode RestClient} says.
+ * After a 401 it requests fresh credentials from their source and retries once; nothing else is retried. Rejects as
+ * described in {@linkcode RestClient}.
  *
  * ```ts
  * import { createRestClient, Kubeconfig } from "./mod.ts";
@@ -127,7 +127,7 @@ class HttpRestClient implements ClosableRestClient {
     return AbortSignal.any([this.#closed.signal, ...signals.filter((signal) => signal !== undefined)]);
   }
 
-  /** Takes a place among those in flight; one that comes free after the signal fired is given back. */
+  /** Waits for a free place; one that becomes free after the signal aborted is returned. */
   async #place(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const isFree = this.#places.available > 0;
@@ -141,7 +141,7 @@ class HttpRestClient implements ClosableRestClient {
     }
   }
 
-  /** Sends the request, once more after a 401 if there are fresh credentials, and reads a 2xx answer with `read`. */
+  /** Sends the request, again after a 401 if there are fresh credentials, and reads a 2xx response with `read`. */
   async #exchange<R>(
     options: RequestOptions,
     signal: AbortSignal,
@@ -163,7 +163,7 @@ class HttpRestClient implements ClosableRestClient {
           throw error;
         }
       } catch (error) {
-        // An aborted fetch rejects with an error of its own; what counts is who aborted it and why.
+        // An aborted fetch rejects with its own error; the signal's reason matters instead.
         if (signal.aborted) throw signal.reason;
         throw error instanceof TypeError || isBodyError(error) ? this.#connectionError(options, error) : error;
       } finally {
@@ -182,8 +182,8 @@ class HttpRestClient implements ClosableRestClient {
   #fetch(options: RequestOptions, credentials: Credentials, signal: AbortSignal): Promise<Response> {
     const headers = new Headers({
       "accept": options.accept ?? "application/json",
-      // Packed, as API servers send what is longer than 128 KiB otherwise, an answer costs both sides more time, and this
-      // one more memory, than what it spares is worth: of forty objects of 1.3 MB 30 MB more are resident at a time.
+      // API servers compress responses of more than 128 KiB, which takes more time on both sides, and more memory
+      // here, than it saves: for forty objects of 1.3 MB, 30 MB more are resident at a time.
       "accept-encoding": "identity",
       "user-agent": this.#options.userAgent,
     });
@@ -195,14 +195,14 @@ class HttpRestClient implements ClosableRestClient {
       method: options.method,
       headers,
       ...(options.bodyJson === undefined ? {} : { body: JSON.stringify(options.bodyJson) }),
-      // An API server doesn't redirect; following one could carry the token elsewhere.
+      // API servers don't redirect; following a redirect could send the token elsewhere.
       redirect: "manual",
       client: this.#http(credentials.clientCertificate),
       signal,
     });
   }
 
-  /** The connections, made anew when a plugin has given another client certificate. */
+  /** Returns the connections, opened again if a plugin has returned another client certificate. */
   #http(certificate: ClientCertificate | undefined): Deno.HttpClient {
     const present = this.#connections;
     if (
@@ -210,7 +210,7 @@ class HttpRestClient implements ClosableRestClient {
       present.certificate?.key === certificate?.key
     ) return present.http;
     this.#connections = { http: openConnections(this.#config, certificate), certificate };
-    // What is under way on the old connections goes on to its end.
+    // Running calls on the old connections continue.
     present?.http.close();
     return this.#connections.http;
   }
@@ -225,7 +225,7 @@ class HttpRestClient implements ClosableRestClient {
       throw new ConnectionError(
         `${options.method} ${this.#config.server}${options.path} was answered with ${response.status} and ${
           response.headers.get("content-type") ?? "no content type"
-        } in place of JSON. Is ${this.#config.server} (${this.#config.source}) a Kubernetes API server?`,
+        } instead of JSON. Is ${this.#config.server} (${this.#config.source}) a Kubernetes API server?`,
       );
     }
   }
@@ -238,10 +238,10 @@ class HttpRestClient implements ClosableRestClient {
   }
 
   #connectionError(options: RequestOptions, error: Error): ConnectionError {
-    // fetch wraps hyper's words, which name the address and what is wrong with it, in "fetch failed".
+    // fetch wraps hyper's message, which has the address and the problem, in "fetch failed".
     const cause = error.cause instanceof Error ? error.cause : error;
     return new ConnectionError(
-      `${this.#config.server} (${this.#config.source}) gave no answer to ${options.method} ${options.path}: ${
+      `${this.#config.server} (${this.#config.source}) didn't respond to ${options.method} ${options.path}: ${
         cause.message.replace(/^error sending request (from \S+ )?for (url )?\S+( \(\S+\))?: /, "")
           .replace(/^\(\S+\): /, "")
       }${hint(cause.message)}`,
@@ -260,15 +260,15 @@ function openConnections(config: ClientConfig, certificate: ClientCertificate | 
       ...(certificate && { cert: certificate.certificate, key: certificate.key }),
       ...(proxy && { proxy }),
       http1: true,
-      // Over HTTP/2 Deno's fetch stalls once the server's 100 streams per connection are in use (a few watches and a
-      // burst of writes do it) and response bodies can hang (denoland/deno#21749). With HTTP/1.1 each exchange has a
-      // connection of its own; there are at most maxInFlight and one per watch.
+      // Over HTTP/2, Deno's fetch stalls once the server's 100 streams for each connection are in use (a few watches
+      // and a burst of writes suffice), and response bodies can hang (denoland/deno#21749). With HTTP/1.1 each
+      // exchange has its own connection; there are at most maxInFlight plus one for each watch.
       http2: false,
     });
   } catch (error) {
     throw new ConfigError(
       `The client certificate or CA of ${config.source} can't be used: ${(error as Error).message}. Check that ` +
-        `certificate and key belong together and are PEM.`,
+        `certificate and key match and are PEM.`,
       { cause: error },
     );
   }
@@ -291,8 +291,9 @@ function proxyFrom(proxyUrl: string, source: string): Deno.Proxy {
 }
 
 /**
- * The body of a response, ended by the signal. Deno ends a body by the signal of its fetch only as long as the Response
- * isn't garbage-collected; a program that keeps the body alone, as one does that reads a stream, would wait forever.
+ * Returns the body of a response, aborted by the signal. Deno aborts a body by the signal of its fetch only until the
+ * Response is garbage-collected; a program that keeps only the body, such as one that reads a stream, would wait
+ * forever.
  */
 function bodyUntil(signal: AbortSignal, response: Response): ReadableStream<Uint8Array> {
   const reader = (response.body ?? new Blob().stream()).getReader();
@@ -338,7 +339,7 @@ function deadlineError(options: RequestOptions, timeoutMs: number): DOMException
   );
 }
 
-/** A connection that breaks while the body is read shows as one of Deno's own errors. */
+/** True for Deno's errors when a connection breaks while the body is read. */
 function isBodyError(error: unknown): error is Error {
   return error instanceof Deno.errors.Http || error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.UnexpectedEof || error instanceof Deno.errors.BrokenPipe;

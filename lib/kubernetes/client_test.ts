@@ -6,7 +6,7 @@ import type { ClientConfig, Credentials, CredentialSource } from "./client_confi
 import { fixedCredentials } from "./credentials.ts";
 import { AnswerTooLarge, ApiError, ConnectionError } from "./errors.ts";
 
-/** A server on this computer that answers with `answer`, and a client for it. */
+/** Starts a server on this computer that responds with `answer`, and a client for it. */
 function setUp(
   answer: (request: Request) => Response | Promise<Response>,
   options: Partial<RestClientOptions & { credentials: CredentialSource; headers: ClientConfig["headers"] }> = {},
@@ -34,7 +34,7 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
   return await promise.then(() => assert.fail("it resolved"), (error) => error);
 }
 
-Deno.test("a request carries method, path, query, body, credentials and the program's name", async () => {
+Deno.test("client: request: has method, path, query, body, credentials and user agent", async () => {
   await using lab = setUp(async (request) =>
     Response.json({
       method: request.method,
@@ -64,7 +64,7 @@ Deno.test("a request carries method, path, query, body, credentials and the prog
   assert.equal(lab.rest.defaultNamespace, "team");
 });
 
-Deno.test("what isn't 2xx rejects with an ApiError, a redirect too", async () => {
+Deno.test("client: response other than 2xx, including redirects: ApiError", async () => {
   await using lab = setUp((request) =>
     new URL(request.url).pathname === "/redirect"
       ? new Response(null, { status: 302, headers: { location: "http://192.0.2.1/" } })
@@ -79,15 +79,15 @@ Deno.test("what isn't 2xx rejects with an ApiError, a redirect too", async () =>
   assert.ok(stream instanceof ApiError && stream.code === 429);
 });
 
-Deno.test("a 2xx that isn't JSON is no API server, unless another type was asked for", async () => {
+Deno.test("client: 2xx without JSON: error, unless another type was requested", async () => {
   await using lab = setUp(() => new Response("<html>log in</html>", { headers: { "content-type": "text/html" } }));
   const error = await rejection(lab.rest.performRequest(GET));
   assert.ok(error instanceof ConnectionError);
-  assert.match(error.message, /text\/html in place of JSON. Is http:.*\(test\) a Kubernetes API server\?/);
+  assert.match(error.message, /text\/html instead of JSON. Is http:.*\(test\) a Kubernetes API server\?/);
   assert.equal(await lab.rest.performRequest({ ...GET, accept: "text/html" }), "<html>log in</html>");
 });
 
-Deno.test("an answer beyond the byte budget is not read on, however it comes, and the error names the budget", async () => {
+Deno.test("client: response exceeds the byte budget: not read further, and the error names the budget", async () => {
   let sent = 0;
   const endless = () =>
     new ReadableStream<Uint8Array>({
@@ -123,7 +123,7 @@ Deno.test("an answer beyond the byte budget is not read on, however it comes, an
   assert.ok(single instanceof AnswerTooLarge && single.maxBytes === 10);
 });
 
-Deno.test("the deadline ends a call with a TimeoutError that says which", async () => {
+Deno.test("client: deadline: TimeoutError that names the call", async () => {
   const never = Promise.withResolvers<Response>();
   await using lab = setUp(() => never.promise);
   const error = await rejection(lab.rest.performRequest({ ...GET, timeoutMs: 20 }));
@@ -133,13 +133,13 @@ Deno.test("the deadline ends a call with a TimeoutError that says which", async 
   never.resolve(new Response());
 });
 
-Deno.test("the deadline holds while the body is read, too", async () => {
+Deno.test("client: deadline while the body is read: TimeoutError", async () => {
   const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("[1,")) });
   await using lab = setUp(() => new Response(body));
   assert.equal((await rejection(lab.rest.performRequest({ ...GET, timeoutMs: 50 }))).name, "TimeoutError");
 });
 
-Deno.test("a signal ends a call with its own reason: before it begins, in flight, and in the queue", async () => {
+Deno.test("client: signal aborts before the call, in flight or in the queue: rejects with its reason", async () => {
   const arrived = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   await using lab = setUp(async () => {
@@ -160,11 +160,11 @@ Deno.test("a signal ends a call with its own reason: before it begins, in flight
   inFlight.abort(reason);
   assert.equal(await first, reason);
   gate.resolve();
-  // The place that the queued call would have got went back.
+  // The place of the queued call was returned.
   assert.deepEqual(await lab.rest.performRequest(GET), {});
 });
 
-Deno.test("no more unary calls than allowed are in flight, and streams don't count", async () => {
+Deno.test("client: many unary calls: limited concurrency, streams don't count", async () => {
   let inFlight = 0;
   let most = 0;
   const gate = Promise.withResolvers<void>();
@@ -185,7 +185,7 @@ Deno.test("no more unary calls than allowed are in flight, and streams don't cou
   assert.equal(most, 3);
 });
 
-Deno.test("a stream brings bytes as they come, and its signal ends it later, too", async () => {
+Deno.test("client: stream: yields bytes as they arrive, ends with its signal", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   await using lab = setUp(() => new Response(readable), { timeoutMs: 1000 });
   const writer = writable.getWriter();
@@ -202,7 +202,7 @@ Deno.test("a stream brings bytes as they come, and its signal ends it later, too
   await writer.close().catch(() => {});
 });
 
-Deno.test("a signal and a deadline end a call even after the garbage collection of all that isn't held", async () => {
+Deno.test("client: garbage collection during a call: signal and deadline still end it", async () => {
   setFlagsFromString("--expose-gc");
   const collectGarbage: () => void = runInNewContext("gc");
   const begun = () =>
@@ -226,7 +226,7 @@ Deno.test("a signal and a deadline end a call even after the garbage collection 
   assert.equal((await late).name, "TimeoutError");
 });
 
-/** Credentials t1, t2, … that a renewal moves on, up to t`last`. */
+/** Credentials t1, t2, … that each renewal advances, up to t`last`. */
 function renewable(last: number): CredentialSource {
   let n = 1;
   let present: Credentials = { authorization: "t1" };
@@ -239,7 +239,7 @@ function renewable(last: number): CredentialSource {
   };
 }
 
-Deno.test("a 401 is tried once more with renewed credentials", async () => {
+Deno.test("client: 401: retried once with renewed credentials", async () => {
   const records: RequestRecord[] = [];
   const accept = (token: string) => (request: Request) =>
     request.headers.get("authorization") === token ? Response.json(token) : new Response("no", { status: 401 });
@@ -264,11 +264,11 @@ Deno.test("a 401 is tried once more with renewed credentials", async () => {
       return new Response("no", { status: 401 });
     }, { credentials: renewable(1) });
     await rejection(lab.rest.performRequest(GET));
-    assert.equal(requests, 1, "without fresh credentials a second try is pointless");
+    assert.equal(requests, 1, "without fresh credentials there is no retry");
   }
 });
 
-Deno.test("credentials that can't be had reject with their own sentence, within the deadline", async () => {
+Deno.test("client: credentials are unavailable: rejects with their error, within the deadline", async () => {
   const error = new Error("log in first");
   {
     await using lab = setUp(() => assert.fail(), {
@@ -283,7 +283,7 @@ Deno.test("credentials that can't be had reject with their own sentence, within 
   assert.equal((await rejection(lab.rest.performRequest(GET))).name, "TimeoutError");
 });
 
-Deno.test("every exchange is recorded with its code, 0 when there was no answer", async () => {
+Deno.test("client: every exchange: recorded with its code, 0 without a response", async () => {
   const records: RequestRecord[] = [];
   const onRequest = (record: RequestRecord) => records.push(record);
   let server = "";
@@ -308,7 +308,7 @@ Deno.test("every exchange is recorded with its code, 0 when there was no answer"
   const error = await rejection(rest.performRequest(GET));
   assert.ok(error instanceof ConnectionError);
   assert.ok(
-    error.message.startsWith(`${server} (context "c" of /k) gave no answer to GET /api/v1/namespaces: `),
+    error.message.startsWith(`${server} (context "c" of /k) didn't respond to GET /api/v1/namespaces: `),
     error.message,
   );
   assert.match(error.message, /refused.*Is the API server running there\?$/);
@@ -322,7 +322,7 @@ Deno.test("every exchange is recorded with its code, 0 when there was no answer"
   assert.ok(records.every(({ durationMs }) => durationMs >= 0 && durationMs < 10_000));
 });
 
-Deno.test("closing the client ends what is under way, and what comes later", async () => {
+Deno.test("client: close: aborts running and later calls", async () => {
   const arrived = Promise.withResolvers<void>();
   const never = Promise.withResolvers<Response>();
   await using lab = setUp(() => {
@@ -337,7 +337,7 @@ Deno.test("closing the client ends what is under way, and what comes later", asy
   never.resolve(new Response());
 });
 
-Deno.test("an answer that breaks off is a ConnectionError", async () => {
+Deno.test("client: connection breaks during a response: ConnectionError", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const serving = (async () => {
     using connection = await listener.accept();
@@ -355,7 +355,7 @@ Deno.test("an answer that breaks off is a ConnectionError", async () => {
   await serving;
 });
 
-Deno.test("a proxy URL that can't be used is told with its remedy", async () => {
+Deno.test("client: invalid proxy URL: error with the remedy", async () => {
   using rest = createRestClient({
     source: 'context "c" of /k',
     server: "http://192.0.2.1",
@@ -366,13 +366,13 @@ Deno.test("a proxy URL that can't be used is told with its remedy", async () => 
   assert.match((await rejection(rest.performRequest(GET))).message, /proxy-url of context "c" of \/k.*set-cluster/);
 });
 
-Deno.test("requests go through the proxy of the configuration", async () => {
+Deno.test("client: proxy is configured: used for requests", async () => {
   await using proxy = setUp((request) =>
     Response.json({ url: request.url, by: request.headers.get("proxy-authorization") })
   );
   using rest = createRestClient({
     source: "test",
-    // Nothing listens there; only the proxy is ever asked.
+    // Nothing listens there; only the proxy is contacted.
     server: "http://127.0.0.1:8001",
     proxyUrl: proxy.server.replace("http://", "http://me:p%40ss@"),
     namespace: "x",

@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from "../clock/mod.ts";
 import { ConfigError, type Credentials, type CredentialSource } from "./client_config.ts";
 
-/** How old a token read from a file may get: the kubelet rotates a pod's token in place, well before it runs out. */
+/** Maximum age of a token read from a file: the kubelet rotates a pod's token in place, well before it expires. */
 const TOKEN_FILE_MAX_AGE_MS = 60_000;
 
-/** Credentials that never change: a certificate, a token, a password, or none at all. */
+/** Returns credentials that never change: a certificate, a token, a password, or none. */
 export function fixedCredentials(credentials: Credentials): CredentialSource {
   return {
     current: () => Promise.resolve(credentials),
@@ -12,26 +12,26 @@ export function fixedCredentials(credentials: Credentials): CredentialSource {
   };
 }
 
-/** Basic authentication, as a kubeconfig's `username` and `password` ask for. */
+/** Returns a header for basic authentication, for a kubeconfig's `username` and `password`. */
 export function basicAuthorization(username: string, password: string): string {
   const bytes = new TextEncoder().encode(`${username}:${password}`);
   return `Basic ${bytes.toBase64()}`;
 }
 
-/** Where a {@linkcode TokenFile} reads, and what else it presents. */
+/** Options of a {@linkcode TokenFile}. */
 export interface TokenFileOptions {
   path: string;
   readTextFile: (path: string) => Promise<string>;
-  /** For messages, such as `user "sa" of /home/a/.kube/config`. */
+  /** Origin, for messages, such as `user "sa" of /home/a/.kube/config`. */
   source: string;
   clock?: Clock | undefined;
-  /** Presented beside the token. */
+  /** Client certificate used in addition to the token. */
   clientCertificate?: Credentials["clientCertificate"] | undefined;
 }
 
 /**
- * A bearer token in a file that somebody else keeps fresh. It is read again when the last reading is older than 60 s or
- * was refused. While the file can't be read, the last token goes on being used.
+ * A bearer token in a file that another program renews. It is read again if the last reading is older than 60 s or
+ * its token was refused. While the file can't be read, the last token stays in use.
  */
 export class TokenFile implements CredentialSource {
   readonly #options: TokenFileOptions;

@@ -13,7 +13,7 @@ function tokenFile(clock: FakeClock, read: () => string) {
   });
 }
 
-Deno.test("a token file is read again after a minute, and not before", async () => {
+Deno.test("token file: read again after a minute", async () => {
   const clock = new FakeClock();
   let reads = 0;
   const source = tokenFile(clock, () => `token-${++reads}\n`);
@@ -25,7 +25,7 @@ Deno.test("a token file is read again after a minute, and not before", async () 
   assert.equal(await token(), "Bearer token-2");
 });
 
-Deno.test("a token that was refused is read again at once, and tried again only if it changed", async () => {
+Deno.test("token file: token was refused: read again at once, retried only if it changed", async () => {
   let content = "old";
   const source = tokenFile(new FakeClock(), () => content);
   const refused = await source.current();
@@ -35,7 +35,7 @@ Deno.test("a token that was refused is read again at once, and tried again only 
   assert.equal((await source.current()).authorization, "Bearer new");
 });
 
-Deno.test("a token file that goes away leaves the last token in use", async () => {
+Deno.test("token file is removed: the last token stays in use", async () => {
   const clock = new FakeClock();
   let gone = false;
   const source = tokenFile(clock, () => {
@@ -48,7 +48,7 @@ Deno.test("a token file that goes away leaves the last token in use", async () =
   assert.equal((await source.current()).authorization, "Bearer kept");
 });
 
-Deno.test("a token file that never was there, or is empty, is an error with a remedy", async () => {
+Deno.test("token file is missing or empty: error with a remedy", async () => {
   const missing = tokenFile(new FakeClock(), () => {
     throw new Deno.errors.NotFound("no such file");
   });
@@ -64,12 +64,12 @@ const EXEC: ExecConfig = {
   installHint: "Install cloud-login with apt.",
 };
 
-/** What a plugin prints. */
+/** Output of a plugin. */
 function credential(status: unknown, apiVersion = EXEC.apiVersion): string {
   return JSON.stringify({ kind: "ExecCredential", apiVersion, status });
 }
 
-/** A plugin run by `run`, which gets to see what it is called with. */
+/** A plugin run by `run`, which receives its invocation. */
 function plugin(
   exec: Partial<ExecConfig>,
   run: (...call: Parameters<RunCommand>) => string | { code: number; stdout: string; stderr: string },
@@ -89,7 +89,7 @@ function plugin(
 }
 
 for (const apiVersion of ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"]) {
-  Deno.test(`a plugin of ${apiVersion} is run with its arguments and told what it may know`, async () => {
+  Deno.test(`plugin of ${apiVersion}: run with its arguments and the permitted information`, async () => {
     const calls: Parameters<RunCommand>[] = [];
     const source = plugin({ apiVersion, provideClusterInfo: true }, (...call) => {
       calls.push(call);
@@ -106,7 +106,7 @@ for (const apiVersion of ["client.authentication.k8s.io/v1", "client.authenticat
   });
 }
 
-Deno.test("a plugin that doesn't ask for the cluster isn't told of it", async () => {
+Deno.test("plugin without provideClusterInfo: doesn't get the cluster", async () => {
   let info = "";
   const source = plugin({}, (_, { env }) => {
     info = env.KUBERNETES_EXEC_INFO!;
@@ -116,7 +116,7 @@ Deno.test("a plugin that doesn't ask for the cluster isn't told of it", async ()
   assert.deepEqual(JSON.parse(info).spec, { interactive: false });
 });
 
-Deno.test("a plugin's credentials are kept until they expire, and one run serves all who wait", async () => {
+Deno.test("plugin: credentials are kept until they expire; concurrent calls share one run", async () => {
   const clock = new FakeClock(Date.UTC(2026, 0, 1));
   let runs = 0;
   const source = plugin({}, () => {
@@ -132,7 +132,7 @@ Deno.test("a plugin's credentials are kept until they expire, and one run serves
   assert.equal((await source.current()).authorization, "Bearer t2");
 });
 
-Deno.test("refused credentials are fetched anew once, however many requests they were refused to", async () => {
+Deno.test("plugin: credentials were refused to several requests: fetched again once", async () => {
   let runs = 0;
   const source = plugin({}, () => credential({ token: `t${++runs}` }));
   const refused = await source.current();
@@ -143,7 +143,7 @@ Deno.test("refused credentials are fetched anew once, however many requests they
   assert.equal(runs, 2);
 });
 
-Deno.test("a plugin may give a client certificate", async () => {
+Deno.test("plugin returns a client certificate: used", async () => {
   const source = plugin({}, () => credential({ clientCertificateData: "CERT", clientKeyData: "KEY" }));
   assert.deepEqual(await source.current(), {
     authorization: undefined,
@@ -151,7 +151,7 @@ Deno.test("a plugin may give a client certificate", async () => {
   });
 });
 
-Deno.test("standard input goes to a plugin that may ask a person, if there is one", async () => {
+Deno.test("plugin is interactive: gets standard input if it is a terminal", async () => {
   const stdin = async (interactiveMode: ExecConfig["interactiveMode"], isInteractive: boolean) => {
     let seen = "";
     await plugin({ interactiveMode }, (_, options) => {
@@ -175,7 +175,7 @@ for (
       says: ["cloud-login", 'user "cloud" of /c', "isn't installed", "Install cloud-login with apt."],
     },
     {
-      name: "Deno may not run",
+      name: "may not be run by Deno",
       output: new Deno.errors.NotCapable("Requires run access"),
       says: ["--allow-run=cloud-login"],
     },
@@ -191,27 +191,27 @@ for (
       output: credential({ token: "t" }, "client.authentication.k8s.io/v1beta1"),
       says: ["v1beta1 ExecCredential"],
     },
-    { name: "gives nothing", output: credential({}), says: ["neither a token nor clientCertificateData"] },
-    { name: "gives no status", output: credential(undefined), says: ["neither a token nor clientCertificateData"] },
+    { name: "returns nothing", output: credential({}), says: ["neither a token nor clientCertificateData"] },
+    { name: "returns no status", output: credential(undefined), says: ["neither a token nor clientCertificateData"] },
     {
-      name: "gives half a certificate",
+      name: "returns half a certificate",
       output: credential({ clientCertificateData: "CERT" }),
       says: ["neither a token nor clientCertificateData with clientKeyData"],
     },
     {
-      name: "gives a broken time",
+      name: "returns an invalid time",
       output: credential({ token: "t", expirationTimestamp: "soon" }),
-      says: ['"soon" is no RFC 3339 time'],
+      says: ['"soon" is not an RFC 3339 time'],
     },
   ]
 ) {
-  Deno.test(`a plugin that ${name} is an error with a remedy`, async () => {
+  Deno.test(`plugin ${name}: error with a remedy`, async () => {
     const source = plugin({}, () => {
       if (output instanceof Error) throw output;
       return output;
     });
     const error = await source.current().then(() => assert.fail("accepted"), (error: Error) => error);
     for (const part of says) assert.ok(error.message.includes(part), `${error.message}\ndoesn't say\n${part}`);
-    assert.ok(!error.message.includes("secret"), "what a plugin prints may be secret");
+    assert.ok(!error.message.includes("secret"), "a plugin's output may be secret");
   });
 }

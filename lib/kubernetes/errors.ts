@@ -1,30 +1,30 @@
-/** One cause within {@linkcode StatusDetails}: which field was wrong and why. */
+/** One cause within {@linkcode StatusDetails}: a field and its problem. */
 export interface StatusCause {
-  /** Why, as one CamelCase word, such as `FieldValueRequired`. */
+  /** Reason, as one CamelCase word, such as `FieldValueRequired`. */
   reason?: string;
-  /** Why, in words for people. */
+  /** Reason, as text for people. */
   message?: string;
   /** Path of the field in the object, such as `spec.ports[0].port`. */
   field?: string;
 }
 
-/** What a `Status` tells about the object and the fields concerned (meta/v1 `StatusDetails`). */
+/** Details of a `Status`: the object and its fields (meta/v1 `StatusDetails`). */
 export interface StatusDetails {
-  /** `metadata.name` of the object, when it is about a single one. */
+  /** `metadata.name` of the object, if the status is about a single one. */
   name?: string;
   /** API group of the object; absent for core. */
   group?: string;
-  /** Kind of the object, or its plural in URLs: a missing pod is of kind `pods`. */
+  /** Kind of the object, or its plural in URLs: a missing pod has the kind `pods`. */
   kind?: string;
-  /** `metadata.uid` of the object, when it is about a single one. */
+  /** `metadata.uid` of the object, if the status is about a single one. */
   uid?: string;
-  /** What is wrong one by one, such as each invalid field; not every reason tells. */
+  /** Single problems, such as each invalid field; not present for every reason. */
   causes?: StatusCause[];
-  /** How long the server asks to wait before the next try. */
+  /** Seconds that the server asks to wait before a retry. */
   retryAfterSeconds?: number;
 }
 
-/** The parts of a meta/v1 `Status` that {@linkcode ApiError} is made from. */
+/** The parts of a meta/v1 `Status` used for {@linkcode ApiError}. */
 export interface StatusObject {
   kind: "Status";
   message?: string | undefined;
@@ -33,7 +33,7 @@ export interface StatusObject {
   code?: number | undefined;
 }
 
-/** What the API server's own code calls these answers; for the answers of proxies, which carry no reason. */
+/** The API server's reasons by code, for responses of proxies, which have none. */
 const REASONS: Record<number, string> = {
   400: "BadRequest",
   401: "Unauthorized",
@@ -52,33 +52,33 @@ const REASONS: Record<number, string> = {
   504: "Timeout",
 };
 
-/** How much of an answer that isn't a `Status` goes into a message: enough to recognize a proxy's page. */
+/** Maximum length of a quoted response that isn't a `Status`: enough to recognize a proxy's page. */
 const LONGEST_QUOTE = 300;
 
 /**
- * The server answered, and the answer was not success. `message` holds the server's own words.
+ * An error response of the server. `message` is the server's message.
  *
- * `reason` is meta/v1 `StatusReason` (`NotFound`, `AlreadyExists`, `Conflict`, `Expired`, `Invalid`, …), which says more
- * than the code: 409 is `AlreadyExists` for a create and `Conflict` for a stale resourceVersion or a field owned by
- * another manager.
+ * `reason` is a meta/v1 `StatusReason` (`NotFound`, `AlreadyExists`, `Conflict`, `Expired`, `Invalid`, …), which is
+ * more precise than the code: 409 is `AlreadyExists` for a create and `Conflict` for a stale resourceVersion or a
+ * field owned by another manager.
  */
 export class ApiError extends Error {
-  /** Names the class where only text is left, as in logs. */
+  /** Class name where only text is available, as in logs. */
   override readonly name = "ApiError";
   /** HTTP status code. */
   readonly code: number;
-  /** One CamelCase word; what the code means when the answer itself gave none. */
+  /** One CamelCase word; derived from the code if the response has none. */
   readonly reason: string;
-  /** The object and fields concerned, when the answer told. */
+  /** Object and fields concerned, if the response has them. */
   readonly details: StatusDetails | undefined;
-  /** How long the server asked to wait before the next try (header `Retry-After`, or the `Status`). */
+  /** Seconds that the server asked to wait before a retry (header `Retry-After`, or the `Status`). */
   readonly retryAfterSeconds: number | undefined;
-  /** HTTP method of the request that was answered so. */
+  /** HTTP method of the request. */
   readonly method: string;
-  /** Path of that request, without the query. */
+  /** Path of the request, without the query. */
   readonly path: string;
 
-  /** Takes the message and what answer it stands for, both as they are. */
+  /** Creates an error with the server's message and the properties of its response. */
   constructor(
     message: string,
     answer: {
@@ -100,45 +100,48 @@ export class ApiError extends Error {
   }
 }
 
-/** No usable answer came at all: refused, unreachable, reset, not TLS, a certificate that isn't trusted. `cause` is kept. */
+/**
+ * No usable response: refused, unreachable, reset, not TLS, or an untrusted certificate. `cause` has the original
+ * error.
+ */
 export class ConnectionError extends Error {
-  /** Names the class where only text is left, as in logs. */
+  /** Class name where only text is available, as in logs. */
   override readonly name = "ConnectionError";
 }
 
-/** An answer, or one line of a watch, was larger than what is read of it: the rest was left unread. */
+/** A response, or a line of a watch, exceeds the limit: the rest wasn't read. */
 export class AnswerTooLarge extends Error {
-  /** Names the class where only text is left, as in logs. */
+  /** Class name where only text is available, as in logs. */
   override readonly name = "AnswerTooLarge";
-  /** Path of the request that was answered so. */
+  /** Path of the request. */
   readonly path: string;
-  /** How many bytes are read at most. */
+  /** The limit in bytes. */
   readonly maxBytes: number;
 
-  /** Takes what was asked for and the bound; the message says both, and what to do. */
+  /** Creates an error whose message has the request, the limit and the remedy. */
   constructor(what: string, path: string, maxBytes: number) {
     super(
-      `${what} is larger than ${maxBytes / 2 ** 20} MiB, the byte budget of an answer (maxBytes), and was not read. ` +
-        "Ask for smaller pages, or find and delete the object that is so large.",
+      `${what} is larger than ${maxBytes / 2 ** 20} MiB, the byte budget of a response (maxBytes), and was not read. ` +
+        "Request smaller pages, or find and delete the large object.",
     );
     this.path = path;
     this.maxBytes = maxBytes;
   }
 }
 
-/** A watch's connection stayed open, but nothing came through it for `afterMs`: not even a bookmark. */
+/** A watch's connection is open, but nothing arrived for `afterMs`, not even a bookmark. */
 export class WatchStalled extends Error {
-  /** Names the class where only text is left, as in logs. */
+  /** Class name where only text is available, as in logs. */
   override readonly name = "WatchStalled";
-  /** Path of the collection that was watched. */
+  /** Path of the watched collection. */
   readonly path: string;
-  /** How long nothing came, in milliseconds: the watch's `livenessMs`. */
+  /** Duration of the silence in milliseconds: the watch's `livenessMs`. */
   readonly afterMs: number;
 
-  /** Takes what was watched and the milliseconds of silence; the message says both, and what to do. */
+  /** Creates an error whose message has the path, the duration and the remedy. */
   constructor(path: string, afterMs: number) {
     super(
-      `The watch of ${path} brought nothing for ${
+      `The watch of ${path} received nothing for ${
         afterMs / 1000
       } s, not even a bookmark: the connection is taken for ` +
         `dead. Start it again from the last resourceVersion.`,
@@ -149,7 +152,7 @@ export class WatchStalled extends Error {
 }
 
 /**
- * Whether the error is an answer of the API server, and with `code`, whether it is that one.
+ * Reports whether the error is a response of the API server and, with `code`, has that code.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -171,24 +174,24 @@ export function isApiError(error: unknown, code?: number): error is ApiError {
 }
 
 /**
- * Whether the write was refused because etcd's database has reached its size limit (its alarm `NOSPACE`): reads and
- * removals go on, and nothing else does until somebody makes room. The API server passes etcd's words on as they are.
+ * Reports whether the write was refused because etcd's database has reached its size limit (its alarm `NOSPACE`):
+ * only reads and removals work until somebody makes room. The API server passes etcd's message on unchanged.
  */
 export const isStorageFull = (error: unknown): boolean =>
   isApiError(error, 500) && error.message.includes("etcdserver: mvcc: database space exceeded");
 
-/** Whether a parsed body is a meta/v1 `Status`. */
+/** Reports whether a parsed body is a meta/v1 `Status`. */
 export function isStatus(body: unknown): body is StatusObject {
   return typeof body === "object" && body !== null && (body as { kind?: unknown }).kind === "Status";
 }
 
-/** The error for a `Status` that came as the body of an answer or as an ERROR event of a watch. */
+/** Returns the error for a `Status` that is the body of a response or an ERROR event of a watch. */
 export function apiErrorFromStatus(
   status: StatusObject,
   exchange: { method: string; path: string; code?: number; retryAfterSeconds?: number | undefined },
 ): ApiError {
   const code = status.code ?? exchange.code ?? 500;
-  return new ApiError(status.message || `${exchange.method} ${exchange.path} was answered with ${code}.`, {
+  return new ApiError(status.message || `${exchange.method} ${exchange.path} failed with ${code}.`, {
     code,
     reason: status.reason || reasonFromCode(code),
     details: status.details,
@@ -199,8 +202,8 @@ export function apiErrorFromStatus(
 }
 
 /**
- * The error for an answer that isn't 2xx. A body that is no `Status` (a proxy's error page, plain text, nothing) is
- * quoted, cut after 300 characters.
+ * Returns the error for a response other than 2xx. A body that is no `Status` (a proxy's error page, plain text,
+ * nothing) is quoted, truncated to 300 characters.
  */
 export function apiErrorFromResponse(
   response: { status: number; headers: Headers },
@@ -215,7 +218,7 @@ export function apiErrorFromResponse(
   const text = body.trim().replaceAll(/\s+/g, " ");
   const quote = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
   return new ApiError(
-    `${request.method} ${request.path} was answered with ${response.status} and ${
+    `${request.method} ${request.path} failed with ${response.status} and ${
       quote ? `without a Kubernetes Status: ${quote}` : "an empty body"
     }`,
     { ...exchange, reason: reasonFromCode(response.status) },
@@ -226,7 +229,7 @@ function reasonFromCode(code: number): string {
   return REASONS[code] ?? "Unknown";
 }
 
-/** Kubernetes only ever sends seconds, never a date. */
+/** Kubernetes sends only seconds, never a date. */
 function retryAfter(header: string | null): number | undefined {
   return header !== null && /^\d+$/.test(header) ? Number(header) : undefined;
 }

@@ -7,7 +7,7 @@ function answer(code: number, body: string, headers: Record<string, string> = {}
   return apiErrorFromResponse({ status: code, headers: new Headers(headers) }, body, request);
 }
 
-Deno.test("a Status becomes an error with its message, code, reason and details", () => {
+Deno.test("errors: Status: error with its message, code, reason and details", () => {
   const details = { name: "x", kind: "namespaces", causes: [{ field: "spec.a", message: "no" }] };
   const error = answer(
     422,
@@ -29,7 +29,7 @@ Deno.test("a Status becomes an error with its message, code, reason and details"
   assert.ok(isApiError(error, 422) && isApiError(error) && !isApiError(error, 409) && !isApiError(new Error()));
 });
 
-Deno.test("a wait comes from the header, else from the Status", () => {
+Deno.test("errors: Retry-After: from the header, otherwise from the Status", () => {
   const busy = (seconds: number) =>
     JSON.stringify({ kind: "Status", code: 429, details: { retryAfterSeconds: seconds } });
   assert.equal(answer(429, busy(7), { "retry-after": "3" }).retryAfterSeconds, 3);
@@ -45,17 +45,17 @@ for (
     { name: "JSON null", body: "null", message: "null" },
   ]
 ) {
-  Deno.test(`an answer with ${name} is quoted`, () => {
+  Deno.test(`errors: response with ${name}: quoted`, () => {
     const error = answer(502, body);
     assert.equal(
       error.message,
-      `PUT /api/v1/namespaces/x was answered with 502 and without a Kubernetes Status: ${message}`,
+      `PUT /api/v1/namespaces/x failed with 502 and without a Kubernetes Status: ${message}`,
     );
     assert.equal(error.reason, "Unknown");
   });
 }
 
-Deno.test("an empty answer and a long one have short messages, and reasons by their code", () => {
+Deno.test("errors: empty or long response: short message, reason by its code", () => {
   assert.match(answer(401, " ").message, /with 401 and an empty body$/);
   assert.equal(answer(401, "").reason, "Unauthorized");
   const long = answer(503, "x".repeat(1_000_000));
@@ -63,7 +63,7 @@ Deno.test("an empty answer and a long one have short messages, and reasons by th
   assert.ok(long.message.endsWith("…"));
 });
 
-Deno.test("the Status of an ERROR event carries its own code", () => {
+Deno.test("errors: ERROR event: has the code of its Status", () => {
   const error = apiErrorFromStatus({ kind: "Status", code: 410, reason: "Expired", message: "too old" }, {
     method: "GET",
     path: "/p",

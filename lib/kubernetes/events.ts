@@ -4,57 +4,62 @@ import { microTime } from "./micro_time.ts";
 import { ResourceApi } from "./resource_api.ts";
 import type { KubernetesObject, Resource, RestClient } from "./types.ts";
 
-/** What an event is about (core/v1 `ObjectReference`). `kubectl describe` finds events by kind, name and uid. */
+/**
+ * Reference to an event's object (core/v1 `ObjectReference`). `kubectl describe` finds events by kind, name and uid.
+ */
 export interface ObjectReference {
   /** Group and version, such as `apps/v1`; `v1` for core. */
   apiVersion?: string | undefined;
-  /** In CamelCase and the singular, such as `ResourceQuota`. */
+  /** Singular in CamelCase, such as `ResourceQuota`. */
   kind?: string | undefined;
   /** `metadata.name` of the object. */
   name?: string | undefined;
   /** Absent for cluster-scoped objects. */
   namespace?: string | undefined;
-  /** Tells the object from a later one of the same name. */
+  /** Distinguishes the object from a later one of the same name. */
   uid?: string | undefined;
-  /** The version of the object that was looked at. */
+  /** Observed version of the object. */
   resourceVersion?: string | undefined;
-  /** The part that it is about, such as `spec.containers{web}`; absent: the whole object. */
+  /** Part of the object, such as `spec.containers{web}`; absent: the whole object. */
   fieldPath?: string | undefined;
 }
 
-/** One thing that happened. */
+/** An occurrence to record. */
 export interface EventFacts {
-  /** The object that it happened to; events of cluster-scoped objects live in the namespace `default`. */
+  /** Object of the event; events of cluster-scoped objects are in the namespace `default`. */
   regarding: ObjectReference;
-  /** `Warning` when somebody should look at it, else `Normal`. */
+  /** `Warning` if it needs attention, otherwise `Normal`. */
   type: "Normal" | "Warning";
-  /** Why, as one CamelCase word that programs can match, such as `QuotaExceeded`. */
+  /** Reason, as one CamelCase word that programs can match, such as `QuotaExceeded`. */
   reason: string;
-  /** What was done or tried, as one CamelCase word, such as `Admitting`. */
+  /** Action that was done or tried, as one CamelCase word, such as `Admitting`. */
   action: string;
-  /** A sentence for people; cut after 1024 bytes. */
+  /** A sentence for people; truncated to 1024 bytes. */
   note: string;
-  /** Another object concerned. */
+  /** Another object involved. */
   related?: ObjectReference;
 }
 
-/** What an {@linkcode EventRecorder} is made with. */
+/** Options of an {@linkcode EventRecorder}. */
 export interface EventRecorderOptions {
-  /** Its user needs the rights to create and patch `events` of events.k8s.io. */
+  /** Its user needs permission to create and patch `events` of events.k8s.io. */
   rest: RestClient;
   /** The program, as a qualified name such as `example.io/operator` or `operator`. */
   reportingController: string;
   /** The running instance, such as the pod's name. */
   reportingInstance: string;
-  /** Told of each event that didn't get through, with the reason; of those that are too many, the first. Must not throw. */
+  /**
+   * Called for each event that could not be written, with the error; for dropped events, only for the first. Must not
+   * throw.
+   */
   onError: (error: unknown, event: EventFacts) => void;
-  /** Stamps the events and bounds their series (default: the computer's). */
+  /** Clock for timestamps and series (default: the computer's). */
   clock?: Clock;
-  /** Whether there is work that shouldn't wait for what only tells of it (default: there never is). */
+  /** True while there is work that goes before recording (default: never). */
   isBusy?: () => boolean;
 }
 
-/** events.k8s.io/v1 Event, as far as it is written here. */
+/** The written part of an events.k8s.io/v1 Event. */
 interface Event extends KubernetesObject {
   eventTime?: string;
   reportingController?: string;
@@ -78,36 +83,36 @@ const events: Resource<Event> = {
 
 /** The API server's limit for `note`. */
 const LONGEST_NOTE_BYTES = 1024;
-/** Repetitions within this time of the last one are counted in its series; client-go's time, too. */
+/** Time within which repetitions are counted in one series; the same as client-go's. */
 const SERIES_MS = 10 * 60_000;
-/** Bounds for a server that is away or an object that fails in ever new ways. */
+/** Limit, in case the server is unreachable or an object fails in ever new ways. */
 const MOST_WAITING = 32_768;
-/** So many wait until there is time; those that are more can't. */
+/** Number of waiting events that may wait for other work; beyond that they are written anyway. */
 const MOST_PATIENT = 24_576;
-/** Between two that aren't warnings, while there is other work. */
+/** Pause between two events that aren't warnings, while there is other work. */
 const PATIENCE_MS = 100;
 const MOST_REMEMBERED = 4096;
 
-/** One event with its repetitions. */
+/** An event with its repetitions. */
 interface Series {
   readonly event: EventFacts;
   readonly firstAt: number;
   count: number;
   lastAt: number;
-  /** Monotonic, for the 10 minutes. */
+  /** Monotonic time, for the 10 minutes. */
   seenAt: number;
-  /** The Event that stands for it on the server. */
+  /** Its Event object on the server. */
   written: { name: string; namespace: string } | undefined;
   waiting: boolean;
 }
 
 /**
- * Tells users what happened to their objects: writes events.k8s.io/v1 Events, which `kubectl describe` shows (KEP-383).
+ * Records events for users: writes events.k8s.io/v1 Events, which `kubectl describe` shows (KEP-383).
  *
- * Recording never waits and never fails: events are written one after another in the background, and what couldn't be
- * written is told to `onError`. What repeats itself (same object, type, reason and note within 10 minutes) is one Event
- * with a count; repetitions that come faster than they can be written cost one write together. While its user `isBusy`,
- * warnings are written at once and of all others ten in a second.
+ * Recording never waits and never fails: events are written one after another in the background, and `onError` is
+ * called for failures. Repetitions (same object, type, reason and note within 10 minutes) become one Event with a
+ * count; repetitions faster than the writes share a write. While `isBusy`, warnings are written at once and other
+ * events at ten a second.
  *
  * ```ts
  * import { EventRecorder, objectReference, type RestClient } from "./mod.ts";
@@ -137,26 +142,26 @@ export class EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #clock: Clock;
   readonly #api: ResourceApi<Event>;
-  /** In the order of last use, so that the first is the one to forget. */
+  /** In order of last use, so that the first one is forgotten first. */
   readonly #series = new Map<string, Series>();
   readonly #warnings: Series[] = [];
   readonly #waiting: Series[] = [];
-  /** Whether it was told that there are too many, since there were fewer. */
+  /** True if the overflow was reported and isn't over. */
   #overflowing = false;
   #writing: Promise<void> | undefined;
-  /** How many wait for all to be written. */
+  /** Number of flush calls that wait. */
   #flushing = 0;
-  /** Ends the pause before the next. */
+  /** Ends the current pause. */
   #hurry: (() => void) | undefined;
 
-  /** Takes where events go and who reports them. Holds no timer or connection, so it needs no closing. */
+  /** Creates a recorder. It holds no timer or connection, so it needs no closing. */
   constructor(options: EventRecorderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#api = new ResourceApi(options.rest, events);
   }
 
-  /** Notes the event and returns at once. */
+  /** Records an event and returns at once. */
   event(event: EventFacts): void {
     const { regarding, type, reason, note } = event;
     const key = JSON.stringify([
@@ -186,7 +191,9 @@ export class EventRecorder {
     }
   }
 
-  /** Resolves when all that was recorded before is written or given up; rejects with the signal's reason before that. */
+  /**
+   * Resolves once all recorded events are written or given up; rejects with the signal's reason if that aborts first.
+   */
   async flush(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const aborted = Promise.withResolvers<never>();
@@ -207,7 +214,7 @@ export class EventRecorder {
     if (this.#warnings.length + this.#waiting.length >= MOST_WAITING) {
       if (!this.#overflowing) {
         this.#options.onError(
-          new Error(`${MOST_WAITING} events wait to be written already; this one and others like it are dropped.`),
+          new Error(`${MOST_WAITING} events are waiting to be written; this one and later ones are dropped.`),
           series.event,
         );
       }
@@ -225,7 +232,7 @@ export class EventRecorder {
   }
 
   async #writeAll(): Promise<void> {
-    // Lets the caller finish first: what it records in one go is written in one go.
+    // Waits until the caller has finished, so that events recorded together are written together.
     await Promise.resolve();
     for (;;) {
       if (this.#isPatient()) await this.#pause();
@@ -241,7 +248,7 @@ export class EventRecorder {
     this.#writing = undefined;
   }
 
-  /** Whether what comes next has time. */
+  /** True if the next event can wait for other work. */
   #isPatient(): boolean {
     return this.#warnings.length === 0 && this.#waiting.length > 0 && this.#waiting.length <= MOST_PATIENT &&
       this.#flushing === 0 && (this.#options.isBusy?.() ?? false);
@@ -269,7 +276,7 @@ export class EventRecorder {
         });
         return;
       } catch (error) {
-        // The server forgets events, after an hour as a rule.
+        // The server deletes events, usually after an hour.
         if (!isApiError(error, 404)) throw error;
       }
     }
@@ -283,7 +290,7 @@ export class EventRecorder {
     return {
       metadata: { name, namespace },
       eventTime: microTime(firstAt),
-      // A series has at least two.
+      // A series has at least two occurrences.
       ...(count > 1 && { series: { count, lastObservedTime: microTime(lastAt) } }),
       reportingController: this.#options.reportingController,
       reportingInstance: this.#options.reportingInstance.slice(0, 128),
@@ -297,7 +304,7 @@ export class EventRecorder {
   }
 }
 
-/** The reference to an object as it came from the server. */
+/** Returns a reference to an object from the server. */
 export function objectReference(object: KubernetesObject): ObjectReference {
   const { apiVersion, kind, metadata } = object;
   return {
@@ -310,7 +317,7 @@ export function objectReference(object: KubernetesObject): ObjectReference {
   };
 }
 
-/** Cuts a text after 1024 bytes of UTF-8, between two characters, with `…` to show that something is missing. */
+/** Truncates a text to 1024 bytes of UTF-8, between two characters, with `…` at the end. */
 export function cutNote(note: string): string {
   const bytes = new TextEncoder().encode(note);
   if (bytes.length <= LONGEST_NOTE_BYTES) return note;
@@ -320,7 +327,7 @@ export function cutNote(note: string): string {
   return new TextDecoder().decode(bytes.subarray(0, end)) + "…";
 }
 
-/** The object's name, as `kubectl get events` users expect, and 64 random bits; at most 253 characters together. */
+/** Returns the object's name, as users of `kubectl get events` expect, and 64 random bits; at most 253 characters. */
 function eventName(objectName: string): string {
   const random = crypto.getRandomValues(new Uint8Array(8)).toHex();
   return `${objectName.slice(0, 253 - 17)}.${random}`;

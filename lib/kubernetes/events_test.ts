@@ -41,7 +41,7 @@ function setUp(
   return { recorder, requests, errors, clock, flush, body };
 }
 
-Deno.test("an event is written with all that the API asks for", async () => {
+Deno.test("events: recorded: written with all required fields", async () => {
   const { recorder, requests, flush, body } = setUp();
   recorder.event({ ...EVENT, related: { kind: "Node", name: "n" } });
   assert.equal(requests.length, 0, "recording doesn't wait for a request");
@@ -65,7 +65,7 @@ Deno.test("an event is written with all that the API asks for", async () => {
   });
 });
 
-Deno.test("events of cluster-scoped objects go to the namespace default", async () => {
+Deno.test("events: cluster-scoped object: in the namespace default", async () => {
   const { recorder, requests, flush } = setUp();
   recorder.event({ ...EVENT, regarding: { kind: "Node", name: "n".repeat(253), uid: "u2" } });
   await flush();
@@ -74,7 +74,7 @@ Deno.test("events of cluster-scoped objects go to the namespace default", async 
   assert.equal(name.length, 253);
 });
 
-Deno.test("a repetition within 10 minutes is counted in the series of the event", async () => {
+Deno.test("events: repetition within 10 minutes: counted in the series", async () => {
   const { recorder, requests, flush, body, clock } = setUp();
   recorder.event(EVENT);
   await flush();
@@ -84,7 +84,7 @@ Deno.test("a repetition within 10 minutes is counted in the series of the event"
   assert.deepEqual(requests.map(({ method }) => method), ["POST", "PATCH"]);
   assert.equal(requests[1]!.path, `/apis/events.k8s.io/v1/namespaces/team/events/${body(0).metadata.name}`);
   assert.deepEqual(body(1), { series: { count: 2, lastObservedTime: "2026-01-01T00:09:59.999000Z" } });
-  // Ten minutes count from the last one.
+  // Ten minutes count from the last occurrence.
   await clock.advance(599_999);
   recorder.event(EVENT);
   await flush();
@@ -95,7 +95,7 @@ Deno.test("a repetition within 10 minutes is counted in the series of the event"
   assert.equal(requests[3]!.method, "POST");
 });
 
-Deno.test("another object, type, reason or note is another event", async () => {
+Deno.test("events: other object, type, reason or note: another event", async () => {
   const { recorder, requests, flush } = setUp();
   recorder.event(EVENT);
   recorder.event({ ...EVENT, regarding: { ...EVENT.regarding, uid: "u9" } });
@@ -106,7 +106,7 @@ Deno.test("another object, type, reason or note is another event", async () => {
   assert.deepEqual(requests.map(({ method }) => method), Array(5).fill("POST"));
 });
 
-Deno.test("a burst of the same event costs one write, and what comes meanwhile one more", async () => {
+Deno.test("events: burst of one event: one write, and one more for later occurrences", async () => {
   const gate = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
   const { recorder, requests, flush, body } = setUp(() => {
@@ -123,7 +123,7 @@ Deno.test("a burst of the same event costs one write, and what comes meanwhile o
   assert.equal(body(1).series.count, 100);
 });
 
-Deno.test("an event that the server has forgotten is written anew with its count", async () => {
+Deno.test("events: server has deleted the event: created again with its count", async () => {
   let forgotten = false;
   const { recorder, requests, errors, flush, body } = setUp(({ method, path }) => {
     if (method === "PATCH" && forgotten) throw new ApiError("gone", { code: 404, reason: "NotFound", method, path });
@@ -139,7 +139,7 @@ Deno.test("an event that the server has forgotten is written anew with its count
   assert.equal(errors.length, 0);
 });
 
-Deno.test("what can't be written is told and forgotten, and the next one is tried", async () => {
+Deno.test("events: write fails: reported and dropped, the next one is written", async () => {
   let away = true;
   const { recorder, requests, errors, flush } = setUp(() => {
     if (away) throw new Error("away");
@@ -157,7 +157,7 @@ Deno.test("what can't be written is told and forgotten, and the next one is trie
   assert.deepEqual(requests.map(({ method }) => method), ["POST", "POST", "POST"]);
 });
 
-Deno.test("a burst of 32768 events is kept; what is more is dropped, and told once", async () => {
+Deno.test("events: more than 32768 waiting: the rest is dropped and reported once", async () => {
   const gate = Promise.withResolvers<void>();
   const { recorder, requests, errors, flush } = setUp(() => gate.promise);
   for (let i = 0; i < 32_773; i++) recorder.event({ ...EVENT, note: `${i}` });
@@ -168,7 +168,7 @@ Deno.test("a burst of 32768 events is kept; what is more is dropped, and told on
   assert.equal(requests.length, 32_768);
 });
 
-Deno.test("while there is other work ten events in a second are written, warnings at once, and all when it is done", async () => {
+Deno.test("events: other work: ten events a second, warnings at once, all once it is done", async () => {
   let busy = true;
   const { recorder, requests, clock, body, flush } = setUp(undefined, { isBusy: () => busy });
   const notes = () => requests.map((_, i) => body(i).note);
@@ -187,11 +187,11 @@ Deno.test("while there is other work ten events in a second are written, warning
   recorder.event({ ...EVENT, note: "e" });
   recorder.event({ ...EVENT, note: "f" });
   await flush();
-  assert.deepEqual(notes().slice(5), ["e", "f"], "who waits for all of them has no time");
+  assert.deepEqual(notes().slice(5), ["e", "f"], "a flush doesn't wait for other work");
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("when very many wait some are written whatever else there is to do", async () => {
+Deno.test("events: very many are waiting: written despite other work", async () => {
   const { recorder, requests, clock } = setUp(undefined, { isBusy: () => true });
   for (let i = 0; i < 24_580; i++) recorder.event({ ...EVENT, note: `${i}` });
   while (requests.length < 4) await clock.advance(0);
@@ -199,7 +199,7 @@ Deno.test("when very many wait some are written whatever else there is to do", a
   assert.equal(requests.length, 4);
 });
 
-Deno.test("flush ends with its signal's reason when the server takes too long", async () => {
+Deno.test("events: flush takes too long: rejects with its signal's reason", async () => {
   const gate = Promise.withResolvers<void>();
   const { recorder, flush } = setUp(() => gate.promise);
   recorder.event(EVENT);
@@ -213,7 +213,7 @@ Deno.test("flush ends with its signal's reason when the server takes too long", 
   await flush();
 });
 
-Deno.test("a note fits into 1024 bytes, cut between two characters, and says that it was cut", () => {
+Deno.test("events: long note: truncated to 1024 bytes between two characters, with an ellipsis", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme", maxLength: 2000, size: "max" }), (note) => {
       const cut = cutNote(note);
@@ -222,14 +222,14 @@ Deno.test("a note fits into 1024 bytes, cut between two characters, and says tha
       assert.ok(!cut.includes("\ufffd") || note.includes("\ufffd"));
       if (cut === note) return;
       assert.ok(cut.endsWith("…") && note.startsWith(cut.slice(0, -1)));
-      assert.ok(bytes > 1024 - 4, "no more is cut than has to be");
+      assert.ok(bytes > 1024 - 4, "no more than necessary is removed");
     }),
   );
   assert.equal(cutNote("é".repeat(512)), "é".repeat(512));
   assert.equal(cutNote("é".repeat(513)), "é".repeat(510) + "…");
 });
 
-Deno.test("a reference holds what tells an object from all others", () => {
+Deno.test("objectReference: identifies the object", () => {
   const object = {
     apiVersion: "v1",
     kind: "Pod",

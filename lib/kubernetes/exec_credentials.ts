@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from "../clock/mod.ts";
 import { ConfigError, type Credentials, type CredentialSource, type RunCommand } from "./client_config.ts";
 
-/** The versions of `client.authentication.k8s.io` that are spoken; v1alpha1 went away with Kubernetes 1.24. */
+/** Supported versions of `client.authentication.k8s.io`; Kubernetes 1.24 removed v1alpha1. */
 const API_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
-/** A plugin that asks a person or a cloud may take its time, but not forever. */
+/** A plugin that asks a person or a cloud may take a while, but not forever. */
 const PLUGIN_DEADLINE_MS = 60_000;
 
 /** A user's `exec` section in a kubeconfig (client-go `ExecConfig`). */
@@ -18,7 +18,7 @@ export interface ExecConfig {
   interactiveMode?: "Never" | "IfAvailable" | "Always" | undefined;
 }
 
-/** What a plugin is told about the cluster when `provideClusterInfo` is set (`ExecCredentialSpec.cluster`). */
+/** Cluster information for a plugin with `provideClusterInfo` (`ExecCredentialSpec.cluster`). */
 export interface ExecCluster {
   server: string;
   "certificate-authority-data"?: string | undefined;
@@ -27,16 +27,16 @@ export interface ExecCluster {
   config?: unknown | undefined;
 }
 
-/** What an {@linkcode ExecCredentials} runs, and as what. */
+/** Options of {@linkcode ExecCredentials}. */
 export interface ExecCredentialsOptions {
   exec: ExecConfig;
-  /** Given to the plugin if it asks for it. */
+  /** Passed to the plugin if it requests it. */
   cluster: ExecCluster;
-  /** For messages, such as `user "cloud" of /home/a/.kube/config`. */
+  /** Origin, for messages, such as `user "cloud" of /home/a/.kube/config`. */
   source: string;
   runCommand: RunCommand;
   clock?: Clock | undefined;
-  /** Whether a person could answer a question; default: whether standard input is a terminal. */
+  /** True if a person can answer a question; default: if standard input is a terminal. */
   isInteractive?: () => boolean | undefined;
 }
 
@@ -48,8 +48,8 @@ interface ExecCredentialStatus {
 }
 
 /**
- * Credentials from a plugin (KEP-541, "client-go credential plugins"): the program prints an `ExecCredential`, which is
- * kept until its `expirationTimestamp`, or until the server refuses it. Calls made meanwhile share one run.
+ * Credentials from a plugin (KEP-541, "client-go credential plugins"): the program prints an `ExecCredential`, which
+ * is kept until its `expirationTimestamp` or until the server refuses it. Concurrent calls share one run.
  */
 export class ExecCredentials implements CredentialSource {
   readonly #options: ExecCredentialsOptions;
@@ -57,12 +57,12 @@ export class ExecCredentials implements CredentialSource {
   #kept: { credentials: Credentials; expiresAt: number } | undefined;
   #running: Promise<Credentials> | undefined;
 
-  /** Throws {@linkcode ConfigError} for an apiVersion that isn't spoken here. */
+  /** Throws {@linkcode ConfigError} for an unsupported apiVersion. */
   constructor(options: ExecCredentialsOptions) {
     const { exec, source } = options;
     if (!API_VERSIONS.includes(exec.apiVersion)) {
       throw new ConfigError(
-        `exec.apiVersion of ${source} is ${JSON.stringify(exec.apiVersion)}; this program speaks ${
+        `exec.apiVersion of ${source} is ${JSON.stringify(exec.apiVersion)}; this program supports ${
           API_VERSIONS.join(" and ")
         }. Update the credential plugin ${exec.command} and let it write its kubeconfig again.`,
       );
@@ -78,7 +78,7 @@ export class ExecCredentials implements CredentialSource {
   }
 
   renew(refused: Credentials): Promise<boolean> {
-    // Of several requests refused at once, only the first throws the credentials away.
+    // If several requests were refused at once, only the first discards the credentials.
     if (this.#kept?.credentials === refused) this.#kept = undefined;
     return Promise.resolve(true);
   }
@@ -114,7 +114,9 @@ export class ExecCredentials implements CredentialSource {
     const expiresAt = status.expirationTimestamp === undefined ? Infinity : Date.parse(status.expirationTimestamp);
     if (Number.isNaN(expiresAt)) {
       throw this.#failure(
-        new Error(`its status.expirationTimestamp ${JSON.stringify(status.expirationTimestamp)} is no RFC 3339 time`),
+        new Error(
+          `its status.expirationTimestamp ${JSON.stringify(status.expirationTimestamp)} is not an RFC 3339 time`,
+        ),
       );
     }
     const { token, clientCertificateData: certificate, clientKeyData: key } = status;
@@ -140,8 +142,8 @@ export class ExecCredentials implements CredentialSource {
     const available = this.#options.isInteractive?.() ?? Deno.stdin.isTerminal();
     if (mode === "Always" && !available) {
       throw new ConfigError(
-        `The credential plugin ${exec.command} of ${source} wants to ask a person (interactiveMode: Always), but ` +
-          `standard input isn't a terminal. Use a user that needs no question, such as a service account token.`,
+        `The credential plugin ${exec.command} of ${source} is interactive (interactiveMode: Always), but ` +
+          `standard input isn't a terminal. Use a user without questions, such as a service account token.`,
       );
     }
     return available;
@@ -162,13 +164,13 @@ export class ExecCredentials implements CredentialSource {
     try {
       credential = JSON.parse(stdout);
     } catch {
-      // The text itself may hold a secret, so it isn't quoted.
+      // The text may contain a secret, so it isn't quoted.
       throw this.#failure(new Error("it didn't print JSON"));
     }
     if (credential?.kind !== "ExecCredential" || credential.apiVersion !== exec.apiVersion) {
       throw this.#failure(
         new Error(
-          `it printed ${credential?.apiVersion} ${credential?.kind} in place of ${exec.apiVersion} ExecCredential`,
+          `it printed ${credential?.apiVersion} ${credential?.kind} instead of ${exec.apiVersion} ExecCredential`,
         ),
       );
     }

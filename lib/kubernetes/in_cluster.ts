@@ -8,24 +8,24 @@ import {
 import { TokenFile } from "./credentials.ts";
 import { Kubeconfig, kubeconfigPaths } from "./kubeconfig.ts";
 
-/** Where the kubelet mounts a pod's service account. */
+/** Mount path of a pod's service account. */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** Whether the kubelet's variables are there, that is, whether this is a pod. */
+/** True if the kubelet's variables are set, that is, in a pod. */
 function isInCluster(env: (name: string) => string | undefined): boolean {
   return !!env("KUBERNETES_SERVICE_HOST") && !!env("KUBERNETES_SERVICE_PORT");
 }
 
 /**
- * The configuration that the kubelet gives a pod: its service account's token (read again every minute, since the
- * kubelet rotates it), CA and namespace. Rejects with {@linkcode ConfigError} outside a pod, or when no service account
- * is mounted.
+ * Returns the configuration that the kubelet gives a pod: its service account's token (read again every minute,
+ * because the kubelet rotates it), CA and namespace. Rejects with {@linkcode ConfigError} outside a pod, or if no
+ * service account is mounted.
  */
 export async function inClusterConfig(environment: ConfigEnvironment = {}): Promise<ClientConfig> {
   const { env, readTextFile } = systemEnvironment(environment);
   if (!isInCluster(env)) {
     throw new ConfigError(
-      "This isn't a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT aren't set. Set KUBECONFIG to the path of a " +
+      "This isn't a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set. Set KUBECONFIG to the path of a " +
         "kubeconfig.",
     );
   }
@@ -56,9 +56,9 @@ export async function inClusterConfig(environment: ConfigEnvironment = {}): Prom
 }
 
 /**
- * The configuration that a program which may run on a desk or in a pod wants: the kubeconfig that `KUBECONFIG` names;
- * else `~/.kube/config`, if it exists; else the pod's service account. A `KUBECONFIG` that is set but leads nowhere is
- * an error, never passed over.
+ * Returns the configuration of a program that may run on a computer or in a pod: the kubeconfig in `KUBECONFIG`;
+ * otherwise `~/.kube/config`, if it exists; otherwise the pod's service account. A `KUBECONFIG` whose file doesn't
+ * exist is an error.
  *
  * @param options.context the kubeconfig's context; default: its current one
  */

@@ -1,6 +1,6 @@
 /**
- * Cuts a stream of bytes into lines, however the network cut it into chunks: in the middle of a line, of a multi-byte
- * character, or several lines at once. Watches send one JSON object per line.
+ * Splits a stream of bytes into lines, wherever the chunks are cut: within a line, within a multi-byte character, or
+ * with several lines in one. Watches send one JSON object on each line.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -14,20 +14,20 @@
  */
 export class LineSplitter {
   readonly #decoder = new TextDecoder();
-  /** The pieces of the line that isn't complete; an array, since appending to one string per chunk can cost O(n²). */
+  /** Pieces of the incomplete line; an array, because appending to a string for each chunk can cost O(n²). */
   #partial: string[] = [];
   #partialLength = 0;
   readonly #maxLength: number;
 
-  /** Takes how long a line may be, in UTF-16 code units: of UTF-8 there are at least as many bytes. */
+  /** Takes the maximum length of a line in UTF-16 code units: its UTF-8 has at least as many bytes. */
   constructor(maxLength = Infinity) {
     this.#maxLength = maxLength;
   }
 
   /**
-   * The lines that this chunk completes, without their newline and without empty ones.
+   * Returns the lines that this chunk completes, without newlines and empty lines.
    *
-   * @throws {RangeError} as soon as a line is longer than it may be; the rest can't be read then
+   * @throws {RangeError} as soon as a line is too long; the rest can't be read then
    */
   push(chunk: Uint8Array): string[] {
     const text = this.#decoder.decode(chunk, { stream: true });

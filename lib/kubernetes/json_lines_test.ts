@@ -8,7 +8,7 @@ function chunks(bytes: Uint8Array, cuts: number[]): Uint8Array[] {
   return places.slice(1).map((end, i) => bytes.subarray(places[i], end));
 }
 
-Deno.test("JSON lines come out as they went in, wherever the chunks are cut", () => {
+Deno.test("JSON lines: cut into chunks anywhere: unchanged", () => {
   fc.assert(
     fc.property(
       fc.array(fc.jsonValue({ stringUnit: "binary" })),
@@ -17,20 +17,20 @@ Deno.test("JSON lines come out as they went in, wherever the chunks are cut", ()
         const bytes = new TextEncoder().encode(values.map((value) => JSON.stringify(value) + "\n").join(""));
         const splitter = new LineSplitter();
         const lines = chunks(bytes, cuts).flatMap((chunk) => splitter.push(chunk));
-        // Lone surrogates are escaped by JSON.stringify, so every text survives UTF-8.
+        // JSON.stringify escapes lone surrogates, so every text survives UTF-8.
         assert.deepEqual(lines, values.map((value) => JSON.stringify(value)));
       },
     ),
   );
 });
 
-Deno.test("a character of four bytes survives being cut into single bytes", () => {
+Deno.test("JSON lines: four-byte character in single bytes: unchanged", () => {
   const splitter = new LineSplitter();
   const lines = [...new TextEncoder().encode('"🦊"\n')].flatMap((byte) => splitter.push(new Uint8Array([byte])));
   assert.deepEqual(lines, ['"🦊"']);
 });
 
-Deno.test("a line of 4 MB in small chunks comes out whole and in linear time", () => {
+Deno.test("JSON lines: line of 4 MB in small chunks: unchanged, in linear time", () => {
   const splitter = new LineSplitter();
   const chunk = new TextEncoder().encode("x".repeat(1024));
   for (let i = 0; i < 4096; i++) assert.deepEqual(splitter.push(chunk), []);
@@ -38,7 +38,7 @@ Deno.test("a line of 4 MB in small chunks comes out whole and in linear time", (
   assert.equal(line?.length, 4 * 1024 * 1024);
 });
 
-Deno.test("an incomplete line and empty lines never come out", () => {
+Deno.test("JSON lines: incomplete or empty lines: not returned", () => {
   const splitter = new LineSplitter();
   assert.deepEqual(splitter.push(new TextEncoder().encode('\n\r\n{"a":1}\n\n{"b":')), ['{"a":1}']);
 });

@@ -6,7 +6,7 @@ import { type ConfigEnvironment, systemEnvironment } from "./client_config.ts";
 import { basicAuthorization, fixedCredentials, TokenFile } from "./credentials.ts";
 import { ExecCredentials } from "./exec_credentials.ts";
 
-/** kubectl writes empty lists and strings as null or leaves them out. */
+/** kubectl writes empty lists and strings as null or omits them. */
 const text = z.string().nullish().transform((value) => value || undefined);
 const flag = z.boolean().nullish();
 
@@ -56,21 +56,21 @@ const fileSchema = z.object({
   contexts: z.array(z.object({ name: z.string(), context: contextSchema })).nullish(),
 });
 
-/** An entry with the file that it came from, which its relative paths are relative to. */
+/** An entry with its file, the base of its relative paths. */
 type From<T> = T & { readonly file: string };
 type Cluster = z.output<typeof clusterSchema>;
 type User = z.output<typeof userSchema>;
 type Context = z.output<typeof contextSchema>;
 
-/** Which files to read, and where the environment comes from. */
+/** Files to read and their environment. */
 export interface LoadKubeconfigOptions extends ConfigEnvironment {
-  /** Files in the order of precedence. Default: those of `KUBECONFIG`, else `~/.kube/config`. */
+  /** Files in order of precedence. Default: those of `KUBECONFIG`, otherwise `~/.kube/config`. */
   paths?: readonly string[];
 }
 
 /**
- * The paths that kubectl would read: those of the variable `KUBECONFIG` (separated by `:`, on Windows by `;`), else
- * `~/.kube/config`; none when there is no home directory either.
+ * Returns the paths that kubectl would read: those of the variable `KUBECONFIG` (separated by `:`, on Windows by
+ * `;`), otherwise `~/.kube/config`; none if there is no home directory.
  */
 export function kubeconfigPaths(env: (name: string) => string | undefined, windows = false): string[] {
   const named = (env("KUBECONFIG") ?? "").split(windows ? ";" : ":").filter((path) => path !== "");
@@ -80,8 +80,8 @@ export function kubeconfigPaths(env: (name: string) => string | undefined, windo
 }
 
 /**
- * One or several kubeconfig files, merged as kubectl merges them: whichever file names a context, cluster, user or the
- * current context first wins, whole entry by whole entry.
+ * One or several kubeconfig files, merged as kubectl merges them: the first file with a context, cluster, user or
+ * current context wins, entry by entry.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -104,9 +104,9 @@ export function kubeconfigPaths(env: (name: string) => string | undefined, windo
  * ```
  */
 export class Kubeconfig {
-  /** The files that were found and read. */
+  /** Files that were found and read. */
   readonly files: readonly string[];
-  /** What `current-context` says; undefined when no file says it. */
+  /** Value of `current-context`; undefined if no file has it. */
   readonly currentContext: string | undefined;
   readonly #contexts: ReadonlyMap<string, From<Context>>;
   readonly #clusters: ReadonlyMap<string, From<Cluster>>;
@@ -136,8 +136,8 @@ export class Kubeconfig {
   }
 
   /**
-   * Reads the files. As with kubectl, some of several may be missing; rejects with {@linkcode ConfigError} when all
-   * are, or when one can't be read or isn't a kubeconfig.
+   * Reads the files. As with kubectl, some of several may be missing; rejects with {@linkcode ConfigError} if all are
+   * missing, or if one can't be read or isn't a kubeconfig.
    */
   static async load(options: LoadKubeconfigOptions = {}): Promise<Kubeconfig> {
     const environment = systemEnvironment(options);
@@ -150,21 +150,21 @@ export class Kubeconfig {
     if (files.length === 0) {
       throw new ConfigError(
         paths.length === 0
-          ? "There is no kubeconfig to read: neither KUBECONFIG nor HOME is set. Set KUBECONFIG to the path of one."
+          ? "There is no kubeconfig: neither KUBECONFIG nor HOME is set. Set KUBECONFIG to the path of one."
           : `There is no kubeconfig at ${paths.join(" or ")}. Set KUBECONFIG to the path of one.`,
       );
     }
     return new Kubeconfig(files, environment);
   }
 
-  /** The names of all contexts, in the order of the files. */
+  /** Names of all contexts, in the order of the files. */
   get contexts(): string[] {
     return [...this.#contexts.keys()];
   }
 
   /**
-   * What the context comes down to. Certificates, keys and the CA are read now; token files and plugins when they are
-   * needed. Rejects with {@linkcode ConfigError} naming file, context, field and remedy.
+   * Resolves a context to a configuration. Reads certificates, keys and the CA now; token files and plugins when they
+   * are needed. Rejects with {@linkcode ConfigError} with the file, context, field and remedy.
    *
    * @param contextName default: the current context
    */
@@ -223,7 +223,10 @@ export class Kubeconfig {
     );
   }
 
-  /** The PEM text of a field that comes either inline (`…-data`, base64, preferred as kubectl does) or as a path. */
+  /**
+   * Returns the PEM text of a field that is either inline (`…-data`, base64, which takes precedence as in kubectl) or
+   * a path.
+   */
   async #pem<K extends "certificate-authority" | "client-certificate" | "client-key">(
     entry: From<{ [F in K | `${K}-data`]?: string | undefined }>,
     field: K,
@@ -268,7 +271,7 @@ export class Kubeconfig {
   ): Promise<CredentialSource> {
     if (user["auth-provider"]) {
       throw new ConfigError(
-        `The ${source} uses auth-provider, which Kubernetes gave up with 1.26. Log in again with a tool that writes an ` +
+        `The ${source} uses auth-provider, which Kubernetes 1.26 removed. Log in again with a tool that writes an ` +
           `exec section (such as gke-gcloud-auth-plugin or kubelogin).`,
       );
     }
@@ -281,8 +284,7 @@ export class Kubeconfig {
       throw new ConfigError(`The ${source} has a ${given} but no ${missing}. Add ${missing} or ${missing}-data.`);
     }
     const clientCertificate = certificate && key ? { certificate, key } : undefined;
-    // The order of client-go: a token file goes before a token, both before a password; a plugin is for when there is
-    // nothing else.
+    // The precedence of client-go: a token file before a token, both before a password; a plugin is the last resort.
     if (user.tokenFile) {
       return new TokenFile({
         path: relativeTo(user.file, user.tokenFile),
@@ -301,7 +303,7 @@ export class Kubeconfig {
     if (user.exec && !clientCertificate) {
       const { command } = user.exec;
       return new ExecCredentials({
-        // A bare name is looked for on the PATH; one with a slash is a path.
+        // A name without a slash is searched on the PATH; one with a slash is a path.
         exec: { ...user.exec, command: /[/\\]/.test(command) ? relativeTo(user.file, command) : command },
         cluster,
         source,
@@ -323,7 +325,7 @@ async function readFile(path: string, environment: Required<ConfigEnvironment>) 
     content = text.trim() === "" ? {} : parseYaml(text);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    // Its message quotes the lines around the fault, which can hold tokens and keys.
+    // Its message quotes the lines around the error, which can contain tokens and keys.
     if (error instanceof YAMLException) throw unreadable(`it isn't YAML${placeOf(error)}`);
     throw unreadable((error as Error).message, error);
   }
@@ -344,7 +346,7 @@ function serverUrl(cluster: Cluster, source: string): URL {
   if (!cluster.server) {
     throw new ConfigError(`The ${source} has no server. Set it: kubectl config set-cluster NAME --server=https://…`);
   }
-  // client-go reads a server without a scheme as http, which helps nobody.
+  // client-go reads a server without a scheme as http, which is never intended.
   const url = URL.parse(cluster.server);
   if (!url || !["https:", "http:"].includes(url.protocol)) {
     throw new ConfigError(
@@ -357,27 +359,27 @@ function serverUrl(cluster: Cluster, source: string): URL {
   return url;
 }
 
-/** Deno checks certificates always and by the URL's host name; what asks for something else must not be ignored. */
+/** Deno always checks certificates against the URL's host name; settings that require otherwise must not be ignored. */
 function refuseUnsupported(cluster: Cluster, name: string, source: string, server: URL): void {
   if (cluster["insecure-skip-tls-verify"]) {
     throw new ConfigError(
-      `The ${source} sets insecure-skip-tls-verify, which this program refuses: whoever sits in between could read ` +
-        `the credentials. Give it the cluster's CA in its place: kubectl config set-cluster ${name} ` +
+      `The ${source} sets insecure-skip-tls-verify, which this program refuses: an attacker on the path could read ` +
+        `the credentials. Set the cluster's CA instead: kubectl config set-cluster ${name} ` +
         `--insecure-skip-tls-verify=false --certificate-authority=FILE --embed-certs`,
     );
   }
   const serverName = cluster["tls-server-name"];
   if (serverName !== undefined && serverName !== server.hostname) {
     throw new ConfigError(
-      `The ${source} sets tls-server-name to ${serverName}, which Deno can't check in place of ${server.hostname}. ` +
-        `Let ${serverName} resolve to the server (in /etc/hosts, for one) and use it in the server's URL: kubectl config ` +
+      `The ${source} sets tls-server-name to ${serverName}, which Deno can't check instead of ${server.hostname}. ` +
+        `Make ${serverName} resolve to the server (for example in /etc/hosts) and use it in the server's URL: kubectl config ` +
         `set-cluster ${name} --server=${server.protocol}//${serverName}${server.port && `:${server.port}`} ` +
         `--tls-server-name=`,
     );
   }
 }
 
-/** The headers that act as another user (API docs, "User impersonation"). */
+/** Returns the headers to act as another user (API docs, "User impersonation"). */
 function impersonation(user: User): [string, string][] | undefined {
   const headers: [string, string][] = [];
   if (user.as) headers.push(["Impersonate-User", user.as]);

@@ -6,7 +6,7 @@ import { Kubeconfig, kubeconfigPaths } from "./kubeconfig.ts";
 const CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const KEY = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
 
-/** A file system of these files, and an environment of these variables. */
+/** A file system with these files, and an environment with these variables. */
 function world(files: Record<string, string>, variables: Record<string, string> = {}): Required<ConfigEnvironment> {
   return {
     env: (name) => variables[name],
@@ -30,7 +30,7 @@ async function configOf(files: Record<string, string>, paths = Object.keys(files
   return await (await Kubeconfig.load({ ...world(files), paths })).clientConfig();
 }
 
-Deno.test("the paths are those of KUBECONFIG, else the one in the home directory", () => {
+Deno.test("kubeconfig paths: those of KUBECONFIG, otherwise the home directory's", () => {
   const paths = (variables: Record<string, string>, windows?: boolean) =>
     kubeconfigPaths((name) => variables[name], windows);
   assert.deepEqual(paths({ KUBECONFIG: "/a:/b", HOME: "/home/x" }), ["/a", "/b"]);
@@ -40,7 +40,7 @@ Deno.test("the paths are those of KUBECONFIG, else the one in the home directory
   assert.deepEqual(paths({}), []);
 });
 
-Deno.test("of several files, the first that names an entry wins, whole entry by whole entry", async () => {
+Deno.test("kubeconfig: several files: the first with an entry wins, entry by entry", async () => {
   const files = {
     "/1": `
 contexts: [{ name: a, context: { cluster: one, user: one } }]
@@ -67,7 +67,7 @@ users: [{ name: one, user: { token: t2 } }]`,
   assert.deepEqual(await b.credentials.current(), {});
 });
 
-Deno.test("relative paths are relative to the file that has them, data goes before paths", async () => {
+Deno.test("kubeconfig: relative paths: relative to their file; data takes precedence over paths", async () => {
   const files = {
     "/etc/k/config": kubeconfig(
       "{ server: 'https://h:6443/', certificate-authority: pki/ca.crt }",
@@ -91,13 +91,13 @@ for (
     { name: "no user section", user: "", authorization: undefined },
   ]
 ) {
-  Deno.test(`a user with ${name} authenticates by it`, async () => {
+  Deno.test(`kubeconfig: user with ${name}: authenticated by it`, async () => {
     const config = await configOf({ "/d/config": kubeconfig("{ server: 'https://h' }", user), "/d/t": "from-file\n" });
     assert.equal((await config.credentials.current()).authorization, authorization);
   });
 }
 
-Deno.test("impersonation becomes headers", async () => {
+Deno.test("kubeconfig: impersonation: sent as headers", async () => {
   const user = "{ as: jane, as-uid: u1, as-groups: [a, b], as-user-extra: { example.com/x: [y] } }";
   const config = await configOf({ "/c": kubeconfig("{ server: 'https://h' }", user) });
   assert.deepEqual(config.headers, [
@@ -193,7 +193,7 @@ for (
     },
   ] as { name: string; files: Record<string, string>; says: string[] }[]
 ) {
-  Deno.test(`a kubeconfig with ${name} is refused by a sentence that says where and what to do`, async () => {
+  Deno.test(`kubeconfig: ${name}: refused with the place and the remedy`, async () => {
     const error = await configOf(files, ["/c"]).then(() => assert.fail("accepted"), (error: unknown) => error);
     assert.ok(error instanceof ConfigError, String(error));
     for (const part of says) assert.ok(error.message.includes(part), `${error.message}\ndoesn't say\n${part}`);
@@ -211,7 +211,7 @@ for (
     { name: "the proxy's password", text: "clusters: [{ cluster: { proxy-url: 'http://a:hidden@h' }\n", at: "line 2" },
   ]
 ) {
-  Deno.test(`a kubeconfig that can't be read at ${name}: the error names the place and quotes nothing`, async () => {
+  Deno.test(`kubeconfig: invalid YAML at ${name}: the error names the place and quotes nothing`, async () => {
     const error = await configOf({ "/c": text }, ["/c"]).then(() => assert.fail("accepted"), (error: unknown) => error);
     assert.ok(error instanceof ConfigError, String(error));
     assert.ok(error.message.includes(at), error.message);
@@ -226,7 +226,7 @@ const POD = {
 };
 const POD_VARIABLES = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
 
-Deno.test("a pod gets its service account's token, CA and namespace", async () => {
+Deno.test("in a pod: uses its service account's token, CA and namespace", async () => {
   const config = await inClusterConfig(world(POD, POD_VARIABLES));
   assert.equal(config.server, "https://10.96.0.1:443");
   assert.equal(config.namespace, "team");
@@ -234,17 +234,17 @@ Deno.test("a pod gets its service account's token, CA and namespace", async () =
   assert.equal((await config.credentials.current()).authorization, "Bearer pod-token");
 });
 
-Deno.test("a pod whose API server has an IPv6 address gets a valid URL", async () => {
+Deno.test("in a pod: API server has an IPv6 address: valid URL", async () => {
   const config = await inClusterConfig(world(POD, { ...POD_VARIABLES, KUBERNETES_SERVICE_HOST: "fd00::1" }));
   assert.equal(config.server, "https://[fd00::1]:443");
 });
 
-Deno.test("a pod without a service account, and no pod at all, are told what to do", async () => {
+Deno.test("in a pod without a service account, or outside a pod: error with the remedy", async () => {
   await assert.rejects(inClusterConfig(world({}, POD_VARIABLES)), /automountServiceAccountToken/);
   await assert.rejects(inClusterConfig(world({}, {})), /isn't a pod.*Set KUBECONFIG/);
 });
 
-Deno.test("by default, KUBECONFIG goes before the home directory, and that before the pod", async () => {
+Deno.test("default configuration: KUBECONFIG, then the home directory, then the pod", async () => {
   const home = { "/home/a/.kube/config": kubeconfig("{ server: 'https://home' }") };
   const named = { "/named": kubeconfig("{ server: 'https://named' }") };
   const server = async (files: Record<string, string>, variables: Record<string, string>) =>
@@ -254,7 +254,7 @@ Deno.test("by default, KUBECONFIG goes before the home directory, and that befor
   assert.equal(await server(all, { HOME: "/home/a", ...POD_VARIABLES }), "https://home");
   assert.equal(await server(POD, { HOME: "/home/a", ...POD_VARIABLES }), "https://10.96.0.1:443");
   assert.equal(await server(POD, POD_VARIABLES), "https://10.96.0.1:443");
-  // A typing error in KUBECONFIG must not lead to another cluster.
+  // A typo in KUBECONFIG must not lead to another cluster.
   await assert.rejects(
     server(all, { KUBECONFIG: "/typo", HOME: "/home/a", ...POD_VARIABLES }),
     /no kubeconfig at \/typo/,

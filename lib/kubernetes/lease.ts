@@ -5,9 +5,9 @@ import { type CallOptions, ResourceApi } from "./resource_api.ts";
 import { microTime } from "./micro_time.ts";
 import type { KubernetesObject, RequestOptions, Resource, RestClient } from "./types.ts";
 
-/** coordination.k8s.io/v1 Lease, as far as it is used here. */
+/** The used part of a coordination.k8s.io/v1 Lease. */
 export interface Lease extends KubernetesObject {
-  /** The holder, the time since it has been held, and the time until which others leave it to the holder. */
+  /** The holder, the start of its term, and the time for which others leave the Lease to it. */
   spec?: {
     holderIdentity?: string | undefined;
     leaseDurationSeconds?: number | undefined;
@@ -26,35 +26,38 @@ const leases: Resource<Lease> = {
   namespaced: true,
 };
 
-/** A write was refused because this process doesn't lead, or leading was lost. */
+/** A write was refused because this process doesn't lead, or it lost the Lease. */
 export class NotLeader extends Error {
-  /** Names the class where only text is left, as in logs. */
+  /** Class name where only text is available, as in logs. */
   override readonly name = "NotLeader";
 }
 
-/** What a {@linkcode LeaseHolder} is made with; times in milliseconds, defaults those of client-go's users. */
+/** Options of a {@linkcode LeaseHolder}; times in milliseconds, with the defaults of client-go's users. */
 export interface LeaseHolderOptions {
-  /** Best a client of its own, so that a burst of other requests can't delay a renewal. */
+  /** Preferably a separate client, so that a burst of other requests can't delay a renewal. */
   rest: RestClient;
-  /** Where the Lease object lives. The namespace must exist; the Lease is created. */
+  /** Namespace of the Lease object. It must exist; the Lease is created. */
   namespace: string;
   /** Name of the Lease object. */
   name: string;
-  /** Who holds it, for people and for telling holders apart; see {@linkcode leaseIdentity}. */
+  /** Identity of the holder, for people and to distinguish holders; see {@linkcode leaseIdentity}. */
   identity: string;
-  /** How long others leave the lease to a holder that says nothing. Whole seconds. Default 15 s. */
+  /** Time after which others may take the Lease of a silent holder. Whole seconds. Default 15 s. */
   leaseDurationMs?: number;
-  /** How often a holder renews. Default 5 s. */
+  /** Interval of renewals. Default 5 s. */
   renewMs?: number;
-  /** How long to wait after a failed try. Default 2 s. */
+  /** Delay after a failed attempt. Default 2 s. */
   retryMs?: number;
-  /** Measures all times (default: the computer's). */
+  /** Clock for all times (default: the computer's). */
   clock?: Clock;
-  /** Told of every try that failed; it is repeated anyway. Must not throw. */
+  /** Called for every failed attempt, which is retried anyway. Must not throw. */
   onError?: (error: unknown) => void;
-  /** Told of the Lease as the server has it after each renewal, the first included. Must not throw. */
+  /** Called with the server's Lease after each renewal, including the first. Must not throw. */
   onRenewed?: (lease: Lease) => void;
-  /** Told when the holder may only delete from now on, and when it leads again; see {@linkcode LeaseHolder.confirmDelete}. */
+  /**
+   * Called when the holder may only delete from now on, and when it leads again; see {@linkcode
+   * LeaseHolder.confirmDelete}.
+   */
   onDeletesOnly?: (deletesOnly: boolean) => void;
 }
 
@@ -63,32 +66,32 @@ interface Moment {
   readonly wall: number;
 }
 
-/** One time of leading. */
+/** One term of leading. */
 interface Term {
-  /** When the last successful renewal was sent. */
+  /** Time at which the last successful renewal was sent. */
   renewed: Moment;
-  /** What the last try since then failed of, for the message. */
+  /** Error of the last attempt since then, for the message. */
   failure?: string;
-  /** Whether the last try failed because the server's database is full. */
+  /** True if the last attempt failed because the server's database is full. */
   isFull?: boolean;
   renewTimer?: Timer;
   deadlineTimer?: Timer;
-  /** The renewal under way. */
+  /** The running renewal. */
   renewal?: Promise<void> | undefined;
 }
 
-/** What was last seen on the server, and when by this computer's own monotonic time. */
+/** The last observed Lease, with this computer's monotonic time of the observation. */
 interface Observation {
   readonly lease: Lease;
   readonly at: number;
 }
 
 /**
- * Leader election on a Lease, with the semantics of client-go's `leaderelection`: at most one of those who use the same
- * lease leads at a time.
+ * Leader election on a Lease, with the semantics of client-go's `leaderelection`: at most one of the processes that
+ * use the same Lease leads at a time.
  *
- * Nobody's wall clock is compared with anybody else's: a lease has run out when *this* process saw no change of it for
- * its duration, measured by its own monotonic time. The holder in turn counts from before it sent its last successful
+ * Wall clocks of different computers are never compared: a Lease has expired if *this* process observed no change of
+ * it for its duration, measured on its own monotonic clock. The holder counts from before it sent its last successful
  * renewal, and stops leading after two thirds of the duration, while the others still wait.
  *
  * ```ts
@@ -117,10 +120,10 @@ export class LeaseHolder {
   readonly #retryMs: number;
   #observed: Observation | undefined;
   #lost = new AbortController();
-  /** Set while this process leads, or did and hasn't noticed yet. */
+  /** Present while this process leads, or until it notices that it doesn't any more. */
   #term: Term | undefined;
 
-  /** Takes which lease, and for whom; asks for nothing before {@linkcode LeaseHolder.acquire}. */
+  /** Creates a holder; it sends no request before {@linkcode LeaseHolder.acquire}. */
   constructor(options: LeaseHolderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -131,24 +134,24 @@ export class LeaseHolder {
     this.identity = options.identity;
   }
 
-  /** Fires when leading ends without {@linkcode release}: the reason is a {@linkcode NotLeader} that says why. */
+  /** Aborts when leading ends without {@linkcode release}; the reason is a {@linkcode NotLeader} with the cause. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /** Whether this process leads at this moment. */
+  /** Reports whether this process leads now. */
   held(): boolean {
     return this.#term !== undefined && this.#elapsedMs(this.#term) < this.#deadlineMs;
   }
 
-  /** In how many milliseconds another may lead at the earliest; 0 when this process doesn't lead now. */
+  /** Returns the milliseconds until another process may lead at the earliest; 0 if this process doesn't lead. */
   expiresInMs(): number {
     return this.#term && this.held() ? this.#leaseDurationMs - this.#elapsedMs(this.#term) : 0;
   }
 
   /**
-   * As {@linkcode expiresInMs}, but where only the clocks say that leading is over, as after a sleep of the computer or
-   * a jump of its wall clock, it renews at once and tells what comes of that. Rejects only with the signal's reason.
+   * Like {@linkcode expiresInMs}, but if only the clocks say that the term is over, for example after the computer
+   * slept or its wall clock jumped, it renews at once and returns the result. Rejects only with the signal's reason.
    */
   async confirm(signal?: AbortSignal): Promise<number> {
     const term = this.#term;
@@ -160,9 +163,10 @@ export class LeaseHolder {
   }
 
   /**
-   * For how many milliseconds this process may still delete; 0 unless its lease ran out because the server's database is
-   * full. Then nobody else can take the lease, since that is a write, and who held it last is the only one who can take
-   * anything away. It may, as long as its own renewals fail for exactly that and the lease, read anew, names no other.
+   * Returns the milliseconds for which this process may still delete; 0 unless its Lease expired because the server's
+   * database is full. Then nobody else can take the Lease, because that is a write, and its last holder is the only
+   * process that can delete anything. It may do so as long as its own renewals fail for exactly that reason and a
+   * fresh read of the Lease shows no other holder.
    */
   async confirmDelete(signal?: AbortSignal): Promise<number> {
     const term = this.#term;
@@ -173,13 +177,13 @@ export class LeaseHolder {
   }
 
   /**
-   * Waits until this process holds the lease, then keeps it renewed. Failures (no rights, no namespace, no server) are
-   * told to `onError` and tried again; rejects only with the signal's reason.
+   * Waits until this process holds the Lease, then keeps it renewed. Failures (no permission, no namespace, no
+   * server) are reported to `onError` and retried; rejects only with the signal's reason.
    *
-   * @param onWait told who holds it, once for each holder that is waited for
+   * @param onWait called with the holder, once for each holder that it waits for
    */
   async acquire(signal: AbortSignal, onWait?: (holder: string) => void): Promise<void> {
-    if (this.#term) throw new Error(`${this.identity} holds the lease ${this.#options.name} already.`);
+    if (this.#term) throw new Error(`${this.identity} already holds the lease ${this.#options.name}.`);
     this.#observed = undefined;
     let waitingFor: string | undefined;
     while (true) {
@@ -201,13 +205,13 @@ export class LeaseHolder {
   }
 
   /**
-   * Gives the lease up, so that a successor takes over at once; from now on {@linkcode held} is false. Stop all work
-   * first. Rejects when the server didn't take it: the successor then waits until the lease runs out. Does nothing when
-   * the lease isn't held.
+   * Releases the Lease, so that a successor takes over at once; from now on {@linkcode held} is false. Stop all work
+   * first. Rejects if the server didn't accept it: the successor then waits until the Lease expires. Does nothing if
+   * the Lease isn't held.
    */
   async release(): Promise<void> {
     const term = this.#endTerm();
-    // A renewal under way would overtake the release.
+    // A running renewal would overtake the release.
     await term?.renewal;
     if (!term || !this.#observed) return;
     const timeoutMs = this.#renewMs;
@@ -223,12 +227,15 @@ export class LeaseHolder {
 
   async #giveUp(lease: Lease, timeoutMs: number): Promise<void> {
     const renewTime = microTime(this.#clock.now());
-    // The shortest duration there is, for candidates that look at nothing else.
+    // The shortest possible duration, for candidates that check nothing else.
     const spec = { ...lease.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime };
     await this.#api.replace({ ...lease, spec }, { timeoutMs });
   }
 
-  /** When a holder without a successful renewal stops leading: earlier than others may take over (client-go: 10 of 15 s). */
+  /**
+   * Time without a successful renewal after which a holder stops leading: earlier than others may take over
+   * (client-go: 10 of 15 s).
+   */
   get #deadlineMs(): number {
     return this.#leaseDurationMs * 2 / 3;
   }
@@ -238,16 +245,16 @@ export class LeaseHolder {
   }
 
   /**
-   * How long ago the last successful renewal was sent. A computer that slept doesn't count that in its monotonic time,
-   * but its wall clock has moved on. A wall clock that was set ahead looks the same; then the next renewal puts it right,
-   * which the next write brings about (see confirm).
+   * Returns the time since the last successful renewal was sent. A sleeping computer doesn't count in monotonic time,
+   * but its wall clock moves on. A wall clock that was set forward looks the same; then the next renewal, which the
+   * next write causes (see confirm), corrects it.
    */
   #elapsedMs(term: Term): number {
     const now = this.#moment();
     return Math.max(now.monotonic - term.renewed.monotonic, now.wall - term.renewed.wall);
   }
 
-  /** One try to take the lease. False when somebody else holds it, or was faster. */
+  /** Tries once to take the Lease. Returns false if another process holds it, or was faster. */
   async #takeIfFree(sent: Moment, call: CallOptions): Promise<boolean> {
     try {
       const lease = await this.#get(call);
@@ -263,7 +270,7 @@ export class LeaseHolder {
     }
   }
 
-  /** Writes this process into the lease, as it was read last, or creates it. */
+  /** Writes this process into the Lease as last read, or creates the Lease. */
   async #write(lease: Lease | undefined, sent: Moment, call: CallOptions): Promise<void> {
     this.#observe(
       lease
@@ -299,7 +306,7 @@ export class LeaseHolder {
     this.#observed = { lease, at: changed ? this.#clock.monotonic() : last.at };
   }
 
-  /** How long another holder may still take to renew; 0 when there is none. */
+  /** Returns the time that another holder still has to renew; 0 if there is none. */
   #othersMs(): number {
     const { lease, at } = this.#observed!;
     if (!lease.spec?.holderIdentity || lease.spec.holderIdentity === this.identity) return 0;
@@ -307,7 +314,7 @@ export class LeaseHolder {
     return Math.max(0, at + durationMs - this.#clock.monotonic());
   }
 
-  /** Watches the lease until it may be free, or can't be watched. */
+  /** Watches the Lease until it may be free, or can't be watched. */
   async #untilFree(signal: AbortSignal, onWait: (holder: string) => void): Promise<void> {
     if (!this.#observed || this.#othersMs() === 0) return;
     const free = new AbortController();
@@ -332,7 +339,7 @@ export class LeaseHolder {
         if (this.#othersMs() === 0) return;
         wait();
       }
-      // The server ends a watch every few minutes; one that does so at once isn't to be hammered.
+      // The server ends a watch every few minutes; one that does so at once must not be flooded.
       await sleep(this.#clock, this.#retryMs, either);
       signal.throwIfAborted();
     } catch (error) {
@@ -362,17 +369,17 @@ export class LeaseHolder {
     delete term.failure;
     if (term.isFull && isOver) this.#options.onDeletesOnly?.(false);
     term.isFull = false;
-    // As the deadline does, it counts from the sending: where answers take long they would leave no time for a renewal.
+    // Counted from the sending, like the deadline: slow responses would otherwise leave no time for a renewal.
     this.#renewAfter(Math.max(0, sent.monotonic + this.#renewMs - this.#clock.monotonic()), term);
     this.#options.onRenewed?.(this.#observed!.lease);
   }
 
-  /** Whether the time is up within which a renewal had to succeed. */
+  /** True if the time for a successful renewal is over. */
   #isOver(term: Term): boolean {
     return this.#clock.monotonic() >= term.renewed.monotonic + this.#deadlineMs;
   }
 
-  /** The time is up: what is left is to delete, where the server takes nothing else from anybody. */
+  /** Ends the term; with a full database it continues with deletes only. */
   #endTime(term: Term): void {
     if (term.isFull) this.#options.onDeletesOnly?.(true);
     else this.#lose(term, `no renewal of it succeeded for ${this.#deadlineMs / 1000} s${term.failure ?? ""}`);
@@ -389,42 +396,42 @@ export class LeaseHolder {
 
   async #renew(term: Term): Promise<void> {
     const sent = this.#moment();
-    // The deadline may have passed by the wall clock: a computer that slept tries, and finds out who leads now.
+    // The deadline may have passed by the wall clock: a computer that slept tries, and learns who leads now.
     const leftMs = term.renewed.monotonic + this.#deadlineMs - sent.monotonic;
     const timeoutMs = term.isFull && leftMs <= 0 ? this.#retryMs : Math.max(1, leftMs);
     try {
       const holder = await this.#renewOnce(sent, { timeoutMs });
-      // Released or lost meanwhile.
+      // Released or lost in the meantime.
       if (this.#term !== term) return;
       if (holder === undefined) this.#renewed(term, sent);
       else this.#lose(term, `${holder} holds it now`);
     } catch (error) {
       this.#options.onError?.(error);
       if (this.#term !== term) return;
-      term.failure = `; the last try failed: ${error instanceof Error ? error.message : error}`;
+      term.failure = `; the last attempt failed: ${error instanceof Error ? error.message : error}`;
       term.isFull = isStorageFull(error);
-      // The deadline has passed while only deletes were left: without that reason nothing is.
+      // If the deadline has passed in the deletes-only state, that state ends with its cause.
       if (!term.isFull && this.#isOver(term)) return this.#endTime(term);
       this.#renewAfter(this.#retryMs, term);
     }
   }
 
-  /** Who holds it by the server's word, if that is another. */
+  /** Returns the holder according to the server, if it is another process. */
   async #otherHolder(call: CallOptions): Promise<string | undefined> {
     const holder = (await this.#get(call))?.spec?.holderIdentity;
     return holder && holder !== this.identity ? holder : undefined;
   }
 
-  /** Resolves to the other holder, if there is one. */
+  /** Resolves to another holder, if there is one. */
   async #renewOnce(sent: Moment, call: CallOptions): Promise<string | undefined> {
     try {
       return void await this.#write(this.#observed!.lease, sent, call);
     } catch (error) {
-      // Somebody took it, edited it (a label, say) or deleted it: look again.
+      // Somebody took, edited (for example labeled) or deleted it: read it again.
       if (!isApiError(error, 409) && !isApiError(error, 404)) throw error;
     }
     if (await this.#takeIfFree(sent, call)) return undefined;
-    return this.#observed!.lease.spec?.holderIdentity || "somebody else";
+    return this.#observed!.lease.spec?.holderIdentity || "another process";
   }
 
   #lose(term: Term, why: string): void {
@@ -445,14 +452,15 @@ export class LeaseHolder {
 }
 
 /**
- * The same server, for work that only the leader may do: refuses with {@linkcode NotLeader} every request but GET at
- * the moment that the lease isn't held, and ends those under way before another may lead. After a sleep of the computer
- * or a jump of its clock a request waits until a renewal has shown who leads. Where the server's database is full, so
- * that nobody can lead, the last holder may still delete ({@linkcode LeaseHolder.confirmDelete}).
+ * Returns a client of the same server for work that only the leader may do. It rejects every request except GET with
+ * {@linkcode NotLeader} while the Lease isn't held, and aborts running requests before another process may lead.
+ * After the computer slept or its clock jumped, a request waits until a renewal has shown who leads. If the server's
+ * database is full, so that nobody can lead, the last holder may still delete ({@linkcode
+ * LeaseHolder.confirmDelete}).
  *
- * What is on the wire can't be taken back: should this process be stopped while the server, or what is before it, takes
- * its time, the request may be carried out while another leads. Kubernetes has no fencing tokens against that; who leads
- * has to watch what it has written.
+ * A request that was sent can't be revoked: if this process is suspended while the server, or a proxy, is slow, the
+ * request may be executed while another process leads. Kubernetes has no fencing tokens against that; the leader has
+ * to watch the objects that it has written.
  */
 export function fenced(
   rest: RestClient,
@@ -464,7 +472,7 @@ export function fenced(
       (options.method === "DELETE" ? await lease.confirmDelete(options.abortSignal) : 0);
     if (expiresInMs <= 0) {
       throw new NotLeader(
-        `${options.method} ${options.path} wasn't sent: ${lease.identity} doesn't hold the lease at this moment.`,
+        `${options.method} ${options.path} wasn't sent: ${lease.identity} doesn't hold the Lease now.`,
       );
     }
     return { ...options, timeoutMs: Math.min(expiresInMs, options.timeoutMs ?? Infinity) };
@@ -476,7 +484,7 @@ export function fenced(
   };
 }
 
-/** A name that people can trace and that no other process ever has: `hostname_pid_random`. */
+/** Returns an identity that people can trace and that is unique to this process: `hostname_pid_random`. */
 export function leaseIdentity(hostname: string = Deno.hostname()): string {
   return `${hostname}_${Deno.pid}_${crypto.getRandomValues(new Uint8Array(4)).toHex()}`;
 }

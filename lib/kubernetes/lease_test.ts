@@ -4,17 +4,17 @@ import { ApiError } from "./errors.ts";
 import { fenced, type Lease, LeaseHolder, type LeaseHolderOptions, leaseIdentity, NotLeader } from "./lease.ts";
 import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
 
-/** A server that keeps one Lease, with optimistic locking and watches. */
+/** A server with one Lease, optimistic locking and watches. */
 class LeaseServer implements RestClient {
   lease: Lease | undefined;
-  /** Requests in the order they came, watches included. */
+  /** Requests in order, including watches. */
   readonly requests: string[] = [];
-  /** Makes every request reject with it. */
+  /** Error that every request rejects with. */
   failure: Error | undefined;
-  /** Runs before a request is answered. */
+  /** Called before a request is answered. */
   before: ((request: RequestOptions) => void | Promise<void>) | undefined;
   refusesWatches = false;
-  /** Whether its database is full: it takes no more writes. */
+  /** True if its database is full: it accepts no writes. */
   full = false;
   #version = 100;
   readonly #watches = new Set<ReadableStreamDefaultController<Uint8Array>>();
@@ -101,11 +101,11 @@ class LeaseServer implements RestClient {
   }
 }
 
-/** As Kubernetes 1.34 passes it on from etcd 3.6. */
+/** The error as Kubernetes 1.34 passes it on from etcd 3.6. */
 const databaseFull = ({ method, path }: RequestOptions) =>
   new ApiError("etcdserver: mvcc: database space exceeded", { code: 500, reason: "InternalError", method, path });
 
-/** A fenced client, and what came through the fence. */
+/** A fenced client, with the requests that passed the fence. */
 function behindFence(lease: LeaseHolder) {
   const sent: string[] = [];
   const rest = fenced({
@@ -123,7 +123,7 @@ function holder(server: RestClient, clock: FakeClock, identity: string, options:
   return new LeaseHolder({ rest: server, namespace: "team", name: "operator", identity, clock, ...options });
 }
 
-/** A holder that has acquired the lease. */
+/** Returns a holder that has acquired the Lease. */
 async function leading() {
   const server = new LeaseServer();
   const clock = new FakeClock();
@@ -132,14 +132,14 @@ async function leading() {
   return { server, clock, lease };
 }
 
-/** Acquires in the background; `done` says whether it has. */
+/** Acquires in the background; `done` is true once it has. */
 function acquiring(lease: LeaseHolder, signal = new AbortController().signal) {
   const state = { done: false, waitedFor: [] as string[], acquired: Promise.resolve() };
   state.acquired = lease.acquire(signal, (other) => state.waitedFor.push(other)).then(() => void (state.done = true));
   return state;
 }
 
-Deno.test("the first holder creates the lease with all that people and others want to know", async () => {
+Deno.test("lease: no Lease exists: the first holder creates it with all fields", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock(Date.UTC(2026, 0, 2, 3, 4, 5, 678));
   const lease = holder(server, clock, "a");
@@ -163,7 +163,7 @@ Deno.test("the first holder creates the lease with all that people and others wa
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a holder renews every 5 s with one request, and nothing else", async () => {
+Deno.test("lease: held: renewed every 5 s with one request", async () => {
   const { server, clock, lease } = await leading();
   server.requests.length = 0;
   await clock.advance(60_000);
@@ -174,7 +174,7 @@ Deno.test("a holder renews every 5 s with one request, and nothing else", async 
   await lease.release();
 });
 
-Deno.test("a second one waits, says for whom, and takes over at once after a release", async () => {
+Deno.test("lease: second candidate: waits, names the holder, takes over at once after a release", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   const first = holder(server, clock, "a");
@@ -197,10 +197,10 @@ Deno.test("a second one waits, says for whom, and takes over at once after a rel
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a lease whose holder is silent is taken over after its duration by the waiter's own time", async () => {
+Deno.test("lease: holder is silent: taken over after its duration on the waiter's clock", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
-  // The dead holder's clock was a day ahead, or behind: neither matters.
+  // The former holder's clock was a day ahead, or behind: neither matters.
   for (const renewTime of ["2026-01-02T00:00:00.000000Z", "2025-12-31T00:00:00.000000Z"]) {
     server.write({
       metadata: { name: "operator" },
@@ -216,7 +216,7 @@ Deno.test("a lease whose holder is silent is taken over after its duration by th
   }
 });
 
-Deno.test("stepping the waiter's wall clock makes no lease run out", async () => {
+Deno.test("lease: waiter's wall clock jumps: the Lease doesn't expire", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "x", leaseDurationSeconds: 15 } });
@@ -232,7 +232,7 @@ Deno.test("stepping the waiter's wall clock makes no lease run out", async () =>
   assert.equal(server.watches, 0);
 });
 
-Deno.test("a deleted lease is created anew: by a waiter, or by the holder at its next renewal", async () => {
+Deno.test("lease: Lease is deleted: created again by a waiter, or by the holder at its next renewal", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "x", leaseDurationSeconds: 15 } });
@@ -249,7 +249,7 @@ Deno.test("a deleted lease is created anew: by a waiter, or by the holder at its
   await lease.release();
 });
 
-Deno.test("of two that create the lease at the same time one leads, the other waits", async () => {
+Deno.test("lease: two create it at the same time: one leads, the other waits", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   const [a, b] = [holder(server, clock, "a"), holder(server, clock, "b")];
@@ -263,7 +263,7 @@ Deno.test("of two that create the lease at the same time one leads, the other wa
   await a.release();
 });
 
-Deno.test("without the right to watch, a waiter polls", async () => {
+Deno.test("lease: no permission to watch: the waiter polls", async () => {
   const server = new LeaseServer();
   server.refusesWatches = true;
   const clock = new FakeClock();
@@ -279,7 +279,7 @@ Deno.test("without the right to watch, a waiter polls", async () => {
   await lease.release();
 });
 
-Deno.test("a watch that the server ends is begun again without haste", async () => {
+Deno.test("lease: server ends the watch: started again after a pause", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "x", leaseDurationSeconds: 60 } });
@@ -297,7 +297,7 @@ Deno.test("a watch that the server ends is begun again without haste", async () 
   await lease.release();
 });
 
-Deno.test("a server that is away while acquiring is told of and tried again", async () => {
+Deno.test("lease: server is unreachable while acquiring: reported and retried", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   server.failure = new Error("away");
@@ -312,14 +312,14 @@ Deno.test("a server that is away while acquiring is told of and tried again", as
   await lease.release();
 });
 
-Deno.test("where each answer takes 3 s the lease is renewed in time all the same", async () => {
+Deno.test("lease: each response takes 3 s: renewed in time", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   server.before = () => new Promise((resolve) => void clock.setTimer(3000, resolve));
   const lease = holder(server, clock, "a");
   const waiting = acquiring(lease);
   await clock.advance(6000);
-  assert.ok(waiting.done, "asked, then written");
+  assert.ok(waiting.done, "read, then written");
   for (let second = 0; second < 60; second++) {
     await clock.advance(1000);
     assert.ok(lease.held(), `lost after ${second} s: ${lease.lost.reason}`);
@@ -330,7 +330,7 @@ Deno.test("where each answer takes 3 s the lease is renewed in time all the same
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a holder that can't renew stops after 10 s, while others wait until 15 s", async () => {
+Deno.test("lease: holder can't renew: stops after 10 s, others wait for 15 s", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   const errors: unknown[] = [];
@@ -360,7 +360,7 @@ Deno.test("a holder that can't renew stops after 10 s, while others wait until 1
   assert.ok(first.lost.reason instanceof NotLeader);
   assert.equal(
     first.lost.reason.message,
-    "a lost the lease team/operator: no renewal of it succeeded for 10 s; the last try failed: cut off.",
+    "a lost the lease team/operator: no renewal of it succeeded for 10 s; the last attempt failed: cut off.",
   );
   assert.equal(errors.length, 3, "at 5, 7 and 9 s");
   assert.equal(waiting.done, false);
@@ -371,7 +371,7 @@ Deno.test("a holder that can't renew stops after 10 s, while others wait until 1
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a renewal that hangs doesn't keep the lease held", async () => {
+Deno.test("lease: renewal hangs: the Lease isn't held after the deadline", async () => {
   const { server, clock, lease } = await leading();
   const gate = Promise.withResolvers<void>();
   const timeouts: (number | undefined)[] = [];
@@ -383,14 +383,14 @@ Deno.test("a renewal that hangs doesn't keep the lease held", async () => {
   assert.equal(lease.held(), false);
   assert.ok(lease.lost.aborted);
   assert.deepEqual(timeouts, [5_000], "the request itself has until the deadline");
-  // The answer that comes too late doesn't bring leading back.
+  // A response that arrives too late doesn't restore the term.
   gate.resolve();
   await clock.advance(0);
   assert.equal(lease.held(), false);
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a failed renewal is tried again in time, and then all is as before", async () => {
+Deno.test("lease: renewal fails: retried in time, then as before", async () => {
   const { server, clock, lease } = await leading();
   server.failure = new Error("hiccup");
   await clock.advance(6_000);
@@ -401,7 +401,7 @@ Deno.test("a failed renewal is tried again in time, and then all is as before", 
   await lease.release();
 });
 
-Deno.test("a holder that finds another one in the lease stops at once", async () => {
+Deno.test("lease: holder finds another one in the Lease: stops at once", async () => {
   const { server, clock, lease } = await leading();
   server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "thief", leaseDurationSeconds: 15 } });
   await clock.advance(5_000);
@@ -409,10 +409,10 @@ Deno.test("a holder that finds another one in the lease stops at once", async ()
   assert.match(lease.lost.reason.message, /thief holds it now/);
   assert.equal(clock.pending, 0);
   await lease.release();
-  assert.equal(server.holder, "thief", "what isn't held isn't released");
+  assert.equal(server.holder, "thief", "a Lease that isn't held isn't released");
 });
 
-Deno.test("a holder whose lease somebody edited goes on", async () => {
+Deno.test("lease: somebody edited the Lease: its holder continues", async () => {
   const { server, clock, lease } = await leading();
   server.write({ ...server.lease, metadata: { ...server.lease?.metadata, labels: { note: "x" } } });
   await clock.advance(5_000);
@@ -423,9 +423,9 @@ Deno.test("a holder whose lease somebody edited goes on", async () => {
   assert.equal(server.holder, "");
 });
 
-Deno.test("after a computer slept, nothing is held until a renewal shows that nobody else took over", async () => {
+Deno.test("lease: computer slept: not held until a renewal shows that nobody else took over", async () => {
   const { server, clock, lease } = await leading();
-  // Sleep shows as a wall clock that jumps ahead of the monotonic one.
+  // Sleep looks like a wall clock that jumps ahead of the monotonic one.
   clock.step(600_000);
   assert.equal(lease.held(), false);
   assert.equal(lease.expiresInMs(), 0);
@@ -439,7 +439,7 @@ Deno.test("after a computer slept, nothing is held until a renewal shows that no
   assert.ok(lease.lost.aborted);
 });
 
-Deno.test("after a jump of the clock a write waits for a renewal, which comes at once and but once", async () => {
+Deno.test("lease: clock jumps: a write waits for a renewal, which is sent at once and once", async () => {
   const { server, clock, lease } = await leading();
   const sent: string[] = [];
   const rest = fenced({
@@ -463,7 +463,7 @@ Deno.test("after a jump of the clock a write waits for a renewal, which comes at
   assert.deepEqual(sent, ["/a", "/b"]);
   assert.equal(renewals() - before, 1);
   await clock.advance(5_000);
-  assert.equal(renewals() - before, 2, "and the renewals go on as before");
+  assert.equal(renewals() - before, 2, "renewals continue as before");
 
   clock.step(600_000);
   server.failure = new Error("cut off");
@@ -475,7 +475,7 @@ Deno.test("after a jump of the clock a write waits for a renewal, which comes at
   assert.equal(sent.length, 2);
 });
 
-Deno.test("a wall clock that is set back changes nothing", async () => {
+Deno.test("lease: wall clock is set back: no effect", async () => {
   const { server, clock, lease } = await leading();
   clock.step(-86_400_000);
   server.failure = new Error("cut off");
@@ -484,7 +484,7 @@ Deno.test("a wall clock that is set back changes nothing", async () => {
   assert.ok(lease.lost.aborted);
 });
 
-Deno.test("a release while a renewal is under way waits for it, and leaves the lease free", async () => {
+Deno.test("lease: release during a renewal: waits for it, then the Lease is free", async () => {
   const { server, clock, lease } = await leading();
   const gate = Promise.withResolvers<void>();
   server.before = () => gate.promise;
@@ -499,7 +499,7 @@ Deno.test("a release while a renewal is under way waits for it, and leaves the l
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a release that the server doesn't take rejects, and the lease isn't held all the same", async () => {
+Deno.test("lease: server refuses the release: rejects, and the Lease isn't held", async () => {
   const server = new LeaseServer();
   const lease = holder(server, new FakeClock(), "a");
   await lease.acquire(new AbortController().signal);
@@ -508,9 +508,9 @@ Deno.test("a release that the server doesn't take rejects, and the lease isn't h
   assert.equal(lease.held(), false);
 });
 
-Deno.test("one that released or lost the lease can acquire it again, with a new signal", async () => {
+Deno.test("lease: released or lost: can be acquired again, with a new signal", async () => {
   const { server, clock, lease } = await leading();
-  await assert.rejects(lease.acquire(new AbortController().signal), /holds the lease operator already/);
+  await assert.rejects(lease.acquire(new AbortController().signal), /already holds the lease operator/);
   server.write({ metadata: { name: "operator" }, spec: { holderIdentity: "thief", leaseDurationSeconds: 15 } });
   await clock.advance(5_000);
   const { lost } = lease;
@@ -522,7 +522,7 @@ Deno.test("one that released or lost the lease can acquire it again, with a new 
   await lease.release();
 });
 
-Deno.test("a fenced client refuses writes, not reads, when the lease isn't held", async () => {
+Deno.test("fenced client: Lease isn't held: refuses writes, not reads", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   const lease = holder(server, clock, "a");
@@ -560,7 +560,7 @@ Deno.test("a fenced client refuses writes, not reads, when the lease isn't held"
   );
 });
 
-Deno.test("each renewal tells of the lease as the server has it, the first included", async () => {
+Deno.test("lease: each renewal: reports the server's Lease, including the first", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   const told: (string | undefined)[] = [];
@@ -572,10 +572,10 @@ Deno.test("each renewal tells of the lease as the server has it, the first inclu
   assert.equal(told.at(-1), server.lease!.metadata!.resourceVersion);
   server.failure = new Error("gone");
   await clock.advance(5_000);
-  assert.equal(told.length, 3, "a renewal that failed tells nothing");
+  assert.equal(told.length, 3, "a failed renewal reports nothing");
 });
 
-Deno.test("while the database is full the last holder goes on with deletes, and nobody else with anything", async () => {
+Deno.test("lease: database is full: the last holder may delete, others may not write", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   const told: boolean[] = [];
@@ -597,7 +597,7 @@ Deno.test("while the database is full the last holder goes on with deletes, and 
   await assert.rejects(b.send("DELETE", "/binding"), NotLeader);
   assert.deepEqual([a.sent, b.sent], [["DELETE /binding"], []]);
 
-  // There is room again: whoever comes first leads, and the other does nothing any more.
+  // There is room again: the first to renew leads, and the other stops.
   server.full = false;
   await clock.advance(2_000);
   assert.equal(first.held(), !waiting.done);
@@ -605,7 +605,7 @@ Deno.test("while the database is full the last holder goes on with deletes, and 
   assert.equal(first.lost.aborted, waiting.done);
 });
 
-Deno.test("the last holder of a full database leads again as soon as there is room, where nobody else was faster", async () => {
+Deno.test("lease: full database has room again: the last holder leads unless another was faster", async () => {
   const server = new LeaseServer();
   const clock = new FakeClock();
   const told: boolean[] = [];
@@ -623,11 +623,12 @@ Deno.test("the last holder of a full database leads again as soon as there is ro
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("of a full database no delete is sent once another holds the lease, even before a renewal has shown it", async () => {
+Deno.test("lease: database is full, another took the Lease: no delete, even before a renewal shows it", async () => {
   const { server, clock, lease } = await leading();
   server.full = true;
   await clock.advance(20_000);
-  // Room came, another took the lease, and the database is full again; a stale read of the server hides it from writes.
+  // There was room, another process took the Lease, and the database is full again; a stale read hides it from
+  // writes.
   server.before = ({ method, path }) => {
     if (method === "PUT") throw databaseFull({ method, path });
   };
@@ -639,7 +640,7 @@ Deno.test("of a full database no delete is sent once another holds the lease, ev
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a holder whose renewals fail of anything but a full database deletes nothing after its time", async () => {
+Deno.test("lease: renewals fail for another reason: nothing is deleted after the deadline", async () => {
   const refused = new ApiError("no", { code: 500, reason: "InternalError", method: "PUT", path: "/" });
   for (const failure of [new Error("cut off"), refused]) {
     const server = new LeaseServer();
@@ -653,14 +654,14 @@ Deno.test("a holder whose renewals fail of anything but a full database deletes 
     await clock.advance(2_000);
     assert.match(
       lease.lost.reason.message,
-      /no renewal of it succeeded for 10 s; the last try failed: (cut off|no)\.$/,
+      /no renewal of it succeeded for 10 s; the last attempt failed: (cut off|no)\.$/,
     );
     await assert.rejects(behindFence(lease).send("DELETE", "/binding"), NotLeader);
     assert.equal(clock.pending, 0);
   }
 });
 
-Deno.test("an identity names host and process, and is never the same twice", () => {
+Deno.test("leaseIdentity: has host and process, and is unique", () => {
   assert.match(leaseIdentity("host-a"), new RegExp(`^host-a_${Deno.pid}_[0-9a-f]{8}$`));
   assert.notEqual(leaseIdentity("h"), leaseIdentity("h"));
 });

@@ -2,88 +2,88 @@ import { AnswerTooLarge, apiErrorFromStatus, ConnectionError, isApiError, isStat
 import { LineSplitter } from "./json_lines.ts";
 import type { JSONValue, KubernetesObject, RequestOptions, Resource, RestClient, Stored } from "./types.ts";
 
-/** What any call may be given. */
+/** Options of any call. */
 export interface CallOptions {
-  /** Ends the call early; it rejects with the signal's reason. */
+  /** Aborts the call; it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Deadline in milliseconds; default: the client's. */
   timeoutMs?: number | undefined;
-  /** Size up to which the answer is read, in bytes; default: the client's. */
+  /** Maximum size of the response, in bytes; default: the client's. */
   maxBytes?: number | undefined;
 }
 
-/** Which objects of a collection to list, and how (meta/v1 `ListOptions`). */
+/** Options of lists (meta/v1 `ListOptions`). */
 export interface ListOptions extends CallOptions {
-  /** Such as `app=web,tier in (a,b)`, all of which must hold; left out: all objects. */
+  /** Such as `app=web,tier in (a,b)`, all of which must match; absent: all objects. */
   labelSelector?: string | undefined;
-  /** Such as `metadata.name=web`; which other fields there are is up to the kind. */
+  /** Such as `metadata.name=web`; other fields depend on the kind. */
   fieldSelector?: string | undefined;
-  /** At most so many objects in one page. */
+  /** Maximum number of objects in a page. */
   limit?: number | undefined;
-  /** Where the last page said that the next one starts. */
+  /** Continue token of the previous page. */
   continue?: string | undefined;
-  /** How fresh the answer must be: left out, the newest; `0`, whatever the server has at hand. */
+  /** Required freshness: absent, the newest; `0`, any version that the server has. */
   resourceVersion?: string | undefined;
-  /** Whether another `resourceVersion` means that very one, or it or a newer one. */
+  /** Match of another `resourceVersion`: exactly that one, or at least that one. */
   resourceVersionMatch?: "Exact" | "NotOlderThan" | undefined;
 }
 
 /** One page of a collection. */
 export interface ObjectList<T> {
-  /** The version to watch from; when more pages follow, the token of the next, and maybe how many objects they hold. */
+  /** Version to watch from; if more pages follow, their token and possibly the number of remaining objects. */
   metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
-  /** Each with `apiVersion` and `kind`, which servers leave out here. */
+  /** Each with `apiVersion` and `kind`, which servers omit here. */
   items: T[];
-  /** Set by `pages` on the first page of the collection anew: what the pages before it held is out of date. */
+  /** Set by `pages` on the first page of a repeated list: all earlier pages are outdated. */
   restart?: true;
 }
 
-/** What a watch brings. A bookmark says only that everything up to its resource version has been brought. */
+/** An event of a watch. A bookmark means only that everything up to its resource version has been sent. */
 export type WatchEvent<T> =
   | { type: "ADDED" | "MODIFIED" | "DELETED"; object: T }
   | { type: "BOOKMARK"; resourceVersion: string };
 
-/** What to watch, and from where on. */
+/** Options of watches. */
 export interface WatchOptions {
-  /** Events after this version are brought: that of a list, of a bookmark or of an object brought before. */
+  /** Events after this version are sent: that of a list, of a bookmark or of an object received before. */
   resourceVersion: string;
-  /** As in {@linkcode ListOptions}; an object that no longer matches comes as `DELETED`. */
+  /** As in {@linkcode ListOptions}; an object that no longer matches is sent as `DELETED`. */
   labelSelector?: string | undefined;
   /** As in {@linkcode ListOptions}. */
   fieldSelector?: string | undefined;
   /** Ends the watch; the iteration throws the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
-   * How long nothing may come before the connection is taken for dead. Default 150 s, which misses two bookmarks: the
-   * server sends one a minute for every resource that it keeps a watch cache of, that is, for all but Events.
+   * Maximum silence before the connection counts as dead. Default 150 s, in which two bookmarks are missing: the
+   * server sends one a minute for every resource with a watch cache, that is, for all except Events.
    */
   livenessMs?: number | undefined;
-  /** Told once the server has accepted the watch; events may be long in coming. */
+  /** Called once the server has accepted the watch; the first event may come much later. */
   onOpen?: (() => void) | undefined;
-  /** How long one event may be, in bytes; default 32 MiB: no object comes near. */
+  /** Maximum size of an event, in bytes; default 32 MiB, far more than any object has. */
   maxBytes?: number | undefined;
 }
 
-/** What a write may be given. */
+/** Options of writes. */
 export interface WriteOptions extends CallOptions {
-  /** Who is noted as the owner of the fields; default: the first part of the User-Agent. */
+  /** Field manager; default: the first part of the User-Agent. */
   fieldManager?: string | undefined;
 }
 
-/** Some fields of an object: what a server-side apply is given. */
+/** Fields of an object, for a server-side apply. */
 export type ApplyConfiguration<T extends KubernetesObject> = Partial<T> & KubernetesObject;
 
-/** What a server-side apply is given. */
+/** Options of a server-side apply. */
 export interface ApplyOptions extends CallOptions {
-  /** Who owns the applied fields; changing them under another name is a conflict, unless forced. */
+  /** Field manager of the applied fields; a change by another one is a conflict, unless forced. */
   fieldManager: string;
-  /** Take over fields that another manager owns, instead of failing with 409 `Conflict`. */
+  /** True to take over fields that another manager owns, instead of failing with 409 `Conflict`. */
   force?: boolean | undefined;
 }
 
-/** What a patch is given. */
+/** Options of a patch. */
 export interface PatchOptions extends WriteOptions {
-  /** What the body is: a JSON Patch, a merge patch, a strategic one (built-in kinds only), or a server-side apply. */
+  /** Type of the body: a JSON Patch, a merge patch, a strategic one (built-in kinds only), or a server-side apply. */
   type: "json" | "merge" | "strategic" | "apply";
   /** Such as `status`. */
   subresource?: string | undefined;
@@ -91,15 +91,15 @@ export interface PatchOptions extends WriteOptions {
   force?: boolean | undefined;
 }
 
-/** What a delete may be given (meta/v1 `DeleteOptions`). */
+/** Options of a delete (meta/v1 `DeleteOptions`). */
 export interface DeleteOptions extends CallOptions {
-  /** Only delete the object with this uid; another of the same name stays, with 409 `Conflict`. */
+  /** Deletes only the object with this uid; another of the same name stays, with 409 `Conflict`. */
   uid?: string | undefined;
-  /** Only delete the object as it was at this version. */
+  /** Deletes the object only at this version. */
   resourceVersion?: string | undefined;
-  /** Whether dependents go before the object, after it, or stay; default: the kind's. */
+  /** Deletes dependents before the object, after it, or not; default: the kind's. */
   propagationPolicy?: "Foreground" | "Background" | "Orphan" | undefined;
-  /** Seconds that a pod may take to end by itself, 0 kills it at once; default: the pod's own. */
+  /** Seconds for a pod to end by itself, 0 kills it at once; default: the pod's own. */
   gracePeriodSeconds?: number | undefined;
 }
 
@@ -107,18 +107,18 @@ const PATCH_TYPES = {
   json: "application/json-patch+json",
   merge: "application/merge-patch+json",
   strategic: "application/strategic-merge-patch+json",
-  // JSON is YAML; this is the type that every server version takes.
+  // JSON is YAML; every server version accepts this type.
   apply: "application/apply-patch+yaml",
 } as const;
 
 const PAGE_LIMIT = 500;
-/** Of a page of several objects: what is read of it is in memory as text and as objects for a moment. */
+/** Maximum size of a page with several objects, which is briefly in memory as text and as objects. */
 const PAGE_BYTES = 4 * 2 ** 20;
-/** By how much fewer objects the next page is asked to hold after one that was too large. */
+/** Factor by which the next page is smaller after one that was too large. */
 const SHRINK = 8;
-/** By how much more objects a page may hold with each that was not too large. */
+/** Factor by which pages grow with each one that was not too large. */
 const REGROWTH = 1.2;
-/** How often a collection is read anew whose version the server forgets meanwhile. */
+/** Maximum number of times that a collection is listed again because its version expired. */
 const RESTARTS = 3;
 const LINE_BYTES = 32 * 2 ** 20;
 const LIVENESS_MS = 150_000;
@@ -126,8 +126,8 @@ const LIVENESS_MS = 150_000;
 /**
  * Typed access to the objects of one resource, in one namespace or in all.
  *
- * Objects come back as the server sent them, fields unknown to `T` included. Every call rejects as
- * {@linkcode RestClient} says; a name or namespace that can't be part of a path throws `TypeError` before anything is
+ * Objects are returned as the server sent them, including fields unknown to `T`. Calls reject as described in
+ * {@linkcode RestClient}; a name or namespace that can't be part of a path throws `TypeError` before anything is
  * sent.
  *
  * ```ts
@@ -144,7 +144,7 @@ const LIVENESS_MS = 150_000;
  *   plural: "configmaps",
  *   namespaced: true,
  * };
- * // A stand-in for createRestClient(…) that answers with what it was asked.
+ * // A replacement of createRestClient(…) that returns the request.
  * const rest: RestClient = {
  *   performRequest: ({ method, path }) => Promise.resolve({ data: { request: `${method} ${path}` } }),
  *   performStream: () => Promise.reject(new Error("not here")),
@@ -155,15 +155,15 @@ const LIVENESS_MS = 150_000;
  * ```
  */
 export class ResourceApi<T extends KubernetesObject> {
-  /** As given to the constructor; {@linkcode ResourceApi.namespace} keeps it. */
+  /** The constructor's resource; {@linkcode ResourceApi.namespace} keeps it. */
   readonly resource: Resource<T>;
   readonly #rest: RestClient;
   readonly #namespace: string | undefined;
 
   /**
-   * Takes the transport and the resource; sends nothing.
+   * Creates the access without sending anything.
    *
-   * @param namespace where the objects live; left out for cluster-scoped ones, or to list and watch all namespaces
+   * @param namespace namespace of the objects; omitted for cluster-scoped ones, or to list and watch all namespaces
    */
   constructor(rest: RestClient, resource: Resource<T>, namespace?: string) {
     if (namespace !== undefined) {
@@ -179,17 +179,17 @@ export class ResourceApi<T extends KubernetesObject> {
     this.#namespace = namespace;
   }
 
-  /** The same resource in one namespace. */
+  /** Returns the same resource in one namespace. */
   namespace(name: string): ResourceApi<T> {
     return new ResourceApi(this.#rest, this.resource, name);
   }
 
-  /** The object as it is now; 404 `NotFound` when there is none. */
+  /** Returns the current object; 404 `NotFound` if there is none. */
   async get(name: string, options: CallOptions = {}): Promise<Stored<T>> {
     return this.#object(await this.#request("GET", this.#objectPath(name, this.#namespace), options));
   }
 
-  /** One page: all objects, or as many as `limit` says; `metadata.continue` is there when more follow. */
+  /** Returns one page: all objects, or at most `limit`; `metadata.continue` is set if more follow. */
   async list(options: ListOptions = {}): Promise<ObjectList<Stored<T>>> {
     const list = await this.#request("GET", this.#collectionPath(), options, {
       querystring: query({
@@ -201,21 +201,20 @@ export class ResourceApi<T extends KubernetesObject> {
         resourceVersionMatch: options.resourceVersionMatch,
       }),
     }) as unknown as ObjectList<Stored<T>>;
-    // The items of a list don't say what they are.
+    // The items of a list have no kind of their own.
     const items = list.items ?? [];
     for (const item of items) this.#fillType(item);
     return { metadata: list.metadata, items };
   }
 
   /**
-   * All pages, of `limit` objects each (default 500), all of the same resource version.
+   * Yields all pages, with `limit` objects each (default 500), all of the same resource version.
    *
-   * A page has at most `maxBytes` (default 4 MiB): where the objects are too large for that, fewer are asked for at a
-   * time, down to single ones, which are read as far as the client reads any answer.
+   * A page has at most `maxBytes` (default 4 MiB): if objects are too large for that, fewer are requested at a time,
+   * down to single ones, for which the client's limit applies.
    *
-   * The server forgets a version after some minutes (410 `Expired`). Should a reader be that slow, the collection comes
-   * anew, in one page if there is room for it in one; the first has `restart: true`, and what came before it is to be
-   * forgotten.
+   * The server forgets a version after some minutes (410 `Expired`). If a reader is that slow, the collection is
+   * listed again, in one page if possible; its first page has `restart: true`, and earlier pages must be discarded.
    */
   async *pages(options: ListOptions = {}): AsyncGenerator<ObjectList<Stored<T>>> {
     const { resourceVersion: _, resourceVersionMatch: __, ...nextOptions } = options;
@@ -240,7 +239,7 @@ export class ResourceApi<T extends KubernetesObject> {
     }
   }
 
-  /** All objects, read in pages, or what `keep` makes of each: for collections that are to be in memory as a whole. */
+  /** Returns all objects, read in pages, or the results of `keep` for each: for collections that fit into memory. */
   async all<K = T>(
     options: ListOptions = {},
     keep: (object: T) => K = (object) => object as unknown as K,
@@ -254,12 +253,12 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 
   /**
-   * What happens to the collection, over one connection: returns when the server ends it, which it does after 5 to 10
-   * minutes. Watch on from the resource version of the last event.
+   * Yields the changes of the collection, over one connection: returns when the server ends it, after 5 to 10
+   * minutes. Continue from the resource version of the last event.
    *
-   * Throws {@linkcode ApiError} when the server refuses or breaks off (410 `Expired` when the version is too old: list
-   * again), {@linkcode WatchStalled} when nothing came for `livenessMs`, {@linkcode AnswerTooLarge} when an event is
-   * longer than `maxBytes` (list again), {@linkcode ConnectionError} when the connection broke.
+   * Throws {@linkcode ApiError} if the server refuses or aborts (410 `Expired` if the version is too old: list
+   * again), {@linkcode WatchStalled} if nothing arrived for `livenessMs`, {@linkcode AnswerTooLarge} if an event
+   * exceeds `maxBytes` (list again), {@linkcode ConnectionError} if the connection broke.
    */
   async *watch(options: WatchOptions): AsyncGenerator<WatchEvent<Stored<T>>> {
     const path = this.#collectionPath();
@@ -278,7 +277,7 @@ export class ResourceApi<T extends KubernetesObject> {
           resourceVersion: options.resourceVersion,
           labelSelector: options.labelSelector,
           fieldSelector: options.fieldSelector,
-          // Random, so that the watches of many clients that began together don't all end together.
+          // Random, so that the watches of many clients that started together don't end together.
           timeoutSeconds: 300 + Math.floor(Math.random() * 301),
         }),
         abortSignal: options.signal ? AbortSignal.any([options.signal, stalled.signal]) : stalled.signal,
@@ -306,7 +305,7 @@ export class ResourceApi<T extends KubernetesObject> {
     }
   }
 
-  /** Creates the object; 409 `AlreadyExists` when there is one of this name. */
+  /** Creates the object; 409 `AlreadyExists` if one of this name exists. */
   async create(object: T, options: WriteOptions = {}): Promise<Stored<T>> {
     const namespace = this.#namespaceOf(object);
     this.#needNamespace(namespace, object.metadata?.name ?? "");
@@ -318,7 +317,7 @@ export class ResourceApi<T extends KubernetesObject> {
     );
   }
 
-  /** Replaces the whole object; 409 `Conflict` when `metadata.resourceVersion` is given and isn't the present one. */
+  /** Replaces the whole object; 409 `Conflict` if `metadata.resourceVersion` is set and isn't the current one. */
   async replace(object: T, options: WriteOptions = {}): Promise<Stored<T>> {
     return this.#object(
       await this.#request("PUT", this.#pathOf(object), options, {
@@ -329,8 +328,8 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 
   /**
-   * Server-side apply: makes the fields of `object` so, creating it if need be, and takes away those that this field
-   * manager applied before and that are no longer there. 409 `Conflict` when another manager owns one of the fields and
+   * Server-side apply: sets the fields of `object`, creating it if necessary, and removes fields that this field
+   * manager applied before and that are missing now. 409 `Conflict` if another manager owns one of the fields and
    * `force` isn't set.
    *
    * @param object the fields to own, not the whole object
@@ -345,9 +344,9 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 
   /**
-   * Changes parts of an object; 404 `NotFound` when there is none, except for `apply`, which creates it.
+   * Changes parts of an object; 404 `NotFound` if there is none, except for `apply`, which creates it.
    *
-   * @param body a list of operations for `json`, else the parts of an object
+   * @param body a list of operations for `json`, otherwise parts of the object
    */
   async patch(name: string, body: unknown, options: PatchOptions): Promise<Stored<T>> {
     return this.#object(
@@ -359,7 +358,7 @@ export class ResourceApi<T extends KubernetesObject> {
     );
   }
 
-  /** Asks for the deletion; the object is there until its finalizers are gone. 404 when there is none. */
+  /** Requests the deletion; the object exists until its finalizers are removed. 404 if there is none. */
   async delete(name: string, options: DeleteOptions = {}): Promise<void> {
     const { uid, resourceVersion, propagationPolicy, gracePeriodSeconds } = options;
     await this.#request("DELETE", this.#objectPath(name, this.#namespace), options, {
@@ -404,7 +403,7 @@ export class ResourceApi<T extends KubernetesObject> {
     try {
       event = JSON.parse(line);
     } catch (error) {
-      throw new ConnectionError(`The watch of ${path} brought a line that isn't JSON: ${line.slice(0, 200)}`, {
+      throw new ConnectionError(`The watch of ${path} received a line that isn't JSON: ${line.slice(0, 200)}`, {
         cause: error,
       });
     }
@@ -458,7 +457,7 @@ export class ResourceApi<T extends KubernetesObject> {
     }
     if (this.#namespace !== undefined && own !== this.#namespace) {
       throw new TypeError(
-        `${what} says namespace ${JSON.stringify(own)}, but is written to ${JSON.stringify(this.#namespace)}.`,
+        `${what} has namespace ${JSON.stringify(own)}, but is written to ${JSON.stringify(this.#namespace)}.`,
       );
     }
     return own;
@@ -486,7 +485,7 @@ export class ResourceApi<T extends KubernetesObject> {
   }
 }
 
-/** Reads pages of at most so many bytes: of as many objects as are asked for, or as there is room for. */
+/** Makes a reader of pages with limited size: of as many objects as requested, or as fit. */
 function pageReader<T>(
   list: (options: ListOptions) => Promise<ObjectList<T>>,
   { limit: most = PAGE_LIMIT, maxBytes = PAGE_BYTES }: ListOptions,
@@ -498,7 +497,7 @@ function pageReader<T>(
       try {
         const { maxBytes: _, ...single } = options;
         const page = await list(limit === 1 ? { ...single, limit } : { ...options, limit, maxBytes });
-        // Larger ones are tried again after some that fit: a few large objects must not make thousands of requests.
+        // The page size grows again after some that fit: a few large objects must not cause thousands of requests.
         tooMany *= REGROWTH;
         if (limit * 2 < tooMany) limit = Math.min(most, limit * 2);
         return page;
@@ -511,7 +510,7 @@ function pageReader<T>(
   };
 }
 
-/** Refuses what the path would read as something else, as client-go does (`IsValidPathSegmentName`). */
+/** Refuses names that would change the path, as client-go does (`IsValidPathSegmentName`). */
 function segment(what: string, value: string): string {
   if (value === "" || value === "." || value === ".." || /[/%]/.test(value)) {
     throw new TypeError(

@@ -22,7 +22,7 @@ const nodes: Resource<KubernetesObject> = {
   namespaced: false,
 };
 
-/** A transport that notes requests and answers with `answer`. */
+/** A transport that records requests and responds with `answer`. */
 function transport(answer: (request: RequestOptions) => unknown = () => ({})) {
   const requests: RequestOptions[] = [];
   const rest: RestClient = {
@@ -40,7 +40,7 @@ function transport(answer: (request: RequestOptions) => unknown = () => ({})) {
   return { rest, requests, lines };
 }
 
-Deno.test("each call is the request of the API conventions", async () => {
+Deno.test("resource API: each call: the request of the API conventions", async () => {
   const { rest, requests, lines } = transport((request) => request.method === "GET" ? { items: [] } : {});
   const api = new ResourceApi(rest, widgets, "team");
   const widget: Widget = { metadata: { name: "w" }, spec: { size: "1" } };
@@ -88,7 +88,7 @@ Deno.test("each call is the request of the API conventions", async () => {
   assert.equal(JSON.parse(JSON.stringify(requests[10]!.bodyJson)).preconditions, undefined);
 });
 
-Deno.test("core and cluster-scoped resources have their own paths, all namespaces have one", async () => {
+Deno.test("resource API: core, cluster-scoped and all namespaces: correct paths", async () => {
   const { rest, lines } = transport(() => ({ items: [] }));
   await new ResourceApi(rest, nodes).get("system:node");
   await new ResourceApi(rest, widgets).list();
@@ -102,7 +102,7 @@ Deno.test("core and cluster-scoped resources have their own paths, all namespace
   ]);
 });
 
-Deno.test("names that would change the path never reach a request", async () => {
+Deno.test("resource API: name that would change the path: refused before a request", async () => {
   const { rest, requests } = transport();
   const api = new ResourceApi(rest, widgets, "team");
   for (const name of ["", ".", "..", "a/b", "../../secrets/x", "%2e%2e"]) {
@@ -118,7 +118,7 @@ Deno.test("names that would change the path never reach a request", async () => 
   assert.equal(requests.length, 0);
 });
 
-Deno.test("any name that is let through stays within its own segment of the path", async () => {
+Deno.test("resource API: any accepted name: stays within its path segment", async () => {
   const { rest } = transport();
   await fc.assert(fc.asyncProperty(fc.string({ unit: "grapheme" }), async (name) => {
     const seen: string[] = [];
@@ -136,14 +136,14 @@ Deno.test("any name that is let through stays within its own segment of the path
   }));
 });
 
-Deno.test("a namespace that is missing, contradicted or out of place is refused before anything is sent", async () => {
+Deno.test("resource API: namespace is missing, contradictory or not allowed: refused before a request", async () => {
   const { rest, requests } = transport();
   const api = new ResourceApi(rest, widgets);
   const apply = (api: ResourceApi<Widget>, namespace?: string) =>
     api.apply({ metadata: { name: "w", ...(namespace === undefined ? {} : { namespace }) } }, { fieldManager: "me" });
   await assert.rejects(api.get("w"), /Widget "w" needs a namespace/);
   await assert.rejects(api.create({ metadata: { name: "w" } }), /Widget "w" needs a namespace/);
-  await assert.rejects(apply(api.namespace("a"), "b"), /Widget "w" says namespace "b", but is written to "a"/);
+  await assert.rejects(apply(api.namespace("a"), "b"), /Widget "w" has namespace "b", but is written to "a"/);
   await assert.rejects(apply(new ResourceApi(rest, nodes), "b"), /Node "w" is cluster-scoped/);
   assert.throws(() => new ResourceApi(rest, nodes, "a"), /Node is cluster-scoped/);
   assert.equal(requests.length, 0);
@@ -151,7 +151,7 @@ Deno.test("a namespace that is missing, contradicted or out of place is refused 
 
 const EXPIRED = new ApiError("too old", { code: 410, reason: "Expired", method: "GET", path: "/" });
 
-/** A collection of numbered objects served in pages, whose continue token runs out at `expiresAt`. */
+/** A collection of numbered objects in pages, whose continue token expires at `expiresAt`. */
 function paged(total: number, expiresAt = Infinity) {
   return transport(({ querystring }) => {
     const start = Number(querystring?.get("continue") ?? 0);
@@ -165,7 +165,7 @@ function paged(total: number, expiresAt = Infinity) {
   });
 }
 
-Deno.test("pages brings every object once, typed, and asks for the version only at first", async () => {
+Deno.test("pages: yields every object once, typed, and sends the version only with the first request", async () => {
   const { rest, lines } = paged(5);
   const pages = await Array.fromAsync(
     new ResourceApi(rest, widgets, "t").pages({ limit: 2, labelSelector: "a", resourceVersion: "0" }),
@@ -181,13 +181,13 @@ Deno.test("pages brings every object once, typed, and asks for the version only 
   ]);
 });
 
-Deno.test("pages are of 500 objects by default", async () => {
+Deno.test("pages: default: 500 objects", async () => {
   const { rest, requests } = paged(3);
   await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages());
   assert.equal(requests[0]!.querystring?.get("limit"), "500");
 });
 
-Deno.test("a token that ran out half-way brings the whole collection anew, once", async () => {
+Deno.test("pages: token expires half-way: the whole collection is listed again, once", async () => {
   const { rest, lines } = paged(5, 4);
   const pages = await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 2 }));
   assert.deepEqual(pages.map(({ items, restart }) => [items.length, restart]), [[2, undefined], [2, undefined], [
@@ -197,7 +197,7 @@ Deno.test("a token that ran out half-way brings the whole collection anew, once"
   assert.equal(lines().at(-1), "GET /apis/example.io/v1/namespaces/t/widgets");
 });
 
-/** A collection of objects of these sizes; an answer that is larger than it may be is what a client makes of it. */
+/** A collection of objects of these sizes; a response above the limit throws the client's error. */
 function sized(sizes: readonly number[], expires: () => boolean = () => false) {
   return transport(({ querystring, maxBytes = 32 * mib, path }) => {
     const start = Number(querystring?.get("continue") ?? 0);
@@ -217,7 +217,7 @@ const mib = 2 ** 20;
 const namesOf = (pages: { items: Widget[] }[]) =>
   pages.flatMap(({ items }) => items.map(({ metadata }) => metadata?.name));
 
-Deno.test("pages that are too large are asked for smaller, and each object comes once", async () => {
+Deno.test("pages: page is too large: smaller ones are requested, each object once", async () => {
   const sizes = [...Array(300).fill(2000), ...Array(200).fill(1.7 * mib), 9 * mib, ...Array(900).fill(2000)];
   const { rest, requests } = sized(sizes);
   const pages = await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages());
@@ -225,12 +225,12 @@ Deno.test("pages that are too large are asked for smaller, and each object comes
   assert.ok(requests.length < 700, `${requests.length} requests`);
 });
 
-Deno.test("an object that is larger than any answer may be is an error that names the budget", async () => {
+Deno.test("pages: object exceeds the client's limit: error that names the budget", async () => {
   const { rest } = sized([1, 40 * mib, 1]);
   await assert.rejects(Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 4 })), AnswerTooLarge);
 });
 
-Deno.test("a collection too large for one page that expires half-way comes anew in pages", async () => {
+Deno.test("pages: large collection expires half-way: listed again in pages", async () => {
   let left = 1;
   const { rest } = sized(Array(10).fill(mib), () => left-- > 0);
   const pages = await Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 2 }));
@@ -240,19 +240,19 @@ Deno.test("a collection too large for one page that expires half-way comes anew 
   await assert.rejects(Array.fromAsync(new ResourceApi(rest, widgets, "t").pages({ limit: 2 })), EXPIRED);
 });
 
-Deno.test("an event that is longer than it may be ends the watch with an error that names the budget", async () => {
+Deno.test("watch: event exceeds the limit: error that names the budget", async () => {
   const { api } = watched(['{"type":"ADDED","object":{}}\n', "x".repeat(100), "x".repeat(100)], "silent");
   const events = api.watch({ resourceVersion: "1", maxBytes: 150 });
   assert.equal((await events.next()).value?.type, "ADDED");
   await assert.rejects(events.next(), { name: "AnswerTooLarge", maxBytes: 150 });
 });
 
-Deno.test("other errors of a later page are thrown, and a 410 of the first one", async () => {
+Deno.test("pages: other errors of a later page, or a 410 of the first: thrown", async () => {
   const { rest } = paged(5, 0);
   await assert.rejects(Array.fromAsync(new ResourceApi(rest, widgets, "t").pages()), EXPIRED);
 });
 
-/** A transport whose stream brings these chunks and then ends, breaks, or stays silent. */
+/** A transport whose stream sends these chunks and then ends, breaks, or stays silent. */
 function watched(chunks: (string | Uint8Array)[], end: "ends" | "silent" | Error = "ends") {
   const state = { cancelled: false };
   const { rest, lines } = transport(({ abortSignal }) =>
@@ -285,7 +285,7 @@ const EVENTS: WatchEvent<Widget>[] = [
   { type: "BOOKMARK", resourceVersion: "9" },
 ];
 
-Deno.test("a watch asks for bookmarks and a random end, and brings events until the server ends it", async () => {
+Deno.test("watch: requests bookmarks and a random end, yields events until the server ends it", async () => {
   const { api, lines } = watched([ADDED.slice(0, 30), ADDED.slice(30) + BOOKMARK]);
   assert.deepEqual(await Array.fromAsync(api.watch({ resourceVersion: "7", labelSelector: "a" })), EVENTS);
   const [, query] = lines()[0]!.split("?");
@@ -296,12 +296,12 @@ Deno.test("a watch asks for bookmarks and a random end, and brings events until 
   assert.equal(`${parameters}`, "watch=true&allowWatchBookmarks=true&resourceVersion=7&labelSelector=a");
 });
 
-Deno.test("a watch that ends in the middle of a line ends; the half line is dropped", async () => {
+Deno.test("watch: ends within a line: returns, the half line is dropped", async () => {
   const { api } = watched([ADDED + BOOKMARK + '{"type":"DEL']);
   assert.deepEqual(await Array.fromAsync(api.watch({ resourceVersion: "7" })), EVENTS);
 });
 
-Deno.test("an ERROR event is thrown as the ApiError it carries", async () => {
+Deno.test("watch: ERROR event: thrown as ApiError", async () => {
   const status = { kind: "Status", code: 410, reason: "Expired", message: "too old resource version: 1 (9)" };
   const { api, state } = watched([ADDED, JSON.stringify({ type: "ERROR", object: status }) + "\n"], "silent");
   const seen: unknown[] = [];
@@ -312,14 +312,14 @@ Deno.test("an ERROR event is thrown as the ApiError it carries", async () => {
   assert.ok(state.cancelled);
 });
 
-Deno.test("a watch that breaks, or brings what isn't JSON, is a ConnectionError", async () => {
+Deno.test("watch: connection breaks or a line isn't JSON: ConnectionError", async () => {
   const broken = watched([ADDED], new TypeError("connection reset")).api.watch({ resourceVersion: "7" });
   await assert.rejects(Array.fromAsync(broken), ConnectionError);
   const garbled = watched(["<html>\n"]).api.watch({ resourceVersion: "7" });
   await assert.rejects(Array.fromAsync(garbled), ConnectionError);
 });
 
-Deno.test("a silent watch is given up as stalled", async () => {
+Deno.test("watch: silent: WatchStalled", async () => {
   const { api } = watched([ADDED], "silent");
   const seen: unknown[] = [];
   await assert.rejects(async () => {
@@ -328,7 +328,7 @@ Deno.test("a silent watch is given up as stalled", async () => {
   assert.deepEqual(seen, EVENTS.slice(0, 1));
 });
 
-Deno.test("a reader that takes its time isn't taken for a silent server", async () => {
+Deno.test("watch: slow reader: not taken for a silent server", async () => {
   const { api } = watched([ADDED, BOOKMARK]);
   const seen: unknown[] = [];
   for await (const event of api.watch({ resourceVersion: "7", livenessMs: 10 })) {
@@ -338,7 +338,7 @@ Deno.test("a reader that takes its time isn't taken for a silent server", async 
   assert.deepEqual(seen, EVENTS);
 });
 
-Deno.test("a signal ends a watch with its own reason, and leaving the loop closes the connection", async () => {
+Deno.test("watch: signal aborts: throws its reason; leaving the loop closes the connection", async () => {
   const stop = new AbortController();
   const reason = new Error("stopped");
   const stopped = watched([ADDED], "silent");
@@ -351,7 +351,7 @@ Deno.test("a signal ends a watch with its own reason, and leaving the loop close
   assert.ok(left.state.cancelled);
 });
 
-Deno.test("a watch tells when the server has accepted it, though nothing has happened yet", async () => {
+Deno.test("watch: accepted by the server: onOpen is called before any event", async () => {
   const told: string[] = [];
   const silent = new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
   const api = new ResourceApi(transport(() => silent).rest, widgets, "team");

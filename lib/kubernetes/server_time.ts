@@ -1,15 +1,15 @@
 import type { Clock } from "../clock/mod.ts";
 
-/** How far the server's clock may be from this one before the two disagree, in milliseconds. */
+/** Maximum difference between the server's clock and this one before they count as disagreeing, in milliseconds. */
 export const MAX_SKEW_MS = 2000;
 
 /**
- * What the API server's clock shows, by the Date header of its latest answer and the monotonic time since. A jump of this
- * machine's own clock therefore shows at once, not only with the next answer.
+ * The API server's clock, from the Date header of its latest response and the monotonic time since. So a jump of this
+ * machine's clock is visible at once, not only with the next response.
  *
- * The header is cut to whole seconds (RFC 9110, section 6.6.1), and it was written at some moment between the request
- * and the end of its answer. Only a difference of more than {@linkcode MAX_SKEW_MS} that is certain in spite of both
- * counts as one: a slow network or a busy process never looks like a wrong clock.
+ * The header has whole seconds (RFC 9110, section 6.6.1), and was written at some moment between the request and the
+ * end of its response. Only a difference of more than {@linkcode MAX_SKEW_MS} that is certain despite both counts: a
+ * slow network or a busy process never looks like a wrong clock.
  *
  * ```ts
  * import { FakeClock } from "../clock/mod.ts";
@@ -28,12 +28,12 @@ export class ServerTime {
   readonly #clock: Clock;
   #latest: { serverDate: number; sent: number; received: number } | undefined;
 
-  /** Takes the clock that is to be held against the server's. */
+  /** Takes the clock that is compared with the server's. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Takes the date of an answer that has just come, and how long it took; give it to a client as `onRequest`. */
+  /** Records the date of a response just received, and its duration; pass it to a client as `onRequest`. */
   observe({ serverDate, durationMs }: { serverDate?: number; durationMs: number }): void {
     if (serverDate === undefined) return;
     const received = this.#clock.monotonic();
@@ -41,8 +41,8 @@ export class ServerTime {
   }
 
   /**
-   * By how many milliseconds the server's clock is ahead of this one (negative: behind), in the middle of what is
-   * possible; 0 while they may agree, undefined before the first answer.
+   * Returns the milliseconds by which the server's clock is ahead of this one (negative: behind), in the middle of
+   * the possible range; 0 while they may agree, undefined before the first response.
    */
   skewMs(): number | undefined {
     if (this.#latest === undefined) return undefined;

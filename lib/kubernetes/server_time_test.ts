@@ -4,7 +4,7 @@ import { ServerTime } from "./server_time.ts";
 
 const start = Date.parse("2026-06-01T12:00:00Z");
 
-Deno.test("clocks that agree within what a Date header can show have no skew, however old the answer", async () => {
+Deno.test("server time: clocks agree within a Date header's precision: no skew, however old the response", async () => {
   for (const offset of [-2000, -1000, 0, 1000, 1500]) {
     const clock = new FakeClock(start);
     const time = new ServerTime(clock);
@@ -14,7 +14,7 @@ Deno.test("clocks that agree within what a Date header can show have no skew, ho
   }
 });
 
-Deno.test("a jump of this machine's clock shows before the next answer", () => {
+Deno.test("server time: this machine's clock jumps: visible before the next response", () => {
   const clock = new FakeClock(start);
   const time = new ServerTime(clock);
   time.observe({ serverDate: start, durationMs: 0 });
@@ -24,7 +24,7 @@ Deno.test("a jump of this machine's clock shows before the next answer", () => {
   assert.equal(time.skewMs(), 0, "the server's clock was set too");
 });
 
-Deno.test("an answer that took long says little, and a slow server is not one whose clock is wrong", async () => {
+Deno.test("server time: slow response: imprecise, not a wrong clock", async () => {
   const clock = new FakeClock(start);
   const time = new ServerTime(clock);
   await clock.advance(30_000);
@@ -36,7 +36,7 @@ Deno.test("an answer that took long says little, and a slow server is not one wh
   assert.ok(time.skewMs()! > 30_000);
 });
 
-Deno.test("an answer without a date leaves what was known", () => {
+Deno.test("server time: response without a date: the last result stays", () => {
   const time = new ServerTime(new FakeClock(start));
   time.observe({ durationMs: 5 });
   assert.equal(time.skewMs(), undefined);

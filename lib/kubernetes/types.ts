@@ -1,48 +1,48 @@
-/** Any value that JSON can carry. */
+/** Any JSON value. */
 export type JSONValue = null | boolean | number | string | JSONValue[] | { [key: string]: JSONValue | undefined };
 
-/** The metadata that this library itself reads; the generated `ObjectMeta` has all of it. */
+/** The part of the metadata that this library reads; the generated `ObjectMeta` has all fields. */
 export interface Metadata {
   /** Unique within kind and namespace; never changes. */
   name?: string;
   /** Absent on cluster-scoped objects. */
   namespace?: string;
-  /** Given by the server, never twice: tells an object from a later one of the same name. */
+  /** Set by the server and unique: distinguishes an object from a later one of the same name. */
   uid?: string;
-  /** Given by the server with each write; grows within one collection (KEP-5504). */
+  /** Set by the server with each write; grows within one collection (KEP-5504). */
   resourceVersion?: string;
   /** Grows when the desired state changes, not with status or metadata. */
   generation?: number;
   /** RFC 3339, in whole seconds of the server's clock. */
   creationTimestamp?: string;
-  /** RFC 3339. Present once deletion was asked for: the object goes when its finalizers have. */
+  /** RFC 3339. Set once deletion is requested: the object exists until its finalizers are removed. */
   deletionTimestamp?: string;
-  /** Short texts that selectors find objects by. */
+  /** Short texts that selectors match. */
   labels?: Record<string, string>;
-  /** Texts of any kind that nothing selects by. */
+  /** Texts that selectors can't match. */
   annotations?: Record<string, string>;
-  /** What has to be done before a deleted object goes; whoever did it takes its entry out. */
+  /** Tasks before a deleted object is removed; each responsible controller removes its entry. */
   finalizers?: string[];
-  /** Who has written which fields, and how. */
+  /** Field managers and their fields. */
   managedFields?: { manager?: string; subresource?: string }[];
 }
 
-/** What every Kubernetes object has. Generated types are assignable to it. */
+/** The common part of all Kubernetes objects. Generated types are assignable to it. */
 export interface KubernetesObject {
   /** Group and version, such as `apps/v1`; `v1` for core. */
   apiVersion?: string;
-  /** In CamelCase and the singular, such as `ResourceQuota`. */
+  /** Singular in CamelCase, such as `ResourceQuota`. */
   kind?: string;
-  /** On every object that a server has stored. */
+  /** Present on every stored object. */
   metadata?: Metadata;
 }
 
-/** An object as a server has stored it: whatever was sent, it has these. */
+/** An object as stored by a server, which always has these fields. */
 export type Stored<T extends KubernetesObject = KubernetesObject> = T & {
   metadata: NonNullable<T["metadata"]> & { name: string; uid: string };
 };
 
-/** One served resource type: what a URL needs to name it, with the type of its objects in `T`. */
+/** A served resource type: its parts of a URL, with the type of its objects in `T`. */
 export interface Resource<T extends KubernetesObject = KubernetesObject> {
   /** API group, `""` for core. */
   readonly group: string;
@@ -52,7 +52,7 @@ export interface Resource<T extends KubernetesObject = KubernetesObject> {
   readonly kind: string;
   /** Plural name in URLs, such as `resourcequotas`. */
   readonly plural: string;
-  /** Whether objects live in a namespace. */
+  /** True if objects belong to a namespace. */
   readonly namespaced: boolean;
   /** Never present; carries `T` through inference. */
   readonly object?: T;
@@ -64,35 +64,35 @@ export interface RequestOptions {
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Absolute path below the server, such as `/api/v1/namespaces`. Segments are already encoded. */
   path: string;
-  /** What follows `?` in the URL; left out or empty: nothing. */
+  /** Query of the URL; absent or empty: none. */
   querystring?: URLSearchParams | undefined;
-  /** Sent as JSON; left out: no body. */
+  /** Sent as JSON; absent: no body. */
   bodyJson?: unknown | undefined;
-  /** Defaults to `application/json` when there is a body. */
+  /** Default: `application/json` if there is a body. */
   contentType?: string | undefined;
-  /** Media type to be answered in (default `application/json`). Another than JSON makes the result a string. */
+  /** Requested media type (default `application/json`). With a type other than JSON the result is a string. */
   accept?: string | undefined;
-  /** Ends the exchange early; the call rejects with the signal's reason. */
+  /** Aborts the exchange; the call rejects with the signal's reason. */
   abortSignal?: AbortSignal | undefined;
   /** Deadline of a unary call in milliseconds (default: the client's own, 30 s). Streams have none. */
   timeoutMs?: number | undefined;
-  /** Size up to which the answer to a unary call is read, in bytes (default: the client's own, 32 MiB). */
+  /** Maximum size of the response to a unary call, in bytes (default: the client's own, 32 MiB). */
   maxBytes?: number | undefined;
 }
 
 /**
- * The transport that every client of this library is built on: the shape of `@cloudydeno/kubernetes-apis`,
- * so that generated clients and wrappers (fencing by a lease, counting, fault injection) compose.
+ * The transport of every client in this library. It has the shape of `@cloudydeno/kubernetes-apis`, so that generated
+ * clients and wrappers (fencing by a Lease, counting, fault injection) compose.
  *
- * Rejects with {@linkcode ApiError} for an answer that is not 2xx, with the abort reason when aborted, with a
- * `TimeoutError` DOMException at the deadline, with `AnswerTooLarge` above `maxBytes`, and with `ConnectionError` when no
- * answer came at all.
+ * Rejects with {@linkcode ApiError} for a response other than 2xx, with the abort reason if aborted, with a
+ * `TimeoutError` DOMException at the deadline, with `AnswerTooLarge` above `maxBytes`, and with `ConnectionError`
+ * without a response.
  */
 export interface RestClient {
-  /** The namespace that the kubeconfig's context (or the pod's service account) names. */
+  /** The namespace of the kubeconfig's context (or the pod's service account). */
   readonly defaultNamespace?: string | undefined;
   /** Performs a unary exchange and resolves to the parsed JSON body. */
   performRequest(options: RequestOptions): Promise<JSONValue>;
-  /** Performs a streaming exchange (watch, logs) and resolves, once the headers are in, to the raw body. */
+  /** Performs a streaming exchange (watch, logs) and resolves, once the headers are read, to the raw body. */
   performStream(options: RequestOptions): Promise<ReadableStream<Uint8Array>>;
 }

@@ -1,6 +1,6 @@
 /**
- * Only the types that all groups share. A group is imported by itself, such as `kubernetes_apis/core@v1.ts`, so that a
- * program loads what it calls.
+ * The types that all groups share. Import a group separately, such as `kubernetes_apis/core@v1.ts`, so that a program
+ * loads only what it uses.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** The generated clients' calls as they leave: a stand-in for the transport answers with what it was asked. */
+/** Requests of the generated clients, with a transport that returns the request. */
 import assert from "node:assert/strict";
 import type { RequestOptions, RestClient } from "../kubernetes/mod.ts";
 import { CoreV1Api } from "./core@v1.ts";
@@ -43,7 +43,7 @@ for (const [where, call, request] of calls) {
   });
 }
 
-Deno.test("generated clients: a field that the types don't know survives reading and writing", async () => {
+Deno.test("generated clients: unknown field: survives reading and writing", async () => {
   const stored = { metadata: { name: "q", later: { added: 1 } }, spec: { hard: { pods: "1" }, alsoLater: ["x"] } };
   const { rest, sent } = recorder(stored);
   const quotas = new CoreV1Api(rest).namespace("x").resourceQuotas;

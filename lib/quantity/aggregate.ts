@@ -1,7 +1,7 @@
 import { Quantity } from "./quantity.ts";
 
 /**
- * The exact sum, zero of none. It is in the format of the first that isn't zero.
+ * Returns the exact sum, zero if there are none. It has the format of the first one that isn't zero.
  *
  * ```ts
  * import { parseQuantity, sumQuantities } from "./mod.ts";
@@ -17,12 +17,12 @@ export function sumQuantities(quantities: Iterable<Quantity>): Quantity {
   return sum;
 }
 
-/** The largest, as it was written; of equal ones the first. */
+/** Returns the largest, in its own format; of equal ones the first. */
 export function maxQuantity(first: Quantity, ...others: Quantity[]): Quantity {
   return others.reduce((largest, each) => each.compare(largest) > 0 ? each : largest, first);
 }
 
-/** The smallest, as it was written; of equal ones the first. */
+/** Returns the smallest, in its own format; of equal ones the first. */
 export function minQuantity(first: Quantity, ...others: Quantity[]): Quantity {
   return others.reduce((smallest, each) => each.compare(smallest) < 0 ? each : smallest, first);
 }

@@ -8,7 +8,7 @@ const quantity = fc.tuple(
 ).map(([number, suffix]) => parseQuantity(`${number}${suffix}`));
 const written = ({ format, nanos }: Quantity) => ({ format, nanos });
 
-Deno.test("a sum of many is exact, whatever their order", () => {
+Deno.test("sum of many: exact, in any order", () => {
   fc.assert(fc.property(fc.array(quantity), (quantities) => {
     const nanos = quantities.reduce((sum, each) => sum + each.nanos, 0n);
     assert.equal(sumQuantities(quantities).nanos, nanos);
@@ -16,7 +16,7 @@ Deno.test("a sum of many is exact, whatever their order", () => {
   }));
 });
 
-Deno.test("a sum is in the format of the first that isn't zero, as when Kubernetes adds to an empty quantity", () => {
+Deno.test("sum: has the format of the first that isn't zero, as if Kubernetes adds to an empty quantity", () => {
   const sum = (...texts: string[]) => written(sumQuantities(texts.map(parseQuantity)));
   assert.deepEqual(sum(), { format: "DecimalSI", nanos: 0n });
   assert.equal(sum("0", "1Gi", "1G").format, "BinarySI");
@@ -24,7 +24,7 @@ Deno.test("a sum is in the format of the first that isn't zero, as when Kubernet
   assert.equal(sum("1", "1Gi").format, "DecimalSI");
 });
 
-Deno.test("the largest and the smallest are one of those given, and no other is beyond", () => {
+Deno.test("largest and smallest: among the given ones, with none beyond", () => {
   fc.assert(fc.property(quantity, fc.array(quantity), (first, others) => {
     const all = [first, ...others];
     const [most, least] = [maxQuantity(first, ...others), minQuantity(first, ...others)];
@@ -33,7 +33,7 @@ Deno.test("the largest and the smallest are one of those given, and no other is 
   }));
 });
 
-Deno.test("of equal ones the first is the largest and the smallest", () => {
+Deno.test("largest and smallest of equal ones: the first", () => {
   const [binary, decimal] = [parseQuantity("1Ki"), parseQuantity("1024")];
   assert.deepEqual(written(maxQuantity(binary, decimal)), written(binary));
   assert.deepEqual(written(minQuantity(decimal, binary)), written(decimal));

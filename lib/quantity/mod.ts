@@ -1,5 +1,5 @@
 /**
- * Kubernetes resource quantities (`500m`, `4Gi`, `1e3`), exact: {@linkcode parseQuantity} reads them as the API server
+ * Exact Kubernetes resource quantities (`500m`, `4Gi`, `1e3`): {@linkcode parseQuantity} reads them as the API server
  * does, {@linkcode Quantity} calculates and writes the canonical form.
  *
  * @module

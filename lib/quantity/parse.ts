@@ -25,26 +25,27 @@ const binaryFactors: Readonly<Record<string, bigint>> = {
 const one = 10n ** 9n;
 const maxBinary = (2n ** 63n - 1n) * one;
 
-/** A text or number that is not a quantity. The message names it and says what to write. */
+/** A text or number that is not a quantity. The message has the value and the remedy. */
 export class QuantityError extends Error {
-  /** Tells it from other errors in logs. */
+  /** Distinguishes it from other errors in logs. */
   override readonly name = "QuantityError";
 }
 
 /**
- * Reads a quantity exactly as Kubernetes' `ParseQuantity` does: it takes the same texts and gives them the same value.
+ * Reads a quantity exactly as Kubernetes' `ParseQuantity` does: it accepts the same texts and returns the same
+ * values.
  *
  * - A decimal number with an optional sign, then one of `n u m k M G T P E`, `Ki Mi Gi Ti Pi Ei`, an exponent such as
- *   `e3` or `E-3`, or nothing. `1E` is exa, `1E3` is a thousand. Of an exponent the lowest 32 bits count, so that
+ *   `e3` or `E-3`, or nothing. `1E` is exa, `1E3` is a thousand. Only the lowest 32 bits of an exponent count, so
  *   `1e4294967299` is a thousand too.
- * - Finer amounts than 1n are rounded away from zero to whole billionths, so that what is more than nothing stays so.
+ * - Amounts finer than 1n are rounded away from zero to whole billionths, so that a positive amount stays positive.
  * - Quantities with a binary suffix are capped at 2^63-1 (either sign), others are not.
- * - Kubernetes reads a missing number (`Gi`, `-`, `.`) as zero; so does this. White space is an error, which the API
- *   server trims when it stands around a quantity in JSON.
+ * - Like Kubernetes, it reads a missing number (`Gi`, `-`, `.`) as zero. White space is an error; the API server
+ *   trims it around a quantity in JSON.
  *
- * Amounts beyond ±10^64 are held at that: Kubernetes calculates with 10^1000000 when a pod asks for it, and here it
- * costs nothing. A JavaScript number has to be finite, and within ±(2^53-1), because beyond that it may not be the one
- * that was written.
+ * Amounts beyond ±10^64 are limited to that: Kubernetes calculates with 10^1000000 if a pod requests it, but here
+ * that costs nothing. A JavaScript number must be finite and within ±(2^53-1), because beyond that it may differ from
+ * the written one.
  *
  * Source: ParseQuantity in k8s.io/apimachinery/pkg/api/resource/quantity.go.
  *
@@ -59,11 +60,11 @@ export class QuantityError extends Error {
  * assert.throws(() => parseQuantity("4 GB"), QuantityError);
  * ```
  *
- * @throws {QuantityError} when `text` is not a quantity
+ * @throws {QuantityError} if `text` is not a quantity
  */
 export function parseQuantity(text: string | number): Quantity {
   if (typeof text === "number") return parseQuantity(numberText(text));
-  // What came as JSON may be anything, whatever its type says.
+  // A value from JSON may have any type, whatever is declared.
   if (typeof text !== "string") throw notAQuantity(text);
   const known = recent.get(text);
   if (known) return known;
@@ -74,10 +75,10 @@ export function parseQuantity(text: string | number): Quantity {
   return quantity;
 }
 
-/** A cluster holds few different quantities, many times each, and they never change. */
+/** Cache, because a cluster has few different quantities, each many times, and they are immutable. */
 const recent = new Map<string, Quantity>();
 const mostRecent = 4096;
-/** Canonical forms of what a cluster can hold have some 20 characters; others aren't worth the memory. */
+/** Maximum length of cached texts: canonical forms have some 20 characters; longer ones aren't worth the memory. */
 const longestRemembered = 64;
 
 function parse(text: string): Quantity {
@@ -95,7 +96,7 @@ function parse(text: string): Quantity {
   let format: Format = exponentText === undefined ? "DecimalSI" : "DecimalExponent";
   if (binaryFactor !== undefined) {
     if (nanos > maxBinary) nanos = maxBinary;
-    // Kubernetes forgets the binary format of a fraction of 1, which sums then follow. That of zero never matters.
+    // Kubernetes drops the binary format of a fraction of 1, which affects sums. The format of zero never matters.
     if (nanos >= one) format = "BinarySI";
   }
   return new Quantity(sign === "-" ? -nanos : nanos, format);
@@ -103,7 +104,7 @@ function parse(text: string): Quantity {
 
 const leadingZeros = /^0+/;
 
-/** As Go's strconv and a conversion to int32 read it; undefined when it has no 64 bits. */
+/** Reads an exponent like Go's strconv with a conversion to int32; undefined if it exceeds 64 bits. */
 function exponentFrom(text: string): number | undefined {
   const digits = text.replace(/^[+-]?0*/, "");
   if (digits.length > 19) return undefined;
@@ -111,21 +112,18 @@ function exponentFrom(text: string): number | undefined {
   return BigInt.asIntN(64, exponent) === exponent ? Number(BigInt.asIntN(32, exponent)) : undefined;
 }
 
-/**
- * Digits of a binary fraction beyond which only matters whether there is anything: the multiples of 1n / 2^60 end
- * before.
- */
+/** Digits of a binary fraction after which only a non-zero rest matters: the multiples of 1n / 2^60 end earlier. */
 const fractionDigits = 69;
 const unit = 10n ** BigInt(fractionDigits - 9);
 
 /**
- * The number 0.`digits` · 10^`point` · `factor` in billionths, rounded away from zero, at most what a quantity holds.
- * No text makes it calculate with more than some 140 digits.
+ * Returns 0.`digits` · 10^`point` · `factor` in billionths, rounded away from zero, limited to the largest amount. No
+ * text makes it calculate with more than some 140 digits.
  */
 function nanosOf(digits: string, point: number, factor: bigint): bigint {
   if (digits === "") return 0n;
   if (point > wholeDigits) return most;
-  // Less than a billionth, whatever the factor is.
+  // Less than a billionth for any factor.
   if (point < -fractionDigits) return 1n;
   const length = point + fractionDigits;
   const kept = BigInt(digits.slice(0, length).padEnd(length, "0")) * factor;
@@ -133,7 +131,7 @@ function nanosOf(digits: string, point: number, factor: bigint): bigint {
   return held(isExact ? kept / unit : kept / unit + 1n);
 }
 
-/** Whether {@linkcode parseQuantity} takes `text`. */
+/** Reports whether {@linkcode parseQuantity} accepts `text`. */
 export function isQuantity(text: string | number): boolean {
   try {
     parseQuantity(text);
@@ -154,7 +152,7 @@ function numberText(value: number): string {
   return String(value);
 }
 
-/** Kubernetes reads a missing number in its path for small quantities only. */
+/** Kubernetes reads a missing number as zero only in its code for small quantities. */
 const isZeroWithoutDigits = (suffix: string | undefined, exponent: number): boolean =>
   suffix !== "Pi" && suffix !== "Ei" && exponent >= -9;
 

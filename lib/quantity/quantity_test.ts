@@ -4,7 +4,7 @@ import beyond from "./beyond.json" with { type: "json" };
 import cases from "./cases.json" with { type: "json" };
 import { isQuantity, parseQuantity, Quantity, QuantityError, sumQuantities } from "./mod.ts";
 
-Deno.test("reads and writes what Kubernetes reads and writes", () => {
+Deno.test("Kubernetes' cases: same values and texts", () => {
   for (const expected of cases.texts) {
     const { text } = expected;
     assert.equal(isQuantity(text), expected.canonical !== null, text);
@@ -15,12 +15,12 @@ Deno.test("reads and writes what Kubernetes reads and writes", () => {
     assert.equal(quantity.isInteger(), expected.integer, text);
     assert.equal(quantity.roundUpToMilli().toString(), expected.milli, text);
     assert.equal(quantity.negate().toString(), expected.negated, text);
-    // What Kubernetes shows, which may be the text as it was written, is the same quantity.
+    // The text that Kubernetes shows, which may be the original one, is the same quantity.
     assert.equal(parseQuantity(expected.string!).compare(quantity), 0, text);
   }
 });
 
-Deno.test("adds, subtracts and compares as Kubernetes does", () => {
+Deno.test("Kubernetes' pairs: same sums, differences and order", () => {
   for (const expected of cases.pairs) {
     const [a, b] = [parseQuantity(expected.a), parseQuantity(expected.b)];
     const label = `${expected.a} and ${expected.b}`;
@@ -30,7 +30,7 @@ Deno.test("adds, subtracts and compares as Kubernetes does", () => {
   }
 });
 
-Deno.test("amounts without a suffix get an exponent, where Kubernetes drops it", () => {
+Deno.test("amount without a suffix: written with an exponent, which Kubernetes drops", () => {
   assert.equal(parseQuantity("1000E").toString(), "1e21");
   assert.equal(parseQuantity("-1000000E").toString(), "-1e24");
   let sum = parseQuantity("4Ei");
@@ -38,7 +38,7 @@ Deno.test("amounts without a suffix get an exponent, where Kubernetes drops it",
   assert.equal(sum.toString(), (2n ** 70n).toString());
 });
 
-Deno.test("numbers are read as their decimal text", () => {
+Deno.test("number: read as its decimal text", () => {
   assert.equal(parseQuantity(3).toString(), "3");
   assert.equal(parseQuantity(-0).toString(), "0");
   assert.equal(parseQuantity(0.1).toString(), "100m");
@@ -46,7 +46,7 @@ Deno.test("numbers are read as their decimal text", () => {
   assert.equal(parseQuantity(Number.MAX_SAFE_INTEGER).toString(), "9007199254740991");
 });
 
-Deno.test("errors name the value and the remedy", () => {
+Deno.test("invalid: the error has the value and the remedy", () => {
   const refused = (text: string | number, message: RegExp) => {
     assert.equal(isQuantity(text), false);
     assert.throws(() => parseQuantity(text), (error) => error instanceof QuantityError && message.test(error.message));
@@ -62,7 +62,7 @@ Deno.test("errors name the value and the remedy", () => {
 /** The largest amount, in billionths. */
 const most = 10n ** 73n;
 
-Deno.test("texts beyond what a cluster can hold are what Kubernetes reads, held at 10^64", () => {
+Deno.test("huge texts: as Kubernetes reads them, limited to 10^64", () => {
   assert.ok(beyond.length >= 200);
   for (const { text, unscaled, scale } of beyond) {
     assert.equal(isQuantity(text), unscaled !== null, text);
@@ -74,11 +74,11 @@ Deno.test("texts beyond what a cluster can hold are what Kubernetes reads, held 
   }
 });
 
-/** The scales of what Go has read are whole billionths at most. */
+/** Shifts by a scale; those that Go has read are whole billionths at most. */
 const shifted = (unscaled: bigint, by: number): bigint =>
   unscaled === 0n ? 0n : by >= 0 ? unscaled * 10n ** BigInt(by) : unscaled / 10n ** BigInt(-by);
 
-Deno.test("what a pod may ask for costs nothing to read, to add and to write", () => {
+Deno.test("any text a pod may have: fast to read, add and write", () => {
   const startedAt = performance.now();
   const texts = [
     "1e1002",
@@ -98,7 +98,7 @@ Deno.test("what a pod may ask for costs nothing to read, to add and to write", (
   assert.ok(performance.now() - startedAt < 1000, "within a second");
 });
 
-Deno.test("amounts beyond 10^64 are held at it, and stay larger than all others", () => {
+Deno.test("amounts beyond 10^64: limited to it, larger than all others", () => {
   const huge = parseQuantity("1e1002");
   assert.equal(huge.toString(), "10e63");
   assert.equal(parseQuantity(huge.toString()).compare(huge), 0);
@@ -108,7 +108,7 @@ Deno.test("amounts beyond 10^64 are held at it, and stay larger than all others"
   assert.equal(new Quantity(10n ** 2000n, "DecimalSI").compare(huge), 0);
 });
 
-Deno.test("a value of another type is refused with its type, and a long text is not quoted whole", () => {
+Deno.test("value of another type: refused with its type; long text: quoted in part", () => {
   for (const value of [null, undefined, {}, [], true, 1n, { toString: null }] as unknown as string[]) {
     assert.throws(() => parseQuantity(value), /^QuantityError: a value of type \w+ is not a quantity: write/);
   }
@@ -118,7 +118,7 @@ Deno.test("a value of another type is refused with its type, and a long text is 
   );
 });
 
-/** An exact fraction: what a text means, before Kubernetes rounds or caps it. */
+/** An exact fraction: the meaning of a text before Kubernetes rounds or caps it. */
 interface Rational {
   numerator: bigint;
   denominator: bigint;
@@ -165,7 +165,7 @@ const quantities = written.map(({ text }) => parseQuantity(text));
 
 const magnitude = (value: bigint) => value < 0n ? -value : value;
 
-Deno.test("a quantity is the number that was written, rounded away from zero to billionths, binary ones capped", () => {
+Deno.test("any text: read as its number, rounded away from zero to billionths, binary ones capped", () => {
   fc.assert(fc.property(written, ({ text, binary, value: { numerator, denominator } }) => {
     const { nanos } = parseQuantity(text);
     const cap = (2n ** 63n - 1n) * 10n ** 9n;
@@ -177,7 +177,7 @@ Deno.test("a quantity is the number that was written, rounded away from zero to 
   }));
 });
 
-Deno.test("the canonical form is the same quantity, and canonical", () => {
+Deno.test("canonical form: the same quantity, and canonical", () => {
   fc.assert(fc.property(written, ({ text }) => {
     const quantity = parseQuantity(text);
     const canonical = quantity.toString();
@@ -187,7 +187,7 @@ Deno.test("the canonical form is the same quantity, and canonical", () => {
   }));
 });
 
-Deno.test("sums and differences are exact", () => {
+Deno.test("sums and differences: exact", () => {
   fc.assert(fc.property(quantities, quantities, (a, b) => {
     assert.equal(a.add(b).nanos, a.nanos + b.nanos);
     assert.equal(a.add(b).compare(b.add(a)), 0);
@@ -197,7 +197,7 @@ Deno.test("sums and differences are exact", () => {
   }));
 });
 
-Deno.test("rounding up goes to the next thousandth away from zero, and no further", () => {
+Deno.test("roundUpToMilli: next thousandth away from zero", () => {
   fc.assert(fc.property(quantities, (quantity) => {
     const rounded = quantity.roundUpToMilli();
     const excess = magnitude(rounded.nanos) - magnitude(quantity.nanos);
@@ -208,7 +208,7 @@ Deno.test("rounding up goes to the next thousandth away from zero, and no furthe
   }));
 });
 
-Deno.test("any text is read or refused with a QuantityError", () => {
+Deno.test("any text: read, or refused with a QuantityError", () => {
   const nearly = fc.string({ unit: fc.constantFrom(..."0159.+-eEinumkKMGTP "), maxLength: 12 });
   fc.assert(fc.property(fc.oneof(fc.string(), nearly), (text) => {
     if (isQuantity(text)) assert.equal(typeof parseQuantity(text).toString(), "string");

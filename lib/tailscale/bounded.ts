@@ -1,16 +1,16 @@
-/** Reading what a daemon sends without letting it fill the memory. */
+/** Reads a daemon's responses with bounded memory. */
 import { LocalApiError } from "./local_api_error.ts";
 
-/** What a daemon sends, and how long the whole, or a line of it, may be. */
+/** A body, with the maximum size of the whole or of a line. */
 export interface BoundedBody {
   bytes: AsyncIterable<Uint8Array>;
   maxBytes: number;
 }
 
-/** What is kept of the room for the next line; the longest ones are rare. */
+/** Size of the buffer that is kept for the next line; longer lines are rare. */
 const keptRoom = 2 ** 20;
 
-/** Parts are copied at once: a chunk of a body is a small view of a buffer that is several times as big. */
+/** Collects the parts of a body. They are copied at once: a chunk is a small view of a much larger buffer. */
 class Gathered {
   readonly #maxBytes: number;
   #room = new Uint8Array(2 ** 13);
@@ -36,7 +36,7 @@ class Gathered {
     return this.#size === 0;
   }
 
-  /** The text gathered so far; gathering starts anew. */
+  /** Returns the collected text and starts again. */
   take(): string {
     const text = new TextDecoder().decode(this.#room.subarray(0, this.#size));
     this.#size = 0;
@@ -45,7 +45,7 @@ class Gathered {
   }
 }
 
-/** The whole body as text. @throws {LocalApiError} `Protocol` as soon as it is too long */
+/** Reads the whole body as text. @throws {LocalApiError} `Protocol` as soon as it is too long */
 export async function textOf({ bytes, maxBytes }: BoundedBody): Promise<string> {
   const text = new Gathered(maxBytes);
   for await (const chunk of bytes) text.add(chunk);
@@ -53,10 +53,9 @@ export async function textOf({ bytes, maxBytes }: BoundedBody): Promise<string> 
 }
 
 /**
- * The body's lines, each without its line feed, as they become whole, however the chunks fall.
+ * Yields the body's lines without their line feeds, as soon as they are complete.
  *
- * @throws {LocalApiError} `Protocol` as soon as a line is too long; `NotRunning` when the body
- * ends within a line
+ * @throws {LocalApiError} `Protocol` as soon as a line is too long; `NotRunning` if the body ends within a line
  */
 export async function* linesOf({ bytes, maxBytes }: BoundedBody): AsyncGenerator<string, void, void> {
   const line = new Gathered(maxBytes);
@@ -69,5 +68,5 @@ export async function* linesOf({ bytes, maxBytes }: BoundedBody): AsyncGenerator
     }
     line.add(chunk.subarray(start));
   }
-  if (!line.empty) throw new LocalApiError("NotRunning", "it ends in the middle of a line");
+  if (!line.empty) throw new LocalApiError("NotRunning", "it ended in the middle of a line");
 }

@@ -1,16 +1,16 @@
 import { LocalApiError } from "./local_api_error.ts";
 
-/** A certificate for a name of the tailnet, and its private key. */
+/** A certificate for a name of the tailnet, with its private key. */
 export interface CertificatePair {
-  /** The certificate and those that it is signed by, in PEM. */
+  /** The certificate and its issuers, in PEM. */
   certificate: string;
-  /** The private key in PEM. */
+  /** The private key, in PEM. */
   key: string;
 }
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----\n?/g;
 
-/** Takes apart what the daemon sends as `type=pair`: first the key, then the certificates. */
+/** Splits the daemon's `type=pair` response: first the key, then the certificates. */
 export function certificatePairFrom(text: string): CertificatePair {
   const blocks = [...text.matchAll(block)];
   const of = (kind: RegExp) => blocks.filter(([, label]) => kind.test(label!)).map(([pem]) => pem);

@@ -1,4 +1,4 @@
-/** Aborts {@linkcode signal} when the time is over or when the caller's own signal does. */
+/** Aborts {@linkcode signal} at the deadline or when the caller's own signal aborts. */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
   readonly #outer: AbortSignal | undefined;
@@ -17,12 +17,12 @@ export class Deadline implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Whether it was the time that aborted the signal. */
+  /** True if the deadline aborted the signal. */
   get passed(): boolean {
     return this.#passed;
   }
 
-  /** Starts the time anew; without a number there is none any more. */
+  /** Restarts the time; without a number there is no deadline any more. */
   postpone(afterMs?: number): void {
     clearTimeout(this.#timeout);
     if (afterMs === undefined) return;

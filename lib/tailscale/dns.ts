@@ -1,22 +1,22 @@
 import { z } from "zod";
 import type { SchemaShape } from "./shape.ts";
 
-/** A type of records to ask for, of those that the daemon knows. */
+/** Types of records that the daemon can query. */
 export type DnsType = "A" | "AAAA" | "ALL" | "CNAME" | "MX" | "NS" | "PTR" | "SOA" | "SRV" | "TXT";
 
-/** What the daemon's resolver answered. */
+/** An answer of the daemon's resolver. */
 export interface DnsAnswer {
-  /** The answer as it goes over the wire (RFC 1035), for a DNS library to read; its RCODE may well be an error. */
+  /** The answer in wire format (RFC 1035), for a DNS library; its RCODE may be an error. */
   message: Uint8Array<ArrayBuffer>;
-  /** The servers that would be asked beyond the tailnet's own names. */
+  /** Servers for names outside the tailnet. */
   resolvers: DnsResolver[];
 }
 
 /** A DNS server. Source: `dnstype.Resolver` of tailscale.com. Unknown fields are kept. */
 export interface DnsResolver {
-  /** An IP address, with a port or not, or the URL of DNS over HTTPS. */
+  /** An IP address with or without a port, or a URL of DNS over HTTPS. */
   Addr?: string | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 
@@ -26,7 +26,7 @@ const resolverSchema: z.ZodType<DnsResolver> = z.looseObject(
 
 const answerSchema = z.looseObject({ Bytes: z.base64().nullish(), Resolvers: z.array(resolverSchema).nullish() });
 
-/** Source: `apitype.DNSQueryResponse` of tailscale.com; Go writes bytes in base64. */
+/** Reads a response. Source: `apitype.DNSQueryResponse` of tailscale.com; Go encodes bytes in base64. */
 export function dnsAnswerFrom(json: unknown): DnsAnswer {
   const { Bytes, Resolvers } = answerSchema.parse(json);
   return { message: Uint8Array.fromBase64(Bytes ?? ""), resolvers: Resolvers ?? [] };

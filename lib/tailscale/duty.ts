@@ -1,13 +1,13 @@
 import { sleep, systemClock } from "../clock/mod.ts";
 
-/** Work worth a rest, in milliseconds: that of some thousand short lines. */
+/** Milliseconds of work before a rest: that of some thousand short lines. */
 const shiftMs = 20;
 
-/** A reader's share of the time: after work follows four times as much rest. */
+/** Limits a reader's share of the time: after work it rests four times as long. */
 export class Duty {
   #workedMs = 0;
 
-  /** Does the work and takes note of how long it took. */
+  /** Runs the work and measures it. */
   work<T>(work: () => T): T {
     const startedAt = performance.now();
     try {
@@ -17,7 +17,7 @@ export class Duty {
     }
   }
 
-  /** Rests when there is something to rest from. Throws the signal's reason. */
+  /** Rests if there was enough work. Throws the signal's reason. */
   async rest(signal: AbortSignal): Promise<void> {
     if (this.#workedMs < shiftMs) return;
     const restMs = 4 * this.#workedMs;

@@ -1,6 +1,6 @@
 /**
- * The moment that a timestamp of the LocalAPI means, or undefined when it means none: Go writes a time that was never
- * set as year 1 (`0001-01-01T00:00:00Z`), and other versions leave it out or write null.
+ * Reads a timestamp of the LocalAPI; undefined if it is not set: Go writes an unset time as year 1
+ * (`0001-01-01T00:00:00Z`), and other versions omit it or write null.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -14,6 +14,6 @@
 export function dateFrom(timestamp: string | null | undefined): Date | undefined {
   if (!timestamp) return undefined;
   const instant = new Date(timestamp);
-  // Year 1 in a zone west of Greenwich is still year 1 in UTC; NaN compares false.
+  // Year 1 in a zone west of Greenwich is also year 1 in UTC; NaN compares false.
   return instant.getUTCFullYear() > 1 ? instant : undefined;
 }

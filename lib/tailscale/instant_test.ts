@@ -14,7 +14,7 @@ const cases: [string | null | undefined, string | undefined][] = [
 ];
 
 for (const [timestamp, instant] of cases) {
-  Deno.test(`the timestamp ${JSON.stringify(timestamp)} means ${instant ?? "none"}`, () => {
+  Deno.test(`timestamp ${JSON.stringify(timestamp)}: ${instant ?? "none"}`, () => {
     assert.equal(dateFrom(timestamp)?.toISOString(), instant);
   });
 }

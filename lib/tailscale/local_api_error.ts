@@ -1,14 +1,14 @@
 /**
- * What went wrong, so that a caller can decide by it:
+ * Kind of an error, for callers to act upon:
  *
- * - `NotRunning`: nothing listens on the socket, or the daemon went away in the middle of its answer.
+ * - `NotRunning`: nothing listens on the socket, or the daemon ended during its response.
  * - `AccessDenied`: the daemon (403), the socket's file mode or Deno's permissions refuse this process.
- * - `NotFound`: the daemon doesn't know what was asked for (404), such as an address that belongs to no node.
- * - `Conflict`: what was to be changed has changed meanwhile (412); read it again.
- * - `Refused`: the daemon understood and won't or can't, for the reason it gives (400, 500, …).
- * - `Unsupported`: this daemon is too old for what was asked, or was built without it.
- * - `Timeout`: no answer within the deadline.
- * - `Protocol`: not what the LocalAPI sends: no tailscaled, no JSON, an unexpected type, too long.
+ * - `NotFound`: the daemon doesn't know the requested object (404), such as an address without a node.
+ * - `Conflict`: the object to change has changed in the meantime (412); read it again.
+ * - `Refused`: the daemon understood the request but refuses it, for the reason in its response (400, 500, …).
+ * - `Unsupported`: the daemon is too old for the request, or was built without the feature.
+ * - `Timeout`: no response within the deadline.
+ * - `Protocol`: not a response of the LocalAPI: another program, no JSON, an unexpected type, too long.
  */
 export type LocalApiErrorKind =
   | "NotRunning"
@@ -20,12 +20,12 @@ export type LocalApiErrorKind =
   | "Timeout"
   | "Protocol";
 
-/** A call to the LocalAPI that failed. The message is a sentence naming the socket, the cause and the remedy. */
+/** A failed call of the LocalAPI. The message is a sentence with the socket, the cause and the remedy. */
 export class LocalApiError extends Error {
-  /** What went wrong, for a caller to decide by. */
+  /** Kind of the error, for callers to act upon. */
   readonly kind: LocalApiErrorKind;
 
-  /** Takes the message as it is; `options.cause` is what the call really failed of. */
+  /** Creates an error with this message; `options.cause` is the original error. */
   constructor(kind: LocalApiErrorKind, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "LocalApiError";

@@ -15,40 +15,43 @@ import { statusSchema, type TailscaleStatus } from "./status.ts";
 import { type Call, type LocalResponse, Transport } from "./transport.ts";
 import { type WhoIs, whoIsSchema } from "./whois.ts";
 
-/** Where the daemon is and how long to wait for it. */
+/** Socket and limits of a client. */
 export interface LocalClientOptions {
   /** Path of the unix socket, such as `/var/run/tailscale/tailscaled.sock`. */
   socket: string;
-  /** Deadline of each call in milliseconds, of the bus until it answers (default 5000). */
+  /** Deadline of each call in milliseconds; for the bus, until the first response (default 5000). */
   timeoutMs?: number;
-  /** Longest answer and longest line of the bus, in bytes (default 64 MiB: some 40,000 nodes with all their fields). */
+  /**
+   * Maximum size of a response and of a line of the bus, in bytes (default 64 MiB: some 40,000 nodes with all their
+   * fields).
+   */
   maxBytes?: number;
 }
 
-/** What every call takes. */
+/** Options of every call. */
 export interface LocalCallOptions {
-  /** Ends the call early; it rejects with the signal's reason. */
+  /** Aborts the call; it rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Deadline of this call in milliseconds (default: the client's). */
   timeoutMs?: number;
 }
 
-/** What {@linkcode LocalClient.status} takes. */
+/** Options of {@linkcode LocalClient.status}. */
 export interface StatusOptions extends LocalCallOptions {
-  /** Whether to list the peers (default true). */
+  /** True to list the peers (default true). */
   peers?: boolean;
 }
 
-/** What {@linkcode LocalClient.whois} takes. */
+/** Options of {@linkcode LocalClient.whois}. */
 export interface WhoIsOptions extends LocalCallOptions {
   /**
-   * Says that the address is the local end of a proxied connection: a daemon in userspace mode hands on connections
-   * from the tailnet as `127.0.0.1:port`, and knows by protocol and port who is behind one.
+   * Protocol, if the address is the local end of a proxied connection: a daemon in userspace mode forwards
+   * connections from the tailnet as `127.0.0.1:port`, and knows the node behind one by protocol and port.
    */
   protocol?: "tcp" | "udp";
 }
 
-/** What {@linkcode LocalClient.ping} takes. */
+/** Options of {@linkcode LocalClient.ping}. */
 export interface PingOptions extends LocalCallOptions {
   /** Default `disco`. */
   type?: PingType;
@@ -56,54 +59,57 @@ export interface PingOptions extends LocalCallOptions {
   size?: number;
 }
 
-/** What {@linkcode LocalClient.queryDns} takes. */
+/** Options of {@linkcode LocalClient.queryDns}. */
 export interface DnsOptions extends LocalCallOptions {
   /** Default `A`. */
   type?: DnsType;
 }
 
-/** What {@linkcode LocalClient.setServeConfig} takes. */
+/** Options of {@linkcode LocalClient.setServeConfig}. */
 export interface SetServeConfigOptions extends LocalCallOptions {
-  /** Changes only what was read with this ETag; without it whatever is there is replaced. */
+  /** ETag of the configuration to replace; absent: replaces any. */
   etag?: string;
 }
 
-/** What {@linkcode LocalClient.certificate} takes. */
+/** Options of {@linkcode LocalClient.certificate}. */
 export interface CertificateOptions extends LocalCallOptions {
-  /** Renews one that would end sooner than in so many milliseconds (default: the daemon's own choice). */
+  /** Minimum remaining validity in milliseconds; a certificate with less is renewed (default: the daemon's choice). */
   minValidityMs?: number;
 }
 
-/** What {@linkcode LocalClient.watchIpnBus} takes. */
+/** Options of {@linkcode LocalClient.watchIpnBus}. */
 export interface NotifyOptions {
   /** Ends the watch; the iterator throws the signal's reason. */
   signal: AbortSignal;
   /** Sum of {@linkcode NotifyMask} (default: all of them). `InitialState` is always added. */
   mask?: number;
   /**
-   * Throws `Timeout` when there was no line for that many milliseconds. Only with `EngineUpdates` in the mask are lines
-   * to be expected from a daemon that has nothing to tell. Default: waits for ever.
+   * Maximum silence in milliseconds, after which it throws `Timeout`. An idle daemon sends lines only with
+   * `EngineUpdates` in the mask. Default: no limit.
    */
   livenessMs?: number;
 }
 
-/** What {@linkcode LocalClient.followIpnBus} takes. */
+/** Options of {@linkcode LocalClient.followIpnBus}. */
 export interface FollowOptions extends NotifyOptions {
-  /** Told why each connection ended or didn't come about, before the next try. */
+  /** Called with the reason why each connection ended or failed, before the next attempt. */
   onError?: (error: LocalApiError) => void;
 }
 
 const everything = Object.values(NotifyMask).reduce((mask, bit) => mask | bit, 0);
 
-/** Asking a socket that nobody listens on costs nothing; a daemon that refuses or talks nonsense may not be pressed. */
+/**
+ * Maximum pause between attempts. Connecting to a socket without a listener costs nothing; a daemon that refuses or
+ * sends invalid data must not be flooded.
+ */
 const longestPauseMs = (kind: LocalApiErrorKind): number => kind === "NotRunning" || kind === "Timeout" ? 500 : 30_000;
 const shortestPauseMs = 50;
 
-/** A certificate is asked for at an authority, which takes its time. */
+/** Deadline of a certificate, which an authority issues. */
 const certificateTimeoutMs = 120_000;
 
 /**
- * A tailscaled, over its LocalAPI on a unix socket. Nothing is opened until the first call. Each call throws
+ * A client of a tailscaled, over its LocalAPI on a unix socket. Connects with the first call. Each call throws
  * {@linkcode LocalApiError} or the reason of its own signal, and nothing else.
  *
  * Deno needs `--allow-net=unix:SOCKET,local-tailscaled.sock:80 --allow-read=SOCKET --allow-write=SOCKET`.
@@ -114,29 +120,29 @@ export class LocalClient implements Disposable {
   readonly #timeoutMs: number;
   readonly #transport: Transport;
 
-  /** Takes where the daemon listens. Whether one does shows with the first call. */
+  /** Creates a client. A missing daemon is noticed with the first call. */
   constructor({ socket, timeoutMs = 5000, maxBytes = 64 * 2 ** 20 }: LocalClientOptions) {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
     this.#transport = new Transport({ socket, maxBytes });
   }
 
-  /** Closes the connections; calls under way fail. */
+  /** Closes the connections; running calls fail. */
   [Symbol.dispose](): void {
     this.#transport[Symbol.dispose]();
   }
 
-  /** This node and, unless told otherwise, its peers. Answers in every state of the daemon. */
+  /** Returns this node and, by default, its peers. Works in every state of the daemon. */
   status({ peers = true, ...options }: StatusOptions = {}): Promise<TailscaleStatus> {
     const call: Call = { method: "GET", endpoint: "status", ...(peers ? {} : { query: { peers: "false" } }) };
     return this.#call(call, jsonOf(statusSchema), options);
   }
 
   /**
-   * The node and user behind an address.
+   * Returns the node and user behind an address.
    *
    * @param address `ip`, `ip:port` (`[ip]:port` for IPv6) or `nodekey:…`
-   * @throws {LocalApiError} `NotFound` when it belongs to no node of the tailnet
+   * @throws {LocalApiError} `NotFound` if it belongs to no node of the tailnet
    */
   whois(address: string, { protocol, ...options }: WhoIsOptions = {}): Promise<WhoIs> {
     const query = { addr: address, ...(protocol && { proto: protocol }) };
@@ -144,27 +150,26 @@ export class LocalClient implements Disposable {
   }
 
   /**
-   * Sends one ping to a node's tailnet address and waits for the answer. That there is no such peer is told in the
-   * result's `Err`.
+   * Sends one ping to a node's tailnet address and waits for the answer. If there is no such peer, the result has
+   * `Err`.
    *
-   * @throws {LocalApiError} `Timeout` also when the daemon is well but the peer doesn't answer
+   * @throws {LocalApiError} `Timeout` also if the daemon works but the peer doesn't answer
    */
   ping(ip: string, { type = "disco", size, ...options }: PingOptions = {}): Promise<PingResult> {
     const query = { ip, type, ...(size === undefined ? {} : { size: String(size) }) };
     return this.#call({ method: "POST", endpoint: "ping", query }, jsonOf(pingResultSchema), options);
   }
 
-  /** The daemon's settings. */
+  /** Returns the daemon's settings. */
   prefs(options: LocalCallOptions = {}): Promise<Prefs> {
     return this.#call({ method: "GET", endpoint: "prefs" }, jsonOf(prefsSchema), options);
   }
 
   /**
-   * Changes settings, those that are named and no others, and returns all of them as they are then. A field that the
-   * daemon doesn't know it silently leaves out.
+   * Changes only the given settings and returns all of them. The daemon silently ignores unknown fields.
    *
    * @throws {LocalApiError} `AccessDenied` unless the daemon takes this user for root or its operator; `Refused` with
-   * its reason when the change isn't allowed
+   * its reason if the change isn't allowed
    */
   patchPrefs(changes: Partial<Prefs>, options: LocalCallOptions = {}): Promise<Prefs> {
     const call: Call = { method: "PATCH", endpoint: "prefs", body: maskedPrefs(changes) };
@@ -172,7 +177,7 @@ export class LocalClient implements Disposable {
   }
 
   /**
-   * Asks the daemon's own DNS, as programs on its machine would with `--accept-dns`.
+   * Queries the daemon's DNS, like programs on its machine with `--accept-dns`.
    *
    * @param name absolute, with or without the trailing dot
    * @throws {LocalApiError} `AccessDenied` unless the daemon takes this user for root or its operator
@@ -185,7 +190,7 @@ export class LocalClient implements Disposable {
     );
   }
 
-  /** What the daemon serves on the tailnet. */
+  /** Returns the daemon's serve configuration. */
   serveConfig(options: LocalCallOptions = {}): Promise<TaggedServeConfig> {
     return this.#call(
       { method: "GET", endpoint: "serve-config" },
@@ -195,10 +200,10 @@ export class LocalClient implements Disposable {
   }
 
   /**
-   * Replaces what the daemon serves: write back what {@linkcode LocalClient.serveConfig} read, with the changes in it
-   * and its `etag`.
+   * Replaces the daemon's serve configuration: pass the changed result of {@linkcode LocalClient.serveConfig} with
+   * its `etag`.
    *
-   * @throws {LocalApiError} `Conflict` when it isn't any more what was read
+   * @throws {LocalApiError} `Conflict` if it has changed since it was read
    */
   async setServeConfig(config: ServeConfig, { etag, ...options }: SetServeConfigOptions = {}): Promise<void> {
     const call: Call = { method: "POST", endpoint: "serve-config", body: config };
@@ -206,15 +211,15 @@ export class LocalClient implements Disposable {
     await this.#call(call, () => undefined, options);
   }
 
-  /** The names that the daemon can have certificates for; none when the tailnet has no HTTPS. */
+  /** Returns the names that the daemon can have certificates for; none if the tailnet has no HTTPS. */
   async certDomains(options: LocalCallOptions = {}): Promise<string[]> {
     const domains = jsonOf(z.array(z.string()).nullable());
     return await this.#call({ method: "GET", endpoint: "cert-domains" }, domains, options) ?? [];
   }
 
   /**
-   * A certificate for one of {@linkcode LocalClient.certDomains}, from the daemon's store if there is a good one, else
-   * from Let's Encrypt. Its deadline is 2 minutes unless told otherwise.
+   * Returns a certificate for one of {@linkcode LocalClient.certDomains}, from the daemon's store if there is a valid
+   * one, otherwise from Let's Encrypt. Its default deadline is 2 minutes.
    *
    * @throws {LocalApiError} `Refused` with the daemon's reason
    */
@@ -228,9 +233,10 @@ export class LocalClient implements Disposable {
   }
 
   /**
-   * What changes, over one connection that is opened with the first `next()`; the first line tells the current state.
-   * Returns when the daemon ends it. A daemon drops lines for a reader that is slow, so lines are occasions to look,
-   * not a ledger; and a daemon that floods is read so slowly that this process has four fifths of its time for other work.
+   * Yields changes, over one connection that is opened with the first `next()`; the first line has the current state.
+   * Returns when the daemon ends it. A daemon drops lines for a slow reader, so use lines as triggers to poll, not as
+   * a complete log. A daemon that floods is read so slowly that this process has four fifths of its time for other
+   * work.
    */
   async *watchIpnBus({ signal, mask = everything, livenessMs }: NotifyOptions): AsyncGenerator<Notify, void, void> {
     const query = { mask: String(mask | NotifyMask.InitialState) };
@@ -241,7 +247,7 @@ export class LocalClient implements Disposable {
     try {
       const { body } = await this.#transport.open(call, deadline.signal);
       for await (const line of linesOf(body)) {
-        // More lines may have come already than have been taken.
+        // More lines may have arrived than have been read.
         signal.throwIfAborted();
         deadline.postpone();
         yield duty.work(() => notifySchema.parse(JSON.parse(line)));
@@ -255,9 +261,9 @@ export class LocalClient implements Disposable {
   }
 
   /**
-   * {@linkcode LocalClient.watchIpnBus} over as many connections as it takes: a daemon that restarts, or that isn't
-   * there yet, is found again within half a second, pauses growing and jittered. The first line of each connection is
-   * the one with a `SessionID`. Only the signal ends it.
+   * Yields the lines of {@linkcode LocalClient.watchIpnBus} across connections: after a daemon restarts or starts, it
+   * is found within half a second, with growing and jittered pauses. The first line of each connection is the one
+   * with a `SessionID`. Only the signal ends it.
    */
   async *followIpnBus({ onError, ...options }: FollowOptions): AsyncGenerator<Notify, never, void> {
     for (let attempt = 0;; attempt++) {
@@ -267,7 +273,7 @@ export class LocalClient implements Disposable {
           attempt = 0;
           yield notify;
         }
-        error = explained(this.#socket, "GET watch-ipn-bus", new LocalApiError("NotRunning", "it ended the bus"));
+        error = explained(this.#socket, "GET watch-ipn-bus", new LocalApiError("NotRunning", "it closed the bus"));
       } catch (caught) {
         if (!(caught instanceof LocalApiError)) throw caught;
         error = caught;

@@ -3,20 +3,20 @@ import { LocalApiError, type LocalApiErrorKind, LocalClient, type Notify } from 
 
 type Answer = (request: Request) => Response | Promise<Response>;
 
-/** As tailscaled answers whatever it answers. */
+/** Adds the header of tailscaled's responses. */
 function signed(response: Response): Response {
   if (!unsigned.has(response)) response.headers.set("Tailscale-Version", "1.98.10");
   return response;
 }
 const unsigned = new WeakSet<Response>();
 
-/** An answer of something else than tailscaled. */
+/** A response of another program. */
 function foreign(response: Response): Response {
   unsigned.add(response);
   return response;
 }
 
-/** Something that listens where tailscaled would. */
+/** A server in place of tailscaled. */
 class Daemon implements AsyncDisposable {
   readonly #server: Deno.HttpServer;
   readonly #abort = new AbortController();
@@ -35,7 +35,7 @@ class Daemon implements AsyncDisposable {
     return new Daemon(socket, answer);
   }
 
-  /** Ends at once, connections under way included. */
+  /** Ends at once, including open connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
     await this.#server.finished;
@@ -52,7 +52,7 @@ async function withSocket(use: (socket: string) => Promise<void>): Promise<void>
   }
 }
 
-/** What `answer` makes of the call. */
+/** Runs `use` with a server that responds with `answer`. */
 function withDaemon(answer: Answer, use: (client: LocalClient, socket: string) => Promise<void>): Promise<void> {
   return withSocket(async (socket) => {
     await using _daemon = Daemon.at(socket, answer);
@@ -71,7 +71,7 @@ async function failure(call: Promise<unknown>, kind: LocalApiErrorKind, ...words
 const json = (value: unknown) => Response.json(value);
 const running = { BackendState: "Running", Version: "1.98.10" };
 
-/** A body in chunks, each handed over only when the one before has been taken. */
+/** Makes a body in chunks, each sent only once the previous one has been read. */
 function chunks(parts: Iterable<string | Uint8Array>, end: "close" | "stay" = "close"): Response {
   const encoder = new TextEncoder();
   const iterator = parts[Symbol.iterator]();
@@ -101,7 +101,7 @@ const key = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\
 const leaf = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 const issuer = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n";
 
-Deno.test("a call names the endpoint, its query and the host that the daemon insists on", async () => {
+Deno.test("LocalAPI: each call: correct endpoint, query and host name", async () => {
   const seen: string[] = [];
   await withDaemon(async (request) => {
     const url = new URL(request.url);
@@ -154,14 +154,14 @@ Deno.test("a call names the endpoint, its query and the host that the daemon ins
   ]);
 });
 
-Deno.test("fields that are missing, null or from the future do no harm, and the latter are kept", async () => {
+Deno.test("LocalAPI: missing, null or unknown fields: accepted, unknown ones are kept", async () => {
   const answer = { BackendState: "NeedsLogin", Self: null, Peer: null, Novelty: { a: [1] } };
   await withDaemon(() => json(answer), async (client) => {
     assert.deepEqual(await client.status(), answer);
   });
 });
 
-Deno.test("what is served is read and written back without loss, with the ETag it had", async () => {
+Deno.test("LocalAPI: serve configuration: read and written back unchanged, with its ETag", async () => {
   const config = {
     TCP: { "443": { HTTPS: true, Tomorrow: null } },
     Web: { "a.ts.net:443": { Handlers: { "/": { Proxy: "http://127.0.0.1:80" } } } },
@@ -180,7 +180,7 @@ Deno.test("what is served is read and written back without loss, with the ETag i
   });
 });
 
-Deno.test("what is served without an ETag, or as something else than an object, is Protocol", async () => {
+Deno.test("LocalAPI: serve configuration without an ETag or not an object: Protocol", async () => {
   await withDaemon(() => json({}), (client) => failure(client.serveConfig(), "Protocol", "ETag"));
   for (const wrong of ["[]", "7", '"x"']) {
     const answer = () => new Response(wrong, { headers: { etag: "e" } });
@@ -188,7 +188,7 @@ Deno.test("what is served without an ETag, or as something else than an object, 
   }
 });
 
-Deno.test("a certificate comes apart from its key", async () => {
+Deno.test("LocalAPI: certificate: split from its key", async () => {
   await withDaemon(() => new Response(`${key}${leaf}${issuer}`), async (client) => {
     assert.deepEqual(await client.certificate("a.ts.net"), { certificate: `${leaf}${issuer}`, key });
   });
@@ -202,7 +202,7 @@ Deno.test("a certificate comes apart from its key", async () => {
   ) => failure(client.certificate("a.ts.net"), "Refused", "does not support getting TLS certs"));
 });
 
-Deno.test("a DNS answer is the message as it was on the wire", async () => {
+Deno.test("LocalAPI: DNS answer: the message in wire format", async () => {
   await withDaemon(() => json({ Bytes: "AAGFgA==", Resolvers: [{ Addr: "8.8.8.8", New: 1 }] }), async (client) => {
     const { message, resolvers } = await client.queryDns("a.b.");
     assert.deepEqual([...message], [0, 1, 0x85, 0x80]);
@@ -215,14 +215,14 @@ Deno.test("a DNS answer is the message as it was on the wire", async () => {
   await withDaemon(() => json({ Bytes: "***" }), (client) => failure(client.queryDns("a.b."), "Protocol", "Bytes"));
 });
 
-Deno.test("no socket is NotRunning and says where none was", async () => {
+Deno.test("LocalAPI: no socket: NotRunning, with its path", async () => {
   await withSocket(async (socket) => {
     using client = new LocalClient({ socket });
     await failure(client.status(), "NotRunning", socket, "GET status", "No such file", "start tailscaled");
   });
 });
 
-Deno.test("a socket that nobody listens on is NotRunning", async () => {
+Deno.test("LocalAPI: socket without a listener: NotRunning", async () => {
   await withSocket(async (socket) => {
     await Deno.writeTextFile(socket, "");
     using client = new LocalClient({ socket });
@@ -230,7 +230,7 @@ Deno.test("a socket that nobody listens on is NotRunning", async () => {
   });
 });
 
-Deno.test("403 is AccessDenied, 404 NotFound, 500 Refused, each with the daemon's words", async () => {
+Deno.test("LocalAPI: 403, 404, 500: AccessDenied, NotFound, Refused, with the daemon's message", async () => {
   const say = (status: number, words: string) => () => new Response(`${words}\n`, { status });
   await withDaemon(say(403, "status access denied"), async (client, socket) => {
     await failure(client.status(), "AccessDenied", socket, "403", "status access denied");
@@ -250,7 +250,7 @@ Deno.test("403 is AccessDenied, 404 NotFound, 500 Refused, each with the daemon'
   });
 });
 
-Deno.test("412 is Conflict, 501 and an endpoint that isn't there Unsupported, with words from inside JSON", async () => {
+Deno.test("LocalAPI: 412: Conflict; 501 or missing endpoint: Unsupported; with the message in the JSON", async () => {
   const say = (status: number, words: string) => () => new Response(words, { status });
   await withDaemon(say(412, "etag mismatch"), async (client) => {
     await failure(client.setServeConfig({}, { etag: "x" }), "Conflict", "etag mismatch", "read it again");
@@ -269,7 +269,7 @@ Deno.test("412 is Conflict, 501 and an endpoint that isn't there Unsupported, wi
   });
 });
 
-Deno.test("whoever doesn't sign as tailscaled does is Protocol, whatever it answers", async () => {
+Deno.test("LocalAPI: response without tailscaled's header: Protocol", async () => {
   for (const status of [200, 404, 412, 500]) {
     await withDaemon(() => foreign(new Response("{}", { status })), async (client) => {
       await failure(client.prefs(), "Protocol", "the socket is tailscaled's");
@@ -280,7 +280,7 @@ Deno.test("whoever doesn't sign as tailscaled does is Protocol, whatever it answ
   });
 });
 
-Deno.test("a redirect is not followed", async () => {
+Deno.test("LocalAPI: redirect: not followed", async () => {
   await withDaemon(
     () => new Response(null, { status: 302, headers: { location: "http://local-tailscaled.sock/elsewhere" } }),
     async (client) => {
@@ -289,7 +289,7 @@ Deno.test("a redirect is not followed", async () => {
   );
 });
 
-Deno.test("garbage is Protocol: no JSON, another type (the field is named), no HTTP", async () => {
+Deno.test("LocalAPI: no JSON, wrong type (with the field) or no HTTP: Protocol", async () => {
   await withDaemon(() => new Response("<html>"), async (client) => {
     await failure(client.status(), "Protocol", "JSON");
   });
@@ -309,7 +309,7 @@ Deno.test("garbage is Protocol: no JSON, another type (the field is named), no H
   });
 });
 
-Deno.test("however much of an answer is wrong, the message stays short", async () => {
+Deno.test("LocalAPI: many errors in a response: short message", async () => {
   const Peer = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [String(index), { Online: "yes" }]));
   await withDaemon(() => json({ ...running, Peer }), async (client) => {
     const error = await client.status().catch((error) => error);
@@ -317,7 +317,7 @@ Deno.test("however much of an answer is wrong, the message stays short", async (
   });
 });
 
-Deno.test("a daemon that never answers is Timeout, for a call and for the bus", async () => {
+Deno.test("LocalAPI: daemon never responds: Timeout, for a call and for the bus", async () => {
   await withSocket(async (socket) => {
     using listener = Deno.listen({ transport: "unix", path: socket });
     using client = new LocalClient({ socket, timeoutMs: 30 });
@@ -328,13 +328,13 @@ Deno.test("a daemon that never answers is Timeout, for a call and for the bus", 
   });
 });
 
-Deno.test("a daemon that hangs in the middle of its answer is Timeout", async () => {
+Deno.test("LocalAPI: daemon hangs during its response: Timeout", async () => {
   await withDaemon(() => chunks(['{"BackendState":'], "stay"), async (client) => {
     await failure(client.status({ timeoutMs: 100 }), "Timeout");
   });
 });
 
-Deno.test("a daemon that dies in the middle of its answer is NotRunning", async () => {
+Deno.test("LocalAPI: daemon dies during its response: NotRunning", async () => {
   await withSocket(async (socket) => {
     using listener = Deno.listen({ transport: "unix", path: socket });
     using client = new LocalClient({ socket });
@@ -346,7 +346,7 @@ Deno.test("a daemon that dies in the middle of its answer is NotRunning", async 
   });
 });
 
-Deno.test("the signal ends a call and the bus with its own reason", async () => {
+Deno.test("LocalAPI: signal aborts: call and bus end with its reason", async () => {
   const reason = new Error("enough");
   await withDaemon(() => chunks(['{"Version":"1"}\n'], "stay"), async (client) => {
     const abort = new AbortController();
@@ -360,7 +360,7 @@ Deno.test("the signal ends a call and the bus with its own reason", async () => 
   });
 });
 
-/** As the promise does, if that is soon. */
+/** Settles like the promise, if that is soon. */
 async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), 3000);
@@ -371,7 +371,7 @@ async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Answers the bus with a body that has no length and doesn't end, and all else in full. */
+/** Responds on the bus with an endless body without a length, and completely to everything else. */
 async function answerWithoutLength(listener: AsyncIterable<Deno.Conn>): Promise<Deno.Conn[]> {
   const Peer = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [String(index), { ID: String(index) }]));
   const [line, whole] = ['{"Version":"1"}\n', JSON.stringify({ ...running, Peer })];
@@ -392,7 +392,7 @@ async function answerWithoutLength(listener: AsyncIterable<Deno.Conn>): Promise<
   return connections;
 }
 
-Deno.test("the signal and the deadline end the reading of a body without a length, after a garbage collection too", async () => {
+Deno.test("LocalAPI: body without a length, after a garbage collection: signal and deadline still end it", async () => {
   await withSocket(async (socket) => {
     const listener = Deno.listen({ transport: "unix", path: socket });
     const answering = answerWithoutLength(listener);
@@ -404,7 +404,7 @@ Deno.test("the signal and the deadline end the reading of a body without a lengt
         assert.equal((await bus.next()).value?.Version, "1");
         const second = bus.next();
         second.catch(() => {});
-        // Enough garbage for a collection, after which fetch has forgotten its signal.
+        // Enough garbage for a collection, after which fetch ignores its signal.
         if (!livenessMs) { for (let i = 0; i < 20; i++) await client.status(); }
         if (livenessMs) await failure(soon(second), "Timeout", "100 ms");
         else {
@@ -419,7 +419,7 @@ Deno.test("the signal and the deadline end the reading of a body without a lengt
   });
 });
 
-Deno.test("lines that have come but weren't taken before the signal aborts are not delivered", async () => {
+Deno.test("LocalAPI: signal aborts before arrived lines are read: they are not delivered", async () => {
   await withDaemon(() => chunks(['{"Version":"1"}\n{"Version":"2"}\n'], "stay"), async (client) => {
     const abort = new AbortController();
     const bus = client.watchIpnBus({ signal: abort.signal });
@@ -429,7 +429,7 @@ Deno.test("lines that have come but weren't taken before the signal aborts are n
   });
 });
 
-Deno.test("an answer or a line without end is cut off at the limit", async () => {
+Deno.test("LocalAPI: endless response or line: ends at the limit", async () => {
   await withDaemon(() => chunks(flood()), async (client, socket) => {
     await failure(client.status(), "Protocol", `longer than ${64 * 2 ** 20} bytes`);
     await failure(collect(client.watchIpnBus({ signal: new AbortController().signal })), "Protocol", "longer than");
@@ -438,7 +438,7 @@ Deno.test("an answer or a line without end is cut off at the limit", async () =>
   });
 });
 
-Deno.test("an answer as long as the limit is taken", async () => {
+Deno.test("LocalAPI: response of maximum size: accepted", async () => {
   const text = JSON.stringify(running);
   await withDaemon(() => new Response(text), async (_client, socket) => {
     using exact = new LocalClient({ socket, maxBytes: text.length });
@@ -448,7 +448,7 @@ Deno.test("an answer as long as the limit is taken", async () => {
   });
 });
 
-Deno.test("a bus that floods leaves most of the time to others", async () => {
+Deno.test("LocalAPI: bus floods: other work keeps most of the time", async () => {
   const line = new TextEncoder().encode(
     `${JSON.stringify({ Version: "1", PeersChanged: Array(50_000).fill({ StableID: "x", Name: "y" }) })}\n`,
   );
@@ -470,7 +470,7 @@ Deno.test("a bus that floods leaves most of the time to others", async () => {
   });
 });
 
-/** How often others get their turn meanwhile. */
+/** Counts the turns of other work. */
 async function ticksIn(ms: number): Promise<number> {
   let ticks = 0;
   for (const start = performance.now(); performance.now() - start < ms; ticks++) {
@@ -479,13 +479,13 @@ async function ticksIn(ms: number): Promise<number> {
   return ticks;
 }
 
-Deno.test("an endless refusal is cut off at the limit too", async () => {
+Deno.test("LocalAPI: endless error response: ends at the limit", async () => {
   await withDaemon(() => new Response(chunks(flood()).body, { status: 500 }), async (client) => {
     await failure(client.status(), "Protocol", "longer than");
   });
 });
 
-Deno.test("lines come whole however the chunks fall, and the bus ends when the daemon ends it", async () => {
+Deno.test("LocalAPI: bus in any chunks: whole lines, ends when the daemon ends it", async () => {
   const text = new TextEncoder().encode('{"Version":"é"}\n{"Version":"2"}\n{"Version":"3"}\n');
   for (const size of [1, 2, 5, 17, text.length]) {
     const parts = Array.from({ length: Math.ceil(text.length / size) }, (_, i) => text.slice(i * size, (i + 1) * size));
@@ -496,7 +496,7 @@ Deno.test("lines come whole however the chunks fall, and the bus ends when the d
   }
 });
 
-Deno.test("a bus that ends within a line is NotRunning", async () => {
+Deno.test("LocalAPI: bus ends within a line: NotRunning", async () => {
   await withDaemon(() => chunks(['{"Version":"1"}\n{"Ver']), async (client) => {
     await failure(
       collect(client.watchIpnBus({ signal: new AbortController().signal })),
@@ -506,7 +506,7 @@ Deno.test("a bus that ends within a line is NotRunning", async () => {
   });
 });
 
-Deno.test("both dialects of the bus are understood, and the mask always asks for a first line", async () => {
+Deno.test("LocalAPI: both dialects of the bus: read; the mask always requests a first line", async () => {
   const old = { Version: "1.98.10", NetMap: { Peers: [] }, PeerChanges: [{ NodeID: 2, Online: false }] };
   const young = {
     Version: "1.101.0",
@@ -526,7 +526,7 @@ Deno.test("both dialects of the bus are understood, and the mask always asks for
   assert.deepEqual(masks, [String(4096 + 2), String(1 + 2 + 4 + 4096 + 32768)]);
 });
 
-Deno.test("a bus that falls silent is Timeout when the caller wants to know, and else waited for", async () => {
+Deno.test("LocalAPI: bus is silent: Timeout with livenessMs, otherwise it waits", async () => {
   const answer: Answer = (request) =>
     chunks(request.url.includes("watch-ipn-bus") ? ['{"Version":"1"}\n'] : [], "stay");
   await withDaemon(answer, async (_client, socket) => {
@@ -538,14 +538,14 @@ Deno.test("a bus that falls silent is Timeout when the caller wants to know, and
     const bus = client.watchIpnBus({ signal: abort.signal });
     await bus.next();
     const silence = bus.next();
-    // Takes as long as the deadline that the bus had for its first line.
+    // Takes as long as the bus's deadline for its first line.
     await failure(client.status(), "Timeout", "250 ms");
     abort.abort(new Error("waited long enough"));
     await assert.rejects(silence, /waited long enough/);
   });
 });
 
-Deno.test("the time that the reader takes for a line doesn't count as silence", async () => {
+Deno.test("LocalAPI: slow reader of the bus: not counted as silence", async () => {
   const answer: Answer = (request) =>
     chunks(
       request.url.includes("watch-ipn-bus") ? ['{"Version":"1"}\n{"Version":"2"}\n{"Version":"3"}\n'] : [],
@@ -561,7 +561,7 @@ Deno.test("the time that the reader takes for a line doesn't count as silence", 
   });
 });
 
-Deno.test("following survives a daemon that isn't there yet, restarts, and says why it had to", async () => {
+Deno.test("LocalAPI: followed daemon is missing or restarts: reconnects and reports the reason", async () => {
   await withSocket(async (socket) => {
     using client = new LocalClient({ socket, timeoutMs: 1000 });
     const abort = new AbortController();
@@ -587,13 +587,13 @@ Deno.test("following survives a daemon that isn't there yet, restarts, and says 
     abort.abort(new Error("done"));
     await assert.rejects(last, /done/);
     assert.deepEqual(sessions, ["a", "b"]);
-    // A connection that comes just as the listener goes is taken by nobody, and ends by its deadline.
+    // A connection made just as the listener closes is accepted by nobody, and ends by its deadline.
     assert(told.length >= 2 && told.every((kind) => kind === "NotRunning" || kind === "Timeout"), told.join());
     assert.equal(told[0], "NotRunning");
   });
 });
 
-Deno.test("following a daemon that ends the bus again and again opens it anew each time, without growing slower", async () => {
+Deno.test("LocalAPI: followed daemon ends the bus repeatedly: reopened each time, without growing pauses", async () => {
   let connections = 0;
   await withDaemon(() => chunks([`{"SessionID":"${++connections}"}\n`]), async (client) => {
     const start = performance.now();
@@ -607,7 +607,7 @@ Deno.test("following a daemon that ends the bus again and again opens it anew ea
   });
 });
 
-Deno.test("exactly the documented permissions are needed, and a missing one is AccessDenied with the flags", async () => {
+Deno.test("LocalAPI: documented permissions: sufficient; a missing one: AccessDenied with the flags", async () => {
   await withDaemon(() => json(running), async (_client, socket) => {
     const script = `import { LocalClient } from ${JSON.stringify(import.meta.resolve("./mod.ts"))};
       try {

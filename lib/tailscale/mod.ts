@@ -1,5 +1,6 @@
 /**
- * A client of tailscaled's LocalAPI: who is on the tailnet, who stands behind an address, and what changes.
+ * A client of tailscaled's LocalAPI: the nodes of the tailnet, the node behind an address, and notifications of
+ * changes.
  *
  * ```ts
  * import { LocalApiError, LocalClient } from "./mod.ts";

@@ -10,8 +10,8 @@ const cases: [string, Notify, boolean][] = [
   ["a narrow change, as 1.98 sends", { PeerChanges: [{ NodeID: 2, Online: false }] }, false],
   ["a narrow patch, as 1.101 sends", { PeerChangedPatch: [{ NodeID: 2, Online: false }] }, false],
   ["nodes that changed", { PeersChanged: [{ StableID: "2" }] }, false],
-  ["nodes that went", { PeersRemoved: [2] }, false],
-  ["a field nobody knows yet", { Tomorrow: true }, false],
+  ["removed nodes", { PeersRemoved: [2] }, false],
+  ["an unknown field", { Tomorrow: true }, false],
 ];
 
 for (const [what, line, heartbeat] of cases) {

@@ -2,34 +2,35 @@ import { z } from "zod";
 import type { SchemaShape } from "./shape.ts";
 
 /**
- * At which layer: `disco` finds a path between the two daemons, `TSMP` goes through the tunnel and skips the node's
- * operating system, `ICMP` is answered by that, `peerapi` asks the daemon's own HTTP server over the tailnet.
+ * Layer of a ping: `disco` finds a path between the two daemons, `TSMP` goes through the tunnel and skips the node's
+ * operating system, the operating system answers `ICMP`, and the daemon's HTTP server answers `peerapi` over the
+ * tailnet.
  */
 export type PingType = "disco" | "TSMP" | "ICMP" | "peerapi";
 
-/** What a ping found. Source: `ipnstate.PingResult` of tailscale.com. Unknown fields are kept. */
+/** Result of a ping. Source: `ipnstate.PingResult` of tailscale.com. Unknown fields are kept. */
 export interface PingResult {
-  /** Why there was no answer, such as `no matching peer`; empty when there was one. */
+  /** Reason for no answer, such as `no matching peer`; empty if there was one. */
   Err?: string | null | undefined;
-  /** First part of the node's MagicDNS name, or what it calls itself; not always unique. */
+  /** First part of the node's MagicDNS name, or its host name; not always unique. */
   NodeName?: string | null | undefined;
-  /** Round trip in seconds; 0 when there was no answer. */
+  /** Round trip in seconds; 0 without an answer. */
   LatencySeconds?: number | null | undefined;
-  /** `ip:port` that answered when the path is direct, else empty. */
+  /** `ip:port` that answered if the path is direct, otherwise empty. */
   Endpoint?: string | null | undefined;
-  /** Code of the DERP region that the answer came through, else empty. */
+  /** Code of the answer's DERP region, otherwise empty. */
   DERPRegionCode?: string | null | undefined;
-  /** `ip:port:vni` of the peer relay that the answer came through, else empty. */
+  /** `ip:port:vni` of the answer's peer relay, otherwise empty. */
   PeerRelay?: string | null | undefined;
-  /** The address that was pinged. */
+  /** Pinged address. */
   IP?: string | null | undefined;
-  /** Address of the node that answers for it: another one when it is behind a subnet router. */
+  /** Address of the answering node: another one if the address is behind a subnet router. */
   NodeIP?: string | null | undefined;
   /** URL of the peer's HTTP server, for pings of type `peerapi`. */
   PeerAPIURL?: string | null | undefined;
-  /** Whether the address is this node's own, which isn't pinged. */
+  /** True for this node's own address, which isn't pinged. */
   IsLocalIP?: boolean | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 

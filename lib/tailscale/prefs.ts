@@ -5,25 +5,25 @@ import type { SchemaShape } from "./shape.ts";
 export interface Prefs {
   /** The control server, such as that of a Headscale; empty means Tailscale's, `https://controlplane.tailscale.com`. */
   ControlURL?: string | null | undefined;
-  /** Whether the daemon is meant to be connected: `tailscale up` and `down`. */
+  /** True if the daemon should be connected: `tailscale up` and `down`. */
   WantRunning?: boolean | null | undefined;
-  /** Whether a person wants it logged out, as after `tailscale logout`. */
+  /** True if a person logged it out, as with `tailscale logout`. */
   LoggedOut?: boolean | null | undefined;
-  /** The name to ask the control server for; empty means the operating system's. */
+  /** Requested host name; empty means the operating system's. */
   Hostname?: string | null | undefined;
-  /** Whether subnets that other nodes advertise are routed to them (`--accept-routes`). */
+  /** True if subnets that other nodes advertise are routed to them (`--accept-routes`). */
   RouteAll?: boolean | null | undefined;
-  /** Whether this machine resolves names by the tailnet's DNS (`--accept-dns`). */
+  /** True if this machine resolves names by the tailnet's DNS (`--accept-dns`). */
   CorpDNS?: boolean | null | undefined;
-  /** Whether connections from the tailnet are refused. */
+  /** True if connections from the tailnet are refused. */
   ShieldsUp?: boolean | null | undefined;
-  /** Tags to ask the control server for. */
+  /** Requested tags. */
   AdvertiseTags?: string[] | null | undefined;
   /** Subnets that this node offers to route, as prefixes. */
   AdvertiseRoutes?: string[] | null | undefined;
-  /** stableID of the node that traffic to the internet goes through; empty when none. */
+  /** stableID of the exit node; empty if there is none. */
   ExitNodeID?: string | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 
@@ -43,8 +43,9 @@ export const prefsSchema: z.ZodType<Prefs> = z.looseObject(
 );
 
 /**
- * The body of a change: the daemon takes a field only if a second one says so, `WantRunning` by `WantRunningSet`.
- * Source: `ipn.MaskedPrefs` of tailscale.com, where the fields of AutoUpdate, alone of all, have marks of their own.
+ * Returns the body of a change: the daemon applies a field only if a second one is set, for example `WantRunning`
+ * with `WantRunningSet`. Source: `ipn.MaskedPrefs` of tailscale.com, in which only AutoUpdate's fields have separate
+ * flags.
  */
 export function maskedPrefs(changes: Partial<Prefs>): Record<string, unknown> {
   const masked: Record<string, unknown> = {};

@@ -2,16 +2,16 @@ import { z } from "zod";
 import { LocalApiError } from "./local_api_error.ts";
 
 /**
- * What the daemon serves on the tailnet (`tailscale serve`), exactly as it came: this library looks at none of it, so
- * that what is read and written back loses nothing. Its fields: `ipn.ServeConfig` of tailscale.com.
+ * The daemon's serve configuration (`tailscale serve`), unchanged: this library interprets none of it, so reading and
+ * writing back loses nothing. Its fields: `ipn.ServeConfig` of tailscale.com.
  */
 export type ServeConfig = Record<string, unknown>;
 
-/** A {@linkcode ServeConfig} and the state of it that was read. */
+/** A {@linkcode ServeConfig} with its version. */
 export interface TaggedServeConfig {
-  /** null when nothing was ever served. */
+  /** null if nothing was ever served. */
   config: ServeConfig | null;
-  /** For `setServeConfig`, so that nobody else's change is lost. */
+  /** ETag for `setServeConfig`, so that another client's change isn't lost. */
   etag: string;
 }
 
@@ -21,7 +21,7 @@ const configSchema = z.custom<ServeConfig | null>(
 );
 
 export function serveConfigFrom(text: string, etag: string | null): TaggedServeConfig {
-  // Without it a change could not be told from one by somebody else.
-  if (!etag) throw new LocalApiError("Protocol", "its answer has no ETag");
+  // Without it, another client's change could be overwritten.
+  if (!etag) throw new LocalApiError("Protocol", "its response has no ETag");
   return { config: configSchema.parse(JSON.parse(text)), etag };
 }

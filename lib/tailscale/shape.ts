@@ -1,7 +1,7 @@
 import type { z } from "zod";
 
 /**
- * The checks of an answer that is to be a `T`: for each field that `T` names one that gives its type, so that what is
- * claimed of a daemon's answer and what is checked can't part.
+ * Checks of a response of type `T`: one for each field of `T` with its type, so that the declared type and the checks
+ * can't diverge.
  */
 export type SchemaShape<T> = { [F in keyof T as string extends F ? never : F]-?: z.ZodType<T[F]> };

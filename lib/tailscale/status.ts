@@ -2,55 +2,55 @@ import { z } from "zod";
 import type { SchemaShape } from "./shape.ts";
 
 /**
- * One node: this one (`Self`) or a peer. Source: `ipnstate.PeerStatus` of the Go module tailscale.com, of which these
- * are the fields that this library vouches for. Unknown fields are kept.
+ * A node: this one (`Self`) or a peer. Source: `ipnstate.PeerStatus` of the Go module tailscale.com; these fields are
+ * checked by this library. Unknown fields are kept.
  */
 export interface PeerStatus {
   /** Stable identifier of the node: outlives key rotation and renaming, not removal from the tailnet. */
   ID?: string | null | undefined;
-  /** MagicDNS name with a trailing dot; empty when the node has none. */
+  /** MagicDNS name with a trailing dot; empty if the node has none. */
   DNSName?: string | null | undefined;
-  /** What the node calls itself: neither unique nor verified. */
+  /** Host name that the node reports: neither unique nor verified. */
   HostName?: string | null | undefined;
-  /** Operating system in Go's words, such as `linux`, `macOS` or `windows`. */
+  /** Operating system as Go names it, such as `linux`, `macOS` or `windows`. */
   OS?: string | null | undefined;
   /** Key into {@linkcode TailscaleStatus}'s `User`. */
   UserID?: number | null | undefined;
   /** The node's own addresses, without a prefix length. */
   TailscaleIPs?: string[] | null | undefined;
-  /** Such as `tag:server`; a tagged node acts as its tags, not as a user. */
+  /** Tags such as `tag:server`; a tagged node acts as its tags, not as a user. */
   Tags?: string[] | null | undefined;
-  /** Whether the control server has a connection to the node. */
+  /** True while the control server has a connection to the node. */
   Online?: boolean | null | undefined;
-  /** RFC 3339; year 1 when unknown, see `dateFrom`. */
+  /** RFC 3339; year 1 if unknown, see `dateFrom`. */
   LastSeen?: string | null | undefined;
-  /** RFC 3339; absent when the key doesn't expire. */
+  /** RFC 3339; absent if the key doesn't expire. */
   KeyExpiry?: string | null | undefined;
-  /** Whether the node's key has expired, as the control server or this node's clock says. */
+  /** True if the node's key has expired, according to the control server or this node's clock. */
   Expired?: boolean | null | undefined;
-  /** Whether packets were sent to it in the last minutes. */
+  /** True if packets were sent to it in the last minutes. */
   Active?: boolean | null | undefined;
-  /** `ip:port` of the direct path in use; empty when there is none. */
+  /** `ip:port` of the direct path in use; empty if there is none. */
   CurAddr?: string | null | undefined;
-  /** Code of the DERP region that the node is reachable through. */
+  /** Code of the node's DERP region. */
   Relay?: string | null | undefined;
-  /** `ip:port:vni` of the peer relay in use; empty when there is none. */
+  /** `ip:port:vni` of the peer relay in use; empty if there is none. */
   PeerRelay?: string | null | undefined;
-  /** Whether it is here only because one of its user's nodes is shared with us; clients usually hide it. */
+  /** True if it is listed only because one of its user's nodes is shared with this tailnet; clients usually hide it. */
   ShareeNode?: boolean | null | undefined;
   /** Capabilities of the node with their values. */
   CapMap?: Record<string, unknown[] | null> | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 
 /** A user of the tailnet. Source: `tailcfg.UserProfile` of tailscale.com. Unknown fields are kept. */
 export interface UserProfile {
-  /** Such as `alice@example.com`; for people to read, since it doesn't name the identity provider. */
+  /** Such as `alice@example.com`; for display only, because it doesn't name the identity provider. */
   LoginName?: string | null | undefined;
-  /** A name for people, neither unique nor verified. */
+  /** Name for display, neither unique nor verified. */
   DisplayName?: string | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 
@@ -60,23 +60,23 @@ export interface TailscaleStatus {
   Version?: string | null | undefined;
   /** `NoState`, `InUseOtherUser`, `NeedsLogin`, `NeedsMachineAuth`, `Stopped`, `Starting` or `Running`. */
   BackendState: string;
-  /** Whether the daemon has a network device (TUN); false: it runs in userspace mode. */
+  /** True if the daemon has a network device (TUN); false in userspace mode. */
   TUN?: boolean | null | undefined;
-  /** Where a person logs this node in, when that is needed. */
+  /** URL at which a person logs this node in, if necessary. */
   AuthURL?: string | null | undefined;
   /** This node's own addresses; none before it was logged in. */
   TailscaleIPs?: string[] | null | undefined;
-  /** This node; there is little in it before it was logged in. */
+  /** This node; mostly empty before it was logged in. */
   Self?: PeerStatus | null | undefined;
   /** Peers by their current node key. */
   Peer?: Record<string, PeerStatus> | null | undefined;
   /** Owners by UserID. */
   User?: Record<string, UserProfile> | null | undefined;
-  /** Problems in words; empty when there are none. */
+  /** Problems, as text; empty if there are none. */
   Health?: string[] | null | undefined;
-  /** Parent domain of the nodes' names, without dots around it. */
+  /** Parent domain of the nodes' names, without leading or trailing dot. */
   MagicDNSSuffix?: string | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 

@@ -1,13 +1,13 @@
-/** Requests to the unix socket, each within a deadline and with failures explained. */
+/** Requests to the unix socket, with deadlines and error messages. */
 import { type BoundedBody, textOf } from "./bounded.ts";
 import { Deadline } from "./deadline.ts";
 import { explained } from "./error_text.ts";
 import { LocalApiError, type LocalApiErrorKind } from "./local_api_error.ts";
 
-/** One request of the LocalAPI. */
+/** A request of the LocalAPI. */
 export interface Call {
   method: "GET" | "POST" | "PATCH";
-  /** What stands behind `/localapi/v0/`, already escaped. */
+  /** Path below `/localapi/v0/`, already escaped. */
   endpoint: string;
   query?: Record<string, string>;
   headers?: Record<string, string>;
@@ -15,13 +15,13 @@ export interface Call {
   body?: unknown;
 }
 
-/** A whole answer. */
+/** A complete response. */
 export interface LocalResponse {
   text: string;
   headers: Headers;
 }
 
-/** The header that tailscaled, and nobody else, puts on whatever it answers. */
+/** Header that only tailscaled sets, on every response. */
 const signature = "Tailscale-Version";
 
 const kinds: Record<number, LocalApiErrorKind> = {
@@ -40,17 +40,17 @@ export class Transport implements Disposable {
     this.#maxBytes = maxBytes;
   }
 
-  /** Closes the connections; calls under way fail. */
+  /** Closes the connections; running calls fail. */
   [Symbol.dispose](): void {
     this.#opened?.close();
   }
 
-  /** Made with the first call, so that a missing permission fails calls as all else does, and not a constructor. */
+  /** Created with the first call, so that a missing permission fails a call, not the constructor. */
   get #http(): Deno.HttpClient {
     return this.#opened ??= Deno.createHttpClient({ proxy: { transport: "unix", path: this.#socket } });
   }
 
-  /** What `read` makes of the answer. Throws {@linkcode LocalApiError} or the reason of the signal. */
+  /** Returns the result of `read` for the response. Throws {@linkcode LocalApiError} or the signal's reason. */
   async call<T>(
     call: Call,
     read: (answer: LocalResponse) => T,
@@ -65,12 +65,12 @@ export class Transport implements Disposable {
     }
   }
 
-  /** Sends the request; resolves when the answer begins, if that is a good one. */
+  /** Sends the request; resolves once a successful response begins. */
   async open(
     { method, endpoint, query = {}, headers = {}, body }: Call,
     signal: AbortSignal,
   ): Promise<{ body: BoundedBody; headers: Headers }> {
-    // The daemon answers only under this host name, a guard against DNS rebinding.
+    // The daemon responds only to this host name, as a guard against DNS rebinding.
     const url = `http://local-tailscaled.sock/localapi/v0/${endpoint}?${new URLSearchParams(query)}`;
     const response = await fetch(url, {
       method,
@@ -89,7 +89,7 @@ export class Transport implements Disposable {
     throw new LocalApiError(kindOf(response, text), `it answered ${response.status}: ${saidIn(text).slice(0, 500)}`);
   }
 
-  /** What to throw for an error of {@linkcode open} or of reading what it gave. */
+  /** Returns the error to throw for a failure of {@linkcode open} or of reading its response. */
   failure(
     { method, endpoint }: Call,
     error: unknown,
@@ -98,14 +98,15 @@ export class Transport implements Disposable {
     signal: AbortSignal | undefined,
   ): unknown {
     if (signal?.aborted) return signal.reason;
-    const cause = deadline.passed ? new LocalApiError("Timeout", `no answer within ${limitMs} ms`) : error;
+    const cause = deadline.passed ? new LocalApiError("Timeout", `no response within ${limitMs} ms`) : error;
     return explained(this.#socket, `${method} ${endpoint}`, cause);
   }
 }
 
 /**
- * The chunks of a body, until the signal aborts. Deno ends a body by the signal of its fetch only as long as the Response
- * isn't garbage-collected; who keeps the body alone, as one does who reads a stream, would wait for ever.
+ * Yields the chunks of a body until the signal aborts. Deno aborts a body by the signal of its fetch only until the
+ * Response is garbage-collected; a program that keeps only the body, such as one that reads a stream, would wait
+ * forever.
  */
 async function* chunksOf(
   body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
@@ -113,7 +114,7 @@ async function* chunksOf(
 ): AsyncGenerator<Uint8Array> {
   if (!body) return;
   const reader = body.getReader();
-  // Ends a read that is under way; whether the other side takes note is not waited for.
+  // Ends the current read, without waiting for the other side.
   const stop = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
@@ -131,15 +132,15 @@ async function* chunksOf(
 }
 
 function kindOf({ status, headers }: Response, text: string): LocalApiErrorKind {
-  // It refuses a wrong host name or a wrong user before it signs.
+  // It refuses a wrong host name or user before it sets the header.
   if (status === 401 || status === 403) return "AccessDenied";
   if (!headers.has(signature) || status < 400) return "Protocol";
-  // Go's own words for a path that no handler is registered for.
+  // Go's message for a path without a handler.
   if (status === 404 && text.trim() === "404 page not found") return "Unsupported";
   return kinds[status] ?? "Refused";
 }
 
-/** The daemon puts its words into JSON in some places and in others not. */
+/** Returns the daemon's message, which is in JSON for some endpoints only. */
 function saidIn(text: string): string {
   try {
     const { error, Error } = JSON.parse(text);

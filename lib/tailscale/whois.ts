@@ -10,25 +10,25 @@ export interface WhoIsNode {
   Name?: string | null | undefined;
   /** The node's own addresses as prefixes, such as `100.64.0.2/32`. */
   Addresses?: string[] | null | undefined;
-  /** Such as `tag:server`; a tagged node acts as its tags, not as a user. */
+  /** Tags such as `tag:server`; a tagged node acts as its tags, not as a user. */
   Tags?: string[] | null | undefined;
-  /** Whether the control server has a connection to the node; absent when this node may not know. */
+  /** True while the control server has a connection to the node; absent if this node may not know. */
   Online?: boolean | null | undefined;
-  /** RFC 3339; year 1 or absent when the key doesn't expire. */
+  /** RFC 3339; year 1 or absent if the key doesn't expire. */
   KeyExpiry?: string | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 
-/** Who stands behind an address. Source: `apitype.WhoIsResponse` of tailscale.com. Unknown fields are kept. */
+/** The node and user behind an address. Source: `apitype.WhoIsResponse` of tailscale.com. Unknown fields are kept. */
 export interface WhoIs {
   /** The node that the address belongs to. */
   Node: WhoIsNode;
-  /** Who owns or made the node; a tagged node doesn't act as that user. */
+  /** The node's owner or creator; a tagged node doesn't act as that user. */
   UserProfile: UserProfile;
-  /** Capabilities that the tailnet's policy grants the node towards this one, by name, with their arguments. */
+  /** Capabilities that the tailnet's policy grants the node on this one, by name, with their arguments. */
   CapMap?: Record<string, unknown[] | null> | null | undefined;
-  /** What else the daemon tells, as it came. */
+  /** Other fields, unchanged. */
   [field: string]: unknown;
 }
 

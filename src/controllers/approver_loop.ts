@@ -1,4 +1,4 @@
-/** The approver loop, keyed by realm: lets a member's subjects approve for it, and nobody else. */
+/** The approver loop, keyed by realm: allows only a member's subjects to approve on the member's behalf. */
 import { approverName, guestNamespace, guestRole, realmOfApprover } from "../core/names.ts";
 import { type ApproverWorld, planApprover } from "../core/superentity/plan_approver.ts";
 import { defineLoop } from "../engine/loop.ts";

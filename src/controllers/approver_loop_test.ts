@@ -8,7 +8,10 @@ import type { Context } from "./context.ts";
 import { executorOf } from "./kinds.ts";
 import { createStores } from "./stores.ts";
 
-/** Reconciles a realm whose subjects are still bound; the API server answers the write with a 409 and this message. */
+/**
+ * Reconciles a realm whose subjects are still bound; the API server responds to the write with a 409 and this
+ * message.
+ */
 async function answered(message: string): Promise<void> {
   const stores = createStores();
   const metadata = { name: approverName("bob-home"), uid: "u1", resourceVersion: "1" };
@@ -30,10 +33,10 @@ async function answered(message: string): Promise<void> {
   await approverLoop.reconcile("bob-home", { context, queue, signal: new AbortController().signal });
 }
 
-Deno.test("a right that the API server doesn't take away is tried again", async () => {
+Deno.test("approver: API server refuses to remove a right: retried", async () => {
   await assert.rejects(answered("the object has been modified"), (error) => isApiError(error, 409));
 });
 
-Deno.test("one that has gone with its Realm is no matter", async () => {
+Deno.test("approver: the right was removed with its Realm: no error", async () => {
   await answered("uid mismatch: the provided object specified uid u1, and no existing object was found");
 });

@@ -1,4 +1,4 @@
-/** What the cluster as a whole offers and protects: its nodes, service ranges, API server and storage classes. */
+/** Watches cluster-wide facts: nodes, service ranges, the API server's addresses and storage classes. */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../lib/clock/mod.ts";
 import { type Identity, Store } from "../../lib/controller/mod.ts";
@@ -48,12 +48,12 @@ export class ClusterWatch {
     this.#facts = this.#read();
   }
 
-  /** What is known now; each change makes a new object. */
+  /** The current facts; each change makes a new object. */
   get facts(): ClusterFacts {
     return this.#facts;
   }
 
-  /** How many nodes there are. */
+  /** Number of nodes. */
   get nodeCount(): number {
     return this.#nodes.list().length;
   }
@@ -76,8 +76,7 @@ export class ClusterWatch {
   }
 
   /**
-   * Resolves once all has been read, or could not be for so long that it is not to be waited for: what isn't known then
-   * is protected by opening less.
+   * Resolves once everything has been read, or after a timeout. Grants open less while some of it is unknown.
    */
   ready(clock: Clock, signal: AbortSignal): Promise<void> {
     const synced = Promise.all(this.#reflectors.map(({ reflector }) => reflector.synced(signal)));
@@ -105,7 +104,7 @@ export class ClusterWatch {
 
 const unreadableAfterMs = 10_000;
 
-/** The nodes; one that can't be read is known by its name, because its addresses are to be protected all the same. */
+/** Makes the store of nodes. An unreadable node is kept by its name, because its addresses must be protected too. */
 export const createNodeStore = () => new Store({ project: nodeSource, standIn: unreadableNode });
 
 const unreadableNode = ({ name }: Identity): NodeSource => ({
@@ -120,12 +119,12 @@ export function nodeSource({ metadata, spec, status }: Node): NodeSource {
   return {
     name: metadata!.name!,
     podCIDRs: spec?.podCIDRs ?? [],
-    // Of whatever type: a host name can be an address too, and plugins have types of their own.
+    // Of any type: a host name can be an address too, and plugins have their own types.
     addresses: (status?.addresses ?? []).flatMap(({ address }) => parseAddress(address) ? [address] : []),
     resources: Object.keys(status?.capacity ?? {}).sort(),
     allocatable: new Map(
       Object.entries(status?.allocatable ?? {}).flatMap(([name, amount]): [string, Quantity][] =>
-        // What can't be read isn't judged, as what a node doesn't tell of.
+        // Unreadable amounts are ignored, like those that a node doesn't report.
         isQuantity(amount) ? [[name, parseQuantity(amount)]] : []
       ),
     ),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { nodeSource } from "./cluster_watch.ts";
 
-Deno.test("cluster: a node's addresses are all of its status that are one, whatever their type", () => {
+Deno.test("cluster: node's status: every valid address counts, whatever its type", () => {
   const addresses = [
     { type: "InternalIP", address: "192.168.1.5" },
     { type: "ExternalIP", address: "203.0.113.5" },

@@ -1,24 +1,24 @@
-/** Which changes of an object concern those that depend on it. */
+/** Filters for changes of an object that concern its dependents. */
 import { isDeepStrictEqual } from "node:util";
 import type { StoreChange } from "../../lib/controller/mod.ts";
 import { conditionOf } from "../core/conditions.ts";
 import type { RealmFacts, SuperEntityFacts } from "../core/facts.ts";
 import type { Context } from "./context.ts";
 
-/** A connection that comes and goes opens and closes nothing; terms, pins, addresses and who is verified do. */
+/** True if network policies depend on the change: terms, pin, addresses or verification, but not connectivity. */
 export function concernsPolicies({ old, new: now }: StoreChange<RealmFacts>): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation || old.deleting !== now.deleting ||
     old.trustedNode !== now.trustedNode || !isDeepStrictEqual(trustOf(old), trustOf(now));
 }
 
-/** Of a realm's status, what is opened by it, and what is said about why not. */
+/** Returns the status fields of a realm that decide if it is trusted and the reason if it isn't. */
 const trustOf = ({ status: { node, trustedNode, trustedBefore, conditions } }: RealmFacts) => {
   const verified = conditionOf({ conditions }, "IdentityVerified");
   const why = verified && verified.status !== "True" ? [verified.reason, verified.message] : [];
   return [node?.stableID, node?.name, node?.addresses, trustedNode, trustedBefore, verified?.status, ...why];
 };
 
-/** Of a SuperEntity, grants and their guests are planned by some facts only. */
+/** True if grants from or to the SuperEntity depend on the change. */
 export const concernsParties = ({ old, new: now }: StoreChange<SuperEntityFacts>): boolean =>
   !isDeepStrictEqual(old && partyFacts(old), now && partyFacts(now));
 
@@ -32,7 +32,7 @@ const partyFacts = ({ uid, generation, deletingSince, status }: SuperEntityFacts
   status.members?.map(({ trustLevel }) => trustLevel),
 ];
 
-/** The SuperEntities that list a realm as a member, and the one that has its name. */
+/** Returns the SuperEntities that list the realm as a member, and the one with its name. */
 export function entitiesWith({ stores }: Pick<Context, "stores">, realm: string): string[] {
   const listing = stores.superEntities.index("member", realm).map(({ name }) => name);
   return stores.superEntities.get(realm) ? [...listing, realm] : listing;

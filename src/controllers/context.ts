@@ -1,4 +1,4 @@
-/** What every controller is given: the stores it observes, the client it writes with, and the queues it wakes. */
+/** The context of all controllers: their stores, the client they write with, and the sources that trigger them. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { EventRecorder, RestClient } from "../../lib/kubernetes/mod.ts";
 import type { GrantStatus, RealmStatus, Settings } from "../api/mod.ts";
@@ -19,38 +19,38 @@ import type { Unwritten } from "./unwritten.ts";
 import type { WebhookMemory } from "./webhook_secret.ts";
 
 export interface Context {
-  /** Fenced: refuses to write when this operator doesn't hold the Lease. */
+  /** Fenced: refuses writes while this operator doesn't hold the Lease. */
   rest: RestClient;
-  /** Carries out what plans want, with that client. */
+  /** Applies the effects of plans, with that client. */
   executor: Executor;
   events: EventRecorder;
   stores: Stores;
   cluster: ClusterWatch;
   pods: PodWatches;
-  /** Objects that are there and can't be read. */
+  /** Objects that exist but can't be read. */
   unreadable: UnreadableObjects;
   names: NameResolver;
-  /** Room in the API server's database. */
+  /** Size of the API server's database. */
   storage: Pick<StorageWatch, "bytes">;
   enforcements: EnforcementCache;
   pings: Pings;
-  /** Since when no node answers to the identity of a realm, epoch milliseconds, by the realm's name. */
+  /** Epoch milliseconds at which a realm's node was first found missing, by the realm's name. */
   missingSince: Map<string, number>;
   pools: Pools;
-  /** What was decided of Grants and Realms and can't be written. */
+  /** Statuses of Grants and Realms that were decided but can't be written. */
   unwritten: { grants: Unwritten<GrantStatus>; realms: Unwritten<RealmStatus> };
   tailnet: Tailnet;
   settings: Settings;
-  /** Which realm this cluster is, as of now. */
+  /** This cluster's realm, as known now. */
   local: () => LocalRealm;
-  /** By how much the API server's clock is ahead, in milliseconds; 0 while the two agree. */
+  /** Milliseconds by which the API server's clock is ahead; 0 while the clocks agree. */
   skewMs: () => number;
   clock: Clock;
   lastSeenEveryMs: number;
-  /** Absent: there is none. */
+  /** Absent: there is no webhook. */
   webhook?: WebhookMemory;
-  /** Reports what isn't in a cache. */
+  /** Reports changes outside the caches. */
   signals: Signals;
-  /** Whether the FlowSchema of guests has been read; before that nothing can be said about it. */
+  /** True once the guests' FlowSchema has been read; before that its state is unknown. */
   knowsFlows: boolean;
 }

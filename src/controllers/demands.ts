@@ -1,9 +1,9 @@
-/** Demands on others: names to resolve for grants, and nodes of realms to look at closely. */
+/** Requests to other parts: DNS names to resolve for grants, and nodes of realms to observe closely. */
 import { canonicalName } from "../core/realm/identity.ts";
 import type { Context } from "./context.ts";
 import { dnsNamesOf } from "./stores.ts";
 
-/** Keeps the names resolved that grants ask for. */
+/** Keeps the DNS names in grants resolved. */
 export function resolveNames({ stores, names }: Pick<Context, "stores" | "names">): void {
   const asked = new Map<string, number>();
   stores.grants.subscribe(({ old, new: now }) => {
@@ -19,12 +19,12 @@ export function resolveNames({ stores, names }: Pick<Context, "stores" | "names"
   });
 }
 
-/** Has the tailnet look closer at the nodes that realms are known by, and at what its policy grants them. */
+/** Makes the tailnet observe the nodes of realms and the capabilities that its policy grants them. */
 export function watchIdentities({ stores, tailnet }: Pick<Context, "stores" | "tailnet">): void {
   let planned = false;
   stores.realms.subscribe(({ old, new: now }) => {
     if (planned || old?.spec.identity === now?.spec.identity) return;
-    // A list of realms comes as so many changes at once; all of them are one set of names.
+    // A list of realms arrives as many changes; one update covers all of them.
     planned = true;
     queueMicrotask(() => {
       planned = false;
@@ -33,7 +33,7 @@ export function watchIdentities({ stores, tailnet }: Pick<Context, "stores" | "t
   });
 }
 
-/** Resolves once each name that grants ask for has been asked for, with whatever answer. */
+/** Resolves once every DNS name in grants has been queried, whatever the result. */
 export function namesResolved({ stores, names }: Context): Promise<void> {
   const waiting = new Set(stores.grants.list().flatMap(dnsNamesOf).filter((name) => names.get(name) === undefined));
   if (waiting.size === 0) return Promise.resolve();

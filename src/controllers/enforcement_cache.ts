@@ -4,9 +4,9 @@ import type { GrantEnforcement } from "../core/grant/enforcement.ts";
 import { Feed } from "../engine/triggers.ts";
 import { interned } from "../core/interned.ts";
 
-/** What the guest controller last saw of each grant, for the Grant controller to show. */
+/** Last observed enforcement of each grant: written by the guest loop, shown by the grant loop. */
 export class EnforcementCache {
-  /** Reports the key of each grant of which something changed. */
+  /** Reports the key of each grant whose enforcement changed. */
   readonly changes = new Feed<{ key: string }>();
   readonly #byGrantee = new Map<string, Map<string, GrantEnforcement>>();
 
@@ -14,12 +14,12 @@ export class EnforcementCache {
     return this.#byGrantee.get(grantee)?.get(grant);
   }
 
-  /** Nothing is known any more: another operator may have led since. */
+  /** Forgets everything, because another operator may have led in the meantime. */
   forget(): void {
     this.#byGrantee.clear();
   }
 
-  /** Says of these grants that something of them may be enforced from now on, until their shares are replaced. */
+  /** Marks these grants as possibly enforced from now on, until their enforcement is observed again. */
   reserve(grantee: string, grants: readonly string[]): void {
     const enforcements = this.#byGrantee.get(grantee);
     for (const grant of grants) {
@@ -28,7 +28,7 @@ export class EnforcementCache {
     }
   }
 
-  /** Replaces the shares of a grantee's grants by those seen now.  */
+  /** Replaces the enforcement of all grants to a grantee with the observed one. */
   set(grantee: string, seen: ReadonlyMap<string, GrantEnforcement>, now: number): void {
     const before = this.#byGrantee.get(grantee);
     const enforcements = new Map(

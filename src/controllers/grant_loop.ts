@@ -1,4 +1,4 @@
-/** The Grant loop: finalizer, status and events of each Grant. */
+/** The grant loop: finalizer, status and events of each Grant. */
 import type { GrantStatus } from "../api/mod.ts";
 import { type GrantPlan, type GrantWorld, planGrant } from "../core/grant/plan_grant.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
@@ -21,7 +21,7 @@ export const grantLoop = defineLoop({
   triggers: [
     onStore("grants", self),
     onStore("enforcements", self),
-    // Its grantee's trust decides what a grant may do.
+    // The grantee's trust level limits the grant.
     onStore("realms", (change, context) => {
       const { key, old, new: now } = change;
       const terms = old?.deleting !== now?.deleting || old?.generation !== now?.generation;
@@ -36,7 +36,7 @@ export const grantLoop = defineLoop({
       ({ entity, uids }, { stores }) =>
         stores.grants.index("grantor", entity).filter(({ uid }) => uids.has(uid)).map(({ name }) => name),
     ),
-    // First it closes, then it is said.
+    // Guests' writes are closed before the status reports it.
     onStore(
       "flowSchemas",
       ({ old, new: now }, context) =>
@@ -56,7 +56,7 @@ export const grantLoop = defineLoop({
 const grantsTo = ({ stores }: Context, grantee: string): string[] =>
   stores.grants.index("grantee", grantee).map(({ name }) => name);
 
-/** The grants from a SuperEntity and to it. */
+/** Returns the grants from and to a SuperEntity. */
 const grantsWith = (context: Context, entity: string): string[] => [
   ...grantsTo(context, entity),
   ...context.stores.grants.index("grantor", entity).map(({ name }) => name),
@@ -74,7 +74,7 @@ function observeGrant(context: Context, name: string): GrantWorld | undefined {
   return {
     grant,
     written: written.status,
-    // Events are made there as long as the namespace isn't on its way out.
+    // Events can be created in the namespace unless it is terminating.
     ...(quota && !stores.namespaces.get(namespace)?.deleting
       ? { quota: { namespace: quota.namespace, name: quota.name, uid: quota.uid } }
       : {}),
@@ -85,13 +85,16 @@ function observeGrant(context: Context, name: string): GrantWorld | undefined {
     settings,
     skewMs: context.skewMs(),
     enforcement: enforcements.get(granteeRealm, name),
-    // Before it is known, what is said stays.
+    // Until it is known, the reported value stays.
     ...(context.knowsFlows ? { guestWrites: guestWritesIn(stores) } : {}),
     now: clock.now(),
   };
 }
 
-/** An end for good is one when it is written. What is decided otherwise ends what it ends, written or not. */
+/**
+ * Keeps a status that could not be written: what it closes is closed anyway. A permanent end counts only once
+ * written.
+ */
 function confirmGrant({ unwritten }: Context, { world, plan, failed }: ApplyOutcome<GrantWorld, GrantPlan>): void {
   const { grant } = world;
   const status: GrantStatus = plan.status ?? grant.status;

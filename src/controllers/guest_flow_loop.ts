@@ -1,6 +1,6 @@
 /**
- * The guest flow loop, of one key: keeps the FlowSchema by which guests' requests share a few seats, and which says whether
- * they may write.
+ * The guest flow loop, with a single key: maintains the FlowSchema that limits the concurrency of guests' requests
+ * and decides if guests may write.
  */
 import { isDeepStrictEqual } from "node:util";
 import { type FlowGrantee, type GuestFlowWorld, planGuestFlow } from "../core/plan_guest_flow.ts";
@@ -11,10 +11,10 @@ import type { KeyRequest } from "../engine/triggers.ts";
 import type { Context } from "./context.ts";
 import { onStore } from "./sources.ts";
 
-/** A burst of new Realms is written once a second, because the whole list is one object. */
+/** A burst of new Realms is written at most once a second, because one object contains the whole list. */
 const gatherMs = 1000;
 
-/** Before the FlowSchema has been read nothing can be said about it. */
+/** Nothing is planned before the FlowSchema has been read. */
 const one = ({ knowsFlows }: Context): string[] => knowsFlows ? [guestFlowName] : [];
 const atOnce = (_: unknown, context: Context): KeyRequest[] => one(context);
 const gathered = (context: Context): KeyRequest[] => one(context).map((key) => ({ key, afterMs: gatherMs }));
@@ -29,7 +29,7 @@ export const guestFlowLoop = defineLoop({
     onStore("flowSchemas", atOnce),
     onStore("priorityLevels", atOnce),
     onStore("storage", atOnce),
-    // This cluster's own people are no guests.
+    // Subjects of this cluster's own realm are no guests.
     onStore("local", atOnce),
     onStore(
       "realms",
@@ -53,7 +53,7 @@ function observeGuestFlow(context: Context): GuestFlowWorld {
   };
 }
 
-/** Every Realm but this cluster's own, whose people are at home, and the SuperEntities, which are grantees by their names. */
+/** Returns all grantees: every Realm except this cluster's own, and every SuperEntity. */
 function granteesOf({ stores, local }: Context): FlowGrantee[] {
   const here = local();
   const realms = stores.realms.list().filter(({ name }) => here.kind !== "known" || here.name !== name);

@@ -25,7 +25,7 @@ const granteesOf = (grants: readonly GrantFacts[]): string[] => grants.map(({ sp
 const allGrantees = ({ stores }: Context): string[] => granteesOf(stores.grants.list());
 const everyGrantee = (_: unknown, context: Context): string[] => allGrantees(context);
 
-/** The grantee of an object in a guest namespace. */
+/** Returns the grantee of an object in a guest namespace. */
 const ofNamespaced = ({ key }: { key: string }): string[] => ofNamespace(key.slice(0, key.indexOf("/")));
 
 function ofNamespace(namespace: string): string[] {
@@ -55,7 +55,7 @@ export const guestLoop = defineLoop({
     onStore("namespaces", ({ key }) => ofNamespace(key)),
     onStore("policies", ofNamespaced),
     ...singles.flatMap(([, { cache }]) => cache === "quotas" ? [] : [onStore(cache, ofNamespaced)]),
-    // What is put into force was begun before, and has waited for that alone.
+    // A grant that starts has been waiting only for this quota status, so it goes first.
     onStore("quotas", (change) => {
       const begun = !isDeepStrictEqual(change.old?.statusHard, change.new?.statusHard);
       return ofNamespaced(change).map((key) => ({ key, begun }));
@@ -88,19 +88,19 @@ export const guestLoop = defineLoop({
   waitsForClock: true,
 });
 
-/** The realm's own guests, and those to whom a way to its node is open. */
+/** Returns the realm and the grantees that may reach its node. */
 const opensTo = ({ stores }: Context, realm: string): string[] => [
   realm,
   ...granteesOf(stores.grants.index("destination", realm)),
 ];
 
-/** A SuperEntity's own guests, and those of the grants from it. */
+/** Returns the SuperEntity and the grantees of grants from it. */
 const guestsWith = ({ stores }: Context, entity: string): string[] => [
   entity,
   ...granteesOf(stores.grants.index("grantor", entity)),
 ];
 
-/** Writes of the Grant loop on many grants, one after the other, are looked at once for several of them. */
+/** Delay that gathers the grant loop's writes on many grants into one reconcile. */
 const gatherMs = 200;
 
 function concernedBy({ old, new: now }: { old?: GrantFacts; new?: GrantFacts }, context: Context): KeyRequest[] {
@@ -109,14 +109,14 @@ function concernedBy({ old, new: now }: { old?: GrantFacts; new?: GrantFacts }, 
   return moreComes(context, old, now) ? grantees.map((key) => ({ key, afterMs: gatherMs })) : grantees;
 }
 
-/** Of its status, what the guest namespace is planned by: what has ended stays so, what was announced is kept to. */
+/** True if the guest namespace depends on the change. Of the status, only ends and announced dates matter. */
 function concernsGuest(old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
   return !old || !now || old.uid !== now.uid || old.generation !== now.generation ||
     old.deletingSince !== now.deletingSince || old.finalized !== now.finalized ||
     !isDeepStrictEqual(terminationOf(old), terminationOf(now));
 }
 
-/** Tells of a write of the Grant loop on which no instant depends, while the next is likely on its way. */
+/** True for a write of the grant loop that no instant depends on and that others are likely to follow. */
 function moreComes({ stores }: Context, old: GrantFacts | undefined, now: GrantFacts | undefined): boolean {
   if (!old || !now || old.uid !== now.uid || old.generation !== now.generation) return false;
   if (old.deletingSince !== now.deletingSince) return false;
@@ -132,7 +132,7 @@ const terminationOf = ({ status: { phase, hard, reductions, effectiveUntil, cond
   conditionOf({ conditions }, "Draining")?.reason,
 ];
 
-/** Lists what the plan asks for and hasn't been listed yet, well or badly. */
+/** Lists objects that the plan asks for unless they have been listed (or listing them failed). */
 function lookUp(
   { rest }: Context,
   world: GuestWorld,
@@ -146,14 +146,16 @@ function lookUp(
     : undefined;
 }
 
-/** Notes what is about to be enforced, so that nobody takes it for closed by what was seen before. */
+/**
+ * Records the state that is about to be enforced, so that nobody takes it for closed because of an older observation.
+ */
 function reserveGuest({ pods, enforcements, pools }: Context, world: GuestWorld, plan: GuestPlan): void {
   pods.want(guestNamespace(world.grantee), plan.needsPods);
   enforcements.reserve(world.grantee, plan.sums.entitlements.map(({ grant }) => grant.name));
   pools.reserve(world, plan);
 }
 
-/** Hands what stands to the grants' own status, and what is free to the pools. */
+/** Passes the observed enforcement to the grants' status and freed capacity to the pools. */
 function confirmGuest(
   { pods, enforcements, pools }: Context,
   { world, plan, failed, faults }: ApplyOutcome<GuestWorld, GuestPlan>,
@@ -163,15 +165,15 @@ function confirmGuest(
   pools.confirm(world, plan);
   const { servicesError, storedError } = world;
   const why = servicesError ?? storedError;
-  // An error of the key, so that it is logged and tried again.
+  // Returned as an error of the key, so that it is logged and retried.
   return why === undefined
     ? {}
-    : { error: new Error(`Listing what is in ${guestNamespace(world.grantee)} failed: ${why}`) };
+    : { error: new Error(`Listing the objects of ${guestNamespace(world.grantee)} failed: ${why}`) };
 }
 
-/** What a look at one grantee needs. */
+/** Sources of the world of one grantee. */
 export interface GuestSources extends Pick<Context, "stores" | "settings" | "local" | "pools" | "skewMs"> {
-  /** Absent: all that was decided is written. */
+  /** Absent: every decided status is written. */
   unwritten?: Context["unwritten"];
   cluster: Pick<Context["cluster"], "facts">;
   names: Pick<Context["names"], "get">;
@@ -179,7 +181,7 @@ export interface GuestSources extends Pick<Context, "stores" | "settings" | "loc
   clock: Pick<Context["clock"], "now">;
 }
 
-/** Everything that the sources know about one grantee. */
+/** Reads everything that the sources know about one grantee. */
 export function observeGuest(context: GuestSources, grantee: string): GuestWorld {
   const { stores, cluster, settings, names, pods, clock } = context;
   const namespace = guestNamespace(grantee);
@@ -215,7 +217,7 @@ export function observeGuest(context: GuestSources, grantee: string): GuestWorld
 const podsError = (error: unknown): { podsError?: string } =>
   error === undefined ? {} : { podsError: withRemedy(error) };
 
-/** The failure in sentences. What the API server refuses needs a person; all else may pass in a moment. */
+/** Describes a failed effect. A write that the API server refuses needs a person; other failures may pass. */
 function failureOf({ effect, error }: FailedEffect): Failure {
   const isRefused = [400, 403, 404, 413, 422].some((code) => isApiError(error, code));
   return {

@@ -16,7 +16,7 @@ import { Unwritten } from "./unwritten.ts";
 
 const signal = new AbortController().signal;
 
-/** A context of which Alice's cluster is empty, with an API server that takes whatever it is sent. */
+/** A context over an empty cluster of Alice's, with an API server that accepts every write. */
 function begun() {
   const clock = new FakeClock();
   const queues = createQueues(loops, clock);
@@ -50,19 +50,19 @@ function begun() {
   return { context, guests, sent, reconcile, reconcileGrant };
 }
 
-Deno.test("what wakes a guest namespace while a look ends that found nothing to write is looked at again", async () => {
+Deno.test("guest namespace: triggered while a reconcile without writes ends: reconciled again", async () => {
   const { guests, reconcile } = begun();
   guests.add("bob-home");
   const key = await guests.take(signal);
   const look = reconcile(key);
-  // As a SuperEntity's look that comes next: it has read what was there before the end of this one.
+  // A SuperEntity's reconcile that starts now has read the state before the end of this one.
   guests.add(key);
   assert.deepEqual(await look, { urgent: true });
   guests.done(key);
   assert.equal(guests.depth, 1);
 });
 
-/** Bob, and what Alice has granted to him. */
+/** Adds Bob and a grant to him. */
 function lent({ stores }: Context, terms = {}, status = {}): void {
   const spec = { identity: "bob-home.ts.net", connectionType: "tailscale" as const, trustLevel: "partner" as const };
   stores.realms.observe({ metadata: facts("bob-home"), spec });
@@ -75,7 +75,7 @@ function lent({ stores }: Context, terms = {}, status = {}): void {
 
 const facts = (name: string) => ({ name, uid: name, resourceVersion: "1", generation: 1 });
 
-Deno.test("while the end of another grant is due nothing opens; then it does", async () => {
+Deno.test("guest namespace: another grant's end is due: opens only afterwards", async () => {
   const { context, guests, sent, reconcile } = begun();
   lent(context);
   guests.add("bob-home");
@@ -83,7 +83,7 @@ Deno.test("while the end of another grant is due nothing opens; then it does", a
   guests.add("carol-home", { urgent: true });
   await reconcile(key);
   guests.done(key);
-  // With these the namespace is closed.
+  // These three close the namespace.
   assert.deepEqual(sent, ["v1/namespaces", "networkpolicies/default-deny", "resourcequotas/keystone"]);
   assert.equal(await guests.take(signal), "carol-home");
   assert.equal(await guests.take(signal), key);
@@ -91,7 +91,7 @@ Deno.test("while the end of another grant is due nothing opens; then it does", a
   assert.ok(sent.includes("networkpolicies/guest-internal"), String(sent));
 });
 
-Deno.test("of a grantee who is gone nothing is remembered", async () => {
+Deno.test("guest namespace: grantee and grants are gone: nothing is remembered", async () => {
   const { context, reconcile } = begun();
   const { stores, pools } = context;
   lent(context);
@@ -113,7 +113,7 @@ const refused = (path: string) =>
     path,
   });
 
-/** Has the API server refuse what matches. */
+/** Makes the API server refuse matching requests. */
 function refusing(context: Context, sent: string[], matches: RegExp): void {
   const { performRequest } = context.rest as unknown as { performRequest: (request: Sent) => Promise<unknown> };
   context.rest.performRequest = ((request: Sent) => {
@@ -128,7 +128,7 @@ interface Sent {
   path: string;
 }
 
-Deno.test("a write that is refused holds up no other, is said on the Grant with its remedy, and is tried again", async () => {
+Deno.test("guest namespace: a write is refused: others are made, the Grant reports it with the remedy, and it is retried", async () => {
   const { context, sent, reconcile } = begun();
   lent(context);
   refusing(context, sent, /limitranges/);
@@ -138,7 +138,7 @@ Deno.test("a write that is refused holds up no other, is said on the Grant with 
   assert.equal(failure!.reason, "WriteRefused");
   assert.match(
     failure!.message,
-    /^Writing LimitRange guest-bob-home\/keystone failed: .*Let the webhook policy\.example\.com pass what keystone-op/,
+    /^Writing LimitRange guest-bob-home\/keystone failed: .*Make the webhook policy\.example\.com admit keystone-op/,
   );
   assert.equal(failingSince, context.clock.now());
 });
@@ -146,7 +146,7 @@ Deno.test("a write that is refused holds up no other, is said on the Grant with 
 for (
   const [what, matches] of [["quota", /resourcequotas/], ["default deny", /default-deny/], ["namespace", /namespaces$/]]
 ) {
-  Deno.test(`where the ${what as string} can't be written nothing opens, and all that closes is written`, async () => {
+  Deno.test(`guest namespace: the ${what as string} can't be written: nothing opens, and everything that closes is written`, async () => {
     const { context, sent, reconcile } = begun();
     lent(context);
     refusing(context, sent, matches as RegExp);
@@ -156,7 +156,7 @@ for (
   });
 }
 
-Deno.test("what can't be planned is an error of the key, after all that could be planned was written", async () => {
+Deno.test("guest namespace: a part can't be planned: the rest is written, then the key has an error", async () => {
   const { context, sent, reconcile } = begun();
   lent(context);
   const settings = {
@@ -174,7 +174,7 @@ Deno.test("what can't be planned is an error of the key, after all that could be
   assert.equal(context.enforcements.get("bob-home", "one")!.failure!.reason, "PlanFailed");
 });
 
-Deno.test("what can't be told of what is about to be enforced keeps it from being opened, and nothing from being closed", async () => {
+Deno.test("guest namespace: recording the state to enforce fails: nothing opens, everything that closes is closed", async () => {
   const { context, sent, reconcile } = begun();
   lent(context);
   context.pools.reserve = () => {
@@ -184,7 +184,7 @@ Deno.test("what can't be told of what is about to be enforced keeps it from bein
   assert.deepEqual(sent, ["v1/namespaces", "networkpolicies/default-deny", "resourcequotas/keystone"]);
 });
 
-Deno.test("a revocation that can't be written down ends when its notice is over all the same", async () => {
+Deno.test("guest namespace: revocation can't be written: the grant still ends with its notice", async () => {
   const { context, reconcile, reconcileGrant } = begun();
   const clock = context.clock as FakeClock;
   lent(context, { termination: { noticeSeconds: 60 }, revocation: {} }, { phase: "Active" });
@@ -205,12 +205,12 @@ Deno.test("a revocation that can't be written down ends when its notice is over 
   }
   assert.ok(
     observeGuest(context, "bob-home").grants[0]!.status.effectiveUntil !== undefined,
-    "the end is known, written or not",
+    "the end is known although it isn't written",
   );
-  assert.equal(planGuest(observeGuest(context, "bob-home")).sums.entitlements.length, 0, "and it is over");
+  assert.equal(planGuest(observeGuest(context, "bob-home")).sums.entitlements.length, 0, "the grant has ended");
 });
 
-Deno.test("a quota that is counted while Services are listed: what is stored is listed too, and the namespace goes", async () => {
+Deno.test("guest namespace: quota status arrives while Services are listed: storage is listed too, and the namespace is deleted", async () => {
   const { context, sent, reconcile } = begun();
   const { stores } = context;
   const clock = context.clock as FakeClock;

@@ -1,4 +1,4 @@
-/** What is listed from the API server only where a plan asks for it, and not watched. */
+/** Objects that aren't watched, but listed from the API server when a plan asks for them. */
 import {
   isApiError,
   type KubernetesObject,
@@ -14,10 +14,10 @@ import type { StoredData } from "../core/guest/namespace/retention.ts";
 import { exposedUsage } from "../core/guest/services.ts";
 import { withRemedy } from "./remedy.ts";
 
-/** What was looked at. */
+/** The result of listing. */
 export type GuestPoll = Pick<GuestWorld, "services" | "servicesError" | "stored" | "storedError">;
 
-/** Objects of a guest can be large, so that few of them are read at a time. */
+/** Page size. Objects of a guest can be large, so few are read at a time. */
 const limit = 10;
 
 const snapshots: Resource<KubernetesObject> = {
@@ -28,7 +28,7 @@ const snapshots: Resource<KubernetesObject> = {
   namespaced: true,
 };
 
-/** Lists what the plan asks for. What can't be listed holds up nothing else: the error is handed to the planner. */
+/** Lists the objects that the plan asks for. An error holds up nothing else: it is handed to the planner. */
 export async function pollFor(
   plan: Pick<GuestPlan, "needsServices" | "needsStored">,
   rest: RestClient,
@@ -71,7 +71,7 @@ async function storedIn(rest: RestClient, namespace: string, signal: AbortSignal
   try {
     const [claims, shots] = await Promise.all([
       countOf(rest, persistentVolumeClaims, namespace, signal),
-      // A cluster without that kind has none of it.
+      // A cluster without that kind has no such objects.
       countOf(rest, snapshots, namespace, signal).catch((error) => {
         if (isApiError(error, 404)) return 0;
         throw error;

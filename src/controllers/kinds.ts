@@ -1,4 +1,4 @@
-/** The kinds that effects reach: where the API server has them, and which cache keeps them. */
+/** The kinds that effects write, with their resources and caches. */
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { validatingWebhookConfigurations } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import {
@@ -21,7 +21,7 @@ import { type AnsweredCache, ApiExecutor, type KindRow } from "../engine/execute
 import type { Context } from "./context.ts";
 import type { GuestCaches } from "./stores.ts";
 
-/** Each kind, with the cache that answers go into. */
+/** Returns each kind with the cache that takes responses. */
 export function kindClients({ stores, pods: watches }: Pick<Context, "stores" | "pods">): Record<Kind, KindRow> {
   return {
     ...guestKinds(stores),
@@ -46,7 +46,7 @@ export function kindClients({ stores, pods: watches }: Pick<Context, "stores" | 
   };
 }
 
-/** The kinds of which each guest namespace has one object: those that effects name, and any that only a row does. */
+/** Kinds with one object in each guest namespace: those in effects, and those that only a row has. */
 const guestKinds = (
   stores: GuestCaches,
 ): Record<"ConfigMap" | "LimitRange" | "ResourceQuota" | "RoleBinding", KindRow> =>
@@ -57,13 +57,13 @@ const guestKinds = (
     ]),
   ) as unknown as ReturnType<typeof guestKinds>;
 
-/** The cache of the objects of this kind and name; a kind may have several rows. */
+/** Returns the cache of the object of this kind and name; several rows may have the same kind. */
 function single(stores: GuestCaches, kind: string, name: string): AnsweredCache | undefined {
   const found = singles.find(([, row]) => row.resource.kind === kind && row.name === name);
   return found && stores[found[1].cache];
 }
 
-/** The executor of an operator, by a client that is fenced. */
+/** Makes an operator's executor, with a fenced client. */
 export const executorOf = (
   rest: RestClient,
   context: Pick<Context, "stores" | "pods" | "events" | "pings">,

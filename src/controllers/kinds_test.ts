@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { executorOf } from "./kinds.ts";
 import { createStores } from "./stores.ts";
 
-/** Carries out one effect with what the test has of an operator. */
+/** Applies one effect with a partial context. */
 const perform = (rest: RestClient, context: Partial<Context>, effect: Effect): Promise<void> =>
   executorOf(rest, context as Context).execute(effect, new AbortController().signal);
 
@@ -21,7 +21,7 @@ const binding = {
 };
 
 for (const [code, isGone] of [[404, true], [409, false], [500, false]] as const) {
-  Deno.test(`a deletion answered with ${code} ${isGone ? "is done" : "is tried again: the object may still be there"}`, async () => {
+  Deno.test(`deletion answered with ${code}: ${isGone ? "done" : "retried, because the object may still exist"}`, async () => {
     const rest = {
       performRequest: () => Promise.reject(new ApiError("no", { code, reason: "", method: "DELETE", path: "" })),
     } as unknown as RestClient;
@@ -35,7 +35,7 @@ for (const [code, isGone] of [[404, true], [409, false], [500, false]] as const)
   });
 }
 
-Deno.test("one claim that can't be deleted keeps no other", async () => {
+Deno.test("deleting all claims: one that can't be deleted doesn't hold up the others", async () => {
   const deleted: string[] = [];
   const rest = {
     performRequest: ({ method, path }: RequestOptions) => {
@@ -57,7 +57,7 @@ Deno.test("one claim that can't be deleted keeps no other", async () => {
 });
 
 for (const write of ["delete", "evict"] as const) {
-  Deno.test(`a pod without room for the mark that it is ending gets some: ${write}`, async () => {
+  Deno.test(`${write} of a pod without room for its deletion timestamp: room is made first`, async () => {
     let isFat = true;
     const asked: string[] = [];
     const rest = {

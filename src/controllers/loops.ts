@@ -1,4 +1,4 @@
-/** The loops of the operator. What each looks at, plans and is woken by stands in its own file. */
+/** The operator's loops. The keys, triggers, observation and plan of each are in its own file. */
 import type { Loop } from "../engine/loop.ts";
 import { approverLoop } from "./approver_loop.ts";
 import type { Context } from "./context.ts";
@@ -25,10 +25,10 @@ export const loops: readonly Loop<Context>[] = [
   webhookLoop,
 ];
 
-/** Finds the queue of a loop. */
+/** Returns a loop's queue. */
 export type QueueOf = (loop: string) => KeyQueue;
 
-/** Connects the loops with what they are triggered by: from then on each change wakes just those keys that it concerns. */
+/** Connects the loops with their triggers: from then on each change triggers only the keys that it concerns. */
 export function connectLoops(context: Context, queueOf: QueueOf): void {
   connect(loops, context, queueOf);
   watchLocal(context);
@@ -36,16 +36,16 @@ export function connectLoops(context: Context, queueOf: QueueOf): void {
   watchIdentities(context);
 }
 
-/** Takes note that the FlowSchema of guests has been read: from then on it is kept. */
+/** Notes that the guests' FlowSchema has been read: from then on it is maintained. */
 export function knowFlows(context: Context): void {
   context.knowsFlows = true;
   context.signals.flowsKnown.emit();
 }
 
 /**
- * Begins to lead: forgets what another operator may have changed, and enters all keys.
+ * Begins to lead: forgets everything that another operator may have changed, and enters all keys.
  *
- * @param report told what of it can't be restored; nothing waits for that
+ * @param report called for parts that can't be restored; nothing waits for it
  */
 export function beginToLead(
   context: Context,
@@ -57,7 +57,7 @@ export function beginToLead(
   enforcements.forget();
   unwritten.grants.forgetAll();
   unwritten.realms.forgetAll();
-  // Without it nothing new is given of pools.
-  report("what pools have given", () => restorePools(context, (grantee) => observeGuest(context, grantee)));
+  // Without the restored pools, nothing new is allocated from them.
+  report("pool allocations", () => restorePools(context, (grantee) => observeGuest(context, grantee)));
   enterAll(loops, context, queueOf);
 }

@@ -1,4 +1,4 @@
-/** The operator as a whole: observes at all times, writes while it holds the Lease. */
+/** The whole operator: always observes, and writes while it holds the Lease. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { Unreadable } from "../../lib/controller/mod.ts";
 import {
@@ -39,7 +39,7 @@ import type { Watching } from "./watching.ts";
 import { Webhook, type WebhookOptions } from "./webhook_loop.ts";
 import { withinTime } from "./within_time.ts";
 
-/** A constant message with `{placeholders}` and their values. */
+/** Logs a constant message with `{placeholders}` and their values. */
 export interface Log {
   info(message: string, properties?: Record<string, unknown>): void;
   warn(message: string, properties?: Record<string, unknown>): void;
@@ -47,29 +47,29 @@ export interface Log {
 
 export interface OperatorOptions {
   rest: RestClient;
-  /** What the API server's clock shows: fed by the client's answers. */
+  /** The API server's clock, as its responses show it. */
   serverTime: ServerTime;
   tailnet: Tailnet;
-  /** Resolves the DNS names that grants allow. */
+  /** Resolves the DNS names in grants. */
   names: NameResolver;
   settings: Settings;
   /** KEYSTONE_REALM, if set. */
   realm?: string;
-  /** Names this process in the Lease. */
+  /** This process's identity in the Lease. */
   identity: string;
   log: Log;
-  /** Where the admission webhook is, and what its front is handed; absent: there is none. */
+  /** The admission webhook's address and its front's handover; absent: there is no webhook. */
   webhook?: WebhookOptions;
-  /** Told how the operator fares, for health and metrics. */
+  /** Receives stage, snapshot and reconciles, for health and metrics. */
   listener?: StatusListener;
   clock: Clock;
-  /** Ends the operator, which then gives the Lease back. */
+  /** Ends the operator, which then releases the Lease. */
   signal: AbortSignal;
 }
 
 const nameWaitMs = 5000;
 
-/** Runs until the signal aborts. Whatever is missing in the cluster is said in a sentence and waited for. */
+/** Runs until the signal aborts. Reports anything missing in the cluster and waits for it. */
 export async function runOperator(options: OperatorOptions): Promise<void> {
   const { rest, tailnet, log, listener, clock, signal } = options;
   signal.addEventListener("abort", () => listener?.stage({ is: "stopping" }), { once: true });
@@ -77,9 +77,9 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     log.warn(message);
     listener?.stage({ is: "starting", message });
   };
-  // At once: the front begins with it, and says from then on what it waits for.
+  // First, because the front starts with the handover and reports from it what it is waiting for.
   await options.webhook?.handover.put({}).catch((error) =>
-    log.warn("Nothing can be handed over to the admission webhook: {error}", { error: String(error) })
+    log.warn("Can't hand data over to the admission webhook: {error}", { error: String(error) })
   );
   await preflight({ rest, clock, onWait: wait, signal });
   if (signal.aborted) return;
@@ -101,7 +101,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   };
   const reflectors = createReflectors(watching, stores);
   const cluster = new ClusterWatch(watching, options.settings);
-  // Observing ends after the controllers, so that their last look is a true one.
+  // Observing ends after the controllers, so that their last observation is current.
   const observing = new AbortController();
   const flows = createFlowReflectors(watching, stores);
   const lease = new LeaseHolder({
@@ -123,7 +123,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     onRead: (bytes) => judgeStorage(context, log, bytes),
     onUnreadable: (error) =>
       log.warn(
-        "Can't read how full the API server's database is: {error} Guests' writes stay as they are.",
+        "Can't read the size of the API server's database: {error} Guests' write access stays unchanged.",
         { error: withRemedy(error) },
       ),
   });
@@ -135,7 +135,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   );
   void Promise.all(flows.map((reflector) => reflector.synced(observing.signal))).then(
     () => knowFlows(context),
-    // Never known: without the right to read them nothing is written either.
+    // Never synced: without permission to read FlowSchemas the operator doesn't write any either.
     () => {},
   );
   listener?.snapshot(snapshotOf(context, queues));
@@ -150,7 +150,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       cluster.ready(clock, signal),
       tailnet.ready(signal),
     ]);
-    // What is open should not close and open again, just since this process doesn't know the names yet.
+    // Otherwise policies would close and open again, only because this process hasn't resolved the names yet.
     await withinTime(namesResolved(context), nameWaitMs, clock, signal);
     while (!signal.aborted) {
       listener?.stage({ is: "standby" });
@@ -166,12 +166,12 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
       const leading = AbortSignal.any([signal, lease.lost]);
       await lead(context, queues, options, leading);
       storage.forget();
-      if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until it is back.");
+      if (!signal.aborted) log.warn("The Lease was lost; enforcing nothing until this operator holds it again.");
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    // Events are told if there is time; the Lease is given back in any case.
+    // Events are written if time allows; the Lease is always released.
     await context.events.flush(AbortSignal.timeout(2000)).catch(() => {});
     await lease.release();
     observing.abort();
@@ -179,12 +179,12 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   }
 }
 
-/** What could not be written meanwhile is due at once when there is room again. */
+/** Reports the mode; writes that failed meanwhile are due at once when the database has room again. */
 function tellDeletesOnly({ signals }: Context, log: Log, deletesOnly: boolean): void {
   if (deletesOnly) {
     return log.warn(
-      "The API server's database is full (etcd's alarm NOSPACE): nothing can be written. This operator only deletes: at " +
-        "an end, access and open policies go; pods, quotas and status wait. Make room: compact, defragment and disarm " +
+      "The API server's database is full (etcd's alarm NOSPACE): nothing can be written. This operator only deletes: when " +
+        "a grant ends, access and open policies go; pods, quotas and status wait. Make room: compact, defragment and disarm " +
         "the alarm with etcdctl, and raise --quota-backend-bytes.",
     );
   }
@@ -192,7 +192,7 @@ function tellDeletesOnly({ signals }: Context, log: Log, deletesOnly: boolean): 
   signals.writable.emit();
 }
 
-/** A reading that changes whether guests may write is said, and written at once. */
+/** Reports and applies a reading that changes guests' write access. */
 function judgeStorage({ stores, signals, settings }: Context, log: Log, bytes: number): void {
   const before = guestWritesIn(stores);
   const after = guestWritesAt(bytes, before, settings.storage);
@@ -220,7 +220,7 @@ function createContext(
     reportingController: operatorName,
     reportingInstance: options.identity,
     clock,
-    // To enforce goes before to tell.
+    // Enforcing goes before reporting.
     isBusy: () => !signal.aborted && Object.values(queues).some(({ isIdle }) => !isIdle),
     onError: (error) => {
       if (!isLeaving(error) && !(error instanceof NotLeader)) {
@@ -276,18 +276,18 @@ function createContext(
   };
 }
 
-/** Says on the object itself that it can't be read. */
+/** Records an event on an object that can't be read. */
 function recordUnreadable(context: Context, object: Unreadable): void {
   const { apiVersion, kind, namespace, name, uid, why } = object;
   record(context, { apiVersion, kind, ...(namespace === undefined ? {} : { namespace }), name, uid }, [{
     type: "Warning",
     reason: "Unreadable",
     action: "Read",
-    note: `Keystone can't read ${kind} ${name} and leaves it out: ${why} Change or delete it.`,
+    note: `Keystone can't read ${kind} ${name} and ignores it: ${why} Change or delete it.`,
   }]);
 }
 
-/** What there is to see of it, for metrics. */
+/** Returns the operator's state for metrics. */
 function snapshotOf(
   { stores, pods, unreadable, storage, settings, tailnet, skewMs }: Context,
   queues: Queues,
@@ -336,12 +336,12 @@ async function lead(
   { log, listener, clock }: OperatorOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  // What only tells must not keep anything from being enforced.
+  // Reporting must not prevent enforcement.
   const telling = (what: string, tell: () => void) => {
     try {
       tell();
     } catch (error) {
-      log.warn("Can't tell {what}: {error}", { what, error: withRemedy(error) });
+      log.warn("Can't report {what}: {error}", { what, error: withRemedy(error) });
     }
   };
   beginToLead(context, (loop) => queues[loop]!, telling);

@@ -1,4 +1,4 @@
-/** Pings the nodes of realms when their plans say so, and remembers what was found. */
+/** Pings the nodes of realms when their plans ask for it, and remembers the results. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { PingFacts } from "../core/realm/path.ts";
 import type { Ping } from "../tailnet/tailnet.ts";
@@ -8,14 +8,14 @@ export interface PingsOptions {
   clock: Clock;
   /** Ends the pings that are under way. */
   signal: AbortSignal;
-  /** Called when the realm should be looked at, at an instant in epoch milliseconds. */
+  /** Called when the realm should be reconciled, with an instant in epoch milliseconds. */
   wake(realm: string, at: number): void;
 }
 
-/** How soon a tailscaled is asked again that couldn't be asked for a ping. */
+/** Delay before tailscaled is asked again for a ping that it couldn't send. */
 const retryMs = 30_000;
 
-/** What is known of the way to the nodes of realms, by the name of the realm. */
+/** Results of pings, by the name of the realm. */
 export class Pings {
   readonly #options: PingsOptions;
   readonly #known = new Map<string, PingFacts>();
@@ -30,24 +30,24 @@ export class Pings {
     return this.#known.get(realm);
   }
 
-  /** Sends one ping and returns at once; the realm is woken when it has ended. One at a time for each realm. */
+  /** Starts a ping and returns at once; the realm is reconciled when it ends. One ping at a time for each realm. */
   ask(realm: string, target: { stableID: string; address: string }): void {
     const { clock, wake } = this.#options;
     if (this.#underWay.has(realm)) return;
     const notBefore = this.#notBefore.get(realm) ?? -Infinity;
-    // The look that asks now has taken the place of the one that was to come then.
+    // The current reconcile replaced the scheduled one, so it is scheduled again.
     if (clock.now() < notBefore) return wake(realm, notBefore);
     this.#notBefore.delete(realm);
     this.#underWay.set(realm, this.#ask(realm, target).finally(() => this.#underWay.delete(realm)));
   }
 
-  /** The realm is gone. */
+  /** Forgets a deleted realm. */
   forget(realm: string): void {
     this.#known.delete(realm);
     this.#notBefore.delete(realm);
   }
 
-  /** Resolves when no ping is under way. */
+  /** Resolves once no ping is under way. */
   async ended(): Promise<void> {
     await Promise.all(this.#underWay.values());
   }

@@ -24,7 +24,7 @@ function pingsOf(...answers: (Ping | Error)[]) {
   return { pings, clock, asked, woken, stop };
 }
 
-Deno.test("pings: what is found is remembered, counted while it is the same, and told", async () => {
+Deno.test("pings: results: remembered, counted while they repeat, and reported", async () => {
   const direct: Ping = { kind: "answered", path: "direct", latencyMs: 3 };
   const none: Ping = { kind: "unanswered", message: "no answer" };
   const { pings, asked, woken } = pingsOf(direct, direct, none, none, direct);
@@ -42,7 +42,7 @@ Deno.test("pings: what is found is remembered, counted while it is the same, and
   assert.equal(pings.get("bob-home"), undefined);
 });
 
-Deno.test("pings: another node or address begins anew", async () => {
+Deno.test("pings: another node or address: counting starts again", async () => {
   const direct: Ping = { kind: "answered", path: "direct", latencyMs: 3 };
   const { pings } = pingsOf(direct, direct, direct);
   for (const target of [bob, { ...bob, address: "100.64.0.9" }, { ...bob, stableID: "n2" }]) {
@@ -52,7 +52,7 @@ Deno.test("pings: another node or address begins anew", async () => {
   }
 });
 
-Deno.test("pings: a tailscaled that can't be asked says nothing of the node, and is asked again later", async () => {
+Deno.test("pings: tailscaled can't be asked: says nothing about the node, retried later", async () => {
   const { pings, clock, asked, woken } = pingsOf({ kind: "unknown", message: "" }, new Error("broken"), {
     kind: "unanswered",
     message: "",
@@ -71,26 +71,26 @@ Deno.test("pings: a tailscaled that can't be asked says nothing of the node, and
   assert.equal(pings.get("bob-home")!.alike, 1);
 });
 
-Deno.test("pings: a look at the realm in between doesn't lose when tailscaled is asked again", async () => {
+Deno.test("pings: realm reconciled before the retry: the retry is kept", async () => {
   const { pings, clock, asked, woken } = pingsOf({ kind: "unknown", message: "" });
   pings.ask("bob-home", bob);
   await pings.ended();
   await clock.advance(10_000);
-  // That look has taken the place of the one that was to come.
+  // That reconcile replaced the scheduled one.
   woken.length = 0;
   pings.ask("bob-home", bob);
   assert.deepEqual(woken, [["bob-home", 30_000]]);
   assert.equal(asked.length, 1);
 });
 
-Deno.test("pings: end with their signal", async () => {
+Deno.test("pings: signal aborts: they end", async () => {
   const stop = new AbortController();
   const pings = new Pings({
     ping: (_, signal) =>
       new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true })),
     clock: new FakeClock(now),
     signal: stop.signal,
-    wake: () => assert.fail("nobody is woken any more"),
+    wake: () => assert.fail("no realm is triggered any more"),
   });
   pings.ask("bob-home", bob);
   stop.abort();

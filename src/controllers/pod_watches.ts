@@ -1,4 +1,4 @@
-/** Pods of guest namespaces, watched only while some of them have to go. */
+/** Pods of guest namespaces, watched only while some of them must be evicted. */
 import { type Identity, Store } from "../../lib/controller/mod.ts";
 import { type Pod, pods } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { PodFacts } from "../core/facts.ts";
@@ -9,16 +9,16 @@ interface Watch {
   store: Store<PodFacts, never, Pod>;
   stop: AbortController;
   synced: boolean;
-  /** UIDs of those that the API server has agreed to end, which the watch may not have told yet. */
+  /** UIDs of pods that the API server has agreed to end; the watch may not have reported them yet. */
   ending: Set<string>;
-  /** Why they can't be watched at the moment. */
+  /** Error if they can't be watched at the moment. */
   error?: unknown;
 }
 
-/** Each may be as large as an object can be, and no quota bounds how many there are that have finished. */
+/** Small pages: a pod may be as large as an object can be, and no quota limits the number of finished pods. */
 const page = { limit: 20, maxBytes: 2 ** 20 };
 
-/** One watch for each namespace that is being drained. */
+/** Holds one watch for each namespace that is being drained. */
 export class PodWatches {
   readonly #watching: Omit<Watching, "onError" | "onRecover">;
   readonly #signal: AbortSignal;
@@ -27,12 +27,12 @@ export class PodWatches {
   readonly #watches = new Map<string, Watch>();
   readonly #running = new Set<Promise<void>>();
 
-  /** All watches end with the signal. */
+  /** Ends all watches when the signal aborts. */
   constructor(
     { signal, onError, onChange, ...watching }: Omit<Watching, "onError" | "onRecover"> & {
       signal: AbortSignal;
       onError: (error: unknown) => void;
-      /** Told of each change, the first list included. */
+      /** Called on each change, including the first list. */
       onChange: (namespace: string) => void;
     },
   ) {
@@ -42,31 +42,31 @@ export class PodWatches {
     this.#onChange = onChange;
   }
 
-  /** The pods of a namespace; undefined while they aren't watched, or haven't been listed yet. */
+  /** Returns the pods of a namespace; undefined while they aren't watched or haven't been listed yet. */
   get(namespace: string): PodFacts[] | undefined {
     const watch = this.#watches.get(namespace);
     if (!watch?.synced) return undefined;
     return watch.store.list().map((pod) => watch.ending.has(pod.uid) ? { ...pod, terminating: true } : pod);
   }
 
-  /** Tells that the API server has agreed to end a pod: from now on it counts as terminating. */
+  /** Notes that the API server has agreed to end a pod: from now on it counts as terminating. */
   ending(namespace: string, uid: string): void {
     this.#watches.get(namespace)?.ending.add(uid);
   }
 
-  /** The namespaces whose pods are known. */
+  /** Returns the namespaces whose pods are known. */
   watched(): { namespace: string; pods: PodFacts[] }[] {
     return [...this.#watches].flatMap(([namespace, { synced, store }]) =>
       synced ? [{ namespace, pods: store.list() }] : []
     );
   }
 
-  /** Why the pods of a namespace can't be watched at the moment; undefined while they are, or needn't be. */
+  /** Returns the error if the pods of a namespace can't be watched at the moment. */
   errorOf(namespace: string): unknown {
     return this.#watches.get(namespace)?.error;
   }
 
-  /** Begins or ends to watch the pods of a namespace. */
+  /** Starts or stops watching the pods of a namespace. */
   want(namespace: string, wanted: boolean): void {
     const present = this.#watches.get(namespace);
     if (!wanted) {
@@ -83,7 +83,7 @@ export class PodWatches {
     running.finally(() => this.#running.delete(running));
   }
 
-  /** Resolves when all watches have ended, after the signal. */
+  /** Resolves once all watches have ended, after the signal. */
   async ended(): Promise<void> {
     await Promise.all(this.#running);
   }
@@ -117,7 +117,7 @@ export class PodWatches {
   }
 }
 
-/** Pods, as drains look at them; one that can't be read goes before all others. */
+/** Makes a store of pods for drains; an unreadable pod is evicted before all others. */
 export const createPodStore = () => new Store({ project: podFacts, standIn: unreadablePod });
 
 function podFacts({ metadata, spec, status }: Pod): PodFacts {
@@ -128,7 +128,7 @@ function podFacts({ metadata, spec, status }: Pod): PodFacts {
     uid: metadata!.uid!,
     createdAt: Date.parse(metadata!.creationTimestamp ?? ""),
     priority: spec?.priority ?? 0,
-    // What has finished takes nothing.
+    // A finished pod uses nothing.
     usage: finished ? new Map() : podUsage(spec ?? { containers: [] }),
     finished,
     terminating: Boolean(metadata!.deletionTimestamp),

@@ -14,7 +14,7 @@ const asking = (amount: unknown) => ({
   containers: [{ name: "c", resources: { requests: { "example.com/foo": amount } } }],
 });
 
-Deno.test("pods: any quantity that the API server stores is read, saturated", () => {
+Deno.test("pods: any quantity that the API server stores: read, saturated", () => {
   const store = createPodStore();
   for (const [index, text] of ["1e1002", "9".repeat(100_000), "1e2147483647", "1e4294967299"].entries()) {
     store.put(pod(`p${index}`, asking(text)));
@@ -24,7 +24,7 @@ Deno.test("pods: any quantity that the API server stores is read, saturated", ()
   assert.equal(store.get("guest-bob/p3")!.usage.get("requests.example.com/foo")!.toString(), "1e3");
 });
 
-Deno.test("pods: what can't be read stands as a pod of which nothing is known, and is named", () => {
+Deno.test("pods: unreadable: counts as a pod with unknown fields, and is reported", () => {
   const store = createPodStore();
   store.put(pod("odd", asking({ nested: true })));
   store.put(pod("leaving", asking([]), { deletionTimestamp: "2026-01-01T00:00:00Z" }));
@@ -36,7 +36,7 @@ Deno.test("pods: what can't be read stands as a pod of which nothing is known, a
   assert.deepEqual(store.unreadable.map(({ name }) => name), ["odd", "leaving"]);
 });
 
-Deno.test("pods: missing and empty fields are none", () => {
+Deno.test("pods: missing and empty fields: no value", () => {
   const store = createPodStore();
   const specs = [
     undefined,

@@ -1,4 +1,4 @@
-/** What the SuperEntity controller last shared out, and what the guest controller has made of it. */
+/** Last pool allocations by the superentity loop, and their enforcement by the guest loop. */
 import { isDeepStrictEqual } from "node:util";
 import type { RealmStatus } from "../api/mod.ts";
 import type { GrantFacts, LocalRealm, RealmFacts } from "../core/facts.ts";
@@ -21,15 +21,15 @@ import type { Unwritten } from "./unwritten.ts";
 const nothing: ResourceList = new Map();
 
 export class Pools {
-  /** Reports the UIDs of the grants from a SuperEntity that have other room. */
+  /** Reports the UIDs of grants from a SuperEntity whose allocation changed. */
   readonly shared = new Feed<{ entity: string; uids: ReadonlySet<string> }>();
-  /** Reports the grantee of whom it was seen what is enforced. */
+  /** Reports a grantee whose enforcement was observed. */
   readonly confirmed = new Feed<string>();
   readonly #byEntity = new Map<string, PoolPlan>();
-  /** By grantee and UID: the most that is enforced, or on its way to be. */
+  /** By grantee and UID: the most that is enforced or about to be. */
   readonly #most = new Map<string, Map<string, ResourceList>>();
 
-  /** Of how many grantees something is remembered. */
+  /** Number of grantees that something is remembered for. */
   get grantees(): number {
     return this.#most.size;
   }
@@ -38,7 +38,7 @@ export class Pools {
     return this.#byEntity.get(entity);
   }
 
-  /** Replaces what was shared out. */
+  /** Replaces the allocations of a SuperEntity. */
   set(entity: string, plan: PoolPlan | undefined): void {
     const before = this.#byEntity.get(entity);
     if (plan) this.#byEntity.set(entity, plan);
@@ -53,31 +53,31 @@ export class Pools {
     if (uids.size > 0) this.shared.emit({ entity, uids });
   }
 
-  /** Nothing is known any more: another operator may have led since. */
+  /** Forgets everything, because another operator may have led in the meantime. */
   forget(): void {
     this.#byEntity.clear();
     this.#most.clear();
   }
 
-  /** Takes what the plan holds for enforced if the quota says just that. Returns whether it does. */
+  /** Takes the plan as enforced if the quota equals it. Returns true if so. */
   restore(world: GuestWorld, plan: GuestPlan): boolean {
     if (!counts(world, plan)) return false;
     this.confirm(world, plan);
     return true;
   }
 
-  /** What is about to be enforced is as good as enforced. */
+  /** Counts the plan as enforced, before its effects are applied. */
   reserve(world: GuestWorld, { sums: { entitlements } }: GuestPlan): void {
     const { grantee, namespace } = world;
     const nothingStands = !namespace || ownershipOf(world).is === "foreign";
     const known = this.#most.get(grantee) ?? (nothingStands ? new Map<string, ResourceList>() : undefined);
-    // What was enforced before this operator started is known when the quota has been seen to say so.
+    // For a namespace from before this operator started, the enforced amounts are known once the quota confirms them.
     if (!known) return;
     this.#raise(known, entitlements);
     this.#keep(world, known);
   }
 
-  /** What is enforced is known when admission counts against just that. */
+  /** Notes the enforced amounts, which are known if admission counts against exactly the planned quota. */
   confirm(world: GuestWorld, plan: GuestPlan): void {
     const { grantee, namespace } = world;
     const nothingStands = !namespace || plan.hard === undefined;
@@ -95,13 +95,13 @@ export class Pools {
     }
   }
 
-  /** Of a grantee who is gone nothing is kept: should the name come again, it is as one that was never seen. */
+  /** Keeps the known amounts; of a grantee without namespace and grants nothing is kept. */
   #keep({ grantee, grants, namespace }: GuestWorld, known: Map<string, ResourceList>): void {
     if (known.size === 0 && !namespace && grants.length === 0) this.#most.delete(grantee);
     else this.#most.set(grantee, known);
   }
 
-  /** The most of a grant that is enforced, or on its way to be; undefined: not known. */
+  /** Returns the most of a grant that is enforced or about to be; undefined: not known. */
   mostOf({ uid, finalized, status, spec }: GrantFacts): ResourceList | undefined {
     const known = this.#most.get(spec.granteeRealm);
     if (known) return known.get(uid) ?? nothing;
@@ -109,7 +109,7 @@ export class Pools {
   }
 }
 
-/** Whether admission counts against just what the plan wants of the quota. */
+/** True if admission counts against exactly the planned quota. */
 const counts = ({ quota }: GuestWorld, { hard }: GuestPlan): boolean =>
   hard !== undefined && quota !== undefined && !quota.scoped &&
   sameQuantities(quota.specHard, shown(hard)) && sameQuantities(quota.statusHard, shown(hard));
@@ -118,11 +118,11 @@ export interface PartySources {
   stores: Pick<Stores, "realms" | "superEntities">;
   pools: Pools;
   local: () => LocalRealm;
-  /** Absent: all that was decided is written. */
+  /** Absent: every decided status is written. */
   unwritten?: { realms: Pick<Unwritten<RealmStatus>, "decided"> };
 }
 
-/** The SuperEntities as grants see them. */
+/** Returns the SuperEntities as grants see them. */
 export function poolingOf(sources: PartySources): Pooling {
   const { stores, pools, local } = sources;
   return {
@@ -142,7 +142,7 @@ export function poolingOf(sources: PartySources): Pooling {
   };
 }
 
-/** A Realm that has its name to itself. */
+/** Returns the Realm of this name unless its name conflicts with a SuperEntity. */
 export function realmNamed({ stores, local, unwritten }: PartySources, name: string): RealmFacts | undefined {
   const stored = stores.realms.get(name);
   const realm = stored && unwritten ? unwritten.realms.decided(stored) : stored;
@@ -150,7 +150,7 @@ export function realmNamed({ stores, local, unwritten }: PartySources, name: str
   return entity && realmConflict(realm, entity, local()) ? undefined : realm;
 }
 
-/** Who receives under this name. */
+/** Returns the grantee of this name: a Realm or a SuperEntity. */
 export function granteeNamed(sources: PartySources, name: string): RealmFacts | undefined {
   return granteeFrom(
     realmNamed(sources, name),
@@ -160,15 +160,15 @@ export function granteeNamed(sources: PartySources, name: string): RealmFacts | 
 }
 
 /**
- * Who receives, and which realm this cluster is. Who can't be read is as one who isn't there: nobody is let in, and what is
- * granted ends as ever.
+ * Reads the grantee and this cluster's realm. If one can't be read it counts as missing: nobody gets access, and
+ * grants still end on time.
  */
 export function readParties(
   sources: PartySources,
   grantee: string,
 ): { realm: RealmFacts | undefined; local: LocalRealm; unread: readonly Fault[] } {
   const faults = new Faults();
-  const unknown: LocalRealm = { kind: "unknown", message: "which realm this cluster is can't be read" };
+  const unknown: LocalRealm = { kind: "unknown", message: "this cluster's realm can't be read" };
   return {
     realm: faults.attempt(`the grantee ${grantee}`, () => granteeNamed(sources, grantee), undefined),
     local: faults.attempt("the local realm", () => sources.local(), unknown),

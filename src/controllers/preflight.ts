@@ -1,4 +1,4 @@
-/** What has to be there before the operator can begin. */
+/** Checks the prerequisites of the operator. */
 import { type Clock, sleep } from "../../lib/clock/mod.ts";
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { ApiextensionsV1Api } from "../../lib/kubernetes_apis/apiextensions.k8s.io@v1.ts";
@@ -10,14 +10,17 @@ import { withRemedy } from "./remedy.ts";
 export interface PreflightOptions {
   rest: RestClient;
   clock: Clock;
-  /** Told once of each new thing that is missing, in a sentence with the command that mends it. */
+  /** Called once for each new problem, with a sentence that has the command to solve it. */
   onWait: (message: string) => void;
   signal: AbortSignal;
 }
 
 const retryMs = 1000;
 
-/** Waits until the API server answers, has the custom resources as this operator knows them, and its namespace. */
+/**
+ * Waits until the API server responds, has the custom resources (at least in this operator's revision), and the namespace
+ * exists.
+ */
 export async function preflight({ rest, clock, onWait, signal }: PreflightOptions): Promise<void> {
   let said: string | undefined;
   while (!signal.aborted) {
@@ -38,31 +41,31 @@ async function problemWith(rest: RestClient, signal: AbortSignal): Promise<strin
 }
 
 /**
- * From this minor version on, of Kubernetes 1, ValidatingAdmissionPolicies are there by themselves: the guards that hold
- * while no operator runs. All else that is used is older, or done without where it isn't there (ServiceCIDRs, 1.33).
+ * Oldest supported minor version of Kubernetes 1: the first with ValidatingAdmissionPolicies by default, the guards
+ * that hold while no operator runs. All other APIs in use are older or optional (ServiceCIDRs, 1.33).
  */
 export const oldestMinor = 30;
 
 async function versionProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
   const answer = await rest.performRequest({ method: "GET", path: "/version", abortSignal: signal }).catch((error) => {
-    // Who may not ask is not told; the custom resources show soon enough whether all is well.
+    // Without permission the version is unknown; the custom resources soon show if everything works.
     if (isApiError(error, 401) || isApiError(error, 403)) return undefined;
     throw error;
   });
   return tooOld(answer as { major?: string; minor?: string; gitVersion?: string } | undefined);
 }
 
-/** Why this version of Kubernetes can't be worked with; undefined when it can, or can't be told. */
+/** Returns a sentence if this version of Kubernetes is too old; undefined if it is supported or unknown. */
 export function tooOld(
   { major = "", minor = "", gitVersion }: { major?: string; minor?: string; gitVersion?: string } = {},
 ): string | undefined {
-  // Some write 30+.
+  // Some distributions write 30+.
   const [first, second] = [major, minor].map((text) => parseInt(text, 10));
   if (first !== 1 || Number.isNaN(second) || second! >= oldestMinor) return undefined;
   return `The API server is Kubernetes ${
     gitVersion ?? `${major}.${minor}`
   }; Keystone needs 1.${oldestMinor} or newer, ` +
-    `whose ValidatingAdmissionPolicies hold guests while no operator runs. Upgrade the cluster; trying again.`;
+    `whose ValidatingAdmissionPolicies restrict guests while no operator runs. Upgrade the cluster; trying again.`;
 }
 
 async function definitionsProblem(rest: RestClient, signal: AbortSignal): Promise<string | undefined> {
@@ -73,11 +76,11 @@ async function definitionsProblem(rest: RestClient, signal: AbortSignal): Promis
       const revision = Number(metadata?.annotations?.[revisionAnnotation] ?? 0);
       if (revision < schemaRevision) {
         return `The custom resource definition of ${kind} is older (revision ${revision}) than this operator ` +
-          `(${schemaRevision}). Bring it up to date: kubectl apply -f crds/; trying again.`;
+          `(${schemaRevision}). Update it: kubectl apply -f crds/; trying again.`;
       }
       const established = status?.conditions?.some(({ type, status }) => type === "Established" && status === "True");
       if (!established) return waiting(kind);
-      // A kind that was just installed answers 429 for a moment. This also shows whether it may be read at all.
+      // A newly installed kind responds with 429 for a moment. This also shows if the operator may read it at all.
       await new ResourceApi(rest, { group, version: apiVersionName, kind, plural, namespaced: false }).list({
         limit: 1,
         signal,
@@ -102,7 +105,7 @@ async function namespaceProblem(rest: RestClient, signal: AbortSignal): Promise<
     try {
       await api.create({ metadata: { name: systemNamespace } }, { fieldManager: operatorName, signal });
     } catch (error) {
-      // 422: refused by the operator's own fence (guards.yaml).
+      // 422: refused by the operator's own guard (guards.yaml).
       if (!isApiError(error, 403) && !isApiError(error, 422)) throw error;
       return `Namespace ${systemNamespace}, for the operator's Lease, is missing and may not be created by this user. ` +
         `Create it: kubectl create namespace ${systemNamespace}; trying again.`;

@@ -14,14 +14,14 @@ for (
     [{}, false],
   ] as const
 ) {
-  Deno.test(`Kubernetes ${JSON.stringify(version)} is ${old ? "too old" : "taken"}`, () => {
+  Deno.test(`Kubernetes ${JSON.stringify(version)}: ${old ? "too old" : "accepted"}`, () => {
     const said = tooOld(version);
     assert.equal(said !== undefined, old);
     if (said) assert.match(said, /Kubernetes (v?1\.\d+)\S*; Keystone needs 1\.30 or newer.*Upgrade the cluster/);
   });
 }
 
-Deno.test("the chart asks for the same version", async () => {
+Deno.test("the chart's kubeVersion: equals the oldest supported version", async () => {
   const chart = await Deno.readTextFile(new URL("../../deploy/chart/Chart.yaml", import.meta.url));
   assert.ok(chart.includes(`kubeVersion: ">=1.${oldestMinor}.0-0"`));
 });

@@ -1,4 +1,4 @@
-/** The Realm loop: pins the node that answers to the name and shows whether it is there. */
+/** The realm loop: pins the realm's node and shows its connection and identity. */
 import { realmCapability } from "../api/mod.ts";
 import type { RealmFacts } from "../core/facts.ts";
 import { canonicalName, rivalsOf } from "../core/realm/identity.ts";
@@ -20,7 +20,7 @@ export const realmLoop = defineLoop({
   keys: allRealms,
   triggers: [
     onStore("realms", ({ key, old, new: now }, { stores }) =>
-      // Several Realms of one identity stand in each other's way.
+      // Realms of the same identity are rivals.
       old?.deleting === now?.deleting && old?.spec.identity === now?.spec.identity
         ? [key]
         : [key, ...[old, now].flatMap((realm) => realm ? ofIdentity(stores, realm.spec.identity) : [])]),
@@ -73,7 +73,7 @@ function forgetRealm({ stores, pings, missingSince, unwritten }: Context, name: 
   unwritten.realms.forget(name);
 }
 
-/** A realm that isn't trusted any more loses what is open to it, whether that can be shown or not. */
+/** Keeps a status that could not be written, so that a realm that is no longer trusted loses access anyway. */
 function confirmRealm(
   { unwritten }: Context,
   { world: { realm }, plan, failed }: ApplyOutcome<RealmWorld, RealmPlan>,
@@ -82,7 +82,7 @@ function confirmRealm(
   else if (failed.some(({ effect }) => "status" in effect)) unwritten.realms.keep(realm, plan.status);
 }
 
-/** Remembers since when a realm's node is missing. */
+/** Returns the instant at which the realm's node was first found missing, and remembers it. */
 function missingSince(context: Context, name: string, facts: TailnetFacts): number | undefined {
   if (facts.kind !== "running" || facts.nodes.length > 0) context.missingSince.delete(name);
   else if (!context.missingSince.has(name)) context.missingSince.set(name, context.clock.now());
@@ -103,7 +103,7 @@ function tailnetFacts(state: TailnetState, { spec, trustedNode }: RealmFacts): T
   };
 }
 
-/** Until it was asked what the policy grants a node, nothing is known of that. */
+/** Until the tailnet has been asked for a node's capabilities they are unknown. */
 const nodeFacts = ({ capabilities, ...peer }: TailnetPeer): NodeFacts => ({
   ...peer,
   ...(capabilities ? { realmCapability: capabilities[realmCapability] ?? null } : {}),

@@ -1,7 +1,7 @@
 import type { EventFact } from "../core/facts.ts";
 import type { Context } from "./context.ts";
 
-/** Hands events to the recorder, which writes them when there is time for it. */
+/** Hands events to the recorder, which writes them when there is time. */
 export function record(
   { events }: Context,
   regarding: { apiVersion: string; kind: string; namespace?: string; name: string; uid: string },

@@ -14,19 +14,19 @@ const notFound = (message: string, details?: { name?: string; group?: string }) 
 const gone = notFound('grants.keystone.io "alice-to-bob" not found', { name: "alice-to-bob", group: "keystone.io" });
 const unheardOf = notFound("the server could not find the requested resource", { group: "keystone.io" });
 
-Deno.test("a Grant that was deleted is not taken for a missing custom resource definition", () => {
+Deno.test("remedy: Grant was deleted: not taken for a missing custom resource definition", () => {
   assert.equal(withRemedy(gone), gone.message);
   assert.match(withRemedy(unheardOf), /Install the custom resource definitions/);
   assert.match(withRemedy(notFound("404 page not found")), /Install the custom resource definitions/);
 });
 
-Deno.test("a status that older custom resources don't know, as in a roll-back, is said with what mends it", () => {
+Deno.test("remedy: custom resources older than the operator, as in a rollback: update them", () => {
   const said = "failed to create typed patch object (/bob-web; …): .status.except: field not declared in schema";
   const error = new ApiError(said, { code: 500, reason: "InternalError", method: "PATCH", path: "/apis/keystone.io" });
-  assert.match(withRemedy(error), /Bring the custom resource definitions up to date/);
+  assert.match(withRemedy(error), /Update the custom resource definitions/);
 });
 
-Deno.test("it is gone only if it is the one that was looked at", () => {
+Deno.test("isGone: only for the object that was reconciled", () => {
   assert.equal(isGone(gone, "alice-to-bob"), true);
   assert.equal(isGone(gone, "bob-home"), false);
   assert.equal(isGone(unheardOf, "alice-to-bob"), false);
@@ -34,7 +34,7 @@ Deno.test("it is gone only if it is the one that was looked at", () => {
   assert.equal(isGone(new Error("not found"), "alice-to-bob"), false);
 });
 
-Deno.test("what can't be made for the end of its namespace is told from what is forbidden", () => {
+Deno.test("isLeaving: only for a terminating namespace, not for other 403s", () => {
   const forbidden = (reason: string) =>
     new ApiError("forbidden", {
       code: 403,

@@ -1,4 +1,4 @@
-/** What the pools had given before this operator led, as far as the quotas say it. */
+/** Restores pool allocations from before this operator led, as far as the quotas show them. */
 import type { GrantFacts } from "../core/facts.ts";
 import { wasActive } from "../core/grant/termination.ts";
 import { givingEntity, type Pooling } from "../core/grant/parties.ts";
@@ -8,8 +8,8 @@ import { contributionOf } from "../core/superentity/consent.ts";
 import { type PoolContext, sharePool } from "./superentity_loop.ts";
 
 /**
- * Shares out the pools anew, before anything is written. A grant that was let in and isn't shown as Active yet has its
- * room again, so that what is open stays open.
+ * Allocates the pools again, before anything is written. A grant that was admitted but isn't shown as Active yet gets
+ * its allocation again, so that open access stays open.
  */
 export function restorePools(context: PoolContext, observe: (grantee: string) => GuestWorld): void {
   const { stores, pools, local } = context;
@@ -25,8 +25,8 @@ export function restorePools(context: PoolContext, observe: (grantee: string) =>
 }
 
 /**
- * As if those that have no room had what they may take. Where the quota stands for just that, they were let in before;
- * and what is enforced doesn't grow when they are held for it.
+ * Returns the world as if grants without an allocation had all they may get. If the quota equals the resulting plan,
+ * they were admitted before, and counting them as admitted doesn't raise what is enforced.
  */
 function withAllLetIn(world: GuestWorld): GuestWorld {
   const { local, pooling } = world;

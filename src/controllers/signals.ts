@@ -1,21 +1,21 @@
-/** Signals: changes of what isn't in a cache. */
+/** Signals: changes outside the caches. */
 import { Feed } from "../engine/triggers.ts";
 
-/** Changes of what isn't in a cache. */
+/** Changes outside the caches. */
 export interface Signals {
-  /** Another realm is this cluster's own, or it is known now. */
+  /** This cluster's realm has changed or become known. */
   local: Feed<void>;
-  /** Namespace of which the pods have changed, or can be watched again. */
+  /** Namespace whose pods have changed or can be watched again. */
   pods: Feed<string>;
-  /** Realm whose ping has ended, and when to look at it. */
+  /** Realm whose ping has ended, and the instant at which it is due. */
   pinged: Feed<{ key: string; at: number }>;
-  /** The FlowSchema of guests has been read for the first time. */
+  /** The guests' FlowSchema has been read for the first time. */
   flowsKnown: Feed<void>;
-  /** A reading of the database's size changes what guests may write. */
+  /** A reading of the database's size changes guests' write access. */
   storage: Feed<void>;
   /** The webhook's certificates and configuration have been read. */
   webhook: Feed<void>;
-  /** The database takes writes again. */
+  /** The database accepts writes again. */
   writable: Feed<void>;
 }
 

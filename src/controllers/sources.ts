@@ -1,24 +1,24 @@
-/** Sources that triggers of loops listen to, by name. */
+/** Sources that loops' triggers listen to, by name. */
 import { isDeepStrictEqual } from "node:util";
 import { type ChangeSource, type KeyRequest, onChange as onSource, type Trigger } from "../engine/triggers.ts";
 import type { TailnetChange } from "../tailnet/tailnet.ts";
 import type { Context } from "./context.ts";
 import type { Stores } from "./stores.ts";
 
-/** Sources beside the caches in `Stores`. */
+/** Sources other than the caches in `Stores`. */
 const others = {
   cluster: ({ cluster }: Context): ChangeSource<void> => ({ subscribe: (listener) => cluster.onChange(listener) }),
   names: ({ names }: Context): ChangeSource<string> => ({ subscribe: (listener) => names.onChange(listener) }),
   tailnet: ({ tailnet }: Context): ChangeSource<TailnetChange> => ({
     subscribe: (listener) => tailnet.onChange(listener),
   }),
-  /** Names of the grants of which something is enforced differently. */
+  /** Keys of grants whose enforcement changed. */
   enforcements: ({ enforcements }: Context) => enforcements.changes,
-  /** Grants that have other room in the pool of a SuperEntity. */
+  /** Grants from a SuperEntity whose allocation in its pool changed. */
   pools: ({ pools }: Context) => pools.shared,
-  /** Grantees of whom it was seen what is enforced. */
+  /** Grantees whose enforcement was observed. */
   confirmed: ({ pools }: Context) => pools.confirmed,
-  /** Grants whose status is decided otherwise than it is written, or is written at last. */
+  /** Grants whose decided status changed while it can't be written, or was written at last. */
   decidedGrants: ({ unwritten }: Context) => unwritten.grants.changes,
   decidedRealms: ({ unwritten }: Context) => unwritten.realms.changes,
   local: ({ signals }: Context) => signals.local,
@@ -34,7 +34,9 @@ type Others = typeof others;
 type SourceOf<S> = S extends keyof Others ? ReturnType<Others[S]> : S extends keyof Stores ? Stores[S] : never;
 type ChangeOf<S> = SourceOf<S> extends ChangeSource<infer T> ? T : never;
 
-/** Wakes the keys that `concerned` says for each change of a source: a cache, or another one. */
+/**
+ * Makes a trigger that enters the keys that `concerned` returns for each change of a source: a cache or another one.
+ */
 export const onStore = <S extends keyof Stores | keyof Others>(
   source: S,
   concerned: (change: ChangeOf<S>, context: Context) => Iterable<KeyRequest>,
@@ -46,10 +48,10 @@ export const onStore = <S extends keyof Stores | keyof Others>(
     return reporting as unknown as ChangeSource<ChangeOf<S>>;
   }, concerned);
 
-/** The key of the object that has changed. */
+/** Returns the key of the changed object. */
 export const self = ({ key }: { key: string }): KeyRequest[] => [key];
 
-/** Reports each time that another realm is this cluster's own. */
+/** Reports each change of this cluster's realm. */
 export function watchLocal({ stores, tailnet, local, signals }: Context): void {
   let known = local();
   const look = () => {

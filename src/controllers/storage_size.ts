@@ -1,24 +1,24 @@
-/** Reads the size of the API server's database from the API server's metrics. */
+/** Reads the size of the API server's database from its metrics. */
 import { LineSplitter, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { storageSizeIn, storageSizeMetric } from "../core/database_storage.ts";
 
-/** A page of metrics has a few MiB; in a large cluster it may have some tens. */
+/** A page of metrics has a few MiB, in a large cluster some tens. */
 const maxBytes = 128 * 2 ** 20;
 
-/** The API server tells no size: it hides its metrics, or its database tells none. */
+/** The API server doesn't report the size: it hides its metrics, or its database has none. */
 export class NoStorageSize extends Error {}
 
 /**
- * Resolves to the bytes of the largest database file behind the API server; with several etcd clusters any of them can
- * be the one that is full. The page is read as it comes, up to the lines that are wanted: nothing of it is kept.
+ * Resolves to the size in bytes of the largest database file behind the API server: with several etcd clusters, any
+ * of them can be full. The page is read as a stream until the wanted lines; none of it is kept.
  *
- * @throws NoStorageSize when the page has no such line, or is without end
+ * @throws NoStorageSize if the page has no such line or is too long
  */
 export async function readStorageSize(rest: RestClient, signal: AbortSignal): Promise<number> {
   const page = await rest.performStream({
     method: "GET",
     path: "/metrics",
-    // API servers that know it (client_golang 1.24 and newer) answer with that metric alone; others ignore it.
+    // API servers with client_golang 1.24 or newer respond with that metric only; others ignore the parameter.
     querystring: new URLSearchParams({ "name[]": storageSizeMetric }),
     accept: "text/plain",
     abortSignal: signal,

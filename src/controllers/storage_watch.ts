@@ -1,4 +1,4 @@
-/** Keeps an eye on the room in the API server's database, and asks for its size only when that may matter. */
+/** Watches the size of the API server's database, and reads it only when it may matter. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import type { GuestWrites } from "../core/facts.ts";
@@ -9,29 +9,29 @@ export interface StorageWatchOptions {
   rest: RestClient;
   rules: StorageRules;
   clock: Clock;
-  /** Ends what is under way. */
+  /** Ends the reading that is under way. */
   signal: AbortSignal;
-  /** True while some guest has access: without guests nothing is read. */
+  /** True while a guest has access; without guests nothing is read. */
   hasGuests: () => boolean;
-  /** Writes that are open to guests now. */
+  /** Guests' current write access. */
   guestWrites: () => GuestWrites;
-  /** Told of each reading. */
+  /** Called with each reading. */
   onRead: (bytes: number) => void;
-  /** Told when the size can't be read, and when it can again: once for each reason. */
+  /** Called when the size can't be read and when it can be read again: once for each reason. */
   onUnreadable: (error: unknown) => void;
 }
 
 const timeoutMs = 10_000;
 
-/** A server that refuses to tell, or has nothing to tell, is asked again after this. */
+/** Delay before a server that refuses or has no metric is asked again. */
 const refusedMs = 600_000;
 
-/** Of an operator that leads: each renewal of its Lease brings the database's revision, and with it the next reading. */
+/** Watch of a leading operator. Each renewal of its Lease returns the database's revision and can trigger a reading. */
 export class StorageWatch {
   readonly #options: StorageWatchOptions;
   #last: StorageReading | undefined;
   #reading: Promise<void> | undefined;
-  /** Monotonic milliseconds; before that nothing is read. */
+  /** Monotonic milliseconds before which nothing is read. */
   #notBefore = -Infinity;
   #said: string | undefined;
 
@@ -39,12 +39,14 @@ export class StorageWatch {
     this.#options = options;
   }
 
-  /** The size that was read last; undefined before the first reading. */
+  /** The last size that was read; undefined before the first reading. */
   get bytes(): number | undefined {
     return this.#last?.bytes;
   }
 
-  /** Told the resource version of a write of now, which is the database's revision. Reads the size if that is due. */
+  /**
+   * Takes the resource version of a write just made, which is the database's revision. Reads the size if that is due.
+   */
   written(resourceVersion: string | undefined): void {
     const { clock, rules, hasGuests, guestWrites, signal } = this.#options;
     const now = { revision: Number(resourceVersion), at: clock.monotonic() };
@@ -54,13 +56,13 @@ export class StorageWatch {
     this.#reading = this.#read(now).finally(() => this.#reading = undefined);
   }
 
-  /** Another operator leads, and reads it. */
+  /** Forgets the reading, because another operator leads. */
   forget(): void {
     this.#last = undefined;
     this.#notBefore = -Infinity;
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves once no reading is under way. */
   async ended(): Promise<void> {
     await this.#reading;
   }

@@ -22,7 +22,7 @@ interface Ground {
   read: number[];
   said: string[];
   world: { page: string | Error; guests: boolean; writes: GuestWrites };
-  /** A renewal of the Lease, and what comes of it. */
+  /** Renews the Lease and waits for the consequences. */
   renewal: (revision: number) => Promise<void>;
 }
 
@@ -60,7 +60,7 @@ function ground(storage = {}): Ground {
   return { watch, clock, requests, read, said, world, renewal };
 }
 
-Deno.test("storage watch: an hour in which little is written takes one reading, of the largest database", async () => {
+Deno.test("storage watch: an hour with few writes: one reading, of the largest database", async () => {
   const { watch, renewal, requests, read, world } = ground();
   world.page = pageOf(5, 0.2 * GiB, 7);
   for (let at = 0; at < 720; at++) await renewal(1000 + Math.floor(at / 2));
@@ -71,7 +71,7 @@ Deno.test("storage watch: an hour in which little is written takes one reading, 
   ]);
 });
 
-Deno.test("storage watch: without guests nothing is read, but while their writes are closed", async () => {
+Deno.test("storage watch: no guests: nothing is read unless their writes are closed", async () => {
   const { renewal, requests, world } = ground();
   world.guests = false;
   for (let at = 0; at < 100; at++) await renewal(at * 10_000);
@@ -82,13 +82,13 @@ Deno.test("storage watch: without guests nothing is read, but while their writes
   assert.equal(requests.length, 1);
 });
 
-Deno.test("storage watch: with no quota to compare with nothing is read", async () => {
+Deno.test("storage watch: quota is not set: nothing is read", async () => {
   const { renewal, requests } = ground({ quotaBackendBytes: null });
   for (let at = 0; at < 100; at++) await renewal(at * 10_000);
   assert.equal(requests.length, 0);
 });
 
-Deno.test("storage watch: a server that refuses is asked six times an hour, and it is said once", async () => {
+Deno.test("storage watch: server refuses: asked six times an hour, reported once", async () => {
   const { watch, renewal, requests, said, world } = ground();
   world.page = new ApiError("forbidden", { code: 403, reason: "Forbidden", method: "GET", path: "/metrics" });
   for (let at = 0; at < 720; at++) await renewal(at * 1000);
@@ -101,10 +101,10 @@ Deno.test("storage watch: a server that refuses is asked six times an hour, and 
   world.page = pageOf();
   for (let at = 0; at < 120; at++) await renewal(at * 1000);
   assert.match(said[1]!, /have no apiserver_storage_size_bytes/);
-  assert.equal(watch.bytes, GiB, "what was known stays");
+  assert.equal(watch.bytes, GiB, "the last reading stays");
 });
 
-Deno.test("storage watch: a server that is away for a moment is asked again at the next renewal", async () => {
+Deno.test("storage watch: server is briefly unreachable: asked again at the next renewal", async () => {
   const { watch, renewal, world, said } = ground();
   world.page = new Error("connection reset");
   await renewal(1);
@@ -114,7 +114,7 @@ Deno.test("storage watch: a server that is away for a moment is asked again at t
   assert.equal(said.length, 1);
 });
 
-Deno.test("storage watch: who leads again reads anew", async () => {
+Deno.test("storage watch: leads again: reads again", async () => {
   const { watch, renewal, requests } = ground();
   await renewal(1);
   watch.forget();

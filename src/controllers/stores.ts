@@ -1,4 +1,4 @@
-/** What the operator watches: one store for each kind, holding only the facts that planners need. */
+/** The operator's caches: one store for each kind, with only the facts that planners need. */
 import { Store } from "../../lib/controller/mod.ts";
 import type { KubernetesObject, Resource, Stored } from "../../lib/kubernetes/mod.ts";
 import type {
@@ -77,7 +77,7 @@ import { interned } from "../core/interned.ts";
 import { certificatesFrom } from "./webhook_secret.ts";
 import { reflect, type Reflecting, type StoreReflector, type Watching } from "./watching.ts";
 
-/** The caches of the objects of which each guest namespace has one, by the rows of their kinds. */
+/** Caches of the objects that each guest namespace has one of, by the rows of their kinds. */
 export type GuestCaches = { [C in CacheName]: Store<CachedFacts<C> | undefined, never, CachedObject<C>> };
 
 export interface Stores extends GuestCaches {
@@ -85,16 +85,16 @@ export interface Stores extends GuestCaches {
   realms: Store<RealmFacts, "identity", Stored<Realm>>;
   superEntities: Store<SuperEntityFacts, "member", Stored<SuperEntity>>;
   namespaces: Store<NamespaceFacts | undefined, never, Namespace>;
-  /** Those in the operator's namespace. */
+  /** ServiceAccounts in the operator's namespace. */
   identities: Store<IdentityFacts, "realm", ServiceAccount>;
   policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
-  /** Those that let realms approve. */
+  /** Roles that allow realms to approve. */
   clusterRoles: Store<ClusterRoleFacts, never, Stored<ClusterRole>>;
   clusterBindings: Store<ClusterBindingFacts, never, Stored<ClusterRoleBinding>>;
-  /** The one of guests, and the level that it names. */
+  /** The guests' FlowSchema with its priority level. */
   flowSchemas: Store<FlowSchemaFacts, never, Stored<FlowSchema>>;
   priorityLevels: Store<string, never, Stored<PriorityLevelConfiguration>>;
-  /** The Secret and the configuration of the admission webhook. */
+  /** Secret and configuration of the admission webhook. */
   certificates: Store<Certificates, never, Secret>;
   webhooks: Store<ValidatingWebhook[], never, ValidatingWebhookConfiguration>;
 }
@@ -141,28 +141,28 @@ const guestCaches = (): GuestCaches =>
     ) => [row.cache, new Store({ project: ofGuests(row.project as (object: KubernetesObject) => unknown) })]),
   ) as unknown as GuestCaches;
 
-/** The objects of which a guest namespace has one, by the keys of their kinds. */
+/** Returns the objects that a guest namespace has one of, by the keys of their kinds. */
 export const singlesIn = (caches: GuestCaches, namespace: string): Singles =>
   Object.fromEntries(singles.map(([key, { cache, name }]) => [key, caches[cache].get(keyIn(namespace, name))]));
 
-/** Watches the objects of one name: then the right to read reaches no further (RBAC resourceNames). */
+/** Watches the objects of one name, so that the permission to read can be limited to it (RBAC resourceNames). */
 const reflectSingle = (watching: Watching, caches: GuestCaches, { resource, cache, name }: Single): StoreReflector =>
   reflect(watching, resource as Resource<KubernetesObject>, caches[cache] as unknown as Store<unknown>, named(name));
 
 const isOfGuests = ({ metadata }: KubernetesObject): boolean =>
   realmOfNamespace(metadata?.namespace ?? "") !== undefined;
 
-/** The realm for whose people Keystone has made an account; none for others of that namespace. */
+/** Returns the realm that Keystone made this account for; nothing for other accounts of the namespace. */
 export const realmsOf = ({ labels }: IdentityFacts): string[] => {
   const realm = labels[realmLabel];
   return labels[managedByLabel] === managedBy && realm !== undefined ? [realm] : [];
 };
 
-/** Keeps nothing of what is elsewhere, or not ours. */
+/** Projects only Keystone's objects in guest namespaces. */
 const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (object: T): P | undefined =>
   isOfGuests(object) && isOurs(object) ? project(object) : undefined;
 
-/** The reflectors of what grants are enforced by: nothing is done before all of them know their objects. */
+/** Reflectors of the objects that enforcement depends on: nothing is reconciled before all of them have synced. */
 export function createReflectors(watching: Watching, stores: Stores): StoreReflector[] {
   const labelled: Reflecting = { selector: { labelSelector: `${managedByLabel}=${managedBy}` } };
   return [
@@ -178,7 +178,7 @@ export function createReflectors(watching: Watching, stores: Stores): StoreRefle
   ];
 }
 
-/** The reflectors of what answers to admission reviews depend on. */
+/** Reflectors of the objects that admission reviews depend on. */
 export const createAdmissionReflectors = (watching: Watching, stores: Stores): StoreReflector[] => [
   reflect(watching, grants, stores.grants),
   reflect(watching, realms, stores.realms),
@@ -187,19 +187,19 @@ export const createAdmissionReflectors = (watching: Watching, stores: Stores): S
   reflectSingle(watching, stores, limitRange),
 ];
 
-/** The reflectors of what guests' requests are kept within bounds by; a cluster may be without, or not let it be read. */
+/** Reflectors of the flow control of guests' requests; a cluster may not have it, or the operator may not read it. */
 export const createFlowReflectors = (watching: Watching, stores: Stores): StoreReflector[] => [
   reflect(watching, flowSchemas, stores.flowSchemas, named(guestFlowName)),
   reflect(watching, priorityLevelConfigurations, stores.priorityLevels, named(guestFlowName)),
 ];
 
-/** Writes that are open to guests, as the cluster says. */
+/** Returns guests' write access, as the cluster's FlowSchema sets it. */
 export const guestWritesIn = ({ flowSchemas }: Stores): GuestWrites =>
   flowSchemas.get(guestFlowName)?.guestWrites ?? "Open";
 
 const named = (name: string): Reflecting => ({ selector: { fieldSelector: `metadata.name=${name}` } });
 
-/** What Grants and SuperEntities have in common: the operator holds both by its finalizer until they have ended. */
+/** Fields that Grants and SuperEntities share: the operator holds both by a finalizer until they have ended. */
 const finalizable = (metadata: Stored["metadata"]) => ({
   name: metadata.name,
   uid: metadata.uid,
@@ -211,7 +211,7 @@ const finalizable = (metadata: Stored["metadata"]) => ({
   resourceVersion: metadata.resourceVersion ?? "",
 });
 
-// The CRDs' schemas guarantee the shapes of spec and status: what the server stores has passed them.
+// The CRDs' schemas guarantee the shapes of spec and status for everything the server stores.
 function grantFacts({ metadata, spec, status }: Stored<Grant>): GrantFacts {
   return {
     ...finalizable(metadata),
@@ -224,12 +224,12 @@ function grantFacts({ metadata, spec, status }: Stored<Grant>): GrantFacts {
   };
 }
 
-/** What the terms allow, and what was taken out of them and is open until its notice is over. */
+/** Returns the destinations in the terms, and removed ones that stay open until their notice ends. */
 const destinationsOf = ({ spec, status }: GrantFacts) =>
   [
     ...spec.networkPolicy?.allowedDestinations ?? [],
     ...(status.reductions ?? []).flatMap(({ allowedDestinations = [] }) => allowedDestinations),
-    // While the clocks disagree no notice is dated: only what is shown tells what is still open.
+    // While the clocks disagree no notice is dated: only the status shows the destinations that are still open.
     ...(status.resolvedDestinations ?? []).map(({ destination }) => destination),
   ].map(parseDestination);
 
@@ -291,10 +291,10 @@ const clusterBindingFacts = (binding: Stored<ClusterRoleBinding>): ClusterBindin
 const subjectFacts = ({ subjects = [] }: Pick<ClusterRoleBinding, "subjects">) =>
   subjects.map(({ kind, name, namespace }) => ({ kind, name, ...(namespace === undefined ? {} : { namespace }) }));
 
-/** Key of an object of a guest namespace. */
+/** Returns the key of a namespaced object. */
 export const keyIn = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-/** DNS names that the destinations of a grant ask for. */
+/** Returns the DNS names among a grant's destinations. */
 export function dnsNamesOf(grant: GrantFacts): string[] {
   const destinations = destinationsOf(grant);
   return destinations.flatMap((destination) =>

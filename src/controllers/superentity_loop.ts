@@ -1,4 +1,4 @@
-/** The SuperEntity loop: finalizer, status and events of each, and who has which room in its pool. */
+/** The superentity loop: finalizer, status and events of each SuperEntity, and the allocations of its pool. */
 import type { GrantFacts, SuperEntityFacts } from "../core/facts.ts";
 import { wasActive } from "../core/grant/termination.ts";
 import type { Pooling } from "../core/grant/parties.ts";
@@ -26,7 +26,7 @@ export const superEntityLoop = defineLoop({
     onStore("superEntities", self),
     onStore("grants", ({ old, new: now }, context) => partiesTo(context, [(now ?? old)!])),
     onStore("realms", ({ key }, context) => entitiesWith(context, key)),
-    // What is enforced may be less now, or known.
+    // Less may be enforced now, or the enforced amounts may have become known.
     onStore("confirmed", (grantee, context) =>
       context.stores.superEntities.size === 0 ? [] : [
         ...context.stores.superEntities.get(grantee) ? [grantee] : [],
@@ -38,12 +38,12 @@ export const superEntityLoop = defineLoop({
   observe: observeSuperEntity,
   plan: planSuperEntity,
   forget: ({ pools }: Context, name: string) => pools.set(name, undefined),
-  // Who has which room doesn't depend on whether it can be shown.
+  // Allocations don't depend on the status being written.
   confirm: (context: Context, { world }) => ({ wakeAt: sharePool(context, world.entity.name) }),
   waitsForClock: true,
 });
 
-/** The SuperEntities that grants are from or to. */
+/** Returns the SuperEntities that are grantor or grantee of these grants. */
 const partiesTo = ({ stores }: Context, grants: readonly GrantFacts[]): string[] =>
   grants.flatMap(({ spec }) => [spec.grantorRealm, spec.granteeRealm]).filter((name) => stores.superEntities.get(name));
 
@@ -61,13 +61,13 @@ function observeSuperEntity(context: Context, name: string): SuperEntityWorld | 
   };
 }
 
-/** The grants from it and to it. */
+/** Returns the grants from and to a SuperEntity. */
 const partyTo = ({ stores }: PartySourcesWithGrants, name: string): readonly GrantFacts[] => [
   ...stores.grants.index("grantor", name),
   ...stores.grants.index("grantee", name),
 ];
 
-/** In force, or something of it may still be enforced. */
+/** True if the grant is in force or may still be enforced in part. */
 export function isEnforcedStill(grant: GrantFacts, enforcements: Pick<EnforcementCache, "get">): boolean {
   if (grant.status.phase === "Expired" || grant.status.phase === "Revoked") return false;
   const enforcement = enforcements.get(grant.spec.granteeRealm, grant.name);
@@ -76,16 +76,18 @@ export function isEnforcedStill(grant: GrantFacts, enforcements: Pick<Enforcemen
 
 type PartySourcesWithGrants = PartySources & Pick<Context, "stores">;
 
-/** What it takes to look at a pool. */
+/** Sources needed to allocate a pool. */
 export type PoolContext = PartySources & Pick<Context, "stores" | "settings" | "skewMs" | "clock">;
 
-/** Shares out the room in the pool, all at once and without waiting: what it is planned from is what it is given by. */
+/**
+ * Allocates the pool synchronously, so that the plan can't be outdated when it is set. Returns the next due instant.
+ */
 export function sharePool(context: PoolContext, name: string): number | undefined {
   const { stores, pools, clock } = context;
   const pooling = poolingOf(context);
   const entity = pooling.entityNamed(name);
   const local = context.local();
-  // Who doesn't know which member this is leaves all as it is.
+  // If this cluster's realm is unknown, everything stays as it is.
   if (!entity || local.kind !== "known") return undefined;
   const now = clock.now();
   const looked = stores.grants.index("grantor", name).map((grant) => applicantOf(context, pooling, entity, grant, now));
@@ -107,7 +109,7 @@ function applicantOf(
     grant,
     realm,
     local: local(),
-    // As if there were room.
+    // As if the pool had room.
     pooling: { ...pooling, roomOf: () => ({ allotment: new Map() }) },
     settings,
     skewMs: skewMs(),

@@ -1,6 +1,6 @@
 /**
- * Takes Keystone's hands off a cluster: closes guests' access, takes its finalizers away, and deletes nothing that
- * somebody has made. Whatever was not done when it breaks off, the next run does.
+ * Uninstalls Keystone: closes guests' access and removes its finalizers. Deletes nothing that a person has made. An
+ * interrupted run is completed by the next one.
  */
 import { type Clock, sleep } from "../../lib/clock/mod.ts";
 import { isApiError, type KubernetesObject, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
@@ -28,17 +28,17 @@ import {
 export interface UninstallOptions {
   rest: RestClient;
   clock: Clock;
-  /** Names this process in the Lease; begins with {@linkcode uninstaller}. */
+  /** This process's identity in the Lease; begins with {@linkcode uninstaller}. */
   identity: string;
-  /** Told what was done, in sentences. */
+  /** Called with a sentence for each step that was done. */
   say: (sentence: string) => void;
   signal: AbortSignal;
 }
 
-/** What the identities of those who uninstall begin with. */
+/** Prefix of the uninstaller's identity. */
 export const uninstaller = "uninstall_";
 
-/** For how long no operator may act after the end: time enough to delete its Deployment. */
+/** Seconds after the end during which no operator may act: time to delete its Deployment. */
 const quietSeconds = 60;
 const renewMs = 15_000;
 const ours = `${managedByLabel}=${managedBy}`;
@@ -46,7 +46,7 @@ const ours = `${managedByLabel}=${managedBy}`;
 export async function uninstall(options: UninstallOptions): Promise<void> {
   const { say, signal } = options;
   await takeLease(options);
-  // What is done may take longer than operators keep still.
+  // The work may take longer than the Lease lasts.
   const done = new AbortController();
   const keeping = keepLease(options, AbortSignal.any([signal, done.signal]));
   try {
@@ -57,7 +57,7 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
     say(
       freed.length === 0
         ? "No object of keystone.io has Keystone's finalizer."
-        : `Keystone's finalizer is off ${freed.join(", ")}: they stay, and can be deleted.`,
+        : `Removed Keystone's finalizer from ${freed.join(", ")}: they still exist and can be deleted.`,
     );
   } finally {
     done.abort();
@@ -65,27 +65,27 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   }
   await writeLease(options);
   say(
-    `No operator acts for the next ${quietSeconds} s: delete its Deployment by then, or it begins anew. To delete all ` +
+    `No operator acts for the next ${quietSeconds} s: delete its Deployment by then, or it starts again. To delete all ` +
       `terms too: kubectl delete crd ${definitions.map(({ plural }) => `${plural}.${group}`).join(" ")}`,
   );
 }
 
 /**
- * Takes the Lease from whoever holds it, and waits until that one has stopped by itself: a holder writes for two thirds
- * of the Lease's duration after its last renewal (see LeaseHolder), and renews no more from now on.
+ * Takes the Lease from its holder and waits until that operator has stopped: it writes for up to two thirds of the
+ * Lease's duration after its last renewal (see LeaseHolder), and can't renew any more.
  */
 async function takeLease(options: UninstallOptions): Promise<void> {
   const before = await writeLease(options);
   const holder = before?.spec?.holderIdentity;
   if (!holder || holder === options.identity) return;
-  // Of an earlier run that broke off, it isn't known whether it had waited for the operator before it.
+  // It is unknown if an interrupted earlier run had waited for the operator to stop.
   const seconds = holder.startsWith(uninstaller) ? 15 : before.spec?.leaseDurationSeconds ?? 15;
-  options.say(`Took the Lease from ${holder}; waiting until it has let go.`);
+  options.say(`Took the Lease from ${holder}; waiting until it has stopped.`);
   await sleep(options.clock, seconds * 1000 * 2 / 3, options.signal);
   options.signal.throwIfAborted();
 }
 
-/** Returns the Lease as it was before. */
+/** Writes the Lease and returns its previous state. */
 async function writeLease({ rest, clock, identity, signal }: UninstallOptions): Promise<Lease | undefined> {
   const api = new CoordinationV1Api(rest).namespace(systemNamespace).leases;
   for (;;) {
@@ -107,7 +107,7 @@ async function writeLease({ rest, clock, identity, signal }: UninstallOptions): 
       else await api.create({ metadata: { name: operatorName }, spec }, { signal });
       return before;
     } catch (error) {
-      // Renewed at the same moment; without its namespace there is no operator either.
+      // 409: the holder renewed it at the same moment. 404: without its namespace there is no operator either.
       if (isApiError(error, 404)) return undefined;
       if (!isApiError(error, 409)) throw error;
     }
@@ -130,7 +130,7 @@ async function guestRealms({ rest, signal }: UninstallOptions): Promise<string[]
   });
 }
 
-/** People go out, nothing grows; what runs and what is stored stays, behind the policies that stand. */
+/** Removes guests' access and freezes the quota. Pods and volumes stay, behind the existing policies. */
 async function close({ rest, clock, signal }: UninstallOptions, realm: string): Promise<string> {
   const namespace = guestNamespace(realm);
   const named = (name: string) => ({ ...oursNamed(name), signal });
@@ -144,13 +144,13 @@ async function close({ rest, clock, signal }: UninstallOptions, realm: string): 
   const running = (await new CoreV1Api(rest).namespace(namespace).pods.all(unfinished, () => 1)).length;
   const claims =
     (await new CoreV1Api(rest).namespace(namespace).persistentVolumeClaims.all({ signal }, () => 1)).length;
-  const sentence = `Namespace ${namespace} stays: guests have no access any more and nothing new is admitted; ` +
-    `${count(running, "pod")} in it run${running === 1 ? "s" : ""} on, and ${count(claims, "volume claim")} ${
+  const sentence = `Namespace ${namespace} stays: guests have no access and nothing new is admitted; ` +
+    `${count(running, "pod")} in it keep${running === 1 ? "s" : ""} running, and ${count(claims, "volume claim")} ${
       claims === 1 ? "is" : "are"
-    } kept. Delete it with all that is stored: kubectl delete namespace ${namespace}`;
+    } kept. To delete it with all its data: kubectl delete namespace ${namespace}`;
   const guides = new CoreV1Api(rest).namespace(namespace).configMaps;
   if ((await guides.list(named(guideName))).items.length > 0) {
-    // For whoever finds the namespace later. An operator that comes back writes what is granted in its place.
+    // For people who find the namespace later. An operator that is installed again replaces it with the grants.
     await guides.apply(
       guideOf(realm, `# Keystone was uninstalled at ${rfc3339(clock.now())}.\n# ${sentence}\n[]\n`),
       apply,
@@ -162,7 +162,7 @@ async function close({ rest, clock, signal }: UninstallOptions, realm: string): 
 const closed = (realm: string, { spec }: ResourceQuota): ResourceQuota =>
   quotaOf(realm, Object.fromEntries([...Object.keys(spec?.hard ?? {}), "pods"].map((key) => [key, "0"])));
 
-/** Nothing waits for it, but the API server would ask for ever. */
+/** Removes the webhook configuration; otherwise the API server would call it forever. */
 async function removeWebhook({ rest, signal }: UninstallOptions): Promise<void> {
   try {
     await deleteOurs(
@@ -171,22 +171,22 @@ async function removeWebhook({ rest, signal }: UninstallOptions): Promise<void> 
       signal,
     );
   } catch (error) {
-    // Without the right to it the operator never made one.
+    // Without permission the operator never created one.
     if (!isApiError(error, 403)) throw error;
   }
 }
 
-/** Guests are let in no more: their FlowSchema would only slow down whoever has a name of theirs later. */
+/** Removes the guests' FlowSchema: it would only slow down later users with the same names. */
 async function removeGuestFlow({ rest, signal }: UninstallOptions): Promise<void> {
   try {
     await deleteOurs(new FlowcontrolApiserverV1Api(rest).flowSchemas, guestFlowName, signal);
   } catch (error) {
-    // Without the right to it the operator never made one.
+    // Without permission the operator never created one.
     if (!isApiError(error, 403)) throw error;
   }
 }
 
-/** Takes the finalizer off every object of ours; returns how many of which kind. */
+/** Removes the finalizer from all Keystone objects; returns a count for each kind. */
 async function freeAll(options: UninstallOptions): Promise<string[]> {
   const freed: string[] = [];
   for (const { kind, plural, singular } of definitions) {
@@ -201,7 +201,7 @@ async function freeAll(options: UninstallOptions): Promise<string[]> {
     try {
       objects = await api.all({ signal: options.signal });
     } catch (error) {
-      // The custom resource is gone, and with it all of its objects.
+      // The custom resource is deleted, and all of its objects with it.
       if (isApiError(error, 404)) continue;
       throw error;
     }
@@ -217,7 +217,7 @@ async function free(api: ResourceApi<KubernetesObject>, object: KubernetesObject
     const { name, uid, resourceVersion } = metadata!;
     const finalizers = metadata!.finalizers?.filter((finalizer) => finalizer !== guestFinalizer) ?? [];
     try {
-      // The resource version keeps the finalizers that others add meanwhile.
+      // The resource version protects finalizers that others add in the meantime.
       await api.patch(name!, { metadata: { uid: uid!, resourceVersion: resourceVersion!, finalizers } }, {
         type: "merge",
         fieldManager: operatorName,
@@ -234,7 +234,7 @@ async function free(api: ResourceApi<KubernetesObject>, object: KubernetesObject
   }
 }
 
-/** Deletes the object of ours that has this name, also if it was made anew meanwhile; what isn't ours stays. */
+/** Deletes Keystone's object of this name, even if it was replaced in the meantime. Objects of others stay. */
 async function deleteOurs(api: ResourceApi<KubernetesObject>, name: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const { items: [object] } = await api.list({ ...oursNamed(name), signal });
@@ -244,7 +244,7 @@ async function deleteOurs(api: ResourceApi<KubernetesObject>, name: string, sign
       return;
     } catch (error) {
       if (isApiError(error, 404)) return;
-      // A refusal is no deletion: it may be another one by now, and let guests in like the first.
+      // A 409 is no deletion: the object may have been replaced, and the new one gives guests access too.
       if (!isApiError(error, 409)) throw error;
     }
   }

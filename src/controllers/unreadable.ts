@@ -1,10 +1,10 @@
-/** Objects that are there and can't be read: each is left out, counted by its kind, and told of. */
+/** Objects that exist but can't be read: ignored, counted by kind and reported. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { Store, Unreadable } from "../../lib/controller/mod.ts";
 
 type Followed = Pick<Store<unknown, never, never>, "unreadable" | "onUnreadable">;
 
-/** So many of a kind are told of in a minute: who makes many of them must not fill log and events. */
+/** Maximum number of reports for each kind and minute: many such objects must not flood the log and the events. */
 const mostTold = 10;
 const minuteMs = 60_000;
 
@@ -19,7 +19,7 @@ export class UnreadableObjects {
     this.#tell = tell;
   }
 
-  /** Counts a store's unreadable objects among those of the kind, and tells of new ones; returns what ends that. */
+  /** Counts a store's unreadable objects under the kind and reports new ones; returns a function that stops it. */
   follow(kind: string, store: Followed): () => void {
     this.#stores.set(store, kind);
     const end = store.onUnreadable((object) => this.#maybeTell(kind, object));
@@ -29,14 +29,14 @@ export class UnreadableObjects {
     };
   }
 
-  /** How many there are of each kind that is followed. */
+  /** Returns the number of unreadable objects of each followed kind. */
   counts(): Map<string, number> {
     const counts = new Map<string, number>();
     for (const [store, kind] of this.#stores) counts.set(kind, (counts.get(kind) ?? 0) + store.unreadable.length);
     return counts;
   }
 
-  /** Tells of those that there are, as of new ones: for when nobody could be told before. */
+  /** Reports all present ones again, because nobody could be notified before. */
   tellAll(): void {
     for (const [store, kind] of this.#stores) {
       for (const object of store.unreadable) this.#maybeTell(kind, object);

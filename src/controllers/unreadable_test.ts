@@ -22,7 +22,7 @@ function setUp() {
   return { clock, told, unreadable, store };
 }
 
-Deno.test("unreadable objects are counted by kind for as long as they are there and their store is followed", () => {
+Deno.test("unreadable objects: counted by kind while they exist and their store is followed", () => {
   const { unreadable, store } = setUp();
   const forget = unreadable.follow("Pod", store);
   unreadable.follow("Node", setUp().store);
@@ -36,7 +36,7 @@ Deno.test("unreadable objects are counted by kind for as long as they are there 
   assert.deepEqual([...unreadable.counts()], [["Node", 0]]);
 });
 
-Deno.test("who makes a thousand unreadable objects fills neither the log nor the events", async () => {
+Deno.test("a thousand unreadable objects: neither the log nor the events are flooded", async () => {
   const { clock, told, unreadable, store } = setUp();
   unreadable.follow("Pod", store);
   for (let index = 0; index < 1000; index++) store.put(thing(`odd-${index}`, index + 1));

@@ -1,31 +1,31 @@
-/** How the operator watches: each collection into its store, and what goes wrong is told, never waited for. */
+/** Watches collections into stores. Errors are reported, never waited for. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import { type PageSize, Reflector, type Selector, type Store } from "../../lib/controller/mod.ts";
 import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import type { UnreadableObjects } from "./unreadable.ts";
 
-/** What all reflectors are made with. */
+/** Shared options of all reflectors. */
 export interface Watching {
   rest: RestClient;
   clock: Clock;
-  /** Told, by the kind's plural, of a collection that can't be read at the moment. */
+  /** Called with the kind's plural when a collection can't be read at the moment. */
   onError: (kind: string, error: unknown) => void;
   onRecover: (kind: string) => void;
-  /** Keeps count of single objects that can't be read. */
+  /** Counts single objects that can't be read. */
   unreadable: UnreadableObjects;
 }
 
-/** Which part of a collection, and how it is read. */
+/** Options of one reflector: the part of the collection and its page size. */
 export interface Reflecting {
   namespace?: string | undefined;
   selector?: Selector | undefined;
   page?: PageSize;
 }
 
-/** A reflector, whatever it reflects. */
+/** A reflector of any collection. */
 export type StoreReflector = Pick<Reflector<KubernetesObject, unknown>, "run" | "synced">;
 
-/** A reflector of a collection into a store whose unreadable objects are counted as long as it runs. */
+/** Makes a reflector of a collection into a store; the store's unreadable objects are counted while it runs. */
 export function reflect<T extends KubernetesObject, P, I extends string>(
   { rest, clock, onError, onRecover, unreadable }: Watching,
   resource: Resource<T>,

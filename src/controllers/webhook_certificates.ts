@@ -1,4 +1,6 @@
-/** The webhook loop, of one key: renews the webhook's certificates, and tells the API server whom to trust. */
+/**
+ * The webhook loop, with a single key: renews the webhook's certificates and configures the API server to trust them.
+ */
 import { isDeepStrictEqual } from "node:util";
 import type { ValidatingWebhook } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import {
@@ -22,21 +24,21 @@ import { keyIn } from "./stores.ts";
 import { onStore } from "./sources.ts";
 import { type Pending, secretOf } from "./webhook_secret.ts";
 
-/** API servers hear of a configuration by a watch. */
+/** Time for the API servers to receive a new configuration by their watch. */
 const spreadMs = 2000;
-/** More authorities than ever are trusted at a time. */
+/** Maximum number of trusted authorities; more are never needed at a time. */
 const mostAuthorities = 8;
 
 interface CertificatesWorld {
   place: WebhookPlace;
-  /** As the Secret has them. */
+  /** The certificates in the Secret. */
   present: Certificates | undefined;
-  /** As the API server calls the webhook; undefined: it doesn't. */
+  /** The existing webhook configuration; undefined: there is none. */
   configured: readonly ValidatingWebhook[] | undefined;
   /** Authorities that the Secret has had. */
   seen: ReadonlySet<string>;
   pending: Pending | undefined;
-  /** Those to use from now on, and when that is to be asked again; absent until they were made. */
+  /** Certificates to use from now on, with the next renewal; absent until they were made. */
   certificates?: Certificates;
   renewAt?: number;
   /** Epoch milliseconds. */
@@ -44,7 +46,7 @@ interface CertificatesWorld {
 }
 
 interface CertificatesPlan extends Plan {
-  /** Certificates that wait. */
+  /** New certificates that wait for their authority to be trusted. */
   pending?: Pending;
 }
 
@@ -74,13 +76,13 @@ function observeCertificates({ webhook, stores, clock }: Context): CertificatesW
     present,
     configured: stores.webhooks.get(webhookConfigurationName),
     seen,
-    // Another operator may have renewed them meanwhile.
+    // Another operator may have renewed them in the meantime.
     pending: pending && isDeepStrictEqual(pending.present, present) ? pending : undefined,
     now: clock.now(),
   };
 }
 
-/** Those that are there, or wait, as long as they are good; else new ones. */
+/** Returns the existing or pending certificates while they are valid, otherwise new ones. */
 function makeCertificates(
   _: Context,
   { certificates, pending, present, place, now }: CertificatesWorld,
@@ -93,8 +95,8 @@ function makeCertificates(
 }
 
 /**
- * The configuration first, and some time before the certificate: whatever a front shows next is trusted by then, by each
- * API server.
+ * Plans the configuration first and the certificate some time later, so that every API server trusts a certificate
+ * before a front serves it.
  */
 function planCertificates(world: CertificatesWorld): CertificatesPlan {
   const { place, present, configured, pending, certificates, renewAt, now } = world;
@@ -116,7 +118,7 @@ function planCertificates(world: CertificatesWorld): CertificatesPlan {
 
 const head = { apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingWebhookConfiguration" } as const;
 
-/** The authorities of now, and those before them that certificates may still be of. */
+/** Returns the current authorities and earlier ones that a served certificate may still depend on. */
 function trusted({ seen, now }: CertificatesWorld, { authorities }: Certificates): string {
   const current = authoritiesIn(authorities, now);
   const earlier = authoritiesIn([...seen].join("\n"), now).filter((each) => !current.includes(each));

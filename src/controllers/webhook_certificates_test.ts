@@ -11,7 +11,7 @@ import type { WebhookMemory } from "./webhook_secret.ts";
 
 const month = 30 * 86_400_000;
 
-/** The webhook of an operator that leads, over an API server that takes whatever it is sent, but for kinds in `refused`. */
+/** The webhook of a leading operator, over an API server that accepts all writes except kinds in `refused`. */
 function begun() {
   const stores = createStores();
   const clock = new FakeClock(Date.parse("2026-06-01T12:00:00Z"));
@@ -47,7 +47,7 @@ function begun() {
   return { clock, stores, sent, refused, reconcile, renewals: () => renewed };
 }
 
-/** Reconciles at each instant that is asked for, until the day is over; returns those less than a minute ahead. */
+/** Reconciles at each requested instant for a day; returns the delays of less than a minute. */
 async function soon(operator: ReturnType<typeof begun>): Promise<number[]> {
   const waits: number[] = [];
   for (let look = 0; look < 5; look++) {
@@ -60,16 +60,16 @@ async function soon(operator: ReturnType<typeof begun>): Promise<number[]> {
   return waits;
 }
 
-Deno.test("webhook: the first certificate is shown at once, its authority first", async () => {
+Deno.test("webhook: first certificate: served at once, its authority is configured first", async () => {
   const operator = begun();
   assert.deepEqual(await soon(operator), []);
   assert.deepEqual(operator.sent, ["ValidatingWebhookConfiguration", "Secret"]);
   assert.equal(operator.renewals(), 1);
   await operator.reconcile();
-  assert.equal(operator.sent.length, 2, "what is as it should be is not written again");
+  assert.equal(operator.sent.length, 2, "unchanged objects are not written again");
 });
 
-Deno.test("webhook: a certificate of another authority waits until API servers have heard of that", async () => {
+Deno.test("webhook: certificate of another authority: waits until API servers trust it", async () => {
   const operator = begun();
   await soon(operator);
   const { certificates } = operator.stores;
@@ -82,7 +82,7 @@ Deno.test("webhook: a certificate of another authority waits until API servers h
   assert.notEqual(after!.authorities, before!.authorities);
 });
 
-Deno.test("webhook: where the authority can't be told of nothing is shown, and the same certificate is tried again", async () => {
+Deno.test("webhook: authority can't be configured: nothing is served, and the same certificate is retried", async () => {
   const operator = begun();
   await soon(operator);
   operator.stores.certificates.forget("keystone-system/keystone-webhook", "Secret");
@@ -95,7 +95,7 @@ Deno.test("webhook: where the authority can't be told of nothing is shown, and t
   assert.deepEqual(await soon(operator), [2000]);
 });
 
-Deno.test("webhook: it is renewed before it expires, by an authority that is trusted already", async () => {
+Deno.test("webhook: certificate expires soon: renewed by an authority that is trusted already", async () => {
   const operator = begun();
   await soon(operator);
   await operator.clock.advance(2 * month);

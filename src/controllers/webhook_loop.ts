@@ -1,6 +1,6 @@
 /**
- * The webhook's part that is the operator's: its certificates, where the API server finds it, and what the front, which
- * answers reviews in a process of its own, needs for that.
+ * The operator's part of the webhook: its certificates, its configuration in the API server, and the handover to the
+ * front, a separate process that answers reviews.
  */
 import { sleep } from "../../lib/clock/mod.ts";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
@@ -17,9 +17,9 @@ import { reflect, type Watching } from "./watching.ts";
 import type { Pending, WebhookMemory } from "./webhook_secret.ts";
 
 export interface WebhookOptions {
-  /** The place at which the API server reaches it. */
+  /** Address at which the API server reaches the webhook. */
   place: WebhookPlace;
-  /** Where the front beside this operator finds its token and its certificate. */
+  /** Passes token and certificate to the front beside this operator. */
   handover: HandoverSink;
 }
 
@@ -28,26 +28,29 @@ interface WebhookLog {
   warn(message: string, properties?: Record<string, unknown>): void;
 }
 
-/** The shortest that the API server gives. */
+/** The shortest lifetime that the API server issues. */
 const tokenSeconds = 600;
 const retryMs = 5000;
 
 /**
- * Every operator hands over to the front beside it, whether it holds the Lease or not; the leader renews the certificates
- * in the Secret `keystone-webhook`, from which all take them, and tells the API server whom to trust.
+ * Hands token and certificate over to the front beside this operator, whether it holds the Lease or not. The leader
+ * renews the certificates in the Secret `keystone-webhook`, which all operators read, and configures the API server
+ * to trust them.
  */
 export class Webhook implements WebhookMemory {
   readonly #options: WebhookOptions;
   readonly #context: Context;
   readonly #watching: Watching;
   readonly #log: WebhookLog;
-  /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */
+  /** Authorities that the Secret has had: a front whose operator is down may still serve their certificates. */
   readonly seen = new Set<string>();
   /** New certificates that wait until all API servers trust their authority. */
   pending: Pending | undefined;
   #isPresent = false;
 
-  /** @param watching its client isn't fenced: observes, and asks for the front's token, which changes nothing in the cluster */
+  /**
+   * @param watching its client isn't fenced: it only watches and requests the front's token, which changes no object
+   */
   constructor(context: Context, watching: Watching, options: WebhookOptions, log: WebhookLog) {
     this.#context = context;
     this.#watching = watching;
@@ -56,7 +59,7 @@ export class Webhook implements WebhookMemory {
     context.stores.certificates.subscribe(() => this.#handOver());
   }
 
-  /** Observes, and hands over, until the signal aborts. */
+  /** Watches and hands over until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const watching = (kind: string): Watching => ({
       ...this.#watching,
@@ -87,23 +90,23 @@ export class Webhook implements WebhookMemory {
     await Promise.all([synced, this.#keepToken(signal), ...reflectors.map((each) => each.run(signal))]);
   }
 
-  /** True once what is there of certificates and configuration has been read. */
+  /** True once the existing certificates and configuration have been read. */
   get isPresent(): boolean {
     return this.#isPresent;
   }
 
-  /** The place at which the API server reaches it. */
+  /** Address at which the API server reaches the webhook. */
   get place(): WebhookPlace {
     return this.#options.place;
   }
 
-  /** Says that there is a new certificate. */
+  /** Reports a new certificate. */
   renewed(): void {
     this.pending = undefined;
     this.#log.info("The webhook has a new certificate.");
   }
 
-  /** Hands over the certificate that is there now. */
+  /** Hands over the current certificate. */
   #handOver(): void {
     const certificates = this.#context.stores.certificates.get(keyIn(systemNamespace, webhookName));
     if (!certificates) return;
@@ -112,7 +115,7 @@ export class Webhook implements WebhookMemory {
     if (certificate !== "" && key !== "") this.#put({ serving: { certificate, key } });
   }
 
-  /** Renews the front's token at two thirds of its time. */
+  /** Renews the front's token after two thirds of its lifetime. */
   async #keepToken(signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     let said: string | undefined;
@@ -124,28 +127,28 @@ export class Webhook implements WebhookMemory {
         said = undefined;
       } catch (error) {
         const sentence = isApiError(error, 404) || isApiError(error, 403)
-          ? `${error.message.replace(/[.;]?$/, "")}. Bring the front's account and the right to its tokens: ` +
+          ? `${error.message.replace(/[.;]?$/, "")}. Create the front's account and the permission for its tokens: ` +
             `kubectl apply -k deploy/kustomize/webhook; trying again.`
           : withRemedy(error);
         if (!signal.aborted && sentence !== said) {
-          this.#log.warn("The admission webhook has no identity: {error}", { error: said = sentence });
+          this.#log.warn("Can't get a token for the admission webhook: {error}", { error: said = sentence });
         }
       }
       await sleep(clock, waitMs, signal);
     }
   }
 
-  /** What can't be written is said; nothing but the webhook waits for it. */
+  /** Hands over a change. A failure is logged; only the webhook depends on it. */
   async #put(change: Parameters<HandoverSink["put"]>[0]): Promise<void> {
     try {
       await this.#options.handover.put(change);
     } catch (error) {
-      this.#log.warn("Nothing can be handed over to the admission webhook: {error}", { error: String(error) });
+      this.#log.warn("Can't hand data over to the admission webhook: {error}", { error: String(error) });
     }
   }
 }
 
-/** Asks for a token of the front's own account. */
+/** Requests a token for the front's account. */
 async function requestToken(rest: RestClient, signal: AbortSignal): Promise<string> {
   const answer = await rest.performRequest({
     method: "POST",
@@ -158,6 +161,6 @@ async function requestToken(rest: RestClient, signal: AbortSignal): Promise<stri
     abortSignal: signal,
   }) as { status?: { token?: string } } | undefined;
   const token = answer?.status?.token;
-  if (!token) throw new Error(`The API server answered without a token of ${systemNamespace}/${frontName}`);
+  if (!token) throw new Error(`The API server's response has no token for ${systemNamespace}/${frontName}`);
   return token;
 }

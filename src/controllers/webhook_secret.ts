@@ -1,4 +1,4 @@
-/** The Secret that keeps the webhook's certificates. */
+/** The Secret that stores the webhook's certificates. */
 import type { Secret } from "../../lib/kubernetes_apis/core@v1.ts";
 import { webhookName, type WebhookPlace } from "../core/admission/configuration.ts";
 import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
@@ -6,7 +6,7 @@ import type { Certificates } from "../server/admission/serving_certificates.ts";
 
 const fields = { authorities: "ca.crt", authorityKeys: "ca.key", certificate: "tls.crt", key: "tls.key" } as const;
 
-/** Texts that aren't there, or aren't base64, are as good as none: they are made anew. */
+/** Reads the certificates; missing or undecodable texts become empty, so that they are made again. */
 export function certificatesFrom({ data }: Secret): Certificates {
   const text = (name: keyof typeof fields): string => {
     try {
@@ -23,7 +23,7 @@ export function certificatesFrom({ data }: Secret): Certificates {
   };
 }
 
-/** The Secret of these certificates. */
+/** Returns the Secret of these certificates. */
 export const secretOf = (certificates: Certificates): Secret => ({
   apiVersion: "v1",
   kind: "Secret",
@@ -37,7 +37,7 @@ export const secretOf = (certificates: Certificates): Secret => ({
   ),
 });
 
-/** New certificates, what they replace, and from when on they may be shown. */
+/** New certificates, the ones they replace, and the instant from which they may be served. */
 export interface Pending {
   present: Certificates | undefined;
   certificates: Certificates;
@@ -47,14 +47,14 @@ export interface Pending {
 
 /** Memory of the webhook loop. */
 export interface WebhookMemory {
-  /** True once what is there of certificates and configuration has been read. */
+  /** True once the existing certificates and configuration have been read. */
   readonly isPresent: boolean;
   /** Address at which the API server reaches the webhook. */
   readonly place: WebhookPlace;
-  /** Authorities that the Secret has had: a front whose operator is away shows certificates of theirs. */
+  /** Authorities that the Secret has had: a front whose operator is down may still serve their certificates. */
   readonly seen: Set<string>;
   /** New certificates that wait until all API servers trust their authority. */
   pending: Pending | undefined;
-  /** Says that there is a new certificate. */
+  /** Reports a new certificate. */
   renewed(): void;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 
-/** Waits for what is wanted, but no longer than this; rejects with the signal's reason when that aborts first. */
+/** Waits for a promise, but at most `ms` milliseconds; rejects with the signal's reason if that aborts first. */
 export async function withinTime(
   wanted: Promise<unknown>,
   ms: number,

@@ -1,4 +1,4 @@
-/** Names that are kept resolved by nameservers. */
+/** DNS names that nameservers keep resolved. */
 import { type Clock, systemClock } from "../../lib/clock/mod.ts";
 import { LiveNames } from "./live_names.ts";
 import { defaultTiming } from "./name_records.ts";
@@ -10,9 +10,10 @@ export type { NameResolver, Resolution } from "./resolution.ts";
 export { hostPort, readServers, type Server, serversFrom } from "./resolv_conf.ts";
 
 /**
- * Names resolved by these nameservers ({@linkcode readServers}), over TCP. Nothing is asked before `run`.
+ * Makes a resolver of names over TCP, with these nameservers ({@linkcode readServers}). It sends no query before
+ * `run`.
  *
- * @param options.shortestTtlMs how soon a name may be asked again at the earliest, whatever its TTL
+ * @param options.shortestTtlMs minimum time between queries for a name, whatever its TTL
  */
 export function createNames(
   { servers, clock = systemClock, shortestTtlMs = defaultTiming.shortestTtlMs }: {

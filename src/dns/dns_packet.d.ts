@@ -1,4 +1,4 @@
-// What is used of dns-packet, which comes without types.
+// The used part of dns-packet, which has no types of its own.
 import type { Buffer } from "node:buffer";
 
 /** A question. */
@@ -18,7 +18,7 @@ export interface ResourceRecord {
   data?: unknown;
 }
 
-/** A message as it is written. */
+/** A message to encode. */
 export interface Packet {
   id: number;
   type: "query" | "response";
@@ -29,7 +29,7 @@ export interface Packet {
   additionals?: ResourceRecord[];
 }
 
-/** A message as it is read. */
+/** A decoded message. */
 export interface DecodedPacket extends Required<Packet> {
   opcode: string;
   rcode: string;
@@ -39,9 +39,9 @@ export interface DecodedPacket extends Required<Packet> {
 declare const dnsPacket: {
   readonly RECURSION_DESIRED: number;
   encode(packet: Packet): Buffer;
-  /** With the length of the message before it, as over TCP. */
+  /** Encodes with a length prefix, as over TCP. */
   streamEncode(packet: Packet): Buffer;
-  /** Throws when it can't be read; `bytes` says how much the last call read. */
+  /** Throws if the message can't be decoded; `bytes` is the number of bytes that the last call read. */
   readonly decode: { (bytes: Buffer): DecodedPacket; bytes: number };
 };
 export default dnsPacket;

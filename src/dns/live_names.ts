@@ -1,4 +1,4 @@
-/** How names are kept resolved: one question for each name and family, asked anew when its answer's time is over. */
+/** Keeps names resolved: one query for each name and family, repeated when the TTL of its answer ends. */
 import { getLogger } from "@logtape/logtape";
 import { isEqual } from "es-toolkit";
 import type { Clock } from "../../lib/clock/mod.ts";
@@ -13,7 +13,7 @@ const limits = {
   names: 1000,
   addresses: 64,
   lookups: 16,
-  /** Of those, for questions that failed the last time: one slow zone must not keep all other names waiting. */
+  /** Maximum number of those that retry failed queries, so that a slow zone doesn't hold up all other names. */
   retries: 8,
 } as const;
 
@@ -23,11 +23,11 @@ interface Track {
   readonly name: string;
   readonly records: Readonly<Record<IPFamily, NameRecords>>;
   shown: Resolution | undefined;
-  /** The next moment at which something else may have to be shown. */
+  /** Next instant at which the resolution may change. */
   changesAt: number;
 }
 
-/** A question that is being asked. */
+/** A running query. */
 interface Running {
   readonly track: Track;
   readonly family: IPFamily;
@@ -36,7 +36,7 @@ interface Running {
   done: Promise<void>;
 }
 
-/** {@linkcode NameResolver} fed by lookups. */
+/** A {@linkcode NameResolver} fed by lookups. */
 export class LiveNames implements NameResolver {
   readonly #clock: Clock;
   readonly #lookup: Lookup;
@@ -44,9 +44,9 @@ export class LiveNames implements NameResolver {
   readonly #listeners: ((name: string) => void)[] = [];
   readonly #tracks = new Map<string, Track>();
   readonly #running = new Set<Running>();
-  /** Wanted names that are not asked for, and why. */
+  /** Wanted names that aren't queried, with the reason. */
   #refused = new Map<string, Resolution>();
-  /** Those that listeners haven't heard of. */
+  /** Refused names that listeners haven't been notified of. */
   #untold = new Set<string>();
   #woken = false;
   #wake = () => {};
@@ -104,7 +104,7 @@ export class LiveNames implements NameResolver {
   #drop(track: Track): void {
     this.#tracks.delete(track.name);
     for (const { track: asked, abort } of this.#running) {
-      if (asked === track) abort.abort(new Error(`${track.name} is not wanted any more`));
+      if (asked === track) abort.abort(new Error(`${track.name} is no longer wanted`));
     }
   }
 
@@ -117,13 +117,13 @@ export class LiveNames implements NameResolver {
       if (track.changesAt > now) continue;
       const { A, AAAA } = track.records;
       track.changesAt = Math.min(A.changesAt(now), AAAA.changesAt(now));
-      // Half of what a name stands for would be shown, and the other half a moment later.
+      // Otherwise one family's addresses would be reported first and the other's a moment later.
       if (!A.asked || !AAAA.asked) continue;
       const { resolution, leftOut } = resolutionOf(track, now);
       if (isEqual(resolution, track.shown)) continue;
       track.shown = resolution;
       if (leftOut > 0) {
-        logger.warn("{name} has more than {max} addresses, {leftOut} are left out", {
+        logger.warn("{name} has more than {max} addresses; {leftOut} are ignored", {
           name: track.name,
           max: limits.addresses,
           leftOut,
@@ -149,7 +149,7 @@ export class LiveNames implements NameResolver {
     }
   }
 
-  /** Never rejects. */
+  /** Runs a query; never rejects. */
   async #ask(running: Running): Promise<void> {
     const { track, family, abort } = running;
     const records = track.records[family];
@@ -166,7 +166,7 @@ export class LiveNames implements NameResolver {
     if ("why" in outcome) {
       records.failed(outcome.why, now);
       if (records.failures === 1) {
-        logger.warn("{name} ({family}) can't be resolved, what is known stays for now: {why}", {
+        logger.warn("{name} ({family}) can't be resolved; known addresses stay for now: {why}", {
           name: track.name,
           family,
           why: outcome.why,
@@ -183,7 +183,10 @@ export class LiveNames implements NameResolver {
     return false;
   }
 
-  /** When to look again. What is due already waits for a lookup to end, which wakes. */
+  /**
+   * Returns the next instant with something to do. Queries that are already due wait for a lookup to end, which wakes
+   * the loop.
+   */
   #nextAt(now: number): number {
     let next = Infinity;
     for (const { changesAt, records } of this.#tracks.values()) {
@@ -198,12 +201,12 @@ export class LiveNames implements NameResolver {
   #tell(name: string): void {
     const { addresses, error } = this.get(name)!;
     if (error) logger.info("{error}", { error });
-    else logger.debug("{name} stands for {addresses}", { name, addresses });
+    else logger.debug("{name} resolves to {addresses}", { name, addresses });
     for (const listener of this.#listeners) {
       try {
         listener(name);
       } catch (error) {
-        logger.error("a listener to names failed: {error}", { error });
+        logger.error("a listener for names failed: {error}", { error });
       }
     }
   }
@@ -235,7 +238,7 @@ function resolutionOf({ name, records }: Track, now: number): { resolution: Reso
   const [v4, v6] = [records.A.at(now), records.AAAA.at(now)];
   const found = v4.addresses.length + v6.addresses.length;
   if (found === 0) return { resolution: { addresses: [], error: whyNone(name, [v4, v6]) }, leftOut: 0 };
-  // A family may fill what the other leaves, and always half.
+  // Each family may have half, and what the other one leaves.
   const some4 = v4.addresses.slice(0, Math.max(limits.addresses / 2, limits.addresses - v6.addresses.length));
   const some6 = v6.addresses.slice(0, limits.addresses - some4.length);
   const addresses = [...sortAddresses(some4), ...sortAddresses(some6)];

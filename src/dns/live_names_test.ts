@@ -7,10 +7,10 @@ import type { IPFamily, LookupResult } from "./lookup.ts";
 const second = 1000;
 const minute = 60 * second;
 
-/** A DNS that answers what a test wants, after `delayMs`. */
+/** A DNS with the test's answers, after `delayMs`. */
 class FakeDns {
   readonly #clock: FakeClock;
-  /** Questions, as `name family`, by the time at which they were asked. */
+  /** Queries, as `name family`, with the time at which they were sent. */
   readonly asked: [number, string][] = [];
   readonly zone = new Map<string, LookupResult | Error>();
   delayMs = 0;
@@ -22,7 +22,7 @@ class FakeDns {
     this.#clock = clock;
   }
 
-  /** IPv4 and IPv6 addresses of a name; without any, there is no such name. */
+  /** Sets the IPv4 and IPv6 addresses of a name; with none, the name doesn't exist. */
   set(name: string, addresses: string[], ttlMs = 30 * second): void {
     for (const family of ["A", "AAAA"] as const) {
       const own = addresses.filter((address) => address.includes(":") === (family === "AAAA"));
@@ -64,7 +64,7 @@ interface World {
   clock: FakeClock;
   dns: FakeDns;
   names: LiveNames;
-  /** What listeners were told, in order. */
+  /** Notifications of listeners, in order. */
   told: string[];
 }
 
@@ -91,7 +91,7 @@ const many = (count: number) => Array.from({ length: count }, (_, i) => `n${i}.e
 const ips = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `192.0.2.${from + i}`);
 const ip6s = (count: number) => Array.from({ length: count }, (_, i) => `2001:db8::${(i + 1).toString(16)}`);
 
-Deno.test("names: a wanted name is asked at once, and told when both families are known", async () => {
+Deno.test("names: name is wanted: queried at once, reported once both families are known", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     dns.set("a.example", ["2001:db8::1", "192.0.2.10", "192.0.2.9"]);
     dns.delayMs = second;
@@ -106,7 +106,7 @@ Deno.test("names: a wanted name is asked at once, and told when both families ar
   });
 });
 
-Deno.test("names: each family is asked anew when its TTL ends, and what is the same is not told", async () => {
+Deno.test("names: TTL ends: the family is queried again, unchanged results aren't reported", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     dns.set("a.example", ["192.0.2.1", "192.0.2.2"]);
     dns.zone.set("a.example AAAA", { addresses: [], missing: "NODATA", ttlMs: 50 * second });
@@ -130,7 +130,7 @@ Deno.test("names: each family is asked anew when its TTL ends, and what is the s
   });
 });
 
-Deno.test("names: answers that rotate settle to one set", async () => {
+Deno.test("names: answers rotate: settle to one set", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     const all = ips(1, 13);
     want(names, "a.example");
@@ -145,7 +145,7 @@ Deno.test("names: answers that rotate settle to one set", async () => {
   });
 });
 
-Deno.test("names: an address that is no longer answered goes in its time, and that is told", async () => {
+Deno.test("names: address is no longer in the answer: removed after its hold, and reported", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     dns.set("a.example", ["192.0.2.1"], 40 * second);
     want(names, "a.example");
@@ -160,7 +160,7 @@ Deno.test("names: an address that is no longer answered goes in its time, and th
   });
 });
 
-Deno.test("names: no name, no address and no answer are told apart", async () => {
+Deno.test("names: no name, no address or no answer: different errors", async () => {
   await resolving(async ({ clock, dns, names }) => {
     dns.set("none.example", []);
     for (const family of ["A", "AAAA"]) {
@@ -178,7 +178,7 @@ Deno.test("names: no name, no address and no answer are told apart", async () =>
   });
 });
 
-Deno.test("names: one family that always fails doesn't hide the other", async () => {
+Deno.test("names: one family always fails: the other is still reported", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     dns.set("a.example", ["192.0.2.1"]);
     dns.zone.set("a.example AAAA", new Error("it rains"));
@@ -189,7 +189,7 @@ Deno.test("names: one family that always fails doesn't hide the other", async ()
   });
 });
 
-Deno.test("names: when DNS fails, addresses stay for the grace, then the error is told, then they come back", async () => {
+Deno.test("names: DNS fails and recovers: addresses stay for the grace, then the error is reported, then they return", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     dns.set("a.example", ["192.0.2.1"]);
     want(names, "a.example");
@@ -211,7 +211,7 @@ Deno.test("names: when DNS fails, addresses stay for the grace, then the error i
   });
 });
 
-Deno.test("names: failures are retried with growing pauses", async () => {
+Deno.test("names: failures: retried with growing pauses", async () => {
   await resolving(async ({ clock, dns, names }) => {
     dns.fail("a.example");
     want(names, "a.example");
@@ -221,7 +221,7 @@ Deno.test("names: failures are retried with growing pauses", async () => {
   });
 });
 
-Deno.test("names: what isn't wanted any more is forgotten, and its lookup ended", async () => {
+Deno.test("names: name is no longer wanted: forgotten, its lookup is aborted", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     dns.set("a.example", ["192.0.2.1"]);
     dns.set("b.example", ["192.0.2.2"]);
@@ -242,7 +242,7 @@ Deno.test("names: what isn't wanted any more is forgotten, and its lookup ended"
   });
 });
 
-Deno.test("names: wanting the same again asks nothing and forgets nothing", async () => {
+Deno.test("names: same names are wanted again: nothing is queried or forgotten", async () => {
   await resolving(async ({ clock, dns, names }) => {
     dns.set("a.example", ["192.0.2.1"]);
     want(names, "a.example");
@@ -259,7 +259,7 @@ Deno.test("names: wanting the same again asks nothing and forgets nothing", asyn
   });
 });
 
-Deno.test("names: what is no name gets an error and is never asked", async () => {
+Deno.test("names: invalid name: has an error and is never queried", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     want(names, "-.example", "a..example");
     want(names, "-.example");
@@ -274,11 +274,11 @@ Deno.test("names: what is no name gets an error and is never asked", async () =>
   });
 });
 
-Deno.test("names: no more than 1,000 names are resolved, first come; the others get their turn", async () => {
+Deno.test("names: more than 1,000 names: the first are resolved, others when there is room", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     const list = many(1002);
     want(names, ...list.slice(0, 999));
-    // The late ones first: places that are taken stay so.
+    // The late ones first: occupied places stay occupied.
     want(names, ...list.toReversed());
     await clock.advance(second);
     assert.equal(told.length, 1002);
@@ -292,7 +292,7 @@ Deno.test("names: no more than 1,000 names are resolved, first come; the others 
   });
 });
 
-Deno.test("names: no more than 16 lookups run at once", async () => {
+Deno.test("names: many lookups are due: at most 16 run at once", async () => {
   await resolving(async ({ clock, dns, names }) => {
     dns.delayMs = 100;
     want(names, ...many(100));
@@ -303,7 +303,7 @@ Deno.test("names: no more than 16 lookups run at once", async () => {
   });
 });
 
-Deno.test("names: names that fail slowly keep the others waiting only once", async () => {
+Deno.test("names: some names fail slowly: they hold up the others only once", async () => {
   await resolving(async ({ clock, dns, names }) => {
     const bad = many(200);
     for (const name of bad) {
@@ -315,13 +315,13 @@ Deno.test("names: names that fail slowly keep the others waiting only once", asy
     await clock.advance(5 * minute);
     const times = dns.asked.filter(([, question]) => question === "good.example A").map(([at]) => at / second);
     assert(times.length >= 9, `${times}`);
-    // After every name was asked once, none is late.
+    // Once every name has been queried, none is late.
     const late = times.slice(1).map((at, i) => at - times[i]! - 20).slice(-5);
     assert(late.every((seconds) => seconds === 0), `${late}`);
   });
 });
 
-Deno.test("names: at most 64 addresses, of which each family can have half", async () => {
+Deno.test("names: more than 64 addresses: at most 64 are kept, at least half for each family", async () => {
   await resolving(async ({ clock, dns, names }) => {
     dns.set("both.example", [...ips(1, 101), ...ip6s(100)]);
     dns.set("mostly4.example", [...ips(1, 101), ...ip6s(3)]);
@@ -341,7 +341,7 @@ Deno.test("names: at most 64 addresses, of which each family can have half", asy
   });
 });
 
-Deno.test("names: of too many addresses those that DNS answers now are in", async () => {
+Deno.test("names: more than 64 addresses: those in the current answer are kept", async () => {
   await resolving(async ({ clock, dns, names }) => {
     want(names, "a.example");
     for (let from = 1; from < 200; from += 20) {
@@ -355,7 +355,7 @@ Deno.test("names: of too many addresses those that DNS answers now are in", asyn
   });
 });
 
-Deno.test("names: a listener may fail, and may change what is wanted", async () => {
+Deno.test("names: listener throws or changes the wanted names: both are handled", async () => {
   await resolving(async ({ clock, dns, names, told }) => {
     dns.set("a.example", ["192.0.2.1"]);
     dns.set("b.example", ["192.0.2.2"]);
@@ -371,7 +371,7 @@ Deno.test("names: a listener may fail, and may change what is wanted", async () 
   });
 });
 
-Deno.test("names: what a listener wants counts at once, when nothing else happens too", async () => {
+Deno.test("names: listener changes the wanted names while nothing else happens: effective at once", async () => {
   await resolving(async ({ clock, names, told }) => {
     names.onChange((name) => {
       if (name === "a.example") want(names, "-.example");
@@ -382,7 +382,7 @@ Deno.test("names: what a listener wants counts at once, when nothing else happen
   });
 });
 
-Deno.test("names: nothing is asked before run, and run ends with its signal, lookups included", async () => {
+Deno.test("names: before run: no queries; signal aborts: run ends with its lookups", async () => {
   const clock = new FakeClock();
   const dns = new FakeDns(clock);
   const names = new LiveNames({ clock, lookup: dns.lookup });
@@ -401,7 +401,7 @@ Deno.test("names: nothing is asked before run, and run ends with its signal, loo
   assert.equal(dns.now + clock.pending, 0);
   assert.equal(names.get("a.example"), undefined);
 
-  // What was broken off is no failure.
+  // An aborted query is no failure.
   dns.delayMs = 0;
   const again = new AbortController();
   const anew = names.run(again.signal);
@@ -411,7 +411,7 @@ Deno.test("names: nothing is asked before run, and run ends with its signal, loo
   await anew;
 });
 
-Deno.test("names: whatever happens, listeners are told of each change and of nothing else", async () => {
+Deno.test("names: any sequence of events: listeners are notified of each change and of nothing else", async () => {
   const pool = many(4);
   const addresses = fc.subarray([...ips(1, 5), ...ip6s(3)]);
   const step = fc.oneof(

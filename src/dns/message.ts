@@ -1,4 +1,4 @@
-/** DNS messages (RFC 1035): the question as it is sent, and what an answer to it says. Pure. */
+/** DNS messages (RFC 1035): encodes queries and interprets answers. Pure. */
 import { Buffer } from "node:buffer";
 // @ts-types="./dns_packet.d.ts"
 import dnsPacket from "dns-packet";
@@ -6,7 +6,7 @@ import type { DecodedPacket, ResourceRecord } from "./dns_packet.d.ts";
 import { canonicalAddress } from "./canonical_address.ts";
 import { type IPFamily, LookupError, type LookupResult, type Missing } from "./lookup.ts";
 
-/** One question, under the id that its answer has to bear. */
+/** A query, with the id that its answer must have. */
 export interface Query {
   /** 16 bits. */
   id: number;
@@ -14,12 +14,12 @@ export interface Query {
   family: IPFamily;
 }
 
-/** More aliases on the way to an address than this are a loop, or as good as one. */
+/** Maximum number of aliases before an address; more are a loop or as good as one. */
 const maxAliases = 16;
-/** For how long a name is missing when the answer doesn't say (no SOA record). */
+/** TTL of a missing name if the answer has none (no SOA record). */
 const missingTtlSeconds = 60;
 
-/** The question as TCP carries it, with its length in front. */
+/** Encodes a query for TCP, with its length in front. */
 export function encodeQuery({ id, name, family }: Query): Uint8Array {
   return dnsPacket.streamEncode({
     type: "query",
@@ -30,22 +30,22 @@ export function encodeQuery({ id, name, family }: Query): Uint8Array {
 }
 
 /**
- * What a message says to the question. Only records that lead from the name to an address count: its aliases (CNAME)
- * and the addresses of the last of them. The TTL is the shortest on that way; when the name is missing, that of the
- * zone's SOA record (RFC 2308).
+ * Reads the answer to a query from a message. Only records that lead from the name to an address count: its aliases
+ * (CNAME) and the addresses of the last one. The TTL is the shortest of these records; if the name is missing, that
+ * of the zone's SOA record (RFC 2308).
  *
- * @throws {LookupError} for anything that isn't an answer to rely on
+ * @throws {LookupError} for anything but a reliable answer
  */
 export function readAnswer(bytes: Uint8Array, query: Query): LookupResult {
   const message = decode(bytes);
   if (message.id !== query.id || message.type !== "response" || message.opcode !== "QUERY") {
-    throw new LookupError("sent something that is no answer to the question");
+    throw new LookupError("sent a message that doesn't answer the query");
   }
   if (message.rcode !== "NOERROR" && message.rcode !== "NXDOMAIN") throw new LookupError(`answers ${message.rcode}`);
-  if (message.flag_tc) throw new LookupError("sent only a part of its answer");
+  if (message.flag_tc) throw new LookupError("sent only part of its answer");
   const [question] = message.questions;
   const asked = question && same(question.name, query.name) && question.type === query.family && internet(question);
-  if (!asked || message.questions.length !== 1) throw new LookupError("answers another question");
+  if (!asked || message.questions.length !== 1) throw new LookupError("answers another query");
 
   const { owner, ttls } = followAliases(message.answers, query.name);
   const records = message.rcode === "NXDOMAIN"
@@ -66,7 +66,7 @@ export function readAnswer(bytes: Uint8Array, query: Query): LookupResult {
 function decode(bytes: Uint8Array): DecodedPacket {
   try {
     const message = dnsPacket.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    // The decoder reads an address that isn't all there, and doesn't mind what comes after the message.
+    // The decoder accepts incomplete addresses and ignores bytes after the message.
     if (dnsPacket.decode.bytes === bytes.byteLength) return message;
   } catch { /* said below */ }
   throw new LookupError("sent an answer that can't be read");
@@ -86,7 +86,10 @@ function followAliases(records: readonly ResourceRecord[], name: string): { owne
   return { owner, ttls };
 }
 
-/** Not a name without addresses, but a server that doesn't resolve for others (RFC 2308, section 2.2). */
+/**
+ * True for the answer of a server that doesn't resolve for clients (RFC 2308, section 2.2), in contrast to one
+ * without addresses.
+ */
 function isReferral({ rcode, answers, authorities }: DecodedPacket): boolean {
   const has = (type: string) => authorities.some((record) => record.type === type);
   return rcode === "NOERROR" && answers.length === 0 && has("NS") && !has("SOA");
@@ -98,7 +101,7 @@ function missingTtl(authorities: readonly ResourceRecord[]): number {
   return Math.min(ttlOf(soa), (soa.data as { minimum: number }).minimum);
 }
 
-/** A TTL with its highest bit set is none (RFC 2181). */
+/** Returns the TTL; one with its highest bit set counts as 0 (RFC 2181). */
 const ttlOf = ({ ttl = 0 }: ResourceRecord): number => ttl < 2 ** 31 ? ttl : 0;
 const internet = (record: { class?: string }): boolean => record.class === "IN";
 const bare = (name: string): string => name.replace(/\.$/, "").toLowerCase();

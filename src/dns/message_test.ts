@@ -29,7 +29,7 @@ const says = (packet: Packet) => {
   return [missing ?? addresses, ttlMs / 1000];
 };
 
-Deno.test("message: the question asks to resolve one name, as it is", () => {
+Deno.test("message: query: asks to resolve one name, unchanged", () => {
   const bytes = encodeQuery({ id: 4711, name: "db.example", family: "AAAA" });
   assert.equal(new DataView(bytes.buffer, bytes.byteOffset).getUint16(0), bytes.length - 2);
   const { id, type, flags, questions, answers, additionals } = dnsPacket.decode(Buffer.from(bytes.slice(2)));
@@ -58,7 +58,7 @@ const answers: [string, Packet, unknown][] = [
     [["192.0.2.1"], 300],
   ],
   [
-    "an address that is there twice",
+    "a repeated address",
     answer([record("www.example.com", "A", "192.0.2.1"), record("www.example.com", "A", "192.0.2.1")]),
     [["192.0.2.1"], 300],
   ],
@@ -72,7 +72,7 @@ const answers: [string, Packet, unknown][] = [
     [["192.0.2.1"], 50],
   ],
   [
-    "nothing that the name doesn't lead to",
+    "records that the name doesn't lead to",
     answer([
       record("www.example.com", "CNAME", "a.example", 60),
       record("www.example.com", "A", "192.0.2.9", 1),
@@ -96,13 +96,13 @@ const answers: [string, Packet, unknown][] = [
   ],
   ["no address", answer([], { authorities: [soa(40, 900)] }), ["NODATA", 40]],
   ["an alias without an address", answer([record("www.example.com", "CNAME", "a.example", 7)]), ["NODATA", 7]],
-  ["a TTL that is none", answer([record("www.example.com", "A", "192.0.2.1", 2 ** 31)]), [["192.0.2.1"], 0]],
+  ["an invalid TTL", answer([record("www.example.com", "A", "192.0.2.1", 2 ** 31)]), [["192.0.2.1"], 0]],
 ];
 for (const [what, packet, expected] of answers) {
-  Deno.test(`message: an answer with ${what}`, () => assert.deepEqual(says(packet), expected));
+  Deno.test(`message: answer with ${what}: read`, () => assert.deepEqual(says(packet), expected));
 }
 
-Deno.test("message: IPv6 addresses are canonical, and IPv4 in disguise is none", () => {
+Deno.test("message: IPv6 addresses: canonical; IPv4-mapped ones are ignored", () => {
   const packet = answer([
     record("www.example.com", "AAAA", "2001:db8:0:0:0:0:0:1"),
     record("www.example.com", "AAAA", "::ffff:192.0.2.1"),
@@ -114,18 +114,18 @@ Deno.test("message: IPv6 addresses are canonical, and IPv4 in disguise is none",
 
 const good = answer([record("www.example.com", "A", "192.0.2.1")]);
 const bad: [string, Packet, RegExp][] = [
-  ["another id", { ...good, id: 8 }, /no answer to the question/],
-  ["a question", { ...good, type: "query" }, /no answer to the question/],
-  ["another operation", { ...good, flags: 0x2180 }, /no answer to the question/],
-  ["another name", { ...good, questions: [{ name: "example.com", type: "A" }] }, /another question/],
-  ["another type", { ...good, questions: [{ name: "www.example.com", type: "AAAA" }] }, /another question/],
-  ["another class", { ...good, questions: [{ ...good.questions[0]!, class: "CH" }] }, /another question/],
-  ["no question", { ...good, questions: [] }, /another question/],
-  ["two questions", { ...good, questions: [...good.questions, ...good.questions] }, /another question/],
-  ["a part only", { ...good, flags: 0x0380 }, /only a part/],
+  ["another id", { ...good, id: 8 }, /doesn't answer the query/],
+  ["a query", { ...good, type: "query" }, /doesn't answer the query/],
+  ["another operation", { ...good, flags: 0x2180 }, /doesn't answer the query/],
+  ["another name", { ...good, questions: [{ name: "example.com", type: "A" }] }, /another query/],
+  ["another type", { ...good, questions: [{ name: "www.example.com", type: "AAAA" }] }, /another query/],
+  ["another class", { ...good, questions: [{ ...good.questions[0]!, class: "CH" }] }, /another query/],
+  ["no question", { ...good, questions: [] }, /another query/],
+  ["two questions", { ...good, questions: [...good.questions, ...good.questions] }, /another query/],
+  ["a truncated answer", { ...good, flags: 0x0380 }, /only part/],
   ["SERVFAIL", { ...good, flags: 0x0182 }, /^answers SERVFAIL$/],
   ["REFUSED, without the question", { ...good, flags: 0x0185, questions: [] }, /^answers REFUSED$/],
-  ["a code that isn't assigned", { ...good, flags: 0x018f }, /^answers /],
+  ["an unassigned code", { ...good, flags: 0x018f }, /^answers /],
   [
     "a loop of aliases",
     answer([record("www.example.com", "CNAME", "a.example"), record("a.example", "CNAME", "www.example.com")]),
@@ -134,19 +134,19 @@ const bad: [string, Packet, RegExp][] = [
   ["a referral", answer([], { authorities: [record("example.com", "NS", "ns.example.com")] }), /other nameservers/],
 ];
 for (const [what, packet, message] of bad) {
-  Deno.test(`message: ${what} is no answer`, () => {
+  Deno.test(`message: ${what}: no reliable answer`, () => {
     assert.throws(() => read(packet), (error) => error instanceof LookupError && message.test(error.message));
   });
 }
 
-Deno.test("message: one that is cut off anywhere, or goes on, is no answer", () => {
+Deno.test("message: truncated or with trailing bytes: no reliable answer", () => {
   const bytes = [...dnsPacket.encode(good)];
   for (const wrong of [...bytes.keys()].map((length) => bytes.slice(0, length)).concat([[...bytes, 0]])) {
     assert.throws(() => readAnswer(Uint8Array.from(wrong), query), /can't be read/, `${wrong.length} bytes`);
   }
 });
 
-Deno.test("message: bytes that were cut off, added, changed or made up are an answer or an error, nothing else", () => {
+Deno.test("message: bytes removed, added, changed or random: an answer or a LookupError", () => {
   const valid = dnsPacket.encode(answer([
     record("www.example.com", "CNAME", "a.example", 60),
     record("a.example", "A", "192.0.2.1"),
@@ -180,7 +180,7 @@ Deno.test("message: bytes that were cut off, added, changed or made up are an an
   );
 });
 
-Deno.test("message: a name that can be asked comes out as it went in", () => {
+Deno.test("message: any valid name: encoded and decoded unchanged", () => {
   const part = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
   fc.assert(fc.property(fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => parts.join(".")), (name) => {
     if (name.length > 253) assert.match(problemOf(name)!, /253/);
@@ -192,7 +192,7 @@ Deno.test("message: a name that can be asked comes out as it went in", () => {
   }));
 });
 
-Deno.test("message: what can't be asked is said", () => {
+Deno.test("message: invalid name: problemOf names it", () => {
   for (const name of ["", ".", "a..b", "-a.example", `${"a".repeat(64)}.example`, "a b.example", "ä.example"]) {
     assert.match(problemOf(name) ?? "", /is not a DNS name/, name);
   }

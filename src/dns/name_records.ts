@@ -1,23 +1,23 @@
-/** What DNS said about one name and family over time, and what of it still counts. Pure. */
+/** Answers for one name and family over time, and which of them are valid at an instant. Pure. */
 import { sortAddresses } from "./canonical_address.ts";
 import type { LookupResult, Missing } from "./lookup.ts";
 
-/** How long things last, in milliseconds. */
+/** Durations, in milliseconds. */
 export interface Timing {
-  /** Bounds of a TTL; that of a missing name has an upper bound of its own, so that a name made later is soon found. */
+  /** Bounds of a TTL. A missing name has a lower upper bound, so that a name created later is found soon. */
   shortestTtlMs: number;
   longestTtlMs: number;
   longestMissingTtlMs: number;
-  /** How long addresses outlive the answer that had them, at least; else twice its TTL. */
+  /** Minimum time for which addresses outlive the last answer with them; otherwise twice the TTL. */
   shortestHoldMs: number;
-  /** How long the last answer outlives the first of a row of failures. */
+  /** Time for which the last answer outlives the first of several failures. */
   graceMs: number;
   /** Pauses between failures: doubled from the first to the last. */
   firstRetryMs: number;
   lastRetryMs: number;
 }
 
-/** What the operator goes by. */
+/** The operator's timing. */
 export const defaultTiming: Timing = {
   shortestTtlMs: 5000,
   longestTtlMs: 3_600_000,
@@ -28,26 +28,26 @@ export const defaultTiming: Timing = {
   lastRetryMs: 60_000,
 };
 
-/** What counts at a moment: addresses, those of the last answer first and then the latest seen; or why there are none. */
+/** State at an instant: addresses (those of the last answer first, then by last occurrence), or the reason for none. */
 export type RecordState = { addresses: string[] } | { addresses: []; missing: Missing } | {
   addresses: [];
   failure: string;
 };
 
-/** Many names answer with a few of many addresses. More than this aren't remembered. */
+/** Maximum number of remembered addresses; many names answer with a few of many addresses. */
 const maxRemembered = 128;
 
 /**
- * An address counts while the last answer has it, and after that until twice the TTL (or a minute, if that is longer)
- * has passed since it was last seen. So a name whose answers rotate stands for a set that doesn't change with every
- * answer, and a connection that was opened on the word of an earlier answer isn't cut at once.
+ * Keeps the addresses of a name. An address is valid while the last answer has it, and then until twice the TTL (at
+ * least a minute) after its last occurrence. So a name with rotating answers resolves to a stable set, and a
+ * connection to an address from an earlier answer isn't cut at once.
  *
- * An answer without addresses counts at once. A failure is no answer: the last one stands until failures have lasted
- * for the grace, and then nothing does.
+ * An answer without addresses is effective at once. A failure is no answer: the last answer stays valid until
+ * failures have lasted for the grace.
  */
 export class NameRecords {
   readonly #timing: Timing;
-  /** Addresses by the moment until which they count when the last answer doesn't have them, latest seen first. */
+  /** End of validity of each address that the last answer doesn't have, by last occurrence, latest first. */
   #until = new Map<string, number>();
   #last: { addresses: ReadonlySet<string>; missing?: Missing } | undefined;
   #failing: { since: number; times: number; why: string } | undefined;
@@ -58,22 +58,22 @@ export class NameRecords {
     this.#dueAt = now;
   }
 
-  /** When to ask (again). */
+  /** Instant of the next query. */
   get dueAt(): number {
     return this.#dueAt;
   }
 
-  /** How many times in a row asking failed. */
+  /** Number of consecutive failures. */
   get failures(): number {
     return this.#failing?.times ?? 0;
   }
 
-  /** Whether anything is known, be it a failure. */
+  /** True once there was an answer or a failure. */
   get asked(): boolean {
     return this.#last !== undefined || this.#failing !== undefined;
   }
 
-  /** Takes in an answer. */
+  /** Records an answer. */
   answered({ addresses, missing = "NODATA", ttlMs }: LookupResult, now: number): void {
     const { shortestTtlMs, longestTtlMs, longestMissingTtlMs, shortestHoldMs } = this.#timing;
     const none = addresses.length === 0;
@@ -91,7 +91,7 @@ export class NameRecords {
     }
   }
 
-  /** Takes in that there was no answer. */
+  /** Records a failure. */
   failed(why: string, now: number): void {
     const { firstRetryMs, lastRetryMs } = this.#timing;
     const { since, times } = this.#failing ?? { since: now, times: 0 };
@@ -99,7 +99,7 @@ export class NameRecords {
     this.#dueAt = now + Math.min(lastRetryMs, firstRetryMs * 2 ** times);
   }
 
-  /** What counts at a moment that is not before the last answer or failure. */
+  /** Returns the state at an instant not before the last answer or failure. */
   at(now: number): RecordState {
     if (!this.#last || this.#graceIsOver(now)) return { addresses: [], failure: this.#failing?.why ?? "" };
     const { addresses, missing } = this.#last;
@@ -109,7 +109,7 @@ export class NameRecords {
     };
   }
 
-  /** The first moment after `now` at which something else counts if neither an answer nor a failure comes. */
+  /** Returns the first instant after `now` at which the state changes without a new answer or failure. */
   changesAt(now: number): number {
     if (!this.#last || this.#graceIsOver(now)) return Infinity;
     const ends = [...this.#until].filter(([address, end]) => end > now && !this.#last?.addresses.has(address));

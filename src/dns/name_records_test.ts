@@ -12,7 +12,7 @@ const none = (ttlMs: number) => ({ addresses: [], missing: "NXDOMAIN" as const, 
 
 const shown = (records: NameRecords, now: number) => [...records.at(now).addresses].sort();
 
-Deno.test("records: the next question comes when the TTL ends, within its bounds", () => {
+Deno.test("records: TTL ends: queried again, within the bounds", () => {
   const dueAfter = (answer: Parameters<NameRecords["answered"]>[0]) => {
     const records = new NameRecords(timing, 0);
     assert.equal(records.dueAt, 0);
@@ -27,7 +27,7 @@ Deno.test("records: the next question comes when the TTL ends, within its bounds
   assert.equal(dueAfter(none(hour)), 5 * minute);
 });
 
-Deno.test("records: failures are retried after 5, 10, 20, 40 and then every 60 s, and afresh after an answer", () => {
+Deno.test("records: failures: retried after 5, 10, 20, 40 and then every 60 s; an answer resets this", () => {
   const records = new NameRecords(timing, 0);
   const pauses = [];
   let now = 0;
@@ -43,7 +43,7 @@ Deno.test("records: failures are retried after 5, 10, 20, 40 and then every 60 s
   assert.equal(records.dueAt - now, 5 * second);
 });
 
-Deno.test("records: an address outlives the answer that had it by twice its TTL, at least a minute", () => {
+Deno.test("records: address is missing from the next answer: valid for twice the TTL, at least a minute", () => {
   for (const [ttl, hold] of [[5 * second, minute], [hour, 2 * hour]] as const) {
     const records = new NameRecords(timing, 0);
     records.answered(some([1, 2], ttl), 0);
@@ -55,14 +55,14 @@ Deno.test("records: an address outlives the answer that had it by twice its TTL,
   }
 });
 
-Deno.test("records: what the last answer has doesn't lapse, however late the next one is", () => {
+Deno.test("records: next answer is late: the last one's addresses stay valid", () => {
   const records = new NameRecords(timing, 0);
   records.answered(some([1], 5 * second), 0);
   assert.deepEqual(shown(records, hour), [ip(1)]);
   assert.equal(records.changesAt(0), Infinity);
 });
 
-Deno.test("records: an answer without addresses counts at once", () => {
+Deno.test("records: answer without addresses: effective at once", () => {
   const records = new NameRecords(timing, 0);
   records.answered(some([1], hour), 0);
   records.answered(none(minute), 1);
@@ -71,7 +71,7 @@ Deno.test("records: an answer without addresses counts at once", () => {
   assert.deepEqual(shown(records, 2), [ip(2)]);
 });
 
-Deno.test("records: failures leave the last answer for the grace, counted from the first of them", () => {
+Deno.test("records: failures: the last answer stays valid for the grace after the first one", () => {
   const records = new NameRecords(timing, 0);
   records.answered(some([1], hour), 0);
   records.failed("it rains", hour);
@@ -80,12 +80,12 @@ Deno.test("records: failures leave the last answer for the grace, counted from t
   assert.equal(records.changesAt(hour + minute), end);
   assert.deepEqual(shown(records, end - 1), [ip(1)]);
   assert.deepEqual(records.at(end), { addresses: [], failure: "it snows" });
-  // What is over stays over.
+  // Ended addresses don't return.
   records.answered(some([2], hour), end + 1);
   assert.deepEqual(shown(records, end + 1), [ip(2)]);
 });
 
-Deno.test("records: a failure before any answer counts at once", () => {
+Deno.test("records: failure before any answer: effective at once", () => {
   const records = new NameRecords(timing, 0);
   assert.equal(records.asked, false);
   records.failed("it rains", 0);
@@ -93,7 +93,7 @@ Deno.test("records: a failure before any answer counts at once", () => {
   assert.deepEqual(records.at(0), { addresses: [], failure: "it rains" });
 });
 
-Deno.test("records: of too many addresses those of the last answer are kept, then the latest seen", () => {
+Deno.test("records: too many addresses: those of the last answer are kept, then the latest", () => {
   const records = new NameRecords(timing, 0);
   const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
   records.answered(some(range(0, 60), hour), 0);
@@ -104,7 +104,7 @@ Deno.test("records: of too many addresses those of the last answer are kept, the
   assert.equal(addresses.length, 128);
 });
 
-/** Says from all that happened what counts, by the words of the class's description. */
+/** Derives the valid addresses from all events, following the class's description. */
 function model(events: readonly Event[], now: number): string[] {
   let era: { at: number; addresses: string[]; hold: number }[] = [];
   let failingSince = Infinity;
@@ -134,7 +134,7 @@ interface Event {
   ttlMs: number;
 }
 
-Deno.test("records: at any time, what counts is what the description says, and it changes when foretold", () => {
+Deno.test("records: any events: the state equals the description's, and changes at the announced instant", () => {
   const pause = fc.oneof(fc.constantFrom(0, 1, 5 * second, 30 * second, minute, 5 * minute, hour), fc.nat(2 * hour));
   const event = fc.record({
     pause,
@@ -152,7 +152,7 @@ Deno.test("records: at any time, what counts is what the description says, and i
       else records.failed("it rains", now);
       assert.deepEqual(shown(records, now), model(events, now));
       assert(records.dueAt >= now + 5 * second && records.dueAt <= now + hour);
-      // Nothing happens before the moment that was foretold.
+      // Nothing changes before the announced instant.
       const changesAt = records.changesAt(now);
       assert(changesAt > now);
       const quiet = Math.min(now + after, changesAt - 1);

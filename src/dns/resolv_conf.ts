@@ -1,30 +1,30 @@
-/** Which nameservers this computer asks: resolv.conf(5). */
+/** The nameservers of this computer: resolv.conf(5). */
 import { canonicalAddress } from "./canonical_address.ts";
 
 /** A nameserver. */
 export interface Server {
-  /** An IP address. */
+  /** IP address. */
   hostname: string;
-  /** 53, but for tests. */
+  /** 53 except in tests. */
   port: number;
 }
 
-/** As many as every resolver looks at (MAXNS). */
+/** Maximum number of servers, as in other resolvers (MAXNS). */
 const maxServers = 3;
 
-/** A server as Deno's permission `--allow-net` names it: `10.96.0.10:53`, `[fd00::a]:53`. */
+/** Formats a server as in Deno's permission `--allow-net`: `10.96.0.10:53`, `[fd00::a]:53`. */
 export const hostPort = ({ hostname, port }: Server): string =>
   `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 
 /**
- * The nameservers in the text of a resolv.conf: the first three that can be connected to, or, as resolv.conf(5) has it,
- * this computer when there are none. Search domains and options are not for names that are absolute.
+ * Returns the nameservers in the text of a resolv.conf: the first three usable ones or, following resolv.conf(5),
+ * this computer if there are none. Search domains and options don't apply to absolute names.
  */
 export function serversFrom(resolvConf: string): Server[] {
   const found = new Set<string>();
   for (const line of resolvConf.split("\n")) {
     const [keyword, value = ""] = line.trim().split(/\s+/);
-    // No address with a zone (fe80::1%eth0): neither node:net nor a permission can name it.
+    // Addresses with a zone (fe80::1%eth0) are ignored: neither node:net nor a permission supports them.
     const hostname = keyword === "nameserver" ? canonicalAddress(value) : undefined;
     if (hostname !== undefined) found.add(hostname);
   }
@@ -32,7 +32,7 @@ export function serversFrom(resolvConf: string): Server[] {
   return hostnames.map((hostname) => ({ hostname, port: 53 }));
 }
 
-/** Reads {@linkcode serversFrom} a file; one that doesn't exist is an empty one. */
+/** Reads {@linkcode serversFrom} a file; a missing file counts as empty. */
 export async function readServers(path = "/etc/resolv.conf"): Promise<Server[]> {
   try {
     return serversFrom(await Deno.readTextFile(path));

@@ -8,12 +8,12 @@ const cases: [string, string, string[]][] = [
   ["comments, tabs and carriage returns", "# nameserver 192.0.2.9\r\n;x\nnameserver\t192.0.2.1  # ours\r\n", [
     "192.0.2.1:53",
   ]],
-  ["no more than three, each once", [1, 1, 2, 3, 4].map((n) => `nameserver 192.0.2.${n}`).join("\n"), [
+  ["duplicates and more than three", [1, 1, 2, 3, 4].map((n) => `nameserver 192.0.2.${n}`).join("\n"), [
     "192.0.2.1:53",
     "192.0.2.2:53",
     "192.0.2.3:53",
   ]],
-  ["what can't be connected to is left out", "nameserver fe80::1%eth0\nnameserver dns.example\nnameserver 192.0.2.1", [
+  ["unusable servers", "nameserver fe80::1%eth0\nnameserver dns.example\nnameserver 192.0.2.1", [
     "192.0.2.1:53",
   ]],
   ["none: this computer", "search example.com\nnameserver\n", ["127.0.0.1:53"]],
@@ -23,7 +23,7 @@ for (const [what, text, expected] of cases) {
   Deno.test(`resolv.conf: ${what}`, () => assert.deepEqual(serversFrom(text).map(hostPort), expected));
 }
 
-Deno.test("resolv.conf: whatever it says, there are one to three servers", () => {
+Deno.test("resolv.conf: any text: one to three servers", () => {
   const line = fc.oneof(fc.string(), fc.string().map((text) => `nameserver ${text}`), fc.ipV4(), fc.ipV6());
   fc.assert(fc.property(fc.array(line), (lines) => {
     const { length } = serversFrom(lines.join("\n"));
@@ -31,7 +31,7 @@ Deno.test("resolv.conf: whatever it says, there are one to three servers", () =>
   }));
 });
 
-Deno.test("resolv.conf: a file that doesn't exist is an empty one", async () => {
+Deno.test("resolv.conf: file doesn't exist: counts as empty", async () => {
   const folder = await Deno.makeTempDir();
   try {
     assert.deepEqual((await readServers(`${folder}/none`)).map(hostPort), ["127.0.0.1:53"]);

@@ -1,7 +1,7 @@
 /**
- * Lookups over TCP (RFC 7766). Deno's own resolver and its `node:dns` don't do: the former tells no TTL, and both say
- * "not found" when a server fails (SERVFAIL), which would close what is open whenever DNS has trouble. TCP rather than
- * UDP because nobody can slip in an answer from aside, and because answers are whole.
+ * Lookups over TCP (RFC 7766). Deno's own resolver and its `node:dns` are unsuitable: the former reports no TTL, and
+ * both report "not found" if a server fails (SERVFAIL), which would close open destinations whenever DNS has trouble.
+ * TCP instead of UDP, because answers can't be spoofed as easily and are complete.
  */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
@@ -11,17 +11,17 @@ import { encodeQuery, type Query, readAnswer } from "./message.ts";
 import { hostPort, type Server } from "./resolv_conf.ts";
 
 /**
- * A {@linkcode Lookup} that asks the servers one after the other, until one has an answer; it begins with the one that
- * had the last.
+ * Makes a {@linkcode Lookup} that queries the servers one after the other until one answers, beginning with the last
+ * one that did.
  *
- * @param options.timeoutMs how long one server may take for all of it
+ * @param options.timeoutMs maximum duration of a query to one server
  */
 export function tcpLookup(
   { servers, clock, timeoutMs = 2000 }: { servers: readonly Server[]; clock: Clock; timeoutMs?: number },
 ): Lookup {
   let first = 0;
   return async (name, family, signal) => {
-    // By place, so that the message is the same whichever server is asked first.
+    // In the servers' order, so that the message doesn't depend on the server that was queried first.
     const failures: string[] = servers.map(() => "");
     for (const offset of servers.keys()) {
       const place = (first + offset) % servers.length;
@@ -47,7 +47,7 @@ async function ask(
   { clock, timeoutMs, signal }: { clock: Clock; timeoutMs: number; signal: AbortSignal },
 ): Promise<LookupResult> {
   signal.throwIfAborted();
-  // Not Deno.connect: aborted just when it has connected, it leaves the connection open (Deno 2.9.6).
+  // Not Deno.connect: if it is aborted just when it has connected, the connection stays open (Deno 2.9.6).
   const socket = connect({ host: server.hostname, port: server.port });
   const stop = () => void socket.destroy(signal.reason);
   signal.addEventListener("abort", stop);
@@ -63,7 +63,7 @@ async function ask(
   }
 }
 
-/** The first message: its length in two bytes, and as many bytes. */
+/** Reads the first message: its length in two bytes, and as many bytes. */
 async function receive(socket: Socket): Promise<Uint8Array> {
   let received: Buffer = Buffer.alloc(0);
   for await (const chunk of socket) {
@@ -79,7 +79,7 @@ const ended = "ends the connection without an answer";
 function reasonOf(error: unknown, server: Server): string {
   if (error instanceof LookupError) return error.message;
   if (error instanceof Deno.errors.NotCapable) {
-    return `may not be asked: the operator runs without --allow-net=${hostPort(server)}`;
+    return `may not be queried: the operator runs without --allow-net=${hostPort(server)}`;
   }
   const { code, name } = error as { code?: string; name?: string };
   if (code === "ECONNREFUSED") return "refuses connections over TCP";

@@ -33,7 +33,7 @@ async function failure(lookup: Promise<unknown>): Promise<string> {
   return error.message.replaceAll(/127\.0\.0\.1:\d+/g, "HOST");
 }
 
-Deno.test("tcp: addresses with the TTL of the answer, aliases included", async () => {
+Deno.test("tcp: answer with aliases: addresses with its shortest TTL", async () => {
   await using dns = new DnsServer(reply([
     { name: "www.example.com", type: "CNAME", data: "host.example", ttl: 90 },
     a("192.0.2.1", 20, "host.example"),
@@ -42,7 +42,7 @@ Deno.test("tcp: addresses with the TTL of the answer, aliases included", async (
   assert.deepEqual(await look([dns.server]), { addresses: ["192.0.2.1", "192.0.2.2"], ttlMs: 20_000 });
 });
 
-Deno.test("tcp: names are absolute, one question each", async () => {
+Deno.test("tcp: names: absolute, one query each", async () => {
   await using dns = new DnsServer(reply([], { flags: 0x0183 }));
   for (const name of ["db", "db.prod", "www.example.com."]) {
     assert.equal((await look([dns.server], name)).missing, "NXDOMAIN");
@@ -50,7 +50,7 @@ Deno.test("tcp: names are absolute, one question each", async () => {
   assert.deepEqual(dns.questions, ["db A", "db.prod A", "www.example.com A"]);
 });
 
-Deno.test("tcp: an answer may come in pieces", async () => {
+Deno.test("tcp: answer arrives in pieces: read", async () => {
   await using dns = new DnsServer(async (query, connection) => {
     for (const byte of dnsPacket.streamEncode(packet(query, [a("192.0.2.1")]))) {
       await send(connection, Uint8Array.of(byte));
@@ -59,7 +59,7 @@ Deno.test("tcp: an answer may come in pieces", async () => {
   assert.deepEqual((await look([dns.server])).addresses, ["192.0.2.1"]);
 });
 
-Deno.test("tcp: what comes after the answer is nobody's", async () => {
+Deno.test("tcp: bytes after the answer: ignored", async () => {
   await using dns = new DnsServer((query, connection) => {
     const bytes = dnsPacket.streamEncode(packet(query, [a("192.0.2.1")]));
     return send(connection, Uint8Array.from([...bytes, ...bytes]));
@@ -67,7 +67,7 @@ Deno.test("tcp: what comes after the answer is nobody's", async () => {
   assert.deepEqual((await look([dns.server])).addresses, ["192.0.2.1"]);
 });
 
-Deno.test("tcp: an answer may be as long as a message can be", async () => {
+Deno.test("tcp: answer of maximum length: read", async () => {
   const addresses = Array.from({ length: 2000 }, (_, i) => `198.18.${i >> 8}.${i & 255}`);
   await using dns = new DnsServer(reply(addresses.map((data) => a(data))));
   assert.deepEqual((await look([dns.server])).addresses, addresses);
@@ -76,28 +76,28 @@ Deno.test("tcp: an answer may be as long as a message can be", async () => {
 const bad: [string, Respond, RegExp][] = [
   ["SERVFAIL", reply([], { flags: 0x0182 }), /^nameserver HOST answers SERVFAIL$/],
   ["REFUSED", reply([], { flags: 0x0185 }), /answers REFUSED/],
-  ["a truncated answer", reply([a("192.0.2.1")], { flags: 0x0380 }), /only a part/],
+  ["a truncated answer", reply([a("192.0.2.1")], { flags: 0x0380 }), /only part/],
   [
     "the answer to something else",
     (query, connection) => reply([a("192.0.2.1")], { id: query.id ^ 1 })(query, connection),
-    /no answer to the question/,
+    /doesn't answer the query/,
   ],
   ["garbage", (_, connection) => send(connection, framed(20, Array(20).fill(0xff))), /can't be read/],
-  ["nothing, at length", (_, connection) => send(connection, framed(0)), /can't be read/],
+  ["an empty message", (_, connection) => send(connection, framed(0)), /can't be read/],
   ["another protocol", (_, connection) => {
     return send(connection, new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n")).then(() =>
       connection.closeWrite()
     );
   }, /ends the connection/],
-  ["less than it said", async (query, connection) => {
+  ["less than its length", async (query, connection) => {
     const bytes = dnsPacket.streamEncode(packet(query, [a("192.0.2.1")]));
     await send(connection, bytes.subarray(0, bytes.length - 1));
     await connection.closeWrite();
   }, /ends the connection/],
-  ["an end", (_, connection) => connection.closeWrite(), /ends the connection without an answer/],
+  ["the end of the connection", (_, connection) => connection.closeWrite(), /ends the connection without an answer/],
 ];
 for (const [what, respond, message] of bad) {
-  Deno.test(`tcp: a server that sends ${what} has no answer, and the next is asked`, async () => {
+  Deno.test(`tcp: server sends ${what}: the next one is queried`, async () => {
     await using broken = new DnsServer(respond);
     await using good = new DnsServer(reply([a("192.0.2.1")]));
     assert.match(await failure(look([broken.server])), message);
@@ -106,7 +106,7 @@ for (const [what, respond, message] of bad) {
   });
 }
 
-Deno.test("tcp: a server that is silent has 2 s, then the next is asked", async () => {
+Deno.test("tcp: server is silent for 2 s: the next one is queried", async () => {
   await using silent = new DnsServer(hang);
   await using good = new DnsServer(reply([a("192.0.2.1")]));
   const clock = new FakeClock();
@@ -120,7 +120,7 @@ Deno.test("tcp: a server that is silent has 2 s, then the next is asked", async 
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("tcp: a server that never comes to an end has 2 s", async () => {
+Deno.test("tcp: server's answer has no end: given up after 2 s", async () => {
   const more = Promise.withResolvers<void>();
   await using endless = new DnsServer(async (_, connection) => {
     await send(connection, framed(65_535, Array(1000).fill(7)));
@@ -137,7 +137,7 @@ Deno.test("tcp: a server that never comes to an end has 2 s", async () => {
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("tcp: the server that had the last answer is asked first, and failures are told in the same order", async () => {
+Deno.test("tcp: several servers: the last one that answered is queried first; failures are reported in the same order", async () => {
   await using first = new DnsServer(reply([], { flags: 0x0182 }));
   await using second = new DnsServer(reply([a("192.0.2.1")]));
   const lookup = tcpLookup({ servers: [first.server, second.server], clock: systemClock });
@@ -151,7 +151,7 @@ Deno.test("tcp: the server that had the last answer is asked first, and failures
   assert.deepEqual((await lookup("www.example.com", "A", never)).addresses, ["192.0.2.2"]);
 });
 
-Deno.test("tcp: a server that isn't there is said to be", async () => {
+Deno.test("tcp: server doesn't exist: the error names it", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
@@ -160,8 +160,8 @@ Deno.test("tcp: a server that isn't there is said to be", async () => {
   assert.equal(await failure(look([])), "there is no nameserver");
 });
 
-Deno.test("tcp: a server that doesn't take a connection has 2 s", async () => {
-  // Nobody accepts, and once its queue is full the kernel doesn't answer either.
+Deno.test("tcp: server doesn't accept the connection: given up after 2 s", async () => {
+  // Nothing accepts, and once its queue is full the kernel doesn't respond either.
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const { port } = listener.addr as Deno.NetAddr;
   using _one = await Deno.connect({ port });
@@ -179,18 +179,18 @@ Deno.test("tcp: a server that doesn't take a connection has 2 s", async () => {
 });
 
 Deno.test({
-  name: "tcp: a permission that is missing is named",
+  name: "tcp: permission is missing: the error names it",
   permissions: { net: ["127.0.0.1:1"] },
   fn: async () => {
     const message = await failure(look([{ hostname: "::1", port: 53 }]));
     assert.equal(
       message,
-      "nameserver [::1]:53 may not be asked: the operator runs without --allow-net=[::1]:53",
+      "nameserver [::1]:53 may not be queried: the operator runs without --allow-net=[::1]:53",
     );
   },
 });
 
-Deno.test("tcp: a lookup ends with its signal, and asks no other server", async () => {
+Deno.test("tcp: signal aborts: the lookup ends and queries no other server", async () => {
   await using silent = new DnsServer(hang);
   await using other = new DnsServer(hang);
   const clock = new FakeClock();
@@ -207,7 +207,7 @@ Deno.test("tcp: a lookup ends with its signal, and asks no other server", async 
   assert.equal(silent.questions.length, 1);
 });
 
-Deno.test("tcp: names are kept resolved by a server, through an outage of it", async () => {
+Deno.test("tcp: outage of the server: names stay resolved", async () => {
   await using dns = new DnsServer((query, connection) => {
     const { name, type } = query.questions[0]!;
     const data = type === "A" ? "192.0.2.1" : "2001:db8::1";
@@ -242,7 +242,7 @@ Deno.test("tcp: names are kept resolved by a server, through an outage of it", a
     change = next("www.example.com");
     await clock.advance(10_000);
     assert.deepEqual(names.get("www.example.com")?.addresses.length, 2);
-    // Real sockets take real time, of which the clock knows nothing: a try may end by an answer or by its timeout.
+    // Real sockets take real time, which the fake clock doesn't know: a query may end by an answer or by its timeout.
     let over = false;
     change.then(() => over = true);
     for (let i = 0; i < 100 && !over; i++) await clock.advance(5000);

@@ -1,4 +1,6 @@
-/** Carries out effects at the API server, and hands each answer to the caches so that the next observation sees it. */
+/**
+ * Applies effects at the API server and hands each response to the caches, so that the next observation includes it.
+ */
 import {
   type EventRecorder,
   isApiError,
@@ -9,42 +11,45 @@ import {
 } from "../../lib/kubernetes/mod.ts";
 import type { Effect, EventAbout, Kind, ObjectRef, PeerMessage, PingTarget, WrittenObject } from "../core/effects.ts";
 
-/** Carries out effects. It rejects with what kept the effect from being carried out. */
+/** Applies effects. Rejects with the reason an effect could not be applied. */
 export interface Executor {
   execute(effect: Effect, signal: AbortSignal): Promise<void>;
 }
 
-/** A cache, as far as answers are handed to it. */
+/** The part of a cache that takes responses. */
 export interface AnsweredCache {
   observe(object: KubernetesObject): void;
   forget(key: string, uid: string): void;
 }
 
-/** A kind that effects reach. */
+/** A kind of object that effects write. */
 export interface KindRow {
   resource: Resource<KubernetesObject>;
-  /** The cache that keeps an object of the kind, if one does. */
+  /** Cache of an object of this kind, if there is one. */
   cache?: (namespace: string | undefined, name: string) => AnsweredCache | undefined;
-  /** Called when the deletion of an object has begun, in place of forgetting it: it is there for some time yet. */
+  /**
+   * Called when the deletion of an object has begun, instead of removing it from the cache: it still exists for a
+   * time.
+   */
   ending?: (object: ObjectRef) => void;
 }
 
 export interface ApiExecutorOptions {
-  /** Fenced: refuses to write when this operator doesn't hold the Lease. */
+  /** Fenced: refuses writes while this operator doesn't hold the Lease. */
   rest: RestClient;
-  /** Owner of the fields that are written. */
+  /** Field manager of the written fields. */
   fieldManager: string;
-  /** Name of the finalizer that effects add and remove. */
+  /** Finalizer that effects add and remove. */
   finalizer: string;
   kinds: Readonly<Record<Kind, KindRow>>;
   events: Pick<EventRecorder, "event">;
   /** Sends a ping and returns at once. */
   ping: (target: PingTarget) => void;
-  /** Sends a message to another operator; absent where there is none to be reached. */
+  /** Sends a message to another operator; absent if none can be reached. */
   send?: (message: PeerMessage, signal: AbortSignal) => Promise<void>;
 }
 
-/** The executor of an operator that leads. */
+/** The executor of a leading operator. */
 export class ApiExecutor implements Executor {
   readonly #options: ApiExecutorOptions;
 
@@ -113,7 +118,7 @@ export class ApiExecutor implements Executor {
     else this.#observe(kind, await written);
   }
 
-  /** Forced, because the whole status is Keystone's. */
+  /** Forced, because Keystone owns the whole status. */
   async #applyStatus({ status, of }: Extract<Effect, { status: object }>, signal: AbortSignal): Promise<void> {
     const { fieldManager } = this.#options;
     const object = { ...this.#headOf(of), status } as KubernetesObject;
@@ -129,13 +134,13 @@ export class ApiExecutor implements Executor {
       const object = { ...head, metadata: { ...metadata, finalizers: [finalizer] } };
       return this.#observe(kind, await api.apply(object, { fieldManager, force: true, signal }));
     }
-    // Not by apply, which would leave a finalizer that came with somebody else's copy of the object.
+    // Not by apply: that would leave a finalizer that somebody copied into the object.
     const { others, resourceVersion } = effect;
     const body = { metadata: { uid, resourceVersion, finalizers: others } };
     await api.patch(name, body, { type: "merge", fieldManager, signal });
   }
 
-  /** The UID makes each write fail rather than bring back an object that is gone, or touch another of the same name. */
+  /** Returns the head of a write. Its UID makes the write fail if the object was deleted or replaced. */
   #headOf({ kind, namespace, name, uid }: ObjectRef) {
     const { group, version } = this.#options.kinds[kind].resource;
     const metadata = { ...(namespace === undefined ? {} : { namespace }), name, uid };
@@ -155,7 +160,7 @@ export class ApiExecutor implements Executor {
     cache?.(namespace, name)?.forget(namespace === undefined ? name : `${namespace}/${name}`, uid);
   }
 
-  /** Asks the Eviction API (policy/v1). A PodDisruptionBudget that forbids it for now is no error: it is tried again. */
+  /** Evicts a pod (policy/v1). A PodDisruptionBudget that forbids it for now is no error: the eviction is retried. */
   async #evict(
     { evict: pod, graceSeconds }: Extract<Effect, { evict: ObjectRef }>,
     signal: AbortSignal,
@@ -178,15 +183,15 @@ export class ApiExecutor implements Executor {
         })));
       kinds.Pod.ending?.(pod);
     } catch (error) {
-      // 500: several budgets select the pod, which the API server can't judge.
+      // 500: several budgets select the pod, which the API server doesn't support.
       const budgets = isApiError(error, 500) && /PodDisruptionBudget/.test(error.message);
       if (!isApiError(error, 429) && !budgets) throw error;
     }
   }
 
   /**
-   * Ends a pod. A guest can make one as large as can be stored, so that there is no room in it for the mark that it is
-   * ending, which the API server writes even where there is no grace. Then what nobody needs any more makes room (ADR 0033).
+   * Ends a pod. A guest can make a pod so large that the deletion timestamp, which the API server writes even without
+   * a grace period, doesn't fit. Then data that nobody needs any more is removed from it first (ADR 0033).
    */
   async #withRoom({ namespace, name, uid }: ObjectRef, signal: AbortSignal, end: () => Promise<void>): Promise<void> {
     const { rest, fieldManager } = this.#options;
@@ -209,7 +214,10 @@ export class ApiExecutor implements Executor {
     }
   }
 
-  /** Each by itself: one that can't be deleted, as since it is as large as can be stored, keeps no other. */
+  /**
+   * Deletes each object separately: one that can't be deleted (for example because of its size) doesn't hold up the
+   * others.
+   */
   async #deleteAll({ kind, namespace }: { kind: Kind; namespace: string }, signal: AbortSignal): Promise<void> {
     const api = this.#api(kind, namespace);
     const failures: unknown[] = [];
@@ -227,14 +235,16 @@ export class ApiExecutor implements Executor {
 
   async #send(message: PeerMessage, signal: AbortSignal): Promise<void> {
     const { send } = this.#options;
-    if (!send) throw new Error(`Nothing can be sent to ${message.realm}: this operator has no way to its peers.`);
+    if (!send) {
+      throw new Error(`Can't send a message to ${message.realm}: this operator has no connection to its peers.`);
+    }
     await send(message, signal);
   }
 }
 
 /**
- * An object that somebody else has deleted already is deleted. A 409 doesn't say that: the UID may be another's, which the
- * watch tells before the next try, but somebody may as well have refused the deletion.
+ * Ignores that the object is deleted already. A 409 alone doesn't prove that: the UID may have changed, which the
+ * watch reports before the next retry, or somebody refused the deletion.
  */
 async function unlessGone(write: Promise<unknown>): Promise<void> {
   try {
@@ -244,9 +254,12 @@ async function unlessGone(write: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Of an object that is there the API server says another 409. */
+/**
+ * True if the 409 says that the object doesn't exist. The API server's 409 for an existing object has another
+ * message.
+ */
 const isOfNone = (error: unknown): boolean =>
   isApiError(error, 409) && /no existing object was found/.test(error.message);
 
-/** True where the object would be larger than etcd stores. The API server has no code of its own for that. */
+/** True if the object is larger than etcd's limit. The API server has no separate code for that. */
 const isTooLarge = (error: unknown): boolean => isApiError(error) && /request is too large/.test(error.message);

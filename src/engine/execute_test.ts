@@ -7,7 +7,7 @@ const grants = { group: "keystone.io", version: "v1alpha1", kind: "Grant", plura
 const realms = { ...grants, kind: "Realm", plural: "realms" };
 const of = { kind: "Grant", name: "one", uid: "u1" } as const;
 
-/** An executor of which all is noted: requests, answers that its cache was handed, events and pings. */
+/** An executor that records everything: requests, responses handed to its cache, events and pings. */
 function begun(refusal?: ApiError) {
   const requests: { method: string; path: string; query: string; body: unknown }[] = [];
   const observed: unknown[] = [];
@@ -40,7 +40,7 @@ const event = { type: "Normal", reason: "Enforced", action: "Enforce", note: "It
 const about = { apiVersion: "keystone.io/v1alpha1", ...of };
 const apiVersion = "keystone.io/v1alpha1";
 
-Deno.test("execute: a status is applied to the very object, its answer goes into the cache, and its events follow", async () => {
+Deno.test("execute: status is applied: by UID, response goes into the cache, events follow", async () => {
   const { requests, observed, events, execute } = begun();
   await execute({ status: { phase: "Active" }, of, events: [{ event, about }] });
   assert.deepEqual(requests, [{
@@ -52,14 +52,14 @@ Deno.test("execute: a status is applied to the very object, its answer goes into
   assert.deepEqual([observed, events], [[{ name: "answer" }], ["Enforced"]]);
 });
 
-Deno.test("execute: a write that fails reports nothing", async () => {
+Deno.test("execute: write fails: records no events", async () => {
   const refusal = new ApiError("no", { code: 403, reason: "Forbidden", method: "PATCH", path: "" });
   const { observed, events, execute } = begun(refusal);
   await assert.rejects(execute({ status: {}, of, events: [{ event, about }] }), ApiError);
   assert.deepEqual([observed, events], [[], []]);
 });
 
-Deno.test("execute: the finalizer comes by an apply, and goes by a patch of the version that was seen", async () => {
+Deno.test("execute: finalizer: added by apply, removed by a patch of the observed version", async () => {
   const { requests, observed, execute } = begun();
   await execute({ finalizer: "add", of });
   assert.deepEqual(requests[0]!.body, {
@@ -69,10 +69,10 @@ Deno.test("execute: the finalizer comes by an apply, and goes by a patch of the 
   });
   await execute({ finalizer: "remove", of, others: ["another's"], resourceVersion: "7" });
   assert.deepEqual(requests[1]!.body, { metadata: { uid: "u1", resourceVersion: "7", finalizers: ["another's"] } });
-  assert.equal(observed.length, 1, "one that goes isn't put back into the cache");
+  assert.equal(observed.length, 1, "an object without its finalizer isn't put back into the cache");
 });
 
-Deno.test("execute: an apply that isn't forced lets others win", async () => {
+Deno.test("execute: apply isn't forced: other field managers win", async () => {
   const { requests, execute } = begun();
   const metadata = { name: "one", annotations: { a: "b" } };
   await execute({ apply: { apiVersion, kind: "Realm", metadata }, uid: "u1", unforced: true });
@@ -80,13 +80,13 @@ Deno.test("execute: an apply that isn't forced lets others win", async () => {
   assert.deepEqual((requests[0]!.body as KubernetesObject).metadata, { ...metadata, uid: "u1" });
 });
 
-Deno.test("execute: events and pings are effects of their own; without peers nothing is sent", async () => {
+Deno.test("execute: events and pings: separate effects; without peers nothing is sent", async () => {
   const { requests, events, pings, execute } = begun();
   await execute({ event, about });
   await execute({ ping: { realm: "bob-home", stableID: "n1", address: "100.64.0.2" } });
   assert.deepEqual([events, pings, requests], [["Enforced"], ["bob-home"], []]);
   await assert.rejects(
     execute({ send: { realm: "bob-home", body: {} } }),
-    /^Error: Nothing can be sent to bob-home: this operator has no way to its peers\.$/,
+    /^Error: Can't send a message to bob-home: this operator has no connection to its peers\.$/,
   );
 });

@@ -1,4 +1,6 @@
-/** A loop: a declaration of what it looks at, by which keys, and what it plans; all else is the same for all loops. */
+/**
+ * A loop: a declaration of its keys, its observation and its plan. The engine does the rest in the same way for all.
+ */
 import type { Next } from "../../lib/controller/mod.ts";
 import { type Effect, endsPod, type Plan } from "../core/effects.ts";
 import { Faults, faultText } from "../core/faults.ts";
@@ -6,90 +8,96 @@ import type { Executor } from "./execute.ts";
 import { isGone } from "./gone.ts";
 import type { KeyQueue, Trigger } from "./triggers.ts";
 
-/** Context that every loop needs, whatever else its own has. */
+/** The part of a context that every loop needs. */
 export interface EngineContext {
   executor: Executor;
-  /** By how much the API server's clock is ahead, in milliseconds; 0 while the two agree. */
+  /** Milliseconds by which the API server's clock is ahead; 0 while the clocks agree. */
   skewMs: () => number;
 }
 
-/** An effect that could not be carried out. */
+/** An effect that could not be applied. */
 export interface FailedEffect {
   effect: Effect;
   error: unknown;
 }
 
-/** A look at one key: what was seen, planned and carried out. */
+/** One reconcile of a key: the observation, the plan and its failed effects. */
 export interface ApplyOutcome<W, P> {
   world: W;
   plan: P;
   failed: readonly FailedEffect[];
-  /** Collects what confirming throws at: nothing of it holds up what closes. */
+  /** Collects errors thrown while confirming: they don't hold up effects that close. */
   faults: Faults;
 }
 
-/** Additions of `confirm` to the end of a look. */
+/** Additions of `confirm` to the result of a reconcile. */
 export interface Confirmed {
-  /** Epoch milliseconds at which the key is due again, beside the plan's own. */
+  /** Epoch milliseconds at which the key is due again, in addition to the plan's own instant. */
   wakeAt?: number | undefined;
-  /** An error of the key, if there is no other. */
+  /** Error of the key, used if there is no other. */
   error?: unknown;
 }
 
-/** All there is to a loop. */
+/** The declaration of a loop. */
 export interface LoopDeclaration<C extends EngineContext, W, P extends Plan> {
-  /** Names it in metrics, traces and logs. */
+  /** Name in metrics, traces and logs. */
   name: string;
-  /** The object that a key names, in logs. */
+  /** Kind of object that a key names, in logs. */
   keyName: string;
-  /** Keys that are reconciled at the same time. */
+  /** Maximum number of keys that are reconciled at the same time. */
   concurrency: number;
-  /** All keys, for when the Lease is taken. */
+  /** All keys, entered when the Lease is taken. */
   keys: (context: C) => Iterable<string>;
   triggers: readonly Trigger<C>[];
-  /** Reads all that the plan is made from; undefined: there is nothing of this key. */
+  /** Reads everything the plan depends on; undefined: there is nothing for this key. */
   observe: (context: C, key: string) => W | undefined;
   plan: (world: W) => P;
-  /** Lists what the plan asks for and isn't watched; undefined: it asks for no more. The answer becomes part of the world. */
+  /**
+   * Lists objects that the plan asks for but that aren't watched. The result is merged into the world. Undefined: the
+   * plan asks for nothing more.
+   */
   find?: (context: C, world: W, plan: P, signal: AbortSignal) => Promise<Partial<W>> | undefined;
-  /** Forgets what is remembered of a key of which there is nothing to observe. */
+  /** Forgets everything remembered for a key that has nothing to observe any more. */
   forget?: (context: C, key: string) => void;
-  /** Notes, before any effect, what is about to be enforced. When it throws, nothing opens. */
+  /** Records, before any effect, the state that is about to be enforced. If it throws, nothing opens. */
   reserve?: (context: C, world: W, plan: P) => void;
-  /** Notes, after the effects, what is enforced. Called whatever has failed. */
+  /** Records, after the effects, the enforced state. Called whatever has failed. */
   confirm?: (context: C, outcome: ApplyOutcome<W, P>) => Confirmed | void;
-  /** Observes and plans again after effects, so that it confirms what is there then. */
+  /** Observes and plans again after the effects, so that `confirm` sees their result. */
   replans?: true;
-  /** Tells of effects that what opens relies on: where one of them fails nothing opens. Default: all. */
+  /** True for effects that opening depends on: if one of them fails, nothing opens. Default: all effects. */
   isFoundation?: (effect: Effect) => boolean;
-  /** Instants of its plans are ends: they go before all else of the loop, and while one is due nothing opens. */
+  /** Its plans' instants are ends of grants: they go before all other keys, and nothing opens while one is due. */
   endsAtInstants?: true;
-  /** Its plans wait while the clocks disagree, so that it looks again soon: nothing reports that they agree. */
+  /**
+   * Its plans wait while the clocks disagree. Reconciles again soon, because nothing reports that the clocks agree
+   * again.
+   */
   waitsForClock?: true;
 }
 
-/** Means by which one key is reconciled. */
+/** Everything needed to reconcile one key. */
 export interface LoopRun<C> {
   context: C;
   queue: KeyQueue;
   signal: AbortSignal;
 }
 
-/** A loop that can be run, over a context of type C. */
+/** A runnable loop over a context of type C. */
 export interface Loop<C> {
   readonly name: string;
   readonly keyName: string;
   readonly concurrency: number;
   readonly keys: (context: C) => Iterable<string>;
   readonly triggers: readonly Trigger<C>[];
-  /** Brings one key to where its plan wants it, from whatever it finds. Rejects with what kept it from that. */
+  /** Makes one key match its plan, whatever its state. Rejects with the error that prevented it. */
   readonly reconcile: (key: string, run: LoopRun<C>) => Promise<Next>;
 }
 
-/** Between two looks while the clocks disagree. */
+/** Interval between reconciles while the clocks disagree. */
 const skewLookMs = 5000;
 
-/** Makes a loop of its declaration. */
+/** Makes a loop from its declaration. */
 export function defineLoop<C extends EngineContext, W, P extends Plan>(
   declaration: LoopDeclaration<C, W, P>,
 ): Loop<C> {
@@ -108,8 +116,8 @@ async function reconcileOnce<C extends EngineContext, W, P extends Plan>(
   run: LoopRun<C>,
 ): Promise<Next> {
   const { context, queue, signal } = run;
-  // Without a moment in between when there is nothing to list or write: what wakes the key in that moment would not have
-  // been looked at.
+  // Synchronous if nothing is listed or written: a key that was triggered during an await would not have been
+  // observed.
   let seen = planned(loop, context, key);
   let asked = seen && loop.find?.(context, seen.world, seen.plan, signal);
   if (asked) seen = await lookedUp(loop, key, asked, run);
@@ -117,10 +125,10 @@ async function reconcileOnce<C extends EngineContext, W, P extends Plan>(
     loop.forget?.(context, key);
     return {};
   }
-  // What only reports must not keep anything from being closed.
+  // Reporting must not prevent anything from being closed.
   const faults = new Faults();
   const { world, plan } = seen;
-  const mayOpen = !loop.reserve || faults.attempt("what is about to be enforced", () => {
+  const mayOpen = !loop.reserve || faults.attempt("the state to enforce", () => {
     loop.reserve!(context, world, plan);
     return true;
   }, false);
@@ -129,7 +137,7 @@ async function reconcileOnce<C extends EngineContext, W, P extends Plan>(
     queue.add(key);
     return {};
   }
-  // Also after a failure: what stands and what doesn't is reported as it is.
+  // Also after a failure, so that the actual state is reported.
   if (loop.replans && plan.stages.length > 0) {
     seen = planned(loop, context, key);
     asked = seen && loop.find?.(context, seen.world, seen.plan, signal);
@@ -138,7 +146,7 @@ async function reconcileOnce<C extends EngineContext, W, P extends Plan>(
   }
   const outcome = { ...seen, failed, faults };
   const confirmed = loop.confirm &&
-    faults.attempt("what is enforced", () => loop.confirm!(context, outcome), undefined);
+    faults.attempt("the enforced state", () => loop.confirm!(context, outcome), undefined);
   const { wakeAt = Infinity } = seen.plan;
   const dueAt = Math.min(wakeAt, confirmed?.wakeAt ?? Infinity);
   const due = dueAt === Infinity ? {} : { wakeAt: dueAt };
@@ -146,7 +154,7 @@ async function reconcileOnce<C extends EngineContext, W, P extends Plan>(
   const [fault] = [...seen.plan.faults ?? [], ...faults.all];
   const error = failed[0]?.error ?? (fault && new Error(faultText(fault), { cause: fault.error })) ?? confirmed?.error;
   if (error !== undefined) {
-    // A failure must not cost an instant.
+    // A failure must not lose an instant.
     if (due.wakeAt !== undefined) queue.addAt(key, due.wakeAt, urgent);
     throw error;
   }
@@ -175,7 +183,7 @@ function planned<C extends EngineContext, W, P extends Plan>(
   return { world, plan: plan(world) };
 }
 
-/** Plans again with what was listed; what has changed meanwhile may have the plan ask for more. */
+/** Lists and plans until the plan asks for nothing more; changes in the meantime can make it ask again. */
 async function lookedUp<C extends EngineContext, W, P extends Plan>(
   loop: LoopDeclaration<C, W, P>,
   key: string,
@@ -194,15 +202,15 @@ async function lookedUp<C extends EngineContext, W, P extends Plan>(
 
 interface Carried {
   failed: readonly FailedEffect[];
-  /** Ends of other keys are due: what only opens, tidies up or reports comes after all that closes. */
+  /** True if ends of other keys are due: their closing goes before this key's opening, cleanup and reports. */
   isPutOff: boolean;
 }
 
 const nothingToDo: Carried = { failed: [], isPutOff: false };
 
 /**
- * Carries out a plan, stage by stage. An effect that fails holds up no other that closes, and nothing opens or reports
- * where one failed that this relies on.
+ * Applies a plan stage by stage. A failed effect holds up no effect that closes; nothing opens or reports after a
+ * failed effect that it depends on.
  */
 async function carryOut<C extends EngineContext>(
   { isFoundation = () => true, endsAtInstants }: Pick<
@@ -225,13 +233,13 @@ async function carryOut<C extends EngineContext>(
   return { failed, isPutOff: endsAtInstants === true && failed.length === 0 && closes && queue.hasUrgent };
 }
 
-/** Waits for all, so that no effect is left under way; returns what failed. */
+/** Applies all effects of a stage, waits for all of them and returns the failed ones. */
 async function failures(
   { executor, skewMs }: EngineContext,
   stage: readonly Effect[],
   signal: AbortSignal,
 ): Promise<FailedEffect[]> {
-  // Not while the clocks disagree, also if they agreed when it was planned.
+  // Pods aren't ended while the clocks disagree, even if the clocks agreed when it was planned.
   const effects = skewMs() === 0 ? stage : stage.filter((effect) => !endsPod(effect));
   const results = await Promise.allSettled(effects.map((effect) => executor.execute(effect, signal)));
   return results.flatMap((result, index) =>

@@ -16,7 +16,7 @@ const nameOf = (effect: Effect): string =>
 
 type Declaration = LoopDeclaration<EngineContext, Plan, Plan>;
 
-/** A loop whose world is its plan, over an executor that refuses effects by name. */
+/** A loop whose world is its plan, with an executor that refuses effects by name. */
 function begun(stages: EffectStage[], more: Partial<Plan & Declaration> = {}, refused: readonly string[] = []) {
   const { wakeAt, faults, ...hooks } = more;
   const plan: Plan = { stages, ...(wakeAt ? { wakeAt } : {}), ...(faults ? { faults } : {}) };
@@ -51,21 +51,21 @@ const close = (...effects: Effect[]): EffectStage => ({ kind: "close", effects }
 const open = (...effects: Effect[]): EffectStage => ({ kind: "open", effects });
 const report = (...effects: Effect[]): EffectStage => ({ kind: "report", effects });
 
-Deno.test("loop: an effect that fails holds up none that closes; nothing opens or reports after it", async () => {
+Deno.test("loop: effect fails: all other closing effects are applied, nothing opens or reports", async () => {
   const stages = [close(ends("a"), ends("b")), close(ends("c")), open(patches("d")), report(patches("e"))];
   const { reconcile, done } = begun(stages, {}, ["a"]);
   await assert.rejects(reconcile(), /no a/);
   assert.deepEqual(done, ["b", "c"]);
 });
 
-Deno.test("loop: what is no foundation holds up nothing that opens", async () => {
+Deno.test("loop: effect that is no foundation fails: opening continues", async () => {
   const stages = [close(ends("a")), open(patches("b"))];
   const { reconcile, done } = begun(stages, { isFoundation: (effect) => nameOf(effect) !== "a" }, ["a"]);
   await assert.rejects(reconcile(), /no a/);
   assert.deepEqual(done, ["b"]);
 });
 
-Deno.test("loop: a failure and a fault cost no instant", async () => {
+Deno.test("loop: failure or fault: the plan's instant is kept", async () => {
   const fault = { part: "this part", error: new Error("out of order") };
   for (
     const [more, refused, message] of [
@@ -81,16 +81,16 @@ Deno.test("loop: a failure and a fault cost no instant", async () => {
   }
 });
 
-Deno.test("loop: where reserving throws all that closes is done, nothing opens, and it is an error of the key", async () => {
+Deno.test("loop: reserve throws: closing effects are applied, nothing opens, the key has an error", async () => {
   const reserve = () => {
     throw new Error("out of order");
   };
   const { reconcile, done } = begun([close(ends("a")), open(patches("b"))], { reserve });
-  await assert.rejects(reconcile(), /Planning what is about to be enforced failed: out of order/);
+  await assert.rejects(reconcile(), /Planning the state to enforce failed: out of order/);
   assert.deepEqual(done, ["a"]);
 });
 
-Deno.test("loop: confirming is told what failed, and names an instant and an error of its own", async () => {
+Deno.test("loop: confirm: receives the failed effects, may add an instant and an error", async () => {
   const failed: string[] = [];
   const { reconcile } = begun([close(ends("a"), ends("b"))], {
     confirm: (_, outcome) => void failed.push(...outcome.failed.map(({ effect }) => nameOf(effect))),
@@ -102,7 +102,7 @@ Deno.test("loop: confirming is told what failed, and names an instant and an err
   await assert.rejects(begun([], { confirm: () => ({ error: new Error("not listed") }) }).reconcile(), /not listed/);
 });
 
-Deno.test("loop: what was listed becomes part of the world, until the plan asks for no more", async () => {
+Deno.test("loop: plan asks for lists: results are merged into the world until it asks for no more", async () => {
   let lists = 0;
   const lookUp: Declaration["find"] = (_, world) =>
     (world.wakeAt ?? 0) < now + 2 ? Promise.resolve({ wakeAt: now + ++lists }) : undefined;
@@ -110,21 +110,21 @@ Deno.test("loop: what was listed becomes part of the world, until the plan asks 
   assert.equal(lists, 2);
 });
 
-Deno.test("loop: of a key of which there is nothing to observe what is remembered is forgotten", async () => {
+Deno.test("loop: key has nothing to observe: everything remembered for it is forgotten", async () => {
   const forgotten: string[] = [];
   const { reconcile } = begun([], { observe: () => undefined, forget: (_, key) => void forgotten.push(key) });
   assert.deepEqual(await reconcile(), {});
   assert.deepEqual(forgotten, ["key"]);
 });
 
-Deno.test("loop: while the clocks disagree no pod is ended, and it looks again soon", async () => {
+Deno.test("loop: clocks disagree: no pod is ended, and the key is reconciled again soon", async () => {
   const { reconcile, context, done } = begun([close(ends("a"), patches("b"))], { waitsForClock: true });
   context.skewMs = () => 60_000;
   assert.deepEqual(await reconcile(), { afterMs: 5000 });
   assert.deepEqual(done, ["b"]);
 });
 
-Deno.test("loop: an object of the key's name that is gone is no error", async () => {
+Deno.test("loop: object of the key's name is deleted: no error", async () => {
   const { reconcile, context } = begun([report(patches("a"))]);
   const details = { group: "keystone.io", name: "key" };
   context.executor.execute = () =>

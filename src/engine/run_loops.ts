@@ -1,25 +1,25 @@
-/** Runs loops: connects their triggers, and reconciles their keys while an operator leads. */
+/** Runs loops: connects their triggers, and reconciles their keys while the operator leads. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import { type ReconcileFailure, type ReconcileRecord, runController, WorkQueue } from "../../lib/controller/mod.ts";
 import type { Loop } from "./loop.ts";
 import { traced } from "./traced.ts";
 import type { KeyQueue } from "./triggers.ts";
 
-/** The queues of loops, by their names. */
+/** Queues by their loops' names. */
 export type Queues = Readonly<Record<string, WorkQueue>>;
 
 /** Makes a queue for each loop. */
 export const createQueues = (loops: readonly Loop<never>[], clock: Clock): Queues =>
   Object.fromEntries(loops.map(({ name }) => [name, new WorkQueue({ clock })]));
 
-/** Connects the triggers of each loop with its queue: from then on each change wakes just those keys that it concerns. */
+/** Connects each loop's triggers with its queue: from then on each change triggers only the keys that it concerns. */
 export function connect<C>(loops: readonly Loop<C>[], context: C, queueOf: (name: string) => KeyQueue): void {
   for (const { name, triggers } of loops) {
     for (const trigger of triggers) trigger(context, queueOf(name));
   }
 }
 
-/** Enters all keys, because what was under way when the Lease was lost is in no queue any more. */
+/** Enters all keys, because keys that were under way when the Lease was lost are in no queue. */
 export function enterAll<C>(loops: readonly Loop<C>[], context: C, queueOf: (name: string) => KeyQueue): void {
   for (const { name, keys } of loops) {
     const queue = queueOf(name);
@@ -27,7 +27,7 @@ export function enterAll<C>(loops: readonly Loop<C>[], context: C, queueOf: (nam
   }
 }
 
-/** Told how the loops fare. */
+/** Callbacks and environment of running loops. */
 export interface LoopsOptions {
   onError: (failure: ReconcileFailure & { keyName: string }) => void;
   onReconcile: (record: ReconcileRecord) => void;

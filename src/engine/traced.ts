@@ -1,9 +1,9 @@
-/** Spans of OpenTelemetry: nothing but a call unless Deno was told to trace (OTEL_DENO=true). */
+/** OpenTelemetry spans; without OTEL_DENO=true they are plain calls. */
 import { SpanStatusCode, trace } from "@opentelemetry/api";
 
 const tracer = trace.getTracer("keystone-operator");
 
-/** Runs `work` in a span; requests to the API server become its children by themselves. */
+/** Runs `work` in a span; its requests to the API server become child spans automatically. */
 export function traced<T>(name: string, attributes: Record<string, string>, work: () => Promise<T>): Promise<T> {
   const keyed = Object.fromEntries(Object.entries(attributes).map(([key, value]) => [`keystone.${key}`, value]));
   return tracer.startActiveSpan(name, { attributes: keyed }, async (span) => {

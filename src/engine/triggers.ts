@@ -1,4 +1,4 @@
-/** Triggers: each declares, beside its loop, which keys a change concerns. */
+/** Triggers: declared beside a loop, they map changes to the keys that they concern. */
 import type { WorkQueue } from "../../lib/controller/mod.ts";
 
 /** Something that reports changes, such as a cache. */
@@ -6,7 +6,7 @@ export interface ChangeSource<T> {
   subscribe(listener: (change: T) => void): void;
 }
 
-/** A source of what isn't in a cache. Listeners are called synchronously, in the order of their subscriptions. */
+/** A source for changes outside the caches. Listeners are called synchronously, in the order of subscription. */
 export class Feed<T> implements ChangeSource<T> {
   readonly #listeners: ((change: T) => void)[] = [];
 
@@ -19,24 +19,24 @@ export class Feed<T> implements ChangeSource<T> {
   }
 }
 
-/** A key that is due, at once or later. */
+/** A key that is due, immediately or later. */
 export type KeyRequest = string | {
   key: string;
-  /** Milliseconds from now, by the monotonic clock: to gather what is likely to follow. */
+  /** Delay in milliseconds (monotonic), so that changes that are likely to follow are handled together. */
   afterMs?: number;
-  /** Instant, in epoch milliseconds. */
+  /** Due time, in epoch milliseconds. */
   at?: number;
-  /** Goes before keys of which nothing is done yet. */
+  /** Goes before keys that nothing has been done for yet. */
   begun?: boolean;
 };
 
-/** Queue of a loop's keys, as far as the loop and its triggers see it. */
+/** The queue of a loop, as the loop and its triggers see it. */
 export type KeyQueue = Pick<WorkQueue, "add" | "addAt" | "retry" | "looked" | "hasUrgent">;
 
 /** A declared trigger. */
 export type Trigger<C> = (context: C, queue: KeyQueue) => void;
 
-/** Wakes the keys that `concerned` says for each change of a source. */
+/** Makes a trigger that enters the keys that `concerned` returns for each change of a source. */
 export const onChange = <C, T>(
   sourceOf: (context: C) => ChangeSource<T>,
   concerned: (change: T, context: C) => Iterable<KeyRequest>,

@@ -1,4 +1,4 @@
-/** What the front has observed, as answers to reviews need it. */
+/** Builds the world of admission reviews from the front's caches. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import type { ClusterWatch } from "../controllers/cluster_watch.ts";
@@ -47,11 +47,14 @@ export function admissionWorld({ stores, cluster, settings, realm, clock }: Admi
   };
 }
 
-/** The front can't ask the tailnet which realm this cluster is; the operator has, and writes it into the Realm's status. */
+/**
+ * Finds this cluster's realm. The front has no access to the tailnet; the operator has and writes it to the Realm's
+ * status.
+ */
 function localFrom({ realms }: Pick<Stores, "realms">, configured: string | undefined): LocalRealm {
   if (configured !== undefined) return { kind: "known", name: configured };
   const [own, another] = realms.list().filter(({ status }) => status.local === true);
   return own && !another
     ? { kind: "known", name: own.name }
-    : { kind: "unknown", message: "no Realm's status says that it is this cluster" };
+    : { kind: "unknown", message: "no Realm's status says that it is this cluster's" };
 }

@@ -1,6 +1,6 @@
 /**
- * HTTPS for strangers: the number of connections, what is kept of them, and the time that each step may take are bounded,
- * whatever is sent. The certificate can be changed while requests are under way.
+ * HTTPS server for strangers: connections, memory and the time of each step are bounded, whatever clients send. The
+ * certificate can be changed while requests are under way.
  */
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { AddressInfo, Socket } from "node:net";
@@ -21,32 +21,37 @@ export interface BoundedResponse {
   body: string;
 }
 
-/** Answers requests one at a time, so that one that takes long delays others by its own time only. */
+/** Answers requests one at a time, so that a slow request delays others only by its own duration. */
 export interface Handler {
-  /** Looks at a head before the body is read. Returns an answer to a request that isn't wanted. */
+  /** Checks a head before the body is read. Returns a response to refuse the request. */
   refuse(head: RequestHead): BoundedResponse | undefined;
   answer(body: Uint8Array, head: RequestHead): BoundedResponse;
-  /** Answers a request whose body is longer than {@linkcode Bounds.body}, by its beginning. */
+  /** Answers a request whose body is longer than {@linkcode Bounds.body}, from the beginning of the body. */
   tooLong(beginning: Uint8Array, head: RequestHead): BoundedResponse;
 }
 
 export interface Bounds {
   connections: number;
-  /** Bytes of a head. */
+  /** Maximum bytes of a head. */
   head: number;
-  /** Bytes of a body that is read as a whole. */
+  /** Maximum bytes of a body that is read as a whole. */
   body: number;
-  /** Bytes of a body of which the beginning is read; longer ones are refused. */
+  /** Maximum bytes of a body; if it is longer than `body`, only its beginning is read. */
   longestBody: number;
-  /** Bytes of all long bodies that are kept at one time. Those up to `shortBody` don't count: there is always room. */
+  /**
+   * Maximum bytes of all long bodies in memory. Bodies up to `shortBody` don't count: there is always room for them.
+   */
   kept: number;
   shortBody: number;
   requestsPerConnection: number;
   handshakeMs: number;
   headMs: number;
-  /** From a head's first byte to a body's last. */
+  /** Time from a head's first byte to the body's last. */
   requestMs: number;
-  /** Longer than the API server keeps an idle connection (90 s), so that it is never cut as a review comes. */
+  /**
+   * Longer than the API server keeps an idle connection (90 s), so that no connection is closed while a review
+   * arrives.
+   */
   idleMs: number;
 }
 
@@ -64,7 +69,7 @@ export const defaultBounds: Bounds = {
   idleMs: 120_000,
 };
 
-/** Why a client was turned away. */
+/** Reason to refuse a client. */
 export type RequestRefusal = "full" | "slow" | "memory" | "malformed";
 
 export interface BoundedServerOptions {
@@ -73,14 +78,14 @@ export interface BoundedServerOptions {
   port: number;
   handler: Handler;
   bounds?: Partial<Bounds>;
-  /** Told of each client that was turned away before its request reached the handler. */
+  /** Called for each client that is refused before its request reaches the handler. */
   onRefusal?: (why: RequestRefusal) => void;
 }
 
-/** Bytes of a long body that are read: what tells one review from another is at its beginning. */
+/** Bytes of a long body that are read: a review's uid is at its beginning. */
 const beginningBytes = 8 * 1024;
 const sweepMs = 100;
-/** How long an answer to an unread body is left standing for the client to read. */
+/** Time for a client to read the response to an unread body. */
 const lingerMs = 2000;
 
 type Phase = "handshake" | "idle" | "head" | "body" | "waiting" | "answering" | "leaving";
@@ -89,14 +94,14 @@ interface Connection extends OpenConnection {
   raw: Socket;
   socket: TLSSocket | undefined;
   phase: Phase;
-  /** On the clock of `performance.now`. */
+  /** Milliseconds on the clock of `performance.now`. */
   deadline: number;
-  /** When the request that is being read began. */
+  /** Start of the request that is being read. */
   requestAt: number;
   chunks: Uint8Array[];
   size: number;
   head: RequestHead | undefined;
-  /** Where the body begins in what was read. */
+  /** Offset of the body in the bytes that were read. */
   bodyAt: number;
   requests: number;
 }
@@ -110,10 +115,10 @@ export class BoundedServer implements AsyncDisposable {
   readonly #waiting = new Set<Connection>();
   #turn: ReturnType<typeof setImmediate> | undefined;
   readonly #sweep: ReturnType<typeof setInterval>;
-  /** Whether each answer asks for another connection. */
+  /** True once each response closes its connection. */
   #leaving = false;
   #closing = false;
-  /** Whether anybody has been answered. */
+  /** True once a request has been answered. */
   #used = false;
 
   private constructor(server: Server, { handler, bounds, onRefusal }: BoundedServerOptions) {
@@ -125,11 +130,11 @@ export class BoundedServer implements AsyncDisposable {
     server.on("connection", (raw: Socket) => this.#opened(raw));
     server.on("secureConnection", (socket: TLSSocket) => this.#secured(socket));
     server.on("tlsClientError", (_: Error, socket: Socket) => socket.destroy());
-    // What a client does is no error of the server's.
+    // A client's error is no error of the server.
     server.on("error", () => {});
   }
 
-  /** Listens; rejects when the port can't be opened. */
+  /** Listens; rejects if the port can't be opened. */
   static async listen(keys: ServingKeyPair, options: BoundedServerOptions): Promise<BoundedServer> {
     const server = createServer({ ...secureContext(keys), handshakeTimeout: defaultBounds.handshakeMs });
     await new Promise<void>((resolve, reject) => {
@@ -150,34 +155,34 @@ export class BoundedServer implements AsyncDisposable {
     return this.#connections.size;
   }
 
-  /** Bytes of requests that are kept. */
+  /** Bytes of requests in memory. */
   get kept(): number {
     return [...this.#connections.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** New connections get this certificate; those that are open go on. */
+  /** Sets the certificate of new connections; open connections continue. */
   use(keys: ServingKeyPair): void {
     this.#server.setSecureContext(secureContext(keys));
   }
 
   /**
-   * Goes on for so long, with new connections too, and closes each one with its next answer: a Service takes a moment to
-   * lead clients elsewhere, and a request must not meet a connection that is just being closed. Where nobody has been
-   * answered it doesn't wait. To be disposed of then.
+   * Keeps serving for `ms` milliseconds, including new connections, and closes each connection with its next
+   * response: a Service takes a moment to direct clients elsewhere, and no request should meet a closing connection.
+   * Returns at once if no request was ever answered. Dispose of the server afterwards.
    */
   async leave(ms: number): Promise<void> {
     this.#leaving = true;
     if (this.#used) await delay(ms);
   }
 
-  /** Answers what has been read, then closes. */
+  /** Answers requests that have been read, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const each of this.#connections.values()) {
       if (["handshake", "idle", "leaving"].includes(each.phase)) this.#cut(each);
     }
-    // Those that are left end by their deadlines.
+    // The remaining connections end by their deadlines.
     await closed;
     clearInterval(this.#sweep);
     clearImmediate(this.#turn);
@@ -218,7 +223,7 @@ export class BoundedServer implements AsyncDisposable {
     if (!connection || connection.phase !== "handshake") return void socket.destroy();
     connection.socket = socket;
     socket.on("close", () => this.#cut(connection));
-    // Who connects and says nothing has no more time than for a head.
+    // A client that connects and sends nothing has the time of a head.
     this.#enter(connection, "head", this.#bounds.headMs);
     connection.requestAt = connection.since;
     socket.on("data", (chunk: Uint8Array) => this.#received(connection, chunk));
@@ -243,11 +248,11 @@ export class BoundedServer implements AsyncDisposable {
       case "body":
         break;
       default:
-        // The API server waits for an answer before it asks again.
+        // The API server waits for a response before it sends the next request.
         this.#onRefusal("malformed");
         return this.#cut(connection);
     }
-    // A copy: the chunk may be a view of a buffer that others use.
+    // Copied, because the chunk may be a view of a shared buffer.
     connection.chunks.push(new Uint8Array(chunk));
     connection.size += chunk.length;
     try {
@@ -265,12 +270,14 @@ export class BoundedServer implements AsyncDisposable {
     const bytes = whole(connection);
     const end = endOfHead(bytes.subarray(0, longest));
     if (end < 0) {
-      if (bytes.length >= longest) throw new BadRequest(431, `A head may have at most ${longest} bytes.`);
+      if (bytes.length >= longest) {
+        throw new BadRequest(431, `The request head is too long: at most ${longest} bytes are allowed.`);
+      }
       return;
     }
     const head = parseHead(latin1(bytes.subarray(0, end)));
     if (head.length > this.#bounds.longestBody) {
-      throw new BadRequest(413, `A body may have at most ${this.#bounds.longestBody} bytes.`);
+      throw new BadRequest(413, `The body is too long: at most ${this.#bounds.longestBody} bytes are allowed.`);
     }
     const refusal = this.#handler.refuse(head);
     if (refusal) {
@@ -287,14 +294,14 @@ export class BoundedServer implements AsyncDisposable {
   #readBody(connection: Connection): void {
     const head = connection.head!;
     const arrived = connection.size - connection.bodyAt;
-    if (arrived > head.length) throw new BadRequest(400, "There is more than content-length said.");
+    if (arrived > head.length) throw new BadRequest(400, "The body is longer than content-length.");
     if (head.length > this.#bounds.body) {
       if (arrived < Math.min(head.length, beginningBytes)) return;
       return this.#leave(connection, this.#handler.tooLong(whole(connection).subarray(connection.bodyAt), head));
     }
     if (arrived === head.length) {
       connection.phase = "waiting";
-      // The answer comes in its turn; only then is its time measured.
+      // The request waits for its turn; the time of the response counts from then.
       connection.deadline = Infinity;
       this.#waiting.add(connection);
       this.#turn ??= setImmediate(() => this.#answerNext());
@@ -302,7 +309,7 @@ export class BoundedServer implements AsyncDisposable {
     this.#keepWithin(connection);
   }
 
-  /** What is too much to keep is let go of, the largest first. */
+  /** Drops the largest requests until the memory limit is met. */
   #keepWithin(last: Connection): void {
     const charge = ({ head, size }: Connection) => (head?.length ?? 0) > this.#bounds.shortBody ? size : 0;
     if (charge(last) === 0) return;
@@ -314,12 +321,12 @@ export class BoundedServer implements AsyncDisposable {
       kept -= charge(largest);
       this.#waiting.delete(largest);
       this.#onRefusal("memory");
-      this.#leave(largest, { status: 503, type: plain, body: "Too many long requests at a time.\n" });
+      this.#leave(largest, { status: 503, type: plain, body: "Too many long requests at the same time; try again.\n" });
       if (largest === last) return;
     }
   }
 
-  /** The shortest goes first: a good review is short, and one that isn't delays no other. */
+  /** Answers the shortest request first: valid reviews are short, and long ones must not delay them. */
   #answerNext(): void {
     this.#turn = undefined;
     let next: Connection | undefined;
@@ -348,11 +355,11 @@ export class BoundedServer implements AsyncDisposable {
     try {
       return this.#handler.answer(whole(connection).subarray(connection.bodyAt), head);
     } catch {
-      return { status: 500, type: plain, body: "The request could not be answered.\n" };
+      return { status: 500, type: plain, body: "Internal error; the request could not be answered.\n" };
     }
   }
 
-  /** Answers and closes. What the client still sends is thrown away, for long enough that it reads the answer. */
+  /** Responds and closes. Discards further input for a time, so that the client can read the response. */
   #leave(connection: Connection, answer: BoundedResponse): void {
     forget(connection);
     this.#enter(connection, "leaving", lingerMs);
@@ -373,7 +380,7 @@ export class BoundedServer implements AsyncDisposable {
     const key = keyOf(connection.raw) ?? "";
     if (this.#connections.get(key) === connection) this.#connections.delete(key);
     else {
-      // The socket forgets its address when it closes.
+      // The socket's address is unknown once it has closed.
       for (const [key, each] of this.#connections) if (each === connection) this.#connections.delete(key);
     }
     this.#waiting.delete(connection);
@@ -402,7 +409,7 @@ function forget(connection: Connection): void {
   connection.bodyAt = 0;
 }
 
-/** All that was read, in one piece. */
+/** Joins all bytes that were read. */
 function whole(connection: Connection): Uint8Array {
   if (connection.chunks.length !== 1) {
     const bytes = new Uint8Array(connection.size);

@@ -16,7 +16,7 @@ const handler: Handler = {
 interface Scene extends AsyncDisposable {
   server: BoundedServer;
   refusals: RequestRefusal[];
-  /** One good request on a connection of its own, from an address of this machine. */
+  /** Sends one valid request on a new connection, from an address of this machine. */
   good(from?: string, body?: string): Promise<string>;
   tls(from?: string): Promise<TLSSocket>;
   tcp(): Socket;
@@ -67,7 +67,7 @@ async function scene(bounds: Partial<Bounds> = {}, given: Handler = handler): Pr
 const request = (body: string | Uint8Array, length = body.length) =>
   `POST /admit?timeout=3s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`;
 
-/** The next answer: status and body; what was said before it closed, if it did. */
+/** Reads the next response: status and body, or the text that arrived before the connection closed. */
 const answerOn = (socket: Socket): Promise<string> =>
   new Promise((resolve) => {
     let text = "";
@@ -90,7 +90,7 @@ const closed = (socket: Socket): Promise<void> =>
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("requests on one connection: answered one after the other", options, async () => {
+Deno.test("bounded server: requests on one connection: answered one after the other", options, async () => {
   await using stage = await scene();
   const socket = await stage.tls();
   for (const body of ["{}", "x".repeat(300_000)]) {
@@ -103,7 +103,7 @@ Deno.test("requests on one connection: answered one after the other", options, a
 });
 
 Deno.test(
-  "it leaves: each client is answered and connects elsewhere, and new ones are answered for a while",
+  "bounded server: leaves: each connection is closed with its next response, new ones are answered for a while",
   options,
   async () => {
     await using stage = await scene();
@@ -121,19 +121,19 @@ Deno.test(
   },
 );
 
-Deno.test("it leaves at once where nobody has been answered", options, async () => {
+Deno.test("bounded server: leaves without having answered anybody: at once", options, async () => {
   await using stage = await scene();
   await stage.server.leave(1e9);
 });
 
 const refused: [string, string, RegExp][] = [
-  ["no HTTP", "hello\r\n\r\n", /^400/],
+  ["not HTTP", "hello\r\n\r\n", /^400/],
   ["another version", "POST /admit HTTP/2.0\r\nHost: x\r\n\r\n", /^400/],
   ["an absolute target", "POST https://x/admit HTTP/1.1\r\nHost: x\r\n\r\n", /^400/],
   ["no host", "POST /admit HTTP/1.1\r\n\r\n", /^400 The header host/],
   ["two lengths", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", /^400 .*twice/],
-  ["a length that is none", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", /^400/],
-  ["chunks", "POST /admit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", /^411/],
+  ["an invalid length", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", /^400/],
+  ["chunked encoding", "POST /admit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", /^411/],
   ["a folded header", "POST /admit HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", /^400/],
   ["a bare line feed", "POST /admit HTTP/1.1\nHost: x\n\n\r\n\r\n", /^400/],
   ["a space before the colon", "POST /admit HTTP/1.1\r\nHost : x\r\n\r\n", /^400/],
@@ -141,10 +141,10 @@ const refused: [string, string, RegExp][] = [
   ["a long head", `POST /admit HTTP/1.1\r\nHost: ${"x".repeat(20_000)}`, /^431/],
   ["another path", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", /^404/],
   ["15 TB", "POST /admit HTTP/1.1\r\nHost: x\r\nContent-Length: 15000000000000\r\n\r\n", /^413/],
-  ["more than was announced", request("{}", 1), /^400/],
+  ["more than content-length", request("{}", 1), /^400/],
 ];
 for (const [that, text, says] of refused) {
-  Deno.test(`${that}: refused, and the next client is answered`, options, async () => {
+  Deno.test(`bounded server: ${that}: refused, and the next client is answered`, options, async () => {
     await using stage = await scene();
     const socket = await stage.tls();
     const said = answerOn(socket);
@@ -155,14 +155,18 @@ for (const [that, text, says] of refused) {
   });
 }
 
-Deno.test("15 MB: answered by its beginning, and nothing of it is kept", options, async () => {
-  await using stage = await scene();
-  const body = "x".repeat(15_000_000);
-  assert.match(await stage.good("127.0.0.1", body), /^200 \d+ of 15000000$/);
-  assert.equal(stage.server.kept, 0);
-});
+Deno.test(
+  "bounded server: body of 15 MB: answered from its beginning, nothing is kept in memory",
+  options,
+  async () => {
+    await using stage = await scene();
+    const body = "x".repeat(15_000_000);
+    assert.match(await stage.good("127.0.0.1", body), /^200 \d+ of 15000000$/);
+    assert.equal(stage.server.kept, 0);
+  },
+);
 
-Deno.test("without TLS: closed", options, async () => {
+Deno.test("bounded server: no TLS: closed", options, async () => {
   await using stage = await scene();
   const socket = stage.tcp();
   socket.write("GET / HTTP/1.1\r\n\r\n");
@@ -191,7 +195,7 @@ function drip(socket: Socket, text: string) {
   socket.on("close", () => clearInterval(timer));
 }
 for (const [that, open] of slow) {
-  Deno.test(`${that}: closed when its time is over`, options, async () => {
+  Deno.test(`bounded server: ${that}: closed at its deadline`, options, async () => {
     await using stage = await scene({ handshakeMs: 300, headMs: 300, requestMs: 300 });
     const began = performance.now();
     const socket = await open(stage);
@@ -202,7 +206,7 @@ for (const [that, open] of slow) {
   });
 }
 
-Deno.test("a second request before the first answer: closed", options, async () => {
+Deno.test("bounded server: second request before the first response: closed", options, async () => {
   await using stage = await scene();
   const socket = await stage.tls();
   socket.write(request("{}"));
@@ -212,7 +216,7 @@ Deno.test("a second request before the first answer: closed", options, async () 
 });
 
 Deno.test(
-  "400 half-sent requests: never more than 64 connections, and good ones are answered at once",
+  "bounded server: 400 half-sent requests: at most 64 connections, and valid requests are answered at once",
   options,
   async () => {
     await using stage = await scene();
@@ -237,23 +241,27 @@ Deno.test(
   },
 );
 
-Deno.test("long bodies above what is kept: the largest goes, short ones are answered", options, async () => {
-  await using stage = await scene({ kept: 1_000_000 });
-  const big = await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      const socket = await stage.tls();
-      const said = answerOn(socket);
-      socket.write(request("x".repeat(400_000), 500_000));
-      return said;
-    }).map((each) => Promise.race([each, new Promise<string>((resolve) => setTimeout(() => resolve("open"), 500))])),
-  );
-  assert.ok(big.filter((said) => said.startsWith("503")).length >= 6, big.join());
-  assert.ok(stage.server.kept <= 1_000_000 + 100_000, `${stage.server.kept}`);
-  assert.equal(await stage.good(), "200 read 2");
-  assert.ok(stage.refusals.includes("memory"));
-});
+Deno.test(
+  "bounded server: long bodies exceed the memory limit: the largest is refused, short ones are answered",
+  options,
+  async () => {
+    await using stage = await scene({ kept: 1_000_000 });
+    const big = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const socket = await stage.tls();
+        const said = answerOn(socket);
+        socket.write(request("x".repeat(400_000), 500_000));
+        return said;
+      }).map((each) => Promise.race([each, new Promise<string>((resolve) => setTimeout(() => resolve("open"), 500))])),
+    );
+    assert.ok(big.filter((said) => said.startsWith("503")).length >= 6, big.join());
+    assert.ok(stage.server.kept <= 1_000_000 + 100_000, `${stage.server.kept}`);
+    assert.equal(await stage.good(), "200 read 2");
+    assert.ok(stage.refusals.includes("memory"));
+  },
+);
 
-Deno.test("short requests wait for one long one at most", options, async () => {
+Deno.test("bounded server: short and long requests: short ones wait for at most one long one", options, async () => {
   const order: number[] = [];
   await using stage = await scene({}, {
     ...handler,
@@ -268,11 +276,11 @@ Deno.test("short requests wait for one long one at most", options, async () => {
     ...Array.from({ length: 6 }, () => stage.good("127.0.0.2", "x".repeat(1_000_000))),
     ...Array.from({ length: 6 }, () => stage.good()),
   ]);
-  // One may be under way when the first of them comes, and one comes while it shakes hands.
+  // One may be under way when the first of them arrives, and another one arrives during its handshake.
   assert.ok(order.indexOf(2) <= 2, order.join());
 });
 
-Deno.test("a connection has its last request when it has had enough of them", options, async () => {
+Deno.test("bounded server: maximum requests per connection: closed after the last one", options, async () => {
   await using stage = await scene({ requestsPerConnection: 2 });
   const socket = await stage.tls();
   for (const _ of [1, 2]) {
@@ -283,7 +291,7 @@ Deno.test("a connection has its last request when it has had enough of them", op
   await closed(socket);
 });
 
-Deno.test("a handler that throws: 500, and the next client is answered", options, async () => {
+Deno.test("bounded server: handler throws: 500, and the next client is answered", options, async () => {
   let asked = 0;
   await using stage = await scene({}, {
     ...handler,

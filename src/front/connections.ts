@@ -1,21 +1,21 @@
-/** Decides which connection has to go when there is no room for another one. */
+/** Chooses the connection to close if there is no room for another one. */
 
-/** A connection, as far as the choice depends on it. */
+/** The fields of a connection that the choice depends on. */
 export interface OpenConnection {
   /** Address of the client. */
   source: string;
-  /** Whether a review has been answered on it. */
+  /** True if a review has been answered on it. */
   proven: boolean;
-  /** Whether a request on it is being read or answered. */
+  /** True while a request on it is being read or answered. */
   busy: boolean;
-  /** When its present phase began. */
+  /** Start of its current phase. */
   since: number;
 }
 
 /**
- * The connection to close for a new one. Those on which no review was ever answered go first: of the address that has
- * most of them, the oldest. So a stranger who holds connections open loses them to whoever comes next, and the API
- * server, which keeps its connections, loses none. Where all are proven, an idle one of the address with the most.
+ * Returns the connection to close for a new one. Connections without an answered review go first: of the address with
+ * most of them, the oldest. So a stranger who holds connections open loses them to the next client, and the API
+ * server keeps its own. If all have had an answer, an idle one of the address with the most is closed.
  */
 export function connectionToClose<T extends OpenConnection>(seats: Iterable<T>): T | undefined {
   const all = [...seats];

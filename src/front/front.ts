@@ -1,4 +1,4 @@
-/** The front: answers admission reviews by watches and an identity of its own. It writes nothing, anywhere. */
+/** The front: answers admission reviews from its own watches, with its own identity. It never writes. */
 import type { Clock } from "../../lib/clock/mod.ts";
 import { type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
@@ -21,7 +21,7 @@ interface FrontLog {
 
 export interface FrontOptions {
   handover: HandoverReader;
-  /** Where the webhook listens; without a hostname on all addresses. */
+  /** Address of the webhook; absent: all addresses. */
   hostname?: string;
   port: number;
   settings: Settings;
@@ -32,17 +32,17 @@ export interface FrontOptions {
   clock: Clock;
 }
 
-/** For kube-proxy to hear that the pod goes; well within the pod's terminationGracePeriodSeconds. */
+/** Time for kube-proxy to stop routing to this pod; well within its terminationGracePeriodSeconds. */
 const leaveMs = 3000;
 
 export class Front {
   readonly metrics: FrontMetrics;
   readonly #options: FrontOptions;
   #server: BoundedServer | undefined;
-  /** Keeps changes of what is served in their order. */
+  /** Serializes changes of the server. */
   #serving: Promise<void> = Promise.resolve();
   #synced = false;
-  /** Why it is closed, as it was last told. */
+  /** Last logged reason for being closed. */
   #said: string | undefined;
 
   constructor(options: FrontOptions) {
@@ -54,26 +54,29 @@ export class Front {
   }
 
   /**
-   * Whether it does what it can: while the operator has handed over no certificate, as before an upgrade's new leader has
-   * made one, there is nothing to wait for.
+   * Reports the readiness. A missing certificate doesn't count against it: before an upgrade's new leader has made
+   * one, there is nothing to wait for.
    */
   readonly ready = (): { ready: boolean; sentence: string } => {
     const { now } = this.#options.handover;
     if (this.#server) return { ready: true, sentence: "Ready: answering admission reviews." };
     if (!now?.serving) {
-      return { ready: true, sentence: "Ready: waiting until the operator hands over a certificate to serve with." };
+      return { ready: true, sentence: "Ready: waiting for the operator to hand over a certificate." };
     }
     const closed = this.#closed();
     if (closed !== undefined) return { ready: true, sentence: `Ready: the webhook is closed, because ${closed}.` };
     return {
       ready: false,
       sentence: now.token === undefined
-        ? "Not ready: the operator has handed over no token; its log says why."
-        : "Not ready: reading what the cluster holds.",
+        ? "Not ready: the operator has not handed over a token; see its log."
+        : "Not ready: reading the cluster's objects.",
     };
   };
 
-  /** Waits for a token, observes, and serves once all is known and there is a certificate, until the signal aborts. */
+  /**
+   * Waits for a token, starts watching, and serves once everything is read and there is a certificate. Ends with the
+   * signal.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { handover, userAgent, log } = this.#options;
     const reading = handover.run(signal, (error) => log.warn("{error}", { error: String(error) }));
@@ -91,7 +94,7 @@ export class Front {
     await this.#server?.[Symbol.asyncDispose]();
   }
 
-  /** Why the webhook may not be served where it would be. */
+  /** Returns the reason if the webhook may not be served at its address. */
   #closed(): string | undefined {
     const { handover, hostname } = this.#options;
     return isLoopback(hostname) ? handover.now?.loopbackClosed : undefined;
@@ -103,11 +106,11 @@ export class Front {
     const watching = {
       rest,
       clock,
-      // The operator says so on the object, and counts it.
+      // The operator records an event on the object and counts it.
       unreadable: new UnreadableObjects(
         clock,
         ({ kind, key, why }) =>
-          log.warn("{kind} {object} can't be read and is left out: {error}", { kind, object: key, error: why }),
+          log.warn("{kind} {object} can't be read and is ignored: {error}", { kind, object: key, error: why }),
       ),
       onError: (kind: string, error: unknown) =>
         log.warn("Can't watch {kind}: {error}", { kind, error: withRemedy(error) }),
@@ -124,7 +127,7 @@ export class Front {
     });
     try {
       await Promise.all([...reflectors.map((each) => each.synced(signal)), cluster.ready(clock, signal)]);
-      // Not before all is known: what it would refuse for want of knowledge might be right.
+      // Only now: with incomplete caches it might refuse valid objects.
       this.#synced = true;
       handover.subscribe(() => this.#serving = this.#serving.then(() => this.#serve(reviewer, signal)));
     } catch (error) {
@@ -159,7 +162,7 @@ export class Front {
       log.info("The admission webhook listens on port {port}.", { port: this.#server.port });
     } catch (error) {
       log.warn(
-        "The admission webhook can't be served on port {port}: {error}. Quota and policies hold without it.",
+        "The admission webhook can't be served on port {port}: {error}. Quotas and policies are enforced without it.",
         { port, error: error instanceof Error ? error.message : String(error) },
       );
     }

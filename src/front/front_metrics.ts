@@ -33,13 +33,13 @@ export class FrontMetrics {
     gauge("keystone_front_connections", "Connections to the admission webhook.", connections);
     this.#refusals = new Counter({
       name: "keystone_front_refusals_total",
-      help: "Clients that the admission webhook turned away unheard: full, slow, memory or malformed.",
+      help: "Clients that the admission webhook refused before judging a review: full, slow, memory or malformed.",
       labelNames: ["reason"],
       registers,
     });
     this.#reviews = new Histogram({
       name: "keystone_admission_review_duration_seconds",
-      help: "How long admission reviews took, by kind of the object and by verdict.",
+      help: "Duration of admission reviews, by kind of object and verdict.",
       labelNames: ["kind", "verdict"],
       buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 3],
       registers,
@@ -50,10 +50,10 @@ export class FrontMetrics {
   readonly refused = (reason: RequestRefusal): void => this.#refusals.inc({ reason });
 
   readonly reviewed = ({ kind, verdict, durationMs }: ReviewRecord): void =>
-    // A name that nobody knows would be a series for ever.
+    // Unknown kinds share a series, so that the number of series is bounded.
     this.#reviews.observe({ kind: reviewedKinds.has(kind) ? kind : "other", verdict }, durationMs / 1000);
 
-  /** In the text format of Prometheus. */
+  /** Returns the metrics in the Prometheus text format. */
   async text(): Promise<{ body: string; type: string }> {
     return { body: await this.registry.metrics(), type: this.registry.contentType };
   }

@@ -1,19 +1,19 @@
 /**
- * What an operator hands to the front beside it: one file in a folder that only these two share. It goes one way: the
- * operator writes, the front reads, so nothing that happens in the front reaches the operator.
+ * The handover from an operator to the front beside it: one file in a folder that only these two share. The operator
+ * writes and the front reads, so the front can't affect the operator.
  */
 import { z } from "zod";
 import type { ClientConfig } from "../../lib/kubernetes/mod.ts";
 import { systemNamespace } from "../core/names.ts";
 
 export interface Handover {
-  /** The API server, as the operator reaches it. */
+  /** Connection parameters of the API server, as the operator uses them. */
   api: { server: string; caCerts?: string | undefined; proxyUrl?: string | undefined };
-  /** Token of the account keystone-front, good for minutes; absent while there is none. */
+  /** Token of the account keystone-front, valid for minutes; absent while there is none. */
   token?: string | undefined;
-  /** What the webhook is served with; absent while there is none. */
+  /** Certificate of the webhook; absent while there is none. */
   serving?: { certificate: string; key: string } | undefined;
-  /** Why nothing may be served on the loopback of this machine, a sentence; absent where it may. */
+  /** Reason why nothing may be served on this machine's loopback; absent if it may. */
   loopbackClosed?: string | undefined;
 }
 
@@ -26,12 +26,12 @@ const handover = z.object({
 
 export const handoverFile = (folder: string): string => `${folder}/handover.json`;
 
-/** Takes what changes; the rest stays as it is. */
+/** Takes changes; other fields stay unchanged. */
 export interface HandoverSink {
   put(change: Partial<Omit<Handover, "api">>): Promise<void>;
 }
 
-/** The operator's side. What an operator before this one has handed over stands until this one hands over the same. */
+/** The operator's side. Token and certificate from an earlier operator stay valid until this one replaces them. */
 export class HandoverWriter implements HandoverSink {
   readonly #folder: string;
   readonly #path: string;
@@ -47,11 +47,11 @@ export class HandoverWriter implements HandoverSink {
     };
   }
 
-  /** Replaces the file in one step; a reader sees the old one or the new one. */
+  /** Replaces the file atomically: a reader sees the old or the new version. */
   put(change: Partial<Omit<Handover, "api">>): Promise<void> {
     this.#handover = { ...this.#handover, ...change };
     return this.#written = this.#written.catch(() => {}).then(async () => {
-      // A front that serves already must not stop because its operator begins anew.
+      // A serving front must not stop because its operator restarts.
       const handover = { ...await (this.#earlier ??= earlierIn(this.#folder)), ...this.#handover };
       const next = `${this.#path}.next`;
       await Deno.writeTextFile(next, JSON.stringify(handover), { mode: 0o600 });
@@ -60,28 +60,28 @@ export class HandoverWriter implements HandoverSink {
   }
 }
 
-/** What was handed over before; nothing of a file that can't be read. */
+/** Reads token and certificate of an earlier handover; nothing if the file can't be read. */
 async function earlierIn(folder: string): Promise<Pick<Handover, "token" | "serving">> {
   const { token, serving } = await readHandover(folder).catch(() => undefined) ?? {};
   return { ...(token === undefined ? {} : { token }), ...(serving === undefined ? {} : { serving }) };
 }
 
-/** Reads the file; undefined while there is none. */
+/** Reads the file; undefined if there is none. */
 export async function readHandover(folder: string): Promise<Handover | undefined> {
   try {
     return handover.parse(JSON.parse(await Deno.readTextFile(handoverFile(folder))));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    // Its message quotes the text around the fault, which can be the token or the key.
-    const why = error instanceof SyntaxError ? "it is no JSON" : (error as Error).message;
+    // The error's message quotes the text around the error, which can contain the token or the key.
+    const why = error instanceof SyntaxError ? "it is not JSON" : (error as Error).message;
     throw new Error(`${handoverFile(folder)} can't be read: ${why}`);
   }
 }
 
-/** Where changes are not reported, as on some file systems, they are found by looking. */
+/** Poll interval, for file systems that don't report changes. */
 const lookEveryMs = 5000;
 
-/** The front's side: what was handed over last, and calls for each change. */
+/** The front's side: reports the current handover and each change. */
 export class HandoverReader {
   readonly #folder: string;
   readonly #listeners: ((handover: Handover) => void)[] = [];
@@ -96,13 +96,13 @@ export class HandoverReader {
     return this.#now;
   }
 
-  /** Calls `listener` now, if there is anything, and after each change. */
+  /** Calls `listener` now, if there is a handover, and after each change. */
   subscribe(listener: (handover: Handover) => void): void {
     this.#listeners.push(listener);
     if (this.#now) listener(this.#now);
   }
 
-  /** Reads until the signal aborts. What can't be read leaves what was handed over before. */
+  /** Reads until the signal aborts. If the file can't be read, the last handover stays. */
   async run(signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
     const look = async () => {
       try {
@@ -130,9 +130,9 @@ export class HandoverReader {
   }
 }
 
-/** How the front reaches the API server: as the operator does, as keystone-front. */
+/** Returns the front's client configuration: the operator's API server, with the token of keystone-front. */
 export const configFrom = ({ api }: Handover, now: () => Handover | undefined): ClientConfig => ({
-  source: "what the operator hands over",
+  source: "the operator's handover",
   server: api.server,
   ...(api.caCerts ? { caCerts: api.caCerts } : {}),
   ...(api.proxyUrl ? { proxyUrl: api.proxyUrl } : {}),
@@ -141,7 +141,7 @@ export const configFrom = ({ api }: Handover, now: () => Handover | undefined): 
     current() {
       const token = now()?.token;
       return token === undefined
-        ? Promise.reject(new Error("The operator has handed over no token yet."))
+        ? Promise.reject(new Error("The operator has not handed over a token yet."))
         : Promise.resolve({ authorization: `Bearer ${token}` });
     },
     renew: ({ authorization }) => Promise.resolve(authorization !== `Bearer ${now()?.token}`),

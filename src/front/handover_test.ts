@@ -21,7 +21,7 @@ async function withFolder(fn: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("what is handed over: the API server and what was put, never the operator's own credentials", () =>
+Deno.test("handover: contains the API server and the changes, never the operator's credentials", () =>
   withFolder(async (folder) => {
     const writer = new HandoverWriter(folder, api);
     assert.equal(await readHandover(folder), undefined);
@@ -38,7 +38,7 @@ Deno.test("what is handed over: the API server and what was put, never the opera
     assert.doesNotMatch(await Deno.readTextFile(handoverFile(folder)), /of-the-operator/);
   }));
 
-Deno.test("an operator that begins anew: what was handed over before stands until it is replaced", () =>
+Deno.test("handover: operator restarts: the earlier handover stays until it is replaced", () =>
   withFolder(async (folder) => {
     const serving = { certificate: "c", key: "k" };
     await new HandoverWriter(folder, api).put({ token: "t1", serving });
@@ -53,7 +53,7 @@ Deno.test("an operator that begins anew: what was handed over before stands unti
     assert.deepEqual((await readHandover(folder))?.serving, { certificate: "d", key: "l" });
   }));
 
-Deno.test("the file: replaced as a whole, and nobody else's to read", () =>
+Deno.test("handover file: replaced atomically, readable only by its owner", () =>
   withFolder(async (folder) => {
     const writer = new HandoverWriter(folder, api);
     await Promise.all(Array.from({ length: 20 }, (_, index) => writer.put({ token: `t${index}` })));
@@ -62,7 +62,7 @@ Deno.test("the file: replaced as a whole, and nobody else's to read", () =>
     assert.equal((await Deno.stat(handoverFile(folder))).mode! & 0o777, 0o600);
   }));
 
-Deno.test("a folder that is gone: the next write works once it is back", () =>
+Deno.test("handover folder is missing: a write succeeds once it exists again", () =>
   withFolder(async (folder) => {
     const writer = new HandoverWriter(`${folder}/later`, api);
     await assert.rejects(writer.put({ token: "t" }));
@@ -71,7 +71,7 @@ Deno.test("a folder that is gone: the next write works once it is back", () =>
     assert.equal((await readHandover(`${folder}/later`))?.token, "t");
   }));
 
-Deno.test("a reader: told of each change, and keeps the last when the file can't be read", () =>
+Deno.test("handover reader: reports each change, keeps the last one if the file can't be read", () =>
   withFolder(async (folder) => {
     const writer = new HandoverWriter(folder, api);
     await writer.put({ token: "t1" });
@@ -99,7 +99,7 @@ Deno.test("a reader: told of each change, and keeps the last when the file can't
     await running;
   }));
 
-Deno.test("a file that can't be read: the error says so and quotes nothing of it", () =>
+Deno.test("handover file can't be read: the error quotes nothing of it", () =>
   withFolder(async (folder) => {
     for (const text of ['{"api":{"server":"x"},"token": hidden}', '{"api":{"server":"hidden"}}']) {
       await Deno.writeTextFile(handoverFile(folder), text);
@@ -109,7 +109,7 @@ Deno.test("a file that can't be read: the error says so and quotes nothing of it
     }
   }));
 
-Deno.test("credentials: the token of now, and another try only when there is another", async () => {
+Deno.test("front's credentials: the current token, retried only with a new one", async () => {
   let now: Handover = { api: { server: api.server }, token: "t1" };
   const { credentials } = configFrom(now, () => now);
   const first = await credentials.current();
@@ -118,5 +118,5 @@ Deno.test("credentials: the token of now, and another try only when there is ano
   now = { ...now, token: "t2" };
   assert.equal(await credentials.renew(first), true);
   now = { api: now.api };
-  await assert.rejects(credentials.current(), /no token yet/);
+  await assert.rejects(credentials.current(), /has not handed over a token yet/);
 });

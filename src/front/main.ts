@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   }
   if (handover === undefined) {
     throw new SettingsError(
-      "KEYSTONE_HANDOVER is not set. Set it to the folder into which the operator writes what it hands over.",
+      "KEYSTONE_HANDOVER is not set. Set it to the folder that the operator writes its handover to.",
     );
   }
   const settings = await readSettings(config);

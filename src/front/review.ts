@@ -5,13 +5,10 @@ import { webhookPath } from "../core/admission/configuration.ts";
 import { type BoundedResponse, defaultBounds, type Handler } from "./bounded_server.ts";
 import { jsonWeight } from "./json_weight.ts";
 
-/** One review that was answered, for metrics. */
+/** An answered review, for metrics. */
 export interface ReviewRecord {
   kind: string;
-  /**
-   * `unjudged`: it was too large to be judged and was let through; `failed`: judging it failed and it was let through;
-   * `malformed`: it was no review.
-   */
+  /** `unjudged`: too large to judge, allowed; `failed`: judging failed, allowed; `malformed`: not a review. */
   verdict: "allowed" | "warned" | "refused" | "unjudged" | "failed" | "malformed";
   durationMs: number;
 }
@@ -19,13 +16,16 @@ export interface ReviewRecord {
 export interface ReviewOptions {
   judge: (question: AdmissionQuestion) => Judgement;
   onReview?: (record: ReviewRecord) => void;
-  /** Told of what could not be judged. */
+  /** Called with the error if judging failed. */
   onError?: (error: unknown) => void;
 }
 
-/** Deeper than any object of the API: its own decoder takes 10,000 levels, its schemas less than 50. */
+/**
+ * Maximum nesting depth, deeper than any object of the API: its decoder allows 10,000 levels, its schemas less than
+ * 50.
+ */
 export const deepest = 500;
-/** Arrays, objects and members of one review. 1.5 MB, the most that etcd stores of one object, has some 150,000. */
+/** Maximum number of arrays, objects and members. An object of 1.5 MB, etcd's limit, has some 150,000. */
 export const mostValues = 500_000;
 
 const review = z.looseObject({
@@ -40,7 +40,7 @@ const review = z.looseObject({
   }),
 });
 
-/** Answers reviews; never throws, and lets through what it can't judge. */
+/** Makes a handler for reviews. It never throws, and allows what it can't judge. */
 export function createReviewer({ judge, onReview, onError }: ReviewOptions): Handler {
   const malformed = (status: number, sentence: string): BoundedResponse => {
     onReview?.({ kind: "", verdict: "malformed", durationMs: 0 });
@@ -52,43 +52,45 @@ export function createReviewer({ judge, onReview, onError }: ReviewOptions): Han
     onReview?.({ kind: "", verdict: "unjudged", durationMs: 0 });
     return reply(uid, {
       allowed: true,
-      warnings: [`Keystone has not judged this: ${why}. The quota holds as always.`],
+      warnings: [`Keystone has not judged this object: ${why}. The quota still applies.`],
     });
   };
   return {
     refuse({ path, method, headers }) {
-      if (path !== webhookPath) return malformed(404, `There is only ${webhookPath}.`);
-      if (method !== "POST") return malformed(405, "Post an AdmissionReview.");
+      if (path !== webhookPath) return malformed(404, `The path must be ${webhookPath}.`);
+      if (method !== "POST") return malformed(405, "An AdmissionReview must be sent by POST.");
       if (!/^application\/json\b/i.test(headers.get("content-type") ?? "")) {
-        return malformed(415, "The header content-type is not application/json; an AdmissionReview is JSON.");
+        return malformed(415, "The content-type of an AdmissionReview must be application/json.");
       }
       const encoding = headers.get("content-encoding") ?? "identity";
       return encoding.toLowerCase() === "identity"
         ? undefined
-        : malformed(415, "The header content-encoding is set; send the AdmissionReview as it is.");
+        : malformed(415, "The header content-encoding is set; send the AdmissionReview without an encoding.");
     },
     tooLong: (beginning, { length }) =>
-      unjudged(beginning, `the review has ${length} bytes, and up to ${defaultBounds.body} are read`) ??
-        malformed(413, `An AdmissionReview has at most ${defaultBounds.body} bytes.`),
+      unjudged(beginning, `the review has ${length} bytes, but at most ${defaultBounds.body} are read`) ??
+        malformed(413, `An AdmissionReview may have at most ${defaultBounds.body} bytes.`),
     answer(body) {
       const startedAt = performance.now();
       const record = (kind: string, verdict: ReviewRecord["verdict"]) =>
         onReview?.({ kind, verdict, durationMs: performance.now() - startedAt });
       const { depth, values } = jsonWeight(body);
-      if (depth > deepest) return malformed(400, `This is no AdmissionReview: it has more than ${deepest} levels.`);
+      if (depth > deepest) {
+        return malformed(400, `The body is not an AdmissionReview: it has more than ${deepest} levels.`);
+      }
       if (values > mostValues) {
         return unjudged(body.subarray(0, 8192), `the review has more than ${mostValues} values`) ??
-          malformed(413, `An AdmissionReview has at most ${mostValues} values.`);
+          malformed(413, `An AdmissionReview may have at most ${mostValues} values.`);
       }
       let parsed;
       try {
         parsed = review.safeParse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)));
       } catch (error) {
-        return malformed(400, `This is no AdmissionReview: ${error instanceof Error ? error.message : error}.`);
+        return malformed(400, `The body is not an AdmissionReview: ${error instanceof Error ? error.message : error}.`);
       }
       if (!parsed.success) {
         const { path, message } = parsed.error.issues[0]!;
-        return malformed(400, `This is no AdmissionReview: ${path.join(".") || "the body"}: ${message}.`);
+        return malformed(400, `The body is not an AdmissionReview: ${path.join(".") || "the body"}: ${message}.`);
       }
       const { request } = parsed.data;
       const { uid, kind: { kind }, operation, namespace = "", subResource = "", object, oldObject } = request;
@@ -106,18 +108,18 @@ export function createReviewer({ judge, onReview, onError }: ReviewOptions): Han
   };
 }
 
-/** The API server writes the review's uid before all that can be long. */
+/** Returns the review's uid, which the API server writes before all long fields. */
 function uidIn(beginning: Uint8Array): string | undefined {
   const text = new TextDecoder().decode(beginning);
   return /^\s*\{(?:\s*"(?:kind|apiVersion)"\s*:\s*"[\w./]*"\s*,)*\s*"request"\s*:\s*\{\s*"uid"\s*:\s*"([\w-]{1,256})"/
     .exec(text)?.[1];
 }
 
-/** The API server passes on at most 4 KiB of warnings, and cuts long ones. */
+/** The API server passes on at most 4 KiB of warnings, and truncates long ones. */
 const mostWarnings = 8;
 const longestMessage = 2000;
 const cut = (text: string): string =>
-  // Control characters can't be in a header.
+  // A header must not contain control characters.
   // deno-lint-ignore no-control-regex
   (text.length <= longestMessage ? text : `${text.slice(0, longestMessage - 1)}…`).replace(/[\x00-\x1f\x7f]/g, " ");
 

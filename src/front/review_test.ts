@@ -20,7 +20,7 @@ const post: RequestHead = {
   length: 0,
   close: false,
 };
-/** As the server asks: the head first, then the body or its beginning. */
+/** Sends a review as the server does: first the head, then the body or its beginning. */
 const ask = (body: string | Uint8Array, head: Partial<RequestHead> = {}): BoundedResponse => {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
   const whole = { ...post, length: bytes.length, ...head };
@@ -37,14 +37,14 @@ const review = (object: unknown, more = {}) =>
   });
 
 const judged: [string, unknown, Record<string, unknown>, ReviewRecord["verdict"]][] = [
-  ["what fits is let through", {}, { uid: "u1", allowed: true }, "allowed"],
-  ["what is odd is let through with a warning", "odd", { uid: "u1", allowed: true, warnings: ["odd"] }, "warned"],
-  ["what is too big is refused, in one line", "big", {
+  ["review: object fits: allowed", {}, { uid: "u1", allowed: true }, "allowed"],
+  ["review: object is odd: allowed with a warning", "odd", { uid: "u1", allowed: true, warnings: ["odd"] }, "warned"],
+  ["review: object is too big: refused, in one line", "big", {
     uid: "u1",
     allowed: false,
     status: { code: 403, reason: "Forbidden", message: "too big by far" },
   }, "refused"],
-  ["what can't be judged is let through, and said", "crash", {
+  ["review: judging throws: allowed with a warning", "crash", {
     uid: "u1",
     allowed: true,
     warnings: ["Keystone could not judge this Pod: no such field"],
@@ -63,7 +63,7 @@ for (const [that, object, response, verdict] of judged) {
 const headers = (more: Record<string, string>) => ({ headers: new Map([...post.headers, ...Object.entries(more)]) });
 const malformed: [string, () => BoundedResponse, number][] = [
   ["nothing", () => ask(""), 400],
-  ["no JSON", () => ask("{"), 400],
+  ["not JSON", () => ask("{"), 400],
   ["another type", () => ask("[]"), 400],
   ["null", () => ask("null"), 400],
   ["no request", () => ask('{"kind":"AdmissionReview"}'), 400],
@@ -74,10 +74,10 @@ const malformed: [string, () => BoundedResponse, number][] = [
   ["a form", () => ask("a=b", headers({ "content-type": "application/x-www-form-urlencoded" })), 415],
   ["100,000 levels", () => ask("[".repeat(100_000) + "]".repeat(100_000)), 400],
   ["a million values", () => ask(`[${"{},".repeat(1_000_000)}1]`), 413],
-  ["too much", () => ask(new Uint8Array(5 * 1024 * 1024)), 413],
+  ["too many bytes", () => ask(new Uint8Array(5 * 1024 * 1024)), 413],
 ];
 for (const [that, call, status] of malformed) {
-  Deno.test(`a malformed review is answered: ${that}`, () => {
+  Deno.test(`malformed review: ${that}: refused`, () => {
     const answer = call();
     assert.equal(answer.status, status);
     assert.match(answer.body, /AdmissionReview/);
@@ -87,16 +87,16 @@ for (const [that, call, status] of malformed) {
 
 for (
   const [that, object] of [
-    ["more bytes than are read", { long: "x".repeat(5 * 1024 * 1024) }],
-    ["more values than are parsed", { many: Array(600_000).fill(0) }],
+    ["more bytes than the limit", { long: "x".repeat(5 * 1024 * 1024) }],
+    ["more values than the limit", { many: Array(600_000).fill(0) }],
   ] as const
 ) {
-  Deno.test(`a review of ${that} is let through, and says that it was not judged`, () => {
+  Deno.test(`review has ${that}: allowed, with a warning that it was not judged`, () => {
     const answer = ask(review(object));
     assert.equal(answer.status, 200);
     const { response } = JSON.parse(answer.body);
     assert.deepEqual([response.uid, response.allowed], ["u1", true]);
-    assert.match(response.warnings[0], /^Keystone has not judged this: .* The quota holds as always\.$/);
+    assert.match(response.warnings[0], /^Keystone has not judged this object: .* The quota still applies\.$/);
     assert.equal(records.at(-1)!.verdict, "unjudged");
   });
 }

@@ -1,4 +1,4 @@
-/** How the operator fares, for people, Kubernetes and Prometheus: `/healthz`, `/readyz` and `/metrics`. */
+/** Health and metrics of the operator: `/healthz`, `/readyz` and `/metrics`. */
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
 import { type ApiRequest, Metrics } from "./metrics.ts";
 import { createPages } from "./pages.ts";
@@ -7,7 +7,7 @@ import type { Snapshot, StatusListener } from "./snapshot.ts";
 
 export class HealthServer implements StatusListener {
   readonly metrics: Metrics;
-  #stage: OperatorStage = { is: "starting", message: "nothing has been asked yet." };
+  #stage: OperatorStage = { is: "starting", message: "the operator has just started." };
   #view: Snapshot | undefined;
 
   constructor({ version }: { version: string }) {
@@ -15,7 +15,7 @@ export class HealthServer implements StatusListener {
   }
 
   stage(stage: OperatorStage): void {
-    // Once it stops, what it still learns on the way makes it ready no more.
+    // Once it stops, later stages don't make it ready again.
     if (this.#stage.is !== "stopping") this.#stage = stage;
   }
 
@@ -27,7 +27,7 @@ export class HealthServer implements StatusListener {
     this.metrics.reconciled(record);
   }
 
-  /** Told of each exchange with the API server. */
+  /** Counts an exchange with the API server. */
   observe(request: ApiRequest): void {
     this.metrics.requested(request);
   }

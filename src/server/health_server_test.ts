@@ -55,7 +55,7 @@ const stages: [OperatorStage, number, RegExp][] = [
 ];
 
 for (const [stage, status, says] of stages) {
-  Deno.test(`an operator that is ${stage.is} answers ${status}, and lives`, async () => {
+  Deno.test(`health: operator is ${stage.is}: /readyz responds ${status}, /healthz 200`, async () => {
     const { server } = world();
     server.stage(stage);
     const answer = await ask(server, "/readyz");
@@ -65,7 +65,7 @@ for (const [stage, status, says] of stages) {
   });
 }
 
-Deno.test("who is stopping is ready no more, whatever comes after", async () => {
+Deno.test("health: stopping: not ready again, whatever stage follows", async () => {
   const { server } = world();
   server.stage({ is: "leading" });
   server.stage({ is: "stopping" });
@@ -73,7 +73,7 @@ Deno.test("who is stopping is ready no more, whatever comes after", async () => 
   assert.equal((await ask(server, "/readyz")).status, 503);
 });
 
-Deno.test("other paths and methods are refused in a sentence", async () => {
+Deno.test("health: other paths and methods: refused with a sentence", async () => {
   const { server } = world();
   for (const path of ["/", "/metrics/", "/constructor", "/__proto__", "/healthz%00"]) {
     assert.equal((await ask(server, path)).status, 404, path);
@@ -83,7 +83,7 @@ Deno.test("other paths and methods are refused in a sentence", async () => {
   assert.equal(answer.headers.get("allow"), "GET, HEAD");
 });
 
-Deno.test("before anything is read there are the metrics of the process, and no grants", async () => {
+Deno.test("metrics: before anything is read: only metrics of the process, no grants", async () => {
   const { server, series } = world();
   assert.deepEqual(await series("keystone_grants"), []);
   assert.deepEqual(await series("keystone_leader"), ["keystone_leader 0"]);
@@ -92,7 +92,7 @@ Deno.test("before anything is read there are the metrics of the process, and no 
   assert.match(answer.headers.get("content-type")!, /^text\/plain; version=0\.0\.4/);
 });
 
-Deno.test("a grant is told while it is there, and no longer", async () => {
+Deno.test("metrics: grant is deleted: its series are removed", async () => {
   const { seen, snapshot, server, series } = world();
   server.snapshot(snapshot);
   server.stage({ is: "leading" });
@@ -139,7 +139,7 @@ Deno.test("a grant is told while it is there, and no longer", async () => {
   }
 });
 
-Deno.test("who waits for a grant's day, or for another cluster, is not missing anything", async () => {
+Deno.test("metrics: grant starts later or is enforced elsewhere: no readiness series", async () => {
   const { seen, snapshot, server, series } = world();
   server.snapshot(snapshot);
   const pending = (name: string, reason: string) =>
@@ -162,7 +162,7 @@ Deno.test("who waits for a grant's day, or for another cluster, is not missing a
   );
 });
 
-Deno.test("what a realm is given, uses and has left; less than nothing left is nothing", async () => {
+Deno.test("metrics: realm's quota: granted, used and available, which is never negative", async () => {
   const { seen, snapshot, server, series } = world();
   server.snapshot(snapshot);
   const quota = { namespace: "guest-bob-home", name: "keystone", uid: "u", labels: {}, specHard: {}, scoped: false };
@@ -182,7 +182,7 @@ Deno.test("what a realm is given, uses and has left; less than nothing left is n
   ]);
 });
 
-Deno.test("realms, the tailnet, drains and queues", async () => {
+Deno.test("metrics: realms, the tailnet, drains and queues", async () => {
   const { seen, snapshot, server, queue, series } = world();
   server.snapshot(snapshot);
   seen.realms = [
@@ -230,7 +230,7 @@ Deno.test("realms, the tailnet, drains and queues", async () => {
   assert.deepEqual(await series("keystone_tailnet_state"), ['keystone_tailnet_state{state="NeedsLogin"} 1']);
 });
 
-Deno.test("requests and reconciles are counted", async () => {
+Deno.test("metrics: requests and reconciles are counted", async () => {
   const { server, series } = world();
   server.observe({
     method: "PATCH",
@@ -255,7 +255,7 @@ Deno.test("requests and reconciles are counted", async () => {
   );
 });
 
-Deno.test("many grants are told in time that grows as their number does, however busy the machine is", async () => {
+Deno.test("metrics: many grants: the time grows in proportion to their number", async () => {
   const { seen, snapshot, server } = world();
   server.snapshot(snapshot);
   const timeOf = async (count: number) => {
@@ -273,6 +273,6 @@ Deno.test("many grants are told in time that grows as their number does, however
     few = Math.max(few, await timeOf(500));
     many = Math.min(many, await timeOf(10_000));
   }
-  // About 20 times; were each grant compared with all others, it would be 400 times.
+  // The ratio is about 20; if each grant were compared with all others, it would be 400.
   assert.ok(many < 100 * few, `${few} ms for 500, ${many} ms for 10,000`);
 });

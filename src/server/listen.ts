@@ -1,7 +1,7 @@
-/** Opens the port of health and metrics. */
+/** Serves health and metrics. */
 import { isLoopback } from "./is_loopback.ts";
 
-/** Where to listen; without a hostname on all addresses, IPv4 and IPv6. */
+/** Address of a server; without a hostname all addresses, IPv4 and IPv6. */
 export interface ListenAddress {
   hostname?: string;
   port: number;
@@ -10,7 +10,7 @@ export interface ListenAddress {
 export interface ListenOptions {
   address: ListenAddress;
   answer: (request: Request) => Promise<Response>;
-  /** Whether to go on without it when the port can't be opened. */
+  /** True to continue without the server if the port can't be opened. */
   optional: boolean;
   log: Record<"info" | "warn", (message: string, properties?: Record<string, unknown>) => void>;
 }
@@ -18,14 +18,14 @@ export interface ListenOptions {
 const anywhere = ["::", "0.0.0.0"];
 const written = (hostname: string, port: number) => `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 
-/** What may have to be opened for an address, for the permission to do so. */
+/** Returns the hosts that may be opened for an address and need permission. */
 export const listenHosts = ({ hostname, port }: ListenAddress): string[] =>
   (hostname === undefined ? anywhere : [hostname]).map((name) => written(name, port));
 
 /**
- * Serves until the server is shut down. Undefined when the port can't be opened and that was optional, which is said.
+ * Serves until the server is shut down. Returns undefined and logs a warning if an optional port can't be opened.
  *
- * @throws {Error} when the port can't be opened and wasn't optional: a sentence with the remedy
+ * @throws {Error} if a required port can't be opened: a sentence with the remedy
  */
 export function listen({ address, answer, optional, log }: ListenOptions): Deno.HttpServer<Deno.NetAddr> | undefined {
   try {
@@ -39,14 +39,14 @@ export function listen({ address, answer, optional, log }: ListenOptions): Deno.
       `Health and metrics can't be served at ${written(address.hostname ?? "*", address.port)}: ${said}. ` +
       `Choose another port with --listen or KEYSTONE_LISTEN, or off`;
     if (!optional) throw new Error(`${sentence}.`);
-    log.warn("{sentence}; going on without.", { sentence });
+    log.warn("{sentence}; continuing without them.", { sentence });
     return undefined;
   }
 }
 
 /**
- * The same for an address that may be on loopback: there it is open only while nothing speaks against it. Returns what is
- * to be told of that, a sentence without its end.
+ * Serves an address that may be on loopback, and stops while there is a reason to close it. Returns a function that takes
+ * that reason (a sentence without its period) or undefined.
  *
  * @throws {Error} as {@linkcode listen}
  */
@@ -76,11 +76,11 @@ function open({ hostname, port }: ListenAddress, answer: (request: Request) => P
   const options = { port, onListen: () => {} };
   if (hostname !== undefined) return Deno.serve({ ...options, hostname }, answer);
   try {
-    // Takes IPv4 as well.
+    // Accepts IPv4 as well.
     return Deno.serve({ ...options, hostname: anywhere[0]! }, answer);
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) throw error;
-    // A machine without IPv6.
+    // The machine has no IPv6.
     return Deno.serve({ ...options, hostname: anywhere[1]! }, answer);
   }
 }

@@ -1,4 +1,4 @@
-/** The operator's metrics. What it knows is read when they are asked for, so what is gone has no series any more. */
+/** The operator's metrics. The state is read at each scrape, so deleted objects have no series. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
@@ -11,12 +11,12 @@ import type { OperatorStage } from "./operator_stage.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { conditionOf } from "../core/conditions.ts";
 
-/** One finished exchange with the API server. */
+/** A finished exchange with the API server. */
 export interface ApiRequest {
   method: string;
   path: string;
   stream: boolean;
-  /** 0 when no answer came. */
+  /** HTTP status; 0 without a response. */
   code: number;
   durationMs: number;
 }
@@ -25,7 +25,7 @@ type Labels = Record<string, string>;
 type Sample = [labels: Labels, value: number];
 
 export class Metrics {
-  /** For metrics that others add. */
+  /** Registry that others can add metrics to. */
   readonly registry = new Registry();
   readonly #reconciles: Histogram;
   readonly #errors: Counter;
@@ -35,11 +35,11 @@ export class Metrics {
   constructor({ version, stage, snapshot }: {
     version: string;
     stage: () => OperatorStage;
-    /** Undefined until the operator has begun to look. */
+    /** Undefined until the operator has started to watch. */
     snapshot: () => Snapshot | undefined;
   }) {
     const registers = [this.registry];
-    /** A gauge of which each series is told anew at each look; there are none of what isn't told. */
+    /** Adds a gauge whose series are collected at each scrape. */
     const gauge = (name: string, help: string, labelNames: string[], samples: () => Iterable<Sample>) =>
       new Gauge({
         name,
@@ -48,7 +48,7 @@ export class Metrics {
         registers,
         collect() {
           this.reset();
-          // Without labels, prom-client makes the series by itself.
+          // Without labels, prom-client creates the series itself.
           for (const [labels, value] of samples()) this.set(labels, value);
         },
       });
@@ -57,7 +57,7 @@ export class Metrics {
       return now ? samples(now) : [];
     };
 
-    gauge("keystone_build_info", "The version of this operator; always 1.", ["version"], () => [[{ version }, 1]]);
+    gauge("keystone_build_info", "Version of this operator; always 1.", ["version"], () => [[{ version }, 1]]);
     gauge(
       "keystone_leader",
       "1 while this operator holds the Lease and enforces grants, 0 while it is in standby.",
@@ -66,7 +66,7 @@ export class Metrics {
     );
     gauge(
       "keystone_ready",
-      "1 when this operator has read everything, whether it holds the Lease or waits for it.",
+      "1 while this operator is ready: it has read everything, and leads or is in standby.",
       [],
       () => [[{}, Number(stage().is === "leading" || stage().is === "standby")]],
     );
@@ -93,8 +93,8 @@ export class Metrics {
     const grantLabels = ["grant", "grantee"];
     gauge(
       "keystone_grant_ready",
-      "1 while a grant is in force and all of it is enforced, 0 while it is not; none of ended grants, of those whose time " +
-        "is yet to come, and of those that another cluster enforces.",
+      "1 while a grant is in force and fully enforced, otherwise 0. No series for grants that have ended, have not started " +
+        "or are enforced by another cluster.",
       grantLabels,
       perGrant(({ status }, labels) => {
         const ready = conditionOf(status, "Ready");
@@ -103,7 +103,7 @@ export class Metrics {
     );
     gauge(
       "keystone_grant_draining",
-      "1 while a grant, or a part of it that was cut, is on notice or its pods are being evicted.",
+      "1 while a grant, or a removed part of it, is on notice or its pods are being evicted.",
       grantLabels,
       seen((view) =>
         view.grants().filter(({ status }) => conditionOf(status, "Draining")?.status === "True")
@@ -112,7 +112,7 @@ export class Metrics {
     );
     gauge(
       "keystone_grant_end_timestamp_seconds",
-      "When a grant that has not ended will end, in seconds since 1970; none of those without an end.",
+      "End of a grant that has not ended yet, in seconds since 1970. No series for grants without an end.",
       grantLabels,
       perGrant(({ spec, status }, labels) => {
         const end = Date.parse(status.effectiveUntil ?? spec.validity?.validUntil ?? "");
@@ -121,13 +121,13 @@ export class Metrics {
     );
     gauge(
       "keystone_grant_hard",
-      "What a grant that is in force gives, in base units (cores, bytes, counts).",
+      "Entitlement of a grant in force, in base units (cores, bytes, counts).",
       [...grantLabels, "resource"],
       perGrant(({ status }, labels) => amounts(status.hard, labels)),
     );
     gauge(
       "keystone_grant_used",
-      "A grant's share of what its grantee uses, in base units.",
+      "A grant's share of its grantee's usage, in base units.",
       [...grantLabels, "resource"],
       perGrant(({ status }, labels) => amounts(status.actualUsage, labels)),
     );
@@ -141,11 +141,11 @@ export class Metrics {
           view.quotas().flatMap(({ realm, statusHard, used }) => amounts(samples(statusHard, used), { realm }))
         ),
       );
-    quota("keystone_realm_granted", "What all grants to a realm give it together, in base units.", (hard) => hard);
-    quota("keystone_realm_used", "What a realm's guests use, in base units.", (_, used) => used);
+    quota("keystone_realm_granted", "Total entitlement of all grants to a realm, in base units.", (hard) => hard);
+    quota("keystone_realm_used", "Usage of a realm's guests, in base units.", (_, used) => used);
     quota(
       "keystone_realm_free",
-      "What a realm's guests may still use, in base units; 0 when they use more than is granted.",
+      "Amount that a realm's guests may still use, in base units; 0 if they use more than is granted.",
       (hard, used) =>
         Object.fromEntries(
           Object.entries(hard).map(([key, most]) => {
@@ -167,7 +167,7 @@ export class Metrics {
 
     gauge(
       "keystone_realm_connected",
-      "1 while a realm's node is online, 0 while it is not or nothing is known of it.",
+      "1 while a realm's node is online, 0 while it is offline or unknown.",
       ["realm"],
       seen((view) =>
         view.realms().map(({ name, status }): Sample => [
@@ -178,7 +178,7 @@ export class Metrics {
     );
     gauge(
       "keystone_realm_state",
-      "1 for the connection state that a realm is in, 0 for the others.",
+      "1 for the current connection state of a realm, 0 for the others.",
       ["realm", "state"],
       seen((view) =>
         view.realms().flatMap(({ name, status }) =>
@@ -191,31 +191,31 @@ export class Metrics {
     );
     gauge(
       "keystone_realm_last_seen_timestamp_seconds",
-      "When a realm's node was last known to be online, in seconds since 1970, to within 5 minutes.",
+      "Time at which a realm's node was last known to be online, in seconds since 1970, to within 5 minutes.",
       ["realm"],
       seen((view) => view.realms().flatMap(({ name, status }) => instant({ realm: name }, status.lastSeen))),
     );
     gauge(
       "keystone_realm_key_expiry_timestamp_seconds",
-      "When the tailnet key of a realm's node expires, in seconds since 1970; none of keys that don't.",
+      "Expiry of the tailnet key of a realm's node, in seconds since 1970. No series for keys that don't expire.",
       ["realm"],
       seen((view) => view.realms().flatMap(({ name, status }) => instant({ realm: name }, status.node?.keyExpiry))),
     );
     gauge(
       "keystone_tailnet_up",
-      "1 while tailscaled answers and is connected to its tailnet.",
+      "1 while tailscaled responds and is connected to its tailnet.",
       [],
       seen((view) => [[{}, Number(view.tailnet().state === "running")]]),
     );
     gauge(
       "keystone_tailnet_state",
-      "1 for the state that the tailnet is in: none, running, or why nothing is known of it.",
+      "1 for the current state of the tailnet: none, running, or the reason it is unavailable.",
       ["state"],
       seen((view) => [[{ state: view.tailnet().state }, 1]]),
     );
     gauge(
       "keystone_tailnet_peers",
-      "Nodes of the tailnet that this operator sees, by whether they are online.",
+      "Other nodes of the tailnet that this operator sees, by online state.",
       ["online"],
       seen((view) => {
         const { online, offline } = view.tailnet();
@@ -224,7 +224,7 @@ export class Metrics {
     );
     gauge(
       "keystone_drain_pods",
-      "Unfinished pods of a realm whose grants, or parts of them, are being drained: running, or already on their way out.",
+      "Unfinished pods of a realm whose grants, or parts of them, are being drained: running or terminating.",
       ["realm", "state"],
       seen((view) =>
         view.drains().flatMap(({ realm, running, terminating }): Sample[] => [
@@ -236,20 +236,20 @@ export class Metrics {
 
     gauge(
       "keystone_unreadable_objects",
-      "Objects that are there and can't be read, by kind: each is left out, and named in an event on it.",
+      "Existing objects that can't be read, by kind. Each is ignored and reported by an event on it.",
       ["kind"],
       seen((view) => [...view.unreadable()].map(([kind, count]): Sample => [{ kind }, count])),
     );
 
     gauge(
       "keystone_storage_size_bytes",
-      "Size of the API server's database as it was read last; none where it isn't read.",
+      "Size of the API server's database when last read. No series if it isn't read.",
       [],
       seen((view) => view.storage().bytes === undefined ? [] : [[{}, view.storage().bytes!]]),
     );
     gauge(
       "keystone_storage_quota_bytes",
-      "Size at which the API server's database takes no more writes, as the settings say; none where they say none.",
+      "Configured size at which the API server's database accepts no more writes. No series if none is configured.",
       [],
       seen((view) => view.storage().quotaBytes === null ? [] : [[{}, view.storage().quotaBytes!]]),
     );
@@ -269,37 +269,37 @@ export class Metrics {
           Object.entries(view.queues).map(([controller, queue]): Sample => [{ controller }, queue[value]])
         ),
       );
-    queues("keystone_workqueue_depth", "Keys that are due and wait to be reconciled.", "depth");
-    queues("keystone_workqueue_waiting", "Keys that wait for an instant or for another try.", "waiting");
-    queues("keystone_workqueue_failing", "Keys whose reconciles have failed since one last succeeded.", "failing");
+    queues("keystone_workqueue_depth", "Keys that are due and waiting to be reconciled.", "depth");
+    queues("keystone_workqueue_waiting", "Keys that are waiting for an instant or a retry.", "waiting");
+    queues("keystone_workqueue_failing", "Keys whose last reconcile failed.", "failing");
     gauge(
       "keystone_clock_skew_seconds",
-      "By how much the API server's clock is ahead of the operator's; 0 while they agree within 2 s. No grant ends while it isn't.",
+      "Seconds by which the API server's clock is ahead of the operator's; 0 while they agree within 2 s. No grant ends while it isn't 0.",
       [],
       seen((view) => [[{}, view.skewMs() / 1000]]),
     );
     this.#reconciles = new Histogram({
       name: "keystone_reconcile_duration_seconds",
-      help: "How long reconciles took, by controller and outcome.",
+      help: "Duration of reconciles, by controller and outcome.",
       labelNames: ["controller", "outcome"],
       buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 30],
       registers,
     });
     this.#errors = new Counter({
       name: "keystone_reconcile_errors_total",
-      help: "Reconciles that failed, by controller and by what was done about it.",
+      help: "Failed reconciles, by controller and by the operator's reaction.",
       labelNames: ["controller", "verdict"],
       registers,
     });
     this.#requests = new Counter({
       name: "keystone_api_requests_total",
-      help: "Requests to the API server, by verb, resource and status code; code 0 when no answer came.",
+      help: "Requests to the API server, by verb, resource and status code; code 0 without a response.",
       labelNames: ["verb", "resource", "code"],
       registers,
     });
     this.#requestSeconds = new Histogram({
       name: "keystone_api_request_duration_seconds",
-      help: "How long requests to the API server took, of watches until they began.",
+      help: "Duration of requests to the API server; for watches, until they began.",
       labelNames: ["verb"],
       buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 30],
       registers,
@@ -319,7 +319,7 @@ export class Metrics {
     this.#requestSeconds.observe({ verb }, request.durationMs / 1000);
   }
 
-  /** In the text format of Prometheus. */
+  /** Returns the metrics in the Prometheus text format. */
   async text(): Promise<{ body: string; type: string }> {
     return { body: await this.registry.metrics(), type: this.registry.contentType };
   }
@@ -327,7 +327,7 @@ export class Metrics {
 
 type Amounts = Readonly<Record<string, string>>;
 
-/** Quantities as numbers: what Prometheus stores has 53 bits, which is exact for bytes up to 8Pi. */
+/** Converts quantities to numbers: Prometheus has 53 bits of precision, exact for bytes up to 8Pi. */
 const amounts = (quantities: Amounts | undefined, labels: Labels): Sample[] =>
   Object.entries(quantities ?? {}).map(([resource, quantity]) => [
     { ...labels, resource },
@@ -339,7 +339,7 @@ const instant = (labels: Labels, text: string | undefined): Sample[] => {
   return Number.isFinite(at) ? [[labels, at / 1000]] : [];
 };
 
-/** Neither ended nor another cluster's to enforce. */
+/** True if the grant has not ended and is enforced by this cluster. */
 const isCurrent = ({ status }: GrantFacts): boolean =>
   status.phase !== "Revoked" && status.phase !== "Expired" &&
   conditionOf(status, "Ready")?.reason !== "GrantorNotLocal";

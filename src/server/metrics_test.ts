@@ -12,7 +12,7 @@ const registries = () => [
   new FrontMetrics({ ready: () => true, connections: () => 0 }).registry,
 ];
 
-/** Name, labels and help of each metric, as a row of the tables in docs/monitoring.md. */
+/** Name, labels and help of each metric, as table rows of docs/monitoring.md. */
 const rows = async (): Promise<string[]> => (await Promise.all(registries().map(rowsOf))).flat();
 
 async function rowsOf(registry: Registry): Promise<string[]> {
@@ -23,12 +23,12 @@ async function rowsOf(registry: Registry): Promise<string[]> {
   });
 }
 
-Deno.test("docs/monitoring.md lists each metric as it is", async () => {
+Deno.test("docs/monitoring.md: lists each metric with its labels and help", async () => {
   const listed = (await Deno.readTextFile(docs)).split("\n").filter((line) => /^\| `(keystone|process)_/.test(line));
   assert.deepEqual(listed, await rows());
 });
 
-Deno.test("metrics are named as Prometheus wants: base units, counters end with _total", async () => {
+Deno.test("metric names: base units, counters end with _total", async () => {
   const described = await Promise.all(registries().map((registry) => registry.getMetricsAsJSON()));
   for (const { name, type } of described.flat()) {
     assert.equal(name.endsWith("_total"), String(type) === "counter", name);
@@ -36,7 +36,7 @@ Deno.test("metrics are named as Prometheus wants: base units, counters end with 
   }
 });
 
-/** Where PromQL can't be read, if anywhere: by Prometheus' own grammar. */
+/** Returns the syntax errors in a PromQL expression, found by Prometheus' own grammar. */
 function mistakesIn(expr: string): string[] {
   const found: string[] = [];
   parser.parse(expr).iterate({
@@ -47,17 +47,17 @@ function mistakesIn(expr: string): string[] {
   return found;
 }
 
-Deno.test("mistakes in PromQL are found", () => {
+Deno.test("PromQL with a mistake: found", () => {
   assert.deepEqual(mistakesIn("max by (grant) (keystone_grant_ready) == 0"), []);
   assert.notDeepEqual(mistakesIn("max by grant (keystone_grant_ready) == 0"), []);
   assert.notDeepEqual(mistakesIn("rate(keystone_api_requests_total[10m) > 1"), []);
 });
 
-/** Names of metrics in PromQL, those of a histogram without their endings. */
+/** Names of metrics in PromQL, without the suffixes of histograms. */
 const namesIn = (text: string): Set<string> =>
   new Set([...text.matchAll(/\b((?:keystone|process)_[a-z_]+?)(?:_bucket|_sum|_count)?\b/g)].map(([, name]) => name!));
 
-Deno.test("dashboard and alerts ask only for metrics that there are", async () => {
+Deno.test("dashboard and alerts: use only existing metrics and labels", async () => {
   const all = registries();
   const described = await Promise.all(all.map((registry) => registry.getMetricsAsJSON()));
   const exported = new Set(described.flat().map(({ name }) => name));
@@ -82,7 +82,7 @@ Deno.test("dashboard and alerts ask only for metrics that there are", async () =
     const names = namesIn(expr);
     assert.ok(names.size > 0, `${by}: ${expr}`);
     for (const name of names) assert.ok(exported.has(name), `${by} asks for ${name}`);
-    // Labels that a metric doesn't have would match nothing, and by them nothing could be told apart.
+    // Grouping by a label that a metric doesn't have has no effect.
     for (const [, labels] of expr.matchAll(/\bby \(([^)]*)\)/g)) {
       for (const label of labels!.split(",").map((label) => label.trim()).filter((label) => label !== "le")) {
         const known = [...names].some((name) => labelsOf(name).includes(label));

@@ -1,28 +1,28 @@
-/** Where an operator stands on its way to enforcing grants, and what that means to who asks whether it is ready. */
+/** Stages of an operator on its way to enforcing grants, and its readiness. */
 
-/** The messages are sentences. */
+/** Stage of an operator. Messages are sentences. */
 export type OperatorStage =
-  /** Something that it needs is missing, or has not been asked for yet. */
+  /** A prerequisite is missing or has not been checked yet. */
   | { is: "starting"; message: string }
-  /** All is there; what the cluster holds is being read. */
+  /** The prerequisites exist; the cluster's objects are being read. */
   | { is: "syncing" }
-  /** It knows all and could act at any moment, but another operator holds the Lease. */
+  /** Everything is read and the operator could lead at any moment, but another one holds the Lease. */
   | { is: "standby"; holder?: string }
-  /** It holds the Lease and enforces grants. */
+  /** The operator holds the Lease and enforces grants. */
   | { is: "leading" }
-  /** It was told to stop. */
+  /** The operator is shutting down. */
   | { is: "stopping" };
 
-/** An operator is ready when it has read everything: who waits for the Lease is so as well as who holds it. */
+/** True once the operator has read everything, whether it leads or is in standby. */
 export const isReady = ({ is }: OperatorStage): boolean => is === "standby" || is === "leading";
 
-/** The stage as a sentence. */
+/** Returns the stage as a sentence. */
 export function sentenceOf(stage: OperatorStage): string {
   switch (stage.is) {
     case "starting":
       return `Not ready: ${stage.message}`;
     case "syncing":
-      return "Not ready: reading what the cluster holds.";
+      return "Not ready: reading the cluster's objects.";
     case "standby":
       return `Ready, in standby: ${stage.holder ?? "no operator yet"} holds the Lease.`;
     case "leading":

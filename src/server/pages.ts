@@ -1,4 +1,4 @@
-/** The pages `/healthz`, `/readyz` and `/metrics` of a process. */
+/** The pages `/healthz`, `/readyz` and `/metrics`. */
 
 import { Hono } from "hono";
 
@@ -13,13 +13,16 @@ export interface MetricsText {
   type: string;
 }
 
-/** Metrics may take this part of the time in the long run, and this much at once; who asks more often gets the last ones. */
+/**
+ * Fraction of the time that metrics may take in the long run, and milliseconds at once; beyond that, the last ones
+ * are repeated.
+ */
 const share = 0.05;
 const burstMs = 200;
 
 /**
- * Answers requests; never throws. `/healthz` says that the process lives, whatever its surroundings do: a restart would
- * repair none of that.
+ * Makes a handler of requests that never throws. `/healthz` depends only on this process, because a restart would
+ * repair nothing else.
  */
 export function createPages({ ready, metrics }: PageSources): (request: Request) => Promise<Response> {
   let shown: Promise<MetricsText> | undefined;
@@ -47,16 +50,14 @@ export function createPages({ ready, metrics }: PageSources): (request: Request)
   };
   const app = new Hono({ getPath });
   for (const [path, page] of Object.entries(pages)) {
-    app.get(path, page).all(() => text(405, `${path} is only to be read.`, { allow: "GET, HEAD" }));
+    app.get(path, page).all(() => text(405, `The method must be GET or HEAD for ${path}.`, { allow: "GET, HEAD" }));
   }
-  app.notFound(({ req: { raw } }) =>
-    text(404, `There is nothing at ${getPath(raw)}; ask for /healthz, /readyz or /metrics.`)
-  );
-  app.onError((error) => text(500, `The metrics can't be told: ${error.message}`));
+  app.notFound(({ req: { raw } }) => text(404, `There is no page ${getPath(raw)}; use /healthz, /readyz or /metrics.`));
+  app.onError((error) => text(500, `The metrics can't be collected: ${error.message}`));
   return async (request) => await app.fetch(request);
 }
 
-/** As the client wrote it: nothing is served by another spelling of its path. */
+/** Returns the path as the client wrote it, so that other spellings of a path are not served. */
 const getPath = (request: Request): string => new URL(request.url).pathname;
 
 const text = (status: number, sentence: string, headers: Record<string, string> = {}): Response =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createPages } from "./pages.ts";
 
-Deno.test("metrics asked for without end: written a few times, and the last ones are shown", async () => {
+Deno.test("metrics requested continuously: collected a few times, otherwise the last ones are repeated", async () => {
   let written = 0;
   const pages = createPages({
     ready: () => ({ ready: true, sentence: "Ready." }),

@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from "prom-client";
 
-/** Adds what there is to know of this process. Not prom-client's own metrics: those read what Deno doesn't have. */
+/** Adds metrics of this process. prom-client's default metrics read values that Deno doesn't have. */
 export function addProcessMetrics(registry: Registry): void {
   const startedAt = Date.now() / 1000;
   const gauge = (name: string, help: string, value: () => number) =>
@@ -12,11 +12,11 @@ export function addProcessMetrics(registry: Registry): void {
         this.set(value());
       },
     });
-  gauge("process_resident_memory_bytes", "Memory of this process.", () => Deno.memoryUsage().rss);
+  gauge("process_resident_memory_bytes", "Resident memory of this process.", () => Deno.memoryUsage().rss);
   gauge(
     "process_heap_bytes",
-    "JavaScript heap of this process that is in use.",
+    "JavaScript heap in use by this process.",
     () => Deno.memoryUsage().heapUsed,
   );
-  gauge("process_start_time_seconds", "When this process began, in seconds since 1970.", () => startedAt);
+  gauge("process_start_time_seconds", "Start time of this process, in seconds since 1970.", () => startedAt);
 }

@@ -16,7 +16,7 @@ const cases: [string, string, boolean, string][] = [
 ];
 
 for (const [method, path, stream, expected] of cases) {
-  Deno.test(`${method} ${path}${stream ? " as a stream" : ""} is to ${expected}`, () => {
+  Deno.test(`${method} ${path}${stream ? " as a stream" : ""}: ${expected}`, () => {
     const { verb, resource } = requestKind({ method, path, stream });
     assert.equal(`${verb} ${resource}`, expected);
   });

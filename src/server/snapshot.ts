@@ -1,4 +1,4 @@
-/** What the operator knows at this moment, for metrics: read when somebody asks, so nothing has to be kept in step. */
+/** The operator's current state, for metrics: read at each scrape, so that nothing must be kept in sync. */
 import type { EntityPhase } from "../api/mod.ts";
 import type { GrantFacts, GuestWrites, QuotaFacts, RealmFacts } from "../core/facts.ts";
 import type { ReconcileRecord } from "../../lib/controller/mod.ts";
@@ -11,38 +11,38 @@ export interface Snapshot {
   superEntities(): readonly (EntityPhase | undefined)[];
   /** The quotas of the guest namespaces. */
   quotas(): readonly (QuotaFacts & { realm: string })[];
-  /** The guest namespaces that are being drained, with their pods that haven't finished. */
+  /** Guest namespaces that are being drained, with their unfinished pods. */
   drains(): readonly { realm: string; running: number; terminating: number }[];
-  /** How many objects of each kind that is watched are there and can't be read. */
+  /** Number of unreadable objects of each watched kind. */
   unreadable(): ReadonlyMap<string, number>;
   storage(): StorageSnapshot;
   tailnet(): TailnetSnapshot;
   queues: Readonly<Record<string, { readonly depth: number; readonly waiting: number; readonly failing: number }>>;
-  /** By how much the API server's clock is ahead, in milliseconds. */
+  /** Milliseconds by which the API server's clock is ahead. */
   skewMs(): number;
 }
 
 export interface StorageSnapshot {
-  /** Size of the API server's database; undefined where it isn't read. */
+  /** Size of the API server's database; undefined if it isn't read. */
   bytes: number | undefined;
-  /** As the settings say; null: none. */
+  /** Configured quota; null: none. */
   quotaBytes: number | null;
   guestWrites: GuestWrites;
 }
 
 export interface TailnetSnapshot {
-  /** `none`, `running`, or why it is unavailable. */
+  /** `none`, `running`, or the reason it is unavailable. */
   state: string;
   online: number;
   offline: number;
 }
 
-/** Who is told how the operator fares. */
+/** Listener for the operator's status. */
 export interface StatusListener {
-  /** Where it stands from now on. */
+  /** Called with each new stage. */
   stage(stage: OperatorStage): void;
-  /** Once, before anything is reconciled. */
+  /** Called once, before anything is reconciled. */
   snapshot(view: Snapshot): void;
-  /** One reconcile that has ended. */
+  /** Called after each reconcile. */
   reconciled(record: ReconcileRecord): void;
 }

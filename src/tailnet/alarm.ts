@@ -1,6 +1,6 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 
-/** Waiting that can be cut short, for a loop that waits for one thing at a time. */
+/** An interruptible wait, for a loop that waits for one thing at a time. */
 export class Alarm {
   readonly #clock: Clock;
   #ring = () => {};
@@ -9,12 +9,14 @@ export class Alarm {
     this.#clock = clock;
   }
 
-  /** Ends the wait that is under way, if there is one. */
+  /** Ends the current wait, if there is one. */
   ring(): void {
     this.#ring();
   }
 
-  /** Resolves after that many milliseconds (`Infinity`: never by itself), when it rings, or when the signal aborts. */
+  /**
+   * Resolves after `ms` milliseconds (`Infinity`: never by itself), when the alarm rings, or when the signal aborts.
+   */
   wait(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {

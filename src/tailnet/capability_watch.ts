@@ -1,4 +1,4 @@
-/** Which capabilities the tailnet's policy grants to the nodes that are watched: asked of whois, node by node. */
+/** Capabilities that the tailnet's policy grants to watched nodes, queried by whois, node by node. */
 import { getLogger } from "@logtape/logtape";
 import { isEqual } from "es-toolkit";
 import type { Clock } from "../../lib/clock/mod.ts";
@@ -6,21 +6,21 @@ import { LocalApiError, type WhoIs } from "../../lib/tailscale/mod.ts";
 import { Alarm } from "./alarm.ts";
 import type { Capabilities, KnownCapabilities, TailnetPeer, TailnetState } from "./tailnet_state.ts";
 
-/** Of all capabilities only those of Keystone matter here. */
+/** Only capabilities with this prefix are kept. */
 const prefix = "keystone.io/cap/";
 
-/** More than that of a node is left out: it is to be shown in a status, whose size has a limit. */
+/** Maximum number for each node: they are shown in a status, whose size is limited. */
 const most = 16;
 const longest = 4096;
 
 const timing = {
-  /** How long known answers are gathered before they are told: each telling is a pass over all peers. */
+  /** Time to gather answers before they are reported, because each report is a pass over all peers. */
   tellMs: 250,
-  /** When to ask again of a node that couldn't be asked about. */
+  /** Delay before a failed query is retried. */
   retryMs: 30_000,
   /**
-   * Between two rounds that the policy calls for: ten times as long as the last took, and at least that. Some daemons
-   * tell of whatever changes as if it were all.
+   * Minimum pause between two rounds that policy changes cause; otherwise ten times the duration of the last round.
+   * Some daemons report every change as a possible policy change.
    */
   shortestRestMs: 2000,
 } as const;
@@ -29,30 +29,30 @@ const logger = getLogger(["keystone", "tailnet"]);
 
 type Ask = (address: string, signal: AbortSignal) => Promise<WhoIs>;
 
-/** One question to whois: which node, and the address that it was last known under. */
+/** A whois query: the node and its last known address. */
 interface Question {
   stableID: string;
   address: string;
 }
 
-/** Keeps the answers for the watched nodes; {@linkcode run} asks, one question at a time. */
+/** Keeps the capabilities of the watched nodes; {@linkcode run} queries them one at a time. */
 export class CapabilityWatch {
   readonly #clock: Clock;
   readonly #onChange: () => void;
   #names: ReadonlySet<string> = new Set();
   #peers: ReadonlyMap<string, readonly TailnetPeer[]> = new Map();
-  /** Whether the names or the peers have changed since they were compared. */
+  /** True if the names or the peers have changed since they were compared. */
   #stale = false;
-  /** Whether there is a tailnet to ask about. */
+  /** True while there is a tailnet to query. */
   #running = false;
-  /** All of these by stableID. A node is asked about under its first address, and anew when that has changed. */
+  /** Watched nodes by stableID. A node is queried by its first address, and again when that changes. */
   #watched: ReadonlyMap<string, Question> = new Map();
   readonly #known = new Map<string, Capabilities>();
   readonly #asked = new Map<string, string>();
   readonly #queue = new Map<string, Question>();
-  /** Whether all are to be asked about anew. */
+  /** True if all nodes must be queried again. */
   #roundDue = false;
-  /** Monotonic times: since when it asks without a pause; before which no round begins; no question; of telling. */
+  /** Monotonic times: start of uninterrupted queries; earliest start of a round, of a query; next report. */
   #busySince: number | undefined;
   #roundNotBefore = 0;
   #notBefore = 0;
@@ -60,26 +60,26 @@ export class CapabilityWatch {
   #turn = 0;
   readonly #alarm: Alarm;
 
-  /** `onChange` is called when `known` has changed; answers are gathered for a moment before. */
+  /** Calls `onChange` when `known` has changed; answers are gathered for a moment before. */
   constructor({ clock, onChange }: { clock: Clock; onChange: () => void }) {
     this.#clock = clock;
     this.#onChange = onChange;
     this.#alarm = new Alarm(clock);
   }
 
-  /** What is known, of watched nodes only. */
+  /** Known capabilities, of watched nodes only. */
   get known(): KnownCapabilities {
     return this.#known;
   }
 
-  /** Watches the nodes with exactly these names. */
+  /** Watches exactly the nodes with these names. */
   watch(names: ReadonlySet<string>): void {
     this.#names = new Set(names);
     this.#stale = true;
     this.#alarm.ring();
   }
 
-  /** Takes in who is there now: one pass over the watched names. While nobody can be asked, what was known stays. */
+  /** Compares the current peers with the watched names. While the tailnet is unavailable, known capabilities stay. */
   observe(state: TailnetState): void {
     this.#running = state.kind === "running";
     if (state.kind !== "running") return;
@@ -88,13 +88,13 @@ export class CapabilityWatch {
     this.#alarm.ring();
   }
 
-  /** Has all watched nodes asked about anew, soon. */
+  /** Queries all watched nodes again, soon. */
   policyMayHaveChanged(): void {
     this.#roundDue = true;
     this.#alarm.ring();
   }
 
-  /** Asks about one watched node, each in its turn, in case that a change went unnoticed; false when there is none. */
+  /** Queries one watched node, in turn, in case a change was missed; returns false if there is none. */
   askOne(): boolean {
     const questions = [...this.#watched.values()];
     const question = questions[this.#turn++ % questions.length];
@@ -104,7 +104,7 @@ export class CapabilityWatch {
     return true;
   }
 
-  /** Asks what there is to ask until the signal aborts. */
+  /** Runs queries until the signal aborts. */
   async run(ask: Ask, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const now = this.#clock.monotonic();
@@ -151,16 +151,16 @@ export class CapabilityWatch {
     this.#asked.set(stableID, address);
     try {
       const { Node, CapMap } = await ask(address, signal);
-      // An address that another node has by now says nothing of this one; the next status brings its own.
+      // If another node has the address by now, the answer isn't about this one; the next status has its new address.
       if (Node.StableID === stableID) this.#learn(question, capabilitiesFrom(CapMap));
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof LocalApiError)) throw error;
-      // A node that is gone will be missing in the next status.
+      // A node that no longer exists will be missing in the next status.
       if (error.kind !== "NotFound") this.#failed(question, error);
     }
     const now = this.#clock.monotonic();
-    // No more than half of the time: a daemon that is slow has others to answer.
+    // At most half of the time, because a slow daemon has other clients.
     this.#notBefore = Math.max(this.#notBefore, now + (now - startedAt));
     if (this.#queue.size > 0) return;
     this.#roundNotBefore = now + Math.max(timing.shortestRestMs, 10 * (now - this.#busySince));
@@ -168,7 +168,7 @@ export class CapabilityWatch {
   }
 
   #learn({ stableID, address }: Question, capabilities: Capabilities): void {
-    // It may have gone or moved while it was asked about.
+    // The node may have been removed or moved during the query.
     if (this.#watched.get(stableID)?.address !== address) return;
     if (isEqual(this.#known.get(stableID), capabilities)) return;
     this.#known.set(stableID, capabilities);
@@ -176,7 +176,7 @@ export class CapabilityWatch {
   }
 
   #failed(question: Question, error: LocalApiError): void {
-    logger.debug("can't ask about capabilities: {message}", { message: error.message });
+    logger.debug("can't query capabilities: {message}", { message: error.message });
     if (this.#watched.has(question.stableID)) this.#queue.set(question.stableID, question);
     this.#notBefore = this.#clock.monotonic() + timing.retryMs;
   }

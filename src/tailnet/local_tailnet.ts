@@ -1,4 +1,4 @@
-/** How the picture is kept: edges on the bus say when to look, levels from the status say what is there. */
+/** Keeps the state of the tailnet: notifications on the bus trigger polls, and the polled status has the state. */
 import { getLogger } from "@logtape/logtape";
 import { type Clock, systemClock } from "../../lib/clock/mod.ts";
 import {
@@ -25,7 +25,7 @@ import {
 } from "./tailnet_state.ts";
 import type { Tailnet } from "./tailnet.ts";
 
-/** What is needed of the LocalAPI. */
+/** The used part of the LocalAPI. */
 export interface LocalApi extends PingApi, Disposable {
   status(options: { signal: AbortSignal; peers?: false }): Promise<TailscaleStatus>;
   prefs(options: { signal: AbortSignal }): Promise<Prefs>;
@@ -33,24 +33,26 @@ export interface LocalApi extends PingApi, Disposable {
   followIpnBus(options: FollowOptions): AsyncIterable<Notify>;
 }
 
-/** Longest answer: that of some 20,000 nodes. A daemon that sends more is not to fill the operator's memory. */
+/** Maximum response size, enough for some 20,000 nodes, so that a daemon can't fill the operator's memory. */
 const maxBytes = 32 * 2 ** 20;
 
 const timing = {
-  /** How long a status or the opening of the bus may take. */
+  /** Timeout of a status request and of opening the bus. */
   timeoutMs: 3000,
-  /** The daemon speaks every 2 s (`NotifyMask.EngineUpdates`): two lines missed are worth a look. */
+  /**
+   * Silence that triggers a poll: the daemon sends every 2 s (`NotifyMask.EngineUpdates`), so two lines are missing.
+   */
   silenceMs: 5000,
-  /** Between two looks when nothing calls for one, in case that a line was dropped. */
+  /** Interval of routine polls, in case a line was lost. */
   consistencyMs: 60_000,
-  /** Of the looks that nothing calls for, every so manieth asks about a watched node's capabilities instead. */
+  /** Every nth routine poll queries a watched node's capabilities instead. */
   capabilityTurn: 5,
-  /** When to look at the start, should the bus bring neither a line nor an error. */
+  /** Delay of the first poll if the bus neither sends a line nor fails. */
   startMs: 1000,
-  /** When to look again at a daemon that is gone or hangs, and at one that refuses or talks nonsense. */
+  /** Delays before an unreachable or hanging daemon is polled again, and one that refuses or sends invalid data. */
   retryMs: 1000,
   refusedRetryMs: 10_000,
-  /** Pause after a look, which gathers bursts: four times as long as the look took, within these bounds. */
+  /** Pause after a poll, which gathers bursts: four times the poll's duration, within these bounds. */
   shortestRestMs: 100,
   longestRestMs: 1000,
 } as const;
@@ -70,17 +72,17 @@ export class LocalTailnet implements Tailnet {
   readonly #first = Promise.withResolvers<void>();
   #state: TailnetState;
   #controlURL: string | undefined;
-  /** While it runs. */
+  /** Present while running. */
   #client: LocalApi | undefined;
-  /** Monotonic times: when to look next, but not before; when the bus will have been silent for too long. */
+  /** Monotonic times: next poll; earliest poll; instant at which the bus has been silent for too long. */
   #dueAt = 0;
-  /** Whether nothing but the time calls for the next look; how many of those there were. */
+  /** True if only the time triggers the next poll; number of such polls. */
   #routine = false;
   #routines = 0;
   #notBefore = 0;
   #silentAt = Infinity;
   #lastLineAt = -Infinity;
-  /** Looks at a daemon that was gone or hung, since the last that wasn't. */
+  /** Consecutive polls of an unreachable or hanging daemon. */
   #missed = 0;
 
   constructor(
@@ -100,7 +102,7 @@ export class LocalTailnet implements Tailnet {
       clock,
       onChange: () => this.#show(withCapabilities(this.#state, this.#capabilities.known)),
     });
-    const message = `tailscaled at ${socket} has not been asked yet; wait a moment`;
+    const message = `tailscaled at ${socket} has not been queried yet; wait a moment`;
     this.#state = { kind: "unavailable", reason: "Starting", message };
   }
 
@@ -130,7 +132,10 @@ export class LocalTailnet implements Tailnet {
 
   ping(address: string, signal: AbortSignal): Promise<Ping> {
     if (this.#client) return this.#pings.ping(this.#client, address, signal);
-    return Promise.resolve({ kind: "unknown", message: `tailscaled at ${this.#socket} is not asked yet, or no more` });
+    return Promise.resolve({
+      kind: "unknown",
+      message: `tailscaled at ${this.#socket} can't be queried: the operator is starting or stopping`,
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -162,7 +167,7 @@ export class LocalTailnet implements Tailnet {
 
   #heard(notify: Notify): void {
     this.#lastLineAt = this.#clock.monotonic();
-    // A daemon that never sends counters can't be blamed for silence.
+    // Silence is suspicious only for a daemon that sends counters.
     if (notify.Engine) this.#silentAt = this.#lastLineAt + timing.silenceMs;
     this.#alarm.ring();
     if (notify.Prefs) this.#controlURL = controlURLOf(notify.Prefs);
@@ -188,11 +193,11 @@ export class LocalTailnet implements Tailnet {
   async #look(client: LocalApi, signal: AbortSignal): Promise<void> {
     const startedAt = this.#clock.monotonic();
     const routine = this.#routine && startedAt < this.#silentAt;
-    // Set before asking: whatever is heard meanwhile calls for another look.
+    // Set before polling, so that a notification during the poll triggers another one.
     this.#dueAt = startedAt + timing.consistencyMs;
     this.#routine = true;
     if (routine && ++this.#routines % timing.capabilityTurn === 0 && this.#capabilities.askOne()) return;
-    // One silence is worth one look; a look for another reason doesn't end the wait for the next line.
+    // One silence triggers one poll; a poll for another reason doesn't end the wait for the next line.
     if (startedAt >= this.#silentAt) this.#silentAt = Infinity;
     try {
       const status = await client.status({ signal });
@@ -218,7 +223,7 @@ export class LocalTailnet implements Tailnet {
     this.#show(stateFrom(status, this.#socket, beside));
   }
 
-  /** The bus tells it first; should that not open, it is asked for. */
+  /** Reads the control server's URL from the preferences if the bus can't be opened; otherwise the bus reports it. */
   async #learnControlURL(client: LocalApi, signal: AbortSignal): Promise<void> {
     try {
       this.#controlURL = controlURLOf(await client.prefs({ signal }));
@@ -233,7 +238,7 @@ export class LocalTailnet implements Tailnet {
     const retryMs = gone ? timing.retryMs : timing.refusedRetryMs;
     this.#dueAt = Math.min(this.#dueAt, this.#clock.monotonic() + retryMs);
     this.#routine = false;
-    // A daemon that spoke meanwhile is busy, not gone: one slow answer proves nothing.
+    // A daemon that sent a line in the meantime is busy, not gone: one slow response proves nothing.
     if (error.kind === "Timeout" && this.#missed === 1 && this.#lastLineAt > startedAt) return;
     this.#show(unreachable(error));
   }
@@ -249,7 +254,7 @@ export class LocalTailnet implements Tailnet {
         try {
           listener(change);
         } catch (error) {
-          logger.error("a listener to the tailnet failed: {error}", { error });
+          logger.error("a listener for the tailnet failed: {error}", { error });
         }
       }
     }
@@ -259,21 +264,24 @@ export class LocalTailnet implements Tailnet {
 
 const defaultControlURL = "https://controlplane.tailscale.com";
 
-/** A daemon that was never told of a control server uses Tailscale's own. */
+/** Returns the control server's URL; a daemon without one uses Tailscale's. */
 const controlURLOf = ({ ControlURL }: Prefs): string => ControlURL || defaultControlURL;
 
 function log(state: TailnetState): void {
   if (state.kind === "running") {
-    logger.info("on the tailnet as {name}, {peers} names known", { name: state.self.dnsName, peers: state.peers.size });
+    logger.info("connected to the tailnet as {name}; {peers} names known", {
+      name: state.self.dnsName,
+      peers: state.peers.size,
+    });
   } else if (state.kind === "unavailable") {
     logger.warn("the tailnet is unavailable: {message}", { message: state.message });
   }
 }
 
 /**
- * The tailnet that the tailscaled behind `socket` (a path, TS_SOCKET) is a node of. Nothing is asked before `run`.
+ * Makes the tailnet of the tailscaled behind `socket` (a path, TS_SOCKET). It sends no request before `run`.
  *
- * @param options.ranges CIDRs in which its nodes have addresses, where its control server was given others than usual
+ * @param options.ranges CIDRs of nodes' addresses, if the control server has other ranges than usual
  */
 export function createTailnet(
   { socket, clock = systemClock, ranges }: { socket: string; clock?: Clock; ranges?: readonly string[] },

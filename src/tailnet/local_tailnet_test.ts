@@ -16,15 +16,15 @@ import type { TailnetChange } from "./tailnet_state.ts";
 
 const second = 1000;
 
-/** A tailscaled whose status takes no time, unless told to hang, and whose bus says what a test wants said. */
+/** A tailscaled whose status takes no time unless it hangs, and whose bus sends the test's lines. */
 class FakeDaemon implements LocalApi {
   readonly #clock: FakeClock;
-  /** Monotonic times at which the status was asked. */
+  /** Monotonic times of status requests. */
   readonly asked: number[] = [];
   online = true;
   backend = "Running";
   failing: LocalApiErrorKind | undefined;
-  /** Addresses that whois was asked about. */
+  /** Addresses of whois requests. */
   readonly askedAbout: string[] = [];
   capabilities: Record<string, unknown[]> = {};
   failingWhois: LocalApiErrorKind | undefined;
@@ -36,7 +36,7 @@ class FakeDaemon implements LocalApi {
     LatencySeconds: 0.002,
     Endpoint: "192.0.2.1:1",
   });
-  /** How long a status takes. */
+  /** Duration of a status request. */
   statusMs = 0;
   closed = false;
   #lines: (Notify | LocalApiError)[] = [];
@@ -113,7 +113,7 @@ interface World {
   daemon: FakeDaemon;
   tailnet: LocalTailnet;
   changes: TailnetChange[];
-  /** `advance` with a heartbeat every 2 s. */
+  /** Advances the clock with a heartbeat every 2 s. */
   beat(ms: number): Promise<void>;
 }
 
@@ -147,7 +147,7 @@ async function watching(use: (world: World) => Promise<void>, prepare: (daemon: 
   assert(daemon.closed);
 }
 
-/** On the tailnet, first look done and rested. */
+/** Starts on the tailnet, after the first poll and its pause. */
 function running(use: (world: World) => Promise<void>): Promise<void> {
   return watching(async (world) => {
     world.daemon.say(hello);
@@ -162,7 +162,7 @@ const bobOnline = ({ tailnet }: World) =>
   tailnet.state.kind === "running" && tailnet.state.peers.get("bob-home.ts.net")?.[0]?.online;
 const reason = ({ tailnet }: World) => tailnet.state.kind === "unavailable" ? tailnet.state.reason : tailnet.state.kind;
 
-Deno.test("before anything is known the tailnet is starting, and ready waits", async () => {
+Deno.test("tailnet: nothing known yet: starting, and ready waits", async () => {
   await watching(async (world) => {
     let ready = false;
     const waiting = world.tailnet.ready(new AbortController().signal).then(() => ready = true);
@@ -176,7 +176,7 @@ Deno.test("before anything is known the tailnet is starting, and ready waits", a
   });
 });
 
-Deno.test("the first line brings the first state, control server included, in one change", async () => {
+Deno.test("tailnet: first line: first state with the control server, in one change", async () => {
   await watching(async ({ daemon, clock, tailnet, changes }) => {
     daemon.say(hello);
     await clock.advance(0);
@@ -188,14 +188,14 @@ Deno.test("the first line brings the first state, control server included, in on
   });
 });
 
-Deno.test("a bus that neither opens nor fails doesn't keep the first look waiting for long", async () => {
+Deno.test("tailnet: bus neither opens nor fails: the first poll isn't delayed for long", async () => {
   await watching(async (world) => {
     await world.clock.advance(second);
     assert.equal(reason(world), "running");
   });
 });
 
-Deno.test("news is looked at once, and only what changed is named", async () => {
+Deno.test("tailnet: change on the bus: polled at once, only changed names are reported", async () => {
   await running(async (world) => {
     world.daemon.online = false;
     world.daemon.say({ PeerChangedPatch: [{ NodeID: 2, Online: false }] });
@@ -205,7 +205,7 @@ Deno.test("news is looked at once, and only what changed is named", async () => 
   });
 });
 
-Deno.test("a burst of news costs two looks, the second after the burst", async () => {
+Deno.test("tailnet: burst of changes: two polls, the second after the burst", async () => {
   await running(async ({ daemon, clock }) => {
     for (let i = 0; i < 50; i++) {
       daemon.say({ PeersRemoved: [i] });
@@ -217,7 +217,7 @@ Deno.test("a burst of news costs two looks, the second after the burst", async (
   });
 });
 
-Deno.test("news that comes while a look is under way brings another", async () => {
+Deno.test("tailnet: change during a poll: polled again", async () => {
   await running(async (world) => {
     world.daemon.statusMs = 50;
     world.daemon.say({ PeersRemoved: [1] });
@@ -228,7 +228,7 @@ Deno.test("news that comes while a look is under way brings another", async () =
   });
 });
 
-Deno.test("constant news may not take more than a fifth of a slow daemon's time", async () => {
+Deno.test("tailnet: constant changes: at most a fifth of a slow daemon's time", async () => {
   await running(async ({ daemon, clock }) => {
     daemon.statusMs = 200;
     for (let i = 0; i < 100; i++) {
@@ -239,7 +239,7 @@ Deno.test("constant news may not take more than a fifth of a slow daemon's time"
   });
 });
 
-Deno.test("heartbeats are no news: a quiet tailnet is looked at once a minute, and nobody is woken", async () => {
+Deno.test("tailnet: only heartbeats: polled once a minute, no listener is notified", async () => {
   await running(async ({ daemon, changes, beat }) => {
     await beat(300 * second);
     assert(daemon.asked.length >= 4 && daemon.asked.length <= 5, String(daemon.asked));
@@ -247,7 +247,7 @@ Deno.test("heartbeats are no news: a quiet tailnet is looked at once a minute, a
   });
 });
 
-Deno.test("a line that was dropped is made up for within a minute", async () => {
+Deno.test("tailnet: line was lost: found within a minute", async () => {
   await running(async (world) => {
     world.daemon.online = false;
     await world.beat(61 * second);
@@ -255,14 +255,14 @@ Deno.test("a line that was dropped is made up for within a minute", async () => 
   });
 });
 
-Deno.test("a daemon that never sent a heartbeat isn't suspected when it is silent", async () => {
+Deno.test("tailnet: daemon without heartbeats is silent: no poll", async () => {
   await running(async ({ daemon, clock }) => {
     await clock.advance(55 * second);
     assert.deepEqual(daemon.asked, []);
   });
 });
 
-Deno.test("a daemon that dies is unavailable at once, and known again with its first line", async () => {
+Deno.test("tailnet: daemon dies and returns: unavailable at once, known again with its first line", async () => {
   await running(async (world) => {
     world.daemon.failing = "NotRunning";
     world.daemon.say(gone);
@@ -278,7 +278,7 @@ Deno.test("a daemon that dies is unavailable at once, and known again with its f
   });
 });
 
-Deno.test("a daemon that stays away is told of once, and asked once a second", async () => {
+Deno.test("tailnet: daemon stays unreachable: reported once, polled once a second", async () => {
   await running(async (world) => {
     world.daemon.failing = "NotRunning";
     world.daemon.say(gone);
@@ -291,7 +291,7 @@ Deno.test("a daemon that stays away is told of once, and asked once a second", a
   });
 });
 
-Deno.test("a bus that ends while the status is fine changes nothing", async () => {
+Deno.test("tailnet: bus ends while the status is fine: no change", async () => {
   await running(async ({ daemon, clock, changes }) => {
     daemon.say(gone);
     await clock.advance(second);
@@ -300,12 +300,12 @@ Deno.test("a bus that ends while the status is fine changes nothing", async () =
   });
 });
 
-Deno.test("a daemon that hangs is unavailable within 10 s, and back when it goes on", async () => {
+Deno.test("tailnet: daemon hangs and continues: unavailable within 10 s, then known again", async () => {
   await running(async (world) => {
     await world.beat(4 * second);
     world.daemon.statusMs = 3 * second;
     world.daemon.failing = "Timeout";
-    // The last line came 2 s ago: 5 s of silence, and 3 s for one look.
+    // The last line was 2 s ago: 5 s of silence, and 3 s for one poll.
     await world.clock.advance(6 * second);
     assert.equal(reason(world), "TailscaledUnreachable");
 
@@ -316,7 +316,7 @@ Deno.test("a daemon that hangs is unavailable within 10 s, and back when it goes
   });
 });
 
-Deno.test("a daemon that hangs just after it was looked at is unavailable within 10 s", async () => {
+Deno.test("tailnet: daemon hangs just after a poll: unavailable within 10 s", async () => {
   await running(async (world) => {
     await world.beat(4 * second);
     world.daemon.say({ PeersRemoved: [1] });
@@ -328,7 +328,7 @@ Deno.test("a daemon that hangs just after it was looked at is unavailable within
   });
 });
 
-Deno.test("a bus that falls silent while the status is fine brings one look, not many", async () => {
+Deno.test("tailnet: bus is silent while the status is fine: one poll", async () => {
   await running(async ({ daemon, clock, changes }) => {
     daemon.say(heartbeat);
     await clock.advance(50 * second);
@@ -337,7 +337,7 @@ Deno.test("a bus that falls silent while the status is fine brings one look, not
   });
 });
 
-Deno.test("every slow answer has its second chance, not only the first ever", async () => {
+Deno.test("tailnet: several slow responses: each has a second chance", async () => {
   await running(async (world) => {
     for (let round = 0; round < 2; round++) {
       world.daemon.statusMs = 3 * second;
@@ -354,7 +354,7 @@ Deno.test("every slow answer has its second chance, not only the first ever", as
   });
 });
 
-Deno.test("one slow answer of a daemon that speaks meanwhile changes nothing; two do", async () => {
+Deno.test("tailnet: slow responses of a daemon that sends lines: one changes nothing, two do", async () => {
   await running(async (world) => {
     world.daemon.statusMs = 3 * second;
     world.daemon.failing = "Timeout";
@@ -368,7 +368,7 @@ Deno.test("one slow answer of a daemon that speaks meanwhile changes nothing; tw
   });
 });
 
-Deno.test("a daemon that talks nonsense is unavailable and asked again only every 10 s", async () => {
+Deno.test("tailnet: daemon sends invalid data: unavailable, polled every 10 s", async () => {
   await running(async (world) => {
     world.daemon.failing = "Protocol";
     world.daemon.say({ State: 6 });
@@ -379,7 +379,7 @@ Deno.test("a daemon that talks nonsense is unavailable and asked again only ever
   });
 });
 
-Deno.test("a daemon that is told to stop is unavailable for that reason", async () => {
+Deno.test("tailnet: daemon is stopped: unavailable for that reason", async () => {
   await running(async (world) => {
     world.daemon.backend = "Stopped";
     world.daemon.say({ State: 4 });
@@ -388,7 +388,7 @@ Deno.test("a daemon that is told to stop is unavailable for that reason", async 
   });
 });
 
-Deno.test("a listener that fails keeps neither the others nor the tailnet from going on", async () => {
+Deno.test("tailnet: listener throws: other listeners and the tailnet continue", async () => {
   await running(async (world) => {
     const heard: boolean[] = [];
     world.tailnet.onChange(() => {
@@ -409,7 +409,7 @@ const capabilities = ({ tailnet }: World) =>
 const watched = new Set(["bob-home.ts.net", "nobody.ts.net"]);
 const granted = { "keystone.io/cap/realm": [{ name: "bob" }], "keystone.io/cap/empty": null, "example.com/cap/x": [1] };
 
-Deno.test("a watched node's capabilities are asked once and told; those of others than Keystone are left out", async () => {
+Deno.test("capabilities: node is watched: queried once and reported, without those of other products", async () => {
   await running(async (world) => {
     Object.assign(world.daemon.capabilities, granted);
     assert.equal(capabilities(world), undefined);
@@ -421,7 +421,7 @@ Deno.test("a watched node's capabilities are asked once and told; those of other
   });
 });
 
-Deno.test("a node that is watched no more has no capabilities", async () => {
+Deno.test("capabilities: node is no longer watched: none", async () => {
   await running(async (world) => {
     world.tailnet.watch(watched);
     await world.clock.advance(second);
@@ -433,7 +433,7 @@ Deno.test("a node that is watched no more has no capabilities", async () => {
   });
 });
 
-Deno.test("a whole netmap has all capabilities asked anew, with a rest; a narrow patch none", async () => {
+Deno.test("capabilities: whole netmap: all are queried again after a pause; patch: none", async () => {
   await running(async (world) => {
     world.tailnet.watch(watched);
     await world.clock.advance(second);
@@ -454,7 +454,7 @@ Deno.test("a whole netmap has all capabilities asked anew, with a rest; a narrow
   });
 });
 
-Deno.test("rounds of many slow answers take less than a tenth of the time", async () => {
+Deno.test("capabilities: many slow responses: rounds take less than a tenth of the time", async () => {
   await running(async (world) => {
     const names = Array.from({ length: 100 }, (_, index) => `peer-${index}.ts.net`);
     world.daemon.peers = names.map((name, index) => ({
@@ -468,13 +468,13 @@ Deno.test("rounds of many slow answers take less than a tenth of the time", asyn
       world.daemon.say({ NetMap: {} });
       await world.clock.advance(100);
     }
-    // Each takes 1 ms, and as long a rest: 200 ms for all, and ten times that until the next round.
+    // Each takes 1 ms, and a pause of 1 ms: 200 ms for all, and ten times that until the next round.
     const { length } = world.daemon.askedAbout;
     assert(length > 300 && length <= 600, String(length));
   });
 });
 
-Deno.test("a node that moves or is replaced is asked about anew, and nothing is taken from the one before", async () => {
+Deno.test("capabilities: node moves or is replaced: queried again, earlier answers aren't used", async () => {
   await running(async (world) => {
     Object.assign(world.daemon.capabilities, granted);
     world.tailnet.watch(watched);
@@ -491,7 +491,7 @@ Deno.test("a node that moves or is replaced is asked about anew, and nothing is 
   });
 });
 
-Deno.test("an answer about another node than the one asked about is not taken", async () => {
+Deno.test("capabilities: answer is about another node: ignored", async () => {
   await running(async (world) => {
     Object.assign(world.daemon.capabilities, granted);
     world.daemon.peers = [{ ID: "2", DNSName: "bob-home.ts.net.", TailscaleIPs: ["100.64.0.7"] }];
@@ -504,7 +504,7 @@ Deno.test("an answer about another node than the one asked about is not taken", 
   });
 });
 
-Deno.test("while tailscaled is away nothing is asked about, and what was known is known again with it", async () => {
+Deno.test("capabilities: tailscaled is unreachable: no queries, known ones return with it", async () => {
   await running(async (world) => {
     Object.assign(world.daemon.capabilities, granted);
     world.tailnet.watch(watched);
@@ -520,7 +520,7 @@ Deno.test("while tailscaled is away nothing is asked about, and what was known i
   });
 });
 
-Deno.test("a quiet tailnet is asked at most once a minute, with realms to watch too", async () => {
+Deno.test("capabilities: quiet tailnet with watched realms: at most one request a minute", async () => {
   await running(async (world) => {
     world.tailnet.watch(watched);
     await world.clock.advance(second);
@@ -533,7 +533,7 @@ Deno.test("a quiet tailnet is asked at most once a minute, with realms to watch 
   });
 });
 
-Deno.test("without a bus the control server is asked for", async () => {
+Deno.test("tailnet: no bus: the control server is read from the preferences", async () => {
   await watching(async ({ clock, tailnet, daemon }) => {
     await clock.advance(2 * second);
     assert(tailnet.state.kind === "running");
@@ -542,7 +542,7 @@ Deno.test("without a bus the control server is asked for", async () => {
   });
 });
 
-Deno.test("a daemon that was never told of a control server uses Tailscale's", async () => {
+Deno.test("tailnet: daemon without a control server: Tailscale's is used", async () => {
   await watching(async ({ clock, tailnet, daemon }) => {
     daemon.say({ SessionID: "s", Prefs: { ControlURL: "" } });
     await clock.advance(second);
@@ -589,7 +589,7 @@ for (const [what, answer, expected] of pings) {
   });
 }
 
-Deno.test("ping: a daemon that hangs is not taken for a node that doesn't answer", async () => {
+Deno.test("ping: daemon hangs: unknown, not unanswered", async () => {
   await running(async (world) => {
     world.daemon.answerPing = () => "Timeout";
     world.daemon.failing = "Timeout";
@@ -599,7 +599,7 @@ Deno.test("ping: a daemon that hangs is not taken for a node that doesn't answer
   });
 });
 
-Deno.test("ping: a daemon that is stopped is not taken for a node that doesn't answer", async () => {
+Deno.test("ping: daemon is stopped: unknown, not unanswered", async () => {
   await running(async (world) => {
     world.daemon.answerPing = () => ({ Err: "local tailscaled stopped" });
     world.daemon.backend = "Stopped";
@@ -610,7 +610,7 @@ Deno.test("ping: a daemon that is stopped is not taken for a node that doesn't a
   });
 });
 
-Deno.test("ping: at most 8 at a time, those that wait can be given up, and all have their turn", async () => {
+Deno.test("ping: many: at most 8 at a time, waiting ones can be aborted, all are sent", async () => {
   await running(async (world) => {
     const abort = new AbortController();
     const all = Array.from({ length: 20 }, () => world.tailnet.ping("100.64.0.2", never));
@@ -623,7 +623,7 @@ Deno.test("ping: at most 8 at a time, those that wait can be given up, and all h
   });
 });
 
-Deno.test("ping: before and after run nobody is asked", async () => {
+Deno.test("ping: before and after run: nothing is sent", async () => {
   const tailnet = new LocalTailnet({ socket: "/s", clock: new FakeClock(), connect: () => assert.fail() });
   const found = await tailnet.ping("100.64.0.2", never);
   assert(found.kind === "unknown" && found.message.includes("/s"));

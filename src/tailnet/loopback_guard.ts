@@ -1,13 +1,14 @@
-/** Whether this machine's loopback is this machine's alone, beside a tailscaled. */
+/** Decides if a server may listen on this machine's loopback beside a tailscaled. */
 import { LocalClient } from "../../lib/tailscale/mod.ts";
 import type { Tailnet } from "./tailnet.ts";
 
 const askMs = 3000;
 
 /**
- * A tailscaled in userspace mode delivers what any node of the tailnet sends to this one, on any port, to 127.0.0.1. Tells
- * why nothing may listen there, in a sentence, and each time that this changes; undefined where it may. Until the daemon
- * has said in which mode it runs it is taken for one in userspace mode; one that is gone is taken for what it was.
+ * A tailscaled in userspace mode delivers connections from any node of the tailnet, to any port, at 127.0.0.1.
+ * Reports the reason why nothing may listen there, as a sentence, and each change of it; undefined if listening is
+ * safe. Until the daemon has reported its mode it counts as userspace mode; if it becomes unreachable, its last mode
+ * counts.
  */
 export class LoopbackGuard {
   readonly #socket: string | undefined;
@@ -25,10 +26,10 @@ export class LoopbackGuard {
   get closed(): string | undefined {
     if (this.#socket === undefined || this.#tun === true) return undefined;
     return this.#tun === false
-      ? `tailscaled at ${this.#socket} runs in userspace mode, so what any node of the tailnet sends comes to loopback. ` +
-        `Name another address of this machine (--listen ADDRESS:PORT), or run tailscaled with a TUN device`
-      : `tailscaled at ${this.#socket} has not said yet whether it runs in userspace mode, in which what any node of the ` +
-        `tailnet sends comes to loopback. Start it, or name another address of this machine (--listen ADDRESS:PORT)`;
+      ? `tailscaled at ${this.#socket} runs in userspace mode, so any node of the tailnet can connect to loopback. ` +
+        `Use another address of this machine (--listen ADDRESS:PORT), or run tailscaled with a TUN device`
+      : `tailscaled at ${this.#socket} has not reported its mode yet; in userspace mode any node of the ` +
+        `tailnet can connect to loopback. Start tailscaled, or use another address of this machine (--listen ADDRESS:PORT)`;
   }
 
   /** Calls `listener` now and after each change. */
@@ -37,7 +38,7 @@ export class LoopbackGuard {
     listener(this.closed);
   }
 
-  /** Asks once, so that it is known before anything else waits. */
+  /** Queries the mode once, so that it is known before anything waits for it. */
   async ask(): Promise<void> {
     if (this.#socket === undefined) return;
     using client = new LocalClient({ socket: this.#socket, timeoutMs: askMs });

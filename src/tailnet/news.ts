@@ -1,9 +1,9 @@
-/** What a line of the bus is an occasion for. */
+/** Classifies lines of the bus: those that require a poll of the status, and those that may mean a policy change. */
 import { isHeartbeat, type NodePatch, type Notify } from "../../lib/tailscale/mod.ts";
 
 /**
- * Fields of a line that tell nothing of who is on the tailnet. One that isn't known here may do; and `Health` does, as the
- * only one, when the daemon has lost its control server, which the status then says by this node's being offline.
+ * Fields of a line that say nothing about nodes. Fields that are unknown here may; and `Health` alone reports that
+ * the daemon has lost its control server, which the status shows as this node being offline.
  */
 const elsewhere = new Set([
   "Version",
@@ -19,10 +19,10 @@ const elsewhere = new Set([
   "BrowseToURL",
 ]);
 
-/** Fields of a node's patch that change all the time in a big tailnet, and in which no realm is interested. */
+/** Fields of a node's patch that change constantly in a large tailnet and don't matter to realms. */
 const restless = new Set(["NodeID", "DERPRegion", "Endpoints", "LastSeen", "Cap", "CapMap", "DiscoKey"]);
 
-/** Whether the status may say something else than before of a node, this one included. */
+/** Reports whether the status of a node, including this one, may have changed. */
 export function isNews(notify: Notify): boolean {
   if (isHeartbeat(notify)) return false;
   return Object.entries(notify).some(([field, value]) => {
@@ -37,8 +37,8 @@ function tells(patch: NodePatch): boolean {
 }
 
 /**
- * Whether the tailnet's policy may have changed: no field says so, but a change of it comes with a whole netmap, which
- * daemons up to 1.98 send as such and later ones announce by this node's own entry; or unheard, before the first line.
+ * Reports whether the tailnet's policy may have changed. No field says so, but a change comes with a whole netmap
+ * (daemons up to 1.98) or with this node's own entry (later ones); or it may have been missed before the first line.
  */
 export function tellsOfPolicy({ NetMap, SelfChange, SessionID }: Notify): boolean {
   return Boolean(NetMap || SelfChange || SessionID);

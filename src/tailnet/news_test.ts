@@ -7,7 +7,7 @@ const bus = (dialect: string): { change: string; line: Notify }[] =>
     .trim().split("\n").map((line) => JSON.parse(line));
 
 for (const dialect of ["1.98", "1.101"]) {
-  Deno.test(`${dialect}: all that a real bus said of nodes is news, and its heartbeats are not`, () => {
+  Deno.test(`${dialect}: recorded bus: lines about nodes are news, heartbeats are not`, () => {
     const lines = bus(dialect);
     for (const { change, line } of lines) assert.equal(isNews(line), change !== "heartbeat", change);
     assert.deepEqual(
@@ -25,7 +25,7 @@ const cases: [string, Notify, boolean][] = [
     false,
   ],
   [
-    "the same beside one that goes",
+    "the same with a node that is removed",
     { PeerChangedPatch: [{ NodeID: 2, Endpoints: [] }, { NodeID: 3, Online: false }] },
     true,
   ],
@@ -34,18 +34,18 @@ const cases: [string, Notify, boolean][] = [
     { PeerChangedPatch: [{ NodeID: 2, Key: "nodekey:1", KeyExpiry: "2027-01-01T00:00:00Z" }] },
     true,
   ],
-  ["a field of a node that nobody knows yet", { PeerChanges: [{ NodeID: 2, Tomorrow: 1 }] }, true],
+  ["an unknown field of a node", { PeerChanges: [{ NodeID: 2, Tomorrow: 1 }] }, true],
   ["null in a field of a node", { PeerChanges: [{ NodeID: 2, Online: null }] }, false],
   ["health, such as the loss of the control server", { Version: "1", Health: { Warnings: {} } }, true],
   ["health and a state", { Health: {}, State: 4 }, true],
   ["a user", { UserProfiles: { 1: {} } }, false],
-  ["a field that nobody knows yet", { Tomorrow: 1 }, true],
+  ["an unknown field", { Tomorrow: 1 }, true],
   ["preferences", { Prefs: { WantRunning: false } }, true],
   ["this node", { SelfChange: { StableID: "1" } }, true],
-  ["nodes that came", { PeersChanged: [{ StableID: "1" }] }, true],
-  ["nodes that went", { PeersRemoved: [1] }, true],
+  ["added nodes", { PeersChanged: [{ StableID: "1" }] }, true],
+  ["removed nodes", { PeersRemoved: [1] }, true],
   ["a critical error", { ErrMessage: "x" }, true],
 ];
 for (const [what, notify, expected] of cases) {
-  Deno.test(`the line with ${what} is ${expected ? "" : "no "}news`, () => assert.equal(isNews(notify), expected));
+  Deno.test(`line with ${what}: ${expected ? "" : "no "}news`, () => assert.equal(isNews(notify), expected));
 }

@@ -1,64 +1,67 @@
-/** One node of the tailnet: of what tailscaled says of it, that which a Realm needs, and only in forms that are sane. */
+/** A node of the tailnet: the fields of tailscaled's status that a Realm needs, validated. */
 import { contains, parseAddress, parseRange } from "../core/address.ts";
 import { canonicalName } from "../core/realm/identity.ts";
 import { dateFrom, type PeerStatus, type TailscaleStatus } from "../../lib/tailscale/mod.ts";
 
 /**
- * Capabilities under `keystone.io/cap/` by name, each with its arguments as the policy's `app` states them. Those that
- * the policy doesn't grant are absent.
+ * Capabilities under `keystone.io/cap/` by name, each with its arguments from the policy's `app`. Those that the
+ * policy doesn't grant are absent.
  */
 export type Capabilities = Readonly<Record<string, readonly unknown[]>>;
 
-/** One node of the tailnet. */
+/** A node of the tailnet. */
 export interface TailnetPeer {
   stableID: string;
   /** Canonical: lower case, no trailing dot. */
   dnsName: string;
-  /** What the node calls itself: unverified. */
+  /** Host name that the node reports: unverified. */
   hostName: string;
-  /** IPv4 first, each family in the order of its text. */
+  /** IPv4 first, each family sorted as text. */
   addresses: string[];
-  /** Whether the control server has a connection to it. */
+  /** True while the control server has a connection to it. */
   online: boolean;
   os?: string;
   ownerLogin?: string;
-  /** RFC 3339; absent when the key doesn't expire. */
+  /** RFC 3339; absent if the key doesn't expire. */
   keyExpiry?: string;
-  /** Whether the key has expired. */
+  /** True if the key has expired. */
   expired: boolean;
-  /** When the control server last saw it, RFC 3339: of offline nodes only, and Headscale never tells. */
+  /** Time at which the control server last saw it, RFC 3339: of offline nodes only; Headscale never reports it. */
   lastSeen?: string;
-  /** The way packets take; absent while none are sent. */
+  /** Path of packets; absent while none are sent. */
   path?: "direct" | "relay";
-  /** Where they go first: `ip:port` of a direct path, else the relay's region code or a peer relay's `ip:port:vni:…`. */
+  /** First hop: `ip:port` of a direct path, otherwise the relay's region code or a peer relay's `ip:port:vni:…`. */
   via?: string;
-  /** What the tailnet's policy grants it towards this node; absent unless watched (`Tailnet.watch`) and asked already. */
+  /**
+   * Capabilities that the policy grants it on this node; absent unless watched (`Tailnet.watch`) and already queried.
+   */
   capabilities?: Capabilities;
-  /** Whether it is this node. */
+  /** True for this node itself. */
   self: boolean;
   tags?: string[];
 }
 
 const stableIDForm = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** The ranges of all tailnets but those of control servers that were given others. */
+/** The default ranges of tailnets; control servers may have others. */
 const usualRanges = ["100.64.0.0/10", "fd7a:115c:a1e0::/48"];
 const octet = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const tailnetIPv4 = new RegExp(`^100\\.(6[4-9]|[7-9]\\d|1[01]\\d|12[0-7])\\.${octet}\\.${octet}$`);
 const tailnetIPv6 = "fd7a:115c:a1e0:";
-/** The forms that control servers give out, told apart without a parser: there are thousands in a status. */
+/** The form of addresses that control servers assign, matched without a parser because a status has thousands. */
 const usualIPv6 = /^fd7a:115c:a1e0((:[0-9a-f]{1,4}){5}|::[0-9a-f]{1,4})$/;
 
 /**
- * Whether it is an address that a node of a tailnet can have. What passes here may end up in a network policy, so it
- * isn't left to the daemon: `0.0.0.0/0`, a private address or `100.100.100.100`, the resolver of every node, must not.
+ * Reports whether a node of a tailnet can have this address. The address may end up in a network policy, so the
+ * daemon isn't trusted with it: `0.0.0.0/0`, a private address or `100.100.100.100`, the resolver of every node, must
+ * not pass.
  */
 export function isTailnetAddress(text: string): boolean {
   if (!text.includes(":")) return tailnetIPv4.test(text) && text !== "100.100.100.100";
   return usualIPv6.test(text) || text.startsWith(tailnetIPv6) && parseAddress(text) !== undefined;
 }
 
-/** The same for a tailnet of these ranges. */
+/** Returns the same check for a tailnet with these ranges. */
 export function addressesIn(texts: readonly string[]): (text: string) => boolean {
   if (texts.join() === usualRanges.join()) return isTailnetAddress;
   const ranges = texts.map(parseRange).filter((range) => range !== undefined);
@@ -68,14 +71,14 @@ export function addressesIn(texts: readonly string[]): (text: string) => boolean
   };
 }
 
-/** An instant in the form that the API server takes; undefined when there is none. */
+/** Formats an instant as the API server accepts it; undefined if there is none. */
 function rfc3339(timestamp: string | null | undefined): string | undefined {
   const text = dateFrom(timestamp)?.toISOString();
-  // A year beyond 9999 has a sign and more digits.
+  // Years beyond 9999 have a sign and more digits.
   return text?.length === 24 ? text : undefined;
 }
 
-/** What a status says of a node. */
+/** Reads a node from a status. */
 export function peerFrom(
   node: PeerStatus,
   self: boolean,

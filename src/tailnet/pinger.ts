@@ -1,16 +1,18 @@
-/** Pings of nodes, a bounded number at a time. */
+/** Pings of nodes, with bounded concurrency. */
 import { LocalApiError, type PingResult, type TailscaleStatus } from "../../lib/tailscale/mod.ts";
 
-/** What a ping found. */
+/** Result of a ping. */
 export type Ping =
-  /** It answered; `via` as in `Peer`. */
+  /** The node answered; `via` as in `Peer`. */
   | { kind: "answered"; path: "direct" | "relay"; via?: string; latencyMs: number }
-  /** tailscaled is well, but no answer came; the message says so in a sentence. */
+  /** tailscaled works, but no answer came; the message is a sentence. */
   | { kind: "unanswered"; message: string }
-  /** tailscaled couldn't be asked, which says nothing of the node; the message is a sentence with the remedy. */
+  /**
+   * tailscaled couldn't send the ping, which says nothing about the node; the message is a sentence with the remedy.
+   */
   | { kind: "unknown"; message: string };
 
-/** What is needed of the LocalAPI. */
+/** The used part of the LocalAPI. */
 export interface PingApi {
   ping(ip: string, options: { signal: AbortSignal; timeoutMs: number }): Promise<PingResult>;
   status(options: { signal: AbortSignal; peers: false }): Promise<TailscaleStatus>;
@@ -19,12 +21,12 @@ export interface PingApi {
 const atOnce = 8;
 const timeoutMs = 5000;
 
-/** Asks for pings; those beyond the bound wait for their turn. */
+/** Sends pings; those beyond the limit wait. */
 export class Pinger {
   #underWay = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** Rejects with the signal's reason only. */
+  /** Sends a ping. Rejects only with the signal's reason. */
   async ping(api: PingApi, address: string, signal: AbortSignal): Promise<Ping> {
     await this.#turn(signal);
     try {
@@ -75,17 +77,14 @@ async function pingOnce(api: PingApi, address: string, signal: AbortSignal): Pro
   }
 }
 
-/**
- * A daemon that hangs, or is told to stop, and a node that doesn't answer look the same; the daemon's own state tells
- * them apart.
- */
+/** Distinguishes a node that doesn't answer from a daemon that hangs or is stopped, by the daemon's own state. */
 async function unanswered(api: PingApi, message: string, signal: AbortSignal): Promise<Ping> {
   try {
     const { BackendState } = await api.status({ signal, peers: false });
     if (BackendState === "Running") return { kind: "unanswered", message };
     return {
       kind: "unknown",
-      message: `tailscaled is not connected, so nothing can be pinged (it is ${BackendState})`,
+      message: `tailscaled is not connected, so it can't ping (its state is ${BackendState})`,
     };
   } catch (error) {
     signal.throwIfAborted();

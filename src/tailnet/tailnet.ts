@@ -1,4 +1,4 @@
-/** The tailnet as controllers see it: what it looks like now, and whom to wake when that changes. */
+/** The tailnet as controllers see it: its current state, with notification of changes. */
 import type { Ping } from "./pinger.ts";
 import type { TailnetChange, TailnetState } from "./tailnet_state.ts";
 
@@ -12,31 +12,32 @@ export {
   type UnavailableReason,
 } from "./tailnet_state.ts";
 
-/** A live picture of the tailnet. */
+/** The live state of the tailnet. */
 export interface Tailnet {
-  /** What is known now; each change makes a new object. */
+  /** The current state; each change makes a new object. */
   readonly state: TailnetState;
-  /** Calls `listener` after each change, with the new state already in `state`. */
+  /** Calls `listener` after each change, once `state` is updated. */
   onChange(listener: (change: TailnetChange) => void): void;
-  /** Resolves when the first state is known, also when that is unavailable. Rejects with the signal's reason. */
+  /** Resolves once the first state is known, even if it is unavailable. Rejects with the signal's reason. */
   ready(signal: AbortSignal): Promise<void>;
   /**
-   * Keeps `capabilities` known of the nodes with exactly these names (canonical); called whenever the set changes. Asked
-   * when a node appears or has other addresses and when the policy may have changed; a change is told as any other.
+   * Keeps `capabilities` of exactly the nodes with these names (canonical) known; called whenever the set changes.
+   * They are queried when a node appears, when its addresses change and when the policy may have changed; changes are
+   * reported like all others.
    */
   watch(names: ReadonlySet<string>): void;
   /**
    * Sends a node one ping (disco: it finds a path and doesn't reach into the node's network) and waits for the answer
-   * for at most 5 s. At most 8 are under way at a time, further ones wait. Rejects with the signal's reason only.
+   * for at most 5 s. At most 8 are under way at a time; others wait. Rejects only with the signal's reason.
    *
    * @param address one of the node's tailnet addresses
    */
   ping(address: string, signal: AbortSignal): Promise<Ping>;
-  /** Keeps `state` up to date until the signal aborts, then resolves; whatever tailscaled does, it doesn't throw. */
+  /** Keeps `state` current until the signal aborts; never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** The tailnet of an operator that was not given any. */
+/** The tailnet of an operator without one. */
 export const noTailnet: Tailnet = {
   state: { kind: "none" },
   onChange: () => {},

@@ -1,43 +1,49 @@
-/** What the tailnet looks like: projections of tailscaled's status that keep only what a Realm needs. Pure. */
+/** The state of the tailnet: projections of tailscaled's status with the fields that a Realm needs. Pure. */
 import { isEqual } from "es-toolkit";
 import type { LocalApiError, PeerStatus, TailscaleStatus } from "../../lib/tailscale/mod.ts";
 import { type Capabilities, isTailnetAddress, peerFrom, type TailnetPeer } from "./peer.ts";
 
 export type { Capabilities, TailnetPeer } from "./peer.ts";
 
-/** Why nothing is known of the tailnet. */
+/** Reason why the tailnet's state is unknown. */
 export type UnavailableReason = "TailscaledUnreachable" | "NeedsLogin" | "Stopped" | "Starting";
 
-/** What is known of the tailnet. */
+/** State of the tailnet. */
 export type TailnetState =
   /** No TS_SOCKET is configured. */
   | { kind: "none" }
-  /** tailscaled can't be asked, or isn't connected to a tailnet; the message is a sentence with the remedy. */
+  /** tailscaled can't be queried or isn't connected to a tailnet; the message is a sentence with the remedy. */
   | { kind: "unavailable"; reason: UnavailableReason; message: string; tun?: boolean }
   | {
     kind: "running";
-    /** Whether tailscaled has a network device; false: it runs in userspace mode. Absent: it didn't say. */
+    /** True if tailscaled has a network device, false in userspace mode, absent if it didn't report its mode. */
     tun?: boolean;
     self: TailnetPeer;
-    /** By dnsName, self included. Control servers keep names unique, but nothing here relies on it. */
+    /** Peers by dnsName, including this node. Control servers keep names unique, but nothing here depends on it. */
     peers: ReadonlyMap<string, readonly TailnetPeer[]>;
-    /** The control server that tailscaled is configured for. */
+    /** URL of the configured control server. */
     controlURL?: string;
     magicDNSSuffix?: string;
   };
 
-/** What differs between two states. */
+/** Difference between two states. */
 export interface TailnetChange {
   /** dnsNames whose peers differ. */
   names: ReadonlySet<string>;
-  /** Whether it concerns everyone: the kind of state or its reason, this node, the control server or the suffix. */
+  /**
+   * True if everything is affected: the kind of state or its reason, this node, the control server or the suffix
+   * changed.
+   */
   all: boolean;
 }
 
-/** What is known of the capabilities of nodes, by stableID. */
+/** Known capabilities of nodes, by stableID. */
 export type KnownCapabilities = ReadonlyMap<string, Capabilities>;
 
-/** Every node with a name and an ID by its name, self included; nodes that share a name are in the order of their stableID. */
+/**
+ * Returns all nodes with a name and an ID by name, including this one; nodes that share a name are sorted by
+ * stableID.
+ */
 export function peersFrom(
   status: TailscaleStatus,
   known: KnownCapabilities = new Map(),
@@ -53,23 +59,23 @@ export function peersFrom(
   };
   if (status.Self) add(status.Self, true);
   for (const node of Object.values(status.Peer ?? {})) {
-    // Such a node is listed only because its owner was given access to one of ours.
+    // Such a node is listed only because its owner was given access to one of this tailnet's.
     if (!node.ShareeNode) add(node, false);
   }
   for (const namesakes of peers.values()) namesakes.sort((a, b) => a.stableID < b.stableID ? -1 : 1);
   return peers;
 }
 
-/** What is known beside a status. */
+/** Inputs other than the status. */
 export interface Beside {
-  /** The control server, from tailscaled's preferences. */
+  /** URL of the control server, from tailscaled's preferences. */
   controlURL?: string | undefined;
   capabilities?: KnownCapabilities;
-  /** Whether a node can have an address; without it: whether it lies in the ranges of all tailnets. */
+  /** Reports whether a node can have an address; default: the ranges of all tailnets. */
   isAddress?: (text: string) => boolean;
 }
 
-/** What tailscaled's status means; `socket` is for the messages. */
+/** Interprets tailscaled's status; `socket` appears in messages. */
 export function stateFrom(
   status: TailscaleStatus,
   socket: string,
@@ -99,20 +105,23 @@ export function stateFrom(
       if (status.Self?.Expired) {
         return unavailable(
           "NeedsLogin",
-          "is logged out, since its key has expired; run tailscale up --force-reauth there",
+          "is logged out because its key has expired; run tailscale up --force-reauth there",
         );
       }
       return unavailable("NeedsLogin", "is not logged in; run tailscale up there, or renew its TS_AUTHKEY");
     case "NeedsMachineAuth":
-      return unavailable("NeedsLogin", "waits until an administrator of the tailnet approves this machine");
+      return unavailable(
+        "NeedsLogin",
+        "is waiting for approval; an administrator of the tailnet has to approve this machine",
+      );
     case "Stopped":
-      return unavailable("Stopped", "is disconnected on purpose; run tailscale up there");
+      return unavailable("Stopped", "is stopped; run tailscale up there");
     default:
       return unavailable("Starting", "is not connected yet; wait a moment, then see its log");
   }
 }
 
-/** The same state with what is known of capabilities by now: one pass over the peers. */
+/** Returns the state with the known capabilities: one pass over the peers. */
 export function withCapabilities(state: TailnetState, known: KnownCapabilities): TailnetState {
   if (state.kind !== "running") return state;
   const peers = new Map<string, readonly TailnetPeer[]>();
@@ -128,14 +137,14 @@ function knowing({ capabilities: _, ...peer }: TailnetPeer, known: KnownCapabili
   return capabilities ? { ...peer, capabilities } : peer;
 }
 
-/** The state when the status can't be had. */
+/** Returns the state for a status request that failed. */
 export function unreachable(error: LocalApiError): TailnetState {
   return { kind: "unavailable", reason: "TailscaledUnreachable", message: error.message };
 }
 
 const byID = new WeakMap<ReadonlyMap<string, readonly TailnetPeer[]>, ReadonlyMap<string, TailnetPeer>>();
 
-/** The node with this stableID, whatever its name is. One pass over the peers of a state for all that are looked for. */
+/** Returns the node with this stableID, whatever its name. The first call for a state makes one pass over its peers. */
 export function peerByID(state: TailnetState, stableID: string): TailnetPeer | undefined {
   if (state.kind !== "running") return undefined;
   let known = byID.get(state.peers);
@@ -146,7 +155,7 @@ export function peerByID(state: TailnetState, stableID: string): TailnetPeer | u
   return known.get(stableID);
 }
 
-/** What differs between two states: one pass over their peers. */
+/** Returns the difference between two states: one pass over their peers. */
 export function tailnetChange(before: TailnetState, after: TailnetState): TailnetChange {
   const [peersBefore, peersAfter] = [peersOf(before), peersOf(after)];
   const names = new Set<string>();

@@ -40,7 +40,7 @@ const names: [string, string][] = [
   ["", ""],
 ];
 for (const [identity, canonical] of names) {
-  Deno.test(`the canonical form of "${identity}" is "${canonical}"`, () => {
+  Deno.test(`canonical name of "${identity}": "${canonical}"`, () => {
     assert.equal(canonicalName(identity), canonical);
   });
 }
@@ -93,7 +93,7 @@ for (const [what, given, expected] of projections) {
   });
 }
 
-Deno.test("what is known of capabilities stands with its node, and another node of that name doesn't get it", () => {
+Deno.test("capabilities: another node of the same name: doesn't get them", () => {
   const known = new Map<string, Capabilities>([["id-bob-home", { "keystone.io/cap/realm": [{ name: "bob" }] }], [
     "id-alice-home",
     {},
@@ -106,20 +106,20 @@ Deno.test("what is known of capabilities stands with its node, and another node 
   assert.equal(peers.get("alice-home.tailnet-name.ts.net")?.[0]?.capabilities, undefined);
 });
 
-Deno.test("self is among the peers and marked", () => {
+Deno.test("this node: among the peers and marked as self", () => {
   assert.deepEqual(peersFrom(status([])).get("alice-home.tailnet-name.ts.net")?.map(({ self }) => self), [true]);
 });
 
-Deno.test("nodes that share a name stand together in the order of their IDs", () => {
+Deno.test("nodes with the same name: sorted by ID", () => {
   const peers = peersFrom(status([node("bob-home", { ID: "2" }), node("bob-home", { ID: "1", Online: false })]));
   assert.deepEqual(peers.get(plain.dnsName)?.map(({ stableID }) => stableID), ["1", "2"]);
 });
 
-Deno.test("nodes without a name and nodes that only share with us are left out", () => {
+Deno.test("nodes without a name or shared with this tailnet only: ignored", () => {
   assert.equal(peersFrom(status([node("a", { DNSName: "" }), node("b", { ShareeNode: true })])).size, 1);
 });
 
-Deno.test("an owner who isn't listed, and a bare node, do no harm", () => {
+Deno.test("unknown owner or missing fields: read without them", () => {
   const [peer] = peersFrom(status([{ ID: "7", DNSName: "bare.ts.net." }], { User: null })).get("bare.ts.net") ?? [];
   assert.deepEqual(peer, {
     stableID: "7",
@@ -132,7 +132,7 @@ Deno.test("an owner who isn't listed, and a bare node, do no harm", () => {
   });
 });
 
-Deno.test("of all addresses in the ranges of tailnets, and beside them, those are taken that a strict reader takes", () => {
+Deno.test("addresses in and near the tailnets' ranges: accepted exactly if a strict parser accepts them", () => {
   const group = fc.constantFrom("0", "1", "ab", "fd7a", "12345", "", ":", "g", "00a1");
   const text = fc.oneof(
     fc.array(group, { maxLength: 7 }).map((groups) => ["fd7a", "115c", "a1e0", ...groups].join(":")),
@@ -178,19 +178,19 @@ const addresses: [string, boolean][] = [
   ["", false],
 ];
 for (const [address, good] of addresses) {
-  Deno.test(`${JSON.stringify(address)} is ${good ? "an" : "no"} address of a node`, () => {
+  Deno.test(`node's address ${JSON.stringify(address)}: ${good ? "accepted" : "ignored"}`, () => {
     const [peer] = peersFrom(status([node("bob-home", { TailscaleIPs: [address] })])).get(plain.dnsName)!;
     assert.deepEqual(peer?.addresses, good ? [address] : []);
   });
 }
 
-Deno.test("a node whose ID could not be pinned is left out: none, too long, not of Tailscale's form", () => {
+Deno.test("node's ID is missing, too long or malformed: the node is ignored", () => {
   for (const ID of ["", "x".repeat(65), "a b", "a\n", "ä"]) {
     assert.equal(peersFrom(status([node("bob-home", { ID })])).get(plain.dnsName), undefined, ID);
   }
 });
 
-Deno.test("whatever a daemon says is as long as a status may be, and instants are such", () => {
+Deno.test("daemon sends long or invalid values: truncated to the status's limits", () => {
   const long = "x".repeat(100_000);
   const [peer] = peersFrom(
     status([node("bob-home", {
@@ -209,14 +209,14 @@ Deno.test("whatever a daemon says is as long as a status may be, and instants ar
   assert(state.kind === "unavailable" && state.message.length < 300);
 });
 
-Deno.test("a daemon whose own key has expired says that, and what to do", () => {
+Deno.test("daemon's own key has expired: the message says so, with the remedy", () => {
   const expired = status([], { BackendState: "NeedsLogin", Self: node("alice-home", { Expired: true }) });
   const state = stateFrom(expired, socket);
   assert(state.kind === "unavailable" && state.reason === "NeedsLogin");
   assert(state.message.includes("key has expired; run tailscale up"), state.message);
 });
 
-Deno.test("a node is found by its ID under whatever name, in the state that is asked", () => {
+Deno.test("peerByID: finds a node under any name, in the given state", () => {
   const before = running(node("bob-home"));
   assert.equal(peerByID(before, "id-bob-home")?.dnsName, plain.dnsName);
   assert.equal(
@@ -229,7 +229,7 @@ Deno.test("a node is found by its ID under whatever name, in the state that is a
 
 const backends: [string, string, string][] = [
   ["NeedsLogin", "NeedsLogin", "tailscale up"],
-  ["NeedsMachineAuth", "NeedsLogin", "approves"],
+  ["NeedsMachineAuth", "NeedsLogin", "has to approve"],
   ["Stopped", "Stopped", "tailscale up"],
   ["Starting", "Starting", "wait"],
   ["NoState", "Starting", "wait"],
@@ -237,7 +237,7 @@ const backends: [string, string, string][] = [
   ["SomethingNew", "Starting", "SomethingNew"],
 ];
 for (const [backend, reason, word] of backends) {
-  Deno.test(`tailscaled in ${backend} is unavailable: ${reason}, with the socket and the remedy`, () => {
+  Deno.test(`tailscaled in ${backend}: unavailable (${reason}), with the socket and the remedy`, () => {
     const state = stateFrom(status([], { BackendState: backend }), socket);
     assert(state.kind === "unavailable");
     assert.equal(state.reason, reason);
@@ -245,7 +245,7 @@ for (const [backend, reason, word] of backends) {
   });
 }
 
-Deno.test("running tells this node, the control server and the suffix", () => {
+Deno.test("running: state has this node, the control server and the suffix", () => {
   const state = stateFrom(status([]), socket, { controlURL: "https://headscale.example" });
   assert(state.kind === "running");
   assert.equal(state.self.dnsName, "alice-home.tailnet-name.ts.net");
@@ -253,7 +253,7 @@ Deno.test("running tells this node, the control server and the suffix", () => {
   assert.equal(state.magicDNSSuffix, "tailnet-name.ts.net");
 });
 
-Deno.test("running without a name for this node is still starting", () => {
+Deno.test("running without a name for this node: still starting", () => {
   const state = stateFrom(status([], { Self: null }), socket);
   assert(state.kind === "unavailable" && state.reason === "Starting");
 });
@@ -265,18 +265,18 @@ const domain = (name: string) => `${name}.tailnet-name.ts.net`;
 const changes: [string, TailnetState, TailnetState, string[], boolean][] = [
   ["nothing", running(bob, carol), running(carol, bob), [], false],
   ["a peer that goes offline", running(bob, carol), running({ ...bob, Online: false }, carol), ["bob-home"], false],
-  ["a peer that comes", running(bob), running(bob, carol), ["carol-home"], false],
-  ["a peer that is gone", running(bob, carol), running(bob), ["carol-home"], false],
+  ["a new peer", running(bob), running(bob, carol), ["carol-home"], false],
+  ["a removed peer", running(bob, carol), running(bob), ["carol-home"], false],
   [
-    "a peer that is renamed",
+    "a renamed peer",
     running(bob),
     running({ ...bob, DNSName: carol.DNSName }),
     ["bob-home", "carol-home"],
     false,
   ],
   ["a node that takes over a name", running(bob), running({ ...bob, ID: "other" }), ["bob-home"], false],
-  ["a peer that moves", running(bob), running({ ...bob, TailscaleIPs: ["100.64.9.9"] }), ["bob-home"], false],
-  ["counters, which are no news", running(bob), running({ ...bob, RxBytes: 7 }), [], false],
+  ["a peer's new address", running(bob), running({ ...bob, TailscaleIPs: ["100.64.9.9"] }), ["bob-home"], false],
+  ["counters only", running(bob), running({ ...bob, RxBytes: 7 }), [], false],
   ["tailscaled stopping", running(bob), down, ["alice-home", "bob-home"], true],
   ["tailscaled coming back", down, running(bob), ["alice-home", "bob-home"], true],
   ["another suffix", running(bob), stateFrom(status([bob], { MagicDNSSuffix: "b.net" }), socket), [], true],
@@ -294,8 +294,8 @@ const changes: [string, TailnetState, TailnetState, string[], boolean][] = [
     ["alice-home"],
     true,
   ],
-  ["the reason why", down, stateFrom(status([], { BackendState: "NeedsLogin" }), socket), [], true],
-  ["none, which stays so", { kind: "none" }, { kind: "none" }, [], false],
+  ["the reason", down, stateFrom(status([], { BackendState: "NeedsLogin" }), socket), [], true],
+  ["none, unchanged", { kind: "none" }, { kind: "none" }, [], false],
 ];
 for (const [what, before, after, names, all] of changes) {
   Deno.test(`difference: ${what}`, () => {
@@ -305,7 +305,7 @@ for (const [what, before, after, names, all] of changes) {
   });
 }
 
-Deno.test("a difference names exactly the names that are not the same, whichever way one looks", () => {
+Deno.test("change between any two states: exactly the names that differ, in both directions", () => {
   const nodes = fc.uniqueArray(
     fc.record({ name: fc.constantFrom("a", "b", "c", "d", "e"), online: fc.boolean() }),
     { selector: ({ name }) => name },
@@ -321,7 +321,7 @@ Deno.test("a difference names exactly the names that are not the same, whichever
   }));
 });
 
-Deno.test("a tailnet of other ranges has its nodes' addresses in them, and no others", () => {
+Deno.test("other ranges are configured: nodes have only addresses in them", () => {
   const isAddress = addressesIn(["10.77.0.0/16", "fd99::/48"]);
   const TailscaleIPs = ["10.77.0.2", "fd99::2", "100.64.0.2", "192.168.1.1", "10.77.0.0/16", "fd7a:115c:a1e0::2"];
   const state = stateFrom(status([node("bob-home", { TailscaleIPs })]), socket, { isAddress });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createTailnet } from "./local_tailnet.ts";
 import { noTailnet } from "./tailnet.ts";
 
-Deno.test("no tailnet: nothing is known, nothing is waited for, and run ends with its signal", async () => {
+Deno.test("no tailnet: state is none, ready at once, run ends with its signal", async () => {
   const abort = new AbortController();
   assert.deepEqual(noTailnet.state, { kind: "none" });
   await noTailnet.ready(abort.signal);
@@ -12,7 +12,7 @@ Deno.test("no tailnet: nothing is known, nothing is waited for, and run ends wit
   await noTailnet.run(abort.signal);
 });
 
-Deno.test("a socket that isn't there is unavailable with its name, and run ends with its signal", async () => {
+Deno.test("socket doesn't exist: unavailable with its name, run ends with its signal", async () => {
   const abort = new AbortController();
   const tailnet = createTailnet({ socket: "/nonexistent/tailscaled.sock" });
   const run = tailnet.run(abort.signal);

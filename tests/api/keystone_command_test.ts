@@ -509,7 +509,7 @@ Deno.test("keystone", {
     await lab.apiserver.stop();
     const gone = await run(["grants"]);
     assert.equal(gone.code, 4);
-    assert.match(gone.err, /gave no answer.*--context or KUBECONFIG/);
+    assert.match(gone.err, /didn't respond.*--context or KUBECONFIG/);
     await lab.apiserver.start();
     assert.equal((await keystone("/nowhere/kubeconfig", ["grants"])).code, 2);
   });

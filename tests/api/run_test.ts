@@ -106,7 +106,7 @@ Deno.test("deno task run", {
     const KUBECONFIG = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
     await using operator = await startOperatorProcess({ KUBECONFIG, KEYSTONE_REALM });
     await operator.says(
-      /forbidden.*Give the operator its rights: kubectl apply -f deploy\/kustomize\/base\/rbac\.yaml/,
+      /forbidden.*Restore the operator's permissions: kubectl apply -f deploy\/kustomize\/base\/rbac\.yaml/,
     );
     await kubectl(["apply", "-f", `${root}deploy/kustomize/base/rbac.yaml`]);
     await operator.says(/Enforcing grants/);
@@ -173,7 +173,7 @@ Deno.test("deno task run", {
   await step(t, "a wrong setting ends it at once, with its name, value and remedy", async () => {
     await assert.rejects(
       startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM: "Alice Home" }),
-      /KEYSTONE_REALM is "Alice Home", which is not the name of a realm/,
+      /KEYSTONE_REALM is "Alice Home", but must be the name of a realm/,
     );
     await assert.rejects(startOperatorProcess({ KUBECONFIG: `${lab.dir}/nowhere` }), /nowhere/);
     // The port of health is no reason to stop enforcing grants, unless it was asked for by name.

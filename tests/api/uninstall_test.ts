@@ -90,7 +90,7 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     await using proxy = await Proxy.listen({ upstream, trigger, mark: "-none", onKill: () => {} });
     await run(proxy.kubeconfig);
     assert.equal(trigger.fired.length, 1);
-    assert.match(said[0]!, /^Took the Lease from test_\w+; waiting until it has let go/);
+    assert.match(said[0]!, /^Took the Lease from test_\w+; waiting until it has stopped/);
     const before = operator.writes().length;
     await cluster.create({ name: "later", to: "carol-home" });
     assert.match(operator.log.at(-1)!, /Lease was lost|Waiting: uninstall_test holds the Lease/);
@@ -111,7 +111,10 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     // Still denied by default, still allowed no more than before.
     assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "grant-lent", "guest-internal"]);
     const line = said.find((text) => text.startsWith(`Namespace ${namespace} stays`))!;
-    assert.match(line, /1 pod in it runs on, and 1 volume claim is kept.*kubectl delete namespace guest-bob-home/);
+    assert.match(
+      line,
+      /1 pod in it keeps running, and 1 volume claim is kept.*kubectl delete namespace guest-bob-home/,
+    );
     assert.match(
       (await as(lab.kubeconfig, ["get", "configmap", "keystone", "-o", "yaml"])).said,
       /Keystone was uninstalled at 20/,

@@ -111,7 +111,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
       for (const name of ["bob-web", "dave-adopted", "frank-pooled", "hank"]) {
         const ready = await readyOf(scene, name);
         assert.equal(ready?.status, "False", name);
-        assert.match(ready!.message, /keystone-fence.*bring Keystone's own up to date/, name);
+        assert.match(ready!.message, /keystone-fence.*if it is Keystone's, update it/, name);
       }
       assert.equal((await cluster.grants.get("bob-web")).status?.phase, "Active");
       assert.equal((await cluster.grants.get("hank")).status?.phase, "Pending");

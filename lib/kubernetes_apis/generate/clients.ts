@@ -9,14 +9,14 @@ export interface ClientKind {
 
 const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
 
-/** The plural as Kubernetes writes it in URLs, with the capitals of the kind: `networkPolicies`, `serviceCIDRs`. */
+/** Returns the plural as in URLs, with the capitals of the kind: `networkPolicies`, `serviceCIDRs`. */
 export function constantName({ kind, place: { plural } }: ClientKind): string {
   let same = 0;
   while (same < plural.length && plural[same] === kind[same]?.toLowerCase()) same++;
   return lowerFirst(kind.slice(0, same)) + plural.slice(same);
 }
 
-/** The constant that names the resource for generic clients. */
+/** Returns the constant of the resource for generic clients. */
 export function constantOf({ group, version }: Group, each: ClientKind): string {
   const { kind, place: { plural, namespaced } } = each;
   return `/** The resource \`${plural}${group ? `.${group}` : ""}\`. */
@@ -30,7 +30,7 @@ export const ${constantName(each)}: Resource<${kind}> = {
 `;
 }
 
-/** One line for each kind: what it can do is `ResourceApi`'s. */
+/** Returns one accessor for each kind; its methods are those of `ResourceApi`. */
 function apisOf(kinds: readonly ClientKind[], place: (kind: ClientKind) => string, namespace: string): string {
   return kinds.map((each) => `
   /** The \`${each.place.plural}\`${place(each)}. */
@@ -39,7 +39,9 @@ function apisOf(kinds: readonly ClientKind[], place: (kind: ClientKind) => strin
   }`).join("\n");
 }
 
-/** The classes of a group: all kinds on the first, namespaced ones in one namespace behind `.namespace(ns)`. */
+/**
+ * Returns the classes of a group: the first has all kinds, and `.namespace(ns)` the namespaced ones in one namespace.
+ */
 export function classesOf({ group, version, className }: Group, kinds: readonly ClientKind[]): string {
   const namespaced = kinds.filter(({ place }) => place.namespaced);
   const api = `${group || "core"}/${version}`;
@@ -63,11 +65,11 @@ ${apisOf(namespaced, () => " of the namespace", ", this.#namespace")}
     return new ${className}NamespacedApi(this.#rest, name);
   }
 `;
-  return `/** The kinds of ${api}; {@linkcode ResourceApi} says what can be done with each. */
+  return `/** Clients of the kinds of ${api}; {@linkcode ResourceApi} has their methods. */
 export class ${className}Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

@@ -11,7 +11,7 @@ const names: [kind: string, plural: string, name: string][] = [
 ];
 
 for (const [kind, plural, name] of names) {
-  Deno.test(`the resource of ${kind} is ${name}`, () => {
+  Deno.test(`resource of ${kind}: ${name}`, () => {
     assert.equal(constantName({ kind, place: { plural, namespaced: true } }), name);
   });
 }

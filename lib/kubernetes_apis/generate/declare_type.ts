@@ -1,22 +1,22 @@
 import { docComment } from "./doc_comment.ts";
 import { referred, type Schema } from "./openapi.ts";
 
-/** What a declaration looks outside for. */
+/** References of a declaration to other modules. */
 export interface TypeContext {
-  /** The TypeScript name of a schema of this or another module; notes that it has to be imported. */
+  /** Returns the TypeScript name of a schema of this or another module, and notes that it must be imported. */
   reference(schemaName: string): string;
-  /** The name of a type of lib/kubernetes; notes that it has to be imported. */
+  /** Returns the name of a type of lib/kubernetes, and notes that it must be imported. */
   jsonValue(): string;
 }
 
-/** The documents say the same of every kind, and nothing of who sets it. */
-const whereSet = "On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes.";
+/** The documents have the same text for every kind, which doesn't mention who sets the field. */
+const whereSet = "Set on every object from {@linkcode ResourceApi}; optional on objects to write.";
 
 /**
- * Declares a schema of a document: an interface for an object with fields, else a type alias. Objects within it get
- * interfaces of their own, named by the way to them (`GrantSpec`, `GrantStatusCondition`), before it.
+ * Declares a schema of a document: an interface for an object with fields, otherwise a type alias. Nested objects are
+ * declared before it as separate interfaces, named by their path (`GrantSpec`, `GrantStatusCondition`).
  *
- * @param apiVersion of an object kind, whose two type fields get their values as types
+ * @param apiVersion version of an object kind, whose two type fields become literal types
  */
 export function declareType(name: string, schema: Schema, context: TypeContext, apiVersion?: string): string {
   const before: string[] = [];
@@ -47,7 +47,7 @@ function declareInterface(
   return `${docComment(schema.description)}export interface ${name} {\n${fields.join("")}}\n`;
 }
 
-/** @param name of the interface, should the schema need one */
+/** @param name name of the interface, if the schema needs one */
 function typeOf(name: string, schema: Schema, context: TypeContext, before: string[]): string {
   const type = typeUnlessNull(name, schema, context, before);
   return schema.nullable ? `${type} | null` : type;
@@ -55,7 +55,7 @@ function typeOf(name: string, schema: Schema, context: TypeContext, before: stri
 
 function typeUnlessNull(name: string, schema: Schema, context: TypeContext, before: string[]): string {
   if (schema.$ref) return context.reference(referred(schema.$ref));
-  // A reference with a description or default of its own is wrapped, since $ref allows nothing beside it.
+  // A reference with its own description or default is wrapped, because $ref allows nothing beside it.
   if (schema.allOf) {
     const [wrapped, ...others] = schema.allOf;
     if (!wrapped || others.length > 0) throw new Error(`${name}: allOf of ${schema.allOf.length} schemas, not of one.`);
@@ -87,7 +87,7 @@ function typeUnlessNull(name: string, schema: Schema, context: TypeContext, befo
         ? `Record<string, ${typeOf(singular(name), additionalProperties, context, before)}>`
         : `Record<string, ${context.jsonValue()}>`;
     }
-    // No type: anything, such as the default in a JSONSchemaProps.
+    // No type: any value, such as the default in a JSONSchemaProps.
     case undefined:
       return context.jsonValue();
     default:

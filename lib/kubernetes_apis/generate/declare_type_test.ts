@@ -40,13 +40,13 @@ const types: [what: string, schema: Schema, type: string][] = [
 ];
 
 for (const [what, schema, type] of types) {
-  Deno.test(`type of ${what}`, () => {
+  Deno.test(`declared type: ${what}`, () => {
     const { description: _, ...undescribed } = schema;
     assert.equal(declare(undescribed), `export type Thing = ${type};\n`);
   });
 }
 
-Deno.test("an interface: optional unless required, described, odd names quoted", () => {
+Deno.test("interface: fields are optional unless required, described, unusual names are quoted", () => {
   assert.equal(
     declare({
       description: "A thing.",
@@ -64,18 +64,18 @@ export interface Thing {
   );
 });
 
-Deno.test("an interface that keeps unknown fields lets them be read", () => {
+Deno.test("interface that keeps unknown fields: they are readable", () => {
   assert.equal(
     declare({ type: "object", "x-kubernetes-preserve-unknown-fields": true, properties: { a: { type: "string" } } }),
     "export interface Thing {\n  a?: string;\n  [field: string]: unknown;\n}\n",
   );
 });
 
-Deno.test("a kind has its apiVersion and kind as literal types", () => {
+Deno.test("kind: apiVersion and kind are literal types", () => {
   assert.equal(
     declare({ type: "object", properties: { apiVersion: { type: "string" }, kind: { type: "string" } } }, "a.io/v1"),
     `export interface Thing {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "a.io/v1";
   /** As \`apiVersion\`. */
   kind?: "Thing";
@@ -84,7 +84,7 @@ Deno.test("a kind has its apiVersion and kind as literal types", () => {
   );
 });
 
-Deno.test("objects within get interfaces named by the way to them, lists and maps in the singular", () => {
+Deno.test("nested objects: interfaces named by their path, those of lists and maps in the singular", () => {
   const object: Schema = { type: "object", properties: { a: { type: "string" } } };
   const text = declare({
     type: "object",
@@ -114,5 +114,5 @@ const refused: [what: string, schema: Schema, message: RegExp][] = [
 ];
 
 for (const [what, schema, message] of refused) {
-  Deno.test(`no type is made up for ${what}`, () => assert.throws(() => declare(schema), { message }));
+  Deno.test(`declared type: ${what}: refused`, () => assert.throws(() => declare(schema), { message }));
 }

@@ -2,11 +2,11 @@ const width = 116;
 const enough = 280;
 
 /**
- * The beginning of a schema's description as a doc comment, or nothing: what is said before the first paragraph ends,
- * in whole sentences, up to about 280 characters, without pointers to more. What a field is about fits in that; whoever
- * needs all of it asks `kubectl explain`.
+ * Returns the beginning of a schema's description as a doc comment, or nothing: whole sentences of the first
+ * paragraph, up to about 280 characters, without links to more. That is enough to know a field's purpose; `kubectl
+ * explain` has all of it.
  *
- * @param indent what stands before the comment on each line
+ * @param indent text before the comment on each line
  */
 export function docComment(description: string | undefined, indent = ""): string {
   const text = shorten(description ?? "").replaceAll("*/", "*\\/");
@@ -22,11 +22,11 @@ function shorten(description: string): string {
     .replace(/\s*(More info|For more info(rmation)?,? see|See):? *\(?https?:\S+/gi, "")
     .replace(/\s+https?:\/\/\S*api-conventions\S*/g, "")
     .replace(/\s+/g, " ").trim();
-  // A period ends a sentence when a capital letter follows, but not in "e.g. X" or "i.e. X".
+  // A period before a capital letter ends a sentence, except in "e.g. X" or "i.e. X".
   const [first = "", ...others] = paragraph.split(/(?<=(?<!\b[ei]\.[ge])[.!?]) (?=[A-Z"'`])/);
   let text = first;
   for (const sentence of others) {
-    // A colon at the end announces a list, which isn't there any more.
+    // A colon at the end announces a list, which has been removed.
     if (text.length + 1 + sentence.length > enough || sentence.endsWith(":")) break;
     text += ` ${sentence}`;
   }

@@ -8,9 +8,9 @@ import { described } from "./undescribed.ts";
 const library = new URL("../../kubernetes/mod.ts", import.meta.url);
 
 /**
- * The text of one generated file, not yet formatted; a function of its arguments alone.
+ * Returns the text of a generated file, not yet formatted; it depends only on the arguments.
  *
- * @param group none for the file of the shared types
+ * @param group absent for the file of the shared types
  */
 export function fileText(groups: readonly Group[], document: Document, group?: Group): string {
   const imports = new Imports(folderOf(group));
@@ -54,7 +54,7 @@ class Imports {
   readonly #folder: URL;
   readonly #files = new Map<string, Map<string, "type" | "value">>();
 
-  /** @param folder of the file that imports */
+  /** @param folder folder of the importing file */
   constructor(folder: URL) {
     this.#folder = folder;
   }

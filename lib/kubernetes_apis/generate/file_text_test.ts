@@ -34,7 +34,7 @@ const document: Document = {
 
 const text = fileText([group], document, group);
 
-Deno.test("a kind has a type, a constant and clients, of all namespaces and of one", () => {
+Deno.test("generated file: kind: type, constant and clients for all namespaces and for one", () => {
   assert.match(
     text,
     /export interface Budget \{\n.*\n {2}apiVersion\?: "storage\.k8s\.io\/v1";\n.*\n {2}kind\?: "Budget";/,
@@ -44,7 +44,7 @@ Deno.test("a kind has a type, a constant and clients, of all namespaces and of o
   assert.match(text, /get budgets\(\): ResourceApi<Budget> \{\n.*\(this\.#rest, budgets, this\.#namespace\);/);
 });
 
-Deno.test("a file imports only what it uses", () => {
+Deno.test("generated file: imports only used types", () => {
   const imports = text.matchAll(/^import (?:type )?\{ (.*) \} from/gm);
   for (const name of [...imports].flatMap(([, names]) => names!.split(", "))) {
     const local = name.replace("type ", "").split(" as ").at(-1)!;
@@ -52,7 +52,7 @@ Deno.test("a file imports only what it uses", () => {
   }
 });
 
-Deno.test("a group elsewhere imports from where it is", () => {
+Deno.test("generated file in another folder: imports relative to it", () => {
   const elsewhere = { ...group, folder: new URL("../../../src/api/client/", import.meta.url) };
   const text = fileText([elsewhere], document, elsewhere);
   assert.match(text, /from "\.\.\/\.\.\/\.\.\/lib\/kubernetes\/mod\.ts"/);

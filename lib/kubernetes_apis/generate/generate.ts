@@ -2,7 +2,7 @@ import { fileText } from "./file_text.ts";
 import { documentOf, generatedOf, type Group } from "./groups.ts";
 import type { Document } from "./openapi.ts";
 
-/** The generated files by path, from the committed documents; without network, and the same every time. */
+/** Returns the generated files by path, from the committed documents: without network, and deterministic. */
 export async function generate(groups: readonly Group[]): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   for (const group of [undefined, ...groups]) {
@@ -12,7 +12,7 @@ export async function generate(groups: readonly Group[]): Promise<Map<string, st
   return await format(texts);
 }
 
-/** Writes what differs; returns the paths of the files that did. With `check` it only looks. */
+/** Writes the files that differ and returns their paths. With `check` it writes nothing. */
 export async function writeGenerated(groups: readonly Group[], { check }: { check: boolean }): Promise<string[]> {
   const differing: string[] = [];
   for (const [path, text] of await generate(groups)) {
@@ -27,7 +27,7 @@ export async function writeGenerated(groups: readonly Group[], { check }: { chec
   return differing;
 }
 
-/** Formats all files with one `deno fmt`, in a folder of their own, so that a check needn't touch the real ones. */
+/** Formats all files with one `deno fmt`, in a separate folder, so that a check doesn't change the real ones. */
 async function format(texts: ReadonlyMap<string, string>): Promise<Map<string, string>> {
   const dir = await Deno.makeTempDir({ prefix: "kubernetes-apis-" });
   try {

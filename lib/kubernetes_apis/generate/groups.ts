@@ -1,14 +1,14 @@
 /**
- * The kinds of Kubernetes that are generated, by their API groups: those that are used. For another: add it here, then
- * `gen --refresh`. Who has resources of his own brings groups of his own.
+ * The generated kinds of Kubernetes by API group: those that are used. To add one, add it here, then run `gen
+ * --refresh`. Custom resources have groups of their own.
  */
 export interface Group {
   /** API group, `""` for core. */
   group: string;
   version: string;
-  /** Prefix of the classes, `CoreV1` gives `CoreV1Api`. */
+  /** Prefix of the classes: `CoreV1` for `CoreV1Api`. */
   className: string;
-  /** What the names of its schemas begin with in OpenAPI documents: `io.k8s.api.core.v1` in `io.k8s.api.core.v1.Pod`. */
+  /** Prefix of its schemas' names in OpenAPI documents: `io.k8s.api.core.v1` in `io.k8s.api.core.v1.Pod`. */
   schemas: string;
   kinds: string[];
   /** Folder of the generated file, and of its document in `openapi/`; default: lib/kubernetes_apis. */
@@ -93,16 +93,16 @@ export const kubernetesGroups: readonly Group[] = [
   },
 ];
 
-/** Path of the group below `/openapi/v3/` and below the API server itself. */
+/** Returns the group's path below `/openapi/v3/` and below the API server. */
 export const apiPath = ({ group, version }: Group): string => group ? `apis/${group}/${version}` : `api/${version}`;
 
-/** Name of the committed document, and of the generated file without its ending. */
+/** Returns the name of the committed document, and of the generated file without its extension. */
 export const fileName = ({ group, version }: Group): string => `${group || "core"}@${version}`;
 
-/** The file of what all groups share: `ObjectMeta`, `LabelSelector`, quantities. */
+/** Name of the file with the shared types: `ObjectMeta`, `LabelSelector`, quantities. */
 export const sharedFile = "meta@v1";
 
-/** In the place of a group's `schemas`, for the shared ones. */
+/** Schema prefixes of the shared types. */
 const sharedSchemas = [
   "io.k8s.apimachinery.pkg.apis.meta.v1",
   "io.k8s.apimachinery.pkg.api.resource",
@@ -110,26 +110,26 @@ const sharedSchemas = [
   "io.k8s.apimachinery.pkg.util.intstr",
 ];
 
-/** Which shared types are generated even if no kind reaches them. */
+/** Shared types that are generated even if no kind uses them. */
 export const sharedTypes = ["Condition", "LabelSelector", "ListMeta", "ObjectMeta", "Status"].map((type) =>
   `${sharedSchemas[0]}.${type}`
 );
 
-/** Folder that holds the generated files, and their documents in `openapi/`. */
+/** Folder of the generated files, with their documents in `openapi/`. */
 const folder = new URL("../", import.meta.url);
 
-/** Folder of a group's file; of the shared types without a group. */
+/** Returns the folder of a group's file; without a group, of the shared types. */
 export const folderOf = (group?: Group): URL => group?.folder ?? folder;
 
-/** The path of a group's document, and of the one of the shared types. */
+/** Returns the path of a group's document; without a group, of the shared one. */
 export const documentOf = (group?: Group): URL =>
   new URL(`openapi/${group ? fileName(group) : sharedFile}.json`, folderOf(group));
 
-/** The path of a group's generated file, and of the one of the shared types. */
+/** Returns the path of a group's generated file; without a group, of the shared one. */
 export const generatedOf = (group?: Group): URL =>
   new URL(`${group ? fileName(group) : sharedFile}.ts`, folderOf(group));
 
-/** The TypeScript type that a schema becomes, and its group, if it is of one. Throws for a schema of no known group. */
+/** Returns the TypeScript type of a schema, and its group, if any. Throws for a schema of an unknown group. */
 export function typeOfSchema(groups: readonly Group[], name: string): { group?: Group; type: string } {
   const dot = name.lastIndexOf(".");
   const [before, type] = [name.slice(0, dot), name.slice(dot + 1)];

@@ -1,7 +1,7 @@
-/** OpenAPI v3 as Kubernetes publishes it, as far as it is generated from. */
+/** The parts of Kubernetes' OpenAPI v3 documents that are used for generating. */
 import { apiPath, type Group } from "./groups.ts";
 
-/** A schema, as far as Kubernetes uses them. */
+/** A schema, with the keywords that Kubernetes uses. */
 export interface Schema {
   description?: string | undefined;
   type?: string | undefined;
@@ -28,7 +28,7 @@ export interface GroupVersionKind {
 
 export type Operation = { "x-kubernetes-action"?: string; "x-kubernetes-group-version-kind"?: GroupVersionKind };
 
-/** A document, with of each operation only what it does to which kind. */
+/** A document; of each operation only its action and kind. */
 export interface Document {
   openapi: string;
   info: { title: string; version: string };
@@ -38,13 +38,13 @@ export interface Document {
 
 const prefix = "#/components/schemas/";
 
-/** The name of the schema that a `$ref` points to. */
+/** Returns the name of the schema that a `$ref` points to. */
 export function referred($ref: string): string {
   if (!$ref.startsWith(prefix)) throw new Error(`The reference ${$ref} doesn't begin with ${prefix}.`);
   return $ref.slice(prefix.length);
 }
 
-/** All schemas that a schema names, itself left out. */
+/** Yields all schemas that a schema references, except itself. */
 export function* references(schema: Schema): Generator<string> {
   if (schema.$ref) yield referred(schema.$ref);
   const { properties, additionalProperties, items, allOf, oneOf, anyOf } = schema;
@@ -54,13 +54,13 @@ export function* references(schema: Schema): Generator<string> {
   for (const part of parts) yield* references(part);
 }
 
-/** A kind's place in the API. */
+/** Location of a kind in the API. */
 export interface SchemaPlace {
   plural: string;
   namespaced: boolean;
 }
 
-/** Where the paths of a document say that a kind is. */
+/** Returns the location of a kind according to the document's paths. */
 export function placeOf(document: Document, group: Group, kind: string): SchemaPlace {
   const root = `/${apiPath(group)}/`;
   const isList = ([, operations]: [string, Record<string, Operation>]) =>

@@ -2,9 +2,9 @@ import { type Group, sharedTypes, typeOfSchema } from "./groups.ts";
 import { type Document, references, type Schema } from "./openapi.ts";
 
 /**
- * The documents that are committed, by group, the shared one by `undefined`: of what the API server serves, the groups'
- * kinds, the schemas that any of them reaches, and of operations only what they do to which kind. Keys are sorted, so
- * that a diff after a new version of the API server shows what it changed. Throws when a kind is missing.
+ * Returns the documents to commit, by group, with the shared one under `undefined`: of the served API, the groups'
+ * kinds, the schemas that they use, and of each operation only its action and kind. Keys are sorted, so that a diff
+ * after a new version of the API server shows only its changes. Throws if a kind is missing.
  */
 export function reduce(groups: readonly Group[], served: readonly Document[]): Map<Group | undefined, Document> {
   const schemas = new Map(served.flatMap(({ components }) => Object.entries(components.schemas)));
@@ -37,7 +37,7 @@ function reach(schemas: ReadonlyMap<string, Schema>, roots: readonly string[]): 
   return reached;
 }
 
-/** Only the keywords that make the type: defaults, limits and rules are the API server's. */
+/** Keeps only the keywords that determine the type: defaults, limits and rules concern the API server only. */
 function onlyTypes(schema: Schema): Schema {
   const { properties, additionalProperties, items, allOf, oneOf, anyOf } = schema;
   return {
@@ -77,7 +77,7 @@ function pathsOf({ group, version, kinds }: Group, served: readonly Document[]):
   return paths;
 }
 
-/** Sorts keys at every depth, so that equal documents are equal texts, and leaves out what is undefined. */
+/** Sorts keys at every level, so that equal documents have equal texts, and drops undefined values. */
 function sorted<T>(value: T): T {
   if (Array.isArray(value)) return value.map(sorted) as T;
   if (value === null || typeof value !== "object") return value;

@@ -9,7 +9,7 @@ for (const group of [undefined, ...groups]) {
 }
 const groupNamed = (name: string) => groups.find(({ group }) => group === name)!;
 
-/** What an API server would serve: everything in one document is as good as in several. */
+/** A served API, with everything in one document. */
 function served(change: (document: Document) => void = () => {}): Document[] {
   const document: Document = structuredClone(committed.get(groupNamed(""))!);
   for (const { paths, components } of committed.values()) {
@@ -23,11 +23,11 @@ function served(change: (document: Document) => void = () => {}): Document[] {
 const schemasOf = (group?: string): Record<string, Schema> =>
   committed.get(group === undefined ? undefined : groupNamed(group))!.components.schemas;
 
-Deno.test("reducing what is reduced changes nothing", () => {
+Deno.test("reduce: reduced documents: unchanged", () => {
   assert.deepEqual(reduce(groups, served()), committed);
 });
 
-Deno.test("the order in which the server sends keys doesn't show", () => {
+Deno.test("reduce: any order of keys: same result", () => {
   const reversed = (document: Document): Document =>
     JSON.parse(JSON.stringify(document), (key, value) => {
       if (key === "required" && Array.isArray(value)) return value.toReversed();
@@ -37,7 +37,7 @@ Deno.test("the order in which the server sends keys doesn't show", () => {
   assert.equal(JSON.stringify([...reduce(groups, served().map(reversed))]), JSON.stringify([...committed]));
 });
 
-Deno.test("what no kind reaches, the kinds of other groups, defaults, limits, rules and deprecated watch paths are left out", () => {
+Deno.test("reduce: unused schemas, other groups' kinds, defaults, limits, rules and deprecated watch paths: removed", () => {
   const documents = reduce(
     groups,
     served(({ paths, components: { schemas } }) => {
@@ -53,7 +53,7 @@ Deno.test("what no kind reaches, the kinds of other groups, defaults, limits, ru
         operationId: "x",
       };
       paths["/api/v1/watch/configmaps"] = { get: operation };
-      // Events are served by two groups, of which only one is generated.
+      // Two groups serve events, of which only one is generated.
       paths["/api/v1/events"] = {
         get: {
           "x-kubernetes-action": "list",
@@ -71,27 +71,27 @@ Deno.test("what no kind reaches, the kinds of other groups, defaults, limits, ru
   assert.deepEqual(documents, committed);
 });
 
-Deno.test("a schema is in the file of its own group, whoever refers to it", () => {
+Deno.test("reduce: schema: in the document of its own group, whatever references it", () => {
   assert.ok("io.k8s.api.core.v1.ObjectReference" in schemasOf(""));
   assert.ok(!("io.k8s.api.core.v1.ObjectReference" in schemasOf("events.k8s.io")));
   assert.ok("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta" in schemasOf());
 });
 
-Deno.test("a kind that the server doesn't have is named, with what to do", () => {
+Deno.test("reduce: server doesn't have a kind: the error names it, with the remedy", () => {
   const without = served(({ components: { schemas } }) => delete schemas["io.k8s.api.storage.v1.StorageClass"]);
   assert.throws(() => reduce(groups, without), {
     message: /no schema io\.k8s\.api\.storage\.v1\.StorageClass: apply crds first/,
   });
 });
 
-Deno.test("the committed documents name no host but those in descriptions", () => {
+Deno.test("committed documents: no host names outside descriptions", () => {
   for (const [group, document] of committed) {
     const text = JSON.stringify(document, (key, value) => key === "description" ? undefined : value);
     assert.doesNotMatch(text, /https?:|\d+\.\d+\.\d+\.\d+/, group?.group);
   }
 });
 
-Deno.test("each document has the paths of its own group only", () => {
+Deno.test("committed documents: only paths of their own group", () => {
   for (const group of groups) {
     for (const path of Object.keys(committed.get(group)!.paths)) {
       assert.ok(path.startsWith(`/${apiPath(group)}/`), path);

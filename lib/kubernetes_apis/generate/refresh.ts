@@ -4,8 +4,8 @@ import type { Document } from "./openapi.ts";
 import { reduce } from "./reduce.ts";
 
 /**
- * Writes the documents anew from what an API server serves at `/openapi/v3` (KEP-2896). The custom resource definitions
- * of all groups must be established there; without one of them it fails and writes nothing.
+ * Updates the documents from an API server's `/openapi/v3` (KEP-2896). The custom resource definitions of all groups
+ * must be established there; if one is missing it fails and writes nothing.
  */
 export async function refresh(rest: RestClient, groups: readonly Group[]): Promise<void> {
   const served: Document[] = [];

@@ -2,57 +2,57 @@ import { docComment } from "./doc_comment.ts";
 import type { Schema } from "./openapi.ts";
 
 const refused = "Refused by the API server in a CustomResourceDefinition.";
-const forPeople = "For people; the published OpenAPI doesn't have it.";
+const forPeople = "For people only; not in the published OpenAPI.";
 
-/** What fields mean that a server's documents say nothing of (or no more than where to read), by type and field. */
+/** Descriptions of fields that a server's documents don't describe (or only by a link), by type and field. */
 export const missing: Record<string, Record<string, string>> = {
   ExternalDocumentation: {
-    description: "What is found there.",
-    url: "Where it is.",
+    description: "Description of the linked document.",
+    url: "URL of the linked document.",
   },
   JSONSchemaProps: {
     $ref: refused,
     $schema: refused,
     additionalItems: refused,
-    additionalProperties: "What the values of a map are like; not together with `properties`.",
-    allOf: "Schemas all of which have to hold.",
-    anyOf: "Schemas of which at least one has to hold.",
+    additionalProperties: "Schema of a map's values; not together with `properties`.",
+    allOf: "Schemas that must all match.",
+    anyOf: "Schemas of which at least one must match.",
     definitions: refused,
     dependencies: refused,
-    description: "What the value is for; `kubectl explain` shows it.",
+    description: "Purpose of the value, shown by `kubectl explain`.",
     enum: "The only values allowed.",
     example: forPeople,
-    exclusiveMaximum: "Whether `maximum` itself is too great.",
-    exclusiveMinimum: "Whether `minimum` itself is too small.",
+    exclusiveMaximum: "True if the value must be less than `maximum`.",
+    exclusiveMinimum: "True if the value must be greater than `minimum`.",
     externalDocs: forPeople,
     id: refused,
-    items: "What each entry of an array is like: one schema, not several.",
-    maxItems: "How many entries an array has at most.",
-    maxLength: "How many characters a string has at most.",
-    maxProperties: "How many keys an object has at most.",
-    maximum: "The greatest number allowed.",
-    minItems: "How many entries an array has at least.",
-    minLength: "How many characters a string has at least.",
-    minProperties: "How many keys an object has at least.",
-    minimum: "The smallest number allowed.",
-    multipleOf: "What a number has to be divisible by.",
-    not: "A schema that must not hold.",
-    nullable: "Whether `null` is allowed as well.",
-    oneOf: "Schemas of which exactly one has to hold.",
+    items: "Schema of an array's items: one schema, not several.",
+    maxItems: "Maximum number of an array's items.",
+    maxLength: "Maximum number of a string's characters.",
+    maxProperties: "Maximum number of an object's keys.",
+    maximum: "Maximum of a number.",
+    minItems: "Minimum number of an array's items.",
+    minLength: "Minimum number of a string's characters.",
+    minProperties: "Minimum number of an object's keys.",
+    minimum: "Minimum of a number.",
+    multipleOf: "Divisor of a number.",
+    not: "Schema that must not match.",
+    nullable: "True if `null` is allowed.",
+    oneOf: "Schemas of which exactly one must match.",
     pattern: "A regular expression (RE2) that matches somewhere in a string, so anchor it.",
     patternProperties: refused,
-    properties: "What the fields of an object are like, by name.",
-    required: "Which fields have to be there.",
-    title: "A heading for people.",
+    properties: "Schemas of an object's fields, by name.",
+    required: "Required fields.",
+    title: "Title for people.",
     type: "`object`, `array`, `string`, `integer`, `number` or `boolean`.",
-    uniqueItems: "Refused when true; `x-kubernetes-list-type: set` says the same.",
+    uniqueItems: "Refused when true; `x-kubernetes-list-type: set` has the same effect.",
   },
   Lease: { metadata: "Standard object's metadata." },
 };
 
 /**
- * The schema of a type, where a field without a description has that of {@linkcode missing}, and an object in a list or
- * map one that says where it is.
+ * Returns the schema of a type in which a field without a description has that of {@linkcode missing}, and an object
+ * in a list or map has its path as description.
  */
 export function described(type: string, schema: Schema): Schema {
   const entry = (part: Schema, path: readonly string[]): Schema =>

@@ -4,7 +4,7 @@ import { documentOf, kubernetesGroups, typeOfSchema } from "./groups.ts";
 import type { Document, Schema } from "./openapi.ts";
 import { described, missing } from "./undescribed.ts";
 
-Deno.test("an object in a list or map without a description says where it is", () => {
+Deno.test("object in a list or map without a description: described by its path", () => {
   const object: Schema = { type: "object", properties: { a: { type: "string" } } };
   const schema = described("Thing", {
     type: "object",
@@ -25,7 +25,7 @@ Deno.test("an object in a list or map without a description says where it is", (
   assert.equal(names!.items!.description, undefined);
 });
 
-Deno.test("a field of a type with no description, or only a link, gets the one that is known", () => {
+Deno.test("field without a description, or with only a link: has the one in the table", () => {
   const metadata: Schema = { type: "string", description: "More info: https://git.k8s.io/x.md#metadata" };
   const { properties } = described("Lease", {
     type: "object",
@@ -35,7 +35,7 @@ Deno.test("a field of a type with no description, or only a link, gets the one t
   assert.equal(properties!.spec!.properties!.metadata!.description, metadata.description);
 });
 
-Deno.test("what is said to have no description is there and has none", async () => {
+Deno.test("fields in the table: exist and have no description", async () => {
   const undescribed = new Set<string>();
   for (const group of [undefined, ...kubernetesGroups]) {
     const document: Document = JSON.parse(await Deno.readTextFile(documentOf(group)));

@@ -1,4 +1,4 @@
-/** The webhook's own certificate authority and serving certificate: made, judged by their age, and made anew in time. */
+/** The webhook's certificate authority and serving certificate: created, checked and renewed in time. */
 import "reflect-metadata";
 import {
   AuthorityKeyIdentifierExtension,
@@ -14,17 +14,17 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 
-/** PEM texts, as the Secret keeps them. */
+/** PEM texts, as stored in the Secret. */
 export interface Certificates {
-  /** Authorities to trust; the first signs. */
+  /** Trusted authorities; the first one signs. */
   authorities: string;
-  /** Keys of the first authorities, in their order; a second one belongs to the authority that takes over. */
+  /** Keys of the first authorities, in the same order; a second one belongs to the authority that takes over. */
   authorityKeys: string;
   certificate: string;
   key: string;
 }
 
-/** Names that the serving certificate has to have. */
+/** Names that the serving certificate must have. */
 export interface Hosts {
   dns: readonly string[];
   ip: readonly string[];
@@ -35,17 +35,17 @@ const hour = 3_600_000;
 const day = 24 * hour;
 const authorityMs = 3650 * day;
 const servingMs = 90 * day;
-/** An authority is trusted that long before anything is signed by it: every API server has heard of it then. */
+/** Time for which an authority is trusted before it signs, so that every API server knows it. */
 const introductionMs = day;
-/** Clocks differ. */
+/** Tolerance for clocks that differ. */
 const backdateMs = hour;
 
 /**
- * The certificates to use from now on: those that are there as long as they are good, else new ones. A new authority is
- * trusted a day before it signs, and an old one until it has expired, so no request is ever answered with a certificate
- * that isn't trusted.
+ * Returns the certificates to use from now on: the existing ones while they are valid, otherwise new ones. A new
+ * authority is trusted a day before it signs, and an old one until it expires, so no request is ever answered with an
+ * untrusted certificate.
  *
- * @returns the same object when nothing is to be changed, and the instant at which something will be
+ * @returns the same object if nothing changes, and the instant of the next change
  */
 export async function certificatesAt(
   present: Certificates | undefined,
@@ -85,7 +85,7 @@ export async function certificatesAt(
   return { certificates: certificates!, wakeAt: Math.min(twoThirds(state.serving!), promotion) };
 }
 
-/** The authorities in a PEM text that are good now, one text each. */
+/** Returns the authorities in a PEM text that are valid now, each as its own text. */
 export const authoritiesIn = (text: string, now: number): string[] =>
   blocks(text).filter((block) => {
     try {
@@ -101,7 +101,7 @@ interface State {
   serving: X509Certificate | undefined;
 }
 
-/** Undefined when something in it can't be read. */
+/** Parses the certificates; undefined if any of them can't be read. */
 function read({ authorities, authorityKeys, certificate }: Certificates): State | undefined {
   try {
     const all = blocks(authorities).map((text) => new X509Certificate(text));
@@ -199,7 +199,7 @@ const keyPem = async (key: CryptoKey): Promise<string> =>
 
 function serialNumber(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  // Positive, and never a shorter encoding.
+  // Positive, and always of the same length.
   bytes[0] = 0x40 | (bytes[0]! & 0x3f);
   return bytes.toHex();
 }

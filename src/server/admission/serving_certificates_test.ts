@@ -8,19 +8,19 @@ const hosts = { dns: ["keystone-webhook.keystone-system.svc"], ip: ["127.0.0.1"]
 const authorities = ({ authorities }: Certificates): string[] =>
   authorities.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
 
-/** Whether a client that trusts `trusted` takes what `served` shows. */
+/** True if a client that trusts `trusted` accepts the certificate of `served`. */
 const isTrusted = (served: Certificates, trusted: Certificates): boolean =>
   authorities(trusted).some((pem) =>
     new X509Certificate(served.certificate).verify(new X509Certificate(pem).publicKey)
   );
 
-Deno.test("what is good stays as it is", async () => {
+Deno.test("serving certificates: valid: unchanged", async () => {
   const { certificates } = await certificatesAt(undefined, hosts, now);
   assert.ok(isTrusted(certificates, certificates));
   assert.equal((await certificatesAt(certificates, hosts, now + 50 * day)).certificates, certificates);
 });
 
-Deno.test("it is renewed at the instant that was told, by the same authority", async () => {
+Deno.test("serving certificates: at the returned instant: renewed by the same authority", async () => {
   const first = await certificatesAt(undefined, hosts, now);
   const before = await certificatesAt(first.certificates, hosts, first.wakeAt - 1);
   const after = await certificatesAt(first.certificates, hosts, first.wakeAt);
@@ -29,14 +29,14 @@ Deno.test("it is renewed at the instant that was told, by the same authority", a
   assert.equal(after.certificates.authorities, first.certificates.authorities);
 });
 
-Deno.test("over thirty years no step shows what was not trusted a step before, or what the next no longer trusts", async () => {
+Deno.test("serving certificates: thirty years of renewals: each certificate is trusted one step before and after", async () => {
   let { certificates, wakeAt } = await certificatesAt(undefined, hosts, now);
   const seen = new Set(authorities(certificates));
   for (let at = wakeAt; at < now + 30 * 365 * day; at = wakeAt) {
     const next = await certificatesAt(certificates, hosts, at);
     assert.notEqual(next.certificates, certificates, `nothing was due at ${new Date(at).toISOString()}`);
-    assert.ok(isTrusted(next.certificates, certificates), "the new one is trusted already");
-    assert.ok(isTrusted(certificates, next.certificates), "the old one is trusted still");
+    assert.ok(isTrusted(next.certificates, certificates), "the new one is already trusted");
+    assert.ok(isTrusted(certificates, next.certificates), "the old one is still trusted");
     assert.ok(next.wakeAt > at);
     ({ certificates, wakeAt } = next);
     for (const authority of authorities(certificates)) seen.add(authority);
@@ -46,20 +46,20 @@ Deno.test("over thirty years no step shows what was not trusted a step before, o
 });
 
 const broken: [string, Partial<Certificates>][] = [
-  ["nothing in it", { authorities: "", authorityKeys: "", certificate: "", key: "" }],
+  ["empty", { authorities: "", authorityKeys: "", certificate: "", key: "" }],
   ["no certificate at all", { authorities: "hello" }],
-  ["a key that is none", { authorityKeys: "-----BEGIN PRIVATE KEY-----\n%%%\n-----END PRIVATE KEY-----" }],
+  ["an invalid key", { authorityKeys: "-----BEGIN PRIVATE KEY-----\n%%%\n-----END PRIVATE KEY-----" }],
   ["a broken serving certificate", { certificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" }],
 ];
 for (const [that, change] of broken) {
-  Deno.test(`what can't be read is made anew: ${that}`, async () => {
+  Deno.test(`serving certificates: ${that}: made again`, async () => {
     const { certificates: good } = await certificatesAt(undefined, hosts, now);
     const { certificates } = await certificatesAt({ ...good, ...change }, hosts, now);
     assert.ok(isTrusted(certificates, certificates));
   });
 }
 
-Deno.test("another name, another authority's signature, or a validity that has not begun asks for a new one", async () => {
+Deno.test("serving certificates: other name, other authority or not yet valid: made again", async () => {
   const { certificates: first } = await certificatesAt(undefined, hosts, now);
   const { certificates: other } = await certificatesAt(undefined, hosts, now);
   const renamed = await certificatesAt(first, { dns: ["elsewhere"], ip: [] }, now);
