@@ -74,7 +74,7 @@ oldest guards: ${guards.filter(({ since }) => since === 0).map(({ name }) => `\`
 
 ## Fields of a pod
 
-The fields of Kubernetes up to 1.37. A field that is not listed is refused until somebody has decided about it (guards \`pod-fields\`,
+The fields of Kubernetes up to 1.37. A field that is not listed is refused until it has been reviewed (guards \`pod-fields\`,
 \`container-fields\` and \`workload-fields\`).
 
 ${fields(podFields)}
