@@ -13,7 +13,7 @@ const byController: Cel =
   "(request.userInfo.username in ['system:kube-controller-manager', 'system:kube-scheduler', 'system:apiserver'] || " +
   "request.userInfo.?groups.orValue([]).exists(group, group in ['system:nodes', 'system:serviceaccounts:kube-system']))";
 
-/** Accounts outside guest namespaces, such as storage drivers and GitOps, except realm-*, which are used by people of realms. */
+/** Accounts outside guest namespaces, such as storage drivers and GitOps; except realm-*, which guests use. */
 const byOthersAccount: Cel = "(request.userInfo.username.startsWith('system:serviceaccount:') && " +
   "!request.userInfo.username.startsWith('system:serviceaccount:guest-') && " +
   "!request.userInfo.username.startsWith('system:serviceaccount:keystone-system:realm-'))";

@@ -202,7 +202,7 @@ function claimFrom(at: string, value: unknown, count: number): ClaimSet {
   };
 }
 
-/** Counts a Service as a quota does: by intent, because node ports are allocated later (pkg/quota/v1/evaluator/core/services.go). */
+/** Counts node ports by intent, as a quota does: they are allocated later (pkg/quota/v1/evaluator/core/services.go). */
 function exposure(spec: Fields): Pick<Workload, "exposed"> {
   const ports = listOf("spec.ports", spec.ports);
   if (spec.type === "NodePort") {
