@@ -30,7 +30,7 @@ even while no operator runs ([guest-guards.yaml](../deploy/kustomize/base/guest-
 field, its value, the reason, the remedy and the guard.
 
 ${table(["guard", "refuses", "because", "settings", "policy"], rows)}
-## What is checked
+## What is judged
 
 - **Pods, and the templates they are created from**: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs and
   ReplicationControllers. A template whose pods would be refused is refused itself.
