@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { version } from "../src/version.ts";
 import { assembleBase } from "./local_base.ts";
 
-/** The name of the image in the manifests and in the chart. */
+/** Name of the image in the manifests and in the chart. */
 export const imageName = `ghcr.io/keystone-ha/keystone-operator:${version}`;
 const root = new URL("..", import.meta.url).pathname;
 
@@ -14,10 +14,10 @@ const usage = `Builds the operator's image, with docker, podman or buildah.
 
   deno task image --output FILE.tar
 
-  --output FILE       where the archive goes
+  --output FILE       path of the archive
   --tag NAME          name of the image (default ${imageName})
-  --base pull|local   pull: the base that deploy/Containerfile names; local: in its place one made of this machine's deno
-                      and its libraries, which needs buildah (default: pull, and local where no registry can be reached)
+  --base pull|local   pull: the base in deploy/Containerfile; local: a base made from this machine's deno and its libraries,
+                      which needs buildah (default: pull, or local if no registry can be reached)
   --version TEXT      version in the image's labels (default ${version})
 `;
 
@@ -26,18 +26,18 @@ export interface ImageOptions {
   tag?: string;
   base?: "pull" | "local";
   version?: string;
-  /** Folder with the Containerfile and all that it copies; the project with deploy/Containerfile unless told. */
+  /** Folder with the Containerfile and the files that it copies; default: the project, with deploy/Containerfile. */
   context?: string;
   say?: (line: string) => void;
 }
 
-/** Builds the image; throws a sentence when it can't. */
+/** Builds the image; throws an error with a message for the user. */
 export async function buildImage(options: ImageOptions): Promise<void> {
   const { say = (line) => console.error(line) } = options;
   const tool = ["buildah", "podman", "docker"].find(inPath);
   if (tool === undefined) {
     throw new Error(
-      "To build an image, buildah, podman or docker is needed, and none is in PATH: `apt-get install -y buildah`.",
+      "Building an image needs buildah, podman or docker, but none is in PATH: `apt-get install -y buildah`.",
     );
   }
   if (tool !== "buildah") {
@@ -48,7 +48,7 @@ export async function buildImage(options: ImageOptions): Promise<void> {
     return await run([tool, "save", "--output", output, tag]);
   }
   const storage = await Deno.makeTempDir({ prefix: "keystone-image-" });
-  // A storage of its own: nothing of this stays, and nothing that is there is touched.
+  // A separate storage: nothing of it stays, and existing images are not touched.
   const buildah = ["buildah", "--root", `${storage}/root`, "--runroot", `${storage}/run`, "--storage-driver", "vfs"];
   try {
     await buildWith(buildah, storage, options, say);
@@ -67,11 +67,11 @@ async function buildWith(
   if (base !== "local") {
     const pulled = await complaint([...buildah, "pull", "--quiet", name]);
     if (pulled !== undefined && base === "pull") throw new Error(`The base ${name} can't be pulled: ${pulled}`);
-    if (pulled !== undefined) say(`The base ${name} can't be pulled; taking this machine's deno in its place.`);
+    if (pulled !== undefined) say(`The base ${name} can't be pulled; using this machine's deno instead.`);
     base = pulled === undefined ? "pull" : "local";
   }
   if (base === "local") await assembleBase({ buildah, folder: storage, name, run });
-  // That one trusts nobody; whom this machine trusts is lent to it while it fetches the dependencies.
+  // The local base has no certificate authorities; it uses this machine's while it fetches the dependencies.
   const authorities = "/etc/ssl/certs/ca-certificates.crt";
   const trust = base === "local" && await Deno.stat(authorities).then(() => true, () => false)
     ? ["--volume", `${authorities}:${authorities}:ro`, "--build-arg", `NODE_EXTRA_CA_CERTS=${authorities}`]
@@ -108,7 +108,7 @@ async function labels({ version: given = version }: { version?: string }): Promi
   return ["--build-arg", `VERSION=${given}`, "--build-arg", `REVISION=${revision}`];
 }
 
-/** The base as the Containerfile names it. */
+/** Returns the name of the base in the Containerfile. */
 export async function baseName(): Promise<string> {
   const text = await Deno.readTextFile(`${root}deploy/Containerfile`);
   const [, deno] = /^ARG DENO_VERSION=(\S+)$/m.exec(text)!;
@@ -133,7 +133,7 @@ async function run([program, ...args]: string[]): Promise<void> {
   }
 }
 
-/** What a program complained about before it failed; undefined when it did not. */
+/** Runs a program and returns the end of its output if it fails; undefined if it succeeds. */
 async function complaint([program, ...args]: string[]): Promise<string | undefined> {
   const { success, stderr, stdout } = await new Deno.Command(program!, { args, cwd: root, stdin: "null" }).output();
   if (success) return undefined;
@@ -158,9 +158,9 @@ if (import.meta.main) {
       Deno.exit(0);
     }
     const { output, tag, base, version } = values;
-    if (!output) throw new Error(`--output is missing: name the archive to write.\n\n${usage}`);
+    if (!output) throw new Error(`--output is not set. Set it to the path of the archive.\n\n${usage}`);
     if (base !== undefined && base !== "pull" && base !== "local") {
-      throw new Error(`--base is "${base}"; write pull or local.`);
+      throw new Error(`--base is "${base}". It must be pull or local.`);
     }
     const from = Deno.env.get("INIT_CWD") ?? Deno.cwd();
     const path = output.startsWith("/") ? output : `${from}/${output}`;
@@ -171,7 +171,7 @@ if (import.meta.main) {
       ...(version ? { version } : {}),
     });
     const { size } = await Deno.stat(path);
-    console.log(`${tag ?? imageName} is in ${path} (${Math.round(size / 1e6)} MB).`);
+    console.log(`Wrote ${tag ?? imageName} to ${path} (${Math.round(size / 1e6)} MB).`);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);

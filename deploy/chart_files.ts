@@ -1,11 +1,11 @@
 /**
- * What of the chart has its source elsewhere: roles, guards and the webhook's place in deploy/kustomize, custom resources in crds/.
- * `deno task gen` writes the copies, CI fails on a difference.
+ * Files of the chart that are copies: roles, guards and the webhook's objects from deploy/kustomize, custom resources from
+ * crds/. `deno task gen` writes the copies; CI fails if they differ.
  */
 const root = new URL("..", import.meta.url);
 const copies = ["rbac", "guest-role", "viewer-role", "guards", "guest-guards", "priority"];
 
-/** Paths from the project's root, and what has to be there. */
+/** Returns the files' contents by their paths from the project's root. */
 export async function chartFiles(): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const name of copies) {
@@ -25,7 +25,7 @@ export async function chartFiles(): Promise<Map<string, string>> {
 
 const read = async (path: string): Promise<string> => {
   const text = await Deno.readTextFile(new URL(path, root));
-  if (text.includes("{{")) throw new Error(`${path} has {{, which Helm would take for a template.`);
+  if (text.includes("{{")) throw new Error(`${path} contains {{, which Helm would read as a template.`);
   return text;
 };
 
@@ -38,11 +38,11 @@ async function crdNames(): Promise<string[]> {
 const heading = (source: string): string =>
   `{{- /* A copy of ${source}, written by \`deno task gen\`: change it there. */ -}}\n`;
 
-/** Helm makes the release's namespace itself. */
+/** Removes the Namespace, because Helm creates the release's namespace itself. */
 const withoutNamespace = (text: string): string =>
   text.split(/^---\n/m).filter((document) => !/^kind: Namespace$/m.test(document)).join("---\n");
 
-/** Templates, unlike what lies in Helm's folder crds/, are brought up to date by `helm upgrade`; this keeps them at the end. */
+/** Adds the annotation that keeps a definition on uninstall. As templates, unlike in crds/, `helm upgrade` updates them. */
 function kept(definition: string): string {
   const text = definition.replace(/^ {2}annotations:\n/m, "  annotations:\n    helm.sh/resource-policy: keep\n");
   if (text === definition) throw new Error("A custom resource definition has no annotations to add to.");

@@ -1,12 +1,12 @@
 /**
- * What of deploy/kustomize is rendered from the chart, so that both install the same: the workload of each overlay, and
- * the Job that uninstalls. `deno task gen --chart` writes it with Helm, a test fails on a difference.
+ * Files of deploy/kustomize that are rendered from the chart, so that both install the same: the workload of each overlay, and
+ * the Job that uninstalls. `deno task gen --chart` writes them with Helm; a test fails if they differ.
  */
 import { dump, loadAll } from "js-yaml";
 
 const root = new URL("..", import.meta.url).pathname;
 
-/** Values of each overlay. */
+/** Chart values of each overlay. */
 const overlays: Record<string, Record<string, unknown>> = {
   tailscale: { realm: "alice-home" },
   headscale: { realm: "alice-home", tailscale: { loginServer: "https://headscale.example.com" } },
@@ -14,7 +14,7 @@ const overlays: Record<string, Record<string, unknown>> = {
   "no-tailnet": { realm: "alice-home", tailscale: { enabled: false } },
 };
 
-/** A rendered object, as far as it is looked at. */
+/** The used fields of a rendered object. */
 export interface ManifestFile {
   apiVersion: string;
   kind: string;
@@ -22,7 +22,7 @@ export interface ManifestFile {
   [field: string]: unknown;
 }
 
-/** All objects that the chart makes of these values. `helm` is the path of the program, `namespace` that of the release. */
+/** Renders the chart with these values. `helm` is the path of the program, `namespace` the release's namespace. */
 export async function render(
   helm: string,
   values: unknown,
@@ -44,7 +44,7 @@ export async function render(
 
 const isHook = ({ metadata }: ManifestFile): boolean => metadata.annotations?.["helm.sh/hook"] !== undefined;
 
-/** Paths from the project's root, and what has to be there. */
+/** Returns the files' contents by their paths from the project's root. */
 export async function kustomizeFiles(helm: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const base = new Set<string>();

@@ -1,14 +1,14 @@
 /**
- * A stand-in for the base that deploy/Containerfile names, for machines that reach no registry of images: this machine's
- * deno with the libraries that it is linked with, and nothing else, as in the distroless original.
+ * Replaces the base image of deploy/Containerfile on machines without access to an image registry: only this machine's deno
+ * and the libraries that it is linked with, as in the distroless original.
  */
 
 export interface BaseOptions {
-  /** buildah and its flags. */
+  /** The buildah command with its flags. */
   buildah: readonly string[];
-  /** An empty place to work in. */
+  /** An empty folder for temporary files. */
   folder: string;
-  /** The name that the image gets. */
+  /** Name of the new image. */
   name: string;
   run: (command: string[]) => Promise<void>;
 }
@@ -33,13 +33,13 @@ async function copy(from: string, to: string): Promise<void> {
   await Deno.copyFile(from, to);
 }
 
-/** Paths of the shared libraries of a program, and of its loader. */
+/** Returns the paths of a program's shared libraries and of its loader. */
 async function librariesOf(program: string): Promise<string[]> {
   const { success, stdout } = await new Deno.Command("ldd", { args: [program] }).output();
-  if (!success) throw new Error(`ldd can't say which libraries ${program} needs; build with --base pull.`);
+  if (!success) throw new Error(`ldd can't list the libraries of ${program}. Use --base pull.`);
   const lines = new TextDecoder().decode(stdout).split("\n");
   const paths = lines.flatMap((line) => /(?:=> )?(\/\S+) \(0x/.exec(line)?.[1] ?? []);
-  // Loaded by name only when names are looked up.
+  // Libraries that are loaded only for name lookups.
   const names = ["libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"];
   const folder = paths.find((path) => path.endsWith("/libc.so.6"))?.replace("libc.so.6", "");
   const extra = folder ? names.map((name) => folder + name) : [];

@@ -1,4 +1,4 @@
-/** Guards on volume claims, and on the templates that controllers make claims from. */
+/** Guards on volume claims, and on the templates from which controllers create claims. */
 import { provisioningClassesAnnotation } from "../../src/core/names.ts";
 import { type Cel, type Guard, type NameLists, type Policy, quoted } from "./guard.ts";
 
@@ -8,7 +8,7 @@ const resources = [
   { apiGroups: ["batch"], resources: ["jobs", "cronjobs"] },
 ];
 
-/** Pairs of a path and a claim: the object itself, or the claim templates in it. */
+/** Returns pairs of a path and a claim: the object itself, or the claim templates in it. */
 const claimsIn = (object: Cel): Cel =>
   `request.resource.resource == 'persistentvolumeclaims' ? [[dyn(''), dyn(${object})]] :
     dyn(${object}).?spec.?volumeClaimTemplates.orValue([]).map(claim, [dyn('spec.volumeClaimTemplates.'), dyn(claim)]) +
@@ -19,7 +19,7 @@ const claimsIn = (object: Cel): Cel =>
 
 const claims = ({ object }: NameLists): Cel => object === "object" ? "variables.claims" : "variables.claimsBefore";
 
-/** The class of a claim, an optional: an annotation of before goes before the field, as for quota and binding. */
+/** Returns a claim's class as an optional: the old annotation takes precedence over the field, as for quota and binding. */
 const classOf = (claim: Cel): Cel =>
   `${claim}.?metadata.?annotations[?'volume.beta.kubernetes.io/storage-class'].or(${claim}.?spec.?storageClassName)`;
 
@@ -35,11 +35,11 @@ const ofSet = (spec: Record<string, unknown>) => ({
 
 const claimClass: Guard = {
   name: "claim-class",
-  refuses: 'claims without a StorageClass, and of the class `""`',
-  why: "a claim without a class can take any volume without one, also one that is meant for somebody else",
-  remedy: "Name a class in spec.storageClassName, such as the one that the owner of this cluster has told you",
+  refuses: 'claims without a StorageClass or of the class `""`',
+  why: "a claim without a class can bind any volume without a class, including volumes meant for others",
+  remedy: "Set spec.storageClassName; ask the owner of this cluster which class to use",
   at: "''",
-  // A template may leave it out: the API server fills in the default class when the claim is made.
+  // A template may leave it out: the API server sets the default class when the claim is created.
   offences: (names) =>
     `[${claims(names)}.filter(claim, ${classOf("claim[1]")}.orValue(claim[0] == '' ? '' : 'default') == '').map(claim,
       string(claim[0]) + 'spec.storageClassName is ' + (${classOf("claim[1]")}.hasValue() ? 'empty' : 'missing'))]`,
@@ -55,12 +55,12 @@ const claimClass: Guard = {
       says: /spec\.storageClassName is empty/,
     },
     {
-      title: "a workload with such claims",
+      title: 'a StatefulSet with claims of the class ""',
       object: ofSet({ storageClassName: "" }),
       says: /storageClassName is empty/,
     },
     {
-      title: "one with such a volume",
+      title: 'a pod with an ephemeral volume of the class ""',
       pod: ephemeral({ storageClassName: "" }),
       says: /volumeClaimTemplate\.spec\.storageClassName is empty/,
     },
@@ -68,15 +68,15 @@ const claimClass: Guard = {
   ordinary: [
     { title: "a claim", object: { kinds: [kind] } },
     { title: "a workload with claims of the default class", object: ofSet({}) },
-    { title: "one with a volume of the default class", pod: ephemeral({}) },
+    { title: "a pod with a volume of the default class", pod: ephemeral({}) },
   ],
 };
 
 const claimSelector: Guard = {
   name: "claim-selector",
   refuses: "`selector` of a claim",
-  why: "it chooses among volumes that are there, and could take one that is meant for somebody else",
-  remedy: "Leave it out; a volume is made for the claim",
+  why: "it chooses among existing volumes, including those meant for others",
+  remedy: "Leave it out; a volume is provisioned for the claim",
   at: "''",
   offences: (names) =>
     `[${claims(names)}.filter(claim, claim[1].?spec.?selector.hasValue()).map(claim,
@@ -88,7 +88,7 @@ const claimSelector: Guard = {
       says: /spec\.selector is set/,
     },
     {
-      title: "one with such a volume",
+      title: "a pod with an ephemeral volume that chooses its volume",
       pod: ephemeral({ storageClassName: "hostile-none", selector: { matchLabels: { owner: "carol" } } }),
       says: /spec\.selector is set/,
     },
@@ -99,9 +99,9 @@ const claimSelector: Guard = {
 const claimSource: Guard = {
   name: "claim-source",
   refuses:
-    "`dataSource` and `dataSourceRef` of a claim to another namespace, and to anything but a claim or a VolumeSnapshot",
-  why: "the volume would be filled with what somebody else has stored",
-  remedy: "Leave it out, or name a claim or VolumeSnapshot of this namespace",
+    "`dataSource` and `dataSourceRef` of a claim that name another namespace, or anything but a claim or VolumeSnapshot",
+  why: "the volume would be filled with the data of others",
+  remedy: "Leave it out, or name a claim or VolumeSnapshot in this namespace",
   at: "''",
   offences: (names) =>
     `${claims(names)}.map(claim, [claim[1].?spec.?dataSource, claim[1].?spec.?dataSourceRef].filter(source,
@@ -112,7 +112,7 @@ const claimSource: Guard = {
       (has(source.namespace) && source.namespace != null ? string(source.namespace) + '/' : '') + string(source.name)))`,
   attacks: [
     {
-      title: "a claim that is filled by whatever has such objects",
+      title: "a claim that is filled from an object of another controller",
       object: {
         kinds: [kind],
         spec: { dataSourceRef: { apiGroup: "cdi.kubevirt.io", kind: "VolumeCloneSource", name: "photos" } },
@@ -120,13 +120,13 @@ const claimSource: Guard = {
       says: /spec\.dataSource is VolumeCloneSource photos/,
     },
     {
-      title: "one with such a volume",
+      title: "a pod with an ephemeral volume that is filled from another source",
       pod: ephemeral({ dataSourceRef: { apiGroup: "example.com", kind: "Backup", name: "photos" } }),
       says: /spec\.dataSource is Backup photos/,
     },
   ],
   ordinary: [{
-    title: "a claim with a copy of another of its namespace",
+    title: "a claim with a copy of another claim in its namespace",
     object: { kinds: [kind], spec: { dataSource: { kind, name: "mine" } } },
   }],
 };
@@ -135,8 +135,8 @@ const volumeName: Guard = {
   name: "volume-name",
   since: 0,
   refuses: "`volumeName` of a claim",
-  why: "a claim that names its volume could take one that is meant for somebody else",
-  remedy: "Leave it out and name spec.storageClassName; to give a guest a certain volume, set spec.claimRef of the " +
+  why: "a claim that names its volume could bind one meant for others",
+  remedy: "Leave it out and set spec.storageClassName; to give a guest a certain volume, set spec.claimRef of the " +
     "PersistentVolume",
   at: "''",
   offences: (names) =>
@@ -148,9 +148,13 @@ const volumeName: Guard = {
       object: { kinds: [kind], spec: { volumeName: "mine" } },
       says: /spec\.volumeName is mine/,
     },
-    { title: "one with such a volume", pod: ephemeral({ volumeName: "mine" }), says: /spec\.volumeName is mine/ },
     {
-      title: "a workload with such claims",
+      title: "a pod with a certain ephemeral volume",
+      pod: ephemeral({ volumeName: "mine" }),
+      says: /spec\.volumeName is mine/,
+    },
+    {
+      title: "a StatefulSet with claims of a certain volume",
       object: ofSet({ volumeName: "mine" }),
       says: /spec\.volumeClaimTemplates\.spec\.volumeName is mine/,
     },
@@ -158,11 +162,11 @@ const volumeName: Guard = {
   ordinary: [],
 };
 
-/** The cluster's own controllers have more rights than whose templates they follow. */
+/** The cluster's own controllers, which have more rights than the authors of their templates. */
 const byController: Cel = "(request.userInfo.username == 'system:kube-controller-manager' || " +
   "request.userInfo.?groups.orValue([]).exists(group, group == 'system:serviceaccounts:kube-system'))";
 
-/** Exempts those who may create PersistentVolumes, because a restored backup brings both. */
+/** Exempts users who may create PersistentVolumes, because a restored backup contains both. */
 const exempt: Cel = `authorizer.group('').resource('persistentvolumes').check('create').allowed() && !${byController}`;
 
 const variables: Policy["variables"] = [
@@ -177,8 +181,8 @@ const names: Policy["names"] = {
 export const claimsPolicy: Policy = {
   name: "keystone-guest-claims",
   about:
-    "Claims, and the claim templates of StatefulSets and pods. Claims that controllers make are judged too: a guest has " +
-    "written what they follow. Binding sets the volume by an update, which is the controllers'.",
+    "Claims, and the claim templates of StatefulSets and pods. Claims that controllers create are checked too, because " +
+    "guests write their templates. Binding sets the volume by a controller's update, which is not checked.",
   resources,
   madeByControllers: ["replicasets", "jobs"],
   variables,
@@ -192,11 +196,11 @@ const suffix = quoted(".storageclass.storage.k8s.io/requests.storage");
 export const classesPolicy: Policy = {
   name: "keystone-guest-storage-classes",
   about:
-    "StorageClasses that claims may name: those that a grant names, and those that make a volume for each claim. The " +
-    "operator writes the latter on the quota.",
+    "StorageClasses that claims may name: those in a grant, and those that provision a volume for each claim. The " +
+    "operator lists the latter in an annotation of the quota.",
   resources,
   madeByControllers: ["replicasets", "jobs"],
-  // Guests come in after the quota, and a backup may be restored before it.
+  // Guests get access after the quota exists, but a backup may be restored before that.
   quota: "where there is one",
   variables: [
     ...variables!,
@@ -209,9 +213,9 @@ export const classesPolicy: Policy = {
   unless: exempt,
   guards: [{
     name: "storage-class",
-    refuses: "StorageClasses of premade volumes that no grant names",
-    why: "volumes of that class are made by people for certain users, and no grant names it",
-    remedy: "Name a class that makes volumes, or ask for a grant that has " +
+    refuses: "StorageClasses of manually created volumes that no grant names",
+    why: "its volumes are created by hand for certain users, and no grant names the class",
+    remedy: "Use a class that provisions volumes, or ask for a grant with " +
       "CLASS.storageclass.storage.k8s.io/requests.storage in hard",
     at: "''",
     offences: (judged) =>
@@ -222,17 +226,17 @@ export const classesPolicy: Policy = {
         claim[0] + 'spec.storageClassName is ' + claim[1])]`,
     attacks: [
       {
-        title: "a claim of premade volumes that no grant names",
+        title: "a claim of manually created volumes that no grant names",
         object: { kinds: [kind], spec: { storageClassName: "hostile-premade" } },
         says: /spec\.storageClassName is hostile-premade/,
       },
       {
-        title: "a claim of a class of which a grant gives nothing",
+        title: "a claim of a class of which a grant gives zero",
         object: { kinds: [kind], spec: { storageClassName: "hostile-zero" } },
         says: /spec\.storageClassName is hostile-zero/,
       },
       {
-        title: "a claim that names it by the annotation of before",
+        title: "a claim that names it by the old annotation",
         object: {
           kinds: [kind],
           spec: { storageClassName: "hostile-none" },
@@ -241,12 +245,12 @@ export const classesPolicy: Policy = {
         says: /spec\.storageClassName is hostile-premade/,
       },
       {
-        title: "a workload with such claims",
+        title: "a StatefulSet with claims of manually created volumes",
         object: ofSet({ storageClassName: "hostile-premade" }),
         says: /spec\.volumeClaimTemplates\.spec\.storageClassName is hostile-premade/,
       },
       {
-        title: "one with such a volume",
+        title: "a pod with a manually created ephemeral volume",
         pod: ephemeral({ storageClassName: "hostile-premade" }),
         says: /spec\.storageClassName is hostile-premade/,
       },
@@ -254,7 +258,7 @@ export const classesPolicy: Policy = {
     ordinary: [
       { title: "a claim of a class that a grant names", object: { kinds: [kind] } },
       {
-        title: "a claim of a class that makes volumes",
+        title: "a claim of a class that provisions volumes",
         object: { kinds: [kind], spec: { storageClassName: "hostile-making" } },
       },
     ],

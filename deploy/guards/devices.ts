@@ -1,8 +1,8 @@
-/** Variables by which container runtimes hand out devices. */
+/** Environment variables by which container runtimes hand out devices. */
 
 const vendors = ["NVIDIA", "AMD", "HABANA", "ASCEND", "MTHREADS", "IX"];
 
-/** Those of the NVIDIA container toolkit beside that one: channels, network cards, storage and switches. */
+/** Other variables of the NVIDIA container toolkit: channels, network cards, storage and switches. */
 const ofNvidia = [
   "IMEX_CHANNELS",
   "MIG_CONFIG_DEVICES",
@@ -13,7 +13,7 @@ const ofNvidia = [
   "NVSWITCH",
 ];
 
-/** Each gives a container devices that nobody counts, whatever its limits are. */
+/** Names of all these variables; each gives a container devices that no quota counts, whatever its limits. */
 export const deviceVariables: readonly string[] = [
   ...vendors.map((vendor) => `${vendor}_VISIBLE_DEVICES`),
   ...ofNvidia.map((name) => `NVIDIA_${name}`),

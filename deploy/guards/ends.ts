@@ -1,4 +1,4 @@
-/** Ends of pods that guests may not ask for. */
+/** Guard on the ways in which guests end pods. */
 import type { Policy } from "./guard.ts";
 
 const names = {
@@ -9,8 +9,8 @@ const names = {
 export const endsPolicy: Policy = {
   name: "keystone-guest-ends",
   about:
-    "How guests end pods. The API server forgets a pod that is ended without grace at once, while its node runs it on for " +
-    "all of its own grace. Cluster admins may, for pods of nodes that are lost.",
+    "Deletions and evictions of pods by guests. The API server removes a pod that is deleted without grace at once, while " +
+    "its node keeps it running for its own grace period. Cluster admins may do that, for pods of lost nodes.",
   resources: [
     { apiGroups: [""], resources: ["pods"], operations: ["DELETE"] },
     { apiGroups: [""], resources: ["pods/eviction"], operations: ["CREATE"] },
@@ -21,17 +21,17 @@ export const endsPolicy: Policy = {
   guards: [{
     name: "forced-end",
     refuses: "deletions and evictions of running pods with `gracePeriodSeconds: 0`",
-    why: "neither quota nor drain would know of the pod any more, while it runs on for all of its own grace period",
-    remedy: "Leave out --force; --grace-period=1 ends it as soon",
+    why: "quota and drain would lose the pod, while it keeps running for its own grace period",
+    remedy: "Leave out --force; --grace-period=1 ends the pod as fast",
     at: "''",
-    // What no node has, or what has finished, runs nowhere. An eviction doesn't say which pod it is about.
+    // A pod without a node, or a finished one, does not run. An eviction does not contain the pod.
     offences: ({ object }) =>
       object === "oldObject" ? "[]" : `[(request.operation == 'DELETE' ?
         (dyn(oldObject).?spec.?nodeName.orValue('') == '' ||
           dyn(oldObject).?status.?phase.orValue('') in ['Succeeded', 'Failed'] ? -1 :
           int(dyn(request.options).?gracePeriodSeconds.orValue(-1))) :
         int(dyn(object).?deleteOptions.?gracePeriodSeconds.orValue(-1))) == 0 ? ['gracePeriodSeconds is 0'] : []]`,
-    // No object carries it: tests/hostile/verbs_test.ts ends pods.
+    // It is not a field of an object: tests/hostile/verbs_test.ts deletes pods.
     attacks: [],
     ordinary: [],
   }],

@@ -1,65 +1,65 @@
 /**
- * The form of the table of guards: what guests may not ask for, as data. From it come the policies in
- * deploy/kustomize/base, the page docs/guards.md and the attacks of tests/hostile.
+ * Types of the table of guards. The policies in deploy/kustomize/base, the page docs/guards.md and the attacks in
+ * tests/hostile are generated from the table.
  */
 import type { GuardName } from "../../src/api/mod.ts";
 
 /** A CEL expression. */
 export type Cel = string;
 
-/** Names by which an expression reaches what it judges, of the object and of the object as it was. */
+/** Names by which an expression accesses the parts of the object, or of the old object. */
 export interface NameLists {
   /** The whole object. */
   object: Cel;
-  /** Of a pod, or of the pods that a workload makes. */
+  /** The pod, or a workload's pod template. */
   template: Cel;
   spec: Cel;
-  /** All containers of the spec: init containers and ephemeral ones too. */
+  /** All containers of the spec, including init and ephemeral containers. */
   containers: Cel;
 }
 
-/** One thing that guests may not ask for. */
+/** A rule that refuses certain requests of guests. */
 export interface Guard {
   name: GuardName;
-  /** The refused content, for the page. */
+  /** Refused content, for the page. */
   refuses: string;
-  /** Why, in a sentence that follows field and value in the refusal. */
+  /** Reason, a clause that follows field and value in the message. */
   why: string;
-  /** The remedy; follows the reason. */
+  /** Remedy, which follows the reason. */
   remedy: string;
-  /** Settings that move the limit. */
+  /** Settings that change the limit. */
   settings?: readonly string[];
   /**
-   * A list of lists of offences, each a text of field and value. What an update had before is not held against it: an
-   * offence that the old object gives too isn't counted.
+   * Returns a list of lists of offences, each a text with field and value. Of an update only new offences count: one that
+   * the old object has too is ignored.
    */
   offences: (names: NameLists) => Cel;
   /**
-   * The revision of the guards that it came with, 1 unless told: it holds where an operator of that revision looks after the
-   * guests, see `guardsRevision`. Those of 0 hold everywhere.
+   * Revision of the guards that introduced it, 1 by default. The guard is in force where an operator of that revision
+   * manages the namespace, see `guardsRevision`; with revision 0, everywhere.
    */
   since?: number;
-  /** True if it reads only the pod spec; then an update that leaves the spec as it is costs nothing. */
+  /** True if it reads only the pod spec, so that it is skipped for an update that does not change the spec. */
   ofSpec?: true | undefined;
-  /** Beginning of the field's path when the offences leave it out. */
+  /** Prefix of the field's path, if the offences leave it out. */
   at?: Cel;
-  /** Has to be refused, with a message that matches. */
+  /** Requests that must be refused with a matching message. */
   attacks: readonly GuardAttack[];
-  /** Has to pass. */
+  /** Requests that must be allowed. */
   ordinary: readonly Example[];
 }
 
-/** A part of an object: of a pod or of a workload's template, where `pod` is given, or of the kind itself. */
+/** A part of an object: with `pod` of a pod or of a workload's template, with `object` of the object itself. */
 export interface Example {
-  /** Follows "a guest makes …". */
+  /** The object that a guest creates, in a few words. */
   title: string;
-  /** Of a pod: spec and metadata that are laid over an ordinary one. */
+  /** Spec and metadata merged into an ordinary pod. */
   pod?: { spec?: GuardBody; metadata?: GuardBody; container?: GuardBody };
-  /** Laid over an ordinary object of these kinds. */
+  /** Fields merged into an ordinary object of these kinds. */
   object?: { kinds: readonly string[]; spec?: GuardBody; metadata?: GuardBody; fields?: GuardBody };
-  /** Kinds in which it makes no sense, such as a DaemonSet's pods that never restart. */
+  /** Kinds to which it does not apply, such as a DaemonSet whose pods never restart. */
   not?: readonly string[];
-  /** Annotations of the guest namespace under which it is tried. */
+  /** Annotations of the guest namespace during the test. */
   settings?: Record<string, string>;
 }
 
@@ -69,7 +69,7 @@ export interface GuardAttack extends Example {
 
 export type GuardBody = Record<string, unknown>;
 
-/** Guards that are judged together, as one ValidatingAdmissionPolicy: each of them would convert the object anew. */
+/** Guards in one ValidatingAdmissionPolicy; a policy for each guard would convert the object each time. */
 export interface Policy {
   name: string;
   /** Comment above the policy. */
@@ -78,33 +78,33 @@ export interface Policy {
     apiGroups: readonly string[];
     resources: readonly string[];
     operations?: readonly string[];
-    /** `v1` unless it says else: the API server hands the object to the policy in this version. */
+    /** Default: `v1`. The API server passes the object to the policy in this version. */
     apiVersions?: readonly string[];
   }[];
-  /** Resources that controllers make from what guests have written and that was judged then. */
+  /** Resources that controllers create from objects of guests that were checked already. */
   madeByControllers?: readonly string[];
-  /** Judges guests and cluster admins alone, also when something is made. */
+  /** If true, only guests and cluster admins are checked, also on creation. */
   guestsOnly?: true;
   variables?: readonly (readonly [name: string, expression: Cel])[];
-  /** Variables by which the guards reach the object, and the object as it was. */
+  /** Variables by which the guards access the object and the old object. */
   names: { now: NameLists; before: NameLists };
   guards: readonly Guard[];
-  /** Whoever this holds for isn't refused. */
+  /** Condition under which nothing is refused. */
   unless?: Cel;
-  /** One that comes first: what it refuses isn't looked at any further. */
+  /** Guard that is checked first; what it refuses is not checked by the others. */
   size?: Guard;
-  /** Judges with the ResourceQuota `keystone` of the namespace as `params`. Pods need one, unless it says otherwise. */
+  /** If set, `params` is the namespace's ResourceQuota `keystone`. With `true` pods can't be created without it. */
   quota?: true | "where there is one";
 }
 
-/** A CEL string. */
+/** Returns a CEL string. */
 export const quoted = (text: string): Cel => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 
-/** A CEL list of strings. */
+/** Returns a CEL list of strings. */
 export const celList = (texts: readonly string[]): Cel => `[${texts.map(quoted).join(", ")}]`;
 
-/** A CEL map with these keys: to look one up costs 1, in a list it costs the list's length. */
+/** Returns a CEL map with these keys; a lookup costs 1, in a list it would cost the list's length. */
 export const setOf = (texts: readonly string[]): Cel => `{${texts.map((text) => `${quoted(text)}: true`).join(", ")}}`;
 
-/** One list of offences with one entry, where the condition holds. */
+/** Returns a list of offences with one entry if the condition is true, else an empty one. */
 export const when = (condition: Cel, offence: Cel): Cel => `[${condition} ? [${offence}] : []]`;

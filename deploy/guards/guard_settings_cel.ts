@@ -1,14 +1,14 @@
-/** How the owner's settings reach the guards: the operator keeps them as annotations of each guest namespace. */
+/** CEL variables with the owner's settings, which the operator writes as annotations on each guest namespace. */
 import * as names from "../../src/core/names.ts";
 import { type Cel, celList, type Guard, quoted } from "./guard.ts";
 
-/** The value that an annotation of the guest namespace has; what isn't there is as strict as can be. */
+/** Returns the value of an annotation of the guest namespace, or the strictest value if it is missing. */
 const annotation = (key: string, otherwise: string): Cel =>
   `namespaceObject.metadata.?annotations[?${quoted(key)}].orValue(${quoted(otherwise)})`;
 
 const listIn = (key: string): Cel => `${annotation(key, "")}.split(',').filter(entry, entry != '')`;
 
-/** A variable of all policies: the guards that don't refuse, by setting or since their operator is yet to come. */
+/** Returns a variable of all policies: guards that only warn, by setting or because no operator of their revision runs. */
 export function warned(guards: readonly Guard[]): readonly [string, Cel] {
   const revision = `int(${annotation(names.guardsAnnotation, "0")})`;
   const since = Object.groupBy(guards, ({ since = 1 }) => since);
@@ -18,7 +18,7 @@ export function warned(guards: readonly Guard[]): readonly [string, Cel] {
   return ["warned", listIn(names.warnAnnotation) + notYet.join("")];
 }
 
-/** Variables of the pods' policy. */
+/** Variables of the policy on pods. */
 export const podSettings: readonly (readonly [string, Cel])[] = [
   ["maxPriority", `int(${annotation(names.maxPriorityAnnotation, "0")})`],
   ["maxGraceSeconds", `int(${annotation(names.maxGraceAnnotation, "3600")})`],
@@ -34,7 +34,7 @@ export const podSettings: readonly (readonly [string, Cel])[] = [
   ["tokensRefused", `${annotation(names.podTokensAnnotation, "true")} == 'false'`],
 ];
 
-/** Variables of the metadata's policy. */
+/** Variables of the policy on metadata. */
 export const keySettings: readonly (readonly [string, Cel])[] = [
   ["ownHarmless", listIn(names.harmlessKeysAnnotation)],
   ["ownDangerous", listIn(names.dangerousKeysAnnotation)],

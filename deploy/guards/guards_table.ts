@@ -1,4 +1,4 @@
-/** All guards: one table for the policies, the page and the attacks. */
+/** The table of all guards, for the policies, the page and the attacks. */
 import type { Guard, Policy } from "./guard.ts";
 import { endsPolicy } from "./ends.ts";
 import { claimsPolicy, classesPolicy } from "./claims.ts";

@@ -26,15 +26,15 @@ interface Manifest {
 const manifests = loadAll(guestGuards()) as unknown as Manifest[];
 const isWarning = ({ metadata: { name } }: Manifest) => name.includes("-warnings");
 
-Deno.test("guards: every guard is in the table once, and what it refuses is tried", () => {
+Deno.test("guards: each name is in the table once and has attacks", () => {
   assert.deepEqual(guards.map(({ name }) => name).sort(), [...guardNames].sort());
-  // What no version that is tried has can't be attacked; tests/hostile has it with a field that is forgotten.
+  // A field that no tested version has can't be sent; tests/hostile removes a known field from the list instead.
   const untried = guards.filter(({ attacks }) => attacks.length === 0).map(({ name }) => name);
-  // And what isn't about objects is in tests/hostile/verbs_test.ts.
+  // Guards on requests without an object are tested in tests/hostile/verbs_test.ts.
   assert.deepEqual(untried, ["pod-fields", "container-fields", "workload-fields", "forced-end"]);
 });
 
-Deno.test("guards: what can't be judged is refused, and each policy is bound to refuse", () => {
+Deno.test("guards: an expression fails: the request is refused; each policy has a binding that denies", () => {
   const written = manifests.filter(({ kind }) => kind === "ValidatingAdmissionPolicy");
   for (const policy of written) {
     const { name } = policy.metadata;
@@ -47,7 +47,7 @@ Deno.test("guards: what can't be judged is refused, and each policy is bound to 
   }
 });
 
-Deno.test("guards: who is judged depends on the user and the kind of request alone, never on an object", () => {
+Deno.test("guards: match conditions read only the user and the request, never an object", () => {
   for (const { spec, metadata } of manifests) {
     for (const { expression } of spec.matchConditions ?? []) {
       assert.doesNotMatch(expression, /\b(object|oldObject|params|variables|namespaceObject)\b/, metadata.name);
@@ -55,16 +55,16 @@ Deno.test("guards: who is judged depends on the user and the kind of request alo
   }
 });
 
-Deno.test("guards: where there is no quota only pods' making is refused, so that nothing else waits for it", () => {
+Deno.test("guards: the quota is missing: only the creation of pods is refused", () => {
   const denying = manifests.filter(({ spec }) => spec.paramRef?.parameterNotFoundAction === "Deny");
   assert.deepEqual(denying.map(({ spec }) => spec.matchResources!.resourceRules), [[
     { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] },
   ]]);
 });
 
-Deno.test("guards: one holds where an operator of its revision looks after the guests, the first ones everywhere", () => {
+Deno.test("guards: an operator of an older revision manages the namespace: only the oldest guards refuse", () => {
   const revisions = guards.map(({ since = 1 }) => since);
-  assert.equal(Math.max(...revisions), guardsRevision, "a guard that is new raises the revision");
+  assert.equal(Math.max(...revisions), guardsRevision, "a new guard raises the revision");
   const first = guards.filter(({ since }) => since === 0).map(({ name }) => name);
   assert.deepEqual(first.sort(), [
     "account-tokens",
@@ -89,7 +89,7 @@ Deno.test("guards: one holds where an operator of its revision looks after the g
   }
 });
 
-Deno.test("guards: the policies that are installed are those of the table", async () => {
+Deno.test("guards: the manifest in deploy/kustomize equals the generated one", async () => {
   const file = new URL("../kustomize/base/guest-guards.yaml", import.meta.url);
   assert.equal(await Deno.readTextFile(file), guestGuards());
 });

@@ -1,4 +1,4 @@
-/** Writes deploy/kustomize/base/guest-guards.yaml: the table as ValidatingAdmissionPolicies, for the API server to judge. */
+/** Generates deploy/kustomize/base/guest-guards.yaml: the table of guards as ValidatingAdmissionPolicies. */
 import { dump } from "js-yaml";
 import { realmLabel, warnLabel } from "../../src/core/names.ts";
 import type { Cel, Guard, Policy } from "./guard.ts";
@@ -8,17 +8,17 @@ import { guardPolicies } from "./guards_table.ts";
 
 const registration = "admissionregistration.k8s.io/v1";
 
-/** The cluster's own controllers, each with an account of its own or all as one user, and the kubelets. */
+/** The cluster's own controllers, with separate accounts or as one user, and the kubelets. */
 const byController: Cel =
   "(request.userInfo.username in ['system:kube-controller-manager', 'system:kube-scheduler', 'system:apiserver'] || " +
   "request.userInfo.?groups.orValue([]).exists(group, group in ['system:nodes', 'system:serviceaccounts:kube-system']))";
 
-/** Accounts of namespaces that aren't guests', such as storage drivers and GitOps; realm-* are people of realms. */
+/** Accounts outside guest namespaces, such as storage drivers and GitOps; except realm-*, which guests use. */
 const byOthersAccount: Cel = "(request.userInfo.username.startsWith('system:serviceaccount:') && " +
   "!request.userInfo.username.startsWith('system:serviceaccount:guest-') && " +
   "!request.userInfo.username.startsWith('system:serviceaccount:keystone-system:realm-'))";
 
-/** Whether a request is judged: by who makes it alone, so that nothing in an object can get in a controller's way. */
+/** Returns the match condition. It reads only the user and the request, so no object can block a controller. */
 function judged({ madeByControllers = [], guestsOnly }: Policy): Cel {
   if (guestsOnly) return `!(${byController} || ${byOthersAccount})`;
   const made = madeByControllers.length === 0
@@ -27,7 +27,7 @@ function judged({ madeByControllers = [], guestsOnly }: Policy): Cel {
   return `request.operation == 'CREATE' ? ${made} : !(${byController} || ${byOthersAccount})`;
 }
 
-/** The variable that has a guard's offences. */
+/** Returns the name of the variable with a guard's offences. */
 const variableOf = ({ name }: Guard): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 interface Variable {
@@ -35,7 +35,7 @@ interface Variable {
   expression: Cel;
 }
 
-/** Offences that a request adds: `unless` there is nothing to look at. */
+/** Returns the variables with the offences that a request adds; they are empty if a condition of `unless` is true. */
 function offencesOf(guard: Guard, { names }: Policy, unless: readonly Cel[]): Variable[] {
   const name = variableOf(guard);
   const or = (conditions: readonly Cel[], expression: Cel) =>
@@ -50,7 +50,7 @@ function offencesOf(guard: Guard, { names }: Policy, unless: readonly Cel[]): Va
   ];
 }
 
-/** `warning`: what the guards that only warn have to say, else what the others refuse. */
+/** Returns a policy's variables: with `warning` for the guards that only warn, else for the others. */
 function variablesOf(policy: Policy, warning: boolean): Variable[] {
   const { guards, variables = [], size } = policy;
   const isSpecSame = { name: "isSpecSame", expression: "oldObject != null && variables.spec == variables.oldSpec" };
@@ -66,7 +66,7 @@ function variablesOf(policy: Policy, warning: boolean): Variable[] {
         ...(guard.ofSpec ? ["variables.isSpecSame"] : []),
       ])
     ),
-    // One validation for all: the types of each are checked with all variables for each kind, which takes its time.
+    // One validation for all guards: the API server type-checks each with all variables for each kind, which is slow.
     {
       name: "refusals",
       expression: guards.map((guard) => {
@@ -96,7 +96,7 @@ const matching = ({ resources }: Policy, operations?: string[]) =>
     resources: rule.resources,
   }));
 
-/** `warning`: those that only warn, as a policy of its own that selects the namespaces in which there are some. */
+/** Returns a policy; with `warning` the separate one of the guards that only warn, for namespaces that have any. */
 function policyOf(policy: Policy, warning: boolean) {
   return {
     apiVersion: registration,
@@ -114,7 +114,7 @@ function policyOf(policy: Policy, warning: boolean) {
       matchConditions: [{ name: "is-judged", expression: judged(policy) }],
       variables: variablesOf(policy, warning),
       validations: [{
-        // A message can't ask the authorizer, so it is asked here and not in a variable.
+        // A message expression can't use the authorizer, and it uses the variables. So it is used here.
         expression: `variables.refusals.size() == 0${policy.unless ? ` || (${policy.unless})` : ""}`,
         messageExpression: warning ? "variables.refusals.join('; ')" : "variables.refusals[0]",
       }],
@@ -131,8 +131,8 @@ function bindingsOf(policy: Policy, warning: boolean) {
     spec: { policyName: name, validationActions: warning ? ["Warn", "Audit"] : ["Deny"], ...spec },
   });
   if (!policy.quota) return [binding("", {})];
-  // Parameters are looked up before matchConditions: without a quota even a controller's update would be refused. So
-  // only what makes a pod depends on it, and all else where there is one.
+  // The API server looks up parameters before it checks matchConditions, so without a quota it would refuse even a
+  // controller's update. Therefore only the creation of pods requires the quota.
   if (policy.quota === "where there is one") {
     return [binding("", { paramRef: { name: "keystone", parameterNotFoundAction: "Allow" } })];
   }
@@ -156,12 +156,13 @@ function bindingsOf(policy: Policy, warning: boolean) {
 const heading =
   `# Generated by \`deno task gen\` from deploy/guards: change it there. The page docs/guards.md has the reasons.
 #
-# What guests may not ask for. An update is judged by what it adds: what an object had before can stay, be scaled, rolled
-# back and deleted. Updates by the cluster's own controllers, kubelets and accounts of other namespaces aren't judged; pods
-# are, whoever makes them. A guard in \`guards.warn\` of the operator's configuration only warns.
+# Guards on requests in guest namespaces. Of an update only the additions are checked: an object that was refused today can
+# stay, be scaled, rolled back and deleted. Updates by the cluster's own controllers, kubelets and accounts of other
+# namespaces are not checked; new pods are, whoever creates them. A guard in \`guards.warn\` of the operator's configuration
+# only warns.
 `;
 
-/** The text of the file. */
+/** Returns the text of the file. */
 export function guestGuards(): string {
   const documents = guardPolicies.flatMap((policy) => [
     comment(policy.about) + yaml(policyOf(policy, false)),

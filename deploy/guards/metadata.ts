@@ -1,11 +1,11 @@
-/** What guests may not write into metadata: keys that other controllers obey, and finalizers that nobody takes out. */
+/** Guards on metadata: keys that other controllers act on, and finalizers that nothing removes. */
 import { operatorUser } from "../../src/core/names.ts";
 import { type Cel, celList, type Guard, type GuardBody, type NameLists, type Policy, quoted } from "./guard.ts";
 import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
 import { keySettings } from "./guard_settings_cel.ts";
 import { workloadGuards } from "./workload_guards.ts";
 
-/** Kinds without pods that guests may write. */
+/** Resources without pods that guests may write. */
 const plainResources = [
   { apiGroups: [""], resources: ["services", "configmaps", "secrets", "persistentvolumeclaims"] },
   { apiGroups: ["policy"], resources: ["poddisruptionbudgets"] },
@@ -19,7 +19,7 @@ const plainKinds = [
   "PodDisruptionBudget",
   "HorizontalPodAutoscaler",
 ];
-/** A CEL map of lists. */
+/** Returns a CEL map of lists. */
 const mapOf = (lists: Readonly<Record<string, readonly string[]>>): Cel =>
   `{${Object.entries(lists).map(([key, list]) => `${quoted(key)}: ${celList(list)}`).join(", ")}}`;
 
@@ -29,7 +29,7 @@ const podResources = [
   { apiGroups: ["batch"], resources: ["jobs", "cronjobs"] },
 ];
 
-/** Pairs of a path and metadata: of the object, of its pod and Job templates, and of its claim templates. */
+/** Returns pairs of a path and metadata: of the object, its pod and Job templates, and its claim templates. */
 const holdersOf = (object: Cel): Cel =>
   `[[dyn('metadata'), dyn(dyn(${object}).metadata)],
     [dyn('spec.template.metadata'), dyn(dyn(${object}).?spec.?template.?metadata.orValue({}))],
@@ -43,46 +43,48 @@ const holdersOf = (object: Cel): Cel =>
         [dyn('spec.volumes.ephemeral.volumeClaimTemplate.metadata'),
           dyn(volume.ephemeral.?volumeClaimTemplate.?metadata.orValue({}))])`;
 
-/** Pairs of a path and a map: the labels and the annotations of each. */
+/** Returns pairs of a path and a map: the labels and the annotations of each. */
 const mapsOf = (holders: Cel): Cel =>
   `${holders}.map(holder, [dyn(string(holder[0]) + '.labels'), dyn(holder[1].?labels.orValue({}))]) +
     ${holders}.map(holder, [dyn(string(holder[0]) + '.annotations'), dyn(holder[1].?annotations.orValue({}))])`;
 
-/** From `key` in lower case and its `domain` to all entries of the table that fit it, the longest first. */
+/** Lists all entries of the table that match `key` (in lower case) with its `domain`, the longest first. */
 const fitting: Cel =
   "[key, domain + '/' + (key.contains('/') ? key.split('/')[1].split('.')[0].split('-')[0] : '') + " +
   "'*', domain] + [1, 2, 3, 4].map(labels, domain.split('.', labels + 1).size() == labels + 1 ? " +
   "domain.split('.', labels + 1)[labels] : '') + (domain.split('.', 3).size() == 3 ? " +
   "[domain.split('.')[0] + '.' + domain.split('.')[1] + '.*'] : [])";
 
-/** Empty: harmless; otherwise what the key does. */
+/** Maps an entry to its verdict: empty if it is harmless, else what the key does. */
 const verdicts: Cel = `{${
   [
     ...harmlessKeys.map((key) => [key, ""]),
-    ...Object.entries(dangerousKeys).flatMap(([what, keys]) => keys.map((key) => [key, `one of those that ${what}`])),
+    ...Object.entries(dangerousKeys).flatMap(([what, keys]) =>
+      keys.map((key) => [key, `one of the keys that ${what}`])
+    ),
   ].map(([key, verdict]) => `${quoted(key!)}: ${quoted(verdict!)}`).join(", ")
 }}`;
 
 const unknown = "unknown";
 
-/** Of a key that `variables.maps` has: the verdict. */
+/** Returns the verdict on a key of `variables.maps`. */
 const verdictOf = (original: Cel): Cel =>
   `[${original}.lowerAscii()].map(key, [key.split('/')[0]].map(domain, [${fitting}].map(entries,
-    entries.exists(entry, entry in variables.ownDangerous) ? 'one that the owner of this cluster refuses' :
+    entries.exists(entry, entry in variables.ownDangerous) ? 'a key that the owner of this cluster refuses' :
     entries.exists(entry, entry in variables.ownHarmless) ? '' :
     (entries.filter(entry, entry in variables.verdicts).map(entry, variables.verdicts[entry]) + ['${unknown}'])[0])[0])[0])[0]`;
 
-/** For the message: one line, and not too long. */
+/** Returns the value for a message: in one line and not too long. */
 const shown = (value: Cel): Cel =>
   `(${value}.size() > 120 ? ${value}.substring(0, 120) + '…' : ${value}).replace('\\n', ' ').replace('\\r', ' ')`;
 
-/** An offence for each key with such a verdict, if the old object doesn't have it at the same place with this value. */
+/** Returns an offence for each key with the verdict that is new or changed. */
 const keysThat = (verdict: Cel, says: Cel) => ({ object }: NameLists): Cel =>
   object === "object"
     ? `variables.keys.map(found, found.filter(each, ${verdict}).filter(each, oldObject == null ||
         !variables.mapsBefore.exists(map, map[0] == each.at && each.key in map[1] && string(map[1][each.key]) == each.value))
         .map(each, each.at + ' has ' + each.key + ' (' + ${shown("each.value")} + ')'${says}))`
-    // By place, key and value, and not by what is shown of them.
+    // The expression above compares path, key and value itself, because the messages are shortened.
     : "[]";
 
 const most = 1000;
@@ -93,8 +95,8 @@ const many = (count: number): GuardBody =>
 const metadataSize: Guard = {
   name: "metadata-size",
   since: 0,
-  refuses: `more than ${most} labels and annotations, those of templates among them`,
-  why: "the API server can't judge so many in time",
+  refuses: `more than ${most} labels and annotations, including those of templates`,
+  why: "the API server can't check that many in time",
   remedy: "Keep data in ConfigMaps",
   at: "''",
   offences: ({ object }) => {
@@ -102,12 +104,12 @@ const metadataSize: Guard = {
     return `[${count} > ${most} ? ['metadata has ' + string(${count}) + ' labels and annotations'] : []]`;
   },
   attacks: [{
-    title: "an object with more labels than could be judged",
+    title: "an object with more labels than can be checked",
     object: { kinds: [...plainKinds, "Deployment"], metadata: { labels: many(10_000) } },
     says: /metadata has 100\d\d labels and annotations: the API server/,
   }],
   ordinary: [{
-    title: "an object with as many as can be judged",
+    title: "an object with as many labels as can be checked",
     object: { kinds: ["ConfigMap", "Deployment"], metadata: { labels: many(most - 2) } },
   }],
 };
@@ -117,56 +119,56 @@ const inPods = (annotations: GuardBody) => ({ metadata: { annotations } });
 
 const metadataKeys: Guard = {
   name: "metadata-keys",
-  refuses: "annotations and labels that other controllers obey and that hand out more than a grant does: " +
+  refuses: "annotations and labels that other controllers act on and that give more than a grant does: " +
     "[the list](#annotations-and-labels)",
-  why: "other controllers obey that key, and no quota and no network policy bounds what they do",
-  remedy: "Take it out; the owner can allow a key by the setting guards.harmlessKeys",
+  why: "other controllers act on that key, and no quota or network policy limits what they do",
+  remedy: "Remove it; the owner can allow a key with the setting guards.harmlessKeys",
   settings: ["guards.dangerousKeys", "guards.harmlessKeys"],
   at: "''",
   offences: keysThat(`each.verdict != '' && each.verdict != '${unknown}'`, " + ', ' + each.verdict"),
   attacks: [
     {
-      title: "a Service that becomes a node of the tailnet, of a name of her choice",
+      title: "a Service that becomes a node of the tailnet, with a name of the guest's choice",
       object: service({ "tailscale.com/expose": "true", "tailscale.com/hostname": "carol-home" }),
-      says: /metadata\.annotations has tailscale\.com\/\w+ \(.*\), one of those that hand out names/,
+      says: /metadata\.annotations has tailscale\.com\/\w+ \(.*\), one of the keys that hand out names/,
     },
     {
-      title: "one that joins the LAN",
+      title: "a pod that joins the LAN",
       pod: inPods({ "k8s.v1.cni.cncf.io/networks": "kube-system/lan" }),
       says: /metadata\.annotations has k8s\.v1\.cni\.cncf\.io\/networks \(kube-system\/lan\)/,
     },
     {
-      title: "one with the address of another",
+      title: "a pod with the address of another",
       pod: inPods({ "cni.projectcalico.org/ipAddrs": '["10.0.0.1"]' }),
       says: /has cni\.projectcalico\.org\/ipAddrs/,
     },
     {
-      title: "one on a network of the LAN by a key that begins with its name",
+      title: "a pod on a network of the LAN, by a key that begins with the network's name",
       pod: inPods({ "lan.default.ovn.kubernetes.io/ip_address": "192.168.0.9" }),
       says: /has lan\.default\.ovn\.kubernetes\.io\/ip_address/,
     },
     {
-      title: "one around the mesh's rules",
+      title: "a pod that bypasses the service mesh's rules",
       pod: inPods({ "traffic.sidecar.istio.io/excludeOutboundIPRanges": "0.0.0.0/0" }),
       says: /has traffic\.sidecar\.istio\.io/,
     },
     {
-      title: "one with devices that the runtime hands in",
+      title: "a pod with devices from the container runtime",
       pod: inPods({ "cdi.k8s.io/gpu": "nvidia.com/gpu=all" }),
       says: /has cdi\.k8s\.io\/gpu/,
     },
     {
-      title: "one with a device by a key without a domain",
+      title: "a pod with a device by a key without a domain",
       pod: inPods({ "io.kubernetes.cri-o.Devices": "/dev/kmsg" }),
       says: /has io\.kubernetes\.cri-o\.Devices/,
     },
     {
-      title: "one that the agents on the nodes ask the LAN for",
+      title: "a pod for which agents on the nodes query the LAN",
       pod: inPods({ "ad.datadoghq.com/main.instances": '[{"host": "192.168.0.1"}]' }),
       says: /has ad\.datadoghq\.com/,
     },
     {
-      title: "one with an identity of the cloud, by a label",
+      title: "a pod with a cloud identity, by a label",
       pod: { metadata: { labels: { "azure.workload.identity/use": "true" } } },
       says: /metadata\.labels has azure\.workload\.identity\/use/,
     },
@@ -205,7 +207,7 @@ const metadataKeys: Guard = {
       says: /metadata\.labels has keystone\.io\/realm \(bob-home\)/,
     },
     {
-      title: "a workload whose claims do it",
+      title: "a workload whose claim templates have such a key",
       object: {
         kinds: ["StatefulSet"],
         spec: {
@@ -222,7 +224,7 @@ const metadataKeys: Guard = {
       says: /spec\.volumeClaimTemplates\.metadata\.annotations has nfs\.io\/storage-path/,
     },
     {
-      title: "one whose ephemeral volumes do it",
+      title: "a pod whose ephemeral volumes have such a key",
       pod: {
         spec: {
           volumes: [{
@@ -243,7 +245,7 @@ const metadataKeys: Guard = {
       says: /volumeClaimTemplate\.metadata\.annotations has trident\.netapp\.io\/cloneFromPVC/,
     },
     {
-      title: "a CronJob whose Jobs do it",
+      title: "a CronJob whose Job template has such a key",
       object: {
         kinds: ["CronJob"],
         spec: { jobTemplate: { metadata: { annotations: { "tailscale.com/expose": "true" } } } },
@@ -257,12 +259,12 @@ const metadataKeys: Guard = {
         "keystone.io/dangerous-keys": "example.org/x,example.com",
         "keystone.io/guards-warn": "unknown-keys",
       },
-      says: /lan\.example\.com\/announce \(true\), one that the owner of this cluster refuses/,
+      says: /lan\.example\.com\/announce \(true\), a key that the owner of this cluster refuses/,
     },
   ],
   ordinary: [
     {
-      title: "an object with notes of tools",
+      title: "an object with keys of common tools",
       object: {
         kinds: [...plainKinds, ...workloadGuards],
         metadata: {
@@ -277,7 +279,7 @@ const metadataKeys: Guard = {
       },
     },
     {
-      title: "one that is scraped, rolled by its checksum and has its sidecar switched",
+      title: "a pod with keys for scraping, a checksum and its own sidecar",
       pod: {
         metadata: {
           annotations: {
@@ -293,7 +295,7 @@ const metadataKeys: Guard = {
       },
     },
     {
-      title: "a Service with a key that the owner allows, though it is of a dangerous domain",
+      title: "a Service with a key of a dangerous domain that the owner allows",
       object: service({ "metallb.io/address-pool": "guests" }),
       settings: { "keystone.io/harmless-keys": "metallb.io/address-pool" },
     },
@@ -302,47 +304,46 @@ const metadataKeys: Guard = {
 
 const unknownKeys: Guard = {
   name: "unknown-keys",
-  refuses:
-    "annotations and labels of any other domain than those that are known to be harmless; warns of them where the " +
-    "setting `trust.<level>.unknownKeys` is `warn`, as for internal and partner",
-  why: "other controllers could obey that key, and nobody has said that it is harmless",
-  remedy: "Take it out; the owner can allow it by the setting guards.harmlessKeys, and keys of unknown domains by " +
+  refuses: "annotations and labels of domains that are not known to be harmless; only warns where the setting " +
+    "`trust.<level>.unknownKeys` is `warn`, the default for internal and partner",
+  why: "other controllers could act on that key, and it is not known to be harmless",
+  remedy: "Remove it; the owner can allow it with the setting guards.harmlessKeys, and keys of unknown domains with " +
     "trust.<level>.unknownKeys",
   settings: ["trust.<level>.unknownKeys", "guards.harmlessKeys"],
   at: "''",
   offences: keysThat(`each.verdict == '${unknown}' && each.key.contains('/')`, ""),
   attacks: [
     {
-      title: "one with a key that nobody knows",
+      title: "a pod with an unknown key",
       pod: inPods({ "example.com/obey": "me" }),
       says: /metadata\.annotations has example\.com\/obey \(me\): .*guards\.harmlessKeys.*trust\.<level>\.unknownKeys/,
     },
     {
-      title: "an object with a label that nobody knows",
+      title: "an object with an unknown label",
       object: { kinds: [...plainKinds, ...workloadGuards], metadata: { labels: { "example.com/obey": "me" } } },
       says: /metadata\.labels has example\.com\/obey/,
     },
     {
-      title: "a Service with a key of Kubernetes' own that nobody knows",
+      title: "a Service with an unknown key of a Kubernetes domain",
       object: service({ "service.kubernetes.io/new-switch": "on" }),
       says: /has service\.kubernetes\.io\/new-switch/,
     },
   ],
   ordinary: [
     {
-      title: "an object with a key that nobody knows, where that only warns",
+      title: "an object with an unknown key, where the guard only warns",
       object: { kinds: plainKinds, metadata: { annotations: { "example.com/obey": "me" } } },
       settings: { "keystone.io/guards-warn": "unknown-keys" },
     },
     {
-      title: "one with a key that the owner allows",
+      title: "a pod with a key that the owner allows",
       pod: inPods({ "lan.example.com/obey": "me" }),
       settings: { "keystone.io/harmless-keys": "example.com" },
     },
   ],
 };
 
-/** Kubernetes takes each of these out itself, of objects of that kind; never a whole domain. */
+/** Finalizers that Kubernetes itself removes from objects of that kind; exact names, no domains. */
 const ownFinalizers: Readonly<Record<string, readonly string[]>> = {
   services: ["service.kubernetes.io/load-balancer-cleanup"],
   persistentvolumeclaims: [
@@ -352,17 +353,17 @@ const ownFinalizers: Readonly<Record<string, readonly string[]>> = {
     "provisioner.storage.kubernetes.io/cloning-protection",
   ],
 };
-/** Each of Kubernetes' own once is less. */
+/** Number of finalizers of an object; more than all of Kubernetes' own. */
 const mostFinalizers = 16;
 const ofEveryKind = ["foregroundDeletion", "orphan"];
 
-// Those of pods and workloads are in the pods' policy.
+// The policy on pods checks the finalizers of pods and workloads.
 const finalizers: Guard = {
   name: "finalizers",
   refuses:
-    "finalizers of claims, Services, ConfigMaps, Secrets, budgets and autoscalers, but Kubernetes' own for that kind",
-  why: "nobody would take it out when the grant ends, and the object and its namespace would stay",
-  remedy: `Take it out; allowed are ${ofEveryKind.join(" and ")}, of Services the load balancer's, and of claims ` +
+    "finalizers of claims, Services, ConfigMaps, Secrets, budgets and autoscalers, except Kubernetes' own for that kind",
+  why: "nothing would remove it when the grant ends, so the object and its namespace would stay",
+  remedy: `Remove it; allowed are ${ofEveryKind.join(" and ")}, for Services the load balancer's, and for claims ` +
     "kubernetes.io/pvc-protection and those of snapshots and clones",
   at: "''",
   offences: ({ object }) =>
@@ -374,17 +375,17 @@ const finalizers: Guard = {
     }[?request.resource.resource].orValue([]))).map(f, 'metadata.finalizers has ' + f))`,
   attacks: [
     {
-      title: "an object that never goes",
+      title: "an object that can't be deleted",
       object: { kinds: plainKinds, metadata: { finalizers: ["foregroundDeletion", "example.com/held"] } },
       says: /metadata\.finalizers has example\.com\/held/,
     },
     {
-      title: "an object that is filled with one",
+      title: "an object with the same finalizer a thousand times",
       object: { kinds: plainKinds, metadata: { finalizers: Array.from({ length: 1000 }, () => "foregroundDeletion") } },
       says: /metadata\.finalizers has 100\d entries/,
     },
     {
-      title: "a claim held by a name in one of Kubernetes' domains",
+      title: "a claim with an unknown finalizer of a Kubernetes domain",
       object: {
         kinds: ["PersistentVolumeClaim"],
         metadata: { finalizers: ["kubernetes.io/held", "kubernetes.io/pvc-protection"] },
@@ -392,7 +393,7 @@ const finalizers: Guard = {
       says: /metadata\.finalizers has kubernetes\.io\/held/,
     },
     {
-      title: "an object held by what Kubernetes takes out of claims only",
+      title: "an object with a finalizer that Kubernetes removes only from claims",
       object: {
         kinds: plainKinds.filter((kind) => kind !== "PersistentVolumeClaim"),
         metadata: { finalizers: ["kubernetes.io/pvc-protection"] },
@@ -400,7 +401,7 @@ const finalizers: Guard = {
       says: /metadata\.finalizers has kubernetes\.io\/pvc-protection/,
     },
     {
-      title: "an object held by what Kubernetes takes out of Services only",
+      title: "an object with a finalizer that Kubernetes removes only from Services",
       object: {
         kinds: plainKinds.filter((kind) => kind !== "Service"),
         metadata: { finalizers: ["service.kubernetes.io/load-balancer-cleanup"] },
@@ -410,18 +411,18 @@ const finalizers: Guard = {
   ],
   ordinary: [
     {
-      title: "an object with a finalizer that Kubernetes takes out of every kind",
+      title: "an object with a finalizer that Kubernetes removes from every kind",
       object: { kinds: plainKinds, metadata: { finalizers: ofEveryKind.slice(0, 1) } },
     },
     {
-      title: "a claim with those that Kubernetes takes out of claims",
+      title: "a claim with the finalizers that Kubernetes removes from claims",
       object: {
         kinds: ["PersistentVolumeClaim"],
         metadata: { finalizers: [...ownFinalizers.persistentvolumeclaims!] },
       },
     },
     {
-      title: "a Service with that of its load balancer",
+      title: "a Service with the finalizer of its load balancer",
       object: { kinds: ["Service"], metadata: { finalizers: [...ownFinalizers.services!] } },
     },
   ],
@@ -440,20 +441,20 @@ const ownersOf = (count: number): GuardBody => ({
 const owners: Guard = {
   name: "owners",
   refuses: `more than ${mostOwners} \`ownerReferences\``,
-  why: "one garbage collector asks for every owner of every object of the cluster, and would be late for all others",
-  remedy: "Name the one that it belongs to",
+  why: "the cluster's one garbage collector looks up every owner of every object, so all others would wait",
+  remedy: "Name only the owner to which the object belongs",
   at: "''",
   offences: ({ object }) =>
     `${object === "object" ? "variables.holders" : "variables.holdersBefore"}.map(holder,
       holder[1].?ownerReferences.orValue([]).size() > ${mostOwners} ? [string(holder[0]) + '.ownerReferences has ' +
         string(holder[1].?ownerReferences.orValue([]).size()) + ' entries'] : [])`,
   attacks: [{
-    title: "an object of a thousand owners that aren't there",
+    title: "an object with a thousand owners that do not exist",
     object: { kinds: [...plainKinds, ...workloadGuards, "Pod"], metadata: ownersOf(1000) },
     says: /metadata\.ownerReferences has 1000 entries/,
   }],
   ordinary: [{
-    title: "an object of an owner",
+    title: "an object with one owner",
     object: { kinds: [...plainKinds, ...workloadGuards], metadata: ownersOf(1) },
   }],
 };
@@ -461,14 +462,14 @@ const owners: Guard = {
 export const metadataPolicy: Policy = {
   name: "keystone-guest-metadata",
   about:
-    "Annotations and labels, in the metadata of objects, of pod templates and of claim templates; and finalizers of " +
-    "kinds without pods.",
+    "Annotations and labels in the metadata of objects, pod templates and claim templates; and finalizers of kinds " +
+    "without pods.",
   resources: [...podResources, ...plainResources],
   madeByControllers: ["replicasets", "jobs", "configmaps", "secrets", "services"],
   variables: [
     ...keySettings,
     ["verdicts", verdicts],
-    // The operator writes its guide with its own labels.
+    // The operator writes the guide with Keystone's own labels.
     ["holders", `request.userInfo.username == ${quoted(operatorUser)} ? [] : ${holdersOf("object")}`],
     ["maps", mapsOf("variables.holders")],
     ["holdersBefore", holdersOf("oldObject")],

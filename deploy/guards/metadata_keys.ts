@@ -1,12 +1,12 @@
 /**
- * Annotations and labels that other controllers obey. A domain stands for its subdomains too, `domain/name` for one key,
- * `domain/name*` for all whose name begins with that word, `a.b.*` for all domains, and keys without one, that begin so. Of
- * several that fit, the longest decides. Case doesn't matter.
+ * Annotations and labels that other controllers act on. A domain includes its subdomains; `domain/name` is one key,
+ * `domain/name*` all keys of the domain whose name begins with that word, and `a.b.*` all domains, and keys without a domain,
+ * that begin with it. If several entries match, the longest decides. Case is ignored.
  */
 
-/** Keys by what they do; everything listed hands out something that no quota and no network policy bounds. */
+/** Keys by their effect, which no quota or network policy limits. */
 export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
-  "hand out names, addresses and ways in on a tailnet, a LAN, the internet or another cluster": [
+  "hand out names, addresses and access on a tailnet, a LAN, the internet or another cluster": [
     "tailscale.com",
     "netbird.io",
     "twingate.com",
@@ -66,7 +66,7 @@ export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
     "f5.com",
     "citrix.com",
   ],
-  "change the pod's network around the network policies": [
+  "change the pod's network outside the network policies": [
     "k8s.v1.cni.cncf.io",
     "cni.cncf.io",
     "multus-cni.io",
@@ -94,7 +94,7 @@ export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
     "config.linkerd.io/skip*",
     "traffic.kuma.io",
   ],
-  "hand out identities and others' secrets": [
+  "hand out identities and the secrets of others": [
     "amazonaws.com",
     "iam.gke.io",
     "azure.workload.identity",
@@ -113,7 +113,7 @@ export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
     "mittwald.de",
     "appscode.com",
   ],
-  "hand out storage or what others have stored": [
+  "hand out storage or the data of others": [
     "volume.kubernetes.io",
     "volume.beta.kubernetes.io",
     "pv.kubernetes.io",
@@ -127,7 +127,7 @@ export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
     "portworx.io",
     "libopenstorage.org",
   ],
-  "hand out nodes, devices and the container runtime's own switches": [
+  "hand out nodes, devices and options of the container runtime": [
     "cdi.k8s.io",
     "nri.io",
     "crio.io",
@@ -149,7 +149,7 @@ export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
     "autoscaling.x-k8s.io",
     "kubernetes.io/config*",
   ],
-  "lift what the cluster's policies hold": [
+  "weaken the cluster's policies": [
     "container.apparmor.security.beta.kubernetes.io",
     "seccomp.security.alpha.kubernetes.io",
     "pod-security.kubernetes.io",
@@ -159,8 +159,8 @@ export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
     "stackrox.io",
     "polaris.fairwinds.com",
   ],
-  "have agents on the nodes ask, read and send what the key says": ["datadoghq.com", "co.elastic.*"],
-  "are Keystone's own, or those of the cluster's managers": [
+  "make agents on the nodes query, read and send data": ["datadoghq.com", "co.elastic.*"],
+  "belong to Keystone or to the cluster's management tools": [
     "keystone.io",
     "management.cattle.io",
     "lifecycle.cattle.io",
@@ -170,9 +170,9 @@ export const dangerousKeys: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What ordinary life puts on objects: notes of tools, and switches of the guest's own pods. */
+/** Keys of common tools, and of features that affect only the guest's own objects. */
 export const harmlessKeys: readonly string[] = [
-  // Kubernetes' own notes, and choices about the guest's own objects.
+  // Kubernetes' own keys that affect only the guest's own objects.
   "app.kubernetes.io",
   "apps.kubernetes.io",
   "autoscaling.alpha.kubernetes.io",
@@ -207,9 +207,9 @@ export const harmlessKeys: readonly string[] = [
   "service.kubernetes.io/topology-mode",
   "statefulset.kubernetes.io",
   "topology.kubernetes.io",
-  // The class of a claim as old charts name it; the guard storage-class judges it.
+  // The class of a claim in old charts; the guard storage-class checks it.
   "volume.beta.kubernetes.io/storage-class",
-  // Who may not disturb the guest's own pods.
+  // Protection of the guest's own pods from disruptions.
   "cluster-autoscaler.kubernetes.io/daemonset-pod",
   "cluster-autoscaler.kubernetes.io/enable-ds-eviction",
   "cluster-autoscaler.kubernetes.io/safe-to-evict",
@@ -217,7 +217,7 @@ export const harmlessKeys: readonly string[] = [
   "descheduler.alpha.kubernetes.io",
   "karpenter.sh/do-not-disrupt",
   "karpenter.sh/do-not-evict",
-  // Tools that apply and release.
+  // Deployment tools.
   "app.gitlab.com",
   "argocd.argoproj.io",
   "artifacthub.io",
@@ -242,7 +242,7 @@ export const harmlessKeys: readonly string[] = [
   "traffic.spinnaker.io",
   "wave.pusher.com",
   "workflows.argoproj.io",
-  // Notes of Rancher and OpenShift, whose admission writes them on the guest's own requests.
+  // Keys that the admission of Rancher and OpenShift adds to the guest's own requests.
   "app.openshift.io",
   "cattle.io",
   "field.cattle.io",
@@ -252,7 +252,7 @@ export const harmlessKeys: readonly string[] = [
   "security.openshift.io/validated-scc-subject-type",
   "workload.cattle.io",
   "workload.user.cattle.io",
-  // Watching.
+  // Monitoring.
   "fluentbit.io",
   "grafana.com",
   "kiali.io",
@@ -268,7 +268,7 @@ export const harmlessKeys: readonly string[] = [
   "cert-manager.io",
   "k8up.io",
   "velero.io",
-  // Meshes: whether the pod takes part, and how big its sidecar is.
+  // Service meshes: membership of the pod, and the size of its sidecar.
   "config.alpha.linkerd.io",
   "config.linkerd.io",
   "istio.io/dataplane-mode",
@@ -283,7 +283,7 @@ export const harmlessKeys: readonly string[] = [
   "service.istio.io/canonical-revision",
   "sidecar.istio.io",
   "viz.linkerd.io",
-  // Labels of charts.
+  // Labels of Helm charts.
   "hub.jupyter.org",
   "jenkins",
   "jenkins.io",

@@ -1,21 +1,21 @@
-/** What Services and Secrets may not ask for. */
+/** Guards on Services, Secrets and ConfigMaps. */
 import { deviceVariables } from "./devices.ts";
 import { celList, type GuardAttack, type NameLists, type Policy, when } from "./guard.ts";
 import { loadBalancerClasses } from "./guard_settings_cel.ts";
 
 const plain = (object: string): NameLists => ({ object, template: "", spec: `${object}.spec`, containers: "" });
-/** Each costs the proxies of all nodes rules for every pod behind it. */
+/** Number of ports of a Service; for each port the proxies of all nodes keep rules for every pod behind it. */
 const mostPorts = 100;
 const ports = (count: number) => ({
   ports: Array.from({ length: count }, (_, index) => ({ name: `p${index}`, port: index + 1 })),
 });
 
-/** Of kinds without pods. */
+/** Names for kinds without pods. */
 const names = { now: plain("object"), before: plain("oldObject") };
 
 export const servicesPolicy: Policy = {
   name: "keystone-guest-services",
-  about: "Services that reach beyond a guest namespace though they are written inside it.",
+  about: "Services whose effect reaches beyond the guest namespace.",
   resources: [{ apiGroups: [""], resources: ["services"] }],
   variables: [loadBalancerClasses],
   names,
@@ -24,13 +24,13 @@ export const servicesPolicy: Policy = {
       name: "external-ips",
       since: 0,
       refuses: "`externalIPs` of a Service",
-      why: "what anybody in the cluster sends to that address would come to this Service (CVE-2020-8554)",
+      why: "the Service would receive all traffic of the cluster to that address (CVE-2020-8554)",
       remedy:
-        "Leave spec.externalIPs out; for an address of its own use type LoadBalancer, if the grant has services.loadbalancers",
+        "Leave spec.externalIPs out; for a separate address use type LoadBalancer, if the grant has services.loadbalancers",
       at: "'spec.'",
       offences: ({ spec }) => `[${spec}.?externalIPs.orValue([]).map(ip, 'externalIPs has ' + ip)]`,
       attacks: [{
-        title: "a Service that takes others' addresses",
+        title: "a Service that takes the addresses of others",
         object: { kinds: ["Service"], spec: { externalIPs: ["203.0.113.7"] } },
         says: /spec\.externalIPs has 203\.0\.113\.7/,
       }],
@@ -40,8 +40,8 @@ export const servicesPolicy: Policy = {
       name: "external-name",
       since: 0,
       refuses: "Services of type `ExternalName`",
-      why: "whoever asks for this Service would be led to a place that guests may not reach themselves",
-      remedy: "Use that name itself; the grant has to allow it as a destination",
+      why: "clients of this Service would be sent to a place that guests may not reach themselves",
+      remedy: "Use that name directly; the grant must allow it as a destination",
       at: "'spec.'",
       offences: ({ spec }) =>
         when(
@@ -57,10 +57,10 @@ export const servicesPolicy: Policy = {
     },
     {
       name: "load-balancer-class",
-      refuses: "`loadBalancerClass` of a Service, but those in `guards.loadBalancerClasses`",
+      refuses: "`loadBalancerClass` of a Service, except the classes in `guards.loadBalancerClasses`",
       why:
         "a controller of that class could hand out addresses and names beyond the grant, such as nodes of the tailnet",
-      remedy: "Leave it out; the owner can allow a class by the setting guards.loadBalancerClasses",
+      remedy: "Leave it out; the owner can allow a class with the setting guards.loadBalancerClasses",
       settings: ["guards.loadBalancerClasses"],
       at: "'spec.'",
       offences: ({ spec }) =>
@@ -82,9 +82,8 @@ export const servicesPolicy: Policy = {
     {
       name: "service-ports",
       refuses: `more than ${mostPorts} ports of a Service`,
-      why:
-        "the proxies of all nodes keep rules for each port of each pod behind it, and would be late for every other Service",
-      remedy: "Name fewer; whoever knows a pod's address, as by a headless Service, reaches all of its ports",
+      why: "the proxies of all nodes keep rules for each port of each pod behind it, so all other Services would wait",
+      remedy: "Use fewer; clients that know a pod's address, as from a headless Service, reach all of its ports",
       at: "'spec.'",
       offences: ({ spec }) =>
         when(
@@ -92,26 +91,29 @@ export const servicesPolicy: Policy = {
           `'ports has ' + string(${spec}.ports.size()) + ' entries'`,
         ),
       attacks: [{
-        title: "a Service of ten thousand ports",
+        title: "a Service with ten thousand ports",
         object: { kinds: ["Service"], spec: ports(10_000) },
         says: /spec\.ports has 10000 entries/,
       }],
-      ordinary: [{ title: "a Service of some ports", object: { kinds: ["Service"], spec: ports(mostPorts) } }],
+      ordinary: [{
+        title: "a Service with the allowed number of ports",
+        object: { kinds: ["Service"], spec: ports(mostPorts) },
+      }],
     },
   ],
 };
 
 export const secretsPolicy: Policy = {
   name: "keystone-guest-secrets",
-  about: "Secrets: guests may write them but make no tokens. Their type can't be changed.",
+  about: "Secrets: guests may write them but create no tokens. The type of a Secret can't be changed.",
   resources: [{ apiGroups: [""], resources: ["secrets"], operations: ["CREATE"] }],
   names,
   guards: [{
     name: "account-tokens",
     since: 0,
     refuses: "Secrets of type `kubernetes.io/service-account-token`",
-    why: "the cluster would put a token into it that never expires and outlasts the grant",
-    remedy: "Use the token that a pod gets mounted, from a volume of type projected",
+    why: "the cluster would write a token into it that never expires and outlives the grant",
+    remedy: "Use the token that is mounted into the pod by a projected volume",
     at: "''",
     offences: ({ object }) =>
       when(
@@ -131,22 +133,22 @@ export const secretsPolicy: Policy = {
   }],
 };
 
-/** By which a container takes all keys of a ConfigMap or Secret as variables. */
+/** Returns the data of a ConfigMap or Secret. */
 const values = ({ object }: NameLists) => `dyn(${object}).?data.orValue({})`;
 
 export const dataPolicy: Policy = {
   name: "keystone-guest-data",
-  about: "ConfigMaps and Secrets: a container can take all that is in them as its variables (envFrom).",
+  about: "ConfigMaps and Secrets: a container can use all of their keys as environment variables (envFrom).",
   resources: [{ apiGroups: [""], resources: ["configmaps", "secrets"] }],
   names,
   guards: [{
     name: "device-keys",
     refuses:
-      "keys of ConfigMaps and Secrets that hand out devices as variables, such as `NVIDIA_VISIBLE_DEVICES`, unless they are " +
-      "`none` or `void` in a ConfigMap",
+      "keys of ConfigMaps and Secrets that hand out devices as variables, such as `NVIDIA_VISIBLE_DEVICES`, except with the " +
+      "value `none` or `void` in a ConfigMap",
     why:
-      "a container with envFrom has them as variables, by which container runtimes hand out devices beside every quota",
-    remedy: "Take it out; devices that a grant names are asked for by resources.limits",
+      "a container with envFrom has it as a variable, and container runtimes hand out devices by it outside any quota",
+    remedy: "Remove it; request granted devices with resources.limits",
     at: "''",
     offences: (judged) =>
       `[${celList(deviceVariables)}.filter(name, ${values(judged)}[?name].hasValue() &&
@@ -158,13 +160,13 @@ export const dataPolicy: Policy = {
         says: new RegExp(`data has ${name}`),
       })),
       {
-        title: "a Secret that becomes such a variable",
+        title: "a Secret that becomes the variable NVIDIA_VISIBLE_DEVICES",
         object: { kinds: ["Secret"], fields: { stringData: { NVIDIA_VISIBLE_DEVICES: "all" } } },
         says: /data has NVIDIA_VISIBLE_DEVICES/,
       },
     ],
     ordinary: [{
-      title: "a ConfigMap of variables",
+      title: "a ConfigMap with harmless variables",
       object: { kinds: ["ConfigMap"], fields: { data: { NVIDIA_VISIBLE_DEVICES: "void", CUDA_VISIBLE_DEVICES: "0" } } },
     }],
   }],

@@ -1,75 +1,75 @@
 /**
- * Every field of a pod and of a container that guests may set, and what stands against abuse. Known up to Kubernetes
- * 1.37; a field that isn't here is refused.
+ * All fields of a pod and of a container that guests may set, with the protection against abuse. Complete up to Kubernetes
+ * 1.37; a field that is not listed is refused.
  */
 
-/** Of `spec` of a pod. */
+/** Fields of a pod's `spec`. */
 export const podFields: Readonly<Record<string, string>> = {
   activeDeadlineSeconds: "ends the pod",
-  affinity: "guard affinity; chooses among nodes that the pod may run on",
-  automountServiceAccountToken: "guard projected-sources, by setting; such a token has no rights here",
+  affinity: "guard affinity; selects among nodes on which the pod may run",
+  automountServiceAccountToken: "guard projected-sources, by setting; the token has no rights here",
   containers: "see below",
-  dnsConfig: "of the pod only; network policies decide whom it reaches",
-  dnsPolicy: "of the pod only; network policies decide whom it reaches",
+  dnsConfig: "affects only the pod; network policies decide what it reaches",
+  dnsPolicy: "affects only the pod; network policies decide what it reaches",
   enableServiceLinks: "Services of the namespace only",
-  ephemeralContainers: "by pods/ephemeralcontainers only, which guests may not",
-  hostAliases: "of the pod only",
+  ephemeralContainers: "only through pods/ephemeralcontainers, which guests may not use",
+  hostAliases: "affects only the pod",
   hostIPC: "Pod Security",
   hostNetwork: "Pod Security",
   hostPID: "Pod Security",
   hostUsers: "false is safer, true is usual",
-  hostname: "of the pod; in DNS within the namespace's own Services",
-  hostnameOverride: "of the pod only",
+  hostname: "affects only the pod; in DNS only within the namespace's own Services",
+  hostnameOverride: "affects only the pod",
   imagePullSecrets: "Secrets of the namespace only",
-  initContainers: "as containers",
+  initContainers: "same as containers",
   nodeName: "guard node-name",
-  nodeSelector: "chooses among nodes that the pod may run on",
-  os: "chooses among nodes",
-  overhead: "that of the RuntimeClass; the API server takes no other",
-  preemptionPolicy: "that of the priority class; the API server takes no other",
+  nodeSelector: "selects among nodes on which the pod may run",
+  os: "selects among nodes",
+  overhead: "the RuntimeClass's; the API server accepts no other",
+  preemptionPolicy: "the priority class's; the API server accepts no other",
   priority: "guard priority",
   priorityClassName: "guard priority",
-  readinessGates: "of the pod; guests can't write its status",
+  readinessGates: "affects only the pod; guests can't write its status",
   resourceClaims: "guard resource-claims",
   resources: "guard devices; the quota counts them",
-  restartPolicy: "of the pod only",
+  restartPolicy: "affects only the pod",
   runtimeClassName: "guard runtime-class",
   schedulerName: "guard scheduler",
-  schedulingGates: "holds the pod back, which the quota counts",
+  schedulingGates: "delays the pod, which the quota counts",
   securityContext: "Pod Security",
-  serviceAccount: "accounts of the namespace only; guests can't make any",
-  serviceAccountName: "accounts of the namespace only; guests can't make any",
-  setHostnameAsFQDN: "of the pod only",
+  serviceAccount: "accounts of the namespace only; guests can't create any",
+  serviceAccountName: "accounts of the namespace only; guests can't create any",
+  setHostnameAsFQDN: "affects only the pod",
   shareProcessNamespace: "among the pod's own containers",
-  subdomain: "in DNS within the namespace",
+  subdomain: "in DNS only within the namespace",
   terminationGracePeriodSeconds: "guard termination-grace",
   tolerations: "guard tolerations",
-  topologySpreadConstraints: "looks at pods of the namespace only",
+  topologySpreadConstraints: "counts pods of the namespace only",
   volumes: "guards volume-types and projected-sources",
 };
 
-/** Of a container, init container and ephemeral container. */
+/** Fields of a container, init container or ephemeral container. */
 export const containerFields: Readonly<Record<string, string>> = {
   args: "inside the container",
   command: "inside the container",
   env: "guard device-variables",
   envFrom: "guards device-variables and device-keys; ConfigMaps and Secrets of the namespace only",
-  image: "guard image-registry; what runs is held by all else",
+  image: "guard image-registry; the other protections apply to what it runs",
   imagePullPolicy: "guard image-pull, by setting",
-  lifecycle: "guard probe-hosts; time is bounded by termination-grace",
+  lifecycle: "guard probe-hosts; guard termination-grace limits its time",
   livenessProbe: "guards probe-hosts and termination-grace",
-  name: "names it",
+  name: "a name only",
   ports: "hostPort: Pod Security",
   readinessProbe: "guard probe-hosts",
   resizePolicy: "guests can't resize",
   resources: "guard devices; the quota counts them",
-  restartPolicy: "of the pod only",
-  restartPolicyRules: "of the pod only",
+  restartPolicy: "affects only the pod",
+  restartPolicyRules: "affects only the pod",
   securityContext: "Pod Security",
   startupProbe: "guards probe-hosts and termination-grace",
   stdin: "inside the container",
   stdinOnce: "inside the container",
-  targetContainerName: "of an ephemeral container, which guests may not add",
+  targetContainerName: "of ephemeral containers, which guests may not add",
   terminationMessagePath: "inside the container",
   terminationMessagePolicy: "inside the container",
   tty: "inside the container",
@@ -78,7 +78,7 @@ export const containerFields: Readonly<Record<string, string>> = {
   workingDir: "inside the container",
 };
 
-/** Volume types that the node takes from the cluster's own stores, or makes itself. */
+/** Volume types whose content comes from the cluster's own stores or is created by the node. */
 export const volumeTypes: readonly string[] = [
   "configMap",
   "secret",
@@ -99,14 +99,14 @@ export const projectedSources: readonly string[] = [
   "clusterTrustBundle",
 ];
 
-const ownPods = "of its own pods only";
-const counted = "the quota counts what comes of it";
-const replicas = "the quota counts what comes of it; guard replicas";
+const ownPods = "affects only its own pods";
+const counted = "the quota counts the resulting objects";
+const replicas = "the quota counts the resulting objects; guard replicas";
 const template = "guards of pods";
 const history = "guard history";
 const claims = "the namespace's own claims";
 
-/** Of the other objects that guests may write: of `spec`, or of the object itself where there is none. */
+/** Fields of the other objects that guests may write: of `spec`, or of the object itself if it has no spec. */
 export const objectFields: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Deployment: {
     minReadySeconds: ownPods,
@@ -128,7 +128,7 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
     replicas,
     revisionHistoryLimit: history,
     selector: ownPods,
-    serviceName: "names within the namespace",
+    serviceName: "a name within the namespace",
     template,
     updateStrategy: ownPods,
     volumeClaimTemplates: "guards of claims, and pod-finalizers",
@@ -156,13 +156,13 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
     successPolicy: ownPods,
     suspend: ownPods,
     template,
-    ttlSecondsAfterFinished: "how long a finished Job stays, which the quota counts",
+    ttlSecondsAfterFinished: "keeps a finished Job, which the quota counts",
   },
   CronJob: {
     concurrencyPolicy: counted,
     failedJobsHistoryLimit: history,
     jobTemplate: template,
-    schedule: "guard schedule; the quota counts what comes of it",
+    schedule: "guard schedule; the quota counts the resulting objects",
     startingDeadlineSeconds: ownPods,
     successfulJobsHistoryLimit: history,
     suspend: ownPods,
@@ -170,70 +170,71 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
   },
   Service: {
     allocateLoadBalancerNodePorts: counted,
-    clusterIP: "a free address of the cluster's Services; the API server gives none twice",
-    clusterIPs: "as clusterIP",
+    clusterIP: "a free address of the cluster's Services; the API server gives no address twice",
+    clusterIPs: "same as clusterIP",
     externalIPs: "guard external-ips",
     externalName: "guard external-name",
-    externalTrafficPolicy: "of its own traffic",
-    healthCheckNodePort: "with services.loadbalancers only, a free port; the API server gives none twice",
-    internalTrafficPolicy: "of its own traffic",
-    ipFamilies: "of its own addresses",
-    ipFamilyPolicy: "of its own addresses",
+    externalTrafficPolicy: "affects only its own traffic",
+    healthCheckNodePort: "only with services.loadbalancers, a free port; the API server gives no port twice",
+    internalTrafficPolicy: "affects only its own traffic",
+    ipFamilies: "affects only its own addresses",
+    ipFamilyPolicy: "affects only its own addresses",
     loadBalancerClass: "guard load-balancer-class",
-    loadBalancerIP: "with services.loadbalancers only; the load balancer's controller decides",
-    loadBalancerSourceRanges: "narrows",
+    loadBalancerIP: "only with services.loadbalancers; the load balancer's controller decides",
+    loadBalancerSourceRanges: "only narrows access",
     ports: "guard service-ports; nodePort: services.nodeports of the quota",
     publishNotReadyAddresses: ownPods,
     selector: ownPods,
-    sessionAffinity: "of its own traffic",
-    sessionAffinityConfig: "of its own traffic",
-    trafficDistribution: "of its own traffic",
+    sessionAffinity: "affects only its own traffic",
+    sessionAffinityConfig: "affects only its own traffic",
+    trafficDistribution: "affects only its own traffic",
     type: "services.loadbalancers and services.nodeports of the quota; guard external-name",
   },
   PersistentVolumeClaim: {
-    accessModes: "of the volume that is provisioned",
+    accessModes: "affects only the provisioned volume",
     dataSource: "claims and snapshots of the namespace",
-    dataSourceRef: "another namespace's only with a ReferenceGrant there",
+    dataSourceRef: "another namespace only with a ReferenceGrant there",
     resources: "requests.storage of the quota",
     selector: "guards of claims",
     storageClassName: "guards of claims",
-    volumeAttributesClassName: "of a class that the driver's owner has made",
+    volumeAttributesClassName: "only classes that the cluster's owner has created",
     volumeMode: "a block device is the pod's own",
     volumeName: "guard volume-name",
   },
   HorizontalPodAutoscaler: {
     behavior: ownPods,
     maxReplicas: replicas,
-    metrics: "guard autoscaler-metrics; of its own pods; external metrics as far as the cluster's owner publishes any",
+    metrics:
+      "guard autoscaler-metrics; metrics of its own pods, and external metrics if the cluster's owner publishes any",
     minReplicas: counted,
     scaleTargetRef: "a workload of the namespace",
   },
   PodDisruptionBudget: {
-    maxUnavailable: "holds up evictions of its own pods: see the security model",
-    minAvailable: "holds up evictions of its own pods: see the security model",
+    maxUnavailable: "delays evictions of its own pods: see the security model",
+    minAvailable: "delays evictions of its own pods: see the security model",
     selector: ownPods,
     unhealthyPodEvictionPolicy: ownPods,
   },
   ConfigMap: {
-    binaryData: counted,
-    data: "guard device-keys; the quota counts what comes of it",
-    immutable: "its own",
+    binaryData: "the quota counts the object",
+    data: "guard device-keys; the quota counts the object",
+    immutable: "affects only the object",
   },
   Secret: {
-    data: "guard device-keys; the quota counts what comes of it",
-    immutable: "its own",
-    stringData: "as data",
+    data: "guard device-keys; the quota counts the object",
+    immutable: "affects only the object",
+    stringData: "same as data",
     type: "guard account-tokens",
   },
 };
 
-/** Subresources in the guests' role. */
+/** Subresources in the guests' role, with the protection against abuse. */
 export const subresources: Readonly<Record<string, string>> = {
   "replicationcontrollers/scale": replicas,
   "deployments/scale": replicas,
   "replicasets/scale": replicas,
   "statefulsets/scale": replicas,
-  "pods/log": "reads",
+  "pods/log": "reads the guest's own logs",
   "pods/exec": "into the guest's own pods",
   "pods/attach": "into the guest's own pods",
   "pods/portforward": "to the guest's own pods",

@@ -1,11 +1,11 @@
-/** What pods may not ask for, and the templates from which controllers make pods. */
+/** Guards on pods, and on the templates from which controllers create pods. */
 import { deviceVariables } from "./devices.ts";
 import { containerFields, objectFields, podFields, projectedSources, volumeTypes } from "./pod_fields.ts";
 import { type Cel, celList, type Guard, type GuardAttack, type NameLists, type Policy, setOf, when } from "./guard.ts";
 import { podSettings } from "./guard_settings_cel.ts";
 import { workloadGuards } from "./workload_guards.ts";
 
-/** Taints of nodes that run the cluster itself: of kubeadm, k3s, RKE and RKE2. */
+/** Taints of nodes that run the control plane, as set by kubeadm, k3s, RKE and RKE2. */
 const controlPlane = [
   "node-role.kubernetes.io/control-plane",
   "node-role.kubernetes.io/master",
@@ -14,7 +14,7 @@ const controlPlane = [
   "CriticalAddonsOnly",
 ];
 
-/** Taint of nodes that somebody has cordoned. To the pods of a DaemonSet its controller gives the toleration. */
+/** Taint of cordoned nodes. The DaemonSet controller adds the toleration to its pods. */
 const cordoned = "node.kubernetes.io/unschedulable";
 const byDaemonSet: Cel = "request.userInfo.username in ['system:serviceaccount:kube-system:daemon-set-controller', " +
   "'system:kube-controller-manager']";
@@ -23,10 +23,10 @@ const tolerations: Guard = {
   name: "tolerations",
   since: 0,
   refuses:
-    "tolerations without a key, of the taints of the control plane and of cordoned nodes, and of the taints in " +
+    "tolerations without a key, for the taints of the control plane and of cordoned nodes, and for the taints in " +
     "`guards.reservedTaints`",
   why: "those nodes are not for guests",
-  remedy: "Take it out, or name the taint of a node that is",
+  remedy: "Remove it, or name the taint of a node that is for guests",
   settings: ["guards.reservedTaints"],
   ofSpec: true,
   offences: ({ spec }) =>
@@ -35,27 +35,27 @@ const tolerations: Guard = {
       'tolerations has one without a key, which tolerates every taint' : 'tolerations has ' + t.key)]`,
   attacks: [
     {
-      title: "one that tolerates everything",
+      title: "a pod that tolerates everything",
       pod: { spec: { tolerations: [{ operator: "Exists" }] } },
       says: /without a key/,
     },
     {
-      title: "one that tolerates all taints of one effect",
+      title: "a pod that tolerates all taints of one effect",
       pod: { spec: { tolerations: [{ operator: "Exists", effect: "NoExecute" }] } },
       says: /without a key/,
     },
     ...controlPlane.map((key): GuardAttack => ({
-      title: `one for nodes with the taint ${key}`,
+      title: `a pod for nodes with the taint ${key}`,
       pod: { spec: { tolerations: [{ key, operator: "Exists", effect: "NoSchedule" }] } },
       says: new RegExp(`tolerations has ${key}`),
     })),
     {
-      title: "one for nodes that are cordoned",
+      title: "a pod for nodes that are cordoned",
       pod: { spec: { tolerations: [{ key: cordoned, operator: "Exists", effect: "NoSchedule" }] } },
       says: /tolerations has node\.kubernetes\.io\/unschedulable/,
     },
     {
-      title: "one for nodes that their owner keeps to herself",
+      title: "a pod for nodes that the owner has reserved",
       pod: { spec: { tolerations: [{ key: "dedicated", value: "alice", effect: "NoSchedule" }] } },
       settings: { "keystone.io/reserved-taints": "dedicated,other" },
       says: /tolerations has dedicated/,
@@ -63,11 +63,11 @@ const tolerations: Guard = {
   ],
   ordinary: [
     {
-      title: "one for nodes with devices",
+      title: "a pod for nodes with devices",
       pod: { spec: { tolerations: [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }] } },
     },
     {
-      title: "one that stays a while on a node that isn't ready",
+      title: "a pod that stays a while on a node that isn't ready",
       pod: {
         spec: {
           tolerations: [{
@@ -87,17 +87,17 @@ const nodeName: Guard = {
   since: 0,
   refuses: "`nodeName`",
   why: "a pod that names its node bypasses the scheduler, and with it taints and free capacity",
-  remedy: "Leave it out, and choose among nodes with nodeSelector or affinity",
+  remedy: "Leave it out, and select nodes with nodeSelector or affinity",
   ofSpec: true,
-  // The scheduler names the node by pods/binding.
+  // The scheduler sets the node through pods/binding.
   offences: ({ spec }) => when(`${spec}.?nodeName.orValue('') != ''`, `'nodeName is ' + ${spec}.nodeName`),
   attacks: [{
-    title: "one on a node of her choice",
+    title: "a pod on a node of the guest's choice",
     pod: { spec: { nodeName: "node-1" } },
     says: /nodeName is node-1/,
   }],
   ordinary: [{
-    title: "one for nodes with a label",
+    title: "a pod for nodes with a label",
     pod: { spec: { nodeSelector: { "kubernetes.io/arch": "arm64" } } },
   }],
 };
@@ -105,12 +105,12 @@ const nodeName: Guard = {
 const priority: Guard = {
   name: "priority",
   since: 0,
-  refuses: "a priority above `maxPriority`, and classes `system-*`",
+  refuses: "a priority above `maxPriority`, and the classes `system-*`",
   why: "pods of a higher priority preempt others' pods where room is short",
   remedy: "Leave priorityClassName out or name a lower class; the limit is the setting maxPriority of the operator",
   settings: ["maxPriority"],
   ofSpec: true,
-  // The API server has filled in the number of a pod's class; a template has none.
+  // The API server has set the priority of a pod's class; a template has only the class.
   offences: ({ spec }) =>
     when(
       `${spec}.?priorityClassName.orValue('').startsWith('system-') ||
@@ -120,18 +120,18 @@ const priority: Guard = {
     ),
   attacks: [
     {
-      title: "one as important as the cluster's own",
+      title: "a pod with a priority class of the cluster's own pods",
       pod: { spec: { priorityClassName: "system-node-critical" } },
       says: /priorityClassName is system-node-critical/,
     },
     {
-      title: "one that puts home's pods out",
+      title: "a pod that preempts the owner's pods",
       pod: { spec: { priorityClassName: "hostile-some" } },
       not: workloadGuards,
       says: /priorityClassName is hostile-some, priority 1000 \(allowed: 0\)/,
     },
     {
-      title: "one of no class where guests have to name a low one",
+      title: "a pod without a class where guests must use a low one",
       pod: { spec: {} },
       not: workloadGuards,
       settings: { "keystone.io/max-priority": "-10" },
@@ -140,19 +140,19 @@ const priority: Guard = {
   ],
   ordinary: [
     {
-      title: "one of a class that isn't too high",
+      title: "a pod with a class at the limit",
       pod: { spec: { priorityClassName: "hostile-some" } },
       settings: { "keystone.io/max-priority": "1000" },
     },
-    { title: "one of a low class", pod: { spec: { priorityClassName: "hostile-low" } } },
+    { title: "a pod with a low class", pod: { spec: { priorityClassName: "hostile-low" } } },
   ],
 };
 
 const scheduler: Guard = {
   name: "scheduler",
-  refuses: "another `schedulerName` than `default-scheduler` and those in `guards.schedulers`",
+  refuses: "any `schedulerName` except `default-scheduler` and those in `guards.schedulers`",
   why: "another scheduler may ignore taints, priorities and free capacity",
-  remedy: "Leave it out; the owner can allow a scheduler by the setting guards.schedulers",
+  remedy: "Leave it out; the owner can allow a scheduler with the setting guards.schedulers",
   settings: ["guards.schedulers"],
   ofSpec: true,
   offences: ({ spec }) =>
@@ -161,21 +161,21 @@ const scheduler: Guard = {
       `'schedulerName is ' + ${spec}.schedulerName`,
     ),
   attacks: [{
-    title: "one for another scheduler",
+    title: "a pod for another scheduler",
     pod: { spec: { schedulerName: "volcano" } },
     says: /schedulerName is volcano/,
   }],
   ordinary: [
-    { title: "one for the usual scheduler", pod: { spec: { schedulerName: "default-scheduler" } } },
+    { title: "a pod for the default scheduler", pod: { spec: { schedulerName: "default-scheduler" } } },
     {
-      title: "one for a scheduler that the owner allows",
+      title: "a pod for a scheduler that the owner allows",
       pod: { spec: { schedulerName: "volcano" } },
       settings: { "keystone.io/schedulers": "volcano" },
     },
   ],
 };
 
-/** Required and preferred terms of both kinds. */
+/** Returns the required and preferred terms of affinity and anti-affinity. */
 const affinityTerms = (spec: Cel): Cel =>
   `[${spec}.?affinity.?podAffinity, ${spec}.?affinity.?podAntiAffinity].map(a,
     a.?requiredDuringSchedulingIgnoredDuringExecution.orValue([]) +
@@ -187,7 +187,7 @@ const affinity: Guard = {
   name: "affinity",
   refuses: "pod affinity and anti-affinity with pods of other namespaces",
   why: "a running pod's anti-affinity keeps pods of those namespaces off its node, zone or the whole cluster",
-  remedy: "Take namespaces and namespaceSelector out; terms without them are about pods of this namespace",
+  remedy: "Remove namespaces and namespaceSelector; without them a term applies to pods of this namespace",
   ofSpec: true,
   offences: ({ spec }) =>
     `${affinityTerms(spec)}.map(l, l.filter(t, has(t.namespaceSelector) ||
@@ -196,7 +196,7 @@ const affinity: Guard = {
       'namespace ' + t.namespaces.filter(n, n != request.namespace)[0])))`,
   attacks: [
     {
-      title: "one that keeps everybody's pods out of the cluster",
+      title: "a pod that keeps all other pods out of the cluster",
       pod: {
         spec: {
           affinity: {
@@ -207,7 +207,7 @@ const affinity: Guard = {
       says: /namespaces by their labels/,
     },
     {
-      title: "one that keeps home's pods away",
+      title: "a pod that keeps the owner's pods off its node",
       pod: {
         spec: {
           affinity: {
@@ -223,7 +223,7 @@ const affinity: Guard = {
       says: /namespace kube-system/,
     },
     {
-      title: "one that follows another's pods",
+      title: "a pod that follows the pods of others",
       pod: {
         spec: {
           affinity: {
@@ -235,7 +235,7 @@ const affinity: Guard = {
     },
   ],
   ordinary: [{
-    title: "replicas on different nodes",
+    title: "a pod whose replicas run on different nodes",
     pod: {
       spec: {
         affinity: {
@@ -263,7 +263,7 @@ const required = { ...sandboxed, "keystone.io/runtime-class-required": "true" };
 
 const mostTerms = 256;
 
-/** Lists of requirements, one for each term by which a pod chooses its node. */
+/** Returns a list of requirements for each term by which a pod selects its node. */
 const requirementsOf = (spec: Cel): Cel =>
   `[${spec}.?affinity.?nodeAffinity].map(a,
     a.?requiredDuringSchedulingIgnoredDuringExecution.?nodeSelectorTerms.orValue([]) +
@@ -291,10 +291,10 @@ const hosts = (count: number) => Array.from({ length: count }, (_, index) => `no
 
 const schedulingTerms: Guard = {
   name: "pod-terms",
-  refuses: `more than ${mostTerms} terms, requirements and values by which a pod chooses its node: \`affinity\`, ` +
+  refuses: `more than ${mostTerms} terms, requirements and values by which a pod selects its node: \`affinity\`, ` +
     "`topologySpreadConstraints` and `nodeSelector`",
-  why: "one scheduler keeps them in memory, many times as large, and holds every pod of the cluster against them",
-  remedy: "Choose by a label that those nodes or pods have in common",
+  why: "the scheduler keeps them in memory, many times as large, and compares every pod of the cluster with them",
+  remedy: "Use a label that those nodes or pods have in common",
   ofSpec: true,
   offences: ({ spec }) =>
     `[[${requirementsOf(spec)}].map(all, int(all.size()) + all.map(each, int(each.size())).sum() +
@@ -305,17 +305,17 @@ const schedulingTerms: Guard = {
       'affinity and the like have ' + string(n) + ' terms, requirements and values')]`,
   attacks: [
     {
-      title: "one with thousands of terms for the scheduler",
+      title: "a pod with thousands of terms for the scheduler",
       pod: { spec: away(5000) },
       says: /affinity and the like have 5000 terms/,
     },
     {
-      title: "one with thousands of nodes by name",
+      title: "a pod with thousands of nodes by name",
       pod: { spec: nodesOf(hosts(5000)) },
       says: /affinity and the like have 5002 terms/,
     },
     {
-      title: "one spread over thousands of keys",
+      title: "a pod spread over thousands of keys",
       pod: {
         spec: {
           topologySpreadConstraints: Array.from({ length: 1000 }, (_, index) => ({
@@ -330,8 +330,8 @@ const schedulingTerms: Guard = {
     },
   ],
   ordinary: [
-    { title: "one for a hundred nodes by name", pod: { spec: nodesOf(hosts(100)) } },
-    { title: "one away from others", pod: { spec: away(10) } },
+    { title: "a pod for a hundred nodes by name", pod: { spec: nodesOf(hosts(100)) } },
+    { title: "a pod away from others", pod: { spec: away(10) } },
   ],
 };
 
@@ -342,9 +342,8 @@ const references: Guard = {
   name: "pod-references",
   refuses: `more than ${mostReferences} references of a pod to Secrets and ConfigMaps: \`imagePullSecrets\`, ` +
     "`envFrom`, `valueFrom`, and volumes with their projected sources",
-  why:
-    "the node's kubelet watches each of them, whether it is there or not, and would be late for every other pod of its node",
-  remedy: "Put them together into one Secret or ConfigMap",
+  why: "the node's kubelet watches each of them, even if it does not exist, so all other pods of the node would wait",
+  remedy: "Combine them into one Secret or ConfigMap",
   ofSpec: true,
   offences: ({ spec, containers }) =>
     `[[int(${spec}.?imagePullSecrets.orValue([]).size()) +
@@ -356,17 +355,17 @@ const references: Guard = {
       'volumes, env and the like refer to Secrets and ConfigMaps ' + string(n) + ' times')]`,
   attacks: [
     {
-      title: "one with thousands of Secrets that aren't there, to pull its image with",
+      title: "a pod with thousands of image pull secrets that do not exist",
       pod: { spec: { imagePullSecrets: secrets(5000) } },
       says: /spec\.volumes, env and the like refer to Secrets and ConfigMaps 500\d times/,
     },
     {
-      title: "one with thousands of them as variables",
+      title: "a pod with thousands of Secrets as variables",
       pod: { container: { envFrom: secrets(5000).map((secretRef) => ({ secretRef })) } },
       says: /spec\.volumes, env and the like refer to Secrets and ConfigMaps 500\d times/,
     },
     {
-      title: "one with thousands of them in a volume",
+      title: "a pod with thousands of Secrets in a volume",
       pod: {
         spec: { volumes: [{ name: "all", projected: { sources: secrets(5000).map((secret) => ({ secret })) } }] },
       },
@@ -374,7 +373,7 @@ const references: Guard = {
     },
   ],
   ordinary: [{
-    title: "one with a hundred variables of a Secret",
+    title: "a pod with a hundred variables of a Secret",
     pod: {
       container: {
         env: Array.from({ length: 100 }, (_, index) => ({
@@ -388,9 +387,9 @@ const references: Guard = {
 
 const runtimeClass: Guard = {
   name: "runtime-class",
-  refuses: "RuntimeClasses that the trust level doesn't have, and pods without one where it is required",
-  why: "a RuntimeClass decides what of the node a container gets",
-  remedy: "Leave it out or name one that is allowed here (settings trust.LEVEL.runtimeClasses, " +
+  refuses: "RuntimeClasses that the trust level does not allow, and pods without one where one is required",
+  why: "a RuntimeClass decides which parts of the node a container gets",
+  remedy: "Leave it out or use one that is allowed here (settings trust.LEVEL.runtimeClasses, " +
     "trust.LEVEL.runtimeClassRequired, guards.deviceRuntimeClasses)",
   settings: ["trust.LEVEL.runtimeClasses", "trust.LEVEL.runtimeClassRequired", "guards.deviceRuntimeClasses"],
   ofSpec: true,
@@ -406,18 +405,18 @@ const runtimeClass: Guard = {
       class in variables.runtimeClasses ? [] : ['runtimeClassName is ' + class])`,
   attacks: [
     {
-      title: "one of a runtime that gives all devices",
+      title: "a pod with a RuntimeClass that gives all devices",
       pod: { spec: { runtimeClassName: "hostile-gpu" } },
       says: /runtimeClassName is hostile-gpu/,
     },
     {
-      title: "one of the devices' runtime without a device",
+      title: "a pod with the RuntimeClass of a device but without the device",
       pod: { spec: { runtimeClassName: "hostile-gpu" } },
       settings: gpuClass,
       says: /which is for pods with a limit of its device/,
     },
     {
-      title: "one of the devices' runtime with none of the device",
+      title: "a pod with the RuntimeClass of a device and zero of the device",
       pod: {
         spec: { runtimeClassName: "hostile-gpu" },
         container: { resources: { limits: { "example.com/gpu": "0" } } },
@@ -426,13 +425,13 @@ const runtimeClass: Guard = {
       says: /which is for pods with a limit of its device/,
     },
     {
-      title: "one outside of the sandbox",
+      title: "a pod outside the required sandbox",
       pod: {},
       settings: required,
       says: /runtimeClassName is missing, and one is required/,
     },
     {
-      title: "one that leaves the sandbox by a device",
+      title: "a pod that leaves the required sandbox by a device's RuntimeClass",
       pod: {
         spec: { runtimeClassName: "hostile-gpu" },
         container: { resources: { limits: { "example.com/gpu": "1" } } },
@@ -443,13 +442,17 @@ const runtimeClass: Guard = {
   ],
   ordinary: [
     {
-      title: "one in the sandbox that is required",
+      title: "a pod in the required sandbox",
       pod: { spec: { runtimeClassName: "hostile-sandbox" } },
       settings: required,
     },
-    { title: "one in a sandbox", pod: { spec: { runtimeClassName: "hostile-sandbox" } }, settings: sandboxed },
     {
-      title: "one with a device and its runtime",
+      title: "a pod in an allowed sandbox",
+      pod: { spec: { runtimeClassName: "hostile-sandbox" } },
+      settings: sandboxed,
+    },
+    {
+      title: "a pod with a device and its RuntimeClass",
       pod: {
         spec: { runtimeClassName: "hostile-gpu" },
         container: { resources: { limits: { "example.com/gpu": "1" } } },
@@ -463,11 +466,11 @@ const resourceClaims: Guard = {
   name: "resource-claims",
   refuses: "`resourceClaims` (dynamic resource allocation)",
   why: "devices of a DeviceClass can't be granted",
-  remedy: "Take it out; devices that a grant names are asked for by resources.limits",
+  remedy: "Remove it; request granted devices with resources.limits",
   ofSpec: true,
   offences: ({ spec }) => `[${spec}.?resourceClaims.orValue([]).map(r, 'resourceClaims has ' + r.name)]`,
   attacks: [{
-    title: "one with a device of a claim template",
+    title: "a pod with a device from a claim template",
     pod: { spec: { resourceClaims: [{ name: "gpu", resourceClaimTemplateName: "gpus" }] } },
     says: /resourceClaims has gpu/,
   }],
@@ -477,9 +480,9 @@ const resourceClaims: Guard = {
 const deviceVariable: Guard = {
   name: "device-variables",
   refuses:
-    "environment variables that hand out devices, such as `NVIDIA_VISIBLE_DEVICES`, unless they are `none` or `void`",
-  why: "container runtimes hand out devices by it, beside every quota",
-  remedy: "Take it out; devices that a grant names are asked for by resources.limits",
+    "environment variables that hand out devices, such as `NVIDIA_VISIBLE_DEVICES`, except with the value `none` or `void`",
+  why: "container runtimes hand out devices by it, outside any quota",
+  remedy: "Remove it; request granted devices with resources.limits",
   ofSpec: true,
   offences: ({ containers }) =>
     `${containers}.map(c, c.?env.orValue([]).filter(e,
@@ -489,12 +492,12 @@ const deviceVariable: Guard = {
       'containers[' + c.name + '].envFrom has the prefix ' + e.prefix))`,
   attacks: [
     {
-      title: "one that sees all GPUs",
+      title: "a pod that sees all GPUs",
       pod: { container: { env: [{ name: "NVIDIA_VISIBLE_DEVICES", value: "all" }] } },
       says: /containers\[main\]\.env has NVIDIA_VISIBLE_DEVICES/,
     },
     {
-      title: "one that hides that in a ConfigMap",
+      title: "a pod that takes the value from a ConfigMap",
       pod: {
         container: {
           env: [{ name: "NVIDIA_VISIBLE_DEVICES", valueFrom: { configMapKeyRef: { name: "x", key: "y" } } }],
@@ -503,26 +506,26 @@ const deviceVariable: Guard = {
       says: /env has NVIDIA_VISIBLE_DEVICES/,
     },
     {
-      title: "one whose init container sees them",
+      title: "a pod whose init container sees a GPU",
       pod: {
         spec: { initContainers: [{ name: "first", image: "x", env: [{ name: "AMD_VISIBLE_DEVICES", value: "0" }] }] },
       },
       says: /containers\[first\]\.env has AMD_VISIBLE_DEVICES/,
     },
     {
-      title: "one that takes the devices of a network card",
+      title: "a pod that takes the devices of a network card",
       pod: { container: { env: [{ name: "NVIDIA_MOFED", value: "enabled" }] } },
       says: /containers\[main\]\.env has NVIDIA_MOFED/,
     },
     {
-      title: "one that puts the name together",
+      title: "a pod that composes the name from a prefix",
       pod: { container: { envFrom: [{ prefix: "NVIDIA_", configMapRef: { name: "x" } }] } },
       says: /envFrom has the prefix NVIDIA_/,
     },
   ],
   ordinary: [
     {
-      title: "one that wants no device",
+      title: "a pod that asks for no device",
       pod: {
         container: {
           env: [{ name: "NVIDIA_VISIBLE_DEVICES", value: "void" }, { name: "CUDA_VISIBLE_DEVICES", value: "0" }],
@@ -530,7 +533,7 @@ const deviceVariable: Guard = {
       },
     },
     {
-      title: "one with variables from a ConfigMap",
+      title: "a pod with variables from a ConfigMap",
       pod: { container: { envFrom: [{ prefix: "APP_", configMapRef: { name: "x" } }] } },
     },
   ],
@@ -540,8 +543,8 @@ const pulled = { "keystone.io/always-pull-images": "true" };
 
 const imagePull: Guard = {
   name: "image-pull",
-  refuses: "images that aren't asked for each time, where `trust.LEVEL.alwaysPullImages` is true",
-  why: "a private image that the node has already would run without the right to pull it",
+  refuses: "images that are not pulled each time, where `trust.LEVEL.alwaysPullImages` is true",
+  why: "a private image that is on the node already would run without the right to pull it",
   remedy: "Set imagePullPolicy: Always",
   settings: ["trust.LEVEL.alwaysPullImages"],
   ofSpec: true,
@@ -552,27 +555,27 @@ const imagePull: Guard = {
       'volumes[' + v.name + '].image.pullPolicy is ' + v.image.?pullPolicy.orValue('missing'))]`,
   attacks: [
     {
-      title: "one that runs what the node has of others",
+      title: "a pod that runs another user's image from the node",
       pod: { container: { image: "registry.example.com/private:1", imagePullPolicy: "Never" } },
       settings: pulled,
       says: /containers\[main\]\.imagePullPolicy is Never/,
     },
     {
-      title: "one that says nothing of pulling",
+      title: "a pod without a pull policy",
       pod: { container: { image: "registry.example.com/private:1" } },
       settings: pulled,
       says: /containers\[main\]\.imagePullPolicy is IfNotPresent/,
     },
-    // Not for volumes of type image: 1.34 takes them only with a feature gate, and drops them without.
+    // Volumes of type image are not tested: 1.34 drops them without a feature gate.
   ],
   ordinary: [{
-    title: "one that pulls its image",
+    title: "a pod that always pulls its image",
     pod: { container: { imagePullPolicy: "Always" } },
     settings: pulled,
   }],
 };
 
-/** The registry of an image, as container runtimes read it. */
+/** Returns the registry of an image as container runtimes determine it. */
 const registryOf = (image: Cel): Cel =>
   `[${image}.split('/', 2)[0]].map(first, ${image}.contains('/') && (first.contains('.') || first.contains(':') ||
     first == 'localhost' || first.lowerAscii() != first) ? first.lowerAscii() : 'docker.io')[0]`;
@@ -581,10 +584,10 @@ const registries = { "keystone.io/image-registries": "docker.io,registry.lan:500
 
 const imageRegistry: Guard = {
   name: "image-registry",
-  refuses: "images of registries that are named by an IP address or `localhost`; and of all others where " +
-    "`trust.LEVEL.imageRegistries` has a list",
-  why: "the node connects there, where no network policy applies, and reports the answer in events",
-  remedy: "Name another; the owner can allow a registry by the setting trust.LEVEL.imageRegistries",
+  refuses: "images from registries named by an IP address or `localhost`; where `trust.LEVEL.imageRegistries` " +
+    "is set, from all registries that it does not list",
+  why: "the node connects to it, where no network policy applies, and reports the answer in events",
+  remedy: "Use another; the owner can allow a registry with the setting trust.LEVEL.imageRegistries",
   settings: ["trust.LEVEL.imageRegistries"],
   ofSpec: true,
   offences: ({ spec, containers }) =>
@@ -598,23 +601,23 @@ const imageRegistry: Guard = {
     ...["192.168.1.1/a", "192.168.1.1:9090/a/b:1", "localhost:10250/a", "[fd00::1]:5000/a"].map((
       image,
     ): GuardAttack => ({
-      title: `one with an image from ${image}`,
+      title: `a pod with an image from ${image}`,
       pod: { container: { image } },
       says: /containers\[main\]\.image is of |must be lowercase|[Ii]nvalid/,
     })),
     {
-      title: "one whose init container asks a neighbour of the node",
+      title: "a pod whose init container connects to a neighbor of the node",
       pod: { spec: { initContainers: [{ name: "first", image: "10.0.0.1:22/x" }] } },
       says: /containers\[first\]\.image is of 10\.0\.0\.1:22/,
     },
     {
-      title: "one from another registry than the owner's",
+      title: "a pod with an image from a registry that is not listed",
       pod: { container: { image: "registry.example.com/a" } },
       settings: registries,
       says: /containers\[main\]\.image is of registry\.example\.com/,
     },
     {
-      title: "one from a host that is a name of one word",
+      title: "a pod with an image from a host in upper case without a domain",
       pod: { container: { image: "REGISTRY/a" } },
       settings: registries,
       says: /containers\[main\]\.image is of registry/,
@@ -622,16 +625,16 @@ const imageRegistry: Guard = {
   ],
   ordinary: [
     ...["nginx", "library/nginx:1", "example.com/x@sha256:" + "0".repeat(64), "registry.lan:5000/x"].map((image) => ({
-      title: `one with the image ${image}`,
+      title: `a pod with the image ${image}`,
       pod: { container: { image } },
     })),
     {
-      title: "one from a registry that the owner allows",
+      title: "a pod with an image from the default registry, which is listed",
       pod: { container: { image: "library/x" } },
       settings: registries,
     },
     {
-      title: "one from another that the owner allows",
+      title: "a pod with an image from a listed registry",
       pod: { container: { image: "registry.lan:5000/x" } },
       settings: registries,
     },
@@ -640,13 +643,13 @@ const imageRegistry: Guard = {
 
 const volumeType: Guard = {
   name: "volume-types",
-  refuses: `volumes of other types than ${
+  refuses: `volumes of types other than ${
     volumeTypes.join(", ")
-  }, and inline csi drivers but those in \`guards.csiDrivers\``,
+  }, and inline csi drivers except those in \`guards.csiDrivers\``,
   why: "the node mounts it, and no network policy applies to that",
   remedy: `Use one of ${
     volumeTypes.join(", ")
-  }; the owner can allow an inline csi driver by the setting guards.csiDrivers`,
+  }; the owner can allow an inline csi driver with the setting guards.csiDrivers`,
   settings: ["guards.csiDrivers"],
   ofSpec: true,
   offences: ({ spec }) =>
@@ -665,13 +668,13 @@ const volumeType: Guard = {
     ["azureFile", { secretName: "x", shareName: "y" }],
     ["csi", { driver: "nfs.csi.k8s.io", volumeAttributes: { server: "192.168.1.10", share: "/" } }],
   ] as const).map(([type, source]): GuardAttack => ({
-    title: `one with a volume of type ${type}`,
+    title: `a pod with a volume of type ${type}`,
     pod: { spec: { volumes: [{ name: "odd", [type]: source }] } },
     says: new RegExp(`volumes\\[odd\\] is ${type}`),
   })),
   ordinary: [
     {
-      title: "one with every ordinary volume",
+      title: "a pod with every allowed type of volume",
       pod: {
         spec: {
           volumes: [
@@ -702,7 +705,7 @@ const volumeType: Guard = {
       },
     },
     {
-      title: "one with a csi driver that the owner allows",
+      title: "a pod with a csi driver that the owner allows",
       pod: { spec: { volumes: [{ name: "odd", csi: { driver: "secrets-store.csi.k8s.io", readOnly: true } }] } },
       settings: { "keystone.io/csi-drivers": "secrets-store.csi.k8s.io" },
     },
@@ -714,7 +717,7 @@ const projectedSource: Guard = {
   refuses: "projected sources that hand out identities: `podCertificate`, and `serviceAccountToken` where " +
     "`trust.LEVEL.podTokens` is false",
   why: "it would give the pod an identity",
-  remedy: "Take it out; with automountServiceAccountToken: false a pod gets no token by itself",
+  remedy: "Remove it; with automountServiceAccountToken: false a pod gets no token by default",
   settings: ["trust.LEVEL.podTokens"],
   ofSpec: true,
   offences: ({ spec }) =>
@@ -724,13 +727,13 @@ const projectedSource: Guard = {
       type == 'serviceAccountToken')[0]))`,
   attacks: [
     {
-      title: "one with a token where there are to be none",
+      title: "a pod with a token where tokens are refused",
       pod: { spec: { volumes: [{ name: "odd", projected: { sources: [{ serviceAccountToken: { path: "x" } }] } }] } },
       settings: { "keystone.io/pod-tokens": "false" },
       says: /volumes\[odd\]\.projected has serviceAccountToken/,
     },
     {
-      title: "one that gets a token by itself where there are to be none",
+      title: "a pod that gets a token by default where tokens are refused",
       pod: { spec: { automountServiceAccountToken: true } },
       not: workloadGuards,
       settings: { "keystone.io/pod-tokens": "false" },
@@ -738,7 +741,7 @@ const projectedSource: Guard = {
     },
   ],
   ordinary: [{
-    title: "one with a token",
+    title: "a pod with a token",
     pod: { spec: { volumes: [{ name: "odd", projected: { sources: [{ serviceAccountToken: { path: "x" } }] } }] } },
   }],
 };
@@ -749,7 +752,7 @@ const probeHosts: Guard = {
   name: "probe-hosts",
   refuses: "`host` in probes and lifecycle hooks",
   why: "the node sends the request, and no network policy applies to that",
-  remedy: "Leave host out: then it goes to the pod itself",
+  remedy: "Leave host out; then the request goes to the pod itself",
   ofSpec: true,
   offences: ({ containers }) =>
     `${containers}.map(c, [c.?livenessProbe, c.?readinessProbe, c.?startupProbe, c.?lifecycle.?postStart,
@@ -757,23 +760,23 @@ const probeHosts: Guard = {
       'containers[' + c.name + '] has a probe or hook with host ' + h))`,
   attacks: [
     ...["livenessProbe", "readinessProbe", "startupProbe"].map((probe): GuardAttack => ({
-      title: `one whose ${probe} asks a neighbour of the node`,
+      title: `a pod whose ${probe} connects to a neighbor of the node`,
       pod: { container: { [probe]: host } },
-      // As Pod Security says it, from Kubernetes 1.34 on.
+      // From Kubernetes 1.34 on Pod Security refuses it, with the second message.
       says: /probe or hook with host 192\.168\.1\.1|probeHost/,
     })),
     {
-      title: "one whose probe connects to one",
+      title: "a pod whose TCP probe connects to a neighbor of the node",
       pod: { container: { readinessProbe: { tcpSocket: { port: 22, host: "192.168.1.1" } } } },
       says: /probe or hook with host 192\.168\.1\.1|probeHost/,
     },
     ...["postStart", "preStop"].map((hook): GuardAttack => ({
-      title: `one whose ${hook} hook asks one`,
+      title: `a pod whose ${hook} hook connects to a neighbor of the node`,
       pod: { container: { lifecycle: { [hook]: host } } },
       says: /probe or hook with host 192\.168\.1\.1|probeHost/,
     })),
     {
-      title: "one whose sidecar's hook asks one",
+      title: "a pod whose sidecar's hook connects to a neighbor of the node",
       pod: {
         spec: { initContainers: [{ name: "side", image: "x", restartPolicy: "Always", lifecycle: { preStop: host } }] },
       },
@@ -781,7 +784,7 @@ const probeHosts: Guard = {
     },
   ],
   ordinary: [{
-    title: "one with probes and hooks",
+    title: "a pod with probes and hooks",
     pod: {
       container: {
         livenessProbe: { httpGet: { port: 80, path: "/healthz" } },
@@ -795,8 +798,8 @@ const probeHosts: Guard = {
 const grace: Guard = {
   name: "termination-grace",
   refuses: "`terminationGracePeriodSeconds` above `guards.maxTerminationGraceSeconds`",
-  why: "the pod would go on for that long after the end of the grant",
-  remedy: "Lower it; the limit is the setting guards.maxTerminationGraceSeconds",
+  why: "the pod would keep running for that long after the end of the grant",
+  remedy: "Lower it; the setting guards.maxTerminationGraceSeconds is the limit",
   settings: ["guards.maxTerminationGraceSeconds"],
   ofSpec: true,
   offences: ({ spec, containers }) =>
@@ -807,17 +810,17 @@ const grace: Guard = {
       string(s)))`,
   attacks: [
     {
-      title: "one that takes a year to stop",
+      title: "a pod that takes a year to stop",
       pod: { spec: { terminationGracePeriodSeconds: 31_536_000 } },
       says: /terminationGracePeriodSeconds is 31536000/,
     },
     {
-      title: "one whose probe takes a year to stop it",
+      title: "a pod whose probe takes a year to stop it",
       pod: { container: { livenessProbe: { exec: { command: ["x"] }, terminationGracePeriodSeconds: 31_536_000 } } },
       says: /has a probe with terminationGracePeriodSeconds 31536000/,
     },
   ],
-  ordinary: [{ title: "one that takes an hour to stop", pod: { spec: { terminationGracePeriodSeconds: 3600 } } }],
+  ordinary: [{ title: "a pod that takes an hour to stop", pod: { spec: { terminationGracePeriodSeconds: 3600 } } }],
 };
 
 const unknownFields = (
@@ -829,8 +832,8 @@ const unknownFields = (
 ): Guard => ({
   name,
   refuses,
-  why: "a field that the guards don't know could reach beyond the namespace",
-  remedy: "Take it out; if it is harmless, the owner can let the guard warn only by the setting guards.warn",
+  why: "the guards do not know this field, which could reach beyond the namespace",
+  remedy: "Remove it; if it is harmless, the owner can make the guard only warn with the setting guards.warn",
   ofSpec: true,
   offences: (names) => of(names).replaceAll("KNOWN", known),
   attacks,
@@ -839,7 +842,7 @@ const unknownFields = (
 
 const podField = unknownFields({
   name: "pod-fields",
-  refuses: "fields of a pod's spec that the list below doesn't have, such as those of newer versions of Kubernetes",
+  refuses: "fields of a pod's spec that are not listed below, such as those of newer versions of Kubernetes",
   known: "variables.podKeys",
   of: ({ spec }) => `[${spec}.filter(field, !(field in KNOWN)).map(field, field + ' is set')]`,
   attacks: [],
@@ -847,7 +850,7 @@ const podField = unknownFields({
 
 const containerField = unknownFields({
   name: "container-fields",
-  refuses: "fields of a container that the list below doesn't have",
+  refuses: "fields of a container that are not listed below",
   known: "variables.containerKeys",
   of: ({ containers }) =>
     `${containers}.map(c, c.filter(field, !(field in KNOWN)).map(field, 'containers[' + c.name + '].' + field + ' is set'))`,
@@ -857,7 +860,7 @@ const containerField = unknownFields({
 const workloadField: Guard = {
   ...unknownFields({
     name: "workload-fields",
-    refuses: "fields of a workload's spec that the list below doesn't have",
+    refuses: "fields of a workload's spec that are not listed below",
     known: "variables.workloadKeys",
     of: ({ object }) =>
       `variables.isPod ? [] : [${object}.spec, ${object}.spec.?jobTemplate.?spec.orValue({})].map(spec,
@@ -868,7 +871,7 @@ const workloadField: Guard = {
   at: "''",
 };
 
-/** Made by Kubernetes for objects of any kind, and taken out by it when the object goes. */
+/** Finalizers that Kubernetes adds to objects of any kind and removes itself. */
 const ofEveryKind = ["foregroundDeletion", "orphan"];
 const ofClaims = [
   "kubernetes.io/pvc-protection",
@@ -885,9 +888,9 @@ const strange = (metadata: Cel, allowed: readonly string[], at: Cel): Cel =>
 const finalizers: Guard = {
   name: "pod-finalizers",
   since: 0,
-  refuses: "finalizers of pods, workloads and their templates, but Kubernetes' own for that kind",
-  why: "nobody would take it out when the grant ends, and the object would stay",
-  remedy: "Take it out",
+  refuses: "finalizers of pods, workloads and their templates, except Kubernetes' own for that kind",
+  why: "nothing would remove it when the grant ends, so the object would stay",
+  remedy: "Remove it",
   at: "''",
   offences: ({ object, template }) =>
     `[(variables.isPod && ${object}.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'Job' &&
@@ -909,27 +912,27 @@ const finalizers: Guard = {
     })`,
   attacks: [
     {
-      title: "one that never goes",
+      title: "a pod that can't be deleted",
       pod: { metadata: { finalizers: ["example.com/held"] } },
       says: /metadata\.finalizers has example\.com\/held/,
     },
     {
-      title: "one that is held as a claim is",
+      title: "a pod with a finalizer of claims",
       pod: { metadata: { finalizers: ["kubernetes.io/pvc-protection"] } },
       says: /metadata\.finalizers has kubernetes\.io\/pvc-protection/,
     },
     {
-      title: "one that no Job tracks",
+      title: "a pod with the finalizer of Jobs but without a Job",
       pod: { metadata: { finalizers: [jobTracking] } },
       says: /metadata\.finalizers has batch\.kubernetes\.io\/job-tracking/,
     },
     {
-      title: "a workload that never goes",
+      title: "a workload that can't be deleted",
       object: { kinds: workloadGuards, metadata: { finalizers: ["example.com/held"] } },
       says: /metadata\.finalizers has example\.com\/held/,
     },
     {
-      title: "one whose claims never go",
+      title: "a workload whose claims can't be deleted",
       object: {
         kinds: ["StatefulSet"],
         spec: {
@@ -947,9 +950,9 @@ const finalizers: Guard = {
     },
   ],
   ordinary: [
-    { title: "one that goes after what it owns", pod: { metadata: { finalizers: ["foregroundDeletion"] } } },
+    { title: "a pod that is deleted in the foreground", pod: { metadata: { finalizers: ["foregroundDeletion"] } } },
     {
-      title: "one as a Job's controller makes it",
+      title: "a pod created by the Job controller",
       pod: {
         metadata: {
           finalizers: [jobTracking],
@@ -965,8 +968,8 @@ const history: Guard = {
   name: "history",
   refuses:
     "`revisionHistoryLimit`, `successfulJobsHistoryLimit` and `failedJobsHistoryLimit` above `trust.LEVEL.history`",
-  why: "what is kept of earlier revisions fills the cluster's database",
-  remedy: "Lower it; the limit is the setting trust.LEVEL.history",
+  why: "earlier revisions fill the cluster's database",
+  remedy: "Lower it; the setting trust.LEVEL.history is the limit",
   settings: ["trust.LEVEL.history"],
   at: "'spec.'",
   offences: ({ object }) =>
@@ -993,7 +996,7 @@ const history: Guard = {
       object: { kinds: ["Deployment", "StatefulSet", "DaemonSet"], spec: { revisionHistoryLimit: 10 } },
     },
     {
-      title: "one that keeps more where the owner allows it",
+      title: "a workload that keeps more revisions where the owner allows it",
       object: { kinds: ["Deployment"], spec: { revisionHistoryLimit: 50 } },
       settings: { "keystone.io/max-history": "50" },
     },
@@ -1007,7 +1010,7 @@ const history: Guard = {
 const jobController: Guard = {
   name: "job-controller",
   refuses: "`managedBy` of Jobs",
-  why: "no other controller takes the finalizers of its pods out when the grant ends",
+  why: "no other controller removes the finalizers of its pods when the grant ends",
   remedy: "Leave it out",
   at: "''",
   offences: ({ object }) =>
@@ -1015,14 +1018,14 @@ const jobController: Guard = {
       m.orValue('kubernetes.io/job-controller')).filter(m, m != 'kubernetes.io/job-controller').map(m,
       'spec.managedBy is ' + m)]`,
   attacks: [{
-    title: "a Job that nobody looks after",
+    title: "a Job that no controller manages",
     object: { kinds: ["Job"], spec: { managedBy: "example.com/nobody" } },
     says: /spec\.managedBy is example\.com\/nobody/,
   }],
   ordinary: [],
 };
 
-/** More than any chart has; each guard looks at all of them, and a refusal should cost less than what it refuses. */
+/** Limits above the needs of any chart. Each guard reads all entries, and a refusal must not cost more than the request. */
 const most = { containers: 512, volumes: 1024, tolerations: 512, finalizers: 64 };
 
 const mostOf: Cel = `{${Object.entries(most).map(([of, most]) => `'${of}': ${most}`).join(", ")}}`;
@@ -1032,8 +1035,8 @@ const podSize: Guard = {
   since: 0,
   refuses: `more than ${most.containers} containers, ${most.volumes} volumes, ${most.tolerations} tolerations or ` +
     `${most.finalizers} finalizers`,
-  why: "to judge that many costs the API server too much",
-  remedy: "Make several pods of it",
+  why: "to check that many costs the API server too much",
+  remedy: "Split it into several pods",
   at: "''",
   offences: ({ object, spec, containers }) =>
     `[[{'containers': ${containers}.size(), 'volumes': ${spec}.?volumes.orValue([]).size(),
@@ -1041,24 +1044,24 @@ const podSize: Guard = {
       .map(sizes, sizes.filter(of, sizes[of] > ${mostOf}[of]).map(of, (of == 'finalizers' ? 'metadata.' : variables.at) + of + ' has more than ' + string(${mostOf}[of]) + ' entries'))][0]`,
   attacks: [
     {
-      title: "one with more containers than could be judged",
+      title: "a pod with more containers than can be checked",
       pod: { spec: { containers: Array.from({ length: 600 }, (_, index) => ({ name: `c${index}`, image: "x" })) } },
       says: /spec\.containers has more than 512 entries/,
     },
     {
-      title: "one with more tolerations than could be judged",
+      title: "a pod with more tolerations than can be checked",
       pod: {
         spec: { tolerations: Array.from({ length: 600 }, (_, index) => ({ key: `k${index}`, operator: "Exists" })) },
       },
       says: /spec\.tolerations has more than 512 entries/,
     },
     {
-      title: "one with more volumes than could be judged",
+      title: "a pod with more volumes than can be checked",
       pod: { spec: { volumes: Array.from({ length: 1100 }, (_, index) => ({ name: `v${index}`, emptyDir: {} })) } },
       says: /spec\.volumes has more than 1024 entries/,
     },
     {
-      title: "a workload with more finalizers than could be judged",
+      title: "a workload with more finalizers than can be checked",
       object: {
         kinds: workloadGuards,
         metadata: { finalizers: Array.from({ length: 100 }, (_, index) => `example.com/k${index}`) },
@@ -1067,7 +1070,7 @@ const podSize: Guard = {
     },
   ],
   ordinary: [{
-    title: "one with hundreds of containers and variables",
+    title: "a pod with hundreds of containers and variables",
     pod: {
       spec: {
         containers: Array.from({ length: 200 }, (_, index) => ({
@@ -1126,8 +1129,8 @@ const madeByControllers = ["replicasets", "jobs"];
 export const podsPolicy: Policy = {
   name: "keystone-guest-pods",
   about:
-    "What pods ask for, and the templates from which controllers make them. Not pods/binding, pods/status and the like: " +
-    "through those the scheduler and the kubelets work, and guests have none.",
+    "Pods, and the templates from which controllers create them. Not pods/binding, pods/status and the like, which are for " +
+    "the scheduler and the kubelets and which guests may not use.",
   resources,
   madeByControllers,
   variables: [
@@ -1136,7 +1139,7 @@ export const podsPolicy: Policy = {
     ["podKeys", setOf(Object.keys(podFields))],
     ["containerKeys", setOf(Object.keys(containerFields))],
     ["workloadKeys", setOf([...new Set(workloadGuards.flatMap((kind) => Object.keys(objectFields[kind]!)))].sort())],
-    // A csi volume has its own sentence.
+    // csi is missing: the guard volume-types has a separate message for it.
     ["volumeKeys", setOf(["name", ...volumeTypes])],
     ["projectedKeys", setOf(projectedSources)],
   ],
@@ -1169,7 +1172,7 @@ export const podsPolicy: Policy = {
   ],
 };
 
-/** Names of resources: requests and limits, of containers and of the pod. */
+/** Returns the names of all requested and limited resources, of containers and of the pod. */
 const resourceNames = (spec: Cel, containers: Cel): Cel =>
   `[${spec}.?resources.?requests.orValue({}).map(n, n), ${spec}.?resources.?limits.orValue({}).map(n, n)] +
     (${containers}).map(c, c.?resources.?requests.orValue({}).map(n, n)) +
@@ -1177,16 +1180,16 @@ const resourceNames = (spec: Cel, containers: Cel): Cel =>
 
 const devices: Guard = {
   name: "devices",
-  refuses: "resources with a `/` or of huge pages that no grant names, asked for before any node offers them",
+  refuses: "resources with a `/` and huge pages that no grant names, even before any node offers them",
   why: "no grant names it",
-  remedy: "Take it out of resources, or ask for a grant of it",
+  remedy: "Remove it from resources, or ask for a grant with it",
   ofSpec: true,
   offences: ({ spec, containers }) =>
     `(${resourceNames(spec, containers)}).map(l, l.filter(n, (n.contains('/') || n.startsWith('hugepages-')) &&
       !(('requests.' + n) in params.spec.?hard.orValue({})) && !(n in params.spec.?hard.orValue({}))).map(n, 'resources has ' + n))`,
   attacks: [
     ...["example.com/ungranted", "hugepages-2Mi"].map((name): GuardAttack => ({
-      title: `one with ${name}, which nobody has granted`,
+      title: `a pod with ${name}, which no grant names`,
       pod: {
         container: {
           resources: { limits: { [name]: "2Mi".slice(0, name.includes("/") ? 1 : 3), cpu: "10m", memory: "16Mi" } },
@@ -1195,12 +1198,12 @@ const devices: Guard = {
       says: new RegExp(`resources has ${name}`),
     })),
     {
-      title: "one with a resource of a number that nobody can read",
+      title: "a pod with a huge amount of a resource",
       pod: { container: { resources: { limits: { "example.com/ungranted": "1e1002", cpu: "10m", memory: "16Mi" } } } },
       says: /resources has example\.com\/ungranted/,
     },
     {
-      title: "one whose init container takes a device",
+      title: "a pod whose init container uses a device",
       pod: {
         spec: {
           initContainers: [{ name: "first", image: "x", resources: { limits: { "example.com/ungranted": "1" } } }],
@@ -1210,7 +1213,7 @@ const devices: Guard = {
     },
   ],
   ordinary: [{
-    title: "one with a device that is granted",
+    title: "a pod with a granted device",
     pod: { container: { resources: { limits: { "example.com/gpu": "1", cpu: "10m", memory: "16Mi" } } } },
   }],
 };
@@ -1218,8 +1221,8 @@ const devices: Guard = {
 export const devicesPolicy: Policy = {
   name: "keystone-guest-devices",
   about:
-    "Resources that the quota doesn't know are unlimited, and a pod that asks for one before any node has it is scheduled " +
-    "when one does. In templates they are judged too where there is a quota; their pods are in any case.",
+    "Resources. A key that the quota does not have is not limited, and a pod that requests a device before any node offers it " +
+    "is scheduled once one does. Templates are checked if there is a quota, pods in any case.",
   resources,
   madeByControllers,
   variables: shape,

@@ -1,8 +1,8 @@
-/** Numbers by which a guest could have Kubernetes' own controllers work for nobody but him. */
+/** Guards on numbers by which a guest could keep Kubernetes' own controllers busy. */
 import type { Cel, GuardAttack, Policy } from "./guard.ts";
 
 const scaled = ["ReplicationController", "Deployment", "ReplicaSet", "StatefulSet"];
-/** So many replicas are no burden, whatever is granted. */
+/** Number of replicas that is always allowed, because it is no burden. */
 const harmless = 100;
 const mostMetrics = 32;
 
@@ -29,8 +29,8 @@ const names = {
 export const scalePolicy: Policy = {
   name: "keystone-guest-scale",
   about:
-    "How much Kubernetes' controllers have to do for a workload, beside the pods that come of it: those a quota counts, but " +
-    "the work for pods that never come it doesn't.",
+    "Work of Kubernetes' controllers for a workload. A quota counts the pods that it creates, but not the work for pods that " +
+    "are never created.",
   resources: [
     { apiGroups: [""], resources: ["replicationcontrollers", "replicationcontrollers/scale", "services"] },
     {
@@ -47,7 +47,7 @@ export const scalePolicy: Policy = {
     },
     { apiGroups: ["batch"], resources: ["jobs", "cronjobs"] },
     { apiGroups: ["policy"], resources: ["poddisruptionbudgets"] },
-    // Of version 1 the API server keeps metrics in an annotation.
+    // In version 1 the metrics are in an annotation.
     { apiGroups: ["autoscaling"], resources: ["horizontalpodautoscalers"], apiVersions: ["v2"] },
   ],
   madeByControllers: ["replicasets", "jobs"],
@@ -64,30 +64,29 @@ export const scalePolicy: Policy = {
     {
       name: "replicas",
       refuses:
-        `more replicas than a grant has pods and than ${harmless}: \`replicas\` of workloads, also by \`/scale\`, and ` +
+        `more replicas than both the granted pods and ${harmless}: \`replicas\` of workloads, also through \`/scale\`, and ` +
         "`maxReplicas` of autoscalers",
-      why:
-        "controllers keep a copy in memory of every pod that they are to make, and a large number ends them for the " +
-        "whole cluster",
-      remedy: "Lower it; more than the grant's pods never run",
+      why: "controllers keep a copy of every pod to create in memory, and a large number crashes them for the whole " +
+        "cluster",
+      remedy: "Lower it; more than the granted pods never run",
       at: "''",
       offences: ({ spec }) =>
         `[['replicas', 'maxReplicas'].filter(field, ${spec}[?field].orValue(0) > variables.mostReplicas).map(field,
           'spec.' + field + ' is ' + string(${spec}[?field].orValue(0)) + ' (allowed: ' + string(variables.mostReplicas) + ')')]`,
       attacks: [
         {
-          title: "a workload of as many pods as there are numbers",
+          title: "a workload with the largest possible number of replicas",
           object: { kinds: scaled, spec: { replicas: 2_147_483_647 } },
           says: /spec\.replicas is 2147483647 \(allowed: 100\)/,
         },
         {
-          title: "an autoscaler that may make that of one",
+          title: "an autoscaler with the largest possible number of replicas",
           object: { kinds: ["HorizontalPodAutoscaler"], spec: { maxReplicas: 2_147_483_647 } },
           says: /spec\.maxReplicas is 2147483647/,
         },
       ],
       ordinary: [
-        { title: "a workload of some replicas", object: { kinds: scaled, spec: { replicas: 100 } } },
+        { title: "a workload with the allowed number of replicas", object: { kinds: scaled, spec: { replicas: 100 } } },
         { title: "an autoscaler", object: { kinds: ["HorizontalPodAutoscaler"], spec: { maxReplicas: 100 } } },
       ],
     },
@@ -95,18 +94,18 @@ export const scalePolicy: Policy = {
       name: "autoscaler-metrics",
       refuses: `more than ${mostMetrics} metrics of an autoscaler`,
       why: "one controller queries them one after the other, for all autoscalers of the cluster",
-      remedy: "Leave some out",
+      remedy: "Use fewer metrics",
       at: "''",
       offences: ({ spec }) =>
         `[${spec}.?metrics.orValue([]).size() > ${mostMetrics} ?
           ['spec.metrics has ' + string(${spec}.?metrics.orValue([]).size()) + ' entries'] : []]`,
       attacks: [{
-        title: "an autoscaler that keeps all others waiting",
+        title: "an autoscaler with thousands of metrics",
         object: { kinds: ["HorizontalPodAutoscaler"], spec: metrics(5000) },
         says: /spec\.metrics has 5000 entries/,
       }],
       ordinary: [{
-        title: "an autoscaler by some metrics",
+        title: "an autoscaler with the allowed number of metrics",
         object: { kinds: ["HorizontalPodAutoscaler"], spec: metrics(mostMetrics) },
       }],
     },
@@ -114,9 +113,9 @@ export const scalePolicy: Policy = {
       name: "selector-size",
       refuses: `selectors of more than ${mostRequirements} requirements and values, of workloads, Services and budgets`,
       why:
-        "controllers read the selectors of a namespace anew whenever a pod of it changes, and would be late for all " +
-        "other namespaces",
-      remedy: "Choose by a label that those pods have in common",
+        "controllers evaluate the selectors of a namespace whenever one of its pods changes, so all other namespaces " +
+        "would wait",
+      remedy: "Use a label that those pods have in common",
       at: "'spec.'",
       offences: ({ spec }) =>
         `[(request.resource.resource in ['services', 'replicationcontrollers'] ?
@@ -125,17 +124,17 @@ export const scalePolicy: Policy = {
           .filter(n, n > ${mostRequirements}).map(n, 'selector has ' + string(n) + ' requirements and values')]`,
       attacks: [
         {
-          title: "one that chooses by the absence of thousands of labels",
+          title: "a workload or budget that selects by the absence of thousands of labels",
           object: { kinds: byLabels, spec: chosen(absent(5000)) },
           says: /spec\.selector has 5001 requirements/,
         },
         {
-          title: "one that chooses by thousands of values",
+          title: "a workload or budget that selects by thousands of values",
           object: { kinds: byLabels, spec: chosen(others(5000)) },
           says: /spec\.selector has 5002 requirements/,
         },
         {
-          title: "a Service for thousands of labels",
+          title: "a Service that selects by thousands of labels",
           object: {
             kinds: ["Service"],
             spec: { selector: Object.fromEntries(absent(5000).map(({ key }) => [key, ""])) },
@@ -144,27 +143,27 @@ export const scalePolicy: Policy = {
         },
       ],
       ordinary: [{
-        title: "one that chooses by some labels",
+        title: "a workload or budget that selects by some labels",
         object: { kinds: byLabels, spec: chosen([...absent(5), ...others(50)]) },
       }],
     },
     {
       name: "schedule",
-      refuses: "CronJobs that run more often than once a minute, as by `@every 1s`",
+      refuses: "CronJobs that run more often than once a minute, such as `@every 1s`",
       why: "one controller creates and deletes the Jobs of all CronJobs of the cluster, at a limited request rate",
-      remedy: "Write @every 1m or more, or * * * * *",
+      remedy: "Use @every 1m or more, or * * * * *",
       at: "'spec.'",
-      // In other forms a minute is the least that can be said.
+      // Other forms allow no interval below a minute.
       offences: ({ spec }) =>
         `[[${spec}.?schedule.orValue('')].filter(s, s.startsWith('@every ')).filter(s,
           duration(s.substring(7)) < duration('1m')).map(s, 'schedule is ' + s)]`,
       attacks: ["@every 1s", "@every 0h0m59s", "@every 1ns"].map((schedule): GuardAttack => ({
-        title: `a CronJob of the schedule ${schedule}`,
+        title: `a CronJob with the schedule ${schedule}`,
         object: { kinds: ["CronJob"], spec: { schedule } },
         says: new RegExp(`spec\\.schedule is ${schedule}`),
       })),
       ordinary: ["@every 1m", "@every 90s", "@hourly"].map((schedule) => ({
-        title: `a CronJob of the schedule ${schedule}`,
+        title: `a CronJob with the schedule ${schedule}`,
         object: { kinds: ["CronJob"], spec: { schedule } },
       })),
     },

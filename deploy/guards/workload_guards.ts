@@ -1,4 +1,4 @@
-/** Kinds with a pod template that guests may make. */
+/** Kinds with a pod template that guests may create. */
 export const workloadGuards: readonly string[] = [
   "ReplicationController",
   "Deployment",

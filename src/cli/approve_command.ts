@@ -8,33 +8,33 @@ import { no, usageError } from "./exit.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const approveCommand = (run: CommandAction): Command =>
-  verb("approve", "Approve the terms of a SuperEntity for your realm, or take that back.", [
+  verb("approve", "Approve the terms of a SuperEntity for your realm, or withdraw the approval.", [
     "keystone approve three-homes --realm bob-home",
     "keystone approve three-homes --realm bob-home --yes",
     "keystone approve three-homes --realm bob-home --withdraw",
   ])
     .argument("<superentity>", "name of the SuperEntity")
-    .option("--realm <name>", "the member that approves (default: KEYSTONE_REALM, else that of your guest namespace)")
-    .option("--withdraw", "take the approval back")
-    .option("--digest <sha256>", "approve only if these are still the terms")
-    .option("--yes", "don't ask")
+    .option("--realm <name>", "member that approves (default: KEYSTONE_REALM, else the realm of your guest namespace)")
+    .option("--withdraw", "withdraw the approval")
+    .option("--digest <sha256>", "expected digest of the terms; with any other, nothing is approved")
+    .option("--yes", "no confirmation")
     .action(run(async (session, { realm: named, withdraw, digest: expected, yes }, entity) => {
       using rest = await session.connect();
       const name = String(entity);
       const realm = (named ?? session.io.env("KEYSTONE_REALM")) || realmOfNamespace(rest.defaultNamespace ?? "");
-      if (!realm) throw usageError("For which realm? Write --realm REALM, or set KEYSTONE_REALM.");
+      if (!realm) throw usageError("--realm is not set. Use --realm REALM, or set KEYSTONE_REALM.");
       const api = new KeystoneV1alpha1Api(rest).superEntities;
       const { spec, status } = await api.get(name);
       if (!spec.members.some((member) => member.realm === realm)) {
-        throw no(`${realm} is no member of ${name}; ${spec.members.map((member) => member.realm).join(", ")} are.`);
+        throw no(`${realm} is not a member of ${name}. Members: ${spec.members.map(({ realm }) => realm).join(", ")}.`);
       }
-      // Whom the members' Realms name, as the operator has seen it: those who approve need no right to read Realms.
+      // The subjects of the members' Realms, as the status reports them: people who approve may not read Realms.
       const subjects = new Map(
         (status?.members ?? []).flatMap(({ realm, subjects }) => subjects ? [[realm, subjects]] : []),
       );
       const digest = digestOf(name, spec, subjects);
       if (expected !== undefined && expected !== digest) {
-        throw no(`The terms of ${name} are not ${expected} any more but ${digest}; read them anew.`);
+        throw no(`The terms of ${name} have changed: their digest is ${digest}, not ${expected}. Read them again.`);
       }
       if (session.io.interactive && !yes && !withdraw) {
         session.say(dump(canonicalTerms(name, spec, subjects), { lineWidth: 100 }).trimEnd());
@@ -43,7 +43,7 @@ export const approveCommand = (run: CommandAction): Command =>
       }
       const index = (spec.approvals ?? []).findIndex((approval) => approval.realm === realm);
       if (withdraw && index < 0) throw no(`${realm} has not approved ${name}.`);
-      // Of the list only the own entry, wherever it is: the test fails should the list have changed meanwhile.
+      // Changes only the realm's own entry. The operation `test` fails if the list has changed meanwhile.
       const at = `/spec/approvals/${index}`;
       const operations = withdraw
         ? [{ op: "test", path: `${at}/realm`, value: realm }, { op: "remove", path: at }]

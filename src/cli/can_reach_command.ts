@@ -22,16 +22,16 @@ import { Observed } from "./observed.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
 
 export const canReachCommand = (run: CommandAction): Command =>
-  verb("can-reach", "Whether a pod can reach a destination, and which network policy says so.", [
+  verb("can-reach", "Check whether a pod can reach a destination, and which network policies decide.", [
     "keystone can-reach web-0 203.0.113.7:443 -n guest-bob-home",
     "keystone can-reach web-0 pod/kube-system/coredns-abc:53/udp --realm bob-home",
     "keystone can-reach web-0 bob-home -n guest-bob-home",
     "keystone can-reach web-0 registry.example.com:443/tcp -n guest-bob-home -o json",
   ])
-    .argument("<pod>", "the pod that connects")
+    .argument("<pod>", "pod that connects")
     .argument("<destination>", "IP address, pod/[NAMESPACE/]NAME, realm or DNS name, with :PORT and /PROTOCOL")
     .option("-n, --namespace <name>", "namespace of the pod (default: the kubeconfig's)")
-    .option("--realm <name>", "realm whose guest namespace is meant")
+    .option("--realm <name>", "realm of the guest namespace")
     .action(run(async (session, options, pod, destination) => {
       using rest = await session.connect();
       const namespace = guestNamespaceOf(options, rest);
@@ -43,13 +43,13 @@ export const canReachCommand = (run: CommandAction): Command =>
         .flat();
       const flows = ends.map((to): ReachFlow => ({ from, to, protocol, ...(port === undefined ? {} : { port }) }));
       const results = flows.map((flow) => ({ flow, reach: reachOf(policies, flow) }));
-      // Of a name that stands for several addresses, any may be used.
+      // A client may use any of a name's addresses.
       const denied = results.find(({ reach }) => !reach.allowed);
-      const told = denied ?? results[0]!;
+      const shown = denied ?? results[0]!;
       const answer = {
         allowed: denied === undefined,
-        by: decidingOf(told.reach).map(({ namespace, name }) => `${namespace}/${name}`),
-        message: sentence(String(pod), String(destination), told.flow, told.reach) +
+        by: decidingOf(shown.reach).map(({ namespace, name }) => `${namespace}/${name}`),
+        message: sentence(String(pod), String(destination), shown.flow, shown.reach) +
           (denied && !denied.reach.egress.allowed ? ` ${await remedy(session, rest, target, denied)}` : ""),
       };
       if (!session.data(answer)) {
@@ -58,7 +58,7 @@ export const canReachCommand = (run: CommandAction): Command =>
       if (!answer.allowed) throw no();
     }));
 
-/** Those that the verdict rests on. */
+/** Returns the policies that decide the result. */
 function decidingOf({ egress, ingress }: Reach): PlacedPolicy[] {
   const denying = [egress, ingress].find(({ allowed }) => !allowed);
   return denying ? denying.selecting : [...egress.by, ...ingress.by];
@@ -74,11 +74,11 @@ function sentence(pod: string, destination: string, { to }: ReachFlow, { egress,
       `${to.namespace === undefined ? "" : `, and ${how(ingress, "ingress")}`}.`;
   }
   const [way, passage] = egress.allowed ? ["ingress", ingress] as const : ["egress", egress] as const;
-  return `${pod} can't reach ${target}: none of ${names(passage.selecting)} allows this ${way}.` +
-    (way === "egress" ? "" : " The policies of the target's namespace have to let it in.");
+  return `${pod} can't reach ${target}: ${way} is not allowed by ${names(passage.selecting)}.` +
+    (way === "egress" ? "" : " A policy in the target's namespace must allow it.");
 }
 
-/** Which exception closes it, and what a grant has to say for it to be open, if any grant can. */
+/** Names the exception that closes the address, and the term of a grant that would open it, if there is one. */
 async function remedy(
   session: Session,
   rest: RestClient,
@@ -87,9 +87,9 @@ async function remedy(
 ): Promise<string> {
   const [exception] = exceptionsOf(reach, flow);
   const hole = exception
-    ? `${exception.policy.name} opens ${exception.cidr} without ${exception.except}, in which ${flow.to.ip} lies. `
+    ? `${exception.policy.name} allows ${exception.cidr} except ${exception.except}, which contains ${flow.to.ip}. `
     : "";
-  const name = "Name the destination in a grant's spec.networkPolicy.allowedDestinations, with egressAllowed: true.";
+  const name = "Add the destination to spec.networkPolicy.allowedDestinations of a grant, with egressAllowed: true.";
   const range = parseRange(flow.to.ip);
   if (!range || kind === "pod" || kind === "realm") return hole + name;
   const settings = await session.settings();
@@ -99,16 +99,16 @@ async function remedy(
   if (by) {
     return `${hole}${flow.to.ip} lies in ${
       cidr(by.range)
-    }, which no grant opens, unless one to an internal realm names ` +
-      "it exactly in spec.networkPolicy.allowedDestinations.";
+    }, which no grant opens, except one to an internal realm that ` +
+      "lists exactly this address in spec.networkPolicy.allowedDestinations.";
   }
   const narrowest = inside.at(-1);
   if (!narrowest) return hole + name;
   return `${hole}${flow.to.ip} lies in ${
     cidr(narrowest.range)
   }, which is private: internet, 0.0.0.0/0 and ::/0 never ` +
-    "include it. Name the address, or a range of it, in a grant's spec.networkPolicy.allowedDestinations, with " +
-    "egressAllowed: true" + (kind === "dns" ? "; or name its range in spec.networkPolicy.within of the grant." : ".");
+    "include it. Add the address, or a range with it, to spec.networkPolicy.allowedDestinations of a grant, with " +
+    "egressAllowed: true" + (kind === "dns" ? "; or add its range to spec.networkPolicy.within of the grant." : ".");
 }
 
 async function podEnd(rest: RestClient, namespace: string, name: string): Promise<FlowEnd> {
@@ -118,7 +118,7 @@ async function podEnd(rest: RestClient, namespace: string, name: string): Promis
 }
 
 const endOf = ({ metadata, spec, status }: Pod, namespaceLabels: Record<string, string>): FlowEnd => ({
-  // A pod that waits for a node has no address; rules by address don't see it yet.
+  // A pod that is not scheduled yet has no address, so no rule by address matches it.
   ip: status?.podIP ?? "",
   namespace: metadata!.namespace!,
   namespaceLabels,
@@ -148,7 +148,9 @@ async function policiesIn(rest: RestClient, namespace: string, others: boolean):
     }));
   } catch (error) {
     if (others && isForbidden(error)) {
-      throw no(`The policies of ${namespace} decide too, and you may not read them: ${(error as Error).message}`);
+      throw no(
+        `The network policies of ${namespace} decide too, but you may not read them: ${(error as Error).message}`,
+      );
     }
     throw error;
   }
@@ -176,10 +178,10 @@ async function destinationOf(rest: RestClient, namespace: string, text: string):
   if ("error" in destination) throw usageError(destination.error);
   const { to, port, protocol = "TCP" } = destination;
   const common = { ...(port === undefined ? {} : { port }), protocol };
-  if ("internet" in to) throw usageError(`${text} is all public addresses; write one of them.`);
+  if ("internet" in to) throw usageError(`${text} means all public addresses. Use one address.`);
   if ("range" in to) {
     const bits = to.range.address.kind() === "ipv4" ? 32 : 128;
-    if (to.range.prefix !== bits) throw usageError(`${text} is a range; write one address of it.`);
+    if (to.range.prefix !== bits) throw usageError(`${text} is a range. Use one address.`);
     return { kind: "address", ends: [{ ip: to.range.address.toString() }], ...common };
   }
   const ends = (addresses: readonly string[]): FlowEnd[] => addresses.map((ip) => ({ ip }));
@@ -189,11 +191,11 @@ async function destinationOf(rest: RestClient, namespace: string, text: string):
 
 async function addressesOfRealm(rest: RestClient, name: string): Promise<string[]> {
   const realm = await new KeystoneV1alpha1Api(rest).realms.get(name).catch((error) => {
-    if (isApiError(error, 404)) throw no(`There is no Realm ${name}.`);
+    if (isApiError(error, 404)) throw no(`Realm ${name} does not exist.`);
     throw error;
   });
   const addresses = realm.status?.node?.addresses ?? [];
-  if (addresses.length === 0) throw no(`Realm ${name} has no address on the tailnet that is known.`);
+  if (addresses.length === 0) throw no(`Realm ${name} has no known tailnet address.`);
   return addresses;
 }
 
@@ -201,6 +203,6 @@ async function addressesOfName(name: string): Promise<string[]> {
   const asked = await Promise.allSettled([Deno.resolveDns(name, "A"), Deno.resolveDns(name, "AAAA")]);
   const addresses = asked.flatMap((each) => each.status === "fulfilled" ? each.value : [])
     .filter((address) => parseAddress(address) !== undefined);
-  if (addresses.length === 0) throw no(`${name} stands for no address here.`);
+  if (addresses.length === 0) throw no(`${name} does not resolve to an address here.`);
   return addresses;
 }

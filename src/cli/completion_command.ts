@@ -6,17 +6,17 @@ import type { Io } from "./io.ts";
 const shells = ["bash", "zsh", "fish"] as const;
 
 export const completionCommand = (io: Io, program: Command): Command =>
-  new Program("completion").description("A script that completes commands and flags in a shell.")
+  new Program("completion").description("Print a script that completes commands and flags in a shell.")
     .addArgument(new Argument("<shell>", "bash, zsh or fish"))
     .addHelpText("after", "\nExamples:\n  source <(keystone completion bash)\n  keystone completion fish | source")
     .action((shell: string) => {
       if (!(shells as readonly string[]).includes(shell)) {
-        throw usageError(`There is no script for ${shell}; write bash, zsh or fish.`);
+        throw usageError(`The shell ${shell} is not supported. Use bash, zsh or fish.`);
       }
       io.out(shell === "fish" ? fish(program) : bash(program, shell === "zsh"));
     });
 
-/** Each path of commands with the words that may follow it. */
+/** Returns each command path with the words that may follow it. */
 function words(command: Command, path: string[] = []): [path: string, words: string[]][] {
   const names = command.commands.map((each) => each.name());
   const flags = command.options.flatMap(({ short, long }) => [short, long].filter((flag) => flag !== undefined));

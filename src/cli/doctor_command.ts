@@ -51,14 +51,14 @@ const warn = (name: string, message: string, remedy: string): Check => ({ name, 
 const fail = (name: string, message: string, remedy: string): Check => ({ name, status: "fail", message, remedy });
 
 export const doctorCommand = (run: CommandAction): Command =>
-  verb("doctor", "Looks at everything that Keystone needs, and says how to mend what is missing.", [
+  verb("doctor", "Check everything that Keystone needs, and show how to fix what is missing.", [
     "keystone doctor",
     "keystone doctor --ts-socket /var/run/tailscale/tailscaled.sock",
     "keystone doctor --roll-back",
     "keystone doctor -o json | jq '.checks[] | select(.status != \"ok\")'",
   ])
-    .option("--ts-socket <path>", "socket of the tailscaled that the operator uses (default: TS_SOCKET)")
-    .option("--roll-back", "say also what would open, end or go if the version before were installed again")
+    .option("--ts-socket <path>", "socket of the operator's tailscaled (default: TS_SOCKET)")
+    .option("--roll-back", "also what would open, end or be deleted if the previous version were installed again")
     .action(run(async (session, options) => {
       const time = new ServerTime(systemClock);
       const config = await session.clusterConfig();
@@ -67,7 +67,7 @@ export const doctorCommand = (run: CommandAction): Command =>
         timeoutMs: 15_000,
         onRequest: (record) => time.observe(record),
       });
-      // Without this one there is no other.
+      // If this request fails, so does every other.
       const { gitVersion } = await rest.performRequest({ method: "GET", path: "/version" }) as { gitVersion: string };
       const socket = options.tsSocket ?? (session.io.env("TS_SOCKET") || undefined);
       const checks = (await Promise.all([
@@ -96,10 +96,10 @@ export const doctorCommand = (run: CommandAction): Command =>
       if (checks.some(({ status }) => status === "fail")) throw no();
     }));
 
-/** A check that may not look says so. */
+/** Returns a warning for a check that the user has no right to make. */
 function unreadable(error: unknown): Check {
   if (!isForbidden(error)) throw error;
-  return warn("rbac", (error as Error).message, "Run it as a cluster admin to have this looked at too.");
+  return warn("rbac", (error as Error).message, "Run keystone doctor as a cluster admin to include this check.");
 }
 
 // deno-lint-ignore require-await
@@ -107,7 +107,7 @@ async function cluster(gitVersion: string, server: string): Promise<Check> {
   const [, minor] = /^v1\.(\d+)/.exec(gitVersion) ?? [];
   return Number(minor) >= 30
     ? ok("cluster", `Kubernetes ${gitVersion} at ${server}.`)
-    : fail("cluster", `Kubernetes ${gitVersion} at ${server} is too old.`, "Upgrade it to 1.30 or newer.");
+    : fail("cluster", `Kubernetes ${gitVersion} at ${server} is too old.`, "Upgrade to Kubernetes 1.30 or later.");
 }
 
 async function resources(rest: RestClient): Promise<Check[]> {
@@ -121,9 +121,9 @@ async function resources(rest: RestClient): Promise<Check[]> {
       const established = status?.conditions?.some(({ type, status }) => type === "Established" && status === "True");
       if (!established) return fail("crds", `${name} is not established.`, remedy);
       if (revision < schemaRevision) {
-        return fail("crds", `${name} is of revision ${revision}, this is ${schemaRevision}.`, remedy);
+        return fail("crds", `${name} has revision ${revision}; this version needs ${schemaRevision}.`, remedy);
       }
-      return ok("crds", `${name} is of revision ${revision}.`);
+      return ok("crds", `${name} has revision ${revision}.`);
     } catch (error) {
       if (!isApiError(error, 404)) throw error;
       return fail("crds", `${name} is missing.`, remedy);
@@ -132,23 +132,28 @@ async function resources(rest: RestClient): Promise<Check[]> {
 }
 
 async function operator(rest: RestClient, now: number): Promise<Check> {
-  const remedy =
-    "Start it: deno task run, or look at its log: kubectl logs -n keystone-system deploy/keystone-operator";
+  const remedy = "Start it (deno task run), or read its log: kubectl logs -n keystone-system deploy/keystone-operator";
   try {
     const { spec } = await new CoordinationV1Api(rest).namespace(systemNamespace).leases.get(operatorName);
     const renewed = Date.parse(spec?.renewTime ?? "");
     const age = Math.round((now - renewed) / 1000);
-    if (!spec?.holderIdentity) return fail("operator", "No operator holds the Lease: nothing ends on time.", remedy);
+    if (!spec?.holderIdentity) {
+      return fail("operator", "No operator holds the Lease: grants do not end on time.", remedy);
+    }
     return age > 2 * (spec.leaseDurationSeconds ?? 15)
-      ? fail("operator", `${spec.holderIdentity} last renewed the Lease ${age} s ago: nothing ends on time.`, remedy)
+      ? fail(
+        "operator",
+        `${spec.holderIdentity} last renewed the Lease ${age} s ago: grants do not end on time.`,
+        remedy,
+      )
       : ok("operator", `${spec.holderIdentity} holds the Lease.`);
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
-    return fail("operator", "No operator has ever run here: there is no Lease.", remedy);
+    return fail("operator", "The Lease does not exist: no operator has ever run here.", remedy);
   }
 }
 
-/** Bindings of the policies that refuse. */
+/** Names of the bindings of the policies that refuse requests. */
 export const guardBindings: readonly string[] = [
   "keystone-approvals",
   "keystone-fence",
@@ -184,22 +189,22 @@ async function guards(rest: RestClient): Promise<Check> {
   if (missing.length > 0) {
     return fail(
       "guards",
-      `${missing.join(", ")} ${missing.length > 1 ? "are" : "is"} missing: guests are less fenced in.`,
+      `${missing.join(", ")} ${missing.length > 1 ? "are" : "is"} missing: guests may do more than they should.`,
       "kubectl apply -k deploy/kustomize/base",
     );
   }
   const heldBack = await withoutGuards(rest);
-  return heldBack.length === 0 ? ok("guards", "The guards hold, the operator or not.") : warn(
+  return heldBack.length === 0 ? ok("guards", "All guards are in force, also while no operator runs.") : warn(
     "guards",
     `In ${heldBack.slice(0, 5).join(", ")}${
       heldBack.length > 5 ? ", …" : ""
-    } only the guards of before hold: no operator of ` +
-      "this version looks after it.",
+    } only the guards of the previous version are in force: no ` +
+      "operator of this version manages the namespace.",
     "Finish the upgrade: kubectl -n keystone-system get pods",
   );
 }
 
-/** The guest namespaces that no operator with these guards has looked after. */
+/** Returns the guest namespaces that no operator with these guards has managed yet. */
 async function withoutGuards(rest: RestClient): Promise<string[]> {
   const items = await new CoreV1Api(rest).namespaces.all({ labelSelector: `${managedByLabel}=${managedBy}` });
   return items.flatMap(({ metadata }) =>
@@ -211,17 +216,21 @@ async function withoutGuards(rest: RestClient): Promise<string[]> {
 async function workloads(rest: RestClient): Promise<Check[]> {
   try {
     const refused = await refusedWorkloads(rest);
-    if (refused.length === 0) return [ok("workloads", "No guard refuses what runs in guest namespaces.")];
+    if (refused.length === 0) {
+      return [ok("workloads", "No guard would refuse a workload that runs in a guest namespace.")];
+    }
     return refused.map(({ kind, namespace, name, says }) =>
       warn(
         "workloads",
-        `${kind} ${namespace}/${name} runs on, and new pods of it are refused: ${says}`,
-        "Change it, or let the guard warn only for a while by the setting guards.warn (docs/guards.md).",
+        `${kind} ${namespace}/${name} keeps running, but its new pods are refused: ${says}`,
+        "Change it, or make the guard only warn for a while with the setting guards.warn (docs/guards.md).",
       )
     );
   } catch (error) {
     if (!isForbidden(error)) throw error;
-    return [warn("workloads", "Workloads of guests can't be judged by this user.", "Run it as a cluster admin.")];
+    return [
+      warn("workloads", "You have no right to check the guests' workloads.", "Run keystone doctor as a cluster admin."),
+    ];
   }
 }
 
@@ -235,12 +244,12 @@ async function role(rest: RestClient): Promise<Check> {
         `ClusterRole ${guestRole} has a wildcard.`,
         "kubectl apply -f deploy/kustomize/base/guest-role.yaml",
       )
-      : ok("roles", `ClusterRole ${guestRole} is there.`);
+      : ok("roles", `ClusterRole ${guestRole} exists.`);
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
     return fail(
       "roles",
-      `ClusterRole ${guestRole} is missing: guests can do nothing.`,
+      `ClusterRole ${guestRole} does not exist: guests can do nothing.`,
       "kubectl apply -k deploy/kustomize/base",
     );
   }
@@ -257,23 +266,23 @@ async function webhook(rest: RestClient, now: number): Promise<Check> {
     if (last < now) {
       return warn(
         "webhook",
-        `The authority that the webhook is known by ended on ${new Date(last).toISOString()}.`,
-        "Start the operator with KEYSTONE_WEBHOOK: it makes another.",
+        `The webhook's certificate authority expired on ${new Date(last).toISOString()}.`,
+        "Start the operator with KEYSTONE_WEBHOOK: it creates a new one.",
       );
     }
-    return ok("webhook", "The API server knows the admission webhook and its authority.");
+    return ok("webhook", "The admission webhook and its certificate authority are registered.");
   } catch (error) {
     if (!isApiError(error, 404)) {
       if (isForbidden(error) || isApiError(error)) throw error;
       return warn(
         "webhook",
-        "Its authority can't be read.",
-        "Start the operator with KEYSTONE_WEBHOOK: it makes another.",
+        "The webhook's certificate authority can't be read.",
+        "Start the operator with KEYSTONE_WEBHOOK: it creates a new one.",
       );
     }
     return warn(
       "webhook",
-      "There is no admission webhook: the quota refuses without saying which grant and what would fit.",
+      "There is no admission webhook: a refusal by the quota does not name the grant or what would fit.",
       "See docs/admission.md.",
     );
   }
@@ -282,13 +291,13 @@ async function webhook(rest: RestClient, now: number): Promise<Check> {
 async function ranges(rest: RestClient, session: Session): Promise<Check> {
   const { rangesUnknown, lanUnknown } = await new Observed(rest).cluster(await session.settings());
   if (rangesUnknown !== undefined) {
-    return warn("ranges", rangesUnknown, "Until then CIDR and DNS destinations stay closed.");
+    return warn("ranges", rangesUnknown, "Fix this first: until then CIDR and DNS destinations stay closed.");
   }
   if (lanUnknown !== undefined) {
     return warn(
       "ranges",
       lanUnknown,
-      "Name their addresses as clusterRanges.nodes in the operator's configuration, such as [192.168.1.10/32].",
+      "Set clusterRanges.nodes in the operator's configuration to their addresses, such as [192.168.1.10/32].",
     );
   }
   return ok("ranges", "The cluster's own ranges are known.");
@@ -301,8 +310,8 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
   if (quota === null) {
     return warn(
       name,
-      "How full the API server's database may be is not set: nothing closes before it is full.",
-      "If it is an etcd, write its --quota-backend-bytes as storage.quotaBackendBytes (docs/configuration.md).",
+      "storage.quotaBackendBytes is not set: guests' writes are not closed before the API server's database is full.",
+      "If the database is etcd, set it to etcd's --quota-backend-bytes (docs/configuration.md).",
     );
   }
   try {
@@ -321,7 +330,7 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
     if (!await operatorReadsMetrics(rest)) {
       return warn(
         name,
-        `${size}, and the operator may not read that: nothing closes before it is full.`,
+        `${size}, but the operator may not read that: guests' writes are not closed before it is full.`,
         "kubectl apply -f deploy/kustomize/base/rbac.yaml",
       );
     }
@@ -334,29 +343,29 @@ async function storage(rest: RestClient, session: Session): Promise<Check> {
     if (isForbidden(error)) {
       return warn(
         name,
-        "How full the API server's database is can't be read by this user.",
-        "Run it as a cluster admin.",
+        "You have no right to read the size of the API server's database.",
+        "Run keystone doctor as a cluster admin.",
       );
     }
     if (!(error instanceof NoStorageSize)) throw error;
     return warn(
       name,
-      `${error.message} Nothing closes before the database is full.`,
-      "Watch its size where your provider shows it.",
+      `${error.message} Guests' writes are not closed before the database is full.`,
+      "Monitor its size with your provider's tools.",
     );
   }
 }
 
 async function operatorReadsMetrics(rest: RestClient): Promise<boolean> {
   const role = await new RbacAuthorizationV1Api(rest).clusterRoles.get(operatorName).catch((error) => {
-    // An operator outside of a pod has the rights of its kubeconfig.
+    // An operator outside a pod has the rights of its kubeconfig.
     if (isApiError(error, 404)) return undefined;
     throw error;
   });
   return role === undefined || (role.rules ?? []).some(({ nonResourceURLs }) => nonResourceURLs?.includes("/metrics"));
 }
 
-/** Network plugins by their DaemonSets, and whether they enforce NetworkPolicies. */
+/** Network plugins by the names of their DaemonSets; `enforces` is true if they enforce NetworkPolicies. */
 const plugins: [pattern: RegExp, name: string, enforces: boolean][] = [
   [/^calico|^canal/, "Calico", true],
   [/^cilium/, "Cilium", true],
@@ -384,20 +393,22 @@ const daemonSets: Resource<DaemonSet> = {
 async function network(rest: RestClient): Promise<Check> {
   const { items } = await new ResourceApi(rest, daemonSets).list({ limit: 500 });
   const found = plugins.find(([pattern]) => items.some(({ metadata }) => pattern.test(metadata.name!)));
-  const remedy = "Use a network plugin that enforces NetworkPolicies, such as Calico or Cilium; k3s has one built in.";
-  if (!found) return warn("network", "Whether NetworkPolicies are enforced here can't be seen.", remedy);
+  const remedy = "Use a network plugin that enforces NetworkPolicies, such as Calico or Cilium. k3s has one built in.";
+  if (!found) {
+    return warn("network", "The network plugin is not known, so NetworkPolicies may not be enforced.", remedy);
+  }
   const [, name, enforces] = found;
   return enforces
     ? ok("network", `${name} enforces NetworkPolicies.`)
-    : fail("network", `${name} alone enforces no NetworkPolicies: guests reach everything.`, remedy);
+    : fail("network", `${name} alone does not enforce NetworkPolicies: guests reach everything.`, remedy);
 }
 
 async function tailnet(socket: string | undefined): Promise<Check> {
   if (socket === undefined) {
     return warn(
       "tailscaled",
-      "TS_SOCKET is not set here, so the tailnet was not looked at.",
-      "Set it, or --ts-socket.",
+      "TS_SOCKET is not set, so the tailnet was not checked.",
+      "Set TS_SOCKET, or use --ts-socket.",
     );
   }
   using client = new LocalClient({ socket, timeoutMs: 5000 });
@@ -405,7 +416,7 @@ async function tailnet(socket: string | undefined): Promise<Check> {
     const { BackendState, Self } = await client.status({ peers: false });
     return BackendState === "Running"
       ? ok("tailscaled", `Running as ${Self?.DNSName?.replace(/\.$/, "") ?? "a node without a name"}.`)
-      : fail("tailscaled", `Its state is ${BackendState}.`, `tailscale --socket=${socket} up`);
+      : fail("tailscaled", `tailscaled has the state ${BackendState}.`, `tailscale --socket=${socket} up`);
   } catch (error) {
     return fail("tailscaled", error instanceof Error ? error.message : String(error), "Start tailscaled.");
   }
@@ -416,7 +427,9 @@ async function terms(rest: RestClient): Promise<Check> {
   try {
     grants = (await new Observed(rest).terms()).stores.grants.list();
   } catch (error) {
-    if (isApiError(error, 404)) return warn("grants", "There can be none yet.", "kubectl apply -f crds/");
+    if (isApiError(error, 404)) {
+      return warn("grants", "Grants can't exist yet: the custom resources are missing.", "kubectl apply -f crds/");
+    }
     throw error;
   }
   const waiting = grants.filter(({ status }) => (status.phase ?? "Pending") === "Pending");
@@ -424,9 +437,9 @@ async function terms(rest: RestClient): Promise<Check> {
     status.phase === "Active" && status.conditions?.some(({ type, status }) => type === "Ready" && status === "False")
   );
   const odd = [...waiting, ...failing].map(({ name }) => name);
-  return odd.length === 0 ? ok("grants", `${grants.length} grants, none waits.`) : warn(
+  return odd.length === 0 ? ok("grants", `${grants.length} grants, none of them Pending or failing.`) : warn(
     "grants",
-    `${odd.length} of ${grants.length} wait or are not whole: ${odd.slice(0, 5).join(", ")}${
+    `${odd.length} of ${grants.length} grants are Pending or not Ready: ${odd.slice(0, 5).join(", ")}${
       odd.length > 5 ? ", …" : ""
     }.`,
     `keystone explain grant ${odd[0]}`,
@@ -435,16 +448,16 @@ async function terms(rest: RestClient): Promise<Check> {
 
 async function rollBack(rest: RestClient, session: Session): Promise<Check[]> {
   const losses = await lossesByRollBack(rest, await session.settings());
-  if (losses.length === 0) return [ok("roll-back", "Nothing that stands would open, end or go by it.")];
+  if (losses.length === 0) return [ok("roll-back", "A roll-back would open, end or delete nothing.")];
   return losses.map(({ message, remedy }) => warn("roll-back", message, remedy));
 }
 
 function clocks(skewMs: number | undefined): Check {
-  return (skewMs ?? 0) === 0 ? ok("clocks", "This clock and the API server's agree within 2 s.") : fail(
+  return (skewMs ?? 0) === 0 ? ok("clocks", "This machine's clock and the API server's agree within 2 s.") : fail(
     "clocks",
     `The API server's clock is ${Math.abs(Math.round(skewMs! / 1000))} s ${
       skewMs! > 0 ? "ahead of" : "behind"
-    } this one.`,
-    "Set both by NTP: while they differ nothing is ended for good.",
+    } this machine's.`,
+    "Synchronize both by NTP: while they differ, no grant ends for good.",
   );
 }

@@ -10,7 +10,7 @@ interface Manifest {
   spec: { validationActions?: string[] };
 }
 
-Deno.test("doctor: misses each binding of a policy that refuses", async () => {
+Deno.test("doctor: a binding of a refusing policy is added: doctor checks it too", async () => {
   const texts = await Promise.all(
     ["guards.yaml", "guest-guards.yaml"].map((file) => Deno.readTextFile(new URL(file, base))),
   );

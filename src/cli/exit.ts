@@ -1,4 +1,4 @@
-/** Exit codes, and what becomes one: 0 yes or done, 1 the answer is no, 2 usage, 3 forbidden, 4 unreachable. */
+/** Exit codes, and the errors they come from: 0 yes or done, 1 the answer is no, 2 usage, 3 forbidden, 4 unreachable. */
 import { CommanderError } from "commander";
 import { ConfigError as ClientConfigError, ConnectionError, isApiError } from "../../lib/kubernetes/mod.ts";
 import { SettingsError } from "../config.ts";
@@ -14,12 +14,12 @@ export class Exit extends Error {
   }
 }
 
-/** The flags or arguments can't be used. */
+/** Returns the error for flags or arguments that can't be used. */
 export const usageError = (message: string): Exit => new Exit(exitCodes.usage, message);
-/** The answer is no, and has been told already, or is the message. */
+/** Returns the error for the answer "no"; without a message when the answer has been printed already. */
 export const no = (message = ""): Exit => new Exit(exitCodes.no, message);
 
-/** The code and the sentence that an error ends the command with. */
+/** Returns the exit code and the message for an error. */
 export function exitOf(error: unknown): { code: number; message: string } {
   if (error instanceof Exit) return { code: error.code, message: error.message };
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? 0 : exitCodes.usage, message: "" };
@@ -38,14 +38,14 @@ export function exitOf(error: unknown): { code: number; message: string } {
       ? {
         code: exitCodes.no,
         message:
-          "Keystone is not installed in this cluster: its custom resources are missing (kubectl apply -f crds/).",
+          "Keystone is not installed in this cluster: its custom resources are missing. Run kubectl apply -f crds/.",
       }
       : { code: exitCodes.no, message: error.message };
   }
   if (error instanceof ConnectionError) {
     return {
       code: exitCodes.unreachable,
-      message: `${error.message.replace(/[.?]?$/, "")}. Choose another with --context or KUBECONFIG.`,
+      message: `${error.message.replace(/[.?]?$/, "")}. Choose another cluster with --context or KUBECONFIG.`,
     };
   }
   if (error instanceof DOMException && error.name === "TimeoutError") {

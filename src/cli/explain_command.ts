@@ -18,7 +18,7 @@ import { budgetIn } from "./would_fit_command.ts";
 import { conditionOf } from "../core/conditions.ts";
 import { trustOf } from "../core/grant/lifecycle.ts";
 
-/** One link in a chain of reasons. */
+/** One finding about the object. */
 interface Link {
   what: string;
   status: "ok" | "warn" | "fail";
@@ -29,24 +29,24 @@ interface Explanation {
   kind: string;
   name: string;
   namespace?: string;
-  /** Whether all is well. */
+  /** True if no finding is a failure. */
   ok: boolean;
-  /** The first thing that isn't, or that all is. */
+  /** Message of the first failure, or that there is none. */
   message: string;
   chain: Link[];
 }
 
 export const explainCommand = (run: CommandAction): Command =>
-  new Command("explain").description("Why something is as it is, and what to do about it.")
+  new Command("explain").description("Explain the state of a grant, Deployment or pod, and what to do about it.")
     .addCommand(
-      verb("grant", "The chain of reasons of a grant: realm, quota, network, access, use, events.", [
+      verb("grant", "Explain a grant: realm, quota, network, access, use, events.", [
         "keystone explain grant alice-to-bob",
         "keystone explain grant alice-to-bob -o json | jq -r .message",
       ]).argument("<name>", "name of the grant")
         .action(run(async (session, _, name) => tell(session, await explainGrant(session, String(name))))),
     )
     .addCommand(
-      namespaced("deployment", "Why a Deployment has not all of its pods: quota, limits, events.", [
+      namespaced("deployment", "Explain missing pods of a Deployment: quota, limits, events.", [
         "keystone explain deployment web -n guest-bob-home",
         "keystone explain deployment web --realm bob-home",
       ]).argument("<name>", "name of the Deployment")
@@ -55,7 +55,7 @@ export const explainCommand = (run: CommandAction): Command =>
         ),
     )
     .addCommand(
-      namespaced("pod", "Why a pod doesn't run, what it takes of the grants, and what its network is.", [
+      namespaced("pod", "Explain a pod: why it doesn't run, what it uses of the grants, and its network policies.", [
         "keystone explain pod web-0 -n guest-bob-home",
       ]).argument("<name>", "name of the pod")
         .action(run(async (session, options, name) => tell(session, await explainPod(session, options, String(name))))),
@@ -64,7 +64,7 @@ export const explainCommand = (run: CommandAction): Command =>
 const namespaced = (name: string, summary: string, examples: readonly string[]): Command =>
   verb(name, summary, examples)
     .option("-n, --namespace <name>", "guest namespace (default: the kubeconfig's)")
-    .option("--realm <name>", "realm whose guest namespace is meant");
+    .option("--realm <name>", "realm of the guest namespace");
 
 function tell(session: Session, explanation: Explanation): void {
   if (!session.data(explanation)) {
@@ -84,7 +84,7 @@ function explanation(kind: string, name: string, chain: Link[], namespace?: stri
     name,
     ...(namespace === undefined ? {} : { namespace }),
     ok: failed === undefined,
-    message: failed?.message ?? "All is as it should be.",
+    message: failed?.message ?? "No problems were found.",
     chain,
   };
 }
@@ -93,7 +93,7 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
   using rest = await session.connect();
   const { stores } = await new Observed(rest).terms();
   const grant = stores.grants.get(name);
-  if (!grant) throw no(`There is no Grant ${name}. See: keystone grants`);
+  if (!grant) throw no(`Grant ${name} does not exist. List them: keystone grants`);
   const { status, spec } = grant;
   const summary = grantSummaryOf(grant);
   const now = session.io.now();
@@ -101,7 +101,7 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
   const chain: Link[] = [{
     what: phase,
     status: phase === "Active" ? "ok" : "fail",
-    message: `${summary.message} ${summary.ends ? `Its end: ${summary.ends}, ${relative(summary.ends, now)}.` : ""}`
+    message: `${summary.message} ${summary.ends ? `It ends at ${summary.ends}, ${relative(summary.ends, now)}.` : ""}`
       .trim(),
   }];
   const realm = stores.realms.get(spec.granteeRealm);
@@ -114,12 +114,12 @@ async function explainGrant(session: Session, name: string): Promise<Explanation
           conditionOf(realm.status, "Ready")?.message ?? ""
         }`.trim(),
       }
-      : { what: `Realm ${spec.granteeRealm}`, status: "fail", message: "There is no such Realm; create it." },
+      : { what: `Realm ${spec.granteeRealm}`, status: "fail", message: "The Realm does not exist. Create it." },
   );
-  // Of these True is what is wrong.
+  // For these conditions True is the problem.
   const negative = new Set(["Draining", "NetworkNarrowed", "Overcommitted", "WritesClosed"]);
   for (const { type, status: is, reason, message } of status.conditions ?? []) {
-    // What the grant as a whole says needn't be said of each part.
+    // Leaves out what the first line says already.
     if (type === "Ready" || message === status.message) continue;
     const good = negative.has(type) ? is !== "True" : is === "True";
     const weight = negative.has(type) || phase !== "Active" ? "warn" : "fail";
@@ -184,7 +184,7 @@ async function explainDeployment(
   const chain: Link[] = [{
     what: "pods",
     status: mine.length < wanted ? "fail" : "ok",
-    message: `${mine.length} of ${wanted} are there, ${ready} ready.`,
+    message: `${mine.length} of ${wanted} exist, ${ready} ready.`,
   }];
   const demand = requirementsOf(deployment, defaults);
   const before = requirementsOf({ ...deployment, spec: { ...deployment.spec, replicas: mine.length } }, defaults);
@@ -213,24 +213,24 @@ async function explainPod(session: Session, options: Record<string, unknown>, na
   const chain = podLinks(pod, false);
   const usage = [...podUsage(pod.spec!)].filter(([key]) => key !== "pods");
   chain.push({
-    what: "takes",
+    what: "uses",
     status: "ok",
     message: `${
       Object.entries(shown(new Map(usage))).map(([key, value]) => `${value} ${key}`).join(", ")
-    } of what is granted to ${namespace}.`,
+    } of the grants to ${namespace}.`,
   });
   const selecting = policies.filter(({ spec }) => selects(spec?.podSelector, pod.metadata.labels));
   chain.push({
     what: "network",
     status: "ok",
-    message: `${selecting.map(({ metadata }) => metadata!.name).join(", ") || "no policy"} hold for it. ` +
-      `Ask about a destination: keystone can-reach ${name} DESTINATION -n ${namespace}`,
+    message: `${selecting.map(({ metadata }) => metadata!.name).join(", ") || "no policy"} apply to it. ` +
+      `Check a destination: keystone can-reach ${name} DESTINATION -n ${namespace}`,
   });
   chain.push(...await eventLinks(rest, namespace, "Pod", [name], session.io.now()));
   return explanation("Pod", name, chain, namespace);
 }
 
-/** What a pod itself says. */
+/** Returns the findings from a pod's own status. */
 function podLinks({ metadata, status }: Pod, onlyBad: boolean): Link[] {
   const name = metadata!.name!;
   const phase = status?.phase ?? "Pending";
@@ -245,7 +245,7 @@ function podLinks({ metadata, status }: Pod, onlyBad: boolean): Link[] {
   }
   for (const { type, status: is, reason, message } of status?.conditions ?? []) {
     if (type === "PodScheduled" && is === "False") {
-      out.push({ what: `pod ${name}: ${reason}`, status: "fail", message: message ?? "No node takes it." });
+      out.push({ what: `pod ${name}: ${reason}`, status: "fail", message: message ?? "No node fits the pod." });
     }
   }
   for (const container of [...status?.initContainerStatuses ?? [], ...status?.containerStatuses ?? []]) {
@@ -254,14 +254,14 @@ function podLinks({ metadata, status }: Pod, onlyBad: boolean): Link[] {
       out.push({
         what: `container ${container.name}: ${waiting.reason}`,
         status: "fail",
-        message: waiting.message ?? "It waits.",
+        message: waiting.message ?? "The container is waiting.",
       });
     }
     if (terminated && terminated.exitCode !== 0) {
       out.push({
         what: `container ${container.name}: ${terminated.reason ?? "ended"}`,
         status: "fail",
-        message: terminated.message ?? `It ended with code ${terminated.exitCode}.`,
+        message: terminated.message ?? `The container exited with code ${terminated.exitCode}.`,
       });
     }
   }
@@ -295,7 +295,7 @@ async function eventLinks(
       fieldSelector: `involvedObject.kind=${kind},type=Warning`,
     });
   } catch {
-    // Those who may not read them do without.
+    // Without the right to read events, they are left out.
     return [];
   }
   const at = ({ lastTimestamp, eventTime, metadata }: CoreEvent) =>

@@ -6,34 +6,34 @@ import { endFrom, spanFrom } from "./time_flags.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const extendCommand = (run: CommandAction): Command =>
-  verb("extend", "Let a grant last longer; during its notice that lifts the cordon.", [
+  verb("extend", "Extend a grant. If it is on notice, this also lifts the freeze.", [
     "keystone extend alice-to-bob --until 2030-06-01",
     "keystone extend alice-to-bob --by 30d",
     "keystone extend alice-to-bob --no-end",
   ])
     .argument("<grant>", "name of the grant")
-    .option("--until <instant>", "until then")
-    .option("--for <span>", "for so long from now on, such as 30d")
-    .option("--by <span>", "so much longer than now")
-    .option("--no-end", "until it is revoked")
+    .option("--until <instant>", "new end (RFC 3339 or date)")
+    .option("--for <span>", "time from now to the new end, such as 30d")
+    .option("--by <span>", "time to add to the present end, such as 30d")
+    .option("--no-end", "no end: the grant lasts until it is revoked")
     .action(run(async (session, options, name) => {
       const { until, by, end } = options as { until?: string; for?: string; by?: string; end?: boolean };
       const ways = [until, options.for, by, end === false ? "" : undefined].filter((each) => each !== undefined);
-      if (ways.length !== 1) throw usageError("Write one of --until, --for, --by and --no-end.");
+      if (ways.length !== 1) throw usageError("Use exactly one of --until, --for, --by and --no-end.");
       using rest = await session.connect();
       const api = new KeystoneV1alpha1Api(rest).grants;
       const grant = await api.get(name as string);
       const present = grant.spec.validity?.validUntil ?? undefined;
-      if (by !== undefined && present === undefined) throw no(`Grant ${name} has no end already.`);
+      if (by !== undefined && present === undefined) throw no(`Grant ${name} has no end, so --by can't extend it.`);
       const validUntil = end === false
         ? null
         : by !== undefined
         ? rfc3339(Date.parse(present!) + spanFrom("--by", by))
         : endFrom(options, session.io.now())!;
       if (validUntil !== null && present !== undefined && Date.parse(validUntil) < Date.parse(present)) {
-        throw no(`Grant ${name} lasts until ${present}, which is longer. To end it sooner: keystone revoke ${name}`);
+        throw no(`Grant ${name} already lasts until ${present}. To end it earlier: keystone revoke ${name}`);
       }
-      // A merge patch: null takes the field away.
+      // In a merge patch null removes the field.
       const extended = await api.patch(name as string, { spec: { validity: { validUntil } } }, { type: "merge" });
       if (session.data(extended)) return;
       session.say(`Grant ${name} lasts ${validUntil === null ? "until it is revoked" : `until ${validUntil}`}.`);

@@ -29,8 +29,8 @@ interface CreateOptions {
 }
 
 export const grantCommand = (run: CommandAction): Command =>
-  new Command("grant").description("Make grants.").addCommand(
-    verb("create", "Lend a part of this cluster to a realm. On a terminal it asks for what is missing.", [
+  new Command("grant").description("Create grants.").addCommand(
+    verb("create", "Lend part of this cluster to a realm. On a terminal it asks for what is missing.", [
       "keystone grant create",
       "keystone grant create alice-to-bob --to bob-home --hard cpu=2,memory=4Gi --for 30d",
       "keystone grant create gpu --to bob-home --hard requests.nvidia.com/gpu=1 --until 2030-01-01 --allow 203.0.113.0/24:443",
@@ -38,20 +38,27 @@ export const grantCommand = (run: CommandAction): Command =>
       "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml",
     ])
       .argument("[name]", "name of the grant")
-      .option("--to <realm>", "the realm that receives")
-      .option("--from <realm>", "the realm that gives (default: KEYSTONE_REALM, else the realm that this cluster is)")
-      .option("--hard <key=quantity>", "what is granted; again, or with commas, for more", collect)
-      .option("--until <instant>", "until then")
-      .option("--for <span>", "for so long, such as 30d")
-      .option("--start <instant>", "from then on")
-      .option("--allow <destination>", "open a destination; again, or with commas, for more", collect)
-      .option("--within <range>", "private range in which DNS names are opened too", collect)
+      .option("--to <realm>", "realm that receives (grantee)")
+      .option("--from <realm>", "realm that lends (grantor; default: KEYSTONE_REALM, else the realm of this cluster)")
+      .option("--hard <key=quantity>", "granted amount by quota key; repeatable, or separated by commas", collect)
+      .option("--until <instant>", "end time (RFC 3339 or date)")
+      .option("--for <span>", "time from now to the end, such as 30d")
+      .option("--start <instant>", "start time (RFC 3339 or date)")
+      .option("--allow <destination>", "destination to open; repeatable, or separated by commas", collect)
+      .option("--within <range>", "private range in which DNS names may open addresses", collect)
       .option("--except <range>", "range that stays closed", collect)
-      .option("--notice <seconds>", "how long before its end nothing may grow")
-      .option("--drain <seconds>", "how long pods get to end")
-      .addOption(new Option("--volumes <policy>", "what becomes of volumes").choices(["Retain", "Delete"]))
-      .addOption(new Option("--dry-run <where>", "change nothing: print it, or have the server judge it")
-        .choices(["client", "server"]))
+      .option("--notice <seconds>", "notice before the end, during which nothing may grow")
+      .option("--drain <seconds>", "time for pods to stop after the end")
+      .addOption(
+        new Option("--volumes <policy>", "what happens to volumes after the end").choices(["Retain", "Delete"]),
+      )
+      .addOption(
+        new Option(
+          "--dry-run <where>",
+          "create nothing: client prints the grant, server has the API server validate it",
+        )
+          .choices(["client", "server"]),
+      )
       .action(run((session, options, name) => create(session, options, name as string | undefined))),
   );
 
@@ -61,10 +68,12 @@ async function create(session: Session, given: CreateOptions, givenName: string 
   const missing = name === undefined || options.to === undefined || options.hard === undefined;
   if (missing && session.io.interactive) ({ name, options } = await ask(session, name, options));
   if (name === undefined) {
-    throw usageError("The grant needs a name: keystone grant create NAME --to REALM --hard cpu=2.");
+    throw usageError("The name is missing. Use keystone grant create NAME --to REALM --hard cpu=2.");
   }
-  if (options.to === undefined) throw usageError("To whom? Write --to REALM.");
-  if (options.hard === undefined) throw usageError("What? Write --hard KEY=QUANTITY, such as --hard cpu=2,memory=4Gi.");
+  if (options.to === undefined) throw usageError("--to is not set. Use --to REALM.");
+  if (options.hard === undefined) {
+    throw usageError("--hard is not set. Use --hard KEY=QUANTITY, such as --hard cpu=2,memory=4Gi.");
+  }
   const clientOnly = options.dryRun === "client";
   const hard = quotaFlags(options.hard);
   const terms = (from: string) => grantOf(name!, from, { ...options, to: options.to! }, hard, session.io.now());
@@ -99,7 +108,7 @@ async function createGrant(rest: RestClient, grant: Grant, dryRun: boolean): Pro
   }) as unknown as Grant;
 }
 
-/** The operator's own warnings; the webhook's would be the same. */
+/** Returns the warnings that the operator's webhook would give. */
 async function warningsOf(session: Session, { stores }: Observed, { metadata, spec }: Grant): Promise<string[]> {
   const world: TermsWorld = {
     settings: await session.settings(),
@@ -114,15 +123,17 @@ async function warningsOf(session: Session, { stores }: Observed, { metadata, sp
   return grantWarnings(metadata!.name!, spec, world);
 }
 
-/** The realm that this cluster is, as far as it can be told. */
+/** Returns this cluster's realm: from KEYSTONE_REALM, else from the Realms' statuses, else from the grants. */
 export function grantorRealm({ io }: Session, { stores }: Observed): string {
-  const told = io.env("KEYSTONE_REALM");
-  if (told) return told;
+  const named = io.env("KEYSTONE_REALM");
+  if (named) return named;
   const local = stores.realms.list().filter(({ status }) => status.local);
   if (local.length === 1) return local[0]!.name;
   const grantors = new Set(stores.grants.list().map(({ spec }) => spec.grantorRealm));
   if (grantors.size === 1) return [...grantors][0]!;
-  throw usageError("Which realm gives? Write --from REALM, or set KEYSTONE_REALM.");
+  throw usageError(
+    "--from is not set, and this cluster's realm is not known. Use --from REALM, or set KEYSTONE_REALM.",
+  );
 }
 
 function quotaFlags(list: readonly string[]): Record<string, string> {
@@ -130,13 +141,13 @@ function quotaFlags(list: readonly string[]): Record<string, string> {
   for (const entry of list) {
     const at = entry.indexOf("=");
     const [key, quantity] = [entry.slice(0, at).trim(), entry.slice(at + 1).trim()];
-    if (at < 1) throw usageError(`--hard is ${entry}; write KEY=QUANTITY, such as cpu=2.`);
+    if (at < 1) throw usageError(`--hard is ${entry}. It must be KEY=QUANTITY, such as cpu=2.`);
     try {
       if (parseQuantity(quantity).sign() < 0) throw new RangeError();
     } catch {
-      throw usageError(`--hard ${key} is ${quantity}, which is not a quantity; write for example 500m, 2, 4Gi.`);
+      throw usageError(`--hard ${key} is ${quantity}. It must be a quantity, such as 500m, 2 or 4Gi.`);
     }
-    if (hard[key] !== undefined) throw usageError(`--hard names ${key} twice.`);
+    if (hard[key] !== undefined) throw usageError(`--hard has ${key} twice.`);
     hard[key] = quantity;
   }
   return hard;
@@ -152,7 +163,7 @@ function grantOf(
   const until = endFrom(options, now);
   const start = options.start === undefined ? undefined : instantFrom("--start", options.start);
   const seconds = (flag: string, text: string): number => {
-    if (!/^\d{1,6}$/.test(text)) throw usageError(`${flag} is ${text}; write seconds, such as 300.`);
+    if (!/^\d{1,6}$/.test(text)) throw usageError(`${flag} is ${text}. It must be a number of seconds, such as 300.`);
     return Number(text);
   };
   const termination = {
@@ -180,7 +191,7 @@ function grantOf(
 function networkPolicyOf({ allow, within, except }: CreateOptions): Pick<GrantSpec, "networkPolicy"> {
   if (!allow && (within || except)) {
     throw usageError(
-      "--within and --except say more of --allow; write which destinations are open, such as --allow internet.",
+      "--within and --except need --allow. Add the destinations to open, such as --allow internet.",
     );
   }
   return allow
@@ -195,7 +206,7 @@ function networkPolicyOf({ allow, within, except }: CreateOptions): Pick<GrantSp
     : {};
 }
 
-/** Asks for what is missing, one question at a time. */
+/** Prompts for what is missing, one question at a time. */
 async function ask(
   session: Session,
   name: string | undefined,
@@ -211,7 +222,7 @@ async function ask(
     answered(
       await prompts.text({ message, placeholder, ...(validate ? { validate: (value) => validate(value ?? "") } : {}) }),
     );
-  const needed = (value: string) => value.trim() === "" ? "Write something." : undefined;
+  const needed = (value: string) => value.trim() === "" ? "A value is required." : undefined;
   const known = stores.realms.list().filter(({ status }) => !status.local).map((realm) => realm.name).sort();
   const to = options.to ??
     (known.length > 0
@@ -223,12 +234,12 @@ async function ask(
       )
       : await text("To which realm?", "bob-home", needed));
   const hard = options.hard ??
-    (await text("What? KEY=QUANTITY, with commas between", "cpu=2,memory=4Gi", needed)).split(",");
+    (await text("How much? KEY=QUANTITY, separated by commas", "cpu=2,memory=4Gi", needed)).split(",");
   const until = options.until ?? options.for ??
-    (await text("For how long? Empty: until revoked", "30d")).trim();
+    (await text("For how long? Leave empty to lend until you revoke it", "30d")).trim();
   const span = /^\d+[mhdw]$/.test(until);
   return {
-    name: name ?? await text("Under which name?", `to-${to}`, needed),
+    name: name ?? await text("Name of the grant?", `to-${to}`, needed),
     options: {
       ...options,
       to,

@@ -1,4 +1,4 @@
-/** Who lends what to whom, in lines: of Grants as an administrator sees them, or as a guest reads them. */
+/** Grants as table rows: read from the Grant objects by an administrator, or from the guide by a guest. */
 import { load } from "js-yaml";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -16,7 +16,7 @@ export interface GrantSummary {
   grantor: string;
   grantee: string;
   phase: string;
-  /** Canonical quantities, of what the grant names. */
+  /** Canonical quantities of the grant's keys. */
   granted: Record<string, string>;
   used: Record<string, string>;
   free: Record<string, string>;
@@ -26,7 +26,7 @@ export interface GrantSummary {
   message: string;
 }
 
-/** What is free of each key: never less than nothing. */
+/** Returns the free amount of each key, never below zero. */
 function freeOf(granted: Record<string, string>, used: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(granted).map(([key, text]) => {
@@ -55,7 +55,7 @@ export function grantSummaryOf(grant: GrantFacts): GrantSummary {
     ...(spec.validity?.validFrom ? { from: spec.validity.validFrom } : {}),
     ...(ends ? { ends } : {}),
     namespace: guestNamespace(spec.granteeRealm),
-    message: status.message ?? "Nobody has looked at it yet: is the operator running?",
+    message: status.message ?? "The operator has not processed it yet. Is it running?",
   };
 }
 
@@ -67,7 +67,7 @@ interface GuideEntry {
   hard: Record<string, string>;
 }
 
-/** What a guest can read: the ConfigMap that Keystone writes for him, and the use of the whole namespace. */
+/** Returns grants as a guest can read them: from the ConfigMap `keystone`, with the use of the whole namespace. */
 export async function lendingsOfGuest(rest: RestClient, namespace: string): Promise<GrantSummary[]> {
   const [guide, quota] = await Promise.all([
     new CoreV1Api(rest).namespace(namespace).configMaps.get(guideName),
@@ -89,15 +89,15 @@ export async function lendingsOfGuest(rest: RestClient, namespace: string): Prom
       ...(from ? { from: String(from) } : {}),
       ...(ends ? { ends: String(ends) } : {}),
       namespace,
-      message: notice ? `On notice: ${notice.reason}.` : "The use is that of the whole namespace.",
+      message: notice ? `On notice: ${notice.reason}.` : "USED counts the whole namespace.",
     };
   });
 }
 
-/** Whether reading failed for want of the right to it. */
+/** Reports whether the API server refused a request with 403. */
 export const isForbidden = (error: unknown): boolean => isApiError(error, 403);
 
-/** Use of what is granted, as a bar of ten. */
+/** Returns the used part of the granted amount as a bar of ten characters. */
 export function bar(used: string | undefined, granted: string | undefined): string {
   if (granted === undefined) return "";
   const [of, whole] = [parseQuantity(used ?? "0"), parseQuantity(granted)];

@@ -6,7 +6,7 @@ import { type CommandAction, verb } from "./session.ts";
 import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 
 export const grantsCommand = (run: CommandAction): Command =>
-  verb("grants", "Who lends what to whom: granted, used, free, until when.", [
+  verb("grants", "List grants: what is granted, used and free, and when each ends.", [
     "keystone grants",
     "keystone grants --realm bob-home -o wide",
     "keystone grants -o json | jq '.items[] | select(.phase == \"Active\") | .name'",
@@ -23,7 +23,7 @@ export const grantsCommand = (run: CommandAction): Command =>
         objects = new Map(raw.map((object) => [object.metadata!.name!, object]));
       } catch (error) {
         const namespace = rest.defaultNamespace ?? "";
-        // A guest sees what is his.
+        // A guest sees the grants to their own realm.
         if (!isForbidden(error) || realmOfNamespace(namespace) === undefined) throw error;
         summaries = await lendingsOfGuest(rest, namespace);
       }
@@ -32,7 +32,7 @@ export const grantsCommand = (run: CommandAction): Command =>
         .sort((a, b) => a.grantee < b.grantee ? -1 : a.grantee > b.grantee ? 1 : a.name < b.name ? -1 : 1);
       if (session.data({ items: items.map((item) => ({ ...objects.get(item.name), ...item })) })) return;
       if (items.length === 0) {
-        return session.say("There are no grants. Lend something: keystone grant create NAME --to REALM --hard cpu=2");
+        return session.say("There are no grants. Create one: keystone grant create NAME --to REALM --hard cpu=2");
       }
       const now = session.io.now();
       const colour = (phase: string) =>

@@ -2,7 +2,7 @@ import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
 import { usageError } from "./exit.ts";
 
-/** The guest namespace that is meant: by `-n`, by `--realm`, by what is asked about, else the kubeconfig's own. */
+/** Returns the guest namespace from `-n`, `--realm` or the file, else the kubeconfig's. */
 export function guestNamespaceOf(
   options: { namespace?: unknown; realm?: unknown },
   rest: RestClient,
@@ -13,6 +13,7 @@ export function guestNamespaceOf(
     written ?? rest.defaultNamespace;
   if (typeof named === "string" && realmOfNamespace(named) !== undefined) return named;
   throw usageError(
-    `${named ?? "No namespace"} is no guest namespace; write -n guest-REALM or --realm REALM.`,
+    `${named === undefined ? "No namespace is set" : `${named} is not a guest namespace`}. Use -n guest-REALM or ` +
+      "--realm REALM.",
   );
 }

@@ -1,4 +1,4 @@
-/** What a command reads and writes, so that tests can stand in for a terminal. */
+/** Input and output of a command; tests replace the terminal. */
 import process from "node:process";
 
 export interface Io {
@@ -6,15 +6,15 @@ export interface Io {
   out(text: string): void;
   err(text: string): void;
   stdin(): Promise<string>;
-  /** Whether out is a terminal. */
+  /** True if standard output is a terminal. */
   terminal: boolean;
-  /** Whether somebody is there to be asked. */
+  /** True if the user can be prompted. */
   interactive: boolean;
   /** Columns of the terminal. */
   width: number;
   env(name: string): string | undefined;
   readTextFile(path: string): Promise<string>;
-  /** For its owner's eyes only. */
+  /** Writes a file that only its owner can read. */
   writeSecretFile(path: string, text: string): Promise<void>;
   /** Epoch milliseconds. */
   now(): number;
@@ -31,7 +31,7 @@ export const systemIo: Io = {
   readTextFile: (path) => Deno.readTextFile(path),
   writeSecretFile: async (path, text) => {
     await Deno.writeTextFile(path, text, { mode: 0o600 });
-    // Also one that was there before.
+    // The mode above applies only to a new file.
     await Deno.chmod(path, 0o600);
   },
   now: () => Date.now(),

@@ -10,25 +10,25 @@ import { no, usageError } from "./exit.ts";
 import { spanFrom } from "./time_flags.ts";
 import { type CommandAction, verb } from "./session.ts";
 
-/** The API server makes no token that ends sooner. */
+/** Shortest lifetime of a token that the API server issues. */
 const shortestMs = 600_000;
 
 export const kubeconfigCommand = (run: CommandAction): Command =>
-  verb("kubeconfig", "A kubeconfig for the people of a realm: their guest namespace, and nothing else.", [
+  verb("kubeconfig", "Create a kubeconfig for the people of a realm, limited to their guest namespace.", [
     "keystone kubeconfig bob-home > bob.kubeconfig",
     "keystone kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
     "keystone kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
   ])
-    .argument("<realm>", "the realm whose people it is for")
-    .option("--for <span>", "how long the token is good; the same command makes a new one", "24h")
-    .option("--server <url>", "API server as the realm reaches it (default: the one of your kubeconfig)")
-    .option("--ca-file <path>", "authority that signs its certificate, PEM (default: the one of your kubeconfig)")
-    .option("--proxy-url <url>", "proxy to reach it through: http, https or socks5")
-    .option("--out <path>", "write it there, for its owner to read only")
+    .argument("<realm>", "realm whose people get it")
+    .option("--for <span>", "lifetime of the token; the same command renews it", "24h")
+    .option("--server <url>", "URL under which the realm reaches the API server (default: your kubeconfig's)")
+    .option("--ca-file <path>", "PEM file of the API server's certificate authority (default: your kubeconfig's)")
+    .option("--proxy-url <url>", "URL of the proxy to the API server: http, https or socks5")
+    .option("--out <path>", "output file, readable by its owner only")
     .action(run(async (session, options, name) => {
       const realm = String(name);
       const span = spanFrom("--for", String(options.for));
-      if (span < shortestMs) throw usageError(`--for is ${options.for}; a token is good for 10m at least.`);
+      if (span < shortestMs) throw usageError(`--for is ${options.for}. It must be at least 10m.`);
       const server = serverOf(options.server);
       const proxy = proxyOf(options.proxyUrl);
       const config = await session.clusterConfig();
@@ -44,8 +44,8 @@ export const kubeconfigCommand = (run: CommandAction): Command =>
       const kubeconfig = kubeconfigOf(realm, { url, authority, proxy, token });
       warn(url);
       session.note(
-        `Good until ${expirationTimestamp}, or until the last grant to ${realm} ends or its subjects change. Renew it by the ` +
-          "same command.",
+        `Valid until ${expirationTimestamp}, or until the last grant to ${realm} ends or its subjects change. Renew it with ` +
+          "the same command.",
       );
       if (options.out !== undefined) {
         await session.io.writeSecretFile(String(options.out), dump(kubeconfig, { lineWidth: -1 }));
@@ -57,8 +57,8 @@ export const kubeconfigCommand = (run: CommandAction): Command =>
         const { hostname } = new URL(url);
         if (!/^(localhost|127\.|\[?::1)/.test(hostname)) return;
         session.note(
-          `${session.colours.yellow("Warning:")} ${url} is this machine itself for whoever uses it; ` +
-            "name the server as the realm reaches it with --server.",
+          `${session.colours.yellow("Warning:")} ${url} is a loopback address, which the realm can't reach. ` +
+            "Set --server to the URL under which the realm reaches the API server.",
         );
       }
     }));
@@ -66,7 +66,7 @@ export const kubeconfigCommand = (run: CommandAction): Command =>
 function serverOf(text: unknown): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.parse(String(text));
-  if (url?.protocol !== "https:") throw usageError(`--server is ${text}; write https://HOST:PORT.`);
+  if (url?.protocol !== "https:") throw usageError(`--server is ${text}. It must be https://HOST:PORT.`);
   return url.href.replace(/\/$/, "");
 }
 
@@ -74,20 +74,22 @@ function proxyOf(text: unknown): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.parse(String(text));
   if (!url || !["http:", "https:", "socks5:"].includes(url.protocol)) {
-    throw usageError(`--proxy-url is ${text}; write http://HOST:PORT or socks5://HOST:PORT.`);
+    throw usageError(`--proxy-url is ${text}. It must be http://HOST:PORT or socks5://HOST:PORT.`);
   }
   return url.href.replace(/\/$/, "");
 }
 
-/** The name of the account for the people whom the operator has let in, which is made unless it is there. */
+/** Returns the name of the realm's account, which it creates if it does not exist. */
 async function accountFor(rest: RestClient, realm: string): Promise<string> {
   const binding = await bindingOf(rest, realm);
   const record = binding.metadata?.annotations?.[accountAnnotation];
   const account = record === undefined ? undefined : accountOf(realm, record);
   if (!account || !binding.subjects?.some(({ kind, name }) => kind === "ServiceAccount" && name === account.name)) {
     throw no(
-      `The guests' binding in ${guestNamespace(realm)} has no account in its annotation ${accountAnnotation}: the ` +
-        "operator is older than this. Upgrade it.",
+      `The RoleBinding of the guests in ${
+        guestNamespace(realm)
+      } has no account in its annotation ${accountAnnotation}: the ` +
+        "operator is older than this command. Upgrade the operator.",
     );
   }
   const { name, owner } = account;
@@ -102,19 +104,19 @@ async function accountFor(rest: RestClient, realm: string): Promise<string> {
   return name;
 }
 
-/** There is a way in only while something is granted: then the guests' binding stands. */
+/** Returns the guests' RoleBinding, which exists only while a grant is in force. */
 async function bindingOf(rest: RestClient, realm: string): Promise<RoleBinding> {
   try {
     return await new RbacAuthorizationV1Api(rest).namespace(guestNamespace(realm)).roleBindings.get(guestRole);
   } catch (error) {
     if (!isApiError(error, 404)) throw error;
-    // A SuperEntity is let in as well; the Realm is only looked at for what to say.
+    // The Realm is read only for a better message. A SuperEntity has none.
     await new KeystoneV1alpha1Api(rest).realms.get(realm).catch((error) => {
-      if (isApiError(error, 404) && error.details?.name === realm) throw no(`There is no Realm ${realm}.`);
+      if (isApiError(error, 404) && error.details?.name === realm) throw no(`Realm ${realm} does not exist.`);
       throw error;
     });
     throw no(
-      `Nothing is in force for ${realm}, so there is nothing to let anybody into. See: keystone grants --realm ${realm}`,
+      `No grant to ${realm} is in force, so there is no access to give. See: keystone grants --realm ${realm}`,
     );
   }
 }

@@ -1,11 +1,11 @@
-/** Objects out of files: YAML of one or more documents, JSON, lists. */
+/** Reads objects from files: YAML with one or more documents, JSON, lists. */
 import { loadAll } from "js-yaml";
 import { no, usageError } from "./exit.ts";
 import type { Io } from "./io.ts";
 
 export type Manifest = Record<string, unknown> & { metadata?: { name?: string; namespace?: string } };
 
-/** The objects of a file; `-` is standard input. Lists are taken apart, empty documents left out. */
+/** Returns the objects of a file (`-` is standard input), with the items of lists and without empty documents. */
 export async function manifestsIn(io: Io, path: string): Promise<Manifest[]> {
   let text: string;
   try {
@@ -26,9 +26,9 @@ export async function manifestsIn(io: Io, path: string): Promise<Manifest[]> {
   });
   for (const object of objects) {
     if (typeof object !== "object" || object === null || Array.isArray(object)) {
-      throw no(`${path} holds ${JSON.stringify(object).slice(0, 80)}, which is no object of Kubernetes.`);
+      throw no(`${path} has ${JSON.stringify(object).slice(0, 80)}, which is not a Kubernetes object.`);
     }
   }
-  if (objects.length === 0) throw no(`${path} holds no objects.`);
+  if (objects.length === 0) throw no(`${path} has no objects.`);
   return objects as Manifest[];
 }

@@ -1,4 +1,4 @@
-/** What is in the cluster, read once, as the operator's own stores project it. */
+/** The cluster's objects, read once, as the operator's own stores project them. */
 import {
   isApiError,
   type KubernetesObject,
@@ -20,7 +20,7 @@ import type { ClusterFacts } from "../core/facts.ts";
 import { singles } from "../core/guest/objects/table.ts";
 import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
 
-/** Reads into stores just what a verb needs. */
+/** Reads into stores only what a command needs. */
 export class Observed {
   readonly stores: Stores = createStores();
   readonly #rest: RestClient;
@@ -29,7 +29,7 @@ export class Observed {
     this.#rest = rest;
   }
 
-  /** All Grants and Realms, and the SuperEntities as far as they may be read: who may not does without them. */
+  /** Reads all Grants and Realms, and the SuperEntities if the user may read them. */
   async terms(): Promise<this> {
     await Promise.all([
       this.#into(grants, this.stores.grants),
@@ -41,7 +41,7 @@ export class Observed {
     return this;
   }
 
-  /** All SuperEntities; none where they may not be read. */
+  /** Reads all SuperEntities, or none if the user may not read them. */
   async collectives(): Promise<this> {
     await this.#into(superEntities, this.stores.superEntities).catch((error) => {
       if (!isApiError(error, 403) && !isApiError(error, 404)) throw error;
@@ -49,13 +49,13 @@ export class Observed {
     return this;
   }
 
-  /** The quotas of all guest namespaces, or of one. */
+  /** Reads the quotas of all guest namespaces, or of one. */
   async quotas(namespace?: string): Promise<this> {
     await this.#into(resourceQuotas, this.stores.quotas, { namespace, fieldSelector: "metadata.name=keystone" });
     return this;
   }
 
-  /** All that the operator looks at in one guest namespace. */
+  /** Reads all objects that the operator reads in one guest namespace. */
   async guest(namespace: string): Promise<this> {
     const { stores } = this;
     const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
@@ -70,7 +70,7 @@ export class Observed {
     return this;
   }
 
-  /** What the cluster offers and protects, as far as it may be read. */
+  /** Reads the cluster's ranges and storage classes, as far as the user may. */
   async cluster(settings: Settings): Promise<ClusterFacts> {
     const unread = { nodes: false, services: false, api: false, classes: false };
     const read = async <T extends KubernetesObject>(

@@ -34,7 +34,7 @@ interface Update extends Named {
 }
 
 export const planCommand = (run: CommandAction): Command =>
-  verb("plan", "What would be written if a grant were applied, as a diff. Nothing is.", [
+  verb("plan", "Show as a diff what the operator would write if a grant were applied. Changes nothing.", [
     "keystone plan -f grant.yaml",
     "keystone plan -f grant.yaml -o json | jq '.create[].kind'",
     "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml | keystone plan -f -",
@@ -43,7 +43,7 @@ export const planCommand = (run: CommandAction): Command =>
     .action(run(async (session, options) => {
       const path = String(options.filename);
       const grants = (await manifestsIn(session.io, path)).filter(({ kind }) => kind === "Grant");
-      if (grants.length === 0) throw no(`${path} holds no Grant.`);
+      if (grants.length === 0) throw no(`${path} has no Grant.`);
       using rest = await session.connect();
       const seen = await new Observed(rest).terms();
       const now = session.io.now();
@@ -80,7 +80,7 @@ export const planCommand = (run: CommandAction): Command =>
       print(session, create, update, remove);
     }));
 
-/** Says why a grant would not be in force. */
+/** Prints why a grant would not be in force. */
 function waits(session: Session, grant: GrantFacts, world: GuestWorld): void {
   const lifecycle = lifecycleOf({ ...world, grant });
   if (lifecycle.is === "active") return;
@@ -88,13 +88,13 @@ function waits(session: Session, grant: GrantFacts, world: GuestWorld): void {
   session.note(`${session.colours.yellow("Warning:")} Grant ${grant.name} would not be in force: ${why}`);
 }
 
-/** Says which destinations would open nothing, or less than they say. */
+/** Prints the destinations that would open nothing, or only a part. */
 function closes(session: Session, grants: readonly GrantFacts[], world: GuestWorld): void {
-  for (const holding of planGuest(world).sums.entitlements) {
-    if (!grants.includes(holding.grant)) continue;
-    for (const { error, narrowed } of destinationsOf(world, holding).resolved) {
-      const said = error ?? narrowed;
-      if (said) session.note(`${session.colours.yellow("Warning:")} Grant ${holding.grant.name}: ${said}`);
+  for (const entitlement of planGuest(world).sums.entitlements) {
+    if (!grants.includes(entitlement.grant)) continue;
+    for (const { error, narrowed } of destinationsOf(world, entitlement).resolved) {
+      const message = error ?? narrowed;
+      if (message) session.note(`${session.colours.yellow("Warning:")} Grant ${entitlement.grant.name}: ${message}`);
     }
   }
 }
@@ -116,7 +116,7 @@ function factsOf(manifest: Manifest, { stores }: Observed, path: string, now: nu
     resourceVersion: "",
     status: present?.status ?? {},
     ...(present?.deletingSince === undefined ? {} : { deletingSince: present.deletingSince }),
-    // As the operator would have it before it enforces anything.
+    // The operator adds its finalizer before it enforces anything.
     finalized: true,
     spec: parsed.data,
   };
@@ -133,7 +133,10 @@ async function resolved(grants: readonly GrantFacts[]): Promise<Map<string, { ad
     await Promise.all([...names].map(async (name): Promise<[string, { addresses: string[]; error?: string }]> => {
       const asked = await Promise.allSettled([Deno.resolveDns(name, "A"), Deno.resolveDns(name, "AAAA")]);
       const addresses = asked.flatMap((each) => each.status === "fulfilled" ? each.value : []);
-      return [name, addresses.length > 0 ? { addresses } : { addresses, error: `${name} stands for no address here.` }];
+      return [
+        name,
+        addresses.length > 0 ? { addresses } : { addresses, error: `${name} does not resolve to an address here.` },
+      ];
     })),
   );
 }
@@ -152,7 +155,7 @@ const targetName = ({ kind, namespace, name }: ObjectRef): Named => ({
 
 const keyOf = ({ kind, namespace = "", name }: Named): string => `${kind}/${namespace}/${name}`;
 
-/** What the writes come to, each object once: as it was before the first and is after the last. */
+/** Sorts the objects by what happens to them, each once: from before its first write to after its last. */
 function sort(
   world: GuestWorld,
   writes: readonly Effect[],
@@ -180,7 +183,7 @@ function sort(
   }
 }
 
-/** What an object says, as far as facts keep it. */
+/** Returns the part of an object that the operator compares. */
 const contentOf = (object: WrittenObject): unknown => {
   const [, row] = rowOf(object.kind!, object.metadata!.name!);
   return row.content(row.project(object));

@@ -22,16 +22,16 @@ import { trustCommand } from "./trust_command.ts";
 import { uninstallCommand } from "./uninstall_command.ts";
 import { wouldFitCommand } from "./would_fit_command.ts";
 
-/** All of its verbs, as this Io sees them. */
+/** Returns the program with all commands, reading from and writing to `io`. */
 export function createProgram(io: Io): Command {
   const run = runner(io);
   const program = new Command("keystone")
-    .description("Lend parts of a cluster, see who uses what, and take it back.")
-    .version(version, "-V, --version", "the version")
+    .description("Lend parts of a cluster, see who uses what, and end grants.")
+    .version(version, "-V, --version", "print the version")
     .addHelpText(
       "after",
       "\nExit codes: 0 yes or done, 1 the answer is no, 2 usage, 3 forbidden, 4 unreachable." +
-        "\nAs a plugin of kubectl: name it kubectl-keystone in PATH, then kubectl keystone grants.",
+        "\nAs a kubectl plugin: put it into PATH as kubectl-keystone, then run kubectl keystone grants.",
     );
   const verbs = [
     grantsCommand,
@@ -57,7 +57,7 @@ export function createProgram(io: Io): Command {
   return program;
 }
 
-/** Nothing ends the process or writes past the Io. */
+/** Keeps commander from ending the process and from writing past `io`. */
 function configure(command: Command, io: Io): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => io.out(text.trimEnd()),
@@ -66,11 +66,11 @@ function configure(command: Command, io: Io): void {
     getErrHelpWidth: () => Math.min(io.width, 120),
     getOutHasColors: () => false,
     getErrHasColors: () => false,
-  }).showHelpAfterError("Write --help for more.");
+  }).showHelpAfterError("Use --help for more.");
   for (const each of command.commands) configure(each as Command, io);
 }
 
-/** Runs the command; resolves to its exit code. */
+/** Runs the command and returns its exit code. */
 export async function runKeystone(args: readonly string[], io: Io): Promise<number> {
   try {
     await createProgram(io).parseAsync([...args], { from: "user" });

@@ -7,7 +7,7 @@ import { inLine, printable, printableJson, Session } from "./session.ts";
 import { bar, relative, share } from "./grant_summary.ts";
 import { instantFrom, spanFrom } from "./time_flags.ts";
 
-Deno.test("help is no error, has examples for each verb, and nothing needs a cluster for it", async () => {
+Deno.test("--help without a cluster: exits with 0 and shows examples for each command", async () => {
   const { code, out } = await keystone(undefined, ["--help"]);
   assert.equal(code, 0);
   const verbs = [...out.matchAll(/^ {2}([a-z-]+) /gm)].map(([, verb]) => verb!).filter((verb) => verb !== "help");
@@ -22,7 +22,7 @@ Deno.test("help is no error, has examples for each verb, and nothing needs a clu
   }
 });
 
-Deno.test("completion knows every verb", async () => {
+Deno.test("completion script: has every command", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
     const { code, out } = await keystone(undefined, ["completion", shell]);
     assert.equal(code, 0);
@@ -32,7 +32,7 @@ Deno.test("completion knows every verb", async () => {
   }
 });
 
-Deno.test("bars", () => {
+Deno.test("use is shown as a bar of ten characters", () => {
   assert.equal(bar("0", "4"), "··········");
   assert.equal(bar("1m", "4"), "█·········");
   assert.equal(bar("2", "4"), "█████·····");
@@ -52,10 +52,10 @@ const instants: [string | undefined, string][] = [
   ["never", "never"],
 ];
 for (const [instant, expected] of instants) {
-  Deno.test(`${instant} is ${expected}`, () => assert.equal(relative(instant, now), expected));
+  Deno.test(`instant ${instant}: shown as ${expected}`, () => assert.equal(relative(instant, now), expected));
 }
 
-Deno.test("spans and instants are read strictly", () => {
+Deno.test("a span or an instant is not exact: it is refused", () => {
   assert.equal(spanFrom("--for", "2w"), 14 * 86_400_000);
   for (const wrong of ["", "0d", "1", "1y", "-1d", "1.5d", "1d2h"]) {
     assert.throws(() => spanFrom("--for", wrong), /--for is/);
@@ -67,7 +67,7 @@ Deno.test("spans and instants are read strictly", () => {
   }
 });
 
-Deno.test("colours are only on a terminal, and control characters nowhere", () => {
+Deno.test("no terminal: no colors; control characters: never printed", () => {
   const flags = { output: "text" as const, color: true };
   const io = (terminal: boolean, env: Record<string, string> = {}) =>
     ({ terminal, env: (name: string) => env[name] }) as unknown as Io;
@@ -83,11 +83,11 @@ Deno.test("colours are only on a terminal, and control characters nowhere", () =
   assert.equal(printable("\x1b[8mhidden\x1b[40m \u202etxet"), "\ufffd[8mhidden\ufffd[40m \ufffdtxet");
 });
 
-Deno.test("what a guest wrote stays within its line, without colours of his own", () => {
+Deno.test("a guest's text has line ends and colors: it is printed in one line without them", () => {
   assert.equal(inLine("no\n\x1b[32m✓\x1b[39m quota: fine\r\n"), "no ⏎ \ufffd[32m✓\ufffd[39m quota: fine");
 });
 
-Deno.test("JSON steers no terminal, and is read as what it was", () => {
+Deno.test("JSON has control characters: they are escaped, and it parses to the same value", () => {
   const value = { message: "\x1b]0;t\x07 \x9b2J \u202etxet" };
   const text = printableJson(value);
   // deno-lint-ignore no-control-regex
@@ -95,7 +95,7 @@ Deno.test("JSON steers no terminal, and is read as what it was", () => {
   assert.deepEqual(JSON.parse(text), value);
 });
 
-Deno.test("each kind of error has its code, and says what to do", () => {
+Deno.test("each kind of error: has its exit code and a remedy", () => {
   const of = (code: number, message: string, path = "/apis/keystone.io/v1alpha1/grants/x") =>
     exitOf(apiErrorFromStatus({ kind: "Status", code, message, reason: "" } as never, { method: "GET", path }));
   assert.equal(of(403, "no").code, 3);

@@ -7,7 +7,7 @@ import { conditionOf } from "../core/conditions.ts";
 import { trustOf } from "../core/grant/lifecycle.ts";
 
 export const realmsCommand = (run: CommandAction): Command =>
-  verb("realms", "The realms: whether they are there, what they are lent and what they use.", [
+  verb("realms", "List realms: their state on the tailnet, what they are granted and what they use.", [
     "keystone realms",
     "keystone realms -o wide",
     "keystone realms -o json",
@@ -43,7 +43,7 @@ export const realmsCommand = (run: CommandAction): Command =>
     if (session.data({ items })) return;
     if (items.length === 0) {
       return session.say(
-        "There are no realms. Name one: kubectl apply -f deploy/examples/realms.yaml (takes the verb trust on realms)",
+        "There are no realms. Create one: kubectl apply -f deploy/examples/realms.yaml (requires the verb trust on realms)",
       );
     }
     const now = session.io.now();
@@ -63,6 +63,6 @@ export const realmsCommand = (run: CommandAction): Command =>
         wide: true,
         value: ({ used, granted }) => share(used["requests.storage"], granted["requests.storage"]),
       },
-      { name: "WHY", wide: true, value: ({ message }) => message },
+      { name: "MESSAGE", wide: true, value: ({ message }) => message },
     ]);
   }));

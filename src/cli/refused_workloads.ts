@@ -1,6 +1,6 @@
 /**
- * Finds the workloads in guest namespaces that the guards of this cluster refuse: those that are older than a guard, run on,
- * and would get no new pod. The API server judges a copy of each, as a dry run.
+ * Finds workloads in guest namespaces that this cluster's guards refuse: they are older than a guard and keep running, but
+ * get no new pods. The API server checks a copy of each in a dry run.
  */
 import { ApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -11,7 +11,7 @@ interface Workload extends KubernetesObject {
   spec: Record<string, unknown> & { template?: { metadata?: { labels?: Record<string, string> } } };
 }
 
-/** A workload, and what a guard says against it. */
+/** A workload, and the message of the guard that refuses it. */
 export interface Refused {
   kind: string;
   namespace: string;
@@ -19,7 +19,7 @@ export interface Refused {
   says: string;
 }
 
-/** Where they are, after the namespace. */
+/** Kinds of workloads with their API path. */
 const kinds: readonly [kind: string, group: string, plural: string][] = [
   ["Deployment", "/apis/apps/v1", "deployments"],
   ["StatefulSet", "/apis/apps/v1", "statefulsets"],
@@ -31,7 +31,7 @@ const kinds: readonly [kind: string, group: string, plural: string][] = [
   ["Pod", "/api/v1", "pods"],
 ];
 
-/** A few hundred are judged in seconds; more would only be more of the same. */
+/** Number of workloads to check; a few hundred take seconds. */
 const most = 500;
 
 export async function refusedWorkloads(rest: RestClient): Promise<Refused[]> {
@@ -56,10 +56,10 @@ export async function refusedWorkloads(rest: RestClient): Promise<Refused[]> {
   return found;
 }
 
-/** What a controller has made is its owner's matter. */
+/** Reports whether no controller owns the workload; otherwise its owner is checked. */
 const isOwn = ({ metadata }: Workload): boolean => !metadata?.ownerReferences?.some(({ controller }) => controller);
 
-/** What a guard says; undefined when none says anything, whatever else would refuse it. */
+/** Returns the message of the guard that refuses a workload; undefined if none does, even if something else refuses it. */
 async function refusalOf(rest: RestClient, path: string, workload: Workload): Promise<string | undefined> {
   const querystring = new URLSearchParams({ dryRun: "All" });
   try {
@@ -74,7 +74,7 @@ async function refusalOf(rest: RestClient, path: string, workload: Workload): Pr
   }
 }
 
-/** As its author would write it: under a name of its own, and without what the API server has filled in. */
+/** Returns the workload as its author would write it: under a generated name and without fields that the server sets. */
 function copyOf({ metadata, spec: whole }: Workload): object {
   const { labels, annotations, finalizers, namespace } = metadata!;
   const { nodeName: _, selector, template, ...rest } = whole;
@@ -91,7 +91,7 @@ function copyOf({ metadata, spec: whole }: Workload): object {
     },
     spec: {
       ...rest,
-      // The selector of a Job is made for it.
+      // The API server generates the selector of a Job.
       ...(selector !== undefined && !generated ? { selector } : {}),
       ...(template
         ? { template: { ...template, metadata: { ...template.metadata, labels: Object.fromEntries(kept) } } }

@@ -5,23 +5,25 @@ import { no } from "./exit.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const revokeCommand = (run: CommandAction): Command =>
-  verb("revoke", "End a grant, by the ladder: notice, end, drain. It can't be taken back.", [
+  verb("revoke", "Revoke a grant: notice, end, drain. A revocation can't be undone.", [
     'keystone revoke alice-to-bob --reason "the disk is full"',
     "keystone revoke alice-to-bob --yes",
   ])
     .argument("<grant>", "name of the grant")
-    .option("--reason <text>", "why, for the grantee to read")
-    .option("--yes", "don't ask")
+    .option("--reason <text>", "reason, which the grantee can read")
+    .option("--yes", "no confirmation")
     .action(run(async (session, { reason, yes }, name) => {
       using rest = await session.connect();
       const api = new KeystoneV1alpha1Api(rest).grants;
       const { spec, status } = await api.get(name as string);
       if (spec.revocation !== undefined) {
         if (session.data(await api.get(name as string))) return;
-        return session.say(`Grant ${name} is revoked already${status?.message ? `: ${status.message}` : "."}`);
+        return session.say(`Grant ${name} is already revoked${status?.message ? `: ${status.message}` : "."}`);
       }
       if (session.io.interactive && !yes) {
-        const sure = await prompts.confirm({ message: `Revoke ${name} of ${spec.granteeRealm} for good?` });
+        const sure = await prompts.confirm({
+          message: `Revoke grant ${name} to ${spec.granteeRealm}? This can't be undone.`,
+        });
         if (prompts.isCancel(sure) || !sure) throw no("Nothing was revoked.");
       }
       const revoked = await api.patch(
@@ -33,7 +35,7 @@ export const revokeCommand = (run: CommandAction): Command =>
       const notice = spec.termination?.noticeSeconds ?? 300;
       session.say(
         `Grant ${name} is revoked; ${
-          notice === 0 ? "it ends at once" : `its notice is ${notice} s at most`
+          notice === 0 ? "it ends at once" : `it ends after at most ${notice} s of notice`
         }. Watch it: keystone explain grant ${name}`,
       );
     }));

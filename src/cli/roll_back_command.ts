@@ -1,6 +1,6 @@
 /**
- * Finds what would open, end or go if the version before were installed again, whose custom resources are of revision 4: it
- * doesn't know what came since, and nobody could say it then.
+ * Finds what would open, end or be deleted if the previous version were installed again. Its custom resources have revision
+ * 4, so it does not know later fields and can't report them.
  */
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -25,17 +25,16 @@ import { consentOf, memberSubjects } from "../core/superentity/consent.ts";
 import { digestOf } from "../core/superentity/digest.ts";
 import { Observed } from "./observed.ts";
 
-/** The effect of a roll-back on one thing, and the step to take before it. */
+/** One effect of a roll-back, and the step that avoids or repairs it. */
 export interface Loss {
-  /** A sentence. */
   message: string;
   remedy: string;
 }
 
 const narrower = (name: string): string =>
-  `Before: leave it out of spec.networkPolicy of Grant ${name}, naming what is to stay open by narrower CIDRs.`;
+  `Before: replace it in spec.networkPolicy of Grant ${name} with narrower CIDRs of what is to stay open.`;
 
-/** Parts of a grant that open or close. */
+/** Returns the destinations of a grant that would open or close. */
 export function lossesOfGrant({ name, spec, status }: GrantFacts): Loss[] {
   const { networkPolicy } = spec;
   const isOver = status.phase === "Expired" || status.phase === "Revoked";
@@ -51,8 +50,10 @@ export function lossesOfGrant({ name, spec, status }: GrantFacts): Loss[] {
     ...(except.length > 0
       ? [{
         message:
-          `Grant ${name} forgets spec.networkPolicy.except (${except.join(", ")}): that opens, and is not closed by ` +
-          "coming back to this version unless it is written again.",
+          `Grant ${name} loses spec.networkPolicy.except (${
+            except.join(", ")
+          }): those ranges open, and stay open after a ` +
+          "return to this version until except is set again.",
         remedy: narrower(name),
       }]
       : []),
@@ -61,7 +62,7 @@ export function lossesOfGrant({ name, spec, status }: GrantFacts): Loss[] {
       : []),
     ...(names.length > 0
       ? [{
-        message: `Grant ${name} opens private addresses that ${names.join(", ")} may stand for${
+        message: `Grant ${name} opens private addresses that ${names.join(", ")} may resolve to${
           within.length > 0 ? ", not only those within spec.networkPolicy.within" : ""
         }.`,
         remedy: narrower(name),
@@ -69,14 +70,16 @@ export function lossesOfGrant({ name, spec, status }: GrantFacts): Loss[] {
       : []),
     ...(words.length > 0
       ? [{
-        message: `Grant ${name} opens nothing for ${words.join(", ")}, which is taken for a Realm's name.`,
-        remedy: "Before: write 0.0.0.0/0 and ::/0 in its place, if the private ranges may be open too.",
+        message: `Grant ${name} opens nothing for ${
+          words.join(", ")
+        }, which the previous version reads as the name of a Realm.`,
+        remedy: "Before: replace it with 0.0.0.0/0 and ::/0, if the private ranges may be open too.",
       }]
       : []),
   ];
 }
 
-/** Consent that was given to terms with subjects in them isn't any there. */
+/** Returns the SuperEntity if it would lack approvals: the previous version computes digests without subjects. */
 export function lossesOfEntity(entity: SuperEntityFacts): Loss[] {
   const { name, spec } = entity;
   const { given, needed } = consentOf(entity);
@@ -85,25 +88,26 @@ export function lossesOfEntity(entity: SuperEntityFacts): Loss[] {
   const approved = (spec.approvals ?? []).filter((each) => members.has(each.realm) && each.digest === digest).length;
   if (!given || approved >= needed) return [];
   return [{
-    message: `SuperEntity ${name} has ${approved} of ${needed} approvals, because digests had no subjects in them: ` +
-      "nothing new is granted by it or to it.",
-    remedy: "Afterwards: have its members approve again, keystone approve.",
+    message:
+      `SuperEntity ${name} has ${approved} of ${needed} approvals, because the previous version's digests include no ` +
+      "subjects: nothing new is granted by it or to it.",
+    remedy: "Afterwards: let its members approve again with keystone approve.",
   }];
 }
 
-/** The realms whose kubeconfigs are of accounts that only this version lets in. */
+/** Returns the realms whose kubeconfigs use accounts that only this version accepts. */
 export function lossOfAccounts(accounts: readonly { name: string; realm: string }[]): Loss[] {
   const realms = accounts.filter(({ name, realm }) => name !== `realm-${realm}`).map(({ realm }) => realm);
   return [...new Set(realms)].sort().map((realm) => ({
-    message: `The kubeconfigs of ${realm} that this version has issued let nobody in.`,
-    remedy: `Afterwards: issue new ones, keystone kubeconfig ${realm}.`,
+    message: `The kubeconfigs that this version issued to ${realm} stop working.`,
+    remedy: `Afterwards: issue new ones with keystone kubeconfig ${realm}.`,
   }));
 }
 
-/** The keys of a quota that count what the version before doesn't: they stay, at what it gives of each kind of object. */
+/** Quota keys that the previous version does not set: they stay, at its limit for each kind of object. */
 const countsThatStay = ["count/pods", "count/controllerrevisions.apps", "count/replicasets.apps", "count/jobs.batch"];
 
-/** Use beyond that: nothing more is made until it is less. */
+/** Returns a namespace whose use is at or above that limit, so that nothing new is admitted. */
 export function lossOfCounts({ namespace, used }: Pick<QuotaFacts, "namespace" | "used">, objects: number): Loss[] {
   const beyond = countsThatStay.filter((key) =>
     isQuantity(used[key] ?? "") && parseQuantity(used[key]!)
@@ -111,15 +115,15 @@ export function lossOfCounts({ namespace, used }: Pick<QuotaFacts, "namespace" |
   );
   if (beyond.length === 0) return [];
   return [{
-    message: `${namespace} may have no more than ${objects} of ${
+    message: `${namespace} may have at most ${objects} of ${
       beyond.map((key) => key.slice("count/".length)).join(", ")
     }, ` +
-      "finished ones too: nothing new is admitted.",
-    remedy: `Before: raise trust.LEVEL.objects in the configuration of the version before.`,
+      "including finished ones: nothing new is admitted.",
+    remedy: `Before: raise trust.LEVEL.objects in the previous version's configuration.`,
   }];
 }
 
-/** Everything that going back would open, end or delete. */
+/** Returns everything that a roll-back would open, end or delete. */
 export async function lossesByRollBack(rest: RestClient, settings: Settings): Promise<Loss[]> {
   const labelSelector = `${managedByLabel}=${managedBy}`;
   const named = { fieldSelector: `metadata.name=${guestFlowName}` };
@@ -145,9 +149,9 @@ export async function lossesByRollBack(rest: RestClient, settings: Settings): Pr
     ),
     ...closed.map(({ metadata }) => ({
       message:
-        `Namespace ${metadata!.name} is deleted with all that is in it once a day has passed since its last grant ` +
-        "ended, if it has no volume claims, whoever made it.",
-      remedy: "Before: copy out what is needed.",
+        `Namespace ${metadata!.name} is deleted with everything in it one day after its last grant ended, if it has ` +
+        "no volume claims, even if Keystone did not create it.",
+      remedy: "Before: back up what you need.",
     })),
     ...stores.quotas.list().flatMap((quota) => {
       const realm = quota && stores.realms.get(realmOfNamespace(quota.namespace) ?? "");
@@ -155,8 +159,8 @@ export async function lossesByRollBack(rest: RestClient, settings: Settings): Pr
     }),
     ...(isClosed
       ? [{
-        message: "Guests' writes are closed, and nobody opens them again.",
-        remedy: `Before: make room in etcd. Or afterwards: kubectl delete flowschema ${guestFlowName}`,
+        message: "Guests' writes are closed, and the previous version does not open them again.",
+        remedy: `Before: free space in etcd. Or afterwards: kubectl delete flowschema ${guestFlowName}`,
       }]
       : []),
   ];

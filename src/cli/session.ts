@@ -1,4 +1,4 @@
-/** One run of the command: its flags, its connection, and how it prints. */
+/** One run of the command: its flags, its connection and its output. */
 import { Command, Option } from "commander";
 import { dump } from "js-yaml";
 import pc from "picocolors";
@@ -13,7 +13,7 @@ import type { Io } from "./io.ts";
 
 export type OutputFormat = "text" | "wide" | "json" | "yaml";
 
-/** Flags that every verb has. */
+/** Flags of every command. */
 export interface Flags {
   output: OutputFormat;
   kubeconfig?: string;
@@ -26,7 +26,7 @@ export interface Flags {
 export interface Column<T> {
   name: string;
   value: (row: T) => string;
-  /** Only with `-o wide`. */
+  /** True if the column is shown only with `-o wide`. */
   wide?: boolean;
 }
 
@@ -39,7 +39,7 @@ export class Session {
     this.flags = flags;
   }
 
-  /** Colours that are none where nobody sees them. */
+  /** Colors; without effect when the output is not a terminal. */
   get colours(): ReturnType<typeof pc.createColors> {
     const { terminal, env } = this.io;
     return pc.createColors(terminal && this.flags.color && !env("NO_COLOR") && env("TERM") !== "dumb");
@@ -60,13 +60,13 @@ export class Session {
     }, { env: this.io.env });
   }
 
-  /** The configuration file of the operator, for the trust levels' ceilings; defaults without one. */
+  /** Reads the operator's configuration file, for the trust levels' ceilings; without a file, the defaults. */
   settings(): Promise<Settings> {
     const config = this.flags.config ?? (this.io.env("KEYSTONE_CONFIG") || undefined);
     return readSettings({ log: "text", listenGiven: false, help: false, ...(config === undefined ? {} : { config }) });
   }
 
-  /** Prints data where a program reads it; says whether it did. */
+  /** Prints the value as JSON or YAML if `-o` asks for that; returns true if it did. */
   data(value: unknown): boolean {
     const { output } = this.flags;
     if (output === "json") this.io.out(printableJson(value));
@@ -96,15 +96,15 @@ export class Session {
     this.io.out(printable(text));
   }
 
-  /** Beside the answer, on standard error. */
+  /** Prints to standard error, so that it is not part of the result. */
   note(text: string): void {
     this.io.err(printable(text));
   }
 }
 
 /**
- * Text that can't steer its reader's terminal, whoever wrote it into the cluster: of control characters only line ends
- * pass, of escape sequences only the colours of this command, and nothing that turns the direction of text.
+ * Returns the text without anything that could control the reader's terminal: it keeps only line ends, of the escape
+ * sequences only this command's colors, and no characters that change the direction of text.
  */
 export const printable = (text: string): string =>
   text.replace(
@@ -113,12 +113,12 @@ export const printable = (text: string): string =>
     (found) => found.length > 1 ? found : "\ufffd",
   );
 
-/** Text by others within a line of ours, without colours and line ends, so that it can't look like another line. */
+/** Returns text by others for use within a line: without colors and line ends, so it can't imitate another line. */
 export const inLine = (text: string): string =>
   // deno-lint-ignore no-control-regex
   printable(text.trim().replace(/\r?\n/g, " ⏎ ").replace(/\x1b/g, "\ufffd"));
 
-/** JSON for a terminal as well: what could steer it is written as JSON has it for such characters. */
+/** Returns JSON that is safe on a terminal: control characters are escaped. */
 export const printableJson = (value: unknown): string =>
   JSON.stringify(value, null, 2).replace(
     /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
@@ -127,33 +127,33 @@ export const printableJson = (value: unknown): string =>
 
 const formats: readonly OutputFormat[] = ["text", "wide", "json", "yaml"];
 
-/** A verb with the flags that all have; its examples are a part of its help. */
+/** Creates a command with the common flags; its examples are part of its help. */
 export function verb(name: string, summary: string, examples: readonly string[]): Command {
   return new Command(name)
     .description(summary)
     .addOption(
-      new Option("-o, --output <format>", `how to print: ${formats.join(", ")}`).default("text", "text").argParser(
+      new Option("-o, --output <format>", `output format: ${formats.join(", ")}`).default("text", "text").argParser(
         (value) => {
           if (!formats.includes(value as OutputFormat)) {
-            throw usageError(`-o is ${value}; write ${formats.join(", ")}.`);
+            throw usageError(`-o is ${value}. It must be one of ${formats.join(", ")}.`);
           }
           return value;
         },
       ),
     )
-    .option("--kubeconfig <path>", "kubeconfig to use (default: KUBECONFIG, else ~/.kube/config)")
-    .option("--context <name>", "context of it (default: the current one)")
+    .option("--kubeconfig <path>", "path of the kubeconfig (default: KUBECONFIG, else ~/.kube/config)")
+    .option("--context <name>", "context of the kubeconfig (default: the current one)")
     .option("--config <path>", "the operator's configuration file (default: KEYSTONE_CONFIG)")
-    .option("--no-color", "no colours, on a terminal either")
+    .option("--no-color", "no colors, not even on a terminal")
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`);
 }
 
-/** Runs a verb's action with its session. */
+/** Runs a command's action with its session. */
 export type CommandAction = <A extends unknown[]>(
   action: (session: Session, options: Record<string, unknown>, ...args: A) => Promise<void>,
 ) => (...args: unknown[]) => Promise<void>;
 
-/** Makes actions of a program: commander hands arguments, options and the command. */
+/** Returns a wrapper for commander, which passes the arguments, the options and the command. */
 export const runner = (io: Io): CommandAction => (action) => async (...args) => {
   const command = args.at(-1) as Command;
   const options = command.optsWithGlobals() as Record<string, unknown> & Flags;

@@ -4,7 +4,7 @@ import { type CommandAction, verb } from "./session.ts";
 import { conditionOf } from "../core/conditions.ts";
 
 export const superEntitiesCommand = (run: CommandAction): Command =>
-  verb("superentities", "Realms that pool what they have: who has approved, and what is pooled.", [
+  verb("superentities", "List SuperEntities: which members have approved, and what is pooled.", [
     "keystone superentities",
     "keystone superentities -o json | jq '.items[] | {name, phase, pooled}'",
   ]).action(run(async (session) => {
@@ -28,7 +28,7 @@ export const superEntitiesCommand = (run: CommandAction): Command =>
       };
     }).sort((a, b) => a.name < b.name ? -1 : 1);
     if (session.data({ items })) return;
-    if (items.length === 0) return session.say("There are no SuperEntities. How to make one: docs/superentity.md");
+    if (items.length === 0) return session.say("There are no SuperEntities. To create one, see docs/superentity.md.");
     const { green, yellow } = session.colours;
     session.table(items, [
       { name: "SUPERENTITY", value: ({ name }) => name },
@@ -44,6 +44,6 @@ export const superEntitiesCommand = (run: CommandAction): Command =>
           ["requests.cpu", "requests.memory", "requests.storage"].flatMap((key) => pooled[key] ? [pooled[key]] : [])
             .join(" / ") || "-",
       },
-      { name: "WHY", wide: true, value: ({ message }) => message },
+      { name: "MESSAGE", wide: true, value: ({ message }) => message },
     ]);
   }));

@@ -6,14 +6,14 @@ import { Observed } from "./observed.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const tailnetCommand = (run: CommandAction): Command =>
-  verb("tailnet", "Realms against the nodes of the tailnet: who answers to which name.", [
+  verb("tailnet", "Compare the realms with the nodes of the tailnet: which node has which realm's name.", [
     "keystone tailnet",
     "keystone tailnet --ts-socket /var/run/tailscale/tailscaled.sock",
   ])
-    .option("--ts-socket <path>", "socket of a tailscaled (default: TS_SOCKET)")
+    .option("--ts-socket <path>", "socket of the tailscaled (default: TS_SOCKET)")
     .action(run(async (session, options) => {
       const socket = options.tsSocket ?? (session.io.env("TS_SOCKET") || undefined);
-      if (socket === undefined) throw usageError("Which tailscaled? Write --ts-socket PATH, or set TS_SOCKET.");
+      if (socket === undefined) throw usageError("--ts-socket is not set. Use --ts-socket PATH, or set TS_SOCKET.");
       using client = new LocalClient({ socket: String(socket), timeoutMs: 5000 });
       using rest = await session.connect();
       const [status, { stores }] = await Promise.all([
@@ -54,7 +54,7 @@ export const tailnetCommand = (run: CommandAction): Command =>
         { name: "NODE", value: ({ node }) => node },
         { name: "ID", value: ({ id }) => id || "-" },
         { name: "REALM", value: ({ realm }) => realm || "-" },
-        { name: "ONLINE", value: ({ online, id }) => online ? green("yes") : yellow(id ? "no" : "not there") },
+        { name: "ONLINE", value: ({ online, id }) => online ? green("yes") : yellow(id ? "no" : "missing") },
         { name: "TRUSTED", value: ({ trusted }) => trusted || "-" },
       ]);
     }));

@@ -7,18 +7,18 @@ import { type CommandAction, verb } from "./session.ts";
 export const trustCommand = (run: CommandAction): Command =>
   verb(
     "trust",
-    "Trust another node under a realm's name: the one that answers to it next, or the one you name. Takes the " +
-      "verb trust on the Realm.",
+    "Trust another node for a realm: the next node with the realm's name, or the one you name. Requires the verb " +
+      "trust on the Realm.",
     [
       "keystone trust bob-home",
       "keystone trust bob-home --node nPMFVPcgQd11CNTRL",
     ],
   )
-    .argument("<realm>", "the realm")
-    .option("--node <id>", "StableID of the node to trust (default: the one that answers next)")
+    .argument("<realm>", "name of the realm")
+    .option("--node <id>", "StableID of the node to trust (default: the next node with the realm's name)")
     .action(run(async (session, { node }, name) => {
       if (node !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(String(node))) {
-        throw no(`--node is ${node}, which is no StableID; tailscale status --json shows it as ID.`);
+        throw no(`--node is ${node}. It must be a StableID; tailscale status --json shows it as ID.`);
       }
       using rest = await session.connect();
       const api = new KeystoneV1alpha1Api(rest).realms;
@@ -32,7 +32,9 @@ export const trustCommand = (run: CommandAction): Command =>
       if (session.data(realm)) return;
       session.say(
         node === undefined
-          ? `Realm ${name} no longer trusts ${before ?? "any node"}; the operator pins the node that answers next.`
+          ? `Realm ${name} no longer trusts ${
+            before ?? "any node"
+          }; the operator will trust the next node with its name.`
           : `Realm ${name} trusts ${node}${before && before !== node ? `, and no longer ${before}` : ""}.`,
       );
     }));

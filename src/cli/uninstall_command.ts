@@ -9,18 +9,20 @@ import { type CommandAction, verb } from "./session.ts";
 export const uninstallCommand = (run: CommandAction): Command =>
   verb(
     "uninstall",
-    "Take Keystone's hands off the cluster: guests are locked out, nothing that they stored is deleted.",
+    "Prepare the cluster for removing Keystone: lock guests out and remove Keystone's finalizers. Guests' data stays.",
     [
       "keystone uninstall",
       "keystone uninstall --yes",
     ],
   )
-    .option("--yes", "don't ask")
+    .option("--yes", "no confirmation")
     .action(run(async (session, { yes }) => {
       if (!yes) {
-        if (!session.io.interactive) throw usageError("It locks all guests out. Write --yes if that is meant.");
-        const sure = await prompts.confirm({ message: "Lock all guests out, and take Keystone's finalizers away?" });
-        if (prompts.isCancel(sure) || !sure) throw no("Nothing was done.");
+        if (!session.io.interactive) {
+          throw usageError("--yes is not set. This locks out all guests; use --yes to confirm.");
+        }
+        const sure = await prompts.confirm({ message: "Lock out all guests and remove Keystone's finalizers?" });
+        if (prompts.isCancel(sure) || !sure) throw no("Nothing was changed.");
       }
       using rest = await session.connect();
       const done: string[] = [];

@@ -24,18 +24,18 @@ import { isForbidden, lendingsOfGuest } from "./grant_summary.ts";
 import { Observed } from "./observed.ts";
 import { type CommandAction, verb } from "./session.ts";
 
-/** Of these a file may be full; they take nothing that is granted. */
-const ignored = (kind: unknown): string => `${kind} takes nothing that a grant gives`;
+/** Returns the note on an object of a kind that no quota key counts. */
+const ignored = (kind: unknown): string => `no grant limits the kind ${kind}`;
 
 export const wouldFitCommand = (run: CommandAction): Command =>
-  verb("would-fit", "Whether workloads would fit into what is granted, before anything is applied.", [
+  verb("would-fit", "Check whether workloads would fit into the realm's grants, before you apply them.", [
     "keystone would-fit -f web.yaml --realm bob-home",
     "helm template web ./chart | keystone would-fit -f - -n guest-bob-home",
     "keystone would-fit -f web.yaml -o json && kubectl apply -f web.yaml",
   ])
     .requiredOption("-f, --filename <path>", "file with the workloads; - for standard input")
     .option("-n, --namespace <name>", "guest namespace (default: the file's, else the kubeconfig's)")
-    .option("--realm <name>", "realm whose guest namespace is meant")
+    .option("--realm <name>", "realm of the guest namespace")
     .action(run(async (session, options) => {
       const path = String(options.filename);
       const manifests = await manifestsIn(session.io, path);
@@ -88,11 +88,11 @@ const elsewhere = (manifest: Manifest, place: string): WouldFitAnswer => ({
   name: nameOf(manifest),
   fits: true,
   shortBy: {},
-  message: `${manifest.kind} ${nameOf(manifest)} is for ${place} and was not looked at.`,
+  message: `${manifest.kind} ${nameOf(manifest)} is in namespace ${place} and was not checked.`,
   warnings: [],
 });
 
-/** The object as it is in the cluster, if it is there: then only what it grows by counts. */
+/** Returns the object as it is in the cluster, if it exists: then only its growth counts. */
 async function present(rest: RestClient, namespace: string, manifest: Manifest): Promise<unknown> {
   const { apiVersion, kind, metadata } = manifest;
   if (!isCounted(manifest) || typeof metadata?.name !== "string") return undefined;
@@ -162,14 +162,14 @@ const runtimeClasses: Resource<RuntimeClass> = {
   namespaced: false,
 };
 
-/** What may not be read is left out: a guest reads little of the cluster. */
+/** Lists objects, or returns none if the user may not read them, as a guest. */
 const readable = <T extends KubernetesObject>(rest: RestClient, resource: Resource<T>): Promise<T[]> =>
   new ResourceApi(rest, resource).all().catch((error) => {
     if (isForbidden(error)) return [];
     throw error;
   });
 
-/** What is granted and used in a guest namespace, and what shapes workloads there. */
+/** Reads the granted and used amounts of a guest namespace, and the defaults that apply to workloads there. */
 export async function budgetIn(
   rest: RestClient,
   namespace: string,
@@ -177,7 +177,7 @@ export async function budgetIn(
   const quota = await new CoreV1Api(rest).namespace(namespace).resourceQuotas.get(quotaName).catch((error) => {
     if (!isForbidden(error) && !(error?.code === 404)) throw error;
     throw isForbidden(error) ? error : no(
-      `Nothing is granted in ${namespace}: there is no quota. Lend something: keystone grant create NAME --to ${
+      `Nothing is granted in ${namespace}: it has no quota. Create a grant: keystone grant create NAME --to ${
         realmOfNamespace(namespace)
       }`,
     );
@@ -207,7 +207,7 @@ export async function budgetIn(
   };
 }
 
-/** The grants as an administrator reads them, or as the guest does. */
+/** Reads the grants as an administrator, else as a guest. */
 async function giversIn(rest: RestClient, namespace: string): Promise<BudgetGrant[]> {
   try {
     const { stores } = await new Observed(rest).terms();

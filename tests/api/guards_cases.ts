@@ -222,12 +222,12 @@ const everything = { operator: "Exists" };
 const controlPlane = { key: "node-role.kubernetes.io/control-plane", operator: "Exists" };
 
 const notEves =
-  /label keystone\.io\/realm.* may be added, changed or removed only by .* admins, and guards-eve is neither/;
+  /label keystone\.io\/realm.* may be added, changed or removed only by .* admins, but guards-eve is neither/;
 const notItsPlace = /it writes only in namespaces guest-\* that have the label keystone\.io\/realm/;
-const notItsName = /it makes, changes and deletes only the namespace guest-REALM/;
+const notItsName = /it creates, changes and deletes only the namespace guest-REALM/;
 const notPrivileged =
   /the label pod-security\.kubernetes\.io\/enforce of a guest namespace must be baseline or restricted/;
-const notGuests = /it puts only the requests of guests, .* on the level keystone-guests/;
+const notGuests = /it assigns only the requests of guests, .* to the level keystone-guests/;
 const guestsGroup = { kind: "Group", group: { name: "keystone:realm:guarded-home" } };
 const anyOf = (namespace: string) => ({ namespace, name: "*" });
 /** The FlowSchema of guests as the operator writes it. */
@@ -243,13 +243,12 @@ function flow(subject: CaseBody, priorityLevelConfiguration: CaseBody = { name: 
     },
   });
 }
-const notThatRealm = /in a ClusterRole keystone-approve-REALM it lets only approve for that Realm/;
+const notThatRealm = /its ClusterRole keystone-approve-REALM may allow only to approve for that Realm/;
 const notThatRole = /it binds only the ClusterRole keystone-guest, in a RoleBinding of that name/;
 const notSystem = /to Users and Groups whose names do not begin with system:/;
 const expose = { "tailscale.com/expose": "true" };
-const notTheirs = /keystone of guest-guarded-home is made, changed and deleted by the Keystone operator/;
-const notThatVolume =
-  /spec\.volumeName is carols-photos: a claim that names its volume could take one that is meant for/;
+const notTheirs = /keystone of guest-guarded-home may be created, changed and deleted only by the Keystone operator/;
+const notThatVolume = /spec\.volumeName is carols-photos: a claim that names its volume could bind one meant for/;
 
 /** What ValidatingAdmissionPolicies refuse, by policy. */
 const coop = `${keystone}/superentities/guards-coop`;
@@ -340,7 +339,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "change the terms of a Grant",
         patch(`${keystone}/grants/guards`, { spec: { hard: { "requests.cpu": "99" } } }),
-        /of a Grant it writes finalizers and status; the terms are written by people/,
+        /it writes only finalizers and status of a Grant; only people change its terms/,
       ],
       ["let guests into kube-system", bind("kube-system"), notItsPlace],
       ["let them into its own namespace", bind("keystone-system"), notItsPlace],
@@ -378,7 +377,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "end another account of its namespace",
         remove(core("keystone-system", "serviceaccounts/default")),
-        /of the accounts in keystone-system it only deletes realm-\*/,
+        /in keystone-system it only deletes the accounts realm-\*/,
       ],
       [
         "slow the cluster's own people down",
@@ -409,7 +408,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ] as [string, string, CaseBody][]).map(([what, name, body]): [string, Request, RegExp] => [
         what,
         patch(here(`services/${name}`), body),
-        /of a Service it only changes the type from LoadBalancer or NodePort to ClusterIP/,
+        /it only changes the type of a Service from LoadBalancer or NodePort to ClusterIP/,
       ]),
       ...([
         ["say that a pod has finished", { status: { phase: "Succeeded" } }],
@@ -421,7 +420,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ] as [string, CaseBody][]).map(([what, body]): [string, Request, RegExp] => [
         what,
         patch(here("pods/old/status"), body),
-        /of a pod it only takes away annotations, conditions and the statuses of containers/,
+        /it only removes annotations, conditions and container statuses from a pod/,
       ]),
       ["make room in a pod elsewhere", patch(core(shop, "pods/old/status"), room), notItsPlace],
       ["let itself in by its user name", bind(guests, subject("User", caseOperator)), notSystem],
@@ -490,7 +489,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "delete a namespace that isn't Keystone's",
         remove(caseNamespace(shop)),
-        /may not DELETE namespaces guards-shop: it makes/,
+        /may not DELETE namespaces guards-shop: it creates/,
       ],
       ["delete one that was handed over and isn't taken over", remove(caseNamespace(handed)), notItsName],
     ]),
@@ -532,8 +531,8 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ],
     ]),
     ...cannot("a mighty operator", [
-      ["delete a Service", remove(here("services/open")), /of a Service it only changes the type/],
-      ["make a Service", makeService({}), /of a Service it only changes the type/],
+      ["delete a Service", remove(here("services/open")), /it only changes the type of a Service/],
+      ["make a Service", makeService({}), /it only changes the type of a Service/],
       [
         "give secrets by a role that approves",
         createCase(
@@ -571,17 +570,17 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "make a token of its own account, which would outlast its pod",
         token("keystone-system", "keystone-operator"),
-        /of tokens it makes only those of the account keystone-front in keystone-system, for 600 seconds at most/,
+        /it creates tokens only for the account keystone-front in keystone-system, for at most 600 seconds/,
       ],
       [
         "make a token of a guest's account",
         token(guests),
-        /of tokens it makes only those of the account keystone-front/,
+        /it creates tokens only for the account keystone-front/,
       ],
       [
         "make a token of its front that lasts an hour",
         token("keystone-system", "keystone-front", 3600),
-        /for 600 seconds at most/,
+        /for at most 600 seconds/,
       ],
       ["make tokens elsewhere", token("kube-system"), /may not CREATE serviceaccounts\/token kube-system\/default: /],
       [
@@ -616,7 +615,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "make a Service that takes others' addresses",
         makeService({ externalIPs: ["203.0.113.7"] }),
-        /spec\.externalIPs has 203\.0\.113\.7: what anybody in the cluster sends to that address would come/,
+        /spec\.externalIPs has 203\.0\.113\.7: the Service would receive all traffic of the cluster to that address/,
       ],
       [
         "turn one into such",
@@ -631,7 +630,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "make an alias",
         createCase(here("services"), alias("made")),
-        /spec\.type is ExternalName, for example\.com: whoever asks/,
+        /spec\.type is ExternalName, for example\.com: clients of this Service/,
       ],
       [
         "turn a Service into an alias",
@@ -659,7 +658,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "place a pod past the scheduler",
         makePod({ nodeName: "node-1" }),
-        /spec\.nodeName is node-1: .* choose among nodes with nodeSelector or affinity/,
+        /spec\.nodeName is node-1: .* select nodes with nodeSelector or affinity/,
       ],
       [
         "send a pod to the control plane",
@@ -699,7 +698,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "make a pod with a finalizer that would hold it",
         makePod({}, { finalizers: ["example.com/hold"] }),
-        /metadata\.finalizers has example\.com\/hold: nobody would take it out when the grant ends/,
+        /metadata\.finalizers has example\.com\/hold: nothing would remove it when the grant ends/,
       ],
       [
         "add one later",
@@ -745,11 +744,11 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ],
   "keystone-approvals": [
     ...cannot("the operator", [
-      ["approve for a realm", patch(coop, approving("guards")), /the operator approves for nobody: guards/],
+      ["approve for a realm", patch(coop, approving("guards")), /the operator may not approve for a realm: guards/],
       [
         "change the terms",
         patch(coop, { spec: { graceSeconds: 1 } }),
-        /only who holds the verb propose on it changes its terms/,
+        /changing its terms requires the verb propose on it/,
       ],
     ]),
     ...cannot("eve", [
@@ -761,13 +760,13 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "change the terms",
         patch(coop, { spec: { purpose: "x" } }),
-        /the verb propose on it changes its terms, and guards-eve/,
+        /changing its terms requires the verb propose on it, but guards-eve/,
       ],
-      ["label it", patch(coop, labelled({ a: "b" })), /the verb propose on it changes its metadata/],
+      ["label it", patch(coop, labelled({ a: "b" })), /changing its metadata requires the verb propose on it/],
       [
         "hold it",
         patch(coop, { metadata: { finalizers: ["example.com/x"] } }),
-        /the verb propose on it changes its metadata/,
+        /changing its metadata requires the verb propose on it/,
       ],
     ]),
   ],
@@ -775,7 +774,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
     ...cannot("a guest", [[
       "claim a volume that somebody has made for others",
       makeClaim({ storageClassName: "guards-premade" }),
-      /spec\.storageClassName is guards-premade: volumes of that class are made by people/,
+      /spec\.storageClassName is guards-premade: its volumes are created by hand/,
     ]]),
     ...cannot("the StatefulSet controller", [
       ["claim one for a guest", makeClaim({ storageClassName: "guards-premade" }), /is guards-premade/],
@@ -785,7 +784,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
     [
       "make a node of the tailnet",
       createCase(here("services"), { ...service("made"), ...{ metadata: { name: "made", annotations: expose } } }),
-      /metadata\.annotations has tailscale\.com\/expose \(true\), one of those that hand out names, addresses/,
+      /metadata\.annotations has tailscale\.com\/expose \(true\), one of the keys that hand out names, addresses/,
     ],
     ["turn a Service into one", patch(here("services/plain"), annotated(expose)), /has tailscale\.com\/expose/],
     [
@@ -799,7 +798,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "make the guide to the grants immutable",
         patch(here("configmaps/keystone"), { immutable: true }),
-        /configmaps keystone of guest-guarded-home is made, changed and deleted by the Keystone operator .* Use another name/,
+        /configmaps keystone of guest-guarded-home may be created, changed and deleted only by the Keystone operator .* Use another name/,
       ],
       ["hold it", patch(here("configmaps/keystone"), { metadata: { finalizers: ["foregroundDeletion"] } }), notTheirs],
       ["label it", patch(here("configmaps/keystone"), labelled({ a: "b" })), notTheirs],
@@ -812,50 +811,50 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "make a Realm",
         createCase(`${keystone}/realms`, realmBody("guards-new")),
-        /Realm guards-new: to make it takes the verb/,
+        /Realm guards-new: creating it requires the verb/,
       ],
       [
         "make one whose name the server makes up",
         createCase(`${keystone}/realms`, { ...realmBody("x"), metadata: { generateName: "guards-new-" } }),
-        /to make it takes the verb trust on it, and guards-eve does not have it/,
+        /creating it requires the verb trust on it, but guards-eve does not have it/,
       ],
       [
         "make one by server-side apply",
         apply(`${keystone}/realms/guards-new`, "Realm", realmBody("guards-new")),
-        /to make it takes the verb trust/,
+        /creating it requires the verb trust/,
       ],
       [
         "add herself to its subjects",
         patch(realmPath, { spec: { subjects: [{ kind: "User", name: "guards-eve" }] } }),
-        /Realm guards: to change spec\.subjects takes the verb trust on it/,
+        /Realm guards: changing spec\.subjects requires the verb trust on it/,
       ],
       [
         "give it another identity",
         patch(realmPath, { spec: { identity: "eve.tailnet-name.ts.net" } }),
-        /to change spec\.identity/,
+        /changing spec\.identity/,
       ],
-      ["trust it more", patch(realmPath, { spec: { trustLevel: "internal" } }), /to change spec\.trustLevel/],
+      ["trust it more", patch(realmPath, { spec: { trustLevel: "internal" } }), /changing spec\.trustLevel/],
       [
         "pin another node",
         patch(realmPath, annotated({ "keystone.io/trusted-node": "eves" })),
-        /to change annotation keystone\.io\/trusted-node takes/,
+        /changing annotation keystone\.io\/trusted-node takes/,
       ],
       [
         "label it with a key of Keystone's",
         patch(realmPath, labelled({ "keystone.io/x": "y" })),
-        /to change label key/,
+        /changing label key/,
       ],
       [
         "change it under cover of what is free",
         patch(realmPath, { ...annotated({ a: "b" }), spec: { connectionType: "headscale", trustLevel: "internal" } }),
-        /to change spec\.trustLevel takes/,
+        /changing spec\.trustLevel requires/,
       ],
     ]),
     ...cannot("a mighty operator", [
       ...["spec.trustLevel", "spec.subjects"].map((field, index): [string, Request, RegExp] => [
         `change ${field}`,
         patch(realmPath, { spec: index ? { subjects: [subjectNamed("x")] } : { trustLevel: "internal" } }),
-        /to change spec\.\w+ takes the verb trust/,
+        /changing spec\.\w+ requires the verb trust/,
       ]),
     ]),
   ],
@@ -864,7 +863,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
     ["superentities/guards-coop", "grants/guards", "realms/guards"].map((path): [string, Request, RegExp] => [
       `write the status of ${path}`,
       patch(`${keystone}/${path}/status`, { status: { message: "x", connectionState: "Error" } }),
-      /is written by the Keystone operator and by cluster admins, and guards-eve is neither/,
+      /may be written only by the Keystone operator and by cluster admins, but guards-eve is neither/,
     ]),
   ),
   "keystone-guest-ends": cannot("a guest", [
@@ -888,7 +887,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
     [
       "have all devices by a ConfigMap",
       createCase(here("configmaps"), { metadata: { name: "made" }, data: { NVIDIA_VISIBLE_DEVICES: "all" } }),
-      /data has NVIDIA_VISIBLE_DEVICES: a container with envFrom has them as variables/,
+      /data has NVIDIA_VISIBLE_DEVICES: a container with envFrom has it as a variable/,
     ],
   ]),
   "keystone-guest-secrets": cannot("a guest", [
@@ -898,7 +897,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         metadata: { name: "token", annotations: { "kubernetes.io/service-account.name": "default" } },
         type: "kubernetes.io/service-account-token",
       }),
-      /type is kubernetes\.io\/service-account-token: the cluster would put a token into it that never expires/,
+      /type is kubernetes\.io\/service-account-token: the cluster would write a token into it that never expires/,
     ],
   ]),
 };

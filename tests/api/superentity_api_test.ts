@@ -138,19 +138,19 @@ Deno.test("SuperEntities", async (t) => {
     ) {
       assert.match(
         await patched("ann", "se-coop", terms),
-        /only who holds the verb propose on it changes its terms, and se-ann does not/,
+        /changing its terms requires the verb propose on it, but se-ann does not have it/,
       );
     }
     for (const what of [["label", "a=b"], ["annotate", "a=b"]]) {
       assert.match(
         await said("ann", what[0]!, "superentity", "se-coop", what[1]!),
-        /propose on it changes its metadata/,
+        /changing its metadata requires the verb propose/,
       );
     }
     const owned = { metadata: { finalizers: ["example.com/mine"] } };
     assert.match(
       await said("ann", "patch", "superentity", "se-coop", "--type=merge", "-p", JSON.stringify(owned)),
-      /propose on it changes its metadata/,
+      /changing its metadata requires the verb propose/,
     );
     assert.match(
       await said(
@@ -194,13 +194,13 @@ Deno.test("SuperEntities", async (t) => {
           "-p",
           `{"status":{"approved":3}}`,
         );
-        return /written by the Keystone operator and by cluster admins, and se-ann is neither/.test(text) || text;
+        return /written only by the Keystone operator and by cluster admins, but se-ann is neither/.test(text) || text;
       });
       const body = JSON.stringify({ spec: { approvals: [{ realm: "ann-home", digest: await digest("se-coop") }] } });
       const { stderr } = await lab.kubectl(["patch", "superentity", "se-coop", "--type=merge", "-p", body], {
         kubeconfig,
       });
-      assert.match(stderr, /the operator approves for nobody/);
+      assert.match(stderr, /the operator may not approve for a realm/);
       const { stderr: terms } = await lab.kubectl([
         "patch",
         "superentity",
@@ -209,7 +209,7 @@ Deno.test("SuperEntities", async (t) => {
         "-p",
         `{"spec":{"quorum":1}}`,
       ], { kubeconfig });
-      assert.match(terms, /only who holds the verb propose/);
+      assert.match(terms, /requires the verb propose/);
     },
   );
 
@@ -259,7 +259,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal((await phase("se-coop", "Active")).status!.approved, 3);
     assert.match(
       await patched(undefined, "se-coop", { purpose: "else", approvals: [] }),
-      /and the terms are changed in one request; change the terms first/,
+      /and the terms change in one request; change the terms first/,
       "not even by an admin",
     );
     assert.equal(await patched(undefined, "se-coop", { purpose: "else" }), "");

@@ -148,7 +148,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
         const { said } = await scene.as("bob", ["get", "events", "-o", "jsonpath={.items[*].message}"]);
         return /terminationGracePeriodSeconds is 7200.*guard termination-grace/.test(said) || "not yet";
       });
-      assert.match((await doctorOf(scene, "workloads")).join("\n"), /Deployment guest-bob-home\/odd runs on/);
+      assert.match((await doctorOf(scene, "workloads")).join("\n"), /Deployment guest-bob-home\/odd keeps running/);
       const { stdout } = await lab.kubectl(["-n", "guest-bob-home", "get", "pods", "-l", "app=odd", "-o", "name"]);
       assert.equal(stdout.trim().split("\n").length, 1);
     },
@@ -170,9 +170,9 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
       return reach?.value === "closed" || "open";
     });
     const said = (await doctorOf(scene, "roll-back", "--roll-back")).join("\n");
-    assert.match(said, /Grant bob-web forgets spec\.networkPolicy\.except \(203\.0\.113\.9\/32\)/);
+    assert.match(said, /Grant bob-web loses spec\.networkPolicy\.except \(203\.0\.113\.9\/32\)/);
     assert.match(said, /Grant bob-web opens the private ranges in 0\.0\.0\.0\/0 again/);
-    assert.match(said, /kubeconfigs of bob-home that this version has issued let nobody in/);
+    assert.match(said, /kubeconfigs that this version issued to bob-home stop working/);
     assert.match(said, /Namespace guest-carol-home is deleted/);
     assert.doesNotMatch(said, /dave|frank-pooled/);
   });
@@ -274,7 +274,10 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
       const scaled = await scene.as("bob", ["scale", "deployment/odd", "--replicas=2"]);
       assert.equal(scaled.code, 0, scaled.said);
       await kubectl(["-n", "guest-bob-home", "rollout", "status", "deployment/odd", "--timeout=60s"]);
-      assert.match((await doctorOf(scene, "guards")).join(), /In guest-bob-home.* only the guards of before hold/);
+      assert.match(
+        (await doctorOf(scene, "guards")).join(),
+        /In guest-bob-home.* only the guards of the previous version are in force/,
+      );
       await explains();
       nothingHappened(probing);
     },

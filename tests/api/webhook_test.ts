@@ -109,9 +109,9 @@ Deno.test("admission that explains", {
     assert.match(
       said,
       new RegExp(
-        'admission webhook "workloads.keystone.io" denied the request: Deployment web asks for 8 requests.cpu ' +
-          "\\(4 pods of 2\\), and guest-bob-home is granted 4 in all: short by 4. " +
-          `Grant alice-to-bob \\(4 requests.cpu, until ${end.text}\\). 2 such pods would fit, or 4 of 1 requests.cpu each.`,
+        'admission webhook "workloads.keystone.io" denied the request: Deployment web needs 8 requests.cpu ' +
+          "\\(4 pods with 2 each\\), but guest-bob-home is granted 4 in total: short by 4. " +
+          `Grant alice-to-bob \\(4 requests.cpu, until ${end.text}\\). 2 such pods would fit, or 4 pods with 1 requests.cpu each.`,
       ),
     );
   });
@@ -134,7 +134,10 @@ Deno.test("admission that explains", {
       return "no warning yet";
     });
     assert.equal(code, 0);
-    assert.match(said, /Warning: Deployment second asks for 2 requests.cpu \(2 pods of 1\), and 1 of 4 is free/);
+    assert.match(
+      said,
+      /Warning: Deployment second needs 2 requests.cpu \(2 pods with 1 each\), but only 1 of 4 is free/,
+    );
     assert.match(said, /short by 1\. 1 of 2 pods can start now/);
     await eventually(
       "the quota lets one pod in",
@@ -149,7 +152,10 @@ Deno.test("admission that explains", {
     assert.deepEqual(smaller, { code: 0, said: "deployment.apps/first configured\n" });
     const { code, said } = await cluster.apply(deployment("first", 5, "1"));
     assert.equal(code, 1);
-    assert.match(said, /asks for 5 requests.cpu \(\d pods of 1\), and guest-bob-home is granted 4 in all: short by 1/);
+    assert.match(
+      said,
+      /needs 5 requests.cpu \(\d pods with 1 each\), but guest-bob-home is granted 4 in total: short by 1/,
+    );
     // A label is no growth, whatever the size; nor is what a controller makes.
     const grown = await lab.kubectl(["scale", "deployment", "first", "--replicas=9", "-n", "guest-bob-home"]);
     assert.equal(grown.code, 0, grown.stderr);
@@ -212,15 +218,15 @@ Deno.test("admission that explains", {
     };
     assert.doesNotMatch(await warned("plain", {}), /Warning/);
     assert.match(await warned("nobody", { granteeRealm: "carol-home" }), /Warning: .*carol-home.*no such Realm/);
-    assert.match(await warned("other", { grantorRealm: "dora-home" }), /Warning: .*enforced there, not here/);
+    assert.match(await warned("other", { grantorRealm: "dora-home" }), /Warning: .*the grant is not enforced here/);
     assert.match(
       await warned("past", { validity: { validUntil: "2020-01-01T00:00:00Z" } }),
-      /Warning: spec.validity.validUntil is 2020-01-01T00:00:00Z, which is past/,
+      /Warning: spec.validity.validUntil is 2020-01-01T00:00:00Z, which is in the past/,
     );
     assert.match(await warned("nowhere", { networkPolicy: { egressAllowed: true } }), /Warning: .*nothing is opened/);
     assert.match(
       await warned("closed", { networkPolicy: { allowedDestinations: ["192.0.2.1"] } }),
-      /Warning: .*open nothing while egressAllowed is false/,
+      /Warning: .*egressAllowed is false, so allowedDestinations open nothing/,
     );
     await cluster.createRealm("eve-home", { trustLevel: "public" });
     assert.match(
@@ -252,7 +258,7 @@ Deno.test("admission that explains", {
       metadata: { name: "twin" },
       spec: { identity: "BOB-home.tailnet-name.ts.net.", trustLevel: "partner" },
     });
-    assert.match(twin.said, /Warning: .*is Realm bob-home already/);
+    assert.match(twin.said, /Warning: .*which Realm bob-home already has/);
   });
 
   await step(t, "what is no review is answered, and the next one is too", async () => {

@@ -129,7 +129,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
       agnhostPod({ name: "big", namespace }, []).replace('"cpu":"10m"', '"cpu":"3"').replace('"cpu":"1"', '"cpu":"3"'),
     );
     assert.equal(code, 1);
-    assert.match(stderr, /asks for 3 requests\.cpu, and guest-bob-home is granted 1 in all/);
+    assert.match(stderr, /needs 3 requests\.cpu, but guest-bob-home is granted 1 in total/);
   });
 
   await step(t, "an upgrade leaves no gap: quota, policies and access stand at every moment", async () => {

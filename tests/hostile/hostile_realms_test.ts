@@ -56,7 +56,10 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
     ) {
       const { code, said } = await merge(spec);
       assert.notEqual(code, 0);
-      assert.match(said, new RegExp(`Realm ${bob.realm}: to change ${field} takes the verb trust on it, and ${name}`));
+      assert.match(
+        said,
+        new RegExp(`Realm ${bob.realm}: changing ${field} requires the verb trust on it, but ${name}`),
+      );
     }
     const secrets = await eve(["get", "secrets", "-n", bob.namespace]);
     assert.match(secrets.said, /cannot list resource "secrets"/);
@@ -64,7 +67,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
 
   await step(t, "she doesn't by pinning a node of hers, nor by making the Realm anew", async () => {
     const pin = await eve(["annotate", "--overwrite", "realm", bob.realm, "keystone.io/trusted-node=eves"]);
-    assert.match(pin.said, /to change annotation keystone\.io\/trusted-node takes the verb trust/);
+    assert.match(pin.said, /changing annotation keystone\.io\/trusted-node requires the verb trust/);
     const other = {
       apiVersion: "keystone.io/v1alpha1",
       kind: "Realm",
@@ -72,7 +75,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
       spec: { identity: "eve.tailnet-name.ts.net", subjects: [{ kind: "User", name }] },
     };
     for (const args of [["create", "-f", "-"], ["apply", "--server-side", "-f", "-"]]) {
-      assert.match((await eve(args, other)).said, /to make it takes the verb trust on it/, args.join(" "));
+      assert.match((await eve(args, other)).said, /creating it requires the verb trust on it/, args.join(" "));
     }
   });
 

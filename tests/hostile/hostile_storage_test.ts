@@ -169,7 +169,7 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     await deleteAll();
     await eventually("their controller is told why", async () => {
       const { said } = await mallory.kubectl(["get", "events"]);
-      return said.includes("no pods are made for guests for now") || said;
+      return said.includes("no pods are created for guests for now") || said;
     }, 30_000);
     const { code, stderr } = await lab.kubectl(["create", "configmap", "of-home-2"]);
     assert.equal(code, 0, `it isn't full: ${stderr}`);

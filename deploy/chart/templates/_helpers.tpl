@@ -1,13 +1,13 @@
 {{- define "keystone.check" -}}
 {{- $sidecar := and .Values.tailscale.enabled (not .Values.tailscale.hostSocket) -}}
 {{- if and $sidecar (gt (int .Values.replicas) 1) (not .Values.realm) -}}
-{{- fail "realm is empty: with more than one replica each is a node of its own on the tailnet, so none can ask it which realm this cluster is. Set realm, for example --set realm=alice-home." -}}
+{{- fail "realm is empty: with more than one replica, each is a separate node on the tailnet, so this cluster's realm can't be read from it. Set realm, for example --set realm=alice-home." -}}
 {{- end -}}
 {{- if .Values.tailscale.stateSecret -}}
-{{- fail (printf "tailscale.stateSecret is %s and is no longer supported: it gave the sidecar the operator's token. Set tailscale.stateSecret=null and tailscale.stateClaim to the name of a PersistentVolumeClaim in keystone-system, or leave both empty; docs/install.md says how to keep the node." .Values.tailscale.stateSecret) -}}
+{{- fail (printf "tailscale.stateSecret is %s but is no longer supported: it gave the sidecar the operator's token. Set tailscale.stateSecret=null and tailscale.stateClaim to the name of a PersistentVolumeClaim in keystone-system, or leave both empty; docs/install.md explains how to keep the node." .Values.tailscale.stateSecret) -}}
 {{- end -}}
 {{- if and $sidecar .Values.tailscale.stateClaim (gt (int .Values.replicas) 1) -}}
-{{- fail (printf "tailscale.stateClaim is %s and replicas is %d: two replicas can't be one node of the tailnet. Set replicas=1, or leave tailscale.stateClaim empty." .Values.tailscale.stateClaim (int .Values.replicas)) -}}
+{{- fail (printf "tailscale.stateClaim is %s but replicas is %d: two replicas can't be one node on the tailnet. Set replicas=1, or leave tailscale.stateClaim empty." .Values.tailscale.stateClaim (int .Values.replicas)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -34,7 +34,7 @@ app.kubernetes.io/part-of: keystone
 {{- end -}}
 {{- end -}}
 
-{{- /* What every container here may do: nothing. */ -}}
+{{- /* No privileges for any container. */ -}}
 {{- define "keystone.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -51,11 +51,11 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{- /* The service account's token, where Kubernetes would mount it by itself; only in containers that ask for it. */ -}}
+{{- /* The service account's token, at the default path, but only in containers that need it. */ -}}
 {{- define "keystone.tokenVolume" -}}
 - name: token
   projected:
-    # 0440: YAML 1.2 reads that as decimal.
+    # 0440 in decimal, because YAML 1.2 has no such octal notation.
     defaultMode: 288
     sources:
       - serviceAccountToken:
@@ -72,7 +72,7 @@ seccompProfile:
                 fieldPath: metadata.namespace
 {{- end -}}
 
-{{- /* Ports are opened on this address only: tailscaled delivers to loopback what any node of the tailnet sends. */ -}}
+{{- /* Servers listen on this address only: tailscaled forwards connections from any node of the tailnet to loopback. */ -}}
 {{- define "keystone.podAddress" -}}
 - name: POD_IP
   valueFrom:

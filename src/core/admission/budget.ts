@@ -1,4 +1,4 @@
-/** What a guest namespace is given, what of it is used, and by which grants. */
+/** The granted and used amounts of a guest namespace, and the grants that give them. */
 import { maxQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../facts.ts";
 import { sumLists } from "../resources/quota_lists.ts";
@@ -6,29 +6,29 @@ import type { ResourceList } from "../resources/resource_list.ts";
 import { validityOf } from "../grant/validity.ts";
 import { conditionOf } from "../conditions.ts";
 
-/** One grant in the words of an answer. */
+/** A grant as messages name it. */
 export interface BudgetGrant {
   name: string;
   hard: ResourceList;
-  /** Epoch milliseconds; undefined: until revoked. */
+  /** End in epoch milliseconds; undefined if it lasts until it is revoked. */
   until?: number;
-  /** Its end, or the end of a part of it, is near: nothing may grow. */
+  /** True while the grant, or a part of it, is on notice: nothing may grow. */
   notice: boolean;
 }
 
 export interface Budget {
   namespace: string;
-  /** What admission enforces, by key; keys that aren't there aren't limited. */
+  /** Limits that admission enforces, by key; a missing key is not limited. */
   statusHard: ResourceList;
   used: ResourceList;
-  /** What all grants together give: while a part is on notice more than is enforced. */
+  /** Sum of all grants; while a part is on notice, it is more than admission enforces. */
   granted: ResourceList;
   givers: readonly BudgetGrant[];
 }
 
 const zero = parseQuantity("0");
 
-/** A quota's quantities; what can't be read is no limit and no use. */
+/** Returns a quota's quantities without those that can't be read. */
 function readable(list: Readonly<Record<string, string>>): Map<string, Quantity> {
   return new Map(
     Object.entries(list).flatMap(([key, text]): [string, Quantity][] => {
@@ -41,7 +41,7 @@ function readable(list: Readonly<Record<string, string>>): Map<string, Quantity>
   );
 }
 
-/** The grants of a grantee that are in force, as their status says. */
+/** Returns those of a grantee's grants that are in force by their status. */
 export function giversOf(grants: readonly GrantFacts[]): BudgetGrant[] {
   return grants.filter(({ status }) => status.phase === "Active").map((grant) => {
     const until = grant.status.effectiveUntil ? Date.parse(grant.status.effectiveUntil) : validityOf(grant).until;
@@ -54,7 +54,7 @@ export function giversOf(grants: readonly GrantFacts[]): BudgetGrant[] {
   }).sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** What the quota enforces and the grants give. */
+/** Returns the amounts that the quota enforces and the grants give. */
 export function budgetOf(
   quota: Pick<QuotaFacts, "namespace" | "specHard" | "statusHard" | "used" | "freeze">,
   givers: readonly BudgetGrant[],
@@ -63,14 +63,14 @@ export function budgetOf(
   const asked = readable(quota.specHard);
   const sum = sumLists(givers.map(({ hard }) => hard));
   const granted = new Map([...enforced].map(([key, most]) => {
-    // What was raised a moment ago isn't in the quota's status yet; what is on notice isn't in it any more.
+    // An amount raised a moment ago is not in the quota's status yet; one on notice no longer is.
     const candidates = [asked.get(key), quota.freeze === undefined ? undefined : sum.get(key)];
     return [key, maxQuantity(most, ...candidates.filter((each) => each !== undefined))];
   }));
   return { namespace: quota.namespace, statusHard: enforced, used: readable(quota.used), granted, givers };
 }
 
-/** What is left of a key; undefined: it isn't limited. */
+/** Returns the free amount of a key; undefined if the key is not limited. */
 export function freeOf({ statusHard, used }: Budget, key: string): Quantity | undefined {
   const most = statusHard.get(key);
   if (most === undefined) return undefined;
@@ -78,7 +78,7 @@ export function freeOf({ statusHard, used }: Budget, key: string): Quantity | un
   return left.sign() < 0 ? zero : left;
 }
 
-/** The same, when so much more is used. */
+/** Returns the budget after using more of it. */
 export function afterUse(budget: Budget, more: ResourceList): Budget {
   return { ...budget, used: sumLists([budget.used, more]) };
 }

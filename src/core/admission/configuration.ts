@@ -1,17 +1,17 @@
-/** How the API server finds the webhook, and of what it asks. */
+/** The webhook configuration: the webhook's address, and the requests that the API server sends to it. */
 import type { ValidatingWebhookConfiguration } from "../../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { managedBy, managedByLabel, operatorName, realmLabel, systemNamespace } from "../names.ts";
 
-/** Where the API server reaches the webhook: through the Service in the cluster, or at a URL. */
+/** Address of the webhook for the API server: the Service in the cluster, or a URL. */
 export type WebhookPlace = { service: true } | { url: string };
 
 /** Name of the Secret and the Service of the webhook, in the operator's namespace. */
 export const webhookName = "keystone-webhook";
-/** Name of the configuration. */
+/** Name of the ValidatingWebhookConfiguration. */
 export const webhookConfigurationName = "keystone";
 export const webhookPath = "/admit";
 
-/** Of what nothing but labels, annotations and status changed it isn't asked, nor of what the operator itself writes. */
+/** Leaves out changes of only labels, annotations or status, and the operator's own writes. */
 const conditions = [
   { name: "spec-changed", expression: "oldObject == null || object.spec != oldObject.spec" },
   {
@@ -29,11 +29,11 @@ const rule = (apiGroup: string, apiVersion: string, resources: string[], scope: 
 });
 
 /**
- * The whole of it, with what the API server would add, so that it compares equal once it is there. Workloads only in
- * guest namespaces, and Keystone's own kinds: nothing else of the cluster waits for it, and nothing fails without it,
- * since quota and policies hold in any case.
+ * Returns the whole configuration with the API server's defaults, so that it compares equal to the stored one. It covers
+ * workloads in guest namespaces and Keystone's own kinds. No other request waits for the webhook, and none fails without it,
+ * because quota and policies are in force in any case.
  *
- * @param authorities PEM of those that sign its certificate
+ * @param authorities certificate authorities of the webhook, as PEM
  */
 export function webhookConfigurationOf(place: WebhookPlace, authorities: string): ValidatingWebhookConfiguration {
   const common = {

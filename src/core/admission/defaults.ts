@@ -1,7 +1,8 @@
 /**
- * A pod as the API server makes it of a template: with the defaults of the server and of the namespace's LimitRanges, and
- * why it would refuse the pod before any quota is asked. Sources: SetDefaults_Pod in pkg/apis/core/v1/defaults.go,
- * plugin/pkg/admission/limitranger and validatePodResourceConsistency in pkg/apis/core/validation.
+ * A pod as the API server creates it from a template, with the defaults of the server and of the namespace's LimitRanges,
+ * and the reason for which it would refuse the pod before it checks quotas. Sources: SetDefaults_Pod in
+ * pkg/apis/core/v1/defaults.go, plugin/pkg/admission/limitranger and validatePodResourceConsistency in
+ * pkg/apis/core/validation.
  */
 import type { Container, LimitRangeItem, PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
@@ -14,17 +15,17 @@ type Sides = { requests?: Record<string, string>; limits?: Record<string, string
 
 export interface DefaultedPod {
   spec: PodSpec;
-  /** Why the API server makes no such pod, with the remedy. */
+  /** Reason for which the API server would refuse the pod, with the remedy. */
   obstacle?: string;
 }
 
-/** Resources that a pod can state as a whole (IsSupportedPodLevelResource). */
+/** Reports whether a pod can set the resource at pod level (IsSupportedPodLevelResource). */
 const isPodLevel = (name: string): boolean => name === "cpu" || name === "memory" || name.startsWith("hugepages-");
 
-/** Resources of which the limit has to be what is requested (IsOvercommitAllowed). */
+/** Reports whether the resource's limit must equal its request (IsOvercommitAllowed). */
 const isFixed = (name: string): boolean => name.startsWith("hugepages-") || name.includes("/");
 
-/** The pod with all defaults. */
+/** Returns the pod with all defaults. */
 export function withDefaults(template: PodSpec, limits: readonly LimitRangeItem[]): DefaultedPod {
   const containers = template.containers.map(requestsFromLimits);
   const initContainers = (template.initContainers ?? []).map(requestsFromLimits);
@@ -41,11 +42,11 @@ export function withDefaults(template: PodSpec, limits: readonly LimitRangeItem[
   return { spec, ...(obstacle ? { obstacle } : {}) };
 }
 
-/** Quantities as the API server keeps them: no finer than milli, and never unreadable. */
+/** Returns quantities as the API server stores them, rounded up to milli. */
 function quantities(list: unknown, what: string): Record<string, string> {
   if (list === undefined || list === null) return {};
   if (typeof list !== "object" || Array.isArray(list)) {
-    throw new UnreadableWorkload(`${what} is ${JSON.stringify(list)}; write names and quantities.`);
+    throw new UnreadableWorkload(`${what} is ${JSON.stringify(list)}. It must be a map of names to quantities.`);
   }
   return Object.fromEntries(
     Object.entries(list).map(([name, text]) => {
@@ -55,7 +56,7 @@ function quantities(list: unknown, what: string): Record<string, string> {
         return [name, quantity.toString()];
       } catch {
         throw new UnreadableWorkload(
-          `${what}.${name} is ${JSON.stringify(text)}; write a quantity, such as 500m or 4Gi.`,
+          `${what}.${name} is ${JSON.stringify(text)}. It must be a quantity, such as 500m or 4Gi.`,
         );
       }
     }),
@@ -63,13 +64,13 @@ function quantities(list: unknown, what: string): Record<string, string> {
 }
 
 function requestsFromLimits(container: Container): Container {
-  const at = `the resources of container ${container.name}`;
+  const at = `containers[${container.name}].resources`;
   const limits = quantities(container.resources?.limits, at);
   const requests = { ...limits, ...quantities(container.resources?.requests, at) };
   return { ...container, resources: { requests, limits } };
 }
 
-/** The pod's own resources, where it states any: what it leaves out comes from its containers, then from its limits. */
+/** Returns the pod-level resources, if any is set: missing ones come from the containers, then from the limits. */
 function podLevel(spec: PodSpec): Sides | undefined {
   const stated: Sides = {
     requests: quantities(spec.resources?.requests, "spec.resources.requests"),
@@ -94,7 +95,6 @@ function podLevel(spec: PodSpec): Sides | undefined {
   return { requests, limits };
 }
 
-/** What the pod takes on one side, by resource. */
 const withoutOverhead = ({ overhead: _, ...spec }: PodSpec): PodSpec => spec;
 
 const containersOf = ({ overhead: _, resources: __, ...spec }: PodSpec): PodSpec => spec;
@@ -142,15 +142,15 @@ function aboveLimit({ name, resources }: Container, template: Container | undefi
     const limit = own(limits, resource);
     if (limit === undefined) {
       if (!isFixed(resource)) continue;
-      return `Container ${name} requests ${request} ${resource} without a limit; set its limit to the same.`;
+      return `Container ${name} requests ${request} ${resource} without a limit; set its limit to the same amount.`;
     }
     if (isFixed(resource) && q(request).compare(q(limit)) !== 0) {
-      return `Container ${name} requests ${request} ${resource} and its limit is ${limit}; both have to be the same.`;
+      return `Container ${name} requests ${request} ${resource} but its limit is ${limit}; both must be equal.`;
     }
     if (q(request).compare(q(limit)) <= 0) continue;
     const given = own(template?.resources?.limits, resource) !== undefined;
     return `Container ${name} requests ${request} ${resource}, which is above its limit of ${limit}${
-      given ? "" : ", the default here"
+      given ? "" : ", the default of this namespace"
     }; set its limit to ${request} or more.`;
   }
   return undefined;
@@ -179,7 +179,7 @@ function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRan
         const value = own(sides[side], resource);
         if (value === undefined && side === "limits") continue;
         if (value !== undefined && q(value).compare(q(least)) >= 0) continue;
-        return `${who} has ${value ?? "no"} ${side}.${resource}; here it takes at least ${least}.`;
+        return `${who} has ${value ?? "no"} ${side}.${resource}; the minimum here is ${least}.`;
       }
     }
     for (const [resource, most] of Object.entries(texts(max))) {
@@ -187,29 +187,29 @@ function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRan
         const value = own(sides[side], resource);
         if (value === undefined && side === "requests") continue;
         if (value !== undefined && q(value).compare(q(most)) <= 0) continue;
-        return `${who} has ${value ?? "no"} ${side}.${resource}; here it takes at most ${most}.`;
+        return `${who} has ${value ?? "no"} ${side}.${resource}; the maximum here is ${most}.`;
       }
     }
   }
   return undefined;
 }
 
-/** What containers have by default can be more than the pod as a whole states. */
+/** Returns the obstacle if the containers' amounts, with defaults, exceed the pod-level resources. */
 function beyondPod(spec: PodSpec, templates: ReadonlyMap<string, Container>): string | undefined {
   const { requests, limits } = (spec.resources ?? {}) as Sides;
   if (!requests && !limits) return undefined;
   for (const [resource, request] of Object.entries(requests ?? {})) {
     const limit = own(limits, resource);
     if (limit !== undefined && q(request).compare(q(limit)) > 0) {
-      return `The pod requests ${request} ${resource} as a whole, which is above its limit of ${limit}.`;
+      return `The pod-level request of ${request} ${resource} is above the pod-level limit of ${limit}.`;
     }
   }
   const together = sideOf(containersOf(spec), "requests");
   for (const [resource, sum] of Object.entries(together)) {
     const stated = own(requests, resource);
     if (stated === undefined || q(sum).compare(q(stated)) <= 0) continue;
-    return `The pod requests ${stated} ${resource} as a whole, and its containers ${sum} together, defaults of this ` +
-      `namespace included; state the containers' requests too, or more for the pod.`;
+    return `The pod-level request is ${stated} ${resource}, but its containers request ${sum} together, including this ` +
+      `namespace's defaults; set the containers' requests too, or raise the pod's.`;
   }
   for (const { name, resources } of spec.containers) {
     for (const [resource, limit] of Object.entries((resources as Required<Sides>).limits)) {
@@ -218,8 +218,8 @@ function beyondPod(spec: PodSpec, templates: ReadonlyMap<string, Container>): st
       const given = own(templates.get(name)?.resources?.limits, resource) !== undefined;
       return `Container ${name} has a limit of ${limit} ${resource}${
         given ? "" : " by default"
-      }, above the ${stated} ` +
-        `of the pod as a whole; set the container's limit to ${stated} or less.`;
+      }, above the pod-level ` +
+        `limit of ${stated}; set the container's limit to ${stated} or less.`;
     }
   }
   return undefined;

@@ -1,42 +1,42 @@
-/** Whether a workload has room: refused above all that is granted, warned of above what is free, judged by its growth. */
+/** Checks a workload's growth: above all grants together it is refused, above the free amount it gets a warning. */
 import { maxQuantity, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import { type Budget, freeOf } from "./budget.ts";
 import { type Requirements, times } from "./requirements.ts";
 
-/** One key of which there is too little. */
+/** A quota key whose amount is too small. */
 export interface Shortage {
   key: string;
   requested: Quantity;
-  /** What there is: granted in all, or free now. */
+  /** Available amount: granted in total, or free now. */
   most: Quantity;
   short: Quantity;
 }
 
 export interface Fit {
   requirements: Requirements;
-  /** What it takes more than before. */
+  /** Additional amounts compared to before. */
   growth: ResourceList;
-  /** Above all that is granted: it can't ever run as it is. */
+  /** Keys above all grants together: the workload can never run as it is. */
   exceeds: readonly Shortage[];
-  /** Above what is free now. */
+  /** Keys above the free amount. */
   lacks: readonly Shortage[];
-  /** How many more of its pods the quota lets in now; undefined when it has none. */
+  /** Number of its additional pods that the quota admits now; undefined if it has no pods. */
   admitted?: number;
-  /** How many more pods it asks for than before. */
+  /** Number of additional pods compared to before. */
   more: number;
-  /** Such pods that would fit into all that is granted. */
+  /** Number of its pods that would fit into all grants together. */
   most?: number;
-  /** A roll-out that needs room for one more pod and has none. */
+  /** True if a roll-out needs room for one more pod and has none. */
   stalls: boolean;
 }
 
 const zero = parseQuantity("0");
 
 /**
- * Judges a workload.
+ * Checks a workload against a budget.
  *
- * @param before what it took before, of an update
+ * @param before requirements before the update, if it is one
  */
 export function fitOf(requirements: Requirements, budget: Budget, before?: Requirements): Fit {
   const { each, count } = requirements;
@@ -61,11 +61,11 @@ export function fitOf(requirements: Requirements, budget: Budget, before?: Requi
   };
 }
 
-/** Whether all of it would be there: nothing is short, and its pods can be made. */
+/** Reports whether the whole workload can run now: nothing is short, and its pods can be created. */
 export const fits = ({ requirements, exceeds, lacks }: Fit): boolean =>
   exceeds.length === 0 && lacks.length === 0 && (requirements.obstacle === undefined || requirements.count === 0);
 
-/** How many pods there were already, when those of now take no more than those did. */
+/** Returns the number of pods before the update, if a pod now takes no more than before; else 0. */
 const sameSize = ({ each }: Requirements, before: Requirements | undefined): number =>
   before?.each && each && [...growthOf(each, before.each)].length === 0 ? before.count : 0;
 
@@ -79,7 +79,7 @@ function growthOf(now: ResourceList, before: ResourceList | undefined): Resource
   );
 }
 
-/** A quota asks only about keys of which something is taken (CheckRequest in plugin/pkg/admission/resourcequota). */
+/** Returns the keys with too little. A quota ignores zero amounts (CheckRequest in plugin/pkg/admission/resourcequota). */
 function shortages(asked: ResourceList, mostOf: (key: string) => Quantity | undefined): Shortage[] {
   return [...asked].flatMap(([key, quantity]) => {
     const most = mostOf(key);
@@ -88,10 +88,10 @@ function shortages(asked: ResourceList, mostOf: (key: string) => Quantity | unde
   }).sort((a, b) => inOrder(a.key) < inOrder(b.key) ? -1 : 1);
 }
 
-/** What people write first comes first: requests before the limits that may be defaults. */
+/** Returns a sort key that puts requests before limits, which may be defaults. */
 const inOrder = (key: string): string => `${key.startsWith("requests.") ? 0 : key.startsWith("limits.") ? 1 : 2}${key}`;
 
-/** How many pods of a size there is room for, at most `wanted`. */
+/** Returns the number of pods of a size that fit, at most `wanted`. */
 function howMany(each: ResourceList, mostOf: (key: string) => Quantity | undefined, wanted: number): number {
   let count = BigInt(wanted);
   for (const [key, quantity] of each) {
@@ -103,7 +103,7 @@ function howMany(each: ResourceList, mostOf: (key: string) => Quantity | undefin
   return Number(count < 0n ? 0n : count);
 }
 
-/** The largest size of each pod with which so many fit, rounded down to what can be written. */
+/** Returns the largest size of one pod with which `count` pods fit, rounded down to a readable quantity. */
 export function sizeThatFits(shortage: Shortage, count: number): Quantity | undefined {
   if (count <= 1 || shortage.key === "pods" || shortage.key.startsWith("count/")) return undefined;
   const step = shortage.most.format === "BinarySI" ? 1024n * 1024n * 1_000_000_000n : 1_000_000n;
@@ -112,7 +112,7 @@ export function sizeThatFits(shortage: Shortage, count: number): Quantity | unde
   return rounded > 0n ? new Quantity(rounded, shortage.most.format) : undefined;
 }
 
-/** What the quota will count of it besides what it counts already, as far as there is room. */
+/** Returns the amounts that the quota will count in addition, as far as there is room. */
 export function taken({ requirements, growth, admitted = 0, more }: Fit): ResourceList {
   if (!requirements.each || admitted >= more) return growth;
   const less = times(requirements.each, more - admitted);

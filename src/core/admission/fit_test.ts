@@ -37,53 +37,53 @@ const judged = (object: unknown, used?: Record<string, string>, before?: unknown
     before === undefined ? undefined : requirementsOf(before, around),
   );
 
-Deno.test("what exceeds all grants is refused with grant, resource, asked, given, short by, until when and what would fit", () => {
+Deno.test("above all grants: refused with resource, amounts, shortage, grants with their ends, and what would fit", () => {
   const fit = judged(deployment(4, pod({ cpu: "2" })));
   assert.equal(
     refusalText(fit, budget()),
-    "Deployment web asks for 8 requests.cpu (4 pods of 2), and guest-bob-home is granted 4 in all: short by 4. " +
+    "Deployment web needs 8 requests.cpu (4 pods with 2 each), but guest-bob-home is granted 4 in total: short by 4. " +
       "Grant alice-to-bob (4 requests.cpu, until 2030-01-01T00:00:00Z). " +
-      "2 such pods would fit, or 4 of 1 requests.cpu each.",
+      "2 such pods would fit, or 4 pods with 1 requests.cpu each.",
   );
   assert.equal(fits(fit), false);
 });
 
-Deno.test("what exceeds only what is free is let through, with a warning", () => {
+Deno.test("above only the free amount: allowed with a warning", () => {
   const used = { "requests.cpu": "3", "limits.cpu": "3" };
   const fit = judged(deployment(2, pod({ cpu: "1" })), used);
   assert.equal(refusalText(fit, budget(used)), undefined);
   assert.equal(
     lackText(fit, budget(used)),
-    "Deployment web asks for 2 requests.cpu (2 pods of 1), and 1 of 4 is free in guest-bob-home now: short by 1. " +
-      "1 of 2 pods can start now. Grant alice-to-bob (4 requests.cpu, until 2030-01-01T00:00:00Z). " +
-      "1 such pod would fit, or 2 of 500m requests.cpu each.",
+    "Deployment web needs 2 requests.cpu (2 pods with 1 each), but only 1 of 4 is free in guest-bob-home now: " +
+      "short by 1. 1 of 2 pods can start now. Grant alice-to-bob (4 requests.cpu, until 2030-01-01T00:00:00Z). " +
+      "1 such pod would fit, or 2 pods with 500m requests.cpu each.",
   );
 });
 
 const edges: [string, number, string, boolean][] = [
-  ["all of it fits", 4, "1", true],
-  ["a thousandth too much doesn't", 4, "1001m", false],
-  ["nothing asked for fits", 0, "9", true],
-  ["as many pods as are granted fit", 10, "1m", true],
-  ["one pod more doesn't", 11, "1m", false],
+  ["exactly the granted amount: fits", 4, "1", true],
+  ["a thousandth more than granted: does not fit", 4, "1001m", false],
+  ["no replicas: fits", 0, "9", true],
+  ["as many pods as granted: fits", 10, "1m", true],
+  ["one pod more than granted: does not fit", 11, "1m", false],
 ];
 for (const [that, replicas, cpu, expected] of edges) {
-  Deno.test(`${that}: ${replicas} × ${cpu}`, () => {
+  Deno.test(`${that} (${replicas} × ${cpu})`, () => {
     assert.equal(judged(deployment(replicas, pod({ cpu }))).exceeds.length === 0, expected);
   });
 }
 
-Deno.test("an update is judged by what it grows", () => {
+Deno.test("an update: only keys that grow can exceed", () => {
   const big = deployment(8, pod({ cpu: "1" }));
   const exceeds = (now: unknown, before: unknown) => judged(now, {}, before).exceeds.map(({ key }) => key);
   assert.deepEqual(exceeds(big, big), []);
   assert.deepEqual(exceeds(deployment(6, pod({ cpu: "1" })), big), []);
   assert.deepEqual(exceeds(deployment(9, pod({ cpu: "1" })), big), ["requests.cpu", "limits.cpu"]);
-  // What grows is one thing, what is too much already another.
+  // Memory grows; cpu exceeds, but did so before.
   assert.deepEqual(exceeds(deployment(8, pod({ cpu: "1", memory: "64Mi" })), big), []);
 });
 
-Deno.test("growth is held against what is free", () => {
+Deno.test("an update grows: its growth is compared with the free amount", () => {
   const used = { "requests.cpu": "3", "limits.cpu": "3" };
   const [two, three, four] = [2, 3, 4].map((count) => deployment(count, pod({ cpu: "1" })));
   assert.deepEqual(judged(four, used, three).lacks, []);
@@ -91,7 +91,7 @@ Deno.test("growth is held against what is free", () => {
   assert.equal(judged(four, used, two).admitted, 1);
 });
 
-Deno.test("what is taken is what grows, as far as there is room", () => {
+Deno.test("a workload is counted: its growth, as far as there is room", () => {
   const used = { "requests.cpu": "3", "limits.cpu": "3" };
   const [two, four] = [2, 4].map((count) => deployment(count, pod({ cpu: "1" })));
   const cpu = (...args: Parameters<typeof judged>) => taken(judged(...args)).get("requests.cpu")?.toString();
@@ -101,7 +101,7 @@ Deno.test("what is taken is what grows, as far as there is room", () => {
   assert.equal(cpu(two, used, four), undefined);
 });
 
-Deno.test("a roll-out that would stall is told", () => {
+Deno.test("a roll-out would stall: a warning", () => {
   const used = { "requests.cpu": "4", "limits.cpu": "4" };
   const one = { strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } };
   const [before, after] = ["a", "b"].map((image) =>
@@ -114,24 +114,24 @@ Deno.test("a roll-out that would stall is told", () => {
   assert.equal(judged(after, { "requests.cpu": "3" }, before).stalls, false);
 });
 
-Deno.test("a request above the default limit is explained: no pod of it can start", () => {
+Deno.test("a request is above the default limit: no pod can start, and the warning says why", () => {
   const fit = judged(deployment(1, pod({ cpu: "2" }, {})));
   assert.equal(fits(fit), false);
   assert.match(
     warningsOf(fit, budget()).join(),
-    /requests 2 cpu, which is above its limit of 500m, the default/,
+    /requests 2 cpu, which is above its limit of 500m, the default of this namespace/,
   );
 });
 
-Deno.test("defaults that don't fit into what the pod states as a whole are explained", () => {
+Deno.test("default limits exceed the pod-level limit: the obstacle says so", () => {
   const spec = { resources: { limits: { cpu: "100m" } }, containers: [{ name: "main", image: "web" }] };
   assert.match(
     judged(deployment(1, spec)).requirements.obstacle ?? "",
-    /Container main has a limit of 500m cpu by default, above the 100m of the pod/,
+    /Container main has a limit of 500m cpu by default, above the pod-level limit of 100m/,
   );
 });
 
-Deno.test("a DaemonSet is refused for what one pod takes and warned of for all nodes", () => {
+Deno.test("a DaemonSet: refused if one pod exceeds, warned if the pods of all nodes do", () => {
   const set = (cpu: string) => ({
     apiVersion: "apps/v1",
     kind: "DaemonSet",
@@ -142,7 +142,7 @@ Deno.test("a DaemonSet is refused for what one pod takes and warned of for all n
   assert.equal(judged(set("5")).exceeds.length > 0, true);
 });
 
-Deno.test("a key that the quota doesn't have is not limited, and zero of one is none", () => {
+Deno.test("a key that the quota does not have: not limited; a key with zero: nothing fits", () => {
   const zero = budgetOf({ ...quota, statusHard: { "requests.example.com/gpu": "0" }, specHard: {}, used: {} }, []);
   const with_ = (resources: Record<string, string>) =>
     fitOf(requirementsOf(deployment(1, pod(resources)), around), zero);
@@ -150,11 +150,11 @@ Deno.test("a key that the quota doesn't have is not limited, and zero of one is 
   const gpu = with_({ "example.com/gpu": "1" });
   assert.match(
     refusalText(gpu, zero) ?? "",
-    /asks for 1 requests.example.com\/gpu.*granted 0.*No grant gives requests/,
+    /needs 1 requests.example.com\/gpu.*granted 0.*No grant gives requests/,
   );
 });
 
-Deno.test("while a part is on notice the grants' sum is what counts, and the end is told", () => {
+Deno.test("a grant on notice: the sum of the grants counts, and a warning has the end", () => {
   const frozen = { ...hard, "requests.cpu": "1" };
   const notice = budgetOf({ ...quota, statusHard: frozen, specHard: frozen, freeze: "{}" }, [
     giver("alice-to-bob", "4", { until: now, notice: true }),
@@ -167,23 +167,23 @@ Deno.test("while a part is on notice the grants' sum is what counts, and the end
   );
 });
 
-Deno.test("what was raised a moment ago counts before the quota's status has it", () => {
+Deno.test("a raised amount: counts before the quota's status has it", () => {
   const raised = budgetOf({ ...quota, specHard: { ...hard, "requests.cpu": "9", "limits.cpu": "9" } }, []);
   assert.deepEqual(fitOf(requirementsOf(deployment(9, pod({ cpu: "900m" })), around), raised).exceeds, []);
 });
 
 const unreadable: [string, unknown, RegExp][] = [
   ["no containers", deployment(1, {}), /spec.template.spec.containers is missing/],
-  ["a container that is none", deployment(1, { containers: [3] }), /containers\[0\] is 3/],
-  ["replicas that are no number", deployment("3" as unknown as number, pod({})), /spec.replicas is "3"/],
-  ["a quantity that is none", deployment(1, pod({ cpu: "much" })), /cpu is "much"; write a quantity/],
-  ["a negative quantity", deployment(1, pod({ cpu: "-1" })), /cpu is "-1"; write a quantity/],
-  ["another kind", { apiVersion: "v1", kind: "Node" }, /v1\/Node is nothing that is judged/],
-  ["nothing", null, /undefined\/undefined is nothing/],
+  ["a container that is a number", deployment(1, { containers: [3] }), /containers\[0\] is 3/],
+  ["replicas that are a string", deployment("3" as unknown as number, pod({})), /spec.replicas is "3"/],
+  ["an unreadable quantity", deployment(1, pod({ cpu: "much" })), /cpu is "much"\. It must be a quantity/],
+  ["a negative quantity", deployment(1, pod({ cpu: "-1" })), /cpu is "-1"\. It must be a quantity/],
+  ["another kind", { apiVersion: "v1", kind: "Node" }, /The kind is v1\/Node\. It must be/],
+  ["null", null, /The kind is undefined\/undefined/],
   ["a claim without a size", { apiVersion: "v1", kind: "PersistentVolumeClaim", spec: {} }, /storage is missing/],
 ];
 for (const [that, object, expected] of unreadable) {
-  Deno.test(`what can't be read is said: ${that}`, () => {
+  Deno.test(`not a valid workload: the error has field and value: ${that}`, () => {
     assert.throws(
       () => requirementsOf(object, around),
       (error) => error instanceof UnreadableWorkload && expected.test(error.message),

@@ -1,4 +1,4 @@
-/** What a workload takes of a quota: the sum of its pods, its claims and itself. */
+/** A workload's requirements by quota key: the sum of its pods, its claims and the object itself. */
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
@@ -7,15 +7,15 @@ import { own } from "../own.ts";
 import { withDefaults } from "./defaults.ts";
 import { type ClaimSet, UnreadableWorkload, type Workload, workloadFrom } from "./workload.ts";
 
-/** What stands around a workload and shapes what it takes. */
+/** Cluster and namespace settings that affect a workload's requirements. */
 export interface AdmissionDefaults {
   /** Items of the namespace's LimitRanges. */
   limits: readonly LimitRangeItem[];
-  /** How many nodes there are. */
+  /** Number of nodes. */
   nodes: number;
-  /** The storage class of claims that name none; undefined when it isn't known, or there is none. */
+  /** Default StorageClass; undefined if there is none or it is not known. */
   defaultStorageClass?: string;
-  /** What a RuntimeClass adds to each pod, by its name. */
+  /** Overhead of each RuntimeClass for a pod, by name. */
   overheads?: Readonly<Record<string, Readonly<Record<string, string | number>>>>;
 }
 
@@ -23,26 +23,26 @@ export interface AdmissionDefaults {
 export interface Requirements {
   kind: string;
   name: string;
-  /** What one pod takes, when there are pods. */
+  /** Amounts of one pod, if there are pods. */
   each?: ResourceList;
-  /** How many pods. */
+  /** Number of pods. */
   count: number;
-  /** What it all comes to. */
+  /** Amounts of the whole workload. */
   total: ResourceList;
-  /** What of that is certain: of a DaemonSet only one pod is. */
+  /** The certain part of that: of a DaemonSet only one pod. */
   sure: ResourceList;
-  /** A roll-out needs room for one more pod. */
+  /** True if a roll-out needs room for one more pod. */
   needsSurge: boolean;
-  /** Why not one of its pods is made, whatever the quota. */
+  /** Reason for which none of its pods can be created, whatever the quota. */
   obstacle?: string;
-  /** Node ports that a load balancer takes only since nobody said that it needs none. */
+  /** True if a load balancer takes node ports only by default. */
   unaskedNodePorts: boolean;
 }
 
 /**
- * The demand of an object.
+ * Returns the requirements of an object.
  *
- * @throws {UnreadableWorkload} when it isn't what it says it is
+ * @throws {UnreadableWorkload} when it is not a valid object of its kind
  */
 export function requirementsOf(object: unknown, defaults: AdmissionDefaults): Requirements {
   return requirementsFrom(workloadFrom(object, defaults.nodes), defaults);
@@ -102,7 +102,9 @@ function addClaims(
   try {
     size = parseQuantity(storage);
   } catch {
-    throw new UnreadableWorkload(`resources.requests.storage is ${JSON.stringify(storage)}; write for example 10Gi.`);
+    throw new UnreadableWorkload(
+      `resources.requests.storage is ${JSON.stringify(storage)}. It must be a quantity, such as 10Gi.`,
+    );
   }
   const all = product(size, count);
   addObjects(to, "persistentvolumeclaims", count);
@@ -115,7 +117,7 @@ function addClaims(
 
 const product = ({ nanos, format }: Quantity, count: number): Quantity => new Quantity(nanos * BigInt(count), format);
 
-/** So many times the same. */
+/** Multiplies all quantities. */
 export const times = (hard: ResourceList, count: number): Map<string, Quantity> =>
   new Map([...hard].map(([key, quantity]) => [key, product(quantity, count)]));
 

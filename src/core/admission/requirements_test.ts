@@ -26,7 +26,7 @@ const template = { spec: cpu };
 
 const amounts: [string, unknown, Record<string, string>][] = [
   ["a pod", object("Pod", cpu, "v1"), { pods: "1", "count/pods": "1", "requests.cpu": "1", "limits.cpu": "1" }],
-  ["a Deployment has one by default", object("Deployment", { template }), {
+  ["a Deployment has one pod by default", object("Deployment", { template }), {
     pods: "1",
     "count/deployments.apps": "1",
     "count/replicasets.apps": "1",
@@ -36,7 +36,7 @@ const amounts: [string, unknown, Record<string, string>][] = [
     replicationcontrollers: "1",
   }],
   [
-    "a StatefulSet claims for each",
+    "a StatefulSet has a claim for each pod",
     object("StatefulSet", { replicas: 3, template, volumeClaimTemplates: [{ spec: claim("fast") }] }),
     {
       pods: "3",
@@ -46,18 +46,22 @@ const amounts: [string, unknown, Record<string, string>][] = [
       "fast.storageclass.storage.k8s.io/persistentvolumeclaims": "3",
     },
   ],
-  ["a DaemonSet has one for each node", object("DaemonSet", { template }), {
+  ["a DaemonSet has a pod for each node", object("DaemonSet", { template }), {
     pods: "3",
     "requests.cpu": "3",
     "count/controllerrevisions.apps": "1",
   }],
-  ["a Job runs no more than it completes", object("Job", { parallelism: 5, completions: 2, template }, "batch/v1"), {
-    pods: "2",
-    "count/jobs.batch": "1",
-  }],
-  ["a suspended Job has none", object("Job", { suspend: true, template }, "batch/v1"), { pods: "0" }],
   [
-    "a CronJob is one of its Jobs",
+    "a Job runs no more pods than completions",
+    object("Job", { parallelism: 5, completions: 2, template }, "batch/v1"),
+    {
+      pods: "2",
+      "count/jobs.batch": "1",
+    },
+  ],
+  ["a suspended Job has no pods", object("Job", { suspend: true, template }, "batch/v1"), { pods: "0" }],
+  [
+    "a CronJob has one Job",
     object("CronJob", { jobTemplate: { spec: { parallelism: 2, template } } }, "batch/v1"),
     {
       pods: "2",
@@ -65,9 +69,13 @@ const amounts: [string, unknown, Record<string, string>][] = [
       "count/cronjobs.batch": "1",
     },
   ],
-  ["a suspended one has none", object("CronJob", { suspend: true, jobTemplate: { spec: { template } } }, "batch/v1"), {
-    pods: "0",
-  }],
+  [
+    "a suspended CronJob has no pods",
+    object("CronJob", { suspend: true, jobTemplate: { spec: { template } } }, "batch/v1"),
+    {
+      pods: "0",
+    },
+  ],
   ["a claim without a class", object("PersistentVolumeClaim", claim(""), "v1"), {
     persistentvolumeclaims: "1",
     "requests.storage": "2Gi",
@@ -79,7 +87,7 @@ const amounts: [string, unknown, Record<string, string>][] = [
     "services.nodeports": "2",
   }],
   [
-    "a load balancer without",
+    "a load balancer without node ports",
     object(
       "Service",
       { type: "LoadBalancer", allocateLoadBalancerNodePorts: false, ports: [{ nodePort: 30000 }, {}] },
@@ -90,7 +98,7 @@ const amounts: [string, unknown, Record<string, string>][] = [
   ["a secret", object("Secret", undefined, "v1"), { secrets: "1", "count/secrets": "1" }],
 ];
 for (const [that, object, expected] of amounts) {
-  Deno.test(`demand: ${that}`, () => {
+  Deno.test(`requirements: ${that}`, () => {
     assert.ok(isCounted(object));
     const { total } = requirementsOf(object, around);
     assert.deepEqual(
@@ -100,7 +108,7 @@ for (const [that, object, expected] of amounts) {
   });
 }
 
-Deno.test("demand: a claim without a class takes of the cluster's default, where that is known", () => {
+Deno.test("requirements: a claim without a class, and the default class is known: counted for that class", () => {
   const { total } = requirementsOf(object("PersistentVolumeClaim", claim(), "v1"), {
     ...around,
     defaultStorageClass: "std",
@@ -108,7 +116,7 @@ Deno.test("demand: a claim without a class takes of the cluster's default, where
   assert.equal(total.get("std.storageclass.storage.k8s.io/requests.storage")?.toString(), "2Gi");
 });
 
-Deno.test("demand: what a RuntimeClass adds is counted, where it is known", () => {
+Deno.test("requirements: a RuntimeClass with overhead: the overhead is counted", () => {
   const pod = object("Pod", { ...cpu, runtimeClassName: "heavy" }, "v1");
   const { total } = requirementsOf(pod, { ...around, overheads: { heavy: { cpu: "500m", memory: "1Mi" } } });
   assert.deepEqual(
@@ -135,33 +143,33 @@ const obstacles: [string, unknown, LimitRangeItem[], RegExp | undefined][] = [
     "a device with another limit",
     one({ requests: { "example.com/gpu": "1" }, limits: { "example.com/gpu": "2" } }),
     [],
-    /have to be the same/,
+    /both must be equal/,
   ],
   [
-    "less than the least",
+    "a request below the minimum",
     one({ requests: { cpu: "1m" } }),
     [container({ min: { cpu: "2m" } })],
-    /has 1m requests.cpu; here it takes at least 2m/,
+    /has 1m requests.cpu; the minimum here is 2m/,
   ],
-  ["nothing of which there is a least", one({}), [container({ min: { cpu: "2m" } })], /has no requests.cpu/],
-  ["a limit below the least", one({ requests: { cpu: "2m" }, limits: { cpu: "2m" } }), [
+  ["no request where there is a minimum", one({}), [container({ min: { cpu: "2m" } })], /has no requests.cpu/],
+  ["a limit below the minimum", one({ requests: { cpu: "2m" }, limits: { cpu: "2m" } }), [
     container({ min: { cpu: "3m" } }),
   ], /2m requests.cpu/],
   [
-    "more than the most",
+    "a limit above the maximum",
     one({ limits: { cpu: "2" } }),
     [container({ max: { cpu: "1" } })],
-    /has 2 limits.cpu; here it takes at most 1/,
+    /has 2 limits.cpu; the maximum here is 1/,
   ],
   [
-    "no limit where there is a most",
+    "no limit where there is a maximum",
     one({ requests: { cpu: "1" } }),
     [container({ max: { cpu: "1" } })],
     /has no limits.cpu/,
   ],
   ["within both", one({ limits: { cpu: "1" } }), [container({ min: { cpu: "1" }, max: { cpu: "1" } })], undefined],
   [
-    "a pod above the most",
+    "a pod above the maximum",
     one({ limits: { cpu: "2" } }),
     [{ type: "Pod", max: { cpu: "1" } }],
     /The pod has 2 limits.cpu/,
@@ -170,19 +178,19 @@ const obstacles: [string, unknown, LimitRangeItem[], RegExp | undefined][] = [
     "a pod's request above its limit",
     one({}, { resources: { requests: { cpu: "2" }, limits: { cpu: "1" } } }),
     [],
-    /requests 2 cpu as a whole, which is above/,
+    /pod-level request of 2 cpu is above/,
   ],
   [
     "containers above the pod",
     one({ requests: { cpu: "2" } }, { resources: { requests: { cpu: "1" } } }),
     [],
-    /its containers 2 together/,
+    /its containers request 2 together/,
   ],
   [
     "a container's own limit above the pod's",
     one({ limits: { cpu: "2" }, requests: { cpu: "1" } }, { resources: { limits: { cpu: "1" } } }),
     [],
-    /Container a has a limit of 2 cpu, above the 1/,
+    /Container a has a limit of 2 cpu, above the pod-level limit of 1/,
   ],
   ["a pod that only requests", one({}, { resources: { requests: { cpu: "1" } } }), [], undefined],
   [
@@ -201,15 +209,15 @@ for (const [that, spec, limits, expected] of obstacles) {
 }
 
 const unreadable: [unknown, RegExp][] = [
-  [object("Pod", one({ requests: ["cpu"] as never }), "v1"), /the resources of container a is \["cpu"\]/],
-  [object("Service", { type: "NodePort", ports: "80" }, "v1"), /spec.ports is "80"; write a list/],
+  [object("Pod", one({ requests: ["cpu"] as never }), "v1"), /containers\[a\]\.resources is \["cpu"\]/],
+  [object("Service", { type: "NodePort", ports: "80" }, "v1"), /spec.ports is "80"\. It must be a list/],
   [object("PersistentVolumeClaim", { resources: { requests: { storage: "much" } } }, "v1"), /storage is "much"/],
 ];
-Deno.test("demand: what can't be read is said", () => {
+Deno.test("requirements: not a valid workload: the error has field and value", () => {
   for (const [object, expected] of unreadable) assert.throws(() => requirementsOf(object, around), expected);
 });
 
-Deno.test("a load balancer that takes node ports unasked is told how not to", () => {
+Deno.test("a load balancer takes node ports only by default: a warning says how to avoid that", () => {
   const hard = { "services.loadbalancers": "1", "services.nodeports": "0" };
   const budget = budgetOf({ namespace: "guest-bob-home", specHard: hard, statusHard: hard, used: {} }, []);
   const service = object("Service", { type: "LoadBalancer", ports: [{}] }, "v1");
@@ -219,7 +227,7 @@ Deno.test("a load balancer that takes node ports unasked is told how not to", ()
   );
 });
 
-Deno.test("givers are the grants in force, with what is on notice, by name", () => {
+Deno.test("several grants: givers are those in force, with the amounts on notice, sorted by name", () => {
   const reduction = { until: "2026-07-01T00:00:00Z", hard: { "requests.cpu": "5" } };
   const givers = giversOf([
     grant({ name: "b", status: { phase: "Active", hard: { "requests.cpu": "2" }, reductions: [reduction] } }),
@@ -243,7 +251,7 @@ Deno.test("givers are the grants in force, with what is on notice, by name", () 
   );
 });
 
-Deno.test("demand: names that every object has a property of are names like others", () => {
+Deno.test("requirements: resources named like properties of every object: counted like others", () => {
   const resources = { requests: { constructor: "1", valueOf: "2" }, limits: { constructor: "1" } };
   const spec = { ...one(resources as Sides), runtimeClassName: "constructor" };
   const requirements = requirementsOf(object("Pod", spec, "v1"), { ...around, overheads: {} });

@@ -1,4 +1,4 @@
-/** The answer to one admission review: refused or not, and what to say. */
+/** The response to an admission review: allowed or not, with message and warnings. */
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { grantSpec, realmSpec } from "../../api/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../facts.ts";
@@ -8,7 +8,7 @@ import { refusalText, warningsOf } from "./sentences.ts";
 import { grantWarnings, realmWarnings, type TermsWorld } from "./terms.ts";
 import { fitOf } from "./fit.ts";
 
-/** What the API server asks, as far as an answer needs it (admission.k8s.io/v1). */
+/** The needed part of an admission request (admission.k8s.io/v1). */
 export interface AdmissionQuestion {
   operation: string;
   namespace: string;
@@ -19,12 +19,12 @@ export interface AdmissionQuestion {
 
 export interface AdmissionResponse {
   allowed: boolean;
-  /** Why not, a sentence; only with a refusal. */
+  /** Reason of a refusal. */
   message?: string;
   warnings: string[];
 }
 
-/** What stands in one guest namespace. */
+/** Quota, limits and grants of one guest namespace. */
 export interface GuestBudgets {
   quota: QuotaFacts;
   /** Items of its LimitRanges. */
@@ -34,14 +34,14 @@ export interface GuestBudgets {
 }
 
 export interface AdmissionWorld extends TermsWorld {
-  /** Undefined where nothing is known of a namespace. */
+  /** Returns undefined for a namespace that is not known. */
   guest: (namespace: string) => GuestBudgets | undefined;
   nodes: number;
 }
 
 const fine: AdmissionResponse = { allowed: true, warnings: [] };
 
-/** Answers; what isn't Keystone's business, or isn't known well enough, is let through: the quota holds in any case. */
+/** Responds to a request. It allows what it can't check or need not check: the quota is in force in any case. */
 export function respondTo(question: AdmissionQuestion, world: AdmissionWorld): AdmissionResponse {
   const { operation, subResource } = question;
   if ((operation !== "CREATE" && operation !== "UPDATE") || subResource !== "") return fine;
@@ -59,7 +59,7 @@ function workloadResponse(
   world: AdmissionWorld,
 ): AdmissionResponse {
   const guest = world.guest(namespace);
-  // What a controller makes was judged with its owner, and to stop it would keep what does fit from coming.
+  // A controller's objects were checked with their owner. To refuse them would also block the part that fits.
   if (!guest || (isOwned(object) && fieldsOf(object).kind !== "Pod")) return fine;
   const around = { limits: guest.limits, nodes: world.nodes };
   const requirements = requirementsOf(object, around);
@@ -76,7 +76,7 @@ function isOwned(object: unknown): boolean {
   return Array.isArray(ownerReferences) && ownerReferences.some((owner) => fieldsOf(owner).controller === true);
 }
 
-/** Terms are never refused here: what can't be is refused by the API server itself, all else is a condition. */
+/** Never refuses terms: the API server refuses invalid ones itself, and the rest is reported by conditions. */
 function termsResponse(
   kind: string,
   { object, oldObject }: AdmissionQuestion,

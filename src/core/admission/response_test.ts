@@ -50,48 +50,53 @@ const ask = (object: unknown, more: Partial<AdmissionQuestion> = {}) =>
 const owned = { ownerReferences: [{ kind: "Deployment", name: "web", uid: "u", controller: true }] };
 
 const cases: [string, ReturnType<typeof ask>, boolean, number][] = [
-  ["what fits", ask(workload("Deployment", 2)), true, 0],
-  ["what exceeds", ask(workload("Deployment", 3)), false, 0],
-  ["in a namespace of which nothing is known", ask(workload("Deployment", 3), { namespace: "guest-x" }), true, 0],
-  ["what a controller makes", ask(workload("ReplicaSet", 3, owned)), true, 0],
-  ["one without a controller", ask(workload("ReplicaSet", 3, { ownerReferences: [{ kind: "X" }] })), false, 0],
+  ["a workload that fits: allowed", ask(workload("Deployment", 2)), true, 0],
+  ["a workload above the grants: refused", ask(workload("Deployment", 3)), false, 0],
+  ["a namespace that is not known: allowed", ask(workload("Deployment", 3), { namespace: "guest-x" }), true, 0],
+  ["a ReplicaSet with a controller: allowed", ask(workload("ReplicaSet", 3, owned)), true, 0],
   [
-    "an update that grows",
+    "a ReplicaSet without a controller: refused",
+    ask(workload("ReplicaSet", 3, { ownerReferences: [{ kind: "X" }] })),
+    false,
+    0,
+  ],
+  [
+    "an update that grows: refused",
     ask(workload("Deployment", 4), { operation: "UPDATE", oldObject: workload("Deployment", 3) }),
     false,
     0,
   ],
   [
-    "one that shrinks",
+    "an update that shrinks: allowed",
     ask(workload("Deployment", 3), { operation: "UPDATE", oldObject: workload("Deployment", 4) }),
     true,
     0,
   ],
-  ["a deletion", ask(null, { operation: "DELETE", oldObject: workload("Deployment", 9) }), true, 0],
-  ["a subresource", ask(workload("Deployment", 9), { subResource: "status" }), true, 0],
+  ["a deletion: allowed", ask(null, { operation: "DELETE", oldObject: workload("Deployment", 9) }), true, 0],
+  ["a subresource: allowed", ask(workload("Deployment", 9), { subResource: "status" }), true, 0],
 ];
 for (const [that, response, allowed, warnings] of cases) {
-  Deno.test(`answer: ${that}`, () => {
+  Deno.test(`response: ${that}`, () => {
     assert.equal(response.allowed, allowed);
     assert.equal(response.warnings.length, warnings, response.warnings.join());
     assert.equal(response.message !== undefined, !allowed);
   });
 }
 
-Deno.test("answer: terms are warned of and never refused", () => {
+Deno.test("response: terms that are likely wrong: allowed with a warning", () => {
   const kind = (kind: string, spec: unknown, oldObject: unknown = null) =>
     ask({ apiVersion: "keystone.io/v1alpha1", kind, metadata: { name: "x" }, spec }, { namespace: "", oldObject });
   const terms = { grantorRealm: "alice-home", granteeRealm: "nobody", hard: {} };
   assert.deepEqual(kind("Grant", terms).warnings.length, 1);
   assert.equal(kind("Grant", terms).allowed, true);
   const identity = { identity: "bob-home.tailnet-name.ts.net", connectionType: "tailscale", trustLevel: "partner" };
-  assert.match(kind("Realm", identity).warnings.join(), /Realm bob-home already/);
+  assert.match(kind("Realm", identity).warnings.join(), /Realm bob-home already has/);
   assert.equal(kind("Realm", identity, { spec: identity }).warnings.length, 1);
   assert.deepEqual(kind("SuperEntity", {}), { allowed: true, warnings: [] });
   assert.throws(() => kind("Grant", { hard: 3 }));
 });
 
-Deno.test("nothing but guests' workloads and Keystone's kinds is matched, and nothing waits for the webhook", () => {
+Deno.test("the webhook configuration: matches only guests' workloads and Keystone's kinds, and fails open", () => {
   for (const place of [{ service: true } as const, { url: "https://192.0.2.7:9443" }]) {
     const { webhooks } = webhookConfigurationOf(place, "PEM");
     for (const { failurePolicy, timeoutSeconds, namespaceSelector, rules, clientConfig, sideEffects } of webhooks!) {

@@ -1,45 +1,45 @@
-/** Verdicts in sentences: which grant, which resource, asked, given, short by, until when, and what would fit. */
+/** Messages about a fit: resource, requested and granted amounts, shortage, grants with their ends, and what would fit. */
 import { rfc3339 } from "../instants.ts";
 import type { Budget, BudgetGrant } from "./budget.ts";
 import { type Fit, type Shortage, sizeThatFits } from "./fit.ts";
 
-/** So many shortages are told in full. */
+/** Number of shortages that a message lists in full. */
 const reported = 3;
 
 const nameOf = ({ requirements: { kind, name } }: Fit): string => name ? `${kind} ${name}` : `This ${kind}`;
 
-/** Why a workload is refused; undefined when it isn't. */
+/** Returns the message that refuses a workload; undefined if it is not refused. */
 export function refusalText(fit: Fit, budget: Budget): string | undefined {
   const { exceeds } = fit;
   if (exceeds.length === 0) return undefined;
   const parts = exceeds.slice(0, reported).map((shortage) =>
-    `${amount(shortage, fit)}, and ${budget.namespace} is granted ${shortage.most} in all: short by ` +
+    `${amount(shortage, fit)}, but ${budget.namespace} is granted ${shortage.most} in total: short by ` +
     `${shortage.short}`
   );
   return [
-    `${nameOf(fit)} asks for ${parts.join("; for ")}${more(exceeds)}.`,
+    `${nameOf(fit)} needs ${parts.join("; ")}${more(exceeds)}.`,
     giversText(exceeds, budget),
     remedyText(exceeds, fit.most, fit),
   ].filter((part) => part !== "").join(" ");
 }
 
-/** Why not all of it can run now; undefined when all can. */
+/** Returns why not all of the workload can run now; undefined if all of it can. */
 export function lackText(fit: Fit, budget: Budget): string | undefined {
   const { lacks, admitted, more: wanted } = fit;
   if (lacks.length === 0) return undefined;
   const parts = lacks.slice(0, reported).map((shortage) =>
-    `${amount(shortage, fit)}, and ${shortage.most} of ${budget.statusHard.get(shortage.key)} is free in ` +
+    `${amount(shortage, fit)}, but only ${shortage.most} of ${budget.statusHard.get(shortage.key)} is free in ` +
     `${budget.namespace} now: short by ${shortage.short}`
   );
   const start = admitted !== undefined && wanted > 1 ? ` ${admitted} of ${wanted} pods can start now.` : "";
   return [
-    `${nameOf(fit)} asks for ${parts.join("; for ")}${more(lacks)}.${start}`,
+    `${nameOf(fit)} needs ${parts.join("; ")}${more(lacks)}.${start}`,
     giversText(lacks, budget),
     remedyText(lacks, admitted, fit),
   ].filter((part) => part !== "").join(" ");
 }
 
-/** All that is to be said besides a refusal. */
+/** Returns the warnings in addition to a refusal. */
 export function warningsOf(fit: Fit, budget: Budget): string[] {
   const { requirements, stalls, exceeds } = fit;
   const out: string[] = [];
@@ -50,8 +50,10 @@ export function warningsOf(fit: Fit, budget: Budget): string[] {
   if (lack) out.push(lack);
   if (stalls) {
     out.push(
-      `The roll-out of ${nameOf(fit)} starts a new pod before it ends an old one (maxUnavailable is 0), and there ` +
-        "is no room for one more: set spec.strategy.rollingUpdate.maxUnavailable to 1.",
+      `The roll-out of ${
+        nameOf(fit)
+      } will stall: it starts a new pod before it ends an old one (maxUnavailable is 0), ` +
+        "but there is no room for one more. Set spec.strategy.rollingUpdate.maxUnavailable to 1.",
     );
   }
   if (requirements.unaskedNodePorts && [...exceeds, ...fit.lacks].some(({ key }) => key === "services.nodeports")) {
@@ -63,22 +65,22 @@ export function warningsOf(fit: Fit, budget: Budget): string[] {
   return out;
 }
 
-/** The grants whose end is near. */
+/** Returns a warning for each grant on notice. */
 function noticesOf({ givers }: Budget): string[] {
   return givers.filter(({ notice }) => notice).map(({ name, until }) =>
-    `Grant ${name} is on notice${until === undefined ? "" : ` and ends at ${rfc3339(until)}`}: what runs goes on ` +
-    "until then, and nothing may grow."
+    `Grant ${name} is on notice${until === undefined ? "" : ` and ends at ${rfc3339(until)}`}: running pods go on ` +
+    "until then, but nothing may grow."
   );
 }
 
 function amount({ key, requested }: Shortage, { requirements: { each, count }, more }: Fit): string {
   const size = each?.get(key);
   const pods = more > 0 ? more : count;
-  return `${requested} ${key}${size && pods > 1 && key !== "pods" ? ` (${pods} pods of ${size})` : ""}`;
+  return `${requested} ${key}${size && pods > 1 && key !== "pods" ? ` (${pods} pods with ${size} each)` : ""}`;
 }
 
 const more = (all: readonly Shortage[]): string =>
-  all.length > reported ? ` and ${all.length - reported} more of its resources are short` : "";
+  all.length > reported ? ` and ${all.length - reported} more of its resources exceed the limit` : "";
 
 function giversText(all: readonly Shortage[], { givers }: Budget): string {
   const keys = all.slice(0, reported).map(({ key }) => key);
@@ -104,10 +106,10 @@ function remedyText(all: readonly Shortage[], room: number | undefined, { requir
   const size = sizeThatFits(first, of);
   if (room !== undefined && room > 0) {
     return `${room} such ${room > 1 ? "pods" : "pod"} would fit${
-      size ? `, or ${of} of ${size} ${first.key} each` : ""
+      size ? `, or ${of} pods with ${size} ${first.key} each` : ""
     }.`;
   }
   return of > 1 && size
-    ? `${of} pods of ${size} ${first.key} each would fit.`
-    : `A pod of up to ${first.most} ${first.key} would fit.`;
+    ? `${of} pods with ${size} ${first.key} each would fit.`
+    : `A pod with up to ${first.most} ${first.key} would fit.`;
 }

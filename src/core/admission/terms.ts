@@ -1,4 +1,4 @@
-/** What is legal in a Grant or a Realm and likely wrong, in sentences for whoever applies it. */
+/** Warnings about the spec of a Grant or Realm that is valid but likely wrong, for the user who applies it. */
 import { parseQuantity } from "../../../lib/quantity/mod.ts";
 import type { GrantSpec, RealmSpec, Settings } from "../../api/mod.ts";
 import type { ClusterFacts, GrantFacts, LocalRealm, RealmFacts } from "../facts.ts";
@@ -13,13 +13,13 @@ import { positionOf, type SpecialRanges, specialRangesOf } from "../network/spec
 import { realmPeersOf } from "../network/realm_peers.ts";
 import { canonicalName } from "../realm/identity.ts";
 
-/** What terms are held against. */
+/** Facts that terms are checked against. */
 export interface TermsWorld {
   settings: Settings;
   cluster: ClusterFacts;
   local: LocalRealm;
   realmNamed: (name: string) => RealmFacts | undefined;
-  /** Whether there is a SuperEntity of the name. */
+  /** Reports whether a SuperEntity has the name. */
   isCollective: (name: string) => boolean;
   realms: () => readonly RealmFacts[];
   grantsTo: (realm: string) => readonly GrantFacts[];
@@ -27,7 +27,7 @@ export interface TermsWorld {
   now: number;
 }
 
-/** A Grant without anything that the server adds, as far as ceilings look at it. */
+/** Returns a Grant with only its spec, which is all that ceilings read. */
 const factsOf = (name: string, spec: GrantSpec, now: number): GrantFacts => ({
   name,
   uid: "",
@@ -40,7 +40,7 @@ const factsOf = (name: string, spec: GrantSpec, now: number): GrantFacts => ({
   status: {},
 });
 
-/** Of a Grant's terms. */
+/** Returns the warnings about a Grant's terms. */
 export function grantWarnings(name: string, spec: GrantSpec, world: TermsWorld): string[] {
   const grant = factsOf(name, spec, world.now);
   return [
@@ -57,12 +57,12 @@ function partyWarnings({ grantorRealm, granteeRealm }: GrantSpec, world: TermsWo
   const out: string[] = [];
   if (local.kind === "known" && local.name !== grantorRealm && !world.isCollective(grantorRealm)) {
     out.push(
-      `spec.grantorRealm is ${grantorRealm}, and this cluster is ${local.name}: the grant is enforced there, not here.`,
+      `spec.grantorRealm is ${grantorRealm}, but this cluster is ${local.name}: the grant is not enforced here.`,
     );
   }
   if (!world.realmNamed(granteeRealm) && !world.isCollective(granteeRealm)) {
     out.push(
-      `spec.granteeRealm is ${granteeRealm}, and there is no such Realm: the grant stays Pending until it is created.`,
+      `spec.granteeRealm is ${granteeRealm}, but there is no such Realm: the grant stays Pending until you create it.`,
     );
   }
   return out;
@@ -72,11 +72,11 @@ function validityWarnings(grant: GrantFacts, now: number): string[] {
   const { until, invalid } = validityOf(grant);
   if (invalid) return [`${invalid}.`];
   return until !== undefined && until <= now
-    ? [`spec.validity.validUntil is ${grant.spec.validity?.validUntil}, which is past: the grant gives nothing.`]
+    ? [`spec.validity.validUntil is ${grant.spec.validity?.validUntil}, which is in the past: the grant gives nothing.`]
     : [];
 }
 
-/** What isn't named isn't given, and a pod takes both. */
+/** Warns if only one of cpu and memory is granted: a key that is missing in `hard` is not granted, and a pod needs both. */
 function quotaWarnings({ hard }: GrantSpec): string[] {
   const positive = new Set(
     Object.entries(hard).filter(([, value]) => parseQuantity(value).sign() > 0).map(([key]) => quotaKey(key)),
@@ -85,7 +85,7 @@ function quotaWarnings({ hard }: GrantSpec): string[] {
     !positive.has(`requests.${name}`) && !positive.has(`limits.${name}`)
   );
   return lacks.length > 0 && ["cpu", "memory"].some((name) => !lacks.includes(name))
-    ? [`spec.hard names no ${lacks.join(" and no ")}: what isn't named isn't given, and every pod takes some.`]
+    ? [`spec.hard has no ${lacks.join(" and no ")}: a missing key is not granted, but every pod needs it.`]
     : [];
 }
 
@@ -99,15 +99,15 @@ function ceilingWarnings(grant: GrantFacts, { settings, realmNamed }: TermsWorld
 function destinationWarnings({ networkPolicy, granteeRealm }: GrantSpec, world: TermsWorld): string[] {
   const { egressAllowed = false, allowedDestinations = [], within = [], except = [] } = networkPolicy ?? {};
   if (egressAllowed && allowedDestinations.length === 0) {
-    return ["spec.networkPolicy.egressAllowed is true and there are no allowedDestinations: nothing is opened."];
+    return ["spec.networkPolicy.egressAllowed is true, but allowedDestinations is empty: nothing is opened."];
   }
   if (!egressAllowed) {
     return allowedDestinations.length > 0
-      ? ["spec.networkPolicy.allowedDestinations open nothing while egressAllowed is false."]
+      ? ["spec.networkPolicy.egressAllowed is false, so allowedDestinations open nothing."]
       : [];
   }
   const realm = world.realmNamed(granteeRealm);
-  // Names that change with time are no matter of terms.
+  // DNS names and existing realms are left out: their addresses change over time.
   const lasting = allowedDestinations.filter((text) => {
     const destination = parseDestination(text);
     if ("error" in destination) return true;
@@ -132,20 +132,20 @@ function destinationWarnings({ networkPolicy, granteeRealm }: GrantSpec, world: 
   ];
 }
 
-/** A range in which names are opened is a part of one private range, or opens nothing that isn't open without it. */
+/** Warns about a range of `within` that is not a part of one private range: it has no effect. */
 function withinWarning(field: string, text: string, specialRanges: SpecialRanges): string[] {
   const range = parseRange(text);
-  if (!range) return [`${field}, which is not a CIDR or an IP address: DNS names stay closed.`];
+  if (!range) return [`${field}, which is not a CIDR or IP address: DNS names stay closed.`];
   const { inside, parts } = positionOf(range, specialRanges);
   const by = inside.find(({ tier }) => tier === "protected");
-  if (by) return [`${field}, which lies in ${cidr(by.range)}: no DNS name opens that.`];
+  if (by) return [`${field}, which lies in ${cidr(by.range)}: DNS names never open it.`];
   if (inside.length > 0) return [];
   return parts.some(({ tier }) => tier === "private")
-    ? [`${field}, which is wider than a private range and opens none; name a part of one, such as 192.168.1.0/24.`]
-    : [`${field}, which is public: DNS names are opened there without it.`];
+    ? [`${field}, which is wider than a private range and opens nothing. Use a part of one, such as 192.168.1.0/24.`]
+    : [`${field}, which is public: DNS names open public addresses without it.`];
 }
 
-/** Of a Realm. */
+/** Returns the warnings about a Realm. */
 export function realmWarnings(
   name: string,
   spec: RealmSpec,
@@ -155,12 +155,12 @@ export function realmWarnings(
   const identity = canonicalName(spec.identity);
   const out = world.realms()
     .filter((other) => other.name !== name && canonicalName(other.spec.identity) === identity)
-    .map((other) => `spec.identity is ${spec.identity}, which is Realm ${other.name} already (DuplicateIdentity).`);
+    .map((other) => `spec.identity is ${spec.identity}, which Realm ${other.name} already has (DuplicateIdentity).`);
   const active = world.grantsTo(name).filter(({ status }) => status.phase === "Active");
   if (before && active.length > 0 && canonicalName(before.identity) !== identity) {
     out.push(
       `spec.identity changes from ${before.identity} to ${spec.identity} while ${active.length} grants are Active: ` +
-        `nobody is let into guest-${name} until it is handed over.`,
+        `guest-${name} stays closed to everyone until it is handed over.`,
     );
   }
   const level = trustOf({ spec });

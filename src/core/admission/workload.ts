@@ -1,45 +1,45 @@
-/** What an object makes in a namespace: pods of one shape, claims, and itself. Read from JSON that may be anything. */
+/** Reads from untrusted JSON the objects that a workload creates: pods of one shape, claims, and itself. */
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 
-/** A workload, before anything is counted. */
+/** A workload, before its amounts are counted. */
 export interface Workload {
   kind: string;
   name: string;
   pods?: PodSet;
   claims: ClaimSet[];
-  /** How many objects it is or makes, by resource and group, such as `deployments.apps`. */
+  /** Number of objects that it is or creates, by resource and group, such as `deployments.apps`. */
   objects: ReadonlyMap<string, number>;
-  /** Of a Service: the quota's keys for what it opens to the world. */
+  /** Load balancers and node ports of a Service; `unasked` if it takes node ports only by default. */
   exposed?: { loadBalancers: number; nodePorts: number; unasked: boolean };
 }
 
 /** Pods of one shape. */
 export interface PodSet {
   spec: PodSpec;
-  /** How many are meant to run at once. */
+  /** Number of pods that run at once. */
   count: number;
-  /** How many of those there will be for sure: of a DaemonSet nobody knows beforehand which nodes take its pods. */
+  /** Number of pods that are certain: which nodes run a DaemonSet's pods is not known beforehand. */
   sure: number;
-  /** Whether a change of the template needs room for one more pod before it can end one. */
+  /** True if a change of the template needs room for one more pod before it can end one. */
   needsSurge: boolean;
 }
 
 export interface ClaimSet {
   count: number;
-  /** Quantity text. */
+  /** Size, as a quantity. */
   storage: string;
-  /** Undefined: the cluster's default class; `""`: none. */
+  /** Undefined means the cluster's default class, `""` means no class. */
   storageClass?: string;
 }
 
-/** What can't be read as the object that it says it is; the message names field and value. */
+/** An object is not a valid object of its kind; the message has field and value. */
 export class UnreadableWorkload extends Error {
   override readonly name = "UnreadableWorkload";
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Kinds that are judged, with the resource by which they are counted. */
+/** Kinds that are checked, with the resource name by which a quota counts them. */
 const resources: Readonly<Record<string, string>> = {
   "v1/Pod": "pods",
   "v1/Service": "services",
@@ -58,7 +58,7 @@ const resources: Readonly<Record<string, string>> = {
   "autoscaling/v2/HorizontalPodAutoscaler": "horizontalpodautoscalers.autoscaling",
 };
 
-/** Whether objects of the kind take anything that a grant gives. */
+/** Reports whether a grant limits objects of this kind. */
 export const isCounted = (object: unknown): boolean => {
   const { apiVersion, kind } = fieldsOf(object);
   return `${apiVersion}/${kind}` in resources;
@@ -67,15 +67,15 @@ export const isCounted = (object: unknown): boolean => {
 /**
  * Reads an object of a kind that is counted.
  *
- * @param nodes how many nodes there are, for DaemonSets
- * @throws {UnreadableWorkload} naming the field
+ * @param nodes number of nodes, for DaemonSets
+ * @throws {UnreadableWorkload} with the field
  */
 export function workloadFrom(object: unknown, nodes: number): Workload {
   const { apiVersion, kind, metadata, spec: anySpec } = fieldsOf(object);
   const resource = resources[`${apiVersion}/${kind}`];
   if (resource === undefined) {
     throw new UnreadableWorkload(
-      `${apiVersion}/${kind} is nothing that is judged; ${Object.keys(resources).join(", ")} are.`,
+      `The kind is ${apiVersion}/${kind}. It must be one of ${Object.keys(resources).join(", ")}.`,
     );
   }
   const { name, generateName } = fieldsOf(metadata);
@@ -136,7 +136,7 @@ export function workloadFrom(object: unknown, nodes: number): Workload {
       };
     }
     case "PersistentVolumeClaim":
-      // As a claim it counts itself.
+      // The claim is counted as a claim.
       return { ...what, objects: new Map(), claims: [claimFrom("spec", spec, 1)] };
     case "Service":
       return { ...what, ...exposure(spec) };
@@ -157,14 +157,14 @@ const fieldsOf = (value: unknown): Fields =>
 
 function listOf(at: string, value: unknown): unknown[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}; write a list.`);
+  if (!Array.isArray(value)) throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}. It must be a list.`);
   return value;
 }
 
 function countOf(at: string, value: unknown, byDefault: number): number {
   if (value === undefined || value === null) return byDefault;
   if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 2 ** 31 - 1) {
-    throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}; write a whole number, such as 3.`);
+    throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}. It must be a whole number, such as 3.`);
   }
   return value as number;
 }
@@ -173,11 +173,15 @@ function podSpecFrom(at: string, value: unknown): PodSpec {
   const where = at.replace(/^\./, "");
   const spec = fieldsOf(value);
   const containers = listOf(`${where}.containers`, spec.containers);
-  if (containers.length === 0) throw new UnreadableWorkload(`${where}.containers is missing; a pod has at least one.`);
+  if (containers.length === 0) {
+    throw new UnreadableWorkload(`${where}.containers is missing. A pod must have at least one.`);
+  }
   for (const [field, list] of [["containers", containers], ["initContainers", spec.initContainers]] as const) {
     for (const [index, container] of listOf(`${where}.${field}`, list).entries()) {
       if (typeof container !== "object" || container === null || Array.isArray(container)) {
-        throw new UnreadableWorkload(`${where}.${field}[${index}] is ${JSON.stringify(container)}, no container.`);
+        throw new UnreadableWorkload(
+          `${where}.${field}[${index}] is ${JSON.stringify(container)}. It must be a container.`,
+        );
       }
     }
   }
@@ -188,7 +192,7 @@ function claimFrom(at: string, value: unknown, count: number): ClaimSet {
   const spec = fieldsOf(value);
   const { storage } = fieldsOf(fieldsOf(spec.resources).requests);
   if (typeof storage !== "string" && typeof storage !== "number") {
-    throw new UnreadableWorkload(`${at}.resources.requests.storage is missing; write for example 10Gi.`);
+    throw new UnreadableWorkload(`${at}.resources.requests.storage is missing. Set a quantity, such as 10Gi.`);
   }
   const { storageClassName } = spec;
   return {
@@ -198,7 +202,7 @@ function claimFrom(at: string, value: unknown, count: number): ClaimSet {
   };
 }
 
-/** A quota counts node ports by intent, since they are given later (pkg/quota/v1/evaluator/core/services.go). */
+/** Counts node ports by intent, as a quota does: they are allocated later (pkg/quota/v1/evaluator/core/services.go). */
 function exposure(spec: Fields): Pick<Workload, "exposed"> {
   const ports = listOf("spec.ports", spec.ports);
   if (spec.type === "NodePort") {
@@ -212,7 +216,7 @@ function exposure(spec: Fields): Pick<Workload, "exposed"> {
   };
 }
 
-/** Whether a Deployment's roll-out can't end an old pod before a new one is there (ResolveFenceposts in deployment_util.go). */
+/** Reports whether a roll-out must start a new pod before it ends an old one (ResolveFenceposts in deployment_util.go). */
 function needsSurge(strategy: unknown, replicas: number): boolean {
   const { type, rollingUpdate } = fieldsOf(strategy);
   if (type === "Recreate" || replicas === 0) return false;

@@ -1,6 +1,6 @@
 /**
- * What NetworkPolicies let through, as their specification says (networking.k8s.io/v1): by default all, and once a policy
- * selects a pod in a direction, what some rule of some such policy allows.
+ * Evaluates NetworkPolicies as specified (networking.k8s.io/v1): all traffic is allowed by default; once a policy selects a
+ * pod in a direction, only traffic that a rule of such a policy allows.
  */
 import type {
   NetworkPolicyPeer,
@@ -10,37 +10,37 @@ import type {
 import { contains, parseRange, type Range } from "../address.ts";
 import { own } from "../own.ts";
 
-/** A policy, by where it is and what it says. */
+/** A NetworkPolicy with its namespace. */
 export interface PlacedPolicy {
   namespace: string;
   name: string;
   spec: NetworkPolicySpec;
 }
 
-/** One end of a connection: a pod when it has a namespace, else something outside of the cluster's pods. */
+/** One end of a connection: a pod if it has a namespace, else an address outside the cluster's pods. */
 export interface FlowEnd {
   ip: string;
   namespace?: string;
   namespaceLabels?: Readonly<Record<string, string>>;
   labels?: Readonly<Record<string, string>>;
-  /** Container ports that have names, of the pod. */
+  /** Named container ports of the pod. */
   namedPorts?: readonly { name: string; port: number; protocol: string }[];
 }
 
 export interface ReachFlow {
   from: FlowEnd;
   to: FlowEnd;
-  /** Undefined: whatever the port, which only rules without ports allow. */
+  /** Undefined means any port, which only rules without ports allow. */
   port?: number;
   protocol: "TCP" | "UDP" | "SCTP";
 }
 
-/** Whether one end lets the flow pass. */
+/** Result for one end of the flow. */
 export interface Passage {
   allowed: boolean;
-  /** Those that allow it; none when nothing selects the pod. */
+  /** Policies that allow it; none if no policy selects the pod. */
   by: PlacedPolicy[];
-  /** All that select the pod in this direction: when none of them allows it, they deny it together. */
+  /** Policies that select the pod in this direction; if none of them allows the flow, they deny it together. */
   selecting: PlacedPolicy[];
 }
 
@@ -50,21 +50,21 @@ export interface Reach {
   ingress: Passage;
 }
 
-/** Judges a flow by all policies of the cluster. */
+/** Evaluates a flow by the given policies of both ends. */
 export function reachOf(policies: readonly PlacedPolicy[], flow: ReachFlow): Reach {
   const egress = passage(policies, flow, "Egress");
   const ingress = passage(policies, flow, "Ingress");
   return { allowed: egress.allowed && ingress.allowed, egress, ingress };
 }
 
-/** A rule of a policy that would allow a flow's address, but for an exception in it. */
+/** A rule that would allow a flow's address if it had no exception for it. */
 export interface Exception {
   policy: PlacedPolicy;
   cidr: string;
   except: string;
 }
 
-/** Where policies that select the source open a range that holds the target, and except a part that does too. */
+/** Returns the rules for the source that allow a range with the target but except a part with it. */
 export function exceptionsOf({ egress }: Reach, { to }: ReachFlow): Exception[] {
   const address = parseRange(to.ip);
   const holds = (text: string): boolean => {
@@ -98,13 +98,13 @@ function passage(policies: readonly PlacedPolicy[], flow: ReachFlow, direction: 
   return { allowed: by.length > 0, by, selecting };
 }
 
-/** Without policyTypes a policy is about ingress, and about egress if it has rules for it. */
+/** Returns a policy's directions: without policyTypes ingress, and also egress if it has egress rules. */
 function directionsOf({ policyTypes, egress }: NetworkPolicySpec): readonly string[] {
   if (policyTypes && policyTypes.length > 0) return policyTypes;
   return egress && egress.length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
 }
 
-/** No peers, or an empty list, are all. */
+/** Reports whether a peer matches; no peers, or an empty list, match all. */
 function isPeer(peers: readonly NetworkPolicyPeer[] | undefined, end: FlowEnd, namespace: string): boolean {
   return !peers || peers.length === 0 || peers.some((peer) => isOnePeer(peer, end, namespace));
 }
@@ -127,7 +127,7 @@ function isOnePeer(
   return !podSelector || selects(podSelector, end.labels);
 }
 
-/** The API server puts its name on every namespace. */
+/** Adds the label that the API server sets on every namespace. */
 const labelsOfNamespace = ({ namespace, namespaceLabels }: FlowEnd): Readonly<Record<string, string>> => ({
   "kubernetes.io/metadata.name": namespace!,
   ...namespaceLabels,
@@ -143,7 +143,7 @@ function isPort(ports: readonly NetworkPolicyPort[] | undefined, flow: ReachFlow
   });
 }
 
-/** A port by its name is one of the pod that is connected to. */
+/** Returns the number of a named port of the target pod. */
 function numberOf(name: string, { to, protocol }: ReachFlow): number | undefined {
   return (to.namedPorts ?? []).find((named) => named.name === name && named.protocol === protocol)?.port;
 }
@@ -153,7 +153,7 @@ interface LabelSelector {
   matchExpressions?: readonly { key: string; operator: string; values?: readonly string[] }[];
 }
 
-/** Whether a label selector selects; an empty one selects all, one that is not there none. */
+/** Reports whether a label selector matches; an empty one matches all, a missing one none. */
 export function selects(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>> = {}): boolean {
   if (!selector) return false;
   const { matchLabels = {}, matchExpressions = [] } = selector;

@@ -8,18 +8,20 @@ const allowed = (...specs: NetworkPolicySpec[]) =>
   reachOf(specs.map((spec, index) => ({ namespace: "guest-a", name: `p${index}`, spec })), flow);
 
 const cases: [string, NetworkPolicySpec[], boolean, string[]][] = [
-  ["no policy allows all", [], true, []],
-  ["one that selects and has no rule denies", [{ podSelector: {}, policyTypes: ["Egress"] }], false, []],
-  ["one for ingress says nothing of egress", [{ podSelector: {}, policyTypes: ["Ingress"] }], true, []],
+  ["no policy: all is allowed", [], true, []],
+  ["a policy selects the pod and has no rule: denied", [{ podSelector: {}, policyTypes: ["Egress"] }], false, []],
+  ["a policy only for ingress: egress is allowed", [{ podSelector: {}, policyTypes: ["Ingress"] }], true, []],
   [
-    "one for other pods says nothing",
+    "a policy for other pods: allowed",
     [{ podSelector: { matchLabels: { app: "y" } }, policyTypes: ["Egress"] }],
     true,
     [],
   ],
-  ["an empty list of peers is all", [{ podSelector: {}, policyTypes: ["Egress"], egress: [{ to: [] }] }], true, ["p0"]],
+  ["an empty list of peers: matches all", [{ podSelector: {}, policyTypes: ["Egress"], egress: [{ to: [] }] }], true, [
+    "p0",
+  ]],
   [
-    "any of them is enough",
+    "several policies, one of which allows it: allowed",
     [{ podSelector: {}, policyTypes: ["Egress"] }, {
       podSelector: {},
       policyTypes: ["Egress"],
@@ -37,7 +39,7 @@ for (const [that, specs, expected, by] of cases) {
   });
 }
 
-Deno.test("a label that is missing is not in any list", () => {
+Deno.test("a missing label: NotIn matches", () => {
   const notIn = { matchExpressions: [{ key: "tier", operator: "NotIn", values: ["x"] }] };
   assert.deepEqual([selects(notIn, {}), selects(notIn, { tier: "x" }), selects(notIn, { tier: "y" })], [
     true,
@@ -46,7 +48,7 @@ Deno.test("a label that is missing is not in any list", () => {
   ]);
 });
 
-Deno.test("a port by its name is one of the pod that is connected to", () => {
+Deno.test("a named port: it is looked up in the target pod", () => {
   const spec: NetworkPolicySpec = {
     podSelector: {},
     policyTypes: ["Ingress"],
@@ -62,38 +64,42 @@ Deno.test("a port by its name is one of the pod that is connected to", () => {
 });
 
 const peers: [string, NetworkPolicySpec, boolean][] = [
-  ["a policy without types is for egress too, if it has rules for it", {
+  ["a policy without types with egress rules: applies to egress", {
     podSelector: {},
     egress: [{ to: [{ ipBlock: { cidr: "198.51.100.0/24" } }] }],
   }, false],
-  ["and not if it has none", { podSelector: {} }, true],
-  ["what is cut out of a block", {
+  ["a policy without types and egress rules: does not apply to egress", { podSelector: {} }, true],
+  ["an exception of a block: denied", {
     podSelector: {},
     policyTypes: ["Egress"],
     egress: [{ to: [{ ipBlock: { cidr: "192.0.2.0/24", except: ["192.0.2.0/28"] } }] }],
   }, false],
   [
-    "pods are no addresses",
+    "a pod selector and an address outside the cluster: denied",
     { podSelector: {}, policyTypes: ["Egress"], egress: [{ to: [{ podSelector: {} }] }] },
     false,
   ],
-  ["another port", {
+  ["another port: denied", {
     podSelector: {},
     policyTypes: ["Egress"],
     egress: [{ ports: [{ port: 80 }, { port: 400, endPort: 442 }, { protocol: "UDP" }] }],
   }, false],
   [
-    "a range of ports",
+    "a range of ports: allowed",
     { podSelector: {}, policyTypes: ["Egress"], egress: [{ ports: [{ port: 400, endPort: 443 }] }] },
     true,
   ],
-  ["a protocol", { podSelector: {}, policyTypes: ["Egress"], egress: [{ ports: [{ protocol: "TCP" }] }] }, true],
+  ["a rule with only a protocol: allowed", {
+    podSelector: {},
+    policyTypes: ["Egress"],
+    egress: [{ ports: [{ protocol: "TCP" }] }],
+  }, true],
 ];
 for (const [that, spec, expected] of peers) {
   Deno.test(that, () => assert.equal(allowed(spec).allowed, expected));
 }
 
-Deno.test("a flow whose port isn't known passes only where ports don't matter", () => {
+Deno.test("a flow without a port: allowed only by rules without ports", () => {
   const { port: _, ...any } = flow;
   const of = (egress: NetworkPolicySpec["egress"]) =>
     reachOf(
@@ -108,7 +114,7 @@ Deno.test("a flow whose port isn't known passes only where ports don't matter", 
   ]);
 });
 
-Deno.test("selectors", () => {
+Deno.test("label selectors match by their operators", () => {
   const of = (operator: string, labels = {}) =>
     selects({ matchExpressions: [{ key: "a", operator, values: ["x"] }] }, labels);
   assert.deepEqual([of("In", { a: "x" }), of("In"), of("Exists", { a: "y" }), of("Exists")], [
@@ -126,13 +132,13 @@ Deno.test("selectors", () => {
   assert.equal(selects({ matchLabels: { a: "x" } }, { a: "y" }), false);
 });
 
-Deno.test("a label that every object has a property of is there only when it is set", () => {
+Deno.test("a label named like a property of every object: exists only if it is set", () => {
   const exists = { matchExpressions: [{ key: "constructor", operator: "Exists" }] };
   assert.equal(selects(exists, {}), false);
   assert.equal(selects(exists, { constructor: "x" } as unknown as Record<string, string>), true);
 });
 
-Deno.test("an address that a rule excepts is told with the range and the exception, and one that it doesn't hold isn't", () => {
+Deno.test("an address in a rule's exception: reported with the range and the exception", () => {
   const egress = [{ to: [{ ipBlock: { cidr: "0.0.0.0/0", except: ["10.0.0.0/8", "192.168.0.0/16"] } }] }];
   const policy = {
     namespace: "guest-a",
