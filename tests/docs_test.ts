@@ -98,13 +98,13 @@ Deno.test("docs/security.md: the front and the guests have the rights that their
   assert.deepEqual([...new Set(front.flatMap(({ verbs }) => verbs))], ["list", "watch"]);
 });
 
-Deno.test("docs/security.md: whatever a taken-over operator could read of the whole cluster is named", () => {
+Deno.test("docs/security.md: everything that a compromised operator could read in the whole cluster is named", () => {
   const words: Readonly<Record<string, string>> = {
     clusterrolebindings: "ClusterRoles and their bindings",
     persistentvolumeclaims: "claims",
     servicecidrs: "ranges of Services",
   };
-  const left = row("security", "the operator is taken over")[2]!.split("The fence judges writes only")[1]!
+  const left = row("security", "the operator is compromised")[2]!.split("The fence judges writes only")[1]!
     .toLowerCase();
   const rules = (loadAll(read("deploy/kustomize/base/rbac.yaml")) as unknown as Role[])
     .filter(({ kind }) => kind === "ClusterRole").flatMap(({ rules }) => rules);
