@@ -1,36 +1,36 @@
-/** The requests of guards_test.ts: who makes them, and what is said to them. */
+/** The requests of guards_test.ts: their users, and the expected answers. */
 import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
 import { guestPod } from "../lab/lab_workloads.ts";
 
-/** The namespace of guests under test; a Realm guarded-home would lead to it. */
+/** The guest namespace under test. */
 export const guests = "guest-guarded-home";
-/** Named like one of guests, not made by Keystone and not handed over. */
+/** Named like a guest namespace, but neither created by Keystone nor handed over. */
 export const foreign = "guest-guards-foreign";
-/** Handed over and not yet taken over. */
+/** Handed over, but not yet adopted. */
 export const handed = "guest-guards-handed";
-/** Nothing to do with Keystone. */
+/** An ordinary namespace without guests. */
 export const shop = "guards-shop";
-/** The same, though somebody has tried to hand it over. */
+/** An ordinary namespace that somebody has tried to hand over. */
 export const shopHanded = "guards-shop-handed";
 
 export const caseOperator = "system:serviceaccount:keystone-system:keystone-operator";
 const kubeSystem = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
 
-/** Who they are: user name and groups. The tests' own kubeconfig is the cluster admin's. */
+/** User names and groups. The tests' own kubeconfig is the cluster admin's. */
 export const users = {
   "a guest": ["guards-bob", ["keystone:realm:guarded-home"]],
   /**
-   * Has all rights on all namespaces, subresources included, may write Realms and patch SuperEntities and statuses, and no
-   * other right.
+   * Has all rights in all namespaces, subresources included, and may write Realms and patch SuperEntities and statuses; has no
+   * other rights.
    */
   "eve": ["guards-eve", []],
-  /** May write Realms, with the verb trust. */
+  /** May write Realms, and has the verb `trust`. */
   "tom": ["guards-tom", []],
-  /** By a ClusterRoleBinding, not by the group system:masters. */
+  /** Cluster admin by a ClusterRoleBinding, not by the group system:masters. */
   "dana, a cluster admin,": ["guards-dana", []],
-  /** With more rights than rbac.yaml gives it, in case somebody does: the fence must hold by itself. */
+  /** The operator with more rights than rbac.yaml gives it: the fence alone must hold. */
   "a mighty operator": [caseOperator, ["guards-mighty"]],
-  // After the mighty one, since a lab keeps one kubeconfig for a name.
+  // After the mighty one, because a lab keeps one kubeconfig for each name.
   "the operator": [caseOperator, []],
   "the scheduler": ["system:kube-scheduler", []],
   "the volume binder": ["system:serviceaccount:kube-system:persistent-volume-binder", kubeSystem],
@@ -125,7 +125,7 @@ export const workload = (app: string, spec: CaseBody = {}): CaseBody =>
   named(app, { spec: { selector: { matchLabels: { app } }, template: template(app), ...spec } });
 export const service = (name: string, spec: CaseBody = {}): CaseBody =>
   named(name, { spec: { ports: [{ port: 80 }], ...spec } });
-/** One that lets the world in, with all that the API server takes for no other type. */
+/** A Service open to the outside, with all fields that only its type may have. */
 export const open = (name: string): CaseBody => ({
   metadata: { name, annotations: { [sourceRanges]: "198.51.100.0/24", "example.com/a": "b" } },
   spec: {
@@ -138,7 +138,7 @@ export const open = (name: string): CaseBody => ({
   },
 });
 const sourceRanges = "service.beta.kubernetes.io/load-balancer-source-ranges";
-/** What makes such a one internal. */
+/** The patch that makes such a Service internal. */
 export const internal = {
   metadata: { annotations: { [sourceRanges]: null } },
   spec: { type: "ClusterIP", loadBalancerSourceRanges: null },
@@ -206,7 +206,7 @@ const event = (place: string) =>
     reportingInstance: "test",
     regarding: { kind: "ConfigMap", name: "keystone", namespace: place },
   });
-/** What the operator takes from a pod that is as large as can be stored. */
+/** Fields that the operator removes from a pod of the largest size that can be stored. */
 const room: CaseBody = {
   metadata: { annotations: null },
   status: { conditions: null, initContainerStatuses: null, containerStatuses: null },
@@ -230,7 +230,7 @@ const notPrivileged =
 const notGuests = /it puts only the requests of guests, .* on the level keystone-guests/;
 const guestsGroup = { kind: "Group", group: { name: "keystone:realm:guarded-home" } };
 const anyOf = (namespace: string) => ({ namespace, name: "*" });
-/** The FlowSchema of guests as the operator writes it. */
+/** The guests' FlowSchema, as written by the operator. */
 function flow(subject: CaseBody, priorityLevelConfiguration: CaseBody = { name: "keystone-guests" }): Request {
   return apply("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/keystone-guests", "FlowSchema", {
     spec: {
@@ -251,7 +251,7 @@ const notTheirs = /keystone of guest-guarded-home is made, changed and deleted b
 const notThatVolume =
   /spec\.volumeName is carols-photos: a claim that names its volume could take one that is meant for/;
 
-/** What ValidatingAdmissionPolicies refuse, by policy. */
+/** Requests that ValidatingAdmissionPolicies refuse, by policy. */
 const coop = `${keystone}/superentities/guards-coop`;
 const realmPath = `${keystone}/realms/guards`;
 const subjectNamed = (name: string): CaseBody => ({ kind: "User", name });
@@ -733,7 +733,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         notThatVolume,
       ],
     ]),
-    // From a template that the guest wrote.
+    // Created from a guest's template.
     ...cannot("the StatefulSet controller", [
       ["claim one for a guest", makeClaim({ volumeName: "carols-photos" }), notThatVolume],
       [
@@ -903,7 +903,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ]),
 };
 
-/** A role by which a realm approves, and its binding. */
+/** A role that lets a realm approve, and its binding. */
 function approver(realm: string, rules: CaseBody[]): CaseBody {
   return named(`keystone-approve-${realm}`, { rules });
 }
@@ -914,7 +914,7 @@ function approves(realm: string, who: CaseBody): CaseBody {
   return named(`keystone-approve-${realm}`, bindingCase([who], { name: `keystone-approve-${realm}` }));
 }
 
-/** What the operator may read and write under one name only. */
+/** Resources that the operator may read and write under one name only. */
 export const byName: [path: string, name: string][] = [
   ["/api/v1/resourcequotas", "keystone"],
   ["/api/v1/limitranges", "keystone"],
@@ -926,7 +926,7 @@ const selecting = (name: string) => ({ fieldSelector: `metadata.name=${name}` })
 
 const no = /cannot (get|list|create|update|patch|delete|watch) resource/;
 
-/** What no role gives; authorization says so before any policy. */
+/** Requests that no role allows; the authorizer refuses them before any policy. */
 export const refusedByRole: GuardRefusal[] = [
   ...cannot("the operator", [
     ["read secrets", get("/api/v1/secrets"), no],
@@ -1011,7 +1011,7 @@ export const refusedByRole: GuardRefusal[] = [
   ]),
 ];
 
-/** What goes through; `seen` is the guest namespace as it is. */
+/** Requests that are accepted; `seen` is the guest namespace as it is. */
 export const allowed = (seen: CaseBody): OrdinaryCase[] => [
   ...can("eve", [
     [
@@ -1164,7 +1164,7 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
       ),
     ],
     ["make a Service", makeService({})],
-    // How many of these, the quota says.
+    // The quota limits the number of these.
     ["make one with a node port", makeService({ type: "NodePort" })],
     ["make one with a load balancer", makeService({ type: "LoadBalancer" })],
     ["change a Service that had addresses before", patch(here("services/old"), labelled({ x: "y" }))],
@@ -1183,7 +1183,7 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
   ...can("the volume binder", [
     ["bind a guest's claim", replace(here("persistentvolumeclaims/waits"), claim("waits", { volumeName: "found" }))],
   ]),
-  // Outside of guest namespaces nothing of this is judged.
+  // Outside of guest namespaces the guards judge none of these.
   ...can("the cluster admin", [
     [
       "give a Service elsewhere any address",

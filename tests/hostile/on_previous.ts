@@ -99,7 +99,7 @@ export const findings: readonly Finding[] = [
   ["a node's address beside the tailnet", network, /a node from outside/],
   [
     "devices of a DeviceClass",
-    "api/malformed_test.ts: N N: N values are refused in words that name field and value",
+    "api/malformed_test.ts: N N: N values are refused, naming field and value",
     /gpu\.deviceclass\.resource\.k8s\.io\/devices: grant.* (created|configured)/,
   ],
   ["a token in the sidecar", "api/helm_chart_test.ts: refuses N", /tailscaled has \S*token/],

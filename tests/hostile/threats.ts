@@ -325,8 +325,8 @@ export const threats: readonly Threat[] = [
       `${metadata}: all ConfigMaps deleted in one request: the guide to the grants stays`,
       `${metadata}: the namespace is deleted with all its contents`,
       `${closing}: the guest makes the operator's ConfigMap immutable: refused, or replaced`,
-      "api/repair_test.ts: a pod that a finalizer holds is named once its time is up, and holds up no Grant",
-      "api/repair_test.ts: a namespace whose deletion is held up says by what",
+      "api/repair_test.ts: a pod held by a finalizer: reported once its time is up, and holds up no Grant",
+      "api/repair_test.ts: a namespace whose deletion is held up: reports the cause",
     ],
     guards: ["finalizers"],
   },
@@ -338,7 +338,7 @@ export const threats: readonly Threat[] = [
     left: "people who have the verb",
     triedBy: [
       realms,
-      "api/superentity_api_test.ts: nobody approves for another, edits another's approval or the terms, or writes status",
+      "api/superentity_api_test.ts: members: can't approve for another, edit another's approval or the terms, or write status",
     ],
   },
   {
@@ -392,9 +392,9 @@ export const threats: readonly Threat[] = [
       "their bindings in the whole cluster, and read the API server's metrics",
     triedBy: [
       "api/guards_test.ts: N can't N",
-      "api/guards_test.ts: the operator has no secrets, makes no pods, and has what is of one name by that name",
-      "api/superentity_api_test.ts: even with the right to write it, status is the operator's, and the operator approves for " +
-      "nobody",
+      "api/guards_test.ts: the operator can't read Secrets or create pods, and has rights on fixed names only by name",
+      "api/superentity_api_test.ts: a user with the right to write status: refused by a guard; the operator: can't approve " +
+      "for anybody",
     ],
   },
   {
@@ -404,7 +404,7 @@ export const threats: readonly Threat[] = [
       "which is at once",
     triedBy: [
       `${install}: at no time did two of them write`,
-      "api/lib_kubernetes_test.ts: of ten that want the lease at once, exactly one gets it",
+      "api/lib_kubernetes_test.ts: ten lease holders at once: exactly one gets the Lease",
     ],
   },
   {
@@ -422,8 +422,8 @@ export const threats: readonly Threat[] = [
     left: "until it is stopped it can refuse workloads of guests and changes of Grants and Realms, and it has the " +
       "webhook's serving key; enforcement doesn't depend on it",
     triedBy: [
-      "api/webhook_test.ts: with all that the front has, nothing is written and no secret is read",
-      "api/webhook_test.ts: without a front the quota still holds, and grants begin and end",
+      "api/webhook_test.ts: the front's credentials: can't write anything or read a Secret",
+      "api/webhook_test.ts: the front is down: the quota still applies, and grants begin and end",
     ],
   },
   {
@@ -431,7 +431,7 @@ export const threats: readonly Threat[] = [
     against: "no grant ends for good while the clocks of operator and API server differ by more than 2 s",
     left: "clocks that are both wrong by the same amount",
     triedBy: [
-      "api/termination_test.ts: a clock that jumps ahead ends nothing, and what is due ends once it is set right",
+      "api/termination_test.ts: a clock jumps ahead: nothing ends, and due grants end once the clock is right",
     ],
   },
   {
@@ -442,7 +442,7 @@ export const threats: readonly Threat[] = [
     left: "a grant continues past its end until an operator runs again",
     triedBy: [
       `${install}: a leader that is killed is followed within the Lease and 2 s`,
-      "api/grants_test.ts: one that was deleted while no operator ran is closed by the next one",
+      "api/grants_test.ts: deleted while no operator ran: closed by the next one",
     ],
   },
   {
@@ -470,9 +470,9 @@ export const threats: readonly Threat[] = [
       "auth key",
     left: "people who can read Secrets in `keystone-system`; values that you put into `extraEnv` of the chart",
     triedBy: [
-      "api/helm_chart_test.ts: the socket is in the operator's container and tailscaled's, the token only where it is needed",
-      "api/helm_chart_test.ts: no role has a wildcard, may give itself more, or reaches secrets that it doesn't need",
-      "api/webhook_test.ts: the front's files are what was handed over, and no one else reads them",
+      "api/helm_chart_test.ts: containers: only the operator and tailscaled have the socket, and only those that need a token have one",
+      "api/helm_chart_test.ts: roles: no wildcard, no escalation, no Secret that isn't needed",
+      "api/webhook_test.ts: the front's files: exactly those handed over, readable by nobody else",
     ],
   },
 ];
