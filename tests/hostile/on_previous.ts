@@ -105,7 +105,7 @@ export const findings: readonly Finding[] = [
   ["a token in the sidecar", "api/helm_chart_test.ts: refuses N", /tailscaled has \S*token/],
   [
     "loopback through the sidecar",
-    `${loopback}: health, metrics and webhook on loopback are closed, and the log says why`,
+    `${loopback}: health, metrics and webhook on loopback: closed, and the log says why`,
     /200 OK/,
   ],
   guard("a priority above home's", "priority", "one that puts home's pods out"),

@@ -47,7 +47,7 @@ export const threats: readonly Threat[] = [
       "doesn't enforce the size of a claim, or that keeps the data of deleted claims (`reclaimPolicy: Retain`)",
     triedBy: [
       counting,
-      "e2e/e2e_drain_test.ts: two grants of 2 and 3 cpu give 5, and Bob runs what fits",
+      "e2e/e2e_drain_test.ts: two grants of 2 and 3 cpu: add up to 5, and Bob runs the pods that fit",
       `${reading}: a device requested before any node offered it: the pod is removed once a node does`,
       `${guards}: the quota is missing: no pod is created, everything else works`,
       "hostile/role_test.ts: every subresource is known to the guards",
@@ -208,8 +208,8 @@ export const threats: readonly Threat[] = [
       "hostile/limits_test.ts",
       `${ends}: fewer load balancers and node ports granted: the newest Services become internal`,
       `${ends}: grant ended, or namespace in deletion: no Service stays open to the outside`,
-      "e2e/e2e_drain_test.ts: at the last end Bob is out at once, his pods go, no controller refills, what he stored stays",
-      "packets/packets_test.ts: a grant is cut, then ended: nothing new passes, and what is open lives until its pod ends",
+      "e2e/e2e_drain_test.ts: the last grant ends: Bob loses access at once, the pods are evicted and not replaced, the volume stays",
+      "packets/packets_test.ts: a grant is cut, then ended: no new connection passes, and open ones last until their pod ends",
     ],
     guards: [
       "forced-end",
@@ -347,9 +347,9 @@ export const threats: readonly Threat[] = [
       "nodes are pinned by StableID; if another node has the name, the realm's addresses are closed (`NodeReplaced`)",
     left: "the first contact: check the node, or pin it in advance",
     triedBy: [
-      `${identity}: a node that is removed closes its way at once; who takes its name is in no policy`,
-      `${identity}: nor after a restart of the operator, of headscale, of the tailscaled, or with other terms`,
-      `${identity}: the machine itself with a new key is another node, until the realm is released`,
+      `${identity}: a node is removed: its policy closes at once, and a node that takes its name is in no policy`,
+      `${identity}: restarts of operator, headscale and tailscaled, or other terms: the impostor stays in no policy`,
+      `${identity}: the same machine with a new key: another node, until the pin is removed`,
     ],
   },
   {
@@ -367,7 +367,7 @@ export const threats: readonly Threat[] = [
     left: "tailscaled's own PeerAPI; see [in the pod](#in-the-pod)",
     triedBy: [
       "tailnet/metrics_on_loopback_test.ts",
-      `${install}: a peer of the tailnet reaches nothing of the pod, and no container but the operator's has its token`,
+      `${install}: a peer of the tailnet: reaches no port of the pod; only the operator's container has its token`,
     ],
   },
   {
@@ -403,7 +403,7 @@ export const threats: readonly Threat[] = [
     left: "a write that was already sent when its process was stopped: it takes effect until the leader reverts it, " +
       "which is at once",
     triedBy: [
-      `${install}: at no time did two of them write`,
+      `${install}: at no time do two operators write`,
       "api/lib_kubernetes_test.ts: ten lease holders at once: exactly one gets the Lease",
     ],
   },
@@ -441,7 +441,7 @@ export const threats: readonly Threat[] = [
       "2 s; [KeystoneNoLeader](alerts.md#keystonenoleader)",
     left: "a grant continues past its end until an operator runs again",
     triedBy: [
-      `${install}: a leader that is killed is followed within the Lease and 2 s`,
+      `${install}: the leader is killed: another operator leads within the Lease's duration and 2 s`,
       "api/grants_test.ts: deleted while no operator ran: closed by the next one",
     ],
   },
@@ -450,8 +450,8 @@ export const threats: readonly Threat[] = [
     against: "unreachable is not revoked: everything stays unchanged, realms are Unknown",
     left: "",
     triedBy: [
-      "tailnet/operator_test.ts: without a tailscaled: Unknown with the reason, and grants are enforced and end as before",
-      "tailnet/operator_changes_test.ts: it restarts while the control server is away: nobody is taken for gone",
+      "tailnet/operator_test.ts: no tailscaled: Unknown with the reason, and grants are enforced and end as before",
+      "tailnet/operator_changes_test.ts: the operator's tailscaled restarts while the control server is down: no node is taken for removed",
     ],
   },
   {

@@ -9,7 +9,7 @@ import { flowText, judgeFlows, type TrafficFlow } from "../fixtures/traffic.ts";
 import { startLab } from "../lab/lab.ts";
 
 Deno.test("a realm on the tailnet", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
@@ -24,9 +24,9 @@ Deno.test("a realm on the tailnet", {
   const realmIs = (state: string, withinMs: number) =>
     eventually(`Realm bob-home is ${state}`, async () => {
       const realm = await cluster.realms.get("bob-home");
-      return realm.status?.connectionState === state ? realm : `it is ${realm.status?.connectionState}`;
+      return realm.status?.connectionState === state ? realm : `state: ${realm.status?.connectionState}`;
     }, withinMs);
-  /** Everything that enforces, with its resource versions: equal means that nothing was written. */
+  /** Returns all enforcing objects with their resource versions; equal results mean that nothing was written. */
   const enforcement = async () => {
     const namespace = await cluster.namespaces.get("guest-bob-home");
     const quotas = await cluster.quotas.namespace("guest-bob-home").list();
@@ -36,27 +36,31 @@ Deno.test("a realm on the tailnet", {
     );
   };
 
-  await step(t, "the seed, verbatim: the Realm is Connected, the Grant Expired, nothing stands", async () => {
-    await apply(seed);
-    const realm = await realmIs("Connected", 5000);
-    await cluster.grantIn("Expired", "alice-to-bob-compute");
-    assert.deepEqual(realm.status!.node!.addresses, [bob.ipv4, bob.ipv6]);
-    assert.equal(realm.status!.local, false);
-    assert.equal(realm.metadata.annotations!["keystone.io/trusted-node"], realm.status!.node!.stableID);
-    const { items } = await cluster.namespaces.list();
-    assert.ok(!items.some(({ metadata }) => metadata.name === "guest-bob-home"));
-    await cluster.grants.delete("alice-to-bob-compute");
-    await eventually(
-      "the Grant is gone",
-      async () => (await cluster.grants.list()).items.length === 0 || "still there",
-    );
-  });
+  await step(
+    t,
+    "the specification's objects, verbatim: the Realm is Connected, the Grant Expired, nothing is enforced",
+    async () => {
+      await apply(seed);
+      const realm = await realmIs("Connected", 5000);
+      await cluster.grantIn("Expired", "alice-to-bob-compute");
+      assert.deepEqual(realm.status!.node!.addresses, [bob.ipv4, bob.ipv6]);
+      assert.equal(realm.status!.local, false);
+      assert.equal(realm.metadata.annotations!["keystone.io/trusted-node"], realm.status!.node!.stableID);
+      const { items } = await cluster.namespaces.list();
+      assert.ok(!items.some(({ metadata }) => metadata.name === "guest-bob-home"));
+      await cluster.grants.delete("alice-to-bob-compute");
+      await eventually(
+        "the Grant is deleted",
+        async () => (await cluster.grants.list()).items.length === 0 || "still exists",
+      );
+    },
+  );
 
-  await step(t, "with its end in the future, Bob's node and nothing else is open to his guests", async () => {
+  await step(t, "with its end in the future: Bob's guests reach Bob's node and nothing else", async () => {
     await apply(seed.replace("2026-01-01", "2099-01-01"));
     await cluster.grantIn("Active", "alice-to-bob-compute", 1000);
     await eventually(
-      "the policies stand",
+      "the policies exist",
       async () => (await cluster.policiesOf("bob-home")).includes("realm") || "not yet",
     );
     const policies: NetworkPolicy[] = (await cluster.policies.list()).items;
@@ -87,29 +91,33 @@ Deno.test("a realm on the tailnet", {
   });
 
   for (const round of [1, 2]) {
-    await step(t, `Bob's node is killed and comes back: told within 2 s, nothing else happens (${round})`, async () => {
-      const before = await enforcement();
-      const follow = async (state: string, online: boolean) => {
-        const knew = await daemonKnows(alice.socket, bob.identity, online);
-        await realmIs(state, 5000);
-        const late = performance.now() - knew;
-        assert.ok(late < 2000, `${state} ${Math.round(late)} ms after tailscaled knew`);
-      };
-      await bob.tailscaled.kill();
-      await follow("Disconnected", false);
-      const realm = await cluster.realms.get("bob-home");
-      const reachable = realm.status!.conditions!.find(({ type }) => type === "Reachable")!;
-      assert.match(reachable.message, /is offline; grants stay as they are/);
-      assert.equal((await cluster.grants.get("alice-to-bob-compute")).status!.phase, "Active");
-      await bob.tailscaled.start();
-      await follow("Connected", true);
-      assert.deepEqual(await enforcement(), before);
-    });
+    await step(
+      t,
+      `Bob's node is killed and comes back: reported within 2 s, nothing else changes (${round})`,
+      async () => {
+        const before = await enforcement();
+        const follow = async (state: string, online: boolean) => {
+          const knew = await daemonKnows(alice.socket, bob.identity, online);
+          await realmIs(state, 5000);
+          const late = performance.now() - knew;
+          assert.ok(late < 2000, `${state} ${Math.round(late)} ms after tailscaled knew`);
+        };
+        await bob.tailscaled.kill();
+        await follow("Disconnected", false);
+        const realm = await cluster.realms.get("bob-home");
+        const reachable = realm.status!.conditions!.find(({ type }) => type === "Reachable")!;
+        assert.match(reachable.message, /is offline; grants stay as they are/);
+        assert.equal((await cluster.grants.get("alice-to-bob-compute")).status!.phase, "Active");
+        await bob.tailscaled.start();
+        await follow("Connected", true);
+        assert.deepEqual(await enforcement(), before);
+      },
+    );
   }
 
   await step(
     t,
-    "without a tailscaled: Unknown with the reason, and grants are enforced and end as before",
+    "no tailscaled: Unknown with the reason, and grants are enforced and end as before",
     async () => {
       const before = await enforcement();
       await alice.tailscaled.kill();
