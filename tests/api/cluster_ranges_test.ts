@@ -171,7 +171,7 @@ Deno.test("devices, storage classes, protected ranges and DNS names of a cluster
       await kubectl(["create", "-f", "-"], node("plain-node"));
       await kubectl(["delete", "node", "gpu-node"]);
       await opens("net", "net-home", "nothing");
-      const grant = await eventually("it is told", async () => {
+      const grant = await eventually("the Grant reports it", async () => {
         const seen = await cluster.grants.get("net");
         const reason = seen.status!.conditions!.find(({ type }) => type === "NetworkApplied")!.reason;
         return reason === "ClusterRangesUnknown" ? seen : reason;

@@ -564,7 +564,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ["give guests another role", bindOther(guests, "guards-admin", { name: "cluster-admin" }), notThatRole],
       ["bind it under the usual name", bindOther(handed, "keystone-guest", { name: "cluster-admin" }), notThatRole],
       ["bind a Role of that name", bindOther(handed, "keystone-guest", { kind: "Role" }), notThatRole],
-      ["delete somebody else's binding", remove(rbac(guests, "rolebindings/guards-other")), notThatRole],
+      ["delete a foreign binding", remove(rbac(guests, "rolebindings/guards-other")), notThatRole],
       [
         "make itself a cluster admin",
         createCase(

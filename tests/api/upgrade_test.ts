@@ -66,7 +66,7 @@ async function drains({ cluster, lab }: UpgradeScene, name: string, revokedAt: n
   }, 90_000);
   const tookMs = Date.now() - revokedAt;
   assert.ok(tookMs >= 15_000 && tookMs < 30_000, `drained after ${tookMs} ms, but drainSeconds is 15`);
-  await eventually("it is said", async () => {
+  await eventually("the event is reported", async () => {
     const { status } = await cluster.grants.get(name);
     const draining = status?.conditions?.find(({ type }) => type === "Draining");
     return draining?.reason === "Drained" || `${draining?.reason}`;

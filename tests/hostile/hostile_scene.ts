@@ -36,7 +36,7 @@ export interface HostileGuest {
 
 export interface HostileScene extends AsyncDisposable {
   lab: Lab | ExternalCluster;
-  /** As a cluster admin. */
+  /** The cluster, as a cluster admin. */
   cluster: TestCluster;
   operator: TestOperator;
   /** Runs kubectl as a cluster admin; throws its message when it fails. */

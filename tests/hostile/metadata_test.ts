@@ -189,7 +189,7 @@ Deno.test("metadata and claims of guests", async (t) => {
 
   await step(
     t,
-    "objects annotated by others: the guest may change, relabel and release them, but add no such key",
+    "objects annotated by others: the guest may change them and remove such keys and finalizers, but not add any",
     async () => {
       await can("guest", ["label", "pod/mine", "a=b"]);
       await can("guest", ["annotate", "pod/mine", "cni.projectcalico.org/podIP-"]);

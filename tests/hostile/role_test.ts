@@ -101,7 +101,7 @@ const undecided = (fields: readonly string[], decided: Readonly<Record<string, s
 const at = (path: readonly string[], value: unknown): GuardBody =>
   path.reduceRight<unknown>((inner, field) => ({ [field]: inner }), value) as GuardBody;
 
-Deno.test("everything that the guests' role lets them write", async (t) => {
+Deno.test("kinds and fields that the guests' role lets them write", async (t) => {
   await using scene = await hostileScene({ trustLevel: "internal" });
   const { cluster: { rest }, mallory, lab } = scene;
   const kinds = await Promise.all(

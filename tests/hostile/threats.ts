@@ -204,7 +204,7 @@ export const threats: readonly Threat[] = [
     triedBy: [
       closing,
       `${verbs}: a running pod is deleted without grace: refused in every form`,
-      `${verbs}: a pod that runs on no node: may be deleted without grace`,
+      `${verbs}: a pod that no node runs: may be deleted without grace`,
       "hostile/limits_test.ts",
       `${ends}: fewer load balancers and node ports granted: the newest Services become internal`,
       `${ends}: grant ended, or namespace in deletion: no Service stays open to the outside`,
@@ -308,7 +308,7 @@ export const threats: readonly Threat[] = [
       "keys where they only cause a warning; keys of objects that are older than the guards",
     triedBy: [
       `${metadata}: guards on metadata: judge every kind that the guests' role can create`,
-      `${metadata}: objects annotated by others: the guest may change, relabel and release them, but add no such key`,
+      `${metadata}: objects annotated by others: the guest may change them and remove such keys and finalizers, but not add any`,
       `${metadata}: an unknown key at a trust level that only warns: written, with a warning`,
     ],
     guards: ["metadata-keys", "unknown-keys", "load-balancer-class"],
@@ -331,7 +331,7 @@ export const threats: readonly Threat[] = [
     guards: ["finalizers"],
   },
   {
-    threat: "somebody adds themselves to a realm",
+    threat: "a person adds themselves to a realm",
     against:
       "creating a Realm and changing its subjects, identity, trust level or pin requires the verb `trust`; the " +
       "members of a SuperEntity approve each member's subjects too",
@@ -342,7 +342,7 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
-    threat: "somebody takes over a realm's name",
+    threat: "another node takes over a realm's name",
     against:
       "nodes are pinned by StableID; if another node has the name, the realm's addresses are closed (`NodeReplaced`)",
     left: "the first contact: check the node, or pin it in advance",
@@ -353,7 +353,7 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
-    threat: "tailscaled or its control server hangs, floods or lies",
+    threat: "a tailscaled or its control server hangs, floods or lies",
     against:
       "its responses are bounded in size and time, and used only if they have the expected form; addresses outside " +
       "`clusterRanges.tailnet` open nothing; grants are enforced and end without it",
@@ -371,7 +371,7 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
-    threat: "somebody changes the labels that select namespaces for the guards",
+    threat: "a user changes the labels that select namespaces for the guards",
     against: "only the operator and cluster admins can",
     left: "cluster admins",
     triedBy: ["api/guards_test.ts: N can't N"],
@@ -446,7 +446,7 @@ export const threats: readonly Threat[] = [
     ],
   },
   {
-    threat: "the tailnet is gone",
+    threat: "the tailnet is down",
     against: "unreachable is not revoked: everything stays unchanged, realms are Unknown",
     left: "",
     triedBy: [

@@ -62,7 +62,7 @@ Deno.test("a guest's deletions, evictions and scales", async (t) => {
     await admin(["delete", "pod", "miner", "--namespace", namespace, "--grace-period=0", "--force"]);
   });
 
-  await step(t, "a pod that runs on no node: may be deleted without grace", async () => {
+  await step(t, "a pod that no node runs: may be deleted without grace", async () => {
     const { code, said } = await mallory.apply(JSON.parse(guestPod("idle", { cpu: "1", memory: "64Mi" }, namespace)));
     assert.equal(code, 0, said);
     assert.equal(await refusalOf(rest, deletion("idle", { bodyJson: grace(0) })), "");

@@ -84,7 +84,7 @@ const OTHERS = [
 export const netexec = (namespace: string, name: string, labels: Record<string, string> = {}): string =>
   agnhostPod({ name, namespace, labels: { app: name, ...labels } }, ["netexec", "--http-port=8080", "--udp-port=8081"]);
 
-/** Returns a pod in the host's network, which stands for the node itself. */
+/** Returns a pod in the host's network, in place of a process on the node. */
 function onNode(): string {
   const pod = JSON.parse(netexec("kube-system", "on-node"));
   return JSON.stringify({ ...pod, spec: { ...pod.spec, hostNetwork: true } });

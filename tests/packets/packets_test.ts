@@ -47,7 +47,7 @@ nodeTest("packets pass exactly as the grants allow", async (t) => {
         `cut: the last new connection passes after ${cut.lastNew} ms, open ones live on (${cut.lastKept} ms); of ` +
           `${undisturbed.asked} questions elsewhere ${undisturbed.unanswered} aren't answered\n` +
           `end: the last new connection passes after ${end.out.lastNew} ms outwards and ${end.in.lastNew} ms inwards, the ` +
-          `last answer over open ones after ${end.out.lastKept} and ${end.in.lastKept} ms; the pod is gone after ` +
+          `last answer over open ones after ${end.out.lastKept} and ${end.in.lastKept} ms; the pod is deleted after ` +
           `${end.podGoneMs} ms`,
       );
       assert.ok(cut.lastNew < ENFORCED_WITHIN_MS, `new connections pass for ${cut.lastNew} ms`);

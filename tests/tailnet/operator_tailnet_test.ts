@@ -158,7 +158,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
             Math.round(heard - known)
           } ms later`,
         );
-        assert(heard - known < 1000, `told ${heard - known} ms after tailscaled knew`);
+        assert(heard - known < 1000, `reported ${heard - known} ms after tailscaled knew`);
       });
       const start = performance.now();
       await (online ? bob.tailscaled.start() : bob.tailscaled.kill());
@@ -175,7 +175,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
       try {
         await each(async ({ version, tailnet }) => {
           await becomes(`${version}: online`, () => online(tailnet), false, 30_000);
-          console.log(`${version}: cut off, told after ${Math.round(performance.now() - start)} ms`);
+          console.log(`${version}: offline, reported after ${Math.round(performance.now() - start)} ms`);
           assert.deepEqual(peer(tailnet, bob.identity)?.addresses, [bob.ipv4, bob.ipv6]);
         });
       } finally {
