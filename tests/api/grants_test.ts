@@ -38,45 +38,37 @@ Deno.test("grants", async (t) => {
     });
   });
 
-  await step(
-    t,
-    "two grants to one realm: add up, and the end of one leaves the other's amounts, within a second",
-    async () => {
-      await cluster.createRealm("sum-home");
-      const { text, at } = secondsFromNow(2);
-      await cluster.create({ name: "two", to: "sum-home", hard: { cpu: 2, pods: 2 } });
-      await cluster.create({ name: "three", to: "sum-home", hard: { "requests.cpu": "3", pods: "4" }, until: text });
-      await cluster.grantIn("Active", "three");
-      await quotaIs("sum-home", { pods: "6", "requests.cpu": "5" });
-      await cluster.grantIn("Expired", "three");
-      assert.ok(Date.now() - at < 1000);
-      await quotaIs("sum-home", { pods: "2", "requests.cpu": "2" });
-      assert.equal((await cluster.grants.get("two")).status!.phase, "Active");
-    },
-  );
+  await step(t, "two grants to one realm: add up; one ends: the other's is left, within a second", async () => {
+    await cluster.createRealm("sum-home");
+    const { text, at } = secondsFromNow(2);
+    await cluster.create({ name: "two", to: "sum-home", hard: { cpu: 2, pods: 2 } });
+    await cluster.create({ name: "three", to: "sum-home", hard: { "requests.cpu": "3", pods: "4" }, until: text });
+    await cluster.grantIn("Active", "three");
+    await quotaIs("sum-home", { pods: "6", "requests.cpu": "5" });
+    await cluster.grantIn("Expired", "three");
+    assert.ok(Date.now() - at < 1000);
+    await quotaIs("sum-home", { pods: "2", "requests.cpu": "2" });
+    assert.equal((await cluster.grants.get("two")).status!.phase, "Active");
+  });
 
-  await step(
-    t,
-    "beyond the realm's trust level: Pending, and Active as soon as the trust level is raised",
-    async () => {
-      await cluster.createRealm("trust-home", { trustLevel: "public" });
-      await cluster.create({ name: "trust", to: "trust-home", until: secondsFromNow(40 * 86_400).text });
-      const pending = await cluster.grantIn("Pending", "trust");
-      assert.match(
-        pending.status!.message!,
-        /spec\.validity\.validUntil is .* trusted with at most 30 days after the start/,
-      );
-      await cluster.realms.patch("trust-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
-      await cluster.grantIn("Active", "trust", 1000);
-      await cluster.realms.patch("trust-home", { spec: { trustLevel: "public" } }, { type: "merge" });
-      const lowered = await eventually("its condition says so", async () => {
-        const grant = await cluster.grants.get("trust");
-        const ready = grant.status!.conditions!.find(({ type }) => type === "Ready")!;
-        return ready.reason === "ExceedsTrustCeiling" ? grant : ready.reason;
-      }, 2000);
-      assert.equal(lowered.status!.phase, "Active", "an active grant stays active");
-    },
-  );
+  await step(t, "beyond the realm's trust level: Pending, and Active once the trust level is raised", async () => {
+    await cluster.createRealm("trust-home", { trustLevel: "public" });
+    await cluster.create({ name: "trust", to: "trust-home", until: secondsFromNow(40 * 86_400).text });
+    const pending = await cluster.grantIn("Pending", "trust");
+    assert.match(
+      pending.status!.message!,
+      /spec\.validity\.validUntil is .* trusted with at most 30 days after the start/,
+    );
+    await cluster.realms.patch("trust-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
+    await cluster.grantIn("Active", "trust", 1000);
+    await cluster.realms.patch("trust-home", { spec: { trustLevel: "public" } }, { type: "merge" });
+    const lowered = await eventually("its condition says so", async () => {
+      const grant = await cluster.grants.get("trust");
+      const ready = grant.status!.conditions!.find(({ type }) => type === "Ready")!;
+      return ready.reason === "ExceedsTrustCeiling" ? grant : ready.reason;
+    }, 2000);
+    assert.equal(lowered.status!.phase, "Active", "an active grant stays active");
+  });
 
   await step(t, "validFrom in the future: begins at that time", async () => {
     await cluster.createRealm("later-home");

@@ -144,55 +144,52 @@ Deno.test("the Helm chart", async (t) => {
     });
   }
 
-  await t.step(
-    "containers: only the operator and tailscaled have the socket, and only those that need a token have one",
-    () => {
-      const { spec } = podOf(rendered.get("with a sidecar on Headscale")!);
-      assert.deepEqual(spec.containers.map(({ name }) => name), ["operator", "front", "tailscaled"]);
-      const [operator, front, sidecar] = spec.containers;
-      const mounts = (container: Container) => container.volumeMounts.map(({ name }) => name);
-      assert.deepEqual(mounts(operator!), ["token", "handover", "tailscale-socket"]);
-      assert.deepEqual(front!.volumeMounts, [{ name: "handover", mountPath: "/var/run/keystone", readOnly: true }]);
-      assert.deepEqual(mounts(sidecar!), ["tailscale-socket", "tailscale-state", "tailscale-tmp"]);
-      assert.ok("emptyDir" in spec.volumes.find(({ name }) => name === "tailscale-socket")!);
-      assert.deepEqual(envOf(sidecar!), {
-        TS_USERSPACE: "true",
-        TS_SOCKET: "/var/run/tailscale/tailscaled.sock",
-        TS_STATE_DIR: "/var/lib/tailscale/state",
-        TS_KUBE_SECRET: "",
-        TS_AUTH_ONCE: "true",
-        TS_ACCEPT_DNS: "false",
-        TS_HOSTNAME: "alice-home",
-        TS_EXTRA_ARGS: "--login-server=http://headscale.example.com:8080",
-        TS_TAILSCALED_EXTRA_ARGS: "--no-logs-no-support",
-        TS_AUTHKEY: undefined,
-      });
-      assert.deepEqual(sidecar!.env!.find(({ name }) => name === "TS_AUTHKEY")!.valueFrom, {
-        secretKeyRef: { name: "keystone-tailscale-auth", key: "TS_AUTHKEY" },
-      });
-      const kept = podOf(rendered.get("with one replica that stays the same node")!).spec.containers.at(-1)!;
-      assert.equal(envOf(kept)["TS_KUBE_SECRET"], "");
-      const volumes = podOf(rendered.get("with one replica that stays the same node")!).spec.volumes;
-      assert.deepEqual(volumes.find(({ name }) => name === "tailscale-state"), {
-        name: "tailscale-state",
-        persistentVolumeClaim: { claimName: "keystone-tailscale" },
-      });
-      for (const [variant, manifests] of rendered) {
-        for (const container of podOf(manifests).spec.containers) {
-          // Only the operator has its token and may write the handover volume; the front doesn't have the socket.
-          const has = mounts(container);
-          if (container.name !== "operator") assert.ok(!has.includes("token"), `${variant}: ${container.name}`);
-          if (container.name === "front") assert.ok(!has.some((name) => name.startsWith("tailscale")), variant);
-          if (container.name === "tailscaled") assert.ok(!has.includes("handover"), variant);
-        }
+  await t.step("containers: only operator and tailscaled have the socket; a token only where needed", () => {
+    const { spec } = podOf(rendered.get("with a sidecar on Headscale")!);
+    assert.deepEqual(spec.containers.map(({ name }) => name), ["operator", "front", "tailscaled"]);
+    const [operator, front, sidecar] = spec.containers;
+    const mounts = (container: Container) => container.volumeMounts.map(({ name }) => name);
+    assert.deepEqual(mounts(operator!), ["token", "handover", "tailscale-socket"]);
+    assert.deepEqual(front!.volumeMounts, [{ name: "handover", mountPath: "/var/run/keystone", readOnly: true }]);
+    assert.deepEqual(mounts(sidecar!), ["tailscale-socket", "tailscale-state", "tailscale-tmp"]);
+    assert.ok("emptyDir" in spec.volumes.find(({ name }) => name === "tailscale-socket")!);
+    assert.deepEqual(envOf(sidecar!), {
+      TS_USERSPACE: "true",
+      TS_SOCKET: "/var/run/tailscale/tailscaled.sock",
+      TS_STATE_DIR: "/var/lib/tailscale/state",
+      TS_KUBE_SECRET: "",
+      TS_AUTH_ONCE: "true",
+      TS_ACCEPT_DNS: "false",
+      TS_HOSTNAME: "alice-home",
+      TS_EXTRA_ARGS: "--login-server=http://headscale.example.com:8080",
+      TS_TAILSCALED_EXTRA_ARGS: "--no-logs-no-support",
+      TS_AUTHKEY: undefined,
+    });
+    assert.deepEqual(sidecar!.env!.find(({ name }) => name === "TS_AUTHKEY")!.valueFrom, {
+      secretKeyRef: { name: "keystone-tailscale-auth", key: "TS_AUTHKEY" },
+    });
+    const kept = podOf(rendered.get("with one replica that stays the same node")!).spec.containers.at(-1)!;
+    assert.equal(envOf(kept)["TS_KUBE_SECRET"], "");
+    const volumes = podOf(rendered.get("with one replica that stays the same node")!).spec.volumes;
+    assert.deepEqual(volumes.find(({ name }) => name === "tailscale-state"), {
+      name: "tailscale-state",
+      persistentVolumeClaim: { claimName: "keystone-tailscale" },
+    });
+    for (const [variant, manifests] of rendered) {
+      for (const container of podOf(manifests).spec.containers) {
+        // Only the operator has its token and may write the handover volume; the front doesn't have the socket.
+        const has = mounts(container);
+        if (container.name !== "operator") assert.ok(!has.includes("token"), `${variant}: ${container.name}`);
+        if (container.name === "front") assert.ok(!has.some((name) => name.startsWith("tailscale")), variant);
+        if (container.name === "tailscaled") assert.ok(!has.includes("handover"), variant);
       }
-      const alone = podOf(rendered.get("without a tailnet")!).spec.containers;
-      assert.deepEqual(alone.map(({ name }) => name), ["operator", "front"]);
-      const unexplained = podOf(rendered.get("without a webhook")!).spec.containers;
-      assert.deepEqual(unexplained.map(({ name }) => name), ["operator", "tailscaled"]);
-      assert.equal(envOf(alone[0]!)["TS_SOCKET"], undefined);
-    },
-  );
+    }
+    const alone = podOf(rendered.get("without a tailnet")!).spec.containers;
+    assert.deepEqual(alone.map(({ name }) => name), ["operator", "front"]);
+    const unexplained = podOf(rendered.get("without a webhook")!).spec.containers;
+    assert.deepEqual(unexplained.map(({ name }) => name), ["operator", "tailscaled"]);
+    assert.equal(envOf(alone[0]!)["TS_SOCKET"], undefined);
+  });
 
   await t.step("listeners in a pod: only on the pod's own address", () => {
     for (const [variant, manifests] of rendered) {

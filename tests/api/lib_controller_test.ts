@@ -163,57 +163,54 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
       await expectTruth();
     });
 
-    await t.step(
-      "a controller: brings all objects to the desired state with one write each, then writes nothing",
-      async () => {
-        const queue = new WorkQueue<string>({ clock: systemClock });
-        const end = store.subscribe(({ key }) => queue.add(key));
-        const controllerStop = new AbortController();
-        let writes = 0;
-        let failures = 0;
-        const controlling = runController({
-          name: "test",
-          queue,
-          concurrency: 8,
-          reconcile: async (key, signal) => {
-            const stored = store.get(key);
-            if (stored === undefined || stored.value === "done") return {};
-            writes++;
-            if (writes % 50 === 0) throw new Error("injected failure");
-            store.observe(
-              await api.apply(newConfigMap(stored.name, "done"), { fieldManager: "lib-controller-test", signal }),
-            );
-            return {};
-          },
-          onError: () => failures++,
-          clock: systemClock,
-          signal: controllerStop.signal,
-        });
-        const total = store.size;
+    await t.step("a controller: brings all objects to the desired state, with one write each", async () => {
+      const queue = new WorkQueue<string>({ clock: systemClock });
+      const end = store.subscribe(({ key }) => queue.add(key));
+      const controllerStop = new AbortController();
+      let writes = 0;
+      let failures = 0;
+      const controlling = runController({
+        name: "test",
+        queue,
+        concurrency: 8,
+        reconcile: async (key, signal) => {
+          const stored = store.get(key);
+          if (stored === undefined || stored.value === "done") return {};
+          writes++;
+          if (writes % 50 === 0) throw new Error("injected failure");
+          store.observe(
+            await api.apply(newConfigMap(stored.name, "done"), { fieldManager: "lib-controller-test", signal }),
+          );
+          return {};
+        },
+        onError: () => failures++,
+        clock: systemClock,
+        signal: controllerStop.signal,
+      });
+      const total = store.size;
+      {
+        using _held = holdWatch();
+        for (const { name } of store.list()) queue.add(`${namespace}/${name}`);
+        await poll("all objects are reconciled", () => {
+          const done = store.index("value", "done").length;
+          return (done === total && queue.depth + queue.waiting === 0) || `${done} of ${total}`;
+        }, { withinMs: 20_000 });
+      }
+      const marker = await apply("marker", "done");
+      await poll(
+        "the watch is past all",
+        () => versionOf("marker") === marker.metadata?.resourceVersion || "not yet",
         {
-          using _held = holdWatch();
-          for (const { name } of store.list()) queue.add(`${namespace}/${name}`);
-          await poll("all objects are reconciled", () => {
-            const done = store.index("value", "done").length;
-            return (done === total && queue.depth + queue.waiting === 0) || `${done} of ${total}`;
-          }, { withinMs: 20_000 });
-        }
-        const marker = await apply("marker", "done");
-        await poll(
-          "the watch is past all",
-          () => versionOf("marker") === marker.metadata?.resourceVersion || "not yet",
-          {
-            withinMs: 5000,
-          },
-        );
-        controllerStop.abort();
-        await controlling;
-        end();
-        assert.ok(failures > 0);
-        assert.equal(writes - failures, total);
-        await expectTruth();
-      },
-    );
+          withinMs: 5000,
+        },
+      );
+      controllerStop.abort();
+      await controlling;
+      end();
+      assert.ok(failures > 0);
+      assert.equal(writes - failures, total);
+      await expectTruth();
+    });
 
     assert.deepEqual(reports, []);
 

@@ -55,56 +55,52 @@ Deno.test("deno task run", {
 
   using cluster = await prepared(lab);
 
-  await step(
-    t,
-    "a second operator: names the leader while it waits, and takes over within 3 s of the leader's SIGTERM",
-    async () => {
-      await using first = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
-      const firstUrl = await first.url();
-      const line = await first.says(/holds the Lease as (\S+?)\.?$/);
-      const identity = line.match(/holds the Lease as (\S+?)\.?$/)![1]!.replaceAll(/["']/g, "");
-      await using second = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
-      const secondUrl = await second.url();
-      assert.ok((await second.says(/Waiting: .* holds the Lease/)).includes(identity));
-      await cluster.createRealm("shared-home");
-      await cluster.create({ name: "shared", to: "shared-home", termination: { noticeSeconds: 0 } });
-      await cluster.grantIn("Active", "shared");
-      assert.match((await page(`${firstUrl}/readyz`)).body, /^Ready: this operator holds the Lease/);
-      const standby = await page(`${secondUrl}/readyz`);
-      assert.equal(standby.status, 200);
-      assert.ok(standby.body.includes(`in standby: ${identity} holds the Lease`), standby.body);
-      const [metrics, others] = [await page(`${firstUrl}/metrics`), await page(`${secondUrl}/metrics`)];
-      assert.match(metrics.body, /^keystone_leader 1$/m);
-      assert.match(others.body, /^keystone_leader 0$/m);
-      // The standby reports the same.
-      for (const { body } of [metrics, others]) {
-        assert.match(body, /^keystone_grants\{phase="Active"\} 1$/m);
-        assert.match(body, /^keystone_grant_hard\{grant="shared",grantee="shared-home",resource="requests\.cpu"\} 1$/m);
-      }
-      assert.match(
-        metrics.body,
-        /^keystone_api_requests_total\{verb="patch",resource="grants\/status",code="200"\} [1-9]/m,
-      );
-      assert.match(
-        metrics.body,
-        /^keystone_reconcile_duration_seconds_count\{controller="guests",outcome="success"\} [1-9]/m,
-      );
-      assert.doesNotMatch(
-        others.body,
-        /^keystone_api_requests_total\{verb="(patch|create)",resource="(grants|namespaces)/m,
-      );
-      const began = performance.now();
-      assert.equal(await first.stop(), 0);
-      await second.says(/Enforcing grants/, 3000);
-      assert.ok(performance.now() - began < 3000);
-      await eventually(
-        "the second is the leader in its metrics",
-        async () => /^keystone_leader 1$/m.test((await page(`${secondUrl}/metrics`)).body) || "not yet",
-      );
-      await cluster.grants.patch("shared", { spec: { revocation: {} } }, { type: "merge" });
-      await cluster.grantIn("Revoked", "shared");
-    },
-  );
+  await step(t, "a second operator: names the leader, and takes over within 3 s of the leader's SIGTERM", async () => {
+    await using first = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
+    const firstUrl = await first.url();
+    const line = await first.says(/holds the Lease as (\S+?)\.?$/);
+    const identity = line.match(/holds the Lease as (\S+?)\.?$/)![1]!.replaceAll(/["']/g, "");
+    await using second = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
+    const secondUrl = await second.url();
+    assert.ok((await second.says(/Waiting: .* holds the Lease/)).includes(identity));
+    await cluster.createRealm("shared-home");
+    await cluster.create({ name: "shared", to: "shared-home", termination: { noticeSeconds: 0 } });
+    await cluster.grantIn("Active", "shared");
+    assert.match((await page(`${firstUrl}/readyz`)).body, /^Ready: this operator holds the Lease/);
+    const standby = await page(`${secondUrl}/readyz`);
+    assert.equal(standby.status, 200);
+    assert.ok(standby.body.includes(`in standby: ${identity} holds the Lease`), standby.body);
+    const [metrics, others] = [await page(`${firstUrl}/metrics`), await page(`${secondUrl}/metrics`)];
+    assert.match(metrics.body, /^keystone_leader 1$/m);
+    assert.match(others.body, /^keystone_leader 0$/m);
+    // The standby reports the same.
+    for (const { body } of [metrics, others]) {
+      assert.match(body, /^keystone_grants\{phase="Active"\} 1$/m);
+      assert.match(body, /^keystone_grant_hard\{grant="shared",grantee="shared-home",resource="requests\.cpu"\} 1$/m);
+    }
+    assert.match(
+      metrics.body,
+      /^keystone_api_requests_total\{verb="patch",resource="grants\/status",code="200"\} [1-9]/m,
+    );
+    assert.match(
+      metrics.body,
+      /^keystone_reconcile_duration_seconds_count\{controller="guests",outcome="success"\} [1-9]/m,
+    );
+    assert.doesNotMatch(
+      others.body,
+      /^keystone_api_requests_total\{verb="(patch|create)",resource="(grants|namespaces)/m,
+    );
+    const began = performance.now();
+    assert.equal(await first.stop(), 0);
+    await second.says(/Enforcing grants/, 3000);
+    assert.ok(performance.now() - began < 3000);
+    await eventually(
+      "the second is the leader in its metrics",
+      async () => /^keystone_leader 1$/m.test((await page(`${secondUrl}/metrics`)).body) || "not yet",
+    );
+    await cluster.grants.patch("shared", { spec: { revocation: {} } }, { type: "merge" });
+    await cluster.grantIn("Revoked", "shared");
+  });
 
   await step(t, "no rights: it names the command that gives them, and continues once it has them", async () => {
     const KUBECONFIG = await lab.user("system:serviceaccount:keystone-system:keystone-operator");

@@ -98,79 +98,75 @@ Deno.test("SuperEntities", async (t) => {
     assert.deepEqual([status!.approved, status!.needed, status!.pooled], [0, 3, undefined]);
   });
 
-  await step(
-    t,
-    "members: can't approve for another, edit another's approval or the terms, or write status",
-    async () => {
-      await eventually(
-        "the guards are in force",
-        async () => /may not approve/.test(await approve("ann", "se-coop", "ben-home")) || "no",
-      );
+  await step(t, "members: can't approve for others, edit others' approvals or the terms, or write status", async () => {
+    await eventually(
+      "the guards are in force",
+      async () => /may not approve/.test(await approve("ann", "se-coop", "ben-home")) || "no",
+    );
+    assert.match(
+      await approve("ann", "se-coop", "ben-home"),
+      /se-ann may not approve or withdraw for realm ben-home; its own subjects may/,
+    );
+    assert.match(await approve("ann", "se-coop", "nobody-home"), /may not approve or withdraw for realm nobody-home/);
+    assert.equal(await approve("ben", "se-coop"), "");
+    const of = await digest("se-coop");
+    const other = `sha256:${"0".repeat(64)}`;
+    assert.match(
+      await patched("ann", "se-coop", { approvals: [{ realm: "ben-home", digest: other }] }),
+      /for realm ben-home/,
+    );
+    assert.match(await patched("ann", "se-coop", { approvals: [] }), /for realm ben-home/);
+    assert.match(await patched("ann", "se-coop", { approvals: null }), /for realm ben-home/);
+    assert.match(
+      await patched("ann", "se-coop", {
+        approvals: [{ realm: "ben-home", digest: of, approvedAt: "2026-01-01T00:00:00Z" }],
+      }),
+      /for realm ben-home/,
+    );
+    assert.match(
+      await patched("ann", "se-coop", { approvals: [{ realm: "ann-home", digest: of }] }),
+      /one realm at a time/,
+      "a merge patch that drops another's",
+    );
+    for (
+      const terms of [
+        { quorum: 1 },
+        { purpose: "mine" },
+        { graceSeconds: 9 },
+        { members: [{ realm: "ann-home" }] },
+      ]
+    ) {
       assert.match(
-        await approve("ann", "se-coop", "ben-home"),
-        /se-ann may not approve or withdraw for realm ben-home; its own subjects may/,
+        await patched("ann", "se-coop", terms),
+        /only who holds the verb propose on it changes its terms, and se-ann does not/,
       );
-      assert.match(await approve("ann", "se-coop", "nobody-home"), /may not approve or withdraw for realm nobody-home/);
-      assert.equal(await approve("ben", "se-coop"), "");
-      const of = await digest("se-coop");
-      const other = `sha256:${"0".repeat(64)}`;
+    }
+    for (const what of [["label", "a=b"], ["annotate", "a=b"]]) {
       assert.match(
-        await patched("ann", "se-coop", { approvals: [{ realm: "ben-home", digest: other }] }),
-        /for realm ben-home/,
-      );
-      assert.match(await patched("ann", "se-coop", { approvals: [] }), /for realm ben-home/);
-      assert.match(await patched("ann", "se-coop", { approvals: null }), /for realm ben-home/);
-      assert.match(
-        await patched("ann", "se-coop", {
-          approvals: [{ realm: "ben-home", digest: of, approvedAt: "2026-01-01T00:00:00Z" }],
-        }),
-        /for realm ben-home/,
-      );
-      assert.match(
-        await patched("ann", "se-coop", { approvals: [{ realm: "ann-home", digest: of }] }),
-        /one realm at a time/,
-        "a merge patch that drops another's",
-      );
-      for (
-        const terms of [
-          { quorum: 1 },
-          { purpose: "mine" },
-          { graceSeconds: 9 },
-          { members: [{ realm: "ann-home" }] },
-        ]
-      ) {
-        assert.match(
-          await patched("ann", "se-coop", terms),
-          /only who holds the verb propose on it changes its terms, and se-ann does not/,
-        );
-      }
-      for (const what of [["label", "a=b"], ["annotate", "a=b"]]) {
-        assert.match(
-          await said("ann", what[0]!, "superentity", "se-coop", what[1]!),
-          /propose on it changes its metadata/,
-        );
-      }
-      const owned = { metadata: { finalizers: ["example.com/mine"] } };
-      assert.match(
-        await said("ann", "patch", "superentity", "se-coop", "--type=merge", "-p", JSON.stringify(owned)),
+        await said("ann", what[0]!, "superentity", "se-coop", what[1]!),
         /propose on it changes its metadata/,
       );
-      assert.match(
-        await said(
-          "ann",
-          "patch",
-          "superentity",
-          "se-coop",
-          "--subresource=status",
-          "--type=merge",
-          "-p",
-          `{"status":{"approved":3}}`,
-        ),
-        /cannot (get|patch) resource "superentities\/status"/,
-      );
-      assert.notEqual(await said("ann", "delete", "superentity", "se-coop"), "");
-    },
-  );
+    }
+    const owned = { metadata: { finalizers: ["example.com/mine"] } };
+    assert.match(
+      await said("ann", "patch", "superentity", "se-coop", "--type=merge", "-p", JSON.stringify(owned)),
+      /propose on it changes its metadata/,
+    );
+    assert.match(
+      await said(
+        "ann",
+        "patch",
+        "superentity",
+        "se-coop",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        `{"status":{"approved":3}}`,
+      ),
+      /cannot (get|patch) resource "superentities\/status"/,
+    );
+    assert.notEqual(await said("ann", "delete", "superentity", "se-coop"), "");
+  });
 
   await step(
     t,
@@ -244,43 +240,39 @@ Deno.test("SuperEntities", async (t) => {
     assert.match(columns[1]!, /se-coop +Active +3 +3 /);
   });
 
-  await step(
-    t,
-    "terms change: all approvals are void; the same terms are spelled differently: all stay valid",
-    async () => {
-      const before = await digest("se-coop");
-      const spelled = {
-        members: [
-          { realm: "cleo-home", contribution: { "requests.cpu": "2000m", memory: "4096Mi" } },
-          { realm: "ann-home", contribution: { memory: 8589934592, cpu: "4.0" } },
-          { realm: "ben-home", contribution: { cpu: 2, "requests.memory": "4Gi" } },
-        ],
-        quorum: 3,
-      };
-      assert.equal(await patched(undefined, "se-coop", spelled), "");
-      await eventually("the change is observed", async () => {
-        const { metadata, status } = await cluster.superEntities.get("se-coop");
-        return status!.observedGeneration === metadata.generation || "not yet";
-      });
-      assert.equal(await digest("se-coop"), before);
-      assert.equal((await phase("se-coop", "Active")).status!.approved, 3);
-      assert.match(
-        await patched(undefined, "se-coop", { purpose: "else", approvals: [] }),
-        /and the terms are changed in one request; change the terms first/,
-        "not even an admin can change them",
-      );
-      assert.equal(await patched(undefined, "se-coop", { purpose: "else" }), "");
-      const { status } = await phase("se-coop", "Pending");
-      assert.equal(status!.approved, 0);
-      assert.equal(status!.pooled, undefined);
-      assert.match(
-        status!.message!,
-        /Void, because the terms or a member's subjects are others now: the approval of .*ben-home/,
-      );
-      for (const person of ["ann", "ben", "cleo"] as const) assert.equal(await approve(person, "se-coop"), "");
-      await phase("se-coop", "Active", 1000);
-    },
-  );
+  await step(t, "other terms: all approvals are void; the same terms in other units: all stay valid", async () => {
+    const before = await digest("se-coop");
+    const spelled = {
+      members: [
+        { realm: "cleo-home", contribution: { "requests.cpu": "2000m", memory: "4096Mi" } },
+        { realm: "ann-home", contribution: { memory: 8589934592, cpu: "4.0" } },
+        { realm: "ben-home", contribution: { cpu: 2, "requests.memory": "4Gi" } },
+      ],
+      quorum: 3,
+    };
+    assert.equal(await patched(undefined, "se-coop", spelled), "");
+    await eventually("the change is observed", async () => {
+      const { metadata, status } = await cluster.superEntities.get("se-coop");
+      return status!.observedGeneration === metadata.generation || "not yet";
+    });
+    assert.equal(await digest("se-coop"), before);
+    assert.equal((await phase("se-coop", "Active")).status!.approved, 3);
+    assert.match(
+      await patched(undefined, "se-coop", { purpose: "else", approvals: [] }),
+      /and the terms are changed in one request; change the terms first/,
+      "not even an admin can change them",
+    );
+    assert.equal(await patched(undefined, "se-coop", { purpose: "else" }), "");
+    const { status } = await phase("se-coop", "Pending");
+    assert.equal(status!.approved, 0);
+    assert.equal(status!.pooled, undefined);
+    assert.match(
+      status!.message!,
+      /Void, because the terms or a member's subjects are others now: the approval of .*ben-home/,
+    );
+    for (const person of ["ann", "ben", "cleo"] as const) assert.equal(await approve(person, "se-coop"), "");
+    await phase("se-coop", "Active", 1000);
+  });
 
   await step(t, "a user with the verb propose: may change the terms, and nothing else", async () => {
     await lab.kubectl([
@@ -346,38 +338,34 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal((await cluster.superEntities.get("se-coop")).metadata.finalizers?.[0], "keystone.io/guest");
   });
 
-  await step(
-    t,
-    "a grant that doesn't fit the pool: waits with its shortfall; free room goes to the oldest grant",
-    async () => {
-      await cluster.createRealm("eli-home");
-      const from = { grantor: "se-coop", to: "eli-home", termination: atOnce };
-      await cluster.create({ ...from, name: "se-older", hard: { cpu: 5 } });
-      const { status } = await cluster.grantIn("Pending", "se-older");
-      const ready = status!.conditions!.find(({ type }) => type === "Ready")!;
-      assert.equal(ready.reason, "ExceedsPool");
-      assert.match(ready.message, /limits\.cpu is 5, 2 are free, short by 3/);
-      // Creation times have a resolution of one second.
-      const { createdAt } = {
-        createdAt: Date.parse((await cluster.grants.get("se-older")).metadata.creationTimestamp!),
-      };
-      await eventually("a second is over", () => Promise.resolve(Date.now() > createdAt + 1100 || "not yet"));
-      await cluster.create({ ...from, name: "se-a-younger", hard: { cpu: 5 } });
-      await cluster.grantIn("Pending", "se-a-younger");
-      await cluster.create({ ...from, name: "se-unpooled", hard: { "requests.nvidia.com/gpu": 1 } });
-      assert.match(
-        (await cluster.grantIn("Pending", "se-unpooled")).status!.message!,
-        /requests\.nvidia\.com\/gpu is 1, 0 are free/,
-      );
-      await cluster.grants.patch("se-half", { spec: { revocation: {} } }, { type: "merge" });
-      await cluster.grantIn("Active", "se-older");
-      await quota("eli-home", { "requests.cpu": "2500m" });
-      await cluster.grantIn("Pending", "se-a-younger");
-      await cluster.grants.delete("se-older");
-      await cluster.grantIn("Active", "se-a-younger");
-      await quota("eli-home", { "requests.cpu": "2500m" });
-    },
-  );
+  await step(t, "a grant that doesn't fit the pool: waits with its shortfall; the oldest gets free room", async () => {
+    await cluster.createRealm("eli-home");
+    const from = { grantor: "se-coop", to: "eli-home", termination: atOnce };
+    await cluster.create({ ...from, name: "se-older", hard: { cpu: 5 } });
+    const { status } = await cluster.grantIn("Pending", "se-older");
+    const ready = status!.conditions!.find(({ type }) => type === "Ready")!;
+    assert.equal(ready.reason, "ExceedsPool");
+    assert.match(ready.message, /limits\.cpu is 5, 2 are free, short by 3/);
+    // Creation times have a resolution of one second.
+    const { createdAt } = {
+      createdAt: Date.parse((await cluster.grants.get("se-older")).metadata.creationTimestamp!),
+    };
+    await eventually("a second is over", () => Promise.resolve(Date.now() > createdAt + 1100 || "not yet"));
+    await cluster.create({ ...from, name: "se-a-younger", hard: { cpu: 5 } });
+    await cluster.grantIn("Pending", "se-a-younger");
+    await cluster.create({ ...from, name: "se-unpooled", hard: { "requests.nvidia.com/gpu": 1 } });
+    assert.match(
+      (await cluster.grantIn("Pending", "se-unpooled")).status!.message!,
+      /requests\.nvidia\.com\/gpu is 1, 0 are free/,
+    );
+    await cluster.grants.patch("se-half", { spec: { revocation: {} } }, { type: "merge" });
+    await cluster.grantIn("Active", "se-older");
+    await quota("eli-home", { "requests.cpu": "2500m" });
+    await cluster.grantIn("Pending", "se-a-younger");
+    await cluster.grants.delete("se-older");
+    await cluster.grantIn("Active", "se-a-younger");
+    await quota("eli-home", { "requests.cpu": "2500m" });
+  });
 
   /** All members approve the digest that the operator shows now; cleo-home's subjects may have changed. */
   const approveAll = async (subjects: Map<string, string[]>) => {
@@ -394,37 +382,33 @@ Deno.test("SuperEntities", async (t) => {
     await phase("se-coop", "Active");
   };
 
-  await step(
-    t,
-    "a grant to the SuperEntity: admits the subjects of all members, at their lowest trust level",
-    async () => {
-      await cluster.realms.patch("cleo-home", { spec: { subjects: [{ kind: "User", name: "cleo@example.com" }] } }, {
-        type: "merge",
-      });
-      await approveAll(new Map([["cleo-home", ["User cleo@example.com"]]]));
-      await cluster.create({ name: "se-guests", grantor: "ann-home", to: "se-coop", termination: atOnce });
-      await cluster.grantIn("Active", "se-guests");
-      const { stdout } = await lab.kubectl([
-        "get",
-        "rolebinding",
-        "keystone-guest",
-        "-n",
-        "guest-se-coop",
-        "-o",
-        "jsonpath={.subjects[*].name}",
-      ]);
-      assert.match(
-        stdout,
-        /^keystone:realm:ann-home keystone:realm:ben-home cleo@example\.com realm-se-coop-[0-9a-f]{16}$/,
-      );
-      const { metadata } = await cluster.namespaces.get("guest-se-coop");
-      assert.equal(metadata.labels!["pod-security.kubernetes.io/enforce"], "restricted");
-      assert.equal(metadata.annotations!["keystone.io/grantee"], "SuperEntity/se-coop/ann-home,ben-home,cleo-home/");
-      assert.equal(await said("ben", "auth", "can-i", "create", "pods", "-n", "guest-se-coop"), "");
-      await cluster.realms.patch("cleo-home", { spec: { subjects: null } }, { type: "merge" });
-      await approveAll(new Map());
-    },
-  );
+  await step(t, "a grant to the SuperEntity: admits all members' subjects, at their lowest trust level", async () => {
+    await cluster.realms.patch("cleo-home", { spec: { subjects: [{ kind: "User", name: "cleo@example.com" }] } }, {
+      type: "merge",
+    });
+    await approveAll(new Map([["cleo-home", ["User cleo@example.com"]]]));
+    await cluster.create({ name: "se-guests", grantor: "ann-home", to: "se-coop", termination: atOnce });
+    await cluster.grantIn("Active", "se-guests");
+    const { stdout } = await lab.kubectl([
+      "get",
+      "rolebinding",
+      "keystone-guest",
+      "-n",
+      "guest-se-coop",
+      "-o",
+      "jsonpath={.subjects[*].name}",
+    ]);
+    assert.match(
+      stdout,
+      /^keystone:realm:ann-home keystone:realm:ben-home cleo@example\.com realm-se-coop-[0-9a-f]{16}$/,
+    );
+    const { metadata } = await cluster.namespaces.get("guest-se-coop");
+    assert.equal(metadata.labels!["pod-security.kubernetes.io/enforce"], "restricted");
+    assert.equal(metadata.annotations!["keystone.io/grantee"], "SuperEntity/se-coop/ann-home,ben-home,cleo-home/");
+    assert.equal(await said("ben", "auth", "can-i", "create", "pods", "-n", "guest-se-coop"), "");
+    await cluster.realms.patch("cleo-home", { spec: { subjects: null } }, { type: "merge" });
+    await approveAll(new Map());
+  });
 
   await step(
     t,
@@ -531,25 +515,21 @@ Deno.test("SuperEntities", async (t) => {
     );
   });
 
-  await step(
-    t,
-    "deleted: its grants, from it and to it, run their termination, and the deletion completes",
-    async () => {
-      await cluster.superEntities.delete("se-coop");
-      for (const name of ["se-a-younger", "se-late", "se-guests"]) {
-        const { status } = await cluster.grantIn("Revoked", name);
-        assert.match(status!.message!, /the SuperEntity that gives or receives was deleted/);
-      }
-      await eventually("the SuperEntity is deleted", async () => {
-        const { items } = await cluster.superEntities.list();
-        return !items.some(({ metadata }) => metadata.name === "se-coop") || "its finalizer is left";
-      });
-      await eventually(
-        "the rights to approve are removed",
-        async () => await said("ann", "auth", "can-i", "approve", "realms/ann-home") !== "" || "not yet",
-      );
-    },
-  );
+  await step(t, "deleted: its grants, from it and to it, terminate first, then the deletion completes", async () => {
+    await cluster.superEntities.delete("se-coop");
+    for (const name of ["se-a-younger", "se-late", "se-guests"]) {
+      const { status } = await cluster.grantIn("Revoked", name);
+      assert.match(status!.message!, /the SuperEntity that gives or receives was deleted/);
+    }
+    await eventually("the SuperEntity is deleted", async () => {
+      const { items } = await cluster.superEntities.list();
+      return !items.some(({ metadata }) => metadata.name === "se-coop") || "its finalizer is left";
+    });
+    await eventually(
+      "the rights to approve are removed",
+      async () => await said("ann", "auth", "can-i", "approve", "realms/ann-home") !== "" || "not yet",
+    );
+  });
 
   await step(t, "50 members: Active once all have approved", async () => {
     const members = Array.from({ length: 50 }, (_, index) => `se-m${index}-home`);

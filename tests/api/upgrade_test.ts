@@ -120,24 +120,20 @@ nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
     },
   );
 
-  await step(
-    t,
-    "the new guards: waiting grants continue by themselves, and each change is reported on its Grant",
-    async () => {
-      await kubectl(["apply", "-k", `${kustomize}/base`]);
-      await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
-      await isExplained(scene, before);
-      assert.equal((await cluster.grants.get("bob-notice")).status!.effectiveUntil, notice);
-      const narrowed = (await cluster.grants.get("bob-web")).status!.conditions!.find(({ type }) =>
-        type === "NetworkNarrowed"
-      );
-      assert.equal(narrowed?.status, "True", narrowed?.message);
-      // Terms that the new schema refuses.
-      await kubectl(["delete", "grant", "under-old-guards", "--timeout=20s"]);
-      await scene.ends(await scene.lendShortly("under-the-new", 8));
-      nothingHappened(probing);
-    },
-  );
+  await step(t, "the new guards: waiting grants continue, and each change is reported on its Grant", async () => {
+    await kubectl(["apply", "-k", `${kustomize}/base`]);
+    await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
+    await isExplained(scene, before);
+    assert.equal((await cluster.grants.get("bob-notice")).status!.effectiveUntil, notice);
+    const narrowed = (await cluster.grants.get("bob-web")).status!.conditions!.find(({ type }) =>
+      type === "NetworkNarrowed"
+    );
+    assert.equal(narrowed?.status, "True", narrowed?.message);
+    // Terms that the new schema refuses.
+    await kubectl(["delete", "grant", "under-old-guards", "--timeout=20s"]);
+    await scene.ends(await scene.lendShortly("under-the-new", 8));
+    nothingHappened(probing);
+  });
 
   await step(
     t,

@@ -116,37 +116,33 @@ Deno.test("the admission webhook", {
     );
   });
 
-  await step(
-    t,
-    "above the free amount but within the grant: admitted with a warning, and the quota limits the pods",
-    async () => {
-      assert.deepEqual(await cluster.apply(deployment("first", 3, "1")), {
-        code: 0,
-        said: "deployment.apps/first created\n",
-      });
-      await eventually(
-        "its pods exist",
-        async () =>
-          (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "3" ||
-          "not yet",
-      );
-      const { code, said } = await eventually("the webhook knows the usage", async () => {
-        const answer = await cluster.apply(deployment("second", 2, "1"));
-        if (answer.said.includes("Warning")) return answer;
-        await lab.kubectl(["delete", "deployment", "second", "-n", "guest-bob-home"]);
-        return "no warning yet";
-      });
-      assert.equal(code, 0);
-      assert.match(said, /Warning: Deployment second asks for 2 requests.cpu \(2 pods of 1\), and 1 of 4 is free/);
-      assert.match(said, /short by 1\. 1 of 2 pods can start now/);
-      await eventually(
-        "the quota admits one pod",
-        async () =>
-          (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "4" ||
-          "not yet",
-      );
-    },
-  );
+  await step(t, "above the free amount, within the grant: admitted with a warning; the quota limits pods", async () => {
+    assert.deepEqual(await cluster.apply(deployment("first", 3, "1")), {
+      code: 0,
+      said: "deployment.apps/first created\n",
+    });
+    await eventually(
+      "its pods exist",
+      async () =>
+        (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "3" ||
+        "not yet",
+    );
+    const { code, said } = await eventually("the webhook knows the usage", async () => {
+      const answer = await cluster.apply(deployment("second", 2, "1"));
+      if (answer.said.includes("Warning")) return answer;
+      await lab.kubectl(["delete", "deployment", "second", "-n", "guest-bob-home"]);
+      return "no warning yet";
+    });
+    assert.equal(code, 0);
+    assert.match(said, /Warning: Deployment second asks for 2 requests.cpu \(2 pods of 1\), and 1 of 4 is free/);
+    assert.match(said, /short by 1\. 1 of 2 pods can start now/);
+    await eventually(
+      "the quota admits one pod",
+      async () =>
+        (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "4" ||
+        "not yet",
+    );
+  });
 
   await step(t, "an update: judged by its growth alone", async () => {
     const smaller = await cluster.apply(deployment("first", 2, "1"));
@@ -337,22 +333,18 @@ Deno.test("the admission webhook", {
     assert.equal(passed, 0, `${passed} of ${asked} requests were not judged`);
   });
 
-  await step(
-    t,
-    "the operator is down: the front still refuses; the operator returns: the CA stays the same",
-    async () => {
-      const { authorities } = await certificates();
-      await operator.stop();
-      assert.match(await refusal(deployment("unled", 1, "99")) ?? "", /short by/);
-      operator = await start();
-      await eventually(
-        "the operator leads",
-        () => Promise.resolve(operator.log.some((line) => /Enforcing/.test(line)) || "not yet"),
-      );
-      await serving();
-      assert.equal((await certificates()).authorities, authorities);
-    },
-  );
+  await step(t, "the operator is down: the front still refuses; it returns: the CA stays the same", async () => {
+    const { authorities } = await certificates();
+    await operator.stop();
+    assert.match(await refusal(deployment("unled", 1, "99")) ?? "", /short by/);
+    operator = await start();
+    await eventually(
+      "the operator leads",
+      () => Promise.resolve(operator.log.some((line) => /Enforcing/.test(line)) || "not yet"),
+    );
+    await serving();
+    assert.equal((await certificates()).authorities, authorities);
+  });
 
   await step(t, "the front is down: the quota still applies, and grants begin and end", async () => {
     assert.equal(await front.stop(), 0);

@@ -31,64 +31,60 @@ Deno.test("past a grant's end: guests keep no access and no open Service, and st
       return refused.test(said) || said || "access still works";
     });
 
-  await step(
-    t,
-    "a Realm is created again for somebody else: the old account and its kubeconfig stop working",
-    async () => {
-      const realm = `eve-${crypto.randomUUID().slice(0, 6)}`;
-      const grant = () => cluster.grants.create(grantOf({ name: realm, to: realm, termination: { noticeSeconds: 0 } }));
-      await cluster.createRealm(realm);
-      await grant();
-      await cluster.grantIn("Active", realm);
-      const before = await issued(realm);
-      assert.doesNotMatch(await before(), refused);
-      // In one go, so that no operator observes one change without the other.
-      await admin(["delete", "namespace", `guest-${realm}`, "--wait=false"]);
-      await admin(["delete", "grant", realm, "--wait=false"]);
-      await admin(["delete", "realm", realm]);
-      await cluster.realms.create({
-        apiVersion: "keystone.io/v1alpha1",
-        kind: "Realm",
-        metadata: { name: realm },
-        spec: { identity: `another-${realm}.tailnet-name.ts.net`, connectionType: "tailscale", trustLevel: "partner" },
-      });
-      await admin(["wait", "--for=delete", `namespace/guest-${realm}`, `grant/${realm}`, "--timeout=60s"]);
-      await grant();
-      await cluster.grantIn("Active", realm, 20_000);
-      assert.match(await before(), refused);
-      const after = await issued(realm);
-      assert.doesNotMatch(await after(), refused);
-      assert.match(await before(), refused);
+  await step(t, "a Realm is created again for somebody else: the old kubeconfig stops working", async () => {
+    const realm = `eve-${crypto.randomUUID().slice(0, 6)}`;
+    const grant = () => cluster.grants.create(grantOf({ name: realm, to: realm, termination: { noticeSeconds: 0 } }));
+    await cluster.createRealm(realm);
+    await grant();
+    await cluster.grantIn("Active", realm);
+    const before = await issued(realm);
+    assert.doesNotMatch(await before(), refused);
+    // In one go, so that no operator observes one change without the other.
+    await admin(["delete", "namespace", `guest-${realm}`, "--wait=false"]);
+    await admin(["delete", "grant", realm, "--wait=false"]);
+    await admin(["delete", "realm", realm]);
+    await cluster.realms.create({
+      apiVersion: "keystone.io/v1alpha1",
+      kind: "Realm",
+      metadata: { name: realm },
+      spec: { identity: `another-${realm}.tailnet-name.ts.net`, connectionType: "tailscale", trustLevel: "partner" },
+    });
+    await admin(["wait", "--for=delete", `namespace/guest-${realm}`, `grant/${realm}`, "--timeout=60s"]);
+    await grant();
+    await cluster.grantIn("Active", realm, 20_000);
+    assert.match(await before(), refused);
+    const after = await issued(realm);
+    assert.doesNotMatch(await after(), refused);
+    assert.match(await before(), refused);
 
-      // Former subjects lose access, whatever credentials they hold.
-      const subjects = [{ kind: "User", name: "somebody-else@example.com" }];
-      await cluster.realms.patch(realm, { spec: { subjects } }, { type: "merge" });
-      await endsFor("the kubeconfig stops working after a change of subjects", after);
-      const again = await issued(realm);
-      assert.doesNotMatch(await again(), refused);
-      await cluster.realms.delete(realm);
-      await endsFor("the kubeconfig stops working after its Realm is deleted", again);
-      await eventually("the account is deleted", async () => {
-        const labels = `keystone.io/realm=${realm}`;
-        const { stdout } = await lab.kubectl([
-          "get",
-          "serviceaccount",
-          "-n",
-          "keystone-system",
-          "-l",
-          labels,
-          "-o",
-          "name",
-        ]);
-        return stdout === "" || stdout;
-      });
-      await cluster.grants.delete(realm);
-      await eventually("a namespace that was always empty is deleted", async () => {
-        const { code } = await lab.kubectl(["get", "namespace", `guest-${realm}`]);
-        return code !== 0 || "the namespace still exists";
-      }, 20_000);
-    },
-  );
+    // Former subjects lose access, whatever credentials they hold.
+    const subjects = [{ kind: "User", name: "somebody-else@example.com" }];
+    await cluster.realms.patch(realm, { spec: { subjects } }, { type: "merge" });
+    await endsFor("the kubeconfig stops working after a change of subjects", after);
+    const again = await issued(realm);
+    assert.doesNotMatch(await again(), refused);
+    await cluster.realms.delete(realm);
+    await endsFor("the kubeconfig stops working after its Realm is deleted", again);
+    await eventually("the account is deleted", async () => {
+      const labels = `keystone.io/realm=${realm}`;
+      const { stdout } = await lab.kubectl([
+        "get",
+        "serviceaccount",
+        "-n",
+        "keystone-system",
+        "-l",
+        labels,
+        "-o",
+        "name",
+      ]);
+      return stdout === "" || stdout;
+    });
+    await cluster.grants.delete(realm);
+    await eventually("a namespace that was always empty is deleted", async () => {
+      const { code } = await lab.kubectl(["get", "namespace", `guest-${realm}`]);
+      return code !== 0 || "the namespace still exists";
+    }, 20_000);
+  });
 
   const types = async () => {
     const { items } = await new CoreV1Api(cluster.rest).namespace(mallory.namespace).services.list();

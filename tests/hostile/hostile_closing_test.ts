@@ -111,71 +111,67 @@ Deno.test("a guest tries to stay past the end", async (t) => {
     await says(bob.grant, "Ready", /^True Enforced/);
   });
 
-  await step(
-    t,
-    "another policy refuses the operator's writes: the Grant reports it, and everything else ends",
-    async () => {
-      const { realm, grant, guest } = await another(scene, "frozen", { volumes: "Delete" });
-      await applied(
-        {
-          apiVersion: "v1",
-          kind: "PersistentVolumeClaim",
-          metadata: { name: "data", namespace: guest.namespace },
-          spec: {
-            accessModes: ["ReadWriteOnce"],
-            resources: { requests: { storage: "1Gi" } },
-          },
+  await step(t, "another policy refuses the operator's writes: the Grant reports it, all else ends", async () => {
+    const { realm, grant, guest } = await another(scene, "frozen", { volumes: "Delete" });
+    await applied(
+      {
+        apiVersion: "v1",
+        kind: "PersistentVolumeClaim",
+        metadata: { name: "data", namespace: guest.namespace },
+        spec: {
+          accessModes: ["ReadWriteOnce"],
+          resources: { requests: { storage: "1Gi" } },
         },
-        ...refusal(`frozen-maps-${suffix}`, guest.namespace, "configmaps", ["CREATE", "UPDATE", "DELETE"], "false"),
-        ...refusal(
-          `frozen-dns-${suffix}`,
-          guest.namespace,
-          "networkpolicies",
-          ["DELETE"],
-          "request.name != 'dns'",
-        ),
-      );
-      await policiesInForce(lab);
-      // The guide tells the end, so another one is a write that is refused; what comes at an end is another step's message.
-      const later = secondsFromNow(3600);
-      await cluster.grants.patch(grant, { spec: { validity: { validUntil: later.text } } }, { type: "merge" });
-      await says(
-        grant,
-        "Ready",
-        /^False WriteRefused: Writing ConfigMap .*keystone failed: .*frozen by somebody's policy/,
-        30_000,
-      );
-      const end = secondsFromNow(5);
-      await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
-      await eventually("access is removed", async () => {
-        const binding = await of(guest, "rolebinding", "keystone-guest", ".metadata.name");
-        return binding === "" || binding;
-      }, end.at - Date.now() + 10_000);
-      await eventually("only the open policy that can't be deleted is left", async () => {
-        const left = await cluster.policiesOf(realm);
-        return left.join() === "default-deny,dns" || left.join();
-      }, 30_000);
-      await eventually("the volume claim is deleted", async () => {
-        const left = await of(guest, "persistentvolumeclaim", "data", ".metadata.deletionTimestamp");
-        const there = await of(guest, "persistentvolumeclaim", "data", ".metadata.name");
-        return there === "" || left !== "" || there;
-      }, 30_000);
-      await says(
-        grant,
-        "Ready",
-        /^False WriteRefused: Deleting NetworkPolicy .*dns failed: .*frozen by somebody's policy/,
-        30_000,
-      );
-      assert.equal((await cluster.grants.get(grant)).status!.phase, "Active", "the grant has not ended");
-      await admin([
-        "delete",
-        "validatingadmissionpolicybinding",
-        `frozen-maps-${suffix}`,
+      },
+      ...refusal(`frozen-maps-${suffix}`, guest.namespace, "configmaps", ["CREATE", "UPDATE", "DELETE"], "false"),
+      ...refusal(
         `frozen-dns-${suffix}`,
-      ]);
-      await cluster.grantIn("Expired", grant, 90_000);
-    },
-  );
+        guest.namespace,
+        "networkpolicies",
+        ["DELETE"],
+        "request.name != 'dns'",
+      ),
+    );
+    await policiesInForce(lab);
+    // The guide tells the end, so another one is a write that is refused; what comes at an end is another step's message.
+    const later = secondsFromNow(3600);
+    await cluster.grants.patch(grant, { spec: { validity: { validUntil: later.text } } }, { type: "merge" });
+    await says(
+      grant,
+      "Ready",
+      /^False WriteRefused: Writing ConfigMap .*keystone failed: .*frozen by somebody's policy/,
+      30_000,
+    );
+    const end = secondsFromNow(5);
+    await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
+    await eventually("access is removed", async () => {
+      const binding = await of(guest, "rolebinding", "keystone-guest", ".metadata.name");
+      return binding === "" || binding;
+    }, end.at - Date.now() + 10_000);
+    await eventually("only the open policy that can't be deleted is left", async () => {
+      const left = await cluster.policiesOf(realm);
+      return left.join() === "default-deny,dns" || left.join();
+    }, 30_000);
+    await eventually("the volume claim is deleted", async () => {
+      const left = await of(guest, "persistentvolumeclaim", "data", ".metadata.deletionTimestamp");
+      const there = await of(guest, "persistentvolumeclaim", "data", ".metadata.name");
+      return there === "" || left !== "" || there;
+    }, 30_000);
+    await says(
+      grant,
+      "Ready",
+      /^False WriteRefused: Deleting NetworkPolicy .*dns failed: .*frozen by somebody's policy/,
+      30_000,
+    );
+    assert.equal((await cluster.grants.get(grant)).status!.phase, "Active", "the grant has not ended");
+    await admin([
+      "delete",
+      "validatingadmissionpolicybinding",
+      `frozen-maps-${suffix}`,
+      `frozen-dns-${suffix}`,
+    ]);
+    await cluster.grantIn("Expired", grant, 90_000);
+  });
 
   await step(t, "a Realm named constructor: ends like any other", async () => {
     const { realm, grant, guest } = await another(scene, "constructor", { destination: "constructor:22" });

@@ -45,7 +45,7 @@ export const findings: readonly Finding[] = [
   ],
   [
     "an account of the Realm before",
-    `${ends}: a Realm is created again for somebody else: the old account and its kubeconfig stop working`,
+    `${ends}: a Realm is created again for somebody else: the old kubeconfig stops working`,
     /No resources found/,
   ],
   [

@@ -271,7 +271,7 @@ export const threats: readonly Threat[] = [
       "when access ends, when the Realm is deleted and when the subjects change ([ADR " +
       "0028](adr/0028-an-account-is-named-by-whom-it-stands-for.md))",
     left: "kubeconfigs that you issue to `subjects` yourself: revoke them where you issued them",
-    triedBy: [`${ends}: a Realm is created again for somebody else: the old account and its kubeconfig stop working`],
+    triedBy: [`${ends}: a Realm is created again for somebody else: the old kubeconfig stops working`],
   },
   {
     threat: "a restored namespace is deleted with its data",
@@ -294,7 +294,7 @@ export const threats: readonly Threat[] = [
       "grant names; people who may create PersistentVolumes are exempt; guests may choose any VolumeAttributesClass",
     triedBy: [
       `${guards}: all N attacks of the table are refused`,
-      `${metadata}: objects older than the guards: may be changed and deleted, but their dangerous key can't be changed`,
+      `${metadata}: objects older than the guards: may be changed and deleted, except their dangerous key`,
     ],
     guards: ["claim-class", "claim-selector", "claim-source", "volume-name", "storage-class"],
   },
@@ -338,7 +338,7 @@ export const threats: readonly Threat[] = [
     left: "people who have the verb",
     triedBy: [
       realms,
-      "api/superentity_api_test.ts: members: can't approve for another, edit another's approval or the terms, or write status",
+      "api/superentity_api_test.ts: members: can't approve for others, edit others' approvals or the terms, or write status",
     ],
   },
   {
@@ -347,7 +347,7 @@ export const threats: readonly Threat[] = [
       "nodes are pinned by StableID; if another node has the name, the realm's addresses are closed (`NodeReplaced`)",
     left: "the first contact: check the node, or pin it in advance",
     triedBy: [
-      `${identity}: a node is removed: its policy closes at once, and a node that takes its name is in no policy`,
+      `${identity}: a node is removed: its policy closes at once; a node that takes its name is in none`,
       `${identity}: restarts of operator, headscale and tailscaled, or other terms: the impostor stays in no policy`,
       `${identity}: the same machine with a new key: another node, until the pin is removed`,
     ],
@@ -451,7 +451,7 @@ export const threats: readonly Threat[] = [
     left: "",
     triedBy: [
       "tailnet/operator_test.ts: no tailscaled: Unknown with the reason, and grants are enforced and end as before",
-      "tailnet/operator_changes_test.ts: the operator's tailscaled restarts while the control server is down: no node is taken for removed",
+      "tailnet/operator_changes_test.ts: tailscaled restarts while the control server is down: no node is taken for removed",
     ],
   },
   {
@@ -470,7 +470,7 @@ export const threats: readonly Threat[] = [
       "auth key",
     left: "people who can read Secrets in `keystone-system`; values that you put into `extraEnv` of the chart",
     triedBy: [
-      "api/helm_chart_test.ts: containers: only the operator and tailscaled have the socket, and only those that need a token have one",
+      "api/helm_chart_test.ts: containers: only operator and tailscaled have the socket; a token only where needed",
       "api/helm_chart_test.ts: roles: no wildcard, no escalation, no Secret that isn't needed",
       "api/webhook_test.ts: the front's files: exactly those handed over, readable by nobody else",
     ],

@@ -193,26 +193,22 @@ Deno.test("changes of a real tailnet", {
     });
   });
 
-  await step(
-    t,
-    "capabilities that the tailnet's policy grants a node: recorded, and removed with the policy",
-    async () => {
-      const policy = async (...more: unknown[]) => {
-        const path = `${lab.dir}/headscale/policy.json`;
-        await Deno.writeTextFile(path, JSON.stringify({ grants: [{ src: ["*"], dst: ["*"], ip: ["*"] }, ...more] }));
-        await headscale(lab, "policy", "set", "--file", path);
-      };
-      const app = { "keystone.io/cap/realm": [{ realm: "bob-home" }] };
-      const granted = ({ status }: Realm) => status?.node?.realmCapability !== undefined;
-      // Queried again at most every 30 s.
-      await policy({ src: ["bob-home@"], dst: ["alice-home@"], app });
-      const { realm } = await realmShows("the capability", granted, "bob-home", 45_000);
-      assert.deepEqual(realm.status!.node!.realmCapability, ['{"realm":"bob-home"}']);
-      assert.equal((await cluster.realms.get("carol-home")).status!.node!.realmCapability, undefined);
-      await policy();
-      await realmShows("no capability", (realm) => !granted(realm), "bob-home", 45_000);
-    },
-  );
+  await step(t, "a node's capabilities by the tailnet's policy: recorded, and removed with the policy", async () => {
+    const policy = async (...more: unknown[]) => {
+      const path = `${lab.dir}/headscale/policy.json`;
+      await Deno.writeTextFile(path, JSON.stringify({ grants: [{ src: ["*"], dst: ["*"], ip: ["*"] }, ...more] }));
+      await headscale(lab, "policy", "set", "--file", path);
+    };
+    const app = { "keystone.io/cap/realm": [{ realm: "bob-home" }] };
+    const granted = ({ status }: Realm) => status?.node?.realmCapability !== undefined;
+    // Queried again at most every 30 s.
+    await policy({ src: ["bob-home@"], dst: ["alice-home@"], app });
+    const { realm } = await realmShows("the capability", granted, "bob-home", 45_000);
+    assert.deepEqual(realm.status!.node!.realmCapability, ['{"realm":"bob-home"}']);
+    assert.equal((await cluster.realms.get("carol-home")).status!.node!.realmCapability, undefined);
+    await policy();
+    await realmShows("no capability", (realm) => !granted(realm), "bob-home", 45_000);
+  });
 
   await step(t, "headscale restarts: nothing changes", async () => {
     const before = await realmsReady();
@@ -229,24 +225,20 @@ Deno.test("changes of a real tailnet", {
     assert.deepEqual(wrote.filter((text) => !/\/realms\/|\/namespaces\/default\/events/.test(text)), []);
   });
 
-  await step(
-    t,
-    "a node changes its addresses: the policies follow, and nothing opens at the former addresses",
-    async () => {
-      const [ipv4, ipv6] = ["100.64.0.77", "fd7a:115c:a1e0::77"];
-      const moved = await timed(() => moveNode(lab, id, ipv4, ipv6), {
-        daemon: (bob) => bob?.TailscaleIPs?.[0] === ipv4,
-        realm: ({ status }) => status?.node?.addresses?.[0] === ipv4,
-        policies: [`${ipv4}/32`, `${ipv6}/128`],
-      });
-      assert.equal(conditionOf(moved, "IdentityVerified")!.status, "True", "it is the same node");
-      await timed(() => moveNode(lab, id, bob.ipv4, bob.ipv6), {
-        daemon: (node) => node?.TailscaleIPs?.[0] === bob.ipv4,
-        realm: ({ status }) => status?.node?.addresses?.[0] === bob.ipv4,
-        policies: bobOpen,
-      });
-    },
-  );
+  await step(t, "a node changes its addresses: the policies follow, and the former addresses close", async () => {
+    const [ipv4, ipv6] = ["100.64.0.77", "fd7a:115c:a1e0::77"];
+    const moved = await timed(() => moveNode(lab, id, ipv4, ipv6), {
+      daemon: (bob) => bob?.TailscaleIPs?.[0] === ipv4,
+      realm: ({ status }) => status?.node?.addresses?.[0] === ipv4,
+      policies: [`${ipv4}/32`, `${ipv6}/128`],
+    });
+    assert.equal(conditionOf(moved, "IdentityVerified")!.status, "True", "it is the same node");
+    await timed(() => moveNode(lab, id, bob.ipv4, bob.ipv6), {
+      daemon: (node) => node?.TailscaleIPs?.[0] === bob.ipv4,
+      realm: ({ status }) => status?.node?.addresses?.[0] === bob.ipv4,
+      policies: bobOpen,
+    });
+  });
 
   await step(
     t,
@@ -265,27 +257,23 @@ Deno.test("changes of a real tailnet", {
     },
   );
 
-  await step(
-    t,
-    "the operator's tailscaled restarts while the control server is down: no node is taken for removed",
-    async () => {
-      const before = await realmsReady();
-      const writes = operator.writes().length;
-      await lab.headscale!.stop();
-      await alice.tailscaled.kill();
-      await realmShows("Unknown", ({ status }) => status?.connectionState === "Unknown");
-      const started = alice.tailscaled.start();
-      const { realm } = await realmShows("tailscaled answers again", (realm) => {
-        return conditionOf(realm, "Reachable")?.reason !== "TailscaledUnreachable";
-      });
-      assert.equal(conditionOf(realm, "IdentityVerified")!.status, "True", JSON.stringify(realm.status));
-      await lab.headscale!.start();
-      await started;
-      await realmsShow(before, 60_000);
-      const wrote = operator.writes().slice(writes).map(({ method, path }) => `${method} ${path}`);
-      assert.deepEqual(wrote.filter((text) => !/\/(realms|events|grants)/.test(text)), []);
-    },
-  );
+  await step(t, "tailscaled restarts while the control server is down: no node is taken for removed", async () => {
+    const before = await realmsReady();
+    const writes = operator.writes().length;
+    await lab.headscale!.stop();
+    await alice.tailscaled.kill();
+    await realmShows("Unknown", ({ status }) => status?.connectionState === "Unknown");
+    const started = alice.tailscaled.start();
+    const { realm } = await realmShows("tailscaled answers again", (realm) => {
+      return conditionOf(realm, "Reachable")?.reason !== "TailscaledUnreachable";
+    });
+    assert.equal(conditionOf(realm, "IdentityVerified")!.status, "True", JSON.stringify(realm.status));
+    await lab.headscale!.start();
+    await started;
+    await realmsShow(before, 60_000);
+    const wrote = operator.writes().slice(writes).map(({ method, path }) => `${method} ${path}`);
+    assert.deepEqual(wrote.filter((text) => !/\/(realms|events|grants)/.test(text)), []);
+  });
 
   await step(t, "a new operator, nothing changed: no writes", async () => {
     const before = { said: await realmsReady(), all: await cluster.realms.list() };

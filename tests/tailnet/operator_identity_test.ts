@@ -88,36 +88,32 @@ Deno.test("the identity of a realm on a real tailnet", {
   );
 
   let imposter!: LabRealm;
-  await step(
-    t,
-    "a node is removed: its policy closes at once, and a node that takes its name is in no policy",
-    async () => {
-      await remove("bob-home");
-      await realmIs("NodeNotFound");
-      await policyOpens([]);
-      const said = await grantSays("NetworkApplied", "NodeNotFound");
-      assert.match(said.message, /The way to and from the node of bob-home is closed: No node of the tailnet is named/);
-      imposter = await lab.addRealm("mallory", { hostname: "bob-home" });
-      assert.equal(imposter.identity, bob.identity, "the impostor has the name");
-      assert.notEqual(imposter.ipv4, bob.ipv4);
-      const taken = await realmIs("NodeReplaced");
-      assert.equal(taken.status!.connectionState, "Error");
-      assert.equal(taken.status!.node, undefined);
-      await grantSays("NetworkApplied", "NodeReplaced");
-      const carols = await eventually("Carol's destination reports the reason", async () => {
-        const { status } = await cluster.grants.get("to-carol");
-        const [destination] = status!.resolvedDestinations!;
-        return destination!.error?.includes("has taken the name")
-          ? destination!
-          : `destination: ${JSON.stringify(destination)}`;
-      });
-      assert.equal(carols.addresses, undefined);
-      const grant = await cluster.grants.get("to-bob");
-      assert.equal(grant.status!.phase, "Active");
-      assert.ok(await isLetIn(), "the realm's subjects keep their access");
-      assert.ok(!(await named()).includes(imposter.ipv4));
-    },
-  );
+  await step(t, "a node is removed: its policy closes at once; a node that takes its name is in none", async () => {
+    await remove("bob-home");
+    await realmIs("NodeNotFound");
+    await policyOpens([]);
+    const said = await grantSays("NetworkApplied", "NodeNotFound");
+    assert.match(said.message, /The way to and from the node of bob-home is closed: No node of the tailnet is named/);
+    imposter = await lab.addRealm("mallory", { hostname: "bob-home" });
+    assert.equal(imposter.identity, bob.identity, "the impostor has the name");
+    assert.notEqual(imposter.ipv4, bob.ipv4);
+    const taken = await realmIs("NodeReplaced");
+    assert.equal(taken.status!.connectionState, "Error");
+    assert.equal(taken.status!.node, undefined);
+    await grantSays("NetworkApplied", "NodeReplaced");
+    const carols = await eventually("Carol's destination reports the reason", async () => {
+      const { status } = await cluster.grants.get("to-carol");
+      const [destination] = status!.resolvedDestinations!;
+      return destination!.error?.includes("has taken the name")
+        ? destination!
+        : `destination: ${JSON.stringify(destination)}`;
+    });
+    assert.equal(carols.addresses, undefined);
+    const grant = await cluster.grants.get("to-bob");
+    assert.equal(grant.status!.phase, "Active");
+    assert.ok(await isLetIn(), "the realm's subjects keep their access");
+    assert.ok(!(await named()).includes(imposter.ipv4));
+  });
 
   await step(
     t,
@@ -168,47 +164,43 @@ Deno.test("the identity of a realm on a real tailnet", {
     await policyOpens(blocks(again));
   });
 
-  await step(
-    t,
-    "the Realm is deleted while its grant is active: closed, frozen and reported; running pods stay",
-    async () => {
-      const kept = await cluster.realms.get("bob-home");
-      const before = await cluster.namespaces.get("guest-bob-home");
-      await cluster.realms.delete("bob-home");
-      const known = await grantSays("GranteeKnown", "GranteeUnknown");
-      assert.equal(known.status, "False");
-      await policyOpens([]);
-      await grantSays("NetworkApplied", "GranteeUnknown");
-      await grantSays("AccessApplied", "GranteeUnknown");
-      assert.ok(!await isLetIn());
-      const grant = await cluster.grants.get("to-bob");
-      assert.equal(grant.status!.phase, "Active");
-      const after = await cluster.namespaces.get("guest-bob-home");
-      assert.deepEqual(after.metadata.labels, before.metadata.labels, "Pod Security stays");
-      assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "grant-to-bob", "guest-internal"]);
-      const quota = (await cluster.quotaOf("bob-home"))!;
-      assert.equal(quota["requests.cpu"], "0", "nothing may grow");
+  await step(t, "the Realm of an active grant is deleted: closed, frozen and reported; pods keep running", async () => {
+    const kept = await cluster.realms.get("bob-home");
+    const before = await cluster.namespaces.get("guest-bob-home");
+    await cluster.realms.delete("bob-home");
+    const known = await grantSays("GranteeKnown", "GranteeUnknown");
+    assert.equal(known.status, "False");
+    await policyOpens([]);
+    await grantSays("NetworkApplied", "GranteeUnknown");
+    await grantSays("AccessApplied", "GranteeUnknown");
+    assert.ok(!await isLetIn());
+    const grant = await cluster.grants.get("to-bob");
+    assert.equal(grant.status!.phase, "Active");
+    const after = await cluster.namespaces.get("guest-bob-home");
+    assert.deepEqual(after.metadata.labels, before.metadata.labels, "Pod Security stays");
+    assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "grant-to-bob", "guest-internal"]);
+    const quota = (await cluster.quotaOf("bob-home"))!;
+    assert.equal(quota["requests.cpu"], "0", "nothing may grow");
 
-      await cluster.realms.create(realmOf("bob-home", { identity: "carol-home.tailnet-name.ts.net" }));
-      await grantSays("AccessApplied", "NamespaceConflict");
-      await policyOpens([]);
-      assert.ok(!await isLetIn(), "another identity gets no access");
-      await cluster.realms.delete("bob-home");
-      await grantSays("AccessApplied", "GranteeUnknown");
+    await cluster.realms.create(realmOf("bob-home", { identity: "carol-home.tailnet-name.ts.net" }));
+    await grantSays("AccessApplied", "NamespaceConflict");
+    await policyOpens([]);
+    assert.ok(!await isLetIn(), "another identity gets no access");
+    await cluster.realms.delete("bob-home");
+    await grantSays("AccessApplied", "GranteeUnknown");
 
-      await cluster.realms.create(realmOf("bob-home", { trustLevel: "internal" }));
-      await realmIs("Online");
-      await policyOpens(blocks(lab.realms["bob-home"]!));
-      await grantSays("Ready", "Enforced");
-      assert.ok(await isLetIn());
-      assert.equal((await cluster.quotaOf("bob-home"))!["requests.cpu"], "1");
-      const back = await cluster.realms.get("bob-home");
-      assert.equal(
-        back.metadata.annotations!["keystone.io/trusted-node"],
-        kept.metadata.annotations!["keystone.io/trusted-node"],
-      );
-    },
-  );
+    await cluster.realms.create(realmOf("bob-home", { trustLevel: "internal" }));
+    await realmIs("Online");
+    await policyOpens(blocks(lab.realms["bob-home"]!));
+    await grantSays("Ready", "Enforced");
+    assert.ok(await isLetIn());
+    assert.equal((await cluster.quotaOf("bob-home"))!["requests.cpu"], "1");
+    const back = await cluster.realms.get("bob-home");
+    assert.equal(
+      back.metadata.annotations!["keystone.io/trusted-node"],
+      kept.metadata.annotations!["keystone.io/trusted-node"],
+    );
+  });
 
   await step(t, "the identity is edited while tailscaled is down: the former node's policy closes", async () => {
     const tailscaled = lab.realms["alice-home"]!.tailscaled;
