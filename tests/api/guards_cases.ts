@@ -43,7 +43,7 @@ export type CaseBody = Record<string, unknown>;
 export type Request = Pick<RequestOptions, "method" | "path" | "bodyJson" | "contentType"> & {
   query?: Record<string, string>;
 };
-/** "eve" can "make a namespace": a sentence. */
+/** `who` and `can` form a sentence: "eve" can "create a guest namespace". */
 export interface OrdinaryCase {
   who: Who;
   can: string;

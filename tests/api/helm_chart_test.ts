@@ -177,7 +177,7 @@ Deno.test("the Helm chart", async (t) => {
     });
     for (const [variant, manifests] of rendered) {
       for (const container of podOf(manifests).spec.containers) {
-        // Only the operator has its token and may write the handover volume; the front doesn't have the socket.
+        // Only the operator's container has its token; the front has no tailscale volume, tailscaled no handover volume.
         const has = mounts(container);
         if (container.name !== "operator") assert.ok(!has.includes("token"), `${variant}: ${container.name}`);
         if (container.name === "front") assert.ok(!has.some((name) => name.startsWith("tailscale")), variant);

@@ -1,4 +1,4 @@
-/** A sample of the spec mutation campaign, `deno task test:specs`: one value of each field, and some more. */
+/** A sample of the spec mutation campaign, `deno task test:specs`: one value for each field, and some more. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
 import { SeededRandom } from "../simulation/random.ts";

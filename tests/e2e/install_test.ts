@@ -56,7 +56,7 @@ nodeTest("Keystone installed by the chart, in pods", async (t) => {
       const now = await state(realm);
       return now === "Connected" || `state: ${now}`;
     }, withinMs);
-  /** Waits until no guest pod runs on the node; the API may report a deletion earlier. */
+  /** Waits until no guest pod is left; a deletion may still be in progress after its response. */
   const gone = (withinMs: number) =>
     eventually("no guest pod is left", async () => {
       const { items } = await pods.list();

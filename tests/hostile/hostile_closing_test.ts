@@ -133,7 +133,7 @@ Deno.test("a guest tries to stay past the end", async (t) => {
       ),
     );
     await policiesInForce(lab);
-    // The guide tells the end, so another one is a write that is refused; what comes at an end is another step's message.
+    // The guide contains the end, so a changed end causes a write, which is refused. At an end, another write is reported.
     const later = secondsFromNow(3600);
     await cluster.grants.patch(grant, { spec: { validity: { validUntil: later.text } } }, { type: "merge" });
     await says(

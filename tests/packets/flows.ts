@@ -8,7 +8,7 @@ import type { LivePod, PacketScene } from "./packet_scene.ts";
 export interface MatrixFlow extends PacketFlow {
   /** Description for the report. */
   name: string;
-  /** Process in the source's network namespace. */
+  /** Id of a process in the source's network namespace. */
   pid: number;
   /** Address that the packets are sent to, if it is translated to {@link PacketFlow.to}. */
   via?: string;

@@ -73,7 +73,7 @@ export class Oracle {
       return isAny(NAMES[host]!, at) && !isNever && (!isPrivate(at) || within.some((each) => isIn(at, each)));
     }
     if (host === "internet") return !isNever && !isPrivate(at);
-    if (!/^[\d.]+(\/\d+)?$/.test(host) && !host.includes(":")) return false; // a name that nobody knows
+    if (!/^[\d.]+(\/\d+)?$/.test(host) && !host.includes(":")) return false; // an unknown name
     const said = block(host);
     if (!isIn(at, said)) return false;
     if (isNever) return realm.trust === "internal" && this.#never.some((each) => isIn(at, each) && covers(each, said));
