@@ -36,7 +36,7 @@ const inside: Record<string, string> = {
   "the API server's Service": "10.96.0.1",
   "a node": "203.0.113.66",
   "a node from outside": "203.0.113.67",
-  "a node by what is called its host name": "203.0.113.68",
+  "a node by its address of type Hostname": "203.0.113.68",
   "a node by IPv6": "2001:db8:66::5",
   "a node of the tailnet": "100.64.0.9",
   "link-local": "fe80::a9fe:a9fe",
