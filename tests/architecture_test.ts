@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { relative } from "node:path";
 
-/** The rules of the house (docs/architecture.md): who may import whom, and what the core may not do. */
+/** Rules of docs/architecture.md: allowed imports, and things that the core must not do. */
 
 const root = new URL("..", import.meta.url).pathname;
 
@@ -13,7 +13,7 @@ async function* sources(folder: string): AsyncGenerator<{ path: string; text: st
   }
 }
 
-/** Imported modules: paths from the root for relative ones, bare names as they are. `types` says "import type". */
+/** Returns imported modules: relative ones as paths from the root, bare names as they are. `types`: "import type". */
 function imports(path: string, text: string): { target: string; types: boolean }[] {
   const found = text.matchAll(/^\s*(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/gms);
   return [...found].map(([, type, specifier]) => ({
@@ -58,7 +58,7 @@ Deno.test("core imports only itself, the API's types, quantities, generated type
     "js-yaml",
     "node:util",
   ]);
-  // Rows of objects name their resources, which are literals.
+  // Rows of objects import their resources, which are literals.
   const isRow = (path: string) => path.startsWith("src/core/guest/objects/");
   const allowed = (target: string, types: boolean, path: string) =>
     target.startsWith("src/core/") || (isRow(path) && target.startsWith("lib/kubernetes_apis/")) ||
@@ -76,7 +76,7 @@ Deno.test("engine imports only itself, the core, the API's types and lib", async
   assert.deepEqual(await violations("src/engine", allowed), []);
 });
 
-/** What imports what in these folders, types included, by the room that each module is in. */
+/** Returns the import graph of these folders, types included, between the groups that `roomOf` assigns to modules. */
 async function importsOf(folders: string[], roomOf: (path: string) => string): Promise<Map<string, Set<string>>> {
   const graph = new Map<string, Set<string>>();
   for (const folder of folders) {
@@ -95,7 +95,7 @@ async function importsOf(folders: string[], roomOf: (path: string) => string): P
   return graph;
 }
 
-/** The first way from a room back to itself; undefined: there is none. */
+/** Returns the first cycle of a graph; undefined if there is none. */
 function circleIn(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
   const done = new Set<string>();
   const search = (room: string, way: readonly string[]): string[] | undefined => {
@@ -115,19 +115,19 @@ function circleIn(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] | u
   return undefined;
 }
 
-Deno.test("no module imports one that imports it, types included", async () => {
+Deno.test("no import cycles between modules, types included", async () => {
   const folders = ["lib", "src", "deploy", "bench", "tests"];
   assert.equal(circleIn(await importsOf(folders, (path) => path)), undefined);
 });
 
-Deno.test("no folder of the core imports one that imports it", async () => {
+Deno.test("no import cycles between folders of the core", async () => {
   const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
   assert.equal(circleIn(await importsOf(["src/core"], folderOf)), undefined);
 });
 
 const isGenerated = (path: string): boolean => /\/[\w.]+@\w+\.ts$/.test(path);
 
-Deno.test("src uses the generated clients where it means one kind", async () => {
+Deno.test("src uses the generated clients for generated kinds", async () => {
   const out: string[] = [];
   for await (const { path, text } of sources("src")) {
     if (isTest(path)) continue;
@@ -140,7 +140,7 @@ Deno.test("src uses the generated clients where it means one kind", async () => 
   assert.deepEqual(out, []);
 });
 
-Deno.test("each kind that is generated is used", async () => {
+Deno.test("every generated kind is used", async () => {
   const users: { path: string; text: string }[] = [];
   for (const folder of ["src", "deploy", "tests", "bench"]) users.push(...await Array.fromAsync(sources(folder)));
   const unused: string[] = [];
@@ -155,7 +155,7 @@ Deno.test("each kind that is generated is used", async () => {
       if (!own.some((user) => name.test(user.text))) unused.push(`${path}: ${kind}`);
     }
   }
-  assert.deepEqual(unused, [], "take them out of groups.ts and openapi/");
+  assert.deepEqual(unused, [], "remove them from groups.ts and openapi/");
 });
 
 Deno.test("core does no I/O and has no clock", async () => {
@@ -183,7 +183,7 @@ Deno.test("tailnet, server and config don't import each other or the controllers
   assert.deepEqual(out, []);
 });
 
-Deno.test("the front imports of the controllers only what observes", async () => {
+Deno.test("the front imports only the observing parts of the controllers", async () => {
   const observing = new Set(
     ["stores.ts", "cluster_watch.ts", "remedy.ts", "unreadable.ts"].map((name) => `src/controllers/${name}`),
   );
@@ -193,13 +193,13 @@ Deno.test("the front imports of the controllers only what observes", async () =>
 
 const everyFolder = ["src", "lib", "tests", "deploy", "bench"];
 
-/** Names that a template writes, so they only seem to be exported twice. */
+/** Names in code templates, which only seem to be exported twice. */
 const writtenByTemplates = new Set(["guestObjects", "Thing"]);
 
-/** Files that take the place of others, so they export the same names: fixtures of the version before. */
+/** Files that replace others and so export the same names: fixtures of the previous version. */
 const standIns = new Set(["tests/fixtures/previous/instead.ts"]);
 
-Deno.test("names: no two files need their path to be told apart, but entries and indexes", async () => {
+Deno.test("names: no two files share a name, except entries and indexes", async () => {
   const paths = new Map<string, string[]>();
   for (const folder of everyFolder) {
     for await (const { path } of sources(folder)) {
@@ -210,7 +210,7 @@ Deno.test("names: no two files need their path to be told apart, but entries and
   assert.deepEqual([...paths.values()].filter(({ length }) => length > 1), []);
 });
 
-Deno.test("names: no two modules export different things under one name", async () => {
+Deno.test("names: no two modules export the same name", async () => {
   const exporters = new Map<string, string[]>();
   for (const folder of everyFolder) {
     for await (const { path, text } of sources(folder)) {

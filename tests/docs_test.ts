@@ -1,4 +1,4 @@
-/** The security pages say what the code does: numbers, ranges, rights and messages in them are compared with their source. */
+/** The security pages match the code: their numbers, ranges, rights and messages are compared with the source. */
 import assert from "node:assert/strict";
 import { load, loadAll } from "js-yaml";
 import { MAX_SKEW_MS } from "../lib/kubernetes/mod.ts";
@@ -19,13 +19,13 @@ const read = (path: string): string => Deno.readTextFileSync(new URL(path, root)
 const inOneLine = (text: string): string => text.replaceAll(/\s+/g, " ");
 const page = (name: string): string => inOneLine(read(`docs/${name}.md`));
 
-/** Asserts that a page has each of these texts. */
+/** Asserts that a page contains each of these texts. */
 function says(name: string, ...texts: readonly string[]): void {
   const text = page(name);
-  for (const each of texts) assert.ok(text.includes(each), `docs/${name}.md doesn't say: ${each}`);
+  for (const each of texts) assert.ok(text.includes(each), `docs/${name}.md doesn't contain: ${each}`);
 }
 
-/** The cells of a table's row that begins with this one. */
+/** Returns the cells of the table row with this first cell. */
 function row(name: string, first: string): string[] {
   const line = read(`docs/${name}.md`).split("\n").find((line) => line.startsWith(`| ${first} |`));
   assert.ok(line, `docs/${name}.md has no row ${first}`);
@@ -98,13 +98,13 @@ Deno.test("docs/security.md: the front and the guests have the rights that their
   assert.deepEqual([...new Set(front.flatMap(({ verbs }) => verbs))], ["list", "watch"]);
 });
 
-Deno.test("docs/security.md: whatever a taken-over operator could read of the whole cluster is named", () => {
+Deno.test("docs/security.md: everything that a compromised operator could read in the whole cluster is named", () => {
   const words: Readonly<Record<string, string>> = {
     clusterrolebindings: "ClusterRoles and their bindings",
     persistentvolumeclaims: "claims",
     servicecidrs: "ranges of Services",
   };
-  const left = row("security", "the operator is taken over")[2]!.split("The fence judges writes only")[1]!
+  const left = row("security", "the operator is compromised")[2]!.split("The fence judges writes only")[1]!
     .toLowerCase();
   const rules = (loadAll(read("deploy/kustomize/base/rbac.yaml")) as unknown as Role[])
     .filter(({ kind }) => kind === "ClusterRole").flatMap(({ rules }) => rules);
@@ -149,7 +149,7 @@ Deno.test("docs/security.md: trust levels are as their defaults", () => {
   says("security", "`restricted` (`baseline` for `internal`)", "(off for `public`)", "`maxPriority` is 0");
 });
 
-Deno.test("docs/network.md: each range that it names is in the tier under which it stands", () => {
+Deno.test("docs/network.md: each range that it names is in the tier of its row", () => {
   const named = [...row("network", "private")[1]!.matchAll(/`([^`]+)`/g)].map(([, text]) => text!);
   assert.ok(named.length > 6);
   assert.deepEqual(named.filter((text) => !alwaysPrivate.some((range) => cidr(range) === text)), []);
@@ -173,14 +173,14 @@ Deno.test("docs/network.md: the message in the example is the operator's", () =>
   says("network", `web: ${first}. To open …`);
 });
 
-Deno.test("docs/install.md: the overlays and values that it names are there", () => {
+Deno.test("docs/install.md: the overlays and values that it names exist", () => {
   const values = load(read("deploy/chart/values.yaml")) as Record<string, unknown>;
   const text = page("install");
   for (const [, overlay] of text.matchAll(/overlays\/([a-z-]+)/g)) {
     assert.ok(Deno.statSync(new URL(`deploy/kustomize/overlays/${overlay}/Kustomization`, root)).isFile, overlay);
   }
   for (const [, path] of text.matchAll(/(?:--set |`)((?:tailscale|webhook|image|config)\.[A-Za-z.]+)/g)) {
-    // Gone, and said to be; a part of the operator's own configuration.
+    // A removed value, documented as such; and parts of the operator's own configuration.
     if (path === "tailscale.stateSecret" || path!.startsWith("config.")) continue;
     const [section, key] = path!.split(".");
     assert.ok(key! in (values[section!] as object), path);

@@ -1,8 +1,8 @@
 /**
- * Runs the test suites one after the other and sums them up: `deno task test [SUITE…]`.
+ * Runs the test suites one by one and prints a summary: `deno task test [SUITE…]`.
  *
- * What needs a node with real pods runs where it can. `KEYSTONE_E2E` says what else: `auto` (default) tells that it was
- * not run and why, `require` fails then, `off` leaves it out.
+ * Tests that need a node with real pods run where possible. `KEYSTONE_E2E` decides otherwise: `auto` (default) reports that
+ * they were not run and why, `require` fails, `off` skips them.
  */
 import { startLab } from "./lab/lab.ts";
 import { imageObstacle, nodeObstacle } from "./lab/node_obstacle.ts";
@@ -12,19 +12,19 @@ interface Suite {
   what: string;
   /** Arguments of `deno test`. */
   args: string[];
-  /** It is a campaign, which counts by itself: arguments of `deno run`. */
+  /** True for a campaign, run by `deno run`, which prints its own counts. */
   campaign?: true;
-  /** Groups of tools that the lab has to have built. */
+  /** Groups of tools that have to be built for the lab. */
   lab: string[];
-  /** `all`: it can't run without a node; `some`: a part of it can't. */
+  /** `all` if the suite needs a node, `some` if a part of it does. */
   node?: "all" | "some";
-  /** Whether a part of it needs the operator's image. */
+  /** True if a part of the suite needs the operator's image. */
   image?: boolean;
-  /** Its files share one cluster (`sharedLab`), one after the other: starting one for each takes longer than most of them. */
+  /** True if its files share one cluster (`sharedLab`), because starting one takes longer than most of them. */
   oneLab?: boolean;
 }
 
-// Fast ones first: what they find needn't wait for a cluster.
+// Fast suites first: their failures don't wait for a cluster.
 const suites: Suite[] = [
   {
     name: "unit",
@@ -48,7 +48,7 @@ const suites: Suite[] = [
   },
   {
     name: "simulation",
-    what: "the operator's loops over an API server in memory, in any order, with crashes and lost answers",
+    what: "the operator's loops on an in-memory API server, in random order, with crashes and lost responses",
     args: ["--parallel", "tests/simulation"],
     lab: [],
   },
@@ -69,27 +69,27 @@ const suites: Suite[] = [
   },
   {
     name: "tailnet",
-    what: "a real headscale and tailscaleds",
+    what: "real headscale and tailscaled processes",
     args: ["tests/tailnet"],
     lab: ["kubernetes", "tailnet", "tailscale-stable"],
   },
   {
     name: "faults",
-    what: "a part of the fault campaign",
+    what: "a sample of the fault campaign",
     args: ["tests/faults/main.ts", "--sample"],
     campaign: true,
     lab: ["kubernetes", "tailnet"],
   },
   {
     name: "packets",
-    what: "the grants as packets, on a node that enforces policies",
+    what: "real packets, on a node that enforces network policies",
     args: ["tests/packets"],
     lab: ["kubernetes", "kube-router"],
     node: "all",
   },
   {
     name: "e2e",
-    what: "real pods on a node, the operator's among them",
+    what: "real pods on a node, including the operator's",
     args: ["tests/e2e"],
     lab: ["kubernetes", "tailnet", "sidecar", "helm"],
     node: "all",
@@ -97,10 +97,10 @@ const suites: Suite[] = [
   },
 ];
 
-/** Why no node can run here; undefined when one can. */
+/** Reason why no node can run here; undefined if one can. */
 const obstacle = Deno.env.get("KEYSTONE_E2E") === "off" ? "KEYSTONE_E2E=off." : nodeObstacle();
 const notRun: string[] = [];
-/** What failed, in the words of its suite, to be told once more at the end. */
+/** Output of failed suites, repeated at the end. */
 const failures: string[] = [];
 
 const root = new URL("..", import.meta.url);
@@ -109,7 +109,7 @@ const total = { passed: 0, failed: 0 };
 function chosen(names: string[]): Suite[] {
   const unknown = names.find((name) => !suites.some((suite) => suite.name === name));
   if (unknown !== undefined) {
-    console.error(`There is no suite ${unknown}; choose from ${suites.map(({ name }) => name).join(", ")}.`);
+    console.error(`Unknown suite ${unknown}; choose from ${suites.map(({ name }) => name).join(", ")}.`);
     Deno.exit(2);
   }
   return suites.filter(({ name }) => names.length === 0 || names.includes(name));
@@ -136,16 +136,16 @@ async function deno(
 async function run(suite: Suite): Promise<void> {
   console.log(`\n— ${suite.name}: ${suite.what}`);
   if (suite.node && obstacle) {
-    notRun.push(`${suite.node === "all" ? suite.name : `a part of ${suite.name}`}: ${obstacle}`);
+    notRun.push(`${suite.node === "all" ? suite.name : `part of ${suite.name}`}: ${obstacle}`);
     if (Deno.env.get("KEYSTONE_E2E") === "require") {
-      console.error(`KEYSTONE_E2E=require, and it can't run: ${obstacle}`);
+      console.error(`KEYSTONE_E2E is require, but ${suite.name} can't run: ${obstacle}`);
       total.failed++;
     }
     if (suite.node === "all") return;
   }
-  // With KEYSTONE_E2E=require each of those tests fails by itself.
+  // With KEYSTONE_E2E=require each of those tests fails on its own.
   const noImage = suite.image ? imageObstacle() : undefined;
-  if (noImage) notRun.push(`a part of ${suite.name}: ${noImage}`);
+  if (noImage) notRun.push(`part of ${suite.name}: ${noImage}`);
   const lab = [...suite.lab, ...(suite.node && !obstacle ? ["node", "dns"] : [])];
   if (lab.length > 0 && !(await deno(["run", "-A", "tests/lab/main.ts", "build", ...lab], "inherit")).success) {
     total.failed++;
@@ -163,12 +163,12 @@ async function run(suite: Suite): Promise<void> {
   const summaries = plain.matchAll(suite.campaign ? /(\d+) agreed, (\d+) differ/g : /(\d+) passed.*?\| (\d+) failed/g);
   const [, passed, failed] = [...summaries].at(-1)?.map(Number) ?? [0, 0, 0];
   total.passed += passed!;
-  // A run that broke off (a type error, a crash) has failed, whatever it counted.
+  // An aborted run (type error, crash) has failed, whatever its counts.
   total.failed += success ? failed! : Math.max(1, failed!);
   if (!success) failures.push(`— ${suite.name} failed:\n${failureIn(plain)}`);
 }
 
-/** The part of the output that tells what failed, or else its end. */
+/** Returns the part of the output about failures, or its end. */
 function failureIn(text: string): string {
   const errors = text.lastIndexOf("\n ERRORS ");
   const lines = (errors === -1 ? text : text.slice(errors)).trimEnd().split("\n");

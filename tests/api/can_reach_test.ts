@@ -1,4 +1,4 @@
-/** Our evaluator of NetworkPolicies says what cyclonus says, an independent one, over policies and flows of all kinds. */
+/** Our evaluator of NetworkPolicies agrees with cyclonus, an independent one, on random policies and flows of all kinds. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
@@ -30,7 +30,7 @@ const selector = fc.oneof(
   labels.map((matchLabels) => ({ matchLabels })),
   fc.record({
     key: fc.constantFrom("app", "tier"),
-    // Not NotIn: cyclonus takes a label that is missing for one that is in; the API server doesn't.
+    // Not NotIn: unlike the API server, cyclonus treats a missing label as one of the values.
     operator: fc.constantFrom("In", "Exists", "DoesNotExist"),
     values: fc.subarray(["x", "y"], { minLength: 1 }),
   }).map(({ key, operator, values }) => ({
@@ -90,7 +90,7 @@ const flow: fc.Arbitrary<TrafficFlow> = fc.record({
   protocol,
 });
 
-Deno.test("can-reach says what cyclonus says", async () => {
+Deno.test("can-reach agrees with cyclonus", async () => {
   const all = fc.sample(fc.array(policy, { minLength: 1, maxLength: 6 }), { numRuns: sets, seed });
   let allowed = 0;
   const wrong: string[] = [];

@@ -1,8 +1,8 @@
 /**
- * The chart with generated values: whatever its schema takes, a real API server takes what it renders, no container but the
- * operator's has the operator's token, and the host's files are mounted only where a value asks for it.
+ * The chart with generated values: for all values that its schema accepts, a real API server accepts the rendered objects,
+ * only the operator's container has the operator's token, and host files are mounted only where a value says so.
  *
- * `KEYSTONE_VALUE_SETS` says how many sets (25), `KEYSTONE_SEED` which.
+ * `KEYSTONE_VALUE_SETS` is the number of sets (default 25), `KEYSTONE_SEED` the seed.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -24,7 +24,7 @@ interface Schema {
   items?: Schema;
 }
 
-/** Text that YAML takes for something else when nobody quotes it. */
+/** Strings that YAML reads as another type unless they are quoted. */
 const misread = [
   "yes",
   "no",
@@ -44,7 +44,7 @@ const misread = [
   "- a",
 ];
 
-/** Of values whose shape is Kubernetes' own and not in the schema. */
+/** Choices for values whose shape is Kubernetes' own and not in the schema. */
 const known: Record<string, unknown[]> = {
   "/affinity": [{}, { nodeAffinity: {} }, { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [] } }],
   "/config": [{}, { trust: { partner: { pods: 5 } } }, {
@@ -105,10 +105,10 @@ function valuesOf(schema: Schema, path = ""): fc.Arbitrary<unknown> {
       return fc.dictionary(names, value, { maxKeys: 3, noNullPrototype: true });
     }
   }
-  throw new Error(`Say what ${path} may be: its type is ${schema.type}.`);
+  throw new Error(`Add choices for ${path}: its type is ${schema.type}.`);
 }
 
-/** Values that belong together and don't: the chart says so itself. */
+/** Combinations of values that the chart itself refuses. */
 const isRefusal = (error: Error): boolean => /realm is empty|stateSecret is|stateClaim is/.test(error.message);
 
 interface PodSpec {
@@ -144,7 +144,7 @@ function judge(values: { tailscale?: { enabled?: boolean; hostSocket?: string } 
 
 const monitoring = new Set(["ServiceMonitor", "PrometheusRule"]);
 
-Deno.test("whatever values the chart's schema takes, an API server takes what it renders", async () => {
+Deno.test("all values that the chart's schema accepts: an API server accepts the rendered objects", async () => {
   const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? Math.floor(Math.random() * 2 ** 31));
   const count = Number(Deno.env.get("KEYSTONE_VALUE_SETS") ?? 25);
   const schema = JSON.parse(await Deno.readTextFile(`${root}deploy/chart/values.schema.json`)) as Schema;

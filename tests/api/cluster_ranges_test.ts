@@ -1,11 +1,11 @@
-/** What a cluster offers and protects, read off a real one: devices, storage classes, ranges, names. */
+/** Facts about a real cluster: devices, storage classes, protected ranges, DNS names. */
 import assert from "node:assert/strict";
 import { eventually, prepared, realmOf, startOperator, step } from "../fixtures/test_operator.ts";
 import { parseSettings } from "../../src/api/mod.ts";
 import type { NameResolver, Resolution } from "../../src/dns/create_names.ts";
 import { startLab } from "../lab/lab.ts";
 
-/** Names as a test sets them. */
+/** DNS names with addresses that a test sets. */
 class SetNames implements NameResolver {
   readonly #known = new Map<string, Resolution>();
   #listener: (name: string) => void = () => {};
@@ -33,8 +33,8 @@ class SetNames implements NameResolver {
   }
 }
 
-Deno.test("what the cluster offers and protects", {
-  // It makes nodes and storage classes.
+Deno.test("devices, storage classes, protected ranges and DNS names of a cluster", {
+  // The test creates nodes and storage classes.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab();
@@ -60,7 +60,7 @@ Deno.test("what the cluster offers and protects", {
   const opens = (grant: string, realm: string, expected: string) =>
     eventually(`${grant} opens ${expected}`, async () => {
       const seen = await opened(grant, realm);
-      return seen === expected || `it opens ${seen}`;
+      return seen === expected || `open: ${seen}`;
     });
   const node = (name: string, podCIDR?: string) => ({
     apiVersion: "v1",
@@ -84,7 +84,7 @@ Deno.test("what the cluster offers and protects", {
       }),
     ]);
 
-  await step(t, "a device that a node offers and nobody granted is at zero, as soon as it is there", async () => {
+  await step(t, "a node offers a new device that no grant names: its quota is 0 at once", async () => {
     await cluster.createRealm("dev-home");
     await cluster.create({ name: "dev", to: "dev-home" });
     await cluster.grantIn("Active", "dev");
@@ -95,7 +95,7 @@ Deno.test("what the cluster offers and protects", {
     await quotaHas("dev-home", { "requests.nvidia.com/gpu": "1", "requests.cpu": "1" });
   });
 
-  await step(t, "storage is told apart by class once a grant names one, later classes too", async () => {
+  await step(t, "a grant names a StorageClass: every class gets its own quota, later classes too", async () => {
     const storageClass = (name: string) => ({
       apiVersion: "storage.k8s.io/v1",
       kind: "StorageClass",
@@ -111,7 +111,7 @@ Deno.test("what the cluster offers and protects", {
     await quotaHas("disk-home", { [key("later")]: "0" });
   });
 
-  await step(t, "the cluster's own ranges are never opened, whatever covers them", async () => {
+  await step(t, "a destination covers the cluster's own ranges: these stay closed", async () => {
     await cluster.createRealm("net-home");
     const services = (await kubectl(["get", "servicecidr", "kubernetes", "-o", "jsonpath={.spec.cidrs[0]}"])).trim();
     await cluster.create({
@@ -129,21 +129,21 @@ Deno.test("what the cluster offers and protects", {
     assert.equal(status!.phase, "Active");
   });
 
-  await step(t, "an internal realm reaches what is protected where the grant names it", async () => {
+  await step(t, "an internal realm: reaches a protected address that its grant names", async () => {
     await cluster.realms.create(realmOf("own-home", { trustLevel: "internal" }));
     await cluster.create({ name: "own", to: "own-home", destinations: ["10.42.0.7", "0.0.0.0/0"] });
     await eventually(
-      "it is open",
+      "the destination is open",
       async () => /(^| )10\.42\.0\.7\/32( |$)/.test(await opened("own", "own-home")) || "no",
     );
     assert.match(
       await opened("own", "own-home"),
       /0\.0\.0\.0\/0-.*10\.0\.0\.0\/8/,
-      "which has the range of pods in it",
+      "the destination contains the range of pods",
     );
   });
 
-  await step(t, "a DNS name opens what it resolves to, and follows it; never what is protected", async () => {
+  await step(t, "a DNS name: opens its addresses and follows changes, but never opens protected ones", async () => {
     await cluster.createRealm("dns-home");
     await cluster.create({ name: "dns", to: "dns-home", destinations: ["mirror.example.com:443", "198.51.100.1"] });
     const grant = await cluster.grantIn("Active", "dns");
@@ -158,17 +158,20 @@ Deno.test("what the cluster offers and protects", {
     await cluster.grants.patch("dns", {
       spec: { networkPolicy: { allowedDestinations: ["198.51.100.1"] }, termination: { noticeSeconds: 0 } },
     }, { type: "merge" });
-    await eventually("the name is asked for no more", () => Promise.resolve(names.wanted.size === 0 || "it is"));
+    await eventually(
+      "the name is no longer resolved",
+      () => Promise.resolve(names.wanted.size === 0 || "still resolved"),
+    );
   });
 
   await step(
     t,
-    "no node has a podCIDR: ranges of pods aren't known, so CIDRs close, and the message says what to set",
+    "no node has a podCIDR: pod ranges are unknown, so CIDRs close, and the message names the setting",
     async () => {
       await kubectl(["create", "-f", "-"], node("plain-node"));
       await kubectl(["delete", "node", "gpu-node"]);
       await opens("net", "net-home", "nothing");
-      const grant = await eventually("it is told", async () => {
+      const grant = await eventually("the Grant reports it", async () => {
         const seen = await cluster.grants.get("net");
         const reason = seen.status!.conditions!.find(({ type }) => type === "NetworkApplied")!.reason;
         return reason === "ClusterRangesUnknown" ? seen : reason;
@@ -182,7 +185,10 @@ Deno.test("what the cluster offers and protects", {
         realm: "alice-home",
         settings: parseSettings({ clusterRanges: { pods: ["10.42.0.0/16"] } }),
       });
-      await eventually("it is open again", async () => /10\.0\.0\.0\/8/.test(await opened("net", "net-home")) || "no");
+      await eventually(
+        "the destination is open again",
+        async () => /10\.0\.0\.0\/8/.test(await opened("net", "net-home")) || "no",
+      );
       assert.match(await opened("net", "net-home"), /-10\.42\.0\.0\/16/);
     },
   );

@@ -1,4 +1,4 @@
-/** What the API server takes as it is meant, what it keeps from being changed, and what it explains. */
+/** Custom resources on a real API server: valid values, immutable fields, descriptions. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
 import { grantOf, prepared, realmOf, step } from "../fixtures/test_operator.ts";
@@ -13,7 +13,7 @@ const realm = (spec: Spec, name = "well-formed") => ({ ...realmOf(name), spec: {
 const destinations = (...list: unknown[]) =>
   grant({ networkPolicy: { egressAllowed: true, allowedDestinations: list } });
 
-/** What a ResourceQuota takes is what its grants may name: one that it refuses would hold up all of the realm. */
+/** Amounts that a grant may name: a ResourceQuota has to accept them too, or all grants of the realm would be held up. */
 const quantities: [string, Spec][] = [
   [
     "every kind of key",
@@ -50,7 +50,7 @@ const quantities: [string, Spec][] = [
     },
   ],
   ["the least and the most", { cpu: "1e-32", "limits.cpu": "1E", memory: "0", "limits.memory": 9007199254740991 }],
-  ["nothing but names", {}],
+  ["only the realms' names", {}],
 ];
 
 const wellFormed: [string, unknown][] = [
@@ -72,7 +72,7 @@ const wellFormed: [string, unknown][] = [
   ["a realm in capitals, with a dot", realm({ identity: "Bob-Home.Tailnet-Name.ts.net." })],
 ];
 
-Deno.test("the custom resources", async (t) => {
+Deno.test("the custom resources on a real API server", async (t) => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
 
@@ -83,9 +83,9 @@ Deno.test("the custom resources", async (t) => {
     await lab.kubectl(["delete", "-f", "-"], { stdin: JSON.stringify(object) });
   };
 
-  for (const [that, object] of wellFormed) await step(t, `${that} is fine`, () => takes(object));
+  for (const [that, object] of wellFormed) await step(t, `${that}: accepted`, () => takes(object));
   for (const [that, hard] of quantities) {
-    await step(t, `${that} is fine, for a ResourceQuota as well`, async () => {
+    await step(t, `${that}: accepted, by a ResourceQuota as well`, async () => {
       await takes(grant({ hard }));
       await takes({
         apiVersion: "v1",
@@ -96,7 +96,7 @@ Deno.test("the custom resources", async (t) => {
     });
   }
 
-  await step(t, "a null of what may be left out is nothing, but for instants", async () => {
+  await step(t, "null in an optional field: dropped, except for instants", async () => {
     const { spec } = await cluster.grants.create(
       grant({
         hard: { cpu: null },
@@ -114,7 +114,7 @@ Deno.test("the custom resources", async (t) => {
     await cluster.grants.delete("nulls");
   });
 
-  await step(t, "terms that hold for good can't be changed", async () => {
+  await step(t, "immutable terms can't be changed", async () => {
     await cluster.apply(grant({ revocation: { reason: "moved" } }, "kept"));
     const changes: [Spec, RegExp][] = [
       [{ grantorRealm: "carol", revocation: {} }, /grantorRealm cannot be changed from alice-home to carol/],
@@ -127,7 +127,7 @@ Deno.test("the custom resources", async (t) => {
     );
   });
 
-  await step(t, "a grant that has ended keeps its terms and its phase", async () => {
+  await step(t, "an ended grant: its terms and its phase can't be changed", async () => {
     await cluster.apply(grant({}, "over"));
     await cluster.grants.patch("over", { status: { phase: "Expired" } }, { type: "merge", subresource: "status" });
     const says = /this grant has ended \(Expired\); create a new grant or delete this one/;
@@ -144,14 +144,14 @@ Deno.test("the custom resources", async (t) => {
     await cluster.grants.delete("over");
   });
 
-  await step(t, "a null stays a null, so that it isn't taken for 'no end'", async () => {
+  await step(t, "null as an instant: stays null, so it isn't read as 'no end'", async () => {
     await cluster.grants.create(grant({ validity: { validUntil: null } }, "null-end") as never);
     assert.equal((await cluster.grants.get("null-end")).spec.validity?.validUntil, null);
     await cluster.grants.create(grant({ validity: null }, "null-validity") as never);
     assert.equal((await cluster.grants.get("null-validity")).spec.validity, null);
   });
 
-  await step(t, "kubectl explain is the manual: each field has a description", async () => {
+  await step(t, "kubectl explain: every field has a description", async () => {
     for (const kind of ["grant", "realm"]) {
       const { stdout, code } = await lab.kubectl(["explain", kind, "--recursive"]);
       assert.equal(code, 0);

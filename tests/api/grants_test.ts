@@ -1,4 +1,4 @@
-/** Grants on a real control plane: sums, order, drift, conflicts, deletion, and how many writes all that takes. */
+/** Grants on a real control plane: sums, order, drift, conflicts, deletion, and the number of writes. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
 import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
@@ -9,7 +9,7 @@ Deno.test("grants", async (t) => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
   await using operator = await startOperator(lab, local);
-  /** Waits until the quota has these values, among others. */
+  /** Waits until the quota includes these values. */
   const quotaIs = (grantee: string, hard: Record<string, string>) =>
     eventually(`the quota of ${grantee} is ${JSON.stringify(hard)}`, async () => {
       const found = await cluster.quotaOf(grantee);
@@ -18,27 +18,27 @@ Deno.test("grants", async (t) => {
     });
   const atOnce = { noticeSeconds: 0 };
 
-  await step(t, "one to an unknown realm is Pending, and Active within a second of the Realm's creation", async () => {
+  await step(t, "to an unknown realm: Pending, and Active within a second of the Realm's creation", async () => {
     await cluster.create({ name: "early", to: "early-home", termination: atOnce });
     const pending = await cluster.grantIn("Pending", "early");
     assert.match(pending.status!.message!, /There is no Realm early-home; create it/);
-    assert.equal(pending.metadata!.finalizers, undefined, "what isn't enforced needs no finalizer");
+    assert.equal(pending.metadata!.finalizers, undefined, "a Grant that isn't enforced needs no finalizer");
     await cluster.createRealm("early-home");
     await cluster.grantIn("Active", "early", 1000);
   });
 
-  await step(t, "one whose terms become empty is followed too", async () => {
+  await step(t, "hard becomes empty: the Grant's status follows", async () => {
     await cluster.create({ name: "emptied", to: "nobody-yet", hard: { cpu: 1 } });
     await cluster.grantIn("Pending", "emptied");
     await cluster.grants.patch("emptied", { spec: { hard: { cpu: null } } } as never, { type: "merge" });
-    await eventually("its status is about that", async () => {
+    await eventually("its status follows", async () => {
       const { metadata, status } = await cluster.grants.get("emptied");
       return status!.observedGeneration === metadata.generation && status!.hard === undefined ||
         JSON.stringify(status);
     });
   });
 
-  await step(t, "two add up, and ending one leaves the other's share, within a second", async () => {
+  await step(t, "two grants to one realm: add up; one ends: the other's is left, within a second", async () => {
     await cluster.createRealm("sum-home");
     const { text, at } = secondsFromNow(2);
     await cluster.create({ name: "two", to: "sum-home", hard: { cpu: 2, pods: 2 } });
@@ -51,7 +51,7 @@ Deno.test("grants", async (t) => {
     assert.equal((await cluster.grants.get("two")).status!.phase, "Active");
   });
 
-  await step(t, "one beyond the realm's trust is Pending, and Active as soon as the trust is raised", async () => {
+  await step(t, "beyond the realm's trust level: Pending, and Active once the trust level is raised", async () => {
     await cluster.createRealm("trust-home", { trustLevel: "public" });
     await cluster.create({ name: "trust", to: "trust-home", until: secondsFromNow(40 * 86_400).text });
     const pending = await cluster.grantIn("Pending", "trust");
@@ -62,15 +62,15 @@ Deno.test("grants", async (t) => {
     await cluster.realms.patch("trust-home", { spec: { trustLevel: "partner" } }, { type: "merge" });
     await cluster.grantIn("Active", "trust", 1000);
     await cluster.realms.patch("trust-home", { spec: { trustLevel: "public" } }, { type: "merge" });
-    const lowered = await eventually("it says so", async () => {
+    const lowered = await eventually("its condition says so", async () => {
       const grant = await cluster.grants.get("trust");
       const ready = grant.status!.conditions!.find(({ type }) => type === "Ready")!;
       return ready.reason === "ExceedsTrustCeiling" ? grant : ready.reason;
     }, 2000);
-    assert.equal(lowered.status!.phase, "Active", "what is in force is not ended by that");
+    assert.equal(lowered.status!.phase, "Active", "an active grant stays active");
   });
 
-  await step(t, "it begins at validFrom", async () => {
+  await step(t, "validFrom in the future: begins at that time", async () => {
     await cluster.createRealm("later-home");
     const { text, at } = secondsFromNow(1);
     await cluster.create({ name: "later", to: "later-home", from: text });
@@ -79,7 +79,7 @@ Deno.test("grants", async (t) => {
     assert.ok(Date.now() >= at && Date.now() - at < 1000, `${Date.now() - at}`);
   });
 
-  await step(t, "a null end is no end without end", async () => {
+  await step(t, "validUntil is null: Pending, not endless", async () => {
     await cluster.createRealm("null-home");
     await cluster.grants.create(
       {
@@ -95,7 +95,7 @@ Deno.test("grants", async (t) => {
     assert.match((await cluster.grantIn("Pending", "null-end")).status!.message!, /validUntil is null/);
   });
 
-  await step(t, "another grantor's grant is not enforced here", async () => {
+  await step(t, "another grantor's grant: not enforced here", async () => {
     await cluster.create({ name: "foreign", to: "early-home", grantor: "carol-home" });
     assert.match(
       (await cluster.grantIn("Pending", "foreign")).status!.message!,
@@ -104,7 +104,7 @@ Deno.test("grants", async (t) => {
     await quotaIs("early-home", { "requests.cpu": "1" });
   });
 
-  await step(t, "allowed destinations are opened, changed and closed", async () => {
+  await step(t, "allowed destinations: opened, changed and closed", async () => {
     await cluster.createRealm("net-home");
     await cluster.create({
       name: "net",
@@ -126,15 +126,18 @@ Deno.test("grants", async (t) => {
     );
   });
 
-  await step(t, "drift is repaired within a second of its cause", async () => {
+  await step(t, "drift: repaired within a second", async () => {
     const net = cluster.policies.namespace("guest-sum-home");
     const repaired = (what: string, look: () => Promise<boolean>) =>
       eventually(what, async () => await look().catch(() => false) ? true : "not yet", 1000);
     await net.delete("default-deny");
-    await repaired("the deny is back", async () => (await net.get("default-deny")).spec!.policyTypes!.length === 2);
+    await repaired(
+      "the default deny is restored",
+      async () => (await net.get("default-deny")).spec!.policyTypes!.length === 2,
+    );
     await net.patch("default-deny", { spec: { podSelector: { matchLabels: { only: "these" } } } }, { type: "merge" });
     await repaired(
-      "the deny holds for all pods",
+      "the default deny selects all pods",
       async () => Object.keys((await net.get("default-deny")).spec!.podSelector!).length === 0,
     );
     await cluster.quotas.namespace("guest-sum-home").patch("keystone", { spec: { hard: { "requests.cpu": "99" } } }, {
@@ -146,13 +149,13 @@ Deno.test("grants", async (t) => {
     await cluster.namespaces.patch("guest-sum-home", {
       metadata: { labels: { "pod-security.kubernetes.io/enforce": "privileged", team: "kept" } },
     }, { type: "merge" });
-    await repaired("Pod Security is back", async () => {
+    await repaired("Pod Security is restored", async () => {
       const { labels } = (await cluster.namespaces.get("guest-sum-home")).metadata;
       return labels!["pod-security.kubernetes.io/enforce"] === "restricted" && labels!["team"] === "kept";
     });
   });
 
-  await step(t, "a namespace that is somebody else's is left alone until it is handed over", async () => {
+  await step(t, "a namespace that Keystone didn't create: left alone until it is handed over", async () => {
     await cluster.namespaces.create({ metadata: { name: "guest-taken-home" } });
     await cluster.createRealm("taken-home");
     await cluster.create({ name: "taken", to: "taken-home" });
@@ -164,7 +167,7 @@ Deno.test("grants", async (t) => {
     await cluster.grantIn("Active", "taken", 1000);
   });
 
-  await step(t, "revoked is revoked, for good", async () => {
+  await step(t, "revoked: stays Revoked", async () => {
     await cluster.createRealm("revoked-home");
     await cluster.create({ name: "revoked", to: "revoked-home", termination: atOnce });
     await cluster.grantIn("Active", "revoked");
@@ -173,7 +176,7 @@ Deno.test("grants", async (t) => {
     assert.equal((await cluster.quotaOf("revoked-home"))!["requests.cpu"], "0");
   });
 
-  await step(t, "a lost Realm does not end its grant, and a new one goes on", async () => {
+  await step(t, "the Realm is deleted: its grant stays active, and continues with a new Realm", async () => {
     await cluster.realms.delete("early-home");
     await eventually("GranteeKnown is False", async () => {
       const { status } = await cluster.grants.get("early");
@@ -191,10 +194,10 @@ Deno.test("grants", async (t) => {
     await quotaIs("early-home", { "requests.cpu": "1" });
   });
 
-  await step(t, "deleting it takes the enforcement away first", async () => {
+  await step(t, "the Grant is deleted: its enforcement is removed first", async () => {
     await cluster.grants.delete("early");
     await eventually(
-      "it is gone",
+      "the Grant is deleted",
       async () =>
         (await cluster.grants.list()).items.every(({ metadata }) => metadata.name !== "early") ||
         "held by its finalizer",
@@ -202,7 +205,7 @@ Deno.test("grants", async (t) => {
     assert.equal((await cluster.quotaOf("early-home"))!["requests.cpu"], "0");
   });
 
-  await step(t, "one that was deleted while no operator ran is closed by the next one", async () => {
+  await step(t, "deleted while no operator ran: closed by the next one", async () => {
     await cluster.createRealm("down-home");
     await cluster.create({ name: "down", to: "down-home" });
     await cluster.grantIn("Active", "down");
@@ -217,7 +220,7 @@ Deno.test("grants", async (t) => {
   });
 });
 
-Deno.test("two hundred grants", async (t) => {
+Deno.test("200 grants", async (t) => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
   const count = 200;
@@ -225,7 +228,7 @@ Deno.test("two hundred grants", async (t) => {
   const broken = { name: "broken", to: "broken-home" };
   await cluster.namespaces.create({ metadata: { name: "guest-broken-home" } });
 
-  await step(t, "converge, each with the writes that it needs and no reads", async () => {
+  await step(t, "converge with the necessary writes and no reads", async () => {
     await cluster.createRealm("broken-home");
     await cluster.create(broken);
     await Promise.all(Array.from({ length: count }, (_, i) => cluster.createRealm(`r${i}`)));
@@ -242,24 +245,24 @@ Deno.test("two hundred grants", async (t) => {
       const active = items.filter(({ status }) => status?.phase === "Active").length;
       return active === count || `${active} of ${count}`;
     }, 60_000);
-    // The size of the database is read with a renewal of the Lease, once for hundreds of writes.
+    // Excluded: the database's size is read with a renewal of the Lease, once for hundreds of writes.
     const asked = operator.requests.slice(began).filter(({ path }) => !path.includes("/leases") && path !== "/metrics");
     assert.deepEqual(asked.filter(({ method }) => method === "GET"), []);
     const writes = asked.filter(({ path }) => !path.includes("/events")).length / count;
-    // Namespace, deny, LimitRange, account, quota, two policies, guide, binding; finalizer; one or two statuses.
+    // Namespace, default deny, LimitRange, ServiceAccount, quota, two policies, guide, binding; finalizer; one or two statuses.
     assert.ok(writes <= 12, `${writes} writes for each grant`);
     assert.deepEqual(asked.filter(({ code }) => code >= 400), []);
   });
 
-  await step(t, "then it is silent", async () => {
+  await step(t, "nothing changes: no writes", async () => {
     await quiet(operator);
   });
 
-  await step(t, "and a restart writes nothing", async () => {
+  await step(t, "the operator restarts: no writes", async () => {
     await operator.stop();
     await using next = await startOperator(lab, local);
     await eventually(
-      "it enforces",
+      "the operator enforces grants",
       () => Promise.resolve(next.log.some((line) => /Enforcing grants/.test(line)) || next.log.join("\n")),
     );
     await quiet(next);
@@ -267,7 +270,7 @@ Deno.test("two hundred grants", async (t) => {
   });
 });
 
-/** Resolves when nothing was written for a while; the time is bounded, the silence is what is tested. */
+/** Resolves once nothing has been written for 3 s; fails if that takes too long. */
 async function quiet(operator: { writes(): unknown[] }): Promise<void> {
   let before = -1;
   let since = performance.now();

@@ -1,36 +1,36 @@
-/** The requests of guards_test.ts: who makes them, and what is said to them. */
+/** The requests of guards_test.ts: their users, and the expected answers. */
 import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
 import { guestPod } from "../lab/lab_workloads.ts";
 
-/** The namespace of guests under test; a Realm guarded-home would lead to it. */
+/** The guest namespace under test. */
 export const guests = "guest-guarded-home";
-/** Named like one of guests, not made by Keystone and not handed over. */
+/** Named like a guest namespace, but neither created by Keystone nor handed over. */
 export const foreign = "guest-guards-foreign";
-/** Handed over and not yet taken over. */
+/** Handed over, but not yet adopted. */
 export const handed = "guest-guards-handed";
-/** Nothing to do with Keystone. */
+/** An ordinary namespace without guests. */
 export const shop = "guards-shop";
-/** The same, though somebody has tried to hand it over. */
+/** An ordinary namespace that somebody has tried to hand over. */
 export const shopHanded = "guards-shop-handed";
 
 export const caseOperator = "system:serviceaccount:keystone-system:keystone-operator";
 const kubeSystem = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
 
-/** Who they are: user name and groups. The tests' own kubeconfig is the cluster admin's. */
+/** User names and groups. The tests' own kubeconfig is the cluster admin's. */
 export const users = {
   "a guest": ["guards-bob", ["keystone:realm:guarded-home"]],
   /**
-   * Has all rights on all namespaces, subresources included, may write Realms and patch SuperEntities and statuses, and no
-   * other right.
+   * Has all rights in all namespaces, subresources included, and may write Realms and patch SuperEntities and statuses; has no
+   * other rights.
    */
   "eve": ["guards-eve", []],
-  /** May write Realms, with the verb trust. */
+  /** May write Realms, and has the verb `trust`. */
   "tom": ["guards-tom", []],
-  /** By a ClusterRoleBinding, not by the group system:masters. */
+  /** Cluster admin by a ClusterRoleBinding, not by the group system:masters. */
   "dana, a cluster admin,": ["guards-dana", []],
-  /** With more rights than rbac.yaml gives it, in case somebody does: the fence must hold by itself. */
+  /** The operator with more rights than rbac.yaml gives it: the fence alone must hold. */
   "a mighty operator": [caseOperator, ["guards-mighty"]],
-  // After the mighty one, since a lab keeps one kubeconfig for a name.
+  // After the mighty one, because a lab keeps one kubeconfig for each name.
   "the operator": [caseOperator, []],
   "the scheduler": ["system:kube-scheduler", []],
   "the volume binder": ["system:serviceaccount:kube-system:persistent-volume-binder", kubeSystem],
@@ -43,7 +43,7 @@ export type CaseBody = Record<string, unknown>;
 export type Request = Pick<RequestOptions, "method" | "path" | "bodyJson" | "contentType"> & {
   query?: Record<string, string>;
 };
-/** "eve" can "make a namespace": a sentence. */
+/** `who` and `can` form a sentence: "eve" can "create a guest namespace". */
 export interface OrdinaryCase {
   who: Who;
   can: string;
@@ -125,7 +125,7 @@ export const workload = (app: string, spec: CaseBody = {}): CaseBody =>
   named(app, { spec: { selector: { matchLabels: { app } }, template: template(app), ...spec } });
 export const service = (name: string, spec: CaseBody = {}): CaseBody =>
   named(name, { spec: { ports: [{ port: 80 }], ...spec } });
-/** One that lets the world in, with all that the API server takes for no other type. */
+/** A Service open to the outside, with all fields that only its type may have. */
 export const open = (name: string): CaseBody => ({
   metadata: { name, annotations: { [sourceRanges]: "198.51.100.0/24", "example.com/a": "b" } },
   spec: {
@@ -138,7 +138,7 @@ export const open = (name: string): CaseBody => ({
   },
 });
 const sourceRanges = "service.beta.kubernetes.io/load-balancer-source-ranges";
-/** What makes such a one internal. */
+/** The patch that makes such a Service internal. */
 export const internal = {
   metadata: { annotations: { [sourceRanges]: null } },
   spec: { type: "ClusterIP", loadBalancerSourceRanges: null },
@@ -206,7 +206,7 @@ const event = (place: string) =>
     reportingInstance: "test",
     regarding: { kind: "ConfigMap", name: "keystone", namespace: place },
   });
-/** What the operator takes from a pod that is as large as can be stored. */
+/** Fields that the operator removes from a pod of the largest size that can be stored. */
 const room: CaseBody = {
   metadata: { annotations: null },
   status: { conditions: null, initContainerStatuses: null, containerStatuses: null },
@@ -230,7 +230,7 @@ const notPrivileged =
 const notGuests = /it assigns only the requests of guests, .* to the level keystone-guests/;
 const guestsGroup = { kind: "Group", group: { name: "keystone:realm:guarded-home" } };
 const anyOf = (namespace: string) => ({ namespace, name: "*" });
-/** The FlowSchema of guests as the operator writes it. */
+/** The guests' FlowSchema, as written by the operator. */
 function flow(subject: CaseBody, priorityLevelConfiguration: CaseBody = { name: "keystone-guests" }): Request {
   return apply("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/keystone-guests", "FlowSchema", {
     spec: {
@@ -250,7 +250,7 @@ const expose = { "tailscale.com/expose": "true" };
 const notTheirs = /keystone of guest-guarded-home may be created, changed and deleted only by the Keystone operator/;
 const notThatVolume = /spec\.volumeName is carols-photos: a claim that names its volume could bind one meant for/;
 
-/** What ValidatingAdmissionPolicies refuse, by policy. */
+/** Requests that ValidatingAdmissionPolicies refuse, by policy. */
 const coop = `${keystone}/superentities/guards-coop`;
 const realmPath = `${keystone}/realms/guards`;
 const subjectNamed = (name: string): CaseBody => ({ kind: "User", name });
@@ -266,24 +266,24 @@ const approving = (realm: string): CaseBody => ({
 export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   "keystone-namespaces": cannot("eve", [
     [
-      "make a namespace of guests",
+      "create a guest namespace",
       createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", owned("guards-new"))),
       notEves,
     ],
     [
-      "make one whose name the server makes up",
+      "create one with a generated name",
       createCase(caseNamespace(), { metadata: { generateName: "guest-", labels: owned("guards-new") } }),
       notEves,
     ],
     ["put the realm's label on her namespace", patch(caseNamespace(shop), hijack), notEves],
-    ["put it there through the status", patch(caseNamespace(`${shop}/status`), hijack), notEves],
+    ["put it there through the subresource status", patch(caseNamespace(`${shop}/status`), hijack), notEves],
     [
-      "put it there through the finalizers",
+      "put it there through the subresource finalize",
       replace(caseNamespace(`${shop}/finalize`), finalized(shop, owned("x"))),
       notEves,
     ],
     ["put it there by server-side apply", apply(caseNamespace(shop), "Namespace", hijack), notEves],
-    ["put it on one that is named like one of guests", patch(caseNamespace(foreign), hijack), notEves],
+    ["put it on a namespace that is named like a guest namespace", patch(caseNamespace(foreign), hijack), notEves],
     [
       "hand a namespace over to Keystone",
       patch(caseNamespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" })),
@@ -294,14 +294,14 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       patch(caseNamespace(shop), labelled({ "keystone.io/x": "y" })),
       /label keystone\.io\/x may/,
     ],
-    ["drop the realm's label", patch(caseNamespace(guests), drop), notEves],
-    ["drop it through the status", patch(caseNamespace(`${guests}/status`), drop), notEves],
+    ["remove the realm's label", patch(caseNamespace(guests), drop), notEves],
+    ["remove it through the subresource status", patch(caseNamespace(`${guests}/status`), drop), notEves],
     [
-      "drop it through the finalizers",
+      "remove it through the subresource finalize",
       replace(caseNamespace(`${guests}/finalize`), finalized(guests, podSecurity)),
       notEves,
     ],
-    ["drop it by replacing the namespace", replace(caseNamespace(guests), caseNamespaceOf(guests)), notEves],
+    ["remove it by replacing the namespace", replace(caseNamespace(guests), caseNamespaceOf(guests)), notEves],
     ["change the realm's label", patch(caseNamespace(guests), labelled({ "keystone.io/realm": "eve" })), notEves],
     [
       "lower Pod Security",
@@ -309,12 +309,12 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       /label pod-security\.kubernetes\.io\/enforce may be added, changed or removed only by/,
     ],
     [
-      "lower it through the status",
+      "lower it through the subresource status",
       patch(caseNamespace(`${guests}/status`), secure("enforce", "privileged")),
       /label pod-security\.kubernetes\.io\/enforce may/,
     ],
     [
-      "lift it",
+      "remove Pod Security",
       patch(caseNamespace(guests), secure("enforce", null)),
       /label pod-security\.kubernetes\.io\/enforce may/,
     ],
@@ -324,12 +324,12 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       /label pod-security\.\S+\/enforce-version may/,
     ],
     [
-      "take it out of the operator's care",
+      "remove it from the operator's management",
       patch(caseNamespace(guests), labelled({ "app.kubernetes.io/managed-by": "eve" })),
       /label app\.kubernetes\.io\/managed-by may be added/,
     ],
     [
-      "take off what Keystone has noted",
+      "remove Keystone's annotations",
       patch(caseNamespace(guests), annotated({ "keystone.io/grantee": null })),
       /annotation keystone\.io\/grantee may be added/,
     ],
@@ -341,27 +341,27 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         patch(`${keystone}/grants/guards`, { spec: { hard: { "requests.cpu": "99" } } }),
         /it writes only finalizers and status of a Grant; only people change its terms/,
       ],
-      ["let guests into kube-system", bind("kube-system"), notItsPlace],
-      ["let them into its own namespace", bind("keystone-system"), notItsPlace],
-      ["let them into default", bind("default"), notItsPlace],
-      ["let them into a namespace that isn't Keystone's", bind(shop), notItsPlace],
+      ["give guests access to kube-system", bind("kube-system"), notItsPlace],
+      ["give them access to its own namespace", bind("keystone-system"), notItsPlace],
+      ["give them access to default", bind("default"), notItsPlace],
+      ["give them access to a namespace that isn't Keystone's", bind(shop), notItsPlace],
       [
-        "let them into one that is only named so",
+        "give them access to one that is only named like a guest namespace",
         bind(foreign),
         /hand it over with the annotation keystone\.io\/adopt/,
       ],
       [
-        "let itself into a guest namespace",
+        "give itself access to a guest namespace",
         bind(guests, { kind: "ServiceAccount", name: "keystone-operator", namespace: "keystone-system" }),
         notSystem,
       ],
       [
-        "let another realm's account in",
+        "give another realm's ServiceAccount access",
         bind(guests, { kind: "ServiceAccount", name: "realm-eve", namespace: "keystone-system" }),
         notSystem,
       ],
       [
-        "let in that of a realm whose name begins alike",
+        "give access to the ServiceAccount of a realm with the same name prefix",
         bind(guests, {
           kind: "ServiceAccount",
           name: "realm-guarded-home-two-0123456789abcdef",
@@ -370,38 +370,48 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         notSystem,
       ],
       [
-        "let an account of another namespace in",
+        "give a ServiceAccount of another namespace access",
         bind(guests, { kind: "ServiceAccount", name: "realm-guarded-home", namespace: "default" }),
         notSystem,
       ],
       [
-        "end another account of its namespace",
+        "delete another ServiceAccount of its namespace",
         remove(core("keystone-system", "serviceaccounts/default")),
         /in keystone-system it only deletes the accounts realm-\*/,
       ],
       [
-        "slow the cluster's own people down",
+        "throttle the cluster's own users",
         flow({ kind: "Group", group: { name: "system:authenticated" } }),
         notGuests,
       ],
-      ["slow everybody down", flow({ kind: "User", user: { name: "*" } }), notGuests],
-      ["slow other accounts down", flow({ kind: "ServiceAccount", serviceAccount: anyOf("kube-system") }), notGuests],
-      ["put guests on another level", flow(guestsGroup, { name: "exempt" }), notGuests],
+      ["throttle everybody", flow({ kind: "User", user: { name: "*" } }), notGuests],
+      [
+        "throttle other ServiceAccounts",
+        flow({ kind: "ServiceAccount", serviceAccount: anyOf("kube-system") }),
+        notGuests,
+      ],
+      ["put guests on another priority level", flow(guestsGroup, { name: "exempt" }), notGuests],
       ["make another Service internal, elsewhere", patch(core(shop, "services/open"), internal), notItsPlace],
       ...([
-        ["open a Service to the world", "plain", { spec: { type: "NodePort" } }],
-        ["lead a Service elsewhere", "plain", { spec: { selector: { app: "mine" } } }],
-        ["lead one elsewhere as it makes it internal", "open", {
+        ["open a Service to the outside", "plain", { spec: { type: "NodePort" } }],
+        ["redirect a Service", "plain", { spec: { selector: { app: "mine" } } }],
+        ["redirect a Service while making it internal", "open", {
           ...internal,
           spec: { ...internal.spec, selector: { app: "mine" } },
         }],
-        ["give it other ports as it does", "open", { ...internal, spec: { ...internal.spec, ports: [{ port: 81 }] } }],
-        ["give it labels as it does", "open", { ...internal, metadata: { ...internal.metadata, labels: { x: "y" } } }],
-        ["give it annotations as it does", "open", {
+        ["change its ports while making it internal", "open", {
+          ...internal,
+          spec: { ...internal.spec, ports: [{ port: 81 }] },
+        }],
+        ["add labels while making it internal", "open", {
+          ...internal,
+          metadata: { ...internal.metadata, labels: { x: "y" } },
+        }],
+        ["add annotations while making it internal", "open", {
           ...internal,
           metadata: { annotations: { ...internal.metadata.annotations, x: "y" } },
         }],
-        ["hold it as it does", "open", {
+        ["add a finalizer while making it internal", "open", {
           ...internal,
           metadata: { ...internal.metadata, finalizers: ["example.com/x"] },
         }],
@@ -411,26 +421,26 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         /it only changes the type of a Service from LoadBalancer or NodePort to ClusterIP/,
       ]),
       ...([
-        ["say that a pod has finished", { status: { phase: "Succeeded" } }],
-        ["say that it has another address", { status: { podIP: "10.99.9.9", podIPs: [{ ip: "10.99.9.9" }] } }],
-        ["give it a condition", { status: { conditions: [{ type: "x.example.com/y", status: "True" }] } }],
-        ["give it annotations by its status", annotated({ x: "y" })],
-        ["give it labels by its status", labelled({ x: "y" })],
-        ["hold it by its status", { metadata: { finalizers: ["example.com/other"] } }],
+        ["report that a pod has finished", { status: { phase: "Succeeded" } }],
+        ["report another address of a pod", { status: { podIP: "10.99.9.9", podIPs: [{ ip: "10.99.9.9" }] } }],
+        ["add a condition to a pod", { status: { conditions: [{ type: "x.example.com/y", status: "True" }] } }],
+        ["add annotations through a pod's status", annotated({ x: "y" })],
+        ["add labels through a pod's status", labelled({ x: "y" })],
+        ["add a finalizer through a pod's status", { metadata: { finalizers: ["example.com/other"] } }],
       ] as [string, CaseBody][]).map(([what, body]): [string, Request, RegExp] => [
         what,
         patch(here("pods/old/status"), body),
         /it only removes annotations, conditions and container statuses from a pod/,
       ]),
-      ["make room in a pod elsewhere", patch(core(shop, "pods/old/status"), room), notItsPlace],
-      ["let itself in by its user name", bind(guests, subject("User", caseOperator)), notSystem],
-      ["let everybody in", bind(guests, subject("Group", "system:authenticated")), notSystem],
+      ["shrink a pod elsewhere", patch(core(shop, "pods/old/status"), room), notItsPlace],
+      ["give itself access by its user name", bind(guests, subject("User", caseOperator)), notSystem],
+      ["give everybody access", bind(guests, subject("Group", "system:authenticated")), notSystem],
       [
         "set a quota elsewhere",
         quota("kube-system"),
         /may not CREATE resourcequotas kube-system\/keystone: it writes only/,
       ],
-      ["set one in a namespace of another name, handed over or not", quota(shopHanded), notItsPlace],
+      ["set a quota in a namespace of another name, handed over or not", quota(shopHanded), notItsPlace],
       [
         "set a policy elsewhere",
         policy("default", "x"),
@@ -438,7 +448,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ],
       ["write its ConfigMap elsewhere", apply(core("kube-public", "configmaps/keystone"), "ConfigMap"), notItsPlace],
       [
-        "change service accounts elsewhere",
+        "change ServiceAccounts elsewhere",
         account("kube-system"),
         /may not UPDATE serviceaccounts kube-system\/default: /,
       ],
@@ -447,22 +457,22 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ["delete a claim elsewhere", remove(core(shop, "persistentvolumeclaims/old")), notItsPlace],
       ["write events elsewhere", event("kube-system"), notItsPlace],
       [
-        "make a namespace of another name",
+        "create a namespace of another name",
         createCase(caseNamespace(), caseNamespaceOf("guards-new", labelsOf("guards-new"))),
         notItsName,
       ],
       [
-        "make one of guests without its label",
+        "create a guest namespace without its label",
         createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", podSecurity)),
         notItsName,
       ],
       [
-        "make one with another's label",
+        "create one with another realm's label",
         createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", labelsOf("bob-home"))),
         notItsName,
       ],
       [
-        "make one without Pod Security",
+        "create one without Pod Security",
         createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", owned("guards-new"))),
         notPrivileged,
       ],
@@ -475,14 +485,14 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         ),
         notPrivileged,
       ],
-      ["drop the label that guards a namespace", patch(caseNamespace(guests), drop), notItsName],
+      ["remove the label that selects a namespace for the guards", patch(caseNamespace(guests), drop), notItsName],
       [
-        "take over a namespace that wasn't handed over",
+        "adopt a namespace that wasn't handed over",
         apply(caseNamespace(foreign), "Namespace", labelled(labelsOf("guards-foreign"))),
         /To hand over another: kubectl annotate namespace guest-REALM keystone\.io\/adopt=REALM/,
       ],
       [
-        "take over one of another name, handed over or not",
+        "adopt one of another name, handed over or not",
         apply(caseNamespace(shopHanded), "Namespace", labelled(labelsOf("guards-shop-handed"))),
         notItsName,
       ],
@@ -491,13 +501,13 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         remove(caseNamespace(shop)),
         /may not DELETE namespaces guards-shop: it creates/,
       ],
-      ["delete one that was handed over and isn't taken over", remove(caseNamespace(handed)), notItsName],
+      ["delete one that was handed over but not yet adopted", remove(caseNamespace(handed)), notItsName],
     ]),
     ...cannot("the operator", [
-      ["make roles", createCase(`${roles}/clusterroles`, named("guards-role", { rules: [] })), notItsPlace],
-      ["change the role of guests", patch(`${roles}/clusterroles/keystone-guest`, { rules: [] }), notItsPlace],
+      ["create roles", createCase(`${roles}/clusterroles`, named("guards-role", { rules: [] })), notItsPlace],
+      ["change the guests' role", patch(`${roles}/clusterroles/keystone-guest`, { rules: [] }), notItsPlace],
       [
-        "let a realm approve for all",
+        "let a realm approve for all realms",
         createCase(`${roles}/clusterroles`, approver("guards", [mayApprove()])),
         notThatRealm,
       ],
@@ -507,7 +517,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         notThatRealm,
       ],
       [
-        "take over a role that isn't its own",
+        "adopt a role that isn't its own",
         apply(`${roles}/clusterroles/keystone-approve-guards-theirs`, "ClusterRole", { rules: [] }),
         notThatRealm,
       ],
@@ -534,7 +544,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ["delete a Service", remove(here("services/open")), /it only changes the type of a Service/],
       ["make a Service", makeService({}), /it only changes the type of a Service/],
       [
-        "give secrets by a role that approves",
+        "give access to Secrets through a role for approvals",
         createCase(
           `${roles}/clusterroles`,
           approver("guards", [{ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }]),
@@ -542,7 +552,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         notThatRealm,
       ],
       [
-        "bind another role by the name of one that approves",
+        "bind another role under the name of a role for approvals",
         createCase(
           `${roles}/clusterrolebindings`,
           named("keystone-approve-guards", bindingCase([subject("User", "bob")], { name: "cluster-admin" })),
@@ -551,9 +561,9 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ],
       ["delete a role", remove(`${roles}/clusterroles/keystone-approve-guards-theirs`), notThatRealm],
       ["give guests another role", bindOther(guests, "guards-admin", { name: "cluster-admin" }), notThatRole],
-      ["give it under the usual name", bindOther(handed, "keystone-guest", { name: "cluster-admin" }), notThatRole],
-      ["give a Role that has the name", bindOther(handed, "keystone-guest", { kind: "Role" }), notThatRole],
-      ["take away a binding of others", remove(rbac(guests, "rolebindings/guards-other")), notThatRole],
+      ["bind it under the usual name", bindOther(handed, "keystone-guest", { name: "cluster-admin" }), notThatRole],
+      ["bind a Role of that name", bindOther(handed, "keystone-guest", { kind: "Role" }), notThatRole],
+      ["delete a foreign binding", remove(rbac(guests, "rolebindings/guards-other")), notThatRole],
       [
         "make itself a cluster admin",
         createCase(
@@ -563,22 +573,22 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         notItsPlace,
       ],
       [
-        "write secrets elsewhere",
+        "write Secrets elsewhere",
         createCase(core("kube-system", "secrets"), named("x")),
         /may not CREATE secrets kube-system\/x: /,
       ],
       [
-        "make a token of its own account, which would outlast its pod",
+        "create a token of its own ServiceAccount, which would outlast its pod",
         token("keystone-system", "keystone-operator"),
         /it creates tokens only for the account keystone-front in keystone-system, for at most 600 seconds/,
       ],
       [
-        "make a token of a guest's account",
+        "create a token of a guest's ServiceAccount",
         token(guests),
         /it creates tokens only for the account keystone-front/,
       ],
       [
-        "make a token of its front that lasts an hour",
+        "create a token of its front that lasts an hour",
         token("keystone-system", "keystone-front", 3600),
         /for at most 600 seconds/,
       ],
@@ -589,7 +599,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         /may not UPDATE customresourcedefinitions\.apiextensions\.k8s\.io grants\.keystone\.io: /,
       ],
       [
-        "drop a namespace's label through its status",
+        "remove a namespace's label through its status",
         patch(caseNamespace(`${guests}/status`), drop),
         /UPDATE namespaces\/status guest-/,
       ],
@@ -601,7 +611,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
     ]),
   ],
   "keystone-guest-devices": cannot("a guest", [[
-    "ask for a device that nobody has granted",
+    "request a device that no grant names",
     makePod({
       containers: (pod("made").spec as { containers: CaseBody[] }).containers.map((container) => ({
         ...container,
@@ -613,41 +623,41 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   "keystone-guest-services": [
     ...cannot("a guest", [
       [
-        "make a Service that takes others' addresses",
+        "create a Service with external addresses of others",
         makeService({ externalIPs: ["203.0.113.7"] }),
         /spec\.externalIPs has 203\.0\.113\.7: the Service would receive all traffic of the cluster to that address/,
       ],
       [
-        "turn one into such",
+        "add such addresses to a Service",
         patch(here("services/plain"), { spec: { externalIPs: ["10.96.0.1"] } }),
         /spec\.externalIPs has 10\.96\.0\.1/,
       ],
       [
-        "add an address to one that had some before",
+        "add an address to a Service that already had some",
         patch(here("services/old"), { spec: { externalIPs: ["198.51.100.1", "198.51.100.2"] } }),
         /spec\.externalIPs has 198\.51\.100\.2/,
       ],
       [
-        "make an alias",
+        "create an ExternalName Service",
         createCase(here("services"), alias("made")),
         /spec\.type is ExternalName, for example\.com: clients of this Service/,
       ],
       [
-        "turn a Service into an alias",
+        "turn a Service into an ExternalName Service",
         patch(here("services/plain"), {
           spec: { type: "ExternalName", externalName: "x.internal", clusterIP: null, clusterIPs: null },
         }),
         /spec\.type is ExternalName, for x\.internal/,
       ],
       [
-        "lead an alias elsewhere that stood before",
+        "redirect an existing ExternalName Service",
         patch(here("services/old-alias"), { spec: { externalName: "x.internal" } }),
         /spec\.type is ExternalName, for x\.internal/,
       ],
     ]),
     ...cannot("the cluster admin", [
       [
-        "make a Service there that takes others' addresses",
+        "create a Service with external addresses of others in a guest namespace",
         makeService({ externalIPs: ["203.0.113.7"] }),
         /spec\.externalIPs has/,
       ],
@@ -656,57 +666,57 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   "keystone-guest-pods": [
     ...cannot("a guest", [
       [
-        "place a pod past the scheduler",
+        "create a pod that bypasses the scheduler",
         makePod({ nodeName: "node-1" }),
         /spec\.nodeName is node-1: .* select nodes with nodeSelector or affinity/,
       ],
       [
-        "send a pod to the control plane",
+        "create a pod that tolerates the control plane's taint",
         makePod(tolerating(controlPlane)),
         /spec\.tolerations has node-role\.kubernetes\.io\/control-plane: those nodes are not for guests/,
       ],
       [
-        "send it there by the old name",
+        "create a pod that tolerates the taint of the old name",
         makePod(tolerating({ key: "node-role.kubernetes.io/master", operator: "Exists", effect: "NoSchedule" })),
         /spec\.tolerations has node-role\.kubernetes\.io\/master/,
       ],
       [
-        "send it there by the name of k3s",
+        "create a pod that tolerates k3s' taint",
         makePod(tolerating({ key: "CriticalAddonsOnly", value: "true", effect: "NoExecute" })),
         /spec\.tolerations has CriticalAddonsOnly/,
       ],
       [
-        "send it everywhere",
+        "create a pod that tolerates all taints",
         makePod(tolerating(everything)),
         /spec\.tolerations has one without a key, which tolerates every taint/,
       ],
       [
-        "let one go there later",
+        "add such a toleration to a pod",
         append(here("pods/old"), "/spec/tolerations", controlPlane),
         /spec\.tolerations has node-role/,
       ],
       [
-        "make a pod critical to a node",
+        "create a pod that is node-critical",
         makePod({ priorityClassName: "system-node-critical" }),
         /spec\.priorityClassName is system-node-critical, priority \d+ \(allowed: 0\)/,
       ],
       [
-        "make a pod that puts others out",
+        "create a pod that preempts others",
         makePod({ priorityClassName: "keystone-guards-high" }),
         /spec\.priorityClassName is keystone-guards-high, priority 1000000 \(allowed: 0\)/,
       ],
       [
-        "make a pod with a finalizer that would hold it",
+        "create a pod with a finalizer that would hold it",
         makePod({}, { finalizers: ["example.com/hold"] }),
         /metadata\.finalizers has example\.com\/hold: nothing would remove it when the grant ends/,
       ],
       [
-        "add one later",
+        "add a finalizer to a pod",
         patch(here("pods/old"), { metadata: { finalizers: ["example.com/before", "example.com/hold"] } }),
         /metadata\.finalizers has example\.com\/hold/,
       ],
       [
-        "set one that no Job's controller takes out",
+        "set a Job's finalizer that no Job controller removes",
         makePod({}, { finalizers: ["batch.kubernetes.io/job-tracking"] }),
         /has batch\.kubernetes\.io\/job-tracking/,
       ],
@@ -714,7 +724,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
     ...cannot("the ReplicaSet controller", [
       ["place a pod past the scheduler for a guest", makePod({ nodeName: "node-1" }), /spec\.nodeName is node-1/],
       [
-        "make a pod critical for a guest",
+        "create a critical pod for a guest",
         makePod({ priorityClassName: "system-cluster-critical" }),
         /is system-cluster-critical/,
       ],
@@ -725,18 +735,18 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ],
   "keystone-guest-claims": [
     ...cannot("a guest", [
-      ["claim a certain volume", makeClaim({ volumeName: "carols-photos" }), notThatVolume],
+      ["claim a volume by its name", makeClaim({ volumeName: "carols-photos" }), notThatVolume],
       [
-        "turn a waiting claim to one",
+        "bind a pending claim to a volume by its name",
         patch(here("persistentvolumeclaims/waits"), { spec: { volumeName: "carols-photos" } }),
         notThatVolume,
       ],
     ]),
-    // From a template that the guest wrote.
+    // Created from a guest's template.
     ...cannot("the StatefulSet controller", [
-      ["claim one for a guest", makeClaim({ volumeName: "carols-photos" }), notThatVolume],
+      ["claim one on a guest's behalf", makeClaim({ volumeName: "carols-photos" }), notThatVolume],
       [
-        "claim any volume without a class for a guest",
+        "claim any volume without a class on a guest's behalf",
         makeClaim({ storageClassName: "" }),
         /spec\.storageClassName is empty: .*\(guard claim-class\)/,
       ],
@@ -764,7 +774,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       ],
       ["label it", patch(coop, labelled({ a: "b" })), /changing its metadata requires the verb propose on it/],
       [
-        "hold it",
+        "add a finalizer to it",
         patch(coop, { metadata: { finalizers: ["example.com/x"] } }),
         /changing its metadata requires the verb propose on it/,
       ],
@@ -772,7 +782,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ],
   "keystone-guest-storage-classes": [
     ...cannot("a guest", [[
-      "claim a volume that somebody has made for others",
+      "claim a volume that was provisioned for others",
       makeClaim({ storageClassName: "guards-premade" }),
       /spec\.storageClassName is guards-premade: its volumes are created by hand/,
     ]]),
@@ -782,13 +792,13 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ],
   "keystone-guest-metadata": cannot("a guest", [
     [
-      "make a node of the tailnet",
+      "create a Service that becomes a node of the tailnet",
       createCase(here("services"), { ...service("made"), ...{ metadata: { name: "made", annotations: expose } } }),
       /metadata\.annotations has tailscale\.com\/expose \(true\), one of the keys that hand out names, addresses/,
     ],
     ["turn a Service into one", patch(here("services/plain"), annotated(expose)), /has tailscale\.com\/expose/],
     [
-      "hold a ConfigMap",
+      "add a finalizer to a ConfigMap",
       createCase(here("configmaps"), { metadata: { name: "made", finalizers: ["example.com/hold"] } }),
       /metadata\.finalizers has example\.com\/hold/,
     ],
@@ -800,26 +810,30 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         patch(here("configmaps/keystone"), { immutable: true }),
         /configmaps keystone of guest-guarded-home may be created, changed and deleted only by the Keystone operator .* Use another name/,
       ],
-      ["hold it", patch(here("configmaps/keystone"), { metadata: { finalizers: ["foregroundDeletion"] } }), notTheirs],
+      [
+        "add a finalizer to it",
+        patch(here("configmaps/keystone"), { metadata: { finalizers: ["foregroundDeletion"] } }),
+        notTheirs,
+      ],
       ["label it", patch(here("configmaps/keystone"), labelled({ a: "b" })), notTheirs],
-      ["take it away", remove(here("configmaps/keystone")), notTheirs],
-      ["take away all ConfigMaps", remove(here("configmaps")), notTheirs],
+      ["delete it", remove(here("configmaps/keystone")), notTheirs],
+      ["delete all ConfigMaps", remove(here("configmaps")), notTheirs],
     ]),
   ],
   "keystone-realms": [
     ...cannot("eve", [
       [
-        "make a Realm",
+        "create a Realm",
         createCase(`${keystone}/realms`, realmBody("guards-new")),
         /Realm guards-new: creating it requires the verb/,
       ],
       [
-        "make one whose name the server makes up",
+        "create one with a generated name",
         createCase(`${keystone}/realms`, { ...realmBody("x"), metadata: { generateName: "guards-new-" } }),
         /creating it requires the verb trust on it, but guards-eve does not have it/,
       ],
       [
-        "make one by server-side apply",
+        "create one by server-side apply",
         apply(`${keystone}/realms/guards-new`, "Realm", realmBody("guards-new")),
         /creating it requires the verb trust/,
       ],
@@ -845,7 +859,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         /changing label key/,
       ],
       [
-        "change it under cover of what is free",
+        "change it along with a field that anybody may change",
         patch(realmPath, { ...annotated({ a: "b" }), spec: { connectionType: "headscale", trustLevel: "internal" } }),
         /changing spec\.trustLevel requires/,
       ],
@@ -868,7 +882,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ),
   "keystone-guest-ends": cannot("a guest", [
     [
-      "have a pod forgotten while it runs on",
+      "delete a running pod without grace",
       createCase(
         here("pods/old/eviction"),
         named("old", { apiVersion: "policy/v1", kind: "Eviction", deleteOptions: { gracePeriodSeconds: 0 } }),
@@ -878,21 +892,21 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ]),
   "keystone-guest-scale": cannot("a guest", [
     [
-      "have a controller keep a billion pods in memory",
+      "scale to a billion pods",
       patch(apps(guests, "statefulsets/old/scale"), { spec: { replicas: 1_000_000_000 } }),
       /spec\.replicas is 1000000000 \(allowed: 100\)/,
     ],
   ]),
   "keystone-guest-data": cannot("a guest", [
     [
-      "have all devices by a ConfigMap",
+      "get all devices through a ConfigMap",
       createCase(here("configmaps"), { metadata: { name: "made" }, data: { NVIDIA_VISIBLE_DEVICES: "all" } }),
       /data has NVIDIA_VISIBLE_DEVICES: a container with envFrom has it as a variable/,
     ],
   ]),
   "keystone-guest-secrets": cannot("a guest", [
     [
-      "have a token made that never expires",
+      "request a token that never expires",
       createCase(here("secrets"), {
         metadata: { name: "token", annotations: { "kubernetes.io/service-account.name": "default" } },
         type: "kubernetes.io/service-account-token",
@@ -902,7 +916,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
   ]),
 };
 
-/** A role by which a realm approves, and its binding. */
+/** A role that lets a realm approve, and its binding. */
 function approver(realm: string, rules: CaseBody[]): CaseBody {
   return named(`keystone-approve-${realm}`, { rules });
 }
@@ -913,7 +927,7 @@ function approves(realm: string, who: CaseBody): CaseBody {
   return named(`keystone-approve-${realm}`, bindingCase([who], { name: `keystone-approve-${realm}` }));
 }
 
-/** What the operator may read and write under one name only. */
+/** Resources that the operator may read and write under one name only. */
 export const byName: [path: string, name: string][] = [
   ["/api/v1/resourcequotas", "keystone"],
   ["/api/v1/limitranges", "keystone"],
@@ -925,84 +939,84 @@ const selecting = (name: string) => ({ fieldSelector: `metadata.name=${name}` })
 
 const no = /cannot (get|list|create|update|patch|delete|watch) resource/;
 
-/** What no role gives; authorization says so before any policy. */
+/** Requests that no role allows; the authorizer refuses them before any policy. */
 export const refusedByRole: GuardRefusal[] = [
   ...cannot("the operator", [
-    ["read secrets", get("/api/v1/secrets"), no],
-    ["read those of guests", get(here("secrets")), no],
+    ["read Secrets", get("/api/v1/secrets"), no],
+    ["read guests' Secrets", get(here("secrets")), no],
     ...byName.map(([path]): [string, Request, RegExp] => [`list all ${path.split("/").at(-1)}`, get(path), no]),
-    ["find ConfigMaps by their labels", get("/api/v1/configmaps", { labelSelector: "x=y" }), no],
+    ["list ConfigMaps by label", get("/api/v1/configmaps", { labelSelector: "x=y" }), no],
     ["write a ConfigMap of another name", apply(here("configmaps/other"), "ConfigMap"), no],
-    ["make pods", createCase(here("pods"), pod("made")), no],
+    ["create pods", createCase(here("pods"), pod("made")), no],
     ["set a quota of another name", apply(here("resourcequotas/other"), "ResourceQuota"), no],
     ["bind under another name", apply(rbac(guests, "rolebindings/other"), "RoleBinding", bindingCase([])), no],
     [
-      "give a role that it doesn't have itself",
+      "grant a role whose rights it lacks",
       apply(rbac(handed, "rolebindings/keystone-guest"), "RoleBinding", bindingCase([caseGroup], { name: "admin" })),
       /attempting to grant RBAC permissions not currently held/,
     ],
     ["delete roles", remove(`${roles}/clusterroles/keystone-guest`), no],
     [
-      "let somebody read secrets by a role that approves",
+      "let somebody read Secrets through a role for approvals",
       createCase(
         `${roles}/clusterroles`,
         approver("guards", [{ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }]),
       ),
       /attempting to grant RBAC permissions not currently held/,
     ],
-    ["make grants", createCase(`${keystone}/grants`, {}), no],
+    ["create grants", createCase(`${keystone}/grants`, {}), no],
     ["delete grants", remove(`${keystone}/grants/guards`), no],
     ["change nodes", patch("/api/v1/nodes/node-1", labelled({ x: "y" })), no],
-    ["read endpoints but the API server's", get(discovery("kube-system", "endpointslices")), no],
+    ["read EndpointSlices other than the API server's", get(discovery("kube-system", "endpointslices")), no],
     ["read Leases elsewhere", get(coordination("kube-system", "leases")), no],
     [
-      "take down its fence",
+      "delete its fence",
       remove("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/keystone-fence"),
       no,
     ],
-    ["make tokens", token(guests), no],
+    ["create tokens", token(guests), no],
   ]),
   ...cannot("a guest", [
-    ["see other namespaces", get(core(shop, "pods")), no],
+    ["list pods in other namespaces", get(core(shop, "pods")), no],
     ["list namespaces", get(caseNamespace()), no],
-    ["change its own", patch(caseNamespace(guests), labelled({ x: "y" })), no],
-    ["delete its own", remove(caseNamespace(guests)), no],
+    ["change their own namespace", patch(caseNamespace(guests), labelled({ x: "y" })), no],
+    ["delete their own namespace", remove(caseNamespace(guests)), no],
     ["change the quota", patch(here("resourcequotas/keystone"), { spec: { hard: { pods: "99" } } }), no],
     ["change the quota's status", patch(here("resourcequotas/keystone/status"), { status: { used: {} } }), no],
-    ["set limits", createCase(here("limitranges"), named("made", { spec: { limits: [] } })), no],
+    ["set a LimitRange", createCase(here("limitranges"), named("made", { spec: { limits: [] } })), no],
     [
       "open the network",
       createCase(networking(guests, "networkpolicies"), named("made", { spec: { podSelector: {}, egress: [{}] } })),
       no,
     ],
-    ["take away a network policy", remove(networking(guests, "networkpolicies/default-deny")), no],
+    ["delete a NetworkPolicy", remove(networking(guests, "networkpolicies/default-deny")), no],
     [
-      "let others in",
+      "give others access",
       createCase(rbac(guests, "rolebindings"), named("made", bindingCase([subject("User", "carol")]))),
       no,
     ],
-    ["make roles", createCase(rbac(guests, "roles"), named("made", { rules: [] })), no],
-    ["make tokens", token(guests), no],
-    ["make service accounts", createCase(here("serviceaccounts"), named("made")), no],
-    ["make endpoints", createCase(here("endpoints"), named("made")), no],
+    ["create roles", createCase(rbac(guests, "roles"), named("made", { rules: [] })), no],
+    ["create tokens", token(guests), no],
+    ["create ServiceAccounts", createCase(here("serviceaccounts"), named("made")), no],
+    ["create Endpoints", createCase(here("endpoints"), named("made")), no],
     [
-      "make endpoint slices",
+      "create EndpointSlices",
       createCase(discovery(guests, "endpointslices"), named("made", { addressType: "IPv4", endpoints: [] })),
       no,
     ],
-    ["make ingresses", createCase(networking(guests, "ingresses"), named("made")), no],
-    ["say which addresses a Service has", patch(here("services/plain/status"), { status: { loadBalancer: {} } }), no],
-    ["go through a Service by the API server", get(here("services/plain/proxy/")), no],
-    ["go through a pod by the API server", get(here("pods/old/proxy/")), no],
-    ["report on a pod", patch(here("pods/old/status"), { status: { phase: "Succeeded" } }), no],
-    ["place a pod", place("old", "node-1"), no],
+    ["create Ingresses", createCase(networking(guests, "ingresses"), named("made")), no],
+    ["write a Service's addresses", patch(here("services/plain/status"), { status: { loadBalancer: {} } }), no],
+    ["use a Service through the API server's proxy", get(here("services/plain/proxy/")), no],
+    ["use a pod through the API server's proxy", get(here("pods/old/proxy/")), no],
+    ["write a pod's status", patch(here("pods/old/status"), { status: { phase: "Succeeded" } }), no],
+    ["schedule a pod", place("old", "node-1"), no],
     [
-      "place one by the old way",
+      "schedule a pod through its old binding",
       createCase(here("bindings"), named("old", { target: { kind: "Node", name: "node-1" } })),
       no,
     ],
-    ["resize one", patch(here("pods/old/resize"), { spec: {} }), no],
-    ["add a container that no quota counts", patch(here("pods/old/ephemeralcontainers"), { spec: {} }), no],
+    ["resize a pod", patch(here("pods/old/resize"), { spec: {} }), no],
+    ["add an ephemeral container", patch(here("pods/old/ephemeralcontainers"), { spec: {} }), no],
     ["write events", event(guests), no],
     ["read nodes", get("/api/v1/nodes"), no],
     ["read volumes", get("/api/v1/persistentvolumes"), no],
@@ -1010,7 +1024,7 @@ export const refusedByRole: GuardRefusal[] = [
   ]),
 ];
 
-/** What goes through; `seen` is the guest namespace as it is. */
+/** Requests that are accepted; `seen` is the guest namespace as it is. */
 export const allowed = (seen: CaseBody): OrdinaryCase[] => [
   ...can("eve", [
     [
@@ -1022,48 +1036,48 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
     ["finish its deletion, as the namespace controller does", replace(caseNamespace(`${guests}/finalize`), seen)],
     ["delete it", remove(caseNamespace(guests))],
     ["set Pod Security on her namespace", patch(caseNamespace(shop), secure("enforce", "privileged"))],
-    ["say who manages it", patch(caseNamespace(shop), labelled({ "app.kubernetes.io/managed-by": "keystone" }))],
+    ["set the label managed-by", patch(caseNamespace(shop), labelled({ "app.kubernetes.io/managed-by": "keystone" }))],
     [
-      "make one that is named like one of guests",
+      "create a namespace that is named like a guest namespace",
       createCase(caseNamespace(), caseNamespaceOf("guest-guards-new", podSecurity)),
     ],
   ]),
   ...can("eve", [
-    ["say by which control server a realm is known", patch(realmPath, { spec: { connectionType: "headscale" } })],
+    ["change a realm's connection type", patch(realmPath, { spec: { connectionType: "headscale" } })],
     ["label a Realm", patch(realmPath, labelled({ team: "x" }))],
-    ["write its spec as it is", patch(realmPath, { spec: { trustLevel: "partner" } })],
+    ["write its spec unchanged", patch(realmPath, { spec: { trustLevel: "partner" } })],
   ]),
   ...can("tom", [
-    ["make a Realm", createCase(`${keystone}/realms`, realmBody("guards-new"))],
-    ["say who acts for it", patch(realmPath, { spec: { subjects: [subjectNamed("bob@example.com")] } })],
+    ["create a Realm", createCase(`${keystone}/realms`, realmBody("guards-new"))],
+    ["set its subjects", patch(realmPath, { spec: { subjects: [subjectNamed("bob@example.com")] } })],
     ["pin a node", patch(realmPath, annotated({ "keystone.io/trusted-node": "n" }))],
   ]),
   ...can("dana, a cluster admin,", [
     ["restore a claim with its volume", makeClaim({ volumeName: "carols-photos" })],
-    ["restore one without a class", makeClaim({ storageClassName: "", volumeName: "carols-photos" })],
+    ["restore a claim without a class", makeClaim({ storageClassName: "", volumeName: "carols-photos" })],
     ["write the guide to the grants", patch(here("configmaps/keystone"), labelled({ a: "b" }))],
   ]),
   ...can("dana, a cluster admin,", [["trust a realm more", patch(realmPath, { spec: { trustLevel: "internal" } })]]),
   ...can("the cluster admin", [
-    ["drop the realm's label", patch(caseNamespace(guests), drop)],
-    ["set it", patch(caseNamespace(foreign), labelled(labelsOf("guards-foreign")))],
+    ["remove the realm's label", patch(caseNamespace(guests), drop)],
+    ["set the realm's label", patch(caseNamespace(foreign), labelled(labelsOf("guards-foreign")))],
     ["hand a namespace over", patch(caseNamespace(foreign), annotated({ "keystone.io/adopt": "guards-foreign" }))],
   ]),
   ...can("dana, a cluster admin,", [
-    ["drop the realm's label", patch(caseNamespace(guests), drop)],
+    ["remove the realm's label", patch(caseNamespace(guests), drop)],
     ["change Pod Security", patch(caseNamespace(guests), secure("enforce", "baseline"))],
   ]),
   ...can("the operator", [
-    ["keep guests' requests to their seats", flow(guestsGroup)],
+    ["write the guests' FlowSchema", flow(guestsGroup)],
     [
-      "make a guest namespace",
+      "create a guest namespace",
       createCase(
         caseNamespace(),
         caseNamespaceOf("guest-guards-new", labelsOf("guards-new"), { "keystone.io/grantee": "x" }),
       ),
     ],
     [
-      "bring its labels back",
+      "restore its labels",
       apply(
         caseNamespace(guests),
         "Namespace",
@@ -1071,20 +1085,23 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
       ),
     ],
     [
-      "take over one that was handed over",
+      "adopt a namespace that was handed over",
       apply(caseNamespace(handed), "Namespace", labelled(labelsOf("guards-handed"))),
     ],
-    ["delete its own", remove(caseNamespace(guests))],
+    ["delete their own namespace", remove(caseNamespace(guests))],
     ["set the quota", quota(guests)],
-    ["take the quota away", remove(here("resourcequotas/keystone"))],
-    ["set limits", apply(here("limitranges/keystone"), "LimitRange", { spec: { limits: [{ type: "Container" }] } })],
-    ["deny", policy(guests, "default-deny")],
-    ["open what a grant allows", policy(guests, "grant-x")],
-    ["take a policy away", remove(networking(guests, "networkpolicies/default-deny"))],
-    ["let people in", bind(guests, subject("User", "bob@example.com"))],
-    ["let a group in", bind(guests)],
+    ["delete the quota", remove(here("resourcequotas/keystone"))],
     [
-      "let the realm's account in",
+      "set a LimitRange",
+      apply(here("limitranges/keystone"), "LimitRange", { spec: { limits: [{ type: "Container" }] } }),
+    ],
+    ["write the default deny", policy(guests, "default-deny")],
+    ["write the policy of a grant", policy(guests, "grant-x")],
+    ["delete a policy", remove(networking(guests, "networkpolicies/default-deny"))],
+    ["give people access", bind(guests, subject("User", "bob@example.com"))],
+    ["give a group access", bind(guests)],
+    [
+      "give the realm's ServiceAccount access",
       bind(guests, {
         kind: "ServiceAccount",
         name: "realm-guarded-home-0123456789abcdef",
@@ -1092,16 +1109,16 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
       }),
     ],
     [
-      "let one of an earlier version in",
+      "give the ServiceAccount of an earlier version access",
       bind(guests, { kind: "ServiceAccount", name: "realm-guarded-home", namespace: "keystone-system" }),
     ],
-    ["make what lets the world in internal", patch(here("services/open"), internal)],
-    ["lock them out", remove(rbac(guests, "rolebindings/keystone-guest"))],
+    ["make an open Service internal", patch(here("services/open"), internal)],
+    ["remove their access", remove(rbac(guests, "rolebindings/keystone-guest"))],
     ["keep tokens out of pods", account(guests)],
-    ["write down what is granted", apply(here("configmaps/keystone"), "ConfigMap", { data: { "grants.yaml": "" } })],
-    ["take it away", remove(here("configmaps/keystone"))],
+    ["write the guide to the grants", apply(here("configmaps/keystone"), "ConfigMap", { data: { "grants.yaml": "" } })],
+    ["delete it", remove(here("configmaps/keystone"))],
     ["evict a pod", evict(guests)],
-    ["make room in a pod for the mark that it is ending", patch(here("pods/old/status"), room)],
+    ["shrink a pod that has no room for its deletion timestamp", patch(here("pods/old/status"), room)],
     ["delete a pod", remove(here("pods/old"))],
     ["delete a claim", remove(here("persistentvolumeclaims/waits"))],
     ["write events about its kinds", event("default")],
@@ -1114,10 +1131,10 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
     ["let a realm approve for itself", createCase(`${roles}/clusterroles`, approver("guards", [mayApprove("guards")]))],
     ["write a grant's status", patch(`${keystone}/grants/guards/status`, { status: { message: "x" } })],
     ["pin a realm's node", patch(`${keystone}/realms/guards`, annotated({ "keystone.io/trusted-node": "n" }))],
-    ["make a Lease", createCase(coordination("keystone-system", "leases"), named("guards-lease", { spec: {} }))],
+    ["create a Lease", createCase(coordination("keystone-system", "leases"), named("guards-lease", { spec: {} }))],
     ...byName.flatMap(([path, name]): [string, Request][] => [
       [`list all ${path.split("/").at(-1)} of the name ${name}`, get(path, selecting(name))],
-      ["watch those", get(path, { ...selecting(name), watch: "true", timeoutSeconds: "1" })],
+      ["watch them", get(path, { ...selecting(name), watch: "true", timeoutSeconds: "1" })],
     ]),
     ...["pods", "persistentvolumeclaims", "nodes"].map((plural): [string, Request] => [
       `list all ${plural}`,
@@ -1128,9 +1145,9 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
     ["list the API server's endpoints", get(discovery("default", "endpointslices"))],
   ]),
   ...can("a guest", [
-    ["make a pod", makePod({})],
+    ["create a pod", makePod({})],
     [
-      "make one that goes to nodes with devices",
+      "create a pod that tolerates the taints of nodes with devices",
       makePod(
         tolerating({ key: "nvidia.com/gpu", operator: "Exists" }, {
           key: "node.kubernetes.io/not-ready",
@@ -1138,23 +1155,23 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
         }),
       ),
     ],
-    ["make one that goes after what it owns", makePod({}, { finalizers: ["foregroundDeletion"] })],
+    ["create a pod with foreground deletion", makePod({}, { finalizers: ["foregroundDeletion"] })],
     ["change a pod that had a finalizer before", patch(here("pods/old"), labelled({ x: "y" }))],
-    ["take that out", patch(here("pods/old"), { metadata: { finalizers: null } })],
+    ["remove that finalizer", patch(here("pods/old"), { metadata: { finalizers: null } })],
     [
-      "delete a pod after its dependents",
+      "delete a pod in the foreground",
       { ...remove(here("pods/old")), bodyJson: { propagationPolicy: "Foreground", dryRun: ["All"] } },
     ],
     ["evict a pod", evict(guests)],
-    ["make a Deployment", createCase(apps(guests, "deployments"), workload("made"))],
+    ["create a Deployment", createCase(apps(guests, "deployments"), workload("made"))],
     ["scale a StatefulSet", patch(apps(guests, "statefulsets/old/scale"), { spec: { replicas: 3 } })],
-    ["make a DaemonSet", createCase(apps(guests, "daemonsets"), workload("made"))],
+    ["create a DaemonSet", createCase(apps(guests, "daemonsets"), workload("made"))],
     [
-      "make a budget of disruptions",
+      "create a PodDisruptionBudget",
       createCase(inGroup("policy")(guests, "poddisruptionbudgets"), named("made", { spec: { maxUnavailable: 1 } })),
     ],
     [
-      "make an autoscaler",
+      "create a HorizontalPodAutoscaler",
       createCase(
         `/apis/autoscaling/v2/namespaces/${guests}/horizontalpodautoscalers`,
         named("made", {
@@ -1162,17 +1179,17 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
         }),
       ),
     ],
-    ["make a Service", makeService({})],
-    // How many of these, the quota says.
-    ["make one with a node port", makeService({ type: "NodePort" })],
-    ["make one with a load balancer", makeService({ type: "LoadBalancer" })],
-    ["change a Service that had addresses before", patch(here("services/old"), labelled({ x: "y" }))],
-    ["take those away", patch(here("services/old"), { spec: { externalIPs: null } })],
-    ["change an alias that stood before", patch(here("services/old-alias"), labelled({ x: "y" }))],
+    ["create a Service", makeService({})],
+    // The quota limits the number of these.
+    ["create one with a node port", makeService({ type: "NodePort" })],
+    ["create one with a load balancer", makeService({ type: "LoadBalancer" })],
+    ["change a Service that already had external addresses", patch(here("services/old"), labelled({ x: "y" }))],
+    ["remove those addresses", patch(here("services/old"), { spec: { externalIPs: null } })],
+    ["change an existing ExternalName Service", patch(here("services/old-alias"), labelled({ x: "y" }))],
     ["claim storage", makeClaim({})],
-    ["change a claim that is bound", patch(here("persistentvolumeclaims/bound"), labelled({ x: "y" }))],
-    ["make a secret", createCase(here("secrets"), named("made", { stringData: { x: "y" } }))],
-    ["make a ConfigMap", createCase(here("configmaps"), named("made"))],
+    ["change a bound claim", patch(here("persistentvolumeclaims/bound"), labelled({ x: "y" }))],
+    ["create a Secret", createCase(here("secrets"), named("made", { stringData: { x: "y" } }))],
+    ["create a ConfigMap", createCase(here("configmaps"), named("made"))],
     ...["resourcequotas", "limitranges", "events"].map((
       plural,
     ): [string, Request] => [`read ${plural}`, get(here(plural))]),
@@ -1182,21 +1199,21 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
   ...can("the volume binder", [
     ["bind a guest's claim", replace(here("persistentvolumeclaims/waits"), claim("waits", { volumeName: "found" }))],
   ]),
-  // Outside of guest namespaces nothing of this is judged.
+  // Outside of guest namespaces the guards judge none of these.
   ...can("the cluster admin", [
     [
       "give a Service elsewhere any address",
       createCase(core(shop, "services"), service("made", { externalIPs: ["203.0.113.7"] })),
     ],
     [
-      "place a pod elsewhere and hold it",
+      "create a pod elsewhere that bypasses the scheduler and has a finalizer",
       createCase(
         core(shop, "pods"),
         pod("made", { nodeName: "x", ...tolerating(everything) }, { finalizers: ["x.com/y"] }, shop),
       ),
     ],
     [
-      "claim a certain volume elsewhere",
+      "claim a volume by its name elsewhere",
       createCase(core(shop, "persistentvolumeclaims"), claim("made", { volumeName: "mine" })),
     ],
   ]),

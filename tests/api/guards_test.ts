@@ -1,9 +1,9 @@
 /**
- * The guards and roles of deploy/kustomize/base on a real control plane: what guests, ordinary users, the operator and
- * cluster admins can and can't do.
+ * The guards and roles of deploy/kustomize/base on a real control plane: the rights of guests, ordinary users, the operator
+ * and cluster admins.
  *
- * Requests are dry runs, which authorization and admission judge like any other. Those that a policy must refuse are
- * first made without the policies, where each goes through: so it is the policy that refuses them.
+ * Requests are dry runs, which authorization and admission judge like real ones. Requests that a policy must refuse are
+ * first sent without the policies and must be accepted: this shows that the policy itself refuses them.
  */
 import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
@@ -51,7 +51,7 @@ interface Rule {
 
 const manifests = (file: string): Manifest[] => loadAll(Deno.readTextFileSync(`${base}/${file}`)) as Manifest[];
 
-Deno.test("the roles give nothing by wildcard and no way to more", async (t) => {
+Deno.test("the roles: no wildcards, no escalation", async (t) => {
   const roles = ["rbac.yaml", "guest-role.yaml"].flatMap(manifests)
     .filter(({ kind }) => kind === "ClusterRole" || kind === "Role") as (Manifest & { rules: Rule[] })[];
   const rules = roles.flatMap(({ metadata: { name, namespace }, rules }) =>
@@ -61,19 +61,19 @@ Deno.test("the roles give nothing by wildcard and no way to more", async (t) => 
   const of = (role: string) => rules.filter((rule) => rule.role === role);
   const resourcesOf = (role: string) => of(role).flatMap(({ resources = [] }) => resources);
 
-  await t.step("they are the ones that this audit knows", () => {
+  await t.step("the roles are those that this audit knows", () => {
     assert.deepEqual(roles.map(({ metadata }) => metadata.name), [
       "keystone-operator",
       "keystone-operator",
       "keystone-operator",
       "keystone-guest",
     ]);
-    assert.ok(roles.every((role) => !("aggregationRule" in role)), "nobody else adds rules to them");
+    assert.ok(roles.every((role) => !("aggregationRule" in role)), "no aggregation adds rules to them");
     const labels = roles.flatMap(({ metadata }) => Object.keys((metadata as { labels?: object }).labels ?? {}));
-    assert.ok(!labels.some((label) => label.includes("aggregate")), "and they add none to others");
+    assert.ok(!labels.some((label) => label.includes("aggregate")), "their rules are not aggregated into other roles");
   });
 
-  await t.step("no wildcard, and beside resources only the API server's metrics", () => {
+  await t.step("no wildcards, and no non-resource URLs except the API server's metrics", () => {
     for (const { role, apiGroups = [], resources = [], resourceNames = [], verbs } of rules) {
       for (const word of [...apiGroups, ...resources, ...resourceNames, ...verbs]) {
         assert.ok(!word.includes("*"), `${role}: ${word}`);
@@ -84,7 +84,7 @@ Deno.test("the roles give nothing by wildcard and no way to more", async (t) => 
     ]);
   });
 
-  await t.step("nobody may escalate or impersonate, and the operator may bind keystone-guest only", () => {
+  await t.step("no role may escalate or impersonate, and the operator may bind only keystone-guest", () => {
     assert.deepEqual([...having("escalate"), ...having("impersonate")], []);
     assert.deepEqual(having("bind"), [{
       role: "keystone-operator",
@@ -95,7 +95,7 @@ Deno.test("the roles give nothing by wildcard and no way to more", async (t) => 
     }]);
   });
 
-  await t.step("the operator has no secrets, makes no pods, and has what is of one name by that name", () => {
+  await t.step("the operator can't read Secrets or create pods, and has rights on fixed names only by name", () => {
     const resources = resourcesOf("keystone-operator");
     for (const none of ["secrets", "pods/exec", "serviceaccounts/token", "roles"]) {
       assert.ok(!resources.includes(none), none);
@@ -107,10 +107,14 @@ Deno.test("the roles give nothing by wildcard and no way to more", async (t) => 
     }
     assert.deepEqual(on("pods").flatMap(({ verbs }) => verbs), ["list", "watch", "delete"]);
     const make = ["list", "watch", "create", "patch"];
-    assert.deepEqual(on("clusterrolebindings").map(({ verbs }) => verbs), [make], "it deletes none, and binds by none");
+    assert.deepEqual(
+      on("clusterrolebindings").map(({ verbs }) => verbs),
+      [make],
+      "the operator can't delete or bind any",
+    );
   });
 
-  await t.step("guests have no right on what holds them", () => {
+  await t.step("guests have no rights on the objects that limit them", () => {
     const resources = resourcesOf("keystone-guest");
     for (
       const none of [
@@ -153,7 +157,7 @@ const rbac = "rbac.authorization.k8s.io/v1";
 const boundTo = (name: string, role: string, subject: CaseBody): CaseBody =>
   bodyOf(rbac, "ClusterRoleBinding", named(name, { ...cases.bindingCase([subject], { name: role }) }));
 
-/** Namespaces, the rights of those who ask, and objects of Keystone's kinds. */
+/** Namespaces, the users' rights, and objects of Keystone's kinds. */
 const scene: CaseBody[] = [
   bodyOf("v1", "Namespace", cases.caseNamespaceOf(guests, cases.podSecurity, { "keystone.io/guards": "1" })),
   bodyOf("v1", "Namespace", cases.caseNamespaceOf(foreign)),
@@ -203,7 +207,7 @@ const classes = Object.fromEntries(
   ["guards-none", "guards-some"].map((name) => [`${name}.storageclass.storage.k8s.io/requests.storage`, "1Gi"]),
 );
 
-/** What stands in the namespaces; in that of guests from before it had its label, as in one that was handed over. */
+/** Objects in the namespaces; those in the guests' are older than its label, as in a namespace that was handed over. */
 const contents: CaseBody[] = [
   bodyOf("v1", "Service", cases.service("plain"), guests),
   bodyOf("v1", "Service", cases.service("old", { externalIPs: ["198.51.100.1"] }), guests),
@@ -239,20 +243,20 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
   const takeAway = (objects: unknown[]) =>
     lab.kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", "-"], { stdin: texts(objects) });
 
-  // A cluster on which Keystone is in use keeps what it has, and what its guards refuse isn't tried without them.
+  // On a cluster that uses Keystone, its objects stay, and the requests aren't tried without the guards.
   const ours = ["rbac.yaml", "guest-role.yaml", "guards.yaml", "guest-guards.yaml"].flatMap(manifests);
   const isGuard = ({ kind }: Manifest) => kind.startsWith("ValidatingAdmissionPolicy");
   const identity = ({ kind, metadata }: Manifest) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
   const listed = JSON.parse(await kubectl(["get", "-k", base, "--ignore-not-found", "-o", "json"]) || `{"items":[]}`);
   const before = new Set(((listed.items ?? [listed]) as Manifest[]).map(identity));
   const guarded = ours.some((object) => isGuard(object) && before.has(identity(object)));
-  // Its namespace stays: other operators may hold their Lease there.
+  // The namespace stays: other operators may hold their Lease there.
   leaving.defer(async () => {
     await takeAway(ours.filter((object) => object.kind !== "Namespace" && !before.has(identity(object))));
   });
   await put(ours.filter((object) => !isGuard(object)));
 
-  // What an earlier run on this cluster has left takes some seconds to go.
+  // Leftovers of an earlier run on this cluster take some seconds to delete.
   const mine = [...scene, bodyOf("v1", "Namespace", named("guest-guards-work"))];
   const clear = async () => {
     await takeAway(mine);
@@ -263,7 +267,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
   leaving.defer(clear);
   await put(scene);
   for (const namespace of [guests, shop]) {
-    await eventually(`${namespace} has its service account`, async () => {
+    await eventually(`${namespace} has its ServiceAccount`, async () => {
       const { code } = await lab.kubectl(["get", "serviceaccount", "default", "-n", namespace]);
       return code === 0 || "not yet";
     });
@@ -282,7 +286,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     clients.set(who, leaving.use(await clientOf(kubeconfigs[who])));
   }
 
-  /** What the API server says against it; nothing when it goes through. */
+  /** Sends a request; returns the API server's refusal, empty if it is accepted. */
   const attempt = async (who: Who, request: Request, { dryRun = true } = {}): Promise<string> => {
     const { query, ...rest } = request;
     const parameters = new URLSearchParams(query);
@@ -294,7 +298,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
       return "";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      // As far as a request for a shell or a log gets where no kubelet runs the pod.
+      // No kubelet runs the pod, so a request for a shell or a log fails only after authorization.
       if (/does not have a host assigned/.test(error.message)) return "";
       return error.message;
     }
@@ -302,7 +306,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
   const really = { dryRun: false };
   const refusals = Object.entries(cases.refusedByPolicy);
 
-  // Authorization learns of roles and bindings by watches.
+  // The authorizer learns of roles and bindings by watches.
   await eventually("the roles are in force", async () => {
     const said = await Promise.all([
       attempt("the operator", cases.get("/api/v1/nodes")),
@@ -314,19 +318,19 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     return said.every((text) => text === "") || said.join("; ");
   });
 
-  await step(t, "without the policies, all that they are to refuse goes through", async () => {
+  await step(t, "without the policies: every request that they have to refuse is accepted", async () => {
     if (guarded) return;
     for (const { who, can, request } of refusals.flatMap(([, refusals]) => refusals)) {
       assert.equal(await attempt(who, request), "", `${who} can ${can}`);
     }
   });
 
-  await step(t, "kubectl apply takes the folder, by -f and by -k", async () => {
+  await step(t, "kubectl apply accepts the folder, by -f and by -k", async () => {
     await kubectl(["apply", "-f", `${base}/`]);
-    assert.doesNotMatch(await kubectl(["apply", "-k", base]), /created/, "both are the same");
+    assert.doesNotMatch(await kubectl(["apply", "-k", base]), /created/, "-k applies the same objects");
   });
 
-  await step(t, "the policies come into force, and the API server finds no fault in them", async () => {
+  await step(t, "the policies come into force, and the API server's type check finds no fault in them", async () => {
     for (const [policy, [{ who, can, request }]] of refusals as [string, [cases.GuardRefusal]][]) {
       await eventually(`${who} can't ${can}`, async () => await attempt(who, request) !== "" || "it goes through");
       await eventually(`the types in ${policy} are checked`, async () => {
@@ -338,12 +342,12 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     }
     assert.deepEqual(
       ours.filter(({ kind, metadata: { name } }) =>
-        // Those warn, or refuse nothing while there is room; superentity_api_test.ts and tests/hostile have them.
+        // Excluded: policies that warn, or refuse only in a nearly full etcd; superentity_api_test.ts and tests/hostile try them.
         kind === "ValidatingAdmissionPolicy" && !name.endsWith("-warnings") &&
         !["keystone-approvals-by-admins", "keystone-guest-writes"].includes(name)
       ).map(({ metadata }) => metadata.name).sort(),
       refusals.map(([policy]) => policy).sort(),
-      "each policy is tried",
+      "every policy has a case",
     );
   });
 
@@ -367,7 +371,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     await step(t, `${who} can ${can}`, async () => assert.equal(await attempt(who, request), ""));
   }
 
-  await step(t, "a guest can read logs and open shells and ports, as far as the pod runs", async () => {
+  await step(t, "a guest can read logs, open shells and forward ports", async () => {
     const log = { method: "GET", path: cases.here("pods/old/log") } as const;
     const shell = { command: "id", stdout: "true" };
     for (const method of ["GET", "POST"] as const) {
@@ -389,7 +393,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
       metadata: { finalizers?: string[] };
     }[];
 
-  await step(t, "controllers make the pods of guests' workloads", async () => {
+  await step(t, "controllers can create the pods of guests' workloads", async () => {
     const once = (app: string) => ({ template: cases.template(app, { restartPolicy: "Never" }) });
     const plain = (app: string) => ({ selector: { app }, template: cases.template(app) });
     await makeAsGuest("apps/v1", "Deployment", cases.workload("by-deployment"));
@@ -403,14 +407,14 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     await kubectl(["create", "job", "--from=cronjob/by-cronjob", "by-hand", "-n", guests], { as: "a guest" });
     for (const by of ["deployment", "replicaset", "statefulset", "controller", "job", "cronjob"]) {
       await eventually(
-        `the pod by-${by} is there`,
+        `the pod by-${by} exists`,
         async () => (await podsOf(`by-${by}`)).length === 1 || "no",
         30_000,
       );
     }
   });
 
-  await step(t, "the Job's controller takes its finalizer out, and its pod goes", async () => {
+  await step(t, "the Job controller removes its finalizer, and the Job's pod is deleted", async () => {
     assert.deepEqual((await podsOf("by-job"))[0]!.metadata.finalizers, ["batch.kubernetes.io/job-tracking"]);
     await kubectl(["delete", "job", "by-job", "-n", guests, "--cascade=foreground", "--timeout=30s"], {
       as: "a guest",
@@ -418,7 +422,7 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     assert.deepEqual(await podsOf("by-job"), []);
   });
 
-  await step(t, "a guest's claim is bound", async () => {
+  await step(t, "a guest's claim is bound to a volume", async () => {
     const volume = bodyOf(
       "v1",
       "PersistentVolume",
@@ -436,13 +440,13 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     });
     await put([volume]);
     await makeAsGuest("v1", "PersistentVolumeClaim", cases.claim("fits", { storageClassName: "guards-some" }));
-    await eventually("it is bound", async () => {
+    await eventually("the claim is bound", async () => {
       const { spec, status } = JSON.parse(await kubectl(["get", "pvc", "fits", "-n", guests, "-o", "json"]));
       return status.phase === "Bound" && spec.volumeName === "guards-volume" || status.phase;
     }, 30_000);
   });
 
-  await step(t, "a pod that the scheduler has placed can still be changed", async () => {
+  await step(t, "a scheduled pod can still be changed", async () => {
     await makeAsGuest("v1", "Pod", cases.pod("placed"));
     assert.equal(await attempt("the scheduler", cases.place("placed", "guards-node"), really), "");
     assert.equal(
@@ -451,11 +455,11 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
     );
     const placed = await kubectl(["get", "pod", "placed", "-n", guests, "-o", "jsonpath={.spec.nodeName}"]);
     assert.equal(placed, "guards-node");
-    // No kubelet there would end it.
+    // There is no kubelet to end it.
     await kubectl(["delete", "pod", "placed", "-n", guests, "--force", "--grace-period=0"]);
   });
 
-  await step(t, "behind its fence and with just its rights, the operator does all its work", async () => {
+  await step(t, "the operator with its fence and its roles alone: does all its work", async () => {
     const names = ["guards-work", "guards-handed"];
     leaving.defer(async () => {
       for (const name of names) {
@@ -477,22 +481,26 @@ Deno.test("the guards and roles of deploy/kustomize/base", async (t) => {
       await cluster.grantIn("Revoked", name);
       await cluster.grants.delete(name);
     }
-    await eventually("the grants are gone", async () => {
+    await eventually("the Grants are deleted", async () => {
       const { items } = await cluster.grants.list();
-      return !items.some(({ metadata }) => names.includes(metadata.name!)) || "held by their finalizers";
+      return !items.some(({ metadata }) => names.includes(metadata.name!)) || "their finalizers are left";
     });
     assert.deepEqual(operator.log.filter((line) => /ValidatingAdmissionPolicy|cannot|RBAC/.test(line)), []);
   });
 
   await step(t, "the deletion of a guest namespace finishes", async () => {
     const letGo = cases.patch(cases.here("pods/old"), { metadata: { finalizers: null } });
-    assert.equal(await attempt("a guest", letGo, really), "", "what held a pod before is for its guest to take out");
-    // With pods and claims in it, it would take a quarter of a minute.
+    assert.equal(
+      await attempt("a guest", letGo, really),
+      "",
+      "the guest may remove a finalizer that is older than the guards",
+    );
+    // With pods and claims in it, the deletion would take 15 s longer.
     const slow =
       "deployments,replicasets,statefulsets,replicationcontrollers,jobs,cronjobs,pods,persistentvolumeclaims";
     await kubectl(["delete", slow, "--all", "-n", guests, "--timeout=30s"], { as: "a guest" });
     assert.equal(await attempt("eve", cases.remove(cases.caseNamespace(guests)), really), "");
-    await eventually("it is gone", async () => {
+    await eventually("the namespace is deleted", async () => {
       try {
         return JSON.stringify((await cluster.namespaces.get(guests)).status);
       } catch (error) {

@@ -1,4 +1,4 @@
-/** The chart and the kustomizations: what they render, whether a real API server takes it, and what it may do. */
+/** The chart and the kustomizations: rendered objects, their acceptance by a real API server, and their rights. */
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { load } from "js-yaml";
@@ -42,7 +42,7 @@ const variants: Record<string, Record<string, unknown>> = {
     image: { digest: `sha256:${"0".repeat(64)}` },
   },
 };
-/** Its kinds are the Prometheus operator's, which no API server has by itself. */
+/** Values that render kinds of the Prometheus operator, which the API server doesn't have. */
 const monitoring = { realm: "alice-home", serviceMonitor: { enabled: true }, prometheusRule: { enabled: true } };
 
 interface Container {
@@ -64,11 +64,11 @@ const podOf = (manifests: ManifestFile[], kind = "Deployment") => {
 };
 const envOf = ({ env = [] }: Container) => Object.fromEntries(env.map(({ name, value }) => [name, value]));
 
-Deno.test("the chart", async (t) => {
+Deno.test("the Helm chart", async (t) => {
   const { helm, kubeconform } = await build(["helm", "kubeconform"]);
   const rendered = new Map<string, ManifestFile[]>();
 
-  await t.step("renders in every variant, and helm lint has nothing to say", async () => {
+  await t.step("every variant renders, and helm lint finds nothing", async () => {
     for (const [name, values] of Object.entries(variants)) rendered.set(name, await render(helm!, values));
     const { code, stdout, stderr } = await runCommand(helm!, [
       "lint",
@@ -81,19 +81,19 @@ Deno.test("the chart", async (t) => {
     assert.doesNotMatch(stdout, /WARNING|ERROR/);
   });
 
-  await t.step("deploy/kustomize is what the chart renders (deno task gen --chart)", async () => {
+  await t.step("deploy/kustomize equals the rendered chart (deno task gen --chart)", async () => {
     for (const [path, text] of await kustomizeFiles(helm!)) {
       assert.equal(await Deno.readTextFile(`${root}${path}`), text, `${path} differs: run deno task gen --chart`);
     }
   });
 
-  await t.step("its version is the project's, and the image's base is this Deno", async () => {
+  await t.step("the chart's version is the project's, and the image's base is this version of Deno", async () => {
     const chart = load(await Deno.readTextFile(`${root}deploy/chart/Chart.yaml`)) as Record<string, string>;
     assert.deepEqual([chart["version"], chart["appVersion"]], [version, version]);
     assert.equal(await baseName(), `docker.io/denoland/deno:distroless-${Deno.version.deno}`);
   });
 
-  await t.step("everything goes to keystone-system, also where the release is in another namespace", async () => {
+  await t.step("a release in another namespace: all objects are in keystone-system all the same", async () => {
     const manifests = await render(helm!, { realm: "alice-home" }, { namespace: "default" });
     const here = rendered.get("with a sidecar")!;
     const names = (list: ManifestFile[]) =>
@@ -104,7 +104,7 @@ Deno.test("the chart", async (t) => {
     assert.equal(manifests.length, here.length + 1);
   });
 
-  await t.step("the chart from which upgrades are tested is the one that users had, and older than this", async () => {
+  await t.step("the chart that upgrades start from is the published one, and has an older schema", async () => {
     await using previous = await unpackPrevious();
     assert.equal(previous.commit, previousCommit);
     const manifests = await render(helm!, { realm: "alice-home" }, { chart: previous.chart });
@@ -144,7 +144,7 @@ Deno.test("the chart", async (t) => {
     });
   }
 
-  await t.step("the socket is in the operator's container and tailscaled's, the token only where it is needed", () => {
+  await t.step("containers: only operator and tailscaled have the socket; a token only where needed", () => {
     const { spec } = podOf(rendered.get("with a sidecar on Headscale")!);
     assert.deepEqual(spec.containers.map(({ name }) => name), ["operator", "front", "tailscaled"]);
     const [operator, front, sidecar] = spec.containers;
@@ -177,7 +177,7 @@ Deno.test("the chart", async (t) => {
     });
     for (const [variant, manifests] of rendered) {
       for (const container of podOf(manifests).spec.containers) {
-        // The operator's token and the handover's other end are the operator's alone, the socket is not the front's.
+        // Only the operator's container has its token; the front has no tailscale volume, tailscaled no handover volume.
         const has = mounts(container);
         if (container.name !== "operator") assert.ok(!has.includes("token"), `${variant}: ${container.name}`);
         if (container.name === "front") assert.ok(!has.some((name) => name.startsWith("tailscale")), variant);
@@ -191,7 +191,7 @@ Deno.test("the chart", async (t) => {
     assert.equal(envOf(alone[0]!)["TS_SOCKET"], undefined);
   });
 
-  await t.step("what listens in a pod does so on the pod's own address only", () => {
+  await t.step("listeners in a pod: only on the pod's own address", () => {
     for (const [variant, manifests] of rendered) {
       const ours = podOf(manifests).spec.containers.filter(({ name }) => name !== "tailscaled");
       for (const container of ours) {
@@ -206,7 +206,7 @@ Deno.test("the chart", async (t) => {
     }
   });
 
-  await t.step("no role has a wildcard, may give itself more, or reaches secrets that it doesn't need", () => {
+  await t.step("roles: no wildcard, no escalation, no Secret that isn't needed", () => {
     for (const [variant, manifests] of rendered) {
       const audited = manifests.filter(({ kind }) => kind === "ClusterRole" || kind === "Role");
       assert.ok(audited.length >= 4);
@@ -230,7 +230,7 @@ Deno.test("the chart", async (t) => {
   };
   await kubectl(["create", "namespace", system]);
 
-  await step(t, "a real API server takes all of it, unknown fields refused", async () => {
+  await step(t, "a real API server accepts all objects with strict field validation", async () => {
     for (const [variant, manifests] of rendered) {
       const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests });
       const { code, said } = await kubectl(["apply", "--dry-run=server", "--validate=strict", "-f", "-"], list);
@@ -245,12 +245,12 @@ Deno.test("the chart", async (t) => {
     assert.equal(code, 0, said);
   });
 
-  await step(t, "kubeconform finds nothing wrong by the schemas of that API server", async () => {
+  await step(t, "kubeconform finds no errors with the schemas of that API server", async () => {
     const schemas = await schemasOf(lab);
     try {
       const all = [...rendered.values(), await render(helm!, monitoring)].flat();
       const args = ["-strict", "-summary", `-schema-location=${schemas}/{{.ResourceKind}}{{.KindSuffix}}.json`];
-      // Its kinds are described elsewhere.
+      // The schemas of its kinds are elsewhere.
       const skip = "-skip=ServiceMonitor,PrometheusRule";
       const good = await conform(kubeconform!, [...args, skip], all);
       assert.equal(good.code, 0, good.said);
@@ -265,7 +265,7 @@ Deno.test("the chart", async (t) => {
     }
   });
 
-  await step(t, "its pods are within Pod Security restricted; with a folder of the node they are not", async () => {
+  await step(t, "its pods meet Pod Security restricted, except with a hostPath volume", async () => {
     await kubectl(["label", "namespace", system, "pod-security.kubernetes.io/enforce=restricted"]);
     await kubectl(["create", "serviceaccount", "keystone-operator", "-n", system]);
     const create = async (manifests: ManifestFile[], kind: string) => {
@@ -291,7 +291,7 @@ Deno.test("the chart", async (t) => {
   });
 });
 
-/** Whether the port is one that the container says it opens. */
+/** Reports whether the container declares the port. */
 const isGiven = ({ ports = [] }: Container, port: number): boolean =>
   ports.some(({ containerPort }) => containerPort === port);
 
@@ -304,8 +304,9 @@ interface Rule {
 }
 
 /**
- * What the operator has although it would be too much by itself: who approves for a realm. Without `bind` and `escalate`
- * the API server lets it give only what it has, and the fence of that only this (tests/api/guards_test.ts).
+ * Rights that the operator needs although they would be excessive otherwise: to let members approve for a realm. Without
+ * `bind` and `escalate` the API server lets it grant only rights that it has, and the fence allows only this one
+ * (tests/api/guards_test.ts).
  */
 const explained: Rule[] = [
   {
@@ -316,7 +317,7 @@ const explained: Rule[] = [
   { apiGroups: ["keystone.io"], resources: ["realms"], verbs: ["approve"] },
 ];
 
-/** Tokens of the front's account, which can write nothing. */
+/** Tokens of the front's ServiceAccount, which can't write anything. */
 const frontToken: Rule = {
   apiGroups: [""],
   resources: ["serviceaccounts/token"],
@@ -324,7 +325,7 @@ const frontToken: Rule = {
   verbs: ["create"],
 };
 
-/** What is wrong with a role of ours. */
+/** Returns the excessive rights of a role. */
 function excesses({ kind, metadata, rules }: ManifestFile): string[] {
   const guests = metadata.name === "keystone-guest";
   return (rules as Rule[]).flatMap((rule) => {
@@ -341,20 +342,20 @@ function excesses({ kind, metadata, rules }: ManifestFile): string[] {
     for (const verb of ["escalate", "impersonate", "approve", "sign"]) if (verbs.includes(verb)) found.push(verb);
     if (verbs.includes("bind") && resourceNames.join() !== "keystone-guest") found.push("binds any role");
     if (has("serviceaccounts/token", "nodes/proxy", "pods/proxy", "services/proxy", "tokenreviews")) {
-      found.push("a way out");
+      found.push("escalates");
     }
     if (apiGroups.includes("rbac.authorization.k8s.io")) {
       if (verbs.some((verb) => verb !== "bind") && resourceNames.join() !== "keystone-guest") {
         found.push("writes roles");
       }
     }
-    // Guests have the secrets of their own namespace: this role is bound in guest namespaces only.
+    // Guests may read Secrets in their own namespace: this role is bound in guest namespaces only.
     if (has("secrets") && !guests) {
-      if (kind !== "Role" || metadata.namespace !== system) found.push("secrets beyond its namespace");
-      if (resourceNames.length === 0) found.push("secrets by any name");
+      if (kind !== "Role" || metadata.namespace !== system) found.push("Secrets outside its namespace");
+      if (resourceNames.length === 0) found.push("Secrets of any name");
     }
-    if (!guests && has("pods/exec", "pods/attach", "pods/portforward")) found.push("goes into pods");
-    if (!guests && has("pods") && verbs.includes("create")) found.push("makes pods");
+    if (!guests && has("pods/exec", "pods/attach", "pods/portforward")) found.push("opens shells in pods");
+    if (!guests && has("pods") && verbs.includes("create")) found.push("creates pods");
     return found;
   });
 }
@@ -375,7 +376,7 @@ const tooMuch: Rule[] = [
   { apiGroups: [""], resources: ["pods"], verbs: ["create"] },
 ];
 
-/** A folder of JSON schemas, one for each kind, made from the OpenAPI documents of the API server. */
+/** Writes a folder of JSON schemas, one for each kind, from the API server's OpenAPI documents. */
 async function schemasOf(lab: Lab): Promise<string> {
   const folder = await Deno.makeTempDir();
   const { stdout } = await lab.kubectl(["get", "--raw", "/openapi/v3"]);
@@ -384,7 +385,7 @@ async function schemasOf(lab: Lab): Promise<string> {
     const document = JSON.parse((await lab.kubectl(["get", "--raw", `/openapi/v3/${path}`])).stdout);
     const { schemas } = document.components as { schemas: Record<string, Schema> };
     for (const schema of Object.values(schemas)) {
-      // Strictly: what isn't described is a mistake.
+      // Strict: an unknown field is an error.
       if (schema.properties) schema.additionalProperties ??= false;
     }
     for (const [name, schema] of Object.entries(schemas)) {

@@ -1,4 +1,4 @@
-/** The keystone command on a real cluster: what it says and which code it ends with. */
+/** The keystone command on a real cluster: its output and exit codes. */
 import assert from "node:assert/strict";
 import { dump, load } from "js-yaml";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
@@ -17,14 +17,14 @@ const deployment = (replicas: number, cpu: string, name = "web") =>
   );
 
 Deno.test("keystone", {
-  // It makes users, and an API server that is gone.
+  // The test creates users, and stops the API server.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ fastControllers: true });
   const run = (args: string[], options?: KeystoneOptions) => keystone(lab.kubeconfig, args, options);
   const env = { KEYSTONE_REALM: "alice-home" };
 
-  await step(t, "before anything is installed it says what is missing", async () => {
+  await step(t, "nothing installed: it says what is missing", async () => {
     const { code, err } = await run(["grants"]);
     assert.equal(code, 1);
     assert.match(err, /not installed.*kubectl apply -f crds/);
@@ -39,7 +39,7 @@ Deno.test("keystone", {
   using cluster = await prepared(lab);
   await installed(lab, "base");
 
-  await step(t, "of nothing it lists nothing", async () => {
+  await step(t, "no grants and realms: empty lists", async () => {
     for (const verb of ["grants", "realms", "superentities"]) {
       assert.deepEqual((await run([verb, "-o", "json"])).json(), { items: [] });
       assert.match((await run([verb])).out, /^There are no (grants|realms|SuperEntities)\./);
@@ -58,7 +58,7 @@ Deno.test("keystone", {
   await cluster.createRealm("bob-home");
   await cluster.createRealm("carla-home");
 
-  await step(t, "a grant is made by flags, in dry runs too", async () => {
+  await step(t, "a grant is created by flags, in dry runs too", async () => {
     const args = ["grant", "create", "alice-to-bob", "--to", "bob-home", "--hard", "cpu=4,memory=4Gi", "--hard"];
     const more = ["requests.storage=10Gi", "--until", "2030-01-01", "--allow", "203.0.113.0/24:443"];
     const client = await run([...args, ...more, "--dry-run=client", "-o", "json"], { env });
@@ -86,7 +86,7 @@ Deno.test("keystone", {
     assert.equal((await run([...args, ...more], { env })).code, 1);
   });
 
-  await step(t, "grants and realms show who lends what to whom", async () => {
+  await step(t, "grants and realms: show grantors, grantees and amounts", async () => {
     const { items: [grant] } = (await run(["grants", "-o", "json"])).json();
     assert.deepEqual(
       [grant.name, grant.metadata.name, grant.phase, grant.granted["requests.cpu"], grant.used["requests.cpu"]],
@@ -108,7 +108,7 @@ Deno.test("keystone", {
     assert.match((await run(["realms"])).out, /bob-home +bob-home.tailnet-name.ts.net +partner +Connected/);
   });
 
-  await step(t, "would-fit answers before anything is applied, with its code", async () => {
+  await step(t, "would-fit: answers before anything is applied, with an exit code", async () => {
     const fit = (...objects: unknown[]) =>
       run(["would-fit", "-f", "-", "--realm", "bob-home", "-o", "json"], {
         stdin: objects.map((object) => dump(object)).join("---\n"),
@@ -132,12 +132,12 @@ Deno.test("keystone", {
       no.json().message,
       /granted 4 in total: short by 2.*until 2030-01-01T00:00:00Z.*2 such pods would fit/,
     );
-    // Each by itself would; both together don't.
+    // Each fits alone, but not both together.
     assert.equal((await fit(deployment(1, "3", "a"), deployment(1, "2", "b"))).code, 1);
-    // What is there already counts by its growth, and what is for elsewhere not at all.
+    // An existing workload counts only its growth, and workloads of other namespaces don't count.
     await cluster.apply({ ...deployment(2, "2", "there"), metadata: { name: "there", namespace: "guest-bob-home" } });
     await eventually(
-      "its pods are counted",
+      "the quota counts its pods",
       async () =>
         (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "4" ||
         "not yet",
@@ -149,12 +149,12 @@ Deno.test("keystone", {
     assert.equal((await fit(deployment(2, "2", "there"), elsewhere)).json().fits, true);
     await lab.kubectl(["delete", "deployment", "there", "-n", "guest-bob-home"]);
     await eventually(
-      "all is free again",
+      "the quota is free again",
       async () =>
         (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "0" ||
         "not yet",
     );
-    // A List, a kind that takes nothing, and a text that is no object.
+    // A List, a kind that needs no quota, and text that is no object.
     const list = {
       apiVersion: "v1",
       kind: "List",
@@ -173,7 +173,7 @@ Deno.test("keystone", {
     assert.match(nothing.err, /Nothing is granted in guest-carla-home/);
   });
 
-  await step(t, "plan shows what would be written, and that is what the operator then writes", async () => {
+  await step(t, "plan: shows the objects that the operator then writes", async () => {
     const grant = grantOf({ name: "to-carla", to: "carla-home", hard: { cpu: "1", memory: "1Gi" } });
     const { code, json, err } = await run(["plan", "-f", "-", "-o", "json"], { env, stdin: dump(grant) });
     assert.equal(code, 0, err);
@@ -184,7 +184,7 @@ Deno.test("keystone", {
     ).sort();
     await cluster.create({ name: "to-carla", to: "carla-home", hard: { cpu: "1", memory: "1Gi" } });
     await cluster.grantIn("Active", "to-carla");
-    await eventually("all of the plan is there", async () => {
+    await eventually("all planned objects exist", async () => {
       const found: string[] = [];
       for (const kind of ["resourcequota", "limitrange", "networkpolicy", "rolebinding", "configmap"]) {
         const { stdout } = await lab.kubectl(["get", kind, "-n", "guest-carla-home", "-o", "json"]);
@@ -193,7 +193,7 @@ Deno.test("keystone", {
         }
       }
       const there = [...found, "Namespace guest-carla-home", "ServiceAccount default"].sort();
-      return JSON.stringify(there) === JSON.stringify(named) || `there is ${there}, and the plan was ${named}`;
+      return JSON.stringify(there) === JSON.stringify(named) || `objects: ${there}; planned: ${named}`;
     });
     const again = await run(["plan", "-f", "-"], { env, stdin: dump(grant) });
     assert.equal(again.out, "Nothing would change.", again.err);
@@ -205,14 +205,14 @@ Deno.test("keystone", {
     assert.equal((await run(["plan", "-f", "-"], { stdin: dump(deployment(1, "1")) })).code, 1);
   });
 
-  await step(t, "explain tells why a Deployment lacks pods", async () => {
+  await step(t, "explain: reports why a Deployment lacks pods", async () => {
     const stdin = JSON.stringify({ ...deployment(3, "2"), metadata: { name: "web", namespace: "guest-bob-home" } });
     assert.equal((await lab.kubectl(["apply", "-f", "-"], { stdin })).code, 0);
-    await eventually("two pods are there, and the third is refused", async () => {
+    await eventually("two pods exist, and the third is refused", async () => {
       const { stdout } = await lab.kubectl(["get", "pods", "-n", "guest-bob-home", "-o", "name"]);
       return stdout.trim().split("\n").length === 2 || stdout;
     });
-    const { code, json } = await eventually("the event is told", async () => {
+    const { code, json } = await eventually("the event is reported", async () => {
       const said = await run(["explain", "deployment", "web", "--realm", "bob-home", "-o", "json"]);
       return /FailedCreate/.test(said.out) ? said : said.out;
     });
@@ -246,7 +246,7 @@ Deno.test("keystone", {
     assert.match(pod.out, /network: .*default-deny/);
   });
 
-  await step(t, "can-reach says which policy allows or denies", async () => {
+  await step(t, "can-reach: names the policy that allows or denies", async () => {
     const { stdout: pod } = await lab.kubectl(
       ["get", "pods", "-n", "guest-bob-home", "-o", "jsonpath={.items[0].metadata.name}"],
     );
@@ -277,7 +277,7 @@ Deno.test("keystone", {
     assert.equal((await run(["can-reach", pod, "192.0.2.1", "-n", "default"])).code, 2);
   });
 
-  await step(t, "doctor finds nothing to mend but what this lab lacks", async () => {
+  await step(t, "doctor: finds no problems except those of this lab", async () => {
     const { code, json } = await run(["doctor", "-o", "json"]);
     const checks = json().checks as { name: string; status: string; message: string; remedy: string }[];
     assert.deepEqual(checks.filter(({ status }) => status === "fail"), []);
@@ -288,7 +288,7 @@ Deno.test("keystone", {
     assert.ok(checks.every(({ status, remedy }) => (status === "ok") === (remedy === "")));
   });
 
-  await step(t, "a viewer sees all of it and changes nothing", async () => {
+  await step(t, "a viewer: sees everything and can't change anything", async () => {
     const vera = await lab.user("vera");
     const bound = await lab.kubectl([
       "create",
@@ -326,7 +326,7 @@ Deno.test("keystone", {
     assert.match((await lab.kubectl(["get", "secrets", "-A"], { kubeconfig: vera })).stderr, /forbidden/);
   });
 
-  await step(t, "a grant is extended, never shortened", async () => {
+  await step(t, "extend: moves the end later, never earlier", async () => {
     assert.match((await run(["extend", "alice-to-bob", "--by", "1d"])).out, /lasts until 2030-01-02T00:00:00Z/);
     assert.equal((await run(["extend", "alice-to-bob", "--until", "2029-01-01"])).code, 1);
     assert.equal((await run(["extend", "alice-to-bob"])).code, 2);
@@ -338,7 +338,7 @@ Deno.test("keystone", {
 
   await step(
     t,
-    "a guest works with an issued kubeconfig, sees only what is his, and is out at the last grant's end",
+    "a guest with an issued kubeconfig: works, sees only their own objects, and loses access at the last grant's end",
     async () => {
       const path = `${await Deno.makeTempDir()}/bob.kubeconfig`;
       assert.equal((await run(["kubeconfig", "bob-home", "--for", "5m"])).code, 2);
@@ -377,7 +377,7 @@ Deno.test("keystone", {
       assert.equal((await keystone(path, ["realms"])).code, 3);
       assert.equal((await keystone(path, ["revoke", "alice-to-bob"])).code, 3);
 
-      // He approves for his realm, and for no other.
+      // The guest approves for their realm, and for no other.
       await cluster.apply({
         apiVersion: "keystone.io/v1alpha1",
         kind: "SuperEntity",
@@ -389,7 +389,7 @@ Deno.test("keystone", {
           ],
         },
       });
-      const approved = await eventually("the right to approve is there", async () => {
+      const approved = await eventually("the right to approve exists", async () => {
         const said = await keystone(path, ["approve", "two-homes", "--yes"]);
         return said.code === 0 ? said : said.err;
       });
@@ -426,9 +426,9 @@ Deno.test("keystone", {
       const at = performance.now();
       await eventually("every request is refused", async () => {
         const code = await list();
-        return code === 403 || code === 401 || `it is ${code}`;
+        return code === 403 || code === 401 || `code ${code}`;
       }, 1000);
-      await eventually("the token itself is no longer good", async () => await list() === 401 || "it is", 15_000);
+      await eventually("the token itself is invalid", async () => await list() === 401 || "still valid", 15_000);
       console.log(`the token was refused ${Math.round(performance.now() - at)} ms after the end`);
       const out = await keystone(path, ["grants"]);
       assert.equal(out.code, 3);
@@ -439,14 +439,14 @@ Deno.test("keystone", {
     },
   );
 
-  await step(t, "trust pins another node", async () => {
+  await step(t, "trust: pins another node", async () => {
     assert.match((await run(["trust", "carla-home", "--node", "nXYZ"])).out, /trusts nXYZ/);
     assert.equal((await cluster.realms.get("carla-home")).metadata.annotations!["keystone.io/trusted-node"], "nXYZ");
     assert.match((await run(["trust", "carla-home"])).out, /no longer trusts nXYZ/);
     assert.equal((await run(["trust", "nobody"])).code, 1);
   });
 
-  await step(t, "a thousand grants are listed soon, and nothing that others wrote steers the terminal", async () => {
+  await step(t, "1,000 grants: listed quickly, and texts of others can't control the terminal", async () => {
     const names = Array.from({ length: 1000 }, (_, index) => `many-${String(index).padStart(4, "0")}`);
     for (let at = 0; at < names.length; at += 50) {
       await Promise.all(names.slice(at, at + 50).map((name) => cluster.create({ name, to: "nobody-home" })));
@@ -463,7 +463,7 @@ Deno.test("keystone", {
     await cluster.create({ name: "evil", to: "evil-home", termination: { noticeSeconds: 0 } });
     await cluster.grantIn("Active", "evil");
     await cluster.grants.patch("evil", { spec: { revocation: { reason: evil } } }, { type: "merge" });
-    const said = await eventually("it is told why", async () => {
+    const said = await eventually("the reason is reported", async () => {
       const said = await run(["explain", "grant", "evil"], { terminal: true });
       return said.out.includes("gone") ? said : said.out;
     });
@@ -471,12 +471,12 @@ Deno.test("keystone", {
     assert.doesNotMatch(said.out, /\x07|\x1b\]|\x1b\[2J/);
   });
 
-  await step(t, "the operator had no trouble of its own", () => {
+  await step(t, "the operator has logged no errors", () => {
     assert.deepEqual(operator.log.filter((line) => !/^(Enforcing|Watching)/.test(line)), []);
     return Promise.resolve();
   });
 
-  await step(t, "uninstall locks guests out and lets go of everything", async () => {
+  await step(t, "uninstall: removes access and all finalizers", async () => {
     assert.equal((await run(["uninstall"])).code, 2);
     const { code, json, err } = await run(["uninstall", "--yes", "-o", "json"]);
     assert.equal(code, 0, err);
@@ -486,7 +486,7 @@ Deno.test("keystone", {
     assert.doesNotMatch(stdout, /keystone-guest/);
   });
 
-  await step(t, "usage, rights and reach have codes of their own", async () => {
+  await step(t, "usage errors, missing rights and an unreachable server: separate exit codes", async () => {
     for (
       const wrong of [
         ["frobnicate"],

@@ -1,4 +1,4 @@
-/** The generated clients against a real API server: what is generated is what is served. */
+/** The generated clients against a real API server: they match the API that it serves. */
 import assert from "node:assert/strict";
 import { createRestClient, isApiError, Kubeconfig, type WatchEvent } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -26,7 +26,7 @@ Deno.test("lib/kubernetes_apis on a real API server", async (t) => {
         metadata: { name: "q" },
         spec: { hard: { pods: 3, cpu: "500m" } },
       });
-      // The server writes every quantity as text, whatever it was sent as.
+      // The server returns every quantity as a string, numbers included.
       assert.deepEqual(created.spec?.hard, { pods: "3", cpu: "500m" });
       assert.deepEqual([created.apiVersion, created.kind], ["v1", "ResourceQuota"]);
       assert.equal((await api.get("q")).metadata?.uid, created.metadata?.uid);
@@ -39,7 +39,7 @@ Deno.test("lib/kubernetes_apis on a real API server", async (t) => {
       assert.deepEqual(applied.spec?.hard, { pods: "3", cpu: "500m", secrets: "2" });
       await api.patch("q", { spec: { hard: { pods: "4" } } }, { type: "merge" });
       await api.patch("q", { status: { hard: { pods: "4" } } }, { type: "merge", subresource: "status" });
-      // The quota controller may write the status in between.
+      // The quota controller may write the status meanwhile.
       const labelled = await api.patch("q", { metadata: { labels: { a: "b" } } }, { type: "strategic" });
       assert.equal(labelled.spec?.hard?.pods, "4");
       await api.delete("q", { uid: created.metadata?.uid });
@@ -56,7 +56,7 @@ Deno.test("lib/kubernetes_apis on a real API server", async (t) => {
     },
   );
 
-  await t.step("nothing of what the server sends is lost, whether the types know it or not", async () => {
+  await t.step("all fields that the server sends are kept, even those that the types don't know", async () => {
     const sent = {
       metadata: { name: "all", labels: { a: "b" } },
       spec: { podSelector: {}, policyTypes: ["Egress" as const] },
@@ -69,11 +69,11 @@ Deno.test("lib/kubernetes_apis on a real API server", async (t) => {
     });
     assert.deepEqual(await policies.get("all"), raw);
     const replaced = await policies.replace(await policies.get("all"));
-    // Replaced by itself: the server finds no difference and writes nothing.
+    // Replaced with itself: the server finds no difference and writes nothing.
     assert.deepEqual(replaced, raw);
   });
 
-  await t.step("every generated resource is served as the constants say", async () => {
+  await t.step("the server serves every generated resource as its constant describes", async () => {
     for (const { group, version, kinds } of kubernetesGroups) {
       const discovery = await rest.performRequest({
         method: "GET",

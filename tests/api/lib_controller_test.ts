@@ -42,7 +42,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
   const apply = (name: string, value: string) =>
     api.apply(newConfigMap(name, value), { fieldManager: "lib-controller-test" });
 
-  /** Keeps what the watch brings from the store until it is disposed of, so that own writes are what the store shows. */
+  /** Holds back watch events until disposed, so that only own writes change the store. */
   let passing = Promise.resolve();
   const holdWatch = (): Disposable => {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -117,7 +117,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
   try {
     await Promise.all(Array.from({ length: COUNT }, (_, i) => apply(`config-${i}`, "new")));
 
-    await t.step(`it lists ${COUNT} objects in pages`, async () => {
+    await t.step(`the reflector lists ${COUNT} objects in pages`, async () => {
       start();
       await reflector.synced(AbortSignal.timeout(10_000));
       assert.deepEqual([store.size, calls.lists], [COUNT, 1]);
@@ -126,7 +126,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
       await expectTruth();
     });
 
-    await t.step("it sees others' writes and deletions", async () => {
+    await t.step("the store follows others' writes and deletions", async () => {
       const changed = await apply("config-0", "changed");
       await api.delete("config-1");
       const added = await apply("added", "new");
@@ -138,7 +138,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
       await expectTruth();
     });
 
-    await t.step("own writes and deletions are seen at once and only once", async () => {
+    await t.step("own writes and deletions: in the store at once, and reported once", async () => {
       changes = 0;
       {
         using _held = holdWatch();
@@ -158,12 +158,12 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
           withinMs: 5000,
         },
       );
-      // Both own ones and the other's: the watch's word on the own ones was no news.
+      // Both own writes and the other's: watch events of own writes caused no further change.
       assert.equal(changes, 3);
       await expectTruth();
     });
 
-    await t.step("a controller brings all to the desired state with one write each, and then is quiet", async () => {
+    await t.step("a controller: brings all objects to the desired state, with one write each", async () => {
       const queue = new WorkQueue<string>({ clock: systemClock });
       const end = store.subscribe(({ key }) => queue.add(key));
       const controllerStop = new AbortController();
@@ -177,7 +177,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
           const stored = store.get(key);
           if (stored === undefined || stored.value === "done") return {};
           writes++;
-          if (writes % 50 === 0) throw new Error("broken off");
+          if (writes % 50 === 0) throw new Error("injected failure");
           store.observe(
             await api.apply(newConfigMap(stored.name, "done"), { fieldManager: "lib-controller-test", signal }),
           );
@@ -191,15 +191,19 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
       {
         using _held = holdWatch();
         for (const { name } of store.list()) queue.add(`${namespace}/${name}`);
-        await poll("all are done", () => {
+        await poll("all objects are reconciled", () => {
           const done = store.index("value", "done").length;
-          return (done === total && queue.depth + queue.waiting === 0) || `${done} of ${total} are`;
+          return (done === total && queue.depth + queue.waiting === 0) || `${done} of ${total}`;
         }, { withinMs: 20_000 });
       }
       const marker = await apply("marker", "done");
-      await poll("the watch is past all", () => versionOf("marker") === marker.metadata?.resourceVersion || "not yet", {
-        withinMs: 5000,
-      });
+      await poll(
+        "the watch is past all",
+        () => versionOf("marker") === marker.metadata?.resourceVersion || "not yet",
+        {
+          withinMs: 5000,
+        },
+      );
       controllerStop.abort();
       await controlling;
       end();
@@ -211,7 +215,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
     assert.deepEqual(reports, []);
 
     await t.step({
-      name: "a server that crashes is reported once, and the store is right again by itself",
+      name: "the server crashes: reported once, and the store recovers by itself",
       ignore: !lab.owned,
       fn: async () => {
         if (!lab.owned) return;
@@ -225,7 +229,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
             withinMs: 30_000,
           },
         );
-        await poll("the recovery is told", () => reports.at(-1) === "recovered" || reports.join(", "), {
+        await poll("the recovery is reported", () => reports.at(-1) === "recovered" || reports.join(", "), {
           withinMs: 5000,
         });
         assert.equal(reports.filter((report) => report === "recovered").length, 1);
@@ -236,7 +240,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
     });
 
     await t.step({
-      name: "a version that the server has forgotten is listed anew, by differences",
+      name: "an expired resource version: listed again, and only differences are reported",
       ignore: !lab.owned,
       fn: async () => {
         if (!lab.owned) return;
@@ -244,7 +248,7 @@ Deno.test("reflector, store, queue and controller on a real API server", async (
         await running;
         await apply("config-6", "changed while away");
         await api.delete("config-7");
-        // A new server has no history from before its start, which is also what etcd's compaction leaves.
+        // A restarted server has no history from before its start, as after etcd's compaction.
         await lab.apiserver.kill();
         await lab.apiserver.start();
         const before = { ...calls };

@@ -1,4 +1,4 @@
-/** lib/kubernetes against a real API server: what can't be shown without one. */
+/** lib/kubernetes against a real API server: behavior that can't be tested without one. */
 import assert from "node:assert/strict";
 import {
   type ApiError,
@@ -49,7 +49,7 @@ const FIELD_MANAGER = "lib-kubernetes-test";
 const USER_AGENT = "lib-kubernetes-test/1";
 
 async function rejection(promise: Promise<unknown>): Promise<unknown> {
-  return await promise.then(() => assert.fail("it resolved"), (error) => error);
+  return await promise.then(() => assert.fail("the promise resolved"), (error) => error);
 }
 
 async function apiError(promise: Promise<unknown>, code: number, reason: string): Promise<ApiError> {
@@ -64,7 +64,7 @@ async function connect(kubeconfig: string, context?: string): Promise<ClosableRe
   return createRestClient(config, { userAgent: USER_AGENT });
 }
 
-/** Who the server takes this client for. */
+/** Returns the user name that the server gives this client. */
 async function whoAmI(rest: ClosableRestClient): Promise<string> {
   const review = await rest.performRequest({
     method: "POST",
@@ -82,7 +82,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
   await new ResourceApi(rest, namespaces).create({ metadata: { name: namespace } });
   const maps = new ResourceApi(rest, configMaps, namespace);
 
-  await t.step("a create happens once; what isn't there is NotFound", async () => {
+  await t.step("a second create: AlreadyExists; a missing object: NotFound", async () => {
     const created = await maps.create({ metadata: { name: "one" }, data: { a: "1" } }, { fieldManager: FIELD_MANAGER });
     assert.deepEqual([created.apiVersion, created.kind, created.data], ["v1", "ConfigMap", { a: "1" }]);
     assert.equal((await maps.get("one")).metadata?.uid, created.metadata?.uid);
@@ -100,14 +100,14 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     assert.equal(invalid.details?.causes?.[0]?.field, "metadata.name");
   });
 
-  await t.step("a replace from a stale version is a Conflict", async () => {
+  await t.step("a replace from a stale version: Conflict", async () => {
     const one = await maps.get("one");
     const replaced = await maps.replace({ ...one, data: { b: "2" } });
     assert.deepEqual(replaced.data, { b: "2" });
     await apiError(maps.replace({ ...one, data: { c: "3" } }), 409, "Conflict");
   });
 
-  await t.step("all four kinds of patch", async () => {
+  await t.step("all four patch types", async () => {
     await maps.patch("one", { data: { m: "merge" } }, { type: "merge" });
     await maps.patch("one", [{ op: "add", path: "/data/j", value: "json" }], { type: "json" });
     await maps.patch("one", { data: { s: "strategic" } }, { type: "strategic" });
@@ -118,7 +118,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     assert.deepEqual(patched.data, { b: "2", m: "merge", j: "json", s: "strategic", p: "apply" });
   });
 
-  await t.step("server-side apply creates, takes fields away, respects other managers unless forced", async () => {
+  await t.step("server-side apply: creates, removes fields, and respects other managers unless forced", async () => {
     const apply = (data: Record<string, string>, fieldManager: string, force?: boolean) =>
       maps.apply({ metadata: { name: "applied" }, data }, { fieldManager, force });
     await apply({ a: "1", b: "1" }, "first");
@@ -130,12 +130,12 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     assert.deepEqual((await apply({ a: "2" }, "second", true)).data, { a: "2" });
   });
 
-  await t.step("an apply that changes nothing writes nothing", async () => {
+  await t.step("an apply without changes: writes nothing", async () => {
     const apply = () => maps.apply({ metadata: { name: "same" }, data: { a: "1" } }, { fieldManager: FIELD_MANAGER });
     assert.equal((await apply()).metadata?.resourceVersion, (await apply()).metadata?.resourceVersion);
   });
 
-  await t.step("status is applied through its subresource, and only there", async () => {
+  await t.step("status: applied through its subresource only", async () => {
     const api = new ResourceApi(rest, ingresses);
     const spec = {
       ingressClassName: `none-${suffix}`,
@@ -154,7 +154,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     );
   });
 
-  await t.step("a list comes in pages of one version, each object once and typed", async () => {
+  await t.step("a list: in pages of one version, each object once, with apiVersion and kind", async () => {
     const names = Array.from({ length: 25 }, (_, i) => `page-${String(i).padStart(2, "0")}`);
     const labels = { "lib-kubernetes-test": "pages" };
     await Promise.all(names.map((name) => maps.create({ metadata: { name, labels } })));
@@ -173,7 +173,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     assert.equal(all.items.length, 25);
   });
 
-  await t.step("a watch brings what happens, whole, whatever its size", async () => {
+  await t.step("a watch: delivers all events whole, of any size", async () => {
     const { metadata: { resourceVersion } } = await maps.list({ limit: 1 });
     const stop = new AbortController();
     const labelSelector = "lib-kubernetes-test=watch";
@@ -184,7 +184,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
       }
     })();
     const labels = { "lib-kubernetes-test": "watch" };
-    // Longer than any chunk, and full of characters of three bytes that chunks cut.
+    // Longer than any chunk, and full of three-byte characters that chunks split.
     const value = "语".repeat(200_000);
     await maps.create({ metadata: { name: "ignored" } });
     await maps.create({ metadata: { name: "watched", labels }, data: { value } });
@@ -200,7 +200,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     assert.equal(await rejection(watching), reason);
   });
 
-  await t.step("a delete with another uid is a Conflict and leaves the object", async () => {
+  await t.step("a delete with another uid: Conflict, and the object stays", async () => {
     const { metadata } = await maps.create({ metadata: { name: "kept" } });
     await apiError(maps.delete("kept", { uid: crypto.randomUUID() }), 409, "Conflict");
     await apiError(maps.delete("kept", { uid: metadata?.uid, resourceVersion: "1" }), 409, "Conflict");
@@ -209,7 +209,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     await apiError(maps.delete("kept"), 404, "NotFound");
   });
 
-  await t.step("events show in kubectl describe, with their count, of cluster-scoped objects too", async () => {
+  await t.step("events: shown by kubectl describe with their count, for cluster-scoped objects too", async () => {
     const errors: unknown[] = [];
     const recorder = new EventRecorder({
       rest,
@@ -250,7 +250,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
         assert.match(described.stdout, /Warning +Tested +\S+ \(x3 over \S+\) +example.io\/lib-kubernetes-test/);
         assert.ok(described.stdout.includes(note.slice(0, 500)), described.stdout);
       }
-      // The server has the last word on what a valid event is.
+      // The server refuses this invalid event.
       recorder.event({ regarding: objectReference(web), type: "Normal", reason: "", action: "", note: "x" });
       await recorder.flush(AbortSignal.timeout(10_000));
       assert.ok(errors.length === 1 && isApiError(errors[0], 422), String(errors[0]));
@@ -259,7 +259,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     }
   });
 
-  await t.step("of two lease holders one leads; after its release the other does within 3 s", async () => {
+  await t.step("two lease holders: one leads, and after its release the other leads within 3 s", async () => {
     const errors: unknown[] = [];
     const holder = () =>
       new LeaseHolder({
@@ -301,7 +301,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     assert.deepEqual(errors, []);
   });
 
-  await t.step("of ten that want the lease at once, exactly one gets it", async () => {
+  await t.step("ten lease holders at once: exactly one gets the Lease", async () => {
     const stop = new AbortController();
     const holders = Array.from(
       { length: 10 },
@@ -320,7 +320,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
     await new ResourceApi(rest, leases, namespace).delete("crowd");
   });
 
-  await t.step("client certificate, token, token file and plugin authenticate", async () => {
+  await t.step("client certificate, token, token file and plugin: all authenticate", async () => {
     assert.match(await whoAmI(rest), /./);
     await new ResourceApi(rest, serviceAccounts, namespace).create({ metadata: { name: "robot" } });
     const issued = await rest.performRequest({
@@ -347,7 +347,7 @@ Deno.test("lib/kubernetes on a real API server", async (t) => {
         missing: { exec: { ...exec, command: "no-such-plugin-anywhere", installHint: "Get it from example.io." } },
       };
       await Deno.writeTextFile(`${dir}/token`, `${token}\n`);
-      // Its first credentials are refused, so that the second run shows the renewal after a 401.
+      // Its first credentials are invalid, so the second run shows the renewal after a 401.
       await Deno.writeTextFile(
         `${dir}/plugin`,
         `#!/bin/sh
@@ -393,7 +393,7 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
     }
   });
 
-  await t.step("a server of another authority is a ConnectionError that says so", async () => {
+  await t.step("a server certificate of another CA: a ConnectionError that says so", async () => {
     const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
     using stranger = createRestClient({ ...config, caCerts: undefined }, { userAgent: USER_AGENT });
     const error = await rejection(whoAmI(stranger));
@@ -401,7 +401,7 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
     assert.match(error.message, /UnknownIssuer. Is certificate-authority the CA of this server\?$/);
   });
 
-  await t.step("many watches and a burst of writes go on side by side", async () => {
+  await t.step("many watches and a burst of writes: all events arrive", async () => {
     const stop = new AbortController();
     const { metadata: { resourceVersion } } = await maps.list({ limit: 1 });
     let brought = 0;
@@ -423,7 +423,7 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
   });
 
   await t.step({
-    name: "a server that is gone is a ConnectionError, its return is enough, and old versions are Expired then",
+    name: "the server is down: ConnectionError; it returns: requests work again, and old versions are Expired",
     ignore: !lab.owned,
     fn: async () => {
       if (!lab.owned) return;
@@ -439,7 +439,7 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
       assert.match(error.message, /Is the API server running there\?$/);
       await lab.apiserver.start();
       await maps.get("before");
-      // A new server has no history from before its start, as one that has run for long has none of its beginnings.
+      // A restarted server has no history from before its start, like a long-running one after compaction.
       await apiError(Array.fromAsync(maps.watch({ resourceVersion })), 410, "Expired");
     },
   });

@@ -1,7 +1,7 @@
 /**
- * What people get wrong: for each field of a Grant's, a Realm's and a SuperEntity's spec, values that can't be meant. Each is refused when
- * it is applied or, where only the operator can tell, named in a condition, in words that name the field and the value;
- * and it harms nothing beside it.
+ * Invalid values for each field of a Grant's, a Realm's and a SuperEntity's spec. Each is refused when it is applied or, where
+ * only the operator can judge it, reported in a condition. The message names the field and the value, and no other object is
+ * affected.
  */
 import assert from "node:assert/strict";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
@@ -18,12 +18,12 @@ import {
 } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 
-/** A value in words, the value, and what is said about it. */
+/** Description of a value, the value, and the expected message. */
 type Case = [string, unknown, string];
 
 interface Field {
   name: string;
-  /** How the API server writes it. */
+  /** The field's path in the API server's messages. */
   path: RegExp;
   object: (value: unknown) => unknown;
   cases: Case[];
@@ -42,7 +42,7 @@ const termination = (values: unknown) => grant({ termination: values });
 const destinations = (allowedDestinations: unknown) =>
   grant({ networkPolicy: { egressAllowed: true, allowedDestinations } });
 
-/** What the API server says of a value of another type: it names the type. */
+/** The API server's message for a value of another type. */
 const typed = (wanted: string, found: string) => `must be of type ${wanted}: "${found}"`;
 const required = "Required value";
 const unknown = (path: string) => `unknown field "spec.${path}"`;
@@ -101,7 +101,7 @@ const instants: Case[] = [
   ["a number", 1893456000, typed("date-time", "int64")],
   ["true", true, typed("date-time", "")],
   ["an object", {}, typed("date-time", "")],
-  // These are left to the rule on it: the format lets them pass.
+  // The format admits these; the field's CEL rule refuses them.
   ["a list", [], "expected string, got []interface {} evaluating rule: must be an RFC 3339 time"],
   ["a zone that isn't", "2030-01-01T00:00:00+25:00", "formatted string 2030-01-01T00:00:00+25:00"],
   ["a small t", "2030-01-01t00:00:00z", "formatted string 2030-01-01t00:00:00z"],
@@ -215,7 +215,7 @@ const grantFields: Field[] = [
       ...["lots", "", "-1", "-1m", " 1", "1 ", "1 Gi", "1GB", "1i", "0x10", "NaN", "1,5", "½", ".", "+", "Gi"].map(
         noQuantity,
       ),
-      // To read some of these takes longer than anybody waits.
+      // Parsing some of these exactly would take far too long.
       ...["2E", "1e400", "1e999999999999", "1e-999999999999", -1].map(noQuantity),
       ["two lines", "1\n2", "this value must be a quantity between 0 and 1E"],
       ["endless", "1".repeat(33), "may not be more than 32 bytes"],
@@ -684,7 +684,7 @@ function letterPairs(count: number): string[] {
   return letters.flatMap((a) => letters.map((b) => a + b)).slice(0, count);
 }
 
-/** Entries of allowedDestinations that only the operator can read, and what it says of each. */
+/** Entries of allowedDestinations that only the operator can judge, and its messages. */
 const openNothing: [string, string][] = [
   ...[
     "10.0.0.300",
@@ -735,7 +735,7 @@ const openNothing: [string, string][] = [
   ): [string, string] => [text, "which no grant opens (DestinationProtected)"]),
 ];
 
-/** What the API server lets pass as an instant, and isn't one. */
+/** Validities that the API server admits although they are not instants. */
 const noInstants: [string, Record<string, unknown> | null, string][] = [
   ["no validity", null, "spec.validity is null; remove it or set validUntil"],
   ["no start", { validFrom: null }, "spec.validity.validFrom is null; remove it or set an RFC 3339 time"],
@@ -752,7 +752,7 @@ const noInstants: [string, Record<string, unknown> | null, string][] = [
   ],
 ];
 
-Deno.test("what is malformed is named, and harms nothing beside it", async (t) => {
+Deno.test("malformed values: named in the message, and no other object is affected", async (t) => {
   await using lab = await sharedLab({ fastControllers: true });
   using cluster = await prepared(lab);
   await using operator = await startOperator(lab, {
@@ -776,7 +776,7 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
     for (const { name, path, object, cases } of fields) {
       await step(
         t,
-        `${kind} ${name}: ${cases.length} values are refused in words that name field and value`,
+        `${kind} ${name}: ${cases.length} values are refused, naming field and value`,
         async () => {
           assert.ok(cases.length >= 4);
           for (const [that, value, says] of cases) {
@@ -788,7 +788,7 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
     }
   }
 
-  await step(t, "of what was refused nothing is left", async () => {
+  await step(t, "refused objects: none is stored", async () => {
     const count = grantFields.flatMap(({ cases }) => cases).length;
     assert.ok(count >= 100, `${count} malformed Grants`);
     const entities = entityFields.flatMap(({ cases }) => cases).length;
@@ -798,7 +798,7 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
 
   await step(
     t,
-    `${openNothing.length} destinations open nothing and are named; the rest of their grants is enforced`,
+    `${openNothing.length} malformed destinations: open nothing and are reported; the rest of their grants is enforced`,
     async () => {
       const names = openNothing.map((_, index) => `destination-${index}`);
       for (const [index, [text]] of openNothing.entries()) {
@@ -824,7 +824,7 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
     },
   );
 
-  await step(t, "as many of them as a grant can have, as long as they can be, are too", async () => {
+  await step(t, "the largest number of the longest malformed destinations: reported too", async () => {
     const many = Array.from({ length: 255 }, (_, index) => `${index}.${"9".repeat(266)}`);
     await create("many", { networkPolicy: { egressAllowed: true, allowedDestinations: [...many, good] } });
     const { status } = await settled(cluster, "many");
@@ -832,7 +832,7 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
     assert.match(condition(status, "NetworkApplied")!.message, /0\.9+ is not an IP address/);
   });
 
-  await step(t, `${noInstants.length} validities that are none are named, and never come into force`, async () => {
+  await step(t, `${noInstants.length} malformed validities: reported, and the grants never begin`, async () => {
     for (const [index, [, validity]] of noInstants.entries()) await create(`validity-${index}`, { validity });
     for (const [index, [that, , says]] of noInstants.entries()) {
       const { status } = await cluster.grantIn("Pending", `validity-${index}`);
@@ -841,16 +841,16 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
     }
   });
 
-  await step(t, "the operator has nothing to complain about, and the good one is in force", async () => {
+  await step(t, "the operator logs no error, and a valid grant is in force", async () => {
     const { status } = await cluster.grants.get("good");
     assert.equal(status!.phase, "Active");
     assert.equal(condition(status, "Ready")!.status, "True");
     assert.deepEqual(operator.log.filter((line) => !line.startsWith("Enforcing grants")), []);
   });
 
-  await step(t, "all of it can be deleted", async () => {
+  await step(t, "all malformed objects can be deleted", async () => {
     for (const name of made) await cluster.grants.delete(name);
-    await eventually("the grants are gone", async () => {
+    await eventually("the Grants are deleted", async () => {
       const left = (await cluster.grants.list()).items.filter(({ metadata }) => made.includes(metadata.name!));
       return left.length === 0 || `${left.length} are left`;
     }, 30_000);
@@ -859,19 +859,19 @@ Deno.test("what is malformed is named, and harms nothing beside it", async (t) =
   });
 });
 
-/** What none of them may keep from being opened. */
+/** A valid destination, which malformed ones must not affect. */
 const good = "203.0.113.9:443";
 
 const condition = (status: Grant["status"], type: string) => status?.conditions?.find((each) => each.type === type);
 
-/** The names of the Grants, Realms and SuperEntities that are there. */
+/** Returns the names of all Grants, Realms and SuperEntities. */
 async function present(cluster: TestCluster): Promise<string[]> {
   return (await Promise.all([cluster.grants.list(), cluster.realms.list(), cluster.superEntities.list()])).flatMap((
     { items },
   ) => items.map(({ metadata }) => metadata.name!)).sort();
 }
 
-/** Waits until the grant is in force and its policies stand. */
+/** Waits until the grant is in force and its policies exist. */
 function settled(cluster: TestCluster, name: string): Promise<Grant> {
   return eventually(`Grant ${name} is in force`, async () => {
     const grant = await cluster.grants.get(name);

@@ -1,4 +1,4 @@
-/** Realms on a real API server: identities that clash, what a Realm that goes leaves standing, ways that stay closed. */
+/** Realms on a real API server: conflicting identities, deleted Realms, policies that stay closed. */
 import assert from "node:assert/strict";
 import { EventsV1Api } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
 import type { Grant, Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
@@ -22,12 +22,12 @@ const looks = (cluster: TestCluster) => ({
   realmIs: (name: string, type: string, reason: string) =>
     eventually(`${type} of Realm ${name} is ${reason}`, async () => {
       const realm = await cluster.realms.get(name);
-      return conditionOf(realm, type)?.reason === reason ? realm : `it is ${JSON.stringify(realm.status)}`;
+      return conditionOf(realm, type)?.reason === reason ? realm : `status: ${JSON.stringify(realm.status)}`;
     }),
   grantSays: (name: string, type: string, reason: string) =>
     eventually(`${type} of ${name} is ${reason}`, async () => {
       const condition = conditionOf(await cluster.grants.get(name), type);
-      return condition?.reason === reason ? condition : `it is ${JSON.stringify(condition)}`;
+      return condition?.reason === reason ? condition : `condition: ${JSON.stringify(condition)}`;
     }),
   policy: async (grantee: string, name: string) => {
     const { items } = await cluster.policies.namespace(`guest-${grantee}`).list();
@@ -39,14 +39,14 @@ const looks = (cluster: TestCluster) => ({
   },
 });
 
-/** Has all realms looked at again, and shows that nothing is written but of the one that is new. */
+/** Makes the operator observe all realms again, and asserts that it writes only about a new one. */
 async function quiet(cluster: TestCluster, operator: TestOperator): Promise<void> {
   for (const { metadata } of (await cluster.realms.list()).items) {
     await cluster.realms.patch(metadata.name!, { metadata: { labels: { looked: "at" } } }, { type: "merge" });
   }
   const writes = operator.writes().length;
   await cluster.createRealm("marker");
-  await eventually("the marker is seen", async () => {
+  await eventually("the marker is observed", async () => {
     return (await cluster.realms.get("marker")).status?.connectionState !== undefined || "not yet";
   });
   const paths = operator.writes().slice(writes).map(({ path }) => path);
@@ -60,7 +60,7 @@ Deno.test("realms without a tailnet", async (t) => {
   await using operator = await startOperator(lab, { realm: "alice-home" });
   const { realmIs, grantSays, policy, isLetIn } = looks(cluster);
 
-  await step(t, "several of one identity are refused, each with the names of all", async () => {
+  await step(t, "several Realms with one identity: refused, each with the names of all", async () => {
     const identity = "twin.tailnet-name.ts.net";
     await cluster.createRealm("twin-a", { identity });
     await realmIs("twin-a", "Ready", "NoTailnet");
@@ -68,7 +68,7 @@ Deno.test("realms without a tailnet", async (t) => {
     await cluster.createRealm("twin-c", { identity });
     for (const name of ["twin-a", "twin-b", "twin-c"]) {
       const realm = await realmIs(name, "Ready", "DuplicateIdentity");
-      await eventually("it names all", async () => {
+      await eventually("the message names all", async () => {
         const { message } = conditionOf(await cluster.realms.get(name), "IdentityVerified")!;
         return /^Realms twin-a, twin-b and twin-c have the same identity/.test(message) || message;
       });
@@ -77,7 +77,7 @@ Deno.test("realms without a tailnet", async (t) => {
     const { stdout } = await lab.kubectl(["get", "realm", "twin-b", "-o", "wide"]);
     assert.match(stdout, /Error/);
     assert.match(stdout, /Delete all but one, or give each its own spec\.identity/);
-    await eventually("it is told", async () => {
+    await eventually("it is reported", async () => {
       const { items } = await new EventsV1Api(cluster.rest).namespace("default").events.list();
       const told = items.filter(({ regarding }) => regarding?.name === "twin-b").map(({ reason }) => reason);
       return told.includes("DuplicateIdentity") || told.join();
@@ -87,7 +87,7 @@ Deno.test("realms without a tailnet", async (t) => {
     for (const name of ["twin-a", "twin-b"]) await realmIs(name, "Ready", "NoTailnet");
   });
 
-  await step(t, "one that goes leaves its namespace as it was, and what drifts from it is repaired", async () => {
+  await step(t, "a Realm is deleted: its namespace stays unchanged, and drift is repaired", async () => {
     await cluster.createRealm("gone", { trustLevel: "internal" });
     await cluster.create({ name: "to-gone", to: "gone", destinations: ["203.0.113.0/24"] });
     await cluster.grantIn("Active", "to-gone");
@@ -112,39 +112,39 @@ Deno.test("realms without a tailnet", async (t) => {
     const drift = { metadata: { labels: { "pod-security.kubernetes.io/enforce": "privileged" } } };
     await cluster.namespaces.patch("guest-gone", drift, { type: "merge" });
     await cluster.policies.namespace("guest-gone").patch("dns", { spec: { egress: [{}] } }, { type: "merge" });
-    await eventually("both are repaired", async () => {
+    await eventually("both changes are repaired", async () => {
       const { metadata } = await cluster.namespaces.get("guest-gone");
       const level = metadata.labels!["pod-security.kubernetes.io/enforce"];
       const { spec } = (await policy("gone", "dns"))!;
       if (level !== "baseline") return `Pod Security is ${level}`;
       return JSON.stringify(spec) === JSON.stringify(dns!.spec) || JSON.stringify(spec);
     });
-    await eventually("it is told", async () => {
+    await eventually("it is reported", async () => {
       const { items } = await new EventsV1Api(cluster.rest).namespace("default").events.list();
       const told = items.filter(({ regarding }) => regarding?.name === "to-gone").map(({ reason }) => reason);
       return told.includes("GranteeUnknown") || told.join();
     });
 
-    // Without a tailnet it is told by its identity.
+    // Without a tailnet the message names its identity.
     await cluster.createRealm("gone", { trustLevel: "internal" });
     await grantSays("to-gone", "Ready", "Enforced");
     assert.ok(await isLetIn("gone"));
     assert.equal((await cluster.quotaOf("gone"))!["requests.cpu"], "1");
   });
 
-  await step(t, "and then nothing is written any more", async () => {
+  await step(t, "nothing changes: no writes", async () => {
     await quiet(cluster, operator);
   });
 });
 
-/** A tailnet with bob's node, as told. */
+/** Returns a tailnet with Bob's node in the given state. */
 const tailnetWith = (bob: Partial<TailnetPeer>): Tailnet => {
   const tailnet = tailnetOf(
     { name: "alice-home", stableID: "n0", addresses: ["100.64.0.1"], online: true },
     { name: "bob-home", stableID: "n1", addresses: ["100.64.0.2", "fd7a:115c:a1e0::2"], online: true },
   );
   const { state } = tailnet;
-  if (state.kind !== "running") throw new Error("It runs.");
+  if (state.kind !== "running") throw new Error("unreachable: the state is running");
   const peers = new Map(state.peers);
   peers.set("bob-home.tailnet-name.ts.net", [{ ...peers.get("bob-home.tailnet-name.ts.net")![0]!, ...bob }]);
   return { ...tailnet, state: { ...state, controlURL: "https://controlplane.tailscale.com", peers } };
@@ -155,14 +155,14 @@ const proxy = {
   podSelector: { matchLabels: { "tailscale.com/parent-resource": "bob-home" } },
 };
 
-Deno.test("realms on a tailnet that says what a test tells it", async (t) => {
+Deno.test("realms on a fake tailnet", async (t) => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
   const { realmIs, grantSays, policy } = looks(cluster);
   await cluster.createRealm("bob-home");
   await cluster.create({ name: "to-bob", to: "bob-home", destinations: ["bob-home:22"] });
 
-  await step(t, "all that a node's status says is stored as it is meant, and then nothing is written", async () => {
+  await step(t, "a node's status: stored completely, and then nothing is written", async () => {
     const keyExpiry = new Date(Date.now() + 86_400_000).toISOString();
     const capabilities = { "keystone.io/cap/realm": [{ realm: "bob-home" }, "x".repeat(5000)] };
     await using operator = await startOperator(lab, {
@@ -171,9 +171,9 @@ Deno.test("realms on a tailnet that says what a test tells it", async (t) => {
         ping: () => Promise.resolve({ kind: "answered", path: "direct", latencyMs: 3 }),
       },
     });
-    const realm = await eventually("it has a way", async () => {
+    const realm = await eventually("the realm's node has a path", async () => {
       const realm = await cluster.realms.get("bob-home");
-      return realm.status?.node?.path === "direct" ? realm : `it is ${JSON.stringify(realm.status)}`;
+      return realm.status?.node?.path === "direct" ? realm : `status: ${JSON.stringify(realm.status)}`;
     });
     assert.deepEqual(realm.status!.node, {
       stableID: "n1",
@@ -194,7 +194,7 @@ Deno.test("realms on a tailnet that says what a test tells it", async (t) => {
 
   await step(
     t,
-    "where pods have the tailnet's addresses the way stays closed but for its proxies, and is said why",
+    "pods have addresses of the tailnet's range: the policy opens only the proxies, and the Grant says why",
     async () => {
       const settings = parseSettings({
         clusterRanges: { pods: ["100.64.0.0/16"] },
@@ -213,12 +213,12 @@ Deno.test("realms on a tailnet that says what a test tells it", async (t) => {
     },
   );
 
-  await step(t, "a node that took over the name closes all of it, proxies too", async () => {
+  await step(t, "another node takes over the name: everything closes, proxies too", async () => {
     const settings = { ...defaultSettings, realmPeers: { "bob-home": [proxy] } };
     await using _operator = await startOperator(lab, { tailnet: tailnetWith({ stableID: "n2" }), settings });
     await realmIs("bob-home", "Ready", "NodeReplaced");
     await grantSays("to-bob", "NetworkApplied", "NodeReplaced");
-    await eventually("they are closed", async () => {
+    await eventually("all policies are closed", async () => {
       const names = await cluster.policiesOf("bob-home");
       return names.join() === "default-deny,dns,guest-internal" || names.join();
     });

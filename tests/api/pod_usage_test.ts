@@ -1,4 +1,4 @@
-/** What we count of a pod is what a real ResourceQuota counts of it: who has to go in a drain rests on that. */
+/** Our count of a pod's usage equals a real ResourceQuota's; a drain chooses its pods by it. */
 import assert from "node:assert/strict";
 import { CoreV1Api, type PodSpec } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
@@ -20,11 +20,11 @@ const sidecar = { restartPolicy: "Always" };
 
 const shapes: [string, PodSpec][] = [
   ["containers add up", { containers: [container("a", sized("100m", "64Mi")), container("b", sized("0.25", "1Gi"))] }],
-  ["the largest step of its start counts when it is more", {
+  ["the largest init container counts if it is more than the sum", {
     initContainers: [container("i", sized("900m", "16Mi")), container("j", sized("10m", "512Mi"))],
     containers: [container("a", sized("100m", "64Mi"))],
   }],
-  ["sidecars run on, and are there in later steps", {
+  ["sidecars count in all later steps", {
     initContainers: [
       container("s", sized("200m", "32Mi"), sidecar),
       container("i", sized("500m", "8Mi")),
@@ -32,11 +32,11 @@ const shapes: [string, PodSpec][] = [
     ],
     containers: [container("a", sized("100m", "64Mi"))],
   }],
-  ["what the runtime takes is added", {
+  ["the overhead of the RuntimeClass is added", {
     runtimeClassName: "pod-usage-heavy",
     containers: [container("a", sized("100m", "64Mi"))],
   }],
-  ["what the pod says as a whole takes the place of the sum", {
+  ["pod-level resources replace the sum", {
     resources: { requests: { cpu: "700m", memory: "256Mi" }, limits: { cpu: "3", memory: "3Gi" } },
     containers: [container("a", sized("100m", "64Mi")), container("b", sized("100m", "64Mi"))],
   }],
@@ -55,7 +55,7 @@ const hard = Object.fromEntries(
     .concat([["requests.example.com/gpu", "100"], ["pods", "100"]]),
 );
 
-Deno.test("a pod's usage is counted as a real quota counts it", async (t) => {
+Deno.test("a pod's usage: counted as by a real quota", async (t) => {
   await using lab = await sharedLab();
   using rest = await clientOf(lab.kubeconfig);
   const kubectl = async (args: string[], object?: unknown) => {
@@ -83,8 +83,8 @@ Deno.test("a pod's usage is counted as a real quota counts it", async (t) => {
   try {
     await usedIs({});
     await kubectl(["wait", "serviceaccount/default", "--for=create", "--timeout=20s", "-n", namespace]);
-    // They stay, each beside those before it: a quota controller that sees a pod go before it has seen the quota count
-    // it leaves the quota as it is until its resync, five minutes later.
+    // The pods stay until the end: a quota controller that observes a pod's deletion before the quota has counted it leaves
+    // the quota unchanged until its resync, five minutes later.
     const usages: ResourceList[] = [];
     for (const [index, [that, spec]] of shapes.entries()) {
       await step(t, that, async () => {

@@ -1,4 +1,4 @@
-/** What others do to a guest namespace, with and without an operator that looks: repaired, named, or said why it isn't. */
+/** Others' changes to a guest namespace, with and without a running operator: repaired, or reported with the reason. */
 import assert from "node:assert/strict";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
@@ -7,7 +7,7 @@ import { guestPod } from "../lab/lab_workloads.ts";
 
 const conditionOf = ({ status }: Grant, type: string) => status?.conditions?.find((each) => each.type === type);
 
-Deno.test("what others do to a guest namespace", async (t) => {
+Deno.test("others' changes to a guest namespace", async (t) => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
   const local = { realm: "alice-home" };
@@ -33,7 +33,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
 
   await step(
     t,
-    "what lost its label while no operator looked is still Keystone's, and goes or stays as it should",
+    "objects lost their label while no operator ran: still managed, and kept or deleted as planned",
     async () => {
       await cluster.createRealm("label-home");
       await cluster.create({ name: "label-stays", to: "label-home", hard: { cpu: "2" } });
@@ -55,7 +55,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
       await cluster.grantIn("Revoked", "label-goes");
       const { items } = await policies.list();
       assert.deepEqual(items.filter(({ metadata }) => metadata.name!.startsWith("grant-")), []);
-      await eventually("the labels are back", async () => {
+      await eventually("the labels are restored", async () => {
         const objects = [await policies.get("default-deny"), await quotas.get("keystone")];
         return objects.every(({ metadata }) => metadata.labels?.["app.kubernetes.io/managed-by"] === "keystone") ||
           "not yet";
@@ -64,7 +64,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
     },
   );
 
-  await step(t, "a network policy of somebody else is left alone, and named on the grants", async () => {
+  await step(t, "a NetworkPolicy that isn't Keystone's: left alone, and reported on the grants", async () => {
     const open = {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
@@ -77,7 +77,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
     await says("label-stays", "NetworkApplied", /^True (?!.*Others)/, 2000);
   });
 
-  await step(t, "a key that is foreign to the quota stays, and takes away only", async () => {
+  await step(t, "a foreign key in the quota: stays, and only tightens the quota", async () => {
     await cluster.quotas.namespace("guest-label-home").patch(
       "keystone",
       { spec: { hard: { "count/foos.example.com": "3" } } },
@@ -93,7 +93,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
 
   await step(
     t,
-    "what the API server refuses is said on the grant, with its words, until it no longer does",
+    "the API server refuses a write: reported on the grant in its words, until it accepts the write",
     async () => {
       const policy = {
         apiVersion: "admissionregistration.k8s.io/v1",
@@ -146,14 +146,14 @@ Deno.test("what others do to a guest namespace", async (t) => {
       await says("refused", "Ready", /^False WriteRefused .*not on a Tuesday/);
       assert.equal((await cluster.grants.get("refused")).status!.phase, "Pending");
       const { items } = await cluster.policies.namespace("guest-refused-home").list();
-      assert.deepEqual(items.map(({ metadata }) => metadata.name), ["default-deny"], "and nothing is open");
+      assert.deepEqual(items.map(({ metadata }) => metadata.name), ["default-deny"], "nothing is open");
       await takenAway();
       await cluster.grantIn("Active", "refused", 20_000);
       await says("refused", "Ready", /^True Enforced/);
     },
   );
 
-  await step(t, "a pod that a finalizer holds is named once its time is up, and holds up no Grant", async () => {
+  await step(t, "a pod held by a finalizer: reported once its time is up, and holds up no Grant", async () => {
     await cluster.createRealm("held-home");
     const termination = { noticeSeconds: 0, drainSeconds: 0 };
     await cluster.create({ name: "held", to: "held-home", hard: { cpu: "1", memory: "1Gi" }, termination });
@@ -161,7 +161,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
     const pod = JSON.parse(guestPod("stuck", { cpu: "100m", memory: "64Mi" }, "guest-held-home"));
     pod.metadata.finalizers = ["example.com/hold"];
     await applied(pod);
-    await eventually("it is counted", async () => {
+    await eventually("the pod is counted", async () => {
       const quota = await cluster.quotas.namespace("guest-held-home").get("keystone");
       return quota.status?.used?.["pods"] === "1" || "not yet";
     });
@@ -181,7 +181,7 @@ Deno.test("what others do to a guest namespace", async (t) => {
     await says("held", "Draining", /^False Drained/);
   });
 
-  await step(t, "a namespace whose deletion is held up says by what", async () => {
+  await step(t, "a namespace whose deletion is held up: reports the cause", async () => {
     await cluster.createRealm("leaving-home");
     await cluster.create({ name: "leaving", to: "leaving-home", hard: { cpu: "1" } });
     await cluster.grantIn("Active", "leaving");

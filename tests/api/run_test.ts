@@ -1,4 +1,4 @@
-/** `deno task run` as a newcomer meets it: what is missing is said in a sentence, and then it goes on by itself. */
+/** `deno task run` for a newcomer: it reports missing prerequisites in a sentence each, and continues by itself. */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { eventually, grantOf, prepared, realmOf, root, step } from "../fixtures/test_operator.ts";
@@ -7,7 +7,7 @@ import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 
 Deno.test("deno task run", {
-  // It stops the API server and looks at a cluster without the custom resources.
+  // The test stops the API server, and needs a cluster without the custom resources.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab();
@@ -23,7 +23,7 @@ Deno.test("deno task run", {
     return { status: answer.status, body: await answer.text() };
   };
 
-  await step(t, "it waits for the API server, then for the custom resources, and goes on by itself", async () => {
+  await step(t, "no API server, then no custom resources: it waits for each and continues by itself", async () => {
     await lab.apiserver.stop();
     await using operator = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
     const url = await operator.url();
@@ -55,7 +55,7 @@ Deno.test("deno task run", {
 
   using cluster = await prepared(lab);
 
-  await step(t, "a second one waits, says who acts, and takes over within 3 s of the first one's SIGTERM", async () => {
+  await step(t, "a second operator: names the leader, and takes over within 3 s of the leader's SIGTERM", async () => {
     await using first = await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM, KEYSTONE_LISTEN });
     const firstUrl = await first.url();
     const line = await first.says(/holds the Lease as (\S+?)\.?$/);
@@ -73,7 +73,7 @@ Deno.test("deno task run", {
     const [metrics, others] = [await page(`${firstUrl}/metrics`), await page(`${secondUrl}/metrics`)];
     assert.match(metrics.body, /^keystone_leader 1$/m);
     assert.match(others.body, /^keystone_leader 0$/m);
-    // Who waits sees the same.
+    // The standby reports the same.
     for (const { body } of [metrics, others]) {
       assert.match(body, /^keystone_grants\{phase="Active"\} 1$/m);
       assert.match(body, /^keystone_grant_hard\{grant="shared",grantee="shared-home",resource="requests\.cpu"\} 1$/m);
@@ -102,7 +102,7 @@ Deno.test("deno task run", {
     await cluster.grantIn("Revoked", "shared");
   });
 
-  await step(t, "without rights it says which command gives them, and goes on once it has them", async () => {
+  await step(t, "no rights: it names the command that gives them, and continues once it has them", async () => {
     const KUBECONFIG = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
     await using operator = await startOperatorProcess({ KUBECONFIG, KEYSTONE_REALM });
     await operator.says(
@@ -112,7 +112,7 @@ Deno.test("deno task run", {
     await operator.says(/Enforcing grants/);
   });
 
-  await step(t, "with just the rights of deploy/kustomize/base it does all its work", async () => {
+  await step(t, "only the rights of deploy/kustomize/base: it does all its work", async () => {
     const KUBECONFIG = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
     await using operator = await startOperatorProcess({ KUBECONFIG, KEYSTONE_REALM });
     await operator.says(/Enforcing grants/);
@@ -137,7 +137,7 @@ Deno.test("deno task run", {
     );
     await cluster.grants.delete("rights");
     await eventually(
-      "the Grant is gone",
+      "the Grant is deleted",
       async () => (await cluster.grants.list()).items.every(({ metadata }) => metadata.name !== "rights") || "held",
     );
     const { stdout } = await lab.kubectl(["get", "events.events.k8s.io", "-n", "default", "-o", "name"]);
@@ -147,7 +147,7 @@ Deno.test("deno task run", {
 
   await step(
     t,
-    "with a webhook it starts two processes, and neither needs more permissions than it is given",
+    "with a webhook: two processes start, and neither needs more permissions than it is given",
     async () => {
       const [port] = freePorts(1);
       await kubectl(["apply", "-k", `${root}deploy/kustomize/webhook`]);
@@ -159,24 +159,24 @@ Deno.test("deno task run", {
         KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`,
       });
       await operator.says(/The admission webhook listens on port/);
-      await eventually("the API server asks it", async () => {
+      await eventually("the API server calls the webhook", async () => {
         const { stderr } = await lab.kubectl(["apply", "--dry-run=server", "-f", "-"], {
           stdin: JSON.stringify(grantOf({ name: "odd", to: "nobody-home" })),
         });
-        return /Warning: spec.granteeRealm is nobody-home/.test(stderr) || `it says ${stderr || "nothing"}`;
+        return /Warning: spec.granteeRealm is nobody-home/.test(stderr) || `stderr: ${stderr || "nothing"}`;
       });
       assert.equal(await operator.stop(), 0);
       await kubectl(["delete", "validatingwebhookconfiguration", "keystone"]);
     },
   );
 
-  await step(t, "a wrong setting ends it at once, with its name, value and remedy", async () => {
+  await step(t, "an invalid setting: it exits at once, with the setting's name, its value and the remedy", async () => {
     await assert.rejects(
       startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM: "Alice Home" }),
       /KEYSTONE_REALM is "Alice Home", but must be the name of a realm/,
     );
     await assert.rejects(startOperatorProcess({ KUBECONFIG: `${lab.dir}/nowhere` }), /nowhere/);
-    // The port of health is no reason to stop enforcing grants, unless it was asked for by name.
+    // A health port in use is no reason to stop enforcing grants, unless the port was set explicitly.
     using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = taken.addr as Deno.NetAddr;
     await using operator = await startOperatorProcess({

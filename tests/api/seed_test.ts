@@ -1,4 +1,4 @@
-/** The specification's own Grant and Realm on a real control plane. */
+/** The specification's Grant and Realm on a real control plane. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
 import { guestPod } from "../lab/lab_workloads.ts";
@@ -15,7 +15,7 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     assert.equal(code, 0, stderr);
   };
 
-  await step(t, "verbatim: its date has passed, so it is Expired and nothing stands", async () => {
+  await step(t, "verbatim: its date has passed, so it is Expired and nothing is enforced", async () => {
     await apply(seed);
     await cluster.grantIn("Expired", "alice-to-bob-compute");
     const { items } = await cluster.namespaces.list();
@@ -24,11 +24,11 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     assert.deepEqual(
       (await cluster.grants.get("alice-to-bob-compute")).spec.hard,
       spec.hard,
-      "the object is as it was written",
+      "the object is unchanged",
     );
   });
 
-  await step(t, "ended is ended: the API server refuses to bring it back", async () => {
+  await step(t, "ended: the API server refuses to revive it", async () => {
     const { code, stderr } = await lab.kubectl(["apply", "-f", "-"], {
       stdin: seed.replace("2026-01-01", "2099-01-01"),
     });
@@ -37,7 +37,7 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     await cluster.grants.delete("alice-to-bob-compute");
   });
 
-  await step(t, "with its end in the future it is enforced within a second", async () => {
+  await step(t, "with its end in the future: enforced within a second", async () => {
     const began = performance.now();
     await apply(seed.replace("2026-01-01", "2099-01-01"));
     const applied = performance.now();
@@ -47,14 +47,18 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     const { hard } = (load(seed.split("---")[0]!) as { spec: { hard: Record<string, string> } }).spec;
     const quota = (await cluster.quotaOf("bob-home"))!;
     assert.deepEqual(Object.fromEntries(Object.keys(hard).map((key) => [key, quota[key]])), hard);
-    assert.deepEqual([quota["pods"], quota["services.loadbalancers"]], ["50", "0"], "what isn't named isn't given");
+    assert.deepEqual(
+      [quota["pods"], quota["services.loadbalancers"]],
+      ["50", "0"],
+      "a resource that isn't named isn't granted",
+    );
     assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "guest-internal"]);
     const { metadata } = await cluster.namespaces.get("guest-bob-home");
     assert.equal(metadata.labels!["keystone.io/realm"], "bob-home");
     assert.equal(metadata.labels!["pod-security.kubernetes.io/enforce"], "restricted");
   });
 
-  await step(t, "a pod that fits is admitted, and the grant shows its share as soon as the quota does", async () => {
+  await step(t, "a pod that fits: admitted, and the Grant reports its usage as soon as the quota does", async () => {
     await apply(guestPod("fits", { cpu: "1500m", memory: "1Gi" }));
     await eventually("the quota counts the pod", async () => {
       const { status } = await cluster.quotas.namespace("guest-bob-home").get("keystone");
@@ -66,7 +70,7 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     }, 1000);
   });
 
-  await step(t, "a pod beyond the grant is refused", async () => {
+  await step(t, "a pod beyond the grant: refused", async () => {
     const { code, stderr } = await lab.kubectl(["create", "-f", "-"], {
       stdin: guestPod("too-big", { cpu: "1", memory: "1Gi" }),
     });
@@ -77,7 +81,7 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     );
   });
 
-  await step(t, "kubectl get tells the story", async () => {
+  await step(t, "kubectl get and describe: show phase, amounts and end", async () => {
     const { stdout } = await lab.kubectl(["get", "grants,realms"]);
     assert.match(stdout, /GRANTOR +GRANTEE +PHASE +CPU +MEMORY +ENDS +AGE/);
     assert.match(stdout, /alice-home +bob-home +Active +2 +4Gi +2099-01-01T00:00:00Z/);
@@ -87,7 +91,7 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     assert.match(described.stdout, /Enforced in namespace guest-bob-home until 2099/);
   });
 
-  await step(t, "at validUntil it is Expired and its share of the quota is gone, within a second", async () => {
+  await step(t, "at validUntil: Expired, and its share of the quota is removed, within a second", async () => {
     const { text, at } = secondsFromNow(1.2);
     await cluster.grants.patch("alice-to-bob-compute", { spec: { validity: { validUntil: text } } }, { type: "merge" });
     await cluster.grantIn("Expired", "alice-to-bob-compute");
@@ -99,11 +103,11 @@ Deno.test("the seed's Grant and Realm", async (t) => {
     assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny"]);
   });
 
-  await step(t, "deleting it leaves nothing behind but the closed namespace", async () => {
+  await step(t, "deleted: only the closed namespace is left", async () => {
     await cluster.grants.delete("alice-to-bob-compute");
     await eventually(
-      "the Grant is gone",
-      async () => (await cluster.grants.list()).items.length === 0 || "its finalizer holds it",
+      "the Grant is deleted",
+      async () => (await cluster.grants.list()).items.length === 0 || "its finalizer is left",
     );
     assert.deepEqual(operator.log.filter((line) => !/Enforcing grants/.test(line)), []);
   });

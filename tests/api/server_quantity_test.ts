@@ -1,4 +1,4 @@
-/** lib/quantity against a real API server: the table that its unit tests use, read back from a ResourceQuota. */
+/** lib/quantity against a real API server: the table of its unit tests, read back from a ResourceQuota. */
 import assert from "node:assert/strict";
 import { createRestClient, isApiError, Kubeconfig, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -6,10 +6,10 @@ import cases from "../../lib/quantity/cases.json" with { type: "json" };
 import { isQuantity, parseQuantity } from "../../lib/quantity/mod.ts";
 import { sharedLab } from "../lab/shared.ts";
 
-/** Quotas of resources in this domain may have fractions. */
+/** Quotas of resources in this domain may be fractions. */
 const quotaKey = (index: number): string => `case-${index}.kubernetes.io/amount`;
 
-/** What the API server answers to a quota of `value` that it doesn't store: 201, 400 (no quantity), 422 (negative). */
+/** Returns the API server's status for a dry run of a quota of `value`: 201, 400 (no quantity) or 422 (negative). */
 async function verdict(rest: RestClient, namespace: string, value: string | number): Promise<number> {
   try {
     await rest.performRequest({
@@ -33,8 +33,8 @@ Deno.test("lib/quantity reads and writes as a real API server does", async (t) =
   const name = `quantity-${crypto.randomUUID().slice(0, 8)}`;
   await core.namespaces.create({ metadata: { name } });
 
-  await t.step("what is stored is the table's, rounded up to milli where it is finer", async () => {
-    // A quota can't be negative; those of the table are looked at below.
+  await t.step("valid quantities: stored as in the table, rounded up to milli", async () => {
+    // A quota can't be negative; the step below tests negative quantities.
     const stored = cases.texts.filter(({ canonical, sign }) => canonical !== null && sign! >= 0);
     assert.ok(stored.length >= 60);
     const hard = Object.fromEntries(stored.map(({ text }, index) => [quotaKey(index), text]));
@@ -50,7 +50,7 @@ Deno.test("lib/quantity reads and writes as a real API server does", async (t) =
     }
   });
 
-  await t.step("what it refuses isn't a quantity, what it finds negative is negative", async () => {
+  await t.step("refused values: not quantities, or negative", async () => {
     for (const { text } of cases.texts) {
       // White space around a quantity is trimmed before it is read.
       const read = text.trim();
@@ -59,7 +59,7 @@ Deno.test("lib/quantity reads and writes as a real API server does", async (t) =
     }
   });
 
-  await t.step("numbers are the amounts that their texts are", async () => {
+  await t.step("numbers: the same amounts as their text", async () => {
     const numbers = [0, 3, 0.5, 0.001, 1e-7, Number.MAX_SAFE_INTEGER];
     const hard = Object.fromEntries(numbers.map((number, index) => [quotaKey(index), number]));
     await core.namespace(name).resourceQuotas.create({ metadata: { name: "numbers" }, spec: { hard } });

@@ -1,4 +1,4 @@
-/** A draw from the spec mutation campaign, `deno task test:specs`: one value of each field, and some more. */
+/** A sample of the spec mutation campaign, `deno task test:specs`: one value for each field, and some more. */
 import assert from "node:assert/strict";
 import { sharedLab } from "../lab/shared.ts";
 import { SeededRandom } from "../simulation/random.ts";
@@ -9,7 +9,7 @@ import { withHarness } from "../specs/setting.ts";
 const seed = 1;
 const drawn = 100;
 
-Deno.test("whatever is written into a field is refused by name, or done and undone without a trace", async () => {
+Deno.test("any value in any field: refused by the field's name, or applied and reverted without a trace", async () => {
   const all = new SeededRandom(seed).shuffled(await allMutations());
   const perField = new Map(all.map((mutation) => [`${mutation.kind}/${mutation.field}`, mutation]));
   const chosen = [...new Set([...perField.values(), ...all])].slice(0, drawn);

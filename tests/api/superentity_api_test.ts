@@ -1,4 +1,4 @@
-/** SuperEntities on a real control plane: consent by real users, phases, the pool, grants from it and to it. */
+/** SuperEntities on a real control plane: approval by real users, phases, the pool, grants from and to the SuperEntity. */
 import assert from "node:assert/strict";
 import type { SuperEntity } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
@@ -37,7 +37,7 @@ Deno.test("SuperEntities", async (t) => {
     }
   });
 
-  /** What kubectl says as somebody; empty when it goes through. */
+  /** Runs kubectl as a user; returns its error, empty if it succeeds. */
   const said = async (person: Person | undefined, ...args: string[]): Promise<string> => {
     const { code, stderr } = await lab.kubectl(args, person ? { kubeconfig: users[person] } : {});
     return code === 0 ? "" : stderr;
@@ -48,7 +48,7 @@ Deno.test("SuperEntities", async (t) => {
       const digest = digestOf(metadata.name!, spec as never);
       return status?.digest === digest ? { digest } : `its digest is ${status?.digest}`;
     }, 3000).then(({ digest }) => digest);
-  /** Writes one approval by server-side apply, as a field manager of its own. */
+  /** Writes one approval by server-side apply, with a separate field manager. */
   const approve = async (person: Person, name: string, realm: string = people[person]) =>
     await apply(person, name, { approvals: [{ realm, digest: await digest(name) }] }, realm);
   const apply = async (person: Person | undefined, name: string, spec: unknown, manager = "test"): Promise<string> => {
@@ -75,7 +75,7 @@ Deno.test("SuperEntities", async (t) => {
     "cleo-home": { cpu: 2, memory: "4Gi" },
   };
 
-  await step(t, "members get the right to approve for themselves, and it goes with the Realm", async () => {
+  await step(t, "members: get the right to approve for their realm, and lose it with the Realm", async () => {
     for (const realm of Object.values(people)) await cluster.createRealm(realm);
     await cluster.superEntities.create(
       superEntityOf({ name: "se-coop", purpose: "backups", members: contributions, graceSeconds: 1 }),
@@ -89,7 +89,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.notEqual(await said("ann", "auth", "can-i", "approve", "realms/ben-home"), "");
     assert.notEqual(await said("ann", "auth", "can-i", "create", "superentities"), "");
     assert.notEqual(await said("ann", "auth", "can-i", "patch", "grants"), "");
-    assert.equal(await said("ann", "get", "superentity", "se-coop"), "", "any member may read");
+    assert.equal(await said("ann", "get", "superentity", "se-coop"), "", "every member may read");
     const { status } = await phase("se-coop", "Pending");
     assert.match(
       status!.message!,
@@ -98,7 +98,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.deepEqual([status!.approved, status!.needed, status!.pooled], [0, 3, undefined]);
   });
 
-  await step(t, "nobody approves for another, edits another's approval or the terms, or writes status", async () => {
+  await step(t, "members: can't approve for others, edit others' approvals or the terms, or write status", async () => {
     await eventually(
       "the guards are in force",
       async () => /may not approve/.test(await approve("ann", "se-coop", "ben-home")) || "no",
@@ -170,7 +170,7 @@ Deno.test("SuperEntities", async (t) => {
 
   await step(
     t,
-    "even with the right to write it, status is the operator's, and the operator approves for nobody",
+    "a user with the right to write status: refused by a guard; the operator: can't approve for anybody",
     async () => {
       await lab.kubectl([
         "create",
@@ -183,7 +183,7 @@ Deno.test("SuperEntities", async (t) => {
       leaving.defer(async () => {
         await lab.kubectl(["delete", "clusterrole/se-status", "clusterrolebinding/se-status"]);
       });
-      await eventually("the policy says so", async () => {
+      await eventually("the policy refuses", async () => {
         const text = await said(
           "ann",
           "patch",
@@ -213,7 +213,7 @@ Deno.test("SuperEntities", async (t) => {
     },
   );
 
-  await step(t, "the quorum makes it Active within a second, with all that is pooled", async () => {
+  await step(t, "the quorum is reached: Active within a second, with the whole pool", async () => {
     assert.equal(await approve("ann", "se-coop"), "");
     await eventually("two have approved", async () => {
       const { status } = await cluster.superEntities.get("se-coop");
@@ -240,7 +240,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.match(columns[1]!, /se-coop +Active +3 +3 /);
   });
 
-  await step(t, "other terms void all approvals; the same terms in other words void none", async () => {
+  await step(t, "other terms: all approvals are void; the same terms in other units: all stay valid", async () => {
     const before = await digest("se-coop");
     const spelled = {
       members: [
@@ -251,7 +251,7 @@ Deno.test("SuperEntities", async (t) => {
       quorum: 3,
     };
     assert.equal(await patched(undefined, "se-coop", spelled), "");
-    await eventually("it has been looked at", async () => {
+    await eventually("the change is observed", async () => {
       const { metadata, status } = await cluster.superEntities.get("se-coop");
       return status!.observedGeneration === metadata.generation || "not yet";
     });
@@ -260,7 +260,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.match(
       await patched(undefined, "se-coop", { purpose: "else", approvals: [] }),
       /and the terms change in one request; change the terms first/,
-      "not even by an admin",
+      "not even an admin can change them",
     );
     assert.equal(await patched(undefined, "se-coop", { purpose: "else" }), "");
     const { status } = await phase("se-coop", "Pending");
@@ -274,7 +274,7 @@ Deno.test("SuperEntities", async (t) => {
     await phase("se-coop", "Active", 1000);
   });
 
-  await step(t, "one who was given the verb propose changes the terms, and nothing else", async () => {
+  await step(t, "a user with the verb propose: may change the terms, and nothing else", async () => {
     await lab.kubectl([
       "create",
       "clusterrole",
@@ -295,7 +295,7 @@ Deno.test("SuperEntities", async (t) => {
     await phase("se-coop", "Active", 1000);
   });
 
-  await step(t, "an admin who approves for others is warned, and the audit log has it", async () => {
+  await step(t, "an admin approves for others: a warning, and an entry in the audit log", async () => {
     const of = await digest("se-coop");
     const body = { spec: { approvals: [{ realm: "ann-home", digest: of }, { realm: "cleo-home", digest: of }] } };
     const { stderr } = await lab.kubectl([
@@ -311,7 +311,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal(await approve("ben", "se-coop"), "");
     await phase("se-coop", "Active", 1000);
     if ("auditLog" in lab) {
-      await eventually("it is in the audit log", async () => {
+      await eventually("the audit log has the approval", async () => {
         const text = await Deno.readTextFile(lab.auditLog);
         return /"validation\.policy\.admission\.k8s\.io\/validation_failure":.*as a cluster admin/.test(text) ||
           "not yet";
@@ -320,7 +320,7 @@ Deno.test("SuperEntities", async (t) => {
   });
 
   const atOnce = { noticeSeconds: 0 };
-  await step(t, "a grant from it is enforced here by this member's share", async () => {
+  await step(t, "a grant from the SuperEntity: this member's share is enforced here", async () => {
     await cluster.createRealm("dora-home");
     await cluster.create({
       name: "se-half",
@@ -338,7 +338,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal((await cluster.superEntities.get("se-coop")).metadata.finalizers?.[0], "keystone.io/guest");
   });
 
-  await step(t, "what doesn't fit the pool waits with its shortfall, and freed room goes to the oldest", async () => {
+  await step(t, "a grant that doesn't fit the pool: waits with its shortfall; the oldest gets free room", async () => {
     await cluster.createRealm("eli-home");
     const from = { grantor: "se-coop", to: "eli-home", termination: atOnce };
     await cluster.create({ ...from, name: "se-older", hard: { cpu: 5 } });
@@ -346,7 +346,7 @@ Deno.test("SuperEntities", async (t) => {
     const ready = status!.conditions!.find(({ type }) => type === "Ready")!;
     assert.equal(ready.reason, "ExceedsPool");
     assert.match(ready.message, /limits\.cpu is 5, 2 are free, short by 3/);
-    // Creation times have whole seconds.
+    // Creation times have a resolution of one second.
     const { createdAt } = {
       createdAt: Date.parse((await cluster.grants.get("se-older")).metadata.creationTimestamp!),
     };
@@ -367,7 +367,7 @@ Deno.test("SuperEntities", async (t) => {
     await quota("eli-home", { "requests.cpu": "2500m" });
   });
 
-  /** All members approve what the operator shows now; who acts for cleo-home may be another. */
+  /** All members approve the digest that the operator shows now; cleo-home's subjects may have changed. */
   const approveAll = async (subjects: Map<string, string[]>) => {
     const { spec } = await cluster.superEntities.get("se-coop");
     const digest = digestOf("se-coop", spec as never, subjects);
@@ -382,7 +382,7 @@ Deno.test("SuperEntities", async (t) => {
     await phase("se-coop", "Active");
   };
 
-  await step(t, "a grant to it lets in the subjects of all members, with their lowest trust", async () => {
+  await step(t, "a grant to the SuperEntity: admits all members' subjects, at their lowest trust level", async () => {
     await cluster.realms.patch("cleo-home", { spec: { subjects: [{ kind: "User", name: "cleo@example.com" }] } }, {
       type: "merge",
     });
@@ -412,10 +412,10 @@ Deno.test("SuperEntities", async (t) => {
 
   await step(
     t,
-    "a lost member makes it Incomplete after the grace, and it comes back; what is in force stays",
+    "a member is lost: Incomplete after the grace, Active again on its return, and active grants stay",
     async () => {
       await cluster.realms.delete("ben-home");
-      const lost = await eventually("ben-home is lost", async () => {
+      const lost = await eventually("ben-home is reported lost", async () => {
         const { status } = await cluster.superEntities.get("se-coop");
         return status?.members?.find(({ realm }) => realm === "ben-home")?.state === "NotFound"
           ? { status }
@@ -435,11 +435,11 @@ Deno.test("SuperEntities", async (t) => {
       });
       assert.match((await cluster.grantIn("Pending", "se-late")).status!.message!, /se-coop is Incomplete/);
       await eventually(
-        "its right is gone",
+        "its right to approve is removed",
         async () => await said("ben", "auth", "can-i", "approve", "realms/ben-home") !== "" || "not yet",
       );
       await cluster.createRealm("ben-home");
-      // The tailnet isn't there to say that it is back.
+      // There is no tailnet to report its return.
       await cluster.superEntities.patch(
         "se-coop",
         { status: { members: [] } },
@@ -450,7 +450,7 @@ Deno.test("SuperEntities", async (t) => {
     },
   );
 
-  await step(t, "a member that takes its approval back stops the pool; what is in force stays", async () => {
+  await step(t, "a member withdraws its approval: the pool stops, and active grants stay", async () => {
     const { spec } = await cluster.superEntities.get("se-coop");
     const without = spec.approvals!.filter(({ realm }) => realm !== "cleo-home");
     await eventually(
@@ -466,17 +466,17 @@ Deno.test("SuperEntities", async (t) => {
     await quota("eli-home", { "requests.cpu": "3" });
   });
 
-  await step(t, "a name that a Realm has already is a conflict, and nothing is done for it", async () => {
+  await step(t, "a Realm has the same name: a conflict, and nothing is enforced", async () => {
     await cluster.superEntities.create(superEntityOf({ name: "dora-home", members: { "ann-home": { cpu: 1 } } }));
     const { status } = await phase("dora-home", "Pending");
     assert.equal(status!.conditions!.find(({ type }) => type === "Ready")!.reason, "NameConflict");
     assert.match(status!.message!, /There is an earlier Realm dora-home/);
     await cluster.superEntities.delete("dora-home");
-    // Creation times have whole seconds, and of the same second it would be the Realm's.
+    // Creation times have a resolution of one second, and within a second the Realm would win.
     const made = Date.parse((await cluster.superEntities.get("se-coop")).metadata.creationTimestamp!);
     assert.ok(Date.now() > made + 1000);
     await cluster.createRealm("se-coop");
-    await eventually("the later Realm is told so", async () => {
+    await eventually("the later Realm reports the conflict", async () => {
       const { status } = await cluster.realms.get("se-coop");
       return status?.conditions?.find(({ type }) => type === "Ready")?.reason === "NameConflict" ||
         JSON.stringify(status);
@@ -486,7 +486,7 @@ Deno.test("SuperEntities", async (t) => {
     await cluster.realms.delete("se-coop");
   });
 
-  await step(t, "a restart with nothing changed writes nothing", async () => {
+  await step(t, "the operator restarts, nothing changed: no writes", async () => {
     const state = async () =>
       (await Promise.all(
         ["grants", "realms", "superentities", "clusterroles", "clusterrolebindings"].map(async (kind) =>
@@ -502,36 +502,36 @@ Deno.test("SuperEntities", async (t) => {
     const before = await state();
     await operator.stop();
     operator = await startOperator(lab, { kubeconfig, realm: "ann-home" });
-    // Whoever has enforced this one has seen everything else.
+    // Once this grant is enforced, the operator has observed everything else.
     await cluster.create({ name: "se-mark", grantor: "ann-home", to: "dora-home", termination: atOnce });
     await cluster.grantIn("Active", "se-mark");
     assert.deepEqual(await state(), before);
     assert.deepEqual(
       operator.writes().map(({ method, path }) => `${method} ${path}`).filter((line) =>
-        // The FlowSchema follows a new Realm a second later, whoever leads then.
+        // The FlowSchema follows a new Realm a second later, maybe after the restart.
         !/grants\/se-mark|guest-dora-home|\/events|flowschemas\/keystone-guests/.test(line)
       ),
       [],
     );
   });
 
-  await step(t, "its deletion runs the ladder of the grants from it and to it, and finishes", async () => {
+  await step(t, "deleted: its grants, from it and to it, terminate first, then the deletion completes", async () => {
     await cluster.superEntities.delete("se-coop");
     for (const name of ["se-a-younger", "se-late", "se-guests"]) {
       const { status } = await cluster.grantIn("Revoked", name);
       assert.match(status!.message!, /the SuperEntity that is its grantor or grantee was deleted/);
     }
-    await eventually("it is gone", async () => {
+    await eventually("the SuperEntity is deleted", async () => {
       const { items } = await cluster.superEntities.list();
-      return !items.some(({ metadata }) => metadata.name === "se-coop") || "held by its finalizer";
+      return !items.some(({ metadata }) => metadata.name === "se-coop") || "its finalizer is left";
     });
     await eventually(
-      "the rights are gone",
+      "the rights to approve are removed",
       async () => await said("ann", "auth", "can-i", "approve", "realms/ann-home") !== "" || "not yet",
     );
   });
 
-  await step(t, "fifty members work", async () => {
+  await step(t, "50 members: Active once all have approved", async () => {
     const members = Array.from({ length: 50 }, (_, index) => `se-m${index}-home`);
     await Promise.all(members.map((realm) => cluster.realms.create(realmOf(realm))));
     await cluster.superEntities.create(superEntityOf({
@@ -548,7 +548,7 @@ Deno.test("SuperEntities", async (t) => {
     assert.equal(status!.pooled!["requests.cpu"], "50");
   });
 
-  await step(t, "behind its fence and with just its rights, the operator has done all of it", () => {
+  await step(t, "the operator did all of this with its fence and its roles alone", () => {
     assert.deepEqual(operator.log.filter((line) => /ValidatingAdmissionPolicy|cannot|RBAC|invalid/.test(line)), []);
     return Promise.resolve();
   });

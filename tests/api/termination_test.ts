@@ -1,4 +1,4 @@
-/** How grants end on a real control plane: notice, cordon, renewal, cuts, and what is held up while clocks disagree. */
+/** Termination of grants on a real control plane: notice, freeze, renewal, cuts, and clocks that disagree. */
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock/mod.ts";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
@@ -8,7 +8,7 @@ import { guestPod } from "../lab/lab_workloads.ts";
 
 const condition = ({ status }: Grant, type: string) => status?.conditions?.find((each) => each.type === type);
 
-Deno.test("the ladder", async (t) => {
+Deno.test("termination", async (t) => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
   await using operator = await startOperator(lab, { realm: "alice-home" });
@@ -19,7 +19,7 @@ Deno.test("the ladder", async (t) => {
   const enforces = (realm: string, keys: string[], values: string, withinMs = 2000) =>
     eventually(`the quota of ${realm} enforces ${values}`, async () => {
       const seen = await enforced(realm, ...keys);
-      return seen === values ? true : `it enforces ${seen}`;
+      return seen === values ? true : `enforced: ${seen}`;
     }, withinMs);
   const draining = (name: string, reason: string, withinMs = 3000) =>
     eventually(`${name} is ${reason}`, async () => {
@@ -40,7 +40,7 @@ Deno.test("the ladder", async (t) => {
   const patch = (name: string, spec: Record<string, unknown>) =>
     cluster.grants.patch(name, { spec }, { type: "merge" });
 
-  await step(t, "before an expiry it is on notice: nothing grows, and a renewal lifts that", async () => {
+  await step(t, "before its expiry: on notice, nothing grows, and a renewal lifts that", async () => {
     await cluster.createRealm("renew-home");
     await cluster.create({
       name: "renew",
@@ -67,7 +67,7 @@ Deno.test("the ladder", async (t) => {
     assert.equal(await pod("two", "renew-home", "1"), "created");
   });
 
-  await step(t, "a revocation's end is written once, and a restart keeps to it", async () => {
+  await step(t, "revoked: the end is written once, and a restart doesn't change it", async () => {
     await cluster.createRealm("revoke-home");
     await cluster.create({
       name: "revoke",
@@ -92,7 +92,7 @@ Deno.test("the ladder", async (t) => {
 
   await using _operator = await startOperator(lab, { realm: "alice-home" });
 
-  await step(t, "a lowered hard and a removed destination go after their notice, a raise comes at once", async () => {
+  await step(t, "lower hard or a removed destination: in force after its notice; higher hard: at once", async () => {
     await cluster.createRealm("cut-home");
     await cluster.create({
       name: "cut",
@@ -121,7 +121,7 @@ Deno.test("the ladder", async (t) => {
     await enforces("cut-home", ["requests.cpu"], "1", 8000);
     assert.ok(Date.now() >= until && Date.now() - until < 1500, `${Date.now() - until} ms`);
     await eventually("the destination is closed", async () => await opened() === "203.0.113.0/24" || await opened());
-    // Without a node the pod is nobody's to end; the API server deletes what was never scheduled at once.
+    // No kubelet has to end the pod: the API server deletes a pod that was never scheduled at once.
     await used("cut-home", "requests.cpu", "0");
     await eventually("the cut is over", async () => {
       const { status } = await cluster.grants.get("cut");
@@ -131,7 +131,7 @@ Deno.test("the ladder", async (t) => {
     await enforces("cut-home", ["requests.cpu"], "8", 1000);
   });
 
-  await step(t, "a new grant in the notice of another is given in full", async () => {
+  await step(t, "a new grant during the notice of another: enforced in full", async () => {
     await cluster.createRealm("next-home");
     await cluster.create({ name: "old", to: "next-home", hard: { cpu: "2" }, termination: { noticeSeconds: 60 } });
     await cluster.grantIn("Active", "old");
@@ -142,7 +142,7 @@ Deno.test("the ladder", async (t) => {
     await cluster.grantIn("Active", "new");
     await enforces("next-home", ["requests.cpu"], "5");
     await cluster.grants.patch("old", { spec: { termination: { noticeSeconds: 0 } } }, { type: "merge" });
-    await eventually("old is gone", async () => {
+    await eventually("old is deleted", async () => {
       const { items } = await cluster.grants.list();
       return items.every(({ metadata }) => metadata.name !== "old") || "held";
     }, 3000);
@@ -151,7 +151,7 @@ Deno.test("the ladder", async (t) => {
 
   await step(
     t,
-    "the last end closes the namespace; without volumes it goes after its time, with them it stays",
+    "the last grant ends: its namespace closes; without volumes it is deleted after the retention, with volumes it stays",
     async () => {
       await _operator.stop();
       const { defaultSettings } = await import("../../src/api/mod.ts");
@@ -182,9 +182,9 @@ Deno.test("the ladder", async (t) => {
       }
       for (const realm of ["empty-home", "kept-home", "gone-home"]) await patch(realm, { revocation: {} });
       const gone = (realm: string) =>
-        eventually(`namespace guest-${realm} is gone`, async () => {
+        eventually(`namespace guest-${realm} is deleted`, async () => {
           const { items } = await cluster.namespaces.list();
-          return items.every(({ metadata }) => metadata.name !== `guest-${realm}`) || "still there";
+          return items.every(({ metadata }) => metadata.name !== `guest-${realm}`) || "still exists";
         }, 20_000);
       await Promise.all([gone("empty-home"), gone("gone-home")]);
       const { metadata } = await cluster.namespaces.get("guest-kept-home");
@@ -200,7 +200,7 @@ Deno.test("the ladder", async (t) => {
     },
   );
 
-  await step(t, "a clock that jumps ahead ends nothing, and what is due ends once it is set right", async () => {
+  await step(t, "a clock jumps ahead: nothing ends, and due grants end once the clock is right", async () => {
     let offset = 0;
     const clock = { ...systemClock, now: () => Date.now() + offset };
     clock.monotonic = () => systemClock.monotonic();
@@ -216,7 +216,7 @@ Deno.test("the ladder", async (t) => {
     await cluster.grantIn("Active", "clock");
     offset = 3_600_000;
     await cluster.grants.patch("clock", { metadata: { labels: { touched: "1" } } }, { type: "merge" });
-    await eventually("it says so", async () => {
+    await eventually("its condition says so", async () => {
       const grant = await cluster.grants.get("clock");
       return /3600 s behind the operator's, so no grant is ended permanently/.test(condition(grant, "Ready")!.message)
         ? true
@@ -225,7 +225,7 @@ Deno.test("the ladder", async (t) => {
     assert.equal((await cluster.grants.get("clock")).status!.phase, "Active");
     await enforces("clock-home", ["requests.cpu"], "0");
     offset = 0;
-    await eventually("it goes on", async () => {
+    await eventually("the operator ends grants again", async () => {
       const grant = await cluster.grants.get("clock");
       return condition(grant, "Draining")!.reason === "NotDraining" || condition(grant, "Draining")!.message;
     });

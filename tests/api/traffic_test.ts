@@ -1,6 +1,6 @@
 /**
- * What the network policies of many grants let through, all of it: the operator writes them on a real control plane,
- * cyclonus says for each flow of a matrix whether it passes, and that is what the grants say, flow by flow.
+ * All traffic that the network policies of many grants allow: the operator writes the policies on a real control plane, and
+ * for each flow of a matrix cyclonus' verdict has to match the grants.
  */
 import assert from "node:assert/strict";
 import type { EndpointSlice } from "../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
@@ -27,7 +27,7 @@ import { flowText, judgeFlows, type TrafficFlow, type TrafficPeer } from "../fix
 import { startLab } from "../lab/lab.ts";
 import { SeededRandom } from "../simulation/random.ts";
 
-/** Another seed makes other grants: KEYSTONE_SEED=7 deno task test:api. */
+/** Seed of the generated grants: KEYSTONE_SEED=7 deno task test:api. */
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
 const realmCount = 100;
 
@@ -36,14 +36,14 @@ const clusterRanges = {
   services: ["10.96.0.0/16", "fd96::/112"],
   nodes: ["192.168.77.0/24", "fd77::/64"],
 };
-/** Where the API server is, beyond its Service. */
+/** Addresses of the API server besides its Service. */
 const endpoint = "198.51.100.66";
 const around = {
   grantor: "alice-home",
   ground: groundWith(blocksOf(...Object.values(clusterRanges).flat(), endpoint)),
 };
 
-/** How many of each kind there have to be for the test to mean something. */
+/** Least number of each kind that makes the test meaningful. */
 const atLeast = {
   "grants": 200,
   "grants with blocks of both families, in hundred": 34,
@@ -68,8 +68,8 @@ const atLeast = {
   "realms that are public": 5,
 };
 
-Deno.test("of all traffic exactly that passes which the grants say", {
-  // The addresses are made up; in somebody else's cluster they could be real ones.
+Deno.test("all traffic: exactly what the grants allow passes", {
+  // The addresses are made up; in an external cluster they could be real.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   const contracts = makeContracts(new SeededRandom(seed), realmCount, around);
@@ -77,14 +77,14 @@ Deno.test("of all traffic exactly that passes which the grants say", {
   const told = `KEYSTONE_SEED=${seed}`;
   let policies: NetworkPolicy[] = [];
 
-  await step(t, `the grants that seed ${seed} makes are of every kind`, () => {
+  await step(t, `the generated grants (seed ${seed}) include every kind`, () => {
     const census = censusOf(contracts, around);
     const rare = Object.entries(atLeast).filter(([kind, count]) => !(census[kind]! >= count));
     assert.deepEqual(rare.map(([kind, count]) => `${census[kind]} ${kind}, of ${count}`), [], told);
     return Promise.resolve();
   });
 
-  await step(t, "the operator enforces them on a real control plane", async () => {
+  await step(t, "the operator enforces the grants on a real control plane", async () => {
     await using lab = await startLab({ fastControllers: true });
     using cluster = await prepared(lab);
     const said = await cluster.apply(
@@ -118,7 +118,7 @@ Deno.test("of all traffic exactly that passes which the grants say", {
     assert.deepEqual(operator.log.filter((line) => !/^Enforcing/.test(line)), []);
   });
 
-  await step(t, "cyclonus lets through what the grants say, and nothing else", async () => {
+  await step(t, "cyclonus: allows what the grants allow, and nothing else", async () => {
     const flows = contracts.realms.flatMap((realm, index) => flowsOf(contracts, realm, index));
     const wrong: string[] = [];
     let allowed = 0;
@@ -136,18 +136,18 @@ Deno.test("of all traffic exactly that passes which the grants say", {
         `flows, ${allowed} allowed, ${flows.length - allowed} denied`,
     );
     assert.deepEqual(wrong.slice(0, 20), [], `${told}: ${wrong.length} of ${flows.length} flows`);
-    assert.ok(allowed > flows.length / 10 && allowed < flows.length / 2, "both verdicts have to be common");
+    assert.ok(allowed > flows.length / 10 && allowed < flows.length / 2, "both verdicts must be common");
   });
 });
 
-/** cyclonus prints two tables for each flow; that many take a second. */
+/** Flows for one run of cyclonus, about a second's work, because it prints two tables for each. */
 const batchSize = 10_000;
 
 function* batches<T>(all: readonly T[], size: number): Generator<T[]> {
   for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
 }
 
-/** What a cluster says of its API server. */
+/** The cluster's objects that describe its API server. */
 const apiEndpoint: EndpointSlice = {
   apiVersion: "discovery.k8s.io/v1",
   kind: "EndpointSlice",
@@ -161,9 +161,9 @@ const apiEndpoint: EndpointSlice = {
   ports: [{ name: "https", port: 6443, protocol: "TCP" }],
 };
 
-/** Waits until each grant is what it is to be, and nothing about its policies is under way. */
+/** Waits until each grant has its expected phase and all its policies are written. */
 async function settled(cluster: TestCluster, grants: readonly Pick<MadeGrant, "name" | "idle">[]): Promise<void> {
-  await eventually("each grant is in force, or out of it as it should", async () => {
+  await eventually("each grant has its expected phase", async () => {
     const now = new Map((await cluster.grants.list()).items.map(({ metadata, status }) => [metadata.name!, status]));
     const late = grants.filter(({ name, idle }) => {
       const status = now.get(name);
@@ -188,7 +188,7 @@ const pod = (ip: string, namespace: string, app: string): TrafficPeer => ({
   labels: { "k8s-app": app },
 });
 
-/** To and from the pod of a realm's guest: everybody near, and the edges of all that its grants name. */
+/** Returns flows to and from a guest's pod: all neighbors, and the edges of everything that its grants name. */
 function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): TrafficFlow[] {
   const { realms } = contracts;
   const [next, other] = [1, 2].map((step) => realms[(index + step) % realms.length]!);
@@ -252,11 +252,11 @@ function flowsOf(contracts: Contracts, realm: MadeRealm, index: number): Traffic
 const specialForms = [...around.ground.protectedBlocks, ...around.ground.privateBlocks].flatMap((each): Block[] =>
   everyForm(each, around.ground.nat64)
 );
-/** Of a wide block there are hundreds; over all entries each has its turn. */
+/** Sample size per entry: a wide block contains hundreds of special forms. */
 const mostParts = 8;
 const chance = new SeededRandom(seed);
 
-/** What a home has, what a cloud has, and what is out there. */
+/** Blocks of homes, of clouds, and of the internet. */
 const internetEdges = blocksOf(
   "192.168.1.0/24",
   "10.0.0.0/8",
@@ -269,7 +269,7 @@ const internetEdges = blocksOf(
   "8.8.8.8",
 );
 
-/** The edges of what an entry names, and of the protected ranges in it. */
+/** Returns the edges of an entry's blocks, and of the protected ranges in them. */
 function edgesOf({ realms, names }: Contracts, { to }: ContractEntry) {
   const blocks = "block" in to
     ? [to.block, ...chance.shuffled(specialForms.filter((each) => covers(to.block, each))).slice(0, mostParts)]
@@ -281,7 +281,7 @@ function edgesOf({ realms, names }: Contracts, { to }: ContractEntry) {
   return blocks.flatMap(edges);
 }
 
-/** The ports of an entry and those next to them, of its protocol; and its first of the others. */
+/** Returns an entry's ports and their neighbors for its protocol, and its first port for the other protocols. */
 function portsOf({ ports }: ContractEntry): Pick<TrafficFlow, "port" | "protocol">[] {
   const { protocol, first, last } = ports ?? {};
   if (first === undefined) return protocols.map((each) => ({ port: 4000, protocol: each }));

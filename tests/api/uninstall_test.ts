@@ -1,4 +1,4 @@
-/** Uninstalling: people go out, nothing is stuck, nothing stored is lost, and whoever held the Lease has let go. */
+/** Uninstalling: guests lose access, no deletion is stuck, no stored data is lost, and the Lease is released. */
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { uninstall } from "../../src/controllers/uninstall.ts";
@@ -16,7 +16,7 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
   await using lab = await startLab();
   using cluster = await prepared(lab);
   await installed(lab, "base");
-  // With the operator's own rights and behind its fence, as in the cluster.
+  // With the operator's rights and fence, as in a cluster.
   const kubeconfig = await lab.user("system:serviceaccount:keystone-system:keystone-operator");
   const bob = await lab.user("bob", { groups: ["keystone:realm:bob-home"] });
   const as = async (user: string, args: string[], stdin?: string) => {
@@ -39,11 +39,11 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     });
   };
 
-  await step(t, "without anything to take away it says so", async () => {
-    // A kind that was just installed is not served yet for a moment.
-    await eventually("it is done", () => run().then(() => true as const, (error: Error) => error.message));
+  await step(t, "nothing to remove: it says so", async () => {
+    // A kind that was just installed is served only after a moment.
+    await eventually("the uninstall is done", () => run().then(() => true as const, (error: Error) => error.message));
     assert.match(said.join("\n"), /No object of keystone\.io has Keystone's finalizer/);
-    // Whose Lease is kept for a while would keep the operator below from acting.
+    // A Lease that stays held for a while would keep the operator below from acting.
     await lab.kubectl(["delete", "lease", "keystone-operator", "-n", "keystone-system"]);
   });
 
@@ -74,17 +74,17 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     metadata: { name: "data" },
     spec: { accessModes: ["ReadWriteOnce"], storageClassName, resources: { requests: { storage: "1Gi" } } },
   };
-  await eventually("Bob may claim of a class that makes volumes", async () => {
+  await eventually("Bob may claim a volume of a class with a provisioner", async () => {
     const { code, said } = await as(bob, ["create", "-f", "-"], JSON.stringify(claim));
     return code === 0 || said;
   });
-  // Somebody else's finalizer is not ours to take.
+  // A foreign finalizer, which has to stay.
   await cluster.grants.patch("lent", {
     metadata: { finalizers: ["keystone.io/guest", "example.com/theirs"] },
   }, { type: "merge" });
 
-  await step(t, "takes the Lease from the operator that runs, which writes nothing any more", async () => {
-    // A refusal on the way is no deletion: whoever is let in by the binding must go out.
+  await step(t, "an operator is running: loses the Lease and writes nothing any more", async () => {
+    // The first deletion of the binding fails: the guest must lose access all the same.
     const trigger = new FaultTrigger([{ kind: "409", at: "delete.rolebindings:keystone-guest", nth: 1 }]);
     using upstream = await upstreamOf(kubeconfig);
     await using proxy = await Proxy.listen({ upstream, trigger, mark: "-none", onKill: () => {} });
@@ -98,7 +98,7 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     await cluster.grants.delete("later");
   });
 
-  await step(t, "guests are out, nothing new is admitted, what runs and what is stored stays", async () => {
+  await step(t, "guests: lose access, new pods are refused, running pods and stored data stay", async () => {
     assert.match((await as(bob, ["get", "pods"])).said, /forbidden/);
     const { code, said: refusal } = await as(
       lab.kubeconfig,
@@ -108,7 +108,7 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     assert.equal(code, 1);
     assert.match(refusal, /exceeded quota/);
     assert.match((await as(lab.kubeconfig, ["get", "pods,pvc"])).said, /pod\/web [\s\S]*persistentvolumeclaim\/data /);
-    // Still denied by default, still allowed no more than before.
+    // The default deny and the quota are unchanged.
     assert.deepEqual(await cluster.policiesOf("bob-home"), ["default-deny", "dns", "grant-lent", "guest-internal"]);
     const line = said.find((text) => text.startsWith(`Namespace ${namespace} stays`))!;
     assert.match(
@@ -121,7 +121,7 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     );
   });
 
-  await step(t, "only Keystone's finalizer is gone, and all can be deleted", async () => {
+  await step(t, "finalizers: only Keystone's is removed, and all objects can be deleted", async () => {
     assert.deepEqual((await cluster.grants.get("lent")).metadata.finalizers, ["example.com/theirs"]);
     await cluster.grants.patch("lent", { metadata: { finalizers: [] } }, { type: "merge" });
     const { code, stderr } = await lab.kubectl(["delete", "-f", `${root}crds/`, "--timeout=20s"]);
@@ -129,19 +129,22 @@ Deno.test("uninstalling", { ignore: Deno.env.get("KEYSTONE_LAB") === "external" 
     await operator.stop();
   });
 
-  await step(t, "a second time, without the custom resources, it changes nothing and takes no harm", async () => {
+  await step(t, "a second time, without the custom resources: changes nothing and doesn't fail", async () => {
     await run();
     assert.match(said.join("\n"), /No object of keystone\.io/);
   });
 
-  await step(t, "an operator that comes back enforces the same grant again", async () => {
+  await step(t, "an operator is installed again: enforces the same grant again", async () => {
     await lab.kubectl(["delete", "lease", "keystone-operator", "-n", "keystone-system"]);
     using again = await prepared(lab);
     await again.createRealm("bob-home");
     await again.create({ name: "lent", to: "bob-home", hard: { "requests.cpu": "2", pods: "3" } });
     await using _operator = await startOperator(lab, { realm: "alice-home", kubeconfig });
     await again.grantIn("Active", "lent");
-    await eventually("Bob is back", async () => (await as(bob, ["get", "pod", "web"])).code === 0 || "not yet");
+    await eventually(
+      "Bob has access again",
+      async () => (await as(bob, ["get", "pod", "web"])).code === 0 || "not yet",
+    );
     assert.doesNotMatch((await as(bob, ["get", "configmap", "keystone", "-o", "yaml"])).said, /uninstalled/);
   });
 });

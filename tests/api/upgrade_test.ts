@@ -1,7 +1,7 @@
 /**
- * The way from the version before the hardening and back, by kustomize and by Helm, with its true operator: whoever was in
- * stays in, nobody comes in, no pod goes, what ends ends on time, and every change is said. The moments in which what is
- * installed is of two versions are held open on purpose.
+ * Upgrade from the version before the hardening and roll-back, by kustomize and by Helm, with that version's real operator:
+ * guests keep their access, nobody gains access, no pod is lost, grants end on time, and every change is reported. The
+ * test deliberately stays in the states where both versions are installed in part.
  */
 import assert from "node:assert/strict";
 import { chart, helm } from "../fixtures/installed.ts";
@@ -17,68 +17,68 @@ import { nodeTest } from "../lab/needs_node.ts";
 import { freePorts } from "../lab/ports.ts";
 
 const kustomize = `${root}deploy/kustomize`;
-/** Places in which nothing ends by itself meanwhile. */
+/** Places where no grant ends during the test. */
 const steady = /^(guest-(bob|dave|frank)-home|)$/;
 
-/** What stands otherwise than before, where it should be as it was. */
+/** Returns the differences to a former state, in the places that should be unchanged. */
 async function changedSince(before: ClusterState, { lab }: UpgradeScene): Promise<Difference[]> {
   return differences(before, await clusterStateOf(lab)).filter(({ place }) => steady.test(place));
 }
 
-/** All that stands otherwise than before is explained and said, but what a test did itself. */
+/** Asserts that every difference, except those that the test made itself, is expected and reported. */
 async function isExplained(scene: UpgradeScene, before: ClusterState, changes = upgraded, own = /^$/): Promise<void> {
   const changed = (await changedSince(before, scene)).filter(({ object }) => !own.test(object));
   assert.deepEqual(await unexplained(changed, changes, { before, cluster: scene.cluster }), []);
 }
 
-/** Nobody was refused, and nobody let in, and all of them have asked. */
+/** Asserts that every probe ran, no access was lost and none gained. */
 function nothingHappened({ complaints, asked }: Probing): void {
   assert.deepEqual(complaints, []);
   for (const [what, times] of asked) assert.ok(times > 10, `${what}: ${times}`);
 }
 
-/** What a Grant says first of all. */
+/** Returns the condition Ready of a Grant. */
 async function readyOf({ cluster }: UpgradeScene, name: string) {
   const { status } = await cluster.grants.get(name);
   return status?.conditions?.find(({ type }) => type === "Ready");
 }
 
-/** Waits until all of these Grants stand whole. */
+/** Waits until all of these Grants are Ready. */
 const whole = (scene: UpgradeScene, names: readonly string[]) =>
-  eventually("all grants are whole", async () => {
+  eventually("all grants are Ready", async () => {
     const said = await Promise.all(names.map(async (name) => [name, await readyOf(scene, name)] as const));
     const not = said.filter(([, ready]) => ready?.status !== "True");
     return not.length === 0 || not.map(([name, ready]) => `${name}: ${ready?.message}`).join("\n");
   }, 90_000);
 
-/** What `keystone doctor` says under one name. */
+/** Returns the results of one check of `keystone doctor`. */
 async function doctorOf({ lab }: UpgradeScene, name: string, ...options: string[]): Promise<string[]> {
   const said = await keystone(lab.kubeconfig, ["doctor", "-o", "json", ...options]);
   const { checks } = said.json() as { checks: { name: string; status: string; message: string }[] };
   return checks.filter((each) => each.name === name).map(({ status, message }) => `${status}: ${message}`);
 }
 
-/** Waits until the pods that a budget holds are gone, which is when their time is up. */
+/** Waits until the pods protected by a PodDisruptionBudget are deleted, which is when drainSeconds are over. */
 async function drains({ cluster, lab }: UpgradeScene, name: string, revokedAt: number): Promise<void> {
-  await eventually("the pods that were held are gone", async () => {
+  await eventually("the protected pods are deleted", async () => {
     const { stdout } = await lab.kubectl(["-n", "guest-erin-home", "get", "pods", "-o", "name"]);
     return stdout === "" || stdout;
   }, 90_000);
   const tookMs = Date.now() - revokedAt;
-  assert.ok(tookMs >= 15_000 && tookMs < 30_000, `drained after ${tookMs} ms, where drainSeconds is 15`);
-  await eventually("it is said", async () => {
+  assert.ok(tookMs >= 15_000 && tookMs < 30_000, `drained after ${tookMs} ms, but drainSeconds is 15`);
+  await eventually("the event is reported", async () => {
     const { status } = await cluster.grants.get(name);
     const draining = status?.conditions?.find(({ type }) => type === "Draining");
     return draining?.reason === "Drained" || `${draining?.reason}`;
   });
 }
 
-nodeTest("an upgrade by kustomize, and back", async (t) => {
+nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
   await using scene = await UpgradeScene.start();
   const { lab, previous, cluster } = scene;
   const kubectl = (args: string[]) => scene.kubectl(args);
 
-  await step(t, "the version before is installed, and guests work", async () => {
+  await step(t, "the previous version is installed, and guests work", async () => {
     await kubectl(["create", "namespace", upgradeSystem]);
     await kubectl(["apply", "-f", previous.crds]);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
@@ -92,7 +92,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
 
   await step(
     t,
-    "the new operator under the old guards: closing goes on, what opens waits, and both are said",
+    "the new operator with the old guards: grants end, new ones wait, and both are reported",
     async () => {
       const short = await scene.lendShortly("under-old-guards", 20, grantedNoMore);
       await kubectl(["apply", "-f", `${root}crds/`]);
@@ -102,7 +102,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
       await kubectl(["apply", "-k", `${kustomize}/webhook`]);
       assert.deepEqual(await changedSince(before, scene), []);
       await scene.handOver("today");
-      assert.ok(Date.now() < short.at, "the new operator ends it");
+      assert.ok(Date.now() < short.at, "the new operator ends the grant");
       const revokedAt = Date.now();
       await scene.revokes("erin-held");
       await cluster.createRealm("hank-home");
@@ -120,7 +120,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     },
   );
 
-  await step(t, "the new guards: what waited goes on by itself, and each change is said on its Grant", async () => {
+  await step(t, "the new guards: waiting grants continue, and each change is reported on its Grant", async () => {
     await kubectl(["apply", "-k", `${kustomize}/base`]);
     await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
     await isExplained(scene, before);
@@ -129,7 +129,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
       type === "NetworkNarrowed"
     );
     assert.equal(narrowed?.status, "True", narrowed?.message);
-    // Of terms that could not be written any more.
+    // Terms that the new schema refuses.
     await kubectl(["delete", "grant", "under-old-guards", "--timeout=20s"]);
     await scene.ends(await scene.lendShortly("under-the-new", 8));
     nothingHappened(probing);
@@ -137,14 +137,14 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
 
   await step(
     t,
-    "workloads that are older than a guard run on; doctor names those that would get no new pod",
+    "workloads older than a guard: continue to run; doctor lists those whose new pods would be refused",
     async () => {
       const restarted = await scene.as("bob", ["rollout", "restart", "deployment/web"]);
       assert.equal(restarted.code, 0, restarted.said);
       await kubectl(["-n", "guest-bob-home", "rollout", "status", "deployment/web", "--timeout=60s"]);
       const scaled = await scene.as("bob", ["scale", "deployment/odd", "--replicas=2"]);
       assert.equal(scaled.code, 0, scaled.said);
-      await eventually("the second pod is refused in words", async () => {
+      await eventually("the second pod is refused with the guard's message", async () => {
         const { said } = await scene.as("bob", ["get", "events", "-o", "jsonpath={.items[*].message}"]);
         return /terminationGracePeriodSeconds is 7200.*guard termination-grace/.test(said) || "not yet";
       });
@@ -154,10 +154,10 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     },
   );
 
-  // Bob has rolled them out anew, and tried to scale one.
+  // Bob has rolled them out again, and tried to scale one.
   const replaced = /^Pod\/(web|odd)-/;
   let issued = "";
-  await step(t, "doctor tells before a roll-back what it opens, ends and forgets", async () => {
+  await step(t, "doctor before a roll-back: lists everything that it would open, end and forget", async () => {
     const networkPolicy = { except: ["203.0.113.9/32"] };
     await cluster.grants.patch("bob-web", { spec: { networkPolicy } }, { type: "merge" });
     issued = `${lab.dir}/bob-today.kubeconfig`;
@@ -165,7 +165,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     assert.equal(made.code, 0, made.err);
     using bob = await clientOf(issued);
     assert.equal(await looksInto(bob, "guest-bob-home"), "");
-    await eventually("it is closed", async () => {
+    await eventually("the destination is closed", async () => {
       const reach = (await clusterStateOf(lab)).get("guest-bob-home reach 203.0.113.9");
       return reach?.value === "closed" || "open";
     });
@@ -177,16 +177,16 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     assert.doesNotMatch(said, /dave|frank-pooled/);
   });
 
-  await step(t, "back: the old guards and custom resources under the new operator", async () => {
+  await step(t, "roll-back: the old guards and custom resources with the new operator", async () => {
     const short = await scene.lendShortly("back-under-old-guards", 14);
     for (const name of ["base", "webhook"]) await kubectl(["apply", "-k", previous.kustomize(name)]);
     await kubectl(["apply", "-f", previous.crds]);
-    assert.ok(Date.now() < short.at, "it ends under all that is old");
+    assert.ok(Date.now() < short.at, "the grant ends under the old guards");
     await scene.ends(short);
     nothingHappened(probing);
   });
 
-  await step(t, "back: the operator of before, with the guards that came meanwhile still there", async () => {
+  await step(t, "roll-back: the old operator with the new guards still installed", async () => {
     await scene.handOver("previous");
     await scene.ends(await scene.lendShortly("back-under-the-old", 8));
     await whole(scene, ["bob-web", "dave-adopted", "frank-pooled"]);
@@ -197,7 +197,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
     nothingHappened(probing);
   });
 
-  await step(t, "back: what came since is taken away, and nobody notices", async () => {
+  await step(t, "roll-back: the new objects are removed, and nothing changes for guests", async () => {
     const kinds = [
       ...["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].map((kind) =>
         `admissionregistration.k8s.io/v1/${kind}`
@@ -225,7 +225,7 @@ nodeTest("an upgrade by kustomize, and back", async (t) => {
   });
 });
 
-nodeTest("an upgrade by Helm, and back", async (t) => {
+nodeTest("an upgrade by Helm, and the roll-back", async (t) => {
   await using scene = await UpgradeScene.start();
   const { lab, previous, cluster } = scene;
   const kubectl = (args: string[]) => scene.kubectl(args);
@@ -236,7 +236,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
   leaving.defer(() => Deno.remove(handover, { recursive: true }));
   const old = { KEYSTONE_WEBHOOK: `https://127.0.0.1:${oldPort}` };
   const now = { KEYSTONE_WEBHOOK: `https://127.0.0.1:${port}`, KEYSTONE_HANDOVER: handover };
-  /** Waits until what is too big is refused in words. */
+  /** Waits until the webhook refuses an oversized workload with its explanation. */
   const explains = () =>
     eventually("the webhook explains", async () => {
       const args = ["create", "deployment", "huge", "--image=none", "--replicas=99", "--dry-run=server"];
@@ -244,7 +244,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
       return code !== 0 && /admission webhook "workloads.keystone.io"/.test(said) || said;
     }, 30_000);
 
-  await step(t, "the chart of before is installed, and guests work", async () => {
+  await step(t, "the previous chart is installed, and guests work", async () => {
     await kubectl(["create", "namespace", upgradeSystem]);
     await helm(lab, ["install", "keystone", previous.chart], values);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
@@ -259,11 +259,11 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
 
   await step(
     t,
-    "the new chart under the operator of before, as long as no new one starts: nothing changes",
+    "the new chart while the old operator still runs: nothing changes",
     async () => {
       const short = await scene.lendShortly("under-new-guards", 18);
       await helm(lab, ["upgrade", "keystone", chart], values);
-      assert.ok(Date.now() < short.at, "it ends under the new guards");
+      assert.ok(Date.now() < short.at, "the grant ends under the new guards");
       const revokedAt = Date.now();
       await scene.revokes("erin-held");
       await cluster.createRealm("hank-home");
@@ -284,7 +284,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
   );
 
   const scaled = await clusterStateOf(lab);
-  await step(t, "the new operator: each change is said on its Grant", async () => {
+  await step(t, "the new operator: each change is reported on its Grant", async () => {
     await scene.handOver("today", now);
     leaving.use(await startFrontProcess({ ...now, KEYSTONE_REALM: "alice-home" }));
     await whole(scene, ["bob-web", "dave-adopted", "frank-pooled", "hank"]);
@@ -297,10 +297,10 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
     nothingHappened(probing);
   });
 
-  await step(t, "rolled back under the new operator, and then by the one of before", async () => {
+  await step(t, "roll-back: first with the new operator, then with the old one", async () => {
     const short = await scene.lendShortly("back-under-the-new", 16);
     await helm(lab, ["rollback", "keystone", "1"]);
-    assert.ok(Date.now() < short.at, "it ends under all that is old");
+    assert.ok(Date.now() < short.at, "the grant ends under the old guards");
     await scene.ends(short);
     await scene.handOver("previous", old);
     await scene.ends(await scene.lendShortly("back-under-the-old", 8));
@@ -311,7 +311,7 @@ nodeTest("an upgrade by Helm, and back", async (t) => {
   });
 });
 
-/** A load balancer of a grant that has ended, which the version before leaves as it is. */
+/** Creates a load balancer of an ended grant, which the previous version leaves open. */
 async function leftOpen({ cluster, lab }: UpgradeScene) {
   await cluster.createRealm("ivan-home", { trustLevel: "internal" });
   const hard = { pods: "1", "services.loadbalancers": "1", "services.nodeports": "1" };
@@ -325,11 +325,11 @@ async function leftOpen({ cluster, lab }: UpgradeScene) {
   const type = () => lab.kubectl([...inside, "get", "service", "web", "-o", "jsonpath={.spec.type}"]);
   return {
     async isClosed() {
-      await eventually("it is internal", async () => {
+      await eventually("the Service is internal", async () => {
         const { stdout } = await type();
         return stdout === "ClusterIP" || stdout;
       });
-      await eventually("it is said on the Service", async () => {
+      await eventually("an event on the Service says so", async () => {
         const said = await lab.kubectl([
           ...inside,
           "get",
@@ -344,7 +344,7 @@ async function leftOpen({ cluster, lab }: UpgradeScene) {
   };
 }
 
-/** Someone whose account is older than the Realm, as where a Realm of that name was there before: it isn't his. */
+/** Creates a ServiceAccount older than its Realm, as after a former Realm of that name: its owner must not get access. */
 async function formerPeople(scene: UpgradeScene) {
   const { lab, cluster, previous } = scene;
   const labels = { "app.kubernetes.io/managed-by": "keystone", "keystone.io/realm": "gina-home" };
@@ -359,11 +359,11 @@ async function formerPeople(scene: UpgradeScene) {
     using rest = await clientOf(path);
     return await looksInto(rest, "guest-gina-home");
   };
-  assert.equal(await look(), "", "the version before lets him in");
+  assert.equal(await look(), "", "the previous version gives access");
   return {
     async areOut() {
-      await eventually("the old kubeconfig lets nobody in", async () => await look() !== "" || "it does");
-      await eventually("it is said on the Realm", async () => {
+      await eventually("the old kubeconfig gives no access", async () => await look() !== "" || "it still works");
+      await eventually("an event on the Realm says so", async () => {
         const only = ["--field-selector=reason=AccountEnded", "-o", "jsonpath={.items[*].message}"];
         const said = await scene.kubectl(["get", "events", "-n", "default", ...only]);
         return /ServiceAccount realm-gina-home goes, .* Realm gina-home/.test(said) || said;

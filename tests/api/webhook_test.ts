@@ -1,6 +1,6 @@
 /**
- * The admission webhook on a real API server, which calls it on loopback: the operator has just the rights of
- * deploy/kustomize, and all of its guards stand.
+ * The admission webhook on a real API server, which calls it on loopback. The operator has only the rights of
+ * deploy/kustomize, and all guards are in force.
  */
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
@@ -34,7 +34,7 @@ const deployment = (name: string, replicas: number, cpu: string, namespace = "gu
     containers: [{ name: "main", image: "example.com/none:1", resources: { requests: { cpu }, limits: { cpu } } }],
   }, { replicas });
 
-Deno.test("admission that explains", {
+Deno.test("the admission webhook", {
   // The API server has to reach this process on loopback.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
@@ -64,7 +64,7 @@ Deno.test("admission that explains", {
     },
   };
   const url = await front.url();
-  /** How many reviews the front has answered. */
+  /** Number of reviews that the front has answered. */
   const reviews = async (): Promise<number> => {
     const text = await (await fetch(`${url}/metrics`)).text();
     const counts = text.matchAll(/^keystone_admission_review_duration_seconds_count\{.*\} (\d+)$/gm);
@@ -81,7 +81,7 @@ Deno.test("admission that explains", {
       bodyJson: object,
     });
   };
-  /** What the webhook says against it; undefined when it is let through. */
+  /** Returns the webhook's refusal; undefined if it admits the object. */
   const refusal = async (object: unknown, namespace?: string): Promise<string | undefined> => {
     try {
       await create(cluster.rest, object, namespace);
@@ -93,7 +93,7 @@ Deno.test("admission that explains", {
   };
   const serving = () =>
     eventually(
-      "the webhook is asked",
+      "the webhook is called",
       async () => (await refusal(deployment("probe", 1, "99"))) !== undefined || `not yet: ${operator.log.join("\n")}`,
     );
 
@@ -103,7 +103,7 @@ Deno.test("admission that explains", {
   await cluster.grantIn("Active", "alice-to-bob");
   await serving();
 
-  await step(t, "an oversized Deployment is refused at apply, with the full message", async () => {
+  await step(t, "an oversized Deployment: refused at apply, with the full message", async () => {
     const { code, said } = await cluster.apply(deployment("web", 4, "2"));
     assert.equal(code, 1);
     assert.match(
@@ -116,18 +116,18 @@ Deno.test("admission that explains", {
     );
   });
 
-  await step(t, "what is above what is free goes through with a warning, and the quota does the rest", async () => {
+  await step(t, "above the free amount, within the grant: admitted with a warning; the quota limits pods", async () => {
     assert.deepEqual(await cluster.apply(deployment("first", 3, "1")), {
       code: 0,
       said: "deployment.apps/first created\n",
     });
     await eventually(
-      "its pods are there",
+      "its pods exist",
       async () =>
         (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "3" ||
         "not yet",
     );
-    const { code, said } = await eventually("the webhook knows what is used", async () => {
+    const { code, said } = await eventually("the webhook knows the usage", async () => {
       const answer = await cluster.apply(deployment("second", 2, "1"));
       if (answer.said.includes("Warning")) return answer;
       await lab.kubectl(["delete", "deployment", "second", "-n", "guest-bob-home"]);
@@ -140,14 +140,14 @@ Deno.test("admission that explains", {
     );
     assert.match(said, /short by 1\. 1 of 2 pods can start now/);
     await eventually(
-      "the quota lets one pod in",
+      "the quota admits one pod",
       async () =>
         (await cluster.quotas.namespace("guest-bob-home").get("keystone")).status?.used?.["requests.cpu"] === "4" ||
         "not yet",
     );
   });
 
-  await step(t, "an update is judged by what it grows", async () => {
+  await step(t, "an update: judged by its growth alone", async () => {
     const smaller = await cluster.apply(deployment("first", 2, "1"));
     assert.deepEqual(smaller, { code: 0, said: "deployment.apps/first configured\n" });
     const { code, said } = await cluster.apply(deployment("first", 5, "1"));
@@ -156,7 +156,7 @@ Deno.test("admission that explains", {
       said,
       /needs 5 requests.cpu \(\d pods with 1 each\), but guest-bob-home is granted 4 in total: short by 1/,
     );
-    // A label is no growth, whatever the size; nor is what a controller makes.
+    // Admitted at any size: a change of labels, and objects created by controllers.
     const grown = await lab.kubectl(["scale", "deployment", "first", "--replicas=9", "-n", "guest-bob-home"]);
     assert.equal(grown.code, 0, grown.stderr);
     const labelled = await lab.kubectl(["label", "deployment", "first", "a=b", "-n", "guest-bob-home"]);
@@ -164,7 +164,7 @@ Deno.test("admission that explains", {
     await lab.kubectl(["delete", "deployments", "--all", "-n", "guest-bob-home"]);
   });
 
-  await step(t, `of ${seed}'s workloads exactly those are refused that exceed all that is granted`, async () => {
+  await step(t, `generated workloads (seed ${seed}): refused exactly if they exceed the whole grant`, async () => {
     const namespace = "guest-gina-home";
     await cluster.createRealm("gina-home", { trustLevel: "internal" });
     await cluster.create({ name: "alice-to-gina", to: "gina-home", hard: caseHard });
@@ -185,7 +185,7 @@ Deno.test("admission that explains", {
     for (const object of cases) {
       const demand = requirementsOf(object, around);
       const verdict = fitOf(demand, budget);
-      // Bare pods, claims and services meet the server's own checks first.
+      // Bare pods, claims and services fail the server's own checks first.
       if (demand.obstacle) continue;
       const said = await refusal(object, namespace).catch((error: Error) =>
         isApiError(error, 422) ? undefined : error.message
@@ -197,7 +197,7 @@ Deno.test("admission that explains", {
     assert.ok(refused > 0.3 * cases.length, `${refused} of ${cases.length} were refused`);
   });
 
-  await step(t, "nothing outside guest namespaces waits for it", async () => {
+  await step(t, "objects outside guest namespaces: the webhook is not called", async () => {
     await eventually("no review is under way", () => Promise.resolve(true));
     const before = await reviews();
     assert.equal(await refusal(deployment("elsewhere", 100, "99", "default"), "default"), undefined);
@@ -205,7 +205,7 @@ Deno.test("admission that explains", {
     assert.equal(await reviews(), before);
   });
 
-  await step(t, "terms that are legal and likely wrong are warned of, and applied", async () => {
+  await step(t, "terms that are valid but likely wrong: applied, with a warning", async () => {
     const warned = async (name: string, spec: Record<string, unknown>): Promise<string> => {
       const { code, said } = await cluster.apply({
         apiVersion: "keystone.io/v1alpha1",
@@ -261,7 +261,7 @@ Deno.test("admission that explains", {
     assert.match(twin.said, /Warning: .*which Realm bob-home already has/);
   });
 
-  await step(t, "what is no review is answered, and the next one is too", async () => {
+  await step(t, "a request that is no review: answered, as is the next one", async () => {
     const { authorities } = await certificates();
     using client = Deno.createHttpClient({ caCerts: [authorities] });
     for (const body of ["", "{", "null", '{"request":{}}', "x".repeat(100_000)]) {
@@ -276,7 +276,7 @@ Deno.test("admission that explains", {
     await serving();
   });
 
-  await step(t, "a hundred new certificates under steady requests, and none is dropped", async () => {
+  await step(t, "100 certificate rotations under steady requests: no request is dropped", async () => {
     const shown = new Set<string>();
     let asked = 0, done = false;
     const passed: number[] = [];
@@ -296,7 +296,7 @@ Deno.test("admission that explains", {
           bodyJson: { data: { "tls.crt": "" } },
         });
         const before = shown.size;
-        await eventually("another certificate is shown", async () => {
+        await eventually("another certificate is served", async () => {
           shown.add(await fingerprint(port!));
           return shown.size > before || "not yet";
         });
@@ -307,16 +307,16 @@ Deno.test("admission that explains", {
     }
     assert.ok(shown.size >= 101, `${shown.size} certificates`);
     assert.ok(asked > 200, `${asked} requests`);
-    assert.deepEqual(passed, [], `of ${asked} requests some were not judged`);
+    assert.deepEqual(passed, [], `some of ${asked} requests were not judged`);
     console.log(`${asked} requests over ${shown.size - 1} rotations, ${passed.length} dropped`);
   });
 
-  await step(t, "a configuration or a Secret that somebody deletes comes back", async () => {
+  await step(t, "the webhook configuration or the Secret is deleted: created again", async () => {
     await lab.kubectl(["delete", "validatingwebhookconfiguration", "keystone"]);
     await serving();
   });
 
-  await step(t, "another authority, since somebody deletes the Secret: no call fails", async () => {
+  await step(t, "the Secret is deleted, so the CA is replaced: no call fails", async () => {
     const { authorities } = await certificates();
     const before = await fingerprint(port!);
     let asked = 0, passed = 0, done = false;
@@ -328,35 +328,35 @@ Deno.test("admission that explains", {
     })();
     try {
       await lab.kubectl(["delete", "secret", "keystone-webhook", "-n", "keystone-system"]);
-      await eventually("another certificate is shown", async () => await fingerprint(port!) !== before || "not yet");
+      await eventually("another certificate is served", async () => await fingerprint(port!) !== before || "not yet");
       assert.notEqual((await certificates()).authorities, authorities);
       const after = asked;
-      await eventually("it goes on", () => Promise.resolve(asked > after + 20 || "not yet"));
+      await eventually("more requests are judged", () => Promise.resolve(asked > after + 20 || "not yet"));
     } finally {
       done = true;
       await asking;
     }
-    assert.equal(passed, 0, `of ${asked} requests ${passed} were not judged`);
+    assert.equal(passed, 0, `${passed} of ${asked} requests were not judged`);
   });
 
-  await step(t, "without an operator the front still refuses; one that comes back changes no authority", async () => {
+  await step(t, "the operator is down: the front still refuses; it returns: the CA stays the same", async () => {
     const { authorities } = await certificates();
     await operator.stop();
     assert.match(await refusal(deployment("unled", 1, "99")) ?? "", /short by/);
     operator = await start();
     await eventually(
-      "it leads",
+      "the operator leads",
       () => Promise.resolve(operator.log.some((line) => /Enforcing/.test(line)) || "not yet"),
     );
     await serving();
     assert.equal((await certificates()).authorities, authorities);
   });
 
-  await step(t, "without a front the quota still holds, and grants begin and end", async () => {
+  await step(t, "the front is down: the quota still applies, and grants begin and end", async () => {
     assert.equal(await front.stop(), 0);
     const { code, said } = await cluster.apply(deployment("unjudged", 20, "1"));
     assert.equal(code, 0, said);
-    await eventually("the quota lets in what is granted", async () => {
+    await eventually("the quota admits the granted amount", async () => {
       const { status } = await cluster.quotas.namespace("guest-bob-home").get("keystone");
       const [used, most] = [status?.used?.["requests.cpu"], status?.hard?.["requests.cpu"]];
       return (used === most && Number(used) < 20) || `used is ${used} of ${most}`;
@@ -371,7 +371,7 @@ Deno.test("admission that explains", {
     await serving();
   });
 
-  await step(t, "with all that the front has, nothing is written and no secret is read", async () => {
+  await step(t, "the front's credentials: can't write anything or read a Secret", async () => {
     const { token } = JSON.parse(await Deno.readTextFile(`${folder}/handover.json`));
     const { server, caCerts } = config;
     using rest = createRestClient({
@@ -385,7 +385,7 @@ Deno.test("admission that explains", {
       },
     }, { userAgent: "keystone-test" });
     const { items } = await new KeystoneV1alpha1Api(rest).grants.list();
-    assert.ok(items.length > 0, "its token works");
+    assert.ok(items.length > 0, "the front's token works");
     const may = await rightsOf(rest);
     assert.deepEqual(may.filter(({ verbs }) => verbs.some((verb) => !["list", "watch"].includes(verb))), []);
     assert.ok(may.length >= 5, JSON.stringify(may));
@@ -420,7 +420,7 @@ Deno.test("admission that explains", {
           });
           assert.fail(`${method} ${path} was allowed`);
         } catch (error) {
-          // 405: there is nothing of the kind to ask for; 400: it was never anybody's right to be asked.
+          // 405: the API has no such request; 400: the request is invalid before authorization.
           if (!isApiError(error, 403) && !isApiError(error, 405)) throw new Error(`${method} ${path}: ${error}`);
           if (isApiError(error, 403)) refused.push(`${method} ${name}`);
         }
@@ -429,7 +429,7 @@ Deno.test("admission that explains", {
     assert.ok(refused.length > 50, refused.join());
   });
 
-  await step(t, "the front's files are what was handed over, and no one else reads them", async () => {
+  await step(t, "the front's files: exactly those handed over, readable by nobody else", async () => {
     const files = [...Deno.readDirSync(folder)].map(({ name }) => name);
     assert.deepEqual(files, ["handover.json"]);
     const handed = JSON.parse(await Deno.readTextFile(`${folder}/handover.json`));
@@ -441,7 +441,7 @@ Deno.test("admission that explains", {
     assert.ok(claims.exp - claims.iat <= 600, `${claims.exp - claims.iat} s`);
   });
 
-  await step(t, "neither says anything of errors", () => {
+  await step(t, "operator and front: have logged no errors", () => {
     const usual = /Enforcing|webhook has a new|Watching/;
     assert.deepEqual(operator.log.filter((line) => !usual.test(line)), []);
     assert.deepEqual(front.log.filter((line) => !/webhook listens|Health and metrics/.test(line)), []);
@@ -463,7 +463,7 @@ Deno.test("admission that explains", {
   }
 });
 
-/** Of the certificate that a new connection is shown. */
+/** Returns the fingerprint of the certificate that is served to a new connection. */
 function fingerprint(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
@@ -475,7 +475,7 @@ function fingerprint(port: number): Promise<string> {
   });
 }
 
-/** What an account may do to objects, but ask what it may do. */
+/** Returns an account's rights on objects, except the right to query its own rights. */
 async function rightsOf(rest: RestClient): Promise<{ resources: string[]; verbs: string[] }[]> {
   const answer = await rest.performRequest({
     method: "POST",

@@ -1,6 +1,6 @@
 /**
- * What the core foretells of a workload is what a real quota then does to its pods: over many workloads of all kinds,
- * most of them near the limit, made by the controllers that make them everywhere.
+ * The core's fit of a workload matches the decision of a real quota on its pods: many workloads of all kinds, most of them
+ * near the limit, whose pods Kubernetes' own controllers create.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -16,7 +16,7 @@ import { clientOf, eventually } from "../fixtures/test_operator.ts";
 import { caseHard, caseWorkloads, heavy } from "../fixtures/workload_cases.ts";
 import { startLab } from "../lab/lab.ts";
 
-/** Another seed makes other workloads: KEYSTONE_SEED=7. */
+/** Seed of the generated workloads: KEYSTONE_SEED=7. */
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
 const caseCount = Number(Deno.env.get("KEYSTONE_CASES") ?? 320);
 const workers = 8;
@@ -27,11 +27,11 @@ type CoreEvent = { reason: string; message: string; involvedObject: { uid: strin
 const surroundings = { limits: [containerLimits(listFrom(caseHard))], nodes: 0, overheads: { heavy } };
 const budget: Budget = budgetOf({ namespace: "", specHard: caseHard, statusHard: caseHard, used: {} }, []);
 
-/** Whether one step more or less of what it asks for would change the verdict. */
+/** Reports whether one step more or less of a requirement would change the fit. */
 function isAtTheEdge({ total, count }: Requirements): boolean {
   return Object.entries(caseHard).some(([key, most]) => {
     const asked = total.get(key);
-    // Of these everything is near the limit.
+    // These are always near the limit.
     if (asked === undefined || asked.sign() === 0 || /^count|^pods|ephemeral/.test(key)) return false;
     const step = key.endsWith("cpu") ? "1m" : key.endsWith("memory") ? "1Mi" : key.includes("storage") ? "1Gi" : "1";
     const difference = asked.nanos - parseQuantity(most).nanos;
@@ -51,7 +51,7 @@ const collections: Readonly<Record<string, string>> = {
 };
 const ownMakers = new Set(["Deployment", "ReplicaSet", "StatefulSet", "Job"]);
 
-Deno.test("would-fit foretells what a real quota does to the pods", async () => {
+Deno.test("would-fit predicts a real quota's decisions on pods", async () => {
   const cases = fc.sample(caseWorkloads, { numRuns: caseCount, seed }) as Workload[];
   const foretold = cases.map((object) => fitOf(requirementsOf(object, surroundings), budget));
   const refused = foretold.filter((verdict) => !fits(verdict)).length;
@@ -96,13 +96,13 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
       spec: { limits: surroundings.limits },
     });
     await eventually(
-      "the service account is there",
+      "the ServiceAccount exists",
       async () => (await listed(`/api/v1/namespaces/${namespace}/serviceaccounts`)).length > 0 || "not yet",
     );
     await cleared(namespace);
   }
 
-  /** Says in what the server and the verdict differ. */
+  /** Returns the difference between the server and the fit, if any. */
   async function tried(
     namespace: string,
     object: Workload,
@@ -115,28 +115,28 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
       await call("POST", path, object);
     } catch (error) {
       if (!isApiError(error, 403) && !isApiError(error, 422)) throw error;
-      // What is wrong in a template is refused there already.
+      // An invalid template is refused with the workload already.
       const foreseen = ownMakers.has(kind) ? verdict.requirements.obstacle !== undefined : !fits(verdict);
       return foreseen ? undefined : `it is refused: ${error.message}`;
     }
-    if (!ownMakers.has(kind)) return fits(verdict) ? undefined : "it is let in, and foretold was that it isn't";
+    if (!ownMakers.has(kind)) return fits(verdict) ? undefined : "it is admitted, but predicted to be refused";
     const pods = async () => (await listed(`/api/v1/namespaces/${namespace}/pods`)).length;
     const failed = async () => await refusalIn(namespace) !== undefined;
     const wanted = fits(verdict) ? count : kind === "StatefulSet" ? undefined : verdict.admitted!;
     try {
-      await eventually("the pods are as foretold", async () => {
+      await eventually("the pods are as predicted", async () => {
         const seen = await pods();
         if (!fits(verdict) && !(await failed())) return `nothing failed, ${seen} of ${count} pods`;
-        return wanted === undefined || seen === wanted || `${seen} of ${count} pods, and foretold were ${wanted}`;
+        return wanted === undefined || seen === wanted || `${seen} of ${count} pods, but predicted were ${wanted}`;
       }, 20_000);
     } catch (error) {
       return (error as Error).message;
     }
     const refusal = fits(verdict) ? await refusalIn(namespace) : undefined;
-    return refusal && `a pod was refused, though all fit: ${refusal}`;
+    return refusal && `a pod was refused although all fit: ${refusal}`;
   }
 
-  /** Why something couldn't be made for what is there; what went with a case before is told late at times. */
+  /** Returns the refusal of a pod for lack of quota; events of a former case may arrive late. */
   async function refusalIn(namespace: string): Promise<string | undefined> {
     const makers = await Promise.all(
       [...ownMakers].map((kind) => listed(collections[kind]!.replace("NS", namespace))),
@@ -152,7 +152,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
       const path = collection.replace("NS", namespace);
       await call("DELETE", path, { propagationPolicy: "Background", gracePeriodSeconds: 0 });
     }
-    await eventually("all is gone", async () => {
+    await eventually("all objects are deleted", async () => {
       for (const path of Object.values(collections)) {
         const left = await listed(path.replace("NS", namespace));
         if (left.length === 0) continue;
@@ -166,7 +166,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
   }
 
   async function counted(namespace: string): Promise<void> {
-    await eventually("nothing is used", async () => {
+    await eventually("the quota counts no usage", async () => {
       const { status } = await new CoreV1Api(rest).namespace(namespace).resourceQuotas.get("keystone");
       const used = Object.keys(caseHard).find((key) => Number(parseQuantity(status?.used?.[key] ?? "1").nanos) !== 0);
       return used === undefined || `${status?.used?.[used]} ${used} used`;
@@ -174,8 +174,8 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
   }
 
   /**
-   * Of a pod that came and went between two looks the quota controller hears nothing, and goes on to count it until its
-   * next full round, five minutes later. A new quota is counted at once.
+   * The quota controller misses a pod that came and went between two observations, and counts it until its next full resync,
+   * five minutes later. A new quota is counted at once.
    */
   async function countedAnew(namespace: string): Promise<void> {
     await call("DELETE", `/api/v1/namespaces/${namespace}/resourcequotas`);
@@ -188,7 +188,7 @@ Deno.test("would-fit foretells what a real quota does to the pods", async () => 
       metadata: { name: "probe" },
       spec: { containers: [{ name: "a", image: "example.com/none:1", resources: { requests: { cpu: "1m" } } }] },
     };
-    await eventually("admission knows it too", async () => {
+    await eventually("admission knows the new quota too", async () => {
       try {
         await call("POST", `/api/v1/namespaces/${namespace}/pods?dryRun=All`, probe);
         return true;

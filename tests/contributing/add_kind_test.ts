@@ -17,7 +17,7 @@ Deno.test("contributing: a kind of object in guest namespaces is one file and on
   const dir = await copyProject("keystone-contributing-");
   try {
     assert.equal(await gitApply(dir, [patch]), "");
-    // As `deno task gen` writes it.
+    // In place of `deno task gen`.
     for (const [path, table] of await objectTable(pathToFileURL(`${dir}/`))) {
       await Deno.writeTextFile(`${dir}/${path}`, table);
     }

@@ -1,4 +1,4 @@
-/** How a grant ends where pods really run: who has to go, in which order, how long a budget protects, what is kept. */
+/** Ends of grants on a node with real pods: evicted pods and their order, the protection by budgets, kept volumes. */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import type { ResourceApi } from "../../lib/kubernetes/mod.ts";
@@ -13,7 +13,7 @@ import { agnhostPod, deploymentOf } from "../lab/lab_workloads.ts";
 
 const namespace = "guest-bob-home";
 
-/** Bob at work: kubectl as the guest's user. */
+/** Bob: kubectl as the guest's user. */
 class Bob {
   constructor(readonly lab: Lab, readonly kubeconfig: string) {}
 
@@ -38,7 +38,7 @@ class Bob {
   }
 }
 
-/** The age of pods is told in seconds. */
+/** Waits for the next second, because creation times of pods are whole seconds. */
 async function nextSecond(): Promise<void> {
   const second = Math.floor(Date.now() / 1000);
   await poll("the next second", () => Math.floor(Date.now() / 1000) > second || "not yet", {
@@ -72,7 +72,7 @@ async function admin(lab: Lab, args: string[], stdin?: string): Promise<string> 
   return stdout;
 }
 
-/** Pods that run and aren't on their way out, by the label of who made them. */
+/** Returns running pods that aren't terminating, by their label `app`. */
 async function staying(api: ResourceApi<Pod>): Promise<string[]> {
   const { items } = await api.list();
   return items.filter(({ metadata, status }) => !metadata.deletionTimestamp && status?.phase === "Running")
@@ -93,7 +93,7 @@ nodeTest("grants end on a node with real pods", async (t) => {
   await using operator = await startOperator(lab, {
     realm: "alice-home",
     kubeconfig: await lab.user("system:serviceaccount:keystone-system:keystone-operator"),
-    // For the pod that is dearer than the others.
+    // For the pod with a higher priority than the others.
     settings: parseSettings({ maxPriority: 1000 }),
   });
   const bob = new Bob(lab, await lab.user("bob", { groups: ["keystone:realm:bob-home"] }));
@@ -103,7 +103,7 @@ nodeTest("grants end on a node with real pods", async (t) => {
     return keys.map((key) => quota.status?.hard?.[key]);
   };
 
-  await step(t, "two grants of 2 and 3 cpu give 5, and Bob runs what fits", async () => {
+  await step(t, "two grants of 2 and 3 cpu: add up to 5, and Bob runs the pods that fit", async () => {
     await cluster.createRealm("bob-home");
     await cluster.create({
       name: "two",
@@ -137,9 +137,9 @@ nodeTest("grants end on a node with real pods", async (t) => {
   let ended = 0;
   await step(
     t,
-    "ending one leaves 2 within a second, and only what is above goes: newest of the least dear first",
+    "one grant ends: 2 cpu are left within a second, and only surplus pods are evicted, lowest priority and newest first",
     async () => {
-      await eventually("the budget counts", async () => {
+      await eventually("the budget is counted", async () => {
         const text = await admin(lab, [
           "get",
           "pdb",
@@ -153,9 +153,9 @@ nodeTest("grants end on a node with real pods", async (t) => {
       });
       await cluster.grants.patch("three", { spec: { revocation: { reason: "enough" } } }, { type: "merge" });
       ended = Date.now();
-      await eventually("2 are left", async () => (await hardOf("requests.cpu"))[0] === "2" || "not yet", 1000);
+      await eventually("2 cpu are left", async () => (await hardOf("requests.cpu"))[0] === "2" || "not yet", 1000);
       await cluster.grantIn("Revoked", "three", 1000);
-      await eventually("those above go", async () => {
+      await eventually("the surplus pods are evicted", async () => {
         const names = await staying(pods);
         return names.join() === "guarded,vip,web" || names.join();
       }, 10_000);
@@ -165,15 +165,15 @@ nodeTest("grants end on a node with real pods", async (t) => {
     },
   );
 
-  await step(t, "its PodDisruptionBudget keeps a pod until the deadline, and no longer", async () => {
-    await eventually("the guarded pod goes", async () => {
+  await step(t, "a PodDisruptionBudget: protects a pod until the deadline, and no longer", async () => {
+    await eventually("the guarded pod is deleted", async () => {
       const names = await staying(pods);
-      if (names.includes("guarded")) return "it is still there";
+      if (names.includes("guarded")) return "it still exists";
       assert.deepEqual(names, ["vip", "web"]);
       return true;
     }, 30_000);
     const after = Date.now() - ended;
-    assert.ok(after >= 11_500 && after < 16_000, `it went ${after} ms after the end, with drainSeconds: 12`);
+    assert.ok(after >= 11_500 && after < 16_000, `deleted ${after} ms after the end, with drainSeconds: 12`);
     await eventually("the grant is drained", async () => {
       const grant = await cluster.grants.get("three");
       const draining = grant.status!.conditions!.find(({ type }) => type === "Draining")!;
@@ -184,11 +184,11 @@ nodeTest("grants end on a node with real pods", async (t) => {
 
   await step(
     t,
-    "a deleted grant gives notice, to be seen in both places, while what runs goes on and nothing grows",
+    "a Grant is deleted: notice is shown on both sides, running pods continue, and nothing grows",
     async () => {
       await cluster.grants.delete("two");
       ended = Date.now() + 4000;
-      await eventually("it is on notice", async () => {
+      await eventually("the Grant is on notice", async () => {
         const { stdout } = await lab.kubectl(["describe", "grant", "two"]);
         return /Notice .*Grant two: Ends at .*it was deleted/.test(stdout) || stdout.slice(-500);
       }, 2000);
@@ -207,11 +207,11 @@ nodeTest("grants end on a node with real pods", async (t) => {
 
   await step(
     t,
-    "at the last end Bob is out at once, his pods go, no controller refills, what he stored stays",
+    "the last grant ends: Bob loses access at once, the pods are evicted and not replaced, the volume stays",
     async () => {
-      await eventually("Bob is out", async () => {
+      await eventually("Bob has no access", async () => {
         const { code, stderr } = await bob.kubectl(["get", "pods"]);
-        return code !== 0 && /forbidden/i.test(stderr) || "he still sees his pods";
+        return code !== 0 && /forbidden/i.test(stderr) || "Bob can still list pods";
       }, 6000);
       const late = Date.now() - ended;
       assert.ok(late < 2500, `${late} ms after the end`);
@@ -219,9 +219,9 @@ nodeTest("grants end on a node with real pods", async (t) => {
         const { items } = await pods.list();
         return items.length === 0 || items.map(({ metadata }) => metadata.name).join();
       }, 45_000);
-      await eventually("the Grant is gone", async () => {
+      await eventually("the Grant is deleted", async () => {
         const { items } = await cluster.grants.list();
-        return items.every(({ metadata }) => metadata.name !== "two") || "held by its finalizer";
+        return items.every(({ metadata }) => metadata.name !== "two") || "its finalizer is left";
       });
       assert.equal(
         await admin(lab, ["get", "pvc", "data", "-n", namespace, "-o", "jsonpath={.status.phase}"]),

@@ -1,4 +1,4 @@
-/** The image as it is handed out: who runs in it, what is in it, and what it may do. */
+/** The published image: its user, contents and permissions. */
 import assert from "node:assert/strict";
 import { buildImage, imageName } from "../../deploy/build_image.ts";
 import { version } from "../../src/version.ts";
@@ -23,7 +23,7 @@ nodeTest("the operator's image", async (t) => {
     const [{ Config, RepoTags, Layers }] = JSON.parse(await read("manifest.json"));
     const { config } = JSON.parse(await read(Config));
 
-    await t.step("has the name that the manifests have, and says what it is", () => {
+    await t.step("has the manifests' name, and labels that describe it", () => {
       assert.deepEqual(RepoTags, [imageName]);
       assert.ok(imageName.endsWith(`:${version}`));
       const { Labels } = config;
@@ -32,7 +32,7 @@ nodeTest("the operator's image", async (t) => {
       assert.ok(Labels["org.opencontainers.image.title"]);
     });
 
-    await t.step("runs as a user by number, with permissions by name, and fetches nothing", () => {
+    await t.step("runs as a numeric user, with named permissions, and downloads nothing", () => {
       assert.equal(config.User, "65532:65532");
       const entry: string[] = config.Entrypoint;
       assert.equal(entry[0], "/bin/deno");
@@ -43,7 +43,7 @@ nodeTest("the operator's image", async (t) => {
       assert.ok(entry.every((flag) => !flag.startsWith("--allow-net") && !flag.startsWith("--allow-write")));
     });
 
-    await t.step("holds the source without its tests, and no shell", async () => {
+    await t.step("contains the source without tests, and no shell", async () => {
       const files: string[] = [];
       for (const layer of Layers as string[]) {
         const { stdout } = await runCommand("sh", ["-c", `tar -xOf '${archive}' '${layer}' | tar -t`]);

@@ -1,4 +1,4 @@
-/** Keystone installed as users do, in real pods: the stories of a grant, of failures, of an upgrade, and of the end. */
+/** Keystone installed by the chart in real pods: a grant's life, failures, an upgrade, and the uninstall. */
 import assert from "node:assert/strict";
 import { ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -33,7 +33,7 @@ const grantor = "alice-home";
 const figures: string[] = [];
 const measured = (what: string, ms: number) => figures.push(`${what}: ${Math.round(ms)} ms`);
 
-nodeTest("installed by the chart, in pods", async (t) => {
+nodeTest("Keystone installed by the chart, in pods", async (t) => {
   await using lab = await startLab({ node: true, realms: ["bob-home"] });
   const values = await prepareInstall(lab, grantor);
   await using previous = await unpackPrevious();
@@ -54,9 +54,9 @@ nodeTest("installed by the chart, in pods", async (t) => {
   const connected = (realm: string, withinMs: number) =>
     eventually(`${realm} is Connected`, async () => {
       const now = await state(realm);
-      return now === "Connected" || `it is ${now}`;
+      return now === "Connected" || `state: ${now}`;
     }, withinMs);
-  /** Deletion isn't always over when the API says so: what still runs is there. */
+  /** Waits until no guest pod is left; a deletion may still be in progress after its response. */
   const gone = (withinMs: number) =>
     eventually("no guest pod is left", async () => {
       const { items } = await pods.list();
@@ -73,7 +73,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
       return running.length === number || `${running.length} do`;
     }, 60_000);
 
-  await step(t, "helm install brings two operators and a tailnet, within Pod Security restricted", async () => {
+  await step(t, "helm install: two operators and a tailnet, within Pod Security restricted", async () => {
     const began = performance.now();
     const tag = previousImage.slice(previousImage.lastIndexOf(":") + 1);
     await helm(lab, ["install", "keystone", previous.chart], { ...values, image: { tag } });
@@ -94,7 +94,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
   });
 
   await addVolume(lab, "volume");
-  await step(t, "Bob deploys what was granted to him, and no more", async () => {
+  await step(t, "Bob deploys workloads within the grant; others are refused", async () => {
     await cluster.createRealm("bob-home", { connectionType: "headscale" });
     await connected("bob-home", 10_000);
     await cluster.create({
@@ -110,7 +110,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
       termination: { noticeSeconds: 0, drainSeconds: 10 },
     });
     await cluster.grantIn("Active", "lent");
-    await eventually("Bob may make a claim", async () => {
+    await eventually("Bob may create a claim", async () => {
       const { code, stderr } = await bob(
         ["create", "-f", "-"],
         JSON.stringify({
@@ -132,7 +132,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
     assert.match(stderr, /needs 3 requests\.cpu, but guest-bob-home is granted 1 in total/);
   });
 
-  await step(t, "an upgrade leaves no gap: quota, policies and access stand at every moment", async () => {
+  await step(t, "helm upgrade: quota, policies and access are in force at every moment", async () => {
     const path = ".spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.networkPolicy.properties";
     const fields = async () =>
       Object.keys(
@@ -150,7 +150,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
     measured("helm upgrade, both operators replaced", performance.now() - began);
     await bothReady(rest);
     assert.deepEqual(await fields(), ["allowedDestinations", "egressAllowed", "except", "within"]);
-    // The new ones have looked at all of it: a new grant goes the whole way.
+    // The new operators have observed everything: a new grant becomes Active.
     await cluster.create({ name: "after", to: "carol-home", hard: { pods: "1" } });
     await cluster.createRealm("carol-home");
     await cluster.grantIn("Active", "after", 30_000);
@@ -162,8 +162,8 @@ nodeTest("installed by the chart, in pods", async (t) => {
     await runs("web", 2);
   });
 
-  await step(t, "the webhook, which the upgrade moved to a process of its own, refuses in words", async () => {
-    await eventually("it explains", async () => {
+  await step(t, "the webhook, which the upgrade moved to a separate process: refuses with an explanation", async () => {
+    await eventually("the webhook explains", async () => {
       const { code, stderr } = await deploy("huge", 9);
       if (code === 0) await bob(["delete", "deployment", "huge"]);
       return code !== 0 && /Grant lent|keystone/i.test(stderr) || `${code} ${stderr}`;
@@ -172,11 +172,11 @@ nodeTest("installed by the chart, in pods", async (t) => {
 
   await step(
     t,
-    "a peer of the tailnet reaches nothing of the pod, and no container but the operator's has its token",
+    "a peer of the tailnet: reaches no port of the pod; only the operator's container has its token",
     async () => {
       const { socket } = lab.realms["bob-home"]!;
-      // Each pod is a node; those of pods that were replaced are gone, or on their way and still said to be there. The
-      // first connection between two nodes takes its time; from then on what isn't answered isn't let through.
+      // Each pod is a node; nodes of replaced pods are gone, or still reported for a while. The first connection between
+      // two nodes takes longer; after it, silence means that the port is closed.
       const addresses = await eventually("tailscaled's own PeerAPI of each node is reached", async () => {
         const status = await tailscaleStatus(socket);
         if (typeof status === "string") return status;
@@ -184,7 +184,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
           Online && DNSName.startsWith(grantor)
         );
         const reached = await Promise.all(nodes.map(async ({ PeerAPIURL }) => {
-          // None yet, of a node that has just come.
+          // None yet on a new node.
           const url = PeerAPIURL?.find((url) => !url.includes("["));
           if (url === undefined) return false;
           const { hostname, port } = new URL(url);
@@ -210,7 +210,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
         }
         assert.deepEqual(ours.filter((port) => !listening.some((each) => each.port === port)), [], addressOfPod);
       }
-      // Whatever else there is, and what people run beside it.
+      // All other ports, and common ports of other programs.
       const ports = [...[8080, 8081, 9443, 8443], 22, 80, 443, 4317, 5252, 6060, 8000, 8888, 9002, 9090, 9100, 10250];
       for (const address of addresses) {
         const answered = await Promise.all(
@@ -225,12 +225,12 @@ nodeTest("installed by the chart, in pods", async (t) => {
     },
   );
 
-  await step(t, "a front that is killed comes back, and enforcement does not notice", async () => {
+  await step(t, "the front is killed: it restarts, and enforcement is unaffected", async () => {
     const holder = (await leader(rest))!;
     const restarts = await restartsOf(rest, holder, "front");
     await killContainer(rest, holder, "front");
     await eventually(
-      "it was restarted",
+      "the container was restarted",
       async () => await restartsOf(rest, holder, "front") > restarts || "not yet",
       30_000,
     );
@@ -239,7 +239,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
     assert.equal((await cluster.grants.get("lent")).status?.phase, "Active");
   });
 
-  await step(t, "a leader that is told to go hands over within 3 s", async () => {
+  await step(t, "the leader gets SIGTERM: another operator leads within 3 s", async () => {
     await bothReady(rest);
     const [old, began] = [await leader(rest), performance.now()];
     await kubectl(["-n", system, "delete", "pod", old!, "--wait=false"]);
@@ -256,7 +256,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
     await bothReady(rest);
   });
 
-  await step(t, "a leader that is killed is followed within the Lease and 2 s", async () => {
+  await step(t, "the leader is killed: another operator leads within the Lease's duration and 2 s", async () => {
     const [old, began] = [await leader(rest), performance.now()];
     await killContainer(rest, old!, "operator");
     await eventually("another leads", async () => {
@@ -272,13 +272,13 @@ nodeTest("installed by the chart, in pods", async (t) => {
     await bothReady(rest);
   });
 
-  await step(t, "a sidecar that is killed comes back, and enforcement does not notice", async () => {
+  await step(t, "the sidecar is killed: it restarts, and enforcement is unaffected", async () => {
     const holder = (await leader(rest))!;
     const restarts = await restartsOf(rest, holder, "tailscaled");
     const began = performance.now();
     await killContainer(rest, holder, "tailscaled");
     await eventually(
-      "it was restarted",
+      "the container was restarted",
       async () => await restartsOf(rest, holder, "tailscaled") > restarts || "not yet",
       30_000,
     );
@@ -289,11 +289,11 @@ nodeTest("installed by the chart, in pods", async (t) => {
     await runs("web", 2);
   });
 
-  await step(t, "the API server is gone for a while: nothing restarts, and it goes on", async () => {
+  await step(t, "the API server is down for a while: nothing restarts, and the operator continues", async () => {
     const names = await readyPods(rest);
     const before = await Promise.all(names.map((name) => restartsOf(rest, name, "operator")));
     await lab.apiserver.restart();
-    await eventually("it acts again", async () => {
+    await eventually("the operator acts again", async () => {
       try {
         await cluster.grants.patch("after", { spec: { hard: { pods: "3" } } }, { type: "merge" });
         return (await cluster.quotaOf("carol-home"))?.["pods"] === "3" || "not yet";
@@ -305,17 +305,17 @@ nodeTest("installed by the chart, in pods", async (t) => {
     await bothReady(rest);
   });
 
-  await step(t, "at no time did two of them write", async () => {
+  await step(t, "at no time do two operators write", async () => {
     const writes = await writesOf(lab);
     assert.ok(writes.length > 20, `${writes.length} writes`);
     const blocks: string[] = [];
     for (const { pod } of writes) if (blocks.at(-1) !== pod) blocks.push(pod);
-    // Each change of who writes is one of who holds the Lease: two that wrote at once would take turns more often.
+    // The writer changes only with the holder of the Lease: two writers at once would alternate more often.
     const terms = await termsOfLease(rest);
     assert.ok(blocks.length >= 4 && blocks.length <= terms, `${terms} terms; ${blocks.join(" ")}`);
   });
 
-  await step(t, "a grant that is revoked takes the pods with it", async () => {
+  await step(t, "a grant is revoked: its pods are removed", async () => {
     const began = performance.now();
     await cluster.grants.patch("lent", { spec: { revocation: { reason: "enough" } } }, { type: "merge" });
     await eventually(
@@ -325,13 +325,16 @@ nodeTest("installed by the chart, in pods", async (t) => {
     );
     measured("revocation → quota closed", performance.now() - began);
     await gone(45_000);
-    measured("revocation → last guest pod gone", performance.now() - began);
-    await eventually("Bob is out", async () => (await bob(["get", "pods"])).code !== 0 || "he still sees");
+    measured("revocation → last guest pod deleted", performance.now() - began);
+    await eventually(
+      "Bob has no access",
+      async () => (await bob(["get", "pods"])).code !== 0 || "Bob can still list pods",
+    );
   });
 
   await step(
     t,
-    "a grant that expires ends on time, its pods within the deadline; what was stored is kept",
+    "a grant expires: ends on time, its pods within the deadline; stored data is kept",
     async () => {
       const { text, at } = secondsFromNow(25);
       await cluster.create({
@@ -348,8 +351,8 @@ nodeTest("installed by the chart, in pods", async (t) => {
         termination: { noticeSeconds: 1, drainSeconds: 5 },
       });
       await cluster.grantIn("Active", "short");
-      // What was deployed before is still wanted, and runs again: on the same volume. Its controller waits longer after
-      // each refusal, longer than this grant lasts; a change of the ReplicaSet lets it look at once.
+      // The Deployment still exists, so its pod runs again, on the same volume. Its controller's back-off is longer than
+      // this grant lasts; a change of the ReplicaSet makes it retry at once.
       await kubectl(["-n", namespace, "annotate", "replicaset", "--all", "--overwrite", "looked-at=again"]);
       await runs("web", 2);
       await eventually("the quota is closed", async () => {
@@ -360,7 +363,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
       assert.ok(Date.now() - at < 2000, `${Date.now() - at} ms late`);
       await cluster.grantIn("Expired", "short");
       await gone(45_000);
-      measured("validUntil → last guest pod gone", Date.now() - at);
+      measured("validUntil → last guest pod deleted", Date.now() - at);
       const { stdout } = succeeded(
         await lab.kubectl(["get", "pvc", "data", "-n", namespace, "-o", "jsonpath={.status.phase}"]),
       );
@@ -368,7 +371,7 @@ nodeTest("installed by the chart, in pods", async (t) => {
     },
   );
 
-  await step(t, "helm uninstall leaves nothing stuck, and what was stored", async () => {
+  await step(t, "helm uninstall: no deletion is stuck, and stored data stays", async () => {
     const began = performance.now();
     await helm(lab, ["uninstall", "keystone", "--wait", "--timeout=4m"]);
     measured("helm uninstall", performance.now() - began);
@@ -410,13 +413,13 @@ interface Standing {
   spec: string;
 }
 
-/** What stands in the guest namespace, as far as it enforces anything. */
+/** Returns the enforcing objects of a kind in the guest namespace. */
 async function standing(kubectl: (args: string[]) => Promise<string>, kind: string): Promise<Standing[]> {
   const { items } = JSON.parse(await kubectl(["get", kind, "-n", namespace, "-o", "json"]));
   return items.map(enforcing);
 }
 
-/** Without what an upgrade changes (tests/fixtures/upgrade/explained.ts): counts, and accounts that nobody has. */
+/** Leaves out the parts that an upgrade changes (tests/fixtures/upgrade/explained.ts): counts, and unused accounts. */
 // deno-lint-ignore no-explicit-any
 function enforcing({ metadata, spec, roleRef, subjects }: any): Standing {
   const hard = Object.fromEntries(Object.entries(spec?.hard ?? {}).filter(([key]) => !key.startsWith("count/")));
@@ -427,13 +430,13 @@ function enforcing({ metadata, spec, roleRef, subjects }: any): Standing {
   };
 }
 
-/** kubectl writes the keys of objects in another order than the API server. */
+/** Sorts keys, because kubectl orders them differently from the API server. */
 const sorted = (_: string, value: unknown): unknown =>
   value !== null && typeof value === "object" && !Array.isArray(value)
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
     : value;
 
-/** Notes whatever goes or changes, at every event. */
+/** Records every deletion and change, at every event. */
 async function watch(
   rest: TestCluster["rest"],
   kind: string,

@@ -1,7 +1,6 @@
 /**
- * A minute of a guest who does all of it at once: for others nothing changes. How soon is measured, and held against what
- * is promised, by `deno task soak --attackers`, on a machine that does nothing else; here it is within bounds that a busy
- * machine keeps too.
+ * A minute of all attacks at once by one guest: nothing changes for others. `deno task soak --attackers` measures latencies
+ * against the promises on an idle machine; the bounds here hold on a busy machine too.
  */
 import assert from "node:assert/strict";
 import { attacked } from "../soak/attackers/attack_campaign.ts";
@@ -9,11 +8,11 @@ import { broken, promised } from "../soak/attackers/judgement.ts";
 import { tables } from "../soak/attackers/tables.ts";
 
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-/** The promises, and for what depends on how fast the machine is, generous bounds. */
+/** The promises, with generous bounds for latencies, which depend on the machine. */
 const limits = { ...promised, soonPercent: 80, soonMs: 3000, latestMs: 15_000 };
 
-Deno.test("a guest who does all of it at once for a minute changes nothing for another realm", {
-  // It needs an operator of its own, and a database that it may fill.
+Deno.test("a guest runs all attacks at once for a minute: nothing changes for another realm", {
+  // The test needs its own operator, and a database that it may fill.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async () => {
   const { seen, tally, log } = await attacked({

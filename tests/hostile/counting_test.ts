@@ -1,6 +1,6 @@
 /**
- * A guest fills the cluster's database with what is kept on the guest's behalf: each kind of object that guests or
- * Kubernetes' controllers for them can make is counted, or bounded by what is counted.
+ * A guest fills etcd with objects: every kind that guests, or Kubernetes' controllers on their behalf, can create is counted
+ * by the quota or bounded by counted objects.
  */
 import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
@@ -49,7 +49,7 @@ const apps = (kind: string, spec: Record<string, unknown>) => ({
   spec: { selector, template: template(labels), ...spec },
 });
 
-/** One of each kind that makes others. */
+/** One workload of each kind that creates other objects. */
 const owners = [
   apps("Deployment", { replicas: 1 }),
   apps("StatefulSet", { replicas: 1, serviceName: "one" }),
@@ -64,12 +64,12 @@ const owners = [
   { apiVersion: "v1", kind: "Service", metadata: { name: "one" }, spec: { selector: labels, ports: [{ port: 80 }] } },
 ];
 
-Deno.test("counting: nothing can be made in a guest namespace that is neither counted nor bounded", async (t) => {
+Deno.test("object counts: every object that can be created in a guest namespace is counted or bounded", async (t) => {
   await using scene = await hostileScene();
   const { cluster, mallory, lab } = scene;
   const quota = () => cluster.quotas.namespace(mallory.namespace).get("keystone");
 
-  await step(t, "each resource that guests may create has its bound", () => {
+  await step(t, "every resource that guests may create has a bound", () => {
     const [role] = loadAll(Deno.readTextFileSync(`${root}deploy/kustomize/base/guest-role.yaml`)) as {
       rules: Rule[];
     }[];
@@ -79,7 +79,7 @@ Deno.test("counting: nothing can be made in a guest namespace that is neither co
     return Promise.resolve();
   });
 
-  await step(t, "so has each one that this cluster's controllers may create in a namespace", async () => {
+  await step(t, "every resource that this cluster's controllers may create in a namespace has a bound", async () => {
     const { items } = await new RbacAuthorizationV1Api(cluster.rest).clusterRoles.list();
     const controllers = items.filter(({ metadata }) => metadata.name.startsWith("system:controller:"));
     assert.ok(controllers.length > 20);
@@ -93,23 +93,23 @@ Deno.test("counting: nothing can be made in a guest namespace that is neither co
     assert.deepEqual(open, []);
   });
 
-  await step(t, "docs/security.md names each of them", async () => {
+  await step(t, "docs/security.md names every such resource", async () => {
     const page = await Deno.readTextFile(`${root}docs/security.md`);
     const table = page.slice(page.indexOf("## What a guest can keep"), page.indexOf("## In the pod"));
     const missing = [...countedResources, ...boundedBy.keys()].filter((resource) => !table.includes(resource));
     assert.deepEqual(missing, []);
   });
 
-  await step(t, "the quota enforces each of those keys", async () => {
+  await step(t, "the quota enforces every key of those bounds", async () => {
     const { status } = await quota();
     const keys = [...new Set(derivedCounts)];
     for (const key of keys) assert.ok(status?.hard?.[key] !== undefined, `${key} is enforced`);
   });
 
-  await step(t, "what is there after one of each has been made is counted, by a real quota controller", async () => {
+  await step(t, "one workload of each kind: a real quota controller counts all objects that result", async () => {
     const applied = await mallory.apply(...owners);
     assert.equal(applied.code, 0, applied.said);
-    await eventually("the controllers have made what they make", async () => {
+    await eventually("the controllers have created their objects", async () => {
       const { status } = await quota();
       const used = derivedCounts.map((key) => Number(status?.used?.[key] ?? 0));
       return used.every((count) => count > 0) || JSON.stringify(used);
@@ -126,7 +126,7 @@ Deno.test("counting: nothing can be made in a guest namespace that is neither co
     assert.deepEqual(present.filter((resource) => !ours.includes(resource) && !isBounded(resource)), []);
   });
 
-  await step(t, "a grant of five revisions keeps the sixth from being made", async () => {
+  await step(t, "a grant of five revisions: the sixth is not created", async () => {
     const revisions = "count/controllerrevisions.apps";
     await cluster.grants.patch(mallory.grant, { spec: { hard: { [revisions]: "5" } } }, { type: "merge" });
     await eventually(
@@ -136,7 +136,7 @@ Deno.test("counting: nothing can be made in a guest namespace that is neither co
     await mallory.kubectl(["delete", "daemonset", "--all"]);
     const kept = async () =>
       (await mallory.kubectl(["get", "controllerrevisions", "-o", "name"])).said.trim().split("\n").length;
-    await eventually("one is left", async () => await kept() === 1 || "the DaemonSet's is still there");
+    await eventually("one revision is left", async () => await kept() === 1 || "the DaemonSet's is still there");
     for (let round = 2; round <= 8; round++) {
       const patch = {
         spec: { revisionHistoryLimit: 10, template: { metadata: { annotations: { round: `${round}` } } } },

@@ -1,13 +1,13 @@
-/** A Node without a kubelet: on it pods run as far as the API server knows, and end when somebody says so. */
+/** A Node without a kubelet: pods run on it as far as the API server knows, and end when a test deletes them. */
 import type { HostileScene } from "./hostile_scene.ts";
 
 export interface DeadNode {
   name: string;
-  /** Binds a pod of mallory's to it. */
+  /** Binds a pod of mallory's to the node. */
   bind(pod: string): Promise<string>;
 }
 
-/** Makes the Node. */
+/** Creates the Node. */
 export async function deadNode(
   { admin, mallory: { realm, namespace } }: HostileScene,
   spec: object = {},

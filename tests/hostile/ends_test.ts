@@ -1,4 +1,4 @@
-/** What a guest tries to keep when it is over: an account, a way in from the world, a namespace that was restored. */
+/** Things that guests try to keep past a grant's end: an account, an open Service, a restored namespace. */
 import assert from "node:assert/strict";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { keystone } from "../fixtures/keystone_command.ts";
@@ -14,10 +14,10 @@ const hard = {
   "services.nodeports": "8",
 };
 
-Deno.test("what a guest would keep beyond the end", async (t) => {
+Deno.test("past a grant's end: guests keep no access and no open Service, and stored data is safe", async (t) => {
   await using scene = await hostileScene({ hard, trustLevel: "internal", settings: { namespaceRetentionSeconds: 1 } });
   const { lab, admin, cluster, mallory } = scene;
-  /** A kubeconfig as `keystone kubeconfig` gives it to the people of a realm. */
+  /** A kubeconfig from `keystone kubeconfig`, for the people of a realm. */
   const issued = async (realm: string) => {
     const path = `${await Deno.makeTempDir()}/${realm}.kubeconfig`;
     const { code, err } = await keystone(lab.kubeconfig, ["kubeconfig", realm, "--out", path]);
@@ -28,10 +28,10 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
   const endsFor = (what: string, get: () => Promise<string>) =>
     eventually(what, async () => {
       const said = await get();
-      return refused.test(said) || said || "he still gets in";
+      return refused.test(said) || said || "access still works";
     });
 
-  await step(t, "keep the account of a Realm that is made again for somebody else", async () => {
+  await step(t, "a Realm is created again for somebody else: the old kubeconfig stops working", async () => {
     const realm = `eve-${crypto.randomUUID().slice(0, 6)}`;
     const grant = () => cluster.grants.create(grantOf({ name: realm, to: realm, termination: { noticeSeconds: 0 } }));
     await cluster.createRealm(realm);
@@ -39,7 +39,7 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
     await cluster.grantIn("Active", realm);
     const before = await issued(realm);
     assert.doesNotMatch(await before(), refused);
-    // All at once, so that no operator sees one without the other.
+    // In one go, so that no operator observes one change without the other.
     await admin(["delete", "namespace", `guest-${realm}`, "--wait=false"]);
     await admin(["delete", "grant", realm, "--wait=false"]);
     await admin(["delete", "realm", realm]);
@@ -57,15 +57,15 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
     assert.doesNotMatch(await after(), refused);
     assert.match(await before(), refused);
 
-    // Whoever isn't named any more is out, whatever was issued to him.
+    // Former subjects lose access, whatever credentials they hold.
     const subjects = [{ kind: "User", name: "somebody-else@example.com" }];
     await cluster.realms.patch(realm, { spec: { subjects } }, { type: "merge" });
-    await endsFor("the kubeconfig ends with its people", after);
+    await endsFor("the kubeconfig stops working after a change of subjects", after);
     const again = await issued(realm);
     assert.doesNotMatch(await again(), refused);
     await cluster.realms.delete(realm);
-    await endsFor("the kubeconfig ends with its Realm", again);
-    await eventually("the account is gone", async () => {
+    await endsFor("the kubeconfig stops working after its Realm is deleted", again);
+    await eventually("the account is deleted", async () => {
       const labels = `keystone.io/realm=${realm}`;
       const { stdout } = await lab.kubectl([
         "get",
@@ -80,9 +80,9 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
       return stdout === "" || stdout;
     });
     await cluster.grants.delete(realm);
-    await eventually("an empty namespace that was never anything else goes", async () => {
+    await eventually("a namespace that was always empty is deleted", async () => {
       const { code } = await lab.kubectl(["get", "namespace", `guest-${realm}`]);
-      return code !== 0 || "it is there";
+      return code !== 0 || "the namespace still exists";
     }, 20_000);
   });
 
@@ -96,8 +96,8 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
     metadata: { name, ...metadata },
     spec: { selector: { app: "x" }, ...spec },
   });
-  await step(t, "keep load balancers and node ports after a cut", async () => {
-    // Whatever the API server takes for this type and for no other, and many labels.
+  await step(t, "fewer load balancers and node ports granted: the newest Services become internal", async () => {
+    // All fields that the API server accepts for this type alone, and many labels.
     const labels = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`label-${at}`, ""]));
     const applied = await mallory.kubectl(
       ["create", "-f", "-"],
@@ -130,16 +130,16 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
 
     const less = { spec: { hard: { "services.loadbalancers": "1" } } };
     await cluster.grants.patch(mallory.grant, less, { type: "merge" });
-    await eventually("the newest goes, and no other", async () => {
+    await eventually("only the newest Service becomes internal", async () => {
       const { third, ...others } = await types();
       assert.deepEqual(others, { first: "NodePort", second: "LoadBalancer", inside: "ClusterIP" });
       return third === "ClusterIP" || third!;
     });
-    // What was cut can't come back.
+    // The Service can't be opened again.
     assert.match((await mallory.apply(last)).said, /exceeded quota/);
 
     await cluster.realms.patch(mallory.realm, { spec: { trustLevel: "public" } }, { type: "merge" });
-    await eventually("with the trust all go", async () => {
+    await eventually("at a lower trust level all Services become internal", async () => {
       const open = Object.entries(await types()).filter(([, type]) => type !== "ClusterIP");
       return open.length === 0 || JSON.stringify(open);
     });
@@ -147,16 +147,16 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
     await cluster.grants.patch(mallory.grant, { spec: { hard } }, { type: "merge" });
   });
 
-  await step(t, "keep them after the end, and in a namespace that is being deleted", async () => {
-    await eventually("it may be opened again", async () => {
+  await step(t, "grant ended, or namespace in deletion: no Service stays open to the outside", async () => {
+    await eventually("a Service may be opened again", async () => {
       const { code, said } = await mallory.apply(open("last", { type: "LoadBalancer", ports: [{ port: 80 }] }));
       return code === 0 || said;
     });
-    // A controller that never takes its finalizer off keeps the Service, and with it the namespace.
+    // A controller that never removes its finalizer keeps the Service, and with it the namespace.
     const held = { metadata: { finalizers: ["service.kubernetes.io/load-balancer-cleanup"] } };
     await admin(["patch", "service", "last", "-n", mallory.namespace, "--type=merge", "-p", JSON.stringify(held)]);
     await cluster.grants.patch(mallory.grant, { spec: { revocation: { reason: "enough" } } }, { type: "merge" });
-    await eventually("none lets the world in", async () => {
+    await eventually("no Service is open to the outside", async () => {
       const open = Object.entries(await types()).filter(([, type]) => type !== "ClusterIP");
       return open.length === 0 || JSON.stringify(open);
     });
@@ -164,7 +164,7 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
     await admin(["patch", "service", "last", "-n", mallory.namespace, "--type=merge", "-p", JSON.stringify(free)]);
   });
 
-  await step(t, "lose what is stored: a namespace restored from a backup is not deleted", async () => {
+  await step(t, "a namespace restored from a backup: not deleted, its data stays", async () => {
     const restored = async (volumes: string) => {
       const realm = `old-${volumes.toLowerCase()}-${crypto.randomUUID().slice(0, 6)}`;
       const namespace = `guest-${realm}`;
@@ -188,13 +188,14 @@ Deno.test("what a guest would keep beyond the end", async (t) => {
       };
       const made = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace, labels, annotations } };
       await admin(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: [made, claim] }));
-      await eventually("how to delete it is said", async () => {
+      await eventually("the event names the command that deletes the namespace", async () => {
         const { metadata } = await cluster.namespaces.get(namespace);
         assert.equal(metadata!.deletionTimestamp, undefined, `${namespace} is deleted with its volumes (${volumes})`);
         const { stdout } = await lab.kubectl(["get", "events", "-n", "default", "-o", "jsonpath={.items[*].message}"]);
-        return stdout.includes(`Copy the data out, then: kubectl delete namespace ${namespace}`) || "it isn't said";
+        return stdout.includes(`Copy the data out, then: kubectl delete namespace ${namespace}`) ||
+          "there is no such event";
       });
-      // Longer than it is kept when it is empty.
+      // Longer than the retention of an empty namespace.
       await new Promise((resolve) => setTimeout(resolve, 4_000));
       assert.equal((await cluster.namespaces.get(namespace)).status!.phase, "Active", volumes);
       const kept = JSON.parse(await admin(["get", "pvc", "photos", "-n", namespace, "-o", "json"]));

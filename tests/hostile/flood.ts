@@ -1,8 +1,8 @@
 /**
- * A flood of an API server by a guest: so many clients at once, each of which writes and lists objects of nearly a megabyte
- * as fast as it is answered.
+ * A flood of an API server by a guest: parallel clients that write and list objects of nearly a megabyte as fast as the
+ * server answers.
  *
- * As a program it is a process of its own that ends by itself, and prints how many answers of which status it got:
+ * As a program it ends by itself and prints the number of answers by status:
  * flood.ts KUBECONFIG NAMESPACE CLIENTS SECONDS
  */
 import { Kubeconfig } from "../../lib/kubernetes/mod.ts";
@@ -12,7 +12,7 @@ export type Ask = (method: string, path: string, body?: string) => Promise<unkno
 
 const bodies = ["a", "b"].map((letter) => JSON.stringify({ data: { text: letter.repeat(900_000) } }));
 
-/** Floods the ConfigMaps of a namespace as long as it is to go on. */
+/** Floods the ConfigMaps of a namespace while `goesOn` returns true. */
 export async function flood(ask: Ask, namespace: string, clients: number, goesOn: () => boolean): Promise<void> {
   const collection = `/api/v1/namespaces/${namespace}/configmaps`;
   await Promise.all(Array.from({ length: clients }, async (_, number) => {
@@ -25,7 +25,7 @@ export async function flood(ask: Ask, namespace: string, clients: number, goesOn
   }));
 }
 
-/** An HTTP client of the guest whose kubeconfig this is, and the server that it is for. */
+/** Returns an HTTP client with the credentials of a kubeconfig, and its server. */
 export async function clientOfGuest(kubeconfig: string): Promise<{ server: string; client: Deno.HttpClient }> {
   const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
   const { clientCertificate } = await config.credentials.current();

@@ -1,4 +1,4 @@
-/** A guest floods the API server with a dozen clients: the grants of others begin and end on time all the same. */
+/** A guest floods the API server with a dozen clients: others' grants begin and end on time all the same. */
 import assert from "node:assert/strict";
 import { Kubeconfig } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -9,7 +9,7 @@ import { type HostileGuest, hostileScene } from "./hostile_scene.ts";
 const clients = 12;
 const script = new URL("flood.ts", import.meta.url).pathname;
 
-/** Floods from a process of its own; resolves to the number of answers of each status. */
+/** Floods from a separate process; resolves to the number of answers by status. */
 async function flood({ kubeconfig, namespace }: HostileGuest, seconds: number): Promise<Record<string, number>> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--frozen", "-A", script, kubeconfig, namespace, String(clients), String(seconds)],
@@ -19,7 +19,7 @@ async function flood({ kubeconfig, namespace }: HostileGuest, seconds: number): 
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** UID of the FlowSchema by which a request of a user is served, or of nobody in particular. */
+/** Returns the UID of the FlowSchema that serves a user's request, or an anonymous one. */
 async function flowOf(kubeconfig: string, anonymous = false): Promise<string | null> {
   const config = await (await Kubeconfig.load({ paths: [kubeconfig] })).clientConfig();
   const { clientCertificate } = anonymous ? {} : await config.credentials.current();
@@ -34,12 +34,12 @@ async function flowOf(kubeconfig: string, anonymous = false): Promise<string | n
   return answer.headers.get("X-Kubernetes-PF-FlowSchema-UID");
 }
 
-Deno.test("a guest who floods the API server delays nobody's end", async (t) => {
+Deno.test("a guest floods the API server: no grant ends late", async (t) => {
   await using scene = await hostileScene();
   const { cluster, mallory, bob } = scene;
 
-  await step(t, "the guests' requests have a FlowSchema, which the API server takes", async () => {
-    const schema = await eventually("it names both realms", async () => {
+  await step(t, "a guest's requests: served by the FlowSchema of guests, which the API server accepts", async () => {
+    const schema = await eventually("the FlowSchema names both realms", async () => {
       const { items } = await new FlowcontrolApiserverV1Api(cluster.rest).flowSchemas.list({
         fieldSelector: "metadata.name=keystone-guests",
       });
@@ -53,7 +53,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
       path: `/api/v1/namespaces/${mallory.namespace}/pods`,
     });
     assert.ok(answer);
-    // Of the lab's 600 seats: more than that would keep all processors of a small machine busy with guests.
+    // Out of the lab's 600 seats: with more, guests would keep all processors of a small machine busy.
     if (scene.lab.owned) {
       const metrics = await cluster.rest.performRequest({ method: "GET", path: "/metrics", accept: "text/plain" });
       const level = 'apiserver_flowcontrol_nominal_limit_seats{priority_level="keystone-guests"} ';
@@ -62,10 +62,10 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
     }
   });
 
-  await step(t, "so do requests with the token of a guest's pod", async () => {
+  await step(t, "requests with the token of a guest's pod: served by the same FlowSchema", async () => {
     const account = `system:serviceaccount:${mallory.namespace}:default`;
     const path = await scene.lab.user(account, { groups: ["system:serviceaccounts"] });
-    await eventually("they are of the guests' flow", async () => {
+    await eventually("they are in the guests' flow", async () => {
       const { items: [schema] } = await new FlowcontrolApiserverV1Api(cluster.rest).flowSchemas.list({
         fieldSelector: "metadata.name=keystone-guests",
       });
@@ -74,10 +74,10 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
     });
   });
 
-  await step(t, "and requests of whoever doesn't say who he is", async () => {
+  await step(t, "anonymous requests: served by the same FlowSchema", async () => {
     const schema = await new FlowcontrolApiserverV1Api(cluster.rest).flowSchemas.get("keystone-anonymous");
     assert.equal(schema.spec?.priorityLevelConfiguration.name, "keystone-guests");
-    await eventually("they are of that flow", async () => {
+    await eventually("they are in that flow", async () => {
       const of = await flowOf(mallory.kubeconfig, true);
       return of === schema.metadata?.uid || `the flow is ${of}`;
     });
@@ -85,7 +85,7 @@ Deno.test("a guest who floods the API server delays nobody's end", async (t) => 
 
   await step(
     t,
-    "grants that end under the flood end within a second, and new ones are in force within three",
+    "grants during the flood: end within 1 s, and new ones are in force within 3 s",
     async () => {
       const flooded = flood(mallory, 15);
       await eventually("the flood has begun", async () => {

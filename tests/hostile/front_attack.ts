@@ -1,12 +1,12 @@
 /**
- * `front_attack.ts PORT`: strangers who load the webhook on that port of this machine, until its input ends. Prints on how
- * many connections.
+ * `front_attack.ts PORT`: strangers who flood the webhook on that port of this machine until standard input ends. Prints the
+ * number of their connections.
  */
 import { connect as connectTls } from "node:tls";
 import { gzip } from "node:zlib";
 import { promisify } from "node:util";
 
-/** Attacks until the signal aborts; returns on how many connections. */
+/** Attacks until the signal aborts; returns the number of connections. */
 async function attacked(port: number, signal: AbortSignal): Promise<number> {
   let connections = 0;
   const compressed = await promisify(gzip)("[".repeat(4_000_000));
@@ -26,7 +26,7 @@ async function attacked(port: number, signal: AbortSignal): Promise<number> {
         object: { apiVersion: "v1", kind: "Pod", metadata: {}, spec: object },
       },
     });
-  /** Sends on a connection of its own, and waits until it is closed or the time is over. */
+  /** Sends bytes on a new connection, and waits until it is closed or the time is over. */
   const send = (parts: (string | Uint8Array)[], ms: number) =>
     new Promise<void>((resolve) => {
       connections++;
@@ -47,9 +47,9 @@ async function attacked(port: number, signal: AbortSignal): Promise<number> {
   const deep = review({ deep: 0 }).replace("0}", `${"[".repeat(100_000)}${"]".repeat(100_000)}}`);
   const wide = review({ containers: Array(90_000).fill({ name: "c", resources: {} }) });
   const kinds: (() => Promise<void>)[] = [
-    // Two that are too long, time and again.
+    // Requests that are too long, two at a time.
     ...Array.from({ length: 2 }, () => () => send(post("x".repeat(15_000_000)), 3000)),
-    // Half-sent ones, 400 at a time, of every length.
+    // Requests sent only in part, 400 at a time, of every length.
     ...Array.from({ length: 400 }, (_, index) => () => send(post("{", undefined, 10 ** (index % 7 + 1)), 2500)),
     () => send(post(deep), 1000),
     () => send(post(compressed, "content-type: application/json\r\ncontent-encoding: gzip"), 1000),
@@ -61,7 +61,7 @@ async function attacked(port: number, signal: AbortSignal): Promise<number> {
   await Promise.all(kinds.map(async (once) => {
     while (!signal.aborted) {
       await once();
-      // Strangers are many; the processor of the machine that all of this runs on is not.
+      // Many strangers share one processor here: give way to the other processes.
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }));

@@ -1,6 +1,6 @@
 /**
- * Strangers load the admission webhook with all that they can think of, while a grant ends: the leader notices nothing, the
- * front stays within its memory, and the API server's reviews are answered.
+ * Strangers flood the admission webhook with requests of every kind while a grant ends: the leader is unaffected, the front
+ * stays within its memory limit, and the API server's reviews are answered.
  */
 import assert from "node:assert/strict";
 import { installed } from "../fixtures/in_force.ts";
@@ -13,11 +13,11 @@ import { hostileOperator } from "./hostile_scene.ts";
 import { startStranger } from "./stranger.ts";
 
 const attackMs = 12_000;
-/** What the chart gives the containers, less what Deno takes without doing anything. */
+/** Memory limits of the containers in the chart, less the memory of an idle Deno. */
 const mostFrontBytes = 384 * 2 ** 20;
 const mostOperatorBytes = 256 * 2 ** 20;
 
-Deno.test("strangers load the webhook while a grant ends", {
+Deno.test("strangers flood the webhook while a grant ends", {
   // The API server has to reach the front on loopback.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
@@ -51,7 +51,7 @@ Deno.test("strangers load the webhook while a grant ends", {
   const isRefused = () => isJudged(cluster.rest, namespace);
   await eventually("the API server asks the front", async () => await isRefused() || "not yet");
 
-  await step(t, "12 s of it: the grant ends on time, and each review of the API server is answered", async () => {
+  await step(t, "12 s of flood: the grant ends on time, and each review of the API server is answered", async () => {
     const attack = startStranger(attacker, [String(port)]);
     const { text, at } = secondsFromNow(attackMs / 2000);
     await cluster.create({
@@ -94,7 +94,7 @@ Deno.test("strangers load the webhook while a grant ends", {
     assert.ok(memory.operator < mostOperatorBytes, `the operator took ${memory.operator} bytes`);
   });
 
-  await step(t, "afterwards both are what they were", async () => {
+  await step(t, "after the flood: operator and front have logged no error and stop cleanly", async () => {
     assert.equal(await isRefused(), true);
     assert.deepEqual(operator.log.filter((line) => /lost|error|WRN/i.test(line)), []);
     assert.deepEqual(front.log.filter((line) => /ended|error|WRN/i.test(line)), []);
@@ -103,7 +103,7 @@ Deno.test("strangers load the webhook while a grant ends", {
   });
 });
 
-/** The most memory that the process has ever had. */
+/** Returns the peak resident memory of the process. */
 async function peakOf({ pid }: OperatorProcess): Promise<number> {
   const [, kibibytes] = /VmHWM:\s+(\d+) kB/.exec(await Deno.readTextFile(`/proc/${pid}/status`))!;
   return Number(kibibytes) * 1024;

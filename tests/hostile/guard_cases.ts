@@ -1,4 +1,4 @@
-/** The attacks and the ordinary objects of the table of guards, each in every kind that can carry it. */
+/** The attacks and ordinary objects of the table of guards, in every kind that can carry them. */
 import type { Example, Guard, GuardAttack, GuardBody } from "../../deploy/guards/guard.ts";
 import { guards } from "../../deploy/guards/guards_table.ts";
 import { guestGuards } from "../../deploy/guards/guest_guards.ts";
@@ -20,7 +20,7 @@ export interface AttackCase extends GuardCase {
   says: RegExp;
 }
 
-/** Where the API server takes an object of a kind, in a namespace. */
+/** Collection paths by kind; `NS` is the namespace. */
 export const paths: Readonly<Record<string, string>> = {
   Pod: "/api/v1/namespaces/NS/pods",
   ReplicationController: "/api/v1/namespaces/NS/replicationcontrollers",
@@ -43,7 +43,7 @@ export const pathOf = (kind: string, namespace: string): string => paths[kind]!.
 const isPlain = (value: unknown): value is GuardBody =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Lays `over` over `base`; lists are replaced. */
+/** Merges `over` into `base`; lists are replaced. */
 export function laid(base: GuardBody, over: GuardBody = {}): GuardBody {
   const out: GuardBody = { ...base };
   for (const [key, value] of Object.entries(over)) {
@@ -52,7 +52,7 @@ export function laid(base: GuardBody, over: GuardBody = {}): GuardBody {
   return out;
 }
 
-/** An ordinary pod, or a template of one. */
+/** Returns an ordinary pod, or a pod template. */
 function podOf({ spec, metadata, container }: NonNullable<Example["pod"]>, restartPolicy: string): GuardBody {
   return {
     metadata: laid({ labels: { app: "x" } }, metadata),
@@ -65,7 +65,7 @@ const apiVersionOf = (kind: string): string => {
   return api === "api" ? rest[0]! : rest.join("/");
 };
 
-/** An ordinary object of a kind, with the pod that it makes. */
+/** Returns an ordinary object of a kind, with the given pod in it. */
 export function ordinaryOf(kind: string, pod: NonNullable<Example["pod"]> = {}): GuardBody {
   const selector = { matchLabels: { app: "x" } };
   const runs = podOf(pod, "Always");
@@ -121,10 +121,10 @@ const casesOf = <T extends Example>(list: (guard: Guard) => readonly T[]) =>
     )
   );
 
-/** All that has to be refused. */
+/** Objects that have to be refused. */
 export const attacks: readonly AttackCase[] = casesOf<GuardAttack>(({ attacks }) => attacks);
 
-/** All that has to pass; and of each kind one that asks for nothing special. */
+/** Objects that have to be admitted, a plain one of each kind included. */
 export const ordinary: readonly GuardCase[] = [
   ...Object.keys(paths).map((kind): GuardCase => ({
     guard: "pod-fields",
@@ -136,7 +136,7 @@ export const ordinary: readonly GuardCase[] = [
   ...casesOf<Example>(({ ordinary }) => ordinary),
 ];
 
-/** Installs what guests are held by, with the guards as the table has them now. */
+/** Installs the base with the guards of the current table. */
 export async function installGuards(cluster: Cluster, base: string): Promise<void> {
   for (const [args, stdin] of [[["-k", base], ""], [["-f", "-"], guestGuards()]] as const) {
     const { code, stderr } = await cluster.kubectl(["apply", ...args], { stdin });
@@ -145,7 +145,7 @@ export async function installGuards(cluster: Cluster, base: string): Promise<voi
   await policiesInForce(cluster);
 }
 
-/** Classes of the cluster that the cases name. */
+/** RuntimeClasses and PriorityClasses that the cases name. */
 export const classes: GuardBody[] = [
   { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-gpu" }, handler: "gpu" },
   { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "hostile-sandbox" }, handler: "sandbox" },

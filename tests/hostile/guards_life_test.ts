@@ -1,7 +1,6 @@
 /**
- * Ordinary life beside the guards: workloads that are older than a guard are scaled, changed, rolled out and deleted; what
- * is big is judged in the budget, and nothing holds up a controller, the garbage collector or the end of a
- * namespace.
+ * Ordinary use with the guards on: workloads older than a guard can be scaled, changed, rolled out and deleted; big objects
+ * are judged within the cost budget; controllers, the garbage collector and the deletion of a namespace are not held up.
  */
 import assert from "node:assert/strict";
 import type { GuardBody } from "../../deploy/guards/guard.ts";
@@ -15,7 +14,7 @@ const suffix = crypto.randomUUID().slice(0, 6);
 const namespace = `guest-hostile-life-${suffix}`;
 const user = `mallory-life-${suffix}`;
 
-/** A template that several guards refuse. */
+/** A pod template that several guards refuse. */
 const old = {
   spec: {
     volumes: [{ name: "odd", nfs: { server: "192.168.1.10", path: "/" } }],
@@ -37,7 +36,7 @@ const oldStatefulSet = laid(ordinaryOf("StatefulSet", old), {
 const oldJob = laid(ordinaryOf("Job", old), { metadata: { name: "old-job" }, spec: { suspend: false } });
 const oldCronJob = laid(ordinaryOf("CronJob", old), { metadata: { name: "old-cron" } });
 
-Deno.test("ordinary life beside the guards", async (t) => {
+Deno.test("ordinary use with the guards on", async (t) => {
   await using lab = await sharedLab();
   await using leaving = new AsyncDisposableStack();
   using cluster = await prepared(lab);
@@ -73,7 +72,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
   leaving.defer(async () => {
     await lab.kubectl(["delete", "namespace", "--wait=false", "--ignore-not-found", namespace]);
   });
-  await eventually("it has its account", async () => {
+  await eventually("the namespace has its ServiceAccount", async () => {
     return (await lab.kubectl(["get", "serviceaccount", "default", "-n", namespace])).code === 0 || "not yet";
   });
   const inside = (object: GuardBody): GuardBody => laid(object, { metadata: { namespace } });
@@ -91,7 +90,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
   assert.equal(before.code, 0, before.said);
   const podsOf = async (...selector: string[]): Promise<string[]> =>
     (await admin("get", "pods", "-o", "name", ...selector)).split("\n").filter((name) => name !== "");
-  await eventually("their pods are there", async () => {
+  await eventually("their pods exist", async () => {
     const names = await podsOf();
     return names.length === 5 || names.join(" ");
   }, 30_000);
@@ -112,16 +111,16 @@ Deno.test("ordinary life beside the guards", async (t) => {
     return /denied request/.test(stderr) || stderr + said;
   });
 
-  await step(t, "a workload that is older than the guards is scaled to nothing and back by kubectl scale", async () => {
+  await step(t, "a workload older than the guards: kubectl scale takes it to 0 and back", async () => {
     await can("scale", "deployment/old", "--replicas=0");
     await can("scale", "statefulset/old-set", "--replicas=1");
-    await eventually("its pods have gone", async () => {
+    await eventually("its pods are deleted", async () => {
       const names = await podsOf();
       return names.length === 3 || names.join(" ");
     }, 30_000);
   });
 
-  await step(t, "it is labelled, paused, and changed in all that the guards don't look at", async () => {
+  await step(t, "that workload: may be labeled, paused, and changed in fields that no guard judges", async () => {
     await can("label", "deployment/old", "a=b");
     await can("patch", "deployment/old", "-p", '{"spec":{"replicas":0,"paused":false,"minReadySeconds":1}}');
     await can("patch", "deployment/old", "-p", '{"metadata":{"finalizers":null}}');
@@ -131,18 +130,18 @@ Deno.test("ordinary life beside the guards", async (t) => {
 
   await step(
     t,
-    "its image is changed, its controllers make a ReplicaSet, and the pods are refused with the reason",
+    "that workload's image is changed: its ReplicaSet is created, and the pods are refused with the reason",
     async () => {
       await can("set", "image", "deployment/old", "main=example.com/y");
       await can("scale", "deployment/old", "--replicas=1");
-      await eventually("the reason is in the events", async () => {
+      await eventually("an event has the reason", async () => {
         const said = await admin("get", "events", "-o", "jsonpath={range .items[*]}{.message}{'\\n'}{end}");
         return /denied request: spec\.\w+.*\(guard [a-z-]+\)/.test(said) || said;
       }, 30_000);
     },
   );
 
-  await step(t, "keystone doctor lists it with what the guard says, and nothing that no guard refuses", async () => {
+  await step(t, "keystone doctor: lists that workload with the guard's message, and no admitted object", async () => {
     const fine = await cluster.apply(inside(laid(ordinaryOf("Deployment"), { metadata: { name: "fine" } })));
     assert.equal(fine.code, 0, fine.said);
     const found = (await refusedWorkloads(cluster.rest)).filter((refused) => refused.namespace === namespace);
@@ -156,15 +155,15 @@ Deno.test("ordinary life beside the guards", async (t) => {
     for (const { says } of found) assert.match(says, /\(guard [a-z-]+\)/);
   });
 
-  await step(t, "an update that adds to it is refused", async () => {
+  await step(t, "an update that adds another offence to it: refused", async () => {
     const added =
       '[{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"more","nfs":{"server":"x","path":"/"}}}]';
     const { said } = await guest("patch", "deployment/old", "--type=json", "-p", added);
     assert.match(said, /spec\.template\.spec\.volumes\[more\] is nfs/);
-    assert.doesNotMatch(said, /odd/, "what it had is not held against it");
+    assert.doesNotMatch(said, /odd/, "the old offence is not refused");
   });
 
-  await step(t, "what offends is taken out, and kubectl rollout undo brings it back no more", async () => {
+  await step(t, "the offending field is removed: kubectl rollout undo can't restore it", async () => {
     await can("patch", "deployment/old", "--type=json", "-p", '[{"op":"remove","path":"/spec/template/spec/volumes"}]');
     const { code, said } = await guest("rollout", "undo", "deployment/old");
     assert.notEqual(code, 0);
@@ -173,7 +172,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
 
   await step(
     t,
-    "updates by controllers and others' accounts aren't judged, those by guests' accounts are",
+    "updates: those by guests' accounts are judged, those by controllers and other accounts aren't",
     async () => {
       const controllers = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
       const users: [string, string[], boolean][] = [
@@ -185,7 +184,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
         [`system:serviceaccount:keystone-system:realm-hostile-${suffix}`, ["system:serviceaccounts"], false],
         [`somebody-${suffix}`, [], false],
       ];
-      // Rights aren't what is tried here.
+      // Lack of rights must not hide the guards' answer.
       const all = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
       const group = `hostile-mighty-${suffix}`;
       const bound = await cluster.apply({
@@ -218,10 +217,10 @@ Deno.test("ordinary life beside the guards", async (t) => {
     },
   );
 
-  await step(t, "a CronJob and a Job that are older are suspended and deleted", async () => {
+  await step(t, "a CronJob and a Job older than the guards: may be suspended and deleted", async () => {
     await can("patch", "cronjob/old-cron", "-p", '{"spec":{"suspend":true}}');
     await can("delete", "job/old-job", "--cascade=foreground", "--timeout=30s");
-    await eventually("its pods have gone", async () => {
+    await eventually("its pods are deleted", async () => {
       const names = await podsOf("-l", "batch.kubernetes.io/job-name=old-job");
       return names.length === 0 || names.join(" ");
     }, 30_000);
@@ -254,7 +253,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
     ],
   ];
   for (const [what, kind, bodyJson] of big) {
-    await step(t, `${what} are judged in the budget`, async () => {
+    await step(t, `${what}: judged within the cost budget`, async () => {
       const said = await mallory.performRequest({
         method: "POST",
         path: pathOf(kind, namespace),
@@ -265,7 +264,7 @@ Deno.test("ordinary life beside the guards", async (t) => {
     });
   }
 
-  await step(t, "the namespace's deletion comes to its end, whatever goes first", async () => {
+  await step(t, "the namespace is deleted: the deletion completes in any order", async () => {
     await admin("patch", "pod/old-pod", "--type=merge", "-p", '{"metadata":{"finalizers":null}}');
     const { code, stderr } = await lab.kubectl(["delete", "namespace", namespace, "--timeout=60s"]);
     assert.equal(code, 0, stderr);

@@ -1,4 +1,4 @@
-/** The threat table is whole: nothing in it is made up, and nothing that is tried is missing from it. */
+/** The threat table is complete: each test that it names exists, and each attack belongs to a threat. */
 import assert from "node:assert/strict";
 import { guards } from "../../deploy/guards/guards_table.ts";
 import { attacksIn, attacksOf, hostileAttacks } from "./hostile_attacks.ts";
@@ -7,7 +7,7 @@ import { goesOn, threats } from "./threats.ts";
 
 const sources = [...threats.flatMap(({ triedBy }) => triedBy), ...goesOn];
 
-Deno.test("findings: each has a test, and the title of a guard's is in the table", async () => {
+Deno.test("findings: each names a test that exists, and a guard's attack by its title", async () => {
   const titles = guards.flatMap(({ name, attacks }) =>
     attacks.map(({ title }) => `${name}: ${title}, as a Pod: it goes through`)
   );
@@ -19,11 +19,11 @@ Deno.test("findings: each has a test, and the title of a guard's is in the table
   }
 });
 
-Deno.test("threats: each test that one names is there", async () => {
+Deno.test("threats: each names tests that exist", async () => {
   for (const source of sources) assert.notEqual((await attacksOf(source)).length, 0, `there is no ${source}`);
 });
 
-Deno.test("threats: each test of tests/hostile belongs to one, or to what has to go on", async () => {
+Deno.test("threats: each test of tests/hostile belongs to one, or to ordinary use", async () => {
   const key = ({ file, name, test = "" }: Awaited<ReturnType<typeof hostileAttacks>>[number]) =>
     `${file}: ${test}: ${name}`;
   const known = new Set((await Promise.all(sources.map(attacksOf))).flat().map(key));
@@ -37,14 +37,14 @@ Deno.test("threats: each guard belongs to exactly one", () => {
   assert.deepEqual([...named].sort(), guards.map(({ name }) => name).sort());
 });
 
-Deno.test("threats: what no test tries says why, and nothing else does", () => {
+Deno.test("threats: exactly those without a test say why", () => {
   for (const { threat, triedBy, untried } of threats) {
     assert.equal(triedBy.length === 0, untried !== undefined, threat);
   }
   assert.equal(new Set(threats.map(({ threat }) => threat)).size, threats.length);
 });
 
-Deno.test("attacks: tests without steps and steps are found by how they are written", () => {
+Deno.test("attacks: tests without steps, and steps, are found in the text", () => {
   const text = `
 Deno.test("whole", async () => {});
 Deno.test("in steps", async (t) => {

@@ -1,4 +1,4 @@
-/** Whoever wants to stay past an end: by a namespace in deletion, by an object that can't be written, by a name. */
+/** Attempts to stay past an end: with a namespace in deletion, an object that can't be written, or a special name. */
 import assert from "node:assert/strict";
 import { eventually, secondsFromNow, step } from "../fixtures/test_operator.ts";
 import { policiesInForce } from "../fixtures/in_force.ts";
@@ -6,7 +6,7 @@ import { guestPod } from "../lab/lab_workloads.ts";
 import { deadNode } from "./dead_node.ts";
 import { type HostileGuest, type HostileScene, hostileScene } from "./hostile_scene.ts";
 
-/** Refuses what somebody's policy engine could refuse, in one namespace. */
+/** A policy that refuses writes in one namespace, as another policy engine in the cluster could. */
 const refusal = (name: string, namespace: string, resource: string, operations: string[], expression: string) => [
   {
     apiVersion: "admissionregistration.k8s.io/v1",
@@ -34,7 +34,7 @@ const refusal = (name: string, namespace: string, resource: string, operations: 
   },
 ];
 
-Deno.test("stays past the end", async (t) => {
+Deno.test("a guest tries to stay past the end", async (t) => {
   await using scene = await hostileScene();
   const { lab, admin, cluster, mallory, bob } = scene;
   const suffix = mallory.realm.slice(-6);
@@ -53,14 +53,14 @@ Deno.test("stays past the end", async (t) => {
       return wanted.test(said) || said;
     }, withinMs);
   const accessEnds = (guest: HostileGuest, at: number) =>
-    eventually("access has gone", async () => {
+    eventually("access is removed", async () => {
       const { said } = await guest.kubectl(["get", "pods"]);
       return said.includes("cannot list resource") || said;
     }, at - Date.now() + 3000);
 
   await step(
     t,
-    "has his namespace deleted shortly before the end, with a pod that asks for an hour to end",
+    "namespace deleted shortly before the end, with a pod of one hour's grace: the pod gets 30 s",
     async () => {
       const node = await deadNode(scene, { podCIDRs: ["10.99.0.0/24"] });
       const pod = JSON.parse(guestPod("miner", { cpu: "1", memory: "64Mi" }, mallory.namespace));
@@ -71,39 +71,39 @@ Deno.test("stays past the end", async (t) => {
       const end = secondsFromNow(7);
       await cluster.grants.patch(mallory.grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
       await admin(["delete", "namespace", mallory.namespace, "--wait=false"]);
-      await eventually("the pod is being ended, in an hour", async () => {
+      await eventually("the pod is terminating, with one hour's grace", async () => {
         const grace = await of(mallory, "pod", "miner", ".metadata.deletionGracePeriodSeconds");
         return grace === "3600" || grace;
       });
-      assert.equal((await mallory.kubectl(["get", "pods"])).code, 0, "until the end he works there");
+      assert.equal((await mallory.kubectl(["get", "pods"])).code, 0, "the guest has access until the end");
       await accessEnds(mallory, end.at);
       await eventually("the pod gets 30 s", async () => {
         const grace = await of(mallory, "pod", "miner", ".metadata.deletionGracePeriodSeconds");
         return grace === "30" || grace;
       });
-      await eventually("what opens has gone", async () => {
+      await eventually("all policies that open are deleted", async () => {
         const left = await cluster.policiesOf(mallory.realm);
         return left.join() === "default-deny" || left.join();
       });
       await cluster.grantIn("Expired", mallory.grant);
-      assert.match(await condition(mallory.grant, "Draining"), /^True Evicting/, "the pod is there");
-      // As its kubelet would say.
+      assert.match(await condition(mallory.grant, "Draining"), /^True Evicting/, "the pod still exists");
+      // In place of its kubelet.
       await admin(["delete", "pod", "miner", "--namespace", mallory.namespace, "--grace-period=0", "--force"]);
       await says(mallory.grant, "Draining", /^False Drained/);
     },
   );
 
-  await step(t, "makes what the operator writes for him immutable", async () => {
+  await step(t, "the guest makes the operator's ConfigMap immutable: refused, or replaced", async () => {
     const before = await of(bob, "configmap", "keystone", ".metadata.uid");
     const change = JSON.stringify({ immutable: true, data: { "grants.yaml": "mine" } });
     const patch = ["patch", "configmap", "keystone", "--type=merge", "--patch", change];
     const { code, said } = await bob.kubectl(patch);
-    // Where a guard refuses it there is nothing to make again.
+    // Where a guard refuses this, there is nothing to replace.
     if (code !== 0) {
       assert.match(said, /keystone/);
       return;
     }
-    await eventually("it is made again", async () => {
+    await eventually("the ConfigMap is replaced", async () => {
       const now = await of(bob, "configmap", "keystone", ".metadata.uid");
       const text = await of(bob, "configmap", "keystone", ".data.grants\\.yaml");
       return now !== before && text.includes(bob.grant) || text;
@@ -111,7 +111,7 @@ Deno.test("stays past the end", async (t) => {
     await says(bob.grant, "Ready", /^True Enforced/);
   });
 
-  await step(t, "has somebody's policy refuse what the operator writes: it is said, and all else ends", async () => {
+  await step(t, "another policy refuses the operator's writes: the Grant reports it, all else ends", async () => {
     const { realm, grant, guest } = await another(scene, "frozen", { volumes: "Delete" });
     await applied(
       {
@@ -133,7 +133,7 @@ Deno.test("stays past the end", async (t) => {
       ),
     );
     await policiesInForce(lab);
-    // The guide tells the end, so another one is a write that is refused; what comes at an end is another step's message.
+    // The guide contains the end, so a changed end causes a write, which is refused. At an end, another write is reported.
     const later = secondsFromNow(3600);
     await cluster.grants.patch(grant, { spec: { validity: { validUntil: later.text } } }, { type: "merge" });
     await says(
@@ -144,15 +144,15 @@ Deno.test("stays past the end", async (t) => {
     );
     const end = secondsFromNow(5);
     await cluster.grants.patch(grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
-    await eventually("access has gone", async () => {
+    await eventually("access is removed", async () => {
       const binding = await of(guest, "rolebinding", "keystone-guest", ".metadata.name");
       return binding === "" || binding;
     }, end.at - Date.now() + 10_000);
-    await eventually("of what opens only that is left which can't be deleted", async () => {
+    await eventually("only the open policy that can't be deleted is left", async () => {
       const left = await cluster.policiesOf(realm);
       return left.join() === "default-deny,dns" || left.join();
     }, 30_000);
-    await eventually("the volume claim goes", async () => {
+    await eventually("the volume claim is deleted", async () => {
       const left = await of(guest, "persistentvolumeclaim", "data", ".metadata.deletionTimestamp");
       const there = await of(guest, "persistentvolumeclaim", "data", ".metadata.name");
       return there === "" || left !== "" || there;
@@ -163,7 +163,7 @@ Deno.test("stays past the end", async (t) => {
       /^False WriteRefused: Deleting NetworkPolicy .*dns failed: .*frozen by somebody's policy/,
       30_000,
     );
-    assert.equal((await cluster.grants.get(grant)).status!.phase, "Active", "it isn't over");
+    assert.equal((await cluster.grants.get(grant)).status!.phase, "Active", "the grant has not ended");
     await admin([
       "delete",
       "validatingadmissionpolicybinding",
@@ -173,12 +173,12 @@ Deno.test("stays past the end", async (t) => {
     await cluster.grantIn("Expired", grant, 90_000);
   });
 
-  await step(t, "is called like something that every object has", async () => {
+  await step(t, "a Realm named constructor: ends like any other", async () => {
     const { realm, grant, guest } = await another(scene, "constructor", { destination: "constructor:22" });
     const stays = `${grant}-stays`;
     await cluster.create({ name: stays, to: realm, hard: { pods: "1" }, termination: { noticeSeconds: 0 } });
     await cluster.grantIn("Active", stays);
-    // Its node is known, as on a tailnet: then the way to it is planned, by its name.
+    // Its node is known, as on a tailnet, so the policy to it is planned by the realm's name.
     await admin(["annotate", "realm", realm, "keystone.io/trusted-node=n1"]);
     await eventually("its node is trusted", async () => {
       const { status } = await cluster.realms.get(realm);
@@ -187,7 +187,7 @@ Deno.test("stays past the end", async (t) => {
     const { spec, status } = await cluster.realms.get(realm);
     const conditions = status!.conditions!.map((each) =>
       each.type === "IdentityVerified"
-        ? { ...each, status: "True", reason: "NodePinned", message: "It was seen." }
+        ? { ...each, status: "True", reason: "NodePinned", message: "The node was observed." }
         : each
     );
     const node = { stableID: "n1", name: spec!.identity!, addresses: ["100.64.0.9"] };
@@ -198,13 +198,13 @@ Deno.test("stays past the end", async (t) => {
       return end.at;
     };
     const at = await endsIn(grant, 3);
-    await eventually("what the grant gave has gone while another goes on", async () => {
+    await eventually("the ended grant's share is removed while the other grant stays", async () => {
       const pods = (await cluster.quotaOf(realm))?.["pods"];
       return pods === "1" || `pods: ${pods}`;
     }, at - Date.now() + 3000);
-    assert.ok((await cluster.policiesOf(realm)).includes("realm"), "its node is open");
+    assert.ok((await cluster.policiesOf(realm)).includes("realm"), "the policy to its node exists");
     await cluster.grantIn("Expired", grant);
-    await eventually("access has gone", async () => {
+    await eventually("access is removed", async () => {
       const binding = await of(guest, "rolebinding", "keystone-guest", ".metadata.name");
       return binding === "" || binding;
     }, await endsIn(stays, 1) - Date.now() + 3000);
@@ -215,7 +215,7 @@ Deno.test("stays past the end", async (t) => {
   });
 });
 
-/** One more realm with a grant that is in force. */
+/** Creates one more realm with an active grant. */
 async function another(
   { cluster, mallory }: HostileScene,
   name: string,

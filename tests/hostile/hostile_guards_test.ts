@@ -1,6 +1,6 @@
 /**
  * The table of guards on a real control plane, as a guest: every attack of every guard in every kind that can carry it, and
- * the ordinary objects beside it. The namespaces have no Pod Security here, so it is the guard that refuses.
+ * ordinary objects. The namespaces have no Pod Security here, so the guard itself has to refuse.
  */
 import assert from "node:assert/strict";
 import type { RestClient } from "../../lib/kubernetes/mod.ts";
@@ -21,7 +21,7 @@ for (const { settings } of [...attacks, ...ordinary]) {
 }
 const namespaceOf = (settings: Record<string, string>): string => namespaces.get(JSON.stringify(settings))!.name;
 
-/** A guest namespace as the guards see one; the operator doesn't know it. */
+/** Creates a guest namespace as far as the guards are concerned; the operator doesn't know it. */
 const guestNamespace = (name: string, annotations: Record<string, string>): GuardBody[] => [
   {
     apiVersion: "v1",
@@ -61,7 +61,7 @@ const guestNamespace = (name: string, annotations: Record<string, string>): Guar
 const create = (rest: RestClient, kind: string, namespace: string, bodyJson: GuardBody): Promise<string> =>
   refusal(rest, { method: "POST", path: pathOf(kind, namespace), bodyJson });
 
-Deno.test("the guards on what guests ask for", async (t) => {
+Deno.test("guards on guests' requests", async (t) => {
   await using lab = await sharedLab();
   await using leaving = new AsyncDisposableStack();
   using cluster = await prepared(lab);
@@ -77,18 +77,18 @@ Deno.test("the guards on what guests ask for", async (t) => {
   assert.equal(made.code, 0, made.said);
   const mallory = leaving.use(await clientOf(await lab.user(`mallory-${suffix}`)));
   for (const { name } of spaces) {
-    await eventually(`${name} has its account, and its guest gets in`, async () => {
+    await eventually(`${name} has its ServiceAccount, and its guest has access`, async () => {
       const { code } = await lab.kubectl(["get", "serviceaccount", "default", "-n", name]);
       return code === 0 && await create(mallory, "ConfigMap", name, ordinaryOf("ConfigMap")) === "" || "not yet";
     });
   }
-  await step(t, "the API server finds no fault in the policies", async () => {
+  await step(t, "the API server's type check: finds no fault in the policies", async () => {
     for (const { name, guards } of guardPolicies) {
       const [first] = guards[0]!.attacks;
       const attack = attacks.find(({ guard, settings }) =>
         guard === guards[0]!.name && settings === (first?.settings ?? settings)
       );
-      // What isn't about objects is tried elsewhere.
+      // Guards that don't judge objects are tested elsewhere.
       if (attack) {
         await eventually(`${name} is in force`, async () => {
           return await create(mallory, attack.kind, namespaceOf(attack.settings), attack.object) !== "" ||
@@ -117,7 +117,7 @@ Deno.test("the guards on what guests ask for", async (t) => {
     assert.equal(wrong.length, 0, wrong.join("\n"));
   });
 
-  await step(t, `all ${ordinary.length} ordinary objects pass`, async () => {
+  await step(t, `all ${ordinary.length} ordinary objects are admitted`, async () => {
     const wrong = await inBatches(ordinary, async ({ title, kind, object, settings }) => {
       const said = await create(mallory, kind, namespaceOf(settings), object);
       return said === "" ? undefined : `${title}: ${said}`;
@@ -125,8 +125,8 @@ Deno.test("the guards on what guests ask for", async (t) => {
     assert.deepEqual(wrong, []);
   });
 
-  await step(t, "ordinary objects that are there are not turned into such", async () => {
-    // One attack of each guard in each kind: that all of them are offences is tried above.
+  await step(t, "an ordinary object that exists: can't be changed into an attack", async () => {
+    // One attack of each guard in each kind; the step above tries all of them.
     const changed = [
       ...new Map(attacks.map((attack) => [`${attack.guard} ${attack.kind}`, attack])).values(),
     ].filter(({ kind }) => kind !== "Pod" && kind !== "Secret");
@@ -151,7 +151,7 @@ Deno.test("the guards on what guests ask for", async (t) => {
         bodyJson: object,
         contentType: "application/merge-patch+json",
       });
-      // The template of a Job and the like can't be changed at all.
+      // Some templates, such as a Job's, are immutable.
       if (/immutable|Forbidden: updates to|field can not be modified/.test(said)) return undefined;
       judged++;
       return says.test(said) && said.includes("ValidatingAdmissionPolicy 'keystone-guest-")
@@ -162,11 +162,11 @@ Deno.test("the guards on what guests ask for", async (t) => {
     assert.ok(judged > 100, `${judged}`);
   });
 
-  await step(t, "without the quota that says what is granted no pod is made, and all else goes on", async () => {
+  await step(t, "the quota is missing: no pod is created, everything else works", async () => {
     const namespace = namespaceOf({});
     const deleted = await lab.kubectl(["delete", "resourcequota", "keystone", "-n", namespace]);
     assert.equal(deleted.code, 0, deleted.stderr);
-    await eventually("no pod is made", async () => {
+    await eventually("no pod is created", async () => {
       const said = await create(mallory, "Pod", namespace, ordinaryOf("Pod"));
       return said.includes("keystone-guest-devices") || said;
     });
@@ -176,7 +176,7 @@ Deno.test("the guards on what guests ask for", async (t) => {
     );
   });
 
-  await step(t, "a field that the guards don't know is refused, as one of a newer Kubernetes would be", async () => {
+  await step(t, "a field that the guards don't know, as of a newer Kubernetes: refused", async () => {
     const namespace = namespaceOf({});
     const { stdout } = await lab.kubectl(["get", "validatingadmissionpolicy", "keystone-guest-pods", "-o", "json"]);
     const { spec } = JSON.parse(stdout) as { spec: GuardBody & { variables: { name: string; expression: string }[] } };
@@ -207,7 +207,7 @@ Deno.test("the guards on what guests ask for", async (t) => {
       await lab.kubectl(["delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name]);
     });
     assert.equal(made.code, 0, made.said);
-    await eventually("a pod's is refused", async () => {
+    await eventually("an unknown field of a pod is refused", async () => {
       const said = await create(
         mallory,
         "CronJob",
@@ -229,7 +229,7 @@ Deno.test("the guards on what guests ask for", async (t) => {
     assert.match(await create(mallory, "Job", namespace, job), /request: spec\.suspend is set/);
   });
 
-  await step(t, "a guard that is to warn only warns, with the same words", async () => {
+  await step(t, "a guard that is set to warn: only warns, in the words of its refusal", async () => {
     const namespace = `guest-hostile-warned-${suffix}`;
     leaving.defer(async () => {
       await lab.kubectl(["delete", "namespace", "--wait=false", namespace]);
@@ -246,12 +246,12 @@ Deno.test("the guards on what guests ask for", async (t) => {
       return { code, said: stdout + stderr };
     };
     const nfs = [{ name: "odd", nfs: { server: "x", path: "/" } }];
-    await eventually("it warns", async () => {
+    await eventually("the guard warns", async () => {
       const { code, said } = await tried(nfs);
       return code === 0 && /Warning: .*volumes\[odd\] is nfs: the node mounts it/.test(said) || said;
     });
     const { code, said } = await tried(nfs, { nodeName: "x" });
-    assert.notEqual(code, 0, "the others refuse as before");
+    assert.notEqual(code, 0, "the other guards still refuse");
     assert.match(said, /nodeName is x/);
   });
 });

@@ -1,4 +1,4 @@
-/** A guest who runs a DNS zone, and one whose grant says 0.0.0.0/0, try to reach what is at home and in the cloud. */
+/** Guests with a DNS zone of their own or a destination of 0.0.0.0/0 try to reach addresses at home and in the cloud. */
 import assert from "node:assert/strict";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { createNames } from "../../src/dns/create_names.ts";
@@ -9,7 +9,7 @@ import { hostileScene } from "./hostile_scene.ts";
 
 const clusterRanges = { pods: ["10.42.0.0/16"], services: ["10.96.0.0/16"] };
 
-/** What a node of the cluster tells of itself; none of it is in a range of the cluster's or of a LAN. */
+/** Addresses in a node's status, all outside the ranges of the cluster and of a LAN. */
 const nodeAddresses = [
   { type: "InternalIP", address: "203.0.113.66" },
   { type: "ExternalIP", address: "203.0.113.67" },
@@ -17,7 +17,7 @@ const nodeAddresses = [
   { type: "InternalIP", address: "2001:db8:66::5" },
 ];
 
-/** Where nobody from outside may come. */
+/** Addresses that no guest may reach. */
 const inside: Record<string, string> = {
   "a NAS in the LAN": "192.168.1.10",
   "the router": "10.0.0.1",
@@ -36,7 +36,7 @@ const inside: Record<string, string> = {
   "the API server's Service": "10.96.0.1",
   "a node": "203.0.113.66",
   "a node from outside": "203.0.113.67",
-  "a node by what is called its host name": "203.0.113.68",
+  "a node by its address of type Hostname": "203.0.113.68",
   "a node by IPv6": "2001:db8:66::5",
   "a node of the tailnet": "100.64.0.9",
   "link-local": "fe80::a9fe:a9fe",
@@ -51,13 +51,13 @@ const inside: Record<string, string> = {
   "the NAS by ISATAP": "2001:db8::5efe:c0a8:10a",
 };
 const outside = "203.0.113.7";
-/** An answer of both families, as most names have: one that is missing is asked for again only after a while. */
+/** A DNS answer of both families, as most names have: a missing family is queried again only after a while. */
 const publicly = [outside, "2606:4700::7"];
 const publicRanges = [`${outside}/32`, "2606:4700::7/128"];
 const byTier = /\((DestinationPrivate|DestinationProtected)\)/;
 
-Deno.test("a guest's zone and a wide destination open the internet, and nothing at home", {
-  // It makes a node.
+Deno.test("a guest's DNS zone and a wide destination: open the internet, and nothing at home", {
+  // The test creates a node.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using zone = new Zone();
@@ -74,7 +74,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
       metadata.name === `grant-${grant}`
     );
   const resolved = (grant: string, is: (grant: Grant) => boolean | string) =>
-    eventually(`Grant ${grant} is judged`, async () => {
+    eventually(`the destinations of Grant ${grant} are resolved`, async () => {
       const seen = await cluster.grants.get(grant);
       const waits = is(seen);
       return waits === true ? seen : `${waits}: ${JSON.stringify(seen.status?.resolvedDestinations)}`;
@@ -89,7 +89,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
 
     await step(
       t,
-      `${Object.keys(inside).length} names of the zone that stand for a place inside open nothing`,
+      `${Object.keys(inside).length} names of the zone that resolve to protected addresses: nothing opens`,
       async () => {
         const places = Object.values(inside);
         const nameOf = (index: number) => `host-${index}.${mallory.realm}.example`;
@@ -110,7 +110,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
 
     await step(
       t,
-      "names that are public at first and then stand for a place inside open that at no moment",
+      "names that are public first and then resolve to protected addresses: these never open",
       async () => {
         const places = Object.values(inside);
         const nameOf = (index: number) => `rebinding-${index}.${mallory.realm}.example`;
@@ -126,7 +126,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
           (await policyOf(mallory.grant, mallory.namespace)).flatMap(({ spec }) =>
             spec!.egress!.flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!.cidr))
           );
-        // At first beside the public address, and then in its place.
+        // First along with the public address, then instead of it.
         for (const beside of [publicly, []]) {
           for (const [index, address] of places.entries()) zone.set(nameOf(index), ...beside, address);
           await resolved(mallory.grant, ({ status }) => {
@@ -146,7 +146,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
 
     await step(
       t,
-      "0.0.0.0/0, ::/0 and internet are the internet: cyclonus lets nothing through to a place inside",
+      "0.0.0.0/0, ::/0 and internet: cyclonus finds only the internet open",
       async () => {
         const policies = async () => (await cluster.policies.list()).items;
         for (const wide of [["0.0.0.0/0", "::/0"], ["internet"], ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/2"]]) {
@@ -159,7 +159,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
             namespace: mallory.namespace,
           });
           const flow = (ip: string): TrafficFlow => ({ from: from(ip), to: { ip }, port: 443, protocol: "TCP" });
-          // Of these an address alone shows what it stands for: no range can leave them out.
+          // The embedded address shows only in a single address: no range can exclude these forms.
           const places = Object.entries(inside).filter(([place]) => !place.endsWith("ISATAP"));
           const open = wide[0] === "0.0.0.0/1" ? [outside] : [outside, "2606:4700::1111", "64:ff9b::cb00:7107"];
           const verdicts = await judgeFlows(await policies(), [...places.map(([, ip]) => ip), ...open].map(flow));
@@ -172,7 +172,7 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
 
     await step(
       t,
-      "the NAS and nothing else: a name of the LAN is opened within the range that the grant says",
+      "a name of the LAN within the grant's range: opens the NAS and nothing else",
       async () => {
         const [nas, printer] = ["nas", "printer"].map((host) => `${host}.${bob.realm}.example`) as [string, string];
         zone.set(nas, "192.168.1.10");
@@ -201,11 +201,11 @@ Deno.test("a guest's zone and a wide destination open the internet, and nothing 
         ]);
         const guide = await bob.kubectl(["get", "configmap", "keystone", "--output=yaml"]);
         assert.ok(guide.said.includes(`${nas}:445`), guide.said);
-        assert.doesNotMatch(guide.said, /192\.168\.3\.1"|192\.168\.1\./, "what is closed is no business of his");
+        assert.doesNotMatch(guide.said, /192\.168\.3\.1"|192\.168\.1\./, "the guide doesn't reveal closed addresses");
       },
     );
 
-    await step(t, "no guest opens more by a policy or a grant of his own", async () => {
+    await step(t, "a guest creates a NetworkPolicy or reads Grants: forbidden", async () => {
       const policy = {
         apiVersion: "networking.k8s.io/v1",
         kind: "NetworkPolicy",

@@ -1,10 +1,10 @@
-/** Somebody who may write Realms and isn't trusted with people, on a real control plane: the way into Bob's namespace. */
+/** Eve may write Realms but lacks the verb `trust`: she tries to get into Bob's namespace, on a real control plane. */
 import assert from "node:assert/strict";
 import { digestOf } from "../../src/core/superentity/digest.ts";
 import { eventually, step, superEntityOf } from "../fixtures/test_operator.ts";
 import { hostileScene } from "./hostile_scene.ts";
 
-Deno.test("who may write Realms, without the verb trust", async (t) => {
+Deno.test("write access to Realms without the verb trust", async (t) => {
   await using scene = await hostileScene();
   const { bob, mallory, cluster, lab } = scene;
   const name = `eve-${bob.realm}`;
@@ -34,7 +34,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
     return { code, said: stdout + stderr };
   };
   const merge = (spec: unknown) => eve(["patch", "realm", bob.realm, "--type=merge", "-p", JSON.stringify({ spec })]);
-  await eventually("she may write Realms", async () => {
+  await eventually("Eve may write Realms", async () => {
     const { code, said } = await eve(["label", "realm", bob.realm, "a=b"]);
     return code === 0 || said;
   });
@@ -46,7 +46,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
     await lab.kubectl(["delete", "superentity", entity, "--ignore-not-found", "--wait=false"]);
   });
 
-  await step(t, "she doesn't get into Bob's namespace, nor approves for him", async () => {
+  await step(t, "Eve edits Bob's Realm: refused, and Bob's Secrets stay unreadable", async () => {
     for (
       const [field, spec] of [
         ["spec.subjects", { subjects: [{ kind: "User", name }] }],
@@ -65,7 +65,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
     assert.match(secrets.said, /cannot list resource "secrets"/);
   });
 
-  await step(t, "she doesn't by pinning a node of hers, nor by making the Realm anew", async () => {
+  await step(t, "Eve pins a node of her own, or creates another Realm: refused", async () => {
     const pin = await eve(["annotate", "--overwrite", "realm", bob.realm, "keystone.io/trusted-node=eves"]);
     assert.match(pin.said, /changing annotation keystone\.io\/trusted-node requires the verb trust/);
     const other = {
@@ -79,7 +79,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
     }
   });
 
-  await step(t, "somebody trusted changes a member's subjects: what members had approved is void", async () => {
+  await step(t, "somebody with the verb changes a member's subjects: the members' approvals are void", async () => {
     const members = { [bob.realm]: { cpu: 1 }, [mallory.realm]: { cpu: 1 } };
     const object = superEntityOf({ name: entity, members });
     const digest = digestOf(entity, object.spec as never);
@@ -87,7 +87,7 @@ Deno.test("who may write Realms, without the verb trust", async (t) => {
     const made = await cluster.apply({ ...object, spec: { ...object.spec, approvals } });
     assert.equal(made.code, 0, made.said);
     const phase = (wanted: string, says: RegExp) =>
-      eventually(`it is ${wanted}`, async () => {
+      eventually(`the SuperEntity is ${wanted}`, async () => {
         const { status } = await cluster.superEntities.get(entity);
         return status?.phase === wanted && says.test(status.message ?? "")
           ? status

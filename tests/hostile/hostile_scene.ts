@@ -1,4 +1,4 @@
-/** A cluster as users install it, with all guards on: one guest who means harm, and one who only works there. */
+/** A cluster as users install it, with all guards on, a hostile guest (mallory) and an ordinary one (bob). */
 import assert from "node:assert/strict";
 import type { ClosableRestClient } from "../../lib/kubernetes/mod.ts";
 import type { RealmSpec } from "../../src/api/mod.ts";
@@ -18,10 +18,10 @@ import type { ExternalCluster } from "../lab/external.ts";
 import { type Lab, type LabOptions, startLab } from "../lab/lab.ts";
 import { sharedLab } from "../lab/shared.ts";
 
-/** The operator's own ServiceAccount: guards and roles judge it as they do in a cluster. */
+/** The operator's ServiceAccount, so guards and roles apply to it as in a cluster. */
 export const hostileOperator = "system:serviceaccount:keystone-system:keystone-operator";
 
-/** A person of a realm, who has what `keystone-guest` gives and nothing else. */
+/** A person of a realm, with the rights of `keystone-guest` and no others. */
 export interface HostileGuest {
   realm: string;
   namespace: string;
@@ -36,33 +36,33 @@ export interface HostileGuest {
 
 export interface HostileScene extends AsyncDisposable {
   lab: Lab | ExternalCluster;
-  /** As a cluster admin. */
+  /** The cluster, as a cluster admin. */
   cluster: TestCluster;
   operator: TestOperator;
-  /** kubectl as a cluster admin; throws what it says when it fails. */
+  /** Runs kubectl as a cluster admin; throws its message when it fails. */
   admin(args: string[], stdin?: string): Promise<string>;
-  /** Means harm. */
+  /** The hostile guest. */
   mallory: HostileGuest;
-  /** Does not. */
+  /** The ordinary guest. */
   bob: HostileGuest;
 }
 
 export interface SceneOptions {
-  /** Of both grants. */
+  /** Amounts of both grants. */
   hard?: Record<string, string | number>;
   trustLevel?: RealmSpec["trustLevel"];
-  /** The operator's configuration file. */
+  /** Content of the operator's configuration file. */
   settings?: unknown;
-  /** Where the operator asks for DNS names. */
+  /** Address of the operator's DNS server. */
   names?: NameResolver;
   lab?: LabOptions;
-  /** A lab for this scene alone, for what would end the lab that others share. */
+  /** A lab for this scene alone, for tests that would break the shared lab. */
   ownLab?: boolean;
 }
 
 const generous = { cpu: "4", memory: "4Gi", pods: "40", "requests.storage": "10Gi" };
 
-/** Starts all of it; both grants are Active when it returns. */
+/** Starts the cluster and its operator; both grants are Active when it returns. */
 export async function hostileScene(
   { hard = generous, trustLevel = "partner", settings = {}, names, lab: labOptions, ownLab = false }: SceneOptions = {},
 ): Promise<HostileScene> {

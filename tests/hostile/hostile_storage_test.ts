@@ -1,4 +1,4 @@
-/** A guest fills the API server's database: guests' writes close before it is full, and nothing else does. */
+/** A guest fills etcd: guests' writes are closed before it is full, and no others. */
 import assert from "node:assert/strict";
 import { isStorageFull } from "../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
@@ -30,7 +30,7 @@ const deployment = (name: string, replicas: number, bytes = 0) =>
     { replicas },
   );
 
-Deno.test("writes one object again and again: guests' writes close before etcd is full, and open again with room", async (t) => {
+Deno.test("a guest rewrites one object endlessly: guests' writes close before etcd is full, and open again with room", async (t) => {
   await using scene = await hostileScene({
     ownLab: true,
     lab: { etcdQuotaBytes: quotaBackendBytes },
@@ -53,14 +53,14 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     const { stdout } = await lab.kubectl(["get", "pods", "-n", bob.namespace, "-o", "name"]);
     return stdout.trim().split("\n").filter((line) => line !== "");
   };
-  const [first] = await eventually("the deployment has its pod", async () => {
+  const [first] = await eventually("the Deployment has its pod", async () => {
     const pods = await podsOfBob();
     return pods.length === 1 ? pods : "not yet";
   });
   const conditionOf = async (grant: string) =>
     (await cluster.grants.get(grant)).status?.conditions?.find(({ type }) => type === "WritesClosed");
 
-  await step(t, "no write is refused for want of room before guests' writes are closed", async () => {
+  await step(t, "until guests' writes close: no write is refused for lack of room", async () => {
     const junk = new CoreV1Api(mallory.rest).namespace(mallory.namespace).configMaps;
     await junk.create({ metadata: { name: "junk" } });
     const fill = async (): Promise<Error> => {
@@ -73,14 +73,14 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
           return error as Error;
         }
       }
-      throw new Error("nothing stops it");
+      throw new Error("the guest's writes are never refused");
     };
     const refused = await fill();
     assert.equal(isStorageFull(refused), false, refused.message);
     assert.match(refused.message, closed);
   });
 
-  await step(t, "closed to every guest: creates, updates and scaling", async () => {
+  await step(t, "writes closed: create, update and scale are refused to every guest", async () => {
     const refused = async (guest: HostileGuest, args: string[], stdin?: string) => {
       const { code, said } = await guest.kubectl(args, stdin);
       assert.notEqual(code, 0, args.join(" "));
@@ -93,7 +93,7 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     await refused(bob, ["create", "-f", "-"], guestPod("more", { cpu: "100m", memory: "64Mi" }, bob.namespace));
   });
 
-  await step(t, "reads, deletes and evictions go on", async () => {
+  await step(t, "writes closed: reads, deletes and evictions still work", async () => {
     const passes = async (guest: HostileGuest, args: string[]) => {
       const { code, said } = await guest.kubectl(args);
       assert.equal(code, 0, said);
@@ -109,10 +109,10 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     });
   });
 
-  await step(t, "controllers go on with what guests made before, and home writes as always", async () => {
+  await step(t, "writes closed: controllers still serve existing workloads, and home can write", async () => {
     const gone = await bob.kubectl(["delete", first!, "--wait=false"]);
     assert.equal(gone.code, 0, gone.said);
-    await eventually("the deployment has another pod", async () => {
+    await eventually("the Deployment has another pod", async () => {
       const pods = await podsOfBob();
       return pods.some((pod) => pod !== first) || pods.join();
     });
@@ -129,12 +129,15 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     }
   });
 
-  await step(t, "each Grant says why, a new one too, which comes into force", async () => {
+  await step(t, "writes closed: every Grant says why, and a new Grant is still enforced", async () => {
     const another = `${bob.realm}-2`;
     await cluster.grants.create(grantOf({ name: another, to: bob.realm, hard: { cpu: "1" } }));
     await cluster.grantIn("Active", another);
     for (const name of [mallory.grant, bob.grant, another]) {
-      const condition = await eventually(`Grant ${name} says it`, async () => await conditionOf(name) ?? "not yet");
+      const condition = await eventually(
+        `Grant ${name} has the condition`,
+        async () => await conditionOf(name) ?? "not yet",
+      );
       assert.equal(`${condition.status} ${condition.reason}`, "True StorageNearlyFull");
       assert.match(condition.message, /open again below 30 % of 256 MiB \(storage\.quotaBackendBytes\)/);
       const { status } = await cluster.grants.get(name);
@@ -146,15 +149,15 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     assert.match(`${status} ${message}`, /^fail Guests can read and delete but not write/);
   });
 
-  await step(t, "pods of 1 MB that are deleted again and again: nearer to the quota no new ones come", async () => {
+  await step(t, "1 MB pods deleted and created endlessly: close to the quota, guests get no new pods", async () => {
     const path = `/api/v1/namespaces/${mallory.namespace}/pods`;
     const querystring = new URLSearchParams({ labelSelector: "app=fat" });
     const deleteAll = () => mallory.rest.performRequest({ method: "DELETE", path, querystring });
     const leases = new CoordinationV1Api(cluster.rest).namespace(systemNamespace).leases;
     let rounds = 0;
     let renewed: string | undefined;
-    await eventually("no pods are made any more", async () => {
-      // Near the end once between two readings: whoever writes a tenth of this small database meanwhile would be faster.
+    await eventually("no pods are created any more", async () => {
+      // Slow down near the threshold: a tenth of this small database written between two readings would outrun the operator.
       const bytes = await readStorageSize(cluster.rest, AbortSignal.timeout(5000));
       const { renewTime } = (await leases.get(operatorName)).spec!;
       if (bytes < 0.7 * quotaBackendBytes || renewTime !== renewed) {
@@ -165,17 +168,17 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
       const { message = "" } = await conditionOf(mallory.grant) ?? {};
       return message.includes("no pods are created for them") || message;
     }, 150_000);
-    console.log(`    after ${rounds} times all of them`);
+    console.log(`    after ${rounds} rounds`);
     await deleteAll();
-    await eventually("their controller is told why", async () => {
+    await eventually("their controller's events say why", async () => {
       const { said } = await mallory.kubectl(["get", "events"]);
       return said.includes("no pods are created for guests for now") || said;
     }, 30_000);
     const { code, stderr } = await lab.kubectl(["create", "configmap", "of-home-2"]);
-    assert.equal(code, 0, `it isn't full: ${stderr}`);
+    assert.equal(code, 0, `etcd is not full: ${stderr}`);
   });
 
-  await step(t, "a grant ends on time", async () => {
+  await step(t, "writes closed: a grant ends on time", async () => {
     const end = secondsFromNow(2);
     await cluster.grants.patch(mallory.grant, { spec: { validity: { validUntil: end.text } } }, { type: "merge" });
     await cluster.grantIn("Expired", mallory.grant);
@@ -183,7 +186,7 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
     assert.ok(late < 1_500, `${late} ms late`);
   });
 
-  await step(t, "compacted and defragmented: open again, and no Grant says otherwise", async () => {
+  await step(t, "etcd compacted and defragmented: writes open again, and no Grant has the condition", async () => {
     await makeRoom(lab);
     await eventually("the guest writes again", async () => {
       const { code, said } = await bob.kubectl(["create", "configmap", "more"]);
@@ -191,7 +194,7 @@ Deno.test("writes one object again and again: guests' writes close before etcd i
       return code === 0 || said;
     }, 40_000);
     await eventually(
-      "the Grant says nothing any more",
+      "the Grant has no such condition any more",
       async () => await conditionOf(bob.grant) === undefined || "yet",
     );
     assert.ok(operator.log.some((line) => line.includes("guests' writes are open again")), operator.log.join("\n"));

@@ -1,4 +1,4 @@
-/** What a guest makes as large as it can be stored, so that no write is possible that makes it larger. */
+/** Objects that a guest makes as large as can be stored, so that no write may make them larger. */
 import assert from "node:assert/strict";
 import { eventually, secondsFromNow, step } from "../fixtures/test_operator.ts";
 import { guestPod } from "../lab/lab_workloads.ts";
@@ -8,11 +8,11 @@ import { type HostileGuest, hostileScene } from "./hostile_scene.ts";
 
 const hard = { cpu: "4", memory: "4Gi", pods: "40", "services.nodeports": "10" };
 
-/** With the most of a pad it is more than etcd stores of one object. */
+/** Filler; with the longest pad the object exceeds the size that etcd accepts. */
 const mostPad = 250_000;
 const bulk = "x".repeat(1_350_000);
 
-/** Makes an object of a guest as large as the API server stores it. */
+/** Pads a guest's object to the largest size that the API server stores. */
 async function fill({ rest }: HostileGuest, path: string, padded: (pad: string) => unknown): Promise<void> {
   const said = (length: number) =>
     refusalOf(rest, {
@@ -32,14 +32,14 @@ async function fill({ rest }: HostileGuest, path: string, padded: (pad: string) 
   assert.equal(await said(least), "");
 }
 
-Deno.test("objects as large as can be", async (t) => {
+Deno.test("objects of the largest size that can be stored", async (t) => {
   await using scene = await hostileScene({ hard, trustLevel: "internal" });
   const { lab, admin, cluster, mallory } = scene;
   const { namespace } = mallory;
   const core = `/api/v1/namespaces/${namespace}`;
   const node = await deadNode(scene);
 
-  /** A pod that runs, as far as the API server knows. */
+  /** Creates a pod that runs as far as the API server knows; returns its container's name. */
   const run = async (name: string) => {
     const pod = JSON.parse(guestPod(name, { cpu: "1", memory: "64Mi" }, namespace));
     pod.spec.containers[0].args = [bulk];
@@ -48,7 +48,7 @@ Deno.test("objects as large as can be", async (t) => {
     return String(pod.spec.containers[0].name);
   };
 
-  await step(t, "pods without room for the mark that they are ending end all the same", async () => {
+  await step(t, "a pod without room for its deletion timestamp: ended all the same", async () => {
     await run("annotated");
     await fill(mallory, `${core}/pods/annotated`, (pad) => ({ metadata: { annotations: { pad } } }));
     const container = await run("plain");
@@ -57,7 +57,7 @@ Deno.test("objects as large as can be", async (t) => {
     }));
     for (const name of ["annotated", "plain"]) {
       const { stderr } = await lab.kubectl(["delete", "pod", name, "-n", namespace, "--force", "--grace-period=0"]);
-      assert.match(stderr, /request is too large/, "not even a cluster admin can end it");
+      assert.match(stderr, /request is too large/, "not even a cluster admin can delete it");
     }
     const end = secondsFromNow(2);
     await cluster.grants.patch(mallory.grant, {
@@ -65,14 +65,14 @@ Deno.test("objects as large as can be", async (t) => {
     }, { type: "merge" });
     await cluster.grantIn("Expired", mallory.grant);
     for (const name of ["annotated", "plain"]) {
-      await eventually(`${name} is being ended, in 30 s`, async () => {
+      await eventually(`${name} is terminating, with 30 s of grace`, async () => {
         const pod = JSON.parse(await admin(["get", "pod", name, "-n", namespace, "-o", "json"]));
         return pod.metadata.deletionGracePeriodSeconds === 30 || JSON.stringify(pod.status);
       }, 20_000);
-      // As its kubelet would say.
+      // In place of its kubelet.
       await admin(["delete", "pod", name, "-n", namespace, "--force", "--grace-period=0"]);
     }
-    await eventually("the Grant says that nothing is left", async () => {
+    await eventually("the Grant reports that nothing is left", async () => {
       const { status } = await cluster.grants.get(mallory.grant);
       const draining = status?.conditions?.find(({ type }) => type === "Draining");
       return draining?.reason === "Drained" || JSON.stringify(draining);

@@ -1,7 +1,7 @@
 /**
- * Guards on metadata and claims beside ordinary life, on a real control plane: what charts bring passes, network plugins and
- * storage drivers annotate and finalize guests' objects, what is older than the guards can be changed and deleted, and what
- * is too big to be judged is refused to guests and never held against controllers.
+ * Guards on metadata and claims during ordinary use, on a real control plane: the keys of common charts are admitted, network
+ * plugins and storage drivers may annotate and finalize guests' objects, objects older than the guards may be changed and
+ * deleted, and objects too big to be judged are refused to guests but never to controllers.
  */
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
@@ -17,7 +17,7 @@ const suffix = crypto.randomUUID().slice(0, 6);
 const namespace = `guest-hostile-metadata-${suffix}`;
 const user = `mallory-metadata-${suffix}`;
 
-Deno.test("guards on metadata judge every kind that the guests' role can make", async () => {
+Deno.test("guards on metadata: judge every kind that the guests' role can create", async () => {
   const role = load(await Deno.readTextFile(`${root}deploy/kustomize/base/guest-role.yaml`)) as {
     rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[];
   };
@@ -30,7 +30,7 @@ Deno.test("guards on metadata judge every kind that the guests' role can make", 
   assert.deepEqual(written.filter((resource) => !judged.has(resource)), []);
 });
 
-/** Accounts of others, with the groups that the API server gives them. */
+/** A ServiceAccount as a user, with the groups that the API server gives it. */
 const account = (space: string, name: string): [string, string[]] => [
   `system:serviceaccount:${space}:${name}`,
   ["system:serviceaccounts", `system:serviceaccounts:${space}`, "system:authenticated"],
@@ -104,11 +104,11 @@ Deno.test("metadata and claims of guests", async (t) => {
   leaving.defer(async () => {
     await lab.kubectl(["delete", "namespace", "--wait=false", "--ignore-not-found", namespace]);
   });
-  await eventually("it has its account", async () => {
+  await eventually("the namespace has its ServiceAccount", async () => {
     return (await as("admin", ["get", "serviceaccount", "default"])).code === 0 || "not yet";
   });
 
-  // From before it was a guest's namespace.
+  // Created before the namespace was a guest's.
   const bigLabels = Object.fromEntries(Array.from({ length: 12_000 }, (_, index) => [`example.com/k${index}`, "v"]));
   const before = await cluster.apply(
     inside(laid(ordinaryOf("Service"), {
@@ -135,7 +135,7 @@ Deno.test("metadata and claims of guests", async (t) => {
 
   await step(
     t,
-    `the keys of ${Object.keys(chartKeys).length} charts pass, where unknown ones are refused`,
+    `where unknown keys are refused: the keys of ${Object.keys(chartKeys).length} charts are admitted`,
     async () => {
       for (const [chart, keys] of Object.entries(chartKeys)) {
         const values = Object.fromEntries(keys.map((key) => [key, "1"]));
@@ -159,7 +159,7 @@ Deno.test("metadata and claims of guests", async (t) => {
 
   await step(
     t,
-    "a network plugin, a storage driver and the scheduler annotate, label and finalize what is the guest's",
+    "network plugin, storage driver and scheduler: may annotate, label and finalize the guest's objects",
     async () => {
       await can("guest", ["create", "-f", "-"], laid(ordinaryOf("Pod"), { metadata: { name: "mine" } }));
       await can(
@@ -189,7 +189,7 @@ Deno.test("metadata and claims of guests", async (t) => {
 
   await step(
     t,
-    "the guest changes, relabels and lets go what others have annotated, and adds nothing to it",
+    "objects annotated by others: the guest may change them and remove such keys and finalizers, but not add any",
     async () => {
       await can("guest", ["label", "pod/mine", "a=b"]);
       await can("guest", ["annotate", "pod/mine", "cni.projectcalico.org/podIP-"]);
@@ -211,7 +211,7 @@ Deno.test("metadata and claims of guests", async (t) => {
     },
   );
 
-  await step(t, "what is older than the guards is changed and deleted, but its dangerous key isn't", async () => {
+  await step(t, "objects older than the guards: may be changed and deleted, except their dangerous key", async () => {
     await can("guest", ["label", "service/old", "a=b"]);
     await can("guest", ["patch", "service/old", "-p", '{"spec":{"ports":[{"port":80,"targetPort":81}]}}']);
     await cannot(/has tailscale\.com\/expose \(false\)/, "guest", [
@@ -225,7 +225,7 @@ Deno.test("metadata and claims of guests", async (t) => {
     await can("guest", ["delete", "service/old", "pvc/old", "--wait=false"]);
   });
 
-  await step(t, "an unknown key warns where the realm's trust says so, and is written", async () => {
+  await step(t, "an unknown key at a trust level that only warns: written, with a warning", async () => {
     const annotations = { "keystone.io/guards-warn": "unknown-keys" };
     const labels = { "keystone.io/guards-warn": "true" };
     await can("admin", [
@@ -236,7 +236,7 @@ Deno.test("metadata and claims of guests", async (t) => {
       "-p",
       JSON.stringify({ metadata: { annotations, labels } }),
     ]);
-    await eventually("it warns", async () => {
+    await eventually("the guard warns", async () => {
       const { code, said } = await as("guest", ["annotate", "--overwrite", "pod/mine", "example.org/y=z"]);
       return code === 0 && /Warning: .*has example\.org\/y \(z\).*guards\.harmlessKeys/.test(said) || said;
     });
@@ -245,7 +245,7 @@ Deno.test("metadata and claims of guests", async (t) => {
 
   await step(
     t,
-    "too many labels to judge: refused to a guest, never in the way of a driver or a deletion",
+    "too many labels to judge: refused to a guest, admitted from a driver and for a deletion",
     async () => {
       const refusedFor = async (labels: Record<string, string>): Promise<string> =>
         await guest.performRequest({
@@ -261,7 +261,7 @@ Deno.test("metadata and claims of guests", async (t) => {
     },
   );
 
-  await step(t, "all ConfigMaps are deleted at once, but not the guide to the grants", async () => {
+  await step(t, "all ConfigMaps deleted in one request: the guide to the grants stays", async () => {
     await can("admin", ["create", "configmap", "keystone"]);
     await can("guest", ["create", "configmap", "mine"]);
     const said = await guest.performRequest({ method: "DELETE", path: pathOf("ConfigMap", namespace) })
@@ -270,7 +270,7 @@ Deno.test("metadata and claims of guests", async (t) => {
     await can("admin", ["get", "configmap", "keystone"]);
   });
 
-  await step(t, "the namespace goes, with all that is in it", async () => {
+  await step(t, "the namespace is deleted with all its contents", async () => {
     await can("admin", ["patch", "pvc/mine", "--type=merge", "-p", '{"metadata":{"finalizers":null}}']);
     await can("admin", ["delete", "namespace", namespace, "--timeout=60s"]);
   });

@@ -1,4 +1,4 @@
-/** A guest's pods and a node's status that are odd or huge: Keystone reads them, and nobody else notices. */
+/** A guest's pods and a node's status that are malformed or huge: Keystone reads them without effect on others. */
 import assert from "node:assert/strict";
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Node, type Pod } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -8,7 +8,7 @@ import { type OperatorProcess, startOperatorProcess } from "../fixtures/operator
 import { guestPod } from "../lab/lab_workloads.ts";
 import { hostileOperator, hostileScene } from "./hostile_scene.ts";
 
-/** A guest's pod that also asks for so much of a device, and carries so many bytes. */
+/** A guest's pod, optionally with an amount of a device and with padding of that many bytes. */
 function pod(namespace: string, name: string, { device, amount = "1", bytes = 0 }: {
   device?: string;
   amount?: string;
@@ -31,19 +31,19 @@ const oddNode = (name: string): Node => {
   };
 };
 
-/** The most that a process has had resident so far, in MB. */
+/** Peak resident memory of a process, in MB. */
 const peakOf = (pid: number): number =>
   Number(Deno.readTextFileSync(`/proc/${pid}/status`).match(/^VmHWM:\s+(\d+) kB$/m)![1]) / 1024;
 
 const plenty = { cpu: "8", memory: "8Gi", "ephemeral-storage": "1Ti", pods: "200" };
 
-/** Bound for fat objects alone; under all attacks at once it is 256 (docs/promises.md). */
+/** Memory bound under large objects alone; under all attacks at once it is 256 (docs/promises.md). */
 const mostMegabytes = 190;
 
-/** The pods of all namespaces, as an admin sees them. */
+/** Access to the pods of all namespaces as an admin. */
 function podsOn(cluster: TestCluster) {
   const of = (namespace: string) => new CoreV1Api(cluster.rest).namespace(namespace).pods;
-  /** Without what they carry. */
+  /** Names alone, without the padding. */
   const names = async (namespace: string): Promise<string[]> => {
     const { items } = await cluster.rest.performRequest({
       method: "GET",
@@ -52,7 +52,7 @@ function podsOn(cluster: TestCluster) {
     }) as unknown as { items: Pod[] | null };
     return (items ?? []).map(({ metadata }) => metadata!.name!);
   };
-  /** Several at once may be in each other's way at the quota. */
+  /** Retries on conflicts: concurrent creations collide at the quota. */
   const make = async (object: Pod): Promise<void> => {
     await of(object.metadata!.namespace!).create(object).catch((error) => {
       if (!isApiError(error, 409)) throw error;
@@ -62,27 +62,27 @@ function podsOn(cluster: TestCluster) {
   const gone = (namespace: string, ...which: string[]) =>
     eventually(`${which.join(", ")} are gone`, async () => {
       const left = (await names(namespace)).filter((name) => which.includes(name));
-      return left.length === 0 || `there are ${left.join(", ")}`;
+      return left.length === 0 || `still there: ${left.join(", ")}`;
     }, 60_000);
   return { of, names, make, gone };
 }
 
 const grantIsGone = (cluster: TestCluster, grant: string) =>
-  eventually("the Grant is gone", async () => {
+  eventually("the Grant is deleted", async () => {
     const left = await cluster.grants.all({ fieldSelector: `metadata.name=${grant}` });
     return left.length === 0 || JSON.stringify(left[0]!.status);
   }, 20_000);
 
-Deno.test("what is odd is read, and costs nobody else anything", async (t) => {
+Deno.test("malformed amounts and statuses: read without effect on other guests", async (t) => {
   await using scene = await hostileScene({ hard: plenty });
   const { lab, cluster, mallory, bob } = scene;
   const { names, make, gone } = podsOn(cluster);
   const binding = "validatingadmissionpolicybinding/keystone-guest-devices";
-  /** Makes what is older than the guard of devices, which stands again afterwards. */
+  /** Creates objects without the guard `devices`, which is installed again afterwards. */
   const beforeGuards = async (made: () => Promise<void>) => {
     await lab.kubectl(["delete", "--ignore-not-found", binding]);
     try {
-      await eventually("the guard is gone", () => made().then(() => true, String), 20_000);
+      await eventually("the guard is not in force", () => made().then(() => true, String), 20_000);
     } finally {
       await installed(lab, "base");
     }
@@ -94,7 +94,7 @@ Deno.test("what is odd is read, and costs nobody else anything", async (t) => {
   const { namespace } = mallory;
   await make(pod(bob.namespace, "bobs"));
 
-  await step(t, "a device that was asked for before a node offered it is not kept", async () => {
+  await step(t, "a device requested before any node offered it: the pod is removed once a node does", async () => {
     await make(pod(namespace, "plain"));
     await beforeGuards(async () => {
       await make(pod(namespace, "early", { device: "example.com/gpu" }));
@@ -105,13 +105,13 @@ Deno.test("what is odd is read, and costs nobody else anything", async (t) => {
     assert.deepEqual((await names(namespace)).sort(), ["odd", "plain"]);
   });
 
-  await step(t, "a pod that asks for 1e1002 of something is drained as any other", async () => {
+  await step(t, "a pod that requests 1e1002 of a resource: drained like any other", async () => {
     await cluster.grants.delete(mallory.grant);
     await gone(namespace, "odd", "plain");
     await grantIsGone(cluster, mallory.grant);
   });
 
-  await step(t, "an operator starts beside a node with an odd status", async () => {
+  await step(t, "a node with a malformed status: an operator starts all the same", async () => {
     await scene.operator.stop();
     await using operator = await startOperatorProcess({
       KUBECONFIG: await lab.user(hostileOperator),
@@ -128,7 +128,7 @@ Deno.test("what is odd is read, and costs nobody else anything", async (t) => {
   assert.equal((await cluster.grants.get(bob.grant)).status?.phase, "Active");
 });
 
-Deno.test("finished and fat pods are drained, and don't fill the operator", async () => {
+Deno.test("finished and very large pods: drained, and the operator's memory stays bounded", async () => {
   await using scene = await hostileScene({ hard: plenty });
   const { lab, cluster, mallory, bob } = scene;
   const { of, names, make, gone } = podsOn(cluster);
@@ -155,7 +155,7 @@ Deno.test("finished and fat pods are drained, and don't fill the operator", asyn
   }));
   await cluster.grants.delete(mallory.grant);
   await gone(namespace, ...fat).catch((error) => {
-    throw new Error(`${error.message}; the operator said:\n${operator.log.join("\n")}`);
+    throw new Error(`${error.message}; the operator's log:\n${operator.log.join("\n")}`);
   });
   await grantIsGone(cluster, mallory.grant);
   assert.equal((await names(namespace)).length, finished.length);

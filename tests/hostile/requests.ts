@@ -1,11 +1,11 @@
-/** Requests of guests, and what is said against them. */
+/** Requests of guests, and their refusals. */
 import { ApiError, type RequestOptions, type RestClient } from "../../lib/kubernetes/mod.ts";
 
-/** What the API server says against a request, as a dry run; nothing when it goes through. */
+/** Sends a request as a dry run; returns the API server's refusal, empty if it is accepted. */
 export const refusal = (rest: RestClient, request: RequestOptions): Promise<string> =>
   refusalOf(rest, { ...request, querystring: new URLSearchParams({ dryRun: "All" }) });
 
-/** What the API server says against a request that is meant; nothing when it went through. */
+/** Sends a request; returns the API server's refusal, empty if it is accepted. */
 export async function refusalOf(rest: RestClient, request: RequestOptions): Promise<string> {
   try {
     await rest.performRequest(request);
@@ -16,7 +16,7 @@ export async function refusalOf(rest: RestClient, request: RequestOptions): Prom
   }
 }
 
-/** Tries all, eight at a time; returns what was wrong. */
+/** Runs a check on all items, eight at a time; returns the failures. */
 export async function inBatches<T>(
   items: readonly T[],
   run: (item: T) => Promise<string | undefined>,

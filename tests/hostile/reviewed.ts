@@ -1,8 +1,8 @@
-/** A review that the webhook has to refuse: the sign that it was asked. */
+/** A request that the webhook has to refuse, which shows that the API server called it. */
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { deploymentOf } from "../lab/lab_workloads.ts";
 
-/** Asks for 99 CPUs in a guest's namespace, in a dry run. Whether the front has refused it; false: it wasn't asked. */
+/** Requests 99 CPUs in a guest's namespace as a dry run. True if the front refused it; false if it wasn't called. */
 export async function isJudged(rest: RestClient, namespace: string): Promise<boolean> {
   try {
     await rest.performRequest({

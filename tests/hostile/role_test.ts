@@ -1,7 +1,7 @@
 /**
- * What the guests' role lets them write, read from the role and from the schemas of the real API server: each kind, each
- * place in it where a pod can be described, and each field has to be one that somebody has decided about in deploy/guards,
- * and every attack on pods is tried in every such place. So a new rule in the role is attacked by itself.
+ * Everything that the guests' role lets them write, read from the role and from the schemas of the real API server. Each
+ * kind, each pod template in it and each field must be known to deploy/guards, and every attack on pods is tried in every
+ * pod template. So a new rule in the role is attacked automatically.
  */
 import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
@@ -41,7 +41,7 @@ const writable = role.rules.filter(({ verbs }) => verbs.some(isWrite)).flatMap((
   apiGroups.flatMap((group) => resources.map((resource) => ({ group, resource })))
 );
 
-/** A kind that guests may write, with its schema. */
+/** A kind that guests may write, and its schema. */
 interface Kind {
   kind: string;
   apiVersion: string;
@@ -79,7 +79,7 @@ const resolved = (schema: Schema, schemas: Record<string, Schema>): { name: stri
   return { name, schema: schemas[name]! };
 };
 
-/** Paths of the fields of a schema that lead to another. */
+/** Returns the paths in a schema that lead to another schema. */
 function* placesOf(
   name: string,
   from: Schema,
@@ -101,7 +101,7 @@ const undecided = (fields: readonly string[], decided: Readonly<Record<string, s
 const at = (path: readonly string[], value: unknown): GuardBody =>
   path.reduceRight<unknown>((inner, field) => ({ [field]: inner }), value) as GuardBody;
 
-Deno.test("what the guests' role lets them write", async (t) => {
+Deno.test("kinds and fields that the guests' role lets them write", async (t) => {
   await using scene = await hostileScene({ trustLevel: "internal" });
   const { cluster: { rest }, mallory, lab } = scene;
   const kinds = await Promise.all(
@@ -111,12 +111,12 @@ Deno.test("what the guests' role lets them write", async (t) => {
   );
   assert.ok(kinds.length >= 13);
 
-  await t.step("each subresource is one that somebody has decided about", () => {
+  await t.step("every subresource is known to the guards", () => {
     const names = writable.map(({ resource }) => resource).filter((resource) => resource.includes("/"));
     assert.deepEqual(undecided(names, subresources), []);
   });
 
-  await t.step("each field of each kind is one that somebody has decided about", () => {
+  await t.step("every field of every kind is known to the guards", () => {
     for (const { kind, schema, schemas } of kinds) {
       if (kind === "Pod") continue;
       const spec = schema.properties!.spec;
@@ -132,7 +132,7 @@ Deno.test("what the guests' role lets them write", async (t) => {
     assert.deepEqual(
       of("VolumeProjection").filter((source) => !projectedSources.includes(source)),
       ["podCertificate"],
-      "the one that is refused",
+      "the only refused source",
     );
     assert.deepEqual(of("Probe").filter((field) => ["exec", "httpGet", "tcpSocket", "grpc"].includes(field)).sort(), [
       "exec",
@@ -144,9 +144,9 @@ Deno.test("what the guests' role lets them write", async (t) => {
     assert.deepEqual(of("Lifecycle").sort(), ["postStart", "preStop", "stopSignal"]);
   });
 
-  // Those of claims and metadata are tried with the table, which has the classes and lists that they are about.
+  // Attacks on claims and metadata are tried with the table, which has the classes and lists that they need.
   const attacks = podsPolicy.guards.flatMap(({ name, attacks }) =>
-    // Those that need settings of their own are tried with the table.
+    // Attacks that need settings are tried with the table.
     attacks.filter(({ pod, settings }) => pod?.spec && !pod.container && !settings).map((attack) => ({
       name,
       ...attack,
@@ -163,7 +163,7 @@ Deno.test("what the guests' role lets them write", async (t) => {
   });
   using guest = await clientOf(mallory.kubeconfig);
 
-  await step(t, `${attacks.length} attacks on pods are tried wherever a kind describes a pod`, async () => {
+  await step(t, `${attacks.length} attacks on pods: refused in every pod template of every kind`, async () => {
     const tries = kinds.flatMap(({ kind, apiVersion, path, schema, schemas }) => {
       const places = kind === "Pod" ? [["spec"]] : [...placesOf("io.k8s.api.core.v1.PodSpec", schema, schemas)];
       const plain = kind in objectFields || kind === "Pod"
@@ -180,17 +180,17 @@ Deno.test("what the guests' role lets them write", async (t) => {
     });
     const wrong = await inBatches(tries, async ({ what, says, path, bodyJson }) => {
       const said = await refusal(guest, { method: "POST", path, bodyJson });
-      // Pod Security goes first where it forbids the same.
+      // Where Pod Security forbids the same, its refusal comes first.
       return says.test(said) || /violates PodSecurity/.test(said) ? undefined : `${what}: ${said || "it goes through"}`;
     });
     assert.deepEqual(wrong, []);
     assert.ok(tries.length >= attacks.length * 7, `${tries.length}`);
   });
 
-  await step(t, "the operator has written the settings of the guards on the namespace", async () => {
+  await step(t, "the guest namespace has the guards' settings as annotations", async () => {
     const { stdout } = await lab.kubectl(["get", "namespace", mallory.namespace, "-o", "json"]);
     const { annotations } = JSON.parse(stdout).metadata;
     assert.equal(annotations["keystone.io/max-priority"], "0");
-    assert.equal(annotations["keystone.io/guards-warn"], "unknown-keys", "as internal realms have it");
+    assert.equal(annotations["keystone.io/guards-warn"], "unknown-keys", "the default of internal realms");
   });
 });

@@ -1,8 +1,8 @@
-/** Makes room in a lab's etcd, as an administrator does with etcdctl. */
+/** Frees space in a lab's etcd, as an administrator does with etcdctl. */
 import assert from "node:assert/strict";
 import type { Lab } from "../lab/lab.ts";
 
-/** Drops the history, gives its space back, and disarms the alarm NOSPACE if it is there. */
+/** Compacts the history, defragments, and disarms the alarm NOSPACE if it is raised. */
 export async function makeRoom(lab: Lab): Promise<void> {
   const etcd = async (path: string, body: unknown): Promise<{ header?: Record<"revision" | "member_id", string> }> => {
     const response = await fetch(`http://127.0.0.1:${lab.ports.etcd}/v3/${path}`, {

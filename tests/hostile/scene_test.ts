@@ -1,9 +1,9 @@
-/** The scene of the attacks: a guest works within the grant and is kept from all else, before anything is attacked. */
+/** The scene before any attack: a guest works within the grant and is denied everything else. */
 import assert from "node:assert/strict";
 import { guestPod } from "../lab/lab_workloads.ts";
 import { hostileScene } from "./hostile_scene.ts";
 
-Deno.test("the scene of the attacks", async () => {
+Deno.test("the scene before any attack: a guest works within the grant and is denied everything else", async () => {
   await using scene = await hostileScene();
   const { mallory, bob } = scene;
   const pod = await mallory.kubectl(

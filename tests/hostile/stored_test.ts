@@ -1,8 +1,8 @@
 /**
- * Whatever the API server stores, Keystone reads: objects of all kinds that are watched or reviewed, with any of their
- * fields made odd, as a real API server gives them back, against all projections and all planners that read them.
+ * Keystone reads every object that the API server stores: objects of all kinds that are watched or reviewed, with random
+ * fields malformed, pass a real API server and then all projections and planners that read them.
  *
- * `KEYSTONE_STORED` says how many (default: as many as there is time for in a suite), `KEYSTONE_SEED` which ones.
+ * `KEYSTONE_STORED` is their number (default: as many as fit into 12 s), `KEYSTONE_SEED` the seed.
  */
 import assert from "node:assert/strict";
 import { isApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
@@ -17,7 +17,7 @@ import { Readers } from "./stored/readers.ts";
 
 const wanted = Number(Deno.env.get("KEYSTONE_STORED") ?? 0);
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-/** In a suite, when no number is wanted. */
+/** Time limit when `KEYSTONE_STORED` is not set. */
 const sampleMs = 12_000;
 const concurrency = 12;
 
@@ -28,7 +28,7 @@ async function schemasOf(rest: RestClient, document: string): Promise<Schemas> {
   return (read as { components: { schemas: Schemas } }).components.schemas;
 }
 
-/** What the server would store; undefined when it refuses. */
+/** Returns the object that the server would store; undefined if it refuses. */
 async function stored(
   rest: RestClient,
   { path }: StoredKind,
@@ -49,7 +49,7 @@ async function stored(
   }
 }
 
-Deno.test("whatever the API server stores is read", async () => {
+Deno.test("malformed objects that the API server stores: Keystone reads all of them", async () => {
   await using lab = await sharedLab();
   using cluster = await prepared(lab);
   const { rest } = cluster;
@@ -62,21 +62,21 @@ Deno.test("whatever the API server stores is read", async () => {
   const documents = [...new Set(kinds.map(({ document }) => document))];
   const schemas = Object.assign({}, ...await Promise.all(documents.map((each) => schemasOf(rest, each)))) as Schemas;
   const plain: KubernetesObject[] = [];
-  /** By kind, those whose status can be written. */
+  /** Created objects by kind, for kinds whose status is a separate write. */
   const present = new Map<StoredKind, KubernetesObject>();
   for (const kind of kinds) {
     const object = await stored(rest, kind, kind.plain);
-    assert.ok(object, `the API server takes a plain ${kind.plain.kind}`);
+    assert.ok(object, `the API server accepts a plain ${kind.plain.kind}`);
     plain.push(object);
     if (kind.status === undefined) continue;
-    // Beside the name, which is to be free for those that are created.
+    // Under another name, because the objects below are created under the plain one.
     const name = `${kind.plain.metadata!.name}-base`;
     const bodyJson = { ...kind.plain, metadata: { ...kind.plain.metadata, name } };
     const created = await rest.performRequest({ method: "POST", path: kind.path, bodyJson });
     const path = `${kind.path}/${name}`;
     cleanUp.defer(async () => void await rest.performRequest({ method: "DELETE", path }).catch(() => {}));
     const base = created as unknown as KubernetesObject;
-    // Controllers write statuses too; whichever comes last is as good.
+    // Controllers write statuses too; either status will do.
     delete base.metadata!.resourceVersion;
     present.set(kind, base);
   }
@@ -124,5 +124,5 @@ Deno.test("whatever the API server stores is read", async () => {
   for (const [kind, { stored, refused }] of counts) console.log(`  ${kind}: ${stored} stored, ${refused} refused`);
   assert.deepEqual(failures, []);
   assert.ok(total >= (wanted || 300), `${total} objects`);
-  for (const [kind, { stored }] of counts) assert.ok(stored > 0, `no odd ${kind} was stored`);
+  for (const [kind, { stored }] of counts) assert.ok(stored > 0, `no malformed ${kind} was stored`);
 });

@@ -1,17 +1,17 @@
-/** Attackers as processes of their own: what they do costs none of the time of those who measure. */
+/** Attackers as separate processes, so that they take no time from the process that measures. */
 
-/** An attacker that goes on until it is ended. */
+/** An attacker that runs until it is ended. */
 export interface Stranger extends AsyncDisposable {
-  /** Ends it; resolves with what it has printed. Rejects when it has failed. */
+  /** Ends the attacker; resolves with its output. Rejects when it failed. */
   end(): Promise<string>;
 }
 
 /**
- * Starts a program of this folder or another one, which attacks until its input ends. Strangers have processors of their
- * own: theirs gets what the others on this machine leave.
+ * Starts a program that attacks until its standard input ends. Real strangers have processors of their own; here they get
+ * the time that other processes leave.
  *
- * @param script where it is, as a URL
- * @param niceness how far it stands back: 19 gets nothing that anybody else wants, 0 as much as all others
+ * @param script URL of the program
+ * @param niceness as in nice(1): 19 is the lowest priority, 0 the ordinary one
  */
 export function startStranger(script: URL, args: readonly string[], niceness = 19): Stranger {
   const child = new Deno.Command("nice", {
@@ -34,7 +34,7 @@ export function startStranger(script: URL, args: readonly string[], niceness = 1
   let output: Promise<Deno.CommandOutput> | undefined;
   const ended = () =>
     output ??= (async () => {
-      // It may have ended by itself, which its status tells.
+      // It may have ended by itself; its status then says so.
       await child.stdin.close().catch(() => {});
       return await child.output();
     })();

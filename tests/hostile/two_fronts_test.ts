@@ -1,6 +1,6 @@
 /**
- * Two nodes with an operator and a front each, one Service before both: certificates and authorities roll while either of
- * them is down, and each review of the API server is answered.
+ * Two nodes with an operator and a front each, behind one Service: certificates and CAs rotate while either node is down,
+ * and each review of the API server is answered.
  */
 import assert from "node:assert/strict";
 import { Balancer } from "../fixtures/balancer.ts";
@@ -12,7 +12,7 @@ import { sharedLab } from "../lab/shared.ts";
 import { isJudged } from "./reviewed.ts";
 import { hostileOperator } from "./hostile_scene.ts";
 
-/** What runs on one node. */
+/** Processes of one node. */
 interface Replica {
   port: number;
   settings: { KEYSTONE_HANDOVER: string; KEYSTONE_WEBHOOK: string; KEYSTONE_REALM: string };
@@ -20,7 +20,7 @@ interface Replica {
   front?: OperatorProcess;
 }
 
-Deno.test("certificates roll while either node is down", {
+Deno.test("certificates rotate while either node is down", {
   // The API server has to reach the fronts on loopback.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
@@ -49,7 +49,7 @@ Deno.test("certificates roll while either node is down", {
     replica.front = leaving.use(await startFrontProcess({ ...replica.settings, KEYSTONE_WEBHOOK }));
     await replica.front.says(/The admission webhook listens/);
   };
-  /** As kube-proxy does: those that are ready. */
+  /** Ready fronts only, as in kube-proxy. */
   const route = (...ready: Replica[]) => balancer.ready = ready.map(({ port }) => port);
   const leads = (replica: Replica) => replica.operator!.says(/Enforcing grants/, 60_000);
 
@@ -97,7 +97,7 @@ Deno.test("certificates roll while either node is down", {
     await lab.kubectl(["delete", "secret", "keystone-webhook", "-n", "keystone-system"]);
     await renewed("ca.crt", before);
   };
-  /** Requests all the while; each of them has to be judged, and enough of them after the work is done. */
+  /** Sends requests during `work` and a while after it; the front has to judge each of them. */
   const underRequests = async (work: () => Promise<void>) => {
     let asked = 0, isOver = false;
     const passed: number[] = [];
@@ -110,7 +110,7 @@ Deno.test("certificates roll while either node is down", {
     try {
       await work();
       const then = asked;
-      await eventually("it goes on", () => Promise.resolve(asked > then + 20 || "not yet"), 30_000);
+      await eventually("more requests are judged", () => Promise.resolve(asked > then + 20 || "not yet"), 30_000);
     } finally {
       isOver = true;
       await asking;
@@ -123,14 +123,14 @@ Deno.test("certificates roll while either node is down", {
     await rollCertificate();
   };
 
-  await step(t, "both are there", () => underRequests(rolled));
-  await step(t, "the leader's operator is away, and its front goes on", () =>
+  await step(t, "both nodes are up", () => underRequests(rolled));
+  await step(t, "the leader's operator is down, its front is up", () =>
     underRequests(async () => {
       await one.operator!.stop();
       await leads(other);
       await rolled();
     }));
-  await step(t, "the whole node that led goes, and comes back", () =>
+  await step(t, "the leader's node goes down and returns", () =>
     underRequests(async () => {
       route(other);
       await one.front!.stop();
@@ -140,12 +140,12 @@ Deno.test("certificates roll while either node is down", {
       route(one, other);
       await rolled();
     }));
-  await step(t, "the node that leads now goes", () =>
+  await step(t, "the new leader's node goes down", () =>
     underRequests(async () => {
       route(one);
       await Promise.all([other.front!.stop(), other.operator!.stop()]);
       await leads(one);
       await rolled();
     }));
-  assert.ok([...balancer.sent.values()].every((count) => count > 0), "both were asked");
+  assert.ok([...balancer.sent.values()].every((count) => count > 0), "both fronts were called");
 });

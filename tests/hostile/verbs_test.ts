@@ -1,4 +1,4 @@
-/** What a guest asks for by other verbs than to create and to change: deletions, evictions and scales. */
+/** Guests' requests other than create and update: deletions, evictions and scales. */
 import assert from "node:assert/strict";
 import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
 import { eventually, step } from "../fixtures/test_operator.ts";
@@ -8,14 +8,14 @@ import { refusal, refusalOf } from "./requests.ts";
 import { deadNode } from "./dead_node.ts";
 import { hostileScene } from "./hostile_scene.ts";
 
-Deno.test("deletions, evictions and scales of a guest", async (t) => {
+Deno.test("a guest's deletions, evictions and scales", async (t) => {
   await using scene = await hostileScene();
   const { admin, mallory } = scene;
   const { namespace, rest } = mallory;
   const core = `/api/v1/namespaces/${namespace}`;
   const node = await deadNode(scene);
 
-  /** A pod that runs, as far as the API server knows. */
+  /** Creates a pod that runs as far as the API server knows. */
   const run = async (name: string) => {
     const pod = JSON.parse(guestPod(name, { cpu: "1", memory: "64Mi" }, namespace));
     pod.spec.terminationGracePeriodSeconds = 3600;
@@ -40,7 +40,7 @@ Deno.test("deletions, evictions and scales of a guest", async (t) => {
     ...options,
   });
 
-  await step(t, "no pod that runs is taken off the books before it has stopped", async () => {
+  await step(t, "a running pod is deleted without grace: refused in every form", async () => {
     await run("miner");
     const asked = new URLSearchParams({ gracePeriodSeconds: "0" });
     const attacks: Record<string, RequestOptions> = {
@@ -52,23 +52,23 @@ Deno.test("deletions, evictions and scales of a guest", async (t) => {
     for (const [how, attack] of Object.entries(attacks)) {
       assert.match(await refusalOf(rest, attack), /gracePeriodSeconds is 0: .*\(guard forced-end\)/, how);
     }
-    assert.equal(await refusal(rest, evict("miner", 1)), "", "with a second it has to stop");
+    assert.equal(await refusal(rest, evict("miner", 1)), "", "one second of grace is allowed");
     assert.equal(await refusalOf(rest, deletion("miner", { bodyJson: grace(1) })), "");
     assert.match(
       await refusalOf(rest, deletion("miner", { bodyJson: grace(0) })),
       /guard forced-end/,
-      "nor one that is being ended",
+      "refused for a terminating pod too",
     );
     await admin(["delete", "pod", "miner", "--namespace", namespace, "--grace-period=0", "--force"]);
   });
 
-  await step(t, "what runs nowhere is deleted as anybody likes", async () => {
+  await step(t, "a pod that no node runs: may be deleted without grace", async () => {
     const { code, said } = await mallory.apply(JSON.parse(guestPod("idle", { cpu: "1", memory: "64Mi" }, namespace)));
     assert.equal(code, 0, said);
     assert.equal(await refusalOf(rest, deletion("idle", { bodyJson: grace(0) })), "");
   });
 
-  await step(t, "no workload is scaled beyond all that could ever run", async () => {
+  await step(t, "a scale beyond the highest number of replicas: refused", async () => {
     for (const kind of ["ReplicationController", "Deployment", "ReplicaSet", "StatefulSet"]) {
       const { code, said } = await mallory.apply(ordinaryOf(kind));
       assert.equal(code, 0, said);

@@ -1,16 +1,16 @@
-/** An image whose first instruction can be a script's: bash of this machine with its libraries, and nothing else. */
+/** An image with only this machine's bash and its libraries, so that a pod starts directly with a script. */
 import { runCommand } from "../lab/command.ts";
 import { type Image, writeImage } from "../lab/lab_image.ts";
 import type { Lab } from "../lab/lab.ts";
 
 const BASH_IMAGE = "lab/bash:1";
 
-/** Brings the image to the node. */
+/** Imports the image into the node. */
 export async function importBash(lab: Lab): Promise<void> {
   const { stdout } = await runCommand("ldd", ["/bin/bash"]);
   const libraries = [...stdout.matchAll(/^\s*(?:\S+ => )?(\/\S+) \(/gm)].map(([, path]) => path!);
   const loader = libraries.find((path) => /\/ld-/.test(path));
-  if (loader === undefined) throw new Error(`/bin/bash has no loader that is known: ${stdout}`);
+  if (loader === undefined) throw new Error(`no known loader for /bin/bash: ${stdout}`);
   const others = ["/bin/bash", ...libraries.filter((path) => path !== loader)];
   const image: Image = { names: [BASH_IMAGE], program: loader, others };
   const archive = `${lab.dir}/node/bash.tar`;
@@ -19,7 +19,7 @@ export async function importBash(lab: Lab): Promise<void> {
   Deno.removeSync(archive);
 }
 
-/** A guest's pod whose only process is the script. */
+/** Returns a guest's pod whose only process is the script. */
 export function bashPod(metadata: { name: string; namespace: string }, script: string): string {
   return JSON.stringify({
     apiVersion: "v1",

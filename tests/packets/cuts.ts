@@ -1,4 +1,4 @@
-/** What becomes of connections, open ones and new ones, when a grant is cut and when it ends. */
+/** Open and new connections when a grant is cut and when it ends. */
 import { eventually } from "../fixtures/test_operator.ts";
 import { addOutsideAddresses } from "../lab/outside.ts";
 import { poll } from "../lab/poll.ts";
@@ -14,24 +14,25 @@ const CUT = ["192.0.2.77", "2001:db8:77::1"];
 const KEPT = ["203.0.113.77", "2001:db8:77::2"];
 
 export interface CutReport {
-  /** When the last new connection was answered, and the last question over one that was open, in ms after the change. */
+  /** Last answer on a new connection, in ms after the change. */
   lastNew: number;
+  /** Last answer on an open connection, in ms after the change. */
   lastKept: number;
 }
 
 export interface CutsReport {
   cut: CutReport;
-  /** Questions to and from places that aren't cut, how many weren't answered, and when the last answered one was asked. */
+  /** Requests to and from places that aren't cut: their number, the unanswered ones, and the last answered ones. */
   undisturbed: { asked: number; unanswered: number } & CutReport;
-  /** For how long all of it was looked at after the cut, in ms. */
+  /** Time of observation after the cut, in ms. */
   lookedOnMs: number;
   end: { out: CutReport; in: CutReport; podGoneMs: number };
 }
 
-/** How long nothing new has to be answered: more than a question waits, and long enough to see what lives on. */
+/** Time without an answered new connection: longer than a request waits, and long enough to see open ones live on. */
 const WHILE_MS = 6_000;
 
-/** Cuts one of two grants under load, looks on until nothing new is answered, and then ends both. */
+/** Cuts one of two grants under load, waits until no new connection is answered, and then ends both. */
 export async function cutsUnderLoad(scene: PacketScene): Promise<CutsReport> {
   const { cluster } = scene;
   await scene.lend(MOVING.name, [{ destinations: CUT }, { destinations: KEPT }]);
@@ -54,7 +55,7 @@ export async function cutsUnderLoad(scene: PacketScene): Promise<CutsReport> {
         await poll(`${protocol} of ${place} is answered`, () => {
           const own = eventsOf(place === "in" ? entering : leaving);
           return own.filter((each) => each.place === place && each.kept === kept && each.protocol === protocol)
-            .some(({ answered }) => answered) || "nothing is";
+            .some(({ answered }) => answered) || "no answer yet";
         }, { withinMs: 15_000 });
       }
     }
@@ -78,13 +79,13 @@ export async function cutsUnderLoad(scene: PacketScene): Promise<CutsReport> {
   for (const nth of [1, 2]) {
     await cluster.grants.patch(`${MOVING.name}-${nth}`, { spec: { revocation: {} } }, { type: "merge" });
   }
-  await eventually("the pod is gone", async () => {
+  await eventually("the pod is deleted", async () => {
     const { code, stdout } = await scene.lab.kubectl(["get", "pods", `--namespace=${NAMESPACE}`, "--output=name"]);
     return (code === 0 && stdout.trim() === "") || stdout;
   }, 60_000);
   const podGoneMs = Date.now() - endedAt;
   const quietAt = Date.now() + 4_000;
-  await poll("whatever is still answered has been", () => Date.now() > quietAt || "not yet", { withinMs: 10_000 });
+  await poll("pending answers have arrived", () => Date.now() > quietAt || "not yet", { withinMs: 10_000 });
   const after = (program: RunningProgram) => reportOf(eventsOf(program).filter(({ at }) => at > endedAt), endedAt);
   return {
     cut,

@@ -1,25 +1,25 @@
-/** The traffic matrix: what guests may try, and what may be tried on them. */
+/** The traffic matrix: flows from guests and to guests. */
 import { type AddressFamily, addressText, block, edges } from "../fixtures/test_addresses.ts";
 import { contractNamespace, NAMES, REALMS, type RealmTerms, STRANGER } from "./packet_contracts.ts";
 import { type PacketFlow, type Place, read } from "./oracle.ts";
 import type { LivePod, PacketScene } from "./packet_scene.ts";
 
-/** A flow with the place it really comes from, and who else has to be answered when it isn't. */
+/** A flow with its real source and addresses. */
 export interface MatrixFlow extends PacketFlow {
-  /** In words, for the report. */
+  /** Description for the report. */
   name: string;
-  /** The namespace that it comes from. */
+  /** Id of a process in the source's network namespace. */
   pid: number;
-  /** The address that it is sent to, where something leads from there to {@link PacketFlow.to}. */
+  /** Address that the packets are sent to, if it is translated to {@link PacketFlow.to}. */
   via?: string;
   viaPort?: number;
-  /** The address that it comes from, if it has to be chosen. */
+  /** Source address, if it has to be chosen. */
   source?: string;
 }
 
 export const familyOf = (ip: string): AddressFamily => ip.includes(":") ? 6 : 4;
 
-/** Of a pod, those of one family. */
+/** Returns a pod's address of a family. */
 export const ipOf = ({ ips }: Pick<LivePod, "ips">, family: AddressFamily): string =>
   ips.find((ip) => familyOf(ip) === family)!;
 
@@ -27,12 +27,12 @@ const FAMILIES = [4, 6] as const;
 const PROTOCOLS = ["TCP", "UDP"] as const;
 const SERVED = { TCP: 8080, UDP: 8081 } as const;
 
-/** Addresses that nobody may reach unasked, whatever has been granted widely. */
+/** Addresses that wide grants must not open. */
 const SPECIAL: Record<string, readonly string[]> = {
   "metadata": [
     ..."169.254.169.254 169.254.170.2 100.100.100.200 168.63.129.16 192.0.0.192".split(" "),
     ..."fd00:ec2::254 fd20:ce::254".split(" "),
-    // by a NAT64 translator, and by 6to4
+    // by NAT64, and by 6to4
     ..."64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::1".split(" "),
   ],
   "the tailnet's resolver": ["100.100.100.100", "fd7a:115c:a1e0::53"],
@@ -47,13 +47,13 @@ const SPECIAL: Record<string, readonly string[]> = {
   ],
 };
 
-/** Addresses that no packet is sent to: this host, loopback, link-local without an interface, multicast, reserved. */
+/** Addresses left out of the matrix: this host, loopback, link-local without an interface, multicast, reserved. */
 const UNSENT = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/16", "fe80::/10", "ff00::/8"].map(block);
 
-/** Ranges at whose edges wide grants stop. */
+/** Ranges at whose edges wide grants end. */
 const STOPS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7"];
 
-/** All flows; what they reach has to be there. */
+/** Returns all flows; their targets have to exist. */
 export function matrix(scene: PacketScene): MatrixFlow[] {
   return REALMS.flatMap((realm, index) => [
     ...outOf(scene, realm, REALMS[(index + 1) % REALMS.length]!),
@@ -154,7 +154,7 @@ function into(scene: PacketScene, realm: RealmTerms, next: RealmTerms): MatrixFl
   for (const service of scene.services.filter(({ to }) => to.guestOf === realm.name)) {
     const family = familyOf(service.ip);
     const source = OUTSIDERS.find((ip) => familyOf(ip) === family)!;
-    if (!scene.nodeAddresses.includes(service.ip)) continue; // nothing outside leads to addresses of the cluster
+    if (!scene.nodeAddresses.includes(service.ip)) continue; // cluster addresses have no route from outside
     flows.push({
       name: `${source} by the Service ${service.name} → ${realm.name}`,
       pid: scene.outside,
@@ -172,7 +172,7 @@ function into(scene: PacketScene, realm: RealmTerms, next: RealmTerms): MatrixFl
   return flows;
 }
 
-/** Who comes from outside beside the realms' nodes. */
+/** Source addresses outside, besides the realms' nodes. */
 export const OUTSIDERS: readonly string[] = [
   ...STRANGER,
   ..."192.0.2.1 192.168.77.10 169.254.169.254 2001:db8:ffff::1 fd77:77:77::10".split(" "),
@@ -188,7 +188,7 @@ interface Entry {
   ports?: ReturnType<typeof read>["ports"];
 }
 
-/** All that the grants to a realm name, whether they are in force or not. */
+/** Returns all destinations and exceptions of the grants to a realm, in force or not. */
 const entriesOf = ({ grants }: RealmTerms): Entry[] =>
   grants.flatMap(({ destinations = [], except = [] }) => [
     ...destinations.map((text) => {
@@ -198,7 +198,7 @@ const entriesOf = ({ grants }: RealmTerms): Entry[] =>
     ...except.map((text) => ({ hosts: [text] })),
   ]);
 
-/** The ranges that an entry stands for, and the stops within. */
+/** Returns the ranges of an entry, and the stops within. */
 function hostsOf(host: string): string[] {
   const realm = REALMS.find(({ name }) => name === host);
   if (realm) return [...realm.addresses];

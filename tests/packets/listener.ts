@@ -1,4 +1,4 @@
-/** A program for another network namespace: writes down each datagram that arrives on a port, until it is killed. */
+/** A program for another network namespace: prints each datagram that arrives on a port, until it is killed. */
 import { createSocket } from "node:dgram";
 
 const port = Number(Deno.args[0]);

@@ -1,6 +1,6 @@
 /**
  * A program for another network namespace: keeps connections to some places open and in use, opens new ones steadily, and
- * writes down each answer, until it is killed.
+ * prints each answer, until it is killed.
  */
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
@@ -10,16 +10,16 @@ export interface LoadPlace {
   to: string;
   tcp: number;
   udp: number;
-  /** The address to come from. */
+  /** Source address. */
   from?: string;
 }
 
-/** One line of its output: an answer, or that there was none. */
+/** One line of its output: a request, answered or not. */
 export interface LoadEvent {
-  /** Of the question, in milliseconds since 1970. */
+  /** Time of the request, in milliseconds since 1970. */
   at: number;
   place: string;
-  /** Whether it went over a connection that was open before. */
+  /** True for a request over a connection that was already open. */
   kept: boolean;
   protocol: "TCP" | "UDP";
   answered: boolean;
@@ -33,7 +33,7 @@ const PATIENCE_MS = 3_000;
 const lines = new TextEncoder();
 const say = (event: LoadEvent) => Deno.stdout.writeSync(lines.encode(`${JSON.stringify(event)}\n`));
 
-/** What netexec answers, and keeps the connection open afterwards. */
+/** A request that netexec answers, keeping the connection open. */
 const REQUEST = "GET /hostname HTTP/1.1\r\nHost: outside\r\n\r\n";
 
 function overTcp({ name, to, tcp, from }: LoadPlace, kept: boolean): void {

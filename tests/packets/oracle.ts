@@ -1,6 +1,6 @@
 /**
- * May a flow pass? Read from the text of the Grants as a person would read it; no code of the operator takes part, and no
- * NetworkPolicy is looked at.
+ * Decides whether a flow may pass, from the text of the Grants alone: without the operator's code and without
+ * NetworkPolicies.
  */
 import { address, type Block, block, covers, isIn, sameAddress, type TestAddress } from "../fixtures/test_addresses.ts";
 import { type GrantText, NAMES, REALMS, type RealmTerms } from "./packet_contracts.ts";
@@ -10,7 +10,7 @@ export interface Place {
   ip: string;
   /** The realm whose guest it is. */
   guestOf?: string;
-  /** It is a pod of the cluster's DNS. */
+  /** True for a pod of the cluster's DNS. */
   isDns?: true;
 }
 
@@ -23,16 +23,16 @@ export interface PacketFlow {
 
 const blocks = (...texts: string[]): Block[] => texts.map(block);
 
-/** No grant opens any of these, but the grants of internal realms those that they name. The cluster's own come to them. */
+/** Protected ranges, which only grants to internal realms can open, by naming them. The cluster's own are added. */
 const NEVER = blocks(
   ..."0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 224.0.0.0/4 255.255.255.255 168.63.129.16 192.0.0.192".split(" "),
   ..."100.64.0.0/10 fd7a:115c:a1e0::/48 fe80::/10 ff00::/8 ::/127 fd00:ec2::254".split(" "),
 );
 
-/** Whoever is to reach one of these has to be granted an address or a range in it. */
+/** Private ranges, which only a destination inside them opens. */
 const PRIVATE = blocks(
   ..."10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 192.0.0.0/24 198.18.0.0/15 240.0.0.0/4".split(" "),
-  ..."fc00::/7 2001::/23 2002::/16 ::/3 4000::/2 8000::/1".split(" "), // the last three haven't been given out
+  ..."fc00::/7 2001::/23 2002::/16 ::/3 4000::/2 8000::/1".split(" "), // the last three are unassigned
 );
 
 const NAT64 = block("64:ff9b::/96");
@@ -51,7 +51,7 @@ export class Oracle {
     return (!source || this.#mayLeave(source, to, port, protocol)) && (!target || mayEnter(target, from));
   }
 
-  /** Out goes what is the realm's own, questions to DNS, and what a grant in force says. */
+  /** Allows the realm's own addresses, DNS queries, and destinations of active grants. */
   #mayLeave(realm: RealmTerms, to: Place, port: number, protocol: string): boolean {
     if (isOwn(realm, to)) return true;
     if (to.isDns && port === 53 && realm.trust !== "public") return true;
@@ -73,7 +73,7 @@ export class Oracle {
       return isAny(NAMES[host]!, at) && !isNever && (!isPrivate(at) || within.some((each) => isIn(at, each)));
     }
     if (host === "internet") return !isNever && !isPrivate(at);
-    if (!/^[\d.]+(\/\d+)?$/.test(host) && !host.includes(":")) return false; // a name that nobody knows
+    if (!/^[\d.]+(\/\d+)?$/.test(host) && !host.includes(":")) return false; // an unknown name
     const said = block(host);
     if (!isIn(at, said)) return false;
     if (isNever) return realm.trust === "internal" && this.#never.some((each) => isIn(at, each) && covers(each, said));
@@ -81,7 +81,7 @@ export class Oracle {
   }
 }
 
-/** In comes what is the realm's own. */
+/** Allows the realm's own addresses. */
 const mayEnter = (realm: RealmTerms, from: Place): boolean => isOwn(realm, from);
 
 const isOwn = (realm: RealmTerms, { ip, guestOf }: Place): boolean =>
@@ -90,11 +90,11 @@ const isOwn = (realm: RealmTerms, { ip, guestOf }: Place): boolean =>
 const isAny = (texts: readonly string[], at: TestAddress): boolean =>
   texts.some((text) => sameAddress(address(text), at));
 
-/** What a NAT64 translator leads to counts as what is there. */
+/** A NAT64 address is private if its IPv4 address is. */
 const isPrivate = (at: TestAddress): boolean =>
   isIn(at, NAT64) ? isPrivate({ family: 4, value: at.value - NAT64.first }) : PRIVATE.some((each) => isIn(at, each));
 
-/** The IPv6 by which a NAT64 translator and 6to4 lead to an IPv4 range. */
+/** Returns the NAT64 and 6to4 ranges of an IPv4 range. */
 function translations({ first, last }: Block): Block[] {
   const sixToFour = address("2002::").value;
   return [

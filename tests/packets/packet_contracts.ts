@@ -1,4 +1,4 @@
-/** Realms and grants in all their kinds, as text: what is written in a Grant is all that the test knows of it. */
+/** Realms and grants of all kinds, as text: the test knows nothing about a Grant but its text. */
 import type { Grant, Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { realmOf } from "../fixtures/test_operator.ts";
 
@@ -7,27 +7,27 @@ export type Trust = "internal" | "partner" | "public";
 export interface RealmTerms {
   name: string;
   trust: Trust;
-  /** Tailnet addresses of its node, if the tailnet knows it. */
+  /** Tailnet addresses of the realm's node; empty if the tailnet doesn't know it. */
   addresses: readonly string[];
   grants: readonly GrantText[];
 }
 
 export interface GrantText {
-  /** False: destinations are written down, and closed. */
+  /** False if the destinations are listed but closed. */
   egressAllowed?: boolean;
   destinations?: readonly string[];
   except?: readonly string[];
   within?: readonly string[];
-  /** It isn't in force yet. */
+  /** True for a grant that begins later. */
   later?: true;
 }
 
 export const GRANTOR = { name: "alice-home", addresses: ["100.64.0.1", "fd7a:115c:a1e0::1"] } as const;
 
-/** A node of the tailnet that is no realm's. */
+/** A node of the tailnet that belongs to no realm. */
 export const STRANGER = ["100.64.99.9", "fd7a:115c:a1e0::99:9"] as const;
 
-/** What the names of the world stand for. Their owners chose well, badly, and both at once. */
+/** Addresses of DNS names: some harmless, some hostile, some mixed. */
 export const NAMES: Readonly<Record<string, readonly string[]>> = {
   "db.example.org": ["192.0.2.53", "2001:db8:53::1"],
   "inside.example.org": ["192.168.77.10", "10.0.0.5", "fd77:77:77::10"],
@@ -154,7 +154,7 @@ export const REALMS: readonly RealmTerms[] = [
       { destinations: ["192.168.77.0/24:8000"], except: ["192.168.77.10", "192.168.77.128/25"] },
     ],
   },
-  // Public realms are granted nothing but their own node.
+  // Public realms get no destination but their own node.
   { name: "stranger", trust: "public", addresses: tailnet(13), grants: [{}, { destinations: ["stranger:443"] }] },
   {
     name: "offline",
@@ -164,10 +164,10 @@ export const REALMS: readonly RealmTerms[] = [
   },
 ];
 
-/** What has ended can't begin again: another run on the same lab has other names. */
+/** Suffix of names, because an ended grant can't be revived in another run on the same lab. */
 const run = crypto.randomUUID().slice(0, 6);
 
-/** Realms that aren't part of the matrix: one whose grants are cut and ended under load, one whose pods start. */
+/** Realms outside the matrix: one whose grants are cut and ended under load, one whose pods start. */
 export const MOVING = { name: `moving-${run}`, addresses: tailnet(50) } as const;
 export const EARLY = { name: `early-${run}`, addresses: tailnet(51) } as const;
 
@@ -175,7 +175,7 @@ export const contractNamespace = ({ name }: Pick<RealmTerms, "name">): string =>
 
 export const packetRealm = ({ name, trust }: RealmTerms): Realm => realmOf(name, { trustLevel: trust });
 
-/** The Grants to a realm, as a person would apply them. */
+/** Returns the Grants to a realm. */
 export const grantObjects = ({ name, trust, grants }: Pick<RealmTerms, "name" | "trust" | "grants">): Grant[] =>
   grants.map(({ egressAllowed = true, destinations, except, within, later }, index) => ({
     apiVersion: "keystone.io/v1alpha1",
@@ -203,6 +203,6 @@ export const grantObjects = ({ name, trust, grants }: Pick<RealmTerms, "name" | 
     },
   }));
 
-/** On a day, so that the same text comes out of each run on one lab. */
+/** Returns a midnight, so that each run on one lab gives the same text. */
 const daysFromNow = (days: number): string =>
   `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`;

@@ -1,9 +1,9 @@
-/** A program that runs in another network namespace for as long as a test wants it, and tells something line by line. */
+/** A program that runs in another network namespace until disposed, and prints lines. */
 import { TextLineStream } from "../lab/lines.ts";
 import { programIn } from "../lab/packets.ts";
 
 export interface RunningProgram extends AsyncDisposable {
-  /** All that it has said so far. */
+  /** All lines printed so far. */
   lines: string[];
 }
 

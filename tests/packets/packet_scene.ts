@@ -1,4 +1,4 @@
-/** The lab with an operator that enforces the grants, a pod of each guest, and those who are none. */
+/** The lab with an operator that enforces the grants, a pod of each guest, and other pods. */
 import assert from "node:assert/strict";
 import { parseSettings } from "../../src/api/mod.ts";
 import {
@@ -31,17 +31,17 @@ import {
   REALMS,
 } from "./packet_contracts.ts";
 
-/** A pod that packets come from and go to. */
+/** A pod that sends and receives packets. */
 export interface LivePod {
   name: string;
   namespace: string;
-  /** Of both families. */
+  /** Addresses of both families. */
   ips: string[];
   /** A process in its network namespace. */
   pid: number;
 }
 
-/** What leads to a pod, or to the API server, from another address. */
+/** An address that is translated to a pod or to the API server. */
 export interface LiveService {
   name: string;
   ip: string;
@@ -55,23 +55,23 @@ export interface PacketScene extends AsyncDisposable {
   lab: Lab;
   cluster: TestCluster;
   operator: TestOperator;
-  /** By namespace and name, `guest-web/one`. */
+  /** Pods by namespace and name, such as `guest-web/one`. */
   pods: Map<string, LivePod>;
   node: number;
   outside: number;
-  /** Where the node is reached: the address that the cluster knows, the one in the home network, and both in IPv6. */
+  /** The node's addresses: in the cluster and in the home network, both in IPv4 and IPv6. */
   nodeAddresses: string[];
   services: LiveService[];
-  /** What no grant opens because it is the cluster's own. */
+  /** The cluster's own ranges, which no grant opens. */
   ownRanges: string[];
   kubectl(args: string[], stdin?: string): Promise<string>;
   /** Applies an object, such as a pod, without waiting for it; {@link PacketScene.live} does. */
   create(object: string): Promise<void>;
   /** Waits until all pods run, and reads them again. */
   live(): Promise<void>;
-  /** Makes a realm and its grants, and returns when they are in force. */
+  /** Creates a realm and its grants, and returns when they are in force. */
   lend(realm: string, grants: readonly GrantText[]): Promise<void>;
-  /** Returns when all policies that were written before are enforced. */
+  /** Returns when all policies written so far are enforced. */
   enforced(): Promise<void>;
 }
 
@@ -84,13 +84,13 @@ const OTHERS = [
 export const netexec = (namespace: string, name: string, labels: Record<string, string> = {}): string =>
   agnhostPod({ name, namespace, labels: { app: name, ...labels } }, ["netexec", "--http-port=8080", "--udp-port=8081"]);
 
-/** A process on the node itself, as a pod of the host's network. */
+/** Returns a pod in the host's network, in place of a process on the node. */
 function onNode(): string {
   const pod = JSON.parse(netexec("kube-system", "on-node"));
   return JSON.stringify({ ...pod, spec: { ...pod.spec, hostNetwork: true } });
 }
 
-/** Starts all of it in a lab that enforces policies. */
+/** Starts the scene in a lab that enforces policies. */
 export async function packetScene(lab: Lab): Promise<PacketScene> {
   await using starting = new AsyncDisposableStack();
   const cluster = starting.use(await prepared(lab));
@@ -149,7 +149,7 @@ export async function packetScene(lab: Lab): Promise<PacketScene> {
           pods.set(`${namespace}/${name}`, { name, namespace, ips: (status.podIPs ?? []).map(({ ip }) => ip), pid });
         }
       }
-      return pods.size === items.length || `${pods.size} of ${items.length} do`;
+      return pods.size === items.length || `${pods.size} of ${items.length} run`;
     }, 90_000);
   };
   const lend = async (name: string, grants: readonly GrantText[]) => {
@@ -175,11 +175,13 @@ export async function packetScene(lab: Lab): Promise<PacketScene> {
     };
     assert.ok(await isOpen(), "the barrier has to be open before it is closed");
     await kubectl(["create", "-f", "-"], JSON.stringify(policy));
-    await poll("a policy that was written last is enforced", async () => !await isOpen() || "it isn't", {
+    await poll("the last policy written is enforced", async () => !await isOpen() || "it isn't", {
       withinMs: 60_000,
     });
     await kubectl(["delete", "networkpolicy", name, "--namespace=elsewhere"]);
-    await poll("a policy that was deleted is gone", async () => await isOpen() || "it isn't", { withinMs: 60_000 });
+    await poll("the deleted policy is no longer enforced", async () => await isOpen() || "it isn't", {
+      withinMs: 60_000,
+    });
   };
 
   await create(JSON.stringify({ apiVersion: "v1", kind: "Namespace", metadata: { name: "elsewhere" } }));
@@ -228,7 +230,7 @@ export async function packetScene(lab: Lab): Promise<PacketScene> {
   };
 }
 
-/** Waits until each grant is what its text says, and its policies stand. */
+/** Waits until each grant has the phase of its text, and its policies exist. */
 async function settled(cluster: TestCluster): Promise<void> {
   const later = new Map(
     REALMS.flatMap((realm) =>
@@ -250,7 +252,7 @@ async function settled(cluster: TestCluster): Promise<void> {
   }, 60_000);
 }
 
-/** Has something answer at the DNS's pod beyond port 53: else nobody could tell a denial there from silence. */
+/** Starts a listener in the DNS pod on another port than 53, so that silence there means a denial. */
 function listenBesideDns(dir: string, pods: ReadonlyMap<string, LivePod>): AsyncDisposable {
   const { pid } = [...pods.values()].find(({ name }) => name.startsWith("coredns-"))!;
   const agnhost = [`${dir}/node/outside`, "netexec", "--http-port=54", "--udp-port=54"];
@@ -286,7 +288,7 @@ function dnsServices({ dns }: NodeNetwork, pods: ReadonlyMap<string, LivePod>): 
   }));
 }
 
-/** Services of both families for a guest and for somebody else, by cluster addresses and by ports of the node. */
+/** Services of both families for a guest and for another pod, by cluster addresses and node ports. */
 async function exposed(
   kubectl: PacketScene["kubectl"],
   pods: ReadonlyMap<string, LivePod>,

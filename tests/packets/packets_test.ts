@@ -1,6 +1,6 @@
 /**
- * The grants as packets: on a node that enforces policies, what guests reach and who reaches them is what the text of the
- * Grants says, flow by flow; and what becomes of connections when a grant is cut, when it ends, and before it holds.
+ * Real packets on a node that enforces policies: each flow from and to guests passes exactly if the text of the Grants allows
+ * it. Also connections when a grant is cut, when it ends, and before policies apply to a new pod.
  */
 import assert from "node:assert/strict";
 import { step } from "../fixtures/test_operator.ts";
@@ -14,16 +14,16 @@ import { packetScene } from "./packet_scene.ts";
 import { startGaps } from "./start_gap.ts";
 import { verdictsOf } from "./verdicts.ts";
 
-/** How soon kube-router enforces what has changed, on a machine that is busy with other things. */
+/** Time for kube-router to enforce a change on a busy machine. */
 const ENFORCED_WITHIN_MS = 30_000;
 
-nodeTest("packets pass as the grants say", async (t) => {
-  // A lab that is there already is for looking into things; it keeps all of it.
+nodeTest("packets pass exactly as the grants allow", async (t) => {
+  // An existing lab is for debugging; it keeps everything.
   const dir = Deno.env.get("KEYSTONE_LAB_DIR");
   await using lab = dir ? await openLab(dir) : await startLab({ node: true, policy: true });
   await using scene = await packetScene(lab);
 
-  await step(t, "the traffic matrix: every flow is as the text of the grants", async () => {
+  await step(t, "the traffic matrix: every flow is as in the text of the grants", async () => {
     await scene.enforced();
     const oracle = new Oracle(scene.ownRanges);
     const flows = matrix(scene);
@@ -35,26 +35,26 @@ nodeTest("packets pass as the grants say", async (t) => {
     );
     for (const each of disagreements.slice(0, 100)) console.log(`  ${each}`);
     assert.deepEqual(disagreements.slice(0, 10), [], `${disagreements.length} of ${flows.length} flows`);
-    assert.ok(passed > flows.length / 20 && denied > flows.length / 3, "both verdicts have to be common");
+    assert.ok(passed > flows.length / 20 && denied > flows.length / 3, "both verdicts must be common");
   });
 
   await step(
     t,
-    "a grant is cut, then ended: nothing new passes, and what is open lives until its pod ends",
+    "a grant is cut, then ended: no new connection passes, and open ones last until their pod ends",
     async () => {
       const { cut, undisturbed, lookedOnMs, end } = await cutsUnderLoad(scene);
       console.log(
         `cut: the last new connection passes after ${cut.lastNew} ms, open ones live on (${cut.lastKept} ms); of ` +
           `${undisturbed.asked} questions elsewhere ${undisturbed.unanswered} aren't answered\n` +
           `end: the last new connection passes after ${end.out.lastNew} ms outwards and ${end.in.lastNew} ms inwards, the ` +
-          `last answer over open ones after ${end.out.lastKept} and ${end.in.lastKept} ms; the pod is gone after ` +
+          `last answer over open ones after ${end.out.lastKept} and ${end.in.lastKept} ms; the pod is deleted after ` +
           `${end.podGoneMs} ms`,
       );
       assert.ok(cut.lastNew < ENFORCED_WITHIN_MS, `new connections pass for ${cut.lastNew} ms`);
-      // As docs/security.md says. If they no longer do, so much the better: say so there.
+      // As docs/security.md says. If open connections end earlier now, change the page.
       assert.ok(cut.lastKept > cut.lastNew + 3_000, `open connections live for ${cut.lastKept} ms only`);
       const { asked, lastNew, lastKept } = undisturbed;
-      assert.ok(asked > 300 && Math.min(lastNew, lastKept) > lookedOnMs - 4_000, "what isn't cut ends too");
+      assert.ok(asked > 300 && Math.min(lastNew, lastKept) > lookedOnMs - 4_000, "connections that aren't cut end too");
       for (const { lastNew, lastKept } of [end.out, end.in]) {
         assert.ok(lastNew < ENFORCED_WITHIN_MS, `new connections pass for ${lastNew} ms after the end`);
         assert.ok(lastKept < ENFORCED_WITHIN_MS, `open connections live for ${lastKept} ms after the end`);
@@ -62,7 +62,7 @@ nodeTest("packets pass as the grants say", async (t) => {
     },
   );
 
-  await step(t, "a pod that has just started: what no grant says passes for a moment, and then never", async () => {
+  await step(t, "a pod has just started: denied traffic passes for a moment, and then never", async () => {
     const gaps = await startGaps(scene, { alone: 3, together: 5 });
     for (const [kind, all] of Object.entries(gaps)) {
       const told = all.map(({ ipv4, ipv6, outlives }) => `${ipv4.toFixed(0)}/${ipv6.toFixed(0)}${outlives ? "*" : ""}`);

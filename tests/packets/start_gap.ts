@@ -1,4 +1,4 @@
-/** How long a pod that has just started reaches what no grant says: it tries from its first instruction. */
+/** Time during which a new pod reaches addresses that no grant opens: it tries from its first instruction. */
 import { addOutsideAddresses, FREE_PORTS } from "../lab/outside.ts";
 import { poll } from "../lab/poll.ts";
 import { bashPod, importBash } from "./bash_image.ts";
@@ -7,14 +7,14 @@ import { runIn, type RunningProgram } from "./packet_program.ts";
 import type { PacketScene } from "./packet_scene.ts";
 
 const NAMESPACE = contractNamespace(EARLY);
-/** What the pods may send to, and what they may not. */
+/** Addresses that the pods may reach, and others. */
 const ALLOWED = ["192.0.2.1", "2001:db8:60::1"];
 const DENIED = ["203.0.113.1", "2001:db8:61::1"];
 
-/** How long each pod tries. */
+/** Duration of each pod's attempts. */
 const TRY_SECONDS = 12;
 
-/** Says which way a packet went, and when it was sent; every 3 ms, both ways, both families. */
+/** Sends packets with their destination and time every 3 ms, to allowed and denied addresses of both families. */
 const SCRIPT = `
 exec 2>/dev/null 9<>/dev/udp/127.0.0.1/9
 say() { echo "$HOSTNAME $1 $EPOCHREALTIME" >"/dev/udp/$2/${FREE_PORTS.first}"; }
@@ -30,14 +30,14 @@ say last ${ALLOWED[0]}`;
 
 export interface StartGap {
   pod: string;
-  /** From the first instruction to the last packet that passed and shouldn't, in ms; 0 when none did. */
+  /** Time from the first instruction to the last denied packet that passed, in ms; 0 if none did. */
   ipv4: number;
   ipv6: number;
-  /** A connection that was opened by the first instructions is answered after ten seconds. */
+  /** True if a connection opened by the first instructions is still answered after ten seconds. */
   outlives: boolean;
 }
 
-/** Measures pods that start one after the other, and then some that start together. */
+/** Measures pods that start one by one, and then some that start together. */
 export async function startGaps(scene: PacketScene, { alone, together }: { alone: number; together: number }) {
   await importBash(scene.lab);
   const destinations = ALLOWED.map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${FREE_PORTS.first}/udp`);
@@ -57,20 +57,20 @@ export async function startGaps(scene: PacketScene, { alone, together }: { alone
   return gaps;
 }
 
-/** Waits until the pod has tried for as long as it does. */
+/** Waits until the pod has finished its attempts. */
 async function gapOf({ lines }: RunningProgram, pod: string): Promise<StartGap> {
   const told = (kind: string) =>
     lines.filter((line) => line.startsWith(`${pod} ${kind} `)).map((line) => Number(line.split(" ")[2]) * 1000);
   await poll(
-    `${pod} has tried, and what is granted reaches the outside all the while`,
-    () => told("last").length > 0 || `${told("allowed4").length} of its packets have arrived`,
+    `${pod} has finished, and its allowed packets arrived throughout`,
+    () => told("last").length > 0 || `${told("allowed4").length} of its allowed packets have arrived`,
     {
       withinMs: (TRY_SECONDS + 60) * 1000,
     },
   );
   const [first] = told("first");
   const [last] = told("last");
-  // What is granted has to arrive up to the end, or what isn't proves nothing by staying away.
+  // Allowed packets have to arrive up to the end; otherwise missing denied ones prove nothing.
   for (const family of ["allowed4", "allowed6"]) {
     const seen = told(family);
     if (first === undefined || !(seen.at(-1)! > last! - 1_000)) {

@@ -1,4 +1,4 @@
-/** Flows as packets, and what became of them. */
+/** Sends the flows as packets, and compares the outcomes. */
 import { OUTSIDERS } from "./flows.ts";
 import { addOutsideAddresses } from "../lab/outside.ts";
 import { type Try, tryAll } from "../lab/packets.ts";
@@ -9,17 +9,17 @@ import type { PacketScene } from "./packet_scene.ts";
 export interface Verdicts {
   flows: number;
   passed: number;
-  /** They aren't answered, and somebody else is answered there. */
+  /** Flows without an answer whose controls were answered. */
   denied: number;
-  /** What differs from what was expected, and what says nothing because nobody is answered there. */
+  /** Flows with an unexpected outcome, and unanswered ones whose controls weren't answered either. */
   disagreements: string[];
 }
 
-/** Patience where an answer is expected: a machine may be busy. */
+/** Time limit where an answer is expected, on a busy machine too. */
 const PATIENT = { withinMs: 4_000 };
 const SHORT = { withinMs: 800 };
 
-/** Tries all flows, and whom else their targets answer where they don't answer them. */
+/** Tries all flows, and the controls of those that weren't answered. */
 export async function verdictsOf(
   scene: PacketScene,
   flows: readonly MatrixFlow[],
@@ -68,7 +68,7 @@ const tryOf = ({ to, port, protocol, via, viaPort, source }: MatrixFlow): Try =>
   ...(source ? { from: source } : {}),
 });
 
-/** Who has to be answered for a denial to mean anything: somebody whom nothing binds, and the sender somewhere else. */
+/** Returns the controls of a denial: an unrestricted sender to the same target, and the same sender to another target. */
 function controlsOf(scene: PacketScene, flow: MatrixFlow): Control[] {
   const one = tryOf(flow);
   const { from: _, ...unbound } = one;
@@ -81,7 +81,7 @@ function controlsOf(scene: PacketScene, flow: MatrixFlow): Control[] {
   ];
 }
 
-/** From each namespace all at once, and from two namespaces at a time. */
+/** Runs all attempts of a network namespace at once, two namespaces at a time. */
 async function reach(attempts: readonly Attempt[], patience: { withinMs: number }): Promise<boolean[]> {
   const byPid = Map.groupBy(attempts.keys(), (index) => attempts[index]!.pid);
   const outcomes: boolean[] = [];
@@ -96,7 +96,7 @@ async function reach(attempts: readonly Attempt[], patience: { withinMs: number 
   return outcomes;
 }
 
-/** The outcomes of controls, each tried once whoever needs it. */
+/** Returns the outcomes of controls; each is tried once. */
 async function distinct(controls: readonly Control[]): Promise<Map<string, boolean>> {
   const all = [...new Map(controls.map((control) => [keyOf(control), control])).values()];
   const outcomes = await reach(all, PATIENT);

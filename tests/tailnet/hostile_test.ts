@@ -1,4 +1,4 @@
-/** A tailscaled that hangs, floods, lies or talks nonsense: what it says is not believed, and nothing else suffers. */
+/** A tailscaled that hangs, floods, lies or sends garbage: its data is rejected, and nothing else is affected. */
 import assert from "node:assert/strict";
 import type { NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
@@ -9,7 +9,7 @@ import { eventually, prepared, secondsFromNow, startOperator, step } from "../fi
 import { startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 
-/** What is to be known of the tailnet under each. */
+/** Expected state of the tailnet in each mode. */
 const expected: Record<HostileMode, (state: TailnetState) => boolean> = {
   "hang": unreachable,
   "drip": unreachable,
@@ -33,7 +33,7 @@ function bobs(state: TailnetState & { kind: "running" }) {
   return state.peers.get("bob-home.tailnet-name.ts.net") ?? [];
 }
 
-/** Measures by how much this process is late with what it has to do. */
+/** Measures the delay of timers in this process. */
 class Lateness implements Disposable {
   worstMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -56,7 +56,7 @@ class Lateness implements Disposable {
 
 const brief = (state: TailnetState) => JSON.stringify({ ...state, peers: undefined, self: undefined });
 
-/** That one tailnet sees it for what it is, and the next tailscaled when that has taken its place. */
+/** Asserts that the tailnet rejects a hostile tailscaled, and recovers once a good one replaces it. */
 async function seenThrough(mode: HostileMode): Promise<void> {
   const dir = await Deno.makeTempDir();
   const socket = `${dir}/tailscaled.sock`;
@@ -70,8 +70,8 @@ async function seenThrough(mode: HostileMode): Promise<void> {
       await using _hostile = await hostileTailscaled(socket, mode);
       run = tailnet.run(abort.signal);
       await tailnet.ready(AbortSignal.timeout(10_000));
-      await is(`${mode} is known for what it is`, mode, 10_000);
-      // Some more looks, each of which has to come to the same.
+      await is(`${mode} has the expected state`, mode, 10_000);
+      // Keep polling: the state must not change.
       const until = performance.now() + 4000;
       await poll("4 s have passed", () => {
         assert(expected[mode](tailnet.state), brief(tailnet.state));
@@ -79,7 +79,7 @@ async function seenThrough(mode: HostileMode): Promise<void> {
       }, { withinMs: 10_000 });
     }
     await using _good = await hostileTailscaled(socket, "good");
-    await is("the next one is found", "good", 15_000);
+    await is("a good tailscaled is found", "good", 15_000);
   } finally {
     abort.abort();
     await run;
@@ -87,12 +87,12 @@ async function seenThrough(mode: HostileMode): Promise<void> {
   }
 }
 
-/** Those that keep a reader busy, each to be measured by itself; the others only keep it waiting. */
+/** Modes that cost CPU, measured one by one; the others only keep a reader waiting. */
 const busy = new Set<HostileMode>(["endless-line", "many-lines", "long-lines", "news"]);
 const groups = [hostileModes.filter((mode) => !busy.has(mode)), ...[...busy].map((mode) => [mode])];
 
 for (const modes of groups) {
-  Deno.test(`a tailscaled that misbehaves (${modes.join(", ")}) is seen through, costs little, and is forgotten when it is gone`, async () => {
+  Deno.test(`a tailscaled that misbehaves (${modes.join(", ")}): rejected at little cost, and recovered from once it is replaced`, async () => {
     using lateness = new Lateness();
     const before = Deno.memoryUsage().rss;
     await Promise.all(modes.map(seenThrough));
@@ -103,7 +103,7 @@ for (const modes of groups) {
   });
 }
 
-Deno.test("whatever tailscaled does, grants are enforced and end on time", async (t) => {
+Deno.test("hostile tailscaleds: grants are enforced and end on time", async (t) => {
   await using lab = await startLab();
   using cluster = await prepared(lab);
   const dir = await Deno.makeTempDir();
@@ -111,14 +111,14 @@ Deno.test("whatever tailscaled does, grants are enforced and end on time", async
   await cluster.createRealm("bob-home");
   try {
     for (const mode of ["hang", "noise", "lies", "endless-line", "long-lines", "news"] as const) {
-      await step(t, `${mode}, from the start of the operator on`, async () => {
+      await step(t, `${mode}, from the operator's start`, async () => {
         await using _hostile = await hostileTailscaled(socket, mode);
         await using operator = await startOperator(lab, { realm: "alice-home", tailnet: createTailnet({ socket }) });
         const name = `under-${mode}`;
         const end = secondsFromNow(9);
         await cluster.create({ name, to: "bob-home", until: end.text, termination: { noticeSeconds: 0 } });
         await cluster.grantIn("Active", name, 8000);
-        assert(Date.now() < end.at - 1000, "it took too long to become active");
+        assert(Date.now() < end.at - 1000, "the Grant took too long to become Active");
         await cluster.grantIn("Expired", name, 20_000);
         const late = Date.now() - end.at;
         console.log(`${mode}: expired ${late} ms after its end, ${operator.writes().length} writes`);

@@ -1,4 +1,4 @@
-/** What the keystone command sees of a real tailnet. */
+/** The keystone command on a real tailnet. */
 import assert from "node:assert/strict";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { keystone } from "../fixtures/keystone_command.ts";
@@ -13,7 +13,7 @@ interface Row {
 }
 
 Deno.test("keystone on a real tailnet", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
@@ -23,11 +23,11 @@ Deno.test("keystone on a real tailnet", {
   const rows = async () => (await run("tailnet", "-o", "json")).json().items as Row[];
   const named = (rows: Row[], name: string) => rows.find(({ node }) => node === `${name}.tailnet-name.ts.net`);
 
-  await step(t, "before there is a Realm, each node is nobody's", async () => {
+  await step(t, "no Realms: every node is listed without a realm", async () => {
     assert.deepEqual((await rows()).map(({ realm, trusted }) => [realm, trusted]), [["", ""], ["", ""]]);
   });
 
-  await step(t, "a Realm and its node are one line, and a Realm without one is named", async () => {
+  await step(t, "a Realm and its node: one line; a Realm without a node: listed too", async () => {
     await using _operator = await startOperator(lab, { realm: "alice-home", tailnet: createTailnet({ socket }) });
     await cluster.realms.create(realmOf("bob-home"));
     await cluster.realms.create(realmOf("carol-home"));
@@ -43,7 +43,7 @@ Deno.test("keystone on a real tailnet", {
     assert.match(out, /carol-home/);
   });
 
-  await step(t, "doctor looks at tailscaled, and says when there is none", async () => {
+  await step(t, "doctor: checks tailscaled, and reports when there is none", async () => {
     const checks = async (path: string) =>
       (await keystone(lab.kubeconfig, ["doctor", "-o", "json", "--ts-socket", path])).json().checks as {
         name: string;
@@ -55,7 +55,7 @@ Deno.test("keystone on a real tailnet", {
     assert.equal((await checks("/nowhere")).find(({ name }) => name === "tailscaled")!.status, "fail");
   });
 
-  await step(t, "without a socket it is asked for one, and one that isn't there can't be reached", async () => {
+  await step(t, "no socket given: it asks for one; a missing socket: unreachable", async () => {
     assert.equal((await keystone(lab.kubeconfig, ["tailnet"])).code, 2);
     const gone = await keystone(lab.kubeconfig, ["tailnet", "--ts-socket", "/nowhere"]);
     assert.equal(gone.code, 4);

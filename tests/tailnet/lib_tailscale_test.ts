@@ -1,4 +1,4 @@
-/** Every endpoint of lib/tailscale, asked of real tailscaleds of both dialects in every state that they can be in. */
+/** Every endpoint of lib/tailscale against real tailscaleds of both dialects, in every state of theirs. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { dirname } from "node:path";
@@ -18,7 +18,7 @@ async function failure(call: Promise<unknown>, kind: LocalApiErrorKind): Promise
   return error;
 }
 
-/** What each call answers, in a word, of a daemon that runs but isn't connected. */
+/** Returns the outcome of each call, in a word. */
 async function answersOf(client: LocalClient, identity: string): Promise<Record<string, string>> {
   const word = (call: Promise<unknown>) => call.then(() => "answers", (error) => error.kind ?? String(error));
   const firstLine = async () => {
@@ -29,7 +29,7 @@ async function answersOf(client: LocalClient, identity: string): Promise<Record<
   return {
     status: await word(client.status()),
     whois: await word(client.whois("100.64.0.2")),
-    ping: await word(client.ping("100.64.0.2").then(({ Err }) => assert(Err, "it was answered"))),
+    ping: await word(client.ping("100.64.0.2").then(({ Err }) => assert(Err, "the ping was answered"))),
     prefs: await word(client.prefs()),
     patchPrefs: await word(client.patchPrefs({ RouteAll: false })),
     queryDns: await word(client.queryDns(identity)),
@@ -54,7 +54,7 @@ const connectedAnswers = {
 };
 
 Deno.test("lib/tailscale against real tailscaleds", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
@@ -65,7 +65,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
   for (const [version, realm] of observers) {
     using client = new LocalClient({ socket: realm.socket });
 
-    await t.step(`${version}: status knows this node and its peers`, async () => {
+    await t.step(`${version}: status has this node and its peers`, async () => {
       const status = await client.status();
       assert(status.Version?.startsWith(version), status.Version ?? "no version");
       assert.equal(status.BackendState, "Running");
@@ -80,7 +80,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
       assert.equal((await client.status({ peers: false })).Peer, null);
     });
 
-    await t.step(`${version}: whois names the node behind an address, over TCP too`, async () => {
+    await t.step(`${version}: whois returns the node of an address, over TCP too`, async () => {
       for (const address of [bob.ipv4, bob.ipv6, `${bob.ipv4}:443`, `[${bob.ipv6}]:443`]) {
         const { Node, UserProfile } = await client.whois(address, { protocol: "tcp" });
         assert.equal(Node.Name, `${bob.identity}.`);
@@ -88,13 +88,13 @@ Deno.test("lib/tailscale against real tailscaleds", {
       }
     });
 
-    await t.step(`${version}: whois of nobody is NotFound, of nonsense Refused`, async () => {
+    await t.step(`${version}: whois of an unknown address: NotFound; of a malformed one: Refused`, async () => {
       const { message } = await failure(client.whois("100.99.99.99:80", { protocol: "tcp" }), "NotFound");
       assert(message.includes(realm.socket), message);
       await failure(client.whois("bob"), "Refused");
     });
 
-    await t.step(`${version}: ping reaches a peer by each way`, async () => {
+    await t.step(`${version}: every type of ping reaches a peer`, async () => {
       for (const type of ["disco", "TSMP", "ICMP", "peerapi"] as const) {
         const { Err, LatencySeconds } = await client.ping(bob.ipv4, { type, timeoutMs: 20_000 });
         assert(!Err, `${type}: ${Err}`);
@@ -102,18 +102,18 @@ Deno.test("lib/tailscale against real tailscaleds", {
       }
     });
 
-    await t.step(`${version}: ping of nobody says so`, async () => {
+    await t.step(`${version}: ping of an unknown address: an error that says so`, async () => {
       assert.match((await client.ping("100.99.99.99")).Err ?? "", /no matching peer/);
     });
 
-    await t.step(`${version}: prefs name the control server`, async () => {
+    await t.step(`${version}: prefs have the control server`, async () => {
       const prefs = await client.prefs();
       assert.match(prefs.ControlURL ?? "", /^http:\/\/127\.0\.0\.1:\d+$/);
       assert.equal(prefs.WantRunning, true);
       assert.equal(prefs.Hostname, realm.identity.split(".")[0]);
     });
 
-    await t.step(`${version}: the bus tells the state, then shows that it lives`, async () => {
+    await t.step(`${version}: the bus reports the state, then keep-alives`, async () => {
       const abort = new AbortController();
       let lines = 0;
       let heartbeats = 0;
@@ -127,7 +127,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
       }
     });
 
-    await t.step(`${version}: prefs are changed, those that are named and no others`, async () => {
+    await t.step(`${version}: a patch of prefs changes only those that it names`, async () => {
       const before = await client.prefs();
       const during = await client.patchPrefs({ RouteAll: true, AutoUpdate: { Check: false } });
       assert.deepEqual({ ...during, RouteAll: before.RouteAll, AutoUpdate: before.AutoUpdate }, before);
@@ -138,21 +138,21 @@ Deno.test("lib/tailscale against real tailscaleds", {
       assert(message.includes("cannot unmarshal number"), message);
     });
 
-    await t.step(`${version}: its DNS knows the tailnet's names`, async () => {
-      // It is set up anew after each change of the preferences.
+    await t.step(`${version}: its DNS resolves the tailnet's names`, async () => {
+      // The resolver is configured again after each change of the preferences.
       await poll(`${bob.identity} has the address ${bob.ipv4}`, async () => {
         const { message } = await client.queryDns(bob.identity);
         const answer = decode(Buffer.from(message));
         const [record] = answer.answers ?? [];
         return record?.type === "A" && record.data === bob.ipv4 || JSON.stringify(answer);
       }, { withinMs: 5000 });
-      // MagicDNS tells the IPv6 address only of nodes that have no other.
+      // MagicDNS returns IPv6 addresses only for nodes without an IPv4 address.
       const { message } = await client.queryDns(`${bob.identity}.`, { type: "AAAA" });
       assert.deepEqual(decode(Buffer.from(message)).answers, []);
       await failure(client.queryDns(bob.identity, { type: "WAT" as "A" }), "Refused");
     });
 
-    await t.step(`${version}: what it serves is read, changed by whoever read it last, and read again`, async () => {
+    await t.step(`${version}: the serve config is read, changed with its ETag, and read again`, async () => {
       const before = await client.serveConfig();
       assert.equal(before.config, null);
       const config = {
@@ -170,19 +170,19 @@ Deno.test("lib/tailscale against real tailscaleds", {
       await failure(client.setServeConfig({ TCP: "x" }), "Refused");
     });
 
-    await t.step(`${version}: of a tailnet without HTTPS there are no certificates`, async () => {
+    await t.step(`${version}: a tailnet without HTTPS has no certificates`, async () => {
       assert.deepEqual(await client.certDomains(), []);
       const { message } = await failure(client.certificate(realm.identity), "Refused");
       assert(message.includes("does not support getting TLS certs"), message);
       await failure(client.certificate("../status"), "Refused");
     });
 
-    await t.step(`${version}: a daemon that hangs is Timeout, and answers again when it goes on`, async () => {
+    await t.step(`${version}: a daemon that hangs: Timeout; once it continues, it answers`, async () => {
       await realm.tailscaled.pause();
       try {
-        // The signal takes effect a moment later.
-        await poll("it hangs", async () => {
-          const kind = await client.status({ timeoutMs: 300 }).then(() => "it answers", (error) => error.kind);
+        // The signal takes effect after a moment.
+        await poll("the daemon hangs", async () => {
+          const kind = await client.status({ timeoutMs: 300 }).then(() => "the daemon answers", (error) => error.kind);
           return kind === "Timeout" || kind;
         }, { withinMs: 5000 });
         const { signal } = new AbortController();
@@ -194,7 +194,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
       assert.equal((await client.status()).BackendState, "Running");
     });
 
-    await t.step(`${version}: a bus that is followed survives the daemon's death`, async () => {
+    await t.step(`${version}: following the bus survives the daemon's death`, async () => {
       const abort = new AbortController();
       const told: string[] = [];
       const bus = client.followIpnBus({ signal: abort.signal, onError: ({ kind }) => told.push(kind) });
@@ -216,16 +216,16 @@ Deno.test("lib/tailscale against real tailscaleds", {
     });
   }
 
-  await t.step("what the policy grants a node is in whois, follows the policy, and is nobody else's", async () => {
+  await t.step("capabilities that the policy grants a node: in its whois alone, and follow the policy", async () => {
     const capabilities = async (client: LocalClient, address: string) =>
       (await client.whois(address)).CapMap?.["keystone.io/cap/realm"];
     for (const name of ["bob", "robert"]) {
       await setPolicy(lab, grantingPolicy("bob-home@", [{ name, deep: { list: [1, "two"] } }]));
       for (const [version, realm] of observers) {
         using client = new LocalClient({ socket: realm.socket });
-        await poll(`${version}: whois tells what the policy says`, async () => {
+        await poll(`${version}: whois has the policy's capabilities`, async () => {
           const found = JSON.stringify(await capabilities(client, bob.ipv4));
-          return found === JSON.stringify([{ name, deep: { list: [1, "two"] } }]) || `it is ${found}`;
+          return found === JSON.stringify([{ name, deep: { list: [1, "two"] } }]) || `found: ${found}`;
         }, { withinMs: 10_000 });
         const other = observers.find(([, each]) => each !== realm)![1];
         assert.equal(await capabilities(client, other.ipv4), undefined);
@@ -233,8 +233,8 @@ Deno.test("lib/tailscale against real tailscaleds", {
     }
   });
 
-  await t.step("connections from the tailnet that a daemon hands on are named by the local end's address", async () => {
-    // Userspace mode connects to the same port of 127.0.0.1.
+  await t.step("forwarded connections from the tailnet: whois of the local address names the peer", async () => {
+    // Userspace mode connects to the same port on 127.0.0.1.
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     using dialled = await dialThrough(stable.socket, bob.ipv4, listener.addr.port);
     using accepted = await listener.accept();
@@ -248,7 +248,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
 
   for (const [version, realm] of observers) {
     using client = new LocalClient({ socket: realm.socket });
-    await t.step(`${version}: told to stop, it says so and answers all that needs no connection`, async () => {
+    await t.step(`${version}: stopped: it says so, and answers all calls that need no connection`, async () => {
       await client.patchPrefs({ WantRunning: false });
       await daemonIs(realm.socket, "Stopped");
       assert.deepEqual(await answersOf(client, realm.identity), connectedAnswers);
@@ -259,12 +259,12 @@ Deno.test("lib/tailscale against real tailscaleds", {
 
   for (const [version, realm] of observers) {
     using client = new LocalClient({ socket: realm.socket });
-    await t.step(`${version}: with an expired key it needs a login, and others see the key expired`, async () => {
+    await t.step(`${version}: expired key: it needs a login, and peers see the expiry`, async () => {
       const { ID } = (await client.status()).Self!;
       const { code, stderr } = await lab.headscaleCli(["nodes", "expire", "--identifier", ID!]);
       assert.equal(code, 0, stderr);
       await daemonIs(realm.socket, "NeedsLogin");
-      // It may know that it needs a login before it is told since when.
+      // It may know that it needs a login before it knows the time of the expiry.
       await poll(`${version} shows that its key has expired`, async () => {
         const { Self } = await client.status();
         return Self?.Expired === true && dateFrom(Self.KeyExpiry)! <= new Date() || JSON.stringify(Self);
@@ -280,7 +280,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
 
   const binaries = await build(["tailnet", "tailscale-stable"]);
   for (const [version, binary] of [["1.101", "tailscaled"], ["1.98", "tailscaled-stable"]] as const) {
-    await t.step(`${version}: one that was never logged in answers for itself and knows nobody`, async () => {
+    await t.step(`${version}: never logged in: it answers for itself and knows no peers`, async () => {
       const socket = `${dirname(bob.socket)}/fresh-${version}.sock`;
       const name = `fresh-${version}`;
       await Deno.mkdir(`${lab.dir}/realms/${name}`);
@@ -305,7 +305,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
     });
   }
 
-  await t.step("a socket of something else than tailscaled is Protocol or NotRunning, never an answer", async () => {
+  await t.step("a socket of another program: Protocol or NotRunning, never an answer", async () => {
     const socket = `${dirname(bob.socket)}/headscale.sock`;
     using client = new LocalClient({ socket, timeoutMs: 2000 });
     const answers = await answersOf(client, "a.ts.net");
@@ -316,7 +316,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
   });
 });
 
-/** A connection into the tailnet, by the daemon's own dialler. */
+/** Opens a connection into the tailnet through the daemon. */
 async function dialThrough(socket: string, address: string, port: number): Promise<Deno.Conn> {
   const connection = await Deno.connect({ transport: "unix", path: socket });
   const head = [

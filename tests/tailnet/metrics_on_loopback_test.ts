@@ -1,6 +1,6 @@
 /**
- * What another node of the tailnet reaches of an operator beside a tailscaled in userspace mode, which delivers every port
- * of this node to loopback: nothing.
+ * Another node of the tailnet reaches no port of an operator next to a tailscaled in userspace mode, which delivers
+ * connections to every port of this node to loopback.
  */
 import assert from "node:assert/strict";
 import { ownAddress } from "../fixtures/own_address.ts";
@@ -20,16 +20,16 @@ Deno.test("a peer of the tailnet, and the ports of the operator", {
   const [alice, bob] = [lab.realms["alice-home"]!, lab.realms["bob-home"]!];
   const asBob = (port: number, path: string) => getAs(bob.socket, alice.ipv4, port, path);
 
-  await step(t, "what listens on loopback is reached by the peer: so it is worth a test", async () => {
+  await step(t, "a listener on loopback: the peer reaches it, so the following steps mean something", async () => {
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => new Response("here"));
-    // The first connection between two nodes takes its time; from then on what isn't answered isn't let through.
-    await eventually("it is reached", async () => {
+    // The first connection between two nodes takes longer; after it, silence means that the port is closed.
+    await eventually("the peer reaches it", async () => {
       const said = await asBob(server.addr.port, "/");
       return /here$/.test(said ?? "") || (said ?? "nothing answers");
     }, 40_000);
   });
 
-  await step(t, "health, metrics and webhook on loopback are closed, and the log says why", async () => {
+  await step(t, "health, metrics and webhook on loopback: closed, and the log says why", async () => {
     const [metrics, frontMetrics, webhook] = freePorts(3);
     await using operator = startBothProcesses({
       KUBECONFIG: lab.kubeconfig,
@@ -53,7 +53,7 @@ Deno.test("a peer of the tailnet, and the ports of the operator", {
       new RegExp(`Health and metrics at "\\*:${frontMetrics}" are closed: "tailscaled at .* userspace`),
       /The admission webhook is closed: "tailscaled at .* userspace mode/,
     ];
-    // Two processes write it, in any order.
+    // Two processes write these lines, in any order.
     for (const line of closed) {
       await eventually(
         `one of them says ${line}`,
@@ -65,7 +65,7 @@ Deno.test("a peer of the tailnet, and the ports of the operator", {
     assert.equal(await operator.stop(), 0);
   });
 
-  await step(t, "on another address of this machine they are open, and the peer doesn't reach them", async () => {
+  await step(t, "on another address of this machine: open, and the peer doesn't reach them", async () => {
     const own = ownAddress();
     if (own === undefined) return;
     const [port] = freePorts(1);

@@ -1,4 +1,4 @@
-/** What changes on a real tailnet is in the Realm and in the guests' policies within 2 s, and nothing else moves. */
+/** Changes on a real tailnet: in the Realm and in the guests' policies within 2 s, and nothing else changes. */
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { EventsV1Api } from "../../lib/kubernetes_apis/events.k8s.io@v1.ts";
@@ -22,7 +22,7 @@ const mostMs = 2000;
 
 const conditionOf = (realm: Realm, type: string) => realm.status?.conditions?.find((each) => each.type === type);
 
-/** Addresses that the policies of the guests of a realm open, both ways. */
+/** Returns the addresses that the policies of a guest namespace open, in both directions. */
 async function opened(cluster: TestCluster, grantee: string): Promise<string[]> {
   const { items } = await cluster.policies.namespace(`guest-${grantee}`).list();
   const { spec } = items.find(({ metadata }) => metadata.name === "realm") ?? {};
@@ -33,7 +33,7 @@ async function opened(cluster: TestCluster, grantee: string): Promise<string[]> 
 }
 
 Deno.test("changes of a real tailnet", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home", "carol-home"] });
@@ -53,19 +53,19 @@ Deno.test("changes of a real tailnet", {
   ) => {
     const realm = await eventually(`Realm ${name}: ${what}`, async () => {
       const realm = await cluster.realms.get(name);
-      return expected(realm) ? realm : `it is ${JSON.stringify(realm.status)}`;
+      return expected(realm) ? realm : `status: ${JSON.stringify(realm.status)}`;
     }, withinMs);
     return { realm, at: performance.now() };
   };
   const policiesOpen = async (addresses: string[], grantee = "bob-home", withinMs = 15_000) => {
-    await eventually(`guests of ${grantee} reach ${addresses}`, async () => {
+    await eventually(`guests of ${grantee} may reach ${addresses}`, async () => {
       const open = await opened(cluster, grantee);
-      return open.join() === [...addresses].sort().join() ? true : `they reach ${open}`;
+      return open.join() === [...addresses].sort().join() ? true : `open: ${open}`;
     }, withinMs);
     return performance.now();
   };
   const late: { status: number[]; policy: number[] } = { status: [], policy: [] };
-  /** Makes a change and times it, from what the local tailscaled shows. */
+  /** Makes a change and measures its latency from the local tailscaled's status on. */
   const timed = async (change: () => Promise<unknown>, watched: {
     daemon: (bob: PeerStatus | undefined) => boolean;
     realm: (realm: Realm) => boolean;
@@ -86,22 +86,22 @@ Deno.test("changes of a real tailnet", {
     return items.filter(({ regarding }) => regarding?.kind === "Realm" && regarding.name === name)
       .map(({ reason, type }) => `${type} ${reason}`);
   };
-  /** What the Realms say of whom they know, the way to a node and the time apart. */
+  /** Returns the Realms' states and conditions, without paths and times. */
   const realmsShown = async () =>
     (await cluster.realms.list()).items.map(({ metadata, status }) => [
       metadata.name,
       status!.connectionState,
       status!.conditions!.map(({ type, status, reason, message }) => [type, status, reason, message]),
     ]);
-  /** The same, when all of them are there: after a change one may still be asked whether it answers. */
+  /** Returns the same once all Realms are Ready: after a change, the ping of a node may still be running. */
   const realmsReady = () =>
-    eventually("all realms are there", async () => {
+    eventually("all realms are Ready", async () => {
       const { items } = await cluster.realms.list();
       const away = items.filter((realm) => conditionOf(realm, "Ready")?.status !== "True");
       return away.length === 0 ? await realmsShown() : JSON.stringify(away.map(({ status }) => status));
     }, 60_000);
   const realmsShow = (expected: unknown[], withinMs = 10_000) =>
-    eventually("the realms are as they were", async () => {
+    eventually("the realms are as before", async () => {
       const now = await realmsShown();
       return isDeepStrictEqual(now, expected) || JSON.stringify(now);
     }, withinMs);
@@ -109,22 +109,26 @@ Deno.test("changes of a real tailnet", {
 
   await step(
     t,
-    "a realm shows its node, the way to it, its owner, and that this control server isn't Tailscale's",
+    "a realm: reports its node, the path to it, its owner, and that this control server isn't Tailscale's",
     async () => {
       await cluster.realms.create(realmOf("bob-home"));
       await cluster.realms.create(realmOf("carol-home", { connectionType: "headscale" }));
       await cluster.realms.create(realmOf("alice-home"));
       await cluster.grants.create(grantOf({ name: "to-bob", to: "bob-home", destinations: ["carol-home:22"] }));
       await cluster.grantIn("Active", "to-bob");
-      const { realm } = await realmShows("the way", ({ status }) => status?.node?.path === "direct");
+      const { realm } = await realmShows("the path", ({ status }) => status?.node?.path === "direct");
       const { node } = realm.status!;
       assert.deepEqual([node!.stableID, node!.owner, node!.name], [id, "bob-home", bob.identity]);
       assert.ok(node!.latencyMs! >= 1 && node!.latencyMs! <= 100, `${node!.latencyMs} ms`);
       assert.equal(realm.status!.trustedNode, id);
       assert.equal(conditionOf(realm, "ConnectionTypeMatches")!.reason, "ControlServerDiffers");
-      assert.equal(conditionOf(realm, "Ready")!.status, "True", "it works all the same");
+      assert.equal(conditionOf(realm, "Ready")!.status, "True", "the realm is Ready all the same");
       assert.equal(conditionOf(await cluster.realms.get("carol-home"), "ConnectionTypeMatches")!.status, "True");
-      const { realm: local } = await realmShows("it is local", ({ status }) => status?.local === true, "alice-home");
+      const { realm: local } = await realmShows(
+        "the realm is local",
+        ({ status }) => status?.local === true,
+        "alice-home",
+      );
       assert.equal(conditionOf(local, "Reachable")!.reason, "Self");
       await policiesOpen(bobOpen);
       const { stdout } = await lab.kubectl(["get", "realms", "-o", "wide"]);
@@ -139,7 +143,7 @@ Deno.test("changes of a real tailnet", {
     },
   );
 
-  await step(t, "20 changes of a name: the Realm and the policies follow within 2 s", async () => {
+  await step(t, "20 changes of a node's name: the Realm and the policies follow within 2 s", async () => {
     for (let round = 0; round < 10; round++) {
       const lost = await timed(() => headscale(lab, "nodes", "rename", "bob-2", "--identifier", id, "--force"), {
         daemon: (bob) => bob?.DNSName?.startsWith("bob-2.") === true,
@@ -158,13 +162,13 @@ Deno.test("changes of a real tailnet", {
     }
     const grant = await cluster.grants.get("to-bob");
     assert.equal(grant.status!.phase, "Active");
-    await eventually("it is told", async () => {
+    await eventually("the event is reported", async () => {
       const told = await eventsOf("bob-home");
       return told.includes("Warning NodeNotFound") || told.join(", ");
     });
   });
 
-  await step(t, "a key is warned of before it expires, and is past when it is; the network stays", async () => {
+  await step(t, "a node's key: a warning before its expiry, an error after it; the policies stay", async () => {
     const soon = new Date(Date.now() + 3 * 86_400_000).toISOString().replace(/\.\d+Z/, "Z");
     await timed(() => headscale(lab, "nodes", "expire", "--identifier", id, "--expiry", soon, "--force"), {
       daemon: (bob) => bob?.KeyExpiry === soon,
@@ -183,13 +187,13 @@ Deno.test("changes of a real tailnet", {
       daemon: (bob) => bob !== undefined && !bob.Expired && !bob.KeyExpiry,
       realm: (realm) => conditionOf(realm, "KeyExpiring")?.reason === "KeyNeverExpires",
     });
-    await eventually("both are told", async () => {
+    await eventually("both events are reported", async () => {
       const told = await eventsOf("bob-home");
       return told.includes("Warning KeyExpiring") && told.includes("Warning KeyExpired") || told.join(", ");
     });
   });
 
-  await step(t, "what the tailnet's policy grants a node is recorded, and taken off with it", async () => {
+  await step(t, "a node's capabilities by the tailnet's policy: recorded, and removed with the policy", async () => {
     const policy = async (...more: unknown[]) => {
       const path = `${lab.dir}/headscale/policy.json`;
       await Deno.writeTextFile(path, JSON.stringify({ grants: [{ src: ["*"], dst: ["*"], ip: ["*"] }, ...more] }));
@@ -197,7 +201,7 @@ Deno.test("changes of a real tailnet", {
     };
     const app = { "keystone.io/cap/realm": [{ realm: "bob-home" }] };
     const granted = ({ status }: Realm) => status?.node?.realmCapability !== undefined;
-    // Asked about again at most every 30 s.
+    // Queried again at most every 30 s.
     await policy({ src: ["bob-home@"], dst: ["alice-home@"], app });
     const { realm } = await realmShows("the capability", granted, "bob-home", 45_000);
     assert.deepEqual(realm.status!.node!.realmCapability, ['{"realm":"bob-home"}']);
@@ -206,7 +210,7 @@ Deno.test("changes of a real tailnet", {
     await realmShows("no capability", (realm) => !granted(realm), "bob-home", 45_000);
   });
 
-  await step(t, "a headscale that restarts moves nothing", async () => {
+  await step(t, "headscale restarts: nothing changes", async () => {
     const before = await realmsReady();
     const writes = operator.writes().length;
     await lab.headscale!.restart();
@@ -215,13 +219,13 @@ Deno.test("changes of a real tailnet", {
       const online = (JSON.parse(stdout) as { online?: boolean }[]).filter(({ online }) => online).length;
       return online === 3 || `${online} are`;
     }, { withinMs: 60_000, everyMs: 200 });
-    // For some seconds the control server may say of those that aren't back yet that they are offline.
+    // For some seconds the control server may report nodes that aren't back yet as offline.
     await realmsShow(before);
     const wrote = operator.writes().slice(writes).map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(wrote.filter((text) => !/\/realms\/|\/namespaces\/default\/events/.test(text)), []);
   });
 
-  await step(t, "a node that moves takes its policies along, and opens nothing where it was", async () => {
+  await step(t, "a node changes its addresses: the policies follow, and the former addresses close", async () => {
     const [ipv4, ipv6] = ["100.64.0.77", "fd7a:115c:a1e0::77"];
     const moved = await timed(() => moveNode(lab, id, ipv4, ipv6), {
       daemon: (bob) => bob?.TailscaleIPs?.[0] === ipv4,
@@ -238,7 +242,7 @@ Deno.test("changes of a real tailnet", {
 
   await step(
     t,
-    "the operator's own tailscaled restarts: Unknown, then as before; nothing that enforces is written",
+    "the operator's tailscaled restarts: Unknown, then as before; no enforcing object is written",
     async () => {
       const before = await realmsReady();
       const writes = operator.writes().length;
@@ -253,14 +257,14 @@ Deno.test("changes of a real tailnet", {
     },
   );
 
-  await step(t, "it restarts while the control server is away: nobody is taken for gone", async () => {
+  await step(t, "tailscaled restarts while the control server is down: no node is taken for removed", async () => {
     const before = await realmsReady();
     const writes = operator.writes().length;
     await lab.headscale!.stop();
     await alice.tailscaled.kill();
     await realmShows("Unknown", ({ status }) => status?.connectionState === "Unknown");
     const started = alice.tailscaled.start();
-    const { realm } = await realmShows("it can be asked again", (realm) => {
+    const { realm } = await realmShows("tailscaled answers again", (realm) => {
       return conditionOf(realm, "Reachable")?.reason !== "TailscaledUnreachable";
     });
     assert.equal(conditionOf(realm, "IdentityVerified")!.status, "True", JSON.stringify(realm.status));
@@ -271,15 +275,19 @@ Deno.test("changes of a real tailnet", {
     assert.deepEqual(wrote.filter((text) => !/\/(realms|events|grants)/.test(text)), []);
   });
 
-  await step(t, "a new operator that finds all as it was writes nothing", async () => {
+  await step(t, "a new operator, nothing changed: no writes", async () => {
     const before = { said: await realmsReady(), all: await cluster.realms.list() };
     await operator.stop();
     operator = await start();
     await cluster.realms.create(realmOf("marker"));
-    await realmShows("it is looked at", (realm) => conditionOf(realm, "Ready")?.reason === "NodeNotFound", "marker");
+    await realmShows(
+      "the marker is observed",
+      (realm) => conditionOf(realm, "Ready")?.reason === "NodeNotFound",
+      "marker",
+    );
     await cluster.realms.delete("marker");
     assert.deepEqual(await realmsShown(), before.said);
-    // A new operator pings anew: another way to a node is news, and one write of its Realm.
+    // A new operator pings again: another path to a node is a change, and one write of its Realm.
     const wayOf = (items: Realm[], name: string) => {
       const { node } = items.find(({ metadata }) => metadata!.name === name)!.status!;
       return [node?.path, node?.latencyMs];
@@ -297,7 +305,7 @@ Deno.test("changes of a real tailnet", {
 
   await step(
     t,
-    "of a node that has stopped nothing is claimed but that it doesn't answer, and then that it does",
+    "a node has stopped: reported only as not answering, and later as answering",
     async () => {
       await bob.tailscaled.pause();
       try {
@@ -317,11 +325,16 @@ Deno.test("changes of a real tailnet", {
       } finally {
         bob.tailscaled.resume();
       }
-      await realmShows("it answers", (realm) => conditionOf(realm, "Ready")?.status === "True", "bob-home", 30_000);
+      await realmShows(
+        "the node answers",
+        (realm) => conditionOf(realm, "Ready")?.status === "True",
+        "bob-home",
+        30_000,
+      );
     },
   );
 
-  await step(t, "the latest was in time", () => {
+  await step(t, "the slowest change was in time", () => {
     const [status, policy] = [Math.max(...late.status), Math.max(...late.policy)].map(Math.round);
     console.log(
       `from tailscaled's status: Realm.status after at most ${status} ms (${late.status.length} changes), ` +

@@ -1,4 +1,4 @@
-/** Who a realm is can't be taken over: an imposter is in no policy before a person says so, on a real tailnet. */
+/** A realm's identity on a real tailnet: an impostor is in no policy until a person trusts its node. */
 import assert from "node:assert/strict";
 import { RbacAuthorizationV1Api } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import type { Grant, Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
@@ -11,12 +11,12 @@ import { poll } from "../lab/poll.ts";
 const conditionOf = ({ status }: Realm | Grant, type: string) => status?.conditions?.find((each) => each.type === type);
 const blocks = ({ ipv4, ipv6 }: Pick<LabRealm, "ipv4" | "ipv6">) => [`${ipv4}/32`, `${ipv6}/128`];
 
-Deno.test("the identity of a realm", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+Deno.test("the identity of a realm on a real tailnet", {
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["bob-home", "carol-home"] });
-  // The release that users run, with the older dialect of the bus; changes are tested with the newest.
+  // The stable release, with the older dialect of the bus; operator_changes_test.ts uses the newest.
   await lab.addRealm("alice-home", { stable: true });
   const socket = lab.realms["alice-home"]!.socket;
   const bob = lab.realms["bob-home"]!;
@@ -30,21 +30,21 @@ Deno.test("the identity of a realm", {
       const realm = await cluster.realms.get(name);
       return conditionOf(realm, "Ready")?.reason === reason
         ? realm
-        : `it is ${JSON.stringify(conditionOf(realm, "Ready"))}`;
+        : `condition: ${JSON.stringify(conditionOf(realm, "Ready"))}`;
     }, withinMs);
   const grantSays = (type: string, reason: string, name = "to-bob") =>
     eventually(`${type} of ${name} is ${reason}`, async () => {
       const condition = conditionOf(await cluster.grants.get(name), type);
-      return condition?.reason === reason ? condition : `it is ${JSON.stringify(condition)}`;
+      return condition?.reason === reason ? condition : `condition: ${JSON.stringify(condition)}`;
     });
-  /** Every address that any policy of the cluster names. */
+  /** Returns every address that any policy of the cluster names. */
   const named = async () => JSON.stringify((await cluster.policies.list()).items.map(({ spec }) => spec));
   const policyOpens = (addresses: string[], grantee = "bob-home") =>
-    eventually(`guests of ${grantee} reach ${addresses}`, async () => {
+    eventually(`guests of ${grantee} may reach ${addresses}`, async () => {
       const { items } = await cluster.policies.namespace(`guest-${grantee}`).list();
       const spec = items.find(({ metadata }) => metadata.name === "realm")?.spec;
       const open = (spec?.egress?.[0]?.to ?? []).map(({ ipBlock }) => ipBlock?.cidr);
-      return open.join() === addresses.join() ? true : `they reach ${open}`;
+      return open.join() === addresses.join() ? true : `open: ${open}`;
     });
   const isLetIn = async () => {
     const { items } = await new RbacAuthorizationV1Api(cluster.rest).namespace("guest-bob-home").roleBindings.list();
@@ -57,7 +57,7 @@ Deno.test("the identity of a realm", {
   const remove = async (name: string) =>
     await headscale(lab, "nodes", "delete", "--identifier", await nodeIdOf(lab, name), "--force");
 
-  await step(t, "the first node that answers is trusted", async () => {
+  await step(t, "first contact: the node that answers is trusted", async () => {
     await cluster.realms.create(realmOf("bob-home", { trustLevel: "internal" }));
     await cluster.realms.create(realmOf("carol-home"));
     await cluster.grants.create(grantOf({ name: "to-bob", to: "bob-home", destinations: ["203.0.113.0/24"] }));
@@ -70,7 +70,7 @@ Deno.test("the identity of a realm", {
 
   await step(
     t,
-    "a second Realm of that identity: neither is trusted with the node, until there is one again",
+    "a second Realm with the same identity: neither gets the node until only one is left",
     async () => {
       await cluster.realms.create(realmOf("bob-twin", { identity: "BOB-home.tailnet-name.ts.net." }));
       for (const name of ["bob-home", "bob-twin"]) {
@@ -88,34 +88,36 @@ Deno.test("the identity of a realm", {
   );
 
   let imposter!: LabRealm;
-  await step(t, "a node that is removed closes its way at once; who takes its name is in no policy", async () => {
+  await step(t, "a node is removed: its policy closes at once; a node that takes its name is in none", async () => {
     await remove("bob-home");
     await realmIs("NodeNotFound");
     await policyOpens([]);
     const said = await grantSays("NetworkApplied", "NodeNotFound");
     assert.match(said.message, /Traffic to and from the node of bob-home is denied: No node of the tailnet is named/);
     imposter = await lab.addRealm("mallory", { hostname: "bob-home" });
-    assert.equal(imposter.identity, bob.identity, "it has the name");
+    assert.equal(imposter.identity, bob.identity, "the impostor has the name");
     assert.notEqual(imposter.ipv4, bob.ipv4);
     const taken = await realmIs("NodeReplaced");
     assert.equal(taken.status!.connectionState, "Error");
     assert.equal(taken.status!.node, undefined);
     await grantSays("NetworkApplied", "NodeReplaced");
-    const carols = await eventually("carol's destination says why", async () => {
+    const carols = await eventually("Carol's destination reports the reason", async () => {
       const { status } = await cluster.grants.get("to-carol");
       const [destination] = status!.resolvedDestinations!;
-      return destination!.error?.includes("has taken the name") ? destination! : `it is ${JSON.stringify(destination)}`;
+      return destination!.error?.includes("has taken the name")
+        ? destination!
+        : `destination: ${JSON.stringify(destination)}`;
     });
     assert.equal(carols.addresses, undefined);
     const grant = await cluster.grants.get("to-bob");
     assert.equal(grant.status!.phase, "Active");
-    assert.ok(await isLetIn(), "the realm's people are who they were");
+    assert.ok(await isLetIn(), "the realm's subjects keep their access");
     assert.ok(!(await named()).includes(imposter.ipv4));
   });
 
   await step(
     t,
-    "nor after a restart of the operator, of headscale, of the tailscaled, or with other terms",
+    "restarts of operator, headscale and tailscaled, or other terms: the impostor stays in no policy",
     async () => {
       await operator.stop();
       operator = await start();
@@ -124,7 +126,7 @@ Deno.test("the identity of a realm", {
       await cluster.realms.patch("bob-home", { spec: { trustLevel: "internal" } }, { type: "merge" });
       await lab.headscale!.restart();
       await lab.realms["alice-home"]!.tailscaled.restart();
-      await poll("the operator has seen it go and come", async () => {
+      await poll("the operator has observed the restart", async () => {
         const { status } = await cluster.realms.get("carol-home");
         return status!.connectionState === "Connected" || status!.connectionState!;
       }, { withinMs: 60_000 });
@@ -135,7 +137,7 @@ Deno.test("the identity of a realm", {
     },
   );
 
-  await step(t, "a person trusts it: it is the realm's node, the namespace included", async () => {
+  await step(t, "a person trusts the new node: it becomes the realm's node, and the namespace follows", async () => {
     const id = await nodeIdOf(lab, "bob-home");
     await annotate(`keystone.io/trusted-node=${id}`);
     const realm = await realmIs("Online");
@@ -145,10 +147,10 @@ Deno.test("the identity of a realm", {
     await grantSays("Ready", "Enforced");
     const { metadata } = await cluster.namespaces.get("guest-bob-home");
     assert.equal(metadata.annotations!["keystone.io/grantee"], `Realm/bob-home/${bob.identity}/${id}`);
-    assert.ok(!(await named()).includes(`${bob.ipv4}/32`), "and the one before isn't any more");
+    assert.ok(!(await named()).includes(`${bob.ipv4}/32`), "the former node is in no policy any more");
   });
 
-  await step(t, "the machine itself with a new key is another node, until the realm is released", async () => {
+  await step(t, "the same machine with a new key: another node, until the pin is removed", async () => {
     await remove("bob-home");
     await realmIs("NodeNotFound");
     const again = await lab.rejoin("bob-home");
@@ -162,7 +164,7 @@ Deno.test("the identity of a realm", {
     await policyOpens(blocks(again));
   });
 
-  await step(t, "the Realm goes while its grant is in force: closed, cordoned, shown; what runs stays", async () => {
+  await step(t, "the Realm of an active grant is deleted: closed, frozen and reported; pods keep running", async () => {
     const kept = await cluster.realms.get("bob-home");
     const before = await cluster.namespaces.get("guest-bob-home");
     await cluster.realms.delete("bob-home");
@@ -183,7 +185,7 @@ Deno.test("the identity of a realm", {
     await cluster.realms.create(realmOf("bob-home", { identity: "carol-home.tailnet-name.ts.net" }));
     await grantSays("AccessApplied", "NamespaceConflict");
     await policyOpens([]);
-    assert.ok(!await isLetIn(), "another identity gets nothing of it");
+    assert.ok(!await isLetIn(), "another identity gets no access");
     await cluster.realms.delete("bob-home");
     await grantSays("AccessApplied", "GranteeUnknown");
 
@@ -200,7 +202,7 @@ Deno.test("the identity of a realm", {
     );
   });
 
-  await step(t, "an identity that is edited while nobody can be asked closes the way of the one before", async () => {
+  await step(t, "the identity is edited while tailscaled is down: the former node's policy closes", async () => {
     const tailscaled = lab.realms["alice-home"]!.tailscaled;
     await tailscaled.kill();
     await realmIs("TailscaledUnreachable");

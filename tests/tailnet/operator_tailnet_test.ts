@@ -9,7 +9,7 @@ import { daemonIs, daemonKnows, grantingPolicy, setPolicy } from "../fixtures/te
 import { type LabRealm, startLab } from "../lab/lab.ts";
 import { poll } from "../lab/poll.ts";
 
-/** What the operator would see through one tailscaled. */
+/** The operator's view of the tailnet through one tailscaled. */
 interface Observer {
   version: string;
   realm: LabRealm;
@@ -21,10 +21,10 @@ const peer = ({ state }: Tailnet, identity: string): TailnetPeer | undefined =>
 const reason = ({ state }: Tailnet): string => state.kind === "unavailable" ? state.reason : state.kind;
 
 function becomes(what: string, value: () => unknown, expected: unknown, withinMs: number): Promise<void> {
-  return poll(what, () => value() === expected || `it is ${value()}`, { withinMs, everyMs: 5 });
+  return poll(what, () => value() === expected || `value: ${value()}`, { withinMs, everyMs: 5 });
 }
 
-/** Resolves with the moment at which the tailnet tells that the peer is `online` or not. */
+/** Resolves with the time at which the tailnet reports that the peer is `online` or not. */
 function told(tailnet: Tailnet, identity: string, online: boolean): Promise<number> {
   return new Promise((resolve) => {
     tailnet.onChange(({ names }) => {
@@ -33,14 +33,14 @@ function told(tailnet: Tailnet, identity: string, online: boolean): Promise<numb
   });
 }
 
-/** `tailscale up` and `tailscale down`. */
+/** Runs `tailscale up` or `tailscale down`. */
 async function setWantRunning({ socket }: LabRealm, WantRunning: boolean): Promise<void> {
   using client = new LocalClient({ socket });
   await client.patchPrefs({ WantRunning });
 }
 
 Deno.test("the tailnet as seen through real tailscaleds", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
@@ -59,7 +59,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   });
   const each = async (use: (observer: Observer) => Promise<void>) => void await Promise.all(observers.map(use));
 
-  await t.step("it knows this node and its peers", () =>
+  await t.step("this node and its peers are known", () =>
     each(async ({ realm, tailnet }) => {
       await tailnet.ready(AbortSignal.timeout(10_000));
       const { state } = tailnet;
@@ -73,7 +73,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
       assert.equal(peer(tailnet, bob.identity)?.ownerLogin, "bob-home");
     }));
 
-  await t.step("what the policy grants a watched node is known, and follows the policy", async () => {
+  await t.step("capabilities that the policy grants a watched node: known, and follow the policy", async () => {
     for (const values of [[{ name: "bob" }], [{ name: "robert" }, { more: true }]]) {
       await setPolicy(lab, grantingPolicy("bob-home@", values));
       await each(({ version, tailnet }) => {
@@ -94,7 +94,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   });
 
   await t.step(
-    "a ping tells the way to a peer, that nobody has an address, and nothing while tailscaled is stopped",
+    "a ping: reports the path to a peer, an unknown address, and nothing while tailscaled is stopped",
     () =>
       each(async ({ version, realm, tailnet }) => {
         const found = await tailnet.ping(bob.ipv4, abort.signal);
@@ -111,7 +111,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   );
 
   await t.step(
-    "in peace tailscaled is asked no more often than it calls for",
+    "nothing changes: tailscaled gets no more requests than its notifications cause",
     () =>
       each(async ({ version, realm }) => {
         await using proxy = new SocketProxy(`${realm.socket}.proxy`, realm.socket);
@@ -131,7 +131,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
           true,
           10_000,
         );
-        // What the start takes: the bus, a status or two, one question about bob; and one again for the first line's sake.
+        // Requests of the start: the bus, one or two statuses, one or two whois of bob.
         for (const endpoint of ["watch-ipn-bus", "status", "whois"]) {
           assert(proxy.asked.includes(endpoint), proxy.asked.join());
         }
@@ -147,7 +147,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   );
 
   for (const online of [false, true]) {
-    await t.step(`a peer that is ${online ? "back" : "killed"} is known as soon as tailscaled knows`, async () => {
+    await t.step(`a peer is ${online ? "back" : "killed"}: reported as soon as tailscaled knows`, async () => {
       const all = each(async ({ version, realm, tailnet }) => {
         const [known, heard] = await Promise.all([
           daemonKnows(realm.socket, bob.identity, online),
@@ -158,7 +158,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
             Math.round(heard - known)
           } ms later`,
         );
-        assert(heard - known < 1000, `told ${heard - known} ms after tailscaled knew`);
+        assert(heard - known < 1000, `reported ${heard - known} ms after tailscaled knew`);
       });
       const start = performance.now();
       await (online ? bob.tailscaled.start() : bob.tailscaled.kill());
@@ -167,7 +167,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   }
 
   await t.step(
-    "while the control server is away this node knows itself cut off, and nobody is taken for gone",
+    "the control server is down: this node is reported offline, and no peer is taken for removed",
     async () => {
       const online = ({ state }: Tailnet) => state.kind === "running" && state.self.online;
       const start = performance.now();
@@ -175,7 +175,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
       try {
         await each(async ({ version, tailnet }) => {
           await becomes(`${version}: online`, () => online(tailnet), false, 30_000);
-          console.log(`${version}: cut off, told after ${Math.round(performance.now() - start)} ms`);
+          console.log(`${version}: offline, reported after ${Math.round(performance.now() - start)} ms`);
           assert.deepEqual(peer(tailnet, bob.identity)?.addresses, [bob.ipv4, bob.ipv6]);
         });
       } finally {
@@ -188,7 +188,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
     },
   );
 
-  await t.step("a socket that appears only later is found, a new node is seen by the others", async () => {
+  await t.step("a socket that appears later: found; a new node: reported to the others", async () => {
     const late = open(`${dirname(bob.socket)}/dave-home.sock`);
     await late.ready(AbortSignal.timeout(5000));
     assert.equal(reason(late), "TailscaledUnreachable");
@@ -203,7 +203,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   });
 
   await t.step(
-    "tailscale down and up are told as Stopped and running",
+    "tailscale down and up: reported as Stopped and running",
     () =>
       each(async ({ version, realm, tailnet }) => {
         await setWantRunning(realm, false);
@@ -214,7 +214,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   );
 
   await t.step(
-    "a tailscaled that is killed is unavailable within 1 s, and back within 1 s of its return",
+    "tailscaled is killed: unavailable within 1 s, and back within 1 s of its return",
     () =>
       each(async ({ version, realm, tailnet }) => {
         await realm.tailscaled.kill();
@@ -226,14 +226,14 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   );
 
   await t.step(
-    "a tailscaled that hangs is unavailable within 10 s, and back within 3 s of going on",
+    "tailscaled hangs: unavailable within 10 s, and back within 3 s of its continuation",
     () =>
       each(async ({ version, realm, tailnet }) => {
         await realm.tailscaled.pause();
         const start = performance.now();
         try {
           await becomes(`${version}: tailnet`, () => reason(tailnet), "TailscaledUnreachable", 10_000);
-          // Nor does it keep anybody from ending.
+          // The hang doesn't delay a shutdown either.
           const [end, late] = [new AbortController(), createTailnet({ socket: realm.socket })];
           const run = late.run(end.signal);
           end.abort();
@@ -246,7 +246,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
       }),
   );
 
-  await t.step("a peer whose key has expired is known as such, with the instant", async () => {
+  await t.step("a peer's key has expired: reported, with the time", async () => {
     const [{ stableID } = { stableID: "" }] = observers.map(({ tailnet }) => peer(tailnet, bob.identity)!);
     const { code, stderr } = await lab.headscaleCli(["nodes", "expire", "--identifier", stableID]);
     assert.equal(code, 0, stderr);
@@ -257,7 +257,7 @@ Deno.test("the tailnet as seen through real tailscaleds", {
   });
 
   await t.step(
-    "when this node's own key has expired the tailnet is unavailable and says so",
+    "this node's key has expired: the tailnet is unavailable and says so",
     () =>
       each(async ({ version, tailnet }) => {
         assert(tailnet.state.kind === "running");

@@ -9,7 +9,7 @@ import { flowText, judgeFlows, type TrafficFlow } from "../fixtures/traffic.ts";
 import { startLab } from "../lab/lab.ts";
 
 Deno.test("a realm on the tailnet", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
@@ -24,9 +24,9 @@ Deno.test("a realm on the tailnet", {
   const realmIs = (state: string, withinMs: number) =>
     eventually(`Realm bob-home is ${state}`, async () => {
       const realm = await cluster.realms.get("bob-home");
-      return realm.status?.connectionState === state ? realm : `it is ${realm.status?.connectionState}`;
+      return realm.status?.connectionState === state ? realm : `state: ${realm.status?.connectionState}`;
     }, withinMs);
-  /** Everything that enforces, with its resource versions: equal means that nothing was written. */
+  /** Returns all enforcing objects with their resource versions; equal results mean that nothing was written. */
   const enforcement = async () => {
     const namespace = await cluster.namespaces.get("guest-bob-home");
     const quotas = await cluster.quotas.namespace("guest-bob-home").list();
@@ -36,7 +36,7 @@ Deno.test("a realm on the tailnet", {
     );
   };
 
-  await step(t, "the seed, verbatim: the Realm is Connected, the Grant Expired, nothing stands", async () => {
+  await step(t, "the specification, verbatim: Realm Connected, Grant Expired, nothing enforced", async () => {
     await apply(seed);
     const realm = await realmIs("Connected", 5000);
     await cluster.grantIn("Expired", "alice-to-bob-compute");
@@ -47,16 +47,16 @@ Deno.test("a realm on the tailnet", {
     assert.ok(!items.some(({ metadata }) => metadata.name === "guest-bob-home"));
     await cluster.grants.delete("alice-to-bob-compute");
     await eventually(
-      "the Grant is gone",
-      async () => (await cluster.grants.list()).items.length === 0 || "still there",
+      "the Grant is deleted",
+      async () => (await cluster.grants.list()).items.length === 0 || "still exists",
     );
   });
 
-  await step(t, "with its end in the future, Bob's node and nothing else is open to his guests", async () => {
+  await step(t, "with its end in the future: Bob's guests reach Bob's node and nothing else", async () => {
     await apply(seed.replace("2026-01-01", "2099-01-01"));
     await cluster.grantIn("Active", "alice-to-bob-compute", 1000);
     await eventually(
-      "the policies stand",
+      "the policies exist",
       async () => (await cluster.policiesOf("bob-home")).includes("realm") || "not yet",
     );
     const policies: NetworkPolicy[] = (await cluster.policies.list()).items;
@@ -87,7 +87,7 @@ Deno.test("a realm on the tailnet", {
   });
 
   for (const round of [1, 2]) {
-    await step(t, `Bob's node is killed and comes back: told within 2 s, nothing else happens (${round})`, async () => {
+    await step(t, `Bob's node goes and returns: reported within 2 s, nothing else changes (${round})`, async () => {
       const before = await enforcement();
       const follow = async (state: string, online: boolean) => {
         const knew = await daemonKnows(alice.socket, bob.identity, online);
@@ -109,7 +109,7 @@ Deno.test("a realm on the tailnet", {
 
   await step(
     t,
-    "without a tailscaled: Unknown with the reason, and grants are enforced and end as before",
+    "no tailscaled: Unknown with the reason, and grants are enforced and end as before",
     async () => {
       const before = await enforcement();
       await alice.tailscaled.kill();

@@ -1,6 +1,6 @@
 /**
- * From the daemon's status to the tailnet's notification, to Realm.status and to the guests' policies, over changes on a
- * bus that says what real ones have said.
+ * Latency from the daemon's status to the tailnet's notification, to Realm.status and to the guests' policies, over changes
+ * on a bus that replays recordings of real ones.
  */
 import assert from "node:assert/strict";
 import { distribution } from "../../bench/statistics.ts";
@@ -12,7 +12,7 @@ import { dialects, ReplayedTailscaled } from "../fixtures/replayed_tailscaled.ts
 import { SeededRandom } from "../simulation/random.ts";
 import { startLab } from "../lab/lab.ts";
 
-Deno.test("each of 220 changes on a replayed bus of either dialect is told, and soon", async () => {
+Deno.test("220 changes on a replayed bus of either dialect: each is reported quickly", async () => {
   await Promise.all(dialects.map(async (dialect) => {
     const { latencies, made, asked } = await replay({ dialect, peers: 50, changes: 220, realms: 20 });
     const { median, p99: { median: p99 }, quantiles, samples } = distribution([latencies]);
@@ -21,12 +21,12 @@ Deno.test("each of 220 changes on a replayed bus of either dialect is told, and 
       made,
     );
     assert.equal(samples, 220);
-    assert(made.size >= 6, "not every kind of change was made");
+    assert(made.size >= 6, "some kinds of change are missing");
     assert(p99 < 2000, `p99 ${p99} ms`);
   }));
 });
 
-/** What a Realm shows of the daemon's node: its state, and whether the guests' network is open to it. */
+/** Returns the expected state of the Realm, and whether the guests' policy to its node is open. */
 function expected(bob: PeerStatus | undefined): { state: string; open: boolean } {
   const named = bob?.DNSName === "bob-home.tailnet-name.ts.net.";
   if (!bob || !named) return { state: "Error NodeNotFound", open: false };
@@ -34,8 +34,8 @@ function expected(bob: PeerStatus | undefined): { state: string; open: boolean }
   return { state: bob.Online ? "Connected Online" : "Disconnected Offline", open: true };
 }
 
-Deno.test("each of 200 changes on a replayed bus is in Realm.status, and in the guests' policies, soon", {
-  // A cluster of somebody else's may be far away.
+Deno.test("200 changes on a replayed bus: each is quickly in Realm.status and in the guests' policies", {
+  // An external cluster may be slow to reach.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async () => {
   await using lab = await startLab({});
@@ -56,7 +56,7 @@ Deno.test("each of 200 changes on a replayed bus is in Realm.status, and in the 
           return seen === state || seen;
         });
       const isOpen = (open: boolean) =>
-        eventually(`the way to the node is ${open ? "open" : "closed"}`, async () => {
+        eventually(`the policy to the node is ${open ? "open" : "closed"}`, async () => {
           return (await cluster.policiesOf("bob-home")).includes("realm") === open || "not yet";
         });
       const random = new SeededRandom(11);

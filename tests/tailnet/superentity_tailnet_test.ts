@@ -1,4 +1,4 @@
-/** A SuperEntity whose members are nodes of a real tailnet: one that goes is missed after the grace, and comes back. */
+/** A SuperEntity of nodes of a real tailnet: a lost member makes it Incomplete after the grace, until it returns. */
 import assert from "node:assert/strict";
 import type { SuperEntity } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
@@ -6,7 +6,7 @@ import { eventually, prepared, startOperator, step, superEntityOf } from "../fix
 import { startLab } from "../lab/lab.ts";
 
 Deno.test("a SuperEntity on the tailnet", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The lab provides the tailnet; an external cluster has none.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   const names = ["alice-home", "bob-home", "carol-home"];
@@ -19,10 +19,10 @@ Deno.test("a SuperEntity on the tailnet", {
   const phase = (wanted: string, withinMs: number): Promise<SuperEntity> =>
     eventually(`homes are ${wanted}`, async () => {
       const entity = await cluster.superEntities.get("homes");
-      return entity.status?.phase === wanted ? entity : `they are ${entity.status?.phase}: ${entity.status?.message}`;
+      return entity.status?.phase === wanted ? entity : `${entity.status?.phase}: ${entity.status?.message}`;
     }, withinMs);
 
-  await step(t, "its members are Connected, and their guests reach all their nodes", async () => {
+  await step(t, "members Connected: guests reach the nodes of all members", async () => {
     for (const name of names) await cluster.createRealm(name);
     const members = Object.fromEntries(names.map((name) => [name, { cpu: 2 }]));
     await cluster.superEntities.create(superEntityOf({ name: "homes", members, graceSeconds: 2 }));
@@ -36,20 +36,20 @@ Deno.test("a SuperEntity on the tailnet", {
     });
     await cluster.create({ name: "to-homes", to: "homes" });
     await cluster.grantIn("Active", "to-homes");
-    await eventually("the ways to all nodes are open", async () => {
+    await eventually("the policies to all nodes are open", async () => {
       if (!(await cluster.policiesOf("homes")).includes("realm")) return "no policy";
       const { spec } = await cluster.policies.namespace("guest-homes").get("realm");
       const open = spec!.egress![0]!.to!.map(({ ipBlock }) => ipBlock!.cidr.split("/")[0]).sort();
       const all = names.flatMap((name) => [lab.realms[name]!.ipv4, lab.realms[name]!.ipv6]).sort();
       return JSON.stringify(open) === JSON.stringify(all) || `${open} are open`;
     });
-    // As alice-home, by the tailnet alone, it gives its share.
+    // alice-home, identified by the tailnet alone, gives its share.
     await cluster.create({ name: "from-homes", grantor: "homes", to: "bob-home", hard: { cpu: 3 } });
     const grant = await cluster.grantIn("Active", "from-homes");
     assert.equal(grant.status!.hard!["requests.cpu"], "1");
   });
 
-  await step(t, "one that goes offline is missed after the grace; what is granted stays", async () => {
+  await step(t, "a member goes offline: Incomplete after the grace; active grants stay", async () => {
     await carol.tailscaled.kill();
     const { status } = await phase("Incomplete", 30_000);
     const lost = status!.members!.find(({ realm }) => realm === "carol-home")!;
@@ -58,13 +58,13 @@ Deno.test("a SuperEntity on the tailnet", {
       status!.conditions!.find(({ type }) => type === "MembersPresent")!.lastTransitionTime,
     );
     assert.ok(incompleteAt >= Date.parse(lost.lostSince!) + 2000, "not before the grace is over");
-    assert.ok(incompleteAt <= Date.parse(lost.lostSince!) + 4000, "and soon after");
+    assert.ok(incompleteAt <= Date.parse(lost.lostSince!) + 4000, "soon after the grace");
     for (const name of ["to-homes", "from-homes"]) {
       assert.equal((await cluster.grants.get(name)).status!.phase, "Active");
     }
   });
 
-  await step(t, "when it is back, so is the SuperEntity", async () => {
+  await step(t, "the member returns: the SuperEntity is Active again", async () => {
     await carol.tailscaled.start();
     await phase("Active", 30_000);
   });

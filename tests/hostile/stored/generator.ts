@@ -1,7 +1,7 @@
-/** Objects as the schemas of the API allow them: one that is plain, with some of its fields made odd. */
+/** Objects that the API's schemas allow: plain objects with some fields malformed. */
 import { SeededRandom } from "../../simulation/random.ts";
 
-/** A schema of OpenAPI v3, as far as it shapes values. */
+/** The parts of an OpenAPI v3 schema that shape values. */
 export interface ObjectSchema {
   $ref?: string;
   allOf?: ObjectSchema[];
@@ -84,7 +84,7 @@ export const quantities = [
 ];
 const whole = [0, 1, -1, 2, 30, 443, 65535, 2147483647, -2147483648, 9007199254740991];
 
-/** Makes the same objects of the same seed. */
+/** Generates objects; the same seed gives the same objects. */
 export class Generator {
   readonly #schemas: Schemas;
   readonly #random: SeededRandom;
@@ -94,7 +94,7 @@ export class Generator {
     this.#random = new SeededRandom(seed);
   }
 
-  /** The plain object with up to four of its fields made odd, at any depth; of these parts only, if any are named. */
+  /** Returns the plain object with one to four fields malformed, at any depth; only within `parts` if given. */
   odd<T extends object>(plain: T, schema: string, parts?: readonly string[]): T {
     const object = structuredClone(plain) as Fields;
     for (let changes = 1 + this.#random.below(4); changes > 0; changes--) {
@@ -114,7 +114,7 @@ export class Generator {
     if (["name", "namespace", "generateName", "resourceVersion", "uid"].includes(field)) return;
     const inner = this.#resolved(properties[field]!);
     const value = object[field];
-    // Mostly deeper into what is there already: what is odd at the top is refused as a rule.
+    // Mostly go deeper into existing fields: the API server tends to refuse malformed fields near the top.
     if (this.#random.percent(80)) {
       if (inner.properties) return this.#change((object[field] ??= {}) as Fields, inner, depth + 1);
       const items = inner.items && this.#resolved(inner.items);
@@ -126,7 +126,7 @@ export class Generator {
     else object[field] = this.#random.percent(5) ? null : this.value(inner, depth + 1);
   }
 
-  /** Any value of a schema. */
+  /** Returns a random value of a schema. */
   value(given: ObjectSchema, depth = 0): unknown {
     const schema = this.#resolved(given);
     if (schema.enum) return this.#random.of(schema.enum);

@@ -1,4 +1,4 @@
-/** All that Keystone makes of an object that the API server has stored: projections, and the planners that read them. */
+/** Everything that Keystone does with a stored object: projections, and the planners that read them. */
 import type { KubernetesObject, Metadata } from "../../../lib/kubernetes/mod.ts";
 import type { Store } from "../../../lib/controller/mod.ts";
 import type { Node, Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
@@ -25,12 +25,12 @@ const local: LocalRealm = { kind: "known", name: "alice-home" };
 const settings: Settings = defaultSettings;
 const now = Date.parse("2026-06-01T12:00:00Z");
 
-/** One object put where it belongs, into stores that hold all else that planners need. */
+/** Reads one object in stores that hold everything else that planners need. */
 export class Readers {
   readonly #grantee: string;
   readonly #others: readonly KubernetesObject[];
 
-  /** Takes the plain objects that stand around the odd one. */
+  /** @param others plain objects around the malformed one */
   constructor(grantee: string, others: readonly KubernetesObject[]) {
     this.#grantee = grantee;
     this.#others = others;
@@ -187,7 +187,7 @@ export class Readers {
       try {
         respondTo({ operation, namespace, subResource: "", object, oldObject: object }, world);
       } catch (error) {
-        // What it says of an object that it can't judge is for people, and the object is let through.
+        // An object that it can't judge is admitted, with a message for people.
         if (!(error instanceof UnreadableWorkload)) throw error;
       }
     }

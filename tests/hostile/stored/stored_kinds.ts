@@ -1,21 +1,21 @@
-/** The kinds that Keystone reads, each with a plain object that the API server takes. */
+/** The kinds that Keystone reads, each with a plain object that the API server accepts. */
 import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
 import { grantOf, realmOf, superEntityOf } from "../../fixtures/test_operator.ts";
 import { guestPod } from "../../lab/lab_workloads.ts";
 
 export interface StoredKind {
-  /** Path of its collection. */
+  /** Path of the collection. */
   path: string;
-  /** The place of its schema: a committed document, or a path of the API server's own. */
+  /** Document with the schema: a committed one, or a path of the API server. */
   document: string;
-  /** Name of its schema in the document. */
+  /** Name of the schema in the document. */
   schema: string;
   plain: KubernetesObject;
-  /** A plain status, of kinds whose status is another write. */
+  /** A plain status, for kinds whose status is a separate write. */
   status?: unknown;
 }
 
-/** All kinds: what isn't cluster-scoped is in the namespace of this grantee's guests. */
+/** Returns all kinds; namespaced objects are in this grantee's guest namespace. */
 export function storedKindsOf(grantee: string): StoredKind[] {
   const namespace = `guest-${grantee}`;
   const labels = { "app.kubernetes.io/managed-by": "keystone", "keystone.io/realm": grantee };
