@@ -100,7 +100,10 @@ async function lockCache(path: string, terminal: Terminal): Promise<Deno.FsFile>
   try {
     if (!await file.tryLock(true)) {
       const holder = (await Deno.readTextFile(path)).trim();
-      say(terminal, `lab: another process${holder && ` (${holder})`} is building the lab's programs; waiting until it is done.`);
+      say(
+        terminal,
+        `lab: another process${holder && ` (${holder})`} is building the lab's programs; waiting until it is done.`,
+      );
       await file.lock(true);
     }
     await file.truncate();

@@ -55,7 +55,13 @@ async function main(args: string[]): Promise<void> {
     }
     case "build": {
       const groups = rest.length > 0 ? rest : ["kubernetes", "tailnet"];
-      for (const group of groups) if (!(group in TOOLS)) throw new UsageError(`"${group}" is not a group of programs; must be one of: ${Object.keys(TOOLS).join(", ")}.`);
+      for (const group of groups) {
+        if (!(group in TOOLS)) {
+          throw new UsageError(
+            `"${group}" is not a group of programs; must be one of: ${Object.keys(TOOLS).join(", ")}.`,
+          );
+        }
+      }
       for (const path of Object.values(await build(groups as ToolGroup[]))) console.log(path);
       return;
     }
