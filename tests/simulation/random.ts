@@ -1,6 +1,6 @@
-/** Chance that can be had again: the same seed gives the same choices. */
+/** Reproducible randomness: the same seed gives the same choices. */
 
-/** Choices that follow from a seed (mulberry32: small, quick, and good enough to choose by). */
+/** Choices derived from a seed (mulberry32: small, fast, and good enough for this). */
 export class SeededRandom {
   #state: number;
 
@@ -8,7 +8,7 @@ export class SeededRandom {
     this.#state = seed >>> 0;
   }
 
-  /** A whole number from 0 to below 2³². */
+  /** Returns an integer from 0 to below 2³². */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -17,22 +17,22 @@ export class SeededRandom {
     return (mixed ^ (mixed >>> 14)) >>> 0;
   }
 
-  /** A whole number from 0 to below `bound`. */
+  /** Returns an integer from 0 to below `bound`. */
   below(bound: number): number {
     return Math.floor(this.next() / 4294967296 * bound);
   }
 
-  /** True that often out of a hundred. */
+  /** Returns true with this probability, in percent. */
   percent(often: number): boolean {
     return this.below(100) < often;
   }
 
-  /** One of them; there is at least one. */
+  /** Returns one element of a list that isn't empty. */
   of<T>(all: readonly T[]): T {
     return all[this.below(all.length)]!;
   }
 
-  /** All of them in any order. */
+  /** Returns all elements in random order. */
   shuffled<T>(all: readonly T[]): T[] {
     const out = [...all];
     for (let last = out.length - 1; last > 0; last--) {
@@ -43,7 +43,7 @@ export class SeededRandom {
   }
 }
 
-/** A chance of its own for each step of a schedule, so that a step that is left out changes no other's choices. */
+/** Returns separate randomness for each step of a schedule, so that leaving out a step changes no choices of others. */
 export const randomOf = (seed: number, step: number): SeededRandom =>
   new SeededRandom(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(step + 1, 0xc2b2ae35));
 
