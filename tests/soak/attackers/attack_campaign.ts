@@ -30,9 +30,9 @@ export interface AttackTerms {
   /** Time before the attack, in which only the other guests are measured. */
   beforeMs: number;
   seed: number;
-  /** Bytes that attackers may write in all, in MB: the database may keep all of it to the end. */
+  /** Limit of what all attackers may write, in MB: the database may keep all of it to the end. */
   megabytes: number;
-  /** Names of attacks, separated by commas; all without any. */
+  /** Names of attacks, separated by commas. Default: all. */
   only?: string;
   /** Called now and then with the progress. */
   say: (line: string) => void;
