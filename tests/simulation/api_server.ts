@@ -132,7 +132,7 @@ export class ApiServer {
       case "superEntities":
         return this.#world.removeFinalizer(key, uid!, resourceVersion!, kind);
       default:
-        throw new Error(`Nobody patches ${kind}`);
+        throw new Error(`The operator never patches ${kind}`);
     }
   }
 
@@ -145,7 +145,7 @@ export class ApiServer {
     if (kind === "realms") {
       return this.#world.applyPin(key, uid!, trustedNodeAnnotation, annotations![trustedNodeAnnotation]!);
     }
-    if (!finalizers) throw new Error(`Nobody applies ${kind} ${key} without a finalizer`);
+    if (!finalizers) throw new Error(`The operator never applies ${kind} ${key} without a finalizer`);
     return this.#world.addFinalizer(key, uid!, kind);
   }
 
