@@ -142,7 +142,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "fat pods",
+    name: "large pods",
     restMs: 500,
     async round(hands, random) {
       const collection = pathOf("Pod", hands.namespace);
@@ -155,7 +155,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "fat revisions",
+    name: "large revisions",
     restMs: 3000,
     async round(hands, random) {
       const kind = random.of(["StatefulSet", "DaemonSet"]);
@@ -169,7 +169,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "one ConfigMap again and again",
+    name: "one ConfigMap repeatedly",
     restMs: 100,
     async round(hands, random) {
       const collection = pathOf("ConfigMap", hands.namespace);
@@ -180,7 +180,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "a flood by a dozen clients",
+    name: "a flood from a dozen clients",
     restMs: 6000,
     async round(hands, random) {
       const until = performance.now() + 1000 + random.below(4000);
@@ -191,7 +191,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "watches held open",
+    name: "open watches",
     restMs: 2000,
     async round(hands, random) {
       const kinds = ["Pod", "ConfigMap", "Secret", "Deployment", "Service"];
@@ -202,7 +202,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "what the guards refuse",
+    name: "requests that guards refuse",
     restMs: 150,
     async round(hands, random) {
       const { kind, object, title } = random.of(refused);
@@ -210,7 +210,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "what is out of reach",
+    name: "requests without rights",
     restMs: 200,
     async round(hands, random) {
       const [what, method, path, body] = random.of(outOfReach(hands.namespace, others));
@@ -227,7 +227,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "Services that let the world in",
+    name: "Services open to the world",
     restMs: 800,
     async round(hands, random) {
       const collection = pathOf("Service", hands.namespace);
@@ -257,7 +257,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "roll-outs and schedules",
+    name: "rollouts and schedules",
     restMs: 1500,
     async round(hands, random) {
       const kind = random.of(["Deployment", "StatefulSet", "CronJob", "Job", "ReplicaSet", "ReplicationController"]);
@@ -276,7 +276,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "made, deleted and made again",
+    name: "repeated creation and deletion",
     restMs: 100,
     async round(hands, random) {
       const kind = random.of(["ConfigMap", "Secret", "Service", "Pod", "Deployment"]);
@@ -301,7 +301,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "labels of a megabyte and a half",
+    name: "labels of 1.5 MB",
     restMs: 3000,
     async round(hands, random) {
       const value = letterOf(random).repeat(60);
@@ -312,7 +312,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "names that every object has",
+    name: "names of built-in properties",
     restMs: 500,
     async round(hands, random) {
       const name = random.of(oddNames);
@@ -328,7 +328,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "bodies that are none",
+    name: "invalid bodies",
     restMs: 500,
     async round(hands, random) {
       const path = pathOf(random.of(["ConfigMap", "Pod", "Deployment"]), hands.namespace);
@@ -356,7 +356,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "budgets that hold up evictions",
+    name: "budgets that block evictions",
     restMs: 2000,
     async round(hands, random) {
       const name = `never-${random.below(4)}`;
