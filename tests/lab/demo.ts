@@ -96,7 +96,7 @@ class Story {
 
     step("The operator has set up the guest namespace guest-bob-home");
     await check("the ResourceQuota enforces the grant", this.quotaHas("requests.cpu", "2"));
-    await check("NetworkPolicies deny all traffic except with Bob's node, between his pods, and to DNS", async () => {
+    await check("NetworkPolicies deny all traffic except with Bob's node, between Bob's pods, and to DNS", async () => {
       const policies = await new NetworkingV1Api(this.rest).namespace("guest-bob-home").networkPolicies.list();
       const names = policies.items.map(({ metadata }) => metadata.name).sort().join(", ");
       return names === "default-deny, dns, guest-internal, realm" ? policies : `the policies are ${names}`;
@@ -117,7 +117,7 @@ class Story {
     step("Alice gives Bob access: keystone kubeconfig bob-home");
     shown(await this.keystone(["grants"]));
     await this.keystone(["kubeconfig", "bob-home", "--out", this.bobs]);
-    await check("Bob can read his namespace and no other", async () => {
+    await check("Bob can read the guest namespace and no other", async () => {
       const own = await this.asBob(["get", "pods"]);
       const others = await this.asBob(["get", "pods", "-n", "kube-system"]);
       if (own.code !== 0) return own.stderr;
@@ -252,7 +252,7 @@ async function tell(lab: Lab): Promise<void> {
   say(`  export KUBECONFIG=${lab.kubeconfig}\n`);
   say("  kubectl get grants,realms");
   say("  kubectl explain grant.spec");
-  say("  deno task keystone doctor, grants, explain grant alice-to-bob-compute");
+  say("  deno task keystone doctor     (also: grants; explain grant alice-to-bob-compute)");
   say(`  The operator's log: ${lab.dir}/logs/operator.log`);
   say("  Ctrl-C ends the lab.");
   await operator.interrupted;
@@ -305,7 +305,7 @@ async function startOperator(
 
 let failed = 0;
 try {
-  say(paint(1, "Keystone: Alice lends Bob part of her cluster"));
+  say(paint(1, "Keystone: Alice lends Bob part of a Kubernetes cluster"));
   say("Starting a Kubernetes control plane and a tailnet with two nodes, alice-home and bob-home.");
   await using lab = await startLab({ realms: ["alice-home", "bob-home"], scheduler: true });
   try {
