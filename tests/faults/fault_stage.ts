@@ -18,9 +18,9 @@ const quietMs = 500;
 const quietAfter429Ms = 1500;
 /** Timeout of a step, and of the quiet after it: longer than the backoff after some faults. */
 export const patienceMs = 60_000;
-/** Timeout for a state of the tailnet that was missed; the operator polls by itself after a minute. */
+/** Timeout for a missed change of the tailnet, which the operator must notice before its next poll, after a minute. */
 const tailnetPatienceMs = 40_000;
-/** Timeout when a response was older than the one before. */
+/** Timeout after a stale response of tailscaled, which only that poll corrects. */
 const stalePatienceMs = 90_000;
 
 /** One operator; if it is killed, another one replaces it. */

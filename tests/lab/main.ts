@@ -9,7 +9,7 @@ const USAGE = `The lab: a real Kubernetes control plane and a real tailnet on th
 
   deno task lab up [--dir D] [--node [--policy]] [--realms alice-home,bob-home] [--fast]
       starts the lab and returns when it is ready; it runs until \`lab down\`
-      --node    a node that runs pods; needs root and containerd (reports what is missing)
+      --node    a node that runs pods; needs root and containerd (missing programs are named)
       --policy  the node enforces NetworkPolicies (kube-router), and an outside network answers its pods; needs ipset and IPv6
       --realms  one tailscaled per realm, all in one tailnet
       --fast    controller-manager with raised client limits, for benchmarks

@@ -506,6 +506,6 @@ function selects(kind: SimulatedKind, { metadata: { name, labels } }: SimulatedO
   return names[kind] === undefined || names[kind] === name;
 }
 
-/** A signal that never aborts: a crashed process isn't told. */
+/** A signal that never aborts: a crashed process is not notified. */
 const quietSignal = (): AbortSignal =>
   ({ aborted: false, throwIfAborted() {}, addEventListener() {}, removeEventListener() {} }) as unknown as AbortSignal;
