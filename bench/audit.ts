@@ -1,20 +1,20 @@
 /**
- * What was asked of the API server and when, by its own audit log. Nothing has to watch while something is measured: on
- * a small machine a witness would take the processor from those that it watches.
+ * Requests to the API server with their times, from its own audit log. With it, no watch runs during a measurement: on
+ * a small machine it would take processor time from the measured programs.
  */
 import { poll } from "../tests/lab/poll.ts";
 
-/** One answered request. */
+/** One completed request. */
 export interface AuditedRequest {
   verb: string;
-  /** The resource, with its subresource: `grants/status`. */
+  /** The resource with its subresource, e.g. `grants/status`. */
   what: string;
   namespace: string;
   name: string;
   code: number;
   userAgent: string;
   user: string;
-  /** When it came and when its answer was complete, epoch milliseconds. */
+  /** Times of arrival and of the complete response, epoch milliseconds. */
   received: number;
   done: number;
 }
@@ -29,29 +29,29 @@ interface AuditEvent {
   stageTimestamp: string;
 }
 
-/** The audit log from a moment on. */
+/** The audit log from a certain time on. */
 export class AuditLog {
   readonly exchanges: AuditedRequest[] = [];
   readonly #path: string;
   readonly #decoder = new TextDecoder();
   #offset: number;
   #rest = "";
-  /** Whether what comes first is the end of a line that began before. */
+  /** True if the log begins in the middle of a line. */
   #midLine: boolean;
 
   private constructor(path: string, size: number) {
     this.#path = path;
-    // With the last byte: whether that ends a line is seen when it is read.
+    // Starts at the last byte, to see whether it ends a line.
     this.#offset = Math.max(0, size - 1);
     this.#midLine = size > 0;
   }
 
-  /** Begins with the lines that begin from now on. */
+  /** Starts with the next line that begins. */
   static async fromNow(path: string): Promise<AuditLog> {
     return new AuditLog(path, (await Deno.stat(path)).size);
   }
 
-  /** Reads what has come since; returns it. */
+  /** Reads and returns the new requests. */
   async read(): Promise<AuditedRequest[]> {
     using file = await Deno.open(this.#path);
     await file.seek(this.#offset, Deno.SeekMode.Start);
@@ -71,7 +71,7 @@ export class AuditLog {
     return news;
   }
 
-  /** Waits until nothing that `counts` has come for `quietMs`. */
+  /** Waits until no request that `counts` has arrived for `quietMs`. */
   async quiet(
     what: string,
     counts: (exchange: AuditedRequest) => boolean,
@@ -81,7 +81,7 @@ export class AuditLog {
     let since = performance.now();
     await poll(what, async () => {
       if ((await this.read()).some(counts)) since = performance.now();
-      return performance.now() - since > quietMs || "it goes on";
+      return performance.now() - since > quietMs || "requests still arrive";
     }, { withinMs, everyMs: 500 });
   }
 }
@@ -102,21 +102,21 @@ function parsed(line: string): AuditedRequest {
   };
 }
 
-/** Whether it comes from the program of this name. */
+/** Selects the requests of the program with this name. */
 export const by = (program: string) => ({ userAgent }: AuditedRequest): boolean => userAgent.startsWith(`${program}/`);
 
 export const isRead = ({ verb }: AuditedRequest): boolean => verb === "get" || verb === "list";
 export const isLeaseRequest = ({ what }: AuditedRequest): boolean => what === "leases";
 export const isEvent = ({ what }: AuditedRequest): boolean => what === "events";
-/** All writes, events included, but those of Leases. */
+/** Selects all writes, including Events, except those of Leases. */
 export const isWriteRequest = (exchange: AuditedRequest): boolean =>
   !isRead(exchange) && exchange.verb !== "watch" && !isLeaseRequest(exchange);
 
-/** The controller-manager says what of a quota counts from now on. */
+/** Selects the controller-manager's updates of a quota's status. */
 export const isQuotaStatus = ({ what, user, code }: AuditedRequest): boolean =>
   what === "resourcequotas/status" && user.endsWith(":resourcequota-controller") && code === 200;
 
-/** How often each was asked, such as `patch grants/status`. */
+/** Counts the requests by verb and resource, e.g. `patch grants/status`. */
 export function counted(exchanges: readonly AuditedRequest[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { verb, what } of exchanges) counts[`${verb} ${what}`] = (counts[`${verb} ${what}`] ?? 0) + 1;

@@ -12,7 +12,7 @@ const line = (name: string) =>
     })
   }\n`;
 
-/** The names that are read of a log that began so, when this is added. */
+/** Returns the names in lines read from a log with this beginning, after this addition. */
 async function namesIn(before: string, after: string): Promise<string[]> {
   const path = await Deno.makeTempFile();
   try {
@@ -26,7 +26,7 @@ async function namesIn(before: string, after: string): Promise<string[]> {
   }
 }
 
-Deno.test("the audit log is read from now on, wherever in a line now is", async () => {
+Deno.test("the audit log is read from the next line on, also from the middle of a line", async () => {
   assert.deepEqual(await namesIn("", line("one")), ["one"]);
   assert.deepEqual(await namesIn(line("one"), line("two")), ["two"]);
   const [begun, rest] = [line("two").slice(0, 20), line("two").slice(20)];

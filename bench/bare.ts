@@ -1,6 +1,6 @@
 /**
- * The bare loop, a process of its own as the operator is: writes what is necessary, which it is told in a file, one write
- * per line. Nothing is looked at, decided or remembered: what can be had of the API server in this language.
+ * The bare loop, a separate process like the operator: it performs the necessary writes, given in a file, one per line.
+ * It doesn't watch, decide or remember anything, and so shows the maximum write rate in this language.
  */
 import { CoordinationV1Api } from "../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { createRestClient, Kubeconfig, type KubernetesObject, ResourceApi } from "../lib/kubernetes/mod.ts";
@@ -15,7 +15,7 @@ using rest = createRestClient(config, { userAgent: "bare-loop/1", maxInFlight: i
 const apis = necessary.map(({ resource }) => new ResourceApi(rest, resource));
 const options = { fieldManager: operatorName, force: true };
 
-/** `<index of the necessary kind> <body>`. */
+/** Performs the write of a line: `<index of the necessary kind> <body>`. */
 async function write(line: string): Promise<void> {
   const at = line.indexOf(" ");
   const kind = Number(line.slice(0, at));
@@ -27,7 +27,7 @@ async function write(line: string): Promise<void> {
   else await api.apply(body, options);
 }
 
-// Where the operator's time begins, too.
+// The operator's time begins with its Lease, too.
 await new CoordinationV1Api(rest).leases.create({ metadata: { name: "bare-loop", namespace: "default" } });
 const isNamespace = (line: string) => necessary[Number(line.slice(0, line.indexOf(" ")))]!.call === "create";
 await withConcurrency(lines.filter(isNamespace), write);

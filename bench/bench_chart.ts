@@ -1,8 +1,8 @@
-/** Line and bar charts as SVG that reads in light and in dark. */
+/** Line and bar charts as SVG, readable in light and dark mode. */
 
 /** Lines over a logarithmic axis, in panels side by side. */
 export interface LineChart {
-  /** Text for those who don't see it. */
+  /** Alternative text. */
   alt: string;
   legend: string;
   x: string;
@@ -11,14 +11,14 @@ export interface LineChart {
   points?: true;
 }
 
-/** Horizontal bars, stacked of parts, in panels one below the other. */
+/** Horizontal stacked bars, in panels one below the other. */
 export interface BarChart {
   alt: string;
   x: string;
   panels: { title?: string; bars: Bar[] }[];
 }
 
-/** A bar, the spread of what it shows, and what was aimed at. */
+/** A bar, with the spread of its value and the target. */
 export interface Bar {
   name: string;
   parts: { name?: string; value: number }[];
@@ -27,7 +27,7 @@ export interface Bar {
 }
 
 interface Scale {
-  /** Share of the axis' length at which a value is. */
+  /** Returns the position of a value, as a fraction of the axis. */
   at: (value: number) => number;
   ticks: { value: number; label: string }[];
 }
@@ -37,7 +37,7 @@ const lineHeight = 18;
 const widthOf = (text: string): number => Math.ceil(text.length * fontSize * 0.6);
 const numberFormat = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6 });
 
-/** From 0 to a round number, with round numbers about `count` times. */
+/** Returns a scale from 0 to a round number, with about `count` round numbers. */
 export function linearScale(most: number, count: number): Scale {
   const rough = (most || 1) / count;
   const magnitude = 10 ** Math.floor(Math.log10(rough));
@@ -50,7 +50,7 @@ export function linearScale(most: number, count: number): Scale {
   return { at: (value) => value / (steps * step), ticks };
 }
 
-/** From a power of ten to another, with all between them that have one digit; the powers have labels. */
+/** Returns a scale between two powers of ten, with all one-digit multiples between them; the powers have labels. */
 export function logScale(least: number, most: number): Scale {
   const [from, to] = [
     Math.floor(Math.log10(least)),
@@ -63,7 +63,7 @@ export function logScale(least: number, most: number): Scale {
   return { at: (value) => (Math.log10(value) - from) / (to - from), ticks };
 }
 
-/** Draws lines; each panel has a y axis of its own. */
+/** Draws lines; each panel has its own y axis. */
 export function lineChart({ alt, legend, x, panels, points }: LineChart): string {
   const [width, height, left, top] = [panels.length > 1 ? 240 : 480, 240, 48, 2 * lineHeight];
   const values = panels.flatMap(({ lines }) => lines.flatMap((line) => line.points.map(([value]) => value)));
@@ -94,7 +94,7 @@ export function lineChart({ alt, legend, x, panels, points }: LineChart): string
   return svg(alt, size, [...drawn.flat(), ...key(right, top, names, legend)]);
 }
 
-/** Draws bars; each panel has an x axis of its own. */
+/** Draws bars; each panel has its own x axis. */
 export function barChart({ alt, x, panels }: BarChart): string {
   const [width, thick] = [420, 26];
   const left = Math.max(0, ...panels.flatMap(({ bars }) => bars.map(({ name }) => widthOf(name)))) + 16;
@@ -149,11 +149,11 @@ function text(x: number, y: number, content: string, anchor: "start" | "middle" 
   return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${escaped}</text>`;
 }
 
-/** A grid line at an x, with its label below. */
+/** Draws a vertical grid line with its label below. */
 const upright = (x: number, height: number, label: string): string =>
   `<path class="grid" d="M${round(x)} 0V${height}"/>` + (label && text(x, height + lineHeight * 0.8, label, "middle"));
 
-/** A grid line at a y, with its label on the left. */
+/** Draws a horizontal grid line with its label on the left. */
 const level = (y: number, width: number, label: string): string =>
   `<path class="grid" d="M0 ${round(y)}H${width}"/>` + text(-6, y, label, "end");
 
@@ -190,7 +190,7 @@ text { fill: #e6edf3 }
 }
 `;
 
-/** The whole picture, on a ground of its own: pages show it with either, whatever their own colours. */
+/** Returns the whole picture, on its own background, so that it fits pages of any color. */
 function svg(alt: string, [width, height]: readonly [number, number], parts: readonly string[]): string {
   const [w, h] = [Math.ceil(width), Math.ceil(height)];
   return [

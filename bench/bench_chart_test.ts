@@ -16,11 +16,11 @@ Deno.test("a logarithmic scale goes from power to power of ten", () => {
   assert.equal(at(1000), 0.5);
 });
 
-Deno.test("names are text in a chart, whatever signs they have", () => {
+Deno.test("special characters in names are escaped", () => {
   const svg = barChart({ alt: "a", x: "b", panels: [{ bars: [{ name: "<c> & d", parts: [{ value: 1 }] }] }] });
   assert.match(svg, />&#60;c&#62; &#38; d</);
 });
 
-Deno.test("a result in which nothing was measured has plots without a value", () => {
+Deno.test("a result without figures: the plots have no values", () => {
   for (const [file, svg] of plots({})) assert.doesNotMatch(svg, /NaN|Infinity/, file);
 });

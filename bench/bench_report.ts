@@ -1,6 +1,6 @@
 /**
- * `deno task bench report`: writes the figures of the newest result file into `docs/performance.md`, and the plots beside
- * it. A test says whether they are what the file says.
+ * `deno task bench report`: writes the figures of the newest result file into `docs/performance.md`, and the plots
+ * beside it. A test checks that they are up to date.
  */
 import { figureAt, type Figures } from "./figures.ts";
 import { pictures, plots } from "./plots.ts";
@@ -11,7 +11,7 @@ const at = (path: string) => new URL(`../${path}`, import.meta.url);
 const page = "docs/performance.md";
 const [begin, end] = ["<!-- figures: `deno task bench report` writes them -->", "<!-- end of the figures -->"];
 
-/** Files of the documentation, by path, as the newest result has them. */
+/** Returns the generated documentation files by path, from the newest result. */
 export async function benchReport(): Promise<Map<string, string>> {
   const result = await newest();
   const before = await Deno.readTextFile(at(page));
@@ -25,7 +25,7 @@ export async function benchReport(): Promise<Map<string, string>> {
 
 const links = Object.entries(pictures).map(([file, what]) => `![${what}](performance/${file})`);
 
-/** Files that aren't what the newest result says. */
+/** Returns the files that differ from the newest result. */
 export async function outdated(): Promise<string[]> {
   const out: string[] = [];
   for (const [path, text] of await benchReport()) {
@@ -45,7 +45,7 @@ async function newest(): Promise<Figures | undefined> {
   return results.sort((a, b) => a.date < b.date ? -1 : 1).at(-1);
 }
 
-/** What stands at the head of a result. */
+/** The metadata of a result. */
 type Head = Awaited<ReturnType<typeof runFacts>>;
 
 function table(result: Figures): string {
@@ -78,7 +78,7 @@ function reached(median: number, target: Row["target"]): string {
   return ("atLeast" in target ? median >= target.atLeast : median <= target.atMost) ? "reached" : "**not reached**";
 }
 
-/** Writes them. */
+/** Writes the files. */
 export async function writeReport(): Promise<void> {
   await Deno.mkdir(at("docs/performance"), { recursive: true });
   for (const [path, text] of await benchReport()) await Deno.writeTextFile(at(path), text);

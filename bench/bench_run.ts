@@ -1,4 +1,4 @@
-/** One run: part after part, with what is known so far in the file after each. */
+/** One run: its parts one after another, with the results so far written to the file after each. */
 import { merge } from "es-toolkit/object";
 import { exists } from "../tests/lab/lab_files.ts";
 import { Estimate } from "../tests/lab/progress.ts";
@@ -7,16 +7,16 @@ import { parts } from "./parts.ts";
 import { runFacts } from "./run_facts.ts";
 
 export interface RunOptions {
-  /** Of the parts. */
+  /** Names of the parts. */
   names: readonly string[];
   rounds: number;
-  /** Where the result goes, besides standard output. */
+  /** File for the result, besides standard output. */
   output?: string;
-  /** Whether it is a result to keep: in `bench/results`, together with the parts that were run before of this commit. */
+  /** True to keep the result in `bench/results`, merged with parts that were run before for this commit. */
   keep: boolean;
 }
 
-/** Runs the parts; whether one has failed. */
+/** Runs the parts; returns whether one has failed. */
 export async function run({ names, rounds, output, keep }: RunOptions): Promise<boolean> {
   const costs = new Map(names.map((name) => {
     const { first, each } = parts[name]!.seconds;
@@ -34,8 +34,8 @@ export async function run({ names, rounds, output, keep }: RunOptions): Promise<
     try {
       result = merge(result, await parts[name]!.run({ rounds, say: (text) => say(`${name}: ${text}`) }));
     } catch (error) {
-      // What the others show is worth something all the same.
-      say(`${name} has failed: ${(error as Error).stack}`);
+      // The results of the other parts are still useful.
+      say(`${name} failed: ${(error as Error).stack}`);
       failed = true;
     }
     estimate.add(costs.get(name)!);

@@ -1,4 +1,4 @@
-/** What there is at the end: of the operator's work, and of the bare loop's. */
+/** The final state: of the operator's work, and of the bare loop's. */
 import assert from "node:assert/strict";
 import { type KubernetesObject, ResourceApi, type RestClient } from "../lib/kubernetes/mod.ts";
 import { grants } from "../src/api/client/keystone.io@v1alpha1.ts";
@@ -7,10 +7,12 @@ import { isGuests, necessary } from "./necessary.ts";
 /** Objects as JSON by `<plural>/<namespace>/<name>`. */
 export type BenchState = Map<string, string>;
 
-/** The controller-manager puts it into every namespace. */
+/** The controller-manager creates it in every namespace. */
 const rootCertificates = "kube-root-ca.crt";
 
-/** Everything of the necessary kinds in the guests' namespaces, the Realms and the Grants; each Grant has to be Active. */
+/**
+ * Reads all objects of the necessary kinds in guest namespaces, the Realms and the Grants; each Grant must be Active.
+ */
 export async function readBenchState(rest: RestClient): Promise<BenchState> {
   const state: BenchState = new Map();
   for (const resource of new Set(necessary.map(({ resource }) => resource))) {
@@ -31,15 +33,15 @@ export async function readBenchState(rest: RestClient): Promise<BenchState> {
   return state;
 }
 
-/** Throws with the first difference. */
+/** Throws an error with the first difference. */
 export function assertSame(bare: BenchState, operator: BenchState): void {
   for (const key of new Set([...operator.keys(), ...bare.keys()])) {
     const [ours, theirs] = [bare, operator].map((state) => comparable(state.get(key)));
-    assert.deepEqual(ours, theirs, `The bare loop and the operator leave different things: ${key}`);
+    assert.deepEqual(ours, theirs, `The final states of the bare loop and the operator differ: ${key}`);
   }
 }
 
-/** Without the instants, what names this very object, and what a quota has counted so far, which is the cluster's pace. */
+/** Returns the object without times, UIDs, and a quota's usage, which the cluster counts at its own pace. */
 function comparable(text: string | undefined): unknown {
   const { metadata, status, ...object } = JSON.parse(text?.replaceAll(instant, "T") ?? "{}") as Stored;
   return { ...object, metadata: { ...metadata, uid: "" }, status: { ...status, used: undefined } };

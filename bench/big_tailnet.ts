@@ -1,6 +1,7 @@
 /**
- * `deno task bench:tailnet`: what a big tailnet costs, and how soon a change of it is told. Prints a table and writes
- * `bench/results/<date>-<commit>-tailnet.json`. Needs nothing but Deno: the tailnet is made up, its bus a recorded one.
+ * `deno task bench:tailnet`: measures the cost of a big tailnet, and how soon a change in it is reported. Prints a
+ * table and writes `bench/results/<date>-<commit>-tailnet.json`. Needs only Deno: the tailnet is simulated, with a
+ * recorded bus.
  */
 import { statusSchema } from "../lib/tailscale/status.ts";
 import type { TailscaleStatus } from "../lib/tailscale/mod.ts";
@@ -18,7 +19,7 @@ const rounds = 15;
 
 const say = (text: string) => console.error(`bench: ${text}`);
 
-/** A status as long as a real one: nodes with all that the daemon says of them. */
+/** Returns a status as long as a real one: nodes with all fields that the daemon reports. */
 function statusOf(peers: number, online = true): string {
   const node = (name: string, index: number) => ({
     ID: `n${index}CNTRL`,
@@ -84,7 +85,7 @@ function median(work: () => unknown): number {
   })).median;
 }
 
-/** All realms planned anew, as when tailscaled comes back. */
+/** Plans all realms again, as when tailscaled comes back. */
 function planAll(state: TailnetState, facts: ReturnType<typeof realmFacts>[]): void {
   if (state.kind !== "running") throw new Error("The tailnet is not running.");
   for (const realm of facts) {

@@ -1,13 +1,13 @@
 /**
- * `deno task bench compare A B`: what became better or worse from result file A to B, beyond the spread. Ends with code 1
- * when something became worse. Of runs on different machines only ratios and counts are judged.
+ * `deno task bench compare A B`: lists the figures that became better or worse from result file A to B, beyond the
+ * spread. Exits with code 1 if one became worse. Between different machines only ratios and counts are compared.
  */
 import { isDeepStrictEqual } from "node:util";
 import Table from "cli-table3";
 import { type Figures, figuresOf, isPortable, moreIsBetter } from "./figures.ts";
 import type { Summary } from "./statistics.ts";
 
-/** How one figure has changed. */
+/** The change of one figure. */
 export interface FigureChange {
   path: string;
   before: Summary;
@@ -15,7 +15,7 @@ export interface FigureChange {
   verdict: "better" | "worse" | "within the spread" | "one sample" | "another machine";
 }
 
-/** All figures that both have. */
+/** Returns the figures that both results have. */
 export function figureChanges(a: Figures, b: Figures): FigureChange[] {
   const sameMachine = isDeepStrictEqual(a.machine, b.machine);
   const later = figuresOf(b);
@@ -27,17 +27,17 @@ export function figureChanges(a: Figures, b: Figures): FigureChange[] {
   });
 }
 
-/** Beyond the spread is where the ranges of the two don't meet. */
+/** A change is beyond the spread if the two ranges don't overlap. */
 function verdict(path: string, before: Summary, after: Summary): FigureChange["verdict"] {
   const less = after.spread[1] < before.spread[0];
   const more = after.spread[0] > before.spread[1];
   if (!less && !more) return "within the spread";
-  // Of one sample the spread isn't known; a count is what it is.
+  // The spread of one sample is unknown; a count has none.
   if (before.samples === 1 && after.samples === 1 && !isPortable(path)) return "one sample";
   return more === moreIsBetter(path) ? "better" : "worse";
 }
 
-/** Prints the table; whether nothing became worse. */
+/** Prints the table; returns whether nothing became worse. */
 export async function compare(fileA: string, fileB: string): Promise<boolean> {
   const [a, b] = await Promise.all([fileA, fileB].map(async (file) => JSON.parse(await Deno.readTextFile(file))));
   const table = new Table({ head: ["figure", String(a.commit), String(b.commit), "change", ""], style: { head: [] } });

@@ -8,7 +8,7 @@ const of = (figures: Record<string, number[]>, on: unknown = machine) => ({
   ...Object.fromEntries(Object.entries(figures).map(([name, samples]) => [name, { wide: summary(samples) }])),
 });
 
-// What was measured before and after, and what is said of it.
+// The samples before and after, and the verdict.
 const cases: [string, number[], number[], string][] = [
   ["efficiency", [0.7, 0.71, 0.72], [0.8, 0.81, 0.82], "better"],
   ["efficiency", [0.7, 0.71, 0.72], [0.6, 0.61, 0.62], "worse"],
@@ -27,7 +27,7 @@ for (const [name, before, after, expected] of cases) {
   });
 }
 
-Deno.test("bench compare: of another machine only ratios and counts are judged", () => {
+Deno.test("bench compare: between different machines only ratios and counts are compared", () => {
   const figures = { efficiency: [0.7, 0.7], rss: [200, 200] };
   const later = { efficiency: [0.6, 0.6], rss: [300, 300] };
   const found = figureChanges(of(figures), of(later, { cpus: 8 }));

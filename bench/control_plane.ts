@@ -1,4 +1,4 @@
-/** A control plane that goes back to where it was: every round has the same start, on a database without history. */
+/** A control plane that can be reset: every round starts from the same state, on a database without history. */
 import { CoreV1Api } from "../lib/kubernetes_apis/core@v1.ts";
 import { clientOf, prepared, type TestCluster } from "../tests/fixtures/test_operator.ts";
 import { type Lab, startLab } from "../tests/lab/lab.ts";
@@ -13,9 +13,10 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   /**
-   * Starts a lab and puts into it what every round is to find.
+   * Starts a lab and creates the objects that every round needs.
    *
-   * @param fastControllers off: the controller-manager's default limits, by which it sets about 20 quotas a second
+   * @param fastControllers false: the controller-manager's default limits, with which it updates about 20 quotas per
+   * second
    */
   static async prepare(fill: (cluster: TestCluster) => Promise<void>, fastControllers = true): Promise<ControlPlane> {
     const lab = await startLab({ fastControllers });
@@ -32,7 +33,7 @@ export class ControlPlane implements AsyncDisposable {
     }
   }
 
-  /** Starts it anew from there. */
+  /** Starts the control plane again from that state. */
   async renew(): Promise<void> {
     await this.#stop();
     await Deno.remove(`${this.lab.dir}/etcd`, { recursive: true });
@@ -41,20 +42,20 @@ export class ControlPlane implements AsyncDisposable {
     await this.#controllersWork();
   }
 
-  /** Waits until the controller-manager sets quotas' status: it is told ready before. */
+  /** Waits until the controller-manager updates quotas' status: it reports ready before that. */
   async #controllersWork(): Promise<void> {
     using rest = await clientOf(this.lab.kubeconfig);
     const quotas = new CoreV1Api(rest).namespace("default").resourceQuotas;
     await quotas.create({ metadata: { name: "first" }, spec: { hard: { pods: 1 } } });
-    await poll("the first quota counts", async () => {
+    await poll("the first quota has a status", async () => {
       const { status } = await quotas.get("first");
-      return status?.hard !== undefined || "it has no status";
+      return status?.hard !== undefined || "it has none";
     }, { withinMs: 60_000 });
     await quotas.delete("first");
   }
 
   async #stop(): Promise<void> {
-    // What they know is not to be kept; etcd's files are.
+    // The state in their memory is discarded; etcd's files are kept.
     await Promise.all([this.lab.controllerManager.kill(), this.lab.apiserver.kill()]);
     await this.lab.etcd.stop();
   }

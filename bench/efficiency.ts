@@ -1,4 +1,7 @@
-/** How near the operator comes to the ceiling: a bare loop that writes exactly what is necessary, from the same start. */
+/**
+ * The operator's efficiency: its speed relative to a bare loop that performs only the necessary writes, from the same
+ * start.
+ */
 import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
 import type { Lab } from "../tests/lab/lab.ts";
 import { counted, isRead, isWriteRequest } from "./audit.ts";
@@ -8,21 +11,21 @@ import { bareRound, operatorRound, type Round } from "./rounds.ts";
 import { type BenchShape, createShape, grantsIn } from "./shapes.ts";
 import { assertSame, type BenchState } from "./bench_state.ts";
 
-/** What one shape shows, round by round. */
+/** Figures of one shape, one per round. */
 export interface ShapeFigures {
   operatorSeconds: number[];
-  /** The bare loop's time ÷ the operator's, of the same round. */
+  /** The bare loop's time divided by the operator's in the same round. */
   efficiency: number[];
-  /** Objects that the bare loop wrote in a second. */
+  /** The bare loop's writes per second. */
   ceiling: number[];
   writesPerGrant: number[];
   readsPerGrant: number[];
-  /** The operator's requests by verb and resource, of the last round. */
+  /** The operator's requests by verb and resource, in the last round. */
   requests: Record<string, number>;
-  /** Resident memory of the operator at rest and at the most, MB. */
+  /** The operator's resident memory at rest and at its maximum, in MB. */
   rss: number[];
   peak: number[];
-  /** Seconds of processor time by process, round by round, with the operator and with the bare loop. */
+  /** Seconds of processor time by process, one per round, with the operator and with the bare loop. */
   processor: Record<"operator" | "bare", Record<string, number>[]>;
 }
 
@@ -38,17 +41,17 @@ const nothing: ShapeFigures = {
   processor: { operator: [], bare: [] },
 };
 
-/** How a part of the benchmark goes. */
+/** Options of a part. */
 export interface EfficiencyRun {
   rounds: number;
-  /** Told how far it is. */
+  /** Called with the progress. */
   say: (text: string) => void;
 }
 
-/** Looks at the operator while it runs and has nothing left to do. */
+/** Measures the operator while it runs and has nothing left to do. */
 export type SteadyLook = (operator: OperatorProcess, lab: Lab) => Promise<void>;
 
-/** Measures both, side by side. */
+/** Measures both in the same rounds. */
 export async function efficiencyOf(
   shape: BenchShape,
   { rounds, say }: EfficiencyRun,
@@ -71,8 +74,8 @@ export async function efficiencyOf(
     return seconds;
   };
   for (let round = 1; round <= rounds; round++) {
-    // Turn about, lest a machine that slows down be unfair to one of them. The operator begins: from what it leaves the
-    // bare loop knows what to write.
+    // Alternating, so that a machine that slows down affects both. The operator is first, because the bare loop writes
+    // the state that it leaves.
     const turns = [{ name: "operator", measure: operator }, { name: "bare", measure: bare }];
     const seconds: Record<string, number> = {};
     for (const { name, measure } of round % 2 === 1 ? turns : turns.toReversed()) seconds[name] = await measure();

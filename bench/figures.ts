@@ -1,16 +1,16 @@
-/** Reading results: which figures there are, and which way is better. */
+/** Access to results: the figures, and their better direction. */
 import type { Summary } from "./statistics.ts";
 
 /** A result file, or a part of one. */
 export type Figures = { [name: string]: unknown };
 
-/** The figure at a path such as `efficiency.wide`; undefined when it was not measured. */
+/** Returns the figure at a path such as `efficiency.wide`; undefined if it was not measured. */
 export function figureAt(result: Figures, path: string): Summary | undefined {
   const found = path.split(".").reduce<unknown>((part, name) => (part as Figures | undefined)?.[name], result);
   return isSummary(found) ? found : undefined;
 }
 
-/** All figures by path. */
+/** Returns all figures by path. */
 export function figuresOf(result: Figures, prefix = ""): Map<string, Summary> {
   return new Map(
     Object.entries(result).flatMap(([name, part]) => {
@@ -25,14 +25,17 @@ export function figuresOf(result: Figures, prefix = ""): Map<string, Summary> {
 const isSummary = (part: unknown): part is Summary =>
   typeof part === "object" && part !== null && "median" in part && "spread" in part;
 
-/** Whether more of it is better. */
+/** Reports whether higher is better. */
 export const moreIsBetter = (path: string): boolean => /^(ceiling|efficiency)\b/.test(path);
 
-/** Whether it says the same on any machine: a ratio or a count. */
+/** Reports whether the figure is comparable between machines: a ratio or a count. */
 export const isPortable = (path: string): boolean =>
   /^(efficiency|writesPerGrant|readsPerGrant|steadyState)\b|^restart\.(writes|reads)$/.test(path);
 
-/** What 10,000 grants more would take of memory, from the difference of two numbers of grants; undefined until both were measured. */
+/**
+ * Returns the memory for 10,000 more grants, from the difference of two numbers of grants; undefined until both were
+ * measured.
+ */
 export function memorySlope(result: Figures): Summary | undefined {
   const [few, many] = [figureAt(result, "rss.100"), figureAt(result, "rss.10000")];
   if (!few || !many) return undefined;

@@ -1,4 +1,4 @@
-/** How soon a grant is enforced, and how soon after its end it isn't any more. */
+/** The time until a grant is enforced, and the time from its end until it no longer is. */
 import { prepared, secondsFromNow, type TestCluster } from "../tests/fixtures/test_operator.ts";
 import { poll } from "../tests/lab/poll.ts";
 import { guestNamespace, operatorName } from "../src/core/names.ts";
@@ -17,15 +17,18 @@ const idle = 50;
 const burst = 1000;
 const endingTogether = 50;
 
-/** Milliseconds from the request until it is enforced, round by round. */
+/** Milliseconds from the request until it is enforced, one list per round. */
 export interface GrantLatencies {
   idle: number[][];
   burst: number[][];
-  /** From validUntil on, of grants that end at one instant. */
+  /** From validUntil, for grants that end at the same time. */
   expiry: number[][];
 }
 
-/** Grants one after the other, then many at once, then some that end at one instant; all to realms without any. */
+/**
+ * Measures grants one after another, then many at once, then some that end at the same time; all to realms without
+ * other grants.
+ */
 export async function grantLatencies({ rounds, say }: EfficiencyRun): Promise<GrantLatencies> {
   const shape = { realms: idle + burst, grantsEach: 1 };
   await using controlPlane = await ControlPlane.prepare((cluster) =>
@@ -43,14 +46,14 @@ export async function grantLatencies({ rounds, say }: EfficiencyRun): Promise<Gr
     for (const grant of grants.slice(0, idle)) alone.push(...await enforced(cluster, log, [grant], 5));
     latencies.idle.push(alone);
     latencies.burst.push(await enforced(cluster, log, grants.slice(idle), 500));
-    await log.quiet("the operator is quiet", writes, 120_000);
+    await log.quiet("the operator is idle", writes, 120_000);
     latencies.expiry.push(await expired(cluster, log));
     say(`round ${round} of ${rounds}`);
   }
   return latencies;
 }
 
-/** Creates grants; milliseconds from when each was asked for until it was enforced. */
+/** Creates grants; returns the milliseconds from each request until its grant was enforced. */
 async function enforced(
   cluster: TestCluster,
   log: AuditLog,
@@ -68,15 +71,15 @@ async function enforced(
       if (verb === "create" && what === "grants") asked.set(name, received);
     }
     const lacking = namespaces.filter((namespace) => !enforcement.at.has(namespace));
-    return lacking.length === 0 || `${lacking.length} are not, such as that of ${lacking[0]}`;
+    return lacking.length === 0 || `${lacking.length} are not, e.g. ${lacking[0]}`;
   }, { withinMs: 300_000, everyMs });
   await created;
   return grants.map(({ metadata }, index) => enforcement.at.get(namespaces[index]!)! - asked.get(metadata!.name!)!);
 }
 
 /**
- * Gives some grants one end; milliseconds from it until all that closes is written and each quota counts as nothing. The
- * ConfigMap that tells guests what they have closes nothing.
+ * Gives some grants the same end; returns the milliseconds from it until every write that closes access is done and
+ * each quota is counted as zero. The ConfigMap with the guests' guide doesn't count.
  */
 async function expired(cluster: TestCluster, log: AuditLog): Promise<number[]> {
   const { text, at } = secondsFromNow(4);
@@ -92,12 +95,12 @@ async function expired(cluster: TestCluster, log: AuditLog): Promise<number[]> {
       exchange.what !== "configmaps" &&
       (isQuotaStatus(exchange) || writes(exchange))
     );
-  await poll("all quotas count as nothing", async () => {
+  await poll("all quotas are zero", async () => {
     await log.read();
     const counted = new Set(closing().filter(isQuotaStatus).map(measuredNamespace));
-    return counted.size === endingTogether || `${counted.size} of ${endingTogether} do`;
+    return counted.size === endingTogether || `${counted.size} of ${endingTogether} are`;
   }, { withinMs: 60_000, everyMs: 500 });
-  await log.quiet("nothing more is closed", writes, 60_000);
-  // The last of each namespace stays.
+  await log.quiet("no more writes close access", writes, 60_000);
+  // The last write of each namespace counts.
   return [...new Map(closing().map((exchange) => [measuredNamespace(exchange), exchange.done - at])).values()];
 }

@@ -1,12 +1,13 @@
 /**
- * `deno task bench`: how fast grants are enforced, beside what the API server allows, on a lab with a real control plane.
- * `--only wide,deep` runs some parts, `--rounds N` more or fewer of each, `--quick` all with one round for a look.
+ * `deno task bench`: measures how fast grants are enforced, relative to the API server's maximum, on a lab with a real
+ * control plane. `--only wide,deep` runs some parts, `--rounds N` sets the rounds of each, `--quick` runs all parts
+ * with one round.
  *
- * A whole run is kept in `bench/results/<date>-<commit>.json` and written into the documentation; so are some parts with
- * `--keep`, beside those that were kept before of this commit. `--output FILE` writes elsewhere.
+ * A whole run is kept in `bench/results/<date>-<commit>.json` and written into the documentation. `--keep` does the
+ * same for some parts, merged with those kept before for this commit. `--output FILE` writes elsewhere.
  *
- * `deno task bench compare A B` says what has become better or worse, `deno task bench report` writes the newest result
- * into the documentation.
+ * `deno task bench compare A B` lists the figures that became better or worse; `deno task bench report` writes the
+ * newest result into the documentation.
  */
 import { parseArgs } from "node:util";
 import { compare } from "./compare.ts";
@@ -33,20 +34,20 @@ function fail(message: string): never {
 
 const [verb, ...files] = positionals;
 if (verb === "compare") {
-  if (files.length !== 2) fail("Write: deno task bench compare FILE FILE");
+  if (files.length !== 2) fail("Usage: deno task bench compare FILE FILE");
   Deno.exit(await compare(files[0]!, files[1]!) ? 0 : 1);
 }
 if (verb === "report") {
   await writeReport();
   Deno.exit(0);
 }
-if (verb !== undefined) fail(`There is no ${verb}; it is \`compare\` or \`report\`, or nothing for a run.`);
+if (verb !== undefined) fail(`"${verb}" is not a command; must be \`compare\`, \`report\`, or none for a run.`);
 
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds is "${values.rounds}"; write a whole number from 1 on.`);
+if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds is "${values.rounds}"; must be an integer of at least 1.`);
 const names = values.only.split(",");
 const unknown = names.find((name) => !(name in parts));
-if (unknown !== undefined) fail(`There is no part ${unknown}; choose from ${Object.keys(parts).join(", ")}.`);
+if (unknown !== undefined) fail(`"${unknown}" is not a part; must be one of: ${Object.keys(parts).join(", ")}.`);
 
 const keep = values.keep || Object.keys(parts).every((name) => names.includes(name)) && rounds >= 5;
 const failed = await run({ names, rounds, ...(values.output === undefined ? {} : { output: values.output }), keep });

@@ -1,11 +1,13 @@
-/** When a grant to a new realm was enforced: all objects there, and the quota counted, as the audit log tells it. */
+/**
+ * Finds in the audit log when a grant to a new realm was enforced: all objects are written, and the quota is counted.
+ */
 import { operatorName } from "../src/core/names.ts";
 import { type AuditedRequest, by, isQuotaStatus } from "./audit.ts";
 import { isGuestKind, necessary } from "./necessary.ts";
 
 const isOperator = by(operatorName);
 
-/** What has to be answered in each guest namespace. */
+/** The writes that each guest namespace needs. */
 const needed = new Set([
   ...necessary.filter(isGuestKind).flatMap(({ resource, names }) =>
     (names ?? [""]).map((name) => `${resource.plural}/${name}`)
@@ -13,7 +15,10 @@ const needed = new Set([
   "resourcequotas/status",
 ]);
 
-/** Follows the audit log; knows by namespace when the last of what is needed was answered first, epoch milliseconds. */
+/**
+ * Follows the audit log; records for each namespace when the last needed write was first complete, in epoch
+ * milliseconds.
+ */
 export class Enforcement {
   readonly at = new Map<string, number>();
   readonly #lacking = new Map<string, Set<string>>();
@@ -32,7 +37,7 @@ export class Enforcement {
   }
 }
 
-/** A namespace is in itself. */
+/** A namespace belongs to itself. */
 export const measuredNamespace = ({ what, namespace, name }: AuditedRequest): string =>
   what === "namespaces" ? name : namespace;
 

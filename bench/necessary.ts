@@ -1,6 +1,6 @@
 /**
- * What has to be written for new grants to new realms, and nothing else: each object that the operator leaves, once, by
- * the call that the operator makes. The bare loop writes these; its final state is compared with the operator's.
+ * The necessary writes for new grants to new realms: each object that the operator leaves, once, by the operator's
+ * call. The bare loop performs these; its final state is compared with the operator's.
  */
 import type { KubernetesObject, Resource } from "../lib/kubernetes/mod.ts";
 import {
@@ -19,13 +19,13 @@ import { type BenchShape, grantsIn } from "./shapes.ts";
 /** One kind of write. */
 export interface Necessary {
   resource: Resource<KubernetesObject>;
-  /** `finalizer` and `status` are server-side applies of just that. */
+  /** `finalizer` and `status` are server-side applies of only that field. */
   call: "create" | "apply" | "finalizer" | "status";
-  /** Of the objects that there are in each guest namespace; absent: all. */
+  /** Names of the objects in each guest namespace; if absent, all. */
   names?: readonly string[];
 }
 
-/** In the order in which they are written. */
+/** In the order of the writes. */
 export const necessary: readonly Necessary[] = [
   { resource: namespaces, call: "create" },
   { resource: resourceQuotas, call: "apply", names: ["keystone"] },
@@ -39,10 +39,10 @@ export const necessary: readonly Necessary[] = [
   { resource: grants, call: "status" },
 ];
 
-/** Whether they are objects of the guests' namespaces, or these themselves. */
+/** Reports whether the objects are guest namespaces or in them. */
 export const isGuestKind = ({ resource }: Necessary): boolean => resource.group !== "keystone.io";
 
-/** How many writes that are for a shape. */
+/** Returns the number of writes for a shape. */
 export function writesFor(shape: BenchShape): number {
   return necessary.reduce(
     (sum, { resource, names }) => sum + (resource === grants ? grantsIn(shape) : shape.realms * (names?.length ?? 1)),
@@ -50,7 +50,7 @@ export function writesFor(shape: BenchShape): number {
   );
 }
 
-/** What of a stored object goes into a write. */
+/** Returns the body of the write that creates a stored object. */
 export function bodyOf({ call }: Necessary, object: KubernetesObject): KubernetesObject {
   const { apiVersion, kind, metadata } = object;
   const { name, namespace, uid, labels, annotations, finalizers } = metadata!;
@@ -71,6 +71,6 @@ export function bodyOf({ call }: Necessary, object: KubernetesObject): Kubernete
   }
 }
 
-/** Whether it is about a guest namespace of Keystone's. */
+/** Reports whether the object belongs to one of Keystone's guest namespaces. */
 export const isGuests = ({ metadata }: KubernetesObject): boolean =>
   (metadata?.namespace ?? metadata?.name ?? "").startsWith(guestNamespace(""));

@@ -1,4 +1,4 @@
-/** The parts of the benchmark, each of which can be run by itself. What they return is merged into one result. */
+/** The parts of the benchmark; each can be run alone. Their results are merged into one. */
 import { mapValues, merge } from "es-toolkit/object";
 import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
 import type { Lab } from "../tests/lab/lab.ts";
@@ -14,7 +14,7 @@ import { distribution, type Summary, summary } from "./statistics.ts";
 
 /** One part. */
 export interface BenchPart {
-  /** How long it takes on two cores, seconds: before the first round, and for each. */
+  /** Duration on two cores, in seconds: before the first round, and of each round. */
   seconds: { first: number; each: number };
   run: (run: EfficiencyRun) => Promise<Figures>;
 }
@@ -24,7 +24,7 @@ const written = ({ writesPerGrant, readsPerGrant, requests }: ShapeFigures): Fig
   readsPerGrant: summary(readsPerGrant),
 });
 
-/** How long it takes and how much memory, for so many grants. */
+/** Returns the duration and the memory for this number of grants. */
 const scaled = (name: string, grants: number, { operatorSeconds, rss, peak }: ShapeFigures): Figures => ({
   scale: { unit: "s", [name]: { grants, ...summary(operatorSeconds) } },
   rss: { unit: "MB", [name]: { grants, ...summary(rss), peak: summary(peak) } },
@@ -38,14 +38,14 @@ const efficiency = (name: keyof typeof shapes, figures: ShapeFigures): Figures =
 
 const small = [{ realms: 1, grantsEach: 100 }, { realms: 10, grantsEach: 100 }] as const;
 
-/** A summary of each column of some rows of figures. */
+/** Summarizes each column of a table of figures. */
 const columns = <K extends string>(rows: readonly Record<K, number>[]): Record<K, Summary> =>
   mapValues(rows[0]!, (_, key) => summary(rows.map((row) => row[key])));
 
-/** How long steady state is looked at. */
+/** Duration of the measurement at rest. */
 const steadySeconds = 60;
 
-/** The parts by name, in the order in which they run. */
+/** The parts by name, in running order. */
 export const parts: Record<string, BenchPart> = {
   wide: {
     seconds: { first: 15, each: 70 },
@@ -94,7 +94,7 @@ export const parts: Record<string, BenchPart> = {
       );
     },
   },
-  // As users have it: the controller-manager asks for no more than 20 things a second.
+  // With the default limits, like most clusters: the controller-manager sends at most 20 requests per second.
   controllers: {
     seconds: { first: 15, each: 26 },
     run: async (run) => {

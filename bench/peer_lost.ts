@@ -1,4 +1,4 @@
-/** How soon a Realm's status says that its node is gone, on a real tailnet. */
+/** The time until a Realm's status reports that its node is gone, on a real tailnet. */
 import { prepared, realmOf } from "../tests/fixtures/test_operator.ts";
 import { daemonKnows } from "../tests/fixtures/test_tailnet.ts";
 import { startLab } from "../tests/lab/lab.ts";
@@ -10,15 +10,15 @@ import type { EfficiencyRun } from "./efficiency.ts";
 
 const isOperator = by(operatorName);
 
-/** Milliseconds until a Realm's status says that its node is gone. */
+/** Milliseconds until a Realm's status reports that its node is gone. */
 export interface PeerLost {
-  /** From when the node was killed. */
+  /** From the node's kill. */
   killed: number[];
-  /** From when this realm's own tailscaled knew of it. */
+  /** From the time at which the local tailscaled knew of it. */
   known: number[];
 }
 
-/** Kills the node of a realm of a real tailnet, and starts it again, so many times. */
+/** Repeatedly kills the node of a realm on a real tailnet, and starts it again. */
 export async function peerLost({ rounds, say }: EfficiencyRun): Promise<PeerLost> {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
   const [alice, bob] = [lab.realms["alice-home"]!, lab.realms["bob-home"]!];
@@ -31,7 +31,7 @@ export async function peerLost({ rounds, say }: EfficiencyRun): Promise<PeerLost
   const shows = async (state: string) => {
     await poll(`bob-home is ${state}`, async () => {
       const { status } = await cluster.realms.get("bob-home");
-      return status?.connectionState === state || `it is ${status?.connectionState}`;
+      return status?.connectionState === state || `connectionState is ${status?.connectionState}`;
     }, { withinMs: 60_000 });
     await log.read();
     return log.exchanges.findLast((exchange) =>

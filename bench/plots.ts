@@ -1,18 +1,18 @@
-/** The figures as pictures. */
+/** The figures as charts. */
 import { type Bar, barChart, lineChart } from "./bench_chart.ts";
 import { figureAt, type Figures } from "./figures.ts";
 import type { Distribution } from "./statistics.ts";
 
-/** The pictures' text for those who don't see them, by file. */
+/** The charts' alternative texts, by file. */
 export const pictures = {
   "efficiency.svg": "Efficiency: the bare loop's time divided by the operator's, and the targets",
-  "processor.svg": "Whose the processor's time is, with the bare loop and with the operator",
-  "latency.svg": "How soon a grant is enforced, alone and in a burst of 1,000, and how soon it is over",
+  "processor.svg": "Processor time by process, with the bare loop and with the operator",
+  "latency.svg": "Time until a grant is enforced, alone and in a burst of 1,000, and until its end is enforced",
   "scale.svg": "Time and memory against the number of grants",
-  "writes.svg": "What a new grant to a new realm makes the operator write",
+  "writes.svg": "The operator's writes for a new grant to a new realm",
 };
 
-/** SVG files by name. */
+/** Returns SVG files by name. */
 export const plots = (result: Figures): Map<string, string> =>
   new Map([
     ["efficiency.svg", efficiency(result)],
@@ -22,7 +22,7 @@ export const plots = (result: Figures): Map<string, string> =>
     ["writes.svg", writes(result)],
   ]);
 
-/** Share of the grants that was enforced after how long. */
+/** Percentage of grants that were enforced, over time. */
 function latency(result: Figures): string {
   const names = { idle: "alone", burst: "1,000 at once", expiry: "end of 50 at once" };
   const lines = Object.entries(names).map(([path, name]) => {
@@ -32,12 +32,12 @@ function latency(result: Figures): string {
   return lineChart({
     alt: pictures["latency.svg"],
     legend: "grants",
-    x: "milliseconds until it holds",
+    x: "milliseconds until enforced",
     panels: [{ title: "% of the grants", lines }],
   });
 }
 
-/** Time and memory against the number of grants. */
+/** Time and memory over the number of grants. */
 function scale(result: Figures): string {
   const shapes: [name: string, path: string, grants: number][] = [
     ["100 to each realm", "100", 100],
@@ -66,7 +66,7 @@ function scale(result: Figures): string {
   });
 }
 
-/** The operator's speed as a share of the bare loop's, and what is aimed at. */
+/** The operator's speed relative to the bare loop's, and the targets. */
 function efficiency(result: Figures): string {
   const shapes: [path: string, name: string, target: number][] = [
     ["wide", "1,000 × 1", 0.8],
@@ -81,7 +81,7 @@ function efficiency(result: Figures): string {
   return barChart({ alt: pictures["efficiency.svg"], x, panels: [{ bars }] });
 }
 
-/** Time of the processor that each process takes until all is enforced. */
+/** Processor time of each process until everything is enforced. */
 function processor(result: Figures): string {
   const shapes = { wide: "1,000 realms × 1 grant", deep: "100 realms × 100 grants" };
   const programs = { bare: "bare loop", operator: "operator" };
@@ -104,7 +104,7 @@ function processor(result: Figures): string {
   return barChart({ alt: pictures["processor.svg"], x: "seconds of processor time", panels });
 }
 
-/** Writes that a new grant to a new realm takes. */
+/** Writes for a new grant to a new realm. */
 function writes(result: Figures): string {
   const { requests = {} } = (result.writesPerGrant ?? {}) as { requests?: Record<string, number> };
   const grants = Number((result.scale as Record<string, { grants: number }> | undefined)?.wide?.grants ?? 1);

@@ -1,4 +1,4 @@
-/** How soon after a revocation the last pod is gone, on a real node. */
+/** The time from a revocation until the last pod is gone, on a real node. */
 import { grantOf, prepared, type TestCluster } from "../tests/fixtures/test_operator.ts";
 import { type Lab, startLab } from "../tests/lab/lab.ts";
 import { poll } from "../tests/lab/poll.ts";
@@ -10,7 +10,7 @@ import type { EfficiencyRun } from "./efficiency.ts";
 
 const podsEach = 5;
 
-/** Milliseconds from a revocation without notice until the last of its pods is gone from a real node. */
+/** Returns the milliseconds from a revocation without notice until the last of its pods is gone from a real node. */
 export async function revocations({ rounds, say }: EfficiencyRun): Promise<number[]> {
   await using lab = await startLab({ node: true });
   using cluster = await prepared(lab);
@@ -51,7 +51,7 @@ async function revocation(cluster: TestCluster, lab: Lab, log: AuditLog, realm: 
   await log.read();
   const mark = log.exchanges.length;
   await cluster.grants.patch(realm, { spec: { revocation: {} } }, { type: "merge" });
-  // A pod is gone when the kubelet, which has seen its containers end, has taken it off.
+  // A pod is gone when the kubelet has seen its containers end and has deleted it.
   const isGone = ({ verb, what, namespace: of, user, code }: AuditedRequest) =>
     verb === "delete" && what === "pods" && of === namespace && user.startsWith("system:node:") && code === 200;
   await poll("all pods are gone", async () => {

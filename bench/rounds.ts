@@ -12,26 +12,26 @@ import { type BenchShape, grantsIn } from "./shapes.ts";
 import { type BenchState, readBenchState } from "./bench_state.ts";
 import type { KubernetesObject } from "../lib/kubernetes/mod.ts";
 
-/** One program's work, from when it holds its Lease until the last write of the final state is answered. */
+/** One program's work, from the time it holds its Lease until the last write of the final state is complete. */
 export interface Round {
   seconds: number;
-  /** What the program asked for from its Lease on. */
+  /** The program's requests after it got its Lease. */
   exchanges: AuditedRequest[];
-  /** Seconds of processor time that each process used meanwhile; `itself` is the program. */
+  /** Seconds of processor time of each process meanwhile; `itself` is the program. */
   processor: Record<string, number>;
-  /** What there is at the end. */
+  /** The final state. */
   state: BenchState;
 }
 
-/** The operator as users run it. */
+/** Starts the operator as users run it. */
 export async function startMeasuredOperator(lab: Lab, env: { TS_SOCKET?: string } = {}): Promise<OperatorProcess> {
   return await startOperatorProcess({ KUBECONFIG: lab.kubeconfig, KEYSTONE_REALM: "alice-home", ...env });
 }
 
 /**
- * Lets the operator enforce what is there.
+ * Runs the operator until everything is enforced.
  *
- * @param afterwards what else is to be looked at before its end
+ * @param afterwards another measurement before the operator ends
  */
 export async function operatorRound(
   controlPlane: ControlPlane,
@@ -48,7 +48,7 @@ export async function operatorRound(
   return { ...work, memory, state: await stateOf(lab) };
 }
 
-/** Lets the bare loop write what makes this state. */
+/** Runs the bare loop, which writes this state. */
 export async function bareRound(controlPlane: ControlPlane, shape: BenchShape, state: BenchState): Promise<Round> {
   const file = `${controlPlane.lab.dir}/necessary`;
   await Deno.writeTextFile(file, linesOf(state));
@@ -93,7 +93,7 @@ function linesOf(state: BenchState): string {
   ).join("\n");
 }
 
-/** Waits until the program has written all, and nothing more comes. */
+/** Waits until the program has written everything, and no more requests arrive. */
 async function finished(
   lab: Lab,
   log: AuditLog,
@@ -108,7 +108,7 @@ async function finished(
   });
   const own = by(program.name);
   const counts = (exchange: AuditedRequest) => isQuotaStatus(exchange) || own(exchange) && isWriteRequest(exchange);
-  // Events are told while there is time for it, and may come after all is done.
+  // Events are sent with low priority, possibly after everything else is done.
   const isWork = (exchange: AuditedRequest) => counts(exchange) && !isEvent(exchange);
   const done = { "grants/status": new Set(), "realms/status": new Set(), "resourcequotas/status": new Set() };
   const wanted = {
@@ -126,7 +126,7 @@ async function finished(
     const lacking = kinds.filter((kind) => done[kind].size < wanted[kind]);
     return lacking.length === 0 || lacking.map((kind) => `${wanted[kind] - done[kind].size} × ${kind}`).join(", ");
   }, { withinMs: 900_000, everyMs: 500 });
-  await log.quiet(`${program.name} is quiet`, counts, 600_000);
+  await log.quiet(`${program.name} is idle`, counts, 600_000);
   const began =
     log.exchanges.find((exchange) => own(exchange) && isLeaseRequest(exchange) && exchange.verb === "create")!.done;
   const ended = log.exchanges.reduce(

@@ -1,10 +1,10 @@
-/** Of what, where and when a run is. */
+/** The commit, machine and time of a run. */
 import { cpus } from "node:os";
 import { runCommand } from "../tests/lab/command.ts";
 import { version } from "../src/version.ts";
 import { TOOLS } from "../tests/lab/tools.ts";
 
-/** What stands at the head of a result. */
+/** Returns the metadata of a result. */
 export async function runFacts() {
   const { stdout } = await runCommand("git", ["rev-parse", "--short", "HEAD"]);
   return {

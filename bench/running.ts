@@ -1,4 +1,4 @@
-/** An operator that starts again, rests, or takes over. */
+/** An operator that restarts, is at rest, or takes over. */
 import { operatorName } from "../src/core/names.ts";
 import type { OperatorProcess } from "../tests/fixtures/operator_process.ts";
 import type { Lab } from "../tests/lab/lab.ts";
@@ -11,19 +11,19 @@ import { createShape } from "./shapes.ts";
 
 const isOperator = by(operatorName);
 
-/** One start where nothing has changed. */
+/** One start without any changes. */
 export interface Restart {
   /** Seconds from the start of the process until it enforces. */
   enforcing: number;
-  /** Until it has nothing left to do. */
+  /** Seconds until it has nothing left to do. */
   atRest: number;
   writes: number;
   reads: number;
-  /** Resident memory then, MB. */
+  /** Resident memory then, in MB. */
   rss: number;
 }
 
-/** Starts an operator, and ends it when it is at rest. */
+/** Starts an operator, and stops it when it is at rest. */
 export async function restart(lab: Lab): Promise<Restart> {
   const log = await AuditLog.fromNow(lab.auditLog);
   const began = performance.now();
@@ -42,24 +42,24 @@ export async function restart(lab: Lab): Promise<Restart> {
   };
 }
 
-/** What an operator at rest asks for in so many seconds, its Lease left out. */
+/** Returns the requests of an operator at rest in a period, without those of its Lease. */
 export async function steady(lab: Lab, seconds: number): Promise<Record<string, number>> {
   const log = await AuditLog.fromNow(lab.auditLog);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   await log.read();
-  // A watch is told of when it ends, and the server ends each within ten minutes.
+  // A watch is logged when it ends, and the server ends each within ten minutes.
   return counted(
     log.exchanges.filter((exchange) => isOperator(exchange) && !isLeaseRequest(exchange) && exchange.verb !== "watch"),
   );
 }
 
-/** Seconds from the end of the leader until the one that waited enforces, by the signal that ended it. */
+/** Seconds from the end of the leader until the standby enforces, by the signal that ended the leader. */
 export interface Failovers {
   SIGTERM: number[];
   SIGKILL: number[];
 }
 
-/** Ends leaders in both ways. */
+/** Ends leaders by both signals. */
 export async function failovers({ rounds }: EfficiencyRun): Promise<Failovers> {
   await using controlPlane = await ControlPlane.prepare((cluster) =>
     createShape(cluster, { realms: 10, grantsEach: 10 })

@@ -1,4 +1,4 @@
-/** What is granted to whom in a measurement. */
+/** Shapes: the numbers of realms and grants in a measurement. */
 import type { Grant, Realm } from "../src/api/client/keystone.io@v1alpha1.ts";
 import { grantOf, realmOf, type TestCluster } from "../tests/fixtures/test_operator.ts";
 import { withConcurrency } from "./with_concurrency.ts";
@@ -31,7 +31,7 @@ export const shapeGrants = ({ realms, grantsEach }: BenchShape): Grant[] =>
     return grantOf({ name: grantName(index, n % grantsEach), to: shapeRealmName(index), hard: shapeHard });
   });
 
-/** Creates all its Realms and Grants. */
+/** Creates all Realms and Grants of a shape. */
 export async function createShape(cluster: TestCluster, shape: BenchShape): Promise<void> {
   await withConcurrency(shapeRealms(shape), (realm) => cluster.realms.create(realm));
   await withConcurrency(shapeGrants(shape), (grant) => cluster.grants.create(grant));

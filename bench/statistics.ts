@@ -1,22 +1,22 @@
-/** Samples, reduced to what a table shows. */
+/** A summary of samples for tables. */
 export interface Summary {
   median: number;
-  /** The least and the greatest. */
+  /** The minimum and the maximum. */
   spread: [number, number];
   samples: number;
 }
 
-/** How samples are spread, in rounds of many: median and 99th percentile of each round, and the whole. */
+/** A distribution of samples in rounds: median and 99th percentile of each round, and the quantiles of all. */
 export interface Distribution extends Summary {
   p99: Summary;
-  /** Of all samples together: 0 %, 5 % and so on to 100 %. */
+  /** Quantiles of all samples together: 0 %, 5 % and so on to 100 %. */
   quantiles: number[];
 }
 
 /**
- * Median and spread of some samples, in their unit.
+ * Returns the median and spread of samples, in their unit.
  *
- * @throws RangeError when there are none
+ * @throws RangeError without samples
  */
 export function summary(samples: readonly number[]): Summary {
   return {
@@ -26,7 +26,7 @@ export function summary(samples: readonly number[]): Summary {
   };
 }
 
-/** The distribution of what was measured, round by round. */
+/** Returns the distribution of samples in rounds. */
 export function distribution(rounds: readonly (readonly number[])[]): Distribution {
   const all = rounds.flat();
   return {
@@ -37,9 +37,9 @@ export function distribution(rounds: readonly (readonly number[])[]): Distributi
   };
 }
 
-/** Nearest rank: always a value that was measured, to three digits or to a whole number. */
+/** Returns the nearest rank, always a measured value, rounded to three digits or to an integer. */
 function quantile(samples: readonly number[], share: number): number {
-  if (samples.length === 0) throw new RangeError("No samples: nothing was measured.");
+  if (samples.length === 0) throw new RangeError("There are no samples.");
   const sorted = [...samples].sort((a, b) => a - b);
   const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
   return Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3));

@@ -1,8 +1,8 @@
-/** What is published, in words, with what is to be reached. */
+/** The published figures, with their names and targets. */
 
 /** One figure of the table. */
 export interface Row {
-  /** In the result file. */
+  /** Path in the result file. */
   path: string;
   what: string;
   unit: string;
@@ -25,30 +25,30 @@ export const targetRows: readonly Row[] = [
     what: "Processor time of the operator, 1,000 realms with a grant each",
     unit: "s",
   },
-  { path: "processor.wide.bare.itself", what: "That of the bare loop", unit: "s" },
-  { path: "processor.wide.operator.apiserver", what: "That of the API server, with the operator", unit: "s" },
-  { path: "processor.wide.bare.apiserver", what: "The same with the bare loop", unit: "s" },
-  // 9 objects, the finalizer, the Grant's status and the Realm's, and one Event each: status ≤ 2 leaves room for one more.
+  { path: "processor.wide.bare.itself", what: "Processor time of the bare loop", unit: "s" },
+  { path: "processor.wide.operator.apiserver", what: "Processor time of the API server, with the operator", unit: "s" },
+  { path: "processor.wide.bare.apiserver", what: "Processor time of the API server, with the bare loop", unit: "s" },
+  // 9 objects, the finalizer, the statuses of the Grant and the Realm, and one Event each: status ≤ 2 allows one more.
   {
     path: "writesPerGrant",
     what: "Writes for a new grant to a new realm, Events included",
     unit: "",
     target: { atMost: 15 },
   },
-  { path: "readsPerGrant", what: "Reads for it", unit: "", target: { atMost: 0 } },
+  { path: "readsPerGrant", what: "Reads for a new grant to a new realm", unit: "", target: { atMost: 0 } },
   { path: "latency.idle", what: "Grant applied → enforced, alone (p50)", unit: "ms" },
   { path: "latency.idle.p99", what: "The same, p99", unit: "ms" },
   { path: "latency.burst", what: "Grant applied → enforced, 1,000 at once (p50)", unit: "ms" },
   { path: "latency.burst.p99", what: "The same, p99", unit: "ms" },
   {
     path: "latency.expiry.p99",
-    what: "validUntil → enforced, 50 that end together (p99)",
+    what: "validUntil → enforced, 50 that end at once (p99)",
     unit: "ms",
     target: { atMost: 1000 },
   },
-  { path: "latency.revocation", what: "Revoked → the last of five pods gone from a real node", unit: "ms" },
-  { path: "latency.peerLost.known", what: "tailscaled knows that a peer is gone → Realm.status", unit: "ms" },
-  { path: "latency.peerLost.killed", what: "The peer's node is killed → Realm.status", unit: "ms" },
+  { path: "latency.revocation", what: "Revoked → last of five pods gone from a real node", unit: "ms" },
+  { path: "latency.peerLost.known", what: "tailscaled reports the peer gone → Realm.status", unit: "ms" },
+  { path: "latency.peerLost.killed", what: "peer's node killed → Realm.status", unit: "ms" },
   { path: "scale.100", what: "100 grants to one realm, all enforced", unit: "s" },
   { path: "scale.1000", what: "1,000 grants to 10 realms", unit: "s" },
   { path: "scale.10000", what: "10,000 grants to 100 realms", unit: "s" },
@@ -62,19 +62,19 @@ export const targetRows: readonly Row[] = [
   { path: "rss.100", what: "Memory (RSS) at rest with 100 grants", unit: "MB" },
   { path: "rss.1000", what: "Memory with 1,000 grants", unit: "MB" },
   { path: "rss.10000", what: "Memory with 10,000 grants to 100 realms", unit: "MB", target: { atMost: 250 } },
-  { path: "rss.10000.peak", what: "The same at the most, while they were all enforced at once", unit: "MB" },
+  { path: "rss.10000.peak", what: "Maximum memory, while all of them were enforced at once", unit: "MB" },
   { path: "rss.wide10k", what: "Memory with 10,000 grants to 10,000 realms (once)", unit: "MB" },
-  { path: "rss.wide10k.peak", what: "The same at the most", unit: "MB" },
-  { path: "rss.slopePer10k", what: "Memory for 10,000 grants more, at 100 to each realm", unit: "MB" },
+  { path: "rss.wide10k.peak", what: "Maximum memory with 10,000 grants to 10,000 realms (once)", unit: "MB" },
+  { path: "rss.slopePer10k", what: "Memory for 10,000 more grants, 100 to each realm", unit: "MB" },
   { path: "restart.startUp", what: "Start → enforcing, 100 grants", unit: "s", target: { atMost: 1 } },
   { path: "restart.atRest", what: "Start → nothing left to do, 10,000 grants", unit: "s", target: { atMost: 20 } },
-  { path: "restart.writes", what: "Writes of such a start", unit: "", target: { atMost: 0 } },
+  { path: "restart.writes", what: "Writes during that start", unit: "", target: { atMost: 0 } },
   {
     path: "steadyState",
-    what: "Requests in a minute with 10,000 grants, but watches and the Lease",
+    what: "Requests per minute with 10,000 grants, except watches and the Lease",
     unit: "",
     target: { atMost: 0 },
   },
-  { path: "failover.SIGTERM", what: "The leader is told to end → the next enforces", unit: "s", target: { atMost: 3 } },
-  { path: "failover.SIGKILL", what: "The leader is killed → the next enforces", unit: "s" },
+  { path: "failover.SIGTERM", what: "Leader stopped → standby enforces", unit: "s", target: { atMost: 3 } },
+  { path: "failover.SIGKILL", what: "Leader killed → standby enforces", unit: "s" },
 ];

@@ -1,7 +1,7 @@
-/** As many as the client has places for: more would wait there, and their deadlines run. */
+/** Number of concurrent requests, the client's limit: more would wait there while their deadlines run. */
 export const inFlight = 32;
 
-/** Does the work on each item, so many at a time. */
+/** Does the work on all items, with limited concurrency. */
 export async function withConcurrency<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
   const left = items.values();
   await Promise.all(Array.from({ length: inFlight }, async () => {

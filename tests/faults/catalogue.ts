@@ -1,7 +1,7 @@
 /**
- * How often each request and each watched change comes at least in an undisturbed run of a scenario: the points at
- * which something can go wrong. Committed, so that the list of plans is the same everywhere;
- * `deno task test:faults --record` writes it anew.
+ * The minimum number of times that each request and each watched change occurs in an undisturbed run of a scenario: the
+ * points at which faults can be injected. It is committed, so that the list of plans is the same everywhere; `deno task
+ * test:faults --record` rewrites it.
  */
 import { markPrefix } from "./request_name.ts";
 import recorded from "./catalogue.json" with { type: "json" };
@@ -13,27 +13,27 @@ export const catalogue: Readonly<Record<string, Counts>> = recorded;
 const file = new URL("catalogue.json", import.meta.url);
 
 /**
- * Comes with time, not with what happens: the Lease is renewed and with it the database's size may be read, what an event
- * repeats is counted, and the namespaces of earlier plans are looked at until they are gone.
+ * Requests that depend on time, not on events: renewals of the Lease and the reads of the database's size that come
+ * with them, counts of repeated events, and reads of earlier plans' namespaces until they are gone.
  */
 const isTimed = (name: string): boolean =>
   /^(update\.leases|patch\.events|get\.metrics)\b/.test(name) || name.includes(markPrefix);
 
 /**
- * A tailscaled is asked, and says the same, at times more and at times less often. Of a scenario on a tailnet nothing else
- * is in the catalogue: what the API server does to it is the same as to others.
+ * Requests to tailscaled, and its messages, occur in varying numbers. For a scenario on a tailnet the catalogue has
+ * nothing else: API server faults affect it like any other scenario.
  */
 export const isOfTailscaled = (name: string): boolean => /^(localapi|bus)\./.test(name);
 
-/** How often each is sure to come: as in the run in which it came least, be that never. */
+/** Returns the minimum count of each over all runs, possibly 0. */
 export function surely(runs: readonly ReadonlyMap<string, number>[]): Counts {
   const names = [...new Set(runs.flatMap((run) => [...run.keys()]))].filter((name) => !isTimed(name)).sort();
   return Object.fromEntries(names.map((name) => [name, Math.min(...runs.map((run) => run.get(name) ?? 0))]));
 }
 
 /**
- * What of the catalogue came in none of the runs of a scenario, and what came in all of them and isn't in it. Of one run
- * that says little: on a busy machine a watch can be over before it brings what it would have brought.
+ * Returns the entries of the catalogue that occurred in none of a scenario's runs, and those that occurred in all runs
+ * but are not in the catalogue. One run proves little: on a busy machine a watch can end before it delivers its change.
  */
 export function stale(
   scenario: string,
@@ -44,7 +44,7 @@ export function stale(
   const [first = new Map<string, number>(), ...others] = runs;
   const always = [...first.keys()].filter((name) => others.every((run) => run.has(name)));
   return [
-    ...names.filter((name) => !runs.some((run) => run.has(name))).map((name) => `${name} doesn't come`),
+    ...names.filter((name) => !runs.some((run) => run.has(name))).map((name) => `${name} doesn't occur`),
     ...always.filter((name) => known[name] === undefined && !isTimed(name)).map((name) => `${name} is new`),
   ];
 }

@@ -1,4 +1,4 @@
-/** Whether the catalogue is of today can't be said by one run alone. */
+/** One run alone can't tell whether the catalogue is up to date. */
 import assert from "node:assert/strict";
 import { stale } from "./catalogue.ts";
 
@@ -6,13 +6,13 @@ const known = { "patch.grants:one": 1, "event.pods:guest-bob": 3, "create.events
 
 const found = (...runs: string[][]) => stale("revoke", runs.map((run) => new Map(run.map((name) => [name, 1]))), known);
 
-Deno.test("catalogue: what comes in none of the runs doesn't come, what comes in one of them does", () => {
-  assert.deepEqual(found(["patch.grants:one"]), ["event.pods:guest-bob doesn't come"]);
-  assert.deepEqual(found(["patch.grants:one"], ["patch.grants:one"]), ["event.pods:guest-bob doesn't come"]);
+Deno.test("catalogue: an entry that occurs in no run is reported, one that occurs in a single run isn't", () => {
+  assert.deepEqual(found(["patch.grants:one"]), ["event.pods:guest-bob doesn't occur"]);
+  assert.deepEqual(found(["patch.grants:one"], ["patch.grants:one"]), ["event.pods:guest-bob doesn't occur"]);
   assert.deepEqual(found(["patch.grants:one"], ["patch.grants:one", "event.pods:guest-bob"]), []);
 });
 
-Deno.test("catalogue: what comes in all of the runs is new, what comes in one of them, or with time, isn't", () => {
+Deno.test("catalogue: a request in all runs is new, one in a single run or one that depends on time isn't", () => {
   const all = ["patch.grants:one", "event.pods:guest-bob", "create.events:default", "update.leases:keystone-operator"];
   assert.deepEqual(found(all), []);
   assert.deepEqual(found([...all, "get.nodes"], [...all, "get.nodes"]), ["get.nodes is new"]);

@@ -1,6 +1,6 @@
-/** What can go wrong between an operator and the API server, and when. */
+/** Faults between an operator and the API server, and their triggers. */
 
-/** What becomes of one request. Those `after` a commit let the API server carry it out first. */
+/** Faults of one request. With those named `after` the API server performs the request first. */
 export const requestFaults = [
   "closed",
   "answer-lost",
@@ -17,26 +17,26 @@ export const requestFaults = [
 ] as const;
 export type RequestFault = typeof requestFaults[number];
 
-/** What becomes of a watch when it should bring a change. */
+/** Faults of a watch when it should deliver a change. */
 export const watchFaults = [
   /** The connection ends in the middle of the line. */
   "eof",
-  /** An ERROR event says 410 in its place. */
+  /** An ERROR event with code 410 replaces it. */
   "gone",
-  /** It comes twice. */
+  /** The change is delivered twice. */
   "duplicate",
-  /** From it on nothing comes but bookmarks, until the watch ends. */
+  /** From this change on only bookmarks are delivered, until the watch ends. */
   "bookmarks",
-  /** From it on nothing comes at all, until the connection breaks. */
+  /** From this change on nothing is delivered, until the connection breaks. */
   "half-open",
-  /** It and all that follow are withheld, until a 410: a new list shows only what has come of them. */
+  /** This and all later changes are withheld, until a 410: the new list shows only their result. */
   "hidden",
-  /** A 410 takes its place, and the list after that shows all as it was before it. */
+  /** A 410 replaces it, and the next list shows the state before it. */
   "stale-list",
 ] as const;
 export type WatchFault = typeof watchFaults[number];
 
-/** What becomes of one request to tailscaled. */
+/** Faults of one request to tailscaled. */
 export const localApiFaults = [
   "localapi-refused",
   "localapi-closed",
@@ -45,40 +45,42 @@ export const localApiFaults = [
   "localapi-garbage",
   "localapi-oversized",
   "localapi-silent",
-  /** The answer is that to the first such request. */
+  /** The response is that to the first such request. */
   "localapi-stale",
 ] as const;
 export type LocalApiFault = typeof localApiFaults[number];
 
-/** What becomes of a line of tailscaled's bus. */
+/** Faults of a line on tailscaled's bus. */
 export const busFaults = [
-  /** The bus ends in the middle of it. */
+  /** The bus ends in the middle of the line. */
   "bus-eof-mid-line",
-  /** The bus ends in its place. */
+  /** The bus ends instead of the line. */
   "bus-eof",
-  /** From it on nothing comes at all, until the bus ends. */
+  /** From this line on nothing is delivered, until the bus ends. */
   "bus-silent",
-  /** It comes twice. */
+  /** The line is delivered twice. */
   "bus-duplicate",
-  /** It and what tells of changes after it are withheld, until the bus ends; signs of life come. */
+  /** This line and later changes are withheld, until the bus ends; heartbeats are delivered. */
   "bus-hidden",
   "bus-garbage",
   "bus-oversized",
 ] as const;
 export type BusFault = typeof busFaults[number];
 
-/** What becomes of the process that writes, or of what it writes to, at that write. */
+/** Faults of the writing process, or of its API server, at a write. */
 export const processFaults = [
-  /** SIGSTOP, until another has led for a while. Its write goes on after that, if it still wants it to. */
+  /**
+   * SIGSTOP, until another replica has led for a while. Then the process resumes, with the write if it still wants it.
+   */
   "stopped",
-  /** The same, and its write, which was on the wire, is carried out while another leads. */
+  /** The same, but the write is already on the wire, and is performed while another replica leads. */
   "stopped-on-wire",
-  /** The same, and the answer to its write waits until it goes on. */
+  /** The same, but the write is performed, and its response waits until the process resumes. */
   "stopped-after",
-  /** SIGKILL. Nobody takes its Lease away: that has to run out. */
+  /** SIGKILL. The process doesn't release its Lease, which has to expire. */
   "sigkill-before",
   "sigkill-after",
-  /** Nothing reaches the API server or comes from it, until another has led for a while. */
+  /** Nothing reaches the API server or comes from it, until another replica has led for a while. */
   "partitioned",
   "etcd-killed",
   "apiserver-killed",
@@ -97,27 +99,27 @@ export const isLocalApiFault = among(localApiFaults);
 export const isBusFault = among(busFaults);
 export const isProcessFault = among(processFaults);
 
-/** One thing that goes wrong, the `nth` time that this is asked for (`patch.grants.status:one`) or watched (`event.grants`). */
+/** One fault, at the `nth` occurrence of a request (`patch.grants.status:one`) or a watched change (`event.grants`). */
 export interface InjectedFault {
   kind: FaultKind;
   at: string;
   nth: number;
 }
 
-/** Counts what is asked and watched in a plan, and says when something goes wrong. */
+/** Counts the requests and watched changes of a plan, and triggers its faults. */
 export class FaultTrigger {
   readonly #faults: InjectedFault[];
   readonly #seen = new Map<string, number>();
-  /** Those that have come about. */
+  /** The faults that have occurred. */
   readonly fired: InjectedFault[] = [];
 
   constructor(
-    /** All of the plan, whether they have come about or not. */ readonly planned: readonly InjectedFault[],
+    /** All faults of the plan, whether they have occurred or not. */ readonly planned: readonly InjectedFault[],
   ) {
     this.#faults = [...planned];
   }
 
-  /** What goes wrong this time, if anything. */
+  /** Returns the fault at this occurrence, if any. */
   at(name: string): FaultKind | undefined {
     const nth = (this.#seen.get(name) ?? 0) + 1;
     this.#seen.set(name, nth);
@@ -128,7 +130,7 @@ export class FaultTrigger {
     return fault!.kind;
   }
 
-  /** How often each was asked for or watched. */
+  /** Number of occurrences, by name. */
   get counts(): ReadonlyMap<string, number> {
     return this.#seen;
   }

@@ -7,32 +7,36 @@ import type { Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
 
 export interface CampaignOptions {
-  /** Each the folder of a running lab, or undefined for one to start. */
+  /** For each, the folder of a running lab, or undefined to start one. */
   planes: readonly (string | undefined)[];
-  /** When no further plan is begun, by `performance.now()`. */
+  /** Time after which no further plan is started, by `performance.now()`. */
   until?: number;
-  /** Told of each plan that has run. */
+  /** Called after each plan. */
   told: (plan: FaultPlan, verdict: FaultVerdict) => Promise<void>;
 }
 
 function scenarioNamed(name: string): Scenario {
   const scenario = scenarios.find((each) => each.name === name);
-  if (!scenario) throw new Error(`There is no scenario ${name}: ${scenarios.map(({ name }) => name).join(", ")}.`);
+  if (!scenario) {
+    throw new Error(
+      `Scenario "${name}" does not exist; must be one of: ${scenarios.map(({ name }) => name).join(", ")}.`,
+    );
+  }
   return scenario;
 }
 
-/** Works on several control planes until there is nothing left to do. */
+/** Works on several control planes until nothing is left to do. */
 export async function onPlanes(
   planes: CampaignOptions["planes"],
   realms: readonly string[],
   work: (plane: FaultyControlPlane) => Promise<void>,
 ): Promise<void> {
   const lanes = planes.map(async (dir) => {
-    // Labs that are given have no tailnet to spoil.
+    // Given labs have no tailnet that could be left in a bad state.
     await using plane = await FaultyControlPlane.start(realms.length === 0 ? dir : undefined, realms);
     await work(plane);
   });
-  // One that fails must not leave the others' programs behind.
+  // All are awaited, so that a failure leaves no programs of the others running.
   for (const lane of await Promise.allSettled(lanes)) if (lane.status === "rejected") throw lane.reason;
 }
 
@@ -44,7 +48,7 @@ export async function runPlans(
     if (performance.now() >= until) return;
     const shared = new Map<string, Promise<FaultOutcome>>();
     await onPlanes(planes.slice(0, queue.length), realms, async (plane) => {
-      // Each tailnet gives its nodes other addresses: what comes of a scenario is the same on the same one.
+      // Each tailnet gives its nodes other addresses, so a scenario's outcomes are comparable only on the same one.
       const references = realms.length === 0 ? shared : new Map<string, Promise<FaultOutcome>>();
       for (let plan = queue.shift(); plan !== undefined && performance.now() < until; plan = queue.shift()) {
         const scenario = scenarioNamed(plan.scenario);
@@ -55,16 +59,16 @@ export async function runPlans(
   }
 }
 
-/** What can share control planes: by the realms of their scenarios. */
+/** Groups by the realms of their scenarios: a group can share control planes. */
 export function byRealms<T>(all: readonly T[], scenarioOf: (each: T) => Scenario): [readonly string[], T[]][] {
   const groups = Map.groupBy(all, (each) => scenarioOf(each).realms?.join() ?? "");
   return [...groups.values()].map((group) => [scenarioOf(group[0]!).realms ?? [], group]);
 }
 
-/** How often a scenario is run to find out whether something of the catalogue doesn't come any more. */
+/** Number of runs of a scenario after which a missing entry of the catalogue counts as gone. */
 const mostRuns = 5;
 
-/** What a scenario comes to when nothing goes wrong. */
+/** Returns the outcome of a scenario without faults. */
 async function undisturbed(plane: FaultyControlPlane, scenario: Scenario): Promise<FaultOutcome> {
   const outcomes: FaultOutcome[] = [];
   let wrong: string[];
@@ -75,5 +79,5 @@ async function undisturbed(plane: FaultyControlPlane, scenario: Scenario): Promi
     wrong = [...outcome.broken, ...outdated];
     if (wrong.length === 0) return outcomes[0]!;
   } while (outcomes.at(-1)!.broken.length === 0 && outcomes.length < mostRuns);
-  throw new Error(`The undisturbed run of ${scenario.name} isn't as it should be:\n  ${wrong.join("\n  ")}`);
+  throw new Error(`The undisturbed run of ${scenario.name} failed:\n  ${wrong.join("\n  ")}`);
 }

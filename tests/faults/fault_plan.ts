@@ -1,20 +1,20 @@
-/** Plans: what goes wrong in which scenario. */
+/** A plan: a scenario with its faults. */
 import type { FaultKind, InjectedFault } from "./fault.ts";
 
 export interface FaultPlan {
-  /** `revoke/answer-lost/patch.resourcequotas:keystone/2`; of a random one `random/7/0`, with its seed and number. */
+  /** `revoke/answer-lost/patch.resourcequotas:keystone/2`; a random plan has its seed and number: `random/7/0`. */
   id: string;
   scenario: string;
   faults: readonly InjectedFault[];
   seed?: number;
 }
 
-/** What became of a plan. */
+/** The result of a plan. */
 export interface FaultVerdict {
   verdict: "agreed" | "differs" | "not fired";
-  /** Kinds of the faults that came about. */
+  /** Kinds of the faults that occurred. */
   fired: FaultKind[];
-  /** What is not as in the undisturbed run, or breaks a promise. */
+  /** Differences from the undisturbed run, and broken invariants. */
   differences: string[];
   ms: number;
 }

@@ -1,4 +1,4 @@
-/** Runs a plan: its scenario with what goes wrong, and what the oracles say of it. */
+/** Runs a plan: its scenario with its faults, and the oracles' verdict. */
 import { stateFrom } from "../../src/tailnet/tailnet_state.ts";
 import { patientClient } from "../fixtures/test_tailnet.ts";
 import type { FaultyControlPlane } from "./faulty_control_plane.ts";
@@ -14,29 +14,29 @@ import { ReplicaStage } from "./replica_stage.ts";
 import type { Scenario } from "./scenario.ts";
 import { FaultStage } from "./fault_stage.ts";
 
-/** What a run of a scenario came to. */
+/** The outcome of one run of a scenario. */
 export interface FaultOutcome {
   state: Record<string, unknown>;
   counts: Record<string, number>;
   requests: number;
-  /** How often each was asked for or watched. */
+  /** Number of occurrences, by name. */
   asked: ReadonlyMap<string, number>;
   fired: readonly InjectedFault[];
-  /** What must not be, whatever the undisturbed run came to. */
+  /** Broken invariants, regardless of the undisturbed run. */
   broken: string[];
   log: readonly string[];
 }
 
-/** How much more may be asked for after a fault: an operator that starts anew asks for so much, and some is asked twice. */
+/** Number of additional requests allowed after a fault: those of a restarted operator, and some retries. */
 const moreRequests = 150;
 
-/** Runs a scenario with faults and looks at what came of it. */
+/** Runs a scenario with faults and collects its outcome. */
 export async function perform(
   plane: FaultyControlPlane,
   scenario: Scenario,
   faults: readonly InjectedFault[],
 ): Promise<FaultOutcome> {
-  // The names of each run are others than those of all before.
+  // Each run has its own names.
   const mark = `${markPrefix}${crypto.randomUUID().slice(0, 8)}`;
   const trigger = new FaultTrigger(faults);
   const ofProcesses = faults.some(({ kind }) => isProcessFault(kind));
@@ -50,7 +50,7 @@ export async function perform(
       await stage.until(`step ${index + 1} of ${scenario.name}`, () => step.until(stage));
     }
     await stage.quiet();
-    // What goes wrong at the end may show only now, and be over later.
+    // A fault at the end may show only now and be over later.
     const last = scenario.steps.at(-1)!;
     await stage.until(`the end of ${scenario.name}`, () => last.until(stage));
     await stage.quiet();
@@ -59,7 +59,7 @@ export async function perform(
     broken.push(error instanceof Error ? error.message : String(error));
   }
   const asked = new Map(trigger.counts);
-  broken.push(...(await stage.end()).map((failure) => `an operator doesn't end cleanly: ${failure}`));
+  broken.push(...(await stage.end()).map((failure) => `an operator doesn't exit cleanly: ${failure}`));
   broken.unshift(...await stage.broken());
   const sightings = plane.recorder.sightingsOf(mark);
   const around = { tailnet: await tailnetFacts(stage, scenario), aheadMs: 0 };
@@ -76,10 +76,12 @@ export async function perform(
   return { ...outcome, log: stage.log };
 }
 
-/** A write that comes late from the wire may make again what is gone; that it goes again is all that can be asked. */
+/**
+ * A late write from the wire may create a deleted object again; the oracles then require only that it is deleted again.
+ */
 const isLate = ({ faults }: FaultPlan): boolean => faults.some(({ kind }) => kind === "stopped-on-wire");
 
-/** Holds a run against the undisturbed one. */
+/** Compares a run with the undisturbed one. */
 export async function judgeRun(
   plane: FaultyControlPlane,
   scenario: Scenario,
@@ -96,7 +98,7 @@ export async function judgeRun(
     ]),
   ];
   const most = undisturbed.requests + moreRequests * plan.faults.length;
-  if (outcome.requests > most) found.push(`${outcome.requests} requests, where ${most} are enough`);
+  if (outcome.requests > most) found.push(`${outcome.requests} requests, but ${most} are enough`);
   const fired = outcome.fired.map(({ kind }) => kind);
   return {
     verdict: found.length > 0 ? "differs" : fired.length === 0 ? "not fired" : "agreed",
@@ -109,11 +111,11 @@ export async function judgeRun(
 async function tailnetFacts({ tailnet, plane }: FaultStage, { realms = [] }: Scenario) {
   if (realms.length === 0 && !tailnet) return { kind: "none" as const };
   const state = tailnet?.state ?? await stateAt(plane.lab.realms[realms[0]!]!.socket);
-  if (state.kind !== "running") throw new Error(`The tailnet of a scenario is ${state.kind}.`);
+  if (state.kind !== "running") throw new Error(`The scenario's tailnet is ${state.kind}, not running.`);
   return { kind: "running" as const, self: state.self.dnsName, nodes: [...state.peers.values()].flat() };
 }
 
-/** What a tailscaled says when it is asked without anything between. */
+/** Returns the state of a tailscaled, queried directly. */
 async function stateAt(socket: string) {
   using client = patientClient(socket);
   return stateFrom(await client.status(), socket);

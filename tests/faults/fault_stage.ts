@@ -1,4 +1,4 @@
-/** Where one plan runs: a control plane, the operators on it, each behind a proxy of its own, and what they may break. */
+/** The stage of one plan: a control plane, its operators, each behind a proxy of its own, and the plan's faults. */
 import { type KubernetesObject, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { changingTailnet, type StandInNode } from "../fixtures/stand_ins.ts";
@@ -10,34 +10,34 @@ import { LocalApiProxy } from "./local_api_proxy.ts";
 import { Proxy } from "./proxy.ts";
 import { type Recorder, witnessed } from "./recorder.ts";
 
-/** How long an operator waits for an answer: longer than any takes, also where others keep the machine busy. */
+/** The operator's request timeout: longer than any response takes, also on a busy machine. */
 const timeoutMs = 4000;
-/** How long nothing may have been written until all counts as done: longer than the first steps of retries. */
+/** Time without writes after which everything counts as done: longer than the first backoffs. */
 const quietMs = 500;
-/** Nothing is asked again before a 429 has said so, which is after a second. */
+/** After a 429 nothing is retried for a second, as its Retry-After says. */
 const quietAfter429Ms = 1500;
-/** How long a step, and the quiet after it, may be in coming: more than the backoff after some faults. */
+/** Timeout of a step, and of the quiet after it: longer than the backoff after some faults. */
 export const patienceMs = 60_000;
-/** Of a tailnet that was misheard an operator learns before it looks by itself, after a minute. */
+/** Timeout for a missed change of the tailnet, which the operator must notice before its next poll, after a minute. */
 const tailnetPatienceMs = 40_000;
-/** But not when an answer was older than the last. */
+/** Timeout after a stale response of tailscaled, which only that poll corrects. */
 const stalePatienceMs = 90_000;
 
-/** One operator's place: should it be killed, another takes it. */
+/** One operator; if it is killed, another one replaces it. */
 interface Replica {
   operator: TestOperator;
   proxy: Proxy;
   localApi: LocalApiProxy | undefined;
-  /** Set when no other is to take the place. */
+  /** Set when no other one is to replace it. */
   leaving: boolean;
 }
 
-/** By resource. */
+/** Objects by resource. */
 export type Objects = Map<string, KubernetesObject[]>;
 
-/** Which tailnet a scenario plays on. */
+/** The tailnet of a scenario. */
 export interface Tailnets {
-  /** The tailnet's nodes, the operator's own first; none: an operator without a tailnet. */
+  /** The tailnet's nodes, the operator's own first. If absent, the operator has no tailnet. */
   nodes?: readonly StandInNode[];
   /** Realms of the lab that are nodes of a real tailnet, the operator's own first. */
   realms?: readonly string[];
@@ -46,19 +46,19 @@ export interface Tailnets {
 export class FaultStage {
   readonly #seats: Replica[] = [];
   readonly #proxies: Proxy[] = [];
-  /** Killings under way, with the start of the next one. */
+  /** Pending replacements of killed operators. */
   readonly #changes: Promise<void>[] = [];
-  /** The nodes of the tailnet; without any there is no tailnet. */
+  /** The nodes of the tailnet; undefined without a tailnet. */
   readonly tailnet: ReturnType<typeof changingTailnet> | undefined;
-  /** The operator's node of a real tailnet, if the scenario has one. */
+  /** The operator's node on a real tailnet, if the scenario has one. */
   readonly #realm: string | undefined;
-  /** What an operator has logged. */
+  /** Log lines of all operators. */
   readonly log: string[] = [];
 
   constructor(
     readonly plane: FaultyControlPlane,
     readonly trigger: FaultTrigger,
-    /** Is in the name of each object of this plan and of no other. */
+    /** Part of the name of each object of this plan, and of no other plan. */
     readonly mark: string,
     { nodes = [], realms = [] }: Tailnets = {},
   ) {
@@ -67,7 +67,7 @@ export class FaultStage {
     this.tailnet = self && changingTailnet(self, ...others);
   }
 
-  /** The name that an object of a scenario has in this plan. */
+  /** Returns the name of a scenario's object in this plan. */
   named(name: string): string {
     return `${name}${this.mark}`;
   }
@@ -80,19 +80,19 @@ export class FaultStage {
     return this.plane.cluster;
   }
 
-  /** How much was asked of the API server, watches aside. */
+  /** Number of requests to the API server, without watches. */
   get requests(): number {
     return this.#proxies.reduce((sum, { requests }) => sum + requests, 0);
   }
 
-  /** Starts one more operator; returns its seat. */
+  /** Starts one more operator; returns its index. */
   async startOperator(): Promise<number> {
     const index = this.#seats.length;
     this.#seats.push(await this.#seat(index));
     return index;
   }
 
-  /** Ends an operator as SIGTERM does. */
+  /** Stops an operator as SIGTERM does. */
   async endOperator(index: number): Promise<void> {
     const replica = this.#seats[index]!;
     replica.leaving = true;
@@ -122,7 +122,7 @@ export class FaultStage {
     return replica;
   }
 
-  /** What is left of a killed operator in this process ends; its Lease goes as if it had run out. */
+  /** Ends the killed operator's remains in this process; frees its Lease as if it had expired. */
   async #killed(index: number, replica: Replica): Promise<void> {
     await replica.operator.stop().catch(() => {});
     await replica.localApi?.[Symbol.asyncDispose]();
@@ -131,12 +131,12 @@ export class FaultStage {
     if (!replica.leaving) this.#seats[index] = await this.#seat(index);
   }
 
-  /** Whether an object isn't there any more. */
+  /** Returns true if an object is gone, else the reason to wait. */
   isGone(resource: Parameters<Recorder["get"]>[0], name: string): true | string {
-    return this.witness.get(resource, this.named(name)) === undefined || `${name} is still there`;
+    return this.witness.get(resource, this.named(name)) === undefined || `${name} still exists`;
   }
 
-  /** What happens on the tailnet. */
+  /** Changes the nodes of the tailnet. */
   tailnetBecomes(...nodes: readonly StandInNode[]): Promise<void> {
     return Promise.resolve(this.tailnet!.becomes(...this.#nodes(nodes)));
   }
@@ -145,31 +145,31 @@ export class FaultStage {
     return nodes.map((node) => ({ ...node, name: this.named(node.name) }));
   }
 
-  /** Waits for what users see. */
+  /** Waits for a state that users see. */
   async until(what: string, look: () => true | string): Promise<void> {
     const isStale = this.trigger.planned.some(({ kind }) => kind === "localapi-stale");
     const withinMs = isStale ? stalePatienceMs : this.#realm === undefined ? patienceMs : tailnetPatienceMs;
     await poll(what, () => Promise.resolve(look()), { withinMs, everyMs: 10 });
   }
 
-  /** Waits until nothing has been written for a while, and nothing of what happens is missed. */
+  /** Waits until nothing has been written for a while, and all watches are open. */
   async quiet(): Promise<void> {
     await poll("the operator is quiet", async () => {
       await Promise.all(this.#changes);
       const living = this.#seats.filter(({ leaving }) => !leaving);
       const since = performance.now() - Math.max(...this.#proxies.map(({ lastWrite }) => lastWrite));
-      if (!living.every(({ proxy }) => proxy.idle)) return "it asks, or doesn't watch";
+      if (!living.every(({ proxy }) => proxy.idle)) return "a request is pending, or a watch is closed";
       const enoughMs = this.trigger.planned.some(({ kind }) => kind === "429") ? quietAfter429Ms : quietMs;
-      return since >= enoughMs || `it wrote ${Math.round(since)} ms ago`;
+      return since >= enoughMs || `its last write was ${Math.round(since)} ms ago`;
     }, { withinMs: patienceMs, everyMs: 20 });
   }
 
-  /** All objects of the plan as the API server has them, once the witness has seen all of it too. */
+  /** Returns all objects of the plan from the API server, once the recorder has seen all of them too. */
   async objects(): Promise<Objects> {
     const out: Objects = new Map();
     await Promise.all(witnessed.map(async (resource) => {
       const api = new ResourceApi(this.cluster.rest, resource);
-      await poll(`all ${resource.plural} are seen`, async () => {
+      await poll(`the recorder has seen all ${resource.plural}`, async () => {
         const { items } = await api.list();
         const mine = items.filter(({ metadata }) => `${metadata.namespace}/${metadata.name}`.includes(this.mark));
         out.set(resource.plural, mine);
@@ -179,12 +179,12 @@ export class FaultStage {
     return out;
   }
 
-  /** What else must not have been. */
+  /** Returns further broken invariants. */
   broken(): Promise<string[]> {
     return Promise.resolve([]);
   }
 
-  /** Ends all operators in order; what one of them makes of that is told. */
+  /** Stops all operators gracefully; returns their failures. */
   async end(): Promise<string[]> {
     await Promise.all(this.#changes);
     const failures: string[] = [];

@@ -1,4 +1,4 @@
-/** A control plane that plans run on, one after the other. */
+/** A control plane that runs plans, one after another. */
 import { markPrefix } from "./request_name.ts";
 import { isApiError, type KubernetesObject, type Resource, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
@@ -13,22 +13,22 @@ import { Recorder, witnessed } from "./recorder.ts";
 export class FaultyControlPlane implements AsyncDisposable {
   private constructor(
     readonly lab: Lab,
-    /** Goes to the API server directly, as those do who use Keystone. */
+    /** Calls the API server directly, as users do. */
     readonly cluster: TestCluster,
     readonly upstream: Upstream,
     readonly recorder: Recorder,
   ) {}
 
-  /** Starts one, with a tailnet when it is to have realms, or takes the lab that runs in a folder. */
+  /** Starts one, with a tailnet if there are realms, or uses the lab that runs in a folder. */
   static async start(dir?: string, realms: readonly string[] = []): Promise<FaultyControlPlane> {
-    // With its default limits the controller-manager is slower than several plans a second.
+    // With its default limits the controller-manager is too slow for several plans per second.
     const lab = dir === undefined ? await startLab({ fastControllers: true, realms: [...realms] }) : await openLab(dir);
     const cluster = await prepared(lab);
     await done(cluster.namespaces.create({ metadata: { name: systemNamespace } }));
     const recorder = new Recorder(cluster.rest);
     await recorder.ready();
     const plane = new FaultyControlPlane(lab, cluster, await upstreamOf(lab.kubeconfig), recorder);
-    // Of a campaign that was broken off.
+    // Objects of an interrupted campaign.
     await plane.clean(markPrefix);
     return plane;
   }
@@ -40,12 +40,12 @@ export class FaultyControlPlane implements AsyncDisposable {
     await this.lab[Symbol.asyncDispose]();
   }
 
-  /** Takes the Lease from whoever held it, as its running out does. */
+  /** Frees the Lease, as if it had expired. */
   async freeLease(): Promise<void> {
     await done(new CoordinationV1Api(this.cluster.rest).namespace(systemNamespace).leases.delete(operatorName));
   }
 
-  /** Takes away what a plan has left; no operator is there any more. */
+  /** Deletes the objects of a plan, whose operators have all ended. */
   async clean(mark: string): Promise<void> {
     await this.freeLease();
     for (const resource of [grants, superEntities, realms] as readonly Resource<KubernetesObject>[]) {
@@ -64,7 +64,7 @@ export class FaultyControlPlane implements AsyncDisposable {
     return items.filter(({ metadata }) => metadata.name!.includes(mark));
   }
 
-  /** At once: the controller-manager asks a hundred times to end a namespace, as often as a plan does altogether. */
+  /** Removes a namespace at once: the controller-manager takes a hundred requests, as many as a whole plan. */
   async #removeNamespace(namespace: Namespace): Promise<void> {
     const { rest } = this.cluster;
     const path = `/api/v1/namespaces/${namespace.metadata!.name}`;
@@ -81,7 +81,7 @@ export class FaultyControlPlane implements AsyncDisposable {
   }
 }
 
-/** What is done already is done. */
+/** Ignores that the object is already gone. */
 async function done(work: Promise<unknown>): Promise<void> {
   await work.catch((error) => {
     if (!isApiError(error, 404) && !isApiError(error, 409)) throw error;

@@ -1,4 +1,4 @@
-/** What became of each plan, one JSON object per line, so that a campaign can go on where it stopped. */
+/** The verdict of each plan, one JSON object per line, so that a campaign can be resumed. */
 import type { FaultPlan, FaultVerdict } from "./fault_plan.ts";
 
 export interface JournalEntry extends FaultVerdict {
@@ -14,7 +14,7 @@ export class Journal {
 
   private constructor(readonly path: string, readonly commit: string) {}
 
-  /** Opens the journal; unless a campaign goes on, it begins anew. */
+  /** Opens the journal, and empties it unless a campaign is resumed. */
   static async open(path: string, { resume }: { resume: boolean }): Promise<Journal> {
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     const journal = new Journal(path, await commitHere());
@@ -44,13 +44,13 @@ export class Journal {
     await Deno.writeTextFile(this.path, JSON.stringify(entry) + "\n", { append: true });
   }
 
-  /** The last word on each plan. */
+  /** Returns the last verdict of each plan. */
   entries(): JournalEntry[] {
     return [...this.#last.values()];
   }
 }
 
-/** The commit that is tested, with a plus when it was changed since. */
+/** The tested commit, with a plus if there are uncommitted changes. */
 async function commitHere(): Promise<string> {
   const git = async (...args: string[]) => {
     const cwd = new URL("../..", import.meta.url);

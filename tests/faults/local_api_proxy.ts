@@ -1,21 +1,21 @@
-/** Stands between an operator and its tailscaled, on a unix socket of its own, and passes on what both say, but for what is to go wrong. */
+/** A proxy between an operator and its tailscaled, on its own unix socket, which injects faults. */
 import { sleep, systemClock } from "../../lib/clock/mod.ts";
 import { TextLineStream } from "../lab/lines.ts";
 import { isHeartbeat } from "../../lib/tailscale/mod.ts";
 import { type BusFault, type FaultTrigger, isBusFault, isLocalApiFault, type LocalApiFault } from "./fault.ts";
 
-/** How long nobody listens on the socket, as while a tailscaled restarts. */
+/** Time without a listener on the socket, as while tailscaled restarts. */
 const gapMs = 1200;
-/** How long a bus is silent or hides what it hears: longer than the operator waits for a sign of life. */
+/** Time for which a bus is silent or withholds changes: longer than the operator waits for a heartbeat. */
 const silenceMs = 6000;
-/** More than an operator takes of an answer or of a line. */
+/** Larger than any response or line that an operator accepts. */
 const tooLong = 33 * 2 ** 20;
 
 const head = (length?: number, status = "200 OK") =>
   `HTTP/1.1 ${status}\r\nTailscale-Version: 1\r\nContent-Type: application/json\r\nConnection: close\r\n` +
   (length === undefined ? "\r\n" : `Content-Length: ${length}\r\n\r\n`);
 
-/** One connection of the operator; it asks once on each. */
+/** One connection of the operator, which sends one request on each. */
 class Near implements Disposable {
   readonly #connection: Deno.UnixConn;
 
@@ -28,10 +28,10 @@ class Near implements Disposable {
     let text = "";
     while (!text.includes("\r\n\r\n")) {
       const length = await this.#connection.read(chunk);
-      if (length === null) throw new Error("it hung up");
+      if (length === null) throw new Error("the operator closed the connection");
       text += new TextDecoder().decode(chunk.subarray(0, length));
     }
-    // Through a proxy the whole URL is asked for.
+    // A request through a proxy has the whole URL.
     const [method, url] = text.split(" ", 2);
     const { pathname, search } = new URL(url!, "http://local-tailscaled.sock");
     return { method: method!, path: pathname + search };
@@ -42,7 +42,7 @@ class Near implements Disposable {
     for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
   }
 
-  /** Waits until the operator hangs up. */
+  /** Waits until the operator closes the connection. */
   async gone(): Promise<void> {
     const chunk = new Uint8Array(1024);
     while (await this.#connection.read(chunk).catch(() => null) !== null);
@@ -62,7 +62,7 @@ export class LocalApiProxy implements AsyncDisposable {
   readonly #ended = new AbortController();
   readonly #nears = new Set<Near>();
   readonly #works = new Set<Promise<void>>();
-  /** What was answered first, by what was asked. */
+  /** The first response to each request. */
   readonly #first = new Map<string, string>();
   #listener: Deno.UnixListener;
 
@@ -73,7 +73,7 @@ export class LocalApiProxy implements AsyncDisposable {
     this.#listener = this.#listen();
   }
 
-  /** In front of the tailscaled whose socket is `target`. */
+  /** Listens in front of the tailscaled with the socket `target`. */
   static async listen(target: string, trigger: FaultTrigger): Promise<LocalApiProxy> {
     return new LocalApiProxy(await Deno.makeTempDir({ prefix: "keystone-faults-" }), target, trigger);
   }
@@ -109,13 +109,13 @@ export class LocalApiProxy implements AsyncDisposable {
     return listener;
   }
 
-  /** Whatever ends a conversation is what this is for. */
+  /** Ignores errors of a connection: they are the purpose of this proxy. */
   #begin(work: () => Promise<void>): void {
     const running: Promise<void> = work().catch(() => {}).finally(() => this.#works.delete(running));
     this.#works.add(running);
   }
 
-  /** Nobody listens any more, and all hang up. */
+  /** Stops listening and closes all connections. */
   #close(): void {
     try {
       this.#listener.close();
@@ -148,7 +148,7 @@ export class LocalApiProxy implements AsyncDisposable {
       case "localapi-closed":
         return;
       case "localapi-500":
-        return await give("an error of the daemon", "500 Internal Server Error");
+        return await give("internal error", "500 Internal Server Error");
       case "localapi-garbage":
         return await give("<html>hello</html>\n");
       case "localapi-silent":
@@ -193,7 +193,7 @@ export class LocalApiProxy implements AsyncDisposable {
     }
   }
 
-  /** Whether the bus goes on after that, with the line itself. */
+  /** Returns true if the bus goes on after the fault, with the line itself. */
   async #breakBus(fault: Exclude<BusFault, "bus-hidden">, near: Near, line: string): Promise<boolean> {
     switch (fault) {
       case "bus-eof":

@@ -1,4 +1,4 @@
-/** The proxy in front of a tailscaled: what goes wrong does so when it should, and nothing else. */
+/** Tests that the proxy in front of a tailscaled injects each fault at its point, and nothing else. */
 import assert from "node:assert/strict";
 import { LocalApiError, LocalClient, type Notify, NotifyMask } from "../../lib/tailscale/mod.ts";
 import { startLab } from "../lab/lab.ts";
@@ -15,7 +15,7 @@ const ofAnswers: Readonly<Record<Exclude<LocalApiFault, "localapi-stale">, Local
   "localapi-silent": "Timeout",
 };
 
-/** What is heard of a bus whose first line is disturbed: how many lines, and what ends it. */
+/** The expected result on a bus whose first line is disturbed: the number of lines, and the end. */
 const ofTheBus: Readonly<Record<BusFault, [lines: number, end: LocalApiError["kind"] | undefined]>> = {
   "bus-eof-mid-line": [0, "NotRunning"],
   "bus-eof": [0, undefined],
@@ -27,7 +27,7 @@ const ofTheBus: Readonly<Record<BusFault, [lines: number, end: LocalApiError["ki
 };
 
 Deno.test("the proxy of the LocalAPI", {
-  // The tailnet is the lab's own; a cluster of somebody else's has none to test with.
+  // The tailnet is the lab's own; an external cluster has none to test with.
   ignore: Deno.env.get("KEYSTONE_LAB") === "external",
 }, async (t) => {
   await using lab = await startLab({ realms: ["alice-home"] });
@@ -44,7 +44,7 @@ Deno.test("the proxy of the LocalAPI", {
       await using proxy = await LocalApiProxy.listen(socket, trigger);
       using client = new LocalClient({ socket: proxy.socket, timeoutMs: 1000, maxBytes: 2 ** 25 });
       assert.equal((await client.status()).BackendState, "Running");
-      assert.equal(await client.status().then(() => "an answer", kindOf), expected);
+      assert.equal(await client.status().then(() => "a response", kindOf), expected);
       assert.deepEqual(trigger.fired, [fault]);
     });
   }

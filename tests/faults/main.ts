@@ -1,6 +1,6 @@
 /**
- * `deno task test:faults`: runs all plans, or those that are asked for, and tells which ends differ from what comes of
- * their scenario when nothing goes wrong. README.md says more.
+ * `deno task test:faults`: runs all plans, or the selected ones, and reports those whose outcome differs from the
+ * undisturbed run of their scenario. See README.md.
  */
 import { parseArgs } from "node:util";
 import { byRealms, onPlanes, runPlans } from "./fault_campaign.ts";
@@ -30,7 +30,7 @@ const { values: asked } = parseArgs({
 const planes: readonly (string | undefined)[] = asked.lab ?? Array.from({ length: Number(asked.planes) });
 const folder = new URL("../../.faults/", import.meta.url).pathname;
 
-/** What goes unhandled anywhere is a failure of the campaign: it can't be said of which plan. */
+/** Unhandled errors fail the campaign: they can't be attributed to a plan. */
 const unhandled: string[] = [];
 globalThis.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
@@ -51,12 +51,12 @@ function chosen() {
     const plan = seed === undefined
       ? allPlans().find((each) => each.id === id)
       : randomPlans(Number(index) + 1, Number(seed)).at(-1);
-    if (!plan) throw new Error(`There is no plan ${id}; --list shows all.`);
+    if (!plan) throw new Error(`Plan "${id}" does not exist; --list prints all plans.`);
     return plan;
   });
 }
 
-/** Runs all scenarios undisturbed, several times each, and writes down what came in all of them. */
+/** Runs all scenarios undisturbed, several times each, and writes the entries that occurred in all runs. */
 async function record(): Promise<void> {
   const runs = new Map(scenarios.map(({ name }) => [name, [] as ReadonlyMap<string, number>[]]));
   for (const [realms, group] of byRealms(scenarios, (each) => each)) {
@@ -94,7 +94,7 @@ if (asked.list) {
 }
 const journal = await Journal.open(asked.journal ?? `${folder}${asked.sample ? "sample" : "journal"}.jsonl`, asked);
 const plans = chosen().filter((plan) => asked.plan.length > 0 || !journal.has(plan));
-console.log(`${plans.length} plans; the journal is ${journal.path}`);
+console.log(`${plans.length} plans; journal: ${journal.path}`);
 let done = 0;
 await runPlans(plans, {
   planes,
@@ -106,7 +106,7 @@ await runPlans(plans, {
     if (verdict.verdict === "differs") console.log(`differs: ${plan.id}\n  ${verdict.differences.join("\n  ")}`);
   },
 }).catch((error) => {
-  // The listener above would take it for one of many.
+  // The listener above would take it for an unhandled error.
   console.error(error);
   Deno.exit(2);
 });

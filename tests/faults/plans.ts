@@ -1,4 +1,4 @@
-/** The list of all plans: each fault at each point of each scenario at which it makes sense. */
+/** The list of all plans: each fault at each point of each scenario where it makes sense. */
 import { SeededRandom } from "../simulation/random.ts";
 import { catalogue, isOfTailscaled } from "./catalogue.ts";
 import {
@@ -14,21 +14,23 @@ import {
 import type { FaultPlan } from "./fault_plan.ts";
 import { isLease, isWrite } from "./request_name.ts";
 
-/** Nothing is committed, so it doesn't matter when the answer is lost; and no process has anything to lose. */
+/**
+ * Faults of reads. Nothing is committed, so a lost response makes no difference, and no process has anything to lose.
+ */
 const ofReads: readonly RequestFault[] = ["closed", "half-answer", "429", "500", "503", "timeout"];
 const ofWatches: readonly RequestFault[] = ["closed", "429", "500", "503", "timeout"];
-/** Events are told if they can be; nothing depends on them. */
+/** Faults of writes of Events, which are best effort: nothing depends on them. */
 const ofEvents: readonly RequestFault[] = ["answer-lost", "500", "killed-before", "killed-after"];
 
 /**
- * All scenarios begin as this one does: what comes in it is disturbed there, and not again in all others. So is what an
- * operator reads when it starts; later it reads no more than the Lease, and pods that have to go.
+ * The scenario with which all others begin: its requests are disturbed in it only, not again in the others. It also has
+ * the reads of a starting operator; later an operator reads only the Lease, and pods that have to go.
  */
 const beginning = "create";
 
-/** Where tailscaled is asked again and again, and what it says meanwhile: so many points, spread evenly. */
+/** Number of points for repeated requests to tailscaled and its messages, spread evenly. */
 const mostPoints = 3;
-/** Each plan of a scenario on a tailnet takes its time; what it asks of single nodes is the same in all of them. */
+/** Plans on a tailnet are slow. Requests about single nodes are the same in all scenarios, so this one has them. */
 const meeting = "meet";
 
 function faultsAt(scenario: string, name: string): readonly FaultKind[] {
@@ -47,7 +49,10 @@ const spread = (count: number): number[] => {
   return Array.from({ length: points }, (_, index) => Math.ceil(count * (index + 1) / points));
 };
 
-/** Where processes are stopped and killed: at the last of each kind of write of one whose grant begins and ends. */
+/**
+ * Points at which processes are stopped and killed: the last of each kind of write in the scenario of a grant that
+ * begins and ends.
+ */
 const lastWrites = [
   "create.namespaces",
   "patch.resourcequotas:keystone",
@@ -57,7 +62,7 @@ const lastWrites = [
   "create.pods.eviction:web",
 ];
 
-/** Each waits until a Lease has run out, or a part of the control plane is back. */
+/** These are slow: each waits until a Lease has expired, or until a part of the control plane is back. */
 function processPlans(scenario: string): FaultPlan[] {
   return processFaults.flatMap((kind) =>
     lastWrites.map((at): FaultPlan => {
@@ -90,8 +95,8 @@ function pointPlans(): FaultPlan[] {
 }
 
 /**
- * A few of all, the same each time: of each scenario every second kind of fault, and so of each kind every second scenario.
- * What takes long, a tailnet or a Lease that has to run out, comes in one scenario each.
+ * A sample of all plans, always the same: of each scenario every second kind of fault, and so of each kind every second
+ * scenario. Slow kinds, which need a tailnet or an expired Lease, are in one scenario each.
  */
 export function samplePlans(): FaultPlan[] {
   const kinds: readonly FaultKind[] = [...requestFaults, ...watchFaults];
@@ -104,7 +109,7 @@ export function samplePlans(): FaultPlan[] {
     ...Object.keys(catalogue).flatMap((scenario, row) =>
       kinds.flatMap((kind, column) => (row + column) % 2 === 0 ? one(scenario, kind) : [])
     ),
-    // A past that tailscaled tells is believed until the next look: a minute is long for a sample.
+    // A stale response of tailscaled is believed until the next poll, a minute later: too slow for a sample.
     ...[...localApiFaults, ...busFaults].filter((kind) => kind !== "localapi-stale").flatMap((kind) =>
       one("rename", kind)
     ),
@@ -112,7 +117,7 @@ export function samplePlans(): FaultPlan[] {
   ];
 }
 
-/** Plans of two or three faults each, as a seed chooses them. */
+/** Returns plans with two or three faults each, chosen by a seed. */
 export function randomPlans(count: number, seed: number): FaultPlan[] {
   const plans = pointPlans();
   return Array.from({ length: count }, (_, index) => {

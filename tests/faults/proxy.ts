@@ -1,4 +1,4 @@
-/** Stands between one operator and the API server, and passes on what both say, but for what is to go wrong. */
+/** A proxy between one operator and the API server, which injects faults. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { sleep, systemClock } from "../../lib/clock/mod.ts";
@@ -18,29 +18,29 @@ import type { Upstream } from "./upstream.ts";
 export interface ProxyOptions {
   upstream: Upstream;
   trigger: FaultTrigger;
-  /** What tells the names of this plan's objects from those of others. */
+  /** Distinguishes the names of this plan's objects from those of others. */
   mark: string;
-  /** Called when the operator is to be killed; from then on nothing of it passes. */
+  /** Called when the operator is to be killed; after that the proxy passes nothing of it. */
   onKill: () => void;
-  /** What becomes of the process, or of others, at this write, and so of the write. */
+  /** Applies a process fault at this write, and decides about the write. */
   onProcessFault?: (fault: ProcessFault, write: HeldWrite) => Promise<void>;
 }
 
-/** A write that has come in, and what can be done with it. */
+/** A write that has arrived, and the possible actions on it. */
 export interface HeldWrite {
-  /** Has the API server carry it out; the user agent can tell that it comes late. */
+  /** Has the API server perform it; the user agent can mark it as late. */
   pass(userAgent?: string): Promise<ProxyResponse>;
   give(answer: ProxyResponse): void;
-  /** Whether nobody waits for the answer any more. */
+  /** True if the operator no longer waits for the response. */
   readonly isGivenUp: boolean;
-  /** Resolves when that is so. */
+  /** Resolves when the operator no longer waits for the response. */
   givenUp(): Promise<void>;
 }
 
-/** How long a watch that goes silent does so: long enough for what it withholds to be missed. */
+/** Duration of a watch's silence: long enough for the withheld changes to be missed. */
 const silenceMs = 700;
 
-/** An answer of the API server, or one made up in its place. */
+/** A response of the API server, or one that replaces it. */
 export interface ProxyResponse {
   status: number;
   headers: Record<string, string>;
@@ -50,28 +50,28 @@ export interface ProxyResponse {
 export class Proxy implements AsyncDisposable {
   readonly #options: ProxyOptions;
   readonly #server: Server;
-  /** Collections that are watched all the time an operator lives, and whether they are at this moment. */
+  /** Collections that an operator watches all the time, each with whether its watch is open. */
   readonly #watched = new Map<string, boolean>();
   readonly #ended = new AbortController();
-  /** Versions at which the next list of a path is to be answered. */
+  /** Versions at which the next list of a path is served. */
   readonly #stale = new Map<string, string>();
   #underWay = 0;
-  /** Resolves when what is cut off gets through again. */
+  /** Resolves when the connection works again. */
   #whole: Promise<void> = Promise.resolve();
-  /** How much was asked, watches aside. */
+  /** Number of requests, without watches. */
   requests = 0;
-  /** When a write was last asked for or answered, by `performance.now()`; those of the Lease aside. */
+  /** Time of the last write's request or response, by `performance.now()`, without those of the Lease. */
   lastWrite = 0;
 
   private constructor(
     options: ProxyOptions,
-    /** A file that names it as the API server. */ readonly kubeconfig: string,
+    /** A kubeconfig file with the proxy as API server. */ readonly kubeconfig: string,
   ) {
     this.#options = options;
     this.#server = createServer((request, response) => {
-      // What is cut off in the middle is what this is for.
+      // Aborted responses are the purpose of this proxy.
       response.on("error", () => {});
-      // On a connection that was used before, fetch sends anew by itself what gets no answer since that is closed.
+      // On a reused connection, fetch by itself resends a request whose connection was closed before a response.
       response.setHeader("connection", "close");
       this.#serve(request, response).catch(() => request.socket.destroy());
     });
@@ -86,19 +86,19 @@ export class Proxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** Whether nothing is under way, and nothing of what happens is missed. */
+  /** True if no request is pending and all watches are open. */
   get idle(): boolean {
     return this.#underWay === 0 && this.#watched.values().every((isOpen) => isOpen);
   }
 
-  /** From now on nothing gets through, either way, until the returned function is called. */
+  /** Passes nothing in either direction until the returned function is called. */
   cutOff(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#whole = promise;
     return resolve;
   }
 
-  /** Ends all that is under way and takes nothing more, as if the operator were not there any more. */
+  /** Ends all connections and accepts no more, as if the operator had ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
@@ -122,7 +122,7 @@ export class Proxy implements AsyncDisposable {
     if (isWatch) this.#follow(url, false);
     if (isWatch && wrong === undefined) return await this.#watch(request, response, url);
     const counts = isWrite(name) && !isLease(name);
-    // The namespaces of earlier plans are looked at until they are gone, and the database's size is read by the clock.
+    // Namespaces of earlier plans are read until they are gone, and the database's size is read periodically.
     if (!isWatch && !name.includes(markPrefix) && name !== "get.metrics") this.requests++;
     this.#underWay++;
     if (counts) this.lastWrite = performance.now();
@@ -137,12 +137,12 @@ export class Proxy implements AsyncDisposable {
   }
 
   #follow(url: URL, isOpen: boolean): void {
-    // Pods are watched while some have to go, and the Lease while another holds it.
+    // Pods are watched only while some have to go, and the Lease while another operator holds it.
     if (/\/(pods|leases)$/.test(url.pathname)) return;
     this.#watched.set(`${url.pathname} ${url.searchParams.get("fieldSelector")}`, isOpen);
   }
 
-  /** The API server's answer. */
+  /** Returns the API server's response. */
   async #pass(request: IncomingMessage, url: URL, body: Blob | undefined, userAgent?: string): Promise<ProxyResponse> {
     const stale = request.method === "GET" ? this.#stale.get(url.pathname) : undefined;
     if (stale !== undefined) {
@@ -265,7 +265,7 @@ export class Proxy implements AsyncDisposable {
       request: IncomingMessage;
       response: ServerResponse;
       url: URL;
-      /** The newest that was brought. */
+      /** The latest version that was delivered. */
       version: string;
     },
     line: string,
@@ -326,12 +326,12 @@ const held = (request: IncomingMessage, response: ServerResponse, pass: HeldWrit
   givenUp: () => gaveUp(request),
 });
 
-/** Waits for the end of the connection, whatever ends it; `once` would throw what does. */
+/** Waits for the end of the connection, whatever its cause; `once` would throw an error as its cause. */
 async function gaveUp({ socket }: IncomingMessage): Promise<void> {
   if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve));
 }
 
-/** As the API server says no. */
+/** Returns an error response as the API server formats it. */
 function refusal(code: number, reason: string, message: string, headers: Record<string, string> = {}): ProxyResponse {
   const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code };
   return { status: code, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(status) };

@@ -1,4 +1,4 @@
-/** The proxy in front of a real API server: what goes wrong does so when it should, and nothing else. */
+/** Tests that the proxy in front of a real API server injects each fault at its point, and nothing else. */
 import assert from "node:assert/strict";
 import { isApiError, type ResourceApi, type WatchEvent } from "../../lib/kubernetes/mod.ts";
 import { type ConfigMap, CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -58,7 +58,7 @@ Deno.test("the proxy", async (t) => {
       assert.equal(await isThere(`${kind}-3`), !kind.startsWith("killed"));
     });
   }
-  await step(t, "each killing is told once", () => Promise.resolve(assert.equal(killed, 2)));
+  await step(t, "each kill is reported once", () => Promise.resolve(assert.equal(killed, 2)));
 
   const ofWatches: readonly [kind: FaultKind, brought: string[], end: string][] = [
     ["eof", ["1"], "ConnectionError"],
@@ -70,7 +70,7 @@ Deno.test("the proxy", async (t) => {
     ["stale-list", ["1"], "410"],
   ];
   for (const [kind, brought, end] of ofWatches) {
-    await step(t, `${kind}: a watch brings ${brought.join(", ")}, and then ${end}`, async () => {
+    await step(t, `${kind}: a watch delivers ${brought.join(", ")}, and then ${end}`, async () => {
       await through(kind, "event.configmaps:default", 2, async (api) => {
         const { metadata: { resourceVersion } } = await truth.list();
         for (const number of ["1", "2", "3"]) await truth.create(map(`${kind}-${number}`));
@@ -90,8 +90,8 @@ Deno.test("the proxy", async (t) => {
         assert.deepEqual([seen, came], [brought, end]);
         if (kind !== "stale-list") return;
         const names = async () => (await api.list()).items.map(({ metadata }) => metadata.name);
-        assert.ok(!(await names()).includes(`${kind}-2${mark}`), "the next list is of before");
-        assert.ok((await names()).includes(`${kind}-3${mark}`), "the one after it isn't");
+        assert.ok(!(await names()).includes(`${kind}-2${mark}`), "the next list shows the earlier state");
+        assert.ok((await names()).includes(`${kind}-3${mark}`), "the list after that is up to date");
       });
     });
   }

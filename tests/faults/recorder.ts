@@ -1,4 +1,4 @@
-/** Sees what happens on the API server with its own eyes: watches beside the operator, not through it. */
+/** Records the changes on the API server by its own watches, independently of the operator. */
 import {
   ConnectionError,
   isApiError,
@@ -11,7 +11,7 @@ import { pods } from "../../lib/kubernetes_apis/core@v1.ts";
 import { eventually } from "../fixtures/test_operator.ts";
 import { written } from "../fixtures/written.ts";
 
-/** All that an operator writes, and the pods that it ends. */
+/** The kinds that an operator writes, and the pods that it ends. */
 export const witnessed: readonly Resource<KubernetesObject>[] = [...written, pods];
 
 /** One change of one object. */
@@ -30,7 +30,7 @@ export class Recorder implements AsyncDisposable {
   readonly #ready: Promise<void>[] = [];
   readonly #objects = new Map<string, KubernetesObject>();
   readonly #sightings: RecordedFact[] = [];
-  /** Why it may have missed something. */
+  /** The reason why it may have missed a change. */
   #blind: unknown;
 
   constructor(rest: RestClient) {
@@ -42,7 +42,7 @@ export class Recorder implements AsyncDisposable {
     });
   }
 
-  /** Resolves once it sees everything. */
+  /** Resolves when all watches are open. */
   async ready(): Promise<void> {
     await Promise.all(this.#ready);
   }
@@ -52,27 +52,27 @@ export class Recorder implements AsyncDisposable {
     await Promise.all(this.#watching);
   }
 
-  /** An object as it was last seen; undefined when there is none. */
+  /** Returns an object in its last seen state; undefined if there is none. */
   get<T extends KubernetesObject>(resource: Resource<T>, name: string, namespace?: string): T | undefined {
     return this.#objects.get(keyOf(resource.plural, namespace, name)) as T | undefined;
   }
 
-  /** All that has happened to the objects of a plan, in the order in which the API server committed it. */
+  /** Returns all changes of a plan's objects, in the order in which the API server committed them. */
   sightingsOf(mark: string): RecordedFact[] {
     if (this.#blind !== undefined) throw this.#blind;
-    // Names and namespaces carry the mark. Versions count all writes to one etcd, whatever the kind.
+    // Names and namespaces contain the mark. Resource versions order all writes to one etcd, across kinds.
     return this.#sightings.filter(({ object: { metadata } }) =>
       `${metadata!.namespace}/${metadata!.name}`.includes(mark)
     )
       .sort((a, b) => Number(a.object.metadata!.resourceVersion) - Number(b.object.metadata!.resourceVersion));
   }
 
-  /** Forgets what has happened so far. */
+  /** Discards the changes recorded so far. */
   forget(): void {
     this.#sightings.length = 0;
   }
 
-  /** Whether it has seen an object in this version. */
+  /** Reports whether it has seen an object in this version. */
   knows(resource: Resource<KubernetesObject>, { metadata }: KubernetesObject): boolean {
     const seen = this.#objects.get(keyOf(resource.plural, metadata!.namespace, metadata!.name!));
     return seen !== undefined && seen.metadata!.resourceVersion === metadata!.resourceVersion;
@@ -80,7 +80,7 @@ export class Recorder implements AsyncDisposable {
 
   async #watch(rest: RestClient, resource: Resource<KubernetesObject>, ready: () => void): Promise<void> {
     const api = new ResourceApi(rest, resource);
-    // A kind that was just installed answers 429 for a moment.
+    // Requests for a kind that was just installed get a 429 for a moment.
     const { metadata, items } = await eventually(`${resource.plural} are served`, async () => {
       return await api.list().catch((error) => isApiError(error, 429) ? error.message : Promise.reject(error));
     });
@@ -100,7 +100,7 @@ export class Recorder implements AsyncDisposable {
         }
       } catch (error) {
         if (signal.aborted) return;
-        // An API server that was killed says when it is back that it doesn't know what was before.
+        // An API server that was killed reports after its restart that earlier versions are unknown to it.
         if (!isApiError(error) && !(error instanceof ConnectionError)) throw error;
         resourceVersion = await this.#lookAnew(api, resource);
       }
@@ -114,7 +114,7 @@ export class Recorder implements AsyncDisposable {
     this.#sightings.push({ resource: resource.plural, type, object, at: Date.now() });
   }
 
-  /** Lists all, and takes for a change what differs from what it knew; returns the version from which to watch on. */
+  /** Lists all objects, and records differences from its state as changes; returns the version from which to watch. */
   async #lookAnew(api: ResourceApi<KubernetesObject>, resource: Resource<KubernetesObject>): Promise<string> {
     const { metadata: { resourceVersion }, items } = await eventually(`${resource.plural} are listed again`, () => {
       return api.list({ signal: this.#end.signal }).catch(String);

@@ -1,4 +1,6 @@
-/** Where a plan runs that stops, kills or cuts off operators: two of them, each a process of its own, behind proxies. */
+/**
+ * The stage of a plan that stops, kills or disconnects operators: two of them, each a separate process behind a proxy.
+ */
 import { type OperatorProcess, startOperatorProcess } from "../fixtures/operator_process.ts";
 import { poll } from "../lab/poll.ts";
 import type { LabProcess } from "../lab/process.ts";
@@ -8,14 +10,14 @@ import { type HeldWrite, Proxy } from "./proxy.ts";
 import { FaultStage } from "./fault_stage.ts";
 import { type Upstream, upstreamOf } from "./upstream.ts";
 
-/** How long a Lease may take to run out and to be taken, and a part of the control plane to be back. */
+/** Timeout for a Lease to expire and be taken, and for a part of the control plane to come back. */
 const patienceMs = 90_000;
-/** How long one that goes on may take to find out that it doesn't lead any more. */
+/** Timeout for a resumed operator to find out that it no longer leads. */
 const wakingMs = 30_000;
 const quietMs = 500;
 
 interface Replica {
-  /** Who it is for the API server, and so in the audit log. */
+  /** Its user in the API server, and so in the audit log. */
   user: string;
   upstream: Upstream;
   proxy: Proxy;
@@ -25,19 +27,19 @@ interface Replica {
 
 export class ReplicaStage extends FaultStage {
   readonly #replicas: Replica[] = [];
-  /** What ends what has gone wrong. */
+  /** Functions that end the faults. */
   readonly #ends: (() => Promise<void>)[] = [];
   readonly #restarts: Promise<void>[] = [];
-  /** Whether another has been seen to lead. */
+  /** True once another replica has led. */
   #isFollowed = false;
-  /** Where the audit log was when the plan began. */
+  /** Length of the audit log when the plan began. */
   #auditedFrom = 0;
 
   override get requests(): number {
     return this.#replicas.reduce((sum, { proxy }) => sum + proxy.requests, 0);
   }
 
-  /** Starts the two, the first of which leads. */
+  /** Starts both replicas; the first one leads. */
   override async startOperator(): Promise<number> {
     this.#auditedFrom = (await Deno.stat(this.plane.lab.auditLog)).size;
     const leader = await this.#start();
@@ -73,9 +75,11 @@ export class ReplicaStage extends FaultStage {
       return this.#away(replica);
     };
     const goOn = () => Deno.kill(replica.process.pid, "SIGCONT");
-    /** What still waits for its answer goes its way. */
+    /** Completes the writes that still wait for their response. */
     const finish = async () => {
-      const givenUp = poll("the write is given up", () => write.isGivenUp || "not yet", { withinMs: 3000 });
+      const givenUp = poll("the operator has given up the write", () => write.isGivenUp || "not yet", {
+        withinMs: 3000,
+      });
       if (await givenUp.then(() => false, () => true)) write.give(await write.pass());
     };
     switch (fault) {
@@ -122,7 +126,7 @@ export class ReplicaStage extends FaultStage {
     }
   }
 
-  /** Resolves when it is to come back; call what it resolves to when it is. */
+  /** Resolves when the operator is to come back; the caller then calls the resolved function. */
   async #away(replica: Replica): Promise<() => void> {
     replica.is = "away";
     const returning = Promise.withResolvers<void>();
@@ -131,7 +135,7 @@ export class ReplicaStage extends FaultStage {
       returning.resolve();
       await returned.promise;
       replica.is = "there";
-      // It finds out, and waits until it may lead again.
+      // It finds out that it no longer leads, and waits until it may lead again.
       await replica.process.says(/Waiting: /, wakingMs);
     });
     await returning.promise;
@@ -148,7 +152,7 @@ export class ReplicaStage extends FaultStage {
     await poll(what, () => Promise.resolve(look()), { withinMs: patienceMs, everyMs: 20 });
   }
 
-  /** Waits until another leads, ends what has gone wrong, and waits until nothing more comes of it. */
+  /** Waits until another replica leads, ends the faults, and waits until all effects are over. */
   override async quiet(): Promise<void> {
     await Promise.all(this.#restarts);
     if (!this.#isFollowed && this.#replicas.some(({ is }) => is !== "there")) {
@@ -165,9 +169,9 @@ export class ReplicaStage extends FaultStage {
   async #idle(): Promise<void> {
     await poll("the operators are quiet", () => {
       const there = this.#replicas.filter(({ is }) => is === "there");
-      if (!there.every(({ proxy }) => proxy.idle)) return "one asks, or doesn't watch";
+      if (!there.every(({ proxy }) => proxy.idle)) return "a request is pending, or a watch is closed";
       const since = performance.now() - Math.max(...there.map(({ proxy }) => proxy.lastWrite));
-      return since >= quietMs || `one wrote ${Math.round(since)} ms ago`;
+      return since >= quietMs || `the last write was ${Math.round(since)} ms ago`;
     }, { withinMs: patienceMs, everyMs: 50 });
   }
 

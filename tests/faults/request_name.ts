@@ -1,13 +1,13 @@
-/** What a request is called, the same in each run: `patch.grants.status:one`. */
+/** Names of requests, the same in each run, e.g. `patch.grants.status:one`. */
 
-/** What the marks of all plans begin with. */
+/** The prefix of all plans' marks. */
 export const markPrefix = "-plan-";
 
 const verbs: Readonly<Record<string, string>> = { POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
 
 /**
- * `verb.resource[.subresource][:name]`, as RBAC has them. The name is the object's, else the namespace's; what tells the
- * names of one plan from those of another, its mark, is taken out.
+ * Returns `verb.resource[.subresource][:name]`, in RBAC's terms. The name is the object's, else the namespace's,
+ * without the mark, which distinguishes the names of different plans.
  */
 export function requestName(method: string, url: URL, mark: string): string {
   const [root, ...parts] = url.pathname.slice(1).split("/");
@@ -15,7 +15,7 @@ export function requestName(method: string, url: URL, mark: string): string {
   const rest = parts.slice(root === "api" ? 1 : 2);
   const namespace = rest[0] === "namespaces" && rest.length > 2 ? rest.splice(0, 2)[1] : undefined;
   const [resource, name, subresource] = rest;
-  // The names of events are made up.
+  // The names of events are generated.
   const about = resource === "events" ? namespace : name ?? namespace;
   const collection = url.searchParams.has("watch") ? "watch" : "list";
   return [
@@ -26,8 +26,8 @@ export function requestName(method: string, url: URL, mark: string): string {
   ].join("");
 }
 
-/** Whether it writes, so that what was done of it matters. */
+/** Reports whether it is a write, so that it matters whether it was performed. */
 export const isWrite = (name: string): boolean => /^(create|update|patch|delete)\./.test(name);
 
-/** Whether it is about the Lease, which is written for as long as an operator lives. */
+/** Reports whether it is about the Lease, which an operator writes as long as it lives. */
 export const isLease = (name: string): boolean => /\.leases\b/.test(name);

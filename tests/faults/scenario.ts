@@ -1,4 +1,4 @@
-/** What users do, step by step, and what they see of it. */
+/** Scenarios: users' actions, step by step, and the states that they wait for. */
 import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { grants } from "../../src/api/client/keystone.io@v1alpha1.ts";
@@ -7,19 +7,19 @@ import { grantOf, type GrantTerms } from "../fixtures/test_operator.ts";
 import type { FaultStage, Tailnets } from "./fault_stage.ts";
 
 export interface Step {
-  /** What somebody does; it is done once. */
+  /** A user's action, performed once. */
   does: (stage: FaultStage) => Promise<unknown>;
-  /** What is seen when Keystone has done its part: true, or why not yet. */
+  /** Returns true when Keystone has done its part, else the reason to wait. */
   until: (stage: FaultStage) => true | string;
 }
 
-/** Names are those of roles: in each plan they are others. The cluster is the realm `alice`. */
+/** A scenario. Its names are roles: each plan has other names. The local realm is `alice`. */
 export interface Scenario extends Tailnets {
   name: string;
   steps: readonly Step[];
 }
 
-/** A grant from alice as a scenario states it; notices are as short as can be. */
+/** Creates a grant from alice with the scenario's terms and the shortest notice. */
 export function lent(stage: FaultStage, terms: GrantTerms): Promise<Grant> {
   return stage.cluster.grants.create(grantOf({
     grantor: stage.named("alice"),
@@ -34,7 +34,7 @@ export function changed(stage: FaultStage, grant: string, spec: Record<string, u
   return stage.cluster.grants.patch(stage.named(grant), { spec }, { type: "merge" });
 }
 
-/** Whether the status of a grant is about its present terms, and says so much. */
+/** Returns true if the grant's status is about its present terms and has these values, else its state. */
 export function grantIs(
   stage: FaultStage,
   name: string,
@@ -51,15 +51,15 @@ export function grantIs(
   };
   const same = Object.entries(wanted).every(([key, value]) => seen[key as keyof typeof seen] === value);
   const current = observedGeneration !== undefined && observedGeneration === grant!.metadata!.generation;
-  return current && same || `Grant ${name} is ${grant ? JSON.stringify(seen) : "not there"}`;
+  return current && same || `Grant ${name} is ${grant ? JSON.stringify(seen) : "missing"}`;
 }
 
-/** Looks at all, in order. */
+/** Returns the first state that isn't reached, else true. */
 export function all(...looks: (true | string)[]): true | string {
   return looks.find((look) => look !== true) ?? true;
 }
 
-/** An object of a guest namespace as it was last seen. */
+/** Returns an object of a guest namespace in its last seen state. */
 export function inGuest<T extends KubernetesObject>(
   stage: FaultStage,
   realm: string,

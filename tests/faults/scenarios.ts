@@ -12,7 +12,7 @@ import { all, changed, grantIs, inGuest, lent, type Scenario, type Step } from "
 import type { FaultStage } from "./fault_stage.ts";
 import { tailnetScenarios } from "./tailnet_scenarios.ts";
 
-/** A realm bob, and what alice lends it. */
+/** Creates the realm bob, and alice's grant to it. */
 const begin = (terms: { cpu?: string; destinations?: string[] } = {}): Step => ({
   does: async (stage) => {
     const { cpu = "2", ...more } = terms;
@@ -24,14 +24,14 @@ const begin = (terms: { cpu?: string; destinations?: string[] } = {}): Step => (
 
 const letIn = (stage: FaultStage, wanted: boolean): true | string =>
   (inGuest(stage, "bob", roleBindings, guestRole) !== undefined) === wanted ||
-  `access is ${wanted ? "not" : "still"} there`;
+  `access is ${wanted ? "missing" : "still there"}`;
 
 const enforced = (stage: FaultStage, cpu: string): true | string => {
   const seen = inGuest<ResourceQuota>(stage, "bob", resourceQuotas, "keystone")?.status?.hard?.["requests.cpu"];
   return seen === cpu || `${seen} cpu are enforced, not ${cpu}`;
 };
 
-/** Which addresses a policy opens. */
+/** Returns true if a policy opens exactly these addresses. */
 const opens = (stage: FaultStage, policy: string, cidrs: string[]): true | string => {
   const { egress = [] } = inGuest<NetworkPolicy>(stage, "bob", networkPolicies, policy)?.spec ?? {};
   const seen = egress.flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock ? [ipBlock.cidr] : [])).join();
@@ -164,7 +164,7 @@ const flap: Scenario = {
   ],
 };
 
-/** Members approve the terms as they are; whether they may is not what this is about. */
+/** Members approve the present terms. Their right to do so is not tested here. */
 async function approved(stage: FaultStage): Promise<void> {
   const name = stage.named("coop");
   const { spec } = await stage.cluster.superEntities.get(name);

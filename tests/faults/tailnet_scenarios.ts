@@ -1,4 +1,4 @@
-/** Scenarios on a real tailnet: what tailscaled says of it can go wrong as well. */
+/** Scenarios on a real tailnet: tailscaled's responses can be disturbed too. */
 import { networkPolicies, type NetworkPolicy } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { realms } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { secondsFromNow } from "../fixtures/test_operator.ts";
@@ -11,17 +11,17 @@ const nodes = ["alice-home", "bob-home", "carol-home"] as const;
 const bob = "bob-home";
 const another = "bob-2";
 
-/** Whether a realm is seen so; `ready` is the reason of its condition. */
+/** Returns true if a realm has this state; `ready` is the reason of its condition. */
 function realmIs(stage: FaultStage, name: string, state: string, ready: string): true | string {
   const { connectionState, conditions, node } = stage.witness.get(realms, stage.named(name))?.status ?? {};
   const reason = conditions?.find(({ type }) => type === "Ready")?.reason;
-  // Where the way to it isn't known yet, it is about to be written.
+  // While the path isn't known yet, another write of the status is about to follow.
   const known = state !== "Connected" || node?.path === "direct";
   return connectionState === state && reason === ready && known ||
     `Realm ${name} is ${connectionState}, ${reason}, ${node?.path}`;
 }
 
-/** Whether the guests reach just the addresses of these nodes. */
+/** Returns true if the guests reach exactly the addresses of these nodes. */
 function reached(stage: FaultStage, wanted: readonly string[]): true | string {
   const policy = inGuest<NetworkPolicy>(stage, "bob", networkPolicies, "realm");
   const open = JSON.stringify(policy?.spec ?? {});
@@ -29,7 +29,7 @@ function reached(stage: FaultStage, wanted: readonly string[]): true | string {
   return seen.join() === wanted.join() || `the guests reach ${seen.join() || "nobody"}`;
 }
 
-/** Realms of the nodes, and what alice lends to bob, who may reach carol's by SSH. */
+/** Creates the realms of the nodes, and alice's grant to bob, who may reach carol's node by SSH. */
 const begin = (validSeconds?: number): Step => ({
   does: async (stage) => {
     await asItWas(stage.plane.lab);
@@ -48,7 +48,7 @@ const begin = (validSeconds?: number): Step => ({
   until: meets,
 });
 
-/** A plan that broke off may have left bob's node where it was. */
+/** Restores bob's node, which an interrupted plan may have changed. */
 async function asItWas(lab: Lab): Promise<void> {
   await lab.realms[bob]!.tailscaled.start();
   const { socket } = lab.realms[nodes[0]]!;
@@ -77,7 +77,7 @@ const renamed = (name: string, until: Step["until"]): Step => ({
   does: async ({ plane: { lab } }) => {
     const { identity } = lab.realms[bob]!;
     await rename(lab, name === bob ? another : bob, name);
-    // What is held against the tailnet later must be so by then.
+    // The tailnet must be in this state before the final comparison.
     await daemonKnows(lab.realms[nodes[0]]!.socket, identity.replace(bob, name), true);
   },
   until,

@@ -1,8 +1,8 @@
-/** The real API server, as what stands in front of it reaches it. */
+/** The client with which proxies call the real API server. */
 import { Kubeconfig } from "../../lib/kubernetes/mod.ts";
 
 export interface Upstream extends Disposable {
-  /** Passes a request on, as the user of the kubeconfig. */
+  /** Forwards a request, as the user of the kubeconfig. */
   send(path: string, request: RequestInit): Promise<Response>;
 }
 

@@ -3,8 +3,8 @@ import type { LabPorts, PartSpec } from "./part.ts";
 import { probeOnce } from "./probe.ts";
 
 /**
- * What the audit log leaves out, to stay cheap and readable: the API server's own requests, the control plane's reads and
- * health probes. Everything else is one event of level Metadata when the answer is complete.
+ * The audit policy. To keep the log small and readable it leaves out the API server's own requests, the control plane's
+ * reads, and health probes. Every other request is one event of level Metadata when its response is complete.
  */
 export const AUDIT_POLICY = {
   apiVersion: "audit.k8s.io/v1",
@@ -24,12 +24,12 @@ export const AUDIT_POLICY = {
 };
 
 const NO_NODE = [
-  // No pod runs here that would ask the `kubernetes` Service, whose endpoints may not be on loopback.
+  // No pod needs the `kubernetes` Service here, and its endpoints may not be on loopback.
   "--endpoint-reconciler-type=none",
   "--service-cluster-ip-range=10.96.0.0/16",
 ];
 
-/** The address on which everything of the lab listens that pods have to reach, if there are pods. */
+/** Returns the address on which all servers listen that pods must reach, if there are pods. */
 export function labAddress(network: NodeNetwork | undefined): string {
   return network?.host ?? "127.0.0.1";
 }
@@ -64,13 +64,13 @@ export function apiserver(binary: string, dir: string, ports: LabPorts, network?
       "--kubelet-preferred-address-types=InternalIP",
       `--audit-policy-file=${dir}/audit-policy.yaml`,
       `--audit-log-path=${dir}/logs/audit.log`,
-      "--audit-log-maxsize=4000", // MB: a test that reads along must not lose its place
+      "--audit-log-maxsize=4000", // MB: large, because a rotation would lose a reading test's position
     ],
     ready: () => probeOnce(`https://${address}:${ports.apiserver}/readyz`, adminClient(dir)),
   };
 }
 
-/** What an HTTP client needs to speak to the API server as the admin. */
+/** Returns the HTTP client options to call the API server as the admin. */
 export function adminClient(dir: string): Deno.CreateHttpClientOptions & Deno.TlsCertifiedKeyPem {
   const read = (file: string) => Deno.readTextFileSync(`${dir}/certificates/${file}`);
   return { caCerts: [read("ca.crt")], cert: read("admin.crt"), key: read("admin.key") };

@@ -4,15 +4,15 @@ import { removeIfExists } from "./lab_files.ts";
 import { Estimate, Progress, type Terminal } from "./progress.ts";
 import { type Tool, type ToolGroup, type ToolModule, TOOLS } from "./tools.ts";
 
-/** Paths of the programs that were asked for, by the lab's name for them, e.g. `kube-apiserver`. */
+/** Paths of the built programs by name, e.g. `kube-apiserver`. */
 export type Binaries = Record<string, string>;
 
-/** The programs can't be built; the message says why and what to do. */
+/** Error of a failed build; the message has the reason and the remedy. */
 export class BuildError extends Error {
   override readonly name = "BuildError";
 }
 
-/** Where {@link build} works and what it tells; the defaults are right for everybody but its own tests. */
+/** Options of {@link build}; only its tests need other than the defaults. */
 export interface BuildOptions {
   /** Folder of all caches. */
   cache?: string;
@@ -22,15 +22,15 @@ export interface BuildOptions {
 }
 
 const MODULES = new URL("./modules/", import.meta.url);
-/** What linking one program costs, in seconds. */
+/** Cost of linking one program, in seconds. */
 const LINK_SECONDS = 4;
 const GOOS = Deno.build.os;
 const GOARCH = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
 
 /**
- * Builds the programs of these groups from the Go modules under `modules/`, each once: later calls find them in the cache
- * and return at once, silently. Two processes never build at the same time; the second waits for the first and says so.
- * What was built before an interruption is kept.
+ * Builds the programs of these groups from the Go modules under `modules/`, each once: later calls find them in the
+ * cache and return at once, silently. Two processes never build at the same time; the second says that it waits for the
+ * first. After an interruption, programs that were already built are kept.
  *
  * @throws {BuildError} when Go is missing or too old, or a download or the build fails
  */
@@ -45,18 +45,18 @@ export async function build(groups: readonly ToolGroup[], options: BuildOptions 
     await explainFullDisk(cache, async () => {
       await Deno.mkdir(cache, { recursive: true });
       using _lock = await lockCache(`${cache}/build.lock`, options.terminal ?? Deno.stderr);
-      // Whoever held the lock may have built some of them.
+      // The lock's last holder may have built some of them.
       await buildMissing(plans.filter((plan) => !exists(plan.path)), cache, options);
     });
   }
   return Object.fromEntries(plans.map((plan) => [plan.tool.name, plan.path]));
 }
 
-/** One program to be built. */
+/** One program to build. */
 interface Plan {
   module: ToolModule;
   tool: Tool;
-  /** Where it will be. */
+  /** Path of the built program. */
   path: string;
 }
 
@@ -94,13 +94,16 @@ function exists(path: string): boolean {
   }
 }
 
-/** Takes the lock for as long as the returned file is open. The kernel frees it when its holder dies, however that happens. */
+/** Takes the lock for as long as the returned file is open. The kernel releases it when the process ends. */
 async function lockCache(path: string, terminal: Terminal): Promise<Deno.FsFile> {
   const file = await Deno.open(path, { create: true, read: true, write: true });
   try {
     if (!await file.tryLock(true)) {
       const holder = (await Deno.readTextFile(path)).trim();
-      say(terminal, `lab: another process${holder && ` (${holder})`} is building the lab's programs; waiting for it.`);
+      say(
+        terminal,
+        `lab: another process${holder && ` (${holder})`} is building the lab's programs; waiting until it is done.`,
+      );
       await file.lock(true);
     }
     await file.truncate();
@@ -120,7 +123,7 @@ async function buildMissing(plans: Plan[], cache: string, options: BuildOptions)
   if (plans.length === 0) return;
   const go = options.go ?? "go";
   let fetched = 0;
-  let state = () => `lab: looking at the Go modules${fetched > 0 ? ` (${fetched} downloaded)` : ""}`;
+  let state = () => `lab: checking the Go modules${fetched > 0 ? ` (${fetched} downloaded)` : ""}`;
   using _progress = new Progress(() => state(), options.terminal);
 
   const costs = new Map<ToolModule, number>();
@@ -140,7 +143,7 @@ async function buildMissing(plans: Plan[], cache: string, options: BuildOptions)
   }
 }
 
-/** How many packages these programs consist of, and how many of them the Go build cache lacks. Downloads the modules. */
+/** Counts the packages of these programs, and those that the Go build cache lacks. Downloads the modules. */
 async function countPackages(
   go: string,
   module: ToolModule,
@@ -182,12 +185,14 @@ async function buildTool(go: string, plan: Plan, cache: string, onPackage: () =>
   }
 }
 
-/** `go build -v` prints the name of each package that it compiles on a line of its own. */
+/** Reports whether a line is a package name, which `go build -v` prints for each package that it compiles. */
 function isPackage(line: string): boolean {
   return /^[\w.~\/-]+$/.test(line);
 }
 
-/** Runs the Go command in a module; returns the lines of its output, tells those of its standard error. */
+/**
+ * Runs the Go command in a module; returns the lines of its output, and passes those of its standard error to `onLine`.
+ */
 async function runGo(
   go: string,
   module: ToolModule,
@@ -207,7 +212,7 @@ async function runGo(
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new BuildError(
-      `The lab builds Kubernetes, headscale and tailscaled with Go, and there is no \`${go}\` in PATH. ` +
+      `\`${go}\` is not in PATH; the lab needs it to build Kubernetes, headscale and tailscaled. ` +
         `Install Go ${await requiredGo(module)} or newer (https://go.dev/dl/), then try again.`,
     );
   }
@@ -242,23 +247,23 @@ async function explain(module: ToolModule, what: string, failure: string, messag
   const tooOld = /requires go >= (\S+) \(running go (\S+?)[;)]/.exec(messages);
   if (tooOld) {
     const local = messages.includes("GOTOOLCHAIN=local")
-      ? ", or let Go fetch it by itself: `go env -w GOTOOLCHAIN=auto`, and no GOTOOLCHAIN=local in the environment"
+      ? ", or have Go download it: run `go env -w GOTOOLCHAIN=auto` and unset GOTOOLCHAIN=local in the environment"
       : "";
     return new BuildError(
-      `The lab needs Go ${tooOld[1]} to build ${what}, and this is Go ${tooOld[2]}. ` +
+      `Go ${tooOld[2]} is too old to build ${what}, which needs Go ${tooOld[1]}. ` +
         `Install Go ${await requiredGo(module)} or newer (https://go.dev/dl/)${local}.${tail}`,
     );
   }
   if (/toolchain not available|download go1\S+ for/.test(messages)) {
     return new BuildError(
-      `Go could not fetch the newer Go that ${what} needs. Install Go ${await requiredGo(module)} or newer ` +
-        `(https://go.dev/dl/), or set GOPROXY so that Go can reach a module proxy.${tail}`,
+      `Go could not download the newer Go that ${what} needs. Install Go ${await requiredGo(module)} or newer ` +
+        `(https://go.dev/dl/), or set GOPROXY to a module proxy that you can reach.${tail}`,
     );
   }
   if (isDiskFull(messages)) return diskFull(messages, tail);
   if (/missing go\.sum entry|updates to go\.mod needed|SECURITY ERROR|checksum mismatch/.test(messages)) {
     return new BuildError(
-      `go.mod and go.sum in tests/lab/modules/${module.folder} do not fit what was downloaded for ${what}. ` +
+      `go.mod and go.sum in tests/lab/modules/${module.folder} do not match the download of ${what}. ` +
         `Restore both from git; if they are unchanged, empty the module cache with \`go clean -modcache\`.${tail}`,
     );
   }
@@ -267,13 +272,13 @@ async function explain(module: ToolModule, what: string, failure: string, messag
       .test(messages)
   ) {
     return new BuildError(
-      `Go could not download the modules of ${what}. Check the network, and that GOPROXY names a module proxy ` +
-        `that you can reach (\`go env GOPROXY\`), then try again; what is there already is kept.${tail}`,
+      `Go could not download the modules of ${what}. Check the network, and that GOPROXY (\`go env GOPROXY\`) is a ` +
+        `module proxy that you can reach, then try again; finished downloads are kept.${tail}`,
     );
   }
   return new BuildError(
-    `Building ${what} failed (${failure}). Try again: what is built already is kept. ` +
-      `If Go was killed, it ran out of memory: 4 GB are needed, and less with GOMAXPROCS=1.${tail}`,
+    `Building ${what} failed (${failure}). Try again: programs that are already built are kept. ` +
+      `If Go was killed, it ran out of memory: it needs 4 GB, less with GOMAXPROCS=1.${tail}`,
   );
 }
 
@@ -294,7 +299,7 @@ function diskFull(text: string, tail: string): BuildError {
   const path = /(\/[^\s:]+):[^\n]*(?:no space left|quota exceeded|os error 28)/i.exec(text)?.[1];
   return new BuildError(
     `The disk is full${path ? ` (at ${path})` : ""}: a first build needs about 6 GB in Go's caches ` +
-      `(\`go env GOCACHE GOMODCACHE\`) and 1 GB in the lab's. Make room or set GOCACHE, GOMODCACHE, GOTMPDIR and ` +
-      `KEYSTONE_LAB_CACHE to folders of a larger disk, then try again.${tail}`,
+      `(\`go env GOCACHE GOMODCACHE\`) and 1 GB in the lab's. Free space, or set GOCACHE, GOMODCACHE, GOTMPDIR and ` +
+      `KEYSTONE_LAB_CACHE to folders on a larger disk, then try again.${tail}`,
   );
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { build, BuildError } from "./build.ts";
 
-/** A stand-in for the Go command: a shell script that sees Go's arguments. */
+/** Runs `body` with a fake Go command: a shell script that gets Go's arguments. */
 async function withGo(script: string, body: (go: string, cache: string, said: () => string) => Promise<void>) {
   const dir = Deno.makeTempDirSync({ prefix: "keystone-lab-build-" });
   try {
@@ -22,14 +22,14 @@ const terminal = {
   },
 };
 
-/** Builds: writes its arguments to the file that -o names. */
+/** Writes its arguments to the file of `-o`. */
 const GOOD = `
 case $1 in
 list) printf 'stale dependency: runtime\\n\\n' ;;
 build) for a; do case $a in -o=*) echo "$@" >"\${a#-o=}"; echo "$CGO_ENABLED $GOWORK" >>"\${a#-o=}";; esac; done; echo 'some/package' >&2 ;;
 esac`;
 
-Deno.test("each program is built once, with its version, and later calls say and do nothing", () =>
+Deno.test("each program is built once, with its version; later calls are silent no-ops", () =>
   withGo(GOOD, async (go, cache, said) => {
     const binaries = await build(["kubernetes"], { go, cache, terminal });
     assert.deepEqual(Object.keys(binaries).sort(), [
@@ -42,7 +42,7 @@ Deno.test("each program is built once, with its version, and later calls say and
     const line = Deno.readTextFileSync(binaries["kube-apiserver"]!);
     assert.match(line, /-mod=readonly -trimpath -ldflags=-s -w .*version\.gitVersion=v1\.34\.4 .*cmd\/kube-apiserver/);
     assert.match(line, /^0 off$/m);
-    assert.match(said(), /^lab: looking at the Go modules\n/);
+    assert.match(said(), /^lab: checking the Go modules\n/);
 
     const before = said();
     const [etcd] = [binaries.etcd!];
@@ -54,7 +54,7 @@ Deno.test("each program is built once, with its version, and later calls say and
     assert.deepEqual(leftovers, []);
   }));
 
-Deno.test("a failed build leaves no half program, and what was built before is kept", () =>
+Deno.test("a failed build leaves no partial program and keeps finished ones", () =>
   withGo(
     `case "$*" in *cmd/kube-apiserver) [ $1 = build ] && { echo 'x.go:1: bad' >&2; exit 1; } ;; esac; ${GOOD}`,
     async (go, cache) => {
@@ -68,14 +68,14 @@ Deno.test("a failed build leaves no half program, and what was built before is k
     },
   ));
 
-Deno.test("two processes don't build at once, and the second finds what the first built", () =>
+Deno.test("two processes never build at the same time; the second finds the first's programs", () =>
   withGo(`echo run >>"$0.runs"; ${GOOD}`, async (go, cache, said) => {
     await Promise.all([1, 2].map(() => build(["policy"], { go, cache, terminal })));
     assert.equal(Deno.readTextFileSync(`${go}.runs`), "run\nrun\n"); // one list, one build
     assert.match(said(), /lab: another process \(pid \d+\) is building|lab: another process is building/);
   }));
 
-Deno.test("go.mod and go.sum decide about the folder in the cache", () =>
+Deno.test("the cache folder depends on go.mod and go.sum", () =>
   withGo(GOOD, async (go, cache) => {
     const { cyclonus } = await build(["policy"], { go, cache, terminal });
     const { etcd } = await build(["kubernetes"], { go, cache, terminal });
@@ -83,11 +83,11 @@ Deno.test("go.mod and go.sum decide about the folder in the cache", () =>
     assert.match(etcd!, /\/kubernetes-[0-9a-f]{16}\/etcd$/);
   }));
 
-Deno.test("no Go: what is missing and where to get it", async () => {
+Deno.test("no Go: the error names it and where to get it", async () => {
   await withGo("", async (_go, cache) => {
     await assert.rejects(
       build(["policy"], { go: "go-that-nobody-has", cache, terminal }),
-      /there is no `go-that-nobody-has` in PATH\. Install Go 1\.26\S* or newer \(https:\/\/go\.dev\/dl\/\)/,
+      /`go-that-nobody-has` is not in PATH; .* Install Go 1\.26\S* or newer \(https:\/\/go\.dev\/dl\/\)/,
     );
   });
 });
@@ -95,9 +95,9 @@ Deno.test("no Go: what is missing and where to get it", async () => {
 for (
   const [name, output, expected] of [
     [
-      "a Go that is too old and may not fetch a newer one",
+      "a Go that is too old and can't download a newer one",
       "go: go.mod requires go >= 1.26.5 (running go 1.24.1; GOTOOLCHAIN=local)",
-      /needs Go 1\.26\.5 .* this is Go 1\.24\.1\. .*GOTOOLCHAIN=auto/,
+      /Go 1\.24\.1 is too old .* needs Go 1\.26\.5\. .*GOTOOLCHAIN=auto/,
     ],
     [
       "a download that fails",
@@ -109,10 +109,10 @@ for (
       "write /home/bob/.cache/go-build/ab/cd: no space left on device",
       /The disk is full \(at \/home\/bob\/\.cache\/go-build\/ab\/cd\): .*GOCACHE/,
     ],
-    ["a go.sum that doesn't fit", "go: missing go.sum entry for module", /Restore both from git/],
+    ["a go.sum that doesn't match", "go: missing go.sum entry for module", /Restore both from git/],
   ] as const
 ) {
-  Deno.test(`${name} is told with its remedy`, () =>
+  Deno.test(`${name}: the error has the remedy`, () =>
     withGo(`echo '${output}' >&2; exit 1`, async (go, cache) => {
       await assert.rejects(build(["policy"], { go, cache, terminal }), (error: BuildError) => {
         assert.ok(error instanceof BuildError);

@@ -1,6 +1,6 @@
 import { poll } from "./poll.ts";
 
-/** One mounted tree of control groups: of the controllers of version 1 each has its own, version 2 has one for all. */
+/** A mounted control group hierarchy: version 1 has one per controller, version 2 one for all. */
 interface Hierarchy {
   path: string;
   /** Options of the mount, e.g. `rw`, `pids`. */
@@ -9,30 +9,33 @@ interface Hierarchy {
 }
 
 /**
- * Makes the control group `name` wherever the kernel has such groups, for the kubelet that makes the pods' groups below
- * it, and in it a group for the processes of the node that belong to no pod.
+ * Makes the control group `name` in every hierarchy, for the kubelet, which makes the pods' groups below it, and in it
+ * a group for the node's processes that belong to no pod.
  */
 export function makeControlGroup(name: string): void {
   for (const { path } of hierarchies()) Deno.mkdirSync(`${path}/${name}`, { recursive: true });
   Deno.mkdirSync(controlGroupFolder(name));
 }
 
-/** The folder of the group for processes that belong to no pod: version 2 has processes only in groups without others. */
+/**
+ * Returns the folder of the group for processes that belong to no pod: in version 2 only groups without subgroups have
+ * processes.
+ */
 export function controlGroupFolder(name: string): string {
   return `${counting().path}/${name}/node`;
 }
 
 /**
- * Kills every process in the control group `name` and in all groups below it, also those that are started meanwhile, and
- * removes the groups. Nothing happens when there is no such group.
+ * Kills every process in the control group `name` and in all groups below it, also those started meanwhile, and removes
+ * the groups. Does nothing if there is no such group.
  */
 export async function endControlGroup(name: string): Promise<void> {
-  await poll(`processes in the control group ${name}: gone`, () => {
+  await poll(`the control group ${name} has no processes`, () => {
     const pids = groupsBelow(`${counting().path}/${name}`).flatMap(processesIn);
     pids.forEach(kill);
     return pids.length === 0 || `${pids.length} run`;
   }, { withinMs: 20_000, everyMs: 10 });
-  await poll(`control groups ${name}: removed`, () => {
+  await poll(`the control groups ${name} are removed`, () => {
     const left = hierarchies().flatMap(({ path }) => groupsBelow(`${path}/${name}`)).filter((path) => !remove(path));
     return left.length === 0 || `${left[0]} is busy`;
   }, { withinMs: 10_000, everyMs: 10 });
@@ -46,16 +49,16 @@ function hierarchies(): Hierarchy[] {
   });
 }
 
-/** The tree in which every process of the node and of its pods has its place. */
+/** Returns the hierarchy that has every process of the node and of its pods. */
 function counting(): Hierarchy {
   const all = hierarchies();
   const found = all.find(({ options, version }) => version === 1 && options.includes("pids")) ??
     all.find(({ version }) => version === 2);
-  if (found === undefined) throw new Error("A lab's node needs control groups, and none are mounted.");
+  if (found === undefined) throw new Error("A lab's node needs control groups, but none are mounted.");
   return found;
 }
 
-/** The group and all below it, the deepest first. */
+/** Returns the group and all groups below it, the deepest first. */
 function groupsBelow(path: string): string[] {
   let entries: Deno.DirEntry[];
   try {
@@ -79,7 +82,7 @@ function kill(pid: number): void {
   try {
     Deno.kill(pid, "SIGKILL");
   } catch {
-    // It ended meanwhile.
+    // It has ended meanwhile.
   }
 }
 
@@ -88,6 +91,6 @@ function remove(path: string): boolean {
     Deno.removeSync(path);
     return true;
   } catch (error) {
-    return error instanceof Deno.errors.NotFound; // else busy: the kernel is still clearing it
+    return error instanceof Deno.errors.NotFound; // otherwise it is busy: the kernel is still removing its processes
   }
 }

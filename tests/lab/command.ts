@@ -1,25 +1,25 @@
-/** What a command that has ended left behind. */
+/** Result of a command that has ended. */
 export interface CommandResult {
-  /** Exit code; 124 when the deadline ended it. */
+  /** Exit code; 124 after a timeout. */
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** How {@link runCommand} runs a command. */
+/** Options of {@link runCommand}. */
 export interface CommandOptions {
   /** Text for standard input; without it the command reads an empty input. */
   stdin?: string;
-  /** Added to the environment. */
+  /** Variables added to the environment. */
   env?: Record<string, string>;
   cwd?: string;
-  /** The command is killed after this many milliseconds; 60,000 unless told. */
+  /** Time in milliseconds after which the command is killed. Default: 60,000. */
   timeoutMs?: number;
 }
 
 /**
- * Runs a command to its end and returns its code and output. A non-zero code is an answer, not an exception; a command
- * that can't be started at all rejects with Deno's error.
+ * Runs a command and returns its exit code and output. A nonzero exit code is a result, not an exception; a command
+ * that can't be started rejects with Deno's error.
  */
 export async function runCommand(
   command: string,
@@ -43,7 +43,7 @@ export async function runCommand(
   try {
     if (options.stdin !== undefined) {
       const writer = child.stdin.getWriter();
-      // A command may end without having read its input: its exit code then tells more than the broken pipe.
+      // A command may end without reading its input: its exit code then says more than the broken pipe.
       await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
       await writer.close().catch(() => {});
     }

@@ -9,12 +9,12 @@ import { PAUSE_IMAGE } from "./lab_image.ts";
 /** Name of the socket in the lab's folder of sockets. */
 const SOCKET = "containerd.sock";
 
-/** The socket on which containerd serves the kubelet, and on which images are imported. */
+/** Returns the socket of containerd, for the kubelet and for imports of images. */
 export function containerdSocket(sockets: string): string {
   return `${sockets}/${SOCKET}`;
 }
 
-/** The machine's containerd, with data of its own: the node's container runtime. */
+/** The machine's containerd with its own data: the node's container runtime. */
 export function containerd(dir: string, sockets: string): PartSpec {
   return onNode(dir, {
     name: "containerd",
@@ -27,21 +27,21 @@ export function containerd(dir: string, sockets: string): PartSpec {
   });
 }
 
-/** Writes containerd's configuration and that of pods' network. */
+/** Writes the configuration of containerd and of the pods' network. */
 export function writeContainerdConfig(dir: string, sockets: string, network: NodeNetwork): void {
   Deno.writeTextFileSync(configPath(dir), containerdConfig(dir, sockets));
   Deno.writeTextFileSync(`${dir}/node/cni/lab.conflist`, JSON.stringify(podNetwork(network), null, 2));
 }
 
 /**
- * Imports an archive of images (docker-archive or OCI, as buildah and docker write them) for pods to use, and returns
- * when the kubelet finds them. Give their pods a version as tag: with `latest` the kubelet would try to pull them.
+ * Imports an archive of images (docker-archive or OCI, as buildah and docker write them) for pods, and returns when the
+ * kubelet finds them. Tag them with a version: the kubelet would try to pull `latest`.
  */
 export async function importImages(sockets: string, archive: string): Promise<void> {
   const imported = await ctr(sockets, ["--namespace=k8s.io", "images", "import", archive]);
   if (imported.code !== 0) throw new Error(`${archive} can't be imported: ${imported.stderr.trim()}`);
-  // The part of containerd that serves the kubelet hears of new images by events, and then marks them.
-  await poll(`the images of ${archive}: known to containerd's CRI`, async () => {
+  // The CRI part of containerd learns of new images by events, and then labels them.
+  await poll(`containerd's CRI has the images of ${archive}`, async () => {
     const { stdout, stderr } = await ctr(sockets, ["--namespace=k8s.io", "images", "list"]);
     const unknown = stdout.split("\n").slice(1).filter((line) => line !== "" && !line.includes("managed"));
     return stderr.trim() || unknown.length === 0 || unknown.join("; ");
@@ -60,7 +60,7 @@ function containerdConfig(dir: string, sockets: string): string {
   const text = JSON.stringify; // a JSON string is a TOML string too
   return `version = 2
 root = ${text(`${dir}/node/containerd`)}
-# On the node this folder is this lab's own; a path in the lab's folder could be too long for the sockets in it.
+# On the node this folder is private to this lab; a path in the lab's folder could be too long for the sockets in it.
 state = "/run/containerd"
 
 [grpc]
@@ -85,7 +85,7 @@ SystemdCgroup = false
 `;
 }
 
-/** Each pod has its own link to the node, and the node routes: unlike a bridge that needs no br_netfilter for Services. */
+/** Each pod has its own link to the node, which routes. Unlike with a bridge, Services need no br_netfilter. */
 function podNetwork(network: NodeNetwork): Record<string, unknown> {
   return {
     cniVersion: "0.4.0",
@@ -93,7 +93,7 @@ function podNetwork(network: NodeNetwork): Record<string, unknown> {
     plugins: [
       {
         type: "ptp",
-        // The host would not answer everybody: it knows the way to pods, but others behind it don't.
+        // The host has a route to pods, but machines behind it don't, so their replies would be lost.
         ipMasq: true,
         ipam: {
           type: "host-local",

@@ -3,11 +3,11 @@ import type { LabPorts, PartSpec } from "./part.ts";
 import { probeOnce } from "./probe.ts";
 
 /**
- * The real kube-controller-manager, with a service account per controller as in real clusters. It keeps the status of
- * quotas, ends namespaces and makes service accounts.
+ * The real kube-controller-manager, with a service account per controller as in real clusters. It updates the status of
+ * quotas, deletes namespaces' content and creates service accounts.
  *
- * Its default client limit of 20 requests a second sets about as many quotas' status in a second; `fast` raises it for
- * benchmarks that measure the operator.
+ * With its default client limit of 20 requests per second, it updates about 20 quota statuses per second; `fast` raises
+ * the limit for benchmarks of the operator.
  */
 export function controllerManager(
   binary: string,
@@ -41,7 +41,7 @@ export function controllerManager(
       const client = adminClient(dir);
       const healthy = await probeOnce(`https://127.0.0.1:${ports.controllerManager}/healthz`, client);
       if (healthy !== true) return healthy;
-      // Made by two of its controllers: whoever sees it can create pods in the namespace.
+      // Created by two of its controllers: once both exist, pods can be created in the namespace.
       return probeOnce(`${server}/api/v1/namespaces/default/serviceaccounts/default`, client);
     },
   };

@@ -1,7 +1,7 @@
 import { COREDNS_IMAGE } from "./lab_image.ts";
 import type { NodeNetwork } from "./node_network.ts";
 
-/** It knows the cluster's names; that there are no others it says at once, since nothing leaves the machine. */
+/** Serves the cluster's names; other names fail at once, because nothing leaves the machine. */
 const COREFILE = `cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
     errors
     health
@@ -21,7 +21,7 @@ const COREFILE = `cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
 }
 `;
 
-/** The cluster's DNS as real clusters have it: a Deployment in kube-system behind the Service `kube-dns`. */
+/** The cluster's DNS as in real clusters: a Deployment in kube-system behind the Service `kube-dns`. */
 export function corednsObjects(network: NodeNetwork): Record<string, unknown>[] {
   const labels = { "k8s-app": "kube-dns" };
   const metadata = { name: "coredns", namespace: "kube-system", labels };

@@ -1,4 +1,4 @@
-/** `deno task demo`: the story end to end on a lab, told in plain lines, each step checked. */
+/** `deno task demo`: the whole story on a lab, step by step, with each step checked. */
 import { parseArgs } from "node:util";
 import { createRestClient, Kubeconfig, type ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1.ts";
@@ -23,20 +23,20 @@ const say = (text: string): void => console.log(text);
 const step = (text: string): void => say(`\n${paint(1, text)}`);
 const shown = (text: string): void => say(text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n"));
 
-/** Raised when a step of the story is not as it should be. */
+/** Error of a step of the demo whose outcome is wrong. */
 class StepFailed extends Error {}
 
-/** Waits until the question is answered, says so with the time it took, and counts it. */
+/** Polls until `look` returns an object, prints the check with the time it took, and counts it. */
 async function check<T>(what: string, look: () => Promise<T | string>, withinMs = 10_000): Promise<T> {
   const began = performance.now();
-  let seen: T | string = "nothing yet";
+  let seen: T | string = "no result";
   try {
     await poll(what, async () => {
       seen = await look();
       return typeof seen === "string" ? seen : true;
     }, { withinMs, everyMs: 20 });
   } catch {
-    throw new StepFailed(`${what}: ${String(seen)}, and that for ${withinMs / 1000} s.`);
+    throw new StepFailed(`${what}: timed out after ${withinMs / 1000} s; last result: ${String(seen)}`);
   }
   say(`  ${paint(32, "✓")} ${what} ${paint(2, `(${Math.round(performance.now() - began)} ms)`)}`);
   passed++;
@@ -65,14 +65,16 @@ class Story {
       const grant = await this.#grants.get("alice-to-bob-compute");
       return grant.status?.phase === phase
         ? grant
-        : `its phase is ${grant.status?.phase ?? "not set"} (${grant.status?.message ?? "no message"})`;
+        : `the phase is ${grant.status?.phase ?? "not set"} (${grant.status?.message ?? "no message"})`;
     };
   }
 
   realmIs(state: string): () => Promise<Realm | string> {
     return async () => {
       const realm = await this.#realms.get("bob-home");
-      return realm.status?.connectionState === state ? realm : `it is ${realm.status?.connectionState ?? "not set"}`;
+      return realm.status?.connectionState === state
+        ? realm
+        : `connectionState is ${realm.status?.connectionState ?? "not set"}`;
     };
   }
 
@@ -80,21 +82,21 @@ class Story {
     return async () => {
       const quota = await this.#quotas.get("keystone");
       const enforced = quota.status?.hard?.[key];
-      return enforced === value ? quota : `it enforces ${enforced ?? "nothing"}`;
+      return enforced === value ? quota : `status.hard has ${enforced ?? "no value"}`;
     };
   }
 
   async enforce(): Promise<void> {
-    step("Alice writes that Bob is a realm, and what she grants him");
+    step("Alice creates the Realm bob-home and a Grant to it");
     await this.kubectl(["apply", "-f", `${root}deploy/examples/`]);
     shown(await Deno.readTextFile(`${root}deploy/examples/grant.yaml`));
     await check("the Grant is Active", this.grantIs("Active"));
     await check("the Realm is Connected", this.realmIs("Connected"));
     shown(await this.kubectl(["get", "grants,realms"]));
 
-    step("What stands in guest-bob-home now");
-    await check("the quota enforces what was granted", this.quotaHas("requests.cpu", "2"));
-    await check("all traffic is denied, but to and from Bob's node, among his own pods, and to DNS", async () => {
+    step("The operator has set up the guest namespace guest-bob-home");
+    await check("the ResourceQuota enforces the grant", this.quotaHas("requests.cpu", "2"));
+    await check("NetworkPolicies deny all traffic except with Bob's node, between Bob's pods, and to DNS", async () => {
       const policies = await new NetworkingV1Api(this.rest).namespace("guest-bob-home").networkPolicies.list();
       const names = policies.items.map(({ metadata }) => metadata.name).sort().join(", ");
       return names === "default-deny, dns, guest-internal, realm" ? policies : `the policies are ${names}`;
@@ -102,7 +104,7 @@ class Story {
     shown(await this.kubectl(["get", "resourcequota,networkpolicy", "-n", "guest-bob-home"]));
   }
 
-  /** Path of what Bob works with. */
+  /** Path of Bob's kubeconfig. */
   get bobs(): string {
     return `${this.lab.dir}/bob.kubeconfig`;
   }
@@ -112,18 +114,18 @@ class Story {
   }
 
   async letIn(): Promise<void> {
-    step("Alice gives Bob a way in: keystone kubeconfig bob-home");
+    step("Alice gives Bob access: keystone kubeconfig bob-home");
     shown(await this.keystone(["grants"]));
     await this.keystone(["kubeconfig", "bob-home", "--out", this.bobs]);
-    await check("he sees his namespace, and nothing else", async () => {
+    await check("Bob can read the guest namespace and no other", async () => {
       const own = await this.asBob(["get", "pods"]);
       const others = await this.asBob(["get", "pods", "-n", "kube-system"]);
       if (own.code !== 0) return own.stderr;
-      return others.code !== 0 && /forbidden/i.test(others.stderr) ? { own } : "he sees kube-system too";
+      return others.code !== 0 && /forbidden/i.test(others.stderr) ? { own } : "Bob can read kube-system too";
     });
   }
 
-  /** The command, as a user runs it. */
+  /** Runs the `keystone` command as a user does. */
   async keystone(args: string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "-A", `--config=${root}deno.json`, `${root}src/cli/main.ts`, ...args],
@@ -135,20 +137,20 @@ class Story {
   }
 
   async use(): Promise<void> {
-    step("Bob starts a pod that fits");
+    step("Bob starts a pod within the grant");
     const { code, stderr } = await this.asBob(["apply", "-f", "-"], guestPod("fits", { cpu: "500m", memory: "1Gi" }));
     if (code !== 0) throw new StepFailed(stderr);
-    await check("it was admitted, and his share shows it", async () => {
+    await check("the pod is admitted, and the Grant shows its usage", async () => {
       const usage = (await this.#grants.get("alice-to-bob-compute")).status?.actualUsage ?? {};
       return usage["requests.cpu"] === "500m" ? usage : `actualUsage is ${JSON.stringify(usage)}`;
     });
-    step("Bob applies a Deployment that doesn't");
+    step("Bob applies a Deployment that exceeds the grant");
     const { spec } = JSON.parse(guestPod("big", { cpu: "1", memory: "1Gi" }));
     const big = JSON.stringify(deploymentOf({ name: "big" }, spec, { replicas: 3 }));
-    await check("it is refused, in these words:", async () => {
+    await check("the Deployment is refused with this message:", async () => {
       const { code, stderr } = await this.asBob(["apply", "--dry-run=server", "-f", "-"], big);
       if (code === 0 || !stderr.includes("denied the request: Deployment big")) {
-        return `it said: ${stderr || "created"}`;
+        return `kubectl printed: ${stderr || "created"}`;
       }
       return { said: stderr };
     }).then(({ said }) => shown(said.replace(/^.*?denied the request: /s, "").replaceAll(". ", ".\n")));
@@ -160,7 +162,7 @@ class Story {
     const node = this.lab.realms["bob-home"]!.tailscaled;
     await node.stop();
     await check("the Realm is Disconnected", this.realmIs("Disconnected"), 60_000);
-    await check("the grant stays as it is: unreachable is not revoked", async () => {
+    await check("the grant stays in force: an unreachable realm keeps its grants", async () => {
       const { metadata } = await this.#quotas.get("keystone");
       const grant = await this.grantIs("Active")();
       return metadata.generation === before.metadata.generation ? grant : "the quota was written";
@@ -184,17 +186,17 @@ class Story {
     await check("the Grant is Expired", this.grantIs("Expired"), 15_000);
     const late = Date.now() - until.getTime();
     say(`    seen ${late} ms after its end`);
-    await check("nothing is granted any more: the quota is closed", this.quotaHas("requests.cpu", "0"));
+    await check("the ResourceQuota is down to zero", this.quotaHas("requests.cpu", "0"));
     const bobGets = async () => (await this.asBob(["get", "pods"])).stderr;
-    await check("Bob is locked out", async () => {
+    await check("Bob has no access", async () => {
       const said = await bobGets();
-      return /forbidden|unauthorized|logged in/i.test(said) ? { said } : said || "he isn't";
+      return /forbidden|unauthorized|logged in/i.test(said) ? { said } : said || "Bob can still read his pods";
     }, 2000);
-    await check("his token itself is no longer good", async () => {
+    await check("Bob's token is invalid", async () => {
       const said = await bobGets();
       return /unauthorized|logged in/i.test(said) ? { said } : said;
     }, 15_000);
-    await check("what Bob had stored stays: the namespace is there, closed", async () => {
+    await check("the namespace and its data stay, and no pod is admitted", async () => {
       const { code, stderr } = await this.lab.kubectl(["create", "-f", "-"], {
         stdin: guestPod("late", { cpu: "1m", memory: "1Mi" }),
       });
@@ -210,7 +212,7 @@ async function tell(lab: Lab): Promise<void> {
     userAgent: `keystone-demo/${version}`,
   });
   const story = new Story(lab, rest);
-  step("The operator starts, before its custom resources are there");
+  step("The operator starts before its CRDs are installed");
   const log = await Deno.open(`${lab.dir}/logs/operator.log`, { create: true, append: true });
   const env = {
     KUBECONFIG: lab.kubeconfig,
@@ -220,15 +222,15 @@ async function tell(lab: Lab): Promise<void> {
     KEYSTONE_WEBHOOK: `https://${ownAddress()}:${freePorts(1)[0]}`,
   };
   await using operator = await startOperator(env, log);
-  await check("it says what it misses, and waits", async () => {
+  await check("the operator logs which CRD is missing, and waits", async () => {
     const text = await Deno.readTextFile(`${lab.dir}/logs/operator.log`);
     const said = text.match(/The custom resource definition[^"]*/)?.[0];
-    return said ? { said } : "its log doesn't say so";
+    return said ? { said } : "its log names no missing CRD";
   }).then(({ said }) => shown(said));
   await story.kubectl(["apply", "-f", `${root}crds/`]);
   await story.kubectl(["apply", "-k", `${root}deploy/kustomize/base`]);
   await story.kubectl(["apply", "-k", `${root}deploy/kustomize/webhook`]);
-  await check("with them installed it goes on by itself", async () => {
+  await check("with the CRDs installed, the operator continues without a restart", async () => {
     const { code, stdout } = await lab.kubectl([
       "get",
       "lease",
@@ -238,7 +240,7 @@ async function tell(lab: Lab): Promise<void> {
       "-o",
       "jsonpath={.spec.holderIdentity}",
     ]);
-    return code === 0 && stdout ? { holder: stdout } : "it holds no Lease yet";
+    return code === 0 && stdout ? { holder: stdout } : "the operator holds no Lease yet";
   });
   await story.enforce();
   await story.letIn();
@@ -246,19 +248,19 @@ async function tell(lab: Lab): Promise<void> {
   await story.loseBob();
   await story.expire();
   if (once) return;
-  step("Now it's yours");
+  step("The demo is done; the lab is yours to try");
   say(`  export KUBECONFIG=${lab.kubeconfig}\n`);
   say("  kubectl get grants,realms");
   say("  kubectl explain grant.spec");
-  say("  deno task keystone doctor, grants, explain grant alice-to-bob-compute");
+  say("  deno task keystone doctor     (also: grants; explain grant alice-to-bob-compute)");
   say(`  The operator's log: ${lab.dir}/logs/operator.log`);
-  say("  Ctrl-C ends it all.");
+  say("  Ctrl-C ends the lab.");
   await operator.interrupted;
 }
 
 /**
- * Where the API server reaches the webhook: not on loopback, where this tailscaled, which has no network device, delivers
- * what any node of the tailnet sends.
+ * Returns the address on which the API server reaches the webhook. It is not a loopback address: to those this
+ * tailscaled, which has no network device, delivers traffic from any node of the tailnet.
  */
 const ownAddress = (): string =>
   Deno.networkInterfaces().find(({ family, address }) => family === "IPv4" && !/^(127|169\.254)\./.test(address))
@@ -272,7 +274,7 @@ async function startOperator(
   const interrupt = () => interrupted.resolve();
   Deno.addSignalListener("SIGINT", interrupt);
   Deno.addSignalListener("SIGTERM", interrupt);
-  // Just what `deno task run` starts: the operator, and the front beside it.
+  // Exactly what `deno task run` starts: the operator and the front.
   const { run } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)).tasks as { run: { command: string } };
   const [, ...args] = run.command.split(" ");
   const child = new Deno.Command(Deno.execPath(), {
@@ -291,7 +293,7 @@ async function startOperator(
     async [Symbol.asyncDispose]() {
       try {
         child.kill("SIGTERM");
-      } catch { /* it has ended by itself; its log says why */ }
+      } catch { /* it has already ended; its log has the reason */ }
       await child.status;
       await written;
       log.close();
@@ -303,7 +305,7 @@ async function startOperator(
 
 let failed = 0;
 try {
-  say(paint(1, "Keystone: Alice lends Bob part of her cluster"));
+  say(paint(1, "Keystone: Alice lends Bob part of a Kubernetes cluster"));
   say("Starting a Kubernetes control plane and a tailnet with two nodes, alice-home and bob-home.");
   await using lab = await startLab({ realms: ["alice-home", "bob-home"], scheduler: true });
   try {
@@ -313,7 +315,7 @@ try {
     console.error(`\n${paint(31, "✗")} ${(error as Error).message}`);
     if (!(error instanceof StepFailed)) console.error((error as Error).stack);
     console.error(
-      `The operator's last words:\n${
+      `The end of the operator's log:\n${
         (await Deno.readTextFile(`${lab.dir}/logs/operator.log`)).split("\n").slice(-15).join("\n")
       }`,
     );

@@ -1,7 +1,7 @@
 import type { LabPorts, PartSpec } from "./part.ts";
 import { probeOnce } from "./probe.ts";
 
-/** The API server's database. It never waits for the disk: the lab's data needs to survive a crash of etcd, not of the machine. */
+/** The API server's database. It never syncs to disk: the data must survive a crash of etcd, but not of the machine. */
 export function etcd(binary: string, dir: string, ports: LabPorts, quotaBytes?: number): PartSpec {
   const client = `http://127.0.0.1:${ports.etcd}`;
   const peer = `http://127.0.0.1:${ports.etcdPeer}`;

@@ -4,16 +4,16 @@ import { kubeconfigFor } from "./lab_kubeconfig.ts";
 import type { Cluster, UserOptions } from "./lab.ts";
 import { poll } from "./poll.ts";
 
-/** The part of `kubectl config view` that is read here. */
+/** The fields of `kubectl config view` that are read here. */
 interface KubeconfigView {
   clusters: { cluster: { server: string; "certificate-authority-data"?: string } }[];
 }
 
-/** A cluster that somebody else runs, such as k3s, kind or a cloud's: named by `KUBECONFIG` and its current context. */
+/** An existing cluster outside the lab, such as k3s, kind or a cloud's: the current context of `KUBECONFIG`. */
 export class ExternalCluster implements Cluster {
-  /** Its parts aren't the test's to stop or kill. */
+  /** False: tests must not stop or kill the cluster's parts. */
   readonly owned = false;
-  /** Path of a copy of the current context alone. */
+  /** Path of a copy of the kubeconfig with the current context only. */
   readonly kubeconfig: string;
   readonly server: string;
   readonly #dir: string;
@@ -27,12 +27,12 @@ export class ExternalCluster implements Cluster {
     this.#authority = new TextDecoder().decode(Uint8Array.fromBase64(cluster["certificate-authority-data"] ?? ""));
   }
 
-  /** Takes the cluster of the current context. */
+  /** Opens the cluster of the current context. */
   static async open(): Promise<ExternalCluster> {
     const view = await kubectl(["config", "view", "--raw", "--flatten", "--minify", "--output=json"]);
     if (view.code !== 0) {
       throw new Error(
-        `KEYSTONE_LAB=external takes the cluster of KUBECONFIG's current context, and there is none: ` +
+        `KEYSTONE_LAB=external needs KUBECONFIG with a current context: ` +
           view.stderr.trim(),
       );
     }
@@ -41,7 +41,7 @@ export class ExternalCluster implements Cluster {
     return new ExternalCluster(dir, JSON.parse(view.stdout) as KubeconfigView);
   }
 
-  /** Makes a user with a client certificate that the cluster signs on request; returns the path of its kubeconfig. */
+  /** Creates a user with a client certificate signed by the cluster; returns the path of the user's kubeconfig. */
   async user(name: string, options: UserOptions = {}): Promise<string> {
     const { request, key } = await makeCertificateRequest(name, options.groups ?? []);
     const id = `keystone-test-${crypto.randomUUID()}`;
@@ -60,9 +60,9 @@ export class ExternalCluster implements Cluster {
     let certificate = "";
     try {
       await this.#answer(["certificate", "approve", id]);
-      await poll(`certificate of ${name}: signed`, async () => {
+      await poll(`the certificate of ${name} is signed`, async () => {
         certificate = await this.#answer(["get", "csr", id, "--output=jsonpath={.status.certificate}"]);
-        return certificate !== "" || "the cluster's signer has not answered";
+        return certificate !== "" || "not signed yet";
       }, { withinMs: 30_000, everyMs: 200 });
     } finally {
       await this.#answer(["delete", "csr", id, "--wait=false"]);
@@ -77,7 +77,7 @@ export class ExternalCluster implements Cluster {
     return path;
   }
 
-  /** Runs the kubectl in PATH, as the admin unless a kubeconfig is given. A non-zero code is an answer, not an exception. */
+  /** Runs the kubectl in PATH, by default as the admin. A nonzero exit code is a result, not an exception. */
   kubectl(
     args: string[],
     options: { stdin?: string; kubeconfig?: string; timeoutMs?: number } = {},
@@ -92,7 +92,7 @@ export class ExternalCluster implements Cluster {
     return stdout;
   }
 
-  /** Leaves the cluster alone; removes what was written on this side. */
+  /** Removes the files written on this machine; the cluster goes on. */
   [Symbol.asyncDispose](): Promise<void> {
     Deno.removeSync(this.#dir, { recursive: true });
     return Promise.resolve();

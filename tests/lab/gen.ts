@@ -1,13 +1,13 @@
 /**
- * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`,
- * the guards of guests and docs/guards.md from deploy/guards, the threat table of docs/security.md and docs/attacks.md from
- * tests/hostile/threats.ts, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents, the table of the
- * kinds in guest namespaces (src/core/guest/objects/mod.ts) from the files beside it,
- * and in deploy/chart the copies of deploy/kustomize/base and `crds/`. Offline, and the same every time.
+ * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`, the guest
+ * guards and `docs/guards.md` from `deploy/guards`, the threat table of `docs/security.md` and `docs/attacks.md` from
+ * `tests/hostile/threats.ts`, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents, the
+ * table of object kinds in guest namespaces (`src/core/guest/objects/mod.ts`) from the files beside it, and the copies
+ * of `deploy/kustomize/base` and `crds/` in `deploy/chart`. Works offline; the same input gives the same files.
  *
- * `--chart` also renders what of deploy/kustomize comes from deploy/chart, with Helm, which the lab builds.
- * `--check` writes nothing, names what differs and fails. `--refresh` starts a lab first and reads the documents anew
- * from its API server, with the custom resources as `src/api` has them.
+ * `--chart` also renders the parts of `deploy/kustomize` that come from `deploy/chart`, with Helm, which the lab
+ * builds. `--check` writes nothing, lists the files that differ and fails. `--refresh` starts a lab first and reads the
+ * OpenAPI documents again from its API server, with the custom resources of `src/api`.
  */
 import { parseArgs } from "node:util";
 import { createRestClient, Kubeconfig } from "../../lib/kubernetes/mod.ts";
@@ -30,7 +30,7 @@ import { poll } from "./poll.ts";
 const security = new URL("../../docs/security.md", import.meta.url);
 const crds = new URL("../../crds/", import.meta.url);
 
-/** Writes what differs below `crds/`; returns the names of the files that did. */
+/** Writes the files below `crds/` that differ; returns their names. */
 async function writeCrds(check: boolean): Promise<string[]> {
   const files = crdFiles();
   const differing: string[] = [];
@@ -48,7 +48,7 @@ async function writeCrds(check: boolean): Promise<string[]> {
   return differing;
 }
 
-/** Writes those that differ, by their paths from the project's root. */
+/** Writes the files that differ; the keys are paths from the project's root. */
 async function writeFiles(files: ReadonlyMap<string, string>, check: boolean): Promise<string[]> {
   const differing: string[] = [];
   for (const [name, text] of files) {
@@ -67,16 +67,16 @@ async function writeReference(name: string, text: string, check: boolean): Promi
   return [name];
 }
 
-/** Reads the OpenAPI documents anew from a lab's API server that serves `crds/`. */
+/** Reads the OpenAPI documents again from a lab's API server that serves `crds/`. */
 async function refreshFromLab(): Promise<void> {
   await using lab = await startLab();
   const applied = await lab.kubectl(["apply", "-f", crds.pathname]);
-  if (applied.code !== 0) throw new Error(`The API server refuses crds/: ${applied.stderr.trim()}`);
+  if (applied.code !== 0) throw new Error(`The API server refused crds/: ${applied.stderr.trim()}`);
   const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
   using rest = createRestClient(config, { userAgent: "keystone-gen" });
-  // The server publishes the schemas of a new kind a moment after it has taken the kind.
+  // The server publishes the schemas of a new kind a moment after it has accepted the CRD.
   const published = () => refresh(rest, groups).then(() => true as const, (error: Error) => error.message);
-  await poll("The OpenAPI of the custom resources", published, { withinMs: 30_000, everyMs: 200 });
+  await poll("the OpenAPI of the custom resources is published", published, { withinMs: 30_000, everyMs: 200 });
 }
 
 const { values: { check = false, refresh: anew = false, chart = false } } = parseArgs({
@@ -87,7 +87,7 @@ const differing = [
   ...await writeCrds(check),
   ...await writeReference("docs/api.md", apiReference(), check),
   ...await writeReference("docs/cli-reference.md", cliReference(), check),
-  // Before the chart, which has a copy.
+  // Before the chart, which copies this file.
   ...await writeReference("deploy/kustomize/base/guest-guards.yaml", guestGuards(), check),
   ...await writeReference("docs/guards.md", guardsPage(), check),
   ...await writeReference("docs/security.md", await securityPage(await Deno.readTextFile(security)), check),

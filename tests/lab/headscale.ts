@@ -1,10 +1,10 @@
 import type { LabPorts, PartSpec } from "./part.ts";
 import { probeOnce } from "./probe.ts";
 
-/** The tailnet's MagicDNS domain: as in the examples of the specification, so that they connect unchanged. */
+/** The tailnet's MagicDNS domain, the same as in the specification's examples, so that they work unchanged. */
 const TAILNET_DOMAIN = "tailnet-name.ts.net";
 
-/** Headscale: the tailnet's control server, with a relay (DERP) and STUN of its own, on `address`. */
+/** Headscale: the tailnet's control server, with its own relay (DERP) and STUN, on `address`. */
 export function headscalePart(binary: string, dir: string, address: string, ports: LabPorts): PartSpec {
   return {
     name: "headscale",
@@ -14,12 +14,12 @@ export function headscalePart(binary: string, dir: string, address: string, port
   };
 }
 
-/** Where {@link headscaleConfig} is written. */
+/** Returns the path of the file with {@link headscaleConfig}. */
 export function headscaleConfigPath(dir: string): string {
   return `${dir}/headscale/config.yaml`;
 }
 
-/** Headscale's configuration. Nothing in it leaves the machine. */
+/** Returns headscale's configuration. With it nothing leaves the machine. */
 export function headscaleConfig(
   dir: string,
   sockets: string,

@@ -3,10 +3,10 @@ import { NODE_NAME, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
 import { probeOnce } from "./probe.ts";
 
-/** The user as which kube-proxy speaks to the API server: every cluster lets it read what it needs. */
+/** kube-proxy's user in the API server, which has the rights it needs in every cluster. */
 export const KUBE_PROXY_USER = "system:kube-proxy";
 
-/** The real kube-proxy: it makes Services' addresses answer, by iptables rules on the node. */
+/** The real kube-proxy, which implements Services by iptables rules on the node. */
 export function kubeProxy(binary: string, dir: string, network: NodeNetwork): PartSpec {
   return onNode(dir, {
     name: "kube-proxy",
@@ -26,7 +26,7 @@ export function writeKubeProxyConfig(dir: string, network: NodeNetwork): void {
     hostnameOverride: NODE_NAME,
     clusterCIDR: bothFamilies(network, "pods").join(","),
     healthzBindAddress: `${network.node}:10256`,
-    // These limits are the whole machine's: leave them as they are.
+    // These limits apply to the whole machine: leave them unchanged.
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
     oomScoreAdj: 0,
   };

@@ -6,12 +6,13 @@ import { NODE_NAME, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
 import { ask } from "./probe.ts";
 
-/** The user as which kube-router speaks to the API server; its role is among {@link kubeRouterObjects}. */
+/** kube-router's user in the API server; its role is in {@link kubeRouterObjects}. */
 export const KUBE_ROUTER_USER = "kube-router";
 
 /**
- * The real kube-router, as far as it enforces NetworkPolicies, by iptables rules and sets on the node: the part of it
- * that k3s embeds. Ready when a policy that denies really does, in both families, and one that allows does too.
+ * The real kube-router, the policy controller that k3s embeds, with only NetworkPolicies enabled, which it enforces by
+ * iptables rules and ipsets on the node. It is ready when a policy denies and another one allows traffic, in both
+ * families.
  */
 export function kubeRouter(
   binaries: { kubeRouter: string; agnhost: string },
@@ -42,7 +43,10 @@ export function kubeRouter(
   });
 }
 
-/** Its rights, and the policy by which its readiness is known: the port for the kubelet's probes is closed to others. */
+/**
+ * kube-router's role, and the policy that its readiness check uses: the port of the kubelet's probes is closed to all
+ * others.
+ */
 export const kubeRouterObjects: Record<string, unknown>[] = [
   {
     apiVersion: "rbac.authorization.k8s.io/v1",
@@ -83,18 +87,19 @@ export const kubeRouterObjects: Record<string, unknown>[] = [
   },
 ];
 
-/** Lets pods find the node, and the node them: without it nothing else of theirs comes through in IPv6. */
+/** Allows neighbor discovery between pods and the node: without it no IPv6 traffic of pods works. */
 const NEIGHBOURS = ["solicitation", "advertisement"].map((type) =>
   `-I KUBE-ROUTER-INPUT 1 -p icmpv6 --icmpv6-type neighbour-${type} -m comment --comment lab-neighbours -j ACCEPT`
 );
 
 /**
- * Programs that stand before the machine's own in its PATH, because version 2.1.0 gets IPv6 beside IPv4 wrong:
+ * Wrappers that come before the machine's programs in kube-router's PATH, because version 2.1.0 has bugs with IPv6
+ * beside IPv4:
  *
- * - IPv6 sets have a prefix, which IPv6 rules leave out, so that none of them would be taken;
- * - neighbour discovery is denied to pods whose egress a policy selects;
- * - each family's part reads back the sets of both, and writes those of the other as they were one change ago. What is
- *   never read back is written from nothing each time, as it is.
+ * - IPv6 sets have a prefix, which IPv6 rules leave out, so that none of them would load;
+ * - pods whose egress a policy selects are denied neighbor discovery;
+ * - each family's part reads back the sets of both families and restores those of the other one change late. Without
+ *   anything read back, it writes its sets in full each time, which is correct.
  */
 const CORRECTIONS = {
   "ip6tables-restore": [
@@ -106,7 +111,7 @@ const CORRECTIONS = {
   "ipset": `[ "$1" = save ] || exec ipset "$@"`,
 };
 
-/** Puts them where {@link kubeRouter} finds them. */
+/** Writes the wrappers for {@link kubeRouter}. */
 export function prepareKubeRouter(dir: string): void {
   Deno.mkdirSync(`${dir}/node/kube-router`);
   for (const [name, script] of Object.entries(CORRECTIONS)) {
@@ -118,7 +123,10 @@ export function prepareKubeRouter(dir: string): void {
 const OPEN = 53;
 const CLOSED = 8080;
 
-/** Tries the cluster's DNS from the outside: what the policy allows must be reached, or its denial would say nothing. */
+/**
+ * Connects to the cluster's DNS from the outside network: the allowed port must be open, or a closed one would prove
+ * nothing.
+ */
 async function dnsIsFenced(agnhost: string, dir: string, server: string): Promise<true | string> {
   const addresses = await dnsAddresses(dir, server);
   if (typeof addresses === "string") return addresses;
@@ -135,18 +143,20 @@ async function dnsIsFenced(agnhost: string, dir: string, server: string): Promis
       to,
       "--timeout=1s",
     ]);
-    return (code === 0) === (port === OPEN) ? [] : [`${to} is ${code === 0 ? "open" : "closed"} to the outside`];
+    return (code === 0) === (port === OPEN)
+      ? []
+      : [`${to} is ${code === 0 ? "open" : "closed"} from the outside network`];
   }));
   return wrong.flat().join(", ") || true;
 }
 
-/** Addresses of the DNS's pod, of both families. */
+/** Returns the addresses of the DNS pod, of both families. */
 async function dnsAddresses(dir: string, server: string): Promise<string[] | string> {
   const selector = encodeURIComponent("k8s-app=kube-dns");
   const answer = await ask(`${server}/api/v1/namespaces/kube-system/pods?labelSelector=${selector}`, adminClient(dir));
   if (typeof answer === "string") return answer;
-  if (answer.status !== 200) return `the cluster's DNS: ${answer.status}`;
+  if (answer.status !== 200) return `CoreDNS: status ${answer.status}`;
   const { items } = JSON.parse(answer.body) as { items: { status: { podIPs?: { ip: string }[] } }[] };
   const addresses = items.flatMap(({ status }) => (status.podIPs ?? []).map(({ ip }) => ip));
-  return addresses.length >= 2 ? addresses : `the cluster's DNS has ${addresses.length} addresses`;
+  return addresses.length >= 2 ? addresses : `CoreDNS has ${addresses.length} of 2 addresses`;
 }

@@ -5,10 +5,10 @@ import { NODE_NAME, nodeControlGroup, onNode } from "./node.ts";
 import type { PartSpec } from "./part.ts";
 import { ask, probeOnce } from "./probe.ts";
 
-/** The user as which the kubelet speaks to the API server, by a client certificate. */
+/** The kubelet's user in the API server, by a client certificate. */
 export const KUBELET_USER = `system:node:${NODE_NAME}`;
 
-/** The real kubelet. Ready when its node is. */
+/** The real kubelet; ready when its node is. */
 export function kubelet(binary: string, dir: string, server: string, network: NodeNetwork): PartSpec {
   return onNode(dir, {
     name: "kubelet",
@@ -24,10 +24,10 @@ export function kubelet(binary: string, dir: string, server: string, network: No
       if (healthy !== true) return healthy;
       const answer = await ask(`${server}/api/v1/nodes/${NODE_NAME}`, adminClient(dir));
       if (typeof answer === "string") return answer;
-      if (answer.status !== 200) return `its node: ${answer.status}`;
+      if (answer.status !== 200) return `the node: status ${answer.status}`;
       const { conditions } = (JSON.parse(answer.body) as NodeObject).status;
       const ready = conditions?.find(({ type }) => type === "Ready");
-      return ready?.status === "True" || `its node is not ready: ${ready?.message}`;
+      return ready?.status === "True" || `the node is not ready: ${ready?.message}`;
     },
   });
 }
@@ -65,15 +65,15 @@ function kubeletConfig(dir: string, sockets: string, network: NodeNetwork): Reco
     containerRuntimeEndpoint: `unix://${containerdSocket(sockets)}`,
     clusterDomain: "cluster.local",
     clusterDNS: [network.dns],
-    // Names of the host's network are none of the pods' business.
+    // Pods don't use the DNS names of the host's network.
     resolvConf: `${dir}/node/resolv.conf`,
     cgroupDriver: "cgroupfs",
     cgroupRoot: nodeControlGroup(dir),
-    // Machines that still have version 1 can run a lab; so can those with swap.
+    // Machines with control groups version 1 or with swap can run a lab too.
     failCgroupV1: false,
     failSwapOn: false,
-    // Never give the kubelet's own decisions a part in a test: a full disk evicts nobody, and an image that was imported
-    // can't be pulled again.
+    // The kubelet must not interfere with tests: a full disk evicts no pod, and imported images, which can't be pulled
+    // again, are never removed.
     evictionHard: { "memory.available": "0%", "nodefs.available": "0%", "imagefs.available": "0%" },
     imageGCHighThresholdPercent: 100,
     oomScoreAdj: 0,

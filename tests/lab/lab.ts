@@ -28,53 +28,53 @@ import { tailscaled, tailscaleStatus } from "./tailscaled.ts";
 import type { ToolGroup } from "./tools.ts";
 import { STORAGE_CLASS } from "./storage_class.ts";
 
-/** What a lab is to have. */
+/** Options of a new lab. */
 export interface LabOptions {
-  /** Names of the realms, each a node of the lab's tailnet; none unless told, and then no tailnet either. */
+  /** Names of the realms, each a node of the lab's tailnet. Default: none, and then no tailnet either. */
   realms?: string[];
-  /** Folder of the lab; a temporary one, removed at the end, unless told. */
+  /** The lab's folder. Default: a temporary one, removed at the end. */
   dir?: string;
   /**
-   * Whether the lab has a node that runs pods, with DNS for them. It needs root rights and programs of the machine:
-   * `nodeObstacle` says what is missing. Off unless told.
+   * Adds a node that runs pods, with DNS for them. Needs root and programs of the machine: `nodeObstacle` says what is
+   * missing. Default: false.
    */
   node?: boolean;
   /**
-   * Whether the node enforces NetworkPolicies, has IPv6 beside IPv4, and an outside that answers its pods: see
-   * `outside.ts`. Needs a node. Off unless told.
+   * Makes the node enforce NetworkPolicies, and adds IPv6 and an outside network that answers its pods: see
+   * `outside.ts`. Needs a node. Default: false.
    */
   policy?: boolean;
-  /** Whether kube-scheduler runs. Without it pods stay Pending without a word. Off unless told, but on with a node. */
+  /** Runs kube-scheduler. Without it pods stay Pending, with no reason given. Default: false; true with a node. */
   scheduler?: boolean;
   /** Raises the controller-manager's client limits, for benchmarks; see `controller_manager.ts`. */
   fastControllers?: boolean;
-  /** How large etcd's database may get before it takes no more writes; etcd's own default (2 GiB) unless told. */
+  /** Size of etcd's database at which it takes no more writes. Default: etcd's own (2 GiB). */
   etcdQuotaBytes?: number;
-  /** Whether the lab goes on when this process ends. Off unless told: then it ends even if this process is killed. */
+  /** Keeps the lab running when this process ends. Default: false; the lab then ends even if this process is killed. */
   detached?: boolean;
 }
 
 /** A node of the lab's tailnet. */
 export interface LabRealm extends RealmState {
-  /** Its daemon, to be killed, paused and restarted. */
+  /** The realm's daemon; tests kill, pause and restart it. */
   tailscaled: LabProcess;
 }
 
-/** A user that is to get a kubeconfig. */
+/** Options of a new user. */
 export interface UserOptions {
-  /** Kubernetes groups, e.g. `system:masters`; none unless told. */
+  /** Kubernetes groups, e.g. `system:masters`. Default: none. */
   groups?: string[];
 }
 
-/** What every cluster offers to a test, the lab's or another. */
+/** The interface of every cluster that tests run on: the lab's own or an external one. */
 export interface Cluster extends AsyncDisposable {
   /** Path of the admin's kubeconfig. */
   readonly kubeconfig: string;
   /** URL of the API server. */
   readonly server: string;
-  /** Makes a user with a client certificate; returns the path of the user's kubeconfig. */
+  /** Creates a user with a client certificate; returns the path of the user's kubeconfig. */
   user(name: string, options?: UserOptions): Promise<string>;
-  /** Runs kubectl, as the admin unless a kubeconfig is given. A non-zero code is an answer, not an exception. */
+  /** Runs kubectl, by default as the admin. A nonzero exit code is a result, not an exception. */
   kubectl(
     args: string[],
     options?: { stdin?: string; kubeconfig?: string; timeoutMs?: number },
@@ -84,7 +84,7 @@ export interface Cluster extends AsyncDisposable {
 const REALM_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Longer paths of unix sockets don't fit into the kernel's address (108 bytes on Linux, 104 elsewhere). */
 const SOCKET_PATH_LIMIT = 103;
-/** What one lab leaves in its folder, and what the next one there removes. */
+/** Files that a lab leaves in its folder, removed by the next lab there. */
 const CONTENT = [
   ".lock",
   "audit-policy.yaml",
@@ -103,7 +103,7 @@ const CONTENT = [
 ];
 
 /**
- * Starts a Kubernetes control plane and, if realms are asked for, a tailnet, and returns when both are ready. The first
+ * Starts a Kubernetes control plane and, if `realms` are given, a tailnet, and returns when both are ready. The first
  * call on a machine builds their programs, which takes minutes.
  *
  * ```ts ignore
@@ -120,12 +120,12 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   return await launch(options, allPorts);
 }
 
-/** {@link startLab}, with the ports to try: another program may take one before the lab does. */
+/** {@link startLab}, with given ports: tests pass ports that are taken. */
 export async function launch(options: LabOptions, ports: () => LabPorts): Promise<Lab> {
   const realms = options.realms ?? [];
   realms.forEach(checkRealmName);
   const { node = false, policy = false } = options;
-  if (policy && !node) throw new Error("Policies are enforced on a node: start the lab with a node too.");
+  if (policy && !node) throw new Error("`policy` needs `node`: start the lab with both.");
   const obstacle = policy ? policyObstacle() : node ? nodeObstacle() : undefined;
   if (obstacle !== undefined) throw new Error(obstacle);
   const binaries = await build(groupsFor({ node, policy, tailnet: realms.length > 0, stable: false }));
@@ -174,7 +174,9 @@ async function launchIn(dir: string, options: LabOptions, binaries: Binaries, po
   return lab;
 }
 
-/** Waits for all of them, so that a failure of one leaves nothing behind that is still being started; then throws it. */
+/**
+ * Waits until all have settled, so that a failure leaves nothing that is still starting; then throws the first failure.
+ */
 async function allDone(works: (Promise<unknown> | undefined)[]): Promise<void> {
   for (const outcome of await Promise.allSettled(works)) if (outcome.status === "rejected") throw outcome.reason;
 }
@@ -188,7 +190,7 @@ function groupsFor(needs: { node: boolean; policy: boolean; tailnet: boolean; st
   return groups;
 }
 
-/** Opens the lab that runs in `dir`, whoever started it; disposing of it does nothing then. */
+/** Opens the lab that runs in `dir`, also one of another process. Disposing of it doesn't end the lab. */
 export async function openLab(dir: string): Promise<Lab> {
   const path = existingFolder(dir);
   const state = path === undefined ? undefined : readState(path);
@@ -206,9 +208,9 @@ export async function openLab(dir: string): Promise<Lab> {
 }
 
 /**
- * Ends the lab in `dir` by the recorded pids, whoever started it and however that one ended; its logs stay.
+ * Ends the processes recorded by the lab in `dir`, also after a crash; its logs stay.
  *
- * @returns the parts that ran; empty when nothing did
+ * @returns the parts that ran; empty if there were none
  */
 export async function endLab(dir: string): Promise<string[]> {
   const path = existingFolder(dir);
@@ -223,14 +225,14 @@ export async function endLab(dir: string): Promise<string[]> {
 
 /** A running lab; {@link startLab} makes one. */
 export class Lab implements Cluster {
-  /** Its parts are the test's to stop and kill: true for every lab, false for a cluster that is somebody else's. */
+  /** True if tests may stop and kill the parts: true for every lab, false for an external cluster. */
   readonly owned = true;
   /** Absolute path of its folder, with `lab.json` and `logs/`. */
   readonly dir: string;
   readonly etcd: LabProcess;
   readonly apiserver: LabProcess;
   readonly controllerManager: LabProcess;
-  /** Undefined unless asked for. */
+  /** Undefined unless `scheduler` or `node` is set. */
   readonly scheduler: LabProcess | undefined;
   /** The node's container runtime; undefined without a node. Pods go on when it ends. */
   readonly containerd: LabProcess | undefined;
@@ -238,14 +240,14 @@ export class Lab implements Cluster {
   readonly kubelet: LabProcess | undefined;
   /** Undefined without a node. */
   readonly kubeProxy: LabProcess | undefined;
-  /** Enforces NetworkPolicies; undefined unless asked for. What it has made stands when it ends. */
+  /** Enforces NetworkPolicies; undefined unless `policy` is set. Its rules stay when it ends. */
   readonly kubeRouter: LabProcess | undefined;
   readonly #node: LabProcess | undefined;
   readonly #outside: LabProcess | undefined;
   readonly #binaries: Binaries;
   readonly #endsOnDispose: boolean;
 
-  /** Takes the lab that `lab.json` in this folder describes. */
+  /** Opens the lab that `lab.json` in this folder describes. */
   constructor(dir: string, binaries: Binaries, options: { endsOnDispose: boolean }) {
     this.dir = dir;
     this.#binaries = binaries;
@@ -272,7 +274,7 @@ export class Lab implements Cluster {
 
   get #state(): LabState {
     const state = readState(this.dir);
-    if (state === undefined) throw new Error(`The lab in ${this.dir} is gone: it has no lab.json.`);
+    if (state === undefined) throw new Error(`The lab in ${this.dir} is gone: lab.json does not exist.`);
     return state;
   }
 
@@ -290,12 +292,14 @@ export class Lab implements Cluster {
     return this.#state.server;
   }
 
-  /** On which its parts listen. */
+  /** Ports on which its parts listen. */
   get ports(): LabPorts {
     return this.#state.ports;
   }
 
-  /** Path of the API server's audit log: one JSON event of level Metadata per line, written as soon as an answer is complete. */
+  /**
+   * Path of the API server's audit log: one JSON event of level Metadata per line, written when a response is complete.
+   */
   get auditLog(): string {
     return this.#state.auditLog;
   }
@@ -326,14 +330,14 @@ export class Lab implements Cluster {
     return this.#part(tailscaled(binary, this.dir, name, socket, () => name in this.#state.realms));
   }
 
-  /** Starts etcd, the API server, the controller-manager and the scheduler, in the order in which they need each other. */
+  /** Starts etcd, the API server, the controller-manager and the scheduler, in the order of their dependencies. */
   async startControlPlane(): Promise<void> {
     await this.etcd.start();
     await this.apiserver.start();
     await Promise.all([this.controllerManager.start(), this.scheduler?.start()]);
   }
 
-  /** Starts what answers pods from beyond the node; does nothing in a lab that doesn't enforce policies. */
+  /** Starts the network beyond the node that answers pods; does nothing unless the lab enforces policies. */
   async startOutside(): Promise<void> {
     if (this.#outside === undefined) return;
     prepareOutside(this.#binaries.agnhost!, this.dir);
@@ -342,8 +346,8 @@ export class Lab implements Cluster {
   }
 
   /**
-   * Starts what runs pods, and DNS for them, and returns when pods run; does nothing in a lab without a node. What needs
-   * the API server waits for `controlPlane`.
+   * Starts the programs that run pods, and DNS for pods, and returns when pods run; does nothing in a lab without a
+   * node. Parts that need the API server wait for `controlPlane`.
    */
   async startNode(controlPlane: Promise<void>): Promise<void> {
     const { sockets, node } = this.#state;
@@ -360,14 +364,14 @@ export class Lab implements Cluster {
     ]);
     const dns = ["rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=60s"];
     const { code, stderr } = await this.kubectl(dns, { timeoutMs: 90_000 });
-    if (code !== 0) throw new Error(`The cluster's DNS does not run; see ${this.dir}/logs/pods. ${stderr.trim()}`);
+    if (code !== 0) throw new Error(`CoreDNS does not run; see ${this.dir}/logs/pods. ${stderr.trim()}`);
     if (this.kubeRouter !== undefined) await this.#startKubeRouter(bothFamilies(node, "pods"));
   }
 
   async #startKubeRouter(podCIDRs: string[]): Promise<void> {
     const spec = JSON.stringify({ spec: { podCIDR: podCIDRs[0], podCIDRs } });
     const { code, stderr } = await this.kubectl(["patch", "node", NODE_NAME, "--patch", spec]);
-    if (code !== 0) throw new Error(`The node can't be given its pods' ranges: ${stderr.trim()}`);
+    if (code !== 0) throw new Error(`The node's podCIDRs can't be set: ${stderr.trim()}`);
     await this.#apply(JSON.stringify({ apiVersion: "v1", kind: "List", items: kubeRouterObjects }));
     prepareKubeRouter(this.dir);
     await this.kubeRouter!.start();
@@ -388,17 +392,17 @@ export class Lab implements Cluster {
   }
 
   /**
-   * Imports an archive of images (docker-archive or OCI) for pods to run, and returns when the node knows them. Give them
-   * a version as tag: those called `latest` the kubelet would try to pull.
+   * Imports an archive of images (docker-archive or OCI) and returns when the node has them. Tag them with a version:
+   * the kubelet would try to pull `latest`.
    */
   async importImages(archive: string): Promise<void> {
-    if (this.containerd === undefined) throw new Error("The lab has no node for images: start it with `node: true`.");
+    if (this.containerd === undefined) throw new Error("The lab has no node: start it with `node: true`.");
     await importImages(this.#state.sockets, archive);
   }
 
   async #apply(objects: string): Promise<void> {
     const { code, stderr } = await this.kubectl(["apply", "-f", "-"], { stdin: objects });
-    if (code !== 0) throw new Error(`The API server refuses the lab's own objects: ${stderr.trim()}`);
+    if (code !== 0) throw new Error(`The API server refused the lab's own objects: ${stderr.trim()}`);
   }
 
   /** Starts headscale and one tailscaled per realm, and returns when each sees all others online. */
@@ -407,11 +411,11 @@ export class Lab implements Cluster {
     await this.#startHeadscale();
     await Promise.all(realms.map((name) => this.addRealm(name)));
     for (const name of realms) {
-      await poll(`realm ${name}: all other realms online`, async () => {
+      await poll(`realm ${name} sees all other realms online`, async () => {
         const status = await tailscaleStatus(this.realms[name]!.socket);
         if (typeof status === "string") return status;
         const online = Object.values(status.Peer ?? {}).filter((peer) => peer.Online).length;
-        return online >= realms.length - 1 || `${online} of ${realms.length - 1} are`;
+        return online >= realms.length - 1 || `${online} of ${realms.length - 1} are online`;
       }, { withinMs: 30_000 });
     }
   }
@@ -427,16 +431,16 @@ export class Lab implements Cluster {
   }
 
   /**
-   * Adds a node to the tailnet, under a tailnet user of the same name, and returns when it is connected. `stable` takes
-   * the tailscaled of the stable release instead of the newest, `hostname` is the name that it asks for on the tailnet if
-   * that is another. The first realm of a lab brings headscale with it.
+   * Adds a node to the tailnet, under a tailnet user of the same name, and returns when it is connected. `stable`
+   * selects the tailscaled of the stable release instead of the newest; `hostname` is the name that it requests on the
+   * tailnet (default: the realm's). The first realm of a lab also starts headscale.
    */
   async addRealm(name: string, options: { stable?: boolean; hostname?: string } = {}): Promise<LabRealm> {
     const { stable = false, hostname = name } = options;
     checkRealmName(name);
     checkRealmName(hostname);
     const { realms, sockets } = this.#state;
-    if (name in realms) throw new Error(`The lab has a realm ${name} already.`);
+    if (name in realms) throw new Error(`Realm ${name} already exists in this lab.`);
     Object.assign(this.#binaries, await build(stable ? ["tailnet", "tailscale-stable"] : ["tailnet"]));
     if (this.#headscale.pid === undefined) await this.#startHeadscale();
 
@@ -451,7 +455,7 @@ export class Lab implements Cluster {
     return { ...realm, tailscaled: daemon };
   }
 
-  /** Has a realm's node join the tailnet anew, with a new key, as after it was removed from it; returns it as it is then. */
+  /** Makes a realm's node rejoin the tailnet with a new key, as after its removal; returns its new state. */
   async rejoin(name: string): Promise<LabRealm> {
     const { socket, stable } = this.realms[name]!;
     await this.#join(name, socket, name, ["--force-reauth"]);
@@ -484,7 +488,7 @@ export class Lab implements Cluster {
     return (JSON.parse(key) as { key: string }).key;
   }
 
-  /** What a node that the lab doesn't run itself, such as one in a pod, needs to join the tailnet as often as it likes. */
+  /** Returns a reusable key with which a node outside the lab, e.g. in a pod, joins the tailnet. */
   async joinKey(user: string): Promise<{ loginServer: string; key: string }> {
     const { node, ports } = this.#state;
     const created = JSON.parse(await this.#headscaleAnswer(["users", "create", user])) as { id: string | number };
@@ -501,11 +505,11 @@ export class Lab implements Cluster {
 
   /** Runs the headscale command on the lab's tailnet, e.g. `["nodes", "list", "--output", "json"]`. */
   headscaleCli(args: string[]): Promise<CommandResult> {
-    if (this.headscale === undefined) throw new Error("The lab has no tailnet: start it with realms, or add one.");
+    if (this.headscale === undefined) throw new Error("The lab has no tailnet: start it with realms, or add a realm.");
     return runCommand(this.#binaries.headscale!, ["--config", headscaleConfigPath(this.dir), ...args]);
   }
 
-  /** Makes a user with a client certificate of the lab's authority; returns the path of the user's kubeconfig. */
+  /** Creates a user with a client certificate of the lab's authority; returns the path of the user's kubeconfig. */
   async user(name: string, options: UserOptions = {}): Promise<string> {
     const path = userKubeconfigPath(this.dir, name);
     const authority = {
@@ -518,7 +522,7 @@ export class Lab implements Cluster {
     return path;
   }
 
-  /** Runs kubectl, as the admin unless a kubeconfig is given. A non-zero code is an answer, not an exception. */
+  /** Runs kubectl, by default as the admin. A nonzero exit code is a result, not an exception. */
   kubectl(
     args: string[],
     options: { stdin?: string; kubeconfig?: string; timeoutMs?: number } = {},
@@ -530,7 +534,7 @@ export class Lab implements Cluster {
     });
   }
 
-  /** Throws when a part has ended without having been asked to, with its last words. */
+  /** Throws when a part has ended by itself, with the last lines of its log. */
   assertRunning(): void {
     const realms = Object.values(this.realms).map((realm) => realm.tailscaled);
     const controlPlane = [this.etcd, this.apiserver, this.controllerManager, this.scheduler];
@@ -541,7 +545,7 @@ export class Lab implements Cluster {
     }
   }
 
-  /** Ends all parts and removes the folder if it was made for this lab. Says so when a part had ended by itself. */
+  /** Ends all parts and removes the folder if it is temporary. Prints an error when a part had ended by itself. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#endsOnDispose) return;
     if (readState(this.dir) === undefined) return;
@@ -570,13 +574,13 @@ function allPorts(): LabPorts {
   };
 }
 
-/** Makes the folder, empties it of an earlier lab, and ends that one should it still run. */
+/** Makes the folder, ends an earlier lab in it, and removes its files. */
 async function prepareFolder(wanted: string | undefined): Promise<string> {
   if (wanted === undefined) return prepared(Deno.realPathSync(Deno.makeTempDirSync({ prefix: "keystone-lab-" })));
   Deno.mkdirSync(wanted, { recursive: true, mode: 0o700 });
   const dir = Deno.realPathSync(wanted);
   if (readState(dir) === undefined && [...Deno.readDirSync(dir)].length > 0) {
-    throw new Error(`${dir} is not empty and holds no lab. Choose a new folder for the lab with --dir.`);
+    throw new Error(`${dir} is not empty and is not a lab's folder. Set --dir to a new or empty folder.`);
   }
   await endLab(dir);
   CONTENT.forEach((name) => removeIfExists(`${dir}/${name}`));
@@ -602,7 +606,7 @@ function existingFolder(dir: string): string | undefined {
   }
 }
 
-/** In the lab's folder if all names fit, else in a new short one. */
+/** Returns a folder inside the lab's if all socket paths fit, else a new one with a short path. */
 function socketFolder(dir: string, realms: string[]): string {
   const longest = Math.max(30, ...realms.map((name) => name.length));
   const own = `${dir}/sockets`;
@@ -614,8 +618,8 @@ function socketFolder(dir: string, realms: string[]): string {
 function checkSocketPath(path: string): void {
   if (path.length > SOCKET_PATH_LIMIT) {
     throw new Error(
-      `The socket path ${path} has ${path.length} characters and the system takes ${SOCKET_PATH_LIMIT}: ` +
-        `name the realm when the lab starts, or give the lab a shorter --dir (or TMPDIR).`,
+      `The socket path ${path} is too long: it may have at most ${SOCKET_PATH_LIMIT} characters and has ${path.length}. ` +
+        `Name the realm when the lab starts, or set --dir (or TMPDIR) to a shorter path.`,
     );
   }
 }
@@ -623,13 +627,13 @@ function checkSocketPath(path: string): void {
 function checkRealmName(name: string): void {
   if (!REALM_NAME.test(name)) {
     throw new Error(
-      `"${name}" can't be a realm: it becomes a host name of the tailnet, so it takes 1 to 63 lower-case letters, ` +
-        `digits and hyphens, e.g. bob-home.`,
+      `The realm name "${name}" must be 1 to 63 lower-case letters, digits and hyphens, because it becomes a host name of ` +
+        `the tailnet, e.g. bob-home.`,
     );
   }
 }
 
-/** Without the lab's owner its processes would stay: this one waits for the owner's end, and then does `lab down`. */
+/** Starts a process that runs `lab down` when the lab's owner has ended, even if it was killed. */
 async function startWatchdog(dir: string): Promise<void> {
   const main = fileURLToPath(new URL("./main.ts", import.meta.url));
   const script = `while kill -0 "$1" 2>/dev/null; do sleep 1; done; shift 2; exec "$@"`;

@@ -23,7 +23,7 @@ export interface CertificateAndKey {
   key: string;
 }
 
-/** A throw-away certificate authority, as two PEM texts: it can be written to files and read back. */
+/** A throwaway certificate authority, as two PEM texts that can be written to files and read back. */
 export type Authority = CertificateAndKey;
 
 /** Makes a certificate authority that is valid for a year. */
@@ -57,7 +57,7 @@ export function makeServerCertificate(
   ]);
 }
 
-/** Makes a client certificate: Kubernetes takes the CN as the user and each O as a group. */
+/** Makes a client certificate: Kubernetes reads the user from the CN and a group from each O. */
 export function makeClientCertificate(
   authority: Authority,
   user: string,
@@ -66,7 +66,7 @@ export function makeClientCertificate(
   return issue(authority, user, groups, ExtendedKeyUsage.clientAuth, []);
 }
 
-/** A key pair that signs service account tokens, both halves PEM. */
+/** Makes a key pair that signs service account tokens, both halves PEM. */
 export async function makeSigningKeys(): Promise<{ publicKey: string; privateKey: string }> {
   const keys = await makeKeys();
   return {
@@ -75,7 +75,7 @@ export async function makeSigningKeys(): Promise<{ publicKey: string; privateKey
   };
 }
 
-/** A new private key and a request for a client certificate, for a cluster whose authority isn't ours. */
+/** Makes a private key and a request for a client certificate, for a cluster with another authority. */
 export async function makeCertificateRequest(
   user: string,
   groups: string[],
@@ -133,11 +133,11 @@ async function privateKeyPem(key: CryptoKey): Promise<string> {
 
 function serialNumber(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[0] = 0x40 | (bytes[0]! & 0x3f); // positive, and never a shorter encoding
+  bytes[0] = 0x40 | (bytes[0]! & 0x3f); // positive, and always encoded in full length
   return bytes.toHex();
 }
 
-/** From an hour ago, so that a clock that is a bit off doesn't matter. */
+/** Returns a validity that began an hour ago, to tolerate clocks that are slightly off. */
 function validity(): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(Date.now() - 3600 * 1000), notAfter: new Date(Date.now() + 365 * DAYS) };
 }

@@ -1,4 +1,4 @@
-/** The content of a text file, or undefined when there is none. */
+/** Returns the content of a text file, or undefined if it doesn't exist. */
 export function readTextFileIfExists(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
@@ -8,7 +8,7 @@ export function readTextFileIfExists(path: string): string | undefined {
   }
 }
 
-/** Whether there is a file or folder of this name. */
+/** Reports whether a file or folder exists. */
 export function exists(path: string): boolean {
   try {
     Deno.statSync(path);
@@ -19,7 +19,7 @@ export function exists(path: string): boolean {
   }
 }
 
-/** Removes a file or a whole folder; nothing happens when there is none. */
+/** Removes a file or a whole folder; does nothing if it doesn't exist. */
 export function removeIfExists(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
@@ -28,7 +28,7 @@ export function removeIfExists(path: string): void {
   }
 }
 
-/** The last lines of a text file, as far as they lie in its last 64 KiB; empty when there is no such file. */
+/** Returns the last lines of a text file, from its last 64 KiB; an empty string if it doesn't exist. */
 export function tailOf(path: string, lines = 20): string {
   let file: Deno.FsFile;
   try {
@@ -43,6 +43,6 @@ export function tailOf(path: string, lines = 20): string {
   const buffer = new Uint8Array(Math.min(size, 65_536));
   const read = open.readSync(buffer) ?? 0;
   const found = new TextDecoder().decode(buffer.subarray(0, read)).trimEnd().split("\n");
-  if (size > buffer.length && found.length > 1) found.shift(); // the rest of a line whose beginning was not read
+  if (size > buffer.length && found.length > 1) found.shift(); // the end of a line whose beginning was not read
   return found.slice(-lines).join("\n");
 }

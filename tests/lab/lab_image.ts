@@ -1,28 +1,31 @@
 import { createHash } from "node:crypto";
 
 /**
- * The image that containerd runs for each pod itself, and that a guest pod may run: here it is agnhost, which does
- * nothing when told nothing else.
+ * The pause image that containerd runs for each pod, and that a guest pod may run. Here it is agnhost, which idles by
+ * default.
  */
 export const PAUSE_IMAGE = "registry.k8s.io/pause:3.10";
-/** Kubernetes' own test program: `netexec`, `connect`, `dns-server-list` and many more. The version is that of 1.34. */
+/**
+ * Kubernetes' own test program: `netexec`, `connect`, `dns-server-list` and many more, in the version of Kubernetes
+ * 1.34.
+ */
 export const AGNHOST_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56";
 /** The cluster's DNS. */
 export const COREDNS_IMAGE = "registry.k8s.io/coredns/coredns:v1.15.0";
 
-/** An image of one static program. */
+/** An image of static programs. */
 export interface Image {
-  /** Full names with version, all for the same image. */
+  /** Full names with versions, all of the same image. */
   names: string[];
-  /** The program on this machine; in the image it is the entry point, in the root folder under the same name. */
+  /** The program on this machine; in the image it is the entry point, with the same name, in the root folder. */
   program: string;
-  /** Its arguments when a pod gives none. */
+  /** Default arguments. */
   args?: string[];
-  /** More programs, beside it. */
+  /** Additional programs. */
   others?: string[];
 }
 
-/** Writes an image as a docker-archive, for `importImages`. It holds the programs, an empty /tmp and nothing else. */
+/** Writes an image as a docker-archive for `importImages`. It contains the programs, an empty /tmp and nothing else. */
 export function writeImage(path: string, image: Image): void {
   using file = Deno.openSync(path, { create: true, truncate: true, write: true });
   const programs = [image.program, ...image.others ?? []].map((path) => ({
@@ -36,7 +39,8 @@ export function writeImage(path: string, image: Image): void {
     for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
   };
 
-  // The layer is a tar in the tar; its digest is known only at its end, so what names it comes behind it.
+  // The layer is a tar in the tar. Its digest is known only at its end, so the files that contain the digest come after
+  // it.
   const layer = 512 + programs.reduce((sum, { size }) => sum + 512 + size + padding(size), 0) + 1024;
   write(tarHeader("layer.tar", layer, "0", 0o644), false);
   write(tarHeader("tmp/", 0, "5", 0o1777), true);
@@ -64,7 +68,7 @@ export function writeImage(path: string, image: Image): void {
   write(new Uint8Array(1024), false);
 }
 
-/** Hands on exactly `size` bytes of a file. */
+/** Copies exactly `size` bytes of a file. */
 function copy(path: string, size: number, write: (bytes: Uint8Array) => void): void {
   using file = Deno.openSync(path);
   const buffer = new Uint8Array(1 << 20);
@@ -76,7 +80,7 @@ function copy(path: string, size: number, write: (bytes: Uint8Array) => void): v
   }
 }
 
-/** The header of one entry of a tar archive (ustar), owned by root, always with the same date. */
+/** Returns the header of one entry of a tar archive (ustar), owned by root, always with the same date. */
 function tarHeader(name: string, size: number, type: "0" | "5", mode: number): Uint8Array {
   const header = new Uint8Array(512);
   const put = (offset: number, text: string) => header.set(new TextEncoder().encode(text), offset);
@@ -90,7 +94,7 @@ function tarHeader(name: string, size: number, type: "0" | "5", mode: number): U
   return header;
 }
 
-/** How many bytes follow the content up to the next full block. */
+/** Returns the number of bytes from the content's end to the next full block. */
 function padding(size: number): number {
   return (512 - size % 512) % 512;
 }

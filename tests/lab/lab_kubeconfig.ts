@@ -1,6 +1,6 @@
 import type { CertificateAndKey } from "./lab_certificates.ts";
 
-/** A kubeconfig with one cluster, one user with a client certificate, and one context. JSON is YAML too. */
+/** Returns a kubeconfig with one cluster, one user with a client certificate, and one context. JSON is also YAML. */
 export function kubeconfigFor(
   cluster: { server: string; authority: string },
   user: string,

@@ -11,14 +11,14 @@ import { tailscaleStatus } from "./tailscaled.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 
-/** Runs kubectl and expects success. */
+/** Runs kubectl and expects exit code 0. */
 async function kubectl(lab: Lab, args: string[], stdin?: string): Promise<string> {
   const { code, stdout, stderr } = await lab.kubectl(args, stdin === undefined ? {} : { stdin });
   assert.equal(code, 0, `kubectl ${args.join(" ")}: ${stderr}`);
   return stdout;
 }
 
-/** Waits until one realm's daemon sees another as online or not. */
+/** Waits until one realm's daemon sees another as online or offline. */
 function sees(lab: Lab, observer: string, peer: string, online: boolean): Promise<void> {
   return poll(`${observer} sees ${peer} ${online ? "online" : "offline"}`, async () => {
     const status = await tailscaleStatus(lab.realms[observer]!.socket);
@@ -54,14 +54,14 @@ Deno.test("a lab with two realms", async (t) => {
   await using lab = await startLab({ realms: ["alice-home", "bob-home"] });
   lab.assertRunning();
 
-  await t.step("it is Kubernetes 1.34, and namespaces and service accounts are there", async () => {
+  await t.step("it is Kubernetes 1.34 and has namespaces and service accounts", async () => {
     const version = JSON.parse(await kubectl(lab, ["version", "-o", "json"]));
     assert.equal(version.serverVersion.gitVersion, "v1.34.4");
     assert.equal(version.clientVersion.gitVersion, "v1.34.4");
     await kubectl(lab, ["get", "serviceaccount", "default", "-n", "default"]);
   });
 
-  await t.step("a quota gets its status and refuses the pod that exceeds it", async () => {
+  await t.step("a quota gets its status and rejects a pod that exceeds it", async () => {
     await kubectl(lab, ["create", "namespace", "guest"]);
     await kubectl(lab, ["create", "quota", "small", "-n", "guest", "--hard=requests.cpu=1"]);
     await poll("the quota has a status", async () => {
@@ -74,11 +74,11 @@ Deno.test("a lab with two realms", async (t) => {
     assert.match(refused.stderr, /exceeded quota: small, requested: requests\.cpu=500m, used: requests\.cpu=750m/);
   });
 
-  await t.step("a namespace goes away, so all its controllers work", async () => {
+  await t.step("a deleted namespace goes away, so all its controllers work", async () => {
     await kubectl(lab, ["delete", "namespace", "guest", "--timeout=60s"]);
   });
 
-  await t.step("users come with their groups, and may do nothing else", async () => {
+  await t.step("users have their groups and no other rights", async () => {
     const bob = await lab.user("bob", { groups: ["guests", "readers"] });
     const who = await lab.kubectl(["auth", "whoami", "-o", "json"], { kubeconfig: bob });
     const { userInfo } = JSON.parse(who.stdout).status;
@@ -89,13 +89,13 @@ Deno.test("a lab with two realms", async (t) => {
     assert.equal(readState(lab.dir)?.users.bob, bob);
   });
 
-  await t.step("the audit log has the user's request as soon as it is answered", async () => {
+  await t.step("the audit log has the user's request as soon as its response is complete", async () => {
     let events: AuditEvent[] = [];
     const found = () =>
       events.find((event) => event.user.username === "bob" && event.objectRef?.resource === "secrets");
     await poll("the request is in the audit log", () => {
       events = tailOf(lab.auditLog, 200).split("\n").map((line) => JSON.parse(line) as AuditEvent);
-      return found() !== undefined || `${events.length} events are of others`;
+      return found() !== undefined || `not among ${events.length} events`;
     }, { withinMs: 5_000 });
     const { verb, level, responseStatus } = found()!;
     assert.deepEqual({ verb, level, code: responseStatus.code }, { verb: "list", level: "Metadata", code: 403 });
@@ -115,7 +115,7 @@ Deno.test("a lab with two realms", async (t) => {
     assert.deepEqual(nodes.map((node: { name: string }) => node.name).sort(), ["alice-home", "bob-home"]);
   });
 
-  await t.step("a realm whose daemon is killed goes offline and comes back under the same address", async () => {
+  await t.step("a realm whose daemon is killed goes offline and comes back with the same address", async () => {
     const { tailscaled, ipv4 } = lab.realms["bob-home"]!;
     await tailscaled.kill();
     assert.equal(tailscaled.pid, undefined);
@@ -129,11 +129,11 @@ Deno.test("a lab with two realms", async (t) => {
     const carol = await lab.addRealm("carol-home", { stable: true });
     assert.equal(carol.identity, "carol-home.tailnet-name.ts.net");
     await sees(lab, "alice-home", "carol-home", true);
-    await assert.rejects(lab.addRealm("carol-home"), /has a realm carol-home already/);
-    await assert.rejects(lab.addRealm("Carol_Home"), /"Carol_Home" can't be a realm: .*e\.g\. bob-home/);
+    await assert.rejects(lab.addRealm("carol-home"), /carol-home already exists/);
+    await assert.rejects(lab.addRealm("Carol_Home"), /"Carol_Home" must be .*e\.g\. bob-home/);
   });
 
-  await t.step("headscale restarts and the realms find it again", async () => {
+  await t.step("headscale restarts and the realms reconnect", async () => {
     await lab.headscale!.restart();
     await poll("all realms are online again", async () => {
       const { stdout, stderr } = await lab.headscaleCli(["nodes", "list", "-o", "json"]);
@@ -142,7 +142,7 @@ Deno.test("a lab with two realms", async (t) => {
     }, { withinMs: 45_000 });
   });
 
-  await t.step("the API server is killed, and starts again with all it knew", async () => {
+  await t.step("the API server is killed, and starts again with its data", async () => {
     await kubectl(lab, ["create", "namespace", "kept"]);
     await lab.apiserver.kill();
     assert.equal((await lab.kubectl(["get", "namespaces"])).code, 1);
@@ -153,7 +153,7 @@ Deno.test("a lab with two realms", async (t) => {
     lab.assertRunning();
   });
 
-  await t.step("the API server is frozen and goes on", async () => {
+  await t.step("the API server is paused and resumed", async () => {
     await lab.apiserver.pause();
     const { code, stderr } = await lab.kubectl(["get", "namespaces", "--request-timeout=1s"]);
     assert.equal(code, 1, stderr);
@@ -172,7 +172,7 @@ Deno.test("a lab with two realms", async (t) => {
   });
 
   await t.step(
-    "a second lab stands beside it; without realms it has no tailnet; a part that dies is named",
+    "a second lab runs beside it; without realms it has no tailnet; a part that dies is named",
     async () => {
       let pids: number[];
       let dir: string;
@@ -202,7 +202,7 @@ Deno.test("a lab with two realms", async (t) => {
   );
 });
 
-Deno.test("when another program takes a port, the lab starts with other ones", async () => {
+Deno.test("another program takes a port: the lab starts with other ports", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let attempts = 0;
   const ports = () => {
@@ -217,7 +217,7 @@ Deno.test("when another program takes a port, the lab starts with other ones", a
   await kubectl(lab, ["get", "namespaces"]);
 });
 
-Deno.test("when the process that started a lab is killed, the lab ends and its folder goes", async () => {
+Deno.test("the lab's owner is killed: the lab ends and its folder is removed", async () => {
   const script = `
     const { startLab } = await import(${JSON.stringify(new URL("./lab.ts", import.meta.url).href)});
     const lab = await startLab();
@@ -238,10 +238,10 @@ Deno.test("when the process that started a lab is killed, the lab ends and its f
   await poll("all parts ended", () => !Object.values(pids).some((pid) => isLabProcess(pid, dir)) || "some run", {
     withinMs: 30_000,
   });
-  await poll("the folder is gone", () => !exists(dir) || "it is there", { withinMs: 30_000 });
+  await poll("the folder is gone", () => !exists(dir) || "it exists", { withinMs: 30_000 });
 });
 
-Deno.test("lab up, user, down, and what is left of an interrupted start", async (t) => {
+Deno.test("lab up, user, down, and down after an interrupted start", async (t) => {
   const parent = Deno.makeTempDirSync({ prefix: "keystone-lab-cli-" });
   // Too long for the path of a unix socket.
   const dir = `${parent}/${"a-long-name-".repeat(8)}`;
@@ -251,7 +251,7 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
     return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
   };
   try {
-    await t.step("down ends what a killed start has left", async () => {
+    await t.step("down ends the parts left by a killed start", async () => {
       const starter = new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", MAIN, "up", "--dir", dir],
         stdout: "null",
@@ -270,7 +270,7 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
       assert.deepEqual(readState(dir)?.pids, {});
     });
 
-    await t.step("up returns and the lab goes on; up again ends the first", async () => {
+    await t.step("up returns and the lab goes on; a second up ends the first lab", async () => {
       const first = await cli("up", "--dir", dir);
       assert.equal(first.code, 0, first.stderr);
       const { pids } = readState(dir)!;
@@ -295,7 +295,7 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
       assert.equal(who.stdout, '["guests","readers","system:authenticated"]');
     });
 
-    await t.step("test files share it by KEYSTONE_LAB_DIR, or as a cluster of somebody else", async () => {
+    await t.step("test files share it by KEYSTONE_LAB_DIR, or as an external cluster", async () => {
       const environment = { KEYSTONE_LAB_DIR: dir, KUBECONFIG: `${dir}/kubeconfig`, PATH: pathWithKubectl(dir) };
       await withEnvironment(environment, async () => {
         await using lab = await sharedLab({ realms: ["alice-home", "bob-home"] });
@@ -315,18 +315,18 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
       lab.assertRunning();
     });
 
-    await t.step("down ends it all and leaves the logs", async () => {
+    await t.step("down ends all parts and leaves the logs", async () => {
       const { pids, sockets } = readState(dir)!;
       const down = await cli("down", "--dir", dir);
       assert.match(down.stdout, /tailscaled-alice-home/);
       assert.deepEqual(Object.values(pids).filter((pid) => isLabProcess(pid, dir)), []);
       assert.ok(exists(`${dir}/logs/kube-apiserver.log`));
       assert.equal(exists(sockets), false);
-      assert.match((await cli("down", "--dir", dir)).stdout, /^lab: nothing runs in /);
+      assert.match((await cli("down", "--dir", dir)).stdout, /^lab: no lab runs in /);
       await assert.rejects(openLab(dir), /No lab runs in .*lab up --dir/);
     });
 
-    await t.step("what can't be done is told, with exit code 2 for wrong usage", async () => {
+    await t.step("errors are printed, with exit code 2 for wrong usage", async () => {
       assert.equal((await cli("upp")).code, 2);
       assert.equal((await cli("up", "--realm", "x")).code, 2);
       assert.match((await cli("--help")).stdout, /deno task lab up/);
@@ -340,7 +340,7 @@ Deno.test("lab up, user, down, and what is left of an interrupted start", async 
   }
 });
 
-/** PATH with the lab's kubectl in front: the other kind of cluster takes it from there. */
+/** PATH with the lab's kubectl first, because an external cluster uses the kubectl in PATH. */
 function pathWithKubectl(dir: string): string {
   const [command] = Deno.readTextFileSync(`/proc/${readState(dir)!.pids.etcd}/cmdline`).split("\0");
   return `${command!.slice(0, command!.lastIndexOf("/"))}:${Deno.env.get("PATH")}`;

@@ -1,8 +1,8 @@
 import { AGNHOST_IMAGE, PAUSE_IMAGE } from "./lab_image.ts";
 
 /**
- * A pod as a guest writes it: within the restricted Pod Security level. Nothing runs it in a lab without a node; that it
- * is admitted is what counts.
+ * Returns a pod as a guest writes it, within the restricted Pod Security level. In a lab without a node it doesn't run;
+ * tests only need it to be admitted.
  */
 export function guestPod(
   name: string,
@@ -14,12 +14,15 @@ export function guestPod(
   );
 }
 
-/** A pod that runs agnhost with these arguments, within the restricted Pod Security level; needs a lab with a node. */
+/**
+ * Returns a pod that runs agnhost with these arguments, within the restricted Pod Security level; it needs a lab with a
+ * node.
+ */
 export function agnhostPod(
   metadata: { name: string; namespace: string; labels?: Record<string, string> },
   args: string[],
   options: {
-    /** Name of a PersistentVolumeClaim that is mounted on /data. */
+    /** Name of a PersistentVolumeClaim to mount on /data. */
     claim?: string;
     restartPolicy?: "Always" | "Never";
   } = {},
@@ -27,7 +30,7 @@ export function agnhostPod(
   const { claim, restartPolicy = "Always" } = options;
   const pod = restrictedPod(metadata, {
     image: AGNHOST_IMAGE,
-    // It is idle mostly, but a test waits for it when it isn't.
+    // It is mostly idle, but a test waits for it when it isn't.
     resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "1", memory: "64Mi" } },
   });
   const [main] = pod.spec.containers;
@@ -54,7 +57,7 @@ function restrictedPod(
   };
 }
 
-/** The spec of a pod of one container, within the restricted Pod Security level. */
+/** Returns the spec of a pod with one container, within the restricted Pod Security level. */
 export const restrictedSpec = <T extends object>(container: T) => ({
   securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
   containers: [{
@@ -64,7 +67,7 @@ export const restrictedSpec = <T extends object>(container: T) => ({
   }],
 });
 
-/** A Deployment of pods with this spec, labelled with its name. */
+/** Returns a Deployment of pods with this spec, labelled with its name. */
 export function deploymentOf(
   metadata: { name: string; namespace?: string },
   spec: unknown,

@@ -1,4 +1,4 @@
-/** Cuts a stream of text into lines, without their line ends. */
+/** Splits a stream of text into lines, without their line ends. */
 export class TextLineStream extends TransformStream<string, string> {
   constructor() {
     let rest = "";

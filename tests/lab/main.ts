@@ -8,19 +8,19 @@ import { type ToolGroup, TOOLS } from "./tools.ts";
 const USAGE = `The lab: a real Kubernetes control plane and a real tailnet on this machine.
 
   deno task lab up [--dir D] [--node [--policy]] [--realms alice-home,bob-home] [--fast]
-      starts it and returns when it is ready; it goes on until \`lab down\`
-      --node    a node that runs pods; needs root rights and containerd, and says what is missing
-      --policy  the node enforces NetworkPolicies (kube-router), and an outside answers its pods; needs ipset and IPv6
-      --realms  one tailscaled each, joined into one tailnet
+      starts the lab and returns when it is ready; it runs until \`lab down\`
+      --node    a node that runs pods; needs root and containerd (missing programs are named)
+      --policy  the node enforces NetworkPolicies (kube-router), and an outside network answers its pods; needs ipset and IPv6
+      --realms  one tailscaled per realm, all in one tailnet
       --fast    controller-manager with raised client limits, for benchmarks
   deno task lab down [--dir D]
-      ends all its processes, also those of a start that was interrupted; its logs stay
+      ends all processes of the lab, also after an interrupted start; the logs stay
   deno task lab user NAME [--group G]... [--dir D]
-      makes a user with a client certificate and prints the path of the user's kubeconfig
+      creates a user with a client certificate and prints the path of the user's kubeconfig
   deno task lab build [${Object.keys(TOOLS).join("|")}]...
-      builds its programs without starting them; kubernetes and tailnet unless told
+      builds the programs without starting them (default: kubernetes and tailnet)
 
-D is .lab in the current folder unless told.`;
+D is the lab's folder (default: .lab).`;
 
 class UsageError extends Error {}
 
@@ -45,22 +45,28 @@ async function main(args: string[]): Promise<void> {
     }
     case "down": {
       const ended = await endLab(dir);
-      return console.log(ended.length > 0 ? `lab: ended ${ended.join(", ")}` : `lab: nothing runs in ${dir}`);
+      return console.log(ended.length > 0 ? `lab: ended ${ended.join(", ")}` : `lab: no lab runs in ${dir}`);
     }
     case "user": {
       const [name] = rest;
-      if (!name) throw new UsageError("Which user? E.g. `deno task lab user bob --group guests`.");
+      if (!name) throw new UsageError("NAME is not set. Example: `deno task lab user bob --group guests`.");
       await using lab = await openLab(dir);
       return console.log(await lab.user(name, { groups: values.group ?? [] }));
     }
     case "build": {
       const groups = rest.length > 0 ? rest : ["kubernetes", "tailnet"];
-      for (const group of groups) if (!(group in TOOLS)) throw new UsageError(`There is no group ${group}.`);
+      for (const group of groups) {
+        if (!(group in TOOLS)) {
+          throw new UsageError(
+            `"${group}" is not a group of programs; must be one of: ${Object.keys(TOOLS).join(", ")}.`,
+          );
+        }
+      }
       for (const path of Object.values(await build(groups as ToolGroup[]))) console.log(path);
       return;
     }
     default:
-      throw new UsageError(`"${verb}" is nothing that the lab can do.`);
+      throw new UsageError(`"${verb}" is not a lab command; must be up, down, user or build.`);
   }
 }
 
@@ -103,7 +109,7 @@ if (import.meta.main) {
     await main(Deno.args);
   } catch (error) {
     console.error(`lab: ${error instanceof Error ? error.message : error}`);
-    if (error instanceof UsageError) console.error("lab: `deno task lab --help` says more.");
+    if (error instanceof UsageError) console.error("lab: see `deno task lab --help`.");
     Deno.exit(error instanceof UsageError ? 2 : 1);
   }
 }

@@ -1,16 +1,16 @@
 import { imageObstacle, nodeObstacle, policyObstacle } from "./node_obstacle.ts";
 
 /**
- * Registers a test that needs a lab's node. `KEYSTONE_E2E` decides what happens where none can run: with `require` the
- * test fails and says what is missing; else it is ignored, and `not run:` says so. With `off` it is ignored everywhere.
+ * Registers a test that needs a lab's node. On a machine that can't run one, `KEYSTONE_E2E=require` makes the test fail
+ * with the reason; else the test is ignored, and `not run:` has the reason. `KEYSTONE_E2E=off` ignores it everywhere.
  */
 export function nodeTest(
   name: string,
   body: (t: Deno.TestContext) => Promise<void>,
   { image = false, policy = false }: {
-    /** Whether it also needs the operator's image. */
+    /** True if it also needs the operator's image. */
     image?: boolean;
-    /** Whether the node has to enforce policies. */
+    /** True if the node must enforce NetworkPolicies. */
     policy?: boolean;
   } = {},
 ): void {
@@ -21,7 +21,7 @@ export function nodeTest(
   if (obstacle === undefined) return Deno.test(name, body);
   if (wanted === "require") {
     return Deno.test(name, () => {
-      throw new Error(`KEYSTONE_E2E=require, and it can't run: ${obstacle}`);
+      throw new Error(`KEYSTONE_E2E=require, but the test can't run: ${obstacle}`);
     });
   }
   console.log(`not run: ${obstacle} (${name})`);

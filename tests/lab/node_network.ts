@@ -1,13 +1,13 @@
 import { runCommand } from "./command.ts";
 
 /**
- * The addresses of one lab with a node, all in a /16 of its own. The host has one route to it, by way of the node: so
- * the API server reaches pods and Services (webhooks), and tests do too.
+ * Addresses of one lab with a node, all in a /16 of its own. The host routes this block through the node, so the API
+ * server (for webhooks) and tests reach pods and Services.
  */
 export interface NodeNetwork {
-  /** All of the following. */
+  /** The block that contains all of the following. */
   block: string;
-  /** The host's end of the link to the node: here listens what pods have to reach. */
+  /** The host's end of the link to the node, on which servers listen that pods must reach. */
   host: string;
   /** The node's end: its InternalIP. */
   node: string;
@@ -19,20 +19,22 @@ export interface NodeNetwork {
   kubernetes: string;
   /** Cluster address of `kube-dns`. */
   dns: string;
-  /** The same in IPv6, which only the node and its pods have: the host takes no part in it. */
+  /** The same in IPv6, which only the node and its pods have, not the host. */
   ipv6?: Pick<NodeNetwork, "node" | "pods" | "services">;
 }
 
-/** Both families' values of one key, as programs of Kubernetes take them. */
+/** Returns both families' values of one key, as Kubernetes programs accept them. */
 export const bothFamilies = (network: NodeNetwork, key: "node" | "pods" | "services"): string[] =>
   [network[key], network.ipv6?.[key]].filter((text) => text !== undefined);
 
-/** Held while a lab looks for a free block and takes it: two labs that start together must not find the same one. */
+/**
+ * Held while a lab looks for a free block and takes it, so that two labs that start together don't take the same one.
+ */
 const LOCK = "/run/keystone-lab.lock";
-/** Second bytes of the blocks 10.x.0.0/16 that are tried, at the end of 10.0.0.0/8, where few others are. */
+/** Second bytes of the candidate blocks 10.x.0.0/16, at the end of 10.0.0.0/8, which few others use. */
 const BLOCKS = Array.from({ length: 50 }, (_, index) => 250 - index);
 
-/** The addresses in 10.`second`.0.0/16, and if asked for those in IPv6. */
+/** Returns the addresses in 10.`second`.0.0/16 and, for `dualStack`, those in IPv6. */
 function nodeNetwork(second: number, { dualStack }: { dualStack: boolean }): NodeNetwork {
   const prefix = `10.${second}`;
   const local = `fd6b:6c61:62${second.toString(16).padStart(2, "0")}`;
@@ -49,9 +51,9 @@ function nodeNetwork(second: number, { dualStack }: { dualStack: boolean }): Nod
 }
 
 /**
- * Links the host with the network namespace of a process, by a pair of virtual devices; the host's is `link`, the
- * other's is eth0. Takes a block of addresses to which the host has no route yet. The pair goes, and the route with it,
- * when the namespace does.
+ * Links the host with the network namespace of a process, by a pair of virtual devices; the host's is `link`, the other
+ * is eth0. Takes a block of addresses to which the host has no route yet. The kernel removes the pair and the route
+ * with the namespace.
  */
 export async function connectNode(
   link: string,
@@ -77,7 +79,7 @@ export async function connectNode(
   return network;
 }
 
-/** Takes the pair away, and so all routes over it; nothing happens when there is none. */
+/** Removes the pair and so all routes over it; does nothing if there is none. */
 export async function disconnectNode(link: string): Promise<void> {
   const { code, stderr } = await runCommand("ip", ["link", "delete", link]);
   if (code !== 0 && !/Cannot find device/.test(stderr)) throw new Error(`${link} can't be removed: ${stderr.trim()}`);
@@ -99,17 +101,19 @@ async function freeNetwork(options: { dualStack: boolean }): Promise<NodeNetwork
     if (stdout.trim() === "") return network;
   }
   throw new Error(
-    `The host has routes into all of 10.${BLOCKS.at(-1)}.0.0/16 to 10.${BLOCKS[0]}.0.0/16, so this lab's node finds ` +
-      "no addresses. End other labs with `deno task lab down`.",
+    `No block of addresses is free for this lab's node: the host has routes into all of 10.${
+      BLOCKS.at(-1)
+    }.0.0/16 to ` +
+      `10.${BLOCKS[0]}.0.0/16. End other labs with \`deno task lab down\`.`,
   );
 }
 
 /**
- * Runs commands of `ip`, all or up to the first that fails; `inside` is what brings them into another namespace, `flags`
- * are for all of them.
+ * Runs commands of `ip` up to the first that fails. `inside` is the command prefix that enters another namespace;
+ * `flags` apply to all.
  */
 export async function ip(inside: string[], commands: string[], flags: string[] = []): Promise<void> {
   const [command, ...args] = [...inside, "ip", ...flags, "-batch", "-"];
   const { code, stderr } = await runCommand(command!, args, { stdin: `${commands.join("\n")}\n` });
-  if (code !== 0) throw new Error(`The node's network can't be made: ${stderr.trim()} (of: ${commands.join("; ")})`);
+  if (code !== 0) throw new Error(`The node's network can't be created: ${stderr.trim()} (of: ${commands.join("; ")})`);
 }

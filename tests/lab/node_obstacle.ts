@@ -1,4 +1,4 @@
-/** What a node needs from Debian, by package; the lab never installs anything itself. */
+/** Requirements of a node, by Debian package; the lab never installs anything itself. */
 const PROGRAMS: Record<string, string[]> = {
   containerd: ["containerd", "containerd-shim-runc-v2", "ctr"],
   runc: ["runc"],
@@ -7,26 +7,29 @@ const PROGRAMS: Record<string, string[]> = {
   conntrack: ["conntrack"],
   ipset: ["ipset"],
 };
-/** Where Debian has the network plugins, and where others have them. */
+/** Folders of the network plugins on Debian and elsewhere. */
 const PLUGIN_FOLDERS = ["/usr/lib/cni", "/opt/cni/bin"];
 const PLUGINS = ["ptp", "host-local", "portmap", "loopback"];
 
-/** The machine as {@link nodeObstacle} sees it; the present one unless told. */
+/** The machine as {@link nodeObstacle} sees it. Default: the present one. */
 export interface Machine {
   os: string;
   root: boolean;
-  /** Whether there is such a file. */
+  /** Reports whether the file exists. */
   has: (path: string) => boolean;
-  /** Runs a shell script in a network namespace of its own: undefined when it succeeds, else its first complaint. */
+  /**
+   * Runs a shell script in a network namespace of its own; returns undefined when it succeeds, else the first line of
+   * its errors.
+   */
   fails: (script: string) => string | undefined;
 }
 
 /**
- * Why this machine can't run a lab's node, in one sentence that says what to do; undefined when it can. Tests that need
- * a node say `not run: ` and this sentence.
+ * Returns the reason why this machine can't run a lab's node, with the remedy, in one sentence; undefined when it can.
+ * Tests that need a node print it after `not run: `.
  */
 export function nodeObstacle(machine: Machine = thisMachine()): string | undefined {
-  if (machine.os !== "linux") return "A lab's node needs Linux: it runs containers.";
+  if (machine.os !== "linux") return "A lab's node runs containers and needs Linux.";
   const missing = Object.entries(PROGRAMS)
     .filter(([name, programs]) =>
       programs.some((program) => !inPath(program, machine)) ||
@@ -35,15 +38,13 @@ export function nodeObstacle(machine: Machine = thisMachine()): string | undefin
     .map(([name]) => name);
   const remedy = `\`apt-get install -y ${Object.keys(PROGRAMS).join(" ")}\``;
   if (missing.length > 0) {
-    const root = machine.root ? "" : "root rights and ";
-    return `A lab's node needs ${root}programs that are not here (${missing.join(", ")}): ${remedy}.`;
+    const root = machine.root ? "" : "root and ";
+    return `A lab's node needs ${root}missing programs (${missing.join(", ")}): ${remedy}.`;
   }
-  return machine.root
-    ? undefined
-    : "A lab's node needs root rights, for containers and network devices: run it as root.";
+  return machine.root ? undefined : "A lab's node needs root, for containers and network devices: run it as root.";
 }
 
-/** Rules as kube-router makes them: sets of addresses, of networks and of sets, and connections that stand. */
+/** Rules like those of kube-router: sets of addresses, of networks and of sets, and established connections. */
 const POLICY_RULES = `set -e
 ipset create lab-list list:set
 for family in inet inet6; do
@@ -54,30 +55,32 @@ established="-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
 iptables $established && iptables -A FORWARD -m set --match-set lab-inet-net dst -j REJECT
 ip6tables $established && ip6tables -A FORWARD -m set --match-set lab-inet6-net dst -j REJECT`;
 
-/** Why this machine can't run a lab's node that enforces policies, in one sentence that says what to do. */
+/**
+ * Returns the reason why this machine can't run a lab's node that enforces policies, with the remedy, in one sentence.
+ */
 export function policyObstacle(machine: Machine = thisMachine()): string | undefined {
   const obstacle = nodeObstacle(machine);
   if (obstacle !== undefined) return obstacle;
   const complaint = machine.fails(POLICY_RULES);
   return complaint === undefined
     ? undefined
-    : `A lab's node that enforces policies needs kernel modules that are not here (${complaint}): ` +
+    : `A lab's node that enforces policies needs missing kernel modules (${complaint}): ` +
       "`modprobe -a ip_set_hash_ip ip_set_hash_net ip_set_list_set xt_set nf_conntrack ip6_tables`.";
 }
 
-/** Why this machine can't build the operator's image, in one sentence that says what to do; undefined when it can. */
+/** Returns the reason why this machine can't build the operator's image, with the remedy; undefined when it can. */
 export function imageObstacle(machine: Machine = thisMachine()): string | undefined {
   if (inPath("buildah", machine)) return undefined;
-  return "The operator's image is built by buildah, which is not here: `apt-get install -y buildah`.";
+  return "The operator's image needs buildah, which is missing: `apt-get install -y buildah`.";
 }
 
-/** The folder of the network plugins that has all that a node needs. */
+/** Returns the folder that has all network plugins a node needs. */
 export function pluginFolder(machine: Pick<Machine, "has"> = thisMachine()): string | undefined {
   return PLUGIN_FOLDERS.find((folder) => PLUGINS.every((plugin) => machine.has(`${folder}/${plugin}`)));
 }
 
 function inPath(program: string, machine: Machine): boolean {
-  // Not every user's PATH has the folders of the administrator, and the node's programs are looked up by root's.
+  // The administrator's folders are not in every user's PATH, but root finds the node's programs there.
   const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"];
   return folders.some((folder) => machine.has(`${folder}/${program}`));
 }
@@ -90,7 +93,7 @@ function thisMachine(): Machine {
       try {
         return Deno.statSync(path).isFile;
       } catch {
-        return false; // not there, or behind a folder that may not be read: no use either way
+        return false; // missing or unreadable
       }
     },
     fails(script) {
@@ -101,7 +104,7 @@ function thisMachine(): Machine {
         stderr: "piped",
       }).outputSync();
       if (success) return undefined;
-      return new TextDecoder().decode(stderr).split("\n").find((line) => line.trim() !== "") ?? "without a word";
+      return new TextDecoder().decode(stderr).split("\n").find((line) => line.trim() !== "") ?? "no error output";
     },
   };
 }

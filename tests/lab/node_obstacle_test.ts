@@ -7,42 +7,43 @@ const complete: Machine = { os: "linux", root: true, has: () => true, fails: () 
 
 for (
   const [name, machine, expected] of [
-    ["nothing stands in the way", complete, undefined],
-    ["root rights are missing", { ...complete, root: false }, /^A lab's node needs root rights, .*: run it as root\.$/],
-    ["another system", { ...complete, os: "darwin" }, /^A lab's node needs Linux/],
+    ["nothing is missing", complete, undefined],
+    ["no root", { ...complete, root: false }, /^A lab's node needs root, .*: run it as root\.$/],
+    ["another system", { ...complete, os: "darwin" }, /^A lab's node runs containers and needs Linux/],
     [
       "one program is missing",
       { ...complete, has: (path: string) => !path.endsWith("/containerd-shim-runc-v2") },
-      `A lab's node needs programs that are not here (containerd): ${APT}.`,
+      `A lab's node needs missing programs (containerd): ${APT}.`,
     ],
     [
-      "all is missing, and root rights too",
+      "all programs and root are missing",
       { ...complete, root: false, has: () => false },
-      "A lab's node needs root rights and programs that are not here " +
+      "A lab's node needs root and missing programs " +
       `(containerd, runc, containernetworking-plugins, iptables, conntrack, ipset): ${APT}.`,
     ],
     [
       "one network plugin is missing",
       { ...complete, has: (path: string) => !path.endsWith("/ptp") },
-      `A lab's node needs programs that are not here (containernetworking-plugins): ${APT}.`,
+      `A lab's node needs missing programs (containernetworking-plugins): ${APT}.`,
     ],
     [
-      "the network plugins are where others have them",
+      "the network plugins are in another distribution's folder",
       { ...complete, has: (path: string) => !path.startsWith("/usr/lib/cni/") },
       undefined,
     ],
   ] as const
 ) {
-  Deno.test(`what a node lacks: ${name}`, () => {
+  Deno.test(`nodeObstacle: ${name}`, () => {
     const told = nodeObstacle(machine);
     expected instanceof RegExp ? assert.match(told ?? "", expected) : assert.equal(told, expected);
   });
 }
 
-/** Runs this folder's command or a test file without any program in PATH. */
+/** Runs this folder's command or a test file with no programs in PATH. */
 async function withoutPrograms(args: string[], env: Record<string, string> = {}) {
   const { code, stdout, stderr } = await new Deno.Command("unshare", {
-    // An empty folder over those of the machine, seen by this one process only; as root, which is another obstacle.
+    // As root, an empty folder is mounted over the machine's plugins, for this process only; else missing root is the
+    // obstacle.
     args: [
       "--mount",
       "/bin/sh",
@@ -58,10 +59,10 @@ async function withoutPrograms(args: string[], env: Record<string, string> = {})
 }
 
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
-const OBSTACLE = `A lab's node needs programs that are not here (containernetworking-plugins): ${APT}.`;
+const OBSTACLE = `A lab's node needs missing programs (containernetworking-plugins): ${APT}.`;
 
 Deno.test({
-  name: "where a node can't run, lab up and tests of nodes say why",
+  name: "on a machine without a node's programs, lab up and node tests report the reason",
   ignore: nodeObstacle() !== undefined,
   fn: async (t) => {
     await t.step("lab up --node fails at once", async () => {
@@ -69,36 +70,36 @@ Deno.test({
       const { code, text } = await withoutPrograms(["run", "-A", here("main.ts"), "up", "--node", "--dir", dir]);
       assert.equal(code, 1);
       assert.equal(text.trim(), `lab: ${OBSTACLE}`);
-      Deno.removeSync(dir); // nothing was written there
+      Deno.removeSync(dir); // throws unless it is empty
     });
 
-    await t.step("a test says `not run` and is ignored", async () => {
+    await t.step("a test prints `not run` and is ignored", async () => {
       const { code, text } = await withoutPrograms(["test", "-A", here("node_test.ts")], { KEYSTONE_E2E: "auto" });
       assert.equal(code, 0, text);
       assert.ok(text.includes(`not run: ${OBSTACLE}`), text);
       assert.match(text, /0 passed \| 0 failed \| \d+ ignored/);
     });
 
-    await t.step("and fails where it is required", async () => {
+    await t.step("with KEYSTONE_E2E=require it fails", async () => {
       const { code, text } = await withoutPrograms(["test", "-A", here("node_test.ts")], { KEYSTONE_E2E: "require" });
       assert.equal(code, 1, text);
-      assert.ok(text.includes(`KEYSTONE_E2E=require, and it can't run: ${OBSTACLE}`), text);
+      assert.ok(text.includes(`KEYSTONE_E2E=require, but the test can't run: ${OBSTACLE}`), text);
     });
   },
 });
 
-Deno.test("what an image lacks: buildah", () => {
+Deno.test("imageObstacle: buildah is missing", () => {
   assert.equal(imageObstacle(complete), undefined);
   const told = imageObstacle({ ...complete, has: (path) => !path.endsWith("/buildah") });
-  assert.equal(told, "The operator's image is built by buildah, which is not here: `apt-get install -y buildah`.");
+  assert.equal(told, "The operator's image needs buildah, which is missing: `apt-get install -y buildah`.");
 });
 
-Deno.test("what enforcing policies lacks: a node, or what the kernel can't do", () => {
+Deno.test("policyObstacle: no node, or missing kernel modules", () => {
   assert.equal(policyObstacle(complete), undefined);
-  assert.equal(policyObstacle({ ...complete, os: "darwin" }), "A lab's node needs Linux: it runs containers.");
+  assert.equal(policyObstacle({ ...complete, os: "darwin" }), "A lab's node runs containers and needs Linux.");
   assert.equal(
     policyObstacle({ ...complete, fails: () => "ipset v7.17: Cannot open session to kernel." }),
-    "A lab's node that enforces policies needs kernel modules that are not here " +
+    "A lab's node that enforces policies needs missing kernel modules " +
       "(ipset v7.17: Cannot open session to kernel.): " +
       "`modprobe -a ip_set_hash_ip ip_set_hash_net ip_set_list_set xt_set nf_conntrack ip6_tables`.",
   );

@@ -12,7 +12,7 @@ import { agnhostPod, guestPod } from "./lab_workloads.ts";
 
 const NAMESPACE = "guest-bob-home";
 
-/** Runs kubectl in the guest's namespace and expects success. */
+/** Runs kubectl in the guest namespace and expects exit code 0. */
 async function kubectl(lab: Lab, args: string[], stdin?: string): Promise<string> {
   const result = await lab.kubectl(["--namespace", NAMESPACE, ...args], stdin === undefined ? {} : { stdin });
   assert.equal(result.code, 0, `kubectl ${args.join(" ")}: ${result.stderr}`);
@@ -22,7 +22,7 @@ async function kubectl(lab: Lab, args: string[], stdin?: string): Promise<string
 async function createNamespace(lab: Lab): Promise<void> {
   await kubectl(lab, ["create", "namespace", NAMESPACE]);
   await kubectl(lab, ["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"]);
-  // Without it no pod is admitted; the controller-manager makes it a moment later.
+  // Pods are admitted only with this service account; the controller-manager creates it a moment later.
   await kubectl(lab, ["wait", "serviceaccount/default", "--for=create", "--timeout=20s"]);
 }
 
@@ -31,7 +31,7 @@ async function createReady(lab: Lab, pod: string): Promise<void> {
   await kubectl(lab, ["wait", created.trim(), "--for=condition=Ready", "--timeout=30s"]);
 }
 
-/** Asks the Eviction API to end a pod; returns the status of its answer. */
+/** Calls the Eviction API for a pod; returns the status of the response. */
 async function evict(lab: Lab, pod: string): Promise<{ status: number; body: string }> {
   using client = Deno.createHttpClient(adminClient(lab.dir));
   const answer = await fetch(`${lab.server}/api/v1/namespaces/${NAMESPACE}/pods/${pod}/eviction`, {
@@ -47,7 +47,7 @@ async function evict(lab: Lab, pod: string): Promise<{ status: number; body: str
   return { status: answer.status, body: await answer.text() };
 }
 
-/** What a node could leave on this machine: none of it may be other after the lab than it was before. */
+/** Returns the parts of the machine's state that a node could change; it must be the same before and after the lab. */
 async function machineState() {
   const lines = async (command: string, ...args: string[]) =>
     (await runCommand(command, args)).stdout.split("\n")
@@ -61,7 +61,7 @@ async function machineState() {
   };
 }
 
-/** The processes on this machine that belong to a lab: by their command line, or by the control group they are in. */
+/** Returns the processes on this machine that belong to a lab, by their command line or by their control group. */
 function processesOf(dir: string, group: string): string[] {
   return [...Deno.readDirSync("/proc")].flatMap(({ name: pid }) => {
     if (!/^\d+$/.test(pid)) return [];
@@ -114,9 +114,9 @@ nodeTest("a lab with a node", async (t) => {
       assert.equal(await kubectl(lab, ["get", "pod", "paused", phase]), `Running ${NODE_NAME}`);
     });
 
-    await t.step("its logs can be read, and commands run in it", async () => {
+    await t.step("the pod's logs can be read, and commands run in it", async () => {
       await createReady(lab, agnhostPod({ name: "server", namespace: NAMESPACE, labels: { app: "web" } }, ["netexec"]));
-      await poll("the server's log", async () => {
+      await poll("the server's log says that it listens", async () => {
         const log = await kubectl(lab, ["logs", "server"]);
         return log.includes("Started HTTP server on port 8080") || log;
       }, { withinMs: 10_000 });
@@ -124,7 +124,7 @@ nodeTest("a lab with a node", async (t) => {
       assert.equal(said.trim(), "[/agnhost entrypoint-tester hello]");
     });
 
-    await t.step("a Service is found by its name, and answers another pod", async () => {
+    await t.step("another pod reaches a Service by its name", async () => {
       await kubectl(lab, ["expose", "pod", "server", "--name=web", "--port=80", "--target-port=8080"]);
       await createReady(lab, agnhostPod({ name: "client", namespace: NAMESPACE }, ["netexec"]));
       const dial = `/api/v1/namespaces/${NAMESPACE}/pods/client:8080/proxy/dial`;
@@ -139,14 +139,14 @@ nodeTest("a lab with a node", async (t) => {
       assert.match((await lab.kubectl(["--namespace", NAMESPACE, ...stranger])).stderr, /no such host/);
     });
 
-    await t.step("pods reach the API server by its Service, and are known there", async () => {
+    await t.step("pods reach the API server by its Service, and it authenticates them", async () => {
       await createReady(
         lab,
         agnhostPod({ name: "asking", namespace: NAMESPACE }, ["inclusterclient", "--poll-interval=1"]),
       );
       let log = "";
-      // It says when it asks, and whether that failed: the second time, the first has gone well.
-      await poll("the pod has asked twice", async () => {
+      // It logs each request and its failure: when the second request is logged, the first has succeeded.
+      await poll("the pod has sent two requests", async () => {
         log = await kubectl(lab, ["logs", "asking"]);
         return log.split("calling /healthz").length > 2 || log;
       }, { withinMs: 15_000, everyMs: 200 });
@@ -161,7 +161,7 @@ nodeTest("a lab with a node", async (t) => {
       await kubectl(lab, ["create", "poddisruptionbudget", "keep", "--selector=app=leaving", "--min-available=1"]);
       await poll("the budget counts the pod", async () => {
         const healthy = await kubectl(lab, ["get", "pdb", "keep", "--output=jsonpath={.status.currentHealthy}"]);
-        return healthy === "1" || `it counts ${healthy || "nothing"}`;
+        return healthy === "1" || `currentHealthy is ${healthy || "not set"}`;
       }, { withinMs: 20_000 });
       const { status, body } = await evict(lab, "leaving");
       assert.equal(status, 429, body);
@@ -172,18 +172,18 @@ nodeTest("a lab with a node", async (t) => {
       );
     });
 
-    await t.step("without a budget it is ended, and told before", async () => {
+    await t.step("without a budget the pod is evicted, with its grace period", async () => {
       await kubectl(lab, ["delete", "pdb", "keep"]);
       const { status, body } = await evict(lab, "leaving");
       assert.equal(status, 201, body);
-      await poll("the pod ends in its own time", async () => {
+      await poll("the pod uses its grace period", async () => {
         const { stdout, stderr } = await lab.kubectl(["--namespace", NAMESPACE, "logs", "leaving"]);
         return stdout.includes("Sleeping 3 seconds before terminating") || stdout + stderr;
       }, { withinMs: 10_000 });
       await kubectl(lab, ["wait", "pod/leaving", "--for=delete", "--timeout=20s"]);
     });
 
-    await t.step("a claim gets a volume, which keeps what pods write", async () => {
+    await t.step("a claim gets a volume, which keeps the pods' data", async () => {
       const folder = await addVolume(lab, "data-1");
       const claim = {
         apiVersion: "v1",
@@ -205,7 +205,7 @@ nodeTest("a lab with a node", async (t) => {
       assert.equal(Deno.readTextFileSync(`${folder}/note`), "mount-tester new file\n");
     });
 
-    await t.step("pods go on while what runs them is killed and comes back", async () => {
+    await t.step("pods go on while containerd and the kubelet are killed and restarted", async () => {
       const servers = () => processesOf(dir, group).filter((process) => process.includes("/agnhost netexec"));
       const before = servers();
       assert.equal(before.length, 2);
@@ -223,7 +223,7 @@ nodeTest("a lab with a node", async (t) => {
       lab.assertRunning();
     });
 
-    await t.step("a second lab has a node beside it; when its owner is killed, all of it goes", async () => {
+    await t.step("a second lab has its own node; when its owner is killed, everything is removed", async () => {
       const script = `
         const { startLab } = await import(${JSON.stringify(new URL("./lab.ts", import.meta.url).href)});
         const lab = await startLab({ node: true });
@@ -239,13 +239,13 @@ nodeTest("a lab with a node", async (t) => {
       const secondGroup = nodeControlGroup(second);
       assert.notEqual(readState(second)!.node!.block, readState(dir)!.node!.block);
       assert.notEqual(controlGroupsOf(secondGroup).length, 0);
-      // As when the machine runs out of memory: nobody is left to end anything properly.
+      // As when the machine runs out of memory: no process is left to clean up.
       const { pids } = readState(second)!;
       for (const name of ["node", "containerd", "kubelet", "kube-proxy"]) Deno.kill(pids[name]!, "SIGKILL");
       owner.kill("SIGKILL");
       await owner.status;
       await reader.cancel();
-      await poll("the second lab's folder is gone", () => !exists(second) || "it is there", { withinMs: 40_000 });
+      await poll("the second lab's folder is gone", () => !exists(second) || "it exists", { withinMs: 40_000 });
       await poll("its processes are gone", () => processesOf(second, secondGroup).join("\n") || true, {
         withinMs: 10_000, // the watchdog itself ends a moment after the folder
       });
@@ -255,7 +255,7 @@ nodeTest("a lab with a node", async (t) => {
     });
   }
 
-  await t.step("nothing of it is left on this machine", async () => {
+  await t.step("nothing of the lab is left on this machine", async () => {
     assert.deepEqual(processesOf(dir, group), []);
     assert.deepEqual(controlGroupsOf(group), []);
     assert.equal(exists(dir), false);

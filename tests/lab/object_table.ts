@@ -1,8 +1,8 @@
-/** The table of the kinds of objects in guest namespaces: a row of each file that has one. */
+/** Generates the table of object kinds in guest namespaces: one row from each file that has one. */
 const folder = "src/core/guest/objects/";
 const row = /^export const (\w+)(?: = guestObject\(\{|: GuestObjects<.*> = \{)$/m;
 
-/** Path from the project's root, and what has to be there. */
+/** Returns the table's path from the project's root, and its content. */
 export async function objectTable(root = new URL("../../", import.meta.url)): Promise<Map<string, string>> {
   const found: { file: string; name: string }[] = [];
   for await (const { name: file } of Deno.readDir(new URL(folder, root))) {

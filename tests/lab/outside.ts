@@ -5,13 +5,13 @@ import type { PartSpec } from "./part.ts";
 import { runCommand } from "./command.ts";
 
 /*
- * The rest of the world, in a network namespace of its own: the home network that the node stands in, with a router that
- * has everything behind it. It answers on every address and every port, TCP and UDP, IPv4 and IPv6, by agnhost's
- * `netexec`: a packet of a pod that leaves the node arrives, whatever it is for, unless the node's rules forbid it.
- * Nothing leaves the machine, and the host is not on the way.
+ * The outside network, in a network namespace of its own, simulates the rest of the world: the home network of the node,
+ * with a router that has everything behind it. It answers on every address and every port, TCP and UDP, IPv4 and IPv6,
+ * by agnhost's `netexec`: any packet of a pod that leaves the node arrives, unless the node's rules forbid it. Nothing
+ * leaves the machine, and the host is not on the path.
  */
 
-/** The home network: addresses of the router, which is the outside, and of the node. */
+/** The home network: addresses of the router, which is the outside network, and of the node. */
 export const HOME_NETWORK = {
   router: { ipv4: "192.168.77.1", ipv6: "fd77:77:77::1" },
   node: { ipv4: "192.168.77.2", ipv6: "fd77:77:77::2" },
@@ -19,18 +19,18 @@ export const HOME_NETWORK = {
 
 /** Name of the link, at both of its ends. */
 const LINK = "lan";
-/** Ports on which netexec serves; all others lead there, but those that a test may listen on itself. */
+/** Ports on which netexec serves. All other ports are redirected to them, except those on which tests may listen. */
 const PORTS = { tcp: 8080, udp: 8081 } as const;
-/** UDP ports of the outside that are left to tests. */
+/** UDP ports of the outside network that tests may use. */
 export const FREE_PORTS = { first: 60_000, last: 60_099 } as const;
-/** The routing table for what arrives: all of it is for here. */
+/** The routing table for arriving packets: it treats every address as local. */
 const TABLE = 99;
 
 const START = `echo 0 >"$1/cgroup.procs" && shift && exec "$@"`;
 
-/** What answers in the outside. It keeps the namespace, and so can't be started again alone. */
+/** The program that answers in the outside network. It keeps the namespace, and so can't be restarted alone. */
 export function outside(agnhost: string, dir: string): PartSpec {
-  const program = `${dir}/node/outside`; // a path in the lab's folder, by which the process is known again
+  const program = `${dir}/node/outside`; // a path in the lab's folder, which identifies the process
   const enter = ["--net", "--", "/bin/sh", "-c", START, "sh", controlGroupOf(dir)];
   return {
     name: "outside",
@@ -46,12 +46,15 @@ export function outside(agnhost: string, dir: string): PartSpec {
   };
 }
 
-/** Puts the program where {@link outside} starts it. */
+/** Copies the program to the path from which {@link outside} starts it. */
 export function prepareOutside(agnhost: string, dir: string): void {
   Deno.symlinkSync(agnhost, `${dir}/node/outside`);
 }
 
-/** Links the node with the outside, each the namespace of a process. All of the node's packets for elsewhere go there. */
+/**
+ * Links the node with the outside network, each given by a process in its namespace. The node's packets to other
+ * networks go there.
+ */
 export async function connectOutside(node: number, outside: number): Promise<void> {
   const { router, node: own } = HOME_NETWORK;
   await run(node, "ip", ["link", "add", LINK, "type", "veth", "peer", "name", LINK, "netns", String(outside)]);
@@ -60,7 +63,7 @@ export async function connectOutside(node: number, outside: number): Promise<voi
     "-w",
     "net.ipv6.conf.all.disable_ipv6=0",
     "net.ipv6.conf.all.forwarding=1",
-    // What is denied is answered at once, however much of it there is.
+    // Rejected packets get their ICMP errors at once, without a rate limit.
     "net.ipv4.icmp_ratelimit=0",
     "net.ipv6.icmp.ratelimit=0",
   ]);
@@ -95,7 +98,7 @@ export async function connectOutside(node: number, outside: number): Promise<voi
   }
 }
 
-/** Gives the outside these addresses, so that connections can come from them; nothing happens to those it has. */
+/** Adds these addresses to the outside network, so that connections can come from them; existing ones stay. */
 export async function addOutsideAddresses(outside: number, addresses: readonly string[]): Promise<void> {
   const commands = addresses.map((ip) => `address replace ${ip}/${ip.includes(":") ? "128" : "32"} dev lo`);
   await ip(inNamespace(outside), commands);
@@ -116,5 +119,7 @@ async function run(pid: number, command: string, args: string[]): Promise<void> 
   const path = `${Deno.env.get("PATH")}:/usr/sbin:/sbin`;
   const [enter, ...rest] = [...inNamespace(pid), command, ...args];
   const { code, stderr } = await runCommand(enter!, rest, { env: { PATH: path } });
-  if (code !== 0) throw new Error(`The outside can't be made: ${stderr.trim()} (of: ${command} ${args.join(" ")})`);
+  if (code !== 0) {
+    throw new Error(`The outside network can't be created: ${stderr.trim()} (of: ${command} ${args.join(" ")})`);
+  }
 }

@@ -1,20 +1,20 @@
-/** Packets as tries: from the network namespace of a pod, of the node or of the outside, to anywhere. */
+/** Test connections from the network namespace of a pod, of the node or of the outside network to any address. */
 import { fileURLToPath } from "node:url";
 import { runCommand } from "./command.ts";
 import { readTextFileIfExists } from "./lab_files.ts";
 import { nodeControlGroup } from "./node.ts";
 import { readState } from "./lab_state.ts";
 
-/** A connection to try, by TCP, or a question that waits for any answer, by UDP. */
+/** A TCP connection to try, or a UDP request that waits for any response. */
 export interface Try {
   to: string;
   port: number;
   protocol: "TCP" | "UDP";
-  /** The address that it comes from: one of the namespace's own; without it the kernel's choice. */
+  /** Source address, one of the namespace's own. Default: the kernel's choice. */
   from?: string;
 }
 
-/** What the program of {@link tryAll} reads. */
+/** Input of the program of {@link tryAll}. */
 export interface Tries {
   tries: Try[];
   withinMs: number;
@@ -23,9 +23,9 @@ export interface Tries {
 const PROGRAM = fileURLToPath(new URL("./try_flows.ts", import.meta.url));
 
 /**
- * Tries each from the network namespace of a process, many at a time.
+ * Tries all of them from the network namespace of a process, many at a time.
  *
- * @returns whether it was answered in time: false says nothing unless somebody else is answered there
+ * @returns for each, whether it was answered in time: false proves nothing unless another client is answered there
  */
 export async function tryAll(pid: number, tries: Try[], { withinMs = 1_000 } = {}): Promise<boolean[]> {
   if (tries.length === 0) return [];
@@ -34,11 +34,11 @@ export async function tryAll(pid: number, tries: Try[], { withinMs = 1_000 } = {
     stdin: JSON.stringify(input),
     timeoutMs: 120_000,
   });
-  if (code !== 0) throw new Error(`The namespace of process ${pid} can't be tried from: ${stderr.trim()}`);
+  if (code !== 0) throw new Error(`Connections from the namespace of process ${pid} can't be tried: ${stderr.trim()}`);
   return JSON.parse(stdout) as boolean[];
 }
 
-/** Arguments of nsenter that run a program of this repository in the network namespace of a process. */
+/** Returns arguments of nsenter that run a program of this repository in the network namespace of a process. */
 export const programIn = (pid: number, program: string, ...args: string[]): string[] => [
   `--target=${pid}`,
   "--net",
@@ -52,10 +52,10 @@ export const programIn = (pid: number, program: string, ...args: string[]): stri
   ...args,
 ];
 
-/** A process of the node, in whose network namespace the node's own address is. */
+/** Returns a process in the node's network namespace. */
 export const nodeProcess = (dir: string): number => recorded(dir, "node");
 
-/** The process that answers in the outside. */
+/** Returns a process in the namespace of the outside network. */
 export const outsideProcess = (dir: string): number => recorded(dir, "outside");
 
 function recorded(dir: string, part: string): number {
@@ -64,7 +64,7 @@ function recorded(dir: string, part: string): number {
   return pid;
 }
 
-/** One process of each pod that runs on the lab's node, by the pod's UID. */
+/** Returns one process of each pod that runs on the lab's node, by the pod's UID. */
 export function podProcesses(dir: string): Map<string, number> {
   const group = nodeControlGroup(dir);
   return new Map([...Deno.readDirSync("/proc")].flatMap(({ name }): [string, number][] => {
@@ -78,6 +78,6 @@ function controlGroupsOf(pid: string): string {
   try {
     return readTextFileIfExists(`/proc/${pid}/cgroup`) ?? "";
   } catch {
-    return ""; // ended while it was read
+    return ""; // it ended meanwhile
   }
 }

@@ -1,4 +1,4 @@
-/** The ports that one lab uses on 127.0.0.1, or some of them on the address that its node reaches. */
+/** Ports of one lab, on 127.0.0.1 or, for some of them, on the address that its node reaches. */
 export interface LabPorts {
   etcd: number;
   etcdPeer: number;
@@ -11,13 +11,13 @@ export interface LabPorts {
   stun: number;
 }
 
-/** How one part of the lab is started, and how to tell that it is ready. */
+/** One part of the lab: its program, and its readiness check. */
 export interface PartSpec {
-  /** Names its log and its pid file; the name of its program, with the realm's for a tailscaled. */
+  /** Name of its log and its pid file: the program's name, with the realm's name for a tailscaled. */
   name: string;
   command: string;
-  /** At least one of them names a path in the lab's folder: by that its process is known again. */
+  /** At least one of them contains a path in the lab's folder, which identifies the process. */
   args: string[];
-  /** One probe: true when ready, else the reason why not yet. */
+  /** Returns true when ready, else the reason why it isn't yet. */
   ready: () => Promise<true | string>;
 }

@@ -1,6 +1,7 @@
 /**
- * Asks `check` again and again until it answers `true`. A string is the reason why not yet, and ends up in the error;
- * an exception thrown by `check` ends the wait at once.
+ * Calls `check` repeatedly until it returns `true`. A string is the reason to go on waiting, and becomes part of the
+ * error; an exception from `check` ends the wait at once. `what` is a sentence that becomes true, e.g. "the quota has a
+ * status".
  */
 export async function poll(
   what: string,
@@ -12,7 +13,9 @@ export async function poll(
   while (true) {
     const answer = await check();
     if (answer === true) return;
-    if (performance.now() > deadline) throw new Error(`${what} is not so after ${withinMs / 1000} s: ${answer}`);
+    if (performance.now() > deadline) {
+      throw new Error(`Timed out after ${withinMs / 1000} s: ${what}. Last result: ${answer}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -4,8 +4,8 @@ import { poll } from "./poll.ts";
 import { updateState } from "./lab_state.ts";
 
 /**
- * Starts a program in a session of its own, so that it goes on when the starter ends or its terminal gets Ctrl-C. A shell
- * stays as its parent: it writes down the pid before anybody can be interrupted, and the exit code once there is one.
+ * Starts a program in a session of its own, so that it goes on when its starter ends or gets Ctrl-C. A shell stays as
+ * its parent: it writes the pid at once, and the exit code at the end.
  */
 const START = `
 dir=$1 name=$2; shift 2
@@ -18,7 +18,7 @@ dir=$1 name=$2; shift 2
   echo $? >"$dir/run/$name.$!.exit"
 ) &`;
 
-/** A part of the lab couldn't be started, or ended by itself. */
+/** Error of a part of the lab that couldn't be started, or ended by itself. */
 export class PartError extends Error {
   override readonly name = "PartError";
 
@@ -42,22 +42,22 @@ export class LabProcess {
     return this.#spec.name;
   }
 
-  /** Path of its log: everything that it wrote, over all its starts. */
+  /** Path of its log: everything that it wrote, in all its runs. */
   get log(): string {
     return `${this.#dir}/logs/${this.name}.log`;
   }
 
-  /** Its process, undefined when it doesn't run. */
+  /** Its process ID, undefined when it doesn't run. */
   get pid(): number | undefined {
     const pid = recordedPid(this.#dir, this.name);
     return pid !== undefined && isLabProcess(pid, this.#dir) ? pid : undefined;
   }
 
-  /** Starts it and returns when it is ready. Nothing happens when it runs already, but the wait. */
+  /** Starts it and returns when it is ready. If it runs already, only waits until it is ready. */
   async start(): Promise<void> {
     if (this.pid === undefined) await startDetached(this.#dir, this.name, [this.#spec.command, ...this.#spec.args]);
     try {
-      await poll(`${this.name}: ready`, async () => {
+      await poll(`${this.name} is ready`, async () => {
         if (this.death()) {
           await exitCodeWritten(this.#dir, this.name, recordedPid(this.#dir, this.name)!);
           throw this.death()!;
@@ -86,21 +86,24 @@ export class LabProcess {
     await this.start();
   }
 
-  /** Freezes it with SIGSTOP: its connections stay open and nothing answers. Resolves once each of its threads stands. */
+  /**
+   * Freezes it with SIGSTOP: its connections stay open and it doesn't respond. Resolves when each of its threads has
+   * stopped.
+   */
   async pause(): Promise<void> {
     this.#signal("SIGSTOP");
     const tasks = `/proc/${this.pid}/task`;
     const goesOn = ({ name }: Deno.DirEntry) => threadState(`${tasks}/${name}/stat`) !== "T";
-    const stands = () => ![...Deno.readDirSync(tasks)].some(goesOn) || "a thread goes on";
-    await poll(`${this.name} stands still`, stands, { withinMs: 5_000, everyMs: 1 });
+    const stands = () => ![...Deno.readDirSync(tasks)].some(goesOn) || "a thread still runs";
+    await poll(`${this.name} is stopped`, stands, { withinMs: 5_000, everyMs: 1 });
   }
 
-  /** Lets it go on after {@link pause}. */
+  /** Resumes it after {@link pause}. */
   resume(): void {
     this.#signal("SIGCONT");
   }
 
-  /** The story of its end when it ended without being asked to; undefined while all is well. */
+  /** Returns an error with the reason when it ended without a request; undefined otherwise. */
   death(): PartError | undefined {
     const pid = recordedPid(this.#dir, this.name);
     if (pid === undefined || isLabProcess(pid, this.#dir)) return undefined;
@@ -110,10 +113,10 @@ export class LabProcess {
       return new PartError(`${this.name} could not listen: another process took its port.\n${tail}`, true);
     }
     const how = code === "137"
-      ? "was killed (signal 9): if you did not do it, the machine ran out of memory; a lab needs about 1 GB"
+      ? "was killed (signal 9): if you did not kill it, the machine ran out of memory; a lab needs about 1 GB"
       : `ended by itself with exit code ${code ?? "unknown"}`;
     return new PartError(
-      `${this.name} ${how}. Start the lab anew with \`deno task lab up --dir ${this.#dir}\`.\n${tail}`,
+      `${this.name} ${how}. Start the lab again with \`deno task lab up --dir ${this.#dir}\`.\n${tail}`,
       false,
     );
   }
@@ -124,13 +127,13 @@ export class LabProcess {
 
   #signal(signal: Deno.Signal): void {
     const pid = this.pid;
-    if (pid === undefined) throw new Error(`${this.name} does not run, so it can't get ${signal}.`);
+    if (pid === undefined) throw new Error(`${this.name} does not run: ${signal} can't be sent.`);
     Deno.kill(pid, signal);
   }
 
   async #end(signal: Deno.Signal, graceMs: number): Promise<void> {
     const pid = this.pid;
-    // The record goes first: from here on its end is no surprise.
+    // The record is removed first: from here on its end is expected.
     removeIfExists(pidFile(this.#dir, this.name));
     if (pid !== undefined) await endProcess(this.#dir, this.name, pid, signal, graceMs);
     publishPids(this.#dir);
@@ -151,15 +154,15 @@ export async function startDetached(dir: string, name: string, commandLine: stri
 }
 
 /**
- * Ends all processes of the lab in `dir`, whoever started them and however that one ended. Only processes whose command
- * line names this folder are touched: a recorded pid may belong to a stranger by now.
+ * Ends all processes of the lab in `dir`, also those of another starter or of an interrupted start. Only processes
+ * whose command line contains this folder are ended: a recorded pid may have been reused.
  *
  * @returns the names of the parts that ran
  */
 export async function endAll(dir: string): Promise<string[]> {
   const ended: string[] = [];
   const records = recordedPids(dir);
-  // The watchdog first, lest it start the same work again; unless it is the one who does it.
+  // The watchdog first, so that it doesn't do the same work too; unless it is the caller.
   records.sort((a, b) => Number(b.name === WATCHDOG) - Number(a.name === WATCHDOG));
   await Promise.all(records.map(async ({ name, pid }) => {
     removeIfExists(pidFile(dir, name));
@@ -171,7 +174,7 @@ export async function endAll(dir: string): Promise<string[]> {
   return ended.sort();
 }
 
-/** Name under which the process is recorded that ends a test's lab when the test was killed. */
+/** Name of the process that ends a test's lab when the test was killed. */
 export const WATCHDOG = "watchdog";
 
 async function endProcess(
@@ -185,20 +188,20 @@ async function endProcess(
   send(pid, signal);
   send(pid, "SIGCONT"); // a paused process gets no other signal
   if (signal !== "SIGKILL") {
-    await poll(`${name}: gone`, gone, { withinMs: graceMs, everyMs: 20 }).catch(() => {});
+    await poll(`${name} is gone`, gone, { withinMs: graceMs, everyMs: 20 }).catch(() => {});
     if (isLabProcess(pid, dir)) send(pid, "SIGKILL");
   }
-  await poll(`${name} (process ${pid}): gone after SIGKILL`, gone, { withinMs: 10_000, everyMs: 10 });
+  await poll(`${name} (process ${pid}) is gone after SIGKILL`, gone, { withinMs: 10_000, everyMs: 10 });
   await exitCodeWritten(dir, name, pid);
 }
 
 /**
- * The process's parent writes down its exit code a moment after its end, and then ends too. Whoever removes the folder or
- * tells the code waits for that. An ended parent never writes: a second is more than enough.
+ * Waits for the exit code, which the process's parent writes a moment after its end, before the folder is removed or
+ * the code is reported. A parent that has ended never writes: a second is more than enough.
  */
 async function exitCodeWritten(dir: string, name: string, pid: number): Promise<void> {
   const written = () => exitCode(dir, name, pid) !== undefined || "no exit code";
-  await poll(`${name}: exit code`, written, { withinMs: 1_000, everyMs: 5 }).catch(() => {});
+  await poll(`the exit code of ${name} is written`, written, { withinMs: 1_000, everyMs: 5 }).catch(() => {});
 }
 
 function exitCode(dir: string, name: string, pid: number): string | undefined {
@@ -209,7 +212,7 @@ function send(pid: number, signal: Deno.Signal): void {
   try {
     Deno.kill(pid, signal);
   } catch (error) {
-    // It ended meanwhile: that is what was wanted.
+    // It has already ended.
     if (!(error instanceof Deno.errors.NotFound) && !(error instanceof TypeError)) throw error;
   }
 }
@@ -244,24 +247,25 @@ function publishPids(dir: string): void {
   });
 }
 
-/** Whether the process lives and its command line names the lab's folder. A zombie has no command line. */
+/** Reports whether the process runs and its command line contains the lab's folder. A zombie has no command line. */
 export function isLabProcess(pid: number, dir: string): boolean {
   for (let tries = 0;; tries++) {
     const line = commandLine(pid);
     if (line.includes(`${dir}/`)) return true;
-    // While a process becomes another program (exec), less than a millisecond, its command line is empty or cut off.
+    // While a process is replaced by another program (exec), for less than a millisecond, its command line is empty or
+    // cut off.
     if (line.endsWith("\0") || tries === 10_000 || !lives(pid)) return false;
   }
 }
 
-/** Whether the process is one of a user that has not ended; known on Linux only, where it matters. */
+/** Reports whether it is a user process that has not ended; works on Linux only, where it matters. */
 function lives(pid: number): boolean {
   if (Deno.build.os !== "linux") return false;
   let stat: string | undefined;
   try {
     stat = readTextFileIfExists(`/proc/${pid}/stat`);
   } catch {
-    return false; // ended while it was read
+    return false; // it ended meanwhile
   }
   if (stat === undefined) return false;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -269,13 +273,13 @@ function lives(pid: number): boolean {
   return !"ZX".includes(state) && (flags & (PF_EXITING | PF_KTHREAD)) === 0;
 }
 
-/** The letter of its state; undefined for one that has ended. */
+/** Returns the letter of its state; undefined if it has ended. */
 const threadState = (stat: string): string | undefined => {
   const text = readTextFileIfExists(stat);
   return text?.slice(text.lastIndexOf(")") + 2, text.lastIndexOf(")") + 3);
 };
 
-/** Flags of the kernel's sched.h: the process is ending; it is the kernel's own. */
+/** Flags of the kernel's sched.h: the process is ending; it is a kernel thread. */
 const PF_EXITING = 0x4;
 const PF_KTHREAD = 0x20_0000;
 
@@ -284,7 +288,7 @@ function commandLine(pid: number): string {
     try {
       return readTextFileIfExists(`/proc/${pid}/cmdline`) ?? "";
     } catch {
-      return ""; // ended while it was read
+      return ""; // it ended meanwhile
     }
   }
   const { stdout } = new Deno.Command("ps", { args: ["-ww", "-o", "args=", "-p", String(pid)] }).outputSync();

@@ -4,7 +4,7 @@ import { endAll, LabProcess, type PartError } from "./process.ts";
 import { readTextFileIfExists } from "./lab_files.ts";
 import { poll } from "./poll.ts";
 
-/** A lab's folder without a lab, and in it one part that runs a shell script. */
+/** Returns one part, which runs a shell script, in a folder without a lab. */
 function partIn(dir: string, script: string, ready: PartSpec["ready"] = () => Promise.resolve(true)): LabProcess {
   for (const name of ["run", "logs"]) Deno.mkdirSync(`${dir}/${name}`, { recursive: true });
   return new LabProcess(dir, { name: "part", command: "/bin/sh", args: ["-c", script, `${dir}/part`], ready });
@@ -20,13 +20,13 @@ async function inFolder(body: (dir: string) => Promise<void>): Promise<void> {
   }
 }
 
-/** Ready as soon as the script has said so in its log. */
+/** Returns a readiness check that waits for "ready" in the script's log. */
 const saysReady = (dir: string) => () =>
-  Promise.resolve(readTextFileIfExists(`${dir}/logs/part.log`)?.includes("ready") || "it has not said so");
+  Promise.resolve(readTextFileIfExists(`${dir}/logs/part.log`)?.includes("ready") || "not in its log");
 
 const LOOP = "while :; do sleep 0.05; done";
 
-Deno.test("a part that is told to stop is gone when stop returns, and starts again", () =>
+Deno.test("a stopped part is gone when stop returns, and can start again", () =>
   inFolder(async (dir) => {
     const part = partIn(dir, `echo ready; ${LOOP}`, saysReady(dir));
     assert.equal(part.pid, undefined);
@@ -41,7 +41,7 @@ Deno.test("a part that is told to stop is gone when stop returns, and starts aga
     assert.equal(part.death(), undefined);
   }));
 
-Deno.test("a part that ignores SIGTERM is killed after its grace", () =>
+Deno.test("a part that ignores SIGTERM is killed after the grace period", () =>
   inFolder(async (dir) => {
     const part = partIn(dir, `trap "" TERM; echo ready; ${LOOP}`, saysReady(dir));
     await part.start();
@@ -63,14 +63,14 @@ Deno.test("a paused part does nothing, can be resumed, and can be stopped while 
     part.resume();
     const beats = () => readTextFileIfExists(`${dir}/part.beats`)?.length ?? 0;
     const before = beats();
-    await poll("the part goes on", () => beats() > before || "no", { withinMs: 10_000 });
+    await poll("the part runs again", () => beats() > before || "no", { withinMs: 10_000 });
     await part.pause();
     await part.stop(5_000);
     assert.equal(part.pid, undefined);
     assert.equal(readTextFileIfExists(`${dir}/part.bye`), "bye\n");
   }));
 
-Deno.test("a part that ends while it starts is told with its exit code and its last words", () =>
+Deno.test("a part that ends while it starts: the error has its exit code and the end of its log", () =>
   inFolder(async (dir) => {
     const part = partIn(dir, "echo no such flag >&2; exit 3", () => Promise.resolve("not yet"));
     await assert.rejects(part.start(), (error: PartError) => {
@@ -81,7 +81,7 @@ Deno.test("a part that ends while it starts is told with its exit code and its l
     });
   }));
 
-Deno.test("a part whose port is taken says so", () =>
+Deno.test("a part whose port is taken: the error says so", () =>
   inFolder(async (dir) => {
     const part = partIn(
       dir,
@@ -91,7 +91,7 @@ Deno.test("a part whose port is taken says so", () =>
     await assert.rejects(part.start(), (error: PartError) => error.portTaken && /took its port/.test(error.message));
   }));
 
-Deno.test("a part that somebody kills is found dead, once it ran", () =>
+Deno.test("a running part that is killed is reported as dead", () =>
   inFolder(async (dir) => {
     const part = partIn(dir, `echo ready; ${LOOP}`, saysReady(dir));
     await part.start();
@@ -103,20 +103,20 @@ Deno.test("a part that somebody kills is found dead, once it ran", () =>
     await assert.rejects(part.pause(), /does not run/);
   }));
 
-Deno.test("a part that becomes another program again and again is never taken for dead", () =>
+Deno.test("a part that replaces itself by exec again and again is never reported as dead", () =>
   inFolder(async (dir) => {
     const again = `[ $1 -gt 0 ] && exec /bin/sh "$0" $(($1 - 1)); echo ready; ${LOOP}`;
     Deno.writeTextFileSync(`${dir}/part.sh`, again);
     const part = partIn(dir, `exec /bin/sh "$0.sh" 2000`, saysReady(dir));
     const starting = part.start();
-    await poll("it has become the last one", () => {
+    await poll("it is the last program", () => {
       for (let i = 0; i < 100; i++) assert.equal(part.death(), undefined);
       return saysReady(dir)();
     }, { withinMs: 30_000, everyMs: 0 });
     await starting;
   }));
 
-Deno.test("a stranger that got a recorded pid is left alone", () =>
+Deno.test("a foreign process that reuses a recorded pid is not killed", () =>
   inFolder(async (dir) => {
     const part = partIn(dir, LOOP);
     const stranger = new Deno.Command("/bin/sleep", { args: ["60"] }).spawn();

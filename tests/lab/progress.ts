@@ -1,10 +1,10 @@
-/** Where the lines go: standard error of a person or of a log. */
+/** Output of progress lines: standard error, on a terminal or in a log. */
 export interface Terminal {
   isTerminal(): boolean;
   writeSync(bytes: Uint8Array): number;
 }
 
-/** Says how far long work is: one line that changes on a terminal, else a new line every 15 seconds. */
+/** Shows the progress of long work: one line that changes on a terminal, else a new line every 15 seconds. */
 export class Progress implements Disposable {
   readonly #terminal: Terminal;
   readonly #live: boolean;
@@ -12,7 +12,7 @@ export class Progress implements Disposable {
   readonly #line: () => string;
   #last = "";
 
-  /** `line` is asked for the present state whenever it is time to say it. */
+  /** `line` returns the line to show now. */
   constructor(line: () => string, terminal: Terminal = Deno.stderr) {
     this.#line = line;
     this.#terminal = terminal;
@@ -28,14 +28,14 @@ export class Progress implements Disposable {
     this.#terminal.writeSync(new TextEncoder().encode(this.#live ? `\r\x1b[2K${line}` : `${line}\n`));
   }
 
-  /** Ends it; the changing line is wiped away. */
+  /** Ends the progress; on a terminal its line is erased. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     if (this.#live) this.#terminal.writeSync(new TextEncoder().encode("\r\x1b[2K"));
   }
 }
 
-/** Guesses what is left of work whose cost is known only roughly, from how fast it went so far. */
+/** Estimates the time left of work whose cost is only roughly known, from its speed so far. */
 export class Estimate {
   readonly #total: number;
   readonly #now: () => number;
@@ -49,7 +49,7 @@ export class Estimate {
     this.#start = now();
   }
 
-  /** Counts work that was expected to cost so many seconds as done. */
+  /** Adds finished work, by its expected cost in seconds. */
   add(seconds: number): void {
     this.#done = Math.min(this.#total, this.#done + seconds);
   }
@@ -58,7 +58,7 @@ export class Estimate {
   toString(): string {
     const elapsed = (this.#now() - this.#start) / 1000;
     const share = this.#total === 0 ? 1 : this.#done / this.#total;
-    // The first packages say little about the machine: the known cost fades out over the first tenth.
+    // The first packages say little about the machine's speed: the known cost fades out over the first tenth.
     const trust = Math.min(1, share * 10);
     const pace = trust * (this.#done > 0 ? elapsed / this.#done : 1) + (1 - trust);
     const left = (this.#total - this.#done) * pace;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Estimate, Progress } from "./progress.ts";
 
-Deno.test("an estimate starts from the known cost and follows the machine's own pace", () => {
+Deno.test("an estimate starts from the known cost and follows the machine's speed", () => {
   let now = 0;
   const estimate = new Estimate(600, () => now);
   assert.equal(String(estimate), "0 %, about 10 min left");
-  now = 300_000; // five minutes for what should have taken 150 s
+  now = 300_000; // five minutes for work that should have taken 150 s
   estimate.add(150);
   assert.equal(String(estimate), "25 %, about 15 min left");
   now = 1_180_000;
@@ -16,7 +16,7 @@ Deno.test("an estimate starts from the known cost and follows the machine's own 
 });
 
 for (const live of [true, false]) {
-  Deno.test(live ? "on a terminal the line changes in place" : "elsewhere each line stands for itself", () => {
+  Deno.test(live ? "on a terminal the line changes in place" : "elsewhere each line is printed separately", () => {
     let written = "";
     const terminal = {
       isTerminal: () => live,

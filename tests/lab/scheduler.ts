@@ -2,7 +2,7 @@ import { adminClient } from "./apiserver.ts";
 import type { LabPorts, PartSpec } from "./part.ts";
 import { probeOnce } from "./probe.ts";
 
-/** The real kube-scheduler. Without a node every pod stays Pending, with the scheduler's own words. */
+/** The real kube-scheduler. Without a node every pod stays Pending, with the scheduler's message. */
 export function scheduler(binary: string, dir: string, ports: LabPorts): PartSpec {
   const kubeconfig = `${dir}/users/system%3Akube-scheduler.kubeconfig`;
   return {

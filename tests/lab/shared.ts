@@ -2,12 +2,12 @@ import { ExternalCluster } from "./external.ts";
 import { type Lab, type LabOptions, openLab, startLab } from "./lab.ts";
 
 /**
- * The cluster that a test file runs on:
+ * Returns the cluster that a test file runs on:
  *
- * - `KEYSTONE_LAB=external`: the one that `KUBECONFIG` names, whatever it is. It has no parts to kill and no tailnet;
- *   tests that need those look at `lab.owned` first.
- * - `KEYSTONE_LAB_DIR`: the lab that runs in this folder; it stays when the test ends. Realms it lacks are added.
- * - else a lab of its own, which ends with `await using`.
+ * - `KEYSTONE_LAB=external`: the cluster of `KUBECONFIG`. It has no parts to kill and no tailnet; tests that need those
+ *   check `lab.owned` first.
+ * - `KEYSTONE_LAB_DIR`: the lab that runs in this folder; it stays when the test ends. Missing realms are added.
+ * - otherwise a new lab, which ends with `await using`.
  */
 export async function sharedLab(options: LabOptions = {}): Promise<Lab | ExternalCluster> {
   if (Deno.env.get("KEYSTONE_LAB") === "external") return await ExternalCluster.open();
@@ -19,7 +19,7 @@ export async function sharedLab(options: LabOptions = {}): Promise<Lab | Externa
   }
   if (options.policy && lab.kubeRouter === undefined) {
     throw new Error(
-      `The lab in ${dir} enforces no policies. Start it with \`deno task lab up --node --policy --dir ${dir}\`.`,
+      `The lab in ${dir} doesn't enforce NetworkPolicies. Start it with \`deno task lab up --node --policy --dir ${dir}\`.`,
     );
   }
   for (const name of options.realms ?? []) if (!(name in lab.realms)) await lab.addRealm(name);

@@ -1,6 +1,6 @@
 /**
- * The lab's default StorageClass. Nothing provisions volumes for it: `addVolume` makes them, and the first claim
- * that fits gets one at once.
+ * The lab's default StorageClass. It has no provisioner: `addVolume` makes volumes, and the first claim that fits binds
+ * one at once.
  */
 export const STORAGE_CLASS = {
   apiVersion: "storage.k8s.io/v1",

@@ -1,7 +1,7 @@
 import type { PartSpec } from "./part.ts";
 import { ask } from "./probe.ts";
 
-/** A tailscaled without root rights or network devices: one node of the tailnet. `joined` says whether it has logged in. */
+/** A tailscaled without root or network devices: one node of the tailnet. `joined` reports whether it has logged in. */
 export function tailscaled(
   binary: string,
   dir: string,
@@ -22,12 +22,12 @@ export function tailscaled(
     ready: async () => {
       const status = await tailscaleStatus(socket);
       if (typeof status === "string") return status;
-      return status.BackendState === (joined() ? "Running" : "NeedsLogin") || `its state is ${status.BackendState}`;
+      return status.BackendState === (joined() ? "Running" : "NeedsLogin") || `BackendState is ${status.BackendState}`;
     },
   };
 }
 
-/** The part of LocalAPI's status that the lab reads. */
+/** Fields of LocalAPI's status that the lab reads. */
 export interface DaemonStatus {
   BackendState: string;
   Self?: { DNSName: string; TailscaleIPs: string[] | null };
@@ -36,7 +36,7 @@ export interface DaemonStatus {
     | null;
 }
 
-/** Asks a tailscaled for its status: the answer, or the reason why there is none. */
+/** Requests the status of a tailscaled; returns it, or the reason why there is none. */
 export async function tailscaleStatus(socket: string): Promise<DaemonStatus | string> {
   const answer = await ask("http://local-tailscaled.sock/localapi/v0/status", {
     proxy: { transport: "unix", path: socket },

@@ -1,17 +1,17 @@
-/** One Go module under `modules/`: its go.mod and go.sum pin every line of code that is built. */
+/** One Go module under `modules/`: its go.mod and go.sum pin all code that is built. */
 export interface ToolModule {
   /** Folder under `modules/`. */
   folder: string;
-  /** `-X` settings of the linker: the version that a release would carry. */
+  /** `-X` settings of the linker: the version that a release has. */
   stamps: Record<string, string>;
-  /** What compiling all of its packages costs on two cores, in seconds: the first estimate of the time left. */
+  /** Cost of compiling all of its packages on two cores, in seconds: the first estimate of the time left. */
   compileSeconds: number;
   tools: Tool[];
 }
 
 /** One program of a module. */
 export interface Tool {
-  /** How the lab calls it. */
+  /** The lab's name for it. */
   name: string;
   package: string;
 }
@@ -26,7 +26,7 @@ const TAILSCALE_STAMPS = {
   "tailscale.com/version.longStamp": "1.101.0",
 };
 
-/** What the lab can build, by group; the order is that of the builds. */
+/** Programs that the lab can build, by group, in build order. */
 export const TOOLS = {
   kubernetes: {
     folder: "kubernetes",
@@ -40,7 +40,8 @@ export const TOOLS = {
       { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl" },
     ],
   },
-  // The same module with the same stamps, so its programs lie beside those of `kubernetes`, and share what is compiled.
+  // The same module with the same stamps, so its programs are stored beside those of `kubernetes`, and share compiled
+  // packages.
   node: {
     folder: "kubernetes",
     stamps: KUBERNETES_STAMPS,
@@ -67,7 +68,7 @@ export const TOOLS = {
       { name: "tailscaled", package: "tailscale.com/cmd/tailscaled" },
     ],
   },
-  // The same module with the same stamps: what runs tailscaled in the sidecar of the operator's pod.
+  // The same module with the same stamps: the program that runs tailscaled in the sidecar of the operator's pod.
   sidecar: {
     folder: "tailnet",
     stamps: TAILSCALE_STAMPS,
@@ -94,7 +95,7 @@ export const TOOLS = {
   },
   helm: {
     folder: "helm",
-    // Else it takes an unknown cluster for one of Kubernetes 1.20.
+    // Without it cyclonus assumes Kubernetes 1.20.
     stamps: {
       "helm.sh/helm/v3/internal/version.version": "v3.22.0",
       "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": "1",
@@ -113,5 +114,10 @@ export const TOOLS = {
   },
 } satisfies Record<string, ToolModule>;
 
-/** `kubernetes`: the control plane and kubectl; `node` and `dns`: what runs pods, and their names; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`: an independent judge of network policies; `kube-router`: what enforces them on the node; `sidecar`: tailscale's containerboot; `helm` and `kubeconform`: the chart and its manifests. */
+/**
+ * Groups of programs. `kubernetes`: the control plane and kubectl; `node` and `dns`: the programs that run pods, and
+ * their DNS; `tailnet`: headscale and tailscale; `tailscale-stable`: the daemon that users run today; `policy`:
+ * cyclonus, an independent test of network policies; `kube-router`: enforces them on the node; `sidecar`: tailscale's
+ * containerboot; `helm` and `kubeconform`: the chart and its manifests.
+ */
 export type ToolGroup = keyof typeof TOOLS;

@@ -1,12 +1,15 @@
-/** The program of `tryAll`, which runs in another network namespace: reads tries, tries them, writes the outcomes. */
+/**
+ * The program of `tryAll`, which runs in another network namespace: reads the connections, tries them, writes the
+ * outcomes.
+ */
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import type { Tries, Try } from "./packets.ts";
 
-/** More at a time and the answers wait for the processor. */
+/** Connections at a time; with more of them, responses wait for the processor. */
 const AT_ONCE = 150;
 
-/** Questions that agnhost's netexec and DNS servers answer. */
+/** Requests that agnhost's netexec and DNS servers answer. */
 const QUESTIONS = [
   new TextEncoder().encode("hostname"),
   // kubernetes.default.svc.cluster.local, A

@@ -1,7 +1,7 @@
 /**
- * `deno task test:mutants [NAME…]`: plants one bug (`*.patch` here) after the other into a copy of the project and runs
- * the tests that have to notice. A bug that no test notices survives, and fails the task; so does one that can't be
- * planted any more.
+ * `deno task test:mutants [NAME…]`: applies one bug after another (`*.patch` here) to a copy of the project and runs
+ * the tests that must detect it. The task fails if a bug survives because no test detects it, or can't be applied any
+ * more.
  */
 import { copyProject } from "../support/project_copy.ts";
 import { gitApply, type Mutant, patchOf, readMutants } from "./mutant.ts";
@@ -14,22 +14,22 @@ async function output(command: string, args: string[], cwd: string): Promise<{ s
   return { success, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-type Fate = "killed" | "survived" | "can't be planted";
+type Fate = "killed" | "survived" | "can't be applied";
 
 async function fateOf({ name, tests, plans }: Mutant, dir: string): Promise<{ fate: Fate; text: string }> {
   const obstacle = await gitApply(dir, [patchOf(name)]);
-  if (obstacle !== "") return { fate: "can't be planted", text: obstacle };
-  // Without types: that the compiler notices is no merit of the tests.
+  if (obstacle !== "") return { fate: "can't be applied", text: obstacle };
+  // Without type checks: an error of the compiler is not a success of the tests.
   const args = tests.length > 0
     ? ["test", "--frozen", "-A", "--no-check", "--fail-fast", ...tests]
     : ["run", "--frozen", "-A", "tests/faults/main.ts", "--planes=1", ...plans.map((plan) => `--plan=${plan}`)];
   const { success, text } = await output(Deno.execPath(), args, dir);
   const stuck = await gitApply(dir, ["--reverse", patchOf(name)]);
-  if (stuck !== "") throw new Error(`${name} can't be taken out again: ${stuck}`);
+  if (stuck !== "") throw new Error(`${name} can't be removed again: ${stuck}`);
   return { fate: success ? "survived" : "killed", text };
 }
 
-/** The name of the test that noticed, or the plan and what it found. */
+/** Returns the name of the test that detected the bug, or the plan and its difference. */
 function killer(text: string): string {
   // deno-lint-ignore no-control-regex
   const plain = text.replace(/\x1b\[[0-9;]*m/g, "");
@@ -42,7 +42,7 @@ function killer(text: string): string {
 const mutants = await readMutants();
 const unknown = Deno.args.find((name) => !mutants.some((mutant) => mutant.name === name));
 if (unknown !== undefined) {
-  console.error(`There is no mutant ${unknown}.`);
+  console.error(`Mutant "${unknown}" does not exist.`);
   Deno.exit(2);
 }
 const queue = mutants.filter(({ name }) => Deno.args.length === 0 || Deno.args.includes(name));

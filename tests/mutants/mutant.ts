@@ -1,22 +1,22 @@
-/** Reads the mutants, `*.patch` beside this file, and plants them. */
+/** Reads and applies the mutants, `*.patch` beside this file. */
 
-/** A bug that somebody could make: a patch whose file name says it. */
+/** A possible bug as a patch; the file name describes it. */
 export interface Mutant {
   name: string;
-  /** Promise that it breaks. */
+  /** The promise that it breaks. */
   promise: string;
-  /** Tests, as paths, that have to notice. */
+  /** Paths of the tests that must detect it. */
   tests: string[];
-  /** Plans of the fault campaign one of which has to notice. */
+  /** Plans of the fault campaign, one of which must detect it. */
   plans: string[];
 }
 
 const folder = new URL(".", import.meta.url).pathname;
 
-/** Path of a mutant's patch. */
+/** Returns the path of a mutant's patch. */
 export const patchOf = (name: string): string => `${folder}${name}.patch`;
 
-/** Reads the header of a patch: `Promise:`, then `Tests:` (paths) or `Plans:` (one a line). */
+/** Parses the header of a patch: `Promise:`, then `Tests:` (paths) or `Plans:` (one per line). */
 export function parseMutant(name: string, patch: string): Mutant {
   const header = patch.slice(0, patch.search(/^--- /m)).split("\n");
   const values = (key: string) =>
@@ -40,12 +40,12 @@ export async function readMutants(): Promise<Mutant[]> {
   return await Promise.all(names.sort().map(async (name) => parseMutant(name, await Deno.readTextFile(patchOf(name)))));
 }
 
-/** Runs `git apply` in a folder, in a repository or not. Returns the reasons for which it can't; "": it could. */
+/** Runs `git apply` in a folder, which may be outside a repository. Returns the error, or an empty string. */
 export async function gitApply(dir: string, args: string[]): Promise<string> {
   const { success, stderr } = await new Deno.Command("git", {
     args: ["apply", "--whitespace=nowarn", ...args],
     cwd: dir,
-    // Inside a repository that isn't rooted here, git would take the patch's paths for those of that repository.
+    // Inside a repository with another root, git would resolve the patch's paths from that root.
     env: { GIT_CEILING_DIRECTORIES: new URL("..", `file://${await Deno.realPath(dir)}/`).pathname },
     stdin: "null",
     stdout: "null",

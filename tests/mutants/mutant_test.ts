@@ -4,11 +4,11 @@ import { gitApply, parseMutant, patchOf, readMutants } from "./mutant.ts";
 const root = new URL("../../", import.meta.url).pathname;
 const mutants = await readMutants();
 
-Deno.test("each mutant can be planted", async () => {
+Deno.test("each mutant can be applied", async () => {
   assert.equal(await gitApply(root, ["--check", ...mutants.map(({ name }) => patchOf(name))]), "");
 });
 
-Deno.test("what a mutant replaces stands in one place of its file, so that none is planted elsewhere", async () => {
+Deno.test("the lines that a mutant replaces are unique in their file", async () => {
   for (const { name } of mutants) {
     const [, ...files] = (await Deno.readTextFile(patchOf(name))).split(/^--- a\//m);
     for (const [path, ...lines] of files.map((file) => file.split("\n"))) {
@@ -24,11 +24,11 @@ Deno.test("what a mutant replaces stands in one place of its file, so that none 
   }
 });
 
-Deno.test("the tests that have to notice a mutant exist", async () => {
+Deno.test("the tests of each mutant exist", async () => {
   for (const path of new Set(mutants.flatMap(({ tests }) => tests))) await Deno.stat(root + path);
 });
 
-Deno.test("a patch without a promise, and one without tests and plans, is refused", () => {
+Deno.test("a patch without a promise, or without tests and plans: an error", () => {
   assert.throws(() => parseMutant("a", "Tests: src\n\n--- a/b\n"), /a\.patch must have one line "Promise: …"/);
   assert.throws(() => parseMutant("a", "Promise: b\n\n--- a/b\n"), /a\.patch must have either "Tests: PATH…" or/);
   assert.throws(() => parseMutant("a", "Promise: b\n\n--- a/b\nTests: src\n"), /must have either/);

@@ -1,4 +1,6 @@
-/** Everybody but the operator: people, guests, the controller manager, kubelets, the tailnet, and time. */
+/**
+ * Everything that acts besides the operator: people, guests, the controller manager, kubelets, the tailnet, and time.
+ */
 import { type GrantSpec, type RealmSpec, trustedNodeAnnotation, trustLevels } from "../../src/api/mod.ts";
 import { adoptAnnotation, freezeAnnotation, guestNamespace } from "../../src/core/names.ts";
 import type { NodeFacts } from "../../src/core/realm/realm_world.ts";
@@ -16,13 +18,13 @@ import {
   type World,
 } from "./simulated_world.ts";
 
-/** What the actors act on. */
+/** The state that the actors change. */
 export interface ActorStage {
   world: World;
   around: SimulatedSurroundings;
   operator: Replica;
   invariants: Invariants;
-  /** What may happen in this schedule. */
+  /** Kinds of disturbance that this schedule allows. */
   may: { drift: boolean; skew: boolean; foreign: boolean; faults: boolean };
 }
 
@@ -102,7 +104,7 @@ type Action = (stage: ActorStage, random: SeededRandom) => string;
 const anyOf = (objects: SimulatedObject[], random: SeededRandom): SimulatedObject | undefined =>
   objects.length > 0 ? random.of(objects) : undefined;
 
-/** People who give: grants and realms. */
+/** Lenders: they change grants and realms. */
 const grantors: Action[] = [
   (stage, random) => createGrant(stage, random),
   (stage, random) => createGrant(stage, random),
@@ -175,7 +177,7 @@ function change(world: World, random: SeededRandom, what: string, how: (spec: Gr
   return `${what} ${grant.metadata.name} ${JSON.stringify(simulatedSpecOf(world.get("grants", grant.metadata.name)!))}`;
 }
 
-/** Guests: they work where they are let in, and are admitted as the quota's status says. */
+/** Guests: they act where they have access, and admission enforces the quota's status. */
 const guests: Action[] = [
   (stage, random) => {
     const { world } = stage;
@@ -228,7 +230,7 @@ const guests: Action[] = [
     const namespace = guestNamespace(random.of(grantees));
     const guide = world.get("guides", `${namespace}/keystone`);
     if (!guide || !world.get("bindings", `${namespace}/keystone-guest`)) return "";
-    // Guests may write config maps, this one too.
+    // Guests may write ConfigMaps, including this one.
     if (random.percent(60)) {
       world.edit("guides", `${namespace}/keystone`, "data|grants.yaml", "mine");
       return `guest rewrites the guide of ${namespace}`;
@@ -247,7 +249,7 @@ const guests: Action[] = [
   },
 ];
 
-/** People who can do everything, and touch what is Keystone's. */
+/** Cluster admins who change Keystone's objects. */
 const drift: Action[] = [
   (stage, random) => {
     const { world, invariants } = stage;
@@ -315,7 +317,7 @@ const drift: Action[] = [
   },
 ];
 
-/** What was refused stands as it was until it is written. */
+/** Ends the refusal of writes. A refused object keeps its old state until it is written. */
 export function refuseNoMore({ world, invariants }: ActorStage): void {
   for (const refused of world.refused) {
     const key = refused.slice(refused.indexOf(" ") + 1);
@@ -325,7 +327,7 @@ export function refuseNoMore({ world, invariants }: ActorStage): void {
   world.refused.clear();
 }
 
-/** What can't be planned to open, can't be written, or is on its way out. */
+/** Faults: parts of a plan that throw, writes that are refused, and objects that are being deleted. */
 const faults: Action[] = [
   ({ around }, random) => {
     if (around.broken && random.percent(50)) delete around.broken;
@@ -336,7 +338,7 @@ const faults: Action[] = [
     const { world } = stage;
     if (world.refused.size > 0 && random.percent(40)) {
       refuseNoMore(stage);
-      return "nothing is refused any more";
+      return "writes are no longer refused";
     }
     const kind = random.of([
       "grants",
@@ -353,7 +355,7 @@ const faults: Action[] = [
     const { name, namespace } = object.metadata;
     const key = `${kind} ${simulatedKeyOf(namespace, name)}`;
     world.refused.add(key);
-    return `writes are refused from now on: ${key}`;
+    return `writes are refused: ${key}`;
   },
   ({ world }, random) => {
     const namespace = guestNamespace(random.of(grantees));
@@ -365,11 +367,11 @@ const faults: Action[] = [
     const pod = anyOf(world.list("pods").filter(({ pod }) => pod!.held), random);
     if (!pod) return "";
     world.replace("pods", `${pod.metadata.namespace}/${pod.metadata.name}`, { pod: { ...pod.pod!, held: false } });
-    return `pod of ${pod.metadata.namespace} is let go`;
+    return `pod of ${pod.metadata.namespace} is no longer held`;
   },
 ];
 
-/** People who have, or hand over, a namespace of a guest's name. */
+/** Owners of a namespace with a guest's name, who may hand it over. */
 const owners: Action[] = [
   ({ world, may }, random) => {
     if (!may.foreign) return "";
@@ -387,7 +389,7 @@ const owners: Action[] = [
   },
 ];
 
-/** Who answers on the tailnet, and whether the clocks agree. */
+/** Changes of the tailnet's nodes and of the clocks' agreement. */
 const surroundings: Action[] = [
   ({ around, operator }, random) => {
     const choice = random.below(10);
@@ -395,7 +397,7 @@ const surroundings: Action[] = [
       around.tailnet = {
         kind: "unavailable",
         reason: random.of(["TailscaledUnreachable", "Starting"]),
-        message: "No answer",
+        message: "no response",
       };
     } else if (choice < 3) around.tailnet = { kind: "none" };
     else {
@@ -438,7 +440,7 @@ const surroundings: Action[] = [
   },
 ];
 
-/** The clock goes on: by a little, or to just before, at or just after an instant at which something is due. */
+/** Advances the clock: by a little, or to just before, at or just after the time of a due action. */
 export const passTime: Action = ({ world, around, operator }, random) => {
   const soon = [...operator.wakes().map((at) => at - around.aheadMs), ...instants(world)].filter((at) =>
     at > world.now && at < world.now + 40 * 86_400_000
@@ -463,7 +465,7 @@ function instants(world: World): number[] {
   });
 }
 
-/** What the controller manager and the kubelets have to do. */
+/** Returns the pending actions of the controller manager and the kubelets. */
 export function machinery({ world }: ActorStage): (() => string)[] {
   const out: (() => string)[] = [];
   for (const quota of world.list("quotas")) {
@@ -472,7 +474,7 @@ export function machinery({ world }: ActorStage): (() => string)[] {
   }
   for (const { metadata, pod } of world.list("pods")) {
     const key = `${metadata.namespace}/${metadata.name}`;
-    // Nobody waits for a grace of a year.
+    // No schedule waits for a grace period of a year.
     if (metadata.deletionTimestamp && pod!.graceSeconds <= 60) out.push(() => stopped(world, key));
   }
   for (const kind of ["clusterRoles", "clusterBindings"] as const) {
@@ -481,7 +483,9 @@ export function machinery({ world }: ActorStage): (() => string)[] {
         continue;
       }
       // The garbage collector.
-      if (ownerReferences.length > 0) out.push(() => (world.finish(kind, name), `${kind} ${name} goes with its owner`));
+      if (ownerReferences.length > 0) {
+        out.push(() => (world.finish(kind, name), `${kind} ${name} is deleted with its owner`));
+      }
     }
   }
   for (const { metadata } of world.list("namespaces")) {
@@ -500,7 +504,7 @@ const contents = [
   "claims",
 ] as const;
 
-/** The kubelet has stopped it; what a finalizer holds stays, and has finished. */
+/** The kubelet has stopped a pod; one with a finalizer stays, as finished. */
 function stopped(world: World, key: string): string {
   const { metadata, pod } = world.get("pods", key)!;
   if (!pod!.held) world.finish("pods", key);
@@ -509,10 +513,10 @@ function stopped(world: World, key: string): string {
   return `pod of ${metadata.namespace} is ${pod!.held ? "held" : "gone"}`;
 }
 
-/** Since Kubernetes 1.33 pods go before all else; earlier ones delete in any order. */
+/** True if pods are deleted before other objects, as since Kubernetes 1.33; earlier versions delete in any order. */
 const isOrdered = ({ metadata }: SimulatedObject): boolean => Number(metadata.uid.slice(1)) % 3 !== 0;
 
-/** The namespace controller deletes what is in it; pods in their own time. */
+/** The namespace controller deletes the content; pods end in their grace period. */
 function emptied(world: World, namespace: string): string {
   const pods = world.within("pods", namespace);
   const running = pods.find(({ metadata }) => !metadata.deletionTimestamp);
@@ -532,7 +536,7 @@ function emptied(world: World, namespace: string): string {
   return `namespace ${namespace} is gone`;
 }
 
-/** One thing that anybody but the operator may do; an empty text when it came to nothing. */
+/** One random action of anything but the operator; returns an empty text if it had no effect. */
 export function act(stage: ActorStage, random: SeededRandom): string {
   const what = random.below(100);
   const group = what < 45

@@ -1,4 +1,4 @@
-/** The API server over a {@linkcode World}: requests as the operator's client makes them, answers as it is given them. */
+/** An API server over a {@linkcode World}, with the requests and responses of the operator's client. */
 import { ApiError, type JSONValue, type RequestOptions } from "../../lib/kubernetes/mod.ts";
 import { trustedNodeAnnotation } from "../../src/api/mod.ts";
 import {
@@ -28,13 +28,13 @@ const kinds: Readonly<Record<string, SimulatedKind>> = {
   flowschemas: "flowSchemas",
 };
 
-/** Kinds of which there is nothing here. */
+/** Kinds that have no objects here. */
 const empty = new Set(["services", "volumesnapshots"]);
 
-/** The object that a request is about. */
+/** The object of a request. */
 export interface Target {
   plural: string;
-  /** Absent for a kind of which there is nothing here. */
+  /** Absent for kinds that have no objects here. */
   kind?: SimulatedKind;
   namespace?: string;
   /** Absent for a whole collection. */
@@ -42,7 +42,7 @@ export interface Target {
   subresource?: string;
 }
 
-/** Reads the path of a request. */
+/** Parses the path of a request. */
 export function targetOf(path: string): Target {
   const [, root, ...parts] = path.split("/");
   const rest = parts.slice(root === "api" ? 1 : 2);
@@ -59,7 +59,7 @@ export function targetOf(path: string): Target {
   };
 }
 
-/** A request in a few words, for traces. */
+/** Describes a request in a few words, for traces. */
 export function eventText({ method, path, contentType, bodyJson }: RequestOptions): string {
   const { kind, plural, namespace, name, subresource } = targetOf(path);
   const { metadata, status } = (bodyJson ?? {}) as { metadata?: { name?: string }; status?: Record<string, unknown> };
@@ -73,13 +73,13 @@ export function eventText({ method, path, contentType, bodyJson }: RequestOption
   return `${contentType?.includes("merge") ? "patch" : "apply"} ${what}`;
 }
 
-/** The news in a status, in one line. */
+/** Summarizes a status in one line. */
 function newsOf({ phase, connectionState, conditions }: Record<string, unknown>): string {
   const ready = (conditions as { type: string; reason: string }[] | undefined)?.find(({ type }) => type === "Ready");
   return [phase ?? connectionState, ready?.reason].filter(Boolean).join(" ");
 }
 
-/** Carries out requests of the operator. */
+/** Performs requests of the operator. */
 export class ApiServer {
   readonly #world: World;
 
@@ -87,13 +87,13 @@ export class ApiServer {
     this.#world = world;
   }
 
-  /** Carries out a request. Returns the answer's body; throws the error that the operator's client would throw. */
+  /** Performs a request. Returns the response body; throws the error that the operator's client would throw. */
   perform(request: RequestOptions): JSONValue {
     const target = targetOf(request.path);
     if (request.method === "GET") return this.#list(target);
     const answer = this.#write(request, target);
     if ("error" in answer) throw errorOf(answer, request);
-    // A copy, because clients write into what they are answered.
+    // A copy, because clients write into responses.
     return answer.ok && { ...answer.ok } as unknown as JSONValue;
   }
 
@@ -112,7 +112,7 @@ export class ApiServer {
       return world.evict(key, preconditions!.uid, gracePeriodSeconds!);
     }
     const refused = (namespace === undefined ? undefined : this.#fence(namespace)) ??
-      // Of a Grant only the status: it is what its controller writes again and again.
+      // Of a Grant only the status is refused, because its controller writes it again and again.
       (kind === "grants" && subresource !== "status" ? undefined : world.refuses(kind, key));
     if (refused) return refused;
     if (request.method === "DELETE") {
@@ -132,7 +132,7 @@ export class ApiServer {
       case "superEntities":
         return this.#world.removeFinalizer(key, uid!, resourceVersion!, kind);
       default:
-        throw new Error(`Nobody patches ${kind}`);
+        throw new Error(`The operator never patches ${kind}`);
     }
   }
 
@@ -145,17 +145,18 @@ export class ApiServer {
     if (kind === "realms") {
       return this.#world.applyPin(key, uid!, trustedNodeAnnotation, annotations![trustedNodeAnnotation]!);
     }
-    if (!finalizers) throw new Error(`Nobody applies ${kind} ${key} without a finalizer`);
+    if (!finalizers) throw new Error(`The operator never applies ${kind} ${key} without a finalizer`);
     return this.#world.addFinalizer(key, uid!, kind);
   }
 
-  /** The admission policy on the operator itself: it writes only in namespaces that it has made. */
+  /** The admission policy on the operator: it may write only in namespaces that it has created. */
   #fence(namespace: string): ApiAnswer | undefined {
     const home = this.#world.get("namespaces", namespace);
     if (!home || isMade(home)) return undefined;
     return {
       error: 403,
-      why: `ValidatingAdmissionPolicy 'keystone-operator' denied request: ${namespace} is another's`,
+      why:
+        `ValidatingAdmissionPolicy 'keystone-operator' denied request: ${namespace} is not a guest namespace of Keystone`,
     };
   }
 }
@@ -185,7 +186,7 @@ const errorOf = (
   { method, path }: RequestOptions,
 ): ApiError => new ApiError(why, { code: error, reason: "", method, path, ...(details ? { details } : {}) });
 
-/** As JSON has it: without what isn't set. */
+/** Returns the value as JSON transports it: without unset fields. */
 function asSent(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(asSent);
   if (typeof value !== "object" || value === null) return value;

@@ -1,7 +1,7 @@
-/** Guests of whom something can't be read: a part of the plan throws, and all others have to go on. */
+/** Guests with unreadable input: a part of their plan throws, and all other parts must go on. */
 import type { Context } from "../../src/controllers/context.ts";
 
-/** Parts that a plan is made from, and that it opens by. */
+/** Parts of a plan that can be made to throw. */
 export const breakable = ["realms", "dns", "proxies", "subjects", "guide", "limits", "g1", "g2"] as const;
 export type Breakable = typeof breakable[number];
 
@@ -9,14 +9,14 @@ const thrown = () => {
   throw new TypeError("out of order");
 };
 
-/** The same, of which a field throws when it is read. */
+/** Returns a copy of which some fields throw when they are read. */
 function breaking<T extends object>(whole: T, ...fields: (keyof T)[]): T {
   const copy = Object.create(null, Object.getOwnPropertyDescriptors(whole)) as T;
   for (const field of fields) Object.defineProperty(copy, field, { get: thrown, enumerable: true, configurable: true });
   return copy;
 }
 
-/** A store that shows its objects as `show` makes them. */
+/** Returns a store whose objects are changed by `show`. */
 function showing<S extends { get(key: string): unknown }, P extends object>(store: S, show: (facts: P) => unknown): S {
   const shown = (facts: unknown) => facts === undefined ? undefined : show(facts as P);
   return new Proxy(store, {
@@ -32,7 +32,7 @@ function showing<S extends { get(key: string): unknown }, P extends object>(stor
 
 type Facts = { name: string; spec: Record<string, unknown> } & Record<string, unknown>;
 
-/** Input of a reconcile of a grantee. */
+/** Returns the input of one grantee's reconcile, with the broken part. */
 export function brokenContext(context: Context, broken: Breakable, grantee: string): Context {
   const { stores, settings } = context;
   const replaced = (parts: Partial<Context>): Context => Object.assign(Object.create(context), parts);

@@ -1,4 +1,4 @@
-/** Which branches of the plans were reached: a simulation that never gets somewhere proves nothing about it. */
+/** Counts the branches of plans that were reached: a simulation proves nothing about a branch that it never reaches. */
 import type { RequestOptions } from "../../lib/kubernetes/mod.ts";
 import { guestFinalizer, trustedNodeAnnotation } from "../../src/api/mod.ts";
 import { effectsOf, writtenBy } from "../../src/core/effects.ts";
@@ -34,7 +34,7 @@ export class Coverage {
     if (world.namespace && entitlements.length === 0) this.count("rung after");
   }
 
-  /** A write that is sent: what it says, where that is a status or a finalizer. */
+  /** Counts a write that is sent, with its reasons if it is a status or a finalizer. */
   sent({ method, path, bodyJson }: RequestOptions): void {
     const { kind, subresource } = targetOf(path);
     const { status, metadata } = (bodyJson ?? {}) as Said;
@@ -53,7 +53,7 @@ export class Coverage {
     for (const { type, status, reason } of conditions) this.count(`${prefix}${type}=${status} ${reason}`);
   }
 
-  /** Those of the expected branches that were never reached. */
+  /** Returns the expected branches that were never reached. */
   missing(): string[] {
     return expected.filter((branch) => !this.counts.has(branch));
   }
@@ -71,7 +71,7 @@ interface Said {
 
 const each = (prefix: string, names: string): string[] => names.split(" ").map((name) => prefix + name);
 
-/** What every run of the suite has to reach. */
+/** Branches that every run of the suite must reach. */
 export const expected: readonly string[] = [
   ...each("owner ", "ours handedOver another's foreign leaving"),
   ...each(

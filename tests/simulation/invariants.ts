@@ -1,6 +1,6 @@
 /**
- * What Keystone promises, held against the truth. What is granted is reckoned here anew and simply, with numbers, so
- * that the planners aren't measured by themselves.
+ * Keystone's invariants, checked against the simulated state. Entitlements are computed here independently and simply,
+ * with numbers, so that the planners aren't checked against themselves.
  */
 import { isDeepStrictEqual } from "node:util";
 import { defaultSettings, type GrantSpec, type TrustLevel } from "../../src/api/mod.ts";
@@ -28,12 +28,12 @@ import {
   type World,
 } from "./simulated_world.ts";
 
-/** A promise that was broken. */
+/** Error of a broken invariant. */
 export class Broken extends Error {
   override readonly name = "Broken";
 }
 
-/** What is remembered of a grant, gone or not. */
+/** The history of a grant, present or deleted. */
 interface Memory {
   name: string;
   grantee: string;
@@ -43,14 +43,14 @@ interface Memory {
   wasActive: boolean;
   createdAt: number;
   revoked?: { at: number; active: boolean };
-  /** The end that its status announces since it is revoked. */
+  /** The end that its status announces since its revocation. */
   announced?: number;
   deleted?: { at: number; active: boolean };
-  /** Instants from which something of it may have been cut. */
+  /** Times from which a part of it may have been cut. */
   cuts: number[];
-  /** It was shown at rest that no pod is left of it. */
+  /** Its status at rest said that none of its pods is left. */
   drained: boolean;
-  /** The most of each key that it may have given since all was at rest. */
+  /** The most that it may have given of each key since the last rest. */
   most: Map<string, number>;
 }
 
@@ -66,7 +66,7 @@ const keys = [
   "services.loadbalancers",
 ] as const;
 
-/** What a grant gives: what it doesn't name it doesn't give, but for pods and claims. */
+/** Returns the amounts that a grant gives. An absent key gives nothing, except pods and claims, which have defaults. */
 function given({ hard }: GrantSpec, level: TrustLevel): Map<string, number> {
   const named = (...names: string[]) => {
     const name = names.find((each) => hard[each] !== undefined);
@@ -94,7 +94,7 @@ function raise(most: Map<string, number>, to: Iterable<[string, number]>): void 
 
 const isTerminal = (grant: SimulatedObject): boolean => ["Expired", "Revoked"].includes(statusOf(grant).phase ?? "");
 
-/** Of a pod of the simulation, or of an API server. */
+/** Works for a pod of the simulation and for one of an API server. */
 const hasFinished = ({ pod, status }: SimulatedObject): boolean =>
   pod?.finished ?? ["Failed", "Succeeded"].includes((status as { phase?: string } | undefined)?.phase ?? "");
 
@@ -102,7 +102,7 @@ const noGrant = { metadata: {} as SimulatedObject["metadata"] };
 
 const denyAll = { podSelector: {}, policyTypes: ["Ingress", "Egress"] };
 
-/** What each destination of a schedule stands for, where it may be opened at all. */
+/** The CIDR of each destination in a schedule, if it may be opened at all. */
 const openable: Readonly<Record<string, string>> = {
   "203.0.113.0/24": "203.0.113.0/24",
   "198.51.100.7:443": "198.51.100.7/32",
@@ -110,21 +110,21 @@ const openable: Readonly<Record<string, string>> = {
   "169.254.169.254": "169.254.169.254/32",
 };
 
-/** The truth, as far as promises are held against it. */
+/** The part of the state against which invariants are checked. */
 export type Truth = Pick<World, "now" | "get" | "within"> & { readonly refused?: ReadonlySet<string> };
 
 export class Invariants {
   readonly #world: Truth;
   readonly #around: Pick<SimulatedSurroundings, "tailnet" | "aheadMs" | "broken">;
   readonly #grants = new Map<string, Memory>();
-  /** Namespaces in which somebody has changed what is Keystone's since all was at rest. */
+  /** Namespaces in which another writer has changed Keystone's objects since the last rest. */
   readonly #disturbed = new Set<string>();
-  /** Grantees whose notice may have been that of the strictest trust. */
+  /** Grantees whose notice may have been that of the strictest trust level. */
   readonly #strict = new Set<string>();
-  /** How grantees were trusted since all was at rest. */
+  /** Trust levels of grantees since the last rest. */
   readonly #levels = new Map<string, Set<TrustLevel>>();
   readonly #touched = new Set<string>();
-  /** Namespaces, by UID, with a grant in force that wanted its volumes kept. */
+  /** UIDs of namespaces with a grant in force that retains volumes. */
   readonly #retained = new Set<string>();
   #skewed = false;
   #broken: string | undefined;
@@ -134,7 +134,7 @@ export class Invariants {
     this.#around = around;
   }
 
-  /** The clocks have disagreed: instants that were written down meanwhile may be wrong. */
+  /** The clocks have disagreed: times recorded meanwhile may be wrong. */
   skewed(): void {
     this.#skewed = true;
   }
@@ -144,7 +144,7 @@ export class Invariants {
     this.#touched.add(namespace);
   }
 
-  /** Takes note of a change, and holds against the promises what the operator did. */
+  /** Records a change, and checks the operator's changes against the invariants. */
   changed(change: ObjectChange): void {
     const { kind, object, old, type, by } = change;
     const { name, namespace, uid } = object.metadata;
@@ -182,7 +182,7 @@ export class Invariants {
     };
   }
 
-  /** The most that terms may give: as the realm is trusted, or was when it was last seen. */
+  /** Returns the most that terms may give, at the realm's trust level or its last known one. */
   #mostOf(spec: GrantSpec): Map<string, number> {
     const most = given(spec, this.#levelOf(spec.granteeRealm));
     for (const level of this.#levels.get(spec.granteeRealm) ?? []) raise(most, given(spec, level));
@@ -210,7 +210,7 @@ export class Invariants {
       this.#break(terminalPhasesNeverRevert, `${memory.name}: ${statusOf(old).phase} → ${phase}`);
     }
     if (old && statusOf(old).phase === "Active" && phase === "Pending" && now >= this.#beginOf(memory)) {
-      this.#break(whatIsInForceStaysSo, `${memory.name} is Pending again`);
+      this.#break(whatIsInForceStaysSo, `${memory.name} went back to Pending`);
     }
     if (isTerminal(object) && old && !isTerminal(old)) {
       memory.terminal = true;
@@ -245,13 +245,13 @@ export class Invariants {
     }
   }
 
-  /** The shortest notice that may hold. */
+  /** Returns the shortest notice that may apply. */
   #noticeMs({ spec, grantee }: Memory): number {
     const asked = spec.termination?.noticeSeconds ?? 300;
     return 1000 * (this.#strict.has(grantee) ? Math.min(asked, 60) : asked);
   }
 
-  /** The earliest instant at which the grant may end. */
+  /** Returns the earliest time at which the grant may end. */
   #endOf(memory: Memory): number {
     const { revoked, deleted } = memory;
     const notice = this.#noticeMs(memory);
@@ -262,13 +262,16 @@ export class Invariants {
     );
   }
 
-  /** The latest: it may have come into force although it was revoked or deleted, before that was seen. */
+  /**
+   * Returns the latest time at which the grant may end: it may have become active after its revocation or deletion,
+   * before the operator saw that.
+   */
   #latestEndOf(memory: Memory): number {
     const { revoked, deleted, wasActive, announced, spec } = memory;
     const notice = wasActive ? 1000 * (spec.termination?.noticeSeconds ?? 300) : 0;
     return Math.min(
       this.#untilOf(memory),
-      // Nothing but its status says when a revocation was seen.
+      // Only its status shows when a revocation was seen.
       revoked ? wasActive ? announced ?? Infinity : revoked.at : Infinity,
       deleted ? deleted.at + notice : Infinity,
     );
@@ -282,7 +285,7 @@ export class Invariants {
     return spec.validity?.validFrom ? Date.parse(spec.validity.validFrom) : -Infinity;
   }
 
-  /** Whether the grant may be in force. */
+  /** True if the grant may be in force. */
   #mayHold(memory: Memory, now = this.#world.now): boolean {
     if (!memory.present || memory.terminal || (now < this.#beginOf(memory) && !memory.wasActive)) return false;
     return now < this.#latestEndOf(memory) || this.#around.aheadMs !== 0;
@@ -306,36 +309,36 @@ export class Invariants {
     return home !== undefined && isMade(home) && !home.metadata.deletionTimestamp;
   }
 
-  /** Whether nothing of a grant is enforced: what is left is what the others give. */
+  /** Checks that nothing of an ended grant is enforced: only the other grants' entitlements are left. */
   #nothingIsLeft(ended: Memory, how: string): void {
     const namespace = guestNamespace(ended.grantee);
     if (!this.#isOurs(namespace) || this.#disturbed.has(namespace)) return;
     const policy = this.#world.get("policies", `${namespace}/grant-${ended.name}`);
-    if (policy) this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and its policy stands`);
+    if (policy) this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and its policy exists`);
     const others = (memory: Memory) => memory !== ended && memory.present && !memory.terminal;
     if (!this.#to(ended.grantee).some(others) && this.#world.get("bindings", `${namespace}/keystone-guest`)) {
-      this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and its guests are let in`);
+      this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and its guests still have access`);
     }
     const quota = this.#world.get("quotas", `${namespace}/keystone`);
     const over = quota && this.#beyond(quota, this.#bound(ended.grantee, others));
     if (over) this.#break(whatHasEndedIsNotEnforced, `${ended.name} ${how}, and ${over}`);
   }
 
-  /** Whether somebody's policy keeps the operator from writing it. */
+  /** True if another policy refuses the operator's writes of the object. */
   #isRefused(kind: string, key: string): boolean {
     return this.#world.refused?.has(`${kind} ${key}`) ?? false;
   }
 
-  /** Whether what was decided of a grant to it can't be written down, so that nobody but the operator knows it. */
+  /** True if decisions about a grant to it can't be stored, so that only the operator knows them. */
   #isUnwritten(grantee: string): boolean {
     return this.#to(grantee).some(({ name, present }) => present && this.#isRefused("grants", name));
   }
 
-  /** What has ended for all leaves no pod when it is shown as drained. */
+  /** Checks that no pod is left when all grants have ended and are shown as drained. */
   #noPodIsThere(drained: Memory): void {
     const namespace = guestNamespace(drained.grantee);
     const home = this.#world.get("namespaces", namespace);
-    // The pods of another may be there that has ended meanwhile, until that is shown.
+    // The remaining pods may belong to another ended grant that isn't shown as drained yet.
     const isHeld = ({ name }: Memory) => (this.#world.get("grants", name)?.metadata.finalizers?.length ?? 0) > 0;
     const others = this.#to(drained.grantee).some((memory) =>
       memory !== drained && (this.#mayHold(memory) || (memory.present && !memory.terminal && isHeld(memory)))
@@ -344,10 +347,10 @@ export class Invariants {
     const there = this.#world.within("pods", namespace).filter((pod) =>
       !hasFinished(pod) || pod.metadata.deletionTimestamp
     );
-    if (there.length > 0) this.#break(drainedMeansGone, `${drained.name}, and ${there[0]!.metadata.name} is there`);
+    if (there.length > 0) this.#break(drainedMeansGone, `${drained.name}, and pod ${there[0]!.metadata.name} exists`);
   }
 
-  /** However things were broken, refused or deleted meanwhile, what is over has left nothing that anybody could take away. */
+  /** Checks that grants that are over leave no access, despite all breakage, refusals and deletions meanwhile. */
   #whatIsOverIsClosed(grantee: string, namespace: string): void {
     const home = this.#world.get("namespaces", namespace);
     if (!home || !isMade(home) || this.#skewed || this.#around.aheadMs !== 0) return;
@@ -363,7 +366,7 @@ export class Invariants {
     if (stand.size > 0 || all.length === 0) return;
     const binding = `${namespace}/keystone-guest`;
     if (this.#world.get("bindings", binding) && !this.#isRefused("bindings", binding)) {
-      this.#break(whatIsOverIsClosed, `guests are let into ${namespace}`);
+      this.#break(whatIsOverIsClosed, `guests have access to ${namespace}`);
     }
     const deadline = Math.max(
       ...all.map((memory) =>
@@ -384,7 +387,7 @@ export class Invariants {
     }
     const { hard } = quotaStatusOf(quota);
     const key = keys.find((each) => hard[each] !== undefined && amount(hard[each]) > (bound.get(each) ?? 0));
-    return key && `${hard[key]} ${key} are enforced, where ${(bound.get(key) ?? 0) / 1000} are granted`;
+    return key && `${hard[key]} ${key} are enforced, but ${(bound.get(key) ?? 0) / 1000} are granted`;
   }
 
   #operatorWrote({ kind, object, old, type }: ObjectChange): void {
@@ -396,7 +399,7 @@ export class Invariants {
     }
     if (kind === "claims") {
       if (this.#retained.has(home?.metadata.uid ?? "")) {
-        this.#break(nothingStoredIsLost, `claim ${namespace}/${name} is deleted, and a grant has said Retain`);
+        this.#break(nothingStoredIsLost, `claim ${namespace}/${name} is deleted, but a grant retains volumes`);
       }
       return;
     }
@@ -415,17 +418,17 @@ export class Invariants {
     }
   }
 
-  /** Holds a request of the operator against the promises, before it is sent. */
+  /** Checks a request of the operator before it is sent. */
   sending({ home, grantee, text, ends }: Sent): void {
     if (grantee === undefined) return;
     const foreign = home && !home.annotations[adoptAnnotation] &&
       (home.labels[managedByLabel] !== managedBy || realmOfNamespace(home.name) !== grantee);
-    if (foreign) this.#break(nothingForeignIsWritten, `${text}, and it is known whose it is`);
+    if (foreign) this.#break(nothingForeignIsWritten, `${text}, though the object is known to be another's`);
     if (!ends) return;
     if (this.#around.aheadMs !== 0) this.#break(nobodyIsEvictedWhileClocksDisagree, text);
-    // Who deletes a namespace deletes its pods.
+    // Deleting a namespace deletes its pods.
     if (this.#world.get("namespaces", guestNamespace(grantee))?.metadata.deletionTimestamp) return;
-    // An end that was written down by a clock that was set back is past when the clocks agree again.
+    // An end that was recorded by a clock that was set back is past when the clocks agree again.
     if (this.#skewed) return;
     const { now } = this.#world;
     const memories = this.#to(grantee);
@@ -441,11 +444,11 @@ export class Invariants {
   }
 
   #break(promise: () => string, detail: string): void {
-    // Thrown after the step: in the middle of a write it would be taken for the write's own failure.
+    // Thrown after the step: during a write it would look like the write's own failure.
     this.#broken ??= `${promise()}: ${detail}`;
   }
 
-  /** After every step: what holds at every moment. */
+  /** Checks after every step the invariants that hold at every moment. */
   hold(): void {
     for (const namespace of this.#touched) {
       if (!this.#disturbed.has(namespace)) this.#holdIn(namespace);
@@ -472,20 +475,20 @@ export class Invariants {
     if (over) this.#break(neverMoreThanGranted, `${namespace}: ${over}`);
   }
 
-  /** Pods that are there when all had gone belong to no end any more. */
+  /** Excludes pods that exist after a drain ended: they belong to no earlier end. */
   #noteDrained(memory: Memory): void {
     const draining = statusOf(this.#world.get("grants", memory.name) ?? noGrant).conditions;
     const isDrained = !memory.present || draining?.some(({ reason }) => reason === "Drained");
     if (isDrained && this.#endOf(memory) <= this.#world.now) memory.drained = true;
   }
 
-  /** When all is at rest: exactly. */
+  /** Checks at rest the exact state. */
   atRest(): void {
     const { now } = this.#world;
     for (const memory of this.#grants.values()) {
       this.#endIsAnnounced(memory);
       this.#noteDrained(memory);
-      // One that begins later may do so before all is at rest again.
+      // A later one may begin before the next rest.
       if (!this.#mayHold(memory, Math.max(now, this.#beginOf(memory)))) memory.most = new Map();
       else {
         const grant = this.#world.get("grants", memory.name)!;
@@ -493,7 +496,7 @@ export class Invariants {
         const realm = this.#world.get("realms", memory.grantee);
         const known = realm && !realm.metadata.deletionTimestamp;
         memory.most = known || phase !== "Active" ? given(memory.spec, this.#levelOf(memory.grantee)) : new Map();
-        // While the clocks disagree, or its terms can't be read, nothing is cut: it stands by what it was given last.
+        // While the clocks disagree, or its terms can't be read, nothing is cut: the grant keeps its last entitlement.
         const isCut = known && this.#around.aheadMs === 0 && this.#around.broken !== memory.name;
         const shown = isCut ? {} : hard ?? {};
         const held = reductions.filter(({ until }) => this.#around.aheadMs !== 0 || Date.parse(until) > now);
@@ -515,23 +518,23 @@ export class Invariants {
       this.#opensOnlyWhatIsGranted(grantee, namespace);
     }
     for (const [uid, memory] of this.#grants) {
-      // What has left no trace needs no memory, but pods may still be ending.
+      // A grant without a trace needs no history, but its pods may still be ending.
       if (!memory.present && memory.deleted && memory.deleted.at < now - 30 * 86_400_000) this.#grants.delete(uid);
     }
     if (this.#broken !== undefined) throw new Broken(this.#broken);
   }
 
-  /** A revocation that was seen ends in time. */
+  /** Checks that a revocation that was seen ends in time. */
   #endIsAnnounced(memory: Memory): void {
     const { present, revoked, wasActive, terminal } = memory;
     if (!present || !revoked?.active || !wasActive || terminal || this.#isUnwritten(memory.grantee)) return;
     const latest = this.#world.now + 1000 * (memory.spec.termination?.noticeSeconds ?? 300) + 1000;
     if (!this.#skewed && this.#latestEndOf(memory) > latest) {
-      this.#break(whatIsRevokedEnds, `${memory.name} was revoked, and ends at ${this.#latestEndOf(memory)}`);
+      this.#break(whatIsRevokedEnds, `${memory.name} was revoked, but ends at ${this.#latestEndOf(memory)}`);
     }
   }
 
-  /** All that is in force, and nothing on its way in or out: then the quota is the very sum. */
+  /** With all grants in force and none starting or ending, checks that the quota is exactly their sum. */
   #exactlyWhatIsGranted(grantee: string, namespace: string): void {
     const quota = this.#world.get("quotas", `${namespace}/keystone`);
     if (!this.isPresent(grantee, namespace) || !quota || this.#around.broken || this.#isUnwritten(grantee)) return;
@@ -547,12 +550,12 @@ export class Invariants {
     const { hard } = quotaStatusOf(quota);
     for (const [key, value] of sum) {
       if (hard[key] === undefined ? value > 0 : amount(hard[key]) !== value) {
-        this.#break(allThatIsGrantedIsThere, `${namespace}: ${hard[key]} ${key}, where ${value / 1000} are granted`);
+        this.#break(allThatIsGrantedIsThere, `${namespace}: ${hard[key]} ${key}, but ${value / 1000} are granted`);
       }
     }
   }
 
-  /** Whether there is the realm for which the namespace was made. */
+  /** True if the realm of the namespace exists. */
   isPresent(grantee: string, namespace: string): boolean {
     const realm = this.#world.get("realms", grantee);
     const home = this.#world.get("namespaces", namespace);
@@ -600,7 +603,7 @@ export class Invariants {
     }
     for (const { metadata: { name }, spec } of this.#world.within("policies", namespace)) {
       if (this.#isRefused("policies", `${namespace}/${name}`)) continue;
-      // While it isn't known for whom they stand, policies stay as they are, or go.
+      // While their realm isn't known, policies stay unchanged, or are deleted.
       if (somebody && name !== "default-deny" && name !== "realm" && !this.isPresent(grantee, namespace)) continue;
       const { ingress, egress } = spec as { ingress?: { from?: Peer[] }[]; egress?: { to?: Peer[] }[] };
       const peers = [...(ingress ?? []).map(({ from }) => from), ...(egress ?? []).map(({ to }) => to)];
@@ -620,23 +623,23 @@ interface Peer {
   ipBlock?: { cidr: string };
 }
 
-// The promises, by name.
-const nobodyIsLetInWithoutDenyAndQuota = () => "nobody is let in without a default deny and a quota in force";
-const neverMoreThanGranted = () => "never more is enforced than was granted";
-const allThatIsGrantedIsThere = () => "at rest the quota is the sum of what is granted";
-const nothingOpensThatIsNotGranted = () => "nothing opens that no grant in force says";
-const terminalPhasesNeverRevert = () => "a grant that has ended stays so";
-const whatIsInForceStaysSo = () => "what is in force stays so until it ends";
+// The invariants, by name.
+const nobodyIsLetInWithoutDenyAndQuota = () => "guests have access only with a default deny and a quota in force";
+const neverMoreThanGranted = () => "no more is enforced than granted";
+const allThatIsGrantedIsThere = () => "at rest the quota equals the sum of the entitlements";
+const nothingOpensThatIsNotGranted = () => "policies open only destinations of grants in force";
+const terminalPhasesNeverRevert = () => "a grant never leaves a terminal phase";
+const whatIsInForceStaysSo = () => "a grant in force stays Active until it ends";
 const whatHasEndedIsNotEnforced = () => "a grant is shown as ended only when nothing of it is enforced";
-const whatIsRevokedEnds = () => "what is revoked ends when its notice is over";
-const nothingForeignIsWritten = () => "nothing is written or deleted that isn't Keystone's";
-const nothingStoredIsLost = () => "nothing stored is lost while a grant has said Retain";
-const nothingEndsBeforeItsTime = () => "nobody is evicted before the end of a grant or of a cut's notice";
-const budgetsAreRespected = () => "pods are evicted, and deleted only when drainSeconds are over";
-const nobodyIsEvictedWhileClocksDisagree = () => "nobody is evicted while the clocks disagree";
+const whatIsRevokedEnds = () => "a revoked grant ends when its notice is over";
+const nothingForeignIsWritten = () => "the operator writes and deletes only Keystone's objects";
+const nothingStoredIsLost = () => "no volume is deleted while a grant retains volumes";
+const nothingEndsBeforeItsTime = () => "pods are evicted only after the end of a grant or of a cut's notice";
+const budgetsAreRespected = () => "pods are evicted first, and deleted only after drainSeconds";
+const nobodyIsEvictedWhileClocksDisagree = () => "no pod is evicted while the clocks disagree";
 
-const whatIsOverIsClosed = () => "after its end a grant leaves no access, nothing open and no pod";
-const drainedMeansGone = () => "a grant is shown as drained when no pod is there";
+const whatIsOverIsClosed = () => "after its end a grant leaves no access, no open policy and no pod";
+const drainedMeansGone = () => "a grant is shown as drained only without pods";
 
-/** An address alone, as policies have it. */
+/** Returns the CIDR of an address, as in policies. */
 const asCidr = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;

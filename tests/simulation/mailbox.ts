@@ -1,4 +1,4 @@
-/** Messages between operators, which come late, twice, in any order, or never. */
+/** Messages between operators, which may be late, duplicated, reordered or lost. */
 import type { SeededRandom } from "./random.ts";
 
 interface OnItsWay<M> {
@@ -11,12 +11,12 @@ export class Mailbox<M> {
   readonly #onItsWay: OnItsWay<M>[] = [];
   readonly #deliver: (to: string, message: M, from: string) => void;
 
-  /** Takes who is handed the messages that come. */
+  /** `deliver` hands a message to its receiver. */
   constructor(deliver: (to: string, message: M, from: string) => void) {
     this.#deliver = deliver;
   }
 
-  /** Takes a copy, as a wire does. */
+  /** Sends a copy, like a network. */
   send(from: string, to: string, message: M): void {
     this.#onItsWay.push({ from, to, message: structuredClone(message) });
   }
@@ -25,7 +25,7 @@ export class Mailbox<M> {
     return this.#onItsWay.length === 0;
   }
 
-  /** Something becomes of any one of the messages. */
+  /** Delivers, duplicates or loses a random message. */
   step(random: SeededRandom): string {
     const index = random.below(this.#onItsWay.length);
     const { from, to, message } = this.#onItsWay[index]!;
@@ -34,14 +34,14 @@ export class Mailbox<M> {
       this.#onItsWay.splice(index, 1);
       return `a message from ${from} to ${to} is lost`;
     }
-    // One that stays comes once more, later and after others.
+    // A duplicated message is delivered again later, after others.
     const again = what < 30;
     if (!again) this.#onItsWay.splice(index, 1);
     this.#deliver(to, structuredClone(message), from);
-    return `a message from ${from} to ${to} comes${again ? ", and will again" : ""}`;
+    return `a message from ${from} to ${to} arrives${again ? ", and will again" : ""}`;
   }
 
-  /** All messages come, in the order in which they were sent. */
+  /** Delivers all messages, in the order in which they were sent. */
   deliverAll(): void {
     for (const { from, to, message } of this.#onItsWay.splice(0)) this.#deliver(to, message, from);
   }

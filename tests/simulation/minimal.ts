@@ -1,10 +1,10 @@
-/** The fewest steps of a seed's schedule that still break the same promise. */
+/** Finds the fewest steps of a seed's schedule that still break the same invariant. */
 import { Coverage } from "./coverage.ts";
 import { runSchedule, type ScheduleOutcome, stepsOf } from "./schedule.ts";
 
 const promiseOf = ({ broken }: ScheduleOutcome): string | undefined => broken?.message.split(":")[0];
 
-/** Leaves out steps, first many at a time, as long as the same promise is broken without them. */
+/** Leaves out steps, at first many at a time, as long as the same invariant is broken without them. */
 export async function minimal(
   seed: number,
 ): Promise<{ steps: number[]; message: string; trace: readonly string[] }> {

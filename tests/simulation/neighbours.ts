@@ -1,4 +1,4 @@
-/** Two clusters side by side, each with an API server and an operator of its own, and messages between the operators. */
+/** Two clusters side by side, each with its own API server and operator, and messages between the operators. */
 import { defaultSettings } from "../../src/api/mod.ts";
 import { guestFlowName } from "../../src/core/names.ts";
 import { type ActorStage, machinery, nodeNamed } from "./actors.ts";
@@ -10,9 +10,9 @@ import { Replica } from "./replica.ts";
 import type { SimulatedSurroundings } from "./surroundings.ts";
 import { World } from "./simulated_world.ts";
 
-/** A process of one side: what it sends to the other side, and what it does with what it receives. */
+/** A process of one side: the messages that it sends, and its handling of received ones. */
 export interface ClusterExchange<M> {
-  /** Called after each step of its operator. */
+  /** Called after each step of the side's operator. */
   looked(): void;
   heard(message: M): void;
 }
@@ -20,17 +20,17 @@ export interface ClusterExchange<M> {
 /** One of the two clusters. */
 export interface Side<M> extends ActorStage {
   name: string;
-  /** The exchange of the process that runs now. */
+  /** The exchange of the running process. */
   exchange: ClusterExchange<M>;
 }
 
 export interface NeighboursOptions<M> {
   seed: number;
-  /** The realms that the clusters are. */
+  /** The realms of the two clusters. */
   names: readonly [string, string];
-  /** A process begins: what it exchanges, with memory of its own. */
+  /** Makes the exchange of a new process, with its own memory. */
   exchange: (side: Side<M>, send: (message: M) => void) => ClusterExchange<M>;
-  /** Something that people do. */
+  /** One random action of people. */
   act: (side: Side<M>, random: SeededRandom) => string;
 }
 
@@ -76,7 +76,7 @@ export class Neighbours<M> {
     return side;
   }
 
-  /** A new process on one side. */
+  /** Starts a new process on one side. */
   #start(side: Side<M>): void {
     const { names, exchange } = this.#options;
     const { name, world, around, invariants } = side;
@@ -94,7 +94,7 @@ export class Neighbours<M> {
     side.exchange = exchange(side, (message) => this.#mailbox.send(name, other, message));
   }
 
-  /** So many steps of anybody. */
+  /** Runs this many random steps. */
   async run(steps: number): Promise<void> {
     const random = this.#random;
     for (let step = 0; step < steps; step++) {
@@ -121,7 +121,7 @@ export class Neighbours<M> {
     return true;
   }
 
-  /** Nobody acts, and nothing is lost, until nothing is left to do. */
+  /** Runs without actions and without losses until nothing is left to do. */
   async rest(): Promise<void> {
     this.trace.push("rest");
     for (let turn = 0; turn < maxTurns; turn++) {
@@ -136,6 +136,6 @@ export class Neighbours<M> {
       for (const { exchange } of this.sides) exchange.looked();
       if (this.#mailbox.isEmpty) return this.sides.forEach(({ invariants }) => invariants.atRest());
     }
-    throw new Broken("two neighbours come to rest when nobody acts");
+    throw new Broken("two neighbours come to rest without further actions");
   }
 }

@@ -4,18 +4,18 @@ import type { SeededRandom } from "./random.ts";
 import { type ClusterExchange, Neighbours, type Side } from "./neighbours.ts";
 import { statusOf, type World } from "./simulated_world.ts";
 
-/** A cluster's statement about itself: the grants that it gives, as of a version of its API server. */
+/** A cluster's statement about itself: the grants that it gives, at a version of its API server. */
 interface Word {
   version: number;
   inForce: string[];
-  /** Said by one that has heard nothing yet, as after a crash. */
+  /** Set by a process that has received nothing yet, e.g. after a crash. */
   asks?: true;
 }
 
 const inForce = (world: World): string[] =>
   world.list("grants").filter((grant) => statusOf(grant).phase === "Active").map(({ metadata }) => metadata.name);
 
-/** A loop for this test alone: says what is in force until the other side has said that it knows. */
+/** A loop for this test only: sends the grants in force until the other side has acknowledged them. */
 class Gossip implements ClusterExchange<Word | { known: number }> {
   readonly #world: World;
   readonly #send: (message: Word | { known: number }) => void;
@@ -67,7 +67,7 @@ function act(side: Side<Word | { known: number }>, random: SeededRandom): string
 
 const seeds = Math.ceil(Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000) / 100);
 
-Deno.test("simulation: two operators side by side come to know of each other whatever becomes of their messages", async () => {
+Deno.test("simulation: two operators learn of each other despite lost, late and duplicated messages", async () => {
   let [lost, twice, active] = [0, 0, 0];
   for (let seed = 0; seed < seeds; seed++) {
     const neighbours = new Neighbours<Word | { known: number }>({
@@ -91,7 +91,7 @@ Deno.test("simulation: two operators side by side come to know of each other wha
   assert.ok(lost > seeds && twice > seeds && active > seeds, `${lost} lost, ${twice} twice, ${active} in force`);
 });
 
-Deno.test("simulation: a seed says all that two operators do", async () => {
+Deno.test("simulation: a seed determines everything that two operators do", async () => {
   const trace = async () => {
     const options = { seed: 1, names: ["alice", "bob"] as const, act };
     const neighbours = new Neighbours<Word | { known: number }>({

@@ -1,4 +1,4 @@
-/** A pod of a {@linkcode World} as the API server shows it. */
+/** A pod of a {@linkcode World} as the API server returns it. */
 import type { Pod } from "../../lib/kubernetes_apis/core@v1.ts";
 import type { SimulatedObject } from "./simulated_world.ts";
 

@@ -1,4 +1,4 @@
-/** An operator that goes on where another one broke off, with a grant from a pool. */
+/** An operator that continues after another one's crash, with a grant from a pool. */
 import assert from "node:assert/strict";
 import { defaultSettings, type GrantSpec, type SuperEntitySpec } from "../../src/api/mod.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
@@ -17,7 +17,7 @@ const around: SimulatedSurroundings = {
   aheadMs: 0,
 };
 
-/** Alice and Bob have pooled 4 cpu each, and Dora is to have 3 of the 8. */
+/** Alice and Bob have pooled 4 CPUs each, and Dora is granted 3 of the 8. */
 function begun(): World {
   const world = new World(Date.parse("2026-06-01T12:00:00Z"));
   for (const name of ["alice", "bob", "dora"]) {
@@ -34,7 +34,7 @@ function begun(): World {
   return world;
 }
 
-/** Goes on until all is at rest, or until that many writes are sent. Returns what was sent. */
+/** Runs until all is at rest, or until this many writes are sent. Returns the requests. */
 async function operate(world: World, seed: number, writes = Infinity): Promise<readonly string[]> {
   const random = randomOf(seed, -11);
   const operator = new Replica(world, around, { coverage: new Coverage(), sending: () => {} }, random);
@@ -48,19 +48,19 @@ async function operate(world: World, seed: number, writes = Infinity): Promise<r
   return operator.requests;
 }
 
-Deno.test("simulation: wherever an operator breaks off that lets a pooled grant in, the next one closes nothing", async () => {
+Deno.test("simulation: an operator crashes at any point of activating a pooled grant: the next one closes nothing", async () => {
   for (let seed = 0; seed < 20; seed++) {
     const all = (await operate(begun(), seed)).length;
     assert.ok(all > 8, `${all} writes`);
     for (let writes = 0; writes <= all; writes++) {
       const world = begun();
       const before = await operate(world, seed, writes);
-      // A start takes longer than the quota controller takes.
+      // A start takes longer than the quota controller.
       while (machinery({ world } as ActorStage).some((each) => each() !== ""));
       const after = await operate(world, seed + 1000);
       assert.equal(statusOf(world.get("grants", "one")!).phase, "Active");
       const deletions = after.filter((text) => text.includes(" delete "));
-      assert.deepEqual(deletions, [], `seed ${seed}, broken off after ${before.at(-1)}`);
+      assert.deepEqual(deletions, [], `seed ${seed}, crashed after ${before.at(-1)}`);
     }
   }
 });

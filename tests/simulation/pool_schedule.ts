@@ -1,7 +1,7 @@
 /**
- * One schedule about a SuperEntity's pool: members approve and change their minds, grants from it come and go, and the
- * operator crashes and sees things late. What is enforced is held against what this cluster contributes, with numbers of
- * its own.
+ * One schedule about a SuperEntity's pool: members approve, change their contributions and withdraw, grants from it are
+ * created and deleted, and the operator crashes and sees changes late. Enforcement is compared with this cluster's
+ * contribution, computed independently.
  */
 import { defaultSettings, type GrantSpec, type SuperEntitySpec } from "../../src/api/mod.ts";
 import { guestFlowName } from "../../src/core/names.ts";
@@ -45,7 +45,7 @@ const hards: readonly GrantSpec["hard"][] = [
   { cpu: 6 },
 ];
 
-/** What a map of quantities comes to: requests stand for limits, and limits for requests. */
+/** Returns the amounts of a ResourceList: requests default to limits, and limits to requests. */
 function amounts(hard: Readonly<Record<string, string | number>> = {}): Amounts {
   const named = (...names: string[]) => {
     const name = names.find((each) => hard[each] !== undefined);
@@ -67,7 +67,7 @@ const entitySpecOf = (entity: SimulatedObject): SuperEntitySpec => entity.spec a
 
 export interface PoolOutcome {
   trace: readonly string[];
-  /** What was reached: reasons and phases, with how often. */
+  /** Reached reasons and phases, with their counts. */
   seen: ReadonlyMap<string, number>;
   broken?: string;
 }
@@ -93,11 +93,11 @@ class PoolSchedule {
   readonly #around: SimulatedSurroundings;
   readonly #faulty: boolean;
   #operator: Replica;
-  /** The most of each key that this cluster may have to give since nothing was on notice. */
+  /** The most that this cluster may have to give of each key since nothing was on notice. */
   #bound: Amounts = {};
-  /** The most of each key that was pooled by all since then. */
+  /** The most that was pooled of each key since then. */
   #pooled: Amounts = {};
-  /** What each grant asked for when it came into force. */
+  /** The requirements of each grant when it became Active. */
   readonly #asked = new Map<string, Amounts>();
   #broken: string | undefined;
 
@@ -158,7 +158,7 @@ class PoolSchedule {
       graceSeconds: random.of([0, 60]),
       ...(random.percent(50) ? { quorum: 1 + random.below(all.length) } : {}),
     };
-    // Often all have agreed beforehand: then there is more time for what comes after.
+    // Often all have agreed beforehand, which leaves more time for later events.
     if (random.percent(60)) {
       const digest = digestOf("coop", spec);
       spec.approvals = all.map(({ realm }) => ({ realm, digest }));
@@ -167,7 +167,7 @@ class PoolSchedule {
     return "error" in answer ? "" : `create coop ${JSON.stringify(spec)}`;
   }
 
-  /** Whose approval is of the terms as they are. */
+  /** Returns the members whose approval has the digest of the present terms. */
   #approved({ members, approvals, ...spec }: SuperEntitySpec): SuperEntitySpec["members"] {
     const digest = digestOf("coop", { members, ...spec });
     return members.filter(({ realm }) => approvals?.some((each) => each.realm === realm && each.digest === digest));
@@ -177,7 +177,7 @@ class PoolSchedule {
     return this.#approved(spec).length >= (spec.quorum ?? spec.members.length);
   }
 
-  /** What alice stands by; undefined while too few do. */
+  /** Returns Alice's contribution; undefined while approvals are missing. */
   #contributed(): Amounts | undefined {
     const entity = this.#world.get("superEntities", "coop");
     if (!entity || !this.#isGiven(entitySpecOf(entity))) return undefined;
@@ -188,14 +188,18 @@ class PoolSchedule {
     if (kind === "superEntities") this.#raise();
     if (kind !== "grants" || type === "gone" || !old) return;
     const [before, phase] = [statusOf(old).phase, statusOf(object).phase];
-    if (before === "Active" && phase === "Pending") this.#broken ??= `${object.metadata.name} is Pending again`;
+    if (before === "Active" && phase === "Pending") this.#broken ??= `${object.metadata.name} went back to Pending`;
     if (before !== "Active" && phase === "Active") this.#cameIntoForce(object);
   }
 
-  /** No new grant goes beyond the pool: it fits beside what those in force asked for, as far as they still do. */
+  /**
+   * Checks that a new grant doesn't exceed the pool: it must fit beside the requirements of those in force, if they are
+   * still the same.
+   */
   #cameIntoForce(grant: SimulatedObject): void {
     const { uid, name, generation } = grant.metadata;
-    // One that was changed meanwhile has room for what it asked first, and of more only what was free here.
+    // A grant that was changed meanwhile has its first requirements reserved, and beyond them only the room that was
+    // free here.
     if (generation !== 1) return;
     const asked = amounts(simulatedSpecOf(grant).hard);
     const others = this.#grants().filter(({ metadata, ...rest }) =>
@@ -216,7 +220,7 @@ class PoolSchedule {
     this.#asked.set(uid, asked);
   }
 
-  /** What all who have approved contribute. */
+  /** Returns the sum of the contributions of all members that have approved. */
   #pool({ spec }: SimulatedObject): Amounts {
     const pool: Amounts = {};
     for (const { contribution } of this.#approved(spec as SuperEntitySpec)) {
@@ -233,13 +237,13 @@ class PoolSchedule {
     const pool = this.#pool(this.#world.get("superEntities", "coop")!);
     for (const key of keys) {
       this.#pooled[key] = Math.max(this.#pooled[key] ?? 0, pool[key] ?? 0);
-      // What a contribution doesn't name of pods, each grant gives by default.
+      // If a contribution has no pods, each grant gives its default of them.
       const value = own[key] ?? (key === "pods" ? Infinity : 0);
       this.#bound[key] = Math.max(this.#bound[key] ?? 0, value);
     }
   }
 
-  /** After every step: all that is enforced from the pool is no more than this cluster has contributed. */
+  /** Checks after every step that this cluster's enforcement from the pool doesn't exceed its contribution. */
   #hold(): void {
     for (const key of keys) {
       const enforced = guests.reduce((sum, guest) => {
@@ -250,7 +254,7 @@ class PoolSchedule {
       }, 0);
       const bound = this.#bound[key] ?? 0;
       if (enforced > bound) {
-        this.#broken ??= `${enforced / 1000} ${key} are enforced, where ${bound / 1000} are contributed`;
+        this.#broken ??= `${enforced / 1000} ${key} are enforced, but ${bound / 1000} are contributed`;
       }
     }
     if (this.#broken !== undefined) throw new Broken(this.#broken);
@@ -274,7 +278,7 @@ class PoolSchedule {
     this.#operator = this.#start();
     await this.#settle();
     const { requests } = this.#operator;
-    if (requests.length > 0) throw new Broken(`a restart with nothing changed writes nothing: ${requests.join(", ")}`);
+    if (requests.length > 0) throw new Broken(`a restart without changes writes nothing: ${requests.join(", ")}`);
     await this.#end();
   }
 
@@ -311,7 +315,7 @@ class PoolSchedule {
       else if (!machinery({ world: this.#world } as ActorStage).some((each) => each() !== "")) return;
       this.#hold();
     }
-    throw new Broken("all comes to rest when nobody acts");
+    throw new Broken("all comes to rest without further actions");
   }
 
   #grants(): SimulatedObject[] {
@@ -328,7 +332,7 @@ class PoolSchedule {
       const { reductions, conditions } = statusOf(grant);
       return reductions || conditions?.some(({ type, status }) => type === "Draining" && status === "True");
     });
-    // An operator that doesn't know which member it is leaves all as it is.
+    // An operator that doesn't know its own member leaves everything unchanged.
     const knows = this.#around.configured !== undefined || this.#around.tailnet.kind === "running";
     if (own && !onNotice && knows) {
       this.#bound = {};
@@ -340,7 +344,7 @@ class PoolSchedule {
     this.#operator.wakeAll();
     await this.#settle();
     const more = this.#operator.requests.slice(before);
-    if (more.length > 0) throw new Broken(`what is at rest is not written again: ${more.join(", ")}`);
+    if (more.length > 0) throw new Broken(`at rest nothing is written again: ${more.join(", ")}`);
   }
 
   #count(grant: SimulatedObject): void {
@@ -352,12 +356,12 @@ class PoolSchedule {
     const knows = this.#around.configured !== undefined || this.#around.tailnet.kind === "running";
     const gives = entity && this.#approved(entitySpecOf(entity)).some(({ realm }) => realm === "alice");
     if (phase === "Pending" && ready?.reason.startsWith("SuperEntity") && isActive && knows && gives) {
-      throw new Broken(`${grant.metadata.name} waits for what has come: ${ready.message}`);
+      throw new Broken(`${grant.metadata.name} waits, though its reason no longer holds: ${ready.message}`);
     }
-    if (ready?.reason === "PoolPending") throw new Broken(`${grant.metadata.name} waits, and nobody says for what`);
+    if (ready?.reason === "PoolPending") throw new Broken(`${grant.metadata.name} is PoolPending at rest`);
   }
 
-  /** One that is told that it doesn't fit doesn't: neither into the pool, nor into what this cluster has of it. */
+  /** Checks that a grant with ExceedsPool really doesn't fit into the pool or into this cluster's part of it. */
   #nobodyWaitsForWhatIsFree(): void {
     const entity = this.#world.get("superEntities", "coop");
     const own = this.#contributed();
@@ -377,7 +381,7 @@ class PoolSchedule {
         }, 0);
         return value + taken <= (pool[key] ?? 0) && value * (own[key] ?? 0) / pool[key]! + held <= (own[key] ?? 0);
       });
-      if (fits) throw new Broken(`${grant.metadata.name} fits, and waits: ${statusOf(grant).message}`);
+      if (fits) throw new Broken(`${grant.metadata.name} fits, but waits: ${statusOf(grant).message}`);
     }
   }
 
@@ -448,7 +452,7 @@ class PoolSchedule {
     }
     const { tailnet } = this.#around;
     this.#around.tailnet = tailnet.kind === "running"
-      ? { kind: "unavailable", reason: "TailscaledUnreachable", message: "No answer" }
+      ? { kind: "unavailable", reason: "TailscaledUnreachable", message: "no response" }
       : {
         kind: "running",
         self: "alice.tailnet.ts.net",
@@ -458,7 +462,7 @@ class PoolSchedule {
     return `tailnet ${this.#around.tailnet.kind}`;
   }
 
-  /** Whatever has happened, a SuperEntity that is deleted takes its grants with it, and goes. */
+  /** Checks that a deleted SuperEntity ends its grants and is removed, whatever happened before. */
   async #end(): Promise<void> {
     this.#note("the end");
     if (this.#around.tailnet.kind !== "running") {
@@ -478,7 +482,7 @@ class PoolSchedule {
     }
     await this.#settle();
     const held = this.#world.get("superEntities", "coop");
-    if (held) throw new Broken("a deleted SuperEntity goes in the end");
-    for (const { metadata: { name } } of active()) throw new Broken(`${name} is in force, and nobody gives it`);
+    if (held) throw new Broken("a deleted SuperEntity is removed in the end");
+    for (const { metadata: { name } } of active()) throw new Broken(`${name} is in force without a grantor`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Schedules of a SuperEntity's pool. How many: `KEYSTONE_SCHEDULES` (default 10000), a sixth of them. `KEYSTONE_POOL_SEED`
- * runs one and prints its trace.
+ * Schedules of a SuperEntity's pool: a sixth of `KEYSTONE_SCHEDULES` (default 10000). `KEYSTONE_POOL_SEED` runs one and
+ * prints its trace.
  */
 import assert from "node:assert/strict";
 import { runPoolSchedule } from "./pool_schedule.ts";
@@ -8,7 +8,7 @@ import { runPoolSchedule } from "./pool_schedule.ts";
 const schedules = Math.ceil(Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000) / 6);
 const oneSeed = Deno.env.get("KEYSTONE_POOL_SEED");
 
-Deno.test("simulation: no new grant goes beyond the pool, and no cluster gives more than it contributes, whatever comes between", async () => {
+Deno.test("simulation: in any order of events, no new grant exceeds the pool and no cluster gives more than it contributes", async () => {
   const all = new Map<string, number>();
   const seeds = oneSeed === undefined ? Array.from({ length: schedules }, (_, seed) => seed) : [Number(oneSeed)];
   for (const seed of seeds) {

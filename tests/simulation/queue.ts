@@ -1,20 +1,20 @@
-/** A queue as loops and triggers know it, of which the schedule takes what it likes. */
+/** A queue for loops and triggers, from which the schedule takes any due key. */
 import type { AddOptions } from "../../lib/controller/mod.ts";
 import type { KeyQueue } from "../../src/engine/triggers.ts";
 
-/** Keys and instants, in no order: whatever is due may come next. */
+/** Keys and times, unordered: any due key may be next. */
 export class Queue implements KeyQueue {
   readonly #now: () => number;
   readonly #keys = new Map<string, { urgent: boolean }>();
-  /** Instants of the operator's clock. */
+  /** Times of the operator's clock. */
   readonly #times = new Map<string, { at: number; urgent: boolean }>();
-  /** The same of a clock that nobody sets. */
+  /** Times of the monotonic clock. */
   readonly #looks = new Map<string, number>();
-  /** Keys that failed, by what was known then: they are tried again when that is another. */
+  /** Failed keys, with the state at that time: they are retried when it has changed. */
   readonly #failed = new Map<string, string>();
   readonly #taken = new Set<string>();
 
-  /** Takes the operator's clock. */
+  /** `now` is the operator's clock. */
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -28,22 +28,22 @@ export class Queue implements KeyQueue {
     this.#times.set(key, { at: Math.min(known?.at ?? Infinity, at), urgent: urgent || (known?.urgent ?? false) });
   }
 
-  /** At once, because the schedule decides when it comes. */
+  /** Immediately, because the schedule chooses the time. */
   retry(key: string): void {
     this.add(key);
   }
 
-  /** Forgets that the key was entered since it was taken, because it has been looked at. */
+  /** Removes the key, because it was reconciled. */
   looked(key: string): void {
     this.#keys.delete(key);
   }
 
-  /** To be taken again after an instant of the clock that nobody sets. */
+  /** Adds the key at a time of the monotonic clock. */
   lookAt(key: string, at: number): void {
     this.#looks.set(key, at);
   }
 
-  /** However long it backs off: when nothing has changed since, it comes to the same. */
+  /** Records a failure. The backoff is ignored: without a change in the state, a retry has the same result. */
   fail(key: string, moment: string): void {
     this.#failed.set(key, moment);
   }
@@ -55,7 +55,7 @@ export class Queue implements KeyQueue {
     return false;
   }
 
-  /** The keys that may be taken. */
+  /** Returns the keys that may be taken. */
   due(moment: string, monotonic: number): string[] {
     const now = this.#now();
     const due: string[] = [];
@@ -81,7 +81,7 @@ export class Queue implements KeyQueue {
     this.#taken.delete(key);
   }
 
-  /** The instants for which keys wait. */
+  /** Times for which keys wait. */
   get instants(): number[] {
     return [...this.#times.values()].map(({ at }) => at);
   }

@@ -1,12 +1,12 @@
-/** Repeatable chance: the same seed gives the same choices. */
+/** Reproducible randomness: the same seed gives the same choices. */
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { skipN } from "pure-rand/utils/skipN";
 
-/** First numbers of a generator that are left out: they still resemble its seed. */
+/** Number of first outputs to skip, because they still resemble the seed. */
 const resembling = 8;
 
-/** Choices that follow from a seed. */
+/** Choices derived from a seed. */
 export class SeededRandom {
   readonly #generator: ReturnType<typeof xoroshiro128plus>;
 
@@ -15,22 +15,22 @@ export class SeededRandom {
     skipN(this.#generator, resembling);
   }
 
-  /** A whole number from 0 to below `bound`. */
+  /** Returns an integer from 0 to below `bound`. */
   below(bound: number): number {
     return uniformInt(this.#generator, 0, bound - 1);
   }
 
-  /** True that often out of a hundred. */
+  /** Returns true with this probability, in percent. */
   percent(often: number): boolean {
     return this.below(100) < often;
   }
 
-  /** One of them; there is at least one. */
+  /** Returns one element of a list that isn't empty. */
   of<T>(all: readonly T[]): T {
     return all[this.below(all.length)]!;
   }
 
-  /** All of them in any order. */
+  /** Returns all elements in random order. */
   shuffled<T>(all: readonly T[]): T[] {
     const out = [...all];
     for (let last = out.length - 1; last > 0; last--) {
@@ -41,7 +41,7 @@ export class SeededRandom {
   }
 }
 
-/** A chance of its own for each step of a schedule, so that a step that is left out changes no other's choices. */
+/** Returns separate randomness for each step of a schedule, so that leaving out a step changes no choices of others. */
 export const randomOf = (seed: number, step: number): SeededRandom =>
   new SeededRandom(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(step + 1, 0xc2b2ae35));
 

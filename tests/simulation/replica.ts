@@ -1,9 +1,9 @@
 /**
- * The operator as one process: its own loops, stores, triggers and memory, over an API server, a tailnet and a clock of the
- * simulation. This is the one joint between the two.
+ * The operator as one process: its own loops, stores, triggers and memory, on the API server, tailnet and clock of the
+ * simulation. This is the only connection between the two.
  *
- * Each request waits until the schedule lets it go, so that others act between any two writes. It may be lost on its way,
- * its answer may be late or lost, and a process that is given up never hears of any again.
+ * Each request waits until the schedule releases it, so that others act between any two writes. A request may be lost,
+ * its response may be late or lost, and a process that has crashed gets no response any more.
  */
 import { setImmediate } from "node:timers";
 import type { Next, Store } from "../../lib/controller/mod.ts";
@@ -50,33 +50,33 @@ type Loop = AnyLoop<Context>;
 /** Milliseconds until the clocks are compared again. */
 export const skewLookMs = 5000;
 
-/** A request as the promises see it, when the operator sends it. */
+/** A request as the invariants see it, when the operator sends it. */
 export interface Sent {
   text: string;
-  /** Whose namespace is reconciled. */
+  /** The grantee whose namespace is reconciled. */
   grantee?: string;
-  /** The namespace as it was when this was planned. */
+  /** The namespace as the plan saw it. */
   home?: NamespaceFacts | undefined;
-  /** The way in which it ends a pod. */
+  /** The method by which it ends a pod. */
   ends?: "evict" | "delete";
 }
 
-/** Told of what the operator does. */
+/** Observer of the operator's actions. */
 export interface SimulatedObserver {
   sending(request: Sent): void;
   coverage: Coverage;
 }
 
-/** A reconcile that is under way. */
+/** A running reconcile. */
 interface Running {
   loop: Loop;
   key: string;
   id: string;
-  /** Something of it was lost. */
+  /** A part of it was lost. */
   disturbed: boolean;
-  /** Something could not be read when it began. */
+  /** A part of its input could not be read. */
   broken: boolean;
-  /** The namespace that was seen when it was planned. */
+  /** The namespace as the plan saw it. */
   home?: NamespaceFacts | undefined;
 }
 
@@ -87,7 +87,7 @@ interface Parked {
   request: RequestOptions;
   resolve: (body: JSONValue) => void;
   reject: (error: unknown) => void;
-  /** It was carried out, and this is the answer. */
+  /** The response, once it is performed. */
   answer?: { body: JSONValue } | { error: ApiError };
 }
 
@@ -98,10 +98,10 @@ interface PodWatch {
   ending: Set<string>;
 }
 
-/** Runs all that is ready to run, however long its chain. */
+/** Runs everything that is ready to run, including what that makes ready. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Tells of each plan that is about to be carried out. */
+/** Reports each plan before it is applied. */
 class WatchedPools extends Pools {
   readonly #onPlan: (seen: GuestWorld, plan: GuestPlan) => void;
 
@@ -131,20 +131,20 @@ export class Replica {
   readonly #pings = new Set<{ address: string; resolve: (ping: Ping) => void }>();
   /** Reconciles that ended in this turn. */
   #ended: string[] = [];
-  /** An error that nobody expects. */
+  /** An unexpected error. */
   #bug: unknown;
   /** Number of watch events delivered so far. */
   #told = 0;
   #tailnet: { of: SimulatedSurroundings["tailnet"]; state: TailnetState } | undefined;
   readonly #tailnetChanges = new Feed<TailnetChange>();
-  /** Writes that it has sent, but for evictions, which are tried again whenever it looks. */
+  /** Writes that it has sent, without evictions, which are retried at every reconcile. */
   readonly requests: string[] = [];
-  /** Chooses what is lost on its way. */
+  /** Chooses the losses. */
   random: SeededRandom;
-  /** Requests and answers may be lost or late. */
+  /** Requests and responses may be lost or late. */
   isDisturbed = false;
 
-  /** Starts as a new process does: reads everything, and looks at everything once. */
+  /** Starts like a new process: lists everything, and reconciles every key once. */
   constructor(world: World, around: SimulatedSurroundings, observer: SimulatedObserver, random: SeededRandom) {
     this.random = random;
     this.#world = world;
@@ -249,7 +249,7 @@ export class Replica {
 
   #queueOf = (loop: string): Queue => this.#queues.get(loop)!;
 
-  /** All keys, as when the Lease is taken. */
+  /** Adds all keys, as when the Lease is taken. */
   wakeAll(): void {
     beginToLead(this.#context, this.#queueOf, (_, restore) => restore());
   }
@@ -258,7 +258,7 @@ export class Replica {
     this.#tailnetChanges.emit({ names: new Set(), all: true });
   }
 
-  /** The size of the database was read anew. */
+  /** The size of the database was read again. */
   storageRead(): void {
     this.#context.signals.storage.emit();
   }
@@ -282,7 +282,7 @@ export class Replica {
     return kind === "pods" || kind === "claims" ? undefined : this.#context.stores[kind];
   }
 
-  /** The watch has something to tell; it tells when a step delivers it. */
+  /** Enqueues a watch event, which a later step delivers. */
   changed(change: ObjectChange): void {
     const { kind, object } = change;
     if (kind === "claims") return;
@@ -290,11 +290,11 @@ export class Replica {
     else this.#pending.get(kind)!.push(change);
   }
 
-  /** Steps that the operator could take next, one entry for each choice. */
+  /** Returns the operator's possible next steps, one entry per choice. */
   choices(): (() => Promise<string>)[] {
     const out: (() => Promise<string>)[] = [];
     for (const parked of this.#parked) out.push(() => this.#goOn(parked));
-    // While there is no tailnet they wait for it: that one which could not be sent is sent again is tested beside the code.
+    // Without a tailnet pings wait for it; the retry of a failed ping has a test beside its code.
     for (const ping of this.#around.tailnet.kind === "running" ? this.#pings : []) {
       out.push(() => {
         this.#pings.delete(ping);
@@ -315,7 +315,7 @@ export class Replica {
     return out;
   }
 
-  /** Delivers all that the watches have to tell. */
+  /** Delivers all watch events. */
   catchUp(): void {
     for (const kind of watchedKinds) while (this.#pending.get(kind)!.length > 0) this.#deliver(kind);
     for (const [namespace, watch] of this.#pods) {
@@ -323,7 +323,7 @@ export class Replica {
     }
   }
 
-  /** True while something that it sees is older than the truth. */
+  /** True while some of its state is older than the truth. */
   get isStale(): boolean {
     return [...this.#pending.values()].some((changes) => changes.length > 0);
   }
@@ -332,18 +332,18 @@ export class Replica {
     return this.#running.size === 0;
   }
 
-  /** The instants for which keys wait, on the operator's clock. */
+  /** Returns the times for which keys wait, on the operator's clock. */
   wakes(): number[] {
     return ["grants", "guests", "superEntities"].flatMap((loop) => this.#queueOf(loop).instants);
   }
 
-  /** Instant from which it is sure of nodes that were missing at its first look: it waits half a second for them. */
+  /** The time from which it is sure of nodes that were missing at first: it waits half a second for them. */
   get doubtfulUntil(): number | undefined {
     const soon = this.#queueOf("realms").instants.filter((at) => at > this.now && at <= this.now + 500);
     return soon.length > 0 ? Math.min(...soon) : undefined;
   }
 
-  /** Everything that a failure may depend on, as text. */
+  /** The whole state that a failure may depend on, as text. */
   get #moment(): string {
     const { broken, aheadMs } = this.#around;
     return [this.#world.version, this.#world.now, this.#world.refused.size, this.#told, broken, aheadMs].join();
@@ -382,7 +382,7 @@ export class Replica {
     const queue = this.#queueOf(loop.name);
     this.#running.delete(id);
     queue.done(key);
-    // An instant that is near isn't put off here, as it is by a few milliseconds for a process's sake.
+    // Here a near time isn't deferred; a process defers it by a few milliseconds.
     if (wakeAt !== undefined) queue.addAt(key, wakeAt > this.now ? wakeAt : this.now + 10, urgent ? { urgent } : {});
     if (afterMs !== undefined) queue.lookAt(key, this.#world.now + afterMs);
     this.#ended.push(`${id} done`);
@@ -422,16 +422,16 @@ export class Replica {
       if (chance < 6) running.disturbed = true;
       if (chance < 3) {
         this.#parked.delete(parked);
-        reject(new ConnectionError("Nobody answers"));
-        return this.#after(`${said} is lost`);
+        reject(new ConnectionError("no response"));
+        return this.#after(`${said}: the request is lost`);
       }
       parked.answer = this.#perform(request);
       if (chance < 6) {
         this.#parked.delete(parked);
-        reject(new ConnectionError("Nobody answers"));
-        return this.#after(`${said}, and the answer is lost`);
+        reject(new ConnectionError("no response"));
+        return this.#after(`${said}: the response is lost`);
       }
-      if (chance < 16) return Promise.resolve(`${said}, and the answer takes its time`);
+      if (chance < 16) return Promise.resolve(`${said}: the response is late`);
     }
     this.#parked.delete(parked);
     const { answer } = parked;
@@ -500,12 +500,12 @@ const names: Partial<Record<SimulatedKind, string>> = {
 };
 const labelled = new Set<SimulatedKind>(["clusterRoles", "clusterBindings"]);
 
-/** True of an object that the operator watches. */
+/** True for objects that the operator watches. */
 function selects(kind: SimulatedKind, { metadata: { name, labels } }: SimulatedObject): boolean {
   if (labelled.has(kind)) return labels[managedByLabel] === managedBy;
   return names[kind] === undefined || names[kind] === name;
 }
 
-/** A signal that never aborts: a process that is given up is told nothing. */
+/** A signal that never aborts: a crashed process is not notified. */
 const quietSignal = (): AbortSignal =>
   ({ aborted: false, throwIfAborted() {}, addEventListener() {}, removeEventListener() {} }) as unknown as AbortSignal;

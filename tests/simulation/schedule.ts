@@ -1,4 +1,4 @@
-/** One schedule: a world, an operator and all others, taking turns as a seed says. */
+/** One schedule: a world, an operator and all other actors, in an order determined by a seed. */
 import { defaultSettings } from "../../src/api/mod.ts";
 import {
   freezeAnnotation,
@@ -28,29 +28,29 @@ import { type SimulatedKind, simulatedSpecOf, statusOf, watchedKinds, World } fr
 
 export interface ScheduleOutcome {
   hash: number;
-  /** How often the operator crashed, or planned from something old. */
+  /** Number of crashes and of plans from stale state. */
   crashes: number;
   staleReads: number;
-  /** What happened, if it was to be kept. */
+  /** The events, if they were to be kept. */
   trace: readonly string[];
-  /** The promise that was broken. */
+  /** The invariant that was broken. */
   broken?: { message: string };
 }
 
 export interface ScheduleOptions {
   coverage: Coverage;
-  /** The steps to take; default all. */
+  /** The steps to take. Default: all. */
   only?: ReadonlySet<number>;
-  /** Whether to keep the trace, which takes time. */
+  /** True to keep the trace, which takes time. */
   traced?: boolean;
 }
 
 const startedAt = Date.parse("2026-06-01T12:00:00Z");
 
-/** Never fewer. */
+/** The minimum number of steps. */
 const minSteps = 40;
 
-/** How many steps the schedule of a seed has. */
+/** Returns the number of steps in the schedule of a seed. */
 export const stepsOf = (seed: number): number => minSteps + randomOf(seed, -2).below(25);
 
 export async function runSchedule(seed: number, options: ScheduleOptions): Promise<ScheduleOutcome> {
@@ -64,7 +64,7 @@ export async function runSchedule(seed: number, options: ScheduleOptions): Promi
   }
 }
 
-/** After so many turns without rest, there is none. */
+/** Number of turns without rest after which the schedule fails. */
 const maxTurns = 4000;
 
 class Schedule {
@@ -120,7 +120,7 @@ class Schedule {
     if (this.#options.traced) this.trace.push(text);
   }
 
-  /** A new process in a world. */
+  /** Starts a new process in a world. */
   #operator(
     world: World,
     around: SimulatedSurroundings,
@@ -162,10 +162,10 @@ class Schedule {
     else if (what < 95) {
       if (this.#faulty) this.#crash(step, random);
     } else {
-      this.#note(`${step} all comes to rest`);
+      this.#note(`${step} everything comes to rest`);
       await this.#settle(this.#stage, random);
       invariants.atRest();
-      // What is refused is tried again, and what is broken comes back when it is mended.
+      // Refused writes are retried, and broken parts are planned again after their repair.
       if (this.#stage.world.refused.size > 0 || this.#stage.around.broken) return invariants.hold();
       await this.#lookAgain(random);
       if (random.percent(40)) await this.#outage(random);
@@ -193,7 +193,7 @@ class Schedule {
     this.#stage.operator = this.#operator(world, around, invariants, random);
   }
 
-  /** Lets the controllers run, and nobody else act, until nothing is left to do. */
+  /** Runs the controllers, and no other actor, until nothing is left to do. */
   async #settle(stage: ActorStage, random: SeededRandom, noted = stage === this.#stage): Promise<void> {
     const { operator, invariants } = stage;
     operator.random = random;
@@ -220,57 +220,58 @@ class Schedule {
       }
     }
     throw new Broken(
-      `all comes to rest when nobody acts: still at ${
+      `all comes to rest without further actions: still at ${
         (await Promise.all(operator.choices().slice(0, 3).map((choice) => choice()))).join(", ")
       }`,
     );
   }
 
-  /** One more look at everything writes nothing: whatever had to be woken was. */
+  /** Reconciles everything once more, which must write nothing: all necessary triggers have fired. */
   async #lookAgain(random: SeededRandom): Promise<void> {
     const { operator, around } = this.#stage;
-    // A clock that was set back shows other news.
+    // A clock that was set back changes statuses.
     if (around.aheadMs !== 0) return;
     const before = operator.requests.length;
     operator.wakeAll();
     await this.#settle(this.#stage, random);
     const more = operator.requests.slice(before);
-    if (more.length > 0) throw new Broken(`what is at rest is not written again: ${more.join(", ")}`);
+    if (more.length > 0) throw new Broken(`at rest nothing is written again: ${more.join(", ")}`);
   }
 
-  /** Losing sight of the tailnet takes nothing away. */
+  /** Checks that losing the tailnet removes nothing. */
   async #outage(random: SeededRandom): Promise<void> {
     const { world, around, operator } = this.#stage;
-    // What isn't in force yet needs to know which realm this is, and so may be taken away again.
+    // A grant that isn't in force yet needs the local realm's name, so without a tailnet it may be withdrawn.
     if (world.list("grants").some((grant) => grant.metadata.finalizers && statusOf(grant).phase !== "Active")) return;
     const enforced = () => JSON.stringify(kindsOfGuests.map((kind) => dumpOf(world, kind)));
     const phases = () => world.list("grants").map((grant) => `${grant.metadata.name} ${statusOf(grant).phase}`).join();
     const before = [enforced(), phases()];
     const { tailnet } = around;
-    around.tailnet = { kind: "unavailable", reason: "TailscaledUnreachable", message: "No answer" };
+    around.tailnet = { kind: "unavailable", reason: "TailscaledUnreachable", message: "no response" };
     this.#note("outage");
     operator.tailnetChanged();
     await this.#settle(this.#stage, random);
     const after = [enforced(), phases()];
     if (before[0] !== after[0] || before[1] !== after[1]) {
-      throw new Broken(`an outage takes nothing away: ${difference(before.join("\n"), after.join("\n"))}`);
+      throw new Broken(`an outage removes nothing: ${difference(before.join("\n"), after.join("\n"))}`);
     }
     around.tailnet = tailnet;
     operator.tailnetChanged();
   }
 
-  /** Rest from here in two orders, then the end of everything. */
+  /** Brings two copies to rest in different orders, compares them, and then ends everything. */
   async #end(random: SeededRandom): Promise<void> {
     const { world, around, invariants } = this.#stage;
     this.#note("the end");
     this.#agree();
-    // Those to whom something may begin while their pods end: who comes first decides whether they still end.
+    // Grantees with a grant that may begin while their pods end: the order of events decides whether the pods still
+    // end.
     const beginning = new Set(
       world.list("grants").filter((grant) => statusOf(grant).phase !== "Active").map((grant) =>
         guestNamespace(simulatedSpecOf(grant).granteeRealm)
       ),
     );
-    // Both begin anew: what was seen before, and when, is in neither's memory.
+    // Both copies start new processes, so neither remembers when it saw earlier events.
     this.#stage.operator = this.#operator(world, around, invariants, random);
     const other = world.clone();
     const twin: ActorStage = {
@@ -281,7 +282,7 @@ class Schedule {
     await this.#settle(this.#stage, random);
     invariants.atRest();
     await this.#settle(twin, random);
-    // What stands in a namespace for nobody known stays as it was found.
+    // Objects in a namespace of an unknown realm stay as they were found.
     const known = (namespace: string) => invariants.isPresent(realmOfNamespace(namespace)!, namespace);
     const lives = (of: World) =>
       new Map(of.list("namespaces").map(({ metadata }) => [metadata.name, metadata.annotations[madeAnnotation]]));
@@ -291,7 +292,7 @@ class Schedule {
       of.within("pods", namespace).map(({ metadata }) => metadata.name).join();
     const isDrained = (namespace: string) =>
       beginning.has(namespace) && pods(world, namespace) !== pods(other, namespace);
-    // A pod with a long grace keeps its namespace terminating, unless a drain ended it before: order decides that too.
+    // A pod with a long grace keeps its namespace terminating, unless a drain ended the pod before: that too depends on the order.
     const isTerminating = (of: World, namespace: string) =>
       of.get("namespaces", namespace)?.metadata.deletionTimestamp !== undefined;
     const isHeldUp = (namespace: string) =>
@@ -299,16 +300,16 @@ class Schedule {
       pods(world, namespace) !== pods(other, namespace);
     const among: Comparison = { known, isRemade, isDrained, isHeldUp };
     const [one, two] = [dump(world, among), dump(other, among)];
-    if (one !== two) throw new Broken(`any order comes to the same end: ${difference(one, two)}`);
-    // A restart when nothing has changed writes nothing.
+    if (one !== two) throw new Broken(`any order leads to the same state: ${difference(one, two)}`);
+    // A restart without changes writes nothing.
     this.#stage.operator = this.#operator(world, around, invariants, random);
     await this.#settle(this.#stage, random);
     const { requests } = this.#stage.operator;
-    if (requests.length > 0) throw new Broken(`what is at rest is not written again: ${requests.join(", ")}`);
+    if (requests.length > 0) throw new Broken(`at rest nothing is written again: ${requests.join(", ")}`);
     await this.#farewell(random);
   }
 
-  /** The clocks agree, and that has been seen; nothing is broken, refused or held any more. */
+  /** Makes the clocks agree, lets the operator see it, and ends all breakage, refusals and holds. */
   #agree(): void {
     const { world, around } = this.#stage;
     delete around.broken;
@@ -335,7 +336,9 @@ class Schedule {
     await this.#settle(this.#stage, random);
     invariants.atRest();
     const stuck = world.list("grants").find(({ metadata }) => metadata.deletionTimestamp);
-    if (stuck) throw new Broken(`a deleted grant goes in the end: ${stuck.metadata.name} has its finalizer still`);
+    if (stuck) {
+      throw new Broken(`a deleted grant is removed in the end: ${stuck.metadata.name} still has its finalizer`);
+    }
   }
 }
 
@@ -362,7 +365,7 @@ const alike: Comparison = {
   isHeldUp: () => false,
 };
 
-/** All objects of a kind as text, without what differs between equal histories, such as the time of each observation. */
+/** Returns all objects of a kind as text, without the parts that differ between equal histories, such as timestamps. */
 function dumpOf(
   world: World,
   kind: SimulatedKind,
@@ -370,7 +373,7 @@ function dumpOf(
 ): string {
   return world.list(kind).map(({ metadata, owned: _, ...rest }) => {
     const { name, namespace, labels, annotations, deletionTimestamp } = metadata;
-    // One that was about to come into force when something came between has its finalizer, or not yet.
+    // A grant whose activation was interrupted may or may not have its finalizer.
     const finalizers = statusOf({ metadata, ...rest }).phase === "Active" ? metadata.finalizers : undefined;
     const home = kind === "grants"
       ? guestNamespace(simulatedSpecOf({ metadata, ...rest }).granteeRealm)
@@ -380,9 +383,10 @@ function dumpOf(
     if (home !== undefined && isHeldUp(home)) return "";
     if (asFound.has(kind) && !known(namespace!)) return "";
     if (kind === "pods" && isDrained(namespace!)) return "";
-    // A cordon is taken at the use that is seen when it begins.
-    if (kind === "quotas" && annotations[freezeAnnotation]) return `${kind} ${namespace} cordoned`;
-    // One that was empty for long enough goes, or is granted again at that very instant, and remembers what was before.
+    // A freeze records the usage seen at its beginning.
+    if (kind === "quotas" && annotations[freezeAnnotation]) return `${kind} ${namespace} frozen`;
+    // A namespace that was empty for long enough is deleted, or is granted again at that very time and keeps its
+    // annotations.
     const remembered = kind === "namespaces" && isRemade(name) ? [madeAnnotation, volumesAnnotation] : [];
     const noted = Object.fromEntries(
       Object.entries(annotations).filter(([key, value]) => value !== "" && !remembered.includes(key)),
@@ -395,7 +399,7 @@ function dumpOf(
 const dump = (world: World, among: Comparison): string =>
   [...watchedKinds, "claims" as const].map((kind) => dumpOf(world, kind, among)).join("\n");
 
-/** Also the quota, which for nobody known is only ever lowered, from whatever it was. */
+/** Includes the quota, which for an unknown realm is only ever lowered. */
 const asFound = new Set<SimulatedKind>(["limitRanges", "policies", "quotas", "serviceAccounts"]);
 
 const seenAt = new Set(["lastTransitionTime", "lastSeen"]);

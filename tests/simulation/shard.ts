@@ -1,7 +1,7 @@
 /**
- * A share of the schedules, so that as many run at the same time as there are processors. How many in all:
- * `KEYSTONE_SCHEDULES` (default 10000), from the seed `KEYSTONE_FIRST_SEED` (default 0) on. `KEYSTONE_SEED` runs one and prints its trace, `KEYSTONE_STEPS` only some of its
- * steps.
+ * One shard of the schedules; there are as many shards as processors. `KEYSTONE_SCHEDULES` is the total number (default
+ * 10000), `KEYSTONE_FIRST_SEED` the first seed (default 0). `KEYSTONE_SEED` runs one schedule and prints its trace,
+ * `KEYSTONE_STEPS` runs only some of its steps.
  */
 import assert from "node:assert/strict";
 import { Coverage } from "./coverage.ts";
@@ -12,12 +12,12 @@ const shards = 2;
 const schedules = Number(Deno.env.get("KEYSTONE_SCHEDULES") ?? 10_000);
 const firstSeed = Number(Deno.env.get("KEYSTONE_FIRST_SEED") ?? 0);
 const oneSeed = Deno.env.get("KEYSTONE_SEED");
-/** From so many schedules on each branch has to be reached. */
+/** Number of schedules from which every branch must be reached. */
 const enough = 2000;
 
-/** Registers the test of one share: each second seed. */
+/** Registers the test of one shard: every second seed. */
 export function testShard(shard: number): void {
-  const name = `simulation: whatever comes between, every promise holds (${shard + 1} of ${shards})`;
+  const name = `simulation: in any order of events, every invariant holds (${shard + 1} of ${shards})`;
   if (oneSeed === undefined) Deno.test(name, () => runShard(shard));
   else if (Number(oneSeed) % shards === shard) Deno.test(`simulation: seed ${oneSeed}`, () => runOne(Number(oneSeed)));
 }
@@ -51,10 +51,10 @@ function progress(ran: number, ms: number): string {
   return `${ran} of ${all} schedules; about ${Math.ceil((ms / ran) * (all - ran) / 60_000)} min left`;
 }
 
-/** The broken promise with the least that breaks it, and how to see it again. */
+/** Returns the broken invariant with the fewest steps that break it, and the command to run them again. */
 async function failure(seed: number): Promise<string> {
   const { steps, message, trace } = await minimal(seed);
-  return `${message}\n\n${trace.join("\n")}\n\nAgain, with just these steps: KEYSTONE_SEED=${seed} ` +
+  return `${message}\n\n${trace.join("\n")}\n\nRun only these steps again: KEYSTONE_SEED=${seed} ` +
     `KEYSTONE_STEPS=${steps.join(",") || "none"} deno task test:simulation`;
 }
 
@@ -63,7 +63,7 @@ async function runOne(seed: number): Promise<void> {
   const only = steps === undefined ? {} : { only: new Set(steps.split(",").map(Number)) };
   const run = () => runSchedule(seed, { coverage: new Coverage(), traced: true, ...only });
   const { broken, hash, trace } = await run();
-  assert.equal((await run()).hash, hash, "a seed says all");
+  assert.equal((await run()).hash, hash, "a seed determines everything");
   console.log(trace.join("\n"));
   assert.equal(broken?.message, undefined);
 }

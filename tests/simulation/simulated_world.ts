@@ -1,7 +1,7 @@
 /**
- * The truth: what an API server with its controller manager would hold, as far as Keystone depends on it. Objects are
- * kept as fields by path, since that is how server-side apply sees them: a field belongs to who wrote it last, and an
- * apply takes away only what the same manager applied before.
+ * The true state: the objects of an API server with its controller manager, as far as Keystone depends on them. Objects
+ * are stored as fields by path, because server-side apply works on fields: a field belongs to its last writer, and an
+ * apply removes only fields that the same manager applied before.
  */
 import { isDeepStrictEqual } from "node:util";
 import {
@@ -49,7 +49,7 @@ export interface Meta {
   annotations: Record<string, string>;
 }
 
-/** One version of an object; never changed, only replaced. */
+/** One version of an object; immutable, but replaceable. */
 export interface SimulatedObject {
   metadata: Meta;
   spec?: unknown;
@@ -59,11 +59,11 @@ export interface SimulatedObject {
   roleRef?: { kind: string; name: string };
   rules?: unknown;
   automountServiceAccountToken?: boolean;
-  /** Of a guide: whether its data can't be changed any more. */
+  /** Only of a guide: true if its data is immutable. */
   immutable?: boolean;
-  /** Paths that the operator applied and nobody has changed since. */
+  /** Paths that the operator applied and no other writer has changed since. */
   owned?: ReadonlySet<string>;
-  /** Of a pod. */
+  /** Only of a pod. */
   pod?: PodTruth;
 }
 
@@ -71,11 +71,11 @@ export interface PodTruth {
   cpuMilli: number;
   memoryMi: number;
   priority: number;
-  /** A PodDisruptionBudget that allows no disruption. */
+  /** A PodDisruptionBudget allows no disruption of it. */
   guarded: boolean;
   graceSeconds: number;
   finished: boolean;
-  /** By the Job controller's finalizer, of a job whose controller isn't there. */
+  /** Held by the finalizer of the Job controller, which doesn't run. */
   held: boolean;
 }
 
@@ -96,10 +96,10 @@ export const quotaSpecOf = (quota: SimulatedObject): QuotaSpec => quota.spec as 
 export const quotaStatusOf = (quota: SimulatedObject): QuotaStatus =>
   (quota.status ?? { hard: {}, used: {} }) as QuotaStatus;
 
-/** An object as a write states it. */
+/** The object of a write. */
 export type Stated = Omit<Partial<SimulatedObject>, "metadata"> & { metadata: Partial<Meta> & { name: string } };
 
-/** The answer to a write; a refusal in the API server's words, as far as the operator reads them. */
+/** The response to a write. Errors have the API server's messages, as far as the operator reads them. */
 export type ApiAnswer = { ok: SimulatedObject } | { ok: null } | {
   error: number;
   why: string;
@@ -111,19 +111,19 @@ export interface ObjectChange {
   type: "put" | "gone";
   object: SimulatedObject;
   old: SimulatedObject | undefined;
-  /** Who made it. */
+  /** The writer. */
   by: "operator" | "other";
 }
 
 export const simulatedKeyOf = (namespace: string | undefined, name: string): string =>
   namespace === undefined ? name : `${namespace}/${name}`;
 
-/** Whether Keystone has made the namespace, by its labels. */
+/** True if Keystone has created the namespace, by its labels. */
 export const isMade = ({ metadata: { name, labels } }: SimulatedObject): boolean =>
   labels[managedByLabel] === managedBy && labels[realmLabel] === realmOfNamespace(name);
 
 const separator = "|";
-/** The fields that an apply states, in the granularity of the schemas' merge strategies. */
+/** Returns the fields of an apply, as granular as the schemas' merge strategies. */
 function fieldsOf(kind: SimulatedKind, object: Stated): Map<string, unknown> {
   const out = new Map<string, unknown>();
   const each = (path: string, map: Readonly<Record<string, unknown>> | undefined) => {
@@ -150,7 +150,7 @@ const without = <T>(map: Readonly<Record<string, T>>, key: string): Record<strin
   return rest;
 };
 
-/** The object with one field set, or taken away. */
+/** Returns the object with one field set or removed. */
 function withField(object: SimulatedObject, path: string, value: unknown): SimulatedObject {
   const at = path.indexOf(separator);
   const [area, key] = [path.slice(0, at), path.slice(at + 1)];
@@ -173,7 +173,7 @@ function withField(object: SimulatedObject, path: string, value: unknown): Simul
     case "data":
       return { ...object, data: change(object.data ?? {}) };
     case "spec":
-      // An empty list in a field that is left out when empty is stored as none.
+      // An empty list in a field with omitempty is stored as absent.
       return {
         ...object,
         spec: Array.isArray(value) && value.length === 0
@@ -192,7 +192,7 @@ export class World {
   #version: number;
   #uids: number;
   listener: (change: ObjectChange) => void = () => {};
-  /** Objects, as `kind key`, that somebody's policy keeps the operator from writing. */
+  /** Objects, as `kind key`, whose writes by the operator a policy refuses. */
   readonly refused: Set<string>;
 
   constructor(now: number, from?: World) {
@@ -205,19 +205,19 @@ export class World {
     }
   }
 
-  /** Grows with each change. */
+  /** Increases with each change. */
   get version(): number {
     return this.#version;
   }
 
-  /** What the API server says to a write of the operator that somebody's policy refuses. */
+  /** Returns the API server's error for a write of the operator that a policy refuses. */
   refuses(kind: SimulatedKind, key: string): ApiAnswer | undefined {
     return this.refused.has(`${kind} ${key}`)
       ? { error: 403, why: 'admission webhook "policy.example.com" denied the request: not here' }
       : undefined;
   }
 
-  /** Another world in the same state, which goes its own way from here. */
+  /** Returns a copy, which changes independently from here. */
   clone(): World {
     return new World(this.now, this);
   }
@@ -234,7 +234,7 @@ export class World {
     return this.list(kind).filter(({ metadata }) => metadata.namespace === namespace);
   }
 
-  /** Whole seconds, as the API server writes instants. */
+  /** Returns the time in whole seconds, as the API server writes times. */
   stamp(): string {
     return new Date(Math.floor(this.now / 1000) * 1000).toISOString().replace(".000Z", "Z");
   }
@@ -254,7 +254,7 @@ export class World {
     this.listener({ kind, type: "gone", object: last, old: object, by });
   }
 
-  /** Creates an object of somebody; undefined when the name is taken or its namespace takes none. */
+  /** Creates an object; returns an error if the name is taken or the namespace doesn't accept objects. */
   create(
     kind: SimulatedKind,
     object: Stated,
@@ -297,7 +297,7 @@ export class World {
     return undefined;
   }
 
-  /** A change by somebody who isn't the operator: the fields that change are no longer the operator's. */
+  /** A change by another writer: the changed fields no longer belong to the operator. */
   edit(kind: SimulatedKind, key: string, path: string, value: unknown): void {
     const object = this.get(kind, key);
     if (!object) return;
@@ -306,13 +306,13 @@ export class World {
     this.#put(kind, { ...withField(object, path, value), owned }, "other");
   }
 
-  /** Replaces parts of an object that nobody applies: pods, quota scopes, what deletion is. */
+  /** Replaces parts of an object that are never applied: pods, quota scopes, deletion. */
   replace(kind: SimulatedKind, key: string, parts: Partial<SimulatedObject>): void {
     const object = this.get(kind, key);
     if (object) this.#put(kind, { ...object, ...parts }, "other");
   }
 
-  /** Server-side apply by the operator, forced; with a UID only to that very object. */
+  /** Forced server-side apply by the operator; with a UID only to that object. */
   apply(
     kind: SimulatedKind,
     object: Stated,
@@ -335,7 +335,7 @@ export class World {
     next = { ...next, owned: new Set(fields.keys()) };
     const { owned: _1, ...was } = present;
     const { owned: _2, ...is } = next;
-    // A write that changes nothing makes no version and no event.
+    // A write without changes makes no version and no event.
     if (isDeepStrictEqual(was, is)) {
       this.#tables.get(kind)!.set(simulatedKeyOf(namespace, name), next);
       return { ok: next };
@@ -343,7 +343,7 @@ export class World {
     return { ok: this.#put(kind, next, "operator") };
   }
 
-  /** A merge patch of labels and annotations; null takes one away. */
+  /** A merge patch of labels and annotations; null removes a key. */
   patch(
     key: string,
     uid: string,
@@ -363,7 +363,7 @@ export class World {
     return { ok: this.#put("namespaces", next, "operator") };
   }
 
-  /** Deletes: at once, or marked while finalizers or content hold it. */
+  /** Deletes an object, or marks it while finalizers or content hold it. */
   delete(
     kind: SimulatedKind,
     key: string,
@@ -381,7 +381,7 @@ export class World {
     }
     const { pod } = present;
     const grace = pod && Math.min(graceSeconds ?? Infinity, pod.graceSeconds);
-    // The grace of a pod that is being ended can only be made shorter.
+    // The grace period of an ending pod can only be shortened.
     if (!present.metadata.deletionTimestamp || (pod && grace! < pod.graceSeconds)) {
       this.#put(kind, {
         ...present,
@@ -396,7 +396,7 @@ export class World {
     return { ok: null };
   }
 
-  /** What has ended is gone: a pod that the kubelet has stopped, a namespace that is empty. */
+  /** Removes an object whose deletion is complete: a stopped pod, an empty namespace. */
   finish(kind: SimulatedKind, key: string): void {
     const present = this.get(kind, key);
     if (present) this.#gone(kind, present, "other");
@@ -405,7 +405,7 @@ export class World {
   /** The Eviction API: refused while a PodDisruptionBudget forbids it. */
   evict(key: string, uid: string, graceSeconds: number): ApiAnswer {
     const pod = this.get("pods", key);
-    // An eviction is made, and nothing can be made in a namespace that is being deleted.
+    // An eviction is a create request, and a namespace in deletion accepts none.
     const refused = pod && this.#refusedIn(pod.metadata.namespace);
     if (refused) return refused;
     if (pod?.metadata.uid === uid && pod.pod!.guarded && !pod.metadata.deletionTimestamp) {
@@ -414,7 +414,7 @@ export class World {
     return this.delete("pods", key, uid, "operator", graceSeconds);
   }
 
-  /** A person's change of a Grant's terms, held against the rules of its CRD. */
+  /** A person changes a Grant's terms, subject to the CRD's rules. */
   changeGrant(name: string, change: (spec: GrantSpec) => GrantSpec): boolean {
     const grant = this.get("grants", name);
     if (!grant) return false;
@@ -428,7 +428,7 @@ export class World {
     return true;
   }
 
-  /** The same of a Realm's. */
+  /** The same for a Realm. */
   changeRealm(name: string, change: (spec: RealmSpec) => RealmSpec): boolean {
     const realm = this.get("realms", name);
     if (!realm) return false;
@@ -439,7 +439,7 @@ export class World {
     return true;
   }
 
-  /** The same of a SuperEntity's terms and approvals. */
+  /** The same for a SuperEntity's terms and approvals. */
   changeEntity(name: string, change: (spec: SuperEntitySpec) => SuperEntitySpec): boolean {
     const entity = this.get("superEntities", name);
     if (!entity) return false;
@@ -454,7 +454,7 @@ export class World {
     return true;
   }
 
-  /** The operator writes a status: the rules of the CRD hold for it too. */
+  /** The operator writes a status, subject to the CRD's rules. */
   applyStatus(kind: "grants" | "realms" | "superEntities", name: string, uid: string, status: unknown): ApiAnswer {
     const present = this.get(kind, name);
     if (!present) return isNotFound(kind, name);
@@ -474,13 +474,15 @@ export class World {
     if (present.metadata.uid !== uid) return isAnother(uid, present);
     const { finalizers = [], ...metadata } = present.metadata;
     if (finalizers.includes(guestFinalizer)) return { ok: present };
-    if (metadata.deletionTimestamp) return { error: 422, why: "no finalizer on what is being deleted" };
+    if (metadata.deletionTimestamp) {
+      return { error: 422, why: "no new finalizers can be added if the object is being deleted" };
+    }
     return {
       ok: this.#put(kind, { ...present, metadata: { ...metadata, finalizers: [guestFinalizer] } }, "operator"),
     };
   }
 
-  /** Removes it from the very version that was seen; a deleted grant is gone then. */
+  /** Removes it, if the version is the one that was seen; a deleted grant is gone then. */
   removeFinalizer(
     name: string,
     uid: string,
@@ -499,7 +501,7 @@ export class World {
     return { ok: next };
   }
 
-  /** Not forced: who has set it is left it. */
+  /** Not forced: a value of another writer stays. */
   applyPin(name: string, uid: string, annotation: string, node: string): ApiAnswer {
     const present = this.get("realms", name);
     if (!present) return isNoMore(uid);
@@ -510,7 +512,7 @@ export class World {
     return { ok: this.#put("realms", withField(present, `annotations${separator}${annotation}`, node), "operator") };
   }
 
-  /** What the quota of a namespace should count now. */
+  /** Returns the status that the quota should have now. */
   #counted(quota: SimulatedObject): QuotaStatus {
     const namespace = quota.metadata.namespace!;
     const pods = this.within("pods", namespace).filter(({ pod }) => !pod!.finished);
@@ -532,7 +534,7 @@ export class World {
     return { hard, used: Object.fromEntries(Object.keys(hard).map((key) => [key, counts[key] ?? "0"])) };
   }
 
-  /** The controller manager's own step: spec.hard goes into force, and what there is is counted. */
+  /** The quota controller's step: spec.hard goes into force, and usage is counted. */
   count(key: string): boolean {
     const quota = this.get("quotas", key);
     if (!quota) return false;
@@ -542,7 +544,7 @@ export class World {
     return true;
   }
 
-  /** Admission: what a new pod or claim adds has to fit what each quota's *status* says, and is counted at once. */
+  /** Quota admission: the addition of a new pod or claim must fit the quota's *status*, and is counted at once. */
   admit(namespace: string, adds: Readonly<Record<string, number>>): boolean {
     const quota = this.get("quotas", `${namespace}/keystone`);
     if (!quota) return true;
@@ -559,7 +561,7 @@ export class World {
   }
 }
 
-/** The group of the kinds that the operator looks for in answers. */
+/** API groups of the kinds for which the operator reads them from errors. */
 const groups: Partial<Record<SimulatedKind, string>> = {
   grants: "keystone.io",
   realms: "keystone.io",
@@ -588,13 +590,13 @@ const mebi = (value: number): string => value === 0 ? "0" : `${value}Mi`;
 const factors: Readonly<Record<string, number>> = { m: 1, "": 1000, k: 1e6, Mi: 1000 * 2 ** 20, Gi: 1000 * 2 ** 30 };
 const amounts = new Map<string, number>();
 
-/** A quantity in thousandths: enough for those of a schedule, and none of the operator's own arithmetic. */
+/** Parses a quantity into thousandths: enough for schedules, and independent of the operator's arithmetic. */
 export function amount(text: string | number): number {
   const known = amounts.get(String(text));
   if (known !== undefined) return known;
   const [, digits, suffix] = String(text).match(/^(\d+)(m|k|Mi|Gi|)$/) ?? [];
   const factor = factors[suffix ?? "?"];
-  if (factor === undefined) throw new Error(`${text} is no quantity of a simulation`);
+  if (factor === undefined) throw new Error(`${text} is not a quantity of the simulation`);
   const value = Number(digits) * factor;
   amounts.set(String(text), value);
   return value;

@@ -14,17 +14,17 @@ export interface SimulatedSurroundings {
     | { kind: "none" }
     | { kind: "unavailable"; reason: string; message: string }
     | { kind: "running"; self: string; nodes: readonly NodeFacts[] };
-  /** Answers of nodes to pings, by address; others answer directly. */
+  /** Nodes' responses to pings, by address; others respond directly. */
   paths?: ReadonlyMap<string, "relay" | "none">;
   /** Size of the API server's database, where it was read. */
   storedBytes?: number;
-  /** By how much the operator's clock is ahead, in milliseconds. */
+  /** Milliseconds by which the operator's clock is ahead. */
   aheadMs: number;
   /** The part that can't be read while guest namespaces are planned. */
   broken?: Breakable;
 }
 
-/** The tailnet as its client shows it. */
+/** Returns the tailnet's state as its client returns it. */
 export function tailnetState({ tailnet }: SimulatedSurroundings): TailnetState {
   if (tailnet.kind === "none") return tailnet;
   if (tailnet.kind === "unavailable") return { ...tailnet, reason: tailnet.reason as UnavailableReason };
@@ -37,6 +37,6 @@ export function tailnetState({ tailnet }: SimulatedSurroundings): TailnetState {
 /** The outcome of a ping. */
 export function pinged({ paths }: SimulatedSurroundings, address: string): Ping {
   const path = paths?.get(address) ?? "direct";
-  if (path === "none") return { kind: "unanswered", message: "No answer" };
+  if (path === "none") return { kind: "unanswered", message: "no response" };
   return { kind: "answered", path, latencyMs: path === "relay" ? 40 : 4 };
 }

@@ -1,4 +1,4 @@
-/** A world that is never at rest and stays of one size: grants, realms and pools come, change and go. */
+/** A changing set of objects of constant size: grants, realms and pools are created, changed and deleted. */
 import { isApiError } from "../../lib/kubernetes/mod.ts";
 import { digestOf } from "../../src/core/superentity/digest.ts";
 import { realmOf, secondsFromNow, superEntityOf, type TestCluster } from "../fixtures/test_operator.ts";
@@ -7,7 +7,7 @@ import type { SeededRandom } from "../simulation/random.ts";
 const most = { grants: 40, realms: 10, entities: 3 };
 
 export class Churn {
-  /** Changes so far, and how many of them were new grants. */
+  /** Numbers of changes, and of new grants among them. */
   readonly done = { changes: 0, grants: 0 };
   readonly #grants: string[] = [];
   readonly #realms: string[] = [];
@@ -15,8 +15,8 @@ export class Churn {
   #count = 0;
 
   /**
-   * @param local the realm that the cluster is
-   * @param steady a realm that stays
+   * @param local the local realm
+   * @param steady a realm that is never deleted
    */
   constructor(
     readonly cluster: TestCluster,
@@ -25,7 +25,7 @@ export class Churn {
     readonly steady: string,
   ) {}
 
-  /** One change. What the API server refuses, since it has ended or is gone by now, is none. */
+  /** Makes one change. A change that the API server refuses, because its object has ended or is gone, doesn't count. */
   async change(): Promise<void> {
     try {
       await this.#change();
@@ -35,7 +35,7 @@ export class Churn {
     }
   }
 
-  /** Takes all away but the realms that stay. */
+  /** Deletes everything except the permanent realms. */
   async end(): Promise<void> {
     const { grants, superEntities, realms } = this.cluster;
     for (const name of this.#grants.splice(0)) await unlessGone(grants.delete(name));
@@ -68,7 +68,7 @@ export class Churn {
     await this.cluster.realms.create(realmOf(name, { trustLevel: this.random.of(["internal", "partner"]) }));
   }
 
-  /** One that all its members have approved. */
+  /** Creates a SuperEntity that all its members have approved. */
   async #makeEntity(): Promise<void> {
     const name = this.#name("pool");
     const members = { [this.local]: { cpu: "20" }, [this.random.of(this.#realms)]: { cpu: "20" } };
@@ -100,7 +100,7 @@ export class Churn {
     return { cpu: `${1 + random.below(3000)}m`, memory: `${1 + random.below(64)}Mi`, pods: String(random.below(9)) };
   }
 
-  /** What to change in a grant. */
+  /** Returns a random change of a grant. */
   #terms(): Record<string, unknown> {
     const { random } = this;
     if (random.percent(25)) return { revocation: { reason: "churn" } };

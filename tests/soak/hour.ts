@@ -1,11 +1,12 @@
 /**
- * `deno task soak`: an hour of churn on a real cluster and tailnet, with the operator as users run it. Grants, realms and
- * pools come, change and go for a while; then all of it is taken away, and when nothing is left the operator is looked at:
- * it has to be as it was the last time. The API server and a tailscaled are restarted now and then.
+ * `deno task soak`: an hour of churn on a real cluster and tailnet, with the operator as users run it. In each round,
+ * grants, realms and pools are created, changed and deleted for a while; then everything is deleted, and the idle
+ * operator is measured: it must need no more than in the last round. The API server and a tailscaled are restarted now
+ * and then.
  *
- * It fails when over the second half a series rises with each new grant by more than is tolerated, four standard errors
- * subtracted; when a leak of a kilobyte could not have been told; or when anything stands or is left that may not.
- * `--minutes` says how long, `--seed` which changes, `--rate` how many a second.
+ * It fails if, over the second half, a series grows with each new grant by more than is tolerated, after subtracting
+ * four standard errors; if a leak of a kilobyte could not have been detected; or if any object is wrong or left over.
+ * `--minutes` sets the duration, `--seed` the changes, `--rate` their number per second.
  */
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
@@ -29,11 +30,11 @@ const { values } = parseArgs({
   },
 });
 const forMs = Number(values.minutes) * 60_000;
-/** Of churn between two looks. */
+/** Duration of churn between two measurements. */
 const stintMs = 12_000;
 const disturbedEveryMs = 120_000;
 
-/** What is looked at, in which unit, and by how much it may rise with each new grant. */
+/** The measured series: unit, and the tolerated growth with each new grant. */
 const series: { name: string; of: (sample: Seen) => number; unit: string; tolerated: number; leak?: number }[] = [
   { name: "heap", of: ({ heap }) => heap, unit: "B", tolerated: 256, leak: 1024 },
   { name: "resident memory", of: ({ rss }) => rss, unit: "B", tolerated: 2048 },
@@ -53,17 +54,18 @@ const steady = "bob-home";
 await using lab = await startLab({ realms: [local, steady], fastControllers: true });
 using cluster = await prepared(lab);
 const address = ownAddress();
-if (address === undefined) throw new Error("The soak needs an address of this machine besides loopback; it has none.");
+if (address === undefined) throw new Error("The soak test needs an address of this machine other than loopback.");
 const settings = await Deno.makeTempFile({ suffix: ".yaml" });
 await Deno.writeTextFile(settings, "namespaceRetentionSeconds: 0\n");
 await using operator = await startOperatorProcess({
   KUBECONFIG: lab.kubeconfig,
   TS_SOCKET: lab.realms[local]!.socket,
   KEYSTONE_REALM: local,
-  // On loopback the lab's tailscaled, which has no network device, would deliver what other nodes send.
+  // On loopback the lab's tailscaled, which has no network device, would deliver traffic from other nodes.
   KEYSTONE_LISTEN: `${address}:0`,
   KEYSTONE_CONFIG: settings,
-  // Each collection of garbage is a whole one, after each megabyte: what is in use is what is needed, to within that.
+  // Each garbage collection is a full one, after each megabyte, so the heap in use is the heap needed, to within a
+  // megabyte.
   DENO_V8_FLAGS: "--gc-global,--max-semi-space-size=1",
 });
 const url = await operator.url();
@@ -81,17 +83,17 @@ const failures: string[] = [];
 await soaked().catch((error) => failures.push((error as Error).message));
 stop.abort();
 await mirroring.ended;
-if (await operator.stop() !== 0) failures.push("the operator has not ended well");
+if (await operator.stop() !== 0) failures.push("the operator did not exit cleanly");
 await Deno.remove(settings);
 failures.push(...judged());
 for (const failure of failures) console.log(`  ${failure}`);
-if (failures.length > 0) console.log(["The operator's last words:", ...operator.log.slice(-40)].join("\n  "));
+if (failures.length > 0) console.log(["The end of the operator's log:", ...operator.log.slice(-40)].join("\n  "));
 console.log(
   `soak: ${failures.length === 0 ? "ok" : "failed"} after ${churn.done.changes} changes, ${churn.done.grants} grants`,
 );
 Deno.exitCode = failures.length === 0 ? 0 : 1;
 
-/** Churns, looks and disturbs until time is up. */
+/** Repeats churn, measurement and disturbance until the time is up. */
 async function soaked(): Promise<void> {
   await mirroring.synced;
   const endsAt = performance.now() + forMs;
@@ -109,7 +111,7 @@ async function soaked(): Promise<void> {
   }
 }
 
-/** A while of churn, at the rate. */
+/** Churns at the rate for one period. */
 async function stint(): Promise<void> {
   const endsAt = performance.now() + stintMs;
   while (performance.now() < endsAt) {
@@ -119,18 +121,18 @@ async function stint(): Promise<void> {
   }
 }
 
-/** What stands is as the terms say; then all of it is taken away, and nothing is left. */
+/** Waits until the objects match the terms; then deletes everything and waits until nothing is left. */
 async function atRest(): Promise<void> {
   const faults = () => Promise.resolve(faultsOf(mirror.all()).join("; ") || true);
-  await eventually("what stands is as the terms say", faults, 120_000);
+  await eventually("the objects match the terms", faults, 120_000);
   await churn.end();
   await eventually("nothing is left", () => {
     const left = Object.keys(mirror.all()).filter((key) => /^(Grant|SuperEntity) |guest-|-(realm|pool)-\d/.test(key));
-    return Promise.resolve(left.length === 0 || `there are ${left.slice(0, 5).join(", ")}`);
+    return Promise.resolve(left.length === 0 || `${left.slice(0, 5).join(", ")} exist`);
   }, 120_000);
 }
 
-/** The least of several looks, between which garbage is collected. */
+/** Returns the minimum of several measurements, with garbage collections between them. */
 async function lookedAt(): Promise<Sample> {
   let least = await sampleOf(operator.pid, url);
   for (let look = 0; look < 12; look++) {
@@ -141,15 +143,15 @@ async function lookedAt(): Promise<Sample> {
   return least;
 }
 
-/** The API server and a tailscaled by turns. */
+/** Restarts the API server and a tailscaled by turns. */
 async function disturb(lab: Lab, count: number): Promise<void> {
   await (count % 2 === 0 ? lab.apiserver : lab.realms[steady]!.tailscaled).restart();
 }
 
-/** Prints what was seen; what has grown over the second half. */
+/** Prints the series; returns those that grew over the second half. */
 function judged(): string[] {
   const half = seen.slice(seen.length / 2);
-  if (half.length < leastPoints) return ["too little was seen to tell anything; let it run longer"];
+  if (half.length < leastPoints) return ["too few samples; run it longer"];
   const table = new Table({
     head: ["", "at half-time", "at the end", "per new grant", "tolerated", ""],
     style: { head: [], border: [] },
@@ -161,7 +163,7 @@ function judged(): string[] {
     const isGrowing = grows(trend, tolerated);
     if (isGrowing) found.push(`${name} grows by ${trend.perGrant.toPrecision(3)} ${unit} with each grant`);
     if (leak !== undefined && !isTelling(trend, leak, tolerated)) {
-      found.push(`${name} is too noisy to tell a leak of ${leak} ${unit} per grant; let it run longer`);
+      found.push(`${name} is too noisy to detect a leak of ${leak} ${unit} per grant; run it longer`);
     }
     const rounded = (value: number) =>
       value > 1e6 ? `${(value / 1e6).toFixed(1)} M${unit}` : String(Math.round(value * 100) / 100);

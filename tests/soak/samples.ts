@@ -1,4 +1,4 @@
-/** What a running operator takes, looked at from outside. */
+/** A running operator's use of resources, measured from outside. */
 
 export interface Sample {
   /** Resident memory, in bytes. */
@@ -7,13 +7,13 @@ export interface Sample {
   heap: number;
   /** Open file descriptors: connections, sockets, files. */
   handles: number;
-  /** Keys of all work queues that are due, or wait for an instant or another try. */
+  /** Keys in all work queues: due, waiting for a time, or waiting for a retry. */
   queued: number;
-  /** Requests to the API server so far, but for Leases and watches. */
+  /** Requests to the API server so far, without Leases and watches. */
   requests: number;
 }
 
-/** Looks at the process, and at its metrics. */
+/** Measures the process, and reads its metrics. */
 export async function sampleOf(pid: number, url: string): Promise<Sample> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   const metrics = await (await fetch(`${url}/metrics`)).text();
@@ -26,7 +26,7 @@ export async function sampleOf(pid: number, url: string): Promise<Sample> {
   };
 }
 
-/** The sum of all series of a metric. */
+/** Returns the sum of all series of a metric. */
 function sumOf(metrics: string, name: string, except?: RegExp): number {
   const lines = metrics.split("\n").filter((line) => line.startsWith(name) && !except?.test(line));
   if (lines.length === 0) throw new Error(`The operator has no metric ${name}.`);

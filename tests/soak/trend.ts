@@ -1,24 +1,27 @@
-/** Whether something grows with what was done. */
+/** Detects growth that is proportional to the work done. */
 
-/** What was seen after so many grants. */
+/** A value after a number of grants. */
 export interface Point {
   grants: number;
   value: number;
 }
 
 export interface Trend {
-  /** By how much it rises with each grant. */
+  /** The growth with each grant. */
   perGrant: number;
-  /** The standard error of that. */
+  /** The standard error of the growth. */
   error: number;
 }
 
-/** So many points it takes to tell a trend. */
+/** Number of points needed for a trend. */
 export const leastPoints = 8;
-/** Beyond this many standard errors it is no chance: with eight points, once in more than two hundred times. */
+/**
+ * Number of standard errors beyond which growth is significant: with eight points, chance exceeds it once in more than
+ * two hundred times.
+ */
 const sure = 4;
 
-/** The straight line through the points by least squares. */
+/** Fits a straight line through the points by least squares. */
 export function trendOf(points: readonly Point[]): Trend {
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [x, y] = [mean(points.map(({ grants }) => grants)), mean(points.map(({ value }) => value))];
@@ -28,9 +31,9 @@ export function trendOf(points: readonly Point[]): Trend {
   return { perGrant, error: Math.sqrt(residual / (points.length - 2) / spread) };
 }
 
-/** Whether it surely grows by more than is tolerated. */
+/** Reports whether the value significantly grows by more than is tolerated. */
 export const grows = ({ perGrant, error }: Trend, tolerated: number): boolean => perGrant - sure * error > tolerated;
 
-/** Whether so small a growth would have been told from noise. */
+/** Reports whether a growth this small would have been distinguished from noise. */
 export const isTelling = ({ error }: Trend, growth: number, tolerated: number): boolean =>
   growth - sure * error > tolerated;

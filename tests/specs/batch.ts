@@ -1,6 +1,6 @@
 /**
- * Mutations side by side, each in a universe of its own: what is valid (S0) becomes what is mutated (S1), S0 again, S1
- * again, what another mutation makes of it (S2), and is deleted. A twin is made with S1 at once.
+ * Mutations side by side, each with its own fixtures. The valid object (S0) is changed to the mutated one (S1), to S0
+ * again, to S1 again, to another mutation (S2), and is deleted. A twin is created with S1 at once.
  */
 import type { KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import { historyOf, keptOf } from "./history.ts";
@@ -10,27 +10,27 @@ import { faultsOf, leftoversOf, refusalFaults } from "./oracles.ts";
 import type { HarnessPoll, SpecHarness, SpecRefusal } from "./spec_harness.ts";
 import { type FixtureKind, fixtureSpecOf, kinds, subjectOf } from "./spec_fixtures.ts";
 
-/** What came of one mutation. */
+/** The verdict on one mutation. */
 export interface BatchVerdict {
   mutation: Mutation;
-  /** Whether the API server took it. */
+  /** True if the API server accepted it. */
   accepted: boolean;
-  /** What is not as it has to be, in sentences; none: it agrees. */
+  /** Faults, in sentences; none if it agrees. */
   faults: Set<string>;
-  /** Why differences are as they have to be, where what was is part of what is. */
+  /** Reasons of differences that are by design, because the result depends on history. */
   explained: Set<string>;
 }
 
 interface Run extends BatchVerdict {
-  /** The universe that changes. What can't be made shares one with others of its kind. */
+  /** The fixtures that change. A mutation with which they can't be created shares them with others of its kind. */
   token: string;
-  /** The universe that is made with S1, if the API server lets it be made. */
+  /** The fixtures that are created with S1, if the API server accepts it. */
   twin: string | undefined;
-  /** S1 is an end, from which there is no way back. */
+  /** S1 is a terminal state: there is no way back. */
   isEnd: boolean;
 }
 
-/** Runs these side by side. */
+/** Runs these mutations side by side. */
 export async function runBatch(harness: SpecHarness, mutations: readonly Mutation[]): Promise<BatchVerdict[]> {
   const logged = harness.operator.log.length;
   const elsewhere = () => comparable(harness.view.universes([]).get("")!, "");
@@ -39,15 +39,16 @@ export async function runBatch(harness: SpecHarness, mutations: readonly Mutatio
   const runs = await madeFrom(harness, mutations);
   const valid = await lookAt(harness, runs);
   for (const run of runs) {
-    note(run, "at first", faultsOf(valid.raw(run.token)));
-    if (run.twin !== undefined) note(run, "made so", faultsOf(valid.raw(run.twin)));
+    note(run, "valid at first", faultsOf(valid.raw(run.token)));
+    if (run.twin !== undefined) note(run, "created with it", faultsOf(valid.raw(run.twin)));
   }
 
   await inParallel(runs, (run) => mutate(harness, run));
   const mutated = await lookAt(harness, runs);
   for (const run of runs) {
-    if (!run.accepted) note(run, "though it was refused", stateDifferences(valid.of(run.token), mutated.of(run.token)));
-    else {
+    if (!run.accepted) {
+      note(run, "changed although it was refused", stateDifferences(valid.of(run.token), mutated.of(run.token)));
+    } else {
       note(run, "changed", faultsOf(mutated.raw(run.token)));
       compareWays(run, run, valid, mutated);
     }
@@ -58,7 +59,7 @@ export async function runBatch(harness: SpecHarness, mutations: readonly Mutatio
   const returned = await lookAt(harness, changed);
   for (const run of changed) {
     const lines = stateDifferences((run.isEnd ? mutated : valid).of(run.token), returned.of(run.token));
-    explain(run, "it is otherwise than before", lines, (line) => keptOf(line, run.mutation.id));
+    explain(run, "it differs from the state before", lines, (line) => keptOf(line, run.mutation.id));
   }
 
   const free = changed.filter(({ isEnd }) => !isEnd);
@@ -67,7 +68,7 @@ export async function runBatch(harness: SpecHarness, mutations: readonly Mutatio
   await inParallel(free, async (run) => {
     const { mutation } = following(run, free);
     const refusal = await change(harness, run, mutation.spec(run.token));
-    if (refusal) note(run, `${mutation.id} can't follow`, [refusal.message]);
+    if (refusal) note(run, `${mutation.id} can't follow it`, [refusal.message]);
   });
   const moved = await lookAt(harness, free);
   for (const run of free) compareWays(run, following(run, free), valid, moved);
@@ -77,13 +78,13 @@ export async function runBatch(harness: SpecHarness, mutations: readonly Mutatio
   for (const run of runs) {
     const left = [run.token, run.twin].flatMap((token) => token === undefined ? [] : leftoversOf(removed.raw(token)));
     note(run, "deleted", left);
-    note(run, "the operator complains", harness.operator.log.slice(logged).filter((line) => speaksOf(line, run)));
+    note(run, "the operator logged", harness.operator.log.slice(logged).filter((line) => speaksOf(line, run)));
   }
-  note(runs[0]!, "something else has changed", stateDifferences(before, elsewhere()));
+  note(runs[0]!, "other objects have changed", stateDifferences(before, elsewhere()));
   return runs;
 }
 
-/** The universes, made: what can't be made with its mutation has no twin. */
+/** Creates the fixtures; a mutation with which they can't be created has no twin. */
 async function madeFrom(harness: SpecHarness, mutations: readonly Mutation[]): Promise<Run[]> {
   const shared = new Map<FixtureKind, string>();
   for (const { kind } of mutations) if (!shared.has(kind)) shared.set(kind, harness.token());
@@ -109,18 +110,18 @@ async function mutate(harness: SpecHarness, run: Run): Promise<void> {
   const refusal = await change(harness, run, run.mutation.spec(run.token));
   run.accepted = refusal === undefined;
   if (refusal) note(run, "it was refused", refusalFaults(refusal, run.mutation.names));
-  else if (run.twin === undefined) note(run, "it was refused", ["when it was to be made, and not as a change"]);
+  else if (run.twin === undefined) note(run, "it was refused", ["at creation, but not as a change"]);
 }
 
 async function goBack(harness: SpecHarness, run: Run): Promise<void> {
   const refusal = await change(harness, run, fixtureSpecOf(run.mutation.kind, run.token));
   run.isEnd = refusal !== undefined;
   if (refusal && !/has ended|cannot be removed/.test(refusal.message)) {
-    note(run, "there is no way back", [refusal.message]);
+    note(run, "it can't be changed back", [refusal.message]);
   }
 }
 
-/** Those that others share go with the first of them. */
+/** Deletes the fixtures; shared ones are deleted with their first mutation. */
 async function remove(harness: SpecHarness, { mutation: { kind }, token, twin }: Run): Promise<void> {
   for (const universe of [token, twin].filter((universe) => universe !== undefined)) {
     for (const object of kinds[kind].objects(universe).toReversed()) {
@@ -141,7 +142,7 @@ const lookAt = (harness: SpecHarness, runs: readonly Run[]): Promise<HarnessPoll
 const speaksOf = (line: string, { token, twin }: Run): boolean =>
   line.includes(token) || (twin !== undefined && line.includes(twin));
 
-/** The one whose mutation comes after it: the next of its kind. */
+/** Returns the run whose mutation follows: the next one of its kind. */
 function following(run: Run, all: readonly Run[]): Run {
   const same = all.filter(({ mutation }) => mutation.kind === run.mutation.kind);
   return same[(same.indexOf(run) + 1) % same.length]!;
@@ -151,15 +152,15 @@ function note(run: Run, when: string, faults: readonly string[]): void {
   for (const fault of faults) run.faults.add(`${when}: ${fault}`);
 }
 
-/** Notes where it is not as what was made so at once, unless it has to be. */
+/** Notes differences from the fixtures that were created with the mutation at once, unless they are by design. */
 function compareWays(run: Run, { mutation, twin }: Run, made: HarnessPoll, became: HarnessPoll): void {
   if (twin === undefined) return;
   const lines = stateDifferences(made.of(twin), became.of(run.token));
   const why = (line: string) => historyOf(line, run.mutation.id, mutation.id);
-  explain(run, `it is otherwise than ${mutation.id} made so at once`, lines, why);
+  explain(run, `it differs from ${mutation.id} created at once`, lines, why);
 }
 
-/** Notes the differences that nothing explains. */
+/** Notes the differences without an explanation. */
 function explain(run: Run, how: string, lines: readonly string[], whyOf: (line: string) => string | undefined): void {
   for (const line of lines) {
     const why = whyOf(line);

@@ -1,4 +1,7 @@
-/** All that the cluster holds, as the API server tells it: what the operator makes, and what it must leave alone. */
+/**
+ * All relevant objects of the cluster, from watches: those that the operator creates, and those that it must not
+ * change.
+ */
 import { load } from "js-yaml";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { Reflector, Store } from "../../lib/controller/mod.ts";
@@ -16,14 +19,14 @@ export class ClusterView {
     kind,
     store: new Store({ project: (object: KubernetesObject) => object }),
   }));
-  /** `performance.now()` of the last change. */
+  /** Time of the last change, by `performance.now()`. */
   changedAt = 0;
 
   constructor(readonly rest: RestClient) {
     for (const { store } of this.#stores) store.subscribe(() => this.changedAt = performance.now());
   }
 
-  /** Runs until the signal aborts; tells when all has been read once. */
+  /** Runs until the signal aborts; `synced` resolves when everything has been read once. */
   run(signal: AbortSignal): { synced: Promise<unknown>; ended: Promise<unknown> } {
     const reflectors = written.map((kind, index) =>
       new Reflector({ api: new ResourceApi(this.rest, kind), store: this.#stores[index]!.store, clock: systemClock })
@@ -34,7 +37,7 @@ export class ClusterView {
     };
   }
 
-  /** Everything. */
+  /** Returns all objects. */
   all(): ViewState {
     return Object.fromEntries(
       this.#stores.flatMap(({ kind, store }) =>
@@ -43,7 +46,9 @@ export class ClusterView {
     );
   }
 
-  /** Everything by the universe that it belongs to by its name or namespace; under "" what belongs to none. */
+  /**
+   * Groups all objects by the fixtures to which they belong, by name or namespace; under "" those that belong to none.
+   */
   universes(tokens: Iterable<string>): Map<string, ViewState> {
     const states = new Map<string, ViewState>([...tokens, ""].map((token) => [token, {}]));
     for (const [key, object] of Object.entries(this.all())) {
@@ -55,14 +60,14 @@ export class ClusterView {
 }
 
 /**
- * A state without what differs each time: versions, UIDs and who wrote which field. Instants of this hour are one, and the
- * universe's own name and digest are as in any other universe.
+ * Returns a state without parts that always differ: versions, UIDs and field owners. Times of this hour become equal,
+ * and so do the fixtures' own names and digests.
  */
 export function comparable(state: ViewState, token: string): ViewState {
   const digests = Object.values(state).flatMap((object) => object.status?.digest ?? []);
   const text = JSON.stringify(
     Object.fromEntries(Object.entries(state).filter(isThere).sort(([a], [b]) => a < b ? -1 : 1)),
-    // What guests are told is a text that is a list.
+    // The guests' guide is a text that contains a list.
     (key, value) => volatile.has(key) ? undefined : key === "grants.yaml" ? load(value) : value,
   );
   const now = Date.now();
@@ -74,25 +79,25 @@ export function comparable(state: ViewState, token: string): ViewState {
     /sha256:[0-9a-f]{64}/g,
     (digest) => digests.includes(digest) ? "(its digest)" : "(another digest)",
   );
-  // An account is named by the UID of its Realm, among others; both are another each time.
+  // The name of an account includes the UID of its Realm, which always differs.
   const nameless = digestless.replace(/(realm-[a-z0-9-]+-)[0-9a-f]{16}\b/g, "$1(its people)")
     .replace(/(Realm|SuperEntity)\/[0-9a-f-]{36}\/[0-9a-f]{16}\b/g, "$1/(its people)");
   return JSON.parse(token === "" ? nameless : nameless.replaceAll(token, "token")) as ViewState;
 }
 
-/** The role of a realm that is a member of nothing any more stays, empty, until the realm goes. */
+/** The role of a realm that is no longer a member of anything stays, empty, until the realm is deleted. */
 const isThere = ([key, { rules, subjects }]: [string, ViewedObject]): boolean =>
   !key.includes(" /keystone-approve-") || rules?.length > 0 || subjects?.length > 0;
 
 const volatile = new Set([
   ..."resourceVersion uid generation observedGeneration managedFields creationTimestamp".split(" "),
-  // Of a quota: what others make in a namespace, the quota controller counts in its own time.
+  // Of a quota: counts of objects that others create in a namespace, which the quota controller updates later.
   "used",
   "kubectl.kubernetes.io/last-applied-configuration",
   "specs.keystone.io/beat",
 ]);
 
-/** Where two states differ, in lines of path, one value and the other. */
+/** Returns the differences of two states, as lines of the path, one value and the other. */
 export function stateDifferences(one: unknown, other: unknown, path = ""): string[] {
   if (JSON.stringify(one) === JSON.stringify(other)) return [];
   const isBranch = (value: unknown) => typeof value === "object" && value !== null;

@@ -1,7 +1,7 @@
 /**
- * `deno task test:specs`: every field of every custom resource with values at its bounds and beyond, on a real API server
- * with a real operator. `--list` tells what there is, `--only ID` takes those whose id begins so, `--seed` says in which
- * order, and so what follows what, `--minutes` when to stop.
+ * `deno task test:specs`: every field of every custom resource with values at its limits and beyond, on a real API
+ * server with a real operator. `--list` prints the mutations, `--only ID` selects those whose ID begins with it,
+ * `--seed` sets the order, and so which mutation follows another, `--minutes` the time limit.
  */
 import { parseArgs } from "node:util";
 import { sharedLab } from "../lab/shared.ts";
@@ -19,7 +19,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "60" },
   },
 });
-/** So many at once: each has two universes, and all of them are looked at together. */
+/** Number of concurrent mutations: each has two sets of fixtures, and all of them are observed together. */
 const atOnce = 100;
 
 const wanted = (await allMutations()).filter(({ id }) => id.startsWith(values.only ?? ""));
@@ -28,7 +28,7 @@ if (values.list) {
   Deno.exit(0);
 }
 if (wanted.length === 0) {
-  console.error(`No mutation's id begins with ${values.only}; --list tells them all.`);
+  console.error(`--only ${values.only} matches no mutation; --list prints all of them.`);
   Deno.exit(2);
 }
 
@@ -54,6 +54,6 @@ await withHarness(lab, async (harness) => {
   }
 });
 for (const [why, times] of explained) console.log(`by design, ${times} times: ${why}`);
-if (queue.length > 0) console.log(`not run: ${queue.length}, for want of time`);
+if (queue.length > 0) console.log(`not run: ${queue.length}, because the time is up`);
 console.log(`specs: ${count.ran} ran, ${count.ran - count.differ} agreed, ${count.differ} differ`);
 Deno.exitCode = count.differ === 0 && count.ran > 0 ? 0 : 1;

@@ -1,4 +1,4 @@
-/** The mutations, in an order that never changes: each field of each kind with each value. */
+/** The mutations, in a stable order: each field of each kind with each value. */
 import { fieldsOf, specSchema, withValue } from "./spec_fields.ts";
 import { approvedAnew, type FixtureKind, fixtureSpecOf, kinds, renamed } from "./spec_fixtures.ts";
 import { valuesOf } from "./values.ts";
@@ -7,15 +7,15 @@ export interface Mutation {
   /** `Grant/spec.hard[requests.cpu]/"-1"`. */
   id: string;
   kind: FixtureKind;
-  /** The field, as in the id. */
+  /** The field, as in the ID. */
   field: string;
-  /** The names of which a message has to say one: that of the field and, of what is in a list or map, that of it. */
+  /** Names of which a message must contain one: the field's, or for an entry of a list or map the entry's. */
   names: string[];
-  /** The mutated spec, in the universe of this name. */
+  /** Returns the mutated spec, in the fixtures with this name. */
   spec: (token: string) => unknown;
 }
 
-/** All of them. */
+/** Returns all mutations. */
 export async function allMutations(): Promise<Mutation[]> {
   const perKind = await Promise.all(
     (Object.keys(kinds) as FixtureKind[]).map(async (kind) => {
@@ -37,11 +37,11 @@ export async function allMutations(): Promise<Mutation[]> {
   );
   const mutations = perKind.flat();
   const twice = mutations.find(({ id }, index) => mutations.findIndex((each) => each.id === id) !== index);
-  if (twice) throw new Error(`Two mutations are called ${twice.id}.`);
+  if (twice) throw new Error(`Two mutations have the ID ${twice.id}.`);
   return mutations;
 }
 
-/** What a schema can't tell: texts that the operator reads. */
+/** Values that can't be derived from a schema: texts that the operator parses. */
 const extra: Record<string, [string, unknown][]> = {
   "spec.networkPolicy.allowedDestinations[0]": [
     ...["0.0.0.0/0", "::/0", "203.0.113.9", "203.0.113.9/32", "203.0.113.9/24", "203.0.113.0/31", "2001:db8::/32"],

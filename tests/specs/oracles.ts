@@ -1,10 +1,10 @@
-/** What must hold of a universe once the operator is quiet, judged from the objects alone. */
+/** Conditions that must hold for fixtures when the operator is idle, checked on the objects alone. */
 import { isDeepStrictEqual } from "node:util";
 import { parseQuantity, Quantity } from "../../lib/quantity/mod.ts";
 import { defaultSettings, type TrustLevel, trustLevels } from "../../src/api/mod.ts";
 import type { ViewedObject, ViewState } from "./cluster_view.ts";
 
-/** What doesn't hold, in sentences; none is well. */
+/** Returns the conditions that don't hold, in sentences. */
 export function faultsOf(state: ViewState): string[] {
   return Object.entries(state).flatMap(([key, object]) => {
     if (/^(Grant|Realm|SuperEntity) /.test(key)) {
@@ -15,7 +15,7 @@ export function faultsOf(state: ViewState): string[] {
   });
 }
 
-/** Whether something is still on its way: a status about an earlier spec, or a quota that isn't in force. */
+/** Reports whether a change is in progress: a status about an earlier spec, or a quota that isn't in force. */
 export function isUnderWay(state: ViewState): boolean {
   return Object.entries(state).some(([key, object]) =>
     key.startsWith("ResourceQuota guest-")
@@ -24,7 +24,7 @@ export function isUnderWay(state: ViewState): boolean {
   );
 }
 
-/** The status is about the spec as it is, and what isn't well is said in words. */
+/** The status must be about the present spec, and conditions that aren't True need a message. */
 function statusFaults({ kind, metadata, status }: ViewedObject): string[] {
   if (status === undefined) return ["has no status"];
   const conditions: ViewedObject[] = status.conditions ?? [];
@@ -38,9 +38,9 @@ function statusFaults({ kind, metadata, status }: ViewedObject): string[] {
     ...(ready ? [] : ["has no condition Ready"]),
     ...(kind !== "Realm" && !status.phase ? ["has no phase"] : []),
     ...conditions.filter(({ status, message }) => status !== "True" && !message).map(({ type }) =>
-      `its condition ${type} doesn't say why`
+      `its condition ${type} has no message`
     ),
-    // Under way, for good.
+    // In progress for ever.
     ...conditions.filter(({ reason }) => ["Applying", "QuotaPending", "PoolPending"].includes(reason)).map((
       { type, reason },
     ) => `its condition ${type} stays ${reason}`),
@@ -52,7 +52,7 @@ const conditionOf = ({ status }: ViewedObject, type: string): ViewedObject =>
 
 const isInForce = (grant: ViewedObject): boolean => grant.status?.phase === "Active";
 
-/** A grant in force gives what it says in the quota that is enforced; what says that it stands does. */
+/** A grant in force must have its terms in the enforced quota, and conditions must be right. */
 function grantFaults(grant: ViewedObject, state: ViewState): string[] {
   const quota = state[`ResourceQuota guest-${grant.spec.granteeRealm}/keystone`];
   if (!isInForce(grant)) {
@@ -67,15 +67,15 @@ function grantFaults(grant: ViewedObject, state: ViewState): string[] {
   const keys = Object.keys(quota.spec.hard);
   return [
     ...keys.filter((key) => quota.status?.hard?.[key] !== quota.spec.hard[key]).map((key) =>
-      `says QuotaApplied, and ${key} is ${quota.status?.hard?.[key]} where ${quota.spec.hard[key]} is asked`
+      `is QuotaApplied, but ${key} is ${quota.status?.hard?.[key]} instead of ${quota.spec.hard[key]}`
     ),
     ...Object.keys(grant.status.hard ?? {}).filter((key) => !keys.includes(key)).map((key) =>
-      `says QuotaApplied, and ${key} is in no quota`
+      `is QuotaApplied, but ${key} is in no quota`
     ),
   ];
 }
 
-/** Nothing in a guest namespace goes beyond the terms of the grants that are in force. */
+/** A guest namespace must not exceed the terms of the grants in force. */
 function guestFaults(namespace: ViewedObject, state: ViewState): string[] {
   const name: string = namespace.metadata.name;
   const grantee = name.replace(/^guest-/, "");
@@ -89,12 +89,15 @@ function guestFaults(namespace: ViewedObject, state: ViewState): string[] {
   const openings = within("NetworkPolicy").filter(({ metadata }) => metadata.name.startsWith("grant-"));
   return [
     ...quotaFaults(state[`ResourceQuota ${name}/keystone`], given, trustIn(grantee, state)),
-    ...(given.length === 0 && bindings.length > 0 ? ["lets guests in, and no grant is in force"] : []),
+    ...(given.length === 0 && bindings.length > 0 ? ["gives guests access without a grant in force"] : []),
     ...openings.flatMap((policy) => openingFaults(policy, given)),
   ];
 }
 
-/** By which trust the grantee is judged: of a SuperEntity by the lowest of those that have approved, as last known. */
+/**
+ * Returns the trust level that applies to a grantee: for a SuperEntity the lowest of its approving members, as last
+ * known.
+ */
 function trustIn(grantee: string, state: ViewState): TrustLevel {
   const members: ViewedObject[] = state[`SuperEntity /${grantee}`]?.status?.members ??
     [{ realm: grantee, approved: true }];
@@ -104,22 +107,22 @@ function trustIn(grantee: string, state: ViewState): TrustLevel {
   return trustLevels[Math.max(...levels.map((level) => trustLevels.indexOf(level)))] ?? "public";
 }
 
-/** No more of anything than the sum of the terms, and of what they don't name what the trust level gives. */
+/** No key may exceed the sum of the terms or, for keys that they don't name, of the trust level's defaults. */
 function quotaFaults(quota: ViewedObject, given: ViewedObject[], trust: TrustLevel): string[] {
   if (!quota) return given.length > 0 ? ["has no quota"] : [];
   return Object.entries(quota.spec.hard as Record<string, string>).flatMap(([key, value]) => {
     const most = given.reduce((sum, grant) => sum.add(mostOf(key, grant, trust)), parseQuantity("0"));
-    // The API server keeps thousandths: less than one is rounded up, for each grant.
+    // The API server stores thousandths: each grant is rounded up to the next.
     const rounding = parseQuantity(`${given.length}m`);
     const furniture = parseQuantity(key === "configmaps" ? ownConfigMaps : 0);
     const [found, bound] = [parseQuantity(value), most.add(furniture)];
     return found.compare(bound) <= 0 || found.compare(bound.add(rounding)) < 0
       ? []
-      : [`gives ${value} of ${key}, and the terms give ${most.toString()}`];
+      : [`gives ${value} of ${key}, but the terms give ${most.toString()}`];
   });
 }
 
-/** The guests' guide and the API server's certificate, which are in each namespace. */
+/** The guests' guide and the API server's CA certificate, which are in each namespace. */
 const ownConfigMaps = 2;
 
 const alias: Record<string, string> = {
@@ -129,7 +132,7 @@ const alias: Record<string, string> = {
 };
 const counted = /^(configmaps|secrets|services|persistentvolumeclaims|replicationcontrollers|count\/.*)$/;
 
-/** The most that a grant may give of a key, by its terms and the defaults of the trust level. */
+/** Returns the most that a grant may give of a key, by its terms and the defaults of the trust level. */
 function mostOf(key: string, { spec }: ViewedObject, trust: TrustLevel) {
   const { pods, objects, ephemeralStorage, history } = defaultSettings.trust[trust];
   const named = Object.fromEntries(
@@ -158,7 +161,7 @@ function mostOf(key: string, { spec }: ViewedObject, trust: TrustLevel) {
     return parseQuantity(named["persistentvolumeclaims"] ?? objects);
   }
   if (key === "pods") return parseQuantity(pods);
-  // Counts of what controllers make: as many as their owners may need (docs/security.md).
+  // Counts of objects created by controllers: as many as their owners may need (docs/security.md).
   const most = (of: string, unnamed: number): Quantity => parseQuantity(named[of] ?? unnamed);
   const times = ({ nanos, format }: Quantity, count: number) => new Quantity(nanos * BigInt(count), format);
   const owned = (of: string, each: number) => times(most(`count/${of}`, objects), each);
@@ -171,11 +174,13 @@ function mostOf(key: string, { spec }: ViewedObject, trust: TrustLevel) {
   return parseQuantity(counted.test(key) && key !== "count/resourceclaims.resource.k8s.io" ? objects : 0);
 }
 
-/** A policy opens what its grant names and resolves, and only while the grant is in force and says that it may. */
+/** A policy may open only its grant's destinations, and only while the grant is in force and allows egress. */
 function openingFaults({ metadata, spec }: ViewedObject, given: ViewedObject[]): string[] {
   const grant = given.find((each) => `grant-${each.metadata.name}` === metadata.name);
-  if (!grant) return [`${metadata.name} opens for a grant that isn't in force`];
-  if (!grant.spec.networkPolicy?.egressAllowed) return [`${metadata.name} opens, and egressAllowed is not true`];
+  if (!grant) return [`${metadata.name} opens destinations of a grant that isn't in force`];
+  if (!grant.spec.networkPolicy?.egressAllowed) {
+    return [`${metadata.name} opens destinations, but egressAllowed is not true`];
+  }
   const resolved: ViewedObject[] = grant.status.resolvedDestinations ?? [];
   const named = new Set(grant.spec.networkPolicy.allowedDestinations);
   const addresses = new Set(
@@ -192,17 +197,17 @@ function openingFaults({ metadata, spec }: ViewedObject, given: ViewedObject[]):
   ];
 }
 
-/** What is left of a universe of which everything was deleted: guests keep what they stored, in a closed namespace. */
+/** Returns the leftovers of deleted fixtures. Guests keep their stored data, in a closed namespace. */
 export function leftoversOf(state: ViewState): string[] {
   const isOnNotice = Object.values(state).some((object) =>
     object.kind === "Grant" && object.metadata.deletionTimestamp && object.spec.termination?.noticeSeconds !== 0
   );
   if (isOnNotice) return [];
   return Object.entries(state).flatMap(([key, object]) => {
-    // What goes with its Realm the garbage collector takes in its own time.
+    // The garbage collector deletes a Realm's dependents later.
     if (object.metadata.ownerReferences) return [];
     if (!/ guest-| \/guest-/.test(key)) return [`${key} is left`];
-    if (key.startsWith("RoleBinding ")) return [`${key} lets guests in`];
+    if (key.startsWith("RoleBinding ")) return [`${key} gives guests access`];
     if (!key.startsWith("ResourceQuota ")) return [];
     return Object.entries(object.spec.hard as Record<string, string>).filter(([, value]) => value !== "0").map((
       [name, value],
@@ -210,13 +215,13 @@ export function leftoversOf(state: ViewState): string[] {
   });
 }
 
-/** What is wrong with the way in which the API server refused a value of this field. */
+/** Returns the faults in the API server's refusal of a value of this field. */
 export function refusalFaults({ code, message }: { code: number; message: string }, names: string[]): string[] {
   const ofTheRule = /failed rule|no such key|internal error|cost budget|runtime error/i;
   return [
     ...(code === 422 || code === 400 ? [] : [`is refused with ${code}`]),
     ...(names.some((name) => message.includes(name)) ? [] : [`doesn't name ${names.at(-1)}`]),
-    ...(ofTheRule.test(message) ? ["speaks of the rule, not of the value"] : []),
+    ...(ofTheRule.test(message) ? ["names the rule, not the value"] : []),
     ...(message.length > 8192 ? [`is ${message.length} characters long`] : []),
   ].map((fault) => `the refusal ${fault}: ${message.slice(0, 400)}`);
 }

@@ -1,4 +1,4 @@
-/** What a campaign runs on: a cluster with the custom resources, the operator, and a mirror of all there is. */
+/** The setting of a campaign: a cluster with the custom resources, the operator, and a view of all objects. */
 import type { Snapshot } from "../../src/server/snapshot.ts";
 import { clientOf, eventually, prepared, realmOf, startOperator } from "../fixtures/test_operator.ts";
 import type { Cluster } from "../lab/lab.ts";
@@ -6,7 +6,7 @@ import { ClusterView } from "./cluster_view.ts";
 import { beatAnnotation, SpecHarness } from "./spec_harness.ts";
 import { localFixture } from "./spec_fixtures.ts";
 
-/** Runs it there, and ends what that needs. */
+/** Runs it there, and ends everything afterwards. */
 export async function withHarness(lab: Cluster, run: (harness: SpecHarness) => Promise<void>): Promise<void> {
   using cluster = await prepared(lab);
   let view: Snapshot | undefined;

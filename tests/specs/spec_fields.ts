@@ -1,8 +1,8 @@
-/** The fields of the custom resources' specs, as crds/ defines them: a field that is added there is here by itself. */
+/** The fields of the custom resources' specs, from crds/: new fields are included by themselves. */
 import { load } from "js-yaml";
 import { root } from "../fixtures/test_operator.ts";
 
-/** The part of a structural schema that is read here. */
+/** The parts of a structural schema that are read here. */
 export interface FieldSchema {
   type?: string;
   format?: string;
@@ -21,19 +21,19 @@ export interface FieldSchema {
   "x-kubernetes-validations"?: { rule: string }[];
 }
 
-/** Where a field is below an object: names of properties and of keys, and places in lists. */
+/** The path of a field in an object: names of properties and of keys, and indexes of lists. */
 export type Path = readonly (string | number)[];
 
 export interface Field {
   path: Path;
-  /** The path as people write it: `spec.hard[requests.cpu]`, `spec.members[0].realm`. */
+  /** The path in the usual notation: `spec.hard[requests.cpu]`, `spec.members[0].realm`. */
   name: string;
   schema: FieldSchema;
-  /** What the object that is mutated has there. */
+  /** The value in the valid object. */
   base: unknown;
 }
 
-/** The schema of a kind's spec. */
+/** Returns the schema of a kind's spec. */
 export async function specSchema(plural: string): Promise<FieldSchema> {
   const crd = load(await Deno.readTextFile(`${root}crds/${plural}.yaml`)) as {
     spec: { versions: { schema: { openAPIV3Schema: FieldSchema } }[] };
@@ -41,7 +41,7 @@ export async function specSchema(plural: string): Promise<FieldSchema> {
   return crd.spec.versions[0]!.schema.openAPIV3Schema.properties!.spec!;
 }
 
-/** A field and all below it. Of maps and lists, those entries that the object has. */
+/** Returns a field and all below it; of maps and lists, the entries that the object has. */
 export function fieldsOf(schema: FieldSchema, base: unknown, path: Path = ["spec"], name = "spec"): Field[] {
   const below = (inner: FieldSchema, key: string | number, text: string): Field[] =>
     fieldsOf(inner, (base as Record<string | number, unknown> | undefined)?.[key], [...path, key], name + text);
@@ -53,7 +53,10 @@ export function fieldsOf(schema: FieldSchema, base: unknown, path: Path = ["spec
   return [{ path, name, schema, base }, ...parts, ...entries, ...items];
 }
 
-/** The object with another value in one place, whose parents are made if need be; undefined takes the place away. */
+/**
+ * Returns the object with another value at the path, whose parents are created if necessary; undefined removes the
+ * field.
+ */
 export function withValue(object: unknown, [key, ...rest]: Path, value: unknown): unknown {
   if (key === undefined) return value;
   const copy: Record<string | number, unknown> | unknown[] = Array.isArray(object)

@@ -1,4 +1,4 @@
-/** What each mutation has to itself: a realm, and the object that is mutated with all that hangs on it, valid and in force. */
+/** The fixtures of each mutation: a realm, and the mutated object with all its dependencies, valid and in force. */
 import type { KubernetesObject, Resource } from "../../lib/kubernetes/mod.ts";
 import { grants, realms, superEntities } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import type { SuperEntitySpec } from "../../src/api/mod.ts";
@@ -9,13 +9,13 @@ export type FixtureKind = "Grant" | "Realm" | "SuperEntity";
 
 interface FixtureKindFields {
   resource: Resource;
-  /** Name of the object that is mutated. */
+  /** Returns the name of the mutated object. */
   nameIn: (token: string) => string;
-  /** Everything in the order in which it is made; the object that is mutated is among it. */
+  /** Returns all objects in the order of their creation, including the mutated one. */
   objects: (token: string) => KubernetesObject[];
 }
 
-/** The realm that the cluster of the campaign is. */
+/** The local realm of the campaign. */
 export const localFixture = "alice-home";
 
 const atOnce = { noticeSeconds: 0, drainSeconds: 0, volumes: "Retain" as const };
@@ -43,10 +43,10 @@ const validity = { from: "2020-01-01T00:00:00Z", until: "2040-01-01T00:00:00Z" }
 const realmIn = (token: string) =>
   realmOf(token, { subjects: [{ kind: "User", name: `${token}-user` }, { kind: "Group", name: `${token}-group` }] });
 
-/** Who acts for the members of a pool: part of what they approve. */
+/** Returns the people who act for the members of a pool: part of the approved terms. */
 const subjectsIn = (token: string) => new Map([[token, subjectTexts(token, realmIn(token).spec.subjects)]]);
 
-/** One that all its members have approved. */
+/** Returns a SuperEntity that all its members have approved. */
 const poolIn = (token: string): KubernetesObject => {
   const members: EntityTerms["members"] = {
     [localFixture]: { cpu: "8", "limits.memory": "16Gi" },
@@ -58,7 +58,7 @@ const poolIn = (token: string): KubernetesObject => {
   return { ...entity, spec: { ...entity.spec, approvals } } as KubernetesObject;
 };
 
-/** What is mutated, by kind. */
+/** The fixtures by kind. */
 export const kinds: Record<FixtureKind, FixtureKindFields> = {
   Grant: { resource: grants, nameIn: (token) => token, objects: (token) => [realmIn(token), grantIn(token, validity)] },
   Realm: { resource: realms, nameIn: (token) => token, objects: (token) => [realmIn(token), grantIn(token)] },
@@ -74,15 +74,15 @@ export const kinds: Record<FixtureKind, FixtureKindFields> = {
   },
 };
 
-/** The object that is mutated, as it is made. */
+/** Returns the mutated object in its valid form. */
 export const subjectOf = (kind: FixtureKind, token: string): KubernetesObject =>
   kinds[kind].objects(token).find((object) => object.kind === kind)!;
 
-/** The valid spec of the object that is mutated. */
+/** Returns the valid spec of the mutated object. */
 export const fixtureSpecOf = (kind: FixtureKind, token: string): unknown =>
   (subjectOf(kind, token) as { spec: unknown }).spec;
 
-/** The spec with the approvals of those who have approved made out to its terms, if these have a digest. */
+/** Returns the spec with its existing approvals updated to its terms, if these have a digest. */
 export function approvedAnew(kind: FixtureKind, spec: unknown, token: string): unknown {
   if (kind !== "SuperEntity") return spec;
   const terms = spec as SuperEntitySpec;
@@ -94,7 +94,10 @@ export function approvedAnew(kind: FixtureKind, spec: unknown, token: string): u
   }
 }
 
-/** A part of a spec of the universe `token`, in that of another name: approvals are of the other's terms. */
+/**
+ * Returns a part of the spec in the fixtures named `token`, for those of another name: approvals are of the other's
+ * terms.
+ */
 export function renamed<T>(part: T, token: string): T {
   if (part === undefined) return part;
   const digestIn = (token: string) => JSON.stringify(poolIn(token)).match(/sha256:\w+/)![0];

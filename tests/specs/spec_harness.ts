@@ -1,4 +1,4 @@
-/** Where it happens: a real API server, asked as kubectl asks it, and an operator that is looked at until it is quiet. */
+/** The harness: a real API server, used as kubectl uses it, and an operator that is observed until it is idle. */
 import { isApiError, type KubernetesObject, type RestClient } from "../../lib/kubernetes/mod.ts";
 import type { Snapshot } from "../../src/server/snapshot.ts";
 import { poll } from "../lab/poll.ts";
@@ -6,52 +6,52 @@ import { type ClusterView, comparable, type ViewState } from "./cluster_view.ts"
 import { isUnderWay } from "./oracles.ts";
 import { type FixtureKind, kinds, localFixture } from "./spec_fixtures.ts";
 
-/** The operator, as it is looked at. */
+/** The observed operator. */
 export interface Watched {
-  /** How often it has spoken with the API server, Leases and watches left out. */
+  /** Returns the number of its requests to the API server, without Leases and watches. */
   requests: () => number;
   view: () => Snapshot;
   log: readonly string[];
 }
 
-/** What the API server says when it takes something not. */
+/** The API server's refusal. */
 export interface SpecRefusal {
   code: number;
   message: string;
 }
 
-/** Universes at one moment. */
+/** The fixtures at one moment. */
 export interface HarnessPoll {
-  /** As they are. */
+  /** Returns them unchanged. */
   raw: (token: string) => ViewState;
-  /** As they can be compared. */
+  /** Returns them in comparable form. */
   of: (token: string) => ViewState;
 }
 
-/** On the cluster's own realm, which no universe has. */
+/** On the local realm, which belongs to no fixtures. */
 export const beatAnnotation = "specs.keystone.io/beat";
-/** So long nothing happens before it is called quiet. */
+/** Time without activity after which the operator counts as idle. */
 const quietMs = 400;
-/** So long what is under way is waited for; after that it is told as a fault. */
+/** Time limit for changes in progress; after that they are reported as faults. */
 const patienceMs = 30_000;
 
 export class SpecHarness {
-  // The names are free also in a cluster that has seen an earlier campaign.
+  // Names that are also free in a cluster with the remains of an earlier campaign.
   #count = Math.floor(Date.now() / 10) % 1_000_000_000;
 
   constructor(readonly rest: RestClient, readonly view: ClusterView, readonly operator: Watched) {}
 
-  /** The name of a new universe. */
+  /** Returns the name of new fixtures. */
   token(): string {
     return `u${String(this.#count++).padStart(9, "0")}`;
   }
 
-  /** The answer is undefined when it was taken. */
+  /** Returns undefined when the object was accepted. */
   create(object: KubernetesObject, query: { dryRun?: "All" } = {}): Promise<SpecRefusal | undefined> {
     return this.#ask("POST", pathOf(object.kind as FixtureKind), object, query);
   }
 
-  /** Replaces the spec; undefined takes it away. */
+  /** Replaces the spec; undefined removes it. */
   change(kind: FixtureKind, name: string, spec: unknown): Promise<SpecRefusal | undefined> {
     const change = spec === undefined ? { op: "remove", path: "/spec" } : { op: "replace", path: "/spec", value: spec };
     return this.#ask("PATCH", `${pathOf(kind)}/${name}`, [change], {}, "application/json-patch+json");
@@ -61,33 +61,33 @@ export class SpecHarness {
     return this.#ask("DELETE", `${pathOf(kind)}/${name}`, {}, {});
   }
 
-  /** All of these one after the other; none may be refused. */
+  /** Creates all of these, one after another; throws when one is refused. */
   async createAll(objects: readonly KubernetesObject[]): Promise<void> {
     for (const object of objects) {
       const refusal = await this.create(object);
-      if (refusal) throw new Error(`What should be taken is refused: ${refusal.message}`);
+      if (refusal) throw new Error(`A valid object was refused: ${refusal.message}`);
     }
   }
 
-  /** Waits until the operator has nothing to do and nothing changes any more; what these universes are then. */
+  /** Waits until the operator is idle and nothing changes any more; returns the fixtures then. */
   async quiet(tokens: readonly string[]): Promise<HarnessPoll> {
     const started = performance.now();
     await this.#still(tokens, started);
-    // On a busy machine news can be late: what was written after all of it has to be seen first.
+    // On a busy machine watch events can be late: first wait for a change that is written after all others.
     await this.#heard();
     await this.#still(tokens, started);
     const states = this.view.universes(tokens);
     return { raw: (token) => states.get(token)!, of: (token) => comparable(states.get(token)!, token) };
   }
 
-  /** Until the mirror shows a change that is made now. */
+  /** Waits until the cluster view has a change that is made now. */
   async #heard(): Promise<void> {
     const beat = String(performance.now());
     const path = `${pathOf("Realm")}/${localFixture}`;
     const bodyJson = { metadata: { annotations: { [beatAnnotation]: beat } } };
     await this.rest.performRequest({ method: "PATCH", path, bodyJson, contentType: "application/merge-patch+json" });
     const seen = () => this.view.all()[`Realm /${localFixture}`]?.metadata.annotations?.[beatAnnotation];
-    await poll("a change is seen", () => seen() === beat || "not yet", { withinMs: 60_000 });
+    await poll("the cluster view has the last change", () => seen() === beat || "not yet", { withinMs: 60_000 });
   }
 
   async #still(tokens: readonly string[], started: number): Promise<void> {
@@ -99,11 +99,11 @@ export class SpecHarness {
       const due = Object.entries(this.operator.view().queues).filter(([, { depth }]) => depth > 0);
       if (due.length > 0) return `${due.map(([name, { depth }]) => `${depth} ${name}`).join(", ")} are due`;
       if (now - Math.max(since, this.view.changedAt) < quietMs) {
-        return "it goes on to write, or the cluster to change";
+        return "the operator still writes, or the cluster still changes";
       }
       const states = this.view.universes(tokens);
       return now - started > patienceMs || !tokens.some((token) => isUnderWay(states.get(token)!)) ||
-        "something is under way";
+        "a change is in progress";
     }, { withinMs: 120_000, everyMs: 100 });
   }
 

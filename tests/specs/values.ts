@@ -1,11 +1,11 @@
-/** Values at the bounds of a field and beyond them, and such as nobody means, all taken from its schema. */
+/** Values at the limits of a field and beyond, and unusual ones, all derived from its schema. */
 import fc from "fast-check";
 import type { FieldSchema } from "./spec_fields.ts";
 
-/** A value in a word or two, unique within its field. */
+/** A value with a short name, unique within its field. */
 export type Value = [name: string, value: unknown];
 
-/** Everything to try in a field; undefined is a field that isn't there. */
+/** Returns all values to try in a field; undefined is an absent field. */
 export function valuesOf(schema: FieldSchema, base: unknown): Value[] {
   return [["absent", undefined], ["null", null], ...ofOtherTypes(schema), ...ofItsType(schema, base)];
 }
@@ -27,7 +27,7 @@ function ofItsType(schema: FieldSchema, base: unknown): Value[] {
     case "object":
       return schema.additionalProperties ? maps(schema, base) : [["empty", {}], ["unknown field", withUnknown(base)]];
     default:
-      throw new Error(`What may be in a field of type ${schema.type} isn't known here; say it in values.ts.`);
+      throw new Error(`Type ${schema.type} has no values yet: add them in values.ts.`);
   }
 }
 
@@ -98,7 +98,7 @@ const quantities: Value[] = [
   ].map((text): Value => [JSON.stringify(text), text]),
 ];
 
-/** Each that is meant, and what is near them. */
+/** Returns each valid word, and similar invalid ones. */
 function words(meant: string[]): Value[] {
   const near = [meant[0]!.toUpperCase(), meant[0]!.toLowerCase(), `${meant[0]} `, meant.join(), "", "unheard-of"];
   return [...new Set([...meant, ...near])].map((word) => [JSON.stringify(word), word]);
@@ -114,7 +114,7 @@ function numbers({ minimum = 0, maximum = 2 ** 31 - 1 }: FieldSchema): Value[] {
   ];
 }
 
-/** As long as may be, one less and one more, made from what is there. */
+/** Returns texts of the maximum length, one less and one more, made from the valid value. */
 function lengths({ minLength, maxLength }: FieldSchema, base: string): Value[] {
   const bounds = [minLength, maxLength].filter((bound) => bound !== undefined);
   return [...new Set(bounds.flatMap((bound) => [bound - 1, bound, bound + 1]))].filter((length) => length > 0)
@@ -125,19 +125,19 @@ function ofLength(length: number, base: string): string {
   if (length <= base.length) return base.slice(0, length);
   if (base.startsWith("2040-")) return `${base.padEnd(length - 1, "0")}Z`;
   const more = length - base.length;
-  // A DNS name grows by labels.
+  // A DNS name is extended by labels.
   return (base.includes(".") ? `${"a".repeat(49)}.`.repeat(Math.ceil(more / 50)).slice(-more) : "a".repeat(more)) +
     base;
 }
 
-/** What the patterns of the rules let pass, and values may not. */
+/** Texts that match the patterns of the rules, but may be invalid. */
 function matching({ "x-kubernetes-validations": rules = [] }: FieldSchema): Value[] {
   return rules.flatMap(({ rule }) => samplesOf(rule, "self", 12)).map((
     text,
   ) => [`matching ${JSON.stringify(text)}`, text]);
 }
 
-/** Texts that the patterns of a rule on this variable match; always the same ones. */
+/** Returns texts that the patterns of a rule on this variable match; always the same ones. */
 function samplesOf(rule: string, variable: string, count: number): string[] {
   const patterns = new RegExp(`(?<!!)\\b${variable}\\.matches\\('((?:[^'\\\\]|\\\\.)*)'\\)`, "g");
   const found = [...rule.matchAll(patterns)].map(([, pattern]) => new RegExp(pattern!.replaceAll("\\\\", "\\")));
@@ -162,7 +162,7 @@ function lists(schema: FieldSchema, base: unknown): Value[] {
   ];
 }
 
-/** One like it under another name. */
+/** Returns a similar item with another name. */
 function other(item: unknown, index: number): unknown {
   if (index === 0 || typeof item !== "object" || item === null) return item;
   const name = Object.keys(item).find((key) => key === "realm" || key === "name");
@@ -192,7 +192,7 @@ function maps(schema: FieldSchema, base: unknown): Value[] {
 const letters = (index: number): string =>
   [...index.toString(26)].map((digit) => "abcdefghijklmnopqrstuvwxyz"[parseInt(digit, 26)]).join("");
 
-/** Keys of a ResourceQuota at their bounds, that is, and such that are none. */
+/** ResourceQuota keys, at their limits, and invalid ones. */
 const quotaKeys = [
   ..."cpu memory requests.cpu requests.memory limits.cpu limits.memory ephemeral-storage limits.ephemeral-storage"
     .split(" "),

@@ -1,9 +1,9 @@
-/** A copy of the project, to change and to run. */
+/** A copy of the project that can be changed and run. */
 import { dirname } from "node:path";
 
 const root = new URL("../../", import.meta.url).pathname;
 
-/** Copies what git knows of the project, present changes included, into a new folder; returns its path. */
+/** Copies all files that git tracks or would track, with uncommitted changes, into a new folder; returns its path. */
 export async function copyProject(prefix: string): Promise<string> {
   const dir = await Deno.makeTempDir({ prefix });
   const args = ["ls-files", "--cached", "--others", "--exclude-standard"];

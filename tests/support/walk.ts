@@ -1,39 +1,38 @@
 /**
- * Follows one parameter of a function through the code, as a reader does who wants to know what becomes of it:
+ * Follows one parameter of a function through the code, like a reader who wants to know its use:
  *
- *     deno run -A tests/support/walk.ts [FILE FUNCTION PARAMETER]   (of planGuest's world, unless others are named)
+ *     deno run -A tests/support/walk.ts [FILE FUNCTION PARAMETER]   (default: planGuest's world)
  *
- * - Followed is the parameter, and each object that is made of it: a literal that holds it, or objects that were read from
- *   it, and what a call returns that was given it. A part of it by itself, such as `world.realm`, isn't followed, nor is a
- *   text, a number or a boolean, or a list of these.
- * - A file is entered by each call of a function in it that is given what is followed, in the order of the calls: what a
- *   call's arguments call comes before it, and what its body calls after it. Closures are walked where they are written.
- *   A function that was walked through is entered again when it is called again, but not walked through again.
- * - A call of a member that only an interface declares, as of the rows of a table, ends there: the code doesn't say
- *   which function it is. Calls of `lib` and of packages don't count.
- * - Entered are as many rooms as there are entries of a file other than the one before. A turn back is an entry of a file
- *   that was entered and left before.
+ * - It follows the parameter, and each object made from it: a literal that contains it, or that contains objects read
+ *   from it, and the result of a call that gets it. It doesn't follow a part alone, such as `world.realm`, nor a text, a
+ *   number or a boolean, or a list of these.
+ * - A file is entered by each call of a function in it that gets a followed value, in the order of the calls: calls in a
+ *   call's arguments come before it, and calls in its body after it. Closures are walked where they are written. A
+ *   function that was already walked is entered again by a later call, but not walked again.
+ * - A call of a member that only an interface declares, as of a table's rows, ends there: the code doesn't say which
+ *   function it is. Calls of `lib` and of packages don't count.
+ * - Entries of the same file in a row count once. A turn back is an entry of a file that was entered and left before.
  */
 import ts from "typescript";
 import { relative } from "node:path";
 
 const root = new URL("../..", import.meta.url).pathname;
 
-/** An entry of a file, and the function that the first call into it is of. */
+/** An entry of a file, and the first function that is called in it. */
 export interface WalkEntry {
   file: string;
   by: string;
 }
 
 export interface Walk {
-  /** In their order; no two after each other are of one file. */
+  /** Entries in order; no two consecutive ones are of the same file. */
   entries: readonly WalkEntry[];
-  /** Different files. */
+  /** Number of different files. */
   files: number;
   turnsBack: number;
 }
 
-/** The share of what is followed that a value holds. */
+/** The part of a followed value that a value contains. */
 enum Held {
   Nothing,
   Part,
@@ -42,7 +41,7 @@ enum Held {
 
 type Callable = ts.FunctionLikeDeclaration & { body: ts.Node };
 
-/** Walks the parameter of a top-level function of `file`, a path from the root of the project. */
+/** Walks the parameter of a top-level function of `file`, a path from the project's root. */
 export function walk(file: string, functionName: string, parameter: string, under = root): Walk {
   const program = ts.createProgram([`${under}${file}`], {
     target: ts.ScriptTarget.ESNext,
@@ -74,7 +73,7 @@ class Trail {
 
   constructor(readonly checker: ts.TypeChecker, readonly under: string) {}
 
-  /** Enters the file of a function that is given this in its parameters, and walks through it. */
+  /** Enters the file of a function that gets these values in its parameters, and walks the function. */
   enter(callee: Callable, by: string, given: readonly Held[]): void {
     const file = relative(this.under, callee.getSourceFile().fileName);
     if (!file.startsWith("src/")) return;
@@ -93,7 +92,7 @@ class Trail {
       return;
     }
     for (const element of name.elements) {
-      // The rest of an object is made of it; all else is read from it.
+      // A rest element contains the remaining object; other elements are read from it.
       if (ts.isBindingElement(element)) this.#hold(element.name, element.dotDotDotToken ? held : Held.Part);
     }
   }
@@ -113,7 +112,7 @@ class Trail {
 
   #most = (nodes: Iterable<ts.Node>): Held => Math.max(Held.Nothing, ...[...nodes].map((node) => this.#holds(node)));
 
-  /** The content of an expression's value. */
+  /** Returns the followed content of an expression's value. */
   #holds(node: ts.Node): Held {
     if (ts.isIdentifier(node)) return this.#ofSymbol(this.checker.getSymbolAtLocation(node));
     if (ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node)) {
@@ -139,7 +138,7 @@ class Trail {
       const returned = [...node.arguments ?? []].flatMap((argument) => [argument, ...returnedBy(argument)]);
       const most = this.#most(returned);
       if (most === Held.Whole) return most;
-      // The elements of a part, in another order or fewer of them, are a part.
+      // A part's elements in another order, or a subset of them, are a part.
       return ts.isPropertyAccessExpression(node.expression) ? this.#holds(node.expression.expression) : Held.Nothing;
     }
     return Held.Nothing;
@@ -162,7 +161,7 @@ class Trail {
     this.#visit(expression);
     const receiver = ts.isPropertyAccessExpression(expression) ? this.#holds(expression.expression) : Held.Nothing;
     for (const argument of args) {
-      // A closure over the elements of what is followed is given them.
+      // A closure over the elements of a followed value gets them.
       if (ts.isArrowFunction(argument)) { for (const { name } of argument.parameters) this.#hold(name, receiver); }
       this.#visit(argument);
       const named = receiver === Held.Whole && ts.isIdentifier(argument) ? this.#declared(argument) : undefined;
@@ -176,7 +175,7 @@ class Trail {
     if (callee && isCallable(callee)) this.enter(callee, expression.getText(), given);
   }
 
-  /** The function that a name or a member stands for, where it has a body. */
+  /** Returns the function of a name or a member, if it has a body. */
   #declared(node: ts.Expression): Callable | undefined {
     let symbol = this.checker.getSymbolAtLocation(ts.isPropertyAccessExpression(node) ? node.name : node);
     if (symbol && symbol.flags & ts.SymbolFlags.Alias) symbol = this.checker.getAliasedSymbol(symbol);
@@ -188,7 +187,7 @@ class Trail {
   }
 }
 
-/** The expressions that a closure returns, by itself or at the end of its block. */
+/** Returns the expressions that a closure returns, directly or at the end of its block. */
 function returnedBy(node: ts.Node): ts.Node[] {
   if (!ts.isArrowFunction(node)) return [];
   if (!ts.isBlock(node.body)) return [node.body];
@@ -207,5 +206,5 @@ if (import.meta.main) {
     console.log(`${String(index + 1).padStart(3)} ${seen.has(entry.file) ? "<-" : "  "} ${entry.file} ${entry.by}`);
     seen.add(entry.file);
   }
-  console.log(`${entries.length} rooms entered, ${files} of them different, ${turnsBack} turns back`);
+  console.log(`${entries.length} entries, ${files} files, ${turnsBack} turns back`);
 }

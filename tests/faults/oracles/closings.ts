@@ -1,8 +1,8 @@
-/** How often policies closed something: what is closed and opened again looks the same at the end. */
+/** Counts how often policies closed a peer: a peer that is closed and opened again looks the same at the end. */
 import type { NetworkPolicy } from "../../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import type { RecordedFact } from "../recorder.ts";
 
-/** How many times a policy that stays stopped opening a peer, by `CLOSED namespace/name`. */
+/** Counts how often a policy that stays stopped opening a peer, by `CLOSED namespace/name`. */
 export function closings(sightings: readonly RecordedFact[], mark: string): Record<string, number> {
   const out: Record<string, number> = {};
   const open = new Map<string, readonly string[]>();

@@ -1,8 +1,8 @@
-/** What stands at the end. */
+/** The state at the end of a run. */
 import type { Objects } from "../fault_stage.ts";
 import { plain } from "./plain.ts";
 
-/** All objects of a plan, as they are in any run of its scenario, by `resource/namespace/name`. */
+/** Returns all objects of a plan, comparable between runs of its scenario, by `resource/namespace/name`. */
 export function endState(objects: Objects, mark: string): Record<string, unknown> {
   const entries = [...objects].flatMap(([resource, all]) =>
     all.map((object) => {

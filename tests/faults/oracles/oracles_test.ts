@@ -41,7 +41,7 @@ const objects: Readonly<Record<string, KubernetesObject>> = {
   rolebindings: { metadata: inGuest("keystone-guest") },
 };
 
-/** What happened, in this order: a resource stands for its object, and a pair for another version of it. */
+/** Builds a history of events in this order: a resource for its object, or a pair for another version of it. */
 function history(...steps: (string | [resource: string, object: KubernetesObject])[]): RecordedFact[] {
   const seen = new Set<string>();
   return steps.map((step) => {
@@ -57,23 +57,23 @@ const good = ["realms", "grants", "namespaces", "networkpolicies", "resourcequot
 const cpu = (text: string): KubernetesObject =>
   ({ ...objects["resourcequotas"], status: { hard: { ...hard, "requests.cpu": text }, used: {} } }) as KubernetesObject;
 
-Deno.test("safety: what comes in order breaks nothing", () => {
+Deno.test("safety: events in the right order break no invariant", () => {
   assert.deepEqual(safety(history(...good, ["grants", grant("Active")]), around), []);
 });
 
 for (
   const [what, broken, steps] of [
-    ["access before the default deny", /without a default deny/, good.filter((each) => each !== "networkpolicies")],
+    ["access before the default deny", /only with a default deny/, good.filter((each) => each !== "networkpolicies")],
     ["access before the quota", /quota in force/, [...good.slice(0, 4), "rolebindings", "resourcequotas"]],
-    ["more than is granted", /3 requests.cpu are enforced, where 2 are granted/, [...good, [
+    ["more than is granted", /3 requests.cpu are enforced, but 2 are granted/, [...good, [
       "resourcequotas",
       cpu("3"),
     ]]],
-    ["less at the end", /at rest the quota is the sum/, [...good, ["grants", grant("Active")], [
+    ["less at the end", /at rest the quota equals the sum/, [...good, ["grants", grant("Active")], [
       "resourcequotas",
       cpu("1"),
     ]]],
-    ["a return from the end", /a grant that has ended stays so/, [["grants", grant("Revoked")], [
+    ["a return from the end", /a grant never leaves a terminal phase/, [["grants", grant("Revoked")], [
       "grants",
       grant("Active"),
     ]]],
@@ -83,12 +83,12 @@ for (
     ]]],
   ] as [string, RegExp, Parameters<typeof history>][]
 ) {
-  Deno.test(`safety: ${what} is noticed`, () => {
+  Deno.test(`safety: ${what} is reported`, () => {
     assert.match(safety(history(...steps), around).join(), broken);
   });
 }
 
-Deno.test("counts: what was deleted and made anew counts twice, and names are those of roles", () => {
+Deno.test("counts: an object that was deleted and created again counts twice, without the plan's mark", () => {
   const object = { metadata: { name: "keystone", namespace: "guest-bob-p1" } };
   const sightings = (["ADDED", "DELETED", "ADDED", "MODIFIED"] as const).map((type) => ({
     resource: "resourcequotas",
@@ -102,7 +102,7 @@ Deno.test("counts: what was deleted and made anew counts twice, and names are th
   });
 });
 
-Deno.test("two runs differ in what was made, not in what is set anew for each", () => {
+Deno.test("two runs: differences in content are reported, generated values are ignored", () => {
   const run = (mark: string, uid: string, at: string, pods: string) =>
     plain({
       metadata: { name: `bob${mark}`, uid, resourceVersion: uid, creationTimestamp: at, labels: { of: `bob${mark}` } },

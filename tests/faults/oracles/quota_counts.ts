@@ -1,7 +1,9 @@
-/** How often objects came and went: what is deleted and made anew looks the same at the end. */
+/**
+ * Counts how often objects were created and deleted: one that is deleted and created again looks the same at the end.
+ */
 import type { RecordedFact } from "../recorder.ts";
 
-/** How many were created and deleted, by `ADDED resource/namespace/name`. */
+/** Returns the numbers of creations and deletions, by `ADDED resource/namespace/name`. */
 export function counts(sightings: readonly RecordedFact[], mark: string): Record<string, number> {
   const out: Record<string, number> = {};
   for (const { resource, type, object: { metadata } } of sightings) {

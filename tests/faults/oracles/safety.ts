@@ -1,4 +1,4 @@
-/** What holds at every moment: the promises of the simulation, held against what the API server has committed. */
+/** The simulation's invariants, checked against every change that the API server has committed. */
 import type { KubernetesObject } from "../../../lib/kubernetes/mod.ts";
 import { Broken, Invariants, type Truth } from "../../simulation/invariants.ts";
 import type { SimulatedKind, SimulatedObject } from "../../simulation/simulated_world.ts";
@@ -17,7 +17,7 @@ const kinds: Readonly<Record<string, SimulatedKind>> = {
   pods: "pods",
 };
 
-/** What users and the controller-manager write; all else there is the operator's. */
+/** Resources that users and the controller-manager write; the operator writes all others. */
 const others = new Set(["grants", "realms", "pods"]);
 
 class History implements Truth {
@@ -32,7 +32,7 @@ class History implements Truth {
     return [...this.#objects.get(kind)?.values() ?? []].filter(({ metadata }) => metadata.namespace === namespace);
   }
 
-  /** Takes one change; returns what was there before. */
+  /** Records one change; returns the object before it. */
   take(
     kind: SimulatedKind,
     { type, object }: RecordedFact,
@@ -49,10 +49,10 @@ class History implements Truth {
   }
 }
 
-/** What tells which nodes there are. */
+/** The tailnet's nodes and the clocks. */
 export type Around = ConstructorParameters<typeof Invariants>[1];
 
-/** The first promise that was broken. */
+/** Returns the first broken invariant. */
 export function safety(sightings: readonly RecordedFact[], around: Around): string[] {
   const history = new History();
   const promises = new Invariants(history, around);
@@ -66,7 +66,7 @@ export function safety(sightings: readonly RecordedFact[], around: Around): stri
       promises.changed({ kind, type, object, old, by: others.has(kind) ? "other" : "operator" });
       promises.hold();
     }
-    // What a pool gives is a share, which the promises don't reckon.
+    // The invariants don't compute enforcement from a pool.
     if (!sightings.some(({ resource }) => resource === "superentities")) promises.atRest();
     return [];
   } catch (error) {
@@ -75,7 +75,7 @@ export function safety(sightings: readonly RecordedFact[], around: Around): stri
   }
 }
 
-/** In the simulation nothing is left out for being empty. */
+/** In the simulation empty fields are present. */
 function storedFrom(kind: SimulatedKind, object: KubernetesObject): SimulatedObject {
   const stored = { ...object, metadata: { labels: {}, annotations: {}, ...object.metadata } } as SimulatedObject;
   return kind === "quotas" ? { ...stored, status: { hard: {}, used: {}, ...stored.status as object } } : stored;

@@ -1,9 +1,9 @@
-/** No two write: what the API server's audit log has of those who don't hold the Lease. */
+/** Finds writes by operators that didn't hold the Lease, in the API server's audit log. */
 
 /** The user agent of a write that was on the wire when its operator was stopped: no operator can take it back. */
 export const onTheWire = "on-the-wire";
 
-/** What is read of an event of the audit log. */
+/** The fields that are read of an event in the audit log. */
 interface Audited {
   verb: string;
   user: { username: string };
@@ -17,8 +17,9 @@ interface Audited {
 const reads = new Set(["get", "list", "watch"]);
 
 /**
- * Writes of these users that came in while another of them held the Lease, by the lines of the log. Who has last written
- * the Lease holds it: one that doesn't hold it any more is refused, since each write of it names the version before.
+ * Returns the writes of these users that arrived while another of them held the Lease, from the lines of the log. The
+ * holder is the last user who wrote the Lease: a former holder's write is refused, because each write of the Lease
+ * names the version before.
  */
 export function writesByOthers(lines: readonly string[], users: readonly string[]): string[] {
   const writes = lines.filter((line) => users.some((user) => line.includes(`"${user}"`)))

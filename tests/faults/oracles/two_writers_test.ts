@@ -1,4 +1,4 @@
-/** Who writes while another holds the Lease is found, and nobody else. */
+/** Writes while another operator holds the Lease are found, and no others. */
 import assert from "node:assert/strict";
 import { onTheWire, writesByOthers } from "./two_writers.ts";
 
@@ -24,7 +24,7 @@ const handover = [
 
 const found = (...lines: string[]) => writesByOthers([...handover, ...lines], ["a", "b"]);
 
-Deno.test("the holder writes, another doesn't", () => {
+Deno.test("a write of the holder is allowed, one of another operator is found", () => {
   assert.deepEqual(found(audited(22, "b", "patch", "grants"), audited(23, "c", "patch", "grants")), []);
   assert.deepEqual(found(audited(22, "a", "patch", "grants")), [
     `a wrote at ${at(22)} while b held the Lease: patch grants one`,
@@ -34,7 +34,7 @@ Deno.test("the holder writes, another doesn't", () => {
   ]);
 });
 
-Deno.test("what is refused, reads, or comes late from the wire is no such write", () => {
+Deno.test("refused writes, reads and late writes from the wire don't count", () => {
   assert.deepEqual(
     found(
       audited(22, "a", "patch", "grants", { responseStatus: { code: 409 } }),

@@ -1,6 +1,6 @@
 /**
- * A hostile guest who does all of it at once, beside guests who don't, on a cluster as users install it: the operator and
- * the front are processes of their own with the rights and permissions that they ship with, and all guards are on.
+ * An attack by a hostile guest with all means at once, beside other guests, on a cluster as users install it: the
+ * operator and the front are separate processes with their shipped rights and permissions, and all guards are in force.
  */
 import { prepared } from "../../fixtures/test_operator.ts";
 import { startStranger } from "../../hostile/stranger.ts";
@@ -23,37 +23,37 @@ import {
   settleIn,
 } from "./attack_scene.ts";
 
-/** Terms of a run. */
+/** Options of a run. */
 export interface AttackTerms {
   /** Length of the attack. */
   attackMs: number;
-  /** Time before it, in which others are looked at alone. */
+  /** Time before the attack, in which only the other guests are measured. */
   beforeMs: number;
   seed: number;
-  /** Bytes that attackers may write in all, in MB: the database may keep all of it to the end. */
+  /** Limit of what all attackers may write, in MB: the database may keep all of it to the end. */
   megabytes: number;
-  /** Names of attacks, separated by commas; all without any. */
+  /** Names of attacks, separated by commas. Default: all. */
   only?: string;
-  /** Told now and then how it goes. */
+  /** Called now and then with the progress. */
   say: (line: string) => void;
 }
 
 /** Outcome of a run. */
 export interface AttackOutcome {
   seen: JudgedObject;
-  /** Answers to the attackers, by attack. */
+  /** Responses to the attackers, by attack. */
   tally: Tally;
-  /** Last words of the operator and the front. */
+  /** The last log lines of the operator and the front. */
   log: string[];
 }
 
 const others = 3;
-/** Guests need little of a processor themselves, but they are to have it. */
+/** Guests need little processor time themselves, but they are to get it. */
 const guestNiceness = 5;
-/** The size that etcd gives a database unless it is told otherwise. */
+/** Default limit of etcd's database. */
 const databaseBytes = 2 * 2 ** 30;
 
-/** Runs it. Throws when it can't be set up; what was seen is not judged here. */
+/** Runs the attack. Throws if it can't be set up; the observations aren't judged here. */
 export async function attacked(terms: AttackTerms): Promise<AttackOutcome> {
   const { say } = terms;
   await using lab = await startLab({ etcdQuotaBytes: databaseBytes });
@@ -78,7 +78,7 @@ export async function attacked(terms: AttackTerms): Promise<AttackOutcome> {
   const over = new AbortController();
   const lending = lanes.map((lane) => lane.run(over.signal));
   const before = await timesOf(lanes, terms.beforeMs);
-  say(`before: ${before.begun.length} grants began, ${before.ended.length} ended`);
+  say(`before the attack: ${before.begun.length} grants began, ${before.ended.length} ended`);
   const kept = await belongings(lab, bob.namespace);
   const lease = await leaseOf(cluster);
   const spent = () =>
@@ -106,7 +106,7 @@ export async function attacked(terms: AttackTerms): Promise<AttackOutcome> {
     finishing(cluster, mallory.namespace, over.signal),
     squeezing(cluster, mallory.realm, new SeededRandom(terms.seed), over.signal),
   ];
-  // What fails is told when all of it is over.
+  // Failures are reported at the end.
   for (const each of work) each.catch(() => {});
   const peaks = { operatorMiB: 0, frontMiB: 0, databaseMiB: 0 };
   const look = async () => {
@@ -118,13 +118,13 @@ export async function attacked(terms: AttackTerms): Promise<AttackOutcome> {
     await look();
     say(
       `${Math.round(ms / 1000)} s: ${times.begun.length} grants began (${Math.max(0, ...times.begun)} ms at most), ` +
-        `${times.ended.length} ended (${Math.max(0, ...times.ended)} ms), ${times.missed.length} came to nothing; ` +
+        `${times.ended.length} ended (${Math.max(0, ...times.ended)} ms), ${times.missed.length} failed; ` +
         `operator ${memoryOf(operator, "VmRSS").toFixed(0)} MiB, front ${memoryOf(front, "VmRSS").toFixed(0)} MiB, ` +
         `database ${peaks.databaseMiB.toFixed(0)} MiB`,
     );
   });
   const processor = Object.fromEntries(Object.entries(spent()).map(([name, s]) => [name, s - spentBefore[name]!]));
-  // What is under way ends under attack too.
+  // Cycles in progress end under attack too.
   over.abort();
   await Promise.all([...lending, ...work]);
   const ownEndMs = await ownEnd(cluster, sight, mallory.realm);
@@ -161,7 +161,7 @@ export async function attacked(terms: AttackTerms): Promise<AttackOutcome> {
 
 const lookEveryMs = 10_000;
 
-/** Lends for a while; what came of it, with a look every ten seconds. */
+/** Runs grant cycles for a while; returns their times. Calls `look` every ten seconds. */
 async function timesOf(
   lanes: readonly GrantCycle[],
   ms: number,

@@ -1,4 +1,6 @@
-/** The cluster of a run: everything installed, two guests with a grant that stays, and what can be read of all of it. */
+/**
+ * The cluster of a run: everything installed, two guests with a lasting grant, and functions that measure its state.
+ */
 import type { ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { guestNamespace, operatorName, systemNamespace } from "../../../src/core/names.ts";
@@ -10,13 +12,13 @@ import type { Lab } from "../../lab/lab.ts";
 import { freePorts } from "../../lab/ports.ts";
 import { guestPod } from "../../lab/lab_workloads.ts";
 
-/** The realm that the cluster is. */
+/** The local realm. */
 export const local = "alice-home";
 
 export interface Installed extends AsyncDisposable {
   operator: OperatorProcess;
   front: OperatorProcess;
-  /** Port on which the front answers. */
+  /** The front's port. */
   port: number;
 }
 
@@ -45,12 +47,12 @@ export interface GuestOf {
   realm: string;
   namespace: string;
   kubeconfig: string;
-  /** Another person of the same realm: requests queue by who sends them. */
+  /** Another person of the same realm: requests are queued per user. */
   accomplice: string;
   rest: ClosableRestClient;
 }
 
-/** A realm of the highest trust with a grant that stays. */
+/** Creates a realm of the highest trust level, with a lasting grant. */
 export async function guestOf(
   lab: Lab,
   cluster: TestCluster,
@@ -65,7 +67,7 @@ export async function guestOf(
   return { realm, namespace: guestNamespace(realm), kubeconfig, accomplice, rest: await clientOf(kubeconfig) };
 }
 
-/** One of each kind that guests have, which comes to rest. */
+/** Creates one object of each kind that guests use, and waits until all are at rest. */
 export async function settleIn(lab: Lab, namespace: string): Promise<void> {
   const kinds = ["ConfigMap", "Secret", "Service", "Deployment", "StatefulSet", "CronJob", "PodDisruptionBudget"];
   const objects = [
@@ -74,16 +76,17 @@ export async function settleIn(lab: Lab, namespace: string): Promise<void> {
   ];
   const stdin = objects.map((object) => JSON.stringify(object)).join("\n---\n");
   await must(lab, ["apply", "-n", namespace, "-f", "-"], stdin);
-  // A quota that was first counted before all was there is counted again after a deletion, or else only at the next resync.
+  // A quota that was first counted before all objects existed is counted again after a deletion; otherwise only at the
+  // next resync.
   await must(lab, ["create", "configmap", "counted-again", "-n", namespace]);
   await must(lab, ["delete", "configmap", "counted-again", "-n", namespace]);
   let last = "";
-  await eventually("what bob has is at rest and counted", async () => {
+  await eventually("bob's objects are at rest and counted", async () => {
     const now = await belongings(lab, namespace);
     const isSame = now === last;
     last = now;
     await new Promise((resolve) => setTimeout(resolve, 3000));
-    if (!isSame) return "it changes";
+    if (!isSame) return "the namespace changes";
     const objects: Record<string, { status?: { used?: Record<string, string> } }> = JSON.parse(now);
     const count = Object.keys(objects).filter((name) => name.startsWith("ConfigMap ")).length;
     const used = objects["ResourceQuota keystone"]?.status?.used?.configmaps;
@@ -92,8 +95,8 @@ export async function settleIn(lab: Lab, namespace: string): Promise<void> {
 }
 
 /**
- * All that there is in the namespace and about it, as text: the same text is the same to the last byte, but for when a quota
- * was written last, since a guest's own requests are counted up and down in it.
+ * Returns everything in the namespace and about it, as text, for a comparison to the last byte. The last write of a
+ * quota is left out, because quota admission counts a guest's own requests up and down.
  */
 export async function belongings(lab: Lab, namespace: string): Promise<string> {
   const { stdout } = await must(lab, ["api-resources", "--namespaced=true", "--verbs=list", "--output=name"]);
@@ -131,7 +134,7 @@ export async function leaseOf({ rest }: TestCluster): Promise<{ holder: string |
   return { holder: spec?.holderIdentity, transitions: spec?.leaseTransitions ?? 0 };
 }
 
-/** In MiB; 0 of a process that has ended. */
+/** Returns the memory in MiB; 0 if the process has ended. */
 export function memoryOf({ pid }: OperatorProcess, field: "VmHWM" | "VmRSS"): number {
   try {
     const line = new RegExp(`${field}:\\s+(\\d+) kB`).exec(Deno.readTextFileSync(`/proc/${pid}/status`));
@@ -142,13 +145,13 @@ export function memoryOf({ pid }: OperatorProcess, field: "VmHWM" | "VmRSS"): nu
   }
 }
 
-/** Size of the database, in MiB. */
+/** Returns the size of the database, in MiB. */
 export async function databaseOf(lab: Lab): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${lab.ports.etcd}/metrics`)).text();
   return Number(/^etcd_mvcc_db_total_size_in_bytes (\S+)$/m.exec(text)![1]) / 2 ** 20;
 }
 
-/** Processor time that a process has had, in seconds; 0 of one that has ended. */
+/** Returns the processor time of a process, in seconds; 0 if it has ended. */
 export function processorOf(pid: number | undefined): number {
   try {
     const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ");

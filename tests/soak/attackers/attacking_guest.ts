@@ -1,8 +1,8 @@
 /**
- * A hostile guest who does all that there is to do at once, each attack in its own time, until the input ends; prints how
- * it was answered, as JSON. A process of its own:
+ * A hostile guest that runs all attacks at once, each at its own pace, until the input ends, and then prints the counts
+ * of responses as JSON. It is a separate process:
  *
- * guest.ts KUBECONFIG NAMESPACE OTHERS SEED BYTES_PER_SECOND [NAME,…]
+ * attacking_guest.ts KUBECONFIG NAMESPACE OTHERS SEED BYTES_PER_SECOND [NAME,…]
  */
 import { randomOf } from "../../simulation/random.ts";
 import { attacksOn } from "./soak_attacks.ts";

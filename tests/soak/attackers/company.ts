@@ -1,4 +1,4 @@
-/** Others at work during a run: another guest, the kubelet of the attacker's pods, and Alice. */
+/** Other actors during a run: another guest, the kubelet of the attacker's pods, and Alice. */
 import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { ApiError, type ClosableRestClient } from "../../../lib/kubernetes/mod.ts";
 import type { TestCluster } from "../../fixtures/test_operator.ts";
@@ -7,7 +7,7 @@ import { guestPod } from "../../lab/lab_workloads.ts";
 import type { SeededRandom } from "../../simulation/random.ts";
 import type { Sight } from "./grant_cycle.ts";
 
-/** More than anybody would lend: the attacker has all kinds of objects, and many. */
+/** An unrealistically large quota: the attacker has all kinds of objects, and many of them. */
 export const much = {
   cpu: "8",
   memory: "8Gi",
@@ -17,10 +17,10 @@ export const much = {
   "services.loadbalancers": "4",
   "services.nodeports": "16",
 };
-/** To which it is cut now and then, so that there is something to end. */
+/** A reduction of it, applied now and then, so that pods and Services must end. */
 const little = { ...much, cpu: "20m", pods: "5", "services.loadbalancers": "0", "services.nodeports": "0" };
 
-/** Works as an ordinary guest does, one request after the other. */
+/** Sends an ordinary guest's requests, one after another. */
 export async function working(
   rest: ClosableRestClient,
   namespace: string,
@@ -55,7 +55,7 @@ export async function working(
   }
 }
 
-/** Of the attacker's pods half come to an end by themselves, as their kubelet would say. */
+/** Finishes half of the attacker's pods, as their kubelet would. */
 export async function finishing({ rest }: TestCluster, namespace: string, signal: AbortSignal): Promise<void> {
   const accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
   const done = new Set<string>();
@@ -80,7 +80,7 @@ export async function finishing({ rest }: TestCluster, namespace: string, signal
   }
 }
 
-/** Alice cuts what the attacker has and gives it back, so that pods have to go and Services to close. */
+/** Alice reduces the attacker's grant and restores it, so that pods have to end and Services to close. */
 export async function squeezing(
   { grants }: TestCluster,
   name: string,
@@ -98,9 +98,9 @@ function ignoreGone(error: unknown): void {
   if (!(error instanceof ApiError && [404, 409, 422].includes(error.code))) throw error;
 }
 
-/** Revokes the attacker's own grant, while he attacks. */
+/** Revokes the attacker's own grant during the attack. */
 export async function ownEnd({ grants }: TestCluster, sight: Sight, realm: string): Promise<number | undefined> {
   const revokedAt = Date.now();
-  await grants.patch(realm, { spec: { revocation: { reason: "he attacks" } } }, { type: "merge" });
+  await grants.patch(realm, { spec: { revocation: { reason: "attack" } } }, { type: "merge" });
   return await sight.access(realm, false).then((at) => at - revokedAt, () => undefined);
 }

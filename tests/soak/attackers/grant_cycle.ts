@@ -1,4 +1,7 @@
-/** Grants of somebody else, one after the other: when each was in force, and when its access had gone. */
+/**
+ * Grants to another realm, one after another, with the times at which each came into force and at which its access
+ * ended.
+ */
 import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { Reflector, Store } from "../../../lib/controller/mod.ts";
 import { isApiError } from "../../../lib/kubernetes/mod.ts";
@@ -8,22 +11,22 @@ import { guestNamespace, guestRole } from "../../../src/core/names.ts";
 import { secondsFromNow, type TestCluster } from "../../fixtures/test_operator.ts";
 import type { SeededRandom } from "../../simulation/random.ts";
 
-/** Milliseconds of each grant of a time. */
+/** Milliseconds of each grant in a period. */
 export interface Times {
-  /** From when it was asked for, or was to begin, until it was shown Active and people were let in. */
+  /** From its creation, or its validFrom, until it was shown Active and access existed. */
   begun: number[];
-  /** From when it was to end, or was revoked, until nobody was let in by it. */
+  /** From its end, or its revocation, until no access existed. */
   ended: number[];
-  /** Failures to come about at all, in words. */
+  /** Descriptions of grants that failed to begin or end. */
   missed: string[];
 }
 
 export const noTimes = (): Times => ({ begun: [], ended: [], missed: [] });
 
-/** After so long it is said that something doesn't come about. */
+/** Timeout after which a grant counts as failed. */
 const patienceMs = 30_000;
 
-/** Grants and accesses, as a watch tells them. */
+/** The state of grants and access, from watches. */
 export class Sight {
   readonly #grants = new Store({
     project: ({ status }: Grant) => ({ phase: status?.phase ?? "", message: status?.message ?? "" }),
@@ -57,20 +60,20 @@ export class Sight {
     };
   }
 
-  /** Waits until the grant is seen in one of the phases; returns when, in epoch milliseconds. */
+  /** Waits until the grant is in one of the phases; returns the time, in epoch milliseconds. */
   phase(name: string, ...phases: string[]): Promise<number> {
     return this.#when(`Grant ${name} is ${phases.join(" or ")}`, () => {
       const grant = this.#grants.get(name);
-      return phases.includes(grant?.phase ?? "gone") || `it is ${grant?.phase ?? "gone"}: ${grant?.message}`;
+      return phases.includes(grant?.phase ?? "gone") || `the phase is ${grant?.phase ?? "gone"}: ${grant?.message}`;
     });
   }
 
-  /** Waits until the people of a realm are let in, or are no more; returns when. */
+  /** Waits until the people of a realm have access, or no longer have it; returns the time. */
   access(realm: string, wanted: boolean): Promise<number> {
     const namespace = guestNamespace(realm);
     return this.#when(
-      `access to ${namespace} has ${wanted ? "come" : "gone"}`,
-      () => (this.#bindings.get(`${namespace}/${guestRole}`) !== undefined) === wanted || "it hasn't",
+      `access to ${namespace} is ${wanted ? "given" : "removed"}`,
+      () => (this.#bindings.get(`${namespace}/${guestRole}`) !== undefined) === wanted || "not yet",
     );
   }
 
@@ -87,7 +90,7 @@ export class Sight {
       };
       const timer = setTimeout(() => {
         done();
-        reject(new Error(`${what}: not after ${patienceMs / 1000} s; ${isSo()}`));
+        reject(new Error(`Timed out after ${patienceMs / 1000} s: ${what}. Last result: ${isSo()}`));
       }, patienceMs);
       this.#looks.add(look);
       look();
@@ -95,10 +98,10 @@ export class Sight {
   }
 }
 
-/** Lends to one realm again and again, in all the ways in which grants begin and end. */
+/** Creates grants to one realm, one after another, with all ways to begin and end. */
 export class GrantCycle {
   #count = 0;
-  /** Of what is lent from now on. */
+  /** Times of grants from now on. */
   times = noTimes();
 
   constructor(
@@ -109,7 +112,7 @@ export class GrantCycle {
     private readonly random: SeededRandom,
   ) {}
 
-  /** Goes on until the signal aborts, and then to the end of the grant that is under way. */
+  /** Runs until the signal aborts, and then until the current grant ends. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const { times } = this;
@@ -117,7 +120,7 @@ export class GrantCycle {
         await this.#lend(times);
       } catch (error) {
         times.missed.push((error as Error).message);
-        // Whatever holds it up doesn't end sooner for being asked more often.
+        // A retry without a pause wouldn't help.
         await sleep(systemClock, 1000, signal);
       }
     }
@@ -145,7 +148,7 @@ export class GrantCycle {
       const endAt = until?.at ?? Date.now();
       if (!until) await cluster.grants.patch(name, { spec: { revocation: { reason: "enough" } } }, { type: "merge" });
       const lateMs = await sight.access(realm, false) - endAt;
-      if (lateMs < 0) throw new Error(`Access by Grant ${name} has gone ${-lateMs} ms before its end`);
+      if (lateMs < 0) throw new Error(`Access by Grant ${name} ended ${-lateMs} ms early`);
       times.ended.push(lateMs);
       await sight.phase(name, "Expired", "Revoked");
     } finally {

@@ -1,49 +1,49 @@
-/** Requests as a hostile guest: every answer is counted, and no more is written than the database holds. */
+/** A hostile guest's requests: each response is counted, and the writes are limited to what the database can hold. */
 import { sleep, systemClock } from "../../../lib/clock/mod.ts";
 import { clientOfGuest } from "../../hostile/flood.ts";
 
-/** Number of answers to one attack, by what they said. */
+/** Numbers of responses to one attack, by outcome. */
 export interface Answers {
   /** 2xx. */
   through: number;
-  /** 4xx but 429, and the 5xx with which the API server refuses what it can't take. */
+  /** 4xx except 429, and the 5xx with which the API server rejects input that it can't process. */
   refused: number;
-  /** 429: the guests' seats and queues are full. */
+  /** 429: the guests' seats and queues in the API server are full. */
   throttled: number;
-  /** No answer at all. */
+  /** No response. */
   unanswered: number;
 }
 
-/** Report of an attacker at the end. */
+/** An attacker's report at the end. */
 export interface Tally {
   /** By the name of the attack. */
   answers: Record<string, Answers>;
-  /** Requests that went through although guests may not make them, in words. */
+  /** Descriptions of requests that were accepted although guests must not make them. */
   breaches: string[];
 }
 
 /** Options of a request. */
 export interface Asking {
-  /** Content type; JSON, or a merge patch for a PATCH, unless told. */
+  /** Content type. Default: JSON, or a merge patch for a PATCH. */
   type?: string;
-  /** In words, what must never go through. */
+  /** Description of a request that must never be accepted. */
   forbidden?: string;
 }
 
 /**
- * Bytes that may be written: all that is written stays in the API server's database until its next compaction but one, and
- * a full database is an attack of its own (tests/hostile/nospace_test.ts).
+ * The budget of bytes to write. All writes stay in the API server's database for two compactions, and a full database
+ * is a different attack (tests/hostile/nospace_test.ts).
  */
 export class RequestBudget {
   #left: number;
   #at = performance.now();
 
-  /** At most so many bytes a second, of which those of ten seconds may come at once. */
+  /** Bytes per second, of which those of ten seconds may be used at once. */
   constructor(readonly perSecond: number) {
     this.#left = perSecond * 10;
   }
 
-  /** Spends so many and returns true, if there is room for them. */
+  /** Takes this many bytes and returns true, if the budget has them. */
   take(bytes: number): boolean {
     const now = performance.now();
     this.#left = Math.min(this.perSecond * 10, this.#left + this.perSecond * (now - this.#at) / 1000);
@@ -54,11 +54,11 @@ export class RequestBudget {
   }
 }
 
-/** A request is given up after so long. */
+/** Timeout of a request. */
 const patienceMs = 20_000;
 const mostBreaches = 20;
 
-/** A guest's way to the API server, for one attack. */
+/** A guest's client of the API server, for one attack. */
 export class Hands {
   constructor(
     readonly namespace: string,
@@ -69,7 +69,7 @@ export class Hands {
     private readonly tally: Tally,
   ) {}
 
-  /** The hands of a guest for each attack, which count into one tally. */
+  /** Returns a guest's clients for each attack, with one tally. */
   static async of(
     kubeconfig: string,
     namespace: string,
@@ -81,7 +81,7 @@ export class Hands {
     return { tally, hands: (attack) => new Hands(namespace, budget, signal, attack, way, tally) };
   }
 
-  /** Sends a request; the status of the answer, 0 without one. */
+  /** Sends a request; returns the status of the response, 0 without one. */
   async ask(
     method: string,
     path: string,
@@ -100,7 +100,7 @@ export class Hands {
       await answer.body?.cancel();
       return answer.status;
     }).catch(() => 0);
-    // Cut off by the end of it all.
+    // Aborted at the end of the attack.
     if (code === 0 && this.signal.aborted) return 0;
     this.#count(code);
     if (forbidden !== undefined && code >= 200 && code < 300 && this.tally.breaches.length < mostBreaches) {
@@ -109,7 +109,7 @@ export class Hands {
     return code;
   }
 
-  /** Opens a watch and holds it for a while, reading it or not. */
+  /** Opens a watch and holds it for a while, with or without reading it. */
   async hold(path: string, ms: number, reads: boolean): Promise<void> {
     const end = AbortSignal.any([this.signal, AbortSignal.timeout(ms)]);
     try {
@@ -119,11 +119,11 @@ export class Hands {
       else for await (const _ of answer.body!);
       await answer.body?.cancel();
     } catch {
-      // It is over.
+      // The attack has ended.
     }
   }
 
-  /** A while, unless it all ends before. */
+  /** Waits, or until the attack ends. */
   pause(ms: number): Promise<void> {
     return sleep(systemClock, ms, this.signal);
   }

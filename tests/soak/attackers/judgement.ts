@@ -1,53 +1,55 @@
-/** Judgement of a run: the promises to those who are not attacked, held against what was seen. Pure. */
+/** The verdict on a run: compares the observations with the limits promised to other guests. Pure functions. */
 import type { Times } from "./grant_cycle.ts";
 
-/** Facts that a run has seen. */
+/** Observations of a run. */
 export interface JudgedObject {
-  /** Of grants to others before the attack. */
+  /** Grants to others before the attack. */
   before: Times;
-  /** Of grants to others during it. */
+  /** Grants to others during the attack. */
   during: Times;
-  /** From the revocation of the attacker's own grant until he was not let in any more, in ms; undefined if that never came. */
+  /**
+   * Milliseconds from the revocation of the attacker's own grant to the end of its access; undefined if it didn't end.
+   */
   ownEndMs: number | undefined;
-  /** Durations of somebody else's requests, in ms. */
+  /** Durations of another guest's requests, in ms. */
   requestsMs: number[];
-  /** Requests of somebody else that failed, in words. */
+  /** Descriptions of another guest's failed requests. */
   requestsFailed: string[];
-  /** The most that each had resident, in MiB. */
+  /** Maximum resident memory, in MiB. */
   operatorMiB: number;
   frontMiB: number;
-  /** Number of times that the Lease went to another holder. */
+  /** Number of times that the Lease changed its holder. */
   transitions: number;
-  /** Exit codes at the end, as they were stopped: anything but 0 means that it ended before. */
+  /** Exit code after the stop at the end; any other than 0 means that the process ended before. */
   operatorCode: number;
   frontCode: number;
-  /** Places at which what somebody else has differs from what it was, in lines. */
+  /** Differences in another guest's objects, one line each. */
   differences: string[];
-  /** Requests that went through and never may, in words. */
+  /** Descriptions of accepted requests that must never be accepted. */
   breaches: string[];
-  /** Requests of the attackers, and connections to the front. */
+  /** Number of the attackers' requests and connections to the front. */
   attempts: number;
   connections: number;
-  /** Processor time that each part took during the attack, in seconds. */
+  /** Processor time of each part during the attack, in seconds. */
   processor: Record<string, number>;
-  /** The most that the API server's database took, in MiB. */
+  /** Maximum size of the API server's database, in MiB. */
   databaseMiB: number;
 }
 
-/** Bounds of the promises. */
+/** Limits that are promised. */
 export interface Limits {
-  /** So many of a hundred grants begin, and end, within `soonMs`. */
+  /** Percentage of grants that begin, and end, within `soonMs`. */
   soonPercent: number;
   soonMs: number;
-  /** All do within this. */
+  /** Time within which all of them do. */
   latestMs: number;
   operatorMiB: number;
   frontMiB: number;
-  /** Above this the database may be full at any moment, which is another attack. */
+  /** Size from which the database may be full at any moment, which is a different attack. */
   databaseMiB: number;
 }
 
-/** Promised bounds; the front's memory is that of its container. */
+/** The promised limits; the front's memory limit is that of its container. */
 export const promised: Limits = {
   soonPercent: 95,
   soonMs: 1000,
@@ -57,17 +59,17 @@ export const promised: Limits = {
   databaseMiB: 2048,
 };
 
-/** The nearest rank: a value that was measured; NaN of none. */
+/** Returns the nearest rank, a measured value; NaN without samples. */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }
 
-/** Share of the samples within the limit, of a hundred; 0 of none. */
+/** Returns the percentage of samples within the limit; 0 without samples. */
 export const percentWithin = (samples: readonly number[], ms: number): number =>
   samples.length === 0 ? 0 : 100 * samples.filter((sample) => sample <= ms).length / samples.length;
 
-/** Each promise that wasn't kept, in a sentence with the figure, the limit and what to do; none when all were. */
+/** Returns a sentence for each broken promise, with the figure, the limit and the remedy. */
 export function broken(seen: JudgedObject, limits: Limits, again: string): string[] {
   const { soonPercent, soonMs, latestMs } = limits;
   const found: string[] = [];
@@ -75,28 +77,30 @@ export function broken(seen: JudgedObject, limits: Limits, again: string): strin
     const percent = percentWithin(samples, soonMs);
     if (percent < soonPercent) {
       found.push(
-        `Under attack ${percent.toFixed(1)} % of ${samples.length} grants ${what} within ${soonMs} ms; at least ` +
-          `${soonPercent} % are to. Narrow down which attack it is: ${again} --only NAME.`,
+        `Under attack ${
+          percent.toFixed(1)
+        } % of ${samples.length} grants ${what} within ${soonMs} ms; it must be at least ` +
+          `${soonPercent} %. Find the attack: ${again} --only NAME.`,
       );
     }
     const slowest = Math.max(0, ...samples);
     if (slowest > latestMs) {
       found.push(
-        `Under attack one grant ${what} after ${slowest} ms; all are to within ${latestMs} ms. Narrow down which attack ` +
-          `it is: ${again} --only NAME.`,
+        `Under attack one grant ${what} after ${slowest} ms; all must within ${latestMs} ms. Find the attack: ` +
+          `${again} --only NAME.`,
       );
     }
   }
   const { missed } = seen.during;
   if (missed.length > 0) {
     found.push(
-      `${missed.length} grants came to nothing, the first so: ${missed[0]}. Read what the operator said below.`,
+      `${missed.length} grants failed to begin or end, e.g.: ${missed[0]}. See the operator's log below.`,
     );
   }
   if (seen.ownEndMs === undefined || seen.ownEndMs > latestMs) {
-    const late = seen.ownEndMs === undefined ? "not at all" : `${seen.ownEndMs} ms after it was revoked`;
+    const late = seen.ownEndMs === undefined ? "never" : `${seen.ownEndMs} ms after it was revoked`;
     found.push(
-      `The attacker lost access ${late}; it is to be within ${latestMs} ms. Read what the operator said below.`,
+      `The attacker lost access ${late}; it must within ${latestMs} ms. See the operator's log below.`,
     );
   }
   for (
@@ -109,19 +113,19 @@ export function broken(seen: JudgedObject, limits: Limits, again: string): strin
     found.push(
       `The ${what} had ${
         mib.toFixed(0)
-      } MiB resident; it is to stay below ${most} MiB. Find what it keeps or reads whole ` +
-        `of what guests write: ${again} --only NAME.`,
+      } MiB resident; it must stay below ${most} MiB. Find the guests' input that it keeps or ` +
+        `reads whole: ${again} --only NAME.`,
     );
   }
   if (seen.transitions !== 0) {
     found.push(
-      `The Lease went to another holder ${seen.transitions} times; it is to stay where it is. Look for the seats that ` +
-        `requests wait for: deploy/kustomize/base/priority.yaml.`,
+      `The Lease changed its holder ${seen.transitions} times; it must not. See the priority level of the operator's ` +
+        `requests in deploy/kustomize/base/priority.yaml.`,
     );
   }
   for (const [what, code] of [["operator", seen.operatorCode], ["front", seen.frontCode]] as const) {
     if (code !== 0) {
-      found.push(`The ${what} ended with code ${code} by itself; it is never to. Read what it said below.`);
+      found.push(`The ${what} ended by itself with code ${code}; it must not. See its log below.`);
     }
   }
   if (seen.requestsFailed.length > 0) {
@@ -129,35 +133,37 @@ export function broken(seen: JudgedObject, limits: Limits, again: string): strin
       `${seen.requestsFailed.length} of ${
         seen.requestsMs.length + seen.requestsFailed.length
       } requests of another guest ` +
-        `failed, the first so: ${seen.requestsFailed[0]}. None is to: see the guests' seats in ` +
+        `failed, e.g.: ${seen.requestsFailed[0]}. None may: see the guests' priority level in ` +
         `deploy/kustomize/base/priority.yaml.`,
     );
   }
   if (seen.differences.length > 0) {
     found.push(
-      `What another guest has is not what it was, at ${seen.differences.length} places, such as ${
-        seen.differences[0]
-      }. ` +
-        `Nothing of it is to change: find who wrote it in the API server's audit log.`,
+      `Another guest's objects changed at ${seen.differences.length} places, e.g.: ${seen.differences[0]}. ` +
+        `None may change: find the writer in the API server's audit log.`,
     );
   }
   if (seen.breaches.length > 0) {
     found.push(
-      `${seen.breaches.length} requests went through that never may, such as: ${seen.breaches[0]}. Add an attack to ` +
+      `${seen.breaches.length} requests were accepted that must never be, e.g.: ${
+        seen.breaches[0]
+      }. Add an attack to ` +
         `deploy/guards or tests/hostile that shows it.`,
     );
   }
   if (seen.databaseMiB >= limits.databaseMiB) {
     found.push(
-      `The database took ${seen.databaseMiB.toFixed(0)} MiB of ${limits.databaseMiB}: it was full, which ` +
-        `tests/hostile/nospace_test.ts is about. Write less: ${again} --megabytes N.`,
+      `The database grew to ${
+        seen.databaseMiB.toFixed(0)
+      } MiB of ${limits.databaseMiB}: it was full, which is tested by ` +
+        `tests/hostile/nospace_test.ts. Write less: ${again} --megabytes N.`,
     );
   }
   const few = 20;
   if (seen.attempts < few * 10 || seen.during.begun.length < few || seen.during.ended.length < few) {
     found.push(
-      `Too little was tried to tell anything: ${seen.attempts} requests of attackers, ${seen.during.begun.length} grants ` +
-        `that began and ${seen.during.ended.length} that ended. Let it run longer: ${again} --minutes N.`,
+      `Too few samples: ${seen.attempts} requests of attackers, ${seen.during.begun.length} grants that began and ` +
+        `${seen.during.ended.length} that ended. Run it longer: ${again} --minutes N.`,
     );
   }
   return found;

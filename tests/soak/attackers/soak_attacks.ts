@@ -1,6 +1,6 @@
 /**
- * Attacks by a hostile guest, each for itself: a round of it, with choices by chance. The single attacks, and what each must
- * come to, are the tests of tests/hostile; here they come all at once.
+ * The attacks of a hostile guest; each has rounds with random choices. The tests in tests/hostile check each attack's
+ * outcome; here all attacks run at the same time.
  */
 import type { GuardBody } from "../../../deploy/guards/guard.ts";
 import { flood } from "../../hostile/flood.ts";
@@ -9,22 +9,22 @@ import { guestPod } from "../../lab/lab_workloads.ts";
 import type { SeededRandom } from "../../simulation/random.ts";
 import type { Hands } from "./hands.ts";
 
-/** One way to do harm. */
+/** One attack. */
 export interface SoakAttack {
   name: string;
-  /** Rest after a round, at most; half of that on average. */
+  /** Maximum pause after a round; half of that on average. */
   restMs: number;
-  /** One round of it. What the API server answers is no matter. */
+  /** Runs one round. The API server's responses don't matter. */
   round(hands: Hands, random: SeededRandom): Promise<unknown>;
 }
 
 const tiny = { cpu: "1m", memory: "1Mi" };
-/** Of one object: etcd takes 1.5 MiB of a request, the API server's own encoding less what JSON takes for it. */
+/** Size of one object: etcd accepts requests of 1.5 MiB, and the API server stores somewhat more than the JSON. */
 const fat = 1_400_000;
 
 const podSpec = (): GuardBody & { containers: GuardBody[] } => JSON.parse(guestPod("x", tiny)).spec;
 
-/** A pod that the guards let in, with something in its container. */
+/** Returns a pod that the guards admit, with additions to its container. */
 function pod(name: string, container: GuardBody = {}, spec: GuardBody = {}): GuardBody {
   const plain = podSpec();
   return {
@@ -37,7 +37,7 @@ function pod(name: string, container: GuardBody = {}, spec: GuardBody = {}): Gua
 
 const padding = (bytes: number, letter: string): GuardBody => ({ env: [{ name: "FAT", value: letter.repeat(bytes) }] });
 
-/** An ordinary workload whose pods are as `pod` makes them. */
+/** Returns an ordinary workload whose pods are like those of `pod`. */
 function workload(kind: string, name: string, spec: GuardBody = {}, container: GuardBody = {}): GuardBody {
   const ends = kind === "Job" || kind === "CronJob";
   const plain = podSpec();
@@ -56,12 +56,12 @@ function workload(kind: string, name: string, spec: GuardBody = {}, container: G
 
 const letterOf = (random: SeededRandom): string => String.fromCharCode(97 + random.below(26));
 
-/** Makes an object and takes it away again, by name or all of its kind. */
+/** Creates an object and deletes it again, by name or with all of its kind. */
 async function comeAndGo(hands: Hands, random: SeededRandom, kind: string, object: GuardBody): Promise<void> {
   const collection = pathOf(kind, hands.namespace);
   await hands.ask("POST", collection, object);
   const { name } = object.metadata as { name: string };
-  // Of ConfigMaps one is the operator's: to delete all at once is refused for it.
+  // One ConfigMap is the operator's, so a deletion of all of them is refused.
   if (random.percent(10)) await hands.ask("DELETE", collection);
   else await hands.ask("DELETE", `${collection}/${name}`);
 }
@@ -70,12 +70,12 @@ const oddAmounts = ["1e1002", "1e-1002", "0.0000000001", "9223372036854775807", 
 const oddNames = ["constructor", "tostring", "valueof", "hasownproperty", "prototype", "null", "undefined", "0"];
 const oddKeys = ["__proto__", "constructor", "toString", "hasOwnProperty", "prototype", ".proto", "-"];
 
-/** Attacks of the table of guards that are refused whatever the namespace's settings are. */
+/** Attacks of the guards' test table that are refused under all settings of a namespace. */
 const refused = guardCases.filter(({ guard, settings }) =>
   guard !== "unknown-keys" && Object.keys(settings).length === 0
 );
 
-/** Requests that the guests' role and the guards never let through, in words and as method, path and body. */
+/** Requests that the guests' role and the guards never admit: a description, method, path and body. */
 const outOfReach = (mine: string, others: string): [what: string, method: string, path: string, body?: GuardBody][] => {
   const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "mine" } };
   const subjects = [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "system:authenticated" }];
@@ -93,13 +93,13 @@ const outOfReach = (mine: string, others: string): [what: string, method: string
   return [
     ["makes an account", "POST", `${core}/serviceaccounts`, account],
     ["makes a token", "POST", `${core}/serviceaccounts/default/token`, {}],
-    ["lets everybody in", "POST", `${rbac}/rolebindings`, { metadata: { name: "mine" }, roleRef, subjects }],
+    ["gives everybody access", "POST", `${rbac}/rolebindings`, { metadata: { name: "mine" }, roleRef, subjects }],
     ["floods events", "POST", `${core}/events`, event],
-    ["takes the quota away", "DELETE", `${core}/resourcequotas/keystone`],
+    ["deletes the quota", "DELETE", `${core}/resourcequotas/keystone`],
     ["widens the quota", "PATCH", `${core}/resourcequotas/keystone`, { spec: { hard: { pods: "10000" } } }],
     ["opens the network", "DELETE", `${network}/default-deny`],
     ["writes into the guide", "PATCH", `${core}/configmaps/keystone`, { immutable: true, data: { "grants.yaml": "" } }],
-    ["takes the guide away", "DELETE", `${core}/configmaps/keystone`],
+    ["deletes the guide", "DELETE", `${core}/configmaps/keystone`],
     ["deletes all ConfigMaps", "DELETE", `${core}/configmaps`],
     ["makes an endpoint", "POST", `${core}/endpoints`, { metadata: { name: "x" } }],
     ["binds a pod", "POST", `${core}/pods/fat-0/binding`, { target: { kind: "Node", name: "x" } }],
@@ -117,9 +117,9 @@ const outOfReach = (mine: string, others: string): [what: string, method: string
 };
 
 /**
- * All attacks.
+ * Returns all attacks.
  *
- * @param others the namespace of a guest who does no harm
+ * @param others the namespace of another guest, which does no harm
  */
 export const attacksOn = (others: string): readonly SoakAttack[] => [
   {
@@ -142,11 +142,11 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "fat pods",
+    name: "large pods",
     restMs: 500,
     async round(hands, random) {
       const collection = pathOf("Pod", hands.namespace);
-      // Made, finished and deleted: each writes all of it.
+      // Created, finished and deleted: each write stores all of it.
       if (!hands.budget.take(3 * fat)) return void await hands.ask("GET", `${collection}?limit=1`);
       const name = `fat-${random.below(30)}`;
       await hands.ask("DELETE", `${collection}/${name}?gracePeriodSeconds=0`);
@@ -155,21 +155,21 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "fat revisions",
+    name: "large revisions",
     restMs: 3000,
     async round(hands, random) {
       const kind = random.of(["StatefulSet", "DaemonSet"]);
       const collection = pathOf(kind, hands.namespace);
       const revisionHistoryLimit = random.percent(20) ? 1_000_000 : 10;
       const object = workload(kind, "fat", { revisionHistoryLimit }, padding(900_000, letterOf(random)));
-      // The workload, its revision and its status.
+      // This writes the workload, its revision and its status.
       if (!hands.budget.take(4 * 900_000)) return void await hands.ask("GET", collection);
       if (await hands.ask("POST", collection, object) !== 409) return;
       await hands.ask("PATCH", `${collection}/fat`, { spec: object.spec });
     },
   },
   {
-    name: "one ConfigMap again and again",
+    name: "one ConfigMap repeatedly",
     restMs: 100,
     async round(hands, random) {
       const collection = pathOf("ConfigMap", hands.namespace);
@@ -180,7 +180,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "a flood by a dozen clients",
+    name: "a flood from a dozen clients",
     restMs: 6000,
     async round(hands, random) {
       const until = performance.now() + 1000 + random.below(4000);
@@ -191,7 +191,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "watches held open",
+    name: "open watches",
     restMs: 2000,
     async round(hands, random) {
       const kinds = ["Pod", "ConfigMap", "Secret", "Deployment", "Service"];
@@ -202,7 +202,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "what the guards refuse",
+    name: "requests that guards refuse",
     restMs: 150,
     async round(hands, random) {
       const { kind, object, title } = random.of(refused);
@@ -210,7 +210,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "what is out of reach",
+    name: "requests without rights",
     restMs: 200,
     async round(hands, random) {
       const [what, method, path, body] = random.of(outOfReach(hands.namespace, others));
@@ -227,7 +227,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "Services that let the world in",
+    name: "Services open to the world",
     restMs: 800,
     async round(hands, random) {
       const collection = pathOf("Service", hands.namespace);
@@ -257,12 +257,12 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "roll-outs and schedules",
+    name: "rollouts and schedules",
     restMs: 1500,
     async round(hands, random) {
       const kind = random.of(["Deployment", "StatefulSet", "CronJob", "Job", "ReplicaSet", "ReplicationController"]);
       const name = `rolls-${random.below(4)}`;
-      // Far more than fit: whoever makes them tells so in an event each time.
+      // Far more pods than fit: the controller reports each failure in an event.
       const spec = kind === "CronJob"
         ? { suspend: false }
         : kind === "Job"
@@ -276,7 +276,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "made, deleted and made again",
+    name: "repeated creation and deletion",
     restMs: 100,
     async round(hands, random) {
       const kind = random.of(["ConfigMap", "Secret", "Service", "Pod", "Deployment"]);
@@ -301,7 +301,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "labels of a megabyte and a half",
+    name: "labels of 1.5 MB",
     restMs: 3000,
     async round(hands, random) {
       const value = letterOf(random).repeat(60);
@@ -312,7 +312,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "names that every object has",
+    name: "names of built-in properties",
     restMs: 500,
     async round(hands, random) {
       const name = random.of(oddNames);
@@ -320,7 +320,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
       const kind = random.of(["ConfigMap", "Secret", "Service", "Pod", "Deployment"]);
       const metadata = { name, labels: { [key]: key }, annotations: { [key]: key } };
       const plain = kind === "Pod" ? pod(name) : kind === "Deployment" ? workload(kind, name) : ordinaryOf(kind);
-      // Text, since in an object `__proto__` would be no key.
+      // As text, because `__proto__` in an object literal wouldn't become a key.
       const data = `{"${key}": "${btoa(key)}"}`;
       const text = JSON.stringify({ ...plain, metadata, ...(/Map|Secret/.test(kind) ? { data: "DATA" } : {}) });
       await hands.ask("POST", pathOf(kind, hands.namespace), text.replace('"DATA"', data));
@@ -328,7 +328,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "bodies that are none",
+    name: "invalid bodies",
     restMs: 500,
     async round(hands, random) {
       const path = pathOf(random.of(["ConfigMap", "Pod", "Deployment"]), hands.namespace);
@@ -356,7 +356,7 @@ export const attacksOn = (others: string): readonly SoakAttack[] => [
     },
   },
   {
-    name: "budgets that hold up evictions",
+    name: "budgets that block evictions",
     restMs: 2000,
     async round(hands, random) {
       const name = `never-${random.below(4)}`;

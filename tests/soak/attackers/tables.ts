@@ -1,11 +1,11 @@
-/** Tables of what a run has seen, for people to read. */
+/** Tables of a run's observations. */
 import Table from "cli-table3";
 import type { Tally } from "./hands.ts";
 import { type JudgedObject, type Limits, percentWithin, quantile } from "./judgement.ts";
 
 const style = { head: [], border: [] };
 
-/** Two tables: what was promised, and how the attackers were answered. */
+/** Returns two tables: the promises, and the responses to the attackers. */
 export function tables(seen: JudgedObject, { answers }: Tally, limits: Limits): string {
   const { before, during } = seen;
   const ms = (samples: readonly number[]) => [0.5, 0.95, 1].map((share) => quantile(samples, share)).join(" / ");
@@ -19,24 +19,24 @@ export function tables(seen: JudgedObject, { answers }: Tally, limits: Limits): 
       "all",
     ],
     [
-      "from asked for to Active, ms: median / 95 % / all",
+      "creation to Active, ms: median / 95 % / all",
       ms(before.begun),
       ms(during.begun),
       `all ≤ ${limits.latestMs}`,
     ],
     [`… within ${limits.soonMs} ms`, percent(before.begun), percent(during.begun), `≥ ${limits.soonPercent} %`],
     [
-      "from its end to no access, ms: median / 95 % / all",
+      "end to no access, ms: median / 95 % / all",
       ms(before.ended),
       ms(during.ended),
       `all ≤ ${limits.latestMs}`,
     ],
     [`… within ${limits.soonMs} ms`, percent(before.ended), percent(during.ended), `≥ ${limits.soonPercent} %`],
     ["the attacker's own end, ms", "", String(seen.ownEndMs ?? "never"), `≤ ${limits.latestMs}`],
-    ["operator, MiB at most", "", seen.operatorMiB.toFixed(0), `< ${limits.operatorMiB}`],
-    ["front, MiB at most", "", seen.frontMiB.toFixed(0), `< ${limits.frontMiB}`],
+    ["operator, maximum MiB", "", seen.operatorMiB.toFixed(0), `< ${limits.operatorMiB}`],
+    ["front, maximum MiB", "", seen.frontMiB.toFixed(0), `< ${limits.frontMiB}`],
     [
-      "restarts; Lease to another",
+      "restarts; changes of the Lease's holder",
       "",
       `${[seen.operatorCode, seen.frontCode].filter((code) => code !== 0).length}; ${seen.transitions}`,
       "0; 0",
@@ -48,10 +48,10 @@ export function tables(seen: JudgedObject, { answers }: Tally, limits: Limits): 
       `${seen.requestsFailed.length} of ${seen.requestsMs.length + seen.requestsFailed.length}`,
       "0",
     ],
-    ["… what it has, places that differ", "", String(seen.differences.length), "0"],
-    ["went through and never may", "", String(seen.breaches.length), "0"],
+    ["… changes of its objects", "", String(seen.differences.length), "0"],
+    ["accepted requests that must never be", "", String(seen.breaches.length), "0"],
     ...Object.entries(seen.processor).map(([name, seconds]) => [`processor, s: ${name}`, "", seconds.toFixed(0), ""]),
-    ["database, MiB at most", "", seen.databaseMiB.toFixed(0), `< ${limits.databaseMiB}`],
+    ["database, maximum MiB", "", seen.databaseMiB.toFixed(0), `< ${limits.databaseMiB}`],
   );
   const tried = new Table({ head: ["attack", "through", "refused", "throttled", "unanswered"], style });
   for (const [name, each] of Object.entries(answers)) {
