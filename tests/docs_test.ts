@@ -27,9 +27,11 @@ function says(name: string, ...texts: readonly string[]): void {
 
 /** The cells of a table's row that begins with this one. */
 function row(name: string, first: string): string[] {
-  const line = read(`docs/${name}.md`).split("\n").find((line) => line.startsWith(`| ${first} |`));
-  assert.ok(line, `docs/${name}.md has no row ${first}`);
-  return line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, ""));
+  const rows = read(`docs/${name}.md`).split("\n").filter((line) => line.startsWith("| "))
+    .map((line) => line.replace(/^\| | *\|$/g, "").split(/ +\| /));
+  const found = rows.find(([cell]) => cell === first);
+  assert.ok(found, `docs/${name}.md has no row ${first}`);
+  return found;
 }
 
 interface Role {

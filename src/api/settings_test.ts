@@ -61,6 +61,6 @@ Deno.test("settings: the example in the documentation is one, and shows the defa
   assert.equal(namespaceRetentionSeconds, defaultSettings.namespaceRetentionSeconds);
   assert.equal(lastSeenSeconds, defaultSettings.lastSeenSeconds);
   for (const [level, { pods, objects, ephemeralStorage }] of Object.entries(defaultSettings.trust)) {
-    assert.match(text, new RegExp(`\\| ${level} \\|.*${pods} · ${objects} · ${ephemeralStorage} \\|`));
+    assert.match(text, new RegExp(`\\| ${level} +\\|.*${pods} · ${objects} · ${ephemeralStorage} +\\|`));
   }
 });
