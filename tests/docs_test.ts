@@ -158,7 +158,7 @@ Deno.test("docs/network.md: each range that it names is in the tier under which 
   for (const text of ["2001::/32", "64:ff9b:1::/48"]) assert.ok(alwaysProtected.some((range) => cidr(range) === text));
   const { tailnet, nat64 } = defaultSettings.clusterRanges;
   assert.ok(tailnet.includes("100.64.0.0/10"));
-  says("network", `NAT64 (\`${nat64[0]}\`)`, "NAT64 prefixes of your own (`64:ff9b:1::/48`) are protected");
+  says("network", `NAT64 (\`${nat64[0]}\`)`, "Your own NAT64 prefixes (`64:ff9b:1::/48`) are protected");
 });
 
 Deno.test("docs/network.md: the message in the example is the operator's", () => {
