@@ -188,3 +188,22 @@ Deno.test("docs/install.md: the overlays and values that it names are there", ()
     assert.ok(key! in (values[section!] as object), path);
   }
 });
+
+Deno.test("docs/adr: each record has the form of its index, which lists it", () => {
+  const index = read("docs/adr/README.md");
+  const names = [...Deno.readDirSync(new URL("docs/adr/", root))].map(({ name }) => name).filter((name) =>
+    /^\d/.test(name)
+  );
+  for (const name of names) {
+    const text = read(`docs/adr/${name}`);
+    const [, number, decision] =
+      text.match(/^# (\d{4}) (.+)\n\n- \*\*Status:\*\* \S+\n- \*\*Date:\*\* \d{4}-\d\d-\d\d/) ?? [];
+    assert.ok(decision && name.startsWith(`${number}-`), `${name}: number, decision, status and date`);
+    const sections = [...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
+    assert.deepEqual(sections.filter((each) => each !== "Alternatives"), ["Context", "Decision", "Consequences"], name);
+    assert.ok(
+      index.includes(`[${number}](${name})`) && index.includes(decision),
+      `docs/adr/README.md doesn't list ${name}`,
+    );
+  }
+});
