@@ -27,9 +27,11 @@ function says(name: string, ...texts: readonly string[]): void {
 
 /** Returns the cells of the table row with this first cell. */
 function row(name: string, first: string): string[] {
-  const line = read(`docs/${name}.md`).split("\n").find((line) => line.startsWith(`| ${first} |`));
-  assert.ok(line, `docs/${name}.md has no row ${first}`);
-  return line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, ""));
+  const rows = read(`docs/${name}.md`).split("\n").filter((line) => line.startsWith("| "))
+    .map((line) => line.replace(/^\| | *\|$/g, "").split(/ +\| /));
+  const found = rows.find(([cell]) => cell === first);
+  assert.ok(found, `docs/${name}.md has no row ${first}`);
+  return found;
 }
 
 interface Role {
@@ -156,7 +158,7 @@ Deno.test("docs/network.md: each range that it names is in the tier of its row",
   for (const text of ["2001::/32", "64:ff9b:1::/48"]) assert.ok(alwaysProtected.some((range) => cidr(range) === text));
   const { tailnet, nat64 } = defaultSettings.clusterRanges;
   assert.ok(tailnet.includes("100.64.0.0/10"));
-  says("network", `NAT64 (\`${nat64[0]}\`)`, "NAT64 prefixes of your own (`64:ff9b:1::/48`) are protected");
+  says("network", `NAT64 (\`${nat64[0]}\`)`, "Your own NAT64 prefixes (`64:ff9b:1::/48`) are protected");
 });
 
 Deno.test("docs/network.md: the message in the example is the operator's", () => {
@@ -184,5 +186,24 @@ Deno.test("docs/install.md: the overlays and values that it names exist", () => 
     if (path === "tailscale.stateSecret" || path!.startsWith("config.")) continue;
     const [section, key] = path!.split(".");
     assert.ok(key! in (values[section!] as object), path);
+  }
+});
+
+Deno.test("docs/adr: each record has the form of its index, which lists it", () => {
+  const index = read("docs/adr/README.md");
+  const names = [...Deno.readDirSync(new URL("docs/adr/", root))].map(({ name }) => name).filter((name) =>
+    /^\d/.test(name)
+  );
+  for (const name of names) {
+    const text = read(`docs/adr/${name}`);
+    const [, number, decision] =
+      text.match(/^# (\d{4}) (.+)\n\n- \*\*Status:\*\* \S+\n- \*\*Date:\*\* \d{4}-\d\d-\d\d/) ?? [];
+    assert.ok(decision && name.startsWith(`${number}-`), `${name}: number, decision, status and date`);
+    const sections = [...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
+    assert.deepEqual(sections.filter((each) => each !== "Alternatives"), ["Context", "Decision", "Consequences"], name);
+    assert.ok(
+      index.includes(`[${number}](${name})`) && index.includes(decision),
+      `docs/adr/README.md doesn't list ${name}`,
+    );
   }
 });

@@ -64,6 +64,6 @@ Deno.test("settings: the documentation's example is valid and shows the defaults
   assert.equal(namespaceRetentionSeconds, defaultSettings.namespaceRetentionSeconds);
   assert.equal(lastSeenSeconds, defaultSettings.lastSeenSeconds);
   for (const [level, { pods, objects, ephemeralStorage }] of Object.entries(defaultSettings.trust)) {
-    assert.match(text, new RegExp(`\\| ${level} \\|.*${pods} · ${objects} · ${ephemeralStorage} \\|`));
+    assert.match(text, new RegExp(`\\| ${level} +\\|.*${pods} · ${objects} · ${ephemeralStorage} +\\|`));
   }
 });
