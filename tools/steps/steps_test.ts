@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { load } from "js-yaml";
+import { chosenSteps, steps } from "./steps.ts";
+
+const root = new URL("../../", import.meta.url);
+const read = (path: string): string => Deno.readTextFileSync(new URL(path, root));
+const names = (options: Parameters<typeof chosenSteps>[0]): string[] => chosenSteps(options).map(({ name }) => name);
+
+Deno.test("ok: all steps but the quick tests, the tests last; check: nothing that needs a lab", () => {
+  assert.equal(names({}).at(-1), "tests");
+  assert.ok(!names({}).includes("quick"));
+  assert.ok(names({ fast: true }).includes("quick") && !names({ fast: true }).includes("tests"));
+});
+
+Deno.test("steps by name: only these, or all but these; an unknown name is refused", () => {
+  assert.deepEqual(names({ only: ["lint", "words"] }), ["lint", "words"]);
+  assert.deepEqual(names({ except: ["tests"] }), names({}).slice(0, -1));
+  assert.throws(() => chosenSteps({ except: ["test"] }), /There is no step test; the steps are format, /);
+});
+
+Deno.test(".ci/run, deno task ok and the workflows take their steps from this list, and no others", () => {
+  const tasks: Record<string, { command: string }> = JSON.parse(read("deno.json")).tasks;
+  assert.match(tasks.ok!.command, /tools\/steps\/main\.ts$/);
+  assert.match(tasks.check!.command, /tools\/steps\/main\.ts --fast$/);
+  const script = read(".ci/run").split("\n").filter((line) => !/^\s*#/.test(line));
+  assert.deepEqual(
+    script.filter((line) => /\$deno /.test(line)).map((line) => line.replace(/.*\$deno /, "").trim()),
+    ["task ok --except tests", "task test"],
+  );
+  for (const workflow of ["ci.yml", "release.yml"]) {
+    const { jobs } = load(read(`.github/workflows/${workflow}`)) as {
+      jobs: Record<string, { uses?: string; steps?: { run?: string }[] }>;
+    };
+    const commands = Object.values(jobs).flatMap(({ steps = [] }) => steps.map(({ run }) => run ?? ""));
+    const direct = commands.filter((run) => /deno (fmt|lint|check|doc|test)\b/.test(run));
+    assert.deepEqual(direct, [], workflow);
+  }
+});
+
+Deno.test("each step has its own name", () => {
+  assert.equal(new Set(steps.map(({ name }) => name)).size, steps.length);
+});
