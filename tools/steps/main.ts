@@ -7,7 +7,7 @@
  *     deno task check                 the fast lane: no lab, less than a minute
  */
 import { parseArgs } from "node:util";
-import { chosenSteps, type Step } from "./steps.ts";
+import { chosenSteps, type TreeCheck } from "./steps.ts";
 
 const root = new URL("../../", import.meta.url);
 const list = { type: "string" as const };
@@ -16,7 +16,7 @@ const { values: { fast = false, only, except } } = parseArgs({
   options: { fast: { type: "boolean" }, only: list, except: list },
 });
 
-async function run({ name, args }: Step): Promise<boolean> {
+async function run({ name, args }: TreeCheck): Promise<boolean> {
   console.log(`\n— ${name}: deno ${args.join(" ")}`);
   const began = performance.now();
   const globs = args.filter((arg) => arg.includes("*"));

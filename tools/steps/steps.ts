@@ -1,5 +1,5 @@
 /** A check of the whole tree. */
-export interface Step {
+export interface TreeCheck {
   name: string;
   /** Arguments of `deno`. */
   args: readonly string[];
@@ -14,7 +14,7 @@ const documented = ["lib/*/mod.ts", "lib/kubernetes_apis/*@*.ts", "src/api/clien
 const quickTests = ["src/core", "src/api", "src/cli", "tests/docs_test.ts", "tools"];
 
 /** All that must be green: before a commit by `deno task ok`, in `.ci/run` and in the forge's CI, in this order. */
-export const steps: readonly Step[] = [
+export const steps: readonly TreeCheck[] = [
   { name: "format", args: ["fmt", "--check", "--quiet"] },
   { name: "pages", args: ["run", "--quiet", "--frozen", "-A", "tools/pages/main.ts", "--check"] },
   { name: "lint", args: ["lint", "--quiet"] },
@@ -36,7 +36,7 @@ export function chosenSteps({ fast = false, only, except = [] }: {
   fast?: boolean;
   only?: readonly string[];
   except?: readonly string[];
-}): Step[] {
+}): TreeCheck[] {
   const unknown = [...only ?? [], ...except].find((name) => !steps.some((step) => step.name === name));
   if (unknown !== undefined) {
     throw new Error(`There is no step ${unknown}; the steps are ${steps.map(({ name }) => name).join(", ")}.`);

@@ -1,4 +1,4 @@
-import { type Finding, lineAt, type Prose } from "./prose.ts";
+import { lineAt, type Prose, type StyleFinding } from "./prose.ts";
 
 /** Doc comments that may begin with a clause, of all doc comments. */
 export const mostClauses = 0.02;
@@ -6,7 +6,7 @@ export const mostClauses = 0.02;
 const clause = /^\s*(What|Whether|How|Who|Where|When)\b/;
 
 /** Doc comments that begin with a clause in place of a noun or a verb. */
-export function clauseFindings(prose: readonly Prose[], textOf: (file: string) => string): Finding[] {
+export function clauseFindings(prose: readonly Prose[], textOf: (file: string) => string): StyleFinding[] {
   return prose.filter(({ kind }) => kind === "doc comment").flatMap(({ file, offset, text }) => {
     const match = clause.exec(text);
     if (!match) return [];

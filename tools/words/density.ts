@@ -1,4 +1,4 @@
-import { type Finding, type Prose, wordsOf } from "./prose.ts";
+import { type Prose, type StyleFinding, wordsOf } from "./prose.ts";
 
 const clauseWords = new Set(["what", "who", "whose"]);
 /** Below this a page has too few words for a rate. */
@@ -11,7 +11,7 @@ export function mostPerThousand(file: string): number | undefined {
 }
 
 /** Pages that say what/who/whose too often. */
-export function densityFindings(pages: readonly Prose[]): Finding[] {
+export function densityFindings(pages: readonly Prose[]): StyleFinding[] {
   return pages.flatMap(({ file, text }) => {
     const most = mostPerThousand(file);
     const words = wordsOf(text);

@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { clauseFindings, mostClauses } from "./clauses.ts";
 import { densityFindings } from "./density.ts";
 import { phraseFindings } from "./phrases.ts";
-import type { Finding } from "./prose.ts";
+import type { StyleFinding } from "./prose.ts";
 import { aboveCeilings, type Ceilings, longSentences, lowered } from "./sentence_length.ts";
 import { spellingFindings } from "./spelling.ts";
 import { proseOf, tree } from "./tree.ts";
@@ -42,7 +42,7 @@ const docComments = prose.filter(({ kind }) => kind === "doc comment").length;
 const clauses = clauseFindings(prose, textOf);
 const tooManyClauses = clauses.length > mostClauses * docComments;
 
-const found: Finding[] = [
+const found: StyleFinding[] = [
   ...(tooManyClauses || all ? clauses : []),
   ...phraseFindings(prose, textOf),
   ...densityFindings(pages),

@@ -1,4 +1,4 @@
-import { type Finding, lineAt, type Prose } from "./prose.ts";
+import { lineAt, type Prose, type StyleFinding } from "./prose.ts";
 
 /** Phrases not to use, each with the words to use. A space matches any white space, line breaks included. */
 export const phrases: readonly { phrase: RegExp; use: string }[] = [
@@ -35,7 +35,7 @@ const compiled = phrases.map(({ phrase, use }) => ({
 }));
 
 /** Places with a phrase that isn't to be used. */
-export function phraseFindings(prose: readonly Prose[], textOf: (file: string) => string): Finding[] {
+export function phraseFindings(prose: readonly Prose[], textOf: (file: string) => string): StyleFinding[] {
   return prose.flatMap(({ file, offset, text }) =>
     compiled.flatMap(({ pattern, use }) =>
       [...text.matchAll(pattern)].map(({ index, 0: phrase }) => ({

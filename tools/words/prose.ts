@@ -10,7 +10,7 @@ export interface Prose {
 }
 
 /** A place that breaks a rule, and the remedy. */
-export interface Finding {
+export interface StyleFinding {
   file: string;
   line: number;
   rule: string;

@@ -1,11 +1,11 @@
 import { blocks, sentences } from "./markdown_prose.ts";
-import { type Finding, lineAt, type Prose, wordsOf } from "./prose.ts";
+import { lineAt, type Prose, type StyleFinding, wordsOf } from "./prose.ts";
 
 /** The most words of a sentence in docs. */
 export const mostWords = 25;
 
 /** Sentences of the docs that are too long, history and decisions of the past left out. */
-export function longSentences(pages: readonly Prose[]): Finding[] {
+export function longSentences(pages: readonly Prose[]): StyleFinding[] {
   return pages.filter(({ file }) => file === "README.md" || /^docs\/[^/]+\.md$/.test(file)).flatMap((page) =>
     blocks(page).flatMap(sentences).flatMap(({ offset, text }) => {
       const count = wordsOf(text).length;
@@ -24,13 +24,13 @@ export function longSentences(pages: readonly Prose[]): Finding[] {
 export type Ceilings = Readonly<Record<string, number>>;
 
 /** Findings of pages with more long sentences than their ceiling. */
-export function aboveCeilings(found: readonly Finding[], ceilings: Ceilings): Finding[] {
+export function aboveCeilings(found: readonly StyleFinding[], ceilings: Ceilings): StyleFinding[] {
   const byFile = Map.groupBy(found, ({ file }) => file);
   return [...byFile].flatMap(([file, of]) => of.length > (ceilings[file] ?? 0) ? of : []);
 }
 
 /** The ceilings after a count: none is higher than before. */
-export function lowered(found: readonly Finding[], ceilings: Ceilings): Ceilings {
+export function lowered(found: readonly StyleFinding[], ceilings: Ceilings): Ceilings {
   const byFile = Map.groupBy(found, ({ file }) => file);
   const entries = Object.entries(ceilings)
     .map(([file, ceiling]) => [file, Math.min(ceiling, byFile.get(file)?.length ?? 0)] as const)

@@ -1,8 +1,8 @@
-import type { Finding } from "./prose.ts";
+import type { StyleFinding } from "./prose.ts";
 
 /** Misspelled words of these files, by cspell with the project's settings and dictionary (cspell.json). */
-export async function spellingFindings(files: readonly string[], root: string): Promise<Finding[]> {
-  const found: Finding[] = [];
+export async function spellingFindings(files: readonly string[], root: string): Promise<StyleFinding[]> {
+  const found: StyleFinding[] = [];
   if (files.length === 0) return found;
   // Loaded only here: loading it reads files in the background, and the other rules need none of it.
   const { lint } = await import("cspell");

@@ -21,7 +21,7 @@ const readers: readonly { of: RegExp; read: (source: Source) => Prose[] }[] = [
 ];
 
 /** Reports whether the rules apply to a file. */
-export function isRead(path: string): boolean {
+export function isProseFile(path: string): boolean {
   return !skipped.some((each) => each.test(path)) && readers.some(({ of }) => of.test(path));
 }
 
@@ -37,7 +37,7 @@ export function tree(root: string): Source[] {
     for (const { name, isDirectory, isFile } of Deno.readDirSync(`${root}${folder}`)) {
       const path = `${folder}${name}`;
       if (isDirectory && !skipped.some((each) => each.test(`${path}/`))) enter(`${path}/`);
-      else if (isFile && isRead(path)) out.push({ path, text: Deno.readTextFileSync(`${root}${path}`) });
+      else if (isFile && isProseFile(path)) out.push({ path, text: Deno.readTextFileSync(`${root}${path}`) });
     }
   };
   enter("");

@@ -3,15 +3,19 @@ import { clauseFindings } from "./clauses.ts";
 import { densityFindings } from "./density.ts";
 import { blocks, markdownProse, sentences } from "./markdown_prose.ts";
 import { phraseFindings, phrases } from "./phrases.ts";
-import type { Finding, Prose, Source } from "./prose.ts";
+import type { Prose, Source, StyleFinding } from "./prose.ts";
 import { aboveCeilings, longSentences, lowered } from "./sentence_length.ts";
 import { spellingFindings } from "./spelling.ts";
-import { isRead, proseOf } from "./tree.ts";
+import { isProseFile, proseOf } from "./tree.ts";
 
 const source = (path: string, text: string): Source => ({ path, text });
-const places = (found: readonly Finding[]): string[] => found.map(({ file, line }) => `${file}:${line}`);
+const places = (found: readonly StyleFinding[]): string[] => found.map(({ file, line }) => `${file}:${line}`);
 
-function judged(rule: (prose: Prose[], textOf: (file: string) => string) => Finding[], path: string, text: string) {
+function judged(
+  rule: (prose: Prose[], textOf: (file: string) => string) => StyleFinding[],
+  path: string,
+  text: string,
+) {
   return rule(proseOf(source(path, text)), () => text);
 }
 
@@ -156,11 +160,11 @@ Deno.test({
 
 Deno.test("generated clients, fixtures and caches aren't read; code, pages and manifests are", () => {
   assert.deepEqual(
-    ["src/a.ts", "docs/a.md", "crds/a.yaml", ".ci/run", "deploy/Containerfile"].filter((path) => !isRead(path)),
+    ["src/a.ts", "docs/a.md", "crds/a.yaml", ".ci/run", "deploy/Containerfile"].filter((path) => !isProseFile(path)),
     [],
   );
   assert.deepEqual(
-    ["lib/kubernetes_apis/core@v1.ts", "src/api/client/a@v1.ts", "tests/fixtures/a.md", "a.png"].filter(isRead),
+    ["lib/kubernetes_apis/core@v1.ts", "src/api/client/a@v1.ts", "tests/fixtures/a.md", "a.png"].filter(isProseFile),
     [],
   );
 });
