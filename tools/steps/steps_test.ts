@@ -6,6 +6,28 @@ const root = new URL("../../", import.meta.url);
 const read = (path: string): string => Deno.readTextFileSync(new URL(path, root));
 const names = (options: Parameters<typeof chosenSteps>[0]): string[] => chosenSteps(options).map(({ name }) => name);
 
+const workflows = ["ci.yml", "release.yml"];
+
+interface Job {
+  uses?: string;
+  "timeout-minutes"?: number;
+  steps?: { uses?: string; run?: string }[];
+}
+
+function jobsOf(workflow: string): Job[] {
+  return Object.values((load(read(`.github/workflows/${workflow}`)) as { jobs: Record<string, Job> }).jobs);
+}
+
+Deno.test("workflows: actions are pinned by commit, with their version; each job has a timeout", () => {
+  for (const workflow of workflows) {
+    const uses = read(`.github/workflows/${workflow}`).split("\n").filter((line) => /\buses: (?!\.\/)/.test(line));
+    assert.ok(uses.length > 0, workflow);
+    assert.deepEqual(uses.filter((line) => !/@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line)), [], workflow);
+    const endless = jobsOf(workflow).filter((job) => job.uses === undefined && job["timeout-minutes"] === undefined);
+    assert.deepEqual(endless, [], workflow);
+  }
+});
+
 Deno.test("ok: all steps but the quick tests, the tests last; check: nothing that needs a lab", () => {
   assert.equal(names({}).at(-1), "tests");
   assert.ok(!names({}).includes("quick"));
@@ -27,11 +49,8 @@ Deno.test(".ci/run, deno task ok and the workflows take their steps from this li
     script.filter((line) => /\$deno /.test(line)).map((line) => line.replace(/.*\$deno /, "").trim()),
     ["task ok --except tests", "task test"],
   );
-  for (const workflow of ["ci.yml", "release.yml"]) {
-    const { jobs } = load(read(`.github/workflows/${workflow}`)) as {
-      jobs: Record<string, { uses?: string; steps?: { run?: string }[] }>;
-    };
-    const commands = Object.values(jobs).flatMap(({ steps = [] }) => steps.map(({ run }) => run ?? ""));
+  for (const workflow of workflows) {
+    const commands = jobsOf(workflow).flatMap(({ steps = [] }) => steps.map(({ run }) => run ?? ""));
     const direct = commands.filter((run) => /deno (fmt|lint|check|doc|test)\b/.test(run));
     assert.deepEqual(direct, [], workflow);
   }
