@@ -59,3 +59,13 @@ Deno.test(".ci/run, deno task ok and the workflows take their steps from this li
 Deno.test("each step has its own name", () => {
   assert.equal(new Set(steps.map(({ name }) => name)).size, steps.length);
 });
+
+Deno.test("one version of Deno: in CI, in the image, in the development container and in the docs", () => {
+  const places = [".ci/run", ".github/workflows/release.yml", ".devcontainer/Containerfile", "deploy/Containerfile"];
+  const pages = ["README.md", "CONTRIBUTING.md", "docs/install.md"];
+  const found = [...places, ...pages].flatMap((path) =>
+    [...read(path).matchAll(/(?:\bdeno@|DENO_VERSION=)(\d[\d.]*\d)/g)].map(([, version]) => `${path}: ${version}`)
+  );
+  for (const path of places) assert.ok(found.some((place) => place.startsWith(path)), path);
+  assert.equal(new Set(found.map((place) => place.split(": ")[1])).size, 1, found.join("\n"));
+});

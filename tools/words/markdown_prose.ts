@@ -5,7 +5,7 @@ export function markdownProse({ path, text }: Source): Prose {
   const fences = /^[ \t]*(```+|~~~+)[\s\S]*?^[ \t]*\1[ \t]*$/gm;
   let out = mask(text, fences);
   out = mask(out, /<!--[\s\S]*?-->|<\/?[a-z][^>\n]*>/gi);
-  // A capital after code begins a sentence only if a full stop stands between: code keeps one letter.
+  // A capital after code begins a sentence only after a full stop: code keeps one letter.
   out = out.replaceAll(/(`+)[^`\n](?:[^`]*?[^`\n])?\1/g, (code) => `x${mask(code.slice(1), /./g)}`);
   out = mask(out, /(?<=\])\([^()\s]*(?:\([^()]*\)[^()\s]*)*\)/g);
   out = mask(out, /^\[[^\]]+\]:.*$/gm);

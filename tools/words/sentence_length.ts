@@ -20,7 +20,7 @@ export function longSentences(pages: readonly Prose[]): StyleFinding[] {
   );
 }
 
-/** How many long sentences each page may have for now; a page that isn't named may have none. */
+/** Long sentences that each page may have for now; a page without a ceiling may have none. */
 export type Ceilings = Readonly<Record<string, number>>;
 
 /** Findings of pages with more long sentences than their ceiling. */
