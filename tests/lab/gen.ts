@@ -21,7 +21,6 @@ import { guardsPage } from "../../deploy/guards/page.ts";
 import { guestGuards } from "../../deploy/guards/guest_guards.ts";
 import { kustomizeFiles } from "../../deploy/kustomize_files.ts";
 import { cliReference } from "../../src/cli/cli_reference.ts";
-import { formatMarkdown } from "../../tools/pages/format_markdown.ts";
 import { attacksPage, securityPage } from "../hostile/hostile_attacks.ts";
 import { build } from "./build.ts";
 import { startLab } from "./lab.ts";
@@ -61,6 +60,13 @@ async function writeFiles(files: ReadonlyMap<string, string>, check: boolean): P
   return differing;
 }
 
+async function writeReference(name: string, text: string, check: boolean): Promise<string[]> {
+  const file = new URL(`../../${name}`, import.meta.url);
+  if (await Deno.readTextFile(file).catch(() => undefined) === text) return [];
+  if (!check) await Deno.writeTextFile(file, text);
+  return [name];
+}
+
 /** Reads the OpenAPI documents anew from a lab's API server that serves `crds/`. */
 async function refreshFromLab(): Promise<void> {
   await using lab = await startLab();
@@ -77,18 +83,15 @@ const { values: { check = false, refresh: anew = false, chart = false } } = pars
   args: Deno.args.filter((arg) => arg !== "--"),
   options: { check: { type: "boolean" }, refresh: { type: "boolean" }, chart: { type: "boolean" } },
 });
-const pages = new Map([
-  ["docs/api.md", apiReference()],
-  ["docs/cli-reference.md", cliReference()],
-  ["docs/guards.md", guardsPage()],
-  ["docs/security.md", await securityPage(await Deno.readTextFile(security))],
-  ["docs/attacks.md", await attacksPage()],
-]);
 const differing = [
   ...await writeCrds(check),
-  ...await writeFiles(await formatMarkdown(pages), check),
+  ...await writeReference("docs/api.md", apiReference(), check),
+  ...await writeReference("docs/cli-reference.md", cliReference(), check),
   // Before the chart, which has a copy.
-  ...await writeFiles(new Map([["deploy/kustomize/base/guest-guards.yaml", guestGuards()]]), check),
+  ...await writeReference("deploy/kustomize/base/guest-guards.yaml", guestGuards(), check),
+  ...await writeReference("docs/guards.md", guardsPage(), check),
+  ...await writeReference("docs/security.md", await securityPage(await Deno.readTextFile(security)), check),
+  ...await writeReference("docs/attacks.md", await attacksPage(), check),
   ...await writeFiles(await objectTable(), check),
   ...await writeFiles(await chartFiles(), check),
 ];

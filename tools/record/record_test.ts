@@ -39,6 +39,12 @@ Deno.test("picture: text at its columns, escaped, with nothing from elsewhere", 
   assert.doesNotMatch(svg.replace("http://www.w3.org/2000/svg", ""), /https?:|@import|<script|url\(/);
 });
 
+Deno.test("picture: blanks at the ends and wide gaps are places, not letters", () => {
+  const svg = terminalSvg(rowsOf("  a b   c\r\n"), { title: "x", columns: 20 });
+  const spans = [...svg.matchAll(/<tspan x="([\d.]+)"[^>]*>([^<]*)</g)].map(([, x, text]) => [x, text]);
+  assert.deepEqual(spans, [["32.8", "a b"], ["83.2", "c"]]);
+});
+
 Deno.test("sections: the head and the chosen ones, with long blocks cut; a pattern without a section is refused", () => {
   const block = Array.from({ length: 20 }, (_, index) => `    line ${index}`).join("\r\n");
   const rows = rowsOf(

@@ -33,7 +33,7 @@ export function terminalSvg(
   const height = Math.ceil(bar + rows.length * cell.height + margin);
   const lines = rows.flatMap((spans, row) => {
     const y = round(bar + (row + 0.75) * cell.height);
-    const visible = spans.filter(({ text }) => text.trim() !== "");
+    const visible = spans.flatMap(wordsOfSpan);
     return visible.length === 0 ? [] : [`<text y="${y}">${visible.map(spanSvg).join("")}</text>`];
   });
   const dots = ["#ff5f57", "#febc2e", "#28c840"]
@@ -42,13 +42,22 @@ export function terminalSvg(
     escaped(title)
   }">
 <title>${escaped(title)}</title>
-<style>text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#e6edf3;white-space:pre}.b{font-weight:700}.d{opacity:.6}.u{text-decoration:underline}</style>
+<style>text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#e6edf3}.b{font-weight:700}.d{opacity:.6}.u{text-decoration:underline}</style>
 <rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>
 ${dots.join("")}
 <text x="${width / 2}" y="${bar / 2 + 5}" text-anchor="middle" class="d">${escaped(title)}</text>
 ${lines.join("\n")}
 </svg>
 `;
+}
+
+/** Parts without blanks at their ends and wide gaps, which not every reader of SVG keeps. */
+function wordsOfSpan(span: StyledSpan): StyledSpan[] {
+  return [...span.text.matchAll(/\S+(?: \S+)*/g)].map(({ index, 0: text }) => ({
+    ...span,
+    column: span.column + [...span.text.slice(0, index)].length,
+    text,
+  }));
 }
 
 function spanSvg({ column, text, color, bold, dim, underline }: StyledSpan): string {

@@ -16,7 +16,6 @@ const quickTests = ["src/core", "src/api", "src/cli", "tests/docs_test.ts", "too
 /** All that must be green: before a commit by `deno task ok`, in `.ci/run` and in the forge's CI, in this order. */
 export const steps: readonly TreeCheck[] = [
   { name: "format", args: ["fmt", "--check", "--quiet"] },
-  { name: "pages", args: ["run", "--quiet", "--frozen", "-A", "tools/pages/main.ts", "--check"] },
   { name: "lint", args: ["lint", "--quiet"] },
   { name: "types", args: ["check", "--quiet", "--frozen"] },
   { name: "exports", args: ["doc", "--quiet", "--lint", ...documented], lane: "slow" },
