@@ -12,7 +12,7 @@ export function markdownProse({ path, text }: Source): Prose {
   return { file: path, kind: "page", offset: 0, text: mask(out, /https?:\/\/\S+/g) };
 }
 
-/** Paragraphs, items of lists, headings and cells of tables of a page, each by itself. */
+/** Paragraphs, items of lists, headings and parts of tables' cells of a page, each by itself. */
 export function blocks({ text }: Pick<Prose, "text">): { offset: number; text: string }[] {
   const out: { offset: number; text: string }[] = [];
   let offset = 0;
@@ -23,9 +23,9 @@ export function blocks({ text }: Pick<Prose, "text">): { offset: number; text: s
     if (/^\s*\|/.test(line)) {
       open = undefined;
       let at = start;
-      for (const cell of line.split(/(?<!\\)\|/)) {
+      for (const cell of line.split(/(?<!\\)\||; /)) {
         if (/\p{L}/u.test(cell)) out.push({ offset: at, text: cell });
-        at += cell.length + 1;
+        at += cell.length + (line.startsWith("; ", at + cell.length - start) ? 2 : 1);
       }
     } else if (!/\S/.test(line)) {
       open = undefined;

@@ -4,11 +4,14 @@ import { lineAt, type Prose, type StyleFinding, wordsOf } from "./prose.ts";
 /** The most words of a sentence in docs. */
 export const mostWords = 25;
 
+/** Names in code after each other count as one word. */
+const codeList = /\bx\s*(?:,\s*(?:and\s+|or\s+)?x\b\s*)+/g;
+
 /** Sentences of the docs that are too long, history and decisions of the past left out. */
 export function longSentences(pages: readonly Prose[]): StyleFinding[] {
   return pages.filter(({ file }) => file === "README.md" || /^docs\/[^/]+\.md$/.test(file)).flatMap((page) =>
     blocks(page).flatMap(sentences).flatMap(({ offset, text }) => {
-      const count = wordsOf(text).length;
+      const count = wordsOf(text.replaceAll(codeList, "x ")).length;
       if (count <= mostWords) return [];
       return [{
         file: page.file,

@@ -116,6 +116,11 @@ Deno.test("sentence of docs with more than 25 words: found in text and in cells;
   assert.deepEqual(places(longSentences([page(`One.\n\n${words(13)}\n${words(13)}.\n`)])), ["docs/a.md:3"]);
   assert.deepEqual(places(longSentences([page(`| a |\n| - |\n| ${words(26)} |\n`)])), ["docs/a.md:3"]);
   assert.deepEqual(longSentences([page(`| ${words(20)} | ${words(20)} |\n- ${words(20)}\n- ${words(20)}\n`)]), []);
+  assert.deepEqual(longSentences([page(`| ${words(20)}; ${words(20)} |\n\nKeys: ${"`a`, ".repeat(30)}\n`)]), []);
+  assert.deepEqual(places(longSentences([page(`| a; ${words(26)} |\n\n${words(20)}; ${words(20)}\n`)])), [
+    "docs/a.md:1",
+    "docs/a.md:3",
+  ]);
 });
 
 Deno.test("full stops of numbers, names and abbreviations end no sentence", () => {
