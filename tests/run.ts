@@ -36,6 +36,7 @@ const suites: Suite[] = [
       "src",
       "deploy",
       "bench",
+      "tools",
       "tests/soak",
       "tests/architecture_test.ts",
       "tests/docs_test.ts",

@@ -1,0 +1,46 @@
+/** A program on a separate terminal, which script(1) makes. */
+export interface TerminalRun {
+  /** Resolves with its exit code. */
+  ended: Promise<number>;
+  /** Types letters. */
+  type(text: string): Promise<void>;
+}
+
+/** Starts a shell command on a terminal; `onText` gets its output as it comes. */
+export function runOnTerminal(command: string, { columns, cwd, env = {}, onText }: {
+  columns: number;
+  cwd: string;
+  env?: Record<string, string>;
+  onText: (text: string) => void;
+}): TerminalRun {
+  const child = new Deno.Command("script", {
+    args: [
+      "--quiet",
+      "--flush",
+      "--return",
+      "--command",
+      `stty cols ${columns} rows 60 -echo; ${command}`,
+      "/dev/null",
+    ],
+    cwd,
+    env: { TERM: "xterm-256color", COLUMNS: String(columns), ...env },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const read = (async () => {
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) onText(text);
+  })();
+  return {
+    ended: (async () => {
+      await read;
+      const { code } = await child.status;
+      await writer.close().catch(() => {});
+      return code;
+    })(),
+    async type(text) {
+      await writer.write(new TextEncoder().encode(text));
+    },
+  };
+}
