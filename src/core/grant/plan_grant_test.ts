@@ -304,7 +304,7 @@ Deno.test("grant: reduced while planning fails: the reduction is dated once and 
   const noted = plan({ grant: cut, enforcement: failing });
   assert.deepEqual([ready(noted)!.reason, noted.status!.hard], ["PlanFailed", hard]);
   assert.deepEqual(noted.status!.reductions, [
-    { until: at(300_000), hard: { "requests.cpu": "2" }, allowedDestinations: ["203.0.113.0/24"] },
+    { until: "2026-06-01T12:05:00Z", hard: { "requests.cpu": "2" }, allowedDestinations: ["203.0.113.0/24"] },
   ]);
   assert.equal(conditionOf(noted.status, "Draining")!.reason, "Reduced");
   const later = { now: now + 60_000, skewMs: 0 };
