@@ -2,171 +2,180 @@
 import { type Resource, ResourceApi, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import type { ObjectMeta } from "../../../lib/kubernetes_apis/meta@v1.ts";
 
-/** Where guests may connect to. Without it: nowhere but each other and the grantee's node. */
+/**
+ * Network destinations of the guests. Default: only each other, the grantee's node and, if the realm's trust level
+ * permits it, the cluster's DNS.
+ */
 export interface GrantSpecNetworkPolicy {
   /**
-   * Where guests may connect to when egressAllowed is true: internet (all public addresses), a CIDR
-   * (203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (what it resolves
-   * to, by its TTL), each with an optional :port or :first-last and /tcp, /udp or /sctp.
+   * Destinations that guests may connect to if egressAllowed is true: internet (all public addresses), a CIDR
+   * (203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (the addresses it
+   * resolves to, refreshed by TTL).
    */
   allowedDestinations?: string[];
-  /** false: guests reach each other and the grantee's own node, nothing else. true: allowedDestinations as well. */
+  /**
+   * false: guests reach only each other, the grantee's node and, if the realm's trust level permits it, the
+   * cluster's DNS. true: also allowedDestinations.
+   */
   egressAllowed?: boolean;
   /**
-   * Ranges that are taken out of all that allowedDestinations opens, but for the nodes of realms: those are closed
-   * by removing the realm's name. Only of this grant: another one to the same realm may open them.
+   * Ranges excluded from allowedDestinations of this grant; another grant to the same realm may still open them.
+   * Nodes of realms are not excluded: to close one, remove the realm's name.
    */
   except?: string[];
   /**
-   * Private ranges in which DNS names of allowedDestinations are opened too, such as 192.168.1.0/24 for a name of
-   * your LAN. Each has to be a part of one private range. Without it a name opens the public addresses that it
-   * resolves to.
+   * Private ranges that DNS names in allowedDestinations may also resolve to, such as 192.168.1.0/24 for names in
+   * your LAN. Each must lie inside one private range. Default: a DNS name opens only public addresses.
    */
   within?: string[];
 }
 
-/** Its presence ends the grant. It can't be taken back; make a new grant instead. */
+/** If present, even if empty, ends the grant. Can't be removed; create a new grant instead. */
 export interface GrantSpecRevocation {
-  /** Why, for the grantee to read. */
+  /** Reason, shown to the grantee. */
   reason?: string;
 }
 
-/** How the grant ends: by expiry, by revocation and by deletion alike. */
+/** Termination of the grant, the same for expiry, revocation and deletion. */
 export interface GrantSpecTermination {
   /**
-   * How long after the end PodDisruptionBudgets are respected while pods are evicted; then pods are deleted.
-   * Default 120.
+   * Length of the drain: after the end, pods are evicted and PodDisruptionBudgets are respected; then remaining
+   * pods are deleted. Default 120.
    */
   drainSeconds?: number;
   /**
-   * How long before its end, or after a revocation, a deletion or a cut of its terms, the grant still holds while
-   * nothing new may grow. Default 300 (60 for public realms); before an expiry at most the last half of the
-   * validity. 0: the end comes at once.
+   * Length of the notice: the grant is still in force but its usage can't grow. It precedes an expiry and follows a
+   * revocation, a deletion or a reduction of the terms. Default 300 (60 for public realms). Before an expiry it is
+   * at most half of the validity. 0: no notice.
    */
   noticeSeconds?: number;
   /**
-   * What becomes of the guests' volumes after the last grant to the realm has ended. Retain (default): they stay,
-   * in the closed namespace. Delete: they are deleted, unless any grant of this namespace has said Retain.
+   * Treatment of the guests' volumes after the last grant to the realm has ended. Retain (default): they stay in
+   * the closed namespace. Delete: they are deleted, unless any grant in this namespace has had Retain.
    */
   volumes?: "Retain" | "Delete";
 }
 
-/** From when until when the grant holds, [validFrom, validUntil). */
+/** Period in which the grant is valid: [validFrom, validUntil). */
 export interface GrantSpecValidity {
-  /** From this instant on; without it, at once. RFC 3339, such as 2026-01-01T00:00:00Z. */
+  /** Start of the grant (RFC 3339), such as 2026-01-01T00:00:00Z. Default: immediately. */
   validFrom?: string | null;
-  /** Up to, not including, this instant; without it, until revoked. RFC 3339. */
+  /** End of the grant, exclusive (RFC 3339). Default: valid until revoked. */
   validUntil?: string | null;
 }
 
 /** The terms of the grant. Written by the grantor. */
 export interface GrantSpec {
-  /**
-   * Name of the Realm or SuperEntity that receives; its guests work in the namespace guest-<name>. Can't be
-   * changed.
-   */
+  /** Name of the Realm or SuperEntity that receives. Its guests work in the namespace guest-<name>. Immutable. */
   granteeRealm: string;
   /**
-   * Name of the Realm or SuperEntity that gives. A cluster enforces only grants whose grantor it is itself, and its
-   * share of those from a SuperEntity that it is a member of. Can't be changed.
+   * Name of the Realm or SuperEntity that lends. A cluster enforces only grants of which it is the grantor, and its
+   * share of grants from a SuperEntity of which it is a member. Immutable.
    */
   grantorRealm: string;
   /**
-   * What is granted, in the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods,
+   * Granted amounts under the keys of a ResourceQuota: requests.cpu, limits.memory, requests.storage, pods,
    * count/<resource>.<group>, requests.<vendor>/<device>, <class>.storageclass.storage.k8s.io/requests.storage.
    * Several grants to one realm add up.
    */
   hard: Record<string, number | string>;
-  /** Where guests may connect to. Without it: nowhere but each other and the grantee's node. */
+  /**
+   * Network destinations of the guests. Default: only each other, the grantee's node and, if the realm's trust
+   * level permits it, the cluster's DNS.
+   */
   networkPolicy?: GrantSpecNetworkPolicy;
-  /** Its presence ends the grant. It can't be taken back; make a new grant instead. */
+  /** If present, even if empty, ends the grant. Can't be removed; create a new grant instead. */
   revocation?: GrantSpecRevocation;
-  /** How the grant ends: by expiry, by revocation and by deletion alike. */
+  /** Termination of the grant, the same for expiry, revocation and deletion. */
   termination?: GrantSpecTermination;
-  /** From when until when the grant holds, [validFrom, validUntil). */
+  /** Period in which the grant is valid: [validFrom, validUntil). */
   validity?: GrantSpecValidity | null;
 }
 
 /** One of `status.conditions` in {@linkcode Grant}. */
 export interface GrantStatusCondition {
-  /** When status last changed. */
+  /** Time of the last change of status. */
   lastTransitionTime: string;
-  /** A sentence saying why and what to do; made for people. */
+  /** Human-readable explanation, with the remedy if there is one. */
   message: string;
-  /** The metadata.generation that was looked at. */
+  /** The metadata.generation that the condition describes. */
   observedGeneration?: number;
-  /** One CamelCase word saying why; stable, made for programs. */
+  /** Machine-readable reason in CamelCase; stable across releases. */
   reason: string;
-  /** Whether it holds. */
+  /** Status of the condition. */
   status: "True" | "False" | "Unknown";
-  /** What the condition is about, a positive adjective. */
+  /** Type of the condition. */
   type: string;
 }
 
 /** One of `status.reductions` in {@linkcode Grant}. */
 export interface GrantStatusReduction {
-  /** The destinations that were taken out of the terms and close then. */
+  /** Destinations removed from the terms; they close then. */
   allowedDestinations?: string[];
-  /** The networkPolicy.except that those destinations had; it holds until then. */
+  /** The networkPolicy.except of those destinations; it applies until then. */
   except?: string[];
-  /** What holds until then, where it is more than the terms say now. */
+  /** Amounts in force until then, where they exceed the present terms. */
   hard: Record<string, string>;
-  /** When what was cut from the terms goes. */
+  /** End of this notice, when the reduction takes effect. */
   until: string;
 }
 
 /** One of `status.resolvedDestinations` in {@linkcode Grant}. */
 export interface GrantStatusResolvedDestination {
-  /** The CIDRs that it stands for in the NetworkPolicy. */
+  /** CIDRs that the NetworkPolicy opens for it. */
   addresses?: string[];
   /** The entry of spec.networkPolicy.allowedDestinations. */
   destination: string;
-  /** Why it opens nothing; the other destinations are not affected. */
+  /** Reason that the destination opens nothing; other destinations are not affected. */
   error?: string;
-  /** Why it opens less than it says. */
+  /** Reason that the destination opens less than it names. */
   narrowed?: string;
-  /** Port or ports and protocol, such as 443/TCP; absent: all. */
+  /** Ports and protocol, such as 443/TCP; absent: all. */
   ports?: string;
 }
 
-/** What the operator sees and does. Written by the operator only. */
+/** Observed state. Written by the operator only. */
 export interface GrantStatus {
-  /** This grant's share of what is used in the guest namespace. Use fills the grants that last longest first. */
+  /**
+   * Part of the guest namespace's usage that is attributed to this grant. Usage is attributed first to the grants
+   * that last longest.
+   */
   actualUsage?: Record<string, string>;
   /**
-   * GranteeKnown: the grantee is a Realm. QuotaApplied: admission counts against what is granted. NetworkApplied:
-   * the network policies stand. NetworkNarrowed: a destination opens less than it says; there is none otherwise.
+   * GranteeKnown: the grantee is an existing Realm or an approved SuperEntity. QuotaApplied: admission enforces the
+   * granted amounts. NetworkApplied: the NetworkPolicies are in force. NetworkNarrowed: a destination opens less
+   * than it names (absent otherwise).
    */
   conditions?: GrantStatusCondition[];
-  /** When the grant ends or ended; written once when it is revoked. */
+  /** Actual or expected end of the grant; fixed once the grant is revoked. */
   effectiveUntil?: string;
-  /** The networkPolicy.except that is in force. */
+  /** The networkPolicy.except in force. */
   except?: string[];
-  /** The namespace that the grantee's guests work in. */
+  /** Namespace of the grantee's guests. */
   guestNamespace?: string;
-  /** What is enforced, in canonical quantities. Of a grant from a SuperEntity: this cluster's share. */
+  /** Enforced amounts, in canonical quantities. For a grant from a SuperEntity: this cluster's share. */
   hard?: Record<string, string>;
-  /** The state of the grant in one sentence. */
+  /** Summary of the grant's state in one sentence. */
   message?: string;
-  /** The metadata.generation that this status is about. */
+  /** The metadata.generation that this status describes. */
   observedGeneration?: number;
-  /** Pending: not in force, see message. Active: enforced. Revoked and Expired: ended, for good. */
+  /** Pending: not in force, see message. Active: enforced. Revoked and Expired: ended permanently. */
   phase?: "Pending" | "Active" | "Revoked" | "Expired";
   /**
-   * The notices of cuts, the first to end first: hard was lowered or destinations were removed while the grant was
-   * Active. Each cut has its own notice.
+   * Reductions on notice, the earliest end first: hard was lowered or destinations were removed while the grant was
+   * Active. Each reduction has its own notice.
    */
   reductions?: GrantStatusReduction[];
-  /** What each allowed destination stands for. */
+  /** Addresses that each allowed destination opens. */
   resolvedDestinations?: GrantStatusResolvedDestination[];
-  /** The SuperEntity of whose pool hard is this cluster's share. */
+  /** SuperEntity from whose pool this cluster's share (hard) is taken. */
   sharedFrom?: string;
 }
 
 /**
- * A Grant lends part of this cluster to another realm: so much CPU, memory, storage and devices, these places on
- * the network and no others, until this day. The operator enforces it in the namespace guest-<granteeRealm> with a
- * ResourceQuota and NetworkPolicies, and ends it on time.
+ * A Grant lends part of this cluster to another realm: CPU, memory, storage, devices and network destinations,
+ * optionally until a date. The operator enforces it in the namespace guest-<granteeRealm> with a ResourceQuota and
+ * NetworkPolicies, and ends it on time.
  */
 export interface Grant {
   /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
@@ -177,121 +186,124 @@ export interface Grant {
   metadata?: ObjectMeta;
   /** The terms of the grant. Written by the grantor. */
   spec: GrantSpec;
-  /** What the operator sees and does. Written by the operator only. */
+  /** Observed state. Written by the operator only. */
   status?: GrantStatus;
 }
 
 /** One of `spec.subjects` in {@linkcode Realm}. */
 export interface RealmSpecSubject {
-  /** User or Group, as the API server authenticates them. */
+  /** User or Group, as authenticated by the API server. */
   kind: "User" | "Group";
   /** Name of the user or group. */
   name: string;
 }
 
-/** What is known about the realm. Written by people. */
+/** Description of the realm. Written by cluster admins. */
 export interface RealmSpec {
-  /** Which control server the tailnet has. Both speak the same LocalAPI; what is really seen is shown in status. */
+  /**
+   * Kind of the tailnet's control server. Informational: both kinds work alike. The condition ConnectionTypeMatches
+   * reports a mismatch.
+   */
   connectionType?: "tailscale" | "headscale";
   /**
-   * MagicDNS name of the realm's node, such as bob-home.tailnet-name.ts.net. Case and a trailing dot don't matter.
-   * `tailscale status --json` on that node shows it as Self.DNSName.
+   * Full MagicDNS name of the realm's node, such as bob-home.tailnet-name.ts.net. Case and a trailing dot are
+   * ignored. `tailscale status --json` on that node shows it as Self.DNSName.
    */
   identity: string;
   /**
-   * Who acts for the realm: they may work in its guest namespace while a grant is in force. Without it: the group
-   * keystone:realm:<name>.
+   * Users and groups that act for the realm. They have access to its guest namespace while a grant is in force.
+   * Default: the group keystone:realm:<name>.
    */
   subjects?: RealmSpecSubject[];
   /**
-   * Ceiling of what grants to this realm may do: internal (one's own), partner (known people), public (anybody). It
-   * sets the Pod Security of the guest namespace: baseline for internal, restricted for the others.
+   * Limit on what grants to this realm may contain: internal (your own cluster), partner (people you know), public
+   * (anybody). It also sets the Pod Security level of the guest namespace: by default baseline for internal,
+   * restricted for the others.
    */
   trustLevel?: "internal" | "partner" | "public";
 }
 
 /** One of `status.conditions` in {@linkcode Realm}. */
 export interface RealmStatusCondition {
-  /** When status last changed. */
+  /** Time of the last change of status. */
   lastTransitionTime: string;
-  /** A sentence saying why and what to do; made for people. */
+  /** Human-readable explanation, with the remedy if there is one. */
   message: string;
-  /** The metadata.generation that was looked at. */
+  /** The metadata.generation that the condition describes. */
   observedGeneration?: number;
-  /** One CamelCase word saying why; stable, made for programs. */
+  /** Machine-readable reason in CamelCase; stable across releases. */
   reason: string;
-  /** Whether it holds. */
+  /** Status of the condition. */
   status: "True" | "False" | "Unknown";
-  /** What the condition is about, a positive adjective. */
+  /** Type of the condition. */
   type: string;
 }
 
-/** The node of the tailnet that answers to spec.identity. */
+/** The tailnet node that has the name spec.identity. */
 export interface RealmStatusNode {
-  /** The node's tailnet addresses, IPv4 first. Only these enter the guest namespace's network policy. */
+  /** The node's tailnet addresses, IPv4 first. NetworkPolicies open only these for the node. */
   addresses: string[];
-  /** When the node's key expires; absent when it doesn't. */
+  /** Expiry of the node's key; absent if the key doesn't expire. */
   keyExpiry?: string;
   /**
-   * Round trip of that ping in milliseconds, rounded up to 1, 2, 5, 10, 20, 50 and so on. Moves only when the round
-   * trip has clearly changed.
+   * Round-trip time of that ping in milliseconds, rounded up to 1, 2, 5, 10, 20, 50 and so on. Small variations
+   * don't change it.
    */
   latencyMs?: number;
   /** The node's MagicDNS name as the tailnet reports it. */
   name?: string;
   /** Operating system of the node. */
   os?: string;
-  /** Login of the user who owns the node in the tailnet. */
+  /** Login name of the node's owner in the tailnet. */
   owner?: string;
-  /** The way by which the node last answered a ping; absent while it isn't known or the node is offline. */
+  /** Path of the node's last answer to a ping; absent while it is unknown or the node is offline. */
   path?: "direct" | "relay";
   /**
-   * Arguments, each as JSON, with which the tailnet's policy grants the node the capability keystone.io/cap/realm
-   * towards this cluster's node; empty when it grants it without any, absent when it doesn't.
+   * Arguments, each as JSON, of the capability keystone.io/cap/realm that the tailnet's policy grants the node
+   * towards this cluster's node. Empty if the capability has no arguments, absent if it isn't granted.
    */
   realmCapability?: string[];
-  /** Tailscale's stable ID of the node, the one that the annotation keystone.io/trusted-node pins. */
+  /** Tailscale's StableID of the node. The annotation keystone.io/trusted-node pins it. */
   stableID: string;
 }
 
-/** What the operator sees. Written by the operator only. */
+/** Observed state. Written by the operator only. */
 export interface RealmStatus {
   /**
-   * Reachable: the tailnet says that the node is online, and it answers pings. IdentityVerified: the node that
-   * answers to the name is the one that is pinned. Ready: both. KeyExpiring: the node's key expires within 7 days,
-   * or has.
+   * Reachable: the node is online and answers pings. IdentityVerified: the node with the name spec.identity is the
+   * pinned node. Ready: both. KeyExpiring: the node's key has expired or expires within 7 days.
    */
   conditions?: RealmStatusCondition[];
   /**
-   * Unknown: there is no tailnet to ask. Connecting: tailscaled is starting. Connected: the node is online.
-   * Disconnected: it is not; grants stay as they are. Error: a person has to act, see the conditions.
+   * Unknown: the tailnet can't be queried. Connecting: tailscaled is starting. Connected: the node is online.
+   * Disconnected: the node is offline; grants stay in force. Error: an admin has to act, see the conditions.
    */
   connectionState?: "Unknown" | "Connecting" | "Connected" | "Disconnected" | "Error";
-  /** Control server of the tailnet as tailscaled reports it. */
+  /** The tailnet's control server, as tailscaled reports it. */
   controlServer?: string;
-  /** Last moment the node was known to be online. While Connected it is renewed every 5 minutes only. */
+  /** Last time the node was known to be online. While Connected it is updated every 5 minutes by default. */
   lastSeen?: string;
-  /** True for the realm that this cluster is. */
+  /** True if this cluster is the realm. */
   local?: boolean;
-  /** The node of the tailnet that answers to spec.identity. */
+  /** The tailnet node that has the name spec.identity. */
   node?: RealmStatusNode;
-  /** The metadata.generation that this status is about. */
+  /** The metadata.generation that this status describes. */
   observedGeneration?: number;
   /**
-   * StableIDs of nodes that were trusted until a person trusted another. What was made for them is the realm's
-   * still.
+   * StableIDs of previously trusted nodes. Namespaces created while one of them was trusted still belong to this
+   * realm.
    */
   trustedBefore?: string[];
   /**
-   * StableID of the node that was last trusted: mirrors the annotation keystone.io/trusted-node, and keeps it while
-   * nobody is trusted.
+   * StableID of the last trusted node. Mirrors the annotation keystone.io/trusted-node and keeps its last value
+   * after the annotation is removed.
    */
   trustedNode?: string;
 }
 
 /**
- * A Realm is a cluster, yours or somebody else's, known by its node on the tailnet. Grants name realms as grantor
- * and grantee. The operator watches over the tailnet whether the node is there and shows it in status.
+ * A Realm is a cluster, yours or somebody else's, identified by its node on the tailnet. Grants name realms as
+ * grantor and grantee. The operator follows the node's state on the tailnet and reports it in status.
  */
 export interface Realm {
   /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
@@ -300,132 +312,134 @@ export interface Realm {
   kind?: "Realm";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
-  /** What is known about the realm. Written by people. */
+  /** Description of the realm. Written by cluster admins. */
   spec: RealmSpec;
-  /** What the operator sees. Written by the operator only. */
+  /** Observed state. Written by the operator only. */
   status?: RealmStatus;
 }
 
 /** One of `spec.approvals` in {@linkcode SuperEntity}. */
 export interface SuperEntitySpecApproval {
-  /** When, as the member says; status.approvals has when it was seen. */
+  /**
+   * Time of the approval, as stated by the member. status.approvals has the time when the operator first saw it.
+   */
   approvedAt?: string;
-  /** status.digest of the terms that are approved; void as soon as these change. */
+  /** status.digest of the approved terms. The approval is void as soon as the digest changes. */
   digest: string;
-  /** The member that approves. Admission asks for the verb approve on that Realm. */
+  /** The approving member. Writing it requires the verb approve on that Realm. */
   realm: string;
 }
 
 /** One of `spec.members` in {@linkcode SuperEntity}. */
 export interface SuperEntitySpecMember {
   /**
-   * What this realm puts into the pool, in the keys of a Grant's spec.hard; without it, nothing. Its own cluster
-   * never enforces more of all grants from the SuperEntity together.
+   * Amounts that this realm puts into the pool, under the keys of a Grant's spec.hard. Default: nothing. All grants
+   * from the SuperEntity together never get more than this of the realm's own cluster.
    */
   contribution?: Record<string, number | string>;
-  /** Name of a Realm. Each once. */
+  /** Name of a Realm. Unique in the list. */
   realm: string;
 }
 
-/** The terms, and who has approved them. */
+/** The terms, and the members' approvals. */
 export interface SuperEntitySpec {
-  /** The members' consent. Each member writes its own, and takes it back by removing it. */
+  /** Approvals of the members. Each member writes its own, and withdraws it by removing it. */
   approvals?: SuperEntitySpecApproval[];
   /**
-   * How long an approved member may be lost (disconnected, or its Realm deleted) before the SuperEntity is
+   * Time that an approved member may be lost (disconnected, or its Realm deleted) before the SuperEntity is
    * Incomplete.
    */
   graceSeconds?: number;
-  /** The realms that pool. Part of the terms: to let one join or leave, all approve anew. */
+  /** Member realms. Part of the terms: after a change, the members have to approve again. */
   members: SuperEntitySpecMember[];
-  /** What the members have come together for. Part of the terms. */
+  /** Purpose of the SuperEntity. Part of the terms. */
   purpose?: string;
-  /** How many of the members have to approve. Default: all of them. Part of the terms. */
+  /** Number of members that have to approve. Default: all. Part of the terms. */
   quorum?: number;
 }
 
 /** One of `status.approvals` in {@linkcode SuperEntity}. */
 export interface SuperEntityStatusApproval {
-  /** What. */
+  /** The approved digest. */
   digest: string;
-  /** Who approved. */
+  /** The approving member. */
   realm: string;
-  /** When the operator first saw it. */
+  /** Time when the operator first saw the approval. */
   seenAt: string;
 }
 
 /** One of `status.conditions` in {@linkcode SuperEntity}. */
 export interface SuperEntityStatusCondition {
-  /** When status last changed. */
+  /** Time of the last change of status. */
   lastTransitionTime: string;
-  /** A sentence saying why and what to do; made for people. */
+  /** Human-readable explanation, with the remedy if there is one. */
   message: string;
-  /** The metadata.generation that was looked at. */
+  /** The metadata.generation that the condition describes. */
   observedGeneration?: number;
-  /** One CamelCase word saying why; stable, made for programs. */
+  /** Machine-readable reason in CamelCase; stable across releases. */
   reason: string;
-  /** Whether it holds. */
+  /** Status of the condition. */
   status: "True" | "False" | "Unknown";
-  /** What the condition is about, a positive adjective. */
+  /** Type of the condition. */
   type: string;
 }
 
 /** One of `status.members` in {@linkcode SuperEntity}. */
 export interface SuperEntityStatusMember {
-  /** Whether it has approved these terms. */
+  /** True if it has approved the present terms. */
   approved: boolean;
-  /** Since when it is lost; Incomplete follows graceSeconds later. */
+  /** Time since which the member is lost. graceSeconds later the SuperEntity is Incomplete. */
   lostSince?: string;
   /** Name of the member. */
   realm: string;
-  /** connectionState of its Realm; NotFound: there is none. */
+  /** connectionState of its Realm; NotFound: the Realm doesn't exist. */
   state: "NotFound" | "Unknown" | "Connecting" | "Connected" | "Disconnected" | "Error";
-  /** Who acts for it, as its Realm says or last said. Part of what is approved. */
+  /** Last known subjects of its Realm. Part of the digest. */
   subjects?: string[];
-  /** Trust of its Realm, as last known. */
+  /** Last known trustLevel of its Realm. */
   trustLevel?: "internal" | "partner" | "public";
 }
 
-/** What the operator sees. Written by the operator only. */
+/** Observed state. Written by the operator only. */
 export interface SuperEntityStatus {
-  /** The approvals that count: of these terms, by members. */
+  /** Valid approvals: of the present terms, by members. */
   approvals?: SuperEntityStatusApproval[];
-  /** How many members have approved these terms. */
+  /** Number of members that have approved the present terms. */
   approved?: number;
   /**
-   * Approved: enough members have approved these terms. MembersKnown: each member is a Realm. MembersPresent: no
-   * approved member is lost beyond the grace. ContributionCovered: this cluster has what it contributes. Ready: all
-   * of that.
+   * Approved: enough members have approved the present terms. MembersKnown: every member's Realm exists.
+   * MembersPresent: no approved member is lost for longer than graceSeconds. ContributionCovered: this cluster has
+   * the resources that it contributes. Ready: all of these.
    */
   conditions?: SuperEntityStatusCondition[];
   /**
-   * Of the terms and the members' subjects: sha256 of the RFC 8785 JSON of name, purpose, quorum and members. What
-   * members approve.
+   * Digest that members approve, of the terms and the members' subjects: sha256 of the RFC 8785 JSON of name,
+   * purpose, quorum and members.
    */
   digest?: string;
-  /** How many members there are. */
+  /** Number of members. */
   memberCount?: number;
-  /** What is known of each member. */
+  /** Observed state of each member. */
   members?: SuperEntityStatusMember[];
-  /** The state in one sentence. */
+  /** Summary of the SuperEntity's state in one sentence. */
   message?: string;
-  /** How many have to. */
+  /** Number of approvals needed. */
   needed?: number;
-  /** The metadata.generation that this status is about. */
+  /** The metadata.generation that this status describes. */
   observedGeneration?: number;
   /**
-   * Pending: too few have approved these terms. Active: enough have. Incomplete: approved, but a member is lost or
-   * gives less than it has promised; grants in force stay, new ones wait.
+   * Pending: fewer than quorum members have approved the present terms. Active: enough have. Incomplete: approved,
+   * but a member is lost or has less than it contributes; grants in force stay, new ones wait.
    */
   phase?: "Pending" | "Active" | "Incomplete";
-  /** The sum of what the approved members contribute. */
+  /** Sum of the approved members' contributions. */
   pooled?: Record<string, string>;
 }
 
 /**
- * A SuperEntity is several realms that pool part of what they have, on terms that they approve. It can be grantor
- * and grantee like a realm: grants from it fit its pool and each member's cluster enforces its share; grants to it
- * let in the guests of all members that have approved.
+ * A SuperEntity is a group of realms that pool part of their resources, on terms that they approve. It can be
+ * grantor or grantee like a realm. Grants from it are limited to its pool, and each member's cluster enforces its
+ * own share.
  */
 export interface SuperEntity {
   /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
@@ -434,9 +448,9 @@ export interface SuperEntity {
   kind?: "SuperEntity";
   /** Standard object's metadata. */
   metadata?: ObjectMeta;
-  /** The terms, and who has approved them. */
+  /** The terms, and the members' approvals. */
   spec: SuperEntitySpec;
-  /** What the operator sees. Written by the operator only. */
+  /** Observed state. Written by the operator only. */
   status?: SuperEntityStatus;
 }
 
