@@ -851,7 +851,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       [
         "pin another node",
         patch(realmPath, annotated({ "keystone.io/trusted-node": "eves" })),
-        /changing annotation keystone\.io\/trusted-node takes/,
+        /changing annotation keystone\.io\/trusted-node requires/,
       ],
       [
         "label it with a key of Keystone's",

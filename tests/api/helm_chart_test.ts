@@ -120,12 +120,12 @@ Deno.test("the Helm chart", async (t) => {
     [
       "two replicas that would be one node",
       { realm: "a", tailscale: { stateClaim: "s" } },
-      /stateClaim is s and replicas is 2.*Set replicas=1/,
+      /stateClaim is s but replicas is 2.*Set replicas=1/,
     ],
     [
       "the operator's token in the sidecar",
       { realm: "a", replicas: 1, tailscale: { stateSecret: "s" } },
-      /stateSecret is s and is no longer supported.*operator's token.*Set tailscale\.stateSecret=null.*stateClaim/,
+      /stateSecret is s but is no longer supported.*operator's token.*Set tailscale\.stateSecret=null.*stateClaim/,
     ],
     ["a realm that is no name", { realm: "Alice Home" }, /'\/realm': 'Alice Home' does not match/],
     ["a value that isn't there", { realm: "a", replica: 3 }, /replica/],
