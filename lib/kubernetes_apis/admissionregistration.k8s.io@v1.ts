@@ -157,7 +157,7 @@ export interface ServiceReference {
  * for clusters.
  */
 export interface ValidatingAdmissionPolicyBinding {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "admissionregistration.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "ValidatingAdmissionPolicyBinding";
@@ -257,7 +257,7 @@ export interface ValidatingWebhook {
  * object without changing it.
  */
 export interface ValidatingWebhookConfiguration {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "admissionregistration.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "ValidatingWebhookConfiguration";
@@ -301,11 +301,11 @@ export const validatingWebhookConfigurations: Resource<ValidatingWebhookConfigur
   namespaced: false,
 };
 
-/** The kinds of admissionregistration.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of admissionregistration.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class AdmissionregistrationV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

@@ -41,7 +41,7 @@ export interface CustomResourceConversion {
  * format <.spec.name>.<.spec.group>.
  */
 export interface CustomResourceDefinition {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "apiextensions.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "CustomResourceDefinition";
@@ -231,9 +231,9 @@ export interface CustomResourceValidation {
 
 /** ExternalDocumentation allows referencing an external resource for extended documentation. */
 export interface ExternalDocumentation {
-  /** What is found there. */
+  /** Description of the linked document. */
   description?: string;
-  /** Where it is. */
+  /** URL of the linked document. */
   url?: string;
 }
 
@@ -251,11 +251,11 @@ export interface JSONSchemaProps {
   $schema?: string;
   /** Refused by the API server in a CustomResourceDefinition. */
   additionalItems?: JSONSchemaPropsOrBool;
-  /** What the values of a map are like; not together with `properties`. */
+  /** Schema of a map's values; not together with `properties`. */
   additionalProperties?: JSONSchemaPropsOrBool;
-  /** Schemas all of which have to hold. */
+  /** Schemas that must all match. */
   allOf?: JSONSchemaProps[];
-  /** Schemas of which at least one has to hold. */
+  /** Schemas of which at least one must match. */
   anyOf?: JSONSchemaProps[];
   /**
    * default is a default value for undefined object fields. Defaulting is a beta feature under the
@@ -266,61 +266,61 @@ export interface JSONSchemaProps {
   definitions?: Record<string, JSONSchemaProps>;
   /** Refused by the API server in a CustomResourceDefinition. */
   dependencies?: Record<string, JSONSchemaPropsOrStringArray>;
-  /** What the value is for; `kubectl explain` shows it. */
+  /** Purpose of the value, shown by `kubectl explain`. */
   description?: string;
   /** The only values allowed. */
   enum?: JSON[];
-  /** For people; the published OpenAPI doesn't have it. */
+  /** For people only; not in the published OpenAPI. */
   example?: JSON;
-  /** Whether `maximum` itself is too great. */
+  /** True if the value must be less than `maximum`. */
   exclusiveMaximum?: boolean;
-  /** Whether `minimum` itself is too small. */
+  /** True if the value must be greater than `minimum`. */
   exclusiveMinimum?: boolean;
-  /** For people; the published OpenAPI doesn't have it. */
+  /** For people only; not in the published OpenAPI. */
   externalDocs?: ExternalDocumentation;
   /** format is an OpenAPI v3 format string. Unknown formats are ignored. */
   format?: string;
   /** Refused by the API server in a CustomResourceDefinition. */
   id?: string;
-  /** What each entry of an array is like: one schema, not several. */
+  /** Schema of an array's items: one schema, not several. */
   items?: JSONSchemaPropsOrArray;
-  /** How many entries an array has at most. */
+  /** Maximum number of an array's items. */
   maxItems?: number;
-  /** How many characters a string has at most. */
+  /** Maximum number of a string's characters. */
   maxLength?: number;
-  /** How many keys an object has at most. */
+  /** Maximum number of an object's keys. */
   maxProperties?: number;
-  /** The greatest number allowed. */
+  /** Maximum of a number. */
   maximum?: number;
-  /** How many entries an array has at least. */
+  /** Minimum number of an array's items. */
   minItems?: number;
-  /** How many characters a string has at least. */
+  /** Minimum number of a string's characters. */
   minLength?: number;
-  /** How many keys an object has at least. */
+  /** Minimum number of an object's keys. */
   minProperties?: number;
-  /** The smallest number allowed. */
+  /** Minimum of a number. */
   minimum?: number;
-  /** What a number has to be divisible by. */
+  /** Divisor of a number. */
   multipleOf?: number;
-  /** A schema that must not hold. */
+  /** Schema that must not match. */
   not?: JSONSchemaProps;
-  /** Whether `null` is allowed as well. */
+  /** True if `null` is allowed. */
   nullable?: boolean;
-  /** Schemas of which exactly one has to hold. */
+  /** Schemas of which exactly one must match. */
   oneOf?: JSONSchemaProps[];
   /** A regular expression (RE2) that matches somewhere in a string, so anchor it. */
   pattern?: string;
   /** Refused by the API server in a CustomResourceDefinition. */
   patternProperties?: Record<string, JSONSchemaProps>;
-  /** What the fields of an object are like, by name. */
+  /** Schemas of an object's fields, by name. */
   properties?: Record<string, JSONSchemaProps>;
-  /** Which fields have to be there. */
+  /** Required fields. */
   required?: string[];
-  /** A heading for people. */
+  /** Title for people. */
   title?: string;
   /** `object`, `array`, `string`, `integer`, `number` or `boolean`. */
   type?: string;
-  /** Refused when true; `x-kubernetes-list-type: set` says the same. */
+  /** Refused when true; `x-kubernetes-list-type: set` has the same effect. */
   uniqueItems?: boolean;
   /**
    * x-kubernetes-embedded-resource defines that the value is an embedded Kubernetes runtime.Object, with TypeMeta
@@ -456,11 +456,11 @@ export const customResourceDefinitions: Resource<CustomResourceDefinition> = {
   namespaced: false,
 };
 
-/** The kinds of apiextensions.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of apiextensions.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class ApiextensionsV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

@@ -4,7 +4,7 @@ import type { MicroTime, ObjectMeta } from "./meta@v1.ts";
 
 /** Lease defines a lease concept. */
 export interface Lease {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "coordination.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "Lease";
@@ -54,11 +54,11 @@ export const leases: Resource<Lease> = {
   namespaced: true,
 };
 
-/** The kinds of coordination.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of coordination.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class CoordinationV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

@@ -207,7 +207,7 @@ export interface ClusterTrustBundleProjection {
 
 /** ConfigMap holds configuration data for pods to consume. */
 export interface ConfigMap {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /**
    * BinaryData contains the binary data. Each key must consist of alphanumeric characters, '-', '_' or '.'.
@@ -1335,7 +1335,7 @@ export interface LifecycleHandler {
 
 /** LimitRange sets resource usage limits for each kind of resource in a Namespace. */
 export interface LimitRange {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /** As `apiVersion`. */
   kind?: "LimitRange";
@@ -1450,7 +1450,7 @@ export interface NFSVolumeSource {
 
 /** Namespace provides a scope for Names. Use of multiple namespaces is optional. */
 export interface Namespace {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /** As `apiVersion`. */
   kind?: "Namespace";
@@ -1492,7 +1492,7 @@ export interface NamespaceStatus {
 
 /** Node is a worker node in Kubernetes. Each node will have a unique identifier in the cache (i.e. in etcd). */
 export interface Node {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /** As `apiVersion`. */
   kind?: "Node";
@@ -1776,7 +1776,7 @@ export interface ObjectReference {
 
 /** PersistentVolumeClaim is a user's request for and claim to a persistent volume */
 export interface PersistentVolumeClaim {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /** As `apiVersion`. */
   kind?: "PersistentVolumeClaim";
@@ -1933,7 +1933,7 @@ export interface PhotonPersistentDiskVolumeSource {
  * hosts.
  */
 export interface Pod {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /** As `apiVersion`. */
   kind?: "Pod";
@@ -2680,7 +2680,7 @@ export interface ResourceHealth {
 
 /** ResourceQuota sets aggregate quota restrictions enforced per namespace */
 export interface ResourceQuota {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /** As `apiVersion`. */
   kind?: "ResourceQuota";
@@ -2851,7 +2851,7 @@ export interface SeccompProfile {
  * MaxSecretSize bytes.
  */
 export interface Secret {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /**
    * Data contains the secret data. Each key must consist of alphanumeric characters, '-', '_' or '.'. The
@@ -3015,7 +3015,7 @@ export interface SecurityContext {
  * the proxy.
  */
 export interface Service {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /** As `apiVersion`. */
   kind?: "Service";
@@ -3032,7 +3032,7 @@ export interface Service {
  * * a principal that can be authenticated and authorized * a set of secrets
  */
 export interface ServiceAccount {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "v1";
   /**
    * AutomountServiceAccountToken indicates whether pods running as this service account should have an API token
@@ -3800,11 +3800,11 @@ export const serviceAccounts: Resource<ServiceAccount> = {
   namespaced: true,
 };
 
-/** The kinds of core/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of core/v1; {@linkcode ResourceApi} has their methods. */
 export class CoreV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

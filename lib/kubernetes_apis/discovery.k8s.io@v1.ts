@@ -100,7 +100,7 @@ export interface EndpointSlice {
    * the same type. This field is immutable after creation.
    */
   addressType: "FQDN" | "IPv4" | "IPv6";
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "discovery.k8s.io/v1";
   /** endpoints is a list of unique endpoints in this slice. Each slice may include a maximum of 1000 endpoints. */
   endpoints: Endpoint[];
@@ -136,11 +136,11 @@ export const endpointSlices: Resource<EndpointSlice> = {
   namespaced: true,
 };
 
-/** The kinds of discovery.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of discovery.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class DiscoveryV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

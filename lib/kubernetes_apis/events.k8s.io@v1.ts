@@ -13,7 +13,7 @@ export interface Event {
    * cannot be empty for new Events and it can have at most 128 characters.
    */
   action?: string;
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "events.k8s.io/v1";
   /** deprecatedCount is the deprecated field assuring backward compatibility with core.v1 Event type. */
   deprecatedCount?: number;
@@ -89,11 +89,11 @@ export const events: Resource<Event> = {
   namespaced: true,
 };
 
-/** The kinds of events.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of events.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class EventsV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

@@ -34,7 +34,7 @@ export interface FlowDistinguisherMethod {
  * distinguisher".
  */
 export interface FlowSchema {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "flowcontrol.apiserver.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "FlowSchema";
@@ -184,7 +184,7 @@ export interface PolicyRulesWithSubjects {
 
 /** PriorityLevelConfiguration represents the configuration of a priority level. */
 export interface PriorityLevelConfiguration {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "flowcontrol.apiserver.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "PriorityLevelConfiguration";
@@ -337,11 +337,11 @@ export const priorityLevelConfigurations: Resource<PriorityLevelConfiguration> =
   namespaced: false,
 };
 
-/** The kinds of flowcontrol.apiserver.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of flowcontrol.apiserver.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class FlowcontrolApiserverV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

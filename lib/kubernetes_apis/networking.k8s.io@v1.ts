@@ -18,7 +18,7 @@ export interface IPBlock {
 
 /** NetworkPolicy describes what network traffic is allowed for a set of Pods */
 export interface NetworkPolicy {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "networking.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "NetworkPolicy";
@@ -128,7 +128,7 @@ export interface NetworkPolicySpec {
  * is used to allocate ClusterIPs to Service objects.
  */
 export interface ServiceCIDR {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "networking.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "ServiceCIDR";
@@ -175,11 +175,11 @@ export const serviceCIDRs: Resource<ServiceCIDR> = {
   namespaced: false,
 };
 
-/** The kinds of networking.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of networking.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class NetworkingV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

@@ -22,7 +22,7 @@ export interface ClusterRole {
    * the controller.
    */
   aggregationRule?: AggregationRule;
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "ClusterRole";
@@ -37,7 +37,7 @@ export interface ClusterRole {
  * namespace, and adds who information via Subject.
  */
 export interface ClusterRoleBinding {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "ClusterRoleBinding";
@@ -84,7 +84,7 @@ export interface PolicyRule {
 
 /** Role is a namespaced, logical grouping of PolicyRules that can be referenced as a unit by a RoleBinding. */
 export interface Role {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "Role";
@@ -100,7 +100,7 @@ export interface Role {
  * namespace it exists in.
  */
 export interface RoleBinding {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "rbac.authorization.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "RoleBinding";
@@ -185,11 +185,11 @@ export const roleBindings: Resource<RoleBinding> = {
   namespaced: true,
 };
 
-/** The kinds of rbac.authorization.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of rbac.authorization.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class RbacAuthorizationV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

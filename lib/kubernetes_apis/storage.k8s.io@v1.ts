@@ -16,7 +16,7 @@ export interface StorageClass {
    * topology restriction.
    */
   allowedTopologies?: TopologySelectorTerm[];
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "storage.k8s.io/v1";
   /** As `apiVersion`. */
   kind?: "StorageClass";
@@ -52,11 +52,11 @@ export const storageClasses: Resource<StorageClass> = {
   namespaced: false,
 };
 
-/** The kinds of storage.k8s.io/v1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of storage.k8s.io/v1; {@linkcode ResourceApi} has their methods. */
 export class StorageV1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }

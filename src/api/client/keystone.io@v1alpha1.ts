@@ -169,7 +169,7 @@ export interface GrantStatus {
  * ResourceQuota and NetworkPolicies, and ends it on time.
  */
 export interface Grant {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "keystone.io/v1alpha1";
   /** As `apiVersion`. */
   kind?: "Grant";
@@ -294,7 +294,7 @@ export interface RealmStatus {
  * and grantee. The operator watches over the tailnet whether the node is there and shows it in status.
  */
 export interface Realm {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "keystone.io/v1alpha1";
   /** As `apiVersion`. */
   kind?: "Realm";
@@ -428,7 +428,7 @@ export interface SuperEntityStatus {
  * let in the guests of all members that have approved.
  */
 export interface SuperEntity {
-  /** On every object that {@linkcode ResourceApi} brings; needn't be set on one that it writes. */
+  /** Set on every object from {@linkcode ResourceApi}; optional on objects to write. */
   apiVersion?: "keystone.io/v1alpha1";
   /** As `apiVersion`. */
   kind?: "SuperEntity";
@@ -467,11 +467,11 @@ export const superEntities: Resource<SuperEntity> = {
   namespaced: false,
 };
 
-/** The kinds of keystone.io/v1alpha1; {@linkcode ResourceApi} says what can be done with each. */
+/** Clients of the kinds of keystone.io/v1alpha1; {@linkcode ResourceApi} has their methods. */
 export class KeystoneV1alpha1Api {
   readonly #rest: RestClient;
 
-  /** Takes what sends the requests; nothing is sent before the first call. */
+  /** Takes the transport; nothing is sent before the first call. */
   constructor(rest: RestClient) {
     this.#rest = rest;
   }
