@@ -1,3 +1,4 @@
+import { enableControllers } from "./cgroup_controllers.ts";
 import { poll } from "./poll.ts";
 
 /** One mounted tree of control groups: of the controllers of version 1 each has its own, version 2 has one for all. */
@@ -13,26 +14,9 @@ interface Hierarchy {
  * it, and in it a group for the processes of the node that belong to no pod.
  */
 export function makeControlGroup(name: string): void {
-  for (const { path, version } of hierarchies()) {
-    Deno.mkdirSync(`${path}/${name}`, { recursive: true });
-    if (version === 2) { for (const group of [path, `${path}/${name}`]) enableControllers(group); }
-  }
+  for (const { path } of hierarchies()) Deno.mkdirSync(`${path}/${name}`, { recursive: true });
+  if (counting().version === 2) enableControllers([counting().path, `${counting().path}/${name}`]);
   Deno.mkdirSync(controlGroupFolder(name));
-}
-
-/** Controllers that the kubelet demands of its root in version 2, as far as the kernel has them. */
-const CONTROLLERS = ["cpu", "cpuset", "memory", "hugetlb", "pids"];
-
-/** Enables the kubelet's controllers for the groups below one of version 2: systemd enables only those of its units. */
-export function enableControllers(path: string): void {
-  const available = Deno.readTextFileSync(`${path}/cgroup.controllers`).trim().split(" ");
-  for (const controller of CONTROLLERS.filter((each) => available.includes(each))) {
-    try {
-      Deno.writeTextFileSync(`${path}/cgroup.subtree_control`, `+${controller}`);
-    } catch {
-      // In a container the group may have processes; the kubelet then names the controllers that it misses.
-    }
-  }
 }
 
 /** The folder of the group for processes that belong to no pod: version 2 has processes only in groups without others. */
