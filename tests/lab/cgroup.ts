@@ -1,3 +1,4 @@
+import { enableControllers } from "./cgroup_controllers.ts";
 import { poll } from "./poll.ts";
 
 /** A mounted control group hierarchy: version 1 has one per controller, version 2 one for all. */
@@ -13,26 +14,9 @@ interface Hierarchy {
  * a group for the node's processes that belong to no pod.
  */
 export function makeControlGroup(name: string): void {
-  for (const { path, version } of hierarchies()) {
-    Deno.mkdirSync(`${path}/${name}`, { recursive: true });
-    if (version === 2) { for (const group of [path, `${path}/${name}`]) enableControllers(group); }
-  }
+  for (const { path } of hierarchies()) Deno.mkdirSync(`${path}/${name}`, { recursive: true });
+  if (counting().version === 2) enableControllers([counting().path, `${counting().path}/${name}`]);
   Deno.mkdirSync(controlGroupFolder(name));
-}
-
-/** Controllers that the kubelet demands of its root in version 2, as far as the kernel has them. */
-const CONTROLLERS = ["cpu", "cpuset", "memory", "hugetlb", "pids"];
-
-/** Enables the kubelet's controllers for the groups below one of version 2: systemd enables only those of its units. */
-export function enableControllers(path: string): void {
-  const available = Deno.readTextFileSync(`${path}/cgroup.controllers`).trim().split(" ");
-  for (const controller of CONTROLLERS.filter((each) => available.includes(each))) {
-    try {
-      Deno.writeTextFileSync(`${path}/cgroup.subtree_control`, `+${controller}`);
-    } catch {
-      // In a container the group may have processes; the kubelet then names the controllers that it misses.
-    }
-  }
 }
 
 /**

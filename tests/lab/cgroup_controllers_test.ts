@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { enableControllers } from "./cgroup.ts";
+import { enableControllers } from "./cgroup_controllers.ts";
 
 Deno.test("control groups of version 2: the kubelet's controllers are enabled, as far as the kernel has them", async () => {
   const folder = await Deno.makeTempDir();
@@ -9,7 +9,7 @@ Deno.test("control groups of version 2: the kubelet's controllers are enabled, a
     const write = Deno.writeTextFileSync;
     Deno.writeTextFileSync = (path, text) => void written.push(`${path} ${text}`);
     try {
-      enableControllers(folder);
+      enableControllers([folder]);
     } finally {
       Deno.writeTextFileSync = write;
     }

@@ -1,0 +1,232 @@
+/** The commands that list and change: requests and results, against answers of an API server that are written here. */
+import assert from "node:assert/strict";
+import { keystone } from "../../tests/fixtures/keystone_command.ts";
+import { trustedNodeAnnotation } from "../api/mod.ts";
+import { guideKey } from "../core/guest/objects/guide.ts";
+import { quotaOf } from "../core/guest/objects/quota.ts";
+
+const group = "/apis/keystone.io/v1alpha1";
+const now = () => Date.parse("2026-06-01T12:00:00Z");
+
+/** Grants, realms and a SuperEntity as an API server returns them. */
+const grant = {
+  metadata: { name: "alice-to-bob", uid: "g1", resourceVersion: "1", generation: 1 },
+  spec: {
+    grantorRealm: "alice-home",
+    granteeRealm: "bob-home",
+    hard: { "requests.cpu": "2", "requests.memory": "4Gi" },
+    validity: { validUntil: "2026-07-01T12:00:00Z" },
+  },
+  status: { phase: "Active", actualUsage: { "requests.cpu": "500m" }, message: "In force." },
+};
+const pending = {
+  metadata: { name: "alice-to-carol", uid: "g2", resourceVersion: "1", generation: 1 },
+  spec: { grantorRealm: "alice-home", granteeRealm: "carol-home", hard: { "requests.cpu": "1" } },
+};
+const realm = {
+  metadata: {
+    name: "bob-home",
+    uid: "r1",
+    resourceVersion: "1",
+    generation: 1,
+    annotations: { [trustedNodeAnnotation]: "nOLD" },
+  },
+  spec: { identity: "bob-home.tailnet.ts.net", connectionType: "tailscale", trustLevel: "partner" },
+  status: { connectionState: "Connected", lastSeen: "2026-06-01T11:59:30Z" },
+};
+const entity = {
+  metadata: { name: "three-homes", uid: "s1", resourceVersion: "1", generation: 1 },
+  spec: {
+    members: [{ realm: "alice-home", contribution: { cpu: "4" } }, { realm: "bob-home", contribution: { cpu: "2" } }],
+    approvals: [{ realm: "alice-home", digest: "old" }],
+  },
+  status: {
+    phase: "Forming",
+    approved: 1,
+    needed: 2,
+    pooled: { "requests.cpu": "6" },
+    members: [{ realm: "alice-home", approved: true, state: "Connected" }],
+  },
+};
+const written = quotaOf("bob-home", { "requests.cpu": "2" });
+const quota = {
+  ...written,
+  metadata: { ...written.metadata, uid: "q1", resourceVersion: "1" },
+  status: { hard: { "requests.cpu": "2" }, used: { "requests.cpu": "500m" } },
+};
+const guide = {
+  metadata: { name: "keystone", namespace: "guest-bob-home", uid: "c1", resourceVersion: "1" },
+  data: { [guideKey]: '- name: alice-to-bob\n  until: "2026-07-01T12:00:00Z"\n  hard: { requests.cpu: "2" }\n' },
+};
+
+type Answers = Readonly<Record<string, unknown>>;
+const list = (...items: unknown[]) => ({ metadata: { resourceVersion: "9" }, items });
+const full: Answers = {
+  [`${group}/grants`]: list(grant, pending),
+  [`${group}/grants/alice-to-bob`]: grant,
+  [`${group}/realms`]: list(realm),
+  [`${group}/realms/bob-home`]: realm,
+  [`${group}/superentities`]: list(entity),
+  [`${group}/superentities/three-homes`]: entity,
+  "/api/v1/resourcequotas": list(quota),
+  "/api/v1/namespaces/guest-bob-home/resourcequotas/keystone": quota,
+  "/api/v1/namespaces/guest-bob-home/configmaps/keystone": guide,
+};
+
+/** Runs the command; paths that have no answer are forbidden. Returns what it said, and the patches that it sent. */
+async function run(args: readonly string[], answers: Answers = full) {
+  const patches: { path: string; type: string; body: unknown }[] = [];
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    const found = answers[pathname];
+    if (found === undefined) {
+      const status = { kind: "Status", status: "Failure", reason: "Forbidden", code: 403, message: `${pathname}: no` };
+      return Response.json(status, { status: 403 });
+    }
+    if (request.method === "PATCH") {
+      patches.push({ path: pathname, type: request.headers.get("content-type")!, body: await request.json() });
+    }
+    return Response.json(found);
+  });
+  const { port } = server.addr as Deno.NetAddr;
+  const file = await Deno.makeTempFile();
+  const named = (name: string, key: string, value: unknown) => [{ name, [key]: value }];
+  await Deno.writeTextFile(
+    file,
+    JSON.stringify({
+      "apiVersion": "v1",
+      "kind": "Config",
+      "current-context": "c",
+      "clusters": named("c", "cluster", { server: `http://127.0.0.1:${port}` }),
+      "users": named("u", "user", {}),
+      "contexts": named("c", "context", { cluster: "c", user: "u", namespace: "guest-bob-home" }),
+    }),
+  );
+  try {
+    return { ...await keystone(file, args, { now }), patches };
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("grants: a row for each, with use, end and phase; flags choose rows and columns", async () => {
+  const { code, out } = await run(["grants"]);
+  assert.equal(code, 0);
+  const [, first, second] = out.split("\n");
+  assert.match(first!, /^alice-to-bob +alice-home +bob-home +Active +\S+ 500m of 2 +\S+ 0 of 4Gi +in 30 d$/);
+  assert.match(second!, /^alice-to-carol +alice-home +carol-home +Pending +\S+ 0 of 1 +- +when revoked$/);
+  assert.equal((await run(["grants", "--realm", "bob-home"])).out.split("\n").length, 2);
+  assert.equal((await run(["grants", "--phase", "Pending"])).out.split("\n").length, 2);
+  assert.match((await run(["grants", "-o", "wide"])).out, /requests\.cpu=1500m .*In force\./);
+  const [item] = (await run(["grants", "-o", "json"])).json().items;
+  assert.deepEqual([item.name, item.free["requests.cpu"], item.metadata.uid], ["alice-to-bob", "1500m", "g1"]);
+});
+
+Deno.test("grants of nobody: says how to make one; not allowed outside a guest namespace: exit code 3", async () => {
+  const none = await run(["grants"], {
+    ...full,
+    [`${group}/grants`]: list(),
+  });
+  assert.match(none.out, /keystone grant create/);
+  assert.equal((await run(["realms"], {})).code, 3);
+});
+
+Deno.test("grants of a guest, who may not list Grants: those of the guide", async () => {
+  const { [`${group}/grants`]: _, ...guests } = full;
+  const { code, out } = await run(["grants"], guests);
+  assert.equal(code, 0);
+  assert.match(out.split("\n")[1]!, /^alice-to-bob +- +bob-home +Active +\S+ 500m of 2 /);
+});
+
+Deno.test("realms: state, active grants and the sum of what is granted and used", async () => {
+  const { out } = await run(["realms"]);
+  assert.match(
+    out.split("\n")[1]!,
+    /^bob-home +bob-home\.tailnet\.ts\.net +partner +Connected +30 s ago +1 +\S+ 500m of 2 /,
+  );
+  const [item] = (await run(["realms", "-o", "json"])).json().items;
+  assert.deepEqual([item.grants, item.granted, item.used["requests.cpu"]], [
+    1,
+    { "requests.cpu": "2", "requests.memory": "4Gi" },
+    "500m",
+  ]);
+  assert.match((await run(["realms"], { ...full, [`${group}/realms`]: list() })).out, /kubectl apply/);
+});
+
+Deno.test("superentities: approvals, members and the pool", async () => {
+  const { out } = await run(["superentities"]);
+  assert.match(out.split("\n")[1]!, /^three-homes +Forming +1 of 2 +alice-home ✓, bob-home +6$/);
+  assert.match((await run(["superentities"], { [`${group}/superentities`]: list() })).out, /docs\/superentity\.md/);
+});
+
+Deno.test("extend: the end moves by a span, to an instant, or goes; an earlier end is refused unsent", async () => {
+  const until = async (...args: string[]) => (await run(["extend", "alice-to-bob", ...args])).patches[0]?.body;
+  assert.deepEqual(await until("--by", "1d"), { spec: { validity: { validUntil: "2026-07-02T12:00:00Z" } } });
+  assert.deepEqual(await until("--until", "2027-01-01"), {
+    spec: { validity: { validUntil: "2027-01-01T00:00:00Z" } },
+  });
+  assert.deepEqual(await until("--no-end"), { spec: { validity: { validUntil: null } } });
+  const earlier = await run(["extend", "alice-to-bob", "--until", "2026-06-15"]);
+  assert.deepEqual([earlier.code, earlier.patches], [1, []]);
+  assert.match(earlier.err, /2026-07-01T12:00:00Z.*keystone revoke alice-to-bob/);
+  assert.equal((await run(["extend", "alice-to-bob", "--by", "1d", "--no-end"])).code, 2);
+});
+
+Deno.test("extend by a span without a present end: refused", async () => {
+  const endless = { ...full, [`${group}/grants/alice-to-bob`]: { ...grant, spec: { ...grant.spec, validity: {} } } };
+  const { code, err, patches } = await run(["extend", "alice-to-bob", "--by", "1d"], endless);
+  assert.deepEqual([code, patches], [1, []]);
+  assert.match(err, /alice-to-bob/);
+});
+
+Deno.test("revoke: a merge patch with the reason; revoked already: nothing is sent", async () => {
+  const { code, out, patches } = await run(["revoke", "alice-to-bob", "--reason", "full"]);
+  assert.equal(code, 0);
+  assert.deepEqual(patches, [{
+    path: `${group}/grants/alice-to-bob`,
+    type: "application/merge-patch+json",
+    body: { spec: { revocation: { reason: "full" } } },
+  }]);
+  assert.match(out, /300 s/);
+  const revoked = { ...full, [`${group}/grants/alice-to-bob`]: { ...grant, spec: { ...grant.spec, revocation: {} } } };
+  const again = await run(["revoke", "alice-to-bob"], revoked);
+  assert.deepEqual([again.code, again.patches], [0, []]);
+  assert.match(again.out, /In force\./);
+});
+
+Deno.test("trust: the annotation of the node, or its removal; an id that can't be one is refused unsent", async () => {
+  const named = await run(["trust", "bob-home", "--node", "nNEW"]);
+  assert.deepEqual(named.patches[0]?.body, { metadata: { annotations: { [trustedNodeAnnotation]: "nNEW" } } });
+  assert.match(named.out, /nNEW.*nOLD/);
+  const next = await run(["trust", "bob-home"]);
+  assert.deepEqual(next.patches[0]?.body, { metadata: { annotations: { [trustedNodeAnnotation]: null } } });
+  const wrong = await run(["trust", "bob-home", "--node", "a b"]);
+  assert.deepEqual([wrong.code, wrong.patches], [1, []]);
+});
+
+Deno.test("approve: the own entry is added, replaced or removed, and guarded by a test of the list", async () => {
+  const approve = (...args: string[]) => run(["approve", "three-homes", ...args]);
+  const [added] = (await approve("--realm", "bob-home")).patches;
+  const [operation] = added!.body as { op: string; path: string; value: { realm: string; digest: string } }[];
+  assert.deepEqual([operation!.op, operation!.path, operation!.value.realm], ["add", "/spec/approvals/-", "bob-home"]);
+  const { digest } = operation!.value;
+  const [replaced] = (await approve("--realm", "alice-home")).patches;
+  assert.deepEqual(replaced!.body, [
+    { op: "test", path: "/spec/approvals/0/realm", value: "alice-home" },
+    { op: "replace", path: "/spec/approvals/0", value: { realm: "alice-home", digest } },
+  ]);
+  const [removed] = (await approve("--realm", "alice-home", "--withdraw")).patches;
+  assert.deepEqual((removed!.body as unknown[])[1], { op: "remove", path: "/spec/approvals/0" });
+  for (
+    const wrong of [
+      ["--realm", "dora-home"],
+      ["--realm", "bob-home", "--withdraw"],
+      ["--realm", "bob-home", "--digest", "other"],
+    ]
+  ) {
+    const { code, patches } = await approve(...wrong);
+    assert.deepEqual([code, patches], [1, []], wrong.join(" "));
+  }
+  // The context's namespace is the guest namespace of a realm.
+  assert.equal((await approve("--digest", digest)).patches.length, 1);
+});
