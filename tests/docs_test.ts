@@ -47,7 +47,7 @@ Deno.test("docs/admission.md: the bounds are those of the front", () => {
   const { connections, head, body, longestBody, kept, shortBody, handshakeMs, headMs, requestMs } = defaultBounds;
   says(
     "admission",
-    `| connections | ${connections}; above that`,
+    `| connections | ${connections}. Above that`,
     `| handshake · head · whole request | ${[handshakeMs, headMs, requestMs].map(seconds).join(" · ")} |`,
     `| head | ${head / 1024} KiB`,
     `| review | ${body / 2 ** 20} MiB and ${withCommas(mostValues)} values;`,

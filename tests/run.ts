@@ -110,7 +110,7 @@ const total = { passed: 0, failed: 0 };
 function chosen(names: string[]): Suite[] {
   const unknown = names.find((name) => !suites.some((suite) => suite.name === name));
   if (unknown !== undefined) {
-    console.error(`Unknown suite ${unknown}; choose from ${suites.map(({ name }) => name).join(", ")}.`);
+    console.error(`There is no suite ${unknown}. Use one or more of ${suites.map(({ name }) => name).join(", ")}.`);
     Deno.exit(2);
   }
   return suites.filter(({ name }) => names.length === 0 || names.includes(name));
@@ -139,12 +139,12 @@ async function run(suite: Suite): Promise<void> {
   if (suite.node && obstacle) {
     notRun.push(`${suite.node === "all" ? suite.name : `part of ${suite.name}`}: ${obstacle}`);
     if (Deno.env.get("KEYSTONE_E2E") === "require") {
-      console.error(`KEYSTONE_E2E is require, but ${suite.name} can't run: ${obstacle}`);
+      console.error(`The suite ${suite.name} can't run, and KEYSTONE_E2E is require: ${obstacle}`);
       total.failed++;
     }
     if (suite.node === "all") return;
   }
-  // With KEYSTONE_E2E=require each of those tests fails on its own.
+  // With KEYSTONE_E2E=require each of those tests fails by itself.
   const noImage = suite.image ? imageObstacle() : undefined;
   if (noImage) notRun.push(`part of ${suite.name}: ${noImage}`);
   const lab = [...suite.lab, ...(suite.node && !obstacle ? ["node", "dns"] : [])];

@@ -158,8 +158,7 @@ const heading =
 #
 # Guards on requests in guest namespaces. Of an update only the additions are checked: an object that was refused today can
 # stay, be scaled, rolled back and deleted. Updates by the cluster's own controllers, kubelets and accounts of other
-# namespaces are not checked; new pods are, whoever creates them. A guard in \`guards.warn\` of the operator's configuration
-# only warns.
+# namespaces are not checked; new pods always are. A guard in \`guards.warn\` of the operator's configuration only warns.
 `;
 
 /** Returns the text of the file. */

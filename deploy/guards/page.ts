@@ -34,20 +34,20 @@ ${table(["guard", "refuses", "because", "settings", "policy"], rows)}
 
 - **Pods, and the templates they are created from**: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs and
   ReplicationControllers. A template whose pods would be refused is refused itself.
-- **What a request adds.** Of an update only additions and changes are checked. Changing, deleting or scaling an object that is
-  older than a guard, and removing its finalizers, is always possible, except to more replicas than \`replicas\` allows and by a
+- **What a request adds.** Of an update only additions and changes are checked. An object older than a guard can always be
+  changed, scaled and deleted, and its finalizers removed. The exceptions are more replicas than \`replicas\` allows, and a
   \`forced-end\`.
-- **Pods are checked when they are created, whoever creates them.** If a guard refuses the pods of a template that is older
+- **Every new pod is checked**, including those that controllers create. If a guard refuses the pods of a template that is older
   than the guard, its running pods keep running, and new ones are refused. The reason is in the events of the workload
   (\`FailedCreate\`). \`kubectl rollout undo\` to such a template is refused with the reason. \`keystone doctor\` lists these
   workloads.
-- **Not checked** are updates by kubelets, by controllers of \`kube-system\` and by service accounts of namespaces that aren't
-  guests', and ReplicaSets and Jobs that controllers create. This depends on the user and the kind of request alone, so no object can
+- **Not checked** are updates by kubelets, controllers of \`kube-system\` and ServiceAccounts outside guest namespaces. Nor
+  are ReplicaSets and Jobs that controllers create. This depends only on the user and the kind of request. So no object can
   hold up a controller, the garbage collector or the deletion of a namespace.
-- **An object that is too large to be checked is refused**: the API server limits the cost of an expression, and a guest's
-  request that exceeds the limit fails.
+- **An object that is too large to be checked is refused.** The API server limits the cost of an expression, and a guest's
+  request above the limit fails.
 
-Cluster admins are bound too when they write in guest namespaces, except by \`forced-end\`. The guards on claims (\`claim-class\`,
+Guards apply to cluster admins too when they write in guest namespaces, except \`forced-end\`. The guards on claims (\`claim-class\`,
 \`claim-selector\`, \`claim-source\`, \`volume-name\`, \`storage-class\`) don't bind people who may create PersistentVolumes, because a restored
 backup contains both.
 
@@ -61,16 +61,16 @@ guards:
   warn: [volume-types, affinity]
 \`\`\`
 
-With Helm that is \`config.guards.warn\` in the values. With kustomize it is a ConfigMap of your own, mounted at \`/etc/keystone\` in the
-containers \`operator\` and \`front\`, whose file \`KEYSTONE_CONFIG\` names. The operator writes the setting on the guest namespaces
-(\`keystone.io/guards-warn\`), as it does with all settings of guards: [configuration](configuration.md).
+With Helm that is \`config.guards.warn\` in the values. With kustomize, mount your own ConfigMap at \`/etc/keystone\` in
+the containers \`operator\` and \`front\`, and name its file in \`KEYSTONE_CONFIG\`. The operator writes this setting on the guest
+namespaces (\`keystone.io/guards-warn\`), like all [settings of guards](configuration.md).
 
 ## When a guard comes into force
 
-Policies are installed before their operator runs, and with kustomize they stay in a roll-back. So the guards of a new version are in
-force in a guest namespace only once an operator of that version manages it and has written so on it
-(\`keystone.io/guards\`): by then their settings, such as \`guards.warn\`, are there too. A namespace without that annotation has only the
-oldest guards: ${guards.filter(({ since }) => since === 0).map(({ name }) => `\`${name}\``).join(", ")}.
+Policies are installed before their operator runs, and with kustomize they stay in a roll-back. So a new version's guards come into
+force in a guest namespace only once an operator of that version manages it. That operator then writes their settings, such as
+\`guards.warn\`, and the annotation \`keystone.io/guards\` on the namespace. Without the annotation only the oldest guards are in
+force: ${guards.filter(({ since }) => since === 0).map(({ name }) => `\`${name}\``).join(", ")}.
 
 ## Fields of a pod
 
@@ -83,8 +83,8 @@ ${fields(podFields)}
 ${fields(containerFields)}
 ## Fields of other objects
 
-Of \`spec\`, or of the object itself where there is none. A test reads the guests' role and the schemas of a real API server, and fails
-when it finds a kind, a subresource or a field that is not listed.
+Fields of \`spec\`, or of the object itself if it has none. A test reads the guests' role and the schemas of a real API server.
+It fails if a kind, a subresource or a field is not listed.
 
 ${
     table(
@@ -97,13 +97,20 @@ ${
 ## Annotations and labels
 
 Other controllers act on keys that have a domain: they open ways in, attach networks, hand out identities, volumes and devices.
-Keys are checked where they are added or changed: in the metadata of every kind that guests write, in pod and Job templates,
-and in claim templates. Keys without a domain are allowed, except those listed below.
+Added and changed keys are checked in the metadata of every kind that guests write, and in templates of pods, Jobs and
+claims. Keys without a domain are allowed, except those listed below.
 
-An entry is a domain with its subdomains, a key (\`domain/name\`), all keys of a domain whose name begins with a word
-(\`domain/name*\`), or all domains that begin alike (\`a.b.*\`). If several match, the longest decides. Your own lists come first:
-\`guards.dangerousKeys\`, then \`guards.harmlessKeys\`, which can also allow what is refused here. If you list a domain as
-harmless, you trust all guests with everything that its controllers do.
+${
+    table(["entry", "keys"], [
+      ["`domain`", "all keys of the domain and its subdomains"],
+      ["`domain/name`", "this key"],
+      ["`domain/name*`", "keys of the domain whose name begins with `name`"],
+      ["`a.b.*`", "all keys of domains that begin with `a.b.`"],
+    ])
+  }
+If several entries match, the longest decides. Your own lists come first: \`guards.dangerousKeys\`, then
+\`guards.harmlessKeys\`, which can also allow keys that are refused here. If you list a domain as harmless, you trust all
+guests with everything that its controllers do.
 
 Refused for everyone (\`metadata-keys\`), because they …
 
@@ -115,7 +122,7 @@ ${
   }
 Harmless: ${harmlessKeys.map((key) => `\`${key}\``).join(", ")}.
 
-All other keys with a domain are unknown (\`unknown-keys\`): refused where the setting \`trust.<level>.unknownKeys\` is \`refuse\`, the
-default for public, and warned of where it is \`warn\`, the default for internal and partner.
+All other keys with a domain are unknown (\`unknown-keys\`). The setting \`trust.<level>.unknownKeys\` refuses them (\`refuse\`, the
+default for public) or only warns (\`warn\`, the default for internal and partner).
 `;
 }

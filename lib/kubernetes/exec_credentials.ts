@@ -64,7 +64,7 @@ export class ExecCredentials implements CredentialSource {
       throw new ConfigError(
         `exec.apiVersion of ${source} is ${JSON.stringify(exec.apiVersion)}; this program supports ${
           API_VERSIONS.join(" and ")
-        }. Update the credential plugin ${exec.command} and let it write its kubeconfig again.`,
+        }. Update the credential plugin ${exec.command} and write the kubeconfig with it again.`,
       );
     }
     this.#options = options;

@@ -150,12 +150,12 @@ export const grantSpec = z.object({
         "is not a valid destination; use a CIDR, an IP address, a realm name or a DNS name, with an optional :port or :first-last and /tcp, /udp or /sctp",
       ))),
     ).max(maxDestinations).default([]).meta({ "x-kubernetes-list-type": "atomic" }).describe(
-      "Destinations that guests may connect to if egressAllowed is true: internet (all public addresses), a CIDR " +
-        "(203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (the addresses it " +
-        "resolves to, refreshed by TTL). Each may have a :port or :first-last and /tcp, /udp or /sctp. IPv6 with a port " +
-        "is written in brackets: [2001:db8::1]:443/tcp. Private ranges (192.168.0.0/16, fc00::/7 and others) are opened " +
-        "only by a CIDR or address inside them: 0.0.0.0/0 and ::/0 don't include them. Metadata services, the tailnet " +
-        "and the cluster's own addresses stay closed.",
+      "Destinations that guests may connect to if egressAllowed is true. Each is an IP address, a CIDR (203.0.113.0/24), " +
+        "the name of a Realm, a DNS name, or internet (all public addresses). A Realm opens its tailnet addresses; a DNS " +
+        "name opens the addresses it resolves to, refreshed by TTL. Each may have a :port or :first-last and /tcp, /udp " +
+        "or /sctp. IPv6 with a port is written in brackets: [2001:db8::1]:443/tcp. Private ranges (192.168.0.0/16, " +
+        "fc00::/7 and others) are opened only by a CIDR or address inside them: 0.0.0.0/0 and ::/0 don't include them. " +
+        "Metadata services, the tailnet and the cluster's own addresses stay closed.",
     ),
     within: qualifyingRanges.describe(
       "Private ranges that DNS names in allowedDestinations may also resolve to, such as 192.168.1.0/24 for names in " +

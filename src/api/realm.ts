@@ -1,4 +1,4 @@
-/** The Realm: a cluster at home or in a small organisation, identified by its node on the tailnet. */
+/** The Realm: a cluster at home or in a small organization, identified by its node on the tailnet. */
 import { z } from "zod";
 import { conditions, instant, nameRule, naming, noWordRule, rules } from "./meta.ts";
 import type { KindDefinition } from "./definition.ts";

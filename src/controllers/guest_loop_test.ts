@@ -62,7 +62,7 @@ Deno.test("guest namespace: triggered while a reconcile without writes ends: rec
   assert.equal(guests.depth, 1);
 });
 
-/** Adds Bob and a grant to him. */
+/** Adds Bob's realm and a grant to it. */
 function lent({ stores }: Context, terms = {}, status = {}): void {
   const spec = { identity: "bob-home.ts.net", connectionType: "tailscale" as const, trustLevel: "partner" as const };
   stores.realms.observe({ metadata: facts("bob-home"), spec });

@@ -74,7 +74,7 @@ interface Reported {
   events?: readonly EventAbout[];
 }
 
-/** A JSON merge patch (RFC 7386): a null removes a field, whoever has written it. */
+/** A JSON merge patch (RFC 7386): a null removes a field, even one that another client wrote. */
 export interface MergePatch {
   metadata?: {
     labels?: Readonly<Record<string, string | null>>;

@@ -275,7 +275,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
       createCase(caseNamespace(), { metadata: { generateName: "guest-", labels: owned("guards-new") } }),
       notEves,
     ],
-    ["put the realm's label on her namespace", patch(caseNamespace(shop), hijack), notEves],
+    ["put the realm's label on Eve's namespace", patch(caseNamespace(shop), hijack), notEves],
     ["put it there through the subresource status", patch(caseNamespace(`${shop}/status`), hijack), notEves],
     [
       "put it there through the subresource finalize",
@@ -527,7 +527,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         notThatRealm,
       ],
       [
-        "let everybody approve",
+        "allow everybody to approve",
         createCase(`${roles}/clusterrolebindings`, approves("guards-theirs", subject("Group", "system:authenticated"))),
         notThatRealm,
       ],
@@ -838,7 +838,7 @@ export const refusedByPolicy: Record<string, GuardRefusal[]> = {
         /creating it requires the verb trust/,
       ],
       [
-        "add herself to its subjects",
+        "add Eve to its subjects",
         patch(realmPath, { spec: { subjects: [{ kind: "User", name: "guards-eve" }] } }),
         /Realm guards: changing spec\.subjects requires the verb trust on it/,
       ],
@@ -957,7 +957,7 @@ export const refusedByRole: GuardRefusal[] = [
     ],
     ["delete roles", remove(`${roles}/clusterroles/keystone-guest`), no],
     [
-      "let somebody read Secrets through a role for approvals",
+      "allow reading Secrets through a role for approvals",
       createCase(
         `${roles}/clusterroles`,
         approver("guards", [{ apiGroups: [""], resources: ["secrets"], verbs: ["get"] }]),
@@ -1035,7 +1035,7 @@ export const allowed = (seen: CaseBody): OrdinaryCase[] => [
     ["write its status", replace(caseNamespace(`${guests}/status`), seen)],
     ["finish its deletion, as the namespace controller does", replace(caseNamespace(`${guests}/finalize`), seen)],
     ["delete it", remove(caseNamespace(guests))],
-    ["set Pod Security on her namespace", patch(caseNamespace(shop), secure("enforce", "privileged"))],
+    ["set Pod Security on Eve's namespace", patch(caseNamespace(shop), secure("enforce", "privileged"))],
     ["set the label managed-by", patch(caseNamespace(shop), labelled({ "app.kubernetes.io/managed-by": "keystone" }))],
     [
       "create a namespace that is named like a guest namespace",

@@ -305,7 +305,7 @@ interface Rule {
 
 /**
  * Rights that the operator needs although they would be excessive otherwise: to let members approve for a realm. Without
- * `bind` and `escalate` the API server lets it grant only rights that it has, and the fence allows only this one
+ * `bind` and `escalate` the API server allows it to grant only rights that it has, and the fence allows only this one
  * (tests/api/guards_test.ts).
  */
 const explained: Rule[] = [

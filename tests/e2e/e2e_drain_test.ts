@@ -207,7 +207,7 @@ nodeTest("grants end on a node with real pods", async (t) => {
 
   await step(
     t,
-    "the last grant ends: Bob loses access at once, the pods are evicted and not replaced, the volume stays",
+    "the last grant ends: access ends at once, pods are evicted and not replaced, the volume stays",
     async () => {
       await eventually("Bob has no access", async () => {
         const { code, stderr } = await bob.kubectl(["get", "pods"]);

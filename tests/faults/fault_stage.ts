@@ -1,4 +1,4 @@
-/** The stage of one plan: a control plane, its operators, each behind a proxy of its own, and the plan's faults. */
+/** The stage of one plan: a control plane, its operators, each behind a separate proxy, and the plan's faults. */
 import { type KubernetesObject, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { createTailnet } from "../../src/tailnet/local_tailnet.ts";
 import { changingTailnet, type StandInNode } from "../fixtures/stand_ins.ts";

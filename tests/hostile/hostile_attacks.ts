@@ -121,8 +121,8 @@ export async function attacksPage(): Promise<string> {
 
 # Attacks
 
-The threats of [the table](security.md#threats), with the names of the tests that try them; \`N\` is a number or a name
-that a run fills in. Tests in \`hostile/\` attack a real control plane with all guards on, as a guest or as a stranger:
+The threats of the [threat table](security.md#threats), with the tests that try them. \`N\` is a number or a name that a run
+fills in. Tests in \`hostile/\` attack a real control plane with all guards on, as a guest or as a stranger:
 \`deno task test:hostile\`. The attacks of a guard are tried in every kind that can carry them
 ([hostile/hostile_guards_test.ts](../tests/hostile/hostile_guards_test.ts)).
 

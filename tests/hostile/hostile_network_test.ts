@@ -1,4 +1,4 @@
-/** Guests with a DNS zone of their own or a destination of 0.0.0.0/0 try to reach addresses at home and in the cloud. */
+/** Guests with their own DNS zone or a destination of 0.0.0.0/0 try to reach addresses at home and in the cloud. */
 import assert from "node:assert/strict";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { createNames } from "../../src/dns/create_names.ts";

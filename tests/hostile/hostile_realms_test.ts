@@ -1,4 +1,4 @@
-/** Eve may write Realms but lacks the verb `trust`: she tries to get into Bob's namespace, on a real control plane. */
+/** Eve, who may write Realms but lacks the verb `trust`, tries to get into Bob's namespace, on a real control plane. */
 import assert from "node:assert/strict";
 import { digestOf } from "../../src/core/superentity/digest.ts";
 import { eventually, step, superEntityOf } from "../fixtures/test_operator.ts";
@@ -65,7 +65,7 @@ Deno.test("write access to Realms without the verb trust", async (t) => {
     assert.match(secrets.said, /cannot list resource "secrets"/);
   });
 
-  await step(t, "Eve pins a node of her own, or creates another Realm: refused", async () => {
+  await step(t, "Eve pins another node or creates another Realm: refused", async () => {
     const pin = await eve(["annotate", "--overwrite", "realm", bob.realm, "keystone.io/trusted-node=eves"]);
     assert.match(pin.said, /changing annotation keystone\.io\/trusted-node requires the verb trust/);
     const other = {

@@ -1,5 +1,5 @@
 /**
- * Everything that the guests' role lets them write, read from the role and from the schemas of the real API server. Each
+ * Every kind and field that guests may write, read from their role and from the schemas of the real API server. Each
  * kind, each pod template in it and each field must be known to deploy/guards, and every attack on pods is tried in every
  * pod template. So a new rule in the role is attacked automatically.
  */
@@ -101,7 +101,7 @@ const undecided = (fields: readonly string[], decided: Readonly<Record<string, s
 const at = (path: readonly string[], value: unknown): GuardBody =>
   path.reduceRight<unknown>((inner, field) => ({ [field]: inner }), value) as GuardBody;
 
-Deno.test("kinds and fields that the guests' role lets them write", async (t) => {
+Deno.test("kinds and fields that guests may write", async (t) => {
   await using scene = await hostileScene({ trustLevel: "internal" });
   const { cluster: { rest }, mallory, lab } = scene;
   const kinds = await Promise.all(

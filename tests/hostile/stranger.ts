@@ -7,7 +7,7 @@ export interface Stranger extends AsyncDisposable {
 }
 
 /**
- * Starts a program that attacks until its standard input ends. Real strangers have processors of their own; here they get
+ * Starts a program that attacks until its standard input ends. Real strangers have their own processors; here they get
  * the time that other processes leave.
  *
  * @param script URL of the program

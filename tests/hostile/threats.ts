@@ -40,11 +40,10 @@ export const threats: readonly Threat[] = [
     against:
       "one quota per guest namespace: the exact sum of the grants. A resource that no grant names is not granted, " +
       "even a device that no node offers yet. Ephemeral containers and pod resizing are not in the guests' role",
-    left:
-      "resources that no quota counts: CPU above requests up to limits, disk and network bandwidth, the API server's " +
-      "own load, the size of images, processes (set the kubelet's `podPidsLimit`), kernel limits per user id on a " +
-      "node, such as inotify watches. Storage of a StorageClass on a node's own disk, such as local-path, that " +
-      "doesn't enforce the size of a claim, or that keeps the data of deleted claims (`reclaimPolicy: Retain`)",
+    left: "resources that no quota counts: CPU between requests and limits; disk and network bandwidth; load on the " +
+      "API server; the size of images; processes (set the kubelet's `podPidsLimit`); a node's kernel limits per " +
+      "user id, such as inotify watches. Also storage on a node's own disk whose StorageClass doesn't enforce the " +
+      "size of claims, such as local-path; data of deleted claims, with `reclaimPolicy: Retain`",
     triedBy: [
       counting,
       "e2e/e2e_drain_test.ts: two grants of 2 and 3 cpu: add up to 5, and Bob runs the pods that fit",
@@ -73,10 +72,10 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest reaches your network",
     against:
-      "default deny in both directions; destinations are opened by address in [two tiers](network.md): metadata " +
-      "services, the tailnet, nodes and the cluster's own ranges stay closed (only a grant to an `internal` realm " +
-      "can open a part of them, by naming it); private ranges are opened only by a destination that lies inside " +
-      "them. Both tiers include the IPv6 forms of IPv4 addresses that a CIDR can name",
+      "default deny in both directions; destinations are opened by address in [two tiers](network.md). Metadata " +
+      "services, the tailnet, nodes and the cluster's own ranges stay closed; only a grant to an `internal` realm " +
+      "can open a part of them, by naming it. Private ranges are opened only by a destination inside them. Both " +
+      "tiers include the IPv6 forms of IPv4 addresses that a CIDR can name",
     left:
       "needs a network plugin that enforces NetworkPolicies; DNS, where it is on, is a tunnel (off for `public`); " +
       "connections outlive a policy until their pod ends; see [on the network](#on-the-network)",
@@ -103,10 +102,9 @@ export const threats: readonly Threat[] = [
   },
   {
     threat: "a guest takes over a node",
-    against:
-      "Pod Security `restricted` (`baseline` for `internal`); the [guards](guards.md): no `nodeName`, no tolerations " +
-      "of control planes and cordoned nodes, volumes of ordinary types only, no hosts in probes and hooks, " +
-      "RuntimeClasses by setting, no field that the guards don't know",
+    against: "Pod Security `restricted` (`baseline` for `internal`); the [guards](guards.md) refuse `nodeName`, " +
+      "tolerations of control planes and cordoned nodes, hosts in probes and hooks, and fields they don't know; " +
+      "only ordinary types of volumes are allowed; RuntimeClasses need a setting",
     left:
       "flaws of the kernel and of the container runtime: for people you don't know, require a RuntimeClass with a " +
       "sandbox (`runtimeClassRequired`). Any image that a node already has can be run by its name, private ones too, " +
@@ -134,9 +132,8 @@ export const threats: readonly Threat[] = [
     against:
       "RuntimeClasses of devices (`guards.deviceRuntimeClasses`) need a limit of the device; variables such as " +
       "`NVIDIA_VISIBLE_DEVICES` are refused, as keys of ConfigMaps and Secrets too; `resourceClaims` are refused",
-    left:
-      "an *image* that sets the variable, where the NVIDIA runtime is the nodes' default or the pod has been given " +
-      "one GPU: set `accept-nvidia-visible-devices-envvar-when-unprivileged = false` in the NVIDIA container " +
+    left: "an *image* that sets the variable, if the NVIDIA runtime is the nodes' default or the pod has a GPU. To " +
+      "prevent it, set `accept-nvidia-visible-devices-envvar-when-unprivileged = false` in the NVIDIA container " +
       "toolkit's configuration",
     triedBy: [`${guards}: all N attacks of the table are refused`],
     guards: ["resource-claims", "device-variables", "device-keys"],
@@ -144,8 +141,9 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest overloads Kubernetes' own controllers",
     against:
-      "replicas, ports of Services, owners, metrics of autoscalers and schedules are bounded: a single large number " +
-      "could crash the controller manager, or block its garbage collector for all other namespaces",
+      "replicas, ports of Services, owners, metrics of autoscalers and schedules are bounded. Without a bound a " +
+      "single large number could crash the controller manager, or block its garbage collector for all other " +
+      "namespaces",
     left: "the rate at which a guest creates and deletes counted objects: controllers share their request rate among " +
       "all namespaces",
     triedBy: [
@@ -166,8 +164,9 @@ export const threats: readonly Threat[] = [
   {
     threat: "a guest makes a node send requests into your network",
     against: "no hosts in probes and hooks; no images of registries that are named by an address",
-    left: "registries whose names resolve into your network, redirects of a registry, and images that the nodes' own " +
-      "credentials can pull: with `imageRegistries` of the trust level only the registries that you name are allowed",
+    left: "registries whose names resolve into your network; redirects of a registry; images that the nodes' own " +
+      "credentials can pull. With `imageRegistries` of the trust level only the registries that you name are " +
+      "allowed",
     triedBy: [`${guards}: all N attacks of the table are refused`],
     guards: ["image-registry"],
   },
@@ -177,9 +176,9 @@ export const threats: readonly Threat[] = [
       "`maxPriority` is 0; no affinity or anti-affinity with pods of other namespaces; no other schedulers unless a " +
       "setting allows them",
     left: "pods with a priority below 0 can be preempted; `PodDisruptionBudgets` of guests hold up `kubectl drain` " +
-      "(`--disable-eviction` bypasses them), as does a pod of the largest size that can be stored, while its " +
-      'grant lasts (`kubectl patch pod NAME --subresource=status --type=merge -p \'{"status":{"conditions":null}}\'` ' +
-      "makes room)",
+      "(`--disable-eviction` bypasses them); so does a pod of the largest size that can be stored, while its grant " +
+      'lasts (`kubectl patch pod NAME --subresource=status --type=merge -p \'{"status":{"conditions":null}}\'` makes ' +
+      "room)",
     triedBy: [`${guards}: all N attacks of the table are refused`],
     guards: ["priority", "scheduler", "affinity"],
   },
@@ -208,7 +207,7 @@ export const threats: readonly Threat[] = [
       "hostile/limits_test.ts",
       `${ends}: fewer load balancers and node ports granted: the newest Services become internal`,
       `${ends}: grant ended, or namespace in deletion: no Service stays open to the outside`,
-      "e2e/e2e_drain_test.ts: the last grant ends: Bob loses access at once, the pods are evicted and not replaced, the volume stays",
+      "e2e/e2e_drain_test.ts: the last grant ends: access ends at once, pods are evicted and not replaced, the volume stays",
       "packets/packets_test.ts: a grant is cut, then ended: no new connection passes, and open ones last until their pod ends",
     ],
     guards: [
@@ -242,21 +241,21 @@ export const threats: readonly Threat[] = [
       "the number of stored objects is [bounded](#what-a-guest-can-keep). An alert fires at half of etcd's quota; " +
       "from 80 % on guests can read and delete but not write, and from 90 % on no pods are created for them either " +
       "([ADR 0031](adr/0031-guests-writes-close-before-the-database-is-full.md)); each Grant reports it " +
-      "(`WritesClosed`). If etcd fills up all the same, the last holder of the Lease still deletes: when a " +
-      "grant expires, or when you delete the Realm, access and open policies are removed ([ADR " +
+      "(`WritesClosed`). If etcd fills up all the same, the last holder of the Lease still deletes. When a grant " +
+      "expires, or when you delete the Realm, access and open policies are removed ([ADR " +
       "0030](adr/0030-the-last-holder-deletes-in-a-full-database.md))",
     left: "`storage.quotaBackendBytes` has to match your etcd, and the API server has to report its size; innocent " +
-      "guests can't write meanwhile either; kubelets still write the status of running pods, 1 MB each " +
-      "second where the readiness of such a large pod changes, until the Grant is ended; a guest who writes more " +
-      "than 50 MB/s, or a fifth of the quota in the 5 s between two renewals of the Lease, can be faster. In a full " +
-      "etcd pods, quotas and Services wait for room, because the API server deletes no pod without a write; Grants " +
-      "can't be revoked; and no operator acts any more once that operator's process ends",
+      "guests can't write meanwhile either; kubelets still write the status of running pods, 1 MB each second " +
+      "where the readiness of such a large pod changes, until the Grant is ended; a guest can be faster by writing " +
+      "more than 50 MB/s, or a fifth of the quota in the 5 s between two Lease renewals. In a full etcd pods, " +
+      "quotas and Services wait for room, because the API server deletes no pod without a write; Grants can't be " +
+      "revoked; and no operator acts any more once that operator's process ends",
     triedBy: ["hostile/hostile_storage_test.ts", "hostile/nospace_test.ts"],
   },
   {
     threat: "a guest runs all attacks at once, to harm others",
     against:
-      "all defences above; and guests' objects are read in small pieces, of which only the planners' input is kept, so " +
+      "all defenses above. Guests' objects are read in small pieces, of which only the planners' input is kept, so " +
       "the operator stays below 256 MiB. Others' grants begin and end, their objects stay unchanged, and their " +
       "requests are answered ([attackers](promises.md#attackers))",
     left:
@@ -380,16 +379,15 @@ export const threats: readonly Threat[] = [
     threat: "the operator is compromised",
     against: "the fence applies to all its writes. It can't read Secrets except its webhook's, create pods, open a " +
       "shell, change terms, trust or approvals, or create tokens except the front's",
-    left:
-      "its purpose: it can end access and give it to any User or Group that isn't Kubernetes' own, who then work in " +
-      "guest namespaces and read the Secrets there, and let them approve for a realm that is a member of a " +
-      "SuperEntity; open guests' network and raise their quotas; make the guards only warn and lower Pod Security to " +
-      "`baseline`; delete guest namespaces, pods and claims; make Services internal; write statuses; trust another " +
-      "node for a realm; point its webhook elsewhere, which then receives guests' writes, except Secrets, and all " +
-      "changes of Grants, Realms and SuperEntities, and can refuse them; close guests' writes. The fence judges " +
-      "writes only: the operator can list pods, with the environment variables in their specs, Services, claims, " +
-      "VolumeSnapshots, NetworkPolicies, namespaces, nodes, StorageClasses, ranges of Services, and ClusterRoles and " +
-      "their bindings in the whole cluster, and read the API server's metrics",
+    left: "its purpose. It can end access; give any User or Group that isn't Kubernetes' own access to guest " +
+      "namespaces and to the Secrets there; allow them to approve for members of SuperEntities; open guests' " +
+      "network and raise their quotas; make the guards only warn and lower Pod Security to `baseline`; delete " +
+      "guest namespaces, pods and claims; make Services internal; write statuses; trust another node for a realm; " +
+      "point its webhook elsewhere, which then receives guests' writes, except Secrets, and all changes of Grants, " +
+      "Realms and SuperEntities, and can refuse them; close guests' writes. The fence judges writes only. In the " +
+      "whole cluster the operator can list pods, with the environment variables in their specs; Services, claims, " +
+      "VolumeSnapshots and NetworkPolicies; namespaces, nodes, StorageClasses and ranges of Services; ClusterRoles " +
+      "and their bindings. It can also read the API server's metrics",
     triedBy: [
       "api/guards_test.ts: N can't N",
       "api/guards_test.ts: the operator can't read Secrets or create pods, and has rights on fixed names only by name",

@@ -190,7 +190,7 @@ class Story {
     const bobGets = async () => (await this.asBob(["get", "pods"])).stderr;
     await check("Bob has no access", async () => {
       const said = await bobGets();
-      return /forbidden|unauthorized|logged in/i.test(said) ? { said } : said || "Bob can still read his pods";
+      return /forbidden|unauthorized|logged in/i.test(said) ? { said } : said || "Bob can still read the pods";
     }, 2000);
     await check("Bob's token is invalid", async () => {
       const said = await bobGets();

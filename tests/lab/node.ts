@@ -6,7 +6,7 @@ import type { PartSpec } from "./part.ts";
 import { LabProcess } from "./process.ts";
 
 /*
- * The node has a network namespace, a mount namespace and a control group of its own:
+ * The node has its own network namespace, mount namespace and control group:
  *
  * - kube-proxy's iptables rules, pods' devices and all ports are in its network namespace, so labs with nodes run side
  *   by side, and the host's own rules are never changed;

@@ -1,7 +1,7 @@
 import { runCommand } from "./command.ts";
 
 /**
- * Addresses of one lab with a node, all in a /16 of its own. The host routes this block through the node, so the API
+ * Addresses of one lab with a node, all in a /16 that no other lab uses. The host routes this block through the node, so the API
  * server (for webhooks) and tests reach pods and Services.
  */
 export interface NodeNetwork {

@@ -18,7 +18,7 @@ export interface Machine {
   /** Reports whether the file exists. */
   has: (path: string) => boolean;
   /**
-   * Runs a shell script in a network namespace of its own; returns undefined when it succeeds, else the first line of
+   * Runs a shell script in a new network namespace; returns undefined when it succeeds, else the first line of
    * its errors.
    */
   fails: (script: string) => string | undefined;

@@ -5,7 +5,7 @@ import type { PartSpec } from "./part.ts";
 import { runCommand } from "./command.ts";
 
 /*
- * The outside network, in a network namespace of its own, simulates the rest of the world: the home network of the node,
+ * The outside network, in a separate network namespace, simulates the rest of the world: the home network of the node,
  * with a router that has everything behind it. It answers on every address and every port, TCP and UDP, IPv4 and IPv6,
  * by agnhost's `netexec`: any packet of a pod that leaves the node arrives, unless the node's rules forbid it. Nothing
  * leaves the machine, and the host is not on the path.

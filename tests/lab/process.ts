@@ -4,7 +4,7 @@ import { poll } from "./poll.ts";
 import { updateState } from "./lab_state.ts";
 
 /**
- * Starts a program in a session of its own, so that it goes on when its starter ends or gets Ctrl-C. A shell stays as
+ * Starts a program in a separate session, so that it goes on when its starter ends or gets Ctrl-C. A shell stays as
  * its parent: it writes the pid at once, and the exit code at the end.
  */
 const START = `

@@ -113,7 +113,7 @@ Deno.test("lib/tailscale against real tailscaleds", {
       assert.equal(prefs.Hostname, realm.identity.split(".")[0]);
     });
 
-    await t.step(`${version}: the bus reports the state, then keep-alives`, async () => {
+    await t.step(`${version}: the bus reports the state, then sends keep-alive messages`, async () => {
       const abort = new AbortController();
       let lines = 0;
       let heartbeats = 0;

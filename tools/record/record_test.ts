@@ -63,13 +63,22 @@ Deno.test({
     const cwd = new URL(".", import.meta.url).pathname;
     const run = async (command: string, typed?: string) => {
       let text = "";
-      const started = runOnTerminal(command, { columns: 77, cwd, onText: (each) => text += each });
-      if (typed !== undefined) await started.type(typed);
+      const { promise: shown, resolve } = Promise.withResolvers<void>();
+      const onText = (each: string) => {
+        text += each;
+        resolve();
+      };
+      const started = runOnTerminal(command, { columns: 77, cwd, onText });
+      if (typed !== undefined) {
+        // With its first output the program has the terminal; Ctrl-C has no effect before.
+        await Promise.race([shown, started.ended]);
+        await started.type(typed);
+      }
       return { code: await started.ended, text };
     };
     const { code, text } = await run("test -t 1 && stty size; exit 3");
     assert.equal(text.trim(), "60 77");
     assert.equal(code, 3);
-    assert.notEqual((await run("sleep 60", "\x03")).code, 0);
+    assert.notEqual((await run("echo ready; sleep 60", "\x03")).code, 0);
   },
 });

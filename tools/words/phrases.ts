@@ -7,15 +7,20 @@ export const phrases: readonly { phrase: RegExp; use: string }[] = [
   { phrase: /\bforetell(s|ing)?\b|\bforetold\b|\bfore(see|sees|saw|seen)\b/, use: "predict, or name the dry run" },
   { phrase: /\btold\b/, use: "reported, received or set" },
   { phrase: /\blets? (it|them|nobody|somebody|everybody|anybody)\b/, use: "allow, admit or keep" },
-  { phrase: /\b(comes?|came) to (?!an end|life|terms)/, use: "equals, adds up to or becomes" },
+  { phrase: /\b(comes?|came) to (?!an end|life|rest|terms)/, use: "equals, adds up to or becomes" },
   { phrase: /\b(stands?|stood) for\b/, use: "represents, means or is" },
   { phrase: /\b(goes|go|went) by\b(?! name)/, use: "uses, follows or passes" },
   { phrase: /\bstands?\b(?!-|ing)(?! for\b)/, use: "is in force, exists or is present" },
   { phrase: /\bas ever\b/, use: "as before, or nothing" },
-  { phrase: /\bbe it\b/, use: "whether … or" },
+  { phrase: /\bbe it (?=\w)/, use: "whether … or" },
   { phrase: /\bso much\b(?! that)/, use: "the amount" },
   { phrase: /\bnobody's business\b/, use: "a plain statement" },
-  { phrase: /\bof (its|their|our|your) own\b/, use: "its own …, or a separate …" },
+  // "no types of its own" and "evictions of its own pods" are plain English.
+  {
+    phrase:
+      /(?<!\bno \w+ )\bof (its|their|our|your) own\b(?! (?!(?:and|as|at|by|for|from|in|on|or|so|that|to|with)\b)\w)/,
+    use: "its own …, or a separate …",
+  },
   { phrase: /\bmanieth\b/, use: "the number, or its ordinal" },
   { phrase: /\bis no end\b/, use: "isn't a valid end" },
   { phrase: /\bwhoever\b|\bwhosoever\b/, use: "the people or the part, by name" },

@@ -85,6 +85,23 @@ Deno.test("phrases: plain words that look like them pass", () => {
   assert.deepEqual(found.map(({ message }) => message.split(":")[0]), ['"ladder"']);
 });
 
+Deno.test("phrases: idioms of plain English pass; their use in place of a plain word is found", () => {
+  const passes = [
+    "a module that has no types of its own",
+    "evictions of its own pods, for reasons of\ntheir own group",
+    "all comes to rest",
+    "the known node may still be it. The",
+  ];
+  for (const text of passes) assert.deepEqual(judged(phraseFindings, "a.md", text), [], text);
+  const found = [
+    "a proxy of its own, and",
+    "a namespace of\nits own with rules",
+    "groups of their own.",
+    "be it open or",
+  ];
+  for (const text of found) assert.equal(judged(phraseFindings, "a.md", text).length, 1, text);
+});
+
 Deno.test("phrases in code, in addresses and in identifiers pass", () => {
   assert.deepEqual(
     judged(phraseFindings, "a.md", "`whoever`\n\n```\nanew\n```\n[x](whoever.md) https://e.org/anew\n"),

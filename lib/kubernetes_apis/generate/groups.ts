@@ -1,6 +1,6 @@
 /**
  * The generated kinds of Kubernetes by API group: those that are used. To add one, add it here, then run `gen
- * --refresh`. Custom resources have groups of their own.
+ * --refresh`. Custom resources have their own groups.
  */
 export interface Group {
   /** API group, `""` for core. */

@@ -8,9 +8,8 @@ import type { ObjectMeta } from "../../../lib/kubernetes_apis/meta@v1.ts";
  */
 export interface GrantSpecNetworkPolicy {
   /**
-   * Destinations that guests may connect to if egressAllowed is true: internet (all public addresses), a CIDR
-   * (203.0.113.0/24), an IP address, the name of a Realm (its tailnet addresses), or a DNS name (the addresses it
-   * resolves to, refreshed by TTL).
+   * Destinations that guests may connect to if egressAllowed is true. Each is an IP address, a CIDR
+   * (203.0.113.0/24), the name of a Realm, a DNS name, or internet (all public addresses).
    */
   allowedDestinations?: string[];
   /**

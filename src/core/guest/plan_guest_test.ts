@@ -516,7 +516,7 @@ Deno.test("guest: a namespace is handed over: left alone until a grant is in for
   assert.ok(!writes(afterWrites(ended, planGuest(ended))).includes("-volumes"));
 });
 
-Deno.test("guest: a new grant in a closed namespace: the closed marks are removed, whoever wrote them", () => {
+Deno.test("guest: a new grant in a closed namespace: the closed marks are removed, including those that others wrote", () => {
   const world = converged(guestWorld({ realm: bob }));
   for (const mark of ["annotations", "labels"] as const) {
     const key = mark === "labels" ? "keystone.io/locked" : "keystone.io/ended-at";

@@ -79,7 +79,7 @@ function changes([wanted]: readonly Namespace[], [present]: readonly NamespaceFa
   // Created, not applied: an apply would take over a namespace that somebody else has just created.
   if (!present) return change({ create: wanted });
   const { name, uid, labels, annotations } = present;
-  // A patch removes the marks of a closed namespace, whoever wrote them: an apply would leave those of a restore.
+  // A patch removes all marks of a closed namespace; an apply would leave those that a restore wrote.
   const isMarked = annotations[endedAnnotation] !== undefined || labels[lockedLabel] !== undefined;
   if (guest.ownership.is === "handedOver" || (guest.active && isMarked)) return change(adoption(wanted, uid));
   if (isLabelled(wanted, present) && includesAll(annotations, wanted.metadata!.annotations!)) {
