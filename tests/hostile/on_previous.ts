@@ -56,7 +56,7 @@ export const findings: readonly Finding[] = [
   [
     "a device that no node offers yet",
     `${reading}: a device requested before any node offered it: the pod is removed once a node does`,
-    /early are gone is not so/,
+    /Timed out after \d+ s: .*early/,
   ],
   [
     "a restored namespace",
