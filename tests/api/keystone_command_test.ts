@@ -242,7 +242,7 @@ Deno.test("keystone", {
       "jsonpath={.items[0].metadata.name}",
     ]);
     const pod = await run(["explain", "pod", stdout, "-n", "guest-bob-home"]);
-    assert.match(pod.out, /takes: .*2 requests.cpu/);
+    assert.match(pod.out, /uses: .*2 requests.cpu/);
     assert.match(pod.out, /network: .*default-deny/);
   });
 

@@ -366,7 +366,7 @@ async function formerPeople(scene: UpgradeScene) {
       await eventually("an event on the Realm says so", async () => {
         const only = ["--field-selector=reason=AccountEnded", "-o", "jsonpath={.items[*].message}"];
         const said = await scene.kubectl(["get", "events", "-n", "default", ...only]);
-        return /ServiceAccount realm-gina-home goes, .* Realm gina-home/.test(said) || said;
+        return /ServiceAccount realm-gina-home is deleted, .* Realm gina-home/.test(said) || said;
       });
     },
   };

@@ -332,7 +332,7 @@ Deno.test("lab up, user, down, and down after an interrupted start", async (t) =
       assert.match((await cli("--help")).stdout, /deno task lab up/);
       const full = await cli("up", "--dir", parent);
       assert.equal(full.code, 1);
-      assert.match(full.stderr, /is not empty and holds no lab/);
+      assert.match(full.stderr, /is not empty and is not a lab/);
     });
   } finally {
     await endLab(dir);
