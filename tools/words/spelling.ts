@@ -1,7 +1,11 @@
 import type { StyleFinding } from "./prose.ts";
 
 /** Misspelled words of these files, by cspell with the project's settings and dictionary (cspell.json). */
-export async function spellingFindings(files: readonly string[], root: string): Promise<StyleFinding[]> {
+export async function spellingFindings(
+  files: readonly string[],
+  root: string,
+  { cache = true }: { cache?: boolean } = {},
+): Promise<StyleFinding[]> {
   const found: StyleFinding[] = [];
   if (files.length === 0) return found;
   // Loaded only here: loading it reads files in the background, and the other rules need none of it.
@@ -11,6 +15,10 @@ export async function spellingFindings(files: readonly string[], root: string): 
     root,
     config: `${root}cspell.json`,
     progress: false,
+    // Files that haven't changed aren't read again.
+    cache,
+    cacheStrategy: "content",
+    cacheLocation: `${root}.cspellcache`,
     showSuggestions: true,
     mustFindFiles: false,
   }, {
