@@ -69,3 +69,7 @@ Deno.test("one version of Deno: in CI, in the image, in the development containe
   for (const path of places) assert.ok(found.some((place) => place.startsWith(path)), path);
   assert.equal(new Set(found.map((place) => place.split(": ")[1])).size, 1, found.join("\n"));
 });
+
+Deno.test("cspell is not in deno.lock, whose packages are all fetched into the image", () => {
+  assert.doesNotMatch(read("deno.lock"), /cspell/);
+});
