@@ -215,7 +215,7 @@ Deno.test("guards on guests' requests", async (t) => {
         laid(ordinaryOf("CronJob", { spec: { subdomain: "x" } }), { metadata: { name: "y" } }),
       );
       return said.includes(
-        "spec.jobTemplate.spec.template.spec.subdomain is set: a field that the guards don't know",
+        "spec.jobTemplate.spec.template.spec.subdomain is set: the guards do not know this field",
       ) || said;
     });
     const said = await create(
