@@ -354,6 +354,8 @@ export class Invariants {
   #whatIsOverIsClosed(grantee: string, namespace: string): void {
     const home = this.#world.get("namespaces", namespace);
     if (!home || !isMade(home) || this.#skewed || this.#around.aheadMs !== 0) return;
+    // A grant that the operator alone knows to be in force has its notice.
+    if (this.#isUnwritten(grantee)) return;
     const { now } = this.#world;
     const all = this.#to(grantee);
     const isOver = (memory: Memory) => !memory.present || memory.terminal || this.#latestEndOf(memory) <= now;

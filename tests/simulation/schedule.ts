@@ -241,6 +241,8 @@ class Schedule {
   /** Checks that losing the tailnet removes nothing. */
   async #outage(random: SeededRandom): Promise<void> {
     const { world, around, operator } = this.#stage;
+    // A clock that was set back ends notices when the next plan is made.
+    if (around.aheadMs !== 0) return;
     // A grant that isn't in force yet needs the local realm's name, so without a tailnet it may be withdrawn.
     if (world.list("grants").some((grant) => grant.metadata.finalizers && statusOf(grant).phase !== "Active")) return;
     const enforced = () => JSON.stringify(kindsOfGuests.map((kind) => dumpOf(world, kind)));
