@@ -152,7 +152,7 @@ Deno.test("changes of a real tailnet", {
       });
       assert.match(
         conditionOf(lost, "Ready")!.message,
-        new RegExp(`${id}, is named bob-2\\.tailnet-name\\.ts\\.net now`),
+        new RegExp(`${id} is now named bob-2\\.tailnet-name\\.ts\\.net`),
       );
       await timed(() => headscale(lab, "nodes", "rename", "bob-home", "--identifier", id, "--force"), {
         daemon: (bob) => bob?.DNSName?.startsWith("bob-home.") === true,
