@@ -22,7 +22,7 @@ const { values } = parseArgs({
 const columns = Number(values.columns);
 
 /** Sections of the demo that its picture shows. */
-const shownOfDemo = [/kubeconfig/i, /fits/i, /Deployment/, /seconds from now/];
+const shownOfDemo = [/kubeconfig/i, /within the grant/, /exceeds the grant/, /seconds from now/];
 /** Commands after the demo, on its cluster, with the example applied again. */
 const scenes = [
   { name: "grants", title: "keystone grants", command: "deno task --quiet keystone grants" },
@@ -76,6 +76,8 @@ try {
     }),
   ]);
   await draw("demo", "deno task demo", sectionsOf(screen.rows(), shownOfDemo));
+  // The demo's grant has ended; its name is free again once it is deleted.
+  await record("kubectl delete grant --all --timeout=60s", KUBECONFIG);
   await record("kubectl apply -f deploy/examples/", KUBECONFIG);
   await record("kubectl wait --for=jsonpath='{.status.phase}'=Active grant --all --timeout=30s", KUBECONFIG);
   for (const { name, title, command } of scenes) {
