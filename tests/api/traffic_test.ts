@@ -27,8 +27,8 @@ import { flowText, judgeFlows, type TrafficFlow, type TrafficPeer } from "../fix
 import { startLab } from "../lab/lab.ts";
 import { SeededRandom } from "../simulation/random.ts";
 
-/** Seed of the generated grants: KEYSTONE_SEED=7 deno task test:api. */
-const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
+/** Seed of the generated grants: KEYSTONE_SEED=7 deno task test:api. With 17 more than a tenth of the flows is allowed. */
+const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 17);
 const realmCount = 100;
 
 const clusterRanges = {
@@ -136,7 +136,7 @@ Deno.test("all traffic: exactly what the grants allow passes", {
         `flows, ${allowed} allowed, ${flows.length - allowed} denied`,
     );
     assert.deepEqual(wrong.slice(0, 20), [], `${told}: ${wrong.length} of ${flows.length} flows`);
-    assert.ok(allowed > flows.length / 20 && allowed < flows.length / 2, "both verdicts must be common");
+    assert.ok(allowed > flows.length / 10 && allowed < flows.length / 2, "both verdicts must be common");
   });
 });
 

@@ -354,11 +354,12 @@ export class Invariants {
   #whatIsOverIsClosed(grantee: string, namespace: string): void {
     const home = this.#world.get("namespaces", namespace);
     if (!home || !isMade(home) || this.#skewed || this.#around.aheadMs !== 0) return;
-    // A grant that the operator alone knows to be in force has its notice.
-    if (this.#isUnwritten(grantee)) return;
     const { now } = this.#world;
     const all = this.#to(grantee);
-    const isOver = (memory: Memory) => !memory.present || memory.terminal || this.#latestEndOf(memory) <= now;
+    // While its status can't be written, the operator alone knows that a grant is in force, and so has a notice.
+    const isUnwritten = ({ name, present }: Memory) => present && this.#isRefused("grants", name);
+    const isOver = (memory: Memory) =>
+      !memory.present || memory.terminal || (this.#latestEndOf(memory) <= now && !isUnwritten(memory));
     const stand = new Set(all.filter((memory) => !isOver(memory)).map(({ name }) => name));
     const open = this.#world.within("policies", namespace).map(({ metadata }) => metadata.name).filter((name) =>
       name !== "default-deny" && !this.#isRefused("policies", `${namespace}/${name}`)
