@@ -87,7 +87,7 @@ const keysThat = (verdict: Cel, says: Cel) => ({ object }: NameLists): Cel =>
     // The expression above compares path, key and value itself, because the messages are shortened.
     : "[]";
 
-const most = 1000;
+const most = 256;
 const countOf = (maps: Cel): Cel => `${maps}.map(map, int(map[1].size())).sum()`;
 const many = (count: number): GuardBody =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "x"]));
