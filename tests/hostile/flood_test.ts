@@ -58,7 +58,7 @@ Deno.test("a guest floods the API server: no grant ends late", async (t) => {
       const metrics = await cluster.rest.performRequest({ method: "GET", path: "/metrics", accept: "text/plain" });
       const level = 'apiserver_flowcontrol_nominal_limit_seats{priority_level="keystone-guests"} ';
       const seats = String(metrics).split("\n").find((line) => line.startsWith(level))?.slice(level.length);
-      assert.equal(seats, "3");
+      assert.equal(seats, "2");
     }
   });
 
