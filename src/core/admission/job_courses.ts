@@ -64,7 +64,8 @@ export function jobCourse(place: Place, change: Change): Course {
     complete,
     ...(complete ? {} : { stall: { load, free: ledger.free, kind: "order" as const } }),
     claims: noClaims,
-    warnings: spec.suspend === true && !over ? ["It is suspended: no pod starts until spec.suspend is false."] : [],
+    warnings: [],
+    notes: spec.suspend === true && !over ? ["It is suspended: no pod starts until spec.suspend is false."] : [],
   };
 }
 
