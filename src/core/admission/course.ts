@@ -42,6 +42,9 @@ export interface Stall {
   kind: "surge" | "replace" | "order";
 }
 
+/** Reason for which a claim without a class can't be judged. */
+export const classUnknown = "The default StorageClass is not known, and a quota limits classes; set storageClassName.";
+
 export const noLoad: Load = new Map();
 export const noClaims: ReadonlyMap<string, ClaimState> = new Map();
 

@@ -24,7 +24,7 @@ interface Groups {
   old: ReplicaGroup[];
   next: ReplicaGroup;
   nextExists: boolean;
-  /** Amounts that are counted for its pods; those of the new template and of terminating pods apart. */
+  /** Amounts that are counted for its pods; apart those that stay, of the new template, and of terminating pods. */
   held: Load;
   ofNext: Load;
   terminating: Load;
@@ -34,7 +34,7 @@ export function deploymentCourse(place: Place, change: Change): Course {
   const spec = specOf(change.after);
   const { replicas, most } = replicasOf(change, place);
   const each = shapeOf(place, "spec.template", spec.template, change);
-  const { old, next, nextExists, held, ofNext, terminating } = groupsOf(place, change, each);
+  const { old, next, nextExists, held, ofNext, terminating } = groupsOf(place, change, each, replicas);
   const paused = spec.paused === true;
   const recreate = fieldsOf(spec.strategy).type === "Recreate";
   const itself = itselfLoad(place, change, "deployments.apps");
@@ -44,7 +44,7 @@ export function deploymentCourse(place: Place, change: Change): Course {
   const before = change.before === undefined ? undefined : replicasIn({ ...change, after: change.before });
   const missing = paused && !nextExists ? 0 : Math.max(0, replicas - next.pods);
   const goal = paused
-    ? sumLoads([itself, 1], [held, 1])
+    ? sumLoads([itself, 1], [held, 1], [wholeLoad(each), nextExists ? replicas - next.pods : 0])
     : sumLoads([itself, 1], [replicaSet, 1], [ofNext, 1], [wholeLoad(each), missing]);
   const ledger = place.ledger.copy();
   ledger.give(terminating);
@@ -93,7 +93,7 @@ export function deploymentCourse(place: Place, change: Change): Course {
 export const scalerNote = (most: number, room: number): string[] =>
   room < most ? [`Its autoscaler may scale it to ${most} pods, but ${room} fit now.`] : [];
 
-function groupsOf(place: Place, change: Change, each: PodShape): Groups {
+function groupsOf(place: Place, change: Change, each: PodShape, replicas: number): Groups {
   const empty = (): ReplicaGroup => ({ ...each, wanted: 0, pods: 0, ready: 0, waiting: 0 });
   const { before, present } = change;
   if (before === undefined) {
@@ -112,11 +112,11 @@ function groupsOf(place: Place, change: Change, each: PodShape): Groups {
       next: next ? { ...next, pod: each.pod, claims: each.claims, ready: next.pods - next.waiting } : empty(),
       nextExists: next !== undefined,
       held: sumOf(pods.filter(({ finished }) => !finished).map(({ load }) => load)),
-      ofNext: sumOf(newest ? activeOf(pods, newest).map(({ load }) => load) : []),
+      ofNext: sumOf(newest ? activeOf(pods, newest).slice(0, replicas).map(({ load }) => load) : []),
       terminating: sumOf(leaving.map(({ load }) => load)),
     };
   }
-  return groupsOfStatus(place, change, each, empty);
+  return groupsOfStatus(place, change, each, replicas, empty);
 }
 
 const createdAt = (object: unknown): number => Date.parse(String(metadataOf(object).creationTimestamp)) || 0;
@@ -146,6 +146,7 @@ function groupsOfStatus(
   place: Place,
   { before, after, asked }: Change,
   each: PodShape,
+  replicas: number,
   empty: () => ReplicaGroup,
 ): Groups {
   const same = sameTemplate(specOf(after).template, specOf(before).template, asked);
@@ -162,7 +163,10 @@ function groupsOfStatus(
     ready: Math.min(count, ready),
     waiting: 0,
   });
-  const [held, ofNext] = [sumLoads([wholeLoad(shape), pods]), sumLoads([wholeLoad(each), same ? updated : 0])];
+  const [held, ofNext] = [
+    sumLoads([wholeLoad(shape), pods]),
+    sumLoads([wholeLoad(each), same ? Math.min(updated, replicas) : 0]),
+  ];
   if (!same) {
     return {
       old: [group(pods, Math.max(pods, wanted), available)],

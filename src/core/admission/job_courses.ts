@@ -44,15 +44,19 @@ export function jobCourse(place: Place, change: Change): Course {
     (type === "Complete" || type === "Failed") && status === "True"
   );
   const succeeded = statusCount(change.before, "succeeded") ?? 0;
-  const { running, total } = over ? { running: 0, total: 0 } : jobPods("spec", spec, succeeded);
   const { active, held } = activePods(place, change, each);
+  const wanted = over ? { running: 0, total: 0 } : jobPods("spec", spec, succeeded);
+  // A work queue starts no more pods as soon as one has succeeded.
+  const isEnding = succeeded > 0 && (spec.completions ?? null) === null;
+  const running = isEnding ? Math.min(wanted.running, active) : wanted.running;
+  const total = isEnding ? running : wanted.total;
   const missing = Math.max(0, running - active);
   const later = Math.max(0, total - Math.max(running, active));
   const load = loadOfJob(place, each, { running: missing, total: missing + later });
   const ledger = place.ledger.copy();
   const admitted = ledger.takeMost(itself, 1) === 1;
   if (active > running) ledger.give(wholeLoad(each), active - running);
-  const goal = sumLoads([itself, 1], [held, 1], [load, 1]);
+  const goal = sumLoads([itself, 1], [held, 1], [load, 1], [wholeLoad(each), Math.min(0, running - active)]);
   const complete = admitted && (missing + later === 0 || ledger.room(load, 1) === 1);
   return {
     wanted: running,

@@ -5,7 +5,7 @@
 import { Quantity } from "../../../lib/quantity/mod.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Change, Outcome, Shortfall, Surroundings } from "./change.ts";
-import { type Course, nameIn, noClaims, noLoad } from "./course.ts";
+import { classUnknown, type Course, nameIn, noClaims, noLoad } from "./course.ts";
 import { daemonSetCourse } from "./daemon_set_course.ts";
 import { deploymentCourse } from "./deployment_course.ts";
 import { fieldsOf } from "./fields.ts";
@@ -38,9 +38,13 @@ export function judge(change: Change, around: Surroundings): Outcome {
     : undefined;
   const exceeded = exceededBy(place, change, course);
   const never = exceeded.length > 0;
-  const fits = never || obstacle !== undefined
+  const unclear = course.unclear ??
+    (course.missing > 0 && course.each?.volumes.some(({ unsure }) => unsure) ? classUnknown : undefined);
+  const fits = never || obstacle !== undefined || (!course.complete && unclear === undefined)
     ? false
-    : course.complete || (course.unclear === undefined ? false : null);
+    : unclear === undefined
+    ? true
+    : null;
   const { short, stalled } = never
     ? { short: exceeded, stalled: false }
     : fits === false
@@ -51,7 +55,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
     kind: String(fieldsOf(change.after).kind),
     name: nameIn(change.after),
     fits,
-    ...(fits === null ? { notJudged: course.unclear! } : {}),
+    ...(fits === null ? { notJudged: unclear! } : {}),
     never,
     shortfalls: short,
     ...(course.each ? { pods: { wanted: course.wanted, come } } : {}),

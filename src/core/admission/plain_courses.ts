@@ -1,6 +1,7 @@
 /** The courses of ReplicaSets, Pods, claims, Services and all other objects. */
 import type { Change, ClaimState } from "./change.ts";
 import {
+  classUnknown,
   type Course,
   itselfLoad,
   nameIn,
@@ -19,7 +20,7 @@ import { fieldsOf, itemsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
 import { livePods } from "./live_pods.ts";
 import { settle } from "./roll_out.ts";
-import { claimObstacle, claimShape, isClassUnknown, type Place, shapeOf, wholeLoad } from "./shapes.ts";
+import { claimObstacle, claimShape, type Place, shapeOf, wholeLoad } from "./shapes.ts";
 import { countsObjects, wholeQuantity } from "./usage.ts";
 
 const noPods = { wanted: 0, come: 0, missing: 0, held: noLoad, claims: noClaims, warnings: [] as string[] };
@@ -54,7 +55,9 @@ export function replicaSetCourse(place: Place, change: Change, resource: string)
   settle(ledger, group);
   const missing = Math.max(0, replicas - count);
   const complete = admitted && group.ready === replicas;
-  const kept = alive ? sumOf(alive.map(({ load }) => load)) : held;
+  const kept = alive
+    ? sumOf(alive.slice(0, replicas).map(({ load }) => load))
+    : sumLoads([wholeLoad(earlier), Math.min(count, replicas)]);
   return {
     ...noPods,
     wanted: replicas,
@@ -99,15 +102,13 @@ export function podCourse(place: Place, change: Change): Course {
 
 /** Returns the course of a claim: its growth counts if it is expanded. */
 export function claimCourse(place: Place, { after, before }: Change): Course {
-  const { load, state } = claimShape(place, nameIn(after), specOf(after), "spec");
+  const { load, state, unsure } = claimShape(place, nameIn(after), specOf(after), "spec");
   const held = before === undefined
     ? noLoad
     : sumOf([claimShape(place, nameIn(before), withAllocated(before), "spec").load]);
   const ledger = place.ledger.copy();
   const growth = before === undefined ? load : positive(sumLoads([load, 1], [held, -1]));
-  const unclear = before === undefined && isClassUnknown(specOf(after), place.around)
-    ? "The default StorageClass is not known, and its quota is limited; set spec.storageClassName."
-    : undefined;
+  const unclear = before === undefined && unsure ? classUnknown : undefined;
   const room = ledger.room(growth, 1) === 1;
   const obstacle = before === undefined ? claimObstacle(state, place.around) : undefined;
   return {

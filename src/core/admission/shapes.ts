@@ -20,6 +20,8 @@ export interface ClaimShape {
   state: ClaimState;
   usage: ResourceList;
   load: Load;
+  /** True if its class is the API server's default, which is not known but limited. */
+  unsure: boolean;
 }
 
 /** One pod of a template. */
@@ -37,7 +39,7 @@ export interface Place {
   around: Surroundings;
   ledger: Ledger;
   /** Claims of equal size and class, so that many of them cost little. */
-  claims?: Map<string, Pick<ClaimShape, "state" | "usage" | "load">>;
+  claims?: Map<string, Omit<ClaimShape, "name">>;
 }
 
 /** Answers about a template's pods, and amounts to try. */
@@ -121,6 +123,7 @@ export function claimShape({ around, ledger, claims }: Place, name: string, valu
     state: { storage: size.toString(), storageClass },
     usage,
     load: ledger.loadOf(usage, countsClaim(attributes)),
+    unsure: isClassUnknown(spec, around),
   };
   claims?.set(key, shape);
   return { name, ...shape };
@@ -140,7 +143,7 @@ function claimSize(spec: Fields, at: string): Quantity {
 }
 
 /** Reports whether a claim leaves its class to the API server, and the default is not known but limited. */
-export function isClassUnknown(spec: unknown, { defaultStorageClass, quotas }: Surroundings): boolean {
+function isClassUnknown(spec: unknown, { defaultStorageClass, quotas }: Surroundings): boolean {
   return fieldsOf(spec).storageClassName === undefined && defaultStorageClass === undefined &&
     quotas.some(({ hard }) => [...hard.keys()].some((key) => key.includes(".storageclass.storage.k8s.io/")));
 }

@@ -4,6 +4,7 @@
  */
 import type { Change, ClaimState } from "./change.ts";
 import {
+  classUnknown,
   type Course,
   itselfLoad,
   metadataOf,
@@ -26,7 +27,6 @@ import {
   claimObstacle,
   type ClaimShape,
   claimShape,
-  isClassUnknown,
   type Place,
   type PodShape,
   sameTemplate,
@@ -110,11 +110,7 @@ export function statefulSetCourse(place: Place, change: Change): Course {
       unclear = `Its claims may exist already, such as ${templates[0]?.name}-${nameIn(change.after)}-${start}.`;
     } else end = best;
   }
-  if (
-    claims.total > 0 && itemsOf(spec.volumeClaimTemplates).some((each) => isClassUnknown(specOf(each), place.around))
-  ) {
-    unclear ??= "The default StorageClass is not known, and its quota is limited; set storageClassName.";
-  }
+  if (claims.total > 0 && templates.some(({ unsure }) => unsure)) unclear ??= classUnknown;
   const newPods = sumLoads([wholeLoad(earlier), parts.below], [wholeLoad(each), missing - parts.below]);
   const updated = sumLoads([ranks.inRange, 1], [ranks.outdatedLoad, -ranks.outdated], [
     wholeLoad(each),
