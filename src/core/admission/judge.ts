@@ -19,7 +19,7 @@ import {
   replicaSetCourse,
   serviceCourse,
 } from "./plain_courses.ts";
-import { proposalOf } from "./proposal.ts";
+import { formatOf, proposalOf } from "./proposal.ts";
 import type { Place, Tried } from "./shapes.ts";
 import { statefulSetCourse } from "./stateful_set_course.ts";
 import { resourceOf } from "./workload.ts";
@@ -147,7 +147,7 @@ function shortfallsOf(
   if (complete) return { short: [], stalled: false };
   const { ledger } = place;
   const short = [...goal].flatMap(([index, amount]) => {
-    const free = ledger.free[index]! + (held.get(index) ?? 0n);
+    const free = least(ledger.free[index]! + (held.get(index) ?? 0n), ledger.limits[index]!);
     return amount > free && amount > (held.get(index) ?? 0n) ? [shortfall(place, index, amount, free)] : [];
   });
   if (short.length > 0 || !stall) return { short: inOrder(short), stalled: false };
@@ -159,11 +159,13 @@ function shortfallsOf(
   return { short: missing, stalled: true };
 }
 
+const least = (a: bigint, b: bigint): bigint => a < b ? a : b;
+
 function shortfall({ ledger }: Place, index: number, amount: bigint, free: bigint): Shortfall {
   const { quota, key } = ledger.slots[index]!;
   const hard = quota.hard.get(key)!;
   const left = free < 0n ? 0n : free;
-  const quantity = (nanos: bigint) => new Quantity(nanos, hard.nanos === 0n ? formatOf(key) : hard.format);
+  const quantity = (nanos: bigint) => new Quantity(nanos, formatOf(key, hard));
   return {
     quota: quota.name,
     key,
@@ -173,8 +175,6 @@ function shortfall({ ledger }: Place, index: number, amount: bigint, free: bigin
     short: quantity(amount - left),
   };
 }
-
-const formatOf = (key: string) => /memory|storage/.test(key) ? "BinarySI" : "DecimalSI";
 
 /** Sorts requests before limits, which may be defaults. */
 const inOrder = (all: Shortfall[]): Shortfall[] => all.sort((a, b) => rank(a) < rank(b) ? -1 : 1);

@@ -1,6 +1,6 @@
 /** Changes of an object with which it fits. Each is tried with the model before it is proposed. */
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
-import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
+import { type Format, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import { own } from "../own.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Change, Proposal, Shortfall } from "./change.ts";
@@ -47,9 +47,15 @@ function freeFor({ ledger }: Place, { goal, held, each, wanted }: Course): bigin
   const fixed = sumLoads([goal, 1], [wholeLoad(each!), -wanted]);
   return ledger.free.map((free, index) => {
     const other = fixed.get(index) ?? 0n;
-    return free + (held.get(index) ?? 0n) - (other > 0n ? other : 0n);
+    const most = free + (held.get(index) ?? 0n);
+    const limit = ledger.limits[index]!;
+    return (most < limit ? most : limit) - (other > 0n ? other : 0n);
   });
 }
+
+/** Returns the format of amounts of a key: the limit's, unless that is zero. */
+export const formatOf = (key: string, hard: Quantity): Format =>
+  hard.nanos !== 0n ? hard.format : /memory|storage/.test(key) ? "BinarySI" : "DecimalSI";
 
 function numberThatFits(place: Place, change: Change, course: Course, attempt: Try): number | undefined {
   const set = replicaSetter(change.after);
@@ -126,7 +132,7 @@ function amountsFor(
   for (const [index, { quota, key }] of ledger.slots.entries()) {
     const shortfall = shortfalls.find((each) => each.quota === quota.name && each.key === key);
     if (!shortfall) continue;
-    const format = shortfall.hard.format;
+    const format = formatOf(key, shortfall.hard);
     const step = format === "BinarySI" || /memory|storage/.test(key) ? 1024n * 1024n * 1_000_000_000n : 1_000_000n;
     const part = (free[index]! < 0n ? 0n : free[index]!) / BigInt(count);
     const rounded = count === 1 ? part : part - part % step;
