@@ -14,11 +14,11 @@ import {
   statusCount,
   sumOf,
 } from "./course.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
-import { type LivePod, livePods } from "./live_pods.ts";
+import { livePods, type OwnedPod } from "./live_pods.ts";
 import { type ReplicaGroup, rollOut } from "./roll_out.ts";
-import { type Place, type PodShape, sameTemplate, shapeOf, wholeLoad } from "./shapes.ts";
+import { type PodShape, type QuotaPlace, sameTemplate, shapeOf, wholeLoad } from "./pod_shapes.ts";
 
 interface Groups {
   old: ReplicaGroup[];
@@ -30,13 +30,13 @@ interface Groups {
   terminating: Load;
 }
 
-export function deploymentCourse(place: Place, change: Change): Course {
+export function deploymentCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
   const { replicas, most } = replicasOf(change, place);
   const each = shapeOf(place, "spec.template", spec.template, change);
   const { old, next, nextExists, held, ofNext, terminating } = groupsOf(place, change, each, replicas);
   const paused = spec.paused === true;
-  const recreate = fieldsOf(spec.strategy).type === "Recreate";
+  const recreate = partsOf(spec.strategy).type === "Recreate";
   const itself = itselfLoad(place, change, "deployments.apps");
   const replicaSet = nextExists || (paused && change.before === undefined) || paused
     ? noLoad
@@ -93,7 +93,7 @@ export function deploymentCourse(place: Place, change: Change): Course {
 export const scalerNote = (most: number, room: number): string[] =>
   room < most ? [`Its autoscaler may scale it to ${most} pods, but ${room} fit now.`] : [];
 
-function groupsOf(place: Place, change: Change, each: PodShape, replicas: number): Groups {
+function groupsOf(place: QuotaPlace, change: Change, each: PodShape, replicas: number): Groups {
   const empty = (): ReplicaGroup => ({ ...each, wanted: 0, pods: 0, ready: 0, waiting: 0 });
   const { before, present } = change;
   if (before === undefined) {
@@ -121,12 +121,12 @@ function groupsOf(place: Place, change: Change, each: PodShape, replicas: number
 
 const createdAt = (object: unknown): number => Date.parse(String(metadataOf(object).creationTimestamp)) || 0;
 
-const activeOf = (pods: readonly LivePod[], set: unknown): LivePod[] =>
+const activeOf = (pods: readonly OwnedPod[], set: unknown): OwnedPod[] =>
   pods.filter(({ controller, finished, terminating }) =>
     controller === metadataOf(set).uid && !finished && !terminating
   );
 
-function groupOf(place: Place, set: unknown, all: readonly LivePod[], each: PodShape): ReplicaGroup {
+function groupOf(place: QuotaPlace, set: unknown, all: readonly OwnedPod[], each: PodShape): ReplicaGroup {
   const pods = activeOf(all, set);
   const wanted = Number(specOf(set).replicas) || 0;
   const shape = pods[0]?.shape ?? (wanted > 0 ? shapeOf(place, "spec.template", specOf(set).template) : each);
@@ -143,7 +143,7 @@ function groupOf(place: Place, set: unknown, all: readonly LivePod[], each: PodS
 
 /** Derives the groups from the Deployment's own status, which doesn't tell old ReplicaSets apart. */
 function groupsOfStatus(
-  place: Place,
+  place: QuotaPlace,
   { before, after, asked }: Change,
   each: PodShape,
   replicas: number,

@@ -8,7 +8,7 @@ import type { Change, Outcome, Shortfall, Surroundings } from "./change.ts";
 import { classUnknown, type Course, nameIn, noClaims, noLoad } from "./course.ts";
 import { daemonSetCourse } from "./daemon_set_course.ts";
 import { deploymentCourse } from "./deployment_course.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { cronJobCourse, jobCourse } from "./job_courses.ts";
 import { Ledger, type Load, sumLoads } from "./ledger.ts";
 import {
@@ -20,7 +20,7 @@ import {
   serviceCourse,
 } from "./plain_courses.ts";
 import { formatOf, proposalOf } from "./proposal.ts";
-import type { Place, Tried } from "./shapes.ts";
+import type { QuotaPlace, Tried } from "./pod_shapes.ts";
 import { statefulSetCourse } from "./stateful_set_course.ts";
 import { resourceOf } from "./workload.ts";
 import { wordingOf } from "./wording.ts";
@@ -31,7 +31,7 @@ import { wordingOf } from "./wording.ts";
  * @throws {UnreadableWorkload} when it is not a valid object of its kind
  */
 export function judge(change: Change, around: Surroundings): Outcome {
-  const place: Place = { around, ledger: Ledger.of(around.quotas), claims: new Map() };
+  const place: QuotaPlace = { around, ledger: Ledger.of(around.quotas), claims: new Map() };
   const course = courseOf(place, change);
   const obstacle = course.missing > 0 || course.obstacle !== undefined
     ? change.obstacle ?? course.obstacle ?? course.each?.obstacle
@@ -52,7 +52,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
     : { short: [], stalled: false };
   const come = obstacle === undefined ? course.come : Math.max(0, course.wanted - course.missing);
   const verdict = {
-    kind: String(fieldsOf(change.after).kind),
+    kind: String(partsOf(change.after).kind),
     name: nameIn(change.after),
     fits,
     ...(fits === null ? { notJudged: unclear! } : {}),
@@ -76,7 +76,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
 }
 
 /** Returns the keys of Keystone's quota that the change needs more of. */
-function growingKeys({ ledger }: Place, { goal, held }: Course): Set<string> {
+function growingKeys({ ledger }: QuotaPlace, { goal, held }: Course): Set<string> {
   return new Set(
     [...goal].filter(([index, amount]) => ledger.slots[index]!.quota.granted && amount > (held.get(index) ?? 0n))
       .map(([index]) => ledger.slots[index]!.key),
@@ -84,8 +84,8 @@ function growingKeys({ ledger }: Place, { goal, held }: Course): Set<string> {
 }
 
 /** Returns the course of a change. */
-export function courseOf(place: Place, change: Change & Tried): Course {
-  const { apiVersion, kind } = fieldsOf(change.after);
+export function courseOf(place: QuotaPlace, change: Change & Tried): Course {
+  const { apiVersion, kind } = partsOf(change.after);
   const resource = change.resource ?? resourceOf(change.after);
   switch (resource) {
     case "deployments.apps":
@@ -117,7 +117,7 @@ export function courseOf(place: Place, change: Change & Tried): Course {
 const groupOf = (apiVersion: string): string => apiVersion.includes("/") ? `.${apiVersion.split("/")[0]}` : "";
 
 /** Returns the keys above all grants together: it can never run as it is. An update that needs less is no such one. */
-function exceededBy(place: Place, change: Change, { sure }: Course): Shortfall[] {
+function exceededBy(place: QuotaPlace, change: Change, { sure }: Course): Shortfall[] {
   const over = [...sure].filter(([index, amount]) => {
     const { quota: { granted }, key } = place.ledger.slots[index]!;
     const most = granted?.get(key);
@@ -134,14 +134,14 @@ function exceededBy(place: Place, change: Change, { sure }: Course): Shortfall[]
 }
 
 /** Returns what the stored object needs for certain. */
-function sureBefore(place: Place, before: unknown): Load {
-  const { status: _, ...created } = fieldsOf(before);
+function sureBefore(place: QuotaPlace, before: unknown): Load {
+  const { status: _, ...created } = partsOf(before);
   return courseOf(place, { after: created, asked: true }).sure;
 }
 
 /** Returns the amounts that are short in the end, else those that stop the roll-out. */
 function shortfallsOf(
-  place: Place,
+  place: QuotaPlace,
   { goal, held, stall, complete }: Course,
 ): { short: Shortfall[]; stalled: boolean } {
   if (complete) return { short: [], stalled: false };
@@ -161,7 +161,7 @@ function shortfallsOf(
 
 const least = (a: bigint, b: bigint): bigint => a < b ? a : b;
 
-function shortfall({ ledger }: Place, index: number, amount: bigint, free: bigint): Shortfall {
+function shortfall({ ledger }: QuotaPlace, index: number, amount: bigint, free: bigint): Shortfall {
   const { quota, key } = ledger.slots[index]!;
   const hard = quota.hard.get(key)!;
   const left = free < 0n ? 0n : free;
@@ -183,7 +183,7 @@ const rank = ({ key, quota }: Shortfall): string =>
   `${key.startsWith("requests.") ? 0 : key.startsWith("limits.") ? 1 : 2}${key} ${quota}`;
 
 /** Returns the additional amounts by quota, of as many pods as come. */
-function takesOf({ ledger }: Place, course: Course, fits: boolean | null): Map<string, ResourceList> {
+function takesOf({ ledger }: QuotaPlace, course: Course, fits: boolean | null): Map<string, ResourceList> {
   const { goal, held, wanted, come, each } = course;
   const growth = sumLoads([goal, 1], [held, -1]);
   // What doesn't come takes nothing.
