@@ -20,6 +20,8 @@ export interface Change {
   asked: boolean;
   /** The object as stored now; absent: it is created. */
   before?: unknown;
+  /** Name by which a quota counts the object, such as `ingresses.networking.k8s.io`; absent: known by its kind. */
+  resource?: string;
   /**
    * One pod of the new template as the API server admits it (dry run): with defaults of LimitRanges, overhead, priority
    * and all that admission adds. Absent: the model adds what it knows.
@@ -118,16 +120,16 @@ export interface Shortfall {
   short: Quantity;
 }
 
-/** A change that fits; a unit test applies it to the model again. */
+/** Changes that fit; each has been tried with the model, and a unit test applies them again. */
 export interface Proposal {
-  /** Number of pods in total that would fit at their size. */
+  /** Number of pods in total that fit at their size. */
   pods?: number;
-  /** Largest amount of one key with which all pods would fit. */
-  size?: { pods: number; key: string; most: Quantity };
+  /** Amounts of a pod with which all pods fit, for each key that is short. */
+  size?: { pods: number; amounts: ResourceList };
   /** For objects without pods: the largest amount in total. */
   upTo?: { key: string; most: Quantity };
-  /** The setting that allows the roll-out. */
-  setting?: "maxUnavailable" | "allocateLoadBalancerNodePorts";
+  /** spec.strategy.rollingUpdate.maxUnavailable of 1 allows the roll-out. */
+  maxUnavailable?: true;
 }
 
 export interface Outcome {
