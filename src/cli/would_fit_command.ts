@@ -18,7 +18,7 @@ import { quotaName } from "../core/guest/objects/quota.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { keyIn } from "../controllers/stores.ts";
 import { no } from "./exit.ts";
-import { type Manifest, manifestsIn } from "./manifests.ts";
+import { type Manifest, manifestsIn, withFilenames } from "./manifests.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
 import { isForbidden, lendingsOfGuest } from "./grant_summary.ts";
 import { Observed } from "./observed.ts";
@@ -28,17 +28,20 @@ import { type CommandAction, verb } from "./session.ts";
 const ignored = (kind: unknown): string => `no grant limits the kind ${kind}`;
 
 export const wouldFitCommand = (run: CommandAction): Command =>
-  verb("would-fit", "Check whether workloads would fit into the realm's grants, before you apply them.", [
-    "keystone would-fit -f web.yaml --realm bob-home",
-    "helm template web ./chart | keystone would-fit -f - -n guest-bob-home",
-    "keystone would-fit -f web.yaml -o json && kubectl apply -f web.yaml",
-  ])
-    .requiredOption("-f, --filename <path>", "file with the workloads; - for standard input")
+  withFilenames(
+    verb("would-fit", "Check whether workloads would fit into the realm's grants, before you apply them.", [
+      "keystone would-fit -f web.yaml --realm bob-home",
+      "helm template web ./chart | keystone would-fit -f - -n guest-bob-home",
+      "keystone would-fit -f web.yaml -o json && kubectl apply -f web.yaml",
+    ]),
+    "workloads",
+  )
     .option("-n, --namespace <name>", "guest namespace (default: the file's, else the kubeconfig's)")
     .option("--realm <name>", "realm of the guest namespace")
     .action(run(async (session, options) => {
-      const path = String(options.filename);
-      const manifests = await manifestsIn(session.io, path);
+      const paths = options.filename as string[];
+      const path = paths.join(", ");
+      const manifests = await manifestsIn(session.io, paths, { recursive: options.recursive === true });
       using rest = await session.connect();
       const written = manifests.find(({ metadata }) => metadata?.namespace !== undefined)?.metadata?.namespace;
       const namespace = guestNamespaceOf(options, rest, written);
