@@ -5,7 +5,7 @@ import { guestNamespace } from "../core/names.ts";
 import { version } from "../version.ts";
 import { no, usageError } from "./exit.ts";
 import { guestNamespaceOf } from "./guest_namespace.ts";
-import { type Manifest, manifestsIn } from "./manifests.ts";
+import { type Manifest, manifestsIn, namespaceConflict, placeOf, withFilenames } from "./manifests.ts";
 import { type CommandAction, inLine, type Session, verb } from "./session.ts";
 import { askerOf } from "./would_fit/asked_as.ts";
 import { askAbout } from "./would_fit/asked_objects.ts";
@@ -19,21 +19,23 @@ export { budgetIn } from "./would_fit/namespace_budget.ts";
 const concurrency = 8;
 
 export const wouldFitCommand = (run: CommandAction): Command =>
-  verb("would-fit", "Check whether objects would be admitted and would fit into the realm's grants.", [
-    "keystone would-fit -f web.yaml --realm bob-home",
-    "helm template web ./chart | keystone would-fit -f - -n guest-bob-home",
-    "keystone would-fit -f web.yaml -o json && kubectl apply -f web.yaml",
-  ])
-    .requiredOption(
-      "-f, --filename <path>",
-      "file with the objects, as often as needed; - for standard input",
-      (path: string, earlier: string[] = []) => [...earlier, path],
-    )
+  withFilenames(
+    verb(
+      "would-fit",
+      "Check whether objects would be admitted and fit into the realm's grants, before you apply them.",
+      [
+        "keystone would-fit -f web.yaml --realm bob-home",
+        "helm template web ./chart | keystone would-fit -f - -n guest-bob-home",
+        "keystone would-fit -f web.yaml -o json && kubectl apply -f web.yaml",
+      ],
+    ),
+    "objects",
+  )
     .option("-n, --namespace <name>", "guest namespace (default: each object's, else the kubeconfig's)")
     .option("--realm <name>", "realm of the guest namespace")
     .action(run(async (session, options) => {
-      const manifests = (await Promise.all((options.filename as string[]).map((path) => manifestsIn(session.io, path))))
-        .flat();
+      const paths = options.filename as string[];
+      const manifests = await manifestsIn(session.io, paths, { recursive: options.recursive === true });
       const config = await session.clusterConfig();
       const connect = (to: ClientConfig) =>
         createRestClient(to, { userAgent: `keystone-cli/${version}`, timeoutMs: 15_000, maxInFlight: concurrency });
@@ -75,22 +77,19 @@ async function byNamespace(
 ): Promise<Map<string, number[]>> {
   const kinds = new ServerKinds(rest);
   const set = options.namespace ?? (options.realm === undefined ? undefined : guestNamespace(String(options.realm)));
-  const stated = await Promise.all(manifests.map(async ({ apiVersion, kind, metadata }) => {
-    const resource = await kinds.resourceOf(String(apiVersion ?? ""), String(kind ?? ""));
-    return { namespaced: resource?.namespaced ?? false, own: metadata?.namespace || undefined };
-  }));
-  for (const { namespaced, own } of stated) {
-    if (!namespaced || own === undefined || set === undefined || own === set) continue;
-    throw usageError(
-      `the namespace from the provided object "${own}" does not match the namespace "${set}". You must pass ` +
-        `'--namespace=${own}' to perform this operation.`,
-    );
+  const namespaced = await Promise.all(
+    manifests.map(async ({ apiVersion, kind }) => (await kinds.resourceOf(apiVersion, kind))?.namespaced ?? false),
+  );
+  for (const [index, manifest] of manifests.entries()) {
+    const conflict = namespaced[index] && set !== undefined ? namespaceConflict(manifest, String(set)) : undefined;
+    if (conflict) throw usageError(`${placeOf(manifest)}: ${conflict}`);
   }
-  const first = stated.find(({ namespaced, own }) => namespaced && own !== undefined)?.own;
-  return Map.groupBy(manifests.keys(), (index) => {
-    const { namespaced, own } = stated[index]!;
-    return guestNamespaceOf(options, rest, namespaced ? own : first);
-  });
+  const own = (index: number) => manifests[index]?.metadata?.namespace || undefined;
+  const first = own(namespaced.findIndex((is, index) => is && own(index) !== undefined));
+  return Map.groupBy(
+    manifests.keys(),
+    (index) => guestNamespaceOf(options, rest, namespaced[index] ? own(index) : first),
+  );
 }
 
 interface NamespaceAnswer {

@@ -1,11 +1,12 @@
 /** The API server's answers about every object of an input. */
 import type { Resource } from "../../../lib/kubernetes/mod.ts";
+import { chartValuesText } from "../../core/admission/chart_values.ts";
 import type { Manifest } from "../manifests.ts";
 import { inLine } from "../session.ts";
 import { type Asker, ruleAllows } from "./asked_as.ts";
 import { type HelmHook, hookOf, isHook } from "./helm_hooks.ts";
 import { ServerKinds } from "./server_kinds.ts";
-import { refusalSentence, rightsRemedy } from "./server_refusals.ts";
+import { refusalSentence } from "./server_refusals.ts";
 import { type ClaimTrial, type ObjectTrial, type PodTrial, ServerTrials } from "./server_trial.ts";
 
 /** One object with the API server's answers. */
@@ -13,6 +14,8 @@ export interface AskedObject {
   manifest: Manifest;
   kind: string;
   name: string;
+  /** Name by which a quota counts it, such as `deployments.apps`. */
+  resource?: string;
   hook?: HelmHook;
   trial: ObjectTrial;
   pod?: PodTrial;
@@ -44,11 +47,14 @@ export async function askAbout(
   const trials = new ServerTrials(asker.rest, namespace);
   const last = new Map(manifests.map((manifest, index) => [identityOf(manifest, index), index]));
   const entries = await Promise.all(manifests.map(async (manifest, index): Promise<AskedObject> => {
-    const common = { manifest, kind: String(manifest.kind ?? ""), name: nameOf(manifest), claims: [] };
-    const resource = await kinds.resourceOf(String(manifest.apiVersion ?? ""), common.kind);
+    const { apiVersion, kind } = manifest;
+    const named = { manifest, kind, name: nameOf(manifest), claims: [] };
+    const resource = await kinds.resourceOf(apiVersion, kind);
     if (resource === undefined) {
-      return { ...common, trial: untried, answer: { fits: false, message: unknownKind(common, manifest) } };
+      return { ...named, trial: untried, answer: { fits: false, message: unknownKind(named) } };
     }
+    const { group, plural } = resource;
+    const common = { ...named, resource: group === "" ? plural : `${plural}.${group}` };
     const answer = rightsAnswer(common, resource, asker);
     if (answer?.fits === false) return { ...common, trial: untried, answer };
     const accounts = accountsBefore(manifests, index);
@@ -56,7 +62,7 @@ export async function askAbout(
       accounts: accounts.certain,
       replaces: isHook(manifest) && hookOf(manifest, false)!.replaces,
     });
-    const refused = answer ?? refusedAnswer(common, resource, trial, asker);
+    const refused = answer ?? refusedAnswer(common, trial, asker);
     if (refused) return { ...common, trial, answer: refused };
     if (last.get(identityOf(manifest, index)) !== index) return { ...common, trial, overwritten: true };
     const [pod, claims] = await Promise.all([
@@ -102,18 +108,22 @@ function accountsBefore(
   };
 }
 
-function unknownKind(entry: { kind: string; name: string }, { apiVersion }: Manifest): string {
-  if (entry.kind === "" || apiVersion === undefined) {
-    return `An object has the kind ${JSON.stringify(entry.kind)} and the apiVersion ${JSON.stringify(apiVersion)}. ` +
-      "Both must be set.";
-  }
-  return `${objectTitle(entry)}: this cluster has no kind ${entry.kind} in ${apiVersion}. Use a version that ` +
-    "kubectl api-versions lists, or leave the object out.";
+function unknownKind(object: Titled): string {
+  const { apiVersion, kind } = object.manifest;
+  return sentences(
+    `${objectTitle(object)}: no matches for kind "${kind}" in version "${apiVersion}" in this cluster.`,
+    chartValuesText(apiVersion, kind) ||
+      "Use a version that `kubectl api-versions` lists, or leave the object out.",
+  );
 }
+
+type Titled = Pick<AskedObject, "manifest" | "kind" | "name">;
+
+const sentences = (...parts: string[]): string => parts.filter((part) => part !== "").join(" ");
 
 /** Returns the answer by the rules of the guests' role, if the API server isn't asked as a guest. */
 function rightsAnswer(
-  entry: { kind: string; name: string },
+  object: Titled,
   { group, plural, namespaced }: Resource,
   { isGuest, guestRules }: Asker,
 ): AskedObject["answer"] {
@@ -121,36 +131,37 @@ function rightsAnswer(
   if (guestRules === undefined) {
     return {
       fits: null,
-      message: `${objectTitle(entry)}: the rights of guests (ClusterRole keystone-guest) can't be read.`,
+      message: `${objectTitle(object)}: the rights of guests (ClusterRole keystone-guest) can't be read.`,
     };
   }
   const verbs = ["get", "create", "patch"];
   const allowed = namespaced &&
-    verbs.every((verb) => ruleAllows(guestRules, { verb, group, resource: plural, name: entry.name }));
-  return allowed ? undefined : { fits: false, message: notForGuests(entry, group, plural) };
+    verbs.every((verb) => ruleAllows(guestRules, { verb, group, resource: plural, name: object.name }));
+  return allowed ? undefined : { fits: false, message: notForGuests(object) };
 }
 
-const notForGuests = (entry: { kind: string; name: string }, group: string, plural: string, said = ""): string =>
-  `${objectTitle(entry)} may not be made by guests${said ? `: ${said.replace(/[.\s]*$/, "")}` : ""}. ` +
-  rightsRemedy(group === "" ? plural : `${plural}.${group}`);
+const notForGuests = (object: Titled, said = ""): string =>
+  sentences(
+    `${objectTitle(object)} may not be made by guests${said ? `: ${said.replace(/[.\s]*$/, "")}` : ""}.`,
+    chartValuesText(object.manifest.apiVersion, object.kind) || "Leave it out, or ask your lender to make it.",
+  );
 
 /** Returns the answer that a refusal is; undefined if the arithmetic decides. */
 function refusedAnswer(
-  entry: { kind: string; name: string },
-  { group, plural }: Resource,
+  object: Titled,
   { refusal }: ObjectTrial,
   { isGuest, name }: Asker,
 ): AskedObject["answer"] {
   if (refusal === undefined || refusal.kind === "room") return undefined;
   const said = inLine(refusal.message);
   if (refusal.kind === "final") {
-    return { fits: false, message: `${objectTitle(entry)} would be refused: ${refusalSentence(said)}` };
+    return { fits: false, message: `${objectTitle(object)} would be refused: ${refusalSentence(said)}` };
   }
   if (refusal.kind === "rights" && isGuest) {
-    return { fits: false, message: notForGuests(entry, group, plural, said) };
+    return { fits: false, message: notForGuests(object, said) };
   }
   return {
     fits: null,
-    message: `${objectTitle(entry)}: the API server could not be asked as ${name}: ${refusalSentence(said)}`,
+    message: `${objectTitle(object)}: the API server could not be asked as ${name}: ${refusalSentence(said)}`,
   };
 }

@@ -59,34 +59,7 @@ export function storageClassIn(requested: Readonly<Record<string, string>> = {})
   )[0];
 }
 
-/** Values of common charts that turn off objects which guests may not make, by resource and group. */
-const chartValues: Readonly<Record<string, string>> = {
-  "networkpolicies.networking.k8s.io": "networkPolicy.enabled=false",
-  "ingresses.networking.k8s.io": "ingress.enabled=false",
-  "httproutes.gateway.networking.k8s.io": "httpRoute.enabled=false",
-  "gateways.gateway.networking.k8s.io": "gateway.enabled=false",
-  "serviceaccounts": "serviceAccount.create=false",
-  "roles.rbac.authorization.k8s.io": "rbac.create=false",
-  "rolebindings.rbac.authorization.k8s.io": "rbac.create=false",
-  "clusterroles.rbac.authorization.k8s.io": "rbac.create=false",
-  "clusterrolebindings.rbac.authorization.k8s.io": "rbac.create=false",
-  "servicemonitors.monitoring.coreos.com": "metrics.serviceMonitor.enabled=false",
-  "podmonitors.monitoring.coreos.com": "metrics.podMonitor.enabled=false",
-  "prometheusrules.monitoring.coreos.com": "metrics.prometheusRule.enabled=false",
-  "customresourcedefinitions.apiextensions.k8s.io": "crds.install=false (or helm's --skip-crds)",
-  "namespaces": "namespace.create=false",
-  "priorityclasses.scheduling.k8s.io": "priorityClass.create=false",
-  "storageclasses.storage.k8s.io": "storageClass.create=false",
-};
-
-/** Returns the remedy for an object that guests may not make, by the plural name of its resource. */
-export function rightsRemedy(resource: string): string {
-  const value = chartValues[resource];
-  return value === undefined
-    ? "Leave it out, or ask your lender to make it."
-    : `Leave it out; in most charts ${value} turns it off.`;
-}
-
+/** Remedies for refusals by other things than rights and quotas. */
 const remedies: readonly [RegExp, string][] = [
   [/violates PodSecurity/, "Set these fields; docs/guests.md has a workload that meets the strictest level."],
   [/error looking up service account \S+: serviceaccount "[^"]*" not found/, "Create it first, or name none."],

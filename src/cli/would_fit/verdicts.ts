@@ -6,6 +6,7 @@ import type { Autoscaler, Change, Outcome, Surroundings } from "../../core/admis
 import { withDefaults } from "../../core/admission/defaults.ts";
 import { judge } from "../../core/admission/judge.ts";
 import { autoscalerOf, following } from "../../core/admission/surroundings.ts";
+import { UnreadableWorkload } from "../../core/admission/workload.ts";
 import { podUsage } from "../../core/guest/pod_usage.ts";
 import { inLine } from "../session.ts";
 import { merged } from "./apply_patch.ts";
@@ -122,7 +123,14 @@ function verdictOn(
   }
   if (answer?.fits === false) return { item: { ...common, fits: false, message: answer.message } };
   const { change, notes, doubt } = changeOf(object, around, owned);
-  const outcome = judge(change, around);
+  let outcome: Outcome;
+  try {
+    outcome = judge(change, around);
+  } catch (error) {
+    if (!(error instanceof UnreadableWorkload)) throw error;
+    const message = answer?.message ?? `${objectTitle(object)}: ${error.message}`;
+    return { item: { ...common, fits: answer ? null : false, message } };
+  }
   const item: WouldFitItem = {
     ...common,
     fits: outcome.fits,
@@ -134,7 +142,8 @@ function verdictOn(
     if (answer) item.warnings.push(`This is Keystone's own calculation. ${answer.message}`);
     return { item, outcome };
   }
-  const unsure = answer?.message ?? (outcome.fits === null ? outcome.notJudged ?? outcome.message : doubt);
+  const reason = outcome.fits === null ? outcome.notJudged : doubt;
+  const unsure = answer?.message ?? (reason === undefined ? undefined : `${objectTitle(object)}: ${reason}`);
   if (unsure !== undefined) return { item: { ...item, fits: null, message: unsure }, outcome };
   const contrary = contradiction(object, change, outcome, freed);
   if (contrary !== undefined) return { item: { ...item, fits: false, message: contrary }, outcome };
@@ -170,6 +179,7 @@ function changeOf(object: AskedObject, around: Surroundings, owned: OwnedObjects
       asked: trial.asked,
       ...(live ? { before: { ...live, apiVersion: manifest.apiVersion, kind: object.kind } } : {}),
       ...(pod ? { pod } : {}),
+      ...(object.resource === undefined ? {} : { resource: object.resource }),
       ...(obstacle === undefined ? {} : { obstacle }),
       ...(present ? { present } : {}),
     },
@@ -262,7 +272,7 @@ function sizedBy(
 function contradiction(
   object: AskedObject,
   { before }: Change,
-  { pods }: Outcome,
+  { pods, claims: made }: Outcome,
   freed: ReadonlySet<string>,
 ): string | undefined {
   const { trial, pod, claims } = object;
@@ -273,7 +283,9 @@ function contradiction(
     return `${objectTitle(object)} would be refused: ${refusalSentence(inLine(trial.refusal!.message))}`;
   }
   if (pods !== undefined && pods.wanted === 0) return undefined;
-  const refused = [pod?.refusal, ...claims.map(({ refusal }) => refusal)].find((refusal) => stands(refusal, false));
+  // Claims that exist already are kept.
+  const ofClaims = made.size > 0 ? claims.map(({ refusal }) => refusal) : [];
+  const refused = [pod?.refusal, ...ofClaims].find((refusal) => stands(refusal, false));
   return refused && `${objectTitle(object)}: no pod of it would start now: ${refusalSentence(inLine(refused.message))}`;
 }
 
