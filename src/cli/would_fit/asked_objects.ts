@@ -5,7 +5,7 @@ import type { Manifest } from "../manifests.ts";
 import { inLine } from "../session.ts";
 import { type Asker, ruleAllows } from "./asked_as.ts";
 import { type HelmHook, hookOf, isHook } from "./helm_hooks.ts";
-import { ServerKinds } from "./server_kinds.ts";
+import type { ServerKinds } from "./server_kinds.ts";
 import { refusalSentence } from "./server_refusals.ts";
 import { type ClaimTrial, type ObjectTrial, type PodTrial, ServerTrials } from "./server_trial.ts";
 
@@ -42,8 +42,8 @@ export async function askAbout(
   manifests: readonly Manifest[],
   namespace: string,
   asker: Asker,
+  kinds: ServerKinds,
 ): Promise<AskedObject[]> {
-  const kinds = new ServerKinds(asker.rest);
   const trials = new ServerTrials(asker.rest, namespace);
   const last = new Map(manifests.map((manifest, index) => [identityOf(manifest, index), index]));
   const entries = await Promise.all(manifests.map(async (manifest, index): Promise<AskedObject> => {

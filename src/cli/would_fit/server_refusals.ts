@@ -80,9 +80,9 @@ export function refusalSentence(message: string): string {
   return remedy === undefined ? `${said}.` : `${said}. ${remedy}`;
 }
 
-/** Beginnings of the warnings of Keystone's webhook about room, which the arithmetic repeats. */
+/** Forms of the warnings of Keystone's webhook about room, which the arithmetic repeats. */
 const roomWarnings =
-  /^(?:(?:The|This) [A-Z]\w+|[A-Z]\w+ \S+) (?:needs|asks for) |^The roll-out of |^No pod of |^Grant \S+ is on notice|takes a node port for each of its ports/;
+  /^(?:This [A-Z]\w+|[A-Z]\w+ \S+) (?:needs \S+ \S+|does not fit into|can't be created:)|^The roll-out of |^No pod of |^Grant \S+ is (?:on notice|reduced)|takes a node port for each of its ports/;
 
 /** Reports whether a warning is one of Keystone's webhook about room. */
 export const isRoomWarning = (text: string): boolean => roomWarnings.test(text);
