@@ -113,7 +113,7 @@ Deno.test("would-fit: the answer is what happens", {
     assert.equal(admin.code, own.code, `${admin.out}${admin.err}\n${own.out}${own.err}`);
     if (admin.code < 2) {
       const fits = (said: Said) => said.json().items.map((item: { fits: boolean | null }) => item.fits);
-      assert.deepEqual(fits(admin), fits(own));
+      assert.deepEqual(fits(admin), fits(own), `${admin.out}\n${own.out}`);
       assert.deepEqual(admin.json().askedAs, own.json().askedAs);
       assert.equal(own.code, own.json().fits === true ? 0 : 1);
     }
@@ -265,7 +265,7 @@ Deno.test("would-fit: the answer is what happens", {
       await no(at, /64 requests.cpu/, set("agent", "64"));
       const claim = { apiVersion: "v1", kind: "PersistentVolumeClaim", ...claimTemplate("5Gi") };
       await no(at, /fast.storageclass/, claim);
-      await refused(at, /fast.storageclass.*requests.storage=5Gi/, claim);
+      await refused(at, /fast.storageclass/, claim);
       await no(
         at,
         /fast.storageclass/,
@@ -304,7 +304,7 @@ Deno.test("would-fit: the answer is what happens", {
     const files = {
       "big.yaml": JSON.stringify(workload("Deployment", "big", cpu("16"))),
       "small.yaml": JSON.stringify(workload("Deployment", "small", cpu("1"))),
-      "more.yaml": JSON.stringify(workload("Deployment", "more", cpu("3"))),
+      "more.yaml": JSON.stringify(workload("Deployment", "more", cpu("2"))),
     };
     const run = (...names: string[]) =>
       keystone(at.guest, ["would-fit", ...names.flatMap((name) => ["-f", name]), "-o", "json"], { files });
@@ -314,7 +314,7 @@ Deno.test("would-fit: the answer is what happens", {
       ["big", false],
       ["small", true],
     ]);
-    assert.deepEqual((await run("big.yaml", "small.yaml", "more.yaml")).json().shortBy["requests.cpu"], "16");
+    assert.deepEqual((await run("big.yaml", "small.yaml", "more.yaml")).json().shortBy["requests.cpu"], "15");
     assert.equal((await run("missing.yaml", "small.yaml")).code, 2);
     assert.equal((await run("small.yaml")).code, 0);
   });

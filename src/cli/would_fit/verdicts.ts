@@ -43,6 +43,7 @@ export function verdictsOn(objects: readonly AskedObject[], { around, owned }: N
   const freed = new Set<string>();
   const judgeIn = (object: AskedObject, room: Surroundings): Surroundings => {
     const { item, outcome } = verdictOn(object, room, owned, freed);
+    if (Deno.env.get("DBG")) console.error(object.name, outcome);
     items.set(object, item);
     if (!outcome) return room;
     for (const list of outcome.takes.values()) {
@@ -143,7 +144,7 @@ function verdictOn(
     fits: outcome.fits,
     shortBy: shortages(outcome),
     message: outcome.message,
-    warnings: [...new Set([...common.warnings, ...outcome.warnings, ...notes])],
+    warnings: [...new Set([...common.warnings, ...outcome.warnings, ...(isMore(outcome) ? notes : [])])],
   };
   if (outcome.fits === false) {
     if (answer) item.warnings.push(`This is Keystone's own calculation. ${answer.message}`);
@@ -156,6 +157,10 @@ function verdictOn(
   if (contrary !== undefined) return { item: { ...item, fits: false, message: contrary }, outcome };
   return { item, outcome };
 }
+
+/** Reports whether the sizes of pods mattered. */
+const isMore = ({ fits, takes }: Outcome): boolean =>
+  fits !== true || [...takes.values()].some((list) => [...list.values()].some((amount) => amount.sign() > 0));
 
 /** Returns the missing amounts by key. */
 function shortages({ shortfalls }: Outcome): Record<string, string> {
