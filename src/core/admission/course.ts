@@ -31,7 +31,8 @@ export interface Course {
   obstacle?: string;
   /** Claims to create, by name. */
   claims: ReadonlyMap<string, ClaimState>;
-  warnings: string[];
+  warnings: readonly string[];
+  notes?: readonly string[];
 }
 
 export interface Stall {
@@ -60,10 +61,14 @@ export const nameIn = (object: unknown): string => {
   return String(name ?? (generateName === undefined ? "" : `${generateName}…`));
 };
 
-/** Returns a count of the object's status; undefined if it has no status. */
+/** Returns a count of the object's status; undefined if it has no status, or one of an earlier generation. */
 export function statusCount(object: unknown, field: string): number | undefined {
-  const { status } = fieldsOf(object);
+  const { status, kind } = fieldsOf(object);
   if (status === undefined) return undefined;
+  const { generation } = metadataOf(object);
+  const { observedGeneration = 0 } = fieldsOf(status);
+  // A Job's status has no generation.
+  if (kind !== "Job" && typeof generation === "number" && Number(observedGeneration) < generation) return undefined;
   const value = own(fieldsOf(status), field);
   return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : 0;
 }

@@ -63,7 +63,7 @@ export function daemonSetCourse(place: Place, change: Change): Course {
     each,
     missing: guess ? 1 : missing + outdated,
     goal: sumLoads([objects, 1], [onNodes, 1], [load, guess ? 1 : 0]),
-    sure: sumLoads([objects, 1], [load, Math.min(1, least)]),
+    sure: sumLoads([itself, 1], [each.pod, Math.min(1, least)]),
     held: sumLoads([daemons.onNodes, 1], [daemons.leaving, 1]),
     complete: complete && !unknown && (!guess || place.ledger.room(load, 1) === 1),
     ...(complete || guess
@@ -77,7 +77,7 @@ export function daemonSetCourse(place: Place, change: Change): Course {
   };
 }
 
-function daemonsOf(place: Place, { before, after, present }: Change, each: PodShape, same: boolean): Daemons {
+function daemonsOf(place: Place, { before, after, present, asked }: Change, each: PodShape, same: boolean): Daemons {
   const template = podSpecFrom("spec.template.spec", fieldsOf(specOf(after).template).spec);
   const nodes = place.around.nodes?.filter((node) => runsOn(template, node)).map(({ name }) => name);
   const none = { count: 0, outdated: 0, outdatedLoad: noLoad, onNodes: noLoad, leaving: noLoad };
@@ -103,8 +103,8 @@ function daemonsOf(place: Place, { before, after, present }: Change, each: PodSh
   const alive = pods.filter(({ finished, terminating }) => !finished && !terminating);
   const desired = statusCount(before, "desiredNumberScheduled");
   const onNodes = nodes ? alive.filter(({ node }) => nodes.includes(node)) : alive;
-  const hash = newestHash(present.revisions, specOf(after).template);
-  const outdated = onNodes.filter(({ labels }) => !same || (hash !== undefined && labels[hashLabel] !== hash));
+  const hash = hashOf(present.revisions, specOf(after).template, asked);
+  const outdated = onNodes.filter(({ labels }) => hash === undefined ? !same : labels[hashLabel] !== hash);
   return {
     nodes: nodes?.length ?? (samePlaces(before, after) ? Math.max(desired ?? 0, alive.length) : alive.length),
     count: onNodes.length,
@@ -117,8 +117,11 @@ function daemonsOf(place: Place, { before, after, present }: Change, each: PodSh
 
 const hashLabel = "controller-revision-hash";
 
-function newestHash(revisions: readonly unknown[] | undefined, template: unknown): unknown {
-  const found = (revisions ?? []).map(fieldsOf).find(({ data }) => sameTemplate(template, specOf(data).template, true));
+/** Returns the hash of the template's ControllerRevision; undefined if it is not known. */
+function hashOf(revisions: readonly unknown[] | undefined, template: unknown, asked: boolean): unknown {
+  const found = (revisions ?? []).map(fieldsOf).find(({ data }) =>
+    sameTemplate(template, specOf(data).template, asked)
+  );
   return fieldsOf(fieldsOf(found?.metadata).labels)[hashLabel];
 }
 

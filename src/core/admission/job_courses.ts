@@ -31,9 +31,10 @@ function jobPods(at: string, job: Fields, succeeded = 0): JobPods {
 
 /** Returns the load of pods that run, one after the other, `running` at a time; finished ones keep counting. */
 function loadOfJob(place: Place, each: PodShape, { running, total }: JobPods): Load {
-  const finished = place.ledger.loadOf(finishedUsage, countsPod(each.spec));
-  return sumLoads([wholeLoad(each), running], [finished, Math.max(0, total - running)]);
+  return sumLoads([wholeLoad(each), running], [finishedLoad(place, each), Math.max(0, total - running)]);
 }
+
+const finishedLoad = (place: Place, each: PodShape): Load => place.ledger.loadOf(finishedUsage, countsPod(each.spec));
 
 export function jobCourse(place: Place, change: Change): Course {
   const spec = specOf(change.after);
@@ -59,12 +60,13 @@ export function jobCourse(place: Place, change: Change): Course {
     each,
     missing: missing + later,
     goal,
-    sure: sumLoads([itself, 1], [loadOfJob(place, each, { running, total }), 1]),
+    sure: sumLoads([itself, 1], [each.pod, running]),
     held,
     complete,
     ...(complete ? {} : { stall: { load, free: ledger.free, kind: "order" as const } }),
     claims: noClaims,
-    warnings: spec.suspend === true && !over ? ["It is suspended: no pod starts until spec.suspend is false."] : [],
+    warnings: [],
+    notes: spec.suspend === true && !over ? ["It is suspended: no pod starts until spec.suspend is false."] : [],
   };
 }
 
@@ -95,7 +97,7 @@ export function cronJobCourse(place: Place, change: Change): Course {
   const failed = countOf("spec.failedJobsHistoryLimit", spec.failedJobsHistoryLimit, 1);
   const itself = itselfLoad(place, change, "cronjobs.batch");
   const isOn = spec.suspend !== true;
-  const finished = place.ledger.loadOf(finishedUsage, countsPod(each.spec));
+  const finished = finishedLoad(place, each);
   const loadWith = (history: number): Load =>
     sumLoads(
       [objectLoad(place, "jobs.batch", isOn ? 1 : 0), 1],
@@ -118,7 +120,7 @@ export function cronJobCourse(place: Place, change: Change): Course {
     each,
     missing: running,
     goal: isHistory && ttl ? sumLoads([itself, 1], [loadWith(1), 1]) : goal,
-    sure: sumLoads([itself, 1], [loadWith(0), 1]),
+    sure: sumLoads([itself, 1], [each.pod, running]),
     held,
     complete: complete || (isHistory && ttl && ledger.room(sumLoads([itself, 1], [loadWith(1), 1]), 1) === 1),
     claims: noClaims,

@@ -31,7 +31,7 @@ import { wordingOf } from "./wording.ts";
  * @throws {UnreadableWorkload} when it is not a valid object of its kind
  */
 export function judge(change: Change, around: Surroundings): Outcome {
-  const place: Place = { around, ledger: Ledger.of(around.quotas) };
+  const place: Place = { around, ledger: Ledger.of(around.quotas), claims: new Map() };
   const course = courseOf(place, change);
   const obstacle = course.missing > 0 || course.obstacle !== undefined
     ? change.obstacle ?? course.obstacle ?? course.each?.obstacle

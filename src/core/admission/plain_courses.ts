@@ -62,7 +62,7 @@ export function replicaSetCourse(place: Place, change: Change, resource: string)
     each,
     missing,
     goal: sumLoads([itself, 1], [kept, 1], [wholeLoad(each), missing]),
-    sure: sumLoads([itself, 1], [wholeLoad(each), change.before === undefined ? replicas : missing]),
+    sure: sumLoads([itself, 1], [each.pod, change.before === undefined ? replicas : missing]),
     held,
     complete,
     warnings: complete && most > replicas
@@ -89,7 +89,7 @@ export function podCourse(place: Place, change: Change): Course {
     each,
     missing: 1,
     goal,
-    sure: goal,
+    sure: each.pod,
     complete: come === 1,
     claims: new Map(
       typeof name === "string" ? needed.map(({ name: volume, state }) => [`${name}-${volume}`, state]) : [],

@@ -1,4 +1,5 @@
 /** Changes of an object with which it fits. Each is tried with the model before it is proposed. */
+import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import { own } from "../own.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
@@ -25,7 +26,7 @@ export function proposalOf(
       ? { upTo: { key: first.key, most: first.free } }
       : {};
   }
-  if (change.obstacle !== undefined) return {};
+  if (change.obstacle !== undefined || isLarge(course.each.spec)) return {};
   const pods = numberThatFits(place, change, course, attempt);
   const size = sizeThatFits(place, change, course, shortfalls, attempt);
   return {
@@ -34,6 +35,12 @@ export function proposalOf(
     ...(isUnavailableEnough(change, course, attempt) ? { maxUnavailable: true } : {}),
   };
 }
+
+/** Pods with more parts than this get no proposal, because each is tried several times. */
+const mostParts = 100;
+
+const isLarge = ({ containers, initContainers, volumes }: PodSpec): boolean =>
+  (containers?.length ?? 0) + (initContainers?.length ?? 0) + (volumes?.length ?? 0) > mostParts;
 
 /** Returns what is free for the owner in the end, beside its objects and claims. */
 function freeFor({ ledger }: Place, { goal, held, each, wanted }: Course): bigint[] {

@@ -36,6 +36,8 @@ export interface PodShape extends PodLoads {
 export interface Place {
   around: Surroundings;
   ledger: Ledger;
+  /** Claims of equal size and class, so that many of them cost little. */
+  claims?: Map<string, Pick<ClaimShape, "state" | "usage" | "load">>;
 }
 
 /** Answers about a template's pods, and amounts to try. */
@@ -56,12 +58,13 @@ export function shapeOf(place: Place, at: string, template: unknown, { pod, resi
   return shapeOfPod(place, written, pod, resized);
 }
 
-function shapeOfPod({ around, ledger }: Place, written: PodSpec, admitted?: PodSpec, resized?: ResourceList): PodShape {
+function shapeOfPod(place: Place, written: PodSpec, admitted?: PodSpec, resized?: ResourceList): PodShape {
+  const { around, ledger } = place;
   const { spec, obstacle } = admitted ? { spec: admitted, obstacle: undefined } : modelled(written, around);
   const usage = new Map([...usageOfPod(spec), ...resized ?? []]);
   const volumes = itemsOf(spec.volumes).map(fieldsOf).filter(({ ephemeral }) => fieldsOf(ephemeral).volumeClaimTemplate)
     .map(({ name, ephemeral }) =>
-      claimShape({ around, ledger }, textOf(name), fieldsOf(fieldsOf(ephemeral).volumeClaimTemplate).spec)
+      claimShape(place, textOf(name), fieldsOf(fieldsOf(ephemeral).volumeClaimTemplate).spec)
     );
   const why = obstacle ?? (admitted ? undefined : unstated(spec, around.quotas)) ??
     volumes.map(({ state }) => claimObstacle(state, around)).find((each) => each !== undefined);
@@ -104,19 +107,23 @@ export const wholeLoad = ({ pod, claims }: PodLoads): Load => claims.size === 0 
  *
  * @throws {UnreadableWorkload} if it has no readable size
  */
-export function claimShape({ around, ledger }: Place, name: string, value: unknown, at = name): ClaimShape {
+export function claimShape({ around, ledger, claims }: Place, name: string, value: unknown, at = name): ClaimShape {
   const spec = fieldsOf(value);
-  const size = claimSize(spec, at);
   const { storageClassName, volumeAttributesClassName } = spec;
+  const key = JSON.stringify([fieldsOf(spec.resources).requests, storageClassName, volumeAttributesClassName]);
+  const known = claims?.get(key);
+  if (known) return { name, ...known };
+  const size = claimSize(spec, at);
   const storageClass = typeof storageClassName === "string" ? storageClassName : around.defaultStorageClass ?? "";
   const usage = usageOfClaim(size, storageClass);
   const attributes = typeof volumeAttributesClassName === "string" ? volumeAttributesClassName : undefined;
-  return {
-    name,
+  const shape = {
     state: { storage: size.toString(), storageClass },
     usage,
     load: ledger.loadOf(usage, countsClaim(attributes)),
   };
+  claims?.set(key, shape);
+  return { name, ...shape };
 }
 
 function claimSize(spec: Fields, at: string): Quantity {

@@ -85,7 +85,7 @@ export function statefulSetCourse(place: Place, change: Change): Course {
     each,
     earlier,
   });
-  const revision = same || hasRevision(change) ? noLoad : objectLoad(place, "controllerrevisions.apps");
+  const revision = revisionOf(change, same) !== undefined ? noLoad : objectLoad(place, "controllerrevisions.apps");
   const itself = itselfLoad(place, change, "statefulsets.apps");
 
   const claims = missingClaims(place, change, templates, ranks, replicas, start);
@@ -129,7 +129,7 @@ export function statefulSetCourse(place: Place, change: Change): Course {
     goal,
     sure: sumLoads(
       [itself, 1],
-      [wholeLoad(each), partition > 0 || onDelete ? missing : replicas],
+      [each.pod, partition > 0 || onDelete ? missing : replicas],
       [claims.sure, 1],
     ),
     held: sumLoads([ranks.inRange, 1], [ranks.beyond, 1], [ranks.terminating, 1]),
@@ -158,9 +158,14 @@ function roomFor(
   return ledger.room(sumOf([wholeLoad(each), ...templates.map(({ load }) => load)]), wanted);
 }
 
-/** Reports whether a ControllerRevision of the template exists. */
-const hasRevision = ({ after, present, asked }: Change): boolean =>
-  (present?.revisions ?? []).some(({ data }) => sameTemplate(specOf(after).template, specOf(data).template, asked));
+/** Returns the name of the template's ControllerRevision; undefined if there is none. */
+function revisionOf({ after, before, present, asked }: Change, same: boolean): string | undefined {
+  const found = (present?.revisions ?? []).find(({ data }) =>
+    sameTemplate(specOf(after).template, specOf(data).template, asked)
+  );
+  if (found) return nameIn(found);
+  return same ? textOf(statusOf(before).updateRevision) : undefined;
+}
 
 interface RankOptions {
   replicas: number;
@@ -172,7 +177,8 @@ interface RankOptions {
   earlier: PodShape;
 }
 
-function ranksOf(place: Place, { before, after, present }: Change, options: RankOptions): Ranks {
+function ranksOf(place: Place, change: Change, options: RankOptions): Ranks {
+  const { before, after, present } = change;
   const { replicas, start, updateFrom, same, each, earlier } = options;
   const none = { ordinals: undefined, outdated: 0, outdatedLoad: noLoad, beyond: noLoad, terminating: noLoad };
   if (before === undefined) return { ...none, count: 0, inRange: noLoad };
@@ -197,9 +203,9 @@ function ranksOf(place: Place, { before, after, present }: Change, options: Rank
   const alive = pods.filter(({ finished, terminating }) => !finished && !terminating);
   const isIn = (ordinal: number | undefined) => ordinal !== undefined && ordinal >= start && ordinal < start + replicas;
   const inRange = alive.filter((pod) => isIn(ordinalOf(pod.name, name)));
-  const revision = textOf(statusOf(before).updateRevision);
+  const revision = revisionOf(change, same);
   const outdated = inRange.filter(({ name: pod, labels }) =>
-    ordinalOf(pod, name)! - start >= updateFrom && !(same && labels["controller-revision-hash"] === revision)
+    ordinalOf(pod, name)! - start >= updateFrom && labels["controller-revision-hash"] !== revision
   );
   return {
     ordinals: new Set(inRange.map((pod) => ordinalOf(pod.name, name)!)),

@@ -1,6 +1,7 @@
 /** Makes {@linkcode Surroundings} of the API's objects, and the surroundings after an outcome. */
 import { isQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import { quotaName } from "../guest/objects/quota.ts";
+import { own } from "../own.ts";
 import { sumLists } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Autoscaler, NodeState, Outcome, QuotaRoom, QuotaScope, Surroundings } from "./change.ts";
@@ -100,22 +101,33 @@ const defaultAnnotations = [
 ] as const;
 
 /** The fields of a StorageClass that select the default. */
-interface ClassObject {
-  metadata?: { name?: string; creationTimestamp?: string; annotations?: Record<string, string> };
+interface ClassMetadata {
+  name?: string;
+  creationTimestamp?: string;
+  annotations?: Record<string, string>;
 }
+
+/** Reports whether a StorageClass is annotated as a default. */
+export const isDefaultClass = (metadata: ClassMetadata | undefined): boolean =>
+  defaultAnnotations.some((annotation) => own(metadata?.annotations, annotation) === "true");
 
 /**
  * Returns the default StorageClass as the API server selects it: the newest annotated one, then by name
  * (GetDefaultClass in pkg/volume/util/storageclass.go). Null: there is none.
  */
-export function defaultClassOf(classes: readonly ClassObject[]): string | null {
-  const annotated = classes.filter(({ metadata }) =>
-    defaultAnnotations.some((annotation) => metadata?.annotations?.[annotation] === "true")
+export const defaultClassOf = (classes: readonly { metadata?: ClassMetadata }[]): string | null =>
+  defaultClassIn(classes.map(({ metadata }) => ({
+    name: metadata?.name ?? "",
+    ...(isDefaultClass(metadata) ? { defaultFrom: Date.parse(metadata?.creationTimestamp ?? "") || 0 } : {}),
+  })));
+
+/** Returns the default among classes with the creation times of annotated ones. */
+export function defaultClassIn(classes: readonly { name: string; defaultFrom?: number }[]): string | null {
+  const annotated = classes.flatMap(({ name, defaultFrom }) =>
+    defaultFrom === undefined ? [] : [{ name, defaultFrom }]
   );
-  const createdAt = ({ metadata }: ClassObject) => Date.parse(metadata?.creationTimestamp ?? "") || 0;
-  const nameOf = ({ metadata }: ClassObject) => metadata?.name ?? "";
-  const [first] = annotated.sort((a, b) => createdAt(b) - createdAt(a) || (nameOf(a) < nameOf(b) ? -1 : 1));
-  return first ? nameOf(first) : null;
+  const [first] = annotated.sort((a, b) => b.defaultFrom - a.defaultFrom || (a.name < b.name ? -1 : 1));
+  return first?.name ?? null;
 }
 
 /** Returns the surroundings after an outcome, for the next object of the input. */

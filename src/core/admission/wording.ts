@@ -10,7 +10,7 @@ import { wholeUsage } from "./shapes.ts";
 
 /** Everything that messages are about. */
 export interface Told {
-  verdict: Omit<Outcome, "message" | "warnings" | "proposal">;
+  verdict: Omit<Outcome, "message" | "warnings" | "notes" | "proposal">;
   proposal: Proposal;
   course: Course;
   change: Change;
@@ -29,7 +29,7 @@ const reported = 3;
 const nameOf = ({ verdict: { kind, name } }: Told): string => name ? `${kind} ${name}` : `This ${kind}`;
 
 /** Returns the message and further warnings. */
-export function wordingOf(told: Told): Pick<Outcome, "message" | "warnings"> {
+export function wordingOf(told: Told): Pick<Outcome, "message" | "warnings" | "notes"> {
   const { verdict, course, around } = told;
   const { fits, obstacle, never, shortfalls } = verdict;
   const blocked = obstacle === undefined
@@ -42,15 +42,16 @@ export function wordingOf(told: Told): Pick<Outcome, "message" | "warnings"> {
     (fits
       ? `${nameOf(told)} fits into ${around.namespace}.`
       : `${nameOf(told)} does not fit into ${around.namespace}.`);
+  const named = (text: string) => `${nameOf(told)}: ${text[0]!.toLowerCase()}${text.slice(1)}`;
   const warnings = [
     ...(short && blocked ? [blocked] : []),
-    ...course.warnings.map((warning) => `${nameOf(told)}: ${warning[0]!.toLowerCase()}${warning.slice(1)}`),
+    ...course.warnings.map(named),
     ...(told.unasked && shortfalls.some(({ key }) => key === "services.nodeports")
       ? [`${nameOf(told)} takes a node port for each of its ports; set spec.allocateLoadBalancerNodePorts to false.`]
       : []),
     ...notices(told),
   ];
-  return { message, warnings };
+  return { message, warnings, notes: (course.notes ?? []).map(named) };
 }
 
 const sentences = (...parts: (string | undefined)[]): string => parts.filter((part) => part).join(" ");
@@ -187,7 +188,12 @@ function notices({ around: { givers }, growing }: Told): string[] {
       const keys = [...remaining].filter(([key]) => growing.has(key));
       if (keys.length === 0) return [];
       const list = keys.slice(0, 5).map(([key, amount]) => `${key} to ${amount}`).join(", ");
-      return [`Grant ${name} is reduced at ${rfc3339(until)}: ${list}. Until then its use can't grow beyond that.`];
+      return [
+        `Grant ${name} is reduced at ${
+          rfc3339(until)
+        }: ${list}. Until then running pods go on, but no more than that is ` +
+        "admitted.",
+      ];
     });
   });
 }

@@ -1,5 +1,6 @@
 /** Cluster facts: address ranges that no grant opens, resources that the quota must name, and capacity. */
 import type { Settings } from "../../api/mod.ts";
+import type { NodeState } from "../admission/change.ts";
 import type { ClusterFacts } from "../facts.ts";
 import type { Quantity } from "../../../lib/quantity/mod.ts";
 import { sumLists } from "../resources/quota_lists.ts";
@@ -17,11 +18,15 @@ export interface NodeSource {
   allocatable?: ReadonlyMap<string, Quantity>;
   /** True if nothing but its name is known. */
   unreadable?: true;
+  /** Labels and taints, for DaemonSets; only the front keeps them. */
+  state?: NodeState;
 }
 
 export interface ClassSource {
   name: string;
   provisioner: string;
+  /** Epoch milliseconds of its creation, if it is annotated as a default. */
+  defaultFrom?: number;
 }
 
 /** Provisioner of classes whose volumes are created by hand. */
