@@ -38,7 +38,11 @@ export const wouldFitCommand = (run: CommandAction): Command =>
       const manifests = await manifestsIn(session.io, paths, { recursive: options.recursive === true });
       const config = await session.clusterConfig();
       const connect = (to: ClientConfig) =>
-        createRestClient(to, { userAgent: `keystone-cli/${version}`, timeoutMs: 15_000, maxInFlight: concurrency });
+        createRestClient(to, {
+          userAgent: `keystone-cli/${version}`,
+          timeoutMs: session.flags.requestTimeout ?? 15_000,
+          maxInFlight: concurrency,
+        });
       using rest = connect(config);
       const kinds = new ServerKinds(rest);
       const answer = wholeAnswer(

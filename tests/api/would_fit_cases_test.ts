@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { Kubeconfig } from "../../lib/kubernetes/mod.ts";
+import { defaultSettings } from "../../src/api/mod.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
 import { keystone, type KeystoneOptions, type Said } from "../fixtures/keystone_command.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
@@ -68,6 +69,10 @@ Deno.test("would-fit: the answer is what happens", {
   const operator = await startOperator(lab, {
     kubeconfig,
     realm: "alice-home",
+    settings: {
+      ...defaultSettings,
+      trust: { ...defaultSettings.trust, internal: { ...defaultSettings.trust.internal, runtimeClasses: ["heavy"] } },
+    },
     webhook: { place, handover: new HandoverWriter(folder, config) },
   });
   const front = await startFrontProcess({
@@ -351,6 +356,11 @@ Deno.test("would-fit: the answer is what happens", {
     await yes(at, workload("Deployment", "front", cpu("2")), scaler(2));
     await no(at, /Deployment front/, workload("Deployment", "front", cpu("2")), scaler(3));
     await no(at, /Deployment front/, scaler(3), workload("Deployment", "front", cpu("2")));
+    // An autoscaler of a workload that is there.
+    await applied(at, workload("Deployment", "front", cpu("2")));
+    await pods(at, "front", 1);
+    await yes(at, scaler(2));
+    await no(at, /HorizontalPodAutoscaler front scales its target: Deployment front/, scaler(3));
   });
 
   await step(t, "generic ephemeral volumes: their claims count", async () => {

@@ -67,7 +67,7 @@ export class ServerTrials {
     const { name } = (body.metadata ?? {}) as { name?: unknown };
     let live: KubernetesObject | undefined;
     try {
-      live = await this.#live(resource, name);
+      live = await this.liveObject(resource, name);
     } catch (error) {
       return { asked: false, refusal: refusalOf(error), warnings: [] };
     }
@@ -129,7 +129,8 @@ export class ServerTrials {
     }
   }
 
-  async #live(resource: Resource, name: unknown): Promise<KubernetesObject | undefined> {
+  /** Returns the object as it is stored; undefined if there is none. */
+  async liveObject(resource: Resource, name: unknown): Promise<KubernetesObject | undefined> {
     if (typeof name !== "string" || name === "") return undefined;
     try {
       const api = new ResourceApi(this.#rest, resource, resource.namespaced ? this.#namespace : undefined);

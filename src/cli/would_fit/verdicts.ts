@@ -43,13 +43,20 @@ export function verdictsOn(objects: readonly AskedObject[], { around, owned }: N
   const freed = new Set<string>();
   const judgeIn = (object: AskedObject, room: Surroundings): Surroundings => {
     const { item, outcome } = verdictOn(object, room, owned, freed);
-    if (Deno.env.get("DBG")) console.error(object.name, outcome);
     items.set(object, item);
     if (!outcome) return room;
     for (const list of outcome.takes.values()) {
       for (const [key, amount] of list) if (amount.sign() < 0) freed.add(key);
     }
-    return following(object.hook ? lasting(object.hook, object.kind, outcome) : outcome, room);
+    const rest = following(object.hook ? lasting(object.hook, object.kind, outcome) : outcome, room);
+    if (object.target === undefined || item.fits !== true) return rest;
+    // The autoscaler changes its target at once.
+    const scaled = verdictOn(object.target, rest, owned, freed);
+    if (scaled.item.fits !== true) {
+      const { fits, shortBy, message } = scaled.item;
+      items.set(object, { ...item, fits, shortBy, message: `${objectTitle(object)} scales its target: ${message}` });
+    }
+    return scaled.outcome ? following(scaled.outcome, rest) : rest;
   };
   const hooks = (phase: HelmHook["phase"]) =>
     objects.flatMap((object) => object.hook?.phase === phase ? [{ object, hook: object.hook, name: object.name }] : [])
@@ -144,7 +151,9 @@ function verdictOn(
     fits: outcome.fits,
     shortBy: shortages(outcome),
     message: outcome.message,
-    warnings: [...new Set([...common.warnings, ...outcome.warnings, ...(isMore(outcome) ? notes : [])])],
+    warnings: [
+      ...new Set([...common.warnings, ...outcome.warnings, ...outcome.notes, ...(isMore(outcome) ? notes : [])]),
+    ],
   };
   if (outcome.fits === false) {
     if (answer) item.warnings.push(`This is Keystone's own calculation. ${answer.message}`);
