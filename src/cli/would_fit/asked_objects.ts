@@ -49,10 +49,12 @@ export async function askAbout(
 ): Promise<AskedObject[]> {
   const trials = new ServerTrials(asker.rest, namespace);
   const last = new Map(manifests.map((manifest, index) => [identityOf(manifest, index), index]));
+  const resources = await Promise.all(manifests.map(({ apiVersion, kind }) => kinds.resourceOf(apiVersion, kind)));
+  trials.expect(resources);
   const entries = await Promise.all(manifests.map(async (manifest, index): Promise<AskedObject> => {
-    const { apiVersion, kind } = manifest;
+    const { kind } = manifest;
     const named = { manifest, kind, name: nameOf(manifest), claims: [] };
-    const resource = await kinds.resourceOf(apiVersion, kind);
+    const resource = resources[index];
     if (resource === undefined) {
       return { ...named, trial: untried, answer: { fits: false, message: unknownKind(named) } };
     }
