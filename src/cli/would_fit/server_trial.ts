@@ -255,10 +255,7 @@ function serverSideManager({ metadata }: KubernetesObject): string | undefined {
 }
 
 /** Returns the message without the random part of a generated name. */
-function withoutGeneratedName(
-  message: string,
-  { metadata }: { metadata?: { generateName?: string } } & object,
-): string {
-  const prefix = metadata?.generateName ?? "";
+function withoutGeneratedName(message: string, object: unknown): string {
+  const { generateName: prefix = "" } = (object as { metadata?: { generateName?: string } }).metadata ?? {};
   return message.replace(new RegExp(`"${prefix.replace(/[^\w-]/g, "\\$&")}[a-z0-9]{5}"`, "g"), `"${prefix}…"`);
 }

@@ -1,5 +1,4 @@
 /** Verdicts on the objects of an input: the API server's answers, with the room that there is. */
-import { isDeepStrictEqual } from "node:util";
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Autoscaler, Change, Outcome, Surroundings } from "../../core/admission/change.ts";
@@ -12,13 +11,7 @@ import { inLine } from "../session.ts";
 import { merged } from "./apply_patch.ts";
 import { type AskedObject, objectTitle } from "./asked_objects.ts";
 import { type HelmHook, inHelmOrder } from "./helm_hooks.ts";
-import {
-  type LiveObject,
-  type NamespaceState,
-  type OwnedObjects,
-  podOfTemplate,
-  presentOf,
-} from "./namespace_state.ts";
+import { type NamespaceState, type OwnedObjects, podOfTemplate, presentOf } from "./namespace_state.ts";
 import { isRoomWarning, refusalSentence, storageClassIn } from "./server_refusals.ts";
 import type { ClaimTrial } from "./server_trial.ts";
 import { templateOf } from "./trial_objects.ts";
