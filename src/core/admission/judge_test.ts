@@ -232,6 +232,15 @@ Deno.test("objects of one input: each is judged as if those before it were there
   assert.deepEqual(outcome.pods, { wanted: 2, come: 1 });
 });
 
+Deno.test("a scale-down gives back to the next object of the input", () => {
+  const three = deployment({ replicas: 3, template: template("1") }, "other");
+  const full = around([cpu("3", "3")]);
+  const less = judge(change(deployment({ ...three.spec, replicas: 1 }, "other"), running(three, 3)), full);
+  assert.equal(less.takes.get("keystone")!.get("requests.cpu")!.toString(), "-2");
+  const next = change(deployment({ replicas: 2, template: template("1") }));
+  assert.deepEqual([judge(next, full).fits, judge(next, following(less, full)).fits], [false, true]);
+});
+
 Deno.test("quotas with scopes count only pods in them", () => {
   const scoped = (scopes: string[]) => quota({ pods: "1" }, { pods: "1" }, "scoped", { scopes });
   const pods = (more: Json) => change(deployment({ replicas: 1, template: template("1", more) }));

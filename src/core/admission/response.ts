@@ -4,7 +4,7 @@ import { grantSpec, realmSpec } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
 import { giversOf } from "./budget.ts";
 import type { NodeState } from "./change.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { judge } from "./judge.ts";
 import { quotaRoomOf } from "./surroundings.ts";
 import { grantWarnings, realmWarnings, type TermsWorld } from "./terms.ts";
@@ -48,7 +48,7 @@ const fine: AdmissionResponse = { allowed: true, warnings: [] };
 export function respondTo(question: AdmissionQuestion, world: AdmissionWorld): AdmissionResponse {
   const { operation, subResource } = question;
   if ((operation !== "CREATE" && operation !== "UPDATE") || subResource !== "") return fine;
-  const { apiVersion, kind } = fieldsOf(question.object);
+  const { apiVersion, kind } = partsOf(question.object);
   if (apiVersion === "keystone.io/v1alpha1") return termsResponse(String(kind), question, world);
   return workloadResponse(question, world);
 }
@@ -59,7 +59,7 @@ function workloadResponse(
 ): AdmissionResponse {
   const guest = world.guest(namespace);
   // A controller's objects were checked with their owner. To refuse them would also block the part that fits.
-  if (!guest || (isOwned(object) && fieldsOf(object).kind !== "Pod")) return fine;
+  if (!guest || (isOwned(object) && partsOf(object).kind !== "Pod")) return fine;
   const { quotas, grants, ...known } = guest;
   const givers = giversOf(grants);
   const { fits, never, message, warnings } = judge(
@@ -72,8 +72,8 @@ function workloadResponse(
 }
 
 function isOwned(object: unknown): boolean {
-  const { ownerReferences } = fieldsOf(fieldsOf(object).metadata);
-  return Array.isArray(ownerReferences) && ownerReferences.some((owner) => fieldsOf(owner).controller === true);
+  const { ownerReferences } = partsOf(partsOf(object).metadata);
+  return Array.isArray(ownerReferences) && ownerReferences.some((owner) => partsOf(owner).controller === true);
 }
 
 /** Never refuses terms: the API server refuses invalid ones itself, and the rest is reported by conditions. */
@@ -82,13 +82,13 @@ function termsResponse(
   { object, oldObject }: AdmissionQuestion,
   world: AdmissionWorld,
 ): AdmissionResponse {
-  const { metadata, spec } = fieldsOf(object);
-  const name = String(fieldsOf(metadata).name ?? "");
+  const { metadata, spec } = partsOf(object);
+  const name = String(partsOf(metadata).name ?? "");
   if (kind === "Grant") {
     return { allowed: true, warnings: grantWarnings(name, grantSpec.parse(spec), world) };
   }
   if (kind === "Realm") {
-    const before = realmSpec.safeParse(fieldsOf(oldObject).spec);
+    const before = realmSpec.safeParse(partsOf(oldObject).spec);
     const warnings = realmWarnings(
       name,
       realmSpec.parse(spec),

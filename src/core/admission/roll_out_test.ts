@@ -7,8 +7,8 @@ import { type ReplicaGroup, type RollOut, rollOut } from "./roll_out.ts";
 const ledgerOf = (free: readonly number[]): Ledger =>
   Ledger.of(free.map((amount, index) => ({
     name: `quota-${index}`,
-    hard: new Map([["requests.cpu", parseQuantity(String(Math.max(0, amount)))]]),
-    used: new Map([["requests.cpu", parseQuantity(String(Math.max(0, -amount)))]]),
+    hard: new Map([["requests.cpu", parseQuantity("10000")]]),
+    used: new Map([["requests.cpu", parseQuantity(String(10_000 - amount))]]),
     scopes: [],
   })));
 const loadOf = (amounts: readonly number[]): Load =>

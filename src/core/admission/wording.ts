@@ -6,7 +6,7 @@ import type { BudgetGrant } from "./budget.ts";
 import type { Change, Outcome, Proposal, Shortfall, Surroundings } from "./change.ts";
 import { type Course, fenceposts, specOf } from "./course.ts";
 import { usageKey } from "./ledger.ts";
-import { wholeUsage } from "./shapes.ts";
+import { wholeUsage } from "./pod_shapes.ts";
 
 /** Everything that messages are about. */
 export interface Told {

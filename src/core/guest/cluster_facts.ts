@@ -1,6 +1,5 @@
 /** Cluster facts: address ranges that no grant opens, resources that the quota must name, and capacity. */
 import type { Settings } from "../../api/mod.ts";
-import type { NodeState } from "../admission/change.ts";
 import type { ClusterFacts } from "../facts.ts";
 import type { Quantity } from "../../../lib/quantity/mod.ts";
 import { sumLists } from "../resources/quota_lists.ts";
@@ -19,7 +18,11 @@ export interface NodeSource {
   /** True if nothing but its name is known. */
   unreadable?: true;
   /** Labels and taints, for DaemonSets; only the front keeps them. */
-  state?: NodeState;
+  state?: {
+    name: string;
+    labels: Readonly<Record<string, string>>;
+    taints: readonly { key: string; value?: string; effect: string }[];
+  };
 }
 
 export interface ClassSource {
