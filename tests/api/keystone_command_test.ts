@@ -120,6 +120,7 @@ Deno.test("keystone", {
       {
         fits: true,
         grants: ["alice-to-bob"],
+        askedAs: yes.json().askedAs,
         shortBy: {},
         message: "Deployment web fits into guest-bob-home.",
         items: undefined,
@@ -134,7 +135,7 @@ Deno.test("keystone", {
     );
     // Each fits alone, but not both together.
     assert.equal((await fit(deployment(1, "3", "a"), deployment(1, "2", "b"))).code, 1);
-    // An existing workload counts only its growth, and workloads of other namespaces don't count.
+    // An existing workload counts only its growth.
     await cluster.apply({ ...deployment(2, "2", "there"), metadata: { name: "there", namespace: "guest-bob-home" } });
     await eventually(
       "the quota counts its pods",
@@ -146,7 +147,9 @@ Deno.test("keystone", {
     assert.deepEqual((await fit(deployment(3, "2", "there"))).json().shortBy["requests.cpu"], "2");
     assert.equal((await fit(deployment(1, "1"))).code, 1);
     const elsewhere = { ...deployment(9, "9"), metadata: { name: "web", namespace: "default" } };
-    assert.equal((await fit(deployment(2, "2", "there"), elsewhere)).json().fits, true);
+    const mixed = await fit(deployment(2, "2", "there"), elsewhere);
+    assert.equal(mixed.code, 2);
+    assert.match(mixed.err, /namespace from the provided object "default" does not match the namespace "guest-bob-home"/);
     await lab.kubectl(["delete", "deployment", "there", "-n", "guest-bob-home"]);
     await eventually(
       "the quota is free again",
@@ -158,7 +161,7 @@ Deno.test("keystone", {
     const list = {
       apiVersion: "v1",
       kind: "List",
-      items: [deployment(1, "1"), { apiVersion: "v1", kind: "Namespace" }],
+      items: [deployment(1, "1"), { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" } }],
     };
     assert.equal((await fit(list)).code, 0);
     assert.equal((await run(["would-fit", "-f", "-", "--realm", "bob-home"], { stdin: "hello" })).code, 1);
@@ -167,7 +170,7 @@ Deno.test("keystone", {
     assert.equal((await run(["would-fit", "--realm", "bob-home"])).code, 2);
     const broken = await fit({ ...deployment(1, "1"), spec: {} });
     assert.equal(broken.code, 1);
-    assert.match(broken.err, /Deployment web: spec.template.spec.containers is missing/);
+    assert.match(broken.json().message, /Deployment web would be refused: .*spec.selector: Required value/);
     const nothing = await run(["would-fit", "-f", "-", "--realm", "carla-home"], { stdin: dump(deployment(1, "1")) });
     assert.equal(nothing.code, 1);
     assert.match(nothing.err, /Nothing is granted in guest-carla-home/);
