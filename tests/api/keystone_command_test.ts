@@ -149,7 +149,10 @@ Deno.test("keystone", {
     const elsewhere = { ...deployment(9, "9"), metadata: { name: "web", namespace: "default" } };
     const mixed = await fit(deployment(2, "2", "there"), elsewhere);
     assert.equal(mixed.code, 2);
-    assert.match(mixed.err, /namespace from the provided object "default" does not match the namespace "guest-bob-home"/);
+    assert.match(
+      mixed.err,
+      /namespace from the provided object "default" does not match the namespace "guest-bob-home"/,
+    );
     await lab.kubectl(["delete", "deployment", "there", "-n", "guest-bob-home"]);
     await eventually(
       "the quota is free again",

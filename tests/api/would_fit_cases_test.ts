@@ -255,6 +255,10 @@ Deno.test("would-fit: the answer is what happens", {
         metadata: { name, labels: name === "n1" ? { gpu: "true" } : {} },
       }));
       await cluster.apply(...classes, heavy, ...nodes);
+      await eventually("the nodes have no taint of their start", async () => {
+        const { stdout } = await lab.kubectl(["get", "nodes", "-o", "jsonpath={.items[*].spec.taints}"]);
+        return stdout === "" || stdout;
+      });
       const at = await lent("reader", {
         cpu: "2",
         memory: "4Gi",
@@ -300,6 +304,7 @@ Deno.test("would-fit: the answer is what happens", {
       assert.match(text.out, /^Asked as system:serviceaccount:keystone-system:realm-reader-/m);
       await applied(at, selected);
       await pods(at, "gpu-agent", 1);
+      await lab.kubectl(["delete", "nodes", "--all"]);
       await cluster.rest.performRequest({ method: "DELETE", path: "/apis/storage.k8s.io/v1/storageclasses/fast" });
     },
   );
