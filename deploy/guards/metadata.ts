@@ -191,7 +191,7 @@ const metadataKeys: Guard = {
       { "iam.cloud.ibm.com/trusted-profile": "admin" },
       { "vault.hashicorp.com/alias-metadata-team": "admins" },
       { "tailscale.com/tags": "tag:admin" },
-      { "serviceaccounts.openshift.io/oauth-redirecturi.first": "https://mallory.example" },
+      { "serviceaccounts.openshift.io/oauth-want-challenges": "true" },
     ].map((annotations): GuardAttack => ({
       title: `an account with an identity elsewhere, by ${Object.keys(annotations)}`,
       object: { kinds: ["ServiceAccount"], metadata: { annotations } },

@@ -39,7 +39,13 @@ export function situationOf(world: GuestWorld, holdings: EntitlementSums, faults
   const access = active && isPresent(realm) && !closed;
   const offered = faults.attempt("the devices of nodes", () => world.cluster.extendedKeys, []);
   const earlier = Object.keys(quota?.specHard ?? {});
-  const whole = active ? quotaList(holdings.granted, offered, earlier) : closedHard(world, offered, earlier);
+  // In a restored namespace without a grant nothing may run, but the rest of the backup may come.
+  const isComing = !active && namespace !== undefined && isUnopened(namespace, quota);
+  const whole = active
+    ? quotaList(holdings.granted, offered, earlier)
+    : isComing
+    ? withoutStored(closedList(offered, earlier))
+    : closedList(offered, earlier);
   const frozen = faults.attempt<{ hard: ResourceList; freeze?: string }>(
     "the quota of a notice",
     () => freezeOf(realm, quota, holdings, whole),
@@ -59,12 +65,6 @@ export function situationOf(world: GuestWorld, holdings: EntitlementSums, faults
 }
 
 const nothing: ResourceList = new Map();
-
-/** Returns the limits without grants. In a restored namespace nothing runs, but the rest of the backup may come. */
-function closedHard({ namespace, quota }: GuestWorld, offered: readonly string[], earlier: readonly string[]) {
-  const closed = closedList(offered, earlier);
-  return namespace && isUnopened(namespace, quota) ? withoutStored(closed) : closed;
-}
 
 /** Returns the smaller of the wanted and the present limit for each key; keys without a present limit get zero. */
 const lowerHard = (hard: ResourceList, asked: Readonly<Record<string, string>>): ResourceList =>
