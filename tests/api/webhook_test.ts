@@ -205,11 +205,11 @@ Deno.test("the admission webhook", {
   });
 
   await step(t, "what controllers will not finish: admitted with a warning; what they will: without one", async () => {
-    const namespace = "guest-hana-home";
-    await cluster.createRealm("hana-home", { trustLevel: "internal" });
+    const namespace = "guest-helen-home";
+    await cluster.createRealm("helen-home", { trustLevel: "internal" });
     await cluster.create({
-      name: "alice-to-hana",
-      to: "hana-home",
+      name: "alice-to-helen",
+      to: "helen-home",
       hard: {
         cpu: "4",
         memory: "4Gi",
@@ -219,7 +219,7 @@ Deno.test("the admission webhook", {
       },
       termination: { noticeSeconds: 3600 },
     });
-    await cluster.grantIn("Active", "alice-to-hana");
+    await cluster.grantIn("Active", "alice-to-helen");
     const used = (key: string, amount: string) =>
       eventually(`${amount} ${key} is used`, async () => {
         const now = (await cluster.quotas.namespace(namespace).get("keystone")).status?.used?.[key];
@@ -313,8 +313,8 @@ Deno.test("the admission webhook", {
     await gone("resourcequota", "other");
 
     // Only what is reduced is on notice.
-    const { spec } = await cluster.grants.get("alice-to-hana");
-    const grant = { apiVersion: "keystone.io/v1alpha1", kind: "Grant", metadata: { name: "alice-to-hana" } };
+    const { spec } = await cluster.grants.get("alice-to-helen");
+    const grant = { apiVersion: "keystone.io/v1alpha1", kind: "Grant", metadata: { name: "alice-to-helen" } };
     await cluster.apply({ ...grant, spec: { ...spec, hard: { ...spec.hard, "requests.storage": "8Gi" } } });
     const claim = {
       apiVersion: "v1",
@@ -326,7 +326,7 @@ Deno.test("the admission webhook", {
     await eventually("the webhook warns of the reduction", async () => {
       const { said } = await cluster.apply(claim);
       await gone("persistentvolumeclaim", "more");
-      return /Warning: Grant alice-to-hana is reduced at 20\S+Z: requests\.storage to 8Gi\./.test(said) || said;
+      return /Warning: Grant alice-to-helen is reduced at 20\S+Z: requests\.storage to 8Gi\./.test(said) || said;
     });
     assert.doesNotMatch(
       (await cluster.apply(deploymentOf({ name: "small", namespace }, pod("1"), { replicas: 1 }))).said,

@@ -25,7 +25,7 @@ export interface Course {
   complete: boolean;
   /** The next step of a roll-out that stops although the goal has room. */
   stall?: Stall;
-  /** Reason, as a sentence, for which the course can't be told. */
+  /** Reason, as a sentence, for which the course is not known. */
   unclear?: string;
   /** Reason for which a claim can't be created, whatever the quotas. */
   obstacle?: string;

@@ -74,7 +74,7 @@ Deno.test("a Deployment beyond the free amount: short by the whole, with the pod
   );
 });
 
-Deno.test("a change of the image with a full quota: the roll-out stalls, and maxUnavailable 1 lets it go on", () => {
+Deno.test("a change of the image with a full quota: the roll-out stalls, and goes on with maxUnavailable 1", () => {
   const web = deployment({ replicas: 3, template: template("1") });
   const next = deployment({ replicas: 3, template: template("1", {}, { app: "web", v: "2" }) });
   const outcome = judge(change(next, running(web, 3)), around([cpu("3", "3")]));
@@ -245,13 +245,13 @@ Deno.test("quotas with scopes count only pods in them", () => {
   const scoped = (scopes: string[]) => quota({ pods: "1" }, { pods: "1" }, "scoped", { scopes });
   const pods = (more: Json) => change(deployment({ replicas: 1, template: template("1", more) }));
   const fits = (more: Json, scopes: string[]) => judge(pods(more), around([scoped(scopes)])).fits;
-  const burstable = {};
+  const sized = {};
   const bestEffort = { containers: [{ name: "a", image: "i" }] };
-  assert.equal(fits(burstable, []), false);
-  assert.equal(fits(burstable, ["BestEffort"]), true);
+  assert.equal(fits(sized, []), false);
+  assert.equal(fits(sized, ["BestEffort"]), true);
   assert.equal(fits(bestEffort, ["BestEffort"]), false);
-  assert.equal(fits(burstable, ["NotBestEffort"]), false);
-  assert.equal(fits(burstable, ["Terminating"]), true);
+  assert.equal(fits(sized, ["NotBestEffort"]), false);
+  assert.equal(fits(sized, ["Terminating"]), true);
   assert.equal(fits({ activeDeadlineSeconds: 9 }, ["Terminating"]), false);
   assert.equal(fits({ activeDeadlineSeconds: 9 }, ["NotTerminating"]), true);
   const high = (operator: string, values?: string[]) =>

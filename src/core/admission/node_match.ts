@@ -1,6 +1,6 @@
 /**
  * The nodes on which a DaemonSet's pods run. Sources: NodeShouldRunDaemonPod and AddOrUpdateDaemonPodTolerations in
- * pkg/controller/daemon, and k8s.io/component-helpers/scheduling/corev1.
+ * pkg/controller/daemon, and nodeaffinity of k8s.io/component-helpers.
  */
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { own } from "../own.ts";
