@@ -7,11 +7,13 @@ const silent: Io = {
   out: () => {},
   err: () => {},
   stdin: () => Promise.resolve(""),
+  stdinIsFree: () => false,
   terminal: false,
   interactive: false,
   width: 110,
   env: () => undefined,
   readTextFile: () => Promise.reject(new Error("not here")),
+  inputFiles: () => Promise.reject(new Error("not here")),
   writeSecretFile: () => Promise.reject(new Error("not here")),
   now: () => 0,
 };
