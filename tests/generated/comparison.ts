@@ -56,6 +56,8 @@ export interface ComparisonOptions {
   slots: number;
   /** Called after each step. */
   onResult?: (result: StepResult) => void;
+  /** Called for a case that couldn't be tried to its end. */
+  onAbort: (aborted: GeneratedCase, error: Error) => void;
   /** Prints progress. */
   log?: (text: string) => void;
 }
@@ -103,7 +105,7 @@ export class ComparisonScene implements AsyncDisposable {
 
   /** Returns a namespace with a realm of its own. */
   slot(profile: number): Promise<GuestSlot> {
-    return GuestSlot.open(this, `p${profile}-${this.#realms++}`, profile);
+    return GuestSlot.open(this, `p${profile}-${this.#realms++}`, guestProfiles[profile]!);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -171,7 +173,7 @@ async function onlyDryRuns({ rest }: TestCluster): Promise<void> {
 export async function compared(
   scene: ComparisonScene,
   cases: readonly GeneratedCase[],
-  { slots, onResult = () => {}, log = () => {} }: ComparisonOptions,
+  { slots, onResult = () => {}, onAbort, log = () => {} }: ComparisonOptions,
 ): Promise<StepResult[]> {
   const results: StepResult[] = [];
   const queues = guestProfiles.map((_, profile) => cases.filter((each) => each.profile === profile));
@@ -190,12 +192,16 @@ export async function compared(
         }
         const next = queues[profile]!.shift()!;
         slot ??= await scene.slot(profile);
-        await tried(scene, slot, next, (result) => {
+        const isWhole = await tried(scene, slot, next, (result) => {
           results.push(result);
           onResult(result);
+        }).then(() => true, (error) => {
+          scene.lab.assertRunning();
+          onAbort(next, error);
+          return false;
         });
-        if (!await slot.cleared()) {
-          log(`Case ${next.index} left something in ${slot.namespace}; a new realm takes its place.`);
+        if (!isWhole || !await slot.cleared()) {
+          if (isWhole) log(`Case ${next.index} left something in ${slot.namespace}; a new realm takes its place.`);
           slot[Symbol.dispose]();
           slot = undefined;
         }

@@ -3,7 +3,7 @@ import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/m
 import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { clientOf, eventually, grantOf, type TestCluster } from "../fixtures/test_operator.ts";
 import type { Lab } from "../lab/lab.ts";
-import { type GuestProfile, guestProfiles } from "./generated_case.ts";
+import type { GuestProfile } from "./generated_case.ts";
 import { type AnyObject, type ComparedKind, comparedKinds, isFinished, resourceOfKind } from "./live_object.ts";
 import type { NamespaceView, NamespaceViews } from "./namespace_views.ts";
 
@@ -44,9 +44,8 @@ export class GuestSlot implements Disposable {
   static async open(
     { lab, cluster, views }: { lab: Lab; cluster: TestCluster; views: NamespaceViews },
     realm: string,
-    profile: number,
+    { trustLevel, hard }: Pick<GuestProfile, "trustLevel" | "hard">,
   ): Promise<GuestSlot> {
-    const { trustLevel, hard } = guestProfiles[profile] as GuestProfile;
     await cluster.createRealm(realm, { trustLevel });
     await cluster.grants.create(grantOf({ name: realm, to: realm, hard }));
     await cluster.grantIn("Active", realm, 60_000);
@@ -100,7 +99,8 @@ export class GuestSlot implements Disposable {
       return true;
     } catch (error) {
       if (!isApiError(error)) throw error;
-      return /exceeded quota|minimum|maximum/.test(error.message) || error.message;
+      return /exceeded quota|minimum|maximum|ratio|per (Container|Pod)|no grant gives/i.test(error.message) ||
+        error.message;
     }
   }
 

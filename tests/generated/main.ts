@@ -26,12 +26,17 @@ if (only.length > 0) {
 const start = performance.now();
 const log = (text: string) => console.log(text);
 const results: StepResult[] = [];
+let aborted = 0;
 await using scene = await ComparisonScene.open(log);
 const ready = performance.now();
 log(`The lab is ready after ${Math.round((ready - start) / 1000)} s.`);
 await compared(scene, cases, {
   slots: Math.min(Number(values.slots), cases.length),
   log,
+  onAbort: ({ index }, error) => {
+    aborted++;
+    log(`case ${index} (--seed ${seed} --only ${index}) was not tried to its end: ${error.stack}`);
+  },
   onResult: (result) => {
     results.push(result);
     if (only.length > 0 || disagreementsOf(result).length > 0) {
@@ -52,4 +57,5 @@ log(
 );
 const missed = missedBars(counts);
 for (const bar of missed) log(bar);
-if (only.length === 0 && missed.length > 0) Deno.exitCode = 1;
+if (aborted > 0) log(`${aborted} cases were not tried to their end.`);
+if (aborted > 0 || only.length === 0 && missed.length > 0) Deno.exitCode = 1;
