@@ -13,7 +13,7 @@ import { type Lab, startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 import { randomOf } from "../simulation/random.ts";
 import { type AppliedObject, type Arrival, atRest } from "./arrival.ts";
-import { type GeneratedCase, type GeneratedStep, guestProfiles, type Preparation } from "./generated_case.ts";
+import { type GeneratedCase, guestProfiles, type Preparation } from "./generated_case.ts";
 import { GuestSlot } from "./guest_slot.ts";
 import { type AnyObject, type ComparedKind, comparedKinds, resourceOfKind } from "./live_object.ts";
 import { MadeUpNodes } from "./made_up_nodes.ts";
