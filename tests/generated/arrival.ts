@@ -37,7 +37,7 @@ const confirmMs = 100;
 /** Time without a change after which a pod that can't be scheduled stays so. */
 const unschedulableMs = 2500;
 /** Time without a change and without a refusal after the last change: controllers wait up to a minute to retry. */
-const silentMs = { refusedBefore: 45_000, neverRefused: 15_000 };
+const silentMs = { refusedBefore: 45_000, neverRefused: 20_000 };
 
 /** Returns what hasn't arrived of the applied objects. */
 export function missingIn(view: NamespaceView, applied: readonly AppliedObject[]): Missing[] {
@@ -192,10 +192,13 @@ function finalReasons(
   const refusals = missing.map(({ uids }) =>
     uids.flatMap((uid) => view.refusals.get(uid) ?? []).sort((a, b) => b.at - a.at)[0]
   );
-  const isFinal = refusals.every((refusal, index) =>
-    refusal !== undefined && refusal.at > changedAt && !missing[index]!.unobserved ||
-    quiet > unschedulableMs && missing[index]!.unschedulable === true
-  );
+  const isFinal = missing.every((each, index) => {
+    if (each.unschedulable && quiet > unschedulableMs) return true;
+    const refusal = refusals[index];
+    // Without its ReplicaSet a Deployment's status isn't written.
+    const isObserved = !each.unobserved || refusal?.reason === "ReplicaSetCreateError";
+    return refusal !== undefined && refusal.at > changedAt && isObserved;
+  });
   const wasRefused = refusals.some((refusal) => refusal !== undefined && refusal.at > start);
   const limit = wasRefused ? silentMs.refusedBefore : silentMs.neverRefused;
   if (!isFinal && quiet < limit) return undefined;

@@ -222,8 +222,13 @@ async function tried(
   const { view } = slot;
   const applied = new Map<string, AppliedObject>();
   await slot.limit([...ranges, ...quotas]);
-  for (const object of before) await applyOne(slot, object, applied);
-  await atRest(view, [...applied.values()]);
+  for (const object of before) {
+    await applyOne(slot, object, applied);
+    // If it doesn't come, it would compete for all room that becomes free.
+    if (!(await atRest(view, [...applied.values()])).arrived) {
+      await remove(slot, object.kind!, object.metadata!.name!, applied);
+    }
+  }
   for (const [number, step] of steps.entries()) {
     if (step.preparation) await prepare(scene, slot, step.preparation, applied);
     const objects = structuredClone(step.objects);
@@ -296,16 +301,7 @@ async function prepare(
   if ("finish" in preparation) {
     await finished(scene, slot, applied);
   } else if ("remove" in preparation) {
-    const { kind, name } = preparation.remove;
-    applied.delete(`${kind} ${name}`);
-    const api = new ResourceApi(slot.guest, resourceOfKind(kind), slot.namespace);
-    await api.delete(name, { propagationPolicy: "Foreground" }).catch(unlessGone);
-    await eventually(
-      `${kind} ${name} is deleted`,
-      () => Promise.resolve(slot.view.named(kind, name) === undefined || "not yet"),
-      60_000,
-    );
-    await atRest(slot.view, [...applied.values()]);
+    await remove(slot, preparation.remove.kind, preparation.remove.name, applied);
   } else {
     const { kind, name, replicas } = preparation.scale;
     const { group, version, plural } = comparedKinds[kind];
@@ -320,6 +316,19 @@ async function prepare(
     }).catch(unlessGone);
     await atRest(slot.view, [...applied.values()]);
   }
+}
+
+/** Deletes an object and all that belongs to it, except the claims of a StatefulSet that keeps them. */
+async function remove(slot: GuestSlot, kind: string, name: string, applied: Map<string, AppliedObject>): Promise<void> {
+  applied.delete(`${kind} ${name}`);
+  const api = new ResourceApi(slot.guest, resourceOfKind(kind), slot.namespace);
+  await api.delete(name, { propagationPolicy: "Foreground" }).catch(unlessGone);
+  await eventually(
+    `${kind} ${name} is deleted`,
+    () => Promise.resolve(slot.view.named(kind as ComparedKind, name) === undefined || "not yet"),
+    60_000,
+  );
+  await atRest(slot.view, [...applied.values()]);
 }
 
 /** Ignores that the object isn't there: an earlier step was refused. */

@@ -2,8 +2,12 @@
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { type ComparedKind, comparedKinds, controllerUid, type LiveObject } from "./live_object.ts";
 
-/** A controller's failure to create a pod or claim. */
+/** Reasons of events about objects that a controller can't create: pods and claims, or a Deployment's ReplicaSet. */
+const failures = ["FailedCreate", "ReplicaSetCreateError"];
+
+/** A controller's failure to create an object. */
 export interface Refusal {
+  reason: string;
   /** Time of its last repetition, by `performance.now()`. */
   at: number;
   message: string;
@@ -115,9 +119,10 @@ export class NamespaceViews implements AsyncDisposable {
   #observe(kind: ComparedKind, type: "ADDED" | "MODIFIED" | "DELETED", object: LiveObject): void {
     const view = this.view(object.metadata.namespace ?? "");
     if (kind === "Event") {
-      if (type !== "DELETED" && object["reason"] === "FailedCreate") {
+      const reason = String(object["reason"]);
+      if (type !== "DELETED" && failures.includes(reason)) {
         const { uid } = object["involvedObject"];
-        view.refusals.set(uid, { at: performance.now(), message: String(object["message"]) });
+        view.refusals.set(uid, { reason, at: performance.now(), message: String(object["message"]) });
         view.wake();
       }
       return;
