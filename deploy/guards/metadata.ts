@@ -1,13 +1,22 @@
 /** Guards on metadata: keys that other controllers act on, and finalizers that nothing removes. */
 import { operatorUser } from "../../src/core/names.ts";
-import { type Cel, celList, type Guard, type GuardBody, type NameLists, type Policy, quoted } from "./guard.ts";
+import {
+  type Cel,
+  celList,
+  type Guard,
+  type GuardAttack,
+  type GuardBody,
+  type NameLists,
+  type Policy,
+  quoted,
+} from "./guard.ts";
 import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
 import { keySettings } from "./guard_settings_cel.ts";
 import { workloadGuards } from "./workload_guards.ts";
 
 /** Resources without pods that guests may write. */
 const plainResources = [
-  { apiGroups: [""], resources: ["services", "configmaps", "secrets", "persistentvolumeclaims"] },
+  { apiGroups: [""], resources: ["services", "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims"] },
   { apiGroups: ["policy"], resources: ["poddisruptionbudgets"] },
   { apiGroups: ["autoscaling"], resources: ["horizontalpodautoscalers"] },
 ];
@@ -15,6 +24,7 @@ const plainKinds = [
   "Service",
   "ConfigMap",
   "Secret",
+  "ServiceAccount",
   "PersistentVolumeClaim",
   "PodDisruptionBudget",
   "HorizontalPodAutoscaler",
@@ -172,6 +182,20 @@ const metadataKeys: Guard = {
       pod: { metadata: { labels: { "azure.workload.identity/use": "true" } } },
       says: /metadata\.labels has azure\.workload\.identity\/use/,
     },
+    ...[
+      { "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/admin" },
+      { "iam.gke.io/gcp-service-account": "admin@alice.iam.gserviceaccount.com" },
+      { "azure.workload.identity/client-id": "x" },
+      { "pod-identity.alibabacloud.com/role-name": "admin" },
+      { "iam.cloud.ibm.com/trusted-profile": "admin" },
+      { "vault.hashicorp.com/alias-metadata-team": "admins" },
+      { "tailscale.com/tags": "tag:admin" },
+      { "serviceaccounts.openshift.io/oauth-redirecturi.first": "https://mallory.example" },
+    ].map((annotations): GuardAttack => ({
+      title: `an account with an identity elsewhere, by ${Object.keys(annotations)}`,
+      object: { kinds: ["ServiceAccount"], metadata: { annotations } },
+      says: new RegExp(`metadata\\.annotations has ${Object.keys(annotations)} .*, one of the keys that hand out`),
+    })),
     {
       title: "a Secret that is copied into every namespace",
       object: {
@@ -361,7 +385,8 @@ const ofEveryKind = ["foregroundDeletion", "orphan"];
 const finalizers: Guard = {
   name: "finalizers",
   refuses:
-    "finalizers of claims, Services, ConfigMaps, Secrets, budgets and autoscalers, except Kubernetes' own for that kind",
+    "finalizers of claims, Services, ConfigMaps, Secrets, ServiceAccounts, budgets and autoscalers, except Kubernetes' own " +
+    "for that kind",
   why: "nothing would remove it when the grant ends, so the object and its namespace would stay",
   remedy: `Remove it; allowed are ${ofEveryKind.join(" and ")}, for Services the load balancer's, and for claims ` +
     "kubernetes.io/pvc-protection and those of snapshots and clones",
@@ -465,7 +490,7 @@ export const metadataPolicy: Policy = {
     "Annotations and labels in the metadata of objects, pod templates and claim templates; and finalizers of kinds " +
     "without pods.",
   resources: [...podResources, ...plainResources],
-  madeByControllers: ["replicasets", "jobs", "configmaps", "secrets", "services"],
+  madeByControllers: ["replicasets", "jobs", "configmaps", "secrets", "serviceaccounts", "services"],
   variables: [
     ...keySettings,
     ["verdicts", verdicts],

@@ -7,7 +7,8 @@
 export const podFields: Readonly<Record<string, string>> = {
   activeDeadlineSeconds: "ends the pod",
   affinity: "guard affinity; selects among nodes on which the pod may run",
-  automountServiceAccountToken: "guard projected-sources, by setting; the token has no rights here",
+  automountServiceAccountToken:
+    "guard projected-sources, by setting; the token has no rights unless the owner adds some",
   containers: "see below",
   dnsConfig: "affects only the pod; network policies decide what it reaches",
   dnsPolicy: "affects only the pod; network policies decide what it reaches",
@@ -37,8 +38,8 @@ export const podFields: Readonly<Record<string, string>> = {
   schedulerName: "guard scheduler",
   schedulingGates: "delays the pod, which the quota counts",
   securityContext: "Pod Security",
-  serviceAccount: "accounts of the namespace only; guests can't create any",
-  serviceAccountName: "accounts of the namespace only; guests can't create any",
+  serviceAccount: "same as serviceAccountName",
+  serviceAccountName: "accounts of the namespace only; guests give them no rights, because they may not write roles",
   setHostnameAsFQDN: "affects only the pod",
   shareProcessNamespace: "among the pod's own containers",
   subdomain: "in DNS only within the namespace",
@@ -225,6 +226,11 @@ export const objectFields: Readonly<Record<string, Readonly<Record<string, strin
     immutable: "affects only the object",
     stringData: "same as data",
     type: "guard account-tokens",
+  },
+  ServiceAccount: {
+    automountServiceAccountToken: "guard projected-sources, by setting, judges the resulting pods",
+    imagePullSecrets: "Secrets of the namespace only; guard pod-references judges the resulting pods",
+    secrets: "Secrets of the namespace only; the cluster creates no token for it",
   },
 };
 

@@ -157,6 +157,7 @@ class HttpRestClient implements ClosableRestClient {
         const response = await this.#fetch(options, credentials, signal);
         code = response.status;
         serverDate = dateOf(response);
+        if (options.onWarning) for (const text of warningsIn(response)) options.onWarning(text);
         if (response.ok) return await read(response);
         const error = apiErrorFromResponse(response, await this.#text(response, options), options);
         if (code !== 401 || attempt > 1 || !(await abortable(this.#config.credentials.renew(credentials), signal))) {
@@ -325,6 +326,12 @@ function bodyUntil(signal: AbortSignal, response: Response): ReadableStream<Uint
       await reader.cancel(reason);
     },
   }, { highWaterMark: 0 });
+}
+
+/** Returns the texts of the `Warning` headers: `299 - "text"`, separated by commas (RFC 7234, section 5.5). */
+function warningsIn(response: Response): string[] {
+  const found = (response.headers.get("warning") ?? "").matchAll(/\d{3} \S+ "((?:[^"\\]|\\.)*)"/g);
+  return [...found].map(([, text]) => text!.replace(/\\(.)/g, "$1"));
 }
 
 function dateOf(response: Response): number | undefined {

@@ -78,6 +78,8 @@ export interface RequestOptions {
   timeoutMs?: number | undefined;
   /** Maximum size of the response to a unary call, in bytes (default: the client's own, 32 MiB). */
   maxBytes?: number | undefined;
+  /** Called for each warning of the response (header `Warning`), as kubectl prints them; must not throw. */
+  onWarning?: ((text: string) => void) | undefined;
 }
 
 /**

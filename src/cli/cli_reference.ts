@@ -12,6 +12,7 @@ const silent: Io = {
   width: 110,
   env: () => undefined,
   readTextFile: () => Promise.reject(new Error("not here")),
+  inputFiles: () => Promise.reject(new Error("not here")),
   writeSecretFile: () => Promise.reject(new Error("not here")),
   now: () => 0,
 };

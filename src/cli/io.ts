@@ -1,5 +1,6 @@
 /** Input and output of a command; tests replace the terminal. */
 import process from "node:process";
+import { inputFiles, inputText } from "./input_paths.ts";
 
 export interface Io {
   /** One line, or several; a newline is added. */
@@ -14,6 +15,8 @@ export interface Io {
   width: number;
   env(name: string): string | undefined;
   readTextFile(path: string): Promise<string>;
+  /** Returns the files of a path in `-f`, as {@linkcode inputFiles} does. */
+  inputFiles(path: string, recursive: boolean): Promise<string[]>;
   /** Writes a file that only its owner can read. */
   writeSecretFile(path: string, text: string): Promise<void>;
   /** Epoch milliseconds. */
@@ -23,12 +26,13 @@ export interface Io {
 export const systemIo: Io = {
   out: (text) => write(process.stdout, text),
   err: (text) => write(process.stderr, text),
-  stdin: () => new Response(Deno.stdin.readable).text(),
+  stdin: async () => inputText(await new Response(Deno.stdin.readable).bytes()),
   terminal: Deno.stdout.isTerminal(),
   interactive: Deno.stdin.isTerminal() && Deno.stdout.isTerminal(),
   width: process.stdout.columns ?? 120,
   env: (name) => Deno.env.get(name),
-  readTextFile: (path) => Deno.readTextFile(path),
+  readTextFile: async (path) => inputText(await Deno.readFile(path)),
+  inputFiles,
   writeSecretFile: async (path, text) => {
     await Deno.writeTextFile(path, text, { mode: 0o600 });
     // The mode above applies only to a new file.

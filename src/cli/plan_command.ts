@@ -15,8 +15,8 @@ import type { GuestWorld } from "../core/guest/guest_world.ts";
 import { parseDestination } from "../core/network/destination.ts";
 import { lifecycleOf } from "../core/grant/lifecycle.ts";
 import { guestNamespace } from "../core/names.ts";
-import { no } from "./exit.ts";
-import { type Manifest, manifestsIn } from "./manifests.ts";
+import { no, usageError } from "./exit.ts";
+import { type Manifest, manifestsIn, placeOf, withFilenames } from "./manifests.ts";
 import { grantorRealm } from "./grant_create_command.ts";
 import { changedLines } from "./line_diff.ts";
 import { Observed } from "./observed.ts";
@@ -34,20 +34,25 @@ interface Update extends Named {
 }
 
 export const planCommand = (run: CommandAction): Command =>
-  verb("plan", "Show as a diff what the operator would write if a grant were applied. Changes nothing.", [
-    "keystone plan -f grant.yaml",
-    "keystone plan -f grant.yaml -o json | jq '.create[].kind'",
-    "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml | keystone plan -f -",
-  ])
-    .requiredOption("-f, --filename <path>", "file with the grants; - for standard input")
+  withFilenames(
+    verb("plan", "Show as a diff what the operator would write if a grant were applied. Changes nothing.", [
+      "keystone plan -f grant.yaml",
+      "keystone plan -f grant.yaml -o json | jq '.create[].kind'",
+      "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml | keystone plan -f -",
+    ]),
+    "grants",
+  )
     .action(run(async (session, options) => {
-      const path = String(options.filename);
-      const grants = (await manifestsIn(session.io, path)).filter(({ kind }) => kind === "Grant");
-      if (grants.length === 0) throw no(`${path} has no Grant.`);
+      const paths = options.filename as string[];
+      const grants = (await manifestsIn(session.io, paths, { recursive: options.recursive === true }))
+        .filter(({ kind }) => kind === "Grant");
+      if (grants.length === 0) {
+        throw usageError(`-f ${paths.join(" -f ")} has no Grant. Pass a file with at least one.`);
+      }
       using rest = await session.connect();
       const seen = await new Observed(rest).terms();
       const now = session.io.now();
-      const applied = grants.map((manifest) => factsOf(manifest, seen, path, now));
+      const applied = grants.map((manifest) => factsOf(manifest, seen, now));
       const grantees = [...new Set(applied.map(({ spec }) => spec.granteeRealm))];
       await Promise.all(grantees.map((grantee) => seen.guest(guestNamespace(grantee))));
       const settings = await session.settings();
@@ -99,12 +104,12 @@ function closes(session: Session, grants: readonly GrantFacts[], world: GuestWor
   }
 }
 
-function factsOf(manifest: Manifest, { stores }: Observed, path: string, now: number): GrantFacts {
+function factsOf(manifest: Manifest, { stores }: Observed, now: number): GrantFacts {
   const name = manifest.metadata?.name ?? "";
   const parsed = grantSpec.safeParse(manifest.spec);
   if (!parsed.success) {
     const { path: field, message } = parsed.error.issues[0]!;
-    throw no(`${path}, Grant ${name}: spec.${field.join(".")}: ${message}.`);
+    throw no(`${placeOf(manifest)}, Grant ${name}: spec.${field.join(".")}: ${message}.`);
   }
   const present = stores.grants.get(name);
   return {

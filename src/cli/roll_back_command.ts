@@ -105,7 +105,13 @@ export function lossOfAccounts(accounts: readonly { name: string; realm: string 
 }
 
 /** Quota keys that the previous version does not set: they stay, at its limit for each kind of object. */
-const countsThatStay = ["count/pods", "count/controllerrevisions.apps", "count/replicasets.apps", "count/jobs.batch"];
+const countsThatStay = [
+  "count/pods",
+  "count/controllerrevisions.apps",
+  "count/replicasets.apps",
+  "count/jobs.batch",
+  "count/serviceaccounts",
+];
 
 /** Returns a namespace whose use is at or above that limit, so that nothing new is admitted. */
 export function lossOfCounts({ namespace, used }: Pick<QuotaFacts, "namespace" | "used">, objects: number): Loss[] {

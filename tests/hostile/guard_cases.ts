@@ -27,6 +27,7 @@ export const paths: Readonly<Record<string, string>> = {
   Service: "/api/v1/namespaces/NS/services",
   ConfigMap: "/api/v1/namespaces/NS/configmaps",
   Secret: "/api/v1/namespaces/NS/secrets",
+  ServiceAccount: "/api/v1/namespaces/NS/serviceaccounts",
   PersistentVolumeClaim: "/api/v1/namespaces/NS/persistentvolumeclaims",
   Deployment: "/apis/apps/v1/namespaces/NS/deployments",
   ReplicaSet: "/apis/apps/v1/namespaces/NS/replicasets",

@@ -215,8 +215,6 @@ export const threats: readonly Threat[] = [
       "termination-grace",
       "pod-finalizers",
       "job-controller",
-      "account-tokens",
-      "projected-sources",
     ],
   },
   {
@@ -311,6 +309,21 @@ export const threats: readonly Threat[] = [
       `${metadata}: an unknown key at a trust level that only warns: written, with a warning`,
     ],
     guards: ["metadata-keys", "unknown-keys", "load-balancer-class"],
+  },
+  {
+    threat: "a guest gains rights by a ServiceAccount",
+    against:
+      "guests create accounts but no roles, bindings or tokens, and can't impersonate; Secrets with tokens and annotations " +
+      "that hand out identities elsewhere are refused; requests with such a token share the guests' seats",
+    left:
+      "rights and trust that you give to system:authenticated, to all accounts or to accounts of a guest namespace " +
+      "([accounts and tokens](#accounts-and-tokens))",
+    triedBy: [
+      `${verbs}: a guest's account: gives no right, token or identity`,
+      `${verbs}: accounts: counted by the quota`,
+      `${guards}: all N attacks of the table are refused`,
+    ],
+    guards: ["account-tokens", "projected-sources"],
   },
   {
     threat: "a guest holds objects past the end",
@@ -482,6 +495,7 @@ export const goesOn: readonly ThreatSource[] = [
   "hostile/two_fronts_test.ts",
   `${guards}: the API server's type check: finds no fault in the policies`,
   `${guards}: all N ordinary objects are admitted`,
+  `${verbs}: a guest describes its Service: kubectl reads its endpoints`,
   `${guards}: a guard that is set to warn: only warns, in the words of its refusal`,
   "hostile/role_test.ts: the guest namespace has the guards' settings as annotations",
   `${metadata}: where unknown keys are refused: the keys of N charts are admitted`,

@@ -1,7 +1,7 @@
 /**
  * `deno task gen`: writes `crds/` and `docs/api.md` from `src/api`, `docs/cli-reference.md` from `src/cli`, the guest
  * guards and `docs/guards.md` from `deploy/guards`, the threat table of `docs/security.md` and `docs/attacks.md` from
- * `tests/hostile/threats.ts`, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents, the
+ * `tests/hostile/threats.ts`, the table of charts' kinds in `docs/guests.md` from `src/core/admission/chart_values.ts`, `lib/kubernetes_apis` and `src/api/client` from their committed OpenAPI documents, the
  * table of object kinds in guest namespaces (`src/core/guest/objects/mod.ts`) from the files beside it, and the copies
  * of `deploy/kustomize/base` and `crds/` in `deploy/chart`. Works offline; the same input gives the same files.
  *
@@ -22,12 +22,14 @@ import { guestGuards } from "../../deploy/guards/guest_guards.ts";
 import { kustomizeFiles } from "../../deploy/kustomize_files.ts";
 import { cliReference } from "../../src/cli/cli_reference.ts";
 import { attacksPage, securityPage } from "../hostile/hostile_attacks.ts";
+import { refusedKindsTable } from "../../src/core/admission/chart_values.ts";
 import { build } from "./build.ts";
 import { startLab } from "./lab.ts";
 import { objectTable } from "./object_table.ts";
+import { withGeneratedPart } from "./page_part.ts";
 import { poll } from "./poll.ts";
 
-const security = new URL("../../docs/security.md", import.meta.url);
+const page = (name: string): Promise<string> => Deno.readTextFile(new URL(`../../docs/${name}.md`, import.meta.url));
 const crds = new URL("../../crds/", import.meta.url);
 
 /** Writes the files below `crds/` that differ; returns their names. */
@@ -90,7 +92,12 @@ const differing = [
   // Before the chart, which copies this file.
   ...await writeReference("deploy/kustomize/base/guest-guards.yaml", guestGuards(), check),
   ...await writeReference("docs/guards.md", guardsPage(), check),
-  ...await writeReference("docs/security.md", await securityPage(await Deno.readTextFile(security)), check),
+  ...await writeReference("docs/security.md", await securityPage(await page("security")), check),
+  ...await writeReference(
+    "docs/guests.md",
+    withGeneratedPart(await page("guests"), "src/core/admission/chart_values.ts", refusedKindsTable()),
+    check,
+  ),
   ...await writeReference("docs/attacks.md", await attacksPage(), check),
   ...await writeFiles(await objectTable(), check),
   ...await writeFiles(await chartFiles(), check),

@@ -529,6 +529,7 @@ export class World {
       persistentvolumeclaims: `${claims}`,
       "requests.storage": claims === 0 ? "0" : `${claims}Gi`,
       configmaps: `${1 + this.within("guides", namespace).length}`,
+      "count/serviceaccounts": `${this.within("serviceAccounts", namespace).length}`,
     };
     const { hard } = quotaSpecOf(quota);
     return { hard, used: Object.fromEntries(Object.keys(hard).map((key) => [key, counts[key] ?? "0"])) };

@@ -114,7 +114,7 @@ function quotaFaults(quota: ViewedObject, given: ViewedObject[], trust: TrustLev
     const most = given.reduce((sum, grant) => sum.add(mostOf(key, grant, trust)), parseQuantity("0"));
     // The API server stores thousandths: each grant is rounded up to the next.
     const rounding = parseQuantity(`${given.length}m`);
-    const furniture = parseQuantity(key === "configmaps" ? ownConfigMaps : 0);
+    const furniture = parseQuantity(standardObjects[key] ?? 0);
     const [found, bound] = [parseQuantity(value), most.add(furniture)];
     return found.compare(bound) <= 0 || found.compare(bound.add(rounding)) < 0
       ? []
@@ -122,8 +122,8 @@ function quotaFaults(quota: ViewedObject, given: ViewedObject[], trust: TrustLev
   });
 }
 
-/** The guests' guide and the API server's CA certificate, which are in each namespace. */
-const ownConfigMaps = 2;
+/** The guests' guide, the API server's CA certificate and the account `default`, which are in each namespace. */
+const standardObjects: Record<string, number> = { configmaps: 2, "count/serviceaccounts": 1 };
 
 const alias: Record<string, string> = {
   cpu: "requests.cpu",

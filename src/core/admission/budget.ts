@@ -12,8 +12,18 @@ export interface BudgetGrant {
   hard: ResourceList;
   /** End in epoch milliseconds; undefined if it lasts until it is revoked. */
   until?: number;
-  /** True while the grant, or a part of it, is on notice: nothing may grow. */
+  /** True while the whole grant is on notice: nothing may grow. */
   notice: boolean;
+  /** Reductions on notice: what they reduce can't grow. */
+  reductions?: readonly GrantReduction[];
+}
+
+/** A reduction of a grant on notice. */
+export interface GrantReduction {
+  /** Epoch milliseconds. */
+  until: number;
+  /** Quota keys that are reduced, with the amounts that remain. */
+  remaining: ResourceList;
 }
 
 export interface Budget {
@@ -41,16 +51,30 @@ function readable(list: Readonly<Record<string, string>>): Map<string, Quantity>
   );
 }
 
+/** Reasons of condition Draining with which only a reduction is on notice. */
+const reduced: ReadonlySet<string> = new Set(["Reduced", "Evicting"]);
+
 /** Returns those of a grantee's grants that are in force by their status. */
 export function giversOf(grants: readonly GrantFacts[]): BudgetGrant[] {
-  return grants.filter(({ status }) => status.phase === "Active").map((grant) => {
+  return grants.filter(({ status }) => status.phase === "Active").map((grant): BudgetGrant => {
     const until = grant.status.effectiveUntil ? Date.parse(grant.status.effectiveUntil) : validityOf(grant).until;
-    const held = readable(grant.status.hard ?? {});
-    for (const { hard } of grant.status.reductions ?? []) {
-      for (const [key, quantity] of readable(hard)) held.set(key, maxQuantity(held.get(key) ?? zero, quantity));
+    const terms = readable(grant.status.hard ?? {});
+    const held = new Map(terms);
+    const reductions: GrantReduction[] = [];
+    for (const { hard, until } of grant.status.reductions ?? []) {
+      const keys = readable(hard);
+      for (const [key, quantity] of keys) held.set(key, maxQuantity(held.get(key) ?? zero, quantity));
+      const remaining = new Map([...keys.keys()].map((key) => [key, terms.get(key) ?? zero]));
+      if (remaining.size > 0) reductions.push({ until: Date.parse(until), remaining });
     }
-    const draining = conditionOf(grant.status, "Draining")?.status === "True";
-    return { name: grant.name, hard: held, notice: draining, ...(until === undefined ? {} : { until }) };
+    const draining = conditionOf(grant.status, "Draining");
+    return {
+      name: grant.name,
+      hard: held,
+      notice: draining?.status === "True" && !reduced.has(draining.reason),
+      ...(reductions.length > 0 ? { reductions } : {}),
+      ...(until === undefined ? {} : { until }),
+    };
   }).sort((a, b) => a.name < b.name ? -1 : 1);
 }
 

@@ -1,5 +1,7 @@
 /** Reads from untrusted JSON the objects that a workload creates: pods of one shape, claims, and itself. */
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
+import { own } from "../own.ts";
+import { type Fields, fieldsOf } from "./fields.ts";
 
 /** A workload, before its amounts are counted. */
 export interface Workload {
@@ -37,8 +39,6 @@ export class UnreadableWorkload extends Error {
   override readonly name = "UnreadableWorkload";
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** Kinds that are checked, with the resource name by which a quota counts them. */
 const resources: Readonly<Record<string, string>> = {
   "v1/Pod": "pods",
@@ -62,6 +62,12 @@ const resources: Readonly<Record<string, string>> = {
 export const isCounted = (object: unknown): boolean => {
   const { apiVersion, kind } = fieldsOf(object);
   return `${apiVersion}/${kind}` in resources;
+};
+
+/** Returns the name by which a quota counts an object; undefined for a kind that is not known. */
+export const resourceOf = (object: unknown): string | undefined => {
+  const { apiVersion, kind } = fieldsOf(object);
+  return own(resources, `${apiVersion}/${kind}`);
 };
 
 /**
@@ -152,16 +158,13 @@ export function workloadFrom(object: unknown, nodes: number): Workload {
   }
 }
 
-const fieldsOf = (value: unknown): Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? value as Fields : {};
-
-function listOf(at: string, value: unknown): unknown[] {
+export function listOf(at: string, value: unknown): unknown[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}. It must be a list.`);
   return value;
 }
 
-function countOf(at: string, value: unknown, byDefault: number): number {
+export function countOf(at: string, value: unknown, byDefault: number): number {
   if (value === undefined || value === null) return byDefault;
   if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 2 ** 31 - 1) {
     throw new UnreadableWorkload(`${at} is ${JSON.stringify(value)}. It must be a whole number, such as 3.`);
@@ -169,7 +172,7 @@ function countOf(at: string, value: unknown, byDefault: number): number {
   return value as number;
 }
 
-function podSpecFrom(at: string, value: unknown): PodSpec {
+export function podSpecFrom(at: string, value: unknown): PodSpec {
   const where = at.replace(/^\./, "");
   const spec = fieldsOf(value);
   const containers = listOf(`${where}.containers`, spec.containers);
@@ -225,7 +228,7 @@ function needsSurge(strategy: unknown, replicas: number): boolean {
   return partOf(maxUnavailable, replicas, Math.floor) === 0 && surge > 0;
 }
 
-function partOf(value: unknown, whole: number, round: (part: number) => number): number {
+export function partOf(value: unknown, whole: number, round: (part: number) => number): number {
   if (typeof value === "number") return value;
   const percent = String(value).match(/^(\d{1,4})%$/)?.[1];
   return percent === undefined ? 0 : round(Number(percent) * whole / 100);

@@ -12,7 +12,7 @@ import {
 } from "../grant/enforcement.ts";
 import { validityOf } from "../grant/validity.ts";
 import { guestNamespace } from "../names.ts";
-import { allot, type Claim, overused, quotaKey, shown } from "../resources/quota_lists.ts";
+import { allot, type Claim, countsStandardObjects, overused, quotaKey, shown } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { sameQuantities } from "../resources/same_quantities.ts";
@@ -339,7 +339,7 @@ function overcommittedOf({ quota, grantee }: GuestWorld, { sums, hard }: GuestPl
       return [key, sum ?? most];
     }))
     : hard;
-  const keys = overused(granted, quota.used).filter((key) => key !== "configmaps");
+  const keys = overused(granted, quota.used).filter((key) => !countsStandardObjects(key));
   if (keys.length === 0) return lacking("WithinGrants", "Usage is within the grants.");
   const storage = keys.every((key) =>
     key.includes("storage") && !key.includes("ephemeral") || key === "persistentvolumeclaims"

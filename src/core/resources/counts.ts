@@ -26,6 +26,7 @@ const own: Readonly<Record<string, string>> = {
   "poddisruptionbudgets.policy": "count/poddisruptionbudgets.policy",
   replicationcontrollers: "replicationcontrollers",
   secrets: "secrets",
+  serviceaccounts: "count/serviceaccounts",
   services: "services",
   "statefulsets.apps": "count/statefulsets.apps",
 };
@@ -65,7 +66,6 @@ export const boundedBy: ReadonlyMap<string, string> = new Map(Object.entries({
     "otherwise",
   "events.events.k8s.io": "the same objects as events",
   "resourceclaims.resource.k8s.io": "none: count/resourceclaims.resource.k8s.io is 0 unless a grant names it",
-  serviceaccounts: "only default, which Kubernetes creates: guests may not create any",
 }));
 
 /** Returns the quota key that counts a resource such as `replicasets.apps`, if any. */

@@ -164,8 +164,17 @@ export function classesToTell(
   return named.size === 0 ? [] : [...new Set([...named, ...offered])].sort();
 }
 
-/** ConfigMaps that the quota counts although they aren't the guests' own: the cluster's CA and the guide. */
-const ownConfigMaps = parseQuantity("2");
+/**
+ * Objects that the quota counts although they aren't the guests' own: the ConfigMaps of the cluster's CA and of the
+ * guide, and the ServiceAccount `default`.
+ */
+const standard: ReadonlyMap<string, Quantity> = new Map([
+  ["configmaps", parseQuantity("2")],
+  ["count/serviceaccounts", parseQuantity("1")],
+]);
+
+/** Reports whether every guest namespace has objects that this key counts, even without grants. */
+export const countsStandardObjects = (key: string): boolean => standard.has(key);
 
 /** Reports whether a quota key counts devices or huge pages rather than cpu, memory and storage. */
 export const isDevice = (key: string): boolean => /^requests\.(hugepages-|.+\/)|\.deviceclass\./.test(key);
@@ -181,7 +190,7 @@ export function quotaList(
 ): Map<string, Quantity> {
   const out = new Map(sum);
   setMissing(out, [...offered, ...[...earlier].filter(isDevice)], zero);
-  out.set("configmaps", (sum.get("configmaps") ?? zero).add(ownConfigMaps));
+  for (const [key, count] of standard) out.set(key, (sum.get(key) ?? zero).add(count));
   return out;
 }
 
@@ -204,7 +213,7 @@ export function freezeList(
   return new Map([...granted].map(([key, most]) => {
     const inUse = minQuantity(most, parseQuantity(own(used, key) ?? "0"));
     const rest = remaining.get(key) ?? zero;
-    const after = key === "configmaps" ? minQuantity(most, rest.add(ownConfigMaps)) : rest;
+    const after = standard.has(key) ? minQuantity(most, rest.add(standard.get(key)!)) : rest;
     return [key, maxQuantity(after, inUse)];
   }));
 }

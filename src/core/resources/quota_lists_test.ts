@@ -138,6 +138,7 @@ Deno.test("hard: devices that nodes offer but no grant includes, and those of ea
   ]);
   assert.deepEqual(shown(quota), {
     configmaps: "2",
+    "count/serviceaccounts": "1",
     "fast.deviceclass.resource.k8s.io/devices": "0",
     "requests.amd.com/gpu": "0",
     "requests.cpu": "1",

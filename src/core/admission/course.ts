@@ -1,0 +1,105 @@
+/** The course that a change takes: what the controllers create, and where they stop. */
+import { own } from "../own.ts";
+import type { Change, ClaimState } from "./change.ts";
+import { fieldsOf } from "./fields.ts";
+import { type Load, sumLoads } from "./ledger.ts";
+import type { Place, PodShape } from "./shapes.ts";
+import { countsObjects, usageOfObjects } from "./usage.ts";
+import { countOf, partOf } from "./workload.ts";
+
+export interface Course {
+  /** Number of pods in the end, and of those that come. */
+  wanted: number;
+  come: number;
+  /** One of its new pods. */
+  each?: PodShape;
+  /** Number of new pods to create. */
+  missing: number;
+  /** All amounts that its pods, claims and objects have in the end, except objects that exist. */
+  goal: Load;
+  /** Part of the goal that is certain and that no change of other objects avoids. */
+  sure: Load;
+  /** Amounts of its pods that the quotas count now. */
+  held: Load;
+  /** Reports whether everything comes. */
+  complete: boolean;
+  /** The next step of a roll-out that stops although the goal has room. */
+  stall?: Stall;
+  /** Reason, as a sentence, for which the course can't be told. */
+  unclear?: string;
+  /** Reason for which a claim can't be created, whatever the quotas. */
+  obstacle?: string;
+  /** Claims to create, by name. */
+  claims: ReadonlyMap<string, ClaimState>;
+  warnings: string[];
+}
+
+export interface Stall {
+  load: Load;
+  /** Amounts that are free at that step, by slot. */
+  free: readonly bigint[];
+  kind: "surge" | "replace" | "order";
+}
+
+export const noLoad: Load = new Map();
+export const noClaims: ReadonlyMap<string, ClaimState> = new Map();
+
+/** Returns the load of objects that are created, such as `deployments.apps`. */
+export const objectLoad = ({ ledger }: Place, resource: string, count = 1): Load =>
+  count <= 0 ? noLoad : ledger.loadOf(usageOfObjects(resource, count), countsObjects);
+
+/** Returns the load of the object itself: nothing if it exists. */
+export const itselfLoad = (place: Place, { before }: Change, resource: string): Load =>
+  before === undefined ? objectLoad(place, resource) : noLoad;
+
+export const specOf = (object: unknown) => fieldsOf(fieldsOf(object).spec);
+export const statusOf = (object: unknown) => fieldsOf(fieldsOf(object).status);
+export const metadataOf = (object: unknown) => fieldsOf(fieldsOf(object).metadata);
+export const nameIn = (object: unknown): string => {
+  const { name, generateName } = metadataOf(object);
+  return String(name ?? (generateName === undefined ? "" : `${generateName}…`));
+};
+
+/** Returns a count of the object's status; undefined if it has no status. */
+export function statusCount(object: unknown, field: string): number | undefined {
+  const { status } = fieldsOf(object);
+  if (status === undefined) return undefined;
+  const value = own(fieldsOf(status), field);
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : 0;
+}
+
+/** Returns spec.replicas: as written, else the live value, else 1. */
+export function replicasIn({ after, before }: Change): number {
+  const written = specOf(after).replicas;
+  return countOf("spec.replicas", written ?? specOf(before).replicas, 1);
+}
+
+/** Returns the replicas in the end: an autoscaler keeps them within its range, unless there are none. */
+export function replicasOf(change: Change, { around }: Place): { replicas: number; most: number } {
+  const written = replicasIn(change);
+  const { kind } = fieldsOf(change.after);
+  const scaler = around.autoscalers.find((each) => each.kind === kind && each.target === nameIn(change.after));
+  if (!scaler || written === 0) return { replicas: written, most: written };
+  const replicas = Math.max(Math.min(written, scaler.max), scaler.min);
+  return { replicas, most: Math.max(replicas, scaler.max) };
+}
+
+/** Returns a number or percentage of a whole. */
+export const part = (value: unknown, whole: number, round: (part: number) => number): number =>
+  Math.max(0, Math.trunc(partOf(value, whole, round)) || 0);
+
+/** Returns maxSurge and maxUnavailable of a Deployment (ResolveFenceposts in deployment_util.go). */
+export function fenceposts(strategy: unknown, replicas: number): { maxSurge: number; maxUnavailable: number } {
+  const { rollingUpdate } = fieldsOf(strategy);
+  const { maxSurge = "25%", maxUnavailable = "25%" } = fieldsOf(rollingUpdate);
+  if (replicas === 0) return { maxSurge: part(maxSurge, replicas, Math.ceil), maxUnavailable: 0 };
+  const surge = part(maxSurge, replicas, Math.ceil);
+  const unavailable = part(maxUnavailable, replicas, Math.floor);
+  return {
+    maxSurge: surge,
+    maxUnavailable: Math.min(surge === 0 && unavailable === 0 ? 1 : unavailable, replicas),
+  };
+}
+
+/** Returns the sum of single loads. */
+export const sumOf = (loads: readonly Load[]): Load => sumLoads(...loads.map((load) => [load, 1] as const));

@@ -1,0 +1,186 @@
+/** The course of a Deployment. */
+import type { Change } from "./change.ts";
+import {
+  type Course,
+  fenceposts,
+  itselfLoad,
+  metadataOf,
+  noClaims,
+  noLoad,
+  objectLoad,
+  replicasIn,
+  replicasOf,
+  specOf,
+  statusCount,
+  sumOf,
+} from "./course.ts";
+import { fieldsOf } from "./fields.ts";
+import { type Load, sumLoads } from "./ledger.ts";
+import { type LivePod, livePods } from "./live_pods.ts";
+import { type ReplicaGroup, rollOut } from "./roll_out.ts";
+import { type Place, type PodShape, sameTemplate, shapeOf, wholeLoad } from "./shapes.ts";
+
+interface Groups {
+  old: ReplicaGroup[];
+  next: ReplicaGroup;
+  nextExists: boolean;
+  /** Amounts that are counted for its pods; those of the new template and of terminating pods apart. */
+  held: Load;
+  ofNext: Load;
+  terminating: Load;
+}
+
+export function deploymentCourse(place: Place, change: Change): Course {
+  const spec = specOf(change.after);
+  const { replicas, most } = replicasOf(change, place);
+  const each = shapeOf(place, "spec.template", spec.template, change);
+  const { old, next, nextExists, held, ofNext, terminating } = groupsOf(place, change, each);
+  const paused = spec.paused === true;
+  const recreate = fieldsOf(spec.strategy).type === "Recreate";
+  const itself = itselfLoad(place, change, "deployments.apps");
+  const replicaSet = nextExists || (paused && change.before === undefined) || paused
+    ? noLoad
+    : objectLoad(place, "replicasets.apps");
+  const before = change.before === undefined ? undefined : replicasIn({ ...change, after: change.before });
+  const missing = paused && !nextExists ? 0 : Math.max(0, replicas - next.pods);
+  const goal = paused
+    ? sumLoads([itself, 1], [held, 1])
+    : sumLoads([itself, 1], [replicaSet, 1], [ofNext, 1], [wholeLoad(each), missing]);
+  const ledger = place.ledger.copy();
+  ledger.give(terminating);
+  const admitted = ledger.takeMost(itself, 1) === 1;
+  const end = rollOut({
+    ledger,
+    replicas,
+    ...fenceposts(spec.strategy, replicas),
+    recreate,
+    paused,
+    old,
+    next,
+    nextExists,
+    replicaSet,
+    ...(before !== undefined && before !== replicas
+      ? { scaledFrom: before + fenceposts(specOf(change.before).strategy, before).maxSurge }
+      : {}),
+  });
+  const come = admitted ? end.come : 0;
+  const complete = admitted &&
+    (paused
+      ? [next, ...old].every(({ pods, wanted, waiting }) => pods === wanted && waiting === 0)
+      : come === replicas && end.left === 0);
+  return {
+    wanted: paused && !nextExists ? 0 : replicas,
+    come,
+    each,
+    missing,
+    goal,
+    sure: sumLoads([itself, 1], [wholeLoad(each), paused ? 0 : replicas]),
+    held,
+    complete,
+    ...(complete ? {} : { stall: { load: wholeLoad(each), free: ledger.free, kind: "surge" as const } }),
+    ...(end.unfinished ? { unclear: "Its roll-out has too many steps." } : {}),
+    claims: noClaims,
+    warnings: [
+      ...(paused ? ["It is paused: no pod changes until spec.paused is false."] : []),
+      ...(complete && most > replicas
+        ? scalerNote(most, ledger.room(wholeLoad(each), most - replicas) + replicas)
+        : []),
+    ],
+  };
+}
+
+/** Returns the note that an autoscaler wants more than there is room for. */
+export const scalerNote = (most: number, room: number): string[] =>
+  room < most ? [`Its autoscaler may scale it to ${most} pods, but ${room} fit now.`] : [];
+
+function groupsOf(place: Place, change: Change, each: PodShape): Groups {
+  const empty = (): ReplicaGroup => ({ ...each, wanted: 0, pods: 0, ready: 0, waiting: 0 });
+  const { before, present } = change;
+  if (before === undefined) {
+    return { old: [], next: empty(), nextExists: false, held: noLoad, ofNext: noLoad, terminating: noLoad };
+  }
+  const template = specOf(change.after).template;
+  if (present?.replicaSets) {
+    const pods = livePods(place, present);
+    const sorted = [...present.replicaSets].sort((a, b) => createdAt(a) - createdAt(b));
+    const newest = sorted.findLast((set) => sameTemplate(template, specOf(set).template, change.asked));
+    const groups = new Map(sorted.map((set) => [set, groupOf(place, set, pods, each)]));
+    const next = newest ? groups.get(newest)! : undefined;
+    const leaving = pods.filter(({ terminating }) => terminating);
+    return {
+      old: [...groups.values()].filter((group) => group !== next),
+      next: next ? { ...next, pod: each.pod, claims: each.claims, ready: next.pods - next.waiting } : empty(),
+      nextExists: next !== undefined,
+      held: sumOf(pods.filter(({ finished }) => !finished).map(({ load }) => load)),
+      ofNext: sumOf(newest ? activeOf(pods, newest).map(({ load }) => load) : []),
+      terminating: sumOf(leaving.map(({ load }) => load)),
+    };
+  }
+  return groupsOfStatus(place, change, each, empty);
+}
+
+const createdAt = (object: unknown): number => Date.parse(String(metadataOf(object).creationTimestamp)) || 0;
+
+const activeOf = (pods: readonly LivePod[], set: unknown): LivePod[] =>
+  pods.filter(({ controller, finished, terminating }) =>
+    controller === metadataOf(set).uid && !finished && !terminating
+  );
+
+function groupOf(place: Place, set: unknown, all: readonly LivePod[], each: PodShape): ReplicaGroup {
+  const pods = activeOf(all, set);
+  const wanted = Number(specOf(set).replicas) || 0;
+  const shape = pods[0]?.shape ?? (wanted > 0 ? shapeOf(place, "spec.template", specOf(set).template) : each);
+  const waiting = pods.filter((pod) => pod.waiting).length;
+  return {
+    pod: shape.pod,
+    claims: shape.claims,
+    wanted,
+    pods: pods.length,
+    ready: Math.min(pods.filter(({ ready }) => ready).length, pods.length - waiting),
+    waiting,
+  };
+}
+
+/** Derives the groups from the Deployment's own status, which doesn't tell old ReplicaSets apart. */
+function groupsOfStatus(
+  place: Place,
+  { before, after, asked }: Change,
+  each: PodShape,
+  empty: () => ReplicaGroup,
+): Groups {
+  const same = sameTemplate(specOf(after).template, specOf(before).template, asked);
+  const wanted = replicasIn({ after: before, asked: true });
+  const pods = statusCount(before, "replicas") ?? wanted;
+  const updated = Math.min(pods, statusCount(before, "updatedReplicas") ?? wanted);
+  const available = statusCount(before, "availableReplicas") ?? pods;
+  const shape = same ? each : shapeOf(place, "spec.template", specOf(before).template);
+  const group = (count: number, aim: number, ready: number): ReplicaGroup => ({
+    pod: shape.pod,
+    claims: shape.claims,
+    wanted: aim,
+    pods: count,
+    ready: Math.min(count, ready),
+    waiting: 0,
+  });
+  const [held, ofNext] = [sumLoads([wholeLoad(shape), pods]), sumLoads([wholeLoad(each), same ? updated : 0])];
+  if (!same) {
+    return {
+      old: [group(pods, Math.max(pods, wanted), available)],
+      next: empty(),
+      nextExists: false,
+      held,
+      ofNext,
+      terminating: noLoad,
+    };
+  }
+  const older = pods - updated;
+  return {
+    old: older > 0 ? [group(older, older, available)] : [],
+    next: group(updated, older > 0 ? updated : wanted, updated),
+    // A Deployment without pods has its ReplicaSet nevertheless, unless it has just been created.
+    nextExists: true,
+    held,
+    ofNext,
+    terminating: noLoad,
+  };
+}

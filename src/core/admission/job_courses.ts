@@ -1,0 +1,147 @@
+/** The courses of Jobs and CronJobs. Sources: job_controller.go of pkg/controller/job, pkg/controller/cronjob. */
+import type { Change } from "./change.ts";
+import { type Course, itselfLoad, noClaims, noLoad, objectLoad, specOf, statusCount, statusOf } from "./course.ts";
+import { type Fields, fieldsOf, itemsOf } from "./fields.ts";
+import { type Load, sumLoads } from "./ledger.ts";
+import { livePods, usedOf } from "./live_pods.ts";
+import { type Place, type PodShape, shapeOf, wholeLoad } from "./shapes.ts";
+import { countsPod, finishedUsage } from "./usage.ts";
+import { countOf } from "./workload.ts";
+
+interface JobPods {
+  /** Pods that run at once. */
+  running: number;
+  /** Pods in total, if none fails: finished ones remain until the Job is deleted. */
+  total: number;
+}
+
+function jobPods(at: string, job: Fields, succeeded = 0): JobPods {
+  const parallelism = countOf(`${at}.parallelism`, job.parallelism, 1);
+  const completions = job.completions === null || job.completions === undefined
+    ? undefined
+    : countOf(`${at}.completions`, job.completions, 1);
+  if (job.suspend === true) return { running: 0, total: 0 };
+  // Without completions and parallelism both are 1; with parallelism alone it is a work queue.
+  const rest = completions === undefined
+    ? (job.parallelism === undefined || job.parallelism === null ? Math.max(0, 1 - succeeded) : parallelism)
+    : Math.max(0, completions - succeeded);
+  const running = Math.min(parallelism, rest);
+  return { running, total: parallelism === 0 ? 0 : rest };
+}
+
+/** Returns the load of pods that run, one after the other, `running` at a time; finished ones keep counting. */
+function loadOfJob(place: Place, each: PodShape, { running, total }: JobPods): Load {
+  const finished = place.ledger.loadOf(finishedUsage, countsPod(each.spec));
+  return sumLoads([wholeLoad(each), running], [finished, Math.max(0, total - running)]);
+}
+
+export function jobCourse(place: Place, change: Change): Course {
+  const spec = specOf(change.after);
+  const each = shapeOf(place, "spec.template", spec.template, change);
+  const itself = itselfLoad(place, change, "jobs.batch");
+  const over = itemsOf(statusOf(change.before).conditions).map(fieldsOf).some(({ type, status }) =>
+    (type === "Complete" || type === "Failed") && status === "True"
+  );
+  const succeeded = statusCount(change.before, "succeeded") ?? 0;
+  const { running, total } = over ? { running: 0, total: 0 } : jobPods("spec", spec, succeeded);
+  const { active, held } = activePods(place, change, each);
+  const missing = Math.max(0, running - active);
+  const later = Math.max(0, total - Math.max(running, active));
+  const load = loadOfJob(place, each, { running: missing, total: missing + later });
+  const ledger = place.ledger.copy();
+  const admitted = ledger.takeMost(itself, 1) === 1;
+  if (active > running) ledger.give(wholeLoad(each), active - running);
+  const goal = sumLoads([itself, 1], [held, 1], [load, 1]);
+  const complete = admitted && (missing + later === 0 || ledger.room(load, 1) === 1);
+  return {
+    wanted: running,
+    come: complete ? running : Math.min(running, active + (admitted ? ledger.room(wholeLoad(each), missing) : 0)),
+    each,
+    missing: missing + later,
+    goal,
+    sure: sumLoads([itself, 1], [loadOfJob(place, each, { running, total }), 1]),
+    held,
+    complete,
+    ...(complete ? {} : { stall: { load, free: ledger.free, kind: "order" as const } }),
+    claims: noClaims,
+    warnings: spec.suspend === true && !over ? ["It is suspended: no pod starts until spec.suspend is false."] : [],
+  };
+}
+
+/** Returns its running pods, and the amounts of those and of terminating ones. */
+function activePods(place: Place, { before, present }: Change, each: PodShape): { active: number; held: Load } {
+  if (before === undefined) return { active: 0, held: noLoad };
+  if (!present) {
+    const active = statusCount(before, "active") ?? jobPods("spec", specOf(before)).running;
+    return { active, held: sumLoads([wholeLoad(each), active]) };
+  }
+  const pods = livePods(place, present).filter(({ finished }) => !finished);
+  return {
+    active: pods.filter(({ terminating }) => !terminating).length,
+    held: sumLoads(...pods.map(({ load }) => [load, 1] as const)),
+  };
+}
+
+/**
+ * A CronJob keeps finished Jobs, and the next one needs room beside them: finished ones beyond the history are deleted
+ * before it starts.
+ */
+export function cronJobCourse(place: Place, change: Change): Course {
+  const spec = specOf(change.after);
+  const job = fieldsOf(fieldsOf(spec.jobTemplate).spec);
+  const each = shapeOf(place, "spec.jobTemplate.spec.template", job.template, change);
+  const { running, total } = spec.suspend === true ? { running: 0, total: 0 } : jobPods("spec.jobTemplate.spec", job);
+  const kept = countOf("spec.successfulJobsHistoryLimit", spec.successfulJobsHistoryLimit, 3);
+  const failed = countOf("spec.failedJobsHistoryLimit", spec.failedJobsHistoryLimit, 1);
+  const itself = itselfLoad(place, change, "cronjobs.batch");
+  const isOn = spec.suspend !== true;
+  const finished = place.ledger.loadOf(finishedUsage, countsPod(each.spec));
+  const loadWith = (history: number): Load =>
+    sumLoads(
+      [objectLoad(place, "jobs.batch", isOn ? 1 : 0), 1],
+      [objectLoad(place, "jobs.batch"), isOn ? history : 0],
+      [loadOfJob(place, each, { running, total }), 1],
+      [finished, isOn ? history * total : 0],
+    );
+  const held = heldByJobs(place, change, isOn ? kept + failed + 1 : 0, total, finished);
+  const ledger = place.ledger.copy();
+  ledger.give(held);
+  const goal = sumLoads([itself, 1], [loadWith(kept), 1]);
+  const complete = ledger.room(goal, 1) === 1;
+  const worst = sumLoads([itself, 1], [loadWith(kept + failed), 1]);
+  const ttl = Number.isSafeInteger(job.ttlSecondsAfterFinished) && (job.ttlSecondsAfterFinished as number) < 60;
+  const historyText = `It keeps ${kept} finished ${kept === 1 ? "Job" : "Jobs"} (spec.successfulJobsHistoryLimit)`;
+  const isHistory = !complete && ledger.room(sumLoads([itself, 1], [loadWith(0), 1]), 1) === 1;
+  return {
+    wanted: running,
+    come: complete || isHistory ? running : Math.min(running, ledger.room(wholeLoad(each), running)),
+    each,
+    missing: running,
+    goal: isHistory && ttl ? sumLoads([itself, 1], [loadWith(1), 1]) : goal,
+    sure: sumLoads([itself, 1], [loadWith(0), 1]),
+    held,
+    complete: complete || (isHistory && ttl && ledger.room(sumLoads([itself, 1], [loadWith(1), 1]), 1) === 1),
+    claims: noClaims,
+    warnings: isHistory
+      ? [`${historyText}, and the next one needs room beside them; lower the limit or ask for more.`]
+      : complete && failed > 0 && ledger.room(worst, 1) === 0
+      ? [`If Jobs fail, it keeps ${failed} of them too (spec.failedJobsHistoryLimit), and the next one has no room.`]
+      : [],
+  };
+}
+
+/** Returns the amounts that its Jobs have now: their number, and their pods. */
+function heldByJobs(place: Place, { before, present }: Change, mostJobs: number, pods: number, finished: Load): Load {
+  if (before === undefined) return noLoad;
+  if (present?.jobs) {
+    const live = livePods(place, present);
+    return sumLoads(
+      [objectLoad(place, "jobs.batch", present.jobs.length), 1],
+      ...live.map(({ load }) => [load, 1] as const),
+    );
+  }
+  // Which Jobs are its own is not known: as many as may be are taken for its own.
+  const used = (key: string): number => Number((usedOf(place, key) ?? 0n) / 1_000_000_000n);
+  const jobs = Math.min(mostJobs, used("count/jobs.batch"));
+  return sumLoads([objectLoad(place, "jobs.batch", jobs), 1], [finished, Math.min(jobs * pods, used("count/pods"))]);
+}

@@ -1,0 +1,96 @@
+/** Live pods of an owner, by state. */
+import { quotaKey } from "../resources/quota_lists.ts";
+import type { ApiObject, Present } from "./change.ts";
+import { fieldsOf, itemsOf, textOf } from "./fields.ts";
+import type { Load } from "./ledger.ts";
+import { liveShape, type Place, type PodShape, wholeLoad } from "./shapes.ts";
+import { countsPod, finishedUsage } from "./usage.ts";
+
+export interface LivePod {
+  name: string;
+  /** UID of its controller. */
+  controller: string;
+  shape: PodShape;
+  /** Amounts that the quotas count for it now. */
+  load: Load;
+  ready: boolean;
+  /** Succeeded or Failed. */
+  finished: boolean;
+  terminating: boolean;
+  /** True if a claim of a generic ephemeral volume is missing. */
+  waiting: boolean;
+  labels: Readonly<Record<string, unknown>>;
+  node: string;
+}
+
+/** Returns the pods that can be read. */
+export const livePods = (place: Place, { pods }: Present): LivePod[] =>
+  pods.flatMap((pod) => {
+    const live = livePod(place, pod);
+    return live ? [live] : [];
+  });
+
+function livePod(place: Place, pod: ApiObject): LivePod | undefined {
+  const { metadata, spec, status } = fieldsOf(pod);
+  const { name, labels, deletionTimestamp } = fieldsOf(metadata);
+  const shape = liveShape(place, spec);
+  if (!shape) return undefined;
+  const { phase, conditions } = fieldsOf(status);
+  const finished = phase === "Succeeded" || phase === "Failed";
+  const known = place.around.claims;
+  const waiting = known !== undefined && !finished && shape.volumes.some((each) => !known.has(`${name}-${each.name}`));
+  const created = finished
+    ? place.ledger.loadOf(finishedUsage, countsPod(shape.spec))
+    : waiting
+    ? shape.pod
+    : wholeLoad(shape);
+  return {
+    name: textOf(name),
+    controller: controllerOf(pod),
+    shape,
+    load: created,
+    finished,
+    terminating: deletionTimestamp !== undefined && deletionTimestamp !== null,
+    waiting,
+    ready: !finished &&
+      itemsOf(conditions).map(fieldsOf).some(({ type, status }) => type === "Ready" && status === "True"),
+    labels: fieldsOf(labels),
+    node: textOf(fieldsOf(spec).nodeName) || pinnedNode(spec),
+  };
+}
+
+/** Returns the UID of an object's controller; empty if it has none. */
+export const controllerOf = (object: unknown): string =>
+  textOf(
+    itemsOf(fieldsOf(fieldsOf(object).metadata).ownerReferences).map(fieldsOf).find((owner) =>
+      owner.controller === true
+    )
+      ?.uid,
+  );
+
+/** Returns the node for which a DaemonSet's pod waits: its affinity names it. */
+function pinnedNode(spec: unknown): string {
+  const required = fieldsOf(
+    fieldsOf(fieldsOf(fieldsOf(spec).affinity).nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution,
+  );
+  for (const term of itemsOf(required.nodeSelectorTerms).map(fieldsOf)) {
+    for (const { key, values } of itemsOf(term.matchFields).map(fieldsOf)) {
+      if (key === "metadata.name") return textOf(itemsOf(values)[0]);
+    }
+  }
+  return "";
+}
+
+/** Returns the ordinal of a StatefulSet's pod; undefined if its name has none. */
+export function ordinalOf(name: string, set: string): number | undefined {
+  const digits = name.startsWith(`${set}-`) ? name.slice(set.length + 1) : "";
+  return /^(0|[1-9]\d{0,9})$/.test(digits) ? Number(digits) : undefined;
+}
+
+/** Returns the usage that quotas count of a key in total; undefined if none limits it. */
+export function usedOf({ around }: Place, key: string): bigint | undefined {
+  const used = around.quotas.flatMap(({ hard, used }) =>
+    [...hard.keys()].filter((each) => quotaKey(each) === key).map((each) => used.get(each)?.nanos ?? 0n)
+  );
+  return used.length === 0 ? undefined : used.reduce((a, b) => a > b ? a : b);
+}
