@@ -1,10 +1,15 @@
-import { type ClientConfig, type ConfigEnvironment, defaultConfig } from "../lib/kubernetes/mod.ts";
+import {
+  type ClientConfig,
+  type ConfigEnvironment,
+  defaultConfig,
+  type KubeconfigOverrides,
+} from "../lib/kubernetes/mod.ts";
 import type { Config } from "./config.ts";
 
 /** Returns the API server's configuration: from the `--kubeconfig` flag, or as {@linkcode defaultConfig} finds it. */
 export function clusterConfig(
-  { kubeconfig, context }: Config,
-  environment: ConfigEnvironment = {},
+  { kubeconfig, context }: Pick<Config, "kubeconfig" | "context">,
+  environment: ConfigEnvironment & { overrides?: KubeconfigOverrides } = {},
 ): Promise<ClientConfig> {
   const env = environment.env ?? Deno.env.get;
   return defaultConfig({

@@ -166,8 +166,9 @@ const volumeName: Guard = {
 const byController: Cel = "(request.userInfo.username == 'system:kube-controller-manager' || " +
   "request.userInfo.?groups.orValue([]).exists(group, group == 'system:serviceaccounts:kube-system'))";
 
-/** Exempts users who may create PersistentVolumes, because a restored backup contains both. */
-const exempt: Cel = `authorizer.group('').resource('persistentvolumes').check('create').allowed() && !${byController}`;
+/** Users who may create PersistentVolumes: a restored backup contains volumes and claims. */
+export const mayRestoreClaims: Cel =
+  `authorizer.group('').resource('persistentvolumes').check('create').allowed() && !${byController}`;
 
 const variables: Policy["variables"] = [
   ["claims", claimsIn("object")],
@@ -187,7 +188,7 @@ export const claimsPolicy: Policy = {
   madeByControllers: ["replicasets", "jobs"],
   variables,
   names,
-  unless: exempt,
+  unless: mayRestoreClaims,
   guards: [claimClass, claimSelector, claimSource, volumeName],
 };
 
@@ -210,7 +211,7 @@ export const classesPolicy: Policy = {
     ],
   ],
   names,
-  unless: exempt,
+  unless: mayRestoreClaims,
   guards: [{
     name: "storage-class",
     refuses: "StorageClasses of manually created volumes that no grant names",

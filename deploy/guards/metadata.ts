@@ -1,5 +1,5 @@
 /** Guards on metadata: keys that other controllers act on, and finalizers that nothing removes. */
-import { operatorUser } from "../../src/core/names.ts";
+import { guideName } from "../../src/core/guest/objects/guide.ts";
 import {
   type Cel,
   celList,
@@ -10,6 +10,7 @@ import {
   type Policy,
   quoted,
 } from "./guard.ts";
+import { mayRestoreClaims } from "./claims.ts";
 import { dangerousKeys, harmlessKeys } from "./metadata_keys.ts";
 import { keySettings } from "./guard_settings_cel.ts";
 import { workloadGuards } from "./workload_guards.ts";
@@ -190,7 +191,7 @@ const metadataKeys: Guard = {
       { "iam.cloud.ibm.com/trusted-profile": "admin" },
       { "vault.hashicorp.com/alias-metadata-team": "admins" },
       { "tailscale.com/tags": "tag:admin" },
-      { "serviceaccounts.openshift.io/oauth-redirecturi.first": "https://mallory.example" },
+      { "serviceaccounts.openshift.io/oauth-want-challenges": "true" },
     ].map((annotations): GuardAttack => ({
       title: `an account with an identity elsewhere, by ${Object.keys(annotations)}`,
       object: { kinds: ["ServiceAccount"], metadata: { annotations } },
@@ -488,14 +489,19 @@ export const metadataPolicy: Policy = {
   name: "keystone-guest-metadata",
   about:
     "Annotations and labels in the metadata of objects, pod templates and claim templates; and finalizers of kinds " +
-    "without pods.",
+    "without pods. Claims have keys of the cluster's own controllers, which a restored backup contains too.",
   resources: [...podResources, ...plainResources],
   madeByControllers: ["replicasets", "jobs", "configmaps", "secrets", "serviceaccounts", "services"],
   variables: [
     ...keySettings,
     ["verdicts", verdicts],
-    // The operator writes the guide with Keystone's own labels.
-    ["holders", `request.userInfo.username == ${quoted(operatorUser)} ? [] : ${holdersOf("object")}`],
+    // The guide has Keystone's own labels. Only the operator and cluster admins can write it: keystone-own-objects.
+    [
+      "holders",
+      `request.resource.resource == 'configmaps' && dyn(object).metadata.name == ${quoted(guideName)} ? [] : ${
+        holdersOf("object")
+      }`,
+    ],
     ["maps", mapsOf("variables.holders")],
     ["holdersBefore", holdersOf("oldObject")],
     ["mapsBefore", mapsOf("variables.holdersBefore")],
@@ -509,6 +515,7 @@ export const metadataPolicy: Policy = {
     now: { object: "object", template: "", spec: "object.spec", containers: "" },
     before: { object: "oldObject", template: "", spec: "oldObject.spec", containers: "" },
   },
+  unless: `request.resource.resource == 'persistentvolumeclaims' && ${mayRestoreClaims}`,
   size: metadataSize,
   guards: [metadataSize, owners, metadataKeys, unknownKeys, finalizers],
 };

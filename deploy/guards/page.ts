@@ -48,8 +48,8 @@ ${table(["guard", "refuses", "because", "settings", "policy"], rows)}
   request above the limit fails.
 
 Guards apply to cluster admins too when they write in guest namespaces, except \`forced-end\`. The guards on claims (\`claim-class\`,
-\`claim-selector\`, \`claim-source\`, \`volume-name\`, \`storage-class\`) don't bind people who may create PersistentVolumes, because a restored
-backup contains both.
+\`claim-selector\`, \`claim-source\`, \`volume-name\`, \`storage-class\`), and those on the metadata of claims, don't bind users who may create
+PersistentVolumes, because a restored backup contains both.
 
 ## To warn only
 

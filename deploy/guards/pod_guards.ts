@@ -717,7 +717,8 @@ const projectedSource: Guard = {
   refuses: "projected sources that hand out identities: `podCertificate`, and `serviceAccountToken` where " +
     "`trust.LEVEL.podTokens` is false",
   why: "it would give the pod an identity",
-  remedy: "Remove it; with automountServiceAccountToken: false a pod gets no token by default",
+  remedy:
+    "Remove it; with automountServiceAccountToken: false, in the pod or its ServiceAccount, a pod gets no token by default",
   settings: ["trust.LEVEL.podTokens"],
   ofSpec: true,
   offences: ({ spec }) =>

@@ -2,6 +2,7 @@ import { Semaphore } from "es-toolkit/promise";
 import { abortable } from "./abortable.ts";
 import { type ClientCertificate, type ClientConfig, ConfigError, type Credentials } from "./client_config.ts";
 import { boundedText } from "./bounded_text.ts";
+import type { NodeTransport } from "./node_transport.ts";
 import { AnswerTooLarge, apiErrorFromResponse, ConnectionError } from "./errors.ts";
 import type { JSONValue, RequestOptions, RestClient } from "./types.ts";
 
@@ -25,7 +26,10 @@ export interface RequestRecord {
 export interface RestClientOptions {
   /** Name of the program in the server's audit log, such as `keystone-operator/0.1.0`. */
   userAgent: string;
-  /** Deadline of a unary call, including the wait for a free place, or of a stream's headers. Default 30 s. */
+  /**
+   * Deadline of a unary call, including the wait for a free place, or of a stream's headers; without the time in which
+   * a credential plugin waits for a person. Infinity for none. Default 30 s.
+   */
   timeoutMs?: number;
   /** Maximum number of concurrent unary calls; others wait in order. Streams don't count. Default 32. */
   maxInFlight?: number;
@@ -69,58 +73,56 @@ class HttpRestClient implements ClosableRestClient {
   readonly #timeoutMs: number;
   readonly #places: Semaphore;
   readonly #closed = new AbortController();
-  #connections: { http: Deno.HttpClient; certificate: ClientCertificate | undefined } | undefined;
+  #authorities: { pem: string | undefined; readAt: number };
+  #connections: { transport: Transport; certificate: ClientCertificate | undefined; authorities: unknown } | undefined;
 
   constructor(config: ClientConfig, options: RestClientOptions) {
     this.#config = config;
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#places = new Semaphore(options.maxInFlight ?? 32);
+    this.#authorities = { pem: config.caCerts, readAt: performance.now() };
     this.defaultNamespace = config.namespace;
   }
 
   async performRequest(options: RequestOptions): Promise<JSONValue> {
-    const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(deadlineError(options, timeoutMs)), timeoutMs);
-    const signal = this.#anyOf(options.abortSignal, timeout.signal);
+    using deadline = this.#deadline(options);
+    const signal = this.#anyOf(options.abortSignal, deadline.signal);
+    await this.#place(signal);
     try {
-      await this.#place(signal);
-      try {
-        return await this.#exchange(options, signal, false, (response) => this.#json(response, options));
-      } finally {
-        this.#places.release();
-      }
+      return await this.#exchange(
+        options,
+        { signal, deadline, stream: false },
+        (response) => this.#json(response, options),
+      );
     } finally {
-      clearTimeout(timer);
+      this.#places.release();
     }
   }
 
   async performStream(options: RequestOptions): Promise<ReadableStream<Uint8Array>> {
-    const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(deadlineError(options, timeoutMs)), timeoutMs);
-    try {
-      const signal = this.#anyOf(options.abortSignal, timeout.signal);
-      return await this.#exchange(
-        options,
-        signal,
-        true,
-        (response) => Promise.resolve(bodyUntil(signal, response)),
-      );
-    } finally {
-      clearTimeout(timer);
-    }
+    using deadline = this.#deadline(options);
+    const signal = this.#anyOf(options.abortSignal, deadline.signal);
+    return await this.#exchange(
+      options,
+      { signal, deadline, stream: true },
+      (response) => Promise.resolve(bodyUntil(signal, response)),
+    );
   }
 
   close(): void {
     this.#closed.abort(new ConnectionError(`The client for ${this.#config.server} was closed.`));
-    this.#connections?.http.close();
+    this.#connections?.transport.close();
     this.#connections = undefined;
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #deadline(options: RequestOptions): Deadline {
+    const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
+    return new Deadline(timeoutMs, () => deadlineError(options, timeoutMs));
   }
 
   #anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal {
@@ -141,15 +143,19 @@ class HttpRestClient implements ClosableRestClient {
     }
   }
 
-  /** Sends the request, again after a 401 if there are fresh credentials, and reads a 2xx response with `read`. */
+  /**
+   * Sends the request, again after a 401 if there are fresh credentials or if the server's authority was replaced, and
+   * reads a 2xx response with `read`.
+   */
   async #exchange<R>(
     options: RequestOptions,
-    signal: AbortSignal,
-    stream: boolean,
+    { signal, deadline, stream }: { signal: AbortSignal; deadline: Deadline; stream: boolean },
     read: (response: Response) => Promise<R>,
   ): Promise<R> {
-    for (let attempt = 1;; attempt++) {
-      const credentials = await abortable(this.#config.credentials.current(), signal);
+    let [isRenewed, isReread] = [false, false];
+    for (;;) {
+      const getting = abortable(this.#config.credentials.current(), signal);
+      const credentials = await (this.#config.credentials.attended ? deadline.suspend(getting) : getting);
       const startedAt = performance.now();
       let code = 0;
       let serverDate: number | undefined;
@@ -160,13 +166,18 @@ class HttpRestClient implements ClosableRestClient {
         if (options.onWarning) for (const text of warningsIn(response)) options.onWarning(text);
         if (response.ok) return await read(response);
         const error = apiErrorFromResponse(response, await this.#text(response, options), options);
-        if (code !== 401 || attempt > 1 || !(await abortable(this.#config.credentials.renew(credentials), signal))) {
+        if (code !== 401 || isRenewed || !(await abortable(this.#config.credentials.renew(credentials), signal))) {
           throw error;
         }
+        isRenewed = true;
       } catch (error) {
         // An aborted fetch rejects with its own error; the signal's reason matters instead.
         if (signal.aborted) throw signal.reason;
-        throw error instanceof TypeError || isBodyError(error) ? this.#connectionError(options, error) : error;
+        if (!(error instanceof TypeError) && !isBodyError(error)) throw error;
+        if (isReread || !isUnknownAuthority(error) || !(await this.#readAuthorities())) {
+          throw this.#connectionError(options, error);
+        }
+        isReread = true;
       } finally {
         this.#options.onRequest?.({
           method: options.method,
@@ -180,40 +191,59 @@ class HttpRestClient implements ClosableRestClient {
     }
   }
 
-  #fetch(options: RequestOptions, credentials: Credentials, signal: AbortSignal): Promise<Response> {
-    const headers = new Headers({
-      "accept": options.accept ?? "application/json",
+  async #fetch(options: RequestOptions, credentials: Credentials, signal: AbortSignal): Promise<Response> {
+    const headers: [string, string][] = [
+      ["accept", options.accept ?? "application/json"],
       // API servers compress responses of more than 128 KiB, which takes more time on both sides, and more memory
       // here, than it saves: for forty objects of 1.3 MB, 30 MB more are resident at a time.
-      "accept-encoding": "identity",
-      "user-agent": this.#options.userAgent,
-    });
-    for (const [name, value] of this.#config.headers ?? []) headers.append(name, value);
-    if (credentials.authorization) headers.set("authorization", credentials.authorization);
-    if (options.bodyJson !== undefined) headers.set("content-type", options.contentType ?? "application/json");
+      ["accept-encoding", "identity"],
+      ["user-agent", this.#options.userAgent],
+      ...(this.#config.headers ?? []).map(([name, value]): [string, string] => [name, value]),
+    ];
+    if (credentials.authorization) headers.push(["authorization", credentials.authorization]);
+    if (options.bodyJson !== undefined) headers.push(["content-type", options.contentType ?? "application/json"]);
     const query = options.querystring?.toString();
-    return fetch(`${this.#config.server}${options.path}${query ? `?${query}` : ""}`, {
+    const transport = await this.#transport(credentials.clientCertificate);
+    return await transport.fetch(`${this.#config.server}${options.path}${query ? `?${query}` : ""}`, {
       method: options.method,
       headers,
-      ...(options.bodyJson === undefined ? {} : { body: JSON.stringify(options.bodyJson) }),
-      // API servers don't redirect; following a redirect could send the token elsewhere.
-      redirect: "manual",
-      client: this.#http(credentials.clientCertificate),
+      body: options.bodyJson === undefined ? undefined : JSON.stringify(options.bodyJson),
       signal,
     });
   }
 
-  /** Returns the connections, opened again if a plugin has returned another client certificate. */
-  #http(certificate: ClientCertificate | undefined): Deno.HttpClient {
+  /** Returns the connections, opened again if the client's certificate or the server's authority is another. */
+  async #transport(certificate: ClientCertificate | undefined): Promise<Transport> {
+    if (this.#config.readCaCerts && performance.now() - this.#authorities.readAt >= AUTHORITIES_MAX_AGE_MS) {
+      await this.#readAuthorities();
+    }
     const present = this.#connections;
+    const authorities = this.#authorities.pem;
     if (
       present && present.certificate?.certificate === certificate?.certificate &&
-      present.certificate?.key === certificate?.key
-    ) return present.http;
-    this.#connections = { http: openConnections(this.#config, certificate), certificate };
+      present.certificate?.key === certificate?.key && present.authorities === authorities
+    ) return present.transport;
+    const { tlsServerName, insecureSkipTlsVerify } = this.#config;
+    refuseUnsupported(this.#config);
+    const transport = tlsServerName === undefined && !insecureSkipTlsVerify
+      ? denoTransport(this.#config, authorities, certificate)
+      : (await import("./node_transport.ts")).nodeTransport(this.#config, authorities, certificate);
+    if (this.#closed.signal.aborted) {
+      transport.close();
+      throw this.#closed.signal.reason;
+    }
     // Running calls on the old connections continue.
-    present?.http.close();
-    return this.#connections.http;
+    this.#connections?.transport.close();
+    this.#connections = { transport, certificate, authorities };
+    return transport;
+  }
+
+  /** Returns true if the authorities have changed. While the file can't be read, the last ones stay in use. */
+  async #readAuthorities(): Promise<boolean> {
+    const before = this.#authorities.pem;
+    const pem = await this.#config.readCaCerts?.().catch(() => before) ?? before;
+    this.#authorities = { pem, readAt: performance.now() };
+    return pem !== before;
   }
 
   async #json(response: Response, options: RequestOptions): Promise<JSONValue> {
@@ -253,11 +283,94 @@ class HttpRestClient implements ClosableRestClient {
 
 const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 
-function openConnections(config: ClientConfig, certificate: ClientCertificate | undefined): Deno.HttpClient {
+/** Maximum age of authorities read from a file, as of a token. */
+const AUTHORITIES_MAX_AGE_MS = 60_000;
+
+/** A deadline that stands still while a person logs in, whose time isn't the request's. */
+class Deadline implements Disposable {
+  readonly #abort = new AbortController();
+  readonly #reason: () => unknown;
+  #leftMs: number;
+  #startedAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(timeoutMs: number, reason: () => unknown) {
+    this.#leftMs = timeoutMs;
+    this.#reason = reason;
+    this.#start();
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  async suspend<T>(wait: Promise<T>): Promise<T> {
+    clearTimeout(this.#timer);
+    this.#leftMs -= performance.now() - this.#startedAt;
+    try {
+      return await wait;
+    } finally {
+      this.#start();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+
+  #start(): void {
+    this.#startedAt = performance.now();
+    // A longer timer would fire at once.
+    if (this.#leftMs < 2 ** 31) this.#timer = setTimeout(() => this.#abort.abort(this.#reason()), this.#leftMs);
+  }
+}
+
+/** The part of a {@linkcode NodeTransport} that both transports have. */
+type Transport = NodeTransport;
+
+function denoTransport(
+  config: ClientConfig,
+  authorities: string | undefined,
+  certificate: ClientCertificate | undefined,
+): Transport {
+  const client = openConnections(config, authorities, certificate);
+  return {
+    fetch: (url, { method, headers, body, signal }) =>
+      fetch(url, {
+        method,
+        headers: headers.map(([name, value]): [string, string] => [name, value]),
+        ...(body === undefined ? {} : { body }),
+        // API servers don't redirect; following a redirect could send the token elsewhere.
+        redirect: "manual",
+        client,
+        signal,
+      }),
+    close: () => client.close(),
+  };
+}
+
+/** Refuses what neither transport can do, before a request is sent. */
+function refuseUnsupported({ source, proxyUrl, tlsServerName, insecureSkipTlsVerify }: ClientConfig): void {
+  if (proxyUrl === undefined) return;
+  proxyFrom(proxyUrl, source);
+  if (tlsServerName === undefined && !insecureSkipTlsVerify) return;
+  throw new ConfigError(
+    `The ${source} has a proxy-url together with ${
+      tlsServerName === undefined ? "insecure-skip-tls-verify" : "a tls-server-name"
+    }, which this program can't combine. Set certificate-authority and a server whose host is in its certificate, or ` +
+      `no proxy-url.`,
+  );
+}
+
+function openConnections(
+  config: ClientConfig,
+  authorities: string | undefined,
+  certificate: ClientCertificate | undefined,
+): Deno.HttpClient {
   const proxy = config.proxyUrl === undefined ? undefined : proxyFrom(config.proxyUrl, config.source);
   try {
     return Deno.createHttpClient({
-      caCerts: config.caCerts === undefined ? [] : [config.caCerts],
+      caCerts: authorities === undefined ? [] : [authorities],
       ...(certificate && { cert: certificate.certificate, key: certificate.key }),
       ...(proxy && { proxy }),
       http1: true,
@@ -346,16 +459,26 @@ function deadlineError(options: RequestOptions, timeoutMs: number): DOMException
   );
 }
 
-/** True for Deno's errors when a connection breaks while the body is read. */
+/** True for the errors of both transports when a connection breaks while the body is read. */
 function isBodyError(error: unknown): error is Error {
   return error instanceof Deno.errors.Http || error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.UnexpectedEof || error instanceof Deno.errors.BrokenPipe;
+    error instanceof Deno.errors.UnexpectedEof || error instanceof Deno.errors.BrokenPipe ||
+    error instanceof Error &&
+      ["ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"].includes((error as { code?: string }).code ?? "");
 }
 
+/** True if the server's certificate is of an authority that isn't trusted. */
+function isUnknownAuthority({ cause }: Error): boolean {
+  return cause instanceof Error && UNKNOWN_AUTHORITY.test(cause.message);
+}
+
+const UNKNOWN_AUTHORITY = /UnknownIssuer|BadSignature|self-signed certificate|unable to (?:get|verify)/;
+
 function hint(message: string): string {
-  if (/UnknownIssuer|BadSignature/.test(message)) return ". Is certificate-authority the CA of this server?";
-  if (/NotValidForName/.test(message)) {
-    return ". The server's certificate doesn't name this host: use a host name or address that it names.";
+  if (UNKNOWN_AUTHORITY.test(message)) return ". Is certificate-authority the CA of this server?";
+  if (/NotValidForName|does not match certificate's altnames/.test(message)) {
+    return ". The server's certificate doesn't name this host: use a host name or address that it names, or set " +
+      "tls-server-name to such a name.";
   }
   if (/refused/i.test(message)) return ". Is the API server running there?";
   return "";

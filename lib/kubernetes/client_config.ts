@@ -16,6 +16,8 @@ export interface Credentials {
 
 /** Source of a user's credentials; used before every request. */
 export interface CredentialSource {
+  /** True if `current` may wait for a person, which isn't part of a request's deadline. */
+  readonly attended?: boolean;
   /** Returns the current credentials: from memory unless they have expired. Rejects with a sentence. */
   current(): Promise<Credentials>;
   /**
@@ -33,6 +35,12 @@ export interface ClientConfig {
   readonly server: string;
   /** PEM certificates of trusted authorities, in addition to Deno's own (`DENO_TLS_CA_STORE`). */
   readonly caCerts?: string | undefined;
+  /** Reads the authorities again if they are in a file, which their owner may replace; resolves to the PEM. */
+  readonly readCaCerts?: (() => Promise<string>) | undefined;
+  /** Name that the server's certificate must have, if it isn't the host of `server`. */
+  readonly tlsServerName?: string | undefined;
+  /** True to accept any certificate of the server, so that an attacker on the path can read the credentials. */
+  readonly insecureSkipTlsVerify?: boolean | undefined;
   /** Proxy for every connection: `http:`, `https:` or `socks5:`, possibly with user and password. */
   readonly proxyUrl?: string | undefined;
   /** The namespace for requests without one. */
@@ -57,12 +65,25 @@ export interface ConfigEnvironment {
   readTextFile?: (path: string) => Promise<string>;
   /** Runs a credential plugin. Default: `Deno.Command`. */
   runCommand?: RunCommand;
+  /**
+   * True if a person sees what a plugin writes to standard error, and can do what it requests: it isn't stopped then.
+   * Default: if standard error is a terminal.
+   */
+  attended?: boolean;
+  /** True if a plugin may read standard input. Default: if it is a terminal. */
+  isInteractive?: () => boolean;
 }
 
 /** Runs a program to its end; rejects if it can't be started or the signal aborts. */
 export type RunCommand = (
   command: string,
-  options: { args: string[]; env: Record<string, string>; stdin: "inherit" | "null"; signal: AbortSignal },
+  options: {
+    args: string[];
+    env: Record<string, string>;
+    stdin: "inherit" | "null";
+    stderr: "inherit" | "piped";
+    signal: AbortSignal;
+  },
 ) => Promise<{ code: number; stdout: string; stderr: string }>;
 
 /** Returns a {@linkcode ConfigEnvironment} with its defaults. */
@@ -71,12 +92,31 @@ export function systemEnvironment(environment: ConfigEnvironment = {}): Required
     env: environment.env ?? ((name) => Deno.env.get(name)),
     readTextFile: environment.readTextFile ?? ((path) => Deno.readTextFile(path)),
     runCommand: environment.runCommand ?? runCommand,
+    attended: environment.attended ?? Deno.stderr.isTerminal(),
+    isInteractive: environment.isInteractive ?? (() => Deno.stdin.isTerminal()),
   };
 }
 
-const runCommand: RunCommand = async (command, { args, env, stdin, signal }) => {
-  const output = await new Deno.Command(command, { args, env, stdin, signal, stdout: "piped", stderr: "piped" })
-    .output();
-  const decoder = new TextDecoder();
-  return { code: output.code, stdout: decoder.decode(output.stdout), stderr: decoder.decode(output.stderr) };
+const runCommand: RunCommand = async (command, { args, env, stdin, stderr, signal }) => {
+  const child = new Deno.Command(command, { args, env, stdin, stderr, signal, stdout: "piped" }).spawn();
+  // Without this a plugin that waits for a person would outlive this program.
+  const end = () => {
+    try {
+      child.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+  };
+  globalThis.addEventListener("unload", end);
+  try {
+    const output = await child.output();
+    const decoder = new TextDecoder();
+    return {
+      code: output.code,
+      stdout: decoder.decode(output.stdout),
+      stderr: stderr === "piped" ? decoder.decode(output.stderr) : "",
+    };
+  } finally {
+    globalThis.removeEventListener("unload", end);
+  }
 };

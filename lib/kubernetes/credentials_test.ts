@@ -151,6 +151,44 @@ Deno.test("plugin returns a client certificate: used", async () => {
   });
 });
 
+Deno.test("plugin returns null fields: as if they were absent, the credentials never expire", async () => {
+  const clock = new FakeClock(Date.UTC(2026, 0, 1));
+  let runs = 0;
+  const source = plugin(
+    { args: null, env: null, installHint: null, provideClusterInfo: null, interactiveMode: null },
+    () => {
+      runs++;
+      return credential({ token: "t", expirationTimestamp: null, clientCertificateData: null, clientKeyData: null });
+    },
+    { clock },
+  );
+  await source.current();
+  await clock.advance(10 ** 9);
+  assert.deepEqual([(await source.current()).authorization, runs], ["Bearer t", 1]);
+});
+
+Deno.test("plugin is attended: its standard error is the terminal's, and it isn't stopped", async () => {
+  const calls: Parameters<RunCommand>[1][] = [];
+  for (const attended of [true, false]) {
+    const source = new ExecCredentials({
+      exec: { ...EXEC, interactiveMode: "Never" },
+      cluster: { server: "https://h" },
+      source: 'user "cloud" of /c',
+      attended,
+      runCommand: (_, options) => {
+        calls.push(options);
+        return Promise.resolve({ code: 7, stdout: "", stderr: attended ? "" : "not logged in" });
+      },
+    });
+    assert.equal(source.attended, attended);
+    await assert.rejects(
+      source.current(),
+      attended ? /ended with code 7\. Run it/ : /ended with code 7: not logged in/,
+    );
+  }
+  assert.deepEqual(calls.map(({ stderr }) => stderr), ["inherit", "piped"]);
+});
+
 Deno.test("plugin is interactive: gets standard input if it is a terminal", async () => {
   const stdin = async (interactiveMode: ExecConfig["interactiveMode"], isInteractive: boolean) => {
     let seen = "";
@@ -191,12 +229,17 @@ for (
       output: credential({ token: "t" }, "client.authentication.k8s.io/v1beta1"),
       says: ["v1beta1 ExecCredential"],
     },
+    {
+      name: "returns a token with half a certificate",
+      output: credential({ token: "t", clientKeyData: "KEY" }),
+      says: ["only one of clientCertificateData and clientKeyData"],
+    },
     { name: "returns nothing", output: credential({}), says: ["neither a token nor clientCertificateData"] },
     { name: "returns no status", output: credential(undefined), says: ["neither a token nor clientCertificateData"] },
     {
       name: "returns half a certificate",
       output: credential({ clientCertificateData: "CERT" }),
-      says: ["neither a token nor clientCertificateData with clientKeyData"],
+      says: ["only one of clientCertificateData and clientKeyData"],
     },
     {
       name: "returns an invalid time",

@@ -4,8 +4,8 @@ import { ConfigError, type Credentials, type CredentialSource, type RunCommand }
 /** Supported versions of `client.authentication.k8s.io`; Kubernetes 1.24 removed v1alpha1. */
 const API_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
-/** A plugin that asks a person or a cloud may take a while, but not forever. */
-const PLUGIN_DEADLINE_MS = 60_000;
+/** A plugin that nobody attends may ask a cloud, which takes a while, but not forever. */
+const UNATTENDED_MS = 60_000;
 
 /** A user's `exec` section in a kubeconfig (client-go `ExecConfig`). */
 export interface ExecConfig {
@@ -13,14 +13,16 @@ export interface ExecConfig {
   command: string;
   args?: string[] | null | undefined;
   env?: { name: string; value: string }[] | null | undefined;
-  installHint?: string | undefined;
-  provideClusterInfo?: boolean | undefined;
-  interactiveMode?: "Never" | "IfAvailable" | "Always" | undefined;
+  installHint?: string | null | undefined;
+  provideClusterInfo?: boolean | null | undefined;
+  interactiveMode?: "Never" | "IfAvailable" | "Always" | null | undefined;
 }
 
 /** Cluster information for a plugin with `provideClusterInfo` (`ExecCredentialSpec.cluster`). */
 export interface ExecCluster {
   server: string;
+  "tls-server-name"?: string | undefined;
+  "insecure-skip-tls-verify"?: true | undefined;
   "certificate-authority-data"?: string | undefined;
   "proxy-url"?: string | undefined;
   /** The cluster's extension named `client.authentication.k8s.io/exec`. */
@@ -36,15 +38,17 @@ export interface ExecCredentialsOptions {
   source: string;
   runCommand: RunCommand;
   clock?: Clock | undefined;
+  /** True if a person sees the plugin's standard error; then it isn't stopped after a while. Default: false. */
+  attended?: boolean | undefined;
   /** True if a person can answer a question; default: if standard input is a terminal. */
-  isInteractive?: () => boolean | undefined;
+  isInteractive?: (() => boolean) | undefined;
 }
 
 interface ExecCredentialStatus {
-  expirationTimestamp?: string | undefined;
-  token?: string | undefined;
-  clientCertificateData?: string | undefined;
-  clientKeyData?: string | undefined;
+  expirationTimestamp?: string | null | undefined;
+  token?: string | null | undefined;
+  clientCertificateData?: string | null | undefined;
+  clientKeyData?: string | null | undefined;
 }
 
 /**
@@ -52,6 +56,7 @@ interface ExecCredentialStatus {
  * is kept until its `expirationTimestamp` or until the server refuses it. Concurrent calls share one run.
  */
 export class ExecCredentials implements CredentialSource {
+  readonly attended: boolean;
   readonly #options: ExecCredentialsOptions;
   readonly #clock: Clock;
   #kept: { credentials: Credentials; expiresAt: number } | undefined;
@@ -67,6 +72,7 @@ export class ExecCredentials implements CredentialSource {
         }. Update the credential plugin ${exec.command} and write the kubeconfig with it again.`,
       );
     }
+    this.attended = options.attended ?? false;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
   }
@@ -84,13 +90,14 @@ export class ExecCredentials implements CredentialSource {
   }
 
   async #run(): Promise<Credentials> {
+    const { attended } = this;
     const { exec, runCommand } = this.#options;
     const interactive = this.#interactive();
     const env = Object.fromEntries((exec.env ?? []).map(({ name, value }) => [name, value]));
     const deadline = new AbortController();
-    const timer = setTimeout(
-      () => deadline.abort(new DOMException(`it ran for more than ${PLUGIN_DEADLINE_MS / 1000} s`, "TimeoutError")),
-      PLUGIN_DEADLINE_MS,
+    const timer = attended ? undefined : setTimeout(
+      () => deadline.abort(new DOMException(`it ran for more than ${UNATTENDED_MS / 1000} s`, "TimeoutError")),
+      UNATTENDED_MS,
     );
     let output: Awaited<ReturnType<RunCommand>>;
     try {
@@ -98,6 +105,7 @@ export class ExecCredentials implements CredentialSource {
         args: exec.args ?? [],
         env: { ...env, KUBERNETES_EXEC_INFO: this.#execInfo(interactive) },
         stdin: interactive ? "inherit" : "null",
+        stderr: attended ? "inherit" : "piped",
         signal: deadline.signal,
       });
     } catch (error) {
@@ -108,10 +116,11 @@ export class ExecCredentials implements CredentialSource {
     // An aborted Deno.Command doesn't reject; it ends with the signal's exit code.
     if (deadline.signal.aborted) throw this.#failure(deadline.signal.reason);
     if (output.code !== 0) {
-      throw this.#failure(new Error(`it ended with code ${output.code}: ${lastLines(output.stderr)}`));
+      const why = attended ? "" : `: ${lastLines(output.stderr)}`;
+      throw this.#failure(new Error(`it ended with code ${output.code}${why}`));
     }
     const status = this.#parse(output.stdout);
-    const expiresAt = status.expirationTimestamp === undefined ? Infinity : Date.parse(status.expirationTimestamp);
+    const expiresAt = status.expirationTimestamp ? Date.parse(status.expirationTimestamp) : Infinity;
     if (Number.isNaN(expiresAt)) {
       throw this.#failure(
         new Error(
@@ -120,7 +129,10 @@ export class ExecCredentials implements CredentialSource {
       );
     }
     const { token, clientCertificateData: certificate, clientKeyData: key } = status;
-    if (!token && !(certificate && key)) {
+    if (!certificate !== !key) {
+      throw this.#failure(new Error("its status has only one of clientCertificateData and clientKeyData"));
+    }
+    if (!token && !certificate) {
       throw this.#failure(new Error(`its status has neither a token nor clientCertificateData with clientKeyData`));
     }
     const credentials: Credentials = {
@@ -139,11 +151,11 @@ export class ExecCredentials implements CredentialSource {
     const { exec, source } = this.#options;
     const mode = exec.interactiveMode ?? "IfAvailable";
     if (mode === "Never") return false;
-    const available = this.#options.isInteractive?.() ?? Deno.stdin.isTerminal();
+    const available = (this.#options.isInteractive ?? (() => Deno.stdin.isTerminal()))();
     if (mode === "Always" && !available) {
       throw new ConfigError(
         `The credential plugin ${exec.command} of ${source} is interactive (interactiveMode: Always), but ` +
-          `standard input isn't a terminal. Use a user without questions, such as a service account token.`,
+          `standard input isn't a terminal or is used for -f -. Use a user without questions, such as a service account token.`,
       );
     }
     return available;

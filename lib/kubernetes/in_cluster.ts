@@ -6,7 +6,7 @@ import {
   systemEnvironment,
 } from "./client_config.ts";
 import { TokenFile } from "./credentials.ts";
-import { Kubeconfig, kubeconfigPaths } from "./kubeconfig.ts";
+import { Kubeconfig, type KubeconfigOverrides, kubeconfigPaths } from "./kubeconfig.ts";
 
 /** Mount path of a pod's service account. */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -50,6 +50,7 @@ export async function inClusterConfig(environment: ConfigEnvironment = {}): Prom
     source,
     server: `https://${host.includes(":") ? `[${host}]` : host}:${env("KUBERNETES_SERVICE_PORT")}`,
     caCerts,
+    readCaCerts: () => read("ca.crt"),
     namespace,
     credentials,
   };
@@ -61,15 +62,22 @@ export async function inClusterConfig(environment: ConfigEnvironment = {}): Prom
  * exist is an error.
  *
  * @param options.context the kubeconfig's context; default: its current one
+ * @param options.overrides values of flags; with one, the configuration is a kubeconfig's
  */
 export async function defaultConfig(
-  options: ConfigEnvironment & { context?: string } = {},
+  options: ConfigEnvironment & { context?: string; overrides?: KubeconfigOverrides } = {},
 ): Promise<ClientConfig> {
   const { env, readTextFile } = systemEnvironment(options);
-  if (!env("KUBECONFIG") && options.context === undefined && isInCluster(env)) {
+  const { context, overrides = {} } = options;
+  const { namespace, ...others } = overrides;
+  const flags = context !== undefined || Object.values(others).some((value) => value !== undefined);
+  if (!env("KUBECONFIG") && !flags && isInCluster(env)) {
     const paths = kubeconfigPaths(env);
     const exists = await Promise.all(paths.map((path) => readTextFile(path).then(() => true, () => false)));
-    if (!exists.includes(true)) return await inClusterConfig(options);
+    if (!exists.includes(true)) {
+      const config = await inClusterConfig(options);
+      return namespace === undefined ? config : { ...config, namespace };
+    }
   }
-  return await (await Kubeconfig.load(options)).clientConfig(options.context);
+  return await (await Kubeconfig.load(options)).clientConfig(context, overrides);
 }

@@ -1,14 +1,16 @@
-import { dirname, isAbsolute, join } from "node:path";
-import { load as parseYaml, YAMLException } from "js-yaml";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type ClientConfig, ConfigError, type CredentialSource } from "./client_config.ts";
 import { type ConfigEnvironment, systemEnvironment } from "./client_config.ts";
 import { basicAuthorization, fixedCredentials, TokenFile } from "./credentials.ts";
-import { ExecCredentials } from "./exec_credentials.ts";
+import { type ExecCluster, ExecCredentials } from "./exec_credentials.ts";
+import { KubernetesYamlError, readKubernetesYaml } from "./kubernetes_yaml.ts";
 
-/** kubectl writes empty lists and strings as null or omits them. */
+/** client-go takes null for an absent value, everywhere. */
 const text = z.string().nullish().transform((value) => value || undefined);
-const flag = z.boolean().nullish();
+const texts = z.array(z.string().nullable().transform((value) => value ?? "")).nullish()
+  .transform((value) => value ?? []);
+const flag = z.boolean().nullish().transform((value) => value ?? false);
 
 const clusterSchema = z.object({
   server: text,
@@ -17,7 +19,7 @@ const clusterSchema = z.object({
   "insecure-skip-tls-verify": flag,
   "tls-server-name": text,
   "proxy-url": text,
-  extensions: z.array(z.object({ name: z.string(), extension: z.unknown().optional() })).nullish(),
+  extensions: z.array(z.object({ name: z.string().nullish(), extension: z.unknown().optional() })).nullish(),
 });
 
 const userSchema = z.object({
@@ -32,35 +34,56 @@ const userSchema = z.object({
   "auth-provider": z.unknown().optional(),
   as: text,
   "as-uid": text,
-  "as-groups": z.array(z.string()).nullish(),
-  "as-user-extra": z.record(z.string(), z.array(z.string())).nullish(),
+  "as-groups": texts,
+  "as-user-extra": z.record(z.string(), texts).nullish().transform((extra) => extra ?? {}),
   exec: z.object({
     apiVersion: z.string(),
-    command: z.string(),
-    args: z.array(z.string()).nullish(),
-    env: z.array(z.object({ name: z.string(), value: z.string() })).nullish(),
-    installHint: z.string().optional(),
-    provideClusterInfo: z.boolean().optional(),
-    interactiveMode: z.enum(["Never", "IfAvailable", "Always"]).optional(),
+    command: z.string().min(1),
+    args: texts,
+    env: z.array(z.object({ name: z.string().min(1), value: z.string().nullish().transform((value) => value ?? "") }))
+      .nullish(),
+    installHint: text,
+    provideClusterInfo: flag,
+    interactiveMode: z.union([z.enum(["Never", "IfAvailable", "Always"]), z.literal("")]).nullish()
+      .transform((mode) => mode || undefined),
   }).nullish(),
 });
 
 const contextSchema = z.object({ cluster: text, user: text, namespace: text });
 
+/** Entries are validated when a context uses them, so that a broken one elsewhere doesn't matter. */
+const entries = (kind: string) =>
+  z.array(z.object({ name: z.string().nullish().transform((name) => name ?? ""), [kind]: z.unknown().optional() }))
+    .nullish();
+
 const fileSchema = z.object({
   "current-context": text,
-  clusters: z.array(z.object({ name: z.string(), cluster: clusterSchema })).nullish(),
-  users: z.array(
-    z.object({ name: z.string(), user: userSchema.nullish().transform((user) => user ?? userSchema.parse({})) }),
-  ).nullish(),
-  contexts: z.array(z.object({ name: z.string(), context: contextSchema })).nullish(),
+  clusters: entries("cluster"),
+  users: entries("user"),
+  contexts: entries("context"),
 });
 
 /** An entry with its file, the base of its relative paths. */
 type From<T> = T & { readonly file: string };
 type Cluster = z.output<typeof clusterSchema>;
 type User = z.output<typeof userSchema>;
-type Context = z.output<typeof contextSchema>;
+type Entries = ReadonlyMap<string, { file: string; content: unknown; field: string }>;
+
+/** Values of flags, which take precedence over those of the files as in kubectl. */
+export interface KubeconfigOverrides {
+  cluster?: string | undefined;
+  user?: string | undefined;
+  namespace?: string | undefined;
+  server?: string | undefined;
+  /** Path, relative to the current folder. */
+  certificateAuthority?: string | undefined;
+  insecureSkipTlsVerify?: boolean | undefined;
+  tlsServerName?: string | undefined;
+  token?: string | undefined;
+  as?: string | undefined;
+  asUid?: string | undefined;
+  asGroups?: readonly string[] | undefined;
+}
 
 /** Files to read and their environment. */
 export interface LoadKubeconfigOptions extends ConfigEnvironment {
@@ -108,30 +131,30 @@ export class Kubeconfig {
   readonly files: readonly string[];
   /** Value of `current-context`; undefined if no file has it. */
   readonly currentContext: string | undefined;
-  readonly #contexts: ReadonlyMap<string, From<Context>>;
-  readonly #clusters: ReadonlyMap<string, From<Cluster>>;
-  readonly #users: ReadonlyMap<string, From<User>>;
+  readonly #contexts: Entries;
+  readonly #clusters: Entries;
+  readonly #users: Entries;
   readonly #environment: Required<ConfigEnvironment>;
 
   private constructor(
     files: { path: string; content: z.output<typeof fileSchema> }[],
     environment: Required<ConfigEnvironment>,
   ) {
-    const contexts = new Map<string, From<Context>>();
-    const clusters = new Map<string, From<Cluster>>();
-    const users = new Map<string, From<User>>();
-    for (const { path: file, content } of files) {
-      this.currentContext ??= content["current-context"];
-      for (const { name, context } of content.contexts ?? []) setFirst(contexts, name, { ...context, file });
-      for (const { name, cluster } of content.clusters ?? []) setFirst(clusters, name, { ...cluster, file });
-      for (const { name, user } of content.users ?? []) {
-        setFirst(users, name, { ...user, file });
+    const merged = (list: "contexts" | "clusters" | "users", kind: string): Entries => {
+      const all = new Map<string, { file: string; content: unknown; field: string }>();
+      for (const { path: file, content } of files) {
+        for (const [index, entry] of (content[list] ?? []).entries()) {
+          const name = entry.name as string;
+          if (!all.has(name)) all.set(name, { file, content: entry[kind], field: `${list}.${index}.${kind}` });
+        }
       }
-    }
+      return all;
+    };
+    this.currentContext = files.find(({ content }) => content["current-context"])?.content["current-context"];
     this.files = files.map(({ path }) => path);
-    this.#contexts = contexts;
-    this.#clusters = clusters;
-    this.#users = users;
+    this.#contexts = merged("contexts", "context");
+    this.#clusters = merged("clusters", "cluster");
+    this.#users = merged("users", "user");
     this.#environment = environment;
   }
 
@@ -168,46 +191,112 @@ export class Kubeconfig {
    *
    * @param contextName default: the current context
    */
-  async clientConfig(contextName: string | undefined = this.currentContext): Promise<ClientConfig> {
-    if (!contextName) {
+  async clientConfig(
+    contextName: string | undefined = this.currentContext,
+    overrides: KubeconfigOverrides = {},
+  ): Promise<ClientConfig> {
+    const { context, source } = this.#context(contextName, overrides);
+    const cluster = this.#cluster(overrides.cluster ?? context.cluster, source, overrides);
+    const user = this.#user(overrides.user ?? context.user, source, overrides);
+
+    const clusterName = `cluster ${JSON.stringify(cluster.name)} of ${cluster.file}`;
+    const server = serverUrl(cluster, clusterName);
+    const insecure = cluster["insecure-skip-tls-verify"];
+    // An authority wouldn't be used; client-go refuses both.
+    const caCerts = insecure ? undefined : await this.#pem(cluster, "certificate-authority", clusterName);
+    const caInFile = caCerts !== undefined && cluster["certificate-authority-data"] === undefined;
+    const serverName = cluster["tls-server-name"];
+    return {
+      source,
+      server: server.href.replace(/\/+$/, ""),
+      caCerts,
+      ...(caInFile
+        ? { readCaCerts: async () => (await this.#pem(cluster, "certificate-authority", clusterName))! }
+        : {}),
+      ...(serverName === undefined || serverName === server.hostname ? {} : { tlsServerName: serverName }),
+      ...(insecure ? { insecureSkipTlsVerify: true } : {}),
+      proxyUrl: cluster["proxy-url"],
+      namespace: overrides.namespace ?? context.namespace ?? "default",
+      // As in client-go, credentials aren't sent without TLS, as to a `kubectl proxy`.
+      credentials: user && server.protocol === "https:"
+        ? await this.#credentials(user, user.source, {
+          server: cluster.server!,
+          "tls-server-name": serverName,
+          ...(insecure ? { "insecure-skip-tls-verify": true } : {}),
+          "certificate-authority-data": caCerts && new TextEncoder().encode(caCerts).toBase64(),
+          "proxy-url": cluster["proxy-url"],
+          config: cluster.extensions?.find(({ name }) => name === "client.authentication.k8s.io/exec")?.extension,
+        })
+        : fixedCredentials({}),
+      headers: user && impersonation(user, user.source),
+    };
+  }
+
+  #context(name: string | undefined, { cluster, server }: KubeconfigOverrides) {
+    if (!name) {
+      // With flags for the cluster, kubectl needs no context.
+      if (cluster !== undefined || server !== undefined) {
+        return { context: contextSchema.parse({}), source: `flags and ${this.files.join(", ")}` };
+      }
       throw new ConfigError(
         `${this.files.join(", ")} has no current-context. Choose one: kubectl config use-context ${
           this.contexts[0] ?? "NAME"
         }`,
       );
     }
-    const context = this.#contexts.get(contextName);
-    if (!context) {
+    const entry = this.#contexts.get(name);
+    if (!entry) {
       throw new ConfigError(
-        `The context ${JSON.stringify(contextName)} isn't in ${this.files.join(", ")}, which has ${
+        `The context ${JSON.stringify(name)} isn't in ${this.files.join(", ")}, which has ${
           this.contexts.map((name) => JSON.stringify(name)).join(", ") || "none"
         }. Choose one of these: kubectl config use-context NAME`,
       );
     }
-    const source = `context ${JSON.stringify(contextName)} of ${context.file}`;
-    const cluster = this.#entry("cluster", context.cluster, this.#clusters, source);
-    const user = context.user === undefined ? undefined : this.#entry("user", context.user, this.#users, source);
+    return { context: valid(contextSchema, entry), source: `context ${JSON.stringify(name)} of ${entry.file}` };
+  }
 
-    const clusterName = `cluster ${JSON.stringify(context.cluster)} of ${cluster.file}`;
-    const server = serverUrl(cluster, clusterName);
-    refuseUnsupported(cluster, context.cluster!, clusterName, server);
-    const caCerts = await this.#pem(cluster, "certificate-authority", clusterName);
-    return {
-      source,
-      server: server.href.replace(/\/+$/, ""),
-      caCerts,
-      proxyUrl: cluster["proxy-url"],
-      namespace: context.namespace ?? "default",
-      credentials: user
-        ? await this.#credentials(user, `user ${JSON.stringify(context.user)} of ${user.file}`, {
-          server: cluster.server!,
-          "certificate-authority-data": caCerts && new TextEncoder().encode(caCerts).toBase64(),
-          "proxy-url": cluster["proxy-url"],
-          config: cluster.extensions?.find(({ name }) => name === "client.authentication.k8s.io/exec")?.extension,
-        })
-        : fixedCredentials({}),
-      headers: user && impersonation(user),
+  #cluster(name: string | undefined, source: string, overrides: KubeconfigOverrides): From<Cluster> & { name: string } {
+    const { server, tlsServerName, certificateAuthority, insecureSkipTlsVerify } = overrides;
+    const entry = name === undefined && server !== undefined
+      ? undefined
+      : this.#entry("cluster", name, this.#clusters, source);
+    const cluster = {
+      ...entry === undefined ? clusterSchema.parse({}) : valid(clusterSchema, entry),
+      name: name ?? "",
+      file: entry?.file ?? "the flags",
     };
+    if (server !== undefined) cluster.server = server;
+    // The server of a flag has another name than the one of the file.
+    if (server !== undefined || tlsServerName !== undefined) cluster["tls-server-name"] = tlsServerName;
+    if (certificateAuthority !== undefined || insecureSkipTlsVerify) {
+      cluster["insecure-skip-tls-verify"] = insecureSkipTlsVerify ?? false;
+      cluster["certificate-authority"] = certificateAuthority && resolve(certificateAuthority);
+      cluster["certificate-authority-data"] = undefined;
+    }
+    return cluster;
+  }
+
+  #user(
+    name: string | undefined,
+    context: string,
+    { token, as, asUid, asGroups }: KubeconfigOverrides,
+  ): From<User> & { source: string } | undefined {
+    const overridden = token !== undefined || as !== undefined || asUid !== undefined || asGroups !== undefined;
+    if (name === undefined && !overridden) return undefined;
+    const entry = name === undefined ? undefined : this.#entry("user", name, this.#users, context);
+    const user = {
+      ...entry === undefined ? userSchema.parse({}) : valid(userSchema, entry),
+      file: entry?.file ?? "",
+      source: entry === undefined ? "user of the flags" : `user ${JSON.stringify(name)} of ${entry.file}`,
+    };
+    if (token !== undefined) {
+      Object.assign(user, { token, tokenFile: undefined, username: undefined, exec: undefined });
+      delete user["auth-provider"];
+    }
+    if (as !== undefined) user.as = as;
+    if (asUid !== undefined) user["as-uid"] = asUid;
+    if (asGroups !== undefined) user["as-groups"] = [...asGroups];
+    return user;
   }
 
   #entry<T>(kind: "cluster" | "user", name: string | undefined, entries: ReadonlyMap<string, T>, source: string): T {
@@ -267,7 +356,7 @@ export class Kubeconfig {
   async #credentials(
     user: From<User>,
     source: string,
-    cluster: ConstructorParameters<typeof ExecCredentials>[0]["cluster"],
+    cluster: ExecCluster,
   ): Promise<CredentialSource> {
     if (user["auth-provider"]) {
       throw new ConfigError(
@@ -308,6 +397,8 @@ export class Kubeconfig {
         cluster,
         source,
         runCommand: this.#environment.runCommand,
+        attended: this.#environment.attended,
+        isInteractive: this.#environment.isInteractive,
       });
     }
     return fixedCredentials({ clientCertificate });
@@ -321,26 +412,29 @@ async function readFile(path: string, environment: Required<ConfigEnvironment>) 
     });
   let content: unknown;
   try {
-    const text = await environment.readTextFile(path);
-    content = text.trim() === "" ? {} : parseYaml(text);
+    content = readKubernetesYaml(await environment.readTextFile(path)).value;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    // Its message quotes the lines around the error, which can contain tokens and keys.
-    if (error instanceof YAMLException) throw unreadable(`it isn't YAML${placeOf(error)}`);
+    if (error instanceof KubernetesYamlError) throw unreadable(`it isn't YAML at ${error.message}`);
     throw unreadable((error as Error).message, error);
   }
-  const parsed = fileSchema.safeParse(content ?? {});
-  if (!parsed.success) {
-    throw new ConfigError(
-      `The kubeconfig ${path} isn't valid: ${
-        parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`).join("; ")
-      }. Correct these fields.`,
-    );
-  }
-  return parsed.data;
+  return checked(fileSchema, content ?? {}, path, "");
 }
 
-const placeOf = ({ mark }: YAMLException): string => mark ? ` at line ${mark.line + 1}, column ${mark.column + 1}` : "";
+/** Returns an entry's content; an absent one is empty. */
+const valid = <S extends z.ZodType>(
+  schema: S,
+  { content, file, field }: { content: unknown; file: string; field: string },
+): z.output<S> => checked(schema, content ?? {}, file, field);
+
+function checked<S extends z.ZodType>(schema: S, content: unknown, file: string, field: string): z.output<S> {
+  const parsed = schema.safeParse(content);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) =>
+    `${[field, ...path].filter((part) => part !== "").join(".") || "the file"}: ${message}`
+  );
+  throw new ConfigError(`The kubeconfig ${file} isn't valid: ${issues.join("; ")}. Correct these fields.`);
+}
 
 function serverUrl(cluster: Cluster, source: string): URL {
   if (!cluster.server) {
@@ -359,42 +453,25 @@ function serverUrl(cluster: Cluster, source: string): URL {
   return url;
 }
 
-/** Deno always checks certificates against the URL's host name; settings that require otherwise must not be ignored. */
-function refuseUnsupported(cluster: Cluster, name: string, source: string, server: URL): void {
-  if (cluster["insecure-skip-tls-verify"]) {
-    throw new ConfigError(
-      `The ${source} sets insecure-skip-tls-verify, which this program refuses: an attacker on the path could read ` +
-        `the credentials. Set the cluster's CA instead: kubectl config set-cluster ${name} ` +
-        `--insecure-skip-tls-verify=false --certificate-authority=FILE --embed-certs`,
-    );
-  }
-  const serverName = cluster["tls-server-name"];
-  if (serverName !== undefined && serverName !== server.hostname) {
-    throw new ConfigError(
-      `The ${source} sets tls-server-name to ${serverName}, which Deno can't check instead of ${server.hostname}. ` +
-        `Make ${serverName} resolve to the server (for example in /etc/hosts) and use it in the server's URL: kubectl config ` +
-        `set-cluster ${name} --server=${server.protocol}//${serverName}${server.port && `:${server.port}`} ` +
-        `--tls-server-name=`,
-    );
-  }
-}
-
 /** Returns the headers to act as another user (API docs, "User impersonation"). */
-function impersonation(user: User): [string, string][] | undefined {
-  const headers: [string, string][] = [];
-  if (user.as) headers.push(["Impersonate-User", user.as]);
+function impersonation(user: User, source: string): [string, string][] | undefined {
+  const extra = Object.entries(user["as-user-extra"]);
+  if (user.as === undefined) {
+    if (user["as-uid"] === undefined && user["as-groups"].length === 0 && extra.length === 0) return undefined;
+    throw new ConfigError(
+      `The ${source} impersonates a uid, groups or extra fields without a user. Set as as well (flag --as).`,
+    );
+  }
+  const headers: [string, string][] = [["Impersonate-User", user.as]];
   if (user["as-uid"]) headers.push(["Impersonate-Uid", user["as-uid"]]);
-  for (const group of user["as-groups"] ?? []) headers.push(["Impersonate-Group", group]);
-  for (const [key, values] of Object.entries(user["as-user-extra"] ?? {})) {
+  for (const group of user["as-groups"]) headers.push(["Impersonate-Group", group]);
+  for (const [key, values] of extra) {
     for (const value of values) headers.push([`Impersonate-Extra-${encodeURIComponent(key)}`, value]);
   }
-  return headers.length > 0 ? headers : undefined;
+  return headers;
 }
 
+/** Returns an absolute path: a command without a slash would be searched on the PATH. */
 function relativeTo(file: string, path: string): string {
-  return isAbsolute(path) ? path : join(dirname(file), path);
-}
-
-function setFirst<V>(map: Map<string, V>, key: string, value: V): void {
-  if (!map.has(key)) map.set(key, value);
+  return isAbsolute(path) ? path : resolve(join(dirname(file), path));
 }

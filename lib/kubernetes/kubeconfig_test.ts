@@ -13,6 +13,8 @@ function world(files: Record<string, string>, variables: Record<string, string> 
     readTextFile: (path) =>
       path in files ? Promise.resolve(files[path]!) : Promise.reject(new Deno.errors.NotFound(`no file ${path}`)),
     runCommand: (command) => Promise.reject(new Error(`${command} must not be run`)),
+    attended: false,
+    isInteractive: () => false,
   };
 }
 
@@ -98,14 +100,14 @@ for (
 }
 
 Deno.test("kubeconfig: impersonation: sent as headers", async () => {
-  const user = "{ as: jane, as-uid: u1, as-groups: [a, b], as-user-extra: { example.com/x: [y] } }";
+  const user = "{ as: jane, as-uid: u1, as-groups: [a, b], as-user-extra: { example.com/x: [z] } }";
   const config = await configOf({ "/c": kubeconfig("{ server: 'https://h' }", user) });
   assert.deepEqual(config.headers, [
     ["Impersonate-User", "jane"],
     ["Impersonate-Uid", "u1"],
     ["Impersonate-Group", "a"],
     ["Impersonate-Group", "b"],
-    ["Impersonate-Extra-example.com%2Fx", "y"],
+    ["Impersonate-Extra-example.com%2Fx", "z"],
   ]);
 });
 
@@ -117,7 +119,7 @@ for (
     { name: "no mapping", files: { "/c": "just text" }, says: ["/c isn't valid", "the file"] },
     {
       name: "a field of another type",
-      files: { "/c": "clusters: [{ name: k, cluster: { server: 5 } }]" },
+      files: { "/c": kubeconfig("{ server: 5 }") },
       says: ["/c isn't valid", "clusters.0.cluster.server"],
     },
     {
@@ -127,8 +129,8 @@ for (
     },
     {
       name: "an unknown context",
-      files: { "/c": "current-context: y\ncontexts: [{ name: x, context: {} }]" },
-      says: ['context "y" isn\'t in /c, which has "x"'],
+      files: { "/c": "current-context: z\ncontexts: [{ name: x, context: {} }]" },
+      says: ['context "z" isn\'t in /c, which has "x"'],
     },
     {
       name: "an unknown cluster",
@@ -147,14 +149,9 @@ for (
       says: ['"localhost:8080"', "isn't an http or https URL"],
     },
     {
-      name: "unchecked certificates",
-      files: { "/c": kubeconfig(`{ ${SERVER}, insecure-skip-tls-verify: true }`) },
-      says: ['cluster "k" of /c', "insecure-skip-tls-verify", "set-cluster k", "--certificate-authority=FILE"],
-    },
-    {
-      name: "another TLS server name",
-      files: { "/c": kubeconfig(`{ ${SERVER}, tls-server-name: k8s.example }`) },
-      says: ['cluster "k" of /c', "tls-server-name", "--server=https://k8s.example:6443"],
+      name: "a uid to impersonate without a user",
+      files: { "/c": kubeconfig(`{ ${SERVER} }`, "{ as-uid: u1 }") },
+      says: ['user "u" of /c impersonates', "--as"],
     },
     {
       name: "a missing CA file",
@@ -199,6 +196,108 @@ for (
     for (const part of says) assert.ok(error.message.includes(part), `${error.message}\ndoesn't say\n${part}`);
   });
 }
+
+Deno.test("kubeconfig: null, absent and empty fields: as client-go takes them", async () => {
+  const text = `
+apiVersion: v1
+kind: Config
+preferences: {}
+current-context: c
+contexts:
+- {name: c, context: {cluster: k, user: u, namespace: null, extensions: null}}
+clusters:
+- name: k
+  cluster: {server: "https://h", certificate-authority: null, certificate-authority-data: "", proxy-url: null,
+    insecure-skip-tls-verify: null, tls-server-name: null, extensions: null}
+users:
+- name: u
+  user: {token: t, tokenFile: null, client-certificate: "", as: null, as-groups: null, as-user-extra: null, exec: null,
+    auth-provider: null}
+`;
+  const config = await configOf({ "/c": text });
+  assert.deepEqual([config.server, config.namespace, config.headers], ["https://h", "default", undefined]);
+  assert.equal((await config.credentials.current()).authorization, "Bearer t");
+  const empty = await configOf({ "/c": text.replace(/users:[^]*/, "users: [{name: u, user: null}]\n") });
+  assert.equal((await empty.credentials.current()).authorization, undefined);
+  const none = "current-context: c\ncontexts: [{name: c, context: null}]\nclusters: null\nusers:\n";
+  await assert.rejects(configOf({ "/c": none }), /names no cluster/);
+});
+
+Deno.test("kubeconfig: broken entries that the context doesn't use: ignored", async () => {
+  const text = kubeconfig("{ server: 'https://h' }", "{ token: t }").replace(
+    "clusters: [",
+    `clusters: [
+    { name: broken, cluster: { server: 5, certificate-authority: missing.crt } }, { name: none }, {},`,
+  ).replace(
+    "users: [",
+    "users: [{ name: old, user: { auth-provider: { name: gcp } } }, { name: exec, user: { exec: { command: 1 } } },",
+  ).replace("contexts: [", "contexts: [{ name: bad, context: [a] },");
+  assert.equal((await configOf({ "/c": text })).server, "https://h");
+  const other = await Kubeconfig.load({ ...world({ "/c": text }), paths: ["/c"] });
+  await assert.rejects(other.clientConfig("bad"), /contexts\.0\.context/);
+});
+
+Deno.test("kubeconfig: anchors and merge keys: resolved", async () => {
+  const text = `
+current-context: c
+contexts: [{name: c, context: &context {cluster: k, user: u}}, {name: d, context: {<<: *context, namespace: team}}]
+clusters: [{name: k, cluster: {server: "https://h"}}]
+users: [{name: u, user: {token: t}}]
+`;
+  const config = await (await Kubeconfig.load({ ...world({ "/c": text }), paths: ["/c"] })).clientConfig("d");
+  assert.deepEqual([config.server, config.namespace], ["https://h", "team"]);
+});
+
+Deno.test("kubeconfig: unchecked certificates, another name: part of the configuration", async () => {
+  const skip = await configOf({ "/c": kubeconfig(`{ ${SERVER}, insecure-skip-tls-verify: true }`) });
+  assert.deepEqual([skip.insecureSkipTlsVerify, skip.tlsServerName], [true, undefined]);
+  const named = await configOf({ "/c": kubeconfig(`{ ${SERVER}, tls-server-name: k8s.example }`) });
+  assert.deepEqual([named.insecureSkipTlsVerify, named.tlsServerName], [undefined, "k8s.example"]);
+  const same = await configOf({ "/c": kubeconfig(`{ ${SERVER}, tls-server-name: 10.0.0.1 }`) });
+  assert.equal(same.tlsServerName, undefined);
+});
+
+Deno.test("kubeconfig: server without TLS: gets no credentials, as with client-go", async () => {
+  const config = await configOf({ "/c": kubeconfig("{ server: 'http://127.0.0.1:8001' }", "{ token: t, as: jane }") });
+  assert.deepEqual(await config.credentials.current(), {});
+  assert.deepEqual(config.headers, [["Impersonate-User", "jane"]]);
+});
+
+Deno.test("kubeconfig: authority in a file: read again when asked; inline: not", async () => {
+  const files = { "/c": kubeconfig(`{ ${SERVER}, certificate-authority: ca.crt }`), "/ca.crt": CERTIFICATE };
+  const config = await configOf(files, ["/c"]);
+  files["/ca.crt"] = CERTIFICATE.replace("AAAA", "BBBB");
+  assert.equal(await config.readCaCerts!(), files["/ca.crt"]);
+  const inline = `{ ${SERVER}, certificate-authority-data: ${btoa(CERTIFICATE)} }`;
+  assert.equal((await configOf({ "/c": kubeconfig(inline) })).readCaCerts, undefined);
+});
+
+Deno.test("kubeconfig: flags: take precedence as with kubectl", async () => {
+  const text = kubeconfig(
+    `{ ${SERVER}, tls-server-name: old.example, certificate-authority-data: ${btoa(CERTIFICATE)} }`,
+    "{ exec: { apiVersion: client.authentication.k8s.io/v1, command: plugin }, as: jane, as-groups: [a] }",
+    "",
+  ).replace("clusters: [", "clusters: [{ name: other, cluster: { server: 'https://other' } },").replace(
+    "users: [",
+    "users: [{ name: second, user: { token: two } },",
+  );
+  const loaded = await Kubeconfig.load({ ...world({ "/c": text, "/ca.crt": CERTIFICATE }), paths: ["/c"] });
+  const token = await loaded.clientConfig(undefined, { token: "flag", as: "joe", namespace: "team" });
+  assert.equal((await token.credentials.current()).authorization, "Bearer flag");
+  assert.deepEqual(token.headers, [["Impersonate-User", "joe"], ["Impersonate-Group", "a"]]);
+  assert.equal(token.namespace, "team");
+  const elsewhere = await loaded.clientConfig(undefined, { cluster: "other", user: "second" });
+  assert.equal(elsewhere.server, "https://other");
+  assert.equal((await elsewhere.credentials.current()).authorization, "Bearer two");
+  const server = await loaded.clientConfig(undefined, { server: "https://third", user: "second" });
+  assert.deepEqual([server.server, server.tlsServerName, server.caCerts], ["https://third", undefined, CERTIFICATE]);
+  const skip = await loaded.clientConfig(undefined, { insecureSkipTlsVerify: true, user: "second" });
+  assert.deepEqual([skip.insecureSkipTlsVerify, skip.caCerts], [true, undefined]);
+  const authority = await loaded.clientConfig(undefined, { certificateAuthority: "/ca.crt", user: "second" });
+  assert.equal(authority.caCerts, CERTIFICATE);
+  const groups = await loaded.clientConfig(undefined, { user: "second", as: "x", asUid: "1", asGroups: ["g", "h"] });
+  assert.equal(groups.headers?.length, 4);
+});
 
 for (
   const { name, text, at } of [

@@ -14,9 +14,9 @@ Deno.test("YAML of Kubernetes: booleans, numbers, dates and keys as kubectl read
 });
 
 Deno.test("YAML of Kubernetes: merge keys in the order of the text; the last of equal keys, which are reported", () => {
-  const text = "x: &x {a: 1, b: 2}\ny: {<<: *x, b: 3}\nz: {b: 3, <<: *x}\nx: 5\n";
+  const text = "x: &x {a: 1, b: 2}\nv: {<<: *x, b: 3}\nw: {b: 3, <<: *x}\nx: 5\n";
   assert.deepEqual(readKubernetesYaml(text), {
-    value: { x: 5, y: { a: 1, b: 3 }, z: { a: 1, b: 2 } },
+    value: { x: 5, v: { a: 1, b: 3 }, w: { a: 1, b: 2 } },
     duplicates: [{ key: "x", line: 4 }],
   });
 });

@@ -7,6 +7,7 @@ const silent: Io = {
   out: () => {},
   err: () => {},
   stdin: () => Promise.resolve(""),
+  stdinIsFree: () => false,
   terminal: false,
   interactive: false,
   width: 110,

@@ -7,6 +7,8 @@ export interface Io {
   out(text: string): void;
   err(text: string): void;
   stdin(): Promise<string>;
+  /** True if standard input is a terminal, and `stdin` hasn't read it. */
+  stdinIsFree(): boolean;
   /** True if standard output is a terminal. */
   terminal: boolean;
   /** True if the user can be prompted. */
@@ -23,10 +25,16 @@ export interface Io {
   now(): number;
 }
 
+let isStdinRead = false;
+
 export const systemIo: Io = {
   out: (text) => write(process.stdout, text),
   err: (text) => write(process.stderr, text),
-  stdin: async () => inputText(await new Response(Deno.stdin.readable).bytes()),
+  stdin: async () => {
+    isStdinRead = true;
+    return inputText(await new Response(Deno.stdin.readable).bytes());
+  },
+  stdinIsFree: () => !isStdinRead && Deno.stdin.isTerminal(),
   terminal: Deno.stdout.isTerminal(),
   interactive: Deno.stdin.isTerminal() && Deno.stdout.isTerminal(),
   width: process.stdout.columns ?? 120,

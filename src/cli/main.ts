@@ -2,6 +2,11 @@
 import { systemIo } from "./io.ts";
 import { runKeystone } from "./program.ts";
 
+// Ends in the usual way, and with it a credential plugin that waits for a person.
+for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const) {
+  if (Deno.build.os !== "windows" || signal === "SIGINT") Deno.addSignalListener(signal, () => Deno.exit(128 + number));
+}
+
 // A task runs in the project's folder; relative paths are relative to the user's.
 const cwd = Deno.env.get("INIT_CWD");
 if (cwd) Deno.chdir(cwd);

@@ -16,11 +16,12 @@ import { parseDestination } from "../core/network/destination.ts";
 import { lifecycleOf } from "../core/grant/lifecycle.ts";
 import { guestNamespace } from "../core/names.ts";
 import { no, usageError } from "./exit.ts";
-import { type Manifest, manifestsIn, placeOf, withFilenames } from "./manifests.ts";
+import { type Manifest, manifestsIn, withFilenames } from "./manifests.ts";
 import { grantorRealm } from "./grant_create_command.ts";
 import { changedLines } from "./line_diff.ts";
 import { Observed } from "./observed.ts";
 import { type CommandAction, type Session, verb } from "./session.ts";
+import { type StoredGrant, storedGrant } from "./stored_grants.ts";
 
 interface Named {
   kind: string;
@@ -37,6 +38,7 @@ export const planCommand = (run: CommandAction): Command =>
   withFilenames(
     verb("plan", "Show as a diff what the operator would write if a grant were applied. Changes nothing.", [
       "keystone plan -f grant.yaml",
+      "keystone plan -f internal.yaml -f partners/",
       "keystone plan -f grant.yaml -o json | jq '.create[].kind'",
       "keystone grant create trial --to bob-home --hard cpu=1,memory=1Gi --dry-run=client -o yaml | keystone plan -f -",
     ]),
@@ -44,15 +46,27 @@ export const planCommand = (run: CommandAction): Command =>
   )
     .action(run(async (session, options) => {
       const paths = options.filename as string[];
-      const grants = (await manifestsIn(session.io, paths, { recursive: options.recursive === true }))
-        .filter(({ kind }) => kind === "Grant");
+      const manifests = await manifestsIn(session.io, paths, { recursive: options.recursive === true });
+      const grants = manifests.filter(isGrant);
       if (grants.length === 0) {
         throw usageError(`-f ${paths.join(" -f ")} has no Grant. Pass a file with at least one.`);
+      }
+      const ignored = manifests.filter((manifest) => !isGrant(manifest));
+      if (ignored.length > 0) {
+        const names = ignored.map(({ kind, metadata }) => `${kind} ${metadata?.name ?? ""}`.trim());
+        session.note(`Not part of the plan, which is of Grants: ${names.join(", ")}.`);
       }
       using rest = await session.connect();
       const seen = await new Observed(rest).terms();
       const now = session.io.now();
-      const applied = grants.map((manifest) => factsOf(manifest, seen, now));
+      const stored = await Promise.all(lastOfEach(grants).map((manifest) => storedGrant(rest, manifest)));
+      for (const { name, unchecked } of stored) {
+        if (unchecked === undefined) continue;
+        session.note(
+          `${session.colours.yellow("Warning:")} Grant ${name} was not checked by the API server: ${unchecked}.`,
+        );
+      }
+      const applied = stored.map((grant) => factsOf(grant, seen, now));
       const grantees = [...new Set(applied.map(({ spec }) => spec.granteeRealm))];
       await Promise.all(grantees.map((grantee) => seen.guest(guestNamespace(grantee))));
       const settings = await session.settings();
@@ -104,12 +118,18 @@ function closes(session: Session, grants: readonly GrantFacts[], world: GuestWor
   }
 }
 
-function factsOf(manifest: Manifest, { stores }: Observed, now: number): GrantFacts {
-  const name = manifest.metadata?.name ?? "";
-  const parsed = grantSpec.safeParse(manifest.spec);
+const isGrant = ({ apiVersion, kind }: Manifest): boolean => kind === "Grant" && apiVersion.startsWith("keystone.io/");
+
+/** Returns the last manifest of each name: applied one after another, it stays. */
+const lastOfEach = (grants: readonly Manifest[]): Manifest[] => [
+  ...new Map(grants.map((grant) => [grant.metadata?.name ?? "", grant])).values(),
+];
+
+function factsOf({ name, spec, place }: StoredGrant, { stores }: Observed, now: number): GrantFacts {
+  const parsed = grantSpec.safeParse(spec);
   if (!parsed.success) {
     const { path: field, message } = parsed.error.issues[0]!;
-    throw no(`${placeOf(manifest)}, Grant ${name}: spec.${field.join(".")}: ${message}.`);
+    throw no(`${place}, Grant ${name}: spec.${field.join(".")}: ${message}.`);
   }
   const present = stores.grants.get(name);
   return {

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { dump } from "js-yaml";
 import pc from "picocolors";
 import Table from "cli-table3";
-import { type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
+import { type ClientConfig, type ClosableRestClient, createRestClient } from "../../lib/kubernetes/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { clusterConfig } from "../cluster_config.ts";
 import { readSettings } from "../config.ts";
@@ -18,6 +18,17 @@ export interface Flags {
   output: OutputFormat;
   kubeconfig?: string;
   context?: string;
+  cluster?: string;
+  user?: string;
+  token?: string;
+  as?: string;
+  asGroup?: string[];
+  asUid?: string;
+  certificateAuthority?: string;
+  insecureSkipTlsVerify?: boolean;
+  tlsServerName?: string;
+  /** Milliseconds; Infinity for none. */
+  requestTimeout?: number;
   config?: string;
   color: boolean;
 }
@@ -46,18 +57,31 @@ export class Session {
   }
 
   async connect(): Promise<ClosableRestClient> {
-    return createRestClient(await this.clusterConfig(), { userAgent: `keystone-cli/${version}`, timeoutMs: 15_000 });
+    return createRestClient(await this.clusterConfig(), {
+      userAgent: `keystone-cli/${version}`,
+      timeoutMs: this.flags.requestTimeout ?? 15_000,
+    });
   }
 
-  clusterConfig() {
-    const { kubeconfig, context } = this.flags;
-    return clusterConfig({
-      log: "text",
-      listenGiven: false,
-      help: false,
-      ...(kubeconfig === undefined ? {} : { kubeconfig }),
-      ...(context === undefined ? {} : { context }),
-    }, { env: this.io.env });
+  clusterConfig(): Promise<ClientConfig> {
+    const { flags, io } = this;
+    return clusterConfig(flags, {
+      env: io.env,
+      // As with kubectl: a person sees what a credential plugin says, and answers it unless -f - reads the input.
+      attended: true,
+      isInteractive: () => io.stdinIsFree(),
+      overrides: {
+        cluster: flags.cluster,
+        user: flags.user,
+        token: flags.token,
+        as: flags.as,
+        asGroups: flags.asGroup,
+        asUid: flags.asUid,
+        certificateAuthority: flags.certificateAuthority,
+        insecureSkipTlsVerify: flags.insecureSkipTlsVerify,
+        tlsServerName: flags.tlsServerName,
+      },
+    });
   }
 
   /** Reads the operator's configuration file, for the trust levels' ceilings; without a file, the defaults. */
@@ -143,9 +167,46 @@ export function verb(name: string, summary: string, examples: readonly string[])
     )
     .option("--kubeconfig <path>", "path of the kubeconfig (default: KUBECONFIG, else ~/.kube/config)")
     .option("--context <name>", "context of the kubeconfig (default: the current one)")
+    .option("--as <user>", "user to impersonate")
+    .option(
+      "--as-group <group>",
+      "group to impersonate, repeatable",
+      (group: string, before?: string[]) => [...before ?? [], group],
+    )
+    .addOption(new Option("--as-uid <uid>", "uid to impersonate").hideHelp())
+    .addOption(
+      new Option("--request-timeout <time>", "time limit of a request: 30s, 1m; 0 for none (default: 15s)")
+        .argParser(requestTimeout),
+    )
+    .addOption(new Option("--cluster <name>", "cluster of the kubeconfig").hideHelp())
+    .addOption(new Option("--user <name>", "user of the kubeconfig").hideHelp())
+    .addOption(new Option("--token <token>", "bearer token").hideHelp())
+    .addOption(new Option("--certificate-authority <path>", "file of the API server's authority").hideHelp())
+    .addOption(new Option("--insecure-skip-tls-verify", "accept any certificate of the API server").hideHelp())
+    .addOption(new Option("--tls-server-name <name>", "name in the API server's certificate").hideHelp())
     .option("--config <path>", "the operator's configuration file (default: KEYSTONE_CONFIG)")
     .option("--no-color", "no colors, not even on a terminal")
+    .addHelpText(
+      "after",
+      "\nAs kubectl, also: --as-uid, --cluster, --user, --token, --certificate-authority, --insecure-skip-tls-verify, " +
+        "--tls-server-name.",
+    )
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`);
+}
+
+/** Parses kubectl's `--request-timeout`: seconds, or a duration as in Go. */
+function requestTimeout(text: string): number {
+  const units = { ns: 1e-6, us: 1e-3, "µs": 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  const ms = /^\d+$/.test(text)
+    ? Number(text) * 1_000
+    : /^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)
+    ? [...text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g)]
+      .reduce((sum, [, amount, unit]) => sum + Number(amount) * units[unit as keyof typeof units], 0)
+    : undefined;
+  if (ms === undefined) {
+    throw usageError(`--request-timeout is ${text}. It must be a duration such as 30s or 1m, or 0.`);
+  }
+  return ms === 0 ? Infinity : ms;
 }
 
 /** Runs a command's action with its session. */

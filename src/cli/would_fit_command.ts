@@ -38,15 +38,20 @@ export const wouldFitCommand = (run: CommandAction): Command =>
       const manifests = await manifestsIn(session.io, paths, { recursive: options.recursive === true });
       const config = await session.clusterConfig();
       const connect = (to: ClientConfig) =>
-        createRestClient(to, { userAgent: `keystone-cli/${version}`, timeoutMs: 15_000, maxInFlight: concurrency });
+        createRestClient(to, {
+          userAgent: `keystone-cli/${version}`,
+          timeoutMs: session.flags.requestTimeout ?? 15_000,
+          maxInFlight: concurrency,
+        });
       using rest = connect(config);
+      const kinds = new ServerKinds(rest);
       const answer = wholeAnswer(
-        await Promise.all([...await byNamespace(manifests, rest, options)].map(async ([namespace, indexes]) => {
+        await Promise.all([...await byNamespace(manifests, rest, kinds, options)].map(async ([namespace, indexes]) => {
           const [state, asked] = await Promise.all([
             namespaceState(rest, namespace),
             (async () => {
               using asker = await askerOf(rest, config, connect, namespace);
-              const objects = await askAbout(indexes.map((index) => manifests[index]!), namespace, asker);
+              const objects = await askAbout(indexes.map((index) => manifests[index]!), namespace, asker, kinds);
               return { objects, as: asker.isGuest ? asker.name : `${asker.name}, with the rights of guests` };
             })(),
           ]);
@@ -73,9 +78,9 @@ interface WouldFitAnswer {
 async function byNamespace(
   manifests: readonly Manifest[],
   rest: RestClient,
+  kinds: ServerKinds,
   options: { namespace?: unknown; realm?: unknown },
 ): Promise<Map<string, number[]>> {
-  const kinds = new ServerKinds(rest);
   const set = options.namespace ?? (options.realm === undefined ? undefined : guestNamespace(String(options.realm)));
   const namespaced = await Promise.all(
     manifests.map(async ({ apiVersion, kind }) => (await kinds.resourceOf(apiVersion, kind))?.namespaced ?? false),

@@ -10,6 +10,8 @@ import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/sto
 import { isQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { parseAddress } from "../core/address.ts";
+import type { NodeState } from "../core/admission/change.ts";
+import { defaultClassIn, isDefaultClass, nodeStateOf } from "../core/admission/surroundings.ts";
 import { type ClassSource, clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster_facts.ts";
 import type { ClusterFacts } from "../core/facts.ts";
 import { reflect, type Reflecting, type StoreReflector, type Watching } from "./watching.ts";
@@ -18,7 +20,7 @@ import { withinTime } from "./within_time.ts";
 /** Keeps {@linkcode ClusterFacts} up to date. */
 export class ClusterWatch {
   readonly #settings: Settings;
-  readonly #nodes = createNodeStore();
+  readonly #nodes: ReturnType<typeof createNodeStore>;
   readonly #services = new Store({ project: ({ spec }: ServiceCIDR) => spec?.cidrs ?? [] });
   readonly #api = new Store({ project: addressesOfSlice });
   readonly #classes = new Store({ project: classSource });
@@ -26,8 +28,14 @@ export class ClusterWatch {
   readonly #listeners: (() => void)[] = [];
   #facts: ClusterFacts;
 
-  constructor(watching: Watching, settings: Settings) {
+  /**
+   * Makes a watch.
+   *
+   * @param nodeStates keeps the nodes' labels and taints
+   */
+  constructor(watching: Watching, settings: Settings, { nodeStates = false } = {}) {
     this.#settings = settings;
+    this.#nodes = createNodeStore({ nodeStates });
     const observe = <T extends KubernetesObject, P>(
       name: keyof ClusterSources["unread"],
       resource: Resource<T>,
@@ -53,9 +61,15 @@ export class ClusterWatch {
     return this.#facts;
   }
 
-  /** Number of nodes. */
-  get nodeCount(): number {
-    return this.#nodes.list().length;
+  /** Labels and taints of all nodes; undefined if they are not kept, or not all known. */
+  get nodeStates(): readonly NodeState[] | undefined {
+    const states = this.#nodes.list().flatMap(({ state }) => state ? [state] : []);
+    return this.#isSynced("nodes") && states.length === this.#nodes.size ? states : undefined;
+  }
+
+  /** Name of the default StorageClass; null: there is none, undefined: not known. */
+  get defaultStorageClass(): string | null | undefined {
+    return this.#isSynced("classes") ? defaultClassIn(this.#classes.list()) : undefined;
   }
 
   /** Calls `listener` after each change. */
@@ -83,6 +97,10 @@ export class ClusterWatch {
     return withinTime(synced, unreadableAfterMs, clock, signal);
   }
 
+  #isSynced(source: keyof ClusterSources["unread"]): boolean {
+    return this.#reflectors.find(({ name }) => name === source)!.synced;
+  }
+
   #look(): void {
     const facts = this.#read();
     if (isDeepStrictEqual(facts, this.#facts)) return;
@@ -105,7 +123,12 @@ export class ClusterWatch {
 const unreadableAfterMs = 10_000;
 
 /** Makes the store of nodes. An unreadable node is kept by its name, because its addresses must be protected too. */
-export const createNodeStore = () => new Store({ project: nodeSource, standIn: unreadableNode });
+export const createNodeStore = ({ nodeStates = false } = {}) =>
+  new Store({
+    project: (node: Node): NodeSource =>
+      nodeStates ? { ...nodeSource(node), state: nodeStateOf(node) } : nodeSource(node),
+    standIn: unreadableNode,
+  });
 
 const unreadableNode = ({ name }: Identity): NodeSource => ({
   name,
@@ -134,6 +157,7 @@ export function nodeSource({ metadata, spec, status }: Node): NodeSource {
 export const classSource = ({ metadata, provisioner }: StorageClass): ClassSource => ({
   name: metadata!.name!,
   provisioner,
+  ...(isDefaultClass(metadata) ? { defaultFrom: Date.parse(metadata?.creationTimestamp ?? "") || 0 } : {}),
 });
 
 export const addressesOfSlice = ({ endpoints }: EndpointSlice): string[] =>

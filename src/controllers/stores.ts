@@ -6,8 +6,13 @@ import type {
   ValidatingWebhookConfiguration,
 } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import {
+  type LimitRange,
+  type LimitRangeItem,
+  limitRanges,
   type Namespace,
   namespaces,
+  type ResourceQuota,
+  resourceQuotas,
   type Secret,
   type ServiceAccount,
   serviceAccounts,
@@ -48,11 +53,9 @@ import type {
 } from "../core/facts.ts";
 import { parseDestination } from "../core/network/destination.ts";
 import { accounts } from "../core/guest/objects/accounts.ts";
-import { limitRange } from "../core/guest/objects/limit_range.ts";
 import { namespace } from "../core/guest/objects/namespace.ts";
 import { isOurs } from "../core/guest/objects/ours.ts";
 import { policies } from "../core/guest/objects/network_policies.ts";
-import { quota } from "../core/guest/objects/quota.ts";
 import {
   type CachedFacts,
   type CachedObject,
@@ -80,11 +83,26 @@ import { reflect, type Reflecting, type StoreReflector, type Watching } from "./
 /** Caches of the objects that each guest namespace has one of, by the rows of their kinds. */
 export type GuestCaches = { [C in CacheName]: Store<CachedFacts<C> | undefined, never, CachedObject<C>> };
 
+/** The part of a ResourceQuota that reviews read. */
+export interface GuestQuota {
+  namespace: string;
+  quota: Pick<ResourceQuota, "metadata" | "spec" | "status">;
+}
+
+/** The items of a LimitRange. */
+export interface GuestLimits {
+  namespace: string;
+  limits: readonly LimitRangeItem[];
+}
+
 export interface Stores extends GuestCaches {
   grants: Store<GrantFacts, "grantor" | "grantee" | "destination" | "dnsName", Stored<Grant>>;
   realms: Store<RealmFacts, "identity", Stored<Realm>>;
   superEntities: Store<SuperEntityFacts, "member", Stored<SuperEntity>>;
   namespaces: Store<NamespaceFacts | undefined, never, Namespace>;
+  /** Every ResourceQuota and LimitRange of the guest namespaces, for admission reviews. */
+  guestQuotas: Store<GuestQuota | undefined, "namespace", ResourceQuota>;
+  guestLimits: Store<GuestLimits | undefined, "namespace", LimitRange>;
   /** ServiceAccounts in the operator's namespace. */
   identities: Store<IdentityFacts, "realm", ServiceAccount>;
   policies: Store<PolicyFacts | undefined, "namespace", NetworkPolicy>;
@@ -120,6 +138,17 @@ export function createStores(): Stores {
         realmOfNamespace(object.metadata!.name!) === undefined ? undefined : namespace.project(object),
     }),
     ...guestCaches(),
+    guestQuotas: new Store({
+      project: (quota: ResourceQuota) => isOfGuests(quota) ? guestQuota(quota) : undefined,
+      indexes: { namespace: (quota) => quota ? [quota.namespace] : [] },
+    }),
+    guestLimits: new Store({
+      project: (range: LimitRange): GuestLimits | undefined =>
+        isOfGuests(range)
+          ? { namespace: range.metadata!.namespace!, limits: interned(range.spec?.limits ?? []) }
+          : undefined,
+      indexes: { namespace: (range) => range ? [range.namespace] : [] },
+    }),
     identities: new Store({ project: accounts.project, indexes: { realm: (account) => realmsOf(account) } }),
     policies: new Store({
       project: (policy: NetworkPolicy) => isOfGuests(policy) ? policies.project(policy) : undefined,
@@ -158,6 +187,18 @@ export const realmsOf = ({ labels }: IdentityFacts): string[] => {
   return labels[managedByLabel] === managedBy && realm !== undefined ? [realm] : [];
 };
 
+const guestQuota = ({ metadata, spec, status }: ResourceQuota): GuestQuota => {
+  const { name, namespace } = metadata!;
+  return {
+    namespace: namespace!,
+    quota: {
+      metadata: { name: name! },
+      spec: interned(spec ?? {}),
+      status: { hard: interned(status?.hard ?? {}), used: status?.used ?? {} },
+    },
+  };
+};
+
 /** Projects only Keystone's objects in guest namespaces. */
 const ofGuests = <T extends KubernetesObject, P>(project: (object: T) => P) => (object: T): P | undefined =>
   isOfGuests(object) && isOurs(object) ? project(object) : undefined;
@@ -183,8 +224,8 @@ export const createAdmissionReflectors = (watching: Watching, stores: Stores): S
   reflect(watching, grants, stores.grants),
   reflect(watching, realms, stores.realms),
   reflect(watching, superEntities, stores.superEntities),
-  reflectSingle(watching, stores, quota),
-  reflectSingle(watching, stores, limitRange),
+  reflect(watching, resourceQuotas, stores.guestQuotas),
+  reflect(watching, limitRanges, stores.guestLimits),
 ];
 
 /** Reflectors of the flow control of guests' requests; a cluster may not have it, or the operator may not read it. */

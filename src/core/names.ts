@@ -6,8 +6,6 @@ export const operatorName = "keystone-operator";
 export const frontName = "keystone-front";
 /** Namespace of the operator. */
 export const systemNamespace = "keystone-system";
-/** User name of the operator's ServiceAccount. */
-export const operatorUser = `system:serviceaccount:${systemNamespace}:${operatorName}`;
 
 /** Label of objects that Keystone made and may change or delete. */
 export const managedByLabel = "app.kubernetes.io/managed-by";
@@ -68,6 +66,8 @@ export const madeAnnotation = "keystone.io/made-at";
 export const emptyAnnotation = "keystone.io/empty-since";
 /** On a guest namespace that has kept stored data: only a person deletes it. */
 export const keptAnnotation = "keystone.io/kept";
+/** On a guest namespace that was restored from a backup: its UID, until a grant comes into force. */
+export const unopenedAnnotation = "keystone.io/unopened";
 /** On a guest namespace whose last grant has ended. */
 export const lockedLabel = "keystone.io/locked";
 /** On the quota: record of the freeze during a notice. */

@@ -2,17 +2,16 @@
 import type { Clock } from "../../lib/clock/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import type { ClusterWatch } from "../controllers/cluster_watch.ts";
-import { keyIn, type Stores } from "../controllers/stores.ts";
+import type { Stores } from "../controllers/stores.ts";
 import type { AdmissionWorld } from "../core/admission/response.ts";
 import type { LocalRealm } from "../core/facts.ts";
-import { limitRangeName } from "../core/guest/objects/limit_range.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { entityConflict } from "../core/superentity/conflict.ts";
 
 export interface AdmissionSources {
-  stores: Pick<Stores, "grants" | "realms" | "superEntities" | "quotas" | "limitRanges">;
-  cluster: Pick<ClusterWatch, "facts" | "nodeCount">;
+  stores: Pick<Stores, "grants" | "realms" | "superEntities" | "guestQuotas" | "guestLimits">;
+  cluster: Pick<ClusterWatch, "facts" | "nodeStates" | "defaultStorageClass">;
   settings: Settings;
   /** KEYSTONE_REALM, if set. */
   realm?: string;
@@ -25,7 +24,6 @@ export function admissionWorld({ stores, cluster, settings, realm, clock }: Admi
     settings,
     cluster: cluster.facts,
     local,
-    nodes: cluster.nodeCount,
     realmNamed: (name) => stores.realms.get(name),
     isCollective: (name) => {
       const entity = stores.superEntities.get(name);
@@ -35,12 +33,15 @@ export function admissionWorld({ stores, cluster, settings, realm, clock }: Admi
     grantsTo: (name) => stores.grants.index("grantee", name),
     guest: (namespace) => {
       const name = realmOfNamespace(namespace);
-      const quota = stores.quotas.get(keyIn(namespace, quotaName));
-      if (name === undefined || !quota) return undefined;
+      const quotas = stores.guestQuotas.index("namespace", namespace).flatMap((each) => each ? [each.quota] : []);
+      if (name === undefined || !quotas.some(({ metadata }) => metadata?.name === quotaName)) return undefined;
+      const { nodeStates, defaultStorageClass } = cluster;
       return {
-        quota,
-        limits: stores.limitRanges.get(keyIn(namespace, limitRangeName))?.limits ?? [],
+        quotas,
+        limits: stores.guestLimits.index("namespace", namespace).flatMap((each) => each?.limits ?? []),
         grants: stores.grants.index("grantee", name),
+        ...(nodeStates ? { nodes: nodeStates } : {}),
+        ...(defaultStorageClass === undefined ? {} : { defaultStorageClass }),
       };
     },
     now: clock.now(),

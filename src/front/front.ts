@@ -117,7 +117,7 @@ export class Front {
       onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
     };
     const reflectors = createAdmissionReflectors(watching, stores);
-    const cluster = new ClusterWatch(watching, settings);
+    const cluster = new ClusterWatch(watching, settings, { nodeStates: true });
     const observers = [...reflectors, cluster].map((each) => each.run(signal));
     const reviewer = createReviewer({
       judge: (question) =>

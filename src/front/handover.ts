@@ -8,7 +8,13 @@ import { systemNamespace } from "../core/names.ts";
 
 export interface Handover {
   /** Connection parameters of the API server, as the operator uses them. */
-  api: { server: string; caCerts?: string | undefined; proxyUrl?: string | undefined };
+  api: {
+    server: string;
+    caCerts?: string | undefined;
+    tlsServerName?: string | undefined;
+    insecureSkipTlsVerify?: boolean | undefined;
+    proxyUrl?: string | undefined;
+  };
   /** Token of the account keystone-front, valid for minutes; absent while there is none. */
   token?: string | undefined;
   /** Certificate of the webhook; absent while there is none. */
@@ -18,7 +24,13 @@ export interface Handover {
 }
 
 const handover = z.object({
-  api: z.object({ server: z.url(), caCerts: z.string().optional(), proxyUrl: z.string().optional() }),
+  api: z.object({
+    server: z.url(),
+    caCerts: z.string().optional(),
+    tlsServerName: z.string().optional(),
+    insecureSkipTlsVerify: z.boolean().optional(),
+    proxyUrl: z.string().optional(),
+  }),
   token: z.string().min(1).optional(),
   serving: z.object({ certificate: z.string(), key: z.string() }).optional(),
   loopbackClosed: z.string().optional(),
@@ -39,11 +51,17 @@ export class HandoverWriter implements HandoverSink {
   #earlier: Promise<Pick<Handover, "token" | "serving">> | undefined;
   #written: Promise<void> = Promise.resolve();
 
-  constructor(folder: string, { server, caCerts, proxyUrl }: ClientConfig) {
+  constructor(folder: string, { server, caCerts, tlsServerName, insecureSkipTlsVerify, proxyUrl }: ClientConfig) {
     this.#folder = folder;
     this.#path = handoverFile(folder);
     this.#handover = {
-      api: { server, ...(caCerts ? { caCerts } : {}), ...(proxyUrl ? { proxyUrl } : {}) },
+      api: {
+        server,
+        ...(caCerts ? { caCerts } : {}),
+        ...(tlsServerName ? { tlsServerName } : {}),
+        ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}),
+        ...(proxyUrl ? { proxyUrl } : {}),
+      },
     };
   }
 
@@ -135,6 +153,8 @@ export const configFrom = ({ api }: Handover, now: () => Handover | undefined): 
   source: "the operator's handover",
   server: api.server,
   ...(api.caCerts ? { caCerts: api.caCerts } : {}),
+  ...(api.tlsServerName ? { tlsServerName: api.tlsServerName } : {}),
+  ...(api.insecureSkipTlsVerify ? { insecureSkipTlsVerify: true } : {}),
   ...(api.proxyUrl ? { proxyUrl: api.proxyUrl } : {}),
   namespace: systemNamespace,
   credentials: {

@@ -120,6 +120,7 @@ Deno.test("keystone", {
       {
         fits: true,
         grants: ["alice-to-bob"],
+        askedAs: yes.json().askedAs,
         shortBy: {},
         message: "Deployment web fits into guest-bob-home.",
         items: undefined,
@@ -134,7 +135,7 @@ Deno.test("keystone", {
     );
     // Each fits alone, but not both together.
     assert.equal((await fit(deployment(1, "3", "a"), deployment(1, "2", "b"))).code, 1);
-    // An existing workload counts only its growth, and workloads of other namespaces don't count.
+    // An existing workload counts only its growth.
     await cluster.apply({ ...deployment(2, "2", "there"), metadata: { name: "there", namespace: "guest-bob-home" } });
     await eventually(
       "the quota counts its pods",
@@ -146,7 +147,12 @@ Deno.test("keystone", {
     assert.deepEqual((await fit(deployment(3, "2", "there"))).json().shortBy["requests.cpu"], "2");
     assert.equal((await fit(deployment(1, "1"))).code, 1);
     const elsewhere = { ...deployment(9, "9"), metadata: { name: "web", namespace: "default" } };
-    assert.equal((await fit(deployment(2, "2", "there"), elsewhere)).json().fits, true);
+    const mixed = await fit(deployment(2, "2", "there"), elsewhere);
+    assert.equal(mixed.code, 2);
+    assert.match(
+      mixed.err,
+      /namespace from the provided object "default" does not match the namespace "guest-bob-home"/,
+    );
     await lab.kubectl(["delete", "deployment", "there", "-n", "guest-bob-home"]);
     await eventually(
       "the quota is free again",
@@ -158,7 +164,7 @@ Deno.test("keystone", {
     const list = {
       apiVersion: "v1",
       kind: "List",
-      items: [deployment(1, "1"), { apiVersion: "v1", kind: "Namespace" }],
+      items: [deployment(1, "1"), { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" } }],
     };
     assert.equal((await fit(list)).code, 0);
     assert.equal((await run(["would-fit", "-f", "-", "--realm", "bob-home"], { stdin: "hello" })).code, 1);
@@ -167,7 +173,7 @@ Deno.test("keystone", {
     assert.equal((await run(["would-fit", "--realm", "bob-home"])).code, 2);
     const broken = await fit({ ...deployment(1, "1"), spec: {} });
     assert.equal(broken.code, 1);
-    assert.match(broken.err, /Deployment web: spec.template.spec.containers is missing/);
+    assert.match(broken.json().message, /Deployment web would be refused: .*spec.selector: Required value/);
     const nothing = await run(["would-fit", "-f", "-", "--realm", "carla-home"], { stdin: dump(deployment(1, "1")) });
     assert.equal(nothing.code, 1);
     assert.match(nothing.err, /Nothing is granted in guest-carla-home/);
@@ -202,8 +208,60 @@ Deno.test("keystone", {
     assert.match(change.out, /~ update ResourceQuota guest-carla-home\/keystone/);
     assert.match(change.out, /- requests.cpu: '1'|- +requests.cpu: '1'/);
     assert.match(change.out, /\+ +requests.cpu: '2'/);
-    assert.equal((await run(["plan", "-f", "-"], { stdin: dump(deployment(1, "1")) })).code, 1);
+    assert.equal((await run(["plan", "-f", "-"], { stdin: dump(deployment(1, "1")) })).code, 2);
   });
+
+  await step(
+    t,
+    "plan: several files as kubectl reads them, and grants as the API server would store them",
+    async () => {
+      const yaml = (name: string, hard: string, more = "") =>
+        `apiVersion: keystone.io/v1alpha1
+kind: Grant
+metadata: {name: ${name}}
+spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
+`;
+      const files = {
+        "yes.yaml": yaml("with-yes", "{cpu: 1, memory: 1Gi}", ", networkPolicy: {egressAllowed: yes}"),
+        "twice.yaml": yaml("twice", "{cpu: 5, cpu: 1, memory: 1Gi}"),
+        "stream.json": `${JSON.stringify(grantOf({ name: "s-1", to: "carla-home", hard: { cpu: "1" } }))}${
+          JSON.stringify(grantOf({ name: "s-2", to: "carla-home", hard: { cpu: "1" } }))
+        }`,
+        "unknown.yaml": yaml("unknown", "{cpu: 1}", ", untill: 2030-01-01"),
+        "immutable.yaml": yaml("alice-to-bob", "{cpu: 1}"),
+        "other.yaml": dump(deployment(1, "1")),
+      };
+      const plan = (args: string[], options: KeystoneOptions = {}) =>
+        run(["plan", ...args], { env, files, ...options });
+      const all = await plan(["-f", "yes.yaml", "-f", "twice.yaml,stream.json", "-f", "other.yaml", "-o", "json"]);
+      assert.equal(all.code, 0, all.err);
+      assert.match(all.err, /Warning: twice\.yaml, line 4: the key "cpu" is set twice/);
+      assert.match(all.err, /Not part of the plan, which is of Grants: Deployment web\./);
+      const quota = (all.json().update as { kind: string; after: unknown }[]).find(({ kind }) =>
+        kind === "ResourceQuota"
+      );
+      // The grant to-carla, and 1 of each of the four.
+      assert.match(JSON.stringify(quota?.after), /"requests.cpu":"5"/);
+      const unknown = await plan(["-f", "unknown.yaml"]);
+      assert.equal(unknown.code, 1);
+      assert.match(unknown.err, /^unknown\.yaml, document 1 \(line 1\), Grant unknown: .*unknown field "spec.untill"/);
+      const immutable = await plan(["-f", "immutable.yaml"]);
+      assert.equal(immutable.code, 1);
+      assert.match(immutable.err, /Grant alice-to-bob: .*granteeRealm.*immutable/);
+      for (
+        const [args, says] of [
+          [["-f", "missing.yaml", "-f", "yes.yaml"], /-f missing\.yaml: the path "missing\.yaml" does not exist/],
+          [["-f", "other.yaml"], /-f other\.yaml has no Grant/],
+          [["-f", "-"], /-f - has no objects/],
+          [["-f", "-", "-f", "-"], /Standard input can be read only once/],
+        ] as [string[], RegExp][]
+      ) {
+        const said = await plan(args);
+        assert.equal(said.code, 2, args.join(" "));
+        assert.match(said.err, says);
+      }
+    },
+  );
 
   await step(t, "explain: reports why a Deployment lacks pods", async () => {
     const stdin = JSON.stringify({ ...deployment(3, "2"), metadata: { name: "web", namespace: "guest-bob-home" } });
@@ -321,6 +379,9 @@ Deno.test("keystone", {
     ) {
       const said = await keystone(vera, args, options);
       assert.equal(said.code, code, `${args.join(" ")}: ${said.out}${said.err}`);
+      if (args[0] === "plan") {
+        assert.match(said.err, /Warning: Grant more was not checked by the API server: .*"vera" cannot create/);
+      }
       if (args[0] === "doctor") assert.doesNotMatch(said.out, /warn +rbac/);
     }
     assert.match((await lab.kubectl(["get", "secrets", "-A"], { kubeconfig: vera })).stderr, /forbidden/);

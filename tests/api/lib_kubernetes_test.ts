@@ -74,6 +74,60 @@ async function whoAmI(rest: ClosableRestClient): Promise<string> {
   return review.status.userInfo.username;
 }
 
+/** Starts a proxy on this computer that records who uses it. */
+function startProxy(kind: "http" | "socks5"): { port: number; users: string[] } & AsyncDisposable {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const users: string[] = [];
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const tunnels: Promise<void>[] = [];
+
+  async function tunnel(client: Deno.TcpConn): Promise<void> {
+    const read = async () => {
+      const buffer = new Uint8Array(4096);
+      return buffer.subarray(0, await client.read(buffer) ?? 0);
+    };
+    let target: { hostname: string; port: number };
+    if (kind === "http") {
+      const head = text(await read());
+      const [, hostname, port] = /^CONNECT ([^:]+):(\d+) /.exec(head)!;
+      users.push(atob(/proxy-authorization: Basic (\S+)/i.exec(head)![1]!));
+      target = { hostname: hostname!, port: Number(port) };
+      await client.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n"));
+    } else {
+      await read();
+      await client.write(new Uint8Array([5, 2]));
+      const login = await read();
+      const name = login.subarray(2, 2 + login[1]!);
+      users.push(`${text(name)}:${text(login.subarray(3 + login[1]!))}`);
+      await client.write(new Uint8Array([1, 0]));
+      const wanted = await read();
+      const isName = wanted[3] === 3;
+      const hostname = isName ? text(wanted.subarray(5, 5 + wanted[4]!)) : [...wanted.subarray(4, 8)].join(".");
+      const [high, low] = wanted.subarray(-2);
+      target = { hostname, port: high! * 256 + low! };
+      await client.write(new Uint8Array([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+    }
+    const server = await Deno.connect(target);
+    await Promise.allSettled([
+      client.readable.pipeTo(server.writable),
+      server.readable.pipeTo(client.writable),
+    ]);
+  }
+
+  const accepting = (async () => {
+    for await (const client of listener) tunnels.push(tunnel(client));
+  })();
+  return {
+    port: listener.addr.port,
+    users,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting.catch(() => {});
+      await Promise.allSettled(tunnels);
+    },
+  };
+}
+
 Deno.test("lib/kubernetes on a real API server", async (t) => {
   await using lab = await sharedLab();
   using rest = await connect(lab.kubeconfig);
@@ -390,6 +444,91 @@ printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",
       );
     } finally {
       await Deno.remove(dir, { recursive: true });
+    }
+  });
+
+  await t.step("impersonation: the user, each group and the uid that the server sees", async () => {
+    const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig(undefined, {
+      as: "jane",
+      asUid: "u-1",
+      asGroups: ["team, a", "team-b"],
+    });
+    for (const variant of [config, { ...config, caCerts: undefined, insecureSkipTlsVerify: true }]) {
+      using jane = createRestClient(variant, { userAgent: USER_AGENT });
+      const review = await jane.performRequest({
+        method: "POST",
+        path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        bodyJson: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+      }) as { status: { userInfo: Record<string, unknown> } };
+      const { username, uid, groups } = review.status.userInfo;
+      assert.deepEqual([username, uid, groups], ["jane", "u-1", ["team, a", "team-b", "system:authenticated"]]);
+    }
+  });
+
+  await t.step(
+    "another name in the certificate, an unchecked one: requests and watches work, others fail",
+    async () => {
+      const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
+      const variants = [
+        { ...config, tlsServerName: "kubernetes.default.svc" },
+        { ...config, tlsServerName: "elsewhere.example", insecureSkipTlsVerify: true },
+        { ...config, caCerts: undefined, insecureSkipTlsVerify: true },
+      ];
+      for (const [index, variant] of variants.entries()) {
+        using other = createRestClient(variant, { userAgent: USER_AGENT });
+        const api = new ResourceApi(other, configMaps, namespace);
+        const { metadata: { resourceVersion } } = await api.list({ limit: 1 });
+        const stop = new AbortController();
+        const seen = Promise.withResolvers<string>();
+        const watching = (async () => {
+          for await (const event of api.watch({ resourceVersion, signal: stop.signal })) {
+            if (event.type === "ADDED") seen.resolve(event.object.metadata.name!);
+          }
+        })().catch(() => {});
+        await api.create({ metadata: { name: `variant-${index}` }, data: { value: "语".repeat(100_000) } });
+        assert.equal(await seen.promise, `variant-${index}`);
+        stop.abort();
+        await watching;
+        await apiError(api.get("none"), 404, "NotFound");
+        const applied = await Promise.all(Array.from(
+          { length: 40 },
+          (_, i) => api.apply({ metadata: { name: `variant-${i}` } }, { fieldManager: FIELD_MANAGER, force: true }),
+        ));
+        assert.equal(applied.length, 40);
+        await api.delete("variant-0");
+      }
+      using wrong = createRestClient({ ...config, tlsServerName: "elsewhere.example" }, { userAgent: USER_AGENT });
+      assert.match(String(await rejection(whoAmI(wrong))), /doesn't name this host.*tls-server-name/);
+      using stranger = createRestClient({ ...config, caCerts: undefined, tlsServerName: "kubernetes.default.svc" }, {
+        userAgent: USER_AGENT,
+      });
+      assert.match(String(await rejection(whoAmI(stranger))), /Is certificate-authority the CA of this server\?$/);
+    },
+  );
+
+  await t.step("the authority's file is replaced: read again, and the request succeeds", async () => {
+    const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
+    let reads = 0;
+    using rotated = createRestClient({
+      ...config,
+      // Any other authority: the one of the previous certificate.
+      caCerts: undefined,
+      readCaCerts: () => Promise.resolve((reads++, config.caCerts!)),
+    }, { userAgent: USER_AGENT });
+    assert.match(await whoAmI(rotated), /./);
+    assert.match(await whoAmI(rotated), /./);
+    assert.equal(reads, 1);
+  });
+
+  await t.step("proxies: http and socks5, with user and password", async () => {
+    const config = await (await Kubeconfig.load({ paths: [lab.kubeconfig] })).clientConfig();
+    for (const kind of ["http", "socks5"] as const) {
+      await using proxy = startProxy(kind);
+      using through = createRestClient({ ...config, proxyUrl: `${kind}://me:p%40ss@127.0.0.1:${proxy.port}` }, {
+        userAgent: USER_AGENT,
+      });
+      assert.match(await whoAmI(through), /./);
+      assert.deepEqual(proxy.users, ["me:p@ss"], kind);
     }
   });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock/mod.ts";
 import type { Grant } from "../../src/api/client/keystone.io@v1alpha1.ts";
+import { conditionOf } from "../../src/core/conditions.ts";
 import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
 import { sharedLab } from "../lab/shared.ts";
 import { guestPod } from "../lab/lab_workloads.ts";
@@ -110,8 +111,15 @@ Deno.test("termination", async (t) => {
     });
     const grant = await draining("cut", "Reduced");
     assert.deepEqual(grant.status!.reductions![0]!.allowedDestinations, ["198.51.100.0/24"]);
+    const { message } = conditionOf(grant.status, "Draining")!;
+    assert.match(
+      message,
+      /reduces limits\.cpu from 4 to 1, requests\.cpu from 4 to 1, and closes 198\.51\.100\.0\/24\. /,
+    );
+    assert.doesNotMatch(message, /memory|ends at/);
     assert.equal(grant.status!.hard!["requests.cpu"], "1");
     await enforces("cut-home", ["requests.cpu"], "2");
+    await enforces("cut-home", ["requests.memory"], "1Gi");
     const opened = async () => {
       const policy = await cluster.policies.namespace("guest-cut-home").get("grant-cut");
       return policy.spec!.egress!.flatMap(({ to }) => to!.map(({ ipBlock }) => ipBlock!.cidr)).join();

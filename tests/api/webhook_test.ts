@@ -7,9 +7,8 @@ import { connect } from "node:tls";
 import fc from "fast-check";
 import { createRestClient, isApiError, Kubeconfig, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { KeystoneV1alpha1Api } from "../../src/api/client/keystone.io@v1alpha1.ts";
-import { requirementsOf } from "../../src/core/admission/requirements.ts";
-import { fitOf, fits } from "../../src/core/admission/fit.ts";
-import { budgetOf } from "../../src/core/admission/budget.ts";
+import { judge } from "../../src/core/admission/judge.ts";
+import { quotaRoomOf } from "../../src/core/admission/surroundings.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { clientOf, eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
@@ -175,26 +174,165 @@ Deno.test("the admission webhook", {
       method: "GET",
       path: `/api/v1/namespaces/${namespace}/limitranges`,
     }) as unknown as { items: [{ spec: { limits: never[] } }] };
-    const budget = budgetOf({ namespace: "", specHard: enforced, statusHard: enforced, used: {} }, []);
-    const around = { limits: limitRange.spec.limits, nodes: 0 };
+    const empty = { metadata: { name: "keystone" }, spec: { hard: enforced }, status: { hard: enforced, used: {} } };
+    const around = {
+      namespace,
+      quotas: [quotaRoomOf(empty)],
+      givers: [],
+      limits: limitRange.spec.limits,
+      autoscalers: [],
+      claims: new Map(),
+      nodes: [],
+      defaultStorageClass: null,
+    };
     const cases = fc.sample(caseWorkloads, { numRuns: 320, seed }).filter((object) =>
       !JSON.stringify(object).includes('"heavy"')
     ) as { kind: string }[];
     const wrong: string[] = [];
     let refused = 0;
     for (const object of cases) {
-      const demand = requirementsOf(object, around);
-      const verdict = fitOf(demand, budget);
+      const { never, obstacle } = judge({ after: object, asked: false }, around);
       // Bare pods, claims and services fail the server's own checks first.
-      if (demand.obstacle) continue;
+      if (obstacle) continue;
       const said = await refusal(object, namespace).catch((error: Error) =>
         isApiError(error, 422) ? undefined : error.message
       );
       if (said !== undefined) refused++;
-      if ((said === undefined) !== fits(verdict)) wrong.push(`${said}: ${JSON.stringify(object)}`);
+      if ((said !== undefined) !== never) wrong.push(`${said}: ${JSON.stringify(object)}`);
     }
     assert.deepEqual(wrong, [], `KEYSTONE_SEED=${seed}`);
     assert.ok(refused > 0.3 * cases.length, `${refused} of ${cases.length} were refused`);
+  });
+
+  await step(t, "what controllers will not finish: admitted with a warning; what they will: without one", async () => {
+    const namespace = "guest-helen-home";
+    await cluster.createRealm("helen-home", { trustLevel: "internal" });
+    await cluster.create({
+      name: "alice-to-helen",
+      to: "helen-home",
+      hard: {
+        cpu: "4",
+        memory: "4Gi",
+        "requests.storage": "10Gi",
+        "count/replicasets.apps": "2",
+        "count/jobs.batch": "2",
+      },
+      termination: { noticeSeconds: 3600 },
+    });
+    await cluster.grantIn("Active", "alice-to-helen");
+    const used = (key: string, amount: string) =>
+      eventually(`${amount} ${key} is used`, async () => {
+        const now = (await cluster.quotas.namespace(namespace).get("keystone")).status?.used?.[key];
+        return now === amount || `it is ${now}`;
+      });
+    const gone = async (...what: string[]) => {
+      await lab.kubectl(["delete", ...what, "-n", namespace, "--wait=true"]);
+    };
+    /** Applies an object until the answer matches: the webhook's caches follow the quota. */
+    const answers = (object: unknown, pattern: RegExp) =>
+      eventually(`the answer matches ${pattern}`, async () => {
+        const { code, said } = await cluster.apply(object);
+        assert.equal(code, 0, said);
+        return pattern.test(said) || said;
+      });
+    const pod = (cpu: string, more = {}) => ({
+      containers: [{ name: "main", image: "example.com/none:1", resources: { requests: { cpu }, limits: { cpu } } }],
+      ...more,
+    });
+    const web = (image: string) => {
+      const [main] = pod("2").containers;
+      return deploymentOf({ name: "web", namespace }, { containers: [{ ...main, image }] }, { replicas: 2 });
+    };
+
+    assert.doesNotMatch((await cluster.apply(web("example.com/none:1"))).said, /Warning/);
+    await used("requests.cpu", "4");
+    await answers(web("example.com/none:2"), /Warning: The roll-out of Deployment web will stall/);
+    const restarted = await lab.kubectl(["rollout", "restart", "deployment/web", "-n", namespace]);
+    assert.match(restarted.stderr, /Warning: The roll-out of Deployment web will stall.*maxUnavailable to 1\./);
+    // Both ReplicaSets that are granted exist by now.
+    await used("count/replicasets.apps", "2");
+    await answers(web("example.com/none:3"), /Warning: Deployment web needs 1 count\/replicasets\.apps/);
+    await gone("deployment", "web");
+    await used("requests.cpu", "0");
+
+    const ephemeral = {
+      volumeClaimTemplate: { spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "4Gi" } } } },
+    };
+    const scratch = pod("100m", { volumes: [{ name: "tmp", ephemeral }] });
+    await answers(
+      deploymentOf({ name: "scratch", namespace }, scratch, { replicas: 3 }),
+      /Warning: Deployment scratch needs 12Gi requests\.storage \(3 pods with 4Gi each\), but only 10Gi of 10Gi/,
+    );
+    await gone("deployment", "scratch");
+    await used("requests.storage", "0");
+
+    const cron = {
+      apiVersion: "batch/v1",
+      kind: "CronJob",
+      metadata: { name: "yearly", namespace },
+      spec: {
+        schedule: "0 0 1 1 *",
+        jobTemplate: { spec: { template: { spec: pod("100m", { restartPolicy: "Never" }) } } },
+      },
+    };
+    await answers(cron, /Warning: CronJob yearly needs 4 count\/jobs\.batch, but only 2 of 2 is free/);
+
+    const redis = {
+      apiVersion: "apps/v1",
+      kind: "StatefulSet",
+      metadata: { name: "redis", namespace },
+      spec: {
+        replicas: 2,
+        serviceName: "redis",
+        podManagementPolicy: "Parallel",
+        selector: { matchLabels: { app: "redis" } },
+        template: { metadata: { labels: { app: "redis" } }, spec: pod("100m") },
+        volumeClaimTemplates: [{
+          metadata: { name: "data" },
+          spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "5Gi" } } },
+        }],
+      },
+    };
+    assert.doesNotMatch((await cluster.apply(redis)).said, /Warning/);
+    await used("requests.storage", "10Gi");
+    await gone("statefulset", "redis");
+    await used("requests.cpu", "0");
+    assert.doesNotMatch((await cluster.apply(redis)).said, /Warning/, "kept claims cost nothing");
+    await gone("statefulset", "redis");
+
+    await cluster.quotas.namespace(namespace).create({
+      metadata: { name: "other" },
+      spec: { hard: { "limits.cpu": "1" } },
+    });
+    await used("requests.cpu", "0");
+    await answers(
+      deploymentOf({ name: "limited", namespace }, pod("350m"), { replicas: 4 }),
+      /Warning: Deployment limited needs 1400m limits\.cpu \(4 pods with 350m each\), but only 1 of 1 of quota other is free/,
+    );
+    await gone("deployment", "limited");
+    await gone("resourcequota", "other");
+
+    // Only what is reduced is on notice.
+    const { spec } = await cluster.grants.get("alice-to-helen");
+    const grant = { apiVersion: "keystone.io/v1alpha1", kind: "Grant", metadata: { name: "alice-to-helen" } };
+    await cluster.apply({ ...grant, spec: { ...spec, hard: { ...spec.hard, "requests.storage": "8Gi" } } });
+    const claim = {
+      apiVersion: "v1",
+      kind: "PersistentVolumeClaim",
+      metadata: { name: "more", namespace },
+      spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+    };
+    await gone("persistentvolumeclaims", "--all");
+    await eventually("the webhook warns of the reduction", async () => {
+      const { said } = await cluster.apply(claim);
+      await gone("persistentvolumeclaim", "more");
+      return /Warning: Grant alice-to-helen is reduced at 20\S+Z: requests\.storage to 8Gi\./.test(said) || said;
+    });
+    assert.doesNotMatch(
+      (await cluster.apply(deploymentOf({ name: "small", namespace }, pod("1"), { replicas: 1 }))).said,
+      /Warning/,
+    );
+    await gone("deployment", "small");
   });
 
   await step(t, "objects outside guest namespaces: the webhook is not called", async () => {

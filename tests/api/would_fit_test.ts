@@ -7,9 +7,9 @@ import fc from "fast-check";
 import { isApiError, type JSONValue, type KubernetesObject } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity } from "../../lib/quantity/mod.ts";
-import { type Budget, budgetOf } from "../../src/core/admission/budget.ts";
-import { type Requirements, requirementsOf } from "../../src/core/admission/requirements.ts";
-import { fitOf, fits } from "../../src/core/admission/fit.ts";
+import type { Outcome } from "../../src/core/admission/change.ts";
+import { judge } from "../../src/core/admission/judge.ts";
+import { quotaRoomOf } from "../../src/core/admission/surroundings.ts";
 import { listFrom } from "../../src/core/resources/quota_lists.ts";
 import { containerLimits } from "../../src/core/resources/limits.ts";
 import { clientOf, eventually } from "../fixtures/test_operator.ts";
@@ -24,13 +24,23 @@ const workers = 8;
 type Workload = { apiVersion: string; kind: string };
 type CoreEvent = { reason: string; message: string; involvedObject: { uid: string } };
 
-const surroundings = { limits: [containerLimits(listFrom(caseHard))], nodes: 0, overheads: { heavy } };
-const budget: Budget = budgetOf({ namespace: "", specHard: caseHard, statusHard: caseHard, used: {} }, []);
+const surroundings = {
+  namespace: "",
+  quotas: [quotaRoomOf({ metadata: { name: "keystone" }, spec: { hard: caseHard }, status: { hard: caseHard } })],
+  givers: [],
+  limits: [containerLimits(listFrom(caseHard))],
+  claims: new Map(),
+  autoscalers: [],
+  nodes: [],
+  defaultStorageClass: null,
+  overheads: { heavy },
+};
 
 /** Reports whether one step more or less of a requirement would change the fit. */
-function isAtTheEdge({ total, count }: Requirements): boolean {
+function isAtTheEdge({ takes, shortfalls, pods }: Outcome): boolean {
+  const count = pods?.wanted ?? 1;
   return Object.entries(caseHard).some(([key, most]) => {
-    const asked = total.get(key);
+    const asked = shortfalls.find((each) => each.key === key)?.requested ?? takes.get("keystone")?.get(key);
     // These are always near the limit.
     if (asked === undefined || asked.sign() === 0 || /^count|^pods|ephemeral/.test(key)) return false;
     const step = key.endsWith("cpu") ? "1m" : key.endsWith("memory") ? "1Mi" : key.includes("storage") ? "1Gi" : "1";
@@ -53,9 +63,9 @@ const ownMakers = new Set(["Deployment", "ReplicaSet", "StatefulSet", "Job"]);
 
 Deno.test("would-fit predicts a real quota's decisions on pods", async () => {
   const cases = fc.sample(caseWorkloads, { numRuns: caseCount, seed }) as Workload[];
-  const foretold = cases.map((object) => fitOf(requirementsOf(object, surroundings), budget));
-  const refused = foretold.filter((verdict) => !fits(verdict)).length;
-  const edge = foretold.filter(({ requirements }) => isAtTheEdge(requirements)).length;
+  const foretold = cases.map((after) => judge({ after, asked: false }, surroundings));
+  const refused = foretold.filter(({ fits }) => !fits).length;
+  const edge = foretold.filter(isAtTheEdge).length;
   assert.ok(refused >= 0.4 * caseCount && refused <= 0.8 * caseCount, `${refused} of ${caseCount} don't fit`);
   assert.ok(edge >= 0.2 * caseCount, `${edge} of ${caseCount} are at the edge`);
 
@@ -106,33 +116,33 @@ Deno.test("would-fit predicts a real quota's decisions on pods", async () => {
   async function tried(
     namespace: string,
     object: Workload,
-    verdict: (typeof foretold)[number],
+    { fits, pods: foreseen, obstacle }: Outcome,
   ): Promise<string | undefined> {
     const { kind } = object;
-    const { count } = verdict.requirements;
+    const { wanted: count, come } = foreseen ?? { wanted: 0, come: 0 };
     const path = collections[kind]!.replace("NS", namespace);
     try {
       await call("POST", path, object);
     } catch (error) {
       if (!isApiError(error, 403) && !isApiError(error, 422)) throw error;
       // An invalid template is refused with the workload already.
-      const foreseen = ownMakers.has(kind) ? verdict.requirements.obstacle !== undefined : !fits(verdict);
-      return foreseen ? undefined : `it is refused: ${error.message}`;
+      const isForeseen = ownMakers.has(kind) ? obstacle !== undefined : !fits;
+      return isForeseen ? undefined : `it is refused: ${error.message}`;
     }
-    if (!ownMakers.has(kind)) return fits(verdict) ? undefined : "it is admitted, but predicted to be refused";
+    if (!ownMakers.has(kind)) return fits ? undefined : "it is admitted, but predicted to be refused";
     const pods = async () => (await listed(`/api/v1/namespaces/${namespace}/pods`)).length;
     const failed = async () => await refusalIn(namespace) !== undefined;
-    const wanted = fits(verdict) ? count : kind === "StatefulSet" ? undefined : verdict.admitted!;
+    const wanted = fits ? count : kind === "StatefulSet" ? undefined : come;
     try {
       await eventually("the pods are as predicted", async () => {
         const seen = await pods();
-        if (!fits(verdict) && !(await failed())) return `nothing failed, ${seen} of ${count} pods`;
+        if (!fits && !(await failed())) return `nothing failed, ${seen} of ${count} pods`;
         return wanted === undefined || seen === wanted || `${seen} of ${count} pods, but predicted were ${wanted}`;
       }, 20_000);
     } catch (error) {
       return (error as Error).message;
     }
-    const refusal = fits(verdict) ? await refusalIn(namespace) : undefined;
+    const refusal = fits ? await refusalIn(namespace) : undefined;
     return refusal && `a pod was refused although all fit: ${refusal}`;
   }
 

@@ -1,5 +1,6 @@
 /** Reads the tests' names from their sources, and writes the threat table and the list of attacks from threats.ts. */
 import { guardPolicies } from "../../deploy/guards/guards_table.ts";
+import { withGeneratedPart } from "../lab/page_part.ts";
 import { goesOn, type Threat, threats, type ThreatSource } from "./threats.ts";
 
 const tests = new URL("../", import.meta.url);

@@ -114,7 +114,7 @@ Deno.test("a guest's deletions, evictions and scales", async (t) => {
         ["annotate", "serviceaccount", "default", "iam.gke.io/gcp-service-account=x"],
         /has iam\.gke\.io\/gcp-service-account/,
       ],
-      ["an endpoint of its own", ["create", "-f", "-"], /cannot create resource "endpointslices"/],
+      ["a separate endpoint", ["create", "-f", "-"], /cannot create resource "endpointslices"/],
     ];
     const slice = { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", metadata: { name: "x" } };
     for (const [what, args, says] of attacks) {

@@ -8,7 +8,7 @@ import { breakable } from "./broken.ts";
 import type { Invariants } from "./invariants.ts";
 import type { SeededRandom } from "./random.ts";
 import { type Replica, skewLookMs } from "./replica.ts";
-import type { SimulatedSurroundings } from "./surroundings.ts";
+import type { SimulatedSurroundings } from "./simulated_surroundings.ts";
 import {
   realmSpecOf,
   simulatedKeyOf,

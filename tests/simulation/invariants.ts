@@ -14,7 +14,7 @@ import {
 } from "../../src/core/names.ts";
 import { trustOf } from "../../src/core/grant/lifecycle.ts";
 import type { Sent } from "./replica.ts";
-import type { SimulatedSurroundings } from "./surroundings.ts";
+import type { SimulatedSurroundings } from "./simulated_surroundings.ts";
 import {
   amount,
   isMade,

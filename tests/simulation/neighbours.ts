@@ -7,7 +7,7 @@ import { Mailbox } from "./mailbox.ts";
 import { Broken, Invariants } from "./invariants.ts";
 import { randomOf, type SeededRandom } from "./random.ts";
 import { Replica } from "./replica.ts";
-import type { SimulatedSurroundings } from "./surroundings.ts";
+import type { SimulatedSurroundings } from "./simulated_surroundings.ts";
 import { World } from "./simulated_world.ts";
 
 /** A process of one side: the messages that it sends, and its handling of received ones. */

@@ -6,7 +6,7 @@ import { type ActorStage, everybody, machinery, nodeNamed } from "./actors.ts";
 import { Coverage } from "./coverage.ts";
 import { randomOf } from "./random.ts";
 import { Replica } from "./replica.ts";
-import type { SimulatedSurroundings } from "./surroundings.ts";
+import type { SimulatedSurroundings } from "./simulated_surroundings.ts";
 import { type ObjectChange, statusOf, World } from "./simulated_world.ts";
 
 const around: SimulatedSurroundings = {

@@ -11,7 +11,7 @@ import { Coverage } from "./coverage.ts";
 import { Broken } from "./invariants.ts";
 import { randomOf, type SeededRandom } from "./random.ts";
 import { Replica } from "./replica.ts";
-import type { SimulatedSurroundings } from "./surroundings.ts";
+import type { SimulatedSurroundings } from "./simulated_surroundings.ts";
 import {
   amount,
   type ObjectChange,

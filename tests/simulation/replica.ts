@@ -35,7 +35,7 @@ import type { Coverage } from "./coverage.ts";
 import { podObject } from "./pod_object.ts";
 import { Queue } from "./queue.ts";
 import type { SeededRandom } from "./random.ts";
-import { pinged, type SimulatedSurroundings, tailnetState } from "./surroundings.ts";
+import { pinged, type SimulatedSurroundings, tailnetState } from "./simulated_surroundings.ts";
 import {
   type ObjectChange,
   simulatedKeyOf,

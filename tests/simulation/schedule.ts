@@ -23,7 +23,7 @@ import type { Coverage } from "./coverage.ts";
 import { Broken, Invariants } from "./invariants.ts";
 import { Hash, randomOf, type SeededRandom } from "./random.ts";
 import { Replica, type Sent, skewLookMs } from "./replica.ts";
-import type { SimulatedSurroundings } from "./surroundings.ts";
+import type { SimulatedSurroundings } from "./simulated_surroundings.ts";
 import { type SimulatedKind, simulatedSpecOf, statusOf, watchedKinds, World } from "./simulated_world.ts";
 
 export interface ScheduleOutcome {

@@ -2,10 +2,11 @@
 import type { Resource } from "../../../lib/kubernetes/mod.ts";
 import { chartValuesText } from "../../core/admission/chart_values.ts";
 import type { Manifest } from "../manifests.ts";
+import { isForbidden } from "../grant_summary.ts";
 import { inLine } from "../session.ts";
 import { type Asker, ruleAllows } from "./asked_as.ts";
 import { type HelmHook, hookOf, isHook } from "./helm_hooks.ts";
-import { ServerKinds } from "./server_kinds.ts";
+import type { ServerKinds } from "./server_kinds.ts";
 import { refusalSentence } from "./server_refusals.ts";
 import { type ClaimTrial, type ObjectTrial, type PodTrial, ServerTrials } from "./server_trial.ts";
 
@@ -22,6 +23,8 @@ export interface AskedObject {
   claims: readonly ClaimTrial[];
   /** Answer that needs no arithmetic; null: the API server could not be asked. */
   answer?: { fits: false | null; message: string };
+  /** Of an autoscaler: the live workload that it scales, unless the input has it. */
+  target?: AskedObject;
   /** True if a later object of the input is the same one, and so overwrites it. */
   overwritten?: boolean;
 }
@@ -42,14 +45,16 @@ export async function askAbout(
   manifests: readonly Manifest[],
   namespace: string,
   asker: Asker,
+  kinds: ServerKinds,
 ): Promise<AskedObject[]> {
-  const kinds = new ServerKinds(asker.rest);
   const trials = new ServerTrials(asker.rest, namespace);
   const last = new Map(manifests.map((manifest, index) => [identityOf(manifest, index), index]));
+  const resources = await Promise.all(manifests.map(({ apiVersion, kind }) => kinds.resourceOf(apiVersion, kind)));
+  trials.expect(resources);
   const entries = await Promise.all(manifests.map(async (manifest, index): Promise<AskedObject> => {
-    const { apiVersion, kind } = manifest;
+    const { kind } = manifest;
     const named = { manifest, kind, name: nameOf(manifest), claims: [] };
-    const resource = await kinds.resourceOf(apiVersion, kind);
+    const resource = resources[index];
     if (resource === undefined) {
       return { ...named, trial: untried, answer: { fits: false, message: unknownKind(named) } };
     }
@@ -65,11 +70,12 @@ export async function askAbout(
     const refused = answer ?? refusedAnswer(common, trial, asker);
     if (refused) return { ...common, trial, answer: refused };
     if (last.get(identityOf(manifest, index)) !== index) return { ...common, trial, overwritten: true };
-    const [pod, claims] = await Promise.all([
+    const [pod, claims, target] = await Promise.all([
       trials.pod(trial.after, accounts.later),
       trials.claims(trial.after),
+      kind === "HorizontalPodAutoscaler" ? scaledBy(trial.after ?? manifest, last, trials, kinds) : undefined,
     ]);
-    return { ...common, trial, claims, ...(pod ? { pod } : {}) };
+    return { ...common, trial, claims, ...(pod ? { pod } : {}), ...(target ? { target } : {}) };
   }));
   const upgrade = entries.some(({ manifest, trial }) => !isHook(manifest) && trial.live !== undefined);
   for (const entry of entries) {
@@ -77,6 +83,36 @@ export async function askAbout(
     if (hook) entry.hook = hook;
   }
   return entries;
+}
+
+/** Returns the live workload that an autoscaler scales; undefined if there is none or the input has it. */
+async function scaledBy(
+  autoscaler: unknown,
+  input: ReadonlyMap<string, number>,
+  trials: ServerTrials,
+  kinds: ServerKinds,
+): Promise<AskedObject | undefined> {
+  const { scaleTargetRef = {} } = ((autoscaler as { spec?: unknown }).spec ?? {}) as {
+    scaleTargetRef?: { apiVersion?: string; kind?: string; name?: string };
+  };
+  const { apiVersion = "v1", kind = "", name = "" } = scaleTargetRef;
+  const resource = await kinds.resourceOf(apiVersion, kind);
+  if (resource === undefined || input.has(identityOf({ apiVersion, kind, metadata: { name } }, 0))) return undefined;
+  const live = await trials.liveObject(resource, name).catch((error) => {
+    if (isForbidden(error)) return undefined;
+    throw error;
+  });
+  if (live === undefined) return undefined;
+  const manifest: Manifest = { ...live, apiVersion, kind, metadata: { name } };
+  const pod = await trials.pod({ ...live, apiVersion, kind }, new Set());
+  return {
+    manifest,
+    kind,
+    name,
+    claims: [],
+    trial: { live, after: { ...live, apiVersion, kind }, asked: true, warnings: [] },
+    ...(pod ? { pod } : {}),
+  };
 }
 
 /** Returns a key that two objects share if one of them overwrites the other. */

@@ -29,7 +29,8 @@ export interface OwnedObjects {
   pods: ReadonlyMap<string, LiveObject[]>;
   replicaSets: ReadonlyMap<string, LiveObject[]>;
   jobs: ReadonlyMap<string, LiveObject[]>;
-  revisions: ReadonlyMap<string, LiveObject[]>;
+  /** Undefined: the user may not read them. */
+  revisions?: ReadonlyMap<string, LiveObject[]>;
 }
 
 const readOnly = (group: string, version: string, kind: string, plural: string, namespaced = true): Resource<
@@ -94,7 +95,7 @@ export async function namespaceState(rest: RestClient, namespace: string): Promi
   return ofPods && ofSets && ofJobs
     ? {
       around,
-      owned: { pods: ofPods, replicaSets: ofSets, jobs: ofJobs, revisions: ofRevisions ?? new Map() },
+      owned: { pods: ofPods, replicaSets: ofSets, jobs: ofJobs, ...(ofRevisions ? { revisions: ofRevisions } : {}) },
     }
     : { around };
 }
@@ -137,7 +138,10 @@ export function presentOf(owner: KubernetesObject, owned: OwnedObjects): Present
     }
     case "StatefulSet":
     case "DaemonSet":
-      return { pods: of(owned.pods), revisions: of(owned.revisions) } as unknown as Present;
+      return {
+        pods: of(owned.pods),
+        ...(owned.revisions ? { revisions: of(owned.revisions) } : {}),
+      } as unknown as Present;
     default:
       return { pods: of(owned.pods) } as unknown as Present;
   }

@@ -15,7 +15,7 @@ export interface Refusal {
   kind: RefusalKind;
   /** The API server's words. */
   message: string;
-  /** Amounts that a quota lacked room for, by key. */
+  /** Amounts that there is no room for, by key. */
   requested?: Readonly<Record<string, string>>;
   /** True if Keystone's webhook refused: it is more than all grants give. */
   byWebhook?: boolean;
@@ -34,7 +34,9 @@ export function refusalOf(error: unknown): Refusal {
     if (quota) return { kind: "room", message, requested: amountsIn(quota[2]!) };
     const [head, room] = message.split(webhookRefusal);
     if (room !== undefined && !head!.includes("denied request")) {
-      return { kind: "room", message: room, byWebhook: true };
+      {
+        return { kind: "room", message: room, requested: amountsOfWebhook(room), byWebhook: true };
+      }
     }
     if (/: User "[^"]*" cannot \w+ resource /.test(message)) return { kind: "rights", message };
     if (/ is forbidden: status unknown for quota: /.test(message)) return { kind: "unasked", message };
@@ -49,6 +51,12 @@ export function refusalOf(error: unknown): Refusal {
 const amountsIn = (text: string): Record<string, string> =>
   Object.fromEntries(
     text.split(",").map((pair) => pair.split("=")).filter((pair): pair is [string, string] => pair.length === 2),
+  );
+
+/** Reads `Pod web needs 3 requests.cpu, but …; 3 limits.cpu (…), but …`. */
+const amountsOfWebhook = (text: string): Record<string, string> =>
+  Object.fromEntries(
+    [...text.matchAll(/(?:needs|;) (\S+) (\S+)(?: \([^)]*\))?, but /g)].map(([, amount, key]) => [key!, amount!]),
   );
 
 /** Returns the StorageClass that the quota keys name; undefined if they name none. */
@@ -80,9 +88,9 @@ export function refusalSentence(message: string): string {
   return remedy === undefined ? `${said}.` : `${said}. ${remedy}`;
 }
 
-/** Beginnings of the warnings of Keystone's webhook about room, which the arithmetic repeats. */
+/** Forms of the warnings of Keystone's webhook about room, which the arithmetic repeats. */
 const roomWarnings =
-  /^(?:(?:The|This) [A-Z]\w+|[A-Z]\w+ \S+) (?:needs|asks for) |^The roll-out of |^No pod of |^Grant \S+ is on notice|takes a node port for each of its ports/;
+  /^(?:This [A-Z]\w+|[A-Z]\w+ \S+) (?:needs \S+ \S+|does not fit into|can't be created:)|^The roll-out of |^No pod of |^Grant \S+ is (?:on notice|reduced)|takes a node port for each of its ports/;
 
 /** Reports whether a warning is one of Keystone's webhook about room. */
 export const isRoomWarning = (text: string): boolean => roomWarnings.test(text);

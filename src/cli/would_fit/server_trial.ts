@@ -49,12 +49,18 @@ export interface TrialOptions {
 
 type Body = Record<string, unknown> & { metadata?: Record<string, unknown> };
 
+/** Number of objects of a kind from which one list costs less than reading each. */
+const listedFrom = 4;
+
+const keyOf = ({ group, version, plural }: Resource): string => `${group}/${version}/${plural}`;
+
 /** Field manager of `kubectl apply`. */
 const fieldManager = "kubectl-client-side-apply";
 
 export class ServerTrials {
   readonly #rest: RestClient;
   readonly #namespace: string;
+  readonly #lists = new Map<string, Promise<ReadonlyMap<string, KubernetesObject> | undefined>>();
 
   constructor(rest: RestClient, namespace: string) {
     this.#rest = rest;
@@ -67,7 +73,7 @@ export class ServerTrials {
     const { name } = (body.metadata ?? {}) as { name?: unknown };
     let live: KubernetesObject | undefined;
     try {
-      live = await this.#live(resource, name);
+      live = await this.liveObject(resource, name);
     } catch (error) {
       return { asked: false, refusal: refusalOf(error), warnings: [] };
     }
@@ -129,16 +135,38 @@ export class ServerTrials {
     }
   }
 
-  async #live(resource: Resource, name: unknown): Promise<KubernetesObject | undefined> {
+  /** Returns the object as it is stored; undefined if there is none. */
+  async liveObject(resource: Resource, name: unknown): Promise<KubernetesObject | undefined> {
     if (typeof name !== "string" || name === "") return undefined;
+    const list = this.#lists.get(keyOf(resource));
+    if (list !== undefined) {
+      const objects = await list;
+      if (objects !== undefined) return objects.get(name);
+    }
     try {
-      const api = new ResourceApi(this.#rest, resource, resource.namespaced ? this.#namespace : undefined);
-      return await api.get(name);
+      return await this.#api(resource).get(name);
     } catch (error) {
       // A name that can't be part of a path: the API server refuses it itself.
       if (isApiError(error, 404) || error instanceof TypeError) return undefined;
       throw error;
     }
+  }
+
+  /** Reads all objects of kinds of which many are asked about, with one list for each. */
+  expect(resources: readonly (Resource | undefined)[]): void {
+    for (const all of Map.groupBy(resources.filter((each) => each !== undefined), keyOf).values()) {
+      if (all.length < listedFrom) continue;
+      // Whoever may not list them may read single ones.
+      const list = this.#api(all[0]!).all().then(
+        (objects) => new Map(objects.map((object) => [object.metadata!.name!, object])),
+        () => undefined,
+      );
+      this.#lists.set(keyOf(all[0]!), list);
+    }
+  }
+
+  #api(resource: Resource): ResourceApi<KubernetesObject> {
+    return new ResourceApi(this.#rest, resource, resource.namespaced ? this.#namespace : undefined);
   }
 
   async #tried(resource: Resource, body: Body, live: KubernetesObject | undefined): Promise<ObjectTrial> {
@@ -227,10 +255,7 @@ function serverSideManager({ metadata }: KubernetesObject): string | undefined {
 }
 
 /** Returns the message without the random part of a generated name. */
-function withoutGeneratedName(
-  message: string,
-  { metadata }: { metadata?: { generateName?: string } } & object,
-): string {
-  const prefix = metadata?.generateName ?? "";
+function withoutGeneratedName(message: string, object: unknown): string {
+  const { generateName: prefix = "" } = (object as { metadata?: { generateName?: string } }).metadata ?? {};
   return message.replace(new RegExp(`"${prefix.replace(/[^\w-]/g, "\\$&")}[a-z0-9]{5}"`, "g"), `"${prefix}…"`);
 }

@@ -1,5 +1,4 @@
 /** Verdicts on the objects of an input: the API server's answers, with the room that there is. */
-import { isDeepStrictEqual } from "node:util";
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Autoscaler, Change, Outcome, Surroundings } from "../../core/admission/change.ts";
@@ -12,14 +11,9 @@ import { inLine } from "../session.ts";
 import { merged } from "./apply_patch.ts";
 import { type AskedObject, objectTitle } from "./asked_objects.ts";
 import { type HelmHook, inHelmOrder } from "./helm_hooks.ts";
-import {
-  type LiveObject,
-  type NamespaceState,
-  type OwnedObjects,
-  podOfTemplate,
-  presentOf,
-} from "./namespace_state.ts";
+import { type NamespaceState, type OwnedObjects, podOfTemplate, presentOf } from "./namespace_state.ts";
 import { isRoomWarning, refusalSentence, storageClassIn } from "./server_refusals.ts";
+import type { ClaimTrial } from "./server_trial.ts";
 import { templateOf } from "./trial_objects.ts";
 
 /** The answer about one object. */
@@ -47,7 +41,15 @@ export function verdictsOn(objects: readonly AskedObject[], { around, owned }: N
     for (const list of outcome.takes.values()) {
       for (const [key, amount] of list) if (amount.sign() < 0) freed.add(key);
     }
-    return following(object.hook ? lasting(object.hook, object.kind, outcome) : outcome, room);
+    const rest = following(object.hook ? lasting(object.hook, object.kind, outcome) : outcome, room);
+    if (object.target === undefined || item.fits !== true) return rest;
+    // The autoscaler changes its target at once.
+    const scaled = verdictOn(object.target, rest, owned, freed);
+    if (scaled.item.fits !== true) {
+      const { fits, shortBy, message } = scaled.item;
+      items.set(object, { ...item, fits, shortBy, message: `${objectTitle(object)} scales its target: ${message}` });
+    }
+    return scaled.outcome ? following(scaled.outcome, rest) : rest;
   };
   const hooks = (phase: HelmHook["phase"]) =>
     objects.flatMap((object) => object.hook?.phase === phase ? [{ object, hook: object.hook, name: object.name }] : [])
@@ -118,14 +120,20 @@ function verdictOn(
     ...(hook ? { runs: hook.runs } : {}),
   };
   if (object.overwritten) {
-    const message = `${objectTitle(object)} is judged as the later object of this name in the input leaves it.`;
-    return { item: { ...common, fits: true, message } };
+    const refused = trial.refusal?.byWebhook ? refusalSentence(inLine(trial.refusal.message)) : undefined;
+    const message = refused === undefined
+      ? `${objectTitle(object)} is judged as the later object of this name in the input leaves it.`
+      : `${objectTitle(object)} would be refused: ${refused}`;
+    return { item: { ...common, fits: refused === undefined, message } };
   }
   if (answer?.fits === false) return { item: { ...common, fits: false, message: answer.message } };
   const { change, notes, doubt } = changeOf(object, around, owned);
   let outcome: Outcome;
   try {
     outcome = judge(change, around);
+    // Claims that exist are used again, whatever the API server says about new ones.
+    const obstacle = claimObstacle(object, outcome);
+    if (obstacle !== undefined && change.obstacle === undefined) outcome = judge({ ...change, obstacle }, around);
   } catch (error) {
     if (!(error instanceof UnreadableWorkload)) throw error;
     const message = answer?.message ?? `${objectTitle(object)}: ${error.message}`;
@@ -136,19 +144,25 @@ function verdictOn(
     fits: outcome.fits,
     shortBy: shortages(outcome),
     message: outcome.message,
-    warnings: [...common.warnings, ...outcome.warnings, ...notes],
+    warnings: [
+      ...new Set([...common.warnings, ...outcome.warnings, ...outcome.notes, ...(isMore(outcome) ? notes : [])]),
+    ],
   };
   if (outcome.fits === false) {
     if (answer) item.warnings.push(`This is Keystone's own calculation. ${answer.message}`);
     return { item, outcome };
   }
-  const reason = outcome.fits === null ? outcome.notJudged : doubt;
+  const reason = outcome.fits === null ? outcome.notJudged : outcome.pods?.wanted === 0 ? undefined : doubt;
   const unsure = answer?.message ?? (reason === undefined ? undefined : `${objectTitle(object)}: ${reason}`);
   if (unsure !== undefined) return { item: { ...item, fits: null, message: unsure }, outcome };
   const contrary = contradiction(object, change, outcome, freed);
   if (contrary !== undefined) return { item: { ...item, fits: false, message: contrary }, outcome };
   return { item, outcome };
 }
+
+/** Reports whether the sizes of pods mattered. */
+const isMore = ({ fits, takes }: Outcome): boolean =>
+  fits !== true || [...takes.values()].some((list) => [...list.values()].some((amount) => amount.sign() > 0));
 
 /** Returns the missing amounts by key. */
 function shortages({ shortfalls }: Outcome): Record<string, string> {
@@ -189,9 +203,16 @@ function changeOf(object: AskedObject, around: Surroundings, owned: OwnedObjects
 }
 
 /** Returns the API server's reason for refusing every pod of a workload. */
-function obstacleOf({ pod, claims }: AskedObject): string | undefined {
-  if (pod?.refusal?.kind === "final") return refusalSentence(inLine(pod.refusal.message));
-  const claim = claims.find(({ refusal }) => refusal?.kind === "final");
+const obstacleOf = ({ pod }: AskedObject): string | undefined =>
+  pod?.refusal?.kind === "final" ? refusalSentence(inLine(pod.refusal.message)) : undefined;
+
+/** Returns the claims that a change creates: those that exist already are kept. */
+const newClaims = ({ kind, claims }: AskedObject, { claims: made }: Outcome): readonly ClaimTrial[] =>
+  kind === "StatefulSet" && made.size === 0 ? [] : claims;
+
+/** Returns the API server's reason for refusing a claim without which no pod starts. */
+function claimObstacle(object: AskedObject, outcome: Outcome): string | undefined {
+  const claim = newClaims(object, outcome).find(({ refusal }) => refusal?.kind === "final");
   return claim && `its claim ${claim.name} would be refused: ${refusalSentence(inLine(claim.refusal!.message))}`;
 }
 
@@ -272,20 +293,20 @@ function sizedBy(
 function contradiction(
   object: AskedObject,
   { before }: Change,
-  { pods, claims: made }: Outcome,
+  outcome: Outcome,
   freed: ReadonlySet<string>,
 ): string | undefined {
-  const { trial, pod, claims } = object;
+  const { trial, pod } = object;
   const stands = (refusal: typeof trial.refusal, isOwn: boolean): boolean =>
     refusal?.kind === "room" && (refusal.byWebhook === true || (isOwn || before === undefined) &&
         !Object.keys(refusal.requested ?? {}).some((key) => freed.has(key)));
   if (stands(trial.refusal, true)) {
     return `${objectTitle(object)} would be refused: ${refusalSentence(inLine(trial.refusal!.message))}`;
   }
-  if (pods !== undefined && pods.wanted === 0) return undefined;
-  // Claims that exist already are kept.
-  const ofClaims = made.size > 0 ? claims.map(({ refusal }) => refusal) : [];
-  const refused = [pod?.refusal, ...ofClaims].find((refusal) => stands(refusal, false));
+  if (outcome.pods?.wanted === 0) return undefined;
+  const refused = [pod?.refusal, ...newClaims(object, outcome).map(({ refusal }) => refusal)].find((refusal) =>
+    stands(refusal, false)
+  );
   return refused && `${objectTitle(object)}: no pod of it would start now: ${refusalSentence(inLine(refused.message))}`;
 }
 

@@ -148,8 +148,10 @@ export interface Outcome {
   obstacle?: string;
   /** One message: fits, or the reason and the remedy. */
   message: string;
-  /** Further notes, also if it fits. */
+  /** Further reasons to change something, also if it fits. */
   warnings: readonly string[];
+  /** Facts about the answer, such as that a suspended Job starts no pod. */
+  notes: readonly string[];
   proposal?: Proposal;
   /** Amounts that it uses in addition, by quota; negative if it gives back. */
   takes: ReadonlyMap<string, ResourceList>;

@@ -16,7 +16,7 @@ export interface RefusedKinds {
   instead?: string;
 }
 
-const ofCluster = "they belong to the whole cluster";
+const ofCluster = "it belongs to the whole cluster";
 
 export const refusedKinds: readonly RefusedKinds[] = [
   {
@@ -88,7 +88,7 @@ export const refusedKinds: readonly RefusedKinds[] = [
   {
     group: "",
     kinds: ["ResourceQuota", "LimitRange"],
-    why: "they are what your lender grants",
+    why: "it is what your lender grants",
     values: ["resourceQuota.enabled=false", "limitRange.enabled=false"],
   },
   {
@@ -138,21 +138,21 @@ export const refusedKinds: readonly RefusedKinds[] = [
   {
     group: "cert-manager.io",
     kinds: ["Certificate", "Issuer", "ClusterIssuer"],
-    why: "they use your lender's certificate authorities",
+    why: "it uses your lender's certificate authorities",
     values: ["certificate.enabled=false", "tls.certManager.enabled=false"],
     instead: "Create a Secret of type kubernetes.io/tls with your own certificate.",
   },
   {
     group: "external-secrets.io",
     kinds: ["ExternalSecret", "SecretStore"],
-    why: "they use your lender's secret stores",
+    why: "it uses your lender's secret stores",
     values: ["externalSecrets.enabled=false"],
     instead: "Create a Secret.",
   },
   {
     group: "keda.sh",
     kinds: ["ScaledObject", "ScaledJob", "TriggerAuthentication"],
-    why: "they instruct your lender's controllers",
+    why: "it instructs your lender's controllers",
     values: ["keda.enabled=false"],
     instead: "Use a HorizontalPodAutoscaler.",
   },

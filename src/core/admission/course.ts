@@ -1,9 +1,9 @@
 /** The course that a change takes: what the controllers create, and where they stop. */
 import { own } from "../own.ts";
 import type { Change, ClaimState } from "./change.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
-import type { Place, PodShape } from "./shapes.ts";
+import type { PodShape, QuotaPlace } from "./pod_shapes.ts";
 import { countsObjects, usageOfObjects } from "./usage.ts";
 import { countOf, partOf } from "./workload.ts";
 
@@ -25,13 +25,14 @@ export interface Course {
   complete: boolean;
   /** The next step of a roll-out that stops although the goal has room. */
   stall?: Stall;
-  /** Reason, as a sentence, for which the course can't be told. */
+  /** Reason, as a sentence, for which the course is not known. */
   unclear?: string;
   /** Reason for which a claim can't be created, whatever the quotas. */
   obstacle?: string;
   /** Claims to create, by name. */
   claims: ReadonlyMap<string, ClaimState>;
-  warnings: string[];
+  warnings: readonly string[];
+  notes?: readonly string[];
 }
 
 export interface Stall {
@@ -41,30 +42,37 @@ export interface Stall {
   kind: "surge" | "replace" | "order";
 }
 
+/** Reason for which a claim without a class can't be judged. */
+export const classUnknown = "The default StorageClass is not known, and a quota limits classes; set storageClassName.";
+
 export const noLoad: Load = new Map();
 export const noClaims: ReadonlyMap<string, ClaimState> = new Map();
 
 /** Returns the load of objects that are created, such as `deployments.apps`. */
-export const objectLoad = ({ ledger }: Place, resource: string, count = 1): Load =>
+export const objectLoad = ({ ledger }: QuotaPlace, resource: string, count = 1): Load =>
   count <= 0 ? noLoad : ledger.loadOf(usageOfObjects(resource, count), countsObjects);
 
 /** Returns the load of the object itself: nothing if it exists. */
-export const itselfLoad = (place: Place, { before }: Change, resource: string): Load =>
+export const itselfLoad = (place: QuotaPlace, { before }: Change, resource: string): Load =>
   before === undefined ? objectLoad(place, resource) : noLoad;
 
-export const specOf = (object: unknown) => fieldsOf(fieldsOf(object).spec);
-export const statusOf = (object: unknown) => fieldsOf(fieldsOf(object).status);
-export const metadataOf = (object: unknown) => fieldsOf(fieldsOf(object).metadata);
+export const specOf = (object: unknown) => partsOf(partsOf(object).spec);
+export const statusIn = (object: unknown) => partsOf(partsOf(object).status);
+export const metadataOf = (object: unknown) => partsOf(partsOf(object).metadata);
 export const nameIn = (object: unknown): string => {
   const { name, generateName } = metadataOf(object);
   return String(name ?? (generateName === undefined ? "" : `${generateName}…`));
 };
 
-/** Returns a count of the object's status; undefined if it has no status. */
+/** Returns a count of the object's status; undefined if it has no status, or one of an earlier generation. */
 export function statusCount(object: unknown, field: string): number | undefined {
-  const { status } = fieldsOf(object);
+  const { status, kind } = partsOf(object);
   if (status === undefined) return undefined;
-  const value = own(fieldsOf(status), field);
+  const { generation } = metadataOf(object);
+  const { observedGeneration = 0 } = partsOf(status);
+  // A Job's status has no generation.
+  if (kind !== "Job" && typeof generation === "number" && Number(observedGeneration) < generation) return undefined;
+  const value = own(partsOf(status), field);
   return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : 0;
 }
 
@@ -75,9 +83,9 @@ export function replicasIn({ after, before }: Change): number {
 }
 
 /** Returns the replicas in the end: an autoscaler keeps them within its range, unless there are none. */
-export function replicasOf(change: Change, { around }: Place): { replicas: number; most: number } {
+export function replicasOf(change: Change, { around }: QuotaPlace): { replicas: number; most: number } {
   const written = replicasIn(change);
-  const { kind } = fieldsOf(change.after);
+  const { kind } = partsOf(change.after);
   const scaler = around.autoscalers.find((each) => each.kind === kind && each.target === nameIn(change.after));
   if (!scaler || written === 0) return { replicas: written, most: written };
   const replicas = Math.max(Math.min(written, scaler.max), scaler.min);
@@ -90,8 +98,8 @@ export const part = (value: unknown, whole: number, round: (part: number) => num
 
 /** Returns maxSurge and maxUnavailable of a Deployment (ResolveFenceposts in deployment_util.go). */
 export function fenceposts(strategy: unknown, replicas: number): { maxSurge: number; maxUnavailable: number } {
-  const { rollingUpdate } = fieldsOf(strategy);
-  const { maxSurge = "25%", maxUnavailable = "25%" } = fieldsOf(rollingUpdate);
+  const { rollingUpdate } = partsOf(strategy);
+  const { maxSurge = "25%", maxUnavailable = "25%" } = partsOf(rollingUpdate);
   if (replicas === 0) return { maxSurge: part(maxSurge, replicas, Math.ceil), maxUnavailable: 0 };
   const surge = part(maxSurge, replicas, Math.ceil);
   const unavailable = part(maxUnavailable, replicas, Math.floor);

@@ -1,11 +1,11 @@
 /** The course of a DaemonSet. Sources: daemon_controller.go and update.go of pkg/controller/daemon. */
 import type { Change } from "./change.ts";
 import { type Course, itselfLoad, noClaims, noLoad, objectLoad, part, specOf, statusCount, sumOf } from "./course.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { type Load, replaceLoads, sumLoads } from "./ledger.ts";
 import { livePods } from "./live_pods.ts";
 import { runsOn } from "./node_match.ts";
-import { type Place, type PodShape, sameTemplate, shapeOf, wholeLoad } from "./shapes.ts";
+import { type PodShape, type QuotaPlace, sameTemplate, shapeOf, wholeLoad } from "./pod_shapes.ts";
 import { podSpecFrom } from "./workload.ts";
 
 interface Daemons {
@@ -20,14 +20,14 @@ interface Daemons {
   leaving: Load;
 }
 
-export function daemonSetCourse(place: Place, change: Change): Course {
+export function daemonSetCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
   const each = shapeOf(place, "spec.template", spec.template, change);
   const same = change.before !== undefined &&
     sameTemplate(spec.template, specOf(change.before).template, change.asked);
   const daemons = daemonsOf(place, change, each, same);
-  const { type, rollingUpdate } = fieldsOf(spec.updateStrategy);
-  const { maxSurge = 0, maxUnavailable = 1 } = fieldsOf(rollingUpdate);
+  const { type, rollingUpdate } = partsOf(spec.updateStrategy);
+  const { maxSurge = 0, maxUnavailable = 1 } = partsOf(rollingUpdate);
   const outdated = type === "OnDelete" ? 0 : daemons.outdated;
   const itself = itselfLoad(place, change, "daemonsets.apps");
   const hasRevision = same ||
@@ -63,7 +63,7 @@ export function daemonSetCourse(place: Place, change: Change): Course {
     each,
     missing: guess ? 1 : missing + outdated,
     goal: sumLoads([objects, 1], [onNodes, 1], [load, guess ? 1 : 0]),
-    sure: sumLoads([objects, 1], [load, Math.min(1, least)]),
+    sure: sumLoads([itself, 1], [each.pod, Math.min(1, least)]),
     held: sumLoads([daemons.onNodes, 1], [daemons.leaving, 1]),
     complete: complete && !unknown && (!guess || place.ledger.room(load, 1) === 1),
     ...(complete || guess
@@ -77,8 +77,13 @@ export function daemonSetCourse(place: Place, change: Change): Course {
   };
 }
 
-function daemonsOf(place: Place, { before, after, present }: Change, each: PodShape, same: boolean): Daemons {
-  const template = podSpecFrom("spec.template.spec", fieldsOf(specOf(after).template).spec);
+function daemonsOf(
+  place: QuotaPlace,
+  { before, after, present, asked }: Change,
+  each: PodShape,
+  same: boolean,
+): Daemons {
+  const template = podSpecFrom("spec.template.spec", partsOf(specOf(after).template).spec);
   const nodes = place.around.nodes?.filter((node) => runsOn(template, node)).map(({ name }) => name);
   const none = { count: 0, outdated: 0, outdatedLoad: noLoad, onNodes: noLoad, leaving: noLoad };
   if (before === undefined) return { ...none, nodes: nodes?.length };
@@ -103,8 +108,8 @@ function daemonsOf(place: Place, { before, after, present }: Change, each: PodSh
   const alive = pods.filter(({ finished, terminating }) => !finished && !terminating);
   const desired = statusCount(before, "desiredNumberScheduled");
   const onNodes = nodes ? alive.filter(({ node }) => nodes.includes(node)) : alive;
-  const hash = newestHash(present.revisions, specOf(after).template);
-  const outdated = onNodes.filter(({ labels }) => !same || (hash !== undefined && labels[hashLabel] !== hash));
+  const hash = hashOf(present.revisions, specOf(after).template, asked);
+  const outdated = onNodes.filter(({ labels }) => hash === undefined ? !same : labels[hashLabel] !== hash);
   return {
     nodes: nodes?.length ?? (samePlaces(before, after) ? Math.max(desired ?? 0, alive.length) : alive.length),
     count: onNodes.length,
@@ -117,15 +122,16 @@ function daemonsOf(place: Place, { before, after, present }: Change, each: PodSh
 
 const hashLabel = "controller-revision-hash";
 
-function newestHash(revisions: readonly unknown[] | undefined, template: unknown): unknown {
-  const found = (revisions ?? []).map(fieldsOf).find(({ data }) => sameTemplate(template, specOf(data).template, true));
-  return fieldsOf(fieldsOf(found?.metadata).labels)[hashLabel];
+/** Returns the hash of the template's ControllerRevision; undefined if it is not known. */
+function hashOf(revisions: readonly unknown[] | undefined, template: unknown, asked: boolean): unknown {
+  const found = (revisions ?? []).map(partsOf).find(({ data }) => sameTemplate(template, specOf(data).template, asked));
+  return partsOf(partsOf(found?.metadata).labels)[hashLabel];
 }
 
 /** Reports whether both templates run on the same nodes. */
 function samePlaces(before: unknown, after: unknown): boolean {
   const places = (object: unknown) => {
-    const { nodeSelector, affinity, tolerations, nodeName } = fieldsOf(fieldsOf(specOf(object).template).spec);
+    const { nodeSelector, affinity, tolerations, nodeName } = partsOf(partsOf(specOf(object).template).spec);
     return JSON.stringify([nodeSelector ?? {}, affinity ?? {}, tolerations ?? [], nodeName ?? ""]);
   };
   return places(before) === places(after);

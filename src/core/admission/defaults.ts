@@ -136,6 +136,8 @@ function obstacleOf(template: PodSpec, spec: PodSpec, limits: readonly LimitRang
 
 const q = (text: string | number): Quantity => parseQuantity(text);
 
+const nanosOfOne = q("1").nanos;
+
 function aboveLimit({ name, resources }: Container, template: Container | undefined): string | undefined {
   const { requests, limits } = resources as Required<Sides>;
   for (const [resource, request] of Object.entries(requests)) {
@@ -173,7 +175,7 @@ function podOutOfRange(spec: PodSpec, limits: readonly LimitRangeItem[]): string
 }
 
 function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRangeItem[]): string | undefined {
-  for (const { min, max } of items) {
+  for (const { min, max, maxLimitRequestRatio } of items) {
     for (const [resource, least] of Object.entries(texts(min))) {
       for (const side of ["requests", "limits"] as const) {
         const value = own(sides[side], resource);
@@ -181,6 +183,15 @@ function rangeText(who: string, sides: Required<Sides>, items: readonly LimitRan
         if (value !== undefined && q(value).compare(q(least)) >= 0) continue;
         return `${who} has ${value ?? "no"} ${side}.${resource}; the minimum here is ${least}.`;
       }
+    }
+    for (const [resource, ratio] of Object.entries(texts(maxLimitRequestRatio))) {
+      const [request, limit] = [own(sides.requests, resource), own(sides.limits, resource)];
+      const given = request !== undefined && limit !== undefined && q(request).sign() > 0;
+      if (given && q(limit).nanos * nanosOfOne <= q(request).nanos * q(ratio).nanos) continue;
+      return `${who} has ${request ?? "no"} requests.${resource} and ${
+        limit ?? "no"
+      } limits.${resource}; the limit may ` +
+        `be at most ${ratio} times the request here.`;
     }
     for (const [resource, most] of Object.entries(texts(max))) {
       for (const side of ["limits", "requests"] as const) {

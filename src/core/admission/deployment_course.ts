@@ -14,29 +14,29 @@ import {
   statusCount,
   sumOf,
 } from "./course.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
-import { type LivePod, livePods } from "./live_pods.ts";
+import { livePods, type OwnedPod } from "./live_pods.ts";
 import { type ReplicaGroup, rollOut } from "./roll_out.ts";
-import { type Place, type PodShape, sameTemplate, shapeOf, wholeLoad } from "./shapes.ts";
+import { type PodShape, type QuotaPlace, sameTemplate, shapeOf, wholeLoad } from "./pod_shapes.ts";
 
 interface Groups {
   old: ReplicaGroup[];
   next: ReplicaGroup;
   nextExists: boolean;
-  /** Amounts that are counted for its pods; those of the new template and of terminating pods apart. */
+  /** Amounts that are counted for its pods; apart those that stay, of the new template, and of terminating pods. */
   held: Load;
   ofNext: Load;
   terminating: Load;
 }
 
-export function deploymentCourse(place: Place, change: Change): Course {
+export function deploymentCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
   const { replicas, most } = replicasOf(change, place);
   const each = shapeOf(place, "spec.template", spec.template, change);
-  const { old, next, nextExists, held, ofNext, terminating } = groupsOf(place, change, each);
+  const { old, next, nextExists, held, ofNext, terminating } = groupsOf(place, change, each, replicas);
   const paused = spec.paused === true;
-  const recreate = fieldsOf(spec.strategy).type === "Recreate";
+  const recreate = partsOf(spec.strategy).type === "Recreate";
   const itself = itselfLoad(place, change, "deployments.apps");
   const replicaSet = nextExists || (paused && change.before === undefined) || paused
     ? noLoad
@@ -44,7 +44,7 @@ export function deploymentCourse(place: Place, change: Change): Course {
   const before = change.before === undefined ? undefined : replicasIn({ ...change, after: change.before });
   const missing = paused && !nextExists ? 0 : Math.max(0, replicas - next.pods);
   const goal = paused
-    ? sumLoads([itself, 1], [held, 1])
+    ? sumLoads([itself, 1], [held, 1], [wholeLoad(each), nextExists ? replicas - next.pods : 0])
     : sumLoads([itself, 1], [replicaSet, 1], [ofNext, 1], [wholeLoad(each), missing]);
   const ledger = place.ledger.copy();
   ledger.give(terminating);
@@ -74,7 +74,7 @@ export function deploymentCourse(place: Place, change: Change): Course {
     each,
     missing,
     goal,
-    sure: sumLoads([itself, 1], [wholeLoad(each), paused ? 0 : replicas]),
+    sure: sumLoads([itself, 1], [each.pod, paused ? 0 : replicas]),
     held,
     complete,
     ...(complete ? {} : { stall: { load: wholeLoad(each), free: ledger.free, kind: "surge" as const } }),
@@ -93,7 +93,7 @@ export function deploymentCourse(place: Place, change: Change): Course {
 export const scalerNote = (most: number, room: number): string[] =>
   room < most ? [`Its autoscaler may scale it to ${most} pods, but ${room} fit now.`] : [];
 
-function groupsOf(place: Place, change: Change, each: PodShape): Groups {
+function groupsOf(place: QuotaPlace, change: Change, each: PodShape, replicas: number): Groups {
   const empty = (): ReplicaGroup => ({ ...each, wanted: 0, pods: 0, ready: 0, waiting: 0 });
   const { before, present } = change;
   if (before === undefined) {
@@ -112,21 +112,21 @@ function groupsOf(place: Place, change: Change, each: PodShape): Groups {
       next: next ? { ...next, pod: each.pod, claims: each.claims, ready: next.pods - next.waiting } : empty(),
       nextExists: next !== undefined,
       held: sumOf(pods.filter(({ finished }) => !finished).map(({ load }) => load)),
-      ofNext: sumOf(newest ? activeOf(pods, newest).map(({ load }) => load) : []),
+      ofNext: sumOf(newest ? activeOf(pods, newest).slice(0, replicas).map(({ load }) => load) : []),
       terminating: sumOf(leaving.map(({ load }) => load)),
     };
   }
-  return groupsOfStatus(place, change, each, empty);
+  return groupsOfStatus(place, change, each, replicas, empty);
 }
 
 const createdAt = (object: unknown): number => Date.parse(String(metadataOf(object).creationTimestamp)) || 0;
 
-const activeOf = (pods: readonly LivePod[], set: unknown): LivePod[] =>
+const activeOf = (pods: readonly OwnedPod[], set: unknown): OwnedPod[] =>
   pods.filter(({ controller, finished, terminating }) =>
     controller === metadataOf(set).uid && !finished && !terminating
   );
 
-function groupOf(place: Place, set: unknown, all: readonly LivePod[], each: PodShape): ReplicaGroup {
+function groupOf(place: QuotaPlace, set: unknown, all: readonly OwnedPod[], each: PodShape): ReplicaGroup {
   const pods = activeOf(all, set);
   const wanted = Number(specOf(set).replicas) || 0;
   const shape = pods[0]?.shape ?? (wanted > 0 ? shapeOf(place, "spec.template", specOf(set).template) : each);
@@ -143,9 +143,10 @@ function groupOf(place: Place, set: unknown, all: readonly LivePod[], each: PodS
 
 /** Derives the groups from the Deployment's own status, which doesn't tell old ReplicaSets apart. */
 function groupsOfStatus(
-  place: Place,
+  place: QuotaPlace,
   { before, after, asked }: Change,
   each: PodShape,
+  replicas: number,
   empty: () => ReplicaGroup,
 ): Groups {
   const same = sameTemplate(specOf(after).template, specOf(before).template, asked);
@@ -162,7 +163,10 @@ function groupsOfStatus(
     ready: Math.min(count, ready),
     waiting: 0,
   });
-  const [held, ofNext] = [sumLoads([wholeLoad(shape), pods]), sumLoads([wholeLoad(each), same ? updated : 0])];
+  const [held, ofNext] = [
+    sumLoads([wholeLoad(shape), pods]),
+    sumLoads([wholeLoad(each), same ? Math.min(updated, replicas) : 0]),
+  ];
   if (!same) {
     return {
       old: [group(pods, Math.max(pods, wanted), available)],

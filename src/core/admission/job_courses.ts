@@ -1,10 +1,10 @@
 /** The courses of Jobs and CronJobs. Sources: job_controller.go of pkg/controller/job, pkg/controller/cronjob. */
 import type { Change } from "./change.ts";
-import { type Course, itselfLoad, noClaims, noLoad, objectLoad, specOf, statusCount, statusOf } from "./course.ts";
-import { type Fields, fieldsOf, itemsOf } from "./fields.ts";
+import { type Course, itselfLoad, noClaims, noLoad, objectLoad, specOf, statusCount, statusIn } from "./course.ts";
+import { type Fields, itemsOf, partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
 import { livePods, usedOf } from "./live_pods.ts";
-import { type Place, type PodShape, shapeOf, wholeLoad } from "./shapes.ts";
+import { type PodShape, type QuotaPlace, shapeOf, wholeLoad } from "./pod_shapes.ts";
 import { countsPod, finishedUsage } from "./usage.ts";
 import { countOf } from "./workload.ts";
 
@@ -30,28 +30,34 @@ function jobPods(at: string, job: Fields, succeeded = 0): JobPods {
 }
 
 /** Returns the load of pods that run, one after the other, `running` at a time; finished ones keep counting. */
-function loadOfJob(place: Place, each: PodShape, { running, total }: JobPods): Load {
-  const finished = place.ledger.loadOf(finishedUsage, countsPod(each.spec));
-  return sumLoads([wholeLoad(each), running], [finished, Math.max(0, total - running)]);
+function loadOfJob(place: QuotaPlace, each: PodShape, { running, total }: JobPods): Load {
+  return sumLoads([wholeLoad(each), running], [finishedLoad(place, each), Math.max(0, total - running)]);
 }
 
-export function jobCourse(place: Place, change: Change): Course {
+const finishedLoad = (place: QuotaPlace, each: PodShape): Load =>
+  place.ledger.loadOf(finishedUsage, countsPod(each.spec));
+
+export function jobCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
   const each = shapeOf(place, "spec.template", spec.template, change);
   const itself = itselfLoad(place, change, "jobs.batch");
-  const over = itemsOf(statusOf(change.before).conditions).map(fieldsOf).some(({ type, status }) =>
+  const over = itemsOf(statusIn(change.before).conditions).map(partsOf).some(({ type, status }) =>
     (type === "Complete" || type === "Failed") && status === "True"
   );
   const succeeded = statusCount(change.before, "succeeded") ?? 0;
-  const { running, total } = over ? { running: 0, total: 0 } : jobPods("spec", spec, succeeded);
   const { active, held } = activePods(place, change, each);
+  const wanted = over ? { running: 0, total: 0 } : jobPods("spec", spec, succeeded);
+  // A work queue starts no more pods as soon as one has succeeded.
+  const isEnding = succeeded > 0 && (spec.completions ?? null) === null;
+  const running = isEnding ? Math.min(wanted.running, active) : wanted.running;
+  const total = isEnding ? running : wanted.total;
   const missing = Math.max(0, running - active);
   const later = Math.max(0, total - Math.max(running, active));
   const load = loadOfJob(place, each, { running: missing, total: missing + later });
   const ledger = place.ledger.copy();
   const admitted = ledger.takeMost(itself, 1) === 1;
   if (active > running) ledger.give(wholeLoad(each), active - running);
-  const goal = sumLoads([itself, 1], [held, 1], [load, 1]);
+  const goal = sumLoads([itself, 1], [held, 1], [load, 1], [wholeLoad(each), Math.min(0, running - active)]);
   const complete = admitted && (missing + later === 0 || ledger.room(load, 1) === 1);
   return {
     wanted: running,
@@ -59,17 +65,18 @@ export function jobCourse(place: Place, change: Change): Course {
     each,
     missing: missing + later,
     goal,
-    sure: sumLoads([itself, 1], [loadOfJob(place, each, { running, total }), 1]),
+    sure: sumLoads([itself, 1], [each.pod, running]),
     held,
     complete,
     ...(complete ? {} : { stall: { load, free: ledger.free, kind: "order" as const } }),
     claims: noClaims,
-    warnings: spec.suspend === true && !over ? ["It is suspended: no pod starts until spec.suspend is false."] : [],
+    warnings: [],
+    notes: spec.suspend === true && !over ? ["It is suspended: no pod starts until spec.suspend is false."] : [],
   };
 }
 
 /** Returns its running pods, and the amounts of those and of terminating ones. */
-function activePods(place: Place, { before, present }: Change, each: PodShape): { active: number; held: Load } {
+function activePods(place: QuotaPlace, { before, present }: Change, each: PodShape): { active: number; held: Load } {
   if (before === undefined) return { active: 0, held: noLoad };
   if (!present) {
     const active = statusCount(before, "active") ?? jobPods("spec", specOf(before)).running;
@@ -86,16 +93,16 @@ function activePods(place: Place, { before, present }: Change, each: PodShape): 
  * A CronJob keeps finished Jobs, and the next one needs room beside them: finished ones beyond the history are deleted
  * before it starts.
  */
-export function cronJobCourse(place: Place, change: Change): Course {
+export function cronJobCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
-  const job = fieldsOf(fieldsOf(spec.jobTemplate).spec);
+  const job = partsOf(partsOf(spec.jobTemplate).spec);
   const each = shapeOf(place, "spec.jobTemplate.spec.template", job.template, change);
   const { running, total } = spec.suspend === true ? { running: 0, total: 0 } : jobPods("spec.jobTemplate.spec", job);
   const kept = countOf("spec.successfulJobsHistoryLimit", spec.successfulJobsHistoryLimit, 3);
   const failed = countOf("spec.failedJobsHistoryLimit", spec.failedJobsHistoryLimit, 1);
   const itself = itselfLoad(place, change, "cronjobs.batch");
   const isOn = spec.suspend !== true;
-  const finished = place.ledger.loadOf(finishedUsage, countsPod(each.spec));
+  const finished = finishedLoad(place, each);
   const loadWith = (history: number): Load =>
     sumLoads(
       [objectLoad(place, "jobs.batch", isOn ? 1 : 0), 1],
@@ -118,7 +125,7 @@ export function cronJobCourse(place: Place, change: Change): Course {
     each,
     missing: running,
     goal: isHistory && ttl ? sumLoads([itself, 1], [loadWith(1), 1]) : goal,
-    sure: sumLoads([itself, 1], [loadWith(0), 1]),
+    sure: sumLoads([itself, 1], [each.pod, running]),
     held,
     complete: complete || (isHistory && ttl && ledger.room(sumLoads([itself, 1], [loadWith(1), 1]), 1) === 1),
     claims: noClaims,
@@ -131,7 +138,13 @@ export function cronJobCourse(place: Place, change: Change): Course {
 }
 
 /** Returns the amounts that its Jobs have now: their number, and their pods. */
-function heldByJobs(place: Place, { before, present }: Change, mostJobs: number, pods: number, finished: Load): Load {
+function heldByJobs(
+  place: QuotaPlace,
+  { before, present }: Change,
+  mostJobs: number,
+  pods: number,
+  finished: Load,
+): Load {
   if (before === undefined) return noLoad;
   if (present?.jobs) {
     const live = livePods(place, present);

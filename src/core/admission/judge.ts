@@ -5,10 +5,10 @@
 import { Quantity } from "../../../lib/quantity/mod.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Change, Outcome, Shortfall, Surroundings } from "./change.ts";
-import { type Course, nameIn, noClaims, noLoad } from "./course.ts";
+import { classUnknown, type Course, nameIn, noClaims, noLoad } from "./course.ts";
 import { daemonSetCourse } from "./daemon_set_course.ts";
 import { deploymentCourse } from "./deployment_course.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { cronJobCourse, jobCourse } from "./job_courses.ts";
 import { Ledger, type Load, sumLoads } from "./ledger.ts";
 import {
@@ -19,8 +19,8 @@ import {
   replicaSetCourse,
   serviceCourse,
 } from "./plain_courses.ts";
-import { proposalOf } from "./proposal.ts";
-import type { Place, Tried } from "./shapes.ts";
+import { formatOf, proposalOf } from "./proposal.ts";
+import type { QuotaPlace, Tried } from "./pod_shapes.ts";
 import { statefulSetCourse } from "./stateful_set_course.ts";
 import { resourceOf } from "./workload.ts";
 import { wordingOf } from "./wording.ts";
@@ -31,16 +31,20 @@ import { wordingOf } from "./wording.ts";
  * @throws {UnreadableWorkload} when it is not a valid object of its kind
  */
 export function judge(change: Change, around: Surroundings): Outcome {
-  const place: Place = { around, ledger: Ledger.of(around.quotas) };
+  const place: QuotaPlace = { around, ledger: Ledger.of(around.quotas), claims: new Map() };
   const course = courseOf(place, change);
   const obstacle = course.missing > 0 || course.obstacle !== undefined
     ? change.obstacle ?? course.obstacle ?? course.each?.obstacle
     : undefined;
   const exceeded = exceededBy(place, change, course);
   const never = exceeded.length > 0;
-  const fits = never || obstacle !== undefined
+  const unclear = course.unclear ??
+    (course.missing > 0 && course.each?.volumes.some(({ unsure }) => unsure) ? classUnknown : undefined);
+  const fits = never || obstacle !== undefined || (!course.complete && unclear === undefined)
     ? false
-    : course.complete || (course.unclear === undefined ? false : null);
+    : unclear === undefined
+    ? true
+    : null;
   const { short, stalled } = never
     ? { short: exceeded, stalled: false }
     : fits === false
@@ -48,10 +52,10 @@ export function judge(change: Change, around: Surroundings): Outcome {
     : { short: [], stalled: false };
   const come = obstacle === undefined ? course.come : Math.max(0, course.wanted - course.missing);
   const verdict = {
-    kind: String(fieldsOf(change.after).kind),
+    kind: String(partsOf(change.after).kind),
     name: nameIn(change.after),
     fits,
-    ...(fits === null ? { notJudged: course.unclear! } : {}),
+    ...(fits === null ? { notJudged: unclear! } : {}),
     never,
     shortfalls: short,
     ...(course.each ? { pods: { wanted: course.wanted, come } } : {}),
@@ -72,7 +76,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
 }
 
 /** Returns the keys of Keystone's quota that the change needs more of. */
-function growingKeys({ ledger }: Place, { goal, held }: Course): Set<string> {
+function growingKeys({ ledger }: QuotaPlace, { goal, held }: Course): Set<string> {
   return new Set(
     [...goal].filter(([index, amount]) => ledger.slots[index]!.quota.granted && amount > (held.get(index) ?? 0n))
       .map(([index]) => ledger.slots[index]!.key),
@@ -80,8 +84,8 @@ function growingKeys({ ledger }: Place, { goal, held }: Course): Set<string> {
 }
 
 /** Returns the course of a change. */
-export function courseOf(place: Place, change: Change & Tried): Course {
-  const { apiVersion, kind } = fieldsOf(change.after);
+export function courseOf(place: QuotaPlace, change: Change & Tried): Course {
+  const { apiVersion, kind } = partsOf(change.after);
   const resource = change.resource ?? resourceOf(change.after);
   switch (resource) {
     case "deployments.apps":
@@ -113,7 +117,7 @@ export function courseOf(place: Place, change: Change & Tried): Course {
 const groupOf = (apiVersion: string): string => apiVersion.includes("/") ? `.${apiVersion.split("/")[0]}` : "";
 
 /** Returns the keys above all grants together: it can never run as it is. An update that needs less is no such one. */
-function exceededBy(place: Place, change: Change, { sure }: Course): Shortfall[] {
+function exceededBy(place: QuotaPlace, change: Change, { sure }: Course): Shortfall[] {
   const over = [...sure].filter(([index, amount]) => {
     const { quota: { granted }, key } = place.ledger.slots[index]!;
     const most = granted?.get(key);
@@ -130,20 +134,20 @@ function exceededBy(place: Place, change: Change, { sure }: Course): Shortfall[]
 }
 
 /** Returns what the stored object needs for certain. */
-function sureBefore(place: Place, before: unknown): Load {
-  const { status: _, ...created } = fieldsOf(before);
+function sureBefore(place: QuotaPlace, before: unknown): Load {
+  const { status: _, ...created } = partsOf(before);
   return courseOf(place, { after: created, asked: true }).sure;
 }
 
 /** Returns the amounts that are short in the end, else those that stop the roll-out. */
 function shortfallsOf(
-  place: Place,
+  place: QuotaPlace,
   { goal, held, stall, complete }: Course,
 ): { short: Shortfall[]; stalled: boolean } {
   if (complete) return { short: [], stalled: false };
   const { ledger } = place;
   const short = [...goal].flatMap(([index, amount]) => {
-    const free = ledger.free[index]! + (held.get(index) ?? 0n);
+    const free = least(ledger.free[index]! + (held.get(index) ?? 0n), ledger.limits[index]!);
     return amount > free && amount > (held.get(index) ?? 0n) ? [shortfall(place, index, amount, free)] : [];
   });
   if (short.length > 0 || !stall) return { short: inOrder(short), stalled: false };
@@ -155,11 +159,13 @@ function shortfallsOf(
   return { short: missing, stalled: true };
 }
 
-function shortfall({ ledger }: Place, index: number, amount: bigint, free: bigint): Shortfall {
+const least = (a: bigint, b: bigint): bigint => a < b ? a : b;
+
+function shortfall({ ledger }: QuotaPlace, index: number, amount: bigint, free: bigint): Shortfall {
   const { quota, key } = ledger.slots[index]!;
   const hard = quota.hard.get(key)!;
   const left = free < 0n ? 0n : free;
-  const quantity = (nanos: bigint) => new Quantity(nanos, hard.nanos === 0n ? formatOf(key) : hard.format);
+  const quantity = (nanos: bigint) => new Quantity(nanos, formatOf(key, hard));
   return {
     quota: quota.name,
     key,
@@ -170,8 +176,6 @@ function shortfall({ ledger }: Place, index: number, amount: bigint, free: bigin
   };
 }
 
-const formatOf = (key: string) => /memory|storage/.test(key) ? "BinarySI" : "DecimalSI";
-
 /** Sorts requests before limits, which may be defaults. */
 const inOrder = (all: Shortfall[]): Shortfall[] => all.sort((a, b) => rank(a) < rank(b) ? -1 : 1);
 
@@ -179,7 +183,7 @@ const rank = ({ key, quota }: Shortfall): string =>
   `${key.startsWith("requests.") ? 0 : key.startsWith("limits.") ? 1 : 2}${key} ${quota}`;
 
 /** Returns the additional amounts by quota, of as many pods as come. */
-function takesOf({ ledger }: Place, course: Course, fits: boolean | null): Map<string, ResourceList> {
+function takesOf({ ledger }: QuotaPlace, course: Course, fits: boolean | null): Map<string, ResourceList> {
   const { goal, held, wanted, come, each } = course;
   const growth = sumLoads([goal, 1], [held, -1]);
   // What doesn't come takes nothing.

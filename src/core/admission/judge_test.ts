@@ -74,7 +74,7 @@ Deno.test("a Deployment beyond the free amount: short by the whole, with the pod
   );
 });
 
-Deno.test("a change of the image with a full quota: the roll-out stalls, and maxUnavailable 1 lets it go on", () => {
+Deno.test("a change of the image with a full quota: the roll-out stalls, and goes on with maxUnavailable 1", () => {
   const web = deployment({ replicas: 3, template: template("1") });
   const next = deployment({ replicas: 3, template: template("1", {}, { app: "web", v: "2" }) });
   const outcome = judge(change(next, running(web, 3)), around([cpu("3", "3")]));
@@ -230,6 +230,130 @@ Deno.test("objects of one input: each is judged as if those before it were there
   const outcome = judge(change(deployment({ replicas: 2, template: template("1") }, "second")), after);
   assert.equal(outcome.fits, false);
   assert.deepEqual(outcome.pods, { wanted: 2, come: 1 });
+});
+
+Deno.test("a scale-down gives back to the next object of the input", () => {
+  const three = deployment({ replicas: 3, template: template("1") }, "other");
+  const full = around([cpu("3", "3")]);
+  const less = judge(change(deployment({ ...three.spec, replicas: 1 }, "other"), running(three, 3)), full);
+  assert.equal(less.takes.get("keystone")!.get("requests.cpu")!.toString(), "-2");
+  const next = change(deployment({ replicas: 2, template: template("1") }));
+  assert.deepEqual([judge(next, full).fits, judge(next, following(less, full)).fits], [false, true]);
+});
+
+Deno.test("quotas with scopes count only pods in them", () => {
+  const scoped = (scopes: string[]) => quota({ pods: "1" }, { pods: "1" }, "scoped", { scopes });
+  const pods = (more: Json) => change(deployment({ replicas: 1, template: template("1", more) }));
+  const fits = (more: Json, scopes: string[]) => judge(pods(more), around([scoped(scopes)])).fits;
+  const sized = {};
+  const bestEffort = { containers: [{ name: "a", image: "i" }] };
+  assert.equal(fits(sized, []), false);
+  assert.equal(fits(sized, ["BestEffort"]), true);
+  assert.equal(fits(bestEffort, ["BestEffort"]), false);
+  assert.equal(fits(sized, ["NotBestEffort"]), false);
+  assert.equal(fits(sized, ["Terminating"]), true);
+  assert.equal(fits({ activeDeadlineSeconds: 9 }, ["Terminating"]), false);
+  assert.equal(fits({ activeDeadlineSeconds: 9 }, ["NotTerminating"]), true);
+  const high = (operator: string, values?: string[]) =>
+    quota({ pods: "1" }, { pods: "1" }, "high", {
+      scopeSelector: { matchExpressions: [{ scopeName: "PriorityClass", operator, values }] },
+    });
+  const priority = pods({ priorityClassName: "high" });
+  assert.equal(judge(priority, around([high("In", ["high"])])).fits, false);
+  assert.equal(judge(priority, around([high("NotIn", ["high"])])).fits, true);
+  assert.equal(judge(pods({}), around([high("Exists")])).fits, true);
+});
+
+Deno.test("a quota of limits: every container must state them", () => {
+  const requests = { containers: [{ name: "a", image: "i", resources: { requests: { cpu: "1" } } }] };
+  const outcome = judge(
+    change(deployment({ replicas: 1, template: template("1", requests) })),
+    around([quota({ "limits.cpu": "9" }, {}, "strict")]),
+  );
+  assert.equal(outcome.fits, false);
+  assert.match(
+    outcome.message,
+    /^No pod of Deployment web can start: Quota strict limits limits\.cpu, so container a must/,
+  );
+});
+
+Deno.test("a frozen grant: refused is only what exceeds the amount that all grants give", () => {
+  const frozen = quotaRoomOf(
+    {
+      metadata: { name: "keystone" },
+      spec: { hard: { "requests.cpu": "2" } },
+      status: { hard: { "requests.cpu": "2" } },
+    },
+    around([]).givers,
+  );
+  const of = (replicas: number) => judge(change(deployment({ replicas, template: template("1") })), around([frozen]));
+  assert.deepEqual([of(2).fits, of(8).never, of(8).fits, of(9).never], [true, false, false, true]);
+});
+
+Deno.test("a reduction on notice: a warning only about what is reduced", () => {
+  const [giver] = around([]).givers;
+  const reductions = [{
+    until: Date.parse("2030-01-01T00:00:00Z"),
+    remaining: new Map([["requests.cpu", parseQuantity("4")]]),
+  }];
+  const reduced = { ...around([cpu("8", "0", { "requests.storage": "9Gi" })]), givers: [{ ...giver!, reductions }] };
+  const claim = {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: "data" },
+    spec: { resources: { requests: { storage: "1Gi" } } },
+  };
+  assert.deepEqual(judge(change(claim), reduced).warnings, []);
+  const [warning] = judge(change(deployment({ replicas: 1, template: template("1") })), reduced).warnings;
+  assert.match(warning!, /^Grant alice-to-bob is reduced at 2030-01-01T00:00:00Z: requests\.cpu to 4\./);
+});
+
+Deno.test("a StatefulSet's update: the pods below the partition keep their template", () => {
+  const before = running(statefulSet({ replicas: 3, template: template("1") }), 3);
+  const update = (rollingUpdate: Json) =>
+    judge(
+      change(statefulSet({ replicas: 3, updateStrategy: { rollingUpdate }, template: template("2") }), before),
+      around([cpu("4", "3")]),
+    );
+  assert.equal(update({ partition: 0 }).fits, false);
+  assert.equal(update({ partition: 2 }).fits, true);
+  assert.equal(update({ partition: 1 }).fits, false);
+  const onDelete = statefulSet({ replicas: 3, updateStrategy: { type: "OnDelete" }, template: template("2") });
+  assert.equal(judge(change(onDelete, before), around([cpu("3", "3")])).fits, true);
+  // Missing pods come before larger ones are replaced by smaller ones.
+  const grown = statefulSet({ replicas: 4, template: template("500m") });
+  assert.equal(judge(change(grown, before), around([cpu("3", "3")])).fits, false);
+  assert.equal(judge(change(statefulSet({ ...grown.spec, replicas: 3 }), before), around([cpu("3", "3")])).fits, true);
+});
+
+Deno.test("live objects: ReplicaSets and pods by UID, and what terminates", () => {
+  const set = (uid: string, image: string, replicas: number, createdAt: string) => ({
+    metadata: { uid, creationTimestamp: createdAt },
+    spec: { replicas, template: template("1", {}, { app: "web", image }) },
+  });
+  const pod = (uid: string, index: number, more: Json = {}) => ({
+    metadata: { name: `${uid}-${index}`, ownerReferences: [{ uid, controller: true }], ...more },
+    spec: template("1").spec,
+    status: { phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
+  });
+  const before = deployment({ replicas: 3, template: template("1", {}, { app: "web", image: "2" }) });
+  const present = {
+    replicaSets: [set("old", "1", 3, "2026-01-01T00:00:00Z"), set("new", "2", 1, "2026-01-02T00:00:00Z")],
+    pods: [0, 1, 2].map((index) => pod("old", index)),
+  };
+  // Applied again while it is stuck, and rolled back.
+  const full = around([
+    cpu("3", "3"),
+    quota({ "count/replicasets.apps": "2" }, { "count/replicasets.apps": "2" }, "sets"),
+  ]);
+  assert.equal(judge({ ...change(before, before), present }, full).fits, false);
+  const back = deployment({ replicas: 3, template: template("1", {}, { app: "web", image: "1" }) });
+  assert.equal(judge({ ...change(back, before), present }, full).fits, true);
+  const third = deployment({ replicas: 3, template: template("1", {}, { app: "web", image: "3" }) });
+  const outcome = judge({ ...change(third, before), present }, full);
+  assert.match(outcome.message, /count\/replicasets\.apps, but only 0 of 2 of quota sets is free/);
+  const leaving = { ...present, pods: [pod("old", 0, { deletionTimestamp: "2026-01-03T00:00:00Z" }), pod("new", 0)] };
+  assert.equal(judge({ ...change(before, before), present: leaving }, around([cpu("4", "2")])).fits, true);
 });
 
 Deno.test("huge numbers of replicas are judged at once", () => {

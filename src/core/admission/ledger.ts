@@ -23,19 +23,24 @@ export class Ledger {
   /** Limit minus usage, in billionths; negative if usage exceeds the limit. */
   readonly free: bigint[];
 
-  constructor(slots: readonly Slot[], free: bigint[]) {
+  /** Limits, in billionths. */
+  readonly limits: readonly bigint[];
+
+  constructor(slots: readonly Slot[], limits: readonly bigint[], free: bigint[]) {
     this.slots = slots;
+    this.limits = limits;
     this.free = free;
   }
 
   static of(quotas: readonly QuotaRoom[]): Ledger {
     const slots = quotas.flatMap((quota) => [...quota.hard.keys()].map((key) => ({ quota, key })));
-    return new Ledger(slots, slots.map(({ quota, key }) => nanos(quota.hard, key) - nanos(quota.used, key)));
+    const limits = slots.map(({ quota, key }) => nanos(quota.hard, key));
+    return new Ledger(slots, limits, slots.map(({ quota, key }, index) => limits[index]! - nanos(quota.used, key)));
   }
 
   /** Returns a copy. */
   copy(): Ledger {
-    return new Ledger(this.slots, [...this.free]);
+    return new Ledger(this.slots, this.limits, [...this.free]);
   }
 
   /**
@@ -67,10 +72,14 @@ export class Ledger {
     return Number(count);
   }
 
-  /** Takes the load `count` times; gives it back if negative. */
+  /** Takes the load `count` times; gives it back if negative, but not more than the limit: a count may lag behind. */
   take(load: Load, count = 1): void {
     if (count === 0) return;
-    for (const [index, amount] of load) this.free[index]! -= amount * BigInt(count);
+    for (const [index, amount] of load) {
+      const free = this.free[index]! - amount * BigInt(count);
+      const most = this.limits[index]!;
+      this.free[index] = free > most ? most : free;
+    }
   }
 
   give(load: Load, count = 1): void {

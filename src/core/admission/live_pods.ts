@@ -1,12 +1,12 @@
 /** Live pods of an owner, by state. */
 import { quotaKey } from "../resources/quota_lists.ts";
 import type { ApiObject, Present } from "./change.ts";
-import { fieldsOf, itemsOf, textOf } from "./fields.ts";
+import { itemsOf, partsOf, stringOf } from "./fields.ts";
 import type { Load } from "./ledger.ts";
-import { liveShape, type Place, type PodShape, wholeLoad } from "./shapes.ts";
+import { liveShape, type PodShape, type QuotaPlace, wholeLoad } from "./pod_shapes.ts";
 import { countsPod, finishedUsage } from "./usage.ts";
 
-export interface LivePod {
+export interface OwnedPod {
   name: string;
   /** UID of its controller. */
   controller: string;
@@ -24,18 +24,18 @@ export interface LivePod {
 }
 
 /** Returns the pods that can be read. */
-export const livePods = (place: Place, { pods }: Present): LivePod[] =>
+export const livePods = (place: QuotaPlace, { pods }: Present): OwnedPod[] =>
   pods.flatMap((pod) => {
     const live = livePod(place, pod);
     return live ? [live] : [];
   });
 
-function livePod(place: Place, pod: ApiObject): LivePod | undefined {
-  const { metadata, spec, status } = fieldsOf(pod);
-  const { name, labels, deletionTimestamp } = fieldsOf(metadata);
+function livePod(place: QuotaPlace, pod: ApiObject): OwnedPod | undefined {
+  const { metadata, spec, status } = partsOf(pod);
+  const { name, labels, deletionTimestamp } = partsOf(metadata);
   const shape = liveShape(place, spec);
   if (!shape) return undefined;
-  const { phase, conditions } = fieldsOf(status);
+  const { phase, conditions } = partsOf(status);
   const finished = phase === "Succeeded" || phase === "Failed";
   const known = place.around.claims;
   const waiting = known !== undefined && !finished && shape.volumes.some((each) => !known.has(`${name}-${each.name}`));
@@ -45,7 +45,7 @@ function livePod(place: Place, pod: ApiObject): LivePod | undefined {
     ? shape.pod
     : wholeLoad(shape);
   return {
-    name: textOf(name),
+    name: stringOf(name),
     controller: controllerOf(pod),
     shape,
     load: created,
@@ -53,29 +53,27 @@ function livePod(place: Place, pod: ApiObject): LivePod | undefined {
     terminating: deletionTimestamp !== undefined && deletionTimestamp !== null,
     waiting,
     ready: !finished &&
-      itemsOf(conditions).map(fieldsOf).some(({ type, status }) => type === "Ready" && status === "True"),
-    labels: fieldsOf(labels),
-    node: textOf(fieldsOf(spec).nodeName) || pinnedNode(spec),
+      itemsOf(conditions).map(partsOf).some(({ type, status }) => type === "Ready" && status === "True"),
+    labels: partsOf(labels),
+    node: stringOf(partsOf(spec).nodeName) || pinnedNode(spec),
   };
 }
 
 /** Returns the UID of an object's controller; empty if it has none. */
 export const controllerOf = (object: unknown): string =>
-  textOf(
-    itemsOf(fieldsOf(fieldsOf(object).metadata).ownerReferences).map(fieldsOf).find((owner) =>
-      owner.controller === true
-    )
+  stringOf(
+    itemsOf(partsOf(partsOf(object).metadata).ownerReferences).map(partsOf).find((owner) => owner.controller === true)
       ?.uid,
   );
 
 /** Returns the node for which a DaemonSet's pod waits: its affinity names it. */
 function pinnedNode(spec: unknown): string {
-  const required = fieldsOf(
-    fieldsOf(fieldsOf(fieldsOf(spec).affinity).nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution,
+  const required = partsOf(
+    partsOf(partsOf(partsOf(spec).affinity).nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution,
   );
-  for (const term of itemsOf(required.nodeSelectorTerms).map(fieldsOf)) {
-    for (const { key, values } of itemsOf(term.matchFields).map(fieldsOf)) {
-      if (key === "metadata.name") return textOf(itemsOf(values)[0]);
+  for (const term of itemsOf(required.nodeSelectorTerms).map(partsOf)) {
+    for (const { key, values } of itemsOf(term.matchFields).map(partsOf)) {
+      if (key === "metadata.name") return stringOf(itemsOf(values)[0]);
     }
   }
   return "";
@@ -88,7 +86,7 @@ export function ordinalOf(name: string, set: string): number | undefined {
 }
 
 /** Returns the usage that quotas count of a key in total; undefined if none limits it. */
-export function usedOf({ around }: Place, key: string): bigint | undefined {
+export function usedOf({ around }: QuotaPlace, key: string): bigint | undefined {
   const used = around.quotas.flatMap(({ hard, used }) =>
     [...hard.keys()].filter((each) => quotaKey(each) === key).map((each) => used.get(each)?.nanos ?? 0n)
   );

@@ -1,11 +1,11 @@
 /**
  * The nodes on which a DaemonSet's pods run. Sources: NodeShouldRunDaemonPod and AddOrUpdateDaemonPodTolerations in
- * pkg/controller/daemon, and k8s.io/component-helpers/scheduling/corev1.
+ * pkg/controller/daemon, and nodeaffinity of k8s.io/component-helpers.
  */
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { own } from "../own.ts";
 import type { NodeState } from "./change.ts";
-import { type Fields, fieldsOf, itemsOf, textOf } from "./fields.ts";
+import { type Fields, itemsOf, partsOf, stringOf } from "./fields.ts";
 
 /** Reports whether every pod of the template runs on every node without taints. */
 export const selectsNodes = (spec: PodSpec): boolean =>
@@ -20,17 +20,17 @@ export const runsOn = (spec: PodSpec, node: NodeState): boolean =>
     .every((taint) => tolerationsOf(spec).some((toleration) => tolerates(toleration, taint)));
 
 function requiredTerms({ affinity }: PodSpec): readonly unknown[] | undefined {
-  const required = fieldsOf(fieldsOf(affinity).nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution;
-  return required === undefined || required === null ? undefined : itemsOf(fieldsOf(required).nodeSelectorTerms);
+  const required = partsOf(partsOf(affinity).nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution;
+  return required === undefined || required === null ? undefined : itemsOf(partsOf(required).nodeSelectorTerms);
 }
 
 function matchesTerms(spec: PodSpec, node: NodeState): boolean {
   const terms = requiredTerms(spec);
-  return terms === undefined || terms.map(fieldsOf).some(({ matchExpressions, matchFields }) => {
+  return terms === undefined || terms.map(partsOf).some(({ matchExpressions, matchFields }) => {
     const [expressions, fields] = [itemsOf(matchExpressions), itemsOf(matchFields)];
     if (expressions.length + fields.length === 0) return false;
-    return expressions.map(fieldsOf).every((each) => matches(each, own(node.labels, textOf(each.key)))) &&
-      fields.map(fieldsOf).every((each) => each.key === "metadata.name" && matches(each, node.name));
+    return expressions.map(partsOf).every((each) => matches(each, own(node.labels, stringOf(each.key)))) &&
+      fields.map(partsOf).every((each) => each.key === "metadata.name" && matches(each, node.name));
   });
 }
 
@@ -75,7 +75,7 @@ const always: readonly (readonly [string, string])[] = [
 ];
 
 const tolerationsOf = (spec: PodSpec): Toleration[] => [
-  ...itemsOf(spec.tolerations).map(fieldsOf),
+  ...itemsOf(spec.tolerations).map(partsOf),
   ...[...always, ...(spec.hostNetwork ? [["node.kubernetes.io/network-unavailable", "NoSchedule"] as const] : [])]
     .map(([key, effect]) => ({ key, effect, operator: "Exists" })),
 ];

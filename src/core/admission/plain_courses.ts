@@ -1,6 +1,7 @@
 /** The courses of ReplicaSets, Pods, claims, Services and all other objects. */
 import type { Change, ClaimState } from "./change.ts";
 import {
+  classUnknown,
   type Course,
   itselfLoad,
   nameIn,
@@ -11,21 +12,21 @@ import {
   replicasOf,
   specOf,
   statusCount,
-  statusOf,
+  statusIn,
   sumOf,
 } from "./course.ts";
 import { scalerNote } from "./deployment_course.ts";
-import { fieldsOf, itemsOf } from "./fields.ts";
+import { itemsOf, partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
 import { livePods } from "./live_pods.ts";
 import { settle } from "./roll_out.ts";
-import { claimObstacle, claimShape, isClassUnknown, type Place, shapeOf, wholeLoad } from "./shapes.ts";
+import { claimObstacle, claimShape, type QuotaPlace, shapeOf, wholeLoad } from "./pod_shapes.ts";
 import { countsObjects, wholeQuantity } from "./usage.ts";
 
 const noPods = { wanted: 0, come: 0, missing: 0, held: noLoad, claims: noClaims, warnings: [] as string[] };
 
 /** Returns the course of a ReplicaSet or ReplicationController: a changed template moves no pod. */
-export function replicaSetCourse(place: Place, change: Change, resource: string): Course {
+export function replicaSetCourse(place: QuotaPlace, change: Change, resource: string): Course {
   const spec = specOf(change.after);
   const { replicas, most } = replicasOf(change, place);
   const each = shapeOf(place, "spec.template", spec.template, change);
@@ -54,7 +55,9 @@ export function replicaSetCourse(place: Place, change: Change, resource: string)
   settle(ledger, group);
   const missing = Math.max(0, replicas - count);
   const complete = admitted && group.ready === replicas;
-  const kept = alive ? sumOf(alive.map(({ load }) => load)) : held;
+  const kept = alive
+    ? sumOf(alive.slice(0, replicas).map(({ load }) => load))
+    : sumLoads([wholeLoad(earlier), Math.min(count, replicas)]);
   return {
     ...noPods,
     wanted: replicas,
@@ -62,7 +65,7 @@ export function replicaSetCourse(place: Place, change: Change, resource: string)
     each,
     missing,
     goal: sumLoads([itself, 1], [kept, 1], [wholeLoad(each), missing]),
-    sure: sumLoads([itself, 1], [wholeLoad(each), change.before === undefined ? replicas : missing]),
+    sure: sumLoads([itself, 1], [each.pod, change.before === undefined ? replicas : missing]),
     held,
     complete,
     warnings: complete && most > replicas
@@ -71,14 +74,14 @@ export function replicaSetCourse(place: Place, change: Change, resource: string)
   };
 }
 
-export function podCourse(place: Place, change: Change): Course {
-  const { metadata, spec } = fieldsOf(change.after);
+export function podCourse(place: QuotaPlace, change: Change): Course {
+  const { metadata, spec } = partsOf(change.after);
   if (change.before !== undefined) {
     return { ...noPods, goal: noLoad, sure: noLoad, complete: true };
   }
   const each = shapeOf(place, "", { spec }, change);
   const known = place.around.claims;
-  const { name } = fieldsOf(metadata);
+  const { name } = partsOf(metadata);
   const needed = each.volumes.filter((volume) => !known?.has(`${name}-${volume.name}`));
   const goal = sumOf([each.pod, ...needed.map(({ load }) => load)]);
   const come = place.ledger.room(goal, 1);
@@ -89,7 +92,7 @@ export function podCourse(place: Place, change: Change): Course {
     each,
     missing: 1,
     goal,
-    sure: goal,
+    sure: each.pod,
     complete: come === 1,
     claims: new Map(
       typeof name === "string" ? needed.map(({ name: volume, state }) => [`${name}-${volume}`, state]) : [],
@@ -98,16 +101,14 @@ export function podCourse(place: Place, change: Change): Course {
 }
 
 /** Returns the course of a claim: its growth counts if it is expanded. */
-export function claimCourse(place: Place, { after, before }: Change): Course {
-  const { load, state } = claimShape(place, nameIn(after), specOf(after), "spec");
+export function claimCourse(place: QuotaPlace, { after, before }: Change): Course {
+  const { load, state, unsure } = claimShape(place, nameIn(after), specOf(after), "spec");
   const held = before === undefined
     ? noLoad
     : sumOf([claimShape(place, nameIn(before), withAllocated(before), "spec").load]);
   const ledger = place.ledger.copy();
   const growth = before === undefined ? load : positive(sumLoads([load, 1], [held, -1]));
-  const unclear = before === undefined && isClassUnknown(specOf(after), place.around)
-    ? "The default StorageClass is not known, and its quota is limited; set spec.storageClassName."
-    : undefined;
+  const unclear = before === undefined && unsure ? classUnknown : undefined;
   const room = ledger.room(growth, 1) === 1;
   const obstacle = before === undefined ? claimObstacle(state, place.around) : undefined;
   return {
@@ -126,13 +127,13 @@ const positive = (load: Load): Load => new Map([...load].filter(([, amount]) => 
 
 /** Returns a stored claim's spec with the larger one of its requested and allocated sizes. */
 function withAllocated(claim: unknown) {
-  const { storage } = fieldsOf(statusOf(claim).allocatedResources);
+  const { storage } = partsOf(statusIn(claim).allocatedResources);
   const spec = specOf(claim);
   return typeof storage === "string" ? { ...spec, resources: { requests: { storage } } } : spec;
 }
 
 /** Returns the course of a Service: node ports count by intent (pkg/quota/v1/evaluator/core/services.go). */
-export function serviceCourse(place: Place, change: Change): Course {
+export function serviceCourse(place: QuotaPlace, change: Change): Course {
   const itself = itselfLoad(place, change, "services");
   const load = exposureLoad(place, change.after).load;
   const held = change.before === undefined ? noLoad : exposureLoad(place, change.before).load;
@@ -147,9 +148,9 @@ export function serviceCourse(place: Place, change: Change): Course {
 }
 
 /** Returns a Service's load balancers and node ports; `unasked` if it takes node ports only by default. */
-export function exposureLoad(place: Place, service: unknown): { load: Load; unasked: boolean } {
+export function exposureLoad(place: QuotaPlace, service: unknown): { load: Load; unasked: boolean } {
   const { type, ports, allocateLoadBalancerNodePorts } = specOf(service);
-  const all = itemsOf(ports).map(fieldsOf);
+  const all = itemsOf(ports).map(partsOf);
   const balanced = type === "LoadBalancer";
   const allocates = allocateLoadBalancerNodePorts !== false;
   const named = all.filter(({ nodePort }) => Number(nodePort ?? 0) !== 0).length;
@@ -162,7 +163,7 @@ export function exposureLoad(place: Place, service: unknown): { load: Load; unas
 }
 
 /** Returns the course of an object that only counts. */
-export function objectCourse(place: Place, change: Change, resource: string): Course {
+export function objectCourse(place: QuotaPlace, change: Change, resource: string): Course {
   const itself = change.before === undefined ? objectLoad(place, resource) : noLoad;
   return { ...noPods, goal: itself, sure: itself, complete: place.ledger.room(itself, 1) === 1 };
 }

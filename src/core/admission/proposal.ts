@@ -1,18 +1,19 @@
 /** Changes of an object with which it fits. Each is tried with the model before it is proposed. */
-import { parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
+import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
+import { type Format, parseQuantity, Quantity } from "../../../lib/quantity/mod.ts";
 import { own } from "../own.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Change, Proposal, Shortfall } from "./change.ts";
 import { type Course, fenceposts, replicasIn, specOf } from "./course.ts";
-import { fieldsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { sumLoads } from "./ledger.ts";
-import { type Place, type Tried, wholeLoad } from "./shapes.ts";
+import { type QuotaPlace, type Tried, wholeLoad } from "./pod_shapes.ts";
 
 type Try = (change: Change & Tried) => Course;
 
 /** Returns changes that fit; nothing if none is known. */
 export function proposalOf(
-  place: Place,
+  place: QuotaPlace,
   change: Change,
   course: Course,
   shortfalls: readonly Shortfall[],
@@ -25,7 +26,7 @@ export function proposalOf(
       ? { upTo: { key: first.key, most: first.free } }
       : {};
   }
-  if (change.obstacle !== undefined) return {};
+  if (change.obstacle !== undefined || isLarge(course.each.spec)) return {};
   const pods = numberThatFits(place, change, course, attempt);
   const size = sizeThatFits(place, change, course, shortfalls, attempt);
   return {
@@ -35,16 +36,28 @@ export function proposalOf(
   };
 }
 
+/** Pods with more parts than this get no proposal, because each is tried several times. */
+const mostParts = 100;
+
+const isLarge = ({ containers, initContainers, volumes }: PodSpec): boolean =>
+  (containers?.length ?? 0) + (initContainers?.length ?? 0) + (volumes?.length ?? 0) > mostParts;
+
 /** Returns what is free for the owner in the end, beside its objects and claims. */
-function freeFor({ ledger }: Place, { goal, held, each, wanted }: Course): bigint[] {
+function freeFor({ ledger }: QuotaPlace, { goal, held, each, wanted }: Course): bigint[] {
   const fixed = sumLoads([goal, 1], [wholeLoad(each!), -wanted]);
   return ledger.free.map((free, index) => {
     const other = fixed.get(index) ?? 0n;
-    return free + (held.get(index) ?? 0n) - (other > 0n ? other : 0n);
+    const most = free + (held.get(index) ?? 0n);
+    const limit = ledger.limits[index]!;
+    return (most < limit ? most : limit) - (other > 0n ? other : 0n);
   });
 }
 
-function numberThatFits(place: Place, change: Change, course: Course, attempt: Try): number | undefined {
+/** Returns the format of amounts of a key: the limit's, unless that is zero. */
+export const formatOf = (key: string, hard: Quantity): Format =>
+  hard.nanos !== 0n ? hard.format : /memory|storage/.test(key) ? "BinarySI" : "DecimalSI";
+
+function numberThatFits(place: QuotaPlace, change: Change, course: Course, attempt: Try): number | undefined {
   const set = replicaSetter(change.after);
   if (!set) return undefined;
   const free = freeFor(place, course);
@@ -61,7 +74,7 @@ function numberThatFits(place: Place, change: Change, course: Course, attempt: T
 
 /** Returns the object with another number of pods; undefined if that is not a field of its kind. */
 function replicaSetter(after: unknown): ((count: number) => unknown) | undefined {
-  const object = fieldsOf(after);
+  const object = partsOf(after);
   const spec = specOf(after);
   switch (object.kind) {
     case "Deployment":
@@ -72,10 +85,10 @@ function replicaSetter(after: unknown): ((count: number) => unknown) | undefined
     case "Job":
       return (parallelism) => ({ ...object, spec: { ...spec, parallelism } });
     case "CronJob": {
-      const jobTemplate = fieldsOf(spec.jobTemplate);
+      const jobTemplate = partsOf(spec.jobTemplate);
       return (parallelism) => ({
         ...object,
-        spec: { ...spec, jobTemplate: { ...jobTemplate, spec: { ...fieldsOf(jobTemplate.spec), parallelism } } },
+        spec: { ...spec, jobTemplate: { ...jobTemplate, spec: { ...partsOf(jobTemplate.spec), parallelism } } },
       });
     }
     default:
@@ -84,7 +97,7 @@ function replicaSetter(after: unknown): ((count: number) => unknown) | undefined
 }
 
 function sizeThatFits(
-  place: Place,
+  place: QuotaPlace,
   change: Change,
   course: Course,
   shortfalls: readonly Shortfall[],
@@ -95,7 +108,7 @@ function sizeThatFits(
   const isSized = ({ key }: Shortfall) => /^((requests|limits)\.)?(cpu|memory|ephemeral-storage)$/.test(key);
   if (!shortfalls.every(isSized)) return undefined;
   // A roll-out needs room for the pods beside it too.
-  const { maxSurge } = change.before !== undefined && fieldsOf(change.after).kind === "Deployment"
+  const { maxSurge } = change.before !== undefined && partsOf(change.after).kind === "Deployment"
     ? fenceposts(specOf(change.after).strategy, wanted)
     : { maxSurge: 0 };
   for (const count of new Set([wanted, wanted + 1, wanted + maxSurge])) {
@@ -109,7 +122,7 @@ function sizeThatFits(
 
 /** Returns the largest amounts of one pod for which `count` of them have room, rounded down to readable ones. */
 function amountsFor(
-  { ledger }: Place,
+  { ledger }: QuotaPlace,
   { each }: Course,
   shortfalls: readonly Shortfall[],
   free: readonly bigint[],
@@ -119,7 +132,7 @@ function amountsFor(
   for (const [index, { quota, key }] of ledger.slots.entries()) {
     const shortfall = shortfalls.find((each) => each.quota === quota.name && each.key === key);
     if (!shortfall) continue;
-    const format = shortfall.hard.format;
+    const format = formatOf(key, shortfall.hard);
     const step = format === "BinarySI" || /memory|storage/.test(key) ? 1024n * 1024n * 1_000_000_000n : 1_000_000n;
     const part = (free[index]! < 0n ? 0n : free[index]!) / BigInt(count);
     const rounded = count === 1 ? part : part - part % step;
@@ -138,7 +151,11 @@ function amountsFor(
 }
 
 /** Reports whether a LimitRange refuses pods so small. */
-function isBelowMinimum({ around }: Place, { containers }: { containers?: unknown[] }, amounts: ResourceList): boolean {
+function isBelowMinimum(
+  { around }: QuotaPlace,
+  { containers }: { containers?: unknown[] },
+  amounts: ResourceList,
+): boolean {
   return around.limits.some(({ type, min, maxLimitRequestRatio }) => {
     if (type !== "Container" && type !== "Pod") return false;
     const count = type === "Container" ? BigInt(Math.max(1, containers?.length ?? 1)) : 1n;
@@ -154,12 +171,12 @@ function isBelowMinimum({ around }: Place, { containers }: { containers?: unknow
 /** Reports whether the roll-out goes on if one pod may be missing. */
 function isUnavailableEnough(change: Change, course: Course, attempt: Try): boolean {
   const spec = specOf(change.after);
-  const strategy = fieldsOf(spec.strategy);
-  if (fieldsOf(change.after).kind !== "Deployment" || course.stall?.kind !== "surge" || change.before === undefined) {
+  const strategy = partsOf(spec.strategy);
+  if (partsOf(change.after).kind !== "Deployment" || course.stall?.kind !== "surge" || change.before === undefined) {
     return false;
   }
   if (strategy.type === "Recreate" || fenceposts(strategy, replicasIn(change)).maxUnavailable > 0) return false;
-  const rollingUpdate = { ...fieldsOf(strategy.rollingUpdate), maxUnavailable: 1 };
-  const after = { ...fieldsOf(change.after), spec: { ...spec, strategy: { ...strategy, rollingUpdate } } };
+  const rollingUpdate = { ...partsOf(strategy.rollingUpdate), maxUnavailable: 1 };
+  const after = { ...partsOf(change.after), spec: { ...spec, strategy: { ...strategy, rollingUpdate } } };
   return attempt({ ...change, after }).complete;
 }

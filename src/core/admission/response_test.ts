@@ -9,7 +9,6 @@ const world: AdmissionWorld = {
   settings: defaultSettings,
   cluster: { ranges: [], extendedKeys: [], storageClasses: [] },
   local: alice,
-  nodes: 1,
   realmNamed: (name) => name === "bob-home" ? realm() : undefined,
   isCollective: () => false,
   realms: () => [realm()],
@@ -17,16 +16,7 @@ const world: AdmissionWorld = {
   guest: (namespace) =>
     namespace === "guest-bob-home"
       ? {
-        quota: {
-          namespace,
-          name: "keystone",
-          uid: "",
-          labels: {},
-          specHard: hard,
-          scoped: false,
-          statusHard: hard,
-          used: {},
-        },
+        quotas: [{ metadata: { name: "keystone" }, spec: { hard }, status: { hard, used: {} } }],
         limits: [],
         grants: [],
       }

@@ -55,11 +55,16 @@ export interface RollOutEnd {
 /** Maximum number of steps; with jumps, real roll-outs need less than a hundred. */
 const mostSteps = 5000;
 
-export function rollOut(state: RollOut): RollOutEnd {
+/**
+ * Follows a roll-out to its end; `state` has the result.
+ *
+ * @param skips skips rounds that only repeat
+ */
+export function rollOut(state: RollOut, skips = true): RollOutEnd {
   const { next, old } = state;
   scale(state);
   if (state.paused) {
-    for (const group of [next, ...old]) settle(state.ledger, group);
+    settleAll(state);
     return endOf(state, false, false);
   }
   if (state.recreate) {
@@ -79,11 +84,10 @@ export function rollOut(state: RollOut): RollOutEnd {
   }
   const jumps = new Jumps(state);
   for (let step = 0; step < mostSteps; step++) {
-    settle(state.ledger, next);
-    for (const group of old) settle(state.ledger, group);
+    settleAll(state);
     if (scaleUp(state)) continue;
     if (!scaleDown(state)) return endOf(state, false, false);
-    jumps.afterRound();
+    if (skips) jumps.afterRound();
   }
   return endOf(state, false, true);
 }
@@ -95,8 +99,13 @@ const endOf = ({ next, old }: RollOut, noReplicaSet: boolean, unfinished: boolea
   unfinished,
 });
 
-/** Creates and deletes pods until the group has as many as wanted, as far as there is room. */
+/** Deletes and creates pods until the group has as many as wanted, as far as there is room. */
 export function settle(ledger: Ledger, group: ReplicaGroup): void {
+  shrink(ledger, group);
+  grow(ledger, group);
+}
+
+function shrink(ledger: Ledger, group: ReplicaGroup): void {
   if (group.pods > group.wanted) {
     // Pods that are not ready are deleted first.
     const drop = group.pods - group.wanted;
@@ -107,12 +116,21 @@ export function settle(ledger: Ledger, group: ReplicaGroup): void {
     group.waiting -= waiting;
     group.ready = Math.min(group.ready, group.pods - group.waiting);
   }
+}
+
+function grow(ledger: Ledger, group: ReplicaGroup): void {
   const created = ledger.takeMost(group.pod, group.wanted - group.pods);
   group.pods += created;
   group.waiting += created;
   const claimed = ledger.takeMost(group.claims, group.waiting);
   group.waiting -= claimed;
   group.ready += claimed;
+}
+
+/** Deletes pods of all groups, then creates those of the new one first. */
+function settleAll({ ledger, next, old }: RollOut): void {
+  for (const group of [next, ...old]) shrink(ledger, group);
+  for (const group of [next, ...old]) grow(ledger, group);
 }
 
 const wantedIn = (groups: readonly ReplicaGroup[]): number => groups.reduce((sum, { wanted }) => sum + wanted, 0);
@@ -200,7 +218,7 @@ class Jumps {
 
   afterRound(): void {
     const { next, old, ledger, replicas } = this.#state;
-    for (const group of old) settle(ledger, group);
+    settleAll(this.#state);
     const groups = [next, ...old];
     const counts = groups.map(({ wanted }) => wanted);
     const deltas = counts.map((count, index) => count - (this.#counts[index] ?? NaN));

@@ -4,6 +4,7 @@
  */
 import type { Change, ClaimState } from "./change.ts";
 import {
+  classUnknown,
   type Course,
   itselfLoad,
   metadataOf,
@@ -15,24 +16,23 @@ import {
   replicasOf,
   specOf,
   statusCount,
-  statusOf,
+  statusIn,
   sumOf,
 } from "./course.ts";
 import { scalerNote } from "./deployment_course.ts";
-import { fieldsOf, itemsOf, textOf } from "./fields.ts";
+import { itemsOf, partsOf, stringOf } from "./fields.ts";
 import { type Ledger, type Load, replaceLoads, sumLoads } from "./ledger.ts";
 import { livePods, ordinalOf, usedOf } from "./live_pods.ts";
 import {
   claimObstacle,
   type ClaimShape,
   claimShape,
-  isClassUnknown,
-  type Place,
   type PodShape,
+  type QuotaPlace,
   sameTemplate,
   shapeOf,
   wholeLoad,
-} from "./shapes.ts";
+} from "./pod_shapes.ts";
 import { countOf } from "./workload.ts";
 
 /** Pods of a set by their range. */
@@ -52,25 +52,25 @@ interface Ranks {
 /** Ordinals that are looked at one by one; more than that need all their claims. */
 const mostOrdinals = 4096;
 
-export function statefulSetCourse(place: Place, change: Change): Course {
+export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
   const { replicas, most } = replicasOf(change, place);
-  const start = countOf("spec.ordinals.start", fieldsOf(spec.ordinals).start, 0);
+  const start = countOf("spec.ordinals.start", partsOf(spec.ordinals).start, 0);
   const each = shapeOf(place, "spec.template", spec.template, change);
   const templates = itemsOf(spec.volumeClaimTemplates).map((template, index) =>
     claimShape(
       place,
-      textOf(metadataOf(template).name),
+      stringOf(metadataOf(template).name),
       specOf(template),
       `spec.volumeClaimTemplates[${index}].spec`,
     )
   );
   const obstacle = each.obstacle ?? templates.map(({ state }) => claimObstacle(state, place.around)).find((why) => why);
-  const strategy = fieldsOf(spec.updateStrategy);
+  const strategy = partsOf(spec.updateStrategy);
   const onDelete = strategy.type === "OnDelete";
   const partition = onDelete
     ? 0
-    : countOf("spec.updateStrategy.rollingUpdate.partition", fieldsOf(strategy.rollingUpdate).partition, 0);
+    : countOf("spec.updateStrategy.rollingUpdate.partition", partsOf(strategy.rollingUpdate).partition, 0);
   const same = change.before !== undefined &&
     sameTemplate(spec.template, specOf(change.before).template, change.asked);
   const earlier = change.before === undefined || same
@@ -85,7 +85,7 @@ export function statefulSetCourse(place: Place, change: Change): Course {
     each,
     earlier,
   });
-  const revision = same || hasRevision(change) ? noLoad : objectLoad(place, "controllerrevisions.apps");
+  const revision = revisionOf(change, same) !== undefined ? noLoad : objectLoad(place, "controllerrevisions.apps");
   const itself = itselfLoad(place, change, "statefulsets.apps");
 
   const claims = missingClaims(place, change, templates, ranks, replicas, start);
@@ -110,11 +110,7 @@ export function statefulSetCourse(place: Place, change: Change): Course {
       unclear = `Its claims may exist already, such as ${templates[0]?.name}-${nameIn(change.after)}-${start}.`;
     } else end = best;
   }
-  if (
-    claims.total > 0 && itemsOf(spec.volumeClaimTemplates).some((each) => isClassUnknown(specOf(each), place.around))
-  ) {
-    unclear ??= "The default StorageClass is not known, and its quota is limited; set storageClassName.";
-  }
+  if (claims.total > 0 && templates.some(({ unsure }) => unsure)) unclear ??= classUnknown;
   const newPods = sumLoads([wholeLoad(earlier), parts.below], [wholeLoad(each), missing - parts.below]);
   const updated = sumLoads([ranks.inRange, 1], [ranks.outdatedLoad, -ranks.outdated], [
     wholeLoad(each),
@@ -129,7 +125,7 @@ export function statefulSetCourse(place: Place, change: Change): Course {
     goal,
     sure: sumLoads(
       [itself, 1],
-      [wholeLoad(each), partition > 0 || onDelete ? missing : replicas],
+      [each.pod, partition > 0 || onDelete ? missing : replicas],
       [claims.sure, 1],
     ),
     held: sumLoads([ranks.inRange, 1], [ranks.beyond, 1], [ranks.terminating, 1]),
@@ -158,9 +154,14 @@ function roomFor(
   return ledger.room(sumOf([wholeLoad(each), ...templates.map(({ load }) => load)]), wanted);
 }
 
-/** Reports whether a ControllerRevision of the template exists. */
-const hasRevision = ({ after, present, asked }: Change): boolean =>
-  (present?.revisions ?? []).some(({ data }) => sameTemplate(specOf(after).template, specOf(data).template, asked));
+/** Returns the name of the template's ControllerRevision; undefined if there is none. */
+function revisionOf({ after, before, present, asked }: Change, same: boolean): string | undefined {
+  const found = (present?.revisions ?? []).find(({ data }) =>
+    sameTemplate(specOf(after).template, specOf(data).template, asked)
+  );
+  if (found) return nameIn(found);
+  return same ? stringOf(statusIn(before).updateRevision) : undefined;
+}
 
 interface RankOptions {
   replicas: number;
@@ -172,7 +173,8 @@ interface RankOptions {
   earlier: PodShape;
 }
 
-function ranksOf(place: Place, { before, after, present }: Change, options: RankOptions): Ranks {
+function ranksOf(place: QuotaPlace, change: Change, options: RankOptions): Ranks {
+  const { before, after, present } = change;
   const { replicas, start, updateFrom, same, each, earlier } = options;
   const none = { ordinals: undefined, outdated: 0, outdatedLoad: noLoad, beyond: noLoad, terminating: noLoad };
   if (before === undefined) return { ...none, count: 0, inRange: noLoad };
@@ -197,9 +199,9 @@ function ranksOf(place: Place, { before, after, present }: Change, options: Rank
   const alive = pods.filter(({ finished, terminating }) => !finished && !terminating);
   const isIn = (ordinal: number | undefined) => ordinal !== undefined && ordinal >= start && ordinal < start + replicas;
   const inRange = alive.filter((pod) => isIn(ordinalOf(pod.name, name)));
-  const revision = textOf(statusOf(before).updateRevision);
+  const revision = revisionOf(change, same);
   const outdated = inRange.filter(({ name: pod, labels }) =>
-    ordinalOf(pod, name)! - start >= updateFrom && !(same && labels["controller-revision-hash"] === revision)
+    ordinalOf(pod, name)! - start >= updateFrom && labels["controller-revision-hash"] !== revision
   );
   return {
     ordinals: new Set(inRange.map((pod) => ordinalOf(pod.name, name)!)),
@@ -226,7 +228,7 @@ interface MissingClaims {
 }
 
 function missingClaims(
-  place: Place,
+  place: QuotaPlace,
   { after }: Change,
   templates: readonly ClaimShape[],
   { ordinals, count }: Ranks,

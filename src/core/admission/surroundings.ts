@@ -1,16 +1,17 @@
 /** Makes {@linkcode Surroundings} of the API's objects, and the surroundings after an outcome. */
 import { isQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import { quotaName } from "../guest/objects/quota.ts";
+import { own } from "../own.ts";
 import { sumLists } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Autoscaler, NodeState, Outcome, QuotaRoom, QuotaScope, Surroundings } from "./change.ts";
 import type { BudgetGrant } from "./budget.ts";
-import { fieldsOf, textOf } from "./fields.ts";
+import { partsOf, stringOf } from "./fields.ts";
 
 /** Returns the quantities of a list without those that can't be read. */
 export const readableList = (list: unknown): Map<string, Quantity> =>
   new Map(
-    Object.entries(fieldsOf(list)).flatMap(([key, value]): [string, Quantity][] => {
+    Object.entries(partsOf(list)).flatMap(([key, value]): [string, Quantity][] => {
       const text = String(value);
       return isQuantity(text) ? [[key, parseQuantity(text)]] : [];
     }),
@@ -22,14 +23,14 @@ export const readableList = (list: unknown): Map<string, Quantity> =>
  * @param givers grants to the realm: they give what quota `keystone` has
  */
 export function quotaRoomOf(quota: unknown, givers: readonly BudgetGrant[] = []): QuotaRoom {
-  const { metadata, spec, status } = fieldsOf(quota);
-  const name = textOf(fieldsOf(metadata).name);
-  const { scopes, scopeSelector, hard: asked } = fieldsOf(spec);
-  const hard = readableList(fieldsOf(status).hard);
+  const { metadata, spec, status } = partsOf(quota);
+  const name = stringOf(partsOf(metadata).name);
+  const { scopes, scopeSelector, hard: asked } = partsOf(spec);
+  const hard = readableList(partsOf(status).hard);
   return {
     name,
     hard,
-    used: readableList(fieldsOf(status).used),
+    used: readableList(partsOf(status).used),
     scopes: scopesOf(scopes, scopeSelector),
     ...(name === quotaName ? { granted: grantedIn(hard, readableList(asked), givers) } : {}),
   };
@@ -49,28 +50,28 @@ const larger = (a: Quantity, b: Quantity | undefined): Quantity => b !== undefin
 /** Returns the scopes of spec.scopes and spec.scopeSelector. */
 export function scopesOf(scopes: unknown, selector: unknown): QuotaScope[] {
   const plain = Array.isArray(scopes) ? scopes : [];
-  const { matchExpressions } = fieldsOf(selector);
+  const { matchExpressions } = partsOf(selector);
   const expressions = Array.isArray(matchExpressions) ? matchExpressions : [];
   return [
-    ...plain.map((name): QuotaScope => ({ name: textOf(name), operator: "Exists", values: [] })),
-    ...expressions.map(fieldsOf).map(({ scopeName, operator, values }): QuotaScope => ({
-      name: textOf(scopeName),
+    ...plain.map((name): QuotaScope => ({ name: stringOf(name), operator: "Exists", values: [] })),
+    ...expressions.map(partsOf).map(({ scopeName, operator, values }): QuotaScope => ({
+      name: stringOf(scopeName),
       operator: operator === "In" || operator === "NotIn" || operator === "DoesNotExist" ? operator : "Exists",
-      values: Array.isArray(values) ? values.map(textOf) : [],
+      values: Array.isArray(values) ? values.map(stringOf) : [],
     })),
   ];
 }
 
 /** Returns a HorizontalPodAutoscaler of any version; undefined if it has no target. */
 export function autoscalerOf(object: unknown): Autoscaler | undefined {
-  const { metadata, spec } = fieldsOf(object);
-  const { scaleTargetRef, minReplicas, maxReplicas } = fieldsOf(spec);
-  const { kind, name } = fieldsOf(scaleTargetRef);
+  const { metadata, spec } = partsOf(object);
+  const { scaleTargetRef, minReplicas, maxReplicas } = partsOf(spec);
+  const { kind, name } = partsOf(scaleTargetRef);
   if (typeof kind !== "string" || typeof name !== "string") return undefined;
   const count = (value: unknown, byDefault: number) => Number.isSafeInteger(value) ? value as number : byDefault;
   const min = count(minReplicas, 1);
   return {
-    name: textOf(fieldsOf(metadata).name),
+    name: stringOf(partsOf(metadata).name),
     kind,
     target: name,
     min,
@@ -80,16 +81,16 @@ export function autoscalerOf(object: unknown): Autoscaler | undefined {
 
 /** Returns a Node as the DaemonSet controller sees it. */
 export function nodeStateOf(node: unknown): NodeState {
-  const { metadata, spec } = fieldsOf(node);
-  const { name, labels } = fieldsOf(metadata);
-  const { taints } = fieldsOf(spec);
+  const { metadata, spec } = partsOf(node);
+  const { name, labels } = partsOf(metadata);
+  const { taints } = partsOf(spec);
   return {
-    name: textOf(name),
-    labels: fieldsOf(labels) as Record<string, string>,
-    taints: (Array.isArray(taints) ? taints : []).map(fieldsOf).map(({ key, value, effect }) => ({
-      key: textOf(key),
-      effect: textOf(effect),
-      ...(value === undefined ? {} : { value: textOf(value) }),
+    name: stringOf(name),
+    labels: partsOf(labels) as Record<string, string>,
+    taints: (Array.isArray(taints) ? taints : []).map(partsOf).map(({ key, value, effect }) => ({
+      key: stringOf(key),
+      effect: stringOf(effect),
+      ...(value === undefined ? {} : { value: stringOf(value) }),
     })),
   };
 }
@@ -100,22 +101,33 @@ const defaultAnnotations = [
 ] as const;
 
 /** The fields of a StorageClass that select the default. */
-interface ClassObject {
-  metadata?: { name?: string; creationTimestamp?: string; annotations?: Record<string, string> };
+interface ClassMetadata {
+  name?: string;
+  creationTimestamp?: string;
+  annotations?: Record<string, string>;
 }
+
+/** Reports whether a StorageClass is annotated as a default. */
+export const isDefaultClass = (metadata: ClassMetadata | undefined): boolean =>
+  defaultAnnotations.some((annotation) => own(metadata?.annotations, annotation) === "true");
 
 /**
  * Returns the default StorageClass as the API server selects it: the newest annotated one, then by name
  * (GetDefaultClass in pkg/volume/util/storageclass.go). Null: there is none.
  */
-export function defaultClassOf(classes: readonly ClassObject[]): string | null {
-  const annotated = classes.filter(({ metadata }) =>
-    defaultAnnotations.some((annotation) => metadata?.annotations?.[annotation] === "true")
+export const defaultClassOf = (classes: readonly { metadata?: ClassMetadata }[]): string | null =>
+  defaultClassIn(classes.map(({ metadata }) => ({
+    name: metadata?.name ?? "",
+    ...(isDefaultClass(metadata) ? { defaultFrom: Date.parse(metadata?.creationTimestamp ?? "") || 0 } : {}),
+  })));
+
+/** Returns the default among classes with the creation times of annotated ones. */
+export function defaultClassIn(classes: readonly { name: string; defaultFrom?: number }[]): string | null {
+  const annotated = classes.flatMap(({ name, defaultFrom }) =>
+    defaultFrom === undefined ? [] : [{ name, defaultFrom }]
   );
-  const createdAt = ({ metadata }: ClassObject) => Date.parse(metadata?.creationTimestamp ?? "") || 0;
-  const nameOf = ({ metadata }: ClassObject) => metadata?.name ?? "";
-  const [first] = annotated.sort((a, b) => createdAt(b) - createdAt(a) || (nameOf(a) < nameOf(b) ? -1 : 1));
-  return first ? nameOf(first) : null;
+  const [first] = annotated.sort((a, b) => b.defaultFrom - a.defaultFrom || (a.name < b.name ? -1 : 1));
+  return first?.name ?? null;
 }
 
 /** Returns the surroundings after an outcome, for the next object of the input. */

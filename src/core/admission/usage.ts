@@ -8,7 +8,7 @@ import { podUsage } from "../guest/pod_usage.ts";
 import { own } from "../own.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { QuotaRoom, QuotaScope } from "./change.ts";
-import { fieldsOf, itemsOf } from "./fields.ts";
+import { itemsOf, partsOf } from "./fields.ts";
 
 const one = parseQuantity("1");
 
@@ -19,7 +19,7 @@ export function usageOfPod(spec: PodSpec): Map<string, Quantity> {
   const usage = podUsage(spec);
   usage.set("count/pods", one);
   const claims = itemsOf((spec as { resourceClaims?: unknown }).resourceClaims)
-    .filter((claim) => typeof fieldsOf(claim).resourceClaimTemplateName === "string").length;
+    .filter((claim) => typeof partsOf(claim).resourceClaimTemplateName === "string").length;
   if (claims > 0) usage.set("count/resourceclaims.resource.k8s.io", wholeQuantity(claims));
   return usage;
 }
@@ -108,10 +108,10 @@ const isBestEffort = (spec: PodSpec): boolean =>
   );
 
 function crossesNamespaces({ affinity }: PodSpec): boolean {
-  const terms = [affinity?.podAffinity, affinity?.podAntiAffinity].map(fieldsOf).flatMap((each) => [
+  const terms = [affinity?.podAffinity, affinity?.podAntiAffinity].map(partsOf).flatMap((each) => [
     ...itemsOf(each.requiredDuringSchedulingIgnoredDuringExecution),
-    ...itemsOf(each.preferredDuringSchedulingIgnoredDuringExecution).map((term) => fieldsOf(term).podAffinityTerm),
-  ]).map(fieldsOf);
+    ...itemsOf(each.preferredDuringSchedulingIgnoredDuringExecution).map((term) => partsOf(term).podAffinityTerm),
+  ]).map(partsOf);
   return terms.some(({ namespaces, namespaceSelector }) =>
     itemsOf(namespaces).length > 0 || (namespaceSelector !== undefined && namespaceSelector !== null)
   );

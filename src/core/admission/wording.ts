@@ -6,11 +6,11 @@ import type { BudgetGrant } from "./budget.ts";
 import type { Change, Outcome, Proposal, Shortfall, Surroundings } from "./change.ts";
 import { type Course, fenceposts, specOf } from "./course.ts";
 import { usageKey } from "./ledger.ts";
-import { wholeUsage } from "./shapes.ts";
+import { wholeUsage } from "./pod_shapes.ts";
 
 /** Everything that messages are about. */
-export interface Told {
-  verdict: Omit<Outcome, "message" | "warnings" | "proposal">;
+export interface Reported {
+  verdict: Omit<Outcome, "message" | "warnings" | "notes" | "proposal">;
   proposal: Proposal;
   course: Course;
   change: Change;
@@ -24,81 +24,90 @@ export interface Told {
 }
 
 /** Number of shortages that a message lists in full. */
-const reported = 3;
+const mostReported = 3;
 
-const nameOf = ({ verdict: { kind, name } }: Told): string => name ? `${kind} ${name}` : `This ${kind}`;
+const nameOf = ({ verdict: { kind, name } }: Reported): string => name ? `${kind} ${name}` : `This ${kind}`;
 
 /** Returns the message and further warnings. */
-export function wordingOf(told: Told): Pick<Outcome, "message" | "warnings"> {
-  const { verdict, course, around } = told;
+export function wordingOf(reported: Reported): Pick<Outcome, "message" | "warnings" | "notes"> {
+  const { verdict, course, around } = reported;
   const { fits, obstacle, never, shortfalls } = verdict;
   const blocked = obstacle === undefined
     ? undefined
     : verdict.pods
-    ? `No pod of ${nameOf(told)} can start: ${obstacle}`
-    : `${nameOf(told)} can't be created: ${obstacle}`;
-  const short = shortfalls.length === 0 ? undefined : never ? refusal(told) : told.stalled ? stall(told) : lack(told);
-  const message = fits === null ? `${nameOf(told)} was not judged: ${verdict.notJudged}` : short ?? blocked ??
+    ? `No pod of ${nameOf(reported)} can start: ${obstacle}`
+    : `${nameOf(reported)} can't be created: ${obstacle}`;
+  const short = shortfalls.length === 0
+    ? undefined
+    : never
+    ? refusal(reported)
+    : reported.stalled
+    ? stall(reported)
+    : lack(reported);
+  const message = fits === null ? `${nameOf(reported)} was not judged: ${verdict.notJudged}` : short ?? blocked ??
     (fits
-      ? `${nameOf(told)} fits into ${around.namespace}.`
-      : `${nameOf(told)} does not fit into ${around.namespace}.`);
+      ? `${nameOf(reported)} fits into ${around.namespace}.`
+      : `${nameOf(reported)} does not fit into ${around.namespace}.`);
+  const named = (text: string) => `${nameOf(reported)}: ${text[0]!.toLowerCase()}${text.slice(1)}`;
   const warnings = [
     ...(short && blocked ? [blocked] : []),
-    ...course.warnings.map((warning) => `${nameOf(told)}: ${warning[0]!.toLowerCase()}${warning.slice(1)}`),
-    ...(told.unasked && shortfalls.some(({ key }) => key === "services.nodeports")
-      ? [`${nameOf(told)} takes a node port for each of its ports; set spec.allocateLoadBalancerNodePorts to false.`]
+    ...course.warnings.map(named),
+    ...(reported.unasked && shortfalls.some(({ key }) => key === "services.nodeports")
+      ? [
+        `${nameOf(reported)} takes a node port for each of its ports; set spec.allocateLoadBalancerNodePorts to false.`,
+      ]
       : []),
-    ...notices(told),
+    ...notices(reported),
   ];
-  return { message, warnings };
+  return { message, warnings, notes: (course.notes ?? []).map(named) };
 }
 
 const sentences = (...parts: (string | undefined)[]): string => parts.filter((part) => part).join(" ");
 
-function refusal(told: Told): string {
-  const { verdict: { shortfalls }, around } = told;
-  const parts = shortfalls.slice(0, reported).map((shortfall) =>
+function refusal(reported: Reported): string {
+  const { verdict: { shortfalls }, around } = reported;
+  const parts = shortfalls.slice(0, mostReported).map((shortfall) =>
     `${
-      amount(told, shortfall)
+      amount(reported, shortfall)
     }, but ${around.namespace} is granted ${shortfall.free} in total: short by ${shortfall.short}`
   );
   return sentences(
-    `${nameOf(told)} needs ${parts.join("; ")}${more(shortfalls)}.`,
-    giversText(told),
-    remedy(told),
+    `${nameOf(reported)} needs ${parts.join("; ")}${more(shortfalls)}.`,
+    giversText(reported),
+    remedy(reported),
   );
 }
 
-function lack(told: Told): string {
-  const { verdict: { shortfalls, pods } } = told;
-  const parts = shortfalls.slice(0, reported).map((shortfall) =>
-    `${amount(told, shortfall)}, but ${freeText(told, shortfall)}: short by ${shortfall.short}`
+function lack(reported: Reported): string {
+  const { verdict: { shortfalls, pods } } = reported;
+  const parts = shortfalls.slice(0, mostReported).map((shortfall) =>
+    `${amount(reported, shortfall)}, but ${freeText(reported, shortfall)}: short by ${shortfall.short}`
   );
   const start = pods && pods.wanted > 1 ? `${pods.come} of ${pods.wanted} pods can start now.` : undefined;
   return sentences(
-    `${nameOf(told)} needs ${parts.join("; ")}${more(shortfalls)}.`,
+    `${nameOf(reported)} needs ${parts.join("; ")}${more(shortfalls)}.`,
     start,
-    giversText(told),
+    giversText(reported),
     historyText(shortfalls),
-    remedy(told),
+    remedy(reported),
   );
 }
 
-function freeText({ change, around }: Told, { quota, free, hard }: Shortfall): string {
+function freeText({ change, around }: Reported, { quota, free, hard }: Shortfall): string {
   const own = change.before === undefined ? "" : ", with what it has";
   return quota === quotaName
     ? `only ${free} of ${hard} is free in ${around.namespace} now${own}`
     : `only ${free} of ${hard} of quota ${quota} is free${own}`;
 }
 
-function stall(told: Told): string {
-  const { verdict: { shortfalls }, course, change, proposal } = told;
+function stall(reported: Reported): string {
+  const { verdict: { shortfalls }, course, change, proposal } = reported;
   const surges = course.stall?.kind === "surge" &&
     (change.before === undefined || fenceposts(specOf(change.after).strategy, course.wanted).maxUnavailable === 0 ||
       String((change.after as { kind?: unknown }).kind) === "DaemonSet");
-  const parts = shortfalls.slice(0, reported).map((shortfall) =>
+  const parts = shortfalls.slice(0, mostReported).map((shortfall) =>
     `${shortfall.requested} ${shortfall.key}, but ${
-      freeText({ ...told, change: { ...change, before: undefined } }, shortfall)
+      freeText({ ...reported, change: { ...change, before: undefined } }, shortfall)
     }`
   );
   const why = surges
@@ -107,12 +116,12 @@ function stall(told: Told): string {
     }`
     : `its next pod needs ${parts.join("; ")}`;
   return sentences(
-    `The roll-out of ${nameOf(told)} will stall: ${why}.`,
-    proposal.maxUnavailable ? "Set spec.strategy.rollingUpdate.maxUnavailable to 1." : remedy(told),
+    `The roll-out of ${nameOf(reported)} will stall: ${why}.`,
+    proposal.maxUnavailable ? "Set spec.strategy.rollingUpdate.maxUnavailable to 1." : remedy(reported),
   );
 }
 
-function amount({ course }: Told, { key, requested }: Shortfall): string {
+function amount({ course }: Reported, { key, requested }: Shortfall): string {
   const size = course.each && wholeUsage(course.each).get(usageKey(key));
   const isSum = size && size.nanos * BigInt(course.wanted) === requested.nanos;
   return `${requested} ${key}${
@@ -123,10 +132,10 @@ function amount({ course }: Told, { key, requested }: Shortfall): string {
 }
 
 const more = (all: readonly Shortfall[]): string =>
-  all.length > reported ? ` and ${all.length - reported} more of its resources exceed the limit` : "";
+  all.length > mostReported ? ` and ${all.length - mostReported} more of its resources exceed the limit` : "";
 
-function giversText({ verdict: { shortfalls }, around: { givers } }: Told): string | undefined {
-  const listed = shortfalls.slice(0, reported);
+function giversText({ verdict: { shortfalls }, around: { givers } }: Reported): string | undefined {
+  const listed = shortfalls.slice(0, mostReported);
   const keys = listed.filter(({ quota }) => quota === quotaName).map(({ key }) => usageKey(key));
   const others = [...new Set(listed.map(({ quota }) => quota).filter((quota) => quota !== quotaName))];
   const foreign = others.length === 0
@@ -163,7 +172,7 @@ function historyText(shortfalls: readonly Shortfall[]): string | undefined {
       "spec.revisionHistoryLimit before.";
 }
 
-function remedy({ proposal: { pods, size, upTo } }: Told): string | undefined {
+function remedy({ proposal: { pods, size, upTo } }: Reported): string | undefined {
   if (upTo) return `Up to ${upTo.most} ${upTo.key} would fit.`;
   const sized = size && amountsText(size.amounts);
   if (size?.pods === 1) return `A pod with up to ${sized} would fit.`;
@@ -176,7 +185,7 @@ const amountsText = (amounts: ResourceList): string =>
   [...amounts].map(([key, most]) => `${most} ${key}`).sort().reverse().join(" and ");
 
 /** Returns a warning for each grant of which something is on notice that the change needs more of. */
-function notices({ around: { givers }, growing }: Told): string[] {
+function notices({ around: { givers }, growing }: Reported): string[] {
   if (growing.size === 0) return [];
   return givers.flatMap(({ name, notice, until, reductions }) => {
     if (notice) {
@@ -187,7 +196,12 @@ function notices({ around: { givers }, growing }: Told): string[] {
       const keys = [...remaining].filter(([key]) => growing.has(key));
       if (keys.length === 0) return [];
       const list = keys.slice(0, 5).map(([key, amount]) => `${key} to ${amount}`).join(", ");
-      return [`Grant ${name} is reduced at ${rfc3339(until)}: ${list}. Until then its use can't grow beyond that.`];
+      return [
+        `Grant ${name} is reduced at ${
+          rfc3339(until)
+        }: ${list}. Until then running pods go on, but no more than that is ` +
+        "admitted.",
+      ];
     });
   });
 }

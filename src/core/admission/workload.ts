@@ -1,7 +1,7 @@
 /** Reads from untrusted JSON the objects that a workload creates: pods of one shape, claims, and itself. */
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { own } from "../own.ts";
-import { type Fields, fieldsOf } from "./fields.ts";
+import { type Fields, partsOf } from "./fields.ts";
 
 /** A workload, before its amounts are counted. */
 export interface Workload {
@@ -60,13 +60,13 @@ const resources: Readonly<Record<string, string>> = {
 
 /** Reports whether a grant limits objects of this kind. */
 export const isCounted = (object: unknown): boolean => {
-  const { apiVersion, kind } = fieldsOf(object);
+  const { apiVersion, kind } = partsOf(object);
   return `${apiVersion}/${kind}` in resources;
 };
 
 /** Returns the name by which a quota counts an object; undefined for a kind that is not known. */
 export const resourceOf = (object: unknown): string | undefined => {
-  const { apiVersion, kind } = fieldsOf(object);
+  const { apiVersion, kind } = partsOf(object);
   return own(resources, `${apiVersion}/${kind}`);
 };
 
@@ -77,15 +77,15 @@ export const resourceOf = (object: unknown): string | undefined => {
  * @throws {UnreadableWorkload} with the field
  */
 export function workloadFrom(object: unknown, nodes: number): Workload {
-  const { apiVersion, kind, metadata, spec: anySpec } = fieldsOf(object);
+  const { apiVersion, kind, metadata, spec: anySpec } = partsOf(object);
   const resource = resources[`${apiVersion}/${kind}`];
   if (resource === undefined) {
     throw new UnreadableWorkload(
       `The kind is ${apiVersion}/${kind}. It must be one of ${Object.keys(resources).join(", ")}.`,
     );
   }
-  const { name, generateName } = fieldsOf(metadata);
-  const spec = fieldsOf(anySpec);
+  const { name, generateName } = partsOf(metadata);
+  const spec = partsOf(anySpec);
   const what: Workload = {
     kind: String(kind),
     name: String(name ?? (generateName === undefined ? "" : `${generateName}…`)),
@@ -93,7 +93,7 @@ export function workloadFrom(object: unknown, nodes: number): Workload {
     objects: new Map([[resource, 1]]),
   };
   const pods = (at: string, template: unknown, count: number, more: Partial<PodSet> = {}): PodSet => ({
-    spec: podSpecFrom(`${at}.spec`, fieldsOf(template).spec),
+    spec: podSpecFrom(`${at}.spec`, partsOf(template).spec),
     count,
     sure: count,
     needsSurge: false,
@@ -121,7 +121,7 @@ export function workloadFrom(object: unknown, nodes: number): Workload {
         objects: new Map([[resource, 1], ["controllerrevisions.apps", 1]]),
         pods: pods("spec.template", spec.template, count),
         claims: templates.map((template, index) =>
-          claimFrom(`spec.volumeClaimTemplates[${index}].spec`, fieldsOf(template).spec, count)
+          claimFrom(`spec.volumeClaimTemplates[${index}].spec`, partsOf(template).spec, count)
         ),
       };
     }
@@ -134,7 +134,7 @@ export function workloadFrom(object: unknown, nodes: number): Workload {
     case "Job":
       return { ...what, pods: jobPods("spec", spec) };
     case "CronJob": {
-      const job = fieldsOf(fieldsOf(spec.jobTemplate).spec);
+      const job = partsOf(partsOf(spec.jobTemplate).spec);
       return {
         ...what,
         objects: new Map([[resource, 1], ["jobs.batch", 1]]),
@@ -174,7 +174,7 @@ export function countOf(at: string, value: unknown, byDefault: number): number {
 
 export function podSpecFrom(at: string, value: unknown): PodSpec {
   const where = at.replace(/^\./, "");
-  const spec = fieldsOf(value);
+  const spec = partsOf(value);
   const containers = listOf(`${where}.containers`, spec.containers);
   if (containers.length === 0) {
     throw new UnreadableWorkload(`${where}.containers is missing. A pod must have at least one.`);
@@ -192,8 +192,8 @@ export function podSpecFrom(at: string, value: unknown): PodSpec {
 }
 
 function claimFrom(at: string, value: unknown, count: number): ClaimSet {
-  const spec = fieldsOf(value);
-  const { storage } = fieldsOf(fieldsOf(spec.resources).requests);
+  const spec = partsOf(value);
+  const { storage } = partsOf(partsOf(spec.resources).requests);
   if (typeof storage !== "string" && typeof storage !== "number") {
     throw new UnreadableWorkload(`${at}.resources.requests.storage is missing. Set a quantity, such as 10Gi.`);
   }
@@ -213,7 +213,7 @@ function exposure(spec: Fields): Pick<Workload, "exposed"> {
   }
   if (spec.type !== "LoadBalancer") return {};
   const allocates = spec.allocateLoadBalancerNodePorts !== false;
-  const named = ports.filter((port) => Number(fieldsOf(port).nodePort ?? 0) !== 0).length;
+  const named = ports.filter((port) => Number(partsOf(port).nodePort ?? 0) !== 0).length;
   return {
     exposed: { loadBalancers: 1, nodePorts: allocates ? ports.length : named, unasked: allocates && named === 0 },
   };
@@ -221,9 +221,9 @@ function exposure(spec: Fields): Pick<Workload, "exposed"> {
 
 /** Reports whether a roll-out must start a new pod before it ends an old one (ResolveFenceposts in deployment_util.go). */
 function needsSurge(strategy: unknown, replicas: number): boolean {
-  const { type, rollingUpdate } = fieldsOf(strategy);
+  const { type, rollingUpdate } = partsOf(strategy);
   if (type === "Recreate" || replicas === 0) return false;
-  const { maxSurge = "25%", maxUnavailable = "25%" } = fieldsOf(rollingUpdate);
+  const { maxSurge = "25%", maxUnavailable = "25%" } = partsOf(rollingUpdate);
   const surge = partOf(maxSurge, replicas, Math.ceil);
   return partOf(maxUnavailable, replicas, Math.floor) === 0 && surge > 0;
 }

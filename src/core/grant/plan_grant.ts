@@ -12,7 +12,7 @@ import { excessOf, excessText } from "./ceiling.ts";
 import { wasActive } from "./termination.ts";
 import { writesClosedCondition } from "../database_storage.ts";
 import { givingEntity, grantorObstacle, noPooling, type Pooling } from "./parties.ts";
-import { isDated, type Reduction, shownReductions } from "./reduction.ts";
+import { amountsAfter, isDated, type Reduction, shownReductions } from "./reduction.ts";
 import { type Fault, faultText } from "../faults.ts";
 import { type Lifecycle, lifecycleIn, type Notice, rulesOf, skewText, trustOf } from "./lifecycle.ts";
 import { validityOf } from "./validity.ts";
@@ -517,15 +517,17 @@ function drainingOf(
         status: "True",
         reason,
         message:
-          `${endText(notice)}: ${whyText[notice.why]}. Until then workloads keep running, but usage can't grow; ` +
-          "a rollout that needs more resources waits.",
+          `${endText(notice)}: ${
+            whyText[notice.why]
+          }. Until then workloads keep running, but usage can't grow beyond ` +
+          "the amounts of other grants; a rollout that needs more resources waits.",
       };
     }
     if (enforcement && enforcement.reductions.length > 0) {
       return {
         status: "True",
         reason: "Reduced",
-        message: enforcement.reductions.map(reducedText).join(" "),
+        message: enforcement.reductions.map((cut) => reducedText(cut, enforcement)).join(" "),
       };
     }
     if (reductionsShown(grant, enforcement).length > 0) return evicting(grant, enforcement?.obstacle?.message);
@@ -542,9 +544,25 @@ function drainingOf(
     : { status: "False", reason: "Drained", message: "No pods that needed this grant are left." };
 }
 
-function reducedText(cut: Reduction): string {
+/** Keys that the message about a reduction lists with their amounts. */
+const mostReduced = 8;
+
+/** Describes one reduction: the instant, what is reduced and to which amounts, and what that means until then. */
+function reducedText(cut: Reduction, { hard, reductions }: GrantEnforcement): string {
   const when = isDated(cut) ? `At ${rfc3339(cut.until)}` : "Once the clocks agree";
-  return `${when} the grant is reduced: ${[...cut.hard.keys(), ...cut.destinations].sort().join(", ")}.`;
+  const after = amountsAfter(reductions, cut, listFrom(hard));
+  const lowered = [...cut.hard].sort(([a], [b]) => a < b ? -1 : 1).map(([key, from]) => {
+    const to = after.get(key)!;
+    return to.compare(from) < 0 ? `${key} from ${from} to ${to}` : key;
+  });
+  const more = lowered.length - mostReduced;
+  const list = [...lowered.slice(0, mostReduced), ...(more > 0 ? [`${more} more`] : [])].join(", ");
+  const closed = cut.destinations.length > 0 ? `closes ${[...cut.destinations].sort().join(", ")}` : "";
+  if (lowered.length === 0) return `${when} the grant ${closed}. Everything else stays.`;
+  return `${when} the grant reduces ${list}${
+    closed && `, and ${closed}`
+  }. Until then pods keep running, but use of what is ` +
+    "reduced can't grow beyond the amount that remains. Everything else stays.";
 }
 
 const endText = ({ endsAt }: Notice): string =>

@@ -306,13 +306,43 @@ Deno.test("grant: reduced while planning fails: the reduction is dated once and 
   assert.deepEqual(noted.status!.reductions, [
     { until: "2026-06-01T12:05:00Z", hard: { "requests.cpu": "2" }, allowedDestinations: ["203.0.113.0/24"] },
   ]);
-  assert.equal(conditionOf(noted.status, "Draining")!.reason, "Reduced");
+  const draining = conditionOf(noted.status, "Draining")!;
+  assert.equal(draining.reason, "Reduced");
+  assert.equal(
+    draining.message,
+    "At 2026-06-01T12:05:00Z the grant reduces requests.cpu from 2 to 1, and closes 203.0.113.0/24. Until then pods keep " +
+      "running, but use of what is reduced can't grow beyond the amount that remains. Everything else stays.",
+  );
   const later = { now: now + 60_000, skewMs: 0 };
   const again = reductionsOf({ ...cut, status: noted.status! }, listFrom(hard), [], 300_000, later);
   assert.deepEqual(again.map(({ until }) => until), [now + 300_000], "it isn't dated again");
   const unread = enforcement({ generation: 2, failure, asShown: true, hard: {}, destinations: [] });
   const kept = plan({ grant: { ...cut, status: noted.status! }, enforcement: unread });
   assert.deepEqual([kept.status!.hard, kept.status!.reductions], [hard, noted.status!.reductions]);
+});
+
+Deno.test("grant: reduced twice, and a destination removed: each message names its own part and amounts", () => {
+  const status = plan({ enforcement: enforcement() }).status!;
+  const cut = (minutes: number, hard: Record<string, string>, destinations: string[] = []) => ({
+    until: now + minutes * 60_000,
+    hard: listFrom(hard),
+    destinations,
+    except: [],
+  });
+  const reductions = [cut(5, { memory: "8Gi" }), cut(6, {}, ["internet"]), cut(7, { memory: "6Gi", pods: "20" })];
+  const hard = { "requests.memory": "4Gi", pods: "10", "requests.cpu": "2" };
+  const reduced = plan({ grant: grant({ status }), enforcement: enforcement({ hard, reductions }) });
+  const until = "Until then pods keep running, but use of what is reduced can't grow beyond the amount that remains.";
+  assert.equal(
+    conditionOf(reduced.status, "Draining")!.message,
+    `At 2026-06-01T12:05:00Z the grant reduces requests.memory from 8Gi to 6Gi. ${until} Everything else stays. ` +
+      "At 2026-06-01T12:06:00Z the grant closes internet. Everything else stays. " +
+      `At 2026-06-01T12:07:00Z the grant reduces pods from 20 to 10, requests.memory from 6Gi to 4Gi. ${until} ` +
+      "Everything else stays.",
+  );
+  const undecided = enforcement({ hard, reductions: [{ ...cut(0, { "requests.cpu": "2" }), until: Infinity }] });
+  const { message } = conditionOf(plan({ grant: grant({ status }), enforcement: undecided }).status, "Draining")!;
+  assert.match(message, /^Once the clocks agree the grant reduces requests\.cpu\. Until then/);
 });
 
 Deno.test("grant: remaining pods unknown: not shown as ended", () => {

@@ -100,6 +100,17 @@ function limited(cuts: readonly Reduction[]): Reduction[] {
   }];
 }
 
+/**
+ * Returns the amounts that hold after a reduction, for the keys that it lowers: until the next one that lowers them too,
+ * else those of the terms.
+ *
+ * @param cuts the grant's reductions, in the order of their ends
+ */
+export function amountsAfter(cuts: readonly Reduction[], cut: Reduction, terms: ResourceList): ResourceList {
+  const later = cuts.slice(cuts.indexOf(cut) + 1).map(({ hard }) => hard).reduce(largerList, terms);
+  return new Map([...cut.hard.keys()].map((key) => [key, later.get(key) ?? zero]));
+}
+
 /** Returns the dated reductions in the form of the status. */
 export const shownReductions = (cuts: readonly Reduction[]): NonNullable<GrantStatus["reductions"]> =>
   cuts.filter(isDated).map(({ until, hard, destinations, except }) => ({

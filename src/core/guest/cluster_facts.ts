@@ -17,11 +17,19 @@ export interface NodeSource {
   allocatable?: ReadonlyMap<string, Quantity>;
   /** True if nothing but its name is known. */
   unreadable?: true;
+  /** Labels and taints, for DaemonSets; only the front keeps them. */
+  state?: {
+    name: string;
+    labels: Readonly<Record<string, string>>;
+    taints: readonly { key: string; value?: string; effect: string }[];
+  };
 }
 
 export interface ClassSource {
   name: string;
   provisioner: string;
+  /** Epoch milliseconds of its creation, if it is annotated as a default. */
+  defaultFrom?: number;
 }
 
 /** Provisioner of classes whose volumes are created by hand. */

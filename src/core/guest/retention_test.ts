@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterWrites, converged, grant, guestWorld, now, realm } from "../../../tests/fixtures/made_facts.ts";
+import type { ResourceQuota } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { NamespaceFacts } from "../facts.ts";
 import { effectsOf, type MergePatch } from "../effects.ts";
 import { planGuest } from "./plan_guest.ts";
@@ -108,6 +109,39 @@ for (const [what, facts] of others) {
     }
   });
 }
+
+/** The limits that the plan's quota sets. */
+const hardIn = (world: GuestWorld): Record<string, string> =>
+  effectsOf(planGuest(world)).flatMap((write) =>
+    "apply" in write && write.apply.kind === "ResourceQuota" ? [(write.apply as ResourceQuota).spec!.hard!] : []
+  )[0] as Record<string, string> ?? world.quota!.specHard;
+const stored = ["requests.storage", "persistentvolumeclaims", "secrets", "configmaps", "count/deployments.apps"];
+
+Deno.test("retention: restored without a grant: nothing may run, but data may be restored until a grant comes", () => {
+  const found = closed("Retain");
+  const { quota: _, ...rest } = found;
+  const restored: GuestWorld = {
+    ...rest,
+    namespace: { ...found.namespace!, createdAt: now + 500 * day },
+    now: now + 500 * day,
+  };
+  const hard = hardIn(restored);
+  for (const key of ["pods", "count/pods", "limits.cpu", "services.loadbalancers", "count/jobs.batch"]) {
+    assert.equal(hard[key], "0", key);
+  }
+  assert.deepEqual(stored.filter((key) => key in hard), []);
+  const later = afterWrites(restored, planGuest(restored));
+  assert.equal(record(later)["keystone.io/unopened"], found.namespace!.uid);
+  assert.deepEqual(stored.filter((key) => key in hardIn(later)), [], "while more is restored");
+  const next = grant({ name: "next", spec: { validity: { validUntil: at(501 * day) } } });
+  const open = converged({ ...later, grants: [...later.grants, next] });
+  assert.equal(record(open)["keystone.io/unopened"], undefined);
+  assert.deepEqual(stored.filter((key) => !(key in open.quota!.specHard)), []);
+  const over = { ...open, pods: [], now: now + 502 * day };
+  assert.deepEqual(stored.map((key) => hardIn(over)[key]), stored.map(() => "0"), "its grant has ended");
+  const { quota: __, ...lost } = afterWrites(over, planGuest(over));
+  assert.deepEqual(stored.map((key) => hardIn(lost)[key]), stored.map(() => "0"), "its quota was deleted afterwards");
+});
 
 Deno.test("retention: records of an earlier namespace of the name: ignored", () => {
   const found = empty();

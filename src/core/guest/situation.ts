@@ -2,11 +2,12 @@
 import { minQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Faults } from "../faults.ts";
 import { isPresent } from "../realm/present.ts";
-import { closedList, quotaList } from "../resources/quota_lists.ts";
+import { closedList, quotaList, withoutStored } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import { freezeOf, isRecord } from "./freeze.ts";
 import type { EntitlementSums } from "./entitlement.ts";
 import { ownershipOf, unreadOwner } from "./namespace/ownership.ts";
+import { isUnopened } from "./namespace/retention.ts";
 import type { Guest } from "./objects/guest.ts";
 import type { GuestWorld } from "./guest_world.ts";
 
@@ -38,7 +39,13 @@ export function situationOf(world: GuestWorld, holdings: EntitlementSums, faults
   const access = active && isPresent(realm) && !closed;
   const offered = faults.attempt("the devices of nodes", () => world.cluster.extendedKeys, []);
   const earlier = Object.keys(quota?.specHard ?? {});
-  const whole = active ? quotaList(holdings.granted, offered, earlier) : closedList(offered, earlier);
+  // In a restored namespace without a grant nothing may run, but the rest of the backup may come.
+  const isComing = !active && namespace !== undefined && isUnopened(namespace, quota);
+  const whole = active
+    ? quotaList(holdings.granted, offered, earlier)
+    : isComing
+    ? withoutStored(closedList(offered, earlier))
+    : closedList(offered, earlier);
   const frozen = faults.attempt<{ hard: ResourceList; freeze?: string }>(
     "the quota of a notice",
     () => freezeOf(realm, quota, holdings, whole),

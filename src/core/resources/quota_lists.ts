@@ -200,6 +200,17 @@ export function closedList(offered: readonly string[], earlier: Iterable<string>
   return new Map([...given.keys(), ...offered, ...earlier].map((key) => [key, zero]));
 }
 
+/** Reports whether a quota key limits stored objects and data, rather than what runs or can be reached. */
+const isStored = (key: string): boolean =>
+  ownCounts.includes(key) || restoredCounts.has(key) || key === "requests.storage" || key.includes(".storageclass.");
+
+/** Counts of controllers' objects that a backup contains. Not Jobs, which CronJobs would create without end. */
+const restoredCounts: ReadonlySet<string> = new Set(["count/controllerrevisions.apps", "count/replicasets.apps"]);
+
+/** Returns the limits of what runs or can be reached. */
+export const withoutStored = (hard: ResourceList): Map<string, Quantity> =>
+  new Map([...hard].filter(([key]) => !isStored(key)));
+
 /**
  * Returns the frozen limits during a notice: the remaining amounts or the present usage, whichever is larger, but at
  * most the granted amounts. They are computed once, because following the usage down would lose a replica that

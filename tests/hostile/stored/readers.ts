@@ -80,8 +80,10 @@ export class Readers {
       case "Namespace":
         return put(stores.namespaces as never);
       case "ResourceQuota":
+        put(stores.guestQuotas as never);
         return put(stores.quotas as never);
       case "LimitRange":
+        put(stores.guestLimits as never);
         return put(stores.limitRanges as never);
       case "ServiceAccount":
         put(stores.identities as never);
@@ -164,21 +166,23 @@ export class Readers {
 
   #admit(stores: Stores, cluster: ClusterFacts, object: KubernetesObject): void {
     const namespace = object.metadata?.namespace ?? "";
-    const quota = stores.quotas.list().find((each) => each !== undefined);
+    const quotas = stores.guestQuotas.list().flatMap((each) => each ? [each.quota] : []);
+    const nodes = ["n1", "n2", "n3"].map((name) => ({ name, labels: {}, taints: [] }));
     const world: AdmissionWorld = {
       settings,
       cluster,
       local,
-      nodes: 3,
       realmNamed: (name) => stores.realms.get(name),
       isCollective: (name) => stores.superEntities.get(name) !== undefined,
       realms: () => stores.realms.list(),
       grantsTo: (realm) => stores.grants.index("grantee", realm),
       guest: () =>
-        quota && {
-          quota,
-          limits: stores.limitRanges.list().flatMap((range) => range?.limits ?? []),
+        quotas.length === 0 ? undefined : {
+          quotas,
+          limits: stores.guestLimits.list().flatMap((range) => range?.limits ?? []),
           grants: stores.grants.list(),
+          nodes,
+          defaultStorageClass: null,
         },
       now,
     };

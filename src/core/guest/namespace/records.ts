@@ -9,13 +9,14 @@ import {
   keptAnnotation,
   madeAnnotation,
   trustAnnotation,
+  unopenedAnnotation,
   volumesAnnotation,
 } from "../../names.ts";
 import { trustOf } from "../../grant/lifecycle.ts";
 import { isPresent } from "../../realm/present.ts";
 import { guardSettings } from "./guard_settings.ts";
 import { granteeRecord, type Ownership } from "./ownership.ts";
-import { claimsIn, emptySince, guestEndedAt, hasKept, isOwnMake, type StoredData } from "./retention.ts";
+import { claimsIn, emptySince, guestEndedAt, hasKept, isOwnMake, isUnopened, type StoredData } from "./retention.ts";
 import { recordedTrust, rulesHere } from "./recorded_trust.ts";
 
 /** Facts from which the records are computed. */
@@ -66,6 +67,7 @@ function retentionRecords(
     ...(hasKept(namespace) || (!active && holds) ? { [keptAnnotation]: "true" } : {}),
     ...(!active && guestEndedAt(namespace) !== undefined ? { [endedAnnotation]: before[endedAnnotation]! } : {}),
     ...(isEmpty ? { [emptyAnnotation]: before[emptyAnnotation]! } : {}),
+    ...(!active && isUnopened(namespace, world.quota) ? { [unopenedAnnotation]: namespace.uid } : {}),
   };
 }
 

@@ -1,7 +1,14 @@
 /** Retention of a guest namespace after its last grant: no stored data is lost. */
 import { parseQuantity } from "../../../../lib/quantity/mod.ts";
 import type { NamespaceFacts, QuotaFacts } from "../../facts.ts";
-import { emptyAnnotation, endedAnnotation, keptAnnotation, madeAnnotation, volumesAnnotation } from "../../names.ts";
+import {
+  emptyAnnotation,
+  endedAnnotation,
+  keptAnnotation,
+  madeAnnotation,
+  unopenedAnnotation,
+  volumesAnnotation,
+} from "../../names.ts";
 
 /** Numbers of stored objects in a namespace, as listed from the API server. */
 export interface StoredData {
@@ -29,6 +36,16 @@ export function isOwnMake({ annotations, createdAt }: NamespaceFacts): boolean {
 export function guestEndedAt({ annotations, createdAt }: NamespaceFacts): number | undefined {
   const ended = instantOf(annotations[endedAnnotation]);
   return ended >= createdAt - toleranceMs ? ended : undefined;
+}
+
+/**
+ * Reports whether it was restored from a backup and no grant has been in force in it: then its contents may still be in
+ * the course of being restored. The quota, which is in force before any guest has access, tells the first time.
+ */
+export function isUnopened(namespace: NamespaceFacts, quota: QuotaFacts | undefined): boolean {
+  if (isOwnMake(namespace)) return false;
+  const isNew = quota === undefined && guestEndedAt(namespace) === undefined;
+  return isNew || namespace.annotations[unopenedAnnotation] === namespace.uid;
 }
 
 /** Returns the time since which it is known to be closed and empty, if it is. */

@@ -20,6 +20,8 @@ import type { ResourceList } from "../../resources/resource_list.ts";
 /** A grant in force, as the guide shows it. */
 export interface GuideEntry {
   grant: GrantFacts;
+  /** Amounts in its terms; those in force now, with reductions on notice, are in `held`. */
+  terms: ResourceList;
   held: ResourceList;
   destinations: readonly string[];
   notice?: Notice;

@@ -4,7 +4,7 @@
  */
 import { type ConfigMap, configMaps } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { ConfigMapFacts } from "../../facts.ts";
-import { isDated, type Reduction } from "../../grant/reduction.ts";
+import { amountsAfter, isDated, type Reduction } from "../../grant/reduction.ts";
 import { rfc3339 } from "../../instants.ts";
 import { guestNamespace, ownerLabels } from "../../names.ts";
 import { shown } from "../../resources/quota_lists.ts";
@@ -71,20 +71,27 @@ export function guideText(entitlements: readonly GuideEntry[]): string {
 /**
  * Formats one grant. Written by hand because js-yaml took most of a plan's time; JSON strings and lists are valid YAML.
  */
-function entry({ grant, held, destinations, notice, reductions }: GuideEntry): string {
+function entry({ grant, terms, held, destinations, notice, reductions }: GuideEntry): string {
   const { validity } = grant.spec;
   let text = `- name: ${JSON.stringify(grant.name)}\n`;
   text += `  from: ${JSON.stringify(validity?.validFrom ?? rfc3339(grant.createdAt))}\n`;
   if (validity?.validUntil) text += `  until: ${JSON.stringify(validity.validUntil)}\n`;
   if (notice) text += `  notice:\n    reason: "${notice.why}"\n`;
   if (notice?.endsAt) text += `    ends: "${rfc3339(notice.endsAt)}"\n`;
-  if (reductions.length > 0) text += `  reductions:\n${reductions.map(cut).join("")}`;
+  if (reductions.length > 0) {
+    text += `  reductions:\n${reductions.map((each) => cut(each, amountsAfter(reductions, each, terms))).join("")}`;
+  }
   return `${text}  hard:${amounts(held, "    ")}\n  egress: ${JSON.stringify(destinations)}\n`;
 }
 
-function cut(reduction: Reduction): string {
-  const until = isDated(reduction) ? `until: "${rfc3339(reduction.until)}"\n      ` : "";
-  return `    - ${until}hard:${amounts(reduction.hard, "        ")}\n`;
+/** Formats a reduction: the amounts that hold until its instant, those afterwards, and destinations that close then. */
+function cut(reduction: Reduction, after: ResourceList): string {
+  const { until, hard, destinations } = reduction;
+  // Before the clocks agree, neither the instant nor the amounts afterwards are decided.
+  const dated = isDated(reduction);
+  return `    - ${dated ? `until: "${rfc3339(until)}"\n      ` : ""}hard:${amounts(hard, "        ")}\n` +
+    (dated ? `      then:${amounts(after, "        ")}\n` : "") +
+    (destinations.length > 0 ? `      closes: ${JSON.stringify(destinations)}\n` : "");
 }
 
 function amounts(hard: ResourceList, indent: string): string {

@@ -28,10 +28,11 @@ Deno.test("guide: an entry has amounts, end, notice and destinations", () => {
   const whole: Entitlement = {
     ...entitlement("a", ["203.0.113.0/24", "[2001:db8::1]:443/tcp"]),
     grant: grant({ name: "a", spec: { validity } }),
+    terms: new Map([["requests.cpu", parseQuantity("1")]]),
     held: hard,
     notice: { why: "Revoked", endsAt: Date.parse("2026-06-02T00:00:00Z"), skewed: false },
     reductions: [
-      { until: Date.parse("2026-06-03T00:00:00Z"), hard, destinations: [], except: [] },
+      { until: Date.parse("2026-06-03T00:00:00Z"), hard, destinations: ["internet"], except: [] },
       { until: Infinity, hard: new Map(), destinations: [], except: [] },
     ],
   };
@@ -41,7 +42,12 @@ Deno.test("guide: an entry has amounts, end, notice and destinations", () => {
     from: "2026-06-01T00:00:00Z",
     until: "2026-07-01T00:00:00Z",
     notice: { reason: "Revoked", ends: "2026-06-02T00:00:00Z" },
-    reductions: [{ until: "2026-06-03T00:00:00Z", hard: cpu }, { hard: {} }],
+    reductions: [{
+      until: "2026-06-03T00:00:00Z",
+      hard: cpu,
+      then: { "count/jobs.batch": "0", "requests.cpu": "1" },
+      closes: ["internet"],
+    }, { hard: {} }],
     hard: cpu,
     egress: ["203.0.113.0/24", "[2001:db8::1]:443/tcp"],
   }]);

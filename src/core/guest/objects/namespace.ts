@@ -12,6 +12,7 @@ import {
   lockedLabel,
   madeAnnotation,
   ownerLabels,
+  unopenedAnnotation,
   warnAnnotation,
   warnLabel,
 } from "../../names.ts";
@@ -106,6 +107,7 @@ const adoption = ({ metadata }: Namespace, uid: string): Effect => ({
         [emptyAnnotation]: null,
         [endedAnnotation]: null,
         [madeAnnotation]: null,
+        [unopenedAnnotation]: null,
         ...metadata!.annotations,
       },
     },

@@ -7,7 +7,7 @@ import { sumLists } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { ClaimState, Surroundings } from "./change.ts";
 import { withDefaults } from "./defaults.ts";
-import { type Fields, fieldsOf, itemsOf, textOf } from "./fields.ts";
+import { type Fields, itemsOf, partsOf, stringOf } from "./fields.ts";
 import { type Ledger, type Load, sumLoads } from "./ledger.ts";
 import type { PodLoads } from "./roll_out.ts";
 import { countsClaim, countsPod, unstated, usageOfClaim, usageOfPod } from "./usage.ts";
@@ -20,6 +20,8 @@ export interface ClaimShape {
   state: ClaimState;
   usage: ResourceList;
   load: Load;
+  /** True if its class is the API server's default, which is not known but limited. */
+  unsure: boolean;
 }
 
 /** One pod of a template. */
@@ -33,9 +35,11 @@ export interface PodShape extends PodLoads {
 }
 
 /** Where shapes are made: the namespace, and its quotas. */
-export interface Place {
+export interface QuotaPlace {
   around: Surroundings;
   ledger: Ledger;
+  /** Claims of equal size and class, so that many of them cost little. */
+  claims?: Map<string, Omit<ClaimShape, "name">>;
 }
 
 /** Answers about a template's pods, and amounts to try. */
@@ -51,17 +55,18 @@ export interface Tried {
  *
  * @param at path of the template, for messages
  */
-export function shapeOf(place: Place, at: string, template: unknown, { pod, resized }: Tried = {}): PodShape {
-  const written = podSpecFrom(`${at}${at ? "." : ""}spec`, fieldsOf(template).spec);
+export function shapeOf(place: QuotaPlace, at: string, template: unknown, { pod, resized }: Tried = {}): PodShape {
+  const written = podSpecFrom(`${at}${at ? "." : ""}spec`, partsOf(template).spec);
   return shapeOfPod(place, written, pod, resized);
 }
 
-function shapeOfPod({ around, ledger }: Place, written: PodSpec, admitted?: PodSpec, resized?: ResourceList): PodShape {
+function shapeOfPod(place: QuotaPlace, written: PodSpec, admitted?: PodSpec, resized?: ResourceList): PodShape {
+  const { around, ledger } = place;
   const { spec, obstacle } = admitted ? { spec: admitted, obstacle: undefined } : modelled(written, around);
   const usage = new Map([...usageOfPod(spec), ...resized ?? []]);
-  const volumes = itemsOf(spec.volumes).map(fieldsOf).filter(({ ephemeral }) => fieldsOf(ephemeral).volumeClaimTemplate)
+  const volumes = itemsOf(spec.volumes).map(partsOf).filter(({ ephemeral }) => partsOf(ephemeral).volumeClaimTemplate)
     .map(({ name, ephemeral }) =>
-      claimShape({ around, ledger }, textOf(name), fieldsOf(fieldsOf(ephemeral).volumeClaimTemplate).spec)
+      claimShape(place, stringOf(name), partsOf(partsOf(ephemeral).volumeClaimTemplate).spec)
     );
   const why = obstacle ?? (admitted ? undefined : unstated(spec, around.quotas)) ??
     volumes.map(({ state }) => claimObstacle(state, around)).find((each) => each !== undefined);
@@ -82,7 +87,7 @@ function modelled(written: PodSpec, { overheads, limits }: Surroundings) {
 }
 
 /** Returns the shape of a live pod; undefined if its spec can't be read. */
-export function liveShape(place: Place, spec: unknown): PodShape | undefined {
+export function liveShape(place: QuotaPlace, spec: unknown): PodShape | undefined {
   try {
     const read = podSpecFrom("spec", spec);
     return shapeOfPod(place, read, read);
@@ -104,23 +109,33 @@ export const wholeLoad = ({ pod, claims }: PodLoads): Load => claims.size === 0 
  *
  * @throws {UnreadableWorkload} if it has no readable size
  */
-export function claimShape({ around, ledger }: Place, name: string, value: unknown, at = name): ClaimShape {
-  const spec = fieldsOf(value);
-  const size = claimSize(spec, at);
+export function claimShape(
+  { around, ledger, claims }: QuotaPlace,
+  name: string,
+  value: unknown,
+  at = name,
+): ClaimShape {
+  const spec = partsOf(value);
   const { storageClassName, volumeAttributesClassName } = spec;
+  const key = JSON.stringify([partsOf(spec.resources).requests, storageClassName, volumeAttributesClassName]);
+  const known = claims?.get(key);
+  if (known) return { name, ...known };
+  const size = claimSize(spec, at);
   const storageClass = typeof storageClassName === "string" ? storageClassName : around.defaultStorageClass ?? "";
   const usage = usageOfClaim(size, storageClass);
   const attributes = typeof volumeAttributesClassName === "string" ? volumeAttributesClassName : undefined;
-  return {
-    name,
+  const shape = {
     state: { storage: size.toString(), storageClass },
     usage,
     load: ledger.loadOf(usage, countsClaim(attributes)),
+    unsure: isClassUnknown(spec, around),
   };
+  claims?.set(key, shape);
+  return { name, ...shape };
 }
 
 function claimSize(spec: Fields, at: string): Quantity {
-  const { storage } = fieldsOf(fieldsOf(spec.resources).requests);
+  const { storage } = partsOf(partsOf(spec.resources).requests);
   if (typeof storage !== "string" && typeof storage !== "number") {
     throw new UnreadableWorkload(`${at}.resources.requests.storage is missing. Set a quantity, such as 10Gi.`);
   }
@@ -133,8 +148,8 @@ function claimSize(spec: Fields, at: string): Quantity {
 }
 
 /** Reports whether a claim leaves its class to the API server, and the default is not known but limited. */
-export function isClassUnknown(spec: unknown, { defaultStorageClass, quotas }: Surroundings): boolean {
-  return fieldsOf(spec).storageClassName === undefined && defaultStorageClass === undefined &&
+function isClassUnknown(spec: unknown, { defaultStorageClass, quotas }: Surroundings): boolean {
+  return partsOf(spec).storageClassName === undefined && defaultStorageClass === undefined &&
     quotas.some(({ hard }) => [...hard.keys()].some((key) => key.includes(".storageclass.storage.k8s.io/")));
 }
 
@@ -168,14 +183,14 @@ export function sameTemplate(written: unknown, stored: unknown, asked: boolean):
 }
 
 function withoutHash(template: unknown): Fields {
-  const { metadata, $patch: _, ...rest } = fieldsOf(template);
-  const { labels, annotations, creationTimestamp: __, ...other } = fieldsOf(metadata);
+  const { metadata, $patch: _, ...rest } = partsOf(template);
+  const { labels, annotations, creationTimestamp: __, ...other } = partsOf(metadata);
   return {
     ...rest,
     metadata: {
       ...other,
-      labels: Object.fromEntries(Object.entries(fieldsOf(labels)).filter(([key]) => !hashLabels.includes(key))),
-      annotations: fieldsOf(annotations),
+      labels: Object.fromEntries(Object.entries(partsOf(labels)).filter(([key]) => !hashLabels.includes(key))),
+      annotations: partsOf(annotations),
     },
   };
 }
@@ -188,7 +203,7 @@ function isIn(written: unknown, stored: unknown): boolean {
     return written.length === stored.length && written.every((each, index) => isIn(each, stored[index]));
   }
   if (typeof written === "object") {
-    const there = fieldsOf(stored);
+    const there = partsOf(stored);
     return Object.entries(written).every(([key, value]) => isIn(value, own(there, key)));
   }
   if (written === stored || String(written) === String(stored)) return true;
