@@ -61,6 +61,12 @@ const suites: Suite[] = [
     node: "some",
   },
   {
+    name: "generated",
+    what: "generated workloads and charts: predictions compared with the real controllers",
+    args: ["tests/generated"],
+    lab: ["kubernetes", "helm"],
+  },
+  {
     name: "hostile",
     what: "attacks by a guest on a real control plane, with all guards on",
     args: ["tests/hostile"],

@@ -1,0 +1,208 @@
+/**
+ * Arrival of workloads, as the controllers report it: all pods run, the roll-out is complete, the claims are bound. And
+ * rest: everything has arrived, or the controllers were refused again after the last change.
+ */
+import { type AnyObject, type ComparedKind, isFinished, isReadyPod, type LiveObject } from "./live_object.ts";
+import { madeUpClasses } from "./made_up_nodes.ts";
+import type { NamespaceView } from "./namespace_views.ts";
+
+/** An applied object: its kind and name, and the version that the API server returned. */
+export interface AppliedObject {
+  kind: ComparedKind;
+  name: string;
+  resourceVersion: string;
+}
+
+/** Something that hasn't arrived. */
+export interface Missing {
+  text: string;
+  /** Uids of the objects whose failures explain it. */
+  uids: string[];
+  /** True of a pod that the scheduler can't place: its claim wasn't created, which no event reports. */
+  unschedulable?: boolean;
+  /** True while the controller hasn't seen the object: refusals are about its earlier version. */
+  unobserved?: boolean;
+}
+
+export interface Arrival {
+  arrived: boolean;
+  /** Reasons if it hasn't: the controllers' refusals, or silence. */
+  reasons: string[];
+}
+
+/** Time without a change that follows a refusal before it counts as final: the first retries come within it. */
+const quietMs = 700;
+/** Time after which the same state is checked again before it counts as arrived. */
+const confirmMs = 100;
+/** Time without a change after which a pod that can't be scheduled stays so. */
+const unschedulableMs = 2500;
+/** Time without a change and without a refusal after the last change: controllers wait up to a minute to retry. */
+const silentMs = { refusedBefore: 45_000, neverRefused: 20_000 };
+
+/** Returns what hasn't arrived of the applied objects. */
+export function missingIn(view: NamespaceView, applied: readonly AppliedObject[]): Missing[] {
+  return [...applied.flatMap((each) => missingOf(view, each)), ...missingPods(view), ...missingClaims(view)];
+}
+
+function missingOf(view: NamespaceView, { kind, name, resourceVersion }: AppliedObject): Missing[] {
+  if (kind === "Service") return [];
+  const object = view.named(kind, name);
+  if (object === undefined) return [{ text: `${kind} ${name} is not seen`, uids: [], unobserved: true }];
+  const { metadata, spec, status = {} } = object;
+  const missing = (text: string, more: Partial<Missing> = {}): Missing[] => [
+    { text: `${kind} ${name}: ${text}`, uids: uidsOf(view, object), ...more },
+  ];
+  if (BigInt(metadata.resourceVersion!) < BigInt(resourceVersion)) {
+    return missing("an older version is seen", { unobserved: true });
+  }
+  const hasGeneration = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"].includes(
+    kind,
+  );
+  if (hasGeneration && (status.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
+    return missing("not observed", { unobserved: true });
+  }
+  const { replicas = 0, readyReplicas = 0, updatedReplicas = 0 } = status;
+  switch (kind) {
+    case "Deployment": {
+      const sets = view.ownedBy("ReplicaSet", metadata.uid);
+      if (spec.paused) {
+        if (sets.length === 0) return [];
+        return replicas === spec.replicas && readyReplicas === spec.replicas
+          ? []
+          : missing(`paused, ${readyReplicas} of ${spec.replicas} are ready, ${replicas} exist`);
+      }
+      return updatedReplicas === spec.replicas && replicas === spec.replicas && readyReplicas === spec.replicas
+        ? []
+        : missing(`${updatedReplicas} of ${spec.replicas} are new, ${readyReplicas} ready, ${replicas} exist`);
+    }
+    case "ReplicaSet":
+    case "ReplicationController":
+      return replicas === spec.replicas && readyReplicas === spec.replicas
+        ? []
+        : missing(`${readyReplicas} of ${spec.replicas} are ready, ${replicas} exist`);
+    case "StatefulSet": {
+      const { type, rollingUpdate } = spec.updateStrategy;
+      const wanted = type === "OnDelete" || status.currentRevision === status.updateRevision
+        ? 0
+        : Math.max(0, spec.replicas - (rollingUpdate?.partition ?? 0));
+      return replicas === spec.replicas && readyReplicas === spec.replicas && updatedReplicas >= wanted
+        ? []
+        : missing(`${updatedReplicas} of ${wanted} are new, ${readyReplicas} of ${spec.replicas} ready`);
+    }
+    case "DaemonSet": {
+      const { desiredNumberScheduled: wanted = 0, numberReady = 0, updatedNumberScheduled = 0 } = status;
+      return numberReady === wanted && (spec.updateStrategy.type === "OnDelete" || updatedNumberScheduled === wanted)
+        ? []
+        : missing(`${numberReady} of ${wanted} are ready, ${updatedNumberScheduled} are new`);
+    }
+    case "Job":
+      return missingOfJob(view, object, missing);
+    case "CronJob":
+      if (spec.suspend) return [];
+      if (!(Date.now() - Date.parse(status.lastScheduleTime) < 399 * 86_400_000)) return missing("no Job yet");
+      return view.ownedBy("Job", metadata.uid).flatMap((job) => missingOfJob(view, job, missing));
+    case "HorizontalPodAutoscaler": {
+      const { kind: target, name: of } = spec.scaleTargetRef;
+      const replicas = view.named(target, of)?.spec.replicas;
+      if (replicas === undefined || replicas === 0) return [];
+      return replicas >= (spec.minReplicas ?? 1) && replicas <= spec.maxReplicas
+        ? []
+        : missing(`the target has ${replicas} replicas`);
+    }
+    default:
+      return [];
+  }
+}
+
+function missingOfJob(
+  view: NamespaceView,
+  { metadata, spec, status = {} }: LiveObject,
+  missing: (text: string) => Missing[],
+): Missing[] {
+  const has = (wanted: string) =>
+    (status.conditions ?? []).some(({ type, status }: AnyObject) => type === wanted && status === "True");
+  if (has("Complete")) return [];
+  if (has("Failed")) return missing("it failed");
+  const pods = view.ownedBy("Pod", metadata.uid);
+  const running = pods.filter((pod) => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined);
+  if (spec.suspend) return running.length === 0 ? [] : missing(`suspended, ${running.length} run`);
+  if (view.finishing) return missing("not complete");
+  const succeeded = status.succeeded ?? 0;
+  const left = spec.completions === undefined ? Infinity : spec.completions - succeeded;
+  const wanted = Math.min(spec.parallelism ?? 1, left);
+  return running.length === wanted && running.every(isReadyPod)
+    ? []
+    : missing(`${running.filter(isReadyPod).length} of ${wanted} run`);
+}
+
+/** Returns the uids of the object and of all that it made, except pods. */
+function uidsOf(view: NamespaceView, { metadata }: LiveObject): string[] {
+  const owned = [...view.ownedBy("ReplicaSet", metadata.uid), ...view.ownedBy("Job", metadata.uid)];
+  return [metadata.uid, ...owned.map(({ metadata }) => metadata.uid)];
+}
+
+const missingPods = (view: NamespaceView): Missing[] =>
+  view.of("Pod").filter((pod) => !isFinished(pod) && !isReadyPod(pod)).map(({ metadata, status }) => ({
+    text: `Pod ${metadata.name} is ${metadata.deletionTimestamp ? "ending" : `${status?.phase}, not ready`}`,
+    uids: [metadata.uid],
+    unschedulable: (status?.conditions ?? []).some(({ reason }: AnyObject) => reason === "Unschedulable"),
+  }));
+
+function missingClaims(view: NamespaceView): Missing[] {
+  const used = new Set(
+    view.of("Pod").flatMap(({ metadata, spec }) =>
+      (spec.volumes ?? []).map(({ name, persistentVolumeClaim, ephemeral }: AnyObject) =>
+        persistentVolumeClaim?.claimName ?? (ephemeral ? `${metadata.name}-${name}` : undefined)
+      )
+    ),
+  );
+  return view.of("PersistentVolumeClaim").filter(({ metadata, spec, status }) =>
+    status?.phase !== "Bound" && metadata.deletionTimestamp === undefined &&
+    (used.has(metadata.name) || madeUpClasses.some(({ name, waits }) => name === spec.storageClassName && !waits))
+  ).map(({ metadata }) => ({ text: `Claim ${metadata.name} is not bound`, uids: [metadata.uid] }));
+}
+
+/** Waits until the controllers are at rest, and returns whether everything has arrived. */
+export async function atRest(view: NamespaceView, applied: readonly AppliedObject[]): Promise<Arrival> {
+  const start = performance.now();
+  let arrivedAt: number | undefined;
+  while (true) {
+    const now = performance.now();
+    const missing = missingIn(view, applied);
+    if (missing.length === 0) {
+      if (now - (arrivedAt ??= now) >= confirmMs) return { arrived: true, reasons: [] };
+    } else {
+      arrivedAt = undefined;
+      const reasons = finalReasons(view, missing, start, now);
+      if (reasons) return { arrived: false, reasons };
+    }
+    await view.next(missing.length === 0 ? confirmMs : 200);
+  }
+}
+
+function finalReasons(
+  view: NamespaceView,
+  missing: readonly Missing[],
+  start: number,
+  now: number,
+): string[] | undefined {
+  const changedAt = Math.max(view.changedAt, start);
+  const quiet = now - changedAt;
+  if (quiet < quietMs) return undefined;
+  const refusals = missing.map(({ uids }) =>
+    uids.flatMap((uid) => view.refusals.get(uid) ?? []).sort((a, b) => b.at - a.at)[0]
+  );
+  const isFinal = missing.every((each, index) => {
+    if (each.unschedulable && quiet > unschedulableMs) return true;
+    const refusal = refusals[index];
+    // Without its ReplicaSet a Deployment's status isn't written.
+    const isObserved = !each.unobserved || refusal?.reason === "ReplicaSetCreateError";
+    return refusal !== undefined && refusal.at > changedAt && isObserved;
+  });
+  const wasRefused = refusals.some((refusal) => refusal !== undefined && refusal.at > start);
+  const limit = wasRefused ? silentMs.refusedBefore : silentMs.neverRefused;
+  if (!isFinal && quiet < limit) return undefined;
+  return missing.map(({ text }, index) =>
+    `${text}; ${refusals[index]?.message ?? "no refusal"}${isFinal ? "" : ` (quiet for ${limit / 1000} s)`}`
+  );
+}
