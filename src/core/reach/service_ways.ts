@@ -1,5 +1,5 @@
 /** Translation of a Service's addresses and ports to its endpoints, as kube-proxy does it. */
-import type { Service, ServicePort } from "../../../lib/kubernetes_apis/core@v1.ts";
+import type { Pod, Service, ServicePort } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { Endpoint, EndpointPort } from "../../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
 import { contains, parseRange } from "../address.ts";
 import type { Protocol } from "../network/destination.ts";
@@ -345,18 +345,13 @@ function untranslated(service: Service, { ports }: Asked, target: number | undef
 }
 
 /** Returns a way for each address of a pod. */
-export const waysToPod = (
-  facts: ReachFacts,
-  source: ReachSource,
-  pod: Parameters<typeof placeOfPod>[1],
-  asked: Asked,
-): ReachWay[] => {
+export function waysToPod(facts: ReachFacts, source: ReachSource, pod: Pod, asked: Asked): ReachWay[] {
+  const { name, namespace } = pod.metadata!;
+  const isSelf = !source.hostNetwork && source.namespace === namespace && source.pod.metadata?.name === name;
   const ips = ipsOfPod(pod);
   return (ips.length > 0 ? ips : [""]).map((ip) => ({
-    to: source.ips.some((own) => isSameIp(own, ip)) && !source.hostNetwork
-      ? placeAt(facts, source, ip)
-      : placeOfPod(facts, pod, ip),
+    to: isSelf ? { kind: "self", shown: "the pod itself", ip } : placeOfPod(facts, pod, ip),
     ...(asked.ports ? { ports: asked.ports } : {}),
     protocol: asked.protocol ?? "TCP",
   }));
-};
+}
