@@ -12,6 +12,7 @@ const add = "Add the destination to spec.networkPolicy.allowedDestinations of a 
 /** Names the exception that closes an address, and the term of a grant that would open it, if there is one. */
 export async function closedRemedy(session: Session, rest: RestClient, { denied, way }: WayVerdict): Promise<string> {
   if (!denied) return "";
+  if (way.isLookup) return "Use its address, or a trust level with dns for the realm.";
   const { flow, reach } = denied;
   const [exception] = exceptionsOf(reach, flow);
   const hole = exception

@@ -84,7 +84,7 @@ function sentence(from: string, destination: string, deciding: WayVerdict, all: 
   const target = `${destination}${where === "" ? "" : ` (${where}${more})`}`;
   const reason = way.isLookup ? `its name can't be looked up at ${way.via} (53/UDP): ${because}` : because;
   const counted = allowed !== true && open > 0 ? ` ${open} of ${others.length} flows are allowed.` : "";
-  if (allowed === null) return `Not judged whether ${from} can reach ${target}: ${reason}.${counted}`;
+  if (allowed === null) return `It is not known whether ${from} can reach ${target}: ${reason}.${counted}`;
   return `${from} ${allowed ? "can" : "can't"} reach ${target}: ${reason}.${counted}`;
 }
 

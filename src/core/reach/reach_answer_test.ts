@@ -134,7 +134,7 @@ const named: [string, boolean | null, RegExp][] = [
   ["10-1-0-2.guest-a.pod.cluster.local:6379", true, /pod guest-a\/redis/],
   ["bob-home:22", false, /Realm bob-home → 100\.64\.0\.2/],
   ["realm/bob-home:22", false, /Realm bob-home/],
-  ["redi:80", false, /neither a Service redi in guest-a nor a Realm redi/],
+  ["cache:80", false, /neither a Service cache in guest-a nor a Realm cache/],
   ["db.example.org:443", true, /db\.example\.org → 203\.0\.113\.7.*resolved by this machine/],
   ["near.example.org:443", false, /203\.0\.113\.70/],
   ["nothing.example.org:443", false, /does not resolve/],
@@ -394,4 +394,38 @@ Deno.test("an endpoint by its name within a Service: that endpoint only", () => 
   assert.equal(ask("redis-0.redis:6379", { slices }).allowed, true);
   assert.equal(ask("redis-1.redis:6379", { slices }).allowed, false);
   assert.equal(ask("10-1-0-2.redis.guest-a:6379", { slices }).allowed, true);
+});
+
+Deno.test("the pod's own DNS settings: who answers decides what a name is", () => {
+  const pods = (spec: Record<string, unknown>) => ({
+    pods: [madePod("web", { ip: "10.1.0.1", spec }), ...cluster.pods!.slice(1)],
+  });
+  assert.equal(ask("redis:80", pods({ dnsPolicy: "Default" })).allowed, false);
+  assert.equal(ask("db.example.org:443", pods({ dnsPolicy: "Default" })).allowed, null);
+  const own = (nameserver: string) => pods({ dnsPolicy: "None", dnsConfig: { nameservers: [nameserver] } });
+  assert.equal(ask("db.example.org:443", own("192.0.2.53")).allowed, false);
+  assert.equal(ask("redis.guest-a.svc.cluster.local:80", own("10.96.0.10")).allowed, true);
+  const aliases = pods({ hostAliases: [{ ip: "10.1.0.2", hostnames: ["cache"] }] });
+  assert.equal(
+    ask("cache:6379", { ...aliases, policies: guestPolicies.filter(({ name }) => name !== "dns") }).allowed,
+    true,
+  );
+  assert.match(ask("web:80").message, /the pod itself/);
+});
+
+Deno.test("a pod in its node's network: no policy restricts it, and pods of its node take its traffic", () => {
+  const on = (node: string) => ({
+    pods: [madePod("web", { ip: "10.9.0.1", spec: { hostNetwork: true } }), madePod("redis", { ip: "10.1.0.2", node })],
+  });
+  assert.equal(ask("pod/redis:6379", on("n1")).allowed, true);
+  assert.equal(ask("pod/redis:6379", on("n2")).allowed, false);
+  assert.equal(ask("198.51.100.1:1", on("n1")).allowed, true);
+});
+
+Deno.test("only a range of addresses opens a pod: allowed, with a note on network plugins", () => {
+  const policies = [
+    policy("open", { policyTypes: ["Egress"], egress: [{ to: [{ ipBlock: { cidr: "10.1.0.0/24" } }] }] }),
+  ];
+  assert.match(ask("pod/other/db:1", { policies }).message, /Only an address range opens pod other\/db/);
+  assert.doesNotMatch(ask("pod/redis:1").message, /address range/);
 });

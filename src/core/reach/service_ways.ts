@@ -1,21 +1,20 @@
 /** Translation of a Service's addresses and ports to its endpoints, as kube-proxy does it. */
 import type { Pod, Service, ServicePort } from "../../../lib/kubernetes_apis/core@v1.ts";
-import type { Endpoint, EndpointPort } from "../../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
 import { contains, parseRange } from "../address.ts";
 import type { Protocol } from "../network/destination.ts";
 import { isEndpointNamed } from "./cluster_names.ts";
-import {
-  ipsOfPod,
-  isIpv6,
-  isSameIp,
-  nodeAt,
-  placeAt,
-  placeOfPod,
-  type ReachPlace,
-  type ReachSource,
-} from "./places.ts";
-import { type PortRange, selects } from "./reach.ts";
+import { ipsOfPod, isIpv6, isSameIp, nodeAt, placeOfPod, type ReachPlace, type ReachSource } from "./places.ts";
+import type { PortRange } from "./reach.ts";
 import { ReachError, type ReachFacts, valueOf } from "./reach_facts.ts";
+import {
+  endpointsOf,
+  isReadyEndpoint,
+  placeOfEndpoint,
+  portText,
+  serviceName,
+  usableEndpoints,
+  whyNoEndpoint,
+} from "./service_endpoints.ts";
 import type { ReachTarget } from "./reach_texts.ts";
 
 /** One way that packets to a destination can take. */
@@ -49,11 +48,6 @@ export interface ServiceEntry {
 }
 
 type Asked = Pick<ReachTarget, "ports" | "portName" | "protocol">;
-
-export const serviceName = ({ metadata }: Service): string => `Service ${metadata!.namespace}/${metadata!.name}`;
-
-const portText = ({ port, protocol = "TCP", name }: { port?: number; protocol?: string; name?: string }): string =>
-  `${port}/${protocol}${name ? ` (${name})` : ""}`;
 
 const nowhere = (ip: string): ReachPlace => ({ kind: "outside", shown: ip, ip });
 
@@ -139,44 +133,6 @@ function portsAsked(
   return `${serviceName(service)} has no port ${ports.first}/${protocol ?? "TCP"}: ${has}${remedy}`;
 }
 
-interface LiveEndpoint {
-  endpoint: Endpoint;
-  port?: number;
-}
-
-/** Returns the endpoints of one port and family, or the reason that they are unknown. */
-function endpointsOf(facts: ReachFacts, service: Service, ipv6: boolean, port?: ServicePort): LiveEndpoint[] | string {
-  const { namespace, name } = service.metadata!;
-  const known = facts.slices(namespace!);
-  if (!("value" in known)) return `the endpoints of ${serviceName(service)} can't be read: ${known.refused}`;
-  const isPort = (each: EndpointPort) =>
-    port === undefined ||
-    ((each.name ?? "") === (port.name ?? "") && (each.protocol ?? "TCP") === (port.protocol ?? "TCP"));
-  return known.value
-    .filter(({ metadata, addressType }) =>
-      metadata?.labels?.["kubernetes.io/service-name"] === name && addressType === (ipv6 ? "IPv6" : "IPv4")
-    )
-    .flatMap(({ endpoints, ports }) => {
-      const found = (ports ?? []).find(isPort);
-      if (!found && port !== undefined) return [];
-      return (endpoints ?? []).map((endpoint) => ({
-        endpoint,
-        ...(found?.port === undefined ? {} : { port: found.port }),
-      }));
-    });
-}
-
-const isReady = ({ endpoint: { conditions } }: LiveEndpoint): boolean => conditions?.ready ?? true;
-
-/** Reports whether an endpoint still serves while it terminates: it is used when no other one is ready. */
-const isLeaving = ({ endpoint: { conditions } }: LiveEndpoint): boolean =>
-  (conditions?.serving ?? false) && (conditions?.terminating ?? false);
-
-const usable = (all: readonly LiveEndpoint[]): LiveEndpoint[] => {
-  const ready = all.filter(isReady);
-  return ready.length > 0 ? ready : all.filter(isLeaving);
-};
-
 function waysThroughPort(
   facts: ReachFacts,
   source: ReachSource,
@@ -201,9 +157,12 @@ function waysThroughPort(
   }
   const all = endpointsOf(facts, service, isIpv6(ip), port);
   if (typeof all === "string") return stopped({ unjudged: all });
-  let live = usable(all);
+  let live = usableEndpoints(all);
   if (live.length === 0) return stopped({ blocked: whyNoEndpoint(facts, service, port, all) });
-  const isElsewhere = kind === "node" && node !== source.node;
+  const isElsewhere = kind === "node" && node !== (source.node ?? onlyNode(facts));
+  if (isElsewhere && source.node === undefined) {
+    return stopped({ unjudged: "the pod has no node yet, and a node's ports are judged differently on other nodes" });
+  }
   const policy = kind === "cluster" ? service.spec?.internalTrafficPolicy : service.spec?.externalTrafficPolicy;
   // Packets of pods to outside addresses of a Service take the way of cluster traffic on the pod's own node.
   if (policy === "Local" && (kind === "cluster" || isElsewhere)) {
@@ -240,6 +199,12 @@ function waysThroughPort(
   }));
 }
 
+/** Returns the name of the cluster's node if it has just one. */
+function onlyNode(facts: ReachFacts): string | undefined {
+  const nodes = valueOf(facts.nodes()) ?? [];
+  return nodes.length === 1 ? nodes[0]!.metadata!.name! : undefined;
+}
+
 function isInSourceRanges({ spec, status }: Service, source: ReachSource, ip: string): boolean {
   const ranges = spec?.loadBalancerSourceRanges ?? [];
   const balanced = status?.loadBalancer?.ingress?.some((each) => each.ip !== undefined && isSameIp(each.ip, ip)) ??
@@ -247,44 +212,6 @@ function isInSourceRanges({ spec, status }: Service, source: ReachSource, ip: st
   const own = source.ips.map(parseRange).filter((range) => range?.address.kind() === (isIpv6(ip) ? "ipv6" : "ipv4"));
   if (!balanced || ranges.length === 0 || own.length === 0) return true;
   return ranges.map((text) => parseRange(text.trim())).some((range) => range && contains(range, own[0]!));
-}
-
-/** Returns an endpoint as policies see it: its pod if it is one. */
-function placeOfEndpoint(facts: ReachFacts, source: ReachSource, service: Service, endpoint: Endpoint): ReachPlace {
-  const ip = endpoint.addresses[0]!;
-  const { targetRef } = endpoint;
-  const found = placeAt(facts, source, ip);
-  if (found.kind !== "outside" || targetRef?.kind !== "Pod") return found;
-  const namespace = targetRef.namespace ?? service.metadata!.namespace!;
-  const pod = valueOf(facts.pods(namespace))?.find(({ metadata }) => metadata!.name === targetRef.name);
-  if (pod) return placeOfPod(facts, pod, ip);
-  return { ...found, shown: `pod ${namespace}/${targetRef.name}`, namespace, hidden: true };
-}
-
-function whyNoEndpoint(facts: ReachFacts, service: Service, port: ServicePort, all: readonly LiveEndpoint[]): string {
-  const none = `${serviceName(service)} has no ready endpoint for port ${portText(port)}`;
-  const { namespace } = service.metadata!;
-  const { selector } = service.spec!;
-  if (all.length > 0) {
-    const pods = [...new Set(all.map(({ endpoint }) => endpoint.targetRef?.name ?? endpoint.addresses[0]))];
-    return `${none}: ${pods.slice(0, 3).join(", ")}${pods.length > 3 ? " and others" : ""} ${
-      pods.length === 1 ? "is" : "are"
-    } not ready`;
-  }
-  if (!selector || Object.keys(selector).length === 0) return `${none}: it has no selector, and nobody has added any`;
-  const pods = (valueOf(facts.pods(namespace!)) ?? []).filter((pod) =>
-    selects({ matchLabels: selector }, pod.metadata!.labels)
-  );
-  if (pods.length === 0) return `${none}: no pod matches its selector`;
-  const [first] = pods;
-  if (typeof port.targetPort === "string") {
-    const place = placeOfPod(facts, first!);
-    const isNamed = place.namedPorts?.some(({ name, protocol }) =>
-      name === port.targetPort && protocol === (port.protocol ?? "TCP")
-    );
-    if (!isNamed) return `${none}: pod ${first!.metadata!.name} declares no port named ${port.targetPort}`;
-  }
-  return `${none}: pod ${first!.metadata!.name} is ${first!.status?.phase ?? "Pending"}`;
 }
 
 /** Returns the ways to the endpoints of a headless Service, or of one named endpoint: no port is translated. */
@@ -308,7 +235,7 @@ export function waysToEndpoints(
     for (const port of typeof chosen === "object" && chosen.length > 0 ? chosen : [undefined]) {
       const all = endpointsOf(facts, service, ipv6, port);
       if (typeof all === "string") return stopped({ unjudged: all });
-      const live = all.filter(isReady).filter(({ endpoint }) =>
+      const live = all.filter(isReadyEndpoint).filter(({ endpoint }) =>
         named === undefined || isEndpointNamed(endpoint, named)
       );
       for (const { endpoint, port: target } of live) {

@@ -10,11 +10,11 @@ import {
   isHeadless,
   type ReachWay,
   serviceAt,
-  serviceName,
   waysThrough,
   waysToEndpoints,
   waysToPod,
 } from "./service_ways.ts";
+import { serviceName } from "./service_endpoints.ts";
 import { podsOfWorkload } from "./workload_pods.ts";
 
 /** What resolving takes, unchanged from name to name. */
