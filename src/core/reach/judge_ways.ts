@@ -96,7 +96,7 @@ export function judgeWay(facts: ReachFacts, source: ReachSource, way: ReachWay):
       ? []
       : [ingress.by.length > 0 ? `ingress is ${allowedBy(reach, "ingress")}` : "no policy restricts ingress"]),
   ];
-  const open = verdict(true, ends.join(", and "), [...egress.by, ...ingress.by]);
+  const open = verdict(true, `${to.range ? "all of it: " : ""}${ends.join(", and ")}`, [...egress.by, ...ingress.by]);
   const note = byRangeOnly(policies, flow, to);
   return note === undefined ? open : { ...open, notes: [...open.notes, note] };
 }

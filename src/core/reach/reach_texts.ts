@@ -80,7 +80,7 @@ export function parseTarget(text: string, namespace: string): ReachTarget {
     text,
     to: "range" in to
       ? { kind: "range", range: to.range }
-      : { kind: "name", name: "realm" in to ? to.realm : named?.[1] ?? to.dns },
+      : { kind: "name", name: "realm" in to ? to.realm : to.dns + (/\.(?=[:/]|$)/.test(text) ? "." : "") },
     ...(port === undefined ? {} : { ports: { first: port, last: endPort ?? port } }),
     ...(named ? { portName: named[2]! } : {}),
     ...(protocol ? { protocol } : {}),

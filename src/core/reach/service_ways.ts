@@ -276,9 +276,23 @@ export function waysToPod(facts: ReachFacts, source: ReachSource, pod: Pod, aske
   const { name, namespace } = pod.metadata!;
   const isSelf = !source.hostNetwork && source.namespace === namespace && source.pod.metadata?.name === name;
   const ips = ipsOfPod(pod);
-  return (ips.length > 0 ? ips : [""]).map((ip) => ({
-    to: isSelf ? { kind: "self", shown: "the pod itself", ip } : placeOfPod(facts, pod, ip),
-    ...(asked.ports ? { ports: asked.ports } : {}),
-    protocol: asked.protocol ?? "TCP",
-  }));
+  return (ips.length > 0 ? ips : [""]).map((ip) => {
+    const way = wayTo(placeOfPod(facts, pod, ip), asked);
+    return isSelf ? { ...way, to: { kind: "self", shown: "the pod itself", ip } } : way;
+  });
+}
+
+/** Returns the way to a place without translation; the name of a port is one that its containers declare. */
+export function wayTo(to: ReachPlace, { ports, portName, protocol }: Asked): ReachWay {
+  if (portName === undefined) return { to, ...(ports ? { ports } : {}), protocol: protocol ?? "TCP" };
+  const named = to.namedPorts?.find((each) =>
+    each.name === portName && (protocol === undefined || each.protocol === protocol)
+  );
+  if (named) {
+    return { to, ports: { first: named.port, last: named.port }, protocol: named.protocol as Protocol };
+  }
+  const blocked = to.kind === "pod" && !to.hidden
+    ? { blocked: `${to.shown} declares no port named ${portName}` }
+    : { unjudged: `only ports of Services and pods have names that can be read here, and ${portName} is one` };
+  return { to, protocol: protocol ?? "TCP", ...blocked };
 }

@@ -13,6 +13,7 @@ import {
   waysThrough,
   waysToEndpoints,
   waysToPod,
+  wayTo,
 } from "./service_ways.ts";
 import { serviceName } from "./service_endpoints.ts";
 import { podsOfWorkload } from "./workload_pods.ts";
@@ -77,14 +78,9 @@ function waysToNamed(asking: Asking): ReachWay[] {
   }
 }
 
-const way = ({ ports, protocol = "TCP" }: ReachTarget, to: ReachPlace): ReachWay => ({
-  to,
-  ...(ports ? { ports } : {}),
-  protocol,
-});
 const nowhere: ReachPlace = { kind: "outside", shown: "", ip: "" };
-const stopped = (target: ReachTarget, blocked: string): ReachWay => ({ ...way(target, nowhere), blocked });
-const unknown = (target: ReachTarget, unjudged: string): ReachWay => ({ ...way(target, nowhere), unjudged });
+const stopped = (target: ReachTarget, blocked: string): ReachWay => ({ ...wayTo(nowhere, target), blocked });
+const unknown = (target: ReachTarget, unjudged: string): ReachWay => ({ ...wayTo(nowhere, target), unjudged });
 
 function rangeWay({ facts, source, target }: Asking, range: Range): ReachWay {
   const place: ReachPlace = { kind: "range", shown: cidr(range), ip: plainIp(range.address.toString()), range };
@@ -95,7 +91,7 @@ function rangeWay({ facts, source, target }: Asking, range: Range): ReachWay {
   ].map(parseRange);
   const isOurs = known.some((each) => each && contains(range, each));
   return {
-    ...way(target, place),
+    ...wayTo(place, target),
     ...(isOurs
       ? { notes: [`Pods, Services and nodes in ${cidr(range)} are judged one by one: use their address.`] }
       : {}),
@@ -103,13 +99,13 @@ function rangeWay({ facts, source, target }: Asking, range: Range): ReachWay {
 }
 
 const hiddenPod = (target: ReachTarget, { namespace, name }: { namespace: string; name: string }): ReachWay =>
-  way(target, { kind: "pod", shown: `pod ${namespace}/${name}`, ip: "", namespace, hidden: true });
+  wayTo({ kind: "pod", shown: `pod ${namespace}/${name}`, ip: "", namespace, hidden: true }, target);
 
 /** Returns the ways to an address, translated if it is a Service's. */
 function waysToAddress({ facts, source, target }: Asking, ip: string): ReachWay[] {
   const found = serviceAt(facts, source, ip, target);
   if (found) return waysThrough(facts, source, found.service, found.entry, target);
-  return [way(target, placeAt(facts, source, ip))];
+  return [wayTo(placeAt(facts, source, ip), target)];
 }
 
 function waysToService(asking: Asking, service: Service, names: readonly string[] = []): ReachWay[] {
@@ -248,7 +244,7 @@ function lookupWays(asking: Asking): ReachWay[] {
   if (service) return marked(waysToService(lookup, service));
   // The labels that the pods of the cluster's DNS have in all distributions.
   const labels = { "k8s-app": "kube-dns" };
-  return marked([way(target, { kind: "pod", shown: "the cluster's DNS", ip: "", namespace: "kube-system", labels })]);
+  return marked([wayTo({ kind: "pod", shown: "the cluster's DNS", ip: "", namespace: "kube-system", labels }, target)]);
 }
 
 /** Adds notes, also those about the place itself. */
