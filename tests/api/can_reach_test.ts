@@ -11,7 +11,7 @@ import type { ReachAnswer } from "../../src/core/reach/reach_answer.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { keystone } from "../fixtures/keystone_command.ts";
 import { tailnetOf } from "../fixtures/stand_ins.ts";
-import { eventually, grantOf, prepared, startOperator, step } from "../fixtures/test_operator.ts";
+import { eventually, prepared, startOperator, step } from "../fixtures/test_operator.ts";
 import { flowText, judgeFlows, type TrafficFlow, type TrafficPeer } from "../fixtures/traffic.ts";
 import { startLab } from "../lab/lab.ts";
 import { deploymentOf, restrictedSpec } from "../lab/lab_workloads.ts";
@@ -166,7 +166,7 @@ Deno.test("can-reach", {
   await cluster.createRealm("bob-home", { trustLevel: "internal" });
   await cluster.createRealm("redis");
   const hard = { cpu: "2", memory: "4Gi", services: "5" };
-  await cluster.create(grantOf({ name: "alice-to-bob", to: "bob-home", hard, destinations: ["203.0.113.0/24:443"] }));
+  await cluster.create({ name: "alice-to-bob", to: "bob-home", hard, destinations: ["203.0.113.0/24:443"] });
   await cluster.grantIn("Active", "alice-to-bob");
   await lab.kubectl(["wait", "serviceaccount/default", "-n", NAMESPACE, "--for=create", "--timeout=20s"]);
   const apply = async (...objects: unknown[]) => {

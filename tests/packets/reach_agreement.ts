@@ -25,7 +25,7 @@ export interface SeenFlow {
 /** Compares the judgement about each flow of a pod with what happened to its packets. */
 export async function agreementWith(scene: PacketScene, seen: readonly SeenFlow[]): Promise<Agreement> {
   using rest = await clientOf(scene.lab.kubeconfig);
-  const observer = new ReachObserver(rest, () => Promise.resolve([]));
+  const observer = new ReachObserver(rest, () => Promise.resolve({ value: [] }));
   const senders = new Map([...scene.pods.values()].map((pod) => [pod.pid, pod]));
   const agreement: Agreement = { judged: 0, unjudged: 0, disagreements: [] };
   for (const { flow, passed } of seen) {

@@ -18,8 +18,8 @@ class Unread extends Error {
   }
 }
 
-/** Resolves a DNS name to its addresses; empty if it has none. */
-export type ResolveName = (name: string) => Promise<string[]>;
+/** Resolves an absolute DNS name to its addresses; empty if it has none. */
+export type ResolveName = (name: string) => Promise<Known<string[]>>;
 
 /** Lookups of facts, of which each is read once. */
 export class ReachObserver {
@@ -130,8 +130,12 @@ async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function resolveHere(name: string): Promise<string[]> {
-  const asked = await Promise.allSettled([Deno.resolveDns(name, "A"), Deno.resolveDns(name, "AAAA")]);
-  return asked.flatMap((each) => each.status === "fulfilled" ? each.value : [])
+async function resolveHere(name: string): Promise<Known<string[]>> {
+  // The dot keeps this machine's search domains out.
+  const asked = await Promise.allSettled([Deno.resolveDns(`${name}.`, "A"), Deno.resolveDns(`${name}.`, "AAAA")]);
+  const value = asked.flatMap((each) => each.status === "fulfilled" ? each.value : [])
     .filter((address) => parseAddress(address) !== undefined);
+  const failed = asked.find((each) => each.status === "rejected" && !(each.reason instanceof Deno.errors.NotFound));
+  if (value.length > 0 || failed?.status !== "rejected") return { value };
+  return { refused: `${name} can't be resolved by this machine: ${(failed.reason as Error).message}` };
 }

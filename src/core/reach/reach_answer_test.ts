@@ -144,6 +144,8 @@ const named: [string, boolean | null, RegExp][] = [
   ["db.example.org:443", true, /db\.example\.org → 203\.0\.113\.7.*resolved by this machine/],
   ["near.example.org:443", false, /203\.0\.113\.70/],
   ["nothing.example.org:443", false, /does not resolve/],
+  ["db.example.silent:443", null, /can't be resolved/],
+  ["redis.guest-a.svc.other.domain:80", null, /--cluster-domain/],
   ["localhost:80", true, /the pod itself/],
   ["node/n2:22", false, /node n2/],
   ["pod/early:80", false, /not running/],

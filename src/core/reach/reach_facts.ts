@@ -50,7 +50,7 @@ export interface ReachFacts {
   /** The tailnet addresses of a realm's node; undefined if there is no such Realm. */
   realm(name: string): Known<readonly string[] | undefined>;
   /** The addresses of a DNS name outside the cluster, as the machine that asks sees it; empty if it has none. */
-  addressesOf(name: string): readonly string[];
+  addressesOf(name: string): Known<readonly string[]>;
 }
 
 /** A question that can't be answered. */

@@ -181,7 +181,9 @@ function waysToName(asking: Asking, name: string, names: readonly string[] = [])
       return withLookup(asking, isRealmToo ? ways.map((each) => withNotes(each, note)) : ways);
     }
     if (known === undefined && !isBare) {
-      const ips = facts.addressesOf(tried);
+      const resolved = facts.addressesOf(tried);
+      const ips = valueOf(resolved) ?? [];
+      if (!("value" in resolved)) hidden ??= resolved.refused;
       if (ips.length === 0) continue;
       const note = `${tried} was resolved by this machine; pods may get other addresses.`;
       const ways = ips.flatMap((ip) => waysToAddress(asking, ip));
@@ -199,6 +201,9 @@ function waysToName(asking: Asking, name: string, names: readonly string[] = [])
     return realm ?? [stopped(target, `there is neither a Service ${name} in ${source.namespace} nor a Realm ${name}`)];
   }
   if (hidden !== undefined) return [unknown(target, hidden)];
+  if (/\.svc\./.test(name) && !`${name}.`.includes(`.${domain}.`)) {
+    return [unknown(target, `${name} is not in the domain ${domain}: set the cluster's with --cluster-domain`)];
+  }
   return [
     stopped(
       target,
