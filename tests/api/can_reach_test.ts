@@ -191,6 +191,19 @@ Deno.test("can-reach", {
     }),
   );
   const core = new CoreV1Api(cluster.rest);
+  await core.nodes.create({ metadata: { name: "n1" } });
+  await core.nodes.patch("n1", { status: { addresses: [{ type: "InternalIP", address: "10.9.0.1" }] } }, {
+    type: "merge",
+    subresource: "status",
+  });
+  /** Binds a pod to the node, as the scheduler would: endpoints are only pods of nodes that exist. */
+  const bind = (namespace: string, name: string) =>
+    cluster.rest.performRequest({
+      method: "POST",
+      path: `/api/v1/namespaces/${namespace}/pods/${name}/binding`,
+      bodyJson: { target: { apiVersion: "v1", kind: "Node", name: "n1" } },
+    });
+  await Promise.all([bind(NAMESPACE, "web"), bind(NAMESPACE, "redis"), bind("kube-system", "coredns-1")]);
   /** Writes the status of a pod as its node would. */
   const ready = async (namespace: string, name: string, podIP: string, status = "True") => {
     const conditions = [{ type: "Ready", status, lastTransitionTime: "2026-01-01T00:00:00Z" }];

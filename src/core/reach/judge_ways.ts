@@ -115,7 +115,7 @@ function byRangeOnly(
 const isAllowed = ({ allowed }: Reach): boolean => allowed;
 
 /** Returns the distinct names of policies. */
-export const names = (all: readonly PlacedPolicy[]): string => [...new Set(all.map(({ name }) => name))].join(", ");
+const names = (all: readonly PlacedPolicy[]): string => [...new Set(all.map(({ name }) => name))].join(", ");
 
 const allowedBy = (reach: Reach, way: "egress" | "ingress"): string =>
   reach[way].by.length > 0 ? `allowed by ${names(reach[way].by)}` : "not restricted";
