@@ -201,7 +201,7 @@ Deno.test("can-reach", {
     cluster.rest.performRequest({
       method: "POST",
       path: `/api/v1/namespaces/${namespace}/pods/${name}/binding`,
-      bodyJson: { target: { apiVersion: "v1", kind: "Node", name: "n1" } },
+      bodyJson: { metadata: { name }, target: { apiVersion: "v1", kind: "Node", name: "n1" } },
     });
   await Promise.all([bind(NAMESPACE, "web"), bind(NAMESPACE, "redis"), bind("kube-system", "coredns-1")]);
   /** Writes the status of a pod as its node would. */
