@@ -186,7 +186,7 @@ export const grantObjects = ({ name, trust, grants }: Pick<RealmTerms, "name" | 
       granteeRealm: name,
       hard: {
         ...{ "requests.cpu": "1", "limits.cpu": "20", "requests.memory": "2Gi", "limits.memory": "2Gi", pods: "9" },
-        ...(trust === "internal" ? { services: "3", "services.nodeports": "3" } : {}),
+        ...(trust === "internal" ? { services: "9", "services.nodeports": "3" } : {}),
       },
       termination: { noticeSeconds: 0, drainSeconds: 1 },
       ...(destinations

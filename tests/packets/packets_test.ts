@@ -11,23 +11,32 @@ import { cutsUnderLoad } from "./cuts.ts";
 import { matrix } from "./flows.ts";
 import { Oracle } from "./oracle.ts";
 import { packetScene } from "./packet_scene.ts";
+import { type Agreement, agreementByName, agreementWith, type SeenFlow } from "./reach_agreement.ts";
 import { startGaps } from "./start_gap.ts";
 import { verdictsOf } from "./verdicts.ts";
 
 /** Time for kube-router to enforce a change on a busy machine. */
 const ENFORCED_WITHIN_MS = 30_000;
 
+/** Prints the counts, and fails if any answer differs from the packets. */
+function told({ judged, unjudged, disagreements }: Agreement): void {
+  console.log(`${judged} answers, ${unjudged} not judged, ${disagreements.length} differ`);
+  for (const each of disagreements.slice(0, 100)) console.log(`  ${each}`);
+  assert.deepEqual(disagreements.slice(0, 10), [], `${disagreements.length} of ${judged + unjudged} answers`);
+}
+
 nodeTest("packets pass exactly as the grants allow", async (t) => {
   // An existing lab is for debugging; it keeps everything.
   const dir = Deno.env.get("KEYSTONE_LAB_DIR");
   await using lab = dir ? await openLab(dir) : await startLab({ node: true, policy: true });
   await using scene = await packetScene(lab);
+  const seen: SeenFlow[] = [];
 
   await step(t, "the traffic matrix: every flow is as in the text of the grants", async () => {
     await scene.enforced();
     const oracle = new Oracle(scene.ownRanges);
     const flows = matrix(scene);
-    const { passed, denied, disagreements } = await verdictsOf(scene, flows, (flow) => oracle.mayPass(flow));
+    const { passed, denied, outcomes, disagreements } = await verdictsOf(scene, flows, (flow) => oracle.mayPass(flow));
     const grants = REALMS.flatMap(({ grants }) => grants).length;
     console.log(
       `${grants} grants to ${REALMS.length} realms: ${flows.length} flows, ${passed} pass, ${denied} are denied, ` +
@@ -36,6 +45,15 @@ nodeTest("packets pass exactly as the grants allow", async (t) => {
     for (const each of disagreements.slice(0, 100)) console.log(`  ${each}`);
     assert.deepEqual(disagreements.slice(0, 10), [], `${disagreements.length} of ${flows.length} flows`);
     assert.ok(passed > flows.length / 20 && denied > flows.length / 3, "both verdicts must be common");
+    seen.push(...flows.map((flow, index) => ({ flow, passed: outcomes[index] })));
+  });
+
+  await step(t, "can-reach: its judgement of each flow of the matrix is what happened to the packets", async () => {
+    told(await agreementWith(scene, seen));
+  });
+
+  await step(t, "can-reach by names: its answer is what happens to a connection from the pod", async () => {
+    told(await agreementByName(scene));
   });
 
   await step(

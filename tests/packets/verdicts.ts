@@ -11,6 +11,8 @@ export interface Verdicts {
   passed: number;
   /** Flows without an answer whose controls were answered. */
   denied: number;
+  /** For each flow, whether it passed; undefined if its controls weren't answered either. */
+  outcomes: (boolean | undefined)[];
   /** Flows with an unexpected outcome, and unanswered ones whose controls weren't answered either. */
   disagreements: string[];
 }
@@ -40,14 +42,18 @@ export async function verdictsOf(
     if (reached[index] === expected[index]) return [];
     return [`${textOf(flow)} ${expected[index] ? "is denied, though granted" : "passes, though not granted"}`];
   });
+  const outcomes: (boolean | undefined)[] = [...reached];
   const unknown = silent.flatMap((index, at) => {
     const mute = controls[at]!.find((control) => !answered.get(keyOf(control)));
-    return mute ? [`${textOf(flows[index]!)} is unknown: ${mute.who} isn't answered either`] : [];
+    if (!mute) return [];
+    outcomes[index] = undefined;
+    return [`${textOf(flows[index]!)} is unknown: ${mute.who} isn't answered either`];
   });
   return {
     flows: flows.length,
     passed: reached.filter((each) => each).length,
     denied: silent.length - unknown.length,
+    outcomes,
     disagreements: [...disagreements, ...unknown],
   };
 }

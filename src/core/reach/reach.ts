@@ -25,6 +25,8 @@ export interface FlowEnd {
   labels?: Readonly<Record<string, string>>;
   /** Named container ports of the pod. */
   namedPorts?: readonly { name: string; port: number; protocol: string }[];
+  /** True if it may be a pod of another namespace whose labels can't be read: then no selector matches it for sure. */
+  hidden?: true;
 }
 
 export interface ReachFlow {
@@ -42,6 +44,8 @@ export interface Passage {
   by: PlacedPolicy[];
   /** Policies that select the pod in this direction; if none of them allows the flow, they deny it together. */
   selecting: PlacedPolicy[];
+  /** Policies that would allow it if their selectors matched a {@link FlowEnd.hidden} end. */
+  maybe: PlacedPolicy[];
 }
 
 export interface Reach {
@@ -88,25 +92,27 @@ function passage(policies: readonly PlacedPolicy[], flow: ReachFlow, direction: 
     : policies.filter(({ namespace, spec }) =>
       namespace === own.namespace && directionsOf(spec).includes(direction) && selects(spec.podSelector, own.labels)
     );
-  if (selecting.length === 0) return { allowed: true, by: [], selecting };
-  const by = selecting.filter(({ namespace, spec }) => {
-    const rules = direction === "Egress"
-      ? (spec.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }))
-      : (spec.ingress ?? []).map(({ from, ports }) => ({ peers: from, ports }));
-    return rules.some(({ peers, ports }) => isPeer(peers, other, namespace) && isPort(ports, flow));
-  });
-  return { allowed: by.length > 0, by, selecting };
+  if (selecting.length === 0) return { allowed: true, by: [], selecting, maybe: [] };
+  const matching = (isMatch: typeof isOnePeer) =>
+    selecting.filter(({ namespace, spec }) => {
+      const rules = direction === "Egress"
+        ? (spec.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }))
+        : (spec.ingress ?? []).map(({ from, ports }) => ({ peers: from, ports }));
+      const isPeer = (peer: NetworkPolicyPeer) => isMatch(peer, other, namespace);
+      // No peers, or an empty list, match all.
+      return rules.some(({ peers, ports }) =>
+        (!peers || peers.length === 0 || peers.some(isPeer)) && isPort(ports, flow)
+      );
+    });
+  const by = matching(isOnePeer);
+  const maybe = other.hidden && by.length === 0 ? matching(isPerhapsPeer) : [];
+  return { allowed: by.length > 0, by, selecting, maybe };
 }
 
 /** Returns a policy's directions: without policyTypes ingress, and also egress if it has egress rules. */
 function directionsOf({ policyTypes, egress }: NetworkPolicySpec): readonly string[] {
   if (policyTypes && policyTypes.length > 0) return policyTypes;
   return egress && egress.length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
-}
-
-/** Reports whether a peer matches; no peers, or an empty list, match all. */
-function isPeer(peers: readonly NetworkPolicyPeer[] | undefined, end: FlowEnd, namespace: string): boolean {
-  return !peers || peers.length === 0 || peers.some((peer) => isOnePeer(peer, end, namespace));
 }
 
 function isOnePeer(
@@ -116,15 +122,40 @@ function isOnePeer(
 ): boolean {
   if (ipBlock) {
     const address = parseRange(end.ip);
-    const block = parseRange(ipBlock.cidr);
+    const { block, holes } = parsedBlock(ipBlock);
     if (!address || !block || !contains(block, address)) return false;
-    return !(ipBlock.except ?? []).map(parseRange).some((hole?: Range) => hole && contains(hole, address));
+    return !holes.some((hole) => contains(hole, address));
   }
-  if (end.namespace === undefined) return false;
+  if (end.namespace === undefined || end.hidden) return false;
   if (namespaceSelector ? !selects(namespaceSelector, labelsOfNamespace(end)) : end.namespace !== namespace) {
     return false;
   }
   return !podSelector || selects(podSelector, end.labels);
+}
+
+type IpBlock = NonNullable<NetworkPolicyPeer["ipBlock"]>;
+interface ParsedBlock {
+  block: Range | undefined;
+  holes: readonly Range[];
+}
+
+const parsedBlocks = new WeakMap<IpBlock, ParsedBlock>();
+
+/** Parses a block once, because a question about a range compares it with many parts. */
+function parsedBlock(ipBlock: IpBlock): ParsedBlock {
+  const known = parsedBlocks.get(ipBlock);
+  if (known) return known;
+  const holes = (ipBlock.except ?? []).map(parseRange).filter((range) => range !== undefined);
+  const parsed = { block: parseRange(ipBlock.cidr), holes };
+  parsedBlocks.set(ipBlock, parsed);
+  return parsed;
+}
+
+/** Reports whether a peer can match a hidden end: of another namespace, whose name may be known. */
+function isPerhapsPeer({ namespaceSelector }: NetworkPolicyPeer, { namespace }: FlowEnd): boolean {
+  if (!namespaceSelector) return false; // an address range, or pods of the policy's own namespace
+  const name = namespaceSelector.matchLabels?.["kubernetes.io/metadata.name"];
+  return name === undefined || namespace === undefined || name === namespace;
 }
 
 /** Adds the label that the API server sets on every namespace. */
@@ -146,6 +177,32 @@ function isPort(ports: readonly NetworkPolicyPort[] | undefined, flow: ReachFlow
 /** Returns the number of a named port of the target pod. */
 function numberOf(name: string, { to, protocol }: ReachFlow): number | undefined {
   return (to.namedPorts ?? []).find((named) => named.name === name && named.protocol === protocol)?.port;
+}
+
+/** Returns the ports within a range at which the verdict of these policies can change; the first is the range's. */
+export function portSteps(
+  policies: readonly PlacedPolicy[],
+  { to }: Pick<ReachFlow, "to">,
+  range: PortRange,
+): number[] {
+  const steps = new Set([range.first]);
+  for (const { spec } of policies) {
+    for (const { ports } of [...spec.egress ?? [], ...spec.ingress ?? []]) {
+      for (const { port, endPort } of ports ?? []) {
+        const firsts = typeof port === "number"
+          ? [port]
+          : (to.namedPorts ?? []).filter(({ name }) => name === port).map((named) => named.port);
+        for (const first of firsts) steps.add(first).add((endPort ?? first) + 1);
+      }
+    }
+  }
+  return [...steps].filter((port) => port >= range.first && port <= range.last).sort((a, b) => a - b);
+}
+
+/** A range of ports. */
+export interface PortRange {
+  first: number;
+  last: number;
 }
 
 interface LabelSelector {
