@@ -5,6 +5,7 @@ import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
   activePods,
+  allReadyText,
   deletionProblem,
   failedCreate,
   laggingProblem,
@@ -29,12 +30,12 @@ export function daemonSetReport(set: ReportedWorkload, world: ReportWorld): Repo
     stateProblem(set, { wanted, ready, missing, updated, cause });
   return {
     problem,
-    good: `DaemonSet ${name}: all ${counted(wanted, "pod")} ready, one on each node that matches.`,
+    good: `DaemonSet ${name}: ${allReadyText(wanted)}, one on each node that matches.`,
     chain: [
       {
         what: `DaemonSet ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${counted(wanted, "node")} match, ${counted(active.length, "pod")} exist, ${ready} ready.` +
+        message: `${counted(wanted, "matching node")}, ${counted(active.length, "pod")} exist, ${ready} ready.` +
           `${lacks ? ` ${problemText(lacks)}` : ""}`,
       },
       ...groupFindings(groups),
@@ -71,7 +72,7 @@ function stateProblem(set: ReportedWorkload, { wanted, ready, missing, updated, 
   if (updated >= wanted) return undefined;
   const onDelete = set.spec?.updateStrategy?.type === "OnDelete";
   return {
-    reason: `DaemonSet ${name}: ${counted(wanted - updated, "pod")} still run the old template${
+    reason: `DaemonSet ${name}: ${counted(wanted - updated, "pod")} of the old template left${
       onDelete ? ", because spec.updateStrategy.type is OnDelete" : ""
     }.`,
     remedy: onDelete ? "Delete them one after another: kubectl delete pod NAME." : "",

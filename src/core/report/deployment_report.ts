@@ -14,6 +14,7 @@ import {
 } from "./reported_objects.ts";
 import {
   activePods,
+  allReadyText,
   deletionProblem,
   failedCreate,
   laggingProblem,
@@ -101,8 +102,8 @@ export function deploymentReport(deployment: ReportedWorkload, world: ReportWorl
       what: `old ReplicaSet ${objectName(set)} (revision ${set.metadata?.annotations?.[revisionKey] ?? "?"})`,
       status: "warn",
       message: active.length > 0
-        ? `${counted(active.length, "pod")} stay. ${stayText(deployment, wanted, fresh)}`
-        : `${counted(pods.length, "pod")} are ending.`,
+        ? `${counted(active.length, "pod")} of it. ${stayText(deployment, wanted, fresh)}`
+        : `${counted(pods.length, "pod")} of it, in deletion.`,
     });
   }
   chain.push(
@@ -116,7 +117,7 @@ export function deploymentReport(deployment: ReportedWorkload, world: ReportWorl
 }
 
 const goodText = (name: string, wanted: number): string =>
-  wanted === 0 ? `Deployment ${name} is scaled to 0.` : `Deployment ${name}: all ${counted(wanted, "pod")} ready.`;
+  wanted === 0 ? `Deployment ${name} is scaled to 0.` : `Deployment ${name}: ${allReadyText(wanted)}.`;
 
 /** Returns the ReplicaSet of the current template, as the deployment controller finds it. */
 export function newReplicaSet(
@@ -197,7 +198,9 @@ function stuckText(
   const timedOut = deployment.status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded");
   if (isRollOut) {
     return `The roll-out of Deployment ${name} ${timedOut ? "is stuck" : "is not complete"}: new ReplicaSet ` +
-      `${objectName(fresh.set)} has ${readyText(fresh.ready, wanted)}, and ${counted(staying, "old pod")} stay.`;
+      `${objectName(fresh.set)} has ${readyText(fresh.ready, wanted)}, and ${counted(staying, "old pod")} ${
+        staying === 1 ? "stays" : "stay"
+      }.`;
   }
   return `Deployment ${name} has ${readyText(fresh.ready, wanted)}` +
     `${fresh.active.length < wanted ? ` (${wanted - fresh.active.length} missing)` : ""}.`;
@@ -223,7 +226,7 @@ export function rollingNumbers(
 }
 
 function stayText(deployment: ReportedWorkload, wanted: number, fresh: Revision | undefined): string {
-  if (!fresh) return "They run on until the new ReplicaSet exists.";
+  if (!fresh) return "It runs on until the new ReplicaSet exists.";
   const { strategy } = deployment.spec ?? {};
   if (strategy?.type === "Recreate") return "With strategy Recreate new pods come when all old ones have ended.";
   const { unavailable } = rollingNumbers(strategy?.rollingUpdate, wanted);

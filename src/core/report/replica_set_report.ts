@@ -5,6 +5,7 @@ import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, controllerOf, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
   activePods,
+  allReadyText,
   deletionProblem,
   failedCreate,
   laggingProblem,
@@ -42,7 +43,7 @@ export function replicaSetReport(kind: string, set: ReportedWorkload, world: Rep
       }
       : undefined);
   const good = wanted > 0
-    ? `${kind} ${name}: all ${counted(wanted, "pod")} ready.`
+    ? `${kind} ${name}: ${allReadyText(wanted)}.`
     : owner
     ? `${kind} ${name} belongs to an earlier revision of ${owner.kind} ${owner.name}, and has no pods.`
     : `${kind} ${name} is scaled to 0.`;

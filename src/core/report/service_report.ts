@@ -101,7 +101,7 @@ function backendProblem(service: Service, pods: readonly Pod[], open: number, wo
   const why = groupProblem(podGroups(pods, world));
   return why
     ? {
-      reason: `Service ${name} leads nowhere: none of its ${counted(pods.length, "pod")} is ready. ${why.reason}`,
+      reason: `Service ${name} leads nowhere: 0 of its ${counted(pods.length, "pod")} are ready. ${why.reason}`,
       remedy: why.remedy,
     }
     : portProblem(service, pods) ?? {

@@ -7,6 +7,7 @@ import { refusalReason } from "./refusal_reason.ts";
 import { controlledBy, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
   activePods,
+  allReadyText,
   deletionProblem,
   laggingProblem,
   readyPods,
@@ -39,7 +40,7 @@ export function statefulSetReport(set: ReportedWorkload, world: ReportWorld): Re
     problem,
     good: wanted === 0
       ? `StatefulSet ${name} is scaled to 0.`
-      : `StatefulSet ${name}: all ${counted(wanted, "pod")} ready.${
+      : `StatefulSet ${name}: ${allReadyText(wanted)}.${
         outdated.length > 0 ? " The rest is kept back by the partition." : ""
       }`,
     chain: [
@@ -111,16 +112,17 @@ function outdatedText(set: ReportedWorkload, outdated: readonly Pod[]): Problem 
   const names = outdated.map(({ metadata }) => metadata?.name ?? "");
   if (set.spec?.updateStrategy?.type === "OnDelete" && names.length > 0) {
     return {
-      reason: `StatefulSet ${objectName(set)}: ${counted(names.length, "pod")} still run the old template ` +
-        `(${fewOf(names)}), because spec.updateStrategy.type is OnDelete.`,
+      reason: `StatefulSet ${objectName(set)}: ${counted(names.length, "pod")} of the old template ` +
+        `(${fewOf(names)}) left, because spec.updateStrategy.type is OnDelete.`,
       remedy: `Delete them one after another: kubectl delete pod ${names.at(-1)}.`,
     };
   }
   const partition = set.spec?.updateStrategy?.rollingUpdate?.partition ?? 0;
   const waiting = outdated.filter((pod) => ordinalOf(pod) >= partition);
   return waiting.length === 0 ? undefined : {
-    reason: `The roll-out of StatefulSet ${objectName(set)} is not complete: ${counted(waiting.length, "pod")} still ` +
-      "run the old template. They are replaced one after another, the highest number first.",
+    reason:
+      `The roll-out of StatefulSet ${objectName(set)} is not complete: ${counted(waiting.length, "pod")} of the ` +
+      "old template left. Pods are replaced one after another, the highest number first.",
     remedy: "",
   };
 }

@@ -70,6 +70,10 @@ export function ownerFinding(object: ReportedObject): Finding[] {
 
 export const readyText = (ready: number, wanted: number): string => `${ready} of ${counted(wanted, "pod")} ready`;
 
+/** Returns that nothing lacks: `all 3 pods are ready`. */
+export const allReadyText = (wanted: number): string =>
+  wanted === 1 ? "its pod is ready" : `all ${wanted} pods are ready`;
+
 /** Returns the findings about what limits the whole namespace. */
 export function surroundingFindings(world: ReportWorld): Finding[] {
   const unread = world.unread.filter((plural) => plural !== "configmaps");
