@@ -96,6 +96,14 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     for (const name of names) await status(name, running);
   };
   await apply(madeUpNode);
+  const nodes = new CoreV1Api(cluster.rest).nodes;
+  /** A step, with a node that has just reported: without reports it counts as lost after a minute. */
+  const stepOf = (name: string, fn: () => Promise<void>) =>
+    step(t, name, async () => {
+      const conditions = [{ type: "Ready", status: "True", lastHeartbeatTime: new Date().toISOString() }];
+      await nodes.patch("made-up", { status: { conditions } } as never, { type: "strategic", subresource: "status" });
+      await fn();
+    });
 
   await step(
     t,
@@ -131,7 +139,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     },
   );
 
-  await step(t, "a new object of the same name: events of the deleted one are not its own", async () => {
+  await stepOf("a new object of the same name: events of the deleted one are not its own", async () => {
     await remove("deployment", "web");
     await eventually("its pods are gone", async () => (await named("web")).length === 0 || "not yet");
     await apply(deployment("web", 1, "100m", "example.com/none:2"));
@@ -141,7 +149,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     assert.doesNotMatch(said.out, /FailedCreate|exceeded|event/);
   });
 
-  await step(t, "another quota that limits further: named by workloads and by the grant", async () => {
+  await stepOf("another quota that limits further: named by workloads and by the grant", async () => {
     await apply({
       apiVersion: "v1",
       kind: "ResourceQuota",
@@ -154,7 +162,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     });
     await lab.kubectl(["-n", namespace, "scale", "deployment/web", "--replicas=4"]);
     const said = await answer(
-      /Quota default-resourcequota, which is not Keystone's \(made by kyverno\), has no room/,
+      /Quota default-resourcequota \(not Keystone's, made by kyverno\) has no room/,
       "deployment",
       "web",
     );
@@ -170,7 +178,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("deployment", "web");
   });
 
-  await step(t, "no room for another ReplicaSet: the quota on their count", async () => {
+  await stepOf("no room for another ReplicaSet: the quota on their count", async () => {
     await apply(deployment("a", 1, "100m"));
     await ready("a", 1);
     await lab.kubectl(["-n", namespace, "create", "quota", "histories", "--hard=count/replicasets.apps=1"]);
@@ -186,7 +194,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("deployment", "a");
   });
 
-  await step(t, "a StatefulSet: pods and claims without room, and the pod that holds up the others", async () => {
+  await stepOf("a StatefulSet: pods and claims without room, and the pod that holds up the others", async () => {
     await apply(workload("StatefulSet", "db", {
       serviceName: "db",
       replicas: 2,
@@ -213,7 +221,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("sts", "db", "seq");
   });
 
-  await step(t, "pods in every state: the container's reason and last exit code", async () => {
+  await stepOf("pods in every state: the container's reason and last exit code", async () => {
     await apply(deployment("states", 4, "10m"));
     const names = await eventually("its pods are placed", async () => {
       const names = await placed(pods, "states");
@@ -258,7 +266,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("deployment", "states");
   });
 
-  await step(t, "a pod that no node takes, and one whose ephemeral volume has no room", async () => {
+  await stepOf("a pod that no node takes, and one whose ephemeral volume has no room", async () => {
     await apply({
       apiVersion: "v1",
       kind: "Pod",
@@ -288,7 +296,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("deployment", "scratch");
   });
 
-  await step(t, "Jobs: suspended, failed, without room", async () => {
+  await stepOf("Jobs: suspended, failed, without room", async () => {
     const jobOf = (name: string, more: object, cpu?: string) => ({
       apiVersion: "batch/v1",
       kind: "Job",
@@ -311,7 +319,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     assert.equal(failed.code, 1);
   });
 
-  await step(t, "a CronJob: its history fills the quota, and it is suspended", async () => {
+  await stepOf("a CronJob: its history fills the quota, and it is suspended", async () => {
     const cron = {
       ...workload("CronJob", "tick", {}, "10m", "batch/v1"),
       spec: { schedule: "* * * * *", jobTemplate: { spec: job() } },
@@ -336,7 +344,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("job", "later", "broken", "huge");
   });
 
-  await step(t, "claims: without a class, of a missing class, waiting for a pod", async () => {
+  await stepOf("claims: without a class, of a missing class, waiting for a pod", async () => {
     const claimOf = (name: string, storageClassName?: string) => ({
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
@@ -377,7 +385,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("pvc", "plain", "lost", "late");
   });
 
-  await step(t, "Services: without pods, and without an address from outside", async () => {
+  await stepOf("Services: without pods, and without an address from outside", async () => {
     const serviceOf = (name: string, more: object) => ({
       apiVersion: "v1",
       kind: "Service",
@@ -412,7 +420,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("service", "nobody", "outside", "served");
   });
 
-  await step(t, "an autoscaler: without a target, and without metrics", async () => {
+  await stepOf("an autoscaler: without a target, and without metrics", async () => {
     const scaler = (name: string, target: string) => ({
       apiVersion: "autoscaling/v2",
       kind: "HorizontalPodAutoscaler",
@@ -439,7 +447,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     await remove("deployment", "served");
   });
 
-  await step(t, "a DaemonSet and a ReplicationController", async () => {
+  await stepOf("a DaemonSet and a ReplicationController", async () => {
     const template = (name: string, more: object = {}) => ({
       metadata: { labels: { app: name } },
       spec: { ...spec("10m"), ...more },
@@ -506,7 +514,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     },
   );
 
-  await step(t, "a grant: the same words for lender and guest, and its end", async () => {
+  await stepOf("a grant: the same words for lender and guest, and its end", async () => {
     const said = await answer(
       /✓ Grant alice-to-bob is in force\. It ends at 2030-01-01T00:00:00Z/,
       "grant",
@@ -542,7 +550,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     );
   });
 
-  await step(t, "names and rights: usage errors, what doesn't exist, and what may not be read", async () => {
+  await stepOf("names and rights: usage errors, what doesn't exist, and what may not be read", async () => {
     for (
       const [args, code, text] of [
         [["deployment"], 2, /The name is not set/],
@@ -582,8 +590,8 @@ const madeUpNode = {
   kind: "Node",
   metadata: { name: "made-up" },
   status: {
-    capacity: { cpu: "16", memory: "16Gi", pods: "200" },
-    allocatable: { cpu: "16", memory: "16Gi", pods: "200" },
+    capacity: { cpu: "16", memory: "16Gi", pods: "200", "ephemeral-storage": "100Gi" },
+    allocatable: { cpu: "16", memory: "16Gi", pods: "200", "ephemeral-storage": "100Gi" },
     conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }],
   },
 };

@@ -35,7 +35,8 @@ export async function explainGrant(
   const world = await readReportWorld(rest, namespace, [], now);
   const report = grantReport(viewOf(grant, partnerOf(grant, observed)), { ...world, unread: [] });
   const events = await grantEvents(rest, grant.uid, now);
-  return explanationOf("Grant", name, { ...report, chain: [...report.chain, ...events] });
+  const news = events.filter(({ message }) => !report.chain.some((finding) => message.includes(finding.message)));
+  return explanationOf("Grant", name, { ...report, chain: [...report.chain, ...news] });
 }
 
 function viewOf(grant: GrantFacts, partner: Finding): GrantView {

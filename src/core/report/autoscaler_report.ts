@@ -56,7 +56,8 @@ export function autoscalerReport(scaler: ReportedAutoscaler, target: Report | un
       }`,
     });
   }
-  chain.push(...warningsAbout(scaler, world, conditions.map(({ message = "" }) => message)));
+  // The conditions say the same as the events.
+  if (!failing) chain.push(...warningsAbout(scaler, world));
   chain.push(...target ? target.chain : surroundingFindings(world));
   return { problem, good: `HorizontalPodAutoscaler ${name} has ${targetName} at ${desiredReplicas} pods.`, chain };
 }

@@ -1,6 +1,6 @@
 /** A DaemonSet: one pod on each node that matches. */
 import { warningsAbout } from "./event_report.ts";
-import { counted, type Problem, problemText, type Report } from "./finding.ts";
+import { counted, type Problem, type Report } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
@@ -36,7 +36,7 @@ export function daemonSetReport(set: ReportedWorkload, world: ReportWorld): Repo
         what: `DaemonSet ${name}`,
         status: problem ? "fail" : "ok",
         message: `${counted(wanted, "matching node")}, ${counted(active.length, "pod")} exist, ${ready} ready.` +
-          `${lacks ? ` ${problemText(lacks)}` : ""}`,
+          `${lacks ? ` ${lacks.reason}` : ""}`,
       },
       ...groupFindings(groups),
       ...(lacks ? [] : warningsAbout(set, world)),

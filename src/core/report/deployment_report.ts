@@ -93,7 +93,7 @@ export function deploymentReport(deployment: ReportedWorkload, world: ReportWorl
       what: `${old.length > 0 ? "new " : ""}ReplicaSet ${objectName(current)}`,
       status: fresh.ready < size || size < wanted ? "fail" : "ok",
       message: `${fresh.active.length} of ${counted(size, "pod")} exist, ${fresh.ready} ready.${
-        lacks ? ` ${problemText(lacks)}` : ""
+        lacks ? ` ${lacks.reason}` : ""
       }`,
     });
   }

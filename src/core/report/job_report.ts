@@ -1,6 +1,6 @@
 /** A Job: its conditions, its pods, and why some could not be created. */
 import { eventsOf, warningsAbout } from "./event_report.ts";
-import { counted, type Finding, type Problem, problemText, type Report, sentence } from "./finding.ts";
+import { counted, type Finding, type Problem, type Report, sentence } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, objectName, type ReportedJob, type ReportWorld } from "./reported_objects.ts";
 import {
@@ -44,7 +44,7 @@ export function jobReport(job: ReportedJob, world: ReportWorld): Report {
     what: `Job ${name}`,
     status: problem ? "fail" : "ok",
     message: `${succeeded}${completions === undefined ? "" : ` of ${completions}`} succeeded, ${failed} failed, ` +
-      `${active.length} active${missing > 0 ? `, ${missing} missing` : ""}.${lacks ? ` ${problemText(lacks)}` : ""}`,
+      `${active.length} active${missing > 0 ? `, ${missing} missing` : ""}.${lacks ? ` ${lacks.reason}` : ""}`,
   };
   return {
     problem,

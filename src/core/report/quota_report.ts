@@ -55,7 +55,7 @@ export function makerOf({ metadata }: Pick<ResourceQuota, "metadata">): string |
 export function quotaText(quota: ResourceQuota | undefined, name: string): string {
   if (isOwnQuota(name)) return "quota keystone (the grants)";
   const maker = quota && makerOf(quota);
-  return `quota ${name}, which is not Keystone's${maker === undefined ? "" : ` (made by ${maker})`}`;
+  return `quota ${name} (not Keystone's${maker === undefined ? "" : `, made by ${maker}`})`;
 }
 
 const scopeText = ({ spec }: ResourceQuota): string => {
@@ -82,7 +82,7 @@ export function otherQuotaFindings(world: ReportWorld): Finding[] {
     return {
       what: `another quota, ${quota.metadata?.name}`,
       status: "warn",
-      message: `${capital(quotaText(quota, quota.metadata?.name ?? ""))}, limits ${world.namespace} further: ` +
+      message: `${capital(quotaText(quota, quota.metadata?.name ?? ""))} limits ${world.namespace} further: ` +
         `${fewOf(listed.map(amountText), 4) || "nothing yet"}.${scopeText(quota)}` +
         (rest > 0 ? ` There are ${rest} more quotas.` : ""),
     };

@@ -57,13 +57,13 @@ function exceeded(said: string, refused: RefusedObject, world: ReportWorld): Pro
   if (lacks.length > 0 && lacks.every(({ hasRoom }) => hasRoom)) {
     const keys = fewOf(lacks.map(({ key }) => key));
     return {
-      reason: `${by}, had no room for ${one} (${keys}) at the last try; by now it has.`,
+      reason: `${by} had no room for ${one} (${keys}) at the last try; by now it has.`,
       remedy: "The controller tries again by itself within 17 minutes" +
         (refused.retry === undefined ? "." : `; to make it try now: ${refused.retry}.`),
     };
   }
   return {
-    reason: `${by}, has no room: ${one} needs ${fewOf(needs)}.`,
+    reason: `${by} has no room: ${one} needs ${fewOf(needs)}.`,
     remedy: roomRemedy(name, lacks, refused, world),
   };
 }

@@ -1,6 +1,6 @@
 /** A ReplicaSet or ReplicationController: its pods, and why some could not be created. */
 import { warningsAbout } from "./event_report.ts";
-import { counted, type Problem, problemText, type Report } from "./finding.ts";
+import { counted, type Problem, type Report } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, controllerOf, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
@@ -56,7 +56,7 @@ export function replicaSetReport(kind: string, set: ReportedWorkload, world: Rep
         what: `${kind} ${name}`,
         status: problem ? "fail" : "ok",
         message: `${active.length} of ${counted(wanted, "pod")} exist, ${ready} ready.${
-          lacks ? ` ${problemText(lacks)}` : ""
+          lacks ? ` ${lacks.reason}` : ""
         }`,
       },
       ...groupFindings(groups),

@@ -48,7 +48,7 @@ export function statefulSetReport(set: ReportedWorkload, world: ReportWorld): Re
         what: `StatefulSet ${name}`,
         status: problem ? "fail" : "ok",
         message: `${active.length} of ${counted(wanted, "pod")} exist, ${ready} ready.${
-          refused ? ` ${problemText(refused)}` : ""
+          refused ? ` ${refused.reason}` : ""
         }`,
       },
       ...(outdated.length > 0
