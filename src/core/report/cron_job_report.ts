@@ -1,5 +1,5 @@
 /** A CronJob: its schedule, its last Jobs, and why it could not create one. */
-import { eventsOf, eventTime, warningsAbout } from "./event_report.ts";
+import { eventTime, lastFailure, warningsAbout } from "./event_report.ts";
 import { counted, excerpt, fewOf, type Finding, mostListed, type Problem, type Report } from "./finding.ts";
 import { finishedJobs, isJobFinished, jobCondition, jobReport } from "./job_report.ts";
 import { refusalReason } from "./refusal_reason.ts";
@@ -83,20 +83,15 @@ function schedulingProblem(
   world: ReportWorld,
 ): Problem | undefined {
   const name = objectName(cron);
-  const [last] = eventsOf(
+  const last = lastFailure(
     cron,
     world,
-    ...invalid,
-    "FailedCreate",
-    "FailedGet",
-    "MissSchedule",
-    "JobAlreadyActive",
+    [...invalid, "FailedCreate", "FailedGet", "MissSchedule", "JobAlreadyActive"],
     "SuccessfulCreate",
   );
-  // Events of one second have no order: a Job that is newer than the event answers it.
+  // A Job that is newer than the event answers it.
   if (
-    !last || last.reason === "SuccessfulCreate" ||
-    jobs.some((job) => Date.parse(created(job)) > Date.parse(eventTime(last)))
+    !last || jobs.some((job) => Date.parse(created(job)) > Date.parse(eventTime(last)))
   ) {
     return undefined;
   }

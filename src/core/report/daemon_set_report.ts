@@ -4,12 +4,11 @@ import { counted, type Problem, type Report } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
-  activePods,
   allReadyText,
   deletionProblem,
   failedCreate,
   laggingProblem,
-  readyPods,
+  podCounts,
   readyText,
   surroundingFindings,
 } from "./workload_parts.ts";
@@ -18,9 +17,12 @@ export function daemonSetReport(set: ReportedWorkload, world: ReportWorld): Repo
   const name = objectName(set);
   const { desiredNumberScheduled: wanted = 0, updatedNumberScheduled: updated = 0 } = set.status ?? {};
   const pods = controlledBy(set, world.pods);
-  const active = activePods(pods);
-  const ready = readyPods(active).length;
-  const missing = Math.max(0, wanted - active.length);
+  const { existing, ready } = podCounts(
+    { existing: set.status?.currentNumberScheduled, ready: set.status?.numberReady },
+    pods,
+    world,
+  );
+  const missing = Math.max(0, wanted - existing);
   const groups = podGroups(pods, world);
   const lacks = missing > 0
     ? failedCreate(set, { noun: "pod", remedies: ["choose fewer nodes with spec.template.spec.nodeSelector"] }, world)
@@ -35,7 +37,7 @@ export function daemonSetReport(set: ReportedWorkload, world: ReportWorld): Repo
       {
         what: `DaemonSet ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${counted(wanted, "matching node")}, ${counted(active.length, "pod")} exist, ${ready} ready.` +
+        message: `${counted(wanted, "matching node")}, ${counted(existing, "pod")} exist, ${ready} ready.` +
           `${lacks ? ` ${lacks.reason}` : ""}`,
       },
       ...groupFindings(groups),

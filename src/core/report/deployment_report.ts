@@ -35,6 +35,45 @@ interface Revision {
 }
 
 export function deploymentReport(deployment: ReportedWorkload, world: ReportWorld): Report {
+  const isBlind = world.unread.includes("pods") || world.unread.includes("replicasets");
+  return isBlind ? statusReport(deployment, world) : revisionsReport(deployment, world);
+}
+
+/** Returns what the status alone says, for users who may not read the ReplicaSets or pods. */
+function statusReport(deployment: ReportedWorkload, world: ReportWorld): Report {
+  const name = objectName(deployment);
+  const wanted = deployment.spec?.replicas ?? 1;
+  const { replicas = 0, readyReplicas = 0, updatedReplicas = 0 } = deployment.status ?? {};
+  const isComplete = replicas === wanted && readyReplicas === wanted && updatedReplicas === wanted;
+  const failing = conditionsOf(deployment).find(({ type }) => type === "ReplicaFailure");
+  const refused = failing?.message === undefined ? undefined : refusalReason(failing.message, { noun: "pod" }, world);
+  const problem = deletionProblem("Deployment", deployment, world) ?? laggingProblem("Deployment", deployment) ??
+    (isComplete ? undefined : {
+      reason: `Deployment ${name} has ${
+        readyText(readyReplicas, wanted)
+      }, ${updatedReplicas} of the current template. ${refused?.reason ?? waitText(deployment)}`,
+      remedy: refused?.remedy ?? "",
+    });
+  return {
+    problem,
+    good: goodText(name, wanted),
+    chain: [
+      {
+        what: `Deployment ${name}`,
+        status: problem ? "fail" : "ok",
+        message: `${counted(wanted, "pod")} wanted, ${replicas} exist, ${readyReplicas} ready, ` +
+          `${updatedReplicas} of the current template.`,
+      },
+      ...conditionFindings(deployment, []),
+      ...warningsAbout(deployment, world),
+      ...surroundingFindings(world),
+    ],
+  };
+}
+
+const conditionsOf = ({ status }: ReportedWorkload) => status?.conditions ?? [];
+
+function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Report {
   const name = objectName(deployment);
   const wanted = deployment.spec?.replicas ?? 1;
   const sets = controlledBy(deployment, world.replicaSets);
@@ -52,23 +91,24 @@ export function deploymentReport(deployment: ReportedWorkload, world: ReportWorl
 
   const groups = podGroups([...fresh?.pods ?? [], ...old.flatMap(({ pods }) => pods)], world);
   const creation = current ? undefined : setCreationProblem(deployment, world);
-  const lacks = current && (fresh?.active.length ?? 0) < (current.spec?.replicas ?? 0)
-    ? failedCreate(current, refused, world)
-    : undefined;
-  const oldLacks = current ? undefined : sets.flatMap((set) => {
-    const lacking = controlledBy(set, world.pods).length < (set.spec?.replicas ?? 0);
-    return lacking ? failedCreate(set, refused, world) ?? [] : [];
+  // Any ReplicaSet may lack pods: while a Deployment is paused, the old ones are scaled.
+  const lacks = sets.flatMap((set) => {
+    const size = activePods(controlledBy(set, world.pods)).length;
+    return size < (set.spec?.replicas ?? 0) ? failedCreate(set, refused, world) ?? [] : [];
   })[0];
   const isRollOut = staying > 0;
+  const ending = old.reduce((sum, { pods, active }) => sum + pods.length - active.length, 0);
   const stuck = stuckText(deployment, name, fresh, staying, wanted, isRollOut);
   const freshGroups = podGroups(fresh?.pods ?? [], world);
-  const cause = creation ?? lacks ?? oldLacks ?? groupProblem(freshGroups) ?? groupProblem(groups);
+  const cause = creation ?? lacks ?? groupProblem(freshGroups) ?? groupProblem(groups);
   const complete = fresh !== undefined && staying === 0 && fresh.ready >= wanted && fresh.active.length <= wanted;
   const problem = deletionProblem("Deployment", deployment, world) ??
-    (deployment.spec?.paused && !complete ? pausedProblem(name, isRollOut || !current) : undefined) ??
+    (deployment.spec?.paused && (isRollOut || !current) ? pausedProblem(name) : undefined) ??
     laggingProblem("Deployment", deployment) ??
     (complete ? unavailable(deployment, wanted) : {
-      reason: [stuck, cause?.reason ?? waitText(deployment)].filter(Boolean).join(" "),
+      reason: [stuck, cause?.reason ?? recreateText(deployment, ending) ?? waitText(deployment)].filter(Boolean).join(
+        " ",
+      ),
       remedy: [cause?.remedy ?? "", stallRemedy(deployment, wanted, staying, lacks)].filter(Boolean).join(" "),
     });
 
@@ -170,8 +210,8 @@ function setCreationProblem(deployment: ReportedWorkload, world: ReportWorld): P
   };
 }
 
-const pausedProblem = (name: string, isRollOut: boolean): Problem => ({
-  reason: `Deployment ${name} is paused (spec.paused)${isRollOut ? ", so its new template is not rolled out" : ""}.`,
+const pausedProblem = (name: string): Problem => ({
+  reason: `Deployment ${name} is paused (spec.paused), so its new template is not rolled out.`,
   remedy: `Resume it: kubectl rollout resume deployment/${name}.`,
 });
 
@@ -194,7 +234,7 @@ function stuckText(
   wanted: number,
   isRollOut: boolean,
 ): string {
-  if (!fresh) return `The roll-out of Deployment ${name} is stuck.`;
+  if (!fresh) return `The roll-out of Deployment ${name} is not complete: its new ReplicaSet does not exist.`;
   const timedOut = deployment.status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded");
   if (isRollOut) {
     return `The roll-out of Deployment ${name} ${timedOut ? "is stuck" : "is not complete"}: new ReplicaSet ` +
@@ -205,6 +245,11 @@ function stuckText(
   return `Deployment ${name} has ${readyText(fresh.ready, wanted)}` +
     `${fresh.active.length < wanted ? ` (${wanted - fresh.active.length} missing)` : ""}.`;
 }
+
+const recreateText = ({ spec }: ReportedWorkload, ending: number): string | undefined =>
+  spec?.strategy?.type === "Recreate" && ending > 0
+    ? `With strategy Recreate new pods come when the old ones have ended; ${counted(ending, "pod")} still in deletion.`
+    : undefined;
 
 const waitText = ({ status }: ReportedWorkload): string => {
   const progressing = status?.conditions?.find(({ type }) => type === "Progressing");

@@ -6,19 +6,38 @@ import type { ReportedEvent, ReportedObject, ReportWorld } from "./reported_obje
 export const eventTime = ({ series, lastTimestamp, eventTime, metadata }: ReportedEvent): string =>
   series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? metadata?.creationTimestamp ?? "";
 
+type Events = Pick<ReportWorld, "events">;
+
+/** Cache: with many pods, each looks up its own events. */
+const byObject = new WeakMap<readonly ReportedEvent[], ReadonlyMap<string, ReportedEvent[]>>();
+
+function eventsByObject(events: readonly ReportedEvent[]): ReadonlyMap<string, ReportedEvent[]> {
+  const known = byObject.get(events);
+  if (known) return known;
+  const index = Map.groupBy(events, ({ involvedObject }) => involvedObject?.uid ?? "");
+  byObject.set(events, index);
+  return index;
+}
+
 /** Returns the events about an object with one of the reasons, the latest first. */
-export function eventsOf(
-  object: ReportedObject,
-  { events }: Pick<ReportWorld, "events">,
-  ...reasons: string[]
-): ReportedEvent[] {
-  const uid = object.metadata?.uid;
-  return events
-    .filter((event) =>
-      uid !== undefined && event.involvedObject?.uid === uid &&
-      (reasons.length === 0 || reasons.includes(event.reason ?? ""))
-    )
+export function eventsOf({ metadata }: ReportedObject, { events }: Events, ...reasons: string[]): ReportedEvent[] {
+  return (eventsByObject(events).get(metadata?.uid || "none") ?? [])
+    .filter(({ reason = "" }) => reasons.length === 0 || reasons.includes(reason))
     .sort((a, b) => Date.parse(eventTime(b)) - Date.parse(eventTime(a)));
+}
+
+/** Returns the last event of a reason for failure, unless one of success came later. Times are whole seconds. */
+export function lastFailure(
+  object: ReportedObject,
+  world: Events,
+  failures: readonly string[],
+  success: string,
+): ReportedEvent | undefined {
+  const [failed] = eventsOf(object, world, ...failures);
+  const [succeeded] = eventsOf(object, world, success);
+  return failed && (!succeeded || Date.parse(eventTime(failed)) >= Date.parse(eventTime(succeeded)))
+    ? failed
+    : undefined;
 }
 
 /** Number of events of an object in the chain. */

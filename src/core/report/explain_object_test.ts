@@ -116,6 +116,52 @@ Deno.test("the ReplicaSet of the current template: found by the template, whatev
   assert.equal(newReplicaSet(deployment("v3"), stuck.replicaSets), undefined);
 });
 
+Deno.test("the new ReplicaSet does not exist: the reason is the quota, the pause, or the old pods of Recreate", () => {
+  const old = { ...stuck, replicaSets: [stuck.replicaSets[0]!], events: [] };
+  const reason = (more: object, status: object = {}, world: ReportWorld = old) => {
+    const { spec, ...object } = deployment("v2");
+    return reportOn("Deployment", { ...object, spec: { ...spec, ...more }, ...status }, world).problem!.reason;
+  };
+  const message = 'Failed to create new replica set "web-b": replicasets.apps "web-b" is forbidden: exceeded quota: ' +
+    "histories, requested: count/replicasets.apps=1, used: count/replicasets.apps=1, limited: count/replicasets.apps=1";
+  const conditions = [{ type: "Progressing", status: "False", reason: "ReplicaSetCreateError", message }];
+  assert.match(
+    reason({}, { status: { observedGeneration: 2, conditions } }),
+    /can't be created\. Quota histories \(not Keystone's\) has no room: the new ReplicaSet needs 1 count\/replicasets\.apps/,
+  );
+  assert.match(reason({ paused: true }), /is paused \(spec\.paused\), so its new template is not rolled out/);
+  const pods = [
+    pod("web-a-1", "web-a", ready, { deletionTimestamp: "2026-06-01T12:00:20Z", deletionGracePeriodSeconds: 30 }),
+  ];
+  assert.match(
+    reason({ strategy: { type: "Recreate" } }, {}, { ...old, pods }),
+    /With strategy Recreate new pods come when the old ones have ended; 1 pod still in deletion/,
+  );
+});
+
+Deno.test("pods can't be read: the status is used", () => {
+  const world = { ...nothing, unread: ["pods", "replicasets"] };
+  const object = deployment("v1", {
+    status: { observedGeneration: 2, replicas: 3, readyReplicas: 3, updatedReplicas: 3 },
+  });
+  assert.equal(reportOn("Deployment", object, world).problem, undefined);
+  assert.match(
+    reportOn("Deployment", deployment("v1"), world).problem!.reason,
+    /has 3 of 3 pods ready, 0 of the current template/,
+  );
+  const set = { metadata: { name: "db", uid: "db" }, spec: { replicas: 2 }, status: { replicas: 2, readyReplicas: 2 } };
+  assert.equal(reportOn("StatefulSet", set, world).problem, undefined);
+});
+
+Deno.test("an evicted pod that was replaced: worth knowing, but nothing is wrong", () => {
+  const gone = pod("web-a-0", "web-a", { phase: "Failed", reason: "Evicted", message: "The node was low on memory." });
+  const world = { ...nothing, replicaSets: [set("web-a", "v1", 3)], pods: [gone, ...stuck.pods] };
+  const { ok, chain } = explanationOf("Deployment", "web", reportOn("Deployment", deployment("v1"), world));
+  assert.equal(ok, true);
+  assert.deepEqual(chain.filter(({ status }) => status === "fail"), []);
+  assert.ok(chain.some(({ what, status }) => what === "pod web-a-0: Evicted" && status === "warn"));
+});
+
 Deno.test("numbers of a rolling update: rounded as by the controller", () => {
   assert.deepEqual(rollingNumbers(undefined, 3), { surge: 1, unavailable: 0 });
   assert.deepEqual(rollingNumbers({ maxSurge: 0, maxUnavailable: "10%" }, 3), { surge: 0, unavailable: 1 });

@@ -43,7 +43,10 @@ export function explanationOf(kind: string, name: string, report: Report, namesp
     ...(namespace === undefined ? {} : { namespace }),
     ok: report.problem === undefined,
     message: report.problem ? problemText(report.problem) : report.good,
-    chain: report.chain,
+    // What fails although the whole is as it should be, such as an evicted pod that was replaced, is only worth knowing.
+    chain: report.problem
+      ? report.chain
+      : report.chain.map((finding) => finding.status === "fail" ? { ...finding, status: "warn" } : finding),
   };
 }
 

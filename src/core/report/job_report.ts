@@ -1,16 +1,9 @@
 /** A Job: its conditions, its pods, and why some could not be created. */
-import { eventsOf, warningsAbout } from "./event_report.ts";
+import { warningsAbout } from "./event_report.ts";
 import { counted, type Finding, type Problem, type Report, sentence } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, objectName, type ReportedJob, type ReportWorld } from "./reported_objects.ts";
-import {
-  activePods,
-  deletionProblem,
-  failedCreate,
-  ownerFinding,
-  readyPods,
-  surroundingFindings,
-} from "./workload_parts.ts";
+import { deletionProblem, failedCreate, ownerFinding, podCounts, surroundingFindings } from "./workload_parts.ts";
 
 export const jobCondition = ({ status }: ReportedJob, type: string) =>
   status?.conditions?.find((condition) => condition.type === type && condition.status === "True");
@@ -23,34 +16,34 @@ export function jobReport(job: ReportedJob, world: ReportWorld): Report {
   const { parallelism = 1, completions } = job.spec ?? {};
   const { succeeded = 0, failed = 0 } = job.status ?? {};
   const pods = controlledBy(job, world.pods);
-  const active = activePods(pods);
+  const { existing, ready } = podCounts(
+    { existing: job.status?.active, ready: job.status?.ready },
+    pods,
+    world,
+  );
   const left = completions === undefined ? (succeeded > 0 ? 0 : parallelism) : Math.max(0, completions - succeeded);
-  const missing = isJobFinished(job) || job.spec?.suspend
-    ? 0
-    : Math.max(0, Math.min(parallelism, left) - active.length);
+  const missing = isJobFinished(job) || job.spec?.suspend ? 0 : Math.max(0, Math.min(parallelism, left) - existing);
   const groups = podGroups(pods, world);
-  const [last] = eventsOf(job, world, "FailedCreate", "SuccessfulCreate");
-  const lacks = missing > 0 && last?.reason === "FailedCreate"
+  const lacks = missing > 0
     ? failedCreate(job, {
       noun: "pod",
-      remedies: active.length > 0 ? [`set spec.parallelism to ${active.length}`] : [],
+      remedies: existing > 0 ? [`set spec.parallelism to ${existing}`] : [],
       countRemedy: "delete finished Jobs (kubectl get jobs; kubectl delete job NAME)",
     }, world)
     : undefined;
   const problem = deletionProblem("Job", job, world) ?? jobProblem(job, { lacks, missing, groups, left });
   const done = jobCondition(job, "Complete");
-  const ready = readyPods(active).length;
   const finding: Finding = {
     what: `Job ${name}`,
     status: problem ? "fail" : "ok",
     message: `${succeeded}${completions === undefined ? "" : ` of ${completions}`} succeeded, ${failed} failed, ` +
-      `${active.length} active${missing > 0 ? `, ${missing} missing` : ""}.${lacks ? ` ${lacks.reason}` : ""}`,
+      `${existing} active${missing > 0 ? `, ${missing} missing` : ""}.${lacks ? ` ${lacks.reason}` : ""}`,
   };
   return {
     problem,
     good: done
       ? `Job ${name} is complete: ${counted(succeeded, "pod")} succeeded.`
-      : `Job ${name} is running: ${ready} of ${counted(active.length, "pod")} ready, ${succeeded} succeeded.`,
+      : `Job ${name} is running: ${ready} of ${counted(existing, "pod")} ready, ${succeeded} succeeded.`,
     chain: [
       ...ownerFinding({ ...job, kind: "Job" }),
       finding,

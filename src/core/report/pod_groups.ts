@@ -1,11 +1,13 @@
 /** Findings on many pods: equal ones once, with a count. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { counted, fewOf, type Finding, mostListed, type Problem, problemText } from "./finding.ts";
-import { type PodFinding, podFinding } from "./pod_report.ts";
+import { isFinished, type PodFinding, podFinding } from "./pod_report.ts";
 import type { ReportWorld } from "./reported_objects.ts";
 
 export interface PodGroup extends PodFinding {
   names: string[];
+  /** True if the pods have ended: their controller replaces them. */
+  finished: boolean;
 }
 
 /** Returns the pods that aren't as they should be, grouped by reason, failures and large groups first. */
@@ -15,12 +17,13 @@ export function podGroups(pods: readonly Pod[], world: ReportWorld): PodGroup[] 
     const finding = podFinding(pod, world);
     if (!finding) continue;
     const key = `${finding.about}\n${withoutDigits(finding.reason)}`;
-    const group = groups.get(key) ?? { ...finding, names: [] };
+    const group = groups.get(key) ?? { ...finding, names: [], finished: isFinished(pod) };
     group.names.push(pod.metadata?.name ?? "");
     groups.set(key, group);
   }
   return [...groups.values()].sort((a, b) =>
-    Number(b.status === "fail") - Number(a.status === "fail") || b.names.length - a.names.length
+    Number(b.status === "fail") - Number(a.status === "fail") || Number(a.finished) - Number(b.finished) ||
+    b.names.length - a.names.length
   );
 }
 

@@ -4,13 +4,12 @@ import { counted, type Problem, type Report } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, controllerOf, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
-  activePods,
   allReadyText,
   deletionProblem,
   failedCreate,
   laggingProblem,
   ownerFinding,
-  readyPods,
+  podCounts,
   readyText,
   scaleRemedy,
   surroundingFindings,
@@ -20,15 +19,18 @@ export function replicaSetReport(kind: string, set: ReportedWorkload, world: Rep
   const name = objectName(set);
   const wanted = set.spec?.replicas ?? 1;
   const pods = controlledBy(set, world.pods);
-  const active = activePods(pods);
-  const ready = readyPods(active).length;
+  const { existing, ready } = podCounts(
+    { existing: set.status?.replicas, ready: set.status?.readyReplicas },
+    pods,
+    world,
+  );
   const owner = controllerOf(set);
   const groups = podGroups(pods, world);
-  const missing = wanted - active.length;
+  const missing = wanted - existing;
   const lacks = missing > 0
     ? failedCreate(set, {
       noun: "pod",
-      remedies: owner || active.length === 0 ? [] : [scaleRemedy(kind, set, active.length)],
+      remedies: owner || existing === 0 ? [] : [scaleRemedy(kind, set, existing)],
     }, world)
     : undefined;
   const cause: Problem = lacks ?? groupProblem(groups) ??
@@ -55,9 +57,7 @@ export function replicaSetReport(kind: string, set: ReportedWorkload, world: Rep
       {
         what: `${kind} ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${active.length} of ${counted(wanted, "pod")} exist, ${ready} ready.${
-          lacks ? ` ${lacks.reason}` : ""
-        }`,
+        message: `${existing} of ${counted(wanted, "pod")} exist, ${ready} ready.${lacks ? ` ${lacks.reason}` : ""}`,
       },
       ...groupFindings(groups),
       ...(lacks ? [] : warningsAbout(set, world)),

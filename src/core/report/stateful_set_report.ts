@@ -1,6 +1,6 @@
 /** A StatefulSet: its pods in order, their claims, and its roll-out. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
-import { eventsOf, warningsAbout } from "./event_report.ts";
+import { lastFailure, warningsAbout } from "./event_report.ts";
 import { counted, fewOf, type Finding, type Problem, problemText, type Report } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { refusalReason } from "./refusal_reason.ts";
@@ -10,6 +10,7 @@ import {
   allReadyText,
   deletionProblem,
   laggingProblem,
+  podCounts,
   readyPods,
   readyText,
   scaleRemedy,
@@ -24,16 +25,20 @@ export function statefulSetReport(set: ReportedWorkload, world: ReportWorld): Re
   const wanted = set.spec?.replicas ?? 1;
   const pods = controlledBy(set, world.pods).sort((a, b) => ordinalOf(a) - ordinalOf(b));
   const active = activePods(pods);
-  const ready = readyPods(active).length;
-  const missing = Math.max(0, wanted - active.length);
+  const { existing, ready } = podCounts(
+    { existing: set.status?.replicas, ready: set.status?.readyReplicas },
+    pods,
+    world,
+  );
+  const missing = Math.max(0, wanted - existing);
   const groups = podGroups(pods, world);
-  const refused = missing > 0 ? refusedCreate(set, active.length, world) : undefined;
+  const refused = missing > 0 ? refusedCreate(set, existing, world) : undefined;
   const isOrdered = set.spec?.podManagementPolicy !== "Parallel";
   const blocker = isOrdered && missing > 0 ? pods.find((pod) => !readyPods([pod]).length) : undefined;
   const outdated = outdatedPods(set, active);
   const held = outdatedText(set, outdated);
   const cause = blocker ? groupProblem(podGroups([blocker], world)) : refused ?? groupProblem(groups);
-  const isComplete = ready >= wanted && active.length <= wanted;
+  const isComplete = ready >= wanted && existing <= wanted;
   const problem = deletionProblem("StatefulSet", set, world) ?? laggingProblem("StatefulSet", set) ??
     (!isComplete ? incomplete(set, { ready, missing, wanted, blocker, cause, outdated }) : held);
   return {
@@ -47,7 +52,7 @@ export function statefulSetReport(set: ReportedWorkload, world: ReportWorld): Re
       {
         what: `StatefulSet ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${active.length} of ${counted(wanted, "pod")} exist, ${ready} ready.${
+        message: `${existing} of ${counted(wanted, "pod")} exist, ${ready} ready.${
           refused ? ` ${refused.reason}` : ""
         }`,
       },
@@ -91,8 +96,8 @@ function incomplete(set: ReportedWorkload, state: State): Problem {
 
 /** Returns why the next pod, or a claim for it, could not be created, by the latest event. */
 function refusedCreate(set: ReportedWorkload, existing: number, world: ReportWorld): Problem | undefined {
-  const [last] = eventsOf(set, world, "FailedCreate", "SuccessfulCreate");
-  if (last?.reason !== "FailedCreate") return undefined;
+  const last = lastFailure(set, world, ["FailedCreate"], "SuccessfulCreate");
+  if (!last) return undefined;
   const claim = /^create Claim (\S+) for Pod (\S+) /.exec(last.message ?? "");
   const refused = refusalReason(last.message ?? "", {
     noun: claim ? `claim ${claim[1]}` : "pod",

@@ -1,6 +1,6 @@
 /** Parts that explanations of all workloads share. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
-import { eventsOf } from "./event_report.ts";
+import { lastFailure } from "./event_report.ts";
 import { counted, type Finding, type Problem } from "./finding.ts";
 import { isFinished, isPodReady } from "./pod_report.ts";
 import { otherQuotaFindings } from "./quota_report.ts";
@@ -20,6 +20,17 @@ export const activePods = (pods: readonly Pod[]): Pod[] =>
 
 export const readyPods = (pods: readonly Pod[]): Pod[] => pods.filter(isPodReady);
 
+/** Returns how many pods exist and are ready: by the status if the user may not read pods. */
+export function podCounts(
+  status: { existing?: number | undefined; ready?: number | undefined },
+  pods: readonly Pod[],
+  { unread }: ReportWorld,
+): { existing: number; ready: number } {
+  return unread.includes("pods")
+    ? { existing: status.existing ?? 0, ready: status.ready ?? 0 }
+    : { existing: activePods(pods).length, ready: readyPods(activePods(pods)).length };
+}
+
 /** Returns why a controller could not create a pod at its last try, if the last try failed. */
 export function failedCreate(
   owner: ReportedObject & {
@@ -29,7 +40,7 @@ export function failedCreate(
   world: ReportWorld,
 ): Problem | undefined {
   // The condition keeps the message of the first failure; events have that of the last one.
-  const [event] = eventsOf(owner, world, "FailedCreate");
+  const event = lastFailure(owner, world, ["FailedCreate"], "SuccessfulCreate");
   const failure = owner.status?.conditions?.find(({ type, status }) => type === "ReplicaFailure" && status === "True");
   const text = event?.message ?? (failure?.reason === "FailedCreate" ? failure.message : undefined);
   return text === undefined ? undefined : refusalReason(text, refused, world);
