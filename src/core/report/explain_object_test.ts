@@ -120,7 +120,8 @@ Deno.test("the new ReplicaSet does not exist: the reason is the quota, the pause
   const old = { ...stuck, replicaSets: [stuck.replicaSets[0]!], events: [] };
   const reason = (more: object, status: object = {}, world: ReportWorld = old) => {
     const { spec, ...object } = deployment("v2");
-    return reportOn("Deployment", { ...object, spec: { ...spec, ...more }, ...status }, world).problem!.reason;
+    const changed: ReportedWorkload = { ...object, spec: { ...spec, ...more }, ...status };
+    return reportOn("Deployment", changed, world).problem!.reason;
   };
   const message = 'Failed to create new replica set "web-b": replicasets.apps "web-b" is forbidden: exceeded quota: ' +
     "histories, requested: count/replicasets.apps=1, used: count/replicasets.apps=1, limited: count/replicasets.apps=1";
@@ -149,7 +150,11 @@ Deno.test("pods can't be read: the status is used", () => {
     reportOn("Deployment", deployment("v1"), world).problem!.reason,
     /has 3 of 3 pods ready, 0 of the current template/,
   );
-  const set = { metadata: { name: "db", uid: "db" }, spec: { replicas: 2 }, status: { replicas: 2, readyReplicas: 2 } };
+  const set: ReportedWorkload = {
+    metadata: { name: "db", uid: "db" },
+    spec: { replicas: 2 },
+    status: { replicas: 2, readyReplicas: 2 },
+  };
   assert.equal(reportOn("StatefulSet", set, world).problem, undefined);
 });
 
