@@ -4,7 +4,7 @@ import { conditionOf } from "../../core/conditions.ts";
 import { noticeMessage } from "../../core/grant/plan_grant.ts";
 import { trustOf } from "../../core/grant/lifecycle.ts";
 import { guestNamespace, realmOfNamespace } from "../../core/names.ts";
-import { type Explanation, explanationOf, type Finding } from "../../core/report/finding.ts";
+import { type Explanation, explanationOf, type ReportFinding } from "../../core/report/finding.ts";
 import { grantReport, type GrantView } from "../../core/report/grant_report.ts";
 import { relative } from "../../core/report/relative_time.ts";
 import type { GuideGrant, ReportedEvent } from "../../core/report/reported_objects.ts";
@@ -39,7 +39,7 @@ export async function explainGrant(
   return explanationOf("Grant", name, { ...report, chain: [...report.chain, ...news] });
 }
 
-function viewOf(grant: GrantFacts, partner: Finding): GrantView {
+function viewOf(grant: GrantFacts, partner: ReportFinding): GrantView {
   const { granted, used, ends, phase, message } = grantSummaryOf(grant);
   const { status } = grant;
   const draining = conditionOf(status, "Draining");
@@ -60,7 +60,7 @@ function viewOf(grant: GrantFacts, partner: Finding): GrantView {
   };
 }
 
-function partnerOf({ spec }: GrantFacts, { stores }: Observed): Finding {
+function partnerOf({ spec }: GrantFacts, { stores }: Observed): ReportFinding {
   const name = spec.granteeRealm;
   const realm = stores.realms.get(name);
   if (realm) {
@@ -100,7 +100,7 @@ async function explainToGuest(
     unread: [...world.unread, "the Grant itself and its Realm (only the ConfigMap keystone)"],
   });
   const told = events.filter(({ message = "" }) => !report.chain.some((finding) => message.includes(finding.message)))
-    .map((event): Finding => ({
+    .map((event): ReportFinding => ({
       what: `event ${event.reason} ${relative(event.lastTimestamp ?? event.eventTime ?? "", now)}`,
       status: "warn",
       message: event.message ?? "",

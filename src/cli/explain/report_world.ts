@@ -20,7 +20,7 @@ import { DiscoveryV1Api } from "../../../lib/kubernetes_apis/discovery.k8s.io@v1
 import { guideKey, guideName } from "../../core/guest/objects/guide.ts";
 import { warningsAbout } from "../../core/report/event_report.ts";
 import type { ExplainedKind } from "../../core/report/explain_object.ts";
-import type { Finding } from "../../core/report/finding.ts";
+import type { ReportFinding } from "../../core/report/finding.ts";
 import type { GuideGrant, ReportedEvent, ReportedWorkload, ReportWorld } from "../../core/report/reported_objects.ts";
 import { isForbidden } from "../grant_summary.ts";
 import { explainedResource } from "./explained_resources.ts";
@@ -125,7 +125,7 @@ function grantsIn({ data }: ConfigMap): GuideGrant[] | undefined {
 }
 
 /** Returns the latest warnings about a grant; none if the user may not read them. */
-export async function grantEvents(rest: RestClient, uid: string, now: number): Promise<Finding[]> {
+export async function grantEvents(rest: RestClient, uid: string, now: number): Promise<ReportFinding[]> {
   try {
     // Events of cluster-scoped objects are in the namespace default.
     const about = await new ResourceApi(rest, events, "default").all({ fieldSelector: `involvedObject.uid=${uid}` });

@@ -1,6 +1,6 @@
 /** A HorizontalPodAutoscaler: its conditions, and its target. */
 import { warningsAbout } from "./event_report.ts";
-import { excerpt, type Finding, type Problem, type Report } from "./finding.ts";
+import { excerpt, type Problem, type Report, type ReportFinding } from "./finding.ts";
 import { objectName, type ReportedAutoscaler, type ReportWorld } from "./reported_objects.ts";
 import { surroundingFindings } from "./workload_parts.ts";
 
@@ -38,7 +38,7 @@ export function autoscalerReport(scaler: ReportedAutoscaler, target: Report | un
         reason: `HorizontalPodAutoscaler ${name} wants ${desiredReplicas} pods. ${target.problem.reason}`,
         remedy: target.problem.remedy,
       };
-  const chain: Finding[] = [{
+  const chain: ReportFinding[] = [{
     what: `HorizontalPodAutoscaler ${name}`,
     status: problem ? "fail" : "ok",
     message:

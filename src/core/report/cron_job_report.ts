@@ -1,6 +1,6 @@
 /** A CronJob: its schedule, its last Jobs, and why it could not create one. */
 import { eventTime, lastFailure, warningsAbout } from "./event_report.ts";
-import { counted, excerpt, fewOf, type Finding, mostListed, type Problem, type Report } from "./finding.ts";
+import { countText, excerpt, fewOf, mostListed, type Problem, type Report, type ReportFinding } from "./finding.ts";
 import { finishedJobs, isJobFinished, jobCondition, jobReport } from "./job_report.ts";
 import { refusalReason } from "./refusal_reason.ts";
 import { relative } from "./relative_time.ts";
@@ -36,11 +36,11 @@ export function cronJobReport(cron: ReportedCronJob, world: ReportWorld): Report
     : `It was scheduled ${relative(lastScheduleTime, world.now)}${
       lastSuccessfulTime === undefined ? "" : `, and succeeded ${relative(lastSuccessfulTime, world.now)}`
     }.`;
-  const chain: Finding[] = [{
+  const chain: ReportFinding[] = [{
     what: `CronJob ${name}`,
     status: problem ? "fail" : "ok",
     message: `Schedule ${cron.spec?.schedule} in ${zone}. ${last} ${
-      counted(jobs.length, "Job")
+      countText(jobs.length, "Job")
     } exist, ${active.length} active.`,
   }];
   for (const { job, report } of reports) {
@@ -54,7 +54,7 @@ export function cronJobReport(cron: ReportedCronJob, world: ReportWorld): Report
   }
   if (jobs.length > reports.length) {
     chain.push({
-      what: counted(jobs.length - reports.length, "older Job"),
+      what: countText(jobs.length - reports.length, "older Job"),
       status: "ok",
       message: "They are left out.",
     });

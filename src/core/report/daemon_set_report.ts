@@ -1,6 +1,6 @@
 /** A DaemonSet: one pod on each node that matches. */
 import { warningsAbout } from "./event_report.ts";
-import { counted, type Problem, type Report } from "./finding.ts";
+import { countText, type Problem, type Report } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
@@ -37,7 +37,7 @@ export function daemonSetReport(set: ReportedWorkload, world: ReportWorld): Repo
       {
         what: `DaemonSet ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${counted(wanted, "matching node")}, ${counted(existing, "pod")} exist, ${ready} ready.` +
+        message: `${countText(wanted, "matching node")}, ${countText(existing, "pod")} exist, ${ready} ready.` +
           `${lacks ? ` ${lacks.reason}` : ""}`,
       },
       ...groupFindings(groups),
@@ -74,7 +74,7 @@ function stateProblem(set: ReportedWorkload, { wanted, ready, missing, updated, 
   if (updated >= wanted) return undefined;
   const onDelete = set.spec?.updateStrategy?.type === "OnDelete";
   return {
-    reason: `DaemonSet ${name}: ${counted(wanted - updated, "pod")} of the old template left${
+    reason: `DaemonSet ${name}: ${countText(wanted - updated, "pod")} of the old template left${
       onDelete ? ", because spec.updateStrategy.type is OnDelete" : ""
     }.`,
     remedy: onDelete ? "Delete them one after another: kubectl delete pod NAME." : "",

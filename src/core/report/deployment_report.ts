@@ -1,7 +1,7 @@
 /** A Deployment: its new and old ReplicaSets, the pods that lack, and the reason that old pods stay. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { warningsAbout } from "./event_report.ts";
-import { counted, excerpt, type Finding, type Problem, problemText, type Report } from "./finding.ts";
+import { countText, excerpt, type Problem, problemText, type Report, type ReportFinding } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { refusalReason, type RefusedObject } from "./refusal_reason.ts";
 import {
@@ -18,7 +18,7 @@ import {
   deletionProblem,
   failedCreate,
   laggingProblem,
-  readyPods,
+  podsReady,
   readyText,
   scaleRemedy,
   surroundingFindings,
@@ -61,7 +61,7 @@ function statusReport(deployment: ReportedWorkload, world: ReportWorld): Report 
       {
         what: `Deployment ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${counted(wanted, "pod")} wanted, ${replicas} exist, ${readyReplicas} ready, ` +
+        message: `${countText(wanted, "pod")} wanted, ${replicas} exist, ${readyReplicas} ready, ` +
           `${updatedReplicas} of the current template.`,
       },
       ...conditionFindings(deployment, []),
@@ -81,7 +81,7 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
   const revisionOf = (set: ReportedWorkload): Revision => {
     const pods = controlledBy(set, world.pods);
     const active = activePods(pods);
-    return { set, pods, active, ready: readyPods(active).length };
+    return { set, pods, active, ready: podsReady(active).length };
   };
   const fresh = current && revisionOf(current);
   const old = sets.filter((set) => set !== current).map(revisionOf).filter(({ pods }) => pods.length > 0);
@@ -112,10 +112,11 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
       remedy: [cause?.remedy ?? "", stallRemedy(deployment, wanted, staying, lacks)].filter(Boolean).join(" "),
     });
 
-  const chain: Finding[] = [{
+  const chain: ReportFinding[] = [{
     what: `Deployment ${name}`,
     status: problem ? "fail" : "ok",
-    message: `${counted(wanted, "pod")} wanted, ${all.length} exist, ${deployment.status?.readyReplicas ?? 0} ready, ` +
+    message:
+      `${countText(wanted, "pod")} wanted, ${all.length} exist, ${deployment.status?.readyReplicas ?? 0} ready, ` +
       `${deployment.status?.updatedReplicas ?? 0} of the current template.${
         deployment.spec?.paused ? " It is paused." : ""
       }`,
@@ -132,7 +133,7 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
     chain.push({
       what: `${old.length > 0 ? "new " : ""}ReplicaSet ${objectName(current)}`,
       status: fresh.ready < size || size < wanted ? "fail" : "ok",
-      message: `${fresh.active.length} of ${counted(size, "pod")} exist, ${fresh.ready} ready.${
+      message: `${fresh.active.length} of ${countText(size, "pod")} exist, ${fresh.ready} ready.${
         lacks ? ` ${lacks.reason}` : ""
       }`,
     });
@@ -142,8 +143,8 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
       what: `old ReplicaSet ${objectName(set)} (revision ${set.metadata?.annotations?.[revisionKey] ?? "?"})`,
       status: "warn",
       message: active.length > 0
-        ? `${counted(active.length, "pod")} of it. ${stayText(deployment, wanted, fresh)}`
-        : `${counted(pods.length, "pod")} of it, in deletion.`,
+        ? `${countText(active.length, "pod")} of it. ${stayText(deployment, wanted, fresh)}`
+        : `${countText(pods.length, "pod")} of it, in deletion.`,
     });
   }
   chain.push(
@@ -238,7 +239,7 @@ function stuckText(
   const timedOut = deployment.status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded");
   if (isRollOut) {
     return `The roll-out of Deployment ${name} ${timedOut ? "is stuck" : "is not complete"}: new ReplicaSet ` +
-      `${objectName(fresh.set)} has ${readyText(fresh.ready, wanted)}, and ${counted(staying, "old pod")} ${
+      `${objectName(fresh.set)} has ${readyText(fresh.ready, wanted)}, and ${countText(staying, "old pod")} ${
         staying === 1 ? "stays" : "stay"
       }.`;
   }
@@ -248,7 +249,9 @@ function stuckText(
 
 const recreateText = ({ spec }: ReportedWorkload, ending: number): string | undefined =>
   spec?.strategy?.type === "Recreate" && ending > 0
-    ? `With strategy Recreate new pods come when the old ones have ended; ${counted(ending, "pod")} still in deletion.`
+    ? `With strategy Recreate new pods come when the old ones have ended; ${
+      countText(ending, "pod")
+    } still in deletion.`
     : undefined;
 
 const waitText = ({ status }: ReportedWorkload): string => {
@@ -297,8 +300,8 @@ function stallRemedy(
   return "Or set spec.strategy.rollingUpdate.maxUnavailable to 1, so that an old pod makes room for a new one.";
 }
 
-function conditionFindings({ status }: ReportedWorkload, said: (string | undefined)[]): Finding[] {
-  return (status?.conditions ?? []).flatMap(({ type, status, reason = "", message = "" }): Finding[] => {
+function conditionFindings({ status }: ReportedWorkload, said: (string | undefined)[]): ReportFinding[] {
+  return (status?.conditions ?? []).flatMap(({ type, status, reason = "", message = "" }): ReportFinding[] => {
     const good = type === "ReplicaFailure" ? status !== "True" : status === "True";
     // ReplicaFailure repeats what the ReplicaSet's line says.
     if (good || type === "ReplicaFailure" || reason === "ReplicaSetCreateError" || said.includes(message)) return [];

@@ -1,5 +1,5 @@
 /** Events about objects, by UID: those of a deleted object of the same name are not its own. */
-import { excerpt, type Finding } from "./finding.ts";
+import { excerpt, type ReportFinding } from "./finding.ts";
 import { relative } from "./relative_time.ts";
 import type { ReportedEvent, ReportedObject, ReportWorld } from "./reported_objects.ts";
 
@@ -48,7 +48,7 @@ export function warningsAbout(
   object: ReportedObject,
   world: Pick<ReportWorld, "events" | "now">,
   said: readonly string[] = [],
-): Finding[] {
+): ReportFinding[] {
   const reasons = new Set<string>();
   return eventsOf(object, world).filter(({ type, reason = "", message = "" }) => {
     if (type !== "Warning" || reasons.has(reason) || said.some((text) => text.includes(message))) return false;

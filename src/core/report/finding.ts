@@ -1,7 +1,7 @@
 /** An explanation: the answer first, then the chain of findings from the owner to the pods. */
 
 /** One finding about the object. `fail`: something is wrong; `warn`: worth knowing, but nothing is wrong. */
-export interface Finding {
+export interface ReportFinding {
   what: string;
   status: "ok" | "warn" | "fail";
   message: string;
@@ -19,7 +19,7 @@ export interface Report {
   problem?: Problem | undefined;
   /** State of the object in a sentence, used as the answer if nothing is wrong. */
   good: string;
-  chain: Finding[];
+  chain: ReportFinding[];
 }
 
 export interface Explanation {
@@ -30,7 +30,7 @@ export interface Explanation {
   ok: boolean;
   /** The answer: what is wrong and what to do about it, or that nothing is wrong. */
   message: string;
-  chain: Finding[];
+  chain: ReportFinding[];
 }
 
 /** Number of findings of one sort that are listed; the others are counted. */
@@ -53,7 +53,7 @@ export function explanationOf(kind: string, name: string, report: Report, namesp
 export const problemText = ({ reason, remedy }: Problem): string => [reason, remedy].filter(Boolean).join(" ");
 
 /** Returns `1 pod`, `2 pods`. */
-export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
+export const countText = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 /** Returns at most a few of the names: `a, b, c and 4 more`. */
 export function fewOf(names: readonly string[], most = 3): string {

@@ -2,7 +2,7 @@
 import type { Condition } from "../../api/mod.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import { quotaKey } from "../resources/quota_lists.ts";
-import { fewOf, type Finding, type Problem, type Report, sentence } from "./finding.ts";
+import { fewOf, type Problem, type Report, type ReportFinding, sentence } from "./finding.ts";
 import { amountsOf, isOwnQuota, otherQuotaFindings, otherQuotas } from "./quota_report.ts";
 import { relative } from "./relative_time.ts";
 import type { ReportWorld } from "./reported_objects.ts";
@@ -22,8 +22,8 @@ export interface GrantView {
   reductions: readonly { until?: string; hard?: Readonly<Record<string, string>> }[];
   conditions: readonly Condition[];
   destinations: readonly { destination: string; error?: string; narrowed?: string }[];
-  /** Finding about the grantee; undefined: the user may not read it. */
-  partner?: Finding;
+  /** ReportFinding about the grantee; undefined: the user may not read it. */
+  partner?: ReportFinding;
 }
 
 /** Conditions for which True is the problem. */
@@ -40,7 +40,7 @@ export function grantReport(grant: GrantView, world: ReportWorld): Report {
     ? "It lasts until it is revoked."
     : "";
   const isOver = phase === "Expired" || phase === "Revoked";
-  const chain: Finding[] = [{
+  const chain: ReportFinding[] = [{
     what: phase,
     status: isActive ? "ok" : "fail",
     message: [message, isOver ? "" : end].filter(Boolean).join(" "),
@@ -99,7 +99,7 @@ function stateProblem({ name, phase, message, conditions }: GrantView): Problem 
 }
 
 interface AmountFinding {
-  finding: Finding;
+  finding: ReportFinding;
   /** Quota by others that is full in this key although the grants have room. */
   blockedBy?: string;
   key: string;

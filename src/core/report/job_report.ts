@@ -1,6 +1,6 @@
 /** A Job: its conditions, its pods, and why some could not be created. */
 import { warningsAbout } from "./event_report.ts";
-import { counted, type Finding, type Problem, type Report, sentence } from "./finding.ts";
+import { countText, type Problem, type Report, type ReportFinding, sentence } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, objectName, type ReportedJob, type ReportWorld } from "./reported_objects.ts";
 import { deletionProblem, failedCreate, ownerFinding, podCounts, surroundingFindings } from "./workload_parts.ts";
@@ -33,7 +33,7 @@ export function jobReport(job: ReportedJob, world: ReportWorld): Report {
     : undefined;
   const problem = deletionProblem("Job", job, world) ?? jobProblem(job, { lacks, missing, groups, left });
   const done = jobCondition(job, "Complete");
-  const finding: Finding = {
+  const finding: ReportFinding = {
     what: `Job ${name}`,
     status: problem ? "fail" : "ok",
     message: `${succeeded}${completions === undefined ? "" : ` of ${completions}`} succeeded, ${failed} failed, ` +
@@ -42,8 +42,8 @@ export function jobReport(job: ReportedJob, world: ReportWorld): Report {
   return {
     problem,
     good: done
-      ? `Job ${name} is complete: ${counted(succeeded, "pod")} succeeded.`
-      : `Job ${name} is running: ${ready} of ${counted(existing, "pod")} ready, ${succeeded} succeeded.`,
+      ? `Job ${name} is complete: ${countText(succeeded, "pod")} succeeded.`
+      : `Job ${name} is running: ${ready} of ${countText(existing, "pod")} ready, ${succeeded} succeeded.`,
     chain: [
       ...ownerFinding({ ...job, kind: "Job" }),
       finding,
@@ -87,11 +87,11 @@ function jobProblem(job: ReportedJob, { lacks, missing, groups, left }: State): 
       remedy: "Check that this controller runs.",
     };
   }
-  if (lacks) return { reason: `Job ${name} lacks ${counted(missing, "pod")}. ${lacks.reason}`, remedy: lacks.remedy };
+  if (lacks) return { reason: `Job ${name} lacks ${countText(missing, "pod")}. ${lacks.reason}`, remedy: lacks.remedy };
   const failing = groupProblem(groups);
   if (failing) return { reason: `Job ${name} is not complete. ${failing.reason}`, remedy: failing.remedy };
   return missing > 0
-    ? { reason: `Job ${name} lacks ${counted(missing, "pod")}: its controller is working on it.`, remedy: "" }
+    ? { reason: `Job ${name} lacks ${countText(missing, "pod")}: its controller is working on it.`, remedy: "" }
     : undefined;
 }
 

@@ -4,7 +4,7 @@ import { podUsage } from "../guest/pod_usage.ts";
 import { shown } from "../resources/quota_lists.ts";
 import { claimProblem } from "./claim_problem.ts";
 import { warningsAbout } from "./event_report.ts";
-import { type Finding, problemText, type Report, sentence } from "./finding.ts";
+import { problemText, type Report, type ReportFinding, sentence } from "./finding.ts";
 import { claimsOf, isFinished, podFinding } from "./pod_report.ts";
 import { controllerOf, type ReportWorld } from "./reported_objects.ts";
 import { ownerFinding, surroundingFindings } from "./workload_parts.ts";
@@ -23,7 +23,7 @@ export function podExplanation(pod: Pod, policies: readonly string[] | undefined
     ? { reason: `Pod ${name}: ${finding.about}. ${finding.reason}`, remedy: finding.remedy }
     : undefined;
   const restarts = (pod.status?.containerStatuses ?? []).reduce((sum, { restartCount = 0 }) => sum + restartCount, 0);
-  const chain: Finding[] = [
+  const chain: ReportFinding[] = [
     ...(set && controllerOf(set) ? ownerFinding({ ...set, kind: "ReplicaSet" }) : []),
     ...ownerFinding({ ...pod, kind: "Pod" }),
     {
@@ -34,7 +34,7 @@ export function podExplanation(pod: Pod, policies: readonly string[] | undefined
       }.${pod.status?.message ? ` ${sentence(pod.status.message)}` : ""}`,
     },
     ...(finding ? [{ what: finding.about, status: finding.status, message: problemText(finding) }] : []),
-    ...claimsOf(pod, world).map(({ name, ephemeral, claim }): Finding => {
+    ...claimsOf(pod, world).map(({ name, ephemeral, claim }): ReportFinding => {
       const wrong = claim && claimProblem(claim, world);
       return {
         what: ephemeral === undefined ? `claim ${name}` : `volume ${ephemeral} (claim ${name})`,

@@ -1,6 +1,6 @@
 /** Findings on many pods: equal ones once, with a count. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
-import { counted, fewOf, type Finding, mostListed, type Problem, problemText } from "./finding.ts";
+import { countText, fewOf, mostListed, type Problem, problemText, type ReportFinding } from "./finding.ts";
 import { isFinished, type PodFinding, podFinding } from "./pod_report.ts";
 import type { ReportWorld } from "./reported_objects.ts";
 
@@ -34,8 +34,8 @@ const groupName = ({ names }: PodGroup): string =>
   names.length === 1 ? `pod ${names[0]}` : `${names.length} pods (${fewOf([...names].sort())})`;
 
 /** Returns one finding for each group, up to a limit. */
-export function groupFindings(groups: readonly PodGroup[]): Finding[] {
-  const listed = groups.slice(0, mostListed).map((group): Finding => ({
+export function groupFindings(groups: readonly PodGroup[]): ReportFinding[] {
+  const listed = groups.slice(0, mostListed).map((group): ReportFinding => ({
     what: `${groupName(group)}: ${group.about}`,
     status: group.status,
     message: problemText(group),
@@ -44,7 +44,7 @@ export function groupFindings(groups: readonly PodGroup[]): Finding[] {
   if (rest.length === 0) return listed;
   const pods = rest.reduce((sum, { names }) => sum + names.length, 0);
   return [...listed, {
-    what: `${counted(pods, "more pod")}`,
+    what: `${countText(pods, "more pod")}`,
     status: rest.some(({ status }) => status === "fail") ? "fail" : "warn",
     message: `They are not ready for ${rest.length} other reasons. See one with: keystone explain pod ${
       rest[0]!.names[0]

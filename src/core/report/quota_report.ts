@@ -2,7 +2,7 @@
 import type { ResourceQuota } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { isQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import { quotaName } from "../guest/objects/quota.ts";
-import { fewOf, type Finding, mostListed } from "./finding.ts";
+import { fewOf, mostListed, type ReportFinding } from "./finding.ts";
 import type { GuideGrant, ReportWorld } from "./reported_objects.ts";
 
 /** Amount of one key of a quota. */
@@ -72,7 +72,7 @@ const amountText = ({ key, used, hard, free }: QuotaAmount): string => `${key}: 
 export const isFull = ({ free, hard }: QuotaAmount): boolean => free.sign() === 0 && quantityOf(hard).sign() > 0;
 
 /** Returns a finding on each quota that Keystone did not make, because it limits the namespace further. */
-export function otherQuotaFindings(world: ReportWorld): Finding[] {
+export function otherQuotaFindings(world: ReportWorld): ReportFinding[] {
   const others = otherQuotas(world);
   return others.slice(0, mostListed).map((quota, index) => {
     const amounts = amountsOf(quota);

@@ -1,6 +1,6 @@
 /** A ReplicaSet or ReplicationController: its pods, and why some could not be created. */
 import { warningsAbout } from "./event_report.ts";
-import { counted, type Problem, type Report } from "./finding.ts";
+import { countText, type Problem, type Report } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { controlledBy, controllerOf, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
 import {
@@ -57,7 +57,7 @@ export function replicaSetReport(kind: string, set: ReportedWorkload, world: Rep
       {
         what: `${kind} ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${existing} of ${counted(wanted, "pod")} exist, ${ready} ready.${lacks ? ` ${lacks.reason}` : ""}`,
+        message: `${existing} of ${countText(wanted, "pod")} exist, ${ready} ready.${lacks ? ` ${lacks.reason}` : ""}`,
       },
       ...groupFindings(groups),
       ...(lacks ? [] : warningsAbout(set, world)),

@@ -3,7 +3,7 @@ import type { Pod, Service } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { isQuantity, parseQuantity } from "../../../lib/quantity/mod.ts";
 import { own } from "../own.ts";
 import { eventsOf, warningsAbout } from "./event_report.ts";
-import { counted, excerpt, fewOf, type Finding, type Problem, type Report } from "./finding.ts";
+import { countText, excerpt, fewOf, type Problem, type Report, type ReportFinding } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { isPodReady } from "./pod_report.ts";
 import { amountsOf, quotaNamed } from "./quota_report.ts";
@@ -40,7 +40,7 @@ export function serviceReport(service: Service, world: ReportWorld): Report {
     problem,
     good: spec?.type === "ExternalName"
       ? `Service ${name} is another name of ${spec.externalName}.`
-      : `Service ${name} leads to ${counted(isKnown ? open : ready, isKnown ? "endpoint" : "ready pod")}${
+      : `Service ${name} leads to ${countText(isKnown ? open : ready, isKnown ? "endpoint" : "ready pod")}${
         addresses.length > 0 ? `, from outside at ${fewOf(addresses)}` : ""
       }.`,
     chain: [
@@ -58,8 +58,10 @@ export function serviceReport(service: Service, world: ReportWorld): Report {
           {
             what: "pods",
             status: ready > 0 ? "ok" : "fail",
-            message: `spec.selector ${selectorText(selector)} selects ${counted(pods.length, "pod")}, ${ready} ready.`,
-          } satisfies Finding,
+            message: `spec.selector ${selectorText(selector)} selects ${
+              countText(pods.length, "pod")
+            }, ${ready} ready.`,
+          } satisfies ReportFinding,
         ]
         : []),
       ...(isKnown && spec?.type !== "ExternalName"
@@ -68,7 +70,7 @@ export function serviceReport(service: Service, world: ReportWorld): Report {
             what: "endpoints",
             status: open > 0 ? "ok" : "fail",
             message: `${open} of ${endpoints.length} ready.`,
-          } satisfies Finding,
+          } satisfies ReportFinding,
         ]
         : []),
       ...groupFindings(groups),
@@ -101,7 +103,7 @@ function backendProblem(service: Service, pods: readonly Pod[], open: number, wo
   const why = groupProblem(podGroups(pods, world));
   return why
     ? {
-      reason: `Service ${name} leads nowhere: 0 of its ${counted(pods.length, "pod")} are ready. ${why.reason}`,
+      reason: `Service ${name} leads nowhere: 0 of its ${countText(pods.length, "pod")} are ready. ${why.reason}`,
       remedy: why.remedy,
     }
     : portProblem(service, pods) ?? {

@@ -1,7 +1,7 @@
 /** A StatefulSet: its pods in order, their claims, and its roll-out. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { lastFailure, warningsAbout } from "./event_report.ts";
-import { counted, fewOf, type Finding, type Problem, problemText, type Report } from "./finding.ts";
+import { countText, fewOf, type Problem, problemText, type Report, type ReportFinding } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { refusalReason } from "./refusal_reason.ts";
 import { controlledBy, objectName, type ReportedWorkload, type ReportWorld } from "./reported_objects.ts";
@@ -11,7 +11,7 @@ import {
   deletionProblem,
   laggingProblem,
   podCounts,
-  readyPods,
+  podsReady,
   readyText,
   scaleRemedy,
   surroundingFindings,
@@ -34,7 +34,7 @@ export function statefulSetReport(set: ReportedWorkload, world: ReportWorld): Re
   const groups = podGroups(pods, world);
   const refused = missing > 0 ? refusedCreate(set, existing, world) : undefined;
   const isOrdered = set.spec?.podManagementPolicy !== "Parallel";
-  const blocker = isOrdered && missing > 0 ? pods.find((pod) => !readyPods([pod]).length) : undefined;
+  const blocker = isOrdered && missing > 0 ? pods.find((pod) => !podsReady([pod]).length) : undefined;
   const outdated = outdatedPods(set, active);
   const held = outdatedText(set, outdated);
   const cause = blocker ? groupProblem(podGroups([blocker], world)) : refused ?? groupProblem(groups);
@@ -52,17 +52,17 @@ export function statefulSetReport(set: ReportedWorkload, world: ReportWorld): Re
       {
         what: `StatefulSet ${name}`,
         status: problem ? "fail" : "ok",
-        message: `${existing} of ${counted(wanted, "pod")} exist, ${ready} ready.${
+        message: `${existing} of ${countText(wanted, "pod")} exist, ${ready} ready.${
           refused ? ` ${refused.reason}` : ""
         }`,
       },
       ...(outdated.length > 0
         ? [
           {
-            what: `${counted(outdated.length, "pod")} of the old revision`,
+            what: `${countText(outdated.length, "pod")} of the old revision`,
             status: held ? "fail" : "warn",
             message: held ? problemText(held) : partitionText(set),
-          } satisfies Finding,
+          } satisfies ReportFinding,
         ]
         : []),
       ...groupFindings(groups),
@@ -87,7 +87,7 @@ function incomplete(set: ReportedWorkload, state: State): Problem {
   const parts = [`StatefulSet ${name} has ${readyText(ready, wanted)}${missing > 0 ? ` (${missing} missing)` : ""}.`];
   if (blocker) parts.push(`The pods after ${blocker.metadata?.name} are created when it is ready.`);
   parts.push(cause?.reason ?? "Its controller is working on it.");
-  const broken = [...outdated].find((pod) => readyPods([pod]).length === 0);
+  const broken = [...outdated].find((pod) => podsReady([pod]).length === 0);
   const replace = broken && set.spec?.updateStrategy?.type !== "OnDelete"
     ? `A pod of an old revision that never gets ready isn't replaced by itself: kubectl delete pod ${broken.metadata?.name}.`
     : "";
@@ -117,7 +117,7 @@ function outdatedText(set: ReportedWorkload, outdated: readonly Pod[]): Problem 
   const names = outdated.map(({ metadata }) => metadata?.name ?? "");
   if (set.spec?.updateStrategy?.type === "OnDelete" && names.length > 0) {
     return {
-      reason: `StatefulSet ${objectName(set)}: ${counted(names.length, "pod")} of the old template ` +
+      reason: `StatefulSet ${objectName(set)}: ${countText(names.length, "pod")} of the old template ` +
         `(${fewOf(names)}) left, because spec.updateStrategy.type is OnDelete.`,
       remedy: `Delete them one after another: kubectl delete pod ${names.at(-1)}.`,
     };
@@ -126,7 +126,7 @@ function outdatedText(set: ReportedWorkload, outdated: readonly Pod[]): Problem 
   const waiting = outdated.filter((pod) => ordinalOf(pod) >= partition);
   return waiting.length === 0 ? undefined : {
     reason:
-      `The roll-out of StatefulSet ${objectName(set)} is not complete: ${counted(waiting.length, "pod")} of the ` +
+      `The roll-out of StatefulSet ${objectName(set)} is not complete: ${countText(waiting.length, "pod")} of the ` +
       "old template left. Pods are replaced one after another, the highest number first.",
     remedy: "",
   };

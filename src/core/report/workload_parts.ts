@@ -1,7 +1,7 @@
 /** Parts that explanations of all workloads share. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { lastFailure } from "./event_report.ts";
-import { counted, type Finding, type Problem } from "./finding.ts";
+import { countText, type Problem, type ReportFinding } from "./finding.ts";
 import { isFinished, isPodReady } from "./pod_report.ts";
 import { otherQuotaFindings } from "./quota_report.ts";
 import { refusalReason, type RefusedObject } from "./refusal_reason.ts";
@@ -18,7 +18,7 @@ import {
 export const activePods = (pods: readonly Pod[]): Pod[] =>
   pods.filter((pod) => !isFinished(pod) && pod.metadata?.deletionTimestamp === undefined);
 
-export const readyPods = (pods: readonly Pod[]): Pod[] => pods.filter(isPodReady);
+export const podsReady = (pods: readonly Pod[]): Pod[] => pods.filter(isPodReady);
 
 /** Returns how many pods exist and are ready: by the status if the user may not read pods. */
 export function podCounts(
@@ -28,7 +28,7 @@ export function podCounts(
 ): { existing: number; ready: number } {
   return unread.includes("pods")
     ? { existing: status.existing ?? 0, ready: status.ready ?? 0 }
-    : { existing: activePods(pods).length, ready: readyPods(activePods(pods)).length };
+    : { existing: activePods(pods).length, ready: podsReady(activePods(pods)).length };
 }
 
 /** Returns why a controller could not create a pod at its last try, if the last try failed. */
@@ -68,7 +68,7 @@ export function deletionProblem(kind: string, { metadata }: ReportedObject, { no
 }
 
 /** Returns a finding on the controller that made the object, and which is explained further. */
-export function ownerFinding(object: ReportedObject): Finding[] {
+export function ownerFinding(object: ReportedObject): ReportFinding[] {
   const owner = controllerOf(object);
   return owner
     ? [{
@@ -79,14 +79,14 @@ export function ownerFinding(object: ReportedObject): Finding[] {
     : [];
 }
 
-export const readyText = (ready: number, wanted: number): string => `${ready} of ${counted(wanted, "pod")} ready`;
+export const readyText = (ready: number, wanted: number): string => `${ready} of ${countText(wanted, "pod")} ready`;
 
 /** Returns that nothing lacks: `all 3 pods are ready`. */
 export const allReadyText = (wanted: number): string =>
   wanted === 1 ? "its pod is ready" : `all ${wanted} pods are ready`;
 
 /** Returns the findings about what limits the whole namespace. */
-export function surroundingFindings(world: ReportWorld): Finding[] {
+export function surroundingFindings(world: ReportWorld): ReportFinding[] {
   const unread = world.unread.filter((plural) => plural !== "configmaps");
   return [
     ...otherQuotaFindings(world),
