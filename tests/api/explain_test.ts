@@ -117,11 +117,15 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
       const good = await answer(/✓ Deployment web: all 3 pods are ready/, "deployment", "web");
       assert.equal(good.code, 0);
       await lab.kubectl(["-n", namespace, "set", "image", "deployment/web", "main=example.com/none:2"]);
+      await eventually("its deadline is over", async () => {
+        const { out } = await admin("deploy/web");
+        return /Progressing is False \(ProgressDeadlineExceeded\)/.test(out) || out;
+      });
       const stuck = await answer(/✗ The roll-out of Deployment web is stuck/, "deploy/web");
       assert.equal(stuck.code, 1);
       assert.match(
         stuck.out,
-        /new ReplicaSet web-\w+ has 0 of 3 pods ready, and 3 old pods stay\. Quota keystone.*has no room.*1 requests\.cpu, but 3 of 3 are used.*maxUnavailable to 1/,
+        /new ReplicaSet web-\w+ has 0 of 3 pods ready, and 3 old pods stay\. Quota keystone.*has no room.*1 requests\.cpu \(3 of 3 used\).*maxUnavailable to 1/,
       );
       assert.match(
         stuck.out,
@@ -333,7 +337,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
       status: { lastScheduleTime: new Date(Date.now() - 200_000).toISOString().replace(/\.\d+Z/, "Z") },
     } as never, { type: "merge", subresource: "status" });
     const said = await answer(
-      /CronJob tick can't start its next Job\. Quota keystone.*1 count\/jobs\.batch, but 3 of 3 are used/,
+      /CronJob tick can't start its next Job\. Quota keystone.*1 count\/jobs\.batch \(3 of 3 used\)/,
       "cj",
       "tick",
     );

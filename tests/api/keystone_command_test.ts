@@ -221,7 +221,7 @@ Deno.test("keystone", {
     assert.equal(ok, false);
     assert.match(
       message,
-      /^Deployment web has 0 of 3 pods ready \(1 missing\)\. Quota keystone .*2 requests\.cpu, but 4 of 4/,
+      /^Deployment web has 0 of 3 pods ready \(1 missing\)\. Quota keystone .*2 requests\.cpu \(4 of 4 used\)/,
     );
     const told = (chain as { what: string; message: string }[]).map(({ what, message }) => `${what}: ${message}`).join(
       "\n",

@@ -25,7 +25,9 @@ export async function explainNamespaced(
     kind === "Pod" ? policiesOn(rest, namespace, object as Pod) : undefined,
     kind === "HorizontalPodAutoscaler" ? targetOf(rest, namespace, object) : undefined,
   ]);
-  return explanationOf(kind, name, reportOn(kind, object, { ...world, ...target }, policies), namespace);
+  const unread = [...world.unread, ...target?.unread ? [target.unread] : []];
+  const seen = { ...world, unread, target: target?.target };
+  return explanationOf(kind, name, reportOn(kind, object, seen, policies), namespace);
 }
 
 /** Returns the object, read by the typed client where there is one; undefined if it doesn't exist. */
@@ -65,15 +67,20 @@ async function policiesOn(rest: RestClient, namespace: string, { metadata }: Pod
   }
 }
 
-/** Returns the target of an autoscaler, and what could not be read. */
+/** Returns the target of an autoscaler, or that the user may not read it. */
 async function targetOf(
   rest: RestClient,
   namespace: string,
   { spec }: ReportedAutoscaler,
-): Promise<{ target?: ReportedObject }> {
+): Promise<{ target?: ReportedObject; unread?: string }> {
   const { kind, name } = spec?.scaleTargetRef ?? {};
   const known = explainedKinds.find((each) => each === kind);
   if (!known || !name) return {};
-  const target = await present(rest, namespace, known, name);
-  return target ? { target } : {};
+  try {
+    const target = await present(rest, namespace, known, name);
+    return target ? { target } : {};
+  } catch (error) {
+    if (isForbidden(error)) return { unread: explainedResource(known).plural };
+    throw error;
+  }
 }

@@ -50,6 +50,7 @@ export function explainTarget(kind: string, name: string | undefined): ExplainTa
   }
   const [word, named] = slash < 0 ? [kind, name] : [kind.slice(0, slash), kind.slice(slash + 1)];
   const found = kindOf(word);
+  if (named?.includes("/")) throw usageError(`The name ${named} contains a slash. Use ${word}/NAME.`);
   if (named === undefined || named === "") {
     throw usageError(`The name is not set. Use keystone explain ${word} NAME, or ${word}/NAME.`);
   }

@@ -14,7 +14,6 @@ import {
   type PersistentVolumeClaim,
   type Pod,
   type ResourceQuota,
-  type Service,
 } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { DiscoveryV1Api } from "../../../lib/kubernetes_apis/discovery.k8s.io@v1.ts";
 import { guideKey, guideName } from "../../core/guest/objects/guide.ts";
@@ -34,7 +33,7 @@ const events: Resource<KubernetesObject & ReportedEvent> = {
 };
 
 /** Sorts of objects that some explanations need. */
-export type Needed = "pods" | "replicasets" | "jobs" | "persistentvolumeclaims" | "services" | "endpointslices";
+export type Needed = "pods" | "replicasets" | "jobs" | "persistentvolumeclaims" | "endpointslices";
 
 const withPods: readonly Needed[] = ["pods", "persistentvolumeclaims"];
 export const neededBy: Readonly<Record<ExplainedKind | "Grant", readonly Needed[]>> = {
@@ -72,7 +71,7 @@ export async function readReportWorld(
   const when = <T>(plural: Needed, list: () => Promise<T[]>): Promise<T[]> =>
     needed.includes(plural) ? read(plural, list) : Promise.resolve([]);
   const core = new CoreV1Api(rest).namespace(namespace);
-  const [pods, replicaSets, jobs, claims, services, slices, seen, quotas, limitRanges, grants] = await Promise.all([
+  const [pods, replicaSets, jobs, claims, slices, seen, quotas, limitRanges, grants] = await Promise.all([
     when<Pod>("pods", () => core.pods.all()),
     when(
       "replicasets",
@@ -80,7 +79,6 @@ export async function readReportWorld(
     ),
     when("jobs", () => new ResourceApi(rest, explainedResource("Job"), namespace).all()),
     when<PersistentVolumeClaim>("persistentvolumeclaims", () => core.persistentVolumeClaims.all()),
-    when<Service>("services", () => core.services.all()),
     when("endpointslices", () => new DiscoveryV1Api(rest).namespace(namespace).endpointSlices.all()),
     read("events", () => new ResourceApi(rest, events, namespace).all()),
     read<ResourceQuota>("resourcequotas", () => core.resourceQuotas.all()),
@@ -94,7 +92,6 @@ export async function readReportWorld(
     replicaSets,
     jobs,
     claims,
-    services,
     slices,
     events: seen,
     quotas,
@@ -117,7 +114,7 @@ export async function guideGrants(rest: RestClient, namespace: string): Promise<
 function grantsIn({ data }: ConfigMap): GuideGrant[] | undefined {
   try {
     const entries = load(data?.[guideKey] ?? "");
-    return Array.isArray(entries) ? entries.filter((entry) => typeof entry?.name === "string") : undefined;
+    return Array.isArray(entries) ? entries.filter(({ name, hard }) => name && hard) : undefined;
   } catch {
     // Guests may edit it; the operator writes it again.
     return undefined;

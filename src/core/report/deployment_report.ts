@@ -98,7 +98,7 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
   })[0];
   const isRollOut = staying > 0;
   const ending = old.reduce((sum, { pods, active }) => sum + pods.length - active.length, 0);
-  const stuck = stuckText(deployment, name, fresh, staying, wanted, isRollOut);
+  const stuck = stuckText(deployment, { fresh, staying, wanted, isRefused: lacks !== undefined });
   const freshGroups = podGroups(fresh?.pods ?? [], world);
   const cause = creation ?? lacks ?? groupProblem(freshGroups) ?? groupProblem(groups);
   const complete = fresh !== undefined && staying === 0 && fresh.ready >= wanted && fresh.active.length <= wanted;
@@ -227,24 +227,27 @@ function unavailable({ spec, status, metadata }: ReportedWorkload, wanted: numbe
     : undefined;
 }
 
-function stuckText(
-  deployment: ReportedWorkload,
-  name: string,
-  fresh: Revision | undefined,
-  staying: number,
-  wanted: number,
-  isRollOut: boolean,
-): string {
+interface RollOut {
+  fresh: Revision | undefined;
+  /** Pods of old ReplicaSets. */
+  staying: number;
+  wanted: number;
+  /** True if a pod can't be created. */
+  isRefused: boolean;
+}
+
+function stuckText({ metadata, status }: ReportedWorkload, { fresh, staying, wanted, isRefused }: RollOut): string {
+  const name = metadata?.name;
   if (!fresh) return `The roll-out of Deployment ${name} is not complete: its new ReplicaSet does not exist.`;
-  const timedOut = deployment.status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded");
-  if (isRollOut) {
-    return `The roll-out of Deployment ${name} ${timedOut ? "is stuck" : "is not complete"}: new ReplicaSet ` +
+  if (staying > 0) {
+    const isStuck = isRefused || status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded");
+    return `The roll-out of Deployment ${name} ${isStuck ? "is stuck" : "is not complete"}: new ReplicaSet ` +
       `${objectName(fresh.set)} has ${readyText(fresh.ready, wanted)}, and ${countText(staying, "old pod")} ${
         staying === 1 ? "stays" : "stay"
       }.`;
   }
-  return `Deployment ${name} has ${readyText(fresh.ready, wanted)}` +
-    `${fresh.active.length < wanted ? ` (${wanted - fresh.active.length} missing)` : ""}.`;
+  const missing = wanted - fresh.active.length;
+  return `Deployment ${name} has ${readyText(fresh.ready, wanted)}${missing > 0 ? ` (${missing} missing)` : ""}.`;
 }
 
 const recreateText = ({ spec }: ReportedWorkload, ending: number): string | undefined =>

@@ -15,7 +15,6 @@ const nothing: ReportWorld = {
   replicaSets: [],
   jobs: [],
   claims: [],
-  services: [],
   slices: [],
   events: [],
   quotas: [],
@@ -85,8 +84,8 @@ Deno.test("a roll-out without room: says which ReplicaSet lacks pods, by which q
     reportOn("Deployment", deployment("v2"), stuck),
   );
   assert.equal(ok, false);
-  assert.match(message, /^The roll-out of Deployment web is not complete: new ReplicaSet web-b has 0 of 3 pods ready/);
-  assert.match(message, /a pod needs 1 limits\.cpu, but 3 of 3 are used, 1 requests\.cpu/);
+  assert.match(message, /^The roll-out of Deployment web is stuck: new ReplicaSet web-b has 0 of 3 pods ready/);
+  assert.match(message, /a pod needs 1 limits\.cpu \(3 of 3 used\), 1 requests\.cpu/);
   assert.match(message, /maxUnavailable to 1/);
   assert.ok(chain.some(({ what }) => what === "old ReplicaSet web-a (revision ?)"));
 });
@@ -206,7 +205,7 @@ Deno.test("a change that the controller has not processed: that is the answer", 
 const refusals: [text: string, expected: RegExp, remedy: RegExp][] = [
   [
     exceeded("keystone"),
-    /Quota keystone \(the grants\) has no room: a pod needs 1 limits\.cpu, but 3 of 3 are used/,
+    /Quota keystone \(the grants\) has no room: a pod needs 1 limits\.cpu \(3 of 3 used\)/,
     /spec\.hard/,
   ],
   [
@@ -216,7 +215,7 @@ const refusals: [text: string, expected: RegExp, remedy: RegExp][] = [
   ],
   [
     'pods "x" is forbidden: exceeded quota: keystone, requested: requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=0, limited: requests.nvidia.com/gpu=0',
-    /1 requests\.nvidia\.com\/gpu, but 0 of 0 are used/,
+    /1 requests\.nvidia\.com\/gpu \(0 of 0 used\)/,
     /No grant gives requests\.nvidia\.com\/gpu/,
   ],
   [

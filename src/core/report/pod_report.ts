@@ -95,7 +95,8 @@ function exitText(terminated: Terminated): string {
   const by = signal ? ` by signal ${signal}` : "";
   const memory = isOutOfMemory(terminated) ? ": it used more memory than its limit" : "";
   const said = message?.trim() ? ` It says: ${excerpt(message, 200)}` : "";
-  return `It exited with code ${exitCode}${by}${memory}.${said}`;
+  const early = exitCode === 0 ? ", because its command ended by itself" : "";
+  return `It exited with code ${exitCode}${by}${memory}${early}.${said}`;
 }
 
 const isOutOfMemory = ({ reason }: Terminated): boolean => reason === "OOMKilled";
@@ -170,7 +171,8 @@ function claimFinding(pod: Pod, world: ReportWorld): PodFinding | undefined {
   if (world.unread.includes("persistentvolumeclaims")) return undefined;
   for (const { name, ephemeral, claim } of claimsOf(pod, world)) {
     if (
-      claim && ephemeral !== undefined && claim.metadata?.ownerReferences?.every(({ uid }) => uid !== pod.metadata?.uid)
+      claim && ephemeral !== undefined &&
+      !claim.metadata?.ownerReferences?.some(({ uid }) => uid === pod.metadata?.uid)
     ) {
       return fail(
         `volume ${ephemeral}`,
@@ -302,8 +304,9 @@ function notReady(pod: Pod, world: ReportWorld): PodFinding {
 }
 
 function starting(pod: Pod, { now }: ReportWorld): PodFinding {
-  const since = relative(pod.status?.startTime ?? pod.metadata?.creationTimestamp ?? "", now);
-  const young = now - Date.parse(pod.status?.startTime ?? "") < 60_000;
+  const start = pod.status?.startTime ?? pod.metadata?.creationTimestamp ?? "";
+  const since = relative(start, now);
+  const young = now - Date.parse(start) < 60_000;
   return young ? { about: "starting", reason: "Its containers are being created.", remedy: "", status: "fail" } : fail(
     "starting",
     `Its node ${pod.spec?.nodeName} has not started its containers; it was placed ${since}.`,

@@ -51,7 +51,7 @@ function exceeded(said: string, refused: RefusedObject, world: ReportWorld): Pro
       hasRoom: live !== undefined && isQuantity(amount) && live.free.compare(parseQuantity(amount)) >= 0,
     };
   });
-  const needs = lacks.map(({ key, amount, used, hard }) => `${amount} ${key}, but ${used} of ${hard} are used`);
+  const needs = lacks.map(({ key, amount, used, hard }) => `${amount} ${key} (${used} of ${hard} used)`);
   const one = `${refused.noun === "pod" ? "a" : "the"} ${refused.noun}`;
   const by = capital(quotaText(quota, name));
   if (lacks.length > 0 && lacks.every(({ hasRoom }) => hasRoom)) {

@@ -5,7 +5,6 @@ import type {
   Pod,
   PodSpec,
   ResourceQuota,
-  Service,
 } from "../../../lib/kubernetes_apis/core@v1.ts";
 
 export interface ObjectOwner {
@@ -151,7 +150,6 @@ export interface ReportWorld {
   replicaSets: readonly ReportedWorkload[];
   jobs: readonly ReportedJob[];
   claims: readonly PersistentVolumeClaim[];
-  services: readonly Service[];
   slices: readonly ReportedSlice[];
   /** The target of an autoscaler, if it exists. */
   target?: ReportedObject | undefined;
