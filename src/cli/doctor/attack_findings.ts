@@ -1,5 +1,5 @@
 /** Proves the guards by behavior: sends forbidden requests as the guests, as dry runs. */
-import { createRestClient, isApiError, type ClientConfig, type RestClient } from "../../../lib/kubernetes/mod.ts";
+import { type ClientConfig, createRestClient, isApiError, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { RbacAuthorizationV1Api, type Subject } from "../../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { type GuardName, guardsRevision } from "../../api/mod.ts";
@@ -59,7 +59,10 @@ export async function attackFindings(rest: RestClient, config: ClientConfig): Pr
   if (open.length > 0) return [...open, ...skipped];
   if (reached.length === 0) return skipped;
   const where = listed(guests.slice(0, mostNamespaces).map(({ namespace }) => namespace));
-  return [ok(name, `${reached.length} forbidden requests were tried as guests in ${where}: all were refused.`), ...skipped];
+  return [
+    ok(name, `${reached.length} forbidden requests were tried as guests in ${where}: all were refused.`),
+    ...skipped,
+  ];
 }
 
 function opened({ namespace, subject }: Guest, { title, guard, by }: GuestAttack): Finding {
@@ -71,9 +74,7 @@ function opened({ namespace, subject }: Guest, { title, guard, by }: GuestAttack
     name,
     `${subject.kind} ${subject.name} can create ${title} in ${namespace}: ` +
       (guard === undefined
-        ? by === "rights"
-          ? "another role than the guests' gives the right."
-          : "Pod Security does not refuse it."
+        ? by === "rights" ? "another role than the guests' gives the right." : "Pod Security does not refuse it."
         : `guard ${guard} does not refuse it.`),
     guard === undefined ? remedies[by!]! : "kubectl apply -k deploy/kustomize/base",
   );

@@ -78,7 +78,9 @@ export async function parameterFindings(rest: RestClient): Promise<Finding[]> {
   if (without.length === 0) return [];
   return [fail(
     name,
-    `ResourceQuota keystone is missing in ${listed(without.sort())}: nothing limits the guests there, and guards that ` +
+    `ResourceQuota keystone is missing in ${
+      listed(without.sort())
+    }: nothing limits the guests there, and guards that ` +
       "compare with it allow everything.",
     "Start the operator, which writes it again: kubectl -n keystone-system get pods",
   )];

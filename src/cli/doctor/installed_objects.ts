@@ -1,5 +1,11 @@
 /** Reads the objects that Keystone installs, and compares them with the shipped ones. */
-import { isApiError, type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../../lib/kubernetes/mod.ts";
+import {
+  isApiError,
+  type KubernetesObject,
+  type Resource,
+  ResourceApi,
+  type RestClient,
+} from "../../../lib/kubernetes/mod.ts";
 import { type Difference, differencesOf, isAddition } from "./object_difference.ts";
 import type { Manifest } from "./shipped_manifests.ts";
 
@@ -11,7 +17,7 @@ export interface Installed {
   differences: Difference[];
 }
 
-/** Reads of all kinds but these, single objects are requested by name, for users who may not list the others. */
+/** Plurals that are not the kind with an s. */
 const plurals: Readonly<Record<string, string>> = {
   ValidatingAdmissionPolicy: "validatingadmissionpolicies",
 };
@@ -35,7 +41,7 @@ export function kubectlName(manifest: Manifest): string {
 export const objectName = ({ kind, metadata }: Manifest): string =>
   `${kind} ${metadata.namespace === undefined ? "" : `${metadata.namespace}/`}${metadata.name}`;
 
-/** Reads one shipped object; `api` also writes it. */
+/** Returns the calls on a shipped object. */
 const apiOf = (rest: RestClient, manifest: Manifest): ResourceApi<Manifest> =>
   new ResourceApi(rest, resourceOf(manifest), manifest.metadata.namespace);
 
@@ -69,9 +75,17 @@ function contentOf({ apiVersion: _, kind: _kind, metadata: _metadata, status: _s
 
 /** Returns the shipped object as the API server would store it in place of the live one; undefined if it refuses. */
 async function asStored(rest: RestClient, shipped: Manifest, live: KubernetesObject): Promise<Manifest | undefined> {
-  const metadata = { ...live.metadata, name: shipped.metadata.name };
+  const { group, version, plural } = resourceOf(shipped);
+  const { name, namespace } = shipped.metadata;
+  const place = namespace === undefined ? "" : `/namespaces/${namespace}`;
   try {
-    return await apiOf(rest, shipped).replace({ ...shipped, metadata } as Manifest, { dryRun: true });
+    const stored = await rest.performRequest({
+      method: "PUT",
+      path: `${group === "" ? "/api" : `/apis/${group}`}/${version}${place}/${plural}/${name}`,
+      querystring: new URLSearchParams({ dryRun: "All" }),
+      bodyJson: { ...shipped, metadata: { ...live.metadata, name } },
+    });
+    return stored as unknown as Manifest;
   } catch (error) {
     if (!isApiError(error)) throw error;
     return undefined;

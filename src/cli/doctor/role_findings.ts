@@ -124,7 +124,5 @@ function consequenceOf({ shipped }: Installed): string {
   return "the admission webhook can't do its work";
 }
 
-export const rolesHold = (): Finding => ok(name, "The rights of the operator, of guests and of viewers are as shipped.");
-
-
-
+export const rolesHold = (): Finding =>
+  ok(name, "The rights of the operator, of guests and of viewers are as shipped.");
