@@ -290,6 +290,80 @@ Deno.test("doctor", {
     assert.deepEqual(await open("roles"), []);
   });
 
+  await step(
+    t,
+    "a pod runs outside the known ranges: doctor fails, and grants open no CIDR until a pool names it",
+    async () => {
+      const openTo = async () => {
+        const policy = await cluster.policies.namespace("guest-bob-home").get("grant-alice-to-bob").catch(() =>
+          undefined
+        );
+        return (policy?.spec?.egress ?? []).flatMap(({ to }) => to ?? []).map(({ ipBlock }) => ipBlock!);
+      };
+      await eventually("the destination is open", async () => (await openTo()).length > 0 || "closed");
+      const spec = { podCIDR: "10.244.0.0/24", podCIDRs: ["10.244.0.0/24"] };
+      const container = { name: "a", image: "example.com/none:1" };
+      const ip = "203.0.113.9";
+      const made = await cluster.apply(
+        { apiVersion: "v1", kind: "Node", metadata: { name: "n1" }, spec },
+        {
+          apiVersion: "v1",
+          kind: "Pod",
+          metadata: { name: "home-nas", namespace: "default" },
+          spec: { nodeName: "n1", containers: [container] },
+        },
+      );
+      assert.equal(made.code, 0, made.said);
+      const status = JSON.stringify({ status: { phase: "Running", podIP: ip, podIPs: [{ ip }] } });
+      await run(`kubectl patch pod home-nas --subresource=status --type=merge -p '${status}'`);
+      const [found] = await open("ranges");
+      assert.match(
+        `${found!.status} ${found!.message}`,
+        /^fail Pod default\/home-nas has the address 203\.0\.113\.9, but the known ranges of pods are 10\.244\.0\.0\/24/,
+      );
+      assert.match(found!.remedy, /clusterRanges/);
+      await eventually("the destination is closed", async () => (await openTo()).length === 0 || "open", 30_000);
+      const { status: closed } = await cluster.grants.get("alice-to-bob");
+      const applied = closed!.conditions!.find(({ type }) => type === "NetworkApplied")!;
+      assert.equal(applied.reason, "ClusterRangesUnknown");
+      const pools = await cluster.apply({
+        apiVersion: "apiextensions.k8s.io/v1",
+        kind: "CustomResourceDefinition",
+        metadata: { name: "ippools.crd.projectcalico.org" },
+        spec: {
+          group: "crd.projectcalico.org",
+          scope: "Cluster",
+          names: { kind: "IPPool", plural: "ippools" },
+          versions: [{
+            name: "v1",
+            served: true,
+            storage: true,
+            schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+          }],
+        },
+      });
+      assert.equal(pools.code, 0, pools.said);
+      await run("kubectl wait --for=condition=Established crd ippools.crd.projectcalico.org --timeout=30s");
+      await eventually("the pool exists", async () => {
+        const { code, said } = await cluster.apply({
+          apiVersion: "crd.projectcalico.org/v1",
+          kind: "IPPool",
+          metadata: { name: "default-ipv4-ippool" },
+          spec: { cidr: "203.0.113.0/24" },
+        });
+        return code === 0 || said;
+      });
+      assert.deepEqual(await open("ranges"), []);
+      const excepted = await eventually("the destination is open again", async () => {
+        const blocks = await openTo();
+        return blocks.length > 0 ? blocks.flatMap(({ except }) => except ?? []) : "closed";
+      }, 30_000);
+      assert.ok(excepted.includes("203.0.113.0/24"), excepted.join(" "));
+      await run("kubectl delete crd ippools.crd.projectcalico.org && kubectl delete node n1");
+      await run("kubectl delete pod home-nas --grace-period=0 --force");
+    },
+  );
+
   const definitionsOf = async () =>
     definitionFindings((await readInstalledObjects(rest, definitions)).installed, byKubectl)
       .filter(({ status }) => status !== "ok");
