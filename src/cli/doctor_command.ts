@@ -19,7 +19,7 @@ import { roleFindings, rolesHold } from "./doctor/role_findings.ts";
 import { type ShippedManifests, shippedManifests } from "./doctor/shipped_manifests.ts";
 import { storageFinding } from "./doctor/storage_findings.ts";
 import { daemonFinding, realmFindings } from "./doctor/tailnet_findings.ts";
-import { webhookConfiguration, webhookFindings } from "./doctor/webhook_findings.ts";
+import { serviceFindings, webhookConfiguration, webhookFindings } from "./doctor/webhook_findings.ts";
 import { workloadFindings } from "./doctor/workload_findings.ts";
 import { no } from "./exit.ts";
 import { isForbidden } from "./grant_summary.ts";
@@ -113,6 +113,7 @@ export async function installedFindings(
     ...(roles.length > 0 || unread.some(({ kind }) => /Role/.test(kind)) ? roles : [rolesHold()]),
     ...priorityFindings(ofBase.installed, commands),
     ...await webhookFindings(rest, configuration, now),
+    ...(configuration ? serviceFindings(configuration, ofWebhook.installed, commands.webhook) : []),
     ...unreadFindings(unread),
   ];
 }

@@ -49,7 +49,7 @@ export async function attackFindings(rest: RestClient, config: ClientConfig): Pr
     );
     for (const [attack, outcome] of outcomes) {
       if (outcome === "refused") reached.push(attack.title);
-      else if (outcome === "allowed") open.push(opened(guest, attack));
+      else if (outcome === "allowed") open.push(await opened(rest, guest, attack));
       else notTried.set(outcome.notTried, [...notTried.get(outcome.notTried) ?? [], attack.title]);
     }
   }
@@ -65,19 +65,43 @@ export async function attackFindings(rest: RestClient, config: ClientConfig): Pr
   ];
 }
 
-function opened({ namespace, subject }: Guest, { title, guard, by }: GuestAttack): Finding {
-  const remedies: Record<string, string> = {
-    "Pod Security": `kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=restricted --overwrite`,
-    rights: `kubectl get rolebindings,clusterrolebindings -A -o wide | grep -w ${JSON.stringify(subject.name)}`,
-  };
-  return fail(
-    name,
-    `${subject.kind} ${subject.name} can create ${title} in ${namespace}: ` +
-      (guard === undefined
-        ? by === "rights" ? "another role than the guests' gives the right." : "Pod Security does not refuse it."
-        : `guard ${guard} does not refuse it.`),
-    guard === undefined ? remedies[by!]! : "kubectl apply -k deploy/kustomize/base",
-  );
+async function opened(
+  rest: RestClient,
+  { namespace, subject }: Guest,
+  { title, guard, by }: GuestAttack,
+): Promise<Finding> {
+  const can = `${subject.kind} ${subject.name} can create ${title} in ${namespace}: `;
+  if (guard !== undefined) {
+    return fail(name, `${can}guard ${guard} does not refuse it.`, "kubectl apply -k deploy/kustomize/base");
+  }
+  if (by === "rights") {
+    return fail(name, `${can}a role other than ${guestRole} gives the right.`, await unbind(rest, namespace, subject));
+  }
+  const remedy = `kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=restricted --overwrite`;
+  return fail(name, `${can}Pod Security does not refuse it.`, remedy);
+}
+
+/** Returns the commands that delete the subject's other bindings, or the one that lists all bindings. */
+async function unbind(rest: RestClient, namespace: string, { kind, name }: Subject): Promise<string> {
+  const api = new RbacAuthorizationV1Api(rest);
+  const all = "Delete the binding that gives it: kubectl get clusterrolebindings,rolebindings -A -o wide";
+  try {
+    const [ofCluster, ofNamespace] = await Promise.all([
+      api.clusterRoleBindings.all(),
+      api.namespace(namespace).roleBindings.all(),
+    ]);
+    const names = (bindings: typeof ofCluster | typeof ofNamespace): string[] =>
+      bindings.filter(({ subjects }) => subjects?.some((each) => each.kind === kind && each.name === name))
+        .map(({ metadata }) => metadata!.name!).filter((binding) => !binding.startsWith("keystone-"));
+    const commands = [
+      ...names(ofCluster).map((binding) => `kubectl delete clusterrolebinding ${binding}`),
+      ...names(ofNamespace).map((binding) => `kubectl delete -n ${namespace} rolebinding ${binding}`),
+    ];
+    return commands.length > 0 ? commands.join(" && ") : all;
+  } catch (error) {
+    if (!isApiError(error, 403)) throw error;
+    return all;
+  }
 }
 
 async function guestsIn(rest: RestClient): Promise<Guest[]> {
@@ -137,14 +161,16 @@ async function tryAttack(rest: RestClient, guest: Guest, attack: GuestAttack): P
     if (!isApiError(error)) throw error;
     const { message } = error;
     if (/cannot impersonate /.test(message)) return { notTried: "you may not impersonate guests." };
-    if (/ValidatingAdmissionPolicy 'keystone-/.test(message)) return "refused";
-    if (/violates PodSecurity/.test(message)) return "refused";
+    if (guard !== undefined && message.includes(`(guard ${guard})`)) return "refused";
+    if (by === "Pod Security" && /violates PodSecurity|\(guard [a-z-]+\)/.test(message)) return "refused";
+    const [, policy] = /ValidatingAdmissionPolicy '([^']*)'/.exec(message) ?? [];
+    if (policy !== undefined) return { notTried: `the policy ${policy} refuses it before.` };
     if (isApiError(error, 403) && / cannot create resource /.test(message)) {
       if (by === "rights") return "refused";
       return { notTried: "guests have no right to create it at all." };
     }
-    // The quota is checked after the guards: it would have refused only what they allow.
-    if (/exceeded quota|failed quota/.test(message)) return "allowed";
+    // These are asked after the guards: they would have refused only what the guards allow.
+    if (/exceeded quota|failed quota|admission webhook "workloads\.keystone\.io"/.test(message)) return "allowed";
     return { notTried: `the API server answered: ${message.slice(0, 200)}` };
   }
 }

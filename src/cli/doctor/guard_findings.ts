@@ -34,7 +34,7 @@ export function guardFindings(installed: readonly Installed[], { base }: Install
   for (const [isDenying, report] of [[true, fail], [false, warn]] as const) {
     const missing = guards.filter((guard) => guard.live === undefined && refuses(guard) === isDenying);
     if (missing.length === 0) continue;
-    const names = listed(missing.map(({ shipped }) => objectName(shipped)));
+    const names = listed(missing.map(({ shipped }) => objectName(shipped)), 12);
     const consequence = isDenying ? "what they refuse is allowed" : "nobody is warned";
     const are = missing.length > 1 ? "are" : "is";
     found.push(report(name, `${names} ${are} missing: ${consequence}.`, base));

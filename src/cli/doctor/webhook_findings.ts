@@ -10,6 +10,7 @@ import { webhookConfigurationName, webhookConfigurationOf } from "../../core/adm
 import { realmLabel } from "../../core/names.ts";
 import { isForbidden } from "../grant_summary.ts";
 import { fail, type Finding, listed, ok, unknown, warn } from "./finding.ts";
+import { type Installed, objectName } from "./installed_objects.ts";
 import { differencesOf, inWords } from "./object_difference.ts";
 
 const name = "webhook";
@@ -39,6 +40,18 @@ export async function webhookFindings(
   }
   const found = [...registered(configuration), ...authorities(configuration, now)];
   return found.length > 0 ? found : [await answer(rest)];
+}
+
+/** Checks that the Service exists through which the API server reaches the webhook. */
+export function serviceFindings(
+  configuration: ValidatingWebhookConfiguration,
+  installed: readonly Installed[],
+  install: string,
+): Finding[] {
+  if (!configuration.webhooks?.some(({ clientConfig }) => clientConfig.service !== undefined)) return [];
+  return installed.filter(({ shipped, live }) => shipped.kind === "Service" && live === undefined).map(({ shipped }) =>
+    fail(name, `${objectName(shipped)} is missing: the API server does not reach the webhook.`, install)
+  );
 }
 
 /** Compares the registration with the one that this version writes, except for the webhook's address. */
