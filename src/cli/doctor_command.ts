@@ -7,7 +7,7 @@ import { realmLabel } from "../core/names.ts";
 import { version } from "../version.ts";
 import { attackFindings } from "./doctor/attack_findings.ts";
 import { definitionFindings } from "./doctor/definition_findings.ts";
-import { fail, type Finding, ok, unknown, warn } from "./doctor/finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/finding.ts";
 import { grantFindings, namespaceFindings } from "./doctor/grant_findings.ts";
 import { guardFindings, guardRevisionFindings, guardsHold, parameterFindings } from "./doctor/guard_findings.ts";
 import { type InstallCommands, installCommands } from "./doctor/mend.ts";
@@ -72,14 +72,14 @@ export const doctorCommand = (run: CommandAction): Command =>
     }));
 
 /** Returns the finding of a check that the user has no right to make. */
-function unjudged(error: unknown): Finding[] {
+function unjudged(error: unknown): DoctorFinding[] {
   if (!isForbidden(error)) throw error;
   return [
     unknown("rbac", (error as Error).message, "Run keystone doctor as a cluster admin to include this check."),
   ];
 }
 
-function clusterFinding(gitVersion: string, server: string): Finding {
+function clusterFinding(gitVersion: string, server: string): DoctorFinding {
   const [, minor] = /^v1\.(\d+)/.exec(gitVersion) ?? [];
   return Number(minor) >= 30
     ? ok("cluster", `Kubernetes ${gitVersion} at ${server}.`)
@@ -91,7 +91,7 @@ export async function installedFindings(
   rest: RestClient,
   { base, webhook, definitions }: ShippedManifests,
   now: number,
-): Promise<Finding[]> {
+): Promise<DoctorFinding[]> {
   const [ofBase, ofDefinitions, configuration] = await Promise.all([
     readInstalledObjects(rest, base),
     readInstalledObjects(rest, definitions),
@@ -118,12 +118,12 @@ export async function installedFindings(
   ];
 }
 
-async function namespacedGuardFindings(rest: RestClient): Promise<Finding[]> {
+async function namespacedGuardFindings(rest: RestClient): Promise<DoctorFinding[]> {
   return [...await guardRevisionFindings(rest), ...await parameterFindings(rest)];
 }
 
 /** Reads the grants, realms and guest namespaces, and checks them. */
-async function termFindings(rest: RestClient, socket: string | undefined): Promise<Finding[]> {
+async function termFindings(rest: RestClient, socket: string | undefined): Promise<DoctorFinding[]> {
   const daemon = socket === undefined ? [] : [await daemonFinding(socket)];
   const api = new KeystoneV1alpha1Api(rest);
   try {
@@ -152,13 +152,13 @@ async function termFindings(rest: RestClient, socket: string | undefined): Promi
   }
 }
 
-async function rollBackFindings(rest: RestClient, session: Session): Promise<Finding[]> {
+async function rollBackFindings(rest: RestClient, session: Session): Promise<DoctorFinding[]> {
   const losses = await lossesByRollBack(rest, await session.settings());
   if (losses.length === 0) return [ok("roll-back", "A roll-back would open, end or delete nothing.")];
   return losses.map(({ message, remedy }) => warn("roll-back", message, remedy));
 }
 
-function clockFinding(skewMs: number | undefined): Finding {
+function clockFinding(skewMs: number | undefined): DoctorFinding {
   return (skewMs ?? 0) === 0 ? ok("clocks", "This machine's clock and the API server's agree within 2 s.") : fail(
     "clocks",
     `The API server's clock is ${Math.abs(Math.round(skewMs! / 1000))} s ${

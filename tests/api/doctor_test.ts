@@ -5,15 +5,16 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { Kubeconfig, ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitionFindings } from "../../src/cli/doctor/definition_findings.ts";
-import type { Finding } from "../../src/cli/doctor/finding.ts";
+import type { DoctorFinding } from "../../src/cli/doctor/finding.ts";
 import { guardFindings, isGuard } from "../../src/cli/doctor/guard_findings.ts";
 import { resourceOf } from "../../src/cli/doctor/installed_objects.ts";
 import { byKubectl } from "../../src/cli/doctor/mend.ts";
 import { readInstalledObjects } from "../../src/cli/doctor/read_installed.ts";
 import { roleFindings } from "../../src/cli/doctor/role_findings.ts";
 import { guestAttacks } from "../../src/cli/doctor/guest_attacks.ts";
-import { type Manifest, shippedManifests } from "../../src/cli/doctor/shipped_manifests.ts";
+import { shippedManifests, type ShippedObject } from "../../src/cli/doctor/shipped_manifests.ts";
 import { HandoverWriter } from "../../src/front/handover.ts";
 import { installed, policiesInForce } from "../fixtures/in_force.ts";
 import { keystone } from "../fixtures/keystone_command.ts";
@@ -64,9 +65,9 @@ Deno.test("doctor", {
   await cluster.create({ name: "alice-to-bob", to: "bob-home", destinations: ["0.0.0.0/0"] });
   await cluster.grantIn("Active", "alice-to-bob");
 
-  const findings = async (kubeconfig = lab.kubeconfig): Promise<Finding[]> =>
+  const findings = async (kubeconfig = lab.kubeconfig): Promise<DoctorFinding[]> =>
     (await keystone(kubeconfig, ["doctor", "-o", "json"])).json().checks;
-  const open = async (name: string): Promise<Finding[]> =>
+  const open = async (name: string): Promise<DoctorFinding[]> =>
     (await findings()).filter((each) => each.name === name && each.status !== "ok");
   /** Runs a remedy as its reader would: in a shell, in the project's folder. */
   const run = async (remedy: string) => {
@@ -76,16 +77,16 @@ Deno.test("doctor", {
     });
     assert.equal(code, 0, `${remedy}\n${stdout}${stderr}`);
   };
-  const apiOf = (manifest: Manifest) => new ResourceApi(rest, resourceOf(manifest), manifest.metadata.namespace);
+  const apiOf = (manifest: ShippedObject) => new ResourceApi(rest, resourceOf(manifest), manifest.metadata.namespace);
   const { base, webhook, definitions } = shippedManifests();
   const guards = base.filter(isGuard);
 
   /** Changes an object, returns what `check` finds then, and restores it. */
   const changed = async (
-    manifest: Manifest,
-    change: (live: Manifest) => void,
-    check: () => Promise<Finding[]>,
-  ): Promise<Finding[]> => {
+    manifest: ShippedObject,
+    change: (live: ShippedObject) => void,
+    check: () => Promise<DoctorFinding[]>,
+  ): Promise<DoctorFinding[]> => {
     const api = apiOf(manifest);
     const { name } = manifest.metadata;
     const live = await api.get(name);
@@ -97,16 +98,16 @@ Deno.test("doctor", {
     await api.replace({ ...live, metadata: { ...live.metadata, resourceVersion } });
     return found;
   };
-  const guardsOf = async (objects: readonly Manifest[] = guards) =>
+  const guardsOf = async (objects: readonly ShippedObject[] = guards) =>
     guardFindings((await readInstalledObjects(rest, objects)).installed, byKubectl);
   /** Returns a guard with its policy and the bindings of that. */
-  const family = (guard: Manifest): Manifest[] => {
+  const family = (guard: ShippedObject): ShippedObject[] => {
     const policy = (guard.spec as { policyName?: string }).policyName ?? guard.metadata.name;
     return guards.filter(({ metadata, spec }) =>
       metadata.name === policy || (spec as { policyName?: string }).policyName === policy
     );
   };
-  const onlyOne = (found: Finding[], expected: RegExp, what: string) => {
+  const onlyOne = (found: DoctorFinding[], expected: RegExp, what: string) => {
     assert.equal(found.length, 1, `${what}: ${JSON.stringify(found)}`);
     assert.match(found[0]!.message, expected);
     assert.notEqual(found[0]!.remedy, "");
@@ -204,11 +205,10 @@ Deno.test("doctor", {
   });
 
   await step(t, "all guards of guests only audit: each attack is reported, and none after the remedy", async () => {
-    const ofGuests = bindings.filter(({ metadata }) => /^keystone-guest-(?!.*warnings)/.test(metadata.name));
-    for (const binding of ofGuests) {
-      const api = apiOf(binding);
-      const live = await api.get(binding.metadata.name);
-      await api.replace({ ...live, spec: { ...live.spec as Spec, validationActions: ["Audit"] } });
+    const api = new AdmissionregistrationV1Api(rest).validatingAdmissionPolicyBindings;
+    for (const binding of await api.all()) {
+      if (!/^keystone-guest-(?!.*warnings)/.test(binding.metadata!.name!)) continue;
+      await api.replace({ ...binding, spec: { ...binding.spec!, validationActions: ["Audit"] } });
     }
     await policiesInForce(lab);
     const found = await open("attacks");

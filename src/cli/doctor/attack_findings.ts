@@ -5,7 +5,7 @@ import { RbacAuthorizationV1Api, type Subject } from "../../../lib/kubernetes_ap
 import { type GuardName, guardsRevision } from "../../api/mod.ts";
 import { guardsAnnotation, guestRole, realmLabel, warnAnnotation } from "../../core/names.ts";
 import { version } from "../../version.ts";
-import { fail, type Finding, listed, ok, unknown } from "./finding.ts";
+import { type DoctorFinding, fail, ok, someOf, unknown } from "./finding.ts";
 import { type GuestAttack, guestAttacks } from "./guest_attacks.ts";
 
 const name = "attacks";
@@ -26,7 +26,7 @@ interface Guest {
 }
 
 /** Sends each attack as one guest of each realm. `config` is the user's own. */
-export async function attackFindings(rest: RestClient, config: ClientConfig): Promise<Finding[]> {
+export async function attackFindings(rest: RestClient, config: ClientConfig): Promise<DoctorFinding[]> {
   const guests = await guestsIn(rest);
   const asAdmin = "Run keystone doctor as a cluster admin, who may impersonate users.";
   if (guests.length === 0) {
@@ -37,7 +37,7 @@ export async function attackFindings(rest: RestClient, config: ClientConfig): Pr
     )];
   }
   const reached: string[] = [];
-  const open: Finding[] = [];
+  const open: DoctorFinding[] = [];
   const notTried = new Map<string, string[]>();
   for (const guest of guests.slice(0, mostNamespaces)) {
     using asGuest = createRestClient(impersonating(config, guest), {
@@ -54,11 +54,11 @@ export async function attackFindings(rest: RestClient, config: ClientConfig): Pr
     }
   }
   const skipped = [...notTried].map(([reason, titles]) =>
-    unknown(name, `Not tried as a guest (${listed([...new Set(titles)], 3)}): ${reason}`, asAdmin)
+    unknown(name, `Not tried as a guest (${someOf([...new Set(titles)], 3)}): ${reason}`, asAdmin)
   );
   if (open.length > 0) return [...open, ...skipped];
   if (reached.length === 0) return skipped;
-  const where = listed(guests.slice(0, mostNamespaces).map(({ namespace }) => namespace));
+  const where = someOf(guests.slice(0, mostNamespaces).map(({ namespace }) => namespace));
   return [
     ok(name, `${reached.length} forbidden requests were tried as guests in ${where}: all were refused.`),
     ...skipped,
@@ -69,7 +69,7 @@ async function opened(
   rest: RestClient,
   { namespace, subject }: Guest,
   { title, guard, by }: GuestAttack,
-): Promise<Finding> {
+): Promise<DoctorFinding> {
   const can = `${subject.kind} ${subject.name} can create ${title} in ${namespace}: `;
   if (guard !== undefined) {
     return fail(name, `${can}guard ${guard} does not refuse it.`, "kubectl apply -k deploy/kustomize/base");

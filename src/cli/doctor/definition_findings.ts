@@ -1,7 +1,7 @@
 /** Checks that each CustomResourceDefinition is there, established and as shipped. */
 import { revisionAnnotation } from "../../api/mod.ts";
-import { fail, type Finding, listed, ok, warn } from "./finding.ts";
-import type { Installed } from "./installed_objects.ts";
+import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
+import type { InstalledObject } from "./installed_objects.ts";
 import { type InstallCommands, mend } from "./mend.ts";
 import { inWords } from "./object_difference.ts";
 
@@ -11,14 +11,17 @@ interface Status {
   conditions?: { type: string; status: string; message?: string }[];
 }
 
-const revisionOf = (object: Installed["shipped"]): number =>
+const revisionOf = (object: InstalledObject["shipped"]): number =>
   Number(object.metadata.annotations?.[revisionAnnotation] ?? 0);
 
-export function definitionFindings(installed: readonly Installed[], { definitions }: InstallCommands): Finding[] {
+export function definitionFindings(
+  installed: readonly InstalledObject[],
+  { definitions }: InstallCommands,
+): DoctorFinding[] {
   return installed.map((each) => findingOf(each, definitions));
 }
 
-function findingOf(installed: Installed, install: string): Finding {
+function findingOf(installed: InstalledObject, install: string): DoctorFinding {
   const { shipped, live, differences } = installed;
   const crd = shipped.metadata.name;
   if (live === undefined) return fail(name, `${crd} is missing.`, install);
@@ -37,7 +40,7 @@ function findingOf(installed: Installed, install: string): Finding {
     );
   }
   if (differences.length > 0) {
-    const words = listed(differences.map(inWords), 3);
+    const words = someOf(differences.map(inWords), 3);
     return fail(name, `${crd} was changed: ${words}.`, mend(installed, install));
   }
   return ok(name, `${crd} has revision ${has}.`);

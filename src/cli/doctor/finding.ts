@@ -3,7 +3,7 @@
 /** `unknown`: not judged, for the reason in the message. */
 export type FindingStatus = "ok" | "warn" | "fail" | "unknown";
 
-export interface Finding {
+export interface DoctorFinding {
   /** Name of the check. */
   name: string;
   status: FindingStatus;
@@ -12,20 +12,20 @@ export interface Finding {
   remedy: string;
 }
 
-export const ok = (name: string, message: string): Finding => ({ name, status: "ok", message, remedy: "" });
-export const warn = (name: string, message: string, remedy: string): Finding => ({
+export const ok = (name: string, message: string): DoctorFinding => ({ name, status: "ok", message, remedy: "" });
+export const warn = (name: string, message: string, remedy: string): DoctorFinding => ({
   name,
   status: "warn",
   message,
   remedy,
 });
-export const fail = (name: string, message: string, remedy: string): Finding => ({
+export const fail = (name: string, message: string, remedy: string): DoctorFinding => ({
   name,
   status: "fail",
   message,
   remedy,
 });
-export const unknown = (name: string, message: string, remedy: string): Finding => ({
+export const unknown = (name: string, message: string, remedy: string): DoctorFinding => ({
   name,
   status: "unknown",
   message,
@@ -33,5 +33,5 @@ export const unknown = (name: string, message: string, remedy: string): Finding 
 });
 
 /** Returns the names as a list of at most `most`. */
-export const listed = (names: readonly string[], most = 5): string =>
+export const someOf = (names: readonly string[], most = 5): string =>
   names.slice(0, most).join(", ") + (names.length > most ? `, … (${names.length} in total)` : "");

@@ -3,10 +3,10 @@ import type { Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { Grant, Realm, SuperEntity } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
 import { managedBy, managedByLabel, realmLabel } from "../../core/names.ts";
-import { type Finding, listed, ok, warn } from "./finding.ts";
+import { type DoctorFinding, ok, someOf, warn } from "./finding.ts";
 
 /** Reports grants that are Pending, or Active and not enforced, each with the reason. */
-export function grantFindings(grants: readonly Grant[]): Finding[] {
+export function grantFindings(grants: readonly Grant[]): DoctorFinding[] {
   const name = "grants";
   const odd = grants.filter(({ status }) => {
     const phase = status?.phase ?? "Pending";
@@ -27,7 +27,7 @@ export function grantFindings(grants: readonly Grant[]): Finding[] {
   const rest = odd.slice(most).map(({ metadata }) => metadata!.name!);
   return [
     ...found,
-    warn(name, `${rest.length} more grants are Pending or not Ready: ${listed(rest)}.`, "keystone grants"),
+    warn(name, `${rest.length} more grants are Pending or not Ready: ${someOf(rest)}.`, "keystone grants"),
   ];
 }
 
@@ -39,7 +39,7 @@ export function namespaceFindings(
     realms: readonly Realm[];
     superEntities: readonly SuperEntity[];
   },
-): Finding[] {
+): DoctorFinding[] {
   const name = "namespaces";
   const present = new Set([
     ...[...realms, ...superEntities].map(({ metadata }) => metadata!.name!),

@@ -6,15 +6,15 @@ import {
   ResourceApi,
   type RestClient,
 } from "../../../lib/kubernetes/mod.ts";
-import { type Difference, differencesOf, isAddition } from "./object_difference.ts";
-import type { Manifest } from "./shipped_manifests.ts";
+import { differencesOf, type FieldDifference, isAddition } from "./object_difference.ts";
+import type { ShippedObject } from "./shipped_manifests.ts";
 
 /** A shipped object and its state in the cluster. */
-export interface Installed {
-  shipped: Manifest;
+export interface InstalledObject {
+  shipped: ShippedObject;
   /** The object in the cluster; undefined if it is missing. */
-  live: Manifest | undefined;
-  differences: Difference[];
+  live: ShippedObject | undefined;
+  differences: FieldDifference[];
 }
 
 /** Plurals that are not the kind with an s. */
@@ -25,24 +25,24 @@ const plurals: Readonly<Record<string, string>> = {
 const pluralOf = (kind: string): string => plurals[kind] ?? `${kind.toLowerCase()}s`;
 
 /** Returns the resource of a shipped object. */
-export function resourceOf({ apiVersion, kind, metadata }: Manifest): Resource<Manifest> {
+export function resourceOf({ apiVersion, kind, metadata }: ShippedObject): Resource<ShippedObject> {
   const [version, group = ""] = apiVersion.split("/").reverse() as [string, string?];
   return { group, version, kind, plural: pluralOf(kind), namespaced: metadata.namespace !== undefined };
 }
 
 /** Returns the object's name for kubectl: `clusterrole.rbac.authorization.k8s.io/keystone-guest`. */
-export function kubectlName(manifest: Manifest): string {
+export function kubectlName(manifest: ShippedObject): string {
   const { group } = resourceOf(manifest);
   const place = manifest.metadata.namespace === undefined ? "" : `-n ${manifest.metadata.namespace} `;
   return `${place}${pluralOf(manifest.kind)}${group === "" ? "" : `.${group}`} ${manifest.metadata.name}`;
 }
 
 /** Returns the object's name for people. */
-export const objectName = ({ kind, metadata }: Manifest): string =>
+export const objectName = ({ kind, metadata }: ShippedObject): string =>
   `${kind} ${metadata.namespace === undefined ? "" : `${metadata.namespace}/`}${metadata.name}`;
 
 /** Returns the calls on a shipped object. */
-const apiOf = (rest: RestClient, manifest: Manifest): ResourceApi<Manifest> =>
+const apiOf = (rest: RestClient, manifest: ShippedObject): ResourceApi<ShippedObject> =>
   new ResourceApi(rest, resourceOf(manifest), manifest.metadata.namespace);
 
 /**
@@ -51,7 +51,7 @@ const apiOf = (rest: RestClient, manifest: Manifest): ResourceApi<Manifest> =>
  *
  * @throws ApiError if the user may not read it
  */
-export async function readInstalled(rest: RestClient, shipped: Manifest): Promise<Installed> {
+export async function readInstalled(rest: RestClient, shipped: ShippedObject): Promise<InstalledObject> {
   try {
     const live = await apiOf(rest, shipped).get(shipped.metadata.name);
     const differences = differencesOf(contentOf(shipped), contentOf(live));
@@ -69,12 +69,18 @@ export async function readInstalled(rest: RestClient, shipped: Manifest): Promis
 }
 
 /** Returns an object without what the cluster or its owner adds. */
-function contentOf({ apiVersion: _, kind: _kind, metadata: _metadata, status: _status, ...content }: Manifest): object {
+function contentOf(
+  { apiVersion: _, kind: _kind, metadata: _metadata, status: _status, ...content }: ShippedObject,
+): object {
   return content;
 }
 
 /** Returns the shipped object as the API server would store it in place of the live one; undefined if it refuses. */
-async function asStored(rest: RestClient, shipped: Manifest, live: KubernetesObject): Promise<Manifest | undefined> {
+async function asStored(
+  rest: RestClient,
+  shipped: ShippedObject,
+  live: KubernetesObject,
+): Promise<ShippedObject | undefined> {
   const { group, version, plural } = resourceOf(shipped);
   const { name, namespace } = shipped.metadata;
   const place = namespace === undefined ? "" : `/namespaces/${namespace}`;
@@ -85,7 +91,7 @@ async function asStored(rest: RestClient, shipped: Manifest, live: KubernetesObj
       querystring: new URLSearchParams({ dryRun: "All" }),
       bodyJson: { ...shipped, metadata: { ...live.metadata, name } },
     });
-    return stored as unknown as Manifest;
+    return stored as unknown as ShippedObject;
   } catch (error) {
     if (!isApiError(error)) throw error;
     return undefined;

@@ -1,7 +1,7 @@
 /** Remedies that make an object in the cluster the shipped one again. */
-import type { Installed } from "./installed_objects.ts";
+import type { InstalledObject } from "./installed_objects.ts";
 import { kubectlName } from "./installed_objects.ts";
-import { type Difference, isAddition } from "./object_difference.ts";
+import { type FieldDifference, isAddition } from "./object_difference.ts";
 
 /** Command that installs the shipped objects of a part. */
 export interface InstallCommands {
@@ -18,7 +18,7 @@ export const byKubectl: InstallCommands = {
 };
 
 /** Returns the commands of the installation that the objects belong to: by Helm, if Helm made any of them. */
-export function installCommands(objects: readonly Installed[]): InstallCommands {
+export function installCommands(objects: readonly InstalledObject[]): InstallCommands {
   const release = objects.map(({ live }) => live?.metadata.annotations ?? {})
     .find((annotations) => annotations["meta.helm.sh/release-name"] !== undefined);
   if (release === undefined) return byKubectl;
@@ -32,7 +32,7 @@ export function installCommands(objects: readonly Installed[]): InstallCommands 
  * Returns the commands that make a differing object the shipped one. An installation leaves what others have added, so
  * that is removed by itself.
  */
-export function mend({ shipped, differences }: Installed, install: string): string {
+export function mend({ shipped, differences }: InstalledObject, install: string): string {
   const added = differences.filter(isAddition).map(({ pointer }) => pointer).sort(backwards);
   const removal = added.length === 0 ? [] : [
     `kubectl patch ${kubectlName(shipped)} --type=json -p '${
@@ -43,6 +43,6 @@ export function mend({ shipped, differences }: Installed, install: string): stri
 }
 
 /** Orders the last entry of a list before the earlier ones, so that a removal moves no entry that is yet to go. */
-function backwards(a: Difference["pointer"], b: Difference["pointer"]): number {
+function backwards(a: FieldDifference["pointer"], b: FieldDifference["pointer"]): number {
   return b.localeCompare(a, "en", { numeric: true });
 }

@@ -1,8 +1,8 @@
 /** Checks the network: the cluster's own ranges, and the enforcement of NetworkPolicies. */
 import type { ClusterFacts } from "../../core/facts.ts";
-import { fail, type Finding, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./finding.ts";
 
-export function rangeFinding({ rangesUnknown, lanUnknown }: ClusterFacts): Finding {
+export function rangeFinding({ rangesUnknown, lanUnknown }: ClusterFacts): DoctorFinding {
   const name = "ranges";
   if (rangesUnknown !== undefined) {
     return fail(
@@ -22,7 +22,7 @@ export function rangeFinding({ rangesUnknown, lanUnknown }: ClusterFacts): Findi
 }
 
 /** Enforcement shows only in packets: the names of a plugin's objects prove nothing. */
-export function enforcementFinding(): Finding {
+export function enforcementFinding(): DoctorFinding {
   return unknown(
     "network",
     "The API server can't tell if NetworkPolicies are enforced.",

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 
 /** A field that isn't as shipped. */
-export interface Difference {
+export interface FieldDifference {
   /** JSON pointer of the field in the object in the cluster. */
   pointer: string;
   /** The field as people write it. */
@@ -32,7 +32,7 @@ const entriesOf = (list: unknown): { name: string }[] | undefined =>
   Array.isArray(list) ? list as { name: string }[] : undefined;
 
 /** Returns the differences between two values of a field; an order of named entries is none. */
-export function differencesOf(shipped: unknown, live: unknown, pointer = "", field = ""): Difference[] {
+export function differencesOf(shipped: unknown, live: unknown, pointer = "", field = ""): FieldDifference[] {
   const under = (key: string) => `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
   if (isFields(shipped) && isFields(live)) {
     return [...new Set([...Object.keys(shipped), ...Object.keys(live)])].flatMap((key) => {
@@ -64,10 +64,10 @@ export function differencesOf(shipped: unknown, live: unknown, pointer = "", fie
 }
 
 /** Reports whether the difference is a field or a named entry that was added: `kubectl apply` leaves it. */
-export const isAddition = ({ live, shipped }: Difference): boolean => shipped === undefined && live !== undefined;
+export const isAddition = ({ live, shipped }: FieldDifference): boolean => shipped === undefined && live !== undefined;
 
 /** Returns the difference in words. */
-export function inWords({ field, live, shipped }: Difference): string {
+export function inWords({ field, live, shipped }: FieldDifference): string {
   const short = (value: unknown): string | undefined => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return text.length <= 80 && !text.includes("\n") ? text : undefined;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { differencesOf, inWords, isAddition } from "./object_difference.ts";
 import { mend } from "./mend.ts";
-import type { Manifest } from "./shipped_manifests.ts";
+import type { ShippedObject } from "./shipped_manifests.ts";
 
 const shipped = {
   spec: {
@@ -40,7 +40,7 @@ Deno.test("doctor: an added condition or selector: a difference, which its own r
     apiVersion: "admissionregistration.k8s.io/v1",
     kind: "ValidatingAdmissionPolicy",
     metadata: { name: "p" },
-  } as Manifest;
+  } as ShippedObject;
   assert.equal(
     mend({ shipped: manifest, live: manifest, differences: found }, "install"),
     "kubectl patch validatingadmissionpolicies.admissionregistration.k8s.io p --type=json -p " +

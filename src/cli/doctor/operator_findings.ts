@@ -9,15 +9,15 @@ import {
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { operatorName, systemNamespace } from "../../core/names.ts";
 import { version } from "../../version.ts";
-import { fail, type Finding, ok, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, warn } from "./finding.ts";
 
 const name = "operator";
 
-export async function operatorFindings(rest: RestClient, now: number): Promise<Finding[]> {
+export async function operatorFindings(rest: RestClient, now: number): Promise<DoctorFinding[]> {
   return [await leaseFinding(rest, now), ...await versionFindings(rest)];
 }
 
-async function leaseFinding(rest: RestClient, now: number): Promise<Finding> {
+async function leaseFinding(rest: RestClient, now: number): Promise<DoctorFinding> {
   const remedy = "Start it (deno task run), or read its log: kubectl logs -n keystone-system deploy/keystone-operator";
   try {
     const { spec } = await new CoordinationV1Api(rest).namespace(systemNamespace).leases.get(operatorName);
@@ -48,7 +48,7 @@ const deployments: Resource<Deployment> = {
 };
 
 /** Compares the image's tag with this command's version. An operator outside the cluster has no Deployment. */
-async function versionFindings(rest: RestClient): Promise<Finding[]> {
+async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
   try {
     const { spec } = await new ResourceApi(rest, deployments, systemNamespace).get(operatorName);
     const { image = "" } = spec?.template?.spec?.containers?.find(({ name }) => name === "operator") ?? {};

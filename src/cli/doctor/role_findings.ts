@@ -1,6 +1,6 @@
 /** Checks the rights of the operator, of guests and of viewers: the roles and bindings are as shipped. */
-import { fail, type Finding, listed, ok, warn } from "./finding.ts";
-import { type Installed, kubectlName, objectName } from "./installed_objects.ts";
+import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
+import { type InstalledObject, kubectlName, objectName } from "./installed_objects.ts";
 import { mend } from "./mend.ts";
 import { differencesOf, inWords } from "./object_difference.ts";
 import { guestRole, operatorName } from "../../core/names.ts";
@@ -62,11 +62,11 @@ export function missingRights(wanted: readonly Rule[], given: readonly Rule[]): 
 const kinds = new Set(["ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding", "ServiceAccount", "Namespace"]);
 
 /** Compares roles, bindings and accounts with the shipped ones. */
-export function roleFindings(installed: readonly Installed[], install: string): Finding[] {
+export function roleFindings(installed: readonly InstalledObject[], install: string): DoctorFinding[] {
   return installed.filter(({ shipped }) => kinds.has(shipped.kind)).flatMap((each) => findingsOf(each, install));
 }
 
-function findingsOf(installed: Installed, install: string): Finding[] {
+function findingsOf(installed: InstalledObject, install: string): DoctorFinding[] {
   const { shipped, live } = installed;
   const whose = objectName(shipped);
   const isViewers = shipped.metadata.name === "keystone-viewer";
@@ -75,7 +75,7 @@ function findingsOf(installed: Installed, install: string): Finding[] {
     return [report(name, `${whose} does not exist: ${consequenceOf(installed)}.`, install)];
   }
   if (shipped.kind === "ServiceAccount" || shipped.kind === "Namespace") return [];
-  const found: Finding[] = [];
+  const found: DoctorFinding[] = [];
   if ("rules" in shipped) {
     const [wanted, given] = [shipped.rules as Rule[], (live.rules ?? []) as Rule[]];
     const missing = missingRights(wanted, given);
@@ -83,13 +83,13 @@ function findingsOf(installed: Installed, install: string): Finding[] {
     if (missing.length > 0) {
       found.push((isViewers ? warn : fail)(
         name,
-        `${whose} lacks ${listed(missing)}: ${consequenceOf(installed)}.`,
+        `${whose} lacks ${someOf(missing)}: ${consequenceOf(installed)}.`,
         install,
       ));
     }
     if (added.length > 0) {
       const report = shipped.metadata.name === guestRole ? fail : warn;
-      found.push(report(name, `${whose} gives more than it was shipped with: ${listed(added)}.`, install));
+      found.push(report(name, `${whose} gives more than it was shipped with: ${someOf(added)}.`, install));
     }
   }
   const { rules: _, ...rest } = shipped;
@@ -105,7 +105,7 @@ function findingsOf(installed: Installed, install: string): Finding[] {
     const remade = differences.some(({ field }) => field.startsWith("roleRef"));
     found.push(fail(
       name,
-      `${whose} was changed: ${listed(differences.map(inWords), 3)}: ${consequenceOf(installed)}.`,
+      `${whose} was changed: ${someOf(differences.map(inWords), 3)}: ${consequenceOf(installed)}.`,
       remade ? `kubectl delete ${kubectlName(shipped)} && ${install}` : mend({ ...installed, differences }, install),
     ));
   }
@@ -116,7 +116,7 @@ function findingsOf(installed: Installed, install: string): Finding[] {
 const withoutDefaults = (subjects: unknown): unknown =>
   (subjects as { apiGroup?: string }[]).map(({ apiGroup: _, ...subject }) => subject);
 
-function consequenceOf({ shipped }: Installed): string {
+function consequenceOf({ shipped }: InstalledObject): string {
   const { metadata: { name }, kind } = shipped;
   if (name === guestRole) return "guests can't do what they should, or more than that";
   if (name === operatorName || kind === "Namespace") return "the operator can't do its work, and grants may not end";
@@ -124,5 +124,5 @@ function consequenceOf({ shipped }: Installed): string {
   return "the admission webhook can't do its work";
 }
 
-export const rolesHold = (): Finding =>
+export const rolesHold = (): DoctorFinding =>
   ok(name, "The rights of the operator, of guests and of viewers are as shipped.");

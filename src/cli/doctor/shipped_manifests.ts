@@ -12,7 +12,7 @@ import { definitions } from "../../api/mod.ts";
 import { crdFrom } from "../../api/definition.ts";
 
 /** An object of a manifest. */
-export interface Manifest extends KubernetesObject {
+export interface ShippedObject extends KubernetesObject {
   apiVersion: string;
   kind: string;
   metadata: KubernetesObject["metadata"] & { name: string };
@@ -22,21 +22,21 @@ export interface Manifest extends KubernetesObject {
 /** Objects by the part of the installation that they belong to. */
 export interface ShippedManifests {
   /** deploy/kustomize/base */
-  base: readonly Manifest[];
+  base: readonly ShippedObject[];
   /** deploy/kustomize/webhook */
-  webhook: readonly Manifest[];
+  webhook: readonly ShippedObject[];
   /** crds/ */
-  definitions: readonly Manifest[];
+  definitions: readonly ShippedObject[];
 }
 
 let manifests: ShippedManifests | undefined;
 
 /** Returns the objects that this version installs. */
 export function shippedManifests(): ShippedManifests {
-  const parse = (text: string) => loadAll(text) as unknown as Manifest[];
+  const parse = (text: string) => loadAll(text) as unknown as ShippedObject[];
   return manifests ??= {
     base: [rbac, guestRole, viewerRole, guards, guestGuards, priority].flatMap(parse),
     webhook: parse(webhook),
-    definitions: definitions.map((definition) => crdFrom(definition) as unknown as Manifest),
+    definitions: definitions.map((definition) => crdFrom(definition) as unknown as ShippedObject),
   };
 }

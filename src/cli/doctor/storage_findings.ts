@@ -7,9 +7,9 @@ import { NoStorageSize, readStorageSize } from "../../controllers/storage_size.t
 import { gibibytes, parseGuestWrites, writesClosedCondition } from "../../core/database_storage.ts";
 import { guestFlowName, guestWritesAnnotation, operatorName } from "../../core/names.ts";
 import { isForbidden } from "../grant_summary.ts";
-import { fail, type Finding, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./finding.ts";
 
-export async function storageFinding(rest: RestClient, { storage: rules }: Settings): Promise<Finding> {
+export async function storageFinding(rest: RestClient, { storage: rules }: Settings): Promise<DoctorFinding> {
   const { quotaBackendBytes: quota } = rules;
   const name = "storage";
   if (quota === null) {

@@ -2,11 +2,11 @@
 import { LocalClient } from "../../../lib/tailscale/mod.ts";
 import type { Realm } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
-import { fail, type Finding, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./finding.ts";
 
 const name = "tailscaled";
 
-export async function daemonFinding(socket: string): Promise<Finding> {
+export async function daemonFinding(socket: string): Promise<DoctorFinding> {
   using client = new LocalClient({ socket, timeoutMs: 5000 });
   try {
     const { BackendState, Self } = await client.status({ peers: false });
@@ -19,7 +19,7 @@ export async function daemonFinding(socket: string): Promise<Finding> {
 }
 
 /** Returns the operator's view of the tailnet, as the Realms report it. */
-export function realmFindings(realms: readonly Realm[]): Finding[] {
+export function realmFindings(realms: readonly Realm[]): DoctorFinding[] {
   const failing = realms.filter(({ status }) => status?.connectionState === "Error");
   if (failing.length > 0) {
     return failing.map(({ metadata, status }) =>

@@ -9,8 +9,8 @@ import { CoreV1Api } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { webhookConfigurationName, webhookConfigurationOf } from "../../core/admission/configuration.ts";
 import { realmLabel } from "../../core/names.ts";
 import { isForbidden } from "../grant_summary.ts";
-import { fail, type Finding, listed, ok, unknown, warn } from "./finding.ts";
-import { type Installed, objectName } from "./installed_objects.ts";
+import { type DoctorFinding, fail, ok, someOf, unknown, warn } from "./finding.ts";
+import { type InstalledObject, objectName } from "./installed_objects.ts";
 import { differencesOf, inWords } from "./object_difference.ts";
 
 const name = "webhook";
@@ -30,7 +30,7 @@ export async function webhookFindings(
   rest: RestClient,
   configuration: ValidatingWebhookConfiguration | undefined,
   now: number,
-): Promise<Finding[]> {
+): Promise<DoctorFinding[]> {
   if (configuration === undefined) {
     return [warn(
       name,
@@ -45,9 +45,9 @@ export async function webhookFindings(
 /** Checks that the Service exists through which the API server reaches the webhook. */
 export function serviceFindings(
   configuration: ValidatingWebhookConfiguration,
-  installed: readonly Installed[],
+  installed: readonly InstalledObject[],
   install: string,
-): Finding[] {
+): DoctorFinding[] {
   if (!configuration.webhooks?.some(({ clientConfig }) => clientConfig.service !== undefined)) return [];
   return installed.filter(({ shipped, live }) => shipped.kind === "Service" && live === undefined).map(({ shipped }) =>
     fail(name, `${objectName(shipped)} is missing: the API server does not reach the webhook.`, install)
@@ -55,17 +55,17 @@ export function serviceFindings(
 }
 
 /** Compares the registration with the one that this version writes, except for the webhook's address. */
-function registered({ webhooks = [] }: ValidatingWebhookConfiguration): Finding[] {
+function registered({ webhooks = [] }: ValidatingWebhookConfiguration): DoctorFinding[] {
   const content = (list: ValidatingWebhookConfiguration["webhooks"]) => ({
     webhooks: list!.map(({ clientConfig: _, ...rest }) => rest),
   });
   const expected = webhookConfigurationOf({ service: true }, "").webhooks;
   const differences = differencesOf(content(expected), content(webhooks));
   if (differences.length === 0) return [];
-  return [warn(name, `The webhook's registration was changed: ${listed(differences.map(inWords), 3)}.`, restart)];
+  return [warn(name, `The webhook's registration was changed: ${someOf(differences.map(inWords), 3)}.`, restart)];
 }
 
-function authorities({ webhooks = [] }: ValidatingWebhookConfiguration, now: number): Finding[] {
+function authorities({ webhooks = [] }: ValidatingWebhookConfiguration, now: number): DoctorFinding[] {
   const unreadable = warn(name, "The webhook's certificate authority can't be read.", restart);
   const pems = webhooks.map(({ clientConfig: { caBundle } }) => {
     try {
@@ -87,7 +87,7 @@ function authorities({ webhooks = [] }: ValidatingWebhookConfiguration, now: num
 }
 
 /** Asks the webhook, through the API server, about a workload that no grant has room for. */
-async function answer(rest: RestClient): Promise<Finding> {
+async function answer(rest: RestClient): Promise<DoctorFinding> {
   const again = "Run keystone doctor as a cluster admin when a grant is active.";
   const { items } = await new CoreV1Api(rest).namespaces.list({ labelSelector: realmLabel, limit: 500 });
   const open = items.filter(({ metadata }) => metadata!.deletionTimestamp === undefined);

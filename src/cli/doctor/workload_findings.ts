@@ -2,11 +2,11 @@
 import type { RestClient } from "../../../lib/kubernetes/mod.ts";
 import { isForbidden } from "../grant_summary.ts";
 import { refusedWorkloads } from "../refused_workloads.ts";
-import { type Finding, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, ok, unknown, warn } from "./finding.ts";
 
 const name = "workloads";
 
-export async function workloadFindings(rest: RestClient): Promise<Finding[]> {
+export async function workloadFindings(rest: RestClient): Promise<DoctorFinding[]> {
   try {
     const refused = await refusedWorkloads(rest);
     if (refused.length === 0) return [ok(name, "No guard would refuse a workload that runs in a guest namespace.")];
