@@ -59,7 +59,7 @@ Deno.test("doctor", {
     KEYSTONE_WEBHOOK: place.url,
     KEYSTONE_REALM: "alice-home",
   });
-  leaving.defer(() => front.stop());
+  leaving.defer(async () => void await front.stop());
   await front.url();
   await cluster.createRealm("bob-home", { subjects: [{ kind: "User", name: "bob" }] });
   await cluster.create({ name: "alice-to-bob", to: "bob-home", destinations: ["0.0.0.0/0"] });
@@ -94,7 +94,7 @@ Deno.test("doctor", {
     change(edited);
     await api.replace(edited);
     const found = await check();
-    const { resourceVersion } = (await api.get(name)).metadata;
+    const resourceVersion = (await api.get(name)).metadata.resourceVersion!;
     await api.replace({ ...live, metadata: { ...live.metadata, resourceVersion } });
     return found;
   };
