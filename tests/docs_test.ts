@@ -102,9 +102,14 @@ Deno.test("docs/security.md: the front and the guests have the rights that their
 
 Deno.test("docs/security.md: everything that a compromised operator could read in the whole cluster is named", () => {
   const words: Readonly<Record<string, string>> = {
+    ciliumnodes: "pools of network plugins",
+    ciliumpodippools: "pools of network plugins",
     clusterrolebindings: "ClusterRoles and their bindings",
+    ippools: "pools of network plugins",
+    networks: "pools of network plugins",
     persistentvolumeclaims: "claims",
     servicecidrs: "ranges of Services",
+    subnets: "pools of network plugins",
   };
   const left = row("security", "the operator is compromised")[2]!.split("The fence judges writes only")[1]!
     .toLowerCase();

@@ -121,7 +121,7 @@ const settingsSchema = z.strictObject({
   }).prefault({}),
   /** The cluster's own ranges, which no grant opens. Needed where nodes and ServiceCIDRs don't report them. */
   clusterRanges: z.strictObject({
-    /** Pod CIDRs. Needed with network plugins that leave the nodes' podCIDRs empty. */
+    /** Pod CIDRs. Needed where the ranges of the network plugin are unknown. */
     pods: ranges.optional(),
     services: ranges.optional(),
     /** Node addresses that the nodes don't report, such as LAN addresses where the nodes report only those of a VPN. */

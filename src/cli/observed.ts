@@ -14,9 +14,11 @@ import { storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import type { Store } from "../../lib/controller/mod.ts";
 import type { Settings } from "../api/mod.ts";
 import { addressesOfSlice, classSource, createNodeStore } from "../controllers/cluster_watch.ts";
+import { podWithAddress, readPodAddresses, readPools } from "../controllers/pod_ranges.ts";
 import { createStores, type Stores } from "../controllers/stores.ts";
 import { clusterFacts, type ClusterSources } from "../core/guest/cluster_facts.ts";
 import type { ClusterFacts } from "../core/facts.ts";
+import { RangeIndex } from "../core/network/range_index.ts";
 import { singles } from "../core/guest/objects/table.ts";
 import { managedBy, managedByLabel, systemNamespace } from "../core/names.ts";
 
@@ -72,7 +74,8 @@ export class Observed {
 
   /** Reads the cluster's ranges and storage classes, as far as the user may. */
   async cluster(settings: Settings): Promise<ClusterFacts> {
-    const unread = { nodes: false, services: false, api: false, classes: false };
+    const unread = { nodes: false, services: false, api: false, classes: false, pods: false };
+    const signal = AbortSignal.timeout(15_000);
     const read = async <T extends KubernetesObject>(
       name: keyof typeof unread,
       resource: Resource<T>,
@@ -86,11 +89,16 @@ export class Observed {
         return [];
       }
     };
-    const [allNodes, services, api, classes] = await Promise.all([
+    const [allNodes, services, api, classes, pools, addresses] = await Promise.all([
       read("nodes", nodes),
       read("services", serviceCIDRs),
       read("api", endpointSlices, "default", "kubernetes.io/service-name=kubernetes"),
       read("classes", storageClasses),
+      readPools(this.#rest, signal).catch(() => []),
+      readPodAddresses(this.#rest, signal).catch(() => {
+        unread.pods = true;
+        return [];
+      }),
     ]);
     const nodeStore = createNodeStore();
     for (const node of allNodes) nodeStore.observe(node);
@@ -99,9 +107,16 @@ export class Observed {
       services: services.flatMap(({ spec }) => spec?.cidrs ?? []),
       api: api.flatMap(addressesOfSlice),
       classes: classes.map(classSource),
+      pools,
       unread,
     };
-    return clusterFacts(sources, settings);
+    const known = new RangeIndex(clusterFacts(sources, settings).ranges);
+    const outside = addresses.filter((address) => !known.has(address)).sort().slice(0, 20);
+    const pods = await Promise.all(outside.map(async (address) => {
+      const pod = await podWithAddress(this.#rest, address, signal).catch(() => undefined);
+      return { address, ...(pod === undefined ? {} : { pod }) };
+    }));
+    return clusterFacts({ ...sources, pods }, settings);
   }
 
   async #into<T extends KubernetesObject, P, I extends string>(

@@ -1,4 +1,4 @@
-/** Watches cluster-wide facts: nodes, service ranges, the API server's addresses and storage classes. */
+/** Watches cluster-wide facts: nodes, ranges of pods, service ranges, the API server's addresses and storage classes. */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../lib/clock/mod.ts";
 import { type Identity, Store } from "../../lib/controller/mod.ts";
@@ -9,11 +9,13 @@ import { type ServiceCIDR, serviceCIDRs } from "../../lib/kubernetes_apis/networ
 import { type StorageClass, storageClasses } from "../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
 import { isQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { Settings } from "../api/mod.ts";
-import { parseAddress } from "../core/address.ts";
+import { parseAddress, parseRange } from "../core/address.ts";
 import type { NodeState } from "../core/admission/change.ts";
 import { defaultClassIn, isDefaultClass, nodeStateOf } from "../core/admission/surroundings.ts";
 import { type ClassSource, clusterFacts, type ClusterSources, type NodeSource } from "../core/guest/cluster_facts.ts";
 import type { ClusterFacts } from "../core/facts.ts";
+import { RangeIndex } from "../core/network/range_index.ts";
+import type { PodRangeWatch } from "./pod_range_watch.ts";
 import { reflect, type Reflecting, type StoreReflector, type Watching } from "./watching.ts";
 import { withinTime } from "./within_time.ts";
 
@@ -26,16 +28,23 @@ export class ClusterWatch {
   readonly #classes = new Store({ project: classSource });
   readonly #reflectors: { name: keyof ClusterSources["unread"]; reflector: StoreReflector; synced: boolean }[] = [];
   readonly #listeners: (() => void)[] = [];
+  readonly #podRanges: PodRangeWatch | undefined;
   #facts: ClusterFacts;
 
   /**
    * Makes a watch.
    *
+   * @param podRanges addresses that pods really have; without it the nodes' ranges and the configured ones count
    * @param nodeStates keeps the nodes' labels and taints
    */
-  constructor(watching: Watching, settings: Settings, { nodeStates = false } = {}) {
+  constructor(
+    watching: Watching,
+    settings: Settings,
+    { podRanges, nodeStates = false }: { podRanges?: PodRangeWatch | undefined; nodeStates?: boolean } = {},
+  ) {
     this.#settings = settings;
     this.#nodes = createNodeStore({ nodeStates });
+    this.#podRanges = podRanges;
     const observe = <T extends KubernetesObject, P>(
       name: keyof ClusterSources["unread"],
       resource: Resource<T>,
@@ -54,6 +63,13 @@ export class ClusterWatch {
     });
     observe("classes", storageClasses, this.#classes);
     this.#facts = this.#read();
+    let index: { of: ClusterFacts["ranges"]; ranges: RangeIndex } | undefined;
+    podRanges?.follow((address) => {
+      const { ranges } = this.#facts;
+      if (index?.of !== ranges) index = { of: ranges, ranges: new RangeIndex(ranges) };
+      return index.ranges.has(address);
+    }, () => this.#look());
+    this.#nodes.subscribe(() => podRanges?.soon());
   }
 
   /** The current facts; each change makes a new object. */
@@ -79,6 +95,7 @@ export class ClusterWatch {
 
   /** Watches until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    const polls = this.#podRanges?.run(signal);
     await Promise.all(this.#reflectors.map(async (each) => {
       const synced = each.reflector.synced(signal).then(() => {
         each.synced = true;
@@ -87,13 +104,17 @@ export class ClusterWatch {
       await each.reflector.run(signal);
       await synced;
     }));
+    await polls;
   }
 
   /**
    * Resolves once everything has been read, or after a timeout. Grants open less while some of it is unknown.
    */
   ready(clock: Clock, signal: AbortSignal): Promise<void> {
-    const synced = Promise.all(this.#reflectors.map(({ reflector }) => reflector.synced(signal)));
+    const synced = Promise.all([
+      ...this.#reflectors.map(({ reflector }) => reflector.synced(signal)),
+      this.#podRanges?.synced(signal),
+    ]);
     return withinTime(synced, unreadableAfterMs, clock, signal);
   }
 
@@ -115,7 +136,9 @@ export class ClusterWatch {
       services: this.#services.list().flat(),
       api: this.#api.list().flat(),
       classes: this.#classes.list(),
-      unread: unread as ClusterSources["unread"],
+      pools: this.#podRanges?.pools ?? [],
+      pods: this.#podRanges?.outside ?? [],
+      unread: { ...unread, pods: this.#podRanges?.isSynced === false } as ClusterSources["unread"],
     }, this.#settings);
   }
 }
@@ -141,7 +164,7 @@ const unreadableNode = ({ name }: Identity): NodeSource => ({
 export function nodeSource({ metadata, spec, status }: Node): NodeSource {
   return {
     name: metadata!.name!,
-    podCIDRs: spec?.podCIDRs ?? [],
+    podCIDRs: [...spec?.podCIDRs ?? [], ...annotatedRanges(metadata?.annotations ?? {})],
     // Of any type: a host name can be an address too, and plugins have their own types.
     addresses: (status?.addresses ?? []).flatMap(({ address }) => parseAddress(address) ? [address] : []),
     resources: Object.keys(status?.capacity ?? {}).sort(),
@@ -152,6 +175,16 @@ export function nodeSource({ metadata, spec, status }: Node): NodeSource {
       ),
     ),
   };
+}
+
+/** Returns the ranges of pods that network plugins write as annotations of nodes: kube-router and OVN-Kubernetes. */
+function annotatedRanges(annotations: Readonly<Record<string, string>>): string[] {
+  const kubeRouter = ["kube-router.io/pod-cidr", "kube-router.io/pod-cidrs"].flatMap((key) =>
+    (annotations[key] ?? "").split(",").map((range) => range.trim())
+  );
+  // The ranges of each network, as JSON: a text or a list of texts.
+  const ovn = (annotations["k8s.ovn.org/node-subnets"] ?? "").match(/[0-9a-fA-F.:]+\/[0-9]+/g) ?? [];
+  return [...kubeRouter, ...ovn].filter((range) => parseRange(range) !== undefined);
 }
 
 export const classSource = ({ metadata, provisioner }: StorageClass): ClassSource => ({

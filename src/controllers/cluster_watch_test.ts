@@ -19,3 +19,23 @@ Deno.test("cluster: node's status: every valid address counts, whatever its type
     "10.9.0.5",
   ]);
 });
+
+Deno.test("cluster: annotations of network plugins: their ranges of pods count", () => {
+  const annotations = {
+    "kube-router.io/pod-cidr": "10.1.0.0/24",
+    "kube-router.io/pod-cidrs": "10.1.0.0/24, fd00:1::/64",
+    "k8s.ovn.org/node-subnets": '{"default":["10.2.0.0/24","fd00:2::/64"],"other":"10.3.0.0/24"}',
+  };
+  assert.deepEqual(
+    nodeSource({ metadata: { name: "n1", annotations }, spec: { podCIDRs: ["10.0.0.0/24"] } }).podCIDRs,
+    [
+      "10.0.0.0/24",
+      "10.1.0.0/24",
+      "10.1.0.0/24",
+      "fd00:1::/64",
+      "10.2.0.0/24",
+      "fd00:2::/64",
+      "10.3.0.0/24",
+    ],
+  );
+});

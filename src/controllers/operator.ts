@@ -30,6 +30,7 @@ import { beginToLead, connectLoops, knowFlows, loops } from "./loops.ts";
 import { record } from "./record.ts";
 import { withRemedy } from "./remedy.ts";
 import { EnforcementCache } from "./enforcement_cache.ts";
+import { PodRangeWatch } from "./pod_range_watch.ts";
 import { StorageWatch } from "./storage_watch.ts";
 import { createFlowReflectors, createReflectors, createStores, guestWritesIn, type Stores } from "./stores.ts";
 import { createSignals } from "./signals.ts";
@@ -100,7 +101,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     onRecover: (kind: string) => log.info("Watching {kind} again.", { kind }),
   };
   const reflectors = createReflectors(watching, stores);
-  const cluster = new ClusterWatch(watching, options.settings);
+  const cluster = new ClusterWatch(watching, options.settings, { podRanges: new PodRangeWatch(watching) });
   // Observing ends after the controllers, so that their last observation is current.
   const observing = new AbortController();
   const flows = createFlowReflectors(watching, stores);

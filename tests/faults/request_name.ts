@@ -15,6 +15,7 @@ export function requestName(method: string, url: URL, mark: string): string {
   const rest = parts.slice(root === "api" ? 1 : 2);
   const namespace = rest[0] === "namespaces" && rest.length > 2 ? rest.splice(0, 2)[1] : undefined;
   const [resource, name, subresource] = rest;
+  if (resource === undefined) return `get.${root}`;
   // The names of events are generated.
   const about = resource === "events" ? namespace : name ?? namespace;
   const collection = url.searchParams.has("watch") ? "watch" : "list";

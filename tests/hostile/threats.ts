@@ -401,8 +401,8 @@ export const threats: readonly Threat[] = [
       "point its webhook elsewhere, which then receives guests' writes, except Secrets, and all changes of Grants, " +
       "Realms and SuperEntities, and can refuse them; close guests' writes. The fence judges writes only. In the " +
       "whole cluster the operator can list pods, with the environment variables in their specs; Services, claims, " +
-      "VolumeSnapshots and NetworkPolicies; namespaces, nodes, StorageClasses and ranges of Services; ClusterRoles " +
-      "and their bindings. It can also read the API server's metrics",
+      "VolumeSnapshots and NetworkPolicies; namespaces, nodes, StorageClasses, ranges of Services and pools of network " +
+      "plugins; ClusterRoles and their bindings. It can also read the API server's metrics",
     triedBy: [
       "api/guards_test.ts: N can't N",
       "api/guards_test.ts: the operator can't read Secrets or create pods, and has rights on fixed names only by name",

@@ -5,10 +5,12 @@ import type { Quantity } from "../../../lib/quantity/mod.ts";
 import { sumLists } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import { cidr, compareRanges, contains, parseRange, type Range } from "../address.ts";
+import { RangeIndex } from "../network/range_index.ts";
 import { tailnetRanges } from "../network/special_ranges.ts";
 
 export interface NodeSource {
   name: string;
+  /** Its ranges of pods, by the API and by annotations of network plugins. */
   podCIDRs: readonly string[];
   addresses: readonly string[];
   /** Names of its resources. */
@@ -32,6 +34,13 @@ export interface ClassSource {
   defaultFrom?: number;
 }
 
+/** An address that a pod has. */
+export interface PodAddress {
+  address: string;
+  /** `namespace/name` of the pod, if it was looked up. */
+  pod?: string;
+}
+
 /** Provisioner of classes whose volumes are created by hand. */
 const noProvisioner = "kubernetes.io/no-provisioner";
 
@@ -42,8 +51,12 @@ export interface ClusterSources {
   /** Addresses of the API server. */
   api: readonly string[];
   classes: readonly ClassSource[];
+  /** CIDRs of the network plugin's pools of pods. */
+  pools?: readonly string[];
+  /** Addresses of pods outside the host network; those inside the known ranges may be left out. */
+  pods?: readonly PodAddress[];
   /** Sources that could not be read. */
-  unread: Readonly<Record<"nodes" | "services" | "api" | "classes", boolean>>;
+  unread: Readonly<Record<"nodes" | "services" | "api" | "classes" | "pods", boolean>>;
 }
 
 /**
@@ -66,13 +79,14 @@ const isExtended = (name: string): boolean =>
  * nodes are added to the nodes' addresses.
  */
 export function clusterFacts(sources: ClusterSources, { clusterRanges }: Settings): ClusterFacts {
-  const { nodes, services, api, classes } = sources;
-  const pods = clusterRanges.pods ?? nodes.flatMap(({ podCIDRs }) => podCIDRs);
+  const { nodes, services, api, classes, pools = [] } = sources;
+  const pods = clusterRanges.pods ?? [...nodes.flatMap(({ podCIDRs }) => podCIDRs), ...pools];
   const hosts = [...clusterRanges.nodes ?? [], ...nodes.flatMap(({ addresses }) => addresses)];
   const texts = [...pods, ...(clusterRanges.services ?? services), ...hosts, ...api];
-  const unknown = rangesUnknown(sources, clusterRanges);
+  const ranges = unique(texts);
+  const unknown = rangesUnknown(sources, clusterRanges) ?? podsOutside(sources, unique(pods), ranges);
   return {
-    ranges: unique(texts),
+    ranges,
     ...(unknown === undefined ? {} : { rangesUnknown: unknown }),
     ...lanUnknown(sources, clusterRanges),
     extendedKeys: [...new Set(nodes.flatMap(({ resources }) => resources))].filter(isExtended).sort()
@@ -99,8 +113,12 @@ function capacityOf(nodes: readonly NodeSource[]): ResourceList {
   );
 }
 
-function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["clusterRanges"]): string | undefined {
-  const setIt = (key: string) => `Set clusterRanges.${key} in the operator's configuration.`;
+const setIt = (key: string) => `Set clusterRanges.${key} in the operator's configuration.`;
+
+function rangesUnknown(
+  { nodes, unread, pools = [] }: ClusterSources,
+  configured: Settings["clusterRanges"],
+): string | undefined {
   const unreadable = nodes.find((node) => node.unreadable);
   if (unreadable && !(configured.pods && configured.nodes)) {
     return `Node ${unreadable.name} can't be read, so some ranges of pods and nodes are unknown. ${
@@ -110,13 +128,36 @@ function rangesUnknown({ nodes, unread }: ClusterSources, configured: Settings["
   if (!configured.pods) {
     if (unread.nodes) return `The nodes can't be read, so the ranges of pods are unknown. ${setIt("pods")}`;
     // A node that has just joined gets its podCIDR a moment later and runs no pods before.
-    const reported = nodes.length === 0 || nodes.some(({ podCIDRs }) => podCIDRs.length > 0);
+    const reported = nodes.length === 0 || pools.length > 0 || nodes.some(({ podCIDRs }) => podCIDRs.length > 0);
     if (!reported) return `Node ${nodes[0]!.name} has no podCIDR, so the ranges of pods are unknown. ${setIt("pods")}`;
+  }
+  if (!configured.pods && unread.pods) {
+    return `The pods can't be listed, so their addresses may be outside the known ranges. ${setIt("pods")}`;
   }
   if (!configured.services && unread.services) {
     return `The ServiceCIDRs can't be read, so the ranges of services are unknown. ${setIt("services")}`;
   }
   return undefined;
+}
+
+/**
+ * Detects pods outside the known ranges: the nodes' podCIDRs are not used, as with Calico's own pools, or the configured
+ * ranges are incomplete. Other pods there would be open to guests.
+ */
+function podsOutside(
+  { pods = [] }: ClusterSources,
+  known: readonly Range[],
+  all: readonly Range[],
+): string | undefined {
+  const index = new RangeIndex(all);
+  const [outside] = pods.filter(({ address }) => parseRange(address) !== undefined && !index.has(address))
+    .sort((a, b) => compareRanges(parseRange(a.address)!, parseRange(b.address)!));
+  if (outside === undefined) return undefined;
+  const shown = known.slice(0, 3).map(cidr).join(", ");
+  const ranges = shown === "" ? "no range of pods is known" : `the known ranges of pods are ${shown}`;
+  return `${
+    outside.pod === undefined ? "A pod" : `Pod ${outside.pod}`
+  } has the address ${outside.address}, but ${ranges}${known.length > 3 ? ", …" : ""}. ${setIt("pods")}`;
 }
 
 /** Detects nodes that report only VPN addresses, as with k3s --vpn-auth. */

@@ -54,7 +54,7 @@ export class Readers {
       services: cidrs,
       api: slices,
       classes: object.kind === "StorageClass" ? [classSource(object as never)] : [],
-      unread: { nodes: false, services: false, api: false, classes: false },
+      unread: { nodes: false, services: false, api: false, classes: false, pods: false },
     }, settings);
     this.#plan(stores, cluster, podStore.list());
     this.#admit(stores, cluster, object);

@@ -1,0 +1,63 @@
+/** Checks that an operator acts, and that its version is this command's. */
+import {
+  isApiError,
+  type KubernetesObject,
+  type Resource,
+  ResourceApi,
+  type RestClient,
+} from "../../../lib/kubernetes/mod.ts";
+import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
+import { operatorName, systemNamespace } from "../../core/names.ts";
+import { version } from "../../version.ts";
+import { type DoctorFinding, fail, ok, warn } from "./finding.ts";
+
+const name = "operator";
+
+export async function operatorFindings(rest: RestClient, now: number): Promise<DoctorFinding[]> {
+  return [await leaseFinding(rest, now), ...await versionFindings(rest)];
+}
+
+async function leaseFinding(rest: RestClient, now: number): Promise<DoctorFinding> {
+  const remedy = "Start it (deno task run), or read its log: kubectl logs -n keystone-system deploy/keystone-operator";
+  try {
+    const { spec } = await new CoordinationV1Api(rest).namespace(systemNamespace).leases.get(operatorName);
+    const renewed = Date.parse(spec?.renewTime ?? "");
+    const age = Math.round((now - renewed) / 1000);
+    if (!spec?.holderIdentity) {
+      return fail(name, "No operator holds the Lease: grants do not end on time.", remedy);
+    }
+    return age > 2 * (spec.leaseDurationSeconds ?? 15)
+      ? fail(name, `${spec.holderIdentity} last renewed the Lease ${age} s ago: grants do not end on time.`, remedy)
+      : ok(name, `${spec.holderIdentity} holds the Lease.`);
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+    return fail(name, "The Lease does not exist: no operator has ever run here.", remedy);
+  }
+}
+
+interface Deployment extends KubernetesObject {
+  spec?: { template?: { spec?: { containers?: { name: string; image?: string }[] } } };
+}
+
+const deployments: Resource<Deployment> = {
+  group: "apps",
+  version: "v1",
+  kind: "Deployment",
+  plural: "deployments",
+  namespaced: true,
+};
+
+/** Compares the image's tag with this command's version. An operator outside the cluster has no Deployment. */
+async function versionFindings(rest: RestClient): Promise<DoctorFinding[]> {
+  try {
+    const { spec } = await new ResourceApi(rest, deployments, systemNamespace).get(operatorName);
+    const { image = "" } = spec?.template?.spec?.containers?.find(({ name }) => name === "operator") ?? {};
+    const [, tag] = /:v?(\d+\.\d+\.\d+[^@]*)(@.*)?$/.exec(image) ?? [];
+    if (tag === undefined || tag === version) return [];
+    const message = `The operator has version ${tag}, this command ${version}: it compares with another installation.`;
+    return [warn(name, message, `Use the keystone command of version ${tag}, or finish the upgrade.`)];
+  } catch (error) {
+    if (!isApiError(error, 404)) throw error;
+    return [];
+  }
+}
