@@ -66,7 +66,7 @@ Deno.test("network: a DNS name resolves to a node's address of any type: opens n
     addresses: ["192.168.1.5", "203.0.113.5"],
     resources: [],
   };
-  const unread = { nodes: false, services: false, api: false, classes: false };
+  const unread = { nodes: false, services: false, api: false, classes: false, pods: false };
   // A configured range of the nodes' LAN is added to the reported addresses and doesn't replace them.
   const settings = parseSettings({ clusterRanges: { nodes: ["192.168.7.0/24"] } });
   const cluster = clusterFacts({ nodes: [node], services: [], api: ["198.51.100.6"], classes: [], unread }, settings);
@@ -189,7 +189,7 @@ const nodes = (
 ): NodeSource[] => [{ name: "n1", podCIDRs: ["10.42.0.0/24"], addresses, resources: [] }];
 
 Deno.test("network: nodes report only tailnet addresses: LAN addresses are unknown unless configured", () => {
-  const unread = { nodes: false, services: false, api: false, classes: false };
+  const unread = { nodes: false, services: false, api: false, classes: false, pods: false };
   const reported = (nodes: NodeSource[], settings = defaultSettings) =>
     clusterFacts({ nodes, services: [], api: [], classes: [], unread }, settings).lanUnknown;
   assert.match(
