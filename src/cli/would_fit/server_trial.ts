@@ -9,7 +9,14 @@ import {
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { lastAppliedAnnotation, merged, mergePatch, strategicPatch } from "./apply_patch.ts";
 import { type Refusal, refusalOf } from "./server_refusals.ts";
-import { type TrialClaim, trialClaims, trialPod, withAccount, withoutPods } from "./trial_objects.ts";
+import {
+  type ComingAccounts,
+  type TrialClaim,
+  trialClaims,
+  trialPod,
+  withAccount,
+  withoutPods,
+} from "./trial_objects.ts";
 
 export interface ObjectTrial {
   /** The object as it is stored now; absent: it is new. */
@@ -42,7 +49,7 @@ export interface ClaimTrial {
 /** Way in which an object is created. */
 export interface TrialOptions {
   /** ServiceAccounts that are there before the object, but not yet. */
-  accounts: ReadonlySet<string>;
+  accounts: ComingAccounts;
   /** True if an earlier object of the name is deleted first. */
   replaces?: boolean;
 }
@@ -94,7 +101,7 @@ export class ServerTrials {
   }
 
   /** Tries to create one pod of the workload; undefined if it has no pod template. */
-  async pod(object: unknown, accounts: ReadonlySet<string>): Promise<PodTrial | undefined> {
+  async pod(object: unknown, accounts: ComingAccounts): Promise<PodTrial | undefined> {
     const pod = trialPod(object, accounts);
     if (pod === undefined) return undefined;
     const warnings: string[] = [];
@@ -231,7 +238,7 @@ const claimPath = (namespace: string): string =>
   `/api/v1/namespaces/${encodeURIComponent(namespace)}/persistentvolumeclaims`;
 
 /** Returns a bare pod that names an account which comes before it with the account `default`. */
-function accountFilled(manifest: Body, accounts: ReadonlySet<string>): Body {
+function accountFilled(manifest: Body, accounts: ComingAccounts): Body {
   if (manifest.apiVersion !== "v1" || manifest.kind !== "Pod") return manifest;
   return { ...manifest, spec: withAccount((manifest.spec ?? {}) as Record<string, unknown>, accounts) };
 }

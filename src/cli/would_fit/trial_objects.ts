@@ -32,7 +32,7 @@ const prefixOf = (name: unknown): string => `${String(name || "pod").slice(0, 50
  *
  * @param accounts ServiceAccounts that are not there yet: the pod is tried with the account `default`
  */
-export function trialPod(object: unknown, accounts: ReadonlySet<string>): unknown {
+export function trialPod(object: unknown, accounts: ComingAccounts): unknown {
   const template = templateOf(object);
   if (template === undefined) return undefined;
   const { name } = fieldsOf(fieldsOf(object).metadata);
@@ -50,12 +50,19 @@ export function trialPod(object: unknown, accounts: ReadonlySet<string>): unknow
   };
 }
 
-/** Returns a spec with the account `default` in the place of one that is not there yet. */
-export function withAccount(spec: Fields, accounts: ReadonlySet<string>): Fields {
-  const named = String(spec.serviceAccountName ?? spec.serviceAccount ?? "");
-  if (!accounts.has(named)) return spec;
+/** ServiceAccounts that are not there yet, with `automountServiceAccountToken`. */
+export type ComingAccounts = ReadonlyMap<string, boolean>;
+
+/** Returns a spec with the account `default` in the place of one that is not there yet, with the token of that one. */
+export function withAccount(spec: Fields, accounts: ComingAccounts): Fields {
+  const mounts = accounts.get(String(spec.serviceAccountName ?? spec.serviceAccount ?? ""));
+  if (mounts === undefined) return spec;
   const { serviceAccount: _, ...others } = spec;
-  return { ...others, serviceAccountName: "default" };
+  return {
+    ...others,
+    serviceAccountName: "default",
+    automountServiceAccountToken: spec.automountServiceAccountToken ?? mounts,
+  };
 }
 
 /** Returns a StatefulSet's volumes, with its claims in the place of volumes of the same names. */
