@@ -13,8 +13,6 @@ import { namespaceState } from "./would_fit/namespace_state.ts";
 import { ServerKinds } from "./would_fit/server_kinds.ts";
 import { verdictsOn, type WouldFitItem } from "./would_fit/verdicts.ts";
 
-export { budgetIn } from "./would_fit/namespace_budget.ts";
-
 /** Number of requests at a time: enough to hide the round trips, few enough not to be throttled. */
 const concurrency = 8;
 

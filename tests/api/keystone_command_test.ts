@@ -272,18 +272,24 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
     });
     const { code, json } = await eventually("the event is reported", async () => {
       const said = await run(["explain", "deployment", "web", "--realm", "bob-home", "-o", "json"]);
-      return /FailedCreate/.test(said.out) ? said : said.out;
+      return /has no room/.test(said.out) ? said : said.out;
     });
     assert.equal(code, 1);
     const { ok, message, chain } = json();
     assert.equal(ok, false);
-    assert.equal(message, "2 of 3 exist, 0 ready.");
+    assert.match(
+      message,
+      /^Deployment web has 0 of 3 pods ready \(1 missing\)\. Quota keystone .*2 requests\.cpu \(4 of 4 used\)/,
+    );
     const told = (chain as { what: string; message: string }[]).map(({ what, message }) => `${what}: ${message}`).join(
       "\n",
     );
-    assert.match(told, /room: .*granted 4 in total: short by 2/);
-    assert.match(told, /event FailedCreate .*exceeded quota: keystone/);
-    assert.match((await run(["explain", "deployment", "web", "--realm", "bob-home"])).out, /✗ pods: 2 of 3/);
+    assert.match(told, /Deployment web: 3 pods wanted, 2 exist, 0 ready/);
+    assert.match(told, /ReplicaSet web-\w+: 2 of 3 pods exist.*--replicas=2/);
+    assert.match(
+      (await run(["explain", "deployment", "web", "--realm", "bob-home"])).out,
+      /^✗ Deployment web has 0 of 3 pods ready/,
+    );
     const grant = await run(["explain", "grant", "alice-to-bob"]);
     assert.equal(grant.code, 0, grant.out);
     assert.match(
@@ -367,7 +373,7 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
         [["superentities"], {}, 0],
         [["explain", "grant", "alice-to-bob"], {}, 0],
         [["explain", "deployment", "web", "--realm", "bob-home"], {}, 1],
-        [["explain", "pod", pod, "--realm", "bob-home"], {}, 0],
+        [["explain", "pod", pod, "--realm", "bob-home"], {}, 1],
         [["would-fit", "-f", "-", "--realm", "bob-home"], { stdin: dump(deployment(9, "9")) }, 1],
         [["can-reach", pod, "203.0.113.7:443", "--realm", "bob-home"], {}, 0],
         [["plan", "-f", "-"], { env, stdin: plan }, 0],
