@@ -53,7 +53,7 @@ export interface RollOutEnd {
 }
 
 /** Maximum number of steps; with jumps, real roll-outs need less than a hundred. */
-const mostSteps = 5000;
+const mostSteps = 2000;
 
 /**
  * Follows a roll-out to its end; `state` has the result.
