@@ -575,6 +575,7 @@ Deno.test("would-fit: the answer is what happens", {
       "only when asked: helm test",
     ]);
     assert.match(answer.items[2].warnings.join(), /Beside the rest it does not fit/);
+    await no(at, /Pod front-test/, front, { ...test, spec: cpu("1001m", { restartPolicy: "Never" }) });
     await no(at, /Job migrate/, front, hook("migrate", "pre-install", "2"));
     await no(at, /Job notify/, front, hook("notify", "post-install", "500m"));
     await yes(at, workload("Deployment", "front", cpu("500m")), hook("notify", "post-install", "500m"));
@@ -588,6 +589,11 @@ Deno.test("would-fit: the answer is what happens", {
     const early = hook("early", "pre-install", "1");
     (early.spec.template.spec as Fields).serviceAccountName = "front";
     await no(at, /service account .*not found/, account, early);
+    // An upgrade runs other hooks, while the release is there.
+    await applied(at, front);
+    await pods(at, "front", 1);
+    await yes(at, front, hook("migrate", "pre-install", "1"), test);
+    await no(at, /Job migrate/, front, hook("migrate", "pre-upgrade", "1"), test);
   });
 
   await step(t, "typos, guards, Pod Security, immutable fields: the API server's own words", async () => {
@@ -596,8 +602,8 @@ Deno.test("would-fit: the answer is what happens", {
     await yes(at, workload("Deployment", "web", fine));
     await no(
       at,
-      /unknown field "spec.replicass".*Correct or remove/,
-      workload("Deployment", "web", fine, { replicass: 2 }),
+      /unknown field "spec.size".*Correct or remove/,
+      workload("Deployment", "web", fine, { size: 2 }),
     );
     const open = await no(
       at,

@@ -6,7 +6,7 @@ export type RefusalKind =
   | "room"
   /** The user may not make or change it. */
   | "rights"
-  /** It is refused whoever applies it and whatever goes. */
+  /** It is refused for all users, and whatever gives room. */
   | "final"
   /** It could not be asked: no answer. */
   | "unasked";

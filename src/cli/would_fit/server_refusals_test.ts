@@ -63,7 +63,7 @@ Deno.test("warnings of Keystone's webhook about room are left out; others are ke
   for (
     const text of [
       'would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
-      'unknown field "spec.replicass"',
+      'unknown field "spec.size"',
       "policy/v1beta1 PodDisruptionBudget is deprecated in v1.21+",
     ]
   ) assert.ok(!isRoomWarning(text), text);

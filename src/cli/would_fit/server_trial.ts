@@ -163,7 +163,7 @@ export class ServerTrials {
   expect(resources: readonly (Resource | undefined)[]): void {
     for (const all of Map.groupBy(resources.filter((each) => each !== undefined), keyOf).values()) {
       if (all.length < listedFrom) continue;
-      // Whoever may not list them may read single ones.
+      // A user who may not list them may read single ones.
       const list = this.#api(all[0]!).all().then(
         (objects) => new Map(objects.map((object) => [object.metadata!.name!, object])),
         () => undefined,

@@ -64,8 +64,10 @@ export function verdictsOn(objects: readonly AskedObject[], { around, owned }: N
   };
   const main = inTurn(objects.filter(({ hook }) => hook === undefined), inTurn(hooks("before"), start));
   const end = inTurn(hooks("after"), main);
+  // It may run at any time, so it only has to fit into the grants; other use may be gone by then.
+  const empty = { ...start, quotas: start.quotas.map((quota) => ({ ...quota, used: new Map() })) };
   for (const object of hooks("asked")) {
-    const { item } = verdictOn(object, start, owned, freed);
+    const { item } = verdictOn(object, empty, owned, { has: () => true });
     items.set(object, item);
     if (item.fits !== true) continue;
     const beside = verdictOn(object, end, owned, freed).item;
@@ -109,7 +111,7 @@ function verdictOn(
   object: AskedObject,
   around: Surroundings,
   owned: OwnedObjects | undefined,
-  freed: ReadonlySet<string>,
+  freed: Pick<ReadonlySet<string>, "has">,
 ): { item: WouldFitItem; outcome?: Outcome } {
   const { kind, name, answer, trial, hook } = object;
   const common = {
@@ -294,7 +296,7 @@ function contradiction(
   object: AskedObject,
   { before }: Change,
   outcome: Outcome,
-  freed: ReadonlySet<string>,
+  freed: Pick<ReadonlySet<string>, "has">,
 ): string | undefined {
   const { trial, pod } = object;
   const stands = (refusal: typeof trial.refusal, isOwn: boolean): boolean =>
