@@ -103,13 +103,15 @@ interface NamespaceAnswer {
 
 function wholeAnswer(parts: readonly NamespaceAnswer[]): WouldFitAnswer {
   const items = parts.flatMap(({ items }) => items).sort((a, b) => a.index - b.index).map(({ item }) => item);
+  // The rest is created without these.
+  const created = items.filter(({ onlyWhenAsked }) => !onlyWhenAsked);
   const shortBy = new Map<string, ReturnType<typeof parseQuantity>>();
-  for (const [key, text] of items.flatMap((item) => Object.entries(item.shortBy))) {
+  for (const [key, text] of created.flatMap((item) => Object.entries(item.shortBy))) {
     const amount = parseQuantity(text);
     shortBy.set(key, shortBy.get(key)?.add(amount) ?? amount);
   }
   return {
-    fits: items.some(({ fits }) => fits === null) ? null : items.every(({ fits }) => fits),
+    fits: created.some(({ fits }) => fits === null) ? null : created.every(({ fits }) => fits),
     grants: parts.flatMap(({ state }) => state.around.givers.map(({ name }) => name)),
     askedAs: [...new Set(parts.map(({ as }) => as))],
     shortBy: Object.fromEntries([...shortBy].map(([key, amount]) => [key, amount.toString()])),

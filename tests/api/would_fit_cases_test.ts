@@ -575,7 +575,9 @@ Deno.test("would-fit: the answer is what happens", {
       "only when asked: helm test",
     ]);
     assert.match(answer.items[2].warnings.join(), /Beside the rest it does not fit/);
-    await no(at, /Pod front-test/, front, { ...test, spec: cpu("1001m", { restartPolicy: "Never" }) });
+    // What is created only when asked is no part of the whole.
+    const large = await yes(at, front, { ...test, spec: cpu("1001m", { restartPolicy: "Never" }) });
+    assert.deepEqual([large.items[1].fits, large.items[1].onlyWhenAsked, large.shortBy], [false, true, {}]);
     await no(at, /Job migrate/, front, hook("migrate", "pre-install", "2"));
     await no(at, /Job notify/, front, hook("notify", "post-install", "500m"));
     await yes(at, workload("Deployment", "front", cpu("500m")), hook("notify", "post-install", "500m"));
@@ -626,7 +628,8 @@ Deno.test("would-fit: the answer is what happens", {
       /field is immutable/,
       job("once", { ...fine, containers: [{ ...fine.containers[0], image: "other:1" }] }),
     );
-    await yes(at, { ...job("once", fine), metadata: { generateName: "once-" } });
+    const generated = await yes(at, { ...job("once", fine), metadata: { generateName: "once-" } });
+    assert.match(generated.message, /^Job once-… fits/);
     await no(
       at,
       /no PriorityClass with name high was found/,

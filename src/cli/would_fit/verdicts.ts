@@ -27,6 +27,8 @@ export interface WouldFitItem {
   warnings: string[];
   /** Of a Helm hook: the time at which Helm creates it. */
   runs?: string;
+  /** True for a hook that neither `helm install` nor `helm upgrade` creates: the answer about the whole leaves it out. */
+  onlyWhenAsked?: true;
 }
 
 /** Returns the verdict on each object, in the order of the input. */
@@ -120,6 +122,7 @@ function verdictOn(
     shortBy: {},
     warnings: trial.warnings.filter((text) => !isRoomWarning(text)).map(inLine),
     ...(hook ? { runs: hook.runs } : {}),
+    ...(hook?.phase === "asked" ? { onlyWhenAsked: true as const } : {}),
   };
   if (object.overwritten) {
     const refused = trial.refusal?.byWebhook ? refusalSentence(inLine(trial.refusal.message)) : undefined;
@@ -191,7 +194,7 @@ function changeOf(object: AskedObject, around: Surroundings, owned: OwnedObjects
   const { pod, notes, doubt } = podOf(object, around, present);
   return {
     change: {
-      after: trial.after ?? merged(manifest, live),
+      after: withGivenName(trial.after ?? merged(manifest, live), manifest),
       asked: trial.asked,
       ...(live ? { before: { ...live, apiVersion: manifest.apiVersion, kind: object.kind } } : {}),
       ...(pod ? { pod } : {}),
@@ -202,6 +205,13 @@ function changeOf(object: AskedObject, around: Surroundings, owned: OwnedObjects
     notes,
     ...(doubt === undefined ? {} : { doubt }),
   };
+}
+
+/** Returns the object with the name in the manifest, which may leave it to the API server. */
+function withGivenName(object: unknown, { metadata }: AskedObject["manifest"]): unknown {
+  if (metadata?.name !== undefined || metadata?.generateName === undefined) return object;
+  const { name: _, ...others } = (object as { metadata: Record<string, unknown> }).metadata;
+  return { ...object as object, metadata: others };
 }
 
 /** Returns the API server's reason for refusing every pod of a workload. */
