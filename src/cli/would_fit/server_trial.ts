@@ -13,6 +13,7 @@ import {
   type ComingAccounts,
   type TrialClaim,
   trialClaims,
+  type TrialPod,
   trialPod,
   withAccount,
   withoutPods,
@@ -61,12 +62,22 @@ const listedFrom = 4;
 
 const keyOf = ({ group, version, plural }: Resource): string => `${group}/${version}/${plural}`;
 
+/** Returns a key that two pods share if they differ only in the names of their workloads, as values of labels. */
+const shapeKey = ({ metadata: { generateName: _, labels = {}, ...metadata }, spec }: TrialPod, owner: string): string =>
+  JSON.stringify([
+    Object.entries(labels).map(([key, value]) => value === owner ? [key] : [key, value]).sort(),
+    metadata,
+    spec,
+  ]);
+
 /** Field manager of `kubectl apply`. */
 const fieldManager = "kubectl-client-side-apply";
 
 export class ServerTrials {
   readonly #rest: RestClient;
   readonly #namespace: string;
+  /** Pods by their shape: alike ones are tried once. */
+  readonly #pods = new Map<string, { prefix: string; trial: Promise<PodTrial> }>();
   readonly #lists = new Map<string, Promise<ReadonlyMap<string, KubernetesObject> | undefined>>();
 
   constructor(rest: RestClient, namespace: string) {
@@ -104,6 +115,17 @@ export class ServerTrials {
   async pod(object: unknown, accounts: ComingAccounts): Promise<PodTrial | undefined> {
     const pod = trialPod(object, accounts);
     if (pod === undefined) return undefined;
+    const { name = "" } = (object as { metadata?: { name?: string } }).metadata ?? {};
+    const key = shapeKey(pod, name);
+    const first = this.#pods.get(key) ?? { prefix: pod.metadata.generateName, trial: this.#pod(pod) };
+    this.#pods.set(key, first);
+    const trial = await first.trial;
+    if (trial.refusal === undefined) return trial;
+    const message = trial.refusal.message.replaceAll(`"${first.prefix}…"`, `"${pod.metadata.generateName}…"`);
+    return { ...trial, refusal: { ...trial.refusal, message } };
+  }
+
+  async #pod(pod: TrialPod): Promise<PodTrial> {
     const warnings: string[] = [];
     try {
       const answer = await this.#send("POST", podPath(this.#namespace), pod, warnings);

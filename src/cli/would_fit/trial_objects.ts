@@ -25,6 +25,13 @@ export function templateOf(object: unknown): Fields | undefined {
   }
 }
 
+export interface TrialPod {
+  apiVersion: "v1";
+  kind: "Pod";
+  metadata: { generateName: string; labels?: Fields; annotations?: unknown; finalizers?: unknown };
+  spec: Fields;
+}
+
 const prefixOf = (name: unknown): string => `${String(name || "pod").slice(0, 50)}-`;
 
 /**
@@ -32,7 +39,7 @@ const prefixOf = (name: unknown): string => `${String(name || "pod").slice(0, 50
  *
  * @param accounts ServiceAccounts that are not there yet: the pod is tried with the account `default`
  */
-export function trialPod(object: unknown, accounts: ComingAccounts): unknown {
+export function trialPod(object: unknown, accounts: ComingAccounts): TrialPod | undefined {
   const template = templateOf(object);
   if (template === undefined) return undefined;
   const { name } = fieldsOf(fieldsOf(object).metadata);
@@ -42,7 +49,7 @@ export function trialPod(object: unknown, accounts: ComingAccounts): unknown {
     kind: "Pod",
     metadata: {
       generateName: prefixOf(name),
-      ...(labels ? { labels } : {}),
+      ...(labels ? { labels: fieldsOf(labels) } : {}),
       ...(annotations ? { annotations } : {}),
       ...(finalizers ? { finalizers } : {}),
     },
