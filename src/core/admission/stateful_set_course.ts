@@ -50,7 +50,7 @@ interface Ranks {
 }
 
 /** Ordinals that are looked at one by one; more than that need all their claims. */
-const mostOrdinals = 4096;
+const mostOrdinals = 1024;
 
 export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
