@@ -712,11 +712,23 @@ const volumeType: Guard = {
   ],
 };
 
+const tokenOf = (expirationSeconds: number) => ({
+  spec: {
+    volumes: [{
+      name: "odd",
+      projected: { sources: [{ serviceAccountToken: { path: "x", audience: "sts.example.com", expirationSeconds } }] },
+    }],
+  },
+});
+
+/** Longest validity of a pod's token, in seconds. Kubelets renew tokens, so no pod needs a longer one. */
+const longestToken = 86_400;
+
 const projectedSource: Guard = {
   name: "projected-sources",
   refuses: "projected sources that hand out identities: `podCertificate`, and `serviceAccountToken` where " +
-    "`trust.LEVEL.podTokens` is false",
-  why: "it would give the pod an identity",
+    "`trust.LEVEL.podTokens` is false; and tokens that are valid for more than a day",
+  why: "it would give the pod an identity, or one that outlives the grant in other systems",
   remedy:
     "Remove it; with automountServiceAccountToken: false, in the pod or its ServiceAccount, a pod gets no token by default",
   settings: ["trust.LEVEL.podTokens"],
@@ -725,13 +737,21 @@ const projectedSource: Guard = {
     `${spec}.?volumes.orValue([]).map(v, v.?projected.?sources.orValue([]).filter(s, s.exists(type,
       !(type in variables.projectedKeys) || (type == 'serviceAccountToken' && variables.tokensRefused))).map(s,
       'volumes[' + v.name + '].projected has ' + s.filter(type, !(type in variables.projectedKeys) ||
-      type == 'serviceAccountToken')[0]))`,
+      type == 'serviceAccountToken')[0]) + v.?projected.?sources.orValue([]).filter(s,
+      s.?serviceAccountToken.?expirationSeconds.orValue(0) > ${longestToken}).map(s, 'volumes[' + v.name +
+      '].projected has a serviceAccountToken with expirationSeconds ' + string(s.serviceAccountToken.expirationSeconds) +
+      ' (allowed: ${longestToken})'))`,
   attacks: [
     {
       title: "a pod with a token where tokens are refused",
       pod: { spec: { volumes: [{ name: "odd", projected: { sources: [{ serviceAccountToken: { path: "x" } }] } }] } },
       settings: { "keystone.io/pod-tokens": "false" },
       says: /volumes\[odd\]\.projected has serviceAccountToken/,
+    },
+    {
+      title: "a pod with a token for a cloud that is valid for a century",
+      pod: tokenOf(3_000_000_000),
+      says: /volumes\[odd\]\.projected has a serviceAccountToken with expirationSeconds 3000000000 \(allowed: 86400\)/,
     },
     {
       title: "a pod that gets a token by default where tokens are refused",
@@ -741,10 +761,13 @@ const projectedSource: Guard = {
       says: /projected has serviceAccountToken/,
     },
   ],
-  ordinary: [{
-    title: "a pod with a token",
-    pod: { spec: { volumes: [{ name: "odd", projected: { sources: [{ serviceAccountToken: { path: "x" } }] } }] } },
-  }],
+  ordinary: [
+    {
+      title: "a pod with a token",
+      pod: { spec: { volumes: [{ name: "odd", projected: { sources: [{ serviceAccountToken: { path: "x" } }] } }] } },
+    },
+    { title: "a pod with a token that is valid for a day", pod: tokenOf(longestToken) },
+  ],
 };
 
 const host = { httpGet: { port: 80, host: "192.168.1.1" } };
