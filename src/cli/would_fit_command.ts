@@ -11,7 +11,7 @@ import { askerOf } from "./would_fit/asked_as.ts";
 import { askAbout } from "./would_fit/asked_objects.ts";
 import { namespaceState } from "./would_fit/namespace_state.ts";
 import { ServerKinds } from "./would_fit/server_kinds.ts";
-import { verdictsOn, type WouldFitItem } from "./would_fit/verdicts.ts";
+import { verdictsOn, type WouldFitItem } from "./would_fit/object_verdicts.ts";
 
 /** Number of requests at a time: enough to hide the round trips, few enough not to be throttled. */
 const concurrency = 8;

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { ApiError } from "../../../lib/kubernetes/mod.ts";
-import { isRoomWarning, refusalOf, refusalSentence, storageClassIn } from "./server_refusals.ts";
+import { isRoomWarning, refusalSentence, serverRefusal, storageClassIn } from "./server_refusals.ts";
 
 const refused = (message: string, code = 403, reason = "Forbidden") =>
-  refusalOf(new ApiError(message, { code, reason, method: "POST", path: "/api/v1/namespaces/guest-bob-home/pods" }));
+  serverRefusal(
+    new ApiError(message, { code, reason, method: "POST", path: "/api/v1/namespaces/guest-bob-home/pods" }),
+  );
 
 Deno.test("refusals: quotas and Keystone's webhook leave the answer to the arithmetic, with the amounts that they name", () => {
   const quota = refused(
@@ -48,7 +50,7 @@ Deno.test("refusals: rights are known by RBAC's words; failures of the server ar
   assert.equal(refused("too many requests", 429, "TooManyRequests").kind, "unasked");
   assert.equal(refused("the object has been modified", 409, "Conflict").kind, "unasked");
   assert.equal(refused('admission webhook "x" does not support dry run', 400, "BadRequest").kind, "unasked");
-  assert.throws(() => refusalOf(new TypeError("other")), TypeError);
+  assert.throws(() => serverRefusal(new TypeError("other")), TypeError);
 });
 
 Deno.test("warnings of Keystone's webhook about room are left out; others are kept", () => {

@@ -8,7 +8,7 @@ import {
 } from "../../../lib/kubernetes/mod.ts";
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { lastAppliedAnnotation, merged, mergePatch, strategicPatch } from "./apply_patch.ts";
-import { type Refusal, refusalOf } from "./server_refusals.ts";
+import { type Refusal, serverRefusal } from "./server_refusals.ts";
 import {
   type ComingAccounts,
   type TrialClaim,
@@ -93,7 +93,7 @@ export class ServerTrials {
     try {
       live = await this.liveObject(resource, name);
     } catch (error) {
-      return { asked: false, refusal: refusalOf(error), warnings: [] };
+      return { asked: false, refusal: serverRefusal(error), warnings: [] };
     }
     if (live?.metadata?.deletionTimestamp !== undefined && !replaces) {
       const message = `${resource.kind} ${name} is being deleted. Ask again when it is gone.`;
@@ -131,7 +131,7 @@ export class ServerTrials {
       const answer = await this.#send("POST", podPath(this.#namespace), pod, warnings);
       return { spec: (answer as { spec: PodSpec }).spec, warnings };
     } catch (error) {
-      const refusal = refusalOf(error);
+      const refusal = serverRefusal(error);
       return { refusal: { ...refusal, message: withoutGeneratedName(refusal.message, pod) }, warnings };
     }
   }
@@ -155,7 +155,7 @@ export class ServerTrials {
         ...(storageClassName === undefined ? {} : { storageClass: storageClassName }),
       };
     } catch (error) {
-      const refusal = refusalOf(error);
+      const refusal = serverRefusal(error);
       return {
         ...common,
         admitted: false,
@@ -206,7 +206,7 @@ export class ServerTrials {
         : await this.#patched(resource, body, live, warnings);
       return { after, asked: true, warnings };
     } catch (error) {
-      return { asked: false, refusal: refusalOf(error), warnings };
+      return { asked: false, refusal: serverRefusal(error), warnings };
     }
   }
 
