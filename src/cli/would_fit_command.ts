@@ -11,9 +11,7 @@ import { askerOf } from "./would_fit/asked_as.ts";
 import { askAbout } from "./would_fit/asked_objects.ts";
 import { namespaceState } from "./would_fit/namespace_state.ts";
 import { ServerKinds } from "./would_fit/server_kinds.ts";
-import { verdictsOn, type WouldFitItem } from "./would_fit/verdicts.ts";
-
-export { budgetIn } from "./would_fit/namespace_budget.ts";
+import { verdictsOn, type WouldFitItem } from "./would_fit/object_verdicts.ts";
 
 /** Number of requests at a time: enough to hide the round trips, few enough not to be throttled. */
 const concurrency = 8;
@@ -105,13 +103,15 @@ interface NamespaceAnswer {
 
 function wholeAnswer(parts: readonly NamespaceAnswer[]): WouldFitAnswer {
   const items = parts.flatMap(({ items }) => items).sort((a, b) => a.index - b.index).map(({ item }) => item);
+  // The rest is created without these.
+  const created = items.filter(({ onlyWhenAsked }) => !onlyWhenAsked);
   const shortBy = new Map<string, ReturnType<typeof parseQuantity>>();
-  for (const [key, text] of items.flatMap((item) => Object.entries(item.shortBy))) {
+  for (const [key, text] of created.flatMap((item) => Object.entries(item.shortBy))) {
     const amount = parseQuantity(text);
     shortBy.set(key, shortBy.get(key)?.add(amount) ?? amount);
   }
   return {
-    fits: items.some(({ fits }) => fits === null) ? null : items.every(({ fits }) => fits),
+    fits: created.some(({ fits }) => fits === null) ? null : created.every(({ fits }) => fits),
     grants: parts.flatMap(({ state }) => state.around.givers.map(({ name }) => name)),
     askedAs: [...new Set(parts.map(({ as }) => as))],
     shortBy: Object.fromEntries([...shortBy].map(([key, amount]) => [key, amount.toString()])),

@@ -9,10 +9,11 @@ import { realmGroup } from "../../src/core/names.ts";
 import { explainedResource } from "../../src/cli/explain/explained_resources.ts";
 import { installed } from "../fixtures/in_force.ts";
 import { keystone, type Said } from "../fixtures/keystone_command.ts";
-import { eventually, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
+import { eventually as within, prepared, secondsFromNow, startOperator, step } from "../fixtures/test_operator.ts";
 import { startLab } from "../lab/lab.ts";
 import { deploymentOf, restrictedSpec } from "../lab/lab_workloads.ts";
 
+const eventually = <T>(what: string, look: () => Promise<T | string>): Promise<T> => within(what, look, 30_000);
 const namespace = "guest-bob-home";
 const resources = (cpu: string) => ({ requests: { cpu, memory: "16Mi" }, limits: { cpu, memory: "16Mi" } });
 const spec = (cpu: string, image = "example.com/none:1") => restrictedSpec({ image, resources: resources(cpu) });
@@ -77,7 +78,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     eventually(`${args.join(" ")}: ${pattern}`, async () => {
       const said = await admin(...args);
       return pattern.test(said.out.split("\n")[0]!) ? await both(...args) : said.out + said.err;
-    }, 15_000);
+    });
   const apply = async (...objects: unknown[]) => {
     const { code, said } = await cluster.apply(...objects);
     assert.equal(code, 0, said);

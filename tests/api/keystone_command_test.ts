@@ -167,7 +167,7 @@ Deno.test("keystone", {
       items: [deployment(1, "1"), { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" } }],
     };
     assert.equal((await fit(list)).code, 0);
-    assert.equal((await run(["would-fit", "-f", "-", "--realm", "bob-home"], { stdin: "hello" })).code, 1);
+    assert.equal((await run(["would-fit", "-f", "-", "--realm", "bob-home"], { stdin: "hello" })).code, 2);
     assert.equal((await run(["would-fit", "-f", "-", "--realm", "bob-home"], { stdin: "a: [" })).code, 2);
     assert.equal((await run(["would-fit", "-f", "/nowhere.yaml", "--realm", "bob-home"])).code, 2);
     assert.equal((await run(["would-fit", "--realm", "bob-home"])).code, 2);

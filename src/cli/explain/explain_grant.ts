@@ -4,6 +4,7 @@ import { conditionOf } from "../../core/conditions.ts";
 import { noticeMessage } from "../../core/grant/plan_grant.ts";
 import { trustOf } from "../../core/grant/lifecycle.ts";
 import { guestNamespace, realmOfNamespace } from "../../core/names.ts";
+import { eventTime } from "../../core/report/event_report.ts";
 import { type Explanation, explanationOf, type ReportFinding } from "../../core/report/finding.ts";
 import { grantReport, type GrantView } from "../../core/report/grant_report.ts";
 import { relative } from "../../core/report/relative_time.ts";
@@ -33,7 +34,7 @@ export async function explainGrant(
   if (!grant) throw no(`Grant ${name} does not exist. List them: keystone grants`);
   const namespace = guestNamespace(grant.spec.granteeRealm);
   const world = await readReportWorld(rest, namespace, [], now);
-  const report = grantReport(viewOf(grant, partnerOf(grant, observed)), { ...world, unread: [] });
+  const report = grantReport(viewOf(grant, partnerOf(grant, observed)), world);
   const events = await grantEvents(rest, grant.uid, now);
   const news = events.filter(({ message }) => !report.chain.some((finding) => message.includes(finding.message)));
   return explanationOf("Grant", name, { ...report, chain: [...report.chain, ...news] });
@@ -94,14 +95,15 @@ async function explainToGuest(
     );
   }
   const world = await readReportWorld(rest, namespace, [], now);
-  const events = world.events.filter((event) => isAbout(event, name)).slice(-3);
+  const events = world.events.filter((event) => isAbout(event, name))
+    .sort((a, b) => eventTime(a) < eventTime(b) ? 1 : -1).slice(0, 3);
   const report = grantReport(guestView(entry, namespace), {
     ...world,
     unread: [...world.unread, "the Grant itself and its Realm (only the ConfigMap keystone)"],
   });
   const told = events.filter(({ message = "" }) => !report.chain.some((finding) => message.includes(finding.message)))
     .map((event): ReportFinding => ({
-      what: `event ${event.reason} ${relative(event.lastTimestamp ?? event.eventTime ?? "", now)}`,
+      what: `event ${event.reason} ${relative(eventTime(event), now)}`,
       status: "warn",
       message: event.message ?? "",
     }));

@@ -9,6 +9,7 @@ import { type HelmHook, hookOf, isHook } from "./helm_hooks.ts";
 import type { ServerKinds } from "./server_kinds.ts";
 import { refusalSentence } from "./server_refusals.ts";
 import { type ClaimTrial, type ObjectTrial, type PodTrial, ServerTrials } from "./server_trial.ts";
+import type { ComingAccounts } from "./trial_objects.ts";
 
 /** One object with the API server's answers. */
 export interface AskedObject {
@@ -104,7 +105,7 @@ async function scaledBy(
   });
   if (live === undefined) return undefined;
   const manifest: Manifest = { ...live, apiVersion, kind, metadata: { name } };
-  const pod = await trials.pod({ ...live, apiVersion, kind }, new Set());
+  const pod = await trials.pod({ ...live, apiVersion, kind }, new Map());
   return {
     manifest,
     kind,
@@ -128,7 +129,7 @@ function identityOf({ apiVersion, kind, metadata }: Manifest, index: number): st
 function accountsBefore(
   manifests: readonly Manifest[],
   index: number,
-): { certain: ReadonlySet<string>; later: ReadonlySet<string> } {
+): { certain: ComingAccounts; later: ComingAccounts } {
   const phaseOf = (manifest: Manifest) => {
     const install = hookOf(manifest, false);
     return (install?.phase === "asked" ? hookOf(manifest, true) : install)?.phase ?? "main";
@@ -137,7 +138,8 @@ function accountsBefore(
   const own = order.indexOf(phaseOf(manifests[index]!));
   const accounts = manifests.map((manifest, at) => ({ manifest, at, phase: order.indexOf(phaseOf(manifest)) }))
     .filter(({ manifest }) => manifest.kind === "ServiceAccount" && manifest.apiVersion === "v1");
-  const names = (list: typeof accounts) => new Set(list.map(({ manifest }) => nameOf(manifest)));
+  const names = (list: typeof accounts) =>
+    new Map(list.map(({ manifest }) => [nameOf(manifest), manifest.automountServiceAccountToken !== false]));
   return {
     certain: names(accounts.filter(({ at, phase }) => phase < own || (phase === own && at < index))),
     later: names(accounts.filter(({ phase }) => phase <= own)),

@@ -16,7 +16,7 @@ export function podGroups(pods: readonly Pod[], world: ReportWorld): PodGroup[] 
   for (const pod of pods) {
     const finding = podFinding(pod, world);
     if (!finding) continue;
-    const key = `${finding.about}\n${withoutDigits(finding.reason)}`;
+    const key = `${finding.about}\n${commonPart(finding.reason, pod)}`;
     const group = groups.get(key) ?? { ...finding, names: [], finished: isFinished(pod) };
     group.names.push(pod.metadata?.name ?? "");
     groups.set(key, group);
@@ -27,8 +27,10 @@ export function podGroups(pods: readonly Pod[], world: ReportWorld): PodGroup[] 
   );
 }
 
-/** Removes the time since a deletion, which differs between pods. */
-const withoutDigits = (text: string): string => text.replace(/\d+ (s|min|h|d) ago/g, "ago");
+/** Returns a reason without the parts that differ between pods: name, UID, and the time since a deletion. */
+const commonPart = (text: string, { metadata }: Pod): string =>
+  text.replaceAll(metadata?.uid || "\0", "").replaceAll(metadata?.name || "\0", "")
+    .replace(/\d+ (s|min|h|d) ago/g, "ago");
 
 const groupName = ({ names }: PodGroup): string =>
   names.length === 1 ? `pod ${names[0]}` : `${names.length} pods (${fewOf([...names].sort())})`;

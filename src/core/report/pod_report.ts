@@ -219,7 +219,7 @@ function containerFinding(pod: Pod, world: ReportWorld): PodFinding | undefined 
       }
       return fail(
         `${noun}: ${waiting.reason}`,
-        excerpt(withoutPod(waiting.message ?? "It waits.", pod)),
+        excerpt(waiting.message ?? "It waits."),
         waitingRemedy(waiting.reason, waiting.message),
       );
     }
@@ -237,10 +237,6 @@ function containerFinding(pod: Pod, world: ReportWorld): PodFinding | undefined 
   }
   return restarted ?? mountFinding(pod, world);
 }
-
-/** Returns the text without the pod's name and UID, so that equal messages of several pods are equal texts. */
-const withoutPod = (text: string, { metadata }: Pod): string =>
-  text.replaceAll(metadata?.uid ?? "\0", "UID").replaceAll(metadata?.name ?? "\0", "POD");
 
 function waitingRemedy(reason: string, message = ""): string {
   if (/^(ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|RegistryUnavailable)$/.test(reason)) {
@@ -269,7 +265,7 @@ function mountFinding(pod: Pod, world: ReportWorld): PodFinding | undefined {
   const [, kind, name] = /(secret|configmap) "([^"]+)" not found/.exec(event.message ?? "") ?? [];
   return fail(
     event.reason ?? "",
-    excerpt(withoutPod(event.message ?? "", pod)),
+    excerpt(event.message ?? ""),
     kind ? `Create it: kubectl create ${kind} ${kind === "secret" ? "generic " : ""}${name} …` : "",
   );
 }
@@ -294,7 +290,7 @@ function notReady(pod: Pod, world: ReportWorld): PodFinding {
     );
   }
   const [probe] = eventsOf(pod, world, "Unhealthy").filter(({ message = "" }) => /readiness|startup/i.test(message));
-  const said = probe ? ` ${excerpt(withoutPod(probe.message ?? "", pod))}` : "";
+  const said = probe ? ` ${excerpt(probe.message ?? "")}` : "";
   const which = waiting.length > 0 ? `container ${fewOf(waiting)} is not ready` : "it is not ready";
   return fail(
     "NotReady",
