@@ -15,7 +15,6 @@ import {
   usableEndpoints,
   whyNoEndpoint,
 } from "./service_endpoints.ts";
-import type { ReachTarget } from "./reach_texts.ts";
 
 /** One way that packets to a destination can take. */
 export interface ReachWay {
@@ -31,6 +30,8 @@ export interface ReachWay {
   /** Reason that this way can't be judged. */
   unjudged?: string;
   notes?: readonly string[];
+  /** Ways through a Service whose node port it is, if the address is one of a node that doesn't report it. */
+  ifNode?: { service: string; ways: readonly ReachWay[] };
   /** True for the DNS query before a connection. */
   isLookup?: true;
   /** True for an address of a name outside the cluster. */
@@ -47,7 +48,11 @@ export interface ServiceEntry {
   node?: string;
 }
 
-type Asked = Pick<ReachTarget, "ports" | "portName" | "protocol">;
+interface Asked {
+  ports?: PortRange | undefined;
+  portName?: string | undefined;
+  protocol?: Protocol | undefined;
+}
 
 const nowhere = (ip: string): ReachPlace => ({ kind: "outside", shown: ip, ip });
 
@@ -67,16 +72,28 @@ export function serviceAt(
   const all = valueOf(facts.services()) ?? valueOf(facts.services(source.namespace)) ?? [];
   const byCluster = all.find((service) => clusterIpsOf(service).some((each) => isSameIp(each, ip)));
   if (byCluster) return { service: byCluster, entry: { ip, kind: "cluster" } };
-  const hasPort = (number: (port: ServicePort) => number | undefined) => ({ spec }: Service) =>
-    (spec?.ports ?? []).some((port) =>
-      ports !== undefined && number(port) === ports.first && (port.protocol ?? "TCP") === protocol
-    );
   const byExternal = all.filter((service) => externalIpsOf(service).some((each) => isSameIp(each, ip)))
-    .find((service) => ports === undefined || hasPort(({ port }) => port)(service));
+    .find(({ spec }) =>
+      ports === undefined ||
+      spec?.ports?.some((each) => each.port === ports.first && (each.protocol ?? "TCP") === protocol)
+    );
   if (byExternal) return { service: byExternal, entry: { ip, kind: "external" } };
   const node = nodeAt(facts, source, ip);
-  const byNode = node === undefined ? undefined : all.find(hasPort(({ nodePort }) => nodePort));
+  const byNode = node === undefined ? undefined : serviceOfNodePort(facts, source, { ports, protocol });
   return byNode && { service: byNode, entry: { ip, kind: "node", node: node! } };
+}
+
+/** Finds the Service with a node port. */
+export function serviceOfNodePort(
+  facts: ReachFacts,
+  source: ReachSource,
+  { ports, protocol = "TCP" }: Asked,
+): Service | undefined {
+  const all = valueOf(facts.services()) ?? valueOf(facts.services(source.namespace)) ?? [];
+  return all.find(({ spec }) =>
+    ports !== undefined &&
+    spec?.ports?.some(({ nodePort, protocol: own = "TCP" }) => nodePort === ports.first && own === protocol)
+  );
 }
 
 /** Returns addresses outside that the nodes translate themselves; a load balancer in mode Proxy gets its own traffic. */
@@ -247,7 +264,7 @@ export function waysToEndpoints(
           to,
           ...(ports ? { ports } : {}),
           protocol: port?.protocol ?? protocol,
-          ...untranslated(service, asked, target),
+          ...untranslated(service, asked, to, target),
         });
       }
     }
@@ -262,12 +279,18 @@ export function waysToEndpoints(
   });
 }
 
-/** Notes that a headless Service translates no port, where somebody relies on it. */
-function untranslated(service: Service, { ports }: Asked, target: number | undefined): Pick<ReachWay, "notes"> {
-  const listed = service.spec?.ports?.find(({ port }) => port === ports?.first);
+/** Stops at a port that only the Service has: a headless one doesn't translate it to the port of its pods. */
+function untranslated(
+  service: Service,
+  { ports }: Asked,
+  { declared = [] }: ReachPlace,
+  target: number | undefined,
+): Pick<ReachWay, "blocked"> {
+  const listed = service.spec?.ports?.some(({ port }) => port === ports?.first) ?? false;
   if (!listed || target === undefined || target === ports?.first) return {};
+  if (declared.some(({ port }) => port === ports!.first)) return {};
   return {
-    notes: [`${serviceName(service)} is headless, so port ${ports!.first} isn't translated: its pods serve ${target}.`],
+    blocked: `${serviceName(service)} is headless, so port ${ports!.first} isn't translated: its pods serve ${target}`,
   };
 }
 
