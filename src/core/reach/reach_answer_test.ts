@@ -208,7 +208,10 @@ Deno.test("a headless Service: its pods are reached at their own port", () => {
   const services = { services: headless.services.slice(1) };
   assert.equal(ask("redis:6379", services).allowed, true);
   assert.equal(ask("redis:80", services).allowed, false);
-  assert.match(ask("redis:80", services).message, /is headless, so port 80 isn't translated: its pods serve 6379/);
+  assert.match(
+    ask("redis:80", services).message,
+    /headless Service guest-a\/redis, where port 80 isn't translated: they serve 6379/,
+  );
   assert.deepEqual(ask("redis", services).flows.map(({ port }) => port), [6379]);
 });
 

@@ -3,7 +3,16 @@ import type { Pod, Service, ServicePort } from "../../../lib/kubernetes_apis/cor
 import { contains, parseRange } from "../address.ts";
 import type { Protocol } from "../network/destination.ts";
 import { isEndpointNamed } from "./cluster_names.ts";
-import { ipsOfPod, isIpv6, isSameIp, nodeAt, placeOfPod, type ReachPlace, type ReachSource } from "./places.ts";
+import {
+  ipsOfPod,
+  isIpv6,
+  isSameIp,
+  nodeAt,
+  placeAt,
+  placeOfPod,
+  type ReachPlace,
+  type ReachSource,
+} from "./places.ts";
 import type { PortRange } from "./reach.ts";
 import { ReachError, type ReachFacts, valueOf } from "./reach_facts.ts";
 import {
@@ -247,16 +256,20 @@ export function waysToEndpoints(
     { via, to: nowhere(""), ...(asked.ports ? { ports: asked.ports } : {}), protocol, ...reason },
   ];
   if (typeof chosen === "string" && listed.length > 0) return stopped({ blocked: chosen });
+  const same = listed.find(({ port, protocol: own = "TCP" }) => port === asked.ports?.first && own === protocol);
   const ways: ReachWay[] = [];
   for (const ipv6 of [false, true]) {
-    for (const port of typeof chosen === "object" && chosen.length > 0 ? chosen : [undefined]) {
+    for (const port of typeof chosen === "object" && chosen.length > 0 ? chosen : [same]) {
       const all = endpointsOf(facts, service, ipv6, port);
       if (typeof all === "string") return stopped({ unjudged: all });
       const live = all.filter(isReadyEndpoint).filter(({ endpoint }) =>
         named === undefined || isEndpointNamed(endpoint, named)
       );
       for (const { endpoint, port: target } of live) {
-        const to = placeOfEndpoint(facts, source, service, endpoint);
+        const isSelf = source.ips.some((ip) => isSameIp(ip, endpoint.addresses[0]!));
+        const to = isSelf
+          ? placeAt(facts, source, endpoint.addresses[0]!)
+          : placeOfEndpoint(facts, source, service, endpoint);
         const ports = asked.ports ??
           (target === undefined || port === undefined ? undefined : { first: target, last: target });
         ways.push({
@@ -264,7 +277,7 @@ export function waysToEndpoints(
           to,
           ...(ports ? { ports } : {}),
           protocol: port?.protocol ?? protocol,
-          ...untranslated(service, asked, to, target),
+          ...(port === same && target !== undefined ? untranslated(via, asked, to, target) : {}),
         });
       }
     }
@@ -279,18 +292,16 @@ export function waysToEndpoints(
   });
 }
 
-/** Stops at a port that only the Service has: a headless one doesn't translate it to the port of its pods. */
+/** Stops at a port that only the Service has: there is no translation to the port of its pods. */
 function untranslated(
-  service: Service,
+  via: string,
   { ports }: Asked,
   { declared = [] }: ReachPlace,
-  target: number | undefined,
+  target: number,
 ): Pick<ReachWay, "blocked"> {
-  const listed = service.spec?.ports?.some(({ port }) => port === ports?.first) ?? false;
-  if (!listed || target === undefined || target === ports?.first) return {};
-  if (declared.some(({ port }) => port === ports!.first)) return {};
+  if (ports === undefined || target === ports.first || declared.some(({ port }) => port === ports.first)) return {};
   return {
-    blocked: `${serviceName(service)} is headless, so port ${ports!.first} isn't translated: its pods serve ${target}`,
+    blocked: `the name leads to pods of ${via}, where port ${ports.first} isn't translated: they serve ${target}`,
   };
 }
 
