@@ -6,7 +6,7 @@ import { keystone } from "../fixtures/keystone_command.ts";
 import { clientOf } from "../fixtures/test_operator.ts";
 import type { MatrixFlow } from "./flows.ts";
 import type { PacketScene } from "./packet_scene.ts";
-import { type NamedFlow, namedFlows } from "./reach_services.ts";
+import { type NamedFlow, namedFlows, removeUnready } from "./reach_services.ts";
 
 export interface Agreement {
   /** Flows with an answer. */
@@ -57,6 +57,7 @@ function destinationText({ to, via = to.ip, port, viaPort = port, protocol }: Ma
 export async function agreementByName(scene: PacketScene): Promise<Agreement> {
   const agreement: Agreement = { judged: 0, unjudged: [], disagreements: [] };
   const queue = await namedFlows(scene);
+  await using _ = { [Symbol.asyncDispose]: () => removeUnready(scene) };
   await Promise.all([1, 2, 3, 4].map(async () => {
     for (let flow = queue.shift(); flow; flow = queue.shift()) {
       const { realm, destination } = flow;
