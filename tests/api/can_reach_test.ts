@@ -191,7 +191,8 @@ Deno.test("can-reach", {
     }),
   );
   const core = new CoreV1Api(cluster.rest);
-  await core.nodes.create({ metadata: { name: "n1" } });
+  // Without its range of pods the operator opens no destination.
+  await core.nodes.create({ metadata: { name: "n1" }, spec: { podCIDR: "10.1.0.0/24", podCIDRs: ["10.1.0.0/24"] } });
   await core.nodes.patch("n1", { status: { addresses: [{ type: "InternalIP", address: "10.9.0.1" }] } }, {
     type: "merge",
     subresource: "status",

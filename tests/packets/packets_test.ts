@@ -20,9 +20,12 @@ const ENFORCED_WITHIN_MS = 30_000;
 
 /** Prints the counts, and fails if any answer differs from the packets. */
 function told({ judged, unjudged, disagreements }: Agreement): void {
-  console.log(`${judged} answers, ${unjudged} not judged, ${disagreements.length} differ`);
-  for (const each of disagreements.slice(0, 100)) console.log(`  ${each}`);
-  assert.deepEqual(disagreements.slice(0, 10), [], `${disagreements.length} of ${judged + unjudged} answers`);
+  console.log(`${judged} answers, ${unjudged.length} not judged, ${disagreements.length} differ`);
+  for (const each of [...disagreements, ...unjudged].slice(0, 100)) console.log(`  ${each}`);
+  assert.deepEqual(disagreements.slice(0, 10), [], `${disagreements.length} of ${judged} answers`);
+  // The node doesn't report its addresses in the home network.
+  assert.deepEqual(unjudged.filter((text) => !/an address that a node doesn't report/.test(text)), []);
+  assert.ok(unjudged.length <= 8, `${unjudged.length} aren't judged`);
 }
 
 nodeTest("packets pass exactly as the grants allow", async (t) => {

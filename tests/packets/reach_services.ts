@@ -66,6 +66,11 @@ const objects: unknown[] = [
   service("alias-loop", { type: "ExternalName", externalName: "alias-loop.elsewhere.svc.cluster.local" }, "elsewhere"),
 ];
 
+/** Deletes the pod that never becomes ready, because other parts of the suite wait until all pods are. */
+export async function removeUnready(scene: PacketScene): Promise<void> {
+  await scene.kubectl(["delete", "pod", "unready", `--namespace=${GUESTS}`, "--now"]);
+}
+
 /** A TCP connection by a name, from the pod `one` of a realm's guests. */
 export interface NamedFlow {
   realm: string;

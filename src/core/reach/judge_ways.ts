@@ -31,6 +31,22 @@ export interface WayVerdict {
 
 /** Judges one way. */
 export function judgeWay(facts: ReachFacts, source: ReachSource, way: ReachWay): WayVerdict {
+  const verdict = judgeAsIs(facts, source, way);
+  const { service, ways = [] } = way.ifNode ?? {};
+  const other = ways.map((each) => judgeAsIs(facts, source, each)).find(({ allowed }) => allowed !== verdict.allowed);
+  if (!other || verdict.allowed === null) return verdict;
+  return {
+    source,
+    way,
+    allowed: null,
+    by: [],
+    notes: [],
+    because: `${verdict.because}; but if ${way.to.ip} is an address that a node doesn't report, ` +
+      `it leads to ${service}, and ${other.because}`,
+  };
+}
+
+function judgeAsIs(facts: ReachFacts, source: ReachSource, way: ReachWay): WayVerdict {
   const { to, blocked, unjudged } = way;
   const verdict = (allowed: boolean | null, because: string, by: readonly PlacedPolicy[] = []): WayVerdict => ({
     source,

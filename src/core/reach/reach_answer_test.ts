@@ -207,7 +207,11 @@ Deno.test("a headless Service: its pods are reached at their own port", () => {
   }]);
   const services = { services: headless.services.slice(1) };
   assert.equal(ask("redis:6379", services).allowed, true);
-  assert.match(ask("redis:80", services).message, /is headless, so port 80 isn't translated: its pods serve 6379/);
+  assert.equal(ask("redis:80", services).allowed, false);
+  assert.match(
+    ask("redis:80", services).message,
+    /headless Service guest-a\/redis, where port 80 isn't translated: they serve 6379/,
+  );
   assert.deepEqual(ask("redis", services).flows.map(({ port }) => port), [6379]);
 });
 
@@ -285,6 +289,22 @@ Deno.test("a node port of another node: judged by that node's address", () => {
     ingress: [{ from: [{ ipBlock: { cidr: "10.1.0.0/16" } }] }],
   }, "other");
   assert.equal(ask("10.9.0.2:30432", { policies: [...guestPolicies, opened, fromPods] }).allowed, null);
+});
+
+Deno.test("a node port at an address that no node reports: not judged if it matters", () => {
+  const services = [
+    ...cluster.services!,
+    madeService("redis-too", { type: "NodePort", ports: [{ port: 80, nodePort: 30080 }] }),
+  ];
+  const slices = [...cluster.slices!, madeSlice("redis-too", [{ port: 6379 }], [endpoint("redis", "10.1.0.2")])];
+  const answer = ask("192.168.1.2:30080", { services, slices });
+  assert.equal(answer.allowed, null);
+  assert.match(
+    answer.message,
+    /if 192\.168\.1\.2 is an address that a node doesn't report, it leads to Service guest-a\/redis-too/,
+  );
+  assert.equal(ask("192.168.1.2:30432").allowed, false);
+  assert.equal(ask("192.168.1.2:30081", { services, slices }).allowed, false);
 });
 
 Deno.test("internalTrafficPolicy Local: only endpoints on the pod's node count", () => {

@@ -3,7 +3,16 @@ import type { Pod, Service, ServicePort } from "../../../lib/kubernetes_apis/cor
 import { contains, parseRange } from "../address.ts";
 import type { Protocol } from "../network/destination.ts";
 import { isEndpointNamed } from "./cluster_names.ts";
-import { ipsOfPod, isIpv6, isSameIp, nodeAt, placeOfPod, type ReachPlace, type ReachSource } from "./places.ts";
+import {
+  ipsOfPod,
+  isIpv6,
+  isSameIp,
+  nodeAt,
+  placeAt,
+  placeOfPod,
+  type ReachPlace,
+  type ReachSource,
+} from "./places.ts";
 import type { PortRange } from "./reach.ts";
 import { ReachError, type ReachFacts, valueOf } from "./reach_facts.ts";
 import {
@@ -15,7 +24,6 @@ import {
   usableEndpoints,
   whyNoEndpoint,
 } from "./service_endpoints.ts";
-import type { ReachTarget } from "./reach_texts.ts";
 
 /** One way that packets to a destination can take. */
 export interface ReachWay {
@@ -31,6 +39,8 @@ export interface ReachWay {
   /** Reason that this way can't be judged. */
   unjudged?: string;
   notes?: readonly string[];
+  /** Ways through a Service whose node port it is, if the address is one of a node that doesn't report it. */
+  ifNode?: { service: string; ways: readonly ReachWay[] };
   /** True for the DNS query before a connection. */
   isLookup?: true;
   /** True for an address of a name outside the cluster. */
@@ -47,7 +57,11 @@ export interface ServiceEntry {
   node?: string;
 }
 
-type Asked = Pick<ReachTarget, "ports" | "portName" | "protocol">;
+interface Asked {
+  ports?: PortRange | undefined;
+  portName?: string | undefined;
+  protocol?: Protocol | undefined;
+}
 
 const nowhere = (ip: string): ReachPlace => ({ kind: "outside", shown: ip, ip });
 
@@ -67,16 +81,28 @@ export function serviceAt(
   const all = valueOf(facts.services()) ?? valueOf(facts.services(source.namespace)) ?? [];
   const byCluster = all.find((service) => clusterIpsOf(service).some((each) => isSameIp(each, ip)));
   if (byCluster) return { service: byCluster, entry: { ip, kind: "cluster" } };
-  const hasPort = (number: (port: ServicePort) => number | undefined) => ({ spec }: Service) =>
-    (spec?.ports ?? []).some((port) =>
-      ports !== undefined && number(port) === ports.first && (port.protocol ?? "TCP") === protocol
-    );
   const byExternal = all.filter((service) => externalIpsOf(service).some((each) => isSameIp(each, ip)))
-    .find((service) => ports === undefined || hasPort(({ port }) => port)(service));
+    .find(({ spec }) =>
+      ports === undefined ||
+      spec?.ports?.some((each) => each.port === ports.first && (each.protocol ?? "TCP") === protocol)
+    );
   if (byExternal) return { service: byExternal, entry: { ip, kind: "external" } };
   const node = nodeAt(facts, source, ip);
-  const byNode = node === undefined ? undefined : all.find(hasPort(({ nodePort }) => nodePort));
+  const byNode = node === undefined ? undefined : serviceOfNodePort(facts, source, { ports, protocol });
   return byNode && { service: byNode, entry: { ip, kind: "node", node: node! } };
+}
+
+/** Finds the Service with a node port. */
+export function serviceOfNodePort(
+  facts: ReachFacts,
+  source: ReachSource,
+  { ports, protocol = "TCP" }: Asked,
+): Service | undefined {
+  const all = valueOf(facts.services()) ?? valueOf(facts.services(source.namespace)) ?? [];
+  return all.find(({ spec }) =>
+    ports !== undefined &&
+    spec?.ports?.some(({ nodePort, protocol: own = "TCP" }) => nodePort === ports.first && own === protocol)
+  );
 }
 
 /** Returns addresses outside that the nodes translate themselves; a load balancer in mode Proxy gets its own traffic. */
@@ -230,16 +256,20 @@ export function waysToEndpoints(
     { via, to: nowhere(""), ...(asked.ports ? { ports: asked.ports } : {}), protocol, ...reason },
   ];
   if (typeof chosen === "string" && listed.length > 0) return stopped({ blocked: chosen });
+  const same = listed.find(({ port, protocol: own = "TCP" }) => port === asked.ports?.first && own === protocol);
   const ways: ReachWay[] = [];
   for (const ipv6 of [false, true]) {
-    for (const port of typeof chosen === "object" && chosen.length > 0 ? chosen : [undefined]) {
+    for (const port of typeof chosen === "object" && chosen.length > 0 ? chosen : [same]) {
       const all = endpointsOf(facts, service, ipv6, port);
       if (typeof all === "string") return stopped({ unjudged: all });
       const live = all.filter(isReadyEndpoint).filter(({ endpoint }) =>
         named === undefined || isEndpointNamed(endpoint, named)
       );
       for (const { endpoint, port: target } of live) {
-        const to = placeOfEndpoint(facts, source, service, endpoint);
+        const isSelf = source.ips.some((ip) => isSameIp(ip, endpoint.addresses[0]!));
+        const to = isSelf
+          ? placeAt(facts, source, endpoint.addresses[0]!)
+          : placeOfEndpoint(facts, source, service, endpoint);
         const ports = asked.ports ??
           (target === undefined || port === undefined ? undefined : { first: target, last: target });
         ways.push({
@@ -247,7 +277,7 @@ export function waysToEndpoints(
           to,
           ...(ports ? { ports } : {}),
           protocol: port?.protocol ?? protocol,
-          ...untranslated(service, asked, target),
+          ...(port === same && target !== undefined ? untranslated(via, asked, to, target) : {}),
         });
       }
     }
@@ -262,12 +292,16 @@ export function waysToEndpoints(
   });
 }
 
-/** Notes that a headless Service translates no port, where somebody relies on it. */
-function untranslated(service: Service, { ports }: Asked, target: number | undefined): Pick<ReachWay, "notes"> {
-  const listed = service.spec?.ports?.find(({ port }) => port === ports?.first);
-  if (!listed || target === undefined || target === ports?.first) return {};
+/** Stops at a port that only the Service has: there is no translation to the port of its pods. */
+function untranslated(
+  via: string,
+  { ports }: Asked,
+  { declared = [] }: ReachPlace,
+  target: number,
+): Pick<ReachWay, "blocked"> {
+  if (ports === undefined || target === ports.first || declared.some(({ port }) => port === ports.first)) return {};
   return {
-    notes: [`${serviceName(service)} is headless, so port ${ports!.first} isn't translated: its pods serve ${target}.`],
+    blocked: `the name leads to pods of ${via}, where port ${ports.first} isn't translated: they serve ${target}`,
   };
 }
 

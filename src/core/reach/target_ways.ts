@@ -10,6 +10,7 @@ import {
   isHeadless,
   type ReachWay,
   serviceAt,
+  serviceOfNodePort,
   waysThrough,
   waysToEndpoints,
   waysToPod,
@@ -105,7 +106,14 @@ const hiddenPod = (target: ReachTarget, { namespace, name }: { namespace: string
 function waysToAddress({ facts, source, target }: Asking, ip: string): ReachWay[] {
   const found = serviceAt(facts, source, ip, target);
   if (found) return waysThrough(facts, source, found.service, found.entry, target);
-  return [wayTo(placeAt(facts, source, ip), target)];
+  const way = wayTo(placeAt(facts, source, ip), target);
+  const service = way.to.kind === "outside" ? serviceOfNodePort(facts, source, target) : undefined;
+  if (!service) return [way];
+  const entry = { ip, kind: "node" as const, node: source.node ?? "" };
+  return [{
+    ...way,
+    ifNode: { service: serviceName(service), ways: waysThrough(facts, source, service, entry, target) },
+  }];
 }
 
 function waysToService(asking: Asking, service: Service, names: readonly string[] = []): ReachWay[] {
