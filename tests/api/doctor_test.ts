@@ -199,7 +199,7 @@ Deno.test("doctor", {
     assert.equal(found.length, 3, JSON.stringify(found));
     assert.ok(found.every(({ status }) => status === "fail"));
     assert.equal((await keystone(lab.kubeconfig, ["doctor"])).code, 1);
-    for (const { remedy } of found) await run(remedy);
+    for (const remedy of new Set(found.map(({ remedy }) => remedy))) await run(remedy);
     assert.deepEqual(await open("guards"), []);
     await policiesInForce(lab);
   });
@@ -287,7 +287,7 @@ Deno.test("doctor", {
     await run("kubectl create clusterrolebinding keystone-front --clusterrole=view --user=carol");
     const found = await open("roles");
     assert.match(found.map(({ message }) => message).join("\n"), /keystone-guest gives more.*serviceaccounts\/token/);
-    for (const { remedy } of found) await run(remedy);
+    for (const remedy of new Set(found.map(({ remedy }) => remedy))) await run(remedy);
     assert.deepEqual(await open("roles"), []);
   });
 
@@ -424,5 +424,4 @@ Deno.test("doctor", {
       assert.deepEqual(await open("crds"), []);
     }
   });
-  console.log("seconds", performance.now() / 1000);
 });

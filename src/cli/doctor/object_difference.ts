@@ -49,7 +49,7 @@ export function differencesOf(shipped: unknown, live: unknown, pointer = "", fie
       return differencesOf(entry, now[index], under(String(index)), `${field}[${name}]`);
     });
   }
-  if (before && now && before.length === now.length) {
+  if (before && now && before.length === now.length && before.every(isFields)) {
     return before.flatMap((entry, index) =>
       differencesOf(entry, now[index], under(String(index)), `${field}[${index}]`)
     );
