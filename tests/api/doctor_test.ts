@@ -199,7 +199,7 @@ Deno.test("doctor", {
     assert.equal(found.length, 3, JSON.stringify(found));
     assert.ok(found.every(({ status }) => status === "fail"));
     assert.equal((await keystone(lab.kubeconfig, ["doctor"])).code, 1);
-    for (const { remedy } of found) await run(remedy);
+    for (const remedy of new Set(found.map(({ remedy }) => remedy))) await run(remedy);
     assert.deepEqual(await open("guards"), []);
     await policiesInForce(lab);
   });
@@ -283,19 +283,13 @@ Deno.test("doctor", {
         `{"apiGroups":[""],"resources":["serviceaccounts/token"],"verbs":["create"]}}]'`,
     );
     await run("kubectl delete -n default rolebinding keystone-operator");
+    await run("kubectl delete clusterrole keystone-operator");
     await run("kubectl delete clusterrolebinding keystone-front");
     await run("kubectl create clusterrolebinding keystone-front --clusterrole=view --user=carol");
     const found = await open("roles");
     assert.match(found.map(({ message }) => message).join("\n"), /keystone-guest gives more.*serviceaccounts\/token/);
-    for (const { remedy } of found) await run(remedy);
-    assert.deepEqual(await open("roles"), []);
-  });
-
-  await step(t, "a right of the operator is taken: doctor fails, and its remedy restores the right", async () => {
-    await run("kubectl delete clusterrole keystone-operator");
-    const [found] = await open("roles");
-    assert.match(found!.message, /ClusterRole keystone-operator does not exist/);
-    await run(found!.remedy);
+    assert.ok(found.some(({ message }) => message.startsWith("ClusterRole keystone-operator does not exist")));
+    for (const remedy of new Set(found.map(({ remedy }) => remedy))) await run(remedy);
     assert.deepEqual(await open("roles"), []);
   });
 
@@ -424,5 +418,4 @@ Deno.test("doctor", {
       assert.deepEqual(await open("crds"), []);
     }
   });
-  console.log("seconds", performance.now() / 1000);
 });

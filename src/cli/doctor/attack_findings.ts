@@ -147,7 +147,7 @@ function impersonating(config: ClientConfig, { subject }: Guest): ClientConfig {
 }
 
 async function tryAttack(rest: RestClient, guest: Guest, attack: GuestAttack): Promise<Outcome> {
-  const { guard, by } = attack;
+  const { guard, or = [], by } = attack;
   if (guard !== undefined && isWarned(guest, guard)) return { notTried: `the guard ${guard} only warns.` };
   try {
     await rest.performRequest({
@@ -161,7 +161,7 @@ async function tryAttack(rest: RestClient, guest: Guest, attack: GuestAttack): P
     if (!isApiError(error)) throw error;
     const { message } = error;
     if (/cannot impersonate /.test(message)) return { notTried: "you may not impersonate guests." };
-    if (guard !== undefined && message.includes(`(guard ${guard})`)) return "refused";
+    if (guard !== undefined && [guard, ...or].some((each) => message.includes(`(guard ${each})`))) return "refused";
     if (by === "Pod Security" && /violates PodSecurity|\(guard [a-z-]+\)/.test(message)) return "refused";
     const [, policy] = /ValidatingAdmissionPolicy '([^']*)'/.exec(message) ?? [];
     if (policy !== undefined) return { notTried: `the policy ${policy} refuses it before.` };

@@ -10,6 +10,8 @@ export interface GuestAttack {
   body: Record<string, unknown>;
   /** The guard that has to refuse it; otherwise Pod Security or the guest's missing rights. */
   guard?: GuardName;
+  /** Guards that may refuse it before. */
+  or?: readonly GuardName[];
   /** What refuses it if no guard does. */
   by?: "Pod Security" | "rights";
 }
@@ -105,8 +107,9 @@ export const guestAttacks: readonly GuestAttack[] = [
   {
     title: "a claim of a certain volume",
     path: core("persistentvolumeclaims"),
-    body: claim({ storageClassName: "keystone-doctor", volumeName: "any" }),
+    body: claim({ volumeName: "any" }),
     guard: "volume-name",
+    or: ["claim-class", "storage-class"],
   },
   {
     title: "a claim of a volume that others made",

@@ -49,12 +49,12 @@ export function differencesOf(shipped: unknown, live: unknown, pointer = "", fie
       return differencesOf(entry, now[index], under(String(index)), `${field}[${name}]`);
     });
   }
-  if (before && now && before.length === now.length) {
+  if (before && now && before.length === now.length && before.every(isFields)) {
     return before.flatMap((entry, index) =>
       differencesOf(entry, now[index], under(String(index)), `${field}[${index}]`)
     );
   }
-  if (isDeepStrictEqual(shipped, live)) return [];
+  if (isDeepStrictEqual(withoutFolds(shipped), withoutFolds(live))) return [];
   return [{
     pointer,
     field,
@@ -62,6 +62,9 @@ export function differencesOf(shipped: unknown, live: unknown, pointer = "", fie
     ...(shipped === undefined ? {} : { shipped }),
   }];
 }
+
+/** Returns a text without its line ends and indentation, which readers of YAML fold in different ways. */
+const withoutFolds = (value: unknown): unknown => typeof value === "string" ? value.replace(/\s+/g, " ").trim() : value;
 
 /** Reports whether the difference is a field or a named entry that was added: `kubectl apply` leaves it. */
 export const isAddition = ({ live, shipped }: FieldDifference): boolean => shipped === undefined && live !== undefined;
