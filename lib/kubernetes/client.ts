@@ -163,7 +163,7 @@ class HttpRestClient implements ClosableRestClient {
         const response = await this.#fetch(options, credentials, signal);
         code = response.status;
         serverDate = dateOf(response);
-        if (options.onWarning) for (const text of warningsIn(response)) options.onWarning(text);
+        if (options.onWarning) { for (const text of warningsIn(response)) options.onWarning(text); }
         if (response.ok) return await read(response);
         const error = apiErrorFromResponse(response, await this.#text(response, options), options);
         if (code !== 401 || isRenewed || !(await abortable(this.#config.credentials.renew(credentials), signal))) {
