@@ -997,11 +997,6 @@ export const refusedByRole: GuardRefusal[] = [
     ],
     ["create roles", createCase(rbac(guests, "roles"), named("made", { rules: [] })), no],
     ["create tokens", token(guests), no],
-    [
-      "write endpoints",
-      createCase(`/apis/discovery.k8s.io/v1/namespaces/${guests}/endpointslices`, named("made")),
-      no,
-    ],
     ["create Endpoints", createCase(here("endpoints"), named("made")), no],
     [
       "create EndpointSlices",
