@@ -13,9 +13,6 @@ import { namespaceState } from "./would_fit/namespace_state.ts";
 import { ServerKinds } from "./would_fit/server_kinds.ts";
 import { verdictsOn, type WouldFitItem } from "./would_fit/object_verdicts.ts";
 
-/** Number of requests at a time: enough to hide the round trips, few enough not to be throttled. */
-const concurrency = 8;
-
 export const wouldFitCommand = (run: CommandAction): Command =>
   withFilenames(
     verb(
@@ -39,7 +36,6 @@ export const wouldFitCommand = (run: CommandAction): Command =>
         createRestClient(to, {
           userAgent: `keystone-cli/${version}`,
           timeoutMs: session.flags.requestTimeout ?? 15_000,
-          maxInFlight: concurrency,
         });
       using rest = connect(config);
       const kinds = new ServerKinds(rest);
