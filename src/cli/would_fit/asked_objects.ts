@@ -70,7 +70,7 @@ export async function askAbout(
     const accounts = accountsBefore(manifests, index);
     const trial = await trials.object(resource, manifest, {
       accounts: accounts.certain,
-      replaces: isHook(manifest) && hookOf(manifest, false)!.replaces,
+      ...(isHook(manifest) ? { earlier: hookOf(manifest, false)!.replaces ? "deleted" : "in the way" } : {}),
     });
     const refused = answer ?? refusedAnswer(common, trial, asker);
     if (refused) return { ...common, trial, answer: refused };
