@@ -227,7 +227,7 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
         "stream.json": `${JSON.stringify(grantOf({ name: "s-1", to: "carla-home", hard: { cpu: "1" } }))}${
           JSON.stringify(grantOf({ name: "s-2", to: "carla-home", hard: { cpu: "1" } }))
         }`,
-        "unknown.yaml": yaml("unknown", "{cpu: 1}", ", untill: 2030-01-01"),
+        "unknown.yaml": yaml("unknown", "{cpu: 1}", ", expires: 2030-01-01"),
         "immutable.yaml": yaml("alice-to-bob", "{cpu: 1}"),
         "other.yaml": dump(deployment(1, "1")),
       };
@@ -244,10 +244,10 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
       assert.match(JSON.stringify(quota?.after), /"requests.cpu":"5"/);
       const unknown = await plan(["-f", "unknown.yaml"]);
       assert.equal(unknown.code, 1);
-      assert.match(unknown.err, /^unknown\.yaml, document 1 \(line 1\), Grant unknown: .*unknown field "spec.untill"/);
+      assert.match(unknown.err, /^unknown\.yaml, document 1 \(line 1\), Grant unknown: .*unknown field "spec.expires"/);
       const immutable = await plan(["-f", "immutable.yaml"]);
       assert.equal(immutable.code, 1);
-      assert.match(immutable.err, /Grant alice-to-bob: .*granteeRealm.*immutable/);
+      assert.match(immutable.err, /Grant alice-to-bob: .*granteeRealm cannot be changed/);
       for (
         const [args, says] of [
           [["-f", "missing.yaml", "-f", "yes.yaml"], /-f missing\.yaml: the path "missing\.yaml" does not exist/],
