@@ -99,7 +99,7 @@ const keysThat = (verdict: Cel, says: Cel) => ({ object }: NameLists): Cel =>
     // The expression above compares path, key and value itself, because the messages are shortened.
     : "[]";
 
-/** The operator labels it, whoever runs the operator, and corrects what guests write there. */
+/** The operator labels it, under any user name, and corrects what guests write there. */
 const isDefaultAccount: Cel =
   "request.resource.resource == 'serviceaccounts' && dyn(object).metadata.name == 'default'";
 
