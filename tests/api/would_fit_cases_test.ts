@@ -596,6 +596,10 @@ Deno.test("would-fit: the answer is what happens", {
     await pods(at, "front", 1);
     await yes(at, front, hook("migrate", "pre-install", "1"), test);
     await no(at, /Job migrate/, front, hook("migrate", "pre-upgrade", "1"), test);
+    // Helm deletes an earlier hook of the name first, unless a policy keeps it.
+    await applied(at, job("again", cpu("1"), undefined, { suspend: true }));
+    await yes(at, front, hook("again", "post-install", "1"));
+    await no(at, /jobs "again" already exists/, front, hook("again", "post-upgrade", "1", gone));
   });
 
   await step(t, "typos, guards, Pod Security, immutable fields: the API server's own words", async () => {

@@ -1,4 +1,5 @@
 /** The API server's answers about every object of an input. */
+import { Semaphore } from "es-toolkit/promise";
 import type { Resource } from "../../../lib/kubernetes/mod.ts";
 import { chartValuesText } from "../../core/admission/chart_values.ts";
 import type { Manifest } from "../manifests.ts";
@@ -41,7 +42,10 @@ export const objectTitle = ({ kind, name }: { kind: string; name: string }): str
 
 const untried: ObjectTrial = { asked: false, warnings: [] };
 
-/** Asks the API server; the client limits how many requests run at a time. */
+/** Number of objects at a time: enough to hide the round trips, few enough not to be throttled. */
+const concurrency = 8;
+
+/** Asks the API server about every object. */
 export async function askAbout(
   manifests: readonly Manifest[],
   namespace: string,
@@ -52,7 +56,7 @@ export async function askAbout(
   const last = new Map(manifests.map((manifest, index) => [identityOf(manifest, index), index]));
   const resources = await Promise.all(manifests.map(({ apiVersion, kind }) => kinds.resourceOf(apiVersion, kind)));
   trials.expect(resources);
-  const entries = await Promise.all(manifests.map(async (manifest, index): Promise<AskedObject> => {
+  const ask = async (manifest: Manifest, index: number): Promise<AskedObject> => {
     const { kind } = manifest;
     const named = { manifest, kind, name: nameOf(manifest), claims: [] };
     const resource = resources[index];
@@ -66,7 +70,7 @@ export async function askAbout(
     const accounts = accountsBefore(manifests, index);
     const trial = await trials.object(resource, manifest, {
       accounts: accounts.certain,
-      replaces: isHook(manifest) && hookOf(manifest, false)!.replaces,
+      ...(isHook(manifest) ? { earlier: hookOf(manifest, false)!.replaces ? "deleted" : "in the way" } : {}),
     });
     const refused = answer ?? refusedAnswer(common, trial, asker);
     if (refused) return { ...common, trial, answer: refused };
@@ -77,6 +81,15 @@ export async function askAbout(
       kind === "HorizontalPodAutoscaler" ? scaledBy(trial.after ?? manifest, last, trials, kinds) : undefined,
     ]);
     return { ...common, trial, claims, ...(pod ? { pod } : {}), ...(target ? { target } : {}) };
+  };
+  const places = new Semaphore(concurrency);
+  const entries = await Promise.all(manifests.map(async (manifest, index) => {
+    await places.acquire();
+    try {
+      return await ask(manifest, index);
+    } finally {
+      places.release();
+    }
   }));
   const upgrade = entries.some(({ manifest, trial }) => !isHook(manifest) && trial.live !== undefined);
   for (const entry of entries) {

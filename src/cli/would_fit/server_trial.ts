@@ -51,8 +51,8 @@ export interface ClaimTrial {
 export interface TrialOptions {
   /** ServiceAccounts that are there before the object, but not yet. */
   accounts: ComingAccounts;
-  /** True if an earlier object of the name is deleted first. */
-  replaces?: boolean;
+  /** Treatment of an earlier object of the name: by default it is changed. */
+  earlier?: "deleted" | "in the way";
 }
 
 type Body = Record<string, unknown> & { metadata?: Record<string, unknown> };
@@ -86,7 +86,7 @@ export class ServerTrials {
   }
 
   /** Tries to create the object, or to change it as `kubectl apply` would. */
-  async object(resource: Resource, manifest: unknown, { accounts, replaces }: TrialOptions): Promise<ObjectTrial> {
+  async object(resource: Resource, manifest: unknown, { accounts, earlier }: TrialOptions): Promise<ObjectTrial> {
     const body = accountFilled(manifest as Body, accounts);
     const { name } = (body.metadata ?? {}) as { name?: unknown };
     let live: KubernetesObject | undefined;
@@ -95,11 +95,15 @@ export class ServerTrials {
     } catch (error) {
       return { asked: false, refusal: serverRefusal(error), warnings: [] };
     }
-    if (live?.metadata?.deletionTimestamp !== undefined && !replaces) {
+    if (live?.metadata?.deletionTimestamp !== undefined && earlier === undefined) {
       const message = `${resource.kind} ${name} is being deleted. Ask again when it is gone.`;
       return { live, asked: false, refusal: { kind: "unasked", message }, warnings: [] };
     }
-    const there = live !== undefined && !replaces ? live : undefined;
+    if (live !== undefined && earlier === "in the way") {
+      const message = `${resource.plural} "${name}" already exists, and helm.sh/hook-delete-policy keeps it`;
+      return { live, asked: false, refusal: { kind: "final", message }, warnings: [] };
+    }
+    const there = earlier === undefined ? live : undefined;
     const given = live !== undefined && there === undefined ? renamed(body) : body;
     const first = await this.#tried(resource, given, there);
     const shared = there === undefined ? {} : { live: there };
