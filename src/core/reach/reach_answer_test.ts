@@ -414,6 +414,20 @@ Deno.test("texts that name no destination: an error of usage", () => {
   }
 });
 
+Deno.test("an endpoint of a Service with several ports, at a port of the pod: not stopped by the other ports", () => {
+  const services = [
+    ...cluster.services!.slice(1),
+    madeService("redis", {
+      clusterIP: "10.96.0.7",
+      ports: [{ name: "udp", port: 80, protocol: "UDP" }, { name: "tcp", port: 80 }],
+    }),
+  ];
+  const ports = [{ name: "udp", port: 8081, protocol: "UDP" as const }, { name: "tcp", port: 6379 }];
+  const slices = [...cluster.slices!.slice(1), madeSlice("redis", ports, [endpoint("redis", "10.1.0.2")])];
+  assert.equal(ask("10-1-0-2.redis:6379", { services, slices }).allowed, true);
+  assert.match(ask("10-1-0-2.redis:80", { services, slices }).message, /port 80 isn't translated: they serve 6379/);
+});
+
 Deno.test("an endpoint by its name within a Service: that endpoint only", () => {
   const slices = [
     ...cluster.slices!.slice(1),

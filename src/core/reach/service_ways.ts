@@ -277,7 +277,7 @@ export function waysToEndpoints(
           to,
           ...(ports ? { ports } : {}),
           protocol: port?.protocol ?? protocol,
-          ...(port === same && target !== undefined ? untranslated(via, asked, to, target) : {}),
+          ...(same !== undefined && port === same && target !== undefined ? untranslated(via, asked, to, target) : {}),
         });
       }
     }
