@@ -85,10 +85,19 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
   };
   const status = (name: string, status: PodStatus) =>
     pods.patch(name, { status } as never, { type: "strategic", subresource: "status" });
-  const remove = (...args: string[]) => lab.kubectl(["delete", ...args, "-n", namespace, "--now", "--wait=false"]);
-  const named = async (app: string): Promise<string[]> =>
-    (await pods.list({ labelSelector: `app=${app}` })).items
-      .filter(({ metadata }) => !metadata.deletionTimestamp).map(({ metadata }) => metadata.name);
+  /** Deletes objects, and ends their pods as their node would. */
+  const remove = async (kind: string, ...names: string[]) => {
+    await lab.kubectl(["delete", kind, ...names, "-n", namespace, "--wait=false"]);
+    await eventually("its pods are gone", async () => {
+      const left = (await pods.list()).items.filter(({ metadata }) =>
+        names.includes(metadata.labels?.app ?? metadata.labels?.["job-name"] ?? metadata.name)
+      );
+      for (const { metadata } of left) {
+        if (metadata.deletionTimestamp) await pods.delete(metadata.name, { gracePeriodSeconds: 0 });
+      }
+      return left.length === 0 || `${left.length} are left`;
+    });
+  };
   const ready = async (app: string, count: number) => {
     const names = await eventually(`${count} pods of ${app}`, async () => {
       const names = await placed(pods, app);
@@ -146,7 +155,6 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
 
   await stepOf("a new object of the same name: events of the deleted one are not its own", async () => {
     await remove("deployment", "web");
-    await eventually("its pods are gone", async () => (await named("web")).length === 0 || "not yet");
     await apply(deployment("web", 1, "100m", "example.com/none:2"));
     await ready("web", 1);
     const said = await answer(/✓ Deployment web: its pod is ready/, "deployments.apps", "web");

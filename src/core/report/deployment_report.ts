@@ -104,7 +104,8 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
   const complete = fresh !== undefined && staying === 0 && fresh.ready >= wanted && fresh.active.length <= wanted;
   const problem = deletionProblem("Deployment", deployment, world) ??
     (deployment.spec?.paused && (isRollOut || !current) ? pausedProblem(name) : undefined) ??
-    laggingProblem("Deployment", deployment) ??
+    // A controller that can't create the ReplicaSet does not update observedGeneration either.
+    (creation ? undefined : laggingProblem("Deployment", deployment)) ??
     (complete ? unavailable(deployment, wanted) : {
       reason: [stuck, cause?.reason ?? recreateText(deployment, ending) ?? waitText(deployment)].filter(Boolean).join(
         " ",
@@ -218,13 +219,13 @@ const pausedProblem = (name: string): Problem => ({
 
 function unavailable({ spec, status, metadata }: ReportedWorkload, wanted: number): Problem | undefined {
   const available = status?.availableReplicas ?? 0;
-  return wanted > 0 && available < wanted && (spec?.minReadySeconds ?? 0) > 0
-    ? {
-      reason: `Deployment ${metadata?.name}: all pods are ready, but only ${available} of ${wanted} for ` +
-        `spec.minReadySeconds (${spec?.minReadySeconds}).`,
-      remedy: "",
-    }
-    : undefined;
+  const seconds = spec?.minReadySeconds ?? 0;
+  return available >= wanted ? undefined : {
+    reason: `Deployment ${metadata?.name} has ${readyText(wanted, wanted)}, but only ${available} of them available${
+      seconds > 0 ? `: each counts after spec.minReadySeconds (${seconds})` : " by its status so far"
+    }.`,
+    remedy: "",
+  };
 }
 
 interface RollOut {
