@@ -105,7 +105,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     });
     for (const name of names) await status(name, running);
   };
-  await apply(madeUpNode);
+  await apply(madeUpNode, lateClass);
   const nodes = new CoreV1Api(cluster.rest).nodes;
   /** A step, with a node that has just reported: without reports it counts as lost after a minute. */
   const stepOf = (name: string, fn: () => Promise<void>) =>
@@ -213,7 +213,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
       replicas: 2,
       volumeClaimTemplates: [{
         metadata: { name: "data" },
-        spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "2Gi" } } },
+        spec: { storageClassName: "late", accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "2Gi" } } },
       }],
     }));
     const claim = await answer(
@@ -294,7 +294,11 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
         name: "scratch",
         ephemeral: {
           volumeClaimTemplate: {
-            spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "20Gi" } } },
+            spec: {
+              storageClassName: "late",
+              accessModes: ["ReadWriteOnce"],
+              resources: { requests: { storage: "20Gi" } },
+            },
           },
         },
       }],
@@ -369,13 +373,6 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
       },
     });
     await apply(
-      {
-        apiVersion: "storage.k8s.io/v1",
-        kind: "StorageClass",
-        metadata: { name: "late" },
-        provisioner: "example.com/none",
-        volumeBindingMode: "WaitForFirstConsumer",
-      },
       claimOf("plain"),
       claimOf("lost", "nowhere"),
       claimOf("late", "late"),
@@ -607,6 +604,14 @@ const madeUpNode = {
     allocatable: { cpu: "16", memory: "16Gi", pods: "200", "ephemeral-storage": "100Gi" },
     conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }],
   },
+};
+
+const lateClass = {
+  apiVersion: "storage.k8s.io/v1",
+  kind: "StorageClass",
+  metadata: { name: "late" },
+  provisioner: "example.com/none",
+  volumeBindingMode: "WaitForFirstConsumer",
 };
 
 const container = (state: object) => ({ name: "main", image: "x", imageID: "", ready: false, restartCount: 0, state });

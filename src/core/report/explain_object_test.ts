@@ -249,6 +249,12 @@ const refusals: [text: string, expected: RegExp, remedy: RegExp][] = [
     /PriorityClass high does not exist/,
     /priorityClassName/,
   ],
+  [
+    `(combined from similar events): ${exceeded("keystone")}`,
+    /Quota keystone \(the grants\) has no room: a pod needs/,
+    /spec\.hard/,
+  ],
+  ["(combined from similar events): Error creating: new", /refuses the pod: new\./, /^$/],
   ["something new", /The API server refuses the pod: something new\./, /^$/],
 ];
 for (const [text, expected, remedy] of refusals) {
