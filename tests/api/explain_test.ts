@@ -200,9 +200,9 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
       async () => (await cluster.quotas.namespace(namespace).get("histories")).status?.used !== undefined || "not yet",
     );
     await lab.kubectl(["-n", namespace, "set", "image", "deployment/a", "main=example.com/none:2"]);
-    const said = await answer(/ReplicaSet of its current template can't be created.*histories/, "deployment", "a");
+    const said = await answer(/new ReplicaSet can't be created.*histories/, "deployment", "a");
     assert.equal(said.code, 1);
-    assert.match(said.out, /delete old ReplicaSets/);
+    assert.match(said.out, /Delete old ReplicaSets/);
     await remove("quota", "histories");
     await remove("deployment", "a");
   });
