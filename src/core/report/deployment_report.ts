@@ -1,7 +1,7 @@
 /** A Deployment: its new and old ReplicaSets, the pods that lack, and the reason that old pods stay. */
 import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
-import { warningsAbout } from "./event_report.ts";
-import { countText, excerpt, type Problem, problemText, type Report, type ReportFinding } from "./finding.ts";
+import { eventsOf, warningsAbout } from "./event_report.ts";
+import { countText, excerpt, type Problem, type Report, type ReportFinding } from "./finding.ts";
 import { groupFindings, groupProblem, podGroups } from "./pod_groups.ts";
 import { refusalReason, type RefusedObject } from "./refusal_reason.ts";
 import {
@@ -98,13 +98,14 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
   })[0];
   const isRollOut = staying > 0;
   const ending = old.reduce((sum, { pods, active }) => sum + pods.length - active.length, 0);
-  const stuck = stuckText(deployment, { fresh, staying, wanted, isRefused: lacks !== undefined });
+  const stuck = stuckText(deployment, { fresh, staying, wanted, isRefused: (creation ?? lacks) !== undefined });
   const freshGroups = podGroups(fresh?.pods ?? [], world);
   const cause = creation ?? lacks ?? groupProblem(freshGroups) ?? groupProblem(groups);
   const complete = fresh !== undefined && staying === 0 && fresh.ready >= wanted && fresh.active.length <= wanted;
   const problem = deletionProblem("Deployment", deployment, world) ??
     (deployment.spec?.paused && (isRollOut || !current) ? pausedProblem(name) : undefined) ??
-    laggingProblem("Deployment", deployment) ??
+    // A controller that can't create the ReplicaSet does not update observedGeneration either.
+    (creation ? undefined : laggingProblem("Deployment", deployment)) ??
     (complete ? unavailable(deployment, wanted) : {
       reason: [stuck, cause?.reason ?? recreateText(deployment, ending) ?? waitText(deployment)].filter(Boolean).join(
         " ",
@@ -126,7 +127,7 @@ function revisionsReport(deployment: ReportedWorkload, world: ReportWorld): Repo
     chain.push({
       what: "new ReplicaSet",
       status: "fail",
-      message: creation ? problemText(creation) : "It has not been created.",
+      message: creation ? `It can't be created. ${creation.reason}` : "It has not been created.",
     });
   } else if (fresh) {
     const size = current.spec?.replicas ?? 0;
@@ -195,20 +196,14 @@ function refusedPods(
 /** Returns why the ReplicaSet of a new template could not be created: mostly a quota on their count. */
 function setCreationProblem(deployment: ReportedWorkload, world: ReportWorld): Problem | undefined {
   const failed = deployment.status?.conditions?.find(({ reason }) => reason === "ReplicaSetCreateError");
-  const event = world.events.filter(({ involvedObject, reason }) =>
-    involvedObject?.uid === deployment.metadata?.uid && reason === "ReplicaSetCreateError"
-  ).at(-1);
+  const [event] = eventsOf(deployment, world, "ReplicaSetCreateError");
   const text = failed?.message ?? event?.message;
   if (text === undefined) return undefined;
-  const refused = refusalReason(text, {
+  return refusalReason(text, {
     noun: "new ReplicaSet",
     countRemedy: "delete old ReplicaSets (kubectl get rs; kubectl delete rs NAME), and lower spec.revisionHistoryLimit",
     retry: `kubectl rollout restart deployment/${objectName(deployment)}`,
   }, world);
-  return {
-    reason: `The ReplicaSet of its current template can't be created. ${refused.reason}`,
-    remedy: refused.remedy,
-  };
 }
 
 const pausedProblem = (name: string): Problem => ({
@@ -218,13 +213,13 @@ const pausedProblem = (name: string): Problem => ({
 
 function unavailable({ spec, status, metadata }: ReportedWorkload, wanted: number): Problem | undefined {
   const available = status?.availableReplicas ?? 0;
-  return wanted > 0 && available < wanted && (spec?.minReadySeconds ?? 0) > 0
-    ? {
-      reason: `Deployment ${metadata?.name}: all pods are ready, but only ${available} of ${wanted} for ` +
-        `spec.minReadySeconds (${spec?.minReadySeconds}).`,
-      remedy: "",
-    }
-    : undefined;
+  const seconds = spec?.minReadySeconds ?? 0;
+  return available >= wanted ? undefined : {
+    reason: `Deployment ${metadata?.name} has ${readyText(wanted, wanted)}, but only ${available} of them available${
+      seconds > 0 ? `: each counts after spec.minReadySeconds (${seconds})` : " by its status so far"
+    }.`,
+    remedy: "",
+  };
 }
 
 interface RollOut {
@@ -232,13 +227,17 @@ interface RollOut {
   /** Pods of old ReplicaSets. */
   staying: number;
   wanted: number;
-  /** True if a pod can't be created. */
+  /** True if the new ReplicaSet or a pod can't be created. */
   isRefused: boolean;
 }
 
 function stuckText({ metadata, status }: ReportedWorkload, { fresh, staying, wanted, isRefused }: RollOut): string {
   const name = metadata?.name;
-  if (!fresh) return `The roll-out of Deployment ${name} is not complete: its new ReplicaSet does not exist.`;
+  if (!fresh) {
+    return `The roll-out of Deployment ${name} ${
+      isRefused ? "is stuck: its new ReplicaSet can't be created" : "is not complete: its new ReplicaSet does not exist"
+    }.`;
+  }
   if (staying > 0) {
     const isStuck = isRefused || status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded");
     return `The roll-out of Deployment ${name} ${isStuck ? "is stuck" : "is not complete"}: new ReplicaSet ` +

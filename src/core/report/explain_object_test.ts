@@ -39,7 +39,7 @@ const deployment = (image: string, more: object = {}): ReportedWorkload => ({
   kind: "Deployment",
   metadata: { name: "web", uid: "uid-web", generation: 2 },
   spec: { replicas: 3, template: template(image), strategy: { type: "RollingUpdate" } },
-  status: { observedGeneration: 2, readyReplicas: 3, updatedReplicas: 0, conditions: [] },
+  status: { observedGeneration: 2, readyReplicas: 3, availableReplicas: 3, updatedReplicas: 0, conditions: [] },
   ...more,
 });
 const set = (name: string, image: string, replicas: number, more: object = {}): ReportedWorkload => ({
@@ -126,7 +126,7 @@ Deno.test("the new ReplicaSet does not exist: the reason is the quota, the pause
     "histories, requested: count/replicasets.apps=1, used: count/replicasets.apps=1, limited: count/replicasets.apps=1";
   const conditions = [{ type: "Progressing", status: "False", reason: "ReplicaSetCreateError", message }];
   assert.match(
-    reason({}, { status: { observedGeneration: 2, conditions } }),
+    reason({}, { status: { observedGeneration: 1, conditions } }),
     /can't be created\. Quota histories \(not Keystone's\) has no room: the new ReplicaSet needs 1 count\/replicasets\.apps/,
   );
   assert.match(reason({ paused: true }), /is paused \(spec\.paused\), so its new template is not rolled out/);
@@ -249,6 +249,12 @@ const refusals: [text: string, expected: RegExp, remedy: RegExp][] = [
     /PriorityClass high does not exist/,
     /priorityClassName/,
   ],
+  [
+    `(combined from similar events): ${exceeded("keystone")}`,
+    /Quota keystone \(the grants\) has no room: a pod needs/,
+    /spec\.hard/,
+  ],
+  ["(combined from similar events): Error creating: new", /refuses the pod: new\./, /^$/],
   ["something new", /The API server refuses the pod: something new\./, /^$/],
 ];
 for (const [text, expected, remedy] of refusals) {

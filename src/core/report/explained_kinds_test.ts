@@ -336,6 +336,24 @@ const cases: Case[] = [
     /Pod x-0 waits for its claim\..*No grant gives requests\.storage/,
   ],
   [
+    "StatefulSet whose claim a policy refuses",
+    "StatefulSet",
+    object({ replicas: 1 }),
+    {
+      events: [
+        eventOf(
+          "owner",
+          "FailedCreate",
+          `create Pod x-0 in StatefulSet x failed error: failed to create PVC d-x-0: persistentvolumeclaims "d-x-0" is ` +
+            "forbidden: ValidatingAdmissionPolicy 'keystone-guest-claims' with binding 'keystone-guest-claims' denied " +
+            "request: spec.storageClassName is missing.",
+        ),
+      ],
+    },
+    false,
+    /Pod x-0 waits for its claim\. Policy keystone-guest-claims refuses it: spec\.storageClassName is missing/,
+  ],
+  [
     "StatefulSet whose pods are deleted by hand",
     "StatefulSet",
     object({ replicas: 1, updateStrategy: { type: "OnDelete" } }, { updateRevision: "new" }),

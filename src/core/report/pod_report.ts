@@ -188,7 +188,7 @@ function claimFinding(pod: Pod, world: ReportWorld): PodFinding | undefined {
       continue;
     }
     const [event] = eventsOf(pod, world, "FailedBinding").filter(({ message = "" }) =>
-      ephemeral !== undefined && message.startsWith(`ephemeral volume ${ephemeral}:`)
+      ephemeral !== undefined && message.includes(`ephemeral volume ${ephemeral}:`)
     );
     if (event) {
       const refused = refusalReason(event.message ?? "", { noun: "claim of the volume" }, world);

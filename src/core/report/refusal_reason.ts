@@ -25,7 +25,10 @@ export function refusalReason(text: string, refused: RefusedObject, world: Repor
 
 /** Returns the text without the name of the refused object, which differs with each try. */
 const withoutNames = (text: string): string =>
-  text.replace(/^.*?\b[a-z.]+ "[^"]*" is forbidden: /s, "").replace(/^Error creating( job)?: /, "").trim();
+  text.replace(/^.*?\b[a-z.]+ "[^"]*" is forbidden: /s, "").replace(
+    /^(\(combined from similar events\): )?(Error creating( job)?: )?/,
+    "",
+  ).trim();
 
 /** Returns the amounts of a list such as `limits.cpu=2,pods=1`. */
 const amountsIn = (list: string): [key: string, amount: string][] =>

@@ -98,14 +98,23 @@ function incomplete(set: ReportedWorkload, state: State): Problem {
 function refusedCreate(set: ReportedWorkload, existing: number, world: ReportWorld): Problem | undefined {
   const last = lastFailure(set, world, ["FailedCreate"], "SuccessfulCreate");
   if (!last) return undefined;
-  const claim = /^create Claim (\S+) for Pod (\S+) /.exec(last.message ?? "");
+  const { claim, pod } = claimRefused(last.message ?? "");
   const refused = refusalReason(last.message ?? "", {
-    noun: claim ? `claim ${claim[1]}` : "pod",
+    noun: claim ? `claim ${claim}` : "pod",
     remedies: existing > 0 ? [scaleRemedy("StatefulSet", set, existing)] : [],
     retry: `kubectl rollout restart statefulset/${objectName(set)}`,
   }, world);
-  return claim ? { ...refused, reason: `Pod ${claim[2]} waits for its claim. ${refused.reason}` } : refused;
+  return claim ? { ...refused, reason: `Pod ${pod} waits for its claim. ${refused.reason}` } : refused;
 }
+
+/** Events about a claim that could not be created: one about the claim, and one about its pod. */
+const claimFailures = [
+  /create Claim (?<claim>\S+) for Pod (?<pod>\S+) /,
+  /create Pod (?<pod>\S+) in StatefulSet \S+ failed error: failed to create PVC (?<claim>[^\s:]+):/,
+];
+
+const claimRefused = (message: string): Record<string, string> =>
+  claimFailures.map((pattern) => pattern.exec(message)?.groups).find((groups) => groups) ?? {};
 
 const outdatedPods = ({ status }: ReportedWorkload, pods: readonly Pod[]): Pod[] =>
   status?.updateRevision === undefined
