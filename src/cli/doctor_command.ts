@@ -10,7 +10,7 @@ import { definitionFindings } from "./doctor/definition_findings.ts";
 import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/finding.ts";
 import { grantFindings, namespaceFindings } from "./doctor/grant_findings.ts";
 import { guardFindings, guardRevisionFindings, guardsHold, parameterFindings } from "./doctor/guard_findings.ts";
-import { type InstallCommands, installCommands } from "./doctor/mend.ts";
+import { type InstallCommands, installCommands } from "./doctor/restore_command.ts";
 import { enforcementFinding, rangeFinding } from "./doctor/network_findings.ts";
 import { operatorFindings } from "./doctor/operator_findings.ts";
 import { priorityFindings } from "./doctor/priority_findings.ts";

@@ -74,7 +74,7 @@ export async function readPools(rest: RestClient, abortSignal: AbortSignal): Pro
   return [...new Set(found.flat().filter((range) => typeof range === "string" && range !== ""))].sort() as string[];
 }
 
-/** Running pods with an address of their own. */
+/** Running pods outside the host network. */
 const withAddress = "spec.hostNetwork=false,status.phase!=Succeeded,status.phase!=Failed";
 
 interface Table {

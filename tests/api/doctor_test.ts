@@ -10,7 +10,7 @@ import { definitionFindings } from "../../src/cli/doctor/definition_findings.ts"
 import type { DoctorFinding } from "../../src/cli/doctor/finding.ts";
 import { guardFindings, isGuard } from "../../src/cli/doctor/guard_findings.ts";
 import { resourceOf } from "../../src/cli/doctor/installed_objects.ts";
-import { byKubectl } from "../../src/cli/doctor/mend.ts";
+import { byKubectl } from "../../src/cli/doctor/restore_command.ts";
 import { readInstalledObjects } from "../../src/cli/doctor/read_installed.ts";
 import { roleFindings } from "../../src/cli/doctor/role_findings.ts";
 import { guestAttacks } from "../../src/cli/doctor/guest_attacks.ts";

@@ -2,7 +2,7 @@
 import { revisionAnnotation } from "../../api/mod.ts";
 import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
 import type { InstalledObject } from "./installed_objects.ts";
-import { type InstallCommands, mend } from "./mend.ts";
+import { type InstallCommands, restoreCommand } from "./restore_command.ts";
 import { inWords } from "./object_difference.ts";
 
 const name = "crds";
@@ -41,7 +41,7 @@ function findingOf(installed: InstalledObject, install: string): DoctorFinding {
   }
   if (differences.length > 0) {
     const words = someOf(differences.map(inWords), 3);
-    return fail(name, `${crd} was changed: ${words}.`, mend(installed, install));
+    return fail(name, `${crd} was changed: ${words}.`, restoreCommand(installed, install));
   }
   return ok(name, `${crd} has revision ${has}.`);
 }

@@ -5,7 +5,7 @@ import { guardsRevision } from "../../api/mod.ts";
 import { guardsAnnotation, managedBy, managedByLabel } from "../../core/names.ts";
 import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
 import { type InstalledObject, objectName } from "./installed_objects.ts";
-import { type InstallCommands, mend } from "./mend.ts";
+import { type InstallCommands, restoreCommand } from "./restore_command.ts";
 import { inWords } from "./object_difference.ts";
 import type { ShippedObject } from "./shipped_manifests.ts";
 
@@ -42,7 +42,7 @@ export function guardFindings(installed: readonly InstalledObject[], { base }: I
   for (const guard of guards.filter(({ differences }) => differences.length > 0)) {
     const words = someOf(guard.differences.map(inWords), 3);
     const report = refuses(guard) ? fail : warn;
-    found.push(report(name, `${objectName(guard.shipped)} was changed: ${words}.`, mend(guard, base)));
+    found.push(report(name, `${objectName(guard.shipped)} was changed: ${words}.`, restoreCommand(guard, base)));
   }
   return found;
 }

@@ -47,7 +47,7 @@ const apiOf = (rest: RestClient, manifest: ShippedObject): ResourceApi<ShippedOb
 
 /**
  * Reads the object and compares it with the shipped one. Where they differ, the API server is asked for the shipped
- * object as it would store it: a later Kubernetes may add fields of its own.
+ * object as it would store it: a later Kubernetes may add its own fields.
  *
  * @throws ApiError if the user may not read it
  */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { differencesOf, inWords, isAddition } from "./object_difference.ts";
-import { mend } from "./mend.ts";
+import { restoreCommand } from "./restore_command.ts";
 import type { ShippedObject } from "./shipped_manifests.ts";
 
 const shipped = {
@@ -26,7 +26,7 @@ Deno.test("doctor: the API server's defaults and another order of named entries:
   assert.deepEqual(differencesOf(shipped, live), []);
 });
 
-Deno.test("doctor: an added condition or selector: a difference, which its own removal mends", () => {
+Deno.test("doctor: an added condition or selector: a difference, which a removal ends", () => {
   const found = edited((spec: Record<string, unknown>) => {
     spec.matchConditions = [{ name: "never", expression: "false" }, ...shipped.spec.matchConditions];
     spec.matchConstraints = { ...shipped.spec.matchConstraints, namespaceSelector: { matchLabels: { a: "b" } } };
@@ -42,13 +42,13 @@ Deno.test("doctor: an added condition or selector: a difference, which its own r
     metadata: { name: "p" },
   } as ShippedObject;
   assert.equal(
-    mend({ shipped: manifest, live: manifest, differences: found }, "install"),
+    restoreCommand({ shipped: manifest, live: manifest, differences: found }, "install"),
     "kubectl patch validatingadmissionpolicies.admissionregistration.k8s.io p --type=json -p " +
       `'[{"op":"remove","path":"/spec/matchConstraints/namespaceSelector"},{"op":"remove","path":"/spec/matchConditions/0"}]'`,
   );
 });
 
-Deno.test("doctor: a changed or missing value: a difference, which the installation mends", () => {
+Deno.test("doctor: a changed or missing value: a difference, which the installation ends", () => {
   const found = edited((spec: Record<string, unknown>) => {
     spec.failurePolicy = "Ignore";
     spec.validations = [];

@@ -1,7 +1,7 @@
 /** Checks the priority levels of guests' and the operator's requests. */
 import { type DoctorFinding, ok, someOf, warn } from "./finding.ts";
 import { type InstalledObject, objectName } from "./installed_objects.ts";
-import { type InstallCommands, mend } from "./mend.ts";
+import { type InstallCommands, restoreCommand } from "./restore_command.ts";
 import { inWords } from "./object_difference.ts";
 
 const name = "priority";
@@ -14,7 +14,7 @@ export function priorityFindings(installed: readonly InstalledObject[], { base }
     if (each.live === undefined) return [warn(name, `${what} does not exist: ${consequence}.`, base)];
     if (each.differences.length === 0) return [];
     const words = someOf(each.differences.map(inWords), 3);
-    return [warn(name, `${what} was changed: ${words}: ${consequence}.`, mend(each, base))];
+    return [warn(name, `${what} was changed: ${words}: ${consequence}.`, restoreCommand(each, base))];
   });
   if (found.length > 0 || levels.length === 0) return found;
   return [ok(name, "The priority levels of requests are as shipped.")];

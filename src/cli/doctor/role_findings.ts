@@ -1,7 +1,7 @@
 /** Checks the rights of the operator, of guests and of viewers: the roles and bindings are as shipped. */
 import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
 import { type InstalledObject, kubectlName, objectName } from "./installed_objects.ts";
-import { mend } from "./mend.ts";
+import { restoreCommand } from "./restore_command.ts";
 import { differencesOf, inWords } from "./object_difference.ts";
 import { guestRole, operatorName } from "../../core/names.ts";
 
@@ -106,7 +106,9 @@ function findingsOf(installed: InstalledObject, install: string): DoctorFinding[
     found.push(fail(
       name,
       `${whose} was changed: ${someOf(differences.map(inWords), 3)}: ${consequenceOf(installed)}.`,
-      remade ? `kubectl delete ${kubectlName(shipped)} && ${install}` : mend({ ...installed, differences }, install),
+      remade
+        ? `kubectl delete ${kubectlName(shipped)} && ${install}`
+        : restoreCommand({ ...installed, differences }, install),
     ));
   }
   return found;

@@ -67,14 +67,14 @@ function registered({ webhooks = [] }: ValidatingWebhookConfiguration): DoctorFi
 
 function authorities({ webhooks = [] }: ValidatingWebhookConfiguration, now: number): DoctorFinding[] {
   const unreadable = warn(name, "The webhook's certificate authority can't be read.", restart);
-  const pems = webhooks.map(({ clientConfig: { caBundle } }) => {
+  const texts = webhooks.map(({ clientConfig: { caBundle } }) => {
     try {
       return new TextDecoder().decode(Uint8Array.fromBase64(caBundle ?? ""));
     } catch {
       return "";
     }
   });
-  const certificates = pems.map((pem) => pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g));
+  const certificates = texts.map((pem) => pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g));
   if (certificates.length === 0 || certificates.includes(null)) return [unreadable];
   try {
     const last = Math.max(...certificates[0]!.map((pem) => Date.parse(new X509Certificate(pem).validTo)));

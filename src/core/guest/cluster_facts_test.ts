@@ -58,7 +58,7 @@ Deno.test("cluster: a pod outside the known ranges: the ranges of pods are unkno
   const outside = factsOf([node()], {}, { pods });
   assert.match(
     outside.rangesUnknown!,
-    /^Pod default\/nas has the address 192\.168\.77\.9, but the known ranges of pods are 10\.42\.0\.0\/24\. Set clus/,
+    /^Pod default\/nas has the address 192\.168\.77\.9, but the known ranges of pods are 10\.42\.0\.0\/24\. Set clusterRanges/,
   );
   const configured = { clusterRanges: { pods: ["10.42.0.0/16", "192.168.77.0/24"] } };
   assert.equal(factsOf([node()], configured, { pods }).rangesUnknown, undefined);

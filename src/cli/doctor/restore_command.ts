@@ -32,7 +32,7 @@ export function installCommands(objects: readonly InstalledObject[]): InstallCom
  * Returns the commands that make a differing object the shipped one. An installation leaves what others have added, so
  * that is removed by itself.
  */
-export function mend({ shipped, differences }: InstalledObject, install: string): string {
+export function restoreCommand({ shipped, differences }: InstalledObject, install: string): string {
   const added = differences.filter(isAddition).map(({ pointer }) => pointer).sort(backwards);
   const removal = added.length === 0 ? [] : [
     `kubectl patch ${kubectlName(shipped)} --type=json -p '${
