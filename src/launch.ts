@@ -51,7 +51,8 @@ export async function permissions(config: Config): Promise<string[]> {
     ...(writes.length > 0 ? [`--allow-write=${writes.join(",")}`] : []),
     ...(runs.size > 0 ? [`--allow-run=${[...runs].join(",")}`] : []),
     `--allow-env=${[...variables].join(",")}`,
-    "--allow-sys=hostname",
+    // node:https reads Deno's own authorities for a server with another name.
+    `--allow-sys=hostname${cluster.tlsServerName !== undefined && cluster.caCerts === undefined ? ",ca" : ""}`,
   ];
 }
 

@@ -1,4 +1,5 @@
 /** Guards on metadata: keys that other controllers act on, and finalizers that nothing removes. */
+import { realmLabel } from "../../src/core/names.ts";
 import { guideName } from "../../src/core/guest/objects/guide.ts";
 import {
   type Cel,
@@ -97,6 +98,10 @@ const keysThat = (verdict: Cel, says: Cel) => ({ object }: NameLists): Cel =>
         .map(each, each.at + ' has ' + each.key + ' (' + ${shown("each.value")} + ')'${says}))`
     // The expression above compares path, key and value itself, because the messages are shortened.
     : "[]";
+
+/** The operator labels it, under any user name, and corrects what guests write there. */
+const isDefaultAccount: Cel =
+  "request.resource.resource == 'serviceaccounts' && dyn(object).metadata.name == 'default'";
 
 const most = 1000;
 const countOf = (maps: Cel): Cel => `${maps}.map(map, int(map[1].size())).sum()`;
@@ -495,7 +500,7 @@ export const metadataPolicy: Policy = {
   variables: [
     ...keySettings,
     ["verdicts", verdicts],
-    // The guide has Keystone's own labels. Only the operator and cluster admins can write it: keystone-own-objects.
+    // The guide and the account `default` have Keystone's own labels. Only the operator and cluster admins can write it: keystone-own-objects.
     [
       "holders",
       `request.resource.resource == 'configmaps' && dyn(object).metadata.name == ${quoted(guideName)} ? [] : ${
@@ -508,7 +513,8 @@ export const metadataPolicy: Policy = {
     [
       "keys",
       `variables.maps.map(map, map[1].map(each, {'at': string(map[0]), 'key': string(each),
-        'value': string(map[1][each]), 'verdict': ${verdictOf("string(each)")}}).filter(each, each.verdict != ''))`,
+        'value': string(map[1][each]), 'verdict': ${verdictOf("string(each)")}}).filter(each, each.verdict != '' &&
+        !(${isDefaultAccount} && each.at == 'metadata.labels' && each.key == ${quoted(realmLabel)})))`,
     ],
   ],
   names: {

@@ -286,7 +286,7 @@ const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 /** Maximum age of authorities read from a file, as of a token. */
 const AUTHORITIES_MAX_AGE_MS = 60_000;
 
-/** A deadline that stands still while a person logs in, whose time isn't the request's. */
+/** A deadline that is paused while a person logs in, whose time isn't the request's. */
 class Deadline implements Disposable {
   readonly #abort = new AbortController();
   readonly #reason: () => unknown;
@@ -476,7 +476,7 @@ const UNKNOWN_AUTHORITY = /UnknownIssuer|BadSignature|self-signed certificate|un
 
 function hint(message: string): string {
   if (UNKNOWN_AUTHORITY.test(message)) return ". Is certificate-authority the CA of this server?";
-  if (/NotValidForName|does not match certificate's altnames/.test(message)) {
+  if (/NotValidForName|does not match certificate's/.test(message)) {
     return ". The server's certificate doesn't name this host: use a host name or address that it names, or set " +
       "tls-server-name to such a name.";
   }

@@ -64,6 +64,23 @@ Deno.test("client: request: has method, path, query, body, credentials and user 
   assert.equal(lab.rest.defaultNamespace, "team");
 });
 
+Deno.test("client: warnings of a response are passed on, also of one that refuses", async () => {
+  const headers = new Headers();
+  headers.append("warning", '299 - "unknown field \\"spec.a\\", ignored"');
+  headers.append("warning", '299 kube "use v2"');
+  await using lab = setUp((request) =>
+    new URL(request.url).pathname === "/fine"
+      ? Response.json({}, { headers })
+      : Response.json({ kind: "Status", code: 403, message: "no" }, { status: 403, headers })
+  );
+  for (const path of ["/fine", "/refused"]) {
+    const warnings: string[] = [];
+    const call = lab.rest.performRequest({ method: "GET", path, onWarning: (text) => warnings.push(text) });
+    await call.catch((error) => assert.ok(error instanceof ApiError));
+    assert.deepEqual(warnings, ['unknown field "spec.a", ignored', "use v2"]);
+  }
+});
+
 Deno.test("client: response other than 2xx, including redirects: ApiError", async () => {
   await using lab = setUp((request) =>
     new URL(request.url).pathname === "/redirect"

@@ -189,6 +189,32 @@ Deno.test("plugin is attended: its standard error is the terminal's, and it isn'
   assert.deepEqual(calls.map(({ stderr }) => stderr), ["inherit", "piped"]);
 });
 
+Deno.test("plugin takes a minute: stopped if nobody attends it", async () => {
+  for (const attended of [true, false]) {
+    const clock = new FakeClock();
+    const started = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const source = new ExecCredentials({
+      exec: { ...EXEC, interactiveMode: "Never" },
+      cluster: { server: "https://h" },
+      source: 'user "cloud" of /c',
+      clock,
+      attended,
+      runCommand: async (_, { signal }) => {
+        signal.addEventListener("abort", () => ended.resolve());
+        started.resolve();
+        await ended.promise;
+        return { code: 0, stdout: credential({ token: "t" }), stderr: "" };
+      },
+    });
+    const current = source.current().then(({ authorization }) => authorization, (error: Error) => error.message);
+    await started.promise;
+    await clock.advance(60_000);
+    ended.resolve();
+    assert.match(String(await current), attended ? /^Bearer t$/ : /ran for more than 60 s/);
+  }
+});
+
 Deno.test("plugin is interactive: gets standard input if it is a terminal", async () => {
   const stdin = async (interactiveMode: ExecConfig["interactiveMode"], isInteractive: boolean) => {
     let seen = "";

@@ -95,9 +95,9 @@ export class ExecCredentials implements CredentialSource {
     const interactive = this.#interactive();
     const env = Object.fromEntries((exec.env ?? []).map(({ name, value }) => [name, value]));
     const deadline = new AbortController();
-    const timer = attended ? undefined : setTimeout(
-      () => deadline.abort(new DOMException(`it ran for more than ${UNATTENDED_MS / 1000} s`, "TimeoutError")),
+    const timer = attended ? undefined : this.#clock.setTimer(
       UNATTENDED_MS,
+      () => deadline.abort(new DOMException(`it ran for more than ${UNATTENDED_MS / 1000} s`, "TimeoutError")),
     );
     let output: Awaited<ReturnType<RunCommand>>;
     try {
@@ -111,7 +111,7 @@ export class ExecCredentials implements CredentialSource {
     } catch (error) {
       throw this.#failure(deadline.signal.aborted ? deadline.signal.reason : error);
     } finally {
-      clearTimeout(timer);
+      timer?.cancel();
     }
     // An aborted Deno.Command doesn't reject; it ends with the signal's exit code.
     if (deadline.signal.aborted) throw this.#failure(deadline.signal.reason);

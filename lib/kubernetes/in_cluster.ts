@@ -5,8 +5,8 @@ import {
   type CredentialSource,
   systemEnvironment,
 } from "./client_config.ts";
-import { TokenFile } from "./credentials.ts";
-import { Kubeconfig, type KubeconfigOverrides, kubeconfigPaths } from "./kubeconfig.ts";
+import { fixedCredentials, TokenFile } from "./credentials.ts";
+import { impersonation, Kubeconfig, type KubeconfigOverrides, kubeconfigPaths } from "./kubeconfig.ts";
 
 /** Mount path of a pod's service account. */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -62,21 +62,26 @@ export async function inClusterConfig(environment: ConfigEnvironment = {}): Prom
  * exist is an error.
  *
  * @param options.context the kubeconfig's context; default: its current one
- * @param options.overrides values of flags; with one, the configuration is a kubeconfig's
+ * @param options.overrides values of flags
  */
 export async function defaultConfig(
   options: ConfigEnvironment & { context?: string; overrides?: KubeconfigOverrides } = {},
 ): Promise<ClientConfig> {
   const { env, readTextFile } = systemEnvironment(options);
   const { context, overrides = {} } = options;
-  const { namespace, ...others } = overrides;
-  const flags = context !== undefined || Object.values(others).some((value) => value !== undefined);
-  if (!env("KUBECONFIG") && !flags && isInCluster(env)) {
+  const { namespace, token, as, asUid, asGroups, ...others } = overrides;
+  const isOfKubeconfig = context !== undefined || Object.values(others).some((value) => value !== undefined);
+  if (!env("KUBECONFIG") && !isOfKubeconfig && isInCluster(env)) {
     const paths = kubeconfigPaths(env);
     const exists = await Promise.all(paths.map((path) => readTextFile(path).then(() => true, () => false)));
     if (!exists.includes(true)) {
       const config = await inClusterConfig(options);
-      return namespace === undefined ? config : { ...config, namespace };
+      return {
+        ...config,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(token === undefined ? {} : { credentials: fixedCredentials({ authorization: `Bearer ${token}` }) }),
+        headers: impersonation({ as, "as-uid": asUid, "as-groups": [...asGroups ?? []] }, config.source),
+      };
     }
   }
   return await (await Kubeconfig.load(options)).clientConfig(context, overrides);

@@ -454,18 +454,21 @@ function serverUrl(cluster: Cluster, source: string): URL {
 }
 
 /** Returns the headers to act as another user (API docs, "User impersonation"). */
-function impersonation(user: User, source: string): [string, string][] | undefined {
-  const extra = Object.entries(user["as-user-extra"]);
+export function impersonation(
+  user: Partial<Pick<User, "as" | "as-uid" | "as-groups" | "as-user-extra">>,
+  source: string,
+): [string, string][] | undefined {
+  const { "as-groups": groups = [], "as-user-extra": extra = {} } = user;
   if (user.as === undefined) {
-    if (user["as-uid"] === undefined && user["as-groups"].length === 0 && extra.length === 0) return undefined;
+    if (user["as-uid"] === undefined && groups.length === 0 && Object.keys(extra).length === 0) return undefined;
     throw new ConfigError(
       `The ${source} impersonates a uid, groups or extra fields without a user. Set as as well (flag --as).`,
     );
   }
   const headers: [string, string][] = [["Impersonate-User", user.as]];
   if (user["as-uid"]) headers.push(["Impersonate-Uid", user["as-uid"]]);
-  for (const group of user["as-groups"]) headers.push(["Impersonate-Group", group]);
-  for (const [key, values] of extra) {
+  for (const group of groups) headers.push(["Impersonate-Group", group]);
+  for (const [key, values] of Object.entries(extra)) {
     for (const value of values) headers.push([`Impersonate-Extra-${encodeURIComponent(key)}`, value]);
   }
   return headers;

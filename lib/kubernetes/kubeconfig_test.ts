@@ -338,6 +338,19 @@ Deno.test("in a pod: API server has an IPv6 address: valid URL", async () => {
   assert.equal(config.server, "https://[fd00::1]:443");
 });
 
+Deno.test("in a pod: flags of the user and a changed authority are used", async () => {
+  const files = { ...POD };
+  const config = await defaultConfig({
+    ...world(files, POD_VARIABLES),
+    overrides: { as: "jane", asGroups: ["a"], namespace: "other" },
+  });
+  assert.deepEqual(config.headers, [["Impersonate-User", "jane"], ["Impersonate-Group", "a"]]);
+  assert.deepEqual([config.namespace, config.server], ["other", "https://10.96.0.1:443"]);
+  const authority = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+  files[authority] = CERTIFICATE.replace("AAAA", "BBBB");
+  assert.equal(await config.readCaCerts!(), files[authority].trim());
+});
+
 Deno.test("in a pod without a service account, or outside a pod: error with the remedy", async () => {
   await assert.rejects(inClusterConfig(world({}, POD_VARIABLES)), /automountServiceAccountToken/);
   await assert.rejects(inClusterConfig(world({}, {})), /isn't a pod.*Set KUBECONFIG/);

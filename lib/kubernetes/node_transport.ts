@@ -29,7 +29,8 @@ export function nodeTransport(
 ): NodeTransport {
   const agent = new Agent({
     keepAlive: true,
-    ...(caCerts === undefined ? {} : { ca: caCerts }),
+    // Without a list Deno reads its own authorities, which needs the permission --allow-sys=ca.
+    ...(caCerts !== undefined ? { ca: [caCerts] } : insecureSkipTlsVerify ? { ca: [] } : {}),
     ...(certificate && { cert: certificate.certificate, key: certificate.key }),
     ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
     rejectUnauthorized: !insecureSkipTlsVerify,

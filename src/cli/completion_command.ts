@@ -1,6 +1,7 @@
 import { Argument, type Command } from "commander";
 import { Command as Program } from "commander";
 import { usageError } from "./exit.ts";
+import { explainableWords } from "./explain/explained_resources.ts";
 import type { Io } from "./io.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
@@ -16,12 +17,15 @@ export const completionCommand = (io: Io, program: Command): Command =>
       io.out(shell === "fish" ? fish(program) : bash(program, shell === "zsh"));
     });
 
+/** Returns the words that a command's first argument may be, if they are known. */
+const choices = (command: Command): readonly string[] => command.name() === "explain" ? explainableWords : [];
+
 /** Returns each command path with the words that may follow it. */
 function words(command: Command, path: string[] = []): [path: string, words: string[]][] {
   const names = command.commands.map((each) => each.name());
   const flags = command.options.flatMap(({ short, long }) => [short, long].filter((flag) => flag !== undefined));
   return [
-    [path.join(" "), [...names, ...flags as string[], "--help"]],
+    [path.join(" "), [...names, ...choices(command), ...flags as string[], "--help"]],
     ...command.commands.flatMap((each) => words(each as Command, [...path, each.name()])),
   ];
 }
@@ -56,6 +60,9 @@ function fish(program: Command): string {
       `complete -c keystone -n '__fish_seen_subcommand_from ${command.name()}' -a ${sub.name()} -d '${
         sub.description().replaceAll("'", "")
       }'`
+    ),
+    ...choices(command as Command).map((word) =>
+      `complete -c keystone -n '__fish_seen_subcommand_from ${command.name()}' -a ${word}`
     ),
     ...command.options.flatMap(({ long, description }) =>
       long

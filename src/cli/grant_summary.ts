@@ -2,13 +2,15 @@
 import { load } from "js-yaml";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
+import { minQuantity, parseQuantity, type Quantity } from "../../lib/quantity/mod.ts";
 import type { GrantFacts, QuotaFacts } from "../core/facts.ts";
 import { guideKey, guideName } from "../core/guest/objects/guide.ts";
 import { quotaName } from "../core/guest/objects/quota.ts";
 import { listFrom, quotaKey, shown } from "../core/resources/quota_lists.ts";
 import { guestNamespace, realmOfNamespace } from "../core/names.ts";
 import { keyIn, type Stores } from "../controllers/stores.ts";
+
+export { relative } from "../core/report/relative_time.ts";
 
 /** One grant, for a table and for programs. */
 export interface GrantSummary {
@@ -67,29 +69,44 @@ interface GuideEntry {
   hard: Record<string, string>;
 }
 
+/** Returns the message of a grant in force, in the words of its status. */
+export const enforcedMessage = (namespace: string, ends: string | undefined): string =>
+  `Enforced in namespace ${namespace}${ends ? ` until ${ends}` : ""}.`;
+
 /** Returns grants as a guest can read them: from the ConfigMap `keystone`, with the use of the whole namespace. */
 export async function lendingsOfGuest(rest: RestClient, namespace: string): Promise<GrantSummary[]> {
-  const [guide, quota] = await Promise.all([
+  const [guide, quotas] = await Promise.all([
     new CoreV1Api(rest).namespace(namespace).configMaps.get(guideName),
-    new CoreV1Api(rest).namespace(namespace).resourceQuotas.get(quotaName),
+    new CoreV1Api(rest).namespace(namespace).resourceQuotas.all(),
   ]);
   const entries = (load(guide.data?.[guideKey] ?? "") ?? []) as GuideEntry[];
-  const all = quota.status?.used ?? {};
-  return entries.map(({ name, from, until, notice, hard }) => {
-    const used = Object.fromEntries(Object.keys(hard).map((key) => [key, String(all[key] ?? "0")]));
+  const quota = quotas.find(({ metadata }) => metadata?.name === quotaName);
+  const [all, hard] = [quota?.status?.used ?? {}, quota?.status?.hard ?? {}];
+  const shared = entries.length > 1 ? " USED counts all grants to the namespace." : "";
+  return entries.map(({ name, from, until, notice, hard: granted }) => {
+    const used = Object.fromEntries(Object.keys(granted).map((key) => [key, String(all[key] ?? "0")]));
+    // With several grants the quota is their sum, so a grant may have room although more than it gives is used.
+    const most = Object.fromEntries(Object.keys(granted).map((key) => [key, String(hard[key] ?? granted[key])]));
+    const left = freeOf(most, used);
+    const free = Object.fromEntries(
+      Object.entries(granted).map(([key, text]) => [
+        key,
+        minQuantity(parseQuantity(text), parseQuantity(left[key]!)).toString(),
+      ]),
+    );
     const ends = notice?.ends ?? until;
     return {
       name,
       grantor: "",
       grantee: realmOfNamespace(namespace) ?? "",
       phase: "Active",
-      granted: hard,
+      granted,
       used,
-      free: freeOf(hard, used),
+      free,
       ...(from ? { from: String(from) } : {}),
       ...(ends ? { ends: String(ends) } : {}),
       namespace,
-      message: notice ? `On notice: ${notice.reason}.` : "USED counts the whole namespace.",
+      message: notice ? `On notice: ${notice.reason}.` : `${enforcedMessage(namespace, ends)}${shared}`,
     };
   });
 }
@@ -109,22 +126,6 @@ export function bar(used: string | undefined, granted: string | undefined): stri
 /** `1500m of 2`, with a bar. */
 export const share = (used: string | undefined, granted: string | undefined): string =>
   granted === undefined ? "-" : `${bar(used, granted)} ${used ?? "0"} of ${granted}`;
-
-/** `in 3 d`, `2 h ago`. */
-export function relative(instant: string | undefined, now: number): string {
-  if (instant === undefined) return "when revoked";
-  const at = Date.parse(instant);
-  if (!Number.isFinite(at)) return instant;
-  const seconds = Math.abs(at - now) / 1000;
-  const [count, unit] = seconds < 90
-    ? [seconds, "s"]
-    : seconds < 5400
-    ? [seconds / 60, "min"]
-    : seconds < 129_600
-    ? [seconds / 3600, "h"]
-    : [seconds / 86_400, "d"];
-  return at >= now ? `in ${Math.round(count)} ${unit}` : `${Math.round(count)} ${unit} ago`;
-}
 
 /** The quota of a realm's guest namespace. */
 export const quotaOfRealm = (stores: Stores, realm: string): QuotaFacts | undefined =>

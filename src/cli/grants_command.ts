@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { realmOfNamespace } from "../core/names.ts";
+import { guestNamespace, realmOfNamespace } from "../core/names.ts";
+import { no } from "./exit.ts";
 import { Observed } from "./observed.ts";
 import { type GrantSummary, grantSummaryOf, isForbidden, lendingsOfGuest, relative, share } from "./grant_summary.ts";
 import { type CommandAction, verb } from "./session.ts";
@@ -9,11 +10,14 @@ export const grantsCommand = (run: CommandAction): Command =>
   verb("grants", "List grants: what is granted, used and free, and when each ends.", [
     "keystone grants",
     "keystone grants --realm bob-home -o wide",
+    "keystone grants alice-to-bob",
     "keystone grants -o json | jq '.items[] | select(.phase == \"Active\") | .name'",
   ])
+    .argument("[names...]", "only grants of these names")
     .option("--realm <name>", "only grants to this realm")
     .option("--phase <phase>", "only grants in this phase: Pending, Active, Revoked or Expired")
-    .action(run(async (session, { realm, phase }) => {
+    .action(run(async (session, { realm, phase }, names) => {
+      const wanted = names as string[];
       using rest = await session.connect();
       let summaries: GrantSummary[];
       let objects = new Map<string, object>();
@@ -22,16 +26,23 @@ export const grantsCommand = (run: CommandAction): Command =>
         summaries = seen.stores.grants.list().map(grantSummaryOf);
         objects = new Map(raw.map((object) => [object.metadata!.name!, object]));
       } catch (error) {
-        const namespace = rest.defaultNamespace ?? "";
+        const namespace = realm === undefined ? rest.defaultNamespace ?? "" : guestNamespace(String(realm));
         // A guest sees the grants to their own realm.
         if (!isForbidden(error) || realmOfNamespace(namespace) === undefined) throw error;
         summaries = await lendingsOfGuest(rest, namespace);
       }
+      const missing = wanted.filter((name) => !summaries.some((each) => each.name === name));
       const items = summaries
+        .filter((each) => wanted.length === 0 || wanted.includes(each.name))
         .filter((each) => (realm === undefined || each.grantee === realm) && (!phase || each.phase === phase))
         .sort((a, b) => a.grantee < b.grantee ? -1 : a.grantee > b.grantee ? 1 : a.name < b.name ? -1 : 1);
-      if (session.data({ items: items.map((item) => ({ ...objects.get(item.name), ...item })) })) return;
+      const answered = () => {
+        for (const name of missing) session.note(`Grant ${name} does not exist, or is not in force for you.`);
+        if (missing.length > 0) throw no();
+      };
+      if (session.data({ items: items.map((item) => ({ ...objects.get(item.name), ...item })) })) return answered();
       if (items.length === 0) {
+        answered();
         return session.say("There are no grants. Create one: keystone grant create NAME --to REALM --hard cpu=2");
       }
       const now = session.io.now();
@@ -56,4 +67,5 @@ export const grantsCommand = (run: CommandAction): Command =>
         },
         { name: "MESSAGE", wide: true, value: ({ message }) => message },
       ]);
+      answered();
     }));

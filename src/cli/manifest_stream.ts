@@ -33,7 +33,7 @@ export function documentsIn(text: string): InputDocument[] {
     documents.push({ value, number: documents.length + 1, line: lineAt(offset), duplicates });
   };
   let offset = 0;
-  let problem: string | undefined;
+  let isNoJson = false;
   if (/^\s*\{/.test(text)) {
     for (let count = 0;; count++) {
       const rest = /\S/.exec(text.slice(offset));
@@ -42,8 +42,8 @@ export function documentsIn(text: string): InputDocument[] {
       const read = jsonAt(text, start);
       if ("problem" in read) {
         // As in kubectl: the rest of a stream with more than one value must be JSON; otherwise it may be YAML.
-        problem = `line ${lineAt(read.at)}: ${read.problem}`;
-        if (count > 1) throw new UnreadableDocument(documents.length + 1, problem);
+        if (count > 1) throw new UnreadableDocument(documents.length + 1, `line ${lineAt(read.at)}: ${read.problem}`);
+        isNoJson = true;
         offset = count === 0 ? 0 : offset + /^[^\S\n]*\n?/.exec(text.slice(offset))![0].length;
         break;
       }
@@ -68,9 +68,7 @@ export function documentsIn(text: string): InputDocument[] {
       const at = `line ${line + chunk.line - 1}${column === undefined ? "" : `, column ${column}`}`;
       throw new UnreadableDocument(
         documents.length + 1,
-        problem === undefined
-          ? `${at}: ${error.problem}`
-          : `neither JSON (${problem}) nor YAML (${at}: ${error.problem})`,
+        !isNoJson ? `${at}: ${error.problem}` : `neither JSON nor YAML (${at}: ${error.problem})`,
       );
     }
   }

@@ -1,5 +1,5 @@
 /** Reads objects as kubectl does: files, folders, URLs or standard input; YAML with several documents, JSON, lists. */
-import { Command, Option } from "commander";
+import { type Command, Option } from "commander";
 import { usageError } from "./exit.ts";
 import type { Io } from "./io.ts";
 import { documentsIn, type InputDocument, UnreadableDocument } from "./manifest_stream.ts";

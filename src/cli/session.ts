@@ -188,8 +188,8 @@ export function verb(name: string, summary: string, examples: readonly string[])
     .option("--no-color", "no colors, not even on a terminal")
     .addHelpText(
       "after",
-      "\nAs kubectl, also: --as-uid, --cluster, --user, --token, --certificate-authority, --insecure-skip-tls-verify, " +
-        "--tls-server-name.",
+      "\nAs kubectl, also: --as-uid, --cluster, --user, --token, --certificate-authority, " +
+        "\n--insecure-skip-tls-verify, --tls-server-name.",
     )
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`);
 }

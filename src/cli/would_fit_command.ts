@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { type ClientConfig, createRestClient, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { guestNamespace } from "../core/names.ts";
 import { version } from "../version.ts";
 import { no, usageError } from "./exit.ts";
@@ -11,12 +10,8 @@ import { askerOf } from "./would_fit/asked_as.ts";
 import { askAbout } from "./would_fit/asked_objects.ts";
 import { namespaceState } from "./would_fit/namespace_state.ts";
 import { ServerKinds } from "./would_fit/server_kinds.ts";
-import { verdictsOn, type WouldFitItem } from "./would_fit/verdicts.ts";
-
-export { budgetIn } from "./would_fit/namespace_budget.ts";
-
-/** Number of requests at a time: enough to hide the round trips, few enough not to be throttled. */
-const concurrency = 8;
+import { verdictsOn } from "./would_fit/object_verdicts.ts";
+import { wholeAnswer, type WouldFitAnswer } from "./would_fit/whole_answer.ts";
 
 export const wouldFitCommand = (run: CommandAction): Command =>
   withFilenames(
@@ -41,7 +36,6 @@ export const wouldFitCommand = (run: CommandAction): Command =>
         createRestClient(to, {
           userAgent: `keystone-cli/${version}`,
           timeoutMs: session.flags.requestTimeout ?? 15_000,
-          maxInFlight: concurrency,
         });
       using rest = connect(config);
       const kinds = new ServerKinds(rest);
@@ -62,17 +56,6 @@ export const wouldFitCommand = (run: CommandAction): Command =>
       if (!session.data(answer)) report(session, answer);
       if (answer.fits !== true) throw no();
     }));
-
-interface WouldFitAnswer {
-  /** Null: at least one object was not judged. */
-  fits: boolean | null;
-  grants: string[];
-  /** Users as whom the API server was asked. */
-  askedAs: string[];
-  shortBy: Record<string, string>;
-  message: string;
-  items: WouldFitItem[];
-}
 
 /** Groups the objects by their namespaces, as kubectl assigns them; returns their positions. */
 async function byNamespace(
@@ -95,29 +78,6 @@ async function byNamespace(
     manifests.keys(),
     (index) => guestNamespaceOf(options, rest, namespaced[index] ? own(index) : first),
   );
-}
-
-interface NamespaceAnswer {
-  as: string;
-  state: { around: { givers: readonly { name: string }[] } };
-  items: { item: WouldFitItem; index: number }[];
-}
-
-function wholeAnswer(parts: readonly NamespaceAnswer[]): WouldFitAnswer {
-  const items = parts.flatMap(({ items }) => items).sort((a, b) => a.index - b.index).map(({ item }) => item);
-  const shortBy = new Map<string, ReturnType<typeof parseQuantity>>();
-  for (const [key, text] of items.flatMap((item) => Object.entries(item.shortBy))) {
-    const amount = parseQuantity(text);
-    shortBy.set(key, shortBy.get(key)?.add(amount) ?? amount);
-  }
-  return {
-    fits: items.some(({ fits }) => fits === null) ? null : items.every(({ fits }) => fits),
-    grants: parts.flatMap(({ state }) => state.around.givers.map(({ name }) => name)),
-    askedAs: [...new Set(parts.map(({ as }) => as))],
-    shortBy: Object.fromEntries([...shortBy].map(([key, amount]) => [key, amount.toString()])),
-    message: items.map(({ message }) => message).join("\n"),
-    items,
-  };
 }
 
 function report(session: Session, { items, askedAs }: WouldFitAnswer): void {

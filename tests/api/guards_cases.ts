@@ -997,7 +997,6 @@ export const refusedByRole: GuardRefusal[] = [
     ],
     ["create roles", createCase(rbac(guests, "roles"), named("made", { rules: [] })), no],
     ["create tokens", token(guests), no],
-    ["create ServiceAccounts", createCase(here("serviceaccounts"), named("made")), no],
     ["create Endpoints", createCase(here("endpoints"), named("made")), no],
     [
       "create EndpointSlices",

@@ -575,6 +575,9 @@ Deno.test("would-fit: the answer is what happens", {
       "only when asked: helm test",
     ]);
     assert.match(answer.items[2].warnings.join(), /Beside the rest it does not fit/);
+    // What is created only when asked is no part of the whole.
+    const large = await yes(at, front, { ...test, spec: cpu("1001m", { restartPolicy: "Never" }) });
+    assert.deepEqual([large.items[1].fits, large.items[1].onlyWhenAsked, large.shortBy], [false, true, {}]);
     await no(at, /Job migrate/, front, hook("migrate", "pre-install", "2"));
     await no(at, /Job notify/, front, hook("notify", "post-install", "500m"));
     await yes(at, workload("Deployment", "front", cpu("500m")), hook("notify", "post-install", "500m"));
@@ -588,6 +591,15 @@ Deno.test("would-fit: the answer is what happens", {
     const early = hook("early", "pre-install", "1");
     (early.spec.template.spec as Fields).serviceAccountName = "front";
     await no(at, /service account .*not found/, account, early);
+    // An upgrade runs other hooks, while the release is there.
+    await applied(at, front);
+    await pods(at, "front", 1);
+    await yes(at, front, hook("migrate", "pre-install", "1"), test);
+    await no(at, /Job migrate/, front, hook("migrate", "pre-upgrade", "1"), test);
+    // Helm deletes an earlier hook of the name first, unless a policy keeps it.
+    await applied(at, job("again", cpu("1"), undefined, { suspend: true }));
+    await yes(at, front, hook("again", "post-install", "1"));
+    await no(at, /jobs "again" already exists/, front, hook("again", "post-upgrade", "1", gone));
   });
 
   await step(t, "typos, guards, Pod Security, immutable fields: the API server's own words", async () => {
@@ -596,8 +608,8 @@ Deno.test("would-fit: the answer is what happens", {
     await yes(at, workload("Deployment", "web", fine));
     await no(
       at,
-      /unknown field "spec.replicass".*Correct or remove/,
-      workload("Deployment", "web", fine, { replicass: 2 }),
+      /unknown field "spec.size".*Correct or remove/,
+      workload("Deployment", "web", fine, { size: 2 }),
     );
     const open = await no(
       at,
@@ -620,7 +632,8 @@ Deno.test("would-fit: the answer is what happens", {
       /field is immutable/,
       job("once", { ...fine, containers: [{ ...fine.containers[0], image: "other:1" }] }),
     );
-    await yes(at, { ...job("once", fine), metadata: { generateName: "once-" } });
+    const generated = await yes(at, { ...job("once", fine), metadata: { generateName: "once-" } });
+    assert.match(generated.message, /^Job once-… fits/);
     await no(
       at,
       /no PriorityClass with name high was found/,
@@ -712,6 +725,30 @@ Deno.test("would-fit: the answer is what happens", {
     const large = await ask(viewer, ["-n", at.namespace], [workload("Deployment", "web", cpu("9"))]);
     assert.equal(large.json().fits, false);
     assert.match(large.json().items[0].warnings.join(), /Keystone's own calculation/);
+    // Without the right to impersonate, the rules of the guests' role decide about rights.
+    const editor = await lab.user("editor");
+    await cluster.apply({
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRole",
+      metadata: { name: "editor" },
+      rules: [{ apiGroups: ["", "apps"], resources: ["pods", "deployments"], verbs: ["get", "create", "patch"] }],
+    });
+    await lab.kubectl(["create", "clusterrolebinding", "editor", "--clusterrole=editor", "--user=editor"]);
+    await lab.kubectl([
+      "create",
+      "clusterrolebinding",
+      "editor-views",
+      "--clusterrole=keystone-viewer",
+      "--user=editor",
+    ]);
+    const able = await ask(editor, ["-n", at.namespace], [small]);
+    assert.equal(able.code, 0, able.out + able.err);
+    assert.deepEqual(able.json().askedAs, ["editor, with the rights of guests"]);
+    const role = { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name: "web" }, rules: [] };
+    assert.match(
+      (await ask(editor, ["-n", at.namespace], [role])).json().message,
+      /may not be made by guests\. .*rbac.create=false/,
+    );
     await cluster.apply({
       apiVersion: "admissionregistration.k8s.io/v1",
       kind: "ValidatingWebhookConfiguration",
@@ -736,6 +773,63 @@ Deno.test("would-fit: the answer is what happens", {
     assert.deepEqual(failing.json().items.map(({ fits }: { fits: boolean | null }) => fits), [null, true]);
     await lab.kubectl(["delete", "validatingwebhookconfiguration", "gone"]);
   });
+
+  await step(
+    t,
+    "objects of one input: each takes room from the next, and the same one is asked about once",
+    async () => {
+      const at = await lent("input", { cpu: "2", memory: "2Gi", "count/configmaps": "4" });
+      const map = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { a: "b" } });
+      const { items } = await no(at, /configmaps/, map("a"), map("b"), map("c"), map("d"), map("e"));
+      assert.ok(items.filter(({ fits }: { fits: boolean }) => fits).length >= 2);
+      await no(at, /Deployment b/, workload("Deployment", "a", cpu("1500m")), workload("Deployment", "b", cpu("1")));
+      await yes(
+        at,
+        workload("Deployment", "a", cpu("1500m")),
+        workload("Deployment", "a", cpu("1")),
+        workload("Deployment", "b", cpu("1")),
+      );
+      // A pod that exists: unchanged it fits, and only some of its fields can change.
+      const pod = (limit: string, more: Fields = {}) => ({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "bare", ...more },
+        spec: cpu(limit),
+      });
+      await applied(at, pod("1500m"));
+      await yes(at, pod("1500m"));
+      await yes(at, pod("1500m", { labels: { a: "b" } }));
+      await no(at, /Pod bare would be refused: .*pod updates may not change fields/, pod("1"));
+      await no(at, /Pod other/, { ...pod("1500m"), metadata: { name: "other" } });
+      // What is being deleted gives no answer.
+      await cluster.rest.performRequest({
+        method: "POST",
+        path: `/api/v1/namespaces/${at.namespace}/pods/bare/binding`,
+        bodyJson: {
+          apiVersion: "v1",
+          kind: "Binding",
+          metadata: { name: "bare" },
+          target: { kind: "Node", name: "gone" },
+        },
+      });
+      await lab.kubectl(["delete", "pod", "bare", "-n", at.namespace, "--wait=false"]);
+      const leaving = await asked(at, pod("1500m"));
+      assert.equal(leaving.json().fits, null);
+      assert.match(leaving.json().message, /is being deleted/);
+      await lab.kubectl(["delete", "pod", "bare", "-n", at.namespace, "--grace-period=0", "--force"]);
+      // Applied on the server side, by the tool's own field manager.
+      const web = workload("Deployment", "web", cpu("1"), { replicas: 2 });
+      await lab.kubectl(["apply", "--server-side", "-n", at.namespace, "-f", "-"], { stdin: JSON.stringify(web) });
+      await pods(at, "web", 2);
+      await yes(at, web);
+      await no(at, /Deployment web/, workload("Deployment", "web", cpu("1"), { replicas: 3 }));
+      // The field that the manager leaves out goes back to its default.
+      await yes(
+        at,
+        workload("Deployment", "web", cpu("2"), { strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } } }),
+      );
+    },
+  );
 
   await step(t, "twenty objects: within a second", async () => {
     const at = await lent("many", { cpu: "4", memory: "4Gi" });

@@ -1,7 +1,7 @@
 import { classesOf, constantOf } from "./clients.ts";
 import { relative } from "node:path";
 import { documentOf, folderOf, generatedOf, type Group, typeOfSchema } from "./groups.ts";
-import { type Document, placeOf } from "./openapi.ts";
+import { type Document, schemaPlaceOf } from "./openapi.ts";
 import { declareType } from "./declare_type.ts";
 import { described } from "./undescribed.ts";
 
@@ -42,7 +42,7 @@ export function fileText(groups: readonly Group[], document: Document, group?: G
 }
 
 function clients(document: Document, group: Group, imports: Imports): string[] {
-  const kinds = group.kinds.map((kind) => ({ kind, place: placeOf(document, group, kind) }));
+  const kinds = group.kinds.map((kind) => ({ kind, place: schemaPlaceOf(document, group, kind) }));
   for (const type of ["Resource", "RestClient"]) imports.add(library, type);
   imports.add(library, "ResourceApi", "value");
   return [...kinds.map((kind) => constantOf(group, kind)), classesOf(group, kinds)];

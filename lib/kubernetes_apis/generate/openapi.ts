@@ -61,7 +61,7 @@ export interface SchemaPlace {
 }
 
 /** Returns the location of a kind according to the document's paths. */
-export function placeOf(document: Document, group: Group, kind: string): SchemaPlace {
+export function schemaPlaceOf(document: Document, group: Group, kind: string): SchemaPlace {
   const root = `/${apiPath(group)}/`;
   const isList = ([, operations]: [string, Record<string, Operation>]) =>
     operations.get?.["x-kubernetes-action"] === "list" &&

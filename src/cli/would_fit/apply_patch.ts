@@ -1,7 +1,7 @@
 /**
  * The patch of `kubectl apply`: sets the fields of the manifest and removes those that the last manifest had and this
  * one has not; all other fields keep their live values. Sources: CreateThreeWayMergePatch in
- * k8s.io/apimachinery/pkg/util/strategicpatch and jsonmergepatch; merge keys are from the types' patchMergeKey tags.
+ * k8s.io/apimachinery; merge keys are from the types' patchMergeKey tags.
  */
 type Fields = { [key: string]: unknown };
 

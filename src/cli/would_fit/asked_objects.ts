@@ -1,4 +1,5 @@
 /** The API server's answers about every object of an input. */
+import { Semaphore } from "es-toolkit/promise";
 import type { Resource } from "../../../lib/kubernetes/mod.ts";
 import { chartValuesText } from "../../core/admission/chart_values.ts";
 import type { Manifest } from "../manifests.ts";
@@ -9,6 +10,7 @@ import { type HelmHook, hookOf, isHook } from "./helm_hooks.ts";
 import type { ServerKinds } from "./server_kinds.ts";
 import { refusalSentence } from "./server_refusals.ts";
 import { type ClaimTrial, type ObjectTrial, type PodTrial, ServerTrials } from "./server_trial.ts";
+import type { ComingAccounts } from "./trial_objects.ts";
 
 /** One object with the API server's answers. */
 export interface AskedObject {
@@ -40,7 +42,10 @@ export const objectTitle = ({ kind, name }: { kind: string; name: string }): str
 
 const untried: ObjectTrial = { asked: false, warnings: [] };
 
-/** Asks the API server; the client limits how many requests run at a time. */
+/** Number of objects at a time: enough to hide the round trips, few enough not to be throttled. */
+const concurrency = 8;
+
+/** Asks the API server about every object. */
 export async function askAbout(
   manifests: readonly Manifest[],
   namespace: string,
@@ -51,7 +56,7 @@ export async function askAbout(
   const last = new Map(manifests.map((manifest, index) => [identityOf(manifest, index), index]));
   const resources = await Promise.all(manifests.map(({ apiVersion, kind }) => kinds.resourceOf(apiVersion, kind)));
   trials.expect(resources);
-  const entries = await Promise.all(manifests.map(async (manifest, index): Promise<AskedObject> => {
+  const ask = async (manifest: Manifest, index: number): Promise<AskedObject> => {
     const { kind } = manifest;
     const named = { manifest, kind, name: nameOf(manifest), claims: [] };
     const resource = resources[index];
@@ -65,7 +70,7 @@ export async function askAbout(
     const accounts = accountsBefore(manifests, index);
     const trial = await trials.object(resource, manifest, {
       accounts: accounts.certain,
-      replaces: isHook(manifest) && hookOf(manifest, false)!.replaces,
+      ...(isHook(manifest) ? { earlier: hookOf(manifest, false)!.replaces ? "deleted" : "in the way" } : {}),
     });
     const refused = answer ?? refusedAnswer(common, trial, asker);
     if (refused) return { ...common, trial, answer: refused };
@@ -76,6 +81,15 @@ export async function askAbout(
       kind === "HorizontalPodAutoscaler" ? scaledBy(trial.after ?? manifest, last, trials, kinds) : undefined,
     ]);
     return { ...common, trial, claims, ...(pod ? { pod } : {}), ...(target ? { target } : {}) };
+  };
+  const places = new Semaphore(concurrency);
+  const entries = await Promise.all(manifests.map(async (manifest, index) => {
+    await places.acquire();
+    try {
+      return await ask(manifest, index);
+    } finally {
+      places.release();
+    }
   }));
   const upgrade = entries.some(({ manifest, trial }) => !isHook(manifest) && trial.live !== undefined);
   for (const entry of entries) {
@@ -104,7 +118,7 @@ async function scaledBy(
   });
   if (live === undefined) return undefined;
   const manifest: Manifest = { ...live, apiVersion, kind, metadata: { name } };
-  const pod = await trials.pod({ ...live, apiVersion, kind }, new Set());
+  const pod = await trials.pod({ ...live, apiVersion, kind }, new Map());
   return {
     manifest,
     kind,
@@ -128,7 +142,7 @@ function identityOf({ apiVersion, kind, metadata }: Manifest, index: number): st
 function accountsBefore(
   manifests: readonly Manifest[],
   index: number,
-): { certain: ReadonlySet<string>; later: ReadonlySet<string> } {
+): { certain: ComingAccounts; later: ComingAccounts } {
   const phaseOf = (manifest: Manifest) => {
     const install = hookOf(manifest, false);
     return (install?.phase === "asked" ? hookOf(manifest, true) : install)?.phase ?? "main";
@@ -137,7 +151,8 @@ function accountsBefore(
   const own = order.indexOf(phaseOf(manifests[index]!));
   const accounts = manifests.map((manifest, at) => ({ manifest, at, phase: order.indexOf(phaseOf(manifest)) }))
     .filter(({ manifest }) => manifest.kind === "ServiceAccount" && manifest.apiVersion === "v1");
-  const names = (list: typeof accounts) => new Set(list.map(({ manifest }) => nameOf(manifest)));
+  const names = (list: typeof accounts) =>
+    new Map(list.map(({ manifest }) => [nameOf(manifest), manifest.automountServiceAccountToken !== false]));
   return {
     certain: names(accounts.filter(({ at, phase }) => phase < own || (phase === own && at < index))),
     later: names(accounts.filter(({ phase }) => phase <= own)),

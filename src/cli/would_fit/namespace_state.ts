@@ -173,7 +173,7 @@ export function podOfTemplate(
 }
 
 /** Reads the grants as an administrator, else as a guest. */
-export async function giversIn(rest: RestClient, namespace: string): Promise<BudgetGrant[]> {
+async function giversIn(rest: RestClient, namespace: string): Promise<BudgetGrant[]> {
   try {
     const { stores } = await new Observed(rest).terms();
     return giversOf(stores.grants.index("grantee", realmOfNamespace(namespace)!));

@@ -6,7 +6,7 @@ export type RefusalKind =
   | "room"
   /** The user may not make or change it. */
   | "rights"
-  /** It is refused whoever applies it and whatever goes. */
+  /** It is refused for all users, and whatever gives room. */
   | "final"
   /** It could not be asked: no answer. */
   | "unasked";
@@ -26,7 +26,7 @@ const webhookRefusal = /admission webhook "workloads\.keystone\.io" denied the r
 const quotaRefusal = /^\S+ "[^"]*" is forbidden: exceeded quota: (\S+), requested: (\S+), used: /;
 
 /** Returns the refusal that an error is; other errors, such as those of the connection, are thrown on. */
-export function refusalOf(error: unknown): Refusal {
+export function serverRefusal(error: unknown): Refusal {
   if (!isApiError(error)) throw error;
   const { message, code } = error;
   if (code === 403) {

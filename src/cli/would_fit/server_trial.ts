@@ -8,8 +8,16 @@ import {
 } from "../../../lib/kubernetes/mod.ts";
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { lastAppliedAnnotation, merged, mergePatch, strategicPatch } from "./apply_patch.ts";
-import { type Refusal, refusalOf } from "./server_refusals.ts";
-import { type TrialClaim, trialClaims, trialPod, withAccount, withoutPods } from "./trial_objects.ts";
+import { type Refusal, serverRefusal } from "./server_refusals.ts";
+import {
+  type ComingAccounts,
+  type TrialClaim,
+  trialClaims,
+  type TrialPod,
+  trialPod,
+  withAccount,
+  withoutPods,
+} from "./trial_objects.ts";
 
 export interface ObjectTrial {
   /** The object as it is stored now; absent: it is new. */
@@ -42,9 +50,9 @@ export interface ClaimTrial {
 /** Way in which an object is created. */
 export interface TrialOptions {
   /** ServiceAccounts that are there before the object, but not yet. */
-  accounts: ReadonlySet<string>;
-  /** True if an earlier object of the name is deleted first. */
-  replaces?: boolean;
+  accounts: ComingAccounts;
+  /** Treatment of an earlier object of the name: by default it is changed. */
+  earlier?: "deleted" | "in the way";
 }
 
 type Body = Record<string, unknown> & { metadata?: Record<string, unknown> };
@@ -54,12 +62,22 @@ const listedFrom = 4;
 
 const keyOf = ({ group, version, plural }: Resource): string => `${group}/${version}/${plural}`;
 
+/** Returns a key that two pods share if they differ only in the names of their workloads, as values of labels. */
+const shapeKey = ({ metadata: { generateName: _, labels = {}, ...metadata }, spec }: TrialPod, owner: string): string =>
+  JSON.stringify([
+    Object.entries(labels).map(([key, value]) => value === owner ? [key] : [key, value]).sort(),
+    metadata,
+    spec,
+  ]);
+
 /** Field manager of `kubectl apply`. */
 const fieldManager = "kubectl-client-side-apply";
 
 export class ServerTrials {
   readonly #rest: RestClient;
   readonly #namespace: string;
+  /** Pods by their shape: alike ones are tried once. */
+  readonly #pods = new Map<string, { prefix: string; trial: Promise<PodTrial> }>();
   readonly #lists = new Map<string, Promise<ReadonlyMap<string, KubernetesObject> | undefined>>();
 
   constructor(rest: RestClient, namespace: string) {
@@ -68,20 +86,24 @@ export class ServerTrials {
   }
 
   /** Tries to create the object, or to change it as `kubectl apply` would. */
-  async object(resource: Resource, manifest: unknown, { accounts, replaces }: TrialOptions): Promise<ObjectTrial> {
+  async object(resource: Resource, manifest: unknown, { accounts, earlier }: TrialOptions): Promise<ObjectTrial> {
     const body = accountFilled(manifest as Body, accounts);
     const { name } = (body.metadata ?? {}) as { name?: unknown };
     let live: KubernetesObject | undefined;
     try {
       live = await this.liveObject(resource, name);
     } catch (error) {
-      return { asked: false, refusal: refusalOf(error), warnings: [] };
+      return { asked: false, refusal: serverRefusal(error), warnings: [] };
     }
-    if (live?.metadata?.deletionTimestamp !== undefined && !replaces) {
+    if (live?.metadata?.deletionTimestamp !== undefined && earlier === undefined) {
       const message = `${resource.kind} ${name} is being deleted. Ask again when it is gone.`;
       return { live, asked: false, refusal: { kind: "unasked", message }, warnings: [] };
     }
-    const there = live !== undefined && !replaces ? live : undefined;
+    if (live !== undefined && earlier === "in the way") {
+      const message = `${resource.plural} "${name}" already exists, and helm.sh/hook-delete-policy keeps it`;
+      return { live, asked: false, refusal: { kind: "final", message }, warnings: [] };
+    }
+    const there = earlier === undefined ? live : undefined;
     const given = live !== undefined && there === undefined ? renamed(body) : body;
     const first = await this.#tried(resource, given, there);
     const shared = there === undefined ? {} : { live: there };
@@ -94,15 +116,26 @@ export class ServerTrials {
   }
 
   /** Tries to create one pod of the workload; undefined if it has no pod template. */
-  async pod(object: unknown, accounts: ReadonlySet<string>): Promise<PodTrial | undefined> {
+  async pod(object: unknown, accounts: ComingAccounts): Promise<PodTrial | undefined> {
     const pod = trialPod(object, accounts);
     if (pod === undefined) return undefined;
+    const { name = "" } = (object as { metadata?: { name?: string } }).metadata ?? {};
+    const key = shapeKey(pod, name);
+    const first = this.#pods.get(key) ?? { prefix: pod.metadata.generateName, trial: this.#pod(pod) };
+    this.#pods.set(key, first);
+    const trial = await first.trial;
+    if (trial.refusal === undefined) return trial;
+    const message = trial.refusal.message.replaceAll(`"${first.prefix}…"`, `"${pod.metadata.generateName}…"`);
+    return { ...trial, refusal: { ...trial.refusal, message } };
+  }
+
+  async #pod(pod: TrialPod): Promise<PodTrial> {
     const warnings: string[] = [];
     try {
       const answer = await this.#send("POST", podPath(this.#namespace), pod, warnings);
       return { spec: (answer as { spec: PodSpec }).spec, warnings };
     } catch (error) {
-      const refusal = refusalOf(error);
+      const refusal = serverRefusal(error);
       return { refusal: { ...refusal, message: withoutGeneratedName(refusal.message, pod) }, warnings };
     }
   }
@@ -126,7 +159,7 @@ export class ServerTrials {
         ...(storageClassName === undefined ? {} : { storageClass: storageClassName }),
       };
     } catch (error) {
-      const refusal = refusalOf(error);
+      const refusal = serverRefusal(error);
       return {
         ...common,
         admitted: false,
@@ -156,7 +189,7 @@ export class ServerTrials {
   expect(resources: readonly (Resource | undefined)[]): void {
     for (const all of Map.groupBy(resources.filter((each) => each !== undefined), keyOf).values()) {
       if (all.length < listedFrom) continue;
-      // Whoever may not list them may read single ones.
+      // A user who may not list them may read single ones.
       const list = this.#api(all[0]!).all().then(
         (objects) => new Map(objects.map((object) => [object.metadata!.name!, object])),
         () => undefined,
@@ -177,7 +210,7 @@ export class ServerTrials {
         : await this.#patched(resource, body, live, warnings);
       return { after, asked: true, warnings };
     } catch (error) {
-      return { asked: false, refusal: refusalOf(error), warnings };
+      return { asked: false, refusal: serverRefusal(error), warnings };
     }
   }
 
@@ -231,7 +264,7 @@ const claimPath = (namespace: string): string =>
   `/api/v1/namespaces/${encodeURIComponent(namespace)}/persistentvolumeclaims`;
 
 /** Returns a bare pod that names an account which comes before it with the account `default`. */
-function accountFilled(manifest: Body, accounts: ReadonlySet<string>): Body {
+function accountFilled(manifest: Body, accounts: ComingAccounts): Body {
   if (manifest.apiVersion !== "v1" || manifest.kind !== "Pod") return manifest;
   return { ...manifest, spec: withAccount((manifest.spec ?? {}) as Record<string, unknown>, accounts) };
 }

@@ -25,6 +25,13 @@ export function templateOf(object: unknown): Fields | undefined {
   }
 }
 
+export interface TrialPod {
+  apiVersion: "v1";
+  kind: "Pod";
+  metadata: { generateName: string; labels?: Fields; annotations?: unknown; finalizers?: unknown };
+  spec: Fields;
+}
+
 const prefixOf = (name: unknown): string => `${String(name || "pod").slice(0, 50)}-`;
 
 /**
@@ -32,7 +39,7 @@ const prefixOf = (name: unknown): string => `${String(name || "pod").slice(0, 50
  *
  * @param accounts ServiceAccounts that are not there yet: the pod is tried with the account `default`
  */
-export function trialPod(object: unknown, accounts: ReadonlySet<string>): unknown {
+export function trialPod(object: unknown, accounts: ComingAccounts): TrialPod | undefined {
   const template = templateOf(object);
   if (template === undefined) return undefined;
   const { name } = fieldsOf(fieldsOf(object).metadata);
@@ -42,7 +49,7 @@ export function trialPod(object: unknown, accounts: ReadonlySet<string>): unknow
     kind: "Pod",
     metadata: {
       generateName: prefixOf(name),
-      ...(labels ? { labels } : {}),
+      ...(labels ? { labels: fieldsOf(labels) } : {}),
       ...(annotations ? { annotations } : {}),
       ...(finalizers ? { finalizers } : {}),
     },
@@ -50,12 +57,19 @@ export function trialPod(object: unknown, accounts: ReadonlySet<string>): unknow
   };
 }
 
-/** Returns a spec with the account `default` in the place of one that is not there yet. */
-export function withAccount(spec: Fields, accounts: ReadonlySet<string>): Fields {
-  const named = String(spec.serviceAccountName ?? spec.serviceAccount ?? "");
-  if (!accounts.has(named)) return spec;
+/** ServiceAccounts that are not there yet, with `automountServiceAccountToken`. */
+export type ComingAccounts = ReadonlyMap<string, boolean>;
+
+/** Returns a spec with the account `default` in the place of one that is not there yet, with the token of that one. */
+export function withAccount(spec: Fields, accounts: ComingAccounts): Fields {
+  const mounts = accounts.get(String(spec.serviceAccountName ?? spec.serviceAccount ?? ""));
+  if (mounts === undefined) return spec;
   const { serviceAccount: _, ...others } = spec;
-  return { ...others, serviceAccountName: "default" };
+  return {
+    ...others,
+    serviceAccountName: "default",
+    automountServiceAccountToken: spec.automountServiceAccountToken ?? mounts,
+  };
 }
 
 /** Returns a StatefulSet's volumes, with its claims in the place of volumes of the same names. */

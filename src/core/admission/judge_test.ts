@@ -308,6 +308,21 @@ Deno.test("a reduction on notice: a warning only about what is reduced", () => {
   assert.match(warning!, /^Grant alice-to-bob is reduced at 2030-01-01T00:00:00Z: requests\.cpu to 4\./);
 });
 
+Deno.test("a claim above all grants: the advice is what is free now", () => {
+  const claim = (storage: string) => ({
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: "data" },
+    spec: { resources: { requests: { storage } } },
+  });
+  const storage = around([quota({ "requests.storage": "15Gi" }, { "requests.storage": "10Gi" })]);
+  const outcome = judge(change(claim("20Gi")), storage);
+  assert.equal(outcome.never, true);
+  assert.match(outcome.message, /granted 15Gi in total: short by 5Gi\..* Up to 5Gi requests\.storage would fit\.$/);
+  assert.equal(judge(change(claim("5Gi")), storage).fits, true);
+  assert.equal(judge(change(claim("15Gi"), claim("10Gi")), storage).fits, true);
+});
+
 Deno.test("a StatefulSet's update: the pods below the partition keep their template", () => {
   const before = running(statefulSet({ replicas: 3, template: template("1") }), 3);
   const update = (rollingUpdate: Json) =>

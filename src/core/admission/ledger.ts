@@ -8,6 +8,8 @@ import type { QuotaRoom } from "./change.ts";
 export interface Slot {
   quota: QuotaRoom;
   key: string;
+  /** Key under which usage is computed. */
+  usage: string;
 }
 
 /** Amounts in billionths, by the index of their slot; only those above zero, because a quota ignores the others. */
@@ -33,7 +35,9 @@ export class Ledger {
   }
 
   static of(quotas: readonly QuotaRoom[]): Ledger {
-    const slots = quotas.flatMap((quota) => [...quota.hard.keys()].map((key) => ({ quota, key })));
+    const slots = quotas.flatMap((quota) =>
+      [...quota.hard.keys()].map((key) => ({ quota, key, usage: usageKey(key) }))
+    );
     const limits = slots.map(({ quota, key }) => nanos(quota.hard, key));
     return new Ledger(slots, limits, slots.map(({ quota, key }, index) => limits[index]! - nanos(quota.used, key)));
   }
@@ -51,8 +55,9 @@ export class Ledger {
   loadOf(usage: ResourceList, counts: (quota: QuotaRoom) => boolean): Load {
     const load = new Map<number, bigint>();
     const counted = new Map<QuotaRoom, boolean>();
-    for (const [index, { quota, key }] of this.slots.entries()) {
-      const amount = usage.get(usageKey(key))?.nanos ?? zero;
+    for (let index = 0; index < this.slots.length; index++) {
+      const { quota, usage: key } = this.slots[index]!;
+      const amount = usage.get(key)?.nanos ?? zero;
       if (amount <= zero) continue;
       let does = counted.get(quota);
       if (does === undefined) counted.set(quota, does = counts(quota));

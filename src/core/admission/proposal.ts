@@ -22,9 +22,8 @@ export function proposalOf(
   const [first] = shortfalls;
   if (!first) return {};
   if (!course.each || course.wanted === 0) {
-    return first.free.sign() > 0 && !first.key.startsWith("count/")
-      ? { upTo: { key: first.key, most: first.free } }
-      : {};
+    const most = freeNow(place, course, first);
+    return most.sign() > 0 && !first.key.startsWith("count/") ? { upTo: { key: first.key, most } } : {};
   }
   if (change.obstacle !== undefined || isLarge(course.each.spec)) return {};
   const pods = numberThatFits(place, change, course, attempt);
@@ -34,6 +33,13 @@ export function proposalOf(
     ...(size ? { size } : {}),
     ...(isUnavailableEnough(change, course, attempt) ? { maxUnavailable: true } : {}),
   };
+}
+
+/** Returns what is free for the owner of a key, with what it has. */
+function freeNow({ ledger }: QuotaPlace, { held }: Course, { quota, key, hard }: Shortfall): Quantity {
+  const index = ledger.slots.findIndex((slot) => slot.quota.name === quota && slot.key === key);
+  const [free, limit] = [ledger.free[index]! + (held.get(index) ?? 0n), ledger.limits[index]!];
+  return new Quantity(free < limit ? free : limit, hard.format);
 }
 
 /** Pods with more parts than this get no proposal, because each is tried several times. */

@@ -53,7 +53,7 @@ export interface RollOutEnd {
 }
 
 /** Maximum number of steps; with jumps, real roll-outs need less than a hundred. */
-const mostSteps = 5000;
+const mostSteps = 2000;
 
 /**
  * Follows a roll-out to its end; `state` has the result.
@@ -220,28 +220,36 @@ class Jumps {
     const { next, old, ledger, replicas } = this.#state;
     settleAll(this.#state);
     const groups = [next, ...old];
-    const counts = groups.map(({ wanted }) => wanted);
+    const counts = groups.flatMap(({ wanted, ready }) => [wanted, ready]);
     const deltas = counts.map((count, index) => count - (this.#counts[index] ?? NaN));
-    const repeats = deltas.length > 0 && deltas.every((delta, index) => delta === this.#deltas[index]) &&
-      groups.every(({ wanted, pods, ready, waiting }) => pods === wanted && ready === pods && waiting === 0);
+    const repeats = deltas.every((delta, index) => delta === this.#deltas[index]) && next.ready === next.pods &&
+      groups.every(({ wanted, pods, waiting }) => pods === wanted && waiting === 0);
     [this.#counts, this.#deltas] = [counts, deltas];
-    if (!repeats || !(deltas[0]! > 0)) return;
-    let rounds = Math.floor((replicas - next.wanted) / deltas[0]!);
-    for (const [index, delta] of deltas.entries()) {
-      if (delta > 0 && index > 0) return;
-      if (delta < 0) rounds = Math.min(rounds, Math.floor(counts[index]! / -delta));
+    const up = deltas[0]!;
+    if (!repeats || !(up > 0)) return;
+    let rounds = Math.floor((replicas - next.wanted) / up);
+    /** Limits the rounds to those in which a count that falls is above zero. */
+    const bound = (count: number, delta: number) => {
+      if (delta < 0) rounds = Math.min(rounds, Math.floor(count / -delta));
+    };
+    for (const [index, { wanted, ready }] of old.entries()) {
+      const [byWanted, byReady] = [deltas[2 * index + 2]!, deltas[2 * index + 3]!];
+      if (byWanted > 0 || byReady > 0) return;
+      bound(wanted, byWanted);
+      bound(ready, byReady);
+      bound(wanted - ready, byWanted - byReady);
     }
-    rounds = Math.min(rounds, this.#roundsWithRoom(deltas)) - 2;
+    rounds = Math.min(rounds, this.#roundsWithRoom(groups.map((_, index) => deltas[2 * index]!))) - 2;
     if (rounds <= 0) return;
     for (const [index, group] of groups.entries()) {
-      const change = deltas[index]! * rounds;
+      const change = deltas[2 * index]! * rounds;
       ledger.take(group.pod, change);
       ledger.take(group.claims, change);
       group.wanted += change;
       group.pods += change;
-      group.ready += change;
+      group.ready += deltas[2 * index + 1]! * rounds;
     }
-    this.#counts = groups.map(({ wanted }) => wanted);
+    this.#counts = groups.flatMap(({ wanted, ready }) => [wanted, ready]);
   }
 
   /** Returns the number of rounds for which the new pods of each have room before old ones are deleted. */

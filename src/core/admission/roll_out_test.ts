@@ -20,10 +20,11 @@ const group = (): fc.Arbitrary<Omit<ReplicaGroup, "claims">> =>
     sizes: fc.tuple(size, size),
     wanted: fc.integer({ min: 0, max: 60 }),
     short: fc.integer({ min: 0, max: 3 }),
+    unready: fc.integer({ min: 0, max: 60 }),
   })
-    .map(({ sizes, wanted, short }) => {
+    .map(({ sizes, wanted, short, unready }) => {
       const pods = Math.max(0, wanted - short);
-      return { pod: loadOf(sizes), wanted, pods, ready: pods, waiting: 0 };
+      return { pod: loadOf(sizes), wanted, pods, ready: Math.max(0, pods - unready), waiting: 0 };
     });
 
 Deno.test("roll-outs: skipping rounds that repeat changes no outcome", () => {
@@ -48,7 +49,7 @@ Deno.test("roll-outs: skipping rounds that repeat changes no outcome", () => {
           recreate: false,
           paused: false,
           old: old.map((each) => ({ ...each, claims })),
-          next: exists ? { ...next, claims } : { ...next, claims, wanted: 0, pods: 0, ready: 0 },
+          next: exists ? { ...next, claims, ready: next.pods } : { ...next, claims, wanted: 0, pods: 0, ready: 0 },
           nextExists: exists,
           replicaSet: new Map(),
         };

@@ -50,7 +50,7 @@ interface Ranks {
 }
 
 /** Ordinals that are looked at one by one; more than that need all their claims. */
-const mostOrdinals = 4096;
+const mostOrdinals = 1024;
 
 export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
@@ -65,7 +65,6 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
       `spec.volumeClaimTemplates[${index}].spec`,
     )
   );
-  const obstacle = each.obstacle ?? templates.map(({ state }) => claimObstacle(state, place.around)).find((why) => why);
   const strategy = partsOf(spec.updateStrategy);
   const onDelete = strategy.type === "OnDelete";
   const partition = onDelete
@@ -89,6 +88,10 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   const itself = itselfLoad(place, change, "statefulsets.apps");
 
   const claims = missingClaims(place, change, templates, ranks, replicas, start);
+  const refusedClaim = claims.total === 0
+    ? undefined
+    : templates.map(({ state }) => claimObstacle(state, place.around)).find((why) => why !== undefined);
+  const obstacle = each.obstacle ?? refusedClaim;
   const missing = Math.max(0, replicas - ranks.count);
   const below = ranks.ordinals
     ? Math.min(partition, replicas) - [...ranks.ordinals].filter((ordinal) => ordinal - start < partition).length

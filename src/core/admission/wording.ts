@@ -79,11 +79,13 @@ function refusal(reported: Reported): string {
 }
 
 function lack(reported: Reported): string {
-  const { verdict: { shortfalls, pods } } = reported;
+  const { verdict: { shortfalls, pods }, change } = reported;
   const parts = shortfalls.slice(0, mostReported).map((shortfall) =>
     `${amount(reported, shortfall)}, but ${freeText(reported, shortfall)}: short by ${shortfall.short}`
   );
-  const start = pods && pods.wanted > 1 ? `${pods.come} of ${pods.wanted} pods can start now.` : undefined;
+  const start = pods && pods.wanted > 1
+    ? `${pods.come} of ${pods.wanted} pods ${change.before === undefined ? "can start now" : "come"}.`
+    : undefined;
   return sentences(
     `${nameOf(reported)} needs ${parts.join("; ")}${more(shortfalls)}.`,
     start,

@@ -513,15 +513,7 @@ function drainingOf(
     const { notice } = lifecycle;
     if (notice) {
       const reason = notice.why === "Expired" ? "Expiring" : notice.why;
-      return {
-        status: "True",
-        reason,
-        message:
-          `${endText(notice)}: ${
-            whyText[notice.why]
-          }. Until then workloads keep running, but usage can't grow beyond ` +
-          "the amounts of other grants; a rollout that needs more resources waits.",
-      };
+      return { status: "True", reason, message: noticeMessage(notice) };
     }
     if (enforcement && enforcement.reductions.length > 0) {
       return {
@@ -565,7 +557,12 @@ function reducedText(cut: Reduction, { hard, reductions }: GrantEnforcement): st
     "reduced can't grow beyond the amount that remains. Everything else stays.";
 }
 
-const endText = ({ endsAt }: Notice): string =>
+/** Returns the message of a notice, in the status and for guests. */
+export const noticeMessage = (notice: Pick<Notice, "why" | "endsAt">): string =>
+  `${endText(notice)}: ${whyText[notice.why]}. Until then workloads keep running, but usage can't grow beyond ` +
+  "the amounts of other grants; a rollout that needs more resources waits.";
+
+const endText = ({ endsAt }: Pick<Notice, "endsAt">): string =>
   endsAt === undefined ? "Ends once the clocks agree" : `Ends at ${rfc3339(endsAt)}`;
 
 const evicting = ({ spec }: GrantFacts, obstacle: string | undefined): Omit<DesiredCondition, "type"> => ({

@@ -16,10 +16,13 @@ const people = /(?<=realm-[a-z0-9-]*-|(Realm|SuperEntity)\/UID\/)[0-9a-f]{16}(?!
 /** Certificates of each control plane's own authority. */
 const certificates = /-----BEGIN CERTIFICATE-----[^"]*/g;
 
-/** The ConfigMap with the cluster's authority is created beside the quota, which may take minutes to count it. */
+/**
+ * The ConfigMap with the cluster's authority and the account `default` are created beside the quota, which may take
+ * minutes to count them.
+ */
 function counted(key: string, value: unknown): unknown {
   if (key !== "used" || !isObject(value)) return value;
-  const { configmaps: _, ...rest } = value;
+  const { configmaps: _, "count/serviceaccounts": _1, ...rest } = value;
   return rest;
 }
 

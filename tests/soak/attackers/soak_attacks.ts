@@ -77,7 +77,8 @@ const refused = guardCases.filter(({ guard, settings }) =>
 
 /** Requests that the guests' role and the guards never admit: a description, method, path and body. */
 const outOfReach = (mine: string, others: string): [what: string, method: string, path: string, body?: GuardBody][] => {
-  const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "mine" } };
+  const annotations = { "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/admin" };
+  const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "mine", annotations } };
   const subjects = [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "system:authenticated" }];
   const roleRef = { kind: "ClusterRole", apiGroup: "rbac.authorization.k8s.io", name: "cluster-admin" };
   const event = {
@@ -91,7 +92,7 @@ const outOfReach = (mine: string, others: string): [what: string, method: string
   const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${mine}`;
   const network = `/apis/networking.k8s.io/v1/namespaces/${mine}/networkpolicies`;
   return [
-    ["makes an account", "POST", `${core}/serviceaccounts`, account],
+    ["makes an account with a cloud identity", "POST", `${core}/serviceaccounts`, account],
     ["makes a token", "POST", `${core}/serviceaccounts/default/token`, {}],
     ["gives everybody access", "POST", `${rbac}/rolebindings`, { metadata: { name: "mine" }, roleRef, subjects }],
     ["floods events", "POST", `${core}/events`, event],

@@ -143,4 +143,4 @@ export const includesAll = (
 
 /** Reports whether an object has the wanted labels. */
 export const isLabelled = ({ metadata }: KubernetesObject, { labels }: Pick<ObjectFacts, "labels">): boolean =>
-  includesAll(labels, metadata!.labels ?? {});
+  includesAll(labels, metadata!.labels!);

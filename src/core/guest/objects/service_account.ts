@@ -1,10 +1,7 @@
-/**
- * The default service account of pods, without a mounted token, because guests' pods don't need the API. It is
- * Kubernetes' own, so it gets no labels of Keystone's.
- */
+/** The default service account of pods, without a mounted token, because guests' pods don't need the API. */
 import { type ServiceAccount, serviceAccounts } from "../../../../lib/kubernetes_apis/core@v1.ts";
 import type { ServiceAccountFacts } from "../../facts.ts";
-import { guestNamespace } from "../../names.ts";
+import { guestNamespace, ownerLabels } from "../../names.ts";
 import { guestObject } from "./row.ts";
 
 export const serviceAccount = guestObject({
@@ -19,7 +16,7 @@ export const serviceAccount = guestObject({
       ? {
         apiVersion: "v1",
         kind: "ServiceAccount",
-        metadata: { name: "default", namespace: guestNamespace(grantee) },
+        metadata: { name: "default", namespace: guestNamespace(grantee), labels: ownerLabels(grantee) },
         automountServiceAccountToken: false,
       }
       : undefined,

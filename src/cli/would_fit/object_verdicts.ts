@@ -27,6 +27,8 @@ export interface WouldFitItem {
   warnings: string[];
   /** Of a Helm hook: the time at which Helm creates it. */
   runs?: string;
+  /** True for a hook that neither `helm install` nor `helm upgrade` creates: the answer about the whole leaves it out. */
+  onlyWhenAsked?: true;
 }
 
 /** Returns the verdict on each object, in the order of the input. */
@@ -64,8 +66,10 @@ export function verdictsOn(objects: readonly AskedObject[], { around, owned }: N
   };
   const main = inTurn(objects.filter(({ hook }) => hook === undefined), inTurn(hooks("before"), start));
   const end = inTurn(hooks("after"), main);
+  // It may run at any time, so it only has to fit into the grants; other use may be gone by then.
+  const empty = { ...start, quotas: start.quotas.map((quota) => ({ ...quota, used: new Map() })) };
   for (const object of hooks("asked")) {
-    const { item } = verdictOn(object, start, owned, freed);
+    const { item } = verdictOn(object, empty, owned, { has: () => true });
     items.set(object, item);
     if (item.fits !== true) continue;
     const beside = verdictOn(object, end, owned, freed).item;
@@ -109,7 +113,7 @@ function verdictOn(
   object: AskedObject,
   around: Surroundings,
   owned: OwnedObjects | undefined,
-  freed: ReadonlySet<string>,
+  freed: Pick<ReadonlySet<string>, "has">,
 ): { item: WouldFitItem; outcome?: Outcome } {
   const { kind, name, answer, trial, hook } = object;
   const common = {
@@ -118,6 +122,7 @@ function verdictOn(
     shortBy: {},
     warnings: trial.warnings.filter((text) => !isRoomWarning(text)).map(inLine),
     ...(hook ? { runs: hook.runs } : {}),
+    ...(hook?.phase === "asked" ? { onlyWhenAsked: true as const } : {}),
   };
   if (object.overwritten) {
     const refused = trial.refusal?.byWebhook ? refusalSentence(inLine(trial.refusal.message)) : undefined;
@@ -189,7 +194,7 @@ function changeOf(object: AskedObject, around: Surroundings, owned: OwnedObjects
   const { pod, notes, doubt } = podOf(object, around, present);
   return {
     change: {
-      after: trial.after ?? merged(manifest, live),
+      after: withGivenName(trial.after ?? merged(manifest, live), manifest),
       asked: trial.asked,
       ...(live ? { before: { ...live, apiVersion: manifest.apiVersion, kind: object.kind } } : {}),
       ...(pod ? { pod } : {}),
@@ -200,6 +205,13 @@ function changeOf(object: AskedObject, around: Surroundings, owned: OwnedObjects
     notes,
     ...(doubt === undefined ? {} : { doubt }),
   };
+}
+
+/** Returns the object with the name in the manifest, which may leave it to the API server. */
+function withGivenName(object: unknown, { metadata }: AskedObject["manifest"]): unknown {
+  if (metadata?.name !== undefined || metadata?.generateName === undefined) return object;
+  const { name: _, ...others } = (object as { metadata: Record<string, unknown> }).metadata;
+  return { ...object as object, metadata: others };
 }
 
 /** Returns the API server's reason for refusing every pod of a workload. */
@@ -294,7 +306,7 @@ function contradiction(
   object: AskedObject,
   { before }: Change,
   outcome: Outcome,
-  freed: ReadonlySet<string>,
+  freed: Pick<ReadonlySet<string>, "has">,
 ): string | undefined {
   const { trial, pod } = object;
   const stands = (refusal: typeof trial.refusal, isOwn: boolean): boolean =>

@@ -1,0 +1,134 @@
+/** Explains a grant: from its status for an administrator, else from the guests' ConfigMap. */
+import type { RestClient } from "../../../lib/kubernetes/mod.ts";
+import { conditionOf } from "../../core/conditions.ts";
+import { noticeMessage } from "../../core/grant/plan_grant.ts";
+import { trustOf } from "../../core/grant/lifecycle.ts";
+import { guestNamespace, realmOfNamespace } from "../../core/names.ts";
+import { eventTime } from "../../core/report/event_report.ts";
+import { type Explanation, explanationOf, type ReportFinding } from "../../core/report/finding.ts";
+import { grantReport, type GrantView } from "../../core/report/grant_report.ts";
+import { relative } from "../../core/report/relative_time.ts";
+import type { GuideGrant, ReportedEvent } from "../../core/report/reported_objects.ts";
+import type { GrantFacts } from "../../core/facts.ts";
+import { no } from "../exit.ts";
+import { enforcedMessage, grantSummaryOf, isForbidden } from "../grant_summary.ts";
+import { guestNamespaceOf } from "../guest_namespace.ts";
+import { Observed } from "../observed.ts";
+import { grantEvents, guideGrants, readReportWorld } from "./report_world.ts";
+
+export async function explainGrant(
+  rest: RestClient,
+  options: Record<string, unknown>,
+  name: string,
+  now: number,
+): Promise<Explanation> {
+  let observed: Observed;
+  try {
+    observed = await new Observed(rest).terms();
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return await explainToGuest(rest, guestNamespaceOf(options, rest), name, now, error);
+  }
+  const { stores } = observed;
+  const grant = stores.grants.get(name);
+  if (!grant) throw no(`Grant ${name} does not exist. List them: keystone grants`);
+  const namespace = guestNamespace(grant.spec.granteeRealm);
+  const world = await readReportWorld(rest, namespace, [], now);
+  const report = grantReport(viewOf(grant, partnerOf(grant, observed)), world);
+  const events = await grantEvents(rest, grant.uid, now);
+  const news = events.filter(({ message }) => !report.chain.some((finding) => message.includes(finding.message)));
+  return explanationOf("Grant", name, { ...report, chain: [...report.chain, ...news] });
+}
+
+function viewOf(grant: GrantFacts, partner: ReportFinding): GrantView {
+  const { granted, used, ends, phase, message } = grantSummaryOf(grant);
+  const { status } = grant;
+  const draining = conditionOf(status, "Draining");
+  const isNoticed = draining?.status === "True" && phase === "Active" && draining.reason !== "Reduced";
+  return {
+    name: grant.name,
+    phase,
+    message,
+    grantee: grant.spec.granteeRealm,
+    ...(ends ? { ends } : {}),
+    ...(isNoticed ? { notice: draining.message } : {}),
+    granted,
+    used,
+    reductions: status.reductions ?? [],
+    conditions: status.conditions ?? [],
+    destinations: status.resolvedDestinations ?? [],
+    partner,
+  };
+}
+
+function partnerOf({ spec }: GrantFacts, { stores }: Observed): ReportFinding {
+  const name = spec.granteeRealm;
+  const realm = stores.realms.get(name);
+  if (realm) {
+    const state = realm.status.connectionState ?? "Unknown";
+    return {
+      what: `Realm ${name}`,
+      status: state === "Connected" ? "ok" : "warn",
+      message: `${state}, trusted as ${trustOf(realm)}. ${conditionOf(realm.status, "Ready")?.message ?? ""}`.trim(),
+    };
+  }
+  return stores.superEntities.get(name)
+    ? { what: `SuperEntity ${name}`, status: "ok", message: "It is the grantee." }
+    : { what: `Realm ${name}`, status: "fail", message: "The Realm does not exist. Create it." };
+}
+
+async function explainToGuest(
+  rest: RestClient,
+  namespace: string,
+  name: string,
+  now: number,
+  forbidden: unknown,
+): Promise<Explanation> {
+  const grants = await guideGrants(rest, namespace);
+  if (!grants) throw forbidden;
+  const entry = grants.find((grant) => grant.name === name);
+  if (!entry) {
+    const others = grants.map((grant) => grant.name);
+    throw no(
+      `No grant ${name} is in force in ${namespace}: it has ended, has not begun, or doesn't exist. ` +
+        (others.length > 0 ? `In force: ${others.join(", ")}.` : "No grant is in force there. Ask your lender."),
+    );
+  }
+  const world = await readReportWorld(rest, namespace, [], now);
+  const events = world.events.filter((event) => isAbout(event, name))
+    .sort((a, b) => eventTime(a) < eventTime(b) ? 1 : -1).slice(0, 3);
+  const report = grantReport(guestView(entry, namespace), {
+    ...world,
+    unread: [...world.unread, "the Grant itself and its Realm (only the ConfigMap keystone)"],
+  });
+  const told = events.filter(({ message = "" }) => !report.chain.some((finding) => message.includes(finding.message)))
+    .map((event): ReportFinding => ({
+      what: `event ${event.reason} ${relative(eventTime(event), now)}`,
+      status: "warn",
+      message: event.message ?? "",
+    }));
+  return explanationOf("Grant", name, { ...report, chain: [...report.chain, ...told] });
+}
+
+const isAbout = ({ type, message = "" }: ReportedEvent, name: string): boolean =>
+  type === "Warning" && message.startsWith(`Grant ${name}:`);
+
+const reasons = ["Expired", "Revoked", "Deleted", "TrustLowered", "PartyDeleted"] as const;
+
+function guestView({ name, until, notice, hard, reductions }: GuideGrant, namespace: string): GrantView {
+  const ends = notice?.ends ?? until;
+  const why = reasons.find((reason) => reason === notice?.reason);
+  return {
+    name,
+    phase: "Active",
+    message: enforcedMessage(namespace, ends),
+    grantee: realmOfNamespace(namespace) ?? "",
+    ...(ends ? { ends } : {}),
+    ...(why ? { notice: noticeMessage({ why, ...(notice?.ends ? { endsAt: Date.parse(notice.ends) } : {}) }) } : {}),
+    granted: hard,
+    used: {},
+    reductions: reductions ?? [],
+    conditions: [],
+    destinations: [],
+  };
+}

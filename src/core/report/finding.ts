@@ -1,0 +1,72 @@
+/** An explanation: the answer first, then the chain of findings from the owner to the pods. */
+
+/** One finding about the object. `fail`: something is wrong; `warn`: worth knowing, but nothing is wrong. */
+export interface ReportFinding {
+  what: string;
+  status: "ok" | "warn" | "fail";
+  message: string;
+}
+
+/** Something that is wrong, and the remedy. */
+export interface Problem {
+  reason: string;
+  remedy: string;
+}
+
+/** Findings about an object. */
+export interface Report {
+  /** The cause; undefined: nothing is wrong. */
+  problem?: Problem | undefined;
+  /** State of the object in a sentence, used as the answer if nothing is wrong. */
+  good: string;
+  chain: ReportFinding[];
+}
+
+export interface Explanation {
+  kind: string;
+  name: string;
+  namespace?: string;
+  /** True if nothing is wrong. */
+  ok: boolean;
+  /** The answer: what is wrong and what to do about it, or that nothing is wrong. */
+  message: string;
+  chain: ReportFinding[];
+}
+
+/** Number of findings of one sort that are listed; the others are counted. */
+export const mostListed = 8;
+
+export function explanationOf(kind: string, name: string, report: Report, namespace?: string): Explanation {
+  return {
+    kind,
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ok: report.problem === undefined,
+    message: report.problem ? problemText(report.problem) : report.good,
+    // What fails although the whole is as it should be, such as an evicted pod that was replaced, is only worth knowing.
+    chain: report.problem
+      ? report.chain
+      : report.chain.map((finding) => finding.status === "fail" ? { ...finding, status: "warn" } : finding),
+  };
+}
+
+export const problemText = ({ reason, remedy }: Problem): string => [reason, remedy].filter(Boolean).join(" ");
+
+/** Returns `1 pod`, `2 pods`. */
+export const countText = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+/** Returns at most a few of the names: `a, b, c and 4 more`. */
+export function fewOf(names: readonly string[], most = 3): string {
+  const rest = names.length - most;
+  return `${names.slice(0, most).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+}
+
+/** Returns the text as a sentence: with one full stop at its end. */
+export const sentence = (text: string): string => {
+  const trimmed = text.trim();
+  return trimmed === "" || /[.!?…]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+};
+
+/** Returns the beginning of a text by others, in one sentence. */
+export const excerpt = (text: string, most = 400): string =>
+  sentence(text.length > most ? `${text.slice(0, most - 1).trimEnd()}…` : text);

@@ -1,0 +1,70 @@
+/** A single pod: its state, its claims, what it uses of the grants, and the policies on its network. */
+import type { Pod } from "../../../lib/kubernetes_apis/core@v1.ts";
+import { podUsage } from "../guest/pod_usage.ts";
+import { shown } from "../resources/quota_lists.ts";
+import { claimProblem } from "./claim_problem.ts";
+import { warningsAbout } from "./event_report.ts";
+import { problemText, type Report, type ReportFinding, sentence } from "./finding.ts";
+import { claimsOf, isFinished, podFinding } from "./pod_report.ts";
+import { controllerOf, type ReportWorld } from "./reported_objects.ts";
+import { ownerFinding, surroundingFindings } from "./workload_parts.ts";
+
+/** @param policies names of the NetworkPolicies that select the pod; undefined: they can't be read */
+export function podExplanation(pod: Pod, policies: readonly string[] | undefined, world: ReportWorld): Report {
+  const name = pod.metadata?.name ?? "";
+  const finding = podFinding(pod, world);
+  const owner = controllerOf(pod);
+  // A ReplicaSet of a Deployment is explained with the Deployment.
+  const set = owner?.kind === "ReplicaSet"
+    ? world.replicaSets.find(({ metadata }) => metadata?.uid === owner.uid)
+    : undefined;
+  const phase = pod.status?.phase ?? "Pending";
+  const problem = finding && (finding.status === "fail" || finding.about === "Terminating")
+    ? { reason: `Pod ${name}: ${finding.about}. ${finding.reason}`, remedy: finding.remedy }
+    : undefined;
+  const restarts = (pod.status?.containerStatuses ?? []).reduce((sum, { restartCount = 0 }) => sum + restartCount, 0);
+  const chain: ReportFinding[] = [
+    ...(set && controllerOf(set) ? ownerFinding({ ...set, kind: "ReplicaSet" }) : []),
+    ...ownerFinding({ ...pod, kind: "Pod" }),
+    {
+      what: `pod ${name}`,
+      status: problem ? "fail" : "ok",
+      message: `${phase}${pod.spec?.nodeName ? ` on node ${pod.spec.nodeName}` : ""}${
+        restarts > 0 ? `, ${restarts} restarts` : ""
+      }.${pod.status?.message ? ` ${sentence(pod.status.message)}` : ""}`,
+    },
+    ...(finding ? [{ what: finding.about, status: finding.status, message: problemText(finding) }] : []),
+    ...claimsOf(pod, world).map(({ name, ephemeral, claim }): ReportFinding => {
+      const wrong = claim && claimProblem(claim, world);
+      return {
+        what: ephemeral === undefined ? `claim ${name}` : `volume ${ephemeral} (claim ${name})`,
+        status: wrong || (!claim && !isFinished(pod)) ? "fail" : "ok",
+        message: wrong ? problemText(wrong) : claim ? `${claim.status?.phase ?? "Pending"}.` : "It does not exist.",
+      };
+    }),
+  ];
+  if (!isFinished(pod)) {
+    const usage = [...podUsage(pod.spec ?? { containers: [] })].filter(([key]) => key !== "pods");
+    chain.push({
+      what: "uses",
+      status: "ok",
+      message: `${
+        Object.entries(shown(new Map(usage))).map(([key, value]) => `${value} ${key}`).join(", ")
+      } of the grants to ${world.namespace}.`,
+    });
+    if (policies) {
+      chain.push({
+        what: "network",
+        status: "ok",
+        message: `${policies.join(", ") || "no policy"} apply to it. ` +
+          `Check a destination: keystone can-reach ${name} DESTINATION -n ${world.namespace}`,
+      });
+    }
+  }
+  chain.push(...warningsAbout(pod, world, finding ? [finding.reason] : []), ...surroundingFindings(world));
+  return {
+    problem,
+    good: phase === "Succeeded" ? `Pod ${name} has succeeded.` : `Pod ${name} is running and ready.`,
+    chain,
+  };
+}
