@@ -7,7 +7,7 @@ import { realmLabel } from "../core/names.ts";
 import { version } from "../version.ts";
 import { attackFindings } from "./doctor/attack_findings.ts";
 import { definitionFindings } from "./doctor/definition_findings.ts";
-import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor/doctor_finding.ts";
 import { grantFindings, namespaceFindings } from "./doctor/grant_findings.ts";
 import { guardFindings, guardRevisionFindings, guardsHold, parameterFindings } from "./doctor/guard_findings.ts";
 import { type InstallCommands, installCommands } from "./doctor/restore_command.ts";

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { Kubeconfig, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionregistration.k8s.io@v1.ts";
 import { definitionFindings } from "../../src/cli/doctor/definition_findings.ts";
-import type { DoctorFinding } from "../../src/cli/doctor/finding.ts";
+import type { DoctorFinding } from "../../src/cli/doctor/doctor_finding.ts";
 import { guardFindings, isGuard } from "../../src/cli/doctor/guard_findings.ts";
 import { resourceOf } from "../../src/cli/doctor/installed_objects.ts";
 import { byKubectl } from "../../src/cli/doctor/restore_command.ts";

@@ -2,7 +2,7 @@
  * Arrival of workloads, as the controllers report it: all pods run, the roll-out is complete, the claims are bound. And
  * rest: everything has arrived, or the controllers were refused again after the last change.
  */
-import { type AnyObject, type ComparedKind, isFinished, isReadyPod, type LiveObject } from "./live_object.ts";
+import { type AnyObject, type ComparedKind, isFinishedPod, isReadyPod, type WatchedObject } from "./live_object.ts";
 import { madeUpClasses } from "./made_up_nodes.ts";
 import type { NamespaceView } from "./namespace_views.ts";
 
@@ -14,7 +14,7 @@ export interface AppliedObject {
 }
 
 /** Something that hasn't arrived. */
-export interface Missing {
+export interface MissingPart {
   text: string;
   /** Uids of the objects whose failures explain it. */
   uids: string[];
@@ -40,16 +40,16 @@ const unschedulableMs = 2500;
 const silentMs = { refusedBefore: 45_000, neverRefused: 20_000 };
 
 /** Returns what hasn't arrived of the applied objects. */
-export function missingIn(view: NamespaceView, applied: readonly AppliedObject[]): Missing[] {
+export function missingIn(view: NamespaceView, applied: readonly AppliedObject[]): MissingPart[] {
   return [...applied.flatMap((each) => missingOf(view, each)), ...missingPods(view), ...missingClaims(view)];
 }
 
-function missingOf(view: NamespaceView, { kind, name, resourceVersion }: AppliedObject): Missing[] {
+function missingOf(view: NamespaceView, { kind, name, resourceVersion }: AppliedObject): MissingPart[] {
   if (kind === "Service") return [];
   const object = view.named(kind, name);
   if (object === undefined) return [{ text: `${kind} ${name} is not seen`, uids: [], unobserved: true }];
   const { metadata, spec, status = {} } = object;
-  const missing = (text: string, more: Partial<Missing> = {}): Missing[] => [
+  const missing = (text: string, more: Partial<MissingPart> = {}): MissingPart[] => [
     { text: `${kind} ${name}: ${text}`, uids: uidsOf(view, object), ...more },
   ];
   if (BigInt(metadata.resourceVersion!) < BigInt(resourceVersion)) {
@@ -116,15 +116,15 @@ function missingOf(view: NamespaceView, { kind, name, resourceVersion }: Applied
 
 function missingOfJob(
   view: NamespaceView,
-  { metadata, spec, status = {} }: LiveObject,
-  missing: (text: string) => Missing[],
-): Missing[] {
+  { metadata, spec, status = {} }: WatchedObject,
+  missing: (text: string) => MissingPart[],
+): MissingPart[] {
   const has = (wanted: string) =>
     (status.conditions ?? []).some(({ type, status }: AnyObject) => type === wanted && status === "True");
   if (has("Complete")) return [];
   if (has("Failed")) return missing("it failed");
   const pods = view.ownedBy("Pod", metadata.uid);
-  const running = pods.filter((pod) => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined);
+  const running = pods.filter((pod) => !isFinishedPod(pod) && pod.metadata.deletionTimestamp === undefined);
   if (spec.suspend) return running.length === 0 ? [] : missing(`suspended, ${running.length} run`);
   if (view.finishing) return missing("not complete");
   const succeeded = status.succeeded ?? 0;
@@ -136,19 +136,19 @@ function missingOfJob(
 }
 
 /** Returns the uids of the object and of all that it made, except pods. */
-function uidsOf(view: NamespaceView, { metadata }: LiveObject): string[] {
+function uidsOf(view: NamespaceView, { metadata }: WatchedObject): string[] {
   const owned = [...view.ownedBy("ReplicaSet", metadata.uid), ...view.ownedBy("Job", metadata.uid)];
   return [metadata.uid, ...owned.map(({ metadata }) => metadata.uid)];
 }
 
-const missingPods = (view: NamespaceView): Missing[] =>
-  view.of("Pod").filter((pod) => !isFinished(pod) && !isReadyPod(pod)).map(({ metadata, status }) => ({
+const missingPods = (view: NamespaceView): MissingPart[] =>
+  view.of("Pod").filter((pod) => !isFinishedPod(pod) && !isReadyPod(pod)).map(({ metadata, status }) => ({
     text: `Pod ${metadata.name} is ${metadata.deletionTimestamp ? "ending" : `${status?.phase}, not ready`}`,
     uids: [metadata.uid],
     unschedulable: (status?.conditions ?? []).some(({ reason }: AnyObject) => reason === "Unschedulable"),
   }));
 
-function missingClaims(view: NamespaceView): Missing[] {
+function missingClaims(view: NamespaceView): MissingPart[] {
   const used = new Set(
     view.of("Pod").flatMap(({ metadata, spec }) =>
       (spec.volumes ?? []).map(({ name, persistentVolumeClaim, ephemeral }: AnyObject) =>
@@ -163,7 +163,7 @@ function missingClaims(view: NamespaceView): Missing[] {
 }
 
 /** Waits until the controllers are at rest, and returns whether everything has arrived. */
-export async function atRest(view: NamespaceView, applied: readonly AppliedObject[]): Promise<Arrival> {
+export async function isAtRest(view: NamespaceView, applied: readonly AppliedObject[]): Promise<Arrival> {
   const start = performance.now();
   let arrivedAt: number | undefined;
   while (true) {
@@ -182,7 +182,7 @@ export async function atRest(view: NamespaceView, applied: readonly AppliedObjec
 
 function finalReasons(
   view: NamespaceView,
-  missing: readonly Missing[],
+  missing: readonly MissingPart[],
   start: number,
   now: number,
 ): string[] | undefined {

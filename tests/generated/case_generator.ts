@@ -1,14 +1,9 @@
 /** Generates cases: many of their amounts are at the very edge of a quota. */
 import { randomOf, type SeededRandom } from "../simulation/random.ts";
-import { type GeneratedCase, type GeneratedStep, type GuestProfile, guestProfiles } from "./generated_case.ts";
+import { type GeneratedCase, type GeneratedStep, guestProfiles } from "./generated_case.ts";
 import type { AnyObject } from "./live_object.ts";
-import { changed } from "./object_changes.ts";
-import { isRestrictedNow, podTemplate, type PodTerms } from "./pod_generator.ts";
-
-/** What the parts of a case are generated from. */
-export interface CaseTerms extends PodTerms {
-  profile: GuestProfile;
-}
+import { type CaseTerms, changedObject } from "./object_changes.ts";
+import { isRestrictedNow, podTemplate } from "./pod_generator.ts";
 
 /** Returns the case with this index. It depends on nothing else, so that each can be repeated alone. */
 export function generatedCase(seed: number, index: number): GeneratedCase {
@@ -27,7 +22,7 @@ export function generatedCase(seed: number, index: number): GeneratedCase {
   const first = objectsOf(terms);
   const steps: GeneratedStep[] = [{ title: "create", objects: first }];
   for (let count = random.of([1, 1, 1, 2, 2, 3]); count > 0; count--) {
-    steps.push(changed(terms, steps.at(-1)!.objects));
+    steps.push(changedObject(terms, steps.at(-1)!.objects));
   }
   const hasDaemons = first.some(({ kind }) => kind === "DaemonSet");
   return {

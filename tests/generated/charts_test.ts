@@ -8,7 +8,7 @@ import { keystone } from "../fixtures/keystone_command.ts";
 import { root, step } from "../fixtures/test_operator.ts";
 import { build } from "../lab/build.ts";
 import { type CommandResult, runCommand } from "../lab/command.ts";
-import { type AppliedObject, atRest } from "./arrival.ts";
+import { type AppliedObject, isAtRest } from "./arrival.ts";
 import { ComparisonScene } from "./comparison.ts";
 import { GuestSlot } from "./guest_slot.ts";
 import { type AnyObject, type ComparedKind, comparedKinds } from "./live_object.ts";
@@ -118,7 +118,7 @@ Deno.test("charts by Helm: would-fit predicts the installation by a guest", {
         : []
     );
     if (installed.code !== 0) return { came: false, said: installed.stderr };
-    const { arrived, reasons } = await atRest(slot.view, applied);
+    const { arrived, reasons } = await isAtRest(slot.view, applied);
     return { came: arrived, said: reasons.join("\n") };
   }
 });

@@ -12,7 +12,7 @@ import { clientOf, eventually, prepared, startOperator, type TestCluster } from 
 import { type Lab, startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 import { randomOf } from "../simulation/random.ts";
-import { type AppliedObject, type Arrival, atRest } from "./arrival.ts";
+import { type AppliedObject, type Arrival, isAtRest } from "./arrival.ts";
 import { type GeneratedCase, guestProfiles, type Preparation } from "./generated_case.ts";
 import { GuestSlot } from "./guest_slot.ts";
 import { type AnyObject, type ComparedKind, comparedKinds, resourceOfKind } from "./live_object.ts";
@@ -225,7 +225,7 @@ async function tried(
   for (const object of before) {
     await applyOne(slot, object, applied);
     // If it doesn't come, it would compete for all room that becomes free.
-    if (!(await atRest(view, [...applied.values()])).arrived) {
+    if (!(await isAtRest(view, [...applied.values()])).arrived) {
       await remove(slot, object.kind!, object.metadata!.name!, applied);
     }
   }
@@ -253,7 +253,7 @@ async function tried(
       }
     }
     await trigger(scene, slot, real);
-    let rest = await atRest(view, [...applied.values()]);
+    let rest = await isAtRest(view, [...applied.values()]);
     if (rest.arrived && real.some(({ kind }) => kind === "CronJob")) rest = await finished(scene, slot, applied);
     const came = rest.arrived && refused.length === 0;
     const spoiled = came ? undefined : slot.miscounted();
@@ -287,7 +287,7 @@ async function finished(
   applied: Map<string, AppliedObject>,
 ): Promise<Arrival> {
   scene.nodes.finishJobs(slot.namespace);
-  const rest = await atRest(slot.view, [...applied.values()]);
+  const rest = await isAtRest(slot.view, [...applied.values()]);
   slot.view.finishing = false;
   return rest;
 }
@@ -314,7 +314,7 @@ async function prepare(
       contentType: "application/merge-patch+json",
       bodyJson: { spec: { replicas } },
     }).catch(unlessGone);
-    await atRest(slot.view, [...applied.values()]);
+    await isAtRest(slot.view, [...applied.values()]);
   }
 }
 
@@ -328,7 +328,7 @@ async function remove(slot: GuestSlot, kind: string, name: string, applied: Map<
     () => Promise.resolve(slot.view.named(kind as ComparedKind, name) === undefined || "not yet"),
     60_000,
   );
-  await atRest(slot.view, [...applied.values()]);
+  await isAtRest(slot.view, [...applied.values()]);
 }
 
 /** Ignores that the object isn't there: an earlier step was refused. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { generatedCase } from "./case_generator.ts";
 import { compared, ComparisonScene } from "./comparison.ts";
-import { countsOf, described, disagreementsOf, missedBars } from "./report.ts";
+import { countsOf, describedResult, disagreementsOf, missedBars } from "./report.ts";
 
 /** Seed of the generated workloads: KEYSTONE_SEED=7. */
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
@@ -25,6 +25,6 @@ Deno.test("generated workloads: would-fit and the webhook predict what the contr
   assert.deepEqual(
     missedBars(countsOf(results)),
     [],
-    wrong.map((each) => described(each, { manifests: true })).join("\n"),
+    wrong.map((each) => describedResult(each, { manifests: true })).join("\n"),
   );
 });

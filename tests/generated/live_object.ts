@@ -8,7 +8,7 @@ export interface AnyObject extends KubernetesObject {
 }
 
 /** An object in the cluster. */
-export type LiveObject = Stored<AnyObject> & {
+export type WatchedObject = Stored<AnyObject> & {
   metadata: { ownerReferences?: { uid: string; controller?: boolean; kind: string }[] };
 };
 
@@ -48,7 +48,7 @@ export function resourceOfKind(kind: string | undefined): Resource<AnyObject> {
 }
 
 /** Reports whether the pod has ended: quotas of amounts no longer count it. */
-export const isFinished = ({ status }: AnyObject): boolean => ["Succeeded", "Failed"].includes(status?.phase);
+export const isFinishedPod = ({ status }: AnyObject): boolean => ["Succeeded", "Failed"].includes(status?.phase);
 
 /** Reports whether the pod runs and is ready. */
 export const isReadyPod = ({ metadata, status }: AnyObject): boolean =>
@@ -58,5 +58,5 @@ export const isReadyPod = ({ metadata, status }: AnyObject): boolean =>
   );
 
 /** Returns the uid of the controller that owns the object. */
-export const controllerUid = ({ metadata }: LiveObject): string | undefined =>
+export const controllerUid = ({ metadata }: WatchedObject): string | undefined =>
   metadata.ownerReferences?.find(({ controller }) => controller)?.uid;

@@ -3,7 +3,7 @@
  * a volume provisioner.
  */
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
-import type { LiveObject } from "./live_object.ts";
+import type { WatchedObject } from "./live_object.ts";
 import type { NamespaceViews } from "./namespace_views.ts";
 
 /** Provisioner of the made-up StorageClasses. */
@@ -107,7 +107,7 @@ export class MadeUpNodes implements AsyncDisposable {
     }));
   }
 
-  #onPod(pod: LiveObject): void {
+  #onPod(pod: WatchedObject): void {
     const { metadata, spec, status } = pod;
     const path = `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}`;
     if (!spec.nodeName) return;
@@ -130,7 +130,7 @@ export class MadeUpNodes implements AsyncDisposable {
     }
   }
 
-  #onClaim(claim: LiveObject, isGone: boolean): void {
+  #onClaim(claim: WatchedObject, isGone: boolean): void {
     const { metadata, spec, status } = claim;
     const name = `pvc-${metadata.uid}`;
     if (isGone) {
@@ -163,7 +163,7 @@ export class MadeUpNodes implements AsyncDisposable {
       }));
   }
 
-  #once({ metadata }: LiveObject, what: string, act: () => Promise<void>): void {
+  #once({ metadata }: WatchedObject, what: string, act: () => Promise<void>): void {
     const key = `${what} ${metadata.uid}`;
     if (this.#done.has(key)) return;
     this.#done.add(key);
@@ -214,7 +214,7 @@ const containerStatus = ({ name, image }: ContainerSpec, state: object, ready: b
   state,
 });
 
-function started({ spec }: LiveObject) {
+function started({ spec }: WatchedObject) {
   const now = new Date().toISOString();
   const running = { running: { startedAt: now } };
   const done = { terminated: { exitCode: 0, startedAt: now, finishedAt: now, reason: "Completed" } };
@@ -232,7 +232,7 @@ function started({ spec }: LiveObject) {
   };
 }
 
-function ended({ spec }: LiveObject, phase: "Succeeded" | "Failed") {
+function ended({ spec }: WatchedObject, phase: "Succeeded" | "Failed") {
   const now = new Date().toISOString();
   const exitCode = phase === "Succeeded" ? 0 : 143;
   const done = { terminated: { exitCode, startedAt: now, finishedAt: now, reason: "Completed" } };

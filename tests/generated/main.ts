@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { generatedCase } from "./case_generator.ts";
 import { compared, ComparisonScene, type StepResult } from "./comparison.ts";
-import { countsOf, described, disagreementsOf, missedBars } from "./report.ts";
+import { countsOf, describedResult, disagreementsOf, missedBars } from "./report.ts";
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +40,7 @@ await compared(scene, cases, {
   onResult: (result) => {
     results.push(result);
     if (only.length > 0 || disagreementsOf(result).length > 0) {
-      log(described(result, { manifests: only.length > 0 }));
+      log(describedResult(result, { manifests: only.length > 0 }));
     }
     if (results.length % 100 === 0) log(`${results.length} steps: ${JSON.stringify(countsOf(results))}`);
     if (values.json && results.length % 25 === 0) Deno.writeTextFileSync(values.json, JSON.stringify(results));

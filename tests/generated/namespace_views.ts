@@ -1,12 +1,12 @@
 /** The content of all namespaces, kept current by watches, with the time of the last change of each. */
 import { isApiError, ResourceApi, type RestClient } from "../../lib/kubernetes/mod.ts";
-import { type ComparedKind, comparedKinds, controllerUid, type LiveObject } from "./live_object.ts";
+import { type ComparedKind, comparedKinds, controllerUid, type WatchedObject } from "./live_object.ts";
 
 /** Reasons of events about objects that a controller can't create: pods and claims, or a Deployment's ReplicaSet. */
 const failures = ["FailedCreate", "ReplicaSetCreateError"];
 
 /** A controller's failure to create an object. */
-export interface Refusal {
+export interface SeenRefusal {
   reason: string;
   /** Time of its last repetition, by `performance.now()`. */
   at: number;
@@ -15,9 +15,9 @@ export interface Refusal {
 
 /** The content of one namespace. */
 export class NamespaceView {
-  readonly objects = new Map<ComparedKind, Map<string, LiveObject>>();
+  readonly objects = new Map<ComparedKind, Map<string, WatchedObject>>();
   /** Failures by the uid of the object that has them. */
-  readonly refusals = new Map<string, Refusal>();
+  readonly refusals = new Map<string, SeenRefusal>();
   /** Time of the last change of an object except events and the status of autoscalers, by `performance.now()`. */
   changedAt = performance.now();
   /** True once the pods of Jobs may succeed; until then they run on. */
@@ -25,16 +25,16 @@ export class NamespaceView {
   #wake: (() => void)[] = [];
 
   /** Returns the objects of a kind, not those that are being deleted in the background. */
-  of(kind: ComparedKind): LiveObject[] {
+  of(kind: ComparedKind): WatchedObject[] {
     return [...this.objects.get(kind)?.values() ?? []];
   }
 
-  named(kind: ComparedKind, name: string): LiveObject | undefined {
+  named(kind: ComparedKind, name: string): WatchedObject | undefined {
     return this.of(kind).find(({ metadata }) => metadata.name === name);
   }
 
   /** Returns the objects of a kind that the object with this uid controls. */
-  ownedBy(kind: ComparedKind, uid: string): LiveObject[] {
+  ownedBy(kind: ComparedKind, uid: string): WatchedObject[] {
     return this.of(kind).filter((object) => controllerUid(object) === uid);
   }
 
@@ -55,7 +55,7 @@ export class NamespaceView {
   }
 }
 
-export type ViewListener = (kind: ComparedKind, type: "ADDED" | "MODIFIED" | "DELETED", object: LiveObject) => void;
+export type ViewListener = (kind: ComparedKind, type: "ADDED" | "MODIFIED" | "DELETED", object: WatchedObject) => void;
 
 const watchedKinds = (Object.keys(comparedKinds) as ComparedKind[]).filter((kind) =>
   kind !== "Service" && kind !== "LimitRange"
@@ -94,7 +94,7 @@ export class NamespaceViews implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const { metadata, items } = await api.list({ signal });
-        for (const item of items) this.#observe(kind, "ADDED", item as LiveObject);
+        for (const item of items) this.#observe(kind, "ADDED", item as WatchedObject);
         listed();
         let { resourceVersion } = metadata;
         while (true) {
@@ -104,7 +104,7 @@ export class NamespaceViews implements AsyncDisposable {
               continue;
             }
             resourceVersion = event.object.metadata.resourceVersion!;
-            this.#observe(kind, event.type, event.object as LiveObject);
+            this.#observe(kind, event.type, event.object as WatchedObject);
           }
         }
       } catch (error) {
@@ -116,7 +116,7 @@ export class NamespaceViews implements AsyncDisposable {
     }
   }
 
-  #observe(kind: ComparedKind, type: "ADDED" | "MODIFIED" | "DELETED", object: LiveObject): void {
+  #observe(kind: ComparedKind, type: "ADDED" | "MODIFIED" | "DELETED", object: WatchedObject): void {
     const view = this.view(object.metadata.namespace ?? "");
     if (kind === "Event") {
       const reason = String(object["reason"]);

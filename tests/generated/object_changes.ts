@@ -1,16 +1,20 @@
 /** Changes of applied objects, as people make them between two applies. */
-import type { CaseTerms } from "./case_generator.ts";
-import type { GeneratedStep } from "./generated_case.ts";
+import type { GeneratedStep, GuestProfile } from "./generated_case.ts";
 import type { AnyObject, ComparedKind } from "./live_object.ts";
-import { amounts } from "./pod_generator.ts";
+import { amounts, type PodTerms } from "./pod_generator.ts";
+
+/** Terms from which the parts of a case are generated. */
+export interface CaseTerms extends PodTerms {
+  profile: GuestProfile;
+}
 
 type Change = (terms: CaseTerms, object: AnyObject) => Partial<GeneratedStep> | void;
 
 /** Returns the template of a workload's pods; a Pod is its own. */
-export const templateOf = ({ kind, spec, ...pod }: AnyObject): AnyObject | undefined =>
+export const podTemplateOf = ({ kind, spec, ...pod }: AnyObject): AnyObject | undefined =>
   kind === "Pod" ? { ...pod, spec } : spec?.jobTemplate?.spec.template ?? spec?.template;
 
-const containersOf = (object: AnyObject): AnyObject[] => templateOf(object)?.spec.containers ?? [];
+const containersOf = (object: AnyObject): AnyObject[] => podTemplateOf(object)?.spec.containers ?? [];
 
 /** Returns the field that has the number of pods, and the spec that it is in. */
 function sizeOf(object: AnyObject): { spec: AnyObject; field: string } | undefined {
@@ -31,7 +35,7 @@ const annotation: Change = ({ random }, object) => {
 };
 
 const templateAnnotation: Change = ({ random }, object) => {
-  const template = templateOf(object);
+  const template = podTemplateOf(object);
   const annotations = { "kubectl.kubernetes.io/restartedAt": String(random.below(1000)) };
   if (template) template.metadata = { ...template.metadata, annotations };
 };
@@ -71,7 +75,7 @@ const deletedFirst: Change = ({ random }, object) => {
 };
 
 const sidecar: Change = (terms, object) => {
-  const template = templateOf(object);
+  const template = podTemplateOf(object);
   if (!template) return;
   const [first] = template.spec.containers;
   template.spec.initContainers = [
@@ -168,7 +172,7 @@ const byKind: Readonly<Record<string, Record<string, Change>>> = {
 };
 
 /** Returns the next step: the objects with one of them changed. */
-export function changed(terms: CaseTerms, objects: readonly AnyObject[]): GeneratedStep {
+export function changedObject(terms: CaseTerms, objects: readonly AnyObject[]): GeneratedStep {
   const { random } = terms;
   const next = structuredClone([...objects]);
   const object = random.of(next);

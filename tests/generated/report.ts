@@ -63,7 +63,7 @@ export function missedBars({ steps, notJudged, spoiled, disagreements }: Compari
 }
 
 /** Describes a step, with the manifests on request. */
-export function described(result: StepResult, { manifests }: { manifests: boolean }): string {
+export function describedResult(result: StepResult, { manifests }: { manifests: boolean }): string {
   const { seed, index, step, title, profile, asker, foretold, said, webhook, refused, came, reasons, advice } = result;
   const answer = foretold === null ? "not judged" : foretold ? "fits" : "does not fit";
   return [

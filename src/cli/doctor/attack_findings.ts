@@ -5,7 +5,7 @@ import { RbacAuthorizationV1Api, type Subject } from "../../../lib/kubernetes_ap
 import { type GuardName, guardsRevision } from "../../api/mod.ts";
 import { guardsAnnotation, guestRole, realmLabel, warnAnnotation } from "../../core/names.ts";
 import { version } from "../../version.ts";
-import { type DoctorFinding, fail, ok, someOf, unknown } from "./finding.ts";
+import { type DoctorFinding, fail, ok, someOf, unknown } from "./doctor_finding.ts";
 import { type GuestAttack, guestAttacks } from "./guest_attacks.ts";
 
 const name = "attacks";

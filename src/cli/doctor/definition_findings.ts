@@ -1,6 +1,6 @@
 /** Checks that each CustomResourceDefinition is there, established and as shipped. */
 import { revisionAnnotation } from "../../api/mod.ts";
-import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, someOf, warn } from "./doctor_finding.ts";
 import type { InstalledObject } from "./installed_objects.ts";
 import { type InstallCommands, restoreCommand } from "./restore_command.ts";
 import { inWords } from "./object_difference.ts";

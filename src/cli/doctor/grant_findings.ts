@@ -3,7 +3,7 @@ import type { Namespace } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { Grant, Realm, SuperEntity } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
 import { managedBy, managedByLabel, realmLabel } from "../../core/names.ts";
-import { type DoctorFinding, ok, someOf, warn } from "./finding.ts";
+import { type DoctorFinding, ok, someOf, warn } from "./doctor_finding.ts";
 
 /** Reports grants that are Pending, or Active and not enforced, each with the reason. */
 export function grantFindings(grants: readonly Grant[]): DoctorFinding[] {

@@ -3,8 +3,8 @@ import { isApiError, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { guardsRevision } from "../../api/mod.ts";
 import { guardsAnnotation, managedBy, managedByLabel } from "../../core/names.ts";
-import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
-import { type InstalledObject, objectName } from "./installed_objects.ts";
+import { type DoctorFinding, fail, ok, someOf, warn } from "./doctor_finding.ts";
+import { installedName, type InstalledObject } from "./installed_objects.ts";
 import { type InstallCommands, restoreCommand } from "./restore_command.ts";
 import { inWords } from "./object_difference.ts";
 import type { ShippedObject } from "./shipped_manifests.ts";
@@ -34,7 +34,7 @@ export function guardFindings(installed: readonly InstalledObject[], { base }: I
   for (const [isDenying, report] of [[true, fail], [false, warn]] as const) {
     const missing = guards.filter((guard) => guard.live === undefined && refuses(guard) === isDenying);
     if (missing.length === 0) continue;
-    const names = someOf(missing.map(({ shipped }) => objectName(shipped)), 12);
+    const names = someOf(missing.map(({ shipped }) => installedName(shipped)), 12);
     const consequence = isDenying ? "what they refuse is allowed" : "nobody is warned";
     const are = missing.length > 1 ? "are" : "is";
     found.push(report(name, `${names} ${are} missing: ${consequence}.`, base));
@@ -42,7 +42,7 @@ export function guardFindings(installed: readonly InstalledObject[], { base }: I
   for (const guard of guards.filter(({ differences }) => differences.length > 0)) {
     const words = someOf(guard.differences.map(inWords), 3);
     const report = refuses(guard) ? fail : warn;
-    found.push(report(name, `${objectName(guard.shipped)} was changed: ${words}.`, restoreCommand(guard, base)));
+    found.push(report(name, `${installedName(guard.shipped)} was changed: ${words}.`, restoreCommand(guard, base)));
   }
   return found;
 }

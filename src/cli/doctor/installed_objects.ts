@@ -25,25 +25,25 @@ const plurals: Readonly<Record<string, string>> = {
 const pluralOf = (kind: string): string => plurals[kind] ?? `${kind.toLowerCase()}s`;
 
 /** Returns the resource of a shipped object. */
-export function resourceOf({ apiVersion, kind, metadata }: ShippedObject): Resource<ShippedObject> {
+export function apiResourceOf({ apiVersion, kind, metadata }: ShippedObject): Resource<ShippedObject> {
   const [version, group = ""] = apiVersion.split("/").reverse() as [string, string?];
   return { group, version, kind, plural: pluralOf(kind), namespaced: metadata.namespace !== undefined };
 }
 
 /** Returns the object's name for kubectl: `clusterrole.rbac.authorization.k8s.io/keystone-guest`. */
 export function kubectlName(manifest: ShippedObject): string {
-  const { group } = resourceOf(manifest);
+  const { group } = apiResourceOf(manifest);
   const place = manifest.metadata.namespace === undefined ? "" : `-n ${manifest.metadata.namespace} `;
   return `${place}${pluralOf(manifest.kind)}${group === "" ? "" : `.${group}`} ${manifest.metadata.name}`;
 }
 
 /** Returns the object's name for people. */
-export const objectName = ({ kind, metadata }: ShippedObject): string =>
+export const installedName = ({ kind, metadata }: ShippedObject): string =>
   `${kind} ${metadata.namespace === undefined ? "" : `${metadata.namespace}/`}${metadata.name}`;
 
 /** Returns the calls on a shipped object. */
 const apiOf = (rest: RestClient, manifest: ShippedObject): ResourceApi<ShippedObject> =>
-  new ResourceApi(rest, resourceOf(manifest), manifest.metadata.namespace);
+  new ResourceApi(rest, apiResourceOf(manifest), manifest.metadata.namespace);
 
 /**
  * Reads the object and compares it with the shipped one. Where they differ, the API server is asked for the shipped
@@ -81,7 +81,7 @@ async function asStored(
   shipped: ShippedObject,
   live: KubernetesObject,
 ): Promise<ShippedObject | undefined> {
-  const { group, version, plural } = resourceOf(shipped);
+  const { group, version, plural } = apiResourceOf(shipped);
   const { name, namespace } = shipped.metadata;
   const place = namespace === undefined ? "" : `/namespaces/${namespace}`;
   try {

@@ -1,6 +1,6 @@
 /** Checks the network: the cluster's own ranges, and the enforcement of NetworkPolicies. */
 import type { ClusterFacts } from "../../core/facts.ts";
-import { type DoctorFinding, fail, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor_finding.ts";
 
 export function rangeFinding({ rangesUnknown, lanUnknown }: ClusterFacts): DoctorFinding {
   const name = "ranges";

@@ -9,7 +9,7 @@ import {
 import { CoordinationV1Api } from "../../../lib/kubernetes_apis/coordination.k8s.io@v1.ts";
 import { operatorName, systemNamespace } from "../../core/names.ts";
 import { version } from "../../version.ts";
-import { type DoctorFinding, fail, ok, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, warn } from "./doctor_finding.ts";
 
 const name = "operator";
 

@@ -1,8 +1,8 @@
 /** Reads of the cluster that several checks share. */
 import type { RestClient } from "../../../lib/kubernetes/mod.ts";
 import { isForbidden } from "../grant_summary.ts";
-import { type DoctorFinding, someOf, unknown } from "./finding.ts";
-import { type InstalledObject, objectName, readInstalled } from "./installed_objects.ts";
+import { type DoctorFinding, someOf, unknown } from "./doctor_finding.ts";
+import { installedName, type InstalledObject, readInstalled } from "./installed_objects.ts";
 import type { ShippedObject } from "./shipped_manifests.ts";
 
 /** Shipped objects in the cluster, and those that the user may not read. */
@@ -33,7 +33,9 @@ export function unreadFindings(unread: readonly ShippedObject[]): DoctorFinding[
   if (unread.length === 0) return [];
   return [unknown(
     "rbac",
-    `You have no right to read ${someOf(unread.map(objectName), 3)}, so they were not compared with the shipped ones.`,
+    `You have no right to read ${
+      someOf(unread.map(installedName), 3)
+    }, so they were not compared with the shipped ones.`,
     "Run keystone doctor as a cluster admin to include this check.",
   )];
 }

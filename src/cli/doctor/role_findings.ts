@@ -1,6 +1,6 @@
 /** Checks the rights of the operator, of guests and of viewers: the roles and bindings are as shipped. */
-import { type DoctorFinding, fail, ok, someOf, warn } from "./finding.ts";
-import { type InstalledObject, kubectlName, objectName } from "./installed_objects.ts";
+import { type DoctorFinding, fail, ok, someOf, warn } from "./doctor_finding.ts";
+import { installedName, type InstalledObject, kubectlName } from "./installed_objects.ts";
 import { restoreCommand } from "./restore_command.ts";
 import { differencesOf, inWords } from "./object_difference.ts";
 import { guestRole, operatorName } from "../../core/names.ts";
@@ -68,7 +68,7 @@ export function roleFindings(installed: readonly InstalledObject[], install: str
 
 function findingsOf(installed: InstalledObject, install: string): DoctorFinding[] {
   const { shipped, live } = installed;
-  const whose = objectName(shipped);
+  const whose = installedName(shipped);
   const isViewers = shipped.metadata.name === "keystone-viewer";
   if (live === undefined) {
     const report = isViewers ? warn : fail;

@@ -7,7 +7,7 @@ import { NoStorageSize, readStorageSize } from "../../controllers/storage_size.t
 import { gibibytes, parseGuestWrites, writesClosedCondition } from "../../core/database_storage.ts";
 import { guestFlowName, guestWritesAnnotation, operatorName } from "../../core/names.ts";
 import { isForbidden } from "../grant_summary.ts";
-import { type DoctorFinding, fail, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor_finding.ts";
 
 export async function storageFinding(rest: RestClient, { storage: rules }: Settings): Promise<DoctorFinding> {
   const { quotaBackendBytes: quota } = rules;

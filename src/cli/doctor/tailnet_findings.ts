@@ -2,7 +2,7 @@
 import { LocalClient } from "../../../lib/tailscale/mod.ts";
 import type { Realm } from "../../api/client/keystone.io@v1alpha1.ts";
 import { conditionOf } from "../../core/conditions.ts";
-import { type DoctorFinding, fail, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, fail, ok, unknown, warn } from "./doctor_finding.ts";
 
 const name = "tailscaled";
 

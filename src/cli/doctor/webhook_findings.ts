@@ -9,8 +9,8 @@ import { CoreV1Api } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { webhookConfigurationName, webhookConfigurationOf } from "../../core/admission/configuration.ts";
 import { realmLabel } from "../../core/names.ts";
 import { isForbidden } from "../grant_summary.ts";
-import { type DoctorFinding, fail, ok, someOf, unknown, warn } from "./finding.ts";
-import { type InstalledObject, objectName } from "./installed_objects.ts";
+import { type DoctorFinding, fail, ok, someOf, unknown, warn } from "./doctor_finding.ts";
+import { installedName, type InstalledObject } from "./installed_objects.ts";
 import { differencesOf, inWords } from "./object_difference.ts";
 
 const name = "webhook";
@@ -50,7 +50,7 @@ export function serviceFindings(
 ): DoctorFinding[] {
   if (!configuration.webhooks?.some(({ clientConfig }) => clientConfig.service !== undefined)) return [];
   return installed.filter(({ shipped, live }) => shipped.kind === "Service" && live === undefined).map(({ shipped }) =>
-    fail(name, `${objectName(shipped)} is missing: the API server does not reach the webhook.`, install)
+    fail(name, `${installedName(shipped)} is missing: the API server does not reach the webhook.`, install)
   );
 }
 

@@ -2,7 +2,7 @@
 import type { RestClient } from "../../../lib/kubernetes/mod.ts";
 import { isForbidden } from "../grant_summary.ts";
 import { refusedWorkloads } from "../refused_workloads.ts";
-import { type DoctorFinding, ok, unknown, warn } from "./finding.ts";
+import { type DoctorFinding, ok, unknown, warn } from "./doctor_finding.ts";
 
 const name = "workloads";
 
