@@ -9,7 +9,7 @@ import { AdmissionregistrationV1Api } from "../../lib/kubernetes_apis/admissionr
 import { definitionFindings } from "../../src/cli/doctor/definition_findings.ts";
 import type { DoctorFinding } from "../../src/cli/doctor/doctor_finding.ts";
 import { guardFindings, isGuard } from "../../src/cli/doctor/guard_findings.ts";
-import { resourceOf } from "../../src/cli/doctor/installed_objects.ts";
+import { apiResourceOf } from "../../src/cli/doctor/installed_objects.ts";
 import { byKubectl } from "../../src/cli/doctor/restore_command.ts";
 import { readInstalledObjects } from "../../src/cli/doctor/read_installed.ts";
 import { roleFindings } from "../../src/cli/doctor/role_findings.ts";
@@ -77,7 +77,8 @@ Deno.test("doctor", {
     });
     assert.equal(code, 0, `${remedy}\n${stdout}${stderr}`);
   };
-  const apiOf = (manifest: ShippedObject) => new ResourceApi(rest, resourceOf(manifest), manifest.metadata.namespace);
+  const apiOf = (manifest: ShippedObject) =>
+    new ResourceApi(rest, apiResourceOf(manifest), manifest.metadata.namespace);
   const { base, webhook, definitions } = shippedManifests();
   const guards = base.filter(isGuard);
 

@@ -2,7 +2,7 @@
  * Arrival of workloads, as the controllers report it: all pods run, the roll-out is complete, the claims are bound. And
  * rest: everything has arrived, or the controllers were refused again after the last change.
  */
-import { type AnyObject, type ComparedKind, isFinishedPod, isReadyPod, type WatchedObject } from "./live_object.ts";
+import { type AnyObject, type ComparedKind, hasEnded, isReadyPod, type WatchedObject } from "./live_object.ts";
 import { madeUpClasses } from "./made_up_nodes.ts";
 import type { NamespaceView } from "./namespace_views.ts";
 
@@ -124,7 +124,7 @@ function missingOfJob(
   if (has("Complete")) return [];
   if (has("Failed")) return missing("it failed");
   const pods = view.ownedBy("Pod", metadata.uid);
-  const running = pods.filter((pod) => !isFinishedPod(pod) && pod.metadata.deletionTimestamp === undefined);
+  const running = pods.filter((pod) => !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined);
   if (spec.suspend) return running.length === 0 ? [] : missing(`suspended, ${running.length} run`);
   if (view.finishing) return missing("not complete");
   const succeeded = status.succeeded ?? 0;
@@ -142,7 +142,7 @@ function uidsOf(view: NamespaceView, { metadata }: WatchedObject): string[] {
 }
 
 const missingPods = (view: NamespaceView): MissingPart[] =>
-  view.of("Pod").filter((pod) => !isFinishedPod(pod) && !isReadyPod(pod)).map(({ metadata, status }) => ({
+  view.of("Pod").filter((pod) => !hasEnded(pod) && !isReadyPod(pod)).map(({ metadata, status }) => ({
     text: `Pod ${metadata.name} is ${metadata.deletionTimestamp ? "ending" : `${status?.phase}, not ready`}`,
     uids: [metadata.uid],
     unschedulable: (status?.conditions ?? []).some(({ reason }: AnyObject) => reason === "Unschedulable"),

@@ -4,7 +4,7 @@ import { parseQuantity } from "../../lib/quantity/mod.ts";
 import { clientOf, eventually, grantOf, type TestCluster } from "../fixtures/test_operator.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { GuestProfile } from "./generated_case.ts";
-import { type AnyObject, type ComparedKind, comparedKinds, isFinishedPod, resourceOfKind } from "./live_object.ts";
+import { type AnyObject, type ComparedKind, comparedKinds, hasEnded, resourceOfKind } from "./live_object.ts";
 import type { NamespaceView, NamespaceViews } from "./namespace_views.ts";
 
 /** Kinds that a case leaves behind, owners first. */
@@ -109,7 +109,7 @@ export class GuestSlot implements Disposable {
     const pods = this.view.of("Pod");
     const claims = this.view.of("PersistentVolumeClaim").length;
     const actual: Record<string, number> = {
-      pods: pods.filter((pod) => !isFinishedPod(pod)).length,
+      pods: pods.filter((pod) => !hasEnded(pod)).length,
       "count/pods": pods.length,
       persistentvolumeclaims: claims,
     };

@@ -48,7 +48,7 @@ export function resourceOfKind(kind: string | undefined): Resource<AnyObject> {
 }
 
 /** Reports whether the pod has ended: quotas of amounts no longer count it. */
-export const isFinishedPod = ({ status }: AnyObject): boolean => ["Succeeded", "Failed"].includes(status?.phase);
+export const hasEnded = ({ status }: AnyObject): boolean => ["Succeeded", "Failed"].includes(status?.phase);
 
 /** Reports whether the pod runs and is ready. */
 export const isReadyPod = ({ metadata, status }: AnyObject): boolean =>

@@ -46,7 +46,7 @@ function livePod(place: QuotaPlace, pod: ApiObject): OwnedPod | undefined {
     : wholeLoad(shape);
   return {
     name: stringOf(name),
-    controller: controllerUid(pod),
+    controller: uidOfController(pod),
     shape,
     load: created,
     finished,
@@ -60,7 +60,7 @@ function livePod(place: QuotaPlace, pod: ApiObject): OwnedPod | undefined {
 }
 
 /** Returns the UID of an object's controller; empty if it has none. */
-export const controllerUid = (object: unknown): string =>
+export const uidOfController = (object: unknown): string =>
   stringOf(
     itemsOf(partsOf(partsOf(object).metadata).ownerReferences).map(partsOf).find((owner) => owner.controller === true)
       ?.uid,
