@@ -274,7 +274,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
     assert.equal(pod.code, 1);
     assert.match(
       pod.out,
-      /^✗ Pod states-.*CrashLoopBackOff[^]*Deployment states: It made this ReplicaSet[^]*uses: 10m requests\.cpu[^]*network: .*default-deny/,
+      /^✗ Pod states-.*CrashLoopBackOff[^]*Deployment states: It made this ReplicaSet[^]*uses: .*10m requests\.cpu[^]*network: .*default-deny/,
     );
     assert.equal((await both("po", names[3]!)).code, 0);
     await remove("deployment", "states");
