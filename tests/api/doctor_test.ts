@@ -92,7 +92,7 @@ Deno.test("doctor", {
     const { name } = manifest.metadata;
     const live = await api.get(name);
     const edited = structuredClone(live);
-    change(edited);
+    change(edited as ShippedObject);
     await api.replace(edited);
     const found = await check();
     const resourceVersion = (await api.get(name)).metadata.resourceVersion!;
