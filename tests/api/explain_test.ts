@@ -3,7 +3,7 @@
  * A stand-in for a kubelet writes the statuses of pods.
  */
 import assert from "node:assert/strict";
-import { ResourceApi } from "../../lib/kubernetes/mod.ts";
+import { isApiError, ResourceApi } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api, type PodStatus } from "../../lib/kubernetes_apis/core@v1.ts";
 import { realmGroup } from "../../src/core/names.ts";
 import { explainedResource } from "../../src/cli/explain/explained_resources.ts";
@@ -85,6 +85,10 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
   };
   const status = (name: string, status: PodStatus) =>
     pods.patch(name, { status } as never, { type: "strategic", subresource: "status" });
+  const endPod = (name: string) =>
+    pods.delete(name, { gracePeriodSeconds: 0 }).catch((error) => {
+      if (!isApiError(error, 404)) throw error;
+    });
   /** Deletes objects, and ends their pods as their node would. */
   const remove = async (kind: string, ...names: string[]) => {
     await lab.kubectl(["delete", kind, ...names, "-n", namespace, "--wait=false"]);
@@ -94,7 +98,7 @@ Deno.test("keystone explain", { ignore: Deno.env.get("KEYSTONE_LAB") === "extern
         names.includes(metadata.labels?.app ?? metadata.labels?.["job-name"] ?? metadata.name)
       );
       for (const { metadata } of left) {
-        if (metadata.deletionTimestamp) await pods.delete(metadata.name, { gracePeriodSeconds: 0 });
+        if (metadata.deletionTimestamp) await endPod(metadata.name);
       }
       return left.length === 0 || `${left.length} are left`;
     });
