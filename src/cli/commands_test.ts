@@ -69,6 +69,7 @@ const full: Answers = {
   [`${group}/superentities`]: list(entity),
   [`${group}/superentities/three-homes`]: entity,
   "/api/v1/resourcequotas": list(quota),
+  "/api/v1/namespaces/guest-bob-home/resourcequotas": list(quota),
   "/api/v1/namespaces/guest-bob-home/resourcequotas/keystone": quota,
   "/api/v1/namespaces/guest-bob-home/configmaps/keystone": guide,
 };
@@ -136,6 +137,13 @@ Deno.test("grants of a guest, who may not list Grants: those of the guide", asyn
   const { code, out } = await run(["grants"], guests);
   assert.equal(code, 0);
   assert.match(out.split("\n")[1]!, /^alice-to-bob +- +bob-home +Active +\S+ 500m of 2 /);
+  const reductions = [{ until: "2026-06-20T12:00:00Z", hard: { "requests.cpu": "4" }, then: { "requests.cpu": "2" } }];
+  const reduced = {
+    ...guide,
+    data: { [guideKey]: `- name: a\n  hard: {}\n  reductions: ${JSON.stringify(reductions)}` },
+  };
+  const answers = { ...guests, "/api/v1/namespaces/guest-bob-home/configmaps/keystone": reduced };
+  assert.deepEqual((await run(["grants", "-o", "json"], answers)).json().items[0].reductions, reductions);
 });
 
 Deno.test("realms: state, active grants and the sum of what is granted and used", async () => {

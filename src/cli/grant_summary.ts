@@ -26,6 +26,16 @@ export interface GrantSummary {
   ends?: string;
   namespace: string;
   message: string;
+  /** Reductions on notice, as a guest can read them. */
+  reductions?: GuideReduction[];
+}
+
+/** A reduction in the guide: amounts that hold until its instant, and those afterwards. */
+export interface GuideReduction {
+  /** RFC 3339. */
+  until?: string;
+  hard: Record<string, string>;
+  then?: Record<string, string>;
 }
 
 /** Returns the free amount of each key, never below zero. */
@@ -66,6 +76,7 @@ interface GuideEntry {
   from?: string;
   until?: string;
   notice?: { reason: string; ends: string };
+  reductions?: GuideReduction[];
   hard: Record<string, string>;
 }
 
@@ -83,7 +94,7 @@ export async function lendingsOfGuest(rest: RestClient, namespace: string): Prom
   const quota = quotas.find(({ metadata }) => metadata?.name === quotaName);
   const [all, hard] = [quota?.status?.used ?? {}, quota?.status?.hard ?? {}];
   const shared = entries.length > 1 ? " USED counts all grants to the namespace." : "";
-  return entries.map(({ name, from, until, notice, hard: granted }) => {
+  return entries.map(({ name, from, until, notice, reductions, hard: granted }) => {
     const used = Object.fromEntries(Object.keys(granted).map((key) => [key, String(all[key] ?? "0")]));
     // With several grants the quota is their sum, so a grant may have room although more than it gives is used.
     const most = Object.fromEntries(Object.keys(granted).map((key) => [key, String(hard[key] ?? granted[key])]));
@@ -107,6 +118,7 @@ export async function lendingsOfGuest(rest: RestClient, namespace: string): Prom
       ...(ends ? { ends: String(ends) } : {}),
       namespace,
       message: notice ? `On notice: ${notice.reason}.` : `${enforcedMessage(namespace, ends)}${shared}`,
+      ...(reductions ? { reductions } : {}),
     };
   });
 }

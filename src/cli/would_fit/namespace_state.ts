@@ -179,10 +179,14 @@ async function giversIn(rest: RestClient, namespace: string): Promise<BudgetGran
     return giversOf(stores.grants.index("grantee", realmOfNamespace(namespace)!));
   } catch (error) {
     if (!isForbidden(error)) throw error;
-    return (await lendingsOfGuest(rest, namespace)).map(({ name, granted, ends, message }) => ({
+    return (await lendingsOfGuest(rest, namespace)).map(({ name, granted, ends, message, reductions = [] }) => ({
       name,
       hard: listFrom(granted),
       notice: message.startsWith("On notice"),
+      // Without an instant nothing is decided yet.
+      reductions: reductions.flatMap(({ until, then }) =>
+        until === undefined || then === undefined ? [] : [{ until: Date.parse(until), remaining: listFrom(then) }]
+      ),
       ...(ends === undefined ? {} : { until: Date.parse(ends) }),
     }));
   }
