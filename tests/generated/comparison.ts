@@ -103,7 +103,7 @@ export class ComparisonScene implements AsyncDisposable {
     return new ComparisonScene(stack.move(), lab, cluster, views, nodes);
   }
 
-  /** Returns a namespace with a realm of its own. */
+  /** Returns a namespace of a new realm. */
   slot(profile: number): Promise<GuestSlot> {
     return GuestSlot.open(this, `p${profile}-${this.#realms++}`, guestProfiles[profile]!);
   }
