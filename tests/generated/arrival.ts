@@ -34,6 +34,8 @@ export interface Arrival {
 const quietMs = 700;
 /** Time after which the same state is checked again before it counts as arrived. */
 const confirmMs = 100;
+/** Time in which quotas, caches and this test's watches learn of a change; refusals within it are about the time before. */
+const lagMs = 500;
 /** Time without a change after which a pod that can't be scheduled stays so. */
 const unschedulableMs = 2500;
 /** Time without a change and without a refusal after the last change: controllers wait up to a minute to retry. */
@@ -197,7 +199,7 @@ function finalReasons(
     const refusal = refusals[index];
     // Without its ReplicaSet a Deployment's status isn't written.
     const isObserved = !each.unobserved || refusal?.reason === "ReplicaSetCreateError";
-    return refusal !== undefined && refusal.at > changedAt && isObserved;
+    return refusal !== undefined && refusal.at > changedAt + lagMs && isObserved;
   });
   const wasRefused = refusals.some((refusal) => refusal !== undefined && refusal.at > start);
   const limit = wasRefused ? silentMs.refusedBefore : silentMs.neverRefused;

@@ -2,7 +2,7 @@
 import { randomOf, type SeededRandom } from "../simulation/random.ts";
 import { type GeneratedCase, type GeneratedStep, type GuestProfile, guestProfiles } from "./generated_case.ts";
 import type { AnyObject } from "./live_object.ts";
-import { changed } from "./object_changes.ts";
+import { changed, templateOf } from "./object_changes.ts";
 import { isRestrictedNow, podTemplate, type PodTerms } from "./pod_generator.ts";
 
 /** What the parts of a case are generated from. */
@@ -29,6 +29,10 @@ export function generatedCase(seed: number, index: number): GeneratedCase {
   for (let count = random.of([1, 1, 1, 2, 2, 3]); count > 0; count--) {
     steps.push(changed(terms, steps.at(-1)!.objects));
   }
+  // With several LimitRanges it isn't defined which one's defaults apply.
+  if (ranges.some(({ spec }) => spec.limits.some(({ type }: AnyObject) => type === "Container"))) {
+    for (const object of steps.flatMap(({ objects }) => objects)) withoutDefaults(object);
+  }
   const hasDaemons = first.some(({ kind }) => kind === "DaemonSet");
   return {
     seed,
@@ -42,6 +46,20 @@ export function generatedCase(seed: number, index: number): GeneratedCase {
     before,
     steps,
   };
+}
+
+/** Gives every container requests and limits, so that no default applies. */
+function withoutDefaults(object: AnyObject): void {
+  const { spec } = templateOf(object) ?? {};
+  for (const each of [...spec?.initContainers ?? [], ...spec?.containers ?? []]) {
+    const { requests = {}, limits = {} } = each.resources ?? {};
+    const cpu = requests.cpu ?? limits.cpu ?? "100m";
+    const memory = requests.memory ?? limits.memory ?? "64Mi";
+    each.resources = {
+      requests: { ...requests, cpu, memory },
+      limits: { ...limits, cpu: limits.cpu ?? cpu, memory: limits.memory ?? memory },
+    };
+  }
 }
 
 function quotasBeside({ random, most }: CaseTerms): AnyObject[] {

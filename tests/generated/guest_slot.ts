@@ -125,8 +125,8 @@ export class GuestSlot implements Disposable {
     return undefined;
   }
 
-  /** Deletes everything that a case has left; false if the quota still counts something, and another realm is needed. */
-  async cleared(): Promise<boolean> {
+  /** Deletes everything that a case has left; returns what the quota still counts, and then another realm is needed. */
+  async cleared(): Promise<string | undefined> {
     const { rest } = this.#cluster;
     const path = (kind: ComparedKind) => {
       const { group, version, plural } = comparedKinds[kind];
@@ -168,11 +168,11 @@ export class GuestSlot implements Disposable {
         await this.view.next(500);
         return counted.join();
       }, 15_000);
-    } catch {
-      return false;
+    } catch (error) {
+      return (error as Error).message;
     }
     this.view.refusals.clear();
     this.view.finishing = false;
-    return true;
+    return undefined;
   }
 }
