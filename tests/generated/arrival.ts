@@ -128,7 +128,7 @@ function missingOfJob(
   const pods = view.ownedBy("Pod", metadata.uid);
   const running = pods.filter((pod) => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined);
   if (spec.suspend) return running.length === 0 ? [] : missing(`suspended, ${running.length} run`);
-  if (view.finishing) return missing("not complete");
+  if (view.finishing && spec.parallelism !== 0) return missing("not complete");
   const succeeded = status.succeeded ?? 0;
   const left = spec.completions === undefined ? Infinity : spec.completions - succeeded;
   const wanted = Math.min(spec.parallelism ?? 1, left);

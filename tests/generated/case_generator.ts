@@ -309,7 +309,8 @@ function autoscaler(random: SeededRandom, { apiVersion, kind, metadata }: AnyObj
     spec: {
       scaleTargetRef: { apiVersion, kind, name: metadata!.name },
       ...(minReplicas === undefined ? {} : { minReplicas }),
-      maxReplicas: (minReplicas ?? 1) + 1 + random.below(3),
+      // At least the number of pods of any workload: an autoscaler that removes pods at once makes room again.
+      maxReplicas: 8 + random.below(3),
     },
   };
 }
