@@ -38,8 +38,8 @@ const confirmMs = 100;
 const lagMs = 500;
 /** Time without a change after which a pod that can't be scheduled stays so. */
 const unschedulableMs = 2500;
-/** Time without a change and without a refusal after the last change: controllers wait up to a minute to retry. */
-const silentMs = { refusedBefore: 45_000, neverRefused: 20_000 };
+/** Time without a change and without a refusal after the last change: controllers wait ever longer to retry. */
+const silentMs = { refusedBefore: 30_000, neverRefused: 12_000 };
 
 /** Returns what hasn't arrived of the applied objects. */
 export function missingIn(view: NamespaceView, applied: readonly AppliedObject[]): Missing[] {
