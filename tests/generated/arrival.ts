@@ -34,10 +34,12 @@ export interface Arrival {
 const quietMs = 700;
 /** Time after which the same state is checked again before it counts as arrived. */
 const confirmMs = 100;
+/** Time in which quotas, caches and this test's watches learn of a change; refusals within it are about the time before. */
+const lagMs = 500;
 /** Time without a change after which a pod that can't be scheduled stays so. */
 const unschedulableMs = 2500;
-/** Time without a change and without a refusal after the last change: controllers wait up to a minute to retry. */
-const silentMs = { refusedBefore: 45_000, neverRefused: 20_000 };
+/** Time without a change and without a refusal after the last change: controllers wait ever longer to retry. */
+const silentMs = { refusedBefore: 30_000, neverRefused: 12_000 };
 
 /** Returns what hasn't arrived of the applied objects. */
 export function missingIn(view: NamespaceView, applied: readonly AppliedObject[]): MissingPart[] {
@@ -126,7 +128,7 @@ function missingOfJob(
   const pods = view.ownedBy("Pod", metadata.uid);
   const running = pods.filter((pod) => !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined);
   if (spec.suspend) return running.length === 0 ? [] : missing(`suspended, ${running.length} run`);
-  if (view.finishing) return missing("not complete");
+  if (view.finishing && spec.parallelism !== 0) return missing("not complete");
   const succeeded = status.succeeded ?? 0;
   const left = spec.completions === undefined ? Infinity : spec.completions - succeeded;
   const wanted = Math.min(spec.parallelism ?? 1, left);
@@ -197,7 +199,7 @@ function finalReasons(
     const refusal = refusals[index];
     // Without its ReplicaSet a Deployment's status isn't written.
     const isObserved = !each.unobserved || refusal?.reason === "ReplicaSetCreateError";
-    return refusal !== undefined && refusal.at > changedAt && isObserved;
+    return refusal !== undefined && refusal.at > changedAt + lagMs && isObserved;
   });
   const wasRefused = refusals.some((refusal) => refusal !== undefined && refusal.at > start);
   const limit = wasRefused ? silentMs.refusedBefore : silentMs.neverRefused;

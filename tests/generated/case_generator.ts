@@ -2,7 +2,7 @@
 import { randomOf, type SeededRandom } from "../simulation/random.ts";
 import { type GeneratedCase, type GeneratedStep, guestProfiles } from "./generated_case.ts";
 import type { AnyObject } from "./live_object.ts";
-import { type CaseTerms, changedObject } from "./object_changes.ts";
+import { type CaseTerms, changedObject, podTemplateOf } from "./object_changes.ts";
 import { isRestrictedNow, podTemplate } from "./pod_generator.ts";
 
 /** Returns the case with this index. It depends on nothing else, so that each can be repeated alone. */
@@ -24,6 +24,10 @@ export function generatedCase(seed: number, index: number): GeneratedCase {
   for (let count = random.of([1, 1, 1, 2, 2, 3]); count > 0; count--) {
     steps.push(changedObject(terms, steps.at(-1)!.objects));
   }
+  // With several LimitRanges it isn't defined which one's defaults apply.
+  if (ranges.some(({ spec }) => spec.limits.some(({ type }: AnyObject) => type === "Container"))) {
+    for (const object of steps.flatMap(({ objects }) => objects)) withoutDefaults(object);
+  }
   const hasDaemons = first.some(({ kind }) => kind === "DaemonSet");
   return {
     seed,
@@ -37,6 +41,20 @@ export function generatedCase(seed: number, index: number): GeneratedCase {
     before,
     steps,
   };
+}
+
+/** Gives every container requests and limits, so that no default applies. */
+function withoutDefaults(object: AnyObject): void {
+  const { spec } = podTemplateOf(object) ?? {};
+  for (const each of [...spec?.initContainers ?? [], ...spec?.containers ?? []]) {
+    const { requests = {}, limits = {} } = each.resources ?? {};
+    const cpu = requests.cpu ?? limits.cpu ?? "100m";
+    const memory = requests.memory ?? limits.memory ?? "64Mi";
+    each.resources = {
+      requests: { ...requests, cpu, memory },
+      limits: { ...limits, cpu: limits.cpu ?? cpu, memory: limits.memory ?? memory },
+    };
+  }
 }
 
 function quotasBeside({ random, most }: CaseTerms): AnyObject[] {
@@ -286,7 +304,8 @@ function autoscaler(random: SeededRandom, { apiVersion, kind, metadata }: AnyObj
     spec: {
       scaleTargetRef: { apiVersion, kind, name: metadata!.name },
       ...(minReplicas === undefined ? {} : { minReplicas }),
-      maxReplicas: (minReplicas ?? 1) + 1 + random.below(3),
+      // At least the number of pods of any workload: an autoscaler that removes pods at once makes room again.
+      maxReplicas: 8 + random.below(3),
     },
   };
 }

@@ -200,8 +200,9 @@ export async function compared(
           onAbort(next, error);
           return false;
         });
-        if (!isWhole || !await slot.cleared()) {
-          if (isWhole) log(`Case ${next.index} left something in ${slot.namespace}; a new realm takes its place.`);
+        const left = isWhole ? await slot.cleared() : "unknown";
+        if (left !== undefined) {
+          log(`Case ${next.index} left something in ${slot.namespace}, so a new realm takes its place: ${left}`);
           slot[Symbol.dispose]();
           slot = undefined;
         }

@@ -6,7 +6,7 @@ import { countsOf, describedResult, disagreementsOf, missedBars } from "./report
 
 /** Seed of the generated workloads: KEYSTONE_SEED=7. */
 const seed = Number(Deno.env.get("KEYSTONE_SEED") ?? 1);
-const caseCount = 150;
+const caseCount = 60;
 const slots = 16;
 
 Deno.test("generated workloads: would-fit and the webhook predict what the controllers do", {

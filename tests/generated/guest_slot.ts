@@ -21,6 +21,10 @@ const leftKinds: readonly ComparedKind[] = [
   "PersistentVolumeClaim",
 ];
 
+/** Quota keys of kinds of which each guest namespace has some by itself. */
+const ownKinds =
+  /^(count\/)?(configmaps|secrets|serviceaccounts|events|networkpolicies|roles|rolebindings|resourcequotas|leases|endpoint)/;
+
 export class GuestSlot implements Disposable {
   readonly namespace: string;
   readonly kubeconfig: string;
@@ -125,8 +129,8 @@ export class GuestSlot implements Disposable {
     return undefined;
   }
 
-  /** Deletes everything that a case has left; false if the quota still counts something, and another realm is needed. */
-  async cleared(): Promise<boolean> {
+  /** Deletes everything that a case has left; returns what the quota still counts, and then another realm is needed. */
+  async cleared(): Promise<string | undefined> {
     const { rest } = this.#cluster;
     const path = (kind: ComparedKind) => {
       const { group, version, plural } = comparedKinds[kind];
@@ -159,20 +163,17 @@ export class GuestSlot implements Disposable {
       await eventually("the quota counts nothing", async () => {
         const used = this.view.named("ResourceQuota", "keystone")?.status?.used ?? {};
         const counted = Object.entries(used).filter(([key, amount]) =>
-          !["count/configmaps", "count/secrets", "count/serviceaccounts"].includes(key) &&
-          !key.startsWith("count/events") &&
-          !/^count\/(networkpolicies|roles|rolebindings|resourcequotas|endpoint|leases)/.test(key) &&
-          Number(parseQuantity(String(amount)).nanos) !== 0
+          !ownKinds.test(key) && Number(parseQuantity(String(amount)).nanos) !== 0
         );
         if (counted.length === 0) return true;
         await this.view.next(500);
         return counted.join();
       }, 15_000);
-    } catch {
-      return false;
+    } catch (error) {
+      return (error as Error).message;
     }
     this.view.refusals.clear();
     this.view.finishing = false;
-    return true;
+    return undefined;
   }
 }

@@ -47,7 +47,9 @@ const growth: Change = ({ random }, object) => {
 
 const shrinkage: Change = ({ random }, object) => {
   const size = sizeOf(object);
-  if (size) size.spec[size.field] = random.below(Math.max(1, size.spec[size.field] ?? 1));
+  // A run without pods would never end, and keep others from starting.
+  const least = object.kind === "CronJob" ? 1 : 0;
+  if (size) size.spec[size.field] = Math.max(least, random.below(Math.max(1, size.spec[size.field] ?? 1)));
 };
 
 const otherAmounts: Change = (terms, object) => {
@@ -122,7 +124,6 @@ const claimSize: Change = ({ random }, { kind, spec }) => {
 const autoscalerBounds: Change = ({ random }, { kind, spec }) => {
   if (kind !== "HorizontalPodAutoscaler") return;
   spec.minReplicas = 1 + random.below(5);
-  spec.maxReplicas = spec.minReplicas + random.below(3);
 };
 
 const serviceType: Change = ({ random }, { kind, spec }) => {
