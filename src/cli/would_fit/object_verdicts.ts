@@ -2,6 +2,7 @@
 import type { PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 import type { Autoscaler, Change, Outcome, Surroundings } from "../../core/admission/change.ts";
+import { competingDefault, largestDefaultsFirst } from "../../core/admission/competing_defaults.ts";
 import { withDefaults } from "../../core/admission/defaults.ts";
 import { judge } from "../../core/admission/judge.ts";
 import { autoscalerOf, following } from "../../core/admission/surroundings.ts";
@@ -157,7 +158,11 @@ function verdictOn(
     if (answer) item.warnings.push(`This is Keystone's own calculation. ${answer.message}`);
     return { item, outcome };
   }
-  const reason = outcome.fits === null ? outcome.notJudged : outcome.pods?.wanted === 0 ? undefined : doubt;
+  const reason = outcome.fits === null
+    ? outcome.notJudged
+    : outcome.pods?.wanted === 0
+    ? undefined
+    : doubt ?? defaultDoubt(object, change, around);
   const unsure = answer?.message ?? (reason === undefined ? undefined : `${objectTitle(object)}: ${reason}`);
   if (unsure !== undefined) return { item: { ...item, fits: null, message: unsure }, outcome };
   const contrary = contradiction(object, change, outcome, freed);
@@ -205,6 +210,23 @@ function changeOf(object: AskedObject, around: Surroundings, owned: OwnedObjects
     notes,
     ...(doubt === undefined ? {} : { doubt }),
   };
+}
+
+/** Returns why a yes would be a guess: another pod may get larger defaults than the one that was tried. */
+function defaultDoubt(
+  { kind, manifest, trial }: AskedObject,
+  change: Change,
+  around: Surroundings,
+): string | undefined {
+  const template = (kind === "Pod" ? manifest : templateOf(trial.after ?? manifest)) as { spec?: PodSpec } | undefined;
+  const key = competingDefault(template?.spec, around.limits);
+  if (key === undefined) return undefined;
+  const { spec } = withDefaults(template!.spec!, largestDefaultsFirst(around.limits));
+  const { overhead } = change.pod ?? {};
+  const pod = { ...spec, ...(overhead ? { overhead } : {}) };
+  if (judge({ ...change, pod }, around).fits === true) return undefined;
+  return `Several LimitRanges give different defaults for ${key}, and Kubernetes doesn't define which one a container ` +
+    `gets. Set resources.${key} of each container.`;
 }
 
 /** Returns the object with the name in the manifest, which may leave it to the API server. */
