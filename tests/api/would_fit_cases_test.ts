@@ -423,6 +423,30 @@ Deno.test("would-fit: the answer is what happens", {
     await applied(at, web("350m", 4));
     await failedCreate(at, /exceeded quota: default-resourcequota/);
     await pods(at, "web", 2);
+
+    // A maximum is a default too, and it isn't defined which of the two a pod gets.
+    const two = await lent("defaults", { cpu: "1500m", memory: "1Gi" });
+    await cluster.apply({
+      apiVersion: "v1",
+      kind: "LimitRange",
+      metadata: { name: "most", namespace: two.namespace },
+      spec: { limits: [{ type: "Container", max: { cpu: "900m" } }] },
+    });
+    const parts = (replicas: number, limits: Fields = {}) =>
+      workload("Deployment", "parts", {
+        containers: [{
+          name: "a",
+          image: "example.com/none:1",
+          resources: { requests: { cpu: "250m", memory: "64Mi" }, limits: { memory: "64Mi", ...limits } },
+        }],
+      }, { replicas });
+    const either = await eventually("both LimitRanges are known", async () => {
+      const said = await ask(two.guest, [], [parts(3)]);
+      return said.json().fits === null ? said : said.out;
+    });
+    assert.match(either.json().message, /Several LimitRanges give different defaults for limits\.cpu/);
+    await yes(two, parts(1));
+    await yes(two, parts(3, { cpu: "500m" }));
   });
 
   await step(t, "claims that a deleted StatefulSet has left: are used again", async () => {
