@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type KubernetesObject, type Resource, ResourceApi, type RestClient } from "../../../lib/kubernetes/mod.ts";
 import { CoreV1Api, nodes, persistentVolumeClaims, pods } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { storageClasses } from "../../../lib/kubernetes_apis/storage.k8s.io@v1.ts";
-import { type BudgetGrant, giversOf } from "../../core/admission/budget.ts";
+import { type Giver, giversOf } from "../../core/admission/givers.ts";
 import type { Autoscaler, ClaimState, NodeState, Present, Surroundings } from "../../core/admission/change.ts";
 import { autoscalerOf, defaultClassOf, nodeStateOf, quotaRoomOf } from "../../core/admission/surroundings.ts";
 import { quotaName } from "../../core/guest/objects/quota.ts";
@@ -173,7 +173,7 @@ export function podOfTemplate(
 }
 
 /** Reads the grants as an administrator, else as a guest. */
-async function giversIn(rest: RestClient, namespace: string): Promise<BudgetGrant[]> {
+async function giversIn(rest: RestClient, namespace: string): Promise<Giver[]> {
   try {
     const { stores } = await new Observed(rest).terms();
     return giversOf(stores.grants.index("grantee", realmOfNamespace(namespace)!));

@@ -7,7 +7,7 @@
 import type { LimitRangeItem, PodSpec } from "../../../lib/kubernetes_apis/core@v1.ts";
 import type { Quantity } from "../../../lib/quantity/mod.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
-import type { BudgetGrant } from "./budget.ts";
+import type { Giver } from "./givers.ts";
 
 /** An object as the API returns it; nothing about it is certain. */
 export type ApiObject = Readonly<Record<string, unknown>>;
@@ -93,7 +93,7 @@ export interface Surroundings {
   /** Every ResourceQuota of the namespace. */
   quotas: readonly QuotaRoom[];
   /** Grants to the realm, for messages. */
-  givers: readonly BudgetGrant[];
+  givers: readonly Giver[];
   /** Items of every LimitRange of the namespace. */
   limits: readonly LimitRangeItem[];
   /** Existing claims by name. */

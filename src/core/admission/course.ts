@@ -5,7 +5,7 @@ import { partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
 import type { PodShape, QuotaPlace } from "./pod_shapes.ts";
 import { countsObjects, usageOfObjects } from "./usage.ts";
-import { countOf, partOf } from "./workload.ts";
+import { countOf } from "./workload.ts";
 
 export interface Course {
   /** Number of pods in the end, and of those that come. */
@@ -94,7 +94,13 @@ export function replicasOf(change: Change, { around }: QuotaPlace): { replicas: 
 
 /** Returns a number or percentage of a whole. */
 export const part = (value: unknown, whole: number, round: (part: number) => number): number =>
-  Math.max(0, Math.trunc(partOf(value, whole, round)) || 0);
+  Math.max(0, Math.trunc(partIn(value, whole, round)) || 0);
+
+function partIn(value: unknown, whole: number, round: (part: number) => number): number {
+  if (typeof value === "number") return value;
+  const percent = /^(\d{1,4})%$/.exec(String(value))?.[1];
+  return percent === undefined ? 0 : round(Number(percent) * whole / 100);
+}
 
 /** Returns maxSurge and maxUnavailable of a Deployment (ResolveFenceposts in deployment_util.go). */
 export function fenceposts(strategy: unknown, replicas: number): { maxSurge: number; maxUnavailable: number } {

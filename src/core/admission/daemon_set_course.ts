@@ -63,7 +63,7 @@ export function daemonSetCourse(place: QuotaPlace, change: Change): Course {
     each,
     missing: guess ? 1 : missing + outdated,
     goal: sumLoads([objects, 1], [onNodes, 1], [load, guess ? 1 : 0]),
-    sure: sumLoads([itself, 1], [each.pod, Math.min(1, least)]),
+    sure: sumLoads([objects, 1], [each.pod, Math.min(1, least)]),
     held: sumLoads([daemons.onNodes, 1], [daemons.leaving, 1]),
     complete: complete && !unknown && (!guess || place.ledger.room(load, 1) === 1),
     ...(complete || guess

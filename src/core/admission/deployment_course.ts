@@ -74,7 +74,7 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
     each,
     missing,
     goal,
-    sure: sumLoads([itself, 1], [each.pod, paused ? 0 : replicas]),
+    sure: sumLoads([itself, 1], [replicaSet, 1], [each.pod, paused ? 0 : replicas]),
     held,
     complete,
     ...(complete ? {} : { stall: { load: wholeLoad(each), free: ledger.free, kind: "surge" as const } }),

@@ -1,4 +1,5 @@
 /** Reads fields of JSON of which nothing is certain. */
+import { isQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
 
 /** Members of an object. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -12,3 +13,12 @@ export const stringOf = (value: unknown): string => typeof value === "string" ? 
 
 /** Returns the members of a list; none if it is no list. */
 export const itemsOf = (value: unknown): readonly unknown[] => Array.isArray(value) ? value : [];
+
+/** Returns the quantities of a list without those that can't be read. */
+export const readableList = (list: unknown): Map<string, Quantity> =>
+  new Map(
+    Object.entries(partsOf(list)).flatMap(([key, value]): [string, Quantity][] => {
+      const text = String(value);
+      return isQuantity(text) ? [[key, parseQuantity(text)]] : [];
+    }),
+  );

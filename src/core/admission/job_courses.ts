@@ -125,7 +125,7 @@ export function cronJobCourse(place: QuotaPlace, change: Change): Course {
     each,
     missing: running,
     goal: isHistory && ttl ? sumLoads([itself, 1], [loadWith(1), 1]) : goal,
-    sure: sumLoads([itself, 1], [each.pod, running]),
+    sure: sumLoads([itself, 1], [objectLoad(place, "jobs.batch", isOn ? 1 : 0), 1], [each.pod, running]),
     held,
     complete: complete || (isHistory && ttl && ledger.room(sumLoads([itself, 1], [loadWith(1), 1]), 1) === 1),
     claims: noClaims,

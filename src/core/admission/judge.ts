@@ -22,7 +22,7 @@ import {
 import { formatOf, proposalOf } from "./proposal.ts";
 import type { QuotaPlace, Tried } from "./pod_shapes.ts";
 import { statefulSetCourse } from "./stateful_set_course.ts";
-import { resourceOf } from "./workload.ts";
+import { resourceOf, UnreadableWorkload } from "./workload.ts";
 import { wordingOf } from "./wording.ts";
 
 /**
@@ -31,6 +31,10 @@ import { wordingOf } from "./wording.ts";
  * @throws {UnreadableWorkload} when it is not a valid object of its kind
  */
 export function judge(change: Change, around: Surroundings): Outcome {
+  const { kind } = partsOf(change.after);
+  if (typeof kind !== "string") {
+    throw new UnreadableWorkload(`kind is ${JSON.stringify(kind)}. It must be a kind, such as Deployment.`);
+  }
   const place: QuotaPlace = { around, ledger: Ledger.of(around.quotas), claims: new Map() };
   const course = courseOf(place, change);
   const obstacle = course.missing > 0 || course.obstacle !== undefined
@@ -52,7 +56,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
     : { short: [], stalled: false };
   const come = obstacle === undefined ? course.come : Math.max(0, course.wanted - course.missing);
   const verdict = {
-    kind: String(partsOf(change.after).kind),
+    kind,
     name: nameIn(change.after),
     fits,
     ...(fits === null ? { notJudged: unclear! } : {}),
@@ -67,7 +71,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
     ? proposalOf(place, change, course, short, (trial) => courseOf(place, trial))
     : {};
   const growing = growingKeys(place, course);
-  const unasked = verdict.kind === "Service" && exposureLoad(place, change.after).unasked;
+  const unasked = resourceIn(change) === "services" && exposureLoad(place, change.after).unasked;
   return {
     ...verdict,
     proposal,
@@ -86,7 +90,7 @@ function growingKeys({ ledger }: QuotaPlace, { goal, held }: Course): Set<string
 /** Returns the course of a change. */
 export function courseOf(place: QuotaPlace, change: Change & Tried): Course {
   const { apiVersion, kind } = partsOf(change.after);
-  const resource = change.resource ?? resourceOf(change.after);
+  const resource = resourceIn(change);
   switch (resource) {
     case "deployments.apps":
       return deploymentCourse(place, change);
@@ -113,6 +117,8 @@ export function courseOf(place: QuotaPlace, change: Change & Tried): Course {
       return objectCourse(place, change, resource);
   }
 }
+
+const resourceIn = ({ resource, after }: Change): string | undefined => resource ?? resourceOf(after);
 
 const groupOf = (apiVersion: string): string => apiVersion.includes("/") ? `.${apiVersion.split("/")[0]}` : "";
 

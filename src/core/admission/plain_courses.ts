@@ -16,12 +16,13 @@ import {
   sumOf,
 } from "./course.ts";
 import { scalerNote } from "./deployment_course.ts";
-import { itemsOf, partsOf } from "./fields.ts";
+import { partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
 import { livePods } from "./live_pods.ts";
 import { settle } from "./roll_out.ts";
 import { claimObstacle, claimShape, type QuotaPlace, shapeOf, wholeLoad } from "./pod_shapes.ts";
 import { countsObjects, wholeQuantity } from "./usage.ts";
+import { listOf } from "./workload.ts";
 
 const noPods = { wanted: 0, come: 0, missing: 0, held: noLoad, claims: noClaims, warnings: [] as string[] };
 
@@ -150,7 +151,7 @@ export function serviceCourse(place: QuotaPlace, change: Change): Course {
 /** Returns a Service's load balancers and node ports; `unasked` if it takes node ports only by default. */
 export function exposureLoad(place: QuotaPlace, service: unknown): { load: Load; unasked: boolean } {
   const { type, ports, allocateLoadBalancerNodePorts } = specOf(service);
-  const all = itemsOf(ports).map(partsOf);
+  const all = listOf("spec.ports", ports).map(partsOf);
   const balanced = type === "LoadBalancer";
   const allocates = allocateLoadBalancerNodePorts !== false;
   const named = all.filter(({ nodePort }) => Number(nodePort ?? 0) !== 0).length;

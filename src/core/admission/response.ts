@@ -2,7 +2,7 @@
 import type { LimitRangeItem } from "../../../lib/kubernetes_apis/core@v1.ts";
 import { grantSpec, realmSpec } from "../../api/mod.ts";
 import type { GrantFacts } from "../facts.ts";
-import { giversOf } from "./budget.ts";
+import { giversOf } from "./givers.ts";
 import type { NodeState } from "./change.ts";
 import { partsOf } from "./fields.ts";
 import { judge } from "./judge.ts";
@@ -26,7 +26,7 @@ export interface AdmissionResponse {
 }
 
 /** Quotas, limits and grants of one guest namespace, and what is known of the cluster. */
-export interface GuestBudgets {
+export interface GuestFacts {
   /** Every ResourceQuota, as the API returns it. */
   quotas: readonly unknown[];
   /** Items of its LimitRanges. */
@@ -39,7 +39,7 @@ export interface GuestBudgets {
 
 export interface AdmissionWorld extends TermsWorld {
   /** Returns undefined for a namespace that is not known. */
-  guest: (namespace: string) => GuestBudgets | undefined;
+  guest: (namespace: string) => GuestFacts | undefined;
 }
 
 const fine: AdmissionResponse = { allowed: true, warnings: [] };

@@ -20,7 +20,7 @@ import {
   sumOf,
 } from "./course.ts";
 import { scalerNote } from "./deployment_course.ts";
-import { itemsOf, partsOf, stringOf } from "./fields.ts";
+import { partsOf, stringOf } from "./fields.ts";
 import { type Ledger, type Load, replaceLoads, sumLoads } from "./ledger.ts";
 import { livePods, ordinalOf, usedOf } from "./live_pods.ts";
 import {
@@ -33,7 +33,7 @@ import {
   shapeOf,
   wholeLoad,
 } from "./pod_shapes.ts";
-import { countOf } from "./workload.ts";
+import { countOf, listOf } from "./workload.ts";
 
 /** Pods of a set by their range. */
 interface Ranks {
@@ -57,7 +57,7 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
   const { replicas, most } = replicasOf(change, place);
   const start = countOf("spec.ordinals.start", partsOf(spec.ordinals).start, 0);
   const each = shapeOf(place, "spec.template", spec.template, change);
-  const templates = itemsOf(spec.volumeClaimTemplates).map((template, index) =>
+  const templates = listOf("spec.volumeClaimTemplates", spec.volumeClaimTemplates).map((template, index) =>
     claimShape(
       place,
       stringOf(metadataOf(template).name),
@@ -128,6 +128,7 @@ export function statefulSetCourse(place: QuotaPlace, change: Change): Course {
     goal,
     sure: sumLoads(
       [itself, 1],
+      [revision, 1],
       [each.pod, partition > 0 || onDelete ? missing : replicas],
       [claims.sure, 1],
     ),

@@ -1,28 +1,19 @@
 /** Makes {@linkcode Surroundings} of the API's objects, and the surroundings after an outcome. */
-import { isQuantity, parseQuantity, type Quantity } from "../../../lib/quantity/mod.ts";
+import type { Quantity } from "../../../lib/quantity/mod.ts";
 import { quotaName } from "../guest/objects/quota.ts";
 import { own } from "../own.ts";
 import { sumLists } from "../resources/quota_lists.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
 import type { Autoscaler, NodeState, Outcome, QuotaRoom, QuotaScope, Surroundings } from "./change.ts";
-import type { BudgetGrant } from "./budget.ts";
-import { partsOf, stringOf } from "./fields.ts";
-
-/** Returns the quantities of a list without those that can't be read. */
-export const readableList = (list: unknown): Map<string, Quantity> =>
-  new Map(
-    Object.entries(partsOf(list)).flatMap(([key, value]): [string, Quantity][] => {
-      const text = String(value);
-      return isQuantity(text) ? [[key, parseQuantity(text)]] : [];
-    }),
-  );
+import type { Giver } from "./givers.ts";
+import { partsOf, readableList, stringOf } from "./fields.ts";
 
 /**
  * Returns a ResourceQuota of the namespace.
  *
  * @param givers grants to the realm: they give what quota `keystone` has
  */
-export function quotaRoomOf(quota: unknown, givers: readonly BudgetGrant[] = []): QuotaRoom {
+export function quotaRoomOf(quota: unknown, givers: readonly Giver[] = []): QuotaRoom {
   const { metadata, spec, status } = partsOf(quota);
   const name = stringOf(partsOf(metadata).name);
   const { scopes, scopeSelector, hard: asked } = partsOf(spec);
@@ -40,7 +31,7 @@ export function quotaRoomOf(quota: unknown, givers: readonly BudgetGrant[] = [])
  * Returns the amounts of all grants together, by the quota's keys. An amount raised a moment ago is not in the quota's
  * status yet; one on notice no longer is.
  */
-export function grantedIn(hard: ResourceList, asked: ResourceList, givers: readonly BudgetGrant[]): ResourceList {
+export function grantedIn(hard: ResourceList, asked: ResourceList, givers: readonly Giver[]): ResourceList {
   const sum = sumLists(givers.map((giver) => giver.hard));
   return new Map([...hard].map(([key, most]) => [key, larger(larger(most, asked.get(key)), sum.get(key))]));
 }

@@ -2,7 +2,7 @@
 import { quotaName } from "../guest/objects/quota.ts";
 import { rfc3339 } from "../instants.ts";
 import type { ResourceList } from "../resources/resource_list.ts";
-import type { BudgetGrant } from "./budget.ts";
+import type { Giver } from "./givers.ts";
 import type { Change, Outcome, Proposal, Shortfall, Surroundings } from "./change.ts";
 import { type Course, fenceposts, specOf } from "./course.ts";
 import { usageKey } from "./ledger.ts";
@@ -158,10 +158,10 @@ function giversText({ verdict: { shortfalls }, around: { givers } }: Reported): 
   );
 }
 
-const given = ({ hard }: BudgetGrant, keys: readonly string[]): string =>
+const given = ({ hard }: Giver, keys: readonly string[]): string =>
   keys.flatMap((key) => (hard.get(key)?.sign() ?? 0) > 0 ? [`${hard.get(key)} ${key}`] : []).join(", ");
 
-const untilText = ({ until }: BudgetGrant): string => until === undefined ? "until revoked" : `until ${rfc3339(until)}`;
+const untilText = ({ until }: Giver): string => until === undefined ? "until revoked" : `until ${rfc3339(until)}`;
 
 function historyText(shortfalls: readonly Shortfall[]): string | undefined {
   const resource = shortfalls.map(({ key }) => /^count\/(replicasets|controllerrevisions)\.apps$/.exec(key)?.[1])
