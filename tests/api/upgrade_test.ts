@@ -10,7 +10,7 @@ import { clientOf, eventually, root, step } from "../fixtures/test_operator.ts";
 import { startFrontProcess } from "../fixtures/operator_process.ts";
 import type { Probing } from "../fixtures/probes.ts";
 import { type ClusterState, clusterStateOf, type Difference, differences } from "../fixtures/cluster_state.ts";
-import { installed, rolledBack, unexplained, upgraded } from "../fixtures/upgrade/explained.ts";
+import { manifestsInstalled, rolledBack, unexplained, upgraded } from "../fixtures/upgrade/explained.ts";
 import { looksInto } from "../fixtures/upgrade/people.ts";
 import { grantedNoMore, UpgradeScene, upgradeSystem } from "../fixtures/upgrade/upgrade_scene.ts";
 import { nodeTest } from "../lab/needs_node.ts";
@@ -78,7 +78,7 @@ nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
   const { lab, previous, cluster } = scene;
   const kubectl = (args: string[]) => scene.kubectl(args);
 
-  await step(t, "the previous version is installed, and guests work", async () => {
+  await step(t, "the previous version is manifestsInstalled, and guests work", async () => {
     await kubectl(["create", "namespace", upgradeSystem]);
     await kubectl(["apply", "-f", previous.crds]);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
@@ -100,7 +100,7 @@ nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
         await kubectl(["apply", "-f", `${kustomize}/base/${name}.yaml`]);
       }
       await kubectl(["apply", "-k", `${kustomize}/webhook`]);
-      await isExplained(scene, before, installed);
+      await isExplained(scene, before, manifestsInstalled);
       await scene.handOver("today");
       assert.ok(Date.now() < short.at, "the new operator ends the grant");
       const revokedAt = Date.now();
@@ -244,7 +244,7 @@ nodeTest("an upgrade by Helm, and the roll-back", async (t) => {
       return code !== 0 && /admission webhook "workloads.keystone.io"/.test(said) || said;
     }, 30_000);
 
-  await step(t, "the previous chart is installed, and guests work", async () => {
+  await step(t, "the previous chart is manifestsInstalled, and guests work", async () => {
     await kubectl(["create", "namespace", upgradeSystem]);
     await helm(lab, ["install", "keystone", previous.chart], values);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
@@ -270,7 +270,7 @@ nodeTest("an upgrade by Helm, and the roll-back", async (t) => {
       await cluster.create({ name: "hank", to: "hank-home", hard: { pods: "1" } });
       await cluster.grantIn("Active", "hank");
       await Promise.all([scene.ends(short), drains(scene, "erin-held", revokedAt)]);
-      await isExplained(scene, before, installed);
+      await isExplained(scene, before, manifestsInstalled);
       const scaled = await scene.as("bob", ["scale", "deployment/odd", "--replicas=2"]);
       assert.equal(scaled.code, 0, scaled.said);
       await kubectl(["-n", "guest-bob-home", "rollout", "status", "deployment/odd", "--timeout=60s"]);
