@@ -78,7 +78,7 @@ nodeTest("an upgrade by kustomize, and the roll-back", async (t) => {
   const { lab, previous, cluster } = scene;
   const kubectl = (args: string[]) => scene.kubectl(args);
 
-  await step(t, "the previous version is manifestsInstalled, and guests work", async () => {
+  await step(t, "the previous version is installed, and guests work", async () => {
     await kubectl(["create", "namespace", upgradeSystem]);
     await kubectl(["apply", "-f", previous.crds]);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
@@ -244,7 +244,7 @@ nodeTest("an upgrade by Helm, and the roll-back", async (t) => {
       return code !== 0 && /admission webhook "workloads.keystone.io"/.test(said) || said;
     }, 30_000);
 
-  await step(t, "the previous chart is manifestsInstalled, and guests work", async () => {
+  await step(t, "the previous chart is installed, and guests work", async () => {
     await kubectl(["create", "namespace", upgradeSystem]);
     await helm(lab, ["install", "keystone", previous.chart], values);
     await kubectl(["wait", "--for=condition=Established", "-f", previous.crds, "--timeout=30s"]);
