@@ -15,8 +15,8 @@ try {
 `;
 
 const login = `#!/bin/sh
-echo "To sign in, enter the code of https://login.example" >&2
 echo $$ > "$1/pid"
+echo "To sign in, enter the code of https://login.example" >&2
 read code || code=none
 echo "{\\"kind\\":\\"ExecCredential\\",\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"status\\":{\\"token\\":\\"for-$code-$FROM\\",\\"expirationTimestamp\\":null}}"
 `;
