@@ -71,17 +71,27 @@ type Entries = ReadonlyMap<string, { file: string; content: unknown; field: stri
 
 /** Values of flags, which take precedence over those of the files as in kubectl. */
 export interface KubeconfigOverrides {
+  /** Name of the cluster entry. */
   cluster?: string | undefined;
+  /** Name of the user entry. */
   user?: string | undefined;
+  /** Namespace in place of the context's. */
   namespace?: string | undefined;
+  /** URL of the API server. */
   server?: string | undefined;
   /** Path, relative to the current folder. */
   certificateAuthority?: string | undefined;
+  /** True to accept any certificate of the API server. */
   insecureSkipTlsVerify?: boolean | undefined;
+  /** Name that the API server's certificate must have. */
   tlsServerName?: string | undefined;
+  /** Bearer token; other credentials of the user are ignored. */
   token?: string | undefined;
+  /** User to impersonate. */
   as?: string | undefined;
+  /** UID to impersonate. */
   asUid?: string | undefined;
+  /** Groups to impersonate. */
   asGroups?: readonly string[] | undefined;
 }
 

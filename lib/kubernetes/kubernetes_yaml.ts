@@ -17,9 +17,16 @@ import type { JSONValue } from "./types.ts";
 
 /** Text that Kubernetes' programs can't read. Its message quotes nothing of the text, which may hold secrets. */
 export class KubernetesYamlError extends Error {
+  /** Name of the error. */
   override readonly name = "KubernetesYamlError";
 
-  /** @param line line of the problem, from 1 */
+  /**
+   * Makes the error of a problem.
+   *
+   * @param problem description, without a quotation of the text
+   * @param line line of the problem, from 1
+   * @param column column of the problem, from 1
+   */
   constructor(readonly problem: string, readonly line: number, readonly column?: number) {
     super(`line ${line}${column === undefined ? "" : `, column ${column}`}: ${problem}`);
   }
@@ -27,6 +34,7 @@ export class KubernetesYamlError extends Error {
 
 /** A key that a mapping has more than once. */
 export interface DuplicateKey {
+  /** The key as text. */
   key: string;
   /** Line of the later occurrence, from 1. */
   line: number;
@@ -36,6 +44,7 @@ export interface DuplicateKey {
 export interface KubernetesYaml {
   /** Its content as JSON; null if it is empty. Integers beyond 2^53 lose their last digits. */
   value: JSONValue;
+  /** Keys that a mapping has more than once; the last value counts. */
   duplicates: DuplicateKey[];
 }
 
