@@ -52,7 +52,8 @@ export async function permissions(config: Config): Promise<string[]> {
     ...(runs.size > 0 ? [`--allow-run=${[...runs].join(",")}`] : []),
     `--allow-env=${[...variables].join(",")}`,
     // node:https reads Deno's own authorities for a server with another name.
-    `--allow-sys=hostname${cluster.tlsServerName !== undefined && cluster.caCerts === undefined ? ",ca" : ""}`,
+    // Deno has no name for the access to this machine's certificate authorities, which node:https reads.
+    cluster.tlsServerName !== undefined && cluster.caCerts === undefined ? "--allow-sys" : "--allow-sys=hostname",
   ];
 }
 

@@ -107,3 +107,12 @@ Deno.test("each kind of error: has its exit code and a remedy", () => {
   assert.deepEqual(exitOf(new Error("what")), { code: 1, message: "what" });
   assert.deepEqual(exitOf("what"), { code: 1, message: "what" });
 });
+
+Deno.test("deno task keystone: starts with the permissions of its task", async () => {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "keystone", "--version"],
+    cwd: new URL("../../", import.meta.url),
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  assert.match(new TextDecoder().decode(stdout), /^\d+\.\d+\.\d+/);
+});
