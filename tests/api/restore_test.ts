@@ -99,7 +99,7 @@ Deno.test("a guest namespace is restored from a backup", async (t) => {
         stdin: JSON.stringify(object),
         ...(kubeconfig ? { kubeconfig } : {}),
       });
-      // What is there already, Velero skips.
+      // Velero skips objects that exist.
       if (stderr !== "" && !/AlreadyExists/.test(stderr)) refused.push(stderr.trim());
     }
     return refused;

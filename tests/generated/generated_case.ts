@@ -93,7 +93,7 @@ export const guestProfiles: readonly GuestProfile[] = [
   },
 ];
 
-/** What happens before the objects of a step are applied. The step is judged after it. */
+/** Preparation of a step. Its objects are judged after it and before they are applied. */
 export type Preparation =
   /** By `kubectl scale` or an autoscaler. */
   | { scale: { kind: ComparedKind; name: string; replicas: number } }

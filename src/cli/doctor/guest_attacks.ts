@@ -12,7 +12,7 @@ export interface GuestAttack {
   guard?: GuardName;
   /** Guards that may refuse it before. */
   or?: readonly GuardName[];
-  /** What refuses it if no guard does. */
+  /** Source of the refusal if no guard refuses it. */
   by?: "Pod Security" | "rights";
 }
 

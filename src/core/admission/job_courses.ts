@@ -153,7 +153,7 @@ function heldByJobs(
       ...live.map(({ load }) => [load, 1] as const),
     );
   }
-  // Which Jobs are its own is not known: as many as may be are taken for its own.
+  // Its own Jobs are not known: as many of those that exist as can be its own are counted as such.
   const used = (key: string): number => Number((usedOf(place, key) ?? 0n) / 1_000_000_000n);
   const jobs = Math.min(mostJobs, used("count/jobs.batch"));
   return sumLoads([objectLoad(place, "jobs.batch", jobs), 1], [finished, Math.min(jobs * pods, used("count/pods"))]);

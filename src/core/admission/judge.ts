@@ -192,7 +192,7 @@ const rank = ({ key, quota }: Shortfall): string =>
 function takesOf({ ledger }: QuotaPlace, course: Course, fits: boolean | null): Map<string, ResourceList> {
   const { goal, held, wanted, come, each } = course;
   const growth = sumLoads([goal, 1], [held, -1]);
-  // What doesn't come takes nothing.
+  // Pods that don't come take nothing.
   const absent = fits === false && each ? sumLoads([each.pod, Math.max(0, wanted - come)]) : noLoad;
   const takes = new Map<string, Map<string, Quantity>>();
   if (fits === false && !each) return takes;

@@ -34,7 +34,7 @@ export interface PodShape extends PodLoads {
   obstacle?: string;
 }
 
-/** Where shapes are made: the namespace, and its quotas. */
+/** The namespace of pods that are sized, with its quotas. */
 export interface QuotaPlace {
   around: Surroundings;
   ledger: Ledger;

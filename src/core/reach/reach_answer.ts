@@ -19,7 +19,7 @@ export interface ReachQuestion {
 /** Verdict about one flow, for programs. */
 export interface FlowAnswer {
   from: string;
-  /** What network policies see, after translation. */
+  /** End of the flow as network policies see it, after translation. */
   to: string;
   /** Translation before, such as the Service. */
   via: string | null;

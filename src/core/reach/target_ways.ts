@@ -19,7 +19,7 @@ import {
 import { serviceName } from "./service_endpoints.ts";
 import { podsOfWorkload } from "./workload_pods.ts";
 
-/** What resolving takes, unchanged from name to name. */
+/** Inputs of the resolution, the same for each name. */
 interface Asking {
   facts: ReachFacts;
   source: ReachSource;

@@ -43,7 +43,7 @@ export function explanationOf(kind: string, name: string, report: Report, namesp
     ...(namespace === undefined ? {} : { namespace }),
     ok: report.problem === undefined,
     message: report.problem ? problemText(report.problem) : report.good,
-    // What fails although the whole is as it should be, such as an evicted pod that was replaced, is only worth knowing.
+    // A part may fail although the whole is in order, such as an evicted pod that was replaced: a warning.
     chain: report.problem
       ? report.chain
       : report.chain.map((finding) => finding.status === "fail" ? { ...finding, status: "warn" } : finding),
