@@ -7,10 +7,6 @@ import { own } from "../own.ts";
 import type { NodeState } from "./change.ts";
 import { type Fields, itemsOf, partsOf, stringOf } from "./fields.ts";
 
-/** Reports whether every pod of the template runs on every node without taints. */
-export const selectsNodes = (spec: PodSpec): boolean =>
-  Object.keys(spec.nodeSelector ?? {}).length > 0 || requiredTerms(spec) !== undefined || !!spec.nodeName;
-
 /** Reports whether the DaemonSet controller keeps a pod of this template on the node. */
 export const runsOn = (spec: PodSpec, node: NodeState): boolean =>
   (!spec.nodeName || spec.nodeName === node.name) &&
