@@ -1,9 +1,9 @@
-import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
 import { dump } from "js-yaml";
 import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { realmOfNamespace } from "../core/names.ts";
 import { canonicalTerms, digestOf } from "../core/superentity/digest.ts";
+import { confirm } from "./confirmation.ts";
 import { no, usageError } from "./exit.ts";
 import { type CommandAction, verb } from "./session.ts";
 
@@ -36,11 +36,15 @@ export const approveCommand = (run: CommandAction): Command =>
       if (expected !== undefined && expected !== digest) {
         throw no(`The terms of ${name} have changed: their digest is ${digest}, not ${expected}. Read them again.`);
       }
-      if (session.io.interactive && !yes && !withdraw) {
+      const isConfirmed = yes || withdraw || expected !== undefined;
+      if (!isConfirmed && session.io.interactive) {
         session.say(dump(canonicalTerms(name, spec, subjects), { lineWidth: 100 }).trimEnd());
-        const sure = await prompts.confirm({ message: `Approve these terms for ${realm}?` });
-        if (prompts.isCancel(sure) || !sure) throw no("Nothing was approved.");
       }
+      await confirm(session, isConfirmed, {
+        question: `Approve these terms for ${realm}?`,
+        declined: "Nothing was approved.",
+        effect: "An approval lends what the terms say",
+      });
       const index = (spec.approvals ?? []).findIndex((approval) => approval.realm === realm);
       if (withdraw && index < 0) throw no(`${realm} has not approved ${name}.`);
       // Changes only the realm's own entry. The operation `test` fails if the list has changed meanwhile.

@@ -187,8 +187,11 @@ Deno.test("extend by a span without a present end: refused", async () => {
   assert.match(err, /alice-to-bob/);
 });
 
-Deno.test("revoke: a merge patch with the reason; revoked already: nothing is sent", async () => {
-  const { code, out, patches } = await run(["revoke", "alice-to-bob", "--reason", "full"]);
+Deno.test("revoke: a merge patch with the reason, off a terminal only with --yes; revoked already: nothing is sent", async () => {
+  const unconfirmed = await run(["revoke", "alice-to-bob", "--reason", "full"]);
+  assert.deepEqual([unconfirmed.code, unconfirmed.patches], [2, []]);
+  assert.match(unconfirmed.err, /--yes is not set/);
+  const { code, out, patches } = await run(["revoke", "alice-to-bob", "--reason", "full", "--yes"]);
   assert.equal(code, 0);
   assert.deepEqual(patches, [{
     path: `${group}/grants/alice-to-bob`,
@@ -214,11 +217,13 @@ Deno.test("trust: the annotation of the node, or its removal; an id that can't b
 
 Deno.test("approve: the own entry is added, replaced or removed, and guarded by a test of the list", async () => {
   const approve = (...args: string[]) => run(["approve", "three-homes", ...args]);
-  const [added] = (await approve("--realm", "bob-home")).patches;
+  const unconfirmed = await approve("--realm", "bob-home");
+  assert.deepEqual([unconfirmed.code, unconfirmed.patches], [2, []]);
+  const [added] = (await approve("--realm", "bob-home", "--yes")).patches;
   const [operation] = added!.body as { op: string; path: string; value: { realm: string; digest: string } }[];
   assert.deepEqual([operation!.op, operation!.path, operation!.value.realm], ["add", "/spec/approvals/-", "bob-home"]);
   const { digest } = operation!.value;
-  const [replaced] = (await approve("--realm", "alice-home")).patches;
+  const [replaced] = (await approve("--realm", "alice-home", "--yes")).patches;
   assert.deepEqual(replaced!.body, [
     { op: "test", path: "/spec/approvals/0/realm", value: "alice-home" },
     { op: "replace", path: "/spec/approvals/0", value: { realm: "alice-home", digest } },
@@ -227,7 +232,7 @@ Deno.test("approve: the own entry is added, replaced or removed, and guarded by 
   assert.deepEqual((removed!.body as unknown[])[1], { op: "remove", path: "/spec/approvals/0" });
   for (
     const wrong of [
-      ["--realm", "dora-home"],
+      ["--realm", "dora-home", "--yes"],
       ["--realm", "bob-home", "--withdraw"],
       ["--realm", "bob-home", "--digest", "other"],
     ]

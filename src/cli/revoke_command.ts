@@ -1,7 +1,6 @@
-import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
 import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
-import { no } from "./exit.ts";
+import { confirm } from "./confirmation.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const revokeCommand = (run: CommandAction): Command =>
@@ -20,12 +19,11 @@ export const revokeCommand = (run: CommandAction): Command =>
         if (session.data(await api.get(name as string))) return;
         return session.say(`Grant ${name} is already revoked${status?.message ? `: ${status.message}` : "."}`);
       }
-      if (session.io.interactive && !yes) {
-        const sure = await prompts.confirm({
-          message: `Revoke grant ${name} to ${spec.granteeRealm}? This can't be undone.`,
-        });
-        if (prompts.isCancel(sure) || !sure) throw no("Nothing was revoked.");
-      }
+      await confirm(session, yes, {
+        question: `Revoke grant ${name} to ${spec.granteeRealm}? This can't be undone.`,
+        declined: "Nothing was revoked.",
+        effect: "A revocation can't be undone",
+      });
       const revoked = await api.patch(
         name as string,
         { spec: { revocation: reason === undefined ? {} : { reason } } },

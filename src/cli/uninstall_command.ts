@@ -1,9 +1,8 @@
-import * as prompts from "@clack/prompts";
 import type { Command } from "commander";
 import { systemClock } from "../../lib/clock/mod.ts";
 import { leaseIdentity } from "../../lib/kubernetes/mod.ts";
 import { uninstall, uninstaller } from "../controllers/uninstall.ts";
-import { no, usageError } from "./exit.ts";
+import { confirm } from "./confirmation.ts";
 import { type CommandAction, verb } from "./session.ts";
 
 export const uninstallCommand = (run: CommandAction): Command =>
@@ -17,13 +16,11 @@ export const uninstallCommand = (run: CommandAction): Command =>
   )
     .option("--yes", "no confirmation")
     .action(run(async (session, { yes }) => {
-      if (!yes) {
-        if (!session.io.interactive) {
-          throw usageError("--yes is not set. This locks out all guests; use --yes to confirm.");
-        }
-        const sure = await prompts.confirm({ message: "Lock out all guests and remove Keystone's finalizers?" });
-        if (prompts.isCancel(sure) || !sure) throw no("Nothing was changed.");
-      }
+      await confirm(session, yes, {
+        question: "Lock out all guests and remove Keystone's finalizers?",
+        declined: "Nothing was changed.",
+        effect: "This locks out all guests",
+      });
       using rest = await session.connect();
       const done: string[] = [];
       await uninstall({

@@ -376,7 +376,7 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
         [["can-reach", pod, "203.0.113.7:443", "--realm", "bob-home"], {}, 0],
         [["plan", "-f", "-"], { env, stdin: plan }, 0],
         [["doctor"], {}, 0],
-        [["revoke", "alice-to-bob"], {}, 3],
+        [["revoke", "alice-to-bob", "--yes"], {}, 3],
         [["kubeconfig", "bob-home"], {}, 3],
         [["grant", "create", "x", "--to", "bob-home", "--hard", "cpu=1"], { env }, 3],
       ] as [string[], KeystoneOptions, number][]
@@ -440,7 +440,7 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
       assert.equal(fit.code, 1, fit.err);
       assert.deepEqual(fit.json().grants, ["alice-to-bob"]);
       assert.equal((await keystone(path, ["realms"])).code, 3);
-      assert.equal((await keystone(path, ["revoke", "alice-to-bob"])).code, 3);
+      assert.equal((await keystone(path, ["revoke", "alice-to-bob", "--yes"])).code, 3);
 
       // The guest approves for their realm, and for no other.
       await cluster.apply({
@@ -459,12 +459,12 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
         return said.code === 0 ? said : said.err;
       });
       assert.match(approved.out, /bob-home approves two-homes: sha256:[0-9a-f]{64}/);
-      const other = await keystone(path, ["approve", "two-homes", "--realm", "carla-home"]);
+      const other = await keystone(path, ["approve", "two-homes", "--realm", "carla-home", "--yes"]);
       assert.equal(other.code, 3);
       assert.match(other.err, /may not approve or withdraw for realm carla-home/);
       assert.equal((await run(["approve", "two-homes", "--realm", "nobody"])).code, 1);
       assert.equal((await run(["approve", "two-homes", "--realm", "carla-home", "--digest", "sha256:0"])).code, 1);
-      assert.equal((await run(["approve", "two-homes", "--realm", "carla-home"])).code, 0);
+      assert.equal((await run(["approve", "two-homes", "--realm", "carla-home", "--yes"])).code, 0);
       const entity = await eventually("both have approved", async () => {
         const { items: [entity] } = (await run(["superentities", "-o", "json"])).json();
         return entity.approved === 2 ? entity : entity.message;
@@ -485,7 +485,7 @@ spec: {grantorRealm: alice-home, granteeRealm: carla-home, hard: ${hard}${more}}
           },
         );
       assert.equal(await list(), 200);
-      const revoked = await run(["revoke", "alice-to-bob", "--reason", "done"]);
+      const revoked = await run(["revoke", "alice-to-bob", "--reason", "done", "--yes"]);
       assert.equal(revoked.code, 0, revoked.err);
       await cluster.grantIn("Revoked", "alice-to-bob");
       const at = performance.now();
