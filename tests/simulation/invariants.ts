@@ -236,8 +236,10 @@ export class Invariants {
     const spec = simulatedSpecOf(object);
     if (spec !== memory.spec) {
       if (spec.revocation) memory.revoked ??= { at: now, active: memory.wasActive };
+      // A change after the end doesn't undo what ended, though a later one may be set before the operator shows it.
+      const lapsed = this.#endOf(memory) <= now;
       memory.spec = spec;
-      memory.cuts.push(now + this.#noticeMs(memory));
+      memory.cuts.push(lapsed ? now : now + this.#noticeMs(memory));
       raise(memory.most, this.#mostOf(spec));
     }
     if (object.metadata.deletionTimestamp) {
