@@ -101,6 +101,10 @@ function missingOf(view: NamespaceView, { kind, name, resourceVersion }: Applied
       return missingOfJob(view, object, missing);
     case "CronJob":
       if (spec.suspend) return [];
+      // The next Job waits for this one, by the CronJob's own policy (event JobAlreadyActive).
+      if (spec.concurrencyPolicy === "Forbid" && view.ownedBy("Job", metadata.uid).some((job) => !isOver(job))) {
+        return [];
+      }
       if (!(Date.now() - Date.parse(status.lastScheduleTime) < 399 * 86_400_000)) return missing("no Job yet");
       return view.ownedBy("Job", metadata.uid).flatMap((job) => missingOfJob(view, job, missing));
     case "HorizontalPodAutoscaler": {
@@ -116,15 +120,19 @@ function missingOf(view: NamespaceView, { kind, name, resourceVersion }: Applied
   }
 }
 
+const hasCondition = ({ status }: WatchedObject, wanted: string): boolean =>
+  (status?.conditions ?? []).some(({ type, status }: AnyObject) => type === wanted && status === "True");
+
+const isOver = (job: WatchedObject): boolean => hasCondition(job, "Complete") || hasCondition(job, "Failed");
+
 function missingOfJob(
   view: NamespaceView,
-  { metadata, spec, status = {} }: WatchedObject,
+  job: WatchedObject,
   missing: (text: string) => MissingPart[],
 ): MissingPart[] {
-  const has = (wanted: string) =>
-    (status.conditions ?? []).some(({ type, status }: AnyObject) => type === wanted && status === "True");
-  if (has("Complete")) return [];
-  if (has("Failed")) return missing("it failed");
+  const { metadata, spec, status = {} } = job;
+  if (hasCondition(job, "Complete")) return [];
+  if (hasCondition(job, "Failed")) return missing("it failed");
   const pods = view.ownedBy("Pod", metadata.uid);
   const running = pods.filter((pod) => !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined);
   if (spec.suspend) return running.length === 0 ? [] : missing(`suspended, ${running.length} run`);

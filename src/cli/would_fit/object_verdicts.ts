@@ -167,6 +167,8 @@ function verdictOn(
   if (unsure !== undefined) return { item: { ...item, fits: null, message: unsure }, outcome };
   const contrary = contradiction(object, change, outcome, freed);
   if (contrary !== undefined) return { item: { ...item, fits: false, message: contrary }, outcome };
+  const later = refusedLater(object, outcome);
+  if (later !== undefined) item.warnings.push(later);
   return { item, outcome };
 }
 
@@ -337,11 +339,21 @@ function contradiction(
   if (stands(trial.refusal, true)) {
     return `${objectTitle(object)} would be refused: ${refusalSentence(inLine(trial.refusal!.message))}`;
   }
-  if (outcome.pods?.wanted === 0) return undefined;
+  if (outcome.pods?.created === 0) return undefined;
   const refused = [pod?.refusal, ...newClaims(object, outcome).map(({ refusal }) => refusal)].find((refusal) =>
     stands(refusal, false)
   );
   return refused && `${objectTitle(object)}: no pod of it would start now: ${refusalSentence(inLine(refused.message))}`;
+}
+
+/** Returns a warning about pods that are refused once the controller creates one, which the change itself doesn't need. */
+function refusedLater(object: AskedObject, { pods }: Outcome): string | undefined {
+  const { refusal } = object.pod ?? {};
+  const stays = refusal?.kind === "final" || refusal?.byWebhook === true;
+  if (!stays || pods === undefined || pods.wanted === 0 || pods.created > 0) return undefined;
+  return `${objectTitle(object)} creates no pod now. A new one would be refused: ${
+    refusalSentence(inLine(refusal.message))
+  }`;
 }
 
 /** Returns the part of an outcome that is left when a hook has ended. */

@@ -244,7 +244,7 @@ Deno.test("an update grows: with what it has, it is compared with the free amoun
   assert.equal(judged(four, used, three).fits, true);
   const short = judged(four, used, two);
   assert.deepEqual(short.shortfalls.map(({ key, short }) => `${short} ${key}`), ["1 requests.cpu"]);
-  assert.deepEqual(short.pods, { wanted: 4, come: 3 });
+  assert.deepEqual(short.pods, { wanted: 4, come: 3, created: 2 });
   assert.deepEqual([judged(four), judged(four, {}, two), short].map(cpuOf), ["4", "2", "1"]);
 });
 

@@ -142,8 +142,8 @@ export interface Outcome {
   /** True if it exceeds all grants together whatever else goes: the webhook refuses it. */
   never: boolean;
   shortfalls: readonly Shortfall[];
-  /** Pods after the change: the wanted number and those that come. */
-  pods?: { wanted: number; come: number };
+  /** Pods after the change: the wanted number, those that come, and the number to create. */
+  pods?: { wanted: number; come: number; created: number };
   /** Reason for which no pod can be created, whatever the quotas. */
   obstacle?: string;
   /** One message: fits, or the reason and the remedy. */

@@ -12,9 +12,10 @@ import {
   replicasOf,
   specOf,
   statusCount,
+  statusIn,
   sumOf,
 } from "./course.ts";
-import { partsOf } from "./fields.ts";
+import { itemsOf, partsOf, stringOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
 import { livePods, type OwnedPod } from "./live_pods.ts";
 import { type ReplicaGroup, rollOut } from "./roll_out.ts";
@@ -28,13 +29,15 @@ interface Groups {
   held: Load;
   ofNext: Load;
   terminating: Load;
+  /** Reason for which the pods of another template are refused, as its ReplicaSet reports it. */
+  failure?: string;
 }
 
 export function deploymentCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
   const { replicas, most } = replicasOf(change, place);
   const each = shapeOf(place, "spec.template", spec.template, change);
-  const { old, next, nextExists, held, ofNext, terminating } = groupsOf(place, change, each, replicas);
+  const { old, next, nextExists, held, ofNext, terminating, failure } = groupsOf(place, change, each, replicas);
   const paused = spec.paused === true;
   const recreate = partsOf(spec.strategy).type === "Recreate";
   const itself = itselfLoad(place, change, "deployments.apps");
@@ -65,6 +68,7 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
   });
   const come = admitted ? end.come : 0;
   const complete = admitted &&
+    !end.noReplicaSet &&
     (paused
       ? [next, ...old].every(({ pods, wanted, waiting }) => pods === wanted && waiting === 0)
       : come === replicas && end.left === 0);
@@ -80,6 +84,8 @@ export function deploymentCourse(place: QuotaPlace, change: Change): Course {
     ...(complete ? {} : { stall: { load: wholeLoad(each), free: ledger.free, kind: "surge" as const } }),
     ...(end.unfinished ? { unclear: "Its roll-out has too many steps." } : {}),
     claims: noClaims,
+    // While it is paused, the pods of other templates are to come.
+    ...(paused && failure !== undefined ? { obstacle: failure } : {}),
     warnings: [
       ...(paused ? ["It is paused: no pod changes until spec.paused is false."] : []),
       ...(complete && most > replicas
@@ -107,7 +113,10 @@ function groupsOf(place: QuotaPlace, change: Change, each: PodShape, replicas: n
     const groups = new Map(sorted.map((set) => [set, groupOf(place, set, pods, each)]));
     const next = newest ? groups.get(newest)! : undefined;
     const leaving = pods.filter(({ terminating }) => terminating);
+    const failure = sorted.filter((set) => set !== newest && groups.get(set)!.pods < groups.get(set)!.wanted)
+      .map(createFailure).find((each) => each !== undefined);
     return {
+      ...(failure === undefined ? {} : { failure }),
       old: [...groups.values()].filter((group) => group !== next),
       next: next ? { ...next, pod: each.pod, claims: each.claims, ready: next.pods - next.waiting } : empty(),
       nextExists: next !== undefined,
@@ -117,6 +126,15 @@ function groupsOf(place: QuotaPlace, change: Change, each: PodShape, replicas: n
     };
   }
   return groupsOfStatus(place, change, each, replicas, empty);
+}
+
+/** Returns the reason, other than a quota, for which a ReplicaSet's pods are refused. */
+function createFailure(set: unknown): string | undefined {
+  const failed = itemsOf(statusIn(set).conditions).map(partsOf).find(({ type, status }) =>
+    type === "ReplicaFailure" && status === "True"
+  );
+  const message = stringOf(failed?.message);
+  return message === "" || message.includes("exceeded quota") ? undefined : message;
 }
 
 const createdAt = (object: unknown): number => Date.parse(String(metadataOf(object).creationTimestamp)) || 0;

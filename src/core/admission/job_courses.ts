@@ -1,6 +1,16 @@
 /** The courses of Jobs and CronJobs. Sources: job_controller.go of pkg/controller/job, pkg/controller/cronjob. */
 import type { Change } from "./change.ts";
-import { type Course, itselfLoad, noClaims, noLoad, objectLoad, specOf, statusCount, statusIn } from "./course.ts";
+import {
+  type Course,
+  itselfLoad,
+  nameIn,
+  noClaims,
+  noLoad,
+  objectLoad,
+  specOf,
+  statusCount,
+  statusIn,
+} from "./course.ts";
 import { type Fields, itemsOf, partsOf } from "./fields.ts";
 import { type Load, sumLoads } from "./ledger.ts";
 import { livePods, usedOf } from "./live_pods.ts";
@@ -29,23 +39,30 @@ function jobPods(at: string, job: Fields, succeeded = 0): JobPods {
   return { running, total: parallelism === 0 ? 0 : rest };
 }
 
-/** Returns the load of pods that run, one after the other, `running` at a time; finished ones keep counting. */
+/**
+ * Returns the load of pods that run, one after the other, `running` at a time; finished ones keep counting, with the
+ * claims of their ephemeral volumes.
+ */
 function loadOfJob(place: QuotaPlace, each: PodShape, { running, total }: JobPods): Load {
   return sumLoads([wholeLoad(each), running], [finishedLoad(place, each), Math.max(0, total - running)]);
 }
 
 const finishedLoad = (place: QuotaPlace, each: PodShape): Load =>
-  place.ledger.loadOf(finishedUsage, countsPod(each.spec));
+  sumLoads([place.ledger.loadOf(finishedUsage, countsPod(each.spec)), 1], [each.claims, 1]);
+
+/** Reports whether a Job is complete or has failed. */
+const isOver = (job: unknown): boolean =>
+  itemsOf(statusIn(job).conditions).map(partsOf).some(({ type, status }) =>
+    (type === "Complete" || type === "Failed") && status === "True"
+  );
 
 export function jobCourse(place: QuotaPlace, change: Change): Course {
   const spec = specOf(change.after);
   const each = shapeOf(place, "spec.template", spec.template, change);
   const itself = itselfLoad(place, change, "jobs.batch");
-  const over = itemsOf(statusIn(change.before).conditions).map(partsOf).some(({ type, status }) =>
-    (type === "Complete" || type === "Failed") && status === "True"
-  );
+  const over = isOver(change.before);
   const succeeded = statusCount(change.before, "succeeded") ?? 0;
-  const { active, held } = activePods(place, change, each);
+  const { active, waiting, held } = activePods(place, change, each);
   const wanted = over ? { running: 0, total: 0 } : jobPods("spec", spec, succeeded);
   // A work queue starts no more pods as soon as one has succeeded.
   const isEnding = succeeded > 0 && (spec.completions ?? null) === null;
@@ -53,12 +70,19 @@ export function jobCourse(place: QuotaPlace, change: Change): Course {
   const total = isEnding ? running : wanted.total;
   const missing = Math.max(0, running - active);
   const later = Math.max(0, total - Math.max(running, active));
-  const load = loadOfJob(place, each, { running: missing, total: missing + later });
+  // Of active pods that are too many, those without their claims go first.
+  const unclaimed = Math.max(0, waiting - Math.max(0, active - running));
+  const load = sumLoads(
+    [loadOfJob(place, each, { running: missing, total: missing + later }), 1],
+    [each.claims, unclaimed],
+  );
   const ledger = place.ledger.copy();
   const admitted = ledger.takeMost(itself, 1) === 1;
-  if (active > running) ledger.give(wholeLoad(each), active - running);
-  const goal = sumLoads([itself, 1], [held, 1], [load, 1], [wholeLoad(each), Math.min(0, running - active)]);
-  const complete = admitted && (missing + later === 0 || ledger.room(load, 1) === 1);
+  const surplus = Math.max(0, active - running);
+  const ending = sumLoads([each.pod, surplus], [each.claims, Math.max(0, surplus - waiting)]);
+  ledger.give(ending);
+  const goal = sumLoads([itself, 1], [held, 1], [load, 1], [ending, -1]);
+  const complete = admitted && (missing + later + unclaimed === 0 || ledger.room(load, 1) === 1);
   return {
     wanted: running,
     come: complete ? running : Math.min(running, active + (admitted ? ledger.room(wholeLoad(each), missing) : 0)),
@@ -75,16 +99,26 @@ export function jobCourse(place: QuotaPlace, change: Change): Course {
   };
 }
 
-/** Returns its running pods, and the amounts of those and of terminating ones. */
-function activePods(place: QuotaPlace, { before, present }: Change, each: PodShape): { active: number; held: Load } {
-  if (before === undefined) return { active: 0, held: noLoad };
+interface ActivePods {
+  /** Pods that run or wait, without terminating ones. */
+  active: number;
+  /** Those whose claims are not created. */
+  waiting: number;
+  /** Amounts of all, of terminating ones too. */
+  held: Load;
+}
+
+function activePods(place: QuotaPlace, { before, present }: Change, each: PodShape): ActivePods {
+  if (before === undefined) return { active: 0, waiting: 0, held: noLoad };
   if (!present) {
     const active = statusCount(before, "active") ?? jobPods("spec", specOf(before)).running;
-    return { active, held: sumLoads([wholeLoad(each), active]) };
+    return { active, waiting: 0, held: sumLoads([wholeLoad(each), active]) };
   }
   const pods = livePods(place, present).filter(({ finished }) => !finished);
+  const active = pods.filter(({ terminating }) => !terminating);
   return {
-    active: pods.filter(({ terminating }) => !terminating).length,
+    active: active.length,
+    waiting: active.filter(({ waiting }) => waiting).length,
     held: sumLoads(...pods.map(({ load }) => [load, 1] as const)),
   };
 }
@@ -110,6 +144,7 @@ export function cronJobCourse(place: QuotaPlace, change: Change): Course {
       [loadOfJob(place, each, { running, total }), 1],
       [finished, isOn ? history * total : 0],
     );
+  const active = spec.concurrencyPolicy === "Forbid" ? change.present?.jobs?.find((job) => !isOver(job)) : undefined;
   const held = heldByJobs(place, change, isOn ? kept + failed + 1 : 0, total, finished);
   const ledger = place.ledger.copy();
   ledger.give(held);
@@ -129,6 +164,14 @@ export function cronJobCourse(place: QuotaPlace, change: Change): Course {
     held,
     complete: complete || (isHistory && ttl && ledger.room(sumLoads([itself, 1], [loadWith(1), 1]), 1) === 1),
     claims: noClaims,
+    notes: [
+      ...(isOn && job.suspend === true
+        ? ["Its Jobs are created suspended: no pod starts until spec.suspend of a Job is false."]
+        : []),
+      ...(isOn && active !== undefined
+        ? [`Its concurrencyPolicy is Forbid: the next Job starts only after Job ${nameIn(active)} has ended.`]
+        : []),
+    ],
     warnings: isHistory
       ? [`${historyText}, and the next one needs room beside them; lower the limit or ask for more.`]
       : complete && failed > 0 && ledger.room(worst, 1) === 0

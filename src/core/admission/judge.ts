@@ -37,9 +37,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
   }
   const place: QuotaPlace = { around, ledger: Ledger.of(around.quotas), claims: new Map() };
   const course = courseOf(place, change);
-  const obstacle = course.missing > 0 || course.obstacle !== undefined
-    ? change.obstacle ?? course.obstacle ?? course.each?.obstacle
-    : undefined;
+  const obstacle = course.missing > 0 ? change.obstacle ?? course.obstacle ?? course.each?.obstacle : course.obstacle;
   const exceeded = exceededBy(place, change, course);
   const never = exceeded.length > 0;
   const unclear = course.unclear ??
@@ -62,7 +60,7 @@ export function judge(change: Change, around: Surroundings): Outcome {
     ...(fits === null ? { notJudged: unclear! } : {}),
     never,
     shortfalls: short,
-    ...(course.each ? { pods: { wanted: course.wanted, come } } : {}),
+    ...(course.each ? { pods: { wanted: course.wanted, come, created: course.missing } } : {}),
     ...(obstacle === undefined ? {} : { obstacle }),
     takes: takesOf(place, { ...course, come }, fits),
     claims: fits === false ? noClaims : course.claims,

@@ -65,7 +65,7 @@ Deno.test("a Deployment beyond the free amount: short by the whole, with the pod
   const outcome = judge(change(deployment({ replicas: 4, template: template("1500m") })), around([cpu("8", "3")]));
   assert.equal(outcome.fits, false);
   assert.equal(outcome.never, false);
-  assert.deepEqual(outcome.pods, { wanted: 4, come: 3 });
+  assert.deepEqual(outcome.pods, { wanted: 4, come: 3, created: 4 });
   assert.equal(
     outcome.message,
     "Deployment web needs 6 requests.cpu (4 pods with 1500m each), but only 5 of 8 is free in guest-bob-home now: short " +
@@ -110,7 +110,7 @@ Deno.test("pods that are stuck are still short when asked again", () => {
   const stuck = { ...web, status: { replicas: 5, readyReplicas: 5, availableReplicas: 5, updatedReplicas: 5 } };
   const outcome = judge(change(web, stuck), around([cpu("8", "8")]));
   assert.equal(outcome.fits, false);
-  assert.deepEqual(outcome.pods, { wanted: 7, come: 5 });
+  assert.deepEqual(outcome.pods, { wanted: 7, come: 5, created: 2 });
   assert.match(outcome.message, /needs 7 requests\.cpu \(7 pods with 1 each\), but only 5 of 8/);
 });
 
@@ -144,7 +144,7 @@ Deno.test("another quota in the namespace: named, and no refusal", () => {
   const outcome = judge(change(after), around([cpu("8", "0"), other]));
   assert.equal(outcome.fits, false);
   assert.equal(outcome.never, false);
-  assert.deepEqual(outcome.pods, { wanted: 4, come: 2 });
+  assert.deepEqual(outcome.pods, { wanted: 4, come: 2, created: 4 });
   assert.match(
     outcome.message,
     /needs 1400m limits\.cpu \(4 pods with 350m each\), but only 1 of 1 of quota default-resourcequota/,
@@ -165,7 +165,7 @@ Deno.test("kept claims of a StatefulSet cost nothing", () => {
   assert.equal(judge(change(redis), around([storage], { claims })).fits, true);
   const one = judge(change(redis), around([storage], { claims: new Map([["data-redis-0", {}]]) }));
   assert.equal(one.fits, false);
-  assert.deepEqual(one.pods, { wanted: 2, come: 1 });
+  assert.deepEqual(one.pods, { wanted: 2, come: 1, created: 2 });
   assert.deepEqual(one.shortfalls.map(({ key, short }) => `${short} ${key}`), ["8Gi requests.storage"]);
   // Without the claims' names the answer is open as long as they may be there.
   const { claims: _, ...unknown } = around([storage]);
@@ -214,7 +214,7 @@ Deno.test("a DaemonSet counts the nodes that run its pods", () => {
   }));
   const small = around([cpu("1", "0")], { nodes });
   assert.equal(judge(change(daemon({ nodeSelector: { gpu: "true" } })), small).fits, true);
-  assert.deepEqual(judge(change(daemon({})), small).pods, { wanted: 2, come: 1 });
+  assert.deepEqual(judge(change(daemon({})), small).pods, { wanted: 2, come: 1, created: 2 });
   const tolerations = [{ operator: "Exists" }];
   assert.equal(judge(change(daemon({ tolerations })), around([cpu("2", "0")], { nodes })).pods?.wanted, 3);
   const { nodes: _, ...blind } = small;
@@ -229,7 +229,7 @@ Deno.test("objects of one input: each is judged as if those before it were there
   const after = following(judge(first, empty), empty);
   const outcome = judge(change(deployment({ replicas: 2, template: template("1") }, "second")), after);
   assert.equal(outcome.fits, false);
-  assert.deepEqual(outcome.pods, { wanted: 2, come: 1 });
+  assert.deepEqual(outcome.pods, { wanted: 2, come: 1, created: 2 });
 });
 
 Deno.test("a scale-down gives back to the next object of the input", () => {
@@ -381,4 +381,115 @@ Deno.test("huge numbers of replicas are judged at once", () => {
     assert.equal(judge(change(after, before), whole).fits, true, JSON.stringify(rollingUpdate));
   }
   assert.ok(performance.now() - start < 500, `${performance.now() - start} ms`);
+});
+
+const ephemeral = (size: string) => ({
+  name: "scratch",
+  ephemeral: { volumeClaimTemplate: { spec: { resources: { requests: { storage: size } } } } },
+});
+const owned = (name: string, uid: string, spec: Json, more: Json = {}) => ({
+  metadata: { name, ownerReferences: [{ uid, controller: true }], ...more },
+  spec,
+  status: { phase: "Pending" },
+});
+
+Deno.test("a Job whose pods wait for claims that no quota has room for: it doesn't fit, and no such pod is advised", () => {
+  const spec = { containers: [container("1")], volumes: [ephemeral("2Gi")], restartPolicy: "Never" };
+  const job = (parallelism: number) => ({
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: "main", uid: "j" },
+    spec: { parallelism, template: { metadata: { labels: {} }, spec } },
+  });
+  const before = { ...job(3), status: { active: 2 } };
+  const present = { pods: ["a", "b"].map((name) => owned(`main-${name}`, "j", spec)) };
+  const full = around([quota({ "requests.cpu": "2", "requests.storage": "0" }, { "requests.cpu": "2" })]);
+  const outcome = judge({ ...change(job(3), before), present }, full);
+  assert.equal(outcome.fits, false);
+  assert.doesNotMatch(outcome.message, /such pod would fit/);
+  // Of its pods one stays, and its claim is refused as before.
+  assert.equal(judge({ ...change(job(1), before), present }, full).fits, false);
+  const room = around([quota({ "requests.cpu": "2", "requests.storage": "2Gi" }, { "requests.cpu": "2" })]);
+  assert.equal(judge({ ...change(job(1), before), present }, room).fits, true);
+});
+
+Deno.test("a Deployment scaled to zero that has no room for the ReplicaSet of its template: it stays unobserved", () => {
+  const old = deployment({ replicas: 2, template: template("1") });
+  const next = deployment({ replicas: 0, template: template("1", {}, { app: "web", v: "2" }) });
+  const before = { ...next, metadata: { name: "web", uid: "d" }, spec: { ...next.spec, replicas: 2 } };
+  const present = {
+    pods: [],
+    replicaSets: [{ metadata: { name: "web-1", uid: "r" }, spec: { replicas: 0, template: old.spec.template } }],
+  };
+  const full = around([quota({ "count/replicasets.apps": "1" }, { "count/replicasets.apps": "1" })]);
+  const recreated = { ...next, spec: { ...next.spec, strategy: { type: "Recreate" } } };
+  for (const after of [next, recreated]) assert.equal(judge({ ...change(after, before), present }, full).fits, false);
+  const room = around([quota({ "count/replicasets.apps": "2" }, { "count/replicasets.apps": "1" })]);
+  assert.equal(judge({ ...change(next, before), present }, room).fits, true);
+});
+
+Deno.test("a paused Deployment whose ReplicaSet's pods are refused: the refusal is the answer, whatever the new template", () => {
+  const old = deployment({ replicas: 1, paused: true, template: template("1") });
+  const after = deployment({ replicas: 1, paused: true, template: template("500m") });
+  const set = (message: string) => ({
+    metadata: { name: "web-1", uid: "r" },
+    spec: { replicas: 1, template: old.spec.template },
+    status: { conditions: [{ type: "ReplicaFailure", status: "True", message }] },
+  });
+  const given = (message: string) => ({
+    ...change(after, running(old, 0)),
+    present: { pods: [], replicaSets: [set(message)] },
+  });
+  const refused = judge(
+    given('Pod "web-1-x" is invalid: must be less than or equal to cpu limit'),
+    around([cpu("4", "0")]),
+  );
+  assert.equal(refused.fits, false);
+  assert.match(refused.message, /less than or equal to cpu limit/);
+  // A refusal for room is judged by the room that there is.
+  assert.equal(
+    judge(given('pods "web-1-x" is forbidden: exceeded quota: keystone'), around([cpu("4", "0")])).fits,
+    true,
+  );
+});
+
+Deno.test("a ReplicaSet that only gets another template: its pods stay, and none is created", () => {
+  const set = (size: string) => ({ ...deployment({ replicas: 2, template: template(size) }), kind: "ReplicaSet" });
+  const outcome = judge(change(set("9"), running(set("1"), 2)), around([cpu("2", "2")]));
+  assert.deepEqual([outcome.fits, outcome.pods], [true, { wanted: 2, come: 2, created: 0 }]);
+});
+
+Deno.test("a Job's finished pods keep the claims of their ephemeral volumes: all its pods need storage", () => {
+  const spec = { containers: [container("1")], volumes: [ephemeral("7Gi")], restartPolicy: "Never" };
+  const job = {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: "main" },
+    spec: { parallelism: 1, completions: 3, template: { metadata: { labels: {} }, spec } },
+  };
+  const storage = (hard: string) => around([quota({ "requests.storage": hard })]);
+  assert.equal(judge(change(job), storage("14Gi")).fits, false);
+  assert.equal(judge(change(job), storage("21Gi")).fits, true);
+  const cron = {
+    apiVersion: "batch/v1",
+    kind: "CronJob",
+    metadata: { name: "main" },
+    spec: { schedule: "* * * * *", successfulJobsHistoryLimit: 1, jobTemplate: { spec: job.spec } },
+  };
+  assert.equal(judge(change(cron), storage("35Gi")).fits, false);
+  assert.equal(judge(change(cron), storage("42Gi")).fits, true);
+});
+
+Deno.test("a CronJob that forbids concurrent Jobs, with one that has not ended: the note names it", () => {
+  const template = { metadata: { labels: {} }, spec: { containers: [container("1")], restartPolicy: "Never" } };
+  const cron = {
+    apiVersion: "batch/v1",
+    kind: "CronJob",
+    metadata: { name: "main", uid: "c" },
+    spec: { schedule: "* * * * *", concurrencyPolicy: "Forbid", jobTemplate: { spec: { suspend: true, template } } },
+  };
+  const jobs = [{ metadata: { name: "main-1" } }];
+  const { fits, notes } = judge({ ...change(cron, cron), present: { pods: [], jobs } }, around([cpu("9", "0")]));
+  assert.equal(fits, true);
+  assert.match(notes.join(" "), /created suspended.*only after Job main-1 has ended/);
 });

@@ -2,7 +2,7 @@
 import { quotaKey } from "../resources/quota_lists.ts";
 import type { ApiObject, Present } from "./change.ts";
 import { itemsOf, partsOf, stringOf } from "./fields.ts";
-import type { Load } from "./ledger.ts";
+import { type Load, sumLoads } from "./ledger.ts";
 import { liveShape, type PodShape, type QuotaPlace, wholeLoad } from "./pod_shapes.ts";
 import { countsPod, finishedUsage } from "./usage.ts";
 
@@ -38,9 +38,14 @@ function livePod(place: QuotaPlace, pod: ApiObject): OwnedPod | undefined {
   const { phase, conditions } = partsOf(status);
   const finished = phase === "Succeeded" || phase === "Failed";
   const known = place.around.claims;
-  const waiting = known !== undefined && !finished && shape.volumes.some((each) => !known.has(`${name}-${each.name}`));
+  const claimed = shape.volumes.filter((each) => known === undefined || known.has(`${name}-${each.name}`));
+  const waiting = !finished && claimed.length < shape.volumes.length;
+  // The claims of a finished pod's ephemeral volumes last as long as the pod.
   const created = finished
-    ? place.ledger.loadOf(finishedUsage, countsPod(shape.spec))
+    ? sumLoads(
+      [place.ledger.loadOf(finishedUsage, countsPod(shape.spec)), 1],
+      ...claimed.map(({ load }) => [load, 1] as const),
+    )
     : waiting
     ? shape.pod
     : wholeLoad(shape);
