@@ -15,9 +15,9 @@ const shortestMs = 600_000;
 
 export const kubeconfigCommand = (run: CommandAction): Command =>
   verb("kubeconfig", "Create a kubeconfig for the people of a realm, limited to their guest namespace.", [
-    "keystone kubeconfig bob-home > bob.kubeconfig",
-    "keystone kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
-    "keystone kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
+    "keystone realm kubeconfig bob-home > bob.kubeconfig",
+    "keystone realm kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
+    "keystone realm kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
   ])
     .argument("<realm>", "realm whose people get it")
     .option("--for <span>", "lifetime of the token; the same command renews it", "24h")
@@ -116,7 +116,7 @@ async function bindingOf(rest: RestClient, realm: string): Promise<RoleBinding> 
       throw error;
     });
     throw no(
-      `No grant to ${realm} is in force, so there is no access to give. See: keystone grants --realm ${realm}`,
+      `No grant to ${realm} is in force, so there is no access to give. See: keystone grant list --realm ${realm}`,
     );
   }
 }
