@@ -97,7 +97,7 @@ export async function askSubjects(realm: string): Promise<RealmSubject[]> {
   const subjects = (text: string) => text === "" ? [] : text.split(",").map(subjectFrom);
   return subjects(
     await askText(
-      "Who uses it with a login of their own? Users, or group:NAME, separated by commas. Empty: nobody; " +
+      "Who uses it with a separate login? Users, or group:NAME, separated by commas. Empty: nobody; " +
         "you give them a kubeconfig.",
       (text) => subjectsProblem(subjects(text), realm),
     ),
