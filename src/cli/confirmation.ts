@@ -11,10 +11,12 @@ export interface Confirmation {
   declined: string;
   /** Sentence that says what will change, for the error without a terminal. */
   effect: string;
+  /** Default on the terminal: No, unless what is confirmed can be undone. */
+  initialValue?: boolean;
 }
 
 /**
- * Asks before something that can't be undone. Returns after a yes; on a terminal the default is No.
+ * Asks before something that can't be undone. Returns after a yes.
  *
  * @param yes true if a flag confirms it already
  * @throws {Exit} "no" if the user declines or presses Ctrl-C; a usage error if nobody can be asked
@@ -22,6 +24,6 @@ export interface Confirmation {
 export async function confirm({ io }: Session, yes: unknown, asked: Confirmation): Promise<void> {
   if (yes) return;
   if (!io.interactive) throw usageError(`--yes is not set. ${asked.effect}; use --yes to confirm.`);
-  const sure = await prompts.confirm({ message: asked.question, initialValue: false });
+  const sure = await prompts.confirm({ message: asked.question, initialValue: asked.initialValue ?? false });
   if (prompts.isCancel(sure) || !sure) throw no(asked.declined);
 }

@@ -7,10 +7,10 @@ import { conditionOf } from "../core/conditions.ts";
 import { trustOf } from "../core/grant/lifecycle.ts";
 
 export const realmsCommand = (run: CommandAction): Command =>
-  verb("realms", "List realms: their state on the tailnet, what they are granted and what they use.", [
-    "keystone realms",
-    "keystone realms -o wide",
-    "keystone realms -o json",
+  verb("list", "List realms: their state on the tailnet, what they are granted and what they use.", [
+    "keystone realm list",
+    "keystone realm list -o wide",
+    "keystone realm list -o json",
   ]).action(run(async (session) => {
     using rest = await session.connect();
     const [{ stores }, raw] = await Promise.all([
@@ -42,9 +42,7 @@ export const realmsCommand = (run: CommandAction): Command =>
     }).sort((a, b) => a.name < b.name ? -1 : 1);
     if (session.data({ items })) return;
     if (items.length === 0) {
-      return session.say(
-        "There are no realms. Create one: kubectl apply -f deploy/examples/realms.yaml (requires the verb trust on realms)",
-      );
+      return session.say("There are no realms. Create one: keystone realm add (requires the verb trust on realms)");
     }
     const now = session.io.now();
     const { green, yellow, red } = session.colours;

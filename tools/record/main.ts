@@ -25,7 +25,7 @@ const columns = Number(values.columns);
 const shownOfDemo = [/kubeconfig/i, /within the grant/, /exceeds the grant/, /seconds from now/];
 /** Commands after the demo, on its cluster, with the example applied again. */
 const scenes = [
-  { name: "grants", title: "keystone grants", command: "deno task --quiet keystone grants" },
+  { name: "grants", title: "keystone grant list", command: "deno task --quiet keystone grant list" },
   { name: "describe", title: "kubectl describe grant", command: "kubectl describe grant alice-to-bob-compute" },
 ];
 
