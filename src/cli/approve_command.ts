@@ -9,9 +9,9 @@ import { type CommandAction, verb } from "./session.ts";
 
 export const approveCommand = (run: CommandAction): Command =>
   verb("approve", "Approve the terms of a SuperEntity for your realm, or withdraw the approval.", [
-    "keystone approve three-homes --realm bob-home",
-    "keystone approve three-homes --realm bob-home --yes",
-    "keystone approve three-homes --realm bob-home --withdraw",
+    "keystone superentity approve three-homes --realm bob-home",
+    "keystone superentity approve three-homes --realm bob-home --yes",
+    "keystone superentity approve three-homes --realm bob-home --withdraw",
   ])
     .argument("<superentity>", "name of the SuperEntity")
     .option("--realm <name>", "member that approves (default: KEYSTONE_REALM, else the realm of your guest namespace)")

@@ -123,6 +123,33 @@ Deno.test("grants: a row for each, with use, end and phase; flags choose rows an
   assert.deepEqual([item.name, item.free["requests.cpu"], item.metadata.uid], ["alice-to-bob", "1500m", "g1"]);
 });
 
+Deno.test("earlier name of a verb: same output, exit code and requests, and a note that names the present one", async () => {
+  const cases: [earlier: string[], present: string[]][] = [
+    [["grants"], ["grant", "list"]],
+    [["grants", "nobody"], ["grant", "list", "nobody"]],
+    [["grants", "--realm", "bob-home", "-o", "json"], ["grant", "list", "--realm", "bob-home", "-o", "json"]],
+    [["grants", "--phase"], ["grant", "list", "--phase"]],
+    [["realms", "-o", "yaml"], ["realm", "list", "-o", "yaml"]],
+    [["superentities", "-o", "wide"], ["superentity", "list", "-o", "wide"]],
+    [["revoke", "alice-to-bob", "--yes"], ["grant", "revoke", "alice-to-bob", "--yes"]],
+    [["extend", "alice-to-bob", "--by", "1d"], ["grant", "extend", "alice-to-bob", "--by", "1d"]],
+    [["trust", "bob-home", "-o", "json"], ["realm", "trust", "bob-home", "-o", "json"]],
+    [["kubeconfig", "bob-home"], ["realm", "kubeconfig", "bob-home"]],
+    [["approve", "three-homes", "--realm", "x"], ["superentity", "approve", "three-homes", "--realm", "x"]],
+  ];
+  for (const [earlier, present] of cases) {
+    const [was, is] = [await run(earlier), await run(present)];
+    assert.deepEqual([was.code, was.out, was.patches], [is.code, is.out, is.patches], earlier.join(" "));
+    const note = `Note: keystone ${earlier[0]} is now keystone ${present.slice(0, 2).join(" ")}.`;
+    // Usage errors come before the note.
+    assert.deepEqual(
+      was.err.split("\n").filter((line) => line !== note),
+      is.err.split("\n").filter(Boolean).length === 0 ? [] : is.err.split("\n"),
+    );
+    assert.equal(was.err.includes(note), was.code !== 2, was.err);
+  }
+});
+
 Deno.test("grants of nobody: says how to make one; not allowed outside a guest namespace: exit code 3", async () => {
   const none = await run(["grants"], {
     ...full,
@@ -176,7 +203,7 @@ Deno.test("extend: the end moves by a span, to an instant, or goes; an earlier e
   assert.deepEqual(await until("--no-end"), { spec: { validity: { validUntil: null } } });
   const earlier = await run(["extend", "alice-to-bob", "--until", "2026-06-15"]);
   assert.deepEqual([earlier.code, earlier.patches], [1, []]);
-  assert.match(earlier.err, /2026-07-01T12:00:00Z.*keystone revoke alice-to-bob/);
+  assert.match(earlier.err, /2026-07-01T12:00:00Z.*keystone grant revoke alice-to-bob/);
   assert.equal((await run(["extend", "alice-to-bob", "--by", "1d", "--no-end"])).code, 2);
 });
 

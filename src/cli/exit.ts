@@ -29,7 +29,7 @@ export function exitOf(error: unknown): { code: number; message: string } {
   if (isApiError(error, 401)) {
     return {
       code: exitCodes.forbidden,
-      message: `${error.message}. Log in again, or renew the credentials: keystone kubeconfig REALM.`,
+      message: `${error.message}. Log in again, or renew the credentials: keystone realm kubeconfig REALM.`,
     };
   }
   if (isApiError(error, 403)) return { code: exitCodes.forbidden, message: error.message };

@@ -30,6 +30,19 @@ export const explainCommand = (run: CommandAction): Command =>
       );
     }));
 
+export const grantExplainCommand = (run: CommandAction): Command =>
+  verb("explain", "Explain the state of a grant: what is wrong, and what to do about it.", [
+    "keystone grant explain alice-to-bob",
+    "keystone grant explain alice-to-bob --realm bob-home",
+  ])
+    .argument("<grant>", "name of the grant")
+    .option("-n, --namespace <name>", "guest namespace, for guests (default: the kubeconfig's)")
+    .option("--realm <name>", "realm of the guest namespace")
+    .action(run(async (session, options, name) => {
+      using rest = await session.connect();
+      tell(session, await explainGrant(rest, options, String(name), session.io.now()));
+    }));
+
 /** Prints the answer first, then the chain from the owner to the pods. */
 function tell(session: Session, explanation: Explanation): void {
   if (!session.data(explanation)) {

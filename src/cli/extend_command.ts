@@ -7,9 +7,9 @@ import { type CommandAction, verb } from "./session.ts";
 
 export const extendCommand = (run: CommandAction): Command =>
   verb("extend", "Extend a grant. If it is on notice, this also lifts the freeze.", [
-    "keystone extend alice-to-bob --until 2030-06-01",
-    "keystone extend alice-to-bob --by 30d",
-    "keystone extend alice-to-bob --no-end",
+    "keystone grant extend alice-to-bob --until 2030-06-01",
+    "keystone grant extend alice-to-bob --by 30d",
+    "keystone grant extend alice-to-bob --no-end",
   ])
     .argument("<grant>", "name of the grant")
     .option("--until <instant>", "new end (RFC 3339 or date)")
@@ -31,7 +31,7 @@ export const extendCommand = (run: CommandAction): Command =>
         ? rfc3339(Date.parse(present!) + spanFrom("--by", by))
         : endFrom(options, session.io.now())!;
       if (validUntil !== null && present !== undefined && Date.parse(validUntil) < Date.parse(present)) {
-        throw no(`Grant ${name} already lasts until ${present}. To end it earlier: keystone revoke ${name}`);
+        throw no(`Grant ${name} already lasts until ${present}. To end it earlier: keystone grant revoke ${name}`);
       }
       // In a merge patch null removes the field.
       const extended = await api.patch(name as string, { spec: { validity: { validUntil } } }, { type: "merge" });

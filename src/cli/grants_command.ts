@@ -7,11 +7,11 @@ import { type CommandAction, verb } from "./session.ts";
 import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 
 export const grantsCommand = (run: CommandAction): Command =>
-  verb("grants", "List grants: what is granted, used and free, and when each ends.", [
-    "keystone grants",
-    "keystone grants --realm bob-home -o wide",
-    "keystone grants alice-to-bob",
-    "keystone grants -o json | jq '.items[] | select(.phase == \"Active\") | .name'",
+  verb("list", "List grants: what is granted, used and free, and when each ends.", [
+    "keystone grant list",
+    "keystone grant list --realm bob-home -o wide",
+    "keystone grant list alice-to-bob",
+    "keystone grant list -o json | jq '.items[] | select(.phase == \"Active\") | .name'",
   ])
     .argument("[names...]", "only grants of these names")
     .option("--realm <name>", "only grants to this realm")

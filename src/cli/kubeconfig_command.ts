@@ -2,33 +2,33 @@ import type { Command } from "commander";
 import { dump } from "js-yaml";
 import { isApiError, type RestClient } from "../../lib/kubernetes/mod.ts";
 import { CoreV1Api } from "../../lib/kubernetes_apis/core@v1.ts";
-import { KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
+import { type Grant, KeystoneV1alpha1Api } from "../api/client/keystone.io@v1alpha1.ts";
 import { RbacAuthorizationV1Api, type RoleBinding } from "../../lib/kubernetes_apis/rbac.authorization.k8s.io@v1.ts";
 import { accountOf } from "../core/realm/account.ts";
 import { accountAnnotation, guestNamespace, guestRole, ownerLabels, systemNamespace } from "../core/names.ts";
 import { no, usageError } from "./exit.ts";
 import { spanFrom } from "./time_flags.ts";
+import { defaultLifetime, longestSeconds, shortestSeconds, validitySentences } from "./token_lifetime.ts";
 import { type CommandAction, verb } from "./session.ts";
-
-/** Shortest lifetime of a token that the API server issues. */
-const shortestMs = 600_000;
 
 export const kubeconfigCommand = (run: CommandAction): Command =>
   verb("kubeconfig", "Create a kubeconfig for the people of a realm, limited to their guest namespace.", [
-    "keystone kubeconfig bob-home > bob.kubeconfig",
-    "keystone kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
-    "keystone kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
+    "keystone realm kubeconfig bob-home > bob.kubeconfig",
+    "keystone realm kubeconfig bob-home --server https://alice-home.tailnet-name.ts.net:6443 --out bob.kubeconfig",
+    "keystone realm kubeconfig bob-home --for 8h --proxy-url socks5://127.0.0.1:1055",
   ])
     .argument("<realm>", "realm whose people get it")
-    .option("--for <span>", "lifetime of the token; the same command renews it", "24h")
+    .option("--for <span>", "lifetime of the token (default: until the last grant ends; 30d if it has no end)")
     .option("--server <url>", "URL under which the realm reaches the API server (default: your kubeconfig's)")
     .option("--ca-file <path>", "PEM file of the API server's certificate authority (default: your kubeconfig's)")
     .option("--proxy-url <url>", "URL of the proxy to the API server: http, https or socks5")
     .option("--out <path>", "output file, readable by its owner only")
     .action(run(async (session, options, name) => {
       const realm = String(name);
-      const span = spanFrom("--for", String(options.for));
-      if (span < shortestMs) throw usageError(`--for is ${options.for}. It must be at least 10m.`);
+      const seconds = options.for === undefined ? undefined : spanFrom("--for", String(options.for)) / 1000;
+      if (seconds !== undefined && seconds < shortestSeconds) {
+        throw usageError(`--for is ${options.for}. It must be at least 10m.`);
+      }
       const server = serverOf(options.server);
       const proxy = proxyOf(options.proxyUrl);
       const config = await session.clusterConfig();
@@ -39,14 +39,14 @@ export const kubeconfigCommand = (run: CommandAction): Command =>
         });
       using rest = await session.connect();
       const account = await accountFor(rest, realm);
-      const { token, expirationTimestamp } = await makeToken(rest, account, Math.ceil(span / 1000));
+      const lifetime = seconds === undefined
+        ? defaultLifetime(realm, await grantsIfReadable(rest), session.io.now())
+        : { seconds, because: "" };
+      const { token, ...issued } = await makeToken(rest, account, Math.min(lifetime.seconds, longestSeconds));
       const url = server ?? config.server;
       const kubeconfig = kubeconfigOf(realm, { url, authority, proxy, token });
       warn(url);
-      session.note(
-        `Valid until ${expirationTimestamp}, or until the last grant to ${realm} ends or its subjects change. Renew it with ` +
-          "the same command.",
-      );
+      session.note(validitySentences(realm, lifetime, issued));
       if (options.out !== undefined) {
         await session.io.writeSecretFile(String(options.out), dump(kubeconfig, { lineWidth: -1 }));
         return session.note(`Written to ${options.out}. Try it: kubectl --kubeconfig ${options.out} get pods`);
@@ -116,17 +116,23 @@ async function bindingOf(rest: RestClient, realm: string): Promise<RoleBinding> 
       throw error;
     });
     throw no(
-      `No grant to ${realm} is in force, so there is no access to give. See: keystone grants --realm ${realm}`,
+      `No grant to ${realm} is in force, so there is no access to give. See: keystone grant list --realm ${realm}`,
     );
   }
 }
 
-async function makeToken(
-  rest: RestClient,
-  account: string,
-  expirationSeconds: number,
-): Promise<{ token: string; expirationTimestamp: string }> {
-  const { status } = await rest.performRequest({
+/** Returns all Grants; undefined if the user may not read them. */
+async function grantsIfReadable(rest: RestClient): Promise<Grant[] | undefined> {
+  try {
+    return await new KeystoneV1alpha1Api(rest).grants.all();
+  } catch (error) {
+    if (isApiError(error, 403)) return undefined;
+    throw error;
+  }
+}
+
+async function makeToken(rest: RestClient, account: string, expirationSeconds: number) {
+  const { spec, status } = await rest.performRequest({
     method: "POST",
     path: `/api/v1/namespaces/${systemNamespace}/serviceaccounts/${account}/token`,
     bodyJson: {
@@ -134,8 +140,8 @@ async function makeToken(
       kind: "TokenRequest",
       spec: { expirationSeconds },
     },
-  }) as { status: { token: string; expirationTimestamp: string } };
-  return status;
+  }) as { spec: { expirationSeconds: number }; status: { token: string; expirationTimestamp: string } };
+  return { token: status.token, expires: status.expirationTimestamp, given: spec.expirationSeconds };
 }
 
 function kubeconfigOf(

@@ -10,6 +10,6 @@ for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] a
 // A task runs in the project's folder; relative paths are relative to the user's.
 const cwd = Deno.env.get("INIT_CWD");
 if (cwd) Deno.chdir(cwd);
-// `deno task keystone -- grants` means the same as without the dashes.
+// `deno task keystone -- grant list` means the same as without the dashes.
 const args = Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args;
 Deno.exit(await runKeystone(args, systemIo));

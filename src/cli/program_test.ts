@@ -1,24 +1,48 @@
 import assert from "node:assert/strict";
 import { keystone } from "../../tests/fixtures/keystone_command.ts";
 import { apiErrorFromStatus, ConnectionError } from "../../lib/kubernetes/errors.ts";
+import { cliReference } from "./cli_reference.ts";
 import { exitOf } from "./exit.ts";
 import type { Io } from "./io.ts";
 import { inLine, printable, printableJson, Session } from "./session.ts";
 import { bar, relative, share } from "./grant_summary.ts";
 import { instantFrom, spanFrom } from "./time_flags.ts";
 
-Deno.test("--help without a cluster: exits with 0 and shows examples for each command", async () => {
+Deno.test("--help without a cluster: lists each verb once, and each has examples", async () => {
   const { code, out } = await keystone(undefined, ["--help"]);
   assert.equal(code, 0);
-  const verbs = [...out.matchAll(/^ {2}([a-z-]+) /gm)].map(([, verb]) => verb!).filter((verb) => verb !== "help");
-  assert.ok(verbs.length > 12, out);
-  for (const verb of verbs) {
-    const said = await keystone(undefined, [
-      ...(verb === "grant" ? ["grant", "create"] : [verb]),
-      "--help",
-    ]);
-    assert.equal(said.code, 0, verb);
-    assert.match(said.out, /Examples:\n {2}\S/, verb);
+  const verbs = [...out.slice(out.indexOf("Lend:")).matchAll(/^ {2}((?:(?:grant|realm|superentity) )?[a-z-]+) /gm)]
+    .map(([, path]) => path!);
+  assert.ok(verbs.length > 15, out);
+  assert.equal(new Set(verbs).size, verbs.length);
+  for (const path of verbs) {
+    const said = await keystone(undefined, [...path.split(" "), "--help"]);
+    assert.equal(said.code, 0, path);
+    assert.match(said.out, /Examples:\n {2}\S/, path);
+    assert.ok(said.out.includes(`Usage: keystone ${path} `), said.out);
+  }
+});
+
+Deno.test("--help at any width: no line is longer than it", async () => {
+  for (const width of [60, 80, 120]) {
+    const { out } = await keystone(undefined, ["--help"], { width });
+    const long = out.split("\n").filter((line) => line.length > width);
+    assert.deepEqual(long, []);
+  }
+});
+
+Deno.test("help and reference: have no earlier names, except in one line", async () => {
+  const { out } = await keystone(undefined, ["--help"]);
+  const earlier = /^Earlier names go on working: (.*?)\.$/m.exec(out)![1]!.split(", ");
+  assert.deepEqual(earlier.toSorted(), earlier);
+  assert.equal(earlier.length, 8);
+  for (const name of earlier) {
+    assert.doesNotMatch(out, new RegExp(`^ {2}${name} `, "m"));
+    assert.doesNotMatch(cliReference(), new RegExp(`keystone ${name}\\b`));
+    assert.match(
+      (await keystone(undefined, [name, "--help"])).out,
+      new RegExp(`^keystone ${name} is now keystone \\w+ \\w`),
+    );
   }
 });
 
@@ -99,7 +123,7 @@ Deno.test("each kind of error: has its exit code and a remedy", () => {
   const of = (code: number, message: string, path = "/apis/keystone.io/v1alpha1/grants/x") =>
     exitOf(apiErrorFromStatus({ kind: "Status", code, message, reason: "" } as never, { method: "GET", path }));
   assert.equal(of(403, "no").code, 3);
-  assert.match(of(401, "Unauthorized").message, /keystone kubeconfig REALM/);
+  assert.match(of(401, "Unauthorized").message, /keystone realm kubeconfig REALM/);
   assert.equal(of(404, 'grants.keystone.io "x" not found').code, 1);
   assert.match(of(404, "the server could not find the requested resource").message, /kubectl apply -f crds/);
   assert.equal(exitOf(new ConnectionError("gone.")).code, 4);

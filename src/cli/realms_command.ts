@@ -7,10 +7,10 @@ import { conditionOf } from "../core/conditions.ts";
 import { trustOf } from "../core/grant/lifecycle.ts";
 
 export const realmsCommand = (run: CommandAction): Command =>
-  verb("realms", "List realms: their state on the tailnet, what they are granted and what they use.", [
-    "keystone realms",
-    "keystone realms -o wide",
-    "keystone realms -o json",
+  verb("list", "List realms: their state on the tailnet, what they are granted and what they use.", [
+    "keystone realm list",
+    "keystone realm list -o wide",
+    "keystone realm list -o json",
   ]).action(run(async (session) => {
     using rest = await session.connect();
     const [{ stores }, raw] = await Promise.all([

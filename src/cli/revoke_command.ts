@@ -5,8 +5,8 @@ import { type CommandAction, verb } from "./session.ts";
 
 export const revokeCommand = (run: CommandAction): Command =>
   verb("revoke", "Revoke a grant: notice, end, drain. A revocation can't be undone.", [
-    'keystone revoke alice-to-bob --reason "the disk is full"',
-    "keystone revoke alice-to-bob --yes",
+    'keystone grant revoke alice-to-bob --reason "the disk is full"',
+    "keystone grant revoke alice-to-bob --yes",
   ])
     .argument("<grant>", "name of the grant")
     .option("--reason <text>", "reason, which the grantee can read")

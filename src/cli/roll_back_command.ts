@@ -100,7 +100,7 @@ export function lossOfAccounts(accounts: readonly { name: string; realm: string 
   const realms = accounts.filter(({ name, realm }) => name !== `realm-${realm}`).map(({ realm }) => realm);
   return [...new Set(realms)].sort().map((realm) => ({
     message: `The kubeconfigs that this version issued to ${realm} stop working.`,
-    remedy: `Afterwards: issue new ones with keystone kubeconfig ${realm}.`,
+    remedy: `Afterwards: issue new ones with keystone realm kubeconfig ${realm}.`,
   }));
 }
 

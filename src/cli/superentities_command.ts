@@ -4,9 +4,9 @@ import { type CommandAction, verb } from "./session.ts";
 import { conditionOf } from "../core/conditions.ts";
 
 export const superEntitiesCommand = (run: CommandAction): Command =>
-  verb("superentities", "List SuperEntities: which members have approved, and what is pooled.", [
-    "keystone superentities",
-    "keystone superentities -o json | jq '.items[] | {name, phase, pooled}'",
+  verb("list", "List SuperEntities: which members have approved, and what is pooled.", [
+    "keystone superentity list",
+    "keystone superentity list -o json | jq '.items[] | {name, phase, pooled}'",
   ]).action(run(async (session) => {
     using rest = await session.connect();
     const items = (await new KeystoneV1alpha1Api(rest).superEntities.all()).map((object) => {

@@ -10,8 +10,8 @@ export const trustCommand = (run: CommandAction): Command =>
     "Trust another node for a realm: the next node with the realm's name, or the one you name. Requires the verb " +
       "trust on the Realm.",
     [
-      "keystone trust bob-home",
-      "keystone trust bob-home --node nPMFVPcgQd11CNTRL",
+      "keystone realm trust bob-home",
+      "keystone realm trust bob-home --node nPMFVPcgQd11CNTRL",
     ],
   )
     .argument("<realm>", "name of the realm")

@@ -84,7 +84,7 @@ export const guestRole = "keystone-guest";
 export const realmGroup = (realm: string): string => `keystone:realm:${realm}`;
 
 /**
- * Prefix of the ServiceAccounts that `keystone kubeconfig` creates for a realm's people. They are in the operator's
+ * Prefix of the ServiceAccounts that `keystone realm kubeconfig` creates for a realm's people. They are in the operator's
  * namespace, out of the guests' reach, and subjects of the guests' binding.
  */
 export const realmAccount = (realm: string): string => `realm-${realm}`;

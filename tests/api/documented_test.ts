@@ -199,7 +199,7 @@ Deno.test("everything that the pages show", {
   });
 
   const bobs = `${folder}/bob.kubeconfig`;
-  const access = await keystone(lab.kubeconfig, ["kubeconfig", "bob-home", "--out", bobs]);
+  const access = await keystone(lab.kubeconfig, ["realm", "kubeconfig", "bob-home", "--out", bobs]);
   assert.equal(access.code, 0, access.err);
   const bob = async (args: string[], stdin?: string) => {
     const { code, stdout, stderr } = await lab.kubectl(args, {

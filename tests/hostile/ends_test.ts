@@ -17,7 +17,7 @@ const hard = {
 Deno.test("past a grant's end: guests keep no access and no open Service, and stored data is safe", async (t) => {
   await using scene = await hostileScene({ hard, trustLevel: "internal", settings: { namespaceRetentionSeconds: 1 } });
   const { lab, admin, cluster, mallory } = scene;
-  /** A kubeconfig from `keystone kubeconfig`, for the people of a realm. */
+  /** A kubeconfig from `keystone realm kubeconfig`, for the people of a realm. */
   const issued = async (realm: string) => {
     const path = `${await Deno.makeTempDir()}/${realm}.kubeconfig`;
     const { code, err } = await keystone(lab.kubeconfig, ["kubeconfig", realm, "--out", path]);

@@ -114,7 +114,7 @@ class Story {
   }
 
   async letIn(): Promise<void> {
-    step("Alice gives Bob access: keystone kubeconfig bob-home");
+    step("Alice gives Bob access: keystone realm kubeconfig bob-home");
     shown(await this.keystone(["grants"]));
     await this.keystone(["kubeconfig", "bob-home", "--out", this.bobs]);
     await check("Bob can read the guest namespace and no other", async () => {
@@ -252,7 +252,7 @@ async function tell(lab: Lab): Promise<void> {
   say(`  export KUBECONFIG=${lab.kubeconfig}\n`);
   say("  kubectl get grants,realms");
   say("  kubectl explain grant.spec");
-  say("  deno task keystone doctor     (also: grants; explain grant alice-to-bob-compute)");
+  say("  deno task keystone doctor     (also: grant list; explain grant alice-to-bob-compute)");
   say(`  The operator's log: ${lab.dir}/logs/operator.log`);
   say("  Ctrl-C ends the lab.");
   await operator.interrupted;

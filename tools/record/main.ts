@@ -81,7 +81,7 @@ async function prepare(KUBECONFIG: string): Promise<string> {
   await typed("kubectl delete grant --all --timeout=60s", { KUBECONFIG });
   await typed(`kubectl apply -f '${root}deploy/examples/'`, { KUBECONFIG });
   await typed("kubectl wait --for=jsonpath='{.status.phase}'=Active grant --all --timeout=30s", { KUBECONFIG });
-  await typed(`keystone kubeconfig bob-home --out '${bobs}'`, { KUBECONFIG });
+  await typed(`keystone realm kubeconfig bob-home --out '${bobs}'`, { KUBECONFIG });
   const page = await Deno.readTextFile(`${root}docs/guests.md`);
   const web = codeBlocks("docs/guests.md", page).find(({ language }) => language === "yaml")!;
   await Deno.writeTextFile(`${folder}/web.yaml`, web.text);

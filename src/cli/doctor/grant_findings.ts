@@ -27,7 +27,7 @@ export function grantFindings(grants: readonly Grant[]): DoctorFinding[] {
   const rest = odd.slice(most).map(({ metadata }) => metadata!.name!);
   return [
     ...found,
-    warn(name, `${rest.length} more grants are Pending or not Ready: ${someOf(rest)}.`, "keystone grants"),
+    warn(name, `${rest.length} more grants are Pending or not Ready: ${someOf(rest)}.`, "keystone grant list"),
   ];
 }
 

@@ -26,7 +26,7 @@ export function realmFindings(realms: readonly Realm[]): DoctorFinding[] {
       warn(
         name,
         `Realm ${metadata!.name}: ${conditionOf(status, "Ready")?.message ?? "its node is not trusted."}`,
-        `kubectl describe realm ${metadata!.name}, then keystone trust ${metadata!.name} if the node is right.`,
+        `kubectl describe realm ${metadata!.name}, then keystone realm trust ${metadata!.name} if the node is right.`,
       )
     );
   }

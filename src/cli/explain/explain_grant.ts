@@ -31,7 +31,7 @@ export async function explainGrant(
   }
   const { stores } = observed;
   const grant = stores.grants.get(name);
-  if (!grant) throw no(`Grant ${name} does not exist. List them: keystone grants`);
+  if (!grant) throw no(`Grant ${name} does not exist. List them: keystone grant list`);
   const namespace = guestNamespace(grant.spec.granteeRealm);
   const world = await readReportWorld(rest, namespace, [], now);
   const report = grantReport(viewOf(grant, partnerOf(grant, observed)), world);

@@ -64,7 +64,7 @@ Deno.test("account: deleted: the Realm gets an event, except at the end of its l
     ReturnType<typeof reported>[number],
   ];
   assert.deepEqual([about.kind, about.name, about.uid, more.length], ["Realm", "bob-home", bob.uid, 0]);
-  assert.match(event.note, /realm-bob-home is deleted, .*issue new ones: keystone kubeconfig bob-home$/);
+  assert.match(event.note, /realm-bob-home is deleted, .*issue new ones: keystone realm kubeconfig bob-home$/);
   assert.deepEqual(reported({ ...given, grants: [] }), []);
 });
 

@@ -1,4 +1,4 @@
-/** Service account that `keystone kubeconfig` creates for the people of a realm. */
+/** Service account that `keystone realm kubeconfig` creates for the people of a realm. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { BindingFacts, IdentityFacts, RealmFacts } from "../facts.ts";

@@ -55,7 +55,7 @@ Deno.test("a member's subjects may approve for it, and read and patch its SuperE
   ]);
   assert.deepEqual(binding.subjects, [
     { apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "keystone:realm:bob-home" },
-    // The account that `keystone kubeconfig` creates for the realm's people.
+    // The account that `keystone realm kubeconfig` creates for the realm's people.
     { kind: "ServiceAccount", name: accountFor(bob).name, namespace: "keystone-system" },
   ]);
 });

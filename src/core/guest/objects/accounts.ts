@@ -30,7 +30,7 @@ function endedEvent(realm: RealmFacts, account: string): EventAbout {
       reason: "AccountEnded",
       action: "Close",
       note: `ServiceAccount ${account} is deleted, because the people of ${kind} ${realm.name} have changed. ` +
-        `Kubeconfigs issued with it are no longer valid; issue new ones: keystone kubeconfig ${realm.name}`,
+        `Kubeconfigs issued with it are no longer valid; issue new ones: keystone realm kubeconfig ${realm.name}`,
     },
   };
 }
