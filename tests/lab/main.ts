@@ -40,6 +40,7 @@ async function main(args: string[]): Promise<void> {
         scheduler: true,
         fastControllers: values.fast ?? false,
         detached: true,
+        progress: true,
       });
       return await describe(lab, (performance.now() - started) / 1000);
     }

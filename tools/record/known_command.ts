@@ -18,6 +18,8 @@ export function commandProblem(line: string): string | undefined {
 export function knownCommand(typed: string | readonly string[]): string {
   const all = [typed].flat();
   const known = all.find((line) => commandProblem(line) === undefined);
-  if (known === undefined) throw new Error(`This version has none of these commands:\n${all.map(commandProblem).join("\n")}`);
+  if (known === undefined) {
+    throw new Error(`This version has none of these commands:\n${all.map(commandProblem).join("\n")}`);
+  }
   return known;
 }

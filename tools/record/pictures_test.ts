@@ -7,7 +7,9 @@ import { commandsOfPicture } from "./terminal_svg.ts";
 
 const images = new URL("../../docs/images/", import.meta.url);
 const shown = new Set(
-  pagesOf().flatMap(({ text }) => [...text.matchAll(/\]\((?:docs\/)?images\/([\w-]+\.svg)\)/g)].map(([, name]) => name!)),
+  pagesOf().flatMap(({ text }) =>
+    [...text.matchAll(/\]\((?:docs\/)?images\/([\w-]+\.svg)\)/g)].map(([, name]) => name!)
+  ),
 );
 const files = [...Deno.readDirSync(images)].map(({ name }) => name);
 /** Pictures that are drawn by hand. */
@@ -20,7 +22,10 @@ Deno.test("pictures: each one that a page shows exists, and each one is shown", 
 });
 
 Deno.test("pictures: each was recorded from a scene, by commands that still exist", () => {
-  assert.deepEqual(recorded.toSorted(), ["demo", ...scenes.map(({ name }) => name)].map((name) => `${name}.svg`).toSorted());
+  assert.deepEqual(
+    recorded.toSorted(),
+    ["demo", ...scenes.map(({ name }) => name)].map((name) => `${name}.svg`).toSorted(),
+  );
   for (const name of recorded) {
     const commands = commandsIn(name);
     assert.ok(commands.length > 0, `${name} names no command: run deno task record`);
@@ -45,5 +50,8 @@ Deno.test("picture: its commands can be read from it, and are no part of what it
 Deno.test("command of a picture: the first one that this version has; none: refused", () => {
   assert.equal(knownCommand(["keystone dance", "keystone doctor", "keystone --version"]), "keystone doctor");
   assert.equal(knownCommand("kubectl get pods | cat"), "kubectl get pods | cat");
-  assert.throws(() => knownCommand(["keystone dance", "keystone doctor --loudly"]), /keystone doctor --loudly: .*unknown/);
+  assert.throws(
+    () => knownCommand(["keystone dance", "keystone doctor --loudly"]),
+    /keystone doctor --loudly: .*unknown/,
+  );
 });

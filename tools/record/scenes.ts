@@ -53,7 +53,11 @@ export const scenes: readonly Scene[] = [
       { typed: ["keystone realm list", "keystone realms"] },
     ],
   },
-  { name: "kubectl", columns: 132, steps: [{ typed: "kubectl get grants,realms" }, { typed: "kubectl get realms -o wide" }] },
+  {
+    name: "kubectl",
+    columns: 132,
+    steps: [{ typed: "kubectl get grants,realms" }, { typed: "kubectl get realms -o wide" }],
+  },
   { name: "describe", steps: [{ typed: `kubectl describe grant ${grant}` }] },
   { name: "would-fit", steps: [{ typed: "keystone would-fit -f big.yaml", isBobs: true, code: 1 }] },
   {
