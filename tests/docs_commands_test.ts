@@ -45,3 +45,25 @@ Deno.test("the command has one name: keystone, defined once in the README and in
   const wrong = pagesOf().filter(({ path, text }) => !allowed.has(path) && other.test(text)).map(({ path }) => path);
   assert.deepEqual(wrong, []);
 });
+
+Deno.test("examples that pages, messages and tests name: each file exists", async () => {
+  const root = new URL("../", import.meta.url);
+  const texts = pagesOf();
+  for (const folder of ["src", "tests"]) texts.push(...await sourcesIn(root, folder));
+  const named = texts.flatMap(({ path, text }) =>
+    [...text.matchAll(/deploy\/examples\/([\w-]+\.yaml)/g)].map(([, name]) => ({ path, name: name! }))
+  );
+  const present = new Set([...Deno.readDirSync(new URL("deploy/examples/", root))].map(({ name }) => name));
+  assert.deepEqual(named.filter(({ name }) => !present.has(name)), []);
+  assert.ok(named.length >= 3);
+});
+
+async function sourcesIn(root: URL, folder: string): Promise<{ path: string; text: string }[]> {
+  const found: { path: string; text: string }[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(`${folder}/`, root))) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) found.push(...await sourcesIn(root, path));
+    else if (name.endsWith(".ts")) found.push({ path, text: await Deno.readTextFile(new URL(path, root)) });
+  }
+  return found;
+}

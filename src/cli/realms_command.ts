@@ -43,7 +43,7 @@ export const realmsCommand = (run: CommandAction): Command =>
     if (session.data({ items })) return;
     if (items.length === 0) {
       return session.say(
-        "There are no realms. Create one: kubectl apply -f deploy/examples/realms.yaml (requires the verb trust on realms)",
+        "There are no realms. Create one: kubectl apply -f deploy/examples/1-realms.yaml (requires the verb trust on realms)",
       );
     }
     const now = session.io.now();

@@ -92,7 +92,7 @@ class Story {
   async enforce(): Promise<void> {
     step("Alice creates the Realm bob-home and a Grant to it");
     await this.kubectl(["apply", "-f", `${root}deploy/examples/`]);
-    shown(await Deno.readTextFile(`${root}deploy/examples/grant.yaml`));
+    shown(await Deno.readTextFile(`${root}deploy/examples/3-grant.yaml`));
     await check("the Grant is Active", this.grantIs("Active"));
     await check("the Realm is Connected", this.realmIs("Connected"));
     shown(await this.kubectl(["get", "grants,realms"]));

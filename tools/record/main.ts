@@ -79,6 +79,7 @@ async function prepare(KUBECONFIG: string): Promise<string> {
   const bobs = `${folder}/bob.kubeconfig`;
   // The demo's grant has ended; its name is free again once it is deleted.
   await typed("kubectl delete grant --all --timeout=60s", { KUBECONFIG });
+  await typed("kubectl delete pods --all --force -n guest-bob-home", { KUBECONFIG });
   await typed(`kubectl apply -f '${root}deploy/examples/'`, { KUBECONFIG });
   await typed("kubectl wait --for=jsonpath='{.status.phase}'=Active grant --all --timeout=30s", { KUBECONFIG });
   await typed(`keystone realm kubeconfig bob-home --out '${bobs}'`, { KUBECONFIG });
@@ -86,14 +87,14 @@ async function prepare(KUBECONFIG: string): Promise<string> {
   const web = codeBlocks("docs/guests.md", page).find(({ language }) => language === "yaml")!;
   await Deno.writeTextFile(`${folder}/web.yaml`, web.text);
   await typed("kubectl apply -f web.yaml", { KUBECONFIG: bobs });
-  await typed("kubectl wait --for=jsonpath='{.status.actualUsage.pods}'=2 grant --all --timeout=30s", { KUBECONFIG });
+  await typed("kubectl wait --for=jsonpath='{.status.actualUsage.limits\\.cpu}'=1 grant --all --timeout=60s", { KUBECONFIG });
   return bobs;
 }
 
 const screen = new TerminalScreen();
 let output = "";
 const cluster = Promise.withResolvers<string>();
-const demo = runOnTerminal("deno task --quiet demo", {
+const demo = runOnTerminal(`'${Deno.execPath()}' task --quiet demo`, {
   columns: defaultColumns,
   cwd: root,
   onText(text) {
