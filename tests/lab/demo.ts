@@ -5,6 +5,7 @@ import { CoreV1Api, type ResourceQuota } from "../../lib/kubernetes_apis/core@v1
 import { type Grant, KeystoneV1alpha1Api, type Realm } from "../../src/api/client/keystone.io@v1alpha1.ts";
 import { NetworkingV1Api } from "../../lib/kubernetes_apis/networking.k8s.io@v1.ts";
 import { version } from "../../src/version.ts";
+import { kubectlLine } from "./kubectl_path.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { poll } from "./poll.ts";
 import { freePorts } from "./ports.ts";
@@ -252,6 +253,8 @@ async function tell(lab: Lab): Promise<void> {
   await story.expire();
   if (once) return;
   step("The demo is done; the lab is yours to try");
+  const kubectl = kubectlLine(lab.kubectlPath);
+  if (kubectl) say(`  ${kubectl}`);
   say(`  export KUBECONFIG=${lab.kubeconfig}\n`);
   say("  kubectl get grants,realms");
   say("  kubectl explain grant.spec");

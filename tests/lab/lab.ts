@@ -291,6 +291,11 @@ export class Lab implements Cluster {
     return new LabProcess(this.dir, spec);
   }
 
+  /** Path of its kubectl. */
+  get kubectlPath(): string {
+    return this.#binaries.kubectl!;
+  }
+
   /** Path of the admin's kubeconfig. */
   get kubeconfig(): string {
     return `${this.dir}/kubeconfig`;

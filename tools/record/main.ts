@@ -51,7 +51,7 @@ for (const [name, text] of Object.entries(sceneFiles)) await Deno.writeTextFile(
 /** Runs a command on a terminal until its end; returns its output. @throws when it ends with another code */
 async function typed(
   command: string,
-  { KUBECONFIG, columns = defaultColumns, screen = new TerminalScreen(), code: expected = 0, answers }:
+  { KUBECONFIG, columns = defaultColumns, screen = new TerminalScreen(columns), code: expected = 0, answers }:
     & { KUBECONFIG: string; columns?: number; screen?: TerminalScreen }
     & Pick<SceneStep, "answers" | "code">,
 ): Promise<void> {
@@ -60,7 +60,8 @@ async function typed(
   run = runOnTerminal(command, {
     columns,
     cwd: folder,
-    env: { KUBECONFIG, PATH },
+    // A task runs in the folder where it was called.
+    env: { KUBECONFIG, PATH, INIT_CWD: folder },
     onText: (text) => {
       screen.write(text);
       answering?.onText(text);
@@ -91,7 +92,7 @@ async function prepare(KUBECONFIG: string): Promise<string> {
   return bobs;
 }
 
-const screen = new TerminalScreen();
+const screen = new TerminalScreen(defaultColumns);
 let output = "";
 const cluster = Promise.withResolvers<string>();
 const demo = runOnTerminal(`'${Deno.execPath()}' task --quiet demo`, {
@@ -119,7 +120,7 @@ try {
   });
   const bobs = await prepare(KUBECONFIG);
   for (const { name, columns = defaultColumns, steps } of scenes) {
-    const screen = new TerminalScreen();
+    const screen = new TerminalScreen(columns);
     const commands: string[] = [];
     for (const { typed: command, isBobs, ...step } of steps) {
       const known = knownCommand(command);
