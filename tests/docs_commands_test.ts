@@ -1,7 +1,7 @@
 /** Commands in the documentation exist as they are written. */
 import assert from "node:assert/strict";
 import { codeBlocks, commandsIn, type PageCommand, shellCommands } from "./support/code_blocks.ts";
-import { pagesOf } from "./support/pages.ts";
+import { pagesOf } from "./support/documentation_pages.ts";
 import { parseProblem } from "./support/parsed_command.ts";
 
 /** Problems of a command that is only named, such as `keystone explain`. */

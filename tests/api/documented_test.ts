@@ -17,7 +17,7 @@ import { runCommand } from "../lab/command.ts";
 import { startLab } from "../lab/lab.ts";
 import { freePorts } from "../lab/ports.ts";
 import { codeBlocks, commandsIn } from "../support/code_blocks.ts";
-import { pagesOf } from "../support/pages.ts";
+import { pagesOf } from "../support/documentation_pages.ts";
 
 const blocks = pagesOf().flatMap(({ path, text }) => codeBlocks(path, text));
 const commands = blocks.flatMap((block) => commandsIn(block).map((command) => ({ ...command, block })));

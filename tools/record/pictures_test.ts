@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { pagesOf } from "../../tests/support/pages.ts";
+import { pagesOf } from "../../tests/support/documentation_pages.ts";
 import { commandProblem, knownCommand } from "./known_command.ts";
 import { scenes } from "./scenes.ts";
 import { terminalSvg } from "./terminal_svg.ts";
