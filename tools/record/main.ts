@@ -51,9 +51,9 @@ for (const [name, text] of Object.entries(sceneFiles)) await Deno.writeTextFile(
 /** Runs a command on a terminal until its end; returns its output. @throws when it ends with another code */
 async function typed(
   command: string,
-  { KUBECONFIG, columns = defaultColumns, screen = new TerminalScreen(columns), code: expected = 0, answers }:
+  { KUBECONFIG, columns = defaultColumns, screen = new TerminalScreen(columns), codes = [0], answers }:
     & { KUBECONFIG: string; columns?: number; screen?: TerminalScreen }
-    & Pick<SceneStep, "answers" | "code">,
+    & Pick<SceneStep, "answers" | "codes">,
 ): Promise<void> {
   let run: TerminalRun | undefined = undefined;
   const answering = answers && new Answering(answers, () => run!);
@@ -69,7 +69,7 @@ async function typed(
   });
   const code = await run.ended;
   answering?.end();
-  if (code !== expected) {
+  if (!codes.includes(code)) {
     const shown = screen.rows().map((row) => row.map(({ text }) => text).join("")).join("\n");
     throw new Error(`${command} ended with ${code}:\n${shown}`);
   }
@@ -88,7 +88,9 @@ async function prepare(KUBECONFIG: string): Promise<string> {
   const web = codeBlocks("docs/guests.md", page).find(({ language }) => language === "yaml")!;
   await Deno.writeTextFile(`${folder}/web.yaml`, web.text);
   await typed("kubectl apply -f web.yaml", { KUBECONFIG: bobs });
-  await typed("kubectl wait --for=jsonpath='{.status.actualUsage.limits\\.cpu}'=1 grant --all --timeout=60s", { KUBECONFIG });
+  await typed("kubectl wait --for=jsonpath='{.status.actualUsage.limits\\.cpu}'=1 grant --all --timeout=60s", {
+    KUBECONFIG,
+  });
   return bobs;
 }
 
