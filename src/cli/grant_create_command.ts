@@ -128,7 +128,7 @@ async function createByForm(session: Session, given: CreateOptions, givenName: s
   const grantees = granteesIn(stores, settings);
   if (given.to === undefined && grantees.length === 0) {
     throw no(
-      "There are no other realms to lend to yet. Create one: kubectl apply -f deploy/examples/realms.yaml (requires " +
+      "There are no other realms to lend to yet. Create one: kubectl apply -f deploy/examples/1-realms.yaml (requires " +
         "the verb trust on realms). Or name a future one with --to.",
     );
   }

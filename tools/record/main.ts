@@ -3,7 +3,7 @@
  * of its output; then it types the commands of scenes.ts on the demo's cluster, and draws what they print.
  *
  *     deno task record            all pictures
- *     deno task record --columns 110
+ *     deno task record --columns 124
  */
 import { parseArgs } from "node:util";
 import { dirname } from "node:path";
@@ -21,7 +21,7 @@ const root = new URL("../../", import.meta.url).pathname;
 const images = `${root}docs/images`;
 const { values } = parseArgs({
   args: Deno.args.filter((arg) => arg !== "--"),
-  options: { columns: { type: "string", default: "110" } },
+  options: { columns: { type: "string", default: "124" } },
 });
 const defaultColumns = Number(values.columns);
 

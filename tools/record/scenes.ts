@@ -48,7 +48,7 @@ const reason = '--reason "the disk is full"';
 export const scenes: readonly Scene[] = [
   {
     name: "grants",
-    columns: 132,
+    columns: 136,
     steps: [
       { typed: ["keystone grant list", "keystone grants"] },
       { typed: ["keystone realm list", "keystone realms"] },
@@ -59,7 +59,10 @@ export const scenes: readonly Scene[] = [
     columns: 168,
     steps: [{ typed: "kubectl get grants,realms" }, { typed: "kubectl get grants -o wide" }],
   },
-  { name: "describe", steps: [{ typed: `kubectl describe grant ${grant}` }] },
+  {
+    name: "describe",
+    steps: [{ typed: `kubectl describe grant ${grant} | sed -n '/Conditions:/,/Guest Namespace:/p; /^Events:/,$p'` }],
+  },
   { name: "would-fit", steps: [{ typed: "keystone would-fit -f big.yaml", isBobs: true, codes: [1] }] },
   {
     name: "restricted",
